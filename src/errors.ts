@@ -1,0 +1,53 @@
+/** Exit codes of the command line. Only `cli.ts` sets one; everything else throws or returns a reason. */
+export const EXIT = {
+  ok: 0,
+  operational: 1,
+  usage: 2,
+  refused: 3,
+  failedRows: 4,
+  uncertainRows: 5,
+  stopped: 6,
+  differences: 7,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/**
+ * An error meant for a person: one clear line that says where, what and what is allowed, and optionally what
+ * to do next. Shown without a stack trace. `code` is stable and may be matched by scripts.
+ */
+export class VidbatchError extends Error {
+  override readonly name = 'VidbatchError';
+  readonly code: string;
+  readonly exitCode: ExitCode;
+  readonly hint: string | undefined;
+
+  constructor(
+    code: string,
+    message: string,
+    options: { exitCode?: ExitCode; hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.exitCode = options.exitCode ?? EXIT.operational;
+    this.hint = options.hint;
+  }
+}
+
+/** A mistake in flags, environment or names: exit code 2. */
+export function usageError(code: string, message: string, hint?: string): VidbatchError {
+  return new VidbatchError(code, message, { exitCode: EXIT.usage, ...(hint === undefined ? {} : { hint }) });
+}
+
+/** The manifest is invalid, or what it asks for could surprise a purse: exit code 3, nothing was sent. */
+export function refusal(code: string, message: string, hint?: string): VidbatchError {
+  return new VidbatchError(code, message, {
+    exitCode: EXIT.refused,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

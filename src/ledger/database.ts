@@ -1,0 +1,42 @@
+/**
+ * The one driver shape of the ledger and of BullMQ's Postgres backend: a structural subset of `pg.Pool`.
+ * A real `pg.Pool` fits; so do the embedded database and a connection to the process that holds it.
+ */
+export interface Queryable {
+  query<Row = Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>>;
+}
+
+export interface QueryResult<Row> {
+  rows: Row[];
+  rowCount?: number | null;
+}
+
+/** One session, held from `connect()` to `release()`. */
+export interface Session extends Queryable {
+  /** With `true`, the session is thrown away rather than used again. */
+  release(destroy?: boolean): void;
+}
+
+export interface Database extends Queryable {
+  connect(): Promise<Session>;
+  end(): Promise<void>;
+}
+
+/** Runs `work` in one transaction; rolls back and rethrows when it throws. */
+export async function transaction<T>(database: Database, work: (session: Session) => Promise<T>): Promise<T> {
+  const session = await database.connect();
+  let broken = false;
+  try {
+    await session.query('begin');
+    const result = await work(session);
+    await session.query('commit');
+    return result;
+  } catch (error) {
+    await session.query('rollback').catch(() => {
+      broken = true;
+    });
+    throw error;
+  } finally {
+    session.release(broken);
+  }
+}
