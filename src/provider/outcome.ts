@@ -4,6 +4,8 @@
  */
 export type Outcome = Accepted | Rejected | Throttled | NotSent | Halted | Uncertain;
 
+export type OutcomeKind = Outcome['kind'];
+
 /** What is kept of an answer, for people and for reconciliation. Contains no secret. */
 export interface Evidence {
   /** HTTP status, when an answer's head arrived. */

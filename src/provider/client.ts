@@ -1,0 +1,128 @@
+import { createRequire } from 'node:module';
+import { getCACertificates } from 'node:tls';
+import { Pool } from 'undici';
+import { usageError } from '../errors.ts';
+import { checkApiKey, redactor } from './api-key.ts';
+import { exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
+import { describeFailure, judgeFailure } from './failure.ts';
+import { judge } from './judgement.ts';
+import type { Provider } from './outcome.ts';
+import { checkCodes } from './table.ts';
+import { readTask } from './task.ts';
+import { oneLine } from './text.ts';
+
+export interface ProviderOptions {
+  /** As `normaliseBaseUrl` returns it. */
+  baseUrl: string;
+  apiKey: string;
+  /** From the call to the last byte of the answer; 120 s. */
+  timeoutMs?: number;
+  /** The most sockets; at least as many as calls at once, or calls wait for each other. Default: no limit. */
+  connections?: number;
+  /** Codes that mean something else here: code → outcome kind, as `checkCodes` allows. */
+  codes?: Readonly<Record<string, string>>;
+  /** PEM certificates to trust besides the usual ones. */
+  ca?: string;
+  /** Milliseconds since the epoch. */
+  now?: () => number;
+}
+
+const PATH = '/v1/video/generations';
+const CONNECT_TIMEOUT_MS = 10_000;
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
+/**
+ * Under one second, whatever the server's `Keep-Alive` hint promises: a request written to a socket that the other side
+ * is just closing ends as uncertain. A hint is cut to the maximum; one too short to be safe (after the threshold) closes
+ * the socket at once.
+ */
+const IDLE_MS = 900;
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+
+/**
+ * The provider over HTTP/1.1.
+ * @throws usageError for a key that cannot travel in a header, a code that cannot be moved, or a timeout out of range.
+ */
+export function createProvider(options: ProviderOptions): Provider {
+  const { baseUrl, apiKey, timeoutMs = 120_000, now = Date.now } = options;
+  checkApiKey(apiKey);
+  const codes = checkCodes(options.codes ?? {});
+  if (!(timeoutMs >= 1 && timeoutMs <= LONGEST_TIMEOUT_MS)) {
+    throw usageError('timeout', `the timeout of ${timeoutMs} ms is not between 1 and ${LONGEST_TIMEOUT_MS}`);
+  }
+  const redact = redactor(apiKey);
+  const { origin, host, pathname } = new URL(baseUrl);
+  const path = pathname.replace(/\/$/, '') + PATH;
+  const headers = {
+    authorization: `Bearer ${apiKey}`,
+    accept: 'application/json',
+    // Without it, any encoding may be used for the answer (RFC 9110, 12.5.3), and the task id must be readable.
+    'accept-encoding': 'identity',
+    'user-agent': `vidbatch/${version}`,
+  };
+  const pool = new Pool(origin, {
+    connections: options.connections ?? null,
+    // h2 multiplexes, and undici replays a POST after REFUSED_STREAM.
+    allowH2: false,
+    pipelining: 1,
+    keepAliveTimeout: IDLE_MS,
+    keepAliveMaxTimeout: IDLE_MS,
+    keepAliveTimeoutThreshold: 2000,
+    connect: {
+      timeout: CONNECT_TIMEOUT_MS,
+      ...(options.ca === undefined ? {} : { ca: [...getCACertificates('default'), options.ca] }),
+    },
+  });
+
+  const calls = new Set<Promise<Exchange>>();
+  let closing: Promise<void> | undefined;
+
+  async function call(request: ExchangeRequest): Promise<Exchange> {
+    if (closing !== undefined) return refused('UND_ERR_CLOSED', 'the client is closed');
+    // undici refuses such a header too, but its pool then never uses that connection again.
+    if (Object.values(request.headers).some((value) => /[^\x20-\x7e]/.test(value))) {
+      return refused('INVALID_HEADER', 'a header holds a character that cannot be sent');
+    }
+    const running = exchange(pool, request, timeoutMs);
+    calls.add(running);
+    try {
+      return await running;
+    } finally {
+      calls.delete(running);
+    }
+  }
+
+  return {
+    origin: baseUrl,
+
+    async create(body, { idempotencyKey }) {
+      const result = await call({
+        method: 'POST',
+        path,
+        headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
+        body,
+      });
+      if (result.kind === 'failure') return judgeFailure(result, { host, redact });
+      return judge(result.answer, { now: now(), codes, redact });
+    },
+
+    async query(taskId) {
+      // encodeURIComponent throws on a lone surrogate.
+      const id = encodeURIComponent(taskId.toWellFormed());
+      const result = await call({ method: 'GET', path: `${path}/${id}`, headers });
+      if (result.kind === 'answer') return readTask(result.answer, { now: now(), redact });
+      return { kind: 'transient', message: oneLine(redact(describeFailure(result, host))) };
+    },
+
+    /** Waits for the calls that are under way, each of which ends by its timeout. */
+    close() {
+      closing ??= Promise.allSettled(calls).then(() => pool.destroy());
+      return closing;
+    },
+  };
+}
+
+function refused(code: string, message: string): Exchange {
+  return { kind: 'failure', phase: 'connecting', problem: { code, message } };
+}

@@ -1,0 +1,37 @@
+import type { Problem } from './answer.ts';
+import type { Evidence, NotSent, Uncertain } from './outcome.ts';
+import { oneLine } from './text.ts';
+
+export interface Failure {
+  phase: Evidence['phase'];
+  problem: Problem;
+}
+
+/** A call that broke before any answer: not sent if the request had not begun, else nobody can know. */
+export function judgeFailure(
+  failure: Failure,
+  { host, redact }: { host: string; redact: (text: string) => string },
+): NotSent | Uncertain {
+  const { phase, problem } = failure;
+  const message = oneLine(redact(describeFailure(failure, host)));
+  const evidence: Evidence = { code: problem.code, message, phase };
+  return phase === 'connecting' ? { kind: 'not-sent', retry: {}, evidence } : { kind: 'uncertain', evidence };
+}
+
+const CONNECTING: Readonly<Record<string, (host: string) => string>> = {
+  ENOTFOUND: (host) => `the host name of ${host} cannot be resolved`,
+  EAI_AGAIN: (host) => `the host name of ${host} cannot be resolved now`,
+  ECONNREFUSED: (host) => `${host} refuses connections`,
+  ECONNRESET: (host) => `${host} closed the connection before the request began`,
+  UND_ERR_CONNECT_TIMEOUT: (host) => `${host} does not answer to a connection`,
+  TIMEOUT: (host) => `no connection to ${host} in time`,
+  UND_ERR_CLOSED: () => 'the client is closed',
+  UND_ERR_DESTROYED: () => 'the client is closed',
+};
+
+/** One line that says how far the call came. */
+export function describeFailure({ phase, problem }: Failure, host: string): string {
+  if (phase !== 'connecting') return `${problem.message}, after the request to ${host} had begun`;
+  const known = Object.hasOwn(CONNECTING, problem.code) ? CONNECTING[problem.code] : undefined;
+  return known === undefined ? `cannot connect to ${host}: ${problem.message}` : known(host);
+}

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Answer } from '../../src/provider/answer.ts';
+import { judge } from '../../src/provider/judgement.ts';
+import type { OutcomeKind } from '../../src/provider/outcome.ts';
+import { answer, gateway, HTML, openai, vendor } from './answers.ts';
+
+const now = Date.parse('2026-03-01T12:00:00Z');
+
+describe('an acceptance', () => {
+  it('prefers task_id to id, and keeps the status as it was written', () => {
+    const outcome = judge(answer(200, { id: 'x', task_id: 'task_9', status: 'Queued' }), { now });
+    assert.ok(outcome.kind === 'accepted');
+    assert.equal(outcome.taskId, 'task_9');
+    assert.equal(outcome.providerStatus, 'Queued');
+    assert.equal(outcome.evidence.phase, 'answered');
+  });
+
+  it('counts when the answer was cut off after a whole object', () => {
+    const cutOff = { code: 'UND_ERR_SOCKET', message: 'other side closed' };
+    const outcome = judge({ ...answer(200, { id: 'task_1' }), cutOff }, { now });
+    assert.equal(outcome.kind, 'accepted');
+    assert.equal(outcome.evidence.phase, 'answering');
+  });
+});
+
+describe('an answer that was cut off', () => {
+  const cutOff = { code: 'UND_ERR_SOCKET', message: 'other side closed' };
+  const cases: [number, OutcomeKind][] = [
+    [200, 'uncertain'],
+    [400, 'uncertain'],
+    [422, 'uncertain'],
+    [401, 'halted'],
+    [404, 'halted'],
+    [429, 'throttled'],
+    [503, 'uncertain'],
+  ];
+  for (const [status, kind] of cases) {
+    it(`with ${status} is ${kind}`, () => {
+      const outcome = judge({ ...answer(status, '{"code":"inva'), cutOff }, { now });
+      assert.equal(outcome.kind, kind);
+    });
+  }
+
+  it('still rejects when the whole refusal came', () => {
+    const outcome = judge({ ...answer(400, gateway('invalid_request')), cutOff }, { now });
+    assert.equal(outcome.kind, 'rejected');
+  });
+});
+
+describe('the wait that a refusal asks for', () => {
+  const wait = (status: number, body: unknown, headers: Answer['headers']): number | undefined => {
+    const outcome = judge(answer(status, body, headers), { now });
+    return 'retry' in outcome ? outcome.retry.afterMs : undefined;
+  };
+
+  it('is in seconds', () => assert.equal(wait(429, '', { 'retry-after': '12' }), 12_000));
+  it('is absent without the header', () => assert.equal(wait(429, '', {}), undefined));
+  it('is not negative', () => assert.equal(wait(429, '', { 'retry-after': '-12' }), 0));
+  it('is at most an hour', () => assert.equal(wait(429, '', { 'retry-after': '86400' }), 3_600_000));
+  it('also comes with a model that has no channel', () =>
+    assert.equal(wait(503, openai('model_not_found'), { 'retry-after': '3' }), 3000));
+  it('takes the first of two headers', () =>
+    assert.equal(wait(429, '', { 'retry-after': ['1', '2'] }), 1000));
+
+  it('as a date is measured against the provider’s own clock', () => {
+    const headers = { date: 'Sun, 01 Mar 2020 00:00:00 GMT', 'retry-after': 'Sun, 01 Mar 2020 00:00:20 GMT' };
+    assert.equal(wait(429, '', headers), 20_000);
+  });
+
+  it('as a date without a Date header is measured against ours', () => {
+    assert.equal(wait(429, '', { 'retry-after': 'Sun, 01 Mar 2026 12:00:20 GMT' }), 20_000);
+  });
+});
+
+describe('moved codes', () => {
+  const kind = (
+    status: number,
+    body: unknown,
+    codes: Record<string, Exclude<OutcomeKind, 'accepted'>>,
+  ): OutcomeKind => judge(answer(status, body), { now, codes }).kind;
+
+  it('decide before the table', () => {
+    assert.equal(kind(500, gateway('do_request_failed'), { do_request_failed: 'not-sent' }), 'not-sent');
+    assert.equal(kind(400, gateway('strange'), { strange: 'throttled' }), 'throttled');
+  });
+
+  it('reach inner codes by name and by path', () => {
+    const path = 'fail_to_fetch_task/AuditSubmitIllegal';
+    assert.equal(kind(400, vendor('AuditSubmitIllegal'), { AuditSubmitIllegal: 'halted' }), 'halted');
+    assert.equal(kind(400, vendor('AuditSubmitIllegal'), { [path]: 'halted' }), 'halted');
+    assert.equal(kind(400, gateway('AuditSubmitIllegal'), { [path]: 'halted' }), 'rejected');
+  });
+
+  it('of the wrapper leave known inner codes alone', () => {
+    const codes = { fail_to_fetch_task: 'rejected' } as const;
+    assert.equal(kind(400, gateway('fail_to_fetch_task', 'words'), codes), 'rejected');
+    assert.equal(kind(400, vendor('CreditInsufficient'), codes), 'halted');
+  });
+
+  it('never make anything of a 2xx without a task id', () => {
+    assert.equal(kind(200, gateway('invalid_request'), { invalid_request: 'not-sent' }), 'uncertain');
+  });
+
+  it('do not reach properties that every object has', () => {
+    assert.equal(kind(400, gateway('constructor'), {}), 'rejected');
+    assert.equal(kind(500, gateway('__proto__'), {}), 'uncertain');
+  });
+});
+
+describe('the evidence', () => {
+  it('has the innermost message on one printable line of at most 300 characters', () => {
+    const inner = JSON.stringify({ reason: 'X', message: `a\u001b[31m\r\n\0b\u202e ${'长'.repeat(400)}` });
+    const { message = '' } = judge(answer(400, gateway('fail_to_fetch_task', inner)), { now }).evidence;
+    assert.match(message, /^a \[31m b 长+…$/);
+    assert.equal(message.length, 300);
+  });
+
+  it('has the title of a page', () => {
+    assert.equal(judge(answer(502, HTML), { now }).evidence.message, '502 Bad Gateway');
+  });
+
+  it('names the host that a redirect points to, and nothing of its path', () => {
+    const at = (location: string): string | undefined =>
+      judge(answer(302, '', { location }), { now }).evidence.message;
+    assert.match(
+      at('https://elsewhere.example/login?token=secret') ?? '',
+      /redirects to elsewhere\.example;/,
+    );
+    assert.match(at('/login') ?? '', /another path of the same host/);
+    assert.match(at('http://[') ?? '', /an unreadable address/);
+  });
+
+  it('keeps at most 64 KiB of the body, without NUL and without half a character', () => {
+    const { body = '' } = judge(answer(500, `\0${'长'.repeat(40_000)}`), { now }).evidence;
+    assert.ok(Buffer.byteLength(body) <= 65_536 && Buffer.byteLength(body) > 65_530);
+    assert.match(body, /^\ufffd长+$/);
+  });
+
+  it('keeps the request ids', () => {
+    const headers = { 'x-oneapi-request-id': '2026a', 'cf-ray': 'b' };
+    assert.equal(
+      judge(answer(500, '', headers), { now }).evidence.requestId,
+      'x-oneapi-request-id=2026a cf-ray=b',
+    );
+  });
+
+  it('is redacted before it is cut', () => {
+    const redact = (text: string): string => text.replaceAll('SECRET', '*');
+    const { message, body } = judge(answer(400, gateway('c', `${'x'.repeat(297)}SECRET`)), {
+      now,
+      redact,
+    }).evidence;
+    assert.equal(message, `${'x'.repeat(297)}*`);
+    assert.ok(body !== undefined && !body.includes('SECRET'));
+  });
+});
