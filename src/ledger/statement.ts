@@ -1,0 +1,134 @@
+import { createRequire } from 'node:module';
+import type { PGlite } from '@electric-sql/pglite';
+import { protocol } from '@electric-sql/pglite';
+import type { QueryResult } from './database.ts';
+import { parsers } from './parsers.ts';
+
+const { serialize } = protocol;
+
+// node-postgres' own conversion of a parameter to what goes on the wire, so that both drivers accept the same.
+// It is exported (pg-cursor uses it) but has no types and no place in the ES entry.
+const { prepareValue } = createRequire(import.meta.url)('pg/lib/utils') as {
+  prepareValue: (value: unknown) => string | Buffer | null;
+};
+
+type Message = Awaited<ReturnType<PGlite['execProtocolStream']>>[number];
+type Messages = typeof protocol.messages;
+type RowDescription = InstanceType<Messages['RowDescriptionMessage']>;
+type DataRow = InstanceType<Messages['DataRowMessage']>;
+type CommandComplete = InstanceType<Messages['CommandCompleteMessage']>;
+type ReadyForQuery = InstanceType<Messages['ReadyForQueryMessage']>;
+type ErrorResponse = InstanceType<Messages['DatabaseError']>;
+
+export type Prepared = Uint8Array;
+
+/** What the session says when a statement is over: idle, in a transaction, or in one that has failed. */
+export type SessionStatus = 'idle' | 'transaction' | 'failed';
+
+export interface Answer {
+  status: SessionStatus;
+  /** The tag's first word, such as `LISTEN`. */
+  command: string;
+  result: QueryResult<Record<string, unknown>>;
+  /** Has `code` (SQLSTATE), `constraint`, `detail`, as the server sent them; or it is about a value that could not be read. */
+  error: Error | undefined;
+}
+
+/**
+ * The wire messages of a statement. Without parameters it may be several statements (the simple protocol), as in
+ * a migration file. Throws when a parameter cannot be converted.
+ */
+export function prepare(text: string, params: readonly unknown[] | undefined): Prepared {
+  if (params === undefined || params.length === 0) return serialize.query(text.toWellFormed());
+  const values = wireValues(params);
+  // In one piece: half the time of PGlite's own `query`, which goes to and fro five times (0.22 against 0.38 ms).
+  return Buffer.concat([
+    serialize.parse({ text: text.toWellFormed() }),
+    serialize.bind({ values }),
+    serialize.describe({ type: 'P' }),
+    serialize.execute({}),
+    serialize.sync(),
+  ]);
+}
+
+/** Parameters as text, bytes or null, as node-postgres sends them. Doing it twice changes nothing. */
+export function wireValues(params: readonly unknown[]): (string | Buffer | null)[] {
+  return params.map((value) => {
+    const sent = prepareValue(value);
+    // PGlite counts the bytes of a lone surrogate wrong, and the length would no longer be that of the text.
+    return typeof sent === 'string' ? sent.toWellFormed() : sent;
+  });
+}
+
+/** Runs it. A refused statement is in the answer; it throws only when the database itself broke. */
+export async function run(db: PGlite, prepared: Prepared): Promise<Answer> {
+  const messages = await db.execProtocolStream(prepared, { throwOnError: false, syncToFs: false });
+  return read(messages);
+}
+
+/** The result is that of the last statement; the error is the first. */
+function read(messages: readonly Message[]): Answer {
+  let status: SessionStatus | undefined;
+  let command = '';
+  let result: Answer['result'] = { rows: [], rowCount: null };
+  let error: Error | undefined;
+  let row: (fields: readonly (string | null)[]) => Record<string, unknown> = () => ({});
+  let rows: Record<string, unknown>[] = [];
+  for (const message of messages) {
+    const name: string = message.name;
+    switch (name) {
+      case 'rowDescription':
+        row = rowReader((message as RowDescription).fields);
+        break;
+      case 'dataRow':
+        try {
+          rows.push(row((message as DataRow).fields));
+        } catch (unreadable) {
+          error ??= unreadable as Error;
+        }
+        break;
+      case 'commandComplete': {
+        const tag = (message as CommandComplete).text;
+        command = tag.split(' ', 1)[0] ?? '';
+        result = { rows, rowCount: rowCount(tag) };
+        rows = [];
+        break;
+      }
+      case 'error':
+        error ??= message as ErrorResponse;
+        break;
+      case 'readyForQuery':
+        status = statusOf((message as ReadyForQuery).status);
+        break;
+      default:
+    }
+  }
+  if (status === undefined) throw error ?? new Error('the embedded database gave no complete answer');
+  return { status, command, result, error };
+}
+
+function rowReader(fields: RowDescription['fields']) {
+  const columns = fields.map(({ name, dataTypeID }) => ({
+    name,
+    parse: parsers.getTypeParser(dataTypeID, 'text') as (text: string) => unknown,
+  }));
+  return (values: readonly (string | null)[]): Record<string, unknown> => {
+    const row: Record<string, unknown> = {};
+    columns.forEach(({ name, parse }, i) => {
+      const text = values[i];
+      row[name] = text === null || text === undefined ? null : parse(text);
+    });
+    return row;
+  };
+}
+
+/** `INSERT 0 5`, `UPDATE 3`, `SELECT 2` end in a count; `BEGIN` and `CREATE TABLE` have none: null, as in pg. */
+function rowCount(tag: string): number | null {
+  const count = /\d+$/.exec(tag)?.[0];
+  return count === undefined ? null : Number(count);
+}
+
+function statusOf(letter: string): SessionStatus {
+  if (letter === 'I') return 'idle';
+  return letter === 'T' ? 'transaction' : 'failed';
+}
