@@ -1,0 +1,89 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { messageOf, VidbatchError } from '../errors.ts';
+import { type Answer, json } from './answer.ts';
+import type { AcceptedCreate } from './record.ts';
+import type { RuleInput } from './rule.ts';
+import type { Settings, SettingsPatch } from './settings.ts';
+import type { StatsReport } from './stats.ts';
+import type { ListedTask } from './tasks.ts';
+import { readBody } from './wire.ts';
+
+/** What can be asked and changed from outside, by a test in this process or over `/control/`. */
+export interface Controls {
+  stats: () => StatsReport;
+  record: () => readonly AcceptedCreate[];
+  tasks: () => ListedTask[];
+  /** Throws a usage error when the rule is wrong. */
+  addRule: (rule: RuleInput) => void;
+  clearRules: () => void;
+  settings: () => Settings;
+  /** Throws a usage error, and changes nothing, when any part of the change is wrong. */
+  configure: (change: SettingsPatch) => void;
+}
+
+type Route = (controls: Controls, body: unknown) => Answer;
+
+const ROUTES: Record<string, Route> = {
+  'GET /control/stats': (controls) => json(200, controls.stats()),
+  'GET /control/tasks': (controls) => json(200, { tasks: controls.tasks() }),
+  'GET /control/settings': (controls) => json(200, controls.settings()),
+  'POST /control/settings': (controls, body) => {
+    controls.configure(body as SettingsPatch);
+    return json(200, controls.settings());
+  },
+  'POST /control/rules': (controls, body) => {
+    controls.addRule(body as RuleInput);
+    return json(200, { added: true });
+  },
+  'DELETE /control/rules': (controls) => {
+    controls.clearRules();
+    return json(200, { cleared: true });
+  },
+};
+
+const RECORD = 'GET /control/record';
+const MAX_BODY = 1024 * 1024;
+
+/** Serves `/control/…`: JSON, and the record as NDJSON. Wrong input is 400 with the reason in `error`. */
+export async function serveControl(
+  controls: Controls,
+  req: IncomingMessage,
+  res: ServerResponse,
+  path: string,
+): Promise<void> {
+  const route = `${req.method} ${path}`;
+  if (route === RECORD) return streamRecord(controls.record(), res);
+  const body = await readBody(req, MAX_BODY);
+  if (body === 'gone') return;
+  const answer =
+    body === 'too-large' ? json(413, { error: 'the body is too large' }) : answerTo(controls, route, body);
+  res.writeHead(answer.status, answer.headers);
+  res.end(answer.body);
+}
+
+function answerTo(controls: Controls, route: string, body: { text: string }): Answer {
+  const handler = Object.hasOwn(ROUTES, route) ? ROUTES[route] : undefined;
+  if (handler === undefined) {
+    const known = [RECORD, ...Object.keys(ROUTES)].join(', ');
+    return json(404, { error: `${route} is not known; known: ${known}` });
+  }
+  try {
+    return handler(controls, body.text === '' ? undefined : (JSON.parse(body.text) as unknown));
+  } catch (error) {
+    if (!(error instanceof VidbatchError) && !(error instanceof SyntaxError)) throw error;
+    const hint = error instanceof VidbatchError && error.hint !== undefined ? ` (${error.hint})` : '';
+    return json(400, { error: messageOf(error) + hint });
+  }
+}
+
+/** Line by line, as fast as it is read: a record of a million creates is not built up as one string. */
+async function streamRecord(record: readonly AcceptedCreate[], res: ServerResponse): Promise<void> {
+  res.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  const lines = function* (): Generator<string> {
+    for (const create of record) yield `${JSON.stringify(create)}\n`;
+  };
+  // A reader that leaves in the middle is its own business.
+  await pipeline(Readable.from(lines()), res).catch(() => undefined);
+}

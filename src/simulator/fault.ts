@@ -1,0 +1,177 @@
+import { type Answer, gatewayError, html, taskError, text, tooLarge, vendorError } from './answer.ts';
+
+/**
+ * What happens to a request. `answer` gets the time in milliseconds. Everything but `answer` starts from the
+ * success answer, which exists even when nothing was created: the client must not be able to tell.
+ */
+export type Behaviour =
+  | { does: 'reset'; when: 'before-body' | 'after-body' | 'in-answer' }
+  | { does: 'hang' }
+  | { does: 'slow'; part: 'accept' | 'headers' | 'body' }
+  | { does: 'spoil'; by: 'truncating' | 'dropping-id' }
+  | { does: 'close' }
+  | { does: 'answer'; answer: (now: number) => Answer };
+
+export interface FaultKind {
+  /** One line for people: what the client sees. */
+  about: string;
+  /** Whether a task may, must or cannot exist after it. */
+  creates: 'either' | 'always' | 'never';
+  behaviour: Behaviour;
+}
+
+function answers(about: string, creates: FaultKind['creates'], answer: (now: number) => Answer): FaultKind {
+  return { about, creates, behaviour: { does: 'answer', answer } };
+}
+
+const refuses = (about: string, answer: (now: number) => Answer): FaultKind =>
+  answers(about, 'never', answer);
+const breaks = (about: string, answer: (now: number) => Answer): FaultKind =>
+  answers(about, 'either', answer);
+
+/** Whole seconds from now, as an HTTP date: rounded up, so that the client never comes back early. */
+const dateIn = (now: number, seconds: number): string =>
+  new Date(Math.ceil(now / 1000 + seconds) * 1000).toUTCString();
+
+const BUSY = 'Too many requests, please try again later';
+
+/** Every fault by name; `api.md`, "A faithful stand-in" and "Refusals", is where the list comes from. */
+export const FAULTS = {
+  'reset-before-body': {
+    about: 'connection reset once the head of the request has been read',
+    creates: 'never',
+    behaviour: { does: 'reset', when: 'before-body' },
+  },
+  'reset-after-body': {
+    about: 'connection reset once the whole request has been read',
+    creates: 'either',
+    behaviour: { does: 'reset', when: 'after-body' },
+  },
+  'reset-in-answer': {
+    about: 'head and beginning of the success answer, then a reset',
+    creates: 'either',
+    behaviour: { does: 'reset', when: 'in-answer' },
+  },
+  timeout: { about: 'never answered', creates: 'either', behaviour: { does: 'hang' } },
+  'accept-late': {
+    about: 'nothing for slowMs, then accepted, even if the client has gone, and answered',
+    creates: 'always',
+    behaviour: { does: 'slow', part: 'accept' },
+  },
+  'slow-headers': {
+    about: 'accepted, then nothing for slowMs, then the whole answer',
+    creates: 'always',
+    behaviour: { does: 'slow', part: 'headers' },
+  },
+  'slow-body': {
+    about: 'the head at once, the body in drops over slowMs',
+    creates: 'always',
+    behaviour: { does: 'slow', part: 'body' },
+  },
+  'truncated-json': {
+    about: '200, well-formed HTTP, its JSON cut before the task id',
+    creates: 'either',
+    behaviour: { does: 'spoil', by: 'truncating' },
+  },
+  'no-id': {
+    about: '200 with valid JSON and no task id',
+    creates: 'either',
+    behaviour: { does: 'spoil', by: 'dropping-id' },
+  },
+  'close-idle': {
+    about: 'a good answer that promises keep-alive, then the socket is closed at once',
+    creates: 'always',
+    behaviour: { does: 'close' },
+  },
+  'html-200': breaks('200 with a page', () => html(200, 'New API')),
+  'status-408': breaks('408 with a page', () => html(408, '408 Request Time-out')),
+  'status-409': breaks('409, plain text', () => text(409, 'conflict')),
+  'status-425': breaks('425, plain text', () => text(425, 'too early')),
+  'status-500': breaks("500 do_request_failed: the gateway's own call upstream broke", () =>
+    taskError(500, 'do_request_failed', 'do request failed: unexpected EOF'),
+  ),
+  'status-500-unreadable': breaks("500 unmarshal_response_failed: the vendor's answer was not JSON", () =>
+    taskError(500, 'unmarshal_response_failed', "invalid character '<' looking for beginning of value"),
+  ),
+  'status-502': breaks('502 with a page', () => html(502, '502 Bad Gateway')),
+  'status-503': breaks('503, plain text, as Envoy says it', () =>
+    text(
+      503,
+      'upstream connect error or disconnect/reset before headers. reset reason: connection termination',
+    ),
+  ),
+  'status-503-html': breaks('503 with a page', () => html(503, '503 Service Temporarily Unavailable')),
+  'status-503-model-not-found': refuses('503 model_not_found: no channel now', () =>
+    gatewayError(503, 'model_not_found', 'No available channel for the model under group default'),
+  ),
+  'status-504': breaks('504 with a page', () => html(504, '504 Gateway Time-out')),
+  'status-524': breaks('524 with a page, as Cloudflare says it', () => html(524, '524: A timeout occurred')),
+  throttle: refuses('429 without Retry-After', () => gatewayError(429, 'rate_limit_exceeded', BUSY)),
+  'throttle-seconds': refuses('429 with Retry-After: 1', () =>
+    gatewayError(429, 'rate_limit_exceeded', BUSY, { 'retry-after': '1' }),
+  ),
+  'throttle-date': refuses('429 with Retry-After as a date, one to two seconds ahead', (now) =>
+    gatewayError(429, 'rate_limit_exceeded', BUSY, { 'retry-after': dateIn(now, 1) }),
+  ),
+  'throttle-vendor': refuses("429 that relays the vendor's refusal", () =>
+    vendorError(429, 'QuotaExceeded', 'exceeded concurrency limit'),
+  ),
+  'throttle-empty': refuses('429 with an empty body', () => ({ status: 429, headers: {}, body: '' })),
+  'throttle-html': refuses('429 with a page', () => html(429, '429 Too Many Requests')),
+  'invalid-request': refuses('400 invalid_request', () =>
+    taskError(400, 'invalid_request', 'invalid request body'),
+  ),
+  policy: refuses('400, the vendor refused the prompt', () =>
+    vendorError(400, 'TaskPromptPolicyViolation', 'prompt policy violation'),
+  ),
+  'policy-creation': refuses('400, the vendor refused what came out', () =>
+    vendorError(400, 'CreationPolicyViolation', 'creation policy violation'),
+  ),
+  'policy-audit': refuses('400, the vendor refused the input', () =>
+    vendorError(400, 'AuditSubmitIllegal', 'submit is illegal'),
+  ),
+  'image-download': refuses('400, the vendor could not fetch an image', () =>
+    vendorError(400, 'ImageDownloadFailure', 'image download failure'),
+  ),
+  unauthorized: refuses('401, bad key', () => gatewayError(401, 'invalid_api_key', 'Invalid token')),
+  'payment-required': refuses('402', () => gatewayError(402, 'insufficient_user_quota', 'Payment required')),
+  forbidden: refuses('403, no right to the model', () =>
+    gatewayError(403, 'access_denied', 'This token has no access to the model'),
+  ),
+  'no-balance': refuses('403 insufficient_user_quota', () =>
+    taskError(403, 'insufficient_user_quota', 'user quota is not enough'),
+  ),
+  'no-balance-error': refuses('403 insufficient_user_quota, in the other shape', () =>
+    gatewayError(403, 'insufficient_user_quota', 'user quota is not enough'),
+  ),
+  'no-balance-vendor': refuses("400, the operator's account with the vendor is empty", () =>
+    vendorError(400, 'CreditInsufficient', 'insufficient credits'),
+  ),
+  'not-found': refuses('404 with a page', () => html(404, '404 Not Found')),
+  'method-not-allowed': refuses('405 with a page', () => html(405, '405 Not Allowed')),
+  'too-large': refuses('413 read_request_body_failed', tooLarge),
+  'unsupported-media': refuses('415', () => taskError(415, 'invalid_request', 'unsupported content type')),
+  unprocessable: refuses('422', () => taskError(422, 'invalid_request', 'unprocessable entity')),
+  redirect: refuses('307 to a path that accepts nothing', () =>
+    html(307, '307 Temporary Redirect', { location: '/moved/v1/video/generations' }),
+  ),
+} as const satisfies Record<string, FaultKind>;
+
+export type FaultName = keyof typeof FAULTS;
+
+export const FAULT_NAMES = Object.keys(FAULTS) as FaultName[];
+
+/** A fault as it was asked for: which one, and whether a task exists afterwards. */
+export interface ChosenFault {
+  name: FaultName;
+  created: boolean;
+}
+
+export function faultKind(fault: ChosenFault): FaultKind {
+  return FAULTS[fault.name];
+}
+
+/** A refusal that is the gateway's own last word: nothing was created, nothing broke. */
+export function isRefusal(kind: FaultKind): boolean {
+  return kind.behaviour.does === 'answer' && kind.creates === 'never';
+}

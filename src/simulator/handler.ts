@@ -1,0 +1,145 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { messageOf, VidbatchError } from '../errors.ts';
+import { type Answer, html, invalidUrl, taskError, taskNotExist, tooLarge } from './answer.ts';
+import { type ChosenFault, faultKind } from './fault.ts';
+import { badKey, type Gateway } from './gateway.ts';
+import type { AcceptRecord } from './record.ts';
+import { report } from './report.ts';
+import { beforeBody, type Rules } from './rule.ts';
+import { draw } from './seed.ts';
+import type { Settings } from './settings.ts';
+import { parseFaultName } from './spec.ts';
+import type { Stats } from './stats.ts';
+import type { Tasks } from './tasks.ts';
+import { type Delays, Exchange, readBody } from './wire.ts';
+
+export interface HandlerOptions {
+  gateway: Gateway;
+  record: AcceptRecord;
+  rules: Rules;
+  tasks: Tasks;
+  stats: Stats;
+  delays: Delays;
+  settings: () => Settings;
+  seed: number;
+  now: () => number;
+  /** The only key accepted; absent: any. */
+  apiKey: string | undefined;
+  maxBodyBytes: number;
+}
+
+/** The provider's two calls, from the head of a request to whatever becomes of its answer. */
+export class Handler {
+  readonly #options: HandlerOptions;
+  #creates: number;
+
+  constructor(options: HandlerOptions) {
+    this.#options = options;
+    this.#creates = options.record.entries.reduce((last, create) => Math.max(last, create.requestNumber), 0);
+  }
+
+  async create(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const { gateway, stats, delays, settings, maxBodyBytes } = this.#options;
+    this.#creates += 1;
+    const number = this.#creates;
+    stats.opened();
+    res.once('close', () => stats.closed());
+    // The gateway's own name for a request, by which its operator can be asked about one.
+    res.setHeader('x-oneapi-request-id', `simulated-${number}`);
+    stats.count('creates');
+    const exchange = new Exchange(req, res, (status) => stats.answered(status));
+
+    const authorized = this.#isAuthorized(req);
+    const chosen = authorized
+      ? fault(() => gateway.faultAtHead(number, header(req, 'x-simulate') ?? undefined))
+      : undefined;
+    if (chosen !== undefined && 'name' in chosen && beforeBody(chosen)) return exchange.reset();
+    const body = await readBody(req, maxBodyBytes);
+    if (body === 'gone') return;
+
+    const final = (answer: Answer): Promise<void> => this.#send(exchange, answer, number);
+    if (!authorized) return final(badKey());
+    if (chosen !== undefined && 'body' in chosen) return final(chosen);
+    if (body === 'too-large') return final(tooLarge());
+    const decision = gateway.decide(
+      {
+        number,
+        bodyText: body.text,
+        contentType: header(req, 'content-type'),
+        idempotencyKey: header(req, 'idempotency-key'),
+        authorization: header(req, 'authorization') !== null,
+      },
+      chosen,
+    );
+    if (decision.kind === 'final') return final(decision.answer);
+    if (decision.fault?.name === 'accept-late') await delays.wait(settings().slowMs);
+    await this.#send(exchange, decision.accept(), number, decision.fault);
+  }
+
+  async query(req: IncomingMessage, res: ServerResponse, taskId: string): Promise<void> {
+    const { record, rules, stats } = this.#options;
+    stats.count('queries');
+    const { queries: number } = stats.report();
+    req.resume();
+    const exchange = new Exchange(req, res, () => undefined);
+    if (!this.#isAuthorized(req)) return this.#send(exchange, badKey(), number);
+    const asked = header(req, 'x-simulate');
+    const prompt = record.find(taskId)?.body.prompt ?? '';
+    const chosen = fault(() => (asked === null ? rules.atBody('query', prompt) : parseFaultName(asked)));
+    if (chosen !== undefined && 'body' in chosen) return this.#send(exchange, chosen, number);
+    await this.#send(exchange, this.#report(taskId), number, chosen);
+  }
+
+  /** Any other path or method. */
+  async elsewhere(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
+    const { stats, settings, maxBodyBytes } = this.#options;
+    stats.count('elsewhere');
+    const exchange = new Exchange(req, res, () => undefined);
+    if ((await readBody(req, maxBodyBytes)) === 'gone') return;
+    exchange.send(settings().spaFallback ? html(200, 'New API') : invalidUrl(req.method ?? '', path));
+  }
+
+  #report(taskId: string): Answer {
+    const { record, tasks, settings, seed, now } = this.#options;
+    const create = record.find(taskId);
+    if (create === undefined) return taskNotExist(settings().task.missingStatus);
+    const life = tasks.life(create);
+    const poll = tasks.poll(taskId);
+    if (poll <= life.missingPolls) return taskNotExist(life.missingStatus);
+    const { unknownStatus } = life;
+    return report(create, tasks.status(create, now(), poll), {
+      shape: settings().queryShape,
+      unknownStatus,
+      poll,
+      seed,
+    });
+  }
+
+  async #send(exchange: Exchange, answer: Answer, number: number, chosen?: ChosenFault): Promise<void> {
+    const { settings, delays, seed, now } = this.#options;
+    const { latency, slowMs } = settings();
+    await delays.wait(latency.minMs + (latency.maxMs - latency.minMs) * draw(seed, 'latency', number));
+    if (chosen === undefined) exchange.send(answer);
+    else await exchange.perform(faultKind(chosen).behaviour, answer, now(), slowMs, delays);
+  }
+
+  #isAuthorized(req: IncomingMessage): boolean {
+    const [, key] = /^Bearer (\S+)$/.exec(header(req, 'authorization') ?? '') ?? [];
+    return key !== undefined && (this.#options.apiKey === undefined || key === this.#options.apiKey);
+  }
+}
+
+/** The fault chosen, or an answer that says why the wish for one cannot be read. */
+function fault(choose: () => ChosenFault | undefined): ChosenFault | Answer | undefined {
+  try {
+    return choose();
+  } catch (error) {
+    if (!(error instanceof VidbatchError)) throw error;
+    return taskError(400, 'unknown_simulated_fault', messageOf(error));
+  }
+}
+
+function header(req: IncomingMessage, name: string): string | null {
+  const value = req.headers[name];
+  return typeof value === 'string' ? value : null;
+}

@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { VidbatchError } from '../errors.ts';
+
+/** One create that the stand-in accepted: the customer pays for it, whatever the client was told. */
+export interface AcceptedCreate {
+  taskId: string;
+  /** Milliseconds since 1970, by the simulator's clock. */
+  at: number;
+  body: Record<string, unknown> & { prompt: string };
+  bodyText: string;
+  /** Whether the request carried an Authorization header. The key itself is never kept. */
+  authorization: boolean;
+  contentType: string | null;
+  idempotencyKey: string | null;
+  /** `sent`: the answer with the task id was on its way; `lost`: a fault kept the id from the client. */
+  answered: 'sent' | 'lost';
+  /** Which create this was, of all that were tried, from 1; goes on counting over a restart. */
+  requestNumber: number;
+}
+
+/** 24 characters of the URL-safe alphabet. From the system's entropy, so that no restart repeats one. */
+export function newTaskId(): string {
+  return `task_${randomBytes(18).toString('base64url')}`;
+}
+
+/**
+ * The append-only record, in memory and, with a file, as JSON Lines. `append` returns when the kernel has the
+ * line, so that an answer sent after it never speaks of a create that a kill could lose.
+ */
+export class AcceptRecord {
+  readonly entries: AcceptedCreate[] = [];
+  readonly #byTaskId = new Map<string, AcceptedCreate>();
+  readonly #byKey = new Map<string, AcceptedCreate>();
+  #file: number | undefined;
+
+  /** Loads what the file already holds. Throws when a line of it is not an accepted create. */
+  constructor(path?: string) {
+    if (path === undefined) return;
+    this.#file = openSync(path, 'a+', 0o600);
+    try {
+      this.#load(path, this.#file);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  append(create: AcceptedCreate): void {
+    if (this.#file !== undefined) writeAll(this.#file, `${JSON.stringify(create)}\n`);
+    this.#remember(create);
+  }
+
+  find(taskId: string): AcceptedCreate | undefined {
+    return this.#byTaskId.get(taskId);
+  }
+
+  /** The first create that came with this Idempotency-Key. */
+  findByKey(idempotencyKey: string): AcceptedCreate | undefined {
+    return this.#byKey.get(idempotencyKey);
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+
+  #load(path: string, file: number): void {
+    // A device or a pipe has nothing to load, and may have no end.
+    if (!fstatSync(file).isFile()) return;
+    const bytes = readFileSync(path);
+    const end = bytes.lastIndexOf(0x0a) + 1;
+    // A line without its end was being written when the process died: it was never answered, nor accepted.
+    if (end < bytes.length) ftruncateSync(file, end);
+    const lines = bytes.toString('utf8', 0, end).split('\n').slice(0, -1);
+    lines.forEach((line, index) => this.#remember(readLine(line, `${path}:${index + 1}`)));
+  }
+
+  #remember(create: AcceptedCreate): void {
+    this.entries.push(create);
+    this.#byTaskId.set(create.taskId, create);
+    const { idempotencyKey: key } = create;
+    if (key !== null && !this.#byKey.has(key)) this.#byKey.set(key, create);
+  }
+}
+
+/** writeSync may write less than it was given. */
+function writeAll(file: number, line: string): void {
+  const bytes = Buffer.from(line);
+  for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
+}
+
+function readLine(line: string, where: string): AcceptedCreate {
+  try {
+    const create = JSON.parse(line) as Partial<AcceptedCreate>;
+    if (typeof create.taskId === 'string' && typeof create.body?.prompt === 'string') {
+      return create as AcceptedCreate;
+    }
+  } catch (cause) {
+    throw new VidbatchError('simulator-record', `${where}: not JSON`, { cause });
+  }
+  throw new VidbatchError('simulator-record', `${where}: not an accepted create`);
+}

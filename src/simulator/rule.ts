@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { usageError } from '../errors.ts';
+import { type ChosenFault, faultKind } from './fault.ts';
+import { checked, given, lifePatch, type TaskLife } from './settings.ts';
+import { parseFaultName } from './spec.ts';
+
+const schema = z.strictObject({
+  /** What the rule counts and strikes; `query`: the GET of a task, by the prompt that made it. */
+  on: z.enum(['create', 'query']).default('create'),
+  match: z
+    .strictObject({
+      /** Part of the prompt; absent: every request. */
+      prompt: z.string().min(1).optional(),
+      /** Only from the n-th request on that the rule could strike, counted from when it was added. */
+      nth: z.int().min(1).optional(),
+      /** How often it strikes. Default: once with `nth`, else always. */
+      times: z.int().min(1).optional(),
+    })
+    .default({}),
+  /** `name`, `name:created` or `name:not-created`. */
+  fault: z.string().optional(),
+  /** The other way to say the variant. */
+  created: z.boolean().optional(),
+  /** How the tasks of matching prompts live; not counted, and not for `query`. */
+  task: lifePatch.optional(),
+});
+
+export type RuleInput = z.input<typeof schema>;
+
+interface Rule {
+  on: 'create' | 'query';
+  prompt: string;
+  nth: number;
+  times: number;
+  seen: number;
+  fault: ChosenFault | undefined;
+  task: Partial<TaskLife> | undefined;
+}
+
+/** Rules by row, in the order in which they were added; the first that strikes wins. */
+export class Rules {
+  #rules: Rule[] = [];
+
+  /** Throws a usage error when the rule is wrong or could never strike. */
+  add(input: unknown): void {
+    this.#rules.push(readRule(input));
+  }
+
+  clear(): void {
+    this.#rules = [];
+  }
+
+  /** The fault for a request of which only the head is known. */
+  atHead(): ChosenFault | undefined {
+    return this.#strike((rule) => rule.on === 'create' && strikesAtHead(rule));
+  }
+
+  /** The fault for a create, or for a query of the task, with this prompt. Counts the request once a rule. */
+  atBody(on: 'create' | 'query', prompt: string): ChosenFault | undefined {
+    return this.#strike((rule) => rule.on === on && !strikesAtHead(rule) && prompt.includes(rule.prompt));
+  }
+
+  /** What the rules say of the life of a task; later rules win. */
+  life(prompt: string): Partial<TaskLife> {
+    const parts = this.#rules.filter((rule) => rule.task !== undefined && prompt.includes(rule.prompt));
+    return Object.assign({}, ...parts.map((rule) => rule.task)) as Partial<TaskLife>;
+  }
+
+  #strike(concerns: (rule: Rule) => boolean): ChosenFault | undefined {
+    let struck: ChosenFault | undefined;
+    for (const rule of this.#rules) {
+      if (rule.fault === undefined || !concerns(rule)) continue;
+      rule.seen += 1;
+      if (struck !== undefined || rule.seen < rule.nth || rule.times === 0) continue;
+      rule.times -= 1;
+      struck = rule.fault;
+    }
+    return struck;
+  }
+}
+
+function readRule(input: unknown): Rule {
+  const { on, match, fault, created, task } = checked('rule', schema, input);
+  if ((fault === undefined) === (task === undefined)) {
+    throw usageError('simulator-rule', 'rule: needs either fault or task');
+  }
+  const variant = created === undefined || fault?.includes(':') ? '' : created ? ':created' : ':not-created';
+  const rule: Rule = {
+    on,
+    prompt: match.prompt ?? '',
+    nth: match.nth ?? 1,
+    times: match.times ?? (match.nth === undefined ? Infinity : 1),
+    seen: 0,
+    fault: fault === undefined ? undefined : parseFaultName(fault + variant),
+    task: task === undefined ? undefined : given(task),
+  };
+  if (rule.prompt !== '' && strikesAtHead(rule)) {
+    throw usageError(
+      'simulator-rule',
+      'rule: reset-before-body strikes before the prompt is read; match by nth',
+    );
+  }
+  return rule;
+}
+
+/** True for the one fault that happens before there is a body to look at. */
+export function beforeBody(fault: ChosenFault | undefined): boolean {
+  if (fault === undefined) return false;
+  const { behaviour } = faultKind(fault);
+  return behaviour.does === 'reset' && behaviour.when === 'before-body';
+}
+
+function strikesAtHead(rule: Rule): boolean {
+  return rule.on === 'create' && beforeBody(rule.fault);
+}

@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { messageOf, VidbatchError } from '../errors.ts';
+import { taskError } from './answer.ts';
+import { type Controls, serveControl } from './control.ts';
+import { Gateway } from './gateway.ts';
+import { Handler } from './handler.ts';
+import { AcceptRecord, type AcceptedCreate } from './record.ts';
+import { type RuleInput, Rules } from './rule.ts';
+import { changed, DEFAULTS, type SettingsPatch } from './settings.ts';
+import { Stats } from './stats.ts';
+import { Tasks } from './tasks.ts';
+import { Delays } from './wire.ts';
+
+const PATH = '/v1/video/generations';
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
+/** As nginx has it. A shorter one would bring the keep-alive race into runs that did not ask for it. */
+const KEEP_ALIVE_MS = 75_000;
+
+export interface SimulatorOptions extends SettingsPatch {
+  /** Default 127.0.0.1. The control endpoint has no password: think before listening anywhere else. */
+  host?: string | undefined;
+  /** Default 0: any free port. */
+  port?: number | undefined;
+  /** The only key accepted; absent: any that is not empty. */
+  apiKey?: string | undefined;
+  /** JSON Lines, appended to before every answer; what it already holds is continued. */
+  recordFile?: string | undefined;
+  /** All that is random, except task ids, follows from it. Default 1. */
+  seed?: number | undefined;
+  /** Milliseconds since 1970; decides the life of tasks and the quota, not the delays. Default Date.now. */
+  now?: (() => number) | undefined;
+  /** Names of models accepted beside those of the contract page. */
+  models?: readonly string[] | undefined;
+  /** A larger body is 413. Default 32 MiB. */
+  maxBodyBytes?: number | undefined;
+}
+
+export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearRules'> {
+  /** The base URL, without `/v1` and without a slash at its end. */
+  readonly url: string;
+  readonly port: number;
+  /** Every create accepted so far, in order, those included whose answer was lost. Live. */
+  readonly record: readonly AcceptedCreate[];
+  readonly faults: {
+    /** Adds a rule; throws a usage error when it is wrong or could never strike. */
+    add: (rule: RuleInput) => void;
+    clear: () => void;
+  };
+  /** Resolves once so many creates have been tried or accepted, or so many queries have come. */
+  reached: Stats['reached'];
+  /** Stops listening and cuts every connection. May be called again. */
+  close: () => Promise<void>;
+}
+
+/**
+ * Starts the stand-in provider. Rejects with a usage error for a wrong option, with an operational one when it
+ * cannot listen or its record file is not one.
+ */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const { host = '127.0.0.1', port = 0, apiKey, recordFile, seed = 1, now = Date.now, ...others } = options;
+  const { models = [], maxBodyBytes = MAX_BODY_BYTES, ...change } = others;
+
+  let current = changed(DEFAULTS, change);
+  const settings = () => current;
+  const record = new AcceptRecord(recordFile);
+  const rules = new Rules();
+  const tasks = new Tasks(record, rules, settings, seed);
+  const stats = new Stats(record.entries.length);
+  const delays = new Delays();
+  const onAccept = () => stats.count('accepted');
+  const gateway = new Gateway({ settings, rules, record, tasks, seed, now, models, onAccept });
+  const parts = { gateway, record, rules, tasks, stats, delays };
+  const handler = new Handler({ ...parts, settings, seed, now, apiKey, maxBodyBytes });
+
+  const controls: Controls = {
+    stats: () => stats.report(),
+    record: () => record.entries,
+    tasks: () => tasks.list(now()),
+    settings,
+    addRule: (rule) => {
+      rules.add(rule);
+      tasks.replan();
+    },
+    clearRules: () => {
+      rules.clear();
+      tasks.replan();
+    },
+    configure: (wanted) => {
+      current = changed(current, wanted);
+      tasks.replan();
+      if (wanted.balance !== undefined) gateway.balanceChanged();
+    },
+  };
+
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, (req, res) => {
+    route(handler, controls, req, res).catch((error: unknown) => breakDown(res, error));
+  });
+  try {
+    await listen(server, host, port);
+  } catch (error) {
+    record.close();
+    throw error;
+  }
+
+  let closing: Promise<void> | undefined;
+  const address = server.address() as AddressInfo;
+  const { addRule, clearRules, record: _record, ...open } = controls;
+  return {
+    ...open,
+    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    port: address.port,
+    record: record.entries,
+    faults: { add: addRule, clear: clearRules },
+    reached: (milestone) => stats.reached(milestone),
+    close: () => (closing ??= stop(server, delays, record)),
+  };
+}
+
+async function route(
+  handler: Handler,
+  controls: Controls,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  const [path = ''] = (req.url ?? '').split('?');
+  if (path.startsWith('/control/')) return serveControl(controls, req, res, path);
+  if (req.method === 'POST' && path === PATH) return handler.create(req, res);
+  const [, taskId] = path.startsWith(`${PATH}/`) ? (/\/([^/]+)$/.exec(path.slice(PATH.length)) ?? []) : [];
+  if (req.method === 'GET' && taskId !== undefined) return handler.query(req, res, taskId);
+  return handler.elsewhere(req, res, path);
+}
+
+/** A mistake of the stand-in itself, such as a full disk under its record: loud, and never a success. */
+function breakDown(res: ServerResponse, error: unknown): void {
+  if (res.headersSent || res.destroyed) {
+    res.destroy();
+    return;
+  }
+  const { status, headers, body } = taskError(500, 'simulator_error', messageOf(error));
+  res.writeHead(status, headers);
+  res.end(body);
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    const message = `cannot listen on ${host}:${port}: ${messageOf(cause)}`;
+    throw new VidbatchError('simulator-listen', message, { cause });
+  }
+}
+
+async function stop(server: Server, delays: Delays, record: AcceptRecord): Promise<void> {
+  delays.close();
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+  record.close();
+}

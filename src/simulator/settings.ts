@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { usageError } from '../errors.ts';
+import { isRefusal, faultKind } from './fault.ts';
+import { parseFault, parseFaultName } from './spec.ts';
+
+const ms = z.number().min(0);
+const count = z.int().min(0);
+
+/** How a task lives. Holds for every task whenever it is looked at, also for those created before a change. */
+const taskLife = z.strictObject({
+  /** Milliseconds from acceptance until it may run. */
+  queuedMs: ms,
+  /** Milliseconds from running until its end. */
+  runningMs: ms,
+  /** Share of tasks that fail, 0-1; which ones is drawn from the seed. */
+  failureShare: z.number().min(0).max(1),
+  /** A fixed end instead of the draw; an expired task never runs. */
+  ends: z.enum(['completed', 'failed', 'expired']).nullable(),
+  /** The first so many polls of a task answer `task_not_exist`. Polls are counted in memory only. */
+  missingPolls: count,
+  missingStatus: z.union([z.literal(400), z.literal(404)]),
+  /** A word reported instead of `in_progress`. */
+  unknownStatus: z.string().min(1).nullable(),
+  /** Progress falls by 30 on every second poll. */
+  backwards: z.boolean(),
+});
+
+export type TaskLife = z.infer<typeof taskLife>;
+
+/** The part of a life that a rule or a change sets. */
+export const lifePatch = taskLife.partial();
+
+const throttleName = z.string().transform((name) => {
+  const fault = parseFaultName(name);
+  if (!isRefusal(faultKind(fault))) throw usageError('throttle', `throttle: ${name} is not a refusal`);
+  return fault;
+});
+
+const settings = z.strictObject({
+  /** Milliseconds before an answer, drawn between the two. */
+  latency: z.strictObject({ minMs: ms, maxMs: ms }).refine((l) => l.minMs <= l.maxMs, 'minMs is above maxMs'),
+  /** Milliseconds that the slow faults take. */
+  slowMs: ms,
+  /** Faults that strike at a rate: `timeout:created=0.01`. */
+  faults: z
+    .array(z.string().transform(parseFault))
+    .refine(
+      (all) => all.reduce((sum, fault) => sum + fault.rate, 0) <= 1 + 1e-9,
+      'rates add up to more than 1',
+    ),
+  /** Creates let through in any one second. */
+  requestsPerSecond: z.int().min(1).nullable(),
+  /** Unfinished tasks. `queue`: so many run and the others wait; `refuse`: one more create is throttled. */
+  runningTasks: z.strictObject({ limit: z.int().min(1), mode: z.enum(['queue', 'refuse']) }).nullable(),
+  /** The refusal given over either of those two quotas. */
+  throttle: throttleName,
+  /** Creates left on the account. */
+  balance: count.nullable(),
+  /** Any wrong path answers 200 with index.html. */
+  spaFallback: z.boolean(),
+  /** A known Idempotency-Key gets the stored answer again, a refusal included. */
+  honourIdempotency: z.boolean(),
+  queryShape: z.enum(['flat', 'flat-url', 'flat-result', 'wrapped', 'mixed']),
+  task: taskLife,
+});
+
+export type Settings = z.infer<typeof settings>;
+export type QueryShape = Settings['queryShape'];
+
+const patch = settings.partial().extend({ task: lifePatch.optional() });
+
+/** A change of settings, as options and the control endpoint take it. */
+export type SettingsPatch = z.input<typeof patch>;
+
+export const DEFAULTS: Settings = {
+  latency: { minMs: 0, maxMs: 0 },
+  slowMs: 10_000,
+  faults: [],
+  requestsPerSecond: null,
+  runningTasks: null,
+  throttle: { name: 'throttle', created: false },
+  balance: null,
+  spaFallback: false,
+  honourIdempotency: false,
+  queryShape: 'flat',
+  task: {
+    queuedMs: 1_000,
+    runningMs: 4_000,
+    failureShare: 0,
+    ends: null,
+    missingPolls: 0,
+    missingStatus: 400,
+    unknownStatus: null,
+    backwards: false,
+  },
+};
+
+/** New settings. Nothing is changed, and a usage error names the setting, when any part of the patch is wrong. */
+export function changed(current: Settings, change: unknown): Settings {
+  const { task, ...rest } = checked('setting', patch, change);
+  return { ...current, ...given(rest), task: { ...current.task, ...given(task ?? {}) } };
+}
+
+/** The value as the schema reads it, or a usage error that names what is wrong. */
+export function checked<Schema extends z.ZodType>(
+  what: string,
+  schema: Schema,
+  value: unknown,
+): z.output<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const reasons = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].join(' ').trim());
+  throw usageError(`simulator-${what}`, `${what}: ${reasons.join('; ')}`);
+}
+
+/** Without the keys that are present but undefined, which would otherwise erase what they stand over. */
+export function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

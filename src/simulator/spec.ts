@@ -1,0 +1,60 @@
+import { usageError } from '../errors.ts';
+import { type ChosenFault, FAULT_NAMES, FAULTS, type FaultName } from './fault.ts';
+
+/** A fault that strikes a share of all creates. */
+export interface RatedFault extends ChosenFault {
+  /** 0-1. */
+  rate: number;
+}
+
+/**
+ * Reads `name`, `name:created` or `name:not-created`. Without a variant, a fault that has both is the
+ * `created` one: the kind that costs money. Throws a usage error that lists what is known.
+ */
+export function parseFaultName(spec: string): ChosenFault {
+  const [name = '', variant, ...rest] = spec.trim().split(':');
+  if (!isFaultName(name)) {
+    throw usageError(
+      'unknown-fault',
+      `fault ${quote(name)} is not known`,
+      `known: ${FAULT_NAMES.join(', ')}`,
+    );
+  }
+  const { creates } = FAULTS[name];
+  if (rest.length > 0 || (variant !== undefined && variant !== 'created' && variant !== 'not-created')) {
+    throw usageError('unknown-variant', `fault ${quote(spec)}: after ${name} only :created or :not-created`);
+  }
+  const created = variant === undefined ? creates !== 'never' : variant === 'created';
+  if ((created && creates === 'never') || (!created && creates === 'always')) {
+    throw usageError(
+      'unknown-variant',
+      `fault ${name} ${creates === 'never' ? 'never' : 'always'} creates a task: ${quote(spec)} is not possible`,
+    );
+  }
+  return { name, created };
+}
+
+/** Reads `name[:created|:not-created][=rate]`, for example `timeout:created=0.01`. Without a rate: every create. */
+export function parseFault(spec: string): RatedFault {
+  const [fault = '', rate = '1', ...rest] = spec.split('=');
+  const share = Number(rate);
+  if (rest.length > 0 || rate.trim() === '' || !(share >= 0 && share <= 1)) {
+    throw usageError('fault-rate', `fault ${quote(spec)}: the rate is not a number between 0 and 1`);
+  }
+  return { ...parseFaultName(fault), rate: share };
+}
+
+/** Which of the rated faults a number in [0, 1) falls on; none when it lies beyond the sum of their rates. */
+export function faultAt(faults: readonly RatedFault[], drawn: number): ChosenFault | undefined {
+  let edge = 0;
+  return faults.find((fault) => {
+    edge += fault.rate;
+    return drawn < edge;
+  });
+}
+
+function isFaultName(name: string): name is FaultName {
+  return Object.hasOwn(FAULTS, name);
+}
+
+const quote = (text: string): string => JSON.stringify(text.slice(0, 80));

@@ -1,0 +1,64 @@
+/** What reached the stand-in since it was started. Its record, which outlives it, is kept elsewhere. */
+export interface StatsReport {
+  /** Creates tried: every POST to the right path, whatever became of it. */
+  creates: number;
+  /** Creates accepted, those loaded from the record file included. */
+  accepted: number;
+  /** Creates by the status that was sent; `none`: the client got no status. */
+  byStatus: Record<string, number>;
+  /** Questions about a task. */
+  queries: number;
+  /** Requests to a path or with a method that the provider does not have. */
+  elsewhere: number;
+  /** Most creates that were open at the same moment. */
+  maxConcurrent: number;
+}
+
+type Milestone = Partial<Pick<StatsReport, 'creates' | 'accepted' | 'queries' | 'elsewhere'>>;
+
+export class Stats {
+  readonly #report: StatsReport;
+  #open = 0;
+  #waiters: { milestone: Milestone; resolve: () => void }[] = [];
+
+  constructor(accepted: number) {
+    this.#report = { creates: 0, accepted, byStatus: {}, queries: 0, elsewhere: 0, maxConcurrent: 0 };
+  }
+
+  report(): StatsReport {
+    return { ...this.#report, byStatus: { ...this.#report.byStatus } };
+  }
+
+  count(what: keyof Milestone): void {
+    this.#report[what] += 1;
+    const ready = this.#waiters.filter(({ milestone }) => this.#passed(milestone));
+    this.#waiters = this.#waiters.filter((waiter) => !ready.includes(waiter));
+    for (const { resolve } of ready) resolve();
+  }
+
+  opened(): void {
+    this.#open += 1;
+    this.#report.maxConcurrent = Math.max(this.#report.maxConcurrent, this.#open);
+  }
+
+  closed(): void {
+    this.#open -= 1;
+  }
+
+  answered(status: number | 'none'): void {
+    const { byStatus } = this.#report;
+    byStatus[status] = (byStatus[status] ?? 0) + 1;
+  }
+
+  /** Resolves as soon as every count named is at least the number given; never, if that never happens. */
+  reached(milestone: Milestone): Promise<void> {
+    if (this.#passed(milestone)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiters.push({ milestone, resolve });
+    });
+  }
+
+  #passed(milestone: Milestone): boolean {
+    return Object.entries(milestone).every(([what, least]) => this.#report[what as keyof Milestone] >= least);
+  }
+}
