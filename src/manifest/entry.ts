@@ -23,10 +23,32 @@ export interface Manifest {
   encoding: string;
   /** CSV only: the delimiter, given or sniffed. */
   delimiter?: string;
-  /** CSV only: the header as read, after renaming of duplicates and before `--map`. */
+  /** CSV only: the header as read, trimmed, before `--map`; without unnamed columns. */
   columns?: string[];
-  /** Faults of the file as a whole, such as a renamed duplicate header. */
+  /** Faults of the file as a whole, such as a duplicate header. With an error among them no row is to be sent. */
   faults: Fault[];
   /** May be iterated once. Memory does not grow with the number of rows. Reading stops when iteration stops. */
   entries: AsyncIterable<ManifestEntry>;
+}
+
+/** Largest row that is read, in bytes (CSV) or UTF-16 units (JSON, JSONL); a guard against an unclosed quote. */
+export const MAX_RECORD = 64 * 1024 * 1024;
+
+/** Sets an own property even for `__proto__`, which plain assignment would take for the prototype. */
+export function setField(row: RawRow, name: string, value: unknown): void {
+  if (name === '__proto__') {
+    Object.defineProperty(row, name, { value, enumerable: true, writable: true, configurable: true });
+  } else {
+    row[name] = value;
+  }
+}
+
+/** An entry of which nothing was legible, with its one error. */
+export function unreadable(line: number, rule: string, message: string): ManifestEntry {
+  return { line, raw: {}, faults: [{ severity: 'error', line, rule, message }] };
+}
+
+/** A piece of the file for a message: at most 40 characters, control characters escaped. */
+export function excerpt(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }

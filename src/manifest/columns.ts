@@ -1,0 +1,89 @@
+import { usageError } from '../errors.ts';
+import { excerpt, setField, type Manifest, type ManifestEntry, type RawRow } from './entry.ts';
+
+/** Header in the manifest → name of the field that it stands for. */
+export type ColumnMap = ReadonlyMap<string, string>;
+
+/**
+ * The map of repeated `--map field=header`, for example `prompt=提示词`. Throws a usage error for a
+ * specification of another form, and for a field or a header that occurs twice.
+ */
+export function parseMap(specs: readonly string[]): ColumnMap {
+  const map = new Map<string, string>();
+  for (const spec of specs) {
+    const equals = spec.indexOf('=');
+    const field = spec.slice(0, Math.max(0, equals)).trim();
+    const header = spec.slice(equals + 1).trim();
+    if (field === '' || header === '') {
+      throw usageError(
+        'map-invalid',
+        `--map ${excerpt(spec)}: not of the form field=header`,
+        'For example --map prompt=提示词.',
+      );
+    }
+    if ([...map.values()].includes(field)) {
+      throw usageError('map-duplicate', `--map: the field ${excerpt(field)} is mapped twice`);
+    }
+    if (map.has(header)) {
+      throw usageError('map-duplicate', `--map: the header ${excerpt(header)} is mapped twice`);
+    }
+    map.set(header, field);
+  }
+  return map;
+}
+
+/**
+ * Checks a map against the columns of a CSV manifest; other formats have none to check. Throws a usage error
+ * for a mapped header that is not there, and for a field that a column is already named after.
+ */
+export function checkMap(manifest: Pick<Manifest, 'name' | 'columns'>, map: ColumnMap): void {
+  const { name, columns } = manifest;
+  if (columns === undefined) return;
+  for (const [header, field] of map) {
+    if (!columns.includes(header)) {
+      throw usageError(
+        'map-unknown-header',
+        `--map ${field}=${header}: ${name} has no column ${excerpt(header)}`,
+        `Its columns are: ${columns.join(', ')}.`,
+      );
+    }
+    if (columns.includes(field) && !map.has(field)) {
+      throw usageError(
+        'map-clash',
+        `--map ${field}=${header}: ${name} has a column ${excerpt(field)} too`,
+        'Rename one of the two columns, or leave the map out.',
+      );
+    }
+  }
+}
+
+/** The row under the names of the fields. On a clash the mapped column wins; `mapEntry` makes it a fault. */
+export function applyMap(raw: RawRow, map: ColumnMap): RawRow {
+  if (map.size === 0) return raw;
+  const clashes = clashingFields(raw, map);
+  const mapped: RawRow = {};
+  for (const [name, value] of Object.entries(raw)) {
+    if (!clashes.includes(name) || map.has(name)) setField(mapped, map.get(name) ?? name, value);
+  }
+  return mapped;
+}
+
+/** The entry under the names of the fields; a row that has the field under both names gets an error. */
+export function mapEntry(entry: ManifestEntry, map: ColumnMap): ManifestEntry {
+  if (map.size === 0) return entry;
+  const faults = clashingFields(entry.raw, map).map((column) => ({
+    severity: 'error' as const,
+    line: entry.line,
+    column,
+    rule: 'map-clash',
+    message: `the row has ${excerpt(column)} and also the name that --map gives it; which is meant cannot be known`,
+  }));
+  return { ...entry, raw: applyMap(entry.raw, map), faults: [...entry.faults, ...faults] };
+}
+
+/** Fields that a mapped name of the row leads to, while the row has them under their own name too. */
+function clashingFields(raw: RawRow, map: ColumnMap): string[] {
+  return [...map]
+    .filter(([header, field]) => Object.hasOwn(raw, header) && Object.hasOwn(raw, field) && !map.has(field))
+    .map(([, field]) => field);
+}

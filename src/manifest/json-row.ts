@@ -1,0 +1,77 @@
+import type { Fault } from '../fault.ts';
+import { unreadable, type ManifestEntry, type RawRow } from './entry.ts';
+import { duplicateKey } from './json-key.ts';
+import { findSyntaxError } from './json-syntax.ts';
+import { badBytesFault, type BadBytes } from './text.ts';
+
+/** Where a text begins in the file; both 1-based. */
+export interface Position {
+  line: number;
+  column: number;
+}
+
+/**
+ * The entry of one JSON text that should be an object. With undecodable bytes in it, broken syntax is their
+ * consequence and gets no fault of its own. `row` is absent when the text is not a JSON object.
+ */
+export function parseRow(
+  text: string,
+  at: Position,
+  bad: BadBytes | undefined,
+): { entry: ManifestEntry; row?: RawRow } {
+  const faults = bad === undefined ? [] : [badBytesFault(at.line, bad)];
+  const parsed = parseJson(text);
+  if (parsed === undefined) {
+    return {
+      entry: { line: at.line, raw: {}, faults: bad === undefined ? [syntaxFault(text, at)] : faults },
+    };
+  }
+  if (!isPlainObject(parsed.value)) {
+    const message = `a row must be an object such as {"model": …, "prompt": …}, not ${nameOf(parsed.value)}`;
+    const { faults: notObject } = unreadable(at.line, 'row-not-object', message);
+    return { entry: { line: at.line, raw: {}, faults: [...faults, ...notObject] } };
+  }
+  const twice = duplicateKey(text);
+  if (twice !== undefined) {
+    faults.push({
+      severity: 'error',
+      line: at.line,
+      column: twice,
+      rule: 'duplicate-key',
+      message: 'the key occurs twice in one object; which value is meant cannot be known',
+    });
+  }
+  return { entry: { line: at.line, raw: parsed.value, faults }, row: parsed.value };
+}
+
+/** Wrapped, since `null` is a value. */
+function parseJson(text: string): { value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return undefined;
+  }
+}
+
+export function isPlainObject(value: unknown): value is RawRow {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function nameOf(value: unknown): string {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+}
+
+function syntaxFault(text: string, at: Position): Fault {
+  const { index, message } = findSyntaxError(text);
+  const before = text.slice(0, index);
+  const lines = before.split('\n');
+  const line = at.line + lines.length - 1;
+  const column = (lines.at(-1) ?? '').length + (lines.length === 1 ? at.column : 1);
+  return {
+    severity: 'error',
+    line: at.line,
+    rule: 'bad-json',
+    message: `line ${line} column ${column}: ${message}`,
+  };
+}

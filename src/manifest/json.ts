@@ -1,0 +1,194 @@
+import { excerpt, MAX_RECORD, unreadable, type ManifestEntry, type RawRow } from './entry.ts';
+import { JsonCursor, type JsonValue } from './json-cursor.ts';
+import { withDefaults } from './json-defaults.ts';
+import { parseRow, type Position } from './json-row.ts';
+import { found } from './json-syntax.ts';
+import { badBytesFault, type TextChunk } from './text.ts';
+
+const SHAPES = 'allowed are a list of rows, [{…}, {…}], or {"defaults": {…}, "rows": [{…}, {…}]}';
+
+export interface JsonSource {
+  /** The text from its start; again at each call when `rereadable`. */
+  open(): AsyncGenerator<TextChunk, void, void>;
+  rereadable: boolean;
+  maxRecord?: number;
+}
+
+/**
+ * The entries of a JSON manifest: a list of rows, or an object of `defaults` and `rows` in either order. Never
+ * throws for what the text is: what cannot be read is an entry with a fault, and the last one when the rest
+ * cannot be told apart any more.
+ */
+export async function* jsonEntries(source: JsonSource): AsyncGenerator<ManifestEntry, void, void> {
+  const walk = new Walk(source);
+  try {
+    const first = await walk.cursor.peek();
+    if (first === '[') yield* walk.list(undefined);
+    else if (first === '{') yield* walk.envelope();
+    else yield walk.stop(walk.misplaced('"[" or "{"', `; ${SHAPES}`));
+    if (!walk.stopped && (await walk.cursor.peek()) !== '') yield walk.misplaced('the end of the file');
+  } finally {
+    await walk.cursor.close();
+  }
+}
+
+/** One reading of the text; `stopped` once the rest of it cannot be read. */
+class Walk {
+  readonly cursor: JsonCursor;
+  stopped = false;
+  readonly #source: JsonSource;
+  readonly #limit: number;
+
+  constructor(source: JsonSource) {
+    this.#source = source;
+    this.#limit = source.maxRecord ?? MAX_RECORD;
+    this.cursor = new JsonCursor(source.open());
+  }
+
+  stop(entry: ManifestEntry): ManifestEntry {
+    this.stopped = true;
+    return entry;
+  }
+
+  /** The rows of the list that opens here. */
+  async *list(defaults: RawRow | undefined): AsyncGenerator<ManifestEntry, void, void> {
+    this.cursor.skip();
+    if ((await this.cursor.peek()) === ']') {
+      this.cursor.skip();
+      return;
+    }
+    for (;;) {
+      const first = await this.cursor.peek();
+      if (first === '' || ',:]}'.includes(first)) {
+        yield this.stop(this.misplaced('a row'));
+        return;
+      }
+      const value = await this.cursor.value(this.#limit);
+      yield this.#rowOf(value, defaults);
+      if (this.stopped) return;
+      const next = await this.cursor.peek();
+      if (next !== ',' && next !== ']') {
+        yield this.stop(this.misplaced('"," or "]" after a row'));
+        return;
+      }
+      this.cursor.skip();
+      if (next === ']') return;
+    }
+  }
+
+  #rowOf(value: JsonValue, defaults: RawRow | undefined): ManifestEntry {
+    if (value.end === 'too-large') return this.stop(this.#tooLarge(value.at));
+    const { entry, row } = parseRow(value.text, value.at, value.bad);
+    if (value.end === 'open') return this.stop(entry);
+    return row === undefined || defaults === undefined
+      ? entry
+      : { ...entry, raw: withDefaults(defaults, row) };
+  }
+
+  /** The rows of the object that opens here. */
+  async *envelope(): AsyncGenerator<ManifestEntry, void, void> {
+    const start = this.cursor.position;
+    const seen = new Set<string>();
+    let defaults: RawRow | undefined;
+    for (let key = await this.#key(seen); key !== undefined; key = await this.#key(seen)) {
+      if ('faults' in key) {
+        yield this.stop(key);
+      } else if (key.name === 'defaults') {
+        const read = await this.#defaults();
+        if ('faults' in read) yield this.stop(read);
+        else defaults = read.row;
+      } else if ((await this.cursor.peek()) !== '[') {
+        yield this.stop(this.misplaced('the list of rows'));
+      } else {
+        const known = seen.has('defaults') ? { row: defaults } : await this.#laterDefaults(key.at);
+        if ('faults' in known) yield this.stop(known);
+        else yield* this.list(known.row);
+      }
+      if (this.stopped) return;
+    }
+    if (!seen.has('rows')) {
+      yield this.stop(unreadable(start.line, 'json-shape', `an object without "rows"; ${SHAPES}`));
+    }
+  }
+
+  /** Reads on to the value of the next member; `undefined` after the closing brace. */
+  async #key(seen: Set<string>): Promise<{ name: string; at: Position } | ManifestEntry | undefined> {
+    const isFirst = seen.size === 0;
+    const before = isFirst ? '{' : ',';
+    const opening = await this.cursor.peek();
+    if (!isFirst && opening === '}') {
+      this.cursor.skip();
+      return undefined;
+    }
+    if (opening !== before) return this.misplaced('"," or "}"');
+    this.cursor.skip();
+    const first = await this.cursor.peek();
+    if (isFirst && first === '}') {
+      this.cursor.skip();
+      return undefined;
+    }
+    if (first !== '"') return this.misplaced('a key in double quotes');
+    const { text, at } = await this.cursor.value(this.#limit);
+    const name = text.slice(1, -1);
+    if (name !== 'defaults' && name !== 'rows') {
+      return unreadable(at.line, 'json-shape', `${excerpt(name)} has no place here; ${SHAPES}`);
+    }
+    if (seen.has(name)) return unreadable(at.line, 'duplicate-key', `"${name}" occurs twice`);
+    seen.add(name);
+    if ((await this.cursor.peek()) !== ':') return this.misplaced('":"');
+    this.cursor.skip();
+    return { name, at };
+  }
+
+  async #defaults(): Promise<{ row: RawRow } | ManifestEntry> {
+    if ((await this.cursor.peek()) !== '{') return this.misplaced('an object of defaults');
+    const value = await this.cursor.value(this.#limit);
+    if (value.end === 'too-large') return this.#tooLarge(value.at);
+    const { entry, row } = parseRow(value.text, value.at, value.bad);
+    return row === undefined || entry.faults.length > 0 ? { ...entry, raw: {} } : { row };
+  }
+
+  /** The defaults that come after the rows: a reading of its own, which keeps nothing of the rows. */
+  async #laterDefaults(rows: Position): Promise<{ row: RawRow | undefined } | ManifestEntry> {
+    if (!this.#source.rereadable) {
+      const message =
+        'here "defaults" must come before "rows", since the input can be read only once; without defaults give the list alone, [{…}, {…}]';
+      return unreadable(rows.line, 'json-order', message);
+    }
+    const survey = new Walk(this.#source);
+    try {
+      await survey.cursor.peek();
+      const seen = new Set<string>();
+      for (let key = await survey.#key(seen); key !== undefined; key = await survey.#key(seen)) {
+        // Without knowing the defaults no row may be handed out.
+        if ('faults' in key) return key;
+        if (key.name === 'defaults') return await survey.#defaults();
+        await survey.cursor.peek();
+        const { at, end } = await survey.cursor.value(this.#limit, false);
+        if (end === 'open') return unclosed(at);
+      }
+      return { row: undefined };
+    } finally {
+      await survey.cursor.close();
+    }
+  }
+
+  #tooLarge(at: Position): ManifestEntry {
+    const message = `a row of more than ${this.#limit} characters; the rest of the file could not be read`;
+    return unreadable(at.line, 'record-too-large', message);
+  }
+
+  /** The fault of something that stands in the wrong place, here. */
+  misplaced(expected: string, advice = ''): ManifestEntry {
+    const { line, column } = this.cursor.position;
+    const bad = this.cursor.takeBad();
+    const message = `line ${line} column ${column}: expected ${expected}, found ${found(this.cursor.rest(), 0)}; the rest of the file could not be read${advice}`;
+    const entry = unreadable(line, 'bad-json', message);
+    return bad === undefined ? entry : { ...entry, faults: [badBytesFault(line, bad), ...entry.faults] };
+  }
+}
+
+function unclosed({ line, column }: Position): ManifestEntry {
+  const message = `line ${line} column ${column}: the list that opens here is never closed; perhaps a quote or a bracket in it is left open`;
+  return unreadable(line, 'bad-json', message);
+}

@@ -1,0 +1,143 @@
+import type { Readable } from 'node:stream';
+import { refusal, VidbatchError } from '../errors.ts';
+import type { Fault } from '../fault.ts';
+import { openSource, type ByteSource } from './bytes.ts';
+import { csvRecords, type CsvRecord } from './csv-record.ts';
+import { csvEntries, isBlank } from './csv.ts';
+import { readHeader } from './csv-header.ts';
+import { parseDelimiter, separatorLine, sniffDelimiter } from './delimiter.ts';
+import { detectEncoding, type Encoding } from './encoding.ts';
+import type { Manifest, ManifestEntry } from './entry.ts';
+import { formatOf, formatUnknown, isTabSeparated } from './format.ts';
+import { jsonEntries } from './json.ts';
+import { jsonlEntries } from './jsonl.ts';
+import { decodeText, type TextChunk } from './text.ts';
+
+export interface ManifestOptions {
+  /** `csv`, `json` or `jsonl`; by default the extension tells. */
+  format?: string;
+  /** A WHATWG label; by default detected. */
+  encoding?: string;
+  /** CSV: one character or `tab`; by default sniffed. */
+  delimiter?: string;
+  /** Where `-` is read from. */
+  stdin?: Readable;
+}
+
+/**
+ * Opens the manifest at a path, or on standard input for `-`, and reads its beginning. What is wrong with its
+ * rows are faults of its entries. Of a path no file is held open, except while the entries are iterated.
+ * Throws a `VidbatchError`: exit 2 when there is no such file or its format is unknown, exit 3 when it is
+ * empty or binary.
+ */
+export async function openManifest(source: string, options: ManifestOptions = {}): Promise<Manifest> {
+  const format = formatOf(source, options.format);
+  if (source === '-' && format === undefined) throw formatUnknown(source);
+  const bytes = await openSource(source, options.stdin ?? process.stdin);
+  if (bytes.head.length === 0) throw empty(source);
+  if (format === undefined) throw formatUnknown(source);
+
+  const encoding = await detectEncoding(bytes, options.encoding);
+  const head = decodeHead(bytes, encoding);
+  if (bytes.complete && head.trim() === '') throw empty(source);
+  const text = (): AsyncGenerator<TextChunk, void, void> =>
+    decodeText(bytes.read(), encoding.label, encoding.bomBytes);
+  const shared = { name: source, format, encoding: encoding.label, faults: encodingFaults(encoding) };
+  if (format === 'csv') return openCsv(shared, bytes, text, head, options);
+  const { rereadable } = bytes;
+  const entries =
+    format === 'json' ? () => jsonEntries({ open: text, rereadable }) : () => jsonlEntries(text());
+  return { ...shared, entries: once(source, entries) };
+}
+
+async function openCsv(
+  shared: Omit<Manifest, 'entries'>,
+  bytes: ByteSource,
+  text: () => AsyncGenerator<TextChunk, void, void>,
+  head: string,
+  options: ManifestOptions,
+): Promise<Manifest> {
+  const separator = separatorLine(head);
+  const skip = separator?.length ?? 0;
+  const sniffed =
+    separator?.delimiter ?? (isTabSeparated(bytes.name) ? '\t' : sniffDelimiter(head.slice(skip)));
+  const delimiter = options.delimiter === undefined ? sniffed : parseDelimiter(options.delimiter);
+  const firstLine = separator === undefined ? 1 : 2;
+  const open = (): AsyncGenerator<CsvRecord, void, void> =>
+    csvRecords(withoutStart(text(), skip), { delimiter, firstLine });
+
+  const beginning = open();
+  const record = await headerRecord(beginning);
+  if (bytes.rereadable) await beginning.return();
+  if (record === undefined) throw empty(bytes.name);
+  const header = readHeader(record);
+  return {
+    ...shared,
+    delimiter,
+    columns: header.columns.filter(({ kind }) => kind !== 'unnamed').map(({ name }) => name),
+    faults: [...shared.faults, ...header.faults],
+    entries: once(bytes.name, async function* () {
+      const records = bytes.rereadable ? open() : beginning;
+      if (bytes.rereadable) await headerRecord(records);
+      yield* csvEntries(records, header);
+    }),
+  };
+}
+
+/** The first record that is not blank. */
+async function headerRecord(records: AsyncGenerator<CsvRecord, void, void>): Promise<CsvRecord | undefined> {
+  for (;;) {
+    const next = await records.next();
+    if (next.done === true) return undefined;
+    if (!isBlank(next.value)) return next.value;
+  }
+}
+
+async function* withoutStart(
+  chunks: AsyncGenerator<TextChunk, void, void>,
+  length: number,
+): AsyncGenerator<TextChunk, void, void> {
+  let left = length;
+  for await (const chunk of chunks) {
+    yield left === 0 ? chunk : { ...chunk, text: chunk.text.slice(left) };
+    left = Math.max(0, left - chunk.text.length);
+  }
+}
+
+function decodeHead(bytes: ByteSource, encoding: Encoding): string {
+  const decoder = new TextDecoder(encoding.label, { ignoreBOM: true });
+  return decoder.decode(bytes.head.subarray(encoding.bomBytes), { stream: !bytes.complete });
+}
+
+function encodingFaults(encoding: Encoding): Fault[] {
+  if (!encoding.doubtful) return [];
+  const message = `not UTF-8, and read as ${encoding.label} though it does not look like everyday Chinese; confirm or correct it with --encoding`;
+  return [{ severity: 'warning', line: 1, rule: 'encoding-guessed', message }];
+}
+
+function empty(name: string): VidbatchError {
+  return refusal(
+    'manifest-empty',
+    `${name} is empty`,
+    'A manifest has a header and rows, or a list of objects.',
+  );
+}
+
+function once(
+  name: string,
+  entries: () => AsyncGenerator<ManifestEntry, void, void>,
+): AsyncIterable<ManifestEntry> {
+  let used = false;
+  return {
+    [Symbol.asyncIterator]() {
+      if (used) {
+        throw new VidbatchError(
+          'manifest-iterated',
+          `the entries of ${name} were already iterated; open the manifest again`,
+        );
+      }
+      used = true;
+      return entries();
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { jsonlEntries } from '../../src/manifest/jsonl.ts';
+import { collect, inChunks, read, rules } from './fixture.ts';
+
+test('each line is a row; blank lines count but are none; the last line needs no line break', async () => {
+  const { manifest, entries } = await read('a.ndjson', '\uFEFF{"a": 1}\r\n\r\n  \n{"a": "é"}\n{"a": 3}');
+  assert.equal(manifest.format, 'jsonl');
+  assert.deepEqual(entries, [
+    { line: 1, raw: { a: 1 }, faults: [] },
+    { line: 4, raw: { a: 'é' }, faults: [] },
+    { line: 5, raw: { a: 3 }, faults: [] },
+  ]);
+});
+
+test('a bad line is an error of that line, and reading goes on', async () => {
+  const { entries } = await read(
+    'a.jsonl',
+    [
+      '{"a": 1',
+      '[1]',
+      'null',
+      `{'a': 1}`,
+      '{"a": "x\0y"}',
+      '{"a": 1}{"b": 2}',
+      '{"a": 1, "a": 2}',
+      '{"b": 2}',
+    ].join('\n'),
+  );
+  assert.deepEqual(rules(entries), [
+    '1 bad-json',
+    '2 row-not-object',
+    '3 row-not-object',
+    '4 bad-json',
+    '5 bad-json',
+    '6 bad-json',
+    '7 duplicate-key',
+  ]);
+  assert.deepEqual(
+    [0, 3, 4, 5].map((index) => entries[index]?.faults[0]?.message),
+    [
+      'line 1 column 8: expected "," or "}", found the end',
+      'line 4 column 2: expected a key in double quotes or "}", found "\'"',
+      'line 5 column 9: a string cannot hold a raw "\\u0000"; write it as an escape',
+      'line 6 column 9: expected the end, found "{"',
+    ],
+  );
+  assert.deepEqual(entries.at(-1), { line: 8, raw: { b: 2 }, faults: [] });
+});
+
+test('a line over the limit is an error of that line, and reading goes on', async () => {
+  const text = `{"a": 1}\n{"b": "${'x'.repeat(5000)}"}\n{"c": 3}\n`;
+  const entries = await collect(jsonlEntries(inChunks(text, 100), 1000));
+  assert.deepEqual(rules(entries), ['2 record-too-large']);
+  assert.deepEqual(entries[2]?.raw, { c: 3 });
+});
+
+test('a string of 10 MB is read', async () => {
+  const prompt = '提"\\示'.repeat(2_500_000);
+  const { entries } = await read('a.jsonl', `${JSON.stringify({ prompt })}\n{"b": 2}\n`);
+  assert.equal(entries[0]?.raw['prompt'], prompt);
+  assert.equal(entries[1]?.line, 2);
+});
