@@ -1,0 +1,240 @@
+import { existsSync } from 'node:fs';
+import { runMigrations } from 'bullmq';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import type { Config } from './config.ts';
+import { messageOf, usageError, VidbatchError } from './errors.ts';
+import type { Database } from './ledger/database.ts';
+import type { EmbeddedDatabase } from './ledger/embedded.ts';
+import { freeAllLanes } from './ledger/feed.ts';
+import { openFolder } from './ledger/folder.ts';
+import { isMigrated, migrateLedger } from './ledger/migrate.ts';
+import { parsers } from './ledger/parsers.ts';
+import { ledgerId } from './ledger/read.ts';
+import { sweep } from './ledger/sweep.ts';
+import { openRedis } from './queue.ts';
+import type { QueueStore } from './queue.ts';
+
+/**
+ * `worker`: sends rows, so it must hold the embedded folder itself. `writer`: may make the ledger. `reader`: the
+ * ledger must be there.
+ */
+export type Role = 'worker' | 'writer' | 'reader';
+
+/** Everything that is open. Whoever opens it closes it. */
+export interface App {
+  db: Database;
+  store: QueueStore;
+  ledgerId: string;
+  /** `embedded PGlite in .vidbatch`, `Postgres at host:5432` … for people. */
+  storage: { ledger: string; queue: string };
+  /** Rows found in flight when an embedded folder was opened: their worker is gone. */
+  swept: number;
+  close(): Promise<void>;
+}
+
+type Closer = () => Promise<unknown>;
+
+/**
+ * Opens ledger and queue as the configuration says. Closes what it had opened when a later step fails.
+ * @throws VidbatchError when a server cannot be reached, or the folder is held by another worker.
+ */
+export async function openApp(config: Config, role: Role): Promise<App> {
+  const closers: Closer[] = [];
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeAll(closers));
+  try {
+    const ledger = await (config.databaseUrl === undefined
+      ? openEmbeddedLedger(config.dataDir, role, closers)
+      : openPostgresLedger(config.databaseUrl, role, closers));
+    const { store, name } = await openStore(config, ledger, closers);
+    return {
+      db: ledger.db,
+      store,
+      ledgerId: await ledgerId(ledger.db),
+      storage: { ledger: ledger.name, queue: name },
+      swept: ledger.swept,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function closeAll(closers: Closer[]): Promise<void> {
+  for (const close of closers.splice(0).reverse()) await close();
+}
+
+interface Ledger {
+  db: Database;
+  name: string;
+  swept: number;
+  embedded?: QueuePool;
+}
+
+type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
+
+const UPKEEP_MS = 15_000;
+
+async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): Promise<Ledger> {
+  if (role === 'reader' && !existsSync(dir)) {
+    throw usageError(
+      'NO_LEDGER',
+      `${dir}: there is no ledger here`,
+      'Run `vidbatch submit` or `vidbatch run` first, or name the folder with VIDBATCH_DATA_DIR, or a server with DATABASE_URL.',
+    );
+  }
+  const folder = await openFolder(dir);
+  closers.push(() => folder.close());
+  const name = `embedded PGlite in ${dir}`;
+  if (folder.role === 'guest') {
+    if (role === 'worker') {
+      const who = folder.holderPid === undefined ? 'another process' : `process ${folder.holderPid}`;
+      throw new VidbatchError('FOLDER_HELD', `${dir} is held by ${who}, which works on it`, {
+        hint: 'One worker at a time can hold an embedded folder; for more, set DATABASE_URL. `status`, `submit` and `pause` work beside it.',
+      });
+    }
+    return { db: folder.database, name, swept: 0, embedded: folder.database };
+  }
+  await migrate(folder.database, true);
+  // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
+  const swept = await sweep(folder.database, { all: true });
+  await freeAllLanes(folder.database);
+  keepUp(folder.database, closers);
+  return { db: folder.database, name, swept, embedded: folder.database };
+}
+
+/** The embedded database has no autovacuum of its own. */
+function keepUp(database: EmbeddedDatabase, closers: Closer[]): void {
+  let running: Promise<unknown> = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running.then(() => database.upkeep()).catch(() => undefined);
+  }, UPKEEP_MS);
+  timer.unref();
+  closers.push(async () => {
+    clearInterval(timer);
+    await running;
+  });
+}
+
+async function openPostgresLedger(url: string, role: Role, closers: Closer[]): Promise<Ledger> {
+  const where = placeOf(url, 'DATABASE_URL');
+  const pool = new pg.Pool({
+    connectionString: url,
+    types: parsers,
+    max: 6,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    application_name: 'vidbatch',
+  });
+  // An idle connection that breaks is replaced at the next query, which reports for itself.
+  pool.on('error', () => undefined);
+  closers.push(() => pool.end());
+  try {
+    await pool.query('select 1');
+  } catch (error) {
+    throw new VidbatchError('LEDGER_UNREACHABLE', `Postgres at ${where} cannot be used: ${reasonOf(error)}`, {
+      hint: 'Check DATABASE_URL, and that the server runs and accepts this user.',
+    });
+  }
+  if (role === 'reader' && !(await isMigrated(pool))) {
+    throw usageError(
+      'NO_LEDGER',
+      `Postgres at ${where} has no ledger of this version`,
+      'Run `vidbatch migrate`.',
+    );
+  }
+  if (role !== 'reader') await migrate(pool, false);
+  return { db: pool, name: `Postgres at ${where}`, swept: 0 };
+}
+
+async function openStore(
+  config: Config,
+  ledger: Ledger,
+  closers: Closer[],
+): Promise<{ store: QueueStore; name: string }> {
+  if (config.redisUrl !== undefined) {
+    const where = placeOf(config.redisUrl, 'REDIS_URL');
+    await probeRedis(config.redisUrl, where);
+    const redis = openRedis(config.redisUrl);
+    redis.on('error', () => undefined);
+    closers.push(async () => redis.disconnect());
+    await redis.connect();
+    return { store: { kind: 'redis', redis }, name: `Redis at ${where}` };
+  }
+  if (ledger.embedded !== undefined) {
+    return { store: { kind: 'postgres', pool: ledger.embedded }, name: `the same database` };
+  }
+  // BullMQ's SQL is unqualified; its pool looks into BullMQ's schema. One more client is held for LISTEN.
+  const pool = new pg.Pool({
+    connectionString: config.databaseUrl,
+    options: '-c search_path=bullmq,public',
+    max: 8,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    application_name: 'vidbatch-queue',
+  });
+  pool.on('error', () => undefined);
+  closers.push(() => pool.end());
+  await migrateQueue(pool);
+  return { store: { kind: 'postgres', pool: pool as QueuePool }, name: 'the same database' };
+}
+
+/** Brings the ledger's schema, and for an embedded ledger the queue's, up to date. */
+async function migrate(db: Database, withQueue: boolean): Promise<void> {
+  await migrateLedger(db);
+  if (withQueue) await migrateQueue(db);
+}
+
+/** BullMQ's own migrations, on one session as they ask for. */
+export async function migrateQueue(db: Database): Promise<void> {
+  const session = await db.connect();
+  try {
+    await runMigrations(session as never);
+  } finally {
+    session.release();
+  }
+}
+
+/** A connection that gives up at once, so that a wrong URL is one clear line and not an endless retry. */
+async function probeRedis(url: string, where: string): Promise<void> {
+  const probe = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 10_000 });
+  let reason: unknown;
+  probe.on('error', (error) => (reason = error));
+  try {
+    await probe.connect();
+    await probe.ping();
+  } catch (error) {
+    throw new VidbatchError(
+      'QUEUE_UNREACHABLE',
+      `Redis at ${where} cannot be used: ${reasonOf(reason ?? error)}`,
+      {
+        hint: 'Check REDIS_URL, and that the server runs and accepts this password.',
+      },
+    );
+  } finally {
+    probe.disconnect();
+  }
+}
+
+/** Connection errors of several addresses come as an AggregateError with an empty message. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0]);
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return messageOf(error) || String(code ?? 'no reason given');
+}
+
+/** Host, port and database of a URL: never its user or password. */
+function placeOf(url: string, name: string): string {
+  try {
+    const { host, pathname } = new URL(url);
+    return `${host}${pathname === '/' ? '' : pathname}`;
+  } catch {
+    throw usageError(
+      'BAD_URL',
+      `${name} is not a URL`,
+      'For example redis://localhost:6379 or postgres://user@host:5432/database.',
+    );
+  }
+}

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from './errors.ts';
+import { claim, claimAlone, granted, refusals } from './ledger/claim.ts';
+import type { Claim, ClaimScope, ClaimWish, Refusal } from './ledger/claim.ts';
+import type { Database } from './ledger/database.ts';
+import { grouped } from './ledger/group.ts';
+import { record, recordedBefore } from './ledger/record.ts';
+import type { Recorded, Result } from './ledger/record.ts';
+import type { Logger } from './log.ts';
+
+/** The two writes of a submission, for one worker: grouped, and patient with a ledger that is away for a while. */
+export interface Clerk {
+  claim(submissionId: number): Promise<Claim | Refusal>;
+  record(result: Result): Promise<Recorded>;
+}
+
+const PATIENCE = { firstMs: 100, maxMs: 5_000 };
+
+export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk {
+  async function claimGroup(wishes: readonly ClaimWish[]): Promise<(Claim | Refusal)[]> {
+    const claims = await patiently('claim', log, async (again) => {
+      // After an error the statement may have been committed all the same: what is ours already stays ours.
+      const ours = again ? await granted(db, wishes) : [];
+      const held = new Set(ours.map((one) => one.attemptId));
+      return [
+        ...ours,
+        ...(await claim(
+          db,
+          scope,
+          wishes.filter((wish) => !held.has(wish.attemptId)),
+        )),
+      ];
+    });
+    const byAttempt = new Map(claims.map((one) => [one.attemptId, one]));
+    const left = wishes.filter((wish) => !byAttempt.has(wish.attemptId));
+    const reasons = left.length === 0 ? [] : await whyNot(left);
+    const bySubmission = new Map(reasons.map((reason) => [reason.submissionId, reason]));
+    for (const wish of left) {
+      if (bySubmission.get(wish.submissionId)?.reason !== 'alone') continue;
+      const alone = await claimOne(wish);
+      if (alone !== undefined) byAttempt.set(wish.attemptId, alone);
+    }
+    return wishes.map(
+      (wish) =>
+        byAttempt.get(wish.attemptId) ??
+        bySubmission.get(wish.submissionId) ?? { submissionId: wish.submissionId, reason: 'not-pending' },
+    );
+  }
+
+  function whyNot(wishes: readonly ClaimWish[]): Promise<Refusal[]> {
+    const ids = wishes.map((wish) => wish.submissionId);
+    return patiently('claim', log, () => refusals(db, scope, ids));
+  }
+
+  function claimOne(wish: ClaimWish): Promise<Claim | undefined> {
+    return patiently('claim', log, async (again) => {
+      const ours = again ? (await granted(db, [wish]))[0] : undefined;
+      return ours ?? claimAlone(db, scope, wish);
+    });
+  }
+
+  async function recordGroup(results: readonly Result[]): Promise<Recorded[]> {
+    const recorded = await record(db, results);
+    const byAttempt = new Map(recorded.map((one) => [one.attemptId, one]));
+    const before = results.filter((result) => !byAttempt.has(result.attemptId));
+    if (before.length > 0) {
+      for (const one of await recordedBefore(
+        db,
+        before.map((result) => result.attemptId),
+      )) {
+        byAttempt.set(one.attemptId, one);
+      }
+    }
+    return results.map((result) => {
+      const one = byAttempt.get(result.attemptId);
+      if (one === undefined) throw new Error(`attempt ${result.attemptId} is not in the ledger`);
+      return one;
+    });
+  }
+
+  const claimInGroup = grouped(claimGroup);
+  const recordInGroup = grouped(recordGroup);
+  return {
+    claim: (submissionId) => claimInGroup({ submissionId, attemptId: randomUUID() }),
+    record: (result) => patiently('record', log, () => recordInGroup(result)),
+  };
+}
+
+/** Repeats until it holds, with growing pauses; says so at first and about every minute and a half, and when it is over. */
+async function patiently<T>(what: string, log: Logger, attempt: (again: boolean) => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const result = await attempt(tries > 0);
+      if (tries > 0) log.info({ event: 'ledger-back', what, tries }, 'the ledger answers again');
+      return result;
+    } catch (error) {
+      if (tries % 20 === 0) {
+        log.warn(
+          { event: 'ledger-away', what, tries, error: messageOf(error) },
+          'the ledger failed; trying again',
+        );
+      }
+      await sleep(Math.min(PATIENCE.maxMs, PATIENCE.firstMs * 2 ** tries));
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { boardCommand } from './commands/board.ts';
+import { explainCommand } from './commands/explain.ts';
+import { exportCommand } from './commands/export.ts';
+import { gateCommands } from './commands/gates.ts';
+import type { Io } from './commands/io.ts';
+import { migrateCommand } from './commands/migrate.ts';
+import { reconcileCommand } from './commands/reconcile.ts';
+import { runCommand } from './commands/run.ts';
+import { simulateCommand } from './commands/simulate.ts';
+import { statusCommand } from './commands/status.ts';
+import { submitCommand } from './commands/submit.ts';
+import { validateCommand } from './commands/validate.ts';
+import { workCommand } from './commands/work.ts';
+import { loadDotEnv } from './config.ts';
+import { EXIT, messageOf, VidbatchError } from './errors.ts';
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+
+let readerGone = false;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  readerGone = true;
+});
+
+const io: Io = {
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+  async write(text) {
+    if (readerGone) return false;
+    if (!process.stdout.write(text))
+      await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')]);
+    return !readerGone;
+  },
+  interactive: process.stderr.isTTY && process.stdin.isTTY,
+  columns: process.stderr.columns ?? 80,
+  stdin: process.stdin,
+  quit: (code) => process.exit(code),
+};
+
+function build(exit: (code: number) => void): Command {
+  const program = new Command('vidbatch')
+    .description(
+      'Submit a manifest of video prompts once, pay for each row once, and know where every task id went.',
+    )
+    .version(version)
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => void process.stderr.write(text) })
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch validate jobs/text.csv
+  $ vidbatch run jobs/text.csv
+  $ vidbatch export text > results.csv
+
+Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 manifest invalid or refused, nothing sent
+  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt · 130/143 interrupted`,
+    );
+  validateCommand(program, io, exit);
+  submitCommand(program, io, exit);
+  workCommand(program, io, exit);
+  runCommand(program, io, exit);
+  statusCommand(program, io, exit);
+  explainCommand(program, io, exit);
+  exportCommand(program, io, exit);
+  gateCommands(program, io, exit);
+  reconcileCommand(program, io, exit);
+  boardCommand(program, io, exit);
+  simulateCommand(program, io, exit);
+  migrateCommand(program, io, exit);
+  return program;
+}
+
+/** Runs one command line; resolves with its exit code. */
+async function main(argv: readonly string[]): Promise<number> {
+  let code: number = EXIT.ok;
+  try {
+    // Before the flags are read: they fall back to the environment.
+    loadDotEnv();
+    await build((result) => (code = result)).parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    tell(error, argv.includes('--json'));
+    return error instanceof VidbatchError ? error.exitCode : EXIT.operational;
+  }
+}
+
+function tell(error: unknown, json: boolean): void {
+  const known = error instanceof VidbatchError ? error : undefined;
+  const code = known?.code ?? 'UNEXPECTED';
+  if (json) {
+    io.err(JSON.stringify({ error: { code, message: messageOf(error), hint: known?.hint ?? null } }));
+    return;
+  }
+  io.err(`vidbatch: ${messageOf(error)} [${code}]`);
+  if (known?.hint !== undefined) io.err(`  ${known.hint}`);
+}
+
+process.exitCode = await main(process.argv.slice(2));
+// What is still open by now (a socket that lingers, a timer of a library) must not keep a finished command alive.
+process.stdout.write('', () => process.exit());

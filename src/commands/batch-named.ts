@@ -1,0 +1,20 @@
+import { usageError } from '../errors.ts';
+import { findBatch, listBatches } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batch.ts';
+import type { Queryable } from '../ledger/database.ts';
+import { nearest } from '../suggestion.ts';
+
+/** The batch of that name, or a usage error that says which there are. */
+export async function batchNamed(db: Queryable, name: string): Promise<Batch> {
+  const batch = await findBatch(db, name);
+  if (batch !== undefined) return batch;
+  const names = (await listBatches(db)).map((one) => one.name);
+  const meant = nearest(name, names);
+  const hint =
+    names.length === 0
+      ? 'There are no batches yet.'
+      : meant === undefined
+        ? `There are: ${names.slice(-10).join(', ')}.`
+        : `Did you mean ${meant}?`;
+  throw usageError('NO_SUCH_BATCH', `there is no batch named ${name}`, hint);
+}

@@ -1,0 +1,145 @@
+import type { Command } from 'commander';
+import { openApp } from '../app.ts';
+import { EXIT, usageError } from '../errors.ts';
+import type { ExitCode } from '../errors.ts';
+import type { Batch } from '../ledger/batch.ts';
+import { findSubmissions, readAttempts } from '../ledger/read.ts';
+import type { AttemptView, SubmissionView } from '../ledger/read.ts';
+import { readGates } from '../overview.ts';
+import type { Gate } from '../summary.ts';
+import { batchNamed } from './batch-named.ts';
+import { configOf, globalFlags, providerFlags } from './io.ts';
+import type { GlobalFlags, Io } from './io.ts';
+
+export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('explain <batch> <key>')
+    .description("one row's life in ten lines; the beginning of its key is enough")
+    .addHelpText('after', '\nExamples:\n  $ vidbatch explain text shot-007')
+    .action(async (batch: string, key: string, flags: GlobalFlags) =>
+      exit(await explain(batch, key, flags, io)),
+    );
+  providerFlags(globalFlags(command));
+}
+
+async function explain(name: string, key: string, flags: GlobalFlags, io: Io): Promise<ExitCode> {
+  const config = configOf(flags);
+  const app = await openApp(config, 'reader');
+  try {
+    const batch = await batchNamed(app.db, name);
+    const found = await findSubmissions(app.db, batch.id, key);
+    const row = found[0];
+    if (row === undefined) {
+      throw usageError(
+        'NO_SUCH_ROW',
+        `batch ${name} has no row with the key ${key}`,
+        `\`vidbatch export ${name}\` lists them in the column row_key.`,
+      );
+    }
+    if (found.length > 1) {
+      throw usageError(
+        'AMBIGUOUS_KEY',
+        `${key} begins several keys of batch ${name}: ${found.map((one) => one.key).join(', ')}`,
+        'Give more of the key.',
+      );
+    }
+    const attempts = await readAttempts(app.db, row.id);
+    const gates = row.state === 'pending' ? await readGates(app.db, batch, config.baseUrl) : [];
+    if (flags.json === true)
+      io.out(
+        JSON.stringify({
+          ...row,
+          input: JSON.parse(row.input),
+          request: row.request === null ? null : JSON.parse(row.request),
+          gates,
+          attempts,
+        }),
+      );
+    else for (const line of describe(batch, row, attempts, gates)) io.out(line);
+    return EXIT.ok;
+  } finally {
+    await app.close();
+  }
+}
+
+function describe(
+  batch: Batch,
+  row: SubmissionView,
+  attempts: readonly AttemptView[],
+  gates: readonly Gate[],
+): string[] {
+  const lines = [
+    `${row.batch} ${row.key}: ${row.state}${row.taskId === null ? '' : `, task ${row.taskId}`}`,
+    `from     ${batch.source}:${row.line}`,
+    `request  ${shorten(row.request ?? row.input, 300)}`,
+  ];
+  if (row.providerStatus !== null) {
+    lines.push(
+      `provider ${row.providerStatus}${row.progress === null ? '' : ` ${row.progress}%`}${row.resultUrl === null ? '' : `  ${row.resultUrl}`}`,
+    );
+  }
+  if (row.errorCode !== null || row.error !== null) {
+    lines.push(
+      `error    ${[row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error].filter((part) => part !== null).join(' · ')}`,
+    );
+  }
+  if (attempts.length > 5)
+    lines.push(`         ${attempts.length - 5} earlier attempts are not shown; --json has them`);
+  for (const attempt of attempts.slice(-5)) lines.push(describeAttempt(attempt));
+  for (const gate of gates) lines.push(`waiting  ${gate.gate}: ${gate.reason}`);
+  if (row.state === 'pending' && row.notBefore !== null && row.notBefore.getTime() > Date.now()) {
+    lines.push(`waiting  until ${row.notBefore.toISOString()}`);
+  }
+  lines.push(`next     ${nextStep(row)}`);
+  return lines;
+}
+
+function describeAttempt(attempt: AttemptView): string {
+  const end = attempt.finishedAt ?? attempt.sweptAt;
+  const took =
+    attempt.finishedAt === null
+      ? ''
+      : ` after ${((attempt.finishedAt.getTime() - attempt.claimedAt.getTime()) / 1000).toFixed(1)} s`;
+  const outcome = attempt.outcome ?? (attempt.sweptAt === null ? 'in flight' : 'no answer recorded');
+  const details = [
+    attempt.httpStatus === null ? undefined : `HTTP ${attempt.httpStatus}`,
+    attempt.errorCode ?? undefined,
+    attempt.error ?? undefined,
+    attempt.phase === null ? undefined : `got as far as: ${attempt.phase}`,
+    attempt.requestId === null ? undefined : `request id ${attempt.requestId}`,
+    attempt.taskId === null
+      ? undefined
+      : `task ${attempt.taskId}${attempt.surplus ? ' (SURPLUS: paid twice)' : ''}`,
+  ].filter((part) => part !== undefined);
+  return `attempt  ${attempt.number}  ${(end ?? attempt.claimedAt).toISOString()}  ${outcome}${took}  ${details.join(' · ')}`.trimEnd();
+}
+
+/** What a person would do now. */
+function nextStep(row: SubmissionView): string {
+  switch (row.state) {
+    case 'pending':
+      return row.queued
+        ? 'it is queued; a worker will take it'
+        : '`vidbatch work --drain` sends it once its gates are open';
+    case 'submitting':
+      return `in flight; judged by ${row.deadline?.toISOString() ?? 'its deadline'} at the latest`;
+    case 'submitted':
+      return row.providerStatus === 'completed' || row.providerStatus === 'failed'
+        ? `\`vidbatch export ${row.batch}\``
+        : `\`vidbatch reconcile ${row.batch}\` asks how it is`;
+    case 'uncertain':
+      return "look for it in the provider's own task list: it may have been accepted, and is never sent again by itself";
+    case 'rejected':
+    case 'invalid':
+      return `correct the row in the manifest and submit it again${row.state === 'rejected' ? `, or \`vidbatch retry ${row.batch}\`` : ''}`;
+    case 'exhausted':
+    case 'cancelled':
+      return `\`vidbatch retry ${row.batch}\``;
+    case 'abandoned':
+      return 'nothing: it was given up by a person';
+  }
+}
+
+function shorten(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
+}

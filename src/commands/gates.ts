@@ -1,0 +1,149 @@
+import type { Command } from 'commander';
+import { createInterface } from 'node:readline/promises';
+import { openApp } from '../app.ts';
+import type { App } from '../app.ts';
+import { EXIT, usageError } from '../errors.ts';
+import type { ExitCode } from '../errors.ts';
+import { cancel, listBatches, note, pause, resume, retry } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batch.ts';
+import { armProbe } from '../ledger/provider.ts';
+import { count } from '../summary.ts';
+import { batchNamed } from './batch-named.ts';
+import { configOf, globalFlags, isOn, providerFlags } from './io.ts';
+import type { GlobalFlags, Io } from './io.ts';
+
+type Exit = (code: ExitCode) => void;
+
+/** `pause`, `resume`, `cancel` and `retry`: what an operator does to a batch, or to all. */
+export function gateCommands(program: Command, io: Io, exit: Exit): void {
+  const act =
+    (verb: (app: App, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>) =>
+    async (name: string | undefined, flags: GlobalFlags): Promise<void> =>
+      exit(await onBatch(name, flags, io, verb));
+
+  const pauseIt = program
+    .command('pause [batch]')
+    .description('stop sending rows of a batch, or of all; open calls finish')
+    .action(act(pauseBatch));
+  const resumeIt = program
+    .command('resume [batch]')
+    .description('go on; without a batch, also try out a halted provider with one row')
+    .action(act(resumeBatch));
+  const cancelIt = program
+    .command('cancel [batch]')
+    .description('cancel the pending rows of a batch, or of all')
+    .action(act(cancelBatch));
+  flagYes(cancelIt);
+  const retryIt = program
+    .command('retry <batch>')
+    .description('take rejected, exhausted and cancelled rows back to pending')
+    .addHelpText('after', '\nExamples:\n  $ vidbatch retry text && vidbatch work --drain')
+    .action(act(retryBatch));
+  for (const command of [pauseIt, resumeIt, cancelIt, retryIt]) globalFlags(command);
+  providerFlags(resumeIt);
+}
+
+function flagYes(command: Command): void {
+  command.option('--yes', 'do not ask');
+}
+
+interface Acted {
+  text: string;
+  json: Record<string, unknown>;
+}
+
+async function onBatch(
+  name: string | undefined,
+  flags: GlobalFlags,
+  io: Io,
+  verb: (app: App, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>,
+): Promise<ExitCode> {
+  const app = await openApp(configOf(flags), 'reader');
+  try {
+    const batch = name === undefined ? undefined : await batchNamed(app.db, name);
+    const { text, json } = await verb(app, batch, flags, io);
+    io.out(flags.json === true ? JSON.stringify(json) : text);
+    return EXIT.ok;
+  } finally {
+    await app.close();
+  }
+}
+
+async function pauseBatch({ db }: App, batch: Batch | undefined): Promise<Acted> {
+  if (batch?.state === 'cancelled') {
+    throw usageError('CANCELLED', `batch ${batch.name} was cancelled: there is nothing to pause`);
+  }
+  await pause(db, batch?.id ?? null);
+  await note(db, 'pause', batch?.name ?? 'everything', batch?.id);
+  return {
+    text: `${batch?.name ?? 'everything'}: paused; open calls finish`,
+    json: { batch: batch?.name ?? null, paused: true },
+  };
+}
+
+async function resumeBatch({ db }: App, batch: Batch | undefined, flags: GlobalFlags): Promise<Acted> {
+  if (batch?.state === 'cancelled') {
+    throw usageError(
+      'CANCELLED',
+      `batch ${batch.name} was cancelled`,
+      `\`vidbatch retry ${batch.name}\` takes its rows up again.`,
+    );
+  }
+  await resume(db, batch?.id ?? null);
+  const { baseUrl } = configOf(flags);
+  const origins = baseUrl === undefined ? (await listBatches(db)).map((one) => one.origin) : [baseUrl];
+  let trying = false;
+  for (const origin of batch === undefined ? new Set(origins) : []) {
+    if (origin !== null && (await armProbe(db, origin))) trying = true;
+  }
+  await note(db, 'resume', batch?.name ?? 'everything', batch?.id);
+  const text = `${batch?.name ?? 'everything'}: resumed`;
+  return {
+    text: trying ? `${text}; the halted provider is tried out with one row` : text,
+    json: { batch: batch?.name ?? null, paused: false, trying },
+  };
+}
+
+async function cancelBatch(
+  { db }: App,
+  batch: Batch | undefined,
+  flags: GlobalFlags,
+  io: Io,
+): Promise<Acted> {
+  const batches = batch === undefined ? await listBatches(db) : [batch];
+  if (batch === undefined && !isOn(flags.yes)) {
+    await confirm(io, `Cancel the pending rows of all ${count(batches.length)} batches?`);
+  }
+  let cancelled = 0;
+  for (const one of batches) {
+    const rows = await cancel(db, one.id);
+    await note(db, 'cancel', `${rows} rows`, one.id);
+    cancelled += rows;
+  }
+  return {
+    text: `${batch?.name ?? 'everything'}: ${count(cancelled)} rows cancelled; rows in flight finish`,
+    json: { batch: batch?.name ?? null, cancelled },
+  };
+}
+
+async function retryBatch({ db }: App, batch: Batch | undefined): Promise<Acted> {
+  if (batch === undefined) throw usageError('NO_SUCH_BATCH', 'name a batch');
+  const rows = await retry(db, batch.id);
+  await note(db, 'retry', `${rows} rows`, batch.id);
+  return {
+    text: `${batch.name}: ${count(rows)} rows are pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends them`,
+    json: { batch: batch.name, retried: rows },
+  };
+}
+
+async function confirm(io: Io, question: string): Promise<void> {
+  if (!io.interactive) throw usageError('NOT_CONFIRMED', question, 'Without a terminal, say --yes.');
+  const prompt = createInterface({ input: io.stdin, output: process.stderr });
+  try {
+    const answer = await prompt.question(`${question} [y/N] `);
+    if (!/^y(es)?$/i.test(answer.trim()))
+      throw usageError('NOT_CONFIRMED', 'not confirmed: nothing was done');
+  } finally {
+    prompt.close();
+  }
+}

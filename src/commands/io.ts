@@ -1,0 +1,133 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { loadDotEnv, parseCount, parseDuration, parseRate, readConfig } from '../config.ts';
+import type { Config } from '../config.ts';
+import { usageError } from '../errors.ts';
+import { createLog, LOG_LEVELS } from '../log.ts';
+import type { Logger, LogLevel } from '../log.ts';
+import { normaliseBaseUrl } from '../provider/base-url.ts';
+import { resolve } from 'node:path';
+
+/** How a command speaks: data on stdout, everything else on stderr. */
+export interface Io {
+  out(line: string): void;
+  err(line: string): void;
+  /** Resolves false when nobody reads any more (a closed pipe). */
+  write(text: string): Promise<boolean>;
+  /** Whether a person is watching stderr: bars and questions only then. */
+  interactive: boolean;
+  columns: number;
+  stdin: NodeJS.ReadStream;
+  /** Ends the process now, whatever is open: for a second SIGTERM. */
+  quit(code: number): void;
+}
+
+/** Flags that every command has. */
+export interface GlobalFlags {
+  json?: boolean;
+  logLevel?: LogLevel;
+  dataDir?: string;
+  baseUrl?: string;
+  allowHttp?: boolean;
+  yes?: boolean;
+}
+
+/** Adds an option whose value falls back to `VIDBATCH_<FLAG>`. */
+export function flag(command: Command, flags: string, description: string, fallback?: string): Command {
+  const option = new Option(flags, description);
+  if (fallback !== undefined) option.default(fallback);
+  return command.addOption(option.env(`VIDBATCH_${option.name().replaceAll('-', '_').toUpperCase()}`));
+}
+
+export function globalFlags(command: Command): Command {
+  command.option('--json', 'machine-readable output on stdout');
+  flag(command, '--data-dir <folder>', 'where the embedded ledger lives (default: .vidbatch)');
+  const level = new Option('--log-level <level>', 'logs on stderr').choices(LOG_LEVELS);
+  return command.addOption(level.env('VIDBATCH_LOG_LEVEL'));
+}
+
+export function providerFlags(command: Command): Command {
+  flag(command, '--base-url <url>', "the provider's base URL");
+  return flag(command, '--allow-http', 'plain http to a host that is not this machine');
+}
+
+/** The environment, with the global flags over it. */
+export function configOf(flags: GlobalFlags): Config {
+  loadDotEnv();
+  const config = readConfig();
+  if (flags.dataDir !== undefined) config.dataDir = resolve(flags.dataDir);
+  if (flags.baseUrl !== undefined) config.baseUrl = flags.baseUrl;
+  if (config.baseUrl !== undefined) {
+    config.baseUrl = normaliseBaseUrl(config.baseUrl, { allowHttp: isOn(flags.allowHttp) });
+  }
+  return config;
+}
+
+/** A boolean flag that came from the environment is text. */
+export function isOn(value: unknown): boolean {
+  if (typeof value === 'string') return !['', '0', 'false', 'no', 'off'].includes(value.toLowerCase());
+  return value === true;
+}
+
+export function logOf(flags: GlobalFlags, fallback: LogLevel): Logger {
+  return createLog(flags.logLevel ?? fallback);
+}
+
+/** URL and key, both needed by whoever speaks to the provider. */
+export function providerConfig(config: Config): { baseUrl: string; apiKey: string } {
+  if (config.baseUrl === undefined) {
+    throw usageError(
+      'NO_BASE_URL',
+      'the provider is not known: VIDBATCH_BASE_URL is not set',
+      'For example VIDBATCH_BASE_URL=https://api.example.com, in the environment or in .env.',
+    );
+  }
+  if (config.apiKey === undefined) {
+    throw usageError(
+      'NO_API_KEY',
+      'the API key is not known: VIDBATCH_API_KEY is not set',
+      'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
+    );
+  }
+  return { baseUrl: config.baseUrl, apiKey: config.apiKey };
+}
+
+/** Flags of whoever sends rows. */
+export interface WorkFlags extends GlobalFlags {
+  concurrency: string;
+  rate?: string;
+  attempts: string;
+  timeout: string;
+  queueDepth: string;
+}
+
+export function workFlags(command: Command): Command {
+  flag(command, '--concurrency <n>', 'open calls of this worker', '8');
+  flag(
+    command,
+    '--rate <rate>',
+    'requests of all workers together, such as 10/s or 600/m (default: no limit)',
+  );
+  flag(command, '--attempts <n>', 'tries of a row that is known not to have been accepted', '5');
+  flag(command, '--timeout <duration>', 'for one whole answer; short ones leave rows uncertain', '120s');
+  flag(command, '--queue-depth <n>', 'rows in the queue at a time', '1000');
+  return command;
+}
+
+export interface WorkLimits {
+  concurrency: number;
+  maxAttempts: number;
+  timeoutMs: number;
+  queueDepth: number;
+  rateIntervalMs?: number;
+}
+
+export function workLimits(flags: WorkFlags): WorkLimits {
+  return {
+    concurrency: parseCount('--concurrency', flags.concurrency, 1, 1000),
+    maxAttempts: parseCount('--attempts', flags.attempts, 1, 100),
+    timeoutMs: parseDuration('--timeout', flags.timeout),
+    queueDepth: parseCount('--queue-depth', flags.queueDepth, 1, 100_000),
+    ...(flags.rate === undefined ? {} : { rateIntervalMs: parseRate('--rate', flags.rate) }),
+  };
+}

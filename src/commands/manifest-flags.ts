@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import { usageError } from '../errors.ts';
+import { parseMap } from '../manifest/columns.ts';
+import type { ProduceOptions } from '../producer.ts';
+import { flag, isOn } from './io.ts';
+import type { GlobalFlags } from './io.ts';
+
+/** Flags of whoever reads a manifest. */
+export interface ReadFlags extends GlobalFlags {
+  format?: string;
+  encoding?: string;
+  delimiter?: string;
+  map?: string[] | string;
+  strict?: boolean;
+}
+
+/** Flags of whoever brings a manifest into the ledger. */
+export interface ManifestFlags extends ReadFlags {
+  batch?: string;
+  keepGoing?: boolean;
+  prune?: boolean;
+  keep?: boolean;
+  add?: boolean;
+  again?: boolean;
+  rebind?: boolean;
+}
+
+export function readFlags(command: Command): Command {
+  flag(command, '--format <format>', 'csv, json or jsonl (default: by the extension)');
+  flag(command, '--encoding <label>', 'such as utf-8, gb18030, utf-16le (default: detected)');
+  flag(command, '--delimiter <character>', 'of a CSV: a character or tab (default: detected)');
+  flag(command, '--map <field=header...>', 'the field stands under this header, such as prompt=提示词');
+  return flag(command, '--strict', 'warnings are errors');
+}
+
+export function manifestFlags(command: Command): Command {
+  flag(command, '--batch <name>', 'name of the batch (default: the file without its extension)');
+  readFlags(command);
+  flag(command, '--keep-going', 'send the valid rows, record the invalid ones');
+  flag(command, '--prune', 'cancel pending rows that are gone from the file');
+  flag(command, '--keep', 'keep pending rows that are gone from the file');
+  flag(command, '--add', 'new rows beside vanished sent ones are new, not edits');
+  flag(command, '--again', 'send rows that another batch has sent already');
+  return flag(command, '--rebind', 'go on at another provider than the one that has task ids of this batch');
+}
+
+export function readOptions(flags: ReadFlags): ProduceOptions {
+  const specs = typeof flags.map === 'string' ? flags.map.split(/\s+/).filter(Boolean) : (flags.map ?? []);
+  return {
+    ...(flags.format === undefined ? {} : { format: flags.format }),
+    ...(flags.encoding === undefined ? {} : { encoding: flags.encoding }),
+    ...(flags.delimiter === undefined ? {} : { delimiter: flags.delimiter }),
+    ...(specs.length === 0 ? {} : { map: parseMap(specs) }),
+    strict: isOn(flags.strict),
+  };
+}
+
+export function produceOptions(flags: ManifestFlags, manifests: readonly string[]): ProduceOptions {
+  if (isOn(flags.prune) && isOn(flags.keep)) {
+    throw usageError('PRUNE_OR_KEEP', '--prune and --keep contradict each other', 'Give one of them.');
+  }
+  if (flags.batch !== undefined && manifests.length > 1) {
+    throw usageError(
+      'ONE_BATCH',
+      '--batch names one batch, and there are several manifests',
+      'Submit them one by one.',
+    );
+  }
+  return {
+    ...readOptions(flags),
+    ...(flags.batch === undefined ? {} : { batch: flags.batch }),
+    ...(isOn(flags.prune) ? { vanished: 'prune' as const } : {}),
+    ...(isOn(flags.keep) ? { vanished: 'keep' as const } : {}),
+    keepGoing: isOn(flags.keepGoing),
+    add: isOn(flags.add),
+    again: isOn(flags.again),
+    rebind: isOn(flags.rebind),
+  };
+}

@@ -1,0 +1,104 @@
+import type { Command } from 'commander';
+import { parseCount, parseDuration } from '../config.ts';
+import { EXIT, usageError } from '../errors.ts';
+import type { ExitCode } from '../errors.ts';
+import { startSimulator } from '../simulator/server.ts';
+import type { SimulatorOptions } from '../simulator/server.ts';
+import { flag, globalFlags, isOn } from './io.ts';
+import type { GlobalFlags, Io } from './io.ts';
+import { onInterrupt } from './interrupt.ts';
+
+interface SimulateFlags extends GlobalFlags {
+  host: string;
+  port: string;
+  record?: string;
+  key?: string;
+  latency: string;
+  fault?: string[];
+  quota?: string;
+  balance?: string;
+  seed: string;
+  taskTime: string;
+  failing: string;
+  spaFallback?: boolean;
+}
+
+export function simulateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('simulate')
+    .description(
+      'the stand-in provider, as a server: answers like the real one, costs nothing, records what it accepted',
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch simulate --port 8787 --record accepted.jsonl
+  $ vidbatch simulate --port 8787 --fault timeout:created=0.01 --fault status-502:not-created=0.02 --quota 20
+  $ VIDBATCH_BASE_URL=http://127.0.0.1:8787 VIDBATCH_API_KEY=any vidbatch run jobs/text.csv
+
+Ask it at /control/stats, /control/record and /control/tasks.`,
+    )
+    .action(async (flags: SimulateFlags) => exit(await simulate(flags, io)));
+  globalFlags(command);
+  flag(command, '--host <address>', 'address to listen on', '127.0.0.1');
+  flag(command, '--port <n>', 'port to listen on; 0: any free one', '8787');
+  flag(command, '--record <file>', 'append every accepted create to this file, before it is answered');
+  command.option('--key <key>', 'accept only this API key (default: any)');
+  flag(command, '--latency <range>', 'before an answer, such as 200ms or 50ms-400ms', '50ms-150ms');
+  command.option(
+    '--fault <spec>',
+    'name[:created|:not-created]=rate, repeatable',
+    (value: string, all: string[] = []) => [...all, value],
+  );
+  flag(command, '--quota <n>', 'creates let through in any one second; more are 429');
+  flag(command, '--balance <n>', 'creates left on the account; then 403');
+  flag(command, '--seed <n>', 'all that is random follows from it', '1');
+  flag(command, '--task-time <duration>', 'how long a task runs', '5s');
+  flag(command, '--failing <share>', 'share of tasks that fail, 0-1', '0');
+  flag(command, '--spa-fallback', 'wrong paths answer 200 with a web page');
+}
+
+async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
+  const options: SimulatorOptions = {
+    host: flags.host,
+    port: flags.port.trim() === '0' ? 0 : parseCount('--port', flags.port, 1, 65_535),
+    recordFile: flags.record,
+    apiKey: flags.key,
+    seed: parseCount('--seed', flags.seed, 0, 2 ** 31),
+    latency: parseLatency(flags.latency),
+    faults: flags.fault ?? [],
+    requestsPerSecond: flags.quota === undefined ? null : parseCount('--quota', flags.quota, 1, 1_000_000),
+    balance: flags.balance === undefined ? null : parseCount('--balance', flags.balance, 0, 1_000_000_000),
+    spaFallback: isOn(flags.spaFallback),
+    task: {
+      runningMs: parseDuration('--task-time', flags.taskTime),
+      failureShare: parseShare(flags.failing),
+    },
+  };
+  const interrupt = onInterrupt(io.quit);
+  const simulator = await startSimulator(options);
+  io.out(flags.json === true ? JSON.stringify({ url: simulator.url }) : `listening on ${simulator.url}`);
+  await interrupt.happened;
+  interrupt.dispose();
+  const { creates, accepted } = simulator.stats();
+  await simulator.close();
+  io.err(`${creates} creates tried, ${accepted} accepted`);
+  return EXIT.ok;
+}
+
+function parseLatency(text: string): { minMs: number; maxMs: number } {
+  const [low = '', high = low, ...rest] = text.split('-');
+  if (rest.length > 0)
+    throw usageError('BAD_DURATION', `--latency: "${text}" is not a range such as 50ms-150ms`);
+  const ms = (part: string): number =>
+    /^0(ms|s)?$/.test(part.trim()) ? 0 : parseDuration('--latency', part);
+  return { minMs: ms(low), maxMs: ms(high) };
+}
+
+function parseShare(text: string): number {
+  const share = Number(text);
+  if (!(share >= 0 && share <= 1))
+    throw usageError('BAD_NUMBER', `--failing: "${text}" is not a share from 0 to 1`);
+  return share;
+}

@@ -1,0 +1,144 @@
+import type { Command } from 'commander';
+import { openApp } from '../app.ts';
+import type { App } from '../app.ts';
+import type { Config } from '../config.ts';
+import { EXIT, messageOf, refusal } from '../errors.ts';
+import type { ExitCode } from '../errors.ts';
+import { fill } from '../feeder.ts';
+import { ensureProvider } from '../ledger/provider.ts';
+import type { Logger } from '../log.ts';
+import { openManifest } from '../manifest/manifest.ts';
+import { produce } from '../producer.ts';
+import type { ProduceOptions, Produced } from '../producer.ts';
+import { laneOf, openQueue } from '../queue.ts';
+import { checkRows } from '../row.ts';
+import { count } from '../summary.ts';
+import { FaultReport } from './fault-report.ts';
+import { configOf, flag, globalFlags, logOf, providerFlags } from './io.ts';
+import type { Io } from './io.ts';
+import { manifestFlags, produceOptions } from './manifest-flags.ts';
+import type { ManifestFlags } from './manifest-flags.ts';
+import { parseCount } from '../config.ts';
+import { Progress } from './progress.ts';
+
+type SubmitFlags = ManifestFlags & { queueDepth: string };
+
+export function submitCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('submit <manifest...>')
+    .description('bring manifests into the ledger and the queue; workers send them')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch submit jobs/text.csv
+  $ vidbatch submit - --format jsonl --batch tonight < rows.jsonl
+  $ vidbatch submit jobs/text.csv --prune      rows gone from the file are cancelled`,
+    )
+    .action(async (manifests: string[], flags: SubmitFlags) =>
+      exit(await submitManifests(manifests, flags, io)),
+    );
+  manifestFlags(providerFlags(globalFlags(command)));
+  flag(command, '--queue-depth <n>', 'rows in the queue at a time', '1000');
+}
+
+async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io): Promise<ExitCode> {
+  const config = configOf(flags);
+  const depth = parseCount('--queue-depth', flags.queueDepth, 1, 100_000);
+  const options = produceOptions(flags, manifests);
+  const app = await openApp(config, 'writer');
+  try {
+    const produced = await produceAll(app, config, manifests, options, io);
+    for (const one of produced)
+      io.out(flags.json === true ? JSON.stringify(toJson(one)) : describeProduced(one));
+    await fillQueue(app, config, depth, logOf(flags, 'warn'));
+    return EXIT.ok;
+  } finally {
+    await app.close();
+  }
+}
+
+/** All manifests or none: with several, each is checked before the first is brought in. */
+export async function produceAll(
+  app: App,
+  config: Config,
+  manifests: readonly string[],
+  options: ProduceOptions,
+  io: Io,
+): Promise<Produced[]> {
+  if (manifests.length > 1 && options.keepGoing !== true) await checkAll(manifests, options, config);
+  const produced: Produced[] = [];
+  for (const source of manifests) {
+    const progress = new Progress(io);
+    const faults = new FaultReport({ err: (line) => progress.above(`${line}\n`) }, 20);
+    try {
+      produced.push(
+        await produce(app.db, source, {
+          ...options,
+          models: config.models,
+          stdin: io.stdin,
+          ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
+          onFault: (fault, name) => faults.add(fault, name),
+          onProgress: (rows) => progress.show(`${source}: ${count(rows)} rows read`),
+        }),
+      );
+    } finally {
+      progress.clear();
+      faults.finish(`; \`vidbatch validate ${source}\` shows them all`);
+    }
+  }
+  return produced;
+}
+
+async function checkAll(
+  manifests: readonly string[],
+  options: ProduceOptions,
+  config: Config,
+): Promise<void> {
+  for (const source of manifests.filter((one) => one !== '-')) {
+    const manifest = await openManifest(source, options);
+    let invalid = manifest.faults.filter((fault) => fault.severity === 'error').length;
+    for await (const row of checkRows(manifest, { ...options, models: config.models }).rows) {
+      if (row.request === undefined) invalid += 1;
+    }
+    if (invalid > 0) {
+      throw refusal(
+        'INVALID_ROWS',
+        `${source}: ${count(invalid)} rows are invalid; nothing was sent, of no manifest`,
+        `\`vidbatch validate ${source}\` shows them; --keep-going sends the valid rows.`,
+      );
+    }
+  }
+}
+
+/** So that the board shows jobs before a worker is up. The ledger has the rows already: a failure costs nothing. */
+async function fillQueue(app: App, config: Config, depth: number, log: Logger): Promise<void> {
+  if (config.baseUrl === undefined) return;
+  const lane = laneOf(app.ledgerId, null);
+  const queue = openQueue(app.store, lane);
+  try {
+    await ensureProvider(app.db, config.baseUrl);
+    await fill({ db: app.db, queue, scope: { lane, origin: config.baseUrl, batches: null }, depth });
+  } catch (error) {
+    log.warn(
+      { event: 'fill-failed', error: messageOf(error) },
+      'the queue was not filled; the next worker does it',
+    );
+  } finally {
+    await queue.close();
+  }
+}
+
+function toJson(produced: Produced): Record<string, unknown> {
+  const { batch, ...numbers } = produced;
+  return { batch: batch.name, source: batch.source, ...numbers };
+}
+
+export function describeProduced({ batch, rows, added, known, updated, pruned, invalid }: Produced): string {
+  const parts = [`${count(rows)} rows`, `${count(added)} new`];
+  if (known > 0) parts.push(`${count(known)} known`);
+  if (updated > 0) parts.push(`${count(updated)} updated`);
+  if (pruned > 0) parts.push(`${count(pruned)} cancelled`);
+  if (invalid > 0) parts.push(`${count(invalid)} invalid`);
+  return `${batch.name}: ${parts.join(' · ')}`;
+}

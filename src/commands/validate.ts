@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import { EXIT } from '../errors.ts';
+import type { ExitCode } from '../errors.ts';
+import { openManifest } from '../manifest/manifest.ts';
+import { checkRows } from '../row.ts';
+import { count } from '../summary.ts';
+import { FaultReport } from './fault-report.ts';
+import { configOf, globalFlags } from './io.ts';
+import type { Io } from './io.ts';
+import { readFlags, readOptions } from './manifest-flags.ts';
+import type { ReadFlags } from './manifest-flags.ts';
+import { Progress } from './progress.ts';
+
+export function validateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('validate <manifest...>')
+    .description('read and check manifests, send nothing: every fault with file, line, column and rule')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch validate jobs/text.csv
+  $ vidbatch validate jobs/offpeak.csv --map prompt=提示词
+  $ cat rows.jsonl | vidbatch validate - --format jsonl --json`,
+    )
+    .action(async (manifests: string[], flags: ReadFlags) => exit(await validate(manifests, flags, io)));
+  readFlags(globalFlags(command));
+}
+
+async function validate(manifests: readonly string[], flags: ReadFlags, io: Io): Promise<ExitCode> {
+  const { models } = configOf(flags);
+  const options = { ...readOptions(flags), models, stdin: io.stdin };
+  let invalid = false;
+  for (const source of manifests) {
+    const manifest = await openManifest(source, options);
+    const progress = new Progress(io);
+    const faults = new FaultReport({ err: (line) => progress.above(`${line}\n`) });
+    const modes: Record<string, number> = {};
+    let rows = 0;
+    let valid = 0;
+    for (const fault of manifest.faults) faults.add(fault, manifest.name);
+    for await (const row of checkRows(manifest, options).rows) {
+      rows += 1;
+      if (row.request !== undefined) valid += 1;
+      if (row.request !== undefined && row.mode !== undefined) modes[row.mode] = (modes[row.mode] ?? 0) + 1;
+      for (const fault of row.faults) faults.add(fault, manifest.name);
+      if (rows % 2000 === 0) progress.show(`${source}: ${count(rows)} rows read`);
+    }
+    progress.clear();
+    faults.finish();
+    if (faults.errors > 0 || rows === 0) invalid = true;
+    const result = {
+      manifest: source,
+      format: manifest.format,
+      encoding: manifest.encoding,
+      rows,
+      valid,
+      invalid: rows - valid,
+      errors: faults.errors,
+      warnings: faults.warnings,
+      modes,
+    };
+    io.out(flags.json === true ? JSON.stringify(result) : describe(result));
+  }
+  return invalid ? EXIT.refused : EXIT.ok;
+}
+
+function describe(result: {
+  manifest: string;
+  rows: number;
+  invalid: number;
+  errors: number;
+  warnings: number;
+  modes: Record<string, number>;
+}): string {
+  const modes = Object.entries(result.modes).map(([mode, n]) => `${count(n)} ${mode}`);
+  const verdict =
+    result.rows === 0 ? 'no rows' : result.errors === 0 ? 'valid' : `${count(result.invalid)} invalid`;
+  const warnings = result.warnings === 0 ? '' : ` · ${count(result.warnings)} warnings`;
+  return `${result.manifest}: ${count(result.rows)} rows · ${verdict}${warnings}${modes.length === 0 ? '' : ` · ${modes.join(', ')}`}`;
+}

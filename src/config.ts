@@ -1,0 +1,122 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { loadEnvFile } from 'node:process';
+import { z } from 'zod';
+import { messageOf, usageError } from './errors.ts';
+
+/** `120s`, `500ms`, `2m`, `1h`, or plain seconds → milliseconds. */
+export function parseDuration(name: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/.exec(text.trim());
+  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'];
+  const value = Number(match?.[1]) * (unit ?? Number.NaN);
+  if (!Number.isFinite(value) || value <= 0 || value > 24 * 3_600_000) {
+    throw usageError(
+      'BAD_DURATION',
+      `${name}: "${text}" is not a duration up to 24h, such as 500ms, 120s, 2m or 1h`,
+    );
+  }
+  return Math.round(value);
+}
+
+/** `10`, `10/s`, `600/m`, `100/h` → milliseconds between two requests. */
+export function parseRate(name: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(?:\/(s|m|h))?$/.exec(text.trim());
+  const per = { s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'] ?? 1000;
+  const interval = per / Number(match?.[1]);
+  if (!Number.isFinite(interval) || interval <= 0) {
+    throw usageError('BAD_RATE', `${name}: "${text}" is not a rate such as 10, 10/s, 600/m or 100/h`);
+  }
+  return interval;
+}
+
+export function parseCount(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text.trim()) || value < min || value > max) {
+    throw usageError('BAD_NUMBER', `${name}: "${text}" is not a whole number from ${min} to ${max}`);
+  }
+  return value;
+}
+
+const text = z
+  .string()
+  .trim()
+  .optional()
+  .transform((value) => value || undefined);
+
+const environment = z.object({
+  VIDBATCH_BASE_URL: text,
+  VIDBATCH_API_KEY: text,
+  VIDBATCH_API_KEY_FILE: text,
+  REDIS_URL: text,
+  REDIS_URL_FILE: text,
+  DATABASE_URL: text,
+  DATABASE_URL_FILE: text,
+  VIDBATCH_DATA_DIR: text,
+  VIDBATCH_MODELS: text,
+  VIDBATCH_CODES: text,
+});
+
+/** What the environment says. Flags are merged in by the commands; the API key leaves this object only to the wire. */
+export interface Config {
+  baseUrl: string | undefined;
+  apiKey: string | undefined;
+  redisUrl: string | undefined;
+  databaseUrl: string | undefined;
+  /** Absolute. */
+  dataDir: string;
+  /** Models beyond the known ones that this user's provider has. */
+  models: string[];
+  /** Provider codes that the user has moved to another outcome: code → kind. */
+  codes: Record<string, string>;
+}
+
+/**
+ * Reads `.env` of the working directory under the process environment (which wins). Called once, first of all:
+ * flags fall back to `VIDBATCH_<FLAG>`.
+ */
+export function loadDotEnv(path = '.env'): void {
+  if (!existsSync(path)) return;
+  try {
+    loadEnvFile(path);
+  } catch (error) {
+    throw usageError('BAD_ENV_FILE', `${path}: ${messageOf(error)}`);
+  }
+}
+
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const values = environment.parse(env);
+  return {
+    baseUrl: values.VIDBATCH_BASE_URL,
+    apiKey: secret('VIDBATCH_API_KEY', values.VIDBATCH_API_KEY, values.VIDBATCH_API_KEY_FILE),
+    redisUrl: secret('REDIS_URL', values.REDIS_URL, values.REDIS_URL_FILE),
+    databaseUrl: secret('DATABASE_URL', values.DATABASE_URL, values.DATABASE_URL_FILE),
+    dataDir: resolve(values.VIDBATCH_DATA_DIR ?? '.vidbatch'),
+    models: values.VIDBATCH_MODELS?.split(/[\s,]+/).filter(Boolean) ?? [],
+    codes: parseCodes(values.VIDBATCH_CODES),
+  };
+}
+
+/** A secret is given directly or as the path of a file that holds it (Docker and Kubernetes secrets). */
+function secret(name: string, value: string | undefined, file: string | undefined): string | undefined {
+  if (value !== undefined || file === undefined) return value;
+  try {
+    return readFileSync(file, 'utf8').trim() || undefined;
+  } catch (error) {
+    throw usageError('SECRET_UNREADABLE', `${name}_FILE: ${messageOf(error)}`);
+  }
+}
+
+function parseCodes(list: string | undefined): Record<string, string> {
+  const codes: Record<string, string> = {};
+  for (const pair of list?.split(/[\s,]+/).filter(Boolean) ?? []) {
+    const [code, kind, ...rest] = pair.split('=');
+    if (!code || !kind || rest.length > 0) {
+      throw usageError(
+        'BAD_CODES',
+        `VIDBATCH_CODES: "${pair}" is not code=outcome, such as channel_busy=not-sent`,
+      );
+    }
+    codes[code] = kind;
+  }
+  return codes;
+}

@@ -1,0 +1,137 @@
+import type { Queue } from 'bullmq';
+import { messageOf } from './errors.ts';
+import { adoptBatches } from './ledger/batch.ts';
+import type { Database } from './ledger/database.ts';
+import { feed, keepLane, leaveLane, queuedSince, unqueue } from './ledger/feed.ts';
+import type { FeedScope } from './ledger/feed.ts';
+import type { Logger } from './log.ts';
+import { countLive, enqueue, jobId, liveJobIds } from './queue.ts';
+import type { JobData, JobResult } from './queue.ts';
+
+export interface FeederOptions {
+  db: Database;
+  queue: Queue<JobData, JobResult>;
+  scope: FeedScope;
+  /** At most so many rows are in the queue at a time. */
+  depth: number;
+  log: Logger;
+}
+
+export interface Feeder {
+  /** Something has changed (a job is done): look again soon. */
+  poke(): void;
+  stop(): Promise<void>;
+}
+
+const TICK_MS = 500;
+/** Pokes closer together than this share one look. */
+const POKE_MS = 20;
+/** A row that has been queued for this long and is not in the queue was lost there. */
+const LOST_AFTER_MS = 3_000;
+const REPAIR_MS = 2_000;
+
+/**
+ * Tops the queue up once from the ledger, so that `submit` without a worker already shows jobs on the board.
+ * Returns how many rows were queued.
+ */
+export async function fill({ db, queue, scope, depth }: Omit<FeederOptions, 'log'>): Promise<number> {
+  const room = depth - (await countLive(queue));
+  if (room <= 0) return 0;
+  const rows = await feed(db, scope, room);
+  if (rows.length === 0) return 0;
+  try {
+    await enqueue(queue, rows);
+  } catch (error) {
+    await unqueue(
+      db,
+      rows.map((row) => row.submissionId),
+    );
+    throw error;
+  }
+  return rows.length;
+}
+
+/**
+ * Keeps the queue filled from the ledger until stopped. The ledger marks what is queued; whatever is marked but no
+ * longer in the queue (a flushed Redis, a job removed on the dashboard, a feeder that died in between) is fed again.
+ */
+export function startFeeder(options: FeederOptions): Feeder {
+  const { db, queue, scope, depth, log } = options;
+  let stopped = false;
+  let away = false;
+  let repairedAt = 0;
+  let wake: (() => void) | undefined;
+  let poked = false;
+
+  async function tick(): Promise<void> {
+    await adoptBatches(db, scope.origin);
+    if (performance.now() - repairedAt > REPAIR_MS) {
+      await keepLane(db, scope.lane);
+      await repair();
+      repairedAt = performance.now();
+    }
+    // Small top-ups cost a query each: wait until a quarter of the queue is free, unless it runs dry.
+    const live = await countLive(queue);
+    if (live > depth * 0.75) return;
+    await fill({ db, queue, scope, depth });
+  }
+
+  async function repair(): Promise<void> {
+    const queued = await queuedSince(db, scope.lane, LOST_AFTER_MS);
+    if (queued.length === 0) return;
+    const live = await liveJobIds(queue);
+    const lost = queued.filter((row) => !live.has(jobId(row.submissionId, row.generation)));
+    if (lost.length === 0) return;
+    log.warn(
+      { event: 'jobs-lost', count: lost.length },
+      'rows were queued but their jobs are gone; feeding them again',
+    );
+    await unqueue(
+      db,
+      lost.map((row) => row.submissionId),
+    );
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    wake = undefined;
+  }
+
+  async function loop(): Promise<void> {
+    while (!stopped) {
+      poked = false;
+      try {
+        await tick();
+        if (away) log.info({ event: 'feeder-back' }, 'the feeder works again');
+        away = false;
+      } catch (error) {
+        if (!away)
+          log.warn({ event: 'feeder-away', error: messageOf(error) }, 'the feeder failed; trying again');
+        away = true;
+      }
+      if (stopped) break;
+      await pause(POKE_MS);
+      if (!poked && !stopped) await pause(TICK_MS);
+    }
+    await leaveLane(db, scope.lane).catch(() => undefined);
+  }
+
+  const done = loop();
+  return {
+    poke() {
+      poked = true;
+      wake?.();
+    },
+    async stop() {
+      stopped = true;
+      wake?.();
+      await done;
+    },
+  };
+}

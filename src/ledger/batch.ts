@@ -1,0 +1,264 @@
+import type { Counts, State } from '../submission.ts';
+import { noCounts, OPEN_STATES, RETRYABLE_STATES } from '../submission.ts';
+import type { Queryable } from './database.ts';
+
+export interface Batch {
+  id: number;
+  name: string;
+  /** The manifest's real path, or `-`. */
+  source: string;
+  keyScheme: 'id' | 'h1';
+  format: string;
+  delimiter: string | null;
+  /** The CSV header as read, in order; null for JSON. */
+  columns: string[] | null;
+  /** Where its task ids belong; null until a worker with a provider has seen it. */
+  origin: string | null;
+  state: 'active' | 'paused' | 'cancelled';
+  createdAt: Date;
+}
+
+interface BatchRow {
+  id: number;
+  name: string;
+  source: string;
+  key_scheme: Batch['keyScheme'];
+  format: string;
+  delimiter: string | null;
+  columns: string | null;
+  origin: string | null;
+  state: Batch['state'];
+  created_at: Date;
+}
+
+const COLUMNS = 'id, name, source, key_scheme, format, delimiter, columns, origin, state, created_at';
+
+function toBatch(row: BatchRow): Batch {
+  return {
+    id: row.id,
+    name: row.name,
+    source: row.source,
+    keyScheme: row.key_scheme,
+    format: row.format,
+    delimiter: row.delimiter,
+    columns: row.columns === null ? null : (JSON.parse(row.columns) as string[]),
+    origin: row.origin,
+    state: row.state,
+    createdAt: row.created_at,
+  };
+}
+
+export async function findBatch(db: Queryable, name: string): Promise<Batch | undefined> {
+  const { rows } = await db.query<BatchRow>(`select ${COLUMNS} from vidbatch.batch where name = $1`, [name]);
+  return rows[0] && toBatch(rows[0]);
+}
+
+/** Every batch, oldest first. */
+export async function listBatches(db: Queryable): Promise<Batch[]> {
+  const { rows } = await db.query<BatchRow>(`select ${COLUMNS} from vidbatch.batch order by id`);
+  return rows.map(toBatch);
+}
+
+export async function createBatch(
+  db: Queryable,
+  batch: Pick<Batch, 'name' | 'source' | 'keyScheme' | 'format' | 'delimiter' | 'columns'>,
+): Promise<Batch> {
+  const { rows } = await db.query<BatchRow>(
+    `insert into vidbatch.batch (name, source, key_scheme, format, delimiter, columns)
+     values ($1, $2, $3, $4, $5, $6)
+     on conflict (name) do nothing
+     returning ${COLUMNS}`,
+    [
+      batch.name,
+      batch.source,
+      batch.keyScheme,
+      batch.format,
+      batch.delimiter,
+      batch.columns === null ? null : JSON.stringify(batch.columns),
+    ],
+  );
+  const created = rows[0] ? toBatch(rows[0]) : await findBatch(db, batch.name);
+  if (created === undefined) throw new Error(`batch ${batch.name} vanished while it was made`);
+  return created;
+}
+
+/** Locks the batch until the end of the transaction, so that two producers never merge into it at once. */
+export async function lockBatch(db: Queryable, id: number): Promise<void> {
+  await db.query('select id from vidbatch.batch where id = $1 for update', [id]);
+}
+
+/** A newer manifest of the batch may have other columns: the export follows the latest. */
+export async function updateLayout(
+  db: Queryable,
+  id: number,
+  layout: Pick<Batch, 'format' | 'delimiter' | 'columns'>,
+): Promise<void> {
+  await db.query('update vidbatch.batch set format = $2, delimiter = $3, columns = $4 where id = $1', [
+    id,
+    layout.format,
+    layout.delimiter,
+    layout.columns === null ? null : JSON.stringify(layout.columns),
+  ]);
+}
+
+/** Binds batches without a provider to this one: from now on only workers of this provider may send them. */
+export async function adoptBatches(db: Queryable, origin: string): Promise<void> {
+  await db.query('update vidbatch.batch set origin = $1 where origin is null', [origin]);
+}
+
+/** How many rows of the batch may have been accepted by its provider. */
+export async function countPaid(db: Queryable, id: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    `select count(*)::int as n from vidbatch.submission
+      where batch_id = $1 and state in ('submitting', 'submitted', 'uncertain')`,
+    [id],
+  );
+  return rows[0]?.n ?? 0;
+}
+
+/** The batch goes on at another provider. Task ids it has keep the origin of their attempt. */
+export async function rebind(db: Queryable, id: number, origin: string): Promise<void> {
+  await db.query('update vidbatch.batch set origin = $2, proven = false, canary = null where id = $1', [
+    id,
+    origin,
+  ]);
+}
+
+/** Stops new claims of the batch, or of all with `null`. Open calls finish. */
+export async function pause(db: Queryable, id: number | null): Promise<void> {
+  if (id === null) await db.query('update vidbatch.meta set paused_at = coalesce(paused_at, now())');
+  else await db.query(`update vidbatch.batch set state = 'paused' where id = $1 and state = 'active'`, [id]);
+}
+
+export async function resume(db: Queryable, id: number | null): Promise<void> {
+  if (id === null) await db.query('update vidbatch.meta set paused_at = null');
+  else await db.query(`update vidbatch.batch set state = 'active' where id = $1 and state = 'paused'`, [id]);
+}
+
+export async function isPaused(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query<{ paused: boolean }>(
+    'select paused_at is not null as paused from vidbatch.meta',
+  );
+  return rows[0]?.paused ?? false;
+}
+
+/** Pending rows become `cancelled`, for ever or until `retry`; rows in flight finish. Returns how many. */
+export async function cancel(db: Queryable, id: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    `with stopped as (
+       update vidbatch.batch set state = 'cancelled' where id = $1
+     ), moved as (
+       update vidbatch.submission
+          set previous = state, state = 'cancelled', lane = null, updated_at = now()
+        where batch_id = $1 and state = 'pending'
+       returning id
+     )
+     select count(*)::int as n from moved`,
+    [id],
+  );
+  return rows[0]?.n ?? 0;
+}
+
+/** Rows of the given states go back to pending with fresh attempts; a cancelled batch is active again. */
+export async function retry(
+  db: Queryable,
+  id: number,
+  states: readonly State[] = RETRYABLE_STATES,
+): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    `with active as (
+       update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled'
+     ), moved as (
+       update vidbatch.submission
+          set previous = state, state = 'pending', not_before = now(), spent = 0, halted_at = null,
+              error_code = null, error = null, http_status = null, updated_at = now()
+        where batch_id = $1 and state = any($2::text[]) and state in ('rejected', 'exhausted', 'cancelled')
+       returning id
+     )
+     select count(*)::int as n from moved`,
+    [id, states],
+  );
+  return rows[0]?.n ?? 0;
+}
+
+export async function countStates(db: Queryable, id: number): Promise<Counts> {
+  const { rows } = await db.query<{ state: State; n: number }>(
+    'select state, count(*)::int as n from vidbatch.submission where batch_id = $1 group by state',
+    [id],
+  );
+  const counts = noCounts();
+  for (const row of rows) counts[row.state] = row.n;
+  return counts;
+}
+
+/** Rows still to be worked on. Far cheaper than counting every state: it reads an index of open rows alone. */
+export async function countOpen(db: Queryable, ids: readonly number[] | null): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    `select count(*)::int as n from vidbatch.submission
+      where state in (${OPEN_STATES.map((state) => `'${state}'`).join(', ')})
+        and ($1::bigint[] is null or batch_id = any($1))`,
+    [ids],
+  );
+  return rows[0]?.n ?? 0;
+}
+
+/**
+ * Whether a worker of this provider still has something to do for these batches. `held`: rows are pending, and
+ * every one of them behind an operator's pause; `halted`: the provider is stopped and nothing is in flight.
+ */
+export async function workLeft(
+  db: Queryable,
+  origin: string,
+  ids: readonly number[] | null,
+): Promise<'work' | 'held' | 'halted' | 'nothing'> {
+  const { rows } = await db.query<{ flying: boolean; waiting: boolean; held: boolean; state: string | null }>(
+    `with mine as (
+       select b.id, b.state from vidbatch.batch b
+        where b.origin = $1 and ($2::bigint[] is null or b.id = any($2))
+     )
+     select exists (select from vidbatch.submission s join mine m on m.id = s.batch_id
+                     where s.state = 'submitting') as flying,
+            exists (select from mine m where m.state = 'active' and meta.paused_at is null
+                       and exists (select from vidbatch.submission s
+                                    where s.batch_id = m.id and s.state = 'pending')) as waiting,
+            exists (select from mine m where exists (select from vidbatch.submission s
+                                    where s.batch_id = m.id and s.state = 'pending')) as held,
+            (select state from vidbatch.provider where origin = $1) as state
+       from vidbatch.meta`,
+    [origin, ids],
+  );
+  const row = rows[0];
+  if (row === undefined) return 'nothing';
+  if (row.flying) return 'work';
+  if (row.waiting) return row.state === 'halted' ? 'halted' : 'work';
+  return row.held ? 'held' : 'nothing';
+}
+
+/** Rows accepted within the last seconds. */
+export async function acceptedSince(db: Queryable, id: number, seconds: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    `select count(*)::int as n from vidbatch.submission
+      where batch_id = $1 and state = 'submitted' and submitted_at > now() - $2 * interval '1 second'`,
+    [id, seconds],
+  );
+  return rows[0]?.n ?? 0;
+}
+
+/** Task ids beyond the one that each row should have. */
+export async function countSurplus(db: Queryable, id: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    `select count(*)::int as n from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+      where a.surplus and s.batch_id = $1`,
+    [id],
+  );
+  return rows[0]?.n ?? 0;
+}
+
+/** A line in the trail of what operators did. */
+export async function note(db: Queryable, event: string, detail: string, batchId?: number): Promise<void> {
+  await db.query('insert into vidbatch.trail (event, detail, batch_id) values ($1, $2, $3)', [
+    event,
+    detail,
+    batchId ?? null,
+  ]);
+}

@@ -1,0 +1,213 @@
+import type { Queryable } from './database.ts';
+
+/** A granted claim: the row is `submitting` under `attemptId`, committed. Only what stands here is sent. */
+export interface Claim {
+  attemptId: string;
+  submissionId: number;
+  /** The exact JSON text of the body. */
+  request: string;
+  /** Attempts of this row so far, this one included. */
+  number: number;
+  /** Attempts that cost one: provably not sent, not throttled. */
+  spent: number;
+  /** How often in a row the provider has throttled, for the backoff. */
+  throttleLevel: number;
+  /** Known refusals of this row: with the submission id, the idempotency key. */
+  refusals: number;
+}
+
+/** Who claims, and within which limits. Part of every claim of one worker. */
+export interface ClaimScope {
+  /** The worker's incarnation: names it in attempts. */
+  worker: string;
+  origin: string;
+  /** Only rows of these batches; null: of all. */
+  batches: readonly number[] | null;
+  /** Milliseconds from the claim to the attempt's deadline: all HTTP timeouts and a margin. */
+  lifetimeMs: number;
+}
+
+export interface ClaimWish {
+  submissionId: number;
+  attemptId: string;
+}
+
+interface ClaimRow {
+  attempt_id: string;
+  submission_id: number;
+  request: string;
+  number: number;
+  spent: number;
+  throttle_level: number;
+}
+
+function toClaim(row: ClaimRow): Claim {
+  return {
+    attemptId: row.attempt_id,
+    submissionId: row.submission_id,
+    request: row.request,
+    number: row.number,
+    spent: row.spent,
+    throttleLevel: row.throttle_level,
+    refusals: row.number - 1,
+  };
+}
+
+/**
+ * pending → submitting for each wished row whose gates are all open, in one statement, with the attempt row.
+ * Compare-and-set: a row that somebody else claimed, or whose gate is shut, is simply not in the answer.
+ */
+export async function claim(
+  db: Queryable,
+  scope: ClaimScope,
+  wishes: readonly ClaimWish[],
+): Promise<Claim[]> {
+  const { rows } = await db.query<ClaimRow>(
+    `with wish as (
+       select * from unnest($1::bigint[], $2::uuid[]) as w(submission_id, attempt_id)
+     ), claimed as (
+       update vidbatch.submission s
+          set previous = s.state, state = 'submitting', attempt_id = w.attempt_id,
+              deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
+         from wish w, vidbatch.batch b, vidbatch.provider p, vidbatch.meta m
+        where s.id = w.submission_id and b.id = s.batch_id and p.origin = b.origin
+          and s.state = 'pending' and s.not_before <= now()
+          and b.origin = $4 and b.state = 'active' and b.proven
+          and p.state = 'open' and p.throttled_until <= now()
+          and m.paused_at is null
+          and ($6::bigint[] is null or b.id = any($6))
+       returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
+                 p.epoch, p.throttle_level
+     ), attempted as (
+       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, deadline)
+       select attempt_id, submission_id, number, $3, $4, epoch, deadline from claimed
+     )
+     select submission_id, attempt_id, request, number, spent, throttle_level from claimed`,
+    [
+      wishes.map((wish) => wish.submissionId),
+      wishes.map((wish) => wish.attemptId),
+      scope.worker,
+      scope.origin,
+      scope.lifetimeMs,
+      scope.batches,
+    ],
+  );
+  return rows.map(toClaim);
+}
+
+/**
+ * The same for one row where only one may be in flight: the batch has had no accept yet, or a halt is being tried
+ * out. Takes the batch's canary slot and the provider's probe slot as needed; whoever finds one taken gets nothing.
+ */
+export async function claimAlone(
+  db: Queryable,
+  scope: ClaimScope,
+  wish: ClaimWish,
+): Promise<Claim | undefined> {
+  const { rows } = await db.query<ClaimRow>(
+    `with candidate as (
+       select s.id, b.id as batch_id, b.proven, p.origin, p.state as provider_state, p.epoch, p.throttle_level
+         from vidbatch.submission s
+         join vidbatch.batch b on b.id = s.batch_id
+         join vidbatch.provider p on p.origin = b.origin
+         join vidbatch.meta m on m.paused_at is null
+        where s.id = $1 and s.state = 'pending' and s.not_before <= now()
+          and b.origin = $4 and b.state = 'active' and (b.proven or b.canary is null)
+          and (p.state = 'open' or (p.state = 'probing' and p.probe is null)) and p.throttled_until <= now()
+          and ($6::bigint[] is null or b.id = any($6))
+          for update of s, b, p
+     ), canary as (
+       update vidbatch.batch b set canary = $2 from candidate c where b.id = c.batch_id and not c.proven
+     ), probe as (
+       update vidbatch.provider p set probe = $2 from candidate c
+        where p.origin = c.origin and c.provider_state = 'probing'
+     ), claimed as (
+       update vidbatch.submission s
+          set previous = s.state, state = 'submitting', attempt_id = $2,
+              deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
+         from candidate c where s.id = c.id
+       returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
+                 c.epoch, c.throttle_level
+     ), attempted as (
+       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, deadline)
+       select attempt_id, submission_id, number, $3, $4, epoch, deadline from claimed
+     )
+     select submission_id, attempt_id, request, number, spent, throttle_level from claimed`,
+    [wish.submissionId, wish.attemptId, scope.worker, scope.origin, scope.lifetimeMs, scope.batches],
+  );
+  return rows[0] && toClaim(rows[0]);
+}
+
+/** Those of the wishes that were granted before: their statement was committed, though its answer was lost. */
+export async function granted(db: Queryable, wishes: readonly ClaimWish[]): Promise<Claim[]> {
+  const { rows } = await db.query<ClaimRow>(
+    `select s.id as submission_id, a.id as attempt_id, s.request, a.number, s.spent, p.throttle_level
+       from vidbatch.attempt a
+       join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
+       join vidbatch.provider p on p.origin = a.origin
+      where a.id = any($1::uuid[]) and a.outcome is null`,
+    [wishes.map((wish) => wish.attemptId)],
+  );
+  return rows.map(toClaim);
+}
+
+/** Why a row is not claimed. `waitMs`: the gate is known to open then; without it, the feeder will notice. */
+export interface Refusal {
+  submissionId: number;
+  reason:
+    | 'unknown'
+    | 'not-pending'
+    | 'not-due'
+    | 'other-batch'
+    | 'other-provider'
+    | 'paused'
+    | 'cancelled'
+    | 'halted'
+    | 'throttled'
+    | 'alone';
+  waitMs?: number;
+}
+
+/** The first shut gate of each row, in the order in which a person would want to hear of them. */
+export async function refusals(
+  db: Queryable,
+  scope: Pick<ClaimScope, 'origin' | 'batches'>,
+  submissionIds: readonly number[],
+): Promise<Refusal[]> {
+  const { rows } = await db.query<{
+    submission_id: number;
+    reason: Refusal['reason'];
+    wait_ms: number | null;
+  }>(
+    `select w.id as submission_id,
+            case
+              when s.id is null then 'unknown'
+              when s.state <> 'pending' then 'not-pending'
+              when $3::bigint[] is not null and not (b.id = any($3)) then 'other-batch'
+              when b.origin is distinct from $2 then 'other-provider'
+              when b.state = 'cancelled' then 'cancelled'
+              when m.paused_at is not null or b.state = 'paused' then 'paused'
+              when p.state = 'halted' then 'halted'
+              when p.throttled_until > now() then 'throttled'
+              when s.not_before > now() then 'not-due'
+              else 'alone'
+            end as reason,
+            (extract(epoch from greatest(s.not_before, p.throttled_until) - now()) * 1000)::float8 as wait_ms
+       from unnest($1::bigint[]) as w(id)
+      cross join vidbatch.meta m
+       left join vidbatch.submission s on s.id = w.id
+       left join vidbatch.batch b on b.id = s.batch_id
+       left join vidbatch.provider p on p.origin = b.origin`,
+    [submissionIds, scope.origin, scope.batches],
+  );
+  return rows.map((row) => {
+    const waits = row.reason === 'throttled' || row.reason === 'not-due';
+    return {
+      submissionId: row.submission_id,
+      reason: row.reason,
+      ...(waits && row.wait_ms !== null && Number.isFinite(row.wait_ms)
+        ? { waitMs: Math.max(1, Math.ceil(row.wait_ms)) }
+        : {}),
+    };
+  });
+}

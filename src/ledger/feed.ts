@@ -1,0 +1,144 @@
+import type { Queryable } from './database.ts';
+
+/** A row on its way into the queue, with what a person on the dashboard wants to see of it. */
+export interface Fed {
+  submissionId: number;
+  generation: number;
+  batch: string;
+  key: string;
+  line: number;
+  model: string;
+  mode: string;
+  /** The beginning of the prompt. */
+  preview: string;
+}
+
+export interface FeedScope {
+  /** The queue that is fed, and the name under which its feeder is known to be alive. */
+  lane: string;
+  origin: string;
+  batches: readonly number[] | null;
+}
+
+/** A lane whose feeder has not been seen for this long is dead: its rows are free for others. */
+const LANE_LIFETIME_MS = 30_000;
+
+/**
+ * Takes up to `room` rows for which every gate of the claim is open, round-robin over the batches, and marks them
+ * as queued in this lane. Feeders of many workers never take the same row (`skip locked`). Where only one row may
+ * be in flight (no accept yet, or a halt being tried), only one is taken and only if none is queued.
+ */
+export async function feed(db: Queryable, scope: FeedScope, room: number): Promise<Fed[]> {
+  const { rows } = await db.query<{
+    id: number;
+    generation: number;
+    name: string;
+    row_key: string;
+    line: number;
+    model: string;
+    mode: string;
+    preview: string;
+  }>(
+    `with ready as (
+       select b.id, b.name, not b.proven or p.state = 'probing' as alone
+         from vidbatch.batch b
+         join vidbatch.provider p on p.origin = b.origin
+         join vidbatch.meta m on m.paused_at is null
+        where b.origin = $1 and b.state = 'active' and ($2::bigint[] is null or b.id = any($2))
+          and p.throttled_until <= now()
+          and (b.proven or b.canary is null)
+          and (p.state = 'open' or (p.state = 'probing' and p.probe is null))
+          and exists (select from vidbatch.submission s
+                       where s.batch_id = b.id and s.state = 'pending' and s.lane is null and s.not_before <= now())
+          and (b.proven or not exists (select from vidbatch.submission s
+                       where s.batch_id = b.id and s.state = 'pending' and s.lane is not null))
+          and (p.state = 'open' or not exists (select from vidbatch.submission s
+                       where s.lane = $3 and s.state = 'pending'))
+     ), share as (
+       select greatest(1, ceil($4::float8 / greatest(1, count(*))))::bigint as rows from ready
+     ), picked as (
+       select s.id, s.turn, s.alone
+         from ready r
+        cross join lateral (
+          select f.id, row_number() over (order by f.id) as turn, r.alone
+            from (select c.id from vidbatch.submission c
+                   where c.batch_id = r.id and c.state = 'pending' and c.lane is null and c.not_before <= now()
+                   order by c.id
+                   limit (select rows from share)
+                     for update skip locked) f
+        ) s
+        where not s.alone or s.turn = 1
+     ), fair as (
+       select id, turn from picked
+        order by turn, id
+        limit case when (select state from vidbatch.provider where origin = $1) = 'probing' then 1 else $4 end
+     )
+     update vidbatch.submission s
+        set lane = $3, queued_at = now(), generation = s.generation + 1
+       from fair f, vidbatch.batch b
+      where s.id = f.id and b.id = s.batch_id
+     returning s.id, s.generation, b.name, s.row_key, s.line, s.model, s.mode, f.turn,
+               left(s.request::json ->> 'prompt', 200) as preview`,
+    [scope.origin, scope.batches, scope.lane, room],
+  );
+  return rows.map((row) => ({
+    submissionId: row.id,
+    generation: row.generation,
+    batch: row.name,
+    key: row.row_key,
+    line: row.line,
+    model: row.model,
+    mode: row.mode,
+    preview: row.preview,
+  }));
+}
+
+/** Rows that are no longer in the queue: the feeder may take them again once their gates are open. */
+export async function unqueue(db: Queryable, submissionIds: readonly number[]): Promise<void> {
+  await db.query(
+    `update vidbatch.submission set lane = null
+      where id = any($1::bigint[]) and state = 'pending' and lane is not null`,
+    [submissionIds],
+  );
+}
+
+export interface Queued {
+  submissionId: number;
+  generation: number;
+}
+
+/** What the ledger believes to be in this lane's queue for at least `ageMs`. */
+export async function queuedSince(db: Queryable, lane: string, ageMs: number): Promise<Queued[]> {
+  const { rows } = await db.query<{ id: number; generation: number }>(
+    `select id, generation from vidbatch.submission
+      where lane = $1 and state = 'pending' and queued_at < now() - $2 * interval '1 millisecond'`,
+    [lane, ageMs],
+  );
+  return rows.map((row) => ({ submissionId: row.id, generation: row.generation }));
+}
+
+/** Says that this lane is being fed, and frees the rows of lanes that are not. */
+export async function keepLane(db: Queryable, lane: string): Promise<void> {
+  await db.query(
+    'insert into vidbatch.lane (name) values ($1) on conflict (name) do update set seen_at = now()',
+    [lane],
+  );
+  await db.query(
+    `update vidbatch.submission set lane = null
+      where state = 'pending' and lane is not null and lane <> $1
+        and not exists (select from vidbatch.lane l
+                         where l.name = submission.lane and l.seen_at > now() - $2 * interval '1 millisecond')`,
+    [lane, LANE_LIFETIME_MS],
+  );
+}
+
+/** This lane is fed no longer; all its rows are free at once. */
+export async function leaveLane(db: Queryable, lane: string): Promise<void> {
+  await db.query('delete from vidbatch.lane where name = $1', [lane]);
+}
+
+/** Frees every queued row: for the holder of an embedded folder at its start, when no other feeder can be alive. */
+export async function freeAllLanes(db: Queryable): Promise<void> {
+  await db.query('delete from vidbatch.lane');
+  await db.query(`update vidbatch.submission set lane = null where state = 'pending' and lane is not null`);
+}

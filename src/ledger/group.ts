@@ -1,0 +1,56 @@
+/**
+ * Group commit: calls that come while a group is under way wait and form the next one, so that many rows share a
+ * statement and its commit. A group that fails as a whole is redone item by item, so that one poisoned item cannot
+ * take its neighbours with it. `run` must answer in the order of its items.
+ */
+export function grouped<Item, Answer>(
+  run: (items: readonly Item[]) => Promise<readonly Answer[]>,
+  { max = 100 } = {},
+): (item: Item) => Promise<Answer> {
+  interface Waiting {
+    item: Item;
+    resolve: (answer: Answer) => void;
+    reject: (error: unknown) => void;
+  }
+  let waiting: Waiting[] = [];
+  let running = false;
+
+  async function runOne(one: Waiting): Promise<void> {
+    try {
+      const [answer] = await run([one.item]);
+      one.resolve(answer as Answer);
+    } catch (error) {
+      one.reject(error);
+    }
+  }
+
+  async function runGroup(group: Waiting[]): Promise<void> {
+    if (group.length === 1 && group[0] !== undefined) return runOne(group[0]);
+    let answers: readonly Answer[];
+    try {
+      answers = await run(group.map((one) => one.item));
+    } catch {
+      for (const one of group) await runOne(one);
+      return;
+    }
+    group.forEach((one, index) => one.resolve(answers[index] as Answer));
+  }
+
+  async function drain(): Promise<void> {
+    running = true;
+    // One turn of the event loop: calls that are being made right now join the first group.
+    await new Promise(setImmediate);
+    while (waiting.length > 0) {
+      const group = waiting.slice(0, max);
+      waiting = waiting.slice(max);
+      await runGroup(group);
+    }
+    running = false;
+  }
+
+  return (item) =>
+    new Promise<Answer>((resolve, reject) => {
+      waiting.push({ item, resolve, reject });
+      if (!running) void drain();
+    });
+}

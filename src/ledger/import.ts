@@ -1,0 +1,280 @@
+import { randomUUID } from 'node:crypto';
+import type { State } from '../submission.ts';
+import type { Queryable } from './database.ts';
+
+/** One row of a manifest, checked, on its way into the ledger. Without `request` it is invalid. */
+export interface StagedRow {
+  position: number;
+  line: number;
+  /** The id, or what the key is made of when rows are told apart by content. */
+  keyBasis: string;
+  /** Rows with the same basis are told apart by their occurrence. */
+  numbered: boolean;
+  input: string;
+  request: string | null;
+  contentHash: string | null;
+  model: string | null;
+  mode: string | null;
+  notBefore: string | null;
+  errorCode: string | null;
+  error: string | null;
+}
+
+/** Opens an import, and sweeps away those of producers that died in the middle. */
+export async function beginImport(db: Queryable): Promise<string> {
+  const id = randomUUID();
+  await db.query(`delete from vidbatch.import where seen_at < now() - interval '15 minutes'`);
+  await db.query('insert into vidbatch.import (id) values ($1)', [id]);
+  return id;
+}
+
+export async function stage(db: Queryable, importId: string, rows: readonly StagedRow[]): Promise<void> {
+  await db.query(
+    `with seen as (update vidbatch.import set seen_at = now() where id = $1)
+     insert into vidbatch.staged
+       (import_id, position, line, key_basis, numbered, input, request, content_hash, model, mode, not_before, error_code, error)
+     select $1, * from unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[],
+                              $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::text[])`,
+    [
+      importId,
+      rows.map((row) => row.position),
+      rows.map((row) => row.line),
+      rows.map((row) => row.keyBasis),
+      rows.map((row) => row.numbered),
+      rows.map((row) => row.input),
+      rows.map((row) => row.request),
+      rows.map((row) => row.contentHash),
+      rows.map((row) => row.model),
+      rows.map((row) => row.mode),
+      rows.map((row) => row.notBefore),
+      rows.map((row) => row.errorCode),
+      rows.map((row) => row.error),
+    ],
+  );
+}
+
+/** Without ids, identical rows are told apart by their occurrence: two identical rows are two videos. */
+export async function assignKeys(db: Queryable, importId: string): Promise<void> {
+  await db.query(
+    `update vidbatch.staged s
+        set row_key = case when s.numbered then s.key_basis || '#' || n.occurrence else s.key_basis end
+       from (select position, row_number() over (partition by key_basis order by position) as occurrence
+               from vidbatch.staged where import_id = $1) n
+      where s.import_id = $1 and s.position = n.position`,
+    [importId],
+  );
+}
+
+/** One row of the manifest held against what the ledger has under the same key. */
+export interface Difference {
+  key: string;
+  line: number;
+  state: State | null;
+  ours: string | null;
+  theirs: string | null;
+  batch?: string;
+}
+
+/** How a manifest compares with what its batch has already. Examples are at most five each. */
+export interface Comparison {
+  rows: number;
+  fresh: number;
+  known: number;
+  /** Known rows that are waiting, or were stopped, with other content now: they take the manifest's version. */
+  changed: number;
+  /** The same, but they may have been paid: they cannot change. */
+  changedPaid: { count: number; examples: Difference[] };
+  vanishedPending: { count: number; examples: Difference[] };
+  vanishedPaid: number;
+  /** New rows whose content another batch has sent already. */
+  elsewhere: { count: number; examples: Difference[] };
+}
+
+const PAID = `('submitting', 'submitted', 'uncertain', 'abandoned')`;
+
+/** Compares and locks the rows that will change, so that no worker claims one of them before the merge. */
+export async function compare(db: Queryable, importId: string, batchId: number): Promise<Comparison> {
+  const { rows: totals } = await db.query<Record<'rows' | 'fresh' | 'known', number>>(
+    `select count(*)::int as rows,
+            count(*) filter (where s.id is null)::int as fresh,
+            count(*) filter (where s.content_hash is not distinct from t.content_hash and s.id is not null
+                               and (s.content_hash is not null or s.input = t.input))::int as known
+       from vidbatch.staged t
+       left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
+      where t.import_id = $1`,
+    [importId, batchId],
+  );
+  const { rows: changed } = await db.query<{
+    row_key: string;
+    line: number;
+    state: State;
+    ours: string | null;
+    theirs: string | null;
+    paid: boolean;
+  }>(
+    `select s.row_key, t.line, s.state, left(coalesce(s.request, s.input), 2000) as ours,
+            left(coalesce(t.request, t.input), 2000) as theirs, s.state in ${PAID} as paid
+       from vidbatch.staged t
+       join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
+      where t.import_id = $1
+        and (s.content_hash is distinct from t.content_hash or (s.content_hash is null and s.input <> t.input))
+      order by t.position
+        for update of s`,
+    [importId, batchId],
+  );
+  const { rows: vanished } = await db.query<{
+    row_key: string;
+    line: number;
+    state: State;
+    ours: string;
+    n: number;
+  }>(
+    `select s.row_key, s.line, s.state, left(s.request, 2000) as ours, (count(*) over ())::int as n
+       from vidbatch.submission s
+      where s.batch_id = $2 and s.state = 'pending'
+        and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)
+      order by s.line, s.id limit 5`,
+    [importId, batchId],
+  );
+  const { rows: vanishedPaid } = await db.query<{ n: number }>(
+    `select count(*)::int as n from vidbatch.submission s
+      where s.batch_id = $2 and s.state in ${PAID}
+        and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)`,
+    [importId, batchId],
+  );
+  const { rows: elsewhere } = await db.query<{
+    row_key: string;
+    line: number;
+    state: State;
+    batch: string;
+    theirs: string;
+    n: number;
+  }>(
+    `select t.row_key, t.line, o.state, o.name as batch, left(t.request, 2000) as theirs, (count(*) over ())::int as n
+       from vidbatch.staged t
+       left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
+       join lateral (
+         select x.state, b.name from vidbatch.submission x join vidbatch.batch b on b.id = x.batch_id
+          where x.content_hash = t.content_hash and x.batch_id <> $2
+            and x.state in ('submitting', 'submitted', 'uncertain')
+          limit 1
+       ) o on true
+      where t.import_id = $1 and t.request is not null
+        and (s.id is null or (s.state not in ${PAID} and s.content_hash is distinct from t.content_hash))
+      order by t.position limit 5`,
+    [importId, batchId],
+  );
+  const paid = changed.filter((row) => row.paid);
+  const total = totals[0] ?? { rows: 0, fresh: 0, known: 0 };
+  return {
+    ...total,
+    changed: changed.length - paid.length,
+    changedPaid: {
+      count: paid.length,
+      examples: paid
+        .slice(0, 5)
+        .map(({ row_key: key, line, state, ours, theirs }) => ({ key, line, state, ours, theirs })),
+    },
+    vanishedPending: {
+      count: vanished[0]?.n ?? 0,
+      examples: vanished.map(({ row_key: key, line, state, ours }) => ({
+        key,
+        line,
+        state,
+        ours,
+        theirs: null,
+      })),
+    },
+    vanishedPaid: vanishedPaid[0]?.n ?? 0,
+    elsewhere: {
+      count: elsewhere[0]?.n ?? 0,
+      examples: elsewhere.map(({ row_key: key, line, state, batch, theirs }) => ({
+        key,
+        line,
+        state,
+        ours: null,
+        theirs,
+        batch,
+      })),
+    },
+  };
+}
+
+export interface Merged {
+  added: number;
+  updated: number;
+  pruned: number;
+}
+
+/** The staged rows become the batch's: new ones are added, changed unpaid ones take the manifest's version. */
+export async function merge(
+  db: Queryable,
+  importId: string,
+  batchId: number,
+  { prune }: { prune: boolean },
+): Promise<Merged> {
+  const updated = await db.query<{ n: number }>(
+    `with moved as (
+       update vidbatch.submission s
+          set previous = case when t.next = s.state then s.previous else s.state end,
+              state = t.next,
+              input = t.input, request = t.request, content_hash = t.content_hash, model = t.model, mode = t.mode,
+              not_before = coalesce(t.not_before, '-infinity'), line = t.line, spent = 0, halted_at = null,
+              error_code = t.error_code, error = t.error, http_status = null,
+              lane = case when t.next = 'pending' then s.lane end, updated_at = now()
+         from (
+           select t.*, case when t.request is null then 'invalid' else 'pending' end as next
+             from vidbatch.staged t where t.import_id = $1
+         ) t
+        where s.batch_id = $2 and s.row_key = t.row_key and s.state not in ${PAID}
+          and (s.content_hash is distinct from t.content_hash or (s.content_hash is null and s.input <> t.input))
+          and (t.request is not null or s.state in ('pending', 'invalid'))
+       returning s.id
+     )
+     select count(*)::int as n from moved`,
+    [importId, batchId],
+  );
+  await db.query(
+    `update vidbatch.submission s
+        set line = t.line, input = t.input
+       from vidbatch.staged t
+      where t.import_id = $1 and s.batch_id = $2 and s.row_key = t.row_key
+        and s.content_hash = t.content_hash and (s.line <> t.line or s.input <> t.input)`,
+    [importId, batchId],
+  );
+  const added = await db.query<{ n: number }>(
+    `with fresh as (
+       insert into vidbatch.submission
+         (batch_id, row_key, line, state, input, request, content_hash, model, mode, not_before, error_code, error)
+       select $2, t.row_key, t.line, case when t.request is null then 'invalid' else 'pending' end, t.input, t.request,
+              t.content_hash, t.model, t.mode, coalesce(t.not_before, '-infinity'), t.error_code, t.error
+         from vidbatch.staged t
+        where t.import_id = $1
+          and not exists (select from vidbatch.submission s where s.batch_id = $2 and s.row_key = t.row_key)
+        order by t.position
+       returning id
+     )
+     select count(*)::int as n from fresh`,
+    [importId, batchId],
+  );
+  let pruned = 0;
+  if (prune) {
+    const { rows } = await db.query<{ n: number }>(
+      `with moved as (
+         update vidbatch.submission s set previous = state, state = 'cancelled', lane = null, updated_at = now()
+          where s.batch_id = $2 and s.state = 'pending'
+            and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)
+         returning id
+       )
+       select count(*)::int as n from moved`,
+      [importId, batchId],
+    );
+    pruned = rows[0]?.n ?? 0;
+  }
+  return { added: added.rows[0]?.n ?? 0, updated: updated.rows[0]?.n ?? 0, pruned };
+}
+
+/** Forgets the staged rows, merged or refused. */
+export async function endImport(db: Queryable, importId: string): Promise<void> {
+  await db.query('delete from vidbatch.import where id = $1', [importId]);
+}

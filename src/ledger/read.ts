@@ -1,0 +1,248 @@
+import type { State } from '../submission.ts';
+import type { Queryable } from './database.ts';
+
+/** A submission as `export` and `explain` show it. */
+export interface SubmissionView {
+  id: number;
+  batch: string;
+  key: string;
+  line: number;
+  state: State;
+  /** The row as read, JSON text. */
+  input: string;
+  /** What was or would be sent, JSON text. */
+  request: string | null;
+  model: string | null;
+  mode: string | null;
+  taskId: string | null;
+  providerStatus: string | null;
+  progress: number | null;
+  resultUrl: string | null;
+  httpStatus: number | null;
+  errorCode: string | null;
+  error: string | null;
+  attempts: number;
+  spent: number;
+  submittedAt: Date | null;
+  notBefore: Date | null;
+  deadline: Date | null;
+  queued: boolean;
+  updatedAt: Date;
+}
+
+interface Row {
+  id: number;
+  batch: string;
+  row_key: string;
+  line: number;
+  state: State;
+  input: string;
+  request: string | null;
+  model: string | null;
+  mode: string | null;
+  task_id: string | null;
+  provider_status: string | null;
+  progress: number | null;
+  result_url: string | null;
+  http_status: number | null;
+  error_code: string | null;
+  error: string | null;
+  attempts: number;
+  spent: number;
+  submitted_at: Date | null;
+  not_before: Date | null;
+  deadline: Date | null;
+  queued: boolean;
+  updated_at: Date;
+}
+
+const SELECT = `
+  select s.id, b.name as batch, s.row_key, s.line, s.state, s.input, s.request, s.model, s.mode, s.task_id,
+         s.provider_status, s.progress, s.result_url, s.http_status, s.error_code, s.error, s.attempts, s.spent,
+         s.submitted_at, case when isfinite(s.not_before) then s.not_before end as not_before, s.deadline,
+         s.lane is not null as queued, s.updated_at
+    from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id`;
+
+function toView(row: Row): SubmissionView {
+  return {
+    id: row.id,
+    batch: row.batch,
+    key: row.row_key,
+    line: row.line,
+    state: row.state,
+    input: row.input,
+    request: row.request,
+    model: row.model,
+    mode: row.mode,
+    taskId: row.task_id,
+    providerStatus: row.provider_status,
+    progress: row.progress,
+    resultUrl: row.result_url,
+    httpStatus: row.http_status,
+    errorCode: row.error_code,
+    error: row.error,
+    attempts: row.attempts,
+    spent: row.spent,
+    submittedAt: row.submitted_at,
+    notBefore: row.not_before,
+    deadline: row.deadline,
+    queued: row.queued,
+    updatedAt: row.updated_at,
+  };
+}
+
+/** Every submission of a batch in input order, page by page: memory stays constant, and no cursor is held open. */
+export async function* readSubmissions(
+  db: Queryable,
+  batchId: number,
+  pageSize = 200,
+): AsyncGenerator<SubmissionView> {
+  let line = -1;
+  let id = -1;
+  for (;;) {
+    const { rows } = await db.query<Row>(
+      `${SELECT} where s.batch_id = $1 and (s.line, s.id) > ($2::int, $3::bigint) order by s.line, s.id limit $4`,
+      [batchId, line, id, pageSize],
+    );
+    for (const row of rows) yield toView(row);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < pageSize) return;
+    line = last.line;
+    id = last.id;
+  }
+}
+
+/** Submissions of a batch whose key is `key`, or begins with it (at most five). */
+export async function findSubmissions(
+  db: Queryable,
+  batchId: number,
+  key: string,
+): Promise<SubmissionView[]> {
+  const { rows: exact } = await db.query<Row>(`${SELECT} where s.batch_id = $1 and s.row_key = $2`, [
+    batchId,
+    key,
+  ]);
+  if (exact.length > 0) return exact.map(toView);
+  const { rows } = await db.query<Row>(
+    `${SELECT} where s.batch_id = $1 and starts_with(s.row_key, $2) order by s.line, s.id limit 5`,
+    [batchId, key],
+  );
+  return rows.map(toView);
+}
+
+export async function findSubmissionById(db: Queryable, id: number): Promise<SubmissionView | undefined> {
+  const { rows } = await db.query<Row>(`${SELECT} where s.id = $1`, [id]);
+  return rows[0] && toView(rows[0]);
+}
+
+export interface AttemptView {
+  id: string;
+  number: number;
+  worker: string;
+  origin: string;
+  claimedAt: Date;
+  finishedAt: Date | null;
+  sweptAt: Date | null;
+  deadline: Date;
+  outcome: string | null;
+  phase: string | null;
+  httpStatus: number | null;
+  errorCode: string | null;
+  error: string | null;
+  requestId: string | null;
+  taskId: string | null;
+  surplus: boolean;
+  body: string | null;
+}
+
+/** Every HTTP call for a submission, oldest first. */
+export async function readAttempts(db: Queryable, submissionId: number): Promise<AttemptView[]> {
+  const { rows } = await db.query<{
+    id: string;
+    number: number;
+    worker: string;
+    origin: string;
+    claimed_at: Date;
+    finished_at: Date | null;
+    swept_at: Date | null;
+    deadline: Date;
+    outcome: string | null;
+    phase: string | null;
+    http_status: number | null;
+    error_code: string | null;
+    error: string | null;
+    request_id: string | null;
+    task_id: string | null;
+    surplus: boolean;
+    body: string | null;
+  }>('select * from vidbatch.attempt where submission_id = $1 order by number, claimed_at', [submissionId]);
+  return rows.map((row) => ({
+    id: row.id,
+    number: row.number,
+    worker: row.worker,
+    origin: row.origin,
+    claimedAt: row.claimed_at,
+    finishedAt: row.finished_at,
+    sweptAt: row.swept_at,
+    deadline: row.deadline,
+    outcome: row.outcome,
+    phase: row.phase,
+    httpStatus: row.http_status,
+    errorCode: row.error_code,
+    error: row.error,
+    requestId: row.request_id,
+    taskId: row.task_id,
+    surplus: row.surplus,
+    body: row.body,
+  }));
+}
+
+/** A task whose end is not known yet. */
+export interface OpenTask {
+  submissionId: number;
+  taskId: string;
+}
+
+/** Open tasks of this provider, by submission, after `afterId`. */
+export async function openTasks(
+  db: Queryable,
+  origin: string,
+  batchId: number | null,
+  afterId: number,
+  limit: number,
+): Promise<OpenTask[]> {
+  const { rows } = await db.query<{ id: number; task_id: string }>(
+    `select s.id, s.task_id from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+      where s.state = 'submitted' and (s.provider_status is null or s.provider_status not in ('completed', 'failed'))
+        and b.origin = $1 and ($2::bigint is null or s.batch_id = $2) and s.id > $3
+      order by s.id limit $4`,
+    [origin, batchId, afterId, limit],
+  );
+  return rows.map((row) => ({ submissionId: row.id, taskId: row.task_id }));
+}
+
+export interface TaskState {
+  status: string;
+  progress: number | null;
+  resultUrl: string | null;
+  failReason: string | null;
+}
+
+/** What the provider says of a task now. The submission's own state is never touched by it. */
+export async function recordTask(db: Queryable, submissionId: number, task: TaskState): Promise<void> {
+  await db.query(
+    `update vidbatch.submission
+        set provider_status = $2, progress = $3, result_url = coalesce($4, result_url),
+            error_code = case when $5::text is not null then 'TASK_FAILED' else error_code end,
+            error = coalesce($5, error), polled_at = now()
+      where id = $1 and state = 'submitted'`,
+    [submissionId, task.status, task.progress, task.resultUrl, task.failReason],
+  );
+}
+
+export async function ledgerId(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ ledger_id: string }>('select ledger_id from vidbatch.meta');
+  const id = rows[0]?.ledger_id;
+  if (id === undefined) throw new Error('the ledger has no meta row; run `vidbatch migrate`');
+  return id;
+}

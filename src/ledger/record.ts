@@ -1,0 +1,235 @@
+import type { Outcome } from '../provider/outcome.ts';
+import type { State } from '../submission.ts';
+import type { Queryable } from './database.ts';
+
+/** Five uncertain answers in a row without an accept, or this long throttled without one: the provider is halted. */
+export const AVALANCHE = { uncertainInARow: 5, throttledMs: 15 * 60_000 } as const;
+
+export interface Result {
+  attemptId: string;
+  outcome: Outcome;
+  /** When a row that goes back to pending may be tried again; ignored for other outcomes. */
+  waitMs: number;
+  /** Attempts after which a row that was provably not sent is exhausted. */
+  maxAttempts: number;
+}
+
+/** What became of the row. `moved` false: the attempt had been recorded before, or a newer one decides. */
+export interface Recorded {
+  attemptId: string;
+  state: State;
+  moved: boolean;
+  surplus: boolean;
+  /** The provider is stopped now, for all workers. */
+  halted: boolean;
+}
+
+/**
+ * Records what attempts told us, by attempt id, in one statement: the attempt, its row, the slots it held, and
+ * what it means for the provider as a whole. Legal from `submitting` and, for late truth, from `uncertain`; a task
+ * id is kept wherever its row stands, as `surplus` if the row has one already. Recording twice changes nothing.
+ */
+export async function record(db: Queryable, results: readonly Result[]): Promise<Recorded[]> {
+  const { rows } = await db.query<{
+    attempt_id: string;
+    state: State;
+    moved: boolean;
+    surplus: boolean;
+    halted: boolean;
+  }>(
+    `with result as (
+       select * from jsonb_to_recordset($1::jsonb) as r(
+         attempt_id uuid, kind text, phase text, http_status int, code text, message text, request_id text,
+         task_id text, provider_status text, body text, wait_ms float8, max_attempts int)
+     ), attempt as (
+       select r.*, a.submission_id, a.epoch, a.origin, a.claimed_at
+         from result r join vidbatch.attempt a on a.id = r.attempt_id
+        where a.outcome is null
+        order by a.submission_id
+          for update of a
+     ), row as (
+       select t.*, s.batch_id, s.state, s.previous, s.attempt_id = t.attempt_id as latest, s.spent, s.halted_at,
+              b.state as batch_state, p.epoch as provider_epoch
+         from attempt t
+         join vidbatch.submission s on s.id = t.submission_id
+         join vidbatch.batch b on b.id = s.batch_id
+         join vidbatch.provider p on p.origin = t.origin
+        order by s.id
+          for update of s
+     ), judged as (
+       select *,
+              kind = 'halted' and halted_at is not null and exists (
+                select from vidbatch.submission o where o.submitted_at > row.halted_at
+              ) as hopeless
+         from row
+     ), decided as (
+       select *,
+              case
+                when kind = 'accepted' then 'submitted'
+                when not latest or state not in ('submitting', 'uncertain') then state
+                when kind = 'uncertain' then 'uncertain'
+                when kind = 'rejected' or hopeless then 'rejected'
+                when kind = 'not-sent' and spent + 1 >= max_attempts then 'exhausted'
+                when batch_state = 'cancelled' then 'cancelled'
+                else 'pending'
+              end as next,
+              kind = 'accepted' and state = 'submitted' as surplus,
+              kind = 'halted' and epoch = provider_epoch and not hopeless as halting
+         from judged
+     ), settled as (
+       update vidbatch.attempt a
+          set outcome = d.kind, finished_at = now(), phase = d.phase, http_status = d.http_status,
+              error_code = d.code, error = d.message, request_id = d.request_id, task_id = d.task_id,
+              surplus = d.surplus, body = d.body
+         from decided d where a.id = d.attempt_id
+     ), moved as (
+       update vidbatch.submission s
+          set previous = case when d.next = d.state then s.previous else d.state end,
+              state = d.next,
+              task_id = case when d.next = 'submitted' then coalesce(s.task_id, d.task_id) end,
+              submitted_at = case when d.next = 'submitted' then coalesce(s.submitted_at, now()) end,
+              provider_status = case when d.kind = 'accepted' and not d.surplus then 'queued' else s.provider_status end,
+              http_status = d.http_status,
+              error_code = case when d.kind = 'accepted' then null else d.code end,
+              error = case when d.kind = 'accepted' then null else d.message end,
+              spent = s.spent + case when d.kind = 'not-sent' then 1 else 0 end,
+              halted_at = case when d.kind = 'halted' then coalesce(s.halted_at, now()) else s.halted_at end,
+              not_before = case when d.next = 'pending' and d.kind in ('throttled', 'not-sent')
+                then now() + d.wait_ms * interval '1 millisecond' else s.not_before end,
+              lane = case when d.next = 'pending' and d.kind in ('throttled', 'not-sent') then s.lane end,
+              queued_at = now(),
+              deadline = null,
+              updated_at = now()
+         from decided d
+        where s.id = d.submission_id and not d.surplus
+          and (d.kind = 'accepted' or (d.latest and d.state in ('submitting', 'uncertain')))
+     ), per_batch as (
+       select batch_id, bool_or(kind = 'accepted') as accepted, array_agg(attempt_id) as attempts
+         from decided group by batch_id
+     ), proved as (
+       update vidbatch.batch b
+          set proven = b.proven or t.accepted,
+              canary = case when t.accepted or b.canary = any(t.attempts) then null else b.canary end
+         from per_batch t
+        where b.id = t.batch_id and not b.proven
+     ), per_origin as (
+       select origin,
+              count(*) filter (where kind = 'accepted') as accepted,
+              bool_or(kind = 'accepted' and epoch = provider_epoch) as accepted_now,
+              count(*) filter (where kind = 'uncertain') as uncertain,
+              bool_or(halting) as halting,
+              max(wait_ms) filter (where kind = 'throttled') as throttled_ms,
+              max(claimed_at) filter (where kind = 'throttled') as throttled_claim,
+              array_agg(attempt_id) as attempts
+         from decided group by origin
+     ), shaken as (
+       select o.*,
+              o.accepted = 0 and (
+                (o.uncertain > 0 and p.uncertain_streak + o.uncertain >= $2)
+                or (o.throttled_ms is not null and p.throttled_since < now() - $3 * interval '1 millisecond')
+              ) as raised
+         from per_origin o join vidbatch.provider p on p.origin = o.origin
+        where o.halting or o.uncertain > 0 or o.throttled_ms is not null or p.probe = any(o.attempts)
+           or (o.accepted > 0 and (p.throttle_level > 0 or p.uncertain_streak > 0
+                                   or p.throttled_since is not null or p.state = 'probing'))
+          for update of p
+     ), guarded as (
+       update vidbatch.provider p
+          set state = case
+                when t.halting or t.raised then 'halted'
+                when p.state = 'probing' and t.accepted_now then 'open'
+                else p.state
+              end,
+              probe = case when p.probe = any(t.attempts) then null else p.probe end,
+              throttled_until = greatest(p.throttled_until, now() + t.throttled_ms * interval '1 millisecond'),
+              throttled_since = case
+                when t.accepted > 0 or t.raised then null
+                when t.throttled_ms is not null then coalesce(p.throttled_since, now())
+                else p.throttled_since
+              end,
+              throttle_level = case
+                when t.accepted > 0 then 0
+                when t.throttled_claim >= p.throttle_raised then p.throttle_level + 1
+                else p.throttle_level
+              end,
+              throttle_raised = case
+                when t.accepted = 0 and t.throttled_claim >= p.throttle_raised then now()
+                else p.throttle_raised
+              end,
+              uncertain_streak = case when t.accepted > 0 or t.raised then 0 else p.uncertain_streak + t.uncertain end
+         from shaken t
+        where p.origin = t.origin
+       returning p.origin, p.state, t.halting, t.raised, t.throttled_ms is not null as throttled
+     ), halted as (
+       insert into vidbatch.halt (origin, code, reason, http_status, attempt_id)
+       select distinct on (g.origin) g.origin,
+              case when g.halting then coalesce(d.code, 'HALTED')
+                   when g.throttled then 'THROTTLED_TOO_LONG' else 'UNCERTAIN_IN_A_ROW' end,
+              case when g.halting then coalesce(d.message, 'the provider refuses every row')
+                   when g.throttled then 'throttled for over 15 minutes without one accept: ' || coalesce(d.message, '')
+                   else $2 || ' answers in a row that nobody can judge, the last: ' || coalesce(d.message, '') end,
+              d.http_status, d.attempt_id
+         from guarded g join decided d on d.origin = g.origin and (d.halting or not g.halting)
+        where g.halting or g.raised
+        order by g.origin, d.halting desc, (d.kind in ('uncertain', 'throttled')) desc
+       on conflict (origin) where lifted_at is null do update
+          set code = excluded.code, reason = excluded.reason, http_status = excluded.http_status,
+              attempt_id = excluded.attempt_id
+     ), lifted as (
+       update vidbatch.halt h set lifted_at = now()
+         from guarded g where h.origin = g.origin and h.lifted_at is null and g.state = 'open'
+     )
+     select d.attempt_id, d.next as state, d.next <> d.state as moved, d.surplus,
+            exists (select from guarded g where g.origin = d.origin and g.state = 'halted') as halted
+       from decided d`,
+    [JSON.stringify(results.map(toJson)), AVALANCHE.uncertainInARow, AVALANCHE.throttledMs],
+  );
+  return rows.map((row) => ({
+    attemptId: row.attempt_id,
+    state: row.state,
+    moved: row.moved,
+    surplus: row.surplus,
+    halted: row.halted,
+  }));
+}
+
+/** What stands in the ledger for attempts that had been recorded before. */
+export async function recordedBefore(db: Queryable, attemptIds: readonly string[]): Promise<Recorded[]> {
+  const { rows } = await db.query<{ attempt_id: string; state: State; surplus: boolean; halted: boolean }>(
+    `select a.id as attempt_id, s.state, a.surplus, p.state = 'halted' as halted
+       from vidbatch.attempt a
+       join vidbatch.submission s on s.id = a.submission_id
+       join vidbatch.provider p on p.origin = a.origin
+      where a.id = any($1::uuid[])`,
+    [attemptIds],
+  );
+  return rows.map((row) => ({
+    attemptId: row.attempt_id,
+    state: row.state,
+    moved: false,
+    surplus: row.surplus,
+    halted: row.halted,
+  }));
+}
+
+function toJson({ attemptId, outcome, waitMs, maxAttempts }: Result): Record<string, unknown> {
+  const { evidence } = outcome;
+  return {
+    attempt_id: attemptId,
+    kind: outcome.kind,
+    phase: evidence.phase,
+    http_status: evidence.httpStatus,
+    code: storable(evidence.code),
+    message: storable(evidence.message),
+    request_id: storable(evidence.requestId),
+    task_id: outcome.kind === 'accepted' ? storable(outcome.taskId) : undefined,
+    body: storable(evidence.body),
+    wait_ms: waitMs,
+    max_attempts: maxAttempts,
+  };
+}
+
+/** Postgres text holds neither NUL nor lone surrogates; an answer may. A record must never fail over that. */
+function storable(text: string | undefined): string | undefined {
+  return text?.toWellFormed().replaceAll('\0', '\uFFFD');
+}

@@ -1,0 +1,41 @@
+import type { Queryable } from './database.ts';
+
+/**
+ * Rows whose attempt passed its deadline, by the database's clock, become `uncertain`: whoever sent them is gone
+ * or too late. `all`: every row in flight, whatever its deadline; only for the holder of an embedded folder at its
+ * start, since nobody else can be sending. Returns how many.
+ */
+export async function sweep(db: Queryable, { all = false } = {}): Promise<number> {
+  const { rows } = await db.query(
+    `with expired as (
+       update vidbatch.submission
+          set previous = state, state = 'uncertain', deadline = null, lane = null, updated_at = now(),
+              error_code = 'NO_ANSWER_RECORDED',
+              error = 'the worker that sent this row was gone before it could record an answer'
+        where state = 'submitting' and ($1 or deadline < now())
+       returning id, batch_id, attempt_id
+     ), swept as (
+       update vidbatch.attempt a set swept_at = now() from expired e where a.id = e.attempt_id
+     )
+     select id from expired`,
+    [all],
+  );
+  await freeSlots(db);
+  return rows.length;
+}
+
+/** Canary and probe slots whose attempt is no longer in flight: its worker died between two statements' effects. */
+async function freeSlots(db: Queryable): Promise<void> {
+  await db.query(
+    `update vidbatch.batch b set canary = null
+      where canary is not null
+        and not exists (select from vidbatch.submission s where s.attempt_id = b.canary and s.state = 'submitting'
+                           and s.batch_id = b.id)`,
+  );
+  await db.query(
+    `update vidbatch.provider p set probe = null
+      where probe is not null
+        and not exists (select from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+                         where a.id = p.probe and s.attempt_id = a.id and s.state = 'submitting')`,
+  );
+}

@@ -1,0 +1,69 @@
+import type { VidbatchError } from './errors.ts';
+import { refusal } from './errors.ts';
+import type { Comparison, Difference } from './ledger/import.ts';
+
+export interface Consent {
+  name: string;
+  keyScheme: 'id' | 'h1';
+  vanished?: 'prune' | 'keep';
+  add?: boolean;
+  again?: boolean;
+}
+
+/**
+ * Whatever in a changed manifest could surprise a purse asks first: the refusal, or undefined when all is well.
+ * Pure; the order is that of the risk.
+ */
+export function objection(comparison: Comparison, consent: Consent): VidbatchError | undefined {
+  const { changedPaid, vanishedPending, vanishedPaid, elsewhere, fresh } = comparison;
+  if (changedPaid.count > 0) {
+    return refusal(
+      'CHANGED_AFTER_SENT',
+      `${rows(changedPaid.count)} of batch ${consent.name} changed after they were sent; nothing was sent now${list(changedPaid.examples)}`,
+      'Undo the change, or give the new version an id of its own: it is a new video, and is paid.',
+    );
+  }
+  if (consent.keyScheme === 'h1' && fresh > 0 && vanishedPaid > 0 && consent.add !== true) {
+    return refusal(
+      'LOOKS_LIKE_EDITS',
+      `${rows(fresh)} are new in the manifest of batch ${consent.name}, and ${rows(vanishedPaid)} that were sent are gone: edited rows look like this; nothing was sent now`,
+      '--add sends the new rows as new videos; the sent ones stay in the ledger.',
+    );
+  }
+  if (vanishedPending.count > 0 && consent.vanished === undefined) {
+    return refusal(
+      'ROWS_VANISHED',
+      `${rows(vanishedPending.count)} of batch ${consent.name} still wait to be sent, and are gone from the manifest; nothing was sent now${list(vanishedPending.examples)}`,
+      '--prune cancels them, --keep sends them all the same.',
+    );
+  }
+  if (elsewhere.count > 0 && consent.again !== true) {
+    return refusal(
+      'SENT_ELSEWHERE',
+      `${rows(elsewhere.count)} of batch ${consent.name} were sent in another batch already; nothing was sent now${list(elsewhere.examples)}`,
+      '--again sends them once more, and pays for them once more.',
+    );
+  }
+  return undefined;
+}
+
+function rows(count: number): string {
+  return count === 1 ? '1 row' : `${count.toLocaleString('en')} rows`;
+}
+
+function list(examples: readonly Difference[]): string {
+  return examples
+    .map(({ key, line, state, ours, theirs, batch }) => {
+      const where = `\n  line ${line}, ${key}${batch === undefined ? '' : `, in batch ${batch}`} (${state})`;
+      const versions = [
+        ours === null ? '' : `\n    ledger:   ${cut(ours)}`,
+        theirs === null ? '' : `\n    manifest: ${cut(theirs)}`,
+      ];
+      return where + (batch === undefined ? versions.join('') : '');
+    })
+    .join('');
+}
+
+function cut(text: string): string {
+  return text.length > 400 ? `${text.slice(0, 400)}…` : text;
+}

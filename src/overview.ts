@@ -1,0 +1,63 @@
+import type { Batch } from './ledger/batch.ts';
+import { countStates, countSurplus, isPaused } from './ledger/batch.ts';
+import type { Queryable } from './ledger/database.ts';
+import { openHalts, providerStatus } from './ledger/provider.ts';
+import type { Gate, Summary } from './summary.ts';
+import { duration, totalOf } from './summary.ts';
+
+/** Reads where a batch stands. `origin`: the provider of this configuration, if there is one. */
+export async function summarise(db: Queryable, batch: Batch, origin?: string): Promise<Summary> {
+  const counts = await countStates(db, batch.id);
+  return {
+    batch: batch.name,
+    source: batch.source,
+    rows: totalOf(counts),
+    counts,
+    taskIds: counts.submitted,
+    surplus: await countSurplus(db, batch.id),
+    gates: counts.pending + counts.submitting === 0 ? [] : await readGates(db, batch, origin),
+  };
+}
+
+/** Every shut gate of a batch. */
+export async function readGates(db: Queryable, batch: Batch, origin?: string): Promise<Gate[]> {
+  const gates: Gate[] = [];
+  if (await isPaused(db))
+    gates.push({ gate: 'paused', reason: 'everything is paused; `vidbatch resume` goes on' });
+  if (batch.state === 'paused') {
+    gates.push({ gate: 'paused', reason: `the batch is paused; \`vidbatch resume ${batch.name}\` goes on` });
+  }
+  if (batch.state === 'cancelled') {
+    gates.push({
+      gate: 'cancelled',
+      reason: `the batch was cancelled; \`vidbatch retry ${batch.name}\` takes it up again`,
+    });
+  }
+  if (batch.origin === null) return gates;
+  if (origin !== undefined && origin !== batch.origin) {
+    gates.push({
+      gate: 'other-provider',
+      reason: `the batch belongs to ${batch.origin}, and VIDBATCH_BASE_URL is ${origin}`,
+    });
+  }
+  const provider = await providerStatus(db, batch.origin);
+  const halt = (await openHalts(db)).find((one) => one.origin === batch.origin);
+  const reason =
+    halt === undefined
+      ? ''
+      : `${halt.code}${halt.httpStatus === null ? '' : ` (HTTP ${halt.httpStatus})`}: ${halt.reason}`;
+  if (provider?.state === 'halted') gates.push({ gate: 'halted', reason });
+  if (provider?.state === 'probing') {
+    gates.push({
+      gate: 'trying',
+      reason: `one row at a time until one is accepted, after ${reason || 'a halt'}`,
+    });
+  }
+  if (provider !== undefined && provider.throttledMs > 0) {
+    gates.push({
+      gate: 'throttled',
+      reason: `the provider asked to wait for another ${duration(provider.throttledMs)}`,
+    });
+  }
+  return gates;
+}

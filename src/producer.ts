@@ -1,0 +1,220 @@
+import { realpath } from 'node:fs/promises';
+import type { Fault } from './fault.ts';
+import { refusal, usageError } from './errors.ts';
+import { batchNameOf, checkBatchName } from './identity.ts';
+import { countPaid, createBatch, findBatch, lockBatch, rebind, updateLayout } from './ledger/batch.ts';
+import type { Batch } from './ledger/batch.ts';
+import type { Database, Session } from './ledger/database.ts';
+import { transaction } from './ledger/database.ts';
+import { assignKeys, beginImport, compare, endImport, merge, stage } from './ledger/import.ts';
+import type { Comparison, Merged, StagedRow } from './ledger/import.ts';
+import { ensureProvider } from './ledger/provider.ts';
+import type { Manifest } from './manifest/entry.ts';
+import { openManifest } from './manifest/manifest.ts';
+import type { ManifestOptions } from './manifest/manifest.ts';
+import { objection } from './objection.ts';
+import { checkRows } from './row.ts';
+import type { KeyScheme, Row, RowOptions } from './row.ts';
+
+export interface ProduceOptions extends ManifestOptions, RowOptions {
+  /** Name of the batch; default: the file's name without extension. */
+  batch?: string;
+  /** Invalid rows are recorded as such and the rest is sent; else one invalid row refuses the manifest. */
+  keepGoing?: boolean;
+  /** Pending rows that are gone from the file are cancelled, or stay. */
+  vanished?: 'prune' | 'keep';
+  /** Without ids: new rows beside vanished sent ones are new, not edits. */
+  add?: boolean;
+  /** Content that another batch has sent already is sent again. */
+  again?: boolean;
+  /** Where this batch's task ids belong. */
+  origin?: string;
+  /** A batch that has task ids of another provider goes on at this one. */
+  rebind?: boolean;
+  onFault?: (fault: Fault, manifest: string) => void;
+  onProgress?: (rows: number) => void;
+}
+
+/** What became of a manifest. */
+export interface Produced extends Merged {
+  batch: Batch;
+  rows: number;
+  known: number;
+  invalid: number;
+  warnings: number;
+}
+
+const CHUNK = { rows: 500, characters: 2_000_000 };
+
+/**
+ * Reads a manifest into the ledger: every row is checked first, then all become the batch's in one transaction, so
+ * that it may be interrupted and repeated at any point. Sends nothing.
+ * @throws VidbatchError exit 3 when a row is invalid (without `keepGoing`) or when what the file asks for could
+ *   surprise a purse; exit 2 when the name belongs to another file.
+ */
+export async function produce(db: Database, source: string, options: ProduceOptions = {}): Promise<Produced> {
+  const name = batchName(source, options.batch);
+  const manifest = await openManifest(source, options);
+  const path = source === '-' ? '-' : await realpath(source);
+  await checkSource(db, name, path);
+  const importId = await beginImport(db);
+  try {
+    const staged = await stageManifest(db, importId, manifest, options);
+    if (staged.rows === 0) {
+      throw refusal('EMPTY_MANIFEST', `${manifest.name}: no rows`, 'A manifest needs at least one row.');
+    }
+    if (staged.invalid > 0 && options.keepGoing !== true) {
+      throw refusal(
+        'INVALID_ROWS',
+        `${manifest.name}: ${staged.invalid} of ${staged.rows} rows are invalid; nothing was sent`,
+        '--keep-going sends the valid rows and records the others as invalid.',
+      );
+    }
+    await assignKeys(db, importId);
+    const merged = await transaction(db, (session) =>
+      mergeInto(session, { name, path, manifest, importId, scheme: staged.scheme }, options),
+    );
+    return { ...merged, rows: staged.rows, invalid: staged.invalid, warnings: staged.warnings };
+  } finally {
+    await endImport(db, importId);
+  }
+}
+
+function batchName(source: string, given: string | undefined): string {
+  if (given === undefined && source === '-') {
+    throw usageError(
+      'BATCH_NEEDED',
+      'a manifest from standard input has no name',
+      'Give one with --batch NAME.',
+    );
+  }
+  const name = given ?? batchNameOf(source);
+  checkBatchName(name);
+  return name;
+}
+
+async function checkSource(db: Database, name: string, path: string): Promise<void> {
+  const batch = await findBatch(db, name);
+  if (batch === undefined || batch.source === path) return;
+  throw usageError(
+    'BATCH_OF_OTHER_FILE',
+    `batch ${name} was made from ${batch.source}, not from ${path}`,
+    'Name this one differently with --batch NAME.',
+  );
+}
+
+interface Staged {
+  rows: number;
+  invalid: number;
+  warnings: number;
+  scheme: KeyScheme;
+}
+
+async function stageManifest(
+  db: Database,
+  importId: string,
+  manifest: Manifest,
+  options: ProduceOptions,
+): Promise<Staged> {
+  const { rows, scheme } = checkRows(manifest, options);
+  const report = (fault: Fault): void => options.onFault?.(fault, manifest.name);
+  for (const fault of manifest.faults) report(fault);
+  const broken = manifest.faults.filter((fault) => fault.severity === 'error').length;
+  const totals = { rows: 0, invalid: broken, warnings: 0 };
+  let chunk: StagedRow[] = [];
+  let characters = 0;
+  for await (const row of rows) {
+    totals.rows += 1;
+    if (row.request === undefined) totals.invalid += 1;
+    for (const fault of row.faults) {
+      report(fault);
+      if (fault.severity === 'warning') totals.warnings += 1;
+    }
+    const staged = toStaged(row);
+    chunk.push(staged);
+    characters += staged.input.length;
+    if (chunk.length < CHUNK.rows && characters < CHUNK.characters) continue;
+    await stage(db, importId, chunk);
+    options.onProgress?.(totals.rows);
+    chunk = [];
+    characters = 0;
+  }
+  if (chunk.length > 0) await stage(db, importId, chunk);
+  return { ...totals, scheme: scheme() };
+}
+
+function toStaged(row: Row): StagedRow {
+  const error = row.faults.find((fault) => fault.severity === 'error');
+  return {
+    position: row.position,
+    line: row.line,
+    keyBasis: row.keyBasis,
+    numbered: row.numbered,
+    // Escapes NUL and lone surrogates, which Postgres text cannot hold.
+    input: JSON.stringify(row.raw),
+    request: row.request === undefined ? null : JSON.stringify(row.request),
+    contentHash: row.contentHash ?? null,
+    model: row.request?.model ?? null,
+    mode: row.mode ?? null,
+    notBefore: row.notBefore ?? null,
+    errorCode: error?.rule ?? null,
+    error:
+      error === undefined ? null : `${error.column === undefined ? '' : `${error.column}: `}${error.message}`,
+  };
+}
+
+interface Candidate {
+  name: string;
+  path: string;
+  manifest: Manifest;
+  importId: string;
+  scheme: KeyScheme;
+}
+
+async function mergeInto(
+  session: Session,
+  { name, path, manifest, importId, scheme }: Candidate,
+  options: ProduceOptions,
+): Promise<Merged & { batch: Batch; known: number }> {
+  const layout = {
+    format: manifest.format,
+    delimiter: manifest.delimiter ?? null,
+    columns: manifest.columns ?? null,
+  };
+  const batch = await createBatch(session, { name, source: path, keyScheme: scheme, ...layout });
+  await lockBatch(session, batch.id);
+  if (batch.keyScheme !== scheme) throw otherScheme(batch);
+  await bindProvider(session, batch, options);
+  const comparison: Comparison = await compare(session, importId, batch.id);
+  const objected = objection(comparison, { name, keyScheme: scheme, ...options });
+  if (objected !== undefined) throw objected;
+  const merged = await merge(session, importId, batch.id, { prune: options.vanished === 'prune' });
+  await updateLayout(session, batch.id, layout);
+  return { ...merged, batch, known: comparison.known };
+}
+
+function otherScheme(batch: Batch): Error {
+  return batch.keyScheme === 'id'
+    ? refusal('KEYS_CHANGED', `batch ${batch.name} knows its rows by id, and this manifest has no ids`)
+    : refusal(
+        'KEYS_CHANGED',
+        `batch ${batch.name} knows its rows by their content, and this manifest has ids`,
+        'Remove the id column, or give the new manifest a batch of its own with --batch NAME.',
+      );
+}
+
+async function bindProvider(session: Session, batch: Batch, options: ProduceOptions): Promise<void> {
+  const { origin } = options;
+  if (origin === undefined || batch.origin === origin) return;
+  await ensureProvider(session, origin);
+  const paid = batch.origin === null ? 0 : await countPaid(session, batch.id);
+  if (paid > 0 && options.rebind !== true) {
+    throw usageError(
+      'OTHER_PROVIDER',
+      `batch ${batch.name} belongs to ${batch.origin}, which may have accepted ${paid} of its rows; this is ${origin}`,
+      'Set VIDBATCH_BASE_URL back, give this run a batch of its own with --batch NAME, or say --rebind.',
+    );
+  }
+  await rebind(session, batch.id, origin);
+  batch.origin = origin;
+}

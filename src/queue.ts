@@ -1,0 +1,113 @@
+import { createPostgresBackend, Queue, Worker } from 'bullmq';
+import type { Processor, QueueOptions, WorkerOptions } from 'bullmq';
+import { Redis } from 'ioredis';
+import type { Fed } from './ledger/feed.ts';
+
+/**
+ * Where BullMQ keeps its jobs: Redis, or a database with BullMQ's schema (a `pg.Pool`, or the embedded one).
+ * Everything in it can be lost without loss: the ledger refills it.
+ */
+export type QueueStore = { kind: 'redis'; redis: Redis } | { kind: 'postgres'; pool: PgPool };
+
+type PgPool = NonNullable<Parameters<typeof createPostgresBackend>[1]['connection']>;
+
+/** What a job carries: which submission, and what a person wants to see of it. Never more than 1 KB, never a secret. */
+export interface JobData {
+  submission: number;
+  batch: string;
+  key: string;
+  line: number;
+  model: string;
+  mode: string;
+  preview: string;
+}
+
+/** What a job leaves behind, for people. */
+export interface JobResult {
+  state: string;
+  taskId?: string;
+  note?: string;
+}
+
+/** Shared by all workers of a ledger; `run` has a lane of its own, so that it claims its own batches only. */
+export function laneOf(ledgerId: string, batches: readonly number[] | null): string {
+  return batches === null ? `vidbatch-${ledgerId}` : `vidbatch-${ledgerId}-run-${batches.join('-')}`;
+}
+
+/** Finished jobs stay for people to look at, in bounded number; the ledger has them all. */
+const KEEP = { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } };
+
+/** How many jobs one call to BullMQ adds. */
+const BULK = 500;
+
+export function openRedis(url: string): Redis {
+  // BullMQ needs commands that wait through an outage rather than fail after some retries.
+  return new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true });
+}
+
+export function openQueue(store: QueueStore, lane: string): Queue<JobData, JobResult> {
+  if (store.kind === 'redis') {
+    const options: QueueOptions = { connection: store.redis, defaultJobOptions: KEEP };
+    return new Queue<JobData, JobResult>(lane, options);
+  }
+  const options = { connection: store.pool, defaultJobOptions: KEEP };
+  return new Queue<JobData, JobResult>(lane, options as never, createPostgresBackend as never);
+}
+
+export function openWorker(
+  store: QueueStore,
+  lane: string,
+  processor: Processor<JobData, JobResult>,
+  concurrency: number,
+): Worker<JobData, JobResult> {
+  const options: Omit<WorkerOptions, 'connection'> = {
+    concurrency,
+    autorun: false,
+    // A stalled job runs again and its claim decides; it need not be failed for that.
+    maxStalledCount: 100,
+    ...KEEP,
+  };
+  if (store.kind === 'redis') {
+    return new Worker<JobData, JobResult>(lane, processor, { ...options, connection: store.redis });
+  }
+  const pool = { ...options, connection: store.pool };
+  return new Worker<JobData, JobResult>(lane, processor, pool as never, createPostgresBackend as never);
+}
+
+/** `s<submission>-<generation>`: a kept job id never runs again, so each feeding has its own. */
+export function jobId(submissionId: number, generation: number): string {
+  return `s${submissionId}-${generation}`;
+}
+
+export async function enqueue(queue: Queue<JobData, JobResult>, rows: readonly Fed[]): Promise<void> {
+  for (let start = 0; start < rows.length; start += BULK) {
+    await queue.addBulk(
+      rows.slice(start, start + BULK).map((row) => ({
+        name: row.mode,
+        data: {
+          submission: row.submissionId,
+          batch: row.batch,
+          key: row.key,
+          line: row.line,
+          model: row.model,
+          mode: row.mode,
+          preview: row.preview,
+        },
+        opts: { jobId: jobId(row.submissionId, row.generation), attempts: 1 },
+      })),
+    );
+  }
+}
+
+/** Every job that still has something to do. */
+const LIVE = ['waiting', 'active', 'delayed', 'prioritized'] as const;
+
+export async function countLive(queue: Queue<JobData, JobResult>): Promise<number> {
+  const counts = await queue.getJobCounts(...LIVE);
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}
+
+export async function liveJobIds(queue: Queue<JobData, JobResult>): Promise<Set<string>> {
+  const jobs = await queue.getJobs([...LIVE]);
+  return new Set(jobs.flatMap((job) => (job?.id === undefined ? [] : [job.id])));
+}

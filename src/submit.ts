@@ -1,0 +1,78 @@
+import type { Claim, Refusal } from './ledger/claim.ts';
+import type { Recorded, Result } from './ledger/record.ts';
+import type { Outcome, Provider } from './provider/outcome.ts';
+
+/** What `submit` works with. Each promise it awaits is a fact once it resolves. */
+export interface Hands {
+  /** Compare-and-set in the ledger, committed before it resolves. Whoever gets a claim is the only one. */
+  claim(submissionId: number): Promise<Claim | Refusal>;
+  /** One POST, whatever comes of it. */
+  provider: Pick<Provider, 'create'>;
+  /** Writes what the attempt told us; resolves only when that is committed, however long it takes. */
+  record(result: Result): Promise<Recorded>;
+  /** How long a row that goes back to pending waits. */
+  wait(claim: Claim, outcome: Outcome): number;
+  /** Attempts after which a row that was provably not sent is exhausted. */
+  maxAttempts: number;
+  /** Prefix of idempotency keys: the ledger's id. */
+  ledgerId: string;
+  clock: Clock;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch; may jump. */
+  wall(): number;
+  /** Milliseconds since some moment; never jumps, but may stand still while the machine sleeps. */
+  monotonic(): number;
+}
+
+export type Verdict =
+  | { kind: 'refused'; refusal: Refusal }
+  | { kind: 'settled'; claim: Claim; outcome: Outcome; recorded: Recorded; waitMs: number };
+
+/** Between claim and dispatch no more than this may pass: who was asleep for longer may have been judged already. */
+export const STALE_MS = 5_000;
+
+/**
+ * Sends one row, once.
+ *
+ * First the claim is committed, then the request goes out, then its outcome is recorded under the attempt's id. No
+ * two of these share a `try`: an error between them leaves the row `submitting`, and after its deadline the sweeper
+ * calls it `uncertain`. Nothing here sends twice.
+ */
+export async function submit(submissionId: number, hands: Hands): Promise<Verdict> {
+  const asked = now(hands.clock);
+  const claim = await hands.claim(submissionId);
+  if ('reason' in claim) return { kind: 'refused', refusal: claim };
+
+  const outcome = isStale(asked, now(hands.clock))
+    ? notSent('STALE_CLAIM', 'more than 5 s passed between the claim and the request: not sent')
+    : await hands.provider.create(claim.request, { idempotencyKey: idempotencyKey(hands.ledgerId, claim) });
+
+  const waitMs = hands.wait(claim, outcome);
+  const recorded = await hands.record({
+    attemptId: claim.attemptId,
+    outcome,
+    waitMs,
+    maxAttempts: hands.maxAttempts,
+  });
+  return { kind: 'settled', claim, outcome, recorded, waitMs };
+}
+
+/** Changes with every known refusal, so that a provider that honours it does not replay a cached refusal. */
+export function idempotencyKey(ledgerId: string, claim: Pick<Claim, 'submissionId' | 'refusals'>): string {
+  return `vidbatch-${ledgerId}-${claim.submissionId}-${claim.refusals}`;
+}
+
+function now(clock: Clock): { wall: number; monotonic: number } {
+  return { wall: clock.wall(), monotonic: clock.monotonic() };
+}
+
+/** By either clock: one may have jumped, the other may have stood still. */
+function isStale(from: ReturnType<typeof now>, to: ReturnType<typeof now>): boolean {
+  return to.wall - from.wall > STALE_MS || to.monotonic - from.monotonic > STALE_MS;
+}
+
+export function notSent(code: string, message: string): Outcome {
+  return { kind: 'not-sent', retry: { afterMs: 0 }, evidence: { phase: 'connecting', code, message } };
+}

@@ -1,0 +1,65 @@
+import { EXIT } from './errors.ts';
+import type { ExitCode } from './errors.ts';
+import type { Counts } from './submission.ts';
+import { STATES } from './submission.ts';
+
+/** A gate that keeps rows of a batch waiting, with its reason. */
+export interface Gate {
+  gate: 'paused' | 'cancelled' | 'halted' | 'throttled' | 'other-provider' | 'trying';
+  reason: string;
+}
+
+/** Where a batch stands. */
+export interface Summary {
+  batch: string;
+  source: string;
+  rows: number;
+  counts: Counts;
+  taskIds: number;
+  /** Task ids beyond one a row: paid more than once, as far as we know. */
+  surplus: number;
+  gates: Gate[];
+}
+
+export function totalOf(counts: Counts): number {
+  return STATES.reduce((sum, state) => sum + counts[state], 0);
+}
+
+/** The exit code for the state of the named batches. The highest risk wins: 5, 7, 6, 4. */
+export function exitCodeOf(
+  summaries: readonly Pick<Summary, 'counts' | 'surplus'>[],
+  stopped = false,
+): ExitCode {
+  const any = (...states: (keyof Counts)[]): boolean =>
+    summaries.some(({ counts }) => states.some((state) => counts[state] > 0));
+  if (any('uncertain') || summaries.some(({ surplus }) => surplus > 0)) return EXIT.uncertainRows;
+  if (stopped) return EXIT.stopped;
+  if (any('rejected', 'exhausted', 'invalid')) return EXIT.failedRows;
+  return EXIT.ok;
+}
+
+/** `50,000 rows · 49,988 task ids · 9 rejected · 3 uncertain · paid twice: none known` */
+export function receipt(summary: Pick<Summary, 'rows' | 'counts' | 'taskIds' | 'surplus'>): string {
+  const parts = [
+    `${count(summary.rows)} ${summary.rows === 1 ? 'row' : 'rows'}`,
+    `${count(summary.taskIds)} task ids`,
+  ];
+  for (const state of STATES) {
+    if (state !== 'submitted' && summary.counts[state] > 0)
+      parts.push(`${count(summary.counts[state])} ${state}`);
+  }
+  parts.push(`paid twice: ${summary.surplus === 0 ? 'none known' : `${count(summary.surplus)} rows`}`);
+  return parts.join(' · ');
+}
+
+export function count(n: number): string {
+  return n.toLocaleString('en');
+}
+
+/** `1h 02m`, `3m 20s`, `12s` */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const two = (n: number): string => String(n).padStart(2, '0');
+  if (seconds >= 3600) return `${Math.floor(seconds / 3600)}h ${two(Math.floor((seconds % 3600) / 60))}m`;
+  return seconds >= 60 ? `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s` : `${seconds}s`;
+}

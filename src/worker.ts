@@ -1,0 +1,230 @@
+import { DelayedError } from 'bullmq';
+import type { Job } from 'bullmq';
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClerk } from './clerk.ts';
+import { messageOf } from './errors.ts';
+import { startFeeder } from './feeder.ts';
+import type { Claim } from './ledger/claim.ts';
+import type { Database } from './ledger/database.ts';
+import { unqueue } from './ledger/feed.ts';
+import { reserveSlot } from './ledger/provider.ts';
+import type { Logger } from './log.ts';
+import type { Outcome, Provider } from './provider/outcome.ts';
+import { openQueue, openWorker } from './queue.ts';
+import type { JobData, JobResult, QueueStore } from './queue.ts';
+import { backoffMs, throttleMs } from './retry.ts';
+import { submit } from './submit.ts';
+import type { Clock, Verdict } from './submit.ts';
+import { startSweeper } from './sweeper.ts';
+
+export interface WorkerOptions {
+  db: Database;
+  store: QueueStore;
+  provider: Provider;
+  ledgerId: string;
+  lane: string;
+  /** Only rows of these batches; null: of all. */
+  batches: readonly number[] | null;
+  concurrency: number;
+  queueDepth: number;
+  maxAttempts: number;
+  /** Milliseconds for one whole exchange with the provider. */
+  timeoutMs: number;
+  /** Milliseconds between two requests of all workers together, if there is a rate. */
+  rateIntervalMs?: number;
+  log: Logger;
+  random?: () => number;
+  clock?: Clock;
+  /** Called after each row that was settled, or refused by a gate. */
+  onVerdict?: (verdict: Verdict) => void;
+}
+
+export interface RunningWorker {
+  /** Name of this incarnation, as it stands in the ledger. */
+  readonly id: string;
+  /** Rows claimed and not yet recorded. */
+  inFlight(): number;
+  /** Takes no more, finishes what is in flight, records it. */
+  stop(): Promise<void>;
+}
+
+/** From the claim to the deadline: the whole exchange and a margin, so that only the dead are swept. */
+const DEADLINE_MARGIN_MS = 60_000;
+/** Longer waits go back to the ledger, so that waiting rows do not fill the queue. */
+const LONGEST_DELAY_MS = 60_000;
+
+const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
+
+/** The BullMQ shell around `submit`: feeds, takes jobs, and turns verdicts into BullMQ's verbs. */
+export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  const { db, store, provider, lane, batches, log, random = Math.random, clock = systemClock } = options;
+  const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const stopping = new AbortController();
+  let inFlight = 0;
+  let throttledUntil = 0;
+
+  const clerk = createClerk(
+    db,
+    { worker: id, origin: provider.origin, batches, lifetimeMs: options.timeoutMs + DEADLINE_MARGIN_MS },
+    log,
+  );
+  const queue = openQueue(store, lane);
+  const feeder = startFeeder({
+    db,
+    queue,
+    scope: { lane, origin: provider.origin, batches },
+    depth: options.queueDepth,
+    log,
+  });
+  const stopSweeper = startSweeper(db, log);
+
+  function wait(claim: Claim, outcome: Outcome): number {
+    if (outcome.kind === 'throttled') {
+      const { afterMs } = outcome.retry;
+      const retryAfterMs = afterMs === undefined ? {} : { retryAfterMs: afterMs };
+      return throttleMs({ level: claim.throttleLevel, random, ...retryAfterMs });
+    }
+    if (outcome.kind !== 'not-sent') return 0;
+    return outcome.retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random });
+  }
+
+  /** Waits for the rate's next slot and for the end of a throttle; false when the worker stops meanwhile. */
+  async function mayCall(): Promise<boolean> {
+    try {
+      if (options.rateIntervalMs !== undefined) {
+        await pause(await reserveSlot(db, provider.origin, options.rateIntervalMs));
+      }
+      while (clock.monotonic() < throttledUntil) await pause(throttledUntil - clock.monotonic());
+    } catch (error) {
+      if (!stopping.signal.aborted) throw error;
+    }
+    return !stopping.signal.aborted;
+  }
+
+  async function pause(ms: number): Promise<void> {
+    if (ms > 0) await sleep(ms, undefined, { signal: stopping.signal });
+  }
+
+  async function perform(job: Job<JobData, JobResult>, token?: string): Promise<JobResult> {
+    const submissionId = job.data.submission;
+    if (!(await mayCall())) return giveBack(submissionId, 'the worker stopped before this row was claimed');
+    inFlight += 1;
+    let verdict: Verdict;
+    try {
+      verdict = await submit(submissionId, {
+        claim: clerk.claim,
+        provider,
+        record: clerk.record,
+        wait,
+        maxAttempts: options.maxAttempts,
+        ledgerId: options.ledgerId,
+        clock,
+      });
+    } finally {
+      inFlight -= 1;
+    }
+    tell(verdict);
+    feeder.poke();
+    options.onVerdict?.(verdict);
+    return verdict.kind === 'refused' ? refused(job, token, verdict) : settled(job, token, verdict);
+  }
+
+  async function refused(
+    job: Job<JobData, JobResult>,
+    token: string | undefined,
+    { refusal }: Extract<Verdict, { kind: 'refused' }>,
+  ): Promise<JobResult> {
+    if (refusal.reason === 'unknown') {
+      throw new Error(
+        `submission ${job.data.submission} is not in this ledger: the job was made by something else`,
+      );
+    }
+    if (refusal.reason === 'throttled' && refusal.waitMs !== undefined) holdFor(refusal.waitMs);
+    if (refusal.waitMs !== undefined && refusal.waitMs <= LONGEST_DELAY_MS)
+      return delay(job, token, refusal.waitMs);
+    return giveBack(job.data.submission, refusal.reason);
+  }
+
+  async function settled(
+    job: Job<JobData, JobResult>,
+    token: string | undefined,
+    { recorded, outcome, waitMs }: Extract<Verdict, { kind: 'settled' }>,
+  ): Promise<JobResult> {
+    if (outcome.kind === 'throttled') holdFor(waitMs);
+    if (recorded.state === 'pending' && outcome.kind !== 'halted') {
+      if (waitMs <= LONGEST_DELAY_MS) return delay(job, token, waitMs);
+      return giveBack(job.data.submission, outcome.kind);
+    }
+    return {
+      state: recorded.state,
+      ...(outcome.kind === 'accepted' ? { taskId: outcome.taskId } : {}),
+      ...(outcome.evidence.message === undefined ? {} : { note: outcome.evidence.message }),
+    };
+  }
+
+  function holdFor(ms: number): void {
+    throttledUntil = Math.max(throttledUntil, clock.monotonic() + ms);
+  }
+
+  async function delay(job: Job<JobData, JobResult>, token: string | undefined, ms: number): Promise<never> {
+    await job.moveToDelayed(Date.now() + ms, token);
+    throw new DelayedError();
+  }
+
+  /** The row is no longer in the queue; the feeder brings it back when its gates are open. */
+  async function giveBack(submissionId: number, note: string): Promise<JobResult> {
+    await unqueue(db, [submissionId]);
+    return { state: 'not sent', note };
+  }
+
+  function tell(verdict: Verdict): void {
+    if (verdict.kind === 'refused') {
+      log.debug({ event: 'refused', ...verdict.refusal }, 'a gate is shut');
+      return;
+    }
+    const { claim, outcome, recorded } = verdict;
+    const row = { submission: claim.submissionId, attempt: claim.number, attemptId: claim.attemptId };
+    const { httpStatus, code, message } = outcome.evidence;
+    if (outcome.kind === 'accepted') {
+      log.info({ event: 'accepted', ...row, taskId: outcome.taskId }, 'accepted');
+      if (recorded.surplus) {
+        log.error(
+          { event: 'surplus', ...row, taskId: outcome.taskId },
+          'a second task id for one row: paid twice',
+        );
+      }
+    } else if (outcome.kind === 'halted' || recorded.halted) {
+      log.error({ event: 'halted', ...row, httpStatus, code, reason: message }, 'the provider is halted');
+    } else {
+      const level = outcome.kind === 'uncertain' || outcome.kind === 'rejected' ? 'warn' : 'info';
+      log[level](
+        { event: outcome.kind, ...row, state: recorded.state, httpStatus, code, reason: message },
+        outcome.kind,
+      );
+    }
+  }
+
+  const worker = openWorker(store, lane, perform, options.concurrency);
+  worker.on('error', (error) =>
+    log.warn({ event: 'queue-error', error: messageOf(error) }, 'the queue failed'),
+  );
+  worker.on('failed', (job, error) => {
+    log.error({ event: 'job-failed', job: job?.id, error: messageOf(error) }, 'a job failed');
+  });
+  await worker.waitUntilReady();
+  void worker.run();
+
+  return {
+    id,
+    inFlight: () => inFlight,
+    async stop() {
+      stopping.abort();
+      await worker.close();
+      await feeder.stop();
+      await stopSweeper();
+      await queue.close();
+    },
+  };
+}
