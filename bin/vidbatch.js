@@ -4,10 +4,13 @@ import { existsSync } from 'node:fs';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
-  console.error('vidbatch: needs Node 22.19 or newer, this is ' + process.version + ' [OLD_NODE]');
-  console.error('  In a checkout, `npm ci` brings a newer one along, and `npx vidbatch` uses it.');
-  process.exit(2);
+  process.stderr.write(
+    `vidbatch: needs Node 22.19 or newer, this is ${process.version} [OLD_NODE]\n` +
+      '  In a checkout, `npm ci` brings a newer one along, and `npx vidbatch` uses it.\n',
+  );
+  process.exitCode = 2;
+} else {
+  // A checkout runs its sources; a package has only what was built.
+  const source = new URL('../src/cli.ts', import.meta.url);
+  await import(existsSync(source) ? source.href : new URL('../dist/cli.js', import.meta.url).href);
 }
-// A checkout runs its sources; a package has only what was built.
-const source = new URL('../src/cli.ts', import.meta.url);
-await import(existsSync(source) ? source.href : new URL('../dist/cli.js', import.meta.url).href);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { runMigrations } from 'bullmq';
 import { Redis } from 'ioredis';
-import pg from 'pg';
+import { Pool } from 'pg';
 import type { Config } from './config.ts';
 import { messageOf, usageError, VidbatchError } from './errors.ts';
 import type { Database } from './ledger/database.ts';
@@ -63,7 +63,7 @@ export async function openApp(config: Config, role: Role): Promise<App> {
 }
 
 async function closeAll(closers: Closer[]): Promise<void> {
-  for (const close of closers.splice(0).reverse()) await close();
+  for (const close of closers.splice(0).toReversed()) await close();
 }
 
 interface Ledger {
@@ -120,7 +120,7 @@ function keepUp(database: EmbeddedDatabase, closers: Closer[]): void {
 
 async function openPostgresLedger(url: string, role: Role, closers: Closer[]): Promise<Ledger> {
   const where = placeOf(url, 'DATABASE_URL');
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: url,
     types: parsers,
     max: 6,
@@ -167,7 +167,7 @@ async function openStore(
     return { store: { kind: 'postgres', pool: ledger.embedded }, name: `the same database` };
   }
   // BullMQ's SQL is unqualified; its pool looks into BullMQ's schema. One more client is held for LISTEN.
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: config.databaseUrl,
     options: '-c search_path=bullmq,public',
     max: 8,
@@ -191,7 +191,7 @@ async function migrate(db: Database, withQueue: boolean): Promise<void> {
 export async function migrateQueue(db: Database): Promise<void> {
   const session = await db.connect();
   try {
-    await runMigrations(session as never);
+    await runMigrations(session);
   } finally {
     session.release();
   }
@@ -221,8 +221,7 @@ async function probeRedis(url: string, where: string): Promise<void> {
 /** Connection errors of several addresses come as an AggregateError with an empty message. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0]);
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return messageOf(error) || String(code ?? 'no reason given');
+  return messageOf(error) || ((error as { code?: string } | undefined)?.code ?? 'no reason given');
 }
 
 /** Host, port and database of a URL: never its user or password. */

@@ -11,8 +11,8 @@ import type { Logger } from './log.ts';
 
 /** The two writes of a submission, for one worker: grouped, and patient with a ledger that is away for a while. */
 export interface Clerk {
-  claim(submissionId: number): Promise<Claim | Refusal>;
-  record(result: Result): Promise<Recorded>;
+  claim: (submissionId: number) => Promise<Claim | Refusal>;
+  record: (result: Result) => Promise<Recorded>;
 }
 
 const PATIENCE = { firstMs: 100, maxMs: 5_000 };

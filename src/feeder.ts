@@ -57,15 +57,15 @@ export async function fill({ db, queue, scope, depth }: Omit<FeederOptions, 'log
  */
 export function startFeeder(options: FeederOptions): Feeder {
   const { db, queue, scope, depth, log } = options;
-  let stopped = false;
+  const stopping = new AbortController();
   let away = false;
   let repairedAt = 0;
-  let wake: (() => void) | undefined;
+  let wake: ((now: boolean) => void) | undefined;
   let poked = false;
 
   async function tick(): Promise<void> {
-    await adoptBatches(db, scope.origin);
     if (performance.now() - repairedAt > REPAIR_MS) {
+      await adoptBatches(db, scope.origin);
       await keepLane(db, scope.lane);
       await repair();
       repairedAt = performance.now();
@@ -92,19 +92,22 @@ export function startFeeder(options: FeederOptions): Feeder {
     );
   }
 
-  async function pause(ms: number): Promise<void> {
+  /** Until the next tick, a poke, or the end. */
+  async function rest(): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      wake = () => {
+      const timer = setTimeout(resolve, poked ? POKE_MS : TICK_MS);
+      wake = (now) => {
         clearTimeout(timer);
-        resolve();
+        if (now) resolve();
+        else setTimeout(resolve, POKE_MS);
+        wake = undefined;
       };
     });
     wake = undefined;
   }
 
   async function loop(): Promise<void> {
-    while (!stopped) {
+    while (!stopping.signal.aborted) {
       poked = false;
       try {
         await tick();
@@ -115,9 +118,7 @@ export function startFeeder(options: FeederOptions): Feeder {
           log.warn({ event: 'feeder-away', error: messageOf(error) }, 'the feeder failed; trying again');
         away = true;
       }
-      if (stopped) break;
-      await pause(POKE_MS);
-      if (!poked && !stopped) await pause(TICK_MS);
+      if (!stopping.signal.aborted) await rest();
     }
     await leaveLane(db, scope.lane).catch(() => undefined);
   }
@@ -126,11 +127,11 @@ export function startFeeder(options: FeederOptions): Feeder {
   return {
     poke() {
       poked = true;
-      wake?.();
+      wake?.(false);
     },
     async stop() {
-      stopped = true;
-      wake?.();
+      stopping.abort();
+      wake?.(true);
       await done;
     },
   };

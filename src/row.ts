@@ -41,7 +41,7 @@ export interface RowOptions {
 
 /** A manifest's rows, with the key scheme that its first row (or its header) asks for. */
 export interface CheckedRows {
-  scheme(): KeyScheme;
+  scheme: () => KeyScheme;
   rows: AsyncGenerator<Row>;
 }
 

@@ -19,7 +19,7 @@ export interface Io {
   columns: number;
   stdin: NodeJS.ReadStream;
   /** Ends the process now, whatever is open: for a second SIGTERM. */
-  quit(code: number): void;
+  quit: (code: number) => void;
 }
 
 /** Flags that every command has. */

@@ -49,7 +49,7 @@ Ask it at /control/stats, /control/record and /control/tasks.`,
   command.option(
     '--fault <spec>',
     'name[:created|:not-created]=rate, repeatable',
-    (value: string, all: string[] = []) => [...all, value],
+    (value: string, all: string[] | undefined) => [...(all ?? []), value],
   );
   flag(command, '--quota <n>', 'creates let through in any one second; more are 429');
   flag(command, '--balance <n>', 'creates left on the account; then 403');

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import type * as Sqlite from 'node:sqlite';
 import { VidbatchError, messageOf } from '../errors.ts';
+import { sqlite } from '../sqlite.ts';
 
 /** Who says that he holds the folder. Information for people, and where the door is; never trusted as a lock. */
 export interface Holder {
@@ -112,21 +113,4 @@ function unusable(path: string, cause: unknown): VidbatchError {
     cause,
     hint: 'It must be a folder that this user can write, with space left; VIDBATCH_DATA_DIR names another.',
   });
-}
-
-let loaded: typeof Sqlite | undefined;
-
-/** Node still calls its SQLite experimental, once, on stderr: nothing that our user could act on. */
-function sqlite(): typeof Sqlite {
-  if (loaded !== undefined) return loaded;
-  const emitWarning = process.emitWarning.bind(process) as (...args: unknown[]) => void;
-  process.emitWarning = (warning: string | Error, ...rest: unknown[]) => {
-    if (!String(warning).includes('SQLite is an experimental feature')) emitWarning(warning, ...rest);
-  };
-  try {
-    loaded = process.getBuiltinModule('node:sqlite');
-    return loaded;
-  } finally {
-    process.emitWarning = emitWarning;
-  }
 }
