@@ -45,12 +45,17 @@ export function openRedis(url: string): Redis {
   return new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true });
 }
 
-export function openQueue(store: QueueStore, lane: string): Queue<JobData, JobResult> {
+/** `skipMetasUpdate`: for whoever only looks, as opening a queue otherwise writes its settings, even of one long gone. */
+export function openQueue(
+  store: QueueStore,
+  lane: string,
+  look: Pick<QueueOptions, 'skipMetasUpdate'> = {},
+): Queue<JobData, JobResult> {
   if (store.kind === 'redis') {
-    const options: QueueOptions = { connection: store.redis, defaultJobOptions: KEEP };
+    const options: QueueOptions = { ...look, connection: store.redis, defaultJobOptions: KEEP };
     return new Queue<JobData, JobResult>(lane, options);
   }
-  const options = { connection: store.pool, defaultJobOptions: KEEP };
+  const options = { ...look, connection: store.pool, defaultJobOptions: KEEP };
   return new Queue<JobData, JobResult>(lane, options as never, createPostgresBackend as never);
 }
 
@@ -107,7 +112,7 @@ export async function countLive(queue: Queue<JobData, JobResult>): Promise<numbe
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
+/** Their ids alone: loading a thousand jobs to look at their ids would be a query each. */
 export async function liveJobIds(queue: Queue<JobData, JobResult>): Promise<Set<string>> {
-  const jobs = await queue.getJobs([...LIVE]);
-  return new Set(jobs.flatMap((job) => (job?.id === undefined ? [] : [job.id])));
+  return new Set(await queue.getRanges([...LIVE], 0, -1));
 }

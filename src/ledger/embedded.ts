@@ -10,6 +10,7 @@ import { EmbeddedSession } from './session.ts';
 import type { Answer, Prepared } from './statement.ts';
 import { prepare, run } from './statement.ts';
 import type { UpkeepDone } from './upkeep.ts';
+import { Plans } from './plan.ts';
 import { Upkeep } from './upkeep.ts';
 
 interface PoolEvents {
@@ -34,6 +35,7 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
   readonly #grant = new Grant();
   readonly #sessions = new Set<EmbeddedSession>();
   readonly #upkeep: Upkeep;
+  readonly #plans = new Plans();
   #status: Answer['status'] = 'idle';
   #running: Promise<unknown> = Promise.resolve();
   #broken: Error | undefined;
@@ -109,7 +111,7 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
     this.#grant.close(afterEnd());
     await this.#running;
     if (this.#broken === undefined) {
-      if (this.#status !== 'idle') await run(this.#db, prepare('rollback', []));
+      if (this.#status !== 'idle') await run(this.#db, prepare('rollback', []), this.#plans);
       await this.#db.close();
     }
     for (const session of this.#sessions) session.emit('end');
@@ -123,7 +125,7 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
     await nextTurn();
     if (this.#ended !== undefined) throw afterEnd();
     if (this.#broken !== undefined) throw this.#broken;
-    const answer = run(this.#db, prepared);
+    const answer = run(this.#db, prepared, this.#plans);
     this.#running = answer.catch(() => undefined);
     try {
       const { status } = await answer;

@@ -3,6 +3,7 @@ import type { PGlite } from '@electric-sql/pglite';
 import { protocol } from '@electric-sql/pglite';
 import type { QueryResult } from './database.ts';
 import { parsers } from './parsers.ts';
+import type { Plan, Plans } from './plan.ts';
 
 const { serialize } = protocol;
 
@@ -20,7 +21,11 @@ type CommandComplete = InstanceType<Messages['CommandCompleteMessage']>;
 type ReadyForQuery = InstanceType<Messages['ReadyForQueryMessage']>;
 type ErrorResponse = InstanceType<Messages['DatabaseError']>;
 
-export type Prepared = Uint8Array;
+/** A statement ready to be sent; without values, the simple protocol, which takes several statements. */
+export interface Prepared {
+  text: string;
+  values?: (string | Buffer | null)[];
+}
 
 /** What the session says when a statement is over: idle, in a transaction, or in one that has failed. */
 export type SessionStatus = 'idle' | 'transaction' | 'failed';
@@ -35,16 +40,21 @@ export interface Answer {
 }
 
 /**
- * The wire messages of a statement. Without parameters it may be several statements (the simple protocol), as in
- * a migration file. Throws when a parameter cannot be converted.
+ * A statement with its values. Without parameters it may be several statements, as in a migration file. Throws when
+ * a parameter cannot be converted.
  */
 export function prepare(text: string, params: readonly unknown[] | undefined): Prepared {
-  if (params === undefined || params.length === 0) return serialize.query(text.toWellFormed());
-  const values = wireValues(params);
-  // In one piece: half the time of PGlite's own `query`, which goes to and fro five times (0.22 against 0.38 ms).
+  if (params === undefined || params.length === 0) return { text: text.toWellFormed() };
+  return { text: text.toWellFormed(), values: wireValues(params) };
+}
+
+/** The wire messages. In one piece: half the time of PGlite's own `query`, which goes to and fro five times. */
+function wire({ text, values }: Prepared, plan: Plan | undefined): Uint8Array {
+  if (values === undefined) return serialize.query(text);
+  const name = plan?.name ?? '';
   return Buffer.concat([
-    serialize.parse({ text: text.toWellFormed() }),
-    serialize.bind({ values }),
+    ...(plan?.parsed === true ? [] : [serialize.parse({ name, text })]),
+    serialize.bind({ statement: name, values }),
     serialize.describe({ type: 'P' }),
     serialize.execute({}),
     serialize.sync(),
@@ -61,10 +71,23 @@ export function wireValues(params: readonly unknown[]): (string | Buffer | null)
 }
 
 /** Runs it. A refused statement is in the answer; it throws only when the database itself broke. */
-export async function run(db: PGlite, prepared: Prepared): Promise<Answer> {
-  const messages = await db.execProtocolStream(prepared, { throwOnError: false, syncToFs: false });
-  return read(messages);
+export async function run(db: PGlite, prepared: Prepared, plans: Plans): Promise<Answer> {
+  const plan = prepared.values === undefined ? undefined : plans.of(prepared.text);
+  const messages = await db.execProtocolStream(wire(prepared, plan), {
+    throwOnError: false,
+    syncToFs: false,
+  });
+  const answer = read(messages);
+  if (plan !== undefined) {
+    if (messages.some((message) => (message.name as string) === 'parseComplete')) plan.parsed = true;
+    if (STALE_PLAN.has((answer.error as { code?: string } | undefined)?.code ?? ''))
+      plans.forget(prepared.text);
+  }
+  return answer;
 }
+
+/** "cached plan must not change result type", and "prepared statement does not exist". */
+const STALE_PLAN = new Set(['0A000', '26000']);
 
 /** The result is that of the last statement; the error is the first. */
 function read(messages: readonly Message[]): Answer {

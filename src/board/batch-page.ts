@@ -1,0 +1,79 @@
+import type { PageRow } from '../ledger/page.ts';
+import { html, NOTHING } from './html.ts';
+import type { Html } from './html.ts';
+import { batchPath, pace, page, standing } from './page.ts';
+import type { Question } from './question.ts';
+import type { BatchStatus, RowsPage } from './reading.ts';
+
+const REFRESH_S = 10;
+
+/** `/batches/<name>`: its rows, page by page. */
+export function batchPage(
+  status: BatchStatus,
+  { rows, next }: RowsPage,
+  question: Question,
+  place: string,
+): string {
+  const { state } = question;
+  const shown = state === undefined ? 'all rows' : `rows that are ${state}`;
+  const all = state === undefined ? NOTHING : html` · <a href="${batchPath(status.batch)}">all rows</a>`;
+  const first =
+    question.after === undefined
+      ? NOTHING
+      : html`<a href="${batchPath(status.batch, { state })}">first page</a>`;
+  const more =
+    next === null ? NOTHING : html`<a href="${batchPath(status.batch, { state, after: next })}">next page</a>`;
+  const table = html`<div class="wide">
+    <table>
+      <thead>
+        <tr>
+          <th>line</th>
+          <th>key</th>
+          <th>state</th>
+          <th>task id</th>
+          <th>error</th>
+          <th>prompt</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(tableRow)}
+      </tbody>
+    </table>
+  </div>`;
+  const body = html`<h1>${status.batch}</h1>
+    <section class="card">
+      <p class="soft">${pace(status)}</p>
+      ${standing(status, state)}
+      <p class="soft">from ${status.source}</p>
+    </section>
+    <p class="soft">Showing ${shown}, in the order of the manifest${all}</p>
+    ${rows.length === 0 ? html`<p>None.</p>` : table}
+    <nav class="pages">${first}${more}</nav>`;
+  // A batch at rest stays still: reading and copying from it is what the page is for.
+  const moving = status.counts.pending + status.counts.submitting > 0;
+  return page(`${status.batch} · vidbatch`, body, { place, ...(moving ? { refreshS: REFRESH_S } : {}) });
+}
+
+function tableRow(row: PageRow): Html {
+  const state = row.state === 'pending' && row.queued ? 'pending, queued' : row.state;
+  return html`<tr>
+    <td class="number" data-name="line">${row.line}</td>
+    <td class="code" data-name="key">${row.key}</td>
+    <td data-name="state"><span class="dot ${row.state}"></span>${state}</td>
+    <td class="code" data-name="task id">${taskOf(row)}</td>
+    <td class="text">${errorOf(row)}</td>
+    <td class="text">${row.prompt}</td>
+  </tr>`;
+}
+
+function taskOf(row: PageRow): string | null {
+  return row.taskId !== null && row.providerStatus !== null
+    ? `${row.taskId} (${row.providerStatus})`
+    : row.taskId;
+}
+
+function errorOf(row: PageRow): string {
+  const status = row.httpStatus === null || row.error === null ? '' : `HTTP ${row.httpStatus} `;
+  const code = row.errorCode === null ? '' : `${row.errorCode}: `;
+  return row.error === null && row.errorCode === null ? '' : `${status}${code}${row.error ?? ''}`;
+}

@@ -1,0 +1,83 @@
+import { STATES } from '../submission.ts';
+import type { State } from '../submission.ts';
+import { count, duration } from '../summary.ts';
+import { html, NOTHING } from './html.ts';
+import type { Html } from './html.ts';
+import type { BatchStatus } from './reading.ts';
+
+/** A whole page. `refreshS`: seconds until the browser asks again; absent: never. */
+export function page(
+  title: string,
+  body: Html,
+  { place, refreshS }: { place?: string; refreshS?: number } = {},
+): string {
+  const refresh = refreshS === undefined ? NOTHING : html`<meta http-equiv="refresh" content="${refreshS}" />`;
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        ${refresh}
+        <title>${title}</title>
+        <link rel="icon" href="data:," />
+        <link rel="stylesheet" href="/style.css" />
+      </head>
+      <body>
+        <header>
+          <strong>vidbatch</strong>
+          <a href="/">Batches</a>
+          <a href="/queues">Queues</a>
+          <span class="place">${place}</span>
+        </header>
+        <main>${body}</main>
+      </body>
+    </html>`.markup;
+}
+
+export function batchPath(name: string, question: { state?: State | undefined; after?: string } = {}): string {
+  const query = new URLSearchParams();
+  if (question.state !== undefined) query.set('state', question.state);
+  if (question.after !== undefined) query.set('after', question.after);
+  return `/batches/${encodeURIComponent(name)}${query.size === 0 ? '' : `?${query.toString()}`}`;
+}
+
+/** Where a batch stands: a bar, its counts as links to the rows, and what keeps it waiting. */
+export function standing(status: BatchStatus, current?: State): Html {
+  const states = STATES.filter((state) => status.counts[state] > 0);
+  let x = 0;
+  const pieces = states.map((state) => {
+    const width = (100 * status.counts[state]) / status.rows;
+    const piece = html`<rect class="${state}" x="${x}" y="0" width="${width}" height="4" />`;
+    x += width;
+    return piece;
+  });
+  const chips = states.map(
+    (state) =>
+      html`<li>
+        <a href="${batchPath(status.batch, { state })}"${state === current ? html` aria-current="true"` : NOTHING}
+          ><span class="dot ${state}"></span>${state} ${count(status.counts[state])}</a
+        >
+      </li>`,
+  );
+  const surplus =
+    status.surplus === 0
+      ? NOTHING
+      : html`<p class="gate"><strong>paid twice:</strong> ${count(status.surplus)} task ids beyond one a row</p>`;
+  const gates = status.gates.map(
+    ({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`,
+  );
+  return html`<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">${pieces}</svg>
+    <ul class="chips">${chips}</ul>
+    ${surplus}${gates}`;
+}
+
+/** `50,000 rows · 49,988 task ids · 12.5 accepted/s · ETA 3m 20s` */
+export function pace(status: BatchStatus): string {
+  const parts = [
+    `${count(status.rows)} ${status.rows === 1 ? 'row' : 'rows'}`,
+    `${count(status.taskIds)} task ${status.taskIds === 1 ? 'id' : 'ids'}`,
+  ];
+  if (status.rate > 0) parts.push(`${status.rate.toFixed(1)} accepted/s over the last minute`);
+  if (status.etaSeconds !== null) parts.push(`ETA ${duration(status.etaSeconds * 1000)}`);
+  return parts.join(' · ');
+}

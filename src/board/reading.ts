@@ -1,0 +1,117 @@
+import { acceptedSince, findBatch, listBatches } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batch.ts';
+import type { Queryable } from '../ledger/database.ts';
+import { readPage } from '../ledger/page.ts';
+import type { PageRow, Place } from '../ledger/page.ts';
+import { summarise } from '../overview.ts';
+import type { State } from '../submission.ts';
+import type { Summary } from '../summary.ts';
+
+const RATE_WINDOW_S = 60;
+/** Counting the rows of a batch costs a pass over them: it gets no more than a twentieth of the time. */
+const SHARE = 20;
+const BATCHES_A_PAGE = 50;
+export const ROWS_A_PAGE = 200;
+
+/** A batch as the board shows it. */
+export interface BatchStatus extends Summary {
+  state: Batch['state'];
+  /** RFC 3339, UTC. */
+  createdAt: string;
+  /** Accepted rows a second, over the last minute. */
+  rate: number;
+  etaSeconds: number | null;
+}
+
+export interface Overview {
+  /** Newest first. */
+  batches: BatchStatus[];
+  page: number;
+  pages: number;
+}
+
+export interface RowsPage {
+  rows: PageRow[];
+  /** What `?after=` of the next page is; null on the last one. */
+  next: string | null;
+}
+
+interface Kept {
+  status: Promise<BatchStatus>;
+  /** Monotonic; `Infinity` while it is being read, so that all who ask meanwhile share one reading. */
+  until: number;
+}
+
+/** What the pages show, from the ledger. Remembers for a moment, so that many open tabs cost no more than one. */
+export class Reading {
+  readonly #db: Queryable;
+  readonly #origin: string | undefined;
+  readonly #kept = new Map<number, Kept>();
+
+  /** `origin`: the provider of this configuration, if there is one. */
+  constructor(db: Queryable, origin: string | undefined) {
+    this.#db = db;
+    this.#origin = origin;
+  }
+
+  /** `page` counts from 1; one beyond the end is empty. */
+  async overview(page: number): Promise<Overview> {
+    const all = (await listBatches(this.#db)).toReversed();
+    const start = (page - 1) * BATCHES_A_PAGE;
+    const batches: BatchStatus[] = [];
+    for (const batch of all.slice(start, start + BATCHES_A_PAGE)) batches.push(await this.#status(batch));
+    return { batches, page, pages: Math.max(1, Math.ceil(all.length / BATCHES_A_PAGE)) };
+  }
+
+  async batch(name: string): Promise<{ id: number; status: BatchStatus } | undefined> {
+    const batch = await findBatch(this.#db, name);
+    return batch && { id: batch.id, status: await this.#status(batch) };
+  }
+
+  /** One page of a batch's rows, of one state or of all. */
+  async rows(batchId: number, state: State | undefined, after: Place | undefined): Promise<RowsPage> {
+    const found = await readPage(this.#db, batchId, {
+      ...(state === undefined ? {} : { state }),
+      ...(after === undefined ? {} : { after }),
+      limit: ROWS_A_PAGE + 1,
+    });
+    const rows = found.slice(0, ROWS_A_PAGE);
+    const last = rows.at(-1);
+    return {
+      rows,
+      next: found.length > rows.length && last !== undefined ? `${last.line}-${last.id}` : null,
+    };
+  }
+
+  /** Rejects when the ledger does not answer. */
+  async alive(): Promise<void> {
+    await this.#db.query('select 1');
+  }
+
+  #status(batch: Batch): Promise<BatchStatus> {
+    const kept = this.#kept.get(batch.id);
+    if (kept !== undefined && performance.now() < kept.until) return kept.status;
+    const started = performance.now();
+    const entry: Kept = { status: this.#read(batch), until: Infinity };
+    this.#kept.set(batch.id, entry);
+    const expire = (): void => {
+      const cost = performance.now() - started;
+      entry.until = performance.now() + SHARE * cost;
+    };
+    entry.status.then(expire, () => this.#kept.delete(batch.id));
+    return entry.status;
+  }
+
+  async #read(batch: Batch): Promise<BatchStatus> {
+    const summary = await summarise(this.#db, batch, this.#origin);
+    const rate = (await acceptedSince(this.#db, batch.id, RATE_WINDOW_S)) / RATE_WINDOW_S;
+    const open = summary.counts.pending + summary.counts.submitting;
+    return {
+      ...summary,
+      state: batch.state,
+      createdAt: batch.createdAt.toISOString(),
+      rate,
+      etaSeconds: open > 0 && rate > 0 ? Math.round(open / rate) : null,
+    };
+  }
+}

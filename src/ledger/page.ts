@@ -1,0 +1,71 @@
+import type { State } from '../submission.ts';
+import type { Queryable } from './database.ts';
+
+/** What a list shows of a submission: never its whole input, which may be megabytes. */
+export interface PageRow {
+  id: number;
+  key: string;
+  line: number;
+  state: State;
+  /** Whether its job is in the queue. */
+  queued: boolean;
+  taskId: string | null;
+  providerStatus: string | null;
+  resultUrl: string | null;
+  httpStatus: number | null;
+  errorCode: string | null;
+  /** At most 500 characters. */
+  error: string | null;
+  /** The beginning of the prompt; null for a row that is not sendable. */
+  prompt: string | null;
+}
+
+/** Where a page ended: the next one begins after this row. */
+export interface Place {
+  line: number;
+  id: number;
+}
+
+/** One page of a batch in input order, of one state or of all. */
+export async function readPage(
+  db: Queryable,
+  batchId: number,
+  { state, after, limit }: { state?: State; after?: Place; limit: number },
+): Promise<PageRow[]> {
+  const { rows } = await db.query<{
+    id: number;
+    row_key: string;
+    line: number;
+    state: State;
+    queued: boolean;
+    task_id: string | null;
+    provider_status: string | null;
+    result_url: string | null;
+    http_status: number | null;
+    error_code: string | null;
+    error: string | null;
+    prompt: string | null;
+  }>(
+    `select id, row_key, line, state, lane is not null as queued, task_id, provider_status, result_url, http_status,
+            error_code, left(error, 500) as error, left(request::json ->> 'prompt', 160) as prompt
+       from vidbatch.submission
+      where batch_id = $1 and (line, id) > ($2::int, $3::bigint) and ($4::text is null or state = $4)
+      order by line, id
+      limit $5`,
+    [batchId, after?.line ?? -1, after?.id ?? -1, state ?? null, limit],
+  );
+  return rows.map((row) => ({
+    id: row.id,
+    key: row.row_key,
+    line: row.line,
+    state: row.state,
+    queued: row.queued,
+    taskId: row.task_id,
+    providerStatus: row.provider_status,
+    resultUrl: row.result_url,
+    httpStatus: row.http_status,
+    errorCode: row.error_code,
+    error: row.error,
+    prompt: row.prompt,
+  }));
+}
