@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
 import { messageOf, usageError } from './errors.ts';
+import { normaliseBaseUrl } from './provider/base-url.ts';
 
 /** `120s`, `500ms`, `2m`, `1h`, or plain seconds → milliseconds. */
 export function parseDuration(name: string, text: string): number {
@@ -52,9 +53,18 @@ const environment = z.object({
   DATABASE_URL: text,
   DATABASE_URL_FILE: text,
   VIDBATCH_DATA_DIR: text,
+  VIDBATCH_ALLOW_HTTP: text,
   VIDBATCH_MODELS: text,
   VIDBATCH_CODES: text,
 });
+
+/** What flags say over the environment. */
+export interface Overrides {
+  baseUrl?: string;
+  dataDir?: string;
+  /** Plain http to a host that is not this machine. */
+  allowHttp?: boolean;
+}
 
 /** What the environment says. Flags are merged in by the commands; the API key leaves this object only to the wire. */
 export interface Config {
@@ -83,17 +93,42 @@ export function loadDotEnv(path = '.env'): void {
   }
 }
 
-export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+/**
+ * @throws VidbatchError exit 2 for a base URL that is not one, or that would send the key in the clear over a network.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides = {}): Config {
   const values = environment.parse(env);
+  const baseUrl = over.baseUrl ?? values.VIDBATCH_BASE_URL;
+  const allowHttp = over.allowHttp ?? /^(1|true|yes|on)$/i.test(values.VIDBATCH_ALLOW_HTTP ?? '');
   return {
-    baseUrl: values.VIDBATCH_BASE_URL,
+    baseUrl: baseUrl === undefined ? undefined : normaliseBaseUrl(baseUrl, { allowHttp }),
     apiKey: secret('VIDBATCH_API_KEY', values.VIDBATCH_API_KEY, values.VIDBATCH_API_KEY_FILE),
     redisUrl: secret('REDIS_URL', values.REDIS_URL, values.REDIS_URL_FILE),
     databaseUrl: secret('DATABASE_URL', values.DATABASE_URL, values.DATABASE_URL_FILE),
-    dataDir: resolve(values.VIDBATCH_DATA_DIR ?? '.vidbatch'),
+    dataDir: resolve(over.dataDir ?? values.VIDBATCH_DATA_DIR ?? '.vidbatch'),
     models: values.VIDBATCH_MODELS?.split(/[\s,]+/).filter(Boolean) ?? [],
     codes: parseCodes(values.VIDBATCH_CODES),
   };
+}
+
+/** URL and key, both needed by whoever speaks to the provider. */
+export function requireProvider(config: Config): { baseUrl: string; apiKey: string } {
+  const { baseUrl, apiKey } = config;
+  if (baseUrl === undefined) {
+    throw usageError(
+      'NO_BASE_URL',
+      'the provider is not known: VIDBATCH_BASE_URL is not set',
+      'For example VIDBATCH_BASE_URL=https://api.example.com, in the environment or in .env.',
+    );
+  }
+  if (apiKey === undefined) {
+    throw usageError(
+      'NO_API_KEY',
+      'the API key is not known: VIDBATCH_API_KEY is not set',
+      'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
+    );
+  }
+  return { baseUrl, apiKey };
 }
 
 /** A secret is given directly or as the path of a file that holds it (Docker and Kubernetes secrets). */

@@ -185,7 +185,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       return;
     }
     const { claim, outcome, recorded } = verdict;
-    const row = { submission: claim.submissionId, attempt: claim.number, attemptId: claim.attemptId };
+    const row = { batch: claim.batch, key: claim.key, attempt: claim.number, attemptId: claim.attemptId };
     const { httpStatus, code, message } = outcome.evidence;
     if (outcome.kind === 'accepted') {
       log.info({ event: 'accepted', ...row, taskId: outcome.taskId }, 'accepted');

@@ -1,12 +1,10 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { loadDotEnv, parseCount, parseDuration, parseRate, readConfig } from '../config.ts';
+import { parseCount, parseDuration, parseRate, readConfig } from '../config.ts';
 import type { Config } from '../config.ts';
-import { usageError } from '../errors.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
 import type { Logger, LogLevel } from '../log.ts';
-import { normaliseBaseUrl } from '../provider/base-url.ts';
-import { resolve } from 'node:path';
+import type { WorkLimits } from '../sending.ts';
 
 /** How a command speaks: data on stdout, everything else on stderr. */
 export interface Io {
@@ -53,14 +51,7 @@ export function providerFlags(command: Command): Command {
 
 /** The environment, with the global flags over it. */
 export function configOf(flags: GlobalFlags): Config {
-  loadDotEnv();
-  const config = readConfig();
-  if (flags.dataDir !== undefined) config.dataDir = resolve(flags.dataDir);
-  if (flags.baseUrl !== undefined) config.baseUrl = flags.baseUrl;
-  if (config.baseUrl !== undefined) {
-    config.baseUrl = normaliseBaseUrl(config.baseUrl, { allowHttp: isOn(flags.allowHttp) });
-  }
-  return config;
+  return readConfig(undefined, { ...flags, allowHttp: isOn(flags.allowHttp) });
 }
 
 /** A boolean flag that came from the environment is text. */
@@ -71,25 +62,6 @@ export function isOn(value: unknown): boolean {
 
 export function logOf(flags: GlobalFlags, fallback: LogLevel): Logger {
   return createLog(flags.logLevel ?? fallback);
-}
-
-/** URL and key, both needed by whoever speaks to the provider. */
-export function providerConfig(config: Config): { baseUrl: string; apiKey: string } {
-  if (config.baseUrl === undefined) {
-    throw usageError(
-      'NO_BASE_URL',
-      'the provider is not known: VIDBATCH_BASE_URL is not set',
-      'For example VIDBATCH_BASE_URL=https://api.example.com, in the environment or in .env.',
-    );
-  }
-  if (config.apiKey === undefined) {
-    throw usageError(
-      'NO_API_KEY',
-      'the API key is not known: VIDBATCH_API_KEY is not set',
-      'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
-    );
-  }
-  return { baseUrl: config.baseUrl, apiKey: config.apiKey };
 }
 
 /** Flags of whoever sends rows. */
@@ -112,14 +84,6 @@ export function workFlags(command: Command): Command {
   flag(command, '--timeout <duration>', 'for one whole answer; short ones leave rows uncertain', '120s');
   flag(command, '--queue-depth <n>', 'rows in the queue at a time', '1000');
   return command;
-}
-
-export interface WorkLimits {
-  concurrency: number;
-  maxAttempts: number;
-  timeoutMs: number;
-  queueDepth: number;
-  rateIntervalMs?: number;
 }
 
 export function workLimits(flags: WorkFlags): WorkLimits {

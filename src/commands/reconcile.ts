@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { openApp } from '../app.ts';
-import { parseCount } from '../config.ts';
+import { parseCount, requireProvider } from '../config.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { createProvider } from '../provider/client.ts';
 import { reconcile } from '../reconcile.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, providerConfig, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import { Progress } from './progress.ts';
@@ -30,7 +30,7 @@ async function reconcileBatch(
 ): Promise<ExitCode> {
   const config = configOf(flags);
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
-  const { baseUrl, apiKey } = providerConfig(config);
+  const { baseUrl, apiKey } = requireProvider(config);
   const app = await openApp(config, 'reader');
   const provider = createProvider({ baseUrl, apiKey, connections: concurrency, codes: config.codes });
   const interrupt = onInterrupt(io.quit);

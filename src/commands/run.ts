@@ -2,22 +2,14 @@ import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
+import { requireProvider } from '../config.ts';
 import { countOpen, workLeft } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { createLog } from '../log.ts';
 import { summarise } from '../overview.ts';
 import { count, exitCodeOf, receipt } from '../summary.ts';
 import type { Summary } from '../summary.ts';
-import {
-  configOf,
-  globalFlags,
-  isOn,
-  providerConfig,
-  providerFlags,
-  flag,
-  workFlags,
-  workLimits,
-} from './io.ts';
+import { configOf, globalFlags, isOn, providerFlags, flag, workFlags, workLimits } from './io.ts';
 import type { Io, WorkFlags } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import type { Interrupt } from './interrupt.ts';
@@ -25,7 +17,7 @@ import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import { bar, Progress, Speed } from './progress.ts';
 import { describeProduced, produceAll } from './submit.ts';
-import { startSending } from './work.ts';
+import { startSending } from '../sending.ts';
 
 type RunFlags = ManifestFlags & WorkFlags & { wait?: boolean };
 
@@ -50,9 +42,11 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   const config = configOf(flags);
   const limits = workLimits(flags);
   const options = produceOptions(flags, manifests);
-  providerConfig(config);
+  requireProvider(config);
   const progress = new Progress(io);
-  const log = createLog(flags.logLevel ?? 'warn', { write: (text) => progress.above(text) });
+  const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), {
+    write: (text) => progress.above(text),
+  });
   const app = await openApp(config, 'worker');
   const interrupt = onInterrupt(io.quit);
   try {
@@ -108,8 +102,8 @@ async function watch(
     const left = await workLeft(app.db, origin, ids);
     if (left === 'nothing') return false;
     if (left === 'halted' || (left === 'held' && !wait)) return true;
-    // Counting a million open rows takes a while: never more than a twentieth of the time.
-    if (performance.now() - countedAt > Math.max(500, 20 * countCost)) {
+    // Counting a million open rows takes a while: not more than a tenth of the time.
+    if (performance.now() - countedAt > (total < 20_000 ? 250 : Math.max(500, 10 * countCost))) {
       const before = performance.now();
       const done = total - (await countOpen(app.db, ids));
       countedAt = performance.now();

@@ -4,6 +4,8 @@ import type { Queryable } from './database.ts';
 export interface Claim {
   attemptId: string;
   submissionId: number;
+  batch: string;
+  key: string;
   /** The exact JSON text of the body. */
   request: string;
   /** Attempts of this row so far, this one included. */
@@ -35,6 +37,8 @@ export interface ClaimWish {
 interface ClaimRow {
   attempt_id: string;
   submission_id: number;
+  batch: string;
+  row_key: string;
   request: string;
   number: number;
   spent: number;
@@ -45,6 +49,8 @@ function toClaim(row: ClaimRow): Claim {
   return {
     attemptId: row.attempt_id,
     submissionId: row.submission_id,
+    batch: row.batch,
+    key: row.row_key,
     request: row.request,
     number: row.number,
     spent: row.spent,
@@ -77,12 +83,12 @@ export async function claim(
           and m.paused_at is null
           and ($6::bigint[] is null or b.id = any($6))
        returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
-                 p.epoch, p.throttle_level
+                 s.row_key, b.name as batch, p.epoch, p.throttle_level
      ), attempted as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, deadline from claimed
      )
-     select submission_id, attempt_id, request, number, spent, throttle_level from claimed`,
+     select submission_id, attempt_id, batch, row_key, request, number, spent, throttle_level from claimed`,
     [
       wishes.map((wish) => wish.submissionId),
       wishes.map((wish) => wish.attemptId),
@@ -106,7 +112,7 @@ export async function claimAlone(
 ): Promise<Claim | undefined> {
   const { rows } = await db.query<ClaimRow>(
     `with candidate as (
-       select s.id, b.id as batch_id, b.proven, p.origin, p.state as provider_state, p.epoch, p.throttle_level
+       select s.id, b.id as batch_id, b.name as batch, b.proven, p.origin, p.state as provider_state, p.epoch, p.throttle_level
          from vidbatch.submission s
          join vidbatch.batch b on b.id = s.batch_id
          join vidbatch.provider p on p.origin = b.origin
@@ -127,12 +133,12 @@ export async function claimAlone(
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
          from candidate c where s.id = c.id
        returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
-                 c.epoch, c.throttle_level
+                 s.row_key, c.batch, c.epoch, c.throttle_level
      ), attempted as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, deadline from claimed
      )
-     select submission_id, attempt_id, request, number, spent, throttle_level from claimed`,
+     select submission_id, attempt_id, batch, row_key, request, number, spent, throttle_level from claimed`,
     [wish.submissionId, wish.attemptId, scope.worker, scope.origin, scope.lifetimeMs, scope.batches],
   );
   return rows[0] && toClaim(rows[0]);
@@ -141,9 +147,10 @@ export async function claimAlone(
 /** Those of the wishes that were granted before: their statement was committed, though its answer was lost. */
 export async function granted(db: Queryable, wishes: readonly ClaimWish[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
-    `select s.id as submission_id, a.id as attempt_id, s.request, a.number, s.spent, p.throttle_level
+    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.request, a.number, s.spent, p.throttle_level
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
+       join vidbatch.batch b on b.id = s.batch_id
        join vidbatch.provider p on p.origin = a.origin
       where a.id = any($1::uuid[]) and a.outcome is null`,
     [wishes.map((wish) => wish.attemptId)],
@@ -192,7 +199,9 @@ export async function refusals(
               when s.not_before > now() then 'not-due'
               else 'alone'
             end as reason,
-            (extract(epoch from greatest(s.not_before, p.throttled_until) - now()) * 1000)::float8 as wait_ms
+            case when isfinite(greatest(s.not_before, p.throttled_until)) -- before 17, infinity has no difference
+              then (extract(epoch from greatest(s.not_before, p.throttled_until) - now()) * 1000)::float8
+            end as wait_ms
        from unnest($1::bigint[]) as w(id)
       cross join vidbatch.meta m
        left join vidbatch.submission s on s.id = w.id
@@ -205,9 +214,7 @@ export async function refusals(
     return {
       submissionId: row.submission_id,
       reason: row.reason,
-      ...(waits && row.wait_ms !== null && Number.isFinite(row.wait_ms)
-        ? { waitMs: Math.max(1, Math.ceil(row.wait_ms)) }
-        : {}),
+      ...(waits && row.wait_ms !== null ? { waitMs: Math.max(1, Math.ceil(row.wait_ms)) } : {}),
     };
   });
 }

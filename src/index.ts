@@ -1,0 +1,67 @@
+/**
+ * vidbatch as a library: what the command line does, for a program.
+ *
+ * @example
+ * ```ts
+ * import { openApp, produce, readConfig, startSending, summarise } from 'vidbatch';
+ *
+ * const config = readConfig();                     // VIDBATCH_BASE_URL, VIDBATCH_API_KEY, REDIS_URL, DATABASE_URL …
+ * const app = await openApp(config, 'worker');     // ledger and queue
+ * const { batch } = await produce(app.db, 'jobs/text.csv');
+ * const sending = await startSending(app, config, { concurrency: 8 }, { batches: [batch.id] });
+ * await untilDone(app, sending, [batch.id]);
+ * await sending.close();
+ * console.log(await summarise(app.db, batch));
+ * await app.close();
+ * ```
+ */
+
+// Opening and closing
+export { readConfig } from './config.ts';
+export type { Config } from './config.ts';
+export { openApp } from './app.ts';
+export type { App, Role } from './app.ts';
+
+// Manifests and their rows
+export { openManifest } from './manifest/manifest.ts';
+export type { ManifestOptions } from './manifest/manifest.ts';
+export type { Manifest, ManifestEntry, ManifestFormat, RawRow } from './manifest/entry.ts';
+export { parseMap } from './manifest/columns.ts';
+export { checkRows } from './row.ts';
+export type { Row, RowOptions } from './row.ts';
+export { readRequest } from './request.ts';
+export type { GenerationRequest, Mode } from './request.ts';
+export { formatFault } from './fault.ts';
+export type { Fault } from './fault.ts';
+
+// Producing and working
+export { produce } from './producer.ts';
+export type { ProduceOptions, Produced } from './producer.ts';
+export { startSending, untilDone } from './sending.ts';
+export type { Sending, SendingOptions, WorkLimits } from './sending.ts';
+export type { Verdict } from './submit.ts';
+
+// The ledger
+export { cancel, countStates, findBatch, listBatches, pause, resume, retry } from './ledger/batch.ts';
+export type { Batch } from './ledger/batch.ts';
+export { findSubmissions, readAttempts, readSubmissions } from './ledger/read.ts';
+export type { AttemptView, SubmissionView } from './ledger/read.ts';
+export { STATES, TRANSITIONS } from './submission.ts';
+export type { Counts, State } from './submission.ts';
+export { summarise } from './overview.ts';
+export { exitCodeOf, receipt } from './summary.ts';
+export type { Gate, Summary } from './summary.ts';
+export { reconcile } from './reconcile.ts';
+export type { Reconciled } from './reconcile.ts';
+export { exportCsv, exportJsonl } from './export.ts';
+
+// The provider, and its stand-in
+export { createProvider } from './provider/client.ts';
+export type { ProviderOptions } from './provider/client.ts';
+export type { Evidence, Outcome, Provider, TaskReport } from './provider/outcome.ts';
+export { startSimulator } from './simulator/server.ts';
+export type { Simulator, SimulatorOptions } from './simulator/server.ts';
+
+// Errors
+export { EXIT, VidbatchError } from './errors.ts';
+export type { ExitCode } from './errors.ts';

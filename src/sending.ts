@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { App } from './app.ts';
+import { requireProvider } from './config.ts';
+import type { Config } from './config.ts';
+import { usageError } from './errors.ts';
+import { workLeft } from './ledger/batch.ts';
+import { armProbe, clockSkewMs, ensureProvider, openHalts } from './ledger/provider.ts';
+import { createLog } from './log.ts';
+import type { Logger } from './log.ts';
+import { createProvider } from './provider/client.ts';
+import { laneOf } from './queue.ts';
+import type { Verdict } from './submit.ts';
+import { startWorker } from './worker.ts';
+import type { RunningWorker } from './worker.ts';
+
+export interface WorkLimits {
+  /** Open calls of this worker; 8. */
+  concurrency: number;
+  /** Tries of a row that is known not to have been accepted; 5. */
+  maxAttempts: number;
+  /** Milliseconds for one whole answer; 120,000. Short ones leave rows uncertain. */
+  timeoutMs: number;
+  /** Rows in the queue at a time; 1000. */
+  queueDepth: number;
+  /** Milliseconds between two requests of all workers together; no limit without it. */
+  rateIntervalMs?: number;
+}
+
+const DEFAULTS: WorkLimits = { concurrency: 8, maxAttempts: 5, timeoutMs: 120_000, queueDepth: 1000 };
+
+export interface SendingOptions {
+  /** Only rows of these batches; null: of all. */
+  batches: readonly number[] | null;
+  /** Default: warnings and worse, on stderr. */
+  log?: Logger;
+  /** Called after each row that was settled, or refused by a gate. */
+  onVerdict?: (verdict: Verdict) => void;
+}
+
+/** A worker with its provider. */
+export interface Sending {
+  readonly worker: RunningWorker;
+  /** Where its task ids belong. */
+  readonly origin: string;
+  /** Takes no more rows, finishes what is in flight, records it. */
+  close(): Promise<void>;
+}
+
+/** A claim's deadline is the database's, the dispatch is this machine's: their clocks have to agree. */
+const MOST_SKEW_MS = 5_000;
+
+/**
+ * Starts sending rows. A halt from before is tried out with one row at a time.
+ * @throws VidbatchError exit 2 without a provider, with a bad key, or when the clocks disagree.
+ */
+export async function startSending(
+  app: App,
+  config: Config,
+  limits: Partial<WorkLimits>,
+  options: SendingOptions,
+): Promise<Sending> {
+  const { baseUrl, apiKey } = requireProvider(config);
+  const { log = createLog('warn'), ...rest } = options;
+  const effective = { ...DEFAULTS, ...limits };
+  await checkClock(app);
+  const provider = createProvider({
+    baseUrl,
+    apiKey,
+    timeoutMs: effective.timeoutMs,
+    connections: effective.concurrency,
+    codes: config.codes,
+  });
+  try {
+    await ensureProvider(app.db, provider.origin);
+    if (await armProbe(app.db, provider.origin)) {
+      const halt = (await openHalts(app.db)).find((one) => one.origin === provider.origin);
+      log.warn(
+        { event: 'probing', reason: halt?.reason },
+        'after a halt: one row at a time until one is accepted',
+      );
+    }
+    const worker = await startWorker({
+      db: app.db,
+      store: app.store,
+      provider,
+      ledgerId: app.ledgerId,
+      lane: laneOf(app.ledgerId, options.batches),
+      log,
+      ...effective,
+      ...rest,
+    });
+    return {
+      worker,
+      origin: provider.origin,
+      async close() {
+        await worker.stop();
+        await provider.close();
+      },
+    };
+  } catch (error) {
+    await provider.close();
+    throw error;
+  }
+}
+
+async function checkClock(app: App): Promise<void> {
+  const skew = await clockSkewMs(app.db);
+  if (Math.abs(skew) <= MOST_SKEW_MS) return;
+  throw usageError(
+    'CLOCK_SKEW',
+    `this machine's clock is ${(skew / 1000).toFixed(1)} s off the database's; at most 5 s are allowed`,
+    'Synchronise both clocks (NTP), then start again.',
+  );
+}
+
+/**
+ * Waits until no row of these batches (null: of all) can be sent any more: `nothing` is left, a halt or an operator's
+ * pause (`held`) keeps what is left, or the signal came (`work`).
+ */
+export async function untilDone(
+  app: App,
+  { origin }: Pick<Sending, 'origin'>,
+  batches: readonly number[] | null,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<'nothing' | 'halted' | 'held' | 'work'> {
+  for (;;) {
+    const left = await workLeft(app.db, origin, batches);
+    if (left !== 'work' || signal?.aborted === true) return left;
+    await sleep(250, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+  }
+}
