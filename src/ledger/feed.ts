@@ -26,7 +26,8 @@ const LANE_LIFETIME_MS = 30_000;
 /**
  * Takes up to `room` rows for which every gate of the claim is open, round-robin over the batches, and marks them
  * as queued in this lane. Feeders of many workers never take the same row (`skip locked`). Where only one row may
- * be in flight (no accept yet, or a halt being tried), only one is taken and only if none is queued.
+ * be in flight (no accept yet, or a halt being tried), only one is taken and only if none is queued. A halt is tried
+ * with a row that did not run into it, if there is one: else one bad row would keep it shut for ever.
  */
 export async function feed(db: Queryable, scope: FeedScope, room: number): Promise<Fed[]> {
   const { rows } = await db.query<{
@@ -40,7 +41,7 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
     preview: string;
   }>(
     `with ready as (
-       select b.id, b.name, not b.proven or p.state = 'probing' as alone
+       select b.id, b.name, not b.proven or p.state = 'probing' as alone, p.state = 'probing' as trying
          from vidbatch.batch b
          join vidbatch.provider p on p.origin = b.origin
          join vidbatch.meta m on m.paused_at is null
@@ -57,12 +58,17 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
      ), share as (
        select greatest(1, ceil($4::float8 / greatest(1, count(*))))::bigint as rows from ready
      ), picked as (
-       select s.id, s.turn, s.alone
+       select s.id, s.turn, s.alone, s.later
          from ready r
         cross join lateral (
-          select f.id, row_number() over (order by f.id) as turn, r.alone
-            from (select c.id from vidbatch.submission c
+          select f.id, row_number() over (order by f.id) as turn, r.alone, f.later
+            from (select c.id, r.trying and c.halted_at is not null as later
+                    from vidbatch.submission c
                    where c.batch_id = r.id and c.state = 'pending' and c.lane is null and c.not_before <= now()
+                     and (not r.trying or c.halted_at is null or not exists (
+                       select from vidbatch.submission u
+                        where u.batch_id = r.id and u.state = 'pending' and u.lane is null and u.not_before <= now()
+                          and u.halted_at is null))
                    order by c.id
                    limit (select rows from share)
                      for update skip locked) f
@@ -70,7 +76,7 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
         where not s.alone or s.turn = 1
      ), fair as (
        select id, turn from picked
-        order by turn, id
+        order by later, turn, id
         limit case when (select state from vidbatch.provider where origin = $1) = 'probing' then 1 else $4 end
      )
      update vidbatch.submission s

@@ -38,11 +38,11 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
     halted: boolean;
   }>(
     `with result as (
-       select * from jsonb_to_recordset($1::jsonb) as r(
+       select distinct on (r.attempt_id) * from jsonb_to_recordset($1::jsonb) as r(
          attempt_id uuid, kind text, phase text, http_status int, code text, message text, request_id text,
          task_id text, provider_status text, body text, wait_ms float8, max_attempts int)
      ), attempt as (
-       select r.*, a.submission_id, a.epoch, a.origin, a.claimed_at
+       select r.*, a.submission_id, a.number, a.epoch, a.origin, a.claimed_at
          from result r join vidbatch.attempt a on a.id = r.attempt_id
         where a.outcome is null
         order by a.submission_id
@@ -58,14 +58,17 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
           for update of s
      ), judged as (
        select *,
-              kind = 'halted' and halted_at is not null and exists (
-                select from vidbatch.submission o where o.submitted_at > row.halted_at
-              ) as hopeless
+              kind = 'halted' and exists (
+                select from vidbatch.halt h where h.origin = row.origin and h.lifted_at > row.halted_at
+              ) as hopeless,
+              -- Two attempts of one row in one group: a task id decides, the earlier one, whatever the other says.
+              bool_or(kind = 'accepted') over (partition by submission_id) as has_task_id,
+              row_number() over (partition by submission_id, kind = 'accepted' order by number) as turn
          from row
      ), decided as (
        select *,
               case
-                when kind = 'accepted' then 'submitted'
+                when has_task_id then 'submitted'
                 when not latest or state not in ('submitting', 'uncertain') then state
                 when kind = 'uncertain' then 'uncertain'
                 when kind = 'rejected' or hopeless then 'rejected'
@@ -73,7 +76,9 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
                 when batch_state = 'cancelled' then 'cancelled'
                 else 'pending'
               end as next,
-              kind = 'accepted' and state = 'submitted' as surplus,
+              kind = 'accepted' and (state = 'submitted' or turn > 1) as surplus,
+              case when has_task_id then kind = 'accepted' and state <> 'submitted' and turn = 1
+                   else latest and state in ('submitting', 'uncertain') end as decides,
               kind = 'halted' and epoch = provider_epoch and not hopeless as halting
          from judged
      ), settled as (
@@ -101,8 +106,7 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
               deadline = null,
               updated_at = now()
          from decided d
-        where s.id = d.submission_id and not d.surplus
-          and (d.kind = 'accepted' or (d.latest and d.state in ('submitting', 'uncertain')))
+        where s.id = d.submission_id and d.decides
      ), per_batch as (
        select batch_id, bool_or(kind = 'accepted') as accepted, array_agg(attempt_id) as attempts
          from decided group by batch_id
@@ -116,7 +120,7 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
        select origin,
               count(*) filter (where kind = 'accepted') as accepted,
               bool_or(kind = 'accepted' and epoch = provider_epoch) as accepted_now,
-              count(*) filter (where kind = 'uncertain') as uncertain,
+              count(*) filter (where kind = 'uncertain' and epoch = provider_epoch) as uncertain,
               bool_or(halting) as halting,
               max(wait_ms) filter (where kind = 'throttled') as throttled_ms,
               max(claimed_at) filter (where kind = 'throttled') as throttled_claim,
@@ -179,7 +183,7 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
        update vidbatch.halt h set lifted_at = now()
          from guarded g where h.origin = g.origin and h.lifted_at is null and g.state = 'open'
      )
-     select d.attempt_id, d.next as state, d.next <> d.state as moved, d.surplus,
+     select d.attempt_id, d.next as state, d.decides and d.next <> d.state as moved, d.surplus,
             exists (select from guarded g where g.origin = d.origin and g.state = 'halted') as halted
        from decided d`,
     [JSON.stringify(results.map(toJson)), AVALANCHE.uncertainInARow, AVALANCHE.throttledMs],

@@ -21,6 +21,7 @@ export async function sweep(db: Queryable, { all = false } = {}): Promise<number
     [all],
   );
   await freeSlots(db);
+  await cancelLeftovers(db);
   return rows.length;
 }
 
@@ -37,5 +38,13 @@ async function freeSlots(db: Queryable): Promise<void> {
       where probe is not null
         and not exists (select from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
                          where a.id = p.probe and s.attempt_id = a.id and s.state = 'submitting')`,
+  );
+}
+
+/** A row that went back to pending while its batch was being cancelled: neither statement saw the other. */
+async function cancelLeftovers(db: Queryable): Promise<void> {
+  await db.query(
+    `update vidbatch.submission s set previous = s.state, state = 'cancelled', lane = null, updated_at = now()
+       from vidbatch.batch b where b.id = s.batch_id and b.state = 'cancelled' and s.state = 'pending'`,
   );
 }

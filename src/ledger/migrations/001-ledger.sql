@@ -88,7 +88,8 @@ create table vidbatch.submission (
   )),
   constraint submission_move check (
     (previous is null and state in ('pending', 'invalid'))
-    or (previous, state) in (
+    -- Without the first half a null would pass: a CHECK refuses only what is false.
+    or previous is not null and (previous, state) in (
       ('pending', 'submitting'), ('pending', 'invalid'), ('pending', 'cancelled'),
       ('submitting', 'submitted'), ('submitting', 'rejected'), ('submitting', 'pending'),
       ('submitting', 'cancelled'), ('submitting', 'exhausted'), ('submitting', 'uncertain'),

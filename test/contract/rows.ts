@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto';
+import { claim, claimAlone } from '../../src/ledger/claim.ts';
+import type { Claim, ClaimScope } from '../../src/ledger/claim.ts';
+import type { Queryable } from '../../src/ledger/database.ts';
+import { record } from '../../src/ledger/record.ts';
+import type { Recorded, Result } from '../../src/ledger/record.ts';
+import type { Evidence, Outcome, OutcomeKind } from '../../src/provider/outcome.ts';
+import type { State } from '../../src/submission.ts';
+
+/** A batch that a test made for itself, on a provider of its own. */
+export interface Made {
+  id: number;
+  name: string;
+  origin: string;
+  /** Of its submissions, in the order of their lines. */
+  rows: number[];
+}
+
+/** A new batch with pending rows. `proven`: it has had an accept, so that any number may be in flight. */
+export async function makeBatch(
+  db: Queryable,
+  { rows = 1, proven = true, origin = `https://${randomUUID()}.example` } = {},
+): Promise<Made> {
+  const name = `batch-${randomUUID()}`;
+  await db.query('insert into vidbatch.provider (origin) values ($1) on conflict do nothing', [origin]);
+  const { rows: batches } = await db.query<{ id: number }>(
+    `insert into vidbatch.batch (name, source, key_scheme, format, origin, proven)
+     values ($1, '/nowhere.jsonl', 'id', 'jsonl', $2, $3) returning id`,
+    [name, origin, proven],
+  );
+  const id = only(batches).id;
+  const { rows: made } = await db.query<{ id: number }>(
+    `insert into vidbatch.submission (batch_id, row_key, line, state, input, request, content_hash, model, mode)
+     select $1, 'k' || n, n, 'pending', '{}', '{"model":"viduq3p-720p","prompt":"第 ' || n || '"}', $2 || n,
+            'viduq3p-720p', 'text'
+       from generate_series(1, $3::int) n
+     returning id`,
+    [id, name, rows],
+  );
+  return { id, name, origin, rows: made.map((row) => row.id).sort((a, b) => a - b) };
+}
+
+export function scopeOf({ origin }: Pick<Made, 'origin'>, scope: Partial<ClaimScope> = {}): ClaimScope {
+  return { worker: 'w1', origin, batches: null, lifetimeMs: 60_000, ...scope };
+}
+
+/** Claims these rows at once; throws unless it gets them all, in their order. */
+export async function claimAll(
+  db: Queryable,
+  made: Pick<Made, 'origin'>,
+  submissionIds: readonly number[],
+): Promise<Claim[]> {
+  const wishes = submissionIds.map((submissionId) => ({ submissionId, attemptId: randomUUID() }));
+  const claims = await claim(db, scopeOf(made), wishes);
+  return submissionIds.map((id) => only(claims.filter((one) => one.submissionId === id)));
+}
+
+export async function claimFirst(db: Queryable, made: Made): Promise<Claim> {
+  return only(await claimAll(db, made, made.rows.slice(0, 1)));
+}
+
+/** Where only one may be in flight. */
+export function tryAlone(db: Queryable, made: Made, submissionId: number): Promise<Claim | undefined> {
+  return claimAlone(db, scopeOf(made), { submissionId, attemptId: randomUUID() });
+}
+
+/** An outcome with plausible evidence. */
+export function outcomeOf(
+  kind: OutcomeKind,
+  { taskId = `task_${randomUUID()}`, ...evidence }: Partial<Evidence> & { taskId?: string } = {},
+): Outcome {
+  const known: Evidence = { phase: 'answered', code: `code_${kind}`, message: `was ${kind}`, ...evidence };
+  switch (kind) {
+    case 'accepted':
+      return { kind, taskId, evidence: { phase: 'answered', httpStatus: 200 } };
+    case 'throttled':
+    case 'not-sent':
+      return { kind, retry: {}, evidence: known };
+    case 'rejected':
+    case 'halted':
+    case 'uncertain':
+      return { kind, evidence: known };
+  }
+}
+
+export function resultOf(
+  { attemptId }: Pick<Claim, 'attemptId'>,
+  outcome: Outcome | OutcomeKind,
+  { waitMs = 0, maxAttempts = 5 } = {},
+): Result {
+  return {
+    attemptId,
+    outcome: typeof outcome === 'string' ? outcomeOf(outcome) : outcome,
+    waitMs,
+    maxAttempts,
+  };
+}
+
+export async function recordOne(
+  db: Queryable,
+  claimed: Pick<Claim, 'attemptId'>,
+  outcome: Outcome | OutcomeKind,
+  options: { waitMs?: number; maxAttempts?: number } = {},
+): Promise<Recorded> {
+  return only(await record(db, [resultOf(claimed, outcome, options)]));
+}
+
+/** A submission as it stands in the ledger; `wait_ms` and `left_ms` by the database's clock. */
+export interface Stored {
+  id: number;
+  state: State;
+  previous: State | null;
+  attempts: number;
+  spent: number;
+  generation: number;
+  lane: string | null;
+  task_id: string | null;
+  http_status: number | null;
+  error_code: string | null;
+  error: string | null;
+  halted: boolean;
+  submitted: boolean;
+  wait_ms: number | null;
+  left_ms: number | null;
+}
+
+export async function stored(db: Queryable, ids: readonly number[]): Promise<Stored[]> {
+  const { rows } = await db.query<Stored>(
+    `select id, state, previous, attempts, spent, generation, lane, task_id, http_status, error_code, error,
+            halted_at is not null as halted, submitted_at is not null as submitted,
+            case when not_before > now() then (extract(epoch from not_before - now()) * 1000)::float8 end as wait_ms,
+            (extract(epoch from deadline - now()) * 1000)::float8 as left_ms
+       from vidbatch.submission where id = any($1::bigint[]) order by id`,
+    [ids],
+  );
+  return rows;
+}
+
+export async function storedOne(db: Queryable, id: number): Promise<Stored> {
+  return only(await stored(db, [id]));
+}
+
+export async function statesOf(db: Queryable, made: Made): Promise<State[]> {
+  return (await stored(db, made.rows)).map(({ state }) => state);
+}
+
+export interface StoredProvider {
+  state: string;
+  epoch: number;
+  probe: string | null;
+  throttle_level: number;
+  uncertain_streak: number;
+  throttled: boolean;
+}
+
+export async function providerOf(db: Queryable, { origin }: Pick<Made, 'origin'>): Promise<StoredProvider> {
+  const { rows } = await db.query<StoredProvider>(
+    `select state, epoch, probe, throttle_level, uncertain_streak, throttled_until > now() as throttled
+       from vidbatch.provider where origin = $1`,
+    [origin],
+  );
+  return only(rows);
+}
+
+/** Moves every moment of this batch and its provider into the past: what waits is due, what throttles is over. */
+export async function letTimePass(db: Queryable, { id, origin }: Made, ms: number): Promise<void> {
+  await db.query(
+    `update vidbatch.submission
+        set not_before = not_before - $2 * interval '1 ms', deadline = deadline - $2 * interval '1 ms',
+            queued_at = queued_at - $2 * interval '1 ms', halted_at = halted_at - $2 * interval '1 ms',
+            submitted_at = submitted_at - $2 * interval '1 ms'
+      where batch_id = $1`,
+    [id, ms],
+  );
+  await db.query(
+    `update vidbatch.provider
+        set throttled_until = throttled_until - $2 * interval '1 ms',
+            throttled_since = throttled_since - $2 * interval '1 ms',
+            throttle_raised = throttle_raised - $2 * interval '1 ms'
+      where origin = $1`,
+    [origin, ms],
+  );
+}
+
+/** The one element. */
+export function only<T>(items: readonly T[]): T {
+  const [item, ...more] = items;
+  if (item === undefined || more.length > 0) throw new Error(`expected one, got ${items.length}`);
+  return item;
+}

@@ -1,0 +1,96 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe } from 'node:test';
+import { openApp } from '../../src/app.ts';
+import type { App, Role } from '../../src/app.ts';
+import type { Config } from '../../src/config.ts';
+import { createDatabase, servers } from '../servers.ts';
+
+/** Where queue and ledger can be: every row of the design's table. */
+export const STORAGES = ['embedded', 'postgres', 'redis+postgres', 'redis+embedded'] as const;
+
+/** The storages that differ in their ledger: enough for suites that never touch the queue. */
+export const LEDGERS = ['embedded', 'postgres'] as const;
+
+export type StorageKind = (typeof STORAGES)[number];
+
+/** An open app on an empty ledger of its own. */
+export interface Storage extends App {
+  kind: StorageKind;
+  config: Config;
+  /** The same ledger once more, over connections of its own: to an embedded one as a guest, through its door. */
+  another: (role?: Role) => Promise<App>;
+}
+
+const shared = await servers();
+
+/** Opens a new storage; `close` removes everything that was made. */
+export async function openStorage(kind: StorageKind): Promise<Storage> {
+  const { config, remove } = await place(kind);
+  const closers: (() => Promise<void>)[] = [remove];
+  const close = async (): Promise<void> => {
+    for (const one of closers.splice(0).toReversed()) await one();
+  };
+  try {
+    const app = await openApp(config, 'worker');
+    closers.push(() => app.close());
+    closers.push(() => forgetQueues(app));
+    return {
+      ...app,
+      kind,
+      config,
+      close,
+      another: async (role = 'writer') => {
+        const other = await openApp(config, role);
+        closers.push(() => other.close());
+        return other;
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** A place for a ledger where there is none yet. */
+export async function place(kind: StorageKind): Promise<{ config: Config; remove: () => Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'vidbatch-ledger-'));
+  const database = kind.endsWith('postgres') ? await createDatabase(shared) : undefined;
+  const config: Config = {
+    baseUrl: undefined,
+    apiKey: undefined,
+    redisUrl: kind.startsWith('redis') ? shared.redisUrl : undefined,
+    databaseUrl: database?.url,
+    dataDir: join(folder, 'data'),
+    models: [],
+    codes: {},
+  };
+  const remove = async (): Promise<void> => {
+    await database?.drop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { config, remove };
+}
+
+/** The Redis may be somebody's own: it is left as it was found. */
+async function forgetQueues({ store, ledgerId }: App): Promise<void> {
+  if (store.kind !== 'redis') return;
+  for await (const keys of store.redis.scanStream({ match: `bull:vidbatch-${ledgerId}*`, count: 1000 })) {
+    if ((keys as string[]).length > 0) await store.redis.unlink(...(keys as string[]));
+  }
+}
+
+/** Runs a suite unchanged on each of the storages; each is opened once for all of its tests. */
+export function onEvery(kinds: readonly StorageKind[], suite: (storage: () => Storage) => void): void {
+  for (const kind of kinds) {
+    describe(`on ${kind}`, () => {
+      let storage: Storage;
+      before(async () => {
+        storage = await openStorage(kind);
+      });
+      after(() => storage.close());
+      suite(() => storage);
+    });
+  }
+}

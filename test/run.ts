@@ -1,0 +1,125 @@
+/**
+ * `node test/run.ts [file…] [--flag of node --test…]`: all tests, or those of the named files, on real servers.
+ * Starts the servers once, shares them by environment, and leaves with the exit code of the tests.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, globSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { Client } from 'pg';
+import { SHARED, startServer } from './servers.ts';
+import { ensureBinaries } from './binaries.ts';
+import type { ServerKind } from './binaries.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const OWN_NODE = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
+const NODE_FLOOR = 24;
+
+const KINDS = ['redis', 'postgres'] as const;
+const GIVEN = { redis: 'REDIS_URL', postgres: 'DATABASE_URL' } as const;
+
+interface Place {
+  kind: ServerKind;
+  url: string;
+  note: string;
+  stop: () => Promise<void>;
+}
+
+async function place(kind: ServerKind): Promise<Place> {
+  const given = process.env[GIVEN[kind]];
+  if (given !== undefined && given !== '') {
+    const version = kind === 'redis' ? await redisVersion(given) : await postgresVersion(given);
+    const { host } = new URL(given);
+    return { kind, url: given, note: `${version} at ${host} (${GIVEN[kind]})`, stop: async () => undefined };
+  }
+  const { url, version, pid, stop } = await startServer(kind);
+  return { kind, url, note: `${version} at ${new URL(url).host} (private, pid ${pid})`, stop };
+}
+
+async function redisVersion(url: string): Promise<string> {
+  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
+  redis.on('error', () => undefined);
+  try {
+    await redis.connect();
+    return /redis_version:(\S+)/.exec(await redis.info('server'))?.[1] ?? '?';
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function postgresVersion(url: string): Promise<string> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ server_version: string }>('show server_version');
+    return rows[0]?.server_version.split(' ')[0] ?? '?';
+  } finally {
+    await client.end();
+  }
+}
+
+/** Resolves with the exit code. The signal that ends us ends the tests first. */
+function spawnNode(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(file, args, { cwd: ROOT, env, stdio: 'inherit' });
+  const forward = (signal: NodeJS.Signals): void => void child.kill(signal);
+  process.on('SIGINT', forward);
+  process.on('SIGTERM', forward);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      process.off('SIGINT', forward);
+      process.off('SIGTERM', forward);
+      resolve(code ?? 1);
+    });
+  });
+}
+
+async function runTests(args: readonly string[]): Promise<number> {
+  const named = args.filter((arg) => !arg.startsWith('-'));
+  const flags = args.filter((arg) => arg.startsWith('-'));
+  const files = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: ROOT }).sort();
+  const gone = named.find((file) => !existsSync(file));
+  if (gone !== undefined) throw new Error(`${gone}: no such test file`);
+  ensureBinaries(KINDS.filter((kind) => !process.env[GIVEN[kind]]));
+  const places = await Promise.all(KINDS.map(place));
+  try {
+    for (const { kind, note } of places) console.log(`tests: ${kind} ${note}`);
+    const env = { ...process.env };
+    // The project itself reads these two: a test must choose its storage, and never find one by accident.
+    for (const kind of KINDS) delete env[GIVEN[kind]];
+    for (const { kind, url } of places) env[SHARED[kind]] = url;
+    return await spawnNode(
+      process.execPath,
+      [
+        '--import',
+        new URL('watchdog.ts', import.meta.url).href,
+        '--test',
+        '--test-concurrency=2',
+        '--test-timeout=110000',
+        '--test-reporter=spec',
+        ...flags,
+        ...files,
+      ],
+      env,
+    );
+  } finally {
+    await Promise.all(places.map(({ stop }) => stop()));
+  }
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  if (Number(process.versions.node.split('.')[0]) < NODE_FLOOR && process.execPath !== OWN_NODE) {
+    if (existsSync(OWN_NODE))
+      return spawnNode(OWN_NODE, [fileURLToPath(import.meta.url), ...args], process.env);
+    console.error(`tests: Node ${NODE_FLOOR} is needed, this is ${process.version}; \`npm ci\` brings it`);
+    return 1;
+  }
+  try {
+    return await runTests(args);
+  } catch (error) {
+    console.error(`tests: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
