@@ -3,6 +3,7 @@ import { openApp } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { exportCsv, exportJsonl } from '../export.ts';
+import { keepHeapSmall } from '../heap.ts';
 import { readSubmissions } from '../ledger/read.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags } from './io.ts';
@@ -30,6 +31,7 @@ async function exportBatch(name: string, flags: GlobalFlags & { format: string }
   if (format !== 'csv' && format !== 'jsonl') {
     throw usageError('BAD_FORMAT', `--format: "${format}" is not csv or jsonl`);
   }
+  keepHeapSmall();
   const app = await openApp(configOf(flags), 'reader');
   try {
     const batch = await batchNamed(app.db, name);

@@ -5,6 +5,7 @@ import type { Config } from '../config.ts';
 import { EXIT, messageOf, refusal } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { fill } from '../feeder.ts';
+import { keepHeapSmall } from '../heap.ts';
 import { ensureProvider } from '../ledger/provider.ts';
 import type { Logger } from '../log.ts';
 import { openManifest } from '../manifest/manifest.ts';
@@ -43,6 +44,7 @@ Examples:
 }
 
 async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io): Promise<ExitCode> {
+  keepHeapSmall();
   const config = configOf(flags);
   const depth = parseCount('--queue-depth', flags.queueDepth, 1, 100_000);
   const options = produceOptions(flags, manifests);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
+import { keepHeapSmall } from '../heap.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { checkRows } from '../row.ts';
 import { count } from '../summary.ts';
@@ -28,6 +29,7 @@ Examples:
 }
 
 async function validate(manifests: readonly string[], flags: ReadFlags, io: Io): Promise<ExitCode> {
+  keepHeapSmall();
   const { models } = configOf(flags);
   const options = { ...readOptions(flags), models, stdin: io.stdin };
   let invalid = false;
