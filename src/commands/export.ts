@@ -4,10 +4,13 @@ import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { exportCsv, exportJsonl } from '../export.ts';
 import { keepHeapSmall } from '../heap.ts';
+import { countStates } from '../ledger/batch.ts';
 import { readSubmissions } from '../ledger/read.ts';
+import { totalOf } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { bar, Progress, Speed } from './progress.ts';
 
 export function exportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -32,17 +35,25 @@ async function exportBatch(name: string, flags: GlobalFlags & { format: string }
     throw usageError('BAD_FORMAT', `--format: "${format}" is not csv or jsonl`);
   }
   keepHeapSmall();
+  const progress = new Progress(io);
+  const speed = new Speed();
   const app = await openApp(configOf(flags), 'reader');
   try {
     const batch = await batchNamed(app.db, name);
+    const total = totalOf(await countStates(app.db, batch.id));
     const rows = readSubmissions(app.db, batch.id);
-    for await (const text of format === 'csv'
-      ? exportCsv(batch, rows, () => readSubmissions(app.db, batch.id))
-      : exportJsonl(rows)) {
+    const texts =
+      format === 'csv' ? exportCsv(batch, rows, () => readSubmissions(app.db, batch.id)) : exportJsonl(rows);
+    let done = 0;
+    for await (const text of texts) {
       if (!(await io.write(text))) break;
+      done += 1;
+      if (done % 1000 === 0 && !process.stdout.isTTY)
+        progress.show(bar({ done, total, rate: speed.measure(done) }));
     }
     return EXIT.ok;
   } finally {
+    progress.clear();
     await app.close();
   }
 }
