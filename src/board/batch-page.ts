@@ -22,7 +22,9 @@ export function batchPage(
       ? NOTHING
       : html`<a href="${batchPath(status.batch, { state })}">first page</a>`;
   const more =
-    next === null ? NOTHING : html`<a href="${batchPath(status.batch, { state, after: next })}">next page</a>`;
+    next === null
+      ? NOTHING
+      : html`<a href="${batchPath(status.batch, { state, after: next })}">next page</a>`;
   const table = html`<div class="wide">
     <table>
       <thead>
@@ -59,10 +61,10 @@ function tableRow(row: PageRow): Html {
   return html`<tr>
     <td class="number" data-name="line">${row.line}</td>
     <td class="code" data-name="key">${row.key}</td>
-    <td data-name="state"><span class="dot ${row.state}"></span>${state}</td>
+    <td class="state" data-name="state"><span class="dot ${row.state}"></span>${state}</td>
     <td class="code" data-name="task id">${taskOf(row)}</td>
-    <td class="text">${errorOf(row)}</td>
-    <td class="text">${row.prompt}</td>
+    <td class="text" data-name="error">${errorOf(row)}</td>
+    <td class="text" data-name="prompt">${row.prompt}</td>
   </tr>`;
 }
 

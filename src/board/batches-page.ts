@@ -9,12 +9,20 @@ const REFRESH_S = 5;
 export function batchesPage({ batches, page: number, pages }: Overview, place: string): string {
   const body =
     batches.length === 0
-      ? html`<p>No batches${number === 1 ? ' yet. `vidbatch submit` or `vidbatch run` brings one' : ' on this page'}.</p>`
+      ? html`<p>
+          No
+          batches${number === 1 ? ' yet. `vidbatch submit` or `vidbatch run` brings one' : ' on this page'}.
+        </p>`
       : html`${batches.map(card)}`;
-  return page('Batches · vidbatch', html`<h1>Batches</h1>${body}${pager(number, pages)}`, {
-    place,
-    refreshS: REFRESH_S,
-  });
+  return page(
+    'Batches · vidbatch',
+    html`<h1>Batches</h1>
+      ${body}${pager(number, pages)}`,
+    {
+      place,
+      refreshS: REFRESH_S,
+    },
+  );
 }
 
 function card(status: BatchStatus): Html {

@@ -18,7 +18,8 @@ export async function mountBullBoard(
   serverAdapter.setBasePath(QUEUES_PATH);
   const { replaceQueues } = createBullBoard({
     queues: [],
-    serverAdapter,
+    // The adapter brings an API package of its own, one patch older: the same shapes, but other private members.
+    serverAdapter: serverAdapter as unknown as Parameters<typeof createBullBoard>[0]['serverAdapter'],
     options: {
       uiConfig: {
         boardTitle: 'vidbatch',

@@ -11,7 +11,8 @@ export function page(
   body: Html,
   { place, refreshS }: { place?: string; refreshS?: number } = {},
 ): string {
-  const refresh = refreshS === undefined ? NOTHING : html`<meta http-equiv="refresh" content="${refreshS}" />`;
+  const refresh =
+    refreshS === undefined ? NOTHING : html`<meta http-equiv="refresh" content="${refreshS}" />`;
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -34,7 +35,10 @@ export function page(
     </html>`.markup;
 }
 
-export function batchPath(name: string, question: { state?: State | undefined; after?: string } = {}): string {
+export function batchPath(
+  name: string,
+  question: { state?: State | undefined; after?: string } = {},
+): string {
   const query = new URLSearchParams();
   if (question.state !== undefined) query.set('state', question.state);
   if (question.after !== undefined) query.set('after', question.after);
@@ -54,7 +58,9 @@ export function standing(status: BatchStatus, current?: State): Html {
   const chips = states.map(
     (state) =>
       html`<li>
-        <a href="${batchPath(status.batch, { state })}"${state === current ? html` aria-current="true"` : NOTHING}
+        <a
+          href="${batchPath(status.batch, { state })}"
+          ${state === current ? html` aria-current="true"` : NOTHING}
           ><span class="dot ${state}"></span>${state} ${count(status.counts[state])}</a
         >
       </li>`,
@@ -62,12 +68,18 @@ export function standing(status: BatchStatus, current?: State): Html {
   const surplus =
     status.surplus === 0
       ? NOTHING
-      : html`<p class="gate"><strong>paid twice:</strong> ${count(status.surplus)} task ids beyond one a row</p>`;
+      : html`<p class="gate">
+          <strong>paid twice:</strong> ${count(status.surplus)} task ids beyond one a row
+        </p>`;
   const gates = status.gates.map(
     ({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`,
   );
-  return html`<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">${pieces}</svg>
-    <ul class="chips">${chips}</ul>
+  return html`<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+      ${pieces}
+    </svg>
+    <ul class="chips">
+      ${chips}
+    </ul>
     ${surplus}${gates}`;
 }
 
@@ -77,7 +89,13 @@ export function pace(status: BatchStatus): string {
     `${count(status.rows)} ${status.rows === 1 ? 'row' : 'rows'}`,
     `${count(status.taskIds)} task ${status.taskIds === 1 ? 'id' : 'ids'}`,
   ];
-  if (status.rate > 0) parts.push(`${status.rate.toFixed(1)} accepted/s over the last minute`);
+  if (status.rate > 0) parts.push(speed(status.rate));
   if (status.etaSeconds !== null) parts.push(`ETA ${duration(status.etaSeconds * 1000)}`);
   return parts.join(' · ');
+}
+
+/** Slow ones by the minute: `0.0 accepted/s` would look like a standstill. */
+function speed(rate: number): string {
+  if (rate >= 1) return `${rate.toFixed(1)} accepted/s over the last minute`;
+  return `${Math.round(rate * 60)} accepted in the last minute`;
 }

@@ -81,7 +81,7 @@ export class Shelf {
     this.#shown = shown;
     this.#place(books.map(({ adapter }) => adapter));
     const known = new Set([...shown, ...recent]);
-    for (const lane of [...this.#books.keys()]) if (!known.has(lane)) await this.#drop(lane);
+    for (const lane of this.#books.keys()) if (!known.has(lane)) await this.#drop(lane);
   }
 
   async #holdsJobs(lane: string): Promise<boolean> {
@@ -97,7 +97,8 @@ export class Shelf {
     const queue = openQueue(this.#app.store, lane, { skipMetasUpdate: true });
     queue.on('error', (error) => this.#log.debug({ event: 'board-queue', lane, error: messageOf(error) }));
     const adapter = new BullMQAdapter(queue, { readOnlyMode: true, displayName, description: lane });
-    adapter.setFormatter('name', (job: { name: string; data: JobData }) => titleOfJob(job));
+    adapter.setFormatter('name', titleOfJob);
+    adapter.setFormatter('data', dataOfJob);
     const book = { queue, adapter };
     this.#books.set(lane, book);
     return book;
@@ -119,5 +120,13 @@ export class Shelf {
 
 /** `text · spring/row-17`: a job's own name is its mode, which says little in a list of a thousand. */
 function titleOfJob({ name, data }: { name: string; data: Partial<JobData> }): string {
-  return data.batch === undefined || data.key === undefined ? name : `${name} · ${data.batch}/${data.key}`;
+  const { batch, key, line } = data;
+  if (batch === undefined || key === undefined) return name;
+  // A key made of a hash says less than the line does.
+  return key.startsWith('h1:') ? `${name} · ${batch}, line ${line}` : `${name} · ${batch}/${key}`;
+}
+
+/** What people look for comes first; Postgres keeps the keys of JSON by their length. */
+function dataOfJob({ batch, key, line, model, mode, preview, ...others }: JobData): Record<string, unknown> {
+  return { batch, key, line, model, mode, preview, ...others };
 }

@@ -43,6 +43,7 @@ th { background: var(--raised); white-space: nowrap; }
 tr:last-child td { border-bottom: 0; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.code { font-family: ui-monospace, monospace; font-size: .8125rem; overflow-wrap: anywhere; min-width: 8rem; }
+td.state { white-space: nowrap; }
 td.text { min-width: 12rem; max-width: 32rem; overflow-wrap: anywhere; }
 nav.pages { display: flex; gap: 1rem; margin: 1rem 0; }
 ${STATES.map((state) => `.${state} { fill: var(--${state}); } .dot.${state} { background: var(--${state}); }`).join('\n')}

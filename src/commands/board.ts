@@ -1,4 +1,111 @@
 import type { Command } from 'commander';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openApp } from '../app.ts';
+import type { App } from '../app.ts';
+import { startBoard } from '../board/server.ts';
+import type { Board } from '../board/server.ts';
+import { parseCount } from '../config.ts';
+import type { Config } from '../config.ts';
+import { EXIT, messageOf, VidbatchError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import type { Io } from './io.ts';
-export function boardCommand(_program: Command, _io: Io, _exit: (code: ExitCode) => void): void {}
+import type { Logger } from '../log.ts';
+import { configOf, flag, globalFlags, isOn, logOf, providerFlags } from './io.ts';
+import type { GlobalFlags, Io } from './io.ts';
+import { onInterrupt } from './interrupt.ts';
+
+interface BoardFlags extends GlobalFlags {
+  host: string;
+  port: string;
+  behindPublishedPort?: boolean;
+}
+
+export function boardCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('board')
+    .description('Bull Board and the batch pages over HTTP, to look at; until SIGTERM')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch board
+  $ vidbatch board --port 8080
+
+Batches at /, Bull Board at /queues, JSON at /api/batches, a health check at /healthz.`,
+    )
+    .action(async (flags: BoardFlags) => exit(await board(flags, io)));
+  providerFlags(globalFlags(command));
+  flag(command, '--host <address>', 'address to listen on: of this machine only', '127.0.0.1');
+  flag(command, '--port <n>', 'port to listen on; 0: any free one', '3000');
+  flag(
+    command,
+    '--behind-published-port',
+    'inside a container whose port is published on 127.0.0.1 only: allow any --host',
+  );
+}
+
+async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
+  const config = configOf(flags);
+  const port = flags.port.trim() === '0' ? 0 : parseCount('--port', flags.port, 1, 65_535);
+  const log = logOf(flags, 'warn');
+  const interrupt = onInterrupt(io.quit);
+  const { signal } = interrupt;
+  let app: App | undefined;
+  let running: Board | undefined;
+  try {
+    app = await openApp(config, 'reader');
+    running = await startBoard({
+      app,
+      host: flags.host,
+      port,
+      log,
+      behindPublishedPort: isOn(flags.behindPublishedPort),
+      ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
+    });
+    io.out(flags.json === true ? JSON.stringify({ url: running.url }) : `listening on ${running.url}`);
+    for (;;) {
+      await holderGone(app, signal);
+      if (signal.aborted) return EXIT.ok;
+      log.info({ event: 'holder-gone' }, 'the process that held the folder has ended; opening it');
+      await running.show(undefined);
+      await app.close();
+      app = undefined;
+      app = await reopen(config, log, signal);
+      if (app === undefined) return EXIT.ok;
+      await running.show(app);
+    }
+  } finally {
+    interrupt.dispose();
+    await running?.close();
+    await app?.close();
+  }
+}
+
+const LOOK_MS = 1_000;
+
+/** Waits until the process that holds the embedded folder has ended, or the signal. */
+async function holderGone({ db }: App, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await db.query('select 1');
+    } catch (error) {
+      if (error instanceof VidbatchError && error.code === 'HOLDER_GONE') return;
+    }
+    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Tries until it opens: the next holder may be starting, or closing. */
+async function reopen(config: Config, log: Logger, signal: AbortSignal): Promise<App | undefined> {
+  while (!signal.aborted) {
+    try {
+      return await openApp(config, 'reader');
+    } catch (error) {
+      log.warn(
+        { event: 'ledger-away', error: messageOf(error) },
+        'the ledger cannot be opened; trying again',
+      );
+    }
+    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+  }
+  return undefined;
+}

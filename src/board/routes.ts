@@ -1,0 +1,105 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { EXIT, messageOf, VidbatchError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { batchPage } from './batch-page.ts';
+import { batchesPage } from './batches-page.ts';
+import { html } from './html.ts';
+import { page } from './page.ts';
+import { readQuestion } from './question.ts';
+import { STYLE } from './style.ts';
+import type { Stage } from './stage.ts';
+
+interface Named {
+  Params: { name: string };
+}
+
+/** The board's own pages, and the same as JSON under `/api`. */
+export function mountPages(server: FastifyInstance, stage: Stage): void {
+  server.get('/', async (request, reply) => {
+    const { reading, place } = stage.scene();
+    const overview = await reading.overview(readQuestion(request.query).page);
+    return markup(reply, batchesPage(overview, place));
+  });
+
+  server.get<Named>('/batches/:name', async (request, reply) => {
+    const question = readQuestion(request.query);
+    const { status, rows } = await readBatch(stage, request);
+    return markup(reply, batchPage(status, rows, question, stage.scene().place));
+  });
+
+  server.get('/api/batches', async (request, reply) => {
+    const { page: number } = readQuestion(request.query);
+    return reply.send(await stage.scene().reading.overview(number));
+  });
+
+  server.get<Named>('/api/batches/:name', async (request, reply) => {
+    const { status, rows } = await readBatch(stage, request);
+    return reply.send({ ...status, ...rows });
+  });
+
+  server.get('/style.css', async (_request, reply) =>
+    // The one thing here that stays as it is while the program runs.
+    reply.type('text/css; charset=utf-8').header('cache-control', 'max-age=300').send(STYLE),
+  );
+
+  server.get('/healthz', async (_request, reply) => {
+    try {
+      await stage.scene().reading.alive();
+      return await reply.send({ ok: true });
+    } catch (error) {
+      return reply.code(503).send({ ok: false, error: messageOf(error) });
+    }
+  });
+}
+
+async function readBatch(stage: Stage, request: FastifyRequest<Named>) {
+  const { state, after } = readQuestion(request.query);
+  const { reading } = stage.scene();
+  const found = await reading.batch(request.params.name);
+  if (found === undefined) {
+    throw new VidbatchError('NO_SUCH_BATCH', `there is no batch named ${request.params.name}`);
+  }
+  return { status: found.status, rows: await reading.rows(found.id, state, after) };
+}
+
+/** Errors and unknown paths, as a page or as JSON, each with its code. */
+export function mountErrors(server: FastifyInstance, log: Logger): void {
+  server.setErrorHandler((error, request, reply) => {
+    const status = statusOf(error);
+    if (status >= 500) {
+      log.warn({ event: 'board-error', url: request.url, error: messageOf(error) }, 'a page failed');
+    }
+    return complain(request, reply, status, error);
+  });
+  server.setNotFoundHandler((request, reply) =>
+    complain(request, reply, 404, new VidbatchError('NO_SUCH_PAGE', 'there is no such page')),
+  );
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof VidbatchError) {
+    if (error.code === 'NO_SUCH_BATCH') return 404;
+    return error.exitCode === EXIT.usage ? 400 : 503;
+  }
+  // Fastify's own refusals of a request, such as a URL that cannot be decoded.
+  const status = (error as { statusCode?: unknown } | undefined)?.statusCode;
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
+}
+
+/** What went wrong inside is for the log; a page says it only when it was written for people. */
+function complain(request: FastifyRequest, reply: FastifyReply, status: number, error: unknown): unknown {
+  const known = error instanceof VidbatchError ? error : undefined;
+  const code = known?.code ?? (status === 500 ? 'UNEXPECTED' : 'BAD_REQUEST');
+  const message = known?.message ?? (status === 500 ? 'this failed; the log says why' : messageOf(error));
+  reply.code(status);
+  if (request.url.startsWith('/api/')) return reply.send({ error: { code, message } });
+  const title = status === 404 ? 'Not found' : status < 500 ? 'Bad request' : 'Not available';
+  const body = html`<h1>${title}</h1>
+    <p>${message} [${code}]</p>
+    <p><a href="/">All batches</a></p>`;
+  return markup(reply, page(`${title} · vidbatch`, body, status === 503 ? { refreshS: 2 } : {}));
+}
+
+function markup(reply: FastifyReply, text: string): FastifyReply {
+  return reply.type('text/html; charset=utf-8').send(text);
+}

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import type { Browser, Page } from 'playwright-core';
+import { openBrowser } from '../chromium.ts';
+import { servers } from '../servers.ts';
+import { openTheatre } from './fixture.ts';
+import type { Theatre } from './fixture.ts';
+
+const { redisUrl } = await servers();
+const STORES = { 'an embedded ledger': {}, 'Redis and an embedded ledger': { REDIS_URL: redisUrl } };
+const HOSTILE = '<script>document.title = "owned"</script><img src=x onerror="document.title = 1">';
+
+/** A page that remembers everything a page should not do. */
+async function openPage(browser: Browser, theatre: Theatre): Promise<{ page: Page; misdeeds: string[] }> {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const misdeeds: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning')
+      misdeeds.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => misdeeds.push(`error: ${error.message}`));
+  page.on('requestfailed', (request) => misdeeds.push(`failed: ${request.url()}`));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${theatre.board.url}/`) && !request.url().startsWith('data:')) {
+      misdeeds.push(`foreign: ${request.url()}`);
+    }
+  });
+  page.on('response', (response) => {
+    if (response.status() >= 400) misdeeds.push(`${response.status()}: ${response.url()}`);
+  });
+  return { page, misdeeds };
+}
+
+for (const [store, env] of Object.entries(STORES)) {
+  suite(`the board in a browser, on ${store}`, () => {
+    let browser: Browser;
+    let theatre: Theatre;
+    let page: Page;
+    let misdeeds: string[];
+
+    before(async () => {
+      theatre = await openTheatre(env);
+      theatre.simulator.faults.add({ match: { prompt: 'refuse me' }, fault: 'policy' });
+      await theatre.submit('mixed', {
+        'row-1': 'a harbour before sunrise',
+        'row-2': 'refuse me',
+        'row-3': HOSTILE,
+      });
+      await theatre.send(3);
+      await theatre.submit('later', { one: 'a tea hill', two: 'a night market' }, 'paused');
+      browser = await openBrowser();
+      ({ page, misdeeds } = await openPage(browser, theatre));
+    });
+    after(async () => {
+      await browser.close();
+      if ('REDIS_URL' in env) await forget(theatre);
+      await theatre.close();
+    });
+
+    test('the batches, with their counts and what keeps them waiting', async () => {
+      await page.goto(`${theatre.board.url}/`);
+      const cards = page.locator('section.card');
+      assert.equal(await cards.count(), 2);
+      assert.match(await cards.nth(0).innerText(), /later[^]*pending 2[^]*waiting, paused/);
+      assert.match(await cards.nth(1).innerText(), /mixed[^]*submitted 2[^]*rejected 1/);
+      // The bar is drawn, and in colours: the style sheet has passed the page's own policy.
+      const fill = await page.evaluate<string>(
+        `getComputedStyle(document.querySelector('rect.submitted')).fill`,
+      );
+      assert.notEqual(fill, 'rgb(0, 0, 0)');
+      assert.deepEqual(misdeeds, []);
+    });
+
+    test('a batch, its rows, and those of one state', async () => {
+      await page.goto(`${theatre.board.url}/`);
+      await page.getByRole('link', { name: 'mixed' }).click();
+      assert.equal(await page.locator('tbody tr').count(), 3);
+      await page.getByRole('link', { name: 'rejected 1' }).click();
+      const row = await page.locator('tbody tr').innerText();
+      assert.match(row, /row-2[^]*HTTP 400 fail_to_fetch_task\/TaskPromptPolicyViolation/);
+      assert.deepEqual(misdeeds, []);
+    });
+
+    test('a prompt that is a script does nothing but stand there', async () => {
+      await page.goto(`${theatre.board.url}/batches/mixed`);
+      assert.ok((await page.locator('tbody').innerText()).includes(HOSTILE));
+      assert.equal(await page.title(), 'mixed · vidbatch');
+      await page.goto(`${theatre.board.url}/queues/queue/vidbatch-${theatre.app.ledgerId}/s3-1`);
+      await page
+        .getByText('document.title = \\"owned\\"')
+        .or(page.getByText('document.title = "owned"'))
+        .first()
+        .waitFor();
+      assert.equal(await page.title(), 'vidbatch');
+      assert.deepEqual(misdeeds, []);
+    });
+
+    test('on a telephone nothing is cut off', async () => {
+      await page.setViewportSize({ width: 360, height: 740 });
+      for (const path of ['/', '/batches/mixed']) {
+        await page.goto(`${theatre.board.url}${path}`);
+        const width = await page.evaluate<number>('document.documentElement.scrollWidth');
+        assert.ok(width <= 360, `${path} is ${width} wide`);
+      }
+      await page.setViewportSize({ width: 1280, height: 800 });
+    });
+
+    test('a dark page for who wants one', async () => {
+      const ground = (): Promise<string> => page.evaluate('getComputedStyle(document.body).backgroundColor');
+      await page.goto(`${theatre.board.url}/`);
+      const light = await ground();
+      await page.emulateMedia({ colorScheme: 'dark' });
+      assert.notEqual(await ground(), light);
+      await page.emulateMedia({ colorScheme: 'light' });
+    });
+
+    test('Bull Board shows the queue and a job, asks nobody else, and offers nothing that writes', async () => {
+      await page.goto(`${theatre.board.url}/`);
+      await page.getByRole('link', { name: 'Queues' }).click();
+      await page.getByText('all batches').first().click();
+      await page.getByText('text · mixed/row-1').waitFor();
+      await assertNoWriting(page);
+      await page.getByText('text · mixed/row-3').click();
+      const task = theatre.simulator.record[1]?.taskId;
+      assert.ok(task);
+      await page.getByText(task).waitFor();
+      await assertNoWriting(page);
+      assert.deepEqual(misdeeds, []);
+    });
+
+    test('what a button would send is refused, from the page itself too', async () => {
+      await page.goto(`${theatre.board.url}/queues`);
+      const queue = `/queues/api/queues/vidbatch-${theatre.app.ledgerId}`;
+      const statuses = await page.evaluate(
+        (paths) =>
+          Promise.all(
+            paths.map(async ([method, path]) => (await fetch(path ?? '', { method: method ?? '' })).status),
+          ),
+        [
+          ['PUT', `${queue}/s1-1/retry`],
+          ['PUT', `${queue}/s1-1/clean`],
+          ['POST', `${queue}/add`],
+          ['PUT', `${queue}/pause`],
+        ],
+      );
+      assert.deepEqual(statuses, [405, 405, 405, 405]);
+    });
+  });
+}
+
+/** Bull Board names its buttons by their label or by the words on them. */
+async function assertNoWriting(page: Page): Promise<void> {
+  const names = await page
+    .locator('button, [role=button], [role=menuitem]')
+    .evaluateAll((all) =>
+      all.map((one) => `${one.getAttribute('aria-label') ?? ''} ${one.textContent}`.trim()),
+    );
+  const writing = names.filter((name) =>
+    /retry|promote|clean|remove|delete|duplicate|pause|resume|empty|obliterate|add job|update|edit/i.test(
+      name,
+    ),
+  );
+  assert.deepEqual(writing, []);
+}
+
+/** The Redis is everybody's: what was put there is taken away. */
+async function forget({ app }: Theatre): Promise<void> {
+  if (app.store.kind !== 'redis') return;
+  const keys = await app.store.redis.keys(`bull:vidbatch-${app.ledgerId}*`);
+  if (keys.length > 0) await app.store.redis.del(...keys);
+}

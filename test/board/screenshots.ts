@@ -1,0 +1,59 @@
+/**
+ * `node test/board/screenshots.ts`: makes the pictures of `docs/`, of a real board over real batches, on an embedded
+ * ledger and on a Redis of its own.
+ */
+import { stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Browser } from 'playwright-core';
+import { openBrowser } from '../chromium.ts';
+import { startServer } from '../servers.ts';
+import { openTheatre } from './fixture.ts';
+import type { Theatre } from './fixture.ts';
+
+const MOST_BYTES = 200_000;
+const pathOf = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+
+async function play(theatre: Theatre): Promise<void> {
+  const { simulator } = theatre;
+  await theatre.send(await theatre.submitFile(pathOf('jobs/text.csv')));
+  simulator.faults.add({ match: { nth: 2 }, fault: 'policy' });
+  simulator.faults.add({ match: { nth: 4 }, fault: 'status-502:created' });
+  await theatre.send(await theatre.submitFile(pathOf('jobs/storyboard.json')));
+  await theatre.submitFile(pathOf('jobs/image.jsonl'), 'paused');
+}
+
+async function photograph(browser: Browser, theatre: Theatre, kind: string): Promise<void> {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const shoot = async (name: string): Promise<void> => {
+    const path = pathOf(`docs/${name}.png`);
+    await page.screenshot({ path });
+    const { size } = await stat(path);
+    if (size > MOST_BYTES) throw new Error(`${path}: ${size} bytes, more than ${MOST_BYTES}`);
+    console.log(`docs/${name}.png: ${size} bytes`);
+  };
+  await page.goto(`${theatre.board.url}/`);
+  await shoot(`batches-${kind}`);
+  await page.goto(`${theatre.board.url}/queues/queue/vidbatch-${theatre.app.ledgerId}?status=completed`);
+  await page.getByText('taskId').first().waitFor();
+  await page.evaluate('document.fonts.ready');
+  await shoot(`board-${kind}`);
+  await page.close();
+}
+
+const redis = await startServer('redis');
+const browser = await openBrowser();
+try {
+  const kinds = { embedded: {}, redis: { REDIS_URL: redis.url } };
+  for (const [kind, env] of Object.entries(kinds)) {
+    const theatre = await openTheatre(env);
+    try {
+      await play(theatre);
+      await photograph(browser, theatre, kind);
+    } finally {
+      await theatre.close();
+    }
+  }
+} finally {
+  await browser.close();
+  await redis.stop();
+}

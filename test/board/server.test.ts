@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { request } from 'undici';
+import { startBoard } from '../../src/board/server.ts';
+import { get, openTheatre, silent } from './fixture.ts';
+import type { Theatre } from './fixture.ts';
+
+const HOSTILE = '<img src=x onerror=alert(1)>';
+
+suite('the board over HTTP', () => {
+  let theatre: Theatre;
+  before(async () => {
+    theatre = await openTheatre();
+    const { simulator } = theatre;
+    simulator.faults.add({ match: { prompt: 'refuse me' }, fault: 'policy' });
+    simulator.faults.add({ match: { prompt: 'lose me' }, fault: 'status-502:created' });
+    await theatre.submit('mixed', {
+      'row-1': 'a harbour before sunrise',
+      'row-2': 'refuse me',
+      'row-3': 'lose me',
+      'row-4': '<script>document.title = "owned"</script>',
+    });
+    await theatre.send(4);
+    await theatre.submit(HOSTILE, { '"><script>1</script>': 'a tea hill' }, 'paused');
+    await theatre.submit(
+      'long',
+      Object.fromEntries(Array.from({ length: 450 }, (_, n) => [`k${n + 1}`, `prompt ${n + 1}`])),
+      'cancelled',
+    );
+  });
+  after(() => theatre.close());
+
+  test('the health check asks the ledger', async () => {
+    const { status, text } = await get(theatre.board, '/healthz');
+    assert.deepEqual([status, text], [200, '{"ok":true}']);
+  });
+
+  test('the first page has every batch with its counts, and why it waits', async () => {
+    const { status, text } = await get(theatre.board, '/');
+    assert.equal(status, 200);
+    assert.match(text, /submitted 2<.*uncertain 1<.*rejected 1</s);
+    assert.match(text, /waiting, paused:<\/strong>\s*the batch is paused/);
+    assert.match(text, /ledger: embedded PGlite in .* queue: the same database/);
+    assert.match(text, /<meta http-equiv="refresh"/);
+  });
+
+  test('names and prompts stay text', async () => {
+    const first = await get(theatre.board, '/');
+    assert.ok(first.text.includes('&lt;img src=x onerror=alert(1)&gt;'));
+    assert.ok(!first.text.includes('<img'));
+    const rows = await get(theatre.board, `/batches/${encodeURIComponent(HOSTILE)}`);
+    assert.equal(rows.status, 200);
+    assert.doesNotMatch(rows.text, /<script|<img/);
+    const mixed = await get(theatre.board, '/batches/mixed');
+    assert.ok(mixed.text.includes('&lt;script&gt;document.title'));
+    assert.doesNotMatch(mixed.text, /<script/);
+    const missing = await get(theatre.board, `/batches/${encodeURIComponent('<script>')}`);
+    assert.equal(missing.status, 404);
+    assert.doesNotMatch(missing.text, /<script/);
+  });
+
+  test('the rows of a batch come in the order of the manifest, of one state if asked', async () => {
+    const { text } = await get(theatre.board, '/api/batches/mixed');
+    const { counts, rows, next } = JSON.parse(text) as {
+      counts: Record<string, number>;
+      rows: { key: string; state: string; taskId: string | null; error: string | null }[];
+      next: string | null;
+    };
+    assert.deepEqual(
+      rows.map(({ key, state }) => `${key} ${state}`),
+      ['row-1 submitted', 'row-2 rejected', 'row-3 uncertain', 'row-4 submitted'],
+    );
+    assert.deepEqual(
+      rows.filter(({ taskId }) => taskId !== null).map(({ taskId }) => taskId),
+      theatre.simulator.record.filter(({ answered }) => answered === 'sent').map(({ taskId }) => taskId),
+    );
+    assert.equal(next, null);
+    assert.equal(counts['submitted'], 2);
+    const rejected = await get(theatre.board, '/batches/mixed?state=rejected');
+    assert.match(rejected.text, /row-2/);
+    assert.doesNotMatch(rejected.text, /row-1/);
+  });
+
+  test('pages follow one another without gap or overlap', async () => {
+    const keys: string[] = [];
+    let next: string | null = '';
+    let pages = 0;
+    while (next !== null) {
+      const { text } = await get(theatre.board, `/api/batches/long?state=cancelled&after=${next}`);
+      const page = JSON.parse(text) as { rows: { key: string }[]; next: string | null };
+      keys.push(...page.rows.map(({ key }) => key));
+      next = page.next;
+      pages++;
+    }
+    assert.equal(pages, 3);
+    assert.deepEqual(
+      keys,
+      Array.from({ length: 450 }, (_, n) => `k${n + 1}`),
+    );
+    const { text } = await get(theatre.board, '/batches/long');
+    assert.match(text, /href="\/batches\/long\?after=[\d-]+"\s*>next page/);
+  });
+
+  test('a question that makes no sense is refused with what is allowed', async () => {
+    const questions = {
+      'state=gone': 'BAD_STATE',
+      'after=1': 'BAD_PLACE',
+      'after=99999999999-1': 'BAD_PLACE',
+    };
+    for (const [query, code] of Object.entries(questions)) {
+      const { status, text } = await get(theatre.board, `/api/batches/mixed?${query}`);
+      assert.equal(status, 400, query);
+      assert.equal((JSON.parse(text) as { error: { code: string } }).error.code, code);
+    }
+    for (const path of ['/api/batches?page=0', '/api/batches/%E0%A4%A', '/?page=x']) {
+      assert.equal((await get(theatre.board, path)).status, 400, path);
+    }
+    assert.equal((await get(theatre.board, '/api/batches/nobody')).status, 404);
+    assert.equal((await get(theatre.board, '/nowhere')).status, 404);
+  });
+
+  test('nothing can be written, whatever the path', async () => {
+    const { app, board } = theatre;
+    const queue = `/queues/api/queues/vidbatch-${app.ledgerId}`;
+    const jobs = JSON.parse(
+      (await get(board, `${queue.replace(/\/[^/]+$/, '')}?activeQueue=vidbatch-${app.ledgerId}`)).text,
+    ) as {
+      queues: { jobs: { id: string }[] }[];
+    };
+    const job = jobs.queues[0]?.jobs[0]?.id;
+    assert.ok(job);
+    const writes: [string, string][] = [
+      ['PUT', `${queue}/${job}/retry`],
+      ['PUT', `${queue}/${job}/clean`],
+      ['PATCH', `${queue}/${job}/update-data`],
+      ['POST', `${queue}/add`],
+      ['PUT', `${queue}/pause`],
+      ['PUT', `${queue}/obliterate`],
+      ['PUT', '/queues/api/queues/pause'],
+      ['DELETE', '/batches/mixed'],
+      ['POST', '/'],
+      ['OPTIONS', '/nowhere'],
+    ];
+    for (const [method, path] of writes) {
+      const response = await request(`${board.url}${path}`, {
+        method,
+        headers: { 'content-type': 'application/json' },
+        ...(method === 'OPTIONS' ? {} : { body: '{"name":"evil","data":{},"options":{}}' }),
+      });
+      assert.equal(response.statusCode, 405, `${method} ${path}`);
+      assert.equal(response.headers['allow'], 'GET, HEAD');
+      const { error } = (await response.body.json()) as { error: { code: string } };
+      assert.equal(error.code, 'READ_ONLY');
+    }
+    assert.equal((await get(board, `${queue}/${job}`)).status, 200);
+  });
+
+  test('a name that is not this machine is refused, on every path', async () => {
+    for (const path of ['/', '/api/batches', '/queues', '/queues/api/queues', '/healthz', '/nowhere']) {
+      const response = await request(`${theatre.board.url}${path}`, {
+        headers: { host: 'rebound.example:3000' },
+      });
+      assert.equal(response.statusCode, 403, path);
+      assert.match(await response.body.text(), /FOREIGN_HOST/);
+    }
+  });
+
+  test('every answer forbids frames, guesses and referrers', async () => {
+    for (const path of ['/', '/queues', '/queues/api/queues', '/nowhere', '/api/batches']) {
+      const { headers } = await get(theatre.board, path);
+      assert.equal(headers.get('x-content-type-options'), 'nosniff');
+      assert.equal(headers.get('x-frame-options'), 'DENY');
+      assert.equal(headers.get('referrer-policy'), 'no-referrer');
+      assert.match(
+        headers.get('content-security-policy') ?? '',
+        /default-src 'none'.*frame-ancestors 'none'/,
+      );
+      assert.equal(headers.get('access-control-allow-origin'), null);
+    }
+  });
+
+  test("Bull Board's page names no other host", async () => {
+    const { text } = await get(theatre.board, '/queues');
+    assert.match(text, /<base href="\/queues\/"/);
+    assert.doesNotMatch(text, /https?:\/\//);
+  });
+
+  test('a run that has ended is still to be seen, and an unknown one leaves nothing behind', async () => {
+    const id = await theatre.submit('one run', { a: 'a lighthouse' });
+    await theatre.send(1, [id]);
+    // The list of queues is looked up again after a moment; another board looks at once.
+    const other = await startBoard({ app: theatre.app, host: '127.0.0.1', port: 0, log: silent });
+    try {
+      const { queues } = JSON.parse((await get(other, '/queues/api/queues')).text) as {
+        queues: { name: string; displayName: string; readOnlyMode: boolean; counts: { completed: number } }[];
+      };
+      assert.deepEqual(
+        queues.map(({ displayName, readOnlyMode, counts }) => [displayName, readOnlyMode, counts.completed]),
+        [
+          ['all batches', true, 4],
+          ['run of one run', true, 1],
+        ],
+      );
+    } finally {
+      await other.close();
+    }
+    const { rows } = await theatre.app.db.query<{ name: string }>(
+      'select distinct queue as name from bullmq.meta',
+    );
+    assert.equal(rows.length, 2);
+  });
+
+  test('it does not listen where others can reach it', async () => {
+    for (const host of ['0.0.0.0', '::', '192.168.1.1', 'example.com']) {
+      await assert.rejects(startBoard({ app: theatre.app, host, port: 0, log: silent }), {
+        code: 'BOARD_NOT_LOCAL',
+        exitCode: 2,
+      });
+    }
+  });
+
+  test('a port that is taken is one clear line', async () => {
+    const port = Number(new URL(theatre.board.url).port);
+    await assert.rejects(startBoard({ app: theatre.app, host: '127.0.0.1', port, log: silent }), {
+      code: 'CANNOT_LISTEN',
+      message: /something listens there already/,
+    });
+  });
+
+  test('while the ledger changes hands, the board says so and goes on afterwards', async () => {
+    const { app } = theatre;
+    const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent });
+    try {
+      await board.show(undefined);
+      assert.equal((await get(board, '/healthz')).status, 503);
+      const away = await get(board, '/');
+      assert.equal(away.status, 503);
+      assert.match(away.text, /LEDGER_AWAY/);
+      assert.deepEqual(JSON.parse((await get(board, '/queues/api/queues')).text), { queues: [] });
+      await board.show(app);
+      assert.equal((await get(board, '/')).status, 200);
+    } finally {
+      await board.close();
+    }
+  });
+});
