@@ -12,7 +12,10 @@ import { isMigrated, migrateLedger } from './ledger/migrate.ts';
 import { parsers } from './ledger/parsers.ts';
 import { ledgerId } from './ledger/read.ts';
 import { sweep } from './ledger/sweep.ts';
+import { journalFolder } from './journal.ts';
 import { openRedis } from './queue.ts';
+import { replayJournals } from './replay.ts';
+import type { Replayed } from './replay.ts';
 import type { QueueStore } from './queue.ts';
 
 /**
@@ -30,6 +33,8 @@ export interface App {
   storage: { ledger: string; queue: string };
   /** Rows found in flight when an embedded folder was opened: their worker is gone. */
   swept: number;
+  /** What the journals told an embedded ledger when it was opened. */
+  replayed?: Replayed;
   close(): Promise<void>;
 }
 
@@ -54,6 +59,7 @@ export async function openApp(config: Config, role: Role): Promise<App> {
       ledgerId: await ledgerId(ledger.db),
       storage: { ledger: ledger.name, queue: name },
       swept: ledger.swept,
+      ...(ledger.replayed === undefined ? {} : { replayed: ledger.replayed }),
       close,
     };
   } catch (error) {
@@ -70,6 +76,7 @@ interface Ledger {
   db: Database;
   name: string;
   swept: number;
+  replayed?: Replayed;
   embedded?: QueuePool;
 }
 
@@ -99,10 +106,12 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): P
   }
   await migrate(folder.database, true);
   // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
+  // What the journals know comes first: an answer settles what the sweep could only call uncertain.
+  const replayed = await replayJournals(folder.database, journalFolder(dir), await ledgerId(folder.database));
   const swept = await sweep(folder.database, { all: true });
   await freeAllLanes(folder.database);
   keepUp(folder.database, closers);
-  return { db: folder.database, name, swept, embedded: folder.database };
+  return { db: folder.database, name, swept, replayed, embedded: folder.database };
 }
 
 /** The embedded database has no autovacuum of its own. */

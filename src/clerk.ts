@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from './errors.ts';
+import { messageOf, VidbatchError } from './errors.ts';
 import { claim, claimAlone, granted, refusals } from './ledger/claim.ts';
 import type { Claim, ClaimScope, ClaimWish, Refusal } from './ledger/claim.ts';
 import type { Database } from './ledger/database.ts';
@@ -74,7 +74,7 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk
     }
     return results.map((result) => {
       const one = byAttempt.get(result.attemptId);
-      if (one === undefined) throw new Error(`attempt ${result.attemptId} is not in the ledger`);
+      if (one === undefined) throw unknownAttempt(result);
       return one;
     });
   }
@@ -87,6 +87,17 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk
   };
 }
 
+const UNKNOWN_ATTEMPT = 'UNKNOWN_ATTEMPT';
+
+/** The ledger was exchanged under a running worker: no patience brings the attempt back. */
+function unknownAttempt({ attemptId, outcome }: Result): VidbatchError {
+  const told = outcome.kind === 'accepted' ? `accepted as task ${outcome.taskId}` : outcome.kind;
+  return new VidbatchError(
+    UNKNOWN_ATTEMPT,
+    `attempt ${attemptId} is not in the ledger, which cannot record that it was ${told}`,
+  );
+}
+
 /** Repeats until it holds, with growing pauses; says so at first and about every minute and a half, and when it is over. */
 async function patiently<T>(what: string, log: Logger, attempt: (again: boolean) => Promise<T>): Promise<T> {
   for (let tries = 0; ; tries += 1) {
@@ -95,6 +106,7 @@ async function patiently<T>(what: string, log: Logger, attempt: (again: boolean)
       if (tries > 0) log.info({ event: 'ledger-back', what, tries }, 'the ledger answers again');
       return result;
     } catch (error) {
+      if (error instanceof VidbatchError && error.code === UNKNOWN_ATTEMPT) throw error;
       if (tries % 20 === 0) {
         log.warn(
           { event: 'ledger-away', what, tries, error: messageOf(error) },

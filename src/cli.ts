@@ -15,7 +15,7 @@ import { submitCommand } from './commands/submit.ts';
 import { validateCommand } from './commands/validate.ts';
 import { workCommand } from './commands/work.ts';
 import { loadDotEnv } from './config.ts';
-import { EXIT, messageOf, VidbatchError } from './errors.ts';
+import { EXIT, messageOf, usageError, VidbatchError } from './errors.ts';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 
@@ -47,7 +47,8 @@ function build(exit: (code: number) => void): Command {
     )
     .version(version)
     .exitOverride()
-    .configureOutput({ writeErr: (text) => void process.stderr.write(text) })
+    // A wrong command line is told like every other error.
+    .configureOutput({ outputError: () => undefined })
     .showSuggestionAfterError()
     .addHelpText(
       'after',
@@ -84,10 +85,20 @@ async function main(argv: readonly string[]): Promise<number> {
     await build((result) => (code = result)).parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    tell(error, argv.includes('--json'));
-    return error instanceof VidbatchError ? error.exitCode : EXIT.operational;
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+    // Without a command, its help has been shown.
+    if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage;
+    const told = error instanceof CommanderError ? wrongCommandLine(error) : error;
+    tell(told, argv.includes('--json'));
+    return told instanceof VidbatchError ? told.exitCode : EXIT.operational;
   }
+}
+
+/** `commander.unknownOption` is our UNKNOWN_OPTION, and a suggestion in brackets is our hint. */
+function wrongCommandLine({ code, message }: CommanderError): VidbatchError {
+  const [text = '', suggestion] = message.replace(/^error: /, '').split('\n');
+  const ours = code.replace('commander.', '').replaceAll(/[A-Z]/g, (letter) => `_${letter}`);
+  return usageError(ours.toUpperCase(), text, suggestion?.replace(/^\((.*)\)$/, '$1'));
 }
 
 function tell(error: unknown, json: boolean): void {

@@ -94,6 +94,15 @@ export function loadDotEnv(path = '.env'): void {
 }
 
 /**
+ * Whether a flag's variable is there and says nothing: empty, as compose files leave it, or, for a flag without a
+ * value, a no. `VIDBATCH_AGAIN=false` must not pay again.
+ */
+export function saysNothing(variable: string, takesValue: boolean, env = process.env): boolean {
+  const value = env[variable]?.trim();
+  return value === '' || (!takesValue && /^(0|false|no|off)$/i.test(value ?? ''));
+}
+
+/**
  * @throws VidbatchError exit 2 for a base URL that is not one, or that would send the key in the clear over a network.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides = {}): Config {

@@ -80,7 +80,8 @@ export async function produce(db: Database, source: string, options: ProduceOpti
   }
 }
 
-function batchName(source: string, given: string | undefined): string {
+/** The name of a manifest's batch. @throws VidbatchError exit 2 when there is none, or none that is allowed. */
+export function batchName(source: string, given: string | undefined): string {
   if (given === undefined && source === '-') {
     throw usageError(
       'BATCH_NEEDED',
@@ -95,10 +96,14 @@ function batchName(source: string, given: string | undefined): string {
 
 async function checkSource(db: Database, name: string, path: string): Promise<void> {
   const batch = await findBatch(db, name);
-  if (batch === undefined || batch.source === path) return;
+  if (batch !== undefined) checkSameFile(batch, path);
+}
+
+function checkSameFile(batch: Batch, path: string): void {
+  if (batch.source === path) return;
   throw usageError(
     'BATCH_OF_OTHER_FILE',
-    `batch ${name} was made from ${batch.source}, not from ${path}`,
+    `batch ${batch.name} was made from ${batch.source}, not from ${path}`,
     'Name this one differently with --batch NAME.',
   );
 }
@@ -183,6 +188,8 @@ async function mergeInto(
   };
   const batch = await createBatch(session, { name, source: path, keyScheme: scheme, ...layout });
   await lockBatch(session, batch.id);
+  // Another producer may have made it since it was looked for.
+  checkSameFile(batch, path);
   if (batch.keyScheme !== scheme) throw otherScheme(batch);
   await bindProvider(session, batch, options);
   const comparison: Comparison = await compare(session, importId, batch.id);

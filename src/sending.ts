@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from './app.ts';
 import { requireProvider } from './config.ts';
 import type { Config } from './config.ts';
 import { usageError } from './errors.ts';
+import { journalFolder, openJournal } from './journal.ts';
 import { workLeft } from './ledger/batch.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from './ledger/provider.ts';
 import { createLog } from './log.ts';
@@ -10,6 +13,8 @@ import type { Logger } from './log.ts';
 import { createProvider } from './provider/client.ts';
 import { laneOf } from './queue.ts';
 import type { Verdict } from './submit.ts';
+import { replayJournals } from './replay.ts';
+import type { Replayed } from './replay.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
 
@@ -46,6 +51,9 @@ export interface Sending {
   close(): Promise<void>;
 }
 
+/** What one row may need in the journal: its intent, and an answer whose body is cut to 4 KiB, escaped. */
+const JOURNAL_BYTES = 32 * 1024;
+
 /** A claim's deadline is the database's, the dispatch is this machine's: their clocks have to agree. */
 const MOST_SKEW_MS = 5_000;
 
@@ -79,7 +87,17 @@ export async function startSending(
         'after a halt: one row at a time until one is accepted',
       );
     }
+    const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+    const folder = journalFolder(config.dataDir);
+    tellReplayed(await replayJournals(app.db, folder, app.ledgerId), log);
+    const journal = await openJournal(
+      folder,
+      { ledger: app.ledgerId, worker: id, origin: provider.origin },
+      effective.concurrency * JOURNAL_BYTES,
+    );
     const worker = await startWorker({
+      id,
+      journal,
       db: app.db,
       store: app.store,
       provider,
@@ -101,6 +119,22 @@ export async function startSending(
     await provider.close();
     throw error;
   }
+}
+
+/** Says what was found when the app was opened: rows that had lost their worker, and what the journals knew of them. */
+export function tellFound(app: App, log: Logger): void {
+  if (app.replayed !== undefined) tellReplayed(app.replayed, log);
+  if (app.swept > 0) {
+    log.warn(
+      { event: 'swept', rows: app.swept },
+      'rows had lost their worker: uncertain, and not sent again',
+    );
+  }
+}
+
+function tellReplayed(replayed: Replayed, log: Logger): void {
+  if (replayed.answers + replayed.restored + replayed.foreign.length === 0) return;
+  log.warn({ event: 'replayed', ...replayed }, 'the journals of earlier workers knew more than the ledger');
 }
 
 async function checkClock(app: App): Promise<void> {

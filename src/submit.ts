@@ -6,6 +6,13 @@ import type { Outcome, Provider } from './provider/outcome.ts';
 export interface Hands {
   /** Compare-and-set in the ledger, committed before it resolves. Whoever gets a claim is the only one. */
   claim(submissionId: number): Promise<Claim | Refusal>;
+  /** What stands on this machine's disk, whatever becomes of the ledger. */
+  journal: {
+    /** Resolves true when the intent is on the disk; false when the disk will not take it. */
+    intend(claim: Claim): Promise<boolean>;
+    /** Resolves when the answer is on the disk, or cannot be put there: the ledger will have it. */
+    answer(claim: Claim, outcome: Outcome): Promise<void>;
+  };
   /** One POST, whatever comes of it. */
   provider: Pick<Provider, 'create'>;
   /** Writes what the attempt told us; resolves only when that is committed, however long it takes. */
@@ -36,18 +43,20 @@ export const STALE_MS = 5_000;
 /**
  * Sends one row, once.
  *
- * First the claim is committed, then the request goes out, then its outcome is recorded under the attempt's id. No
- * two of these share a `try`: an error between them leaves the row `submitting`, and after its deadline the sweeper
- * calls it `uncertain`. Nothing here sends twice.
+ * First the claim is committed, then the intent is on the disk, then the request goes out; its outcome is on the disk
+ * before it is recorded under the attempt's id. No two of these share a `try`: an error between them leaves the row
+ * `submitting`, and after its deadline the sweeper calls it `uncertain`. Nothing here sends twice.
  */
 export async function submit(submissionId: number, hands: Hands): Promise<Verdict> {
   const asked = now(hands.clock);
   const claim = await hands.claim(submissionId);
   if ('reason' in claim) return { kind: 'refused', refusal: claim };
 
-  const outcome = isStale(asked, now(hands.clock))
-    ? notSent('STALE_CLAIM', 'more than 5 s passed between the claim and the request: not sent')
-    : await hands.provider.create(claim.request, { idempotencyKey: idempotencyKey(hands.ledgerId, claim) });
+  const intended = await hands.journal.intend(claim);
+  const outcome =
+    obstacle(intended, asked, now(hands.clock)) ??
+    (await hands.provider.create(claim.request, { idempotencyKey: idempotencyKey(hands.ledgerId, claim) }));
+  await hands.journal.answer(claim, outcome);
 
   const waitMs = hands.wait(claim, outcome);
   const recorded = await hands.record({
@@ -71,6 +80,19 @@ function now(clock: Clock): { wall: number; monotonic: number } {
 /** By either clock: one may have jumped, the other may have stood still. */
 function isStale(from: ReturnType<typeof now>, to: ReturnType<typeof now>): boolean {
   return to.wall - from.wall > STALE_MS || to.monotonic - from.monotonic > STALE_MS;
+}
+
+/** Undefined when the request may leave; otherwise why it does not. */
+function obstacle(
+  intended: boolean,
+  asked: ReturnType<typeof now>,
+  dispatch: ReturnType<typeof now>,
+): Outcome | undefined {
+  if (!intended) return notSent('NO_JOURNAL', 'the journal could not be written: not sent');
+  if (isStale(asked, dispatch)) {
+    return notSent('STALE_CLAIM', 'more than 5 s passed between the claim and the request: not sent');
+  }
+  return undefined;
 }
 
 export function notSent(code: string, message: string): Outcome {

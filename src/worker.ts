@@ -1,14 +1,14 @@
 import { DelayedError } from 'bullmq';
 import type { Job } from 'bullmq';
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClerk } from './clerk.ts';
 import { messageOf } from './errors.ts';
 import { startFeeder } from './feeder.ts';
 import type { Claim } from './ledger/claim.ts';
 import type { Database } from './ledger/database.ts';
+import type { Journal } from './journal.ts';
 import { unqueue } from './ledger/feed.ts';
+import { rememberJournal } from './ledger/journal.ts';
 import { reserveSlot } from './ledger/provider.ts';
 import type { Logger } from './log.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
@@ -16,13 +16,17 @@ import { openQueue, openWorker } from './queue.ts';
 import type { JobData, JobResult, QueueStore } from './queue.ts';
 import { backoffMs, throttleMs } from './retry.ts';
 import { submit } from './submit.ts';
-import type { Clock, Verdict } from './submit.ts';
+import type { Clock, Hands, Verdict } from './submit.ts';
 import { startSweeper } from './sweeper.ts';
 
 export interface WorkerOptions {
   db: Database;
   store: QueueStore;
   provider: Provider;
+  /** Of this incarnation alone. The worker closes it. */
+  journal: Journal;
+  /** Name of this incarnation, as it will stand in the ledger. */
+  id: string;
   ledgerId: string;
   lane: string;
   /** Only rows of these batches; null: of all. */
@@ -52,6 +56,7 @@ export interface RunningWorker {
 
 /** From the claim to the deadline: the whole exchange and a margin, so that only the dead are swept. */
 const DEADLINE_MARGIN_MS = 60_000;
+const JOURNAL_PAUSE_MS = 5_000;
 /** Longer waits go back to the ledger, so that waiting rows do not fill the queue. */
 const LONGEST_DELAY_MS = 60_000;
 
@@ -59,11 +64,12 @@ const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performanc
 
 /** The BullMQ shell around `submit`: feeds, takes jobs, and turns verdicts into BullMQ's verbs. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
-  const { db, store, provider, lane, batches, log, random = Math.random, clock = systemClock } = options;
-  const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const { db, store, provider, journal, id, lane, batches, log } = options;
+  const { random = Math.random, clock = systemClock } = options;
   const stopping = new AbortController();
   let inFlight = 0;
   let throttledUntil = 0;
+  let journalFull = false;
 
   const clerk = createClerk(
     db,
@@ -97,10 +103,40 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         await pause(await reserveSlot(db, provider.origin, options.rateIntervalMs));
       }
       while (clock.monotonic() < throttledUntil) await pause(throttledUntil - clock.monotonic());
+      while (!(await hasJournal())) await pause(JOURNAL_PAUSE_MS);
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
     }
     return !stopping.signal.aborted;
+  }
+
+  /** No room for the journal, no claim. */
+  async function hasJournal(): Promise<boolean> {
+    try {
+      await journal.ready();
+      journalFull = false;
+      return true;
+    } catch (error) {
+      if (!journalFull)
+        log.error(
+          { event: 'journal-full', error: messageOf(error) },
+          'no room for the journal: nothing is sent',
+        );
+      journalFull = true;
+      return false;
+    }
+  }
+
+  const written: Hands['journal'] = {
+    intend: (claim) => journal.intend(claim).then(() => true, journalFailed),
+    answer: async (claim, outcome) => {
+      await journal.answer(claim, outcome).catch(journalFailed);
+    },
+  };
+
+  function journalFailed(error: unknown): false {
+    log.error({ event: 'journal-failed', error: messageOf(error) }, 'the journal could not be written');
+    return false;
   }
 
   async function pause(ms: number): Promise<void> {
@@ -115,6 +151,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     try {
       verdict = await submit(submissionId, {
         claim: clerk.claim,
+        journal: written,
         provider,
         record: clerk.record,
         wait,
@@ -225,6 +262,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       await feeder.stop();
       await stopSweeper();
       await queue.close();
+      // All of it is recorded: the next start need not read it again.
+      await rememberJournal(db, journal.name, await journal.close());
     },
   };
 }

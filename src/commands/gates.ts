@@ -9,7 +9,7 @@ import type { Batch } from '../ledger/batch.ts';
 import { armProbe } from '../ledger/provider.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, globalFlags, isOn, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 
 type Exit = (code: ExitCode) => void;
@@ -33,7 +33,7 @@ export function gateCommands(program: Command, io: Io, exit: Exit): void {
     .command('cancel [batch]')
     .description('cancel the pending rows of a batch, or of all')
     .action(act(cancelBatch));
-  flagYes(cancelIt);
+  flag(cancelIt, '--yes', 'do not ask');
   const retryIt = program
     .command('retry <batch>')
     .description('take rejected, exhausted and cancelled rows back to pending')
@@ -41,10 +41,6 @@ export function gateCommands(program: Command, io: Io, exit: Exit): void {
     .action(act(retryBatch));
   for (const command of [pauseIt, resumeIt, cancelIt, retryIt]) globalFlags(command);
   providerFlags(resumeIt);
-}
-
-function flagYes(command: Command): void {
-  command.option('--yes', 'do not ask');
 }
 
 interface Acted {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { parseCount, parseDuration, parseRate, readConfig } from '../config.ts';
+import { parseCount, parseDuration, parseRate, readConfig, saysNothing } from '../config.ts';
 import type { Config } from '../config.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
 import type { Logger, LogLevel } from '../log.ts';
@@ -34,14 +34,20 @@ export interface GlobalFlags {
 export function flag(command: Command, flags: string, description: string, fallback?: string): Command {
   const option = new Option(flags, description);
   if (fallback !== undefined) option.default(fallback);
-  return command.addOption(option.env(`VIDBATCH_${option.name().replaceAll('-', '_').toUpperCase()}`));
+  return command.addOption(withVariable(option));
+}
+
+/** Commander takes any variable that is there for a yes, whatever it holds. */
+function withVariable(option: Option): Option {
+  const variable = `VIDBATCH_${option.name().replaceAll('-', '_').toUpperCase()}`;
+  return saysNothing(variable, option.required) ? option : option.env(variable);
 }
 
 export function globalFlags(command: Command): Command {
   command.option('--json', 'machine-readable output on stdout');
   flag(command, '--data-dir <folder>', 'where the embedded ledger lives (default: .vidbatch)');
   const level = new Option('--log-level <level>', 'logs on stderr').choices(LOG_LEVELS);
-  return command.addOption(level.env('VIDBATCH_LOG_LEVEL'));
+  return command.addOption(withVariable(level));
 }
 
 export function providerFlags(command: Command): Command {
@@ -51,12 +57,11 @@ export function providerFlags(command: Command): Command {
 
 /** The environment, with the global flags over it. */
 export function configOf(flags: GlobalFlags): Config {
-  return readConfig(undefined, { ...flags, allowHttp: isOn(flags.allowHttp) });
+  return readConfig(undefined, flags);
 }
 
-/** A boolean flag that came from the environment is text. */
-export function isOn(value: unknown): boolean {
-  if (typeof value === 'string') return !['', '0', 'false', 'no', 'off'].includes(value.toLowerCase());
+/** Whether a flag without a value was given. */
+export function isOn(value: boolean | undefined): boolean {
   return value === true;
 }
 

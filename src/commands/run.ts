@@ -16,8 +16,8 @@ import type { Interrupt } from './interrupt.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import { bar, Progress, Speed } from './progress.ts';
-import { describeProduced, produceAll } from './submit.ts';
-import { startSending } from '../sending.ts';
+import { checkNames, describeProduced, produceAll } from './submit.ts';
+import { startSending, tellFound } from '../sending.ts';
 
 type RunFlags = ManifestFlags & WorkFlags & { wait?: boolean };
 
@@ -43,6 +43,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   const limits = workLimits(flags);
   const options = produceOptions(flags, manifests);
   requireProvider(config);
+  await checkNames(manifests, options);
   const progress = new Progress(io);
   const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), {
     write: (text) => progress.above(text),
@@ -50,12 +51,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   const app = await openApp(config, 'worker');
   const interrupt = onInterrupt(io.quit);
   try {
-    if (app.swept > 0) {
-      log.warn(
-        { event: 'swept', rows: app.swept },
-        'rows had lost their worker: uncertain, and not sent again',
-      );
-    }
+    tellFound(app, log);
     const produced = await produceAll(app, config, manifests, options, io);
     if (flags.json !== true) for (const one of produced) io.out(describeProduced(one));
     const batches = produced.map((one) => one.batch);

@@ -11,7 +11,7 @@ import { STATES } from '../submission.ts';
 import { count, duration, receipt } from '../summary.ts';
 import type { Summary } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, globalFlags, isOn, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 
@@ -19,7 +19,6 @@ export function statusCommand(program: Command, io: Io, exit: (code: ExitCode) =
   const command = program
     .command('status [batch]')
     .description('counts by state, rate, ETA, and what keeps rows waiting')
-    .option('--watch', 'again every few seconds, until interrupted')
     .addHelpText(
       'after',
       `
@@ -31,7 +30,7 @@ Examples:
     .action(async (name: string | undefined, flags: GlobalFlags & { watch?: boolean }) =>
       exit(await status(name, flags, io)),
     );
-  providerFlags(globalFlags(command));
+  flag(providerFlags(globalFlags(command)), '--watch', 'again every few seconds, until interrupted');
 }
 
 const RATE_WINDOW_S = 60;

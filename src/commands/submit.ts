@@ -9,7 +9,7 @@ import { keepHeapSmall } from '../heap.ts';
 import { ensureProvider } from '../ledger/provider.ts';
 import type { Logger } from '../log.ts';
 import { openManifest } from '../manifest/manifest.ts';
-import { produce } from '../producer.ts';
+import { batchName, produce } from '../producer.ts';
 import type { ProduceOptions, Produced } from '../producer.ts';
 import { laneOf, openQueue } from '../queue.ts';
 import { checkRows } from '../row.ts';
@@ -48,6 +48,7 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
   const config = configOf(flags);
   const depth = parseCount('--queue-depth', flags.queueDepth, 1, 100_000);
   const options = produceOptions(flags, manifests);
+  await checkNames(manifests, options);
   const app = await openApp(config, 'writer');
   try {
     const produced = await produceAll(app, config, manifests, options, io);
@@ -57,6 +58,14 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
     return EXIT.ok;
   } finally {
     await app.close();
+  }
+}
+
+/** What is wrong with a name alone is said at once, and no ledger is made for it. */
+export async function checkNames(manifests: readonly string[], options: ProduceOptions): Promise<void> {
+  for (const source of manifests) {
+    batchName(source, options.batch);
+    if (source !== '-') await openManifest(source, options);
   }
 }
 

@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import { requireProvider } from '../config.ts';
 import { EXIT } from '../errors.ts';
-import { startSending, untilDone } from '../sending.ts';
-import { configOf, globalFlags, isOn, logOf, providerFlags, workFlags, workLimits } from './io.ts';
+import { startSending, tellFound, untilDone } from '../sending.ts';
+import { configOf, flag, globalFlags, isOn, logOf, providerFlags, workFlags, workLimits } from './io.ts';
 import type { Io, WorkFlags } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 
@@ -11,7 +11,6 @@ export function workCommand(program: Command, io: Io, exit: (code: number) => vo
   const command = program
     .command('work')
     .description('feed the queue and send rows, until SIGTERM')
-    .option('--drain', 'until nothing is eligible, then end')
     .addHelpText(
       'after',
       `
@@ -21,6 +20,7 @@ Examples:
     )
     .action(async (flags: WorkFlags & { drain?: boolean }) => exit(await work(flags, io)));
   workFlags(providerFlags(globalFlags(command)));
+  flag(command, '--drain', 'until nothing is eligible, then end');
 }
 
 async function work(flags: WorkFlags & { drain?: boolean }, io: Io): Promise<number> {
@@ -33,7 +33,7 @@ async function work(flags: WorkFlags & { drain?: boolean }, io: Io): Promise<num
   let uncertain = false;
   let stopped = false;
   try {
-    if (app.swept > 0) log.warn({ event: 'swept', rows: app.swept }, 'rows had lost their worker: uncertain');
+    tellFound(app, log);
     const running = await startSending(app, config, limits, {
       batches: null,
       log,

@@ -170,7 +170,7 @@ export async function retry(
        update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled'
      ), moved as (
        update vidbatch.submission
-          set previous = state, state = 'pending', not_before = now(), spent = 0, halted_at = null,
+          set previous = state, state = 'pending', spent = 0, halted_at = null,
               error_code = null, error = null, http_status = null, updated_at = now()
         where batch_id = $1 and state = any($2::text[]) and state in ('rejected', 'exhausted', 'cancelled')
        returning id

@@ -10,6 +10,8 @@ export interface Claim {
   request: string;
   /** Attempts of this row so far, this one included. */
   number: number;
+  /** Of the provider, at the claim. */
+  epoch: number;
   /** Attempts that cost one: provably not sent, not throttled. */
   spent: number;
   /** How often in a row the provider has throttled, for the backoff. */
@@ -41,6 +43,7 @@ interface ClaimRow {
   row_key: string;
   request: string;
   number: number;
+  epoch: number;
   spent: number;
   throttle_level: number;
 }
@@ -53,6 +56,7 @@ function toClaim(row: ClaimRow): Claim {
     key: row.row_key,
     request: row.request,
     number: row.number,
+    epoch: row.epoch,
     spent: row.spent,
     throttleLevel: row.throttle_level,
     refusals: row.number - 1,
@@ -88,7 +92,7 @@ export async function claim(
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, deadline from claimed
      )
-     select submission_id, attempt_id, batch, row_key, request, number, spent, throttle_level from claimed`,
+     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level from claimed`,
     [
       wishes.map((wish) => wish.submissionId),
       wishes.map((wish) => wish.attemptId),
@@ -138,7 +142,7 @@ export async function claimAlone(
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, deadline from claimed
      )
-     select submission_id, attempt_id, batch, row_key, request, number, spent, throttle_level from claimed`,
+     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level from claimed`,
     [wish.submissionId, wish.attemptId, scope.worker, scope.origin, scope.lifetimeMs, scope.batches],
   );
   return rows[0] && toClaim(rows[0]);
@@ -147,7 +151,7 @@ export async function claimAlone(
 /** Those of the wishes that were granted before: their statement was committed, though its answer was lost. */
 export async function granted(db: Queryable, wishes: readonly ClaimWish[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
-    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.request, a.number, s.spent, p.throttle_level
+    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.request, a.number, a.epoch, s.spent, p.throttle_level
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
        join vidbatch.batch b on b.id = s.batch_id

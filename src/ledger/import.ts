@@ -55,6 +55,7 @@ export async function stage(db: Queryable, importId: string, rows: readonly Stag
 
 /** Without ids, identical rows are told apart by their occurrence: two identical rows are two videos. */
 export async function assignKeys(db: Queryable, importId: string): Promise<void> {
+  await analyseStaged(db);
   await db.query(
     `update vidbatch.staged s
         set row_key = case when s.numbered then s.key_basis || '#' || n.occurrence else s.key_basis end
@@ -63,6 +64,15 @@ export async function assignKeys(db: Queryable, importId: string): Promise<void>
       where s.import_id = $1 and s.position = n.position`,
     [importId],
   );
+  await analyseStaged(db);
+}
+
+/**
+ * The rows of every import are new to the planner, and a planner that believes in a handful compares each with each:
+ * 10 s for 10,000 rows instead of 25 ms.
+ */
+async function analyseStaged(db: Queryable): Promise<void> {
+  await db.query('analyze vidbatch.staged (import_id, position, row_key, content_hash)');
 }
 
 /** One row of the manifest held against what the ledger has under the same key. */
@@ -236,7 +246,10 @@ export async function merge(
   );
   await db.query(
     `update vidbatch.submission s
-        set line = t.line, input = t.input
+        set line = t.line, input = t.input,
+            -- Its own time is no part of what is sent. Unedited rows keep the backoff that they may have here.
+            not_before = case when s.state = 'pending' and s.input <> t.input
+              then coalesce(t.not_before, '-infinity') else s.not_before end
        from vidbatch.staged t
       where t.import_id = $1 and s.batch_id = $2 and s.row_key = t.row_key
         and s.content_hash = t.content_hash and (s.line <> t.line or s.input <> t.input)`,

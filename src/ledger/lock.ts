@@ -81,6 +81,12 @@ function makeFolder(dir: string): void {
   }
 }
 
+/** A kernel lock on a file of its own; undefined when another process has it. The file is made, and stays. */
+export function lockFile(path: string): { release(): void } | undefined {
+  const database = tryLock(path);
+  return database && { release: () => database.isOpen && database.close() };
+}
+
 const SQLITE_BUSY = 5;
 
 function tryLock(path: string): Sqlite.DatabaseSync | undefined {

@@ -156,6 +156,14 @@ create table vidbatch.trail (
 );
 create index trail_submission on vidbatch.trail (submission_id) where submission_id is not null;
 
+-- Journals of workers that this ledger has taken in whole. A copy restored from a backup knows fewer, and reads the
+-- others again.
+create table vidbatch.journal (
+  name        text primary key,
+  bytes       bigint not null,
+  replayed_at timestamptz not null default now()
+);
+
 -- Which feeders are alive: rows queued in a lane that nobody feeds any more are taken over by others.
 create table vidbatch.lane (
   name    text primary key,

@@ -1,0 +1,128 @@
+import { mkdir, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Claim } from './ledger/claim.ts';
+import { grouped } from './ledger/group.ts';
+import { lockFile } from './ledger/lock.ts';
+import type { Outcome } from './provider/outcome.ts';
+
+/**
+ * One line of a journal. An intent stands on the disk before its request leaves, an answer before the ledger hears
+ * of it; so whatever dies, also the ledger, an attempt that was made is known, and a task id that reached us is too.
+ */
+export type JournalLine =
+  | { kind: 'header'; version: 1; ledger: string; worker: string; origin: string; at: string }
+  | {
+      kind: 'intent';
+      attempt: string;
+      submission: number;
+      key: string;
+      number: number;
+      epoch: number;
+      at: string;
+    }
+  | { kind: 'answer'; attempt: string; outcome: Outcome };
+
+export type Intent = Extract<JournalLine, { kind: 'intent' }>;
+
+/** The journal of one worker: a file of its own, which nobody else writes. */
+export interface Journal {
+  /** Name of the file, as the ledger remembers it once everything in it is recorded. */
+  readonly name: string;
+  /** Rejects when the disk has no room for what may be in flight: then nothing may be claimed. */
+  ready(): Promise<void>;
+  /** Resolves when it is on the disk. */
+  intend(claim: Claim): Promise<void>;
+  answer(claim: Claim, outcome: Outcome): Promise<void>;
+  /** Releases the file; returns its length in bytes. */
+  close(): Promise<number>;
+}
+
+/** Room is taken from the disk in pieces of this size, ahead of need, so that a full disk is known before a claim. */
+const PIECE = 1024 * 1024;
+/** The raw answer is in the ledger; the journal keeps enough of it to judge. */
+const MOST_BODY = 4096;
+
+export function journalFolder(dataDir: string): string {
+  return join(dataDir, 'journal');
+}
+
+/** Starts a journal for this worker. `reserve`: bytes that must always be free for what is in flight. */
+export async function openJournal(
+  folder: string,
+  header: { ledger: string; worker: string; origin: string },
+  reserve: number,
+): Promise<Journal> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const name = `${header.worker}.jsonl`;
+  const lock = lockFile(join(folder, `${header.worker}.lock`));
+  if (lock === undefined) throw new Error(`the journal ${name} is already being written`);
+  let file: FileHandle;
+  try {
+    file = await open(join(folder, name), 'wx+', 0o600);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  let length = 0;
+  let allocated = 0;
+
+  /** Writes zeros ahead of the text: overwriting them later needs no room. */
+  async function allocate(needed: number): Promise<void> {
+    while (allocated < length + needed) {
+      await file.write(Buffer.alloc(PIECE), 0, PIECE, allocated);
+      await file.datasync();
+      allocated += PIECE;
+    }
+  }
+
+  /** One write and one flush for all lines that came meanwhile. */
+  const append = grouped<JournalLine, void>(
+    async (lines) => {
+      const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+      await allocate(text.length);
+      await file.write(text, 0, text.length, length);
+      await file.datasync();
+      length += text.length;
+      return lines.map(() => undefined);
+    },
+    { max: 1000 },
+  );
+
+  await syncFolder(folder);
+  await append({ kind: 'header', version: 1, ...header, at: new Date().toISOString() });
+  return {
+    name,
+    ready: () => allocate(reserve),
+    intend: (claim) =>
+      append({
+        kind: 'intent',
+        attempt: claim.attemptId,
+        submission: claim.submissionId,
+        key: claim.key,
+        number: claim.number,
+        epoch: claim.epoch,
+        at: new Date().toISOString(),
+      }),
+    answer: (claim, outcome) =>
+      append({ kind: 'answer', attempt: claim.attemptId, outcome: trimmed(outcome) }),
+    async close() {
+      await file.truncate(length);
+      await file.close();
+      lock.release();
+      return length;
+    },
+  };
+}
+
+/** A new file is on the disk only when its folder is, too. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  await handle.sync().finally(() => handle.close());
+}
+
+function trimmed(outcome: Outcome): Outcome {
+  const { body } = outcome.evidence;
+  if (body === undefined || body.length <= MOST_BODY) return outcome;
+  return { ...outcome, evidence: { ...outcome.evidence, body: body.slice(0, MOST_BODY) } };
+}

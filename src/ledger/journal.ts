@@ -1,0 +1,71 @@
+import type { Queryable } from './database.ts';
+
+/** Journals that this ledger has taken in whole: name → bytes. A ledger restored from an older copy knows fewer. */
+export async function knownJournals(db: Queryable, names: readonly string[]): Promise<Map<string, number>> {
+  const { rows } = await db.query<{ name: string; bytes: number }>(
+    'select name, bytes from vidbatch.journal where name = any($1::text[])',
+    [names],
+  );
+  return new Map(rows.map((row) => [row.name, row.bytes]));
+}
+
+export async function rememberJournal(db: Queryable, name: string, bytes: number): Promise<void> {
+  await db.query(
+    `insert into vidbatch.journal (name, bytes) values ($1, $2)
+     on conflict (name) do update set bytes = excluded.bytes, replayed_at = now()`,
+    [name, bytes],
+  );
+}
+
+/** Of these attempts, those whose answer the ledger lacks (`answer`), or which it has never heard of (`attempt`). */
+export async function unrecorded(
+  db: Queryable,
+  attemptIds: readonly string[],
+): Promise<Map<string, 'attempt' | 'answer'>> {
+  const { rows } = await db.query<{ id: string; known: boolean }>(
+    `select w.id, a.id is not null as known
+       from unnest($1::uuid[]) as w(id) left join vidbatch.attempt a on a.id = w.id
+      where a.outcome is null`,
+    [attemptIds],
+  );
+  return new Map(rows.map((row) => [row.id, row.known ? 'answer' : 'attempt']));
+}
+
+/**
+ * An attempt that the ledger has lost: it was restored from an older copy, or cut off by a power failure. Its row, if
+ * it stands as pending, is in flight again with its deadline passed: the answer that follows settles it, or else the
+ * sweeper, as uncertain. It is not sent again for having been forgotten.
+ */
+export async function restoreAttempts(
+  db: Queryable,
+  from: { origin: string; worker: string },
+  intent: { attempt: string; submission: number; key: string; number: number; epoch: number; at: string },
+): Promise<boolean> {
+  const { rows } = await db.query(
+    `with row as (
+       select id, state from vidbatch.submission where id = $2 and row_key = $3 for update
+     ), restored as (
+       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, claimed_at, deadline)
+       select $1::uuid, row.id, $4, $5, $6, $7, $8::timestamptz, now() from row
+       on conflict (id) do nothing
+       returning submission_id
+     ), moved as (
+       update vidbatch.submission s
+          set previous = s.state, state = 'submitting', attempt_id = $1::uuid, deadline = now(), lane = null,
+              attempts = greatest(s.attempts, $4), updated_at = now()
+         from restored r where s.id = r.submission_id and s.state = 'pending'
+     )
+     select submission_id from restored`,
+    [
+      intent.attempt,
+      intent.submission,
+      intent.key,
+      intent.number,
+      from.worker,
+      from.origin,
+      intent.epoch,
+      intent.at,
+    ],
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,130 @@
+import { createReadStream } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { JournalLine } from './journal.ts';
+import type { Database } from './ledger/database.ts';
+import { knownJournals, rememberJournal, restoreAttempts, unrecorded } from './ledger/journal.ts';
+import { lockFile } from './ledger/lock.ts';
+import { record } from './ledger/record.ts';
+import type { Outcome } from './provider/outcome.ts';
+
+/** What the journals of workers that are gone had to say. */
+export interface Replayed {
+  /** Files read now. */
+  journals: number;
+  /** Answers that the ledger had not heard of. */
+  answers: number;
+  /** Attempts that the ledger had not heard of: it was restored from an older copy, or cut off. */
+  restored: number;
+  /** Files of another ledger: kept, not read. */
+  foreign: string[];
+  /** Lines that cannot be read; one at the end of a file is what a crash leaves. */
+  torn: number;
+}
+
+const CHUNK = 200;
+/** A ledger restored from a copy as old as this still finds what it has missed. */
+const KEEP_MS = 30 * 24 * 3_600_000;
+
+/**
+ * Tells the ledger what it may have missed: reads every journal in the folder whose worker is gone and which this
+ * ledger has not taken in yet. Safe to repeat, and to be interrupted.
+ */
+export async function replayJournals(db: Database, folder: string, ledgerId: string): Promise<Replayed> {
+  const total: Replayed = { journals: 0, answers: 0, restored: 0, foreign: [], torn: 0 };
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.jsonl')).sort();
+  const known = await knownJournals(db, names);
+  for (const name of names) {
+    const path = join(folder, name);
+    const { size, mtimeMs } = await stat(path);
+    if (known.get(name) === size) {
+      if (Date.now() - mtimeMs > KEEP_MS) await forget(path);
+      continue;
+    }
+    const lock = lockFile(lockOf(path));
+    if (lock === undefined) continue;
+    try {
+      await replay(db, path, ledgerId, total);
+      if (!total.foreign.includes(path)) await rememberJournal(db, name, size);
+    } finally {
+      lock.release();
+    }
+  }
+  return total;
+}
+
+function lockOf(path: string): string {
+  return path.replace(/\.jsonl$/, '.lock');
+}
+
+async function forget(path: string): Promise<void> {
+  await rm(path, { force: true });
+  await rm(lockOf(path), { force: true });
+}
+
+async function replay(db: Database, path: string, ledgerId: string, total: Replayed): Promise<void> {
+  let origin = '';
+  let worker = '';
+  let chunk: JournalLine[] = [];
+  for await (const line of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })) {
+    const text = line.replaceAll('\0', '');
+    if (text === '') continue;
+    const parsed = parse(text);
+    if (parsed === undefined) {
+      total.torn += 1;
+      continue;
+    }
+    if (parsed.kind === 'header') {
+      if (parsed.ledger !== ledgerId) {
+        total.foreign.push(path);
+        return;
+      }
+      ({ origin, worker } = parsed);
+      continue;
+    }
+    chunk.push(parsed);
+    if (chunk.length < CHUNK) continue;
+    await tell(db, chunk, { origin, worker }, total);
+    chunk = [];
+  }
+  await tell(db, chunk, { origin, worker }, total);
+  total.journals += 1;
+}
+
+function parse(text: string): JournalLine | undefined {
+  try {
+    return JSON.parse(text) as JournalLine;
+  } catch {
+    return undefined;
+  }
+}
+
+/** In the order of the journal: an attempt that was restored must be settled before the next one of its row. */
+async function tell(
+  db: Database,
+  lines: readonly JournalLine[],
+  from: { origin: string; worker: string },
+  total: Replayed,
+): Promise<void> {
+  const intents = lines.filter((line) => line.kind === 'intent');
+  const answers = new Map(
+    lines.flatMap((line): [string, Outcome][] =>
+      line.kind === 'answer' ? [[line.attempt, line.outcome]] : [],
+    ),
+  );
+  const missing = await unrecorded(db, [
+    ...new Set([...intents.map((one) => one.attempt), ...answers.keys()]),
+  ]);
+  for (const line of lines) {
+    if (line.kind === 'intent' && missing.get(line.attempt) === 'attempt') {
+      if (await restoreAttempts(db, from, line)) total.restored += 1;
+    }
+    if (line.kind === 'answer' && missing.has(line.attempt)) {
+      const told = await record(db, [
+        { attemptId: line.attempt, outcome: line.outcome, waitMs: 0, maxAttempts: 5 },
+      ]);
+      total.answers += told.length;
+    }
+  }
+}

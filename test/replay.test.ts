@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { appendFile, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { openJournal } from '../src/journal.ts';
+import type { Journal } from '../src/journal.ts';
+import type { Claim } from '../src/ledger/claim.ts';
+import type { Database } from '../src/ledger/database.ts';
+import { readAttempts } from '../src/ledger/read.ts';
+import { sweep } from '../src/ledger/sweep.ts';
+import { replayJournals } from '../src/replay.ts';
+import { claimAll, claimFirst, makeBatch, outcomeOf, recordOne, storedOne } from './contract/rows.ts';
+import type { Made } from './contract/rows.ts';
+import { LEDGERS, onEvery } from './contract/storages.ts';
+
+const folders: string[] = [];
+after(async () => {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+});
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'vidbatch-journal-'));
+  folders.push(folder);
+  return folder;
+}
+
+let workers = 0;
+
+/** Names are unique as those of real workers are: a ledger remembers which journals it has taken in. */
+function journalOf(folder: string, made: Pick<Made, 'origin'>, ledger = 'this'): Promise<Journal> {
+  workers += 1;
+  return openJournal(folder, { ledger, worker: `w${workers}`, origin: made.origin }, 64 * 1024);
+}
+
+/** The ledger as a copy from before these attempts would have it. */
+async function forget(db: Database, claims: readonly Claim[]): Promise<void> {
+  for (const { attemptId, submissionId } of claims) {
+    await db.query('delete from vidbatch.attempt where id = $1', [attemptId]);
+    await db.query(
+      `update vidbatch.submission
+          set previous = null, state = 'pending', attempt_id = null, deadline = null, attempts = 0, task_id = null,
+              submitted_at = null
+        where id = $1`,
+      [submissionId],
+    );
+  }
+}
+
+describe('a journal', () => {
+  test('holds its lines, and room for more, on the disk; closed, it is as long as its lines', async () => {
+    const folder = await newFolder();
+    const journal = await journalOf(folder, { origin: 'https://a.example' });
+    await journal.ready();
+    const open = await readFile(join(folder, journal.name));
+    assert.ok(open.length >= 64 * 1024, 'room is taken ahead of need');
+    const bytes = await journal.close();
+    const closed = await readFile(join(folder, journal.name), 'utf8');
+    assert.equal(Buffer.byteLength(closed), bytes);
+    assert.match(closed, /^\{"kind":"header","version":1,"ledger":"this","worker":"w\d+"[^\n]*\n$/);
+  });
+
+  test('has one writer', async () => {
+    const folder = await newFolder();
+    const header = { ledger: 'this', worker: 'only', origin: 'https://a.example' };
+    const journal = await openJournal(folder, header, 1024);
+    await assert.rejects(openJournal(folder, header, 1024));
+    await journal.close();
+  });
+});
+
+onEvery(LEDGERS, (storage) => {
+  test('an answer that the ledger never heard of is recorded from the journal', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claim = await claimFirst(db, made);
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    await journal.intend(claim);
+    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_kept' }));
+    await journal.close();
+
+    const told = await replayJournals(db, folder, 'this');
+    assert.deepEqual(told, { journals: 1, answers: 1, restored: 0, foreign: [], torn: 0 });
+    const row = await storedOne(db, claim.submissionId);
+    assert.deepEqual([row.state, row.task_id], ['submitted', 'task_kept']);
+
+    const again = await replayJournals(db, folder, 'this');
+    assert.deepEqual([again.journals, again.answers], [0, 0], 'what was taken in is not read again');
+  });
+
+  test('an answer that came before the sweep settles a row that is uncertain by now', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claim = await claimFirst(db, made);
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    await journal.intend(claim);
+    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_late' }));
+    await journal.close();
+    await sweep(db, { all: true });
+    assert.equal((await storedOne(db, claim.submissionId)).state, 'uncertain');
+    await replayJournals(db, folder, 'this');
+    assert.equal((await storedOne(db, claim.submissionId)).task_id, 'task_late');
+  });
+
+  test('a ledger restored from an older copy gets its attempts back, and pays for none of them again', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 3 });
+    const claims = await claimAll(db, made, made.rows);
+    const [accepted, unanswered, refused] = claims as [Claim, Claim, Claim];
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    for (const claim of claims) await journal.intend(claim);
+    await journal.answer(accepted, outcomeOf('accepted', { taskId: 'task_paid' }));
+    await journal.answer(refused, outcomeOf('throttled'));
+    await journal.close();
+    await recordOne(db, accepted, outcomeOf('accepted', { taskId: 'task_paid' }));
+    await forget(db, claims);
+
+    const told = await replayJournals(db, folder, 'this');
+    assert.deepEqual([told.restored, told.answers], [3, 2]);
+    await sweep(db);
+    const states = await Promise.all(made.rows.map(async (id) => (await storedOne(db, id)).state));
+    assert.deepEqual(states, ['submitted', 'uncertain', 'pending']);
+    assert.equal((await readAttempts(db, unanswered.submissionId)).length, 1);
+  });
+
+  test('what a crash leaves behind, half a line and zeros, is passed over; whole lines count', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claim = await claimFirst(db, made);
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    await journal.intend(claim);
+    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_whole' }));
+    await journal.close();
+    const half = `{"kind":"answer","attempt":"${claim.attemptId}","outc`;
+    await appendFile(join(folder, journal.name), half + '\0'.repeat(5000));
+    const told = await replayJournals(db, folder, 'this');
+    assert.deepEqual([told.answers, told.torn], [1, 1]);
+  });
+
+  test('the journal of another ledger is kept and named; one that is being written is left alone', async () => {
+    const { db } = storage();
+    const folder = await newFolder();
+    const foreign = await journalOf(folder, { origin: 'https://a.example' }, 'another');
+    await foreign.close();
+    const living = await journalOf(folder, { origin: 'https://a.example' });
+    const told = await replayJournals(db, folder, 'this');
+    assert.equal(told.journals, 0);
+    assert.deepEqual(told.foreign, [join(folder, foreign.name)]);
+    await living.close();
+    assert.ok((await readdir(folder)).includes(foreign.name));
+  });
+
+  test('a journal is kept for a month after it was taken in', async () => {
+    const { db } = storage();
+    const folder = await newFolder();
+    const journal = await journalOf(folder, { origin: 'https://a.example' });
+    await journal.close();
+    await replayJournals(db, folder, 'this');
+    assert.ok((await readdir(folder)).includes(journal.name));
+    const longAgo = new Date(Date.now() - 31 * 24 * 3_600_000);
+    await utimes(join(folder, journal.name), longAgo, longAgo);
+    await replayJournals(db, folder, 'this');
+    assert.deepEqual(await readdir(folder), []);
+  });
+
+  test('a folder that is not there, and a file that is no journal, do no harm', async () => {
+    const { db } = storage();
+    const folder = await newFolder();
+    assert.equal((await replayJournals(db, join(folder, 'none'), 'this')).journals, 0);
+    await writeFile(join(folder, 'noise.jsonl'), 'not json\n[1]\n"x"\n{"kind":"else"}\n');
+    assert.equal((await replayJournals(db, folder, 'this')).answers, 0);
+  });
+});
