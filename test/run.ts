@@ -7,7 +7,7 @@ import { existsSync, globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import { SHARED, startServer } from './servers.ts';
+import { SHARED, startServer, startTemplate } from './servers.ts';
 import { ensureBinaries } from './binaries.ts';
 import type { ServerKind } from './binaries.ts';
 
@@ -81,13 +81,14 @@ async function runTests(args: readonly string[]): Promise<number> {
   const gone = named.find((file) => !existsSync(file));
   if (gone !== undefined) throw new Error(`${gone}: no such test file`);
   ensureBinaries(KINDS.filter((kind) => !process.env[GIVEN[kind]]));
-  const places = await Promise.all(KINDS.map(place));
+  const [template, ...places] = await Promise.all([startTemplate(), ...KINDS.map(place)]);
   try {
     for (const { kind, note } of places) console.log(`tests: ${kind} ${note}`);
     const env = { ...process.env };
     // The project itself reads these two: a test must choose its storage, and never find one by accident.
     for (const kind of KINDS) delete env[GIVEN[kind]];
     for (const { kind, url } of places) env[SHARED[kind]] = url;
+    env[SHARED.template] = template.path;
     return await spawnNode(
       process.execPath,
       [
@@ -103,7 +104,7 @@ async function runTests(args: readonly string[]): Promise<number> {
       env,
     );
   } finally {
-    await Promise.all(places.map(({ stop }) => stop()));
+    await Promise.all([template, ...places].map(({ stop }) => stop()));
   }
 }
 

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { cp, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -25,8 +26,12 @@ export interface OwnServer extends Started {
   stop: () => Promise<void>;
 }
 
-/** How the runner tells the test files about the servers that they share. */
-export const SHARED = { redis: 'VIDBATCH_TEST_REDIS_URL', postgres: 'VIDBATCH_TEST_DATABASE_URL' } as const;
+/** How the runner tells the test files what they share. */
+export const SHARED = {
+  redis: 'VIDBATCH_TEST_REDIS_URL',
+  postgres: 'VIDBATCH_TEST_DATABASE_URL',
+  template: 'VIDBATCH_TEST_TEMPLATE',
+} as const;
 
 /**
  * The servers that all tests share: the runner's; else those that `REDIS_URL` and `DATABASE_URL` name; else private
@@ -55,51 +60,78 @@ export async function servers(): Promise<Servers> {
 /** Starts a private server of the machine's own programs. @throws Error with one line that says what to install. */
 export async function startServer(kind: ServerKind): Promise<OwnServer> {
   ensureBinaries([kind]);
-  const supervisor = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('supervisor.ts', import.meta.url)), kind],
-    // A group of its own: Ctrl-C must not take it away before those who use it are done.
-    { stdio: ['pipe', 'pipe', 'inherit'], detached: true, env: withoutTestContext() },
-  );
-  const { stdin, stdout } = supervisor;
-  const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
-  // Whoever forgets to stop it must still be able to end: the closed pipe stops it then.
-  const handles = [supervisor, stdin, stdout] as { ref?: () => void; unref?: () => void }[];
-  const next = async (): Promise<Started> => {
-    for (const handle of handles) handle.ref?.();
-    const { value, done } = await lines.next();
-    for (const handle of handles) handle.unref?.();
-    if (done === true) throw new Error(`${kind} did not start`);
-    return JSON.parse(value) as Started;
-  };
-  const first = await next();
+  const held = hold('supervisor.ts', kind);
   const server: OwnServer = {
-    ...first,
+    ...((await held.next()) as Started),
     async kill() {
       process.kill(server.pid, 'SIGKILL');
       await gone(server.pid);
     },
     async restart() {
-      stdin.write('restart\n');
-      server.pid = (await next()).pid;
+      held.say('restart');
+      server.pid = ((await held.next()) as Started).pid;
     },
-    stop: () => stop(supervisor),
+    stop: held.stop,
   };
   return server;
+}
+
+/** The path of an empty embedded database to be copied, and how to be done with it. */
+export async function startTemplate(): Promise<{ path: string; stop: () => Promise<void> }> {
+  const held = hold('template.ts');
+  return { path: (await held.next()) as string, stop: held.stop };
+}
+
+/** Makes an embedded data folder whose database is there already, if the runner has a template of it. */
+export async function copyTemplate(dataDir: string): Promise<void> {
+  const template = process.env[SHARED.template];
+  if (template === undefined) return;
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await cp(template, join(dataDir, 'database'), { recursive: true });
+}
+
+interface Held {
+  /** The next line that it prints, which is JSON. */
+  next: () => Promise<unknown>;
+  say: (line: string) => void;
+  stop: () => Promise<void>;
+}
+
+/** A script beside this one that lives for as long as this process, or until `stop`. */
+function hold(script: string, ...args: string[]): Held {
+  const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url)), ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    // A group of its own: Ctrl-C must not take it away before those who use it are done.
+    detached: true,
+    env: withoutTestContext(),
+  });
+  const { stdin, stdout } = child;
+  const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+  // Whoever forgets to stop it must still be able to end: the closed pipe stops it then.
+  const handles = [child, stdin, stdout] as { ref?: () => void; unref?: () => void }[];
+  return {
+    async next() {
+      for (const handle of handles) handle.ref?.();
+      const { value, done } = await lines.next();
+      for (const handle of handles) handle.unref?.();
+      if (done === true) throw new Error(`${[script, ...args].join(' ')} did not start`);
+      return JSON.parse(value) as unknown;
+    },
+    say: (line) => stdin.write(`${line}\n`),
+    async stop() {
+      if (child.exitCode !== null) return;
+      child.ref();
+      const ended = once(child, 'exit');
+      stdin.end();
+      await ended;
+    },
+  };
 }
 
 /** A Node that believes to be a test file would report to our runner. */
 function withoutTestContext(): NodeJS.ProcessEnv {
   const { NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...env } = process.env;
   return env;
-}
-
-async function stop(supervisor: ChildProcess): Promise<void> {
-  if (supervisor.exitCode !== null) return;
-  supervisor.ref();
-  const ended = once(supervisor, 'exit');
-  supervisor.stdin?.end();
-  await ended;
 }
 
 /** Its parent has reaped it once its number is free. */

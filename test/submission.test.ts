@@ -71,10 +71,8 @@ test('the table of the schema is the table of the code', () => {
   const sql = readFileSync(new URL('../src/ledger/migrations/001-ledger.sql', import.meta.url), 'utf8');
   const check = /constraint submission_move check \(([\s\S]*?)\n {2}\),/.exec(sql)?.[1] ?? '';
   const [initial = '', moves = ''] = check.split('(previous, state) in');
-  assert.deepEqual([...initial.matchAll(/'(\w+)'/g)].map(([, state]) => state).toSorted(), [
-    'invalid',
-    'pending',
-  ]);
+  const first = new Set([...initial.matchAll(/'(\w+)'/g)].map(([, state]) => state));
+  assert.deepEqual(first, new Set(['pending', 'invalid']));
   const written = [...moves.matchAll(/\('(\w+)', '(\w+)'\)/g)].map(([, from, to]) => `${from} → ${to}`);
   assert.deepEqual(written.toSorted(), pairs.toSorted());
 });

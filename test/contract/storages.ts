@@ -5,7 +5,7 @@ import { after, before, describe } from 'node:test';
 import { openApp } from '../../src/app.ts';
 import type { App, Role } from '../../src/app.ts';
 import type { Config } from '../../src/config.ts';
-import { createDatabase, servers } from '../servers.ts';
+import { copyTemplate, createDatabase, servers } from '../servers.ts';
 
 /** Where queue and ledger can be: every row of the design's table. */
 export const STORAGES = ['embedded', 'postgres', 'redis+postgres', 'redis+embedded'] as const;
@@ -25,9 +25,9 @@ export interface Storage extends App {
 
 const shared = await servers();
 
-/** Opens a new storage; `close` removes everything that was made. */
-export async function openStorage(kind: StorageKind): Promise<Storage> {
-  const { config, remove } = await place(kind);
+/** Opens a new storage; `close` removes everything that was made. `own`: for example the URL of a Redis to be killed. */
+export async function openStorage(kind: StorageKind, own: Partial<Config> = {}): Promise<Storage> {
+  const { config, remove } = await place(kind, own);
   const closers: (() => Promise<void>)[] = [remove];
   const close = async (): Promise<void> => {
     for (const one of closers.splice(0).toReversed()) await one();
@@ -54,7 +54,10 @@ export async function openStorage(kind: StorageKind): Promise<Storage> {
 }
 
 /** A place for a ledger where there is none yet. */
-export async function place(kind: StorageKind): Promise<{ config: Config; remove: () => Promise<void> }> {
+export async function place(
+  kind: StorageKind,
+  own: Partial<Config> = {},
+): Promise<{ config: Config; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-ledger-'));
   const database = kind.endsWith('postgres') ? await createDatabase(shared) : undefined;
   const config: Config = {
@@ -65,7 +68,9 @@ export async function place(kind: StorageKind): Promise<{ config: Config; remove
     dataDir: join(folder, 'data'),
     models: [],
     codes: {},
+    ...own,
   };
+  if (database === undefined) await copyTemplate(config.dataDir);
   const remove = async (): Promise<void> => {
     await database?.drop();
     await rm(folder, { recursive: true, force: true });

@@ -176,7 +176,7 @@ onEvery(LEDGERS, (storage) => {
             resultOf(second, outcomeOf('accepted', { taskId: 'second' })),
           ),
         );
-        assert.deepEqual(recorded.map(({ surplus }) => surplus).toSorted(), [false, true]);
+        assert.equal(recorded.filter(({ surplus }) => surplus).length, 1);
         assert.equal((await storedOne(db, id)).task_id, 'first');
         assert.equal(await countSurplus(db, made.id), 1);
       });

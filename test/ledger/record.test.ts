@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { cancel, pause } from '../../src/ledger/batch.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Database } from '../../src/ledger/database.ts';

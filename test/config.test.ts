@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { loadDotEnv, parseCount, parseDuration, parseRate, readConfig } from '../src/config.ts';
+import { VidbatchError } from '../src/errors.ts';
+
+let root: string;
+
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), 'vidbatch-config-'));
+});
+after(() => rm(root, { recursive: true, force: true }));
+
+function usage(code: string): (error: unknown) => boolean {
+  return (error) => error instanceof VidbatchError && error.code === code && error.exitCode === 2;
+}
+
+describe('a duration', () => {
+  test('has a unit, or is in seconds', () => {
+    const cases: [string, number][] = [
+      ['120s', 120_000],
+      ['500ms', 500],
+      ['2m', 120_000],
+      ['1h', 3_600_000],
+      ['24h', 86_400_000],
+      ['1.5 s', 1500],
+      [' 7 ', 7000],
+    ];
+    for (const [text, ms] of cases) assert.equal(parseDuration('--timeout', text), ms, text);
+  });
+
+  test('is refused by name when it is something else', () => {
+    for (const text of ['', '0', '0s', '-1s', '25h', '1d', 'soon', '1e3', '1,5s', '1s2', 'Infinity']) {
+      assert.throws(() => parseDuration('--timeout', text), usage('BAD_DURATION'), text);
+    }
+    assert.throws(() => parseDuration('--timeout', 'soon'), /--timeout: "soon" is not a duration/);
+  });
+});
+
+describe('a rate', () => {
+  test('is so many in a second, a minute or an hour', () => {
+    const cases: [string, number][] = [
+      ['10', 100],
+      ['10/s', 100],
+      ['600/m', 100],
+      ['100/h', 36_000],
+      ['0.5/s', 2000],
+    ];
+    for (const [text, ms] of cases) assert.equal(parseRate('--rate', text), ms, text);
+  });
+
+  test('is refused when it is something else', () => {
+    for (const text of ['', '0', '0/s', '-1', '10/d', 'fast', '1/2', '10 /s']) {
+      assert.throws(() => parseRate('--rate', text), usage('BAD_RATE'), text);
+    }
+  });
+});
+
+test('a count is a whole number within its bounds', () => {
+  assert.equal(parseCount('--concurrency', '8', 1, 1000), 8);
+  assert.equal(parseCount('--concurrency', ' 1000 ', 1, 1000), 1000);
+  for (const text of ['', '0', '1001', '-1', '1.5', '1e2', '0x10', 'many']) {
+    assert.throws(() => parseCount('--concurrency', text, 1, 1000), usage('BAD_NUMBER'), text);
+  }
+});
+
+describe('the environment', () => {
+  test('may be empty', () => {
+    const config = readConfig({});
+    assert.deepEqual(
+      { ...config, dataDir: '' },
+      {
+        baseUrl: undefined,
+        apiKey: undefined,
+        redisUrl: undefined,
+        databaseUrl: undefined,
+        dataDir: '',
+        models: [],
+        codes: {},
+      },
+    );
+    assert.ok(isAbsolute(config.dataDir) && config.dataDir.endsWith('.vidbatch'));
+  });
+
+  test('an empty value is none', () => {
+    const { redisUrl, apiKey, baseUrl } = readConfig({
+      REDIS_URL: '',
+      VIDBATCH_API_KEY: '  ',
+      VIDBATCH_BASE_URL: '',
+    });
+    assert.deepEqual([redisUrl, apiKey, baseUrl], [undefined, undefined, undefined]);
+  });
+
+  test('gives a secret itself, or the file that holds it', async () => {
+    const file = join(root, 'key');
+    await writeFile(file, 'sk-from-file\n');
+    assert.equal(readConfig({ VIDBATCH_API_KEY_FILE: file }).apiKey, 'sk-from-file');
+    assert.equal(
+      readConfig({ VIDBATCH_API_KEY: 'sk-direct', VIDBATCH_API_KEY_FILE: file }).apiKey,
+      'sk-direct',
+    );
+    assert.equal(readConfig({ REDIS_URL_FILE: file }).redisUrl, 'sk-from-file');
+    assert.equal(readConfig({ DATABASE_URL_FILE: file }).databaseUrl, 'sk-from-file');
+    assert.throws(
+      () => readConfig({ VIDBATCH_API_KEY_FILE: join(root, 'nowhere') }),
+      (error) => usage('SECRET_UNREADABLE')(error) && /VIDBATCH_API_KEY_FILE/.test((error as Error).message),
+    );
+  });
+
+  test('lists models and codes, separated by commas or spaces', () => {
+    const { models, codes } = readConfig({
+      VIDBATCH_MODELS: ' a, b\tc ,',
+      VIDBATCH_CODES: 'busy=not-sent, gone=uncertain',
+    });
+    assert.deepEqual(models, ['a', 'b', 'c']);
+    assert.deepEqual(codes, { busy: 'not-sent', gone: 'uncertain' });
+    for (const list of ['busy', 'busy=', '=not-sent', 'a=b=c']) {
+      assert.throws(() => readConfig({ VIDBATCH_CODES: list }), usage('BAD_CODES'), list);
+    }
+  });
+
+  test('has .env under it, and wins', async (t) => {
+    const file = join(root, 'dot-env');
+    await writeFile(file, 'VIDBATCH_TEST_ONLY_A=from file\nVIDBATCH_TEST_ONLY_B="from file"\n');
+    t.after(() => {
+      delete process.env['VIDBATCH_TEST_ONLY_A'];
+      delete process.env['VIDBATCH_TEST_ONLY_B'];
+    });
+    process.env['VIDBATCH_TEST_ONLY_A'] = 'from the process';
+    loadDotEnv(file);
+    assert.equal(process.env['VIDBATCH_TEST_ONLY_A'], 'from the process');
+    assert.equal(process.env['VIDBATCH_TEST_ONLY_B'], 'from file');
+    loadDotEnv(join(root, 'no-such-file'));
+    assert.throws(() => loadDotEnv(root), usage('BAD_ENV_FILE'));
+  });
+});

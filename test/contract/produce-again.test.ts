@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { writeFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { beforeEach, describe, test } from 'node:test';
+import { findBatch } from '../../src/ledger/batch.ts';
+import type { VidbatchError } from '../../src/errors.ts';
+import { produce } from '../../src/producer.ts';
+import { LEDGERS, onEvery, openStorage } from './storages.ts';
+import {
+  bring,
+  ManifestFile,
+  ORIGIN,
+  plain,
+  refused,
+  root,
+  row,
+  send,
+  states,
+  submissions,
+  told,
+} from './manifest-file.ts';
+
+onEvery(LEDGERS, (storage) => {
+  // What another batch has sent is asked about: no test must see the rows of another one.
+  beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import cascade'));
+
+  describe('a manifest without ids', () => {
+    test('identical rows are two videos', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([plain('same'), plain('same'), plain('other')]);
+      assert.deepEqual(told(await bring(db, file)), { rows: 3, added: 3 });
+      const keys = (await submissions(db, file)).map(({ key }) => key);
+      assert.equal(new Set(keys).size, 3);
+      assert.deepEqual(
+        keys.map((key) => key.slice(-2)),
+        ['#1', '#2', '#1'],
+      );
+      await file.write([plain('same'), plain('same'), plain('same'), plain('other')]);
+      assert.deepEqual(told(await bring(db, file)), { rows: 4, added: 1, known: 3 });
+    });
+
+    test('another order, or another order of its fields, is no change', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([plain('a'), plain('b'), plain('a'), plain('c')]);
+      await bring(db, file);
+      await send(db, file, 'b');
+      await file.write([plain('c'), plain('b'), plain('a'), { prompt: 'a', model: 'viduq3p-720p' }]);
+      assert.deepEqual(told(await bring(db, file)), { rows: 4, known: 4 });
+      assert.deepEqual(await states(db, file), ['pending', 'submitted', 'pending', 'pending']);
+    });
+
+    test('new rows beside sent ones that are gone look like edits', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([plain('a'), plain('b')]);
+      await bring(db, file);
+      await send(db, file, 'a');
+      await file.write([plain('A'), plain('b')]);
+      await refused(db, file, {}, 'LOOKS_LIKE_EDITS', 3, '1 row');
+      assert.deepEqual(told(await bring(db, file, { add: true })), { rows: 2, added: 1, known: 1 });
+      assert.deepEqual((await states(db, file)).toSorted(), ['pending', 'pending', 'submitted']);
+    });
+
+    test('an edit of a row that was not sent replaces it, when asked to', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([plain('a'), plain('b')]);
+      await bring(db, file);
+      await file.write([plain('A'), plain('b')]);
+      await refused(db, file, {}, 'ROWS_VANISHED', 3);
+      assert.deepEqual(told(await bring(db, file, { vanished: 'prune' })), {
+        rows: 2,
+        added: 1,
+        known: 1,
+        pruned: 1,
+      });
+    });
+
+    test('is not taken for one with ids, nor the other way round', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([plain('a')]);
+      await bring(db, file);
+      await file.write([row(1)]);
+      await refused(db, file, {}, 'KEYS_CHANGED', 3, 'by their content');
+      const other = await new ManifestFile().write([row(1)]);
+      await bring(db, other, { again: true });
+      await other.write([plain('a')]);
+      await refused(db, other, {}, 'KEYS_CHANGED', 3, 'by id');
+    });
+  });
+
+  describe('several batches', () => {
+    test('content that another batch has sent is asked about', async () => {
+      const { db } = storage();
+      const first = await new ManifestFile().write([plain('once'), plain('waits')]);
+      await bring(db, first);
+      await send(db, first, 'once');
+      const second = await new ManifestFile().write([
+        row(1, { prompt: 'once' }),
+        row(2, { prompt: 'waits' }),
+      ]);
+      await refused(db, second, {}, 'SENT_ELSEWHERE', 3, '1 row', first.name);
+      assert.deepEqual(told(await bring(db, second, { again: true })), { rows: 2, added: 2 });
+      assert.deepEqual(told(await bring(db, second)), { rows: 2, known: 2 }, 'and asked about once');
+    });
+
+    test('an edit into what another batch has sent is asked about, too', async () => {
+      const { db } = storage();
+      const first = await new ManifestFile().write([plain('sent before')]);
+      await bring(db, first);
+      await send(db, first, 'sent before');
+      const second = await new ManifestFile().write([row(1)]);
+      await bring(db, second);
+      await second.write([row(1, { prompt: 'sent before' })]);
+      await refused(db, second, {}, 'SENT_ELSEWHERE', 3, first.name);
+    });
+
+    test('a name belongs to one file', async () => {
+      const { db } = storage();
+      const first = await new ManifestFile().write([row(1)]);
+      await bring(db, first);
+      const second = await new ManifestFile().write([row(2)]);
+      await assert.rejects(bring(db, second, { batch: first.name }), {
+        code: 'BATCH_OF_OTHER_FILE',
+        exitCode: 2,
+      });
+      const folder = join(root, `elsewhere-${first.name}`);
+      await mkdir(folder);
+      await writeFile(join(folder, `${first.name}.jsonl`), JSON.stringify(row(2)));
+      await assert.rejects(produce(db, join(folder, `${first.name}.jsonl`)), { code: 'BATCH_OF_OTHER_FILE' });
+    });
+
+    test('a name belongs to one file also when two are brought in at once', async () => {
+      const { db, another } = storage();
+      const other = await another();
+      const files = [
+        await new ManifestFile().write([row('x')]),
+        await new ManifestFile().write([row('y')]),
+      ] as const;
+      const batch = `both-${files[0].name}`;
+      const ends = await Promise.allSettled([
+        bring(db, files[0], { batch, vanished: 'keep' }),
+        bring(other.db, files[1], { batch, vanished: 'keep' }),
+      ]);
+      assert.deepEqual(ends.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected']);
+      const failed = ends.find((one) => one.status === 'rejected');
+      assert.equal(
+        (failed?.reason as VidbatchError | undefined)?.code,
+        'BATCH_OF_OTHER_FILE',
+        String(failed?.reason),
+      );
+      await other.close();
+    });
+
+    test('a batch that a provider has accepted rows of stays with it, until told otherwise', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row('p1'), row('p2')]);
+      await bring(db, file);
+      const elsewhere = { origin: 'https://elsewhere.example' };
+      await bring(db, file, elsewhere);
+      await bring(db, file);
+      await send(db, file, 'prompt p1');
+      await refused(db, file, elsewhere, 'OTHER_PROVIDER', 2, ORIGIN, '1 of its rows');
+      assert.equal((await bring(db, file, { ...elsewhere, rebind: true })).batch.origin, elsewhere.origin);
+    });
+  });
+});
+
+describe('a producer that is killed in the middle', () => {
+  for (const kind of LEDGERS) {
+    test(`leaves no half batch, and the next one brings all of it in (${kind})`, async () => {
+      const storage = await openStorage(kind);
+      const rows = Array.from({ length: 1600 }, (_, n) => row(`k${n}`));
+      const file = await new ManifestFile().write(rows);
+      // The child opens the ledger itself, as a guest where this process holds the folder.
+      const code = `
+        const { openApp } = await import(${JSON.stringify(new URL('../../src/app.ts', import.meta.url).href)});
+        const { produce } = await import(${JSON.stringify(new URL('../../src/producer.ts', import.meta.url).href)});
+        const app = await openApp(${JSON.stringify(storage.config)}, 'writer');
+        await produce(app.db, ${JSON.stringify(file.path)}, {
+          onProgress: (rows) => {
+            if (rows < 1000) return;
+            console.log(rows);
+            for (;;);
+          },
+        });`;
+      const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env,
+      });
+      const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+      assert.equal(line, '1000');
+      child.kill('SIGKILL');
+      await once(child, 'close');
+      const { rows: staged } = await storage.db.query('select from vidbatch.staged');
+      assert.equal(staged.length, 1000, 'it was in the middle');
+      assert.equal(await findBatch(storage.db, file.name), undefined);
+      await storage.db.query(`update vidbatch.import set seen_at = seen_at - interval '16 minutes'`);
+      assert.deepEqual(told(await bring(storage.db, file)), { rows: 1600, added: 1600 });
+      const { rows: left } = await storage.db.query('select from vidbatch.staged');
+      assert.equal(left.length, 0, 'what the dead one left is swept away');
+      await storage.close();
+    });
+  }
+});

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { beforeEach, describe, test } from 'node:test';
+import { cancel, findBatch } from '../../src/ledger/batch.ts';
+import { feed } from '../../src/ledger/feed.ts';
+import { claimAll, recordOne } from './rows.ts';
+import { LEDGERS, onEvery } from './storages.ts';
+import {
+  bring,
+  ManifestFile,
+  ORIGIN,
+  refused,
+  row,
+  send,
+  states,
+  submissions,
+  told,
+} from './manifest-file.ts';
+import type { Raw } from './manifest-file.ts';
+
+onEvery(LEDGERS, (storage) => {
+  // What another batch has sent is asked about: no test must see the rows of another one.
+  beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import cascade'));
+
+  describe('a manifest with ids', () => {
+    test('is brought in whole, in its order, and nothing is sent', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row('b', { note: 'kept' }), row('a', { duration: 5 })]);
+      const produced = await bring(db, file);
+      assert.deepEqual(told(produced), { rows: 2, added: 2 });
+      assert.deepEqual([produced.batch.name, produced.batch.keyScheme], [file.name, 'id']);
+      const rows = await submissions(db, file);
+      assert.deepEqual(
+        rows.map(({ key, line, state, attempts }) => [key, line, state, attempts]),
+        [
+          ['b', 1, 'pending', 0],
+          ['a', 2, 'pending', 0],
+        ],
+      );
+      assert.deepEqual(JSON.parse(rows[0]?.input ?? ''), row('b', { note: 'kept' }));
+      assert.deepEqual(JSON.parse(rows[1]?.request ?? ''), {
+        model: 'viduq3p-720p',
+        prompt: 'prompt a',
+        duration: 5,
+      });
+    });
+
+    test('again adds nothing; one row more adds one', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1), row(2)]);
+      await bring(db, file);
+      const before = await submissions(db, file);
+      assert.deepEqual(told(await bring(db, file)), { rows: 2, known: 2 });
+      assert.deepEqual(await submissions(db, file), before);
+      await send(db, file, 'prompt 1', 'prompt 2');
+      await file.write([row(0), row(1), row(2)]);
+      assert.deepEqual(told(await bring(db, file)), { rows: 3, added: 1, known: 2 });
+      assert.deepEqual(
+        (await submissions(db, file)).map(({ key, line, state }) => [key, line, state]),
+        [
+          ['0', 1, 'pending'],
+          ['1', 2, 'submitted'],
+          ['2', 3, 'submitted'],
+        ],
+        'known rows follow the lines of the file',
+      );
+    });
+
+    test('an edit before it was sent takes effect, also on a row in the queue', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1), row(2)]);
+      const { batch } = await bring(db, file);
+      await feed(db, { lane: 'lane', origin: ORIGIN, batches: [batch.id] }, 1);
+      await file.write([row(1, { prompt: 'better' }), row(2)]);
+      assert.deepEqual(told(await bring(db, file)), { rows: 2, known: 1, updated: 1 });
+      const [first] = await submissions(db, file);
+      assert.equal((JSON.parse(first?.request ?? '') as Raw)['prompt'], 'better');
+      assert.equal(first?.queued, true);
+    });
+
+    test('an edit after it was sent is refused, with both versions', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1), row(2), row(3)]);
+      await bring(db, file);
+      await send(db, file, 'prompt 1');
+      await file.write([row(1, { prompt: 'too late' }), row(2, { prompt: 'in time' }), row(3), row(4)]);
+      const parts = ['1 row', 'line 1', 'prompt 1', 'too late', 'submitted'];
+      await refused(
+        db,
+        file,
+        { add: true, again: true, vanished: 'prune' },
+        'CHANGED_AFTER_SENT',
+        3,
+        ...parts,
+      );
+    });
+
+    test('an edit of a row that was refused by the provider brings it back', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1)]);
+      const { batch } = await bring(db, file);
+      await db.query('update vidbatch.batch set proven = true where id = $1', [batch.id]);
+      const [first] = await submissions(db, file);
+      const [claimed] = await claimAll(db, { origin: ORIGIN }, [first?.id ?? 0]);
+      assert.ok(claimed);
+      await recordOne(db, claimed, 'rejected');
+      assert.deepEqual(told(await bring(db, file)), { rows: 1, known: 1 });
+      assert.deepEqual(await states(db, file), ['rejected'], 'unchanged, it stays');
+      await file.write([row(1, { prompt: 'politer' })]);
+      assert.deepEqual(told(await bring(db, file)), { rows: 1, updated: 1 });
+      const [again] = await submissions(db, file);
+      assert.deepEqual([again?.state, again?.error, again?.spent], ['pending', null, 0]);
+    });
+
+    test('rows that wait and are gone from the file are asked about', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1), row(2), row(3)]);
+      await bring(db, file);
+      await send(db, file, 'prompt 2');
+      await file.write([row(1)]);
+      await refused(db, file, {}, 'ROWS_VANISHED', 3, '1 row', 'line 3', 'prompt 3');
+      assert.deepEqual(told(await bring(db, file, { vanished: 'keep' })), { rows: 1, known: 1 });
+      assert.deepEqual(await states(db, file), ['pending', 'submitted', 'pending']);
+      assert.deepEqual(told(await bring(db, file, { vanished: 'prune' })), { rows: 1, known: 1, pruned: 1 });
+      assert.deepEqual(await states(db, file), ['pending', 'submitted', 'cancelled']);
+      assert.deepEqual(told(await bring(db, file)), { rows: 1, known: 1 }, 'and asked about once');
+    });
+
+    test('a duplicate id is an error of its second row', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1), row(1, { prompt: 'other' }), row(2)]);
+      await refused(db, file, {}, 'INVALID_ROWS', 3, '1 of 3');
+      assert.equal(await findBatch(db, file.name), undefined, 'not even a batch is made');
+      assert.deepEqual(told(await bring(db, file, { keepGoing: true })), { rows: 3, added: 3, invalid: 1 });
+      assert.deepEqual(
+        (await submissions(db, file)).map(({ state, errorCode }) => [state, errorCode]),
+        [
+          ['pending', null],
+          ['invalid', 'id-duplicate'],
+          ['pending', null],
+        ],
+      );
+    });
+
+    test('an invalid row is recorded when asked for, and its correction is sent', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1), row(2, { duration: 99 })]);
+      await refused(db, file, {}, 'INVALID_ROWS', 3, '1 of 2');
+      await bring(db, file, { keepGoing: true });
+      const [, second] = await submissions(db, file);
+      assert.deepEqual([second?.state, second?.request], ['invalid', null]);
+      assert.match(second?.error ?? '', /^duration: 99/);
+      assert.deepEqual(told(await bring(db, file, { keepGoing: true })), { rows: 2, known: 2, invalid: 1 });
+      await file.write([row(1), row(2, { duration: 9 })]);
+      assert.deepEqual(told(await bring(db, file)), { rows: 2, known: 1, updated: 1 });
+      const [, fixed] = await submissions(db, file);
+      assert.deepEqual([fixed?.state, fixed?.error, fixed?.errorCode], ['pending', null, null]);
+    });
+
+    test('a row that becomes invalid before it was sent is not sent', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1), row(2)]);
+      await bring(db, file);
+      await file.write([row(1, { duration: 99 }), row(2)]);
+      await bring(db, file, { keepGoing: true });
+      assert.deepEqual(await states(db, file), ['invalid', 'pending']);
+    });
+
+    test('without any row is refused', async () => {
+      const { db } = storage();
+      await refused(db, await new ManifestFile().write([]), {}, 'manifest-empty', 3);
+      const header = new ManifestFile();
+      await writeFile(header.path, 'model,prompt\n');
+      await refused(db, header, { format: 'csv' }, 'EMPTY_MANIFEST', 3);
+    });
+  });
+
+  describe('a time of its own', () => {
+    const soon = '2100-01-01T00:00:00Z';
+
+    test('is respected', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row('t1', { not_before: soon }), row('t2')]);
+      const { batch } = await bring(db, file);
+      await db.query('update vidbatch.batch set proven = true where id = $1', [batch.id]);
+      const fed = await feed(db, { lane: 'lane', origin: ORIGIN, batches: [batch.id] }, 10);
+      assert.deepEqual(
+        fed.map(({ key }) => key),
+        ['t2'],
+      );
+      assert.deepEqual((await submissions(db, file))[0]?.notBefore, new Date(soon));
+    });
+
+    test('can be changed, and taken away, until the row was sent', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row('u1', { not_before: soon })]);
+      await bring(db, file);
+      await file.write([row('u1', { not_before: '2101-01-01T08:00:00+08:00' })]);
+      assert.deepEqual(told(await bring(db, file)), { rows: 1, known: 1 });
+      assert.deepEqual((await submissions(db, file))[0]?.notBefore, new Date('2101-01-01T00:00:00Z'));
+      await file.write([row('u1')]);
+      await bring(db, file);
+      assert.equal((await submissions(db, file))[0]?.notBefore, null);
+    });
+
+    test('the same manifest again does not shorten the wait of a row that was throttled', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row('v1')]);
+      const { batch } = await bring(db, file);
+      await db.query('update vidbatch.batch set proven = true where id = $1', [batch.id]);
+      const [first] = await submissions(db, file);
+      const [claimed] = await claimAll(db, { origin: ORIGIN }, [first?.id ?? 0]);
+      assert.ok(claimed);
+      await recordOne(db, claimed, 'not-sent', { waitMs: 50_000 });
+      const { notBefore } = (await submissions(db, file))[0] ?? {};
+      await bring(db, file);
+      assert.deepEqual((await submissions(db, file))[0]?.notBefore, notBefore);
+    });
+  });
+
+  test('text of every kind comes back as it was', async () => {
+    const { db } = storage();
+    const notes = ['nul \0', 'lone \uD800', '😀 提示', 'tab\t"quote" \\', '\u2028', ''];
+    const file = await new ManifestFile().write(notes.map((note, n) => row(`w${n}`, { note })));
+    await bring(db, file);
+    const inputs = (await submissions(db, file)).map(({ input }) => (JSON.parse(input) as Raw)['note']);
+    assert.deepEqual(inputs, notes);
+  });
+
+  test('two producers of the same manifest at once give each row once', async () => {
+    const { db, another } = storage();
+    const other = await another();
+    const rows = Array.from({ length: 700 }, (_, n) => row(`two-${n}`));
+    const file = await new ManifestFile().write(rows);
+    const produced = await Promise.all([bring(db, file), bring(other.db, file), bring(db, file)]);
+    assert.deepEqual(
+      produced.map(({ added }) => added).toSorted((a, b) => a - b),
+      [0, 0, 700],
+    );
+    assert.deepEqual(
+      (await submissions(db, file)).map(({ key }) => key),
+      rows.map(({ id }) => id),
+    );
+    await other.close();
+  });
+
+  test('rows of a cancelled batch stay cancelled when its manifest comes again', async () => {
+    const { db } = storage();
+    const file = await new ManifestFile().write([row('c1'), row('c2')]);
+    const { batch } = await bring(db, file);
+    await cancel(db, batch.id);
+    assert.deepEqual(told(await bring(db, file)), { rows: 2, known: 2 });
+    assert.deepEqual(await states(db, file), ['cancelled', 'cancelled']);
+  });
+});

@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  acceptedSince,
+  adoptBatches,
+  cancel,
+  countOpen,
+  countPaid,
+  countStates,
+  findBatch,
+  isPaused,
+  listBatches,
+  note,
+  pause,
+  rebind,
+  resume,
+  retry,
+  workLeft,
+} from '../../src/ledger/batch.ts';
+import type { Database } from '../../src/ledger/database.ts';
+import { clockSkewMs, providerStatus, reserveSlot } from '../../src/ledger/provider.ts';
+import { noCounts } from '../../src/submission.ts';
+import {
+  claimAll,
+  claimFirst,
+  letTimePass,
+  makeBatch,
+  only,
+  recordOne,
+  statesOf,
+  stored,
+  storedOne,
+} from '../contract/rows.ts';
+import type { Made } from '../contract/rows.ts';
+import { LEDGERS, onEvery } from '../contract/storages.ts';
+
+/** A batch with one row in each of these states, in this order; the rest is pending. */
+async function mixed(db: Database): Promise<Made> {
+  const made = await makeBatch(db, { rows: 6 });
+  const kinds = ['accepted', 'rejected', 'uncertain', 'not-sent'] as const;
+  const claims = await claimAll(db, made, made.rows.slice(0, 5));
+  for (const [n, kind] of kinds.entries()) {
+    const claimed = claims[n];
+    assert.ok(claimed);
+    await recordOne(db, claimed, kind, { maxAttempts: 1 });
+  }
+  assert.deepEqual(await statesOf(db, made), [
+    'submitted',
+    'rejected',
+    'uncertain',
+    'exhausted',
+    'submitting',
+    'pending',
+  ]);
+  return made;
+}
+
+onEvery(LEDGERS, (storage) => {
+  test('a batch is found by its name, and listed in the order in which it was made', async () => {
+    const { db } = storage();
+    const made = [await makeBatch(db), await makeBatch(db)];
+    const names = (await listBatches(db)).map(({ name }) => name);
+    assert.deepEqual(
+      names.slice(-2),
+      made.map(({ name }) => name),
+    );
+    assert.equal((await findBatch(db, made[0]?.name ?? ''))?.id, made[0]?.id);
+    assert.equal(await findBatch(db, 'nobody'), undefined);
+  });
+
+  test('rows are counted by state', async () => {
+    const { db } = storage();
+    const made = await mixed(db);
+    assert.deepEqual(await countStates(db, made.id), {
+      ...noCounts(),
+      submitted: 1,
+      rejected: 1,
+      uncertain: 1,
+      exhausted: 1,
+      submitting: 1,
+      pending: 1,
+    });
+    assert.equal(await countOpen(db, [made.id]), 2);
+    assert.equal(await countPaid(db, made.id), 3);
+    assert.equal(await acceptedSince(db, made.id, 60), 1);
+    await letTimePass(db, made, 61_000);
+    assert.equal(await acceptedSince(db, made.id, 60), 0);
+  });
+
+  describe('an operator', () => {
+    test('pauses and resumes a batch', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      const state = async (): Promise<string | undefined> => (await findBatch(db, made.name))?.state;
+      await pause(db, made.id);
+      await pause(db, made.id);
+      assert.equal(await state(), 'paused');
+      await resume(db, made.id);
+      assert.equal(await state(), 'active');
+    });
+
+    test('pauses and resumes everything', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      await pause(db, null);
+      assert.equal(await isPaused(db), true);
+      assert.equal((await findBatch(db, made.name))?.state, 'active', 'and leaves each batch as it is');
+      await resume(db, null);
+      assert.equal(await isPaused(db), false);
+    });
+
+    test('cancels what is pending, and nothing else', async () => {
+      const { db } = storage();
+      const made = await mixed(db);
+      assert.equal(await cancel(db, made.id), 1);
+      assert.deepEqual(await statesOf(db, made), [
+        'submitted',
+        'rejected',
+        'uncertain',
+        'exhausted',
+        'submitting',
+        'cancelled',
+      ]);
+      await pause(db, made.id);
+      await resume(db, made.id);
+      assert.equal(
+        (await findBatch(db, made.name))?.state,
+        'cancelled',
+        'pause and resume do not bring it back',
+      );
+    });
+
+    test('retries what definitely failed or was cancelled, and nothing that may have been paid', async () => {
+      const { db } = storage();
+      const made = await mixed(db);
+      await cancel(db, made.id);
+      assert.equal(await retry(db, made.id), 3);
+      assert.deepEqual(await statesOf(db, made), [
+        'submitted',
+        'pending',
+        'uncertain',
+        'pending',
+        'submitting',
+        'pending',
+      ]);
+      assert.equal((await findBatch(db, made.name))?.state, 'active');
+      const [, rejected, , exhausted] = await stored(db, made.rows);
+      assert.deepEqual([rejected?.error, exhausted?.error, exhausted?.spent], [null, null, 0]);
+      await claimAll(db, made, [made.rows[1] ?? 0, made.rows[3] ?? 0, made.rows[5] ?? 0]);
+    });
+
+    test('retries only the states that are named, and never one that may have been paid', async () => {
+      const { db } = storage();
+      const made = await mixed(db);
+      assert.equal(await retry(db, made.id, ['exhausted', 'uncertain', 'submitted']), 1);
+      assert.equal((await storedOne(db, made.rows[3] ?? 0)).state, 'pending');
+      assert.equal((await storedOne(db, made.rows[2] ?? 0)).state, 'uncertain');
+    });
+
+    test('does not send a retried row before its own time', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      await db.query(`update vidbatch.submission set not_before = '2100-01-01Z' where batch_id = $1`, [
+        made.id,
+      ]);
+      await cancel(db, made.id);
+      await retry(db, made.id);
+      const { state, wait_ms } = await storedOne(db, made.rows[0] ?? 0);
+      assert.deepEqual([state, (wait_ms ?? 0) > 86_400_000], ['pending', true]);
+    });
+
+    test('leaves a trail', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      await note(db, 'pause', 'because', made.id);
+      await note(db, 'resume', 'everything');
+      const { rows } = await db.query(
+        'select event, detail, batch_id from vidbatch.trail order by id desc limit 2',
+      );
+      assert.deepEqual(rows, [
+        { event: 'resume', detail: 'everything', batch_id: null },
+        { event: 'pause', detail: 'because', batch_id: made.id },
+      ]);
+    });
+  });
+
+  describe('a provider', () => {
+    test('adopts batches that have none, and takes nobody else’s', async () => {
+      const { db } = storage();
+      const [free, taken] = [await makeBatch(db), await makeBatch(db)];
+      await db.query('update vidbatch.batch set origin = null where id = $1', [free.id]);
+      await adoptBatches(db, taken.origin);
+      assert.equal((await findBatch(db, free.name))?.origin, taken.origin);
+      const other = await makeBatch(db);
+      await adoptBatches(db, taken.origin);
+      assert.equal((await findBatch(db, other.name))?.origin, other.origin);
+    });
+
+    test('has to prove itself anew for a batch that goes on there', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 2 });
+      const other = await makeBatch(db);
+      await rebind(db, made.id, other.origin);
+      const { rows } = await db.query('select origin, proven, canary from vidbatch.batch where id = $1', [
+        made.id,
+      ]);
+      assert.deepEqual(rows, [{ origin: other.origin, proven: false, canary: null }]);
+    });
+
+    test('gives slots that lie apart, each once', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      const waits = [];
+      for (let n = 0; n < 5; n += 1) waits.push(await reserveSlot(db, made.origin, 10_000));
+      for (const [n, wait] of waits.entries()) {
+        assert.ok(wait <= n * 10_000 && wait > (n - 1) * 10_000, `slot ${n} in ${wait} ms`);
+      }
+    });
+
+    test('tells for how long it throttles', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      assert.deepEqual(await providerStatus(db, made.origin), {
+        origin: made.origin,
+        state: 'open',
+        throttledMs: 0,
+      });
+      await recordOne(db, await claimFirst(db, made), 'throttled', { waitMs: 50_000 });
+      const { throttledMs } = (await providerStatus(db, made.origin)) ?? { throttledMs: 0 };
+      assert.ok(throttledMs > 20_000 && throttledMs <= 50_000);
+      assert.equal(await providerStatus(db, 'https://nobody.example'), undefined);
+    });
+
+    test('on a clock like ours shows no skew worth speaking of', async () => {
+      const { db } = storage();
+      assert.ok(Math.abs(await clockSkewMs(db)) < 1000);
+    });
+  });
+
+  describe('what is left to do', () => {
+    const left = (made: Made): ReturnType<typeof workLeft> => workLeft(storage().db, made.origin, [made.id]);
+
+    test('nothing, once every row is settled', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      assert.equal(await left(made), 'work');
+      const claimed = await claimFirst(db, made);
+      assert.equal(await left(made), 'work', 'while one is in flight');
+      await recordOne(db, claimed, 'rejected');
+      assert.equal(await left(made), 'nothing');
+    });
+
+    test('held, behind an operator’s pause', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      await pause(db, made.id);
+      assert.equal(await left(made), 'held');
+      await resume(db, made.id);
+      await pause(db, null);
+      assert.equal(await left(made), 'held');
+      await resume(db, null);
+      assert.equal(await left(made), 'work');
+    });
+
+    test('halted, once nothing is in flight', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 2 });
+      const [first, second] = await claimAll(db, made, made.rows);
+      assert.ok(first && second);
+      await recordOne(db, first, 'halted');
+      assert.equal(await left(made), 'work');
+      await recordOne(db, second, 'rejected');
+      assert.equal(await left(made), 'halted');
+    });
+
+    test('over all batches of a provider when none is named', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      const other = await makeBatch(db, { origin: made.origin });
+      await recordOne(db, await claimFirst(db, made), 'rejected');
+      assert.equal(await workLeft(db, made.origin, null), 'work');
+      await recordOne(db, only(await claimAll(db, other, other.rows)), 'rejected');
+      assert.equal(await workLeft(db, made.origin, null), 'nothing');
+    });
+  });
+});
