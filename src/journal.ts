@@ -118,7 +118,11 @@ export async function openJournal(
 /** A new file is on the disk only when its folder is, too. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
-  await handle.sync().finally(() => handle.close());
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function trimmed(outcome: Outcome): Outcome {
