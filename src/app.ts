@@ -8,7 +8,7 @@ import type { Database } from './ledger/database.ts';
 import type { EmbeddedDatabase } from './ledger/embedded.ts';
 import { freeAllLanes } from './ledger/feed.ts';
 import { openFolder } from './ledger/folder.ts';
-import { isMigrated, migrateLedger } from './ledger/migrate.ts';
+import { againstRace, isMigrated, migrateLedger } from './ledger/migrate.ts';
 import { parsers } from './ledger/parsers.ts';
 import { ledgerId } from './ledger/read.ts';
 import { sweep } from './ledger/sweep.ts';
@@ -200,7 +200,7 @@ async function migrate(db: Database, withQueue: boolean): Promise<void> {
 export async function migrateQueue(db: Database): Promise<void> {
   const session = await db.connect();
   try {
-    await runMigrations(session);
+    await againstRace(() => runMigrations(session));
   } finally {
     session.release();
   }

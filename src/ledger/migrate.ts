@@ -25,6 +25,26 @@ export async function migrations(): Promise<Migration[]> {
  */
 export async function migrateLedger(database: Database): Promise<string[]> {
   const known = await migrations();
+  return againstRace(() => migrate(database, known));
+}
+
+/**
+ * Postgres may look at its catalogue as it was before the advisory lock was granted; then `create schema if not exists`
+ * fails over what the other one has just made. The second try sees it.
+ */
+export async function againstRace<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!RACES.has((error as { code?: string }).code ?? '')) throw error;
+    return work();
+  }
+}
+
+/** unique_violation, duplicate_schema, duplicate_table */
+const RACES = new Set(['23505', '42P06', '42P07']);
+
+function migrate(database: Database, known: readonly Migration[]): Promise<string[]> {
   return transaction(database, async (session) => {
     await session.query('select pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
     await session.query('create schema if not exists vidbatch');
