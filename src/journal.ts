@@ -66,14 +66,19 @@ export async function openJournal(
   }
   let length = 0;
   let allocated = 0;
+  let allocating = Promise.resolve();
 
-  /** Writes zeros ahead of the text: overwriting them later needs no room. */
-  async function allocate(needed: number): Promise<void> {
-    while (allocated < length + needed) {
-      await file.write(Buffer.alloc(PIECE), 0, PIECE, allocated);
-      await file.datasync();
-      allocated += PIECE;
-    }
+  /** Writes zeros ahead of the text: overwriting them later needs no room. One at a time, or late zeros hit text. */
+  function allocate(needed: number): Promise<void> {
+    const done = allocating.then(async () => {
+      while (allocated < length + needed) {
+        await writeAll(file, Buffer.alloc(PIECE), allocated);
+        await file.datasync();
+        allocated += PIECE;
+      }
+    });
+    allocating = done.catch(() => undefined);
+    return done;
   }
 
   /** One write and one flush for all lines that came meanwhile. */
@@ -81,7 +86,7 @@ export async function openJournal(
     async (lines) => {
       const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
       await allocate(text.length);
-      await file.write(text, 0, text.length, length);
+      await writeAll(file, text, length);
       await file.datasync();
       length += text.length;
       return lines.map(() => undefined);
@@ -113,6 +118,13 @@ export async function openJournal(
       return length;
     },
   };
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
 }
 
 /** A new file is on the disk only when its folder is, too. */

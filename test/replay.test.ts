@@ -25,6 +25,19 @@ async function newFolder(): Promise<string> {
   return folder;
 }
 
+const CLAIM: Claim = {
+  attemptId: 'a',
+  submissionId: 1,
+  batch: 'b',
+  key: 'k',
+  request: '{}',
+  number: 1,
+  epoch: 0,
+  spent: 0,
+  throttleLevel: 0,
+  refusals: 0,
+};
+
 let workers = 0;
 
 /** Names are unique as those of real workers are: a ledger remembers which journals it has taken in. */
@@ -58,6 +71,22 @@ describe('a journal', () => {
     const closed = await readFile(join(folder, journal.name), 'utf8');
     assert.equal(Buffer.byteLength(closed), bytes);
     assert.match(closed, /^\{"kind":"header","version":1,"ledger":"this","worker":"w\d+"[^\n]*\n$/);
+  });
+
+  test('loses no line to the room that is taken for the next ones', async () => {
+    const folder = await newFolder();
+    const header = { ledger: 'this', worker: 'busy', origin: 'https://a.example' };
+    const journal = await openJournal(folder, header, 3 * 1024 * 1024);
+    const claims = Array.from({ length: 300 }, (_, n) => ({
+      ...CLAIM,
+      attemptId: `a${n}`,
+      key: 'k'.repeat(9000),
+    }));
+    await Promise.all(claims.flatMap((claim) => [journal.ready(), journal.intend(claim), journal.ready()]));
+    await journal.close();
+    const lines = (await readFile(join(folder, journal.name), 'utf8')).trimEnd().split('\n');
+    const attempts = lines.slice(1).map((line) => (JSON.parse(line) as { attempt: string }).attempt);
+    assert.deepEqual(attempts.toSorted(), claims.map((claim) => claim.attemptId).toSorted());
   });
 
   test('has one writer', async () => {
