@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
 import { cancel, findBatch } from '../../src/ledger/batch.ts';
+import type { Database } from '../../src/ledger/database.ts';
 import { feed } from '../../src/ledger/feed.ts';
 import { claimAll, recordOne } from './rows.ts';
 import { LEDGERS, onEvery } from './storages.ts';
@@ -225,6 +226,30 @@ onEvery(LEDGERS, (storage) => {
     await bring(db, file);
     const inputs = (await submissions(db, file)).map(({ input }) => (JSON.parse(input) as Raw)['note']);
     assert.deepEqual(inputs, notes);
+  });
+
+  test('a merge that breaks at its last statement changes nothing', async () => {
+    const { db } = storage();
+    const file = await new ManifestFile().write([row(1), row(2)]);
+    await bring(db, file);
+    await file.write([row(1, { prompt: 'new' }), row(3)]);
+    const breaking: Database = {
+      query: (text, params) => db.query(text, params),
+      end: () => db.end(),
+      connect: async () => {
+        const session = await db.connect();
+        return {
+          query: (text, params) =>
+            text.startsWith('update vidbatch.batch set format')
+              ? Promise.reject(new Error('cut off'))
+              : session.query(text, params),
+          release: (destroy) => session.release(destroy),
+        };
+      },
+    };
+    const before = await submissions(db, file);
+    await assert.rejects(bring(breaking, file, { vanished: 'prune' }), /cut off/);
+    assert.deepEqual(await submissions(db, file), before);
   });
 
   test('two producers of the same manifest at once give each row once', async () => {

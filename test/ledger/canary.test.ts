@@ -14,6 +14,7 @@ import {
   statesOf,
   tryAlone,
 } from '../contract/rows.ts';
+import { until } from '../contract/log.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
 
 onEvery(LEDGERS, (storage) => {
@@ -36,6 +37,26 @@ onEvery(LEDGERS, (storage) => {
       const rest = await claim(db, scopeOf(made), wishes);
       assert.equal(rest.length, 49, 'an accept opens the batch');
       await other.close();
+    });
+
+    test('of many that saw the batch unproven at the same moment, one is granted', async () => {
+      const { db, kind } = storage();
+      const made = await makeBatch(db, { rows: 5, proven: false });
+      const holder = await db.connect();
+      await holder.query('begin');
+      await holder.query('select from vidbatch.batch where id = $1 for update', [made.id]);
+      const tries = made.rows.map((id) => tryAlone(db, made, id));
+      // The embedded database grants its one session to the holder alone: there, nobody has looked yet.
+      const waiting = async (): Promise<boolean> => {
+        const { rows } = await holder.query<{ n: number }>(
+          `select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+        );
+        return kind === 'embedded' || only(rows).n === made.rows.length;
+      };
+      await until(waiting);
+      await holder.query('commit');
+      holder.release();
+      only((await Promise.all(tries)).filter((claimed) => claimed !== undefined));
     });
 
     test('two unproven batches of one provider have a canary each', async () => {
