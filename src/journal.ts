@@ -47,11 +47,21 @@ export function journalFolder(dataDir: string): string {
   return join(dataDir, 'journal');
 }
 
-/** Starts a journal for this worker. `reserve`: bytes that must always be free for what is in flight. */
+export interface JournalOptions {
+  /** Bytes that must always be free for what is in flight. */
+  reserve: number;
+  /**
+   * Answers, too, are flushed before they are recorded: for a ledger that does not flush by itself. Otherwise they are
+   * written, which outlives the process, and the ledger's commit outlives the machine.
+   */
+  flushAnswers: boolean;
+}
+
+/** Starts a journal for this worker. */
 export async function openJournal(
   folder: string,
   header: { ledger: string; worker: string; origin: string },
-  reserve: number,
+  { reserve, flushAnswers }: JournalOptions,
 ): Promise<Journal> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const name = `${header.worker}.jsonl`;
@@ -81,14 +91,24 @@ export async function openJournal(
     return done;
   }
 
+  /** Where the next text goes: always within the room that was taken, so no zeros can come after it. */
+  async function place(bytes: number): Promise<number> {
+    while (allocated < length + bytes) await allocate(bytes);
+    const position = length;
+    length += bytes;
+    return position;
+  }
+
+  async function write(lines: readonly JournalLine[]): Promise<void> {
+    const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    await writeAll(file, text, await place(text.length));
+  }
+
   /** One write and one flush for all lines that came meanwhile. */
   const append = grouped<JournalLine, void>(
     async (lines) => {
-      const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-      await allocate(text.length);
-      await writeAll(file, text, length);
+      await write(lines);
       await file.datasync();
-      length += text.length;
       return lines.map(() => undefined);
     },
     { max: 1000 },
@@ -109,8 +129,10 @@ export async function openJournal(
         epoch: claim.epoch,
         at: new Date().toISOString(),
       }),
-    answer: (claim, outcome) =>
-      append({ kind: 'answer', attempt: claim.attemptId, outcome: trimmed(outcome) }),
+    answer(claim, outcome) {
+      const line: JournalLine = { kind: 'answer', attempt: claim.attemptId, outcome: trimmed(outcome) };
+      return flushAnswers ? append(line) : write([line]);
+    },
     async close() {
       await file.truncate(length);
       await file.close();

@@ -93,7 +93,7 @@ export async function startSending(
     const journal = await openJournal(
       folder,
       { ledger: app.ledgerId, worker: id, origin: provider.origin },
-      effective.concurrency * JOURNAL_BYTES,
+      { reserve: effective.concurrency * JOURNAL_BYTES, flushAnswers: config.databaseUrl === undefined },
     );
     const worker = await startWorker({
       id,
@@ -132,9 +132,16 @@ export function tellFound(app: App, log: Logger): void {
   }
 }
 
-function tellReplayed(replayed: Replayed, log: Logger): void {
-  if (replayed.answers + replayed.restored + replayed.foreign.length === 0) return;
-  log.warn({ event: 'replayed', ...replayed }, 'the journals of earlier workers knew more than the ledger');
+function tellReplayed({ foreign, ...known }: Replayed, log: Logger): void {
+  if (known.answers + known.restored > 0) {
+    log.warn({ event: 'replayed', ...known }, 'the journals of earlier workers knew more than the ledger');
+  }
+  if (foreign.length > 0) {
+    log.info(
+      { event: 'foreign-journals', foreign },
+      'these journals belong to another ledger: kept, not read',
+    );
+  }
 }
 
 async function checkClock(app: App): Promise<void> {
