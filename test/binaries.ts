@@ -12,7 +12,6 @@ const FOLDERS = [
   ['/usr/lib/postgresql', 'bin'],
   ['/opt/homebrew/opt', 'bin'],
   ['/usr/local/opt', 'bin'],
-  ['/usr', 'bin'],
 ] as const;
 
 /** @throws Error when there is no such program. */
