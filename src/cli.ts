@@ -35,7 +35,8 @@ const io: Io = {
     return !readerGone;
   },
   interactive: process.stderr.isTTY && process.stdin.isTTY,
-  columns: process.stderr.columns ?? 80,
+  // A terminal that was not told its size says 0.
+  columns: process.stderr.columns || 80,
   stdin: process.stdin,
   quit: (code) => process.exit(code),
 };

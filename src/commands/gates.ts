@@ -24,14 +24,17 @@ export function gateCommands(program: Command, io: Io, exit: Exit): void {
   const pauseIt = program
     .command('pause [batch]')
     .description('stop sending rows of a batch, or of all; open calls finish')
+    .addHelpText('after', '\nExamples:\n  $ vidbatch pause text\n  $ vidbatch pause')
     .action(act(pauseBatch));
   const resumeIt = program
     .command('resume [batch]')
     .description('go on; without a batch, also try out a halted provider with one row')
+    .addHelpText('after', '\nExamples:\n  $ vidbatch resume text\n  $ vidbatch resume')
     .action(act(resumeBatch));
   const cancelIt = program
     .command('cancel [batch]')
     .description('cancel the pending rows of a batch, or of all')
+    .addHelpText('after', '\nExamples:\n  $ vidbatch cancel text\n  $ vidbatch cancel --yes')
     .action(act(cancelBatch));
   flag(cancelIt, '--yes', 'do not ask');
   const retryIt = program

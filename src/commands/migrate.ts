@@ -12,6 +12,7 @@ export function migrateCommand(program: Command, io: Io, exit: (code: ExitCode) 
     .description(
       'bring the schemas of ledger and queue up to date; safe to repeat, and from many machines at once',
     )
+    .addHelpText('after', '\nExamples:\n  $ DATABASE_URL=postgres://user@host/db vidbatch migrate')
     .action(async (flags: GlobalFlags) => exit(await migrate(flags, io)));
   globalFlags(command);
 }
