@@ -193,11 +193,20 @@ async function mergeInto(
   if (batch.keyScheme !== scheme) throw otherScheme(batch);
   await bindProvider(session, batch, options);
   const comparison: Comparison = await compare(session, importId, batch.id);
+  if (batch.state === 'cancelled' && comparison.fresh + comparison.changed > 0) throw cancelled(batch);
   const objected = objection(comparison, { name, keyScheme: scheme, ...options });
   if (objected !== undefined) throw objected;
   const merged = await merge(session, importId, batch.id, { prune: options.vanished === 'prune' });
   await updateLayout(session, batch.id, layout);
   return { ...merged, batch, known: comparison.known };
+}
+
+function cancelled(batch: Batch): Error {
+  return refusal(
+    'BATCH_CANCELLED',
+    `batch ${batch.name} was cancelled; nothing was sent`,
+    `\`vidbatch retry ${batch.name}\` takes its rows up again; or give this manifest a batch of its own with --batch NAME.`,
+  );
 }
 
 function otherScheme(batch: Batch): Error {

@@ -44,6 +44,7 @@ export const TRANSITIONS: readonly { from: State; to: State; by: string }[] = [
   { from: 'exhausted', to: 'pending', by: 'retry, or a corrected manifest' },
   { from: 'cancelled', to: 'pending', by: 'retry, or a corrected manifest' },
   { from: 'invalid', to: 'pending', by: 'retry, or a corrected manifest' },
+  { from: 'invalid', to: 'cancelled', by: 'gone from a corrected manifest' },
 ];
 
 /** States in which a row may have been paid: it is never sent again by itself, and its content is fixed. */

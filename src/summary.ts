@@ -1,6 +1,6 @@
 import { EXIT } from './errors.ts';
 import type { ExitCode } from './errors.ts';
-import type { Counts } from './submission.ts';
+import type { Counts, State } from './submission.ts';
 import { STATES } from './submission.ts';
 
 /** A gate that keeps rows of a batch waiting, with its reason. */
@@ -38,15 +38,26 @@ export function exitCodeOf(
   return EXIT.ok;
 }
 
+/** What ended first, what needs a look next, what still waits last. */
+const RECEIPT_ORDER = [
+  'rejected',
+  'exhausted',
+  'invalid',
+  'cancelled',
+  'abandoned',
+  'uncertain',
+  'submitting',
+  'pending',
+] as const satisfies State[];
+
 /** `50,000 rows · 49,988 task ids · 9 rejected · 3 uncertain · paid twice: none known` */
 export function receipt(summary: Pick<Summary, 'rows' | 'counts' | 'taskIds' | 'surplus'>): string {
   const parts = [
     `${count(summary.rows)} ${summary.rows === 1 ? 'row' : 'rows'}`,
-    `${count(summary.taskIds)} task ids`,
+    `${count(summary.taskIds)} task ${summary.taskIds === 1 ? 'id' : 'ids'}`,
   ];
-  for (const state of STATES) {
-    if (state !== 'submitted' && summary.counts[state] > 0)
-      parts.push(`${count(summary.counts[state])} ${state}`);
+  for (const state of RECEIPT_ORDER) {
+    if (summary.counts[state] > 0) parts.push(`${count(summary.counts[state])} ${state}`);
   }
   parts.push(`paid twice: ${summary.surplus === 0 ? 'none known' : `${count(summary.surplus)} rows`}`);
   return parts.join(' · ');

@@ -51,7 +51,7 @@ describe('the receipt', () => {
     const { counts, surplus } = batch({ submitted: 49_988, rejected: 9, uncertain: 3 });
     assert.equal(
       receipt({ rows: totalOf(counts), counts, surplus, taskIds: 49_988 }),
-      '50,000 rows · 49,988 task ids · 3 uncertain · 9 rejected · paid twice: none known',
+      '50,000 rows · 49,988 task ids · 9 rejected · 3 uncertain · paid twice: none known',
     );
     assert.match(receipt({ rows: 1, counts, surplus: 2, taskIds: 1 }), /^1 row · .*paid twice: 2 rows$/);
   });

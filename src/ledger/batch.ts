@@ -173,6 +173,7 @@ export async function retry(
           set previous = state, state = 'pending', spent = 0, halted_at = null,
               error_code = null, error = null, http_status = null, updated_at = now()
         where batch_id = $1 and state = any($2::text[]) and state in ('rejected', 'exhausted', 'cancelled')
+          and request is not null
        returning id
      )
      select count(*)::int as n from moved`,

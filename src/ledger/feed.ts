@@ -1,6 +1,9 @@
 import type { Queryable } from './database.ts';
 
-/** A row on its way into the queue, with what a person on the dashboard wants to see of it. */
+/**
+ * A row on its way into the queue, with what a person on the dashboard wants to see of it. Batch and key are cut, so
+ * that a job stays below 1 KB in any script.
+ */
 export interface Fed {
   submissionId: number;
   generation: number;
@@ -83,8 +86,8 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
         set lane = $3, queued_at = now(), generation = s.generation + 1
        from fair f, vidbatch.batch b
       where s.id = f.id and b.id = s.batch_id
-     returning s.id, s.generation, b.name, s.row_key, s.line, s.model, s.mode, f.turn,
-               left(s.request::json ->> 'prompt', 200) as preview`,
+     returning s.id, s.generation, left(b.name, 60) as name, left(s.row_key, 80) as row_key, s.line, s.model, s.mode, f.turn,
+               left(s.request::json ->> 'prompt', 100) as preview`,
     [scope.origin, scope.batches, scope.lane, room],
   );
   return rows.map((row) => ({

@@ -270,6 +270,13 @@ export async function merge(
      select count(*)::int as n from fresh`,
     [importId, batchId],
   );
+  // An invalid row that is gone was corrected, or thrown away; it was never sent.
+  await db.query(
+    `update vidbatch.submission s set previous = state, state = 'cancelled', updated_at = now()
+      where s.batch_id = $2 and s.state = 'invalid'
+        and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)`,
+    [importId, batchId],
+  );
   let pruned = 0;
   if (prune) {
     const { rows } = await db.query<{ n: number }>(

@@ -277,4 +277,28 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual(told(await bring(db, file)), { rows: 2, known: 2 });
     assert.deepEqual(await states(db, file), ['cancelled', 'cancelled']);
   });
+
+  test('a cancelled batch takes no new rows: it says how it is taken up again', async () => {
+    const { db } = storage();
+    const manifest = new ManifestFile();
+    const file = await manifest.write([row('x1')]);
+    const { batch } = await bring(db, file);
+    await cancel(db, batch.id);
+    await manifest.write([row('x1'), row('x2')]);
+    await assert.rejects(bring(db, file), { code: 'BATCH_CANCELLED', exitCode: 3 });
+    assert.deepEqual(await states(db, file), ['cancelled']);
+  });
+
+  test('an invalid row without an id that was corrected is cancelled, and its correction waits', async () => {
+    const { db } = storage();
+    const manifest = new ManifestFile();
+    const { id: _one, ...one } = row('y1');
+    const { id: _two, ...two } = row('y2');
+    const file = await manifest.write([one, { ...two, duration: 99 }]);
+    await bring(db, file, { keepGoing: true });
+    assert.deepEqual(await states(db, file), ['pending', 'invalid']);
+    await manifest.write([one, two]);
+    await bring(db, file);
+    assert.deepEqual((await states(db, file)).toSorted(), ['cancelled', 'pending', 'pending']);
+  });
 });

@@ -52,7 +52,7 @@ onEvery(LEDGERS, (storage) => {
         line: 1,
         model: 'viduq3p-720p',
         mode: 'text',
-        preview: '长'.repeat(200),
+        preview: '长'.repeat(100),
       },
     ]);
   });

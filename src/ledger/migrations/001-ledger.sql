@@ -97,14 +97,15 @@ create table vidbatch.submission (
       ('uncertain', 'rejected'), ('uncertain', 'exhausted'), ('uncertain', 'abandoned'),
       ('pending', 'submitted'), ('rejected', 'submitted'), ('exhausted', 'submitted'),
       ('cancelled', 'submitted'), ('invalid', 'submitted'), ('abandoned', 'submitted'),
-      ('rejected', 'pending'), ('exhausted', 'pending'), ('cancelled', 'pending'), ('invalid', 'pending')
+      ('rejected', 'pending'), ('exhausted', 'pending'), ('cancelled', 'pending'), ('invalid', 'pending'),
+      ('invalid', 'cancelled')
     )
   ),
   constraint submission_task_id check ((state = 'submitted') = (task_id is not null)),
   constraint submission_in_flight check (
     state <> 'submitting' or (attempt_id is not null and deadline is not null)
   ),
-  constraint submission_sendable check (state = 'invalid' or (request is not null and content_hash is not null)),
+  constraint submission_sendable check (state in ('invalid', 'cancelled') or (request is not null and content_hash is not null)),
   constraint submission_lane check (lane is null or state in ('pending', 'submitting'))
 );
 create index submission_order on vidbatch.submission (batch_id, line, id);
