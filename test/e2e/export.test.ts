@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { parse } from 'csv-parse/sync';
+import { exits, job, json, jsonLines } from '../cli.ts';
+import { openDesk } from './storage.ts';
+
+const OURS =
+  'batch,row_key,line,state,task_id,provider_status,result_url,http_status,error_code,error,attempts,submitted_at';
+
+const HEADER = 'id;model;prompt;state;note;line';
+const QUOTED = '"first line\nsecond ""quoted""; line"';
+const MANIFEST = `${HEADER}
+b;viduq3p-720p;${QUOTED};Bavaria;=SUM(A1:A9);17
+a;viduq3p-720p;plain;Hesse; padded ;
+`;
+
+describe('export', async () => {
+  const desk = await openDesk('--task-time', '1ms');
+  const { standIn } = desk;
+  after(desk.close);
+  let csv: string;
+
+  before(async () => {
+    await standIn.configure({ task: { queuedMs: 0, runningMs: 1 } });
+    const file = await desk.write('laender.csv', MANIFEST);
+    exits(await desk.run(['run', file]), 0);
+    csv = exits(await desk.run(['export', 'laender']), 0).stdout;
+  });
+
+  it("appends its columns to those of the input, in input order, with the input's delimiter", () => {
+    const [header, ...records] = parse(csv, { delimiter: ';', bom: true });
+    assert.deepEqual(header, `id,model,prompt,input.state,note,input.line,${OURS}`.split(','));
+    assert.deepEqual(
+      records.map((record) => record[0]),
+      ['b', 'a'],
+    );
+  });
+
+  it('keeps what the cells say: line breaks, quotes, blanks and formulas', () => {
+    const rows: Record<string, string>[] = parse(csv, { delimiter: ';', columns: true });
+    assert.equal(rows[0]?.['prompt'], 'first line\nsecond "quoted"; line');
+    assert.equal(rows[0]?.['note'], '=SUM(A1:A9)');
+    assert.equal(rows[1]?.['note'], ' padded ');
+    assert.deepEqual([rows[0]?.['input.state'], rows[0]?.['input.line']], ['Bavaria', '17']);
+  });
+
+  it('says what became of each row', () => {
+    const rows: Record<string, string>[] = parse(csv, { delimiter: ';', columns: true });
+    const ids = new Map(standIn.accepted().map(({ body, taskId }) => [body.prompt, taskId]));
+    for (const row of rows) {
+      assert.equal(row['batch'], 'laender');
+      assert.equal(row['row_key'], row['id']);
+      assert.equal(row['state'], 'submitted');
+      assert.equal(row['task_id'], ids.get(row['prompt'] ?? ''));
+      assert.equal(row['http_status'], '200');
+      assert.equal(row['attempts'], '1');
+      assert.match(row['submitted_at'] ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    }
+    assert.deepEqual(
+      rows.map((row) => row['line']),
+      ['2', '4'],
+    );
+  });
+
+  it('has, as JSONL, the same keys, the row as read and what was sent', async () => {
+    const { stdout } = exits(await desk.run(['export', 'laender', '--format', 'jsonl']), 0);
+    const [first] = jsonLines<Record<string, unknown>>(stdout);
+    assert.deepEqual(Object.keys(first ?? {}), [...OURS.split(','), 'input', 'request']);
+    assert.deepEqual(first?.['input'], {
+      id: 'b',
+      model: 'viduq3p-720p',
+      prompt: 'first line\nsecond "quoted"; line',
+      state: 'Bavaria',
+      note: '=SUM(A1:A9)',
+      line: '17',
+    });
+    assert.deepEqual(first?.['request'], {
+      model: 'viduq3p-720p',
+      prompt: 'first line\nsecond "quoted"; line',
+    });
+  });
+
+  it('is a manifest that can be read again', async () => {
+    const copy = await desk.write('laender.results.csv', csv);
+    const valid = exits(await desk.run(['validate', copy, '--json']), 0);
+    const { rows, errors } = json(valid) as { rows: number; errors: number };
+    assert.deepEqual([rows, errors], [2, 0]);
+  });
+
+  it('tells, after reconcile, how the tasks ended and where the videos are', async () => {
+    const reconciled = exits(await desk.run(['reconcile', 'laender', '--json']), 0);
+    assert.equal((json(reconciled) as { completed: number }).completed, 2);
+    const { stdout } = exits(await desk.run(['export', 'laender', '--format', 'jsonl']), 0);
+    for (const row of jsonLines<Record<string, unknown>>(stdout)) {
+      assert.equal(row['provider_status'], 'completed');
+      assert.match(String(row['result_url']), /^https?:\/\//);
+      assert.equal(row['state'], 'submitted');
+    }
+  });
+
+  it('has, for a manifest in JSON, the columns of its rows in order of appearance', async () => {
+    exits(await desk.run(['submit', job('image.jsonl')]), 0);
+    const { stdout } = exits(await desk.run(['export', 'image']), 0);
+    assert.ok(
+      stdout.startsWith(`id,model,prompt,image,duration,extra_body,usage,${OURS}\r\n`),
+      stdout.slice(0, 200),
+    );
+    const rows: Record<string, string>[] = parse(stdout, { columns: true });
+    assert.equal(rows.length, 8);
+    assert.equal(rows[0]?.['extra_body'], '{"seed":42}');
+  });
+});

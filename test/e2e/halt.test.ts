@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { exits, json, lastLine } from '../cli.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { openDesk } from './storage.ts';
+
+interface Status {
+  counts: Record<string, number>;
+  gates: { gate: string; reason: string }[];
+}
+
+describe('a halt', async () => {
+  const desk = await openDesk('--key', 'sk-good', '--spa-fallback');
+  const { standIn } = desk;
+  after(desk.close);
+  const good = { env: { VIDBATCH_API_KEY: 'sk-good' } };
+
+  it('stops ten thousand rows after a handful of calls when the key is bad', async () => {
+    const file = await desk.write('shots.csv', csvOf(10_000));
+    const halted = exits(await desk.run(['run', file, '--concurrency', '8']), 6);
+    const { creates } = await standIn.stats();
+    assert.ok(creates >= 1 && creates <= 8, `${creates} calls`);
+    assert.match(lastLine(halted), /^10,000 rows · 0 task ids · 10,000 pending · paid twice: none known$/);
+    assert.match(halted.stderr, /halted: .*401.*Invalid token/);
+  });
+
+  it('is stored: status shows it, with its reason', async () => {
+    const text = exits(await desk.run(['status']), 0).stdout;
+    assert.match(text, /waiting: halted: \S*invalid_api_key \(HTTP 401\): Invalid token/);
+    const { counts, gates } = json(exits(await desk.run(['status', 'shots', '--json']), 0)) as Status;
+    assert.equal(counts['pending'], 10_000);
+    assert.deepEqual(
+      gates.map(({ gate }) => gate),
+      ['halted'],
+    );
+  });
+
+  it('is raised anew by one call when nothing has changed', async () => {
+    const { creates } = await standIn.stats();
+    exits(await desk.run(['work', '--drain']), 6);
+    assert.equal((await standIn.stats()).creates, creates + 1);
+  });
+
+  it('is lifted by the first acceptance with a good key, and the rows go on', async () => {
+    const run = desk.start(['run', `${desk.folder}/shots.csv`], good);
+    await run.says(/"event":"accepted"/, 300);
+    run.kill('SIGINT');
+    const ended = exits(await run.ended, 130);
+    assert.doesNotMatch(ended.stderr, /"event":"halted"/);
+    assert.deepEqual((json(await desk.run(['status', 'shots', '--json'])) as Status).gates, []);
+    assert.deepEqual(paidTwice(standIn.accepted()), []);
+  });
+
+  it('stops a base URL that answers every path with a page, and says what is uncertain', async () => {
+    const file = await desk.write('wrong.csv', csvOf(50, 'wrong'));
+    const before = await standIn.stats();
+    const wrong = { env: { ...good.env, VIDBATCH_BASE_URL: `${standIn.url}/wrong` } };
+    const halted = exits(await desk.run(['run', file], wrong), 5);
+    const { elsewhere } = await standIn.stats();
+    assert.ok(elsewhere >= 1 && elsewhere <= 5, `${elsewhere} calls`);
+    assert.equal((await standIn.stats()).creates, before.creates);
+    assert.match(
+      lastLine(halted),
+      /^50 rows · 0 task ids · 5 uncertain · 45 pending · paid twice: none known$/,
+    );
+    assert.match(halted.stderr, /halted: UNCERTAIN_IN_A_ROW/);
+    const { gates } = json(exits(await desk.run(['status', 'wrong', '--json'], wrong), 0)) as Status;
+    assert.deepEqual(
+      gates.map(({ gate }) => gate),
+      ['halted'],
+    );
+  });
+});

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { countsOf, exits, job, jsonLines, lastLine } from '../cli.ts';
+import { csvOf } from './manifest.ts';
+import { openDesk } from './storage.ts';
+
+const FAULTS = job('faults.csv');
+const RULES: [line: number, column: string, rule: string][] = [
+  [3, 'duration', 'duration-range'],
+  [4, 'model', 'model-unknown'],
+  [5, 'prompt', 'prompt-blank'],
+  [6, 'last_image', 'last-image-without-image'],
+  [8, 'reference_image_urls', 'mix-without-reference'],
+  [9, 'aspect_ratio', 'aspect-ratio-unknown'],
+  [10, 'image', 'url-not-http'],
+  [11, '', 'ragged-row'],
+  [12, 'extra_body.seed', 'seed-range'],
+  [13, 'extra_body.audio', 'audio-type'],
+  [14, 'reference_image_urls', 'reference-with-image'],
+];
+
+describe('a manifest with faults', async () => {
+  const desk = await openDesk();
+  const { standIn } = desk;
+  after(desk.close);
+
+  it('is told by validate with file, line, column and rule, each fault on a line', async () => {
+    const ended = exits(await desk.run(['validate', FAULTS]), 3);
+    const lines = ended.stderr.trimEnd().split('\n');
+    assert.equal(lines.length, RULES.length, ended.stderr);
+    for (const [i, [line, column, rule]] of RULES.entries()) {
+      const place = `${FAULTS}:${line}${column === '' ? '' : ` ${column}`}: `;
+      assert.ok(lines[i]?.startsWith(place), `${lines[i]} does not begin with ${place}`);
+      assert.ok(lines[i]?.endsWith(` [${rule}]`), `${lines[i]} does not end with ${rule}`);
+    }
+  });
+
+  it('sends nothing', async () => {
+    const refused = exits(await desk.run(['run', FAULTS]), 3);
+    assert.match(refused.stderr, /11 of 15 rows are invalid; nothing was sent \[INVALID_ROWS\]/);
+    assert.equal((await standIn.stats()).creates, 0);
+    assert.equal(exits(await desk.run(['status']), 0).stdout, '');
+  });
+
+  it('sends the valid rows with --keep-going, and exports the others with their faults', async () => {
+    const ended = exits(await desk.run(['run', FAULTS, '--keep-going']), 4);
+    assert.equal(lastLine(ended), '15 rows · 4 task ids · 11 invalid · paid twice: none known');
+    assert.equal(standIn.accepted().length, 4);
+    const { stdout } = exits(await desk.run(['export', 'faults', '--format', 'jsonl']), 0);
+    const rows = jsonLines<{
+      line: number;
+      state: string;
+      error_code: string | null;
+      task_id: string | null;
+    }>(stdout);
+    assert.deepEqual(
+      rows.filter(({ state }) => state === 'invalid').map((row) => [row.line, row.error_code]),
+      RULES.map(([line, , rule]) => [line, rule]),
+    );
+    assert.ok(rows.every(({ state, task_id: id }) => (state === 'submitted') === (id !== null)));
+  });
+
+  it('queues nothing of any manifest when one of several is invalid', async () => {
+    const fine = await desk.write('fine.csv', csvOf(2, 'fine'));
+    const before = (await standIn.stats()).creates;
+    const refused = exits(await desk.run(['run', fine, FAULTS, job('text.csv')]), 3);
+    assert.match(refused.stderr, /faults\.csv: 11 rows are invalid; nothing was sent, of no manifest/);
+    assert.equal((await standIn.stats()).creates, before);
+    const batches = jsonLines<{ batch: string }>(exits(await desk.run(['status', '--json']), 0).stdout);
+    assert.deepEqual(
+      batches.map(({ batch }) => batch),
+      ['faults'],
+    );
+  });
+
+  it('sends several when all are fine, with a receipt for each', async () => {
+    const fine = await desk.write('fine.csv', csvOf(2, 'fine'));
+    const ended = exits(await desk.run(['run', fine, job('text.csv')]), 0);
+    assert.match(ended.stdout, /^fine: 2 rows · 2 task ids · paid twice: none known$/m);
+    assert.match(ended.stdout, /^text: 12 rows · 12 task ids · paid twice: none known$/m);
+  });
+
+  it('may come on standard input, with a name and a format', async () => {
+    const stdin =
+      '{"model":"viduq3p-720p","prompt":"from a pipe"}\n{"model":"viduq3p-720p","prompt":"另一个"}\n';
+    const args = ['run', '-', '--format', 'jsonl', '--batch', 'tonight', '--json'];
+    const counts = countsOf(exits(await desk.run(args, { stdin }), 0));
+    assert.equal(counts['submitted'], 2);
+    assert.equal(standIn.accepted().filter(({ body }) => body.prompt === '另一个').length, 1);
+  });
+});

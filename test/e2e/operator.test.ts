@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { countsOf, exits, json, jsonLines, lastLine, openPlace } from '../cli.ts';
+import { csvOf } from './manifest.ts';
+import { openDesk } from './storage.ts';
+
+const COMMANDS =
+  'validate submit work run status explain export pause resume cancel retry reconcile board simulate migrate'.split(
+    ' ',
+  );
+
+describe('an operator', async () => {
+  const desk = await openDesk();
+  const { standIn } = desk;
+  after(desk.close);
+  const counts = async (batch: string): Promise<Record<string, number>> =>
+    countsOf(exits(await desk.run(['status', batch, '--json']), 0));
+
+  it('makes the ledger with migrate, as often as he likes', async () => {
+    assert.match(exits(await desk.run(['status']), 2).stderr, /has no ledger of this version \[NO_LEDGER\]/);
+    const first = json(exits(await desk.run(['migrate', '--json']), 0));
+    const second = json(exits(await desk.run(['migrate', '--json']), 0));
+    assert.deepEqual(second, first);
+    const none = exits(await desk.run(['status']), 0);
+    assert.equal(none.stdout, '');
+    assert.match(none.stderr, /no batches yet/);
+  });
+
+  it('cancels a batch: nothing of it is sent until retry', async () => {
+    const file = await desk.write('shots.csv', csvOf(3));
+    exits(await desk.run(['submit', file]), 0);
+    assert.match(exits(await desk.run(['cancel', 'shots']), 0).stdout, /^shots: 3 rows cancelled/m);
+    exits(await desk.run(['work', '--drain']), 0);
+    assert.equal((await standIn.stats()).creates, 0);
+    assert.equal((await counts('shots'))['cancelled'], 3);
+    assert.match(exits(await desk.run(['resume', 'shots']), 2).stderr, /was cancelled \[CANCELLED\]/);
+    assert.match(exits(await desk.run(['retry', 'shots']), 0).stdout, /^shots: 3 rows are pending again/m);
+    exits(await desk.run(['work', '--drain']), 0);
+    assert.equal((await counts('shots'))['submitted'], 3);
+  });
+
+  it('pauses everything, and resumes it', async () => {
+    const file = await desk.write('later.csv', csvOf(2, 'later'));
+    exits(await desk.run(['submit', file]), 0);
+    assert.match(exits(await desk.run(['pause']), 0).stdout, /^everything: paused/m);
+    const before = (await standIn.stats()).creates;
+    const held = exits(await desk.run(['run', file, '--no-wait']), 6);
+    assert.match(held.stderr, /paused: everything is paused; `vidbatch resume` goes on/);
+    assert.equal((await standIn.stats()).creates, before);
+    assert.match(exits(await desk.run(['resume']), 0).stdout, /^everything: resumed/m);
+    exits(await desk.run(['run', file]), 0);
+    assert.equal((await counts('later'))['submitted'], 2);
+  });
+
+  it('does not cancel everything without being asked, or --yes', async () => {
+    assert.match(exits(await desk.run(['cancel']), 2).stderr, /\[NOT_CONFIRMED\]/);
+    assert.match(exits(await desk.run(['cancel', '--yes']), 0).stdout, /^everything: 0 rows cancelled/m);
+    assert.equal((await counts('later'))['submitted'], 2);
+  });
+
+  it('retries what was rejected, once its cause is gone', async () => {
+    await standIn.addRule({ fault: 'invalid-request', match: { prompt: 'again-2' } });
+    const file = await desk.write('again.csv', csvOf(2, 'again'));
+    exits(await desk.run(['run', file]), 4);
+    await standIn.clearRules();
+    assert.match(
+      exits(await desk.run(['retry', 'again']), 0).stdout,
+      /^again: 1 rows? (is|are) pending again/m,
+    );
+    const ended = exits(await desk.run(['run', file]), 0);
+    assert.equal(lastLine(ended), '2 rows · 2 task ids · paid twice: none known');
+  });
+
+  it('sees status with exit code 0, whatever stands there', async () => {
+    await standIn.addRule({ fault: 'timeout:created', match: { prompt: 'murky' } });
+    const file = await desk.write('murky.csv', csvOf(1, 'murky'));
+    exits(await desk.run(['run', file, '--timeout', '300ms']), 5);
+    const all = exits(await desk.run(['status', '--json']), 0);
+    assert.equal(jsonLines(all.stdout).length, 4);
+    const text = exits(await desk.run(['status', 'murky']), 0).stdout;
+    assert.match(text, /^murky {2}1 row · 0 task ids · 1 uncertain · paid twice: none known$/m);
+  });
+});
+
+describe('help', async () => {
+  const here = await openPlace();
+  after(here.close);
+
+  it('is there for every command, with examples', async () => {
+    const top = exits(await here.run(['--help']), 0).stdout;
+    for (const command of COMMANDS) assert.match(top, new RegExp(`^ {2}${command}\\b`, 'm'));
+    for (const command of COMMANDS) {
+      const { stdout } = exits(await here.run([command, '--help']), 0);
+      assert.match(stdout, new RegExp(`^Usage: vidbatch ${command}\\b`));
+      assert.match(stdout, /^Examples:\n {2}\$ .*vidbatch /m, `${command} shows no example`);
+    }
+  });
+
+  it('is shown, with exit code 2, when there is no command', async () => {
+    assert.match(exits(await here.run([]), 2).stderr, /^Usage: vidbatch/);
+  });
+
+  it('knows its version', async () => {
+    assert.match(exits(await here.run(['--version']), 0).stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('a variable of a flag', async () => {
+  const here = await openPlace({ VIDBATCH_API_KEY: 'sk-e2e' });
+  after(here.close);
+
+  it('that says no is a no: plain http stays forbidden', async () => {
+    const env = { VIDBATCH_BASE_URL: 'http://api.example.com', VIDBATCH_ALLOW_HTTP: 'false' };
+    assert.match(exits(await here.run(['work'], { env }), 2).stderr, /\[base-url-http\]/);
+  });
+
+  it('that is empty is as good as unset', async () => {
+    const env = { VIDBATCH_BASE_URL: '', VIDBATCH_RATE: '', VIDBATCH_CONCURRENCY: '' };
+    assert.match(exits(await here.run(['work'], { env }), 2).stderr, /\[NO_BASE_URL\]/);
+  });
+});

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { exits, json, lastLine, openPlace } from '../cli.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { startStandIn } from './stand-in.ts';
+
+describe('a second terminal, while a run holds the embedded folder', async () => {
+  const standIn = await startStandIn('--latency', '500ms');
+  const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' });
+  after(() => Promise.all([here.close(), standIn.close()]));
+
+  it('can look, submit, pause, explain and resume, but not send', async () => {
+    const file = await here.write('shots.csv', csvOf(60));
+    const run = here.start(['run', file, '--concurrency', '2']);
+    await run.says(/"event":"accepted"/, 2);
+
+    assert.match(exits(await here.run(['pause', 'shots']), 0).stdout, /^shots: paused; open calls finish$/m);
+    const status = json(exits(await here.run(['status', 'shots', '--json']), 0)) as {
+      counts: Record<string, number>;
+      gates: { gate: string }[];
+    };
+    assert.ok((status.counts['pending'] ?? 0) > 0);
+    assert.deepEqual(
+      status.gates.map(({ gate }) => gate),
+      ['paused'],
+    );
+    const explained = exits(await here.run(['explain', 'shots', 'row-60']), 0).stdout;
+    assert.match(explained, /^shots row-60: pending$/m);
+    assert.match(explained, /^waiting {2}paused: .*`vidbatch resume shots`/m);
+
+    const other = await here.write('other.csv', csvOf(3, 'other'));
+    assert.match(exits(await here.run(['submit', other]), 0).stdout, /^other: 3 rows · 3 new$/m);
+
+    const refused = exits(await here.run(['work']), 1);
+    assert.match(refused.stderr, new RegExp(`is held by process ${run.pid}\\b.*\\[FOLDER_HELD\\]`));
+
+    await standIn.configure({ latency: { minMs: 0, maxMs: 2 } });
+    assert.match(exits(await here.run(['resume', 'shots']), 0).stdout, /^shots: resumed/m);
+    const ended = exits(await run.ended, 0);
+    assert.equal(lastLine(ended), '60 rows · 60 task ids · paid twice: none known');
+    const accepted = standIn.accepted();
+    assert.equal(accepted.length, 60);
+    assert.deepEqual(paidTwice(accepted), []);
+  });
+
+  it('left its rows in the ledger, for the next worker', async () => {
+    exits(await here.run(['work', '--drain']), 0);
+    assert.equal(standIn.accepted().length, 63);
+  });
+});

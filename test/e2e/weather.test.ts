@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { exits, json, jsonLines, lastLine } from '../cli.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { openDesk } from './storage.ts';
+
+describe('a provider in bad weather', async () => {
+  const desk = await openDesk();
+  const { standIn } = desk;
+  after(desk.close);
+
+  it('gets every row once, through 429s and refusals that are known not to be accepts', async () => {
+    await standIn.configure({ faults: ['throttle=0.1', 'status-503-model-not-found=0.05'] });
+    const file = await desk.write('rain.csv', csvOf(60, 'rain'));
+    const ended = exits(await desk.run(['run', file]), 0);
+    assert.equal(lastLine(ended), '60 rows · 60 task ids · paid twice: none known');
+    const { byStatus } = await standIn.stats();
+    assert.ok((byStatus['429'] ?? 0) > 0 && (byStatus['503'] ?? 0) > 0, JSON.stringify(byStatus));
+    assert.equal(standIn.accepted().length, 60);
+    assert.deepEqual(paidTwice(standIn.accepted()), []);
+  });
+
+  it('may throttle a row as often as it likes: that costs no attempt', async () => {
+    await standIn.configure({ faults: [] });
+    await standIn.addRule({ fault: 'throttle', match: { prompt: 'hail-2', times: 3 } });
+    const file = await desk.write('hail.csv', csvOf(4, 'hail'));
+    const ended = exits(await desk.run(['run', file, '--attempts', '1']), 0);
+    assert.equal(lastLine(ended), '4 rows · 4 task ids · paid twice: none known');
+    const { attempts } = json(exits(await desk.run(['explain', 'hail', 'hail-2', '--json']), 0)) as {
+      attempts: { outcome: string }[];
+    };
+    assert.deepEqual(
+      attempts.map(({ outcome }) => outcome),
+      ['throttled', 'throttled', 'throttled', 'accepted'],
+    );
+  });
+
+  it('with a quota is not provoked by a rate below it', async () => {
+    await standIn.clearRules();
+    await standIn.configure({ requestsPerSecond: 20 });
+    const before = (await standIn.stats()).byStatus['429'] ?? 0;
+    const file = await desk.write('quota.csv', csvOf(45, 'quota'));
+    exits(await desk.run(['run', file, '--rate', '15/s']), 0);
+    const throttled = ((await standIn.stats()).byStatus['429'] ?? 0) - before;
+    assert.ok(throttled <= 2, `${throttled} were throttled`);
+  });
+
+  it('whose answers are lost leaves rows uncertain, and they are never sent again', async () => {
+    await standIn.configure({ requestsPerSecond: null });
+    await standIn.addRule({ fault: 'reset-in-answer:created', match: { prompt: 'lost-2' } });
+    await standIn.addRule({ fault: 'status-502:not-created', match: { prompt: 'lost-4' } });
+    const file = await desk.write('lost.csv', csvOf(6, 'lost'));
+    const ended = exits(await desk.run(['run', file]), 5);
+    assert.equal(lastLine(ended), '6 rows · 4 task ids · 2 uncertain · paid twice: none known');
+    const { creates } = await standIn.stats();
+    exits(await desk.run(['run', file]), 5);
+    exits(await desk.run(['work', '--drain']), 0);
+    assert.equal((await standIn.stats()).creates, creates);
+    const rows = jsonLines<{ row_key: string; state: string }>(
+      exits(await desk.run(['export', 'lost', '--format', 'jsonl']), 0).stdout,
+    );
+    assert.deepEqual(
+      rows.filter(({ state }) => state === 'uncertain').map((row) => row.row_key),
+      ['lost-2', 'lost-4'],
+    );
+  });
+
+  it('that refuses a row has it rejected, with its reason, and the others are sent', async () => {
+    await standIn.addRule({ fault: 'policy', match: { prompt: 'rude-1' } });
+    const file = await desk.write('rude.csv', csvOf(3, 'rude'));
+    const ended = exits(await desk.run(['run', file]), 4);
+    assert.equal(lastLine(ended), '3 rows · 2 task ids · 1 rejected · paid twice: none known');
+    const [rejected] = jsonLines<Record<string, unknown>>(
+      exits(await desk.run(['export', 'rude', '--format', 'jsonl']), 0).stdout,
+    );
+    assert.equal(rejected?.['state'], 'rejected');
+    assert.equal(rejected?.['http_status'], 400);
+    assert.match(String(rejected?.['error_code']), /TaskPromptPolicyViolation/);
+  });
+});

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { Redis } from 'ioredis';
+import { createDatabase, servers, startServer } from '../servers.ts';
+import { countsOf, exits, openPlace } from '../cli.ts';
+import type { Place } from '../cli.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { startStandIn } from './stand-in.ts';
+import type { StandIn } from './stand-in.ts';
+
+const ROWS = 2000;
+
+describe('two workers on one ledger', async () => {
+  const shared = await servers();
+  const own = await startServer('redis');
+  after(own.stop);
+
+  /** A new ledger with `ROWS` rows, two workers that drain it, and what became of it. */
+  async function drain(env: Record<string, string>, meanwhile: (one: Place) => Promise<void>): Promise<void> {
+    const database = await createDatabase(shared);
+    const standIn: StandIn = await startStandIn();
+    const here = await openPlace({
+      ...env,
+      DATABASE_URL: database.url,
+      VIDBATCH_BASE_URL: standIn.url,
+      VIDBATCH_API_KEY: 'sk-e2e',
+    });
+    try {
+      const file = await here.write('many.csv', csvOf(ROWS, 'many'));
+      exits(await here.run(['submit', file]), 0);
+      const workers = [here.start(['work', '--drain']), here.start(['work', '--drain'])];
+      await workers[0]?.says(/"event":"accepted"/, 300);
+      await meanwhile(here);
+      for (const ended of await Promise.all(workers.map((worker) => worker.ended))) exits(ended, 0);
+      const accepted = standIn.accepted();
+      assert.deepEqual(paidTwice(accepted), []);
+      assert.equal(accepted.length, ROWS);
+      const counts = countsOf(await here.run(['status', 'many', '--json']));
+      assert.equal(counts['submitted'], ROWS);
+    } finally {
+      await here.close();
+      await standIn.close();
+      await database.drop();
+    }
+  }
+
+  it('send each row once, with the queue on Redis', () =>
+    drain({ REDIS_URL: own.url }, () => Promise.resolve()));
+
+  it('send each row once when Redis loses everything in the middle', () =>
+    drain({ REDIS_URL: own.url }, async () => {
+      const redis = new Redis(own.url);
+      await redis.flushall();
+      redis.disconnect();
+    }));
+
+  it('send each row once, with the queue on Postgres', () => drain({}, () => Promise.resolve()));
+});
