@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { exits, openPlace } from '../cli.ts';
+
+const COMMANDS =
+  'validate submit work run status explain export pause resume cancel retry reconcile board simulate migrate'.split(
+    ' ',
+  );
+
+describe('help', async () => {
+  const here = await openPlace();
+  after(here.close);
+
+  it('is there for every command, with examples', async () => {
+    const top = exits(await here.run(['--help']), 0).stdout;
+    for (const command of COMMANDS) assert.match(top, new RegExp(`^ {2}${command}\\b`, 'm'));
+    for (const command of COMMANDS) {
+      const { stdout } = exits(await here.run([command, '--help']), 0);
+      assert.match(stdout, new RegExp(`^Usage: vidbatch ${command}\\b`));
+      assert.match(stdout, /^Examples:\n {2}\$ .*vidbatch /m, `${command} shows no example`);
+    }
+  });
+
+  it('is shown, with exit code 2, when there is no command', async () => {
+    assert.match(exits(await here.run([]), 2).stderr, /^Usage: vidbatch/);
+  });
+
+  it('knows its version', async () => {
+    assert.match(exits(await here.run(['--version']), 0).stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('a variable of a flag', async () => {
+  const here = await openPlace({ VIDBATCH_API_KEY: 'sk-e2e' });
+  after(here.close);
+
+  it('that says no is a no: plain http stays forbidden', async () => {
+    const env = { VIDBATCH_BASE_URL: 'http://api.example.com', VIDBATCH_ALLOW_HTTP: 'false' };
+    assert.match(exits(await here.run(['work'], { env }), 2).stderr, /\[base-url-http\]/);
+  });
+
+  it('that is empty is as good as unset', async () => {
+    const env = { VIDBATCH_BASE_URL: '', VIDBATCH_RATE: '', VIDBATCH_CONCURRENCY: '' };
+    assert.match(exits(await here.run(['work'], { env }), 2).stderr, /\[NO_BASE_URL\]/);
+  });
+});
