@@ -87,20 +87,3 @@ describe('a manifest that is run again', async () => {
     assert.match(refused.stderr, /\[BATCH_OF_OTHER_FILE\]/);
   });
 });
-
-describe('a large manifest that is submitted again', async () => {
-  const desk = await openDesk();
-  after(desk.close);
-
-  it('is compared row by row, and not each row with each: it takes about as long as the first time', async () => {
-    const file = await desk.write('large.csv', csvOf(20_000, 'large'));
-    const timed = async (): Promise<number> => {
-      const start = performance.now();
-      exits(await desk.run(['submit', file]), 0);
-      return performance.now() - start;
-    };
-    const first = await timed();
-    const again = await timed();
-    assert.ok(again < 3 * first, `${again} ms after ${first} ms`);
-  });
-});
