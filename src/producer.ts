@@ -6,7 +6,15 @@ import { countPaid, createBatch, findBatch, lockBatch, rebind, updateLayout } fr
 import type { Batch } from './ledger/batch.ts';
 import type { Database, Session } from './ledger/database.ts';
 import { transaction } from './ledger/database.ts';
-import { assignKeys, beginImport, compare, endImport, merge, stage } from './ledger/import.ts';
+import {
+  analyseSubmissions,
+  assignKeys,
+  beginImport,
+  compare,
+  endImport,
+  merge,
+  stage,
+} from './ledger/import.ts';
 import type { Comparison, Merged, StagedRow } from './ledger/import.ts';
 import { ensureProvider } from './ledger/provider.ts';
 import type { Manifest } from './manifest/entry.ts';
@@ -44,6 +52,8 @@ export interface Produced extends Merged {
   warnings: number;
 }
 
+/** From here on the planner needs to know of the new rows, or the first claims scan them all. */
+const MANY = 1000;
 const CHUNK = { rows: 500, characters: 2_000_000 };
 
 /**
@@ -74,6 +84,7 @@ export async function produce(db: Database, source: string, options: ProduceOpti
     const merged = await transaction(db, (session) =>
       mergeInto(session, { name, path, manifest, importId, scheme: staged.scheme }, options),
     );
+    if (merged.added + merged.updated >= MANY) await analyseSubmissions(db);
     return { ...merged, rows: staged.rows, invalid: staged.invalid, warnings: staged.warnings };
   } finally {
     await endImport(db, importId);

@@ -294,6 +294,11 @@ export async function merge(
   return { added: added.rows[0]?.n ?? 0, updated: updated.rows[0]?.n ?? 0, pruned };
 }
 
+/** After a large merge, before autovacuum or upkeep come round. */
+export async function analyseSubmissions(db: Queryable): Promise<void> {
+  await db.query('analyze vidbatch.submission');
+}
+
 /** Forgets the staged rows, merged or refused. */
 export async function endImport(db: Queryable, importId: string): Promise<void> {
   await db.query('delete from vidbatch.import where id = $1', [importId]);

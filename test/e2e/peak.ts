@@ -6,7 +6,7 @@ import { exits } from '../cli.ts';
 import type { Place } from '../cli.ts';
 import { csvRow } from './manifest.ts';
 
-/** Ten times the rows may take so much more memory: nothing may grow with the manifest. */
+/** Many times the rows may take so much more memory: nothing may grow with the manifest. */
 const MOST = 1.25;
 
 /** Loaded into the command: tells, as it ends, the most memory that it had. */
