@@ -1,6 +1,6 @@
 import type { VidbatchError } from './errors.ts';
 import { refusal } from './errors.ts';
-import type { Comparison, Difference } from './ledger/import.ts';
+import type { Comparison, Difference } from './ledger/comparison.ts';
 
 export interface Consent {
   name: string;

@@ -6,16 +6,10 @@ import { countPaid, createBatch, findBatch, lockBatch, rebind, updateLayout } fr
 import type { Batch } from './ledger/batch.ts';
 import type { Database, Session } from './ledger/database.ts';
 import { transaction } from './ledger/database.ts';
-import {
-  analyseSubmissions,
-  assignKeys,
-  beginImport,
-  compare,
-  endImport,
-  merge,
-  stage,
-} from './ledger/import.ts';
-import type { Comparison, Merged, StagedRow } from './ledger/import.ts';
+import { analyseSubmissions, assignKeys, beginImport, endImport, merge, stage } from './ledger/import.ts';
+import { compare } from './ledger/comparison.ts';
+import type { Comparison } from './ledger/comparison.ts';
+import type { Merged, StagedRow } from './ledger/import.ts';
 import { ensureProvider } from './ledger/provider.ts';
 import type { Manifest } from './manifest/entry.ts';
 import { openManifest } from './manifest/manifest.ts';

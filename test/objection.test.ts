@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Comparison, Difference } from '../src/ledger/import.ts';
+import type { Comparison, Difference } from '../src/ledger/comparison.ts';
 import { objection } from '../src/objection.ts';
 import type { Consent } from '../src/objection.ts';
 
