@@ -1,23 +1,8 @@
 import type { Batch } from './ledger/batch.ts';
 import type { SubmissionView } from './ledger/read.ts';
+import { exportColumns } from './request/columns.ts';
 
-/** The columns that an export appends, in this order. */
-export const EXPORT_COLUMNS = [
-  'batch',
-  'row_key',
-  'line',
-  'state',
-  'task_id',
-  'provider_status',
-  'result_url',
-  'http_status',
-  'error_code',
-  'error',
-  'attempts',
-  'submitted_at',
-] as const;
-
-type Appended = Record<(typeof EXPORT_COLUMNS)[number], string | number | null>;
+type Appended = Record<(typeof exportColumns)[number], string | number | null>;
 
 function appended(row: SubmissionView): Appended {
   return {
@@ -48,19 +33,16 @@ export async function* exportCsv(
 ): AsyncGenerator<string> {
   const columns = batch.columns ?? (await columnsOf(again()));
   const delimiter = batch.delimiter ?? ',';
-  const ours = new Set<string>(EXPORT_COLUMNS);
+  const ours = new Set<string>(exportColumns);
   const line = (cells: readonly unknown[]): string =>
     `${cells.map((cell) => quote(cell, delimiter)).join(delimiter)}\r\n`;
-  yield line([
-    ...columns.map((column) => (ours.has(column) ? `input.${column}` : column)),
-    ...EXPORT_COLUMNS,
-  ]);
+  yield line([...columns.map((column) => (ours.has(column) ? `input.${column}` : column)), ...exportColumns]);
   for await (const row of rows) {
     const input = JSON.parse(row.input) as Record<string, unknown>;
     const known = appended(row);
     yield line([
       ...columns.map((column) => (Object.hasOwn(input, column) ? input[column] : '')),
-      ...EXPORT_COLUMNS.map((column) => known[column]),
+      ...exportColumns.map((column) => known[column]),
     ]);
   }
 }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import * as fc from 'fast-check';
-import { EXPORT_COLUMNS, exportCsv, exportJsonl } from '../src/export.ts';
+import { exportCsv, exportJsonl } from '../src/export.ts';
 import type { SubmissionView } from '../src/ledger/read.ts';
+import { exportColumns } from '../src/request/columns.ts';
 
 function view(input: Record<string, unknown>, more: Partial<SubmissionView> = {}): SubmissionView {
   return {
@@ -44,7 +45,7 @@ async function csv(batch: Parameters<typeof exportCsv>[0], rows: readonly Submis
   return text;
 }
 
-const OURS = EXPORT_COLUMNS.join(',');
+const OURS = exportColumns.join(',');
 
 describe('CSV', () => {
   test('gives the input columns in their order, then ours', async () => {
@@ -130,7 +131,7 @@ test('JSONL gives our columns, the row as read, and what was or would be sent', 
   for await (const line of exportJsonl(each(rows))) lines.push(line);
   assert.ok(lines.every((line) => line.endsWith('}\n') && line.indexOf('\n') === line.length - 1));
   const [first, second] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  assert.deepEqual(Object.keys(first ?? {}), [...EXPORT_COLUMNS, 'input', 'request']);
+  assert.deepEqual(Object.keys(first ?? {}), [...exportColumns, 'input', 'request']);
   assert.deepEqual(first?.['input'], { id: '1', nested: { a: [1, 'ü'] } });
   assert.deepEqual(first['request'], { model: 'm' });
   assert.equal(first['submitted_at'], '2026-03-04T05:06:07.089Z');

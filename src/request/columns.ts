@@ -19,7 +19,7 @@ export const ownColumns = ['id', 'not_before', 'priority'] as const;
 export type OwnColumn = (typeof ownColumns)[number];
 
 /** What `export` appends. An export that is fed back carries these columns; they say nothing about the request. */
-export const exportColumns: readonly string[] = [
+export const exportColumns = [
   'batch',
   'row_key',
   'line',
@@ -32,7 +32,7 @@ export const exportColumns: readonly string[] = [
   'error',
   'attempts',
   'submitted_at',
-];
+] as const;
 
 /** Keys of `extra_body` whose rules are known. */
 export const extraBodyKeys = ['audio', 'bgm', 'seed'] as const;
@@ -96,7 +96,7 @@ function isOurs(column: string): boolean {
   return (
     isField(column) ||
     isOwn(column) ||
-    exportColumns.includes(column) ||
+    (exportColumns as readonly string[]).includes(column) ||
     pathInExtraBody(column) !== undefined
   );
 }
