@@ -25,13 +25,28 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   readerGone = true;
 });
 
+/** Until the reader has caught up, or is gone. Leaves no listener behind, however often it is waited for. */
+async function roomOnStdout(): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    await Promise.race([
+      once(process.stdout, 'drain', { signal }),
+      once(process.stdout, 'close', { signal }),
+    ]);
+  } catch {
+    // The listener above has judged the error: a reader that is gone, or worse.
+  } finally {
+    over.abort();
+  }
+}
+
 const io: Io = {
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
   async write(text) {
     if (readerGone) return false;
-    if (!process.stdout.write(text))
-      await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')]);
+    if (!process.stdout.write(text)) await roomOnStdout();
     return !readerGone;
   },
   interactive: process.stderr.isTTY && process.stdin.isTTY,
