@@ -70,6 +70,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   let inFlight = 0;
   let throttledUntil = 0;
   let journalFull = false;
+  let allRecorded = true;
 
   const clerk = createClerk(
     db,
@@ -159,6 +160,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         ledgerId: options.ledgerId,
         clock,
       });
+    } catch (error) {
+      // An answer may stand in the journal alone: the next start has to read it.
+      allRecorded = false;
+      throw error;
     } finally {
       inFlight -= 1;
     }
@@ -262,8 +267,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       await feeder.stop();
       await stopSweeper();
       await queue.close();
+      const bytes = await journal.close();
       // All of it is recorded: the next start need not read it again.
-      await rememberJournal(db, journal.name, await journal.close());
+      if (allRecorded) await rememberJournal(db, journal.name, bytes);
     },
   };
 }
