@@ -68,6 +68,7 @@ create table vidbatch.submission (
   deadline        timestamptz,
   attempts        integer not null default 0,
   spent           integer not null default 0,
+  refusals        integer not null default 0,
   halted_at       timestamptz,
   generation      integer not null default 0,
   lane            text,
@@ -118,7 +119,8 @@ create index submission_unsettled on vidbatch.submission (batch_id, id)
   where state = 'submitted' and (provider_status is null or provider_status not in ('completed', 'failed'));
 
 -- One row for each POST that may have been made. `outcome` stays null until an answer is recorded; `swept_at` says
--- that its deadline passed first. A second task id for a submission is kept here, as `surplus`.
+-- that its deadline passed first, `intended_at` that a dead worker's journal holds its intent: it may have left.
+-- A second task id for a submission is kept here, as `surplus`. `headers` is the answer's, as JSON text.
 create table vidbatch.attempt (
   id            uuid primary key,
   submission_id bigint not null references vidbatch.submission,
@@ -128,6 +130,7 @@ create table vidbatch.attempt (
   epoch         integer not null,
   claimed_at    timestamptz not null default now(),
   deadline      timestamptz not null,
+  intended_at   timestamptz,
   swept_at      timestamptz,
   finished_at   timestamptz,
   outcome       text check (outcome in ('accepted', 'rejected', 'throttled', 'not-sent', 'halted', 'uncertain')),
@@ -136,6 +139,7 @@ create table vidbatch.attempt (
   error_code    text,
   error         text,
   request_id    text,
+  headers       text,
   task_id       text,
   surplus       boolean not null default false,
   body          text,
