@@ -1,7 +1,6 @@
-import { createReadStream } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { journalNames, lockOf, readJournal } from './journal-file.ts';
 import type { JournalLine } from './journal.ts';
 import type { Database } from './ledger/database.ts';
 import { knownJournals, rememberJournal, restoreAttempts, unrecorded } from './ledger/journal.ts';
@@ -33,7 +32,7 @@ const KEEP_MS = 30 * 24 * 3_600_000;
  */
 export async function replayJournals(db: Database, folder: string, ledgerId: string): Promise<Replayed> {
   const total: Replayed = { journals: 0, answers: 0, restored: 0, foreign: [], torn: 0 };
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.jsonl')).sort();
+  const names = await journalNames(folder);
   const known = await knownJournals(db, names);
   for (const name of names) {
     const path = join(folder, name);
@@ -54,10 +53,6 @@ export async function replayJournals(db: Database, folder: string, ledgerId: str
   return total;
 }
 
-function lockOf(path: string): string {
-  return path.replace(/\.jsonl$/, '.lock');
-}
-
 async function forget(path: string): Promise<void> {
   await rm(path, { force: true });
   await rm(lockOf(path), { force: true });
@@ -67,37 +62,27 @@ async function replay(db: Database, path: string, ledgerId: string, total: Repla
   let origin = '';
   let worker = '';
   let chunk: JournalLine[] = [];
-  for await (const line of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })) {
-    const text = line.replaceAll('\0', '');
-    if (text === '') continue;
-    const parsed = parse(text);
-    if (parsed === undefined) {
+  for await (const entry of readJournal(path)) {
+    if (entry.kind === 'torn') {
       total.torn += 1;
       continue;
     }
-    if (parsed.kind === 'header') {
-      if (parsed.ledger !== ledgerId) {
+    const { line } = entry;
+    if (line.kind === 'header') {
+      if (line.ledger !== ledgerId) {
         total.foreign.push(path);
         return;
       }
-      ({ origin, worker } = parsed);
+      ({ origin, worker } = line);
       continue;
     }
-    chunk.push(parsed);
+    chunk.push(line);
     if (chunk.length < CHUNK) continue;
     await tell(db, chunk, { origin, worker }, total);
     chunk = [];
   }
   await tell(db, chunk, { origin, worker }, total);
   total.journals += 1;
-}
-
-function parse(text: string): JournalLine | undefined {
-  try {
-    return JSON.parse(text) as JournalLine;
-  } catch {
-    return undefined;
-  }
 }
 
 /** In the order of the journal: an attempt that was restored must be settled before the next one of its row. */
