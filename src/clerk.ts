@@ -8,6 +8,7 @@ import { grouped } from './ledger/group.ts';
 import { record, recordedBefore } from './ledger/record.ts';
 import type { Recorded, Result } from './ledger/record.ts';
 import type { Logger } from './log.ts';
+import { reached } from './point.ts';
 
 /** The two writes of a submission, for one worker: grouped, and patient with a ledger that is away for a while. */
 export interface Clerk {
@@ -82,8 +83,16 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk
   const claimInGroup = grouped(claimGroup);
   const recordInGroup = grouped(recordGroup);
   return {
-    claim: (submissionId) => claimInGroup({ submissionId, attemptId: randomUUID() }),
-    record: (result) => patiently('record', log, () => recordInGroup(result)),
+    async claim(submissionId) {
+      const claimed = await claimInGroup({ submissionId, attemptId: randomUUID() });
+      if (!('reason' in claimed)) reached('claimed');
+      return claimed;
+    },
+    async record(result) {
+      const recorded = await patiently('record', log, () => recordInGroup(result));
+      reached('recorded');
+      return recorded;
+    },
   };
 }
 

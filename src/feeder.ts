@@ -5,6 +5,7 @@ import type { Database } from './ledger/database.ts';
 import { feed, keepLane, leaveLane, queuedSince, unqueue } from './ledger/feed.ts';
 import type { FeedScope } from './ledger/feed.ts';
 import type { Logger } from './log.ts';
+import { reached } from './point.ts';
 import { countLive, enqueue, jobId, liveJobIds } from './queue.ts';
 import type { JobData, JobResult } from './queue.ts';
 
@@ -39,6 +40,7 @@ export async function fill({ db, queue, scope, depth }: Omit<FeederOptions, 'log
   if (room <= 0) return 0;
   const rows = await feed(db, scope, room);
   if (rows.length === 0) return 0;
+  reached('rows-fed');
   try {
     await enqueue(queue, rows);
   } catch (error) {
@@ -48,6 +50,7 @@ export async function fill({ db, queue, scope, depth }: Omit<FeederOptions, 'log
     );
     throw error;
   }
+  reached('rows-queued');
   return rows.length;
 }
 
@@ -90,6 +93,7 @@ export function startFeeder(options: FeederOptions): Feeder {
       db,
       lost.map((row) => row.submissionId),
     );
+    reached('rows-unqueued');
   }
 
   /** Until the next tick, a poke, or the end. */

@@ -15,6 +15,7 @@ import type { Manifest } from './manifest/entry.ts';
 import { openManifest } from './manifest/manifest.ts';
 import type { ManifestOptions } from './manifest/manifest.ts';
 import { objection } from './objection.ts';
+import { reached } from './point.ts';
 import { checkRows } from './row.ts';
 import type { KeyScheme, Row, RowOptions } from './row.ts';
 
@@ -62,6 +63,7 @@ export async function produce(db: Database, source: string, options: ProduceOpti
   const path = source === '-' ? '-' : await realpath(source);
   await checkSource(db, name, path);
   const importId = await beginImport(db);
+  reached('import-begun');
   try {
     const staged = await stageManifest(db, importId, manifest, options);
     if (staged.rows === 0) {
@@ -75,13 +77,16 @@ export async function produce(db: Database, source: string, options: ProduceOpti
       );
     }
     await assignKeys(db, importId);
+    reached('keys-assigned');
     const merged = await transaction(db, (session) =>
       mergeInto(session, { name, path, manifest, importId, scheme: staged.scheme }, options),
     );
+    reached('batch-committed');
     if (merged.added + merged.updated >= MANY) await analyseSubmissions(db);
     return { ...merged, rows: staged.rows, invalid: staged.invalid, warnings: staged.warnings };
   } finally {
     await endImport(db, importId);
+    reached('import-ended');
   }
 }
 
@@ -145,11 +150,13 @@ async function stageManifest(
     characters += staged.input.length;
     if (chunk.length < CHUNK.rows && characters < CHUNK.characters) continue;
     await stage(db, importId, chunk);
+    reached('rows-staged');
     options.onProgress?.(totals.rows);
     chunk = [];
     characters = 0;
   }
   if (chunk.length > 0) await stage(db, importId, chunk);
+  reached('rows-staged');
   return { ...totals, scheme: scheme() };
 }
 
@@ -203,6 +210,7 @@ async function mergeInto(
   if (objected !== undefined) throw objected;
   const merged = await merge(session, importId, batch.id, { prune: options.vanished === 'prune' });
   await updateLayout(session, batch.id, layout);
+  reached('rows-merged');
   return { ...merged, batch, known: comparison.known };
 }
 

@@ -1,6 +1,7 @@
 import type { Database } from './ledger/database.ts';
 import { openTasks, recordTask } from './ledger/read.ts';
 import type { OpenTask } from './ledger/read.ts';
+import { reached } from './point.ts';
 import type { Provider, TaskReport } from './provider/outcome.ts';
 
 /** What one pass over the open tasks found. */
@@ -41,7 +42,9 @@ export async function reconcile(
         for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
           if (options.signal?.aborted === true) return;
           const report = await provider.query(task.taskId);
+          reached('task-asked');
           await settle(db, task, report, totals);
+          reached('task-recorded');
           totals.asked += 1;
           options.onAsked?.(totals.asked);
         }

@@ -12,6 +12,7 @@ import { rememberJournal } from './ledger/journal.ts';
 import { reserveSlot } from './ledger/provider.ts';
 import type { Logger } from './log.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
+import { reached } from './point.ts';
 import { openQueue, openWorker } from './queue.ts';
 import type { JobData, JobResult, QueueStore } from './queue.ts';
 import { backoffMs, throttleMs } from './retry.ts';
@@ -129,9 +130,15 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   }
 
   const written: Hands['journal'] = {
-    intend: (claim) => journal.intend(claim).then(() => true, journalFailed),
-    answer: async (claim, outcome) => {
+    async intend(claim) {
+      const intended = await journal.intend(claim).then(() => true, journalFailed);
+      reached('intended');
+      return intended;
+    },
+    async answer(claim, outcome) {
+      reached('answered');
       await journal.answer(claim, outcome).catch(journalFailed);
+      reached('answer-journaled');
     },
   };
 
@@ -145,6 +152,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   }
 
   async function perform(job: Job<JobData, JobResult>, token?: string): Promise<JobResult> {
+    reached('job-taken');
     const submissionId = job.data.submission;
     if (!(await mayCall())) return giveBack(submissionId, 'the worker stopped before this row was claimed');
     inFlight += 1;
@@ -212,6 +220,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 
   async function delay(job: Job<JobData, JobResult>, token: string | undefined, ms: number): Promise<never> {
     await job.moveToDelayed(Date.now() + ms, token);
+    reached('job-delayed');
     throw new DelayedError();
   }
 
@@ -255,6 +264,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   worker.on('failed', (job, error) => {
     log.error({ event: 'job-failed', job: job?.id, error: messageOf(error) }, 'a job failed');
   });
+  worker.on('completed', () => reached('job-completed'));
   await worker.waitUntilReady();
   void worker.run();
 
@@ -267,7 +277,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       await feeder.stop();
       await stopSweeper();
       await queue.close();
+      reached('worker-closed');
       const bytes = await journal.close();
+      reached('journal-closed');
       // All of it is recorded: the next start need not read it again.
       if (allRecorded) await rememberJournal(db, journal.name, bytes);
     },

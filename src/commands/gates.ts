@@ -7,6 +7,7 @@ import type { ExitCode } from '../errors.ts';
 import { cancel, listBatches, note, pause, resume, retry } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { armProbe } from '../ledger/provider.ts';
+import { reached } from '../point.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
@@ -128,6 +129,7 @@ async function cancelBatch(
 async function retryBatch({ db }: App, batch: Batch | undefined): Promise<Acted> {
   if (batch === undefined) throw usageError('NO_SUCH_BATCH', 'name a batch');
   const rows = await retry(db, batch.id);
+  reached('rows-retried');
   await note(db, 'retry', `${rows} rows`, batch.id);
   return {
     text: `${batch.name}: ${count(rows)} rows are pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends them`,

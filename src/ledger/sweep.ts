@@ -1,3 +1,4 @@
+import { reached } from '../point.ts';
 import type { Queryable } from './database.ts';
 
 /**
@@ -20,7 +21,9 @@ export async function sweep(db: Queryable, { all = false } = {}): Promise<number
      select id from expired`,
     [all],
   );
+  if (rows.length > 0) reached('rows-swept');
   await freeSlots(db);
+  if (rows.length > 0) reached('slots-freed');
   await cancelLeftovers(db);
   return rows.length;
 }

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { messageOf } from '../errors.ts';
+import { reached } from '../point.ts';
 import type { Answer, Problem } from './answer.ts';
 import type { Evidence } from './outcome.ts';
 
@@ -26,7 +27,7 @@ export function exchange(
   request: ExchangeRequest,
   timeoutMs: number,
 ): Promise<Exchange> {
-  const call = new Call(timeoutMs);
+  const call = new Call(request.method === 'POST', timeoutMs);
   // undici's own two timers are off: one clock judges, and it covers the connection and the body as well.
   dispatcher.dispatch({ ...request, body: request.body ?? null, headersTimeout: 0, bodyTimeout: 0 }, call);
   return call.result;
@@ -41,6 +42,7 @@ class Call implements Dispatcher.DispatchHandler {
   readonly result: Promise<Exchange>;
   readonly #settle: (exchange: Exchange) => void;
   readonly #timer: NodeJS.Timeout;
+  readonly #isPost: boolean;
   readonly #timeoutMs: number;
   #phase: Evidence['phase'] = 'connecting';
   #settled = false;
@@ -49,10 +51,11 @@ class Call implements Dispatcher.DispatchHandler {
   readonly #chunks: Buffer[] = [];
   #size = 0;
 
-  constructor(timeoutMs: number) {
+  constructor(isPost: boolean, timeoutMs: number) {
     const { promise, resolve } = Promise.withResolvers<Exchange>();
     this.result = promise;
     this.#settle = resolve;
+    this.#isPost = isPost;
     this.#timeoutMs = timeoutMs;
     this.#timer = setTimeout(() => this.#expire(), timeoutMs);
   }
@@ -66,10 +69,13 @@ class Call implements Dispatcher.DispatchHandler {
     }
     this.#controller = controller;
     this.#phase = 'sending';
+    if (this.#isPost) reached('sending');
   }
 
   onRequestSent(): void {
-    if (this.#phase === 'sending') this.#phase = 'sent';
+    if (this.#phase !== 'sending') return;
+    this.#phase = 'sent';
+    if (this.#isPost) reached('sent');
   }
 
   onResponseStart(
@@ -81,6 +87,7 @@ class Call implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#phase = 'answering';
     this.#head = { status, headers };
+    if (this.#isPost) reached('answering');
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

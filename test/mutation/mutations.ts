@@ -1,0 +1,53 @@
+/** One guard taken out of the program: what a harness that guards the promise has to notice. */
+export interface Mutation {
+  /** Below `src`. */
+  file: string;
+  /** Stands there exactly once. */
+  from: string;
+  to: string;
+  /** What the program does wrong with it. */
+  breaks: string;
+}
+
+export const MUTATIONS = {
+  'claim-without-compare': {
+    file: 'ledger/claim.ts',
+    from: `and s.state = 'pending' and s.not_before <= now()
+          and b.origin = $4 and b.state = 'active' and b.proven`,
+    to: `and s.state in ('pending', 'submitting', 'submitted', 'uncertain')
+          and b.origin = $4 and b.state = 'active' and b.proven`,
+    breaks: 'a row that was sent is claimed again',
+  },
+  'record-forgets-task-id': {
+    file: 'ledger/record.ts',
+    from: `when has_task_id then 'submitted'`,
+    to: `when has_task_id and state = 'submitting' then 'submitted'`,
+    breaks: 'a late task id does not reach its row',
+  },
+  'journal-without-answers': {
+    file: 'journal.ts',
+    from: 'return flushAnswers ? append(line) : write([line]);',
+    to: 'return Promise.resolve(line).then(() => undefined);',
+    breaks: 'an answer that was not recorded yet dies with its worker',
+  },
+  'journal-without-intents': {
+    file: 'worker.ts',
+    from: 'const intended = await journal.intend(claim).then(() => true, journalFailed);',
+    to: 'const intended = await Promise.resolve(claim.attemptId !== journalFailed.name);',
+    breaks: 'an attempt that left is taken for one that never did',
+  },
+  'stale-sender-sends': {
+    file: 'submit.ts',
+    from: 'if (isStale(asked, dispatch)) {',
+    to: 'if (isStale(asked, dispatch) && asked.wall < 0) {',
+    breaks: 'a worker that slept past its deadline sends a row that may have been settled meanwhile',
+  },
+  'uncertain-is-sent-again': {
+    file: 'ledger/record.ts',
+    from: `when kind = 'uncertain' then 'uncertain'`,
+    to: `when kind = 'uncertain' then 'pending'`,
+    breaks: 'a row whose answer was lost is sent again',
+  },
+} as const satisfies Record<string, Mutation>;
+
+export type MutationName = keyof typeof MUTATIONS;
