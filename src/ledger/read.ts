@@ -143,6 +143,8 @@ export interface AttemptView {
   claimedAt: Date;
   finishedAt: Date | null;
   sweptAt: Date | null;
+  /** A dead worker's journal holds its intent: it may have left. */
+  intendedAt: Date | null;
   deadline: Date;
   outcome: string | null;
   phase: string | null;
@@ -150,6 +152,8 @@ export interface AttemptView {
   errorCode: string | null;
   error: string | null;
   requestId: string | null;
+  /** Of the answer. */
+  headers: Record<string, string> | null;
   taskId: string | null;
   surplus: boolean;
   body: string | null;
@@ -165,6 +169,7 @@ export async function readAttempts(db: Queryable, submissionId: number): Promise
     claimed_at: Date;
     finished_at: Date | null;
     swept_at: Date | null;
+    intended_at: Date | null;
     deadline: Date;
     outcome: string | null;
     phase: string | null;
@@ -172,6 +177,7 @@ export async function readAttempts(db: Queryable, submissionId: number): Promise
     error_code: string | null;
     error: string | null;
     request_id: string | null;
+    headers: string | null;
     task_id: string | null;
     surplus: boolean;
     body: string | null;
@@ -184,6 +190,7 @@ export async function readAttempts(db: Queryable, submissionId: number): Promise
     claimedAt: row.claimed_at,
     finishedAt: row.finished_at,
     sweptAt: row.swept_at,
+    intendedAt: row.intended_at,
     deadline: row.deadline,
     outcome: row.outcome,
     phase: row.phase,
@@ -191,6 +198,7 @@ export async function readAttempts(db: Queryable, submissionId: number): Promise
     errorCode: row.error_code,
     error: row.error,
     requestId: row.request_id,
+    headers: row.headers === null ? null : (JSON.parse(row.headers) as Record<string, string>),
     taskId: row.task_id,
     surplus: row.surplus,
     body: row.body,

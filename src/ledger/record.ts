@@ -39,7 +39,7 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
   }>(
     `with result as (
        select distinct on (r.attempt_id) * from jsonb_to_recordset($1::jsonb) as r(
-         attempt_id uuid, kind text, phase text, http_status int, code text, message text, request_id text,
+         attempt_id uuid, kind text, phase text, http_status int, code text, message text, request_id text, headers text,
          task_id text, provider_status text, body text, wait_ms float8, max_attempts int)
      ), attempt as (
        select r.*, a.submission_id, a.number, a.epoch, a.origin, a.claimed_at
@@ -84,8 +84,8 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
      ), settled as (
        update vidbatch.attempt a
           set outcome = d.kind, finished_at = now(), phase = d.phase, http_status = d.http_status,
-              error_code = d.code, error = d.message, request_id = d.request_id, task_id = d.task_id,
-              surplus = d.surplus, body = d.body
+              error_code = d.code, error = d.message, request_id = d.request_id, headers = d.headers,
+              task_id = d.task_id, surplus = d.surplus, body = d.body
          from decided d where a.id = d.attempt_id
      ), moved as (
        update vidbatch.submission s
@@ -226,6 +226,7 @@ function toJson({ attemptId, outcome, waitMs, maxAttempts }: Result): Record<str
     code: storable(evidence.code),
     message: storable(evidence.message),
     request_id: storable(evidence.requestId),
+    headers: evidence.headers === undefined ? undefined : JSON.stringify(evidence.headers),
     task_id: outcome.kind === 'accepted' ? storable(outcome.taskId) : undefined,
     body: storable(evidence.body),
     wait_ms: waitMs,

@@ -1,4 +1,5 @@
 import { parseHttpDate, parseRetryAfter } from '../retry.ts';
+import { oneLine } from './text.ts';
 
 /** An HTTP answer, as far as it came. */
 export interface Answer {
@@ -42,4 +43,31 @@ export function requestIdOf(answer: Answer): string | undefined {
     return value === undefined || value === '' ? [] : [`${name}=${value.slice(0, 128)}`];
   });
   return found.length === 0 ? undefined : found.join(' ');
+}
+
+/** Headers that hold a secret of a session, or ours in return. */
+const SECRET = new Set(['set-cookie', 'set-cookie2', 'cookie', 'authorization', 'proxy-authorization']);
+const HEADERS_LIMIT = 4096;
+
+/**
+ * What the answer's head says of who answered, and when: evidence for people, at most 4 KiB as JSON. `redact` takes
+ * the API key out of each value before it is cut. What does not fit is left out, a long value after the short ones.
+ */
+export function headersOf(
+  answer: Answer,
+  redact: (text: string) => string,
+): Readonly<Record<string, string>> | undefined {
+  const lines = Object.entries(answer.headers).flatMap(([name, value]): [string, string][] => {
+    if (value === undefined || SECRET.has(name)) return [];
+    const text = Array.isArray(value) ? value.join(', ') : value;
+    return [[oneLine(redact(name), 100), oneLine(redact(text), 500)]];
+  });
+  let room = HEADERS_LIMIT - 2;
+  const kept = lines
+    .toSorted(([, a], [, b]) => a.length - b.length)
+    .filter(([name, value]) => {
+      room -= Buffer.byteLength(`${JSON.stringify(name)}:${JSON.stringify(value)},`);
+      return room >= 0;
+    });
+  return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }

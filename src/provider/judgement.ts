@@ -1,4 +1,4 @@
-import { headerOf, requestIdOf, retryAfterMs, type Answer } from './answer.ts';
+import { headerOf, headersOf, requestIdOf, retryAfterMs, type Answer } from './answer.ts';
 import type { Evidence, Outcome } from './outcome.ts';
 import { parseObject, readRefusal, type Refusal } from './refusal.ts';
 import {
@@ -123,12 +123,14 @@ function redirectMessage(answer: Answer): string {
 function evidenceOf(answer: Answer, options: JudgeOptions, code?: string, message?: string): Evidence {
   const redact = options.redact ?? same;
   const requestId = requestIdOf(answer);
+  const headers = headersOf(answer, redact);
   return {
     httpStatus: answer.status,
     ...(code === undefined ? {} : { code: oneLine(redact(code), 200) }),
     ...(message === undefined ? {} : { message: oneLine(redact(message)) }),
     ...(answer.body === '' ? {} : { body: storable(redact(answer.body), BODY_LIMIT) }),
     ...(requestId === undefined ? {} : { requestId: oneLine(redact(requestId)) }),
+    ...(headers === undefined ? {} : { headers }),
     phase: answer.cutOff === undefined ? 'answered' : 'answering',
   };
 }

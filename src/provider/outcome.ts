@@ -18,6 +18,8 @@ export interface Evidence {
   body?: string;
   /** Request id headers as sent by the provider or a proxy. */
   requestId?: string;
+  /** The answer's headers when its head arrived, names in lower case: at most 4 KiB as JSON, without cookies. */
+  headers?: Readonly<Record<string, string>>;
   /** How far the exchange is known to have come. */
   phase: 'connecting' | 'sending' | 'sent' | 'answering' | 'answered';
 }

@@ -172,10 +172,17 @@ onEvery(LEDGERS, (storage) => {
       ];
       for (const [sent, kept] of texts) {
         const { id, claimed } = await flying(db);
-        const outcome = outcomeOf('uncertain', { message: sent, code: sent, body: sent, requestId: sent });
+        const outcome = outcomeOf('uncertain', {
+          message: sent,
+          code: sent,
+          body: sent,
+          requestId: sent,
+          headers: { server: sent },
+        });
         await recordOne(db, claimed, outcome);
-        const { body, error, errorCode, requestId } = only(await readAttempts(db, id));
+        const { body, error, errorCode, requestId, headers } = only(await readAttempts(db, id));
         assert.deepEqual([body, error, errorCode, requestId], [kept, kept, kept, kept]);
+        assert.deepEqual(headers, { server: sent }, 'as JSON text, which escapes');
         assert.equal((await storedOne(db, id)).error, kept);
         if (sent === '') continue;
         const second = await flying(db);

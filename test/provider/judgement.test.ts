@@ -145,6 +145,35 @@ describe('the evidence', () => {
     );
   });
 
+  it('keeps the headers of who answered, redacted, without cookies', () => {
+    const redact = (text: string): string => text.replaceAll('SECRET', '*');
+    const headers = {
+      server: 'cloudflare',
+      via: ['1.1 a', '1.1 b\r\n\u001b[31m'],
+      'x-echo': 'Bearer SECRET',
+      'set-cookie': ['session=1'],
+      authorization: 'Bearer x',
+    };
+    for (const status of [200, 400, 429, 502]) {
+      assert.deepEqual(judge(answer(status, '{"id":"t"}', headers), { now, redact }).evidence.headers, {
+        server: 'cloudflare',
+        via: '1.1 a, 1.1 b [31m',
+        'x-echo': 'Bearer *',
+      });
+    }
+    assert.equal(judge(answer(502, ''), { now }).evidence.headers, undefined);
+  });
+
+  it('keeps at most 4 KiB of headers, the short ones first', () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 50 }, (_, i) => [`x-${i}`, '"长'.repeat(i === 0 ? 900 : 50)]),
+    );
+    const { headers = {} } = judge(answer(502, '', { ...many, server: 'nginx' }), { now }).evidence;
+    assert.ok(Buffer.byteLength(JSON.stringify(headers)) <= 4096);
+    assert.equal(headers['server'], 'nginx');
+    assert.ok(!('x-0' in headers) && 'x-1' in headers);
+  });
+
   it('is redacted before it is cut', () => {
     const redact = (text: string): string => text.replaceAll('SECRET', '*');
     const { message, body } = judge(answer(400, gateway('c', `${'x'.repeat(297)}SECRET`)), {
