@@ -3,10 +3,20 @@ import { join } from 'node:path';
 import { journalNames, lockOf, readJournal } from './journal-file.ts';
 import type { JournalLine } from './journal.ts';
 import type { Database } from './ledger/database.ts';
-import { knownJournals, rememberJournal, restoreAttempts, unrecorded } from './ledger/journal.ts';
+import {
+  confirmIntents,
+  knownJournals,
+  lastSent,
+  rememberJournal,
+  restoreAttempts,
+  unheard,
+  unrecorded,
+} from './ledger/journal.ts';
 import { lockFile } from './ledger/lock.ts';
 import { record } from './ledger/record.ts';
+import { reached } from './point.ts';
 import type { Outcome } from './provider/outcome.ts';
+import { notSent } from './submit.ts';
 
 /** What the journals of workers that are gone had to say. */
 export interface Replayed {
@@ -16,8 +26,12 @@ export interface Replayed {
   answers: number;
   /** Attempts that the ledger had not heard of: it was restored from an older copy, or cut off. */
   restored: number;
+  /** Attempts whose worker died before their intent was written: proof that they never left. */
+  neverSent: number;
   /** Files of another ledger: kept, not read. */
   foreign: string[];
+  /** Files that are torn in the middle, or older than what the ledger knows of their worker: they prove nothing. */
+  damaged: string[];
   /** Lines that cannot be read; one at the end of a file is what a crash leaves. */
   torn: number;
 }
@@ -25,27 +39,44 @@ export interface Replayed {
 const CHUNK = 200;
 /** A ledger restored from a copy as old as this still finds what it has missed. */
 const KEEP_MS = 30 * 24 * 3_600_000;
+/** Whether a row is exhausted is for the next worker to say: it knows its `--attempts`. */
+const NEVER_EXHAUSTED = 2 ** 31 - 1;
+/** So many of a worker's latest attempts must be among so many of its journal's last intents, or the file was cut. */
+const WITNESSES = { attempts: 100, intents: 5_000 };
 
 /**
- * Tells the ledger what it may have missed: reads every journal in the folder whose worker is gone and which this
- * ledger has not taken in yet. Safe to repeat, and to be interrupted.
+ * Tells the ledger what it may have missed: reads every journal in the folder whose worker is gone, and which this
+ * ledger has not taken in yet or which may know how an attempt ended. Safe to repeat, and to be interrupted.
  */
 export async function replayJournals(db: Database, folder: string, ledgerId: string): Promise<Replayed> {
-  const total: Replayed = { journals: 0, answers: 0, restored: 0, foreign: [], torn: 0 };
+  const total: Replayed = {
+    journals: 0,
+    answers: 0,
+    restored: 0,
+    neverSent: 0,
+    foreign: [],
+    damaged: [],
+    torn: 0,
+  };
   const names = await journalNames(folder);
   const known = await knownJournals(db, names);
+  const open = new Set((await unheard(db, names.map(workerOf))).map(({ worker }) => worker));
   for (const name of names) {
     const path = join(folder, name);
     const { size, mtimeMs } = await stat(path);
-    if (known.get(name) === size) {
+    if (known.get(name) === size && !open.has(workerOf(name))) {
       if (Date.now() - mtimeMs > KEEP_MS) await forget(path);
       continue;
     }
     const lock = lockFile(lockOf(path));
     if (lock === undefined) continue;
     try {
-      await replay(db, path, ledgerId, total);
-      if (!total.foreign.includes(path)) await rememberJournal(db, name, size);
+      const ofThisWorker = (await unheard(db, [workerOf(name)])).map(({ attemptId }) => attemptId);
+      const testimony = await replay(db, path, ledgerId, ofThisWorker, total);
+      if (testimony === undefined) continue;
+      if (!(await settleUnheard(db, workerOf(name), testimony, total))) total.damaged.push(path);
+      await rememberJournal(db, name, size);
+      reached('journal-replayed');
     } finally {
       lock.release();
     }
@@ -53,36 +84,102 @@ export async function replayJournals(db: Database, folder: string, ledgerId: str
   return total;
 }
 
+function workerOf(name: string): string {
+  return name.replace(/\.jsonl$/, '');
+}
+
 async function forget(path: string): Promise<void> {
   await rm(path, { force: true });
   await rm(lockOf(path), { force: true });
 }
 
-async function replay(db: Database, path: string, ledgerId: string, total: Replayed): Promise<void> {
-  let origin = '';
-  let worker = '';
+/** What a journal can say of attempts that the ledger has heard nothing of. */
+interface Testimony {
+  /** Of the attempts that the ledger has heard nothing of: those with an intent here, which may have left. */
+  intended: readonly string[];
+  /** The others: as far as this file knows, they never left. */
+  silent: readonly string[];
+  /** The last intents of all. */
+  latest: ReadonlySet<string>;
+  /** Nothing but its end is torn, and that is what a crash leaves. */
+  whole: boolean;
+}
+
+/** Undefined when the file is no journal of this ledger. */
+async function replay(
+  db: Database,
+  path: string,
+  ledgerId: string,
+  open: readonly string[],
+  total: Replayed,
+): Promise<Testimony | undefined> {
+  let from: { origin: string; worker: string } | undefined;
   let chunk: JournalLine[] = [];
+  const silent = new Set(open);
+  let latest: string[] = [];
+  let torn = false;
+  let whole = true;
   for await (const entry of readJournal(path)) {
     if (entry.kind === 'torn') {
       total.torn += 1;
+      torn = true;
       continue;
     }
+    if (torn) whole = false;
     const { line } = entry;
     if (line.kind === 'header') {
       if (line.ledger !== ledgerId) {
         total.foreign.push(path);
-        return;
+        return undefined;
       }
-      ({ origin, worker } = line);
+      from = line;
       continue;
+    }
+    if (from === undefined) continue;
+    if (line.kind === 'intent') {
+      silent.delete(line.attempt);
+      latest.push(line.attempt);
+      if (latest.length > 2 * WITNESSES.intents) latest = latest.slice(-WITNESSES.intents);
     }
     chunk.push(line);
     if (chunk.length < CHUNK) continue;
-    await tell(db, chunk, { origin, worker }, total);
+    await tell(db, chunk, from, total);
     chunk = [];
   }
-  await tell(db, chunk, { origin, worker }, total);
+  if (from === undefined) return undefined;
+  await tell(db, chunk, from, total);
   total.journals += 1;
+  return {
+    intended: open.filter((attemptId) => !silent.has(attemptId)),
+    silent: [...silent],
+    latest: new Set(latest),
+    whole,
+  };
+}
+
+/**
+ * An intent is flushed before its request leaves. So an attempt without one, by a worker that is dead and whose
+ * journal is whole, never left: it is not sent, whatever the sweeper thought of it meanwhile. False when the journal
+ * cannot prove it.
+ */
+async function settleUnheard(
+  db: Database,
+  worker: string,
+  { intended, silent, latest, whole }: Testimony,
+  total: Replayed,
+): Promise<boolean> {
+  if (intended.length > 0) await confirmIntents(db, intended);
+  if (silent.length === 0) return true;
+  const sent = await lastSent(db, worker, WITNESSES.attempts);
+  if (!whole || !sent.every((attemptId) => latest.has(attemptId))) return false;
+  const results = silent.map((attemptId) => ({
+    attemptId,
+    outcome: notSent('NEVER_SENT', 'its worker died before the request could leave: not sent'),
+    waitMs: 0,
+    maxAttempts: NEVER_EXHAUSTED,
+  }));
+  total.neverSent += (await record(db, results)).length;
+  return true;
 }
 
 /** In the order of the journal: an attempt that was restored must be settled before the next one of its row. */
@@ -104,12 +201,14 @@ async function tell(
   for (const line of lines) {
     if (line.kind === 'intent' && missing.get(line.attempt) === 'attempt') {
       if (await restoreAttempts(db, from, line)) total.restored += 1;
+      reached('attempt-restored');
     }
     if (line.kind === 'answer' && missing.has(line.attempt)) {
       const told = await record(db, [
-        { attemptId: line.attempt, outcome: line.outcome, waitMs: 0, maxAttempts: 5 },
+        { attemptId: line.attempt, outcome: line.outcome, waitMs: 0, maxAttempts: NEVER_EXHAUSTED },
       ]);
       total.answers += told.length;
+      reached('answer-replayed');
     }
   }
 }

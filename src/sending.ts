@@ -132,9 +132,15 @@ export function tellFound(app: App, log: Logger): void {
   }
 }
 
-function tellReplayed({ foreign, ...known }: Replayed, log: Logger): void {
-  if (known.answers + known.restored > 0) {
+function tellReplayed({ foreign, damaged, ...known }: Replayed, log: Logger): void {
+  if (known.answers + known.restored + known.neverSent > 0) {
     log.warn({ event: 'replayed', ...known }, 'the journals of earlier workers knew more than the ledger');
+  }
+  if (damaged.length > 0) {
+    log.warn(
+      { event: 'damaged-journals', damaged },
+      'these journals are torn, or older than the ledger: rows that were in flight stay uncertain',
+    );
   }
   if (foreign.length > 0) {
     log.info(

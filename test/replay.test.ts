@@ -121,7 +121,15 @@ onEvery(LEDGERS, (storage) => {
     await journal.close();
 
     const told = await replayJournals(db, folder, 'this');
-    assert.deepEqual(told, { journals: 1, answers: 1, restored: 0, foreign: [], torn: 0 });
+    assert.deepEqual(told, {
+      journals: 1,
+      answers: 1,
+      restored: 0,
+      neverSent: 0,
+      foreign: [],
+      damaged: [],
+      torn: 0,
+    });
     const row = await storedOne(db, claim.submissionId);
     assert.deepEqual([row.state, row.task_id], ['submitted', 'task_kept']);
 
@@ -179,6 +187,97 @@ onEvery(LEDGERS, (storage) => {
     await appendFile(join(folder, journal.name), half + '\0'.repeat(5000));
     const told = await replayJournals(db, folder, 'this');
     assert.deepEqual([told.answers, told.torn], [1, 1]);
+  });
+
+  describe('an attempt of a dead worker without an answer', () => {
+    /** Three rows in flight under the worker whose journal this is; the first has an intent there, the others none. */
+    async function inFlight(): Promise<{ db: Database; folder: string; journal: Journal; claims: Claim[] }> {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 3 });
+      const folder = await newFolder();
+      const journal = await journalOf(folder, made);
+      const claims = await claimAll(db, made, made.rows);
+      const worker = journal.name.replace('.jsonl', '');
+      await db.query('update vidbatch.attempt set worker = $1 where id = any($2::uuid[])', [
+        worker,
+        claims.map(({ attemptId }) => attemptId),
+      ]);
+      await journal.intend(claims[0] as Claim);
+      return { db, folder, journal, claims };
+    }
+
+    const statesOf = (db: Database, claims: readonly Claim[]): Promise<string[]> =>
+      Promise.all(claims.map(async ({ submissionId }) => (await storedOne(db, submissionId)).state));
+
+    test('was never sent if its journal is whole and lacks its intent; with one, it may have been', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await journal.close();
+      const told = await replayJournals(db, folder, 'this');
+      assert.equal(told.neverSent, 2);
+      assert.deepEqual(await statesOf(db, claims), ['submitting', 'pending', 'pending']);
+      await sweep(db, { all: true });
+      assert.deepEqual(await statesOf(db, claims), ['uncertain', 'pending', 'pending']);
+      const { rows } = await db.query<{ intended: boolean }>(
+        'select intended_at is not null as intended from vidbatch.attempt where id = any($1::uuid[]) order by 1',
+        [claims.map(({ attemptId }) => attemptId)],
+      );
+      assert.deepEqual(
+        rows.map((row) => row.intended),
+        [false, false, true],
+      );
+    });
+
+    test('is taken back from uncertain when the journal is read after the sweep', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await sweep(db, { all: true });
+      await journal.close();
+      await replayJournals(db, folder, 'this');
+      assert.deepEqual(await statesOf(db, claims), ['uncertain', 'pending', 'pending']);
+    });
+
+    test('that is found only after its journal was read has it read again', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      const late = (claims[2] as Claim).attemptId;
+      await db.query(`update vidbatch.attempt set worker = 'not seen yet' where id = $1`, [late]);
+      await journal.close();
+      assert.equal((await replayJournals(db, folder, 'this')).neverSent, 1);
+      await db.query('update vidbatch.attempt set worker = $1 where id = $2', [
+        journal.name.replace('.jsonl', ''),
+        late,
+      ]);
+      assert.equal((await replayJournals(db, folder, 'this')).neverSent, 1);
+      assert.equal((await replayJournals(db, folder, 'this')).journals, 0, 'nothing is open any more');
+    });
+
+    test('stays what it is while its worker lives', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await replayJournals(db, folder, 'this');
+      assert.deepEqual(await statesOf(db, claims), ['submitting', 'submitting', 'submitting']);
+      await journal.close();
+    });
+
+    test('stays in doubt when the journal is torn in the middle', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await journal.close();
+      const whole = JSON.stringify({
+        kind: 'answer',
+        attempt: claims[0]?.attemptId,
+        outcome: outcomeOf('uncertain'),
+      });
+      await appendFile(join(folder, journal.name), `{"kind":"intent","att\n${whole}\n`);
+      const told = await replayJournals(db, folder, 'this');
+      assert.deepEqual([told.neverSent, told.damaged.length], [0, 1]);
+      assert.deepEqual(await statesOf(db, claims.slice(1)), ['submitting', 'submitting']);
+    });
+
+    test('stays in doubt when the journal is an older copy: it lacks an attempt that is known to have left', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await journal.close();
+      await recordOne(db, claims[1] as Claim, outcomeOf('rejected'));
+      const told = await replayJournals(db, folder, 'this');
+      assert.deepEqual([told.neverSent, told.damaged.length], [0, 1]);
+      assert.deepEqual(await statesOf(db, claims.slice(1)), ['rejected', 'submitting']);
+    });
   });
 
   test('the journal of another ledger is kept and named; one that is being written is left alone', async () => {

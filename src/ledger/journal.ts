@@ -31,6 +31,39 @@ export async function unrecorded(
   return new Map(rows.map((row) => [row.id, row.known ? 'answer' : 'attempt']));
 }
 
+/** An attempt that decides its row, and of which nothing was ever heard: no answer, and no intent found in a journal. */
+export interface Unheard {
+  worker: string;
+  attemptId: string;
+}
+
+export async function unheard(db: Queryable, workers: readonly string[]): Promise<Unheard[]> {
+  const { rows } = await db.query<{ worker: string; id: string }>(
+    `select a.worker, a.id
+       from (select attempt_id from vidbatch.submission where state = 'submitting'
+             union all select attempt_id from vidbatch.submission where state = 'uncertain') s
+       join vidbatch.attempt a on a.id = s.attempt_id
+      where a.outcome is null and a.intended_at is null and a.worker = any($1::text[])`,
+    [workers],
+  );
+  return rows.map((row) => ({ worker: row.worker, attemptId: row.id }));
+}
+
+/** The latest attempts of a worker that are known to have left it, newest first. */
+export async function lastSent(db: Queryable, worker: string, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `select id from vidbatch.attempt where worker = $1 and outcome is not null and phase <> 'connecting'
+      order by claimed_at desc limit $2`,
+    [worker, limit],
+  );
+  return rows.map((row) => row.id);
+}
+
+/** These attempts may have left: a journal holds their intents. */
+export async function confirmIntents(db: Queryable, attemptIds: readonly string[]): Promise<void> {
+  await db.query('update vidbatch.attempt set intended_at = now() where id = any($1::uuid[])', [attemptIds]);
+}
+
 /**
  * An attempt that the ledger has lost: it was restored from an older copy, or cut off by a power failure. Its row, if
  * it stands as pending, is in flight again with its deadline passed: the answer that follows settles it, or else the
@@ -45,8 +78,8 @@ export async function restoreAttempts(
     `with row as (
        select id, state from vidbatch.submission where id = $2 and row_key = $3 for update
      ), restored as (
-       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, claimed_at, deadline)
-       select $1::uuid, row.id, $4, $5, $6, $7, $8::timestamptz, now() from row
+       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, claimed_at, deadline, intended_at)
+       select $1::uuid, row.id, $4, $5, $6, $7, $8::timestamptz, now(), $8::timestamptz from row
        on conflict (id) do nothing
        returning submission_id
      ), moved as (

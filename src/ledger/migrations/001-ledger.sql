@@ -114,6 +114,7 @@ create index submission_content on vidbatch.submission (content_hash);
 create index submission_feed on vidbatch.submission (batch_id, id) where state = 'pending' and lane is null;
 create index submission_queued on vidbatch.submission (lane, batch_id, id) where state = 'pending' and lane is not null;
 create index submission_deadline on vidbatch.submission (deadline) where state = 'submitting';
+create index submission_uncertain on vidbatch.submission (batch_id, id) where state = 'uncertain';
 create index submission_open on vidbatch.submission (batch_id) where state in ('pending', 'submitting');
 create index submission_unsettled on vidbatch.submission (batch_id, id)
   where state = 'submitted' and (provider_status is null or provider_status not in ('completed', 'failed'));
