@@ -13,6 +13,7 @@ import { parsers } from './ledger/parsers.ts';
 import { ledgerId } from './ledger/read.ts';
 import { sweep } from './ledger/sweep.ts';
 import { journalFolder } from './journal.ts';
+import { reached } from './point.ts';
 import { openRedis } from './queue.ts';
 import { replayJournals } from './replay.ts';
 import type { Replayed } from './replay.ts';
@@ -110,6 +111,7 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): P
   const replayed = await replayJournals(folder.database, journalFolder(dir), await ledgerId(folder.database));
   const swept = await sweep(folder.database, { all: true });
   await freeAllLanes(folder.database);
+  reached('lanes-freed');
   keepUp(folder.database, closers);
   return { db: folder.database, name, swept, replayed, embedded: folder.database };
 }
@@ -193,6 +195,7 @@ async function openStore(
 /** Brings the ledger's schema, and for an embedded ledger the queue's, up to date. */
 async function migrate(db: Database, withQueue: boolean): Promise<void> {
   await migrateLedger(db);
+  reached('ledger-migrated');
   if (withQueue) await migrateQueue(db);
 }
 
@@ -201,6 +204,7 @@ export async function migrateQueue(db: Database): Promise<void> {
   const session = await db.connect();
   try {
     await againstRace(() => runMigrations(session));
+    reached('queue-migrated');
   } finally {
     session.release();
   }

@@ -70,6 +70,7 @@ export function startFeeder(options: FeederOptions): Feeder {
     if (performance.now() - repairedAt > REPAIR_MS) {
       await adoptBatches(db, scope.origin);
       await keepLane(db, scope.lane);
+      reached('lanes-freed');
       await repair();
       repairedAt = performance.now();
     }

@@ -6,6 +6,10 @@ import type { Channel } from 'node:diagnostics_channel';
  * changed. In the order in which a row meets them.
  */
 export const POINTS = [
+  // making the ledger
+  'ledger-migrating',
+  'ledger-migrated',
+  'queue-migrated',
   // producer
   'import-begun',
   'rows-staged',
@@ -17,6 +21,10 @@ export const POINTS = [
   'rows-fed',
   'rows-queued',
   'rows-unqueued',
+  // a worker's start
+  'probe-armed',
+  'journal-created',
+  'journal-opened',
   // submission
   'job-taken',
   'claimed',
@@ -27,16 +35,20 @@ export const POINTS = [
   'answered',
   'answer-journaled',
   'recorded',
+  'row-given-back',
   'job-delayed',
   'job-completed',
+  // a worker's end
   'worker-closed',
   'journal-closed',
+  'journal-remembered',
   // what comes after a crash
   'attempt-restored',
   'answer-replayed',
   'journal-replayed',
   'rows-swept',
   'slots-freed',
+  'lanes-freed',
   // operators
   'rows-retried',
   'row-resolved',

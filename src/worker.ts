@@ -227,6 +227,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   /** The row is no longer in the queue; the feeder brings it back when its gates are open. */
   async function giveBack(submissionId: number, note: string): Promise<JobResult> {
     await unqueue(db, [submissionId]);
+    reached('row-given-back');
     return { state: 'not sent', note };
   }
 
@@ -282,6 +283,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       reached('journal-closed');
       // All of it is recorded: the next start need not read it again.
       if (allRecorded) await rememberJournal(db, journal.name, bytes);
+      reached('journal-remembered');
     },
   };
 }

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { VidbatchError } from '../errors.ts';
+import { reached } from '../point.ts';
 import type { Database } from './database.ts';
 import { transaction } from './database.ts';
 
@@ -70,6 +71,7 @@ function migrate(database: Database, known: readonly Migration[]): Promise<strin
         migration.version,
         migration.name,
       ]);
+      reached('ledger-migrating');
     }
     await session.query('insert into vidbatch.meta (ledger_id) values ($1) on conflict do nothing', [
       randomBytes(5).toString('hex'),
