@@ -3,7 +3,7 @@ import { getCACertificates } from 'node:tls';
 import { Pool } from 'undici';
 import { usageError } from '../errors.ts';
 import { checkApiKey, redactor } from './api-key.ts';
-import { exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
+import { ANSWER_LIMIT, exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
 import { describeFailure, judgeFailure } from './failure.ts';
 import { judge } from './judgement.ts';
 import type { Provider } from './outcome.ts';
@@ -66,6 +66,8 @@ export function createProvider(options: ProviderOptions): Provider {
     // h2 multiplexes, and undici replays a POST after REFUSED_STREAM.
     allowH2: false,
     pipelining: 1,
+    // A task id is not to be lost over a proxy's cookies (default: 16 KiB).
+    maxHeaderSize: ANSWER_LIMIT,
     keepAliveTimeout: IDLE_MS,
     keepAliveMaxTimeout: IDLE_MS,
     keepAliveTimeoutThreshold: 2000,
