@@ -51,6 +51,8 @@ create table vidbatch.batch (
 
 -- `input` is the row as read and `request` the exact body to send, both as JSON text: what goes out is what was
 -- checked, to the byte. `previous` is the state before the last move; with it, a CHECK can refuse an illegal move.
+-- `doubtful`: sent again although an earlier attempt may have been accepted, because the provider honours the
+-- idempotency key. `refusals` counts the answers after which the key may change: never while the row is in doubt.
 create table vidbatch.submission (
   id              bigint generated always as identity primary key,
   batch_id        bigint not null references vidbatch.batch,
@@ -69,6 +71,7 @@ create table vidbatch.submission (
   attempts        integer not null default 0,
   spent           integer not null default 0,
   refusals        integer not null default 0,
+  doubtful        boolean not null default false,
   halted_at       timestamptz,
   generation      integer not null default 0,
   lane            text,
@@ -91,7 +94,7 @@ create table vidbatch.submission (
     (previous is null and state in ('pending', 'invalid'))
     -- Without the first half a null would pass: a CHECK refuses only what is false.
     or previous is not null and (previous, state) in (
-      ('pending', 'submitting'), ('pending', 'invalid'), ('pending', 'cancelled'),
+      ('pending', 'submitting'), ('pending', 'invalid'), ('pending', 'cancelled'), ('pending', 'uncertain'),
       ('submitting', 'submitted'), ('submitting', 'rejected'), ('submitting', 'pending'),
       ('submitting', 'cancelled'), ('submitting', 'exhausted'), ('submitting', 'uncertain'),
       ('uncertain', 'submitted'), ('uncertain', 'pending'), ('uncertain', 'cancelled'),
@@ -102,6 +105,8 @@ create table vidbatch.submission (
       ('invalid', 'cancelled')
     )
   ),
+  -- What may have been paid is not called refused, cancelled or invalid.
+  constraint submission_doubtful check (not doubtful or state in ('pending', 'submitting', 'uncertain')),
   constraint submission_task_id check ((state = 'submitted') = (task_id is not null)),
   constraint submission_in_flight check (
     state <> 'submitting' or (attempt_id is not null and deadline is not null)
@@ -121,7 +126,9 @@ create index submission_unsettled on vidbatch.submission (batch_id, id)
 
 -- One row for each POST that may have been made. `outcome` stays null until an answer is recorded; `swept_at` says
 -- that its deadline passed first, `intended_at` that a dead worker's journal holds its intent: it may have left.
--- A second task id for a submission is kept here, as `surplus`. `headers` is the answer's, as JSON text.
+-- A second task id for a submission is kept here, as `surplus`. `headers` is the answer's, as JSON text. A task id
+-- that a person has found stands in a row of its own, beside the one of the POST that it answers. `same_key`: sent
+-- although an earlier attempt may have been accepted, under the idempotency key of that one.
 create table vidbatch.attempt (
   id            uuid primary key,
   submission_id bigint not null references vidbatch.submission,
@@ -129,6 +136,7 @@ create table vidbatch.attempt (
   worker        text not null,
   origin        text not null,
   epoch         integer not null,
+  same_key      boolean not null default false,
   claimed_at    timestamptz not null default now(),
   deadline      timestamptz not null,
   intended_at   timestamptz,
@@ -151,13 +159,14 @@ create table vidbatch.attempt (
 create index attempt_submission on vidbatch.attempt (submission_id, number);
 create index attempt_surplus on vidbatch.attempt (submission_id) where surplus;
 
--- What operators did, and what nobody should have to guess later.
+-- What operators did and why, and what nobody should have to guess later.
 create table vidbatch.trail (
   id            bigint generated always as identity primary key,
   at            timestamptz not null default now(),
   batch_id      bigint references vidbatch.batch,
   submission_id bigint references vidbatch.submission,
   event         text not null,
+  who           text,
   detail        text not null
 );
 create index trail_submission on vidbatch.trail (submission_id) where submission_id is not null;
@@ -169,6 +178,21 @@ create table vidbatch.journal (
   bytes       bigint not null,
   replayed_at timestamptz not null default now()
 );
+
+-- Attempts that a journal knows and whose rows this ledger does not have: it was restored from a copy that is older
+-- than their manifest. Whoever brings the rows back finds them sent.
+create table vidbatch.orphan (
+  attempt_id  uuid primary key,
+  batch       text not null,
+  row_key     text not null,
+  number      integer not null,
+  epoch       integer not null,
+  worker      text not null,
+  origin      text not null,
+  intended_at timestamptz not null,
+  outcome     jsonb
+);
+create index orphan_row on vidbatch.orphan (batch, row_key);
 
 -- Which feeders are alive: rows queued in a lane that nobody feeds any more are taken over by others.
 create table vidbatch.lane (

@@ -1,0 +1,153 @@
+import type { State } from '../submission.ts';
+import type { Queryable } from './database.ts';
+import { CHOSEN, choiceValues } from './uncertain.ts';
+import type { Choice } from './uncertain.ts';
+
+/** Who settles, and why: kept in the trail of every row, in the statement that moves it. */
+export interface Said {
+  who: string;
+  reason: string;
+}
+
+/**
+ * Which rows, as they were when a person looked at them: whatever has moved since is left alone, because a late answer
+ * knows more than he did.
+ */
+export interface Seen extends Choice {
+  /** `Counted.asOf` of when they were counted. */
+  asOf: string;
+}
+
+/** How many rows went where. */
+export interface Moved {
+  pending: number;
+  /** Not sent, and their batch has been cancelled. */
+  cancelled: number;
+  abandoned: number;
+}
+
+/** Parameters $8, $9 and $10 beside those of the choice. */
+const SEEN = `
+  select * from (${CHOSEN}) c where c.updated_at <= $8::timestamptz order by c.id`;
+
+/** Locks first, in the order in which records lock: a late answer is either seen here or waits until this is over. */
+const LOCKED = `seen as materialized (${SEEN}), locked as (
+       select s.id from vidbatch.submission s
+        where s.id in (select id from seen) and s.state = 'uncertain' and s.updated_at <= $8::timestamptz
+        order by s.id for update
+     )`;
+
+/**
+ * A person knows that the provider did not get these rows, or refused them: pending again with fresh attempts, or
+ * cancelled with their batch. Rows whose deadline is to come stay: an answer may be under way. The idempotency key does
+ * not change, so that at a provider that honours it an error of this person is not paid for.
+ */
+export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Promise<Moved> {
+  return move(
+    db,
+    `with ${LOCKED}, moved as (
+       update vidbatch.submission s
+          set previous = s.state, state = case when c.batch_state = 'cancelled' then 'cancelled' else 'pending' end,
+              spent = 0, halted_at = null, doubtful = false, lane = null, not_before = now(),
+              http_status = null, error_code = null, error = null, updated_at = now()
+         from locked l join seen c on c.id = l.id
+        where s.id = l.id and not c.waits
+       returning s.id, s.batch_id, s.state
+     ), told as (${TRAIL})
+     select state, count(*)::int as n from moved group by state`,
+    seen,
+    'resolve --not-sent',
+    said,
+  );
+}
+
+/** A person gives these rows up, paid or not. A task id that arrives all the same is still kept. */
+export async function resolveAbandon(db: Queryable, seen: Seen, said: Said): Promise<Moved> {
+  return move(
+    db,
+    `with ${LOCKED}, moved as (
+       update vidbatch.submission s
+          set previous = s.state, state = 'abandoned', doubtful = false, updated_at = now()
+         from locked l where s.id = l.id
+       returning s.id, s.batch_id, s.state
+     ), told as (${TRAIL})
+     select state, count(*)::int as n from moved group by state`,
+    seen,
+    'resolve --abandon',
+    said,
+  );
+}
+
+const TRAIL = `insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
+       select batch_id, id, $9::text, $10::text, $11::text from moved order by id`;
+
+async function move(
+  db: Queryable,
+  statement: string,
+  seen: Seen,
+  event: string,
+  { who, reason }: Said,
+): Promise<Moved> {
+  const { rows } = await db.query<{ state: State; n: number }>(statement, [
+    ...choiceValues(seen),
+    seen.asOf,
+    event,
+    who,
+    reason,
+  ]);
+  const of = (state: State): number => rows.find((row) => row.state === state)?.n ?? 0;
+  return { pending: of('pending'), cancelled: of('cancelled'), abandoned: of('abandoned') };
+}
+
+export type Accepted =
+  { kind: 'submitted' } | { kind: 'taken'; batch: string; key: string } | { kind: 'moved' };
+
+/**
+ * A person has found the row's task at the provider. The id stands on an attempt of its own: the one that made the row
+ * uncertain keeps its evidence, and its place for an answer that comes late. If that brings another id, both are kept. `taken`: the id is another row's. `moved`: the row is uncertain no more.
+ */
+export async function resolveAccepted(
+  db: Queryable,
+  seen: Seen & { submissionId: number },
+  taskId: string,
+  said: Said,
+): Promise<Accepted> {
+  const { rows } = await db.query<{ moved: boolean; batch: string | null; row_key: string | null }>(
+    `with ${LOCKED}, evidence as (
+       select a.* from seen c join locked l on l.id = c.id join vidbatch.attempt a on a.id = c.evidence_id
+     ), taken as (
+       select b.name, s.row_key
+         from evidence e
+         join vidbatch.attempt a on a.task_id = $12 and a.origin = e.origin and a.submission_id <> e.submission_id
+         join vidbatch.submission s on s.id = a.submission_id
+         join vidbatch.batch b on b.id = s.batch_id
+        limit 1
+     ), settled as (
+       insert into vidbatch.attempt
+         (id, submission_id, number, worker, origin, epoch, claimed_at, deadline, finished_at, outcome, task_id)
+       select gen_random_uuid(), e.submission_id, s.attempts + 1, 'resolve by ' || $10::text, e.origin, e.epoch,
+              now(), now(), now(), 'accepted', $12
+         from evidence e join vidbatch.submission s on s.id = e.submission_id
+        where not exists (select from taken)
+       returning id, submission_id, number
+     ), moved as (
+       update vidbatch.submission s
+          set previous = s.state, state = 'submitted', task_id = $12, submitted_at = now(), provider_status = 'queued',
+              attempt_id = t.id, attempts = t.number, doubtful = false, http_status = null, error_code = null, error = null, updated_at = now()
+         from settled t where s.id = t.submission_id
+       returning s.id, s.batch_id
+     ), told as (${TRAIL})
+     select exists (select from moved) as moved, (select name from taken) as batch, (select row_key from taken) as row_key`,
+    [
+      ...choiceValues(seen),
+      seen.asOf,
+      'resolve --task-id',
+      said.who,
+      `task ${taskId}: ${said.reason}`,
+      taskId,
+    ],
+  );
+  const row = rows[0];
+  if (row?.batch != null && row.row_key != null) return { kind: 'taken', batch: row.batch, key: row.row_key };
+  return row?.moved === true ? { kind: 'submitted' } : { kind: 'moved' };
+}
