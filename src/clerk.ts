@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, VidbatchError } from './errors.ts';
+import { VidbatchError } from './errors.ts';
 import { claim, claimAlone, granted, refusals } from './ledger/claim.ts';
 import type { Claim, ClaimScope, ClaimWish, Refusal } from './ledger/claim.ts';
 import type { Database } from './ledger/database.ts';
@@ -8,6 +7,7 @@ import { grouped } from './ledger/group.ts';
 import { record, recordedBefore } from './ledger/record.ts';
 import type { Recorded, Result } from './ledger/record.ts';
 import type { Logger } from './log.ts';
+import { patiently } from './patience.ts';
 import { reached } from './point.ts';
 
 /** The two writes of a submission, for one worker: grouped, and patient with a ledger that is away for a while. */
@@ -15,8 +15,6 @@ export interface Clerk {
   claim: (submissionId: number) => Promise<Claim | Refusal>;
   record: (result: Result) => Promise<Recorded>;
 }
-
-const PATIENCE = { firstMs: 100, maxMs: 5_000 };
 
 export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk {
   async function claimGroup(wishes: readonly ClaimWish[]): Promise<(Claim | Refusal)[]> {
@@ -96,33 +94,11 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk
   };
 }
 
-const UNKNOWN_ATTEMPT = 'UNKNOWN_ATTEMPT';
-
 /** The ledger was exchanged under a running worker: no patience brings the attempt back. */
 function unknownAttempt({ attemptId, outcome }: Result): VidbatchError {
   const told = outcome.kind === 'accepted' ? `accepted as task ${outcome.taskId}` : outcome.kind;
   return new VidbatchError(
-    UNKNOWN_ATTEMPT,
+    'UNKNOWN_ATTEMPT',
     `attempt ${attemptId} is not in the ledger, which cannot record that it was ${told}`,
   );
-}
-
-/** Repeats until it holds, with growing pauses; says so at first and about every minute and a half, and when it is over. */
-async function patiently<T>(what: string, log: Logger, attempt: (again: boolean) => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries += 1) {
-    try {
-      const result = await attempt(tries > 0);
-      if (tries > 0) log.info({ event: 'ledger-back', what, tries }, 'the ledger answers again');
-      return result;
-    } catch (error) {
-      if (error instanceof VidbatchError && error.code === UNKNOWN_ATTEMPT) throw error;
-      if (tries % 20 === 0) {
-        log.warn(
-          { event: 'ledger-away', what, tries, error: messageOf(error) },
-          'the ledger failed; trying again',
-        );
-      }
-      await sleep(Math.min(PATIENCE.maxMs, PATIENCE.firstMs * 2 ** tries));
-    }
-  }
 }

@@ -22,10 +22,12 @@ export async function* readJournal(path: string): AsyncGenerator<JournalEntry> {
   let number = 0;
   for await (const text of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })) {
     number += 1;
-    const written = text.replaceAll('\0', '');
-    if (written === '') continue;
-    const line = parse(written);
-    yield line === undefined ? { kind: 'torn', number } : { kind: 'line', number, line };
+    // A line that a power failure cut short has zeros after it, and the next one may stand behind them.
+    for (const written of text.split(/\0+/)) {
+      if (written === '') continue;
+      const line = parse(written);
+      yield line === undefined ? { kind: 'torn', number } : { kind: 'line', number, line };
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Claim } from './ledger/claim.ts';
 import { grouped } from './ledger/group.ts';
 import { lockFile } from './ledger/lock.ts';
+import { reached } from './point.ts';
 import type { Outcome } from './provider/outcome.ts';
 
 /**
@@ -15,7 +16,7 @@ export type JournalLine =
   | {
       kind: 'intent';
       attempt: string;
-      submission: number;
+      batch: string;
       key: string;
       number: number;
       epoch: number;
@@ -74,6 +75,7 @@ export async function openJournal(
     lock.release();
     throw error;
   }
+  reached('journal-created');
   let length = 0;
   let allocated = 0;
   let allocating = Promise.resolve();
@@ -116,6 +118,7 @@ export async function openJournal(
 
   await syncFolder(folder);
   await append({ kind: 'header', version: 1, ...header, at: new Date().toISOString() });
+  reached('journal-opened');
   return {
     name,
     ready: () => allocate(reserve),
@@ -123,7 +126,7 @@ export async function openJournal(
       append({
         kind: 'intent',
         attempt: claim.attemptId,
-        submission: claim.submissionId,
+        batch: claim.batch,
         key: claim.key,
         number: claim.number,
         epoch: claim.epoch,

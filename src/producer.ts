@@ -10,6 +10,7 @@ import { analyseSubmissions, assignKeys, beginImport, endImport, merge, stage } 
 import { compare } from './ledger/comparison.ts';
 import type { Comparison } from './ledger/comparison.ts';
 import type { Merged, StagedRow } from './ledger/import.ts';
+import { adoptOrphans } from './ledger/orphan.ts';
 import { ensureProvider } from './ledger/provider.ts';
 import type { Manifest } from './manifest/entry.ts';
 import { openManifest } from './manifest/manifest.ts';
@@ -209,6 +210,7 @@ async function mergeInto(
   const objected = objection(comparison, { name, keyScheme: scheme, ...options });
   if (objected !== undefined) throw objected;
   const merged = await merge(session, importId, batch.id, { prune: options.vanished === 'prune' });
+  await adoptOrphans(session, batch.id);
   await updateLayout(session, batch.id, layout);
   reached('rows-merged');
   return { ...merged, batch, known: comparison.known };

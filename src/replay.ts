@@ -13,6 +13,8 @@ import {
   unrecorded,
 } from './ledger/journal.ts';
 import { lockFile } from './ledger/lock.ts';
+import { keepOrphan, keepOrphanAnswer } from './ledger/orphan.ts';
+import { ensureProvider } from './ledger/provider.ts';
 import { record } from './ledger/record.ts';
 import { reached } from './point.ts';
 import type { Outcome } from './provider/outcome.ts';
@@ -26,6 +28,8 @@ export interface Replayed {
   answers: number;
   /** Attempts that the ledger had not heard of: it was restored from an older copy, or cut off. */
   restored: number;
+  /** Attempts of rows that the ledger does not have: kept until somebody brings their manifest back. */
+  orphans: number;
   /** Attempts whose worker died before their intent was written: proof that they never left. */
   neverSent: number;
   /** Files of another ledger: kept, not read. */
@@ -53,6 +57,7 @@ export async function replayJournals(db: Database, folder: string, ledgerId: str
     journals: 0,
     answers: 0,
     restored: 0,
+    orphans: 0,
     neverSent: 0,
     foreign: [],
     damaged: [],
@@ -133,6 +138,7 @@ async function replay(
         return undefined;
       }
       from = line;
+      await ensureProvider(db, line.origin);
       continue;
     }
     if (from === undefined) continue;
@@ -201,12 +207,17 @@ async function tell(
   for (const line of lines) {
     if (line.kind === 'intent' && missing.get(line.attempt) === 'attempt') {
       if (await restoreAttempts(db, from, line)) total.restored += 1;
+      else {
+        await keepOrphan(db, from, line);
+        total.orphans += 1;
+      }
       reached('attempt-restored');
     }
     if (line.kind === 'answer' && missing.has(line.attempt)) {
       const told = await record(db, [
         { attemptId: line.attempt, outcome: line.outcome, waitMs: 0, maxAttempts: NEVER_EXHAUSTED },
       ]);
+      if (told.length === 0) await keepOrphanAnswer(db, line.attempt, line.outcome);
       total.answers += told.length;
       reached('answer-replayed');
     }

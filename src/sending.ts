@@ -10,6 +10,8 @@ import { workLeft } from './ledger/batch.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from './ledger/provider.ts';
 import { createLog } from './log.ts';
 import type { Logger } from './log.ts';
+import { patiently } from './patience.ts';
+import { reached } from './point.ts';
 import { createProvider } from './provider/client.ts';
 import { laneOf } from './queue.ts';
 import type { Verdict } from './submit.ts';
@@ -81,6 +83,7 @@ export async function startSending(
   try {
     await ensureProvider(app.db, provider.origin);
     if (await armProbe(app.db, provider.origin)) {
+      reached('probe-armed');
       const halt = (await openHalts(app.db)).find((one) => one.origin === provider.origin);
       log.warn(
         { event: 'probing', reason: halt?.reason },
@@ -133,7 +136,7 @@ export function tellFound(app: App, log: Logger): void {
 }
 
 function tellReplayed({ foreign, damaged, ...known }: Replayed, log: Logger): void {
-  if (known.answers + known.restored + known.neverSent > 0) {
+  if (known.answers + known.restored + known.orphans + known.neverSent > 0) {
     log.warn({ event: 'replayed', ...known }, 'the journals of earlier workers knew more than the ledger');
   }
   if (damaged.length > 0) {
@@ -168,10 +171,10 @@ export async function untilDone(
   app: App,
   { origin }: Pick<Sending, 'origin'>,
   batches: readonly number[] | null,
-  { signal }: { signal?: AbortSignal } = {},
+  { signal, log = createLog('warn') }: { signal?: AbortSignal; log?: Logger } = {},
 ): Promise<'nothing' | 'halted' | 'held' | 'work'> {
   for (;;) {
-    const left = await workLeft(app.db, origin, batches);
+    const left = await patiently('work left', log, () => workLeft(app.db, origin, batches));
     if (left !== 'work' || signal?.aborted === true) return left;
     await sleep(250, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }

@@ -281,8 +281,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       reached('worker-closed');
       const bytes = await journal.close();
       reached('journal-closed');
-      // All of it is recorded: the next start need not read it again.
-      if (allRecorded) await rememberJournal(db, journal.name, bytes);
+      // All of it is recorded: the next start need not read it again. If the ledger is away just now, it will.
+      if (allRecorded) await rememberJournal(db, journal.name, bytes).catch(() => undefined);
       reached('journal-remembered');
     },
   };

@@ -152,15 +152,30 @@ export interface OwnDatabase {
 }
 
 /** A new, empty database on the server, for one suite alone. */
-export async function createDatabase({ databaseUrl }: Pick<Servers, 'databaseUrl'>): Promise<OwnDatabase> {
+export async function createDatabase(
+  { databaseUrl }: Pick<Servers, 'databaseUrl'>,
+  { copyOf }: { copyOf?: string } = {},
+): Promise<OwnDatabase> {
   const name = `vb_${randomBytes(6).toString('hex')}`;
-  await administer(databaseUrl, `create database ${name}`);
+  if (copyOf === undefined) await administer(databaseUrl, `create database ${name}`);
+  else await copyDatabase(databaseUrl, new URL(copyOf).pathname.slice(1), name);
   const url = new URL(databaseUrl);
   url.pathname = `/${name}`;
   return {
     url: url.href,
     drop: () => administer(databaseUrl, `drop database if exists ${name} with (force)`),
   };
+}
+
+/** Whoever is connected to the original is cut off: a template has to be alone. */
+async function copyDatabase(url: string, original: string, copy: string): Promise<void> {
+  await administer(url, `alter database ${original} allow_connections false`);
+  await administer(
+    url,
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${original}'`,
+  );
+  await administer(url, `create database ${copy} template ${original}`);
+  await administer(url, `alter database ${original} allow_connections true`);
 }
 
 async function administer(url: string, sql: string): Promise<void> {

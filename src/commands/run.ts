@@ -6,7 +6,9 @@ import { requireProvider } from '../config.ts';
 import { countOpen, workLeft } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { createLog } from '../log.ts';
+import type { Logger } from '../log.ts';
 import { summarise } from '../overview.ts';
+import { patiently } from '../patience.ts';
 import { count, exitCodeOf, receipt } from '../summary.ts';
 import type { Summary } from '../summary.ts';
 import { configOf, globalFlags, isOn, providerFlags, flag, workFlags, workLimits } from './io.ts';
@@ -65,6 +67,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
           { batches, origin: sending.origin, wait: flags.wait !== false },
           progress,
           interrupt,
+          log,
         );
       } finally {
         await sending.close();
@@ -72,7 +75,9 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
       }
     }
     const summaries: Summary[] = [];
-    for (const batch of batches) summaries.push(await summarise(app.db, batch, config.baseUrl));
+    for (const batch of batches) {
+      summaries.push(await patiently('receipt', log, () => summarise(app.db, batch, config.baseUrl)));
+    }
     for (const summary of summaries) tell(summary, flags, io, batches.length > 1);
     if (interrupt.signal.aborted) return await interrupt.happened;
     return exitCodeOf(summaries, stopped);
@@ -88,20 +93,22 @@ async function watch(
   { batches, origin, wait }: { batches: readonly Batch[]; origin: string; wait: boolean },
   progress: Progress,
   interrupt: Interrupt,
+  log: Logger,
 ): Promise<boolean> {
   const ids = batches.map((batch) => batch.id);
-  const total = await countOpen(app.db, ids);
+  const open = (): Promise<number> => patiently('rows left', log, () => countOpen(app.db, ids));
+  const total = await open();
   const speed = new Speed();
   let countedAt = -Infinity;
   let countCost = 0;
   while (!interrupt.signal.aborted) {
-    const left = await workLeft(app.db, origin, ids);
+    const left = await patiently('work left', log, () => workLeft(app.db, origin, ids));
     if (left === 'nothing') return false;
     if (left === 'halted' || (left === 'held' && !wait)) return true;
     // Counting a million open rows takes a while: not more than a tenth of the time.
     if (performance.now() - countedAt > (total < 20_000 ? 250 : Math.max(500, 10 * countCost))) {
       const before = performance.now();
-      const done = total - (await countOpen(app.db, ids));
+      const done = total - (await open());
       countedAt = performance.now();
       countCost = countedAt - before;
       const pace = bar({ done, total, rate: speed.measure(done) });

@@ -47,7 +47,7 @@ async function work(flags: WorkFlags & { drain?: boolean }, io: Io): Promise<num
     );
     try {
       stopped = isOn(flags.drain)
-        ? (await untilDone(app, running, null, { signal: interrupt.signal })) === 'halted'
+        ? (await untilDone(app, running, null, { signal: interrupt.signal, log })) === 'halted'
         : await interrupt.happened.then(() => false);
     } finally {
       await running.close();

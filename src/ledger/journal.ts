@@ -1,4 +1,5 @@
 import type { Queryable } from './database.ts';
+import type { JournaledAttempt } from './orphan.ts';
 
 /** Journals that this ledger has taken in whole: name → bytes. A ledger restored from an older copy knows fewer. */
 export async function knownJournals(db: Queryable, names: readonly string[]): Promise<Map<string, number>> {
@@ -72,11 +73,12 @@ export async function confirmIntents(db: Queryable, attemptIds: readonly string[
 export async function restoreAttempts(
   db: Queryable,
   from: { origin: string; worker: string },
-  intent: { attempt: string; submission: number; key: string; number: number; epoch: number; at: string },
+  intent: JournaledAttempt,
 ): Promise<boolean> {
   const { rows } = await db.query(
     `with row as (
-       select id, state from vidbatch.submission where id = $2 and row_key = $3 for update
+       select s.id, s.state from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+        where b.name = $2 and s.row_key = $3 for update of s
      ), restored as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, claimed_at, deadline, intended_at)
        select $1::uuid, row.id, $4, $5, $6, $7, $8::timestamptz, now(), $8::timestamptz from row
@@ -91,7 +93,7 @@ export async function restoreAttempts(
      select submission_id from restored`,
     [
       intent.attempt,
-      intent.submission,
+      intent.batch,
       intent.key,
       intent.number,
       from.worker,

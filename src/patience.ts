@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, VidbatchError } from './errors.ts';
+import type { Logger } from './log.ts';
+
+const PAUSE = { firstMs: 100, maxMs: 5_000 };
+/** Pauses grow to five seconds, so this is about every minute and a half. */
+const SAY_EVERY = 20;
+
+/**
+ * Repeats what the ledger is asked for until it answers, with growing pauses: it may be away for a while. Says so at
+ * first and now and then, and when it is over. What this program itself refuses (a VidbatchError), no patience mends.
+ */
+export async function patiently<T>(
+  what: string,
+  log: Logger,
+  attempt: (again: boolean) => Promise<T>,
+): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const result = await attempt(tries > 0);
+      if (tries > 0) log.info({ event: 'ledger-back', what, tries }, 'the ledger answers again');
+      return result;
+    } catch (error) {
+      if (error instanceof VidbatchError) throw error;
+      if (tries % SAY_EVERY === 0) {
+        log.warn(
+          { event: 'ledger-away', what, tries, error: messageOf(error) },
+          'the ledger failed; trying again',
+        );
+      }
+      await sleep(Math.min(PAUSE.maxMs, PAUSE.firstMs * 2 ** tries));
+    }
+  }
+}

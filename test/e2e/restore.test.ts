@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { cp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { countsOf, exits, openPlace } from '../cli.ts';
+import { createDatabase, servers } from '../servers.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { startStandIn } from './stand-in.ts';
+
+const ROWS = 150;
+const WHEN = 50;
+
+describe('a ledger that is restored from a copy', async () => {
+  const shared = await servers();
+
+  it('made in the middle of a run pays nothing again: embedded, without its journal', async () => {
+    const standIn = await startStandIn();
+    const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' });
+    after(() => Promise.all([here.close(), standIn.close()]));
+    const file = await here.write('restored.csv', csvOf(ROWS, 'restored'));
+    const [files, copy] = [join(here.folder, '.vidbatch', 'database'), join(here.folder, 'copy')];
+    const running = here.start(['run', file]);
+    await running.says(/"event":"accepted"/, WHEN);
+    running.kill('SIGSTOP');
+    await cp(files, copy, { recursive: true });
+    running.kill('SIGCONT');
+    exits(await running.ended, 0);
+    assert.equal(standIn.accepted().length, ROWS);
+
+    await rm(files, { recursive: true });
+    await rename(copy, files);
+    const again = exits(await here.run(['run', file, '--json']), 0);
+    assert.equal(standIn.accepted().length, ROWS, 'nothing more was sent');
+    assert.equal(countsOf(again)['submitted'], ROWS);
+    assert.match(again.stderr, /"event":"replayed"/);
+  });
+
+  for (const [storage, redisUrl] of [
+    ['Postgres', undefined],
+    ['Redis and Postgres', shared.redisUrl],
+  ] as const) {
+    it(`made in the middle of a run, or before it, pays nothing again: ${storage}`, async () => {
+      const standIn = await startStandIn();
+      const database = await createDatabase(shared);
+      const here = await openPlace({
+        ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
+        VIDBATCH_BASE_URL: standIn.url,
+        VIDBATCH_API_KEY: 'sk-e2e',
+      });
+      const on = (databaseUrl: string): { env: Record<string, string> } => ({
+        env: { DATABASE_URL: databaseUrl },
+      });
+      exits(await here.run(['migrate'], on(database.url)), 0);
+      const before = await createDatabase(shared, { copyOf: database.url });
+      after(() => Promise.all([here.close(), standIn.close(), database.drop(), before.drop()]));
+
+      const file = await here.write('restored.csv', csvOf(ROWS, 'restored'));
+      const running = here.start(['run', file], on(database.url));
+      await running.says(/"event":"accepted"/, WHEN);
+      const middle = await createDatabase(shared, { copyOf: database.url });
+      after(() => middle.drop());
+      exits(await running.ended, 0);
+      assert.deepEqual([standIn.accepted().length, paidTwice(standIn.accepted())], [ROWS, []]);
+
+      for (const copy of [middle, before]) {
+        const again = exits(await here.run(['run', file, '--json'], on(copy.url)), 0);
+        assert.equal(standIn.accepted().length, ROWS, 'nothing more was sent');
+        assert.equal(countsOf(again)['submitted'], ROWS);
+      }
+    });
+  }
+});
