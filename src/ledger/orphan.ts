@@ -42,16 +42,16 @@ export async function keepOrphan(
 /** Returns whether it was the answer to an orphan. */
 export async function keepOrphanAnswer(db: Queryable, attemptId: string, outcome: Outcome): Promise<boolean> {
   const { rows } = await db.query(
-    'update vidbatch.orphan set outcome = $2::jsonb where attempt_id = $1 returning attempt_id',
-    // JSON keeps what Postgres text cannot hold only when it is escaped twice over: such characters are replaced.
-    [attemptId, JSON.stringify(outcome).replaceAll(/\\u0000|\\ud[89a-f][0-9a-f]{2}/gi, '\uFFFD')],
+    'update vidbatch.orphan set outcome = $2 where attempt_id = $1 returning attempt_id',
+    // JSON text escapes what Postgres text cannot hold.
+    [attemptId, JSON.stringify(outcome)],
   );
   return rows.length > 0;
 }
 
 /** Rows of this batch whose attempts had lost them are in flight or settled, and not pending. Returns how many. */
 export async function adoptOrphans(db: Queryable, batchId: number): Promise<number> {
-  const { rows } = await db.query<{ attempt_id: string; submission_id: number; outcome: Outcome | null }>(
+  const { rows } = await db.query<{ attempt_id: string; submission_id: number; outcome: string | null }>(
     `with adopted as (
        delete from vidbatch.orphan o
         using vidbatch.submission s, vidbatch.batch b
@@ -75,7 +75,9 @@ export async function adoptOrphans(db: Queryable, batchId: number): Promise<numb
   for (const { attempt_id: attemptId, outcome } of rows) {
     if (outcome === null) continue;
     // The next worker says whether a row is exhausted: it knows its `--attempts`.
-    await record(db, [{ attemptId, outcome, waitMs: 0, maxAttempts: 2 ** 31 - 1 }]);
+    await record(db, [
+      { attemptId, outcome: JSON.parse(outcome) as Outcome, waitMs: 0, maxAttempts: 2 ** 31 - 1 },
+    ]);
   }
   return new Set(rows.map((row) => row.submission_id)).size;
 }

@@ -180,7 +180,7 @@ create table vidbatch.journal (
 );
 
 -- Attempts that a journal knows and whose rows this ledger does not have: it was restored from a copy that is older
--- than their manifest. Whoever brings the rows back finds them sent.
+-- than their manifest. Whoever brings the rows back finds them sent. `outcome` is JSON text, as in the journal.
 create table vidbatch.orphan (
   attempt_id  uuid primary key,
   batch       text not null,
@@ -190,7 +190,7 @@ create table vidbatch.orphan (
   worker      text not null,
   origin      text not null,
   intended_at timestamptz not null,
-  outcome     jsonb
+  outcome     text
 );
 create index orphan_row on vidbatch.orphan (batch, row_key);
 
