@@ -3,13 +3,14 @@ import { openApp } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
-import { findSubmissions, readAttempts } from '../ledger/read.ts';
-import type { AttemptView, SubmissionView } from '../ledger/read.ts';
+import { findSubmissions, readAttempts, readTrail } from '../ledger/read.ts';
+import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
 import { readGates } from '../overview.ts';
 import type { Gate } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { nextStep } from './next-step.ts';
 
 export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -44,6 +45,7 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
       );
     }
     const attempts = await readAttempts(app.db, row.id);
+    const trail = await readTrail(app.db, row.id);
     const gates = row.state === 'pending' ? await readGates(app.db, batch, config.baseUrl) : [];
     if (flags.json === true)
       io.out(
@@ -53,9 +55,10 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
           request: row.request === null ? null : JSON.parse(row.request),
           gates,
           attempts,
+          trail,
         }),
       );
-    else for (const line of describe(batch, row, attempts, gates)) io.out(line);
+    else for (const line of describe(batch, row, { attempts, trail, gates })) io.out(line);
     return EXIT.ok;
   } finally {
     await app.close();
@@ -65,9 +68,13 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
 function describe(
   batch: Batch,
   row: SubmissionView,
-  attempts: readonly AttemptView[],
-  gates: readonly Gate[],
+  known: {
+    attempts: readonly AttemptView[];
+    trail: readonly TrailView[];
+    gates: readonly Gate[];
+  },
 ): string[] {
+  const { attempts, trail, gates } = known;
   const lines = [
     `${row.batch} ${row.key}: ${row.state}${row.taskId === null ? '' : `, task ${row.taskId}`}`,
     `from     ${batch.source}:${row.line}`,
@@ -86,6 +93,7 @@ function describe(
   if (attempts.length > 5)
     lines.push(`         ${attempts.length - 5} earlier attempts are not shown; --json has them`);
   for (const attempt of attempts.slice(-5)) lines.push(describeAttempt(attempt));
+  for (const one of trail.slice(-3)) lines.push(describeTrail(one));
   for (const gate of gates) lines.push(`waiting  ${gate.gate}: ${gate.reason}`);
   if (row.state === 'pending' && row.notBefore !== null && row.notBefore.getTime() > Date.now()) {
     lines.push(`waiting  until ${row.notBefore.toISOString()}`);
@@ -114,30 +122,8 @@ function describeAttempt(attempt: AttemptView): string {
   return `attempt  ${attempt.number}  ${(end ?? attempt.claimedAt).toISOString()}  ${outcome}${took}  ${details.join(' · ')}`.trimEnd();
 }
 
-/** What a person would do now. */
-function nextStep(row: SubmissionView): string {
-  switch (row.state) {
-    case 'pending':
-      return row.queued
-        ? 'it is queued; a worker will take it'
-        : '`vidbatch work --drain` sends it once its gates are open';
-    case 'submitting':
-      return `in flight; judged by ${row.deadline?.toISOString() ?? 'its deadline'} at the latest`;
-    case 'submitted':
-      return row.providerStatus === 'completed' || row.providerStatus === 'failed'
-        ? `\`vidbatch export ${row.batch}\``
-        : `\`vidbatch reconcile ${row.batch}\` asks how it is`;
-    case 'uncertain':
-      return "look for it in the provider's own task list: it may have been accepted, and is never sent again by itself";
-    case 'rejected':
-    case 'invalid':
-      return `correct the row in the manifest and submit it again${row.state === 'rejected' ? `, or \`vidbatch retry ${row.batch}\`` : ''}`;
-    case 'exhausted':
-    case 'cancelled':
-      return `\`vidbatch retry ${row.batch}\``;
-    case 'abandoned':
-      return 'nothing: it was given up by a person';
-  }
+function describeTrail({ at, event, who, detail }: TrailView): string {
+  return `trail    ${at.toISOString()}  ${event}${who === null ? '' : ` by ${who}`}: ${shorten(detail, 300)}`;
 }
 
 function shorten(text: string, length: number): string {

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { createInterface } from 'node:readline/promises';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
@@ -10,6 +9,7 @@ import { armProbe } from '../ledger/provider.ts';
 import { reached } from '../point.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
+import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 
@@ -135,16 +135,4 @@ async function retryBatch({ db }: App, batch: Batch | undefined): Promise<Acted>
     text: `${batch.name}: ${count(rows)} rows are pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends them`,
     json: { batch: batch.name, retried: rows },
   };
-}
-
-async function confirm(io: Io, question: string): Promise<void> {
-  if (!io.interactive) throw usageError('NOT_CONFIRMED', question, 'Without a terminal, say --yes.');
-  const prompt = createInterface({ input: io.stdin, output: process.stderr });
-  try {
-    const answer = await prompt.question(`${question} [y/N] `);
-    if (!/^y(es)?$/i.test(answer.trim()))
-      throw usageError('NOT_CONFIRMED', 'not confirmed: nothing was done');
-  } finally {
-    prompt.close();
-  }
 }

@@ -205,6 +205,23 @@ export async function readAttempts(db: Queryable, submissionId: number): Promise
   }));
 }
 
+/** What a person did to a submission, and why. */
+export interface TrailView {
+  at: Date;
+  event: string;
+  who: string | null;
+  detail: string;
+}
+
+/** Oldest first. */
+export async function readTrail(db: Queryable, submissionId: number): Promise<TrailView[]> {
+  const { rows } = await db.query<TrailView>(
+    'select at, event, who, detail from vidbatch.trail where submission_id = $1 order by id',
+    [submissionId],
+  );
+  return rows.map(({ at, event, who, detail }) => ({ at, event, who, detail }));
+}
+
 /** A task whose end is not known yet. */
 export interface OpenTask {
   submissionId: number;

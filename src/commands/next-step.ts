@@ -1,0 +1,38 @@
+import type { SubmissionView } from '../ledger/read.ts';
+
+/** What a person would do now. */
+export function nextStep(
+  row: Pick<SubmissionView, 'batch' | 'key' | 'state' | 'queued' | 'deadline' | 'providerStatus'>,
+): string {
+  switch (row.state) {
+    case 'pending':
+      return row.queued
+        ? 'it is queued; a worker will take it'
+        : '`vidbatch work --drain` sends it once its gates are open';
+    case 'submitting':
+      return `in flight; judged by ${row.deadline?.toISOString() ?? 'its deadline'} at the latest`;
+    case 'submitted':
+      return row.providerStatus === 'completed' || row.providerStatus === 'failed'
+        ? `\`vidbatch export ${row.batch}\``
+        : `\`vidbatch reconcile ${row.batch}\` asks how it is`;
+    case 'uncertain':
+      return `look for it in the provider's own task list, then \`${resolveLine(row)} --task-id <id>\`, or \`--not-sent\` if it is not there, or \`--abandon\`; each with \`--reason <text>\`. It is never sent again by itself`;
+    case 'rejected':
+    case 'invalid':
+      return `correct the row in the manifest and submit it again${row.state === 'rejected' ? `, or \`vidbatch retry ${row.batch}\`` : ''}`;
+    case 'exhausted':
+    case 'cancelled':
+      return `\`vidbatch retry ${row.batch}\``;
+    case 'abandoned':
+      return 'nothing: it was given up by a person';
+  }
+}
+
+/** `vidbatch resolve text shot-007`, as a shell takes it. */
+export function resolveLine({ batch, key }: { batch: string; key: string }): string {
+  return `vidbatch resolve ${quoted(batch)} ${quoted(key)}`;
+}
+
+export function quoted(word: string): string {
+  return /^[\w.:/@%+,=-][\w.:/@%+,=#-]*$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,374 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { cancel, countSurplus } from '../../src/ledger/batch.ts';
+import type { Claim } from '../../src/ledger/claim.ts';
+import type { Database } from '../../src/ledger/database.ts';
+import { readAttempts, readTrail } from '../../src/ledger/read.ts';
+import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
+import { sweep } from '../../src/ledger/sweep.ts';
+import { countChosen, groupUncertain, readUnsettled } from '../../src/ledger/uncertain.ts';
+import type { Choice, Unsettled } from '../../src/ledger/uncertain.ts';
+import type { Evidence } from '../../src/provider/outcome.ts';
+import {
+  claimAll,
+  claimFirst,
+  letTimePass,
+  makeBatch,
+  only,
+  outcomeOf,
+  recordOne,
+  statesOf,
+  storedOne,
+} from '../contract/rows.ts';
+import type { Made } from '../contract/rows.ts';
+import { LEDGERS, onEvery } from '../contract/storages.ts';
+
+const SAID = { who: 'alice@desk', reason: 'not in their list' };
+const NONE = { pending: 0, cancelled: 0, abandoned: 0 };
+
+interface Doubt {
+  made: Made;
+  id: number;
+  claimed: Claim;
+}
+
+/** A row whose answer says nothing: uncertain at once, long before its deadline. */
+async function unclear(db: Database, evidence: Partial<Evidence> = {}): Promise<Doubt> {
+  const made = await makeBatch(db);
+  const claimed = await claimFirst(db, made);
+  await recordOne(db, claimed, outcomeOf('uncertain', evidence));
+  return { made, id: claimed.submissionId, claimed };
+}
+
+/** A row of which nothing was heard until its deadline had passed. */
+async function silent(db: Database): Promise<Doubt> {
+  const made = await makeBatch(db);
+  const claimed = await claimFirst(db, made);
+  await pastDeadline(db, made);
+  await sweep(db);
+  return { made, id: claimed.submissionId, claimed };
+}
+
+async function pastDeadline(db: Database, made: Made): Promise<void> {
+  await letTimePass(db, made, 100_000);
+  await db.query(
+    `update vidbatch.attempt set deadline = deadline - interval '100 s', claimed_at = claimed_at - interval '100 s'
+      where submission_id = any($1::bigint[])`,
+    [made.rows],
+  );
+}
+
+/** As a person sees it now. */
+async function look<T extends Choice>(db: Database, choice: T): Promise<T & { asOf: string }> {
+  return { ...choice, asOf: (await countChosen(db, choice)).asOf };
+}
+
+const rowOf = ({ made, id }: Doubt): Choice & { submissionId: number } => ({
+  batchId: made.id,
+  submissionId: id,
+});
+
+async function list(db: Database, made: Made, pageSize?: number): Promise<Unsettled[]> {
+  const rows: Unsettled[] = [];
+  for await (const row of readUnsettled(db, made.id, pageSize)) rows.push(row);
+  return rows;
+}
+
+onEvery(LEDGERS, (storage) => {
+  describe('a row that is said to be not sent', () => {
+    test('is pending with fresh attempts, and the trail knows who said so and why', async () => {
+      const { db } = storage();
+      const doubt = await silent(db);
+      const { id } = doubt;
+      await db.query('update vidbatch.submission set spent = 4 where id = $1', [id]);
+      const moved = await resolveNotSent(db, await look(db, rowOf(doubt)), SAID);
+      assert.deepEqual(moved, { ...NONE, pending: 1 });
+      const row = await storedOne(db, id);
+      assert.deepEqual([row.state, row.previous, row.spent, row.error], ['pending', 'uncertain', 0, null]);
+      const { at, ...told } = only(await readTrail(db, id));
+      assert.deepEqual(told, { event: 'resolve --not-sent', who: 'alice@desk', detail: 'not in their list' });
+      assert.ok(at instanceof Date);
+      assert.equal((await claimFirst(db, doubt.made)).number, 2);
+    });
+
+    test('stays uncertain until its deadline has passed, by the clock of the database', async () => {
+      const { db } = storage();
+      const doubt = await unclear(db);
+      const counted = await countChosen(db, rowOf(doubt));
+      assert.deepEqual([counted.rows, counted.waiting], [1, 1]);
+      assert.ok((counted.until?.getTime() ?? 0) > Date.now() - 60_000);
+      assert.deepEqual(await resolveNotSent(db, await look(db, rowOf(doubt)), SAID), NONE);
+      assert.equal((await storedOne(db, doubt.id)).state, 'uncertain');
+      assert.deepEqual(await readTrail(db, doubt.id), []);
+      await pastDeadline(db, doubt.made);
+      assert.equal((await countChosen(db, rowOf(doubt))).waiting, 0);
+      assert.equal((await resolveNotSent(db, await look(db, rowOf(doubt)), SAID)).pending, 1);
+    });
+
+    test('of a batch that was cancelled meanwhile is cancelled', async () => {
+      const { db } = storage();
+      const doubt = await silent(db);
+      await cancel(db, doubt.made.id);
+      const moved = await resolveNotSent(db, await look(db, rowOf(doubt)), SAID);
+      assert.deepEqual(moved, { ...NONE, cancelled: 1 });
+      assert.equal((await storedOne(db, doubt.id)).state, 'cancelled');
+    });
+
+    test('and was accepted all the same: the late task id is its own, and it is not sent again', async () => {
+      const { db } = storage();
+      const doubt = await silent(db);
+      await resolveNotSent(db, await look(db, rowOf(doubt)), SAID);
+      const recorded = await recordOne(db, doubt.claimed, outcomeOf('accepted', { taskId: 'late' }));
+      assert.deepEqual([recorded.state, recorded.surplus], ['submitted', false]);
+      await assert.rejects(claimFirst(db, doubt.made));
+    });
+
+    test('and was accepted, after it was sent again: both ids are kept, one as surplus', async () => {
+      const { db } = storage();
+      const doubt = await silent(db);
+      await resolveNotSent(db, await look(db, rowOf(doubt)), SAID);
+      const second = await claimFirst(db, doubt.made);
+      await recordOne(db, second, outcomeOf('accepted', { taskId: 'second' }));
+      const late = await recordOne(db, doubt.claimed, outcomeOf('accepted', { taskId: 'first' }));
+      assert.deepEqual([late.state, late.surplus], ['submitted', true]);
+      assert.equal(await countSurplus(db, doubt.made.id), 1);
+      const shown = only(await list(db, doubt.made));
+      assert.deepEqual([shown.kind, shown.taskId, shown.surplus], ['surplus', 'second', ['first']]);
+    });
+  });
+
+  describe('a row whose task was found', () => {
+    test('is submitted; the id stands on an attempt, and the one that was uncertain keeps its evidence', async () => {
+      const { db } = storage();
+      const doubt = await unclear(db, { httpStatus: 502, body: 'bad gateway' });
+      const seen = await look(db, rowOf(doubt));
+      assert.deepEqual(await resolveAccepted(db, seen, 'task_1', SAID), { kind: 'submitted' });
+      const row = await storedOne(db, doubt.id);
+      assert.deepEqual(
+        [row.state, row.task_id, row.submitted, row.error, row.attempts],
+        ['submitted', 'task_1', true, null, 2],
+      );
+      const attempts = await readAttempts(db, doubt.id);
+      assert.deepEqual(
+        attempts.map(({ number, outcome, taskId, body, surplus }) => [
+          number,
+          outcome,
+          taskId,
+          body,
+          surplus,
+        ]),
+        [
+          [1, 'uncertain', null, 'bad gateway', false],
+          [2, 'accepted', 'task_1', null, false],
+        ],
+      );
+      const told = only(await readTrail(db, doubt.id));
+      assert.deepEqual([told.event, told.detail], ['resolve --task-id', 'task task_1: not in their list']);
+    });
+
+    test('has the right id when its answer comes late with the same', async () => {
+      const { db } = storage();
+      const doubt = await silent(db);
+      await resolveAccepted(db, await look(db, rowOf(doubt)), 'task_2', SAID);
+      const late = await recordOne(db, doubt.claimed, outcomeOf('accepted', { taskId: 'task_2' }));
+      assert.deepEqual([late.state, late.surplus], ['submitted', false]);
+      assert.equal(await countSurplus(db, doubt.made.id), 0);
+    });
+
+    test('keeps both ids when its answer comes late with another', async () => {
+      const { db } = storage();
+      const doubt = await silent(db);
+      await resolveAccepted(db, await look(db, rowOf(doubt)), 'typo', SAID);
+      const late = await recordOne(db, doubt.claimed, outcomeOf('accepted', { taskId: 'true' }));
+      assert.deepEqual([late.state, late.surplus], ['submitted', true]);
+    });
+
+    test('cannot have the id of another row of this provider', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 2 });
+      const [one, two] = await claimAll(db, made, made.rows);
+      assert.ok(one !== undefined && two !== undefined);
+      await recordOne(db, one, outcomeOf('accepted', { taskId: 'mine' }));
+      await recordOne(db, two, 'uncertain');
+      const seen = await look(db, { batchId: made.id, submissionId: two.submissionId });
+      assert.deepEqual(await resolveAccepted(db, seen, 'mine', SAID), {
+        kind: 'taken',
+        batch: made.name,
+        key: 'k1',
+      });
+      assert.deepEqual(await statesOf(db, made), ['submitted', 'uncertain']);
+      assert.deepEqual(await readTrail(db, two.submissionId), []);
+      assert.equal((await readAttempts(db, two.submissionId)).length, 1);
+      // Task ids of another provider mean something else.
+      const elsewhere = await unclear(db);
+      const there = await look(db, rowOf(elsewhere));
+      assert.deepEqual(await resolveAccepted(db, there, 'mine', SAID), { kind: 'submitted' });
+    });
+  });
+
+  test('a row that is abandoned stays so, and a late task id is still kept', async () => {
+    const { db } = storage();
+    const doubt = await silent(db);
+    assert.deepEqual(await resolveAbandon(db, await look(db, rowOf(doubt)), SAID), { ...NONE, abandoned: 1 });
+    assert.equal((await storedOne(db, doubt.id)).state, 'abandoned');
+    assert.equal(only(await readTrail(db, doubt.id)).event, 'resolve --abandon');
+    const late = await recordOne(db, doubt.claimed, outcomeOf('accepted', { taskId: 'late' }));
+    assert.equal(late.state, 'submitted');
+  });
+
+  describe('what moved since a person looked is left as it is', () => {
+    const words = {
+      'not sent': resolveNotSent,
+      abandoned: resolveAbandon,
+      found: (db: Database, seen: Parameters<typeof resolveAccepted>[1], said: typeof SAID) =>
+        resolveAccepted(db, seen, 'other', said),
+    };
+    for (const [name, resolve] of Object.entries(words)) {
+      test(`${name}: a late answer had come`, async () => {
+        const { db } = storage();
+        const doubt = await silent(db);
+        const seen = await look(db, rowOf(doubt));
+        await recordOne(db, doubt.claimed, outcomeOf('accepted', { taskId: 'late' }));
+        assert.deepEqual(await resolve(db, seen, SAID), name === 'found' ? { kind: 'moved' } : NONE);
+        const row = await storedOne(db, doubt.id);
+        assert.deepEqual([row.state, row.task_id], ['submitted', 'late']);
+        assert.deepEqual(await readTrail(db, doubt.id), []);
+      });
+
+      test(`${name}: it was sent again and is uncertain for another reason`, async () => {
+        const { db } = storage();
+        const doubt = await silent(db);
+        const seen = await look(db, rowOf(doubt));
+        await resolveNotSent(db, seen, SAID);
+        await recordOne(db, await claimFirst(db, doubt.made), 'uncertain');
+        await pastDeadline(db, doubt.made);
+        assert.deepEqual(await resolve(db, seen, SAID), name === 'found' ? { kind: 'moved' } : NONE);
+        assert.equal((await storedOne(db, doubt.id)).state, 'uncertain');
+      });
+
+      test(`${name}: an answer comes in the same moment: its task id is kept, whoever is first`, async () => {
+        const { db } = storage();
+        const doubt = await silent(db);
+        const seen = await look(db, rowOf(doubt));
+        const [, late] = await Promise.all([
+          resolve(db, seen, SAID),
+          recordOne(db, doubt.claimed, outcomeOf('accepted', { taskId: 'late' })),
+        ]);
+        assert.equal(late.state, 'submitted');
+        const ids = (await readAttempts(db, doubt.id)).map(({ taskId }) => taskId);
+        assert.ok(ids.includes('late'), JSON.stringify(ids));
+      });
+    }
+  });
+
+  for (const state of ['pending', 'submitting', 'submitted', 'rejected'] as const) {
+    test(`a row that is ${state} is not resolved`, async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      const choice = { batchId: made.id, submissionId: only(made.rows) };
+      if (state !== 'pending') {
+        const claimed = await claimFirst(db, made);
+        if (state !== 'submitting')
+          await recordOne(db, claimed, state === 'submitted' ? 'accepted' : 'rejected');
+      }
+      assert.equal((await countChosen(db, choice)).rows, 0);
+      const seen = await look(db, choice);
+      assert.deepEqual(await resolveNotSent(db, seen, SAID), NONE);
+      assert.deepEqual(await resolveAbandon(db, seen, SAID), NONE);
+      assert.deepEqual(await resolveAccepted(db, seen, 't', SAID), { kind: 'moved' });
+      assert.deepEqual(await statesOf(db, made), [state]);
+    });
+  }
+
+  describe('many rows', () => {
+    /** Four uncertain rows, each for a reason of its own. */
+    async function mixed(db: Database): Promise<Made> {
+      const made = await makeBatch(db, { rows: 4 });
+      const [a, b, c, d] = await claimAll(db, made, made.rows);
+      assert.ok(a !== undefined && b !== undefined && c !== undefined && d !== undefined);
+      await recordOne(db, a, outcomeOf('uncertain', { code: 'ECONNRESET', phase: 'sent' }));
+      await recordOne(db, b, outcomeOf('uncertain', { code: 'BAD_GATEWAY', httpStatus: 502 }));
+      await recordOne(db, c, outcomeOf('uncertain', { code: 'BAD_GATEWAY', httpStatus: 504 }));
+      await pastDeadline(db, made);
+      await sweep(db);
+      await db.query('update vidbatch.provider set state = $2 where origin = $1', [made.origin, 'open']);
+      return made;
+    }
+
+    const filters: Record<string, [filter: Omit<Choice, 'batchId'>, states: string]> = {
+      'all of them': [{}, 'xxxx'],
+      'by their code': [{ errorCode: 'BAD_GATEWAY' }, '.xx.'],
+      'by their HTTP status': [{ httpStatus: 504 }, '..x.'],
+      'by how far they came': [{ phase: 'sent' }, 'x...'],
+      'of which nothing was heard': [{ phase: 'none' }, '...x'],
+      'by a filter that finds none': [{ errorCode: 'BAD_GATEWAY', phase: 'sent' }, '....'],
+      'by the time of their claim': [{ before: new Date(0) }, '....'],
+      'since some time': [{ after: new Date(0), errorCode: 'NO_ANSWER_RECORDED' }, '...x'],
+    };
+    for (const [name, [filter, expected]] of Object.entries(filters)) {
+      test(`are chosen ${name}, counted, and moved; the others stay`, async () => {
+        const { db } = storage();
+        const made = await mixed(db);
+        const chosen = [...expected].filter((one) => one === 'x').length;
+        const seen = await look(db, { ...filter, batchId: made.id });
+        assert.equal((await countChosen(db, seen)).rows, chosen);
+        assert.deepEqual(await resolveAbandon(db, seen, SAID), { ...NONE, abandoned: chosen });
+        assert.deepEqual(
+          await statesOf(db, made),
+          [...expected].map((one) => (one === 'x' ? 'abandoned' : 'uncertain')),
+        );
+        const trails = await Promise.all(made.rows.map((id) => readTrail(db, id)));
+        assert.deepEqual(
+          trails.map(({ length }) => length),
+          [...expected].map((one) => (one === 'x' ? 1 : 0)),
+        );
+      });
+    }
+
+    test('are listed with their evidence, page by page, and grouped', async () => {
+      const { db } = storage();
+      const made = await mixed(db);
+      for (const pageSize of [1, 2, 3, 50]) {
+        const rows = await list(db, made, pageSize);
+        assert.deepEqual(
+          rows.map(({ key, kind, attempt }) => [
+            key,
+            kind,
+            attempt?.code,
+            attempt?.phase,
+            attempt?.httpStatus,
+          ]),
+          [
+            ['k1', 'uncertain', 'ECONNRESET', 'sent', null],
+            ['k2', 'uncertain', 'BAD_GATEWAY', 'answered', 502],
+            ['k3', 'uncertain', 'BAD_GATEWAY', 'answered', 504],
+            ['k4', 'uncertain', 'NO_ANSWER_RECORDED', 'none', null],
+          ],
+        );
+        assert.ok(rows.every(({ attempt }) => attempt?.deadlinePassed === true));
+      }
+      const groups = await groupUncertain(db, made.id, 10);
+      assert.deepEqual(
+        groups.map(({ rows }) => rows),
+        [1, 1, 1, 1],
+      );
+    });
+  });
+
+  test('the evidence of a row has its headers, the beginning of its body, and the exact request', async () => {
+    const { db } = storage();
+    const doubt = await unclear(db, {
+      httpStatus: 502,
+      headers: { server: 'nginx' },
+      requestId: 'cf-ray=1',
+      body: 'x'.repeat(5000),
+    });
+    const row = only(await list(db, doubt.made));
+    assert.deepEqual(
+      [row.attempt?.headers, row.attempt?.requestId, row.attempt?.deadlinePassed, row.attempt?.bodyLength],
+      [{ server: 'nginx' }, 'cf-ray=1', false, 5000],
+    );
+    assert.equal(row.attempt?.body, 'x'.repeat(2000));
+    assert.equal(row.request, doubt.claimed.request);
+  });
+});
