@@ -1,0 +1,138 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Ended, Place, Running } from '../cli.ts';
+import { armed } from '../crash/arm.ts';
+import type { Fate, Plan } from './plan.ts';
+import { witnessed } from './witness.ts';
+
+/** What the workers of a round went through. */
+export interface Losses {
+  /** Killed at a named point. */
+  atPoint: number;
+  /** Killed at any moment, while at work. */
+  anywhere: number;
+  /** Ended by themselves, in a way that a worker may while its servers are away: how often, by error code. */
+  gaveUp: Map<string, number>;
+  /** Ended by themselves in any other way. */
+  surprises: string[];
+}
+
+/** Keeps as many workers at work as the plan says: whoever dies is followed by the next. */
+export interface Crew {
+  losses: Losses;
+  /** Numbers of the processes that are no more. */
+  dead: () => number[];
+  /** The `which`-th of those alive, if it is at work. */
+  kill: (which: number) => void;
+  freeze: (which: number, ms: number) => void;
+  /** No more are started; those alive are ended. Rejects when one does not heed SIGTERM. */
+  stop: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
+}
+
+interface Post {
+  running: Running;
+  atWork: boolean;
+}
+
+/** What a worker may say when it gives up at its start: it cannot reach a server, or the folder is not free yet. */
+const MAY_GIVE_UP = ['LEDGER_UNREACHABLE', 'QUEUE_UNREACHABLE', 'FOLDER_HELD'];
+/** Its connection to a server broke in the middle of its start, which has no patience yet. */
+const BROKEN_OFF =
+  /ECONNRESET|ECONNREFUSED|EPIPE|Connection (is closed|terminated)|terminating connection|the database system is/;
+const STOP_MS = 45_000;
+
+/** What sends rows, and in which circumstances. */
+export interface Station {
+  place: Place;
+  plan: Pick<Plan, 'workers' | 'concurrency' | 'timeoutMs' | 'fates'>;
+  witness: string;
+  /** The environment of a guard taken out, for tests of the soak itself. */
+  broken: Record<string, string>;
+}
+
+export function startCrew({ place, plan, witness, broken }: Station): Crew {
+  const losses: Losses = { atPoint: 0, anywhere: 0, gaveUp: new Map(), surprises: [] };
+  const fates = plan.fates.values();
+  const posts = new Map<number, Post>();
+  const dead: number[] = [];
+  const stopping = new AbortController();
+
+  async function keep(slot: number): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const fate = fates.next().value ?? null;
+      const running = place.start(workArgs(plan), { env: environment([witnessed(witness), broken], fate) });
+      const post: Post = { running, atWork: false };
+      posts.set(slot, post);
+      running.says(/"event":"started"/).then(
+        () => (post.atWork = true),
+        () => undefined,
+      );
+      const ended = await running.ended;
+      posts.delete(slot);
+      dead.push(running.pid);
+      account(ended, post.atWork, losses);
+      // It could not begin: its servers need a moment.
+      if (ended.signal === null && !stopping.signal.aborted) await sleep(300);
+    }
+  }
+
+  const kept = Promise.all(Array.from({ length: plan.workers }, (_, slot) => keep(slot)));
+
+  function atWork(which: number): Post | undefined {
+    const busy = [...posts.values()].filter((post) => post.atWork);
+    return busy[which % busy.length];
+  }
+
+  return {
+    losses,
+    dead: () => dead,
+    kill: (which) => atWork(which)?.running.kill('SIGKILL'),
+    freeze(which, ms) {
+      const post = atWork(which);
+      post?.running.kill('SIGSTOP');
+      setTimeout(() => post?.running.kill('SIGCONT'), ms);
+    },
+    async stop(signal) {
+      stopping.abort();
+      const last = [...posts.values()];
+      // SIGTERM is for those that listen to it; one that is about to start would die of it like of any other signal.
+      for (const { running, atWork: listens } of last) {
+        running.kill('SIGCONT');
+        running.kill(listens ? signal : 'SIGKILL');
+      }
+      const timer = setTimeout(() => {
+        losses.surprises.push(`a worker did not end within ${STOP_MS / 1000} s of ${signal}`);
+        for (const { running } of last) running.kill('SIGKILL');
+      }, STOP_MS);
+      await kept;
+      clearTimeout(timer);
+    },
+  };
+}
+
+export function workArgs(plan: Pick<Plan, 'concurrency' | 'timeoutMs'>): string[] {
+  return ['work', '--concurrency', `${plan.concurrency}`, '--timeout', `${plan.timeoutMs}ms`];
+}
+
+/** Several preloads make one NODE_OPTIONS. */
+export function environment(
+  parts: readonly Record<string, string>[],
+  fate: Fate | null = null,
+): Record<string, string> {
+  const all = fate === null ? parts : [...parts, armed(fate)];
+  const options = all.flatMap((part) => part['NODE_OPTIONS'] ?? []).join(' ');
+  return { ...Object.assign({}, ...all), NODE_OPTIONS: options } as Record<string, string>;
+}
+
+function account({ code, signal, stderr, command }: Ended, atWork: boolean, losses: Losses): void {
+  if (signal === 'SIGKILL') {
+    if (/^killed at /m.test(stderr)) losses.atPoint += 1;
+    else if (atWork) losses.anywhere += 1;
+    return;
+  }
+  // Told to end, it did: 5 says that a row was left uncertain.
+  if (code === 0 || code === 5) return;
+  const [line = '', error = ''] = /^vidbatch: .*\[([A-Z_]+)\]$/m.exec(stderr) ?? [];
+  if (!atWork && (MAY_GIVE_UP.includes(error) || BROKEN_OFF.test(line))) {
+    losses.gaveUp.set(error, (losses.gaveUp.get(error) ?? 0) + 1);
+  } else losses.surprises.push(`\`${command}\` ended with ${signal ?? code}: ${stderr.slice(-1500)}`);
+}

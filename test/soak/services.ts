@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { startServer } from '../servers.ts';
+import type { OwnServer } from '../servers.ts';
+import type { Deed, Service } from './plan.ts';
+import { openProxy } from './proxy.ts';
+import type { Proxy } from './proxy.ts';
+
+type Partition = Extract<Deed, { do: 'partition' }>;
+
+/** Redis, Postgres and the way to the provider: each behind a proxy, and to be killed and started again. */
+export interface Services {
+  servers: Record<'redis' | 'postgres', OwnServer>;
+  proxies: Record<Service, Proxy>;
+  /** `kill -9` of the server with all its processes; it is back after `downMs`. Resolves with the number of processes. */
+  kill: (server: 'redis' | 'postgres', downMs: number) => Promise<void>;
+  flush: () => Promise<void>;
+  partition: (partition: Partition) => Promise<void>;
+  /** Resolves once every server runs and every way is open. */
+  healed: () => Promise<void>;
+  close: () => Promise<void>;
+}
+
+export async function openServices(): Promise<Services> {
+  const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
+  const [toRedis, toPostgres, provider] = await Promise.all([openProxy(), openProxy(), openProxy()]);
+  const servers = { redis, postgres };
+  const proxies = { redis: toRedis, postgres: toPostgres, provider };
+  toRedis.lead(redis.url);
+  toPostgres.lead(postgres.url);
+  /** What is still broken at each place; the next fault there waits for it. */
+  const troubles = new Map<string, Promise<void>>();
+
+  /** Breaks it now, and mends it later, without being waited for. */
+  async function trouble(
+    where: string,
+    broken: () => Promise<void>,
+    mended: () => Promise<void>,
+  ): Promise<void> {
+    await troubles.get(where);
+    await broken();
+    troubles.set(where, mended());
+  }
+
+  return {
+    servers,
+    proxies,
+    kill: (name, downMs) =>
+      trouble(
+        name,
+        async () => {
+          const { pid } = servers[name];
+          const children = childrenOf(pid);
+          await servers[name].kill();
+          for (const child of children) killed(child);
+        },
+        async () => {
+          await sleep(downMs);
+          await servers[name].restart();
+        },
+      ),
+    async flush() {
+      await troubles.get('redis');
+      const client = new Redis(redis.url);
+      await client.flushall();
+      client.disconnect();
+    },
+    partition: ({ of, how, ms }) =>
+      trouble(
+        `way to ${of}`,
+        async () => {
+          if (how === 'reset') proxies[of].reset();
+          else proxies[of].set(how);
+        },
+        async () => {
+          if (how === 'reset') return;
+          await sleep(ms);
+          proxies[of].set('pass');
+        },
+      ),
+    async healed() {
+      await Promise.all(troubles.values());
+    },
+    async close() {
+      await Promise.all(troubles.values());
+      await Promise.all(Object.values(proxies).map((proxy) => proxy.close()));
+      await Promise.all(Object.values(servers).map((server) => server.stop()));
+    },
+  };
+}
+
+/** Of Postgres, one process a connection: they would outlive it for a moment, and keep it from starting again. */
+function childrenOf(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return text.trim().split(/\s+/).filter(Boolean).map(Number);
+  } catch {
+    // Where there is no /proc they notice for themselves.
+    return [];
+  }
+}
+
+function killed(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has gone by itself.
+  }
+}
