@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { after, describe, it } from 'node:test';
+import { exits } from '../cli.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { openDesk } from './storage.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../bin/vidbatch.js', import.meta.url));
+/** More rows than fit the first megabyte of a journal, which the limit allows; the second it does not. */
+const ROWS = 1_500;
+const LIMITED = `trap '' XFSZ; ulimit -S -f 3000; exec "$@"`;
+
+describe('a disk that has no room for the journal', async () => {
+  const desk = await openDesk();
+  after(() => desk.close());
+
+  it('stops the claims, not what is in flight; with room again, the run goes on by itself', async () => {
+    const file = await desk.write('full.csv', csvOf(ROWS, 'full'));
+    const running = desk.start(['run', file], {
+      program: ['sh', '-c', LIMITED, 'sh', process.execPath, LAUNCHER],
+    });
+    await running.says(/"event":"journal-full"/);
+    const { accepted } = desk.standIn;
+    assert.ok(accepted().length < ROWS, 'the journal was never full');
+
+    execFileSync('prlimit', ['--pid', String(running.pid), '--fsize=unlimited:']);
+    const ended = exits(await running.ended, 0);
+    assert.deepEqual([accepted().length, paidTwice(accepted())], [ROWS, []]);
+    assert.match(ended.stdout, /1,500 rows · 1,500 task ids · paid twice: none known/);
+    assert.equal(ended.stderr.match(/"event":"journal-full"/g)?.length, 1, 'said once');
+    assert.doesNotMatch(ended.stderr, /"event":"(uncertain|journal-failed)"/);
+  });
+});
