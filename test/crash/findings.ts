@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { journalNames, readJournal } from '../../src/journal-file.ts';
+import { journalFolder } from '../../src/journal.ts';
+import type { Outcome } from '../../src/provider/outcome.ts';
+import type { State } from '../../src/submission.ts';
+import { compareWithTruth, violations } from '../truth.ts';
+import type { ExportedRow } from '../truth.ts';
+import { isLost } from './rows.ts';
+import type { Scene } from './scene.ts';
+
+interface LedgerRow extends ExportedRow {
+  batch: string;
+  attempt_id: string | null;
+}
+
+/** What went wrong with a batch, in words; and how it stands. */
+export interface Findings {
+  wrong: string[];
+  states: Partial<Record<State, number>>;
+  /** Rows whose answer a crash has cost: uncertain, although the stand-in answered in full or never heard of them. */
+  unknown: string[];
+}
+
+/**
+ * Compares each batch, after everything has come to its end, with what the stand-in accepted and with what the workers
+ * wrote into their journals.
+ */
+export async function findings(scene: Scene, batches: readonly string[]): Promise<Map<string, Findings>> {
+  const { rows } = await scene.ledger((db) =>
+    db.query<LedgerRow>(
+      `select b.name as batch, s.row_key, s.state, s.task_id, s.attempt_id,
+              json_build_object('prompt', s.request::json ->> 'prompt') as request
+         from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id order by s.id`,
+    ),
+  );
+  const accepted = scene.standIn.accepted();
+  const journal = await readJournals(scene.dataDir);
+  return new Map(
+    batches.map((batch) => {
+      const own = rows.filter((row) => row.batch === batch);
+      const prompts = scene.prompts.get(batch) ?? [];
+      const broken = violations(
+        compareWithTruth(
+          prompts,
+          own,
+          accepted.filter(({ body }) => prompts.includes(body.prompt)),
+        ),
+      );
+      const wrong = Object.entries(broken).map(([what, which]) => `${what}: ${String(which)}`);
+      if (own.length > prompts.length) wrong.push(`${own.length} rows of ${prompts.length}`);
+      for (const { row_key: key, state, attempt_id: attempt } of own) {
+        if (state === 'pending') wrong.push(`${key} is pending still`);
+        if (state !== 'uncertain' || attempt === null) continue;
+        if (!journal.intents.has(attempt)) wrong.push(`${key} is uncertain, and provably never left`);
+        const answer = journal.answers.get(attempt);
+        if (answer !== undefined && answer.kind !== 'uncertain')
+          wrong.push(`${key} is uncertain, and its answer (${answer.kind}) stands in a journal`);
+      }
+      const unknown = own.filter((row) => row.state === 'uncertain' && !isLost(row.request.prompt));
+      const states = Object.fromEntries(
+        [...Map.groupBy(own, (row) => row.state)].map(([state, all]) => [state, all.length]),
+      ) as Findings['states'];
+      return [batch, { wrong, states, unknown: unknown.map((row) => row.row_key) }];
+    }),
+  );
+}
+
+/** What all workers of this folder wrote down: the attempts that were about to leave, and what came back. */
+async function readJournals(
+  dataDir: string,
+): Promise<{ intents: Set<string>; answers: Map<string, Outcome> }> {
+  const folder = journalFolder(dataDir);
+  const intents = new Set<string>();
+  const answers = new Map<string, Outcome>();
+  for (const name of await journalNames(folder)) {
+    for await (const entry of readJournal(join(folder, name))) {
+      if (entry.kind === 'torn') continue;
+      if (entry.line.kind === 'intent') intents.add(entry.line.attempt);
+      if (entry.line.kind === 'answer') answers.set(entry.line.attempt, entry.line.outcome);
+    }
+  }
+  return { intents, answers };
+}
+
+/** The exit code of a `run` of these batches: the highest risk wins. */
+export function exitCodeFor(all: Iterable<Findings>): number {
+  const states = [...all].map((one) => one.states);
+  if (states.some(({ uncertain = 0 }) => uncertain > 0)) return 5;
+  return states.some(({ rejected = 0, exhausted = 0, invalid = 0 }) => rejected + exhausted + invalid > 0)
+    ? 4
+    : 0;
+}

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { Pool } from 'pg';
+import type { Queryable } from '../../src/ledger/database.ts';
+import { openEmbedded } from '../../src/ledger/embedded.ts';
+import { openFolder } from '../../src/ledger/folder.ts';
+import { parsers } from '../../src/ledger/parsers.ts';
+import { openRedis } from '../../src/queue.ts';
+import { describe as tell, openPlace } from '../cli.ts';
+import type { Ended, Place, Running } from '../cli.ts';
+import { place as placeFor } from '../contract/storages.ts';
+import type { StorageKind } from '../contract/storages.ts';
+import type { StandIn } from '../e2e/stand-in.ts';
+import { armed } from './arm.ts';
+import type { Armed } from './arm.ts';
+import { mixed } from './rows.ts';
+
+/** One ledger with its queue, on which real processes die, one after another. */
+export interface Scene extends Pick<Place, 'run' | 'start'> {
+  kind: StorageKind;
+  standIn: StandIn;
+  dataDir: string;
+  /** Writes the manifest of this batch and tells the stand-in what its rows meet; returns its path. */
+  manifest: (batch: string, lossy?: boolean) => Promise<string>;
+  /** Of the rows of each manifest, in input order. */
+  prompts: ReadonlyMap<string, readonly string[]>;
+  /** The environment in which a command of this scene dies or stops at the point. */
+  armed: (at: Armed) => Record<string, string>;
+  /** Runs the command until it dies at the point. Fails when it never comes there. */
+  dies: (
+    at: Armed,
+    args: readonly string[],
+    meanwhile?: (running: Running) => Promise<void>,
+  ) => Promise<Ended>;
+  /** Reads and writes the ledger directly. On an embedded one only while no process holds it. */
+  ledger: <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
+  /** The same while a process holds it. */
+  beside: <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
+  /** Attempts in flight pass their deadline, and feeders that have not been seen since are taken for dead. */
+  later: () => Promise<void>;
+  /** As Redis does that loses everything: no job of this ledger is left. Only with a queue on Redis. */
+  loseQueue: () => Promise<void>;
+  close: () => Promise<void>;
+}
+
+export async function openScene(
+  kind: StorageKind,
+  standIn: StandIn,
+  env: Record<string, string> = {},
+): Promise<Scene> {
+  const { config, remove } = await placeFor(kind);
+  const { databaseUrl, redisUrl, dataDir } = config;
+  const here = await openPlace({
+    VIDBATCH_DATA_DIR: dataDir,
+    VIDBATCH_BASE_URL: standIn.url,
+    VIDBATCH_API_KEY: 'sk-crash',
+    ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+    ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
+    ...env,
+  });
+  const pool =
+    databaseUrl === undefined
+      ? undefined
+      : new Pool({ connectionString: databaseUrl, types: parsers, max: 2 });
+  const prompts = new Map<string, string[]>();
+  const scene: Scene = {
+    kind,
+    standIn,
+    dataDir,
+    run: here.run,
+    start: here.start,
+    prompts,
+    async manifest(batch, lossy = false) {
+      const { csv, rules, prompts: own } = mixed(batch, lossy);
+      prompts.set(batch, own);
+      for (const rule of rules) await standIn.addRule(rule);
+      return here.write(`${batch}.csv`, csv);
+    },
+    armed: (at) => onTopOf(env, armed(at)),
+    async dies(at, args, meanwhile) {
+      const running = here.start(args, { env: scene.armed(at) });
+      await meanwhile?.(running);
+      const ended = await running.ended;
+      assert.ok(
+        ended.signal === 'SIGKILL' && ended.stderr.includes(`killed at ${at.point}\n`),
+        `it did not die at ${at.point}: ${tell(ended)}`,
+      );
+      return ended;
+    },
+    async ledger(work) {
+      if (pool !== undefined) return work(pool);
+      const database = await openEmbedded(join(dataDir, 'database'));
+      try {
+        return await work(database);
+      } finally {
+        await database.end();
+      }
+    },
+    async beside(work) {
+      if (pool !== undefined) return work(pool);
+      const folder = await openFolder(dataDir);
+      try {
+        assert.equal(folder.role, 'guest', 'nobody holds the folder');
+        return await work(folder.database);
+      } finally {
+        await folder.close();
+      }
+    },
+    async later() {
+      // Whoever opens an embedded folder knows that nobody else is alive: it need not wait for anything.
+      if (pool === undefined) return;
+      await pool.query(
+        `update vidbatch.submission set deadline = now() - interval '1 s' where state = 'submitting'`,
+      );
+      await pool.query(`update vidbatch.lane set seen_at = now() - interval '1 h'`);
+    },
+    async loseQueue() {
+      assert.ok(redisUrl !== undefined, `the queue of ${kind} is not on Redis`);
+      const { rows } = await scene.ledger((db) =>
+        db.query<{ ledger_id: string }>('select ledger_id from vidbatch.meta'),
+      );
+      const redis = openRedis(redisUrl);
+      try {
+        for await (const keys of redis.scanStream({
+          match: `bull:vidbatch-${rows[0]?.ledger_id}*`,
+          count: 1000,
+        })) {
+          if ((keys as string[]).length > 0) await redis.unlink(...(keys as string[]));
+        }
+      } finally {
+        redis.disconnect();
+      }
+    },
+    async close() {
+      await here.close();
+      if (redisUrl !== undefined && (await isMade(pool))) await scene.loseQueue();
+      await pool?.end();
+      await remove();
+    },
+  };
+  return scene;
+}
+
+/** Two environments of preloads: both are loaded. */
+export function onTopOf(one: Record<string, string>, other: Record<string, string>): Record<string, string> {
+  const preloads = [one['NODE_OPTIONS'], other['NODE_OPTIONS']].filter((options) => options !== undefined);
+  return { ...one, ...other, NODE_OPTIONS: preloads.join(' ') };
+}
+
+/** An embedded ledger is gone with its folder; its queue on Redis is found by nobody, and small. */
+async function isMade(pool: Pool | undefined): Promise<boolean> {
+  if (pool === undefined) return false;
+  const { rows } = await pool.query<{ made: boolean }>(
+    `select to_regclass('vidbatch.meta') is not null as made`,
+  );
+  return rows[0]?.made === true;
+}
+
+/** Starts the command, and resolves once it stands still at the point. */
+export async function stops(scene: Scene, at: Armed, args: readonly string[]): Promise<Running> {
+  const running = scene.start(args, { env: scene.armed({ ...at, signal: 'SIGSTOP' }) });
+  await running.says(new RegExp(`^stopped at ${at.point}$`));
+  return running;
+}

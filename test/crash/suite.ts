@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { exits } from '../cli.ts';
+import type { StorageKind } from '../contract/storages.ts';
+import { startStandIn } from '../e2e/stand-in.ts';
+import type { StandIn } from '../e2e/stand-in.ts';
+import { exitCodeFor, findings } from './findings.ts';
+import type { Findings } from './findings.ts';
+import { openScene } from './scene.ts';
+import type { Scene } from './scene.ts';
+import { CONCURRENCY } from './table.ts';
+import type { Death } from './table.ts';
+
+/**
+ * Dies at every point of the table, on one ledger, each command starting on what the one before has left behind. Then
+ * the same manifests once more, as a user would do, and a look at what became of each.
+ */
+export function crashes(
+  what: string,
+  kind: StorageKind,
+  table: readonly Death[],
+  over: readonly Death[] = [],
+): void {
+  describe(`${what}, on ${kind}`, () => {
+    const deaths = table.filter(({ never = [] }) => !never.includes(kind));
+    const batches = [...new Set(deaths.map(batchOf))];
+    const files = new Map<string, string>();
+    let standIn: StandIn;
+    let scene: Scene;
+    let found = new Map<string, Findings>();
+
+    before(async () => {
+      standIn = await startStandIn();
+      scene = await openScene(kind, standIn);
+      for (const [index, batch] of batches.entries()) {
+        files.set(batch, await scene.manifest(batch, index % 6 === 0));
+      }
+    });
+    after(async () => {
+      await scene.close();
+      await standIn.close();
+    });
+
+    for (const death of deaths) it(`dies at ${nameOf(death)}`, () => die(death));
+
+    it('goes on with all of it when the same manifests are run again', async () => {
+      await scene.later();
+      const ended = await scene.run(['run', ...files.values(), '--concurrency', String(CONCURRENCY)]);
+      found = await findings(scene, batches);
+      exits(ended, exitCodeFor(found.values()));
+    });
+
+    for (const batch of batches) {
+      it(`has paid each row of ${batch} once, lost none, and guessed nothing`, () => check(batch));
+    }
+
+    for (const death of over) it(`dies at ${nameOf(death)}`, () => die(death));
+    if (over.length > 0) {
+      it('has paid no row twice for what operators did when they are all done', async () => {
+        const ended = await scene.run(['run', ...files.values()]);
+        found = await findings(scene, batches);
+        exits(ended, exitCodeFor(found.values()));
+        for (const batch of batches) check(batch);
+        exits(await scene.run(['reconcile']), 0);
+      });
+    }
+
+    async function die(death: Death): Promise<void> {
+      const { point, time = 1, command, meanwhile, twice } = death;
+      const batch = batchOf(death);
+      const args = command(files.get(batch) ?? '', over.includes(death) ? (batches[0] ?? '') : batch);
+      await death.before?.(scene, batch);
+      await scene.dies({ point, time }, args, meanwhile && ((running) => meanwhile(scene, batch, running)));
+      if (twice !== true) return;
+      const again = await scene.run(args, { env: scene.armed({ point, time }) });
+      assert.ok(again.signal === 'SIGKILL' || again.code === 0 || again.code === 4 || again.code === 5);
+    }
+
+    function check(batch: string): void {
+      const { wrong = ['not looked at'], unknown = [] } = found.get(batch) ?? {};
+      assert.deepEqual(wrong, []);
+      const costs = deaths.filter((death) => batchOf(death) === batch);
+      const most = costs
+        .filter((death) => death.costs === 'those in flight')
+        .reduce((sum, { twice }) => sum + (twice === true ? 2 : 1) * CONCURRENCY, 0);
+      assert.ok(unknown.length <= most, `at most ${most} may be uncertain: ${unknown.join(', ')}`);
+    }
+  });
+}
+
+function batchOf({ of, point }: Death): string {
+  return of ?? point;
+}
+
+function nameOf({ point, time = 1, of }: Death): string {
+  return [point, time > 1 ? `for the ${time}th time` : '', of === undefined ? '' : `in ${of}`]
+    .filter((part) => part !== '')
+    .join(', ');
+}
