@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import { contentHash } from '../../src/identity.ts';
+import { cancel, retry } from '../../src/ledger/batch.ts';
+import type { Claim } from '../../src/ledger/claim.ts';
+import type { Queryable } from '../../src/ledger/database.ts';
+import { armProbe } from '../../src/ledger/provider.ts';
+import { recordTask } from '../../src/ledger/read.ts';
+import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
+import { sweep } from '../../src/ledger/sweep.ts';
+import { claimAll, makeBatch, only, outcomeOf, recordOne, tryAlone } from './rows.ts';
+import type { Made } from './rows.ts';
+
+/** The rows of a ledger to which everything has happened, by what happened. */
+export interface History {
+  batch: Made;
+  rows: Record<(typeof FATES)[number], number>;
+  /** Of an unproven batch, a halted provider, a cancelled batch, and one without ids. */
+  others: Record<'canary' | 'probe' | 'cancelled' | 'unnamed', number>;
+}
+
+const FATES = [
+  'accepted',
+  'completed',
+  'rejected',
+  'throttled',
+  'notSent',
+  'exhausted',
+  'uncertain',
+  'swept',
+  'late',
+  'resent',
+  'surplus',
+  'abandoned',
+  'found',
+  'retried',
+  'invalid',
+  'inFlight',
+  'waiting',
+] as const;
+
+const SAID = { who: 'somebody', reason: 'it is not in the provider’s list' };
+
+/** Made by the verbs of the ledger alone, as workers and people use them. */
+export async function makeHistory(db: Queryable): Promise<History> {
+  const batch = await makeBatch(db, { rows: FATES.length });
+  await realRequests(db, batch);
+  const rows = Object.fromEntries(FATES.map((fate, n) => [fate, batch.rows[n] ?? 0])) as History['rows'];
+  const send = async (id: number): Promise<Claim> => only(await claimAll(db, batch, [id]));
+
+  const lost = await claimAll(db, batch, [rows.swept, rows.late, rows.resent, rows.surplus]);
+  await sweep(db, { all: true });
+  await letDeadlinesPass(db, lost);
+  const [, late, , first] = lost as [Claim, Claim, Claim, Claim];
+  await recordOne(db, late, 'accepted');
+  for (const id of [rows.resent, rows.surplus]) {
+    await resolveNotSent(db, await seen(db, batch, id), SAID);
+    await recordOne(db, await send(id), 'accepted');
+  }
+  await recordOne(db, first, 'accepted');
+
+  await recordOne(db, await send(rows.retried), 'rejected');
+  await retry(db, batch.id, ['rejected']);
+  for (const id of [rows.accepted, rows.completed, rows.retried])
+    await recordOne(db, await send(id), 'accepted');
+  await recordTask(db, rows.completed, {
+    status: 'completed',
+    progress: 100,
+    resultUrl: null,
+    failReason: null,
+  });
+  for (const id of [rows.uncertain, rows.abandoned, rows.found]) {
+    const claim = await send(id);
+    await recordOne(db, claim, 'uncertain');
+    await letDeadlinesPass(db, [claim]);
+  }
+  await resolveAbandon(db, await seen(db, batch, rows.abandoned), SAID);
+  const found = { ...(await seen(db, batch, rows.found)), submissionId: rows.found };
+  await resolveAccepted(db, found, `task_${randomUUID()}`, SAID);
+  await recordOne(db, await send(rows.rejected), 'rejected');
+  await recordOne(db, await send(rows.notSent), 'not-sent');
+  await recordOne(db, await send(rows.exhausted), 'not-sent', { maxAttempts: 1 });
+  await recordOne(db, await send(rows.throttled), outcomeOf('throttled'));
+  await db.query(
+    `update vidbatch.submission set previous = 'pending', state = 'invalid', request = null, content_hash = null
+      where id = $1`,
+    [rows.invalid],
+  );
+  await db.query(`update vidbatch.provider set throttled_until = '-infinity' where origin = $1`, [
+    batch.origin,
+  ]);
+  await send(rows.inFlight);
+  return { batch, rows, others: await makeOthers(db) };
+}
+
+async function makeOthers(db: Queryable): Promise<History['others']> {
+  const unproven = await makeBatch(db, { proven: false });
+  const halted = await makeBatch(db, { rows: 2 });
+  const stopped = await makeBatch(db);
+  const unnamed = await makeBatch(db);
+  for (const made of [unproven, halted, stopped, unnamed]) await realRequests(db, made);
+  const [canary = 0] = unproven.rows;
+  await tryAlone(db, unproven, canary);
+  const [first = 0, probe = 0] = halted.rows;
+  await recordOne(db, only(await claimAll(db, halted, [first])), 'halted');
+  await armProbe(db, halted.origin);
+  await tryAlone(db, halted, probe);
+  await cancel(db, stopped.id);
+  await db.query(
+    `with named as (update vidbatch.batch set key_scheme = 'h1' where id = $1)
+     update vidbatch.submission set row_key = 'h1:' || content_hash || '#1' where batch_id = $1`,
+    [unnamed.id],
+  );
+  return { canary, probe, cancelled: stopped.rows[0] ?? 0, unnamed: unnamed.rows[0] ?? 0 };
+}
+
+/** The rows of `makeBatch` have hashes of nothing. */
+async function realRequests(db: Queryable, { id }: Made): Promise<void> {
+  const { rows } = await db.query<{ id: number; request: string }>(
+    'select id, request from vidbatch.submission where batch_id = $1',
+    [id],
+  );
+  for (const row of rows) {
+    const hash = contentHash(JSON.parse(row.request) as object);
+    await db.query('update vidbatch.submission set content_hash = $2 where id = $1', [row.id, hash]);
+  }
+}
+
+/** A person may call a row not sent only after its deadline. */
+async function letDeadlinesPass(db: Queryable, claims: readonly Claim[]): Promise<void> {
+  await db.query(
+    `update vidbatch.attempt
+        set claimed_at = claimed_at - interval '1 hour', deadline = deadline - interval '1 hour'
+      where id = any($1::uuid[])`,
+    [claims.map(({ attemptId }) => attemptId)],
+  );
+}
+
+async function seen(
+  db: Queryable,
+  { id }: Made,
+  submissionId: number,
+): Promise<{ batchId: number; submissionId: number; asOf: string }> {
+  const { rows } = await db.query<{ as_of: string }>('select now()::text as as_of');
+  return { batchId: id, submissionId, asOf: only(rows).as_of };
+}
