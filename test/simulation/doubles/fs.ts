@@ -1,0 +1,52 @@
+/** In place of `node:fs`, `node:fs/promises` and `node:readline`: the disk of the machine whose code runs. */
+import { Buffer as NodeBuffer } from 'node:buffer';
+import type { FileHandle } from '../disk.ts';
+import { onStage } from '../stage.ts';
+
+export async function mkdir(): Promise<void> {
+  await Promise.resolve();
+}
+
+export async function open(path: string, flags: string): Promise<FileHandle> {
+  const { disk, owner } = onStage();
+  return disk(owner).open(path, flags);
+}
+
+export async function readdir(folder: string): Promise<string[]> {
+  const { disk, owner } = onStage();
+  return disk(owner).list(folder);
+}
+
+export async function rm(path: string): Promise<void> {
+  const { disk, owner } = onStage();
+  disk(owner).remove(path);
+}
+
+export async function stat(path: string): Promise<{ size: number; mtimeMs: number }> {
+  const { disk, owner, wall } = onStage();
+  return { size: disk(owner).sizeOf(path), mtimeMs: wall(owner) };
+}
+
+export function createReadStream(path: string): { path: string } {
+  return { path };
+}
+
+export async function* createInterface({ input }: { input: { path: string } }): AsyncGenerator<string> {
+  const { disk, owner, scheduler } = onStage();
+  await scheduler.park(`read ${input.path}`);
+  const lines = disk(owner).textOf(input.path).split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  yield* lines;
+}
+
+const zeros = new Map<number, NodeBuffer>();
+
+/** A megabyte of zeros for each journal would be most of the work of a simulation. */
+export const Buffer = {
+  alloc(length: number): NodeBuffer {
+    const known = zeros.get(length) ?? NodeBuffer.alloc(length);
+    zeros.set(length, known);
+    return known;
+  },
+  from: (text: string): NodeBuffer => NodeBuffer.from(text),
+};

@@ -1,0 +1,89 @@
+import type { ModelLedger, Row } from './ledger/state.ts';
+import type { World } from './world.ts';
+
+/** Something that the promise rules out. */
+export class Violation extends Error {}
+
+/** States in which a row says that nobody accepted it, and from which it may be sent again. */
+const UNPAID = ['pending', 'rejected', 'exhausted', 'cancelled', 'invalid'];
+
+/** What holds after every step. */
+export function checkAlways({ ledger, wire, truth, latest, embedded, isWholeLedger }: World): void {
+  for (const [id, taskIds] of wire.accepted) {
+    if (truth.misjudged.has(id)) continue;
+    if (taskIds.length > 1) throw new Violation(`row ${id} was paid twice: ${taskIds.join(', ')}`);
+    const state = ledger.rows.get(id)?.state ?? 'gone';
+    if (isWholeLedger() && UNPAID.includes(state)) {
+      throw new Violation(`row ${id} was accepted as ${taskIds.join()}, and is ${state}`);
+    }
+  }
+  for (const row of ledger.rows.values()) {
+    // Whoever opens an embedded ledger knows that nobody else is sending.
+    if (row.state === 'uncertain' && !embedded) checkDeadline(ledger, row, latest);
+    if (row.state === 'submitting' && row.attemptId !== null && !ledger.attempts.has(row.attemptId)) {
+      throw new Violation(`row ${row.id} is in flight under an attempt that does not exist`);
+    }
+  }
+}
+
+/** Only the sweeper judges, and only after the deadline. */
+function checkDeadline(ledger: ModelLedger, row: Row, latest: number): void {
+  const attempt = ledger.attempts.get(row.attemptId ?? '');
+  if (attempt === undefined || attempt.outcome !== null || attempt.deadline < latest) return;
+  throw new Violation(`row ${row.id} is uncertain before the deadline of its attempt`);
+}
+
+/** What nothing may lose, not even a power failure or a restored ledger. */
+export function checkKept(world: World): void {
+  const known = recordedTaskIds(world.ledger);
+  const journals = world.machines.map(({ disk }) => disk.everything()).join('\n');
+  for (const taskId of world.truth.recorded) {
+    if (!known.has(taskId)) throw new Violation(`${taskId} was recorded, and is not in the ledger`);
+  }
+  for (const taskId of world.truth.journaled) {
+    if (!known.has(taskId) && !journals.includes(`"${taskId}"`)) throw new Violation(`${taskId} was lost`);
+  }
+}
+
+/** What holds once every machine has been started again and the last deadline has passed. */
+export function checkSettled({ ledger, truth }: World): void {
+  const known = recordedTaskIds(ledger);
+  for (const taskId of [...truth.journaled, ...truth.recorded]) {
+    if (!known.has(taskId)) throw new Violation(`${taskId} had reached a worker, and is not in the ledger`);
+  }
+  for (const row of ledger.rows.values()) {
+    const attempts = [...ledger.attempts.values()].filter((attempt) => attempt.submissionId === row.id);
+    if (row.state === 'submitting') throw new Violation(`row ${row.id} is in flight for ever`);
+    if (row.state === 'uncertain' && !attempts.some(({ id }) => truth.intended.has(id))) {
+      throw new Violation(`row ${row.id} is uncertain, and never left its process`);
+    }
+    const accepted = attempts.filter(({ outcome }) => outcome === 'accepted');
+    const counted = accepted.filter(({ surplus }) => !surplus);
+    if (accepted.length > 0 && counted.length === 0)
+      throw new Violation(`row ${row.id} has only surplus task ids`);
+    if (counted.length > 1)
+      throw new Violation(`row ${row.id} has ${counted.length} task ids, none of them surplus`);
+    if (accepted.length > 0 && row.state !== 'submitted') {
+      throw new Violation(`row ${row.id} has a task id and is ${row.state}`);
+    }
+    if (accepted.length > 0 && counted.length > 0 && row.taskId !== counted[0]?.taskId) {
+      throw new Violation(`row ${row.id} shows ${row.taskId} and has ${counted[0]?.taskId}`);
+    }
+  }
+}
+
+/** What holds once provider and ledger are well for long enough: nobody holds a slot that nobody will give back. */
+export function checkFinished({ ledger }: World): void {
+  for (const row of ledger.rows.values()) {
+    if (row.state === 'pending' || row.state === 'submitting') {
+      throw new Violation(`row ${row.id} is ${row.state}, and no worker can claim it`);
+    }
+  }
+}
+
+export function recordedTaskIds(ledger: ModelLedger): Set<string | null> {
+  return new Set([
+    ...[...ledger.attempts.values()].map(({ taskId }) => taskId),
+    ...[...ledger.rows.values()].map(({ taskId }) => taskId),
+  ]);
+}

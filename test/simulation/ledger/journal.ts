@@ -1,0 +1,85 @@
+import type { Intent } from '../../../src/journal.ts';
+import type { Unheard } from '../../../src/ledger/journal.ts';
+import type { ModelLedger } from './state.ts';
+
+export function knownJournals(ledger: ModelLedger, names: readonly string[]): Map<string, number> {
+  return new Map([...ledger.journals].filter(([name]) => names.includes(name)));
+}
+
+export function rememberJournal(ledger: ModelLedger, name: string, bytes: number): void {
+  ledger.journals.set(name, bytes);
+}
+
+export function unrecorded(
+  ledger: ModelLedger,
+  attemptIds: readonly string[],
+): Map<string, 'attempt' | 'answer'> {
+  return new Map(
+    attemptIds.flatMap((id): [string, 'attempt' | 'answer'][] => {
+      const attempt = ledger.attempts.get(id);
+      if (attempt === undefined) return [[id, 'attempt']];
+      return attempt.outcome === null ? [[id, 'answer']] : [];
+    }),
+  );
+}
+
+export function unheard(ledger: ModelLedger, workers: readonly string[]): Unheard[] {
+  return [...ledger.rows.values()].flatMap((row) => {
+    if (row.state !== 'submitting' && row.state !== 'uncertain') return [];
+    const attempt = ledger.attempts.get(row.attemptId ?? '');
+    if (attempt === undefined || attempt.outcome !== null || attempt.intendedAt !== null) return [];
+    return workers.includes(attempt.worker) ? [{ worker: attempt.worker, attemptId: attempt.id }] : [];
+  });
+}
+
+export function lastSent(ledger: ModelLedger, worker: string, limit: number): string[] {
+  return [...ledger.attempts.values()]
+    .filter((one) => one.worker === worker && one.outcome !== null && one.phase !== 'connecting')
+    .sort((a, b) => b.claimedAt - a.claimedAt)
+    .slice(0, limit)
+    .map(({ id }) => id);
+}
+
+export function confirmIntents(ledger: ModelLedger, attemptIds: readonly string[]): void {
+  for (const id of attemptIds) {
+    const attempt = ledger.attempts.get(id);
+    if (attempt !== undefined) attempt.intendedAt = ledger.at;
+  }
+}
+
+export function restoreAttempts(
+  ledger: ModelLedger,
+  from: { origin: string; worker: string },
+  intent: Omit<Intent, 'kind'>,
+): boolean {
+  const row = [...ledger.rows.values()].find(
+    (one) => one.key === intent.key && ledger.batchOf(one).name === intent.batch,
+  );
+  if (row === undefined || ledger.attempts.has(intent.attempt)) return false;
+  const at = Date.parse(intent.at);
+  ledger.attempts.set(intent.attempt, {
+    id: intent.attempt,
+    submissionId: row.id,
+    number: intent.number,
+    worker: from.worker,
+    origin: from.origin,
+    epoch: intent.epoch,
+    claimedAt: at,
+    deadline: ledger.at,
+    intendedAt: at,
+    sweptAt: null,
+    outcome: null,
+    phase: null,
+    code: null,
+    taskId: null,
+    surplus: false,
+  });
+  if (row.state === 'pending' && ledger.slip !== 'restore-revives-paid-rows') {
+    ledger.move(row, 'submitting', {
+      attemptId: intent.attempt,
+      deadline: ledger.at,
+      attempts: Math.max(row.attempts, intent.number),
+    });
+  }
+  return true;
+}

@@ -1,0 +1,14 @@
+export { claim, claimAlone, granted, refusals } from './claim.ts';
+export {
+  confirmIntents,
+  knownJournals,
+  lastSent,
+  rememberJournal,
+  restoreAttempts,
+  unheard,
+  unrecorded,
+} from './journal.ts';
+export { armProbe, cancel, pause, resolve, resume, retry } from './operator.ts';
+export { record, recordedBefore } from './record.ts';
+export { ModelLedger } from './state.ts';
+export { sweep } from './sweep.ts';

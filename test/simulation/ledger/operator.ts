@@ -1,0 +1,87 @@
+import type { ModelLedger } from './state.ts';
+
+export function armProbe(ledger: ModelLedger, origin: string): boolean {
+  const gateway = ledger.gateways.get(origin);
+  if (gateway?.state !== 'halted') return false;
+  Object.assign(gateway, {
+    state: 'probing',
+    epoch: gateway.epoch + 1,
+    probe: null,
+    uncertainStreak: 0,
+    throttledSince: null,
+  });
+  return true;
+}
+
+export function pause(ledger: ModelLedger, id: number | null): void {
+  const batch = id === null ? undefined : ledger.batches.get(id);
+  if (id === null) ledger.paused = true;
+  else if (batch?.state === 'active') batch.state = 'paused';
+}
+
+export function resume(ledger: ModelLedger, id: number | null): void {
+  const batch = id === null ? undefined : ledger.batches.get(id);
+  if (id === null) ledger.paused = false;
+  else if (batch?.state === 'paused') batch.state = 'active';
+}
+
+export function cancel(ledger: ModelLedger, id: number): number {
+  const batch = ledger.batches.get(id);
+  if (batch !== undefined) batch.state = 'cancelled';
+  const rows = [...ledger.rows.values()].filter((row) => row.batchId === id && row.state === 'pending');
+  for (const row of rows) ledger.move(row, 'cancelled');
+  return rows.length;
+}
+
+export function retry(ledger: ModelLedger, id: number): number {
+  const batch = ledger.batches.get(id);
+  if (batch?.state === 'cancelled') batch.state = 'active';
+  const rows = [...ledger.rows.values()].filter(
+    (row) => row.batchId === id && ['rejected', 'exhausted', 'cancelled'].includes(row.state),
+  );
+  for (const row of rows) ledger.move(row, 'pending', { spent: 0, haltedAt: null });
+  return rows.length;
+}
+
+export type Decision = { kind: 'task-id'; taskId: string } | { kind: 'not-sent' } | { kind: 'abandon' };
+
+/** What a person says of an uncertain row. False: it is not for a person to say, or not yet. */
+export function resolve(ledger: ModelLedger, id: number, decision: Decision): boolean {
+  const row = ledger.rows.get(id);
+  if (row?.state !== 'uncertain') return false;
+  if (decision.kind === 'task-id') {
+    const evidence = ledger.attempts.get(row.attemptId ?? '');
+    if (evidence === undefined) return false;
+    // An attempt of its own: the one that left the row uncertain keeps its place for a late answer.
+    const settled = {
+      ...evidence,
+      id: `said-${row.id}-${row.attempts + 1}`,
+      number: row.attempts + 1,
+      worker: 'resolve',
+      claimedAt: ledger.at,
+      deadline: ledger.at,
+      intendedAt: null,
+      sweptAt: null,
+      outcome: 'accepted' as const,
+      phase: null,
+      code: null,
+      taskId: decision.taskId,
+    };
+    ledger.attempts.set(settled.id, settled);
+    ledger.move(row, 'submitted', {
+      taskId: decision.taskId,
+      attemptId: settled.id,
+      attempts: settled.number,
+    });
+    return true;
+  }
+  if (decision.kind === 'abandon') {
+    ledger.move(row, 'abandoned');
+    return true;
+  }
+  const attempt = ledger.attempts.get(row.attemptId ?? '');
+  if (attempt !== undefined && attempt.deadline > ledger.at) return false;
+  const state = ledger.batchOf(row).state === 'cancelled' ? 'cancelled' : 'pending';
+  ledger.move(row, state, { spent: 0, haltedAt: null, notBefore: ledger.at });
+  return true;
+}

@@ -1,0 +1,199 @@
+import { AVALANCHE } from '../../../src/ledger/record.ts';
+import type { Recorded, Result } from '../../../src/ledger/record.ts';
+import type { State } from '../../../src/submission.ts';
+import type { Attempt, Gateway, ModelLedger, Row } from './state.ts';
+
+interface Judged {
+  result: Result;
+  attempt: Attempt;
+  row: Row;
+  /** As they stood when the statement began. */
+  state: State;
+  gatewayEpoch: number;
+  next: State;
+  surplus: boolean;
+  decides: boolean;
+  halting: boolean;
+  hopeless: boolean;
+}
+
+export function record(ledger: ModelLedger, results: readonly Result[]): Recorded[] {
+  const judged = judge(ledger, results);
+  for (const one of judged) {
+    settle(one);
+    if (one.decides) moveRow(ledger, one);
+  }
+  prove(ledger, judged);
+  const halted = new Set<string>();
+  for (const [origin, group] of Map.groupBy(judged, ({ attempt }) => attempt.origin)) {
+    if (guard(ledger, ledger.gatewayOf({ origin }), group)) halted.add(origin);
+  }
+  return judged.map((one) => ({
+    attemptId: one.attempt.id,
+    state: one.next,
+    moved: one.decides && one.next !== one.state,
+    surplus: one.surplus,
+    halted: halted.has(one.attempt.origin),
+  }));
+}
+
+function judge(ledger: ModelLedger, results: readonly Result[]): Judged[] {
+  const known = [...new Map(results.map((result) => [result.attemptId, result])).values()].flatMap(
+    (result) => {
+      const attempt = ledger.attempts.get(result.attemptId);
+      if (attempt === undefined || attempt.outcome !== null) return [];
+      return [{ result, attempt, row: ledger.rowOf(attempt) }];
+    },
+  );
+  const accepted = known
+    .filter(({ result }) => result.outcome.kind === 'accepted')
+    .sort((a, b) => a.attempt.number - b.attempt.number);
+  return known.map(({ result, attempt, row }) => {
+    const { kind } = result.outcome;
+    const gateway = ledger.gatewayOf(attempt);
+    const { haltedAt, state } = row;
+    const hopeless =
+      kind === 'halted' &&
+      haltedAt !== null &&
+      ledger.halts.some(
+        (halt) => halt.origin === attempt.origin && halt.liftedAt !== null && halt.liftedAt > haltedAt,
+      );
+    const first = accepted.find((one) => one.row === row);
+    const latest = ledger.slip === 'record-by-row' || row.attemptId === attempt.id;
+    const open = latest && (state === 'submitting' || (state === 'uncertain' && mayBeLate(ledger)));
+    const isFirst = first?.attempt === attempt;
+    const common = { result, attempt, row, state, gatewayEpoch: gateway.epoch, hopeless };
+    return {
+      ...common,
+      next:
+        first !== undefined && mayBeSubmitted(ledger, state)
+          ? 'submitted'
+          : open
+            ? nextOf(ledger, common)
+            : state,
+      surplus: kind === 'accepted' && (state === 'submitted' || !isFirst),
+      decides: first === undefined ? open : isFirst && state !== 'submitted' && mayBeSubmitted(ledger, state),
+      halting: kind === 'halted' && attempt.epoch === gateway.epoch && !hopeless,
+    };
+  });
+}
+
+function mayBeLate({ slip }: ModelLedger): boolean {
+  return slip !== 'record-drops-late-answers';
+}
+
+function mayBeSubmitted(ledger: ModelLedger, state: State): boolean {
+  return mayBeLate(ledger) || state === 'submitting' || state === 'submitted';
+}
+
+function nextOf(
+  ledger: ModelLedger,
+  { result, row, hopeless }: Pick<Judged, 'result' | 'row' | 'hopeless'>,
+): State {
+  const { kind } = result.outcome;
+  if (kind === 'uncertain') return ledger.slip === 'uncertain-is-sent-again' ? 'pending' : 'uncertain';
+  if (kind === 'rejected' || hopeless) return 'rejected';
+  if (kind === 'not-sent' && row.spent + 1 >= result.maxAttempts) return 'exhausted';
+  return ledger.batchOf(row).state === 'cancelled' ? 'cancelled' : 'pending';
+}
+
+function settle({ attempt, result, surplus }: Judged): void {
+  const { outcome } = result;
+  attempt.outcome = outcome.kind;
+  attempt.phase = outcome.evidence.phase;
+  attempt.code = outcome.evidence.code ?? null;
+  attempt.taskId = outcome.kind === 'accepted' ? outcome.taskId : null;
+  attempt.surplus = surplus;
+}
+
+function moveRow(ledger: ModelLedger, { row, next, result }: Judged): void {
+  const { outcome, waitMs } = result;
+  const { kind } = outcome;
+  const waits = next === 'pending' && (kind === 'throttled' || kind === 'not-sent');
+  ledger.move(row, next, {
+    taskId:
+      next === 'submitted' ? (row.taskId ?? (outcome.kind === 'accepted' ? outcome.taskId : null)) : null,
+    spent: row.spent + (kind === 'not-sent' ? 1 : 0),
+    haltedAt: kind === 'halted' ? (row.haltedAt ?? ledger.at) : row.haltedAt,
+    notBefore: waits ? ledger.at + waitMs : row.notBefore,
+    deadline: null,
+  });
+}
+
+function prove(ledger: ModelLedger, judged: readonly Judged[]): void {
+  for (const { row, attempt, result } of judged) {
+    const batch = ledger.batchOf(row);
+    if (batch.proven) continue;
+    if (result.outcome.kind === 'accepted') Object.assign(batch, { proven: true, canary: null });
+    else if (batch.canary === attempt.id) batch.canary = null;
+  }
+}
+
+/** What a group of answers means for the provider as a whole. True when it is halted now. */
+function guard(ledger: ModelLedger, gateway: Gateway, group: readonly Judged[]): boolean {
+  const of = (kind: string): Judged[] => group.filter(({ result }) => result.outcome.kind === kind);
+  const accepted = of('accepted').length;
+  const current = ({ attempt, gatewayEpoch }: Judged): boolean => attempt.epoch === gatewayEpoch;
+  const acceptedNow = of('accepted').some(current);
+  const uncertain = of('uncertain').filter(current).length;
+  const halting = group.some((one) => one.halting);
+  const throttled = of('throttled');
+  const isProbe = group.some(({ attempt }) => attempt.id === gateway.probe);
+  const shaken =
+    gateway.throttleLevel > 0 ||
+    gateway.uncertainStreak > 0 ||
+    gateway.throttledSince !== null ||
+    gateway.state === 'probing';
+  if (!halting && uncertain === 0 && throttled.length === 0 && !isProbe && !(accepted > 0 && shaken))
+    return false;
+
+  const { at } = ledger;
+  const throttledTooLong =
+    throttled.length > 0 &&
+    gateway.throttledSince !== null &&
+    gateway.throttledSince < at - AVALANCHE.throttledMs;
+  const raised =
+    accepted === 0 &&
+    ((uncertain > 0 && gateway.uncertainStreak + uncertain >= AVALANCHE.uncertainInARow) || throttledTooLong);
+  const claimed = Math.max(Number.NEGATIVE_INFINITY, ...throttled.map(({ attempt }) => attempt.claimedAt));
+  const raisesLevel = throttled.length > 0 && claimed >= gateway.throttleRaised;
+  if (halting || raised) gateway.state = 'halted';
+  else if (gateway.state === 'probing' && acceptedNow) gateway.state = 'open';
+  if (isProbe) gateway.probe = null;
+  gateway.throttledUntil = Math.max(
+    gateway.throttledUntil,
+    ...throttled.map(({ result }) => at + result.waitMs),
+  );
+  if (accepted > 0 || raised) gateway.throttledSince = null;
+  else if (throttled.length > 0) gateway.throttledSince ??= at;
+  if (accepted > 0) gateway.throttleLevel = 0;
+  else if (raisesLevel) {
+    gateway.throttleLevel += 1;
+    gateway.throttleRaised = at;
+  }
+  gateway.uncertainStreak = accepted > 0 || raised ? 0 : gateway.uncertainStreak + uncertain;
+  raiseOrLift(ledger, gateway, halting || raised);
+  return gateway.state === 'halted';
+}
+
+function raiseOrLift(ledger: ModelLedger, { origin, state }: Gateway, raise: boolean): void {
+  const open = ledger.halts.find((halt) => halt.origin === origin && halt.liftedAt === null);
+  if (raise && open === undefined) ledger.halts.push({ origin, liftedAt: null });
+  if (open !== undefined && state === 'open') open.liftedAt = ledger.at;
+}
+
+export function recordedBefore(ledger: ModelLedger, attemptIds: readonly string[]): Recorded[] {
+  return attemptIds.flatMap((attemptId) => {
+    const attempt = ledger.attempts.get(attemptId);
+    if (attempt === undefined) return [];
+    return [
+      {
+        attemptId,
+        state: ledger.rowOf(attempt).state,
+        moved: false,
+        surplus: attempt.surplus,
+        halted: ledger.gatewayOf(attempt).state === 'halted',
+      },
+    ];
+  });
+}

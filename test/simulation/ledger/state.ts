@@ -1,0 +1,151 @@
+import type { OutcomeKind } from '../../../src/provider/outcome.ts';
+import { isLegal } from '../../../src/submission.ts';
+import type { State } from '../../../src/submission.ts';
+
+/** A row of `vidbatch.submission`, as far as the promise depends on it. Moments are milliseconds. */
+export interface Row {
+  id: number;
+  batchId: number;
+  key: string;
+  request: string;
+  state: State;
+  previous: State | null;
+  notBefore: number;
+  attemptId: string | null;
+  deadline: number | null;
+  attempts: number;
+  spent: number;
+  refusals: number;
+  haltedAt: number | null;
+  taskId: string | null;
+}
+
+/** A row of `vidbatch.attempt`. */
+export interface Attempt {
+  id: string;
+  submissionId: number;
+  number: number;
+  worker: string;
+  origin: string;
+  epoch: number;
+  claimedAt: number;
+  deadline: number;
+  intendedAt: number | null;
+  sweptAt: number | null;
+  outcome: OutcomeKind | null;
+  phase: string | null;
+  code: string | null;
+  taskId: string | null;
+  surplus: boolean;
+}
+
+export interface Batch {
+  id: number;
+  name: string;
+  origin: string;
+  state: 'active' | 'paused' | 'cancelled';
+  proven: boolean;
+  canary: string | null;
+}
+
+export interface Gateway {
+  origin: string;
+  state: 'open' | 'halted' | 'probing';
+  epoch: number;
+  probe: string | null;
+  throttledUntil: number;
+  throttledSince: number | null;
+  throttleRaised: number;
+  throttleLevel: number;
+  uncertainStreak: number;
+}
+
+export interface Halt {
+  origin: string;
+  liftedAt: number | null;
+}
+
+/** What a test of the harness may break in the model, as the same slip would break the SQL. */
+export type Slip =
+  | 'claim-without-compare'
+  | 'record-by-row'
+  | 'record-drops-late-answers'
+  | 'uncertain-is-sent-again'
+  | 'sweep-before-the-deadline'
+  | 'restore-revives-paid-rows';
+
+/** The ledger in memory: what its SQL does, verb for verb. A differential test holds it to that. */
+export class ModelLedger {
+  rows = new Map<number, Row>();
+  attempts = new Map<string, Attempt>();
+  batches = new Map<number, Batch>();
+  gateways = new Map<string, Gateway>();
+  halts: Halt[] = [];
+  journals = new Map<string, number>();
+  paused = false;
+  /** The database's clock, in milliseconds. */
+  at = 0;
+  readonly slip: Slip | undefined;
+
+  constructor(slip?: Slip) {
+    this.slip = slip;
+  }
+
+  /** As a backup has it. */
+  copy(): ModelLedger {
+    const copy = new ModelLedger(this.slip);
+    copy.restore(this);
+    copy.at = this.at;
+    return copy;
+  }
+
+  /** Becomes what the copy holds; its clock goes on. */
+  restore(from: ModelLedger): void {
+    this.rows = copied(from.rows);
+    this.attempts = copied(from.attempts);
+    this.batches = copied(from.batches);
+    this.gateways = copied(from.gateways);
+    this.halts = from.halts.map((halt) => ({ ...halt }));
+    this.journals = new Map(from.journals);
+    this.paused = from.paused;
+  }
+
+  batchOf(row: Row): Batch {
+    return this.#known(this.batches.get(row.batchId));
+  }
+
+  gatewayOf({ origin }: { origin: string }): Gateway {
+    return this.#known(this.gateways.get(origin));
+  }
+
+  rowOf(attempt: Attempt): Row {
+    return this.#known(this.rows.get(attempt.submissionId));
+  }
+
+  /** Changes a row and asks what the CHECKs of the schema ask. */
+  move(row: Row, state: State, change: Partial<Row> = {}): void {
+    const from = row.state;
+    if (state !== from) {
+      if (!isLegal(from, state)) throw new Error(`submission_move: ${row.id} ${from} → ${state}`);
+      row.previous = from;
+    }
+    Object.assign(row, change, { state });
+    if ((state === 'submitted') !== (row.taskId !== null)) {
+      throw new Error(`submission_task_id: ${row.id} ${state} with ${row.taskId}`);
+    }
+    if (state === 'submitting' && (row.attemptId === null || row.deadline === null)) {
+      throw new Error(`submission_in_flight: ${row.id}`);
+    }
+  }
+
+  #known<T>(one: T | undefined): T {
+    if (one === undefined) throw new Error('a foreign key points nowhere');
+    return one;
+  }
+}
+
+function copied<K, V extends object>(map: ReadonlyMap<K, V>): Map<K, V> {
+  const copy = new Map<K, V>();
+  for (const [key, value] of map) copy.set(key, { ...value });
+  return copy;
+}

@@ -1,0 +1,28 @@
+import type { ModelLedger } from './state.ts';
+
+export function sweep(ledger: ModelLedger, { all = false } = {}): number {
+  let swept = 0;
+  for (const row of ledger.rows.values()) {
+    if (row.state !== 'submitting' || row.attemptId === null || row.deadline === null) continue;
+    if (!all && row.deadline >= ledger.at && ledger.slip !== 'sweep-before-the-deadline') continue;
+    ledger.move(row, 'uncertain', { deadline: null });
+    const attempt = ledger.attempts.get(row.attemptId);
+    if (attempt !== undefined) attempt.sweptAt = ledger.at;
+    swept += 1;
+  }
+  freeSlots(ledger);
+  for (const row of ledger.rows.values()) {
+    if (row.state === 'pending' && ledger.batchOf(row).state === 'cancelled') ledger.move(row, 'cancelled');
+  }
+  return swept;
+}
+
+function freeSlots(ledger: ModelLedger): void {
+  const rows = [...ledger.rows.values()].filter(({ state }) => state === 'submitting');
+  for (const batch of ledger.batches.values()) {
+    if (!rows.some((row) => row.attemptId === batch.canary && row.batchId === batch.id)) batch.canary = null;
+  }
+  for (const gateway of ledger.gateways.values()) {
+    if (!rows.some((row) => row.attemptId === gateway.probe)) gateway.probe = null;
+  }
+}

@@ -1,0 +1,169 @@
+import type { createClerk as realClerk } from '../../src/clerk.ts';
+import type { Journal } from '../../src/journal.ts';
+import type { Claim } from '../../src/ledger/claim.ts';
+import type { Database } from '../../src/ledger/database.ts';
+import type { Logger } from '../../src/log.ts';
+import type { Outcome } from '../../src/provider/outcome.ts';
+import { backoffMs, throttleMs } from '../../src/retry.ts';
+import type { Hands } from '../../src/submit.ts';
+import type { Connection } from './connection.ts';
+import type { Machine } from './machine.ts';
+import type { Owner } from './scheduler.ts';
+import type { Sources } from './sources.ts';
+import * as statements from './statements.ts';
+import { TIMEOUT_MS } from './wire.ts';
+import type { World } from './world.ts';
+
+export const LIFETIME_MS = TIMEOUT_MS + 60_000;
+export const FOLDER = '/journal';
+export const LEDGER_ID = 'simulated';
+const RESERVE_BYTES = 4_096;
+
+const SILENT = Object.fromEntries(
+  ['debug', 'info', 'warn', 'error'].map((level) => [level, () => undefined]),
+) as unknown as Logger;
+
+/** A worker: what `sending.ts` and `worker.ts` do around the heart, without queue and sockets. */
+export class Process implements Owner {
+  alive = true;
+  stopped = false;
+  /** Replayed, with a journal of its own: takes jobs. */
+  ready = false;
+  inFlight = 0;
+  readonly name: string;
+  readonly machine: Machine;
+  readonly connection: Connection;
+  readonly #world: World;
+  readonly #sources: Sources;
+  #journal: Journal | undefined;
+  #clerk: ReturnType<typeof realClerk> | undefined;
+  #allRecorded = true;
+  #stopping = false;
+
+  constructor(world: World, machine: Machine, name: string) {
+    this.#world = world;
+    this.#sources = world.sources;
+    this.machine = machine;
+    this.name = name;
+    this.connection = world.connect();
+  }
+
+  get asleepUntil(): number {
+    return this.machine.asleepUntil;
+  }
+
+  /** As `startSending`: what earlier workers left behind is told first. */
+  async start(): Promise<void> {
+    const db = this.#db();
+    const { createClerk, openJournal, replayJournals } = this.#sources;
+    try {
+      await replayJournals(db, FOLDER, LEDGER_ID);
+      if (this.#world.embedded) await statements.sweep(db, { all: true });
+      await statements.armProbe(db, this.#world.origin);
+      this.#journal = await openJournal(
+        FOLDER,
+        { ledger: LEDGER_ID, worker: this.name, origin: this.#world.origin },
+        { reserve: RESERVE_BYTES, flushAnswers: this.#world.embedded },
+      );
+    } catch {
+      this.#world.kill(this, 'could not start');
+      return;
+    }
+    this.#clerk = createClerk(
+      db,
+      { worker: this.name, origin: this.#world.origin, batches: null, lifetimeMs: LIFETIME_MS },
+      SILENT,
+    );
+    this.machine.replayed = true;
+    this.ready = true;
+  }
+
+  /** One job of the queue: this row, as often as the queue likes. */
+  async perform(submissionId: number): Promise<void> {
+    const journal = this.#journal;
+    const clerk = this.#clerk;
+    if (journal === undefined || clerk === undefined || this.#stopping) return;
+    this.inFlight += 1;
+    try {
+      if (await journal.ready().then(yes, no)) {
+        await this.#sources.submit(submissionId, this.#hands(journal, clerk));
+      }
+    } catch (error) {
+      this.#allRecorded = false;
+      this.#world.note(`${this.name}: job failed: ${String(error)}`);
+    } finally {
+      this.inFlight -= 1;
+    }
+  }
+
+  async sweep(): Promise<void> {
+    await statements.sweep(this.#db()).catch(no);
+  }
+
+  /** As on SIGTERM, when nothing is in flight any more. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#world.scheduler.park(`${this.name} drains`, 0, () => this.inFlight === 0);
+    if (this.#journal === undefined) return;
+    const bytes = await this.#journal.close().catch(no);
+    if (bytes !== false && this.#allRecorded) {
+      await statements.rememberJournal(this.#db(), this.#journal.name, bytes).catch(no);
+    }
+    this.#world.kill(this, 'has stopped');
+  }
+
+  #db(): Database {
+    return this.connection as unknown as Database;
+  }
+
+  #hands(journal: Journal, clerk: ReturnType<typeof realClerk>): Hands {
+    const { wire, clock, random, truth } = this.#world;
+    let current: Claim | undefined;
+    return {
+      claim: clerk.claim,
+      journal: {
+        intend: async (claim) => {
+          current = claim;
+          truth.intended.add(claim.attemptId);
+          return journal.intend(claim).then(yes, no);
+        },
+        answer: async (claim, outcome) => {
+          const written = await journal.answer(claim, outcome).then(yes, no);
+          if (written && outcome.kind === 'accepted') truth.journaled.add(outcome.taskId);
+        },
+      },
+      provider: {
+        create: (body, { idempotencyKey }) => {
+          if (current === undefined) throw new Error('sent without an intent');
+          return wire.create(current, body, idempotencyKey);
+        },
+      },
+      record: async (result) => {
+        const recorded = await clerk.record(result);
+        if (result.outcome.kind === 'accepted') truth.recorded.add(result.outcome.taskId);
+        return recorded;
+      },
+      wait: (claim, outcome) => waitOf(claim, outcome, () => random.next()),
+      maxAttempts: 3,
+      ledgerId: LEDGER_ID,
+      clock: { wall: () => clock.wall(this.machine), monotonic: () => clock.monotonic(this.machine) },
+    };
+  }
+}
+
+/** As the worker decides it. */
+function waitOf(claim: Claim, outcome: Outcome, random: () => number): number {
+  if (outcome.kind === 'throttled') {
+    return throttleMs({ level: claim.throttleLevel, retryAfterMs: outcome.retry.afterMs, random });
+  }
+  if (outcome.kind !== 'not-sent') return 0;
+  return outcome.retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random });
+}
+
+function yes(): true {
+  return true;
+}
+
+function no(): false {
+  return false;
+}

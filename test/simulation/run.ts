@@ -1,0 +1,53 @@
+/**
+ * `node test/simulation/run.ts --seed 123`: one run, with every step of it.
+ * `node test/simulation/run.ts --runs 100000 [--from 1]`: many; prints the seeds that fail, and how fast it was.
+ * `--mutation <name>` and `--slip <name>` break the program or the model first.
+ */
+import { parseArgs } from 'node:util';
+import { MUTATIONS } from '../mutation/mutations.ts';
+import type { MutationName } from '../mutation/mutations.ts';
+import type { Slip } from './ledger/state.ts';
+import { simulate } from './simulate.ts';
+import { loadSources } from './sources.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    runs: { type: 'string', default: '10000' },
+    from: { type: 'string', default: '1' },
+    mutation: { type: 'string' },
+    slip: { type: 'string' },
+    /** Leaves after so many failures. */
+    failures: { type: 'string', default: '5' },
+  },
+});
+
+const sources = await loadSources(
+  values.mutation === undefined ? undefined : MUTATIONS[values.mutation as MutationName],
+);
+const slip = values.slip as Slip | undefined;
+
+if (values.seed === undefined) {
+  const from = Number(values.from);
+  let steps = 0;
+  let runs = 0;
+  let failed = 0;
+  const began = performance.now();
+  while (runs < Number(values.runs) && failed < Number(values.failures)) {
+    const ended = await simulate({ seed: from + runs, sources, slip });
+    runs += 1;
+    steps += ended.steps;
+    if (ended.violation === undefined) continue;
+    failed += 1;
+    console.log(`seed ${ended.seed}: ${ended.violation}`);
+  }
+  const seconds = (performance.now() - began) / 1000;
+  console.log(
+    `${runs} runs, ${failed} failed, ${steps} steps in ${seconds.toFixed(1)} s: ${(runs / seconds).toFixed(0)} runs/s`,
+  );
+  process.exitCode = failed === 0 ? 0 : 1;
+} else {
+  const { violation } = await simulate({ seed: Number(values.seed), sources, slip, trace: console.log });
+  console.log(violation ?? 'all is well');
+  process.exitCode = violation === undefined ? 0 : 1;
+}

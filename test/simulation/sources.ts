@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import type * as clerk from '../../src/clerk.ts';
+import type * as journal from '../../src/journal.ts';
+import type * as replay from '../../src/replay.ts';
+import type * as heart from '../../src/submit.ts';
+import { applyMutation } from '../mutation/mutate.ts';
+import type { Mutation } from '../mutation/mutations.ts';
+
+/** The program's own sources, with nothing exchanged but what they stand on. */
+export interface Sources {
+  submit: (typeof heart)['submit'];
+  createClerk: (typeof clerk)['createClerk'];
+  openJournal: (typeof journal)['openJournal'];
+  replayJournals: (typeof replay)['replayJournals'];
+}
+
+const SRC = new URL('../../src/', import.meta.url).href;
+const HERE = new URL('./', import.meta.url).href;
+
+const DOUBLES: Record<string, string> = {
+  'node:fs': 'doubles/fs.ts',
+  'node:fs/promises': 'doubles/fs.ts',
+  'node:readline': 'doubles/fs.ts',
+  'node:timers/promises': 'doubles/machine.ts',
+  'node:crypto': 'doubles/machine.ts',
+  'ledger/lock.ts': 'doubles/machine.ts',
+  'ledger/claim.ts': 'statements.ts',
+  'ledger/record.ts': 'statements.ts',
+  'ledger/journal.ts': 'statements.ts',
+  'ledger/orphan.ts': 'statements.ts',
+  'ledger/provider.ts': 'statements.ts',
+};
+
+/** On the first line, so that line numbers stay: the globals that tell the time or make room. */
+const GLOBALS =
+  `import { Date, setImmediate } from '${HERE}doubles/machine.ts'; ` +
+  `import { Buffer } from '${HERE}doubles/fs.ts'; `;
+
+const TAG = '?simulated=';
+const mutations: (Mutation | undefined)[] = [];
+const applied = new Set<Mutation>();
+
+registerHooks({
+  resolve(specifier, context, nextResolve) {
+    const tag = tagOf(context.parentURL);
+    if (tag === undefined) return nextResolve(specifier, context);
+    const builtin = DOUBLES[specifier];
+    if (builtin !== undefined) return { url: HERE + builtin, shortCircuit: true };
+    const resolved = nextResolve(specifier, context);
+    if (!resolved.url.startsWith(SRC)) return resolved;
+    const file = resolved.url.slice(SRC.length);
+    const double = DOUBLES[file];
+    if (double !== undefined) return { url: HERE + double, shortCircuit: true };
+    return { ...resolved, url: resolved.url + tag };
+  },
+  load(url, context, nextLoad) {
+    const loaded = nextLoad(url, context);
+    const tag = tagOf(url);
+    if (tag === undefined) return loaded;
+    const file = url.slice(SRC.length, -tag.length);
+    const mutation = mutations[Number(tag.slice(TAG.length))];
+    const source = readFileSync(new URL(url), 'utf8');
+    if (mutation?.file !== file) return { ...loaded, source: GLOBALS + source };
+    applied.add(mutation);
+    return { ...loaded, source: GLOBALS + applyMutation(source, mutation) };
+  },
+});
+
+function tagOf(url: string | undefined): string | undefined {
+  const at = url?.startsWith(SRC) === true ? url.indexOf(TAG) : -1;
+  return at < 0 ? undefined : url?.slice(at);
+}
+
+/** `submit`, clerk, journal and replay as they are, or with one guard taken out. */
+export async function loadSources(mutation?: Mutation): Promise<Sources> {
+  const tag = TAG + (mutations.push(mutation) - 1);
+  const load = async <T>(file: string): Promise<T> => (await import(`${SRC}${file}${tag}`)) as T;
+  const [{ submit }, { createClerk }, { openJournal }, { replayJournals }] = await Promise.all([
+    load<typeof heart>('submit.ts'),
+    load<typeof clerk>('clerk.ts'),
+    load<typeof journal>('journal.ts'),
+    load<typeof replay>('replay.ts'),
+  ]);
+  if (mutation !== undefined && !applied.has(mutation)) {
+    throw new Error(`src/${mutation.file} is not among the simulated sources`);
+  }
+  return { submit, createClerk, openJournal, replayJournals };
+}

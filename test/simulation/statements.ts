@@ -1,0 +1,33 @@
+/** In place of the SQL of `src/ledger/{claim,record,journal,orphan,provider}.ts`: the same names, run by the model. */
+import type * as claims from '../../src/ledger/claim.ts';
+import type * as journals from '../../src/ledger/journal.ts';
+import type * as records from '../../src/ledger/record.ts';
+import type { Connection } from './connection.ts';
+import * as model from './ledger/model.ts';
+
+/** A function of the model as a statement over a connection. */
+function statement<Args extends readonly unknown[], T>(
+  name: string,
+  run: (ledger: model.ModelLedger, ...args: Args) => T,
+): (db: unknown, ...args: Args) => Promise<T> {
+  return (db, ...args) => (db as Connection).run(name, (ledger) => run(ledger, ...args));
+}
+
+export const claim: typeof claims.claim = statement('claim', model.claim);
+export const claimAlone: typeof claims.claimAlone = statement('claim-alone', model.claimAlone);
+export const granted: typeof claims.granted = statement('granted', model.granted);
+export const refusals: typeof claims.refusals = statement('refusals', model.refusals);
+export const record: typeof records.record = statement('record', model.record);
+export const recordedBefore: typeof records.recordedBefore = statement('recorded', model.recordedBefore);
+export const knownJournals: typeof journals.knownJournals = statement('journals', model.knownJournals);
+export const rememberJournal: typeof journals.rememberJournal = statement('remember', model.rememberJournal);
+export const unrecorded: typeof journals.unrecorded = statement('unrecorded', model.unrecorded);
+export const unheard: typeof journals.unheard = statement('unheard', model.unheard);
+export const lastSent: typeof journals.lastSent = statement('last-sent', model.lastSent);
+export const confirmIntents: typeof journals.confirmIntents = statement('confirm', model.confirmIntents);
+export const restoreAttempts: typeof journals.restoreAttempts = statement('restore', model.restoreAttempts);
+export const sweep = statement('sweep', model.sweep);
+export const armProbe = statement('arm-probe', model.armProbe);
+export const ensureProvider = statement('provider', () => undefined);
+export const keepOrphan = statement('orphan', () => undefined);
+export const keepOrphanAnswer = statement('orphan-answer', () => false);
