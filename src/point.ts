@@ -29,6 +29,7 @@ export const POINTS = [
   'job-taken',
   'claimed',
   'intended',
+  'connected',
   'sending',
   'sent',
   'answering',

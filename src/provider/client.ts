@@ -98,12 +98,13 @@ export function createProvider(options: ProviderOptions): Provider {
   return {
     origin: baseUrl,
 
-    async create(body, { idempotencyKey }) {
+    async create(body, { idempotencyKey, mayLeave }) {
       const result = await call({
         method: 'POST',
         path,
         headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
         body,
+        ...(mayLeave === undefined ? {} : { mayLeave }),
       });
       if (result.kind === 'failure') return judgeFailure(result, { host, redact });
       return judge(result.answer, { now: now(), codes, redact });

@@ -13,6 +13,8 @@ export interface ExchangeRequest {
   path: string;
   headers: Record<string, string>;
   body?: string;
+  /** Asked when nothing but the write to the socket is left to do; false: it is not sent. */
+  mayLeave?: () => boolean;
 }
 
 /** More than this is not an answer of this endpoint, whose answers are under a kilobyte. */
@@ -24,10 +26,10 @@ export const ANSWER_LIMIT = 1_048_576;
  */
 export function exchange(
   dispatcher: Dispatcher,
-  request: ExchangeRequest,
+  { mayLeave = () => true, ...request }: ExchangeRequest,
   timeoutMs: number,
 ): Promise<Exchange> {
-  const call = new Call(request.method === 'POST', timeoutMs);
+  const call = new Call(request.method === 'POST', mayLeave, timeoutMs);
   // undici's own two timers are off: one clock judges, and it covers the connection and the body as well.
   dispatcher.dispatch({ ...request, body: request.body ?? null, headersTimeout: 0, bodyTimeout: 0 }, call);
   return call.result;
@@ -43,6 +45,7 @@ class Call implements Dispatcher.DispatchHandler {
   readonly #settle: (exchange: Exchange) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #isPost: boolean;
+  readonly #mayLeave: () => boolean;
   readonly #timeoutMs: number;
   #phase: Evidence['phase'] = 'connecting';
   #settled = false;
@@ -51,11 +54,12 @@ class Call implements Dispatcher.DispatchHandler {
   readonly #chunks: Buffer[] = [];
   #size = 0;
 
-  constructor(isPost: boolean, timeoutMs: number) {
+  constructor(isPost: boolean, mayLeave: () => boolean, timeoutMs: number) {
     const { promise, resolve } = Promise.withResolvers<Exchange>();
     this.result = promise;
     this.#settle = resolve;
     this.#isPost = isPost;
+    this.#mayLeave = mayLeave;
     this.#timeoutMs = timeoutMs;
     this.#timer = setTimeout(() => this.#expire(), timeoutMs);
   }
@@ -65,6 +69,12 @@ class Call implements Dispatcher.DispatchHandler {
     // Begun before: undici is about to send it a second time. Either way it must not reach the socket.
     if (this.#settled || this.#phase !== 'connecting') {
       controller.abort(new Error('a request is sent at most once'));
+      return;
+    }
+    if (this.#isPost) reached('connected');
+    if (!this.#mayLeave()) {
+      this.#finish({ code: 'STALE_CLAIM', message: 'its claim grew old before the request could leave' });
+      controller.abort(new Error('a stale request is not sent'));
       return;
     }
     this.#controller = controller;

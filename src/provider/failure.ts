@@ -24,6 +24,7 @@ const CONNECTING: Readonly<Record<string, (host: string) => string>> = {
   ECONNREFUSED: (host) => `${host} refuses connections`,
   ECONNRESET: (host) => `${host} closed the connection before the request began`,
   UND_ERR_CONNECT_TIMEOUT: (host) => `${host} does not answer to a connection`,
+  STALE_CLAIM: (host) => `more than 5 s passed between the claim and the request to ${host}: not sent`,
   TIMEOUT: (host) => `no connection to ${host} in time`,
   UND_ERR_CLOSED: () => 'the client is closed',
   UND_ERR_DESTROYED: () => 'the client is closed',

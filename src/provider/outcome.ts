@@ -70,9 +70,10 @@ export interface Provider {
   readonly origin: string;
   /**
    * One POST of `body` (the exact JSON text) and nothing else: no retry, no redirect. Never throws: whatever
-   * happens is an outcome.
+   * happens is an outcome. `mayLeave` is asked when nothing but the write to the socket is left to do: a process may
+   * have been stopped while it connected.
    */
-  create(body: string, options: { idempotencyKey: string }): Promise<Outcome>;
+  create(body: string, options: { idempotencyKey: string; mayLeave?: () => boolean }): Promise<Outcome>;
   /** Asks for one task. Never throws. */
   query(taskId: string): Promise<TaskReport>;
   close(): Promise<void>;

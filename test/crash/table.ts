@@ -41,6 +41,7 @@ export const SUBMISSION: readonly Death[] = [
   { point: 'claimed', of: 'first-claimed', command: run, costs: 'no row' },
   { point: 'claimed', time: 2, command: run, costs: 'no row', twice: true },
   { point: 'intended', time: 2, command: run, costs: 'those in flight' },
+  { point: 'connected', time: 2, command: run, costs: 'those in flight' },
   { point: 'sending', time: 2, command: run, costs: 'those in flight' },
   { point: 'sent', of: 'first-sent', command: run, costs: 'those in flight' },
   { point: 'slots-freed', of: 'first-sent', command: run, costs: 'those in flight', before: later },

@@ -47,6 +47,26 @@ describe('a request that waits for a connection until its time is over', () => {
   });
 });
 
+describe('a request that may not leave any more when its connection stands', () => {
+  it('is not sent, and the next one is', async (t) => {
+    const [pool, server] = await setUp(t, ({ socket }) => socket.write(http(200, 'answer')));
+    let asked = 0;
+    const mayLeave = (): boolean => {
+      asked += 1;
+      return false;
+    };
+    const stale = await exchange(pool, { ...POST, body: 'stale', mayLeave }, LONG);
+    assert.deepEqual(failed(stale), { phase: 'connecting', code: 'STALE_CLAIM' });
+    const fresh = await exchange(pool, { ...POST, body: 'fresh', mayLeave: () => true }, LONG);
+    assert.equal(fresh.kind, 'answer');
+    assert.equal(asked, 1);
+    assert.deepEqual(
+      server.requests.map(({ body }) => body),
+      ['fresh'],
+    );
+  });
+});
+
 describe('the point at which a request counts as begun', () => {
   it('is where undici publishes that it sends the headers', async (t) => {
     const sent: unknown[] = [];
