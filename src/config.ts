@@ -56,6 +56,7 @@ const environment = z.object({
   VIDBATCH_ALLOW_HTTP: text,
   VIDBATCH_MODELS: text,
   VIDBATCH_CODES: text,
+  VIDBATCH_PROVIDER_IDEMPOTENT: text,
 });
 
 /** What flags say over the environment. */
@@ -78,6 +79,8 @@ export interface Config {
   models: string[];
   /** Provider codes that the user has moved to another outcome: code → kind. */
   codes: Record<string, string>;
+  /** The user's word that the provider honours the Idempotency-Key: an unknown may be sent again under the same one. */
+  providerIdempotent: boolean;
 }
 
 /**
@@ -117,6 +120,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
     dataDir: resolve(over.dataDir ?? values.VIDBATCH_DATA_DIR ?? '.vidbatch'),
     models: values.VIDBATCH_MODELS?.split(/[\s,]+/).filter(Boolean) ?? [],
     codes: parseCodes(values.VIDBATCH_CODES),
+    providerIdempotent: parseSwitch('VIDBATCH_PROVIDER_IDEMPOTENT', values.VIDBATCH_PROVIDER_IDEMPOTENT),
   };
 }
 
@@ -148,6 +152,13 @@ function secret(name: string, value: string | undefined, file: string | undefine
   } catch (error) {
     throw usageError('SECRET_UNREADABLE', `${name}_FILE: ${messageOf(error)}`);
   }
+}
+
+/** Money hangs on it: what is neither yes nor no is asked about. */
+function parseSwitch(name: string, value: string | undefined): boolean {
+  if (value === undefined || /^(0|false|no|off)$/i.test(value)) return false;
+  if (/^(1|true|yes|on)$/i.test(value)) return true;
+  throw usageError('BAD_SWITCH', `${name}: "${value}" is neither true nor false`);
 }
 
 function parseCodes(list: string | undefined): Record<string, string> {

@@ -1,4 +1,34 @@
+import type { Outcome } from './provider/outcome.ts';
+
 const HOUR_MS = 3_600_000;
+
+declare const given: unique symbol;
+
+/**
+ * Leave to send an unknown again, under the Idempotency-Key that it had: the user's word that the provider honours it
+ * (`VIDBATCH_PROVIDER_IDEMPOTENT`). Only `sameKeyOf` makes one, so without that word no re-send of an unknown compiles.
+ */
+export interface SameKey {
+  readonly [given]: true;
+}
+
+export function sameKeyOf(config: { providerIdempotent?: boolean }): SameKey | undefined {
+  return config.providerIdempotent === true ? ({} as SameKey) : undefined;
+}
+
+/** Providers forget keys, 24 hours after the first use at the earliest. Half of it leaves room for clocks and queues. */
+export const KEY_LIFE_MS = 12 * HOUR_MS;
+
+/** The leave, if it holds for a row that has been in doubt for so long (milliseconds; undefined: it is not). */
+export function leaveFor(leave: SameKey | undefined, doubtMs: number | undefined): SameKey | undefined {
+  return doubtMs === undefined || doubtMs < KEY_LIFE_MS ? leave : undefined;
+}
+
+/** What an outcome allows by itself, or by leave. Undefined: not sent again. */
+export function retryOf(outcome: Outcome, leave?: SameKey): { afterMs?: number } | undefined {
+  if (outcome.kind === 'throttled' || outcome.kind === 'not-sent') return outcome.retry;
+  return outcome.kind === 'uncertain' && leave !== undefined ? {} : undefined;
+}
 
 /**
  * How long to wait before attempt `attempt + 1`, in whole milliseconds: exponential with full jitter, so that

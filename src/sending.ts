@@ -7,6 +7,7 @@ import type { Config } from './config.ts';
 import { usageError } from './errors.ts';
 import { journalFolder, openJournal } from './journal.ts';
 import { workLeft } from './ledger/batch.ts';
+import { sendUnheardAgain } from './ledger/doubt.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from './ledger/provider.ts';
 import { createLog } from './log.ts';
 import type { Logger } from './log.ts';
@@ -14,9 +15,11 @@ import { patiently } from './patience.ts';
 import { reached } from './point.ts';
 import { createProvider } from './provider/client.ts';
 import { laneOf } from './queue.ts';
+import { sameKeyOf } from './retry.ts';
 import type { Verdict } from './submit.ts';
 import { replayJournals } from './replay.ts';
 import type { Replayed } from './replay.ts';
+import { againOf } from './sweeper.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
 
@@ -53,7 +56,7 @@ export interface Sending {
   close(): Promise<void>;
 }
 
-/** What one row may need in the journal: its intent, and an answer whose body is cut to 4 KiB, escaped. */
+/** What one row may need in the journal: its intent, and an answer whose body is cut to 4 KiB, escaped, and its headers. */
 const JOURNAL_BYTES = 32 * 1024;
 
 /** A claim's deadline is the database's, the dispatch is this machine's: their clocks have to agree. */
@@ -93,6 +96,7 @@ export async function startSending(
     const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
     const folder = journalFolder(config.dataDir);
     tellReplayed(await replayJournals(app.db, folder, app.ledgerId), log);
+    await takeBack(app, config, effective, log);
     const journal = await openJournal(
       folder,
       { ledger: app.ledgerId, worker: id, origin: provider.origin },
@@ -106,6 +110,7 @@ export async function startSending(
       provider,
       ledgerId: app.ledgerId,
       lane: laneOf(app.ledgerId, options.batches),
+      sameKey: sameKeyOf(config),
       log,
       ...effective,
       ...rest,
@@ -133,6 +138,22 @@ export function tellFound(app: App, log: Logger): void {
       'rows had lost their worker: uncertain, and not sent again',
     );
   }
+}
+
+/**
+ * Where the provider is known to honour its idempotency key: rows whose worker died before it heard an answer are
+ * pending again. The sweeper takes back those that it judges itself.
+ */
+export async function takeBack(
+  app: App,
+  config: Config,
+  { maxAttempts = DEFAULTS.maxAttempts }: Partial<WorkLimits>,
+  log: Logger,
+): Promise<void> {
+  const again = againOf(requireProvider(config).baseUrl, { sameKey: sameKeyOf(config), maxAttempts });
+  const rows = again === undefined ? 0 : await sendUnheardAgain(app.db, again);
+  if (rows > 0)
+    log.warn({ event: 'sent-again', rows }, 'rows without an answer are sent again, under the same key');
 }
 
 function tellReplayed({ foreign, damaged, ...known }: Replayed, log: Logger): void {

@@ -1,6 +1,8 @@
 import type { Claim, Refusal } from './ledger/claim.ts';
 import type { Recorded, Result } from './ledger/record.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
+import { leaveFor } from './retry.ts';
+import type { SameKey } from './retry.ts';
 
 /** What `submit` works with. Each promise it awaits is a fact once it resolves. */
 export interface Hands {
@@ -21,6 +23,8 @@ export interface Hands {
   wait(claim: Claim, outcome: Outcome): number;
   /** Attempts after which a row that was provably not sent is exhausted. */
   maxAttempts: number;
+  /** Leave to send a row again of which nobody knows, under the same key. */
+  sameKey?: SameKey | undefined;
   /** Prefix of idempotency keys: the ledger's id. */
   ledgerId: string;
   clock: Clock;
@@ -53,8 +57,9 @@ export async function submit(submissionId: number, hands: Hands): Promise<Verdic
   if ('reason' in claim) return { kind: 'refused', refusal: claim };
 
   const intended = await hands.journal.intend(claim);
+  const leave = leaveFor(hands.sameKey, claim.doubtMs);
   const outcome =
-    obstacle(intended, asked, now(hands.clock)) ??
+    obstacle(intended, claim.doubtMs === undefined || leave !== undefined, asked, now(hands.clock)) ??
     (await hands.provider.create(claim.request, { idempotencyKey: idempotencyKey(hands.ledgerId, claim) }));
   await hands.journal.answer(claim, outcome);
 
@@ -64,11 +69,15 @@ export async function submit(submissionId: number, hands: Hands): Promise<Verdic
     outcome,
     waitMs,
     maxAttempts: hands.maxAttempts,
+    ...(leave === undefined ? {} : { sameKey: leave }),
   });
   return { kind: 'settled', claim, outcome, recorded, waitMs };
 }
 
-/** Changes with every known refusal, so that a provider that honours it does not replay a cached refusal. */
+/**
+ * Changes with every known refusal, so that a provider that honours it does not replay a cached refusal; never while an
+ * earlier attempt may have been accepted.
+ */
 export function idempotencyKey(ledgerId: string, claim: Pick<Claim, 'submissionId' | 'refusals'>): string {
   return `vidbatch-${ledgerId}-${claim.submissionId}-${claim.refusals}`;
 }
@@ -85,10 +94,17 @@ function isStale(from: ReturnType<typeof now>, to: ReturnType<typeof now>): bool
 /** Undefined when the request may leave; otherwise why it does not. */
 function obstacle(
   intended: boolean,
+  allowed: boolean,
   asked: ReturnType<typeof now>,
   dispatch: ReturnType<typeof now>,
 ): Outcome | undefined {
   if (!intended) return notSent('NO_JOURNAL', 'the journal could not be written: not sent');
+  if (!allowed) {
+    return notSent(
+      'IN_DOUBT',
+      'an earlier attempt may have been accepted, and its key is not known to be honoured (any more): not sent',
+    );
+  }
   if (isStale(asked, dispatch)) {
     return notSent('STALE_CLAIM', 'more than 5 s passed between the claim and the request: not sent');
   }

@@ -1,21 +1,31 @@
 import { messageOf } from './errors.ts';
 import type { Database } from './ledger/database.ts';
+import type { Again } from './ledger/doubt.ts';
 import { sweep } from './ledger/sweep.ts';
 import type { Logger } from './log.ts';
+import type { SameKey } from './retry.ts';
 
 const SWEEP_MS = 5_000;
 
+/** What may go again, with leave. */
+export function againOf(
+  origin: string,
+  { sameKey, maxAttempts }: { sameKey?: SameKey | undefined; maxAttempts: number },
+): Again | undefined {
+  return sameKey === undefined ? undefined : { origin, maxAttempts, sameKey };
+}
+
 /** Judges attempts past their deadline, every few seconds, in every worker. Returns how to stop it. */
-export function startSweeper(db: Database, log: Logger): () => Promise<void> {
+export function startSweeper(db: Database, log: Logger, again?: Again): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
     running = running.then(async () => {
       try {
-        const swept = await sweep(db);
+        const swept = await sweep(db, { again });
         if (swept > 0) {
           log.warn(
             { event: 'swept', rows: swept },
-            'rows passed their deadline without an answer: uncertain',
+            `rows passed their deadline without an answer: ${again === undefined ? 'uncertain' : 'sent again under the same key, or uncertain'}`,
           );
         }
       } catch (error) {

@@ -15,10 +15,11 @@ import type { Outcome, Provider } from './provider/outcome.ts';
 import { reached } from './point.ts';
 import { openQueue, openWorker } from './queue.ts';
 import type { JobData, JobResult, QueueStore } from './queue.ts';
-import { backoffMs, throttleMs } from './retry.ts';
+import { backoffMs, retryOf, throttleMs } from './retry.ts';
+import type { SameKey } from './retry.ts';
 import { submit } from './submit.ts';
 import type { Clock, Hands, Verdict } from './submit.ts';
-import { startSweeper } from './sweeper.ts';
+import { againOf, startSweeper } from './sweeper.ts';
 
 export interface WorkerOptions {
   db: Database;
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   concurrency: number;
   queueDepth: number;
   maxAttempts: number;
+  /** Leave to send rows again of which nobody knows. */
+  sameKey?: SameKey | undefined;
   /** Milliseconds for one whole exchange with the provider. */
   timeoutMs: number;
   /** Milliseconds between two requests of all workers together, if there is a rate. */
@@ -86,7 +89,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     depth: options.queueDepth,
     log,
   });
-  const stopSweeper = startSweeper(db, log);
+  const stopSweeper = startSweeper(db, log, againOf(provider.origin, options));
 
   function wait(claim: Claim, outcome: Outcome): number {
     if (outcome.kind === 'throttled') {
@@ -94,8 +97,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       const retryAfterMs = afterMs === undefined ? {} : { retryAfterMs: afterMs };
       return throttleMs({ level: claim.throttleLevel, random, ...retryAfterMs });
     }
-    if (outcome.kind !== 'not-sent') return 0;
-    return outcome.retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random });
+    const retry = retryOf(outcome, options.sameKey);
+    return retry === undefined ? 0 : (retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random }));
   }
 
   /** Waits for the rate's next slot and for the end of a throttle; false when the worker stops meanwhile. */
@@ -165,6 +168,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         record: clerk.record,
         wait,
         maxAttempts: options.maxAttempts,
+        sameKey: options.sameKey,
         ledgerId: options.ledgerId,
         clock,
       });

@@ -79,6 +79,7 @@ describe('the environment', () => {
         dataDir: '',
         models: [],
         codes: {},
+        providerIdempotent: false,
       },
     );
     assert.ok(isAbsolute(config.dataDir) && config.dataDir.endsWith('.vidbatch'));

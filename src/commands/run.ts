@@ -19,7 +19,7 @@ import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import { bar, Progress, Speed } from './progress.ts';
 import { checkNames, describeProduced, produceAll } from './submit.ts';
-import { startSending, tellFound } from '../sending.ts';
+import { startSending, takeBack, tellFound } from '../sending.ts';
 
 type RunFlags = ManifestFlags & WorkFlags & { wait?: boolean };
 
@@ -54,6 +54,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   const interrupt = onInterrupt(io.quit);
   try {
     tellFound(app, log);
+    await takeBack(app, config, limits, log);
     const produced = await produceAll(app, config, manifests, options, io);
     if (flags.json !== true) for (const one of produced) io.out(describeProduced(one));
     const batches = produced.map((one) => one.batch);

@@ -1,6 +1,7 @@
 import type { Counts, State } from '../submission.ts';
 import { noCounts, OPEN_STATES, RETRYABLE_STATES } from '../submission.ts';
 import type { Queryable } from './database.ts';
+import { CALLED_OFF } from './doubt.ts';
 
 export interface Batch {
   id: number;
@@ -110,7 +111,7 @@ export async function adoptBatches(db: Queryable, origin: string): Promise<void>
 export async function countPaid(db: Queryable, id: number): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
     `select count(*)::int as n from vidbatch.submission
-      where batch_id = $1 and state in ('submitting', 'submitted', 'uncertain')`,
+      where batch_id = $1 and (state in ('submitting', 'submitted', 'uncertain') or doubtful)`,
     [id],
   );
   return rows[0]?.n ?? 0;
@@ -142,18 +143,20 @@ export async function isPaused(db: Queryable): Promise<boolean> {
   return rows[0]?.paused ?? false;
 }
 
-/** Pending rows become `cancelled`, for ever or until `retry`; rows in flight finish. Returns how many. */
+/**
+ * Pending rows become `cancelled`, for ever or until `retry`; those of which an earlier attempt may have been accepted
+ * become `uncertain`; rows in flight finish. Returns how many were cancelled.
+ */
 export async function cancel(db: Queryable, id: number): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
     `with stopped as (
        update vidbatch.batch set state = 'cancelled' where id = $1
      ), moved as (
-       update vidbatch.submission
-          set previous = state, state = 'cancelled', lane = null, updated_at = now()
+       update vidbatch.submission s set ${CALLED_OFF}
         where batch_id = $1 and state = 'pending'
-       returning id
+       returning state
      )
-     select count(*)::int as n from moved`,
+     select count(*)::int as n from moved where state = 'cancelled'`,
     [id],
   );
   return rows[0]?.n ?? 0;

@@ -1,4 +1,5 @@
 import type { Queryable } from './database.ts';
+import { doubtMsOf } from './doubt.ts';
 
 /** A granted claim: the row is `submitting` under `attemptId`, committed. Only what stands here is sent. */
 export interface Claim {
@@ -12,12 +13,14 @@ export interface Claim {
   number: number;
   /** Of the provider, at the claim. */
   epoch: number;
-  /** Attempts that cost one: provably not sent, not throttled. */
+  /** Attempts that cost one: provably not sent, not throttled; or in doubt. */
   spent: number;
   /** How often in a row the provider has throttled, for the backoff. */
   throttleLevel: number;
-  /** Known refusals of this row: with the submission id, the idempotency key. */
+  /** Known refusals of this row while it was not in doubt: with the submission id, the idempotency key. */
   refusals: number;
+  /** Milliseconds since the first attempt of this row that may have been accepted; undefined: none may. */
+  doubtMs?: number;
 }
 
 /** Who claims, and within which limits. Part of every claim of one worker. */
@@ -46,7 +49,13 @@ interface ClaimRow {
   epoch: number;
   spent: number;
   throttle_level: number;
+  refusals: number;
+  doubt_ms: number | null;
 }
+
+/** The claim's own attempt is not there yet for the statement that makes it. */
+const DOUBT_MS = `case when s.doubtful then ${doubtMsOf('s.id')} end as doubt_ms`;
+const DOUBT_MS_BEFORE = `case when a.same_key then ${doubtMsOf('s.id')} end as doubt_ms`;
 
 function toClaim(row: ClaimRow): Claim {
   return {
@@ -59,7 +68,8 @@ function toClaim(row: ClaimRow): Claim {
     epoch: row.epoch,
     spent: row.spent,
     throttleLevel: row.throttle_level,
-    refusals: row.number - 1,
+    refusals: row.refusals,
+    ...(row.doubt_ms === null ? {} : { doubtMs: row.doubt_ms }),
   };
 }
 
@@ -87,12 +97,13 @@ export async function claim(
           and m.paused_at is null
           and ($6::bigint[] is null or b.id = any($6))
        returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
-                 s.row_key, b.name as batch, p.epoch, p.throttle_level
+                 s.row_key, b.name as batch, p.epoch, p.throttle_level, s.refusals, ${DOUBT_MS}
      ), attempted as (
-       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, deadline)
-       select attempt_id, submission_id, number, $3, $4, epoch, deadline from claimed
+       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
+       select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
-     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level from claimed`,
+     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms
+       from claimed`,
     [
       wishes.map((wish) => wish.submissionId),
       wishes.map((wish) => wish.attemptId),
@@ -137,12 +148,13 @@ export async function claimAlone(
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
          from candidate c where s.id = c.id
        returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
-                 s.row_key, c.batch, c.epoch, c.throttle_level
+                 s.row_key, c.batch, c.epoch, c.throttle_level, s.refusals, ${DOUBT_MS}
      ), attempted as (
-       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, deadline)
-       select attempt_id, submission_id, number, $3, $4, epoch, deadline from claimed
+       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
+       select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
-     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level from claimed`,
+     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms
+       from claimed`,
     [wish.submissionId, wish.attemptId, scope.worker, scope.origin, scope.lifetimeMs, scope.batches],
   );
   return rows[0] && toClaim(rows[0]);
@@ -151,7 +163,8 @@ export async function claimAlone(
 /** Those of the wishes that were granted before: their statement was committed, though its answer was lost. */
 export async function granted(db: Queryable, wishes: readonly ClaimWish[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
-    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.request, a.number, a.epoch, s.spent, p.throttle_level
+    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.request, a.number, a.epoch, s.spent, p.throttle_level,
+            s.refusals, ${DOUBT_MS_BEFORE}
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
        join vidbatch.batch b on b.id = s.batch_id

@@ -26,7 +26,7 @@ export interface Comparison {
   elsewhere: { count: number; examples: Difference[] };
 }
 
-/** Rows that may have been paid, as SQL. */
+/** States of rows that may have been paid, as SQL; beside them, rows that are `doubtful`. */
 export const PAID = `('submitting', 'submitted', 'uncertain', 'abandoned')`;
 
 /** Compares and locks the rows that will change, so that no worker claims one of them before the merge. */
@@ -50,7 +50,7 @@ export async function compare(db: Queryable, importId: string, batchId: number):
     paid: boolean;
   }>(
     `select s.row_key, t.line, s.state, left(coalesce(s.request, s.input), 2000) as ours,
-            left(coalesce(t.request, t.input), 2000) as theirs, s.state in ${PAID} as paid
+            left(coalesce(t.request, t.input), 2000) as theirs, s.state in ${PAID} or s.doubtful as paid
        from vidbatch.staged t
        join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
       where t.import_id = $1
@@ -68,14 +68,14 @@ export async function compare(db: Queryable, importId: string, batchId: number):
   }>(
     `select s.row_key, s.line, s.state, left(s.request, 2000) as ours, (count(*) over ())::int as n
        from vidbatch.submission s
-      where s.batch_id = $2 and s.state = 'pending'
+      where s.batch_id = $2 and s.state = 'pending' and not s.doubtful
         and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)
       order by s.line, s.id limit 5`,
     [importId, batchId],
   );
   const { rows: vanishedPaid } = await db.query<{ n: number }>(
     `select count(*)::int as n from vidbatch.submission s
-      where s.batch_id = $2 and s.state in ${PAID}
+      where s.batch_id = $2 and (s.state in ${PAID} or s.doubtful)
         and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)`,
     [importId, batchId],
   );
@@ -93,7 +93,7 @@ export async function compare(db: Queryable, importId: string, batchId: number):
        join lateral (
          select x.state, b.name from vidbatch.submission x join vidbatch.batch b on b.id = x.batch_id
           where x.content_hash = t.content_hash and x.batch_id <> $2
-            and x.state in ('submitting', 'submitted', 'uncertain')
+            and (x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful)
           limit 1
        ) o on true
       where t.import_id = $1 and t.request is not null

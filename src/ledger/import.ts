@@ -101,7 +101,7 @@ export async function merge(
            select t.*, case when t.request is null then 'invalid' else 'pending' end as next
              from vidbatch.staged t where t.import_id = $1
          ) t
-        where s.batch_id = $2 and s.row_key = t.row_key and s.state not in ${PAID}
+        where s.batch_id = $2 and s.row_key = t.row_key and s.state not in ${PAID} and not s.doubtful
           and (s.content_hash is distinct from t.content_hash or (s.content_hash is null and s.input <> t.input))
           and (t.request is not null or s.state in ('pending', 'invalid'))
        returning s.id
@@ -147,7 +147,7 @@ export async function merge(
     const { rows } = await db.query<{ n: number }>(
       `with moved as (
          update vidbatch.submission s set previous = state, state = 'cancelled', lane = null, updated_at = now()
-          where s.batch_id = $2 and s.state = 'pending'
+          where s.batch_id = $2 and s.state = 'pending' and not s.doubtful
             and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)
          returning id
        )

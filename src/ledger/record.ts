@@ -1,6 +1,8 @@
 import type { Outcome } from '../provider/outcome.ts';
+import type { SameKey } from '../retry.ts';
 import type { State } from '../submission.ts';
 import type { Queryable } from './database.ts';
+import { unknownOf } from './doubt.ts';
 
 /** Five uncertain answers in a row without an accept, or this long throttled without one: the provider is halted. */
 export const AVALANCHE = { uncertainInARow: 5, throttledMs: 15 * 60_000 } as const;
@@ -12,6 +14,8 @@ export interface Result {
   waitMs: number;
   /** Attempts after which a row that was provably not sent is exhausted. */
   maxAttempts: number;
+  /** Leave to send a row again of which nobody knows; without it, such a row is uncertain. */
+  sameKey?: SameKey;
 }
 
 /** What became of the row. `moved` false: the attempt had been recorded before, or a newer one decides. */
@@ -27,7 +31,10 @@ export interface Recorded {
 /**
  * Records what attempts told us, by attempt id, in one statement: the attempt, its row, the slots it held, and
  * what it means for the provider as a whole. Legal from `submitting` and, for late truth, from `uncertain`; a task
- * id is kept wherever its row stands, as `surplus` if the row has one already. Recording twice changes nothing.
+ * id is kept wherever its row stands, as `surplus` if the row has another already. Recording twice changes nothing.
+ *
+ * While a row is in doubt (another attempt of it may have been accepted), no refusal settles it and its idempotency
+ * key stays: it is sent again if it may be, else it is uncertain.
  */
 export async function record(db: Queryable, results: readonly Result[]): Promise<Recorded[]> {
   const { rows } = await db.query<{
@@ -40,7 +47,8 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
     `with result as (
        select distinct on (r.attempt_id) * from jsonb_to_recordset($1::jsonb) as r(
          attempt_id uuid, kind text, phase text, http_status int, code text, message text, request_id text, headers text,
-         task_id text, provider_status text, body text, wait_ms float8, max_attempts int)
+         task_id text, provider_status text, body text, wait_ms float8, max_attempts int,
+         same_key boolean)
      ), attempt as (
        select r.*, a.submission_id, a.number, a.epoch, a.origin, a.claimed_at
          from result r join vidbatch.attempt a on a.id = r.attempt_id
@@ -49,6 +57,7 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
           for update of a
      ), row as (
        select t.*, s.batch_id, s.state, s.previous, s.attempt_id = t.attempt_id as latest, s.spent, s.halted_at,
+              s.doubtful, s.task_id as row_task_id,
               b.state as batch_state, p.epoch as provider_epoch
          from attempt t
          join vidbatch.submission s on s.id = t.submission_id
@@ -63,24 +72,43 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
               ) as hopeless,
               -- Two attempts of one row in one group: a task id decides, the earlier one, whatever the other says.
               bool_or(kind = 'accepted') over (partition by submission_id) as has_task_id,
-              row_number() over (partition by submission_id, kind = 'accepted' order by number) as turn
+              row_number() over (partition by submission_id, kind = 'accepted' order by number) as turn,
+              -- An id that comes twice is one task.
+              kind = 'accepted' and task_id <> coalesce(row_task_id, first_value(task_id) over (
+                partition by submission_id, kind = 'accepted' order by number)) as other_task,
+              row_number() over (partition by submission_id, task_id order by number) > 1 or exists (
+                select from vidbatch.attempt o where o.submission_id = row.submission_id and o.task_id = row.task_id
+              ) as known_task,
+              case when doubtful then ${unknownOf(
+                'row.submission_id',
+                `and o.id <> row.attempt_id
+                and not exists (select from result r where r.attempt_id = o.id and r.kind <> 'uncertain')`,
+              )} end as doubt
          from row
+     ), priced as (
+       select *,
+              -- A row in doubt must come to an end, whatever it is answered.
+              case when kind = 'not-sent' or (same_key and (kind = 'uncertain' or (kind = 'throttled' and doubt is not null)))
+                then 1 else 0 end as cost
+         from judged
      ), decided as (
        select *,
               case
                 when has_task_id then 'submitted'
                 when not latest or state not in ('submitting', 'uncertain') then state
-                when kind = 'uncertain' then 'uncertain'
+                when kind = 'uncertain' or doubt is not null then
+                  case when same_key and kind <> 'rejected' and not hopeless and batch_state <> 'cancelled'
+                            and spent + cost < max_attempts then 'pending' else 'uncertain' end
                 when kind = 'rejected' or hopeless then 'rejected'
                 when kind = 'not-sent' and spent + 1 >= max_attempts then 'exhausted'
                 when batch_state = 'cancelled' then 'cancelled'
                 else 'pending'
               end as next,
-              kind = 'accepted' and (state = 'submitted' or turn > 1) as surplus,
+              other_task and not known_task as surplus,
               case when has_task_id then kind = 'accepted' and state <> 'submitted' and turn = 1
                    else latest and state in ('submitting', 'uncertain') end as decides,
               kind = 'halted' and epoch = provider_epoch and not hopeless as halting
-         from judged
+         from priced
      ), settled as (
        update vidbatch.attempt a
           set outcome = d.kind, finished_at = now(), phase = d.phase, http_status = d.http_status,
@@ -97,11 +125,17 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
               http_status = d.http_status,
               error_code = case when d.kind = 'accepted' then null else d.code end,
               error = case when d.kind = 'accepted' then null else d.message end,
-              spent = s.spent + case when d.kind = 'not-sent' then 1 else 0 end,
+              spent = s.spent + d.cost,
+              refusals = s.refusals + case when d.kind in ('accepted', 'uncertain') or d.doubt is not null then 0 else 1 end,
+              doubtful = case d.next when 'pending' then d.kind = 'uncertain' or d.doubt is not null
+                                     when 'uncertain' then d.doubt is not null
+                                     else false end,
+              -- The attempt that decides: what is uncertain is decided by the one of which nobody knows.
+              attempt_id = case when d.next = 'uncertain' and d.kind <> 'uncertain' then d.doubt else s.attempt_id end,
               halted_at = case when d.kind = 'halted' then coalesce(s.halted_at, now()) else s.halted_at end,
-              not_before = case when d.next = 'pending' and d.kind in ('throttled', 'not-sent')
+              not_before = case when d.next = 'pending' and d.kind in ('throttled', 'not-sent', 'uncertain')
                 then now() + d.wait_ms * interval '1 millisecond' else s.not_before end,
-              lane = case when d.next = 'pending' and d.kind in ('throttled', 'not-sent') then s.lane end,
+              lane = case when d.next = 'pending' and d.kind in ('throttled', 'not-sent', 'uncertain') then s.lane end,
               queued_at = now(),
               deadline = null,
               updated_at = now()
@@ -216,7 +250,7 @@ export async function recordedBefore(db: Queryable, attemptIds: readonly string[
   }));
 }
 
-function toJson({ attemptId, outcome, waitMs, maxAttempts }: Result): Record<string, unknown> {
+function toJson({ attemptId, outcome, waitMs, maxAttempts, sameKey }: Result): Record<string, unknown> {
   const { evidence } = outcome;
   return {
     attempt_id: attemptId,
@@ -231,6 +265,7 @@ function toJson({ attemptId, outcome, waitMs, maxAttempts }: Result): Record<str
     body: storable(evidence.body),
     wait_ms: waitMs,
     max_attempts: maxAttempts,
+    same_key: sameKey !== undefined,
   };
 }
 

@@ -68,6 +68,7 @@ export async function place(
     dataDir: join(folder, 'data'),
     models: [],
     codes: {},
+    providerIdempotent: false,
     ...own,
   };
   if (database === undefined) await copyTemplate(config.dataDir);
