@@ -15,6 +15,7 @@ import { statusCommand } from './commands/status.ts';
 import { submitCommand } from './commands/submit.ts';
 import { uncertainCommand } from './commands/uncertain.ts';
 import { validateCommand } from './commands/validate.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { workCommand } from './commands/work.ts';
 import { loadDotEnv } from './config.ts';
 import { EXIT, messageOf, usageError, VidbatchError } from './errors.ts';
@@ -77,7 +78,8 @@ Examples:
   $ vidbatch export text > results.csv
 
 Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 manifest invalid or refused, nothing sent
-  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt · 130/143 interrupted`,
+  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt · 7 reconciliation differences
+  130/143 interrupted`,
     );
   validateCommand(program, io, exit);
   submitCommand(program, io, exit);
@@ -90,6 +92,7 @@ Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 m
   resolveCommand(program, io, exit);
   gateCommands(program, io, exit);
   reconcileCommand(program, io, exit);
+  verifyCommand(program, io, exit);
   boardCommand(program, io, exit);
   simulateCommand(program, io, exit);
   migrateCommand(program, io, exit);

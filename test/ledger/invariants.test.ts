@@ -48,7 +48,7 @@ const DAMAGE: Record<string, string[]> = {
     'update vidbatch.attempt set finished_at = null where submission_id = :accepted',
   ],
   'attempts-counted': ['update vidbatch.submission set attempts = attempts + 1 where id = :accepted'],
-  'attempts-spent': ['update vidbatch.submission set spent = 1 where id = :accepted'],
+  'attempts-spent': ['update vidbatch.submission set spent = attempts + 1 where id = :accepted'],
   'attempt-number-once': [
     'update vidbatch.submission set attempts = attempts + 1 where id = :accepted',
     copyOfAttempt(':accepted', { outcome: `'throttled'`, task_id: 'null' }),

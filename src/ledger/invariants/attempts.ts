@@ -51,16 +51,16 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   },
   {
     name: 'attempts-spent',
-    holds: 'a row has spent no more attempts than were provably not sent',
+    holds: 'a row has spent, and was refused, no more often than it was tried',
     severity: 'broken',
     next: EXPLAIN,
     over: 'slice',
     sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'has spent ' || s.spent || ' attempts, and ' || n.attempts || ' were not sent' as what
+                 'was tried ' || s.attempts || ' times, has spent ' || s.spent || ' of them and was refused '
+                 || s.refusals || ' times' as what
             from vidbatch.submission s
-           cross join lateral (select count(*) as attempts from vidbatch.attempt a
-                                where a.submission_id = s.id and a.outcome = 'not-sent') n
-           where ${IN_SLICE} and s.spent not between 0 and n.attempts`,
+           where ${IN_SLICE}
+             and (s.spent not between 0 and s.attempts or s.refusals not between 0 and s.attempts)`,
   },
   {
     name: 'attempt-number-once',
@@ -129,7 +129,10 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
            where ${IN_SLICE} and s.state = 'uncertain' and s.attempts > 0
              and not exists (select from vidbatch.attempt a
                               where a.submission_id = s.id
-                                and (a.outcome = 'uncertain' or (a.outcome is null and a.swept_at is not null)))`,
+                                and (a.outcome = 'uncertain'
+                                     or (a.swept_at is not null
+                                         -- In doubt when its batch was cancelled: an answer may have come meanwhile.
+                                         and (a.outcome is null or s.previous is not distinct from 'pending'))))`,
   },
   {
     name: 'ended-by-answer',

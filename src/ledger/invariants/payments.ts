@@ -29,7 +29,10 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
                  || ' was accepted as task ' || a.task_id as what
             from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
            where ${IN_SLICE} and a.outcome = 'accepted' and not a.surplus
-             and a.task_id is distinct from s.task_id`,
+             and a.task_id is distinct from s.task_id
+             -- An id that comes twice is one task.
+             and not exists (select from vidbatch.attempt o
+                              where o.submission_id = s.id and o.task_id = a.task_id and o.surplus)`,
   },
   {
     name: 'submitted-accepted',
@@ -87,7 +90,8 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   },
   {
     name: 'unknown-not-resent',
-    holds: 'a row is sent again only when its attempts before are known not to have been accepted',
+    holds:
+      'a row is sent again only when its last attempt is known not to have been accepted, or under the key of that one',
     severity: 'risk',
     next: EXPLAIN,
     over: 'slice',
@@ -95,27 +99,29 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
                  'was sent again as attempt ' || n.number || ' though nobody knows whether attempt ' || a.number
                  || ' was accepted' as what
             from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
-           cross join lateral (select id, number, claimed_at from vidbatch.attempt n
+           cross join lateral (select id, number, claimed_at, same_key from vidbatch.attempt n
                                 where n.submission_id = a.submission_id and n.number > a.number
                                   and not starts_with(n.worker, 'resolve by ')
                                 order by n.number limit 1) n
-           where ${IN_SLICE} and ${UNKNOWN}
+           where ${IN_SLICE} and ${UNKNOWN} and not n.same_key
              and not exists (select from vidbatch.trail t
                               where t.submission_id = s.id and starts_with(t.event, 'resolve')
                                 and t.at between a.claimed_at and n.claimed_at)`,
   },
   {
     name: 'doubt-has-reason',
-    holds: 'a row is in doubt because an attempt of it may have been accepted',
+    holds:
+      'a row is in doubt because nobody knew, at least for a while, whether an attempt of it was accepted',
     severity: 'broken',
     next: EXPLAIN,
     over: 'slice',
     sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'is in doubt, and ' || s.state || ', without an attempt that may have been accepted' as what
+                 'is ' || s.state || ' and in doubt without a reason' as what
             from vidbatch.submission s
            where ${IN_SLICE} and s.doubtful
              and (s.state not in ('pending', 'submitting', 'uncertain')
-                  or not exists (select from vidbatch.attempt a where a.submission_id = s.id and ${UNKNOWN}))`,
+                  or not exists (select from vidbatch.attempt a
+                                  where a.submission_id = s.id and (a.outcome = 'uncertain' or a.swept_at is not null)))`,
   },
   {
     name: 'orphan-adopted',

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { Client } from 'pg';
+import { exits, jsonLines, lastLine } from '../cli.ts';
+import type { Ended } from '../cli.ts';
+import { csvOf } from './manifest.ts';
+import { openDesk } from './storage.ts';
+
+const KEY = 'sk-TheKeyThatVerifyMustNotShow';
+
+describe('verify', async () => {
+  const desk = await openDesk();
+  const db = new Client({ connectionString: desk.databaseUrl });
+  await db.connect();
+  after(async () => {
+    await db.end();
+    await desk.close();
+  });
+  const verify = (...args: string[]): Promise<Ended> =>
+    desk.run(['verify', ...args], { env: { VIDBATCH_API_KEY: KEY } });
+
+  it('finds nothing after a run, also at the provider, where it only asks', async () => {
+    exits(await desk.run(['run', await desk.write('shots.csv', csvOf(5, 'shots'))]), 0);
+    const { creates } = await desk.standIn.stats();
+    const ended = exits(await verify('--provider'), 0);
+    assert.equal(
+      lastLine(ended),
+      'checked: 5 rows · 1 journal · 0 jobs · 5 tasks asked for · 0 unanswered · every invariant holds',
+    );
+    assert.equal(exits(await verify('shots', '--json'), 0).stdout, '');
+    assert.equal((await desk.standIn.stats()).creates, creates);
+  });
+
+  it('lists what is broken with exit code 1, three examples of each for people, all of them as JSON', async () => {
+    await db.query(`update vidbatch.submission set attempts = attempts + 1`);
+    const told = exits(await verify(), 1);
+    assert.equal(
+      told.stdout.match(/^BROKEN shots shots-\d: counts 2 attempts and has 1 \[attempts-counted\]$/gm)
+        ?.length,
+      3,
+    );
+    assert.match(told.stdout, /^BROKEN … and 2 more \[attempts-counted\]; --json lists all$/m);
+    assert.match(told.stderr, /\[LEDGER_BROKEN\]/);
+    const lines = jsonLines<Record<string, unknown>>(exits(await verify('--json'), 1).stdout);
+    assert.equal(lines.length, 5);
+    assert.deepEqual(Object.keys(lines[0] ?? {}), [
+      'invariant',
+      'severity',
+      'batch',
+      'key',
+      'attempt',
+      'what',
+      'next',
+    ]);
+    assert.ok(
+      lines.every(
+        ({ batch, next }) => batch === 'shots' && String(next).startsWith('vidbatch explain shots '),
+      ),
+    );
+    await db.query('update vidbatch.submission set attempts = attempts - 1');
+  });
+
+  it('ends with 7 when the provider says otherwise, and with 5 when a task id may be lost', async () => {
+    await db.query(`update vidbatch.submission set provider_status = 'failed' where row_key = 'shots-1'`);
+    assert.match(
+      exits(await verify('--provider'), 7).stdout,
+      /^differs shots shots-1: task \S+ was failed, and/m,
+    );
+    await db.query(`update vidbatch.attempt set outcome = null, task_id = null, finished_at = null`);
+    const told = exits(await verify('--provider'), 5);
+    assert.match(
+      told.stdout,
+      /^RISK shots shots-1: attempt 1 was accepted as task \S+ by the journal; the ledger has no answer/m,
+    );
+    assert.ok(!(told.stdout + told.stderr).includes(KEY));
+  });
+
+  it('names what it was not told: a batch that is not there, a provider that is not known', async () => {
+    assert.match(exits(await verify('shosts'), 2).stderr, /Did you mean shots\?/);
+    const env = { VIDBATCH_BASE_URL: '' };
+    assert.match(exits(await desk.run(['verify', '--provider'], { env }), 2).stderr, /\[NO_BASE_URL\]/);
+  });
+});
