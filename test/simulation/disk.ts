@@ -75,9 +75,11 @@ export class Disk {
     return text;
   }
 
-  /** Everything that any file says. */
-  everything(): string {
-    return [...this.#files.keys()].map((path) => this.textOf(path)).join('\n');
+  /** Every whole line of every file. */
+  lines(): string[] {
+    return [...this.#files.keys()].flatMap((path) =>
+      this.textOf(path).replaceAll('\0', '').split('\n').slice(0, -1),
+    );
   }
 
   lock(path: string, owner: Owner): { release(): void } | undefined {

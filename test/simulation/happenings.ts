@@ -61,7 +61,7 @@ const CLOCKS: readonly Happening[] = [
 
 /** What can happen in this run. */
 export function happeningsOf({ random, embedded }: World): readonly Happening[] {
-  const some = UNUSUAL.filter(() => random.chance(0.5)).filter(({ name }) => !embedded || name !== 'copy');
+  const some = UNUSUAL.filter(() => random.chance(0.4)).filter(({ name }) => !embedded || name !== 'copy');
   return [...USUAL, ...some, ...(random.chance(0.5) ? [random.pick(CLOCKS)] : [])];
 }
 
@@ -83,7 +83,9 @@ async function deliver(world: World): Promise<void> {
   // Nobody sends while a machine's journals may know of attempts that the restored ledger has forgotten.
   if (ready.length === 0 || !world.isWholeLedger()) return;
   const process = random.pick(ready);
-  const id = random.pick([...ledger.rows.keys()]);
+  const all = [...ledger.rows.values()];
+  const pending = all.filter(({ state }) => state === 'pending');
+  const { id } = random.pick(pending.length > 0 && random.chance(0.7) ? pending : all);
   world.note(`${process.name} gets row ${id}`);
   await scheduler.run(process, () => void process.perform(id));
 }
@@ -113,7 +115,7 @@ function freeze(world: World): void {
   const { random, scheduler, processes } = world;
   const frozen = processes.filter(({ stopped }) => stopped);
   const candidates = processes.filter((one) => !one.stopped && (one.inFlight > 0 || random.chance(0.1)));
-  const process = frozen.length > 0 && random.chance(0.3) ? random.pick(frozen) : candidates[0];
+  const process = frozen.length > 0 && random.chance(0.5) ? random.pick(frozen) : candidates[0];
   if (process === undefined) return;
   process.stopped = !process.stopped;
   world.note(`${process.name} ${process.stopped ? 'is frozen' : 'goes on'}`);

@@ -2,9 +2,11 @@ import type { createClerk as realClerk } from '../../src/clerk.ts';
 import type { Journal } from '../../src/journal.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Database } from '../../src/ledger/database.ts';
+import type { Again } from '../../src/ledger/doubt.ts';
 import type { Logger } from '../../src/log.ts';
 import type { Outcome } from '../../src/provider/outcome.ts';
-import { backoffMs, throttleMs } from '../../src/retry.ts';
+import { backoffMs, retryOf, throttleMs } from '../../src/retry.ts';
+import type { SameKey } from '../../src/retry.ts';
 import type { Hands } from '../../src/submit.ts';
 import type { Connection } from './connection.ts';
 import type { Machine } from './machine.ts';
@@ -17,6 +19,7 @@ import type { World } from './world.ts';
 export const LIFETIME_MS = TIMEOUT_MS + 60_000;
 export const FOLDER = '/journal';
 export const LEDGER_ID = 'simulated';
+export const MAX_ATTEMPTS = 3;
 const RESERVE_BYTES = 4_096;
 
 const SILENT = Object.fromEntries(
@@ -59,6 +62,8 @@ export class Process implements Owner {
     try {
       await replayJournals(db, FOLDER, LEDGER_ID);
       if (this.#world.embedded) await statements.sweep(db, { all: true });
+      const again = this.#again();
+      if (again !== undefined) await statements.sendUnheardAgain(db, again);
       await statements.armProbe(db, this.#world.origin);
       this.#journal = await openJournal(
         FOLDER,
@@ -97,7 +102,7 @@ export class Process implements Owner {
   }
 
   async sweep(): Promise<void> {
-    await statements.sweep(this.#db()).catch(no);
+    await statements.sweep(this.#db(), { again: this.#again() }).catch(no);
   }
 
   /** As on SIGTERM, when nothing is in flight any more. */
@@ -110,6 +115,11 @@ export class Process implements Owner {
       await statements.rememberJournal(this.#db(), this.#journal.name, bytes).catch(no);
     }
     this.#world.kill(this, 'has stopped');
+  }
+
+  #again(): Again | undefined {
+    const { sameKey, origin } = this.#world;
+    return sameKey === undefined ? undefined : { sameKey, origin, maxAttempts: MAX_ATTEMPTS };
   }
 
   #db(): Database {
@@ -143,8 +153,9 @@ export class Process implements Owner {
         if (result.outcome.kind === 'accepted') truth.recorded.add(result.outcome.taskId);
         return recorded;
       },
-      wait: (claim, outcome) => waitOf(claim, outcome, () => random.next()),
-      maxAttempts: 3,
+      wait: (claim, outcome) => waitOf(claim, outcome, () => random.next(), this.#world.sameKey),
+      maxAttempts: MAX_ATTEMPTS,
+      sameKey: this.#world.sameKey,
       ledgerId: LEDGER_ID,
       clock: { wall: () => clock.wall(this.machine), monotonic: () => clock.monotonic(this.machine) },
     };
@@ -152,12 +163,12 @@ export class Process implements Owner {
 }
 
 /** As the worker decides it. */
-function waitOf(claim: Claim, outcome: Outcome, random: () => number): number {
+function waitOf(claim: Claim, outcome: Outcome, random: () => number, sameKey: SameKey | undefined): number {
   if (outcome.kind === 'throttled') {
     return throttleMs({ level: claim.throttleLevel, retryAfterMs: outcome.retry.afterMs, random });
   }
-  if (outcome.kind !== 'not-sent') return 0;
-  return outcome.retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random });
+  const retry = retryOf(outcome, sameKey);
+  return retry === undefined ? 0 : (retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random }));
 }
 
 function yes(): true {

@@ -26,6 +26,7 @@ export const unheard: typeof journals.unheard = statement('unheard', model.unhea
 export const lastSent: typeof journals.lastSent = statement('last-sent', model.lastSent);
 export const confirmIntents: typeof journals.confirmIntents = statement('confirm', model.confirmIntents);
 export const restoreAttempts: typeof journals.restoreAttempts = statement('restore', model.restoreAttempts);
+export const sendUnheardAgain = statement('unheard-again', model.sendUnheardAgain);
 export const sweep = statement('sweep', model.sweep);
 export const armProbe = statement('arm-probe', model.armProbe);
 export const ensureProvider = statement('provider', () => undefined);

@@ -7,6 +7,9 @@ import type { Fate, Weather } from './weather.ts';
 /** Milliseconds for a whole exchange; what the client gives up after. */
 export const TIMEOUT_MS = 120_000;
 
+/** A provider that honours idempotency keys forgets them after a day. */
+const KEY_LIFE_MS = 24 * 3_600_000;
+
 /** One POST that left its process. */
 export interface Post {
   submissionId: number;
@@ -21,7 +24,7 @@ export class Wire {
   readonly posts: Post[] = [];
   /** Task ids by row, in the order of their acceptance. */
   readonly accepted = new Map<number, string[]>();
-  readonly #byKey = new Map<string, string>();
+  readonly #byKey = new Map<string, { taskId: string; at: number }>();
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #weather: Weather;
@@ -71,9 +74,9 @@ export class Wire {
 
   #accept(submissionId: number, key: string): string {
     const known = this.#weather.idempotent ? this.#byKey.get(key) : undefined;
-    if (known !== undefined) return known;
+    if (known !== undefined && this.#scheduler.now - known.at < KEY_LIFE_MS) return known.taskId;
     const taskId = `task_${(this.#tasks += 1)}`;
-    this.#byKey.set(key, taskId);
+    this.#byKey.set(key, { taskId, at: this.#scheduler.now });
     this.accepted.set(submissionId, [...(this.accepted.get(submissionId) ?? []), taskId]);
     return taskId;
   }

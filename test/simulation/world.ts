@@ -1,6 +1,8 @@
+import { sameKeyOf } from '../../src/retry.ts';
+import type { SameKey } from '../../src/retry.ts';
 import { Connection } from './connection.ts';
 import { Disk } from './disk.ts';
-import { checkAlways, checkKept, recordedTaskIds } from './invariants.ts';
+import { checkAlways, checkKept, journaledTaskIds, recordedTaskIds } from './invariants.ts';
 import { ModelLedger } from './ledger/model.ts';
 import type { Slip } from './ledger/state.ts';
 import { VirtualClock } from './machine.ts';
@@ -36,6 +38,8 @@ export class World {
   readonly wire: Wire;
   readonly ledger: ModelLedger;
   readonly truth = new Truth();
+  /** Given where the provider keeps its word. */
+  readonly sameKey: SameKey | undefined;
   /** One machine, one process at a time, and a ledger on its disk that does not flush; else a server and several. */
   readonly embedded: boolean;
   readonly machines: Machine[];
@@ -59,6 +63,7 @@ export class World {
     this.clock = new VirtualClock(this.scheduler);
     this.sources = sources;
     this.weather = weatherOf(this.random);
+    this.sameKey = sameKeyOf({ providerIdempotent: this.weather.idempotent });
     this.wire = new Wire(this.scheduler, this.random, this.weather);
     this.embedded = this.random.chance(0.4);
     this.machines = Array.from({ length: this.embedded ? 1 : 1 + this.random.below(2) }, (_, n) =>
@@ -145,9 +150,9 @@ export class World {
 
   /** Beside a server, an answer that was not flushed may go with the power; the ledger says uncertain then. */
   #forgetUnflushed(): void {
-    const journals = this.machines.map(({ disk }) => disk.everything()).join('\n');
+    const journals = journaledTaskIds(this);
     for (const taskId of this.truth.journaled) {
-      if (!journals.includes(`"${taskId}"`)) this.truth.journaled.delete(taskId);
+      if (!journals.has(taskId)) this.truth.journaled.delete(taskId);
     }
   }
 
@@ -171,8 +176,8 @@ export class World {
       throttleLevel: 0,
       uncertainStreak: 0,
     });
-    const rows = 1 + random.below(4);
-    for (let batchId = 1; batchId <= 1 + random.below(2); batchId += 1) {
+    const rows = 1 + random.below(3);
+    for (let batchId = 1; batchId <= (random.chance(0.3) ? 2 : 1); batchId += 1) {
       const proven = random.chance(0.7);
       ledger.batches.set(batchId, {
         id: batchId,
@@ -199,6 +204,7 @@ export class World {
           refusals: 0,
           haltedAt: null,
           taskId: null,
+          doubtful: false,
         });
       }
     }

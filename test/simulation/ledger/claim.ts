@@ -1,4 +1,5 @@
 import type { Claim, ClaimScope, ClaimWish, Refusal } from '../../../src/ledger/claim.ts';
+import { doubtMsOf } from './doubt.ts';
 import type { Batch, Gateway, ModelLedger, Row } from './state.ts';
 
 export function claim(ledger: ModelLedger, scope: ClaimScope, wishes: readonly ClaimWish[]): Claim[] {
@@ -44,6 +45,7 @@ function take(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: strin
   const gateway = ledger.gatewayOf(batch);
   if (ledger.attempts.has(attemptId)) throw new Error(`attempt_pkey: ${attemptId}`);
   const deadline = ledger.at + scope.lifetimeMs;
+  const doubtMs = row.doubtful ? doubtMsOf(ledger, row) : null;
   const change = { attemptId, deadline, attempts: row.attempts + 1 };
   if (ledger.slip === 'claim-without-compare')
     Object.assign(row, change, { state: 'submitting', taskId: null });
@@ -57,6 +59,7 @@ function take(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: strin
     epoch: gateway.epoch,
     claimedAt: ledger.at,
     deadline,
+    sameKey: doubtMs !== null,
     intendedAt: null,
     sweptAt: null,
     outcome: null,
@@ -65,14 +68,19 @@ function take(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: strin
     taskId: null,
     surplus: false,
   });
-  return answerOf(row, batch, gateway, { attemptId, number: row.attempts, epoch: gateway.epoch });
+  return answerOf(row, batch, gateway, {
+    attemptId,
+    number: row.attempts,
+    epoch: gateway.epoch,
+    doubtMs,
+  });
 }
 
 function answerOf(
   row: Row,
   batch: Batch,
   gateway: Gateway,
-  attempt: { attemptId: string; number: number; epoch: number },
+  attempt: { attemptId: string; number: number; epoch: number; doubtMs: number | null },
 ): Claim {
   return {
     attemptId: attempt.attemptId,
@@ -84,7 +92,8 @@ function answerOf(
     epoch: attempt.epoch,
     spent: row.spent,
     throttleLevel: gateway.throttleLevel,
-    refusals: attempt.number - 1,
+    refusals: row.refusals,
+    ...(attempt.doubtMs === null ? {} : { doubtMs: attempt.doubtMs }),
   };
 }
 
@@ -94,7 +103,10 @@ export function granted(ledger: ModelLedger, wishes: readonly ClaimWish[]): Clai
     if (attempt === undefined || attempt.outcome !== null) return [];
     const row = ledger.rowOf(attempt);
     if (row.attemptId !== attemptId || row.state !== 'submitting') return [];
-    return [answerOf(row, ledger.batchOf(row), ledger.gatewayOf(attempt), { ...attempt, attemptId })];
+    const doubtMs = attempt.sameKey ? doubtMsOf(ledger, row) : null;
+    return [
+      answerOf(row, ledger.batchOf(row), ledger.gatewayOf(attempt), { ...attempt, attemptId, doubtMs }),
+    ];
   });
 }
 

@@ -66,6 +66,7 @@ export function restoreAttempts(
     epoch: intent.epoch,
     claimedAt: at,
     deadline: ledger.at,
+    sameKey: false,
     intendedAt: at,
     sweptAt: null,
     outcome: null,

@@ -1,3 +1,4 @@
+export { sendUnheardAgain } from './doubt.ts';
 export { claim, claimAlone, granted, refusals } from './claim.ts';
 export {
   confirmIntents,

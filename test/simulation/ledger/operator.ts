@@ -1,3 +1,4 @@
+import { callOff } from './doubt.ts';
 import type { ModelLedger } from './state.ts';
 
 export function armProbe(ledger: ModelLedger, origin: string): boolean {
@@ -29,8 +30,8 @@ export function cancel(ledger: ModelLedger, id: number): number {
   const batch = ledger.batches.get(id);
   if (batch !== undefined) batch.state = 'cancelled';
   const rows = [...ledger.rows.values()].filter((row) => row.batchId === id && row.state === 'pending');
-  for (const row of rows) ledger.move(row, 'cancelled');
-  return rows.length;
+  for (const row of rows) callOff(ledger, row);
+  return rows.filter(({ state }) => state === 'cancelled').length;
 }
 
 export function retry(ledger: ModelLedger, id: number): number {
@@ -60,6 +61,8 @@ export function resolve(ledger: ModelLedger, id: number, decision: Decision): bo
       worker: 'resolve',
       claimedAt: ledger.at,
       deadline: ledger.at,
+      sameKey: false,
+      surplus: false,
       intendedAt: null,
       sweptAt: null,
       outcome: 'accepted' as const,
@@ -72,16 +75,17 @@ export function resolve(ledger: ModelLedger, id: number, decision: Decision): bo
       taskId: decision.taskId,
       attemptId: settled.id,
       attempts: settled.number,
+      doubtful: false,
     });
     return true;
   }
   if (decision.kind === 'abandon') {
-    ledger.move(row, 'abandoned');
+    ledger.move(row, 'abandoned', { doubtful: false });
     return true;
   }
   const attempt = ledger.attempts.get(row.attemptId ?? '');
   if (attempt !== undefined && attempt.deadline > ledger.at) return false;
   const state = ledger.batchOf(row).state === 'cancelled' ? 'cancelled' : 'pending';
-  ledger.move(row, state, { spent: 0, haltedAt: null, notBefore: ledger.at });
+  ledger.move(row, state, { spent: 0, haltedAt: null, doubtful: false, notBefore: ledger.at });
   return true;
 }

@@ -1,6 +1,7 @@
 import { AVALANCHE } from '../../../src/ledger/record.ts';
 import type { Recorded, Result } from '../../../src/ledger/record.ts';
 import type { State } from '../../../src/submission.ts';
+import { unknownOf } from './doubt.ts';
 import type { Attempt, Gateway, ModelLedger, Row } from './state.ts';
 
 interface Judged {
@@ -15,6 +16,10 @@ interface Judged {
   decides: boolean;
   halting: boolean;
   hopeless: boolean;
+  /** Another attempt of the row, which may have been accepted. */
+  doubt: Attempt | undefined;
+  /** What the answer takes of the row's attempts. */
+  cost: number;
 }
 
 export function record(ledger: ModelLedger, results: readonly Result[]): Recorded[] {
@@ -62,7 +67,16 @@ function judge(ledger: ModelLedger, results: readonly Result[]): Judged[] {
     const latest = ledger.slip === 'record-by-row' || row.attemptId === attempt.id;
     const open = latest && (state === 'submitting' || (state === 'uncertain' && mayBeLate(ledger)));
     const isFirst = first?.attempt === attempt;
-    const common = { result, attempt, row, state, gatewayEpoch: gateway.epoch, hopeless };
+    const doubt = row.doubtful
+      ? unknownOf(ledger, row).find(
+          (one) =>
+            one !== attempt &&
+            !known.some((other) => other.attempt === one && other.result.outcome.kind !== 'uncertain'),
+        )
+      : undefined;
+    const inDoubt = kind === 'uncertain' || (kind === 'throttled' && doubt !== undefined);
+    const cost = kind === 'not-sent' || (result.sameKey !== undefined && inDoubt) ? 1 : 0;
+    const common = { result, attempt, row, state, gatewayEpoch: gateway.epoch, hopeless, doubt, cost };
     return {
       ...common,
       next:
@@ -71,7 +85,7 @@ function judge(ledger: ModelLedger, results: readonly Result[]): Judged[] {
           : open
             ? nextOf(ledger, common)
             : state,
-      surplus: kind === 'accepted' && (state === 'submitted' || !isFirst),
+      surplus: isSurplus(ledger, { result, attempt, row }, accepted),
       decides: first === undefined ? open : isFirst && state !== 'submitted' && mayBeSubmitted(ledger, state),
       halting: kind === 'halted' && attempt.epoch === gateway.epoch && !hopeless,
     };
@@ -88,13 +102,39 @@ function mayBeSubmitted(ledger: ModelLedger, state: State): boolean {
 
 function nextOf(
   ledger: ModelLedger,
-  { result, row, hopeless }: Pick<Judged, 'result' | 'row' | 'hopeless'>,
+  { result, row, hopeless, doubt, cost }: Pick<Judged, 'result' | 'row' | 'hopeless' | 'doubt' | 'cost'>,
 ): State {
   const { kind } = result.outcome;
-  if (kind === 'uncertain') return ledger.slip === 'uncertain-is-sent-again' ? 'pending' : 'uncertain';
+  const cancelled = ledger.batchOf(row).state === 'cancelled';
+  if (kind === 'uncertain' && ledger.slip === 'uncertain-is-sent-again') return 'pending';
+  if (kind === 'uncertain' || doubt !== undefined) {
+    const leave = result.sameKey !== undefined && kind !== 'rejected' && !hopeless && !cancelled;
+    return leave && row.spent + cost < result.maxAttempts ? 'pending' : 'uncertain';
+  }
   if (kind === 'rejected' || hopeless) return 'rejected';
   if (kind === 'not-sent' && row.spent + 1 >= result.maxAttempts) return 'exhausted';
-  return ledger.batchOf(row).state === 'cancelled' ? 'cancelled' : 'pending';
+  return cancelled ? 'cancelled' : 'pending';
+}
+
+/** A second task of a row; an id that comes twice is one task. */
+function isSurplus(
+  ledger: ModelLedger,
+  { result, attempt, row }: Pick<Judged, 'result' | 'attempt' | 'row'>,
+  accepted: readonly Pick<Judged, 'result' | 'attempt' | 'row'>[],
+): boolean {
+  const taskId = taskIdOf(result);
+  if (taskId === null) return false;
+  const ofRow = accepted.filter((one) => one.row === row);
+  const shown = row.taskId ?? (ofRow[0] && taskIdOf(ofRow[0].result));
+  const before = ofRow.filter((one) => one.attempt.number < attempt.number);
+  const known =
+    before.some((one) => taskIdOf(one.result) === taskId) ||
+    [...ledger.attempts.values()].some((one) => one.submissionId === row.id && one.taskId === taskId);
+  return taskId !== shown && !known;
+}
+
+function taskIdOf({ outcome }: Result): string | null {
+  return outcome.kind === 'accepted' ? outcome.taskId : null;
 }
 
 function settle({ attempt, result, surplus }: Judged): void {
@@ -106,14 +146,19 @@ function settle({ attempt, result, surplus }: Judged): void {
   attempt.surplus = surplus;
 }
 
-function moveRow(ledger: ModelLedger, { row, next, result }: Judged): void {
+function moveRow(ledger: ModelLedger, { row, next, result, doubt, cost }: Judged): void {
   const { outcome, waitMs } = result;
   const { kind } = outcome;
-  const waits = next === 'pending' && (kind === 'throttled' || kind === 'not-sent');
+  const waits = next === 'pending' && ['throttled', 'not-sent', 'uncertain'].includes(kind);
   ledger.move(row, next, {
     taskId:
       next === 'submitted' ? (row.taskId ?? (outcome.kind === 'accepted' ? outcome.taskId : null)) : null,
-    spent: row.spent + (kind === 'not-sent' ? 1 : 0),
+    spent: row.spent + cost,
+    refusals: row.refusals + (kind === 'accepted' || kind === 'uncertain' || doubt !== undefined ? 0 : 1),
+    doubtful:
+      (next === 'pending' && (kind === 'uncertain' || doubt !== undefined)) ||
+      (next === 'uncertain' && doubt !== undefined),
+    attemptId: next === 'uncertain' && kind !== 'uncertain' ? (doubt?.id ?? null) : row.attemptId,
     haltedAt: kind === 'halted' ? (row.haltedAt ?? ledger.at) : row.haltedAt,
     notBefore: waits ? ledger.at + waitMs : row.notBefore,
     deadline: null,

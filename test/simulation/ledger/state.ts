@@ -18,6 +18,7 @@ export interface Row {
   refusals: number;
   haltedAt: number | null;
   taskId: string | null;
+  doubtful: boolean;
 }
 
 /** A row of `vidbatch.attempt`. */
@@ -30,6 +31,7 @@ export interface Attempt {
   epoch: number;
   claimedAt: number;
   deadline: number;
+  sameKey: boolean;
   intendedAt: number | null;
   sweptAt: number | null;
   outcome: OutcomeKind | null;
@@ -132,6 +134,9 @@ export class ModelLedger {
     Object.assign(row, change, { state });
     if ((state === 'submitted') !== (row.taskId !== null)) {
       throw new Error(`submission_task_id: ${row.id} ${state} with ${row.taskId}`);
+    }
+    if (row.doubtful && !['pending', 'submitting', 'uncertain'].includes(state)) {
+      throw new Error(`submission_doubtful: ${row.id} ${state}`);
     }
     if (state === 'submitting' && (row.attemptId === null || row.deadline === null)) {
       throw new Error(`submission_in_flight: ${row.id}`);
