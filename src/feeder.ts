@@ -1,12 +1,13 @@
 import type { Queue } from 'bullmq';
 import { messageOf } from './errors.ts';
 import { adoptBatches } from './ledger/batch.ts';
+import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
 import { feed, keepLane, leaveLane, queuedSince, unqueue } from './ledger/feed.ts';
-import type { FeedScope } from './ledger/feed.ts';
+import type { FeedScope, Queued } from './ledger/feed.ts';
 import type { Logger } from './log.ts';
 import { reached } from './point.ts';
-import { countLive, enqueue, jobId, liveJobIds } from './queue.ts';
+import { countLive, enqueue, jobId, liveJobIds, promote } from './queue.ts';
 import type { JobData, JobResult } from './queue.ts';
 
 export interface FeederOptions {
@@ -69,6 +70,12 @@ export function startFeeder(options: FeederOptions): Feeder {
   async function tick(): Promise<void> {
     if (performance.now() - repairedAt > REPAIR_MS) {
       await adoptBatches(db, scope.origin);
+      const byMs = await followClock(db);
+      if (byMs > 0)
+        log.warn(
+          { event: 'clock-set-back', byMs },
+          "the ledger's clock was set back; so is what waits for it",
+        );
       await keepLane(db, scope.lane);
       reached('lanes-freed');
       await repair();
@@ -83,6 +90,7 @@ export function startFeeder(options: FeederOptions): Feeder {
   async function repair(): Promise<void> {
     const queued = await queuedSince(db, scope.lane, LOST_AFTER_MS);
     if (queued.length === 0) return;
+    await wakeLate(queued);
     const live = await liveJobIds(queue);
     const lost = queued.filter((row) => !live.has(jobId(row.submissionId, row.generation)));
     if (lost.length === 0) return;
@@ -95,6 +103,15 @@ export function startFeeder(options: FeederOptions): Feeder {
       lost.map((row) => row.submissionId),
     );
     reached('rows-unqueued');
+  }
+
+  /** By the ledger's clock they are due: whatever the clocks of the workers say, their jobs need not wait. */
+  async function wakeLate(queued: readonly Queued[]): Promise<void> {
+    const due = queued.filter((row) => row.due);
+    if (due.length === 0) return;
+    const late = await promote(queue, new Set(due.map((row) => jobId(row.submissionId, row.generation))));
+    if (late > 0)
+      log.debug({ event: 'jobs-late', count: late }, 'jobs still waited though their rows are due');
   }
 
   /** Until the next tick, a poke, or the end. */

@@ -116,3 +116,16 @@ export async function countLive(queue: Queue<JobData, JobResult>): Promise<numbe
 export async function liveJobIds(queue: Queue<JobData, JobResult>): Promise<Set<string>> {
   return new Set(await queue.getRanges([...LIVE], 0, -1));
 }
+
+/**
+ * Of these jobs, those that still wait for their time are run now. Their times are by the clock of whoever put them off,
+ * and are compared with the clock of whoever takes them: where one is set back, they would be late by as much.
+ */
+export async function promote(queue: Queue<JobData, JobResult>, ids: ReadonlySet<string>): Promise<number> {
+  const late = (await queue.getRanges(['delayed'], 0, -1)).filter((id) => ids.has(id));
+  for (const id of late) {
+    // Taken meanwhile, most likely; if not, the next look finds it again.
+    await (await queue.getJob(id))?.promote().catch(() => undefined);
+  }
+  return late.length;
+}

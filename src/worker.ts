@@ -63,6 +63,8 @@ const DEADLINE_MARGIN_MS = 60_000;
 const JOURNAL_PAUSE_MS = 5_000;
 /** Longer waits go back to the ledger, so that waiting rows do not fill the queue. */
 const LONGEST_DELAY_MS = 60_000;
+/** The throttle may end earlier than the ledger said: its clock can be set back. */
+const LONGEST_HOLD_MS = 10_000;
 
 const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
@@ -195,7 +197,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         `submission ${job.data.submission} is not in this ledger: the job was made by something else`,
       );
     }
-    if (refusal.reason === 'throttled' && refusal.waitMs !== undefined) holdFor(refusal.waitMs);
+    if (refusal.reason === 'throttled' && refusal.waitMs !== undefined) {
+      holdFor(Math.min(refusal.waitMs, LONGEST_HOLD_MS));
+    }
     if (refusal.waitMs !== undefined && refusal.waitMs <= LONGEST_DELAY_MS)
       return delay(job, token, refusal.waitMs);
     return giveBack(job.data.submission, refusal.reason);

@@ -114,16 +114,22 @@ export async function unqueue(db: Queryable, submissionIds: readonly number[]): 
 export interface Queued {
   submissionId: number;
   generation: number;
+  /** All that it waits for has been over for as long. */
+  due: boolean;
 }
 
 /** What the ledger believes to be in this lane's queue for at least `ageMs`. */
 export async function queuedSince(db: Queryable, lane: string, ageMs: number): Promise<Queued[]> {
-  const { rows } = await db.query<{ id: number; generation: number }>(
-    `select id, generation from vidbatch.submission
-      where lane = $1 and state = 'pending' and queued_at < now() - $2 * interval '1 millisecond'`,
+  const { rows } = await db.query<{ id: number; generation: number; due: boolean }>(
+    `with since as (select now() - $2 * interval '1 millisecond' as at)
+     select s.id, s.generation, greatest(s.not_before, p.throttled_until) < since.at as due
+       from since, vidbatch.submission s
+       join vidbatch.batch b on b.id = s.batch_id
+       join vidbatch.provider p on p.origin = b.origin
+      where s.lane = $1 and s.state = 'pending' and s.queued_at < since.at`,
     [lane, ageMs],
   );
-  return rows.map((row) => ({ submissionId: row.id, generation: row.generation }));
+  return rows.map((row) => ({ submissionId: row.id, generation: row.generation, due: row.due }));
 }
 
 /** Says that this lane is being fed, and frees the rows of lanes that are not. */

@@ -267,16 +267,17 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await storedOne(db, made.rows[0] ?? 0)).lane, `lane-${made.origin}`);
     });
 
-    test('what has been queued for a while is listed with its generation', async () => {
+    test('what has been queued for a while is listed with its generation, and whether it is due', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 3 });
       await feedAll(db, made, 2, 'listed');
       assert.deepEqual(await queuedSince(db, 'listed', 3000), []);
       await letTimePass(db, made, 3001);
       await feedAll(db, made, 1, 'listed');
+      await db.query(`update vidbatch.submission set not_before = now() where id = $1`, [made.rows[1]]);
       assert.deepEqual(
         (await queuedSince(db, 'listed', 3000)).toSorted((a, b) => a.submissionId - b.submissionId),
-        made.rows.slice(0, 2).map((submissionId) => ({ submissionId, generation: 1 })),
+        made.rows.slice(0, 2).map((submissionId, n) => ({ submissionId, generation: 1, due: n === 0 })),
       );
     });
 

@@ -1,0 +1,42 @@
+import type { Queryable } from './database.ts';
+
+/** Feeders say every few seconds when they were seen; a moment this far in the future is of a clock that was set back. */
+const SET_BACK_MS = 5_000;
+
+/**
+ * When the database's clock was set back (an embedded one has this machine's), whatever the ledger waits for would come
+ * as much later. So all moments that it took from that clock, and that now lie in the future, go back with it: what
+ * `record` made rows and the provider wait for, deadlines of attempts in flight, when a row was queued and a lane was
+ * seen. Not a row's own `not_before`, which a person has chosen. Returns by how much, in milliseconds; 0: it was not.
+ */
+export async function followClock(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ by_ms: number }>(
+    `with seen as (
+       select name, seen_at from vidbatch.lane where seen_at > now() + $1 * interval '1 millisecond' for update
+     ), back as (
+       select max(seen_at) - now() as by from seen having max(seen_at) is not null
+     ), lanes as (
+       update vidbatch.lane l set seen_at = now() from back where l.seen_at > now()
+     ), providers as (
+       update vidbatch.provider p
+          set throttled_until = case when p.throttled_until > now() then p.throttled_until - by else p.throttled_until end,
+              throttled_since = least(p.throttled_since, now()), throttle_raised = least(p.throttle_raised, now()),
+              next_slot = case when p.next_slot > now() then p.next_slot - by else p.next_slot end
+         from back
+     ), waiting as (
+       update vidbatch.submission s
+          set queued_at = s.queued_at - by,
+              -- 'record' sets both, at most an hour and a half apart; a row that was fed was due.
+              not_before = case when s.not_before > s.queued_at and s.not_before < s.queued_at + interval '2 hours'
+                then s.not_before - by else s.not_before end
+         from back where s.state = 'pending' and s.queued_at > now()
+     ), sending as (
+       update vidbatch.submission s set deadline = s.deadline - by
+         from back, vidbatch.attempt a
+        where s.state = 'submitting' and a.id = s.attempt_id and a.claimed_at > now()
+     )
+     select (extract(epoch from by) * 1000)::float8 as by_ms from back`,
+    [SET_BACK_MS],
+  );
+  return Math.round(rows[0]?.by_ms ?? 0);
+}

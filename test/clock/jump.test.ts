@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { exits, lastLine, openPlace } from '../cli.ts';
+import type { Place } from '../cli.ts';
+import { place as placeFor } from '../contract/storages.ts';
+import type { StorageKind } from '../contract/storages.ts';
+import { csvOf, paidTwice } from '../e2e/manifest.ts';
+import { startStandIn } from '../e2e/stand-in.ts';
+import type { StandIn } from '../e2e/stand-in.ts';
+import { shifted } from './shift.ts';
+
+const HOUR = 3_600_000;
+
+const BOTH = { back: -HOUR, forward: HOUR };
+
+/** Where the database has a clock of its own, and where it has this process's. */
+const KINDS: readonly [StorageKind, Readonly<Record<string, number>>][] = [
+  ['redis+postgres', BOTH],
+  ['postgres', { back: -HOUR }],
+  ['embedded', BOTH],
+];
+
+for (const [kind, jumps] of KINDS) {
+  describe(`a wall clock that is set in the middle of a run, on ${kind}`, { timeout: 100_000 }, () => {
+    let standIn: StandIn;
+    let here: Place;
+    let remove: () => Promise<void>;
+
+    before(async () => {
+      standIn = await startStandIn();
+      const { config, remove: gone } = await placeFor(kind);
+      remove = gone;
+      here = await openPlace({
+        VIDBATCH_DATA_DIR: config.dataDir,
+        VIDBATCH_BASE_URL: standIn.url,
+        VIDBATCH_API_KEY: 'sk-clock',
+        ...(config.databaseUrl === undefined ? {} : { DATABASE_URL: config.databaseUrl }),
+        ...(config.redisUrl === undefined ? {} : { REDIS_URL: config.redisUrl }),
+      });
+    });
+    after(async () => {
+      await here.close();
+      await standIn.close();
+      await remove();
+    });
+
+    for (const [name, jumpMs] of Object.entries(jumps)) {
+      it(`sends each row once, also those that wait, when it is set ${name} an hour`, async () => {
+        const batch = `waits-${name}`;
+        await standIn.addRule({ fault: 'throttle-seconds', match: { prompt: `${batch}-7`, times: 1 } });
+        const file = await here.write(`${batch}.csv`, csvOf(20, batch));
+        const before = standIn.accepted().length;
+        // The job that was just put off wakes up by the old clock.
+        const ended = await here.run(['run', file], {
+          env: shifted({ at: 'job-delayed', jumpMs }),
+          patienceMs: 30_000,
+        });
+        assert.match(ended.stderr, /^shifted at job-delayed$/m);
+        exits(ended, 0);
+        assert.equal(lastLine(ended), '20 rows · 20 task ids · paid twice: none known');
+        assert.equal(standIn.accepted().length, before + 20);
+        assert.deepEqual(paidTwice(standIn.accepted()), []);
+      });
+    }
+  });
+}

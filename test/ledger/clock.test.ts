@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { claimAll, makeBatch } from '../contract/rows.ts';
+import { LEDGERS, onEvery } from '../contract/storages.ts';
+import { followClock } from '../../src/ledger/clock.ts';
+import type { Queryable } from '../../src/ledger/database.ts';
+import { keepLane } from '../../src/ledger/feed.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** Seconds from now of some moments, as the ledger has them. */
+async function seconds(db: Queryable, columns: string, from: string): Promise<Record<string, number>> {
+  const each = columns
+    .split(' ')
+    .map((name) => `round(extract(epoch from ${name} - now()))::int as "${name}"`);
+  const { rows } = await db.query<Record<string, number>>(`select ${each.join(', ')} from ${from}`);
+  return rows[0] ?? {};
+}
+
+onEvery(LEDGERS, (storage) => {
+  test('a clock that was set back takes with it what the ledger waits for', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 4 });
+    const [flying, waiting, chosen, fed] = made.rows;
+    await claimAll(db, made, [flying ?? 0]);
+    await keepLane(db, 'mine');
+    await keepLane(db, 'dead');
+    assert.equal(await followClock(db), 0);
+
+    // As it stands once a clock that was an hour ahead is set right.
+    await db.query(`update vidbatch.lane set seen_at = now() + interval '1 h'`);
+    await db.query(
+      `update vidbatch.provider set throttled_until = now() + interval '1 h 7 s', throttled_since = now() + interval '59 m',
+              next_slot = now() + interval '1 h 2 s' where origin = $1`,
+      [made.origin],
+    );
+    await db.query(
+      `update vidbatch.attempt set claimed_at = now() + interval '59 m' where submission_id = $1`,
+      [flying],
+    );
+    await db.query(`update vidbatch.submission set deadline = now() + interval '1 h 9 s' where id = $1`, [
+      flying,
+    ]);
+    const row = `update vidbatch.submission set queued_at = $2, not_before = $3 where id = $1`;
+    const soon = (ms: number): Date => new Date(Date.now() + ms);
+    await db.query(row, [waiting, soon(HOUR_MS - 60_000), soon(HOUR_MS + 30_000)]);
+    await db.query(row, [chosen, null, soon(2 * HOUR_MS)]);
+    await db.query(row, [fed, soon(HOUR_MS - 60_000), soon(-HOUR_MS)]);
+
+    const byMs = await followClock(db);
+    assert.ok(Math.abs(byMs - HOUR_MS) < 2_000, `${byMs} ms`);
+    const near = (actual: Record<string, number>, expected: Record<string, number>): void => {
+      for (const [name, value] of Object.entries(expected)) {
+        assert.ok(
+          Math.abs((actual[name] ?? Infinity) - value) <= 2,
+          `${name}: ${actual[name]}, not ${value}`,
+        );
+      }
+    };
+    const submission = (id: number | undefined): string => `vidbatch.submission where id = ${id}`;
+    near(
+      await seconds(
+        db,
+        'throttled_until throttled_since next_slot',
+        `vidbatch.provider where origin = '${made.origin}'`,
+      ),
+      { throttled_until: 7, throttled_since: 0, next_slot: 2 },
+    );
+    near(await seconds(db, 'deadline', submission(flying)), { deadline: 9 });
+    near(await seconds(db, 'queued_at not_before', submission(waiting)), { queued_at: -60, not_before: 30 });
+    near(await seconds(db, 'not_before', submission(chosen)), { not_before: 7200 });
+    near(await seconds(db, 'queued_at not_before', submission(fed)), { queued_at: -60, not_before: -3600 });
+    near(await seconds(db, 'seen_at', `vidbatch.lane where name = 'dead'`), { seen_at: 0 });
+    assert.equal(await followClock(db), 0);
+  });
+
+  test('an attempt claimed after the clock was set back keeps its deadline', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    await claimAll(db, made, made.rows);
+    await keepLane(db, 'mine');
+    await db.query(`update vidbatch.lane set seen_at = now() + interval '1 h'`);
+    assert.ok((await followClock(db)) > 0);
+    const { deadline } = await seconds(db, 'deadline', `vidbatch.submission where id = ${made.rows[0]}`);
+    assert.ok((deadline ?? 0) > 50, `${deadline}`);
+  });
+});
