@@ -5,6 +5,7 @@ import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { cancel, listBatches, note, pause, resume, retry } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
+import { transaction } from '../ledger/database.ts';
 import { armProbe } from '../ledger/provider.ts';
 import { reached } from '../point.ts';
 import { count } from '../summary.ts';
@@ -128,9 +129,13 @@ async function cancelBatch(
 
 async function retryBatch({ db }: App, batch: Batch | undefined): Promise<Acted> {
   if (batch === undefined) throw usageError('NO_SUCH_BATCH', 'name a batch');
-  const rows = await retry(db, batch.id);
-  reached('rows-retried');
-  await note(db, 'retry', `${rows} rows`, batch.id);
+  // Rows that are sent again without a word in the trail would be a riddle later.
+  const rows = await transaction(db, async (session) => {
+    const moved = await retry(session, batch.id);
+    reached('rows-retried');
+    await note(session, 'retry', `${moved} rows`, batch.id);
+    return moved;
+  });
   return {
     text: `${batch.name}: ${count(rows)} rows are pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends them`,
     json: { batch: batch.name, retried: rows },

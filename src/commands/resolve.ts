@@ -11,6 +11,7 @@ import { resolveAbandon, resolveAccepted, resolveNotSent } from '../ledger/resol
 import type { Moved, Said, Seen } from '../ledger/resolve.ts';
 import { countChosen } from '../ledger/uncertain.ts';
 import type { Counted } from '../ledger/uncertain.ts';
+import { reached } from '../point.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
@@ -95,6 +96,7 @@ async function resolveOne(app: App, batch: Batch, key: string, word: Word, said:
   if (word.kind === 'task-id') {
     const { taskId } = word;
     const accepted = await resolveAccepted(app.db, seen, taskId, said);
+    reached('row-resolved');
     if (accepted.kind === 'taken') {
       throw usageError(
         'TASK_ID_TAKEN',
@@ -159,8 +161,17 @@ async function resolveMany(
 
 const NOTHING: Moved = { pending: 0, cancelled: 0, abandoned: 0 };
 
-function say(app: App, word: Exclude<Word, { kind: 'task-id' }>, seen: Seen, said: Said): Promise<Moved> {
-  return word.kind === 'not-sent' ? resolveNotSent(app.db, seen, said) : resolveAbandon(app.db, seen, said);
+async function say(
+  app: App,
+  word: Exclude<Word, { kind: 'task-id' }>,
+  seen: Seen,
+  said: Said,
+): Promise<Moved> {
+  const moved = await (word.kind === 'not-sent'
+    ? resolveNotSent(app.db, seen, said)
+    : resolveAbandon(app.db, seen, said));
+  reached('row-resolved');
+  return moved;
 }
 
 function whatFollows(batch: Batch, moved: Moved): string {

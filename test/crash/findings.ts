@@ -1,6 +1,10 @@
 import { join } from 'node:path';
 import { journalNames, readJournal } from '../../src/journal-file.ts';
 import { journalFolder } from '../../src/journal.ts';
+import type { Queryable } from '../../src/ledger/database.ts';
+import { INVARIANTS } from '../../src/ledger/invariants/all.ts';
+import type { Finding } from '../../src/ledger/invariants/invariant.ts';
+import { lookAtSlice, lookAtWhole } from '../../src/ledger/invariants/look.ts';
 import type { Outcome } from '../../src/provider/outcome.ts';
 import type { State } from '../../src/submission.ts';
 import { compareWithTruth, violations } from '../truth.ts';
@@ -26,17 +30,14 @@ export interface Findings {
  * wrote into their journals.
  */
 export async function findings(scene: Scene, batches: readonly string[]): Promise<Map<string, Findings>> {
-  const { rows } = await scene.ledger((db) =>
-    db.query<LedgerRow>(
-      `select b.name as batch, s.row_key, s.state, s.task_id, s.attempt_id,
-              json_build_object('prompt', s.request::json ->> 'prompt') as request
-         from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id order by s.id`,
-    ),
-  );
+  const { rows, breaches } = await scene.ledger(async (db) => ({
+    rows: (await db.query<LedgerRow>(ROWS)).rows,
+    breaches: await lookAt(db),
+  }));
   const accepted = scene.standIn.accepted();
   const journal = await readJournals(scene.dataDir);
   return new Map(
-    batches.map((batch) => {
+    batches.map((batch): [string, Findings] => {
       const own = rows.filter((row) => row.batch === batch);
       const prompts = scene.prompts.get(batch) ?? [];
       const broken = violations(
@@ -46,29 +47,61 @@ export async function findings(scene: Scene, batches: readonly string[]): Promis
           accepted.filter(({ body }) => prompts.includes(body.prompt)),
         ),
       );
-      const wrong = Object.entries(broken).map(([what, which]) => `${what}: ${String(which)}`);
+      const wrong = [
+        ...Object.entries(broken).map(([what, which]) => `${what}: ${String(which)}`),
+        ...own.flatMap((row) => wrongWith(row, journal)),
+        // What belongs to no batch is everybody's.
+        ...breaches
+          .filter((breach) => breach.batch === null || breach.batch === batch)
+          .map(({ invariant, key, what }) => `${invariant}: ${key ?? ''} ${what}`),
+      ];
       if (own.length > prompts.length) wrong.push(`${own.length} rows of ${prompts.length}`);
-      for (const { row_key: key, state, attempt_id: attempt } of own) {
-        if (state === 'pending') wrong.push(`${key} is pending still`);
-        if (state !== 'uncertain' || attempt === null) continue;
-        if (!journal.intents.has(attempt)) wrong.push(`${key} is uncertain, and provably never left`);
-        const answer = journal.answers.get(attempt);
-        if (answer !== undefined && answer.kind !== 'uncertain')
-          wrong.push(`${key} is uncertain, and its answer (${answer.kind}) stands in a journal`);
-      }
       const unknown = own.filter((row) => row.state === 'uncertain' && !isLost(row.request.prompt));
       const states = Object.fromEntries(
         [...Map.groupBy(own, (row) => row.state)].map(([state, all]) => [state, all.length]),
-      ) as Findings['states'];
+      );
       return [batch, { wrong, states, unknown: unknown.map((row) => row.row_key) }];
     }),
   );
 }
 
+const ROWS = `
+  select b.name as batch, s.row_key, s.state, s.task_id, s.attempt_id,
+         json_build_object('prompt', s.request::json ->> 'prompt') as request
+    from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id order by s.id`;
+
+/** Where the ledger contradicts itself, or has something to hide. */
+async function lookAt(db: Queryable): Promise<Finding[]> {
+  const all = { after: 0, last: Number.MAX_SAFE_INTEGER, rows: 0 };
+  const found: Finding[] = [];
+  for (const invariant of INVARIANTS) {
+    if (invariant.severity === 'note') continue;
+    found.push(
+      ...(await (invariant.over === 'slice'
+        ? lookAtSlice(db, invariant, all, null)
+        : lookAtWhole(db, invariant, null))),
+    );
+  }
+  return found;
+}
+
+interface Journalled {
+  intents: ReadonlySet<string>;
+  answers: ReadonlyMap<string, Outcome>;
+}
+
+function wrongWith({ row_key: key, state, attempt_id: attempt }: LedgerRow, journal: Journalled): string[] {
+  if (state === 'pending') return [`${key} is pending still`];
+  if (state !== 'uncertain' || attempt === null) return [];
+  if (!journal.intents.has(attempt)) return [`${key} is uncertain, and provably never left`];
+  const answer = journal.answers.get(attempt)?.kind ?? 'uncertain';
+  return answer === 'uncertain'
+    ? []
+    : [`${key} is uncertain, and its answer (${answer}) stands in a journal`];
+}
+
 /** What all workers of this folder wrote down: the attempts that were about to leave, and what came back. */
-async function readJournals(
-  dataDir: string,
-): Promise<{ intents: Set<string>; answers: Map<string, Outcome> }> {
+async function readJournals(dataDir: string): Promise<Journalled> {
   const folder = journalFolder(dataDir);
   const intents = new Set<string>();
   const answers = new Map<string, Outcome>();

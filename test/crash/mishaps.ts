@@ -1,5 +1,6 @@
 import type { Running } from '../cli.ts';
 import { laneOf } from '../../src/queue.ts';
+import { isLost } from './rows.ts';
 import type { Scene } from './scene.ts';
 
 /** What happens around a death, so that the program comes to the points of its recovery. */
@@ -60,4 +61,19 @@ export async function forgetAttempts(scene: Scene, batch: string): Promise<void>
     await db.query('update vidbatch.batch set proven = false, canary = null where name = $1', [batch]);
     await db.query('delete from vidbatch.journal');
   });
+}
+
+/** A person has found the task of the row whose answer was lost. */
+export function resolveLost(_file: string, batch: string, { standIn, prompts }: Scene): string[] {
+  const index = (prompts.get(batch) ?? []).findIndex((prompt) => isLost(prompt));
+  const task = standIn.accepted().find(({ body }) => body.prompt === prompts.get(batch)?.[index]);
+  return [
+    'resolve',
+    batch,
+    `${batch}-${index + 1}`,
+    '--task-id',
+    task?.taskId ?? '',
+    '--reason',
+    'seen in the list',
+  ];
 }

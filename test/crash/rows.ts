@@ -1,7 +1,8 @@
+import type { StorageKind } from '../contract/storages.ts';
 import type { RuleInput } from '../../src/simulator/rule.ts';
 
 /** In input order. What a row meets is in its prompt: once for `busy` and `full`, always for `lost` and `rude`. */
-const WEATHER = ['fine', 'fine', 'fine', 'fine', 'busy', 'full', 'lost', 'rude'] as const;
+const WEATHER = ['fine', 'fine', 'fine', 'busy', 'full', 'lost', 'rude'] as const;
 
 const FAULT_OF = {
   /** 503 model_not_found: not accepted, tried again after a backoff. */
@@ -18,10 +19,10 @@ const FAULT_OF = {
 export const CALLS = WEATHER.length + 2;
 
 /** `lossy`: one answer of this batch is lost. Not of every batch, or five in a row halt the provider. */
-function promptsOf(batch: string, lossy: boolean): string[] {
+function promptsOf(batch: string, kind: StorageKind, lossy: boolean): string[] {
   return WEATHER.map((weather, index) => {
     const met = weather === 'lost' && !lossy ? 'fine' : weather;
-    return `[${batch}] shot ${index + 1} ${met}`;
+    return `[${batch} on ${kind}] shot ${index + 1} ${met}`;
   });
 }
 
@@ -31,8 +32,12 @@ export function isLost(prompt: string): boolean {
 }
 
 /** A small manifest in which most things happen, and the rules by which the stand-in makes them happen. */
-export function mixed(batch: string, lossy: boolean): { csv: string; prompts: string[]; rules: RuleInput[] } {
-  const prompts = promptsOf(batch, lossy);
+export function mixed(
+  batch: string,
+  kind: StorageKind,
+  lossy: boolean,
+): { csv: string; prompts: string[]; rules: RuleInput[] } {
+  const prompts = promptsOf(batch, kind, lossy);
   const lines = prompts.map((prompt, index) => `${batch}-${index + 1},viduq3p-720p,${prompt}\n`);
   const rules = prompts.flatMap((prompt, index): RuleInput[] => {
     const weather = WEATHER[index];

@@ -71,7 +71,7 @@ export async function openScene(
     start: here.start,
     prompts,
     async manifest(batch, lossy = false) {
-      const { csv, rules, prompts: own } = mixed(batch, lossy);
+      const { csv, rules, prompts: own } = mixed(batch, kind, lossy);
       prompts.set(batch, own);
       for (const rule of rules) await standIn.addRule(rule);
       return here.write(`${batch}.csv`, csv);

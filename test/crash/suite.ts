@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { exits } from '../cli.ts';
+import { STORAGES } from '../contract/storages.ts';
 import type { StorageKind } from '../contract/storages.ts';
 import { startStandIn } from '../e2e/stand-in.ts';
 import type { StandIn } from '../e2e/stand-in.ts';
@@ -11,35 +12,47 @@ import type { Scene } from './scene.ts';
 import { CONCURRENCY } from './table.ts';
 import type { Death } from './table.ts';
 
+const CHOSEN = process.env['VIDBATCH_CRASH_STORAGES'] ?? 'embedded,redis+postgres';
+
+/** Where processes die: what most people use, and what production uses; others by VIDBATCH_CRASH_STORAGES. */
+const KINDS = STORAGES.filter((kind) => CHOSEN.split(',').includes(kind));
+
+/** The table on each storage, at the same time: one waits where the other computes. */
+export function crashes(what: string, table: readonly Death[], over: readonly Death[] = []): void {
+  describe(what, { concurrency: true }, () => {
+    let standIn: StandIn;
+    before(async () => {
+      standIn = await startStandIn();
+    });
+    after(() => standIn.close());
+    for (const kind of KINDS) on(kind, () => standIn, table, over);
+  });
+}
+
 /**
  * Dies at every point of the table, on one ledger, each command starting on what the one before has left behind. Then
  * the same manifests once more, as a user would do, and a look at what became of each.
  */
-export function crashes(
-  what: string,
+function on(
   kind: StorageKind,
+  standIn: () => StandIn,
   table: readonly Death[],
-  over: readonly Death[] = [],
+  over: readonly Death[],
 ): void {
-  describe(`${what}, on ${kind}`, () => {
+  describe(`on ${kind}`, { concurrency: false }, () => {
     const deaths = table.filter(({ never = [] }) => !never.includes(kind));
     const batches = [...new Set(deaths.map(batchOf))];
     const files = new Map<string, string>();
-    let standIn: StandIn;
     let scene: Scene;
     let found = new Map<string, Findings>();
 
     before(async () => {
-      standIn = await startStandIn();
-      scene = await openScene(kind, standIn);
+      scene = await openScene(kind, standIn());
       for (const [index, batch] of batches.entries()) {
         files.set(batch, await scene.manifest(batch, index % 6 === 0));
       }
     });
-    after(async () => {
-      await scene.close();
-      await standIn.close();
-    });
+    after(() => scene.close());
 
     for (const death of deaths) it(`dies at ${nameOf(death)}`, () => die(death));
 
@@ -61,14 +74,13 @@ export function crashes(
         found = await findings(scene, batches);
         exits(ended, exitCodeFor(found.values()));
         for (const batch of batches) check(batch);
-        exits(await scene.run(['reconcile']), 0);
       });
     }
 
     async function die(death: Death): Promise<void> {
       const { point, time = 1, command, meanwhile, twice } = death;
       const batch = batchOf(death);
-      const args = command(files.get(batch) ?? '', over.includes(death) ? (batches[0] ?? '') : batch);
+      const args = command(files.get(batch) ?? '', over.includes(death) ? (batches[0] ?? '') : batch, scene);
       await death.before?.(scene, batch);
       await scene.dies({ point, time }, args, meanwhile && ((running) => meanwhile(scene, batch, running)));
       if (twice !== true) return;

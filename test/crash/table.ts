@@ -1,7 +1,7 @@
 import type { Point } from '../../src/point.ts';
 import type { Running } from '../cli.ts';
 import type { StorageKind } from '../contract/storages.ts';
-import { later, refuseSecond, slowFirst, forgetAttempts, loseJob } from './mishaps.ts';
+import { later, refuseSecond, slowFirst, forgetAttempts, loseJob, resolveLost } from './mishaps.ts';
 import { CALLS } from './rows.ts';
 import type { Scene } from './scene.ts';
 
@@ -12,7 +12,7 @@ export interface Death {
   time?: number;
   /** The batch whose manifest the command is given; by itself one of its own, named after the point. */
   of?: string;
-  command: (file: string, batch: string) => string[];
+  command: (file: string, batch: string, scene: Scene) => string[];
   /**
    * `no row`: not one may be uncertain for it. `those in flight`: at most as many as the worker had open, and each
    * of them with an intent on the disk.
@@ -34,37 +34,8 @@ const run = (file: string): string[] => ['run', file, '--concurrency', String(CO
 const runAlone = (file: string): string[] => ['run', file, '--concurrency', '1'];
 const submit = (file: string): string[] => ['submit', file];
 
-/** The way of a row from the queue to its task id, and what the next process does about a death on it. */
-export const SUBMISSION: readonly Death[] = [
-  { point: 'job-taken', time: 2, command: run, costs: 'no row', twice: true },
-  // The first claim of a batch is the only one in flight, and holds its canary slot.
-  { point: 'claimed', of: 'first-claimed', command: run, costs: 'no row' },
-  { point: 'claimed', time: 2, command: run, costs: 'no row', twice: true },
-  { point: 'intended', time: 2, command: run, costs: 'those in flight' },
-  { point: 'connected', time: 2, command: run, costs: 'those in flight' },
-  { point: 'sending', time: 2, command: run, costs: 'those in flight' },
-  { point: 'sent', of: 'first-sent', command: run, costs: 'those in flight' },
-  { point: 'slots-freed', of: 'first-sent', command: run, costs: 'those in flight', before: later },
-  { point: 'sent', time: 2, command: run, costs: 'those in flight', twice: true },
-  { point: 'rows-swept', of: 'sent', command: run, costs: 'those in flight', before: later },
-  { point: 'answering', time: 2, command: run, costs: 'those in flight' },
-  { point: 'answered', time: 2, command: run, costs: 'those in flight' },
-  // The last answer: everything else is recorded, or in the journal.
-  { point: 'answer-journaled', time: CALLS, command: run, costs: 'no row' },
-  { point: 'answer-replayed', of: 'answer-journaled', command: run, costs: 'no row' },
-  { point: 'recorded', time: 2, command: run, costs: 'those in flight' },
-  { point: 'job-completed', time: 2, command: run, costs: 'those in flight' },
-  { point: 'job-delayed', command: run, costs: 'those in flight' },
-  { point: 'worker-closed', command: run, costs: 'no row' },
-  { point: 'journal-closed', command: run, costs: 'no row' },
-  { point: 'journal-remembered', command: run, costs: 'no row' },
-  // Last, because they stop the provider: the second row runs into a bad key, and the third is not sent.
-  { point: 'row-given-back', command: runAlone, costs: 'no row', before: refuseSecond },
-  { point: 'probe-armed', of: 'row-given-back', command: runAlone, costs: 'no row', twice: true },
-];
-
-/** What comes before a row is sent, and after it is settled. */
-export const SURROUNDINGS: readonly Death[] = [
+/** Bringing a manifest in, and into the queue. */
+export const PRODUCING: readonly Death[] = [
   { point: 'ledger-migrating', command: run, costs: 'no row' },
   { point: 'ledger-migrated', command: run, costs: 'no row' },
   // BullMQ keeps nothing in a Postgres beside a Redis.
@@ -78,17 +49,55 @@ export const SURROUNDINGS: readonly Death[] = [
   { point: 'rows-fed', command: submit, costs: 'no row' },
   { point: 'rows-queued', command: submit, costs: 'no row' },
   { point: 'rows-unqueued', command: run, costs: 'those in flight', before: slowFirst, meanwhile: loseJob },
-  { point: 'lanes-freed', command: run, costs: 'no row' },
+];
+
+/** The way of a row from the queue to the provider, and what the sweeper says of it afterwards. */
+export const SENDING: readonly Death[] = [
   { point: 'journal-created', command: run, costs: 'no row' },
   { point: 'journal-opened', command: run, costs: 'no row' },
+  { point: 'job-taken', time: 2, command: run, costs: 'no row' },
+  // The first claim of a batch is the only one in flight, and holds its canary slot.
+  { point: 'claimed', of: 'first-claimed', command: run, costs: 'no row' },
+  { point: 'claimed', time: 2, command: run, costs: 'no row', twice: true },
+  { point: 'intended', time: 2, command: run, costs: 'those in flight' },
+  { point: 'connected', time: 2, command: run, costs: 'those in flight' },
+  { point: 'sending', time: 2, command: run, costs: 'those in flight' },
+  { point: 'sent', of: 'first-sent', command: run, costs: 'those in flight' },
+  { point: 'slots-freed', of: 'first-sent', command: run, costs: 'those in flight', before: later },
+  { point: 'sent', time: 2, command: run, costs: 'those in flight', twice: true },
+  { point: 'rows-swept', of: 'sent', command: run, costs: 'those in flight', before: later },
+  { point: 'lanes-freed', command: run, costs: 'no row' },
+];
+
+/** From the answer to the end of the worker. */
+export const SETTLING: readonly Death[] = [
+  { point: 'answering', time: 2, command: run, costs: 'those in flight' },
+  { point: 'answered', time: 2, command: run, costs: 'those in flight' },
+  { point: 'recorded', time: 2, command: run, costs: 'those in flight' },
+  { point: 'job-completed', time: 2, command: run, costs: 'those in flight' },
+  { point: 'job-delayed', command: run, costs: 'those in flight' },
+  { point: 'worker-closed', command: run, costs: 'no row' },
+  { point: 'journal-closed', command: run, costs: 'no row' },
+  { point: 'journal-remembered', command: run, costs: 'no row' },
+  // Last, because they stop the provider: the second row runs into a bad key, and the third is not sent.
+  { point: 'row-given-back', command: runAlone, costs: 'no row', before: refuseSecond },
+  { point: 'probe-armed', of: 'row-given-back', command: runAlone, costs: 'no row' },
+];
+
+/** What the next process does with the journals of those that died. */
+export const REPLAYING: readonly Death[] = [
+  // The last answer: everything else is recorded, or in the journal.
+  { point: 'answer-journaled', time: CALLS, command: run, costs: 'no row' },
+  { point: 'answer-replayed', of: 'answer-journaled', command: run, costs: 'no row' },
   { point: 'answer-journaled', of: 'attempt-restored', time: CALLS, command: run, costs: 'no row' },
   { point: 'attempt-restored', command: run, costs: 'no row', before: forgetAttempts },
-  { point: 'journal-replayed', of: 'attempt-restored', command: run, costs: 'no row' },
+  { point: 'journal-replayed', of: 'attempt-restored', command: run, costs: 'no row', twice: true },
 ];
 
 /** What operators do to batches that are over. */
-export const OPERATORS: readonly Death[] = [
+export const OPERATING: readonly Death[] = [
   { point: 'rows-retried', command: (_file, batch) => ['retry', batch], costs: 'no row' },
+  { point: 'row-resolved', command: resolveLost, costs: 'no row' },
   { point: 'task-asked', command: () => ['reconcile'], costs: 'no row' },
   { point: 'task-recorded', command: () => ['reconcile'], costs: 'no row' },
 ];

@@ -1,0 +1,4 @@
+import { crashes } from './suite.ts';
+import { SENDING } from './table.ts';
+
+crashes('a worker that dies before a row has its answer', SENDING);
