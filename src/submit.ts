@@ -53,14 +53,18 @@ export const STALE_MS = 5_000;
  */
 export async function submit(submissionId: number, hands: Hands): Promise<Verdict> {
   const asked = now(hands.clock);
+  const isFresh = (): boolean => !isStale(asked, now(hands.clock));
   const claim = await hands.claim(submissionId);
   if ('reason' in claim) return { kind: 'refused', refusal: claim };
 
   const intended = await hands.journal.intend(claim);
   const leave = leaveFor(hands.sameKey, claim.doubtMs);
   const outcome =
-    obstacle(intended, claim.doubtMs === undefined || leave !== undefined, asked, now(hands.clock)) ??
-    (await hands.provider.create(claim.request, { idempotencyKey: idempotencyKey(hands.ledgerId, claim) }));
+    obstacle(intended, claim.doubtMs === undefined || leave !== undefined, isFresh()) ??
+    (await hands.provider.create(claim.request, {
+      idempotencyKey: idempotencyKey(hands.ledgerId, claim),
+      mayLeave: isFresh,
+    }));
   await hands.journal.answer(claim, outcome);
 
   const waitMs = hands.wait(claim, outcome);
@@ -92,12 +96,7 @@ function isStale(from: ReturnType<typeof now>, to: ReturnType<typeof now>): bool
 }
 
 /** Undefined when the request may leave; otherwise why it does not. */
-function obstacle(
-  intended: boolean,
-  allowed: boolean,
-  asked: ReturnType<typeof now>,
-  dispatch: ReturnType<typeof now>,
-): Outcome | undefined {
+function obstacle(intended: boolean, allowed: boolean, fresh: boolean): Outcome | undefined {
   if (!intended) return notSent('NO_JOURNAL', 'the journal could not be written: not sent');
   if (!allowed) {
     return notSent(
@@ -105,7 +104,7 @@ function obstacle(
       'an earlier attempt may have been accepted, and its key is not known to be honoured (any more): not sent',
     );
   }
-  if (isStale(asked, dispatch)) {
+  if (!fresh) {
     return notSent('STALE_CLAIM', 'more than 5 s passed between the claim and the request: not sent');
   }
   return undefined;

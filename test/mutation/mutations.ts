@@ -38,15 +38,15 @@ export const MUTATIONS = {
   },
   'stale-sender-sends': {
     file: 'submit.ts',
-    from: 'if (isStale(asked, dispatch)) {',
-    to: 'if (isStale(asked, dispatch) && asked.wall < 0) {',
+    from: 'return to.wall - from.wall > STALE_MS || to.monotonic - from.monotonic > STALE_MS;',
+    to: 'return to.wall - from.wall > STALE_MS && to.wall < 0;',
     breaks: 'a worker that slept past its deadline sends a row that may have been settled meanwhile',
   },
   'uncertain-is-sent-again': {
-    file: 'ledger/record.ts',
-    from: `when kind = 'uncertain' then 'uncertain'`,
-    to: `when kind = 'uncertain' then 'pending'`,
-    breaks: 'a row whose answer was lost is sent again',
+    file: 'provider/failure.ts',
+    from: "return phase === 'connecting' ?",
+    to: "return phase !== 'answered' ?",
+    breaks: 'a row whose answer was lost is taken for one that was not sent, and sent again',
   },
 } as const satisfies Record<string, Mutation>;
 
