@@ -122,6 +122,14 @@ describe('the environment', () => {
     }
   });
 
+  test('has a switch that is on, off, or asked about', () => {
+    const on = (value: string): boolean =>
+      readConfig({ VIDBATCH_PROVIDER_IDEMPOTENT: value }).providerIdempotent;
+    for (const value of ['true', '1', 'YES', 'on']) assert.equal(on(value), true, value);
+    for (const value of ['', 'false', '0', 'No', 'off']) assert.equal(on(value), false, value);
+    for (const value of ['ja', 'treu', '2']) assert.throws(() => on(value), usage('BAD_SWITCH'), value);
+  });
+
   test('has .env under it, and wins', async (t) => {
     const file = join(root, 'dot-env');
     await writeFile(file, 'VIDBATCH_TEST_ONLY_A=from file\nVIDBATCH_TEST_ONLY_B="from file"\n');

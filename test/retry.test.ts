@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { backoffMs, parseRetryAfter, throttleMs } from '../src/retry.ts';
+import {
+  backoffMs,
+  KEY_LIFE_MS,
+  leaveFor,
+  parseRetryAfter,
+  retryOf,
+  sameKeyOf,
+  throttleMs,
+} from '../src/retry.ts';
+import { outcomeOf } from './contract/rows.ts';
 
 const almostOne = (): number => 0.999_999;
 const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -24,6 +33,29 @@ describe('backoff', () => {
         assert.ok(Number.isInteger(ms) && ms >= 0 && ms <= 500);
       }),
     );
+  });
+});
+
+describe('what an outcome allows', () => {
+  const leave = sameKeyOf({ providerIdempotent: true });
+
+  it('is another try for what is known not to have been accepted', () => {
+    for (const kind of ['throttled', 'not-sent'] as const) assert.deepEqual(retryOf(outcomeOf(kind)), {});
+    for (const kind of ['accepted', 'rejected', 'halted'] as const) {
+      assert.equal(retryOf(outcomeOf(kind), leave), undefined);
+    }
+  });
+
+  it('is another try for an unknown only with leave', () => {
+    assert.equal(retryOf(outcomeOf('uncertain')), undefined);
+    assert.deepEqual(retryOf(outcomeOf('uncertain'), leave), {});
+  });
+
+  it('needs leave that holds: not once the provider may have forgotten the key', () => {
+    assert.equal(leaveFor(leave, undefined), leave);
+    assert.equal(leaveFor(leave, KEY_LIFE_MS - 1), leave);
+    assert.equal(leaveFor(leave, KEY_LIFE_MS), undefined);
+    assert.equal(leaveFor(undefined, 0), undefined);
   });
 });
 

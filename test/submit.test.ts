@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { Claim, Refusal } from '../src/ledger/claim.ts';
 import type { Recorded, Result } from '../src/ledger/record.ts';
 import type { Outcome } from '../src/provider/outcome.ts';
+import { KEY_LIFE_MS, sameKeyOf } from '../src/retry.ts';
 import { idempotencyKey, STALE_MS, submit } from '../src/submit.ts';
 import type { Hands } from '../src/submit.ts';
 import { outcomeOf } from './contract/rows.ts';
@@ -184,6 +185,31 @@ describe('a claim that took too long', () => {
       assert.equal(results.length, 1);
       assert.equal(results[0]?.outcome.kind, stale ? 'not-sent' : 'accepted');
       if (stale) assert.equal(results[0]?.outcome.evidence.code, 'STALE_CLAIM');
+    });
+  }
+});
+
+describe('a row of which an earlier attempt may have been accepted', () => {
+  const leave = sameKeyOf({ providerIdempotent: true });
+  const doubted = (doubtMs: number): Claim => ({ ...CLAIM, doubtMs });
+
+  test('is sent with leave, and recorded with it', async () => {
+    const { hands, log, results } = stage({ claim: doubted(KEY_LIFE_MS - 1) });
+    await submit(7, { ...hands, sameKey: leave });
+    assert.ok(log.includes(`create vidbatch-abc-7-2 ${CLAIM.request}`));
+    assert.equal(results[0]?.sameKey, leave);
+  });
+
+  for (const [name, sameKey, doubtMs] of [
+    ['without leave', undefined, 1],
+    ['once the provider may have forgotten its key', leave, KEY_LIFE_MS],
+  ] as const) {
+    test(`is not sent ${name}, and recorded without leave`, async () => {
+      const { hands, log, results } = stage({ claim: doubted(doubtMs) });
+      await submit(7, { ...hands, sameKey });
+      assert.ok(!log.some((line) => line.startsWith('create')));
+      const { outcome, sameKey: given } = results[0] ?? {};
+      assert.deepEqual([outcome?.kind, outcome?.evidence.code, given], ['not-sent', 'IN_DOUBT', undefined]);
     });
   }
 });

@@ -63,8 +63,21 @@ function checkTaskId(text: string): string {
   throw usageError('BAD_TASK_ID', '--task-id: not a text of 1 to 512 printable characters');
 }
 
-/** Undefined when no row is chosen but by its key. */
-export function filterOf(flags: ResolveFlags): Filter | undefined {
+/** @throws VidbatchError exit 2 without one. */
+export function reasonOf({ reason = '' }: ResolveFlags): string {
+  if (reason.trim() !== '') return reason.trim();
+  throw usageError(
+    'NO_REASON',
+    '--reason: say how you know',
+    'It is kept with the row, for whoever asks later.',
+  );
+}
+
+/**
+ * Undefined with a key. Without one, rows are chosen explicitly: by filters, or by `--all`.
+ * @throws VidbatchError exit 2 for both, or neither.
+ */
+export function filterOf(key: string | undefined, flags: ResolveFlags): Filter | undefined {
   const { all, errorCode, httpStatus, phase, after, before } = flags;
   const filter: Filter = {
     ...(errorCode === undefined ? {} : { errorCode }),
@@ -73,7 +86,17 @@ export function filterOf(flags: ResolveFlags): Filter | undefined {
     ...(after === undefined ? {} : { after: parseTime('--after', after) }),
     ...(before === undefined ? {} : { before: parseTime('--before', before) }),
   };
-  return isOn(all) || Object.keys(filter).length > 0 ? filter : undefined;
+  const chosen = isOn(all) || Object.keys(filter).length > 0;
+  if (key !== undefined && chosen)
+    throw usageError('KEY_AND_FILTER', 'a key names one row: no filter beside it');
+  if (key === undefined && !chosen) {
+    throw usageError(
+      'NO_ROWS_NAMED',
+      'name a row by its key, or choose rows with --all, --error-code, --http-status, --phase, --after or --before',
+      '`vidbatch uncertain` lists them.',
+    );
+  }
+  return key === undefined ? filter : undefined;
 }
 
 function parsePhase(text: string): Reached {

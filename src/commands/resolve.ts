@@ -18,7 +18,7 @@ import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { Io } from './io.ts';
 import { nextStep, quoted } from './next-step.ts';
-import { filterOf, resolveFlags, wordOf } from './resolve-flags.ts';
+import { filterOf, reasonOf, resolveFlags, wordOf } from './resolve-flags.ts';
 import type { Filter, ResolveFlags, Word } from './resolve-flags.ts';
 
 export function resolveCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
@@ -49,32 +49,15 @@ async function resolve(
   io: Io,
 ): Promise<ExitCode> {
   const word = wordOf(flags);
-  const filter = filterOf(flags);
-  const reason = flags.reason?.trim() ?? '';
-  if (reason === '') {
-    throw usageError(
-      'NO_REASON',
-      '--reason: say how you know',
-      'It is kept with the row, for whoever asks later.',
-    );
-  }
-  if (key === undefined && filter === undefined) {
-    throw usageError(
-      'NO_ROWS_NAMED',
-      'name a row by its key, or choose rows with --all, --error-code, --http-status, --phase, --after or --before',
-      `\`vidbatch uncertain ${quoted(name)}\` lists them.`,
-    );
-  }
-  if (key !== undefined && filter !== undefined)
-    throw usageError('KEY_AND_FILTER', 'a key names one row: no filter beside it');
-  const said = { who: operator(), reason };
+  const said = { who: operator(), reason: reasonOf(flags) };
+  const filter = filterOf(key, flags);
   const app = await openApp(configOf(flags), 'reader');
   try {
     const batch = await batchNamed(app.db, name);
     const done =
-      key !== undefined
-        ? await resolveOne(app, batch, key, word, said)
-        : await resolveMany(app, batch, filter ?? {}, word, said, flags, io);
+      filter === undefined
+        ? await resolveOne(app, batch, key ?? '', word, said)
+        : await resolveMany(app, batch, filter, word, said, flags, io);
     io.out(flags.json === true ? JSON.stringify(done.json) : done.text);
     return EXIT.ok;
   } finally {
