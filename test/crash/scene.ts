@@ -16,7 +16,7 @@ import type { Armed } from './arm.ts';
 import { mixed } from './rows.ts';
 
 /** One ledger with its queue, on which real processes die, one after another. */
-export interface Scene extends Pick<Place, 'run' | 'start'> {
+export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
   kind: StorageKind;
   standIn: StandIn;
   dataDir: string;
@@ -69,6 +69,7 @@ export async function openScene(
     dataDir,
     run: here.run,
     start: here.start,
+    write: here.write,
     prompts,
     async manifest(batch, lossy = false) {
       const { csv, rules, prompts: own } = mixed(batch, kind, lossy);
