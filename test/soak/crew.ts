@@ -21,10 +21,18 @@ export interface Crew {
   losses: Losses;
   /** Numbers of the processes that are no more. */
   dead: () => number[];
-  /** The `which`-th of those alive, if it is at work. */
-  kill: (which: number) => void;
+  /** The `which`-th of those at work; waits a little while none is. */
+  kill: (which: number) => Promise<void>;
   freeze: (which: number, ms: number) => void;
-  /** No more are started; those alive are ended. Rejects when one does not heed SIGTERM. */
+  /** One more, beyond the plan. */
+  hire: () => void;
+  /** How many have fallen asleep at their point, so far. */
+  asleep: () => number;
+  /** Those asleep go on. */
+  wake: () => void;
+  /** All are killed, and none is started before this is over. */
+  away: (meanwhile: () => Promise<void>) => Promise<void>;
+  /** No more are started; those alive are ended. */
   stop: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
 }
 
@@ -38,6 +46,8 @@ const MAY_GIVE_UP = ['LEDGER_UNREACHABLE', 'QUEUE_UNREACHABLE', 'FOLDER_HELD'];
 /** Its connection to a server broke in the middle of its start, which has no patience yet. */
 const BROKEN_OFF =
   /ECONNRESET|ECONNREFUSED|EPIPE|Connection (is closed|terminated)|terminating connection|the database system is/;
+/** For so long a kill waits for somebody to be at work. */
+const BUSY_MS = 5_000;
 const STOP_MS = 45_000;
 
 /** What sends rows, and in which circumstances. */
@@ -55,15 +65,22 @@ export function startCrew({ place, plan, witness, broken }: Station): Crew {
   const posts = new Map<number, Post>();
   const dead: number[] = [];
   const stopping = new AbortController();
+  let asleep = 0;
+  let back = Promise.resolve();
 
   async function keep(slot: number): Promise<void> {
     while (!stopping.signal.aborted) {
+      await back;
       const fate = fates.next().value ?? null;
       const running = place.start(workArgs(plan), { env: environment([witnessed(witness), broken], fate) });
       const post: Post = { running, atWork: false };
       posts.set(slot, post);
       running.says(/"event":"started"/).then(
         () => (post.atWork = true),
+        () => undefined,
+      );
+      running.says(/^stopped at /).then(
+        () => (asleep += 1),
         () => undefined,
       );
       const ended = await running.ended;
@@ -75,7 +92,7 @@ export function startCrew({ place, plan, witness, broken }: Station): Crew {
     }
   }
 
-  const kept = Promise.all(Array.from({ length: plan.workers }, (_, slot) => keep(slot)));
+  const kept = Array.from({ length: plan.workers }, (_, slot) => keep(slot));
 
   function atWork(which: number): Post | undefined {
     const busy = [...posts.values()].filter((post) => post.atWork);
@@ -85,7 +102,28 @@ export function startCrew({ place, plan, witness, broken }: Station): Crew {
   return {
     losses,
     dead: () => dead,
-    kill: (which) => atWork(which)?.running.kill('SIGKILL'),
+    async kill(which) {
+      const until = performance.now() + BUSY_MS;
+      while (atWork(which) === undefined && performance.now() < until) await sleep(50);
+      atWork(which)?.running.kill('SIGKILL');
+    },
+    hire: () => void kept.push(keep(kept.length)),
+    asleep: () => asleep,
+    wake() {
+      for (const { running } of posts.values()) running.kill('SIGCONT');
+    },
+    async away(meanwhile) {
+      const over = Promise.withResolvers<void>();
+      back = over.promise;
+      const last = [...posts.values()];
+      for (const { running } of last) running.kill('SIGKILL');
+      await Promise.all(last.map(({ running }) => running.ended));
+      try {
+        await meanwhile();
+      } finally {
+        over.resolve();
+      }
+    },
     freeze(which, ms) {
       const post = atWork(which);
       post?.running.kill('SIGSTOP');
@@ -103,7 +141,7 @@ export function startCrew({ place, plan, witness, broken }: Station): Crew {
         losses.surprises.push(`a worker did not end within ${STOP_MS / 1000} s of ${signal}`);
         for (const { running } of last) running.kill('SIGKILL');
       }, STOP_MS);
-      await kept;
+      await Promise.all(kept);
       clearTimeout(timer);
     },
   };

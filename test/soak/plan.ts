@@ -8,11 +8,20 @@ export type Storage = (typeof STORAGES)[number];
 
 export type Service = 'redis' | 'postgres' | 'provider';
 
-/** Where and when a process is to die: at the `time`-th arrival at a point. */
+/** Where and when a process is to die, or to fall asleep: at the `time`-th arrival at a point. */
 export interface Fate {
   point: Point;
   time: number;
+  signal?: 'SIGSTOP';
 }
+
+/** What an aimed plan waits for, instead of a time. */
+export type Sight =
+  | 'every sleeper is asleep'
+  | 'every fate is met'
+  /** As there are sleepers. */
+  | 'as many rows are uncertain'
+  | 'all others were accepted';
 
 /** One thing that is done to the system, or by an operator, while it works. `which` counts manifests or workers. */
 export type Deed =
@@ -24,12 +33,32 @@ export type Deed =
   | { do: 'flush' }
   | { do: 'partition'; of: Service; how: Exclude<Passage, 'pass'> | 'reset'; ms: number }
   | { do: 'weather'; faults: readonly string[] }
-  /** For what dead workers had in flight: nobody waits a minute for their deadlines. */
-  | { do: 'deadlines-pass' }
+  /** What Bull Board's buttons do: every job that the queue still knows is there once more. */
+  | { do: 'duplicate-jobs' }
+  /** For what dead workers had in flight, or all: nobody waits a minute for deadlines. */
+  | { do: 'deadlines-pass'; of: 'dead' | 'all' }
+  | { do: 'wait'; until: Sight }
+  /** One worker more. */
+  | { do: 'hire' }
+  /** Those asleep go on. */
+  | { do: 'wake' }
+  /** A person says of rows that the provider does not have that they were not sent. */
+  | { do: 'call-not-sent' }
+  /** All workers are killed, and the ledger is copied; or the last copy takes its place, as after a backup. */
+  | { do: 'copy-ledger' }
+  | { do: 'restore-ledger' }
   | { do: 'operator'; command: Command; which: number };
 
 export type Command =
-  'pause' | 'resume' | 'resume-all' | 'cancel-and-retry' | 'retry' | 'status' | 'export' | 'reconcile';
+  | 'pause'
+  | 'resume'
+  | 'resume-all'
+  | 'cancel-and-retry'
+  | 'retry'
+  | 'settle'
+  | 'status'
+  | 'export'
+  | 'reconcile';
 
 export type Step = { afterMs: number } & Deed;
 
@@ -57,6 +86,10 @@ export interface Plan {
     by: 'run' | 'work';
     /** Rejected and exhausted rows are sent again. */
     retry: boolean;
+    /** How many uncertain rows a person settles by what the provider says. */
+    settle: number;
+    /** The same person is wrong about so many more, and calls them not sent. */
+    misjudge: number;
   };
 }
 
@@ -65,21 +98,20 @@ export interface Size {
   kills: number;
 }
 
-/** Points that a worker meets again and again, with how often it passes them in a life of a second or two. */
-const BUSY: readonly [Point, number][] = [
-  ['rows-fed', 3],
-  ['rows-queued', 3],
-  ['job-taken', 60],
-  ['claimed', 60],
-  ['intended', 60],
-  ['sending', 60],
-  ['sent', 60],
-  ['answering', 60],
-  ['answered', 60],
-  ['answer-journaled', 60],
-  ['recorded', 60],
-  ['job-completed', 60],
+/** Points that every row passes. */
+const OF_ROWS: readonly Point[] = [
+  'job-taken',
+  'claimed',
+  'intended',
+  'sending',
+  'sent',
+  'answering',
+  'answered',
+  'answer-journaled',
+  'recorded',
+  'job-completed',
 ];
+const OF_FEEDERS: readonly Point[] = ['rows-fed', 'rows-queued'];
 /** Points that come after a crash, at the start of the next worker or with its sweeper. */
 const RARE: readonly Point[] = [
   'attempt-restored',
@@ -164,6 +196,8 @@ export function planOf(seed: number, round: number, storage: Storage, size: Size
       stop: random.pick(['SIGTERM', 'SIGKILL']),
       by: random.pick(['run', 'work']),
       retry: random.chance(0.5),
+      settle: 1 + random.below(4),
+      misjudge: random.chance(0.2) ? 1 : 0,
     },
   };
 }
@@ -179,10 +213,12 @@ function split(random: Random, rows: number, parts: number): number[] {
   return [...sizes, left];
 }
 
+/** Some die at their first row, some have sent two hundred. */
 function fate(random: Random, embedded: boolean): Fate {
-  if (random.chance(embedded ? 0.3 : 0.12)) return { point: random.pick(RARE), time: 1 };
-  const [point, times] = random.pick(BUSY);
-  return { point, time: 1 + random.below(times) };
+  const drawn = random.next();
+  if (drawn < (embedded ? 0.3 : 0.12)) return { point: random.pick(RARE), time: 1 };
+  if (drawn < 0.3) return { point: random.pick(OF_FEEDERS), time: 1 + random.below(4) };
+  return { point: random.pick(OF_ROWS), time: 1 + Math.floor(200 * random.next() ** 2) };
 }
 
 /** Mild enough that rows get through between two faults. */
@@ -205,6 +241,11 @@ function stepsOf(random: Random, storage: Storage, plain: number): Step[] {
   for (let at = deeds.length - 1; at > 0; at -= 1) {
     const other = random.below(at + 1);
     [deeds[at], deeds[other]] = [deeds[other] as Deed, deeds[at] as Deed];
+  }
+  if (random.chance(0.3) && deeds.length >= 3) {
+    const copied = random.below(deeds.length - 1);
+    deeds.splice(copied, 0, { do: 'copy-ledger' });
+    deeds.splice(copied + 1 + random.below(deeds.length - copied), 0, { do: 'restore-ledger' });
   }
   return deeds.map((deed) => ({ afterMs: 100 + random.below(1200), ...deed }));
 }
@@ -232,6 +273,8 @@ const COMMANDS: readonly Command[] = [
   'cancel-and-retry',
   'cancel-and-retry',
   'retry',
+  'settle',
+  'settle',
   'status',
   'export',
   'reconcile',
@@ -248,8 +291,9 @@ function disturbance(random: Random, storage: Storage): Deed {
   }
   if (drawn < 0.55) return { do: 'weather', faults: weather(random) };
   if (drawn < 0.62) return { do: 'freeze-worker', which: random.below(4), ms: 500 + random.below(7000) };
-  if (drawn < 0.7 && storage.startsWith('redis')) return { do: 'flush' };
-  if (drawn < 0.78) return { do: 'deadlines-pass' };
+  if (drawn < 0.68 && storage.startsWith('redis')) return { do: 'flush' };
+  if (drawn < 0.74 && storage.startsWith('redis')) return { do: 'duplicate-jobs' };
+  if (drawn < 0.8) return { do: 'deadlines-pass', of: 'dead' };
   return { do: 'operator', command: random.pick(COMMANDS), which: random.below(3) };
 }
 

@@ -10,6 +10,7 @@ export interface Totals {
   partitions: number;
   flushes: number;
   freezes: number;
+  restores: number;
   commands: number;
   acceptedTwice: number;
   byPerson: number;
@@ -30,6 +31,7 @@ export function noTotals(): Totals {
     partitions: 0,
     flushes: 0,
     freezes: 0,
+    restores: 0,
     commands: 0,
     acceptedTwice: 0,
     byPerson: 0,
@@ -57,6 +59,7 @@ export function add(totals: Totals, result: RoundResult): void {
     'partitions',
     'flushes',
     'freezes',
+    'restores',
     'commands',
     'byPerson',
     'uncertain',
@@ -79,6 +82,7 @@ export function roundLine(result: RoundResult): string {
     `${killsOf(result)} kills (${kills.worker} worker, ${kills.producer} producer, ${kills.redis} redis, ${kills.postgres} postgres)`,
     `${result.faults} faults`,
     `${result.partitions} partitions`,
+    `${result.restores} restored`,
     `${result.commands} commands`,
     `accepted twice ${result.acceptedTwice.length}`,
     `task ids lost ${result.taskIdsLost.length}`,
@@ -104,6 +108,7 @@ export function table(totals: Totals, seconds: number): string {
     ['partitions', `${totals.partitions}`],
     ['queues flushed', `${totals.flushes}`],
     ['workers frozen', `${totals.freezes}`],
+    ['ledgers restored', `${totals.restores}`],
     ['operator commands', `${totals.commands}`],
     ['rows accepted twice', `${totals.acceptedTwice}`],
     ['  by a wrong --not-sent', `${totals.byPerson}`],

@@ -1,19 +1,20 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExportedRow } from '../truth.ts';
-import { describe, jsonLines, openPlace } from '../cli.ts';
-import type { Ended, Place } from '../cli.ts';
+import { jsonLines, openPlace } from '../cli.ts';
+import type { Place } from '../cli.ts';
+import { armed } from '../crash/arm.ts';
 import { startStandIn } from '../e2e/stand-in.ts';
 import type { StandIn } from '../e2e/stand-in.ts';
-import { createDatabase } from '../servers.ts';
 import { environment, startCrew } from './crew.ts';
 import type { Crew, Losses } from './crew.ts';
-import { openClock } from './clock.ts';
-import type { LedgerClock } from './clock.ts';
+import { openEmbeddedLedger, openPostgresLedger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 import { growing } from './manifest.ts';
 import type { GrowingManifest } from './manifest.ts';
-import { armed } from '../crash/arm.ts';
-import type { Deed, Fate, Plan } from './plan.ts';
+import { openOffice } from './office.ts';
+import type { Office } from './office.ts';
+import type { Deed, Fate, Plan, Sight } from './plan.ts';
 import { by } from './proxy.ts';
 import type { Services } from './services.ts';
 import { judge } from './verdict.ts';
@@ -29,6 +30,7 @@ export interface RoundResult extends Verdict {
   partitions: number;
   flushes: number;
   freezes: number;
+  restores: number;
   commands: number;
   /** Rows that were sent only at the end, when all was well again. */
   leftForTheEnd: number;
@@ -45,44 +47,50 @@ export interface Stage {
 /** Plays a plan from the empty ledger to the judgement. Leaves nothing behind. */
 export async function playRound({ plan, services, broken = {} }: Stage): Promise<RoundResult> {
   const standIn = await startStandIn('--seed', `${Math.abs(plan.seed * 1000 + plan.round) % 2 ** 31}`);
-  services.proxies.provider.lead(standIn.url);
-  const database = plan.storage.includes('postgres')
-    ? await createDatabase({ databaseUrl: services.servers.postgres.url })
-    : undefined;
+  // The queues of earlier rounds.
+  await services.flush();
+  const { redis, postgres, provider } = services.proxies;
+  provider.lead(standIn.url);
   const place = await openPlace({
-    VIDBATCH_BASE_URL: by(services.proxies.provider, standIn.url),
+    VIDBATCH_BASE_URL: by(provider, standIn.url),
     VIDBATCH_API_KEY: 'sk-soak',
-    ...(database && { DATABASE_URL: by(services.proxies.postgres, database.url) }),
-    ...(plan.storage.includes('redis') && {
-      REDIS_URL: by(services.proxies.redis, services.servers.redis.url),
-    }),
+    ...(plan.storage.includes('redis') && { REDIS_URL: by(redis, services.servers.redis.url) }),
   });
-  const clock = openClock(database?.url);
+  const ledger = plan.storage.includes('postgres')
+    ? await openPostgresLedger(services.servers.postgres.url)
+    : openEmbeddedLedger(place.folder);
+  if (ledger.url !== undefined) place.env['DATABASE_URL'] = by(postgres, ledger.url);
   try {
-    return await new Round(plan, services, place, standIn, clock, broken).play();
+    return await new Round({ plan, services, place, standIn, ledger, broken }).play();
   } finally {
     await services.healed();
     await place.close();
     await standIn.close();
-    await clock.close();
-    await database?.drop();
+    await ledger.close();
   }
 }
 
 /** How long after the last step the workers may still meet what awaits them. */
-const LINGER_MS = 15_000;
+const LINGER_MS = 30_000;
+/** What an aimed plan waits for comes within this time, or something else is wrong. */
+const SIGHT_MS = 60_000;
+
+interface Scene {
+  plan: Plan;
+  services: Services;
+  place: Place;
+  standIn: StandIn;
+  ledger: Ledger;
+  broken: Record<string, string>;
+}
 
 class Round {
-  readonly #plan: Plan;
-  readonly #services: Services;
-  readonly #place: Place;
-  readonly #standIn: StandIn;
-  readonly #clock: LedgerClock;
-  readonly #broken: Record<string, string>;
+  readonly #scene: Scene;
+  readonly #office: Office;
   readonly #manifests: GrowingManifest[];
+  /** How many producers each manifest has seen. */
   readonly #turns: number[];
   readonly #witness: string;
-  readonly #surprises: string[] = [];
   readonly #count = {
     producer: 0,
     redis: 0,
@@ -90,23 +98,13 @@ class Round {
     partitions: 0,
     flushes: 0,
     freezes: 0,
-    commands: 0,
+    restores: 0,
   };
 
-  constructor(
-    plan: Plan,
-    services: Services,
-    place: Place,
-    standIn: StandIn,
-    clock: LedgerClock,
-    broken: Record<string, string>,
-  ) {
-    this.#plan = plan;
-    this.#services = services;
-    this.#place = place;
-    this.#standIn = standIn;
-    this.#clock = clock;
-    this.#broken = broken;
+  constructor(scene: Scene) {
+    const { plan, place, standIn, broken } = scene;
+    this.#scene = scene;
+    this.#office = openOffice(place, standIn, broken);
     this.#witness = join(place.folder, 'witness');
     this.#manifests = plan.manifests.map((rows, at) => {
       const turns = plan.steps.filter(
@@ -119,49 +117,47 @@ class Round {
 
   async play(): Promise<RoundResult> {
     const begun = performance.now();
-    const { latency, slowMs, faults } = this.#plan;
-    await this.#standIn.configure({ latency, slowMs, faults: [...faults] });
-    for (const manifest of this.#manifests) await this.#produce(manifest);
-    const crew = startCrew({
-      place: this.#place,
-      plan: this.#plan,
-      witness: this.#witness,
-      broken: this.#broken,
-    });
+    const { plan, standIn, place, services, broken } = this.#scene;
+    const { latency, slowMs, faults } = plan;
+    await standIn.configure({ latency, slowMs, faults: [...faults] });
+    for (const manifest of this.#manifests) {
+      await this.#office.must([0], 'submit', await this.#write(manifest, 0));
+    }
+    const crew = startCrew({ place, plan, witness: this.#witness, broken });
     try {
-      for (const step of this.#plan.steps) {
+      for (const step of plan.steps) {
         await sleep(step.afterMs);
         await this.#do(step, crew);
       }
       await this.#linger(crew);
-      await this.#standIn.configure({ faults: [] });
-      await this.#services.healed();
+      await standIn.configure({ faults: [] });
+      await services.healed();
     } finally {
-      await crew.stop(this.#plan.end.stop);
+      await crew.stop(plan.end.stop);
     }
-    const stats = await this.#standIn.stats();
-    const sentBefore = this.#standIn.accepted().length;
+    const stats = await standIn.stats();
     const verdict = await this.#end();
     const { losses } = crew;
     const { producer, redis, postgres, ...others } = this.#count;
     return {
       ...verdict,
-      violations: [...verdict.violations, ...losses.surprises, ...this.#surprises],
-      plan: this.#plan,
+      violations: [...verdict.violations, ...losses.surprises, ...this.#office.surprises],
+      plan,
       seconds: (performance.now() - begun) / 1000,
       kills: { worker: losses.atPoint + losses.anywhere, producer, redis, postgres },
       faults: stats.creates - (stats.byStatus['200'] ?? 0),
-      leftForTheEnd: this.#standIn.accepted().length - sentBefore,
+      leftForTheEnd: standIn.accepted().length - stats.accepted,
       gaveUp: losses.gaveUp,
+      commands: this.#office.commands(),
       ...others,
     };
   }
 
   async #do(deed: Deed, crew: Crew): Promise<void> {
+    const { services, standIn, ledger } = this.#scene;
     switch (deed.do) {
       case 'kill-worker':
-        crew.kill(deed.which);
-        return;
+        return crew.kill(deed.which);
       case 'freeze-worker':
         this.#count.freezes += 1;
         crew.freeze(deed.which, deed.ms);
@@ -170,28 +166,68 @@ class Round {
         return this.#killProducer(this.#manifest(deed.which), deed.at);
       case 'kill-server':
         this.#count[deed.server] += 1;
-        return this.#services.kill(deed.server, deed.downMs);
+        return services.kill(deed.server, deed.downMs);
       case 'flush':
         this.#count.flushes += 1;
-        return this.#services.flush();
+        return services.flush();
       case 'partition':
         this.#count.partitions += 1;
-        return this.#services.partition(deed);
+        return services.partition(deed);
       case 'weather':
-        return this.#standIn.configure({ faults: [...deed.faults] });
+        return standIn.configure({ faults: [...deed.faults] });
+      case 'duplicate-jobs':
+        return services.duplicateJobs();
       case 'deadlines-pass':
-        return this.#clock.deadlinesPass(crew.dead());
+        await services.healed();
+        return ledger.deadlinesPass(deed.of === 'all' ? 'all' : crew.dead());
+      case 'wait':
+        return this.#wait(deed.until, crew);
+      case 'hire':
+        crew.hire();
+        return;
+      case 'wake':
+        crew.wake();
+        return;
+      case 'call-not-sent':
+        for (const { batch } of this.#manifests) await this.#office.callNotSent(batch);
+        return;
+      case 'copy-ledger':
+        await services.healed();
+        return crew.away(ledger.copy);
+      case 'restore-ledger':
+        await services.healed();
+        return crew.away(async () => {
+          if (await ledger.restore()) this.#count.restores += 1;
+        });
       case 'operator':
-        return this.#operate(deed.command, this.#manifest(deed.which));
+        return this.#office.operate(deed.command, this.#manifest(deed.which).batch);
+    }
+  }
+
+  async #wait(sight: Sight, crew: Crew): Promise<void> {
+    const { plan, standIn, ledger } = this.#scene;
+    const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
+    const sleepers = plan.fates.filter((fate) => fate?.signal === 'SIGSTOP').length;
+    const seen: Record<Sight, () => Promise<boolean>> = {
+      'every sleeper is asleep': async () => crew.asleep() >= sleepers,
+      'every fate is met': async () => crew.dead().length >= plan.fates.length,
+      'as many rows are uncertain': async () => (await ledger.uncertain()) >= sleepers,
+      'all others were accepted': async () => (await standIn.stats()).accepted >= rows - sleepers,
+    };
+    const until = performance.now() + SIGHT_MS;
+    while (!(await seen[sight]())) {
+      if (performance.now() > until) throw new Error(`not seen within ${SIGHT_MS / 1000} s: ${sight}`);
+      await sleep(50);
     }
   }
 
   /** Until every worker has met its fate, or nothing is left to be sent. */
   async #linger(crew: Crew): Promise<void> {
+    const { plan, standIn } = this.#scene;
     const until = performance.now() + LINGER_MS;
-    const rows = this.#plan.manifests.reduce((sum, one) => sum + one, 0);
-    while (performance.now() < until && crew.dead().length < this.#plan.fates.length) {
-      if (this.#standIn.accepted().length > rows * 0.97) return;
+    const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
+    while (performance.now() < until && crew.dead().length < plan.fates.length) {
+      if ((await standIn.stats()).accepted > rows * 0.97) return;
       await sleep(250);
     }
   }
@@ -202,106 +238,79 @@ class Round {
 
   /** A producer that is killed on its way, and the one that comes after it. */
   async #killProducer(manifest: GrowingManifest, at: Fate | number): Promise<void> {
-    const file = await this.#grow(manifest);
-    const env = typeof at === 'number' ? this.#broken : environment([this.#broken, armed(at)]);
-    const running = this.#place.start(['submit', file], { env });
+    const { place, broken } = this.#scene;
+    const turn = (this.#turns[this.#manifests.indexOf(manifest)] ?? 0) + 1;
+    this.#turns[this.#manifests.indexOf(manifest)] = turn;
+    const file = await this.#write(manifest, turn);
+    const env = typeof at === 'number' ? broken : environment([broken, armed(at)]);
+    const running = place.start(['submit', file], { env });
     const timer = typeof at === 'number' ? setTimeout(() => running.kill('SIGKILL'), at) : undefined;
     const ended = await running.ended;
     clearTimeout(timer);
     if (ended.signal === 'SIGKILL') this.#count.producer += 1;
-    else this.#heed(ended);
-    this.#heed(await this.#place.run(['submit', file], { env: this.#broken }));
-  }
-
-  async #produce(manifest: GrowingManifest): Promise<void> {
-    await this.#must([0], 'submit', await this.#write(manifest, 0));
-  }
-
-  #grow(manifest: GrowingManifest): Promise<string> {
-    const at = this.#manifests.indexOf(manifest);
-    const turn = (this.#turns[at] ?? 0) + 1;
-    this.#turns[at] = turn;
-    return this.#write(manifest, turn);
+    else this.#office.heed(ended);
+    this.#office.heed(await place.run(['submit', file], { env: broken }));
   }
 
   #write(manifest: GrowingManifest, turn: number): Promise<string> {
-    return this.#place.write(manifest.file, manifest.textAt(turn));
+    return this.#scene.place.write(manifest.file, manifest.textAt(turn));
   }
 
-  async #operate(
-    command: Extract<Deed, { do: 'operator' }>['command'],
-    { batch }: GrowingManifest,
-  ): Promise<void> {
-    const lines: Record<typeof command, string[][]> = {
-      pause: [['pause', batch]],
-      resume: [['resume', batch]],
-      'resume-all': [['resume']],
-      'cancel-and-retry': [
-        ['cancel', batch],
-        ['retry', batch],
-      ],
-      retry: [['retry', batch]],
-      status: [['status', batch]],
-      export: [['export', batch, '--format', 'jsonl']],
-      reconcile: [['reconcile', batch]],
-    };
-    for (const line of lines[command]) {
-      this.#count.commands += 1;
-      this.#heed(await this.#place.run(line, { env: this.#broken }));
-    }
-  }
-
-  /** In the middle of it all a command may fail, by a code that says so; it may not crash. */
-  #heed(ended: Ended): void {
-    const { code, stderr } = ended;
-    const gate = code === 2 && /\[(CANCELLED|NO_SUCH_BATCH)\]/.test(stderr);
-    if (code === 0 || code === 1 || gate || (code !== null && code >= 4 && code <= 7)) return;
-    this.#surprises.push(describe(ended));
-  }
-
-  async #must(codes: readonly number[], ...line: string[]): Promise<Ended> {
-    const ended = await this.#place.run(line, { env: this.#broken });
-    if (!codes.includes(ended.code ?? -1)) this.#surprises.push(describe(ended));
-    return ended;
-  }
-
-  /** All is well again: what is left is sent, and then everything is compared. */
+  /** All is well again: what is left is sent, a person settles some rows, and then everything is compared. */
   async #end(): Promise<Verdict> {
-    const { storage, end, steps, timeoutMs } = this.#plan;
-    await this.#standIn.configure({ latency: { minMs: 1, maxMs: 3 } });
-    await this.#clock.allDeadlinesPass();
-    await this.#must([0], 'resume');
-    for (const { batch } of this.#manifests) {
-      const commands = steps.flatMap((step) => (step.do === 'operator' ? [step.command] : []));
-      if (end.retry || commands.includes('cancel-and-retry')) await this.#must([0], 'retry', batch);
-      if (commands.includes('pause')) await this.#must([0], 'resume', batch);
-    }
+    const { plan, standIn, ledger } = this.#scene;
+    const { must, settle, misjudge, misjudged } = this.#office;
+    await standIn.configure({ latency: { minMs: 1, maxMs: 3 } });
+    await ledger.deadlinesPass('all');
+    await ledger.lanesPass();
     const files: string[] = [];
     for (const manifest of this.#manifests) files.push(await this.#write(manifest, Infinity));
-    await this.#must([0], 'submit', ...files);
-    const limits = ['--concurrency', '16', '--timeout', '30s', '--log-level', 'warn'];
-    if (end.by === 'run' || storage === 'postgres') await this.#must([0, 4, 5], 'run', ...files, ...limits);
-    else {
-      if (storage.startsWith('redis')) await this.#services.flush();
-      await this.#must([0, 5], 'work', '--drain', ...limits);
-    }
+    await this.#unlock();
+    await this.#drain(files);
     // A create whose client has gone may be accepted for as long as the provider is slow.
-    await sleep(Math.min(this.#plan.slowMs, timeoutMs) + 200);
+    await sleep(plan.slowMs + 200);
+    let settled = 0;
+    for (const { batch } of this.#manifests) {
+      if (plan.end.misjudge > misjudged.size) await misjudge(batch, plan.end.misjudge - misjudged.size);
+      if (plan.end.settle > settled) settled += await settle(batch, plan.end.settle - settled);
+    }
+    if (settled + misjudged.size > 0) await this.#drain(files);
     const books = [];
     for (const manifest of this.#manifests) {
-      const { stdout } = await this.#must([0], 'export', manifest.batch, '--format', 'jsonl');
-      books.push({
-        batch: manifest.batch,
-        prompts: manifest.prompts(),
-        exported: jsonLines<ExportedRow>(stdout),
-      });
+      const { stdout } = await must([0], 'export', manifest.batch, '--format', 'jsonl');
+      const exported = jsonLines<ExportedRow>(stdout);
+      books.push({ batch: manifest.batch, prompts: manifest.prompts(), exported });
     }
     return judge({
       books,
-      accepted: this.#standIn.accepted(),
+      accepted: standIn.accepted(),
       witnessed: readWitness(this.#witness),
-      surplus: [],
-      misjudged: new Set(),
+      surplus: await ledger.taskIds(),
+      misjudged,
     });
+  }
+
+  /** Takes back what operators have stopped. A restored ledger may be from before a manifest. */
+  async #unlock(): Promise<void> {
+    const { plan } = this.#scene;
+    const { must } = this.#office;
+    const commands = plan.steps.flatMap((step) => (step.do === 'operator' ? [step.command] : []));
+    if (commands.length > 0) await must([0], 'resume');
+    for (const { batch } of this.#manifests) {
+      if (plan.end.retry || commands.includes('cancel-and-retry')) await must([0, 2], 'retry', batch);
+      if (commands.includes('pause')) await must([0, 2], 'resume', batch);
+    }
+  }
+
+  async #drain(files: readonly string[]): Promise<void> {
+    const { plan, services } = this.#scene;
+    const limits = ['--concurrency', '16', '--timeout', '30s', '--log-level', 'warn'];
+    if (plan.end.by === 'run' || plan.storage === 'postgres') {
+      await this.#office.must([0, 4, 5], 'run', ...files, ...limits);
+      return;
+    }
+    if (plan.storage.startsWith('redis')) await services.flush();
+    await this.#office.must([0], 'submit', ...files);
+    await this.#office.must([0, 5], 'work', '--drain', ...limits);
   }
 }

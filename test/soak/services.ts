@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { startServer } from '../servers.ts';
 import type { OwnServer } from '../servers.ts';
@@ -15,12 +16,18 @@ export interface Services {
   proxies: Record<Service, Proxy>;
   /** `kill -9` of the server with all its processes; it is back after `downMs`. Resolves with the number of processes. */
   kill: (server: 'redis' | 'postgres', downMs: number) => Promise<void>;
+  /** Redis loses everything. */
   flush: () => Promise<void>;
+  /** Every job in every queue of Redis is added once more, as from a dashboard. */
+  duplicateJobs: () => Promise<void>;
   partition: (partition: Partition) => Promise<void>;
   /** Resolves once every server runs and every way is open. */
   healed: () => Promise<void>;
   close: () => Promise<void>;
 }
+
+/** Of each kind. */
+const MOST_COPIES = 50;
 
 export async function openServices(): Promise<Services> {
   const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
@@ -65,6 +72,19 @@ export async function openServices(): Promise<Services> {
       const client = new Redis(redis.url);
       await client.flushall();
       client.disconnect();
+    },
+    async duplicateJobs() {
+      await troubles.get('redis');
+      const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
+      for (const key of await connection.keys('bull:vidbatch-*:meta')) {
+        const queue = new Queue(key.split(':')[1] ?? '', { connection, skipMetasUpdate: true });
+        const jobs = await queue.getJobs(['completed', 'waiting', 'active', 'delayed'], 0, MOST_COPIES);
+        await queue.addBulk(
+          jobs.map(({ id, name, data }) => ({ name, data: data as unknown, opts: { jobId: `again-${id}` } })),
+        );
+        await queue.close();
+      }
+      connection.disconnect();
     },
     partition: ({ of, how, ms }) =>
       trouble(

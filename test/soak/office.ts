@@ -1,0 +1,127 @@
+import { describe, jsonLines } from '../cli.ts';
+import type { Ended, Place } from '../cli.ts';
+import type { StandIn } from '../e2e/stand-in.ts';
+import type { Command } from './plan.ts';
+import { promptOf } from './verdict.ts';
+
+/** A person at the command line, with the provider's own list of tasks beside it. */
+export interface Office {
+  /** A command in the middle of it all: it may fail, by a code that says so; it may not crash. */
+  operate: (command: Command, batch: string) => Promise<void>;
+  /** A command that has to end with one of these codes. */
+  must: (codes: readonly number[], ...line: string[]) => Promise<Ended>;
+  /** Looks at how a command ended, as `operate` does. */
+  heed: (ended: Ended) => void;
+  /** Settles up to so many uncertain rows by what the provider says, now that it has said all. Returns how many. */
+  settle: (batch: string, most: number) => Promise<number>;
+  /** Says of the uncertain rows that the provider does not have that they were not sent. */
+  callNotSent: (batch: string) => Promise<void>;
+  /** Calls rows not sent that the provider has accepted. Returns how many. */
+  misjudge: (batch: string, most: number) => Promise<number>;
+  /** Prompts of rows of which that was said. */
+  misjudged: Set<string>;
+  commands: () => number;
+  /** How commands ended that must not have ended so. */
+  surprises: string[];
+}
+
+/** A row was settled by an answer meanwhile, or its deadline is to come: the person is told so. */
+const TOLD = /\[(CANCELLED|NO_SUCH_BATCH|NO_LEDGER|NOT_UNCERTAIN|BEFORE_DEADLINE)\]/;
+
+export function openOffice(place: Place, standIn: StandIn, env: Record<string, string>): Office {
+  const surprises: string[] = [];
+  const misjudged = new Set<string>();
+  let commands = 0;
+
+  function run(...line: string[]): Promise<Ended> {
+    commands += 1;
+    return place.run(line, { env });
+  }
+
+  function heed(ended: Ended): void {
+    const { code, stderr } = ended;
+    const refused = code === 2 && TOLD.test(stderr);
+    if (code === 0 || code === 1 || refused || (code !== null && code >= 4 && code <= 7)) return;
+    surprises.push(describe(ended));
+  }
+
+  /** Uncertain rows, with the task that the provider has for each. */
+  async function uncertain(
+    batch: string,
+  ): Promise<{ key: string; prompt: string; taskId: string | undefined }[]> {
+    const ended = await run('uncertain', batch, '--json');
+    heed(ended);
+    if (ended.code !== 0) return [];
+    const tasks = new Map(standIn.accepted().map(({ body, taskId }) => [body.prompt, taskId]));
+    return jsonLines<{ kind: string; key: string }>(ended.stdout)
+      .filter(({ kind }) => kind === 'uncertain')
+      .map(({ key }) => ({ key, prompt: promptOf(batch, key), taskId: tasks.get(promptOf(batch, key)) }));
+  }
+
+  function resolve(batch: string, key: string, ...word: string[]): Promise<Ended> {
+    return run('resolve', batch, key, ...word, '--reason', 'soak');
+  }
+
+  /** While everything moves, a person can know what was accepted, never what was not; that he gives up, or leaves. */
+  async function settleOne(batch: string): Promise<void> {
+    const [row] = await uncertain(batch);
+    if (row === undefined) return;
+    const word = row.taskId === undefined ? ['--abandon'] : ['--task-id', row.taskId];
+    heed(await resolve(batch, row.key, ...word));
+  }
+
+  return {
+    misjudged,
+    surprises,
+    heed,
+    commands: () => commands,
+    async operate(command, batch) {
+      if (command === 'settle') return settleOne(batch);
+      const lines: Record<typeof command, string[][]> = {
+        pause: [['pause', batch]],
+        resume: [['resume', batch]],
+        'resume-all': [['resume']],
+        'cancel-and-retry': [
+          ['cancel', batch],
+          ['retry', batch],
+        ],
+        retry: [['retry', batch]],
+        status: [['status', batch]],
+        export: [['export', batch, '--format', 'jsonl']],
+        reconcile: [['reconcile', batch]],
+      };
+      for (const line of lines[command]) heed(await run(...line));
+    },
+    async must(codes, ...line) {
+      const ended = await run(...line);
+      if (!codes.includes(ended.code ?? -1)) surprises.push(describe(ended));
+      return ended;
+    },
+    async settle(batch, most) {
+      const rows = (await uncertain(batch)).slice(0, most);
+      for (const { key, taskId } of rows) {
+        const ended = await resolve(
+          batch,
+          key,
+          ...(taskId === undefined ? ['--not-sent'] : ['--task-id', taskId]),
+        );
+        if (ended.code !== 0) surprises.push(describe(ended));
+      }
+      return rows.length;
+    },
+    async callNotSent(batch) {
+      for (const { key, taskId } of await uncertain(batch)) {
+        if (taskId === undefined) heed(await resolve(batch, key, '--not-sent'));
+      }
+    },
+    async misjudge(batch, most) {
+      const rows = (await uncertain(batch)).filter(({ taskId }) => taskId !== undefined).slice(0, most);
+      for (const { key, prompt } of rows) {
+        misjudged.add(prompt);
+        const ended = await resolve(batch, key, '--not-sent');
+        if (ended.code !== 0) surprises.push(describe(ended));
+      }
+      return rows.length;
+    },
+  };
+}
