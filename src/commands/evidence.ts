@@ -44,7 +44,7 @@ function describeHeard(attempt: Heard): string[] {
   const headers = Object.entries(attempt.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
   return [
     `  when      claimed ${at(attempt.claimedAt)}, ${heard}${swept}`,
-    `  deadline  ${at(attempt.deadline)}${attempt.deadlinePassed ? ', passed' : ': until then an answer may come'}`,
+    `  deadline  ${at(attempt.deadline)}${attempt.deadlinePassed ? ', passed' : '; until then it cannot be called not sent'}`,
     `  reached   ${attempt.phase}: ${reached(attempt)}`,
     ...(answer.length === 0 ? [] : [`  answer    ${answer.join(' · ')}`]),
     ...(headers.length === 0 ? [] : [`  headers   ${shortened(headers.join(' · '), 600)}`]),

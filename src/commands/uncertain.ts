@@ -76,6 +76,7 @@ function ending(
   const line = resolveLine(first);
   const filter = [
     largest.code === null ? undefined : `--error-code ${quoted(largest.code)}`,
+    largest.httpStatus === null ? undefined : `--http-status ${largest.httpStatus}`,
     largest.phase === null ? undefined : `--phase ${largest.phase}`,
   ].filter((part) => part !== undefined);
   return [
