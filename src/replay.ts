@@ -1,5 +1,6 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { journalNames, lockOf, readJournal } from './journal-file.ts';
 import type { JournalLine } from './journal.ts';
 import type { Database } from './ledger/database.ts';
@@ -48,9 +49,13 @@ const NEVER_EXHAUSTED = 2 ** 31 - 1;
 /** So many of a worker's latest attempts must be among so many of its journal's last intents, or the file was cut. */
 const WITNESSES = { attempts: 100, intents: 5_000 };
 
+const TURN_MS = 100;
+
 /**
  * Tells the ledger what it may have missed: reads every journal in the folder whose worker is gone, and which this
- * ledger has not taken in yet or which may know how an attempt ended. Safe to repeat, and to be interrupted.
+ * ledger has not taken in yet or which may know how an attempt ended. Safe to repeat, and to be interrupted. One reader
+ * at a time: a worker that took a journal for a living one's, because somebody else was reading it, would send rows of
+ * which it says that they were sent.
  */
 export async function replayJournals(db: Database, folder: string, ledgerId: string): Promise<Replayed> {
   const total: Replayed = {
@@ -64,6 +69,31 @@ export async function replayJournals(db: Database, folder: string, ledgerId: str
     torn: 0,
   };
   const names = await journalNames(folder);
+  if (names.length === 0) return total;
+  const turn = await turnIn(folder);
+  try {
+    await replayEach(db, folder, names, ledgerId, total);
+  } finally {
+    turn.release();
+  }
+  return total;
+}
+
+async function turnIn(folder: string): Promise<{ release(): void }> {
+  for (;;) {
+    const turn = lockFile(join(folder, 'replay.lock'));
+    if (turn !== undefined) return turn;
+    await sleep(TURN_MS);
+  }
+}
+
+async function replayEach(
+  db: Database,
+  folder: string,
+  names: readonly string[],
+  ledgerId: string,
+  total: Replayed,
+): Promise<void> {
   const known = await knownJournals(db, names);
   const open = new Set((await unheard(db, names.map(workerOf))).map(({ worker }) => worker));
   for (const name of names) {
@@ -86,7 +116,6 @@ export async function replayJournals(db: Database, folder: string, ledgerId: str
       lock.release();
     }
   }
-  return total;
 }
 
 function workerOf(name: string): string {

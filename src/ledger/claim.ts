@@ -75,7 +75,8 @@ function toClaim(row: ClaimRow): Claim {
 
 /**
  * pending → submitting for each wished row whose gates are all open, in one statement, with the attempt row.
- * Compare-and-set: a row that somebody else claimed, or whose gate is shut, is simply not in the answer.
+ * Compare-and-set: a row that somebody else claimed, or whose gate is shut, is simply not in the answer. Nor is a wish
+ * that was granted before and judged meanwhile: an attempt is made once.
  */
 export async function claim(
   db: Queryable,
@@ -96,6 +97,7 @@ export async function claim(
           and p.state = 'open' and p.throttled_until <= now()
           and m.paused_at is null
           and ($6::bigint[] is null or b.id = any($6))
+          and not exists (select from vidbatch.attempt a where a.id = w.attempt_id)
        returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
                  s.row_key, b.name as batch, p.epoch, p.throttle_level, s.refusals, ${DOUBT_MS}
      ), attempted as (
@@ -136,6 +138,7 @@ export async function claimAlone(
           and b.origin = $4 and b.state = 'active' and (b.proven or b.canary is null)
           and (p.state = 'open' or (p.state = 'probing' and p.probe is null)) and p.throttled_until <= now()
           and ($6::bigint[] is null or b.id = any($6))
+          and not exists (select from vidbatch.attempt a where a.id = $2)
           for update of s, b, p
      ), canary as (
        update vidbatch.batch b set canary = $2 from candidate c where b.id = c.batch_id and not c.proven

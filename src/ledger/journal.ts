@@ -1,4 +1,5 @@
 import type { Queryable } from './database.ts';
+import { unknownOf } from './doubt.ts';
 import type { JournaledAttempt } from './orphan.ts';
 
 /** Journals that this ledger has taken in whole: name → bytes. A ledger restored from an older copy knows fewer. */
@@ -67,8 +68,10 @@ export async function confirmIntents(db: Queryable, attemptIds: readonly string[
 
 /**
  * An attempt that the ledger has lost: it was restored from an older copy, or cut off by a power failure. Its row, if
- * it stands as pending, is in flight again with its deadline passed: the answer that follows settles it, or else the
- * sweeper, as uncertain. It is not sent again for having been forgotten.
+ * it can be sent or retried, is in flight again with its deadline passed: the answer that follows settles it, or else
+ * the sweeper, as uncertain. It is not sent again for having been forgotten. A row that is in flight or uncertain under
+ * an earlier attempt is decided by this one: what is still heard of the earlier one does not make it pending, and
+ * as long as nobody knows of that one, no refusal does either.
  */
 export async function restoreAttempts(
   db: Queryable,
@@ -86,9 +89,17 @@ export async function restoreAttempts(
        returning submission_id
      ), moved as (
        update vidbatch.submission s
-          set previous = s.state, state = 'submitting', attempt_id = $1::uuid, deadline = now(), lane = null,
-              attempts = greatest(s.attempts, $4), updated_at = now()
-         from restored r where s.id = r.submission_id and s.state = 'pending'
+          -- Whatever brought the row from there to pending, the ledger has forgotten that, too.
+          set previous = case when s.state in ('submitting', 'uncertain') then s.previous else 'pending' end,
+              state = case when s.state = 'uncertain' then 'uncertain' else 'submitting' end,
+              deadline = case when s.state <> 'uncertain' then coalesce(s.deadline, now()) end,
+              doubtful = s.doubtful or s.state in ('submitting', 'uncertain')
+                and ${unknownOf('s.id', 'and o.id <> $1::uuid')} is not null,
+              attempt_id = $1::uuid, lane = null, attempts = greatest(s.attempts, $4), updated_at = now()
+         from restored r
+        where s.id = r.submission_id and s.request is not null
+          and (s.state in ('pending', 'rejected', 'exhausted', 'cancelled')
+               or s.state in ('submitting', 'uncertain') and $4 >= s.attempts)
      )
      select submission_id from restored`,
     [

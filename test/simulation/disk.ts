@@ -77,9 +77,7 @@ export class Disk {
 
   /** Every whole line of every file. */
   lines(): string[] {
-    return [...this.#files.keys()].flatMap((path) =>
-      this.textOf(path).replaceAll('\0', '').split('\n').slice(0, -1),
-    );
+    return [...this.#files.keys()].flatMap((path) => this.textOf(path).split(/[\n\0]+/));
   }
 
   lock(path: string, owner: Owner): { release(): void } | undefined {

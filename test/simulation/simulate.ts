@@ -60,7 +60,8 @@ async function goOn(world: World, happenings: readonly Happening[]): Promise<voi
 /** The weather clears; what is in flight ends, every machine is started again, and the last deadline passes. */
 async function settle(world: World, counted: () => number): Promise<void> {
   world.note('the weather clears');
-  Object.assign(world.weather, { ...FAIR, posts: world.weather.posts, idempotent: world.weather.idempotent });
+  const { posts, idempotent, diskFaults } = world.weather;
+  Object.assign(world.weather, { ...FAIR, posts, idempotent, diskFaults });
   for (const process of world.processes) process.stopped = false;
   for (const { disk } of world.machines) Object.assign(disk, { full: false, faultRate: 0 });
   world.clock.databaseOffset = 0;

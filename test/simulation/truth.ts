@@ -6,6 +6,8 @@ export class Truth {
   readonly journaled = new Set<string>();
   /** Task ids whose record was committed. */
   readonly recorded = new Set<string>();
+  /** Workers whose journals may be torn in the middle: those prove nothing. */
+  readonly torn = new Set<string>();
   /** Rows of which a person said, wrongly, that they were not sent. */
   readonly misjudged = new Set<number>();
 }

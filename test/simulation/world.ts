@@ -119,8 +119,10 @@ export class World {
   /** A machine loses its power; an embedded ledger loses what it had not flushed, and it flushes nothing by itself. */
   cutPower(machine: Machine): void {
     this.note(`${machine.name} loses its power`);
-    for (const process of this.processes.filter((one) => one.machine === machine))
+    for (const process of this.processes.filter((one) => one.machine === machine)) {
       this.kill(process, 'is gone');
+      this.truth.torn.add(process.name);
+    }
     machine.disk.cutPower();
     if (this.embedded && this.copy !== undefined) this.restore();
     if (!this.embedded) this.#forgetUnflushed();

@@ -1,5 +1,6 @@
 import type { Intent } from '../../../src/journal.ts';
 import type { Unheard } from '../../../src/ledger/journal.ts';
+import { unknownOf } from './doubt.ts';
 import type { ModelLedger } from './state.ts';
 
 export function knownJournals(ledger: ModelLedger, names: readonly string[]): Map<string, number> {
@@ -75,12 +76,16 @@ export function restoreAttempts(
     taskId: null,
     surplus: false,
   });
-  if (row.state === 'pending' && ledger.slip !== 'restore-revives-paid-rows') {
-    ledger.move(row, 'submitting', {
-      attemptId: intent.attempt,
-      deadline: ledger.at,
-      attempts: Math.max(row.attempts, intent.number),
-    });
+  const unknown = unknownOf(ledger, row).some(({ id }) => id !== intent.attempt);
+  const decided = { attemptId: intent.attempt, attempts: Math.max(row.attempts, intent.number) };
+  if (['submitting', 'uncertain'].includes(row.state)) {
+    if (intent.number >= row.attempts) {
+      ledger.move(row, row.state, { ...decided, doubtful: row.doubtful || unknown });
+    }
+  } else if (['pending', 'rejected', 'exhausted', 'cancelled'].includes(row.state)) {
+    if (ledger.slip === 'restore-revives-paid-rows') return true;
+    row.state = 'pending';
+    ledger.move(row, 'submitting', { ...decided, deadline: ledger.at });
   }
   return true;
 }
