@@ -7,6 +7,8 @@ import { armProbe } from '../../src/ledger/provider.ts';
 import { recordTask } from '../../src/ledger/read.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
 import { sweep } from '../../src/ledger/sweep.ts';
+import { sameKeyOf } from '../../src/retry.ts';
+import type { SameKey } from '../../src/retry.ts';
 import { claimAll, makeBatch, only, outcomeOf, recordOne, tryAlone } from './rows.ts';
 import type { Made } from './rows.ts';
 
@@ -15,7 +17,7 @@ export interface History {
   batch: Made;
   rows: Record<(typeof FATES)[number], number>;
   /** Of an unproven batch, a halted provider, a cancelled batch, and one without ids. */
-  others: Record<'canary' | 'probe' | 'cancelled' | 'unnamed', number>;
+  others: Record<'canary' | 'probe' | 'cancelled' | 'calledOff' | 'unnamed', number>;
 }
 
 const FATES = [
@@ -34,9 +36,14 @@ const FATES = [
   'found',
   'retried',
   'invalid',
+  'sameKey',
+  'doubtful',
   'inFlight',
   'waiting',
 ] as const;
+
+/** The user's word that the provider honours the idempotency key. */
+const LEAVE = sameKeyOf({ providerIdempotent: true }) as SameKey;
 
 const SAID = { who: 'somebody', reason: 'it is not in the provider’s list' };
 
@@ -80,6 +87,11 @@ export async function makeHistory(db: Queryable): Promise<History> {
   await recordOne(db, await send(rows.notSent), 'not-sent');
   await recordOne(db, await send(rows.exhausted), 'not-sent', { maxAttempts: 1 });
   await recordOne(db, await send(rows.throttled), outcomeOf('throttled'));
+  const again = { origin: batch.origin, maxAttempts: 5, sameKey: LEAVE };
+  const unheard = await claimAll(db, batch, [rows.sameKey, rows.doubtful]);
+  await sweep(db, { all: true, again });
+  await recordOne(db, await send(rows.sameKey), 'accepted');
+  await letDeadlinesPass(db, unheard);
   await db.query(
     `update vidbatch.submission set previous = 'pending', state = 'invalid', request = null, content_hash = null
       where id = $1`,
@@ -88,29 +100,34 @@ export async function makeHistory(db: Queryable): Promise<History> {
   await db.query(`update vidbatch.provider set throttled_until = '-infinity' where origin = $1`, [
     batch.origin,
   ]);
+  const others = await makeOthers(db);
   await send(rows.inFlight);
-  return { batch, rows, others: await makeOthers(db) };
+  return { batch, rows, others };
 }
 
 async function makeOthers(db: Queryable): Promise<History['others']> {
   const unproven = await makeBatch(db, { proven: false });
   const halted = await makeBatch(db, { rows: 2 });
-  const stopped = await makeBatch(db);
+  const stopped = await makeBatch(db, { rows: 2 });
   const unnamed = await makeBatch(db);
+  const [cancelled = 0, calledOff = 0] = stopped.rows;
   for (const made of [unproven, halted, stopped, unnamed]) await realRequests(db, made);
+  // Sent again under its key, and cancelled while that was to come: uncertain.
+  await claimAll(db, stopped, [calledOff]);
+  await sweep(db, { all: true, again: { origin: stopped.origin, maxAttempts: 5, sameKey: LEAVE } });
+  await cancel(db, stopped.id);
   const [canary = 0] = unproven.rows;
   await tryAlone(db, unproven, canary);
   const [first = 0, probe = 0] = halted.rows;
   await recordOne(db, only(await claimAll(db, halted, [first])), 'halted');
   await armProbe(db, halted.origin);
   await tryAlone(db, halted, probe);
-  await cancel(db, stopped.id);
   await db.query(
     `with named as (update vidbatch.batch set key_scheme = 'h1' where id = $1)
      update vidbatch.submission set row_key = 'h1:' || content_hash || '#1' where batch_id = $1`,
     [unnamed.id],
   );
-  return { canary, probe, cancelled: stopped.rows[0] ?? 0, unnamed: unnamed.rows[0] ?? 0 };
+  return { canary, probe, cancelled, calledOff, unnamed: unnamed.rows[0] ?? 0 };
 }
 
 /** The rows of `makeBatch` have hashes of nothing. */

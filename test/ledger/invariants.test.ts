@@ -34,6 +34,10 @@ const DAMAGE: Record<string, string[]> = {
     `update vidbatch.submission set previous = 'uncertain', state = 'pending' where id = :uncertain`,
   ],
   'unknown-not-resent': ['delete from vidbatch.trail where submission_id = :resent'],
+  'unknown-not-resent, without the key': [
+    'update vidbatch.attempt set same_key = false where submission_id = :sameKey',
+  ],
+  'unknown-kept, by the key alone': ['update vidbatch.submission set doubtful = false where id = :doubtful'],
   'doubt-has-reason': ['update vidbatch.submission set doubtful = true where id = :waiting'],
   'orphan-adopted': [
     `insert into vidbatch.orphan (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
@@ -113,6 +117,11 @@ const DAMAGE: Record<string, string[]> = {
   ],
 };
 
+/** `name, in some other way` */
+function nameOf(damage: string): string {
+  return damage.split(',')[0] ?? '';
+}
+
 function without(constraint: string): string {
   return `alter table vidbatch.submission drop constraint ${constraint}`;
 }
@@ -146,7 +155,7 @@ async function findings(
 
 test('every invariant has its damage, and every damage its invariant', () => {
   const names = [...INVARIANTS, ...Object.values(CONTENT_RULES)].map(({ name }) => name);
-  assert.deepEqual(Object.keys(DAMAGE).toSorted(), names.toSorted());
+  assert.deepEqual([...new Set(Object.keys(DAMAGE).map(nameOf))].toSorted(), names.toSorted());
 });
 
 for (const kind of LEDGERS) {
@@ -210,11 +219,8 @@ for (const kind of LEDGERS) {
     for (const [name, statements] of Object.entries(DAMAGE)) {
       test(`${name} is told, and nothing else`, async () => {
         const found = await foundAfter(statements);
-        assert.deepEqual(
-          [...new Set(found.map(({ invariant }) => invariant))],
-          [name],
-          JSON.stringify(found),
-        );
+        const told = new Set(found.map(({ invariant }) => invariant));
+        assert.deepEqual([...told], [nameOf(name)], JSON.stringify(found));
       });
     }
   });

@@ -50,6 +50,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
            where ${IN_SLICE} and s.attempts <> n.attempts`,
   },
   {
+    // One that was swept, sent again under its key, and answered as not sent after all has cost two.
     name: 'attempts-spent',
     holds: 'a row has spent, and was refused, no more often than it was tried',
     severity: 'broken',
@@ -60,7 +61,9 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
                  || s.refusals || ' times' as what
             from vidbatch.submission s
            where ${IN_SLICE}
-             and (s.spent not between 0 and s.attempts or s.refusals not between 0 and s.attempts)`,
+             and (s.spent not between 0 and s.attempts + (select count(*) from vidbatch.attempt a
+                                                           where a.submission_id = s.id and a.swept_at is not null)
+                  or s.refusals not between 0 and s.attempts)`,
   },
   {
     name: 'attempt-number-once',
