@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { parseCount, parseDuration } from '../config.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
+import { FAULT_NAMES, FAULTS } from '../simulator/fault.ts';
 import { startSimulator } from '../simulator/server.ts';
 import type { SimulatorOptions } from '../simulator/server.ts';
 import { flag, globalFlags, isOn } from './io.ts';
@@ -16,6 +17,9 @@ interface SimulateFlags extends GlobalFlags {
   latency: string;
   fault?: string[];
   quota?: string;
+  running?: string;
+  throttle: string;
+  slow: string;
   balance?: string;
   seed: string;
   taskTime: string;
@@ -37,7 +41,14 @@ Examples:
   $ vidbatch simulate --port 8787 --fault timeout:created=0.01 --fault status-502:not-created=0.02 --quota 20
   $ VIDBATCH_BASE_URL=http://127.0.0.1:8787 VIDBATCH_API_KEY=any vidbatch run jobs/text.csv
 
-Ask it at /control/stats, /control/record and /control/tasks.`,
+Faults strike at a rate (--fault name=0.05; without a rate: always), one request (header "x-simulate: name"), or one
+row (POST /control/rules {"fault":"name","match":{"prompt":"a red kite","times":2}} or {"match":{"nth":100}}).
+Those marked * are name:created (the default: it costs money) or name:not-created.
+${faultList()}
+
+Ask it: GET /control/stats, /control/record (every create that it accepted), /control/tasks, /control/settings.
+Change it: POST or DELETE /control/rules; POST /control/settings, for example {"balance":10,"faults":["timeout=0.1"]};
+POST /control/outage {"ms":5000} (refuses connections for so long).`,
     )
     .action(async (flags: SimulateFlags) => exit(await simulate(flags, io)));
   globalFlags(command);
@@ -52,7 +63,14 @@ Ask it at /control/stats, /control/record and /control/tasks.`,
     (value: string, all: string[] | undefined) => [...(all ?? []), value],
   );
   flag(command, '--quota <n>', 'creates let through in any one second; more are 429');
-  flag(command, '--balance <n>', 'creates left on the account; then 403');
+  flag(
+    command,
+    '--running <n[:mode]>',
+    'tasks that run at a time; more wait (20:queue) or are 429 (20:refuse)',
+  );
+  flag(command, '--throttle <fault>', 'which 429 is given over --quota and --running', 'throttle');
+  flag(command, '--slow <duration>', 'slowMs: how long slow faults and an outage take', '10s');
+  flag(command, '--balance <n>', 'creates left on the account, which runs out in the middle: then 403');
   flag(command, '--seed <n>', 'all that is random follows from it', '1');
   flag(command, '--task-time <duration>', 'how long a task runs', '5s');
   flag(command, '--failing <share>', 'share of tasks that fail, 0-1', '0');
@@ -69,6 +87,9 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
     latency: parseLatency(flags.latency),
     faults: flags.fault ?? [],
     requestsPerSecond: flags.quota === undefined ? null : parseCount('--quota', flags.quota, 1, 1_000_000),
+    runningTasks: flags.running === undefined ? null : parseRunning(flags.running),
+    throttle: flags.throttle,
+    slowMs: parseDuration('--slow', flags.slow),
     balance: flags.balance === undefined ? null : parseCount('--balance', flags.balance, 0, 1_000_000_000),
     spaFallback: isOn(flags.spaFallback),
     task: {
@@ -85,6 +106,26 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
   await simulator.close();
   io.err(`${creates} creates tried, ${accepted} accepted`);
   return EXIT.ok;
+}
+
+/** Every fault with what the client sees of it. */
+function faultList(): string {
+  const width = Math.max(...FAULT_NAMES.map((name) => name.length)) + 2;
+  const lines = FAULT_NAMES.map((name) => {
+    const { about, creates } = FAULTS[name];
+    return `  ${`${name}${creates === 'either' ? ' *' : ''}`.padEnd(width)}  ${about}`;
+  });
+  return lines.join('\n');
+}
+
+function parseRunning(text: string): { limit: number; mode: 'queue' | 'refuse' } {
+  const [limit = '', mode = 'queue', ...rest] = text.split(':');
+  if (rest.length > 0 || (mode !== 'queue' && mode !== 'refuse'))
+    throw usageError(
+      'BAD_NUMBER',
+      `--running: "${text}" is not a number with :queue or :refuse, such as 20:refuse`,
+    );
+  return { limit: parseCount('--running', limit, 1, 1_000_000), mode };
 }
 
 function parseLatency(text: string): { minMs: number; maxMs: number } {

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
 import { messageOf, VidbatchError } from '../errors.ts';
 import { type Answer, json } from './answer.ts';
 import type { AcceptedCreate } from './record.ts';
 import type { RuleInput } from './rule.ts';
-import type { Settings, SettingsPatch } from './settings.ts';
+import { checked, type Settings, type SettingsPatch } from './settings.ts';
 import type { StatsReport } from './stats.ts';
 import type { ListedTask } from './tasks.ts';
 import { readBody } from './wire.ts';
@@ -18,12 +19,18 @@ export interface Controls {
   /** Throws a usage error when the rule is wrong. */
   addRule: (rule: RuleInput) => void;
   clearRules: () => void;
+  /** Cuts every connection, and refuses new ones for so many milliseconds. */
+  leave: (ms: number) => void;
   settings: () => Settings;
   /** Throws a usage error, and changes nothing, when any part of the change is wrong. */
   configure: (change: SettingsPatch) => void;
 }
 
-type Route = (controls: Controls, body: unknown) => Answer;
+/** `leaveMs`: once it is sent, nobody listens for so long. */
+type Reply = Answer & { leaveMs?: number };
+type Route = (controls: Controls, body: unknown) => Reply;
+
+const outage = z.strictObject({ ms: z.int().min(1).max(3_600_000) });
 
 const ROUTES: Record<string, Route> = {
   'GET /control/stats': (controls) => json(200, controls.stats()),
@@ -36,6 +43,10 @@ const ROUTES: Record<string, Route> = {
   'POST /control/rules': (controls, body) => {
     controls.addRule(body as RuleInput);
     return json(200, { added: true });
+  },
+  'POST /control/outage': (_controls, body) => {
+    const { ms } = checked('outage', outage, body);
+    return { ...json(200, { ms }), leaveMs: ms };
   },
   'DELETE /control/rules': (controls) => {
     controls.clearRules();
@@ -57,13 +68,15 @@ export async function serveControl(
   if (route === RECORD) return streamRecord(controls.record(), res);
   const body = await readBody(req, MAX_BODY);
   if (body === 'gone') return;
-  const answer =
+  const answer: Reply =
     body === 'too-large' ? json(413, { error: 'the body is too large' }) : answerTo(controls, route, body);
   res.writeHead(answer.status, answer.headers);
-  res.end(answer.body);
+  res.end(answer.body, () => {
+    if (answer.leaveMs !== undefined) controls.leave(answer.leaveMs);
+  });
 }
 
-function answerTo(controls: Controls, route: string, body: { text: string }): Answer {
+function answerTo(controls: Controls, route: string, body: { text: string }): Reply {
   const handler = Object.hasOwn(ROUTES, route) ? ROUTES[route] : undefined;
   if (handler === undefined) {
     const known = [RECORD, ...Object.keys(ROUTES)].join(', ');

@@ -6,10 +6,12 @@ import { type Answer, gatewayError, html, taskError, text, tooLarge, vendorError
  */
 export type Behaviour =
   | { does: 'reset'; when: 'before-body' | 'after-body' | 'in-answer' }
+  | { does: 'hang-up'; when: 'after-body' | 'in-answer' }
   | { does: 'hang' }
   | { does: 'slow'; part: 'accept' | 'headers' | 'body' }
   | { does: 'spoil'; by: 'truncating' | 'dropping-id' }
   | { does: 'close' }
+  | { does: 'leave' }
   | { does: 'answer'; answer: (now: number) => Answer };
 
 export interface FaultKind {
@@ -52,6 +54,16 @@ export const FAULTS = {
     creates: 'either',
     behaviour: { does: 'reset', when: 'in-answer' },
   },
+  'close-after-body': {
+    about: 'connection closed in order once the whole request has been read, and no answer',
+    creates: 'either',
+    behaviour: { does: 'hang-up', when: 'after-body' },
+  },
+  'close-in-answer': {
+    about: 'head and beginning of the success answer, then the connection is closed in order',
+    creates: 'either',
+    behaviour: { does: 'hang-up', when: 'in-answer' },
+  },
   timeout: { about: 'never answered', creates: 'either', behaviour: { does: 'hang' } },
   'accept-late': {
     about: 'nothing for slowMs, then accepted, even if the client has gone, and answered',
@@ -82,6 +94,11 @@ export const FAULTS = {
     about: 'a good answer that promises keep-alive, then the socket is closed at once',
     creates: 'always',
     behaviour: { does: 'close' },
+  },
+  outage: {
+    about: 'a good answer, then every connection is cut and new ones are refused for slowMs',
+    creates: 'always',
+    behaviour: { does: 'leave' },
   },
   'html-200': breaks('200 with a page', () => html(200, 'New API')),
   'status-408': breaks('408 with a page', () => html(408, '408 Request Time-out')),
@@ -118,11 +135,25 @@ export const FAULTS = {
   ),
   'throttle-empty': refuses('429 with an empty body', () => ({ status: 429, headers: {}, body: '' })),
   'throttle-html': refuses('429 with a page', () => html(429, '429 Too Many Requests')),
+  'throttle-empty-seconds': refuses('429 with an empty body and Retry-After: 1', () => ({
+    status: 429,
+    headers: { 'retry-after': '1' },
+    body: '',
+  })),
+  'throttle-html-seconds': refuses('429 with a page and Retry-After: 1', () =>
+    html(429, '429 Too Many Requests', { 'retry-after': '1' }),
+  ),
   'invalid-request': refuses('400 invalid_request', () =>
     taskError(400, 'invalid_request', 'invalid request body'),
   ),
+  'invalid-request-error': refuses('400 invalid_request, in the other shape', () =>
+    gatewayError(400, 'invalid_request', 'invalid request body'),
+  ),
   policy: refuses('400, the vendor refused the prompt', () =>
     vendorError(400, 'TaskPromptPolicyViolation', 'prompt policy violation'),
+  ),
+  'policy-error': refuses('400, the same in the other shape', () =>
+    gatewayError(400, 'TaskPromptPolicyViolation', 'prompt policy violation'),
   ),
   'policy-creation': refuses('400, the vendor refused what came out', () =>
     vendorError(400, 'CreationPolicyViolation', 'creation policy violation'),

@@ -164,5 +164,5 @@ function success(create: AcceptedCreate): Answer {
 /** Whether the task id reaches a client that is patient. */
 function arrives(fault: ChosenFault): boolean {
   const { does } = faultKind(fault).behaviour;
-  return does === 'slow' || does === 'close';
+  return does === 'slow' || does === 'close' || does === 'leave';
 }

@@ -26,6 +26,8 @@ export interface HandlerOptions {
   /** The only key accepted; absent: any. */
   apiKey: string | undefined;
   maxBodyBytes: number;
+  /** Cuts every connection, and refuses new ones for so many milliseconds. */
+  leave: (ms: number) => void;
 }
 
 /** The provider's two calls, from the head of a request to whatever becomes of its answer. */
@@ -116,11 +118,11 @@ export class Handler {
   }
 
   async #send(exchange: Exchange, answer: Answer, number: number, chosen?: ChosenFault): Promise<void> {
-    const { settings, delays, seed, now } = this.#options;
+    const { settings, delays, seed, now, leave } = this.#options;
     const { latency, slowMs } = settings();
     await delays.wait(latency.minMs + (latency.maxMs - latency.minMs) * draw(seed, 'latency', number));
     if (chosen === undefined) exchange.send(answer);
-    else await exchange.perform(faultKind(chosen).behaviour, answer, now(), slowMs, delays);
+    else await exchange.perform(faultKind(chosen).behaviour, answer, now(), slowMs, delays, leave);
   }
 
   #isAuthorized(req: IncomingMessage): boolean {

@@ -37,7 +37,7 @@ export interface SimulatorOptions extends SettingsPatch {
   maxBodyBytes?: number | undefined;
 }
 
-export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearRules'> {
+export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearRules' | 'leave'> {
   /** The base URL, without `/v1` and without a slash at its end. */
   readonly url: string;
   readonly port: number;
@@ -50,6 +50,8 @@ export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearR
   };
   /** Resolves once so many creates have been tried or accepted, or so many queries have come. */
   reached: Stats['reached'];
+  /** Cuts every connection and refuses new ones for so many milliseconds. Resolves when it listens again. */
+  leave: (ms: number) => Promise<void>;
   /** Stops listening and cuts every connection. May be called again. */
   close: () => Promise<void>;
 }
@@ -72,7 +74,29 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const onAccept = () => stats.count('accepted');
   const gateway = new Gateway({ settings, rules, record, tasks, seed, now, models, onAccept });
   const parts = { gateway, record, rules, tasks, stats, delays };
-  const handler = new Handler({ ...parts, settings, seed, now, apiKey, maxBodyBytes });
+  const handler = new Handler({
+    ...parts,
+    settings,
+    seed,
+    now,
+    apiKey,
+    maxBodyBytes,
+    leave: (ms) => void leave(ms),
+  });
+
+  let closing: Promise<void> | undefined;
+  let away: Promise<void> | undefined;
+  let address: AddressInfo;
+
+  function leave(ms: number): Promise<void> {
+    away ??= (async () => {
+      await shut(server);
+      await delays.wait(ms);
+      if (closing === undefined) await listen(server, host, address.port);
+      away = undefined;
+    })();
+    return away;
+  }
 
   const controls: Controls = {
     stats: () => stats.report(),
@@ -87,6 +111,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       rules.clear();
       tasks.replan();
     },
+    leave: (ms) => void leave(ms),
     configure: (wanted) => {
       current = changed(current, wanted);
       tasks.replan();
@@ -104,8 +129,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     throw error;
   }
 
-  let closing: Promise<void> | undefined;
-  const address = server.address() as AddressInfo;
+  address = server.address() as AddressInfo;
   const { addRule, clearRules, record: _record, ...open } = controls;
   return {
     ...open,
@@ -113,6 +137,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     port: address.port,
     record: record.entries,
     faults: { add: addRule, clear: clearRules },
+    leave,
     reached: (milestone) => stats.reached(milestone),
     close: () => (closing ??= stop(server, delays, record)),
   };
@@ -155,9 +180,15 @@ async function listen(server: Server, host: string, port: number): Promise<void>
 
 async function stop(server: Server, delays: Delays, record: AcceptRecord): Promise<void> {
   delays.close();
+  await shut(server);
+  record.close();
+}
+
+/** Nothing listens and no connection is open any more. */
+async function shut(server: Server): Promise<void> {
+  if (!server.listening) return;
   const closed = once(server, 'close');
   server.close();
   server.closeAllConnections();
   await closed;
-  record.close();
 }

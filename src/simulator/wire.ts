@@ -63,13 +63,20 @@ export class Exchange {
     this.req.socket.resetAndDestroy();
   }
 
-  /** Lets a behaviour happen to the answer. `slow accept` is over when this is called. */
+  /** FIN: the client sees an orderly end in the wrong place. */
+  hangUp(): void {
+    this.tell('none');
+    this.req.socket.end();
+  }
+
+  /** Lets a behaviour happen to the answer. `slow accept` is over when this is called. `leave`: nobody listens for a while. */
   async perform(
     behaviour: Behaviour,
     answer: Answer,
     now: number,
     slowMs: number,
     delays: Delays,
+    leave: (ms: number) => void,
   ): Promise<void> {
     switch (behaviour.does) {
       case 'answer':
@@ -83,6 +90,12 @@ export class Exchange {
         }
         this.reset();
         return;
+      case 'hang-up':
+        if (behaviour.when === 'in-answer' && this.#head(answer)) {
+          await this.#write(answer.body.slice(0, cutBeforeId(answer.body)));
+        }
+        this.hangUp();
+        return;
       case 'spoil': {
         const cut = { ...answer, body: answer.body.slice(0, cutBeforeId(answer.body)) };
         this.send(behaviour.by === 'truncating' ? cut : withoutId(answer));
@@ -91,6 +104,9 @@ export class Exchange {
       case 'close':
         // The answer's head has promised keep-alive; the client may already have queued its next request.
         if (this.#head(answer)) this.res.end(answer.body, () => this.req.socket.end());
+        return;
+      case 'leave':
+        if (this.#head(answer)) this.res.end(answer.body, () => leave(slowMs));
         return;
       case 'slow':
         if (behaviour.part === 'headers') await delays.wait(slowMs);

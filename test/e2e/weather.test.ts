@@ -65,6 +65,17 @@ describe('a provider in bad weather', async () => {
     );
   });
 
+  it('that cannot be reached for a while gets every row once, when it is back', async () => {
+    await standIn.configure({ slowMs: 1_000 });
+    await standIn.addRule({ fault: 'outage', match: { prompt: 'away-5' } });
+    const file = await desk.write('away.csv', csvOf(12, 'away'));
+    // One call at a time: none is cut off in flight.
+    const ended = exits(await desk.run(['run', file, '--concurrency', '1', '--attempts', '50']), 0);
+    assert.match(ended.stderr, /"event":"not-sent".*refuses connections/);
+    assert.equal(lastLine(ended), '12 rows · 12 task ids · paid twice: none known');
+    assert.deepEqual(paidTwice(standIn.accepted()), []);
+  });
+
   it('that refuses a row has it rejected, with its reason, and the others are sent', async () => {
     await standIn.addRule({ fault: 'policy', match: { prompt: 'rude-1' } });
     const file = await desk.write('rude.csv', csvOf(3, 'rude'));

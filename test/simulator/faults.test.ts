@@ -51,7 +51,9 @@ const STATUSES: Partial<Record<FaultName, [number, unknown]>> = {
   'status-500-unreadable': [500, 'unmarshal_response_failed'],
   'status-503-model-not-found': [503, 'model_not_found'],
   'invalid-request': [400, 'invalid_request'],
+  'invalid-request-error': [400, 'invalid_request'],
   policy: [400, 'fail_to_fetch_task'],
+  'policy-error': [400, 'TaskPromptPolicyViolation'],
   'no-balance': [403, 'insufficient_user_quota'],
   'no-balance-vendor': [400, 'fail_to_fetch_task'],
   'throttle-vendor': [429, 'fail_to_fetch_task'],
@@ -81,13 +83,24 @@ test("a vendor's refusal is the vendor's JSON as a string", async (t) => {
   ]);
 });
 
-test('429 comes with Retry-After in seconds, as a date, or without', async (t) => {
+test('429 comes with Retry-After in seconds, as a date, or without, in JSON, as a page or empty', async (t) => {
   const client = await start(t, { now: () => Date.UTC(2026, 0, 1) + 250 });
   const after: unknown[] = [];
-  for (const name of ['throttle', 'throttle-seconds', 'throttle-date', 'throttle-empty']) {
-    after.push((await client.fault(name)).headers['retry-after']);
+  for (const name of FAULT_NAMES.filter((each) => each.startsWith('throttle'))) {
+    const { headers, text } = await client.fault(name);
+    const shape = text === '' ? 'empty' : text.startsWith('<!DOCTYPE') ? 'page' : 'json';
+    after.push([name, shape, headers['retry-after']]);
   }
-  assert.deepEqual(after, [undefined, '1', 'Thu, 01 Jan 2026 00:00:02 GMT', undefined]);
+  assert.deepEqual(after, [
+    ['throttle', 'json', undefined],
+    ['throttle-seconds', 'json', '1'],
+    ['throttle-date', 'json', 'Thu, 01 Jan 2026 00:00:02 GMT'],
+    ['throttle-vendor', 'json', undefined],
+    ['throttle-empty', 'empty', undefined],
+    ['throttle-html', 'page', undefined],
+    ['throttle-empty-seconds', 'empty', '1'],
+    ['throttle-html-seconds', 'page', '1'],
+  ]);
 });
 
 test('a client that follows the redirect is seen elsewhere and creates nothing', async (t) => {
@@ -106,6 +119,21 @@ suite('broken connections', () => {
       test(`${spec}: ${FAULTS[name].about}`, async (t) => {
         const client = await start(t);
         await assert.rejects(client.fault(spec), { code: 'ECONNRESET' });
+        assertRecorded(client, tasks, 'lost');
+      });
+    }
+  }
+
+  for (const name of named('hang-up')) {
+    for (const { spec, tasks } of variants(name)) {
+      test(`${spec}: ${FAULTS[name].about}`, async (t) => {
+        const client = await start(t);
+        const { text, end } = await raw(client, spec);
+        assert.match(
+          text,
+          name === 'close-after-body' ? /^$/ : /^HTTP\/1.1 200 OK\r\n.*\r\n\{"id":"task_..$/s,
+        );
+        assert.equal(end, 'closed');
         assertRecorded(client, tasks, 'lost');
       });
     }
