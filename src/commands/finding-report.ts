@@ -73,10 +73,11 @@ export class FindingReport {
 }
 
 function describe({ severity, invariant, total, examples }: Group): string[] {
-  const shown = examples.map(
-    ({ batch, key, what, next }) =>
-      `${WORDS[severity]} ${[batch, key].filter((part) => part !== null).join(' ')}${batch === null ? '' : ': '}${what} [${invariant}]\n  ${next}`,
-  );
+  const shown = examples.flatMap(({ batch, key, what, next }, n) => {
+    const where = batch === null ? '' : ` ${key === null ? batch : `${batch} ${key}`}:`;
+    const line = `${WORDS[severity]}${where} ${what} [${invariant}]`;
+    return next === examples[n + 1]?.next ? [line] : [line, `  ${next}`];
+  });
   const left = total - examples.length;
   return left > 0
     ? [...shown, `${WORDS[severity]} … and ${count(left)} more [${invariant}]; --json lists all`]

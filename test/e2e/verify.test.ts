@@ -75,6 +75,20 @@ describe('verify', async () => {
     assert.ok(!(told.stdout + told.stderr).includes(KEY));
   });
 
+  it('finds nothing while a worker is at it', async () => {
+    const file = await desk.write('many.csv', csvOf(400, 'many'));
+    const worker = desk.start(['run', file, '--log-level', 'info', '--concurrency', '2', '--rate', '40/s']);
+    await worker.says(/"event":"accepted"/, 20);
+    const meanwhile = exits(await verify('many', '--json'), 0);
+    worker.kill('SIGKILL');
+    assert.match((await worker.ended).signal ?? '', /KILL/, 'it was at it all the time');
+    const told = jsonLines<{ severity: string }>(meanwhile.stdout);
+    assert.deepEqual(
+      told.filter(({ severity }) => severity !== 'note'),
+      [],
+    );
+  });
+
   it('names what it was not told: a batch that is not there, a provider that is not known', async () => {
     assert.match(exits(await verify('shosts'), 2).stderr, /Did you mean shots\?/);
     const env = { VIDBATCH_BASE_URL: '' };

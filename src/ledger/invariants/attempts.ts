@@ -41,7 +41,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
     name: 'attempts-counted',
     holds: 'a row has as many attempts as it counts',
     severity: 'broken',
-    next: EXPLAIN,
+    next: 'vidbatch work on every machine that has worked on this ledger: a journal there may know the missing one',
     over: 'slice',
     sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
                  'counts ' || s.attempts || ' attempts and has ' || n.attempts as what
@@ -107,7 +107,8 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
            where ${IN_SLICE} and s.state = 'submitting' and (a.outcome is not null or a.swept_at is not null)`,
   },
   {
-    // A late task id settles a row while a newer attempt is in flight: that one is let come to its end.
+    // A late task id settles a row while a newer attempt is in flight: that one is let come to its end. A row that is
+    // uncertain or in doubt says of itself that somebody may have been sending; that is how restored ones begin.
     name: 'in-flight-watched',
     holds: 'no attempt is in flight beside the state of its row',
     severity: 'risk',
@@ -118,7 +119,11 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
             from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
            where ${IN_SLICE} and a.outcome is null and a.swept_at is null
              and not (s.state = 'submitting' and s.attempt_id is not distinct from a.id)
-             and (s.state <> 'submitted' or a.deadline < now() - interval '1 minute')`,
+             and s.state <> 'uncertain' and not s.doubtful
+             and (s.state <> 'submitted' or a.deadline < now() - interval '1 minute')
+             and not exists (select from vidbatch.trail t
+                              where t.submission_id = s.id and starts_with(t.event, 'resolve')
+                                and t.at >= a.claimed_at)`,
   },
   {
     name: 'uncertain-unknown',
@@ -132,10 +137,9 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
            where ${IN_SLICE} and s.state = 'uncertain' and s.attempts > 0
              and not exists (select from vidbatch.attempt a
                               where a.submission_id = s.id
-                                and (a.outcome = 'uncertain'
-                                     or (a.swept_at is not null
-                                         -- In doubt when its batch was cancelled: an answer may have come meanwhile.
-                                         and (a.outcome is null or s.previous is not distinct from 'pending'))))`,
+                                and (a.outcome is null or a.outcome = 'uncertain'
+                                     -- In doubt when its batch was cancelled: an answer may have come meanwhile.
+                                     or (a.swept_at is not null and s.previous is not distinct from 'pending')))`,
   },
   {
     name: 'ended-by-answer',

@@ -121,7 +121,9 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
            where ${IN_SLICE} and s.doubtful
              and (s.state not in ('pending', 'submitting', 'uncertain')
                   or not exists (select from vidbatch.attempt a
-                                  where a.submission_id = s.id and (a.outcome = 'uncertain' or a.swept_at is not null)))`,
+                                  where a.submission_id = s.id
+                                    and not (s.state = 'submitting' and a.id = s.attempt_id)
+                                    and (a.outcome is null or a.outcome = 'uncertain' or a.swept_at is not null)))`,
   },
   {
     name: 'orphan-adopted',
