@@ -53,9 +53,7 @@ describe('verify', async () => {
       'next',
     ]);
     assert.ok(
-      lines.every(
-        ({ batch, next }) => batch === 'shots' && String(next).startsWith('vidbatch explain shots '),
-      ),
+      lines.every(({ batch, next }) => batch === 'shots' && String(next).startsWith('vidbatch work ')),
     );
     await db.query('update vidbatch.submission set attempts = attempts - 1');
   });
