@@ -108,7 +108,8 @@ export class Disk {
         this.#mayFail('EIO: write');
         file.size = Math.max(file.size, end);
         if (bytes[offset] === 0) return { bytesWritten: length };
-        const written = this.#random.chance(0.05) ? 1 + this.#random.below(length) : length;
+        const written =
+          this.faultRate > 0 && this.#random.chance(0.1) ? 1 + this.#random.below(length) : length;
         const text = Buffer.from(bytes.subarray(offset, offset + written)).toString('latin1');
         file.writes.push({ at: position, text, durable: false });
         return { bytesWritten: written };

@@ -31,7 +31,7 @@ export function checkAlways({ ledger, wire, truth, latest, embedded, isWholeLedg
 /** Only the sweeper judges, and only after the deadline. */
 function checkDeadline(ledger: ModelLedger, row: Row, latest: number): void {
   const attempt = ledger.attempts.get(row.attemptId ?? '');
-  if (attempt === undefined || attempt.outcome !== null || attempt.deadline < latest) return;
+  if (attempt === undefined || attempt.outcome !== null || attempt.deadline <= latest) return;
   throw new Violation(`row ${row.id} is uncertain before the deadline of its attempt`);
 }
 

@@ -3,8 +3,7 @@ import type { SameKey } from '../../src/retry.ts';
 import { Connection } from './connection.ts';
 import { Disk } from './disk.ts';
 import { checkAlways, checkKept, journaledTaskIds, recordedTaskIds } from './invariants.ts';
-import { ModelLedger } from './ledger/model.ts';
-import type { Slip } from './ledger/state.ts';
+import type { ModelLedger, Slip } from './ledger/state.ts';
 import { VirtualClock } from './machine.ts';
 import type { Machine } from './machine.ts';
 import { Process } from './process.ts';
@@ -14,6 +13,7 @@ import { Scheduler } from './scheduler.ts';
 import type { Owner } from './scheduler.ts';
 import type { Sources } from './sources.ts';
 import { enter } from './stage.ts';
+import { newLedger } from './start.ts';
 import { Truth } from './truth.ts';
 import { weatherOf } from './weather.ts';
 import type { Weather } from './weather.ts';
@@ -165,52 +165,13 @@ export class World {
   }
 
   #ledger(slip: Slip | undefined): ModelLedger {
-    const ledger = new ModelLedger(slip);
     const { origin, random } = this;
-    ledger.gateways.set(origin, {
-      origin,
-      state: 'open',
-      epoch: 0,
-      probe: null,
-      throttledUntil: Number.NEGATIVE_INFINITY,
-      throttledSince: null,
-      throttleRaised: Number.NEGATIVE_INFINITY,
-      throttleLevel: 0,
-      uncertainStreak: 0,
-    });
     const rows = 1 + random.below(3);
-    for (let batchId = 1; batchId <= (random.chance(0.3) ? 2 : 1); batchId += 1) {
-      const proven = random.chance(0.7);
-      ledger.batches.set(batchId, {
-        id: batchId,
-        name: `b${batchId}`,
-        origin,
-        state: 'active',
-        proven,
-        canary: null,
-      });
-      for (let n = 1; n <= rows; n += 1) {
-        const id = batchId * 10 + n;
-        ledger.rows.set(id, {
-          id,
-          batchId,
-          key: `k${n}`,
-          request: `{"row":${id}}`,
-          state: 'pending',
-          previous: null,
-          notBefore: Number.NEGATIVE_INFINITY,
-          attemptId: null,
-          deadline: null,
-          attempts: 0,
-          spent: 0,
-          refusals: 0,
-          haltedAt: null,
-          taskId: null,
-          doubtful: false,
-        });
-      }
-    }
-    return ledger;
+    const batches = random.chance(0.3) ? 2 : 1;
+    return newLedger(
+      Array.from({ length: batches }, () => ({ origin, rows, proven: random.chance(0.7) })),
+      slip,
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { callOff } from './doubt.ts';
+import { callOff, unknownOf } from './doubt.ts';
 import type { ModelLedger } from './state.ts';
 
 export function armProbe(ledger: ModelLedger, origin: string): boolean {
@@ -51,14 +51,15 @@ export function resolve(ledger: ModelLedger, id: number, decision: Decision): bo
   const row = ledger.rows.get(id);
   if (row?.state !== 'uncertain') return false;
   if (decision.kind === 'task-id') {
-    const evidence = ledger.attempts.get(row.attemptId ?? '');
+    const attempts = [...ledger.attempts.values()].filter((one) => one.submissionId === id);
+    const evidence = unknownOf(ledger, row)[0] ?? attempts.sort((x, y) => y.number - x.number)[0];
     if (evidence === undefined) return false;
     // An attempt of its own: the one that left the row uncertain keeps its place for a late answer.
     const settled = {
       ...evidence,
       id: `said-${row.id}-${row.attempts + 1}`,
       number: row.attempts + 1,
-      worker: 'resolve',
+      worker: 'resolve by somebody',
       claimedAt: ledger.at,
       deadline: ledger.at,
       sameKey: false,
@@ -83,8 +84,7 @@ export function resolve(ledger: ModelLedger, id: number, decision: Decision): bo
     ledger.move(row, 'abandoned', { doubtful: false });
     return true;
   }
-  const attempt = ledger.attempts.get(row.attemptId ?? '');
-  if (attempt !== undefined && attempt.deadline > ledger.at) return false;
+  if (unknownOf(ledger, row).some(({ deadline }) => deadline > ledger.at)) return false;
   const state = ledger.batchOf(row).state === 'cancelled' ? 'cancelled' : 'pending';
   ledger.move(row, state, { spent: 0, haltedAt: null, doubtful: false, notBefore: ledger.at });
   return true;

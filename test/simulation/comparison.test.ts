@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { LEDGERS, onEvery } from '../contract/storages.ts';
+import { compare } from './comparison.ts';
+import { SqlLedger } from './sql.ts';
+
+/** Sequences that are run each time, and as many with seeds that nobody has tried. */
+const SEQUENCES = { embedded: 20, postgres: 60 };
+const DEEDS = 30;
+
+onEvery(LEDGERS, (storage) => {
+  describe('the model of the ledger', () => {
+    let ledger: SqlLedger;
+    before(async () => {
+      await SqlLedger.prepare(storage().db);
+      if (storage().kind === 'embedded') {
+        // It has one session, which is open already.
+        await storage().db.query('set search_path = clock, pg_catalog, public');
+        ledger = new SqlLedger(storage().db);
+      } else ledger = new SqlLedger((await storage().another()).db);
+    });
+
+    test('answers and leaves what the SQL does, whatever is done to them', async () => {
+      const most = SEQUENCES[storage().kind === 'embedded' ? 'embedded' : 'postgres'];
+      const anew = Math.floor(Math.random() * 2 ** 31);
+      for (let n = 0; n < most; n += 1) {
+        for (const seed of [n + 1, anew + n]) {
+          const difference = await compare(ledger, { seed, deeds: DEEDS });
+          assert.equal(difference, undefined, difference);
+        }
+      }
+    });
+  });
+});

@@ -1,0 +1,133 @@
+import { cancel, pause, resume, retry } from '../../src/ledger/batch.ts';
+import type { Database } from '../../src/ledger/database.ts';
+import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
+import type { ModelLedger } from './ledger/state.ts';
+import type { Decision } from './ledger/operator.ts';
+
+/** The real ledger, with a clock that a test turns by hand, for comparison with the model. */
+export class SqlLedger {
+  readonly db: Database;
+
+  constructor(db: Database) {
+    this.db = db;
+  }
+
+  /**
+   * Statements call `now()` unqualified: a schema that is looked into before the catalogue has another one. Sessions
+   * that are opened later see it when the database's own `search_path` says so.
+   */
+  static async prepare(db: Database): Promise<void> {
+    await db.query('create schema clock');
+    await db.query('create table clock.face (at timestamptz not null)');
+    await db.query('insert into clock.face values (to_timestamp(0))');
+    await db.query(
+      `create function clock.now() returns timestamptz stable language sql as 'select at from clock.face'`,
+    );
+    for (const column of ['attempt.claimed_at', 'submission.updated_at', 'halt.raised_at', 'trail.at']) {
+      const [table, name] = column.split('.');
+      await db.query(`alter table vidbatch.${table} alter column ${name} set default clock.now()`);
+    }
+    await db.query(
+      `do $$ begin execute format('alter database %I set search_path = clock, pg_catalog, public', current_database()); end $$`,
+    );
+  }
+
+  async setClock(at: number): Promise<void> {
+    await this.db.query('update clock.face set at = to_timestamp($1::float8 / 1000)', [at]);
+  }
+
+  /** The rows with which a sequence begins, and nothing else. */
+  async fill(model: ModelLedger): Promise<void> {
+    const { db } = this;
+    await db.query(
+      `truncate vidbatch.attempt, vidbatch.trail, vidbatch.submission, vidbatch.halt, vidbatch.batch, vidbatch.provider,
+                vidbatch.journal, vidbatch.orphan cascade`,
+    );
+    await db.query('update vidbatch.meta set paused_at = null');
+    for (const { origin } of model.gateways.values()) {
+      await db.query('insert into vidbatch.provider (origin) values ($1)', [origin]);
+    }
+    for (const { id, name, origin, proven } of model.batches.values()) {
+      await db.query(
+        `insert into vidbatch.batch (id, name, source, key_scheme, format, origin, proven) overriding system value
+         values ($1, $2, '/nowhere.jsonl', 'id', 'jsonl', $3, $4)`,
+        [id, name, origin, proven],
+      );
+    }
+    for (const { id, batchId, key, request } of model.rows.values()) {
+      await db.query(
+        `insert into vidbatch.submission (id, batch_id, row_key, line, state, input, request, content_hash)
+         overriding system value values ($1, $2, $3, 1, 'pending', '{}', $4, $3)`,
+        [id, batchId, key, request],
+      );
+    }
+  }
+
+  /** Everything that the model knows of, in its words. */
+  async read(): Promise<unknown> {
+    const ms = (column: string): string =>
+      `case when isfinite(${column}) then round(extract(epoch from ${column}) * 1000)::float8 end`;
+    const { rows } = await this.db.query<{ state: unknown }>(
+      `select jsonb_build_object(
+         'paused', (select paused_at is not null from vidbatch.meta),
+         'rows', (select jsonb_agg(jsonb_build_object(
+            'id', id, 'state', state, 'previous', previous, 'notBefore', ${ms('not_before')}, 'attemptId', attempt_id,
+            'deadline', ${ms('deadline')}, 'attempts', attempts, 'spent', spent, 'refusals', refusals,
+            'haltedAt', ${ms('halted_at')}, 'taskId', task_id, 'doubtful', doubtful) order by id) from vidbatch.submission),
+         'attempts', (select coalesce(jsonb_agg(jsonb_build_object(
+            'id', id, 'submissionId', submission_id, 'number', number, 'worker', worker, 'origin', origin, 'epoch', epoch,
+            'claimedAt', ${ms('claimed_at')}, 'deadline', ${ms('deadline')}, 'intendedAt', ${ms('intended_at')},
+            'sweptAt', ${ms('swept_at')}, 'outcome', outcome, 'phase', phase, 'code', error_code, 'taskId', task_id,
+            'surplus', surplus, 'sameKey', same_key) order by submission_id, number, claimed_at, id), '[]') from vidbatch.attempt),
+         'batches', (select jsonb_agg(jsonb_build_object('id', id, 'state', state, 'proven', proven, 'canary', canary)
+            order by id) from vidbatch.batch),
+         'gateways', (select jsonb_agg(jsonb_build_object(
+            'origin', origin, 'state', state, 'epoch', epoch, 'probe', probe, 'throttledUntil', ${ms('throttled_until')},
+            'throttledSince', ${ms('throttled_since')}, 'throttleRaised', ${ms('throttle_raised')},
+            'throttleLevel', throttle_level, 'uncertainStreak', uncertain_streak) order by origin) from vidbatch.provider),
+         'halts', (select coalesce(jsonb_agg(jsonb_build_object('origin', origin, 'liftedAt', ${ms('lifted_at')})
+            order by id), '[]') from vidbatch.halt),
+         'journals', (select coalesce(jsonb_object_agg(name, bytes), '{}') from vidbatch.journal)) as state`,
+    );
+    return rows[0]?.state;
+  }
+
+  pause = (id: number | null): Promise<void> => pause(this.db, id);
+  resume = (id: number | null): Promise<void> => resume(this.db, id);
+  cancel = (id: number): Promise<number> => cancel(this.db, id);
+  retry = (id: number): Promise<number> => retry(this.db, id);
+
+  async resolve(batchId: number, submissionId: number, decision: Decision): Promise<boolean> {
+    const { rows } = await this.db.query<{ as_of: string }>('select now()::text as as_of');
+    const seen = { batchId, submissionId, asOf: rows[0]?.as_of ?? '' };
+    const said = { who: 'somebody', reason: 'looked' };
+    if (decision.kind === 'task-id') {
+      return (await resolveAccepted(this.db, seen, decision.taskId, said)).kind === 'submitted';
+    }
+    const moved = await (decision.kind === 'abandon' ? resolveAbandon : resolveNotSent)(this.db, seen, said);
+    return moved.pending + moved.cancelled + moved.abandoned > 0;
+  }
+}
+
+/** The model in the same words, ready to be compared. */
+export function asRead(model: ModelLedger): unknown {
+  const finite = (_key: string, value: unknown): unknown =>
+    value === Number.NEGATIVE_INFINITY ? null : value;
+  const attempts = [...model.attempts.values()].sort(
+    (a, b) =>
+      a.submissionId - b.submissionId ||
+      a.number - b.number ||
+      a.claimedAt - b.claimedAt ||
+      (a.id < b.id ? -1 : 1),
+  );
+  const state = {
+    paused: model.paused,
+    rows: [...model.rows.values()].map(({ batchId: _batch, key: _key, request: _request, ...row }) => row),
+    attempts,
+    batches: [...model.batches.values()].map(({ name: _name, origin: _origin, ...batch }) => batch),
+    gateways: [...model.gateways.values()],
+    halts: model.halts,
+    journals: Object.fromEntries(model.journals),
+  };
+  return JSON.parse(JSON.stringify(state, finite));
+}
