@@ -5,6 +5,7 @@ import type { Queryable } from './ledger/database.ts';
 import { finding } from './ledger/invariants/invariant.ts';
 import type { Finding, Rule } from './ledger/invariants/invariant.ts';
 import { lockFile } from './ledger/lock.ts';
+import type { Outcome } from './provider/outcome.ts';
 import type { Look } from './verify.ts';
 
 /** This machine's journals beside the ledger. */
@@ -116,6 +117,7 @@ interface Known {
   key: string;
 }
 
+/** Attempts without a row are known, too: a rule of the ledger tells of them. */
 async function knownAttempts(db: Queryable, attemptIds: readonly string[]): Promise<Map<string, Known>> {
   const { rows } = await db.query<Omit<Known, 'taskId'> & { id: string; task_id: string | null }>(
     `select a.id, a.number, a.outcome, a.task_id, b.name as batch, s.row_key as key
@@ -125,7 +127,21 @@ async function knownAttempts(db: Queryable, attemptIds: readonly string[]): Prom
       where a.id = any($1::uuid[])`,
     [attemptIds],
   );
-  return new Map(rows.map(({ id, task_id: taskId, ...row }) => [id, { ...row, taskId }]));
+  const { rows: orphans } = await db.query<Omit<Known, 'taskId'> & { id: string }>(
+    `select attempt_id as id, number, outcome, batch, row_key as key from vidbatch.orphan
+      where attempt_id = any($1::uuid[])`,
+    [attemptIds],
+  );
+  return new Map([
+    ...rows.map(({ id, task_id: taskId, ...row }): [string, Known] => [id, { ...row, taskId }]),
+    ...orphans.map(({ id, ...row }): [string, Known] => [id, { ...row, ...answerOf(row.outcome) }]),
+  ]);
+}
+
+function answerOf(text: string | null): Pick<Known, 'outcome' | 'taskId'> {
+  if (text === null) return { outcome: null, taskId: null };
+  const outcome = JSON.parse(text) as Outcome;
+  return { outcome: outcome.kind, taskId: outcome.kind === 'accepted' ? outcome.taskId : null };
 }
 
 async function compareLines(db: Queryable, lines: readonly Entry[]): Promise<Finding[]> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
 import { after, describe, test } from 'node:test';
 import { journalLooks } from '../src/journal-check.ts';
 import { openJournal } from '../src/journal.ts';
@@ -13,6 +14,7 @@ import { recordTask } from '../src/ledger/read.ts';
 import { enqueue, laneOf, openQueue } from '../src/queue.ts';
 import { queueLooks } from '../src/queue-check.ts';
 import type { TaskReport } from '../src/provider/outcome.ts';
+import { replayJournals } from '../src/replay.ts';
 import { taskLooks } from '../src/task-check.ts';
 import { confirmed, ledgerLooks } from '../src/verify.ts';
 import type { Look } from '../src/verify.ts';
@@ -202,6 +204,29 @@ onEvery(LEDGERS, (storage) => {
       recordOne(db, unheard, outcomeOf('accepted', { taskId: 'task_1' })),
     );
     assert.equal(late.length, 3, 'what is recorded between the two looks is none');
+  });
+
+  test('an attempt that the ledger keeps without its row is known to it', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claim = { ...(await claimFirst(db, made)), attemptId: randomUUID(), batch: 'gone' };
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    await journal.intend(claim);
+    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_orphan' }));
+    await journal.close();
+    assert.equal((await found(journalsOf(db, folder))).length, 2);
+    assert.equal((await replayJournals(db, folder, 'this')).orphans, 1);
+    assert.deepEqual(await found(journalsOf(db, folder)), []);
+    const told = (await found(ledgerLooks(db, null))).filter(
+      ({ invariant }) => invariant === 'orphan-adopted',
+    );
+    assert.ok(
+      told.some(({ what }) =>
+        what.startsWith('attempt 1 of gone k1, accepted as task task_orphan, has no row'),
+      ),
+    );
+    await db.query('delete from vidbatch.orphan');
   });
 
   test('an answer that a living worker has not recorded yet is a note', async () => {
