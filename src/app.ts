@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 import type { Config } from './config.ts';
 import { messageOf, usageError, VidbatchError } from './errors.ts';
+import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
 import type { EmbeddedDatabase } from './ledger/embedded.ts';
 import { freeAllLanes } from './ledger/feed.ts';
@@ -110,6 +111,8 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): P
   // What the journals know comes first: an answer settles what the sweep could only call uncertain.
   const replayed = await replayJournals(folder.database, journalFolder(dir), await ledgerId(folder.database));
   const swept = await sweep(folder.database, { all: true });
+  // Before the lanes are forgotten: they tell whether this machine's clock was set back since.
+  await followClock(folder.database);
   await freeAllLanes(folder.database);
   reached('lanes-freed');
   keepUp(folder.database, closers);

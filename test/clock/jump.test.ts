@@ -62,5 +62,20 @@ for (const [kind, jumps] of KINDS) {
         assert.deepEqual(paidTwice(standIn.accepted()), []);
       });
     }
+
+    if (kind === 'embedded') {
+      it('waits no longer after a start with a clock that was set back since', async () => {
+        await standIn.addRule({ fault: 'throttle', match: { prompt: 'ahead-', nth: 2, times: 1_000 } });
+        const file = await here.write('ahead.csv', csvOf(3, 'ahead'));
+        const first = here.start(['run', file, '--concurrency', '1'], { env: shifted({ aheadMs: HOUR }) });
+        await first.says(/"event":"throttled"/, 3);
+        first.kill('SIGKILL');
+        await first.ended;
+        await standIn.clearRules();
+        const ended = exits(await here.run(['run', file], { patienceMs: 30_000 }), 0);
+        assert.equal(lastLine(ended), '3 rows · 3 task ids · paid twice: none known');
+        assert.deepEqual(paidTwice(standIn.accepted()), []);
+      });
+    }
   });
 }
