@@ -26,12 +26,11 @@ export interface Moved {
   abandoned: number;
 }
 
-/** Parameters $8, $9 and $10 beside those of the choice. */
-const SEEN = `
-  select * from (${CHOSEN}) c where c.updated_at <= $8::timestamptz order by c.id`;
-
-/** Locks first, in the order in which records lock: a late answer is either seen here or waits until this is over. */
-const LOCKED = `seen as materialized (${SEEN}), locked as (
+/**
+ * The chosen rows, locked in the order in which records lock them: a late answer is either seen here, or waits until
+ * this is over. Parameters $8 to $11 beside those of the choice: as of when, event, who, reason.
+ */
+const LOCKED = `seen as materialized (${CHOSEN}), locked as (
        select s.id from vidbatch.submission s
         where s.id in (select id from seen) and s.state = 'uncertain' and s.updated_at <= $8::timestamptz
         order by s.id for update

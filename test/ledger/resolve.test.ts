@@ -4,6 +4,7 @@ import { cancel, countSurplus } from '../../src/ledger/batch.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { readAttempts, readTrail } from '../../src/ledger/read.ts';
+import { record } from '../../src/ledger/record.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
 import { sweep } from '../../src/ledger/sweep.ts';
 import { countChosen, groupUncertain, readUnsettled } from '../../src/ledger/uncertain.ts';
@@ -17,6 +18,7 @@ import {
   only,
   outcomeOf,
   recordOne,
+  resultOf,
   statesOf,
   storedOne,
 } from '../contract/rows.ts';
@@ -25,6 +27,13 @@ import { LEDGERS, onEvery } from '../contract/storages.ts';
 
 const SAID = { who: 'alice@desk', reason: 'not in their list' };
 const NONE = { pending: 0, cancelled: 0, abandoned: 0 };
+
+const WORDS = {
+  'not sent': resolveNotSent,
+  abandoned: resolveAbandon,
+  found: (db: Database, seen: Parameters<typeof resolveAccepted>[1], said: typeof SAID) =>
+    resolveAccepted(db, seen, 'other', said),
+};
 
 interface Doubt {
   made: Made;
@@ -73,6 +82,38 @@ async function list(db: Database, made: Made, pageSize?: number): Promise<Unsett
   for await (const row of readUnsettled(db, made.id, pageSize)) rows.push(row);
   return rows;
 }
+
+onEvery(['postgres'], (storage) => {
+  for (const [name, resolve] of Object.entries(WORDS)) {
+    test(`${name}: an answer that is being recorded is waited for, and wins`, async () => {
+      const { db } = storage();
+      const doubt = await silent(db);
+      const seen = await look(db, rowOf(doubt));
+      const session = await db.connect();
+      try {
+        await session.query('begin');
+        const late = resultOf(doubt.claimed, outcomeOf('accepted', { taskId: 'late' }));
+        await record(session, [late]);
+        const over = new AbortController();
+        const said = resolve(db, seen, SAID).finally(() => over.abort());
+        for (let waiting = 0; waiting === 0 && !over.signal.aborted;) {
+          const { rows } = await db.query<{ n: number }>(
+            `select count(*)::int as n from pg_stat_activity
+              where datname = current_database() and wait_event_type = 'Lock' and query like 'with seen as%'`,
+          );
+          waiting = only(rows).n;
+        }
+        await session.query('commit');
+        assert.deepEqual(await said, name === 'found' ? { kind: 'moved' } : NONE);
+      } finally {
+        session.release();
+      }
+      const row = await storedOne(db, doubt.id);
+      assert.deepEqual([row.state, row.task_id], ['submitted', 'late']);
+      assert.deepEqual(await readTrail(db, doubt.id), []);
+    });
+  }
+});
 
 onEvery(LEDGERS, (storage) => {
   describe('a row that is said to be not sent', () => {
@@ -217,13 +258,7 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('what moved since a person looked is left as it is', () => {
-    const words = {
-      'not sent': resolveNotSent,
-      abandoned: resolveAbandon,
-      found: (db: Database, seen: Parameters<typeof resolveAccepted>[1], said: typeof SAID) =>
-        resolveAccepted(db, seen, 'other', said),
-    };
-    for (const [name, resolve] of Object.entries(words)) {
+    for (const [name, resolve] of Object.entries(WORDS)) {
       test(`${name}: a late answer had come`, async () => {
         const { db } = storage();
         const doubt = await silent(db);
@@ -309,18 +344,18 @@ onEvery(LEDGERS, (storage) => {
       test(`are chosen ${name}, counted, and moved; the others stay`, async () => {
         const { db } = storage();
         const made = await mixed(db);
-        const chosen = [...expected].filter((one) => one === 'x').length;
+        const chosen = expected.split('').filter((one) => one === 'x').length;
         const seen = await look(db, { ...filter, batchId: made.id });
         assert.equal((await countChosen(db, seen)).rows, chosen);
         assert.deepEqual(await resolveAbandon(db, seen, SAID), { ...NONE, abandoned: chosen });
         assert.deepEqual(
           await statesOf(db, made),
-          [...expected].map((one) => (one === 'x' ? 'abandoned' : 'uncertain')),
+          expected.split('').map((one) => (one === 'x' ? 'abandoned' : 'uncertain')),
         );
         const trails = await Promise.all(made.rows.map((id) => readTrail(db, id)));
         assert.deepEqual(
           trails.map(({ length }) => length),
-          [...expected].map((one) => (one === 'x' ? 1 : 0)),
+          expected.split('').map((one) => (one === 'x' ? 1 : 0)),
         );
       });
     }
