@@ -1,0 +1,17 @@
+import type { Finding } from '../../src/ledger/invariants/invariant.ts';
+import { confirmed } from '../../src/verify.ts';
+import type { Look } from '../../src/verify.ts';
+
+/** What is found twice. `meanwhile` happens between the two looks. */
+export async function found(
+  looks: AsyncIterable<Look>,
+  meanwhile: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<Finding[]> {
+  const all: Finding[] = [];
+  for await (const one of confirmed(looks, meanwhile)) all.push(one);
+  return all;
+}
+
+export function names(findings: readonly Finding[]): string[] {
+  return findings.map(({ severity, invariant }) => `${severity} ${invariant}`);
+}
