@@ -24,14 +24,8 @@ export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
   manifest: (batch: string, lossy?: boolean) => Promise<string>;
   /** Of the rows of each manifest, in input order. */
   prompts: ReadonlyMap<string, readonly string[]>;
-  /** The environment in which a command of this scene dies or stops at the point. */
-  armed: (at: Armed) => Record<string, string>;
   /** Runs the command until it dies at the point. Fails when it never comes there. */
-  dies: (
-    at: Armed,
-    args: readonly string[],
-    meanwhile?: (running: Running) => Promise<void>,
-  ) => Promise<Ended>;
+  dies: (at: Armed, args: readonly string[], more?: Dying) => Promise<Ended>;
   /** Reads and writes the ledger directly. On an embedded one only while no process holds it. */
   ledger: <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
   /** The same while a process holds it. */
@@ -43,11 +37,15 @@ export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
   close: () => Promise<void>;
 }
 
-export async function openScene(
-  kind: StorageKind,
-  standIn: StandIn,
-  env: Record<string, string> = {},
-): Promise<Scene> {
+/** What goes with a death. */
+export interface Dying {
+  /** Over the scene's own. */
+  env?: Record<string, string>;
+  /** What has to happen while the command runs, so that it comes to the point. */
+  meanwhile?: ((running: Running) => Promise<void>) | undefined;
+}
+
+export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Scene> {
   const { config, remove } = await placeFor(kind);
   const { databaseUrl, redisUrl, dataDir } = config;
   const here = await openPlace({
@@ -56,7 +54,6 @@ export async function openScene(
     VIDBATCH_API_KEY: 'sk-crash',
     ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
     ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
-    ...env,
   });
   const pool =
     databaseUrl === undefined
@@ -77,9 +74,8 @@ export async function openScene(
       for (const rule of rules) await standIn.addRule(rule);
       return here.write(`${batch}.csv`, csv);
     },
-    armed: (at) => onTopOf(env, armed(at)),
-    async dies(at, args, meanwhile) {
-      const running = here.start(args, { env: scene.armed(at) });
+    async dies(at, args, { env: own = {}, meanwhile } = {}) {
+      const running = here.start(args, { env: onTopOf(own, armed(at)) });
       await meanwhile?.(running);
       const ended = await running.ended;
       assert.ok(
@@ -113,6 +109,7 @@ export async function openScene(
       await pool.query(
         `update vidbatch.submission set deadline = now() - interval '1 s' where state = 'submitting'`,
       );
+      await pool.query(`update vidbatch.attempt set deadline = now() - interval '1 s' where outcome is null`);
       await pool.query(`update vidbatch.lane set seen_at = now() - interval '1 h'`);
     },
     async loseQueue() {
@@ -143,7 +140,7 @@ export async function openScene(
 }
 
 /** Two environments of preloads: both are loaded. */
-export function onTopOf(one: Record<string, string>, other: Record<string, string>): Record<string, string> {
+function onTopOf(one: Record<string, string>, other: Record<string, string>): Record<string, string> {
   const preloads = [one['NODE_OPTIONS'], other['NODE_OPTIONS']].filter((options) => options !== undefined);
   return { ...one, ...other, NODE_OPTIONS: preloads.join(' ') };
 }
@@ -158,8 +155,13 @@ async function isMade(pool: Pool | undefined): Promise<boolean> {
 }
 
 /** Starts the command, and resolves once it stands still at the point. */
-export async function stops(scene: Scene, at: Armed, args: readonly string[]): Promise<Running> {
-  const running = scene.start(args, { env: scene.armed({ ...at, signal: 'SIGSTOP' }) });
+export async function stops(
+  scene: Scene,
+  at: Armed,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Running> {
+  const running = scene.start(args, { env: onTopOf(env, armed({ ...at, signal: 'SIGSTOP' })) });
   await running.says(new RegExp(`^stopped at ${at.point}$`));
   return running;
 }

@@ -5,6 +5,7 @@ import { STORAGES } from '../contract/storages.ts';
 import type { StorageKind } from '../contract/storages.ts';
 import { startStandIn } from '../e2e/stand-in.ts';
 import type { StandIn } from '../e2e/stand-in.ts';
+import { armed } from './arm.ts';
 import { exitCodeFor, findings } from './findings.ts';
 import type { Findings } from './findings.ts';
 import { openScene } from './scene.ts';
@@ -82,9 +83,11 @@ function on(
       const batch = batchOf(death);
       const args = command(files.get(batch) ?? '', over.includes(death) ? (batches[0] ?? '') : batch, scene);
       await death.before?.(scene, batch);
-      await scene.dies({ point, time }, args, meanwhile && ((running) => meanwhile(scene, batch, running)));
+      await scene.dies({ point, time }, args, {
+        meanwhile: meanwhile && ((running) => meanwhile(scene, batch, running)),
+      });
       if (twice !== true) return;
-      const again = await scene.run(args, { env: scene.armed({ point, time }) });
+      const again = await scene.run(args, { env: armed({ point, time }) });
       assert.ok(again.signal === 'SIGKILL' || again.code === 0 || again.code === 4 || again.code === 5);
     }
 

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { exits } from '../cli.ts';
+import { startStandIn } from '../e2e/stand-in.ts';
+import type { StandIn } from '../e2e/stand-in.ts';
+import { findings } from './findings.ts';
+import { openScene, stops } from './scene.ts';
+import type { Scene } from './scene.ts';
+import { sleepThrough, STOPS } from './stop.ts';
+import type { Woken } from './stop.ts';
+
+describe(
+  'a process that stands still for longer than its deadline, and wakes up',
+  { concurrency: true },
+  () => {
+    let standIn: StandIn;
+    before(async () => {
+      standIn = await startStandIn();
+    });
+    after(() => standIn.close());
+
+    describe('on redis+postgres, while another worker goes on', { concurrency: false }, () => {
+      let scene: Scene;
+      let woken: Woken;
+      before(async () => {
+        scene = await openScene('redis+postgres', standIn);
+        woken = await sleepThrough(scene, STOPS);
+      });
+      after(() => scene.close());
+
+      for (const { point, mayStayUnknown } of STOPS) {
+        it(`at ${point}: each row is paid once, and its answer is recorded however late it comes`, () => {
+          const { wrong = [], unknown = [] } = woken.get(point) ?? {};
+          assert.deepEqual(wrong, []);
+          assert.ok(unknown.length <= (mayStayUnknown === true ? 1 : 0), unknown.join(', '));
+        });
+      }
+
+      for (const { point } of STOPS.filter(({ calledNotSent }) => calledNotSent === true)) {
+        it(`at ${point}: it does not send`, async () => {
+          const { rows } = await scene.ledger((db) =>
+            db.query<{ error_code: string }>(
+              `select a.error_code from vidbatch.attempt a
+               join vidbatch.submission s on s.id = a.submission_id
+               join vidbatch.batch b on b.id = s.batch_id
+              where b.name = $1 and a.swept_at is not null`,
+              [point],
+            ),
+          );
+          assert.deepEqual(rows, [{ error_code: 'STALE_CLAIM' }]);
+        });
+      }
+    });
+
+    describe('on embedded, whose folder it holds', { concurrency: false }, () => {
+      let scene: Scene;
+      before(async () => {
+        scene = await openScene('embedded', standIn);
+      });
+      after(() => scene.close());
+
+      it('a second terminal says who holds the folder; the row is not sent under its old claim, but under a new one', async () => {
+        const file = await scene.manifest('held');
+        const holder = await stops(scene, { point: 'claimed', time: 2 }, ['run', file]);
+        // It waits 15 s for an answer; more than 5 s after its claim, nothing may leave.
+        const { stderr } = exits(await scene.run(['status']), 1);
+        assert.match(
+          stderr,
+          new RegExp(`is held by process ${holder.pid}, which does not answer.*FOLDER_HELD`),
+        );
+        holder.kill('SIGCONT');
+        exits(await holder.ended, 4);
+        const found = await findings(scene, ['held']);
+        assert.deepEqual(found.get('held'), {
+          wrong: [],
+          unknown: [],
+          states: { submitted: 6, rejected: 1 },
+        });
+      });
+    });
+  },
+);
