@@ -82,7 +82,7 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
               case when doubtful then ${unknownOf(
                 'row.submission_id',
                 `and o.id <> row.attempt_id
-                and not exists (select from result r where r.attempt_id = o.id and r.kind <> 'uncertain')`,
+                and not exists (select from attempt r where r.attempt_id = o.id and r.kind <> 'uncertain')`,
               )} end as doubt
          from row
      ), priced as (

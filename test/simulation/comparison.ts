@@ -42,10 +42,20 @@ const WAITS_MS = [0, 1000, 30_000, 600_000];
 const PAUSES_MS = [1, 1, 1, 1000, 20_000, 61_000, 1_000_000, 13 * 3_600_000];
 const LIFETIME_MS = 60_000;
 
+/** Reading everything costs more than most deeds; a difference that is seen late is looked for again, step by step. */
+const READ_EVERY = 5;
+
+export interface Sequence {
+  seed: number;
+  deeds: number;
+  sql?: Sql;
+  readEvery?: number;
+}
+
 /** Does the same to the model and to the real ledger; returns the first difference, if there is one. */
 export async function compare(
   ledger: SqlLedger,
-  { seed, deeds, sql = SQL }: { seed: number; deeds: number; sql?: Sql },
+  { seed, deeds, sql = SQL, readEvery = READ_EVERY }: Sequence,
 ): Promise<string | undefined> {
   const random = randomOf(seed);
   const twin = newLedger([
@@ -57,7 +67,7 @@ export async function compare(
   await ledger.setClock(twin.at);
   await ledger.fill(twin);
   const done: string[] = [];
-  for (let n = 0; n < deeds; n += 1) {
+  for (let n = 1; n <= deeds; n += 1) {
     twin.at += random.pick(PAUSES_MS);
     await ledger.setClock(twin.at);
     const deed = deedOf(random, twin, random.pick([undefined, sameKeyOf({ providerIdempotent: true })]));
@@ -66,10 +76,14 @@ export async function compare(
     const [ours, theirs] = [attempted(() => deed.inModel(twin)), await deed.inSql(ledger, sql).catch(failed)];
     // A statement happens whole or not at all.
     if (ours === FAILED) twin.restore(before);
-    const [here, there] = [plain(ours), plain(theirs)];
-    if (!isDeepStrictEqual(here, there)) return tell(seed, done, 'answers', here, there);
-    const [state, stored] = [asRead(twin), plainAttempts(await ledger.read())];
-    if (!isDeepStrictEqual(plainAttempts(state), stored)) return tell(seed, done, 'leaves', state, stored);
+    let difference = tell(seed, done, 'answers', plain(ours), plain(theirs));
+    if (difference === undefined && (n % readEvery === 0 || n === deeds)) {
+      const stored = plainAttempts(await ledger.read());
+      difference = tell(seed, done, 'leaves', plainAttempts(asRead(twin)), stored);
+    }
+    if (difference === undefined) continue;
+    if (readEvery === 1) return difference;
+    return (await compare(ledger, { seed, deeds: n, sql, readEvery: 1 })) ?? difference;
   }
   return undefined;
 }
@@ -113,13 +127,34 @@ function plainAttempts(state: unknown): unknown {
   );
 }
 
-function tell(seed: number, done: readonly string[], verb: string, ours: unknown, theirs: unknown): string {
+function tell(
+  seed: number,
+  done: readonly string[],
+  verb: string,
+  ours: unknown,
+  theirs: unknown,
+): string | undefined {
+  if (isDeepStrictEqual(ours, theirs)) return undefined;
   return [
     `seed ${seed}: after`,
-    ...done.map((what) => `  ${what}`),
-    `the model ${verb} ${JSON.stringify(ours, undefined, 1)}`,
-    `and the ledger ${JSON.stringify(theirs, undefined, 1)}`,
+    ...done.slice(-8).map((what) => `  ${what}`),
+    `the model ${verb} something else than the ledger:`,
+    ...unlike('', ours, theirs).slice(0, 12),
   ].join('\n');
+}
+
+/** Where two values differ, and how. */
+function unlike(where: string, ours: unknown, theirs: unknown): string[] {
+  if (isDeepStrictEqual(ours, theirs)) return [];
+  if (!isObject(ours) || !isObject(theirs)) {
+    return [`  ${where}: ${JSON.stringify(ours)}, and ${JSON.stringify(theirs)}`];
+  }
+  const keys = new Set([...Object.keys(ours), ...Object.keys(theirs)]);
+  return [...keys].flatMap((key) => unlike(`${where}.${key}`, ours[key], theirs[key]));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object';
 }
 
 function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result['sameKey']): Deed {
