@@ -128,7 +128,7 @@ function tell(summary: Summary, flags: RunFlags, io: Io, named: boolean): void {
   for (const gate of summary.gates) io.err(`${summary.batch}: ${gate.gate}: ${gate.reason}`);
   if (summary.counts.uncertain > 0) {
     io.err(
-      `${summary.batch}: ${count(summary.counts.uncertain)} uncertain rows may have been accepted and are not sent again; \`vidbatch explain ${summary.batch} <key>\` shows what is known of one`,
+      `${summary.batch}: ${count(summary.counts.uncertain)} uncertain rows may have been accepted and are not sent again; \`vidbatch uncertain ${summary.batch}\` shows what is known of them`,
     );
   }
   io.out(named ? `${summary.batch}: ${receipt(summary)}` : receipt(summary));

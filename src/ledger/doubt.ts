@@ -31,11 +31,12 @@ export interface Again {
 
 /**
  * Whether row `s` of batch `b`, of whose attempt `a` nothing was heard, may go again, as SQL: at this provider, with
- * attempts left, and before the provider may have forgotten the key.
+ * attempts left, and before the provider may have forgotten the key. Not an attempt that came back from a journal (its
+ * intent is as old as its claim): the ledger had lost it, and may have lost what its key was made of.
  */
 export function mayGoAgain(origin: string, maxAttempts: string, lifeMs: string): string {
   return `a.origin = ${origin}::text and b.origin = ${origin}::text and b.state <> 'cancelled'
-          and s.spent + 1 < ${maxAttempts}::int and ${doubtMsOf('s.id')} < ${lifeMs}::float8`;
+          and a.intended_at is distinct from a.claimed_at and s.spent + 1 < ${maxAttempts}::int and ${doubtMsOf('s.id')} < ${lifeMs}::float8`;
 }
 
 /**

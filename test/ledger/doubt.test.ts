@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { cancel, countPaid, countSurplus } from '../../src/ledger/batch.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { sendUnheardAgain } from '../../src/ledger/doubt.ts';
+import { restoreAttempts } from '../../src/ledger/journal.ts';
 import { readAttempts } from '../../src/ledger/read.ts';
 import { record } from '../../src/ledger/record.ts';
 import type { Recorded } from '../../src/ledger/record.ts';
@@ -215,6 +217,17 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await swept(db, { maxAttempts: 1 }), 'uncertain 0');
       assert.equal(await swept(db, { origin: 'https://another.example' }), 'uncertain 0');
       assert.equal(await swept(db, { hours: KEY_LIFE_MS / 3_600_000 }), 'uncertain 0');
+    });
+
+    test('is uncertain when the ledger had lost it: its key may have been another', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      const lost = { batch: made.name, key: 'k1', number: 1, epoch: 0, at: new Date().toISOString() };
+      const from = { origin: made.origin, worker: 'w0' };
+      assert.ok(await restoreAttempts(db, from, { attempt: randomUUID(), ...lost }));
+      await sweep(db, { all: true, again: { origin: made.origin, maxAttempts: 5, sameKey: LEAVE } });
+      assert.equal((await storedOne(db, only(made.rows))).state, 'uncertain');
+      assert.equal(await sendUnheardAgain(db, { origin: made.origin, maxAttempts: 5, sameKey: LEAVE }), 0);
     });
 
     test('and was called uncertain by somebody without leave, is taken back; an uncertain answer is not', async () => {
