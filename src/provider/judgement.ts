@@ -26,7 +26,8 @@ export function judge(answer: Answer, options: JudgeOptions): Outcome {
   const { status } = answer;
   if (status >= 200 && status <= 299) return judgeSuccess(answer, options);
   if (status >= 300 && status <= 399) {
-    return { kind: 'halted', evidence: evidenceOf(answer, options, 'REDIRECT', redirectMessage(answer)) };
+    const evidence = evidenceOf(answer, options, 'REDIRECT', redirectMessage(answer));
+    return kindOfStatus(status) === 'halted' ? { kind: 'halted', evidence } : { kind: 'uncertain', evidence };
   }
   const refusal = readRefusal(answer.body);
   const { kind, code } = decide(answer, refusal, options.codes ?? {});

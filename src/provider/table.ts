@@ -16,8 +16,11 @@ const any4xx: Statuses = { from: 400, to: 499 };
 
 /** HTTP status → kind; the first that fits. A 2xx is judged by its task id alone. Outside the list: uncertain. */
 export const STATUSES: readonly (Statuses & { kind: RefusalKind })[] = [
-  // A redirect is never followed: the POST would be sent a second time, or turn into a GET.
-  { from: 300, to: 399, kind: 'halted' },
+  // A redirect is never followed: the POST would be sent a second time, or turn into a GET. These say that the address
+  // is elsewhere; the others (303: "done, look there") do not say that nothing was done.
+  { from: 301, to: 302, kind: 'halted' },
+  { from: 307, to: 308, kind: 'halted' },
+  { from: 300, to: 399, kind: 'uncertain' },
   { from: 401, to: 405, kind: 'halted' },
   // Said by proxies about their own waiting, conflicts and replays: the request may have been passed on.
   { from: 408, to: 409, kind: 'uncertain' },
