@@ -12,10 +12,17 @@ export interface Mutation {
 export const MUTATIONS = {
   'claim-without-compare': {
     file: 'ledger/claim.ts',
-    from: `and s.state = 'pending' and s.not_before <= now()
-          and b.origin = $4 and b.state = 'active' and b.proven`,
-    to: `and s.state in ('pending', 'submitting', 'submitted', 'uncertain')
-          and b.origin = $4 and b.state = 'active' and b.proven`,
+    // With the state before and the task id as the schema's own checks want them.
+    from: `set previous = s.state, state = 'submitting', attempt_id = w.attempt_id,
+              deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
+         from wish w, vidbatch.batch b, vidbatch.provider p, vidbatch.meta m
+        where s.id = w.submission_id and b.id = s.batch_id and p.origin = b.origin
+          and s.state = 'pending'`,
+    to: `set previous = 'pending', state = 'submitting', attempt_id = w.attempt_id, task_id = null,
+              deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
+         from wish w, vidbatch.batch b, vidbatch.provider p, vidbatch.meta m
+        where s.id = w.submission_id and b.id = s.batch_id and p.origin = b.origin
+          and s.state in ('pending', 'submitting', 'submitted', 'uncertain')`,
     breaks: 'a row that was sent is claimed again',
   },
   'record-forgets-task-id': {

@@ -28,14 +28,16 @@ const DEATHS: Plan = {
   manifests: [30],
   workers: 1,
   concurrency: 2,
-  faults: ['status-502:created=0.15'],
+  faults: ['reset-after-body:created=0.15'],
   fates: [
     { point: 'answer-journaled', time: 4 },
     { point: 'sent', time: 1 },
   ],
   steps: [
     { afterMs: 0, do: 'wait', until: 'every fate is met' },
+    { afterMs: 0, do: 'wait', until: 'all others were accepted' },
     { afterMs: 0, do: 'duplicate-jobs' },
+    { afterMs: 0, do: 'wait', until: 'no job waits' },
   ],
 };
 

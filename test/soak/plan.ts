@@ -21,7 +21,9 @@ export type Sight =
   | 'every fate is met'
   /** As there are sleepers. */
   | 'as many rows are uncertain'
-  | 'all others were accepted';
+  /** Than those that the dead and the sleepers had in hand. */
+  | 'all others were accepted'
+  | 'no job waits';
 
 /** One thing that is done to the system, or by an operator, while it works. `which` counts manifests or workers. */
 export type Deed =

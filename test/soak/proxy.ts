@@ -66,7 +66,11 @@ export async function openProxy(): Promise<Proxy> {
 
   function cut(link: Link): void {
     links.delete(link);
-    for (const end of link.ends) end.resetAndDestroy();
+    for (const end of link.ends) {
+      // After a FIN the kernel takes no RST, and the socket would stay for ever.
+      if (end.writableEnded) end.destroy();
+      else end.resetAndDestroy();
+    }
   }
 
   server.listen(0, '127.0.0.1');

@@ -205,14 +205,16 @@ class Round {
   }
 
   async #wait(sight: Sight, crew: Crew): Promise<void> {
-    const { plan, standIn, ledger } = this.#scene;
+    const { plan, services, standIn, ledger } = this.#scene;
     const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
     const sleepers = plan.fates.filter((fate) => fate?.signal === 'SIGSTOP').length;
     const seen: Record<Sight, () => Promise<boolean>> = {
       'every sleeper is asleep': async () => crew.asleep() >= sleepers,
       'every fate is met': async () => crew.dead().length >= plan.fates.length,
       'as many rows are uncertain': async () => (await ledger.uncertain()) >= sleepers,
-      'all others were accepted': async () => (await standIn.stats()).accepted >= rows - sleepers,
+      'all others were accepted': async () =>
+        (await standIn.stats()).accepted >= rows - plan.fates.length * plan.concurrency,
+      'no job waits': async () => (await services.waitingJobs()) === 0,
     };
     const until = performance.now() + SIGHT_MS;
     while (!(await seen[sight]())) {

@@ -20,6 +20,8 @@ export interface Services {
   flush: () => Promise<void>;
   /** Every job in every queue of Redis is added once more, as from a dashboard. */
   duplicateJobs: () => Promise<void>;
+  /** Jobs that nobody has taken yet, in all queues of Redis. Those of the dead count as taken. */
+  waitingJobs: () => Promise<number>;
   partition: (partition: Partition) => Promise<void>;
   /** Resolves once every server runs and every way is open. */
   healed: () => Promise<void>;
@@ -50,6 +52,17 @@ export async function openServices(): Promise<Services> {
     troubles.set(where, mended());
   }
 
+  async function onQueues(each: (queue: Queue) => Promise<void>): Promise<void> {
+    await troubles.get('redis');
+    const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
+    for (const key of await connection.keys('bull:vidbatch-*:meta')) {
+      const queue = new Queue(key.split(':')[1] ?? '', { connection, skipMetasUpdate: true });
+      await each(queue);
+      await queue.close();
+    }
+    connection.disconnect();
+  }
+
   return {
     servers,
     proxies,
@@ -73,18 +86,19 @@ export async function openServices(): Promise<Services> {
       await client.flushall();
       client.disconnect();
     },
-    async duplicateJobs() {
-      await troubles.get('redis');
-      const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
-      for (const key of await connection.keys('bull:vidbatch-*:meta')) {
-        const queue = new Queue(key.split(':')[1] ?? '', { connection, skipMetasUpdate: true });
+    duplicateJobs: () =>
+      onQueues(async (queue) => {
         const jobs = await queue.getJobs(['completed', 'waiting', 'active', 'delayed'], 0, MOST_COPIES);
         await queue.addBulk(
           jobs.map(({ id, name, data }) => ({ name, data: data as unknown, opts: { jobId: `again-${id}` } })),
         );
-        await queue.close();
-      }
-      connection.disconnect();
+      }),
+    async waitingJobs() {
+      let waiting = 0;
+      await onQueues(async (queue) => {
+        waiting += await queue.getJobCountByTypes('waiting', 'delayed');
+      });
+      return waiting;
     },
     partition: ({ of, how, ms }) =>
       trouble(
