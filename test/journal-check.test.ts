@@ -151,10 +151,8 @@ onEvery(LEDGERS, (storage) => {
     const torn = await journalOf(folder, made);
     await torn.close();
     // What a power failure leaves of a line: a half, zeros, and the next line behind them.
-    await appendFile(
-      join(folder, torn.name),
-      `{"kind":"int\0\0\0{"kind":"header","ledger":"this"}\n{"kind":`,
-    );
+    const answer = { kind: 'answer', attempt: randomUUID(), outcome: outcomeOf('rejected') };
+    await appendFile(join(folder, torn.name), `{"kind":"int\0\0\0${JSON.stringify(answer)}\n{"kind":`);
     await writeFile(
       join(folder, 'x.jsonl'),
       '{"kind":"intent","attempt":"d9fb1519-00f3-4947-81cd-b88d6065c3d4"}\n',
@@ -163,6 +161,7 @@ onEvery(LEDGERS, (storage) => {
       (await found(journalsOf(db, folder))).map(({ severity, what }) => `${severity}: ${what}`),
       [
         `note: ${foreign.name} belongs to another ledger, another`,
+        'risk: an answer is in a journal alone: rejected',
         `broken: ${torn.name}: line 2 cannot be read`,
         'broken: x.jsonl does not say whose journal it is',
       ],
