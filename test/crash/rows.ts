@@ -2,7 +2,7 @@ import type { StorageKind } from '../contract/storages.ts';
 import type { RuleInput } from '../../src/simulator/rule.ts';
 
 /** In input order. What a row meets is in its prompt: once for `busy` and `full`, always for `lost` and `rude`. */
-const WEATHER = ['fine', 'fine', 'fine', 'busy', 'full', 'lost', 'rude'] as const;
+const WEATHER = ['fine', 'fine', 'busy', 'full', 'lost', 'rude'] as const;
 
 const FAULT_OF = {
   /** 503 model_not_found: not accepted, tried again after a backoff. */

@@ -59,6 +59,8 @@ export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Sc
     databaseUrl === undefined
       ? undefined
       : new Pool({ connectionString: databaseUrl, types: parsers, max: 2 });
+  // Its database is dropped while the last connection is still on its way out.
+  pool?.on('error', () => undefined);
   const prompts = new Map<string, string[]>();
   const scene: Scene = {
     kind,

@@ -74,7 +74,7 @@ describe(
         assert.deepEqual(found.get('held'), {
           wrong: [],
           unknown: [],
-          states: { submitted: 6, rejected: 1 },
+          states: { submitted: 5, rejected: 1 },
         });
       });
     });

@@ -22,7 +22,7 @@ export interface Death {
   before?: (scene: Scene, batch: string) => Promise<void>;
   /** What has to happen while it runs, so that it comes to the point. */
   meanwhile?: (scene: Scene, batch: string, running: Running) => Promise<void>;
-  /** It dies there a second time at once: then it need not come to the point again. */
+  /** It dies there a second time at once, on Postgres: then it need not come to the point again. */
   twice?: true;
   /** Not on these storages, which have no such step. */
   never?: readonly StorageKind[];
@@ -61,9 +61,9 @@ export const SENDING: readonly Death[] = [
   { point: 'claimed', time: 2, command: run, costs: 'no row', twice: true },
   { point: 'intended', time: 2, command: run, costs: 'those in flight' },
   { point: 'connected', time: 2, command: run, costs: 'those in flight' },
-  { point: 'sending', time: 2, command: run, costs: 'those in flight' },
-  { point: 'sent', of: 'first-sent', command: run, costs: 'those in flight' },
-  { point: 'slots-freed', of: 'first-sent', command: run, costs: 'those in flight', before: later },
+  // So has its first request.
+  { point: 'sending', command: run, costs: 'those in flight' },
+  { point: 'slots-freed', of: 'sending', command: run, costs: 'those in flight', before: later },
   { point: 'sent', time: 2, command: run, costs: 'those in flight', twice: true },
   { point: 'rows-swept', of: 'sent', command: run, costs: 'those in flight', before: later },
   { point: 'lanes-freed', command: run, costs: 'no row' },
@@ -89,9 +89,14 @@ export const REPLAYING: readonly Death[] = [
   // The last answer: everything else is recorded, or in the journal.
   { point: 'answer-journaled', time: CALLS, command: run, costs: 'no row' },
   { point: 'answer-replayed', of: 'answer-journaled', command: run, costs: 'no row' },
-  { point: 'answer-journaled', of: 'attempt-restored', time: CALLS, command: run, costs: 'no row' },
-  { point: 'attempt-restored', command: run, costs: 'no row', before: forgetAttempts },
-  { point: 'journal-replayed', of: 'attempt-restored', command: run, costs: 'no row', twice: true },
+  {
+    point: 'attempt-restored',
+    of: 'answer-journaled',
+    command: run,
+    costs: 'no row',
+    before: forgetAttempts,
+  },
+  { point: 'journal-replayed', of: 'answer-journaled', command: run, costs: 'no row', twice: true },
 ];
 
 /** What operators do to batches that are over. */

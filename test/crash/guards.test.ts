@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { startStandIn } from '../e2e/stand-in.ts';
+import type { StandIn } from '../e2e/stand-in.ts';
+import { mutated } from '../mutation/mutate.ts';
+import type { MutationName } from '../mutation/mutations.ts';
+import { findings } from './findings.ts';
+import type { Findings } from './findings.ts';
+import { CALLS } from './rows.ts';
+import { openScene, stops } from './scene.ts';
+import type { Scene } from './scene.ts';
+
+/** A table that is never red proves nothing: here a guard is taken out of the program, and the findings must say so. */
+describe('the findings of a crash', { concurrency: 2 }, () => {
+  let standIn: StandIn;
+  before(async () => {
+    standIn = await startStandIn();
+  });
+  after(() => standIn.close());
+
+  /** What is found of a batch named after the guard, whose first worker runs without it. */
+  async function without(
+    guard: MutationName,
+    happens: (scene: Scene, file: string, env: Record<string, string>) => Promise<void>,
+  ): Promise<Findings> {
+    const scene = await openScene('redis+postgres', standIn);
+    try {
+      const file = await scene.manifest(guard);
+      await happens(scene, file, mutated(guard));
+      const found = (await findings(scene, [guard])).get(guard);
+      assert.ok(found !== undefined);
+      return found;
+    } finally {
+      await scene.close();
+    }
+  }
+
+  it('show an answer that was not written down before it was recorded', async () => {
+    const { unknown } = await without('journal-without-answers', async (scene, file, env) => {
+      await scene.dies({ point: 'answer-journaled', time: CALLS }, ['run', file], { env });
+      await scene.later();
+      await scene.loseQueue();
+      await scene.run(['run', file]);
+    });
+    assert.notDeepEqual(unknown, []);
+  });
+
+  it('show a row that is claimed whatever its state', async () => {
+    const { wrong } = await without('claim-without-compare', async (scene, file, env) => {
+      const asleep = await stops(scene, { point: 'job-taken', time: 2 }, ['run', file], env);
+      await scene.later();
+      await scene.loseQueue();
+      await scene.run(['run', file]);
+      asleep.kill('SIGCONT');
+      await asleep.ended;
+    });
+    assert.match(String(wrong), /acceptedTwice: .* shot 2 fine/);
+  });
+
+  it('show a worker that sends a row after it was settled without it', async () => {
+    const { wrong } = await without('stale-sender-sends', async (scene, file, env) => {
+      const asleep = await stops(
+        scene,
+        { point: 'claimed', time: 2 },
+        ['run', file, '--concurrency', '1'],
+        env,
+      );
+      await scene.later();
+      await scene.run(['run', file]);
+      const row = ['stale-sender-sends', 'stale-sender-sends-2'];
+      await scene.run(['resolve', ...row, '--not-sent', '--reason', 'nothing came of it']);
+      await scene.run(['run', file]);
+      asleep.kill('SIGCONT');
+      await asleep.ended;
+    });
+    assert.match(String(wrong), /acceptedTwice: .* shot 2 fine/);
+  });
+});
