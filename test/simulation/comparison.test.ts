@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
+import { MUTATIONS } from '../mutation/mutations.ts';
 import { compare } from './comparison.ts';
+import { SQL } from './deed.ts';
+import { loadStatements } from './sources.ts';
 import { SqlLedger } from './sql.ts';
 
 /** Sequences that are the same each time, and half as many with seeds that nobody has tried. */
@@ -27,5 +30,15 @@ onEvery(LEDGERS, (storage) => {
         if (difference !== undefined) assert.fail(difference);
       }
     });
+
+    for (const name of ['claim-without-compare', 'record-forgets-task-id'] as const) {
+      test(`notices SQL in which ${MUTATIONS[name].breaks}`, async () => {
+        const sql = { ...SQL, ...(await loadStatements(MUTATIONS[name])) };
+        for (let seed = 1; seed <= 20; seed += 1) {
+          if ((await compare(ledger, { seed, deeds: DEEDS, sql })) !== undefined) return;
+        }
+        assert.fail(`${name} makes no difference`);
+      });
+    }
   });
 });

@@ -130,10 +130,13 @@ export class Process implements Owner {
     const { wire, clock, random, truth } = this.#world;
     let current: Claim | undefined;
     return {
-      claim: clerk.claim,
+      claim: async (submissionId) => {
+        const claim = await clerk.claim(submissionId);
+        if (!('reason' in claim)) current = claim;
+        return claim;
+      },
       journal: {
         intend: async (claim) => {
-          current = claim;
           truth.intended.add(claim.attemptId);
           return journal.intend(claim).then(yes, no);
         },
@@ -144,7 +147,7 @@ export class Process implements Owner {
       },
       provider: {
         create: (body, { idempotencyKey }) => {
-          if (current === undefined) throw new Error('sent without an intent');
+          if (current === undefined) throw new Error('sent without a claim');
           return wire.create(current, body, idempotencyKey);
         },
       },

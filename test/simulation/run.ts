@@ -1,12 +1,10 @@
 /**
  * `node test/simulation/run.ts --seed 123`: one run, with every step of it.
  * `node test/simulation/run.ts --runs 100000 [--from 1]`: many; prints the seeds that fail, and how fast it was.
- * `--mutation <name>` and `--slip <name>` break the program or the model first.
+ * `--breakage "a journal without answers"` takes a guard out first; `breakages.ts` lists them.
  */
 import { parseArgs } from 'node:util';
-import { MUTATIONS } from '../mutation/mutations.ts';
-import type { MutationName } from '../mutation/mutations.ts';
-import type { Slip } from './ledger/state.ts';
+import { BREAKAGES } from './breakages.ts';
 import { simulate } from './simulate.ts';
 import { loadSources } from './sources.ts';
 
@@ -15,17 +13,18 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     runs: { type: 'string', default: '10000' },
     from: { type: 'string', default: '1' },
-    mutation: { type: 'string' },
-    slip: { type: 'string' },
+    breakage: { type: 'string' },
     /** Leaves after so many failures. */
     failures: { type: 'string', default: '5' },
   },
 });
 
-const sources = await loadSources(
-  values.mutation === undefined ? undefined : MUTATIONS[values.mutation as MutationName],
-);
-const slip = values.slip as Slip | undefined;
+const breakage = values.breakage === undefined ? undefined : BREAKAGES[values.breakage];
+if (values.breakage !== undefined && breakage === undefined) {
+  throw new Error(`${values.breakage} is not one of: ${Object.keys(BREAKAGES).join(' · ')}`);
+}
+const sources = await loadSources(breakage && 'mutation' in breakage ? breakage.mutation : undefined);
+const slip = breakage && 'slip' in breakage ? breakage.slip : undefined;
 
 if (values.seed === undefined) {
   const from = Number(values.from);

@@ -87,3 +87,11 @@ export async function loadSources(mutation?: Mutation): Promise<Sources> {
   }
   return { submit, createClerk, openJournal, replayJournals };
 }
+
+/** One file of the ledger's SQL with a guard taken out. */
+export async function loadStatements(mutation: Mutation): Promise<Record<string, unknown>> {
+  const tag = TAG + (mutations.push(mutation) - 1);
+  const loaded = (await import(`${SRC}${mutation.file}${tag}`)) as Record<string, unknown>;
+  if (!applied.has(mutation)) throw new Error(`src/${mutation.file} was not changed`);
+  return loaded;
+}

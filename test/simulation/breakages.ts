@@ -1,0 +1,50 @@
+import { MUTATIONS } from '../mutation/mutations.ts';
+import type { Mutation } from '../mutation/mutations.ts';
+import type { Slip } from './ledger/state.ts';
+
+/** One guard taken out of the program's source, or of the model of its SQL. */
+export type Breakage = { mutation: Mutation } | { slip: Slip };
+
+/** What the simulation has to notice, each alone. */
+export const BREAKAGES: Record<string, Breakage> = {
+  'a claim that does not compare': { slip: 'claim-without-compare' },
+  'a record that goes to the row, not to the attempt': { slip: 'record-by-row' },
+  'a record that drops late answers': { slip: 'record-drops-late-answers' },
+  'an unknown that is sent again': { slip: 'uncertain-is-sent-again' },
+  'a sweeper that does not wait for the deadline': { slip: 'sweep-before-the-deadline' },
+  'a restored ledger that does not take back what was sent': { slip: 'restore-revives-paid-rows' },
+  'a sender that sends what is stale': { mutation: MUTATIONS['stale-sender-sends'] },
+  'a journal without answers': { mutation: MUTATIONS['journal-without-answers'] },
+  'a journal that does not flush': {
+    mutation: {
+      file: 'journal.ts',
+      from: 'await file.datasync();\n      return lines',
+      to: 'return lines',
+      breaks: 'what was journaled is gone with the power',
+    },
+  },
+  'a journal without intents': {
+    mutation: {
+      file: 'submit.ts',
+      from: 'const intended = await hands.journal.intend(claim);',
+      to: 'const intended = await Promise.resolve(true);',
+      breaks: 'an attempt that left is taken for one that never did',
+    },
+  },
+  'a clerk that does not ask what it was granted': {
+    mutation: {
+      file: 'clerk.ts',
+      from: 'const ours = again ? await granted(db, wishes) : [];',
+      to: 'const ours = [];',
+      breaks: 'a claim whose answer was lost is forgotten by the worker that holds it',
+    },
+  },
+  'readers of journals that do not wait for each other': {
+    mutation: {
+      file: 'replay.ts',
+      from: 'if (turn !== undefined) return turn;',
+      to: 'return turn ?? { release: () => undefined };',
+      breaks: 'a worker sends rows while another is still reading that they were sent',
+    },
+  },
+};

@@ -1,0 +1,237 @@
+import * as claims from '../../src/ledger/claim.ts';
+import * as doubts from '../../src/ledger/doubt.ts';
+import * as journals from '../../src/ledger/journal.ts';
+import { armProbe } from '../../src/ledger/provider.ts';
+import * as records from '../../src/ledger/record.ts';
+import type { Result } from '../../src/ledger/record.ts';
+import { sweep } from '../../src/ledger/sweep.ts';
+import type { OutcomeKind } from '../../src/provider/outcome.ts';
+import { outcomeOf } from '../contract/rows.ts';
+import * as model from './ledger/model.ts';
+import type { Decision } from './ledger/operator.ts';
+import type { Random } from './random.ts';
+import type { SqlLedger } from './sql.ts';
+
+/** The statements that the model claims to be; a test may put a broken one in. */
+export const SQL = { ...claims, ...doubts, ...journals, ...records, armProbe, sweep };
+export type Sql = typeof SQL;
+
+/** One thing that is done to both. */
+export interface Deed {
+  what: string;
+  inModel: (ledger: model.ModelLedger) => unknown;
+  inSql: (ledger: SqlLedger, sql: Sql) => Promise<unknown>;
+}
+
+export const ORIGINS = ['https://a.example', 'https://b.example'] as const;
+const KINDS: readonly OutcomeKind[] = [
+  'accepted',
+  'rejected',
+  'throttled',
+  'not-sent',
+  'halted',
+  'uncertain',
+];
+const WAITS_MS = [0, 1000, 30_000, 600_000];
+const LIFETIME_MS = 60_000;
+
+/** Answers come in any order. */
+export function plain(answer: unknown): unknown {
+  if (answer instanceof Map) return plain([...answer]);
+  if (!Array.isArray(answer)) return answer === undefined ? null : JSON.parse(JSON.stringify(answer));
+  return answer.map((one) => JSON.stringify(sorted(one))).sort();
+}
+
+function sorted(one: unknown): unknown {
+  if (one === null || typeof one !== 'object' || Array.isArray(one)) return one;
+  return Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** What is done next: much of what workers do, and some of what people do. */
+export function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result['sameKey']): Deed {
+  const rows = [...twin.rows.keys()];
+  const attempts = [...twin.attempts.keys()].filter((id) => !id.startsWith('said'));
+  const some = <T>(items: readonly T[], most: number): T[] => [
+    ...new Set(Array.from({ length: 1 + random.below(most) }, () => random.pick(items))),
+  ];
+  const scope = {
+    worker: random.pick(['w1', 'w2']),
+    origin: random.chance(0.9) ? ORIGINS[0] : ORIGINS[1],
+    batches: random.chance(0.8) ? null : some([1, 2, 3], 2),
+    lifetimeMs: LIFETIME_MS,
+  };
+  const idOf = (): string =>
+    attempts.length > 0 && random.chance(0.05) ? random.pick(attempts) : random.uuid();
+  const wishes = some(rows, 3).map((submissionId) => ({ submissionId, attemptId: idOf() }));
+  const [wish = { submissionId: 0, attemptId: '' }] = wishes;
+  const again = sameKey && { origin: scope.origin, maxAttempts: 3, sameKey };
+  const known = attempts.length === 0 ? [random.uuid()] : some(attempts, 3);
+  const batchId = 1 + random.below(3);
+
+  const deeds: [number, () => Deed][] = [
+    [
+      8,
+      () => ({
+        what: `claim ${JSON.stringify(wishes)}`,
+        inModel: (ledger) => model.claim(ledger, scope, wishes),
+        inSql: ({ db }, sql) => sql.claim(db, scope, wishes),
+      }),
+    ],
+    [
+      6,
+      () => ({
+        what: `claim alone ${JSON.stringify(wish)}`,
+        inModel: (ledger) => model.claimAlone(ledger, scope, wish),
+        inSql: ({ db }, sql) => sql.claimAlone(db, scope, wish),
+      }),
+    ],
+    [
+      3,
+      () => ({
+        what: 'granted, refusals, unheard …',
+        inModel: (ledger) => ({
+          granted: plain(
+            model.granted(
+              ledger,
+              known.map((attemptId) => ({ attemptId, submissionId: 0 })),
+            ),
+          ),
+          refusals: plain(model.refusals(ledger, scope, [...rows, 999])),
+          before: plain(model.recordedBefore(ledger, known)),
+          unrecorded: plain(model.unrecorded(ledger, known)),
+          unheard: plain(model.unheard(ledger, ['w1', 'w2'])),
+          lastSent: plain(model.lastSent(ledger, 'w1', 100)),
+        }),
+        inSql: async ({ db }, sql) => ({
+          granted: plain(
+            await sql.granted(
+              db,
+              known.map((attemptId) => ({ attemptId, submissionId: 0 })),
+            ),
+          ),
+          refusals: plain(await sql.refusals(db, scope, [...rows, 999])),
+          before: plain(await sql.recordedBefore(db, known)),
+          unrecorded: plain(await sql.unrecorded(db, known)),
+          unheard: plain(await sql.unheard(db, ['w1', 'w2'])),
+          lastSent: plain(await sql.lastSent(db, 'w1', 100)),
+        }),
+      }),
+    ],
+    [16, () => recording(random, known, sameKey)],
+    [
+      3,
+      () => {
+        const all = random.chance(0.2);
+        return {
+          what: `sweep ${all ? 'all' : ''}`,
+          inModel: (ledger) => model.sweep(ledger, { all, again }),
+          inSql: ({ db }, sql) => sql.sweep(db, { all, again }),
+        };
+      },
+    ],
+    [
+      1,
+      () => ({
+        what: 'send unheard again',
+        inModel: (ledger) => (again === undefined ? 0 : model.sendUnheardAgain(ledger, again)),
+        inSql: async ({ db }, sql) => (again === undefined ? 0 : sql.sendUnheardAgain(db, again)),
+      }),
+    ],
+    [3, () => restoring(random, twin, idOf())],
+    [
+      1,
+      () => ({
+        what: 'confirm, remember, arm the probe',
+        inModel: (ledger) => {
+          model.confirmIntents(ledger, known);
+          model.rememberJournal(ledger, 'w1.jsonl', wish.submissionId);
+          return model.armProbe(ledger, ORIGINS[0]);
+        },
+        inSql: async ({ db }, sql) => {
+          await sql.confirmIntents(db, known);
+          await sql.rememberJournal(db, 'w1.jsonl', wish.submissionId);
+          return sql.armProbe(db, ORIGINS[0]);
+        },
+      }),
+    ],
+    [3, () => operating(random, random.chance(0.3) ? null : batchId, batchId)],
+    [4, () => resolving(random, twin)],
+  ];
+  let left = random.next() * deeds.reduce((sum, [weight]) => sum + weight, 0);
+  const chosen = deeds.find(([weight]) => (left -= weight) < 0) ?? deeds[0];
+  if (chosen === undefined) throw new Error('no deed');
+  return chosen[1]();
+}
+
+function recording(random: Random, attemptIds: readonly string[], sameKey: Result['sameKey']): Deed {
+  const results = attemptIds.map((attemptId): Result => {
+    const kind = random.pick(KINDS);
+    // Few ids, so that one comes twice now and then.
+    const taskId = `task_${random.below(4)}_${attemptId.slice(-1)}`;
+    return {
+      attemptId,
+      outcome: outcomeOf(kind, { taskId, phase: random.pick(['connecting', 'answered']) }),
+      waitMs: random.pick(WAITS_MS),
+      maxAttempts: 3,
+      ...(sameKey === undefined || random.chance(0.2) ? {} : { sameKey }),
+    };
+  });
+  return {
+    what: `record ${JSON.stringify(results)}`,
+    inModel: (ledger) => model.record(ledger, results),
+    inSql: ({ db }, sql) => sql.record(db, results),
+  };
+}
+
+function restoring(random: Random, twin: model.ModelLedger, attempt: string): Deed {
+  const row = random.pick([...twin.rows.values()]);
+  const intent = {
+    attempt,
+    batch: twin.batchOf(row).name,
+    key: random.chance(0.9) ? row.key : 'unknown',
+    number: Math.max(1, row.attempts + random.below(3) - 1),
+    epoch: 0,
+    at: new Date(twin.at - random.below(100) * 1000).toISOString(),
+  };
+  const from = { origin: twin.batchOf(row).origin, worker: 'w1' };
+  return {
+    what: `restore ${JSON.stringify(intent)}`,
+    inModel: (ledger) => model.restoreAttempts(ledger, from, intent),
+    inSql: ({ db }, sql) => sql.restoreAttempts(db, from, intent),
+  };
+}
+
+function operating(random: Random, id: number | null, batchId: number): Deed {
+  const deeds: Deed[] = [
+    { what: `pause ${id ?? 'all'}`, inModel: (one) => model.pause(one, id), inSql: (one) => one.pause(id) },
+    {
+      what: `resume ${id ?? 'all'}`,
+      inModel: (one) => model.resume(one, id),
+      inSql: (one) => one.resume(id),
+    },
+    {
+      what: `cancel ${batchId}`,
+      inModel: (one) => model.cancel(one, batchId),
+      inSql: (one) => one.cancel(batchId),
+    },
+    {
+      what: `retry ${batchId}`,
+      inModel: (one) => model.retry(one, batchId),
+      inSql: (one) => one.retry(batchId),
+    },
+  ];
+  const [pause, resume, cancel, retry] = deeds;
+  return random.pick([pause, resume, resume, cancel, retry, retry].filter((one) => one !== undefined));
+}
+
+function resolving(random: Random, twin: model.ModelLedger): Deed {
+  const uncertain = [...twin.rows.values()].filter(({ state }) => state === 'uncertain');
+  const row = random.pick(uncertain.length > 0 ? uncertain : [...twin.rows.values()]);
+  const kind = random.pick(['not-sent', 'not-sent', 'task-id', 'abandon'] as const);
+  const decision: Decision = kind === 'task-id' ? { kind, taskId: `said_${row.id}_${twin.at}` } : { kind };
+  return {
+    what: `resolve ${row.id} ${kind}`,
+    inModel: (ledger) => model.resolve(ledger, row.id, decision),
+    inSql: (ledger) => ledger.resolve(row.batchId, row.id, decision),
+  };
+}
