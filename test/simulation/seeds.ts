@@ -5,6 +5,8 @@
 export const SEEDS: Record<number, string> = {
   1223: 'an old attempt is answered while a newer one of the same row is under way',
   2783: 'a frozen worker wakes up after its row was settled by a person and sent by another worker',
+  3463: 'a batch is cancelled after the ledger was restored, before the journals say what was sent',
+  5315: 'a claim was committed and judged while its worker could not hear of it; the worker claims under the same id',
   58906:
     'two workers start on a machine at once after the ledger was restored, and one reads what the other must know',
 };

@@ -5,7 +5,7 @@ import type { Batch, Gateway, ModelLedger, Row } from './state.ts';
 export function claim(ledger: ModelLedger, scope: ClaimScope, wishes: readonly ClaimWish[]): Claim[] {
   return wishes.flatMap(({ submissionId, attemptId }) => {
     const row = ledger.rows.get(submissionId);
-    if (row === undefined || !isOpen(ledger, scope, row) || ledger.attempts.has(attemptId)) return [];
+    if (row === undefined || !isOpen(ledger, scope, row) || wasMade(ledger, attemptId)) return [];
     const batch = ledger.batchOf(row);
     const gateway = ledger.gatewayOf(batch);
     if (!batch.proven || gateway.state !== 'open') return [];
@@ -15,8 +15,7 @@ export function claim(ledger: ModelLedger, scope: ClaimScope, wishes: readonly C
 
 export function claimAlone(ledger: ModelLedger, scope: ClaimScope, wish: ClaimWish): Claim | undefined {
   const row = ledger.rows.get(wish.submissionId);
-  if (row === undefined || !isOpen(ledger, scope, row) || ledger.attempts.has(wish.attemptId))
-    return undefined;
+  if (row === undefined || !isOpen(ledger, scope, row) || wasMade(ledger, wish.attemptId)) return undefined;
   const batch = ledger.batchOf(row);
   const gateway = ledger.gatewayOf(batch);
   if (!batch.proven && batch.canary !== null) return undefined;
@@ -24,6 +23,10 @@ export function claimAlone(ledger: ModelLedger, scope: ClaimScope, wish: ClaimWi
   if (!batch.proven) batch.canary = wish.attemptId;
   if (gateway.state === 'probing') gateway.probe = wish.attemptId;
   return take(ledger, scope, row, wish.attemptId);
+}
+
+function wasMade({ attempts, slip }: ModelLedger, attemptId: string): boolean {
+  return attempts.has(attemptId) && slip !== 'attempt-made-twice';
 }
 
 /** The gates that both kinds of claim have in common. */
@@ -44,6 +47,7 @@ function isOpen(ledger: ModelLedger, scope: ClaimScope, row: Row): boolean {
 function take(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: string): Claim {
   const batch = ledger.batchOf(row);
   const gateway = ledger.gatewayOf(batch);
+  if (ledger.attempts.has(attemptId)) throw new Error(`attempt_pkey: ${attemptId}`);
   const deadline = ledger.at + scope.lifetimeMs;
   const doubtMs = row.doubtful ? doubtMsOf(ledger, row) : null;
   const change = { attemptId, deadline, attempts: row.attempts + 1 };

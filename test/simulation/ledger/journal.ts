@@ -76,6 +76,7 @@ export function restoreAttempts(
     taskId: null,
     surplus: false,
   });
+  if (ledger.slip === 'restore-moves-pending-rows-only' && row.state !== 'pending') return true;
   const unknown = unknownOf(ledger, row).some(({ id }) => id !== intent.attempt);
   const decided = { attemptId: intent.attempt, attempts: Math.max(row.attempts, intent.number) };
   if (['submitting', 'uncertain'].includes(row.state)) {

@@ -74,7 +74,9 @@ export type Slip =
   | 'record-drops-late-answers'
   | 'uncertain-is-sent-again'
   | 'sweep-before-the-deadline'
-  | 'restore-revives-paid-rows';
+  | 'restore-revives-paid-rows'
+  | 'restore-moves-pending-rows-only'
+  | 'attempt-made-twice';
 
 /** The ledger in memory: what its SQL does, verb for verb. A differential test holds it to that. */
 export class ModelLedger {
