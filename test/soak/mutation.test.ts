@@ -19,7 +19,7 @@ const CALM = {
   latency: { minMs: 20, maxMs: 40 },
   slowMs: 0,
   faults: [],
-  end: { stop: 'SIGTERM', by: 'run', retry: false, settle: 0, misjudge: 0 },
+  end: { stop: 'SIGTERM', by: 'run', retry: false, settle: 0, misjudge: 0, verify: false },
 } as const satisfies Partial<Plan>;
 
 /** Workers die between sending and recording, answers are lost, and somebody presses every button of the dashboard. */

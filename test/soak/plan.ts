@@ -92,12 +92,16 @@ export interface Plan {
     settle: number;
     /** The same person is wrong about so many more, and calls them not sent. */
     misjudge: number;
+    /** `vidbatch verify` has to find nothing. */
+    verify: boolean;
   };
 }
 
 export interface Size {
   rows: number;
   kills: number;
+  /** At most so many rows are sent in the life of a worker that is to die at one; 200. */
+  life?: number;
 }
 
 /** Points that every row passes. */
@@ -116,7 +120,6 @@ const OF_ROWS: readonly Point[] = [
 const OF_FEEDERS: readonly Point[] = ['rows-fed', 'rows-queued'];
 /** Points that come after a crash, at the start of the next worker or with its sweeper. */
 const RARE: readonly Point[] = [
-  'attempt-restored',
   'answer-replayed',
   'journal-replayed',
   'rows-swept',
@@ -175,7 +178,7 @@ const HALTING = ['no-balance', 'unauthorized', 'not-found', 'redirect'] as const
 export function planOf(seed: number, round: number, storage: Storage, size: Size): Plan {
   const random = randomOf(Math.imul(seed, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca6b));
   const embedded = storage.endsWith('embedded');
-  const plain = Math.round(size.kills * 0.3);
+  const plain = Math.round(size.kills * (embedded ? 0.2 : 0.3));
   return {
     seed,
     round,
@@ -192,7 +195,7 @@ export function planOf(seed: number, round: number, storage: Storage, size: Size
     ]),
     slowMs: random.pick([300, 800, 2000]),
     faults: weather(random),
-    fates: Array.from({ length: size.kills - plain }, () => fate(random, embedded)),
+    fates: Array.from({ length: size.kills - plain }, () => fate(random, embedded, size.life ?? 200)),
     steps: stepsOf(random, storage, plain),
     end: {
       stop: random.pick(['SIGTERM', 'SIGKILL']),
@@ -200,6 +203,7 @@ export function planOf(seed: number, round: number, storage: Storage, size: Size
       retry: random.chance(0.5),
       settle: 1 + random.below(4),
       misjudge: random.chance(0.2) ? 1 : 0,
+      verify: true,
     },
   };
 }
@@ -215,12 +219,12 @@ function split(random: Random, rows: number, parts: number): number[] {
   return [...sizes, left];
 }
 
-/** Some die at their first row, some have sent two hundred. */
-function fate(random: Random, embedded: boolean): Fate {
+/** Most die early, some have sent many rows. */
+function fate(random: Random, embedded: boolean, life: number): Fate {
   const drawn = random.next();
-  if (drawn < (embedded ? 0.3 : 0.12)) return { point: random.pick(RARE), time: 1 };
+  if (drawn < (embedded ? 0.2 : 0.08)) return { point: random.pick(RARE), time: 1 };
   if (drawn < 0.3) return { point: random.pick(OF_FEEDERS), time: 1 + random.below(4) };
-  return { point: random.pick(OF_ROWS), time: 1 + Math.floor(200 * random.next() ** 2) };
+  return { point: random.pick(OF_ROWS), time: 1 + Math.floor(life * random.next() ** 2) };
 }
 
 /** Mild enough that rows get through between two faults. */

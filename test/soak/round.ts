@@ -1,25 +1,14 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ExportedRow } from '../truth.ts';
-import { jsonLines, openPlace } from '../cli.ts';
-import type { Place } from '../cli.ts';
 import { armed } from '../crash/arm.ts';
-import { startStandIn } from '../e2e/stand-in.ts';
-import type { StandIn } from '../e2e/stand-in.ts';
 import { environment, startCrew } from './crew.ts';
 import type { Crew, Losses } from './crew.ts';
-import { openEmbeddedLedger, openPostgresLedger } from './ledger.ts';
-import type { Ledger } from './ledger.ts';
-import { growing } from './manifest.ts';
+import { endRound } from './end.ts';
 import type { GrowingManifest } from './manifest.ts';
-import { openOffice } from './office.ts';
-import type { Office } from './office.ts';
 import type { Deed, Fate, Plan, Sight } from './plan.ts';
-import { by } from './proxy.ts';
+import { openScene } from './scene.ts';
+import type { Scene } from './scene.ts';
 import type { Services } from './services.ts';
-import { judge } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
-import { readWitness } from './witness.ts';
 
 export interface RoundResult extends Verdict {
   plan: Plan;
@@ -46,51 +35,23 @@ export interface Stage {
 
 /** Plays a plan from the empty ledger to the judgement. Leaves nothing behind. */
 export async function playRound({ plan, services, broken = {} }: Stage): Promise<RoundResult> {
-  const standIn = await startStandIn('--seed', `${Math.abs(plan.seed * 1000 + plan.round) % 2 ** 31}`);
-  // The queues of earlier rounds.
-  await services.flush();
-  const { redis, postgres, provider } = services.proxies;
-  provider.lead(standIn.url);
-  const place = await openPlace({
-    VIDBATCH_BASE_URL: by(provider, standIn.url),
-    VIDBATCH_API_KEY: 'sk-soak',
-    ...(plan.storage.includes('redis') && { REDIS_URL: by(redis, services.servers.redis.url) }),
-  });
-  const ledger = plan.storage.includes('postgres')
-    ? await openPostgresLedger(services.servers.postgres.url)
-    : openEmbeddedLedger(place.folder);
-  if (ledger.url !== undefined) place.env['DATABASE_URL'] = by(postgres, ledger.url);
+  const scene = await openScene(plan, services, broken);
   try {
-    return await new Round({ plan, services, place, standIn, ledger, broken }).play();
+    return await new Round(scene).play();
   } finally {
-    await services.healed();
-    await place.close();
-    await standIn.close();
-    await ledger.close();
+    await scene.close();
   }
 }
 
-/** How long after the last step the workers may still meet what awaits them. */
-const LINGER_MS = 30_000;
+/** Some points are never met. */
+const LONGEST_LIFE_MS = 2_000;
 /** What an aimed plan waits for comes within this time, or something else is wrong. */
 const SIGHT_MS = 60_000;
 
-interface Scene {
-  plan: Plan;
-  services: Services;
-  place: Place;
-  standIn: StandIn;
-  ledger: Ledger;
-  broken: Record<string, string>;
-}
-
 class Round {
   readonly #scene: Scene;
-  readonly #office: Office;
-  readonly #manifests: GrowingManifest[];
   /** How many producers each manifest has seen. */
   readonly #turns: number[];
-  readonly #witness: string;
   readonly #count = {
     producer: 0,
     redis: 0,
@@ -102,17 +63,8 @@ class Round {
   };
 
   constructor(scene: Scene) {
-    const { plan, place, standIn, broken } = scene;
     this.#scene = scene;
-    this.#office = openOffice(place, standIn, broken);
-    this.#witness = join(place.folder, 'witness');
-    this.#manifests = plan.manifests.map((rows, at) => {
-      const turns = plan.steps.filter(
-        (step) => step.do === 'kill-producer' && step.which % plan.manifests.length === at,
-      );
-      return growing(`m${at + 1}`, rows, turns.length);
-    });
-    this.#turns = plan.manifests.map(() => 0);
+    this.#turns = scene.manifests.map(() => 0);
   }
 
   async play(): Promise<RoundResult> {
@@ -120,10 +72,10 @@ class Round {
     const { plan, standIn, place, services, broken } = this.#scene;
     const { latency, slowMs, faults } = plan;
     await standIn.configure({ latency, slowMs, faults: [...faults] });
-    for (const manifest of this.#manifests) {
-      await this.#office.must([0], 'submit', await this.#write(manifest, 0));
+    for (const manifest of this.#scene.manifests) {
+      await this.#scene.office.must([0], 'submit', await this.#write(manifest, 0));
     }
-    const crew = startCrew({ place, plan, witness: this.#witness, broken });
+    const crew = startCrew({ place, plan, witness: this.#scene.witness, broken });
     try {
       for (const step of plan.steps) {
         await sleep(step.afterMs);
@@ -136,19 +88,19 @@ class Round {
       await crew.stop(plan.end.stop);
     }
     const stats = await standIn.stats();
-    const verdict = await this.#end();
+    const verdict = await endRound(this.#scene);
     const { losses } = crew;
     const { producer, redis, postgres, ...others } = this.#count;
     return {
       ...verdict,
-      violations: [...verdict.violations, ...losses.surprises, ...this.#office.surprises],
+      violations: [...verdict.violations, ...losses.surprises, ...this.#scene.office.surprises],
       plan,
       seconds: (performance.now() - begun) / 1000,
       kills: { worker: losses.atPoint + losses.anywhere, producer, redis, postgres },
       faults: stats.creates - (stats.byStatus['200'] ?? 0),
       leftForTheEnd: standIn.accepted().length - stats.accepted,
       gaveUp: losses.gaveUp,
-      commands: this.#office.commands(),
+      commands: this.#scene.office.commands(),
       ...others,
     };
   }
@@ -189,7 +141,7 @@ class Round {
         crew.wake();
         return;
       case 'call-not-sent':
-        for (const { batch } of this.#manifests) await this.#office.callNotSent(batch);
+        for (const { batch } of this.#scene.manifests) await this.#scene.office.callNotSent(batch);
         return;
       case 'copy-ledger':
         await services.healed();
@@ -200,7 +152,7 @@ class Round {
           if (await ledger.restore()) this.#count.restores += 1;
         });
       case 'operator':
-        return this.#office.operate(deed.command, this.#manifest(deed.which).batch);
+        return this.#scene.office.operate(deed.command, this.#manifest(deed.which).batch);
     }
   }
 
@@ -223,26 +175,28 @@ class Round {
     }
   }
 
-  /** Until every worker has met its fate, or nothing is left to be sent. */
+  /** Until every fate is used up, or nothing is left to be sent. Who does not meet his own is killed without it. */
   async #linger(crew: Crew): Promise<void> {
     const { plan, standIn } = this.#scene;
-    const until = performance.now() + LINGER_MS;
     const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
-    while (performance.now() < until && crew.dead().length < plan.fates.length) {
-      if ((await standIn.stats()).accepted > rows * 0.97) return;
+    let before = { dead: 0, at: performance.now() };
+    while (crew.dead().length < plan.fates.length && (await standIn.stats()).accepted < rows * 0.97) {
+      const dead = crew.dead().length;
+      if (dead !== before.dead) before = { dead, at: performance.now() };
+      else if (performance.now() - before.at > LONGEST_LIFE_MS) await crew.kill(dead);
       await sleep(250);
     }
   }
 
   #manifest(which: number): GrowingManifest {
-    return this.#manifests[which % this.#manifests.length] as GrowingManifest;
+    return this.#scene.manifests[which % this.#scene.manifests.length] as GrowingManifest;
   }
 
   /** A producer that is killed on its way, and the one that comes after it. */
   async #killProducer(manifest: GrowingManifest, at: Fate | number): Promise<void> {
     const { place, broken } = this.#scene;
-    const turn = (this.#turns[this.#manifests.indexOf(manifest)] ?? 0) + 1;
-    this.#turns[this.#manifests.indexOf(manifest)] = turn;
+    const turn = (this.#turns[this.#scene.manifests.indexOf(manifest)] ?? 0) + 1;
+    this.#turns[this.#scene.manifests.indexOf(manifest)] = turn;
     const file = await this.#write(manifest, turn);
     const env = typeof at === 'number' ? broken : environment([broken, armed(at)]);
     const running = place.start(['submit', file], { env });
@@ -250,69 +204,11 @@ class Round {
     const ended = await running.ended;
     clearTimeout(timer);
     if (ended.signal === 'SIGKILL') this.#count.producer += 1;
-    else this.#office.heed(ended);
-    this.#office.heed(await place.run(['submit', file], { env: broken }));
+    else this.#scene.office.heed(ended);
+    this.#scene.office.heed(await place.run(['submit', file], { env: broken }));
   }
 
   #write(manifest: GrowingManifest, turn: number): Promise<string> {
     return this.#scene.place.write(manifest.file, manifest.textAt(turn));
-  }
-
-  /** All is well again: what is left is sent, a person settles some rows, and then everything is compared. */
-  async #end(): Promise<Verdict> {
-    const { plan, standIn, ledger } = this.#scene;
-    const { must, settle, misjudge, misjudged } = this.#office;
-    await standIn.configure({ latency: { minMs: 1, maxMs: 3 } });
-    await ledger.deadlinesPass('all');
-    await ledger.lanesPass();
-    const files: string[] = [];
-    for (const manifest of this.#manifests) files.push(await this.#write(manifest, Infinity));
-    await this.#unlock();
-    await this.#drain(files);
-    // A create whose client has gone may be accepted for as long as the provider is slow.
-    await sleep(plan.slowMs + 200);
-    let settled = 0;
-    for (const { batch } of this.#manifests) {
-      if (plan.end.misjudge > misjudged.size) await misjudge(batch, plan.end.misjudge - misjudged.size);
-      if (plan.end.settle > settled) settled += await settle(batch, plan.end.settle - settled);
-    }
-    if (settled + misjudged.size > 0) await this.#drain(files);
-    const books = [];
-    for (const manifest of this.#manifests) {
-      const { stdout } = await must([0], 'export', manifest.batch, '--format', 'jsonl');
-      const exported = jsonLines<ExportedRow>(stdout);
-      books.push({ batch: manifest.batch, prompts: manifest.prompts(), exported });
-    }
-    return judge({
-      books,
-      accepted: standIn.accepted(),
-      witnessed: readWitness(this.#witness),
-      surplus: await ledger.taskIds(),
-      misjudged,
-    });
-  }
-
-  /** Takes back what operators have stopped. A restored ledger may be from before a manifest. */
-  async #unlock(): Promise<void> {
-    const { plan } = this.#scene;
-    const { must } = this.#office;
-    const commands = plan.steps.flatMap((step) => (step.do === 'operator' ? [step.command] : []));
-    if (commands.length > 0) await must([0], 'resume');
-    for (const { batch } of this.#manifests) {
-      if (plan.end.retry || commands.includes('cancel-and-retry')) await must([0, 2], 'retry', batch);
-      if (commands.includes('pause')) await must([0, 2], 'resume', batch);
-    }
-  }
-
-  async #drain(files: readonly string[]): Promise<void> {
-    const { plan, services } = this.#scene;
-    const limits = ['--concurrency', '16', '--timeout', '30s', '--log-level', 'warn'];
-    if (plan.end.by === 'run' || plan.storage === 'postgres') {
-      await this.#office.must([0, 4, 5], 'run', ...files, ...limits);
-      return;
-    }
-    if (plan.storage.startsWith('redis')) await services.flush();
-    await this.#office.must([0], 'submit', ...files);
-    await this.#office.must([0, 5], 'work', '--drain', ...limits);
   }
 }

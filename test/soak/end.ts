@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jsonLines } from '../cli.ts';
+import type { ExportedRow } from '../truth.ts';
+import type { Scene } from './scene.ts';
+import { judge } from './verdict.ts';
+import type { Book, Verdict } from './verdict.ts';
+import { readWitness } from './witness.ts';
+
+/** All is well again: what is left is sent, a person settles some rows, and then everything is compared. */
+export async function endRound(scene: Scene): Promise<Verdict> {
+  const { plan, standIn, ledger, office, manifests, witness } = scene;
+  const { must, settle, misjudge, misjudged } = office;
+  await standIn.configure({ latency: { minMs: 1, maxMs: 3 } });
+  await ledger.deadlinesPass('all');
+  await ledger.lanesPass();
+  const files: string[] = [];
+  for (const { file, textAt } of manifests) files.push(await scene.place.write(file, textAt(Infinity)));
+  await unlock(scene);
+  await drain(scene, files);
+  // A create whose client has gone may be accepted for as long as the provider is slow.
+  await sleep(plan.slowMs + 200);
+  let settled = 0;
+  for (const { batch } of manifests) {
+    if (plan.end.misjudge > misjudged.size) await misjudge(batch, plan.end.misjudge - misjudged.size);
+    if (plan.end.settle > settled) settled += await settle(batch, plan.end.settle - settled);
+  }
+  if (settled + misjudged.size > 0) await drain(scene, files);
+  // 5 when a row was paid twice: then by the fault of that person.
+  if (plan.end.verify) await must(misjudged.size > 0 ? [0, 5] : [0], 'verify');
+  const books: Book[] = [];
+  for (const { batch, prompts } of manifests) {
+    const { stdout } = await must([0], 'export', batch, '--format', 'jsonl');
+    books.push({ batch, prompts: prompts(), exported: jsonLines<ExportedRow>(stdout) });
+  }
+  return judge({
+    books,
+    accepted: standIn.accepted(),
+    witnessed: readWitness(witness),
+    surplus: await ledger.taskIds(),
+    misjudged,
+  });
+}
+
+/** Takes back what operators have stopped. A restored ledger may be from before a manifest. */
+async function unlock({ plan, office, manifests }: Scene): Promise<void> {
+  const { must } = office;
+  const commands = plan.steps.flatMap((step) => (step.do === 'operator' ? [step.command] : []));
+  if (commands.length > 0) await must([0], 'resume');
+  for (const { batch } of manifests) {
+    if (plan.end.retry || commands.includes('cancel-and-retry')) await must([0, 2], 'retry', batch);
+    if (commands.includes('pause')) await must([0, 2], 'resume', batch);
+  }
+}
+
+async function drain({ plan, services, office }: Scene, files: readonly string[]): Promise<void> {
+  const limits = ['--concurrency', '16', '--timeout', '30s', '--log-level', 'warn'];
+  if (plan.end.by === 'run' || plan.storage === 'postgres') {
+    await office.must([0, 4, 5], 'run', ...files, ...limits);
+    return;
+  }
+  if (plan.storage.startsWith('redis')) await services.flush();
+  await office.must([0], 'submit', ...files);
+  await office.must([0, 5], 'work', '--drain', ...limits);
+}

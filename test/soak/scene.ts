@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+import { openPlace } from '../cli.ts';
+import type { Place } from '../cli.ts';
+import { startStandIn } from '../e2e/stand-in.ts';
+import type { StandIn } from '../e2e/stand-in.ts';
+import { openEmbeddedLedger, openPostgresLedger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import { growing } from './manifest.ts';
+import type { GrowingManifest } from './manifest.ts';
+import { openOffice } from './office.ts';
+import type { Office } from './office.ts';
+import type { Plan } from './plan.ts';
+import { by } from './proxy.ts';
+import type { Services } from './services.ts';
+
+/** What a round is played with: all of it its own, but for the servers. */
+export interface Scene {
+  plan: Plan;
+  services: Services;
+  place: Place;
+  standIn: StandIn;
+  ledger: Ledger;
+  office: Office;
+  manifests: readonly GrowingManifest[];
+  /** Where the witness writes. */
+  witness: string;
+  /** The environment of a guard taken out, for tests of the soak itself. */
+  broken: Record<string, string>;
+  close: () => Promise<void>;
+}
+
+export async function openScene(
+  plan: Plan,
+  services: Services,
+  broken: Record<string, string>,
+): Promise<Scene> {
+  const standIn = await startStandIn('--seed', `${Math.abs(plan.seed * 1000 + plan.round) % 2 ** 31}`);
+  // The queues of earlier rounds.
+  await services.flush();
+  const { redis, postgres, provider } = services.proxies;
+  provider.lead(standIn.url);
+  const place = await openPlace({
+    VIDBATCH_BASE_URL: by(provider, standIn.url),
+    VIDBATCH_API_KEY: 'sk-soak',
+    ...(plan.storage.includes('redis') && { REDIS_URL: by(redis, services.servers.redis.url) }),
+  });
+  const ledger = plan.storage.includes('postgres')
+    ? await openPostgresLedger(services.servers.postgres.url)
+    : openEmbeddedLedger(place.folder);
+  if (ledger.url !== undefined) place.env['DATABASE_URL'] = by(postgres, ledger.url);
+  return {
+    plan,
+    services,
+    place,
+    standIn,
+    ledger,
+    broken,
+    office: openOffice(place, standIn, broken),
+    manifests: manifestsOf(plan),
+    witness: join(place.folder, 'witness'),
+    async close() {
+      await services.healed();
+      await place.close();
+      await standIn.close();
+      await ledger.close();
+    },
+  };
+}
+
+/** Each grows with every producer that the plan has for it. */
+function manifestsOf({ manifests, steps }: Plan): GrowingManifest[] {
+  return manifests.map((rows, at) => {
+    const turns = steps.filter((step) => step.do === 'kill-producer' && step.which % manifests.length === at);
+    return growing(`m${at + 1}`, rows, turns.length);
+  });
+}
