@@ -46,6 +46,10 @@ export { cancel, countStates, findBatch, listBatches, pause, resume, retry } fro
 export type { Batch } from './ledger/batch.ts';
 export { findSubmissions, readAttempts, readSubmissions } from './ledger/read.ts';
 export type { AttemptView, SubmissionView } from './ledger/read.ts';
+export { countChosen, readUnsettled } from './ledger/uncertain.ts';
+export type { Choice, Heard, Unsettled } from './ledger/uncertain.ts';
+export { resolveAbandon, resolveAccepted, resolveNotSent } from './ledger/resolve.ts';
+export type { Said, Seen } from './ledger/resolve.ts';
 export { STATES, TRANSITIONS } from './submission.ts';
 export type { Counts, State } from './submission.ts';
 export { summarise } from './overview.ts';

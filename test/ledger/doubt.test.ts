@@ -108,6 +108,14 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await countPaid(db, made.id), 1);
     });
 
+    for (const kind of ['throttled', 'not-sent', 'halted', 'uncertain'] as const) {
+      test(`and then ${kind} at a worker without leave is uncertain`, async () => {
+        const { db } = storage();
+        const { second } = await again(db);
+        assert.equal((await tell(db, second, kind, { leave: false })).state, 'uncertain');
+      });
+    }
+
     for (const kind of ['throttled', 'not-sent', 'halted'] as const) {
       test(`and then ${kind} keeps its key`, async () => {
         const { db } = storage();
