@@ -59,10 +59,23 @@ const CLOCKS: readonly Happening[] = [
   { name: 'sleep', weight: 3, happens: sleep },
 ];
 
+/** Some runs are about one thing, because chance alone seldom brings together what it takes. */
+const THEMES: readonly (readonly string[])[] = [
+  [],
+  [],
+  ['freeze', 'person'],
+  ['copy', 'restore', 'gates', 'person'],
+  ['away', 'person', 'long wait'],
+];
+
 /** What can happen in this run. */
 export function happeningsOf({ random, embedded }: World): readonly Happening[] {
-  const some = UNUSUAL.filter(() => random.chance(0.4)).filter(({ name }) => !embedded || name !== 'copy');
-  return [...USUAL, ...some, ...(random.chance(0.5) ? [random.pick(CLOCKS)] : [])];
+  const theme = random.pick(THEMES);
+  const rate = theme.length === 0 ? 0.4 : 0.1;
+  const some = UNUSUAL.filter(({ name }) => random.chance(rate) || theme.includes(name)).filter(
+    ({ name }) => !embedded || name !== 'copy',
+  );
+  return [...USUAL, ...some, ...(random.chance(rate) ? [random.pick(CLOCKS)] : [])];
 }
 
 export async function happen(world: World, happenings: readonly Happening[]): Promise<void> {
