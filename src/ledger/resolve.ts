@@ -31,9 +31,9 @@ export interface Moved {
  * this is over. Parameters $8 to $11 beside those of the choice: as of when, event, who, reason.
  */
 const LOCKED = `seen as materialized (${CHOSEN}), locked as (
-       select s.id from vidbatch.submission s
-        where s.id in (select id from seen) and s.state = 'uncertain' and s.updated_at <= $8::timestamptz
-        order by s.id for update
+       select s.id, c.batch_state, c.waits, c.evidence_id from seen c join vidbatch.submission s on s.id = c.id
+        where s.state = 'uncertain' and s.updated_at <= $8::timestamptz
+        order by s.id for update of s
      )`;
 
 /**
@@ -46,11 +46,10 @@ export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Pro
     db,
     `with ${LOCKED}, moved as (
        update vidbatch.submission s
-          set previous = s.state, state = case when c.batch_state = 'cancelled' then 'cancelled' else 'pending' end,
+          set previous = s.state, state = case when l.batch_state = 'cancelled' then 'cancelled' else 'pending' end,
               spent = 0, halted_at = null, doubtful = false, lane = null, not_before = now(),
               http_status = null, error_code = null, error = null, updated_at = now()
-         from locked l join seen c on c.id = l.id
-        where s.id = l.id and not c.waits
+         from locked l where s.id = l.id and not l.waits
        returning s.id, s.batch_id, s.state
      ), told as (${TRAIL})
      select state, count(*)::int as n from moved group by state`,
@@ -113,7 +112,7 @@ export async function resolveAccepted(
 ): Promise<Accepted> {
   const { rows } = await db.query<{ moved: boolean; batch: string | null; row_key: string | null }>(
     `with ${LOCKED}, evidence as (
-       select a.* from seen c join locked l on l.id = c.id join vidbatch.attempt a on a.id = c.evidence_id
+       select a.* from locked l join vidbatch.attempt a on a.id = l.evidence_id
      ), taken as (
        select b.name, s.row_key
          from evidence e

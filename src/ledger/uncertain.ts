@@ -203,8 +203,12 @@ const ROW = `
 
 const KINDS = {
   uncertain: `${ROW}, coalesce(u.deadline, a.deadline) as deadline, not u.waits as passed
-    from (${UNCERTAIN} and ($1::bigint is null or s.batch_id = $1) and (s.batch_id, s.id) > ($2::bigint, $3::bigint)
-           order by s.batch_id, s.id limit $4) u
+    from (${UNCERTAIN} and s.id = any(array(
+            -- The page first: its index is read no further than it goes, whatever the planner believes.
+            select p.id from vidbatch.submission p
+             where p.state = 'uncertain' and ($1::bigint is null or p.batch_id = $1)
+               and (p.batch_id, p.id) > ($2::bigint, $3::bigint)
+             order by p.batch_id, p.id limit $4))) u
     join vidbatch.submission s on s.id = u.id
     join vidbatch.batch b on b.id = s.batch_id
     left join vidbatch.attempt a on a.id = u.evidence_id
