@@ -15,13 +15,16 @@ const FAULT_OF = {
   rude: { fault: 'policy', times: 1 },
 } as const;
 
-/** Calls that a batch takes when nothing dies: each row once, and two of them a second time. */
+/** Calls that a stormy batch takes when nothing dies: each row once, and two of them a second time. */
 export const CALLS = WEATHER.length + 2;
 
-/** `lossy`: one answer of this batch is lost. Not of every batch, or five in a row halt the provider. */
-function promptsOf(batch: string, kind: StorageKind, lossy: boolean): string[] {
+/**
+ * `stormy`: one answer is lost, and once everybody has to wait. Not in every batch: five losses in a row halt the
+ * provider, and waiting takes its time.
+ */
+function promptsOf(batch: string, kind: StorageKind, stormy: boolean): string[] {
   return WEATHER.map((weather, index) => {
-    const met = weather === 'lost' && !lossy ? 'fine' : weather;
+    const met = (weather === 'lost' || weather === 'full') && !stormy ? 'fine' : weather;
     return `[${batch} on ${kind}] shot ${index + 1} ${met}`;
   });
 }
@@ -35,9 +38,9 @@ export function isLost(prompt: string): boolean {
 export function mixed(
   batch: string,
   kind: StorageKind,
-  lossy: boolean,
+  stormy: boolean,
 ): { csv: string; prompts: string[]; rules: RuleInput[] } {
-  const prompts = promptsOf(batch, kind, lossy);
+  const prompts = promptsOf(batch, kind, stormy);
   const lines = prompts.map((prompt, index) => `${batch}-${index + 1},viduq3p-720p,${prompt}\n`);
   const rules = prompts.flatMap((prompt, index): RuleInput[] => {
     const weather = WEATHER[index];

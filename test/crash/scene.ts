@@ -21,7 +21,7 @@ export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
   standIn: StandIn;
   dataDir: string;
   /** Writes the manifest of this batch and tells the stand-in what its rows meet; returns its path. */
-  manifest: (batch: string, lossy?: boolean) => Promise<string>;
+  manifest: (batch: string, stormy?: boolean) => Promise<string>;
   /** Of the rows of each manifest, in input order. */
   prompts: ReadonlyMap<string, readonly string[]>;
   /** Runs the command until it dies at the point. Fails when it never comes there. */
@@ -70,8 +70,8 @@ export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Sc
     start: here.start,
     write: here.write,
     prompts,
-    async manifest(batch, lossy = false) {
-      const { csv, rules, prompts: own } = mixed(batch, kind, lossy);
+    async manifest(batch, stormy = false) {
+      const { csv, rules, prompts: own } = mixed(batch, kind, stormy);
       prompts.set(batch, own);
       for (const rule of rules) await standIn.addRule(rule);
       return here.write(`${batch}.csv`, csv);

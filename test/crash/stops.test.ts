@@ -77,6 +77,23 @@ describe(
           states: { submitted: 5, rejected: 1 },
         });
       });
+
+      it('a second terminal that dies in the middle of its transaction holds nobody up', async () => {
+        const file = await scene.manifest('guest');
+        const holder = scene.start(['work']);
+        await holder.says(/"event":"started"/);
+        await scene.dies({ point: 'rows-merged' }, ['submit', file]);
+        exits(await scene.run(['submit', file]), 0);
+        await Promise.all([holder.says(/"event":"accepted"/, 5), holder.says(/"event":"rejected"/)]);
+        holder.kill('SIGTERM');
+        exits(await holder.ended, 0);
+        const found = await findings(scene, ['guest']);
+        assert.deepEqual(found.get('guest'), {
+          wrong: [],
+          unknown: [],
+          states: { submitted: 5, rejected: 1 },
+        });
+      });
     });
   },
 );
