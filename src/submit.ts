@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Claim, Refusal } from './ledger/claim.ts';
 import type { Recorded, Result } from './ledger/record.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
@@ -82,8 +83,13 @@ export async function submit(submissionId: number, hands: Hands): Promise<Verdic
  * Changes with every known refusal, so that a provider that honours it does not replay a cached refusal; never while an
  * earlier attempt may have been accepted.
  */
-export function idempotencyKey(ledgerId: string, claim: Pick<Claim, 'submissionId' | 'refusals'>): string {
-  return `vidbatch-${ledgerId}-${claim.submissionId}-${claim.refusals}`;
+export function idempotencyKey(
+  ledgerId: string,
+  { submissionId, refusals, request }: Pick<Claim, 'submissionId' | 'refusals' | 'request'>,
+): string {
+  // A ledger restored from an older copy gives its numbers anew: another request must not get this one's answer.
+  const content = createHash('sha256').update(request).digest('hex').slice(0, 16);
+  return `vidbatch-${ledgerId}-${submissionId}-${refusals}-${content}`;
 }
 
 function now(clock: Clock): { wall: number; monotonic: number } {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Claim, Refusal } from '../src/ledger/claim.ts';
 import type { Recorded, Result } from '../src/ledger/record.ts';
@@ -20,6 +21,9 @@ const CLAIM: Claim = {
   refusals: 2,
   epoch: 0,
 };
+
+/** The beginning of the SHA-256 of that request. */
+const CONTENT = createHash('sha256').update(CLAIM.request).digest('hex').slice(0, 16);
 
 interface Staged {
   hands: Hands;
@@ -104,7 +108,7 @@ describe('a submission', () => {
     assert.deepEqual(log, [
       'claim 7',
       `intend ${CLAIM.attemptId}`,
-      `create vidbatch-abc-7-2 ${CLAIM.request}`,
+      `create vidbatch-abc-7-2-${CONTENT} ${CLAIM.request}`,
       `answer ${CLAIM.attemptId} accepted`,
       'record accepted',
     ]);
@@ -196,7 +200,7 @@ describe('a row of which an earlier attempt may have been accepted', () => {
   test('is sent with leave, and recorded with it', async () => {
     const { hands, log, results } = stage({ claim: doubted(KEY_LIFE_MS - 1) });
     await submit(7, { ...hands, sameKey: leave });
-    assert.ok(log.includes(`create vidbatch-abc-7-2 ${CLAIM.request}`));
+    assert.ok(log.includes(`create vidbatch-abc-7-2-${CONTENT} ${CLAIM.request}`));
     assert.equal(results[0]?.sameKey, leave);
   });
 
@@ -221,13 +225,14 @@ test('an intent that took too long to reach the disk is given back unsent', asyn
   assert.equal(results[0]?.outcome.evidence.code, 'STALE_CLAIM');
 });
 
-test('the idempotency key changes with every known refusal, and with the row and the ledger', () => {
+test('the idempotency key changes with every known refusal, and with the row, what it asks for and the ledger', () => {
   const keys = [
-    idempotencyKey('a', { submissionId: 1, refusals: 0 }),
-    idempotencyKey('a', { submissionId: 1, refusals: 1 }),
-    idempotencyKey('a', { submissionId: 2, refusals: 0 }),
-    idempotencyKey('b', { submissionId: 1, refusals: 0 }),
+    idempotencyKey('a', { submissionId: 1, refusals: 0, request: '{}' }),
+    idempotencyKey('a', { submissionId: 1, refusals: 1, request: '{}' }),
+    idempotencyKey('a', { submissionId: 2, refusals: 0, request: '{}' }),
+    idempotencyKey('a', { submissionId: 1, refusals: 0, request: '[]' }),
+    idempotencyKey('b', { submissionId: 1, refusals: 0, request: '{}' }),
   ];
-  assert.equal(new Set(keys).size, 4);
-  assert.equal(idempotencyKey('a', { submissionId: 1, refusals: 0 }), keys[0]);
+  assert.equal(new Set(keys).size, 5);
+  assert.equal(idempotencyKey('a', { submissionId: 1, refusals: 0, request: '{}' }), keys[0]);
 });
