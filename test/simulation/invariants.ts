@@ -33,6 +33,11 @@ export function checkAlways({ ledger, wire, truth, latest, embedded, sameKey, is
 function checkDeadline(ledger: ModelLedger, row: Row, latest: number): void {
   const attempt = ledger.attempts.get(row.attemptId ?? '');
   if (attempt === undefined || attempt.outcome !== null || attempt.deadline <= latest) return;
+  // Its successor was heard of first, and leaves the row to it: nobody has judged this one.
+  const isLast = [...ledger.attempts.values()].every(
+    (one) => one.submissionId !== row.id || one.number <= attempt.number,
+  );
+  if (!isLast) return;
   throw new Violation(`row ${row.id} is uncertain before the deadline of its attempt`);
 }
 

@@ -31,6 +31,7 @@ export function mayGoAgain(
   return (
     again !== undefined &&
     attempt?.origin === again.origin &&
+    attempt.intendedAt !== attempt.claimedAt &&
     batch.origin === again.origin &&
     batch.state !== 'cancelled' &&
     row.spent + 1 < again.maxAttempts &&
