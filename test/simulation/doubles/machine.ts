@@ -1,6 +1,8 @@
 /** In place of `node:timers/promises`, `node:crypto`, the file locks and the globals that tell the time. */
 import { onStage } from '../stage.ts';
 
+export { createHash } from 'node:crypto';
+
 export async function setTimeout(ms: number): Promise<void> {
   await onStage().scheduler.park(`sleep ${ms}`, ms);
 }
