@@ -14,8 +14,6 @@ export interface Office {
   heed: (ended: Ended) => void;
   /** Settles up to so many uncertain rows by what the provider says, now that it has said all. Returns how many. */
   settle: (batch: string, most: number) => Promise<number>;
-  /** Says of the uncertain rows that the provider does not have that they were not sent. */
-  callNotSent: (batch: string) => Promise<void>;
   /** Calls rows not sent that the provider has accepted. Returns how many. */
   misjudge: (batch: string, most: number) => Promise<number>;
   /** Prompts of rows of which that was said. */
@@ -104,11 +102,6 @@ export function openOffice(place: Place, standIn: StandIn, env: Record<string, s
         heed(await resolve(batch, key, ...(taskId === undefined ? ['--not-sent'] : ['--task-id', taskId])));
       }
       return rows.length;
-    },
-    async callNotSent(batch) {
-      for (const { key, taskId } of await uncertain(batch)) {
-        if (taskId === undefined) heed(await resolve(batch, key, '--not-sent'));
-      }
     },
     async misjudge(batch, most) {
       const rows = (await uncertain(batch)).filter(({ taskId }) => taskId !== undefined).slice(0, most);

@@ -44,8 +44,6 @@ export type Deed =
   | { do: 'hire' }
   /** Those asleep go on. */
   | { do: 'wake' }
-  /** A person says of rows that the provider does not have that they were not sent. */
-  | { do: 'call-not-sent' }
   /** All workers are killed, and the ledger is copied; or the last copy takes its place, as after a backup. */
   | { do: 'copy-ledger' }
   | { do: 'restore-ledger' }

@@ -140,9 +140,6 @@ class Round {
       case 'wake':
         crew.wake();
         return;
-      case 'call-not-sent':
-        for (const { batch } of this.#scene.manifests) await this.#scene.office.callNotSent(batch);
-        return;
       case 'copy-ledger':
         await services.healed();
         return crew.away(ledger.copy);
