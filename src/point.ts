@@ -46,6 +46,7 @@ export const POINTS = [
   // what comes after a crash
   'attempt-restored',
   'answer-replayed',
+  'unheard-settled',
   'journal-replayed',
   'rows-swept',
   'slots-freed',

@@ -214,6 +214,7 @@ async function settleUnheard(
     maxAttempts: NEVER_EXHAUSTED,
   }));
   total.neverSent += (await record(db, results)).length;
+  reached('unheard-settled');
   return true;
 }
 

@@ -108,7 +108,7 @@ function batchOf({ of, point }: Death): string {
 }
 
 function nameOf({ point, time = 1, of }: Death): string {
-  return [point, time > 1 ? `for the ${time}th time` : '', of === undefined ? '' : `in ${of}`]
+  return [point, time > 1 ? `time ${time}` : '', of === undefined ? '' : `in ${of}`]
     .filter((part) => part !== '')
     .join(', ');
 }

@@ -58,6 +58,7 @@ export const SENDING: readonly Death[] = [
   { point: 'job-taken', time: 2, command: run, costs: 'no row' },
   // The first claim of a batch is the only one in flight, and holds its canary slot.
   { point: 'claimed', of: 'first-claimed', command: run, costs: 'no row' },
+  { point: 'unheard-settled', of: 'first-claimed', command: run, costs: 'no row' },
   { point: 'claimed', time: 2, command: run, costs: 'no row', twice: true },
   { point: 'intended', time: 2, command: run, costs: 'those in flight' },
   { point: 'connected', time: 2, command: run, costs: 'those in flight' },
