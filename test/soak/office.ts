@@ -26,6 +26,9 @@ export interface Office {
 /** A row was settled by an answer meanwhile, or its deadline is to come: the person is told so. */
 const TOLD = /\[(CANCELLED|NO_SUCH_BATCH|NO_LEDGER|NOT_UNCERTAIN|BEFORE_DEADLINE)\]/;
 
+/** Thousands of rows may be left for the end, and the machine may be busy. */
+const PATIENCE_MS = 300_000;
+
 export function openOffice(place: Place, standIn: StandIn, env: Record<string, string>): Office {
   const surprises: string[] = [];
   const misjudged = new Set<string>();
@@ -33,7 +36,7 @@ export function openOffice(place: Place, standIn: StandIn, env: Record<string, s
 
   function run(...line: string[]): Promise<Ended> {
     commands += 1;
-    return place.run(line, { env });
+    return place.run(line, { env, patienceMs: PATIENCE_MS });
   }
 
   function heed(ended: Ended): void {

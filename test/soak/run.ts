@@ -55,6 +55,8 @@ async function main(): Promise<number> {
   const size = { rows: number('round-rows'), kills: number('round-kills') };
   const begun = performance.now();
   console.log(`seed ${seed}`);
+  const again = (round: number): string =>
+    `  again: npm run soak -- --seed ${seed} --from ${round} --rounds 1 --storage ${storage} --round-rows ${size.rows} --round-kills ${size.kills}`;
   const totals = await soak({
     seed,
     from: number('from'),
@@ -68,9 +70,11 @@ async function main(): Promise<number> {
       console.log(roundLine(result));
       if (result.violations.length === 0) return;
       for (const violation of result.violations.slice(0, 20)) console.log(`  VIOLATION ${violation}`);
-      console.log(
-        `  again: npm run soak -- --seed ${seed} --from ${result.plan.round} --rounds 1 --storage ${storage} --round-rows ${size.rows} --round-kills ${size.kills}`,
-      );
+      console.log(again(result.plan.round));
+    },
+    onBroken(round, error) {
+      console.log(`round ${round} broke off: ${error instanceof Error ? error.stack : String(error)}`);
+      console.log(again(round));
     },
   });
   console.log(`\nseed ${seed}\n${table(totals, (performance.now() - begun) / 1000)}`);

@@ -20,6 +20,8 @@ export interface SoakOptions {
   /** Of one round; embedded ones are smaller. */
   size: Size;
   onRound?: (result: RoundResult) => void;
+  /** A round that broke off: that is a violation, too. */
+  onBroken?: (round: number, error: unknown) => void;
 }
 
 /** Mostly what runs in production; drawn by seed and round alone, so that a round can be played again by itself. */
@@ -49,9 +51,14 @@ export async function soak(options: SoakOptions): Promise<Totals> {
   try {
     for (let round = from; round < from + options.rounds && performance.now() < end; round += 1) {
       if (totals.kills >= options.kills && totals.rows >= options.rows) break;
-      const result = await playRound({ plan: choose(options, round), services });
-      add(totals, result);
-      options.onRound?.(result);
+      try {
+        const result = await playRound({ plan: choose(options, round), services });
+        add(totals, result);
+        options.onRound?.(result);
+      } catch (error) {
+        totals.violations += 1;
+        options.onBroken?.(round, error);
+      }
     }
   } finally {
     await services.close();
