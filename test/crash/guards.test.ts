@@ -6,7 +6,6 @@ import { mutated } from '../mutation/mutate.ts';
 import type { MutationName } from '../mutation/mutations.ts';
 import { findings } from './findings.ts';
 import type { Findings } from './findings.ts';
-import { CALLS } from './rows.ts';
 import { openScene, stops } from './scene.ts';
 import type { Scene } from './scene.ts';
 
@@ -37,7 +36,7 @@ describe('the findings of a crash', { concurrency: 2 }, () => {
 
   it('show an answer that was not written down before it was recorded', async () => {
     const { unknown } = await without('journal-without-answers', async (scene, file, env) => {
-      await scene.dies({ point: 'answer-journaled', time: CALLS }, ['run', file], { env });
+      await scene.dies({ point: 'answer-journaled' }, ['run', file], { env });
       await scene.later();
       await scene.loseQueue();
       await scene.run(['run', file]);
