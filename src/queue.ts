@@ -70,6 +70,9 @@ export function openWorker(
     autorun: false,
     // A stalled job runs again and its claim decides; it need not be failed for that.
     maxStalledCount: 100,
+    // For the same reason a dead worker's jobs need not wait for the usual half minute, and then half a minute more.
+    lockDuration: 10_000,
+    stalledInterval: 5_000,
     ...KEEP,
   };
   if (store.kind === 'redis') {

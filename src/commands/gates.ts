@@ -74,8 +74,10 @@ async function pauseBatch({ db }: App, batch: Batch | undefined): Promise<Acted>
   if (batch?.state === 'cancelled') {
     throw usageError('CANCELLED', `batch ${batch.name} was cancelled: there is nothing to pause`);
   }
-  await pause(db, batch?.id ?? null);
-  await note(db, 'pause', batch?.name ?? 'everything', batch?.id);
+  await transaction(db, async (session) => {
+    await pause(session, batch?.id ?? null);
+    await note(session, 'pause', batch?.name ?? 'everything', batch?.id);
+  });
   return {
     text: `${batch?.name ?? 'everything'}: paused; open calls finish`,
     json: { batch: batch?.name ?? null, paused: true },
@@ -90,14 +92,17 @@ async function resumeBatch({ db }: App, batch: Batch | undefined, flags: GlobalF
       `\`vidbatch retry ${batch.name}\` takes its rows up again.`,
     );
   }
-  await resume(db, batch?.id ?? null);
   const { baseUrl } = configOf(flags);
-  const origins = baseUrl === undefined ? (await listBatches(db)).map((one) => one.origin) : [baseUrl];
-  let trying = false;
-  for (const origin of batch === undefined ? new Set(origins) : []) {
-    if (origin !== null && (await armProbe(db, origin))) trying = true;
-  }
-  await note(db, 'resume', batch?.name ?? 'everything', batch?.id);
+  const trying = await transaction(db, async (session) => {
+    await resume(session, batch?.id ?? null);
+    await note(session, 'resume', batch?.name ?? 'everything', batch?.id);
+    const origins = baseUrl === undefined ? (await listBatches(session)).map((one) => one.origin) : [baseUrl];
+    let armed = false;
+    for (const origin of batch === undefined ? new Set(origins) : []) {
+      if (origin !== null && (await armProbe(session, origin))) armed = true;
+    }
+    return armed;
+  });
   const text = `${batch?.name ?? 'everything'}: resumed`;
   return {
     text: trying ? `${text}; the halted provider is tried out with one row` : text,
@@ -117,9 +122,11 @@ async function cancelBatch(
   }
   let cancelled = 0;
   for (const one of batches) {
-    const rows = await cancel(db, one.id);
-    await note(db, 'cancel', `${rows} rows`, one.id);
-    cancelled += rows;
+    cancelled += await transaction(db, async (session) => {
+      const rows = await cancel(session, one.id);
+      await note(session, 'cancel', `${rows} rows`, one.id);
+      return rows;
+    });
   }
   return {
     text: `${batch?.name ?? 'everything'}: ${count(cancelled)} rows cancelled; rows in flight finish`,
