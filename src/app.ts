@@ -142,8 +142,7 @@ async function openPostgresLedger(url: string, role: Role, closers: Closer[]): P
     keepAlive: true,
     application_name: 'vidbatch',
   });
-  // An idle connection that breaks is replaced at the next query, which reports for itself.
-  pool.on('error', () => undefined);
+  surviveBreaks(pool);
   closers.push(() => pool.end());
   try {
     await pool.query('select 1');
@@ -189,10 +188,19 @@ async function openStore(
     keepAlive: true,
     application_name: 'vidbatch-queue',
   });
-  pool.on('error', () => undefined);
+  surviveBreaks(pool);
   closers.push(() => pool.end());
   await migrateQueue(pool);
   return { store: { kind: 'postgres', pool: pool as QueuePool }, name: 'the same database' };
+}
+
+/**
+ * A connection that breaks while nobody asks anything of it must not end the process: neither an idle one, nor one that
+ * is held between two statements of a transaction, which the pool does not listen to. Whoever uses it next is told.
+ */
+function surviveBreaks(pool: Pool): void {
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
 }
 
 /** Brings the ledger's schema, and for an embedded ledger the queue's, up to date. */
