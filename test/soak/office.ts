@@ -14,8 +14,8 @@ export interface Office {
   heed: (ended: Ended) => void;
   /** Settles up to so many uncertain rows by what the provider says, now that it has said all. Returns how many. */
   settle: (batch: string, most: number) => Promise<number>;
-  /** Calls rows not sent that the provider has accepted. Returns how many. */
-  misjudge: (batch: string, most: number) => Promise<number>;
+  /** Calls rows not sent that the provider has accepted. */
+  misjudge: (batch: string, most: number) => Promise<void>;
   /** Prompts of rows of which that was said. */
   misjudged: Set<string>;
   commands: () => number;
@@ -109,11 +109,10 @@ export function openOffice(place: Place, standIn: StandIn, env: Record<string, s
     async misjudge(batch, most) {
       const rows = (await uncertain(batch)).filter(({ taskId }) => taskId !== undefined).slice(0, most);
       for (const { key, prompt } of rows) {
-        misjudged.add(prompt);
         const ended = await resolve(batch, key, '--not-sent');
-        if (ended.code !== 0) surprises.push(describe(ended));
+        heed(ended);
+        if (ended.code === 0) misjudged.add(prompt);
       }
-      return rows.length;
     },
   };
 }
