@@ -45,7 +45,7 @@ interface Post {
 const MAY_GIVE_UP = ['LEDGER_UNREACHABLE', 'QUEUE_UNREACHABLE', 'FOLDER_HELD'];
 /** Its connection to a server broke in the middle of its start, which has no patience yet. */
 const BROKEN_OFF =
-  /ECONNRESET|ECONNREFUSED|EPIPE|Connection (is closed|terminated)|terminating connection|the database system is/;
+  /ECONNRESET|ECONNREFUSED|EPIPE|Connection (is closed|terminated)|terminating connection|the database system is|not queryable/;
 /** For so long a kill waits for somebody to be at work. */
 const BUSY_MS = 5_000;
 const STOP_MS = 45_000;

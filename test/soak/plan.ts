@@ -97,6 +97,7 @@ export interface Plan {
 
 export interface Size {
   rows: number;
+  /** Deaths of workers, as long as there are rows to be sent; those of servers and producers come on top. */
   kills: number;
   /** At most so many rows are sent in the life of a worker that is to die at one; 200. */
   life?: number;
@@ -193,7 +194,7 @@ export function planOf(seed: number, round: number, storage: Storage, size: Size
     ]),
     slowMs: random.pick([300, 800, 2000]),
     faults: weather(random),
-    fates: Array.from({ length: size.kills - plain }, () => fate(random, embedded, size.life ?? 200)),
+    fates: Array.from({ length: size.kills }, () => fate(random, embedded, size.life ?? 200)),
     steps: stepsOf(random, storage, plain),
     end: {
       stop: random.pick(['SIGTERM', 'SIGKILL']),

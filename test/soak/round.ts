@@ -43,7 +43,7 @@ export async function playRound({ plan, services, broken = {} }: Stage): Promise
   }
 }
 
-/** Some points are never met. */
+/** Some points are never met. An embedded ledger takes seconds to open. */
 const LONGEST_LIFE_MS = 2_000;
 /** What an aimed plan waits for comes within this time, or something else is wrong. */
 const SIGHT_MS = 60_000;
@@ -172,15 +172,17 @@ class Round {
     }
   }
 
-  /** Until every fate is used up, or nothing is left to be sent. Who does not meet his own is killed without it. */
-  async #linger(crew: Crew): Promise<void> {
+  /** Until enough have died, or nothing is left to be sent. Who does not meet his fate is killed without it. */
+  async #linger({ losses, kill }: Crew): Promise<void> {
     const { plan, standIn } = this.#scene;
     const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
+    const life = plan.storage.endsWith('embedded') ? 4 * LONGEST_LIFE_MS : LONGEST_LIFE_MS;
     let before = { dead: 0, at: performance.now() };
-    while (crew.dead().length < plan.fates.length && (await standIn.stats()).accepted < rows * 0.97) {
-      const dead = crew.dead().length;
+    for (;;) {
+      const dead = losses.atPoint + losses.anywhere;
+      if (dead >= plan.fates.length || (await standIn.stats()).accepted > rows * 0.97) return;
       if (dead !== before.dead) before = { dead, at: performance.now() };
-      else if (performance.now() - before.at > LONGEST_LIFE_MS) await crew.kill(dead);
+      else if (performance.now() - before.at > life) await kill(dead);
       await sleep(250);
     }
   }
