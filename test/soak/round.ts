@@ -173,16 +173,23 @@ class Round {
   }
 
   /** Until enough have died, or nothing is left to be sent. Who does not meet his fate is killed without it. */
-  async #linger({ losses, kill }: Crew): Promise<void> {
-    const { plan, standIn } = this.#scene;
+  async #linger(crew: Crew): Promise<void> {
+    const { plan, standIn, ledger } = this.#scene;
     const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
     const life = plan.storage.endsWith('embedded') ? 4 * LONGEST_LIFE_MS : LONGEST_LIFE_MS;
-    let before = { dead: 0, at: performance.now() };
+    let before = { dead: 0, accepted: 0, at: performance.now() };
     for (;;) {
-      const dead = losses.atPoint + losses.anywhere;
-      if (dead >= plan.fates.length || (await standIn.stats()).accepted > rows * 0.97) return;
-      if (dead !== before.dead) before = { dead, at: performance.now() };
-      else if (performance.now() - before.at > life) await kill(dead);
+      const dead = crew.losses.atPoint + crew.losses.anywhere;
+      const { accepted } = await standIn.stats();
+      if (dead >= plan.fates.length || accepted > rows * 0.97) return;
+      const still = performance.now() - before.at;
+      if (dead !== before.dead) before = { dead, accepted, at: performance.now() };
+      else if (still > life && accepted > before.accepted) await crew.kill(dead);
+      else if (still > life) {
+        // The one row that may be in flight died with its worker: a sweeper has to live long enough to see it.
+        await ledger.deadlinesPass(crew.dead());
+        if (still > 4 * life) await crew.kill(dead);
+      }
       await sleep(250);
     }
   }

@@ -15,7 +15,7 @@ sent; then the ledger is compared with the provider's own record.
   --minutes M    begin no round after so many minutes (default: 35)
   --kills K      end after K kills and
   --rows R       R rows, both (default: 1000 and 100000)
-  --round-rows N --round-kills N   size of a round (default: 4000 and 50; embedded ones are smaller)
+  --round-rows N --round-kills N   size of a round (default: 5000 and 50; embedded ones are smaller)
   --storage S    redis+postgres | postgres | embedded | redis+embedded | all (default: all)
 
 The plan of a round is the same for the same seed; what the processes make of it is up to the machine's scheduler, so
@@ -30,7 +30,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '35' },
     kills: { type: 'string', default: '1000' },
     rows: { type: 'string', default: '100000' },
-    'round-rows': { type: 'string', default: '4000' },
+    'round-rows': { type: 'string', default: '5000' },
     'round-kills': { type: 'string', default: '50' },
     storage: { type: 'string', default: 'all' },
     help: { type: 'boolean', default: false },
