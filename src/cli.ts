@@ -18,6 +18,7 @@ import { validateCommand } from './commands/validate.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { workCommand } from './commands/work.ts';
 import { loadDotEnv } from './config.ts';
+import { connectionLost } from './connection-lost.ts';
 import { EXIT, messageOf, usageError, VidbatchError } from './errors.ts';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
@@ -111,7 +112,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
     // Without a command, its help has been shown.
     if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage;
-    const told = error instanceof CommanderError ? wrongCommandLine(error) : error;
+    const told = error instanceof CommanderError ? wrongCommandLine(error) : (connectionLost(error) ?? error);
     tell(told, argv.includes('--json'));
     return told instanceof VidbatchError ? told.exitCode : EXIT.operational;
   }

@@ -95,7 +95,7 @@ async function runTests(args: readonly string[]): Promise<number> {
         '--import',
         new URL('watchdog.ts', import.meta.url).href,
         '--test',
-        '--test-concurrency=2',
+        '--test-concurrency=3',
         '--test-timeout=110000',
         '--test-reporter=spec',
         ...flags,

@@ -35,8 +35,9 @@ describe('verify', async () => {
     await db.query(`update vidbatch.submission set attempts = attempts + 1`);
     const told = exits(await verify(), 1);
     assert.equal(
-      told.stdout.match(/^BROKEN shots shots-\d: counts 2 attempts and has 1 \[attempts-counted\]$/gm)
-        ?.length,
+      told.stdout.match(
+        /^BROKEN shots shots-\d: counts 2 attempts, and its last is number 1 \[attempts-counted\]$/gm,
+      )?.length,
       3,
     );
     assert.match(told.stdout, /^BROKEN … and 2 more \[attempts-counted\]; --json lists all$/m);

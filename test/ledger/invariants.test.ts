@@ -53,10 +53,7 @@ const DAMAGE: Record<string, string[]> = {
   ],
   'attempts-counted': ['update vidbatch.submission set attempts = attempts + 1 where id = :accepted'],
   'attempts-spent': ['update vidbatch.submission set spent = attempts + 1 where id = :accepted'],
-  'attempt-number-once': [
-    'update vidbatch.submission set attempts = attempts + 1 where id = :accepted',
-    copyOfAttempt(':accepted', { outcome: `'throttled'`, task_id: 'null' }),
-  ],
+  'attempt-number-once': [copyOfAttempt(':accepted', { outcome: `'throttled'`, task_id: 'null' })],
   'attempt-current': ['update vidbatch.submission set attempt_id = null where id = :rejected'],
   'submitting-in-flight': ['update vidbatch.attempt set swept_at = now() where submission_id = :inFlight'],
   'in-flight-watched': [

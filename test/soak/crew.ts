@@ -42,10 +42,7 @@ interface Post {
 }
 
 /** What a worker may say when it gives up at its start: it cannot reach a server, or the folder is not free yet. */
-const MAY_GIVE_UP = ['LEDGER_UNREACHABLE', 'QUEUE_UNREACHABLE', 'FOLDER_HELD'];
-/** Its connection to a server broke in the middle of its start, which has no patience yet. */
-const BROKEN_OFF =
-  /ECONNRESET|ECONNREFUSED|EPIPE|Connection (is closed|terminated)|terminating connection|the database system is|not queryable/;
+const MAY_GIVE_UP = ['LEDGER_UNREACHABLE', 'QUEUE_UNREACHABLE', 'CONNECTION_LOST', 'FOLDER_HELD'];
 /** For so long a kill waits for somebody to be at work. */
 const BUSY_MS = 5_000;
 const STOP_MS = 45_000;
@@ -169,8 +166,8 @@ function account({ code, signal, stderr, command }: Ended, atWork: boolean, loss
   }
   // Told to end, it did: 5 says that a row was left uncertain.
   if (code === 0 || code === 5) return;
-  const [line = '', error = ''] = /^vidbatch: .*\[([A-Z_]+)\]$/m.exec(stderr) ?? [];
-  if (!atWork && (MAY_GIVE_UP.includes(error) || BROKEN_OFF.test(line))) {
+  const [, error = ''] = /^vidbatch: .*\[([A-Z_]+)\]$/m.exec(stderr) ?? [];
+  if (!atWork && MAY_GIVE_UP.includes(error)) {
     losses.gaveUp.set(error, (losses.gaveUp.get(error) ?? 0) + 1);
   } else losses.surprises.push(`\`${command}\` ended with ${signal ?? code}: ${stderr.slice(-1500)}`);
 }

@@ -88,7 +88,7 @@ class Round {
       await crew.stop(plan.end.stop);
     }
     const stats = await standIn.stats();
-    const verdict = await endRound(this.#scene, this.#count.restores > 0);
+    const verdict = await endRound(this.#scene);
     const { losses } = crew;
     const { producer, redis, postgres, ...others } = this.#count;
     return {
