@@ -8,7 +8,7 @@ import { csvOf, paidTwice } from './manifest.ts';
 import { startStandIn } from './stand-in.ts';
 import type { StandIn } from './stand-in.ts';
 
-const ROWS = 2000;
+const ROWS = 1000;
 
 describe('two workers on one ledger', async () => {
   const shared = await servers();
@@ -29,7 +29,7 @@ describe('two workers on one ledger', async () => {
       const file = await here.write('many.csv', csvOf(ROWS, 'many'));
       exits(await here.run(['submit', file]), 0);
       const workers = [here.start(['work', '--drain']), here.start(['work', '--drain'])];
-      await workers[0]?.says(/"event":"accepted"/, 300);
+      await workers[0]?.says(/"event":"accepted"/, 150);
       await meanwhile(here);
       for (const ended of await Promise.all(workers.map((worker) => worker.ended))) exits(ended, 0);
       const accepted = standIn.accepted();
