@@ -96,7 +96,7 @@ async function runTests(args: readonly string[]): Promise<number> {
         new URL('watchdog.ts', import.meta.url).href,
         '--test',
         '--test-concurrency=3',
-        '--test-timeout=110000',
+        '--test-timeout=170000',
         '--test-reporter=spec',
         ...flags,
         ...files,

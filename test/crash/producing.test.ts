@@ -1,4 +1,6 @@
 import { crashes } from './suite.ts';
 import { PRODUCING } from './table.ts';
 
-crashes('a process that dies while it brings a manifest in', PRODUCING);
+crashes('a process that dies while it brings a manifest in', PRODUCING, {
+  usual: ['redis+postgres'],
+});

@@ -1,4 +1,6 @@
 import { crashes } from './suite.ts';
 import { SETTLING } from './table.ts';
 
-crashes('a worker that dies with an answer in its hands, or at its end', SETTLING);
+crashes('a worker that dies with an answer in its hands, or at its end', SETTLING, {
+  usual: ['redis+postgres'],
+});

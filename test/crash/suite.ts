@@ -13,20 +13,33 @@ import type { Scene } from './scene.ts';
 import { CONCURRENCY } from './table.ts';
 import type { Death } from './table.ts';
 
-const CHOSEN = process.env['VIDBATCH_CRASH_STORAGES'] ?? 'embedded,redis+postgres';
+/** `npm run soak:deaths` has every table on every storage. */
+const CHOSEN = process.env['VIDBATCH_CRASH_STORAGES']?.split(',');
 
-/** Where processes die: what most people use, and what production uses; others by VIDBATCH_CRASH_STORAGES. */
-const KINDS = STORAGES.filter((kind) => CHOSEN.split(',').includes(kind));
+/** What most people use, and what production uses. */
+const USUAL: readonly StorageKind[] = ['embedded', 'redis+postgres'];
+
+interface Tables {
+  /** Deaths that come after the same manifests were run again. */
+  over?: readonly Death[];
+  /** Where the tests have time for it: every start on an embedded ledger costs two seconds. */
+  usual?: readonly StorageKind[];
+}
 
 /** The table on each storage, at the same time: one waits where the other computes. */
-export function crashes(what: string, table: readonly Death[], over: readonly Death[] = []): void {
+export function crashes(
+  what: string,
+  table: readonly Death[],
+  { over = [], usual = USUAL }: Tables = {},
+): void {
+  const kinds = STORAGES.filter((kind) => (CHOSEN ?? usual).includes(kind));
   describe(what, { concurrency: true }, () => {
     let standIn: StandIn;
     before(async () => {
       standIn = await startStandIn();
     });
     after(() => standIn.close());
-    for (const kind of KINDS) on(kind, () => standIn, table, over);
+    for (const kind of kinds) on(kind, () => standIn, table, over);
   });
 }
 
