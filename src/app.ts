@@ -1,21 +1,19 @@
 import { existsSync } from 'node:fs';
 import { runMigrations } from 'bullmq';
-import { Redis } from 'ioredis';
-import { Pool } from 'pg';
 import type { Config } from './config.ts';
-import { messageOf, usageError, VidbatchError } from './errors.ts';
+import { usageError, VidbatchError } from './errors.ts';
 import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
 import type { EmbeddedDatabase } from './ledger/embedded.ts';
 import { freeAllLanes } from './ledger/feed.ts';
 import { openFolder } from './ledger/folder.ts';
 import { againstRace, isMigrated, migrateLedger } from './ledger/migrate.ts';
-import { parsers } from './ledger/parsers.ts';
+import { openPostgres, openQueuePool } from './ledger/postgres.ts';
 import { ledgerId } from './ledger/read.ts';
 import { sweep } from './ledger/sweep.ts';
 import { journalFolder } from './journal.ts';
 import { reached } from './point.ts';
-import { openRedis } from './queue.ts';
+import { connectRedis } from './redis.ts';
 import { replayJournals } from './replay.ts';
 import type { Replayed } from './replay.ts';
 import type { QueueStore } from './queue.ts';
@@ -133,24 +131,9 @@ function keepUp(database: EmbeddedDatabase, closers: Closer[]): void {
 }
 
 async function openPostgresLedger(url: string, role: Role, closers: Closer[]): Promise<Ledger> {
-  const where = placeOf(url, 'DATABASE_URL');
-  const pool = new Pool({
-    connectionString: url,
-    types: parsers,
-    max: 6,
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
-    application_name: 'vidbatch',
-  });
-  surviveBreaks(pool);
+  const { pool, where, ready } = openPostgres(url);
   closers.push(() => pool.end());
-  try {
-    await pool.query('select 1');
-  } catch (error) {
-    throw new VidbatchError('LEDGER_UNREACHABLE', `Postgres at ${where} cannot be used: ${reasonOf(error)}`, {
-      hint: 'Check DATABASE_URL, and that the server runs and accepts this user.',
-    });
-  }
+  await ready;
   if (role === 'reader' && !(await isMigrated(pool))) {
     throw usageError(
       'NO_LEDGER',
@@ -168,39 +151,17 @@ async function openStore(
   closers: Closer[],
 ): Promise<{ store: QueueStore; name: string }> {
   if (config.redisUrl !== undefined) {
-    const where = placeOf(config.redisUrl, 'REDIS_URL');
-    await probeRedis(config.redisUrl, where);
-    const redis = openRedis(config.redisUrl);
-    redis.on('error', () => undefined);
+    const { redis, where } = await connectRedis(config.redisUrl);
     closers.push(async () => redis.disconnect());
-    await redis.connect();
     return { store: { kind: 'redis', redis }, name: `Redis at ${where}` };
   }
   if (ledger.embedded !== undefined) {
     return { store: { kind: 'postgres', pool: ledger.embedded }, name: `the same database` };
   }
-  // BullMQ's SQL is unqualified; its pool looks into BullMQ's schema. One more client is held for LISTEN.
-  const pool = new Pool({
-    connectionString: config.databaseUrl,
-    options: '-c search_path=bullmq,public',
-    max: 8,
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
-    application_name: 'vidbatch-queue',
-  });
-  surviveBreaks(pool);
+  const pool = openQueuePool(config.databaseUrl ?? '');
   closers.push(() => pool.end());
   await migrateQueue(pool);
   return { store: { kind: 'postgres', pool: pool as QueuePool }, name: 'the same database' };
-}
-
-/**
- * A connection that breaks while nobody asks anything of it must not end the process: neither an idle one, nor one that
- * is held between two statements of a transaction, which the pool does not listen to. Whoever uses it next is told.
- */
-function surviveBreaks(pool: Pool): void {
-  pool.on('error', () => undefined);
-  pool.on('connect', (client) => client.on('error', () => undefined));
 }
 
 /** Brings the ledger's schema, and for an embedded ledger the queue's, up to date. */
@@ -218,46 +179,5 @@ export async function migrateQueue(db: Database): Promise<void> {
     reached('queue-migrated');
   } finally {
     session.release();
-  }
-}
-
-/** A connection that gives up at once, so that a wrong URL is one clear line and not an endless retry. */
-async function probeRedis(url: string, where: string): Promise<void> {
-  const probe = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 10_000 });
-  let reason: unknown;
-  probe.on('error', (error) => (reason = error));
-  try {
-    await probe.connect();
-    await probe.ping();
-  } catch (error) {
-    throw new VidbatchError(
-      'QUEUE_UNREACHABLE',
-      `Redis at ${where} cannot be used: ${reasonOf(reason ?? error)}`,
-      {
-        hint: 'Check REDIS_URL, and that the server runs and accepts this password.',
-      },
-    );
-  } finally {
-    probe.disconnect();
-  }
-}
-
-/** Connection errors of several addresses come as an AggregateError with an empty message. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0]);
-  return messageOf(error) || ((error as { code?: string } | undefined)?.code ?? 'no reason given');
-}
-
-/** Host, port and database of a URL: never its user or password. */
-function placeOf(url: string, name: string): string {
-  try {
-    const { host, pathname } = new URL(url);
-    return `${host}${pathname === '/' ? '' : pathname}`;
-  } catch {
-    throw usageError(
-      'BAD_URL',
-      `${name} is not a URL`,
-      'For example redis://localhost:6379 or postgres://user@host:5432/database.',
-    );
   }
 }

@@ -1,6 +1,6 @@
 import { createPostgresBackend, Queue, Worker } from 'bullmq';
 import type { Processor, QueueOptions, WorkerOptions } from 'bullmq';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Fed } from './ledger/feed.ts';
 
 /**
@@ -39,11 +39,6 @@ const KEEP = { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } 
 
 /** How many jobs one call to BullMQ adds. */
 const BULK = 500;
-
-export function openRedis(url: string): Redis {
-  // BullMQ needs commands that wait through an outage rather than fail after some retries.
-  return new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true });
-}
 
 /** `skipMetasUpdate`: for whoever only looks, as opening a queue otherwise writes its settings, even of one long gone. */
 export function openQueue(

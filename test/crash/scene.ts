@@ -5,7 +5,7 @@ import type { Queryable } from '../../src/ledger/database.ts';
 import { openEmbedded } from '../../src/ledger/embedded.ts';
 import { openFolder } from '../../src/ledger/folder.ts';
 import { parsers } from '../../src/ledger/parsers.ts';
-import { openRedis } from '../../src/queue.ts';
+import { openRedis } from '../../src/redis.ts';
 import { describe as tell, openPlace } from '../cli.ts';
 import type { Ended, Place, Running } from '../cli.ts';
 import { place as placeFor } from '../contract/storages.ts';
