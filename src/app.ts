@@ -8,12 +8,14 @@ import type { EmbeddedDatabase } from './ledger/embedded.ts';
 import { freeAllLanes } from './ledger/feed.ts';
 import { openFolder } from './ledger/folder.ts';
 import { againstRace, isMigrated, migrateLedger } from './ledger/migrate.ts';
-import { openPostgres, openQueuePool } from './ledger/postgres.ts';
 import { ledgerId } from './ledger/read.ts';
 import { sweep } from './ledger/sweep.ts';
 import { journalFolder } from './journal.ts';
+import { Outage } from './outage.ts';
 import { reached } from './point.ts';
-import { connectRedis } from './redis.ts';
+import { connectPostgres, openQueuePool } from './postgres/client.ts';
+import type { Postgres } from './postgres/client.ts';
+import { connectRedis, prefixOf } from './redis/client.ts';
 import { replayJournals } from './replay.ts';
 import type { Replayed } from './replay.ts';
 import type { QueueStore } from './queue.ts';
@@ -31,6 +33,8 @@ export interface App {
   ledgerId: string;
   /** `embedded PGlite in .vidbatch`, `Postgres at host:5432` … for people. */
   storage: { ledger: string; queue: string };
+  /** Of the servers that this app uses. Whoever waits for them tells of it: `tellTo` its log. */
+  outages: readonly Outage[];
   /** Rows found in flight when an embedded folder was opened: their worker is gone. */
   swept: number;
   /** What the journals told an embedded ledger when it was opened. */
@@ -38,7 +42,7 @@ export interface App {
   close(): Promise<void>;
 }
 
-type Closer = () => Promise<unknown>;
+type Closer = () => unknown;
 
 /**
  * Opens ledger and queue as the configuration says. Closes what it had opened when a later step fails.
@@ -58,6 +62,7 @@ export async function openApp(config: Config, role: Role): Promise<App> {
       store,
       ledgerId: await ledgerId(ledger.db),
       storage: { ledger: ledger.name, queue: name },
+      outages: [...new Set([ledger.outage, store.outage])],
       swept: ledger.swept,
       ...(ledger.replayed === undefined ? {} : { replayed: ledger.replayed }),
       close,
@@ -75,9 +80,11 @@ async function closeAll(closers: Closer[]): Promise<void> {
 interface Ledger {
   db: Database;
   name: string;
+  outage: Outage;
   swept: number;
   replayed?: Replayed;
-  embedded?: QueuePool;
+  /** Where the queue is when there is no Redis. */
+  queue: { embedded: QueuePool } | { server: Postgres };
 }
 
 type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
@@ -95,6 +102,8 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): P
   const folder = await openFolder(dir);
   closers.push(() => folder.close());
   const name = `embedded PGlite in ${dir}`;
+  const outage = new Outage('ledger', name);
+  const opened = { db: folder.database, name, outage, queue: { embedded: folder.database } };
   if (folder.role === 'guest') {
     if (role === 'worker') {
       const who = folder.holderPid === undefined ? 'another process' : `process ${folder.holderPid}`;
@@ -102,7 +111,7 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): P
         hint: 'One worker at a time can hold an embedded folder; for more, set DATABASE_URL. `status`, `submit` and `pause` work beside it.',
       });
     }
-    return { db: folder.database, name, swept: 0, embedded: folder.database };
+    return { ...opened, swept: 0 };
   }
   await migrate(folder.database, true);
   // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
@@ -114,7 +123,7 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): P
   await freeAllLanes(folder.database);
   reached('lanes-freed');
   keepUp(folder.database, closers);
-  return { db: folder.database, name, swept, replayed, embedded: folder.database };
+  return { ...opened, swept, replayed };
 }
 
 /** The embedded database has no autovacuum of its own. */
@@ -131,37 +140,41 @@ function keepUp(database: EmbeddedDatabase, closers: Closer[]): void {
 }
 
 async function openPostgresLedger(url: string, role: Role, closers: Closer[]): Promise<Ledger> {
-  const { pool, where, ready } = openPostgres(url);
-  closers.push(() => pool.end());
-  await ready;
+  const server = await connectPostgres(url);
+  const { pool, place, outage } = server;
+  closers.push(
+    () => pool.end(),
+    () => outage.close(),
+  );
+  const name = `Postgres at ${place.name}`;
   if (role === 'reader' && !(await isMigrated(pool))) {
-    throw usageError(
-      'NO_LEDGER',
-      `Postgres at ${where} has no ledger of this version`,
-      'Run `vidbatch migrate`.',
-    );
+    throw usageError('NO_LEDGER', `${name} has no ledger of this version`, 'Run `vidbatch migrate`.');
   }
   if (role !== 'reader') await migrate(pool, false);
-  return { db: pool, name: `Postgres at ${where}`, swept: 0 };
+  return { db: pool, name, outage, swept: 0, queue: { server } };
 }
 
 async function openStore(
   config: Config,
-  ledger: Ledger,
+  { queue, outage }: Ledger,
   closers: Closer[],
 ): Promise<{ store: QueueStore; name: string }> {
   if (config.redisUrl !== undefined) {
-    const { redis, where } = await connectRedis(config.redisUrl);
-    closers.push(async () => redis.disconnect());
-    return { store: { kind: 'redis', redis }, name: `Redis at ${where}` };
+    const opened = await connectRedis(config.redisUrl);
+    const { redis } = opened;
+    closers.push(
+      () => redis.disconnect(),
+      () => opened.outage.close(),
+    );
+    const store: QueueStore = { kind: 'redis', redis, prefix: prefixOf(redis), outage: opened.outage };
+    return { store, name: opened.name };
   }
-  if (ledger.embedded !== undefined) {
-    return { store: { kind: 'postgres', pool: ledger.embedded }, name: `the same database` };
-  }
-  const pool = openQueuePool(config.databaseUrl ?? '');
+  const name = 'the same database';
+  if ('embedded' in queue) return { store: { kind: 'postgres', pool: queue.embedded, outage }, name };
+  const pool = openQueuePool(queue.server);
   closers.push(() => pool.end());
   await migrateQueue(pool);
-  return { store: { kind: 'postgres', pool: pool as QueuePool }, name: 'the same database' };
+  return { store: { kind: 'postgres', pool: pool as QueuePool, outage }, name };
 }
 
 /** Brings the ledger's schema, and for an embedded ledger the queue's, up to date. */

@@ -1,4 +1,5 @@
 import type { Queue } from 'bullmq';
+import { isOutage } from './connection-lost.ts';
 import { messageOf } from './errors.ts';
 import { adoptBatches } from './ledger/batch.ts';
 import { followClock } from './ledger/clock.ts';
@@ -136,9 +137,13 @@ export function startFeeder(options: FeederOptions): Feeder {
         if (away) log.info({ event: 'feeder-back' }, 'the feeder works again');
         away = false;
       } catch (error) {
-        if (!away)
-          log.warn({ event: 'feeder-away', error: messageOf(error) }, 'the feeder failed; trying again');
-        away = true;
+        const told = { event: 'feeder-away', error: messageOf(error) };
+        // An outage is told once, by the connection itself.
+        if (isOutage(error)) log.debug(told);
+        else {
+          if (!away) log.warn(told, 'the feeder failed; trying again');
+          away = true;
+        }
       }
       if (!stopping.signal.aborted) await rest();
     }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isOutage } from './connection-lost.ts';
 import { messageOf, VidbatchError } from './errors.ts';
 import type { Logger } from './log.ts';
 
@@ -7,8 +8,8 @@ const PAUSE = { firstMs: 100, maxMs: 5_000 };
 const SAY_EVERY = 20;
 
 /**
- * Repeats what the ledger is asked for until it answers, with growing pauses: it may be away for a while. Says so at
- * first and now and then, and when it is over. What this program itself refuses (a VidbatchError), no patience mends.
+ * Repeats what the ledger is asked for until it answers, with growing pauses: it may be away for a while. What this
+ * program itself refuses (a VidbatchError), no patience mends.
  */
 export async function patiently<T>(
   what: string,
@@ -18,13 +19,15 @@ export async function patiently<T>(
   for (let tries = 0; ; tries += 1) {
     try {
       const result = await attempt(tries > 0);
-      if (tries > 0) log.info({ event: 'ledger-back', what, tries }, 'the ledger answers again');
+      if (tries > 0) log.debug({ event: 'answered', what, tries }, 'the ledger answers again');
       return result;
     } catch (error) {
       if (error instanceof VidbatchError) throw error;
+      // An outage is told once, by the connection itself; whatever else it may be is said again now and then.
+      const level = isOutage(error) ? 'debug' : 'warn';
       if (tries % SAY_EVERY === 0) {
-        log.warn(
-          { event: 'ledger-away', what, tries, error: messageOf(error) },
+        log[level](
+          { event: 'ledger-failed', what, tries, error: messageOf(error) },
           'the ledger failed; trying again',
         );
       }

@@ -1,13 +1,17 @@
 import { createPostgresBackend, Queue, Worker } from 'bullmq';
 import type { Processor, QueueOptions, WorkerOptions } from 'bullmq';
-import type { Redis } from 'ioredis';
 import type { Fed } from './ledger/feed.ts';
+import type { Outage } from './outage.ts';
+import type { RedisClient } from './redis/client.ts';
 
 /**
  * Where BullMQ keeps its jobs: Redis, or a database with BullMQ's schema (a `pg.Pool`, or the embedded one).
  * Everything in it can be lost without loss: the ledger refills it.
  */
-export type QueueStore = { kind: 'redis'; redis: Redis } | { kind: 'postgres'; pool: PgPool };
+export type QueueStore = (
+  | { kind: 'redis'; redis: RedisClient; /** How its keys begin. */ prefix: string }
+  | { kind: 'postgres'; pool: PgPool }
+) & { outage: Outage };
 
 type PgPool = NonNullable<Parameters<typeof createPostgresBackend>[1]['connection']>;
 
@@ -47,11 +51,29 @@ export function openQueue(
   look: Pick<QueueOptions, 'skipMetasUpdate'> = {},
 ): Queue<JobData, JobResult> {
   if (store.kind === 'redis') {
-    const options: QueueOptions = { ...look, connection: store.redis, defaultJobOptions: KEEP };
-    return new Queue<JobData, JobResult>(lane, options);
+    const { redis: connection, prefix } = store;
+    const options: QueueOptions = { ...look, connection, prefix, defaultJobOptions: KEEP };
+    return heard(new Queue<JobData, JobResult>(lane, options), store.outage);
   }
   const options = { ...look, connection: store.pool, defaultJobOptions: KEEP };
-  return new Queue<JobData, JobResult>(lane, options as never, createPostgresBackend as never);
+  return heard(
+    new Queue<JobData, JobResult>(lane, options as never, createPostgresBackend as never),
+    store.outage,
+  );
+}
+
+/** The lock of a job that was in hand while the queue was away. It runs again, and its claim decides. */
+const LOCK_LOST = /^(could not renew lock for|Missing lock for) job/;
+
+/** Whatever BullMQ says of its connections is one matter. Without a listener it would print it. */
+function heard<Of extends { on(event: 'error', listener: (error: Error) => void): unknown }>(
+  of: Of,
+  outage: Outage,
+): Of {
+  of.on('error', (error) => {
+    if (!LOCK_LOST.test(error.message)) outage.failed(error);
+  });
+  return of;
 }
 
 export function openWorker(
@@ -70,11 +92,23 @@ export function openWorker(
     stalledInterval: 5_000,
     ...KEEP,
   };
-  if (store.kind === 'redis') {
-    return new Worker<JobData, JobResult>(lane, processor, { ...options, connection: store.redis });
-  }
-  const pool = { ...options, connection: store.pool };
-  return new Worker<JobData, JobResult>(lane, processor, pool as never, createPostgresBackend as never);
+  const worker = heard(
+    store.kind === 'redis'
+      ? new Worker<JobData, JobResult>(lane, processor, {
+          ...options,
+          connection: store.redis,
+          prefix: store.prefix,
+        })
+      : new Worker<JobData, JobResult>(
+          lane,
+          processor,
+          { ...options, connection: store.pool } as never,
+          createPostgresBackend as never,
+        ),
+    store.outage,
+  );
+  worker.on('completed', () => store.outage.worked());
+  return worker;
 }
 
 /** `s<submission>-<generation>`: a kept job id never runs again, so each feeding has its own. */

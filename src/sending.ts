@@ -75,6 +75,7 @@ export async function startSending(
   const { baseUrl, apiKey } = requireProvider(config);
   const { log = createLog('warn'), ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
+  for (const outage of app.outages) outage.tellTo(log);
   await checkClock(app);
   const provider = createProvider({
     baseUrl,

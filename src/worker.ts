@@ -2,6 +2,7 @@ import { DelayedError } from 'bullmq';
 import type { Job } from 'bullmq';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClerk } from './clerk.ts';
+import { isOutage } from './connection-lost.ts';
 import { messageOf } from './errors.ts';
 import { startFeeder } from './feeder.ts';
 import type { Claim } from './ledger/claim.ts';
@@ -11,6 +12,7 @@ import { unqueue } from './ledger/feed.ts';
 import { rememberJournal } from './ledger/journal.ts';
 import { reserveSlot } from './ledger/provider.ts';
 import type { Logger } from './log.ts';
+import { patiently } from './patience.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
 import { reached } from './point.ts';
 import { openQueue, openWorker } from './queue.ts';
@@ -107,7 +109,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   async function mayCall(): Promise<boolean> {
     try {
       if (options.rateIntervalMs !== undefined) {
-        await pause(await reserveSlot(db, provider.origin, options.rateIntervalMs));
+        const { rateIntervalMs } = options;
+        await pause(await patiently('slot', log, () => reserveSlot(db, provider.origin, rateIntervalMs)));
       }
       while (clock.monotonic() < throttledUntil) await pause(throttledUntil - clock.monotonic());
       while (!(await hasJournal())) await pause(JOURNAL_PAUSE_MS);
@@ -234,7 +237,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 
   /** The row is no longer in the queue; the feeder brings it back when its gates are open. */
   async function giveBack(submissionId: number, note: string): Promise<JobResult> {
-    await unqueue(db, [submissionId]);
+    await patiently('give back', log, () => unqueue(db, [submissionId]));
     reached('row-given-back');
     return { state: 'not sent', note };
   }
@@ -267,11 +270,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   }
 
   const worker = openWorker(store, lane, perform, options.concurrency);
-  worker.on('error', (error) =>
-    log.warn({ event: 'queue-error', error: messageOf(error) }, 'the queue failed'),
-  );
   worker.on('failed', (job, error) => {
-    log.error({ event: 'job-failed', job: job?.id, error: messageOf(error) }, 'a job failed');
+    // The row is where the ledger says; an outage has been told.
+    const level = isOutage(error) ? 'debug' : 'error';
+    log[level]({ event: 'job-failed', job: job?.id, error: messageOf(error) }, 'a job failed');
   });
   worker.on('completed', () => reached('job-completed'));
   await worker.waitUntilReady();

@@ -70,8 +70,8 @@ describe('claims', () => {
     const clerk = createClerk(behind(storage.db, ['lost']).db, scopeOf(made), heard.log);
     const claimed = granted(await clerk.claim(made.rows[0] ?? 0));
     assert.equal(claimed.number, 1);
-    assert.equal((await heard.event('ledger-away'))['error'], 'connection lost before');
-    await heard.event('ledger-back');
+    assert.equal((await heard.event('ledger-failed'))['error'], 'connection lost before');
+    await heard.event('answered');
   });
 
   for (const proven of [true, false]) {

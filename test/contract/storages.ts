@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
+import { Redis } from 'ioredis';
 import { openApp } from '../../src/app.ts';
 import type { App, Role } from '../../src/app.ts';
 import type { Config } from '../../src/config.ts';
@@ -81,7 +82,7 @@ export async function place(
 
 /** The Redis may be somebody's own: it is left as it was found. */
 async function forgetQueues({ store, ledgerId }: App): Promise<void> {
-  if (store.kind !== 'redis') return;
+  if (store.kind !== 'redis' || !(store.redis instanceof Redis)) return;
   for await (const keys of store.redis.scanStream({ match: `bull:vidbatch-${ledgerId}*`, count: 1000 })) {
     if ((keys as string[]).length > 0) await store.redis.unlink(...(keys as string[]));
   }

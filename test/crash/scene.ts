@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 import type { Queryable } from '../../src/ledger/database.ts';
 import { openEmbedded } from '../../src/ledger/embedded.ts';
 import { openFolder } from '../../src/ledger/folder.ts';
 import { parsers } from '../../src/ledger/parsers.ts';
-import { openRedis } from '../../src/redis.ts';
 import { describe as tell, openPlace } from '../cli.ts';
 import type { Ended, Place, Running } from '../cli.ts';
 import { place as placeFor } from '../contract/storages.ts';
@@ -119,7 +119,7 @@ export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Sc
       const { rows } = await scene.ledger((db) =>
         db.query<{ ledger_id: string }>('select ledger_id from vidbatch.meta'),
       );
-      const redis = openRedis(redisUrl);
+      const redis = new Redis(redisUrl);
       try {
         for await (const keys of redis.scanStream({
           match: `bull:vidbatch-${rows[0]?.ledger_id}*`,

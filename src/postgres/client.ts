@@ -1,0 +1,79 @@
+import { Pool } from 'pg';
+import type { ClientBase, PoolConfig } from 'pg';
+import { VidbatchError } from '../errors.ts';
+import { parsers } from '../ledger/parsers.ts';
+import { Outage } from '../outage.ts';
+import { watchedClient } from './connection.ts';
+import { probePostgres } from './probe.ts';
+import type { PostgresReport } from './probe.ts';
+import { parsePostgresUrl } from './url.ts';
+import type { PostgresPlace } from './url.ts';
+
+/** An open server, for the ledger and, where there is no Redis, for the queue. */
+export interface Postgres {
+  place: PostgresPlace;
+  report: PostgresReport;
+  outage: Outage;
+  /** The ledger's. Whoever opened it ends it. */
+  pool: Pool;
+}
+
+/** @throws VidbatchError within ten seconds when the server cannot hold a ledger. */
+export async function connectPostgres(url: string): Promise<Postgres> {
+  const place = parsePostgresUrl(url);
+  const report = await probePostgres(place);
+  const outage = new Outage('ledger', `Postgres at ${place.name}`);
+  const server = { place, report, outage };
+  return { ...server, pool: openPool(server, { types: parsers, max: 6, application_name: 'vidbatch' }) };
+}
+
+/**
+ * BullMQ's SQL is unqualified; its pool looks into BullMQ's schema. One more client is held for LISTEN.
+ * @throws VidbatchError where sessions do not last: LISTEN would hear nothing, and the schema would be forgotten.
+ */
+export function openQueuePool(server: Omit<Postgres, 'pool'>): Pool {
+  if (server.report.pooler === 'transaction') {
+    throw new VidbatchError(
+      'POOLER_TRANSACTIONS',
+      `Postgres at ${server.place.name} is behind a pooler that gives a session for one transaction only; the queue needs sessions that last (LISTEN, search_path)`,
+      {
+        hint: 'Set REDIS_URL, so that only the ledger is there; or name the server itself, or a pool in session mode, in DATABASE_URL.',
+      },
+    );
+  }
+  return openPool(server, {
+    max: 8,
+    application_name: 'vidbatch-queue',
+    // Not as an option at its start, which poolers refuse.
+    onConnect: lookIntoBullmq as never,
+  });
+}
+
+/** The pool waits for it, whatever its types say. */
+async function lookIntoBullmq(client: ClientBase): Promise<void> {
+  await client.query('set search_path to bullmq, public');
+}
+
+function openPool({ place, report, outage }: Omit<Postgres, 'pool'>, own: PoolConfig): Pool {
+  const pool = new Pool({
+    connectionString: place.url,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    Client: watchedClient({ outage, direct: report.pooler === 'none' }),
+    ...own,
+  });
+  // BullMQ leaves a listener for each of its queues.
+  pool.setMaxListeners(0);
+  surviveBreaks(pool);
+  return pool;
+}
+
+/**
+ * A connection that breaks while nobody asks anything of it must not end the process: neither an idle one, nor one that
+ * is held between two statements of a transaction, which the pool does not listen to. Whoever uses it next is told.
+ */
+function surviveBreaks(pool: Pool): void {
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
+}
