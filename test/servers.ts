@@ -19,8 +19,8 @@ export interface Servers {
 
 /** A server of one's own, to be flushed, killed and started again. Gone, with its files, when this process is. */
 export interface OwnServer extends Started {
-  /** As `kill -9` does. */
-  kill: () => Promise<void>;
+  /** As `kill -9` does, or by a milder signal. */
+  kill: (signal?: NodeJS.Signals) => Promise<void>;
   /** After `kill`: on the same port and, as far as the server keeps any, the same data. */
   restart: () => Promise<void>;
   stop: () => Promise<void>;
@@ -63,8 +63,8 @@ export async function startServer(kind: ServerKind): Promise<OwnServer> {
   const held = hold('supervisor.ts', kind);
   const server: OwnServer = {
     ...((await held.next()) as Started),
-    async kill() {
-      process.kill(server.pid, 'SIGKILL');
+    async kill(signal = 'SIGKILL') {
+      process.kill(server.pid, signal);
       await gone(server.pid);
     },
     async restart() {

@@ -1,5 +1,5 @@
 import { Pool } from 'pg';
-import type { ClientBase, PoolConfig } from 'pg';
+import type { PoolConfig } from 'pg';
 import { VidbatchError } from '../errors.ts';
 import { parsers } from '../ledger/parsers.ts';
 import { Outage } from '../outage.ts';
@@ -22,6 +22,13 @@ export interface Postgres {
 export async function connectPostgres(url: string): Promise<Postgres> {
   const place = parsePostgresUrl(url);
   const report = await probePostgres(place);
+  if (report.pooler === 'statement') {
+    throw new VidbatchError(
+      'POOLER_STATEMENTS',
+      `Postgres at ${place.name} is behind a pooler that takes no transactions`,
+      { hint: 'Name the server itself in DATABASE_URL, or a pool in session or transaction mode.' },
+    );
+  }
   const outage = new Outage('ledger', `Postgres at ${place.name}`);
   const server = { place, report, outage };
   return { ...server, pool: openPool(server, { types: parsers, max: 6, application_name: 'vidbatch' }) };
@@ -41,17 +48,12 @@ export function openQueuePool(server: Omit<Postgres, 'pool'>): Pool {
       },
     );
   }
-  return openPool(server, {
-    max: 8,
-    application_name: 'vidbatch-queue',
-    // Not as an option at its start, which poolers refuse.
-    onConnect: lookIntoBullmq as never,
+  const pool = openPool(server, { max: 8, application_name: 'vidbatch-queue' });
+  // Not as an option at its start, which poolers refuse. It goes before whatever the connection was opened for.
+  pool.on('connect', (client) => {
+    client.query('set search_path to bullmq, public').catch(() => undefined);
   });
-}
-
-/** The pool waits for it, whatever its types say. */
-async function lookIntoBullmq(client: ClientBase): Promise<void> {
-  await client.query('set search_path to bullmq, public');
+  return pool;
 }
 
 function openPool({ place, report, outage }: Omit<Postgres, 'pool'>, own: PoolConfig): Pool {

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { within } from '../engine.ts';
+import { reasonOf, within } from '../engine.ts';
 import { VidbatchError } from '../errors.ts';
 import { postgresTrouble } from './trouble.ts';
 import type { PostgresPlace } from './url.ts';
@@ -8,8 +8,8 @@ import type { PostgresPlace } from './url.ts';
 export interface PostgresReport {
   /** `17.2` */
   version: string;
-  /** A pooler such as PgBouncer: one that keeps a session for a connection, or gives it for one transaction only. */
-  pooler: 'none' | 'session' | 'transaction';
+  /** A pooler such as PgBouncer, and for how long it gives a session. */
+  pooler: 'none' | 'session' | 'transaction' | 'statement';
 }
 
 /** Opening an engine takes this long at most, also at an address that swallows everything. */
@@ -49,7 +49,7 @@ export async function probePostgres(place: PostgresPlace): Promise<PostgresRepor
 async function look(place: PostgresPlace, open: () => Promise<Client>): Promise<PostgresReport> {
   const client = await open();
   const { rows } = await client.query<{ version: string; number: number; standby: boolean; pid: number }>(
-    `select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
+    `select split_part(current_setting('server_version'), ' ', 1) as version, current_setting('server_version_num')::int as number,
             pg_is_in_recovery() or current_setting('transaction_read_only')::bool as standby, pg_backend_pid() as pid`,
   );
   const [{ version, number, standby, pid } = { version: '?', number: 0, standby: false, pid: 0 }] = rows;
@@ -74,7 +74,10 @@ async function look(place: PostgresPlace, open: () => Promise<Client>): Promise<
  * While another connection holds a transaction, a pooler that gives sessions for transactions gives this one another
  * session than before, or gave that one ours. A session that lasts is nobody else's, and stays the same.
  */
-async function poolerOf(client: Client, open: () => Promise<Client>): Promise<'session' | 'transaction'> {
+async function poolerOf(
+  client: Client,
+  open: () => Promise<Client>,
+): Promise<Exclude<PostgresReport['pooler'], 'none'>> {
   try {
     const other = await open();
     for (let n = 0; n < LOOKS; n += 1) {
@@ -86,9 +89,9 @@ async function poolerOf(client: Client, open: () => Promise<Client>): Promise<'s
       if (before !== meanwhile || before === theirs) return 'transaction';
     }
     return 'session';
-  } catch {
-    // It has one session only, and the transaction holds it; or it takes no transactions at all.
-    return 'transaction';
+  } catch (error) {
+    // Otherwise it has one session only, and the transaction holds it.
+    return reasonOf(error).includes('transaction blocks not allowed') ? 'statement' : 'transaction';
   }
 }
 

@@ -15,7 +15,7 @@ export function redisTrouble(error: unknown, place: RedisPlace, { answered = fal
   if (/WRONGPASS|NOAUTH|NOPERM|invalid password|invalid username/i.test(reason)) {
     return trouble(
       'QUEUE_AUTH',
-      `refuses the user or the password: ${reason}`,
+      reason.startsWith('NOAUTH') ? 'asks for a password' : `refuses the user or the password: ${reason}`,
       'Check both in REDIS_URL; special characters are percent-encoded. The user needs all commands that BullMQ uses, INFO among them.',
     );
   }
@@ -48,6 +48,13 @@ export function redisTrouble(error: unknown, place: RedisPlace, { answered = fal
       'QUEUE_UNREACHABLE',
       'takes the connection and closes it without an answer',
       'If it speaks TLS: rediss:// instead of redis://.',
+    );
+  }
+  if (reason.startsWith('Unknown RESP type')) {
+    return trouble(
+      'QUEUE_UNREACHABLE',
+      'does not speak as a Redis does',
+      'Check host and port in REDIS_URL; if it speaks TLS: rediss:// instead of redis://.',
     );
   }
   return trouble(

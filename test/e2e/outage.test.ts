@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { countsOf, exits, openPlace } from '../cli.ts';
+import type { Ended } from '../cli.ts';
+import { createDatabase, startServer } from '../servers.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { startStandIn } from './stand-in.ts';
+
+const ROWS = 600;
+
+interface Line {
+  level: string;
+  event: string;
+}
+
+/** What a worker said; fails over anything that is no log line of ours. */
+function linesOf({ stderr }: Ended): Line[] {
+  const lines = stderr.split('\n').filter(Boolean);
+  for (const line of lines) assert.match(line, /^\{/, `printed past the log: ${line}`);
+  return lines.map((line) => JSON.parse(line) as Line);
+}
+
+describe('two workers whose engines go away in the middle', async () => {
+  const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
+  const standIn = await startStandIn('--latency', '10ms-30ms');
+  const database = await createDatabase({ databaseUrl: postgres.url });
+  const here = await openPlace({
+    REDIS_URL: redis.url,
+    DATABASE_URL: database.url,
+    VIDBATCH_BASE_URL: standIn.url,
+    VIDBATCH_API_KEY: 'sk-e2e',
+  });
+  after(async () => {
+    await here.close();
+    await Promise.all([standIn.close(), redis.stop(), postgres.stop()]);
+  });
+
+  it('wait, say so once each, and send every row once', async () => {
+    const file = await here.write('long.csv', csvOf(ROWS, 'long'));
+    exits(await here.run(['submit', file]), 0);
+    const workers = [here.start(['work', '--drain']), here.start(['work', '--drain'])];
+    const all = (says: RegExp, times?: number): Promise<unknown> =>
+      Promise.all(workers.map((worker) => worker.says(says, times)));
+
+    await all(/"event":"accepted"/, 20);
+    await redis.kill();
+    await all(/"event":"queue-away"/);
+    await redis.restart();
+    const before = standIn.accepted().length;
+    await all(/"event":"accepted"/, 60);
+
+    await postgres.kill('SIGQUIT');
+    await all(/"event":"ledger-away"/);
+    await postgres.restart();
+
+    const ended = await Promise.all(workers.map((worker) => worker.ended));
+    const accepted = standIn.accepted();
+    assert.ok(accepted.length > before);
+    assert.deepEqual(paidTwice(accepted), []);
+    assert.equal(accepted.length, ROWS);
+    for (const one of ended) {
+      exits(one, 0);
+      const lines = linesOf(one);
+      for (const event of ['queue-away', 'queue-back', 'ledger-away', 'ledger-back']) {
+        assert.equal(lines.filter((line) => line.event === event).length, 1, event);
+      }
+      const loud = lines.filter(({ level }) => level !== 'info');
+      assert.ok(loud.length <= 6, JSON.stringify(loud));
+    }
+    const counts = countsOf(exits(await here.run(['status', 'long', '--json']), 0));
+    assert.equal(counts['submitted'], ROWS);
+  });
+});
