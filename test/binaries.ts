@@ -2,10 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export type ServerKind = 'redis' | 'postgres';
+export type ServerKind = 'redis' | 'postgres' | 'pgbouncer';
 
-const NEEDED = { redis: ['redis-server'], postgres: ['initdb', 'postgres'] } as const;
-const PACKAGES = { redis: 'redis-server', postgres: 'postgresql' } as const;
+const NEEDED = {
+  redis: ['redis-server'],
+  postgres: ['initdb', 'postgres'],
+  pgbouncer: ['pgbouncer'],
+} as const;
+const PACKAGES = { redis: 'redis-server', postgres: 'postgresql', pgbouncer: 'pgbouncer' } as const;
 
 /** Where Linux and macOS packages put the server programs of Postgres, which are not in the PATH there. */
 const FOLDERS = [
@@ -26,7 +30,8 @@ function find(name: string): string | undefined {
   const beside = FOLDERS.flatMap(([parent, child]) =>
     versionsIn(parent).map((version) => join(parent, version, child)),
   );
-  return [...inPath, ...beside].map((folder) => join(folder, name)).find(isProgram);
+  // Where the PATH of an ordinary user does not lead.
+  return [...inPath, '/usr/sbin', ...beside].map((folder) => join(folder, name)).find(isProgram);
 }
 
 /** Newest first. */

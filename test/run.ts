@@ -9,13 +9,13 @@ import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { SHARED, startServer, startTemplate } from './servers.ts';
 import { ensureBinaries } from './binaries.ts';
-import type { ServerKind } from './binaries.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OWN_NODE = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
 const NODE_FLOOR = 24;
 
 const KINDS = ['redis', 'postgres'] as const;
+type ServerKind = (typeof KINDS)[number];
 const GIVEN = { redis: 'REDIS_URL', postgres: 'DATABASE_URL' } as const;
 
 interface Place {

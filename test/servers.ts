@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { ensureBinaries } from './binaries.ts';
 import type { ServerKind } from './binaries.ts';
+import type { Manner } from './plan.ts';
 import type { Started } from './supervisor.ts';
 
 /** Where the tests find their Redis and their Postgres. */
@@ -40,7 +41,7 @@ export const SHARED = {
  */
 export async function servers(): Promise<Servers> {
   const stops: (() => Promise<void>)[] = [];
-  const open = async (kind: ServerKind, given: string | undefined): Promise<string> => {
+  const open = async (kind: 'redis' | 'postgres', given: string | undefined): Promise<string> => {
     const url = process.env[SHARED[kind]] ?? given;
     if (url !== undefined) return url;
     const server = await startServer(kind);
@@ -58,9 +59,9 @@ export async function servers(): Promise<Servers> {
 }
 
 /** Starts a private server of the machine's own programs. @throws Error with one line that says what to install. */
-export async function startServer(kind: ServerKind): Promise<OwnServer> {
+export async function startServer(kind: ServerKind, manner: Manner = {}): Promise<OwnServer> {
   ensureBinaries([kind]);
-  const held = hold('supervisor.ts', kind);
+  const held = hold('supervisor.ts', kind, JSON.stringify(manner));
   const server: OwnServer = {
     ...((await held.next()) as Started),
     async kill(signal = 'SIGKILL') {

@@ -48,21 +48,25 @@ export function openQueuePool(server: Omit<Postgres, 'pool'>): Pool {
       },
     );
   }
-  const pool = openPool(server, { max: 8, application_name: 'vidbatch-queue' });
-  // Not as an option at its start, which poolers refuse. It goes before whatever the connection was opened for.
-  pool.on('connect', (client) => {
-    client.query('set search_path to bullmq, public').catch(() => undefined);
-  });
-  return pool;
+  const greeting = 'set search_path to bullmq, public';
+  return openPool(server, { max: 8, application_name: 'vidbatch-queue' }, greeting);
 }
 
-function openPool({ place, report, outage }: Omit<Postgres, 'pool'>, own: PoolConfig): Pool {
+function openPool(
+  { place, report, outage }: Omit<Postgres, 'pool'>,
+  own: PoolConfig,
+  greeting?: string,
+): Pool {
   const pool = new Pool({
     connectionString: place.url,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    Client: watchedClient({ outage, direct: report.pooler === 'none' }),
+    Client: watchedClient({
+      outage,
+      direct: report.pooler === 'none',
+      ...(greeting === undefined ? {} : { greeting }),
+    }),
     ...own,
   });
   // BullMQ leaves a listener for each of its queues.

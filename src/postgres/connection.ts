@@ -8,6 +8,8 @@ export interface Watch {
   outage: Outage;
   /** Nothing stands between us and the server: it knows our connections by their own numbers. */
   direct: boolean;
+  /** What each connection is told before it is handed out. Poolers refuse it as an option at its start. */
+  greeting?: string;
   /** Milliseconds without an answer after which the server is asked whether it still works on it. */
   silenceMs?: number;
 }
@@ -27,7 +29,7 @@ type Callback = (error: Error | null, ...rest: unknown[]) => void;
  * the server is asked over another connection: if it does not answer, or does not work on what it was asked here, then
  * this connection is given up. What was asked may have been done all the same; whoever asks again has to look.
  */
-export function watchedClient({ outage, direct, silenceMs = SILENCE_MS }: Watch): typeof Client {
+export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS }: Watch): typeof Client {
   return class extends Client {
     readonly #config: ClientConfig;
     #waiting = 0;
@@ -47,11 +49,21 @@ export function watchedClient({ outage, direct, silenceMs = SILENCE_MS }: Watch)
 
     #opened(open: (callback: Callback) => void, callback: Callback): void {
       open((error, ...rest) => {
-        if (!error) outage.worked();
-        const wait = error && outage.known ? BRAKE_MS : 0;
-        if (error) outage.failed(error);
-        if (wait === 0) callback(error, ...rest);
-        else setTimeout(callback, wait, error, ...rest);
+        if (error) {
+          outage.failed(error);
+          setTimeout(callback, outage.known ? BRAKE_MS : 0, error, ...rest);
+          return;
+        }
+        outage.worked();
+        if (greeting === undefined) callback(null, ...rest);
+        else
+          this.query(greeting).then(
+            () => callback(null, ...rest),
+            (failure: Error) => {
+              void this.end();
+              callback(failure);
+            },
+          );
       });
     }
 

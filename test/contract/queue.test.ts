@@ -7,7 +7,7 @@ import type { Fed } from '../../src/ledger/feed.ts';
 import { countLive, enqueue, jobId, laneOf, liveJobIds, openQueue, openWorker } from '../../src/queue.ts';
 import type { JobData, JobResult } from '../../src/queue.ts';
 import { until } from './log.ts';
-import { onEvery, STORAGES } from './storages.ts';
+import { onEvery, QUEUES } from './storages.ts';
 
 function fed(submissionId: number, generation = 1): Fed {
   return {
@@ -30,7 +30,7 @@ test('a lane is named after its ledger, and a run’s also after its batches', (
   assert.equal(jobId(7, 2), 's7-2');
 });
 
-onEvery(STORAGES, (storage) => {
+onEvery(QUEUES, (storage) => {
   const lane = (): string => `${laneOf(storage().ledgerId, null)}-${randomUUID().slice(0, 8)}`;
 
   test('takes thousands of rows, and knows which jobs live', async () => {

@@ -6,15 +6,19 @@ import { Redis } from 'ioredis';
 import { openApp } from '../../src/app.ts';
 import type { App, Role } from '../../src/app.ts';
 import type { Config } from '../../src/config.ts';
+import { startCluster } from '../cluster.ts';
 import { copyTemplate, createDatabase, servers } from '../servers.ts';
 
 /** Where queue and ledger can be: every row of the design's table. */
 export const STORAGES = ['embedded', 'postgres', 'redis+postgres', 'redis+embedded'] as const;
 
+/** And a queue on a cluster of its own: enough for suites of the queue alone. */
+export const QUEUES = [...STORAGES, 'cluster+postgres'] as const;
+
 /** The storages that differ in their ledger: enough for suites that never touch the queue. */
 export const LEDGERS = ['embedded', 'postgres'] as const;
 
-export type StorageKind = (typeof STORAGES)[number];
+export type StorageKind = (typeof QUEUES)[number];
 
 /** An open app on an empty ledger of its own. */
 export interface Storage extends App {
@@ -61,10 +65,11 @@ export async function place(
 ): Promise<{ config: Config; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-ledger-'));
   const database = kind.endsWith('postgres') ? await createDatabase(shared) : undefined;
+  const cluster = kind.startsWith('cluster') ? await startCluster() : undefined;
   const config: Config = {
     baseUrl: undefined,
     apiKey: undefined,
-    redisUrl: kind.startsWith('redis') ? shared.redisUrl : undefined,
+    redisUrl: kind.startsWith('redis') ? shared.redisUrl : cluster?.url,
     databaseUrl: database?.url,
     dataDir: join(folder, 'data'),
     models: [],
@@ -74,6 +79,7 @@ export async function place(
   };
   if (database === undefined) await copyTemplate(config.dataDir);
   const remove = async (): Promise<void> => {
+    await cluster?.stop();
     await database?.drop();
     await rm(folder, { recursive: true, force: true });
   };
