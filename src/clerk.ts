@@ -19,17 +19,11 @@ export interface Clerk {
 export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk {
   async function claimGroup(wishes: readonly ClaimWish[]): Promise<(Claim | Refusal)[]> {
     const claims = await patiently('claim', log, async (again) => {
-      // After an error the statement may have been committed all the same: what is ours already stays ours.
-      const ours = again ? await granted(db, wishes) : [];
-      const held = new Set(ours.map((one) => one.attemptId));
-      return [
-        ...ours,
-        ...(await claim(
-          db,
-          scope,
-          wishes.filter((wish) => !held.has(wish.attemptId)),
-        )),
-      ];
+      const fresh = await claim(db, scope, wishes);
+      // After an error the statement may have been committed all the same, even only now, by a server that stood still:
+      // what we did not get may be ours already. An attempt is made once, so asking again is no second claim.
+      const left = again ? without(wishes, fresh) : [];
+      return left.length === 0 ? fresh : [...fresh, ...(await granted(db, left))];
     });
     const byAttempt = new Map(claims.map((one) => [one.attemptId, one]));
     const left = wishes.filter((wish) => !byAttempt.has(wish.attemptId));
@@ -54,8 +48,8 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk
 
   function claimOne(wish: ClaimWish): Promise<Claim | undefined> {
     return patiently('claim', log, async (again) => {
-      const ours = again ? (await granted(db, [wish]))[0] : undefined;
-      return ours ?? claimAlone(db, scope, wish);
+      const fresh = await claimAlone(db, scope, wish);
+      return fresh ?? (again ? (await granted(db, [wish]))[0] : undefined);
     });
   }
 
@@ -92,6 +86,11 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk
       return recorded;
     },
   };
+}
+
+function without(wishes: readonly ClaimWish[], claims: readonly Claim[]): ClaimWish[] {
+  const held = new Set(claims.map((one) => one.attemptId));
+  return wishes.filter((wish) => !held.has(wish.attemptId));
 }
 
 /** The ledger was exchanged under a running worker: no patience brings the attempt back. */

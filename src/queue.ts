@@ -62,8 +62,9 @@ export function openQueue(
   );
 }
 
-/** The lock of a job that was in hand while the queue was away. It runs again, and its claim decides. */
-const LOCK_LOST = /^(could not renew lock for|Missing lock for) job/;
+/** Of a job that was in hand while the queue was away. It runs again, and its claim decides. */
+const LOCK_LOST =
+  /^(could not renew lock for job|Missing (lock|key) for job|Lock mismatch for job|Job \S+ is not in the \S+ state)/;
 
 /** Whatever BullMQ says of its connections is one matter. Without a listener it would print it. */
 function heard<Of extends { on(event: 'error', listener: (error: Error) => void): unknown }>(

@@ -16,16 +16,22 @@ before(async () => {
 });
 after(() => storage.close());
 
-/** What happens to a statement: it never arrives, it is committed but its answer is lost, or all is well. */
-type Fate = 'lost' | 'unanswered' | 'well';
+/**
+ * What happens to a statement: it never arrives, it is committed but its answer is lost, or all is well. `late`: it is
+ * lost, and yet arrives before the first one that is `overtaken`.
+ */
+type Fate = 'lost' | 'unanswered' | 'well' | 'late' | 'overtaken';
 
 /** The ledger behind a connection that treats statements as `fates` says, one after another, and well from then on. */
 function behind(db: Database, fates: Fate[]): { db: Database; statements: string[] } {
   const statements: string[] = [];
+  let late: () => Promise<unknown> = () => Promise.resolve();
   const query = async <Row>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>> => {
     statements.push(text);
     const fate = fates.shift() ?? 'well';
-    if (fate === 'lost') throw new Error('connection lost before');
+    if (fate === 'late') late = () => db.query(text, params);
+    if (fate === 'lost' || fate === 'late') throw new Error('connection lost before');
+    if (fate === 'overtaken') await late();
     const result = await db.query<Row>(text, params);
     if (fate === 'unanswered') throw new Error('connection lost after');
     return result;
@@ -88,6 +94,19 @@ describe('claims', () => {
     });
   }
 });
+
+for (const proven of [true, false]) {
+  test(`a claim that a server commits while it is made again is ours (${proven ? 'in a group' : 'alone'})`, async () => {
+    const made = await makeBatch(storage.db, { rows: 2, proven });
+    const before: Fate[] = proven ? [] : ['well', 'well'];
+    const fates: Fate[] = [...before, 'late', 'well', 'overtaken'];
+    const clerk = createClerk(behind(storage.db, fates).db, scopeOf(made), hear().log);
+    const [id = 0] = made.rows;
+    const claimed = granted(await clerk.claim(id));
+    const attempt = only(await readAttempts(storage.db, id));
+    assert.deepEqual([attempt.id, attempt.number], [claimed.attemptId, 1]);
+  });
+}
 
 describe('records', () => {
   test('that are made at once share a statement', async () => {

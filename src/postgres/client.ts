@@ -39,7 +39,7 @@ export async function connectPostgres(url: string): Promise<Postgres> {
  * @throws VidbatchError where sessions do not last: LISTEN would hear nothing, and the schema would be forgotten.
  */
 export function openQueuePool(server: Omit<Postgres, 'pool'>): Pool {
-  if (server.report.pooler === 'transaction') {
+  if (!['none', 'session'].includes(server.report.pooler)) {
     throw new VidbatchError(
       'POOLER_TRANSACTIONS',
       `Postgres at ${server.place.name} is behind a pooler that gives a session for one transaction only; the queue needs sessions that last (LISTEN, search_path)`,

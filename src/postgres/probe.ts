@@ -24,12 +24,12 @@ const LOOKS = 3;
  * Looks at the server over connections of its own, which are closed again. Changes nothing.
  * @throws VidbatchError LEDGER_… when it cannot hold a ledger.
  */
-export async function probePostgres(place: PostgresPlace): Promise<PostgresReport> {
+export async function probePostgres(place: PostgresPlace, ms = STARTING_MS): Promise<PostgresReport> {
   const clients: Client[] = [];
   const open = async (): Promise<Client> => {
     const client = new Client({
       connectionString: place.url,
-      connectionTimeoutMillis: STARTING_MS,
+      connectionTimeoutMillis: ms,
       application_name: 'vidbatch-probe',
     });
     client.on('error', () => undefined);
@@ -38,7 +38,7 @@ export async function probePostgres(place: PostgresPlace): Promise<PostgresRepor
     return client;
   };
   try {
-    return await within(STARTING_MS, look(place, open), () => new Error('no answer in time'));
+    return await within(ms, look(place, open), () => new Error('no answer in time'));
   } catch (error) {
     throw error instanceof VidbatchError ? error : postgresTrouble(error, place);
   } finally {

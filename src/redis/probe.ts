@@ -26,12 +26,12 @@ const OLDEST = 5;
  * connection of its own that is closed again. Changes nothing.
  * @throws VidbatchError QUEUE_… when it cannot hold the queue.
  */
-export async function probeRedis(place: RedisPlace): Promise<RedisReport> {
-  if (place.kind !== 'cluster') return probeOne(place, STARTING_MS);
+export async function probeRedis(place: RedisPlace, ms = STARTING_MS): Promise<RedisReport> {
+  if (place.kind !== 'cluster') return probeOne(place, ms);
   let failure: unknown;
   for (const host of place.hosts) {
     try {
-      const report = await probeOne({ ...place, hosts: [host] }, STARTING_MS / place.hosts.length);
+      const report = await probeOne({ ...place, hosts: [host] }, ms / place.hosts.length);
       if (report.cluster) return report;
       throw new VidbatchError('QUEUE_NOT_CLUSTER', `Redis at ${nameOfPlace(place)} is not a cluster`, {
         hint: 'Name it with redis:// or rediss://.',

@@ -21,7 +21,7 @@ export function redisTrouble(error: unknown, place: RedisPlace, { answered = fal
   }
   if (/LOADING/.test(reason))
     return trouble('QUEUE_LOADING', 'is loading its data', 'Try again once it is done.');
-  if (place.kind === 'sentinel' && /^All sentinels are unreachable and retry is disabled\.$/.test(reason)) {
+  if (place.kind === 'sentinel' && /No such master|retry is disabled\.$/.test(reason)) {
     return trouble(
       'QUEUE_MASTER_UNKNOWN',
       `is not known: the Sentinels answer, and know no master of the name ${place.master}`,

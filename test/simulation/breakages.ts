@@ -36,8 +36,8 @@ export const BREAKAGES: Record<string, Breakage> = {
   'a clerk that does not ask what it was granted': {
     mutation: {
       file: 'clerk.ts',
-      from: 'const ours = again ? await granted(db, wishes) : [];',
-      to: 'const ours = [];',
+      from: 'const left = again ? without(wishes, fresh) : [];',
+      to: 'const left: ClaimWish[] = [];',
       breaks: 'a claim whose answer was lost is forgotten by the worker that holds it',
     },
   },

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { Redis } from 'ioredis';
+import { startCluster } from '../cluster.ts';
+import { countsOf, exits, openPlace } from '../cli.ts';
+import type { Ended, Place } from '../cli.ts';
+import { createDatabase, servers, startServer } from '../servers.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { startStandIn } from './stand-in.ts';
+
+describe('a batch is sent, each row once, with its queue and its ledger', async () => {
+  const { databaseUrl } = await servers();
+  const standIn = await startStandIn('--latency', '5ms-15ms');
+  after(standIn.close);
+
+  /** A place of its own, with an empty ledger on that server. */
+  async function within(
+    env: Record<string, string>,
+    work: (here: Place) => Promise<void>,
+    server = databaseUrl,
+  ): Promise<void> {
+    const database = await createDatabase({ databaseUrl: server });
+    const here = await openPlace({
+      DATABASE_URL: database.url,
+      VIDBATCH_BASE_URL: standIn.url,
+      VIDBATCH_API_KEY: 'sk-e2e',
+      ...env,
+    });
+    try {
+      await work(here);
+    } finally {
+      await here.close();
+      await database.drop();
+    }
+  }
+
+  async function sentOnce(here: Place, batch: string, rows: number): Promise<void> {
+    const accepted = standIn.accepted().filter(({ body }) => body.prompt.includes(` ${batch}-`));
+    assert.equal(accepted.length, rows);
+    assert.deepEqual(paidTwice(accepted), []);
+    assert.equal(countsOf(exits(await here.run(['status', batch, '--json']), 0))['submitted'], rows);
+  }
+
+  /** Whatever is no log line was printed past the log, by a library. */
+  function saidNothingElse({ stderr }: Ended): void {
+    const other = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
+    assert.deepEqual(other, []);
+  }
+
+  it('behind TLS and passwords, with certificates of a private authority', async () => {
+    const password = 'p@ss:w/o#r%d';
+    const [redis, postgres] = await Promise.all([
+      startServer('redis', { tls: true, password }),
+      startServer('postgres', { tls: true, password }),
+    ]);
+    const env = { REDIS_URL: `${redis.url}/3`, NODE_EXTRA_CA_CERTS: redis.certificate ?? '' };
+    await within(
+      env,
+      async (here) => {
+        // The authority is known to Node: then it need not be named in the URL.
+        const url = new URL(here.env['DATABASE_URL'] ?? '');
+        url.search = '?sslmode=require';
+        const file = await here.write('tls.csv', csvOf(20, 'tls'));
+        const more = { env: { DATABASE_URL: url.href } };
+        const ended = exits(await here.run(['run', file, '--log-level', 'debug'], more), 0);
+        saidNothingElse(ended);
+        assert.doesNotMatch(`${ended.stdout}${ended.stderr}`, /p@ss|p%40ss/);
+        await sentOnce(here, 'tls', 20);
+        const untrusting = await here.run(['status'], { env: { NODE_EXTRA_CA_CERTS: '' } });
+        assert.match(exits(untrusting, 1).stderr, /^vidbatch: Redis at localhost:\d+\/3 .*\[QUEUE_TLS\]$/m);
+      },
+      postgres.url,
+    );
+    await Promise.all([redis.stop(), postgres.stop()]);
+  });
+
+  it('on a cluster of which one address is known, as a plain server', async () => {
+    const cluster = await startCluster();
+    await within({ REDIS_URL: cluster.oneUrl }, async (here) => {
+      const file = await here.write('clustered.csv', csvOf(20, 'clustered'));
+      saidNothingElse(exits(await here.run(['run', file, '--log-level', 'info']), 0));
+      await sentOnce(here, 'clustered', 20);
+    });
+    await cluster.stop();
+  });
+
+  it('behind Sentinels, also when the master dies in the middle and its replica takes over', async () => {
+    const master = await startServer('redis');
+    const port = Number(new URL(master.url).port);
+    const replica = await startServer('redis', { replicaOf: port });
+    await synchronised(replica.url);
+    const sentinel = await startServer('redis', { sentinelOf: port });
+    await knowsReplica(sentinel.url);
+    await within({ REDIS_URL: sentinel.url }, async (here) => {
+      const file = await here.write('failover.csv', csvOf(300, 'failover'));
+      exits(await here.run(['submit', file]), 0);
+      const worker = here.start(['work', '--drain']);
+      await worker.says(/"event":"accepted"/, 30);
+      await master.kill();
+      const ended = exits(await worker.ended, 0);
+      saidNothingElse(ended);
+      assert.equal(ended.stderr.match(/"event":"queue-away"/g)?.length, 1);
+      assert.equal(ended.stderr.match(/"event":"queue-back"/g)?.length, 1);
+      await sentOnce(here, 'failover', 300);
+      const jobs = new Redis(replica.url);
+      assert.ok((await jobs.dbsize()) > 0, 'the queue went on there');
+      jobs.disconnect();
+    });
+    await Promise.all([master.stop(), replica.stop(), sentinel.stop()]);
+  });
+
+  it('on Redis, with the ledger behind a pooler that gives sessions for transactions; not so the queue', async () => {
+    const [redis, pooler] = await Promise.all([
+      startServer('redis'),
+      startServer('pgbouncer', { pool: { url: databaseUrl, mode: 'transaction' } }),
+    ]);
+    await within({ REDIS_URL: redis.url }, async (here) => {
+      const url = new URL(here.env['DATABASE_URL'] ?? '');
+      url.port = new URL(pooler.url).port;
+      const pooled = { DATABASE_URL: url.href };
+      const file = await here.write('pooled.csv', csvOf(20, 'pooled'));
+      saidNothingElse(exits(await here.run(['run', file, '--log-level', 'info'], { env: pooled }), 0));
+      await sentOnce(here, 'pooled', 20);
+      const refused = exits(await here.run(['status'], { env: { ...pooled, REDIS_URL: '' } }), 1);
+      assert.match(refused.stderr, /\[POOLER_TRANSACTIONS\]/);
+      await pooler.stop();
+    });
+    await redis.stop();
+  });
+});
+
+/** Until then a failover has nobody to go to. */
+async function synchronised(url: string): Promise<void> {
+  const redis = new Redis(url);
+  while (!/master_link_status:up/.test(await redis.info('replication')));
+  redis.disconnect();
+}
+
+async function knowsReplica(sentinelUrl: string): Promise<void> {
+  const sentinel = new Redis(Number(new URL(sentinelUrl.replace(/^redis\+sentinel/, 'redis')).port));
+  while (((await sentinel.call('sentinel', 'replicas', 'mymaster')) as unknown[]).length === 0);
+  sentinel.disconnect();
+}
