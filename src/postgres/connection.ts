@@ -118,7 +118,8 @@ export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS
     }
 
     async #worksOnIt(): Promise<boolean> {
-      const other = new Client({ ...this.#config, connectionTimeoutMillis: ASK_MS, query_timeout: ASK_MS });
+      const ms = Math.min(ASK_MS, silenceMs);
+      const other = new Client({ ...this.#config, connectionTimeoutMillis: ms, query_timeout: ms });
       other.on('error', () => undefined);
       try {
         await other.connect();

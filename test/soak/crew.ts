@@ -42,7 +42,14 @@ interface Post {
 }
 
 /** What a worker may say when it gives up at its start: it cannot reach a server, or the folder is not free yet. */
-const MAY_GIVE_UP = ['LEDGER_UNREACHABLE', 'QUEUE_UNREACHABLE', 'CONNECTION_LOST', 'FOLDER_HELD'];
+const MAY_GIVE_UP = [
+  'LEDGER_UNREACHABLE',
+  'LEDGER_LOADING',
+  'QUEUE_UNREACHABLE',
+  'QUEUE_LOADING',
+  'CONNECTION_LOST',
+  'FOLDER_HELD',
+];
 /** For so long a kill waits for somebody to be at work. */
 const BUSY_MS = 5_000;
 const STOP_MS = 45_000;
