@@ -107,14 +107,12 @@ export async function openJournal(
   }
 
   /** One write and one flush for all lines that came meanwhile. */
-  const append = grouped<JournalLine, void>(
-    async (lines) => {
-      await write(lines);
-      await file.datasync();
-      return lines.map(() => undefined);
-    },
-    { max: 1000 },
-  );
+  const append = inGroups(async (lines) => {
+    await write(lines);
+    await file.datasync();
+  });
+  /** The same without a flush. Each write costs a thread's attention, which is more than its bytes do. */
+  const appendUnflushed = inGroups(write);
 
   await syncFolder(folder);
   await append({ kind: 'header', version: 1, ...header, at: new Date().toISOString() });
@@ -134,7 +132,7 @@ export async function openJournal(
       }),
     answer(claim, outcome) {
       const line: JournalLine = { kind: 'answer', attempt: claim.attemptId, outcome: trimmed(outcome) };
-      return flushAnswers ? append(line) : write([line]);
+      return flushAnswers ? append(line) : appendUnflushed(line);
     },
     async close() {
       await file.truncate(length);
@@ -143,6 +141,18 @@ export async function openJournal(
       return length;
     },
   };
+}
+
+function inGroups(
+  run: (lines: readonly JournalLine[]) => Promise<void>,
+): (line: JournalLine) => Promise<void> {
+  return grouped<JournalLine, void>(
+    async (lines) => {
+      await run(lines);
+      return lines.map(() => undefined);
+    },
+    { max: 1000 },
+  );
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {

@@ -216,19 +216,19 @@ export async function workLeft(
   ids: readonly number[] | null,
 ): Promise<'work' | 'held' | 'halted' | 'nothing'> {
   const { rows } = await db.query<{ flying: boolean; waiting: boolean; held: boolean; state: string | null }>(
-    `with mine as (
-       select b.id, b.state from vidbatch.batch b
-        where b.origin = $1 and ($2::bigint[] is null or b.id = any($2))
-     )
-     select exists (select from vidbatch.submission s join mine m on m.id = s.batch_id
-                     where s.state = 'submitting') as flying,
-            exists (select from mine m where m.state = 'active' and meta.paused_at is null
-                       and exists (select from vidbatch.submission s
-                                    where s.batch_id = m.id and s.state = 'pending')) as waiting,
-            exists (select from mine m where exists (select from vidbatch.submission s
-                                    where s.batch_id = m.id and s.state = 'pending')) as held,
+    `select coalesce(bool_or(o.last = 'submitting'), false) as flying,
+            coalesce(bool_or(o.first = 'pending' and b.state = 'active' and m.paused_at is null), false) as waiting,
+            coalesce(bool_or(o.first = 'pending'), false) as held,
             (select state from vidbatch.provider where origin = $1) as state
-       from vidbatch.meta`,
+       from vidbatch.meta m, vidbatch.batch b
+      cross join lateral (
+        -- In the order of the alphabet, pending comes before submitting: a look at either end of the index tells.
+        select (select s.state from vidbatch.submission s
+                 where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state limit 1) as first,
+               (select s.state from vidbatch.submission s
+                 where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state desc limit 1) as last
+      ) o
+      where b.origin = $1 and ($2::bigint[] is null or b.id = any($2))`,
     [origin, ids],
   );
   const row = rows[0];

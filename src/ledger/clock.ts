@@ -25,15 +25,17 @@ export async function followClock(db: Queryable): Promise<number> {
          from back
      ), waiting as (
        update vidbatch.submission s
-          set queued_at = s.queued_at - by,
+          set queued_at = s.queued_at - (select by from back),
               -- 'record' sets both, at most an hour and a half apart; a row that was fed was due.
               not_before = case when s.not_before > s.queued_at and s.not_before < s.queued_at + interval '2 hours'
-                then s.not_before - by else s.not_before end
-         from back where s.state = 'pending' and s.queued_at > now()
+                then s.not_before - (select by from back) else s.not_before end
+        -- Asked once, before any row: as long as no clock was set back, none is looked at.
+        where (select by from back) is not null and s.state = 'pending' and s.queued_at > now()
      ), sending as (
-       update vidbatch.submission s set deadline = s.deadline - by
-         from back, vidbatch.attempt a
-        where s.state = 'submitting' and a.id = s.attempt_id and a.claimed_at > now()
+       update vidbatch.submission s set deadline = s.deadline - (select by from back)
+         from vidbatch.attempt a
+        where (select by from back) is not null
+          and s.state = 'submitting' and a.id = s.attempt_id and a.claimed_at > now()
      )
      select (extract(epoch from by) * 1000)::float8 as by_ms from back`,
     [SET_BACK_MS],

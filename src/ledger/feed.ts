@@ -27,8 +27,8 @@ export interface FeedScope {
 const LANE_LIFETIME_MS = 30_000;
 
 /**
- * Takes up to `room` rows for which every gate of the claim is open, round-robin over the batches, and marks them
- * as queued in this lane. Feeders of many workers never take the same row (`skip locked`). Where only one row may
+ * Takes up to `room` rows for which every gate of the claim is open, in the order in which they fell due, round-robin
+ * over the batches, and marks them as queued in this lane. Feeders of many workers never take the same row (`skip locked`). Where only one row may
  * be in flight (no accept yet, or a halt being tried), only one is taken and only if none is queued. A halt is tried
  * with a row that did not run into it, if there is one: else one bad row would keep it shut for ever.
  */
@@ -44,16 +44,19 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
     preview: string;
   }>(
     `with ready as (
-       select b.id, b.name, not b.proven or p.state = 'probing' as alone, p.state = 'probing' as trying
+       select b.id, not b.proven or p.state = 'probing' as alone, p.state = 'probing' as trying
          from vidbatch.batch b
          join vidbatch.provider p on p.origin = b.origin
          join vidbatch.meta m on m.paused_at is null
+        cross join lateral (
+          select from vidbatch.submission s
+           where s.batch_id = b.id and s.state = 'pending' and s.lane is null and s.not_before <= now()
+           order by s.not_before, s.id limit 1
+        ) due
         where b.origin = $1 and b.state = 'active' and ($2::bigint[] is null or b.id = any($2))
           and p.throttled_until <= now()
           and (b.proven or b.canary is null)
           and (p.state = 'open' or (p.state = 'probing' and p.probe is null))
-          and exists (select from vidbatch.submission s
-                       where s.batch_id = b.id and s.state = 'pending' and s.lane is null and s.not_before <= now())
           and (b.proven or not exists (select from vidbatch.submission s
                        where s.batch_id = b.id and s.state = 'pending' and s.lane is not null))
           and (p.state = 'open' or not exists (select from vidbatch.submission s
@@ -61,33 +64,34 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
      ), share as (
        select greatest(1, ceil($4::float8 / greatest(1, count(*))))::bigint as rows from ready
      ), picked as (
-       select s.id, s.turn, s.alone, s.later
+       select f.id, f.later, row_number() over (partition by r.id order by f.not_before, f.id) as turn, r.alone
          from ready r
         cross join lateral (
-          select f.id, row_number() over (order by f.id) as turn, r.alone, f.later
-            from (select c.id, r.trying and c.halted_at is not null as later
-                    from vidbatch.submission c
-                   where c.batch_id = r.id and c.state = 'pending' and c.lane is null and c.not_before <= now()
-                     and (not r.trying or c.halted_at is null or not exists (
-                       select from vidbatch.submission u
-                        where u.batch_id = r.id and u.state = 'pending' and u.lane is null and u.not_before <= now()
-                          and u.halted_at is null))
-                   order by c.id
-                   limit (select rows from share)
-                     for update skip locked) f
-        ) s
-        where not s.alone or s.turn = 1
+          select c.id, c.not_before, r.trying and c.halted_at is not null as later
+            from vidbatch.submission c
+           where c.batch_id = r.id and c.state = 'pending' and c.lane is null and c.not_before <= now()
+             and (not r.trying or c.halted_at is null or not exists (
+               select from vidbatch.submission u
+                where u.batch_id = r.id and u.state = 'pending' and u.lane is null and u.not_before <= now()
+                  and u.halted_at is null))
+           order by c.not_before, c.id
+           limit (select rows from share)
+             for update skip locked
+        ) f
      ), fair as (
-       select id, turn from picked
+       select id, row_number() over (order by later, turn, id) as place from picked
+        where not alone or turn = 1
         order by later, turn, id
         limit case when (select state from vidbatch.provider where origin = $1) = 'probing' then 1 else $4 end
+     ), fed as (
+       update vidbatch.submission s
+          set lane = $3, queued_at = now(), generation = s.generation + 1
+         from vidbatch.batch b
+        where s.id = any(array(select id from fair)) and b.id = s.batch_id
+       returning s.id, s.generation, left(b.name, 60) as name, left(s.row_key, 80) as row_key, s.line, s.model, s.mode,
+                 left(s.request::json ->> 'prompt', 100) as preview
      )
-     update vidbatch.submission s
-        set lane = $3, queued_at = now(), generation = s.generation + 1
-       from fair f, vidbatch.batch b
-      where s.id = f.id and b.id = s.batch_id
-     returning s.id, s.generation, left(b.name, 60) as name, left(s.row_key, 80) as row_key, s.line, s.model, s.mode, f.turn,
-               left(s.request::json ->> 'prompt', 100) as preview`,
+     select fed.* from fed join fair on fair.id = fed.id order by fair.place`,
     [scope.origin, scope.batches, scope.lane, room],
   );
   return rows.map((row) => ({

@@ -1,6 +1,7 @@
 import type { Outcome } from '../provider/outcome.ts';
 import type { SameKey } from '../retry.ts';
 import type { State } from '../submission.ts';
+import { recordPlainAcceptances } from './acceptance.ts';
 import type { Queryable } from './database.ts';
 import { unknownOf } from './doubt.ts';
 
@@ -37,6 +38,18 @@ export interface Recorded {
  * key stays: it is sent again if it may be, else it is uncertain.
  */
 export async function record(db: Queryable, results: readonly Result[]): Promise<Recorded[]> {
+  if (!results.every((result) => result.outcome.kind === 'accepted')) return recordAny(db, results);
+  const plain = new Set(await recordPlainAcceptances(db, toJson(results)));
+  const others = results.filter((result) => !plain.has(result.attemptId));
+  return [
+    ...[...plain].map((attemptId) => ({ attemptId, state: 'submitted', ...PLAIN }) as const),
+    ...(others.length === 0 ? [] : await recordAny(db, others)),
+  ];
+}
+
+const PLAIN = { moved: true, surplus: false, halted: false };
+
+async function recordAny(db: Queryable, results: readonly Result[]): Promise<Recorded[]> {
   const { rows } = await db.query<{
     attempt_id: string;
     state: State;
@@ -220,7 +233,7 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
      select d.attempt_id, d.next as state, d.decides and d.next <> d.state as moved, d.surplus,
             exists (select from guarded g where g.origin = d.origin and g.state = 'halted') as halted
        from decided d`,
-    [JSON.stringify(results.map(toJson)), AVALANCHE.uncertainInARow, AVALANCHE.throttledMs],
+    [toJson(results), AVALANCHE.uncertainInARow, AVALANCHE.throttledMs],
   );
   return rows.map((row) => ({
     attemptId: row.attempt_id,
@@ -250,7 +263,11 @@ export async function recordedBefore(db: Queryable, attemptIds: readonly string[
   }));
 }
 
-function toJson({ attemptId, outcome, waitMs, maxAttempts, sameKey }: Result): Record<string, unknown> {
+function toJson(results: readonly Result[]): string {
+  return JSON.stringify(results.map(toRow));
+}
+
+function toRow({ attemptId, outcome, waitMs, maxAttempts, sameKey }: Result): Record<string, unknown> {
   const { evidence } = outcome;
   return {
     attempt_id: attemptId,

@@ -33,7 +33,7 @@ export const MUTATIONS = {
   },
   'journal-without-answers': {
     file: 'journal.ts',
-    from: 'return flushAnswers ? append(line) : write([line]);',
+    from: 'return flushAnswers ? append(line) : appendUnflushed(line);',
     to: 'return Promise.resolve(line).then(() => undefined);',
     breaks: 'an answer that was not recorded yet dies with its worker',
   },

@@ -20,8 +20,8 @@ export const BREAKAGES: Record<string, Breakage> = {
   'a journal that does not flush': {
     mutation: {
       file: 'journal.ts',
-      from: 'await file.datasync();\n      return lines',
-      to: 'return lines',
+      from: 'await write(lines);\n    await file.datasync();',
+      to: 'await write(lines);',
       breaks: 'what was journaled is gone with the power',
     },
   },

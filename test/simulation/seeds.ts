@@ -3,7 +3,7 @@
  * that draws from it: whoever changes that looks for new ones (`run.ts --breakage …`), which `mutation.test.ts` asks for.
  */
 export const SEEDS: Record<number, string> = {
-  2820: 'an old attempt is answered while a newer one of the same row is under way',
+  3030: 'an old attempt is answered while a newer one of the same row is under way',
   248: 'a frozen worker wakes up after its row was settled by a person and sent by another worker',
   4540: 'a batch is cancelled after the ledger was restored, before the journals say what was sent',
   2125: 'a claim was committed and judged while its worker could not hear of it; the worker claims under the same id',

@@ -1,0 +1,39 @@
+import type { Pool } from 'pg';
+import type { Database, QueryResult, Session } from './database.ts';
+import { isStalePlan, Plans } from './plan.ts';
+
+/**
+ * A `pg.Pool` whose single statements are prepared once a connection and kept: planning a claim or a record takes about
+ * half as long as running it (measured). Sessions are pg's own, and plan each statement anew.
+ */
+export class PreparedPool implements Database {
+  readonly #pool: Pool;
+  readonly #plans = new Plans();
+
+  constructor(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  async query<Row = Record<string, unknown>>(
+    text: string,
+    params: readonly unknown[] = [],
+  ): Promise<QueryResult<Row>> {
+    const plan = params.length === 0 ? undefined : this.#plans.of(text);
+    const name = plan === undefined ? {} : { name: plan.name };
+    try {
+      const { rows, rowCount } = await this.#pool.query({ ...name, text, values: [...params] });
+      return { rows: rows as Row[], rowCount };
+    } catch (error) {
+      if (isStalePlan(error)) this.#plans.forget(text);
+      throw error;
+    }
+  }
+
+  connect(): Promise<Session> {
+    return this.#pool.connect();
+  }
+
+  end(): Promise<void> {
+    return this.#pool.end();
+  }
+}
