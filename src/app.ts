@@ -8,12 +8,13 @@ import type { EmbeddedDatabase } from './ledger/embedded.ts';
 import { freeAllLanes } from './ledger/feed.ts';
 import { openFolder } from './ledger/folder.ts';
 import { againstRace, isMigrated, migrateLedger } from './ledger/migrate.ts';
+import { PreparedPool } from './ledger/prepared.ts';
 import { ledgerId } from './ledger/read.ts';
 import { sweep } from './ledger/sweep.ts';
 import { journalFolder } from './journal.ts';
 import { Outage } from './outage.ts';
 import { reached } from './point.ts';
-import { connectPostgres, openQueuePool } from './postgres/client.ts';
+import { connectPostgres, keepsSessions, openQueuePool } from './postgres/client.ts';
 import type { Postgres } from './postgres/client.ts';
 import { connectRedis, prefixOf } from './redis/client.ts';
 import { replayJournals } from './replay.ts';
@@ -151,7 +152,8 @@ async function openPostgresLedger(url: string, role: Role, closers: Closer[]): P
     throw usageError('NO_LEDGER', `${name} has no ledger of this version`, 'Run `vidbatch migrate`.');
   }
   if (role !== 'reader') await migrate(pool, false);
-  return { db: pool, name, outage, swept: 0, queue: { server } };
+  const db = keepsSessions(server.report) ? new PreparedPool(pool) : pool;
+  return { db, name, outage, swept: 0, queue: { server } };
 }
 
 async function openStore(

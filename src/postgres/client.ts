@@ -31,7 +31,10 @@ export async function connectPostgres(url: string): Promise<Postgres> {
   }
   const outage = new Outage('ledger', `Postgres at ${place.name}`);
   const server = { place, report, outage };
-  return { ...server, pool: openPool(server, { types: parsers, max: 6, application_name: 'vidbatch' }) };
+  const own = { types: parsers, max: 6, application_name: 'vidbatch' };
+  // Compiling takes longer than any of our statements; behind a pooler the setting would be somebody else's.
+  const greeting = keepsSessions(report) ? 'set jit = off' : undefined;
+  return { ...server, pool: openPool(server, own, greeting) };
 }
 
 /**
@@ -39,7 +42,7 @@ export async function connectPostgres(url: string): Promise<Postgres> {
  * @throws VidbatchError where sessions do not last: LISTEN would hear nothing, and the schema would be forgotten.
  */
 export function openQueuePool(server: Omit<Postgres, 'pool'>): Pool {
-  if (!['none', 'session'].includes(server.report.pooler)) {
+  if (!keepsSessions(server.report)) {
     throw new VidbatchError(
       'POOLER_TRANSACTIONS',
       `Postgres at ${server.place.name} is behind a pooler that gives a session for one transaction only; the queue needs sessions that last (LISTEN, search_path)`,
@@ -48,8 +51,13 @@ export function openQueuePool(server: Omit<Postgres, 'pool'>): Pool {
       },
     );
   }
-  const greeting = 'set search_path to bullmq, public';
+  const greeting = 'set search_path to bullmq, public; set jit = off';
   return openPool(server, { max: 8, application_name: 'vidbatch-queue' }, greeting);
+}
+
+/** Whether what a session is told (settings, prepared statements, LISTEN) holds for as long as its connection. */
+export function keepsSessions({ pooler }: PostgresReport): boolean {
+  return pooler === 'none' || pooler === 'session';
 }
 
 function openPool(
