@@ -6,6 +6,8 @@ import { TEST_CERTIFICATE, TEST_KEY } from './provider/certificate.ts';
 
 /** How a server is not like the usual one, which lets everybody in and speaks without TLS. */
 export interface Manner {
+  /** It keeps what it has acknowledged, as in `docker-compose.yml`; without it, it is quick. */
+  durable?: boolean;
   password?: string;
   /** And nothing else. For `localhost` and 127.0.0.1. */
   tls?: boolean;
@@ -34,8 +36,11 @@ export interface Plan {
 
 export function planRedis(folder: string, manner: Manner, busPort: number): Plan {
   const binary = findBinary('redis-server');
-  const quick = ['--save', '', '--appendonly', 'no', '--daemonize', 'no', '--bind', '127.0.0.1'];
-  const { password, tls, cluster, replicaOf, sentinelOf } = manner;
+  const { durable, password, tls, cluster, replicaOf, sentinelOf } = manner;
+  const lasting =
+    durable === true
+      ? ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction']
+      : ['--save', '', '--appendonly', 'no'];
   const version = /v=(\S+)/.exec(execFileSync(binary, ['--version'], { encoding: 'utf8' }))?.[1] ?? '?';
   if (sentinelOf !== undefined) {
     const conf = join(folder, 'sentinel.conf');
@@ -75,7 +80,10 @@ export function planRedis(folder: string, manner: Manner, busPort: number): Plan
     version,
     url: (port) =>
       certificate === undefined ? `redis://${user}127.0.0.1:${port}` : `rediss://${user}localhost:${port}`,
-    command: (port) => [binary, [...quick, ...at(port), '--dir', folder, ...more]],
+    command: (port) => [
+      binary,
+      [...lasting, '--daemonize', 'no', '--bind', '127.0.0.1', ...at(port), '--dir', folder, ...more],
+    ],
     ready: /Ready to accept connections/,
     stopWith: 'SIGKILL',
     as: undefined,
@@ -84,7 +92,10 @@ export function planRedis(folder: string, manner: Manner, busPort: number): Plan
   };
 }
 
-export function planPostgres(folder: string, { password, tls }: Manner): Plan {
+/** Thrown away after the tests: durability would only cost. */
+const QUICK = { fsync: 'off', full_page_writes: 'off', shared_buffers: '32MB' };
+
+export function planPostgres(folder: string, { durable, password, tls }: Manner): Plan {
   const binary = findBinary('postgres');
   const as = asWhom();
   if (as !== undefined) chownSync(folder, as.uid, as.gid);
@@ -108,10 +119,7 @@ export function planPostgres(folder: string, { password, tls }: Manner): Plan {
     listen_addresses: '127.0.0.1',
     // A socket's path may have 107 bytes at most.
     unix_socket_directories: Buffer.byteLength(folder) < 80 ? folder : '',
-    // Thrown away after the tests: durability would only cost.
-    fsync: 'off',
-    full_page_writes: 'off',
-    shared_buffers: '32MB',
+    ...(durable === true ? {} : QUICK),
     max_connections: '200',
     lc_messages: 'C',
     ...(certificate === undefined ? {} : { ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key }),

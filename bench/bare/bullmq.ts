@@ -1,0 +1,45 @@
+/** A BullMQ worker as its documentation has it, on Redis or on PGlite, which only posts. */
+import { createPostgresBackend, Worker } from 'bullmq';
+import type { Processor, WorkerOptions } from 'bullmq';
+import { Redis } from 'ioredis';
+import { join } from 'node:path';
+import { openEmbedded } from '../../src/ledger/embedded.ts';
+import { reached } from '../../src/point.ts';
+import { openPoster } from './post.ts';
+import { KEEP, QUEUE, readTask } from './task.ts';
+
+const { baseUrl, rows, concurrency, redisUrl, folder } = readTask();
+const { post, close } = openPoster(baseUrl, concurrency);
+const { promise: done, resolve: finish } = Promise.withResolvers<void>();
+
+const perform: Processor = async (job) => {
+  reached('job-taken');
+  return { taskId: await post(JSON.stringify(job.data)) };
+};
+
+async function open(): Promise<{ worker: Worker; shut: () => Promise<void> }> {
+  const options = { concurrency, ...KEEP };
+  if (redisUrl !== '') {
+    const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
+    const worker = new Worker(QUEUE, perform, { ...options, connection });
+    return { worker, shut: async () => connection.disconnect() };
+  }
+  const pool = await openEmbedded(join(folder, 'database'));
+  const onPool = { ...options, connection: pool } as unknown as WorkerOptions;
+  const worker = new Worker(QUEUE, perform, onPool, createPostgresBackend as never);
+  return { worker, shut: () => pool.end() };
+}
+
+const { worker, shut } = await open();
+let completed = 0;
+worker.on('completed', () => {
+  completed += 1;
+  if (completed === rows) finish();
+});
+worker.on('failed', (_job, error) => {
+  throw error;
+});
+await done;
+await worker.close();
+await shut();
+await close();

@@ -1,0 +1,59 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Observed, Watch } from './observer.ts';
+
+export interface Run {
+  /** A script, and its arguments. */
+  script: string;
+  args?: readonly string[];
+  env: Record<string, string>;
+  /** Where it runs, and what it says is kept. */
+  folder: string;
+  /** Points of the program between which it is observed. */
+  from: string;
+  to: string;
+  /** Where its CPU profile goes. */
+  profile?: string | undefined;
+}
+
+const OBSERVER = new URL('observer.ts', import.meta.url).href;
+
+/** Runs a script to its end. @throws Error with the end of what it said, when that end is not a good one. */
+export async function observe({ script, args = [], env, folder, from, to, profile }: Run): Promise<Observed> {
+  const watch: Watch = { file: join(folder, 'observed.json'), from, to };
+  const said = join(folder, 'said.txt');
+  // A file, as a service has it: a pipe would have to be read, on the cores that are measured.
+  const output = await open(said, 'w');
+  const { PATH = '', HOME = '' } = process.env;
+  const child = spawn(
+    process.execPath,
+    [
+      ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
+      `--import=${OBSERVER}`,
+      fileURLToPath(new URL(script, import.meta.url)),
+      ...args,
+    ],
+    {
+      cwd: folder,
+      env: {
+        PATH,
+        HOME,
+        NODE_COMPILE_CACHE: join(tmpdir(), 'vidbatch-compile-cache'),
+        ...env,
+        BENCH_WATCH: JSON.stringify(watch),
+      },
+      stdio: ['ignore', output.fd, output.fd, 'ipc'],
+    },
+  );
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  await output.close();
+  if (code !== 0) {
+    const text = await readFile(said, 'utf8');
+    throw new Error(`${[script, ...args].join(' ')} ended with ${signal ?? code}: ${text.slice(-2000)}`);
+  }
+  return JSON.parse(await readFile(watch.file, 'utf8')) as Observed;
+}

@@ -1,0 +1,95 @@
+/**
+ * `npm run bench`: how fast vidbatch is, as ratios to what anybody would write with the same libraries. Everything is
+ * measured in one run, in turn, on servers that are started for it. See README.md beside this file.
+ */
+import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { runOnce } from './contender.ts';
+import type { Contender } from './contender.ts';
+import { measureMemory } from './memory.ts';
+import type { MemoryResult } from './memory.ts';
+import { HELP, readOptions } from './options.ts';
+import type { Options } from './options.ts';
+import { contendersOf, run } from './race.ts';
+import type { Race } from './race.ts';
+import { cpuText, machineOf, machineText, memoryText, raceText, title, toJson, whole } from './report.ts';
+import type { RaceResult } from './report.ts';
+import { openStage } from './stage.ts';
+import type { Stage } from './stage.ts';
+
+const tell = (line: string): void => console.error(line);
+
+async function runRace(stage: Stage, race: Race, rounds: number): Promise<RaceResult> {
+  tell(`\n${title(race)}`);
+  const samples = await run(stage, race, rounds, (contender, round, { rowsPerSecond, cpuUs }) => {
+    const rate = `${whole(rowsPerSecond).padStart(7)} rows/s`;
+    tell(`  ${round + 1}  ${contender.title.padEnd(36)} ${rate}  CPU µs/row: ${cpuText(cpuUs)}`);
+  });
+  return { race, samples };
+}
+
+async function runMemory(stage: Stage, sizes: readonly number[]): Promise<MemoryResult[]> {
+  const results: MemoryResult[] = [];
+  for (const rows of sizes) {
+    await measureMemory(stage, rows, (result) => {
+      results.push(result);
+      tell(memoryText([result]));
+    });
+  }
+  return results;
+}
+
+/** Once each, into the folder. */
+async function profile(stage: Stage, races: readonly Race[], folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const done = new Set<Contender>();
+  for (const race of races) {
+    for (const contender of contendersOf(race)) {
+      if (done.has(contender)) continue;
+      done.add(contender);
+      const into = resolve(folder, contender.title.replace(/\W+/g, '-'));
+      const { rowsPerSecond } = await runOnce(stage, contender, race, into);
+      tell(`${contender.title}: ${whole(rowsPerSecond)} rows/s while profiled, ${into}`);
+    }
+  }
+}
+
+async function bench(stage: Stage, { races, rounds, memoryRows, json, profileDir }: Options): Promise<void> {
+  if (profileDir !== undefined) {
+    await profile(stage, races, profileDir);
+    return;
+  }
+  const results: RaceResult[] = [];
+  for (const race of races) results.push(await runRace(stage, race, rounds));
+  const memory = await runMemory(stage, memoryRows);
+  const machine = machineOf(stage.versions());
+  if (json) {
+    console.log(JSON.stringify(toJson(machine, results, memory)));
+    return;
+  }
+  const texts = results.map(raceText);
+  if (memory.length > 0) texts.push(memoryText(memory));
+  console.log(`\n${[machineText(machine), ...texts].join('\n\n')}`);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = readOptions(args);
+  if (options === undefined) {
+    console.log(HELP);
+    return 0;
+  }
+  const stage = await openStage();
+  try {
+    await bench(stage, options);
+    return 0;
+  } finally {
+    await stage.close();
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
