@@ -7,9 +7,9 @@ import { Redis } from 'ioredis';
 import { migrateQueue } from '../src/app.ts';
 import { openEmbedded } from '../src/ledger/embedded.ts';
 import { BULK, KEEP, QUEUE } from './bare/task.ts';
-import type { Task } from './bare/task.ts';
+import type { Body, Task } from './bare/task.ts';
 import type { Contender, Prepared, Setting } from './contender.ts';
-import { requestOf, writeManifest } from './rows.ts';
+import { bodyOf, writeManifest } from './rows.ts';
 import type { Stage } from './stage.ts';
 
 /** Those that only post, or only fill a queue: what anybody would write in an afternoon. */
@@ -41,17 +41,17 @@ function bare(
   };
 }
 
-/** In pieces, so that nobody holds a million requests. */
-async function inBulks(rows: number, add: (requests: unknown[]) => Promise<unknown>): Promise<void> {
+/** As text: where a queue keeps its jobs as `jsonb`, an object would come back with its keys in another order. */
+async function inBulks(rows: number, add: (bodies: Body[]) => Promise<unknown>): Promise<void> {
   for (let start = 0; start < rows; start += BULK) {
     const size = Math.min(BULK, rows - start);
-    await add(Array.from({ length: size }, (_, index) => requestOf(start + index)));
+    await add(Array.from({ length: size }, (_, index) => ({ body: bodyOf(start + index) })));
   }
 }
 
 async function addAll(queue: Queue, rows: number): Promise<void> {
-  await inBulks(rows, (requests) =>
-    queue.addBulk(requests.map((data) => ({ name: QUEUE, data, opts: { attempts: 1 } }))),
+  await inBulks(rows, (bodies) =>
+    queue.addBulk(bodies.map((data) => ({ name: QUEUE, data, opts: { attempts: 1 } }))),
   );
 }
 
@@ -89,8 +89,8 @@ async function makeGraphile(stage: Stage, rows: number): Promise<string> {
   const { url } = await stage.database();
   const utils = await makeWorkerUtils({ connectionString: url });
   await utils.migrate();
-  await inBulks(rows, (requests) =>
-    utils.addJobs(requests.map((payload) => ({ identifier: QUEUE, payload, maxAttempts: 1 }))),
+  await inBulks(rows, (bodies) =>
+    utils.addJobs(bodies.map((payload) => ({ identifier: QUEUE, payload, maxAttempts: 1 }))),
   );
   await utils.release();
   return url;

@@ -11,15 +11,24 @@ export interface MemoryResult {
 
 export const MEMORY = 'memory';
 
-/** What the two commands need at most, for a manifest of that size. */
-export async function measureMemory(
+export interface MemoryCase {
+  storage: 'redis and postgres' | 'embedded';
+  /** Of the manifest. */
+  rows: number;
+}
+
+/** Minutes each. */
+export const LARGE: readonly MemoryCase[] = [
+  { storage: 'embedded', rows: 100_000 },
+  { storage: 'redis and postgres', rows: 1_000_000 },
+];
+
+/** What `submit` and then `work --drain` need at most. */
+export async function* measureMemory(
   stage: Stage,
-  rows: number,
-  onResult: (result: MemoryResult) => void,
-): Promise<void> {
-  for (const storage of ['redis and postgres', 'embedded'] as const) {
-    for await (const { command, peakBytes } of peaks(stage, storage, rows)) {
-      onResult({ command, storage, rows, peakBytes });
-    }
+  { storage, rows }: MemoryCase,
+): AsyncGenerator<MemoryResult> {
+  for await (const { command, peakBytes } of peaks(stage, storage, rows)) {
+    yield { command, storage, rows, peakBytes };
   }
 }

@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util';
-import { MEMORY } from './memory.ts';
+import { LARGE, MEMORY } from './memory.ts';
+import type { MemoryCase } from './memory.ts';
 import { NAMES, RACES } from './race.ts';
 import type { Race } from './race.ts';
 
 export interface Options {
   races: Race[];
   rounds: number;
-  /** Sizes of manifests whose need of memory is measured. */
-  memoryRows: number[];
+  memory: MemoryCase[];
   json: boolean;
   /** Instead of measuring: a CPU profile of each contender goes there. */
   profileDir: string | undefined;
@@ -22,7 +22,7 @@ export const HELP = `npm run bench -- [options]
   --rows N           of each run (default: what lasts some seconds)
   --concurrency N    open calls (default: 100, with latency 400)
   --latency MS       only the races in which the target answers after so many milliseconds: 0 or 50
-  --full             memory at 1,000,000 rows, too
+  --full             memory at 1,000,000 rows, too, and of the embedded storage at 100,000
   --profile FOLDER   measures nothing; one run of each contender writes its CPU profile there
   --json             one object on stdout`;
 
@@ -60,7 +60,9 @@ export function readOptions(args: readonly string[]): Options | undefined {
   return {
     races,
     rounds: count('rounds', values.rounds, 1) ?? 5,
-    memoryRows: only.includes(MEMORY) ? [rows ?? 100_000, ...(values.full ? [1_000_000] : [])] : [],
+    memory: only.includes(MEMORY)
+      ? [{ storage: 'redis and postgres', rows: rows ?? 100_000 }, ...(values.full ? LARGE : [])]
+      : [],
     json: values.json,
     profileDir: values.profile,
   };

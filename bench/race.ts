@@ -42,13 +42,13 @@ export const RACES: readonly Race[] = [
     ],
   },
   {
-    rows: 4_000,
+    rows: 3_000,
     concurrency: 100,
     latencyMs: 0,
     comparisons: [{ name: 'embedded', subject: workEmbedded, baseline: bullmqPglite, target: 0.8 }],
   },
   {
-    rows: 4_000,
+    rows: 3_000,
     concurrency: 100,
     latencyMs: 50,
     comparisons: [{ name: 'embedded', subject: workEmbedded, baseline: bullmqPglite }],

@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import { runOnce } from './contender.ts';
 import type { Contender } from './contender.ts';
 import { measureMemory } from './memory.ts';
-import type { MemoryResult } from './memory.ts';
+import type { MemoryCase, MemoryResult } from './memory.ts';
 import { HELP, readOptions } from './options.ts';
 import type { Options } from './options.ts';
 import { contendersOf, run } from './race.ts';
@@ -28,13 +28,13 @@ async function runRace(stage: Stage, race: Race, rounds: number): Promise<RaceRe
   return { race, samples };
 }
 
-async function runMemory(stage: Stage, sizes: readonly number[]): Promise<MemoryResult[]> {
+async function runMemory(stage: Stage, cases: readonly MemoryCase[]): Promise<MemoryResult[]> {
   const results: MemoryResult[] = [];
-  for (const rows of sizes) {
-    await measureMemory(stage, rows, (result) => {
+  for (const one of cases) {
+    for await (const result of measureMemory(stage, one)) {
       results.push(result);
       tell(memoryText([result]));
-    });
+    }
   }
   return results;
 }
@@ -54,14 +54,17 @@ async function profile(stage: Stage, races: readonly Race[], folder: string): Pr
   }
 }
 
-async function bench(stage: Stage, { races, rounds, memoryRows, json, profileDir }: Options): Promise<void> {
+async function bench(
+  stage: Stage,
+  { races, rounds, memory: cases, json, profileDir }: Options,
+): Promise<void> {
   if (profileDir !== undefined) {
     await profile(stage, races, profileDir);
     return;
   }
   const results: RaceResult[] = [];
   for (const race of races) results.push(await runRace(stage, race, rounds));
-  const memory = await runMemory(stage, memoryRows);
+  const memory = await runMemory(stage, cases);
   const machine = machineOf(stage.versions());
   if (json) {
     console.log(JSON.stringify(toJson(machine, results, memory)));

@@ -7,6 +7,7 @@ import { openEmbedded } from '../../src/ledger/embedded.ts';
 import { reached } from '../../src/point.ts';
 import { openPoster } from './post.ts';
 import { KEEP, QUEUE, readTask } from './task.ts';
+import type { Body } from './task.ts';
 
 const { baseUrl, rows, concurrency, redisUrl, folder } = readTask();
 const { post, close } = openPoster(baseUrl, concurrency);
@@ -14,7 +15,7 @@ const { promise: done, resolve: finish } = Promise.withResolvers<void>();
 
 const perform: Processor = async (job) => {
   reached('job-taken');
-  return { taskId: await post(JSON.stringify(job.data)) };
+  return { taskId: await post((job.data as Body).body) };
 };
 
 async function open(): Promise<{ worker: Worker; shut: () => Promise<void> }> {

@@ -3,6 +3,7 @@ import { Logger, run } from 'graphile-worker';
 import { reached } from '../../src/point.ts';
 import { openPoster } from './post.ts';
 import { QUEUE, readTask } from './task.ts';
+import type { Body } from './task.ts';
 
 const { baseUrl, rows, concurrency, databaseUrl } = readTask();
 const { post, close } = openPoster(baseUrl, concurrency);
@@ -22,9 +23,9 @@ const runner = await run({
   },
   logger: new Logger(() => () => undefined),
   taskList: {
-    async [QUEUE](request) {
+    async [QUEUE](payload) {
       reached('job-taken');
-      await post(JSON.stringify(request));
+      await post((payload as Body).body);
       completed += 1;
       if (completed === rows) finish();
     },

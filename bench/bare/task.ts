@@ -13,6 +13,11 @@ export function readTask(): Task {
   return JSON.parse(process.env['BENCH_TASK'] ?? '{}') as Task;
 }
 
+/** What a bare job carries. */
+export interface Body {
+  body: string;
+}
+
 /** The name of the queue, and of the job. */
 export const QUEUE = 'bench';
 /** How many jobs one call adds: as vidbatch's feeder does. */
