@@ -18,12 +18,16 @@ export interface Run {
   to: string;
   /** Where its CPU profile goes. */
   profile?: string | undefined;
+  /** Kills it. */
+  signal: AbortSignal;
 }
 
 const OBSERVER = new URL('observer.ts', import.meta.url).href;
 
 /** Runs a script to its end. @throws Error with the end of what it said, when that end is not a good one. */
-export async function observe({ script, args = [], env, folder, from, to, profile }: Run): Promise<Observed> {
+export async function observe(run: Run): Promise<Observed> {
+  const { script, args = [], env, folder, from, to, profile, signal } = run;
+  signal.throwIfAborted();
   const watch: Watch = { file: join(folder, 'observed.json'), from, to };
   const said = join(folder, 'said.txt');
   // A file, as a service has it: a pipe would have to be read, on the cores that are measured.
@@ -47,13 +51,15 @@ export async function observe({ script, args = [], env, folder, from, to, profil
         BENCH_WATCH: JSON.stringify(watch),
       },
       stdio: ['ignore', output.fd, output.fd, 'ipc'],
+      signal,
+      killSignal: 'SIGKILL',
     },
   );
-  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  const [code, killer] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   await output.close();
   if (code !== 0) {
     const text = await readFile(said, 'utf8');
-    throw new Error(`${[script, ...args].join(' ')} ended with ${signal ?? code}: ${text.slice(-2000)}`);
+    throw new Error(`${[script, ...args].join(' ')} ended with ${killer ?? code}: ${text.slice(-2000)}`);
   }
   return JSON.parse(await readFile(watch.file, 'utf8')) as Observed;
 }

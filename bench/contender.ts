@@ -54,7 +54,13 @@ export async function runOnce(
   const { run, folder, discard } = await contender.prepare(stage, setting);
   await stage.target.begin(setting.latencyMs);
   const before = stage.cpu();
-  const observed = await observe({ ...run, ...POINTS[contender.measure], folder, profile });
+  const observed = await observe({
+    ...run,
+    ...POINTS[contender.measure],
+    folder,
+    profile,
+    signal: stage.interrupted,
+  });
   const after = stage.cpu();
   const spanMs = contender.measure === 'points' ? observed.spanMs : await spanOfPosts(stage, setting);
   await discard?.();

@@ -67,7 +67,8 @@ export function whole(value: number): string {
 }
 
 export function cpuText(cpuUs: Record<string, number>): string {
-  return Object.entries(cpuUs)
+  const all = Object.values(cpuUs).reduce((sum, us) => sum + us, 0);
+  return [...Object.entries(cpuUs), ['all', all] as const]
     .map(([name, us]) => `${name} ${whole(us)}`)
     .join(', ');
 }

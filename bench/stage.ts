@@ -20,7 +20,9 @@ export interface Stage {
   once: <T>(name: string, make: () => Promise<T>) => Promise<T>;
   /** Milliseconds of CPU that the servers took so far. */
   cpu: () => Record<string, number>;
-  /** `Redis 7.0.15`, as far as started. */
+  /** Somebody wants this to end. */
+  interrupted: AbortSignal;
+  /** `redis 7.0.15`, as far as started. */
   versions: () => string[];
   close: () => Promise<void>;
 }
@@ -28,6 +30,10 @@ export interface Stage {
 export async function openStage(): Promise<Stage> {
   const root = await mkdtemp(join(tmpdir(), 'vidbatch-bench-'));
   const target = await startTarget();
+  const interrupt = new AbortController();
+  const onSignal = (): void => interrupt.abort(new Error('interrupted'));
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
   const made = new Map<string, Promise<unknown>>();
   const servers = new Map<'redis' | 'postgres', OwnServer>();
   const once = <T>(name: string, make: () => Promise<T>): Promise<T> => {
@@ -57,7 +63,10 @@ export async function openStage(): Promise<Stage> {
       return all;
     },
     versions: () => [...servers].map(([kind, { version }]) => `${kind} ${version}`),
+    interrupted: interrupt.signal,
     async close() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
       await target.stop();
       await Promise.all([...servers.values()].map(({ stop }) => stop()));
       await rm(root, { recursive: true, force: true });

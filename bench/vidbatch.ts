@@ -22,8 +22,9 @@ function envOf(stage: Stage, dataDir: string, places: Env): Env {
   };
 }
 
-function vidbatch(folder: string, env: Env, args: readonly string[]): Promise<Observed> {
-  return observe({ script: LAUNCHER, args, env, folder, from: 'job-taken', to: 'job-completed' });
+function vidbatch(stage: Stage, folder: string, env: Env, args: readonly string[]): Promise<Observed> {
+  const points = { from: 'job-taken', to: 'job-completed' };
+  return observe({ ...points, script: LAUNCHER, args, env, folder, signal: stage.interrupted });
 }
 
 interface Ledger {
@@ -39,7 +40,7 @@ async function submitted(stage: Stage, rows: number): Promise<Ledger> {
   await writeManifest(manifest, rows);
   (await emptyRedis(stage)).disconnect();
   const places = { REDIS_URL: (await stage.redis()).url, DATABASE_URL: databaseUrl };
-  await vidbatch(folder, envOf(stage, join(folder, 'data'), places), ['submit', manifest]);
+  await vidbatch(stage, folder, envOf(stage, join(folder, 'data'), places), ['submit', manifest]);
   return { databaseUrl, manifest };
 }
 
@@ -49,7 +50,7 @@ async function proven(stage: Stage, rows: number): Promise<Ledger> {
   const folder = await stage.folder();
   await stage.target.begin(0);
   const places = { REDIS_URL: (await stage.redis()).url, DATABASE_URL: ledger.databaseUrl };
-  await vidbatch(folder, envOf(stage, join(folder, 'data'), places), ['work', '--drain']);
+  await vidbatch(stage, folder, envOf(stage, join(folder, 'data'), places), ['work', '--drain']);
   await writeManifest(ledger.manifest, rows);
   return ledger;
 }
@@ -60,7 +61,7 @@ async function submittedEmbedded(stage: Stage, rows: number): Promise<string> {
   const manifest = join(folder, 'rows.csv');
   await writeManifest(manifest, rows);
   const data = join(folder, 'data');
-  await vidbatch(folder, envOf(stage, data, {}), ['submit', manifest]);
+  await vidbatch(stage, folder, envOf(stage, data, {}), ['submit', manifest]);
   return data;
 }
 
@@ -125,8 +126,11 @@ export async function* peaks(
   await writeManifest(manifest, rows);
   const env = envOf(stage, join(folder, 'data'), storage === 'embedded' ? {} : await newPlaces(stage));
   await stage.target.begin(0);
-  yield { command: 'submit', peakBytes: (await vidbatch(folder, env, ['submit', manifest])).peakBytes };
-  yield { command: 'work --drain', peakBytes: (await vidbatch(folder, env, drain(100))).peakBytes };
+  yield {
+    command: 'submit',
+    peakBytes: (await vidbatch(stage, folder, env, ['submit', manifest])).peakBytes,
+  };
+  yield { command: 'work --drain', peakBytes: (await vidbatch(stage, folder, env, drain(100))).peakBytes };
   await rm(folder, { recursive: true, force: true });
 }
 
