@@ -85,6 +85,9 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     await bench(stage, options);
     return 0;
+  } catch (error) {
+    if (!stage.interrupted.aborted) throw error;
+    return 130;
   } finally {
     await stage.close();
   }
