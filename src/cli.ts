@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { boardCommand } from './commands/board.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { explainCommand } from './commands/explain.ts';
 import { exportCommand } from './commands/export.ts';
 import { gateCommands } from './commands/gates.ts';
@@ -94,6 +95,7 @@ Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 m
   gateCommands(program, io, exit);
   reconcileCommand(program, io, exit);
   verifyCommand(program, io, exit);
+  doctorCommand(program, io, exit);
   boardCommand(program, io, exit);
   simulateCommand(program, io, exit);
   migrateCommand(program, io, exit);

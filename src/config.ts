@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
-import { messageOf, usageError } from './errors.ts';
+import { messageOf, usageError, VidbatchError } from './errors.ts';
 import { normaliseBaseUrl } from './provider/base-url.ts';
 
 /** `120s`, `500ms`, `2m`, `1h`, or plain seconds → milliseconds. */
@@ -121,6 +121,59 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
     models: values.VIDBATCH_MODELS?.split(/[\s,]+/).filter(Boolean) ?? [],
     codes: parseCodes(values.VIDBATCH_CODES),
     providerIdempotent: parseSwitch('VIDBATCH_PROVIDER_IDEMPOTENT', values.VIDBATCH_PROVIDER_IDEMPOTENT),
+  };
+}
+
+/** Variables that are wrong or right together. */
+const GROUPS: readonly (readonly (keyof typeof environment.shape)[])[] = [
+  ['VIDBATCH_BASE_URL', 'VIDBATCH_ALLOW_HTTP'],
+  ['VIDBATCH_API_KEY', 'VIDBATCH_API_KEY_FILE'],
+  ['DATABASE_URL', 'DATABASE_URL_FILE'],
+  ['REDIS_URL', 'REDIS_URL_FILE'],
+  ['VIDBATCH_CODES'],
+  ['VIDBATCH_PROVIDER_IDEMPOTENT'],
+];
+
+/** What else of the environment bears on a connection. */
+export interface Surroundings {
+  /** Which of the variables gave the key. */
+  keyFrom: 'VIDBATCH_API_KEY' | 'VIDBATCH_API_KEY_FILE';
+  /** Names of variables that ask for a proxy. */
+  proxies: string[];
+  /** Certificates are not checked. */
+  tlsUnchecked: boolean;
+}
+
+/** The configuration as far as it can be read, and what is wrong with the rest: for whoever tells of all of it. */
+export function readWhatCanBe(
+  env: NodeJS.ProcessEnv = process.env,
+  over: Overrides = {},
+): { config: Config; faults: VidbatchError[]; surroundings: Surroundings } {
+  const legible = { ...env };
+  const flags = { ...over };
+  const faults: VidbatchError[] = [];
+  for (const group of GROUPS) {
+    const own = Object.fromEntries(group.map((name) => [name, env[name]]));
+    const isProvider = group.includes('VIDBATCH_BASE_URL');
+    try {
+      readConfig(own, isProvider ? over : {});
+    } catch (error) {
+      if (!(error instanceof VidbatchError)) throw error;
+      faults.push(error);
+      for (const name of group) delete legible[name];
+      if (isProvider) delete flags.baseUrl;
+    }
+  }
+  return {
+    config: readConfig(legible, flags),
+    faults,
+    surroundings: {
+      keyFrom: env['VIDBATCH_API_KEY']?.trim() ? 'VIDBATCH_API_KEY' : 'VIDBATCH_API_KEY_FILE',
+      proxies: ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy'].filter(
+        (name) => env[name]?.trim(),
+      ),
+      tlsUnchecked: env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0',
+    },
   };
 }
 

@@ -1,0 +1,142 @@
+import { placeOf, reasonOf } from './app.ts';
+import type { Config } from './config.ts';
+import { journalFolder } from './journal.ts';
+import { readCondition } from './ledger/condition.ts';
+import { redactor } from './provider/api-key.ts';
+import { laneOf } from './queue.ts';
+import { failed, skipped, subject, within } from './doctor/check.ts';
+import type { Check } from './doctor/check.ts';
+import { judgeCondition } from './doctor/condition.ts';
+import { judgeConfiguration } from './doctor/configuration.ts';
+import type { Understood } from './doctor/configuration.ts';
+import { gatherFolder, judgeFolder } from './doctor/folder.ts';
+import { gatherJournals, judgeJournals } from './doctor/journals.ts';
+import { openLedger } from './doctor/ledger.ts';
+import type { OpenedLedger } from './doctor/ledger.ts';
+import { judgeMachine } from './doctor/machine.ts';
+import type { MachineFacts } from './doctor/machine.ts';
+import { judgeProvider } from './doctor/provider.ts';
+import { gatherProvider } from './doctor/provider-facts.ts';
+import { checkQueueSchema, gatherQueue, judgeQueue } from './doctor/queue.ts';
+import { judgeRedis } from './doctor/redis.ts';
+import { gatherRedis, openProbe } from './doctor/redis-facts.ts';
+import { openStore } from './doctor/store.ts';
+
+/** Milliseconds for one thing that another machine is asked. */
+const LIMIT_MS = 5_000;
+
+/**
+ * Everything that a worker here would depend on, looked at side by side and told in order. Changes nothing, makes no
+ * ledger, and of the provider asks one thing that costs nothing. No check ends another, and none lasts.
+ */
+export async function* examine(
+  understood: Understood,
+  machine: Omit<MachineFacts, 'surroundings'>,
+  limitMs = LIMIT_MS,
+): AsyncGenerator<Check> {
+  const { config, surroundings } = understood;
+  const folder = subject('data-folder', limitMs, async () =>
+    judgeFolder(await gatherFolder(config.dataDir, config.databaseUrl === undefined)),
+  );
+  const ledger = openLedger(config, limitMs);
+  const redis = examineRedis(config, limitMs);
+  const provider = examineProvider(config, limitMs);
+  yield* judgeMachine({ ...machine, surroundings });
+  yield* judgeConfiguration(understood);
+  yield* await folder;
+  const opened = await ledger;
+  try {
+    yield* opened.checks;
+    const ledgerId = yield* examineCondition(opened, limitMs);
+    yield* await examineJournals(opened, config, ledgerId, limitMs);
+    yield* await redis;
+    yield* await examineQueue(opened, config, ledgerId, limitMs);
+  } finally {
+    await opened.close();
+  }
+  yield* await provider;
+}
+
+async function* examineCondition(
+  { db }: OpenedLedger,
+  limitMs: number,
+): AsyncGenerator<Check, string | undefined> {
+  if (db === undefined) {
+    yield skipped('gates', 'there is no ledger to be asked');
+    return undefined;
+  }
+  let ledgerId: string | undefined;
+  yield* await subject('gates', limitMs, async () => {
+    const condition = await readCondition(db);
+    ({ ledgerId } = condition);
+    return judgeCondition(condition);
+  });
+  return ledgerId;
+}
+
+async function examineJournals(
+  { db }: OpenedLedger,
+  config: Config,
+  ledgerId: string | undefined,
+  limitMs: number,
+): Promise<Check[]> {
+  if (db === undefined || ledgerId === undefined) return [];
+  try {
+    return await within(limitMs, async (signal) =>
+      judgeJournals(await gatherJournals(db, journalFolder(config.dataDir), ledgerId, signal)),
+    );
+  } catch (error) {
+    return [
+      skipped('journals', `not read to their end: ${reasonOf(error)}; \`vidbatch verify\` reads all of them`),
+    ];
+  }
+}
+
+async function examineRedis({ redisUrl }: Config, limitMs: number): Promise<Check[]> {
+  if (redisUrl === undefined) return [];
+  try {
+    const where = placeOf(redisUrl, 'REDIS_URL');
+    const redis = await openProbe(redisUrl, limitMs);
+    try {
+      const tls = redisUrl.startsWith('rediss:');
+      const facts = await within(limitMs, () =>
+        gatherRedis(redis, { tls, key: `bull:${laneOf('doctor', null)}:meta` }),
+      );
+      return judgeRedis(facts, where);
+    } finally {
+      redis.disconnect();
+    }
+  } catch (error) {
+    const hint = 'Check REDIS_URL, and that the server runs and accepts this password.';
+    return [failed('redis', `cannot be used: ${reasonOf(error)}`, hint)];
+  }
+}
+
+async function examineQueue(
+  { db, embedded }: OpenedLedger,
+  config: Config,
+  ledgerId: string | undefined,
+  limitMs: number,
+): Promise<Check[]> {
+  if (db === undefined || ledgerId === undefined) return [];
+  const schema = config.redisUrl === undefined ? [await checkQueueSchema(db)] : [];
+  if (schema.some(({ status }) => status !== 'ok')) return schema;
+  const { store, close } = openStore(config, embedded, limitMs);
+  try {
+    const checks = await subject('queue', limitMs, async () =>
+      judgeQueue(await gatherQueue(db, store, ledgerId)),
+    );
+    return [...schema, ...checks];
+  } finally {
+    close();
+  }
+}
+
+async function examineProvider({ baseUrl, apiKey }: Config, limitMs: number): Promise<Check[]> {
+  if (baseUrl === undefined || apiKey === undefined) {
+    return [skipped('provider', 'was not asked: its URL or the key is missing')];
+  }
+  return subject('provider', 4 * limitMs, async (signal) =>
+    judgeProvider(await gatherProvider(baseUrl, apiKey, { limitMs, signal }), redactor(apiKey)),
+  );
+}

@@ -1,0 +1,97 @@
+import type { Client } from 'pg';
+import { placeOf, reasonOf } from '../app.ts';
+import type { Config } from '../config.ts';
+import type { Database, Queryable } from '../ledger/database.ts';
+import { readHolder } from '../ledger/lock.ts';
+import { openFolder } from '../ledger/folder.ts';
+import { migrations } from '../ledger/migrate.ts';
+import { failed, ok, skipped, within } from './check.ts';
+import type { Check } from './check.ts';
+import { hasDatabase } from './folder.ts';
+import { judgeLedgerVersion, judgePostgres } from './postgres.ts';
+import { appliedMigrations, gatherPostgres, openClient } from './postgres-facts.ts';
+
+/** The ledger, if there is one to be asked. */
+export interface OpenedLedger {
+  checks: Check[];
+  /** Undefined: it is not there, cannot be reached, or is of another version. */
+  db?: Queryable;
+  /** The embedded database, which may hold the queue, too. */
+  embedded?: Database;
+  close(): Promise<void>;
+}
+
+/** An embedded database starts in seconds, and its holder may be starting, too. */
+const EMBEDDED_MS = 30_000;
+
+/** Opens the ledger to look at it: makes nothing, migrates nothing, replays and sweeps nothing. */
+export function openLedger(config: Config, limitMs: number): Promise<OpenedLedger> {
+  return config.databaseUrl === undefined
+    ? openEmbedded(config.dataDir)
+    : openPostgres(config.databaseUrl, config.redisUrl === undefined, limitMs);
+}
+
+async function openPostgres(url: string, queueInPostgres: boolean, limitMs: number): Promise<OpenedLedger> {
+  let client: Client | undefined;
+  const close = async (): Promise<void> => {
+    await within(limitMs, async () => client?.end()).catch(() => undefined);
+  };
+  try {
+    const where = placeOf(url, 'DATABASE_URL');
+    const opened = await openClient(url, limitMs);
+    client = opened;
+    const facts = await within(2 * limitMs, () => gatherPostgres(opened, () => openClient(url, limitMs)));
+    const checks = judgePostgres(facts, where, { queueInPostgres });
+    return { checks, close, ...(readable(checks) ? { db: opened } : {}) };
+  } catch (error) {
+    const hint = 'Check DATABASE_URL, and that the server runs and accepts this user.';
+    return { checks: [failed('postgres', `cannot be used: ${reasonOf(error)}`, hint)], close };
+  }
+}
+
+async function openEmbedded(dir: string): Promise<OpenedLedger> {
+  const none = async (): Promise<void> => undefined;
+  if (!hasDatabase(dir)) {
+    const what = `there is none yet in ${dir}: the first \`submit\` or \`run\` makes it`;
+    return { checks: [skipped('ledger', what)], close: none };
+  }
+  try {
+    const folder = await within(EMBEDDED_MS, async () => openFolder(dir));
+    const { database } = folder;
+    try {
+      const checks = [
+        judgeHolder(dir, folder.role),
+        judgeLedgerVersion(await applied(database), await migrations()),
+      ];
+      const close = async (): Promise<void> => folder.close();
+      return { checks, close, ...(readable(checks) ? { db: database, embedded: database } : {}) };
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
+  } catch (error) {
+    const hint = 'Wait until it has started or ended; a damaged one is restored from a backup.';
+    return { checks: [failed('ledger', reasonOf(error), hint)], close: none };
+  }
+}
+
+function judgeHolder(dir: string, role: 'holder' | 'guest'): Check {
+  if (role === 'holder') return ok('data-folder-lock', 'nobody else holds the folder');
+  const { pid, startedAt } = readHolder(dir) ?? { pid: 'unknown', startedAt: 'unknown' };
+  return ok(
+    'data-folder-lock',
+    `held by process ${pid} since ${startedAt}, which was asked through its socket`,
+  );
+}
+
+async function applied(db: Queryable): Promise<number[] | null> {
+  const { rows } = await db.query<{ there: boolean }>(
+    `select to_regclass('vidbatch.migration') is not null as there`,
+  );
+  return rows[0]?.there === true ? appliedMigrations(db) : null;
+}
+
+/** What is not of this version is not asked. */
+function readable(checks: readonly Check[]): boolean {
+  return checks.every(({ check, status }) => check !== 'ledger' || status === 'ok');
+}

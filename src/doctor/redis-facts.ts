@@ -1,0 +1,99 @@
+import { Redis } from 'ioredis';
+
+/** What a Redis server says of itself. Undefined: it does not tell, as managed ones may not. */
+export interface RedisFacts {
+  latencyMs: number;
+  tls: boolean;
+  version: string | undefined;
+  /** `dragonfly`, `valkey` … where it says so. */
+  kind: string;
+  role: string | undefined;
+  cluster: boolean;
+  loading: boolean;
+  policy: string | undefined;
+  /** Bytes; 0: no limit of its own. */
+  maxMemory: number | undefined;
+  usedMemory: number | undefined;
+  aof: boolean | undefined;
+  /** Whether it makes snapshots; from CONFIG, which managed servers refuse. */
+  snapshots: boolean | undefined;
+  lastSnapshotFailed: boolean;
+  /** Why a script of BullMQ could not run here; null: it could. */
+  scripts: string | null;
+}
+
+/** A connection that gives up at once. Whoever opens it disconnects it. */
+export async function openProbe(url: string, limitMs: number): Promise<Redis> {
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    connectTimeout: limitMs,
+    commandTimeout: limitMs,
+    // A server that is loading its data says so, instead of keeping us.
+    enableReadyCheck: false,
+  });
+  let reason: unknown;
+  redis.on('error', (error) => (reason = error));
+  try {
+    await redis.connect();
+    await redis.ping();
+    return redis;
+  } catch (error) {
+    redis.disconnect();
+    throw reason ?? error;
+  }
+}
+
+export async function gatherRedis(redis: Redis, options: { tls: boolean; key: string }): Promise<RedisFacts> {
+  const began = performance.now();
+  await redis.ping();
+  const latencyMs = performance.now() - began;
+  const info = readInfo(await redis.info());
+  const number = (name: string): number | undefined => {
+    const value = Number(info[name]);
+    return info[name] === undefined || Number.isNaN(value) ? undefined : value;
+  };
+  return {
+    latencyMs,
+    tls: options.tls,
+    version: info['redis_version'],
+    kind: info['dragonfly_version'] === undefined ? (info['server_name'] ?? 'redis') : 'dragonfly',
+    role: info['role'],
+    cluster: info['cluster_enabled'] === '1',
+    loading: info['loading'] === '1',
+    policy: info['maxmemory_policy'] ?? (await configured(redis, 'maxmemory-policy')),
+    maxMemory: number('maxmemory'),
+    usedMemory: number('used_memory'),
+    aof: info['aof_enabled'] === undefined ? undefined : info['aof_enabled'] === '1',
+    snapshots: await snapshots(redis),
+    lastSnapshotFailed: info['rdb_last_bgsave_status'] === 'err',
+    scripts: await scripts(redis, options.key),
+  };
+}
+
+function readInfo(text: string): Record<string, string> {
+  const pairs = text.split(/\r?\n/).map((line) => /^([a-z_]+):(.*)$/.exec(line));
+  return Object.fromEntries(pairs.flatMap((pair) => (pair === null ? [] : [[pair[1], pair[2]]])));
+}
+
+/** Managed servers refuse CONFIG. */
+async function configured(redis: Redis, name: string): Promise<string | undefined> {
+  const answer = await redis.config('GET', name).catch(() => undefined);
+  return Array.isArray(answer) ? answer[1] : undefined;
+}
+
+async function snapshots(redis: Redis): Promise<boolean | undefined> {
+  const save = await configured(redis, 'save');
+  return save === undefined ? undefined : save !== '';
+}
+
+/** All that BullMQ does is a script on keys of its own. This one only reads. */
+async function scripts(redis: Redis, key: string): Promise<string | null> {
+  try {
+    await redis.eval(`return redis.call('exists', KEYS[1])`, 1, key);
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
