@@ -96,16 +96,11 @@ async function examineRedis({ redisUrl }: Config, limitMs: number): Promise<Chec
   if (redisUrl === undefined) return [];
   try {
     const where = placeOf(redisUrl, 'REDIS_URL');
-    const redis = await openProbe(redisUrl, limitMs);
-    try {
+    return await within(limitMs, async (signal) => {
+      const redis = await openProbe(redisUrl, limitMs, signal);
       const tls = redisUrl.startsWith('rediss:');
-      const facts = await within(limitMs, () =>
-        gatherRedis(redis, { tls, key: `bull:${laneOf('doctor', null)}:meta` }),
-      );
-      return judgeRedis(facts, where);
-    } finally {
-      redis.disconnect();
-    }
+      return judgeRedis(await gatherRedis(redis, { tls, key: `bull:${laneOf('doctor', null)}:meta` }), where);
+    });
   } catch (error) {
     const hint = 'Check REDIS_URL, and that the server runs and accepts this password.';
     return [failed('redis', `cannot be used: ${reasonOf(error)}`, hint)];

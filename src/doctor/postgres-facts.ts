@@ -121,11 +121,13 @@ export async function appliedMigrations(db: Queryable): Promise<number[]> {
 async function unwritable(db: Queryable): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(
     `select c.relname as name
-       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where n.nspname = 'vidbatch' and c.relkind = 'r' and c.relname <> 'migration'
-        and not has_table_privilege(c.oid, 'select, insert, update, delete')
-         or n.nspname = 'vidbatch' and c.relkind = 'r' and not has_table_privilege(c.oid, 'select')
-      order by 1`,
+       from pg_catalog.pg_class c
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace,
+            unnest(case c.relname when 'migration' then array['select']
+                   else array['select', 'insert', 'update', 'delete'] end) as needed
+      where n.nspname = 'vidbatch' and c.relkind = 'r'
+      group by c.oid, c.relname having not bool_and(has_table_privilege(c.oid, needed))
+      order by c.relname`,
   );
   return rows.map(({ name }) => name);
 }

@@ -22,25 +22,24 @@ export interface RedisFacts {
   scripts: string | null;
 }
 
-/** A connection that gives up at once. Whoever opens it disconnects it. */
-export async function openProbe(url: string, limitMs: number): Promise<Redis> {
+/** A connection that gives up at once, and ends with the signal. */
+export async function openProbe(url: string, limitMs: number, signal: AbortSignal): Promise<Redis> {
   const redis = new Redis(url, {
     lazyConnect: true,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
     connectTimeout: limitMs,
-    commandTimeout: limitMs,
     // A server that is loading its data says so, instead of keeping us.
     enableReadyCheck: false,
   });
   let reason: unknown;
   redis.on('error', (error) => (reason = error));
+  signal.addEventListener('abort', () => redis.disconnect());
   try {
     await redis.connect();
     await redis.ping();
     return redis;
   } catch (error) {
-    redis.disconnect();
     throw reason ?? error;
   }
 }

@@ -56,7 +56,8 @@ export async function readCondition(db: Queryable): Promise<Condition> {
 async function heldProviders(db: Queryable): Promise<ProviderStatus[]> {
   const { rows } = await db.query<{ origin: string; state: ProviderStatus['state']; throttled_ms: number }>(
     `select origin, state,
-            greatest(0, extract(epoch from throttled_until - now()) * 1000)::float8 as throttled_ms
+            case when throttled_until > now()
+                 then (extract(epoch from throttled_until - now()) * 1000)::float8 else 0 end as throttled_ms
        from vidbatch.provider where state <> 'open' or throttled_until > now() order by origin`,
   );
   return rows.map(({ throttled_ms: throttledMs, ...row }) => ({

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import type { Check } from '../../src/doctor/check.ts';
+import { exits, jsonLines, lastLine, openPlace } from '../cli.ts';
+import { copyTemplate } from '../servers.ts';
+import { csvOf } from './manifest.ts';
+import { startStandIn } from './stand-in.ts';
+
+const KEY = 'sk-TheKeyThatTheDoctorMustNotShow';
+
+describe('doctor', async () => {
+  const standIn = await startStandIn();
+  const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: KEY });
+  after(async () => {
+    await here.close();
+    await standIn.close();
+  });
+  const folder = join(here.folder, '.vidbatch');
+
+  it('says what nothing configured means, and makes no ledger', async () => {
+    const ended = exits(await here.run(['doctor']), 0);
+    assert.match(
+      ended.stdout,
+      /^ok {7}configuration-storage: ledger: embedded in .*one machine, one worker$/m,
+    );
+    assert.match(ended.stdout, /^skipped {2}ledger: there is none yet in /m);
+    assert.match(ended.stdout, /^ok {7}provider-answer: .*URL and key are right$/m);
+    assert.match(lastLine(ended), /^checked: \d+ ok · 0 warnings · 0 failed · \d+ skipped$/);
+    assert.ok(!existsSync(folder));
+  });
+
+  it('ends with 2 where the configuration is missing, and goes on to the end all the same', async () => {
+    const env = { VIDBATCH_BASE_URL: '', VIDBATCH_RATE: 'fast', REDIS_URL: 'redis://127.0.0.1:1' };
+    const ended = exits(await here.run(['doctor', '--json'], { env }), 2);
+    const checks = jsonLines<Check>(ended.stdout);
+    assert.deepEqual(Object.keys(checks[0] ?? {}), ['check', 'status', 'what', 'hint']);
+    const faults = checks.filter(({ status }) => status === 'failed').map(({ check }) => check);
+    assert.deepEqual(faults, ['configuration', 'configuration-base-url', 'redis']);
+    assert.equal(checks.at(-1)?.check, 'provider');
+    assert.match(ended.stderr, /"code":"CHECKS_FAILED"/);
+  });
+
+  it('ends with 1 where something failed, each with what to do', async () => {
+    const ended = exits(await here.run(['doctor', '--base-url', 'http://127.0.0.1:1']), 1);
+    assert.match(
+      ended.stdout,
+      /^failed {3}provider-connection: .*ECONNREFUSED.*\n {9}Check VIDBATCH_BASE_URL/m,
+    );
+    assert.match(ended.stderr, /^vidbatch: 1 check failed \[CHECKS_FAILED\]$/m);
+  });
+
+  it('asks the process that holds the folder, and disturbs it in nothing', async () => {
+    await copyTemplate(folder);
+    const file = await here.write('many.csv', csvOf(200, 'many'));
+    const worker = here.start(['run', file, '--rate', '20/s', '--log-level', 'info']);
+    await worker.says(/"event":"accepted"/, 3);
+    const ended = exits(await here.run(['doctor']), 0);
+    assert.match(
+      ended.stdout,
+      new RegExp(`^ok {7}data-folder-lock: held by process ${worker.pid} since`, 'm'),
+    );
+    assert.match(ended.stdout, /^ok {7}workers: 1 feeder lives$/m);
+    assert.match(ended.stdout, /^ok {7}journals: 1 read; the ledger knows them$/m);
+    assert.match(ended.stdout, /^ok {7}queue: \d+ jobs? to do in \d lanes?$/m);
+    worker.kill('SIGKILL');
+    await worker.ended;
+  });
+
+  it('sweeps nothing when it opens a folder whose worker was killed', async () => {
+    const twice = [exits(await here.run(['doctor']), 0), exits(await here.run(['doctor']), 0)];
+    for (const { stdout, stderr } of twice) {
+      assert.match(stdout, /^ok {7}data-folder-lock: nobody else holds the folder$/m);
+      assert.match(stdout, /^ok {7}uncertain: no row is uncertain$/m);
+      assert.ok(!(stdout + stderr).includes(KEY));
+    }
+  });
+});
