@@ -67,7 +67,13 @@ function describe({ check, status, what, hint }: Check): string[] {
 
 function sum(checks: readonly Check[]): string {
   const of = (wanted: Status): number => checks.filter(({ status }) => status === wanted).length;
-  return `checked: ${count(of('ok'))} ok · ${count(of('warning'))} warnings · ${count(of('failed'))} failed · ${count(of('skipped'))} skipped`;
+  const warnings = of('warning');
+  return [
+    `checked: ${count(of('ok'))} ok`,
+    `${count(warnings)} ${warnings === 1 ? 'warning' : 'warnings'}`,
+    `${count(of('failed'))} failed`,
+    `${count(of('skipped'))} skipped`,
+  ].join(' · ');
 }
 
 /** @throws VidbatchError exit 2 where the configuration itself is at fault, else exit 1 where anything failed. */

@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import { parsers } from '../ledger/parsers.ts';
 import type { Queryable } from '../ledger/database.ts';
 import { clockSkewMs } from '../ledger/provider.ts';
+import { latencyOf } from './check.ts';
 import { migrations } from '../ledger/migrate.ts';
 
 /** What a Postgres server says of itself to this user. */
@@ -49,9 +50,7 @@ export async function openClient(url: string, limitMs: number): Promise<Client> 
 
 export async function gatherPostgres(client: Client, second: () => Promise<Client>): Promise<PostgresFacts> {
   const db: Queryable = client;
-  const began = performance.now();
-  await db.query('select 1');
-  const latencyMs = performance.now() - began;
+  const latencyMs = await latencyOf(() => db.query('select 1'));
   const { rows } = await db.query<Omit<Answer, 'settings'>>(ANSWER);
   const answer = rows[0];
   if (answer === undefined) throw new Error('Postgres gave no answer');

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { latencyOf } from './check.ts';
 
 /** What a Redis server says of itself. Undefined: it does not tell, as managed ones may not. */
 export interface RedisFacts {
@@ -45,9 +46,7 @@ export async function openProbe(url: string, limitMs: number, signal: AbortSigna
 }
 
 export async function gatherRedis(redis: Redis, options: { tls: boolean; key: string }): Promise<RedisFacts> {
-  const began = performance.now();
-  await redis.ping();
-  const latencyMs = performance.now() - began;
+  const latencyMs = await latencyOf(() => redis.ping());
   const info = readInfo(await redis.info());
   const number = (name: string): number | undefined => {
     const value = Number(info[name]);

@@ -22,7 +22,7 @@ describe('a real Redis', async () => {
     const checks = await examined({ ...folder, REDIS_URL: server.url });
     assert.match(
       told(checks, 'redis'),
-      /^ok: Redis \d+\.\d+\.\d+ at 127\.0\.0\.1:\d+, [\d.]+ ms, without TLS$/,
+      /^\w+: Redis \d+\.\d+\.\d+ at 127\.0\.0\.1:\d+, [\d.]+ ms, without TLS$/,
     );
     assert.match(told(checks, 'redis-eviction'), /^failed: maxmemory-policy is allkeys-lru/);
     assert.match(told(checks, 'redis-role'), /^ok: a primary$/);
@@ -86,7 +86,7 @@ describe('a real Postgres', async () => {
     const checks = await look();
     assert.match(
       told(checks, 'postgres'),
-      /^ok: Postgres \d+\.\d+ at 127\.0\.0\.1:\d+\/postgres, [\d.]+ ms, without TLS$/,
+      /^\w+: Postgres \d+\.\d+ at 127\.0\.0\.1:\d+\/postgres, [\d.]+ ms, without TLS$/,
     );
     assert.match(told(checks, 'postgres-writing'), /^ok: this user may make the ledger/);
     assert.match(told(checks, 'ledger'), /^warning: there is no ledger yet/);

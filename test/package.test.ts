@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { exits, lastLine, openPlace } from './cli.ts';
+import { createDatabase, servers } from './servers.ts';
+import { startStandIn } from './e2e/stand-in.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  dependencies: Record<string, string>;
+};
+const run = promisify(execFile);
+
+interface Packed {
+  filename: string;
+  size: number;
+  files: { path: string }[];
+}
+
+/** As npm makes it, unpacked in a project of its own, beside nothing but what it says that it depends on. */
+async function install(project: string): Promise<Packed> {
+  const { NODE_TEST_CONTEXT: _context, NODE_OPTIONS: _options, ...env } = process.env;
+  const pack = ['pack', '--json', '--loglevel=error', '--pack-destination', project];
+  const { stdout } = await run('npm', pack, { cwd: ROOT, env });
+  const [packed] = JSON.parse(stdout.slice(stdout.search(/^\[$/m))) as [Packed];
+  const home = join(project, 'node_modules', 'vidbatch');
+  await mkdir(home, { recursive: true });
+  await run('tar', ['-xzf', join(project, packed.filename), '--strip-components=1', '-C', home]);
+  for (const name of [...Object.keys(manifest.dependencies), '@types/node']) {
+    const link = join(project, 'node_modules', name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(join(ROOT, 'node_modules', name), link);
+  }
+  return packed;
+}
+
+const CONSUMER = `
+import { openApp, produce, readConfig, startSending, summarise, untilDone } from 'vidbatch';
+import type { App, Config, Outcome, Summary, Verdict } from 'vidbatch';
+
+export async function send(config: Config, file: string): Promise<number> {
+  const app: App = await openApp(config, 'worker');
+  const { batch } = await produce(app.db, file);
+  const onVerdict = (verdict: Verdict): Outcome | undefined => (verdict.kind === 'settled' ? verdict.outcome : undefined);
+  const sending = await startSending(app, config, { concurrency: 8 }, { batches: [batch.id], onVerdict });
+  await untilDone(app, sending, [batch.id]);
+  await sending.close();
+  const summary: Summary = await summarise(app.db, batch);
+  await app.close();
+  return summary.counts.submitted;
+}
+process.stdout.write(typeof send + ' ' + readConfig().baseUrl);
+`;
+
+describe('the package', async () => {
+  const project = await mkdtemp(join(tmpdir(), 'vidbatch-package-'));
+  const shared = await servers();
+  const [packed, standIn, database] = await Promise.all([
+    install(project),
+    startStandIn(),
+    createDatabase(shared),
+  ]);
+  const place = await openPlace({
+    DATABASE_URL: database.url,
+    VIDBATCH_BASE_URL: standIn.url,
+    VIDBATCH_API_KEY: 'sk-package',
+  });
+  after(async () => {
+    await place.close();
+    await standIn.close();
+    await database.drop();
+    await rm(project, { recursive: true, force: true });
+  });
+  const home = join(project, 'node_modules', 'vidbatch');
+  const launcher = join(home, 'bin', 'vidbatch.js');
+  const paths = new Set(packed.files.map(({ path }) => path));
+
+  it('holds what it needs, and nothing of its making', () => {
+    for (const path of ['LICENSE', 'README.md', 'dist/index.d.ts', 'dist/ledger/migrations/001-ledger.sql']) {
+      assert.ok(paths.has(path), `${path} is missing`);
+    }
+    for (const path of paths)
+      assert.doesNotMatch(path, /^(src|test|bench|runtime|node_modules|\.ci|\.git|dist\/test)\//);
+    assert.ok(packed.size < 1024 * 1024, `${packed.size} bytes`);
+  });
+
+  it('holds everything that its README points to', () => {
+    const readme = readFileSync(join(home, 'README.md'), 'utf8');
+    const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path = '']) => path);
+    assert.ok(links.length > 3);
+    for (const link of links) assert.ok(paths.has(link), `${link} is not in the package`);
+  });
+
+  it('runs a manifest', async () => {
+    const program = [process.execPath, launcher];
+    const ended = exits(await place.run(['run', join(home, 'jobs', 'text.csv')], { program }), 0);
+    assert.equal(lastLine(ended), '12 rows · 12 task ids · paid twice: none known');
+    assert.equal(standIn.accepted().length, 12);
+  });
+
+  it('is a library with types for a strict project that checks its libraries, too', async () => {
+    const compilerOptions = {
+      target: 'es2023',
+      module: 'nodenext',
+      moduleResolution: 'nodenext',
+      strict: true,
+      skipLibCheck: false,
+      types: ['node'],
+    };
+    await writeFile(join(project, 'consumer.mts'), CONSUMER);
+    await writeFile(
+      join(project, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['consumer.mts'] }),
+    );
+    const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+    const compiled = await run(process.execPath, [tsc, '-p', project], { cwd: project }).catch(
+      (error: unknown) => error,
+    );
+    assert.equal((compiled as { stdout: string }).stdout, '');
+    const program = [process.execPath, join(project, 'consumer.mjs')];
+    const { stdout } = exits(await place.run([], { program }), 0);
+    assert.equal(stdout, `function ${standIn.url}`);
+  });
+
+  it('says so on a Node that is too old', async () => {
+    const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.11.1' } })`;
+    const program = [
+      process.execPath,
+      '--import',
+      `data:text/javascript,${encodeURIComponent(older)}`,
+      launcher,
+    ];
+    const ended = exits(await place.run(['--version'], { program }), 2);
+    assert.match(ended.stderr, /^vidbatch: needs Node 22\.19 or newer, this is v.* \[OLD_NODE\]$/m);
+    assert.equal(ended.stdout, '');
+  });
+});
