@@ -24,11 +24,13 @@ export interface PostgresFacts {
   applied: number[] | null;
   known: { version: number; name: string }[];
   connections: { most: number; reserved: number; open: number; role: number | null };
-  /** Two sessions share one connection of the server between their transactions. */
-  transactionPooled: boolean;
+  /** What stands before it, and for how long that gives a session. */
+  pooler: Pooler;
   /** How far this machine's clock is ahead. */
   skewMs: number;
 }
+
+export type Pooler = 'none' | 'transaction';
 
 export const DURABILITY = ['fsync', 'full_page_writes', 'synchronous_commit'] as const;
 type DurabilitySetting = (typeof DURABILITY)[number];
@@ -78,7 +80,7 @@ export async function gatherPostgres(client: Client, second: () => Promise<Clien
       open: answer.open,
       role: answer.role_limit < 0 ? null : answer.role_limit,
     },
-    transactionPooled: await isTransactionPooled(client, second),
+    pooler: (await isTransactionPooled(client, second)) ? 'transaction' : 'none',
     skewMs: await clockSkewMs(db),
   };
 }

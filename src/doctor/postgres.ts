@@ -3,8 +3,9 @@ import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 import type { PostgresFacts } from './postgres-facts.ts';
 
-/** BullMQ's own floor, where the queue is in Postgres, is 13; the ledger's tests run on what is supported. */
-const OLDEST = 14;
+/** BullMQ's floor, and what it recommends, where the queue is there, too. */
+const OLDEST = 13;
+const RECOMMENDED = 14;
 /** A worker is refused beyond it. */
 export const MOST_SKEW_MS = 5_000;
 
@@ -22,7 +23,7 @@ export function judgePostgres(
     judgeServer(facts, where),
     judgeWriting(facts),
     judgeDurability(facts),
-    judgePooler(facts),
+    judgePooler(facts, options.queueInPostgres),
     judgeConnections(facts, connectionsOfWorker(options.queueInPostgres)),
     judgeClock(facts.skewMs),
     judgeMigrations(facts),
@@ -33,7 +34,10 @@ function judgeServer({ version, latencyMs, tls }: PostgresFacts, where: string):
   const major = Math.floor(version / 10_000);
   const what = `Postgres ${major}.${version % 10_000} at ${where}, ${latencyMs.toFixed(1)} ms, ${tls ? 'with' : 'without'} TLS`;
   if (major < OLDEST) {
-    return failed('postgres', `${what}: older than ${OLDEST}`, `Use Postgres ${OLDEST} or newer.`);
+    return failed('postgres', `${what}: older than ${OLDEST}`, `Use Postgres ${RECOMMENDED} or newer.`);
+  }
+  if (major < RECOMMENDED) {
+    return warning('postgres', `${what}: no longer kept up`, `Use Postgres ${RECOMMENDED} or newer.`);
   }
   if (latencyMs > 50) {
     return warning('postgres', `${what}: slow`, 'Every row costs several round trips: move closer to it.');
@@ -88,12 +92,15 @@ function judgeDurability({ settings }: PostgresFacts): Check {
   );
 }
 
-function judgePooler({ transactionPooled }: PostgresFacts): Check {
-  if (!transactionPooled) return ok('postgres-pooler', 'a session keeps its own connection');
+/** The ledger needs a session for one transaction only; BullMQ's LISTEN and its search_path need one that lasts. */
+function judgePooler({ pooler }: PostgresFacts, queueInPostgres: boolean): Check {
+  if (pooler === 'none') return ok('postgres-pooler', 'a session keeps its own connection');
+  if (!queueInPostgres)
+    return ok('postgres-pooler', 'a pooler in transaction mode, which will do for a ledger alone');
   return failed(
     'postgres-pooler',
-    'there is a pooler in transaction mode: a session does not keep its connection',
-    'Name the server itself, or a pooler in session mode (PgBouncer: pool_mode = session).',
+    'there is a pooler in transaction mode, and the queue needs sessions that last',
+    'Set REDIS_URL, or name the server itself or a pooler in session mode (PgBouncer: pool_mode = session).',
   );
 }
 

@@ -56,11 +56,12 @@ describe('Postgres', () => {
     applied: [1, 2],
     known,
     connections: room,
-    transactionPooled: false,
+    pooler: 'none',
     skewMs: 20,
   };
   judges(healthy, (facts) => judgePostgres(facts, 'db:5432/app', { queueInPostgres: false }), [
-    ['an old server', { version: 130_010 }, 'failed postgres'],
+    ['an old server', { version: 120_010 }, 'failed postgres'],
+    ['one that is kept up no longer', { version: 130_010 }, 'warning postgres'],
     ['a far one', { latencyMs: 80 }, 'warning postgres'],
     ['a standby', { standby: true, readOnly: true }, 'failed postgres-writing'],
     ['a session that only reads', { readOnly: true }, 'failed postgres-writing'],
@@ -82,7 +83,7 @@ describe('Postgres', () => {
       { settings: { ...durable, full_page_writes: off } },
       'warning postgres-durability',
     ],
-    ['a pooler in transaction mode', { transactionPooled: true }, 'failed postgres-pooler'],
+    ['a pooler in transaction mode, before a ledger alone', { pooler: 'transaction' }, null],
     ['no connection left', { connections: { ...room, open: 97 } }, 'warning postgres-connections'],
     ['a limit of the user', { connections: { ...room, role: 12 } }, 'warning postgres-connections'],
     ['a clock that is ahead', { skewMs: 5_001 }, 'failed clock'],
@@ -107,6 +108,11 @@ describe('Postgres', () => {
       queueInPostgres: true,
     });
     assert.deepEqual(complaints(checks), ['warning postgres-connections']);
+  });
+
+  it('behind a pooler in transaction mode cannot hold the queue', () => {
+    const checks = judgePostgres({ ...healthy, pooler: 'transaction' }, 'db', { queueInPostgres: true });
+    assert.deepEqual(complaints(checks), ['failed postgres-pooler']);
   });
 
   it('cannot be used for a first ledger by a user who may not make one', () => {
