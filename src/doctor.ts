@@ -114,7 +114,10 @@ async function examineQueue(
   limitMs: number,
 ): Promise<Check[]> {
   if (db === undefined || ledgerId === undefined) return [];
-  const schema = config.redisUrl === undefined ? [await checkQueueSchema(db)] : [];
+  const schema =
+    config.redisUrl === undefined
+      ? await subject('queue-schema', limitMs, async () => [await checkQueueSchema(db)])
+      : [];
   if (schema.some(({ status }) => status !== 'ok')) return schema;
   const { store, close } = openStore(config, embedded, limitMs);
   try {

@@ -27,7 +27,7 @@ const EMBEDDED_MS = 30_000;
 /** Opens the ledger to look at it: makes nothing, migrates nothing, replays and sweeps nothing. */
 export function openLedger(config: Config, limitMs: number): Promise<OpenedLedger> {
   return config.databaseUrl === undefined
-    ? openEmbedded(config.dataDir)
+    ? openEmbedded(config.dataDir, limitMs)
     : openPostgres(config.databaseUrl, config.redisUrl === undefined, limitMs);
 }
 
@@ -49,7 +49,7 @@ async function openPostgres(url: string, queueInPostgres: boolean, limitMs: numb
   }
 }
 
-async function openEmbedded(dir: string): Promise<OpenedLedger> {
+async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger> {
   const none = async (): Promise<void> => undefined;
   if (!hasDatabase(dir)) {
     const what = `there is none yet in ${dir}: the first \`submit\` or \`run\` makes it`;
@@ -58,15 +58,15 @@ async function openEmbedded(dir: string): Promise<OpenedLedger> {
   try {
     const folder = await within(EMBEDDED_MS, async () => openFolder(dir));
     const { database } = folder;
+    // A holder that was stopped does not answer to a goodbye either; our own checkpoint is waited for.
+    const closingMs = folder.role === 'guest' ? limitMs : EMBEDDED_MS;
+    const close = (): Promise<void> => within(closingMs, () => folder.close()).catch(() => undefined);
     try {
-      const checks = [
-        judgeHolder(dir, folder.role),
-        judgeLedgerVersion(await applied(database), await migrations()),
-      ];
-      const close = async (): Promise<void> => folder.close();
+      const version = await within(limitMs, () => applied(database));
+      const checks = [judgeHolder(dir, folder.role), judgeLedgerVersion(version, await migrations())];
       return { checks, close, ...(readable(checks) ? { db: database, embedded: database } : {}) };
     } catch (error) {
-      await folder.close();
+      await close();
       throw error;
     }
   } catch (error) {

@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls';
 import { Pool } from 'undici';
 import { exchange } from '../provider/exchange.ts';
 import type { Exchange } from '../provider/exchange.ts';
+import { within } from './check.ts';
 
 /** How far a question that costs nothing came. What comes after the first failure is undefined. */
 export interface ProviderFacts {
@@ -39,7 +40,7 @@ export async function gatherProvider(
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
   const now = Date.now();
-  const addresses = await settled(lookup(host, { all: true }));
+  const addresses = await settled(within(limitMs, () => lookup(host, { all: true })));
   if (addresses instanceof Error) return { baseUrl, now, addresses };
   const reached: ProviderFacts = { baseUrl, now, addresses: addresses.map(({ address }) => address) };
   reached.connectMs = await settled(timeToConnect(host, port, limitMs, signal));
