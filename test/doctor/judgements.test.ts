@@ -1,38 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Check } from '../../src/doctor/check.ts';
 import { judgeCondition } from '../../src/doctor/condition.ts';
-import { judgeConfiguration } from '../../src/doctor/configuration.ts';
 import { judgeFolder } from '../../src/doctor/folder.ts';
 import type { FolderFacts } from '../../src/doctor/folder.ts';
 import { judgeJournals } from '../../src/doctor/journals.ts';
-import { isBelow, judgeMachine } from '../../src/doctor/machine.ts';
 import { judgeLedgerVersion, judgePostgres } from '../../src/doctor/postgres.ts';
 import type { PostgresFacts } from '../../src/doctor/postgres-facts.ts';
 import { judgeQueue } from '../../src/doctor/queue.ts';
 import { judgeRedis } from '../../src/doctor/redis.ts';
 import type { RedisFacts } from '../../src/doctor/redis-facts.ts';
-import { readWhatCanBe } from '../../src/config.ts';
 import type { Condition } from '../../src/ledger/condition.ts';
-
-/** What is not ok, as `status check`. */
-function complaints(checks: readonly Check[]): string[] {
-  return checks.filter(({ status }) => status !== 'ok').map(({ check, status }) => `${status} ${check}`);
-}
-
-/** Each case changes one fact of a healthy whole: the one complaint that it must bring, or none. */
-type Case<Facts> = [what: string, change: Partial<Facts>, complaint: string | null];
-
-function judges<Facts>(healthy: Facts, judge: (facts: Facts) => Check[], cases: Case<Facts>[]): void {
-  it('has nothing to say of what is as it should be', () => assert.deepEqual(complaints(judge(healthy)), []));
-  for (const [what, change, complaint] of cases) {
-    it(`${what}: ${complaint ?? 'ok'}`, () => {
-      const checks = judge({ ...healthy, ...change });
-      assert.deepEqual(complaints(checks), complaint === null ? [] : [complaint]);
-      for (const { status, hint } of checks) assert.equal(hint !== null, /warning|failed/.test(status));
-    });
-  }
-}
+import { complaints, judges } from './judging.ts';
 
 const on = { value: 'on', source: 'default' };
 const off = { value: 'off', source: 'user' };
@@ -250,75 +228,4 @@ describe('the journals', () => {
     ['of another ledger', { foreign: ['a.jsonl belongs to another ledger'] }, 'warning journals'],
     ['with attempts that the ledger does not know', { unknown: 2 }, 'warning journals'],
   ]);
-});
-
-describe('the machine', () => {
-  const surroundings = { keyFrom: 'VIDBATCH_API_KEY' as const, proxies: [] as string[], tlsUnchecked: false };
-  judges({ vidbatch: '0.1.0', node: '24.1.0', floor: '22.19.0', surroundings }, judgeMachine, [
-    ['an old Node', { node: '22.18.9' }, 'failed node'],
-    ['the oldest that will do', { node: '22.19.0' }, null],
-    ['a proxy', { surroundings: { ...surroundings, proxies: ['HTTPS_PROXY'] } }, 'warning proxy'],
-    [
-      'certificates that are not checked',
-      { surroundings: { ...surroundings, tlsUnchecked: true } },
-      'warning tls',
-    ],
-  ]);
-
-  it('compares versions by their numbers', () => {
-    assert.ok(isBelow('5.0.0', '6.2.0') && isBelow('6.2.0', '6.10.0') && isBelow('6.2.0-rc1', '6.2.1'));
-    assert.ok(!isBelow('10.0.0', '9.9.9') && !isBelow('6.2.0', '6.2.0'));
-  });
-});
-
-describe('the configuration', () => {
-  const KEY = 'sk-never-shown';
-  const given = { VIDBATCH_BASE_URL: 'https://api.example.com/v1', VIDBATCH_API_KEY: KEY };
-  const judged = (env: Record<string, string>): Check[] =>
-    judgeConfiguration(readWhatCanBe({ ...given, ...env }));
-
-  it('is told as it was understood, without a secret', () => {
-    const checks = judged({
-      DATABASE_URL: 'postgres://me:hunter2@db/app',
-      REDIS_URL: 'redis://:hunter2@queue',
-    });
-    assert.deepEqual(complaints(checks), []);
-    const told = JSON.stringify(checks);
-    assert.match(told, /ledger: Postgres at db\/app · queue: Redis at queue · any number of machines/);
-    assert.match(told, /"https:\/\/api\.example\.com"/);
-    assert.doesNotMatch(told, /hunter2|sk-never/);
-  });
-
-  it('has a word for each of the four storages', () => {
-    const storage = (env: Record<string, string>): string => judged(env)[0]?.what ?? '';
-    assert.match(storage({}), /embedded in .* · queue: the same database · one machine, one worker/);
-    assert.match(storage({ REDIS_URL: 'redis://q' }), /embedded in .* · queue: Redis at q · one machine/);
-    assert.match(
-      storage({ DATABASE_URL: 'postgres://d/a' }),
-      /Postgres at d\/a · queue: the same database · any/,
-    );
-  });
-
-  for (const [what, env, complaint] of [
-    ['no base URL', { VIDBATCH_BASE_URL: '' }, 'failed configuration-base-url'],
-    ['a base URL that is none', { VIDBATCH_BASE_URL: 'api' }, 'failed configuration'],
-    ['no key', { VIDBATCH_API_KEY: '' }, 'failed configuration-api-key'],
-    ['a key that cannot travel', { VIDBATCH_API_KEY: `Bearer ${KEY}` }, 'failed configuration-api-key'],
-    [
-      'a key file that is not there',
-      { VIDBATCH_API_KEY: '', VIDBATCH_API_KEY_FILE: '/nowhere' },
-      'failed configuration',
-    ],
-    ['a database URL that is none', { DATABASE_URL: 'localhost' }, 'failed configuration-storage'],
-    ['a code that cannot be moved', { VIDBATCH_CODES: 'busy=nothing' }, 'failed configuration-codes'],
-    ['codes that are none', { VIDBATCH_CODES: 'busy' }, 'failed configuration'],
-    ['a switch that is neither', { VIDBATCH_PROVIDER_IDEMPOTENT: 'perhaps' }, 'failed configuration'],
-  ] as [string, Record<string, string>, string][]) {
-    it(`with a fault is told as far as it can be read: ${what}`, () => {
-      const checks = judged(env);
-      assert.deepEqual(complaints(checks), [complaint]);
-      assert.ok(!JSON.stringify(checks).includes(KEY));
-      assert.ok(!JSON.stringify(checks).includes(String(KEY.length)));
-    });
-  }
 });
