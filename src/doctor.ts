@@ -1,10 +1,13 @@
-import { placeOf, reasonOf } from './app.ts';
 import type { Config } from './config.ts';
+import { reasonOf } from './engine.ts';
 import { journalFolder } from './journal.ts';
 import { readCondition } from './ledger/condition.ts';
 import { redactor } from './provider/api-key.ts';
 import { laneOf } from './queue.ts';
-import { failed, skipped, subject, within } from './doctor/check.ts';
+import { redisTrouble } from './redis/trouble.ts';
+import { nameOfPlace, parseRedisUrl } from './redis/url.ts';
+import type { RedisPlace } from './redis/url.ts';
+import { refused, skipped, subject, within } from './doctor/check.ts';
 import type { Check } from './doctor/check.ts';
 import { judgeCondition } from './doctor/condition.ts';
 import { judgeConfiguration } from './doctor/configuration.ts';
@@ -94,16 +97,25 @@ async function examineJournals(
 
 async function examineRedis({ redisUrl }: Config, limitMs: number): Promise<Check[]> {
   if (redisUrl === undefined) return [];
+  const place = parsed(redisUrl);
+  if (place === undefined) return [skipped('redis', 'was not asked: REDIS_URL is not understood')];
   try {
-    const where = placeOf(redisUrl, 'REDIS_URL');
     return await within(limitMs, async (signal) => {
-      const redis = await openProbe(redisUrl, limitMs, signal);
-      const tls = redisUrl.startsWith('rediss:');
-      return judgeRedis(await gatherRedis(redis, { tls, key: `bull:${laneOf('doctor', null)}:meta` }), where);
+      const redis = await openProbe(place, signal);
+      const facts = await gatherRedis(redis, { tls: place.tls, key: `bull:${laneOf('doctor', null)}:meta` });
+      return judgeRedis(facts, nameOfPlace(place));
     });
   } catch (error) {
-    const hint = 'Check REDIS_URL, and that the server runs and accepts this password.';
-    return [failed('redis', `cannot be used: ${reasonOf(error)}`, hint)];
+    return [refused('redis', redisTrouble(error, place))];
+  }
+}
+
+/** The configuration's own check says what is wrong with it. */
+function parsed(url: string): RedisPlace | undefined {
+  try {
+    return parseRedisUrl(url);
+  } catch {
+    return undefined;
   }
 }
 
@@ -119,15 +131,11 @@ async function examineQueue(
       ? await subject('queue-schema', limitMs, async () => [await checkQueueSchema(db)])
       : [];
   if (schema.some(({ status }) => status !== 'ok')) return schema;
-  const { store, close } = openStore(config, embedded, limitMs);
-  try {
-    const checks = await subject('queue', limitMs, async () =>
-      judgeQueue(await gatherQueue(db, store, ledgerId)),
-    );
-    return [...schema, ...checks];
-  } finally {
-    close();
-  }
+  const checks = await subject('queue', 2 * limitMs, async (signal) => {
+    const store = await openStore(config, embedded, signal);
+    return judgeQueue(await gatherQueue(db, store, ledgerId));
+  });
+  return [...schema, ...checks];
 }
 
 async function examineProvider({ baseUrl, apiKey }: Config, limitMs: number): Promise<Check[]> {

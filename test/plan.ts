@@ -8,6 +8,8 @@ import { TEST_CERTIFICATE, TEST_KEY } from './provider/certificate.ts';
 export interface Manner {
   /** It keeps what it has acknowledged, as in `docker-compose.yml`; without it, it is quick. */
   durable?: boolean;
+  /** Of the server, over the usual ones: `fsync`, `maxmemory-policy` … */
+  settings?: Readonly<Record<string, string>>;
   password?: string;
   /** And nothing else. For `localhost` and 127.0.0.1. */
   tls?: boolean;
@@ -36,7 +38,7 @@ export interface Plan {
 
 export function planRedis(folder: string, manner: Manner, busPort: number): Plan {
   const binary = findBinary('redis-server');
-  const { durable, password, tls, cluster, replicaOf, sentinelOf } = manner;
+  const { durable, password, tls, cluster, replicaOf, sentinelOf, settings = {} } = manner;
   const lasting =
     durable === true
       ? ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction']
@@ -68,6 +70,7 @@ export function planRedis(folder: string, manner: Manner, busPort: number): Plan
       ? []
       : ['--replicaof', '127.0.0.1', String(replicaOf), '--repl-diskless-sync-delay', '0']),
     ...(cluster === true ? ['--cluster-enabled', 'yes', '--cluster-port', String(busPort)] : []),
+    ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
   ];
   const at = (port: number): string[] =>
     certificate === undefined
@@ -95,7 +98,7 @@ export function planRedis(folder: string, manner: Manner, busPort: number): Plan
 /** Thrown away after the tests: durability would only cost. */
 const QUICK = { fsync: 'off', full_page_writes: 'off', shared_buffers: '32MB' };
 
-export function planPostgres(folder: string, { durable, password, tls }: Manner): Plan {
+export function planPostgres(folder: string, { durable, password, tls, settings: own = {} }: Manner): Plan {
   const binary = findBinary('postgres');
   const as = asWhom();
   if (as !== undefined) chownSync(folder, as.uid, as.gid);
@@ -123,6 +126,7 @@ export function planPostgres(folder: string, { durable, password, tls }: Manner)
     max_connections: '200',
     lc_messages: 'C',
     ...(certificate === undefined ? {} : { ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key }),
+    ...own,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const user = password === undefined ? 'postgres' : `postgres:${encodeURIComponent(password)}`;

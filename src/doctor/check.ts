@@ -26,6 +26,11 @@ export function failed(check: string, what: string, hint: string): Check {
   return { check, status: 'failed', what, hint };
 }
 
+/** What cannot be used at all, with the words of what refuses it. */
+export function refused(check: string, { message, hint }: VidbatchError): Check {
+  return failed(check, message, hint ?? 'The other checks may say why.');
+}
+
 export function skipped(check: string, what: string): Check {
   return { check, status: 'skipped', what, hint: null };
 }
@@ -55,8 +60,7 @@ export async function subject(
   try {
     return await within(ms, work);
   } catch (error) {
-    const hint = error instanceof VidbatchError ? error.hint : undefined;
-    return [failed(check, messageOf(error), hint ?? 'The other checks may say why.')];
+    return [refused(check, error instanceof VidbatchError ? error : new VidbatchError('', messageOf(error)))];
   }
 }
 

@@ -1,8 +1,9 @@
-import { placeOf } from '../app.ts';
 import type { Config, Surroundings } from '../config.ts';
 import { messageOf, VidbatchError } from '../errors.ts';
+import { parsePostgresUrl } from '../postgres/url.ts';
 import { checkApiKey } from '../provider/api-key.ts';
 import { checkCodes } from '../provider/table.ts';
+import { nameOfPlace, parseRedisUrl } from '../redis/url.ts';
 import { failed, ok } from './check.ts';
 import type { Check } from './check.ts';
 
@@ -36,8 +37,9 @@ function judgeStorage({ databaseUrl, redisUrl, dataDir }: Config): Check {
     const ledger =
       databaseUrl === undefined
         ? `embedded in ${dataDir}`
-        : `Postgres at ${placeOf(databaseUrl, 'DATABASE_URL')}`;
-    const queue = redisUrl === undefined ? 'the same database' : `Redis at ${placeOf(redisUrl, 'REDIS_URL')}`;
+        : `Postgres at ${parsePostgresUrl(databaseUrl).name}`;
+    const queue =
+      redisUrl === undefined ? 'the same database' : `Redis at ${nameOfPlace(parseRedisUrl(redisUrl))}`;
     const reach = databaseUrl === undefined ? 'one machine, one worker' : 'any number of machines';
     return ok(name, `ledger: ${ledger} · queue: ${queue} · ${reach}`);
   } catch (error) {

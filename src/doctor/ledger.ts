@@ -1,15 +1,20 @@
 import type { Client } from 'pg';
-import { placeOf, reasonOf } from '../app.ts';
 import type { Config } from '../config.ts';
+import { reasonOf } from '../engine.ts';
 import type { Database, Queryable } from '../ledger/database.ts';
 import { readHolder } from '../ledger/lock.ts';
 import { openFolder } from '../ledger/folder.ts';
 import { migrations } from '../ledger/migrate.ts';
-import { failed, ok, skipped, within } from './check.ts';
+import { probePostgres } from '../postgres/probe.ts';
+import { postgresTrouble } from '../postgres/trouble.ts';
+import { parsePostgresUrl } from '../postgres/url.ts';
+import type { PostgresPlace } from '../postgres/url.ts';
+import { failed, ok, refused, skipped, within } from './check.ts';
 import type { Check } from './check.ts';
 import { hasDatabase } from './folder.ts';
 import { judgeLedgerVersion, judgePostgres } from './postgres.ts';
 import { appliedMigrations, gatherPostgres, openClient } from './postgres-facts.ts';
+import type { Pooler } from './postgres-facts.ts';
 
 /** The ledger, if there is one to be asked. */
 export interface OpenedLedger {
@@ -36,17 +41,35 @@ async function openPostgres(url: string, queueInPostgres: boolean, limitMs: numb
   const close = async (): Promise<void> => {
     await within(limitMs, async () => client?.end()).catch(() => undefined);
   };
+  const place = parsed(url);
+  if (place === undefined)
+    return { checks: [skipped('postgres', 'was not asked: DATABASE_URL is not understood')], close };
   try {
-    const where = placeOf(url, 'DATABASE_URL');
-    const opened = await openClient(url, limitMs);
+    const opened = await openClient(place.url, limitMs);
     client = opened;
-    const facts = await within(2 * limitMs, () => gatherPostgres(opened, () => openClient(url, limitMs)));
-    const checks = judgePostgres(facts, where, { queueInPostgres });
+    const facts = await within(2 * limitMs, () => gatherPostgres(opened, () => poolerOf(place, limitMs)));
+    const checks = judgePostgres(facts, place.name, { queueInPostgres });
     return { checks, close, ...(readable(checks) ? { db: opened } : {}) };
   } catch (error) {
-    const hint = 'Check DATABASE_URL, and that the server runs and accepts this user.';
-    return { checks: [failed('postgres', `cannot be used: ${reasonOf(error)}`, hint)], close };
+    return { checks: [refused('postgres', postgresTrouble(error, place))], close };
   }
+}
+
+/** The configuration's own check says what is wrong with it. */
+function parsed(url: string): PostgresPlace | undefined {
+  try {
+    return parsePostgresUrl(url);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A server that is refused for another reason is told of that one. */
+async function poolerOf(place: PostgresPlace, limitMs: number): Promise<Pooler> {
+  return probePostgres(place, limitMs).then(
+    ({ pooler }) => pooler,
+    () => 'none',
+  );
 }
 
 async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger> {

@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { parsers } from '../ledger/parsers.ts';
+import type { PostgresReport } from '../postgres/probe.ts';
 import type { Queryable } from '../ledger/database.ts';
 import { clockSkewMs } from '../ledger/provider.ts';
 import { latencyOf } from './check.ts';
@@ -30,7 +31,7 @@ export interface PostgresFacts {
   skewMs: number;
 }
 
-export type Pooler = 'none' | 'transaction';
+export type Pooler = PostgresReport['pooler'];
 
 export const DURABILITY = ['fsync', 'full_page_writes', 'synchronous_commit'] as const;
 type DurabilitySetting = (typeof DURABILITY)[number];
@@ -50,7 +51,10 @@ export async function openClient(url: string, limitMs: number): Promise<Client> 
   return client;
 }
 
-export async function gatherPostgres(client: Client, second: () => Promise<Client>): Promise<PostgresFacts> {
+export async function gatherPostgres(
+  client: Client,
+  lookForPooler: () => Promise<Pooler>,
+): Promise<PostgresFacts> {
   const db: Queryable = client;
   const latencyMs = await latencyOf(() => db.query('select 1'));
   const { rows } = await db.query<Omit<Answer, 'settings'>>(ANSWER);
@@ -80,7 +84,7 @@ export async function gatherPostgres(client: Client, second: () => Promise<Clien
       open: answer.open,
       role: answer.role_limit < 0 ? null : answer.role_limit,
     },
-    pooler: (await isTransactionPooled(client, second)) ? 'transaction' : 'none',
+    pooler: await lookForPooler(),
     skewMs: await clockSkewMs(db),
   };
 }
@@ -131,22 +135,4 @@ async function unwritable(db: Queryable): Promise<string[]> {
       order by c.relname`,
   );
   return rows.map(({ name }) => name);
-}
-
-/** A pooler in transaction mode gives the first one's connection, which is idle, to the second one's transaction. */
-async function isTransactionPooled(first: Client, open: () => Promise<Client>): Promise<boolean> {
-  const second = await open();
-  try {
-    const pid = async (client: Client): Promise<number | undefined> => {
-      const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
-      return rows[0]?.pid;
-    };
-    const own = await pid(first);
-    await second.query('begin read only');
-    const other = await pid(second);
-    await second.query('rollback');
-    return own === other;
-  } finally {
-    await second.end();
-  }
 }

@@ -94,13 +94,17 @@ function judgeDurability({ settings }: PostgresFacts): Check {
 
 /** The ledger needs a session for one transaction only; BullMQ's LISTEN and its search_path need one that lasts. */
 function judgePooler({ pooler }: PostgresFacts, queueInPostgres: boolean): Check {
-  if (pooler === 'none') return ok('postgres-pooler', 'a session keeps its own connection');
-  if (!queueInPostgres)
-    return ok('postgres-pooler', 'a pooler in transaction mode, which will do for a ledger alone');
+  if (pooler === 'none') return ok('postgres-pooler', 'none: a session keeps its own connection');
+  const what = `there is a pooler that gives a session for one ${pooler}`;
+  if (pooler === 'session') return ok('postgres-pooler', 'there is a pooler, and its sessions last');
+  if (pooler === 'transaction' && !queueInPostgres)
+    return ok('postgres-pooler', `${what}, which will do for a ledger alone`);
   return failed(
     'postgres-pooler',
-    'there is a pooler in transaction mode, and the queue needs sessions that last',
-    'Set REDIS_URL, or name the server itself or a pooler in session mode (PgBouncer: pool_mode = session).',
+    pooler === 'transaction' ? `${what}, and the queue needs sessions that last` : what,
+    pooler === 'transaction'
+      ? 'Set REDIS_URL, or name the server itself or a pooler in session mode (PgBouncer: pool_mode = session).'
+      : 'Name the server itself, or a pooler in session mode (PgBouncer: pool_mode = session).',
   );
 }
 

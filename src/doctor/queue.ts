@@ -1,9 +1,10 @@
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION } from 'bullmq';
-import type { Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
 import type { Queryable } from '../ledger/database.ts';
 import { lanesInUse } from '../ledger/invariants/queue.ts';
 import { laneOf, openQueue } from '../queue.ts';
 import type { QueueStore } from '../queue.ts';
+import type { RedisClient } from '../redis/client.ts';
 import { count } from '../summary.ts';
 import { failed, ok, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
@@ -27,7 +28,7 @@ export interface QueueFacts {
 export async function gatherQueue(db: Queryable, store: QueueStore, ledgerId: string): Promise<QueueFacts> {
   const shared = laneOf(ledgerId, null);
   const known = new Set([shared, ...(await lanesInUse(db))]);
-  const names = store.kind === 'redis' ? await queueNames(store.redis) : [];
+  const names = store.kind === 'redis' ? await queueNames(store.redis, store.prefix) : [];
   const own = names.filter((name) => name === shared || name.startsWith(`${shared}-`));
   const ids = names.map((name) => /^vidbatch-([0-9a-f]+)/.exec(name)?.[1]).filter((id) => id !== undefined);
   const lanes: LaneFacts[] = [];
@@ -59,14 +60,16 @@ async function lookInto(store: QueueStore, name: string): Promise<Omit<LaneFacts
 const MOST_SCANS = 500;
 
 /** Names of queues on this server, as far as a bounded look finds them. */
-async function queueNames(redis: Redis): Promise<string[]> {
+async function queueNames(redis: RedisClient, prefix: string): Promise<string[]> {
   const names: string[] = [];
-  let cursor = '0';
-  for (let scans = 0; scans < MOST_SCANS; scans += 1) {
-    const [next, keys] = await redis.scan(cursor, 'MATCH', 'bull:vidbatch-*:meta', 'COUNT', 1000);
-    names.push(...keys.map((key) => key.slice('bull:'.length, -':meta'.length)));
-    cursor = next;
-    if (cursor === '0') break;
+  for (const node of redis instanceof Cluster ? redis.nodes('master') : [redis]) {
+    let cursor = '0';
+    for (let scans = 0; scans < MOST_SCANS; scans += 1) {
+      const [next, keys] = await node.scan(cursor, 'MATCH', `${prefix}:vidbatch-*:meta`, 'COUNT', 1000);
+      names.push(...keys.map((key) => key.slice(prefix.length + 1, -':meta'.length)));
+      cursor = next;
+      if (cursor === '0') break;
+    }
   }
   return [...new Set(names)].sort();
 }

@@ -1,4 +1,6 @@
 import { Redis } from 'ioredis';
+import { redisOptions } from '../redis/options.ts';
+import type { RedisPlace } from '../redis/url.ts';
 import { latencyOf } from './check.ts';
 
 /** What a Redis server says of itself. Undefined: it does not tell, as managed ones may not. */
@@ -23,13 +25,28 @@ export interface RedisFacts {
   scripts: string | null;
 }
 
-/** A connection that gives up at once, and ends with the signal. */
-export async function openProbe(url: string, limitMs: number, signal: AbortSignal): Promise<Redis> {
-  const redis = new Redis(url, {
+/**
+ * A connection that gives up at once, and ends with the signal: to the server, to the master that the Sentinels name, or
+ * to the first node of a cluster that answers.
+ */
+export async function openProbe(place: RedisPlace, signal: AbortSignal): Promise<Redis> {
+  const [, ...others] = place.hosts;
+  try {
+    return await openOne(place, signal);
+  } catch (error) {
+    const [next, ...more] = others;
+    if (place.kind !== 'cluster' || next === undefined) throw error;
+    return openProbe({ ...place, hosts: [next, ...more] }, signal);
+  }
+}
+
+async function openOne(place: RedisPlace, signal: AbortSignal): Promise<Redis> {
+  const redis = new Redis({
+    ...redisOptions(place),
     lazyConnect: true,
     retryStrategy: () => null,
+    sentinelRetryStrategy: () => null,
     maxRetriesPerRequest: 0,
-    connectTimeout: limitMs,
     // A server that is loading its data says so, instead of keeping us.
     enableReadyCheck: false,
   });
@@ -41,6 +58,7 @@ export async function openProbe(url: string, limitMs: number, signal: AbortSigna
     await redis.ping();
     return redis;
   } catch (error) {
+    redis.disconnect();
     throw reason ?? error;
   }
 }
@@ -92,6 +110,8 @@ async function scripts(redis: Redis, key: string): Promise<string | null> {
     await redis.eval(`return redis.call('exists', KEYS[1])`, 1, key);
     return null;
   } catch (error) {
-    return (error as Error).message;
+    const { message } = error as Error;
+    // Another node of the cluster has the key: it was looked for, so it may be.
+    return message.startsWith('MOVED') ? null : message;
   }
 }

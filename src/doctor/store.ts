@@ -1,37 +1,39 @@
-import { Pool } from 'pg';
-import { openRedis } from '../queue.ts';
-import type { QueueStore } from '../queue.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../ledger/database.ts';
+import { Outage } from '../outage.ts';
+import { openQueuePool } from '../postgres/client.ts';
+import { probePostgres } from '../postgres/probe.ts';
+import { parsePostgresUrl } from '../postgres/url.ts';
+import type { QueueStore } from '../queue.ts';
+import { connectRedis, prefixOf } from '../redis/client.ts';
 
 type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
 
-/** The queue's own connection, which waits through an outage; whoever opens it limits it, and lets it go. */
-export function openStore(
-  { redisUrl, databaseUrl }: Pick<Config, 'redisUrl' | 'databaseUrl'>,
+/** The queue as a worker opens it, until the signal comes. It waits through outages, so whoever uses it limits it. */
+export async function openStore(
+  { redisUrl, databaseUrl = '' }: Pick<Config, 'redisUrl' | 'databaseUrl'>,
   embedded: Database | undefined,
-  limitMs: number,
-): { store: QueueStore; close: () => void } {
-  if (redisUrl !== undefined) {
-    const redis = openRedis(redisUrl);
-    redis.on('error', () => undefined);
-    return { store: { kind: 'redis', redis }, close: () => redis.disconnect() };
-  }
-  if (embedded !== undefined) {
-    return { store: { kind: 'postgres', pool: embedded as QueuePool }, close: () => undefined };
-  }
-  const pool = new Pool({
-    connectionString: databaseUrl,
-    options: '-c search_path=bullmq,public',
-    max: 2,
-    connectionTimeoutMillis: limitMs,
-    query_timeout: limitMs,
-    application_name: 'vidbatch-doctor',
-  });
-  pool.on('error', () => undefined);
-  pool.on('connect', (client) => client.on('error', () => undefined));
-  return {
-    store: { kind: 'postgres', pool: pool as QueuePool },
-    close: () => void pool.end().catch(() => undefined),
+  signal: AbortSignal,
+): Promise<QueueStore> {
+  const onEnd = (close: () => void): void => {
+    if (signal.aborted) close();
+    else signal.addEventListener('abort', close);
   };
+  if (redisUrl !== undefined) {
+    const { redis, outage } = await connectRedis(redisUrl);
+    onEnd(() => {
+      outage.close();
+      redis.disconnect();
+    });
+    return { kind: 'redis', redis, prefix: prefixOf(redis), outage };
+  }
+  const outage = new Outage('queue', 'the database');
+  if (embedded !== undefined) return { kind: 'postgres', pool: embedded as QueuePool, outage };
+  const place = parsePostgresUrl(databaseUrl);
+  const pool = openQueuePool({ place, report: await probePostgres(place), outage });
+  onEnd(() => {
+    outage.close();
+    void pool.end().catch(() => undefined);
+  });
+  return { kind: 'postgres', pool: pool as QueuePool, outage };
 }

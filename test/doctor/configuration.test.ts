@@ -34,11 +34,11 @@ describe('the configuration', () => {
   it('is told as it was understood, without a secret', () => {
     const checks = judged({
       DATABASE_URL: 'postgres://me:hunter2@db/app',
-      REDIS_URL: 'redis://:hunter2@queue',
+      REDIS_URL: 'redis://:hunter2@queue:6379',
     });
     assert.deepEqual(complaints(checks), []);
     const told = JSON.stringify(checks);
-    assert.match(told, /ledger: Postgres at db\/app · queue: Redis at queue · any number of machines/);
+    assert.match(told, /ledger: Postgres at db\/app · queue: Redis at queue:6379 · any number of machines/);
     assert.match(told, /"https:\/\/api\.example\.com"/);
     assert.doesNotMatch(told, /hunter2|sk-never/);
   });
@@ -46,7 +46,10 @@ describe('the configuration', () => {
   it('has a word for each of the four storages', () => {
     const storage = (env: Record<string, string>): string => judged(env)[0]?.what ?? '';
     assert.match(storage({}), /embedded in .* · queue: the same database · one machine, one worker/);
-    assert.match(storage({ REDIS_URL: 'redis://q' }), /embedded in .* · queue: Redis at q · one machine/);
+    assert.match(
+      storage({ REDIS_URL: 'redis://q:6379' }),
+      /embedded in .* · queue: Redis at q:6379 · one machine/,
+    );
     assert.match(
       storage({ DATABASE_URL: 'postgres://d/a' }),
       /Postgres at d\/a · queue: the same database · any/,

@@ -10,7 +10,7 @@ import { createDatabase, servers, startServer } from '../servers.ts';
 import { examined, told } from './patient.ts';
 
 describe('a real Redis', async () => {
-  const server = await startServer('redis', { 'maxmemory-policy': 'allkeys-lru' });
+  const server = await startServer('redis', { settings: { 'maxmemory-policy': 'allkeys-lru' } });
   const redis = new Redis(server.url);
   after(async () => {
     redis.disconnect();
@@ -52,7 +52,7 @@ describe('a real Redis', async () => {
     );
     url.password = 'hunter3';
     const checks = await examined({ ...folder, REDIS_URL: url.href });
-    assert.match(told(checks, 'redis'), /^failed: cannot be used: WRONGPASS/);
+    assert.match(told(checks, 'redis'), /^failed: .*WRONGPASS/);
     assert.doesNotMatch(JSON.stringify([...checks]), /hunter[23]/);
   });
 
@@ -68,10 +68,12 @@ describe('a real Redis', async () => {
 
 describe('a real Postgres', async () => {
   const server = await startServer('postgres', {
-    fsync: 'on',
-    full_page_writes: 'on',
-    wal_sync_method: 'fdatasync',
-    synchronous_commit: 'off',
+    settings: {
+      fsync: 'on',
+      full_page_writes: 'on',
+      wal_sync_method: 'fdatasync',
+      synchronous_commit: 'off',
+    },
   });
   const pool = new Pool({ connectionString: server.url, max: 1 });
   const db: Queryable = pool;
@@ -168,7 +170,7 @@ describe('a real Postgres', async () => {
     const url = new URL(server.url);
     Object.assign(url, { username: 'nobody', password: 'hunter2' });
     const checks = await look({ DATABASE_URL: url.href });
-    assert.match(told(checks, 'postgres'), /^failed: cannot be used: role "nobody" does not exist/);
+    assert.match(told(checks, 'postgres'), /^failed: .*role "nobody" does not exist/);
     assert.doesNotMatch(JSON.stringify([...checks]), /hunter2/);
   });
 });
