@@ -1,4 +1,4 @@
-/** As `mutation.test.ts`, for an answer that is recorded after its deadline. */
+/** As `mutation.soak.ts`, for an answer that is recorded after its deadline. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { aim, SLEEPER } from './aimed.ts';
