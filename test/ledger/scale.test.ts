@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { workLeft } from '../../src/ledger/batch.ts';
+import { followClock } from '../../src/ledger/clock.ts';
+import type { Database, QueryResult } from '../../src/ledger/database.ts';
+import { feed, keepLane, queuedSince } from '../../src/ledger/feed.ts';
+import { makeBatch, only } from '../contract/rows.ts';
+import type { Made } from '../contract/rows.ts';
+import { onEvery } from '../contract/storages.ts';
+
+const [FEW, MANY] = [1_000, 20_000];
+
+interface Plan {
+  Plan: { 'Shared Hit Blocks': number; 'Shared Read Blocks': number };
+}
+
+/** How many pages the statements of `work` look at, all together. */
+async function pagesOf(db: Database, work: (db: Database) => Promise<unknown>): Promise<number> {
+  let pages = 0;
+  await work({
+    ...db,
+    async query<Row>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>> {
+      const explained = await db.query<{ 'QUERY PLAN': [Plan] }>(
+        `explain (analyze, buffers, format json) ${text}`,
+        params,
+      );
+      const plan = only(explained.rows)['QUERY PLAN'][0].Plan;
+      pages += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+      return { rows: [] };
+    },
+  });
+  return pages;
+}
+
+/** A batch that is nearly over, as the ledger knew it when it began: the statistics are of that time. */
+async function nearlyOver(db: Database, rows: number): Promise<Made> {
+  const made = await makeBatch(db, { rows });
+  await db.query('analyze vidbatch.submission');
+  await db.query(
+    `update vidbatch.submission set previous = 'submitting', state = 'submitted', task_id = 'task_' || id
+      where batch_id = $1 and line <= $2`,
+    [made.id, rows - 20],
+  );
+  // What autovacuum does now and then.
+  await db.query('vacuum vidbatch.submission');
+  return made;
+}
+
+onEvery(['postgres'], (storage) => {
+  const looks: Record<string, (db: Database, made: Made) => Promise<unknown>> = {
+    'feeding the queue': (db, { origin }) => feed(db, { lane: 'scale', origin, batches: null }, 10),
+    'asking whether there is work left': (db, { origin }) => workLeft(db, origin, null),
+    'following the clock': (db) => followClock(db),
+    'freeing the rows of dead lanes': (db) => keepLane(db, 'scale'),
+    'looking for lost jobs': (db) => queuedSince(db, 'scale', 0),
+  };
+
+  test('what workers ask all the time costs no more for the rows that are done', async () => {
+    const { db } = storage();
+    const pages: Record<string, number[]> = {};
+    for (const rows of [FEW, MANY]) {
+      const made = await nearlyOver(db, rows);
+      for (const [name, look] of Object.entries(looks)) {
+        (pages[name] ??= []).push(await pagesOf(db, (explained) => look(explained, made)));
+      }
+    }
+    for (const [name, [few = 0, many = 0]] of Object.entries(pages)) {
+      assert.ok(many <= few * 2 + 50, `${name}: ${few} pages beside ${FEW} rows, ${many} beside ${MANY}`);
+    }
+  });
+});
