@@ -1,10 +1,11 @@
 import type { Pool } from 'pg';
 import type { Database, QueryResult, Session } from './database.ts';
-import { isStalePlan, Plans } from './plan.ts';
+import { Plans } from './plan.ts';
 
 /**
  * A `pg.Pool` whose single statements are prepared once a connection and kept: planning a claim or a record takes about
- * half as long as running it (measured). Sessions are pg's own, and plan each statement anew.
+ * half as long as running it (measured). A plan that no longer fits, as after a migration, fails once: the pool throws
+ * away the connection of a statement that failed. Sessions are pg's own, and plan each statement anew.
  */
 export class PreparedPool implements Database {
   readonly #pool: Pool;
@@ -20,13 +21,8 @@ export class PreparedPool implements Database {
   ): Promise<QueryResult<Row>> {
     const plan = params.length === 0 ? undefined : this.#plans.of(text);
     const name = plan === undefined ? {} : { name: plan.name };
-    try {
-      const { rows, rowCount } = await this.#pool.query({ ...name, text, values: [...params] });
-      return { rows: rows as Row[], rowCount };
-    } catch (error) {
-      if (isStalePlan(error)) this.#plans.forget(text);
-      throw error;
-    }
+    const { rows, rowCount } = await this.#pool.query({ ...name, text, values: [...params] });
+    return { rows: rows as Row[], rowCount };
   }
 
   connect(): Promise<Session> {

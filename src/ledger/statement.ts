@@ -3,7 +3,6 @@ import type { PGlite } from '@electric-sql/pglite';
 import { protocol } from '@electric-sql/pglite';
 import type { QueryResult } from './database.ts';
 import { parsers } from './parsers.ts';
-import { isStalePlan } from './plan.ts';
 import type { Plan, Plans } from './plan.ts';
 
 const { serialize } = protocol;
@@ -81,10 +80,14 @@ export async function run(db: PGlite, prepared: Prepared, plans: Plans): Promise
   const answer = read(messages);
   if (plan !== undefined) {
     if (messages.some((message) => (message.name as string) === 'parseComplete')) plan.parsed = true;
-    if (isStalePlan(answer.error)) plans.forget(prepared.text);
+    if (STALE_PLAN.has((answer.error as { code?: string } | undefined)?.code ?? ''))
+      plans.forget(prepared.text);
   }
   return answer;
 }
+
+/** "cached plan must not change result type", and "prepared statement does not exist". */
+const STALE_PLAN = new Set(['0A000', '26000']);
 
 /** The result is that of the last statement; the error is the first. */
 function read(messages: readonly Message[]): Answer {

@@ -5,7 +5,9 @@ import { PreparedPool } from '../../src/ledger/prepared.ts';
 import { createDatabase, servers } from '../servers.ts';
 
 const database = await createDatabase(await servers());
-const db = new PreparedPool(new Pool({ connectionString: database.url, max: 1 }));
+const pool = new Pool({ connectionString: database.url, max: 1 });
+pool.on('error', () => undefined);
+const db = new PreparedPool(pool);
 after(async () => {
   await db.end();
   await database.drop();
