@@ -1,11 +1,11 @@
 import { messageOf, VidbatchError } from './errors.ts';
 
 /**
- * Sockets and names; Postgres' classes 08 (connection exception), 28 (whom it lets in), 53 (it has no room) and 57P
+ * Sockets and names; Postgres' classes 08 (connection exception), 28 (whom it lets in), 53300 (too many connections) and 57P
  * (operator intervention, starting up), and a server that became a replica.
  */
 const CODES =
-  /^(ECONNRESET|ECONNREFUSED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|08...|28...|53...|57P..|25006)$/;
+  /^(ECONNRESET|ECONNREFUSED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|08...|28...|53300|57P..|25006)$/;
 /** pg and ioredis have no codes for these. */
 const WORDS =
   /Connection (is closed|terminated)|not queryable|timeout exceeded when trying to connect|timeout expired|Socket timeout|Too many Cluster redirections|None of startup nodes|READONLY|LOADING|CLUSTERDOWN|MASTERDOWN/;
