@@ -13,7 +13,7 @@ export interface PostgresReport {
 }
 
 /** Opening an engine takes this long at most, also at an address that swallows everything. */
-const STARTING_MS = 9_000;
+const STARTING_MS = 8_000;
 const ASK_MS = 2_000;
 /** What BullMQ needs, and the oldest that is still kept up. */
 const OLDEST = 13;

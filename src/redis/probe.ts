@@ -16,7 +16,7 @@ export interface RedisReport {
 }
 
 /** Opening an engine takes this long at most, also at an address that swallows everything. */
-export const STARTING_MS = 9_000;
+export const STARTING_MS = 8_000;
 
 /** Commands that BullMQ uses (`bzpopmin`, streams) came with it. */
 const OLDEST = 5;
