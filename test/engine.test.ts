@@ -74,7 +74,10 @@ describe('Redis is refused at once when', async () => {
     startSilence(),
   ]);
   const replica = await startServer('redis', { replicaOf: Number(new URL(locked.url).port) });
-  after(() => Promise.all([locked.stop(), secure.stop(), replica.stop(), silence.close()]));
+  after(async () => {
+    silence.close();
+    await Promise.all([locked.stop(), secure.stop(), replica.stop()]);
+  });
   const probe = (url: string, ms?: number): Promise<unknown> => probeRedis(parseRedisUrl(url), ms);
 
   it('the password is missing or wrong', async () => {
@@ -137,7 +140,10 @@ describe('Postgres is refused at once when', async () => {
     startServer('postgres', { tls: true, password: PASSWORD }),
     startSilence(),
   ]);
-  after(() => Promise.all([secure.stop(), silence.close()]));
+  after(async () => {
+    silence.close();
+    await secure.stop();
+  });
   const probe = (url: string, ms?: number): Promise<unknown> => probePostgres(parsePostgresUrl(url), ms);
 
   it('the password is missing or wrong', async () => {

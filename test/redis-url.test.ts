@@ -87,7 +87,7 @@ describe('a REDIS_URL', () => {
           assert.ok(error instanceof VidbatchError, url);
           assert.deepEqual([error.code, error.exitCode], ['BAD_URL', 2], url);
           assert.doesNotMatch(`${error.message} ${error.hint}`, /s3cret/, url);
-          return /^REDIS_URL /.test(error.message) && /redis\+sentinel:\/\//.test(error.hint ?? '');
+          return error.message.startsWith('REDIS_URL ') && /redis\+sentinel:\/\//.test(error.hint ?? '');
         },
         url,
       );
