@@ -6,7 +6,6 @@ import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
 import type { EmbeddedDatabase } from './ledger/embedded.ts';
 import { freeAllLanes } from './ledger/feed.ts';
-import { openFolder } from './ledger/folder.ts';
 import { againstRace, isMigrated, migrateLedger } from './ledger/migrate.ts';
 import { PreparedPool } from './ledger/prepared.ts';
 import { ledgerId } from './ledger/read.ts';
@@ -100,6 +99,8 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): P
       'Run `vidbatch submit` or `vidbatch run` first, or name the folder with VIDBATCH_DATA_DIR, or a server with DATABASE_URL.',
     );
   }
+  // Half of a command's start is loading; most of them need no database of their own.
+  const { openFolder } = await import('./ledger/folder.ts');
   const folder = await openFolder(dir);
   closers.push(() => folder.close());
   const name = `embedded PGlite in ${dir}`;

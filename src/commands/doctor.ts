@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { createRequire } from 'node:module';
 import { readWhatCanBe } from '../config.ts';
-import { examine } from '../doctor.ts';
 import type { Check, Status } from '../doctor/check.ts';
 import { isOfConfiguration } from '../doctor/configuration.ts';
 import { EXIT, VidbatchError } from '../errors.ts';
@@ -38,6 +37,8 @@ Exit codes: 0 nothing failed · 1 a check failed [CHECKS_FAILED] · 2 the config
 }
 
 async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
+  // Loaded when asked for: every other command starts the sooner.
+  const { examine } = await import('../doctor.ts');
   const understood = readWhatCanBe(undefined, flags);
   try {
     workLimits(flags);

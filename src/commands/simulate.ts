@@ -3,7 +3,6 @@ import { parseCount, parseDuration } from '../config.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { FAULT_NAMES, FAULTS } from '../simulator/fault.ts';
-import { startSimulator } from '../simulator/server.ts';
 import type { SimulatorOptions } from '../simulator/server.ts';
 import { flag, globalFlags, isOn } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -98,6 +97,8 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
     },
   };
   const interrupt = onInterrupt(io.quit);
+  // Loaded when asked for: every other command starts the sooner.
+  const { startSimulator } = await import('../simulator/server.ts');
   const simulator = await startSimulator(options);
   io.out(flags.json === true ? JSON.stringify({ url: simulator.url }) : `listening on ${simulator.url}`);
   await interrupt.happened;
