@@ -1,6 +1,7 @@
 import type { Batch } from './ledger/batch.ts';
 import { countStates, countSurplus, isPaused } from './ledger/batch.ts';
 import type { Queryable } from './ledger/database.ts';
+import { pausedBy } from './ledger/pause.ts';
 import { openHalts, providerStatus } from './ledger/provider.ts';
 import type { Gate, Summary } from './summary.ts';
 import { duration, totalOf } from './summary.ts';
@@ -22,10 +23,16 @@ export async function summarise(db: Queryable, batch: Batch, origin?: string): P
 /** Every shut gate of a batch. */
 export async function readGates(db: Queryable, batch: Batch, origin?: string): Promise<Gate[]> {
   const gates: Gate[] = [];
-  if (await isPaused(db))
-    gates.push({ gate: 'paused', reason: 'everything is paused; `vidbatch resume` goes on' });
+  if (await isPaused(db)) {
+    const by = told(await pausedBy(db, null));
+    gates.push({ gate: 'paused', reason: `everything is paused; \`vidbatch resume\` goes on${by}` });
+  }
   if (batch.state === 'paused') {
-    gates.push({ gate: 'paused', reason: `the batch is paused; \`vidbatch resume ${batch.name}\` goes on` });
+    const by = told(await pausedBy(db, batch.id));
+    gates.push({
+      gate: 'paused',
+      reason: `the batch is paused; \`vidbatch resume ${batch.name}\` goes on${by}`,
+    });
   }
   if (batch.state === 'cancelled') {
     gates.push({
@@ -60,4 +67,10 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
     });
   }
   return gates;
+}
+
+/** ` (anna@desk, 2026-01-31T12:00:00.000Z)` */
+function told(paused: Awaited<ReturnType<typeof pausedBy>>): string {
+  if (paused === undefined) return '';
+  return ` (${paused.who === null ? '' : `${paused.who}, `}${paused.at.toISOString()})`;
 }

@@ -1,4 +1,4 @@
-import { createPostgresBackend, Queue, Worker } from 'bullmq';
+import { createPostgresBackend, Queue, UnrecoverableError, Worker } from 'bullmq';
 import type { Processor, QueueOptions, WorkerOptions } from 'bullmq';
 import type { Fed } from './ledger/feed.ts';
 import type { Outage } from './outage.ts';
@@ -24,6 +24,20 @@ export interface JobData {
   model: string;
   mode: string;
   preview: string;
+}
+
+/**
+ * The row that a job's data names, or undefined. The data comes from the queue's store, where whoever can write there
+ * has changed it as he liked: nothing else of it is believed, and this only as far as a number goes.
+ */
+export function rowOf(data: unknown): number | undefined {
+  const submission = (data as Partial<JobData> | null | undefined)?.submission;
+  return Number.isSafeInteger(submission) && Number(submission) > 0 ? Number(submission) : undefined;
+}
+
+/** Not tried again, whatever the job's options say: what it names will not come to be. */
+export function namesNoRow(why: string): UnrecoverableError {
+  return new UnrecoverableError(`the job names no row: ${why}; something else than vidbatch made or changed it`);
 }
 
 /** What a job leaves behind, for people. */

@@ -15,10 +15,11 @@ import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
 import { reached } from './point.ts';
-import { openQueue, openWorker } from './queue.ts';
+import { namesNoRow, openQueue, openWorker, rowOf } from './queue.ts';
 import type { JobData, JobResult, QueueStore } from './queue.ts';
 import { backoffMs, retryOf, throttleMs } from './retry.ts';
 import type { SameKey } from './retry.ts';
+import { standingOf } from './standing.ts';
 import { submit } from './submit.ts';
 import type { Clock, Hands, Verdict } from './submit.ts';
 import { againOf, startSweeper } from './sweeper.ts';
@@ -161,7 +162,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 
   async function perform(job: Job<JobData, JobResult>, token?: string): Promise<JobResult> {
     reached('job-taken');
-    const submissionId = job.data.submission;
+    const submissionId = rowOf(job.data);
+    if (submissionId === undefined) throw namesNoRow('its data holds no submission');
     if (!(await mayCall())) return giveBack(submissionId, 'the worker stopped before this row was claimed');
     inFlight += 1;
     let verdict: Verdict;
@@ -195,28 +197,26 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     token: string | undefined,
     { refusal }: Extract<Verdict, { kind: 'refused' }>,
   ): Promise<JobResult> {
-    if (refusal.reason === 'unknown') {
-      throw new Error(
-        `submission ${job.data.submission} is not in this ledger: the job was made by something else`,
-      );
-    }
+    const { submissionId } = refusal;
+    if (refusal.reason === 'unknown') throw namesNoRow(`submission ${submissionId} is not in this ledger`);
     if (refusal.reason === 'throttled' && refusal.waitMs !== undefined) {
       holdFor(Math.min(refusal.waitMs, LONGEST_HOLD_MS));
     }
     if (refusal.waitMs !== undefined && refusal.waitMs <= LONGEST_DELAY_MS)
       return delay(job, token, refusal.waitMs);
-    return giveBack(job.data.submission, refusal.reason);
+    const given = await giveBack(submissionId, refusal.reason);
+    return refusal.reason === 'not-pending' ? { ...given, ...(await standingOf(db, submissionId)) } : given;
   }
 
   async function settled(
     job: Job<JobData, JobResult>,
     token: string | undefined,
-    { recorded, outcome, waitMs }: Extract<Verdict, { kind: 'settled' }>,
+    { claim, recorded, outcome, waitMs }: Extract<Verdict, { kind: 'settled' }>,
   ): Promise<JobResult> {
     if (outcome.kind === 'throttled') holdFor(waitMs);
     if (recorded.state === 'pending' && outcome.kind !== 'halted') {
       if (waitMs <= LONGEST_DELAY_MS) return delay(job, token, waitMs);
-      return giveBack(job.data.submission, outcome.kind);
+      return giveBack(claim.submissionId, outcome.kind);
     }
     return {
       state: recorded.state,

@@ -5,12 +5,12 @@ import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { findSubmissions, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
+import { nextStep } from '../next-step.ts';
 import { readGates } from '../overview.ts';
 import type { Gate } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
-import { nextStep } from './next-step.ts';
 
 export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program

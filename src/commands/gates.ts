@@ -3,16 +3,17 @@ import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import { cancel, listBatches, note, pause, resume, retry } from '../ledger/batch.ts';
+import { cancel, listBatches, note, retry } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { transaction } from '../ledger/database.ts';
-import { armProbe } from '../ledger/provider.ts';
+import { pauseBy, resumeBy } from '../ledger/pause.ts';
 import { reached } from '../point.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { operator } from './operator.ts';
 
 type Exit = (code: ExitCode) => void;
 
@@ -74,10 +75,7 @@ async function pauseBatch({ db }: App, batch: Batch | undefined): Promise<Acted>
   if (batch?.state === 'cancelled') {
     throw usageError('CANCELLED', `batch ${batch.name} was cancelled: there is nothing to pause`);
   }
-  await transaction(db, async (session) => {
-    await pause(session, batch?.id ?? null);
-    await note(session, 'pause', batch?.name ?? 'everything', batch?.id);
-  });
+  await pauseBy(db, operator(), batch && [batch]);
   return {
     text: `${batch?.name ?? 'everything'}: paused; open calls finish`,
     json: { batch: batch?.name ?? null, paused: true },
@@ -92,17 +90,7 @@ async function resumeBatch({ db }: App, batch: Batch | undefined, flags: GlobalF
       `\`vidbatch retry ${batch.name}\` takes its rows up again.`,
     );
   }
-  const { baseUrl } = configOf(flags);
-  const trying = await transaction(db, async (session) => {
-    await resume(session, batch?.id ?? null);
-    await note(session, 'resume', batch?.name ?? 'everything', batch?.id);
-    const origins = baseUrl === undefined ? (await listBatches(session)).map((one) => one.origin) : [baseUrl];
-    let armed = false;
-    for (const origin of batch === undefined ? new Set(origins) : []) {
-      if (origin !== null && (await armProbe(session, origin))) armed = true;
-    }
-    return armed;
-  });
+  const trying = await resumeBy(db, operator(), batch && [batch], configOf(flags).baseUrl);
   const text = `${batch?.name ?? 'everything'}: resumed`;
   return {
     text: trying ? `${text}; the halted provider is tried out with one row` : text,
@@ -124,7 +112,7 @@ async function cancelBatch(
   for (const one of batches) {
     cancelled += await transaction(db, async (session) => {
       const rows = await cancel(session, one.id);
-      await note(session, 'cancel', `${rows} rows`, one.id);
+      await note(session, 'cancel', `${rows} rows`, one.id, operator());
       return rows;
     });
   }
@@ -140,7 +128,7 @@ async function retryBatch({ db }: App, batch: Batch | undefined): Promise<Acted>
   const rows = await transaction(db, async (session) => {
     const moved = await retry(session, batch.id);
     reached('rows-retried');
-    await note(session, 'retry', `${moved} rows`, batch.id);
+    await note(session, 'retry', `${moved} rows`, batch.id, operator());
     return moved;
   });
   return {

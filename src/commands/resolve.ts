@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { hostname, userInfo } from 'node:os';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
@@ -11,13 +10,14 @@ import { resolveAbandon, resolveAccepted, resolveNotSent } from '../ledger/resol
 import type { Moved, Said, Seen } from '../ledger/resolve.ts';
 import { countChosen } from '../ledger/uncertain.ts';
 import type { Counted } from '../ledger/uncertain.ts';
+import { nextStep, quoted } from '../next-step.ts';
 import { reached } from '../point.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { Io } from './io.ts';
-import { nextStep, quoted } from './next-step.ts';
+import { operator } from './operator.ts';
 import { filterOf, reasonOf, resolveFlags, wordOf } from './resolve-flags.ts';
 import type { Filter, ResolveFlags, Word } from './resolve-flags.ts';
 
@@ -198,16 +198,6 @@ function tooEarly(what: string, { until }: Counted): VidbatchError {
     `${what}: an answer may still come until ${until?.toISOString() ?? 'the deadline'}; before that nobody can say that it was not sent`,
     'Try again then; --task-id and --abandon are possible now.',
   );
-}
-
-/** Who says so, as far as this machine knows. */
-function operator(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`;
-  } catch {
-    // A container may run under a number that no name belongs to.
-    return `${process.getuid?.() ?? 'somebody'}@${hostname()}`;
-  }
 }
 
 function rowsOf(n: number): string {

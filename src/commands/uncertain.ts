@@ -5,12 +5,12 @@ import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { groupUncertain, readUnsettled } from '../ledger/uncertain.ts';
 import type { Group } from '../ledger/uncertain.ts';
+import { quoted, resolveLine } from '../next-step.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { describeGroup, describeUnsettled, unsettledJson } from './evidence.ts';
 import { configOf, globalFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
-import { quoted, resolveLine } from './next-step.ts';
 
 export function uncertainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program

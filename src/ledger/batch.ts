@@ -259,10 +259,17 @@ export async function countSurplus(db: Queryable, id: number): Promise<number> {
 }
 
 /** A line in the trail of what operators did. */
-export async function note(db: Queryable, event: string, detail: string, batchId?: number): Promise<void> {
-  await db.query('insert into vidbatch.trail (event, detail, batch_id) values ($1, $2, $3)', [
+export async function note(
+  db: Queryable,
+  event: string,
+  detail: string,
+  batchId?: number,
+  who?: string,
+): Promise<void> {
+  await db.query('insert into vidbatch.trail (event, detail, batch_id, who) values ($1, $2, $3, $4)', [
     event,
     detail,
     batchId ?? null,
+    who ?? null,
   ]);
 }

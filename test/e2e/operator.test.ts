@@ -40,7 +40,7 @@ describe('an operator', async () => {
     assert.match(exits(await desk.run(['pause']), 0).stdout, /^everything: paused/m);
     const before = (await standIn.stats()).creates;
     const held = exits(await desk.run(['run', file, '--no-wait']), 6);
-    assert.match(held.stderr, /paused: everything is paused; `vidbatch resume` goes on/);
+    assert.match(held.stderr, /paused: everything is paused; `vidbatch resume` goes on \(\S+@\S+, \S+Z\)/);
     assert.equal((await standIn.stats()).creates, before);
     assert.match(exits(await desk.run(['resume']), 0).stdout, /^everything: resumed/m);
     exits(await desk.run(['run', file]), 0);

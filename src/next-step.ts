@@ -1,4 +1,4 @@
-import type { SubmissionView } from '../ledger/read.ts';
+import type { SubmissionView } from './ledger/read.ts';
 
 /** What a person would do now. */
 export function nextStep(
