@@ -197,6 +197,42 @@ export function requireProvider(config: Config): { baseUrl: string; apiKey: stri
   return { baseUrl, apiKey };
 }
 
+const boardEnvironment = z.object({
+  VIDBATCH_BOARD_USER: text,
+  VIDBATCH_BOARD_PASSWORD: text,
+  VIDBATCH_BOARD_PASSWORD_FILE: text,
+});
+
+/**
+ * Whom the board answers; undefined: whoever asks. Read for `board` alone: nothing of it may stop a worker.
+ * @throws VidbatchError exit 2 for half of them, which would leave the board open where somebody meant to close it.
+ */
+export function readBoardCredentials(
+  env: NodeJS.ProcessEnv = process.env,
+  userFlag?: string,
+): { user: string; password: string } | undefined {
+  const values = boardEnvironment.parse(env);
+  const user = userFlag ?? values.VIDBATCH_BOARD_USER;
+  const password = secret(
+    'VIDBATCH_BOARD_PASSWORD',
+    values.VIDBATCH_BOARD_PASSWORD,
+    values.VIDBATCH_BOARD_PASSWORD_FILE,
+  );
+  if (user === undefined && password === undefined) return undefined;
+  if (user === undefined || password === undefined) {
+    const missing = user === undefined ? 'VIDBATCH_BOARD_USER' : 'VIDBATCH_BOARD_PASSWORD';
+    throw usageError(
+      'BOARD_CREDENTIALS',
+      `${missing} is not set, and the other half of the board's credentials is`,
+      'Set both, or neither; the password may come from the file that VIDBATCH_BOARD_PASSWORD_FILE names.',
+    );
+  }
+  if (user.includes(':')) {
+    throw usageError('BOARD_CREDENTIALS', 'VIDBATCH_BOARD_USER: holds a colon, which HTTP Basic forbids');
+  }
+  return { user, password };
+}
+
 /** A secret is given directly or as the path of a file that holds it (Docker and Kubernetes secrets). */
 function secret(name: string, value: string | undefined, file: string | undefined): string | undefined {
   if (value !== undefined || file === undefined) return value;

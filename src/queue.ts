@@ -37,7 +37,9 @@ export function rowOf(data: unknown): number | undefined {
 
 /** Not tried again, whatever the job's options say: what it names will not come to be. */
 export function namesNoRow(why: string): UnrecoverableError {
-  return new UnrecoverableError(`the job names no row: ${why}; something else than vidbatch made or changed it`);
+  return new UnrecoverableError(
+    `the job names no row: ${why}; something else than vidbatch made or changed it`,
+  );
 }
 
 /** What a job leaves behind, for people. */

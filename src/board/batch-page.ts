@@ -1,7 +1,9 @@
 import type { PageRow } from '../ledger/page.ts';
+import { shorten } from '../life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, pace, page, standing } from './page.ts';
+import { rowPath } from './job.ts';
 import type { Question } from './question.ts';
 import type { BatchStatus, RowsPage } from './reading.ts';
 
@@ -48,6 +50,10 @@ export function batchPage(
       ${standing(status, state)}
       <p class="soft">from ${status.source}</p>
     </section>
+    <form class="find" action="${batchPath(status.batch)}" method="get">
+      <input name="key" aria-label="key of a row, or how it begins" placeholder="key of a row" required />
+      <button>Find</button>
+    </form>
     <p class="soft">Showing ${shown}, in the order of the manifest${all}</p>
     ${rows.length === 0 ? html`<p>None.</p>` : table}
     <nav class="pages">${first}${more}</nav>`;
@@ -60,7 +66,7 @@ function tableRow(row: PageRow): Html {
   const state = row.state === 'pending' && row.queued ? 'pending, queued' : row.state;
   return html`<tr>
     <td class="number" data-name="line">${row.line}</td>
-    <td class="code" data-name="key">${row.key}</td>
+    <td class="code" data-name="key"><a href="${rowPath(row.id)}">${shorten(row.key, 200)}</a></td>
     <td class="state" data-name="state"><span class="dot ${row.state}"></span>${state}</td>
     <td class="code" data-name="task id">${taskOf(row)}</td>
     <td class="text" data-name="error">${errorOf(row)}</td>

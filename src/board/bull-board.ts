@@ -1,18 +1,18 @@
 import { createBullBoard } from '@bull-board/api';
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import type { AppJob, AppQueue } from '@bull-board/api/typings/app';
 import { FastifyAdapter } from '@bull-board/fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BULL_BOARD_POLICY } from './guard.ts';
+import { QUEUES_PATH, refuse } from './refusal.ts';
+import type { Stage } from './stage.ts';
+import { decide } from './writes.ts';
 
-export const QUEUES_PATH = '/queues';
-
-/**
- * Puts Bull Board under `/queues`. `refresh` is called before each answer that speaks of queues. Returns what sets
- * the queues that are shown.
- */
+/** Puts Bull Board under `/queues`. Returns what sets the queues that are shown. */
 export async function mountBullBoard(
   server: FastifyInstance,
-  options: { showWorkers: boolean; refresh: () => Promise<void> },
+  stage: Stage,
+  options: { showWorkers: boolean },
 ): Promise<(adapters: readonly BullMQAdapter[]) => void> {
   const serverAdapter = new FastifyAdapter();
   serverAdapter.setBasePath(QUEUES_PATH);
@@ -21,6 +21,16 @@ export async function mountBullBoard(
     // The adapter brings an API package of its own, one patch older: the same shapes, but other private members.
     serverAdapter: serverAdapter as unknown as Parameters<typeof createBullBoard>[0]['serverAdapter'],
     options: {
+      handlerHooks: {
+        after: async ({ route }, result) => {
+          const body = result.body as { queues?: AppQueue[]; job?: AppJob };
+          if (route === '/api/queues' && body.queues !== undefined)
+            return { ...result, body: { queues: await stage.queues(body.queues) } };
+          if (route === '/api/queues/:queueName/:jobId' && body.job !== undefined)
+            return { ...result, body: { ...body, job: (await stage.jobs([body.job]))[0] } };
+          return result;
+        },
+      },
       uiConfig: {
         boardTitle: 'vidbatch',
         miscLinks: [{ text: 'Batches', url: '/' }],
@@ -36,8 +46,9 @@ export async function mountBullBoard(
     async (scope) => {
       scope.addHook('onRequest', async (request, reply) => {
         reply.header('content-security-policy', BULL_BOARD_POLICY);
-        if (!request.url.startsWith(`${QUEUES_PATH}/static/`)) await options.refresh();
+        if (!request.url.startsWith(`${QUEUES_PATH}/static/`)) await stage.refresh();
       });
+      scope.addHook('preHandler', async (request, reply) => press(stage, request, reply));
       scope.addHook('onSend', async (_request, _reply, payload) =>
         typeof payload === 'string' ? withoutForeignLinks(payload) : payload,
       );
@@ -46,6 +57,18 @@ export async function mountBullBoard(
     { prefix: QUEUES_PATH },
   );
   return (adapters) => replaceQueues([...adapters]);
+}
+
+/** A button: ours to do, ours to refuse, or Bull Board's. The guard has let it through. */
+async function press(stage: Stage, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  if (request.method === 'GET' || request.method === 'HEAD') return undefined;
+  const { shelf, pauses } = stage.scene();
+  const { queueName } = request.params as { queueName?: string };
+  const lane = queueName === undefined ? undefined : shelf.find(queueName);
+  const decision = await decide({ request, lane, lanes: shelf.lanes(), pauses });
+  if (decision === 'pass') return undefined;
+  if (decision === 'done') return reply.send({});
+  return refuse(request, reply, decision);
 }
 
 /**

@@ -1,4 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from '../log.ts';
+import { areRight } from './credentials.ts';
+import type { Credentials } from './credentials.ts';
+import { mayRead, mayWrite } from './origin.ts';
+import { refuse } from './refusal.ts';
+import type { Refusal } from './refusal.ts';
+import { Tries } from './tries.ts';
 
 /** Whether an address or host name can only be this machine. */
 export function isLoopback(host: string): boolean {
@@ -20,7 +27,7 @@ const OWN_POLICY = [
   "style-src 'self'",
   "img-src 'self' data:",
   "base-uri 'none'",
-  "form-action 'none'",
+  "form-action 'self'",
   "frame-ancestors 'none'",
 ].join('; ');
 
@@ -49,32 +56,105 @@ const HEADERS = {
   'cache-control': 'no-store',
 };
 
-/**
- * For every request, known route or not, before anything of it is read: sets the headers, and refuses foreign names
- * and whatever could write. Bull Board hides its buttons in read-only mode; hiding is not refusing.
- */
-export async function guard(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-  reply.headers(HEADERS);
-  if (!isOwnHost(request.headers.host)) {
-    return refuse(reply, 403, 'FOREIGN_HOST', 'this board answers to localhost, 127.0.0.1 and [::1] only');
-  }
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    reply.header('allow', 'GET, HEAD');
-    return refuse(
-      reply,
-      405,
-      'READ_ONLY',
-      `this board only shows; ${request.method} is not answered. Use the command line`,
-    );
-  }
-  return undefined;
+/** What everybody may ask: whether the ledger answers, and nothing about it. */
+export const HEALTH_PATH = '/healthz';
+
+export interface GuardOptions {
+  /** Whether it listens where only this machine can reach it: then other names in a Host header are refused. */
+  local: boolean;
+  /** A name that is allowed nevertheless: that of a proxy on this machine. */
+  publicName?: string;
+  /** Whoever asks has to know them. */
+  credentials?: Credentials;
+  readOnly: boolean;
+  log: Logger;
+  tries?: Tries;
 }
 
-/** One line of JSON, and the connection's end: what follows of a refused request is not read. */
-function refuse(reply: FastifyReply, status: number, code: string, message: string): FastifyReply {
-  return reply
-    .code(status)
-    .header('connection', 'close')
-    .type('application/json; charset=utf-8')
-    .send(`${JSON.stringify({ error: { code, message } })}\n`);
+const REALM = 'Basic realm="vidbatch board", charset="UTF-8"';
+
+/**
+ * For every request, known route or not, before anything of it is read: sets the headers, and refuses foreign names,
+ * other sites' pages, who does not know the password, and, in read-only mode, whatever could write. Bull Board hides
+ * its buttons in read-only mode; hiding is not refusing.
+ */
+export function createGuard(
+  options: GuardOptions,
+): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
+  const tries = options.tries ?? new Tries();
+
+  function objection({ headers, method }: FastifyRequest, reads: boolean): Refusal | undefined {
+    const { host } = headers;
+    if (options.local && !isOwnHost(host) && !isNamed(host, options.publicName)) {
+      return {
+        status: 403,
+        code: 'FOREIGN_HOST',
+        message: 'this board answers to localhost, 127.0.0.1 and [::1] only (--public-name allows another)',
+      };
+    }
+    if (reads ? !mayRead(headers) : !mayWrite(headers)) {
+      return { status: 403, code: 'CROSS_SITE', message: `${method} from a page of another site is refused` };
+    }
+    return undefined;
+  }
+
+  async function stranger(request: FastifyRequest, credentials: Credentials): Promise<Refusal | undefined> {
+    const { authorization } = request.headers;
+    if (authorization === undefined) {
+      return { status: 401, code: 'NO_CREDENTIALS', message: 'this board asks for a name and a password' };
+    }
+    const turn = tries.turn(request.ip);
+    if (turn === 'full') {
+      return {
+        status: 429,
+        code: 'TOO_MANY_TRIES',
+        message: 'too many wrong passwords; try again in a while',
+      };
+    }
+    if (turn !== undefined) await turn;
+    const right = areRight(credentials, authorization);
+    const wrong = tries.judged(request.ip, right);
+    if (right) return undefined;
+    options.log.warn({ event: 'board-stranger', address: request.ip, wrong }, 'a wrong name or password');
+    return { status: 401, code: 'WRONG_CREDENTIALS', message: 'the name or the password is wrong' };
+  }
+
+  function wrongVerb({ method, headers }: FastifyRequest): Refusal | undefined {
+    if (options.readOnly) {
+      return {
+        status: 405,
+        code: 'READ_ONLY',
+        message: `this board only shows; ${method} is not answered. Use the command line`,
+      };
+    }
+    const type = headers['content-type'];
+    // A form of another site can send everything but this without asking first.
+    if (type !== undefined && !/^application\/json\s*(;|$)/i.test(type)) {
+      return { status: 415, code: 'NOT_JSON', message: 'only application/json is read' };
+    }
+    return undefined;
+  }
+
+  return async (request, reply) => {
+    reply.headers(HEADERS);
+    const reads = request.method === 'GET' || request.method === 'HEAD';
+    const open = reads && request.routeOptions.url === HEALTH_PATH;
+    const refusal =
+      objection(request, reads) ??
+      (open || options.credentials === undefined
+        ? undefined
+        : await stranger(request, options.credentials)) ??
+      (reads ? undefined : wrongVerb(request));
+    if (refusal === undefined) return undefined;
+    // What follows of a refused request is not read.
+    reply.header('connection', 'close');
+    if (refusal.status === 401) reply.header('www-authenticate', REALM);
+    if (refusal.status === 405) reply.header('allow', 'GET, HEAD');
+    if (refusal.status === 429) reply.header('retry-after', '16');
+    return refuse(request, reply, refusal);
+  };
+}
+
+function isNamed(header: string | undefined, name: string | undefined): boolean {
+  return name !== undefined && header?.replace(/:\d{1,5}$/, '').toLowerCase() === name.toLowerCase();
 }

@@ -8,12 +8,19 @@ export interface Question {
   state: State | undefined;
   after: Place | undefined;
   page: number;
+  /** Of a row, or how it begins. */
+  key: string | undefined;
 }
 
 /** @throws VidbatchError exit 2, for a value that is not one of the allowed. */
 export function readQuestion(query: unknown): Question {
-  const { state, after, page } = query as Record<string, unknown>;
-  return { state: readState(state), after: readPlace(after), page: readPageNumber(page) };
+  const { state, after, page, key } = query as Record<string, unknown>;
+  return {
+    state: readState(state),
+    after: readPlace(after),
+    page: readPageNumber(page),
+    key: typeof key === 'string' && key !== '' ? key : undefined,
+  };
 }
 
 function readState(text: unknown): State | undefined {

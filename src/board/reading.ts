@@ -1,11 +1,13 @@
 import { acceptedSince, findBatch, listBatches } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import type { Queryable } from '../ledger/database.ts';
-import { readPage } from '../ledger/page.ts';
+import { readPage, rowsNamed } from '../ledger/page.ts';
 import type { PageRow, Place } from '../ledger/page.ts';
-import { summarise } from '../overview.ts';
+import { findSubmissionById, readAttempts, readTrail } from '../ledger/read.ts';
+import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
+import { readGates, summarise } from '../overview.ts';
 import type { State } from '../submission.ts';
-import type { Summary } from '../summary.ts';
+import type { Gate, Summary } from '../summary.ts';
 
 const RATE_WINDOW_S = 60;
 /** Counting the rows of a batch costs a pass over them: it gets no more than a twentieth of the time. */
@@ -34,6 +36,21 @@ export interface RowsPage {
   rows: PageRow[];
   /** What `?after=` of the next page is; null on the last one. */
   next: string | null;
+}
+
+/** Of a row's request, which may be megabytes long. */
+export const SHOWN_CHARACTERS = 4000;
+const SHOWN_ATTEMPTS = 20;
+
+/** A row, and what became of it. */
+export interface Life {
+  row: SubmissionView;
+  source: string;
+  attempts: AttemptView[];
+  /** There are attempts before these. */
+  earlier: boolean;
+  trail: TrailView[];
+  gates: Gate[];
 }
 
 interface Kept {
@@ -80,6 +97,28 @@ export class Reading {
     return {
       rows,
       next: found.length > rows.length && last !== undefined ? `${last.line}-${last.id}` : null,
+    };
+  }
+
+  /** Numbers of the rows with that key, or of some whose keys begin so. */
+  async rowsNamed(batchId: number, key: string): Promise<number[]> {
+    return rowsNamed(this.#db, batchId, key);
+  }
+
+  /** One row's life, as `explain` tells it. */
+  async life(id: number): Promise<Life | undefined> {
+    const row = await findSubmissionById(this.#db, id, SHOWN_CHARACTERS);
+    const batch = row && (await findBatch(this.#db, row.batch));
+    if (row === undefined || batch === undefined) return undefined;
+    const attempts = await readAttempts(this.#db, id, SHOWN_ATTEMPTS + 1);
+    const trail = await readTrail(this.#db, id);
+    return {
+      row,
+      source: batch.source,
+      attempts: attempts.slice(-SHOWN_ATTEMPTS),
+      earlier: attempts.length > SHOWN_ATTEMPTS,
+      trail: trail.slice(-SHOWN_ATTEMPTS),
+      gates: row.state === 'pending' ? await readGates(this.#db, batch, this.#origin) : [],
     };
   }
 

@@ -1,11 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { EXIT, messageOf, VidbatchError } from '../errors.ts';
+import { EXIT, messageOf, usageError, VidbatchError } from '../errors.ts';
+import { shorten } from '../life.ts';
 import type { Logger } from '../log.ts';
 import { batchPage } from './batch-page.ts';
 import { batchesPage } from './batches-page.ts';
+import { HEALTH_PATH } from './guard.ts';
 import { html } from './html.ts';
+import { rowPath } from './job.ts';
 import { page } from './page.ts';
 import { readQuestion } from './question.ts';
+import { rowPage } from './row-page.ts';
 import { STYLE } from './style.ts';
 import type { Stage } from './stage.ts';
 
@@ -13,8 +17,12 @@ interface Named {
   Params: { name: string };
 }
 
+interface Numbered {
+  Params: { id: string };
+}
+
 /** The board's own pages, and the same as JSON under `/api`. */
-export function mountPages(server: FastifyInstance, stage: Stage): void {
+export function mountPages(server: FastifyInstance, stage: Stage, log: Logger): void {
   server.get('/', async (request, reply) => {
     const { reading, place } = stage.scene();
     const overview = await reading.overview(readQuestion(request.query).page);
@@ -23,8 +31,17 @@ export function mountPages(server: FastifyInstance, stage: Stage): void {
 
   server.get<Named>('/batches/:name', async (request, reply) => {
     const question = readQuestion(request.query);
+    if (question.key !== undefined) return reply.redirect(await whereIs(stage, request, question.key), 303);
     const { status, rows } = await readBatch(stage, request);
     return markup(reply, batchPage(status, rows, question, stage.scene().place));
+  });
+
+  server.get<Numbered>('/rows/:id', async (request, reply) => {
+    const { reading, place } = stage.scene();
+    const id = readId(request.params.id);
+    const life = id === undefined ? undefined : await reading.life(id);
+    if (life === undefined) throw noSuchRow(`there is no row number ${shorten(request.params.id, 40)}`);
+    return markup(reply, rowPage(life, place));
   });
 
   server.get('/api/batches', async (request, reply) => {
@@ -42,23 +59,50 @@ export function mountPages(server: FastifyInstance, stage: Stage): void {
     reply.type('text/css; charset=utf-8').header('cache-control', 'max-age=300').send(STYLE),
   );
 
-  server.get('/healthz', async (_request, reply) => {
+  // Everybody may ask this: why it is not well is for the log.
+  server.get(HEALTH_PATH, async (_request, reply) => {
     try {
       await stage.scene().reading.alive();
       return await reply.send({ ok: true });
     } catch (error) {
-      return reply.code(503).send({ ok: false, error: messageOf(error) });
+      log.warn({ event: 'board-health', error: messageOf(error) }, 'the ledger does not answer');
+      return reply.code(503).send({ ok: false });
     }
   });
+}
+
+/** Where the row with that key is shown; of several whose keys begin so, the batch page cannot choose. */
+async function whereIs(stage: Stage, request: FastifyRequest<Named>, key: string): Promise<string> {
+  const { reading } = stage.scene();
+  const found = await reading.batch(request.params.name);
+  const rows = found === undefined ? [] : await reading.rowsNamed(found.id, key);
+  if (rows.length === 1) return rowPath(rows[0] ?? 0);
+  const name = `batch ${request.params.name}`;
+  if (found === undefined) throw noSuchBatch(request.params.name);
+  if (rows.length === 0) throw noSuchRow(`${name} has no row whose key begins with ${shorten(key, 200)}`);
+  throw usageError(
+    'AMBIGUOUS_KEY',
+    `${shorten(key, 200)} begins several keys of ${name}: give more of the key`,
+  );
+}
+
+function readId(text: string): number | undefined {
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
+}
+
+function noSuchRow(message: string): VidbatchError {
+  return new VidbatchError('NO_SUCH_ROW', message);
+}
+
+function noSuchBatch(name: string): VidbatchError {
+  return new VidbatchError('NO_SUCH_BATCH', `there is no batch named ${name}`);
 }
 
 async function readBatch(stage: Stage, request: FastifyRequest<Named>) {
   const { state, after } = readQuestion(request.query);
   const { reading } = stage.scene();
   const found = await reading.batch(request.params.name);
-  if (found === undefined) {
-    throw new VidbatchError('NO_SUCH_BATCH', `there is no batch named ${request.params.name}`);
-  }
+  if (found === undefined) throw noSuchBatch(request.params.name);
   return { status: found.status, rows: await reading.rows(found.id, state, after) };
 }
 
@@ -78,7 +122,7 @@ export function mountErrors(server: FastifyInstance, log: Logger): void {
 
 function statusOf(error: unknown): number {
   if (error instanceof VidbatchError) {
-    if (error.code === 'NO_SUCH_BATCH') return 404;
+    if (error.code === 'NO_SUCH_BATCH' || error.code === 'NO_SUCH_ROW') return 404;
     return error.exitCode === EXIT.usage ? 400 : 503;
   }
   // Fastify's own refusals of a request, such as a URL that cannot be decoded.

@@ -5,24 +5,29 @@ import type { App } from '../app.ts';
 import { messageOf, usageError, VidbatchError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { mountBullBoard } from './bull-board.ts';
-import { guard, isLoopback } from './guard.ts';
+import type { Credentials } from './credentials.ts';
+import { createGuard, isLoopback } from './guard.ts';
 import { mountErrors, mountPages } from './routes.ts';
 import { Stage } from './stage.ts';
+import type { Tries } from './tries.ts';
 
 export interface BoardOptions {
   app: App;
-  /** A loopback address, or `localhost`. */
+  /** A loopback address or `localhost`; with credentials, any. */
   host: string;
   /** 0: any free one. */
   port: number;
   log: Logger;
   /** The provider of this configuration: a batch of another one is shown as waiting for it. */
   origin?: string;
-  /**
-   * Any `host` is allowed: the process is in a container of its own, and whoever started that publishes the port on
-   * 127.0.0.1 only. The names in Host headers are checked all the same.
-   */
-  behindPublishedPort?: boolean;
+  /** Whoever asks has to know them, wherever he asks from. */
+  credentials?: Credentials;
+  /** Every write is refused. */
+  readOnly?: boolean;
+  /** The name under which a proxy on this machine is asked for the board, in Host headers. */
+  publicName?: string;
+  /** How wrong passwords are counted. */
+  tries?: Tries;
 }
 
 export interface Board {
@@ -37,32 +42,48 @@ export interface Board {
 /** Longest name of a batch in a URL; a file's name has at most 255 bytes, a character up to nine when encoded. */
 const LONGEST_PARAMETER = 3000;
 
+/** Shorter ones are found by trying. */
+const SHORTEST_PASSWORD = 8;
+
 /**
- * Bull Board and our own pages over HTTP, to look at only.
- * @throws VidbatchError exit 2 for an address that others can reach; exit 1 when it cannot listen there.
+ * Bull Board and our own pages over HTTP.
+ * @throws VidbatchError exit 2 for an address that others can reach without (good) credentials; exit 1 when it cannot
+ * listen there.
  */
 export async function startBoard(options: BoardOptions): Promise<Board> {
-  const { app, host, port, log } = options;
-  if (!isLoopback(host) && options.behindPublishedPort !== true) {
-    throw usageError(
-      'BOARD_NOT_LOCAL',
-      `--host ${host}: the board listens on this machine only (127.0.0.1, ::1, localhost)`,
-      'It has no credentials yet; they come in a later version. From elsewhere: ssh -L 3000:127.0.0.1:3000 <this machine>.',
-    );
-  }
-  const stage = new Stage(log, options.origin);
+  const { app, host, port, log, credentials, publicName, readOnly = false } = options;
+  const local = isLoopback(host);
+  if (!local) requireCredentials(host, credentials);
+  if (publicName !== undefined) requireCredentials(`a proxy as ${publicName}`, credentials);
+  const stage = new Stage({
+    log,
+    origin: options.origin,
+    readOnly,
+    who: credentials === undefined ? 'the board' : `${credentials.user} (board)`,
+  });
   const server = fastify({
     logger: false,
     forceCloseConnections: true,
+    // A proxy on this machine says whom it asks for; nobody else is believed.
+    trustProxy: publicName === undefined ? false : 'loopback',
     routerOptions: { maxParamLength: LONGEST_PARAMETER, ignoreTrailingSlash: true },
   });
-  server.addHook('onRequest', guard);
+  server.addHook(
+    'onRequest',
+    createGuard({
+      local,
+      readOnly,
+      log,
+      ...(publicName === undefined ? {} : { publicName }),
+      ...(credentials === undefined ? {} : { credentials }),
+      ...(options.tries === undefined ? {} : { tries: options.tries }),
+    }),
+  );
   mountErrors(server, log);
-  mountPages(server, stage);
-  stage.place = await mountBullBoard(server, {
+  mountPages(server, stage, log);
+  stage.place = await mountBullBoard(server, stage, {
     // Only Redis can say which workers are connected to a queue.
     showWorkers: app.store.kind === 'redis',
-    refresh: () => stage.refresh(),
   });
   await stage.show(app);
   try {
@@ -77,6 +98,24 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
     show: (next) => stage.show(next),
     close: () => (closing ??= server.close().then(() => stage.show(undefined))),
   };
+}
+
+/** @throws VidbatchError exit 2 when they are missing, or would be guessed. */
+function requireCredentials(where: string, credentials: Credentials | undefined): void {
+  if (credentials === undefined) {
+    throw usageError(
+      'BOARD_NOT_LOCAL',
+      `--host ${where}: without credentials the board listens on this machine only (127.0.0.1, ::1, localhost)`,
+      'Set VIDBATCH_BOARD_USER and VIDBATCH_BOARD_PASSWORD (or VIDBATCH_BOARD_PASSWORD_FILE), or reach it with ssh -L 3000:127.0.0.1:3000 <this machine>.',
+    );
+  }
+  const { user, password } = credentials;
+  if (password.length >= SHORTEST_PASSWORD && password !== user) return;
+  throw usageError(
+    'BOARD_PASSWORD_WEAK',
+    `VIDBATCH_BOARD_PASSWORD: is too easy to guess for an address that others can reach; it needs ${SHORTEST_PASSWORD} characters, and not those of the user's name`,
+    '`openssl rand -base64 18` makes one.',
+  );
 }
 
 function urlOf(server: FastifyInstance, host: string): string {

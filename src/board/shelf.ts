@@ -1,11 +1,10 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import type { Queue } from 'bullmq';
 import type { App } from '../app.ts';
 import { messageOf } from '../errors.ts';
-import { batchNames, listLanes, newestBatches } from '../ledger/lane.ts';
+import { listLanes, namedBatches, newestBatches } from '../ledger/lane.ts';
 import type { Logger } from '../log.ts';
 import { laneOf, openQueue } from '../queue.ts';
-import type { JobData, JobResult } from '../queue.ts';
+import type { Lane } from './writes.ts';
 
 /** A page that polls every few seconds in several tabs must not ask the ledger each time. */
 const FRESH_MS = 2_000;
@@ -14,8 +13,7 @@ const RECENT_BATCHES = 10;
 /** Ended runs that are kept on the shelf; more are in the ledger, and on nobody's mind. */
 const MOST_ENDED = 20;
 
-interface Book {
-  queue: Queue<JobData, JobResult>;
+interface Book extends Lane {
   adapter: BullMQAdapter;
 }
 
@@ -23,11 +21,12 @@ type Shown = Pick<App, 'db' | 'store' | 'ledgerId'>;
 
 /**
  * The queues that Bull Board shows: the shared lane, the lanes of running `run`s, and those of ended ones that still
- * hold jobs. All of them only to look at.
+ * hold jobs.
  */
 export class Shelf {
   readonly #app: Shown;
   readonly #log: Logger;
+  readonly #readOnly: boolean;
   readonly #place: (adapters: readonly BullMQAdapter[]) => void;
   /** By lane; an ended run without jobs is known, and not shown. */
   readonly #books = new Map<string, Book>();
@@ -37,10 +36,25 @@ export class Shelf {
   #closed = false;
 
   /** `place` is told all adapters that are to be shown, whenever they may have changed. */
-  constructor(app: Shown, log: Logger, place: (adapters: readonly BullMQAdapter[]) => void) {
+  constructor(
+    app: Shown,
+    log: Logger,
+    { readOnly, place }: { readOnly: boolean; place: (adapters: readonly BullMQAdapter[]) => void },
+  ) {
     this.#app = app;
     this.#log = log;
+    this.#readOnly = readOnly;
     this.#place = place;
+  }
+
+  /** A queue that is shown, by its name. */
+  find(name: string): Lane | undefined {
+    return this.#shown.includes(name) ? this.#books.get(name) : undefined;
+  }
+
+  /** Every queue that is shown. */
+  lanes(): Lane[] {
+    return this.#shown.flatMap((name) => this.#books.get(name) ?? []);
   }
 
   /** Looks for queues that came or went, at most every few seconds. Never rejects: the old ones stay. */
@@ -93,22 +107,28 @@ export class Shelf {
   async #open(lane: string): Promise<Book> {
     const known = this.#books.get(lane);
     if (known !== undefined) return known;
-    const displayName = await this.#titleOf(lane);
+    const batches = this.#batchesOf(lane);
+    const displayName = batches === null ? 'all batches' : await this.#titleOf(batches);
     const queue = openQueue(this.#app.store, lane, { skipMetasUpdate: true });
     queue.on('error', (error) => this.#log.debug({ event: 'board-queue', lane, error: messageOf(error) }));
-    const adapter = new BullMQAdapter(queue, { readOnlyMode: true, displayName, description: lane });
-    adapter.setFormatter('name', titleOfJob);
-    adapter.setFormatter('data', dataOfJob);
-    const book = { queue, adapter };
+    const adapter = new BullMQAdapter(queue, {
+      readOnlyMode: this.#readOnly,
+      displayName,
+      description: lane,
+    });
+    const book = { queue, batches, adapter };
     this.#books.set(lane, book);
     return book;
   }
 
-  async #titleOf(lane: string): Promise<string> {
+  #batchesOf(lane: string): number[] | null {
     const prefix = `${laneOf(this.#app.ledgerId, null)}-run-`;
-    if (!lane.startsWith(prefix)) return 'all batches';
-    const names = await batchNames(this.#app.db, lane.slice(prefix.length).split('-').map(Number));
-    return `run of ${names.join(', ')}`;
+    return lane.startsWith(prefix) ? lane.slice(prefix.length).split('-').map(Number) : null;
+  }
+
+  async #titleOf(batches: readonly number[]): Promise<string> {
+    const named = await namedBatches(this.#app.db, batches);
+    return `run of ${named.map(({ name }) => name).join(', ')}`;
   }
 
   async #drop(lane: string): Promise<void> {
@@ -116,17 +136,4 @@ export class Shelf {
     this.#books.delete(lane);
     await book?.queue.close().catch(() => undefined);
   }
-}
-
-/** `text · spring/row-17`: a job's own name is its mode, which says little in a list of a thousand. */
-function titleOfJob({ name, data }: { name: string; data: Partial<JobData> }): string {
-  const { batch, key, line } = data;
-  if (batch === undefined || key === undefined) return name;
-  // A key made of a hash says less than the line does.
-  return key.startsWith('h1:') ? `${name} · ${batch}, line ${line}` : `${name} · ${batch}/${key}`;
-}
-
-/** What people look for comes first; Postgres keeps the keys of JSON by their length. */
-function dataOfJob({ batch, key, line, model, mode, preview, ...others }: JobData): Record<string, unknown> {
-  return { batch, key, line, model, mode, preview, ...others };
 }

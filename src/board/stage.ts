@@ -1,16 +1,35 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import type { AppJob, AppQueue } from '@bull-board/api/typings/app';
 import type { App } from '../app.ts';
-import { VidbatchError } from '../errors.ts';
+import { messageOf, VidbatchError } from '../errors.ts';
+import type { Database } from '../ledger/database.ts';
+import { glanceAt } from '../ledger/glance.ts';
+import { pausedBatches } from '../ledger/lane.ts';
 import type { Logger } from '../log.ts';
+import { rowOf } from '../queue.ts';
+import { jobOfRow } from './job.ts';
+import { pausesOf } from './pauses.ts';
 import { Reading } from './reading.ts';
 import { Shelf } from './shelf.ts';
+import type { Pauses } from './writes.ts';
 
 /** What the pages are made from now: everything of one open app. */
 export interface Scene {
+  db: Database;
   reading: Reading;
   shelf: Shelf;
+  pauses: Pauses;
   /** Where things are stored, for people. */
   place: string;
+}
+
+export interface StageOptions {
+  log: Logger;
+  /** The provider of this configuration. */
+  origin: string | undefined;
+  readOnly: boolean;
+  /** Who presses the buttons, for the trail. */
+  who: string;
 }
 
 /**
@@ -18,14 +37,12 @@ export interface Scene {
  * the process that held it ends.
  */
 export class Stage {
-  readonly #log: Logger;
-  readonly #origin: string | undefined;
+  readonly #options: StageOptions;
   #scene: Scene | undefined;
   place: (adapters: readonly BullMQAdapter[]) => void = () => undefined;
 
-  constructor(log: Logger, origin: string | undefined) {
-    this.#log = log;
-    this.#origin = origin;
+  constructor(options: StageOptions) {
+    this.#options = options;
   }
 
   /** Leaves the app that was shown, without closing it, and shows this one; `undefined`: none for now. */
@@ -34,9 +51,12 @@ export class Stage {
     this.#scene = undefined;
     await old?.shelf.close();
     if (app === undefined) return;
+    const { log, origin, readOnly, who } = this.#options;
     this.#scene = {
-      reading: new Reading(app.db, this.#origin),
-      shelf: new Shelf(app, this.#log, (adapters) => this.place(adapters)),
+      db: app.db,
+      reading: new Reading(app.db, origin),
+      shelf: new Shelf(app, log, { readOnly, place: (adapters) => this.place(adapters) }),
+      pauses: pausesOf(app.db, who, origin),
       place: `ledger: ${app.storage.ledger} · queue: ${app.storage.queue}`,
     };
   }
@@ -52,5 +72,43 @@ export class Stage {
 
   async refresh(): Promise<void> {
     await this.#scene?.shelf.refresh();
+  }
+
+  /** Queues as Bull Board is about to show them, with the ledger's word on them and on their jobs. */
+  async queues(queues: readonly AppQueue[]): Promise<AppQueue[]> {
+    const lanes = new Map(queues.map(({ name }) => [name, this.#scene?.shelf.find(name)?.batches ?? null]));
+    const paused = await this.#ask((db) =>
+      pausedBatches(
+        db,
+        [...lanes.values()].flatMap((ids) => ids ?? []),
+      ),
+    );
+    const shown: AppQueue[] = [];
+    for (const queue of queues) {
+      const batches = lanes.get(queue.name) ?? null;
+      const held =
+        paused !== undefined &&
+        (paused.all || (batches !== null && batches.every((id) => paused.batches.has(id))));
+      shown.push({ ...queue, isPaused: queue.isPaused || held, jobs: await this.jobs(queue.jobs) });
+    }
+    return shown;
+  }
+
+  /** One question for all of them. While the ledger is away, jobs are shown as the queue has them. */
+  async jobs(jobs: readonly AppJob[]): Promise<AppJob[]> {
+    const ids = jobs.flatMap(({ data }) => rowOf(data) ?? []);
+    const rows = ids.length === 0 ? undefined : await this.#ask((db) => glanceAt(db, ids));
+    return jobs.map((job) => jobOfRow(job, rows?.get(rowOf(job.data) ?? 0)));
+  }
+
+  async #ask<T>(question: (db: Database) => Promise<T>): Promise<T | undefined> {
+    if (this.#scene === undefined) return undefined;
+    return question(this.#scene.db).catch((error: unknown) => {
+      this.#options.log.warn(
+        { event: 'board-ledger', error: messageOf(error) },
+        'the ledger did not say how rows stand',
+      );
+      return undefined;
+    });
   }
 }

@@ -45,6 +45,12 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.code { font-family: ui-monospace, monospace; font-size: .8125rem; overflow-wrap: anywhere; min-width: 8rem; }
 td.state { white-space: nowrap; }
 td.text { min-width: 12rem; max-width: 32rem; overflow-wrap: anywhere; }
+form.find { display: flex; gap: .5rem; margin: 0 0 .75rem; }
+form.find input, form.find button { font: inherit; color: inherit; background: var(--ground); padding: .3rem .6rem;
+  border: 1px solid var(--line); border-radius: .35rem; }
+form.find input { min-width: 0; width: 20rem; }
+pre { margin: .5rem 0 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .8125rem/1.45 ui-monospace, monospace; }
+h2.part { margin: 1.25rem 0 .5rem; }
 nav.pages { display: flex; gap: 1rem; margin: 1rem 0; }
 ${STATES.map((state) => `.${state} { fill: var(--${state}); } .dot.${state} { background: var(--${state}); }`).join('\n')}
 @media (max-width: 40rem) {

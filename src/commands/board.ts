@@ -4,7 +4,7 @@ import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { startBoard } from '../board/server.ts';
 import type { Board } from '../board/server.ts';
-import { parseCount } from '../config.ts';
+import { parseCount, readBoardCredentials } from '../config.ts';
 import type { Config } from '../config.ts';
 import { EXIT, messageOf, VidbatchError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
@@ -16,35 +16,44 @@ import { onInterrupt } from './interrupt.ts';
 interface BoardFlags extends GlobalFlags {
   host: string;
   port: string;
-  behindPublishedPort?: boolean;
+  readOnly?: boolean;
+  boardUser?: string;
+  publicName?: string;
 }
 
 export function boardCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('board')
-    .description('Bull Board and the batch pages over HTTP, to look at; until SIGTERM')
+    .description('Bull Board and the batch pages over HTTP; until SIGTERM')
     .addHelpText(
       'after',
       `
 Examples:
   $ vidbatch board
-  $ vidbatch board --port 8080
+  $ vidbatch board --port 8080 --read-only
+  $ VIDBATCH_BOARD_PASSWORD_FILE=password.txt vidbatch board --host 0.0.0.0 --board-user anna
 
-Batches at /, Bull Board at /queues, JSON at /api/batches, a health check at /healthz.`,
+Batches at /, Bull Board at /queues, JSON at /api/batches, a health check at /healthz (without credentials).
+The password comes from VIDBATCH_BOARD_PASSWORD or VIDBATCH_BOARD_PASSWORD_FILE. HTTP Basic sends it as it is: put TLS
+in front of an address of a network.`,
     )
     .action(async (flags: BoardFlags) => exit(await board(flags, io)));
   providerFlags(globalFlags(command));
-  flag(command, '--host <address>', 'address to listen on: of this machine only', '127.0.0.1');
-  flag(command, '--port <n>', 'port to listen on; 0: any free one', '3000');
   flag(
     command,
-    '--behind-published-port',
-    'inside a container whose port is published on 127.0.0.1 only: allow any --host',
+    '--host <address>',
+    'address to listen on; of this machine only, unless there are credentials',
+    '127.0.0.1',
   );
+  flag(command, '--port <n>', 'port to listen on; 0: any free one', '3000');
+  flag(command, '--read-only', 'only show: every write is refused');
+  flag(command, '--board-user <name>', 'whom it answers; needs a password');
+  flag(command, '--public-name <host>', 'name by which a proxy on this machine is asked for the board');
 }
 
 async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
   const config = configOf(flags);
+  const credentials = readBoardCredentials(undefined, flags.boardUser);
   const port = flags.port.trim() === '0' ? 0 : parseCount('--port', flags.port, 1, 65_535);
   const log = logOf(flags, 'warn');
   const interrupt = onInterrupt(io.quit);
@@ -58,7 +67,9 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
       host: flags.host,
       port,
       log,
-      behindPublishedPort: isOn(flags.behindPublishedPort),
+      readOnly: isOn(flags.readOnly),
+      ...(credentials === undefined ? {} : { credentials }),
+      ...(flags.publicName === undefined ? {} : { publicName: flags.publicName }),
       ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
     });
     io.out(flags.json === true ? JSON.stringify({ url: running.url }) : `listening on ${running.url}`);

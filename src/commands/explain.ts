@@ -5,6 +5,7 @@ import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { findSubmissions, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
+import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
 import { nextStep } from '../next-step.ts';
 import { readGates } from '../overview.ts';
 import type { Gate } from '../summary.ts';
@@ -103,29 +104,9 @@ function describe(
 }
 
 function describeAttempt(attempt: AttemptView): string {
-  const end = attempt.finishedAt ?? attempt.sweptAt;
-  const took =
-    attempt.finishedAt === null
-      ? ''
-      : ` after ${((attempt.finishedAt.getTime() - attempt.claimedAt.getTime()) / 1000).toFixed(1)} s`;
-  const outcome = attempt.outcome ?? (attempt.sweptAt === null ? 'in flight' : 'no answer recorded');
-  const details = [
-    attempt.httpStatus === null ? undefined : `HTTP ${attempt.httpStatus}`,
-    attempt.errorCode ?? undefined,
-    attempt.error ?? undefined,
-    attempt.phase === null ? undefined : `got as far as: ${attempt.phase}`,
-    attempt.requestId === null ? undefined : `request id ${attempt.requestId}`,
-    attempt.taskId === null
-      ? undefined
-      : `task ${attempt.taskId}${attempt.surplus ? ' (SURPLUS: paid twice)' : ''}`,
-  ].filter((part) => part !== undefined);
-  return `attempt  ${attempt.number}  ${(end ?? attempt.claimedAt).toISOString()}  ${outcome}${took}  ${details.join(' · ')}`.trimEnd();
+  return `attempt  ${attempt.number}  ${timeOf(attempt).toISOString()}  ${endOf(attempt)}  ${findingsOf(attempt).join(' · ')}`.trimEnd();
 }
 
-function describeTrail({ at, event, who, detail }: TrailView): string {
-  return `trail    ${at.toISOString()}  ${event}${who === null ? '' : ` by ${who}`}: ${shorten(detail, 300)}`;
-}
-
-function shorten(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length)}…` : text;
+function describeTrail(one: TrailView): string {
+  return `trail    ${one.at.toISOString()}  ${deedOf(one)}`;
 }

@@ -20,11 +20,25 @@ export async function newestBatches(db: Queryable, limit: number): Promise<Named
   return rows;
 }
 
-/** Names of the batches with these ids, in the order of the ids. */
-export async function batchNames(db: Queryable, ids: readonly number[]): Promise<string[]> {
-  const { rows } = await db.query<{ name: string }>(
-    'select name from vidbatch.batch where id = any($1::bigint[]) order by id',
+/** The batches with these ids, in the order of the ids. */
+export async function namedBatches(db: Queryable, ids: readonly number[]): Promise<NamedBatch[]> {
+  const { rows } = await db.query<NamedBatch>(
+    'select id, name from vidbatch.batch where id = any($1::bigint[]) order by id',
     [ids],
   );
-  return rows.map((row) => row.name);
+  return rows;
+}
+
+/** Of these lanes' batches, whether everything is paused, and which of them are. */
+export async function pausedBatches(
+  db: Queryable,
+  ids: readonly number[],
+): Promise<{ all: boolean; batches: ReadonlySet<number> }> {
+  const { rows } = await db.query<{ all: boolean; ids: number[] }>(
+    `select paused_at is not null as "all",
+            array(select id from vidbatch.batch where id = any($1::bigint[]) and state = 'paused') as ids
+       from vidbatch.meta`,
+    [ids],
+  );
+  return { all: rows[0]?.all ?? false, batches: new Set(rows[0]?.ids.map(Number)) };
 }

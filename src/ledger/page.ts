@@ -26,6 +26,13 @@ export interface Place {
   id: number;
 }
 
+/**
+ * The beginning of the prompt. Of a request that is megabytes long, as it stands in the JSON: reading the whole of each
+ * for a page of two hundred would keep the ledger from its work.
+ */
+const PROMPT = `left(case when octet_length(request) < 65536 then request::json ->> 'prompt'
+                     else substr(request, strpos(request, '"prompt":"') + 10, 160) end, 160)`;
+
 /** One page of a batch in input order, of one state or of all. */
 export async function readPage(
   db: Queryable,
@@ -47,7 +54,7 @@ export async function readPage(
     prompt: string | null;
   }>(
     `select id, row_key, line, state, lane is not null as queued, task_id, provider_status, result_url, http_status,
-            error_code, left(error, 500) as error, left(request::json ->> 'prompt', 160) as prompt
+            error_code, left(error, 500) as error, ${PROMPT} as prompt
        from vidbatch.submission
       where batch_id = $1 and (line, id) > ($2::int, $3::bigint) and ($4::text is null or state = $4)
       order by line, id
@@ -68,4 +75,18 @@ export async function readPage(
     error: row.error,
     prompt: row.prompt,
   }));
+}
+
+/** Numbers of the rows of a batch whose key is `key`; else of those, at most twenty, whose keys begin with it. */
+export async function rowsNamed(db: Queryable, batchId: number, key: string): Promise<number[]> {
+  const { rows: exact } = await db.query<{ id: number }>(
+    'select id from vidbatch.submission where batch_id = $1 and row_key = $2',
+    [batchId, key],
+  );
+  if (exact.length > 0) return exact.map(({ id }) => id);
+  const { rows } = await db.query<{ id: number }>(
+    `select id from vidbatch.submission where batch_id = $1 and starts_with(row_key, $2) order by line, id limit 20`,
+    [batchId, key],
+  );
+  return rows.map(({ id }) => id);
 }

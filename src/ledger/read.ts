@@ -56,12 +56,17 @@ interface Row {
   updated_at: Date;
 }
 
-const SELECT = `
-  select s.id, b.name as batch, s.row_key, s.line, s.state, s.input, s.request, s.model, s.mode, s.task_id,
+const SELECT = select('s.input, s.request');
+
+/** `texts`: the two columns that may be megabytes long. */
+function select(texts: string): string {
+  return `
+  select s.id, b.name as batch, s.row_key, s.line, s.state, ${texts}, s.model, s.mode, s.task_id,
          s.provider_status, s.progress, s.result_url, s.http_status, s.error_code, s.error, s.attempts, s.spent,
          s.submitted_at, case when isfinite(s.not_before) then s.not_before end as not_before, s.deadline,
          s.lane is not null as queued, s.updated_at
     from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id`;
+}
 
 function toView(row: Row): SubmissionView {
   return {
@@ -130,8 +135,16 @@ export async function findSubmissions(
   return rows.map(toView);
 }
 
-export async function findSubmissionById(db: Queryable, id: number): Promise<SubmissionView | undefined> {
-  const { rows } = await db.query<Row>(`${SELECT} where s.id = $1`, [id]);
+/** The same by its number; of input and request no more than so many characters. */
+export async function findSubmissionById(
+  db: Queryable,
+  id: number,
+  most: number,
+): Promise<SubmissionView | undefined> {
+  const { rows } = await db.query<Row>(
+    `${select('left(s.input, $2::int) as input, left(s.request, $2::int) as request')} where s.id = $1`,
+    [id, most],
+  );
   return rows[0] && toView(rows[0]);
 }
 
@@ -159,8 +172,12 @@ export interface AttemptView {
   body: string | null;
 }
 
-/** Every HTTP call for a submission, oldest first. */
-export async function readAttempts(db: Queryable, submissionId: number): Promise<AttemptView[]> {
+/** Every HTTP call for a submission, or the `last` ones, oldest first. */
+export async function readAttempts(
+  db: Queryable,
+  submissionId: number,
+  last: number | null = null,
+): Promise<AttemptView[]> {
   const { rows } = await db.query<{
     id: string;
     number: number;
@@ -181,7 +198,12 @@ export async function readAttempts(db: Queryable, submissionId: number): Promise
     task_id: string | null;
     surplus: boolean;
     body: string | null;
-  }>('select * from vidbatch.attempt where submission_id = $1 order by number, claimed_at', [submissionId]);
+  }>(
+    `select * from (
+       select * from vidbatch.attempt where submission_id = $1 order by number desc, claimed_at desc limit $2::bigint
+     ) a order by number, claimed_at`,
+    [submissionId, last],
+  );
   return rows.map((row) => ({
     id: row.id,
     number: row.number,

@@ -1,0 +1,31 @@
+import { isPaused } from '../ledger/batch.ts';
+import type { Database } from '../ledger/database.ts';
+import { namedBatches } from '../ledger/lane.ts';
+import { pauseBy, resumeBy } from '../ledger/pause.ts';
+import type { Pauses } from './writes.ts';
+
+/** The pause button writes what `vidbatch pause` writes. `who` stands in the trail. */
+export function pausesOf(db: Database, who: string, origin: string | undefined): Pauses {
+  return {
+    async pause(batches) {
+      if (batches === null) await pauseBy(db, who, undefined);
+      else await pauseBy(db, who, await namedBatches(db, batches));
+      return undefined;
+    },
+    async resume(batches) {
+      if (batches === null) {
+        await resumeBy(db, who, undefined, origin);
+        return undefined;
+      }
+      if (await isPaused(db)) {
+        return {
+          status: 409,
+          code: 'EVERYTHING_PAUSED',
+          message: 'everything is paused, and this run with it: resume "all batches", or `vidbatch resume`',
+        };
+      }
+      await resumeBy(db, who, await namedBatches(db, batches), origin);
+      return undefined;
+    },
+  };
+}

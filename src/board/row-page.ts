@@ -1,0 +1,107 @@
+import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
+import type { AttemptView } from '../ledger/read.ts';
+import { nextStep } from '../next-step.ts';
+import { html, NOTHING } from './html.ts';
+import type { Html } from './html.ts';
+import { batchPath, page } from './page.ts';
+import { SHOWN_CHARACTERS } from './reading.ts';
+import type { Life } from './reading.ts';
+
+const REFRESH_S = 5;
+
+/** `/rows/<number>`: one row's life, ending in the next command. */
+export function rowPage(life: Life, place: string): string {
+  const { row, source, attempts, earlier, trail, gates } = life;
+  const key = shorten(row.key, 300);
+  const body = html`<h1>${key}</h1>
+    <section class="card">
+      <p>
+        <span class="dot ${row.state}"></span
+        ><strong>${row.state}</strong>${row.state === 'pending' && row.queued ? ', queued' : ''}${
+          row.taskId === null ? '' : ` · task ${row.taskId}`
+        }
+      </p>
+      ${failure(life)}${provider(life)}
+      ${gates.map(
+        ({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`,
+      )}
+      ${waiting(life)}
+      <p class="soft">
+        <a href="${batchPath(row.batch)}">${row.batch}</a> · from ${source}:${row.line} · ${row.mode} ·
+        ${row.model}
+      </p>
+      <p>Next: ${nextStep({ ...row, key })}</p>
+    </section>
+    <h2 class="part">Attempts</h2>
+    ${attempts.length === 0 ? html`<p class="soft">None.</p>` : attemptTable(attempts, earlier)}
+    <h2 class="part">What people did</h2>
+    ${trail.length === 0 ? html`<p class="soft">Nothing.</p>` : NOTHING}
+    ${trail.map((one) => html`<p class="soft">${one.at.toISOString()} · ${deedOf(one)}</p>`)}
+    <h2 class="part">${row.request === null ? 'As it was read' : 'Request'}</h2>
+    <pre>${whole(row.request ?? row.input)}</pre>`;
+  const moving = row.state === 'pending' || row.state === 'submitting';
+  return page(`${key} · vidbatch`, body, { place, ...(moving ? { refreshS: REFRESH_S } : {}) });
+}
+
+function failure({ row }: Life): Html {
+  const parts = [row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error].filter(
+    (part) => part !== null,
+  );
+  return parts.length === 0 ? NOTHING : html`<p class="gate">${shorten(parts.join(' · '), 2000)}</p>`;
+}
+
+function provider({ row }: Life): Html {
+  if (row.providerStatus === null) return NOTHING;
+  const progress = row.progress === null ? '' : ` ${row.progress}%`;
+  return html`<p>Provider: ${row.providerStatus}${progress} ${result(row.resultUrl)}</p>`;
+}
+
+/** The provider's word, so a link only when it can be nothing but an address. */
+function result(url: string | null): Html {
+  if (url === null) return NOTHING;
+  return /^https?:\/\//i.test(url)
+    ? html`<a href="${url}" rel="noreferrer noopener">${shorten(url, 300)}</a>`
+    : html`${shorten(url, 300)}`;
+}
+
+function waiting({ row }: Life): Html {
+  if (row.state !== 'pending' || row.notBefore === null || row.notBefore.getTime() <= Date.now())
+    return NOTHING;
+  return html`<p class="gate"><strong>waiting</strong> until ${row.notBefore.toISOString()}</p>`;
+}
+
+function attemptTable(attempts: readonly AttemptView[], earlier: boolean): Html {
+  return html`${earlier ? html`<p class="soft">Earlier ones are not shown.</p>` : NOTHING}
+    <div class="wide">
+      <table>
+        <thead>
+          <tr>
+            <th>no.</th>
+            <th>at</th>
+            <th>outcome</th>
+            <th>what was heard</th>
+            <th>worker</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${attempts.map(
+            (attempt) =>
+              html`<tr>
+                <td class="number" data-name="no.">${attempt.number}</td>
+                <td data-name="at">${timeOf(attempt).toISOString()}</td>
+                <td data-name="outcome">${endOf(attempt)}</td>
+                <td class="text" data-name="heard">${shorten(findingsOf(attempt).join(' · '), 1000)}</td>
+                <td class="code" data-name="worker">${attempt.worker}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>`;
+}
+
+/** The ledger has cut it already: then it does not end where its JSON does. */
+function whole(text: string): string {
+  return text.length < SHOWN_CHARACTERS
+    ? text
+    : `${text}… (\`vidbatch explain --json\` shows the whole of it)`;
+}

@@ -1,0 +1,39 @@
+import type { AttemptView, TrailView } from './ledger/read.ts';
+
+/** `not-sent after 0.3 s`, `in flight`: how an attempt ended, as far as is known. */
+export function endOf({ outcome, claimedAt, finishedAt, sweptAt }: AttemptView): string {
+  const took =
+    finishedAt === null ? '' : ` after ${((finishedAt.getTime() - claimedAt.getTime()) / 1000).toFixed(1)} s`;
+  return `${outcome ?? (sweptAt === null ? 'in flight' : 'no answer recorded')}${took}`;
+}
+
+/** When it was last heard of. */
+export function timeOf({ claimedAt, finishedAt, sweptAt }: AttemptView): Date {
+  return finishedAt ?? sweptAt ?? claimedAt;
+}
+
+/** What came of an attempt, in the order in which a person asks. */
+export function findingsOf(attempt: AttemptView): string[] {
+  return [
+    attempt.httpStatus === null ? undefined : `HTTP ${attempt.httpStatus}`,
+    attempt.errorCode ?? undefined,
+    attempt.error ?? undefined,
+    attempt.phase === null ? undefined : `got as far as: ${attempt.phase}`,
+    attempt.requestId === null ? undefined : `request id ${attempt.requestId}`,
+    attempt.taskId === null
+      ? undefined
+      : `task ${attempt.taskId}${attempt.surplus ? ' (SURPLUS: paid twice)' : ''}`,
+  ].filter((part) => part !== undefined);
+}
+
+/** `resolve --not-sent by anna@desk: not in their list` */
+export function deedOf({ event, who, detail }: TrailView): string {
+  return `${event}${who === null ? '' : ` by ${who}`}: ${shorten(detail, 300)}`;
+}
+
+/** By characters: half of one would be none. */
+export function shorten(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const cut = text.slice(0, length);
+  return `${/[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut}…`;
+}
