@@ -23,7 +23,7 @@ export function jobOfRow(job: AppJob, row: Glance | undefined): AppJob {
       prompt: preview,
       submission,
     },
-    externalUrl: { displayText: row.state, href: rowPath(row.id) },
+    externalUrl: { displayText: 'row in the ledger', href: rowPath(row.id) },
   };
 }
 

@@ -44,10 +44,11 @@ export function rowPage(life: Life, place: string): string {
 }
 
 function failure({ row }: Life): Html {
+  if (row.errorCode === null && row.error === null) return NOTHING;
   const parts = [row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error].filter(
     (part) => part !== null,
   );
-  return parts.length === 0 ? NOTHING : html`<p class="gate">${shorten(parts.join(' · '), 2000)}</p>`;
+  return html`<p class="gate">${shorten(parts.join(' · '), 2000)}</p>`;
 }
 
 function provider({ row }: Life): Html {

@@ -52,9 +52,8 @@ const SHORTEST_PASSWORD = 8;
  */
 export async function startBoard(options: BoardOptions): Promise<Board> {
   const { app, host, port, log, credentials, publicName, readOnly = false } = options;
+  checkReach(options);
   const local = isLoopback(host);
-  if (!local) requireCredentials(host, credentials);
-  if (publicName !== undefined) requireCredentials(`a proxy as ${publicName}`, credentials);
   const stage = new Stage({
     log,
     origin: options.origin,
@@ -100,12 +99,20 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
   };
 }
 
-/** @throws VidbatchError exit 2 when they are missing, or would be guessed. */
-function requireCredentials(where: string, credentials: Credentials | undefined): void {
+/**
+ * Whom it can be reached by, before anything is opened.
+ * @throws VidbatchError exit 2 when others can reach it, and credentials are missing or would be guessed.
+ */
+export function checkReach({
+  host,
+  publicName,
+  credentials,
+}: Pick<BoardOptions, 'host' | 'publicName' | 'credentials'>): void {
+  if (isLoopback(host) && publicName === undefined) return;
   if (credentials === undefined) {
     throw usageError(
       'BOARD_NOT_LOCAL',
-      `--host ${where}: without credentials the board listens on this machine only (127.0.0.1, ::1, localhost)`,
+      `${isLoopback(host) ? `--public-name ${publicName}` : `--host ${host}`}: the board listens on this machine only (127.0.0.1, ::1, localhost) while it has no credentials`,
       'Set VIDBATCH_BOARD_USER and VIDBATCH_BOARD_PASSWORD (or VIDBATCH_BOARD_PASSWORD_FILE), or reach it with ssh -L 3000:127.0.0.1:3000 <this machine>.',
     );
   }
@@ -113,7 +120,7 @@ function requireCredentials(where: string, credentials: Credentials | undefined)
   if (password.length >= SHORTEST_PASSWORD && password !== user) return;
   throw usageError(
     'BOARD_PASSWORD_WEAK',
-    `VIDBATCH_BOARD_PASSWORD: is too easy to guess for an address that others can reach; it needs ${SHORTEST_PASSWORD} characters, and not those of the user's name`,
+    `VIDBATCH_BOARD_PASSWORD: is too easy to guess for an address that others can reach: at least ${SHORTEST_PASSWORD} characters, and not the user's name`,
     '`openssl rand -base64 18` makes one.',
   );
 }

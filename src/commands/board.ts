@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
-import { startBoard } from '../board/server.ts';
+import { checkReach, startBoard } from '../board/server.ts';
 import type { Board } from '../board/server.ts';
 import { parseCount, readBoardCredentials } from '../config.ts';
 import type { Config } from '../config.ts';
@@ -54,7 +54,14 @@ in front of an address of a network.`,
 async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
   const config = configOf(flags);
   const credentials = readBoardCredentials(undefined, flags.boardUser);
-  const port = flags.port.trim() === '0' ? 0 : parseCount('--port', flags.port, 1, 65_535);
+  const reach = {
+    host: flags.host,
+    port: flags.port.trim() === '0' ? 0 : parseCount('--port', flags.port, 1, 65_535),
+    readOnly: isOn(flags.readOnly),
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(flags.publicName === undefined ? {} : { publicName: flags.publicName }),
+  };
+  checkReach(reach);
   const log = logOf(flags, 'warn');
   const interrupt = onInterrupt(io.quit);
   const { signal } = interrupt;
@@ -64,12 +71,8 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
     app = await openApp(config, 'reader');
     running = await startBoard({
       app,
-      host: flags.host,
-      port,
+      ...reach,
       log,
-      readOnly: isOn(flags.readOnly),
-      ...(credentials === undefined ? {} : { credentials }),
-      ...(flags.publicName === undefined ? {} : { publicName: flags.publicName }),
       ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
     });
     io.out(flags.json === true ? JSON.stringify({ url: running.url }) : `listening on ${running.url}`);

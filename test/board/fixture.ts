@@ -12,8 +12,10 @@ import { createLog } from '../../src/log.ts';
 import type { LogLevel } from '../../src/log.ts';
 import { produce } from '../../src/producer.ts';
 import { startSending } from '../../src/sending.ts';
+import type { Sending } from '../../src/sending.ts';
 import { startSimulator } from '../../src/simulator/server.ts';
 import type { Simulator } from '../../src/simulator/server.ts';
+import { copyTemplate } from '../servers.ts';
 
 /** Rows of a manifest: id and prompt. */
 export type Prompts = Record<string, string>;
@@ -28,6 +30,8 @@ export interface Theatre {
   submit(batch: string, prompts: Prompts, gate?: 'paused' | 'cancelled'): Promise<number>;
   /** The same with a copy of a manifest, under the file's name. Returns how many rows it has. */
   submitFile(manifest: string, gate?: 'paused'): Promise<number>;
+  /** Starts a worker; whoever does so closes it. */
+  work(): Promise<Sending>;
   /** Sends until so many rows are settled, then stops. `batches`: in the lane of a `run` of these. */
   send(rows: number, batches?: readonly number[]): Promise<void>;
   close(): Promise<void>;
@@ -50,6 +54,7 @@ export async function openTheatre(
     VIDBATCH_API_KEY: 'sk-of-the-tests',
     ...env,
   });
+  if (config.databaseUrl === undefined) await copyTemplate(config.dataDir);
   const app = await openApp(config, 'worker');
   const board = await startBoard({ app, host: '127.0.0.1', port: 0, log, origin: simulator.url });
   return {
@@ -86,6 +91,7 @@ export async function openTheatre(
       await promise;
       await sending.close();
     },
+    work: () => startSending(app, config, LIMITS, { batches: null, log }),
     async close() {
       await board.close();
       await app.close();
