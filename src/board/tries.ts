@@ -66,7 +66,7 @@ export class Tries {
     // Last in the order of the map: first to be forgotten is who was wrong longest ago.
     this.#known.delete(network);
     this.#known.set(network, now);
-    if (this.#known.size > MOST_ADDRESSES) this.#known.delete([...this.#known.keys()][0] ?? '');
+    if (this.#known.size > MOST_ADDRESSES) this.#known.delete(this.#known.keys().next().value ?? '');
     return now.wrong;
   }
 

@@ -91,10 +91,7 @@ suite('every button of Bull Board, pressed while a worker works', () => {
     const route = path.replace(lane, ':queue').replace(/\/s?\d+(-\d+)?\//, '/:job/');
     const { code } = JSON.parse((await response.text()) || '{}') as { code?: string };
     pressed.set(`${response.request().method()} ${route}`, code ?? response.status());
-    // What was refused is told; the form may stay, to be tried again.
-    if (code !== undefined) await page.getByText('Nothing was done').first().waitFor();
-    await page.keyboard.press('Escape');
-    await dialog.waitFor({ state: 'detached' });
+    if (code !== undefined) await page.getByText('Nothing was done').waitFor();
   }
 
   /** Each button of a job on this tab, of the first one that is there by then; then those for all of its jobs. */
@@ -102,7 +99,8 @@ suite('every button of Bull Board, pressed while a worker works', () => {
     await show(status);
     const buttons = await jobs().first().locator('button').count();
     for (let n = 0; n < buttons; n++) {
-      if ((await jobs().count()) === 0) await show(status);
+      // A page of its own for each: one that has just closed a form takes the next one's opening for that.
+      await show(status);
       await press(jobs().first().locator('button').nth(n));
     }
     for (const name of forAll) {
@@ -183,8 +181,8 @@ suite('every button of Bull Board, pressed while a worker works', () => {
     await queue.addBulk(
       POISON.map((data) => ({ name: 'by hand', data: data as JobData, opts: { attempts: 9 } })),
     );
-    const failed = (): Promise<number> => queue.getJobCountByTypes('failed');
-    await until(async () => (await failed()) === POISON.length);
+    await until(async () => (await queue.getJobCountByTypes('failed')) === POISON.length);
+    for (const job of await queue.getFailed()) assert.match(job.failedReason, /names no row/);
     await pressTab('failed', ['Retry all', 'Clean all']);
     assert.deepEqual(answers(), {
       'PUT /:queue/:job/retry': 204,
@@ -194,22 +192,17 @@ suite('every button of Bull Board, pressed while a worker works', () => {
       'PUT /:queue/retry/failed': 200,
       'PUT /:queue/clean/failed': 200,
     });
-    await until(async () => (await failed()) > 0);
-    const [job] = await queue.getFailed(0, 0);
-    assert.match(job?.failedReason ?? '', /names no row/);
   });
 
   test('of the queue, and of all queues: a pause is the ledger’s, with who and when', async () => {
-    await open('latest');
-    const menu = async (trigger: Locator, name: RegExp): Promise<void> => {
-      await trigger.click();
-      await press(page.getByRole('menuitem', { name }));
+    const ofQueue = async (name: string): Promise<void> => {
+      await open('latest');
+      await page.locator('[class^=trailing] button').last().click();
+      await press(page.getByRole('menuitem', { name, exact: true }));
     };
-    const ofQueue = page.locator('[class^=trailing] button').last();
-    for (const name of [/^Add job$/, /^Set concurrency$/, /^Set rate limit$/, /^Empty$/, /^Obliterate$/]) {
-      await menu(ofQueue, name);
+    for (const name of ['Add job', 'Set concurrency', 'Set rate limit', 'Empty', 'Obliterate', 'Pause']) {
+      await ofQueue(name);
     }
-    await menu(ofQueue, /^Pause$/);
     assert.deepEqual(answers(), {
       'POST /:queue/add': 'JOBS_FOLLOW_THE_LEDGER',
       'PUT /:queue/concurrency': 'SET_BY_WORKERS',
@@ -225,12 +218,14 @@ suite('every button of Bull Board, pressed while a worker works', () => {
     const [gate] = (await summarise(db, batch)).gates;
     assert.match(gate?.reason ?? '', /everything is paused; `vidbatch resume` goes on \(the board, .*Z\)/);
     assert.equal(await queue.isPaused(), false, 'the queue itself runs');
-    await menu(ofQueue, /^Resume$/);
-    await page.goto(`${theatre.board.url}/queues`);
-    const ofAll = page.locator('[class^=headerControls] button').last();
-    await menu(ofAll, /^Pause all$/);
-    await menu(ofAll, /^Resume all$/);
-    await menu(ofAll, /^Retry \d+ failed/);
+    await ofQueue('Resume');
+    await queue.add('by hand', {} as JobData);
+    await until(async () => (await queue.getJobCountByTypes('failed')) > 0);
+    for (const name of [/^Pause all$/, /^Resume all$/, /^Retry \d+ failed/]) {
+      await page.goto(`${theatre.board.url}/queues`);
+      await page.locator('[class^=headerControls] button').last().click();
+      await press(page.getByRole('menuitem', { name }));
+    }
     assert.deepEqual(answers(), {
       'PUT /:queue/resume': 200,
       'PUT /pause': 200,
@@ -255,12 +250,7 @@ suite('every button of Bull Board, pressed while a worker works', () => {
       const known = await context.newPage();
       await known.goto(board.url);
       assert.equal(await known.title(), 'Batches · vidbatch');
-      const refused: string[] = [];
-      known.on('response', (response) => {
-        if (response.url().startsWith(board.url))
-          refused.push(`${response.request().method()} ${response.status()}`);
-      });
-      await known.goto(`http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/`);
+      await known.goto(`http://localhost:${(elsewhere.address() as AddressInfo).port}/`);
       const seen = await known.evaluate(
         (url) =>
           Promise.all(
@@ -274,12 +264,10 @@ suite('every button of Bull Board, pressed while a worker works', () => {
         `${board.url}/queues/api/queues/${lane}/add`,
       );
       assert.deepEqual(seen, ['kept back', 'kept back']);
-      assert.deepEqual(refused.toSorted(), ['GET 403', 'POST 403']);
-      await known.evaluate((url) => {
-        const form = Object.assign(document.createElement('form'), { method: 'post', action: url });
-        document.body.append(form);
-        form.submit();
-      }, `${board.url}/queues/api/queues/${lane}/add`);
+      await known.setContent(
+        `<form method="post" action="${board.url}/queues/api/queues/${lane}/add"><button>`,
+      );
+      await known.getByRole('button').click();
       await known.getByText('CROSS_SITE').waitFor();
     } finally {
       await context.close();

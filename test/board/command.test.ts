@@ -2,22 +2,29 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { suite, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { Config } from '../../src/config.ts';
 import { get, openTheatre } from './fixture.ts';
-import type { Theatre } from './fixture.ts';
 
 const CLI = fileURLToPath(new URL('../../bin/vidbatch.js', import.meta.url));
 
 type Command = ChildProcessByStdio<null, Readable, Readable>;
 
-function vidbatch(theatre: Theatre, ...args: string[]): Command {
+function vidbatch(
+  { config }: { config: Pick<Config, 'dataDir'> },
+  env: Record<string, string>,
+  ...args: string[]
+): Command {
   return spawn(process.execPath, [CLI, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], VIDBATCH_DATA_DIR: theatre.config.dataDir },
+    env: { PATH: process.env['PATH'], VIDBATCH_DATA_DIR: config.dataDir, ...env },
   });
 }
 
@@ -36,7 +43,7 @@ suite('vidbatch board', () => {
   test('beside the process that holds the folder, and on when that one has ended', async () => {
     const theatre = await openTheatre();
     await theatre.submit('text', { a: 'a harbour' }, 'paused');
-    const command = vidbatch(theatre, 'board', '--port', '0', '--json');
+    const command = vidbatch(theatre, {}, 'board', '--port', '0', '--json');
     try {
       const { url } = JSON.parse(await firstLine(command)) as { url: string };
       assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/);
@@ -56,28 +63,47 @@ suite('vidbatch board', () => {
     }
   });
 
-  test('an address that others can reach is a usage error that says what to do', async () => {
-    const theatre = await openTheatre();
+  test('an address that others can reach needs credentials, and says so before anything is opened', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'vidbatch-board-'));
+    const at = { config: { dataDir: join(folder, 'data') } };
     try {
-      const command = vidbatch(theatre, 'board', '--host', '0.0.0.0');
-      const [message, [code]] = await Promise.all([text(command.stderr), once(command, 'close')]);
-      assert.equal(code, 2);
-      assert.match(message, /--host 0\.0\.0\.0: the board listens on this machine only.*\[BOARD_NOT_LOCAL\]/);
-      assert.match(message, /credentials yet; they come in a later version/);
+      const refused = async (env: Record<string, string>, ...args: string[]): Promise<string> => {
+        const command = vidbatch(at, env, 'board', '--host', '0.0.0.0', ...args);
+        const [message, [code]] = await Promise.all([text(command.stderr), once(command, 'close')]);
+        assert.equal(code, 2);
+        return message;
+      };
+      const [open, half, weak] = await Promise.all([
+        refused({}),
+        refused({}, '--board-user', 'anna'),
+        refused({ VIDBATCH_BOARD_PASSWORD: 'secret' }, '--board-user', 'anna'),
+      ]);
+      assert.match(open, /--host 0\.0\.0\.0: the board listens on this machine only.*\[BOARD_NOT_LOCAL\]/);
+      assert.match(open, /Set VIDBATCH_BOARD_USER and VIDBATCH_BOARD_PASSWORD/);
+      assert.match(half, /VIDBATCH_BOARD_PASSWORD is not set.*\[BOARD_CREDENTIALS\]/);
+      assert.match(weak, /\[BOARD_PASSWORD_WEAK\]/);
+      assert.doesNotMatch(weak, /secret/);
     } finally {
-      await theatre.close();
+      await rm(folder, { recursive: true, force: true });
     }
   });
 
-  test('behind a published port it listens everywhere, and still knows its names', async () => {
+  test('with a password from a file it listens everywhere, under any name', async () => {
     const theatre = await openTheatre();
-    const command = vidbatch(theatre, 'board', '--host', '0.0.0.0', '--port', '0', '--behind-published-port');
+    const file = join(theatre.config.dataDir, 'password');
+    await writeFile(file, 'correct horse\n');
+    const env = { VIDBATCH_BOARD_PASSWORD_FILE: file, VIDBATCH_BOARD_USER: 'anna' };
+    const command = vidbatch(theatre, env, 'board', '--host', '0.0.0.0', '--port', '0');
     try {
       const line = await firstLine(command);
       const port = /^listening on http:\/\/0\.0\.0\.0:(\d+)$/.exec(line)?.[1];
       assert.ok(port, line);
-      assert.equal((await get({ url: `http://127.0.0.1:${port}` }, '/healthz')).status, 200);
-      assert.equal((await get({ url: `http://0.0.0.0:${port}` }, '/healthz')).status, 403);
+      const headers = { authorization: `Basic ${Buffer.from('anna:correct horse').toString('base64')}` };
+      for (const host of ['127.0.0.1', '0.0.0.0']) {
+        assert.equal((await get({ url: `http://${host}:${port}` }, '/healthz')).status, 200);
+        assert.equal((await get({ url: `http://${host}:${port}` }, '/')).status, 401);
+        assert.equal((await fetch(`http://${host}:${port}/`, { headers })).status, 200);
+      }
       assert.equal(await end(command, 'SIGINT'), 0);
     } finally {
       command.kill('SIGKILL');

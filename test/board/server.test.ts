@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { request } from 'undici';
 import { startBoard } from '../../src/board/server.ts';
+import { Tries } from '../../src/board/tries.ts';
+import { until } from '../contract/log.ts';
 import { get, openTheatre, silent } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
 
@@ -119,8 +121,9 @@ suite('the board over HTTP', () => {
     assert.equal((await get(theatre.board, '/nowhere')).status, 404);
   });
 
-  test('nothing can be written, whatever the path', async () => {
-    const { app, board } = theatre;
+  test('on a board that only shows nothing can be written, whatever the path', async () => {
+    const { app } = theatre;
+    const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, readOnly: true });
     const queue = `/queues/api/queues/vidbatch-${app.ledgerId}`;
     const jobs = JSON.parse(
       (await get(board, `${queue.replace(/\/[^/]+$/, '')}?activeQueue=vidbatch-${app.ledgerId}`)).text,
@@ -149,10 +152,103 @@ suite('the board over HTTP', () => {
       });
       assert.equal(response.statusCode, 405, `${method} ${path}`);
       assert.equal(response.headers['allow'], 'GET, HEAD');
-      const { error } = (await response.body.json()) as { error: { code: string } };
-      assert.equal(error.code, 'READ_ONLY');
+      assert.match(await response.body.text(), /"code":"READ_ONLY"/);
     }
     assert.equal((await get(board, `${queue}/${job}`)).status, 200);
+    await board.close();
+  });
+
+  test('a write has to come from this board’s own page, or from no page', async () => {
+    const url = `${theatre.board.url}/queues/api/queues/vidbatch-${theatre.app.ledgerId}/add`;
+    const host = new URL(url).host;
+    const from: [Record<string, string>, string][] = [
+      [{ 'sec-fetch-site': 'cross-site' }, 'CROSS_SITE'],
+      [{ 'sec-fetch-site': 'same-site', origin: `http://${host}` }, 'CROSS_SITE'],
+      [{ origin: 'https://elsewhere.example' }, 'CROSS_SITE'],
+      [{ origin: 'null' }, 'CROSS_SITE'],
+      [{ referer: 'https://elsewhere.example/board' }, 'CROSS_SITE'],
+      [{ 'user-agent': 'Mozilla/5.0 (X11)' }, 'CROSS_SITE'],
+      [{ 'content-type': 'text/plain' }, 'NOT_JSON'],
+      [{ 'sec-fetch-site': 'same-origin', 'user-agent': 'Mozilla/5.0 (X11)' }, 'JOBS_FOLLOW_THE_LEDGER'],
+      [{ origin: `https://${host}` }, 'JOBS_FOLLOW_THE_LEDGER'],
+      [{ 'user-agent': 'curl/8' }, 'JOBS_FOLLOW_THE_LEDGER'],
+    ];
+    for (const [headers, code] of from) {
+      const response = await request(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: '{}',
+      });
+      const { code: found, error } = (await response.body.json()) as { code: string; error: unknown };
+      assert.equal(found, code, JSON.stringify([headers, error]));
+    }
+    const look = await request(`${theatre.board.url}/api/batches`, {
+      headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
+    });
+    assert.equal(look.statusCode, 403);
+    await look.body.dump();
+  });
+
+  test('with credentials nothing is told without them but that it is well', async () => {
+    const waits: number[] = [];
+    const held = Promise.withResolvers<void>();
+    const tries = new Tries({ now: () => 0, wait: (ms) => (waits.push(ms), held.promise) });
+    const credentials = { user: 'anna', password: 'pass:wörd' };
+    const { app } = theatre;
+    const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, credentials, tries });
+    const ask = async (path: string, password?: string, method = 'GET', site = 'same-origin') => {
+      const authorization = `Basic ${Buffer.from(`anna:${password}`).toString('base64')}`;
+      const response = await request(`${board.url}${path}`, {
+        method: method as 'GET',
+        headers: { 'sec-fetch-site': site, ...(password === undefined ? {} : { authorization }) },
+      });
+      await response.body.dump();
+      return response;
+    };
+    try {
+      assert.equal((await ask('/healthz')).statusCode, 200);
+      for (const path of ['/', '/queues', '/queues/api/queues', '/api/batches', '/style.css', '/nowhere']) {
+        const { statusCode, headers } = await ask(path);
+        assert.equal(statusCode, 401, path);
+        assert.match(String(headers['www-authenticate']), /^Basic realm=/);
+      }
+      assert.equal((await ask('/', credentials.password)).statusCode, 200);
+      const add = `/queues/api/queues/vidbatch-${app.ledgerId}/add`;
+      assert.equal((await ask(add, credentials.password, 'POST', 'cross-site')).statusCode, 403);
+      for (let n = 0; n < 5; n++) assert.equal((await ask('/', 'wrong')).statusCode, 401);
+      assert.deepEqual(waits, [], 'five may be wrong at once');
+      const sixth = ask('/', 'wrong');
+      const right = ask('/', credentials.password);
+      await until(async () => waits.length === 2);
+      assert.equal((await ask('/', 'wrong')).statusCode, 429, 'no more than two wait');
+      held.resolve();
+      assert.deepEqual([(await sixth).statusCode, (await right).statusCode], [401, 200]);
+    } finally {
+      await board.close();
+    }
+  });
+
+  test('a row is shown by its number and by its key, however long it is', async () => {
+    const long = `${'x'.repeat(10_000_000)}END`;
+    await theatre.submit('huge', { 'row-1': long, 'row-2': '😀'.repeat(4000) }, 'paused');
+    const { app, board } = theatre;
+    const { rows } = await app.db.query<{ id: number }>('select max(id) as id from vidbatch.submission');
+    const last = Number(rows[0]?.id);
+    const one = await fetch(`${board.url}/batches/huge?key=row-1`, { redirect: 'manual' });
+    assert.equal(one.headers.get('location'), `/rows/${last - 1}`);
+    for (const path of [`/rows/${last - 1}`, `/rows/${last}`, '/batches/huge']) {
+      const { status, text } = await get(board, path);
+      assert.equal(status, 200);
+      assert.ok(text.length < 40_000 && !text.includes('\ufffd'), `${path}: ${text.length}`);
+    }
+    assert.match((await get(board, `/rows/${last}`)).text, /waiting, paused/);
+    assert.equal((await get(board, '/batches/huge?key=row')).status, 400);
+    assert.equal((await get(board, '/batches/huge?key=nobody')).status, 404);
+    for (const id of ['0', 'x', '999999', '9'.repeat(30)]) {
+      assert.equal((await get(board, `/rows/${id}`)).status, 404, id);
+    }
+    const uncertain = await get(board, '/batches/mixed?key=row-3');
+    assert.match(uncertain.text, /vidbatch resolve mixed row-3 --task-id/);
   });
 
   test('a name that is not this machine is refused, on every path', async () => {
@@ -197,8 +293,8 @@ suite('the board over HTTP', () => {
       assert.deepEqual(
         queues.map(({ displayName, readOnlyMode, counts }) => [displayName, readOnlyMode, counts.completed]),
         [
-          ['all batches', true, 4],
-          ['run of one run', true, 1],
+          ['all batches', false, 4],
+          ['run of one run', false, 1],
         ],
       );
     } finally {
@@ -214,6 +310,11 @@ suite('the board over HTTP', () => {
     for (const host of ['0.0.0.0', '::', '192.168.1.1', 'example.com']) {
       await assert.rejects(startBoard({ app: theatre.app, host, port: 0, log: silent }), {
         code: 'BOARD_NOT_LOCAL',
+        exitCode: 2,
+      });
+      const credentials = { user: 'anna', password: 'short' };
+      await assert.rejects(startBoard({ app: theatre.app, host, port: 0, log: silent, credentials }), {
+        code: 'BOARD_PASSWORD_WEAK',
         exitCode: 2,
       });
     }
