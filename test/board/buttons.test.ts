@@ -25,7 +25,7 @@ const POISON: unknown[] = [
   null,
   [],
   {},
-  { submission: '1' },
+  { submission: '1', preview: 'half of a character: \ud83d' },
   { submission: -1 },
   { submission: 1.5 },
   { submission: 2 ** 60 },
