@@ -228,6 +228,25 @@ suite('the board over HTTP', () => {
     }
   });
 
+  test('behind a proxy on this machine it has one more name', async () => {
+    const at = { app: theatre.app, host: '127.0.0.1', port: 0, log: silent, publicName: 'board.example' };
+    await assert.rejects(startBoard(at), { code: 'BOARD_NOT_LOCAL' });
+    const board = await startBoard({ ...at, credentials: { user: 'anna', password: 'correct horse' } });
+    try {
+      for (const [host, status] of [
+        ['board.example', 401],
+        ['Board.example:443', 401],
+        ['board.example.com', 403],
+      ]) {
+        const response = await request(`${board.url}/`, { headers: { host: String(host) } });
+        assert.equal(response.statusCode, status, String(host));
+        await response.body.dump();
+      }
+    } finally {
+      await board.close();
+    }
+  });
+
   test('a row is shown by its number and by its key, however long it is', async () => {
     const long = `${'x'.repeat(10_000_000)}END`;
     await theatre.submit('huge', { 'row-1': long, 'row-2': '😀'.repeat(4000) }, 'paused');
