@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
-import { checkReach, startBoard } from '../board/server.ts';
 import type { Board } from '../board/server.ts';
 import { parseCount, readBoardCredentials } from '../config.ts';
 import type { Config } from '../config.ts';
@@ -52,6 +51,8 @@ in front of an address of a network.`,
 }
 
 async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
+  // Loaded when asked for: every other command starts the sooner.
+  const { checkReach, startBoard } = await import('../board/server.ts');
   const config = configOf(flags);
   const credentials = readBoardCredentials(undefined, flags.boardUser);
   const reach = {
@@ -69,6 +70,7 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
   let running: Board | undefined;
   try {
     app = await openApp(config, 'reader');
+    for (const outage of app.outages) outage.tellTo(log);
     running = await startBoard({
       app,
       ...reach,
