@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { runMigrations } from 'bullmq';
+import { tellAccepted } from './accepted.ts';
 import type { Config } from './config.ts';
 import { usageError, VidbatchError } from './errors.ts';
 import { followClock } from './ledger/clock.ts';
@@ -11,6 +12,8 @@ import { PreparedPool } from './ledger/prepared.ts';
 import { ledgerId } from './ledger/read.ts';
 import { sweep } from './ledger/sweep.ts';
 import { journalFolder } from './journal.ts';
+import { createLog } from './log.ts';
+import type { Logger } from './log.ts';
 import { Outage } from './outage.ts';
 import { reached } from './point.ts';
 import { connectPostgres, keepsSessions, openQueuePool } from './postgres/client.ts';
@@ -48,13 +51,17 @@ type Closer = () => unknown;
  * Opens ledger and queue as the configuration says. Closes what it had opened when a later step fails.
  * @throws VidbatchError when a server cannot be reached, or the folder is held by another worker.
  */
-export async function openApp(config: Config, role: Role): Promise<App> {
+export async function openApp(
+  config: Config,
+  role: Role,
+  log: Logger = createLog(config.logLevel ?? 'info'),
+): Promise<App> {
   const closers: Closer[] = [];
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeAll(closers));
   try {
     const ledger = await (config.databaseUrl === undefined
-      ? openEmbeddedLedger(config.dataDir, role, closers)
+      ? openEmbeddedLedger(config.dataDir, role, closers, log)
       : openPostgresLedger(config.databaseUrl, role, closers));
     const { store, name } = await openStore(config, ledger, closers);
     return {
@@ -91,7 +98,7 @@ type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
 
 const UPKEEP_MS = 15_000;
 
-async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): Promise<Ledger> {
+async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], log: Logger): Promise<Ledger> {
   if (role === 'reader' && !existsSync(dir)) {
     throw usageError(
       'NO_LEDGER',
@@ -118,7 +125,10 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[]): P
   await migrate(folder.database, true);
   // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
   // What the journals know comes first: an answer settles what the sweep could only call uncertain.
-  const replayed = await replayJournals(folder.database, journalFolder(dir), await ledgerId(folder.database));
+  const id = await ledgerId(folder.database);
+  const replayed = await replayJournals(folder.database, journalFolder(dir), id, (one) =>
+    tellAccepted(log, one),
+  );
   const swept = await sweep(folder.database, { all: true });
   // Before the lanes are forgotten: they tell whether this machine's clock was set back since.
   await followClock(folder.database);

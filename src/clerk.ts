@@ -16,9 +16,13 @@ export interface Clerk {
   record: (result: Result) => Promise<Recorded>;
 }
 
-export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk {
+/** `stopping`: a claim is not waited for any longer, while a record still is. */
+export function createClerk(db: Database, scope: ClaimScope, log: Logger, stopping?: AbortSignal): Clerk {
+  const claimPatiently = <T>(attempt: (again: boolean) => Promise<T>): Promise<T> =>
+    patiently('claim', log, attempt, stopping);
+
   async function claimGroup(wishes: readonly ClaimWish[]): Promise<(Claim | Refusal)[]> {
-    const claims = await patiently('claim', log, async (again) => {
+    const claims = await claimPatiently(async (again) => {
       const fresh = await claim(db, scope, wishes);
       // After an error the statement may have been committed all the same, even only now, by a server that stood still:
       // what we did not get may be ours already. An attempt is made once, so asking again is no second claim.
@@ -43,11 +47,11 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger): Clerk
 
   function whyNot(wishes: readonly ClaimWish[]): Promise<Refusal[]> {
     const ids = wishes.map((wish) => wish.submissionId);
-    return patiently('claim', log, () => refusals(db, scope, ids));
+    return claimPatiently(() => refusals(db, scope, ids));
   }
 
   function claimOne(wish: ClaimWish): Promise<Claim | undefined> {
-    return patiently('claim', log, async (again) => {
+    return claimPatiently(async (again) => {
       const fresh = await claimAlone(db, scope, wish);
       return fresh ?? (again ? (await granted(db, [wish]))[0] : undefined);
     });

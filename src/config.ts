@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
 import { messageOf, usageError, VidbatchError } from './errors.ts';
+import type { LogLevel } from './log.ts';
 import { normaliseBaseUrl } from './provider/base-url.ts';
 
 /** `120s`, `500ms`, `2m`, `1h`, or plain seconds → milliseconds. */
@@ -65,6 +66,7 @@ export interface Overrides {
   dataDir?: string;
   /** Plain http to a host that is not this machine. */
   allowHttp?: boolean;
+  logLevel?: LogLevel;
 }
 
 /** What the environment says. Flags are merged in by the commands; the API key leaves this object only to the wire. */
@@ -81,6 +83,8 @@ export interface Config {
   codes: Record<string, string>;
   /** The user's word that the provider honours the Idempotency-Key: an unknown may be sent again under the same one. */
   providerIdempotent: boolean;
+  /** Of what is told while the ledger is being opened; info. */
+  logLevel?: LogLevel;
 }
 
 /**
@@ -121,6 +125,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
     models: values.VIDBATCH_MODELS?.split(/[\s,]+/).filter(Boolean) ?? [],
     codes: parseCodes(values.VIDBATCH_CODES),
     providerIdempotent: parseSwitch('VIDBATCH_PROVIDER_IDEMPOTENT', values.VIDBATCH_PROVIDER_IDEMPOTENT),
+    ...(over.logLevel === undefined ? {} : { logLevel: over.logLevel }),
   };
 }
 

@@ -23,6 +23,8 @@ export interface FeederOptions {
 export interface Feeder {
   /** Something has changed (a job is done): look again soon. */
   poke(): void;
+  /** Milliseconds since its loop last came round, whatever that turn brought. */
+  idleMs(): number;
   stop(): Promise<void>;
 }
 
@@ -65,6 +67,7 @@ export function startFeeder(options: FeederOptions): Feeder {
   const stopping = new AbortController();
   let away = false;
   let repairedAt = 0;
+  let turnedAt = performance.now();
   let wake: ((now: boolean) => void) | undefined;
   let poked = false;
 
@@ -145,6 +148,7 @@ export function startFeeder(options: FeederOptions): Feeder {
           away = true;
         }
       }
+      turnedAt = performance.now();
       if (!stopping.signal.aborted) await rest();
     }
     await leaveLane(db, scope.lane).catch(() => undefined);
@@ -156,6 +160,7 @@ export function startFeeder(options: FeederOptions): Feeder {
       poked = true;
       wake?.(false);
     },
+    idleMs: () => performance.now() - turnedAt,
     async stop() {
       stopping.abort();
       wake?.(true);

@@ -35,6 +35,8 @@ export interface Journal {
   /** Resolves when it is on the disk. */
   intend(claim: Claim): Promise<void>;
   answer(claim: Claim, outcome: Outcome): Promise<void>;
+  /** How much has been written. */
+  bytes(): number;
   /** Releases the file; returns its length in bytes. */
   close(): Promise<number>;
 }
@@ -134,6 +136,7 @@ export async function openJournal(
       const line: JournalLine = { kind: 'answer', attempt: claim.attemptId, outcome: trimmed(outcome) };
       return flushAnswers ? append(line) : appendUnflushed(line);
     },
+    bytes: () => length,
     async close() {
       await file.truncate(length);
       await file.close();

@@ -2,7 +2,8 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { journalNames, lockOf, readJournal } from './journal-file.ts';
-import type { JournalLine } from './journal.ts';
+import type { Accepted } from './accepted.ts';
+import type { Intent, JournalLine } from './journal.ts';
 import type { Database } from './ledger/database.ts';
 import {
   confirmIntents,
@@ -18,7 +19,6 @@ import { keepOrphan, keepOrphanAnswer } from './ledger/orphan.ts';
 import { ensureProvider } from './ledger/provider.ts';
 import { record } from './ledger/record.ts';
 import { reached } from './point.ts';
-import type { Outcome } from './provider/outcome.ts';
 import { notSent } from './submit.ts';
 
 /** What the journals of workers that are gone had to say. */
@@ -51,13 +51,21 @@ const WITNESSES = { attempts: 100, intents: 5_000 };
 
 const TURN_MS = 100;
 
+/** Called for each task id that was not known before, once it is stored. */
+export type OnAccepted = (accepted: Accepted) => void;
+
 /**
  * Tells the ledger what it may have missed: reads every journal in the folder whose worker is gone, and which this
  * ledger has not taken in yet or which may know how an attempt ended. Safe to repeat, and to be interrupted. One reader
  * at a time: a worker that took a journal for a living one's, because somebody else was reading it, would send rows of
  * which it says that they were sent.
  */
-export async function replayJournals(db: Database, folder: string, ledgerId: string): Promise<Replayed> {
+export async function replayJournals(
+  db: Database,
+  folder: string,
+  ledgerId: string,
+  onAccepted: OnAccepted = () => undefined,
+): Promise<Replayed> {
   const total: Replayed = {
     journals: 0,
     answers: 0,
@@ -72,7 +80,7 @@ export async function replayJournals(db: Database, folder: string, ledgerId: str
   if (names.length === 0) return total;
   const turn = await turnIn(folder);
   try {
-    await replayEach(db, folder, names, ledgerId, total);
+    await replayEach(db, folder, names, ledgerId, { total, onAccepted });
   } finally {
     turn.release();
   }
@@ -87,13 +95,20 @@ async function turnIn(folder: string): Promise<{ release(): void }> {
   }
 }
 
+/** Who is told what the journals say. */
+interface Ears {
+  total: Replayed;
+  onAccepted: OnAccepted;
+}
+
 async function replayEach(
   db: Database,
   folder: string,
   names: readonly string[],
   ledgerId: string,
-  total: Replayed,
+  ears: Ears,
 ): Promise<void> {
+  const { total } = ears;
   const known = await knownJournals(db, names);
   const open = new Set((await unheard(db, names.map(workerOf))).map(({ worker }) => worker));
   for (const name of names) {
@@ -107,7 +122,7 @@ async function replayEach(
     if (lock === undefined) continue;
     try {
       const ofThisWorker = (await unheard(db, [workerOf(name)])).map(({ attemptId }) => attemptId);
-      const testimony = await replay(db, path, ledgerId, ofThisWorker, total);
+      const testimony = await replay(db, path, ledgerId, ofThisWorker, ears);
       if (testimony === undefined) continue;
       if (!(await settleUnheard(db, workerOf(name), testimony, total))) total.damaged.push(path);
       await rememberJournal(db, name, size);
@@ -145,10 +160,13 @@ async function replay(
   path: string,
   ledgerId: string,
   open: readonly string[],
-  total: Replayed,
+  ears: Ears,
 ): Promise<Testimony | undefined> {
+  const { total } = ears;
   let from: { origin: string; worker: string } | undefined;
-  let chunk: JournalLine[] = [];
+  let chunk: Told[] = [];
+  /** No more than were in flight at a time: whoever is answered leaves. */
+  const unanswered = new Map<string, Intent>();
   const silent = new Set(open);
   let latest: string[] = [];
   let torn = false;
@@ -175,14 +193,16 @@ async function replay(
       silent.delete(line.attempt);
       latest.push(line.attempt);
       if (latest.length > 2 * WITNESSES.intents) latest = latest.slice(-WITNESSES.intents);
+      unanswered.set(line.attempt, line);
     }
-    chunk.push(line);
+    chunk.push({ line, intent: unanswered.get(line.attempt) });
+    if (line.kind === 'answer') unanswered.delete(line.attempt);
     if (chunk.length < CHUNK) continue;
-    await tell(db, chunk, from, total);
+    await tell(db, chunk, from, ears);
     chunk = [];
   }
   if (from === undefined) return undefined;
-  await tell(db, chunk, from, total);
+  await tell(db, chunk, from, ears);
   total.journals += 1;
   return {
     intended: open.filter((attemptId) => !silent.has(attemptId)),
@@ -218,38 +238,53 @@ async function settleUnheard(
   return true;
 }
 
+/** Of an answer whose intent cannot be read: the ledger knows its row by the attempt's id. */
+const TORN = { batch: '?', key: '?', number: 0 };
+
+/** A line, with the intent of its attempt. */
+interface Told {
+  line: Exclude<JournalLine, { kind: 'header' }>;
+  intent: Intent | undefined;
+}
+
 /** In the order of the journal: an attempt that was restored must be settled before the next one of its row. */
 async function tell(
   db: Database,
-  lines: readonly JournalLine[],
+  told: readonly Told[],
   from: { origin: string; worker: string },
-  total: Replayed,
+  ears: Ears,
 ): Promise<void> {
-  const intents = lines.filter((line) => line.kind === 'intent');
-  const answers = new Map(
-    lines.flatMap((line): [string, Outcome][] =>
-      line.kind === 'answer' ? [[line.attempt, line.outcome]] : [],
-    ),
-  );
-  const missing = await unrecorded(db, [
-    ...new Set([...intents.map((one) => one.attempt), ...answers.keys()]),
-  ]);
-  for (const line of lines) {
+  const missing = await unrecorded(db, [...new Set(told.map(({ line }) => line.attempt))]);
+  for (const { line, intent } of told) {
     if (line.kind === 'intent' && missing.get(line.attempt) === 'attempt') {
-      if (await restoreAttempts(db, from, line)) total.restored += 1;
+      if (await restoreAttempts(db, from, line)) ears.total.restored += 1;
       else {
         await keepOrphan(db, from, line);
-        total.orphans += 1;
+        ears.total.orphans += 1;
       }
       reached('attempt-restored');
     }
     if (line.kind === 'answer' && missing.has(line.attempt)) {
-      const told = await record(db, [
-        { attemptId: line.attempt, outcome: line.outcome, waitMs: 0, maxAttempts: NEVER_EXHAUSTED },
-      ]);
-      if (told.length === 0) await keepOrphanAnswer(db, line.attempt, line.outcome);
-      total.answers += told.length;
+      await tellAnswer(db, line, intent, ears);
       reached('answer-replayed');
     }
   }
+}
+
+async function tellAnswer(
+  db: Database,
+  { attempt, outcome }: Extract<JournalLine, { kind: 'answer' }>,
+  intent: Intent | undefined,
+  { total, onAccepted }: Ears,
+): Promise<void> {
+  const [recorded] = await record(db, [
+    { attemptId: attempt, outcome, waitMs: 0, maxAttempts: NEVER_EXHAUSTED },
+  ]);
+  const news = recorded === undefined ? await keepOrphanAnswer(db, attempt, outcome) : !recorded.known;
+  if (recorded !== undefined) total.answers += 1;
+  if (!news || outcome.kind !== 'accepted') return;
+  const { batch, key, number } = intent ?? TORN;
+  const { taskId } = outcome;
+  const surplus = recorded?.surplus ?? false;
+  onAccepted({ batch, key, attempt: number, attemptId: attempt, taskId, surplus, by: 'journal' });
 }

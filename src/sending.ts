@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tellAccepted } from './accepted.ts';
 import type { App } from './app.ts';
 import { requireProvider } from './config.ts';
 import type { Config } from './config.ts';
@@ -52,8 +53,11 @@ export interface Sending {
   readonly worker: RunningWorker;
   /** Where its task ids belong. */
   readonly origin: string;
-  /** Takes no more rows, finishes what is in flight, records it. */
-  close(): Promise<void>;
+  /**
+   * Takes no more rows, finishes what is in flight, records it. After `timeoutMs` (default: however long it takes) it
+   * resolves with the number of rows that are not recorded: leave the app open then, or end the process. Idempotent.
+   */
+  close(timeoutMs?: number): Promise<number>;
 }
 
 /** What one row may need in the journal: its intent, and an answer whose body is cut to 4 KiB, escaped, and its headers. */
@@ -96,7 +100,7 @@ export async function startSending(
     }
     const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
     const folder = journalFolder(config.dataDir);
-    tellReplayed(await replayJournals(app.db, folder, app.ledgerId), log);
+    tellReplayed(await replayJournals(app.db, folder, app.ledgerId, (one) => tellAccepted(log, one)), log);
     await takeBack(app, config, effective, log);
     const journal = await openJournal(
       folder,
@@ -119,9 +123,10 @@ export async function startSending(
     return {
       worker,
       origin: provider.origin,
-      async close() {
-        await worker.stop();
-        await provider.close();
+      async close(timeoutMs) {
+        const left = await worker.stop(timeoutMs);
+        if (left === 0) await provider.close();
+        return left;
       },
     };
   } catch (error) {
@@ -196,7 +201,7 @@ export async function untilDone(
   { signal, log = createLog('warn') }: { signal?: AbortSignal; log?: Logger } = {},
 ): Promise<'nothing' | 'halted' | 'held' | 'work'> {
   for (;;) {
-    const left = await patiently('work left', log, () => workLeft(app.db, origin, batches));
+    const left = await patiently('work left', log, () => workLeft(app.db, origin, batches), signal);
     if (left !== 'work' || signal?.aborted === true) return left;
     await sleep(250, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }

@@ -8,6 +8,7 @@ import { startFeeder } from './feeder.ts';
 import type { Claim } from './ledger/claim.ts';
 import type { Database } from './ledger/database.ts';
 import type { Journal } from './journal.ts';
+import { keepJournal } from './journal-keeper.ts';
 import { unqueue } from './ledger/feed.ts';
 import { rememberJournal } from './ledger/journal.ts';
 import { reserveSlot } from './ledger/provider.ts';
@@ -21,8 +22,10 @@ import { backoffMs, retryOf, throttleMs } from './retry.ts';
 import type { SameKey } from './retry.ts';
 import { standingOf } from './standing.ts';
 import { submit } from './submit.ts';
-import type { Clock, Hands, Verdict } from './submit.ts';
+import type { Clock, Verdict } from './submit.ts';
 import { againOf, startSweeper } from './sweeper.ts';
+import { tellVerdict } from './verdict-log.ts';
+import { within } from './within.ts';
 
 export interface WorkerOptions {
   db: Database;
@@ -55,10 +58,17 @@ export interface WorkerOptions {
 export interface RunningWorker {
   /** Name of this incarnation, as it stands in the ledger. */
   readonly id: string;
-  /** Rows claimed and not yet recorded. */
+  /** Rows that are being claimed, sent or recorded. */
   inFlight(): number;
-  /** Takes no more, finishes what is in flight, records it. */
-  stop(): Promise<void>;
+  /** Milliseconds since the feeder last came round. */
+  feederIdleMs(): number;
+  /** Its journal: how long it is, and whether the disk has no room for more. */
+  journal(): { bytes: number; full: boolean };
+  /**
+   * Takes no more, finishes what is in flight, records it. After `timeoutMs` (default: however long it takes) it resolves
+   * with the number of rows that are not recorded; these go on for as long as the process lives.
+   */
+  stop(timeoutMs?: number): Promise<number>;
 }
 
 /** From the claim to the deadline: the whole exchange and a margin, so that only the dead are swept. */
@@ -68,6 +78,8 @@ const JOURNAL_PAUSE_MS = 5_000;
 const LONGEST_DELAY_MS = 60_000;
 /** The throttle may end earlier than the ledger said: its clock can be set back. */
 const LONGEST_HOLD_MS = 10_000;
+/** Once the rows are recorded, a queue or a ledger that is away does not hold up the end. */
+const CLOSING_MS = 3_000;
 
 const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
@@ -78,13 +90,16 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const stopping = new AbortController();
   let inFlight = 0;
   let throttledUntil = 0;
-  let journalFull = false;
   let allRecorded = true;
+  let stopped: Promise<number> | undefined;
+  let idle: (() => void) | undefined;
 
+  const keeper = keepJournal(journal, log);
   const clerk = createClerk(
     db,
     { worker: id, origin: provider.origin, batches, lifetimeMs: options.timeoutMs + DEADLINE_MARGIN_MS },
     log,
+    stopping.signal,
   );
   const queue = openQueue(store, lane);
   const feeder = startFeeder({
@@ -111,49 +126,21 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     try {
       if (options.rateIntervalMs !== undefined) {
         const { rateIntervalMs } = options;
-        await pause(await patiently('slot', log, () => reserveSlot(db, provider.origin, rateIntervalMs)));
+        await pause(
+          await patiently(
+            'slot',
+            log,
+            () => reserveSlot(db, provider.origin, rateIntervalMs),
+            stopping.signal,
+          ),
+        );
       }
       while (clock.monotonic() < throttledUntil) await pause(throttledUntil - clock.monotonic());
-      while (!(await hasJournal())) await pause(JOURNAL_PAUSE_MS);
+      while (!(await keeper.hasRoom())) await pause(JOURNAL_PAUSE_MS);
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
     }
     return !stopping.signal.aborted;
-  }
-
-  /** No room for the journal, no claim. */
-  async function hasJournal(): Promise<boolean> {
-    try {
-      await journal.ready();
-      journalFull = false;
-      return true;
-    } catch (error) {
-      if (!journalFull)
-        log.error(
-          { event: 'journal-full', error: messageOf(error) },
-          'no room for the journal: nothing is sent',
-        );
-      journalFull = true;
-      return false;
-    }
-  }
-
-  const written: Hands['journal'] = {
-    async intend(claim) {
-      const intended = await journal.intend(claim).then(() => true, journalFailed);
-      reached('intended');
-      return intended;
-    },
-    async answer(claim, outcome) {
-      reached('answered');
-      await journal.answer(claim, outcome).catch(journalFailed);
-      reached('answer-journaled');
-    },
-  };
-
-  function journalFailed(error: unknown): false {
-    log.error({ event: 'journal-failed', error: messageOf(error) }, 'the journal could not be written');
-    return false;
   }
 
   async function pause(ms: number): Promise<void> {
@@ -164,13 +151,15 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     reached('job-taken');
     const submissionId = rowOf(job.data);
     if (submissionId === undefined) throw namesNoRow('its data holds no submission');
-    if (!(await mayCall())) return giveBack(submissionId, 'the worker stopped before this row was claimed');
+    // Looked at once more in the very step that counts the row: whoever stops waits for all that are counted.
+    if (!(await mayCall()) || stopping.signal.aborted)
+      return giveBack(submissionId, 'the worker stopped before this row was claimed');
     inFlight += 1;
     let verdict: Verdict;
     try {
       verdict = await submit(submissionId, {
         claim: clerk.claim,
-        journal: written,
+        journal: keeper.written,
         provider,
         record: clerk.record,
         wait,
@@ -185,8 +174,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       throw error;
     } finally {
       inFlight -= 1;
+      if (inFlight === 0) idle?.();
     }
-    tell(verdict);
+    tellVerdict(log, verdict);
     feeder.poke();
     options.onVerdict?.(verdict);
     return verdict.kind === 'refused' ? refused(job, token, verdict) : settled(job, token, verdict);
@@ -242,33 +232,6 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     return { state: 'not sent', note };
   }
 
-  function tell(verdict: Verdict): void {
-    if (verdict.kind === 'refused') {
-      log.debug({ event: 'refused', ...verdict.refusal }, 'a gate is shut');
-      return;
-    }
-    const { claim, outcome, recorded } = verdict;
-    const row = { batch: claim.batch, key: claim.key, attempt: claim.number, attemptId: claim.attemptId };
-    const { httpStatus, code, message } = outcome.evidence;
-    if (outcome.kind === 'accepted') {
-      log.info({ event: 'accepted', ...row, taskId: outcome.taskId }, 'accepted');
-      if (recorded.surplus) {
-        log.error(
-          { event: 'surplus', ...row, taskId: outcome.taskId },
-          'a second task id for one row: paid twice',
-        );
-      }
-    } else if (outcome.kind === 'halted' || recorded.halted) {
-      log.error({ event: 'halted', ...row, httpStatus, code, reason: message }, 'the provider is halted');
-    } else {
-      const level = outcome.kind === 'uncertain' || outcome.kind === 'rejected' ? 'warn' : 'info';
-      log[level](
-        { event: outcome.kind, ...row, state: recorded.state, httpStatus, code, reason: message },
-        outcome.kind,
-      );
-    }
-  }
-
   const worker = openWorker(store, lane, perform, options.concurrency);
   worker.on('failed', (job, error) => {
     // The row is where the ledger says; an outage has been told.
@@ -279,21 +242,47 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   await worker.waitUntilReady();
   void worker.run();
 
+  async function stop(timeoutMs: number | undefined): Promise<number> {
+    stopping.abort();
+    const closed = worker.close();
+    const rowsDone = new Promise<void>((resolve) => {
+      if (inFlight === 0) resolve();
+      else idle = resolve;
+    });
+    if (timeoutMs === undefined) await rowsDone;
+    else await within(timeoutMs, rowsDone, () => undefined);
+    // The journal stays open, and its lock held: what is in flight may still need it.
+    if (inFlight > 0) return inFlight;
+    await within(CLOSING_MS, closeParts(closed), () => {
+      log.warn(
+        { event: 'closing-late' },
+        'queue or ledger do not answer: left as they are; every row is recorded, and jobs are only wishes',
+      );
+    });
+    reached('worker-closed');
+    const bytes = await journal.close();
+    reached('journal-closed');
+    // All of it is recorded: the next start need not read it again. If the ledger is away just now, it will.
+    if (allRecorded) {
+      const remembered = rememberJournal(db, journal.name, bytes).catch(() => undefined);
+      await within(CLOSING_MS, remembered, () => undefined);
+    }
+    reached('journal-remembered');
+    return 0;
+  }
+
+  async function closeParts(closed: Promise<void>): Promise<void> {
+    await closed;
+    await feeder.stop();
+    await stopSweeper();
+    await queue.close();
+  }
+
   return {
     id,
     inFlight: () => inFlight,
-    async stop() {
-      stopping.abort();
-      await worker.close();
-      await feeder.stop();
-      await stopSweeper();
-      await queue.close();
-      reached('worker-closed');
-      const bytes = await journal.close();
-      reached('journal-closed');
-      // All of it is recorded: the next start need not read it again. If the ledger is away just now, it will.
-      if (allRecorded) await rememberJournal(db, journal.name, bytes).catch(() => undefined);
-      reached('journal-remembered');
-    },
+    feederIdleMs: () => feeder.idleMs(),
+    journal: () => ({ bytes: journal.bytes(), full: keeper.isFull() }),
+    stop: (timeoutMs) => (stopped ??= stop(timeoutMs)),
   };
 }

@@ -89,6 +89,7 @@ function stage({
         state: 'submitted',
         moved: true,
         surplus: false,
+        known: false,
         halted: false,
       };
       return recordFails ? Promise.reject(new Error('no record')) : Promise.resolve(recorded);

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { tellAccepted } from '../accepted.ts';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
@@ -10,12 +11,13 @@ import { resolveAbandon, resolveAccepted, resolveNotSent } from '../ledger/resol
 import type { Moved, Said, Seen } from '../ledger/resolve.ts';
 import { countChosen } from '../ledger/uncertain.ts';
 import type { Counted } from '../ledger/uncertain.ts';
+import type { Logger } from '../log.ts';
 import { nextStep, quoted } from '../next-step.ts';
 import { reached } from '../point.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
-import { configOf, flag, globalFlags, isOn } from './io.ts';
+import { configOf, flag, globalFlags, isOn, logOf } from './io.ts';
 import type { Io } from './io.ts';
 import { operator } from './operator.ts';
 import { filterOf, reasonOf, resolveFlags, wordOf } from './resolve-flags.ts';
@@ -56,7 +58,7 @@ async function resolve(
     const batch = await batchNamed(app.db, name);
     const done =
       filter === undefined
-        ? await resolveOne(app, batch, key ?? '', word, said)
+        ? await resolveOne(app, batch, key ?? '', word, said, logOf(flags, io.interactive ? 'warn' : 'info'))
         : await resolveMany(app, batch, filter, word, said, flags, io);
     io.out(flags.json === true ? JSON.stringify(done.json) : done.text);
     return EXIT.ok;
@@ -70,7 +72,14 @@ interface Done {
   json: Record<string, unknown>;
 }
 
-async function resolveOne(app: App, batch: Batch, key: string, word: Word, said: Said): Promise<Done> {
+async function resolveOne(
+  app: App,
+  batch: Batch,
+  key: string,
+  word: Word,
+  said: Said,
+  log: Logger,
+): Promise<Done> {
   const row = await rowNamed(app, batch, key);
   const choice = { batchId: batch.id, submissionId: row.id };
   const counted = await countChosen(app.db, choice);
@@ -88,6 +97,16 @@ async function resolveOne(app: App, batch: Batch, key: string, word: Word, said:
       );
     }
     if (accepted.kind === 'moved') throw await settled(app, batch, key);
+    const { attemptId, number: attempt } = accepted;
+    tellAccepted(log, {
+      batch: batch.name,
+      key,
+      attempt,
+      attemptId,
+      taskId,
+      surplus: false,
+      by: 'resolve',
+    });
     return {
       text: `${batch.name} ${key}: submitted, task ${taskId}; \`vidbatch reconcile ${quoted(batch.name)}\` asks how it is`,
       json: { batch: batch.name, key, state: 'submitted', taskId },

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { requireProvider } from '../config.ts';
+import { EXIT } from '../errors.ts';
 import { countOpen, workLeft } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { createLog } from '../log.ts';
@@ -12,16 +13,22 @@ import { patiently } from '../patience.ts';
 import { count, exitCodeOf, receipt } from '../summary.ts';
 import type { Summary } from '../summary.ts';
 import { configOf, globalFlags, isOn, providerFlags, flag, workFlags, workLimits } from './io.ts';
-import type { Io, WorkFlags } from './io.ts';
+import type { Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import type { Interrupt } from './interrupt.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import { bar, Progress, Speed } from './progress.ts';
+import { closeSoon, endSending, SHUTDOWN_HELP, shutdownFlag, shutdownMs } from './shutdown.ts';
+import type { ShutdownFlags } from './shutdown.ts';
 import { checkNames, describeProduced, produceAll } from './submit.ts';
 import { startSending, takeBack, tellFound } from '../sending.ts';
+import { within } from '../within.ts';
 
-type RunFlags = ManifestFlags & WorkFlags & { wait?: boolean };
+/** Counting ten million rows takes about as long. */
+const RECEIPT_MS = 10_000;
+
+type RunFlags = ManifestFlags & ShutdownFlags & { wait?: boolean };
 
 export function runCommand(program: Command, io: Io, exit: (code: number) => void): void {
   const command = program
@@ -33,16 +40,18 @@ export function runCommand(program: Command, io: Io, exit: (code: number) => voi
 Examples:
   $ vidbatch run jobs/text.csv
   $ vidbatch run jobs/*.json --concurrency 16 --rate 10/s
-  $ vidbatch run jobs/text.csv        again: sends what is new or was not sent, nothing twice`,
+  $ vidbatch run jobs/text.csv        again: sends what is new or was not sent, nothing twice
+${SHUTDOWN_HELP}`,
     )
     .action(async (manifests: string[], flags: RunFlags) => exit(await run(manifests, flags, io)));
-  workFlags(manifestFlags(providerFlags(globalFlags(command))));
+  shutdownFlag(workFlags(manifestFlags(providerFlags(globalFlags(command)))));
   flag(command, '--no-wait', 'end with exit code 6 when an operator paused the batch, rather than wait');
 }
 
 async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number> {
   const config = configOf(flags);
   const limits = workLimits(flags);
+  const patienceMs = shutdownMs(flags, limits);
   const options = produceOptions(flags, manifests);
   requireProvider(config);
   await checkNames(manifests, options);
@@ -50,7 +59,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), {
     write: (text) => progress.above(text),
   });
-  const app = await openApp(config, 'worker');
+  const app = await openApp(config, 'worker', log);
   const interrupt = onInterrupt(io.quit);
   try {
     tellFound(app, log);
@@ -60,32 +69,53 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     const batches = produced.map((one) => one.batch);
     const ids = batches.map((batch) => batch.id);
     let stopped = false;
+    let left = 0;
     if (!interrupt.signal.aborted && (await countOpen(app.db, ids)) > 0) {
       const sending = await startSending(app, config, limits, { batches: ids, log });
       try {
-        stopped = await watch(
-          app,
-          { batches, origin: sending.origin, wait: flags.wait !== false },
-          progress,
-          interrupt,
-          log,
-        );
+        const watched = { batches, origin: sending.origin, wait: flags.wait !== false };
+        stopped = await Promise.race([
+          watch(app, watched, progress, interrupt, log),
+          interrupt.happened.then(() => false),
+        ]);
       } finally {
-        await sending.close();
+        left = await endSending(sending, patienceMs, log);
         progress.clear();
       }
     }
-    const summaries: Summary[] = [];
-    for (const batch of batches) {
-      summaries.push(await patiently('receipt', log, () => summarise(app.db, batch, config.baseUrl)));
-    }
+    const read = readSummaries(app, batches, config.baseUrl, log, interrupt.signal);
+    const summaries = interrupt.signal.aborted ? await readSoon(read, io) : await read;
     for (const summary of summaries) tell(summary, flags, io, batches.length > 1);
+    if (left > 0) return EXIT.uncertainRows;
     if (interrupt.signal.aborted) return await interrupt.happened;
     return exitCodeOf(summaries, stopped);
   } finally {
     interrupt.dispose();
-    await app.close();
+    await closeSoon(app);
   }
+}
+
+async function readSummaries(
+  app: App,
+  batches: readonly Batch[],
+  origin: string | undefined,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Summary[]> {
+  const summaries: Summary[] = [];
+  for (const batch of batches) {
+    summaries.push(await patiently('receipt', log, () => summarise(app.db, batch, origin), signal));
+  }
+  return summaries;
+}
+
+/** Whoever was told to stop does not wait for the receipt of a ledger that is away. */
+async function readSoon(read: Promise<Summary[]>, io: Io): Promise<Summary[]> {
+  const none = (): Summary[] => {
+    io.err('no receipt: the ledger does not answer; `vidbatch status` shows it when it does');
+    return [];
+  };
+  return within(RECEIPT_MS, read.catch(none), none);
 }
 
 /** Waits for the end of the batches by the ledger; true when something stopped them before. */
@@ -97,13 +127,14 @@ async function watch(
   log: Logger,
 ): Promise<boolean> {
   const ids = batches.map((batch) => batch.id);
-  const open = (): Promise<number> => patiently('rows left', log, () => countOpen(app.db, ids));
+  const { signal } = interrupt;
+  const open = (): Promise<number> => patiently('rows left', log, () => countOpen(app.db, ids), signal);
   const total = await open();
   const speed = new Speed();
   let countedAt = -Infinity;
   let countCost = 0;
-  while (!interrupt.signal.aborted) {
-    const left = await patiently('work left', log, () => workLeft(app.db, origin, ids));
+  while (!signal.aborted) {
+    const left = await patiently('work left', log, () => workLeft(app.db, origin, ids), signal);
     if (left === 'nothing') return false;
     if (left === 'halted' || (left === 'held' && !wait)) return true;
     // Counting a million open rows takes a while: not more than a tenth of the time.
@@ -115,7 +146,7 @@ async function watch(
       const pace = bar({ done, total, rate: speed.measure(done) });
       progress.show(left === 'held' ? `paused by an operator  ${pace}` : pace);
     }
-    await sleep(left === 'held' ? 500 : 100, undefined, { signal: interrupt.signal }).catch(() => undefined);
+    await sleep(left === 'held' ? 500 : 100, undefined, { signal }).catch(() => undefined);
   }
   return false;
 }

@@ -39,10 +39,10 @@ export async function keepOrphan(
   );
 }
 
-/** Returns whether it was the answer to an orphan. */
+/** Returns whether it was the answer to an orphan, and news. */
 export async function keepOrphanAnswer(db: Queryable, attemptId: string, outcome: Outcome): Promise<boolean> {
   const { rows } = await db.query(
-    'update vidbatch.orphan set outcome = $2 where attempt_id = $1 returning attempt_id',
+    'update vidbatch.orphan set outcome = $2 where attempt_id = $1 and outcome is null returning attempt_id',
     // JSON text escapes what Postgres text cannot hold.
     [attemptId, JSON.stringify(outcome)],
   );

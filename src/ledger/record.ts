@@ -25,6 +25,8 @@ export interface Recorded {
   state: State;
   moved: boolean;
   surplus: boolean;
+  /** Its task id was known before, from another attempt of the row. */
+  known: boolean;
   /** The provider is stopped now, for all workers. */
   halted: boolean;
 }
@@ -47,7 +49,7 @@ export async function record(db: Queryable, results: readonly Result[]): Promise
   ];
 }
 
-const PLAIN = { moved: true, surplus: false, halted: false };
+const PLAIN = { moved: true, surplus: false, known: false, halted: false };
 
 async function recordAny(db: Queryable, results: readonly Result[]): Promise<Recorded[]> {
   const { rows } = await db.query<{
@@ -55,6 +57,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
     state: State;
     moved: boolean;
     surplus: boolean;
+    known: boolean;
     halted: boolean;
   }>(
     `with result as (
@@ -231,6 +234,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
          from guarded g where h.origin = g.origin and h.lifted_at is null and g.state = 'open'
      )
      select d.attempt_id, d.next as state, d.decides and d.next <> d.state as moved, d.surplus,
+            d.kind = 'accepted' and d.known_task as known,
             exists (select from guarded g where g.origin = d.origin and g.state = 'halted') as halted
        from decided d`,
     [toJson(results), AVALANCHE.uncertainInARow, AVALANCHE.throttledMs],
@@ -240,6 +244,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
     state: row.state,
     moved: row.moved,
     surplus: row.surplus,
+    known: row.known,
     halted: row.halted,
   }));
 }
@@ -259,6 +264,7 @@ export async function recordedBefore(db: Queryable, attemptIds: readonly string[
     state: row.state,
     moved: false,
     surplus: row.surplus,
+    known: false,
     halted: row.halted,
   }));
 }

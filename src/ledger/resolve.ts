@@ -98,7 +98,9 @@ async function move(
 }
 
 export type Accepted =
-  { kind: 'submitted' } | { kind: 'taken'; batch: string; key: string } | { kind: 'moved' };
+  | { kind: 'submitted'; attemptId: string; number: number }
+  | { kind: 'taken'; batch: string; key: string }
+  | { kind: 'moved' };
 
 /**
  * A person has found the row's task at the provider. The id stands on an attempt of its own: the one that made the row
@@ -110,7 +112,12 @@ export async function resolveAccepted(
   taskId: string,
   said: Said,
 ): Promise<Accepted> {
-  const { rows } = await db.query<{ moved: boolean; batch: string | null; row_key: string | null }>(
+  const { rows } = await db.query<{
+    attempt_id: string | null;
+    number: number | null;
+    batch: string | null;
+    row_key: string | null;
+  }>(
     `with ${LOCKED}, evidence as (
        select a.* from locked l join vidbatch.attempt a on a.id = l.evidence_id
      ), taken as (
@@ -135,7 +142,8 @@ export async function resolveAccepted(
          from settled t where s.id = t.submission_id
        returning s.id, s.batch_id
      ), told as (${TRAIL})
-     select exists (select from moved) as moved, (select name from taken) as batch, (select row_key from taken) as row_key`,
+     select t.id as attempt_id, t.number, (select name from taken) as batch, (select row_key from taken) as row_key
+       from (select) one left join (settled t join moved m on m.id = t.submission_id) on true`,
     [
       ...choiceValues(seen),
       seen.asOf,
@@ -147,5 +155,6 @@ export async function resolveAccepted(
   );
   const row = rows[0];
   if (row?.batch != null && row.row_key != null) return { kind: 'taken', batch: row.batch, key: row.row_key };
-  return row?.moved === true ? { kind: 'submitted' } : { kind: 'moved' };
+  if (row?.attempt_id == null || row.number === null) return { kind: 'moved' };
+  return { kind: 'submitted', attemptId: row.attempt_id, number: row.number };
 }

@@ -61,6 +61,7 @@ onEvery(LEDGERS, (storage) => {
           state: table[kind].state,
           moved: true,
           surplus: false,
+          known: false,
           halted: kind === 'halted',
         });
         const row = await storedOne(db, id);

@@ -183,7 +183,7 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const doubt = await unclear(db, { httpStatus: 502, body: 'bad gateway' });
       const seen = await look(db, rowOf(doubt));
-      assert.deepEqual(await resolveAccepted(db, seen, 'task_1', SAID), { kind: 'submitted' });
+      assert.equal((await resolveAccepted(db, seen, 'task_1', SAID)).kind, 'submitted');
       const row = await storedOne(db, doubt.id);
       assert.deepEqual(
         [row.state, row.task_id, row.submitted, row.error, row.attempts],
@@ -243,7 +243,7 @@ onEvery(LEDGERS, (storage) => {
       // Task ids of another provider mean something else.
       const elsewhere = await unclear(db);
       const there = await look(db, rowOf(elsewhere));
-      assert.deepEqual(await resolveAccepted(db, there, 'mine', SAID), { kind: 'submitted' });
+      assert.equal((await resolveAccepted(db, there, 'mine', SAID)).kind, 'submitted');
     });
   });
 

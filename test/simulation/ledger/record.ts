@@ -13,6 +13,8 @@ interface Judged {
   gatewayEpoch: number;
   next: State;
   surplus: boolean;
+  /** Its task id is another attempt's already. */
+  known: boolean;
   decides: boolean;
   halting: boolean;
   hopeless: boolean;
@@ -38,6 +40,7 @@ export function record(ledger: ModelLedger, results: readonly Result[]): Recorde
     state: one.next,
     moved: one.decides && one.next !== one.state,
     surplus: one.surplus,
+    known: one.known,
     halted: halted.has(one.attempt.origin),
   }));
 }
@@ -85,7 +88,8 @@ function judge(ledger: ModelLedger, results: readonly Result[]): Judged[] {
           : open
             ? nextOf(ledger, common)
             : state,
-      surplus: isSurplus(ledger, { result, attempt, row }, accepted),
+      surplus: isSurplus({ result, row }, accepted) && !isKnown(ledger, { result, attempt, row }, accepted),
+      known: isKnown(ledger, { result, attempt, row }, accepted),
       decides: first === undefined ? open : isFirst && state !== 'submitted' && mayBeSubmitted(ledger, state),
       halting: kind === 'halted' && attempt.epoch === gateway.epoch && !hopeless,
     };
@@ -116,21 +120,30 @@ function nextOf(
   return cancelled ? 'cancelled' : 'pending';
 }
 
-/** A second task of a row; an id that comes twice is one task. */
+/** A second task of a row. */
 function isSurplus(
+  { result, row }: Pick<Judged, 'result' | 'row'>,
+  accepted: readonly Pick<Judged, 'result' | 'row'>[],
+): boolean {
+  const taskId = taskIdOf(result);
+  if (taskId === null) return false;
+  const first = accepted.find((one) => one.row === row);
+  return taskId !== (row.taskId ?? (first && taskIdOf(first.result)));
+}
+
+/** An id that comes twice is one task. */
+function isKnown(
   ledger: ModelLedger,
   { result, attempt, row }: Pick<Judged, 'result' | 'attempt' | 'row'>,
   accepted: readonly Pick<Judged, 'result' | 'attempt' | 'row'>[],
 ): boolean {
   const taskId = taskIdOf(result);
   if (taskId === null) return false;
-  const ofRow = accepted.filter((one) => one.row === row);
-  const shown = row.taskId ?? (ofRow[0] && taskIdOf(ofRow[0].result));
-  const before = ofRow.filter((one) => one.attempt.number < attempt.number);
-  const known =
+  const before = accepted.filter((one) => one.row === row && one.attempt.number < attempt.number);
+  return (
     before.some((one) => taskIdOf(one.result) === taskId) ||
-    [...ledger.attempts.values()].some((one) => one.submissionId === row.id && one.taskId === taskId);
-  return taskId !== shown && !known;
+    [...ledger.attempts.values()].some((one) => one.submissionId === row.id && one.taskId === taskId)
+  );
 }
 
 function taskIdOf({ outcome }: Result): string | null {
@@ -237,6 +250,7 @@ export function recordedBefore(ledger: ModelLedger, attemptIds: readonly string[
         state: ledger.rowOf(attempt).state,
         moved: false,
         surplus: attempt.surplus,
+        known: false,
         halted: ledger.gatewayOf(attempt).state === 'halted',
       },
     ];

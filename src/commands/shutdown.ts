@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import type { App } from '../app.ts';
+import { parseDuration } from '../config.ts';
+import { EXIT } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Sending } from '../sending.ts';
+import { count } from '../summary.ts';
+import { within } from '../within.ts';
+import { flag } from './io.ts';
+import type { WorkFlags } from './io.ts';
+
+export interface ShutdownFlags extends WorkFlags {
+  shutdownTimeout?: string;
+}
+
+/** Beyond the HTTP timeout: to write an answer down and to record it. */
+const MARGIN_MS = 15_000;
+/** Connections to a server that is away are not said goodbye to for longer. */
+const CLOSING_MS = 3_000;
+
+export function shutdownFlag(command: Command): Command {
+  return flag(
+    command,
+    '--shutdown-timeout <duration>',
+    'after SIGTERM, for what is in flight to end and be recorded (default: --timeout and 15s)',
+  );
+}
+
+export const SHUTDOWN_HELP = `
+The first SIGTERM or SIGINT takes no more rows, and ends when those in flight are recorded; a second one ends at once.
+After --shutdown-timeout the process leaves rows behind unrecorded and ends with 5: what was answered is read from the
+journal at the next start, the rest is uncertain after its deadline. Whoever kills it later than that must wait longer:
+in Kubernetes, terminationGracePeriodSeconds (30 unless set) has to be over --shutdown-timeout by 10 s or more, so 145
+for the default of 135 s; the same holds for stop_grace_period of compose and TimeoutStopSec of systemd.`;
+
+export function shutdownMs(flags: ShutdownFlags, { timeoutMs }: { timeoutMs: number }): number {
+  const { shutdownTimeout } = flags;
+  return shutdownTimeout === undefined
+    ? timeoutMs + MARGIN_MS
+    : parseDuration('--shutdown-timeout', shutdownTimeout);
+}
+
+/** Ends the sending within this time. Returns how many rows it leaves unrecorded, after saying so. */
+export async function endSending(
+  sending: Pick<Sending, 'close' | 'worker'>,
+  timeoutMs: number,
+  log: Logger,
+): Promise<number> {
+  const worker = sending.worker.id;
+  log.info(
+    { event: 'stopping', worker, inFlight: sending.worker.inFlight(), timeoutMs },
+    'taking no more rows; a second signal ends at once',
+  );
+  const rows = await sending.close(timeoutMs);
+  if (rows === 0) {
+    log.info({ event: 'stopped', worker }, 'stopped');
+    return rows;
+  }
+  log.error(
+    { event: 'left', worker, rows, exitCode: EXIT.uncertainRows },
+    `the shutdown timeout is over: ${count(rows)} ${rows === 1 ? 'row is' : 'rows are'} left unrecorded; ` +
+      'what was answered is in the journal, the rest is uncertain after its deadline; exit code 5',
+  );
+  return rows;
+}
+
+/** Closes what is open, without waiting for a server that is away: the process ends next. */
+export async function closeSoon(app: App): Promise<void> {
+  await within(CLOSING_MS, app.close(), () => undefined);
+}

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { countsOf, exits, jsonLines, openPlace } from '../cli.ts';
+import type { Ended, Place, Running } from '../cli.ts';
+import { createDatabase, servers, startServer } from '../servers.ts';
+import { startHolding } from './holding.ts';
+import type { HoldingProvider } from './holding.ts';
+import { csvOf } from './manifest.ts';
+
+interface Line {
+  event?: string;
+  rows?: number;
+  exitCode?: number;
+  taskId?: string;
+  by?: string;
+}
+
+function eventsOf({ stderr }: Ended, event: string): Line[] {
+  const lines = stderr.split('\n').filter((line) => line.startsWith('{'));
+  return jsonLines<Line>(lines.join('\n')).filter((line) => line.event === event);
+}
+
+const ROWS = 20;
+const CONCURRENCY = 4;
+
+/** Rows in a ledger of their own, and a worker that has `CONCURRENCY` of them in flight. */
+interface Scene {
+  here: Place;
+  work: Running;
+  provider: HoldingProvider;
+}
+
+describe('a worker that is told to stop', async () => {
+  const shared = await servers();
+  const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
+  const closers: (() => Promise<unknown>)[] = [redis.stop, postgres.stop];
+  after(async () => {
+    for (const close of closers.toReversed()) await close();
+  });
+
+  async function open(servers: { databaseUrl: string; redisUrl?: string }): Promise<Omit<Scene, 'work'>> {
+    const [provider, database] = await Promise.all([startHolding(), createDatabase(servers)]);
+    const here = await openPlace({
+      DATABASE_URL: database.url,
+      ...(servers.redisUrl === undefined ? {} : { REDIS_URL: servers.redisUrl }),
+      VIDBATCH_BASE_URL: provider.url,
+      VIDBATCH_API_KEY: 'sk-e2e',
+      VIDBATCH_CONCURRENCY: String(CONCURRENCY),
+    });
+    closers.push(database.drop, provider.close, here.close);
+    return { here, provider };
+  }
+
+  async function inFlight(
+    servers: { databaseUrl: string; redisUrl?: string },
+    ...command: string[]
+  ): Promise<Scene> {
+    const { here, provider } = await open(servers);
+    const file = await here.write('stop.csv', csvOf(ROWS, 'stop'));
+    if (command[0] !== 'run') exits(await here.run(['submit', file]), 0);
+    const work = here.start(command[0] === 'run' ? ['run', file, ...command.slice(1)] : command);
+    await provider.waiting(CONCURRENCY);
+    return { here, provider, work };
+  }
+
+  const counted = async ({ here }: Pick<Scene, 'here'>): Promise<Record<string, number>> =>
+    countsOf(exits(await here.run(['status', 'stop', '--json']), 0));
+
+  it('takes no more rows, records those in flight, and ends with 0', async () => {
+    const scene = await inFlight(shared, 'work');
+    scene.work.kill('SIGTERM');
+    scene.provider.release();
+    const ended = exits(await scene.work.ended, 0);
+    assert.equal(eventsOf(ended, 'accepted').length, 1 + CONCURRENCY);
+    assert.equal(scene.provider.prompts.length, 1 + CONCURRENCY);
+    const counts = await counted(scene);
+    assert.deepEqual(
+      [counts['submitted'], counts['submitting'], counts['pending']],
+      [1 + CONCURRENCY, 0, ROWS - 1 - CONCURRENCY],
+    );
+  });
+
+  it('ends at once at the second SIGTERM, with 143', async () => {
+    const { work } = await inFlight(shared, 'work');
+    work.kill('SIGTERM');
+    await work.says(/"event":"stopping"/);
+    work.kill('SIGTERM');
+    exits(await work.ended, 143);
+  });
+
+  for (const command of ['work', 'run']) {
+    it(`leaves what is not over in time, says how many rows, and ends with 5: ${command}`, async () => {
+      const scene = await inFlight(shared, command, '--shutdown-timeout', '300ms');
+      scene.work.kill('SIGTERM');
+      const ended = exits(await scene.work.ended, 5);
+      const [left] = eventsOf(ended, 'left');
+      assert.deepEqual([left?.rows, left?.exitCode], [CONCURRENCY, 5], ended.stderr);
+      const counts = await counted(scene);
+      assert.deepEqual([counts['submitted'], counts['submitting']], [1, CONCURRENCY], 'nothing is guessed');
+    });
+  }
+
+  it('has nothing to wait for when it is idle', async () => {
+    for (const servers of [shared, { databaseUrl: shared.databaseUrl }]) {
+      const { here } = await open(servers);
+      const work = here.start(['work', '--shutdown-timeout', '60s']);
+      await work.says(/"event":"started"/);
+      work.kill('SIGTERM');
+      const ended = exits(await work.ended, 0);
+      assert.equal(eventsOf(ended, 'closing-late').length, 0);
+    }
+  });
+
+  it('while Redis is away: records what is in flight, and ends with 0', async () => {
+    const scene = await inFlight({ ...shared, redisUrl: redis.url }, 'work');
+    await redis.kill();
+    try {
+      scene.work.kill('SIGTERM');
+      scene.provider.release();
+      const ended = exits(await scene.work.ended, 0);
+      assert.equal(eventsOf(ended, 'accepted').length, 1 + CONCURRENCY);
+    } finally {
+      await redis.restart();
+    }
+    assert.equal((await counted(scene))['submitted'], 1 + CONCURRENCY);
+  });
+
+  it('while the ledger is away: leaves its answers in the journal, where the next start finds them', async () => {
+    const scene = await inFlight({ databaseUrl: postgres.url }, 'work', '--shutdown-timeout', '2s');
+    await postgres.kill();
+    try {
+      scene.provider.release();
+      await scene.work.says(/"event":"ledger-away","what":"record"/);
+      scene.work.kill('SIGTERM');
+      const ended = exits(await scene.work.ended, 5);
+      assert.equal(eventsOf(ended, 'left')[0]?.rows, CONCURRENCY);
+      assert.equal(eventsOf(ended, 'accepted').length, 1, 'what is not stored is not told');
+    } finally {
+      await postgres.restart();
+    }
+    scene.provider.release();
+    const next = scene.here.start(['work', '--drain']);
+    await next.says(/"by":"journal"/, CONCURRENCY);
+    await scene.provider.waiting(CONCURRENCY);
+    scene.provider.release();
+    next.kill('SIGTERM');
+    const told = eventsOf(exits(await next.ended, 0), 'accepted').filter(({ by }) => by === 'journal');
+    assert.equal(new Set(told.map(({ taskId }) => taskId)).size, CONCURRENCY);
+    assert.equal(new Set(scene.provider.prompts).size, scene.provider.prompts.length, 'none was sent twice');
+  });
+});
