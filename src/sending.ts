@@ -15,6 +15,7 @@ import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import { reached } from './point.ts';
 import { createProvider } from './provider/client.ts';
+import type { Outcome, Provider } from './provider/outcome.ts';
 import { laneOf } from './queue.ts';
 import { sameKeyOf } from './retry.ts';
 import type { Verdict } from './submit.ts';
@@ -46,6 +47,8 @@ export interface SendingOptions {
   log?: Logger;
   /** Called after each row that was settled, or refused by a gate. */
   onVerdict?: (verdict: Verdict) => void;
+  /** Called after each call of the provider, with the milliseconds that it took. */
+  onExchange?: (outcome: Outcome, ms: number) => void;
 }
 
 /** A worker with its provider. */
@@ -77,7 +80,7 @@ export async function startSending(
   options: SendingOptions,
 ): Promise<Sending> {
   const { baseUrl, apiKey } = requireProvider(config);
-  const { log = createLog('warn'), ...rest } = options;
+  const { log = createLog('warn'), onExchange, ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
   for (const outage of app.outages) outage.tellTo(log);
   await checkClock(app);
@@ -112,7 +115,7 @@ export async function startSending(
       journal,
       db: app.db,
       store: app.store,
-      provider,
+      provider: onExchange === undefined ? provider : timed(provider, onExchange),
       ledgerId: app.ledgerId,
       lane: laneOf(app.ledgerId, options.batches),
       sameKey: sameKeyOf(config),
@@ -133,6 +136,22 @@ export async function startSending(
     await provider.close();
     throw error;
   }
+}
+
+function timed(provider: Provider, onExchange: (outcome: Outcome, ms: number) => void): Provider {
+  return {
+    ...provider,
+    async create(body, options) {
+      const began = performance.now();
+      const outcome = await provider.create(body, options);
+      try {
+        onExchange(outcome, performance.now() - began);
+      } catch {
+        // Whoever listens must not cost a task id.
+      }
+      return outcome;
+    },
+  };
 }
 
 /** Says what was found when the app was opened: rows that had lost their worker, and what the journals knew of them. */

@@ -2,6 +2,9 @@ import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import { requireProvider } from '../config.ts';
 import { EXIT } from '../errors.ts';
+import { parseAddress } from '../monitor/address.ts';
+import { startMonitor } from '../monitor/monitor.ts';
+import type { Monitor } from '../monitor/monitor.ts';
 import { startSending, tellFound, untilDone } from '../sending.ts';
 import type { Verdict } from '../submit.ts';
 import { configOf, flag, globalFlags, isOn, logOf, providerFlags, workFlags, workLimits } from './io.ts';
@@ -12,6 +15,7 @@ import type { ShutdownFlags } from './shutdown.ts';
 
 interface Flags extends ShutdownFlags {
   drain?: boolean;
+  http?: string;
 }
 
 export function workCommand(program: Command, io: Io, exit: (code: number) => void): void {
@@ -24,30 +28,49 @@ export function workCommand(program: Command, io: Io, exit: (code: number) => vo
 Examples:
   $ vidbatch work --concurrency 16 --rate 10/s
   $ vidbatch work --drain
+  $ vidbatch work --http :9090
+
+With --http: /healthz is 200 while the process does its work, also while Redis or Postgres are away; /readyz is 200 when
+ledger and queue answer and the worker is not stopping, else 503 with the reasons; /metrics is for Prometheus. A host
+before the port is the address to listen on, \`[::1]:9090\` an IPv6 one; without one, it is every address of this
+machine. There is nothing secret in it.
 ${SHUTDOWN_HELP}`,
     )
     .action(async (flags: Flags) => exit(await work(flags, io)));
   shutdownFlag(workFlags(providerFlags(globalFlags(command))));
   flag(command, '--drain', 'until nothing is eligible, then end');
+  flag(command, '--http <host:port>', 'answer probes and serve metrics there (default: nowhere)');
 }
 
 async function work(flags: Flags, io: Io): Promise<number> {
   const config = configOf(flags);
   const limits = workLimits(flags);
   const patienceMs = shutdownMs(flags, limits);
+  const address = flags.http === undefined ? undefined : parseAddress('--http', flags.http);
   requireProvider(config);
   const log = logOf(flags, 'info');
   const app = await openApp(config, 'worker', log);
   const interrupt = onInterrupt(io.quit);
   let atRisk = false;
   let halted = false;
+  let monitor: Monitor | undefined;
   try {
+    if (address !== undefined) {
+      monitor = await startMonitor(app, address);
+      log.info({ event: 'listening', url: monitor.url }, 'probes and metrics');
+    }
+    interrupt.signal.addEventListener('abort', () => monitor?.drain());
     tellFound(app, log);
     const running = await startSending(app, config, limits, {
       batches: null,
       log,
-      onVerdict: (verdict) => (atRisk ||= isRisk(verdict)),
+      onVerdict: (verdict) => {
+        atRisk ||= isRisk(verdict);
+        monitor?.metrics.onVerdict(verdict);
+      },
+      ...(monitor === undefined ? {} : { onExchange: monitor.metrics.onExchange }),
     });
+    monitor?.watch(running.worker);
     log.info(
       { event: 'started', worker: running.worker.id, ...app.storage, provider: config.baseUrl },
       'working',
@@ -62,6 +85,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
     }
   } finally {
     interrupt.dispose();
+    await monitor?.close();
     await closeSoon(app);
   }
   if (atRisk) return EXIT.uncertainRows;
