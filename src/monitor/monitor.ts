@@ -15,11 +15,14 @@ export interface Monitor {
   /** What the worker tells as it goes. */
   readonly metrics: Pick<Metrics, 'onVerdict' | 'onExchange'>;
   /** The worker has started: it is ready from now on. */
-  watch(worker: RunningWorker): void;
+  watch(worker: Watched): void;
   /** It was told to stop: no longer ready, and still alive. */
   drain(): void;
   close(): Promise<void>;
 }
+
+/** What is looked at of a worker. */
+type Watched = Pick<RunningWorker, 'inFlight' | 'journal' | 'feederIdleMs'>;
 
 /** A turn of the feeder takes milliseconds; a minute without one, while all that it asks answers, is a hang. */
 const STUCK_MS = 60_000;
@@ -34,19 +37,20 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
 export async function startMonitor(
   app: Pick<App, 'db' | 'store' | 'ledgerId'>,
   address: Address,
+  { stuckMs = STUCK_MS } = {},
 ): Promise<Monitor> {
   const metrics = new Metrics(version);
   const parts = new Parts(app);
   const surveyor = new Surveyor(app, parts);
-  let worker: RunningWorker | undefined;
+  let worker: Watched | undefined;
   let draining = false;
 
   /** Not because a server is away: that would restart every worker, and what is in flight in them, for nothing. */
   async function alive(): Promise<Finding> {
     const idleMs = worker?.feederIdleMs() ?? 0;
-    if (idleMs < STUCK_MS || draining) return [];
+    if (idleMs < stuckMs || draining) return [];
     await parts.ask();
-    if (parts.answeringMs() < STUCK_MS) return [];
+    if (parts.answeringMs() < stuckMs) return [];
     return [`feeder: no turn for ${Math.round(idleMs / 1000)} s, while ledger and queue answer`];
   }
 
