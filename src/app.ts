@@ -22,6 +22,7 @@ import { connectRedis, prefixOf } from './redis/client.ts';
 import { replayJournals } from './replay.ts';
 import type { Replayed } from './replay.ts';
 import type { QueueStore } from './queue.ts';
+import { loadTelemetry } from './telemetry.ts';
 
 /**
  * `worker`: sends rows, so it must hold the embedded folder itself. `writer`: may make the ledger. `reader`: the
@@ -59,6 +60,7 @@ export async function openApp(
   const closers: Closer[] = [];
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeAll(closers));
+  const telemetry = await loadTelemetry(config);
   try {
     const ledger = await (config.databaseUrl === undefined
       ? openEmbeddedLedger(config.dataDir, role, closers, log)
@@ -66,7 +68,7 @@ export async function openApp(
     const { store, name } = await openStore(config, ledger, closers);
     return {
       db: ledger.db,
-      store,
+      store: telemetry === undefined ? store : { ...store, telemetry },
       ledgerId: await ledgerId(ledger.db),
       storage: { ledger: ledger.name, queue: name },
       outages: [...new Set([ledger.outage, store.outage])],

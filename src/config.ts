@@ -58,6 +58,11 @@ const environment = z.object({
   VIDBATCH_MODELS: text,
   VIDBATCH_CODES: text,
   VIDBATCH_PROVIDER_IDEMPOTENT: text,
+  VIDBATCH_OTEL: text,
+  OTEL_EXPORTER_OTLP_ENDPOINT: text,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text,
+  OTEL_TRACES_EXPORTER: text,
+  OTEL_SDK_DISABLED: text,
 });
 
 /** What flags say over the environment. */
@@ -83,6 +88,8 @@ export interface Config {
   codes: Record<string, string>;
   /** The user's word that the provider honours the Idempotency-Key: an unknown may be sent again under the same one. */
   providerIdempotent: boolean;
+  /** Whether spans are made: `maybe`, if the package is installed. */
+  otel?: 'yes' | 'no' | 'maybe';
   /** Of what is told while the ledger is being opened; info. */
   logLevel?: LogLevel;
 }
@@ -125,6 +132,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
     models: values.VIDBATCH_MODELS?.split(/[\s,]+/).filter(Boolean) ?? [],
     codes: parseCodes(values.VIDBATCH_CODES),
     providerIdempotent: parseSwitch('VIDBATCH_PROVIDER_IDEMPOTENT', values.VIDBATCH_PROVIDER_IDEMPOTENT),
+    otel: otelOf(values),
     ...(over.logLevel === undefined ? {} : { logLevel: over.logLevel }),
   };
 }
@@ -248,7 +256,18 @@ function secret(name: string, value: string | undefined, file: string | undefine
   }
 }
 
-/** Money hangs on it: what is neither yes nor no is asked about. */
+/** What was said, else what the exporter's own variables make likely. */
+function otelOf(values: z.output<typeof environment>): 'yes' | 'no' | 'maybe' {
+  if (values.VIDBATCH_OTEL !== undefined)
+    return parseSwitch('VIDBATCH_OTEL', values.VIDBATCH_OTEL) ? 'yes' : 'no';
+  if (/^true$/i.test(values.OTEL_SDK_DISABLED ?? '')) return 'no';
+  const exporter = values.OTEL_TRACES_EXPORTER;
+  if (exporter !== undefined) return exporter === 'none' ? 'no' : 'maybe';
+  const endpoint = values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? values.OTEL_EXPORTER_OTLP_ENDPOINT;
+  return endpoint === undefined ? 'no' : 'maybe';
+}
+
+/** Money may hang on it: what is neither yes nor no is asked about. */
 function parseSwitch(name: string, value: string | undefined): boolean {
   if (value === undefined || /^(0|false|no|off)$/i.test(value)) return false;
   if (/^(1|true|yes|on)$/i.test(value)) return true;

@@ -1,5 +1,5 @@
 import { createPostgresBackend, Queue, UnrecoverableError, Worker } from 'bullmq';
-import type { Processor, QueueOptions, WorkerOptions } from 'bullmq';
+import type { Processor, QueueOptions, Telemetry, WorkerOptions } from 'bullmq';
 import type { Fed } from './ledger/feed.ts';
 import type { Outage } from './outage.ts';
 import type { RedisClient } from './redis/client.ts';
@@ -11,7 +11,11 @@ import type { RedisClient } from './redis/client.ts';
 export type QueueStore = (
   | { kind: 'redis'; redis: RedisClient; /** How its keys begin. */ prefix: string }
   | { kind: 'postgres'; pool: PgPool }
-) & { outage: Outage };
+) & {
+  outage: Outage;
+  /** Spans for what queue and worker do, when they are asked for. */
+  telemetry?: Telemetry;
+};
 
 type PgPool = NonNullable<Parameters<typeof createPostgresBackend>[1]['connection']>;
 
@@ -66,12 +70,13 @@ export function openQueue(
   lane: string,
   look: Pick<QueueOptions, 'skipMetasUpdate'> = {},
 ): Queue<JobData, JobResult> {
+  const common = { ...look, ...telemetryOf(store), defaultJobOptions: KEEP };
   if (store.kind === 'redis') {
     const { redis: connection, prefix } = store;
-    const options: QueueOptions = { ...look, connection, prefix, defaultJobOptions: KEEP };
+    const options: QueueOptions = { ...common, connection, prefix };
     return heard(new Queue<JobData, JobResult>(lane, options), store.outage);
   }
-  const options = { ...look, connection: store.pool, defaultJobOptions: KEEP };
+  const options = { ...common, connection: store.pool };
   return heard(
     new Queue<JobData, JobResult>(lane, options as never, createPostgresBackend as never),
     store.outage,
@@ -107,6 +112,7 @@ export function openWorker(
     // For the same reason a dead worker's jobs need not wait for the usual half minute, and then half a minute more.
     lockDuration: 10_000,
     stalledInterval: 5_000,
+    ...telemetryOf(store),
     ...KEEP,
   };
   const worker = heard(
@@ -126,6 +132,10 @@ export function openWorker(
   );
   worker.on('completed', () => store.outage.worked());
   return worker;
+}
+
+function telemetryOf({ telemetry }: QueueStore): { telemetry?: Telemetry } {
+  return telemetry === undefined ? {} : { telemetry };
 }
 
 /** `s<submission>-<generation>`: a kept job id never runs again, so each feeding has its own. */

@@ -80,6 +80,7 @@ describe('the environment', () => {
         models: [],
         codes: {},
         providerIdempotent: false,
+        otel: 'no',
       },
     );
     assert.ok(isAbsolute(config.dataDir) && config.dataDir.endsWith('.vidbatch'));
@@ -144,4 +145,17 @@ describe('the environment', () => {
     loadDotEnv(join(root, 'no-such-file'));
     assert.throws(() => loadDotEnv(root), usage('BAD_ENV_FILE'));
   });
+});
+
+test('spans are made when they were asked for, and perhaps when an exporter is set', () => {
+  const of = (env: Record<string, string>): unknown => readConfig(env).otel;
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+  assert.equal(of({}), 'no');
+  assert.equal(of({ VIDBATCH_OTEL: 'true' }), 'yes');
+  assert.equal(of({ ...endpoint, VIDBATCH_OTEL: '0' }), 'no');
+  assert.equal(of(endpoint), 'maybe');
+  assert.equal(of({ OTEL_TRACES_EXPORTER: 'otlp' }), 'maybe');
+  assert.equal(of({ ...endpoint, OTEL_TRACES_EXPORTER: 'none' }), 'no');
+  assert.equal(of({ ...endpoint, OTEL_SDK_DISABLED: 'true' }), 'no');
+  assert.throws(() => of({ VIDBATCH_OTEL: 'perhaps' }), usage('BAD_SWITCH'));
 });
