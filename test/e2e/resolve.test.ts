@@ -101,6 +101,11 @@ describe('rows of which nobody knows', async () => {
   it('end as what a person knows of them, and nothing is paid twice but by his error', async () => {
     const found = exits(await resolve('lost-1', '--task-id', taskOf('lost-1'), ...because('their list')), 0);
     assert.match(found.stdout, /lost lost-1: submitted, task task_/);
+    const told = jsonLines<Record<string, unknown>>(found.stderr);
+    assert.deepEqual(
+      told.map(({ event, key, taskId, by }) => [event, key, taskId, by]),
+      [['accepted', 'lost-1', taskOf('lost-1'), 'resolve']],
+    );
 
     await db.query(`update vidbatch.attempt set deadline = now() where outcome = 'uncertain'`);
     const right = exits(await resolve('lost-2', '--not-sent', ...because('not there'), '--json'), 0);

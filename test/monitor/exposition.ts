@@ -41,7 +41,7 @@ export function parseExposition(text: string): Map<string, Family> {
     } else {
       const sample = parseSample(line);
       assert.ok(current !== undefined && belongs(current, sample.name), `outside of its family: ${line}`);
-      const id = `${sample.name}${JSON.stringify(Object.entries(sample.labels).toSorted())}`;
+      const id = JSON.stringify([sample.name, ...Object.entries(sample.labels).flat().toSorted()]);
       assert.ok(!seen.has(id), `comes twice: ${line}`);
       seen.add(id);
       current.samples.push(sample);
