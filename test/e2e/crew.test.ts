@@ -7,8 +7,7 @@ import type { Ended, Place } from '../cli.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startStandIn } from './stand-in.ts';
 
-/** `VIDBATCH_CREW_ROWS=5000` for the whole of it. */
-const ROWS = Number(process.env['VIDBATCH_CREW_ROWS'] ?? 800);
+const ROWS = 5000;
 const CONCURRENCY = 8;
 
 interface Line {

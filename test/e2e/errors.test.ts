@@ -130,6 +130,21 @@ const CASES: Case[] = [
     code: 'BAD_DURATION',
   },
   {
+    what: 'an address that does not say who may look',
+    args: ['work', '--http', '9090'],
+    exit: 2,
+    says: /--http: "9090" is not HOST:PORT/,
+    code: 'BAD_ADDRESS',
+  },
+  {
+    what: 'a shutdown timeout that is none',
+    args: ['work'],
+    env: { VIDBATCH_SHUTDOWN_TIMEOUT: 'soon' },
+    exit: 2,
+    says: /--shutdown-timeout: "soon" is not a duration/,
+    code: 'BAD_DURATION',
+  },
+  {
     what: 'a concurrency of nothing',
     args: ['run', text, '--concurrency', '0'],
     exit: 2,

@@ -66,17 +66,42 @@ describe('a worker that is told to stop', async () => {
   const counted = async ({ here }: Pick<Scene, 'here'>): Promise<Record<string, number>> =>
     countsOf(exits(await here.run(['status', 'stop', '--json']), 0));
 
-  it('takes no more rows, records those in flight, and ends with 0', async () => {
-    const scene = await inFlight(shared, 'work');
-    scene.work.kill('SIGTERM');
-    scene.provider.release();
-    const ended = exits(await scene.work.ended, 0);
+  it('takes no more rows, records those in flight, and ends with 0; meanwhile it is alive, and not ready', async () => {
+    const scene = await inFlight(shared, 'work', '--http', '127.0.0.1:0');
+    const { work, provider } = scene;
+    const { url } = JSON.parse(await work.says(/"event":"listening"/)) as { url: string };
+    const status = async (path: string): Promise<number> => (await fetch(url + path)).status;
+    assert.deepEqual([await status('/healthz'), await status('/readyz')], [200, 200]);
+    work.kill('SIGTERM');
+    await work.says(/"event":"stopping"/);
+    assert.deepEqual([await status('/healthz'), await status('/readyz')], [200, 503]);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    for (const line of [
+      'vidbatch_draining 1',
+      `vidbatch_in_flight_rows ${CONCURRENCY}`,
+      'vidbatch_attempts_total{outcome="accepted"} 1',
+      'vidbatch_provider_request_duration_seconds_count{outcome="accepted"} 1',
+    ]) {
+      assert.ok(metrics.includes(`${line}\n`), `${line} is not in\n${metrics}`);
+    }
+    provider.release();
+    const ended = exits(await work.ended, 0);
     assert.equal(eventsOf(ended, 'accepted').length, 1 + CONCURRENCY);
-    assert.equal(scene.provider.prompts.length, 1 + CONCURRENCY);
+    assert.equal(provider.prompts.length, 1 + CONCURRENCY);
     const counts = await counted(scene);
     assert.deepEqual(
       [counts['submitted'], counts['submitting'], counts['pending']],
       [1 + CONCURRENCY, 0, ROWS - 1 - CONCURRENCY],
+    );
+  });
+
+  it('finds its address taken: one line, and exit code 1', async () => {
+    const { here, provider } = await open(shared);
+    const { host } = new URL(provider.url);
+    const { stderr } = exits(await here.run(['work', '--http', host]), 1);
+    assert.match(
+      stderr,
+      /^vidbatch: --http 127\.0\.0\.1:\d+: cannot listen there: something listens there already \[CANNOT_LISTEN\]$/m,
     );
   });
 
