@@ -108,6 +108,27 @@ for (const proven of [true, false]) {
   });
 }
 
+test('a worker that stops gives up a claim while the ledger is away, and not a record', async () => {
+  const made = await makeBatch(storage.db, { rows: 2 });
+  const [first = 0, second = 0] = made.rows;
+  const stopping = new AbortController();
+  const heard = hear();
+  const away = behind(storage.db, Array<Fate>(1000).fill('lost'));
+  const claiming = createClerk(away.db, scopeOf(made), heard.log, stopping.signal).claim(first);
+  await heard.event('ledger-failed');
+  stopping.abort();
+  await assert.rejects(claiming, /connection lost before/);
+
+  const claimed = granted(await createClerk(storage.db, scopeOf(made), hear().log).claim(second));
+  const late = createClerk(
+    behind(storage.db, ['lost', 'lost']).db,
+    scopeOf(made),
+    hear().log,
+    stopping.signal,
+  );
+  assert.equal((await late.record(resultOf(claimed, 'accepted'))).state, 'submitted');
+});
+
 describe('records', () => {
   test('that are made at once share a statement', async () => {
     const made = await makeBatch(storage.db, { rows: 10 });

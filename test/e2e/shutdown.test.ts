@@ -151,11 +151,18 @@ describe('a worker that is told to stop', async () => {
   });
 
   it('while the ledger is away: leaves its answers in the journal, where the next start finds them', async () => {
-    const scene = await inFlight({ databaseUrl: postgres.url }, 'work', '--shutdown-timeout', '2s');
+    const scene = await inFlight(
+      { databaseUrl: postgres.url },
+      'work',
+      '--shutdown-timeout',
+      '2s',
+      '--log-level',
+      'debug',
+    );
     await postgres.kill();
     try {
       scene.provider.release();
-      await scene.work.says(/"event":"ledger-away","what":"record"/);
+      await scene.work.says(/"event":"ledger-failed","what":"record"/);
       scene.work.kill('SIGTERM');
       const ended = exits(await scene.work.ended, 5);
       assert.equal(eventsOf(ended, 'left')[0]?.rows, CONCURRENCY);
