@@ -13,9 +13,6 @@ const COMMANDS = ['work', 'submit', 'board', 'migrate', 'simulate', 'doctor'];
 const FOREIGN_FLAGS = words(
   'build scale rm profile appendonly maxmemory-policy quiet username dbname eval global ignore-not-found for from-file host',
 );
-/** Of the same release as these pages: what serves probes and metrics, ends in time, and guards the board. */
-const RELEASE_FLAGS = words('http shutdown-timeout read-only');
-const RELEASE_VARIABLES = words('VIDBATCH_BOARD_USER VIDBATCH_BOARD_PASSWORD_FILE');
 /** Of docker-compose.yml alone, which says what they are. */
 const FOREIGN_VARIABLES = words('POSTGRES_PASSWORD POSTGRES_USER POSTGRES_DB BOARD_PORT');
 
@@ -38,17 +35,11 @@ describe('what the pages on running it name', async () => {
     it(`is there: ${page}`, () => {
       const text = read(page);
       for (const [, name = ''] of text.matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)) {
-        assert.ok(
-          flags.has(name) || FOREIGN_FLAGS.has(name) || RELEASE_FLAGS.has(name),
-          `no command has --${name}`,
-        );
+        assert.ok(flags.has(name) || FOREIGN_FLAGS.has(name), `no command has --${name}`);
       }
       const named = /\b(?:VIDBATCH|REDIS_URL|DATABASE_URL|BOARD|POSTGRES)_?[A-Z_]*\b/g;
       for (const name of text.match(named) ?? []) {
-        assert.ok(
-          variables.has(name) || FOREIGN_VARIABLES.has(name) || RELEASE_VARIABLES.has(name),
-          `nothing reads ${name}`,
-        );
+        assert.ok(variables.has(name) || FOREIGN_VARIABLES.has(name), `nothing reads ${name}`);
       }
     });
   }
