@@ -8,6 +8,7 @@ import { exportCommand } from './commands/export.ts';
 import { gateCommands } from './commands/gates.ts';
 import type { Io } from './commands/io.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { planCommand } from './commands/plan.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { resolveCommand } from './commands/resolve.ts';
 import { runCommand } from './commands/run.ts';
@@ -80,10 +81,11 @@ Examples:
   $ vidbatch export text > results.csv
 
 Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 manifest invalid or refused, nothing sent
-  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt · 7 reconciliation differences
+  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt or a window · 7 reconciliation differences
   130/143 interrupted`,
     );
   validateCommand(program, io, exit);
+  planCommand(program, io, exit);
   submitCommand(program, io, exit);
   workCommand(program, io, exit);
   runCommand(program, io, exit);

@@ -1,14 +1,15 @@
 import type { Queue } from 'bullmq';
+import { renewWindows } from './calendar.ts';
 import { isOutage } from './connection-lost.ts';
 import { messageOf } from './errors.ts';
 import { adoptBatches } from './ledger/batch.ts';
 import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
-import { feed, keepLane, leaveLane, queuedSince, unqueue } from './ledger/feed.ts';
+import { feed, keepLane, leaveLane, queuedSince, unqueue, withdraw } from './ledger/feed.ts';
 import type { FeedScope, Queued } from './ledger/feed.ts';
 import type { Logger } from './log.ts';
 import { reached } from './point.ts';
-import { countLive, enqueue, jobId, liveJobIds, promote } from './queue.ts';
+import { countLive, dequeue, enqueue, jobId, liveJobIds, promote } from './queue.ts';
 import type { JobData, JobResult } from './queue.ts';
 
 export interface FeederOptions {
@@ -82,6 +83,8 @@ export function startFeeder(options: FeederOptions): Feeder {
         );
       await keepLane(db, scope.lane);
       reached('lanes-freed');
+      await renewWindows(db, log);
+      await clear();
       await repair();
       repairedAt = performance.now();
     }
@@ -89,6 +92,14 @@ export function startFeeder(options: FeederOptions): Feeder {
     const live = await countLive(queue);
     if (live > depth * 0.75) return;
     await fill({ db, queue, scope, depth });
+  }
+
+  /** What waits for its window waits in the ledger. */
+  async function clear(): Promise<void> {
+    const shut = await withdraw(db, scope.lane);
+    if (shut.length === 0) return;
+    log.info({ event: 'window-shut', count: shut.length }, 'queued rows wait for their window in the ledger');
+    await dequeue(queue, shut);
   }
 
   async function repair(): Promise<void> {

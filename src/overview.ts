@@ -3,8 +3,10 @@ import { countStates, countSurplus, isPaused } from './ledger/batch.ts';
 import type { Queryable } from './ledger/database.ts';
 import { pausedBy } from './ledger/pause.ts';
 import { openHalts, providerStatus } from './ledger/provider.ts';
+import { countWaiting, readWindows } from './ledger/window.ts';
+import type { KnownWindow, Waiting } from './ledger/window.ts';
 import type { Gate, Summary } from './summary.ts';
-import { duration, totalOf } from './summary.ts';
+import { count, duration, totalOf } from './summary.ts';
 
 /** Reads where a batch stands. `origin`: the provider of this configuration, if there is one. */
 export async function summarise(db: Queryable, batch: Batch, origin?: string): Promise<Summary> {
@@ -40,6 +42,7 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
       reason: `the batch was cancelled; \`vidbatch retry ${batch.name}\` takes it up again`,
     });
   }
+  gates.push(...(await readTimes(db, batch)));
   if (batch.origin === null) return gates;
   if (origin !== undefined && origin !== batch.origin) {
     gates.push({
@@ -73,4 +76,51 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
 function told(paused: Awaited<ReturnType<typeof pausedBy>>): string {
   if (paused === undefined) return '';
   return ` (${paused.who === null ? '' : `${paused.who}, `}${paused.at.toISOString()})`;
+}
+
+/** The gates that open, or have shut, by themselves. */
+async function readTimes(db: Queryable, batch: Batch): Promise<Gate[]> {
+  const waiting = await countWaiting(db, batch.id);
+  const windows = await readWindows(db, batch.id);
+  const gates: Gate[] = [];
+  const shut = (window: KnownWindow | undefined, rows: number, only?: 'off-peak'): void => {
+    if (window === undefined || window.open || rows === 0) return;
+    const when =
+      window.opensAt === null ? 'when it opens is not known' : `it opens ${moment(window.opensAt, waiting)}`;
+    gates.push({
+      gate: 'window',
+      reason: `${rowsOf(rows, only === undefined ? '' : 'off-peak ')} for ${only === undefined ? 'the' : 'their'} window ${window.text}: ${when}`,
+      ...(only === undefined ? {} : { only }),
+      ...(window.opensAt === null ? {} : { opensAt: window.opensAt.toISOString() }),
+    });
+  };
+  shut(windows.batch, waiting.rows);
+  shut(windows.offPeak, waiting.offPeak, 'off-peak');
+  if (batch.deadline !== null && batch.onDeadline === 'fail' && batch.deadline <= waiting.now) {
+    gates.push({
+      gate: 'deadline',
+      reason: `its deadline ${timeOf(batch.deadline)} is over, and it shall not be sent late; submit it again with another --deadline, or none`,
+    });
+  }
+  if (waiting.firstDue !== null) {
+    gates.push({
+      gate: 'not-before',
+      reason: `${rowsOf(waiting.notDue, '')} for a time of their own, the first ${moment(waiting.firstDue, waiting)}`,
+      opensAt: waiting.firstDue.toISOString(),
+    });
+  }
+  return gates;
+}
+
+function rowsOf(rows: number, what: string): string {
+  return rows === 1 ? `1 ${what}row waits` : `${count(rows)} ${what}rows wait`;
+}
+
+/** `at 2026-11-25T15:00:00Z, in 3h 20m` */
+function moment(at: Date, { now }: Pick<Waiting, 'now'>): string {
+  return `at ${timeOf(at)}, in ${duration(at.getTime() - now.getTime())}`;
+}
+
+function timeOf(at: Date): string {
+  return at.toISOString().replace(/\.\d+Z$/, 'Z');
 }

@@ -1,4 +1,7 @@
 import { realpath } from 'node:fs/promises';
+import { putBatchUnder } from './calendar.ts';
+import { putDeadline } from './deadline.ts';
+import type { Deadline } from './deadline.ts';
 import type { Fault } from './fault.ts';
 import { refusal, usageError } from './errors.ts';
 import { batchNameOf, checkBatchName } from './identity.ts';
@@ -19,6 +22,7 @@ import { objection } from './objection.ts';
 import { reached } from './point.ts';
 import { checkRows } from './row.ts';
 import type { KeyScheme, Row, RowOptions } from './row.ts';
+import type { Window } from './window.ts';
 
 export interface ProduceOptions extends ManifestOptions, RowOptions {
   /** Name of the batch; default: the file's name without extension. */
@@ -35,6 +39,10 @@ export interface ProduceOptions extends ManifestOptions, RowOptions {
   origin?: string;
   /** A batch that has task ids of another provider goes on at this one. */
   rebind?: boolean;
+  /** Its rows are sent in these hours only; null: at any time. Without it, as it is. */
+  window?: Window | null;
+  /** Until when it is to be sent. Without it, as it is. */
+  deadline?: Deadline;
   onFault?: (fault: Fault, manifest: string) => void;
   onProgress?: (rows: number) => void;
 }
@@ -105,7 +113,8 @@ export function batchName(source: string, given: string | undefined): string {
   return name;
 }
 
-async function checkSource(db: Database, name: string, path: string): Promise<void> {
+/** @throws VidbatchError exit 2 when the name belongs to another file. */
+export async function checkSource(db: Database, name: string, path: string): Promise<void> {
   const batch = await findBatch(db, name);
   if (batch !== undefined) checkSameFile(batch, path);
 }
@@ -126,7 +135,8 @@ interface Staged {
   scheme: KeyScheme;
 }
 
-async function stageManifest(
+/** Checks every row and writes it to the staging table. */
+export async function stageManifest(
   db: Database,
   importId: string,
   manifest: Manifest,
@@ -212,6 +222,8 @@ async function mergeInto(
   const merged = await merge(session, importId, batch.id, { prune: options.vanished === 'prune' });
   await adoptOrphans(session, batch.id);
   await updateLayout(session, batch.id, layout);
+  if (options.window !== undefined) await putBatchUnder(session, batch.id, options.window);
+  if (options.deadline !== undefined) await putDeadline(session, batch, options.deadline);
   reached('rows-merged');
   return { ...merged, batch, known: comparison.known };
 }

@@ -176,6 +176,14 @@ export async function liveJobIds(queue: Queue<JobData, JobResult>): Promise<Set<
   return new Set(await queue.getRanges([...LIVE], 0, -1));
 }
 
+/** Takes these jobs out of the queue, but for those that a worker has in its hands: their claims decide. */
+export async function dequeue(
+  queue: Queue<JobData, JobResult>,
+  rows: readonly Pick<Fed, 'submissionId' | 'generation'>[],
+): Promise<void> {
+  for (const { submissionId, generation } of rows) await queue.remove(jobId(submissionId, generation));
+}
+
 /**
  * Of these jobs, those that still wait for their time are run now. Their times are by the clock of whoever put them off,
  * and are compared with the clock of whoever takes them: where one is set back, they would be late by as much.

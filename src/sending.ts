@@ -3,11 +3,13 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tellAccepted } from './accepted.ts';
 import type { App } from './app.ts';
+import { putOffPeakUnder, renewWindows } from './calendar.ts';
 import { requireProvider } from './config.ts';
 import type { Config } from './config.ts';
 import { usageError } from './errors.ts';
 import { journalFolder, openJournal } from './journal.ts';
 import { workLeft } from './ledger/batch.ts';
+import type { Left } from './ledger/batch.ts';
 import { sendUnheardAgain } from './ledger/doubt.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from './ledger/provider.ts';
 import { createLog } from './log.ts';
@@ -22,6 +24,7 @@ import type { Verdict } from './submit.ts';
 import { replayJournals } from './replay.ts';
 import type { Replayed } from './replay.ts';
 import { againOf } from './sweeper.ts';
+import type { Window } from './window.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
 
@@ -43,6 +46,8 @@ const DEFAULTS: WorkLimits = { concurrency: 8, maxAttempts: 5, timeoutMs: 120_00
 export interface SendingOptions {
   /** Only rows of these batches; null: of all. */
   batches: readonly number[] | null;
+  /** For off-peak rows, of all workers of this ledger from now on; null: none. Without it, the one that is known there. */
+  offPeakWindow?: Window | null;
   /** Default: warnings and worse, on stderr. */
   log?: Logger;
   /** Called after each row that was settled, or refused by a gate. */
@@ -80,7 +85,7 @@ export async function startSending(
   options: SendingOptions,
 ): Promise<Sending> {
   const { baseUrl, apiKey } = requireProvider(config);
-  const { log = createLog('warn'), onExchange, ...rest } = options;
+  const { log = createLog('warn'), onExchange, offPeakWindow, ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
   for (const outage of app.outages) outage.tellTo(log);
   await checkClock(app);
@@ -93,6 +98,8 @@ export async function startSending(
   });
   try {
     await ensureProvider(app.db, provider.origin);
+    if (offPeakWindow !== undefined) await putOffPeakUnder(app.db, offPeakWindow, log);
+    await renewWindows(app.db, log);
     if (await armProbe(app.db, provider.origin)) {
       reached('probe-armed');
       const halt = (await openHalts(app.db)).find((one) => one.origin === provider.origin);
@@ -211,14 +218,15 @@ async function checkClock(app: App): Promise<void> {
 
 /**
  * Waits until no row of these batches (null: of all) can be sent any more: `nothing` is left, a halt or an operator's
- * pause (`held`) keeps what is left, or the signal came (`work`).
+ * pause (`held`) keeps what is left, it waits for its window (`later`) or for nothing that will come (`expired`), or the
+ * signal came (`work`).
  */
 export async function untilDone(
   app: App,
   { origin }: Pick<Sending, 'origin'>,
   batches: readonly number[] | null,
   { signal, log = createLog('warn') }: { signal?: AbortSignal; log?: Logger } = {},
-): Promise<'nothing' | 'halted' | 'held' | 'work'> {
+): Promise<Left> {
   for (;;) {
     const left = await patiently('work left', log, () => workLeft(app.db, origin, batches), signal);
     if (left !== 'work' || signal?.aborted === true) return left;

@@ -54,9 +54,10 @@ export const STALE_MS = 5_000;
  */
 export async function submit(submissionId: number, hands: Hands): Promise<Verdict> {
   const asked = now(hands.clock);
-  const isFresh = (): boolean => !isStale(asked, now(hands.clock));
   const claim = await hands.claim(submissionId);
   if ('reason' in claim) return { kind: 'refused', refusal: claim };
+  const lifeMs = Math.min(STALE_MS, claim.openMs ?? Infinity);
+  const isFresh = (): boolean => elapsedMs(asked, now(hands.clock)) <= lifeMs;
 
   const intended = await hands.journal.intend(claim);
   const leave = leaveFor(hands.sameKey, claim.doubtMs);
@@ -96,9 +97,9 @@ function now(clock: Clock): { wall: number; monotonic: number } {
   return { wall: clock.wall(), monotonic: clock.monotonic() };
 }
 
-/** By either clock: one may have jumped, the other may have stood still. */
-function isStale(from: ReturnType<typeof now>, to: ReturnType<typeof now>): boolean {
-  return to.wall - from.wall > STALE_MS || to.monotonic - from.monotonic > STALE_MS;
+/** By the clock that says more: one may have jumped, the other may have stood still. */
+function elapsedMs(from: ReturnType<typeof now>, to: ReturnType<typeof now>): number {
+  return Math.max(to.wall - from.wall, to.monotonic - from.monotonic);
 }
 
 /** Undefined when the request may leave; otherwise why it does not. */
@@ -111,7 +112,10 @@ function obstacle(intended: boolean, allowed: boolean, fresh: boolean): Outcome 
     );
   }
   if (!fresh) {
-    return notSent('STALE_CLAIM', 'more than 5 s passed between the claim and the request: not sent');
+    return notSent(
+      'STALE_CLAIM',
+      'more than 5 s passed between the claim and the request, or its window has shut: not sent',
+    );
   }
   return undefined;
 }

@@ -5,8 +5,21 @@ import { STATES } from './submission.ts';
 
 /** A gate that keeps rows of a batch waiting, with its reason. */
 export interface Gate {
-  gate: 'paused' | 'cancelled' | 'halted' | 'throttled' | 'other-provider' | 'trying';
+  gate:
+    | 'paused'
+    | 'cancelled'
+    | 'halted'
+    | 'throttled'
+    | 'other-provider'
+    | 'trying'
+    | 'window'
+    | 'not-before'
+    | 'deadline';
   reason: string;
+  /** It concerns these rows of the batch alone. */
+  only?: 'off-peak';
+  /** When it opens, RFC 3339, where that is known. */
+  opensAt?: string;
 }
 
 /** Where a batch stands. */

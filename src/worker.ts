@@ -192,7 +192,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     if (refusal.reason === 'throttled' && refusal.waitMs !== undefined) {
       holdFor(Math.min(refusal.waitMs, LONGEST_HOLD_MS));
     }
-    if (refusal.waitMs !== undefined && refusal.waitMs <= LONGEST_DELAY_MS)
+    // By the ledger's clock alone is it seen when a window opens.
+    if (refusal.reason !== 'window' && refusal.waitMs !== undefined && refusal.waitMs <= LONGEST_DELAY_MS)
       return delay(job, token, refusal.waitMs);
     const given = await giveBack(submissionId, refusal.reason);
     return refusal.reason === 'not-pending' ? { ...given, ...(await standingOf(db, submissionId)) } : given;

@@ -9,6 +9,7 @@ import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
 import { nextStep } from '../next-step.ts';
 import { readGates } from '../overview.ts';
 import type { Gate } from '../summary.ts';
+import { isOffPeak } from '../model.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -47,7 +48,10 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
     }
     const attempts = await readAttempts(app.db, row.id);
     const trail = await readTrail(app.db, row.id);
-    const gates = row.state === 'pending' ? await readGates(app.db, batch, config.baseUrl) : [];
+    const gates =
+      row.state === 'pending'
+        ? (await readGates(app.db, batch, config.baseUrl)).filter((gate) => concerns(gate, row))
+        : [];
     if (flags.json === true)
       io.out(
         JSON.stringify({
@@ -64,6 +68,11 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
   } finally {
     await app.close();
   }
+}
+
+/** A gate of other rows of its batch is none of this one. */
+function concerns({ gate, only }: Gate, { model }: SubmissionView): boolean {
+  return gate !== 'not-before' && (only === undefined || (model !== null && isOffPeak(model)));
 }
 
 function describe(
@@ -99,7 +108,10 @@ function describe(
   if (row.state === 'pending' && row.notBefore !== null && row.notBefore.getTime() > Date.now()) {
     lines.push(`waiting  until ${row.notBefore.toISOString()}`);
   }
-  lines.push(`next     ${nextStep(row)}`);
+  const waits = gates.some(({ gate }) => gate === 'window');
+  lines.push(
+    `next     ${waits ? 'nothing: it is sent when its gates are open, while a worker runs' : nextStep(row)}`,
+  );
   return lines;
 }
 

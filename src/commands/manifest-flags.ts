@@ -3,6 +3,8 @@ import { usageError } from '../errors.ts';
 import { parseMap } from '../manifest/columns.ts';
 import type { ProduceOptions } from '../producer.ts';
 import { flag, isOn } from './io.ts';
+import { batchWindowFlag, deadlineFlags, offPeakFlag, readDeadline, readWindow } from './window-flags.ts';
+import type { DeadlineFlags } from './window-flags.ts';
 import type { GlobalFlags } from './io.ts';
 
 /** Flags of whoever reads a manifest. */
@@ -15,7 +17,7 @@ export interface ReadFlags extends GlobalFlags {
 }
 
 /** Flags of whoever brings a manifest into the ledger. */
-export interface ManifestFlags extends ReadFlags {
+export interface ManifestFlags extends ReadFlags, DeadlineFlags {
   batch?: string;
   keepGoing?: boolean;
   prune?: boolean;
@@ -23,6 +25,7 @@ export interface ManifestFlags extends ReadFlags {
   add?: boolean;
   again?: boolean;
   rebind?: boolean;
+  window?: string;
 }
 
 export function readFlags(command: Command): Command {
@@ -41,6 +44,9 @@ export function manifestFlags(command: Command): Command {
   flag(command, '--keep', 'keep pending rows that are gone from the file');
   flag(command, '--add', 'new rows beside vanished sent ones are new, not edits');
   flag(command, '--again', 'send rows that another batch has sent already');
+  batchWindowFlag(command);
+  offPeakFlag(command);
+  deadlineFlags(command);
   return flag(command, '--rebind', 'go on at another provider than the one that has task ids of this batch');
 }
 
@@ -66,8 +72,12 @@ export function produceOptions(flags: ManifestFlags, manifests: readonly string[
       'Submit them one by one.',
     );
   }
+  const window = readWindow('--window', flags.window);
+  const deadline = readDeadline(flags);
   return {
     ...readOptions(flags),
+    ...(window === undefined ? {} : { window }),
+    ...(deadline === undefined ? {} : { deadline }),
     ...(flags.batch === undefined ? {} : { batch: flags.batch }),
     ...(isOn(flags.prune) ? { vanished: 'prune' as const } : {}),
     ...(isOn(flags.keep) ? { vanished: 'keep' as const } : {}),

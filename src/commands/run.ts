@@ -8,7 +8,7 @@ import { countOpen, workLeft } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { createLog } from '../log.ts';
 import type { Logger } from '../log.ts';
-import { summarise } from '../overview.ts';
+import { readGates, summarise } from '../overview.ts';
 import { patiently } from '../patience.ts';
 import { count, exitCodeOf, receipt } from '../summary.ts';
 import type { Summary } from '../summary.ts';
@@ -22,6 +22,7 @@ import { bar, Progress, Speed } from './progress.ts';
 import { closeSoon, endSending, SHUTDOWN_HELP, shutdownFlag, shutdownMs } from './shutdown.ts';
 import type { ShutdownFlags } from './shutdown.ts';
 import { checkNames, describeProduced, produceAll } from './submit.ts';
+import { offPeakWindow } from './window-flags.ts';
 import { startSending, takeBack, tellFound } from '../sending.ts';
 import { within } from '../within.ts';
 
@@ -40,18 +41,24 @@ export function runCommand(program: Command, io: Io, exit: (code: number) => voi
 Examples:
   $ vidbatch run jobs/text.csv
   $ vidbatch run jobs/*.json --concurrency 16 --rate 10/s
+  $ vidbatch run jobs/offpeak.csv --offpeak-window "23:00-07:00 Asia/Shanghai"
   $ vidbatch run jobs/text.csv        again: sends what is new or was not sent, nothing twice
 ${SHUTDOWN_HELP}`,
     )
     .action(async (manifests: string[], flags: RunFlags) => exit(await run(manifests, flags, io)));
   shutdownFlag(workFlags(manifestFlags(providerFlags(globalFlags(command)))));
-  flag(command, '--no-wait', 'end with exit code 6 when an operator paused the batch, rather than wait');
+  flag(
+    command,
+    '--no-wait',
+    'end with exit code 6 when an operator paused the batch or its window is shut, rather than wait',
+  );
 }
 
 async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number> {
   const config = configOf(flags);
   const limits = workLimits(flags);
   const patienceMs = shutdownMs(flags, limits);
+  const window = offPeakWindow(flags);
   const options = produceOptions(flags, manifests);
   requireProvider(config);
   await checkNames(manifests, options);
@@ -71,7 +78,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     let stopped = false;
     let left = 0;
     if (!interrupt.signal.aborted && (await countOpen(app.db, ids)) > 0) {
-      const sending = await startSending(app, config, limits, { batches: ids, log });
+      const sending = await startSending(app, config, limits, { batches: ids, ...window, log });
       try {
         const watched = { batches, origin: sending.origin, wait: flags.wait !== false };
         stopped = await Promise.race([
@@ -133,10 +140,17 @@ async function watch(
   const speed = new Speed();
   let countedAt = -Infinity;
   let countCost = 0;
+  let told = false;
   while (!signal.aborted) {
     const left = await patiently('work left', log, () => workLeft(app.db, origin, ids), signal);
     if (left === 'nothing') return false;
-    if (left === 'halted' || (left === 'held' && !wait)) return true;
+    if (left === 'halted' || left === 'expired') return true;
+    const waits = left === 'held' || left === 'later';
+    if (waits && !wait) return true;
+    if (left === 'later' && !told) {
+      told = true;
+      log.info({ event: 'later', until: await waitingFor(app, batches) }, 'what is left waits');
+    } else if (left === 'work') told = false;
     // Counting a million open rows takes a while: not more than a tenth of the time.
     if (performance.now() - countedAt > (total < 20_000 ? 250 : Math.max(500, 10 * countCost))) {
       const before = performance.now();
@@ -144,11 +158,22 @@ async function watch(
       countedAt = performance.now();
       countCost = countedAt - before;
       const pace = bar({ done, total, rate: speed.measure(done) });
-      progress.show(left === 'held' ? `paused by an operator  ${pace}` : pace);
+      progress.show(
+        `${left === 'held' ? 'paused by an operator  ' : ''}${left === 'later' ? `${await waitingFor(app, batches)}  ` : ''}${pace}`,
+      );
     }
-    await sleep(left === 'held' ? 500 : 100, undefined, { signal }).catch(() => undefined);
+    await sleep(waits ? 500 : 100, undefined, { signal }).catch(() => undefined);
   }
   return false;
+}
+
+/** The first of the reasons for which rows wait. */
+async function waitingFor(app: App, batches: readonly Batch[]): Promise<string> {
+  for (const batch of batches) {
+    const gate = (await readGates(app.db, batch)).find((one) => one.opensAt !== undefined);
+    if (gate !== undefined) return gate.reason;
+  }
+  return 'waiting';
 }
 
 function tell(summary: Summary, flags: RunFlags, io: Io, named: boolean): void {

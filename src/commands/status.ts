@@ -2,10 +2,13 @@ import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
+import { chanceOf } from '../deadline.ts';
+import type { Chance } from '../deadline.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { acceptedSince, listBatches } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
+import { outlookJson, outlookOf } from '../outlook.ts';
 import { summarise } from '../overview.ts';
 import { STATES } from '../submission.ts';
 import { count, duration, receipt } from '../summary.ts';
@@ -14,6 +17,8 @@ import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
+import { forecastOptions, offPeakFlag } from './window-flags.ts';
+import type { ForecastOptions, OffPeakFlags } from './window-flags.ts';
 
 export function statusCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -27,26 +32,29 @@ Examples:
   $ vidbatch status text --json
   $ vidbatch status text --watch`,
     )
-    .action(async (name: string | undefined, flags: GlobalFlags & { watch?: boolean }) =>
-      exit(await status(name, flags, io)),
-    );
+    .action(async (name: string | undefined, flags: StatusFlags) => exit(await status(name, flags, io)));
   flag(providerFlags(globalFlags(command)), '--watch', 'again every few seconds, until interrupted');
+  flag(command, '--rate <rate>', 'forecast for so many rows, such as 10/s (default: as the last ones went)');
+  offPeakFlag(command);
 }
 
 const RATE_WINDOW_S = 60;
+
+type StatusFlags = GlobalFlags & OffPeakFlags & { watch?: boolean; rate?: string };
 
 interface Status extends Summary {
   /** Accepted rows a second, over the last minute. */
   rate: number;
   etaSeconds: number | null;
+  /** When rows that wait for a window will be sent; null: none does. */
+  forecast: Record<string, unknown> | null;
+  /** By when it is to be sent, and whether it will be; null: nobody has said. */
+  deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
 }
 
-async function status(
-  name: string | undefined,
-  flags: GlobalFlags & { watch?: boolean },
-  io: Io,
-): Promise<ExitCode> {
+async function status(name: string | undefined, flags: StatusFlags, io: Io): Promise<ExitCode> {
   const config = configOf(flags);
+  const asked = forecastOptions(flags);
   const app = await openApp(config, 'reader');
   const interrupt = onInterrupt(io.quit);
   try {
@@ -54,8 +62,8 @@ async function status(
       const batches = name === undefined ? await listBatches(app.db) : [await batchNamed(app.db, name)];
       if (batches.length === 0) io.err('no batches yet');
       for (const batch of batches) {
-        const one = await read(app, batch, config.baseUrl);
-        io.out(flags.json === true ? JSON.stringify(one) : describe(one));
+        const { told, ...one } = await read(app, batch, config.baseUrl, asked);
+        io.out(flags.json === true ? JSON.stringify(one) : describe(one, told));
       }
       if (!isOn(flags.watch) || interrupt.signal.aborted) return EXIT.ok;
       await sleep(2000, undefined, { signal: interrupt.signal }).catch(() => undefined);
@@ -67,14 +75,35 @@ async function status(
   }
 }
 
-async function read(app: App, batch: Batch, origin: string | undefined): Promise<Status> {
+async function read(
+  app: App,
+  batch: Batch,
+  origin: string | undefined,
+  asked: ForecastOptions,
+): Promise<Status & { told: string | undefined }> {
   const summary = await summarise(app.db, batch, origin);
   const rate = (await acceptedSince(app.db, batch.id, RATE_WINDOW_S)) / RATE_WINDOW_S;
   const open = summary.counts.pending + summary.counts.submitting;
-  return { ...summary, rate, etaSeconds: open > 0 && rate > 0 ? Math.round(open / rate) : null };
+  const seen = summary.counts.pending > 0 ? await outlookOf(app.db, batch, asked) : undefined;
+  const waiting = seen !== undefined && seen.waiting > 0 ? seen : undefined;
+  return {
+    ...summary,
+    rate,
+    etaSeconds: open > 0 && rate > 0 ? Math.round(open / rate) : null,
+    deadline:
+      batch.deadline === null
+        ? null
+        : {
+            at: batch.deadline.toISOString(),
+            on: batch.onDeadline,
+            chance: seen === undefined ? 'met' : chanceOf(seen, batch.deadline),
+          },
+    forecast: waiting === undefined ? null : outlookJson(waiting),
+    told: waiting?.told ?? (batch.deadline === null ? undefined : seen?.told),
+  };
 }
 
-function describe(status: Status): string {
+function describe(status: Omit<Status, 'told'>, told: string | undefined): string {
   const lines = [`${status.batch}  ${receipt(status)}`, `  from ${status.source}`];
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
@@ -83,5 +112,12 @@ function describe(status: Status): string {
     lines.push(`  ${status.rate.toFixed(1)} accepted/s over the last minute${eta}`);
   }
   for (const { gate, reason } of status.gates) lines.push(`  waiting: ${gate}: ${reason}`);
+  if (status.deadline !== null && status.counts.pending > 0) {
+    const { at, chance } = status.deadline;
+    lines.push(
+      `  deadline: ${at} ${{ met: 'will be met', missed: 'will be missed', unknown: 'may be missed' }[chance]}`,
+    );
+  }
+  if (told !== undefined) lines.push(`  forecast: ${told}`);
   return lines.join('\n');
 }

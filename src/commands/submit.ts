@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
+import { chanceOf } from '../deadline.ts';
+import type { Deadline } from '../deadline.ts';
 import { EXIT, messageOf, refusal } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { fill } from '../feeder.ts';
@@ -9,6 +11,7 @@ import { keepHeapSmall } from '../heap.ts';
 import { ensureProvider } from '../ledger/provider.ts';
 import type { Logger } from '../log.ts';
 import { openManifest } from '../manifest/manifest.ts';
+import { outlookOf } from '../outlook.ts';
 import { batchName, produce } from '../producer.ts';
 import type { ProduceOptions, Produced } from '../producer.ts';
 import { laneOf, openQueue } from '../queue.ts';
@@ -41,6 +44,7 @@ Examples:
     );
   manifestFlags(providerFlags(globalFlags(command)));
   flag(command, '--queue-depth <n>', 'rows in the queue at a time', '1000');
+  flag(command, '--rate <rate>', 'of the workers, to see whether the deadline can be met, such as 10/s');
 }
 
 async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io): Promise<ExitCode> {
@@ -83,22 +87,37 @@ export async function produceAll(
     const progress = new Progress(io);
     const faults = new FaultReport({ err: (line) => progress.above(`${line}\n`) }, 20);
     try {
-      produced.push(
-        await produce(app.db, source, {
-          ...options,
-          models: config.models,
-          stdin: io.stdin,
-          ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
-          onFault: (fault, name) => faults.add(fault, name),
-          onProgress: (rows) => progress.show(`${source}: ${count(rows)} rows read`),
-        }),
-      );
+      const one = await produce(app.db, source, {
+        ...options,
+        models: config.models,
+        stdin: io.stdin,
+        ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
+        onFault: (fault, name) => faults.add(fault, name),
+        onProgress: (rows) => progress.show(`${source}: ${count(rows)} rows read`),
+      });
+      produced.push(one);
+      await warnOfDeadline(app, one, options.deadline, (line) => progress.above(`${line}\n`));
     } finally {
       progress.clear();
       faults.finish(`; \`vidbatch validate ${source}\` shows them all`);
     }
   }
   return produced;
+}
+
+/** What cannot be in time, or is not known to be, is said before it is sent. */
+async function warnOfDeadline(
+  app: App,
+  { batch }: Produced,
+  deadline: Deadline | undefined,
+  err: (line: string) => void,
+): Promise<void> {
+  if (deadline === undefined || deadline.at === null) return;
+  const seen = await outlookOf(app.db, batch, deadline);
+  const chance = chanceOf(seen, deadline.at);
+  if (chance === 'met') return;
+  const words = chance === 'missed' ? 'will be missed' : 'may be missed';
+  err(`${batch.name}: the deadline ${deadline.at.toISOString()} ${words}: ${seen.told}`);
 }
 
 async function checkAll(

@@ -5,6 +5,8 @@ import { EXIT } from '../errors.ts';
 import { parseAddress } from '../monitor/address.ts';
 import { startMonitor } from '../monitor/monitor.ts';
 import type { Monitor } from '../monitor/monitor.ts';
+import { offPeakFlag, offPeakWindow } from './window-flags.ts';
+import type { OffPeakFlags } from './window-flags.ts';
 import { startSending, tellFound, untilDone } from '../sending.ts';
 import type { Verdict } from '../submit.ts';
 import { configOf, flag, globalFlags, isOn, logOf, providerFlags, workFlags, workLimits } from './io.ts';
@@ -13,7 +15,7 @@ import { onInterrupt } from './interrupt.ts';
 import { closeSoon, endSending, SHUTDOWN_HELP, shutdownFlag, shutdownMs } from './shutdown.ts';
 import type { ShutdownFlags } from './shutdown.ts';
 
-interface Flags extends ShutdownFlags {
+interface Flags extends ShutdownFlags, OffPeakFlags {
   drain?: boolean;
   http?: string;
 }
@@ -27,7 +29,8 @@ export function workCommand(program: Command, io: Io, exit: (code: number) => vo
       `
 Examples:
   $ vidbatch work --concurrency 16 --rate 10/s
-  $ vidbatch work --drain
+  $ vidbatch work --offpeak-window "23:00-07:00 Asia/Shanghai"
+  $ vidbatch work --drain                     rows that wait for their window are left
   $ vidbatch work --http :9090
 
 With --http: /healthz is 200 while the process does its work, also while Redis or Postgres are away; /readyz is 200 when
@@ -37,7 +40,7 @@ machine. There is nothing secret in it.
 ${SHUTDOWN_HELP}`,
     )
     .action(async (flags: Flags) => exit(await work(flags, io)));
-  shutdownFlag(workFlags(providerFlags(globalFlags(command))));
+  offPeakFlag(shutdownFlag(workFlags(providerFlags(globalFlags(command)))));
   flag(command, '--drain', 'until nothing is eligible, then end');
   flag(command, '--http <host:port>', 'answer probes and serve metrics there (default: nowhere)');
 }
@@ -47,6 +50,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
   const limits = workLimits(flags);
   const patienceMs = shutdownMs(flags, limits);
   const address = flags.http === undefined ? undefined : parseAddress('--http', flags.http);
+  const window = offPeakWindow(flags);
   requireProvider(config);
   const log = logOf(flags, 'info');
   const app = await openApp(config, 'worker', log);
@@ -63,6 +67,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
     tellFound(app, log);
     const running = await startSending(app, config, limits, {
       batches: null,
+      ...window,
       log,
       onVerdict: (verdict) => {
         atRisk ||= isRisk(verdict);
@@ -79,7 +84,10 @@ async function work(flags: Flags, io: Io): Promise<number> {
       const { signal, happened } = interrupt;
       const drained = isOn(flags.drain) ? [untilDone(app, running, null, { signal, log })] : [];
       // Whoever is told to stop does not wait for a ledger that is away to say what is left.
-      halted = (await Promise.race([happened, ...drained])) === 'halted';
+      const left = await Promise.race([happened, ...drained]);
+      halted = left === 'halted';
+      if (left === 'later')
+        log.info({ event: 'later' }, 'what is left waits for its window, or its own time');
     } finally {
       atRisk = (await endSending(running, patienceMs, log)) > 0 || atRisk;
     }

@@ -2,6 +2,7 @@ import type { Counts, State } from '../submission.ts';
 import { noCounts, OPEN_STATES, RETRYABLE_STATES } from '../submission.ts';
 import type { Queryable } from './database.ts';
 import { CALLED_OFF } from './doubt.ts';
+import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind } from './window.ts';
 
 export interface Batch {
   id: number;
@@ -17,6 +18,10 @@ export interface Batch {
   origin: string | null;
   state: 'active' | 'paused' | 'cancelled';
   createdAt: Date;
+  /** By when a person wants it to be sent. */
+  deadline: Date | null;
+  /** Whether rows are sent after it. */
+  onDeadline: 'wait' | 'fail';
 }
 
 interface BatchRow {
@@ -30,9 +35,12 @@ interface BatchRow {
   origin: string | null;
   state: Batch['state'];
   created_at: Date;
+  deadline: Date | null;
+  fails: boolean;
 }
 
-const COLUMNS = 'id, name, source, key_scheme, format, delimiter, columns, origin, state, created_at';
+const COLUMNS =
+  'id, name, source, key_scheme, format, delimiter, columns, origin, state, created_at, deadline, isfinite(not_after) as fails';
 
 function toBatch(row: BatchRow): Batch {
   return {
@@ -46,6 +54,8 @@ function toBatch(row: BatchRow): Batch {
     origin: row.origin,
     state: row.state,
     createdAt: row.created_at,
+    deadline: row.deadline,
+    onDeadline: row.fails ? 'fail' : 'wait',
   };
 }
 
@@ -206,19 +216,40 @@ export async function countOpen(db: Queryable, ids: readonly number[] | null): P
   return rows[0]?.n ?? 0;
 }
 
+/** Rows whose jobs are in the queue. */
+const anyQueued = (batch: string): string =>
+  `exists (select from vidbatch.submission s where s.batch_id = ${batch} and s.state = 'pending' and s.lane is not null)`;
+
+/** Rows that may be sent now, or were tried and wait for their next try: for two hours at most. */
+const anyReady = (batch: string, kinds: string): string =>
+  `exists (select from unnest(${kinds}) k(off_peak)
+            cross join lateral (select from vidbatch.submission s
+                                 where ${ofKind('s', batch)} and s.state = 'pending' and s.lane is null
+                                   and s.not_before <= now() + interval '2 hours'
+                                   and (s.not_before <= now() or s.attempts > 0)
+                                 order by s.off_peak, s.not_before, s.id limit 1) one)`;
+
 /**
- * Whether a worker of this provider still has something to do for these batches. `held`: rows are pending, and
- * every one of them behind an operator's pause; `halted`: the provider is stopped and nothing is in flight.
+ * What a worker of this provider still has to do for these batches. `held`: rows are pending, and every one of them
+ * behind an operator's pause; `halted`: the provider is stopped and nothing is in flight; `later`: all that is left
+ * waits for its window or for a time of its own; `expired`: for none that is ever to come.
  */
-export async function workLeft(
-  db: Queryable,
-  origin: string,
-  ids: readonly number[] | null,
-): Promise<'work' | 'held' | 'halted' | 'nothing'> {
-  const { rows } = await db.query<{ flying: boolean; waiting: boolean; held: boolean; state: string | null }>(
+export type Left = 'work' | 'held' | 'halted' | 'later' | 'expired' | 'nothing';
+
+export async function workLeft(db: Queryable, origin: string, ids: readonly number[] | null): Promise<Left> {
+  const { rows } = await db.query<{
+    flying: boolean;
+    held: boolean;
+    waiting: boolean;
+    hoping: boolean;
+    ready: boolean;
+    state: string | null;
+  }>(
     `select coalesce(bool_or(o.last = 'submitting'), false) as flying,
-            coalesce(bool_or(o.first = 'pending' and b.state = 'active' and m.paused_at is null), false) as waiting,
             coalesce(bool_or(o.first = 'pending'), false) as held,
+            coalesce(bool_or(o.first = 'pending' and w.active), false) as waiting,
+            coalesce(bool_or(o.first = 'pending' and w.active and b.not_after > now()), false) as hoping,
+            coalesce(bool_or(o.first = 'pending' and w.active and (${anyQueued('b.id')} or ${anyReady('b.id', 'w.kinds')})), false) as ready,
             (select state from vidbatch.provider where origin = $1) as state
        from vidbatch.meta m, vidbatch.batch b
       cross join lateral (
@@ -228,14 +259,20 @@ export async function workLeft(
                (select s.state from vidbatch.submission s
                  where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state desc limit 1) as last
       ) o
+      cross join lateral (
+        select b.state = 'active' and m.paused_at is null as active,
+               case when not ${BATCH_OPEN} then '{}' when ${OFF_PEAK_OPEN} then array[false, true] else array[false] end as kinds
+      ) w
       where b.origin = $1 and ($2::bigint[] is null or b.id = any($2))`,
     [origin, ids],
   );
   const row = rows[0];
-  if (row === undefined) return 'nothing';
+  if (row?.held !== true) return row?.flying === true ? 'work' : 'nothing';
   if (row.flying) return 'work';
-  if (row.waiting) return row.state === 'halted' ? 'halted' : 'work';
-  return row.held ? 'held' : 'nothing';
+  if (!row.waiting) return 'held';
+  if (row.state === 'halted') return 'halted';
+  if (row.ready) return 'work';
+  return row.hoping ? 'later' : 'expired';
 }
 
 /** Rows accepted within the last seconds. */
@@ -246,6 +283,22 @@ export async function acceptedSince(db: Queryable, id: number, seconds: number):
     [id, seconds],
   );
   return rows[0]?.n ?? 0;
+}
+
+/** How many can be told a rate from. */
+const ENOUGH = 20;
+
+/** Rows a second, over the ten minutes before the last one was accepted; null: too few were. */
+export async function measuredRate(db: Queryable, id: number): Promise<number | null> {
+  const { rows } = await db.query<{ n: number; seconds: number }>(
+    `with last as (select max(submitted_at) as at from vidbatch.submission where batch_id = $1 and state = 'submitted')
+     select count(*)::int as n, coalesce(extract(epoch from max(s.submitted_at) - min(s.submitted_at)), 0)::float8 as seconds
+       from vidbatch.submission s, last
+      where s.batch_id = $1 and s.state = 'submitted' and s.submitted_at > last.at - interval '10 minutes'`,
+    [id],
+  );
+  const { n = 0, seconds = 0 } = rows[0] ?? {};
+  return n >= ENOUGH && seconds > 0 ? (n - 1) / seconds : null;
 }
 
 /** Task ids beyond the one that each row should have. */

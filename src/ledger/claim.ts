@@ -1,5 +1,6 @@
 import type { Queryable } from './database.ts';
 import { doubtMsOf } from './doubt.ts';
+import { OPEN_MS, OPENS_IN_MS, WINDOW_OPEN } from './window.ts';
 
 /** A granted claim: the row is `submitting` under `attemptId`, committed. Only what stands here is sent. */
 export interface Claim {
@@ -21,6 +22,8 @@ export interface Claim {
   refusals: number;
   /** Milliseconds since the first attempt of this row that may have been accepted; undefined: none may. */
   doubtMs?: number;
+  /** Milliseconds for which its window stays open; undefined: it has none. */
+  openMs?: number;
 }
 
 /** Who claims, and within which limits. Part of every claim of one worker. */
@@ -51,6 +54,7 @@ interface ClaimRow {
   throttle_level: number;
   refusals: number;
   doubt_ms: number | null;
+  open_ms: number | null;
 }
 
 /** The claim's own attempt is not there yet for the statement that makes it. */
@@ -70,6 +74,7 @@ function toClaim(row: ClaimRow): Claim {
     throttleLevel: row.throttle_level,
     refusals: row.refusals,
     ...(row.doubt_ms === null ? {} : { doubtMs: row.doubt_ms }),
+    ...(row.open_ms === null ? {} : { openMs: row.open_ms }),
   };
 }
 
@@ -95,16 +100,17 @@ export async function claim(
           and s.state = 'pending' and s.not_before <= now()
           and b.origin = $4 and b.state = 'active' and b.proven
           and p.state = 'open' and p.throttled_until <= now()
-          and m.paused_at is null
+          and m.paused_at is null and ${WINDOW_OPEN}
           and ($6::bigint[] is null or b.id = any($6))
           and not exists (select from vidbatch.attempt a where a.id = w.attempt_id)
        returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
-                 s.row_key, b.name as batch, p.epoch, p.throttle_level, s.refusals, ${DOUBT_MS}
+                 s.row_key, b.name as batch, p.epoch, p.throttle_level, s.refusals, ${DOUBT_MS}, ${OPEN_MS} as open_ms
      ), attempted as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
-     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms
+     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
+            open_ms
        from claimed`,
     [
       wishes.map((wish) => wish.submissionId),
@@ -129,7 +135,8 @@ export async function claimAlone(
 ): Promise<Claim | undefined> {
   const { rows } = await db.query<ClaimRow>(
     `with candidate as (
-       select s.id, b.id as batch_id, b.name as batch, b.proven, p.origin, p.state as provider_state, p.epoch, p.throttle_level
+       select s.id, b.id as batch_id, b.name as batch, b.proven, p.origin, p.state as provider_state, p.epoch, p.throttle_level,
+              ${OPEN_MS} as open_ms
          from vidbatch.submission s
          join vidbatch.batch b on b.id = s.batch_id
          join vidbatch.provider p on p.origin = b.origin
@@ -137,6 +144,7 @@ export async function claimAlone(
         where s.id = $1 and s.state = 'pending' and s.not_before <= now()
           and b.origin = $4 and b.state = 'active' and (b.proven or b.canary is null)
           and (p.state = 'open' or (p.state = 'probing' and p.probe is null)) and p.throttled_until <= now()
+          and ${WINDOW_OPEN}
           and ($6::bigint[] is null or b.id = any($6))
           and not exists (select from vidbatch.attempt a where a.id = $2)
           for update of s, b, p
@@ -151,12 +159,13 @@ export async function claimAlone(
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
          from candidate c where s.id = c.id
        returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
-                 s.row_key, c.batch, c.epoch, c.throttle_level, s.refusals, ${DOUBT_MS}
+                 s.row_key, c.batch, c.epoch, c.throttle_level, s.refusals, ${DOUBT_MS}, c.open_ms
      ), attempted as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
-     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms
+     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
+            open_ms
        from claimed`,
     [wish.submissionId, wish.attemptId, scope.worker, scope.origin, scope.lifetimeMs, scope.batches],
   );
@@ -167,11 +176,12 @@ export async function claimAlone(
 export async function granted(db: Queryable, wishes: readonly ClaimWish[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
     `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.request, a.number, a.epoch, s.spent, p.throttle_level,
-            s.refusals, ${DOUBT_MS_BEFORE}
+            s.refusals, ${DOUBT_MS_BEFORE}, ${OPEN_MS} as open_ms
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
        join vidbatch.batch b on b.id = s.batch_id
        join vidbatch.provider p on p.origin = a.origin
+      cross join vidbatch.meta m
       where a.id = any($1::uuid[]) and a.outcome is null`,
     [wishes.map((wish) => wish.attemptId)],
   );
@@ -190,6 +200,8 @@ export interface Refusal {
     | 'paused'
     | 'cancelled'
     | 'halted'
+    | 'expired'
+    | 'window'
     | 'throttled'
     | 'alone';
   waitMs?: number;
@@ -205,6 +217,7 @@ export async function refusals(
     submission_id: number;
     reason: Refusal['reason'];
     wait_ms: number | null;
+    opens_in_ms: number | null;
   }>(
     `select w.id as submission_id,
             case
@@ -215,13 +228,16 @@ export async function refusals(
               when b.state = 'cancelled' then 'cancelled'
               when m.paused_at is not null or b.state = 'paused' then 'paused'
               when p.state = 'halted' then 'halted'
+              when not ${WINDOW_OPEN} then
+                case when b.not_after > now() + interval '1 second' then 'window' else 'expired' end
               when p.throttled_until > now() then 'throttled'
               when s.not_before > now() then 'not-due'
               else 'alone'
             end as reason,
             case when isfinite(greatest(s.not_before, p.throttled_until)) -- before 17, infinity has no difference
               then (extract(epoch from greatest(s.not_before, p.throttled_until) - now()) * 1000)::float8
-            end as wait_ms
+            end as wait_ms,
+            ${OPENS_IN_MS} as opens_in_ms
        from unnest($1::bigint[]) as w(id)
       cross join vidbatch.meta m
        left join vidbatch.submission s on s.id = w.id
@@ -231,10 +247,11 @@ export async function refusals(
   );
   return rows.map((row) => {
     const waits = row.reason === 'throttled' || row.reason === 'not-due';
+    const waitMs = row.reason === 'window' ? row.opens_in_ms : waits ? row.wait_ms : null;
     return {
       submissionId: row.submission_id,
       reason: row.reason,
-      ...(waits && row.wait_ms !== null ? { waitMs: Math.max(1, Math.ceil(row.wait_ms)) } : {}),
+      ...(waitMs === null ? {} : { waitMs: Math.max(1, Math.ceil(waitMs)) }),
     };
   });
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from './database.ts';
+import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind, WINDOW_OPEN } from './window.ts';
 
 /**
  * A row on its way into the queue, with what a person on the dashboard wants to see of it. Batch and key are cut, so
@@ -26,6 +27,17 @@ export interface FeedScope {
 /** A lane whose feeder has not been seen for this long is dead: its rows are free for others. */
 const LANE_LIFETIME_MS = 30_000;
 
+/** A row that may be queued, as far as it alone decides. */
+const WAITING = (row: string): string =>
+  `${row}.state = 'pending' and ${row}.lane is null and ${row}.not_before <= now()`;
+
+/** Each kind of row is looked for by itself: those that wait for their window are not even looked at. */
+const anyWaiting = (batch: string, kinds: string, more = ''): string =>
+  `exists (select from unnest(${kinds}) k(off_peak)
+            cross join lateral (select from vidbatch.submission u
+                                 where ${ofKind('u', batch)} and ${WAITING('u')} ${more}
+                                 order by u.off_peak, u.not_before, u.id limit 1) one)`;
+
 /**
  * Takes up to `room` rows for which every gate of the claim is open, in the order in which they fell due, round-robin
  * over the batches, and marks them as queued in this lane. Feeders of many workers never take the same row (`skip locked`). Where only one row may
@@ -44,19 +56,18 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
     preview: string;
   }>(
     `with ready as (
-       select b.id, not b.proven or p.state = 'probing' as alone, p.state = 'probing' as trying
+       select b.id, not b.proven or p.state = 'probing' as alone, p.state = 'probing' as trying, o.kinds
          from vidbatch.batch b
          join vidbatch.provider p on p.origin = b.origin
          join vidbatch.meta m on m.paused_at is null
         cross join lateral (
-          select from vidbatch.submission s
-           where s.batch_id = b.id and s.state = 'pending' and s.lane is null and s.not_before <= now()
-           order by s.not_before, s.id limit 1
-        ) due
+          select case when ${OFF_PEAK_OPEN} then array[false, true] else array[false] end as kinds) o
         where b.origin = $1 and b.state = 'active' and ($2::bigint[] is null or b.id = any($2))
           and p.throttled_until <= now()
           and (b.proven or b.canary is null)
           and (p.state = 'open' or (p.state = 'probing' and p.probe is null))
+          and ${BATCH_OPEN}
+          and ${anyWaiting('b.id', 'o.kinds')}
           and (b.proven or not exists (select from vidbatch.submission s
                        where s.batch_id = b.id and s.state = 'pending' and s.lane is not null))
           and (p.state = 'open' or not exists (select from vidbatch.submission s
@@ -66,21 +77,20 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
      ), picked as (
        select f.id, f.later, row_number() over (partition by r.id order by f.not_before, f.id) as turn, r.alone
          from ready r
+        cross join lateral unnest(r.kinds) k(off_peak)
         cross join lateral (
           select c.id, c.not_before, r.trying and c.halted_at is not null as later
             from vidbatch.submission c
-           where c.batch_id = r.id and c.state = 'pending' and c.lane is null and c.not_before <= now()
-             and (not r.trying or c.halted_at is null or not exists (
-               select from vidbatch.submission u
-                where u.batch_id = r.id and u.state = 'pending' and u.lane is null and u.not_before <= now()
-                  and u.halted_at is null))
-           order by c.not_before, c.id
+           where ${ofKind('c', 'r.id')} and ${WAITING('c')}
+             and (not r.trying or c.halted_at is null
+                  or not ${anyWaiting('r.id', 'r.kinds', 'and u.halted_at is null')})
+           order by c.off_peak, c.not_before, c.id
            limit (select rows from share)
              for update skip locked
         ) f
      ), fair as (
        select id, row_number() over (order by later, turn, id) as place from picked
-        where not alone or turn = 1
+        where turn <= (case when alone then 1 else (select rows from share) end)
         order by later, turn, id
         limit case when (select state from vidbatch.provider where origin = $1) = 'probing' then 1 else $4 end
      ), fed as (
@@ -113,6 +123,24 @@ export async function unqueue(db: Queryable, submissionIds: readonly number[]): 
       where id = any($1::bigint[]) and state = 'pending' and lane is not null`,
     [submissionIds],
   );
+}
+
+/**
+ * Takes rows out of this lane whose window has shut, so that they wait in the ledger and not in the way of others.
+ * Returns their jobs.
+ */
+export async function withdraw(
+  db: Queryable,
+  lane: string,
+): Promise<Pick<Queued, 'submissionId' | 'generation'>[]> {
+  const { rows } = await db.query<{ id: number; generation: number }>(
+    `update vidbatch.submission s set lane = null
+       from vidbatch.batch b, vidbatch.meta m
+      where s.lane = $1 and s.state = 'pending' and b.id = s.batch_id and not ${WINDOW_OPEN}
+     returning s.id, s.generation`,
+    [lane],
+  );
+  return rows.map((row) => ({ submissionId: row.id, generation: row.generation }));
 }
 
 export interface Queued {

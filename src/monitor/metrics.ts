@@ -26,6 +26,8 @@ const REASONS = {
   paused: 0,
   cancelled: 0,
   halted: 0,
+  expired: 0,
+  window: 0,
   throttled: 0,
   alone: 0,
 } satisfies Record<Refusal['reason'], 0>;

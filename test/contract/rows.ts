@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { claim, claimAlone } from '../../src/ledger/claim.ts';
 import type { Claim, ClaimScope } from '../../src/ledger/claim.ts';
 import type { Queryable } from '../../src/ledger/database.ts';
+import { keepWindow, ledgerNow } from '../../src/ledger/window.ts';
 import { record } from '../../src/ledger/record.ts';
 import type { Recorded, Result } from '../../src/ledger/record.ts';
 import type { Evidence, Outcome, OutcomeKind } from '../../src/provider/outcome.ts';
@@ -19,7 +20,7 @@ export interface Made {
 /** A new batch with pending rows. `proven`: it has had an accept, so that any number may be in flight. */
 export async function makeBatch(
   db: Queryable,
-  { rows = 1, proven = true, origin = `https://${randomUUID()}.example` } = {},
+  { rows = 1, proven = true, origin = `https://${randomUUID()}.example`, model = 'viduq3p-720p' } = {},
 ): Promise<Made> {
   const name = `batch-${randomUUID()}`;
   await db.query('insert into vidbatch.provider (origin) values ($1) on conflict do nothing', [origin]);
@@ -31,13 +32,20 @@ export async function makeBatch(
   const id = only(batches).id;
   const { rows: made } = await db.query<{ id: number }>(
     `insert into vidbatch.submission (batch_id, row_key, line, state, input, request, content_hash, model, mode)
-     select $1, 'k' || n, n, 'pending', '{}', '{"model":"viduq3p-720p","prompt":"第 ' || n || '"}', $2 || n,
-            'viduq3p-720p', 'text'
+     select $1, 'k' || n, n, 'pending', '{}', '{"model":"' || $4 || '","prompt":"第 ' || n || '"}', $2 || n,
+            $4, 'text'
        from generate_series(1, $3::int) n
      returning id`,
-    [id, name, rows],
+    [id, name, rows, model],
   );
   return { id, name, origin, rows: made.map((row) => row.id).sort((a, b) => a - b) };
+}
+
+/** A window that is open in these spans, in milliseconds from now by the database's clock. */
+export async function windowAt(db: Queryable, ...spans: [from: number, to: number][]): Promise<number> {
+  const now = await ledgerNow(db);
+  const openings = spans.map(([from, to]) => ({ from: now + from, to: now + to }));
+  return keepWindow(db, { text: randomUUID(), openings, knownUntil: now + 86_400_000, tz: 'test' }, 0);
 }
 
 export function scopeOf({ origin }: Pick<Made, 'origin'>, scope: Partial<ClaimScope> = {}): ClaimScope {

@@ -45,8 +45,8 @@ export const MUTATIONS = {
   },
   'stale-sender-sends': {
     file: 'submit.ts',
-    from: 'return to.wall - from.wall > STALE_MS || to.monotonic - from.monotonic > STALE_MS;',
-    to: 'return to.wall - from.wall > STALE_MS && to.wall < 0;',
+    from: 'return Math.max(to.wall - from.wall, to.monotonic - from.monotonic);',
+    to: 'return Math.min(0, to.wall - from.wall);',
     breaks: 'a worker that slept past its deadline sends a row that may have been settled meanwhile',
   },
   'uncertain-is-sent-again': {

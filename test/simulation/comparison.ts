@@ -10,6 +10,18 @@ import { newLedger } from './start.ts';
 const BEGIN_MS = Date.UTC(2026, 2, 4);
 const PAUSES_MS = [1, 1, 1, 1000, 20_000, 61_000, 1_000_000, 13 * 3_600_000];
 
+const OFF_PEAK_ROWS = [12, 22];
+/** From the beginning; the pauses make some sequences cross some of these ends. */
+const WINDOWS_MS = [
+  [
+    [-1_000_000, 62_000],
+    [1_000_000, 1_060_000],
+    [5_000_000, 50_000_000],
+  ],
+  [[0, 90_000_000]],
+  [[-2000, -1000]],
+] as const;
+
 /** Reading everything costs more than most deeds; a difference that is seen late is looked for again, step by step. */
 const READ_EVERY = 5;
 
@@ -32,6 +44,13 @@ export async function compare(
     { origin: ORIGINS[1], proven: true, rows: 1 },
   ]);
   twin.at = BEGIN_MS;
+  for (const id of OFF_PEAK_ROWS) Object.assign(twin.rows.get(id) ?? {}, { offPeak: true });
+  twin.windows = new Map(
+    WINDOWS_MS.map((spans, n) => [
+      n + 1,
+      spans.map(([from, to]) => ({ from: BEGIN_MS + from, to: BEGIN_MS + to })),
+    ]),
+  );
   await ledger.setClock(twin.at);
   await ledger.fill(twin);
   const done: string[] = [];

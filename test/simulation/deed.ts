@@ -154,6 +154,7 @@ export function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result[
         },
       }),
     ],
+    [3, () => windowing(random, batchId, twin.at)],
     [3, () => operating(random, random.chance(0.3) ? null : batchId, batchId)],
     [4, () => resolving(random, twin)],
   ];
@@ -199,6 +200,29 @@ function restoring(random: Random, twin: model.ModelLedger, attempt: string): De
     inModel: (ledger) => model.restoreAttempts(ledger, from, intent),
     inSql: ({ db }, sql) => sql.restoreAttempts(db, from, intent),
   };
+}
+
+function windowing(random: Random, batchId: number, at: number): Deed {
+  const id = random.pick([null, null, 1, 1, 2, 3]);
+  const notAfter = random.pick([Infinity, Infinity, at + 1000, at + 1001, at + 70_000]);
+  const deeds: Deed[] = [
+    {
+      what: `off-peak window ${id}`,
+      inModel: (one) => void (one.offPeakWindowId = id),
+      inSql: async (one) => void (await one.setOffPeakWindow(id)),
+    },
+    {
+      what: `window ${id} of batch ${batchId}`,
+      inModel: (one) => void Object.assign(one.batches.get(batchId) ?? {}, { windowId: id }),
+      inSql: async (one) => void (await one.setBatchWindow(batchId, id)),
+    },
+    {
+      what: `batch ${batchId} not after ${notAfter}`,
+      inModel: (one) => void Object.assign(one.batches.get(batchId) ?? {}, { notAfter }),
+      inSql: (one) => one.setDeadline(batchId, notAfter),
+    },
+  ];
+  return random.pick(deeds);
 }
 
 function operating(random: Random, id: number | null, batchId: number): Deed {

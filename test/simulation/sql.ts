@@ -1,5 +1,6 @@
 import { cancel, pause, resume, retry } from '../../src/ledger/batch.ts';
 import type { Database } from '../../src/ledger/database.ts';
+import { setBatchWindow, setDeadline, setOffPeakWindow } from '../../src/ledger/window.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
 import type { ModelLedger } from './ledger/state.ts';
 import type { Decision } from './ledger/operator.ts';
@@ -43,7 +44,16 @@ export class SqlLedger {
       `truncate vidbatch.attempt, vidbatch.trail, vidbatch.submission, vidbatch.halt, vidbatch.batch, vidbatch.provider,
                 vidbatch.journal, vidbatch.orphan cascade`,
     );
-    await db.query('update vidbatch.meta set paused_at = null');
+    await db.query('update vidbatch.meta set paused_at = null, offpeak_window_id = null');
+    await db.query('delete from vidbatch.window');
+    for (const [id, openings] of model.windows) {
+      await db.query(
+        `insert into vidbatch.window (id, text, openings, known_until, tz) overriding system value
+         select $1::bigint, 'window ' || $1::bigint, range_agg(tstzrange(to_timestamp(o.opens / 1000), to_timestamp(o.closes / 1000))), now(), ''
+           from unnest($2::float8[], $3::float8[]) as o(opens, closes)`,
+        [id, openings.map(({ from }) => from), openings.map(({ to }) => to)],
+      );
+    }
     for (const { origin } of model.gateways.values()) {
       await db.query('insert into vidbatch.provider (origin) values ($1)', [origin]);
     }
@@ -54,11 +64,11 @@ export class SqlLedger {
         [id, name, origin, proven],
       );
     }
-    for (const { id, batchId, key, request } of model.rows.values()) {
+    for (const { id, batchId, key, request, offPeak } of model.rows.values()) {
       await db.query(
-        `insert into vidbatch.submission (id, batch_id, row_key, line, state, input, request, content_hash)
-         overriding system value values ($1, $2, $3, 1, 'pending', '{}', $4, $3)`,
-        [id, batchId, key, request],
+        `insert into vidbatch.submission (id, batch_id, row_key, line, state, input, request, content_hash, model)
+         overriding system value values ($1, $2, $3, 1, 'pending', '{}', $4, $3, $5)`,
+        [id, batchId, key, request, offPeak ? 'x-offpeak' : 'x'],
       );
     }
   }
@@ -70,8 +80,10 @@ export class SqlLedger {
     const { rows } = await this.db.query<{ state: unknown }>(
       `select jsonb_build_object(
          'paused', (select paused_at is not null from vidbatch.meta),
+         'offPeakWindowId', (select offpeak_window_id from vidbatch.meta),
          'rows', (select jsonb_agg(jsonb_build_object(
-            'id', id, 'state', state, 'previous', previous, 'notBefore', ${ms('not_before')}, 'attemptId', attempt_id,
+            'id', id, 'state', state, 'previous', previous, 'notBefore', ${ms('not_before')}, 'offPeak', off_peak,
+            'attemptId', attempt_id,
             'deadline', ${ms('deadline')}, 'attempts', attempts, 'spent', spent, 'refusals', refusals,
             'haltedAt', ${ms('halted_at')}, 'taskId', task_id, 'doubtful', doubtful) order by id) from vidbatch.submission),
          'attempts', (select coalesce(jsonb_agg(jsonb_build_object(
@@ -79,7 +91,8 @@ export class SqlLedger {
             'claimedAt', ${ms('claimed_at')}, 'deadline', ${ms('deadline')}, 'intendedAt', ${ms('intended_at')},
             'sweptAt', ${ms('swept_at')}, 'outcome', outcome, 'phase', phase, 'code', error_code, 'taskId', task_id,
             'surplus', surplus, 'sameKey', same_key) order by submission_id, number, claimed_at, id), '[]') from vidbatch.attempt),
-         'batches', (select jsonb_agg(jsonb_build_object('id', id, 'state', state, 'proven', proven, 'canary', canary)
+         'batches', (select jsonb_agg(jsonb_build_object('id', id, 'state', state, 'proven', proven, 'canary', canary,
+            'windowId', window_id, 'notAfter', ${ms('not_after')})
             order by id) from vidbatch.batch),
          'gateways', (select jsonb_agg(jsonb_build_object(
             'origin', origin, 'state', state, 'epoch', epoch, 'probe', probe, 'throttledUntil', ${ms('throttled_until')},
@@ -94,6 +107,11 @@ export class SqlLedger {
 
   pause = (id: number | null): Promise<void> => pause(this.db, id);
   resume = (id: number | null): Promise<void> => resume(this.db, id);
+  setOffPeakWindow = (id: number | null): Promise<unknown> => setOffPeakWindow(this.db, id);
+  setBatchWindow = (batchId: number, id: number | null): Promise<unknown> =>
+    setBatchWindow(this.db, batchId, id);
+  setDeadline = (batchId: number, at: number): Promise<void> =>
+    setDeadline(this.db, batchId, Number.isFinite(at) ? new Date(at) : null, { closes: true });
   cancel = (id: number): Promise<number> => cancel(this.db, id);
   retry = (id: number): Promise<number> => retry(this.db, id);
 
@@ -112,7 +130,7 @@ export class SqlLedger {
 /** The model in the same words, ready to be compared. */
 export function asRead(model: ModelLedger): unknown {
   const finite = (_key: string, value: unknown): unknown =>
-    value === Number.NEGATIVE_INFINITY ? null : value;
+    typeof value === 'number' && !Number.isFinite(value) ? null : value;
   const attempts = [...model.attempts.values()].sort(
     (a, b) =>
       a.submissionId - b.submissionId ||
@@ -122,6 +140,7 @@ export function asRead(model: ModelLedger): unknown {
   );
   const state = {
     paused: model.paused,
+    offPeakWindowId: model.offPeakWindowId,
     rows: [...model.rows.values()].map(({ batchId: _batch, key: _key, request: _request, ...row }) => row),
     attempts,
     batches: [...model.batches.values()].map(({ name: _name, origin: _origin, ...batch }) => batch),

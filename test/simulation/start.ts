@@ -16,6 +16,8 @@ export function newLedger(
       state: 'active',
       proven,
       canary: null,
+      windowId: null,
+      notAfter: Number.POSITIVE_INFINITY,
     });
     if (!ledger.gateways.has(origin)) addGateway(ledger, origin);
     for (let line = 1; line <= rows; line += 1) addRow(ledger, batchId, line);
@@ -47,6 +49,7 @@ function addRow(ledger: ModelLedger, batchId: number, line: number): void {
     state: 'pending',
     previous: null,
     notBefore: Number.NEGATIVE_INFINITY,
+    offPeak: false,
     attemptId: null,
     deadline: null,
     attempts: 0,

@@ -1,5 +1,6 @@
 import type { Claim, ClaimScope, ClaimWish, Refusal } from '../../../src/ledger/claim.ts';
 import { doubtMsOf } from './doubt.ts';
+import { isExpired, isWindowOpen, openMs, opensInMs } from './window.ts';
 import type { Batch, Gateway, ModelLedger, Row } from './state.ts';
 
 export function claim(ledger: ModelLedger, scope: ClaimScope, wishes: readonly ClaimWish[]): Claim[] {
@@ -40,6 +41,7 @@ function isOpen(ledger: ModelLedger, scope: ClaimScope, row: Row): boolean {
     batch.state === 'active' &&
     ledger.gatewayOf(batch).throttledUntil <= ledger.at &&
     !ledger.paused &&
+    isWindowOpen(ledger, row) &&
     (scope.batches === null || scope.batches.includes(batch.id))
   );
 }
@@ -77,6 +79,7 @@ function take(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: strin
     number: row.attempts,
     epoch: gateway.epoch,
     doubtMs,
+    openMs: openMs(ledger, row),
   });
 }
 
@@ -84,7 +87,13 @@ function answerOf(
   row: Row,
   batch: Batch,
   gateway: Gateway,
-  attempt: { attemptId: string; number: number; epoch: number; doubtMs: number | null },
+  attempt: {
+    attemptId: string;
+    number: number;
+    epoch: number;
+    doubtMs: number | null;
+    openMs: number | null;
+  },
 ): Claim {
   return {
     attemptId: attempt.attemptId,
@@ -98,6 +107,7 @@ function answerOf(
     throttleLevel: gateway.throttleLevel,
     refusals: row.refusals,
     ...(attempt.doubtMs === null ? {} : { doubtMs: attempt.doubtMs }),
+    ...(attempt.openMs === null ? {} : { openMs: attempt.openMs }),
   };
 }
 
@@ -109,7 +119,12 @@ export function granted(ledger: ModelLedger, wishes: readonly ClaimWish[]): Clai
     if (row.attemptId !== attemptId || row.state !== 'submitting') return [];
     const doubtMs = attempt.sameKey ? doubtMsOf(ledger, row) : null;
     return [
-      answerOf(row, ledger.batchOf(row), ledger.gatewayOf(attempt), { ...attempt, attemptId, doubtMs }),
+      answerOf(row, ledger.batchOf(row), ledger.gatewayOf(attempt), {
+        ...attempt,
+        attemptId,
+        doubtMs,
+        openMs: openMs(ledger, row),
+      }),
     ];
   });
 }
@@ -125,8 +140,9 @@ export function refusals(
     const gateway = ledger.gatewayOf(ledger.batchOf(row));
     const reason = reasonOf(ledger, scope, row, gateway);
     const waits = reason === 'throttled' || reason === 'not-due';
-    const waitMs = Math.max(row.notBefore, gateway.throttledUntil) - ledger.at;
-    return { submissionId, reason, ...(waits ? { waitMs: Math.max(1, Math.ceil(waitMs)) } : {}) };
+    const dueMs = waits ? Math.max(row.notBefore, gateway.throttledUntil) - ledger.at : null;
+    const waitMs = reason === 'window' ? opensInMs(ledger, row) : dueMs;
+    return { submissionId, reason, ...(waitMs === null ? {} : { waitMs: Math.max(1, Math.ceil(waitMs)) }) };
   });
 }
 
@@ -143,6 +159,8 @@ function reasonOf(
   if (batch.state === 'cancelled') return 'cancelled';
   if (ledger.paused || batch.state === 'paused') return 'paused';
   if (gateway.state === 'halted') return 'halted';
+  if (isExpired(ledger, row)) return 'expired';
+  if (!isWindowOpen(ledger, row)) return 'window';
   if (gateway.throttledUntil > ledger.at) return 'throttled';
   return row.notBefore > ledger.at ? 'not-due' : 'alone';
 }

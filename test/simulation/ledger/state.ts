@@ -1,6 +1,7 @@
 import type { OutcomeKind } from '../../../src/provider/outcome.ts';
 import { isLegal } from '../../../src/submission.ts';
 import type { State } from '../../../src/submission.ts';
+import type { Span } from '../../../src/zone.ts';
 
 /** A row of `vidbatch.submission`, as far as the promise depends on it. Moments are milliseconds. */
 export interface Row {
@@ -11,6 +12,7 @@ export interface Row {
   state: State;
   previous: State | null;
   notBefore: number;
+  offPeak: boolean;
   attemptId: string | null;
   deadline: number | null;
   attempts: number;
@@ -48,6 +50,8 @@ export interface Batch {
   state: 'active' | 'paused' | 'cancelled';
   proven: boolean;
   canary: string | null;
+  windowId: number | null;
+  notAfter: number;
 }
 
 export interface Gateway {
@@ -87,6 +91,9 @@ export class ModelLedger {
   halts: Halt[] = [];
   journals = new Map<string, number>();
   paused = false;
+  /** When windows are open. */
+  windows = new Map<number, readonly Span[]>();
+  offPeakWindowId: number | null = null;
   /** The database's clock, in milliseconds. */
   at = 0;
   readonly slip: Slip | undefined;
@@ -112,6 +119,8 @@ export class ModelLedger {
     this.halts = from.halts.map((halt) => ({ ...halt }));
     this.journals = new Map(from.journals);
     this.paused = from.paused;
+    this.windows = new Map(from.windows);
+    this.offPeakWindowId = from.offPeakWindowId;
   }
 
   batchOf(row: Row): Batch {

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { exits, json, openPlace } from '../cli.ts';
+import { csvOf } from './manifest.ts';
+import { openDesk } from './storage.ts';
+
+describe('plan', { timeout: 90_000 }, async () => {
+  const desk = await openDesk();
+  after(desk.close);
+
+  it('shows what submit would do by model and mode, and changes nothing', async () => {
+    const rows = `${csvOf(4, 'shot')}night,viduq3t-720p-offpeak,by night\n`;
+    const file = await desk.write('shots.csv', rows);
+    assert.match(exits(await desk.run(['plan', file]), 0).stdout, /^shots: 5 rows · 5 new$/m);
+    exits(await desk.run(['migrate']), 0);
+    exits(await desk.run(['submit', file]), 0);
+    await desk.write(
+      'shots.csv',
+      `${rows.replace('the shot shot-1', 'another shot')}more,viduq3p-720p,one more\n`,
+    );
+    const { stdout } = exits(
+      await desk.run(['plan', file, '--rate', '1/s', '--offpeak-window', '00:00-24:00 UTC']),
+      0,
+    );
+    assert.match(
+      stdout,
+      /^shots: 6 rows · 1 new · 4 known · 1 changed\n {2}viduq3p-720p text: 5 to send · 1 new · 3 known · 1 changed\n {2}viduq3t-720p-offpeak text: 1 to send · 0 new · 1 known\n {2}forecast: all 1 rows fit in this window at 1\.0\/s; done /,
+    );
+    const shown = json(exits(await desk.run(['status', 'shots', '--json']), 0)) as { rows: number };
+    assert.equal(shown.rows, 5);
+    exits(await desk.run(['work', '--drain']), 0);
+    const planned = json(exits(await desk.run(['plan', file, '--json']), 0)) as Record<string, unknown>;
+    assert.deepEqual(
+      ['rows', 'new', 'known', 'changed', 'invalid', 'toSend'].map((name) => planned[name]),
+      [6, 1, 4, 1, 0, 1],
+      'what was sent is not sent again, and cannot change',
+    );
+    await desk.write('shots.csv', 'id,model,prompt\nx,viduq3p-720p,\n');
+    assert.match(exits(await desk.run(['plan', file]), 3).stdout, /1 invalid/);
+  });
+
+  it('makes no ledger where there is none', async () => {
+    const place = await openPlace();
+    const file = await place.write('few.csv', csvOf(2, 'few'));
+    assert.match(
+      exits(await place.run(['plan', file]), 0).stdout,
+      /^few: 2 rows · 2 new\n {2}viduq3p-720p text: 2 to send · 2 new\n {2}forecast: when it will be done is not known/,
+    );
+    assert.match(exits(await place.run(['status']), 2).stderr, /there is no ledger here \[NO_LEDGER\]/);
+    await place.close();
+  });
+});

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { Pool } from 'pg';
+import { ledgerNow, setOffPeakWindow } from '../../src/ledger/window.ts';
+import { exits, json, lastLine, openPlace } from '../cli.ts';
+import { shifted } from '../clock/shift.ts';
+import { windowAt } from '../contract/rows.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { startStandIn } from './stand-in.ts';
+import { openDesk } from './storage.ts';
+
+const HOUR = 3_600_000;
+
+function offPeakCsv(rows: number, prefix: string): string {
+  return csvOf(rows, prefix).replaceAll('viduq3p-720p', 'viduq3t-720p-offpeak');
+}
+
+/** `HH:MM:SS` of a moment, in UTC. */
+function timeOf(at: number): string {
+  return new Date(at).toISOString().slice(11, 19);
+}
+
+/** A window of ten minutes that opens so much later, by a clock that is so far ahead. */
+function opensIn(ms: number, aheadMs = 0): string {
+  const opens = Date.now() + aheadMs + ms;
+  return `${timeOf(opens)}-${timeOf(opens + 600_000)} UTC`;
+}
+
+describe('a thousand off-peak rows over three short windows', { timeout: 90_000 }, async () => {
+  const desk = await openDesk();
+  const { standIn } = desk;
+  const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
+  after(async () => {
+    await db.end();
+    await desk.close();
+  });
+
+  it('are accepted inside of them alone, soon after each has opened, each once', async () => {
+    const file = await desk.write('night.csv', offPeakCsv(1000, 'night'));
+    exits(await desk.run(['migrate']), 0);
+    const workers = [1, 2].map(() => desk.start(['work', '--rate', '400/s', '--concurrency', '16']));
+    for (const worker of workers) await worker.says(/"event":"started"/);
+    const shut = await windowAt(db, [HOUR, 2 * HOUR]);
+    await setOffPeakWindow(db, shut);
+    exits(await desk.run(['submit', file]), 0);
+    assert.equal((await standIn.stats()).creates, 0);
+
+    const now = await ledgerNow(db);
+    const spans: [number, number][] = [
+      [500, 2300],
+      [2800, 4600],
+      [5100, 3 * HOUR],
+    ];
+    await setOffPeakWindow(db, await windowAt(db, ...spans));
+    const submitted = async (): Promise<number> => {
+      const { rows } = await db.query<{ n: number }>(
+        `select count(*)::int as n from vidbatch.submission where state = 'submitted'`,
+      );
+      return rows[0]?.n ?? 0;
+    };
+    while ((await submitted()) < 1000) await new Promise((resolve) => setTimeout(resolve, 100));
+
+    const accepted = standIn.accepted();
+    assert.equal(accepted.length, 1000);
+    assert.deepEqual(paidTwice(accepted), []);
+    const late = spans.map(([from, to]) => {
+      const inside = accepted.filter(({ at }) => at >= now + from && at <= now + to);
+      return { rows: inside.length, firstMs: Math.min(...inside.map(({ at }) => at)) - now - from };
+    });
+    assert.equal(
+      late.reduce((sum, { rows }) => sum + rows, 0),
+      1000,
+      `accepted outside: ${JSON.stringify(late)}`,
+    );
+    assert.ok(
+      late.every(({ rows }) => rows > 0),
+      `each has its share: ${JSON.stringify(late)}`,
+    );
+    assert.ok(Math.min(...late.map(({ firstMs }) => firstMs)) < 1000, JSON.stringify(late));
+    for (const worker of workers) worker.kill('SIGTERM');
+    for (const worker of workers) exits(await worker.ended, 0);
+  });
+});
+
+describe('a window', { timeout: 90_000 }, async () => {
+  const desk = await openDesk();
+  const { standIn } = desk;
+  after(desk.close);
+
+  it('ends run --no-wait with 6 and work --drain with 0, and is told everywhere', async () => {
+    const file = await desk.write('shut.csv', offPeakCsv(3, 'shut'));
+    const ended = exits(await desk.run(['run', file, '--no-wait', '--offpeak-window', opensIn(5 * HOUR)]), 6);
+    assert.match(
+      ended.stderr,
+      /^shut: window: 3 off-peak rows wait for their window .*: it opens at 20.*Z, in [45]h/m,
+    );
+    exits(await desk.run(['work', '--drain']), 0);
+    const { gates, counts } = json(exits(await desk.run(['status', 'shut', '--json']), 0)) as {
+      gates: { gate: string; opensAt: string }[];
+      counts: Record<string, number>;
+    };
+    assert.equal(counts['pending'], 3);
+    assert.deepEqual(
+      gates.map(({ gate }) => gate),
+      ['window'],
+    );
+    assert.ok(Date.parse(gates[0]?.opensAt ?? '') > Date.now() + 4 * HOUR);
+    const explained = exits(await desk.run(['explain', 'shut', 'shut-1']), 0).stdout;
+    assert.match(explained, /^waiting {2}window: .*it opens at/m);
+    assert.match(explained, /^next {5}nothing: it is sent when its gates are open/m);
+    assert.equal(standIn.accepted().length, 0);
+    const went = exits(await desk.run(['run', file, '--offpeak-window', 'none']), 0);
+    assert.equal(lastLine(went), '3 rows · 3 task ids · paid twice: none known');
+  });
+
+  it('of a batch stays until a submit changes it, with an entry in the trail', async () => {
+    const file = await desk.write('own.csv', csvOf(2, 'own'));
+    const sent = standIn.accepted().length;
+    exits(await desk.run(['submit', file, '--window', opensIn(5 * HOUR)]), 0);
+    exits(await desk.run(['run', file, '--no-wait']), 6);
+    assert.equal(standIn.accepted().length, sent);
+    exits(await desk.run(['run', file, '--window', '00:00-24:00 UTC']), 0);
+    assert.equal(standIn.accepted().length, sent + 2);
+    const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
+    const { rows } = await db.query<{ detail: string }>(
+      `select detail from vidbatch.trail where event in ('window', 'offpeak-window') order by id`,
+    );
+    await db.end();
+    const changes = rows.map(({ detail }) => detail.replaceAll(/\d\d:\d\d:\d\d/g, 'T'));
+    assert.match(changes[0] ?? '', /^none → T-T UTC, by /);
+    assert.match(changes[1] ?? '', /^T-T UTC → none, by /);
+    assert.deepEqual(changes.slice(2), ['none → T-T UTC', 'T-T UTC → 00:00-24:00 UTC']);
+  });
+
+  it('that cannot be read is refused in one line, before anything is done', async () => {
+    const file = await desk.write('wrong.csv', csvOf(1, 'wrong'));
+    const wrong = ['run', file, '--offpeak-window', '23:00-07:00 Asia/Shangai'];
+    const { stderr } = exits(await desk.run(wrong), 2);
+    assert.match(stderr, /^vidbatch: --offpeak-window: .*did you mean Asia\/Shanghai\?.*\[BAD_WINDOW\]\n$/);
+    const wrongEnv = { env: { VIDBATCH_WINDOW: '23:00-23:00 UTC' } };
+    assert.match(exits(await desk.run(['submit', file], wrongEnv), 2).stderr, /--window: .*is never open/);
+  });
+});
+
+describe('an embedded ledger, whose clock is the worker’s', { timeout: 90_000 }, async () => {
+  const standIn = await startStandIn();
+  const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-window' });
+  after(async () => {
+    await here.close();
+    await standIn.close();
+  });
+
+  it('lets run wait for the window, and send the rows when it opens', async () => {
+    const file = await here.write('waits.csv', offPeakCsv(20, 'waits'));
+    const ended = await here.run(['run', file, '--offpeak-window', opensIn(5 * HOUR)], {
+      // Opening the folder is the first time.
+      env: shifted({ at: 'lanes-freed', time: 4, jumpMs: 5 * HOUR + 5000 }),
+    });
+    exits(ended, 0);
+    assert.match(ended.stderr, /"event":"later","until":"20 off-peak rows wait for their window .* in [45]h/);
+    assert.match(ended.stderr, /"event":"offpeak-window".*for all workers of this ledger/);
+    assert.ok(ended.stderr.indexOf('shifted at') < ended.stderr.indexOf('"event":"accepted"'));
+    assert.equal(lastLine(ended), '20 rows · 20 task ids · paid twice: none known');
+    assert.deepEqual(paidTwice(standIn.accepted()), []);
+  });
+});
