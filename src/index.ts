@@ -37,6 +37,8 @@ export type { Fault } from './fault.ts';
 // Producing and working
 export { produce } from './producer.ts';
 export type { ProduceOptions, Produced } from './producer.ts';
+export { parseWindow } from './window.ts';
+export type { Window } from './window.ts';
 export { startSending, untilDone } from './sending.ts';
 export type { Sending, SendingOptions, WorkLimits } from './sending.ts';
 export type { Verdict } from './submit.ts';
@@ -55,6 +57,8 @@ export type { Counts, State } from './submission.ts';
 export { summarise } from './overview.ts';
 export { exitCodeOf, receipt } from './summary.ts';
 export type { Gate, Summary } from './summary.ts';
+export { outlookOf } from './outlook.ts';
+export type { Outlook } from './outlook.ts';
 export { reconcile } from './reconcile.ts';
 export type { Reconciled } from './reconcile.ts';
 export { exportCsv, exportJsonl } from './export.ts';

@@ -8,7 +8,8 @@ import { countLive, jobId, liveJobIds, openQueue } from '../src/queue.ts';
 import type { JobData, JobResult } from '../src/queue.ts';
 import { hear, until } from './contract/log.ts';
 import type { Heard } from './contract/log.ts';
-import { claimAll, letTimePass, makeBatch, recordOne, stored } from './contract/rows.ts';
+import { setOffPeakWindow } from '../src/ledger/window.ts';
+import { claimAll, letTimePass, makeBatch, recordOne, stored, windowAt } from './contract/rows.ts';
 import type { Made } from './contract/rows.ts';
 import { onEvery, openStorage } from './contract/storages.ts';
 import type { Storage } from './contract/storages.ts';
@@ -123,6 +124,32 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     const expected = new Set([jobId(first, 2), ...rest.map((id) => jobId(id, 1))]);
     assert.deepEqual(await liveJobIds(one.queue), expected);
     assert.equal((await one.heard.event('jobs-lost'))['count'], 1);
+    await one.close();
+  });
+
+  test('when a window shuts, its jobs leave the queue; when it opens, its rows come again', async () => {
+    const one = await feeding(storage());
+    const { db } = storage();
+    const { made, queue } = one;
+    const offPeak = made.rows.slice(4);
+    await db.query(`update vidbatch.submission set model = 'viduq3t-720p-offpeak' where id = any($1)`, [
+      offPeak,
+    ]);
+    one.start();
+    await full(one);
+    await setOffPeakWindow(db, await windowAt(db, [3_600_000, 7_200_000]));
+    await until(async () => (await countLive(queue)) === 4);
+    assert.deepEqual(await liveJobIds(queue), new Set(made.rows.slice(0, 4).map((id) => jobId(id, 1))));
+    assert.equal((await one.heard.event('window-shut'))['count'], offPeak.length);
+    assert.ok((await stored(db, offPeak)).every(({ lane, attempts }) => lane === null && attempts === 0));
+    await setOffPeakWindow(db, await windowAt(db, [-1000, 3_600_000]));
+    await full(one);
+    const again = offPeak.map((id) => jobId(id, 2));
+    assert.deepEqual(
+      await liveJobIds(queue),
+      new Set([...made.rows.slice(0, 4).map((id) => jobId(id, 1)), ...again]),
+    );
+    await setOffPeakWindow(db, null);
     await one.close();
   });
 

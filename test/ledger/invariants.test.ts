@@ -104,6 +104,11 @@ const DAMAGE: Record<string, string[]> = {
     `update vidbatch.batch set state = 'cancelled'
       where id = (select batch_id from vidbatch.submission where id = :waiting)`,
   ],
+  'window-known': [
+    `with shut as (
+       insert into vidbatch.window (text, openings, known_until, tz) values ('w', '{}', now() - interval '1 hour', '') returning id
+     ) update vidbatch.meta set offpeak_window_id = (select id from shut)`,
+  ],
   'import-ended': [
     `insert into vidbatch.import (id, seen_at) values (gen_random_uuid(), now() - interval '1 hour')`,
   ],

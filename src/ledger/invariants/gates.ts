@@ -71,6 +71,19 @@ export const GATE_INVARIANTS: readonly Invariant[] = [
            where ${IN_SLICE} and b.state = 'cancelled' and s.state = 'pending'`,
   },
   {
+    name: 'window-known',
+    holds: 'the ledger knows when the windows are open for which rows wait',
+    severity: 'note',
+    next: 'vidbatch work reckons it anew; until then the window is shut',
+    over: 'whole',
+    sql: `select null::bigint as batch_id, null::bigint as submission_id, null::uuid as attempt_id,
+                 'of the window ' || h.text || ' nothing is known any more' as what
+            from vidbatch.window h
+           where h.known_until < now()
+             and (exists (select from vidbatch.meta m where m.offpeak_window_id = h.id)
+                  or exists (select from vidbatch.batch b where b.window_id = h.id))`,
+  },
+  {
     name: 'import-ended',
     holds: 'nothing is left of imports that never ended',
     severity: 'note',
