@@ -194,6 +194,26 @@ describe('a claim that took too long', () => {
   }
 });
 
+describe('a claim whose window shuts', () => {
+  for (const [name, monotonic, sent] of [
+    ['after the request may leave: is sent', 1200, true],
+    ['before it: is given back unsent', 1201, false],
+  ] as const) {
+    test(name, async () => {
+      const { hands, log, results } = stage({
+        claim: { ...CLAIM, openMs: 1200 },
+        passes: { wall: 0, monotonic },
+      });
+      await submit(7, hands);
+      assert.equal(
+        log.some((line) => line.startsWith('create')),
+        sent,
+      );
+      assert.equal(results[0]?.outcome.kind, sent ? 'accepted' : 'not-sent');
+    });
+  }
+});
+
 describe('a row of which an earlier attempt may have been accepted', () => {
   const leave = sameKeyOf({ providerIdempotent: true });
   const doubted = (doubtMs: number): Claim => ({ ...CLAIM, doubtMs });

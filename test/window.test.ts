@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { VidbatchError } from '../src/errors.ts';
+import type { VidbatchError } from '../src/errors.ts';
 import { openings, parseWindow } from '../src/window.ts';
 import { common, DAY_MS, offsetAt, stretches } from '../src/zone.ts';
 import type { Span } from '../src/zone.ts';
