@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import { workLeft } from '../../src/ledger/batch.ts';
 import { followClock } from '../../src/ledger/clock.ts';
 import type { Database, QueryResult } from '../../src/ledger/database.ts';
-import { feed, keepLane, queuedSince } from '../../src/ledger/feed.ts';
-import { makeBatch, only } from '../contract/rows.ts';
+import { feed, keepLane, queuedSince, withdraw } from '../../src/ledger/feed.ts';
+import { setOffPeakWindow } from '../../src/ledger/window.ts';
+import { makeBatch, only, windowAt } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { onEvery } from '../contract/storages.ts';
 
@@ -46,6 +47,17 @@ async function nearlyOver(db: Database, rows: number): Promise<Made> {
   return made;
 }
 
+/** A batch of rows that wait for their window, but for the last twenty, which may be sent. */
+async function nearlyShut(db: Database, rows: number): Promise<Made> {
+  const made = await makeBatch(db, { rows, model: 'viduq3t-720p-offpeak' });
+  await db.query(`update vidbatch.submission set model = 'viduq3p-720p' where batch_id = $1 and line > $2`, [
+    made.id,
+    rows - 20,
+  ]);
+  await db.query('vacuum analyze vidbatch.submission');
+  return made;
+}
+
 onEvery(['postgres'], (storage) => {
   const looks: Record<string, (db: Database, made: Made) => Promise<unknown>> = {
     'feeding the queue': (db, { origin }) => feed(db, { lane: 'scale', origin, batches: null }, 10),
@@ -53,13 +65,14 @@ onEvery(['postgres'], (storage) => {
     'following the clock': (db) => followClock(db),
     'freeing the rows of dead lanes': (db) => keepLane(db, 'scale'),
     'looking for lost jobs': (db) => queuedSince(db, 'scale', 0),
+    'looking for rows whose window has shut': (db) => withdraw(db, 'scale'),
   };
 
-  test('what workers ask all the time costs no more for the rows that are done', async () => {
+  async function assertCheap(make: (db: Database, rows: number) => Promise<Made>): Promise<void> {
     const { db } = storage();
     const pages: Record<string, number[]> = {};
     for (const rows of [FEW, MANY]) {
-      const made = await nearlyOver(db, rows);
+      const made = await make(db, rows);
       for (const [name, look] of Object.entries(looks)) {
         (pages[name] ??= []).push(await pagesOf(db, (explained) => look(explained, made)));
       }
@@ -67,5 +80,14 @@ onEvery(['postgres'], (storage) => {
     for (const [name, [few = 0, many = 0]] of Object.entries(pages)) {
       assert.ok(many <= few * 2 + 50, `${name}: ${few} pages beside ${FEW} rows, ${many} beside ${MANY}`);
     }
+  }
+
+  test('what workers ask all the time costs no more for the rows that are done', () =>
+    assertCheap(nearlyOver));
+
+  test('nor for those that wait for their window', async () => {
+    const { db } = storage();
+    await setOffPeakWindow(db, await windowAt(db, [3_600_000, 7_200_000]));
+    await assertCheap(nearlyShut);
   });
 });
