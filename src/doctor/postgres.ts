@@ -3,9 +3,8 @@ import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 import type { PostgresFacts } from './postgres-facts.ts';
 
-/** BullMQ's floor, and what it recommends, where the queue is there, too. */
-const OLDEST = 13;
-const RECOMMENDED = 14;
+/** It has multiranges, in which windows are kept; and BullMQ recommends it where the queue is there, too. */
+const OLDEST = 14;
 /** A worker is refused beyond it. */
 export const MOST_SKEW_MS = 5_000;
 
@@ -34,10 +33,7 @@ function judgeServer({ version, latencyMs, tls }: PostgresFacts, where: string):
   const major = Math.floor(version / 10_000);
   const what = `Postgres ${major}.${version % 10_000} at ${where}, ${latencyMs.toFixed(1)} ms, ${tls ? 'with' : 'without'} TLS`;
   if (major < OLDEST) {
-    return failed('postgres', `${what}: older than ${OLDEST}`, `Use Postgres ${RECOMMENDED} or newer.`);
-  }
-  if (major < RECOMMENDED) {
-    return warning('postgres', `${what}: no longer kept up`, `Use Postgres ${RECOMMENDED} or newer.`);
+    return failed('postgres', `${what}: older than ${OLDEST}`, `Use Postgres ${OLDEST} or newer.`);
   }
   if (latencyMs > 50) {
     return warning('postgres', `${what}: slow`, 'Every row costs several round trips: move closer to it.');
