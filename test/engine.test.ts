@@ -186,6 +186,10 @@ describe('a DATABASE_URL', () => {
     for (const url of [
       'mysql://u:s3cret@h/db',
       'postgres://u:s3/cret@h/db',
+      'postgres://u:2024/s3cret@h/db',
+      'postgres://u:2024?s3cret@h/db',
+      'postgres://u:2024/1?s3=cret@h/db',
+      'postgres://u:2024#s3cret@h/db',
       'postgres://u:s3cret%zz@h/db',
       'postgres://u:s3cret@h1,h2/db',
       'postgres://u:s3cret@h/db?sslmode=verify-ful',
@@ -211,6 +215,7 @@ describe('a DATABASE_URL', () => {
     const own = 'postgres://h/db?uselibpqcompat=true&sslmode=require';
     assert.equal(url(own), own);
     assert.equal(parsePostgresUrl('postgres:///db?host=/run/postgresql').name, '/run/postgresql/db');
+    assert.equal(parsePostgresUrl('postgres://h/db%2F1?user=me%40here').name, 'h/db%2F1');
   });
 });
 

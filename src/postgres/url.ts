@@ -26,6 +26,7 @@ export function parsePostgresUrl(text: string): PostgresPlace {
   const url = readUrl(text);
   const parameters = url.searchParams;
   for (const part of [url.username, url.password, url.pathname]) decodable(part);
+  misread(url);
   if (url.hostname.includes(',')) throw bad('names several hosts; name the one that can be written to');
   const mode = parameters.get('sslmode');
   if (mode !== null && !MODES.includes(mode)) throw bad(`has an sslmode that is none of ${MODES.join(', ')}`);
@@ -43,6 +44,17 @@ function readUrl(text: string): URL {
   } catch {
     throw bad('is not a URL');
   }
+}
+
+/**
+ * A "/", "?" or "#" in a password ends the host where it stands; when only digits come before it, they even pass for a
+ * port. The name would then hold half of the password. The "@" behind it gives that away.
+ */
+function misread({ pathname, search, hash }: URL): void {
+  if (hash === '' && !pathname.slice(1).includes('/') && !`${pathname}${search}`.includes('@')) return;
+  throw bad(
+    'has a "/", "?", "#" or "@" that is part of nothing, as in a password that is not percent-encoded',
+  );
 }
 
 function decodable(part: string): void {
