@@ -9,7 +9,16 @@ import { feed, keepLane, leaveLane, queuedSince, unqueue, withdraw } from './led
 import type { FeedScope, Queued } from './ledger/feed.ts';
 import type { Logger } from './log.ts';
 import { reached } from './point.ts';
-import { countLive, dequeue, enqueue, jobId, liveJobIds, promote } from './queue.ts';
+import {
+  countLive,
+  dequeue,
+  enqueue,
+  isUnreadable,
+  jobId,
+  liveJobIds,
+  promote,
+  removeUnreadable,
+} from './queue.ts';
 import type { JobData, JobResult } from './queue.ts';
 
 export interface FeederOptions {
@@ -24,6 +33,8 @@ export interface FeederOptions {
 export interface Feeder {
   /** Something has changed (a job is done): look again soon. */
   poke(): void;
+  /** A worker came across a job that cannot be read: such jobs are taken away, and their rows fed again. */
+  sift(): void;
   /** Milliseconds since its loop last came round, whatever that turn brought. */
   idleMs(): number;
   stop(): Promise<void>;
@@ -71,6 +82,7 @@ export function startFeeder(options: FeederOptions): Feeder {
   let turnedAt = performance.now();
   let wake: ((now: boolean) => void) | undefined;
   let poked = false;
+  let spoilt = false;
 
   async function tick(): Promise<void> {
     if (performance.now() - repairedAt > REPAIR_MS) {
@@ -84,6 +96,7 @@ export function startFeeder(options: FeederOptions): Feeder {
       await keepLane(db, scope.lane);
       reached('lanes-freed');
       await renewWindows(db, log);
+      if (spoilt) await takeAwayUnreadable();
       await clear();
       await repair();
       repairedAt = performance.now();
@@ -120,11 +133,26 @@ export function startFeeder(options: FeederOptions): Feeder {
     reached('rows-unqueued');
   }
 
+  async function takeAwayUnreadable(): Promise<void> {
+    const { removed, held } = await removeUnreadable(queue);
+    spoilt = held > 0;
+    if (removed.length === 0) return;
+    log.error(
+      { event: 'jobs-unreadable', count: removed.length, jobs: removed.slice(0, 3) },
+      'jobs that could not be read were taken out of the queue; something else than vidbatch made or changed them',
+    );
+  }
+
   /** By the ledger's clock they are due: whatever the clocks of the workers say, their jobs need not wait. */
   async function wakeLate(queued: readonly Queued[]): Promise<void> {
     const due = queued.filter((row) => row.due);
     if (due.length === 0) return;
-    const late = await promote(queue, new Set(due.map((row) => jobId(row.submissionId, row.generation))));
+    const ids = new Set(due.map((row) => jobId(row.submissionId, row.generation)));
+    const late = await promote(queue, ids).catch((error: unknown) => {
+      if (!isUnreadable(error)) throw error;
+      spoilt = true;
+      return 0;
+    });
     if (late > 0)
       log.debug({ event: 'jobs-late', count: late }, 'jobs still waited though their rows are due');
   }
@@ -170,6 +198,9 @@ export function startFeeder(options: FeederOptions): Feeder {
     poke() {
       poked = true;
       wake?.(false);
+    },
+    sift() {
+      spoilt = true;
     },
     idleMs: () => performance.now() - turnedAt,
     async stop() {

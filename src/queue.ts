@@ -87,13 +87,18 @@ export function openQueue(
 const LOCK_LOST =
   /^(could not renew lock for job|Missing (lock|key) for job|Lock mismatch for job|Job \S+ is not in the \S+ state)/;
 
+/** What reading a job as JSON throws, as BullMQ does when it takes one: its text was spoilt in the store. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof SyntaxError || error instanceof TypeError;
+}
+
 /** Whatever BullMQ says of its connections is one matter. Without a listener it would print it. */
 function heard<Of extends { on(event: 'error', listener: (error: Error) => void): unknown }>(
   of: Of,
   outage: Outage,
 ): Of {
   of.on('error', (error) => {
-    if (!LOCK_LOST.test(error.message)) outage.failed(error);
+    if (!LOCK_LOST.test(error.message) && !isUnreadable(error)) outage.failed(error);
   });
   return of;
 }
@@ -195,4 +200,25 @@ export async function promote(queue: Queue<JobData, JobResult>, ids: ReadonlySet
     await (await queue.getJob(id))?.promote().catch(() => undefined);
   }
   return late.length;
+}
+
+/**
+ * A job that cannot be read never ends: every worker that takes it trips over it before it could fail it, and it waits
+ * again once its lock is over. So it is taken away, unless somebody holds it just now (`held`).
+ */
+export async function removeUnreadable(
+  queue: Queue<JobData, JobResult>,
+): Promise<{ removed: string[]; held: number }> {
+  const removed: string[] = [];
+  let held = 0;
+  for (const id of await liveJobIds(queue)) {
+    try {
+      await queue.getJob(id);
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      if ((await queue.remove(id, { removeChildren: false })) === 1) removed.push(id);
+      else held += 1;
+    }
+  }
+  return { removed, held };
 }

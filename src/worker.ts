@@ -16,7 +16,7 @@ import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
 import { reached } from './point.ts';
-import { namesNoRow, openQueue, openWorker, rowOf } from './queue.ts';
+import { isUnreadable, namesNoRow, openQueue, openWorker, rowOf } from './queue.ts';
 import type { JobData, JobResult, QueueStore } from './queue.ts';
 import { backoffMs, retryOf, throttleMs } from './retry.ts';
 import type { SameKey } from './retry.ts';
@@ -238,6 +238,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     // The row is where the ledger says; an outage has been told.
     const level = isOutage(error) ? 'debug' : 'error';
     log[level]({ event: 'job-failed', job: job?.id, error: messageOf(error) }, 'a job failed');
+  });
+  worker.on('error', (error) => {
+    if (isUnreadable(error)) feeder.sift();
   });
   worker.on('completed', () => reached('job-completed'));
   await worker.waitUntilReady();

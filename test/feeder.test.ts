@@ -235,6 +235,46 @@ describe('a queue whose store is lost', () => {
     await one.close();
   });
 
+  test('jobs that cannot be read are taken away, and their rows are fed again', async () => {
+    const one = await feeding(storage);
+    const feeder = one.start();
+    await full(one);
+    assert.ok(storage.store.kind === 'redis');
+    const { redis: client, prefix } = storage.store;
+    const [waits = 0, delayed = 0, ...rest] = one.made.rows;
+    const key = (name: string): string => `${prefix}:${one.scope.lane}:${name}`;
+    for (const id of [waits, delayed]) await client.hset(key(jobId(id, 1)), 'data', 'not JSON');
+    await client.lrem(key('wait'), 0, jobId(delayed, 1));
+    await client.zadd(key('delayed'), 2 ** 52, jobId(delayed, 1));
+    await letTimePass(storage.db, one.made, LOST_AFTER_MS);
+    feeder.sift();
+    assert.equal((await one.heard.event('jobs-unreadable'))['count'], 2);
+    await full(one);
+    const again = [waits, delayed].map((id) => jobId(id, 2));
+    assert.deepEqual(await liveJobIds(one.queue), new Set([...again, ...rest.map((id) => jobId(id, 1))]));
+    await one.close();
+  });
+
+  test('a job that waits for its time and cannot be read does not stop the feeder', async () => {
+    const one = await feeding(storage);
+    one.start(4);
+    await until(async () => (await countLive(one.queue)) === 4);
+    assert.ok(storage.store.kind === 'redis');
+    const { redis: client, prefix } = storage.store;
+    const [first = 0] = one.made.rows;
+    const key = (name: string): string => `${prefix}:${one.scope.lane}:${name}`;
+    await client.hset(key(jobId(first, 1)), 'opts', 'null');
+    await client.lrem(key('wait'), 0, jobId(first, 1));
+    await client.zadd(key('delayed'), 2 ** 52, jobId(first, 1));
+    await letTimePass(storage.db, one.made, LOST_AFTER_MS);
+    await until(async () => (await liveJobIds(one.queue)).has(jobId(first, 2)));
+    assert.deepEqual(
+      one.heard.lines.filter(({ event }) => event === 'feeder-away'),
+      [],
+    );
+    await one.close();
+  });
+
   test('a Redis that is killed and comes back empty: all rows come back', async () => {
     const one = await feeding(storage);
     one.start();
