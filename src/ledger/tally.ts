@@ -24,8 +24,8 @@ export interface Standing {
 }
 
 /**
- * Each part reads an index of few rows: of each batch's waiting rows the one that came first, and those in the queue,
- * whose number is bounded.
+ * Each part reads an index of few rows, in the index's own order: of each batch's waiting rows the one that came first,
+ * of those that had to wait the one that is due first, and those in the queue, whose number is bounded.
  */
 export async function readStanding(db: Queryable): Promise<Standing> {
   const { rows } = await db.query<{
@@ -37,10 +37,15 @@ export async function readStanding(db: Queryable): Promise<Standing> {
     `with waiting as (
        select f.id, f.updated_at
          from vidbatch.batch b
+        cross join (values (false), (true)) k(off_peak)
         cross join lateral (
-          select s.id, s.updated_at from vidbatch.submission s
-           where s.batch_id = b.id and s.state = 'pending' and s.lane is null
-           order by s.id limit 1) f
+          (select s.id, s.updated_at from vidbatch.submission s
+            where s.batch_id = b.id and s.off_peak = k.off_peak and s.state = 'pending' and s.lane is null
+            order by s.off_peak, s.not_before, s.id limit 1)
+          union all
+          (select s.id, s.updated_at from vidbatch.submission s
+            where s.batch_id = b.id and s.off_peak = k.off_peak and s.state = 'pending' and s.lane is null and s.not_before > '-infinity'
+            order by s.off_peak, s.not_before, s.id limit 1)) f
        union all
        select id, updated_at from vidbatch.submission where state = 'pending' and lane is not null
      )

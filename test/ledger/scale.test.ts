@@ -4,6 +4,7 @@ import { workLeft } from '../../src/ledger/batch.ts';
 import { followClock } from '../../src/ledger/clock.ts';
 import type { Database, QueryResult } from '../../src/ledger/database.ts';
 import { feed, keepLane, queuedSince, withdraw } from '../../src/ledger/feed.ts';
+import { readStanding } from '../../src/ledger/tally.ts';
 import { setOffPeakWindow } from '../../src/ledger/window.ts';
 import { makeBatch, only, windowAt } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
@@ -66,6 +67,7 @@ onEvery(['postgres'], (storage) => {
     'freeing the rows of dead lanes': (db) => keepLane(db, 'scale'),
     'looking for lost jobs': (db) => queuedSince(db, 'scale', 0),
     'looking for rows whose window has shut': (db) => withdraw(db, 'scale'),
+    'saying how things stand': (db) => readStanding(db),
   };
 
   async function assertCheap(make: (db: Database, rows: number) => Promise<Made>): Promise<void> {
