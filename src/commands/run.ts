@@ -19,7 +19,14 @@ import type { Interrupt } from './interrupt.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import { bar, Progress, Speed } from './progress.ts';
-import { closeSoon, endSending, SHUTDOWN_HELP, shutdownFlag, shutdownMs } from './shutdown.ts';
+import {
+  closeSoon,
+  endSending,
+  SHUTDOWN_HELP,
+  shutdownFlag,
+  shutdownMs,
+  startUnlessStopped,
+} from './shutdown.ts';
 import type { ShutdownFlags } from './shutdown.ts';
 import { checkNames, describeProduced, produceAll } from './submit.ts';
 import { offPeakWindow } from './window-flags.ts';
@@ -77,8 +84,12 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     const ids = batches.map((batch) => batch.id);
     let stopped = false;
     let left = 0;
-    if (!interrupt.signal.aborted && (await countOpen(app.db, ids)) > 0) {
-      const sending = await startSending(app, config, limits, { batches: ids, ...window, log });
+    const starting =
+      !interrupt.signal.aborted && (await countOpen(app.db, ids)) > 0
+        ? startSending(app, config, limits, { batches: ids, ...window, log })
+        : undefined;
+    const sending = starting && (await startUnlessStopped(starting, interrupt));
+    if (sending !== undefined) {
       try {
         const watched = { batches, origin: sending.origin, wait: flags.wait !== false };
         stopped = await Promise.race([

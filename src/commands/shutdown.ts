@@ -6,6 +6,7 @@ import type { Logger } from '../log.ts';
 import type { Sending } from '../sending.ts';
 import { count } from '../summary.ts';
 import { within } from '../within.ts';
+import type { Interrupt } from './interrupt.ts';
 import { flag } from './io.ts';
 import type { WorkFlags } from './io.ts';
 
@@ -38,6 +39,23 @@ export function shutdownMs(flags: ShutdownFlags, { timeoutMs }: { timeoutMs: num
   return shutdownTimeout === undefined
     ? timeoutMs + MARGIN_MS
     : parseDuration('--shutdown-timeout', shutdownTimeout);
+}
+
+/**
+ * What starts, or undefined when the signal comes before: a start may wait for a ledger that is locked, or read a million
+ * lines of journals. Nothing is in flight yet, and all of it can be interrupted; what starts too late is closed at once.
+ */
+export async function startUnlessStopped<T extends Pick<Sending, 'close'>>(
+  starting: Promise<T>,
+  interrupt: Interrupt,
+): Promise<T | undefined> {
+  const started = await Promise.race([starting, interrupt.happened.then(() => undefined)]);
+  if (started === undefined)
+    void starting.then(
+      (late) => late.close(),
+      () => undefined,
+    );
+  return started;
 }
 
 /** Ends the sending within this time. Returns how many rows it leaves unrecorded, after saying so. */

@@ -12,7 +12,14 @@ import type { Verdict } from '../submit.ts';
 import { configOf, flag, globalFlags, isOn, logOf, providerFlags, workFlags, workLimits } from './io.ts';
 import type { Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
-import { closeSoon, endSending, SHUTDOWN_HELP, shutdownFlag, shutdownMs } from './shutdown.ts';
+import {
+  closeSoon,
+  endSending,
+  SHUTDOWN_HELP,
+  shutdownFlag,
+  shutdownMs,
+  startUnlessStopped,
+} from './shutdown.ts';
 import type { ShutdownFlags } from './shutdown.ts';
 
 interface Flags extends ShutdownFlags, OffPeakFlags {
@@ -65,7 +72,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
     }
     interrupt.signal.addEventListener('abort', () => monitor?.drain());
     tellFound(app, log);
-    const running = await startSending(app, config, limits, {
+    const starting = startSending(app, config, limits, {
       batches: null,
       ...window,
       log,
@@ -75,6 +82,8 @@ async function work(flags: Flags, io: Io): Promise<number> {
       },
       ...(monitor === undefined ? {} : { onExchange: monitor.metrics.onExchange }),
     });
+    const running = await startUnlessStopped(starting, interrupt);
+    if (running === undefined) return EXIT.ok;
     monitor?.watch(running.worker);
     log.info(
       { event: 'started', worker: running.worker.id, ...app.storage, provider: config.baseUrl },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { Client } from 'pg';
 import { countsOf, exits, jsonLines, openPlace } from '../cli.ts';
 import type { Ended, Place, Running } from '../cli.ts';
 import { createDatabase, servers, startServer } from '../servers.ts';
@@ -134,6 +135,23 @@ describe('a worker that is told to stop', async () => {
       const ended = exits(await work.ended, 0);
       assert.equal(eventsOf(ended, 'closing-late').length, 0);
     }
+  });
+
+  it('before it has begun, because the ledger keeps it waiting: ends with 0, and has sent nothing', async () => {
+    const { here, provider } = await open(shared);
+    exits(await here.run(['submit', await here.write('stop.csv', csvOf(ROWS, 'stop'))]), 0);
+    const holder = new Client({ connectionString: here.env['DATABASE_URL'] });
+    await holder.connect();
+    try {
+      await holder.query('begin; lock table vidbatch.provider in access exclusive mode');
+      const work = here.start(['work', '--http', '127.0.0.1:0']);
+      await work.says(/"event":"listening"/);
+      work.kill('SIGTERM');
+      exits(await work.ended, 0);
+    } finally {
+      await holder.end();
+    }
+    assert.equal(provider.prompts.length, 0);
   });
 
   it('while Redis is away: records what is in flight, and ends with 0', async () => {
