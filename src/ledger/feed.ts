@@ -72,6 +72,8 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
                        where s.batch_id = b.id and s.state = 'pending' and s.lane is not null))
           and (p.state = 'open' or not exists (select from vidbatch.submission s
                        where s.lane = $3 and s.state = 'pending'))
+        -- Where there are more batches than room, any of them: the others have their turn another time.
+        order by random() limit $4
      ), share as (
        select greatest(1, ceil($4::float8 / greatest(1, count(*))))::bigint as rows from ready
      ), picked as (

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { cancel, pause, resume } from '../../src/ledger/batch.ts';
+import { transaction } from '../../src/ledger/database.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { feed, freeAllLanes, keepLane, leaveLane, queuedSince, unqueue } from '../../src/ledger/feed.ts';
 import type { Fed } from '../../src/ledger/feed.ts';
@@ -287,6 +288,23 @@ onEvery(LEDGERS, (storage) => {
       await feedAll(db, made, 2, 'x');
       await freeAllLanes(db);
       assert.deepEqual(idsOf(await feedAll(db, made)), made.rows);
+    });
+  });
+});
+
+onEvery(['postgres'], (storage) => {
+  test('where there are more batches than room, no row is locked that is not taken', async () => {
+    const { db } = storage();
+    const origin = (await makeBatch(db)).origin;
+    for (let batches = 1; batches < 8; batches += 1) await makeBatch(db, { rows: 2, origin });
+    await transaction(db, async (session) => {
+      assert.equal((await feed(session, { lane: 'many', origin, batches: null }, 3)).length, 3);
+      const { rows } = await db.query<{ id: number }>(
+        `select s.id from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+          where b.origin = $1 for update of s skip locked`,
+        [origin],
+      );
+      assert.equal(rows.length, 15 - 3);
     });
   });
 });
