@@ -12,6 +12,7 @@ import { planCommand } from './commands/plan.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { resolveCommand } from './commands/resolve.ts';
 import { runCommand } from './commands/run.ts';
+import { scheduleCommand } from './commands/schedule.ts';
 import { simulateCommand } from './commands/simulate.ts';
 import { statusCommand } from './commands/status.ts';
 import { submitCommand } from './commands/submit.ts';
@@ -98,6 +99,7 @@ Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 m
   reconcileCommand(program, io, exit);
   verifyCommand(program, io, exit);
   doctorCommand(program, io, exit);
+  scheduleCommand(program, io, exit);
   boardCommand(program, io, exit);
   simulateCommand(program, io, exit);
   migrateCommand(program, io, exit);

@@ -45,6 +45,8 @@ export interface ProduceOptions extends ManifestOptions, RowOptions {
   deadline?: Deadline;
   onFault?: (fault: Fault, manifest: string) => void;
   onProgress?: (rows: number) => void;
+  /** The last of the transaction that makes the rows the batch's: what it throws undoes all of it. */
+  alongside?: (session: Session, batch: Batch) => Promise<void>;
 }
 
 /** What became of a manifest. */
@@ -224,6 +226,7 @@ async function mergeInto(
   await updateLayout(session, batch.id, layout);
   if (options.window !== undefined) await putBatchUnder(session, batch.id, options.window);
   if (options.deadline !== undefined) await putDeadline(session, batch, options.deadline);
+  await options.alongside?.(session, batch);
   reached('rows-merged');
   return { ...merged, batch, known: comparison.known };
 }

@@ -58,6 +58,11 @@ export function laneOf(ledgerId: string, batches: readonly number[] | null): str
   return batches === null ? `vidbatch-${ledgerId}` : `vidbatch-${ledgerId}-run-${batches.join('-')}`;
 }
 
+/** Where the schedules are shown. Nobody works on it. */
+export function scheduleLane(ledgerId: string): string {
+  return `vidbatch-${ledgerId}-schedule`;
+}
+
 /** Finished jobs stay for people to look at, in bounded number; the ledger has them all. */
 const KEEP = { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } };
 

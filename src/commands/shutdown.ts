@@ -3,6 +3,7 @@ import type { App } from '../app.ts';
 import { parseDuration } from '../config.ts';
 import { EXIT } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { Schedules } from '../schedule.ts';
 import type { Sending } from '../sending.ts';
 import { count } from '../summary.ts';
 import { within } from '../within.ts';
@@ -80,6 +81,11 @@ export async function endSending(
       'what was answered is in the journal, the rest is uncertain after its deadline; exit code 5',
   );
   return rows;
+}
+
+/** A run that is not made by then is given back, or its lease ends: nothing of it is committed. */
+export async function endSchedules(schedules: Schedules): Promise<void> {
+  await within(CLOSING_MS, schedules.stop(), () => undefined);
 }
 
 /** Closes what is open, without waiting for a server that is away: the process ends next. */

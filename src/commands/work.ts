@@ -7,6 +7,7 @@ import { startMonitor } from '../monitor/monitor.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import { offPeakFlag, offPeakWindow } from './window-flags.ts';
 import type { OffPeakFlags } from './window-flags.ts';
+import { startSchedules } from '../schedule.ts';
 import { startSending, tellFound, untilDone } from '../sending.ts';
 import type { Verdict } from '../submit.ts';
 import { configOf, flag, globalFlags, isOn, logOf, providerFlags, workFlags, workLimits } from './io.ts';
@@ -14,6 +15,7 @@ import type { Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import {
   closeSoon,
+  endSchedules,
   endSending,
   SHUTDOWN_HELP,
   shutdownFlag,
@@ -89,16 +91,18 @@ async function work(flags: Flags, io: Io): Promise<number> {
       { event: 'started', worker: running.worker.id, ...app.storage, provider: config.baseUrl },
       'working',
     );
+    const schedules = startSchedules(app, { config, log });
     try {
       const { signal, happened } = interrupt;
       const drained = isOn(flags.drain) ? [untilDone(app, running, null, { signal, log })] : [];
       // Whoever is told to stop does not wait for a ledger that is away to say what is left.
-      const left = await Promise.race([happened, ...drained]);
-      halted = left === 'halted';
-      if (left === 'later')
+      const why = await Promise.race([happened, ...drained]);
+      halted = why === 'halted';
+      if (why === 'later')
         log.info({ event: 'later' }, 'what is left waits for its window, or its own time');
     } finally {
-      atRisk = (await endSending(running, patienceMs, log)) > 0 || atRisk;
+      const [left] = await Promise.all([endSending(running, patienceMs, log), endSchedules(schedules)]);
+      atRisk = left > 0 || atRisk;
     }
   } finally {
     interrupt.dispose();

@@ -3,7 +3,7 @@ import { after, describe, it } from 'node:test';
 import { exits, openPlace } from '../cli.ts';
 
 const COMMANDS =
-  'validate submit work run status explain export uncertain resolve pause resume cancel retry reconcile verify doctor board simulate migrate'.split(
+  'validate submit work run status explain export uncertain resolve pause resume cancel retry reconcile verify doctor schedule board simulate migrate'.split(
     ' ',
   );
 

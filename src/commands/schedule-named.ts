@@ -1,0 +1,19 @@
+import { usageError } from '../errors.ts';
+import type { Queryable } from '../ledger/database.ts';
+import { listSchedules } from '../ledger/schedule.ts';
+import type { Schedule } from '../ledger/schedule.ts';
+import { nearest } from '../suggestion.ts';
+
+/** The schedule of that name, or a usage error that says which there are. */
+export async function scheduleNamed(db: Queryable, name: string): Promise<Schedule> {
+  const all = await listSchedules(db);
+  const found = all.find((one) => one.name === name);
+  if (found !== undefined) return found;
+  const names = all.map((one) => one.name);
+  const meant = nearest(name, names);
+  throw usageError(
+    'NO_SUCH_SCHEDULE',
+    `there is no schedule named ${name}`,
+    meant === undefined ? 'There are no schedules yet.' : `Did you mean ${meant}?`,
+  );
+}
