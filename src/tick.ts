@@ -76,7 +76,7 @@ export function* ticksAfter({ cron, zone }: Rhythm, after: number): Generator<nu
     const to = from + PIECE_MS;
     let last: Stretch | undefined;
     for (const stretch of stretches(zone, { from: from - FURTHEST_BACK_MS, to })) {
-      for (const tick of ticksOf(stretch, last, cron, hourly)) if (tick > from) yield tick;
+      yield* ticksOf(stretch, { last, after: from }, cron, hourly);
       last = stretch;
     }
     from = to - 1;
@@ -86,17 +86,17 @@ export function* ticksAfter({ cron, zone }: Rhythm, after: number): Generator<nu
 /** Ticks of a stretch in which the clocks keep one distance from UTC; `last`: the stretch before it. */
 function* ticksOf(
   { from, to, offset }: Stretch,
-  last: Stretch | undefined,
+  { last, after }: { last: Stretch | undefined; after: number },
   cron: string,
   hourly: boolean,
 ): Generator<number, void, void> {
   const shownBefore = last === undefined ? -Infinity : from + last.offset;
   const begin = from + offset;
-  if (!hourly && shownBefore < begin) {
-    const skipped = last === undefined ? undefined : matchAfter(cron, shownBefore - 1);
+  if (!hourly && from > after && last !== undefined && shownBefore < begin) {
+    const skipped = matchAfter(cron, shownBefore - 1);
     if (skipped !== undefined && skipped < begin && matchAfter(cron, begin - 1) !== begin) yield from;
   }
-  const first = hourly ? begin : Math.max(begin, shownBefore);
+  const first = Math.max(begin, after + 1 + offset, hourly ? -Infinity : shownBefore);
   for (const wall of matchesAfter(cron, first - 1)) {
     if (wall >= to + offset) return;
     yield wall - offset;
