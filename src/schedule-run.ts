@@ -45,8 +45,7 @@ export async function makeRun(db: Database, run: TakenRun, making: Making): Prom
   const { schedule } = run;
   const obstacle = obstacleOf(run);
   if (obstacle !== undefined) {
-    await endRun(db, run, obstacle.kind, obstacle);
-    return obstacle;
+    return (await endRun(db, run, obstacle.kind, obstacle)) ? obstacle : { kind: 'lost' };
   }
   const renewing = setInterval(() => void renewLease(db, run).catch(() => undefined), LEASE_MS / 3);
   let outcome: Produced | { error: unknown };
@@ -79,10 +78,10 @@ async function failed(db: Database, run: TakenRun, making: Making, error: unknow
     return { kind: 'given-back' };
   }
   if (code === 'manifest-not-found') {
-    const left = await leaveRun(db, run, making.host, { code, reason });
-    if (left === 'left') return { kind: 'left' };
-  } else {
-    await endRun(db, run, 'failed', { code, reason });
+    const kind = await leaveRun(db, run, making.host, { code, reason });
+    if (kind !== 'failed') return { kind };
+  } else if (!(await endRun(db, run, 'failed', { code, reason }))) {
+    return { kind: 'lost' };
   }
   return { kind: 'failed', code, reason, error };
 }

@@ -116,7 +116,8 @@ const ELSEWHERE = (without: string): string =>
 
 /**
  * Takes a run that is due, committed before it resolves: the longest due one that nobody has, or whose taker has not
- * renewed his lease. One lease further ahead than leases go is of a clock that was set back. `only`: this one or none.
+ * renewed his lease. One that ends further ahead than any goes is of a clock that was set back (twice as far: of two who
+ * ask at once, the later one may have begun earlier). `only`: this one or none.
  */
 export async function takeRun(
   db: Queryable,
@@ -144,7 +145,7 @@ export async function takeRun(
          left join lateral (${EARLIER}) e on true
         where r.state in ('due', 'taken') and r.due_at <= now() and ($3::bigint is null or r.id = $3)
           and (r.triggered or s.paused_at is null)
-          and (r.state = 'due' or r.lease_until not between now() and now() + $4 * interval '1 millisecond')
+          and (r.state = 'due' or r.lease_until not between now() and now() + 2 * $4 * interval '1 millisecond')
           and ($2 <> all(r.without) or not ${ELSEWHERE('r.without')})
           and (s.overlap <> 'queue' or e.batch is null)
         order by r.due_at, r.id
@@ -209,19 +210,20 @@ export async function runMade(db: Queryable, { id, worker }: Hold, batchId: numb
   }
 }
 
-/** Over, without a batch. */
+/** Over, without a batch. False when the run is no longer this worker's. */
 export async function endRun(
   db: Queryable,
   { id, worker }: Hold,
   state: 'failed' | 'skipped' | 'missed',
   { code = null, reason }: { code?: string | null; reason: string },
-): Promise<void> {
-  await db.query(
+): Promise<boolean> {
+  const { rows } = await db.query(
     `update vidbatch.run
         set state = $3, code = $4, reason = $5, worker = null, lease_until = null, ended_at = now()
-      where ${HELD}`,
+      where ${HELD} returning id`,
     [id, worker, state, code, reason],
   );
+  return rows.length > 0;
 }
 
 /** Untouched: whoever comes next takes it. */
@@ -241,7 +243,7 @@ export async function leaveRun(
   { id, worker }: Hold,
   host: string,
   { code, reason }: { code: string; reason: string },
-): Promise<'left' | 'failed'> {
+): Promise<'left' | 'failed' | 'lost'> {
   const { rows } = await db.query<{ state: RunState }>(
     `with mine as (
        select id, array_append(array_remove(without, $3), $3) as without from vidbatch.run where ${HELD} for update
@@ -258,5 +260,6 @@ export async function leaveRun(
      returning r.state`,
     [id, worker, host, code, reason],
   );
-  return rows[0]?.state === 'due' ? 'left' : 'failed';
+  if (rows[0] === undefined) return 'lost';
+  return rows[0].state === 'due' ? 'left' : 'failed';
 }

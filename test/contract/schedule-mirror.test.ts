@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Schedule } from '../../src/ledger/schedule.ts';
+import { openQueue, scheduleLane } from '../../src/queue.ts';
+import { openMirror } from '../../src/schedule-mirror.ts';
+import { nextTicks } from '../../src/tick.ts';
+import { hear, until } from './log.ts';
+import { onEvery, STORAGES } from './storages.ts';
+
+function ticking(name: string, more: Partial<Schedule> = {}): Schedule {
+  const rhythm = { cron: '0 23 * * *', zone: 'Asia/Shanghai', ...more };
+  return {
+    id: 1,
+    name,
+    manifest: `/jobs/${name}.csv`,
+    flags: {},
+    overlap: 'skip',
+    missed: 'once',
+    jitterMs: 0,
+    nextAt: new Date(nextTicks(rhythm, Date.now(), 1)[0] ?? 0),
+    decidedAt: new Date(),
+    pausedAt: null,
+    ...rhythm,
+  };
+}
+
+onEvery(STORAGES, (storage) => {
+  test('people see the schedules that tick, each with its next tick, also after the queue has lost them', async () => {
+    const { store, ledgerId } = storage();
+    const queue = openQueue(store, scheduleLane(ledgerId));
+    const seen = async (): Promise<string> =>
+      (await queue.getJobSchedulers())
+        .map(({ key, next }) => `${key} ${next}`)
+        .sort()
+        .join();
+    const nightly = ticking('nightly');
+    const weekly = ticking('weekly', { cron: '0 1 * * 0', zone: 'Europe/Berlin' });
+    const told = (...all: Schedule[]): string =>
+      all.map(({ name, nextAt }) => `${name} ${nextAt.getTime()}`).join();
+    const mirror = openMirror(storage(), hear().log);
+    try {
+      mirror.show([nightly, weekly]);
+      await until(async () => (await seen()) === told(nightly, weekly));
+      // Of each, one job that waits for the tick, and stays one.
+      mirror.show([nightly, { ...weekly, pausedAt: new Date() }]);
+      await until(async () => (await seen()) === told(nightly));
+      const jobs = await queue.getDelayed();
+      assert.deepEqual(
+        jobs.map(({ name, data }) => [name, (data as unknown as { schedule: string }).schedule]),
+        [['nightly', 'nightly']],
+      );
+      await queue.removeJobScheduler('nightly');
+      mirror.show([nightly, weekly]);
+      await until(async () => (await seen()) === told(nightly, weekly));
+    } finally {
+      await mirror.close();
+      await queue.close();
+    }
+  });
+});
