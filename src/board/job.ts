@@ -6,6 +6,9 @@ import type { JobData } from '../queue.ts';
 /** A job as Bull Board is about to show it, with what the ledger says of its row. */
 export function jobOfRow(job: AppJob, row: Glance | undefined): AppJob {
   const submission = rowOf(job.data);
+  if (submission === undefined && isTick(job.data)) {
+    return { ...job, externalUrl: { displayText: 'schedules', href: '/schedules' } };
+  }
   if (submission === undefined) return { ...job, name: `${job.name} · names no row` };
   if (row === undefined) return job;
   const { preview } = job.data as JobData;
@@ -25,6 +28,11 @@ export function jobOfRow(job: AppJob, row: Glance | undefined): AppJob {
     },
     externalUrl: { displayText: 'row in the ledger', href: rowPath(row.id) },
   };
+}
+
+/** The next tick of a schedule, as it is mirrored: of no row. */
+function isTick(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && 'schedule' in data && 'tick' in data;
 }
 
 export function rowPath(id: number): string {

@@ -27,6 +27,7 @@ export function page(
         <header>
           <strong>vidbatch</strong>
           <a href="/">Batches</a>
+          <a href="/schedules">Schedules</a>
           <a href="/queues">Queues</a>
           <span class="place">${place}</span>
         </header>

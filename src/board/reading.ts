@@ -5,7 +5,10 @@ import { readPage, rowsNamed } from '../ledger/page.ts';
 import type { PageRow, Place } from '../ledger/page.ts';
 import { findSubmissionById, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
+import { listSchedules } from '../ledger/schedule.ts';
 import { readGates, summarise } from '../overview.ts';
+import { seenSchedule } from '../schedule-view.ts';
+import type { SeenSchedule } from '../schedule-view.ts';
 import type { State } from '../submission.ts';
 import type { Gate, Summary } from '../summary.ts';
 
@@ -120,6 +123,13 @@ export class Reading {
       trail: trail.slice(-SHOWN_ATTEMPTS),
       gates: row.state === 'pending' ? await readGates(this.#db, batch, this.#origin) : [],
     };
+  }
+
+  /** Every schedule, with how its last run stands. */
+  async schedules(): Promise<SeenSchedule[]> {
+    const seen: SeenSchedule[] = [];
+    for (const one of await listSchedules(this.#db)) seen.push(await seenSchedule(this.#db, one));
+    return seen;
   }
 
   /** Rejects when the ledger does not answer. */

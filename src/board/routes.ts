@@ -10,6 +10,7 @@ import { rowPath } from './job.ts';
 import { page } from './page.ts';
 import { readQuestion } from './question.ts';
 import { rowPage } from './row-page.ts';
+import { schedulesPage } from './schedules-page.ts';
 import { STYLE } from './style.ts';
 import type { Stage } from './stage.ts';
 
@@ -43,6 +44,15 @@ export function mountPages(server: FastifyInstance, stage: Stage, log: Logger): 
     if (life === undefined) throw noSuchRow(`there is no row number ${shorten(request.params.id, 40)}`);
     return markup(reply, rowPage(life, place));
   });
+
+  server.get('/schedules', async (_request, reply) => {
+    const { reading, place } = stage.scene();
+    return markup(reply, schedulesPage(await reading.schedules(), place));
+  });
+
+  server.get('/api/schedules', async (_request, reply) =>
+    reply.send(await stage.scene().reading.schedules()),
+  );
 
   server.get('/api/batches', async (request, reply) => {
     const { page: number } = readQuestion(request.query);

@@ -2,8 +2,9 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { App } from '../app.ts';
 import { messageOf } from '../errors.ts';
 import { listLanes, namedBatches, newestBatches } from '../ledger/lane.ts';
+import { listSchedules } from '../ledger/schedule.ts';
 import type { Logger } from '../log.ts';
-import { laneOf, openQueue } from '../queue.ts';
+import { laneOf, openQueue, scheduleLane } from '../queue.ts';
 import type { Lane } from './writes.ts';
 
 /** A page that polls every few seconds in several tabs must not ask the ledger each time. */
@@ -49,12 +50,17 @@ export class Shelf {
 
   /** A queue that is shown, by its name. */
   find(name: string): Lane | undefined {
-    return this.#shown.includes(name) ? this.#books.get(name) : undefined;
+    return this.#lanesShown().includes(name) ? this.#books.get(name) : undefined;
   }
 
   /** Every queue that is shown. */
   lanes(): Lane[] {
-    return this.#shown.flatMap((name) => this.#books.get(name) ?? []);
+    return this.#lanesShown().flatMap((name) => this.#books.get(name) ?? []);
+  }
+
+  /** Nothing is sent from where the schedules are shown, and nothing can be pressed there. */
+  #lanesShown(): string[] {
+    return this.#shown.filter((name) => name !== scheduleLane(this.#app.ledgerId));
   }
 
   /** Looks for queues that came or went, at most every few seconds. Never rejects: the old ones stay. */
@@ -85,6 +91,7 @@ export class Shelf {
     const { db, ledgerId } = this.#app;
     const shared = laneOf(ledgerId, null);
     const running = new Set([shared, ...(await listLanes(db))]);
+    if ((await listSchedules(db)).length > 0) running.add(scheduleLane(ledgerId));
     const recent = (await newestBatches(db, RECENT_BATCHES)).map(({ id }) => laneOf(ledgerId, [id]));
     const ended = [...new Set([...recent, ...this.#shown])].filter((lane) => !running.has(lane));
     const shown = [...running];
@@ -108,12 +115,13 @@ export class Shelf {
     const known = this.#books.get(lane);
     if (known !== undefined) return known;
     const batches = this.#batchesOf(lane);
-    const displayName = batches === null ? 'all batches' : await this.#titleOf(batches);
+    const forSchedules = lane === scheduleLane(this.#app.ledgerId);
+    const whose = batches === null ? 'all batches' : await this.#titleOf(batches);
     const queue = openQueue(this.#app.store, lane, { skipMetasUpdate: true });
     queue.on('error', (error) => this.#log.debug({ event: 'board-queue', lane, error: messageOf(error) }));
     const adapter = new BullMQAdapter(queue, {
-      readOnlyMode: this.#readOnly,
-      displayName,
+      readOnlyMode: this.#readOnly || forSchedules,
+      displayName: forSchedules ? 'schedules' : whose,
       description: lane,
     });
     const book = { queue, batches, adapter };

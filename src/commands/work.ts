@@ -98,8 +98,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
       // Whoever is told to stop does not wait for a ledger that is away to say what is left.
       const why = await Promise.race([happened, ...drained]);
       halted = why === 'halted';
-      if (why === 'later')
-        log.info({ event: 'later' }, 'what is left waits for its window, or its own time');
+      if (why === 'later') log.info({ event: 'later' }, 'what is left waits for its window, or its own time');
     } finally {
       const [left] = await Promise.all([endSending(running, patienceMs, log), endSchedules(schedules)]);
       atRisk = left > 0 || atRisk;

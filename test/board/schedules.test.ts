@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { openMirror } from '../../src/schedule-mirror.ts';
+import { addSchedule, listSchedules } from '../../src/ledger/schedule.ts';
+import { scheduleLane } from '../../src/queue.ts';
+import type { SeenSchedule } from '../../src/schedule-view.ts';
+import { until } from '../contract/log.ts';
+import { createDatabase, servers } from '../servers.ts';
+import type { OwnDatabase } from '../servers.ts';
+import { get, openTheatre, silent } from './fixture.ts';
+import type { Theatre } from './fixture.ts';
+
+suite('schedules on the board', () => {
+  let database: OwnDatabase;
+  let theatre: Theatre;
+
+  before(async () => {
+    database = await createDatabase(await servers());
+    theatre = await openTheatre({ DATABASE_URL: database.url });
+    const { db } = theatre.app;
+    const batchId = await theatre.submit('nightly@20261122T230000+0800', { a: 'a night market', b: 'a <b>' });
+    const { id } = await addSchedule(db, {
+      name: 'nightly',
+      cron: '0 23 * * *',
+      zone: 'Asia/Shanghai',
+      manifest: '/jobs/<nightly>.csv',
+      flags: {},
+      overlap: 'skip',
+      missed: 'once',
+      jitterMs: 0,
+      nextAt: new Date('2099-01-01T15:00:00Z'),
+    });
+    await db.query(
+      `insert into vidbatch.run (schedule_id, tick, batch, due_at, state, batch_id, ended_at)
+       values ($1, '2026-11-22T15:00:00Z', 'nightly@20261122T230000+0800', now(), 'made', $2, now())`,
+      [id, batchId],
+    );
+  });
+  after(async () => {
+    await theatre.close();
+    await database.drop();
+  });
+
+  test('have a page with their next ticks and their last batches', async () => {
+    const { status, text } = await get(theatre.board, '/schedules');
+    assert.equal(status, 200);
+    assert.match(text, /0 23 \* \* \* in Asia\/Shanghai · from \/jobs\/&lt;nightly&gt;\.csv/);
+    assert.equal(text.match(/T23:00:00\+08:00/g)?.length, 5);
+    assert.match(text, /href="\/batches\/nightly%4020261122T230000%2B0800">[^<]+<\/a>: 2 pending/);
+    const seen = JSON.parse((await get(theatre.board, '/api/schedules')).text) as SeenSchedule[];
+    assert.deepEqual(
+      seen.map(({ name, last }) => [name, last?.counts?.pending]),
+      [['nightly', 2]],
+    );
+  });
+
+  test('stand among the queues with their next tick, where nothing can be pressed', async () => {
+    const { app, board } = theatre;
+    const mirror = openMirror(app, silent);
+    try {
+      mirror.show(await listSchedules(app.db));
+      const lane = scheduleLane(app.ledgerId);
+      const asked = `/queues/api/queues?activeQueue=${lane}&page=1&jobsPerPage=10`;
+      await until(async () => (await get(board, asked)).text.includes('"schedule":"nightly"'));
+      const { queues } = JSON.parse((await get(board, asked)).text) as {
+        queues: { name: string; displayName: string; readOnlyMode: boolean; jobs: { name: string }[] }[];
+      };
+      const shown = queues.find(({ name }) => name === lane);
+      assert.deepEqual([shown?.displayName, shown?.readOnlyMode], ['schedules', true]);
+      assert.deepEqual(
+        shown?.jobs.map(({ name }) => name),
+        ['nightly'],
+      );
+    } finally {
+      await mirror.close();
+    }
+  });
+});
