@@ -42,6 +42,10 @@ export type { Window } from './window.ts';
 export { startSending, untilDone } from './sending.ts';
 export type { Sending, SendingOptions, WorkLimits } from './sending.ts';
 export type { Verdict } from './submit.ts';
+export { startSchedules } from './schedule.ts';
+export type { Schedules, SchedulesOptions } from './schedule.ts';
+export { nextTicks } from './tick.ts';
+export type { Rhythm } from './tick.ts';
 
 // The ledger
 export { cancel, countStates, findBatch, listBatches, pause, resume, retry } from './ledger/batch.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import { assert as check, constantFrom, nat, property } from 'fast-check';
 import { checkCron, lastTick, nextTicks } from '../src/tick.ts';
 import { DAY_MS, stretches, wallClock } from '../src/zone.ts';
 
@@ -72,11 +72,11 @@ describe('ticks', () => {
 
   test('of a day come once a day, at their time unless the clocks skip it, in every zone whose clocks change', () => {
     assert.ok(CHANGING.length > 50);
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...CHANGING),
-        fc.nat({ max: 24 * 60 - 1 }),
-        fc.nat({ max: 200 }),
+    check(
+      property(
+        constantFrom(...CHANGING),
+        nat({ max: 24 * 60 - 1 }),
+        nat({ max: 200 }),
         (zone, minute, chance) => {
           const cron = `${minute % 60} ${Math.floor(minute / 60)} * * *`;
           // Around a change, where something can go wrong.
@@ -103,21 +103,16 @@ describe('ticks', () => {
 
   test('do not depend on where one begins to count, and the last one is the one before', () => {
     const crons = ['*/30 * * * *', '15 1,2,3 * * *', '0 0 1 * *', '30 2 * * 0'];
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...CHANGING),
-        fc.constantFrom(...crons),
-        fc.nat({ max: 364 }),
-        (zone, cron, day) => {
-          const after = YEAR.from + day * DAY_MS;
-          const [first = 0, second = 0, third = 0] = nextTicks({ cron, zone }, after, 3);
-          assert.deepEqual(nextTicks({ cron, zone }, first, 2), [second, third]);
-          assert.deepEqual(nextTicks({ cron, zone }, second - 1, 2), [second, third]);
-          assert.equal(lastTick({ cron, zone }, after, third - 1), second);
-          assert.equal(lastTick({ cron, zone }, after, third), third);
-          assert.equal(lastTick({ cron, zone }, second, third - 1), undefined);
-        },
-      ),
+    check(
+      property(constantFrom(...CHANGING), constantFrom(...crons), nat({ max: 364 }), (zone, cron, day) => {
+        const after = YEAR.from + day * DAY_MS;
+        const [first = 0, second = 0, third = 0] = nextTicks({ cron, zone }, after, 3);
+        assert.deepEqual(nextTicks({ cron, zone }, first, 2), [second, third]);
+        assert.deepEqual(nextTicks({ cron, zone }, second - 1, 2), [second, third]);
+        assert.equal(lastTick({ cron, zone }, after, third - 1), second);
+        assert.equal(lastTick({ cron, zone }, after, third), third);
+        assert.equal(lastTick({ cron, zone }, second, third - 1), undefined);
+      }),
       { numRuns: 40 },
     );
   });

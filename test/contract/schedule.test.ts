@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
-import { beforeEach, describe, test } from 'node:test';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, beforeEach, describe, test } from 'node:test';
 import { runName } from '../../src/due.ts';
+import { openJournal } from '../../src/journal.ts';
 import { listBatches } from '../../src/ledger/batch.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { listRuns, renewLease, takeRun, triggerRun } from '../../src/ledger/run.ts';
@@ -16,13 +20,14 @@ import {
 } from '../../src/ledger/schedule.ts';
 import type { Schedule } from '../../src/ledger/schedule.ts';
 import { ledgerNow } from '../../src/ledger/window.ts';
+import { replayJournals } from '../../src/replay.ts';
 import { decideAll } from '../../src/schedule.ts';
 import { makeRun } from '../../src/schedule-run.ts';
 import type { RunResult } from '../../src/schedule-run.ts';
 import { nextTicks } from '../../src/tick.ts';
 import { hear } from './log.ts';
 import { ManifestFile, ORIGIN, row } from './manifest-file.ts';
-import { only } from './rows.ts';
+import { only, outcomeOf } from './rows.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 
 const { log } = hear();
@@ -188,6 +193,39 @@ onEvery(LEDGERS, (storage) => {
       await decideAll(db, log);
       assert.deepEqual(await listRuns(db, one.id, 10), before);
     });
+  });
+
+  test('a tick that a restored ledger has forgotten is run again as the same batch, and what was sent is not sent', async () => {
+    const { db } = storage();
+    const folder = await mkdtemp(join(tmpdir(), 'vidbatch-schedule-'));
+    after(() => rm(folder, { recursive: true, force: true }));
+    await schedule(db, await new ManifestFile().write([row('a'), row('b')]));
+    await decideAll(db, log);
+    const run = await taken(db);
+    const writer = { ledger: 'this', worker: `before-${randomUUID()}`, origin: ORIGIN };
+    const journal = await openJournal(folder, writer, { reserve: 1024, flushAnswers: false });
+    const sent = {
+      attemptId: randomUUID(),
+      submissionId: 9_000_000,
+      batch: run.batch,
+      key: 'a',
+      request: '{}',
+      number: 1,
+      epoch: 0,
+      spent: 0,
+      throttleLevel: 0,
+      refusals: 0,
+    };
+    await journal.intend(sent);
+    await journal.answer(sent, outcomeOf('accepted'));
+    await journal.close();
+    await replayJournals(db, folder, 'this');
+    await make(db, run);
+    const { rows } = await db.query('select row_key, state from vidbatch.submission order by line');
+    assert.deepEqual(rows, [
+      { row_key: 'a', state: 'submitted' },
+      { row_key: 'b', state: 'pending' },
+    ]);
   });
 
   describe('a manifest', () => {
