@@ -125,10 +125,13 @@ export async function removeSchedule(db: Queryable, id: number): Promise<void> {
   await db.query('delete from vidbatch.schedule where id = $1', [id]);
 }
 
-/** A worker on this machine looks after the schedules. */
+/** A worker on this machine looks after the schedules. Names of containers come and go: those of yesterday go. */
 export async function keepTicker(db: Queryable, host: string): Promise<void> {
   await db.query(
-    `insert into vidbatch.ticker (host) values ($1) on conflict (host) do update set seen_at = now()`,
+    `with gone as (
+       delete from vidbatch.ticker where seen_at < now() - interval '1 day' and host <> $1
+     )
+     insert into vidbatch.ticker (host) values ($1) on conflict (host) do update set seen_at = now()`,
     [host],
   );
 }

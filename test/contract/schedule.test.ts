@@ -130,6 +130,26 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
+  test('a run that no worker was free for is not made late, if it shall not be', async () => {
+    const { db } = storage();
+    const one = await schedule(db, await new ManifestFile().write([row('a')]), { missed: 'skip' });
+    await decideAll(db, log);
+    await db.query(`update vidbatch.run set due_at = due_at - interval '10 minutes'`);
+    assert.equal((await make(db, await taken(db))).kind, 'missed');
+    assert.deepEqual([await statesOf(db, one), await listBatches(db)], [['missed'], []]);
+  });
+
+  test('a worker that is told to stop gives back the run whose manifest it is reading', async () => {
+    const { db } = storage();
+    const rows = Array.from({ length: 600 }, (_, n) => row(n));
+    const one = await schedule(db, await new ManifestFile().write(rows));
+    await decideAll(db, log);
+    const making = { config: { baseUrl: ORIGIN, models: [] }, host: 'here', signal: AbortSignal.abort() };
+    assert.deepEqual(await makeRun(db, await taken(db, 'w1'), making), { kind: 'given-back' });
+    assert.deepEqual([await statesOf(db, one), await listBatches(db)], [['due'], []]);
+    assert.equal((await make(db, await taken(db, 'w2'))).kind, 'made');
+  });
+
   describe('a worker that dies with a run in its hands', () => {
     test('leaves it to the next one once its lease is over, which reads the manifest as it is then', async () => {
       const { db } = storage();
@@ -297,6 +317,16 @@ onEvery(LEDGERS, (storage) => {
       const second = await make(db, await taken(db));
       assert.deepEqual(second, { kind: 'skipped', reason: `${first.batch} still has 1 row to send` });
       assert.deepEqual(await statesOf(db, one), ['made', 'skipped']);
+    });
+
+    test('is made when its deadline has shut what is left', async () => {
+      const { db } = storage();
+      const one = await two(db, await new ManifestFile().write([row('a')]), { overlap: 'skip' });
+      await decideAll(db, log);
+      await make(db, await taken(db));
+      await db.query(`update vidbatch.batch set not_after = now() - interval '1 second'`);
+      await make(db, await taken(db));
+      assert.deepEqual(await statesOf(db, one), ['made', 'made']);
     });
 
     test('waits for it in a queue', async () => {
