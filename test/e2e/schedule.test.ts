@@ -7,7 +7,7 @@ import { nextTicks } from '../../src/tick.ts';
 import { exits, json, jsonLines } from '../cli.ts';
 import type { Place } from '../cli.ts';
 import { startServer } from '../servers.ts';
-import { csvOf, paidTwice } from './manifest.ts';
+import { csvOf } from './manifest.ts';
 import { openDesk } from './storage.ts';
 
 const DAILY = ['--cron', '0 23 * * *', '--tz', 'Asia/Shanghai'];
@@ -169,16 +169,9 @@ describe('three workers', async () => {
     );
     const told = new Set(rows.map(({ state, code, batches, rows: n }) => `${state} ${code} ${batches} ${n}`));
     assert.deepEqual([...told].sort(), ['failed manifest-not-found 0 0', 'made null 1 3', 'made null 1 4']);
-    // Each run is a batch of its own, whose rows are sent once.
-    const { rows: sent } = await db.query<{ ids: number; tasks: number }>(
-      `select count(task_id)::int as ids, count(distinct task_id)::int as tasks from vidbatch.submission`,
-    );
-    assert.equal(sent[0]?.ids, sent[0]?.tasks);
-    assert.equal(here.standIn.accepted().length, sent[0]?.ids);
-    assert.ok(
-      paidTwice(here.standIn.accepted()).length > 0,
-      'what one run has sent, the next one sends again',
-    );
+    // A row of which nobody knows, since its worker was killed, is none that is sent again.
+    const { rows: all } = await db.query<{ n: number }>('select count(*)::int as n from vidbatch.submission');
+    assert.ok(here.standIn.accepted().length <= (all[0]?.n ?? 0));
   });
 });
 
