@@ -18,7 +18,9 @@ export function tellVerdict(log: Logger, verdict: Verdict): void {
   } else if (outcome.kind === 'halted' || recorded.halted) {
     log.error({ event: 'halted', ...row, httpStatus, code, reason: message }, 'the provider is halted');
   } else {
-    const level = outcome.kind === 'uncertain' || outcome.kind === 'rejected' ? 'warn' : 'info';
+    // What is tried again needs nobody; what ends here does.
+    const ends = outcome.kind === 'rejected' || recorded.state === 'exhausted';
+    const level = outcome.kind === 'uncertain' || ends ? 'warn' : 'info';
     log[level](
       { event: outcome.kind, ...row, state: recorded.state, httpStatus, code, reason: message },
       outcome.kind,

@@ -12,6 +12,7 @@ import { readGates, summarise } from '../overview.ts';
 import { patiently } from '../patience.ts';
 import { count, exitCodeOf, receipt } from '../summary.ts';
 import type { Summary } from '../summary.ts';
+import { failedRows } from './failed-rows.ts';
 import { configOf, globalFlags, isOn, providerFlags, flag, workFlags, workLimits } from './io.ts';
 import type { Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -35,6 +36,9 @@ import { within } from '../within.ts';
 
 /** Counting ten million rows takes about as long. */
 const RECEIPT_MS = 10_000;
+
+/** A receipt, and what to do about rows that failed. */
+type Told = Summary & { hints: readonly string[] };
 
 type RunFlags = ManifestFlags & ShutdownFlags & { wait?: boolean };
 
@@ -103,7 +107,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     }
     const read = readSummaries(app, batches, config.baseUrl, log, interrupt.signal);
     const summaries = interrupt.signal.aborted ? await readSoon(read, io) : await read;
-    for (const summary of summaries) tell(summary, flags, io, batches.length > 1);
+    for (const { hints, ...summary } of summaries) tell(summary, hints, flags, io, batches.length > 1);
     if (left > 0) return EXIT.uncertainRows;
     if (interrupt.signal.aborted) return await interrupt.happened;
     return exitCodeOf(summaries, stopped);
@@ -119,17 +123,21 @@ async function readSummaries(
   origin: string | undefined,
   log: Logger,
   signal: AbortSignal,
-): Promise<Summary[]> {
-  const summaries: Summary[] = [];
+): Promise<Told[]> {
+  const summaries: Told[] = [];
   for (const batch of batches) {
-    summaries.push(await patiently('receipt', log, () => summarise(app.db, batch, origin), signal));
+    const read = async (): Promise<Told> => {
+      const summary = await summarise(app.db, batch, origin);
+      return { ...summary, hints: await failedRows(app.db, batch, summary) };
+    };
+    summaries.push(await patiently('receipt', log, read, signal));
   }
   return summaries;
 }
 
 /** Whoever was told to stop does not wait for the receipt of a ledger that is away. */
-async function readSoon(read: Promise<Summary[]>, io: Io): Promise<Summary[]> {
-  const none = (): Summary[] => {
+async function readSoon(read: Promise<Told[]>, io: Io): Promise<Told[]> {
+  const none = (): Told[] => {
     io.err('no receipt: the ledger does not answer; `vidbatch status` shows it when it does');
     return [];
   };
@@ -187,7 +195,7 @@ async function waitingFor(app: App, batches: readonly Batch[]): Promise<string> 
   return 'waiting';
 }
 
-function tell(summary: Summary, flags: RunFlags, io: Io, named: boolean): void {
+function tell(summary: Summary, hints: readonly string[], flags: RunFlags, io: Io, named: boolean): void {
   if (isOn(flags.json)) {
     io.out(JSON.stringify(summary));
     return;
@@ -198,5 +206,6 @@ function tell(summary: Summary, flags: RunFlags, io: Io, named: boolean): void {
       `${summary.batch}: ${count(summary.counts.uncertain)} uncertain rows may have been accepted and are not sent again; \`vidbatch uncertain ${summary.batch}\` shows what is known of them`,
     );
   }
+  for (const hint of hints) io.err(`${summary.batch}: ${hint}`);
   io.out(named ? `${summary.batch}: ${receipt(summary)}` : receipt(summary));
 }

@@ -264,7 +264,16 @@ describe('a provider that cannot be reached', async () => {
   it('waits with backoff between attempts', async () => {
     const file = await desk.write('twice.csv', csvOf(1, 'twice'));
     const env = { VIDBATCH_BASE_URL: 'http://127.0.0.1:1' };
-    exits(await desk.run(['run', file, '--attempts', '2'], { env }), 4);
+    const ended = exits(await desk.run(['run', file, '--attempts', '2'], { env }), 4);
+    assert.match(
+      ended.stderr,
+      /^twice: 1 exhausted row was never accepted, tries used up \(ECONNREFUSED: .*127\.0\.0\.1:1 refuses connections\); `vidbatch retry twice` makes/m,
+    );
+    const levels = [...ended.stderr.matchAll(/"level":"(\w+)".*"event":"not-sent".*"state":"(\w+)"/g)];
+    assert.deepEqual(
+      levels.map(([, level, state]) => `${level} ${state}`),
+      ['info pending', 'warn exhausted'],
+    );
     const { attempts } = json(exits(await desk.run(['explain', 'twice', 'twice-1', '--json']), 0)) as {
       attempts: { outcome: string }[];
     };

@@ -1,0 +1,39 @@
+import type { Queryable } from '../ledger/database.ts';
+import type { Batch } from '../ledger/batch.ts';
+import { commonestReason } from '../ledger/reason.ts';
+import type { Reason } from '../ledger/reason.ts';
+import { quoted } from '../next-step.ts';
+import { count } from '../summary.ts';
+import type { Summary } from '../summary.ts';
+
+/** Rows that definitely failed: how many, mostly why, and what to do next. One line a state. */
+export async function failedRows(db: Queryable, batch: Batch, { counts }: Summary): Promise<string[]> {
+  const lines: string[] = [];
+  if (counts.exhausted > 0) {
+    const why = describe(await commonestReason(db, batch.id, 'exhausted'), counts.exhausted);
+    lines.push(
+      `${rows(counts.exhausted, 'exhausted')} never accepted, tries used up${why}; \`vidbatch retry ${quoted(batch.name)}\` makes them pending again`,
+    );
+  }
+  if (counts.rejected > 0) {
+    const why = describe(await commonestReason(db, batch.id, 'rejected'), counts.rejected);
+    lines.push(
+      `${rows(counts.rejected, 'rejected')} refused for what they say${why}; correct them and run again`,
+    );
+  }
+  return lines;
+}
+
+function rows(n: number, state: string): string {
+  return n === 1 ? `1 ${state} row was` : `${count(n)} ${state} rows were`;
+}
+
+/** `, 3 of them by ECONNREFUSED: api.example.com refuses connections` */
+function describe(reason: Reason | undefined, total: number): string {
+  if (reason === undefined) return '';
+  const { rows: n, code, httpStatus, message } = reason;
+  const what = [code, httpStatus === null ? null : `HTTP ${httpStatus}`].filter((part) => part !== null);
+  const told = [what.join(', '), message ?? ''].filter((part) => part !== '').join(': ');
+  if (told === '') return '';
+  return n === total ? ` (${told})` : ` (${count(n)} of them: ${told})`;
+}
