@@ -5,7 +5,7 @@ import { messageOf } from './errors.ts';
 import { adoptBatches } from './ledger/batch.ts';
 import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
-import { feed, keepLane, leaveLane, queuedSince, unqueue, withdraw } from './ledger/feed.ts';
+import { feed, freeLost, keepLane, leaveLane, queuedSince, unqueue, withdraw } from './ledger/feed.ts';
 import type { FeedScope, Queued } from './ledger/feed.ts';
 import type { Logger } from './log.ts';
 import { reached } from './point.ts';
@@ -122,13 +122,12 @@ export function startFeeder(options: FeederOptions): Feeder {
     const live = await liveJobIds(queue);
     const lost = queued.filter((row) => !live.has(jobId(row.submissionId, row.generation)));
     if (lost.length === 0) return;
+    // A job also ends by being refused or done: its row left the lane before, and after it was read here.
+    const freed = await freeLost(db, scope.lane, lost);
+    if (freed === 0) return;
     log.warn(
-      { event: 'jobs-lost', count: lost.length },
+      { event: 'jobs-lost', count: freed },
       'rows were queued but their jobs are gone; feeding them again',
-    );
-    await unqueue(
-      db,
-      lost.map((row) => row.submissionId),
     );
     reached('rows-unqueued');
   }

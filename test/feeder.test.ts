@@ -3,6 +3,8 @@ import { after, before, describe, test } from 'node:test';
 import type { Queue } from 'bullmq';
 import { fill, startFeeder } from '../src/feeder.ts';
 import type { Feeder } from '../src/feeder.ts';
+import { pause } from '../src/ledger/batch.ts';
+import { unqueue } from '../src/ledger/feed.ts';
 import type { Fed, FeedScope } from '../src/ledger/feed.ts';
 import { countLive, jobId, liveJobIds, openQueue } from '../src/queue.ts';
 import type { JobData, JobResult } from '../src/queue.ts';
@@ -124,6 +126,35 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     const expected = new Set([jobId(first, 2), ...rest.map((id) => jobId(id, 1))]);
     assert.deepEqual(await liveJobIds(one.queue), expected);
     assert.equal((await one.heard.event('jobs-lost'))['count'], 1);
+    await one.close();
+  });
+
+  test('a row that is given back while the feeder looks for its job is not told as lost, and stays free', async () => {
+    const one = await feeding(storage());
+    const { db } = storage();
+    const { made, queue, scope } = one;
+    await fill({ db, queue, scope, depth: 100 });
+    const [given = 0, lost = 0] = made.rows;
+    await letTimePass(db, made, LOST_AFTER_MS);
+    await pause(db, made.id);
+    let looked = 0;
+    const late = Object.create(queue, {
+      getRanges: {
+        // As a worker that a gate refuses: first the row is free, then its job is gone.
+        async value(...args: Parameters<typeof queue.getRanges>) {
+          if (args[0].includes('waiting') && ++looked === 1) {
+            await unqueue(db, [given]);
+            for (const id of [given, lost]) await (await queue.getJob(jobId(id, 1)))?.remove();
+          }
+          return queue.getRanges(...args);
+        },
+      },
+    }) as Queue<JobData, JobResult>;
+    const feeder = startFeeder({ db, queue: late, scope, depth: 100, log: one.heard.log });
+    assert.equal((await one.heard.event('jobs-lost'))['count'], 1, 'the other one is');
+    const [first, second] = await stored(db, [given, lost]);
+    assert.deepEqual([first?.lane, second?.lane], [null, null]);
+    await feeder.stop();
     await one.close();
   });
 

@@ -152,6 +152,24 @@ export interface Queued {
   due: boolean;
 }
 
+/**
+ * Frees those of these rows that are still marked as the jobs that they were read with, and returns how many. A row that was
+ * given back, settled or fed anew since then has lost nothing.
+ */
+export async function freeLost(
+  db: Queryable,
+  lane: string,
+  lost: readonly Pick<Queued, 'submissionId' | 'generation'>[],
+): Promise<number> {
+  const { rowCount } = await db.query(
+    `update vidbatch.submission s set lane = null
+       from unnest($2::bigint[], $3::int[]) as l(id, generation)
+      where s.id = l.id and s.generation = l.generation and s.state = 'pending' and s.lane = $1`,
+    [lane, lost.map((row) => row.submissionId), lost.map((row) => row.generation)],
+  );
+  return rowCount ?? 0;
+}
+
 /** What the ledger believes to be in this lane's queue for at least `ageMs`. */
 export async function queuedSince(db: Queryable, lane: string, ageMs: number): Promise<Queued[]> {
   const { rows } = await db.query<{ id: number; generation: number; due: boolean }>(
