@@ -30,7 +30,10 @@ const PHASES = ['sending', 'sent', 'answering', 'answered', 'none'] as const sat
 export function resolveFlags(command: Command): Command {
   return command
     .option('--task-id <id>', 'it was accepted: the task id that the provider shows for it')
-    .option('--not-sent', 'it was not accepted: pending again, once its deadline has passed')
+    .option(
+      '--not-sent',
+      'it was not accepted: pending again; refused until the deadline of its attempt has passed',
+    )
     .option('--abandon', 'give it up, paid or not')
     .option('--reason <text>', 'how you know; kept with the row')
     .option('--all', 'instead of a key: every uncertain row of the batch')

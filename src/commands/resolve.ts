@@ -36,7 +36,8 @@ Examples:
   $ vidbatch resolve text --all --abandon --reason "campaign is over" --yes
 
 Filters are combined. \`vidbatch uncertain\` shows what is known of each row. A row that is wrongly said to be not sent
-is paid twice.`,
+is paid twice. Until the deadline of its attempt has passed (--timeout and a minute after the claim) an answer may still
+come: --not-sent is refused before, and with filters such rows stay uncertain.`,
     )
     .action(async (batch: string, key: string | undefined, flags: ResolveFlags) =>
       exit(await resolve(batch, key, flags, io)),

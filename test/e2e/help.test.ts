@@ -3,7 +3,7 @@ import { after, describe, it } from 'node:test';
 import { exits, openPlace } from '../cli.ts';
 
 const COMMANDS =
-  'validate submit work run status explain export uncertain resolve pause resume cancel retry reconcile verify doctor schedule board simulate migrate'.split(
+  'validate plan submit work run status explain export uncertain resolve pause resume cancel retry reconcile verify doctor schedule board simulate migrate'.split(
     ' ',
   );
 
@@ -18,6 +18,7 @@ describe('help', async () => {
       const { stdout } = exits(await here.run([command, '--help']), 0);
       assert.match(stdout, new RegExp(`^Usage: vidbatch ${command}\\b`));
       assert.match(stdout, /^Examples:\n {2}\$ .*vidbatch /m, `${command} shows no example`);
+      if (command === 'resolve') assert.match(stdout, /--not-sent is refused before/);
     }
   });
 
