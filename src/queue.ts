@@ -63,6 +63,14 @@ export function scheduleLane(ledgerId: string): string {
   return `vidbatch-${ledgerId}-schedule`;
 }
 
+/** Whether rows of this batch are put into that lane. */
+export function feeds(lane: string, ledgerId: string, batch: number): boolean {
+  const shared = laneOf(ledgerId, null);
+  if (lane === shared) return true;
+  const own = `${shared}-run-`;
+  return lane.startsWith(own) && lane.slice(own.length).split('-').includes(String(batch));
+}
+
 /** Finished jobs stay for people to look at, in bounded number; the ledger has them all. */
 const KEEP = { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } };
 

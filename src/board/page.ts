@@ -1,5 +1,6 @@
 import { STATES } from '../submission.ts';
 import type { State } from '../submission.ts';
+import { speedOf } from '../pace.ts';
 import { count, duration } from '../summary.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
@@ -90,13 +91,7 @@ export function pace(status: BatchStatus): string {
     `${count(status.rows)} ${status.rows === 1 ? 'row' : 'rows'}`,
     `${count(status.taskIds)} task ${status.taskIds === 1 ? 'id' : 'ids'}`,
   ];
-  if (status.rate > 0) parts.push(speed(status.rate));
+  if (status.rate > 0) parts.push(speedOf(status.lately));
   if (status.etaSeconds !== null) parts.push(`ETA ${duration(status.etaSeconds * 1000)}`);
   return parts.join(' · ');
-}
-
-/** Slow ones by the minute: `0.0 accepted/s` would look like a standstill. */
-function speed(rate: number): string {
-  if (rate >= 1) return `${rate.toFixed(1)} accepted/s over the last minute`;
-  return `${Math.round(rate * 60)} accepted in the last minute`;
 }

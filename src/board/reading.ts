@@ -1,4 +1,4 @@
-import { acceptedSince, findBatch, listBatches } from '../ledger/batch.ts';
+import { findBatch, listBatches } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import type { Queryable } from '../ledger/database.ts';
 import { readPage, rowsNamed } from '../ledger/page.ts';
@@ -7,25 +7,23 @@ import { findSubmissionById, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
 import { listSchedules } from '../ledger/schedule.ts';
 import { readGates, summarise } from '../overview.ts';
+import { readPace } from '../pace.ts';
+import type { Pace } from '../pace.ts';
 import { seenSchedule } from '../schedule-view.ts';
 import type { SeenSchedule } from '../schedule-view.ts';
 import type { State } from '../submission.ts';
 import type { Gate, Summary } from '../summary.ts';
 
-const RATE_WINDOW_S = 60;
 /** Counting the rows of a batch costs a pass over them: it gets no more than a twentieth of the time. */
 const SHARE = 20;
 const BATCHES_A_PAGE = 50;
 export const ROWS_A_PAGE = 200;
 
 /** A batch as the board shows it. */
-export interface BatchStatus extends Summary {
+export interface BatchStatus extends Summary, Pace {
   state: Batch['state'];
   /** RFC 3339, UTC. */
   createdAt: string;
-  /** Accepted rows a second, over the last minute. */
-  rate: number;
-  etaSeconds: number | null;
 }
 
 export interface Overview {
@@ -153,14 +151,11 @@ export class Reading {
 
   async #read(batch: Batch): Promise<BatchStatus> {
     const summary = await summarise(this.#db, batch, this.#origin);
-    const rate = (await acceptedSince(this.#db, batch.id, RATE_WINDOW_S)) / RATE_WINDOW_S;
-    const open = summary.counts.pending + summary.counts.submitting;
     return {
       ...summary,
       state: batch.state,
       createdAt: batch.createdAt.toISOString(),
-      rate,
-      etaSeconds: open > 0 && rate > 0 ? Math.round(open / rate) : null,
+      ...(await readPace(this.#db, batch, summary)),
     };
   }
 }

@@ -6,13 +6,16 @@ import { chanceOf } from '../deadline.ts';
 import type { Chance } from '../deadline.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import { acceptedSince, listBatches } from '../ledger/batch.ts';
+import { listBatches } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { outlookJson, outlookOf } from '../outlook.ts';
 import { summarise } from '../overview.ts';
+import { readPace, speedOf } from '../pace.ts';
+import type { Pace } from '../pace.ts';
 import { STATES } from '../submission.ts';
 import { count, duration, receipt } from '../summary.ts';
 import type { Summary } from '../summary.ts';
+import type { Speed } from '../ledger/speed.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -38,14 +41,9 @@ Examples:
   offPeakFlag(command);
 }
 
-const RATE_WINDOW_S = 60;
-
 type StatusFlags = GlobalFlags & OffPeakFlags & { watch?: boolean; rate?: string };
 
-interface Status extends Summary {
-  /** Accepted rows a second, over the last minute. */
-  rate: number;
-  etaSeconds: number | null;
+interface Status extends Summary, Omit<Pace, 'lately'> {
   /** When rows that wait for a window will be sent; null: none does. */
   forecast: Record<string, unknown> | null;
   /** By when it is to be sent, and whether it will be; null: nobody has said. */
@@ -62,8 +60,8 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
       const batches = name === undefined ? await listBatches(app.db) : [await batchNamed(app.db, name)];
       if (batches.length === 0) io.err('no batches yet');
       for (const batch of batches) {
-        const { told, ...one } = await read(app, batch, config.baseUrl, asked);
-        io.out(flags.json === true ? JSON.stringify(one) : describe(one, told));
+        const { told, lately, ...one } = await read(app, batch, config.baseUrl, asked);
+        io.out(flags.json === true ? JSON.stringify(one) : describe(one, lately, told));
       }
       if (!isOn(flags.watch) || interrupt.signal.aborted) return EXIT.ok;
       await sleep(2000, undefined, { signal: interrupt.signal }).catch(() => undefined);
@@ -80,16 +78,14 @@ async function read(
   batch: Batch,
   origin: string | undefined,
   asked: ForecastOptions,
-): Promise<Status & { told: string | undefined }> {
+): Promise<Status & Pick<Pace, 'lately'> & { told: string | undefined }> {
   const summary = await summarise(app.db, batch, origin);
-  const rate = (await acceptedSince(app.db, batch.id, RATE_WINDOW_S)) / RATE_WINDOW_S;
-  const open = summary.counts.pending + summary.counts.submitting;
+  const pace = await readPace(app.db, batch, summary);
   const seen = summary.counts.pending > 0 ? await outlookOf(app.db, batch, asked) : undefined;
   const waiting = seen !== undefined && seen.waiting > 0 ? seen : undefined;
   return {
     ...summary,
-    rate,
-    etaSeconds: open > 0 && rate > 0 ? Math.round(open / rate) : null,
+    ...pace,
     deadline:
       batch.deadline === null
         ? null
@@ -103,13 +99,16 @@ async function read(
   };
 }
 
-function describe(status: Omit<Status, 'told'>, told: string | undefined): string {
+function describe(status: Status, lately: Speed, told: string | undefined): string {
   const lines = [`${status.batch}  ${receipt(status)}`, `  from ${status.source}`];
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
   if (status.rate > 0) {
     const eta = status.etaSeconds === null ? '' : `  ETA ${duration(status.etaSeconds * 1000)}`;
-    lines.push(`  ${status.rate.toFixed(1)} accepted/s over the last minute${eta}`);
+    lines.push(`  ${speedOf(lately)}${eta}`);
+  }
+  if (status.counts.pending > 0 && !status.fed) {
+    lines.push('  no worker feeds these rows: start `vidbatch work`, or `vidbatch run` with the manifest');
   }
   for (const { gate, reason } of status.gates) lines.push(`  waiting: ${gate}: ${reason}`);
   if (status.deadline !== null && status.counts.pending > 0) {

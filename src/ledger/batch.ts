@@ -275,16 +275,6 @@ export async function workLeft(db: Queryable, origin: string, ids: readonly numb
   return row.hoping ? 'later' : 'expired';
 }
 
-/** Rows accepted within the last seconds. */
-export async function acceptedSince(db: Queryable, id: number, seconds: number): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
-    `select count(*)::int as n from vidbatch.submission
-      where batch_id = $1 and state = 'submitted' and submitted_at > now() - $2 * interval '1 second'`,
-    [id, seconds],
-  );
-  return rows[0]?.n ?? 0;
-}
-
 /** How many can be told a rate from. */
 const ENOUGH = 20;
 

@@ -6,6 +6,14 @@ export async function listLanes(db: Queryable): Promise<string[]> {
   return rows.map((row) => row.name);
 }
 
+/** Those whose feeder has been seen in the last half minute. */
+export async function livingLanes(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `select name from vidbatch.lane where seen_at > now() - interval '30 seconds' order by name`,
+  );
+  return rows.map((row) => row.name);
+}
+
 export interface NamedBatch {
   id: number;
   name: string;

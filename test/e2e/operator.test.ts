@@ -38,6 +38,9 @@ describe('an operator', async () => {
     const file = await desk.write('later.csv', csvOf(2, 'later'));
     exits(await desk.run(['submit', file]), 0);
     assert.match(exits(await desk.run(['pause']), 0).stdout, /^everything: paused/m);
+    const status = exits(await desk.run(['status', 'later']), 0).stdout;
+    assert.match(status, /^ {2}no worker feeds these rows: start `vidbatch work`/m);
+    assert.doesNotMatch(status, /ETA/);
     const before = (await standIn.stats()).creates;
     const held = exits(await desk.run(['run', file, '--no-wait']), 6);
     assert.match(held.stderr, /paused: everything is paused; `vidbatch resume` goes on \(\S+@\S+, \S+Z\)/);

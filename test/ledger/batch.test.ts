@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  acceptedSince,
   adoptBatches,
   cancel,
   countOpen,
@@ -19,6 +18,7 @@ import {
 } from '../../src/ledger/batch.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { clockSkewMs, providerStatus, reserveSlot } from '../../src/ledger/provider.ts';
+import { speedLately } from '../../src/ledger/speed.ts';
 import { noCounts } from '../../src/submission.ts';
 import {
   claimAll,
@@ -82,9 +82,21 @@ onEvery(LEDGERS, (storage) => {
     });
     assert.equal(await countOpen(db, [made.id]), 2);
     assert.equal(await countPaid(db, made.id), 3);
-    assert.equal(await acceptedSince(db, made.id, 60), 1);
-    await letTimePass(db, made, 61_000);
-    assert.equal(await acceptedSince(db, made.id, 60), 0);
+  });
+
+  test('a speed is that of the last minute, or of the time since the first accept', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 3 });
+    assert.deepEqual(await speedLately(db, made.id), { accepted: 0, seconds: 60 });
+    const [claimed] = await claimAll(db, made, made.rows.slice(0, 1));
+    await recordOne(db, claimed ?? assert.fail('no claim'), 'accepted');
+    assert.deepEqual(await speedLately(db, made.id), { accepted: 1, seconds: 1 });
+    await letTimePass(db, made, 20_000);
+    const young = await speedLately(db, made.id);
+    assert.equal(young.accepted, 1);
+    assert.ok(young.seconds >= 20 && young.seconds < 60, `${young.seconds} s`);
+    await letTimePass(db, made, 41_000);
+    assert.deepEqual(await speedLately(db, made.id), { accepted: 0, seconds: 60 });
   });
 
   describe('an operator', () => {
