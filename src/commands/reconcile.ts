@@ -11,6 +11,7 @@ import { configOf, flag, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import { Progress } from './progress.ts';
+import { providerSilent } from './silence.ts';
 
 export function reconcileCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -51,7 +52,8 @@ async function reconcileBatch(
           `${count(totals.open)} open · ${count(totals.missing)} not known to the provider · ${count(totals.unanswered)} unanswered`,
       );
     }
-    return totals.unanswered > 0 && totals.unanswered === totals.asked ? EXIT.operational : EXIT.ok;
+    if (totals.asked > 0 && totals.unanswered === totals.asked) throw providerSilent(totals.asked);
+    return EXIT.ok;
   } finally {
     interrupt.dispose();
     progress.clear();

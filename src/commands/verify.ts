@@ -21,6 +21,7 @@ import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import { Progress } from './progress.ts';
+import { providerSilent } from './silence.ts';
 
 interface VerifyFlags extends GlobalFlags {
   provider?: boolean;
@@ -145,9 +146,7 @@ function judge(report: FindingReport, { asked, unanswered }: Checked): ExitCode 
     });
   }
   if (code === EXIT.ok && asked > 0 && unanswered === asked) {
-    throw new VidbatchError('PROVIDER_SILENT', `the provider answered none of ${count(asked)} questions`, {
-      hint: 'Check VIDBATCH_BASE_URL and VIDBATCH_API_KEY. The ledger itself is in order.',
-    });
+    throw providerSilent(asked, ' The ledger itself is in order.');
   }
   return code;
 }

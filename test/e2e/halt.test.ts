@@ -51,6 +51,15 @@ describe('a halt', async () => {
     assert.deepEqual(paidTwice(standIn.accepted()), []);
   });
 
+  it('is told by reconcile, too: with a bad key none of its questions is answered', async () => {
+    const ended = exits(await desk.run(['reconcile', 'shots']), 1);
+    assert.match(ended.stdout, /^(\S+) tasks asked for · .* · \1 unanswered$/m);
+    assert.match(
+      ended.stderr,
+      /answered none of \S+ questions \[PROVIDER_SILENT\]\n {2}Check VIDBATCH_BASE_URL/,
+    );
+  });
+
   it('stops a base URL that answers every path with a page, and says what is uncertain', async () => {
     const file = await desk.write('wrong.csv', csvOf(50, 'wrong'));
     const before = await standIn.stats();
