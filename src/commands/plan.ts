@@ -35,7 +35,7 @@ export function planCommand(program: Command, io: Io, exit: (code: ExitCode) => 
       `
 Examples:
   $ vidbatch plan jobs/text.csv
-  $ vidbatch plan jobs/offpeak.csv --rate 2/s --offpeak-window "23:00-07:00 Asia/Shanghai"`,
+  $ vidbatch plan night.csv --rate 2/s --offpeak-window "23:00-07:00 Asia/Shanghai"`,
     )
     .action(async (manifests: string[], flags: PlanFlags) => exit(await planAll(manifests, flags, io)));
   readFlags(globalFlags(command));

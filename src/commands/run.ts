@@ -52,7 +52,7 @@ export function runCommand(program: Command, io: Io, exit: (code: number) => voi
 Examples:
   $ vidbatch run jobs/text.csv
   $ vidbatch run jobs/*.json --concurrency 16 --rate 10/s
-  $ vidbatch run jobs/offpeak.csv --offpeak-window "23:00-07:00 Asia/Shanghai"
+  $ vidbatch run night.csv --offpeak-window "23:00-07:00 Asia/Shanghai"
   $ vidbatch run jobs/text.csv        again: sends what is new or was not sent, nothing twice
 ${SHUTDOWN_HELP}`,
     )
@@ -72,7 +72,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   const window = offPeakWindow(flags);
   const options = produceOptions(flags, manifests);
   requireProvider(config);
-  await checkNames(manifests, options);
+  await checkNames(manifests, options, io);
   const progress = new Progress(io);
   const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), {
     write: (text) => progress.above(text),

@@ -10,6 +10,7 @@ import { fill } from '../feeder.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { ensureProvider } from '../ledger/provider.ts';
 import type { Logger } from '../log.ts';
+import { missingColumns } from '../manifest/columns.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { outlookOf } from '../outlook.ts';
 import { batchName, produce } from '../producer.ts';
@@ -52,7 +53,7 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
   const config = configOf(flags);
   const depth = parseCount('--queue-depth', flags.queueDepth, 1, 100_000);
   const options = produceOptions(flags, manifests);
-  await checkNames(manifests, options);
+  await checkNames(manifests, options, io);
   const app = await openApp(config, 'writer');
   try {
     const produced = await produceAll(app, config, manifests, options, io);
@@ -66,10 +67,16 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
 }
 
 /** What is wrong with a name alone is said at once, and no ledger is made for it. */
-export async function checkNames(manifests: readonly string[], options: ProduceOptions): Promise<void> {
+export async function checkNames(
+  manifests: readonly string[],
+  options: ProduceOptions,
+  io: Pick<Io, 'err'>,
+): Promise<void> {
   for (const source of manifests) {
     batchName(source, options.batch);
-    if (source !== '-') await openManifest(source, options);
+    if (source === '-') continue;
+    const missing = missingColumns(await openManifest(source, options), options.map);
+    if (missing !== undefined) io.err(missing);
   }
 }
 

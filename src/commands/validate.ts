@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
+import { missingColumns } from '../manifest/columns.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { checkRows } from '../row.ts';
 import { count } from '../summary.ts';
@@ -21,7 +22,7 @@ export function validateCommand(program: Command, io: Io, exit: (code: ExitCode)
       `
 Examples:
   $ vidbatch validate jobs/text.csv
-  $ vidbatch validate jobs/offpeak.csv --map prompt=提示词
+  $ vidbatch validate prompts.csv --map prompt=提示词 --map model=模型
   $ cat rows.jsonl | vidbatch validate - --format jsonl --json`,
     )
     .action(async (manifests: string[], flags: ReadFlags) => exit(await validate(manifests, flags, io)));
@@ -37,6 +38,8 @@ async function validate(manifests: readonly string[], flags: ReadFlags, io: Io):
     const manifest = await openManifest(source, options);
     const progress = new Progress(io);
     const faults = new FaultReport({ err: (line) => progress.above(`${line}\n`) });
+    const missing = missingColumns(manifest, options.map);
+    if (missing !== undefined) io.err(missing);
     const modes: Record<string, number> = {};
     let rows = 0;
     let valid = 0;

@@ -57,6 +57,25 @@ export function checkMap(manifest: Pick<Manifest, 'name' | 'columns'>, map: Colu
   }
 }
 
+/** Without these no row of any manifest can be sent. */
+const REQUIRED = ['prompt', 'model'];
+const MOST_NAMES = 20;
+
+/** One line where a CSV header lacks a required field altogether, which every row would only say in its own words. */
+export function missingColumns(
+  { name, columns }: Pick<Manifest, 'name' | 'columns'>,
+  map: ColumnMap = new Map(),
+): string | undefined {
+  if (columns === undefined) return undefined;
+  const fields = new Set(columns.map((column) => map.get(column) ?? column));
+  const missing = REQUIRED.filter((field) => !fields.has(field));
+  if (missing.length === 0) return undefined;
+  const more = columns.length > MOST_NAMES ? ` and ${columns.length - MOST_NAMES} more` : '';
+  const shown = columns.slice(0, MOST_NAMES).map(excerpt).join(', ');
+  const maps = missing.map((field) => `--map ${field}=<header>`).join(' ');
+  return `${name}: the header has no ${missing.join(' and no ')}, which every row needs; its columns are ${shown}${more}; say which it is with ${maps}`;
+}
+
 /** The row under the names of the fields. On a clash the mapped column wins; `mapEntry` makes it a fault. */
 export function applyMap(raw: RawRow, map: ColumnMap): RawRow {
   if (map.size === 0) return raw;
