@@ -118,8 +118,8 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
   if (folder.role === 'guest') {
     if (role === 'worker') {
       const who = folder.holderPid === undefined ? 'another process' : `process ${folder.holderPid}`;
-      throw new VidbatchError('FOLDER_HELD', `${dir} is held by ${who}, which works on it`, {
-        hint: 'One worker at a time can hold an embedded folder; for more, set DATABASE_URL. `status`, `submit` and `pause` work beside it.',
+      throw new VidbatchError('FOLDER_HELD', `${dir} is held by ${who}, and a worker needs it for itself`, {
+        hint: 'Whoever opened it first holds it, be it a worker, a board or `verify`: wait for it, stop it, or set DATABASE_URL. `status`, `submit`, `pause` and `export` work beside it.',
       });
     }
     return { ...opened, swept: 0 };

@@ -33,6 +33,11 @@ describe('a second terminal, while a run holds the embedded folder', async () =>
 
     const refused = exits(await here.run(['work']), 1);
     assert.match(refused.stderr, new RegExp(`is held by process ${run.pid}\\b.*\\[FOLDER_HELD\\]`));
+    assert.match(refused.stderr, /be it a worker, a board or `verify`/);
+    assert.equal(
+      exits(await here.run(['export', 'shots', '--format', 'jsonl']), 0).stdout.split('\n').length,
+      61,
+    );
 
     await standIn.configure({ latency: { minMs: 0, maxMs: 2 } });
     assert.match(exits(await here.run(['resume', 'shots']), 0).stdout, /^shots: resumed/m);
