@@ -79,7 +79,7 @@ function judgeSurplus({ surplus }: Condition): Check[] {
 }
 
 function judgeWorkers({ open, fed }: Condition): Check {
-  if (fed > 0) return ok('workers', `${count(fed)} ${fed === 1 ? 'feeder lives' : 'feeders live'}`);
+  if (fed > 0) return ok('workers', `${count(fed)} ${fed === 1 ? 'queue is' : 'queues are'} being fed`);
   if (!open) return ok('workers', 'none, and no row is still to be sent');
   return warning('workers', 'rows are still to be sent, and nobody works', 'Start `vidbatch work`.');
 }

@@ -61,7 +61,7 @@ describe('doctor', async () => {
       ended.stdout,
       new RegExp(`^ok {7}data-folder-lock: held by process ${worker.pid} since`, 'm'),
     );
-    assert.match(ended.stdout, /^ok {7}workers: 1 feeder lives$/m);
+    assert.match(ended.stdout, /^ok {7}workers: 1 queue is being fed$/m);
     assert.match(ended.stdout, /^ok {7}journals: 1 read; the ledger knows them$/m);
     assert.match(ended.stdout, /^ok {7}queue: \d+ jobs? to do in \d lanes?$/m);
     worker.kill('SIGKILL');
