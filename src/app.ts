@@ -19,6 +19,7 @@ import { reached } from './point.ts';
 import { connectPostgres, keepsSessions, openQueuePool } from './postgres/client.ts';
 import type { Postgres } from './postgres/client.ts';
 import { connectRedis, prefixOf } from './redis/client.ts';
+import { parseRedisUrl } from './redis/url.ts';
 import { replayJournals } from './replay.ts';
 import type { Replayed } from './replay.ts';
 import type { QueueStore } from './queue.ts';
@@ -61,6 +62,8 @@ export async function openApp(
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeAll(closers));
   const telemetry = await loadTelemetry(config);
+  // A URL that is none is told before any ledger is looked for.
+  if (config.redisUrl !== undefined) parseRedisUrl(config.redisUrl);
   try {
     const ledger = await (config.databaseUrl === undefined
       ? openEmbeddedLedger(config.dataDir, role, closers, log)

@@ -174,6 +174,14 @@ const CASES: Case[] = [
     code: 'NO_LEDGER',
   },
   {
+    what: 'a Redis URL that is none, also where there is no ledger',
+    args: ['status'],
+    env: { REDIS_URL: 'http://:hunter2@localhost:6379' },
+    exit: 2,
+    says: /REDIS_URL is not a URL of Redis/,
+    code: 'BAD_URL',
+  },
+  {
     what: 'a Postgres that is not there',
     args: ['status'],
     env: { DATABASE_URL: 'postgres://someone:hunter2@127.0.0.1:1/db' },
