@@ -252,7 +252,11 @@ function secret(name: string, value: string | undefined, file: string | undefine
   try {
     return readFileSync(file, 'utf8').trim() || undefined;
   } catch (error) {
-    throw usageError('SECRET_UNREADABLE', `${name}_FILE: ${messageOf(error)}`);
+    throw usageError(
+      'SECRET_UNREADABLE',
+      `${name}_FILE: ${messageOf(error)}`,
+      `It names a file that this user can read and that holds the value alone; else set ${name}.`,
+    );
   }
 }
 

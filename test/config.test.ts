@@ -107,7 +107,10 @@ describe('the environment', () => {
     assert.equal(readConfig({ DATABASE_URL_FILE: file }).databaseUrl, 'sk-from-file');
     assert.throws(
       () => readConfig({ VIDBATCH_API_KEY_FILE: join(root, 'nowhere') }),
-      (error) => usage('SECRET_UNREADABLE')(error) && /VIDBATCH_API_KEY_FILE/.test((error as Error).message),
+      (error) =>
+        usage('SECRET_UNREADABLE')(error) &&
+        /VIDBATCH_API_KEY_FILE/.test((error as Error).message) &&
+        /can read.*set VIDBATCH_API_KEY\.$/.test((error as VidbatchError).hint ?? ''),
     );
   });
 
