@@ -3,7 +3,7 @@ import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import { cancel, listBatches, note, retry } from '../ledger/batch.ts';
+import { cancel, countStates, listBatches, note, retry } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { transaction } from '../ledger/database.ts';
 import { pauseBy, resumeBy } from '../ledger/pause.ts';
@@ -131,8 +131,14 @@ async function retryBatch({ db }: App, batch: Batch | undefined): Promise<Acted>
     await note(session, 'retry', `${moved} rows`, batch.id, operator());
     return moved;
   });
-  return {
-    text: `${batch.name}: ${count(rows)} rows are pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends them`,
-    json: { batch: batch.name, retried: rows },
-  };
+  const { invalid } = await countStates(db, batch.id);
+  const parts = [
+    rows === 0
+      ? 'nothing to retry: no row is rejected, exhausted or cancelled'
+      : `${count(rows)} rows are pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends them`,
+    ...(invalid === 0
+      ? []
+      : [`${count(invalid)} invalid: correct them in the manifest, and \`vidbatch run\` it again`]),
+  ];
+  return { text: `${batch.name}: ${parts.join('; ')}`, json: { batch: batch.name, retried: rows } };
 }

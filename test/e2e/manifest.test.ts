@@ -72,6 +72,11 @@ describe('a manifest with faults', async () => {
       RULES.map(([line, , rule]) => [line, rule]),
     );
     assert.ok(rows.every(({ state, task_id: id }) => (state === 'submitted') === (id !== null)));
+    const retried = exits(await desk.run(['retry', 'faults']), 0).stdout;
+    assert.match(
+      retried,
+      /^faults: nothing to retry: .*; 11 invalid: correct them in the manifest, and `vidbatch run`/,
+    );
   });
 
   it('queues nothing of any manifest when one of several is invalid', async () => {
