@@ -82,7 +82,7 @@ export class Reading {
   }
 
   async batch(name: string): Promise<{ id: number; status: BatchStatus } | undefined> {
-    const batch = await findBatch(this.#db, name);
+    const batch = isName(name) ? await findBatch(this.#db, name) : undefined;
     return batch && { id: batch.id, status: await this.#status(batch) };
   }
 
@@ -103,7 +103,7 @@ export class Reading {
 
   /** Numbers of the rows with that key, or of some whose keys begin so. */
   async rowsNamed(batchId: number, key: string): Promise<number[]> {
-    return rowsNamed(this.#db, batchId, key);
+    return isName(key) ? rowsNamed(this.#db, batchId, key) : [];
   }
 
   /** One row's life, as `explain` tells it. */
@@ -158,4 +158,9 @@ export class Reading {
       ...(await readPace(this.#db, batch, summary)),
     };
   }
+}
+
+/** Nothing is called so: Postgres' text holds no NUL, and would refuse the question. */
+function isName(text: string): boolean {
+  return !text.includes('\0');
 }

@@ -118,6 +118,7 @@ suite('the board over HTTP', () => {
       assert.equal((await get(theatre.board, path)).status, 400, path);
     }
     assert.equal((await get(theatre.board, '/api/batches/nobody')).status, 404);
+    assert.equal((await get(theatre.board, '/api/batches/%00')).status, 404);
     assert.equal((await get(theatre.board, '/nowhere')).status, 404);
   });
 
@@ -263,6 +264,7 @@ suite('the board over HTTP', () => {
     assert.match((await get(board, `/rows/${last}`)).text, /waiting, paused/);
     assert.equal((await get(board, '/batches/huge?key=row')).status, 400);
     assert.equal((await get(board, '/batches/huge?key=nobody')).status, 404);
+    assert.equal((await get(board, '/batches/huge?key=%00')).status, 404);
     for (const id of ['0', 'x', '999999', '9'.repeat(30)]) {
       assert.equal((await get(board, `/rows/${id}`)).status, 404, id);
     }
