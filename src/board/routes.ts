@@ -69,13 +69,16 @@ export function mountPages(server: FastifyInstance, stage: Stage, log: Logger): 
     reply.type('text/css; charset=utf-8').header('cache-control', 'max-age=300').send(STYLE),
   );
 
-  // Everybody may ask this: why it is not well is for the log.
+  let well = true;
+  // Everybody may ask this, as often as he likes: why it is not well is for the log, once.
   server.get(HEALTH_PATH, async (_request, reply) => {
     try {
       await stage.scene().reading.alive();
+      well = true;
       return await reply.send({ ok: true });
     } catch (error) {
-      log.warn({ event: 'board-health', error: messageOf(error) }, 'the ledger does not answer');
+      if (well) log.warn({ event: 'board-health', error: messageOf(error) }, 'the ledger does not answer');
+      well = false;
       return reply.code(503).send({ ok: false });
     }
   });

@@ -56,9 +56,15 @@ suite('vidbatch board', () => {
       await away;
       // The next healthy answer comes from the board's own hold on the folder.
       while ((await get({ url }, '/healthz')).status !== 200);
+      const told = text(command.stderr);
       assert.match((await get({ url }, '/')).text, /pending 1/);
       assert.match((await get({ url }, '/queues/api/queues')).text, /all batches/);
       assert.equal(await end(command, 'SIGTERM'), 0);
+      assert.equal(
+        (await told).match(/"event":"board-health"/g)?.length,
+        1,
+        'told once, however often it is asked',
+      );
     } finally {
       command.kill('SIGKILL');
       await theatre.close();
