@@ -14,8 +14,8 @@ import {
   rebind,
   resume,
   retry,
-  workLeft,
 } from '../../src/ledger/batch.ts';
+import { workLeft } from '../../src/ledger/left.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { clockSkewMs, providerStatus, reserveSlot } from '../../src/ledger/provider.ts';
 import { speedLately } from '../../src/ledger/speed.ts';

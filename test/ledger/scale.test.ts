@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { workLeft } from '../../src/ledger/batch.ts';
+import { workLeft } from '../../src/ledger/left.ts';
 import { followClock } from '../../src/ledger/clock.ts';
 import type { Database, QueryResult } from '../../src/ledger/database.ts';
 import { feed, keepLane, queuedSince, withdraw } from '../../src/ledger/feed.ts';

@@ -5,7 +5,7 @@ import { claim, claimAlone, granted, refusals } from '../../src/ledger/claim.ts'
 import type { Refusal } from '../../src/ledger/claim.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { feed, withdraw } from '../../src/ledger/feed.ts';
-import { workLeft } from '../../src/ledger/batch.ts';
+import { workLeft } from '../../src/ledger/left.ts';
 import { setBatchWindow, setOffPeakWindow } from '../../src/ledger/window.ts';
 import { claimAll, makeBatch, only, scopeOf, storedOne, windowAt } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';

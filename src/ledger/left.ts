@@ -1,0 +1,61 @@
+import type { Queryable } from './database.ts';
+import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind } from './window.ts';
+
+/** Rows whose jobs are in the queue. */
+const anyQueued = (batch: string): string =>
+  `exists (select from vidbatch.submission s where s.batch_id = ${batch} and s.state = 'pending' and s.lane is not null)`;
+
+/** Rows that may be sent now, or were tried and wait for their next try: for two hours at most. */
+const anyReady = (batch: string, kinds: string): string =>
+  `exists (select from unnest(${kinds}) k(off_peak)
+            cross join lateral (select from vidbatch.submission s
+                                 where ${ofKind('s', batch)} and s.state = 'pending' and s.lane is null
+                                   and s.not_before <= now() + interval '2 hours'
+                                   and (s.not_before <= now() or s.attempts > 0)
+                                 order by s.off_peak, s.not_before, s.id limit 1) one)`;
+
+/**
+ * What a worker of this provider still has to do for these batches. `held`: rows are pending, and every one of them
+ * behind an operator's pause; `halted`: the provider is stopped and nothing is in flight; `later`: all that is left
+ * waits for its window or for a time of its own; `expired`: for none that is ever to come.
+ */
+export type Left = 'work' | 'held' | 'halted' | 'later' | 'expired' | 'nothing';
+
+export async function workLeft(db: Queryable, origin: string, ids: readonly number[] | null): Promise<Left> {
+  const { rows } = await db.query<{
+    flying: boolean;
+    held: boolean;
+    waiting: boolean;
+    hoping: boolean;
+    ready: boolean;
+    state: string | null;
+  }>(
+    `select coalesce(bool_or(o.last = 'submitting'), false) as flying,
+            coalesce(bool_or(o.first = 'pending'), false) as held,
+            coalesce(bool_or(o.first = 'pending' and w.active), false) as waiting,
+            coalesce(bool_or(o.first = 'pending' and w.active and b.not_after > now()), false) as hoping,
+            coalesce(bool_or(o.first = 'pending' and w.active and (${anyQueued('b.id')} or ${anyReady('b.id', 'w.kinds')})), false) as ready,
+            (select state from vidbatch.provider where origin = $1) as state
+       from vidbatch.meta m, vidbatch.batch b
+      cross join lateral (
+        -- In the order of the alphabet, pending comes before submitting: a look at either end of the index tells.
+        select (select s.state from vidbatch.submission s
+                 where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state limit 1) as first,
+               (select s.state from vidbatch.submission s
+                 where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state desc limit 1) as last
+      ) o
+      cross join lateral (
+        select b.state = 'active' and m.paused_at is null as active,
+               case when not ${BATCH_OPEN} then '{}' when ${OFF_PEAK_OPEN} then array[false, true] else array[false] end as kinds
+      ) w
+      where b.origin = $1 and ($2::bigint[] is null or b.id = any($2))`,
+    [origin, ids],
+  );
+  const row = rows[0];
+  if (row?.held !== true) return row?.flying === true ? 'work' : 'nothing';
+  if (row.flying) return 'work';
+  if (!row.waiting) return 'held';
+  if (row.state === 'halted') return 'halted';
+  if (row.ready) return 'work';
+  return row.hoping ? 'later' : 'expired';
+}
