@@ -3,6 +3,7 @@ import { after, describe, it } from 'node:test';
 import { Pool } from 'pg';
 import { ledgerNow, setOffPeakWindow } from '../../src/ledger/window.ts';
 import { exits, json, lastLine, openPlace } from '../cli.ts';
+import type { Running } from '../cli.ts';
 import { shifted } from '../clock/shift.ts';
 import { windowAt } from '../contract/rows.ts';
 import { csvOf, paidTwice } from './manifest.ts';
@@ -24,6 +25,21 @@ function timeOf(at: number): string {
 function opensIn(ms: number, aheadMs = 0): string {
   const opens = Date.now() + aheadMs + ms;
   return `${timeOf(opens)}-${timeOf(opens + 600_000)} UTC`;
+}
+
+/** Resolves once so many rows were accepted by these workers together, as they say. */
+function acceptedBy(workers: readonly Running[], rows: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let total = 0;
+  const count = async (worker: Running): Promise<void> => {
+    for (let line = 1; total < rows; line += 1) {
+      await worker.says(/"event":"accepted"/, line);
+      total += 1;
+    }
+    resolve();
+  };
+  for (const worker of workers) count(worker).catch(reject);
+  return promise;
 }
 
 describe('a thousand off-peak rows over three short windows', { timeout: 90_000 }, async () => {
@@ -52,13 +68,7 @@ describe('a thousand off-peak rows over three short windows', { timeout: 90_000 
       [5100, 3 * HOUR],
     ];
     await setOffPeakWindow(db, await windowAt(db, ...spans));
-    const submitted = async (): Promise<number> => {
-      const { rows } = await db.query<{ n: number }>(
-        `select count(*)::int as n from vidbatch.submission where state = 'submitted'`,
-      );
-      return rows[0]?.n ?? 0;
-    };
-    while ((await submitted()) < 1000) await new Promise((resolve) => setTimeout(resolve, 100));
+    await acceptedBy(workers, 1000);
 
     const accepted = standIn.accepted();
     assert.equal(accepted.length, 1000);
