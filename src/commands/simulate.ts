@@ -3,6 +3,8 @@ import { parseCount, parseDuration } from '../config.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { FAULT_NAMES, FAULTS } from '../simulator/fault.ts';
+import { MISTAKE_NAMES, MISTAKES } from '../simulator/mistake.ts';
+import { writeBook } from '../simulator/books-file.ts';
 import type { SimulatorOptions } from '../simulator/server.ts';
 import { flag, globalFlags, isOn } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -24,6 +26,9 @@ interface SimulateFlags extends GlobalFlags {
   taskTime: string;
   failing: string;
   spaFallback?: boolean;
+  mistake?: string[];
+  taskList?: string;
+  bill?: string;
 }
 
 export function simulateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
@@ -44,6 +49,11 @@ Faults strike at a rate (--fault name=0.05; without a rate: always), one request
 row (POST /control/rules {"fault":"name","match":{"prompt":"a red kite","times":2}} or {"match":{"nth":100}}).
 Those marked * are name:created (the default: it costs money) or name:not-created.
 ${faultList()}
+
+Its own books, as an operator would export them: GET /control/list.csv, list.json, bill.csv, bill.json. What they have
+wrong: --mistake name=rate, or POST /control/rules {"mistake":"name","match":{"prompt":"a red kite"}};
+GET /control/mistakes tells where.
+${mistakeList()}
 
 Ask it: GET /control/stats, /control/record (every create that it accepted), /control/tasks, /control/settings.
 Change it: POST or DELETE /control/rules; POST /control/settings, for example {"balance":10,"faults":["timeout=0.1"]};
@@ -73,6 +83,13 @@ POST /control/outage {"ms":5000} (refuses connections for so long).`,
   flag(command, '--seed <n>', 'all that is random follows from it', '1');
   flag(command, '--task-time <duration>', 'how long a task runs', '5s');
   flag(command, '--failing <share>', 'share of tasks that fail, 0-1', '0');
+  command.option(
+    '--mistake <spec>',
+    'name=rate, repeatable: what its task list and its bill have wrong',
+    (value: string, all: string[] | undefined) => [...(all ?? []), value],
+  );
+  flag(command, '--task-list <file>', 'at its end, write its task list here: .csv or .json');
+  flag(command, '--bill <file>', 'at its end, write its bill here: .csv or .json');
   flag(command, '--spa-fallback', 'wrong paths answer 200 with a web page');
 }
 
@@ -91,6 +108,7 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
     slowMs: parseDuration('--slow', flags.slow),
     balance: flags.balance === undefined ? null : parseCount('--balance', flags.balance, 0, 1_000_000_000),
     spaFallback: isOn(flags.spaFallback),
+    mistakes: flags.mistake ?? [],
     task: {
       runningMs: parseDuration('--task-time', flags.taskTime),
       failureShare: parseShare(flags.failing),
@@ -105,8 +123,16 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
   interrupt.dispose();
   const { creates, accepted } = simulator.stats();
   await simulator.close();
+  if (flags.taskList !== undefined) writeBook(simulator.books(), 'list', flags.taskList);
+  if (flags.bill !== undefined) writeBook(simulator.books(), 'bill', flags.bill);
   io.err(`${creates} creates tried, ${accepted} accepted`);
   return EXIT.ok;
+}
+
+/** Every mistake with what it is. */
+function mistakeList(): string {
+  const width = Math.max(...MISTAKE_NAMES.map((name) => name.length)) + 2;
+  return MISTAKE_NAMES.map((name) => `  ${name.padEnd(width)}  ${MISTAKES[name].about}`).join('\n');
 }
 
 /** Every fault with what the client sees of it. */

@@ -4,6 +4,8 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { messageOf, VidbatchError } from '../errors.ts';
 import { type Answer, json } from './answer.ts';
+import type { Books } from './books.ts';
+import { BOOK_FILES, bookText, contentType } from './books-file.ts';
 import type { AcceptedCreate } from './record.ts';
 import type { RuleInput } from './rule.ts';
 import { checked, type Settings, type SettingsPatch } from './settings.ts';
@@ -16,6 +18,8 @@ export interface Controls {
   stats: () => StatsReport;
   record: () => readonly AcceptedCreate[];
   tasks: () => ListedTask[];
+  /** The task list and the bill that the provider would export, with the mistakes that were asked for. */
+  books: () => Books;
   /** Throws a usage error when the rule is wrong. */
   addRule: (rule: RuleInput) => void;
   clearRules: () => void;
@@ -35,6 +39,7 @@ const outage = z.strictObject({ ms: z.int().min(1).max(3_600_000) });
 const ROUTES: Record<string, Route> = {
   'GET /control/stats': (controls) => json(200, controls.stats()),
   'GET /control/tasks': (controls) => json(200, { tasks: controls.tasks() }),
+  'GET /control/mistakes': (controls) => json(200, { mistakes: controls.books().mistakes }),
   'GET /control/settings': (controls) => json(200, controls.settings()),
   'POST /control/settings': (controls, body) => {
     controls.configure(body as SettingsPatch);
@@ -65,7 +70,14 @@ export async function serveControl(
   path: string,
 ): Promise<void> {
   const route = `${req.method} ${path}`;
-  if (route === RECORD) return streamRecord(controls.record(), res);
+  if (route === RECORD) {
+    const lines = function* (): Generator<string> {
+      for (const create of controls.record()) yield `${JSON.stringify(create)}\n`;
+    };
+    return stream(lines(), 'application/x-ndjson', res);
+  }
+  const book = BOOK_FILES.find((file) => route === `GET /control/${file}`);
+  if (book !== undefined) return stream(bookText(controls.books(), book), contentType(book), res);
   const body = await readBody(req, MAX_BODY);
   if (body === 'gone') return;
   const answer: Reply =
@@ -79,7 +91,8 @@ export async function serveControl(
 function answerTo(controls: Controls, route: string, body: { text: string }): Reply {
   const handler = Object.hasOwn(ROUTES, route) ? ROUTES[route] : undefined;
   if (handler === undefined) {
-    const known = [RECORD, ...Object.keys(ROUTES)].join(', ');
+    const books = BOOK_FILES.map((file) => `GET /control/${file}`);
+    const known = [RECORD, ...books, ...Object.keys(ROUTES)].join(', ');
     return json(404, { error: `${route} is not known; known: ${known}` });
   }
   try {
@@ -92,11 +105,8 @@ function answerTo(controls: Controls, route: string, body: { text: string }): Re
 }
 
 /** Line by line, as fast as it is read: a record of a million creates is not built up as one string. */
-async function streamRecord(record: readonly AcceptedCreate[], res: ServerResponse): Promise<void> {
-  res.writeHead(200, { 'content-type': 'application/x-ndjson' });
-  const lines = function* (): Generator<string> {
-    for (const create of record) yield `${JSON.stringify(create)}\n`;
-  };
+async function stream(pieces: Iterable<string>, type: string, res: ServerResponse): Promise<void> {
+  res.writeHead(200, { 'content-type': type });
   // A reader that leaves in the middle is its own business.
-  await pipeline(Readable.from(lines()), res).catch(() => undefined);
+  await pipeline(Readable.from(pieces), res).catch(() => undefined);
 }

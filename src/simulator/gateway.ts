@@ -1,4 +1,5 @@
 import { type Answer, created, gatewayError, taskError } from './answer.ts';
+import type { RefusedCreate } from './books.ts';
 import { type ChosenFault, faultKind, isRefusal } from './fault.ts';
 import { type AcceptedCreate, type AcceptRecord, newTaskId } from './record.ts';
 import { beforeBody, type Rules } from './rule.ts';
@@ -51,6 +52,8 @@ export class Gateway {
   #letThrough: number[] = [];
   /** Creates that the account can still pay for. */
   #left: number | null = null;
+  /** Creates that became no task, in this process: a bill may be wrong about them. */
+  readonly refused: RefusedCreate[] = [];
   /** Refusals by Idempotency-Key, while keys are honoured; accepted creates are found in the record. */
   readonly #refusals = new Map<string, Answer>();
 
@@ -89,6 +92,7 @@ export class Gateway {
     const fault = chosen ?? rules.atBody('create', body.prompt) ?? this.#rated(request.number);
     const kind = fault && faultKind(fault);
     if (kind?.behaviour.does === 'answer' && isRefusal(kind)) {
+      this.#remember(request, body);
       return this.#refused(request, kind.behaviour.answer(now()));
     }
     return { kind: 'admitted', fault, accept: () => this.#accept(request, body, fault) };
@@ -107,11 +111,19 @@ export class Gateway {
       answered: fault === undefined || arrives(fault) ? 'sent' : 'lost',
       requestNumber: request.number,
     };
-    if (fault?.created === false) return success(create);
+    if (fault?.created === false) {
+      this.#remember(request, body);
+      return success(create);
+    }
     record.append(create);
     if (this.#left !== null) this.#left = Math.max(0, this.#left - 1);
     onAccept();
     return success(create);
+  }
+
+  #remember({ number: requestNumber }: CreateRequest, body: AcceptedCreate['body']): void {
+    const { prompt, model, duration = 5 } = body;
+    this.refused.push({ requestNumber, at: this.#options.now(), prompt, model, duration });
   }
 
   #overQuota(time: number): Answer | undefined {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { usageError } from '../errors.ts';
 import { type ChosenFault, faultKind } from './fault.ts';
+import { type Mistake, parseMistakeName } from './mistake.ts';
 import { checked, given, lifePatch, type TaskLife } from './settings.ts';
 import { parseFaultName } from './spec.ts';
 
@@ -23,6 +24,8 @@ const schema = z.strictObject({
   created: z.boolean().optional(),
   /** How the tasks of matching prompts live; not counted, and not for `query`. */
   task: lifePatch.optional(),
+  /** What the books have wrong about matching prompts; not counted, and not for `query`. */
+  mistake: z.string().optional(),
 });
 
 export type RuleInput = z.input<typeof schema>;
@@ -35,6 +38,7 @@ interface Rule {
   seen: number;
   fault: ChosenFault | undefined;
   task: Partial<TaskLife> | undefined;
+  mistake: Mistake | undefined;
 }
 
 /** Rules by row, in the order in which they were added; the first that strikes wins. */
@@ -66,6 +70,11 @@ export class Rules {
     return Object.assign({}, ...parts.map((rule) => rule.task)) as Partial<TaskLife>;
   }
 
+  /** What the books have wrong about the rows with this prompt; the first rule that says so wins. */
+  mistake(prompt: string): Mistake | undefined {
+    return this.#rules.find((rule) => rule.mistake !== undefined && prompt.includes(rule.prompt))?.mistake;
+  }
+
   #strike(concerns: (rule: Rule) => boolean): ChosenFault | undefined {
     let struck: ChosenFault | undefined;
     for (const rule of this.#rules) {
@@ -80,9 +89,9 @@ export class Rules {
 }
 
 function readRule(input: unknown): Rule {
-  const { on, match, fault, created, task } = checked('rule', schema, input);
-  if ((fault === undefined) === (task === undefined)) {
-    throw usageError('simulator-rule', 'rule: needs either fault or task');
+  const { on, match, fault, created, task, mistake } = checked('rule', schema, input);
+  if ([fault, task, mistake].filter((part) => part !== undefined).length !== 1) {
+    throw usageError('simulator-rule', 'rule: needs either fault or task, or mistake');
   }
   const variant = created === undefined || fault?.includes(':') ? '' : created ? ':created' : ':not-created';
   const rule: Rule = {
@@ -93,6 +102,7 @@ function readRule(input: unknown): Rule {
     seen: 0,
     fault: fault === undefined ? undefined : parseFaultName(fault + variant),
     task: task === undefined ? undefined : given(task),
+    mistake: mistake === undefined ? undefined : parseMistakeName(mistake),
   };
   if (rule.prompt !== '' && strikesAtHead(rule)) {
     throw usageError(

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { messageOf, VidbatchError } from '../errors.ts';
 import { taskError } from './answer.ts';
+import { drawUp } from './books.ts';
 import { type Controls, serveControl } from './control.ts';
 import { Gateway } from './gateway.ts';
 import { Handler } from './handler.ts';
@@ -102,6 +103,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     stats: () => stats.report(),
     record: () => record.entries,
     tasks: () => tasks.list(now()),
+    books: () =>
+      drawUp(tasks.list(now()), gateway.refused, {
+        settings: current,
+        wanted: (prompt) => rules.mistake(prompt),
+        seed,
+      }),
     settings,
     addRule: (rule) => {
       rules.add(rule);

@@ -1,6 +1,9 @@
 import { z } from 'zod';
+import { parseAmount } from '../amount.ts';
 import { usageError } from '../errors.ts';
+import { isOffPeak, knownModels } from '../model.ts';
 import { isRefusal, faultKind } from './fault.ts';
+import { parseMistake } from './mistake.ts';
 import { parseFault, parseFaultName } from './spec.ts';
 
 const ms = z.number().min(0);
@@ -61,6 +64,21 @@ const settings = z.strictObject({
   /** A known Idempotency-Key gets the stored answer again, a refusal included. */
   honourIdempotency: z.boolean(),
   queryShape: z.enum(['flat', 'flat-url', 'flat-result', 'wrapped', 'mixed']),
+  /** What a second of video costs, by model; `*`: any other. */
+  prices: z.record(
+    z.string(),
+    z.string().refine((text) => parseAmount(text) !== undefined, 'not a price such as "0.20"'),
+  ),
+  currency: z.string().regex(/^[A-Z]{3}$/, 'not a currency such as CNY'),
+  /** Whether the bill has a charge and a refund of a failed task, or nothing. */
+  failedTasks: z.enum(['refunded', 'free']),
+  /** What the task list and the bill have wrong: `billed-twice=0.01`. */
+  mistakes: z
+    .array(z.string().transform(parseMistake))
+    .refine(
+      (all) => all.reduce((sum, mistake) => sum + mistake.rate, 0) <= 1 + 1e-9,
+      'rates add up to more than 1',
+    ),
   task: taskLife,
 });
 
@@ -83,6 +101,10 @@ export const DEFAULTS: Settings = {
   spaFallback: false,
   honourIdempotency: false,
   queryShape: 'flat',
+  prices: defaultPrices(),
+  currency: 'CNY',
+  failedTasks: 'refunded',
+  mistakes: [],
   task: {
     queuedMs: 1_000,
     runningMs: 4_000,
@@ -94,6 +116,16 @@ export const DEFAULTS: Settings = {
     backwards: false,
   },
 };
+
+/** Made up, and in the proportions that vendors have: by resolution, the turbo family cheaper, off-peak half. */
+function defaultPrices(): Record<string, string> {
+  const cents = (model: string): number => {
+    const size = model.includes('1080p') ? 40 : model.includes('720p') ? 20 : 10;
+    return (size / (model.startsWith('viduq3t') ? 2 : 1)) * (isOffPeak(model) ? 5 : 10);
+  };
+  const prices = knownModels.map((model) => [model, `0.${String(cents(model)).padStart(3, '0')}`]);
+  return Object.fromEntries([...prices, ['*', '0.200']]) as Record<string, string>;
+}
 
 /** New settings. Nothing is changed, and a usage error names the setting, when any part of the patch is wrong. */
 export function changed(current: Settings, change: unknown): Settings {

@@ -8,12 +8,15 @@ export interface ListedTask {
   taskId: string;
   /** Milliseconds since 1970. */
   createdAt: number;
+  prompt: string;
   model: unknown;
   duration: unknown;
   status: TaskStatus['status'];
+  failReason?: string;
   startsAt: number;
   endsAt: number;
   answered: AcceptedCreate['answered'];
+  requestNumber: number;
 }
 
 /**
@@ -77,15 +80,21 @@ export class Tasks {
 
   /** Every task, those included whose answer was lost, in the order of acceptance. */
   list(now: number): ListedTask[] {
-    return this.#record.entries.map((create) => ({
-      taskId: create.taskId,
-      createdAt: create.at,
-      model: create.body['model'],
-      duration: create.body['duration'] ?? 5,
-      status: this.status(create, now, 1).status,
-      ...this.#span(create),
-      answered: create.answered,
-    }));
+    return this.#record.entries.map((create) => {
+      const { status, failReason } = this.status(create, now, 1);
+      return {
+        taskId: create.taskId,
+        createdAt: create.at,
+        prompt: create.body.prompt,
+        model: create.body['model'],
+        duration: create.body['duration'] ?? 5,
+        status,
+        ...(failReason === undefined ? {} : { failReason }),
+        ...this.#span(create),
+        answered: create.answered,
+        requestNumber: create.requestNumber,
+      };
+    });
   }
 
   #span(create: AcceptedCreate): Span {

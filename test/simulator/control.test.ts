@@ -94,12 +94,14 @@ test('the task list shows every task, ready for a bill', async (t) => {
       {
         taskId: id,
         createdAt: 5_000,
+        prompt: ROW.prompt,
         model: ROW.model,
         duration: 5,
         status: 'queued',
         startsAt: 6_000,
         endsAt: 10_000,
         answered: 'sent',
+        requestNumber: 1,
       },
     ],
   });
@@ -107,7 +109,7 @@ test('the task list shows every task, ready for a bill', async (t) => {
 
 test('what the control endpoint does not know, it says, with what it knows', async (t) => {
   const client = await start(t);
-  const unknown = await client.send('GET', '/control/bill');
+  const unknown = await client.send('GET', '/control/bills');
   assert.equal(unknown.status, 404);
   assert.match(unknown.text, /GET \/control\/stats/);
   assert.equal((await post(client, '/control/rules', '{"match"')).status, 400);

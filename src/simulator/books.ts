@@ -1,0 +1,202 @@
+import { formatAmount, parseAmount, times } from '../amount.ts';
+import { concerns, type Mistake, type RatedMistake } from './mistake.ts';
+import { draw } from './seed.ts';
+import type { Settings } from './settings.ts';
+import type { ListedTask } from './tasks.ts';
+
+/** One line of the task list; times are unix seconds, as in the answer. */
+export interface TaskLine {
+  id: number;
+  task_id: string;
+  status: string;
+  model: string;
+  duration: number;
+  prompt: string;
+  created_at: number;
+  finished_at: number | null;
+  fail_reason: string;
+  request_id: string;
+}
+
+/** One line of the bill. A charge stands at the time of the create, a refund at the end of the task. */
+export interface BillLine {
+  id: number;
+  time: number;
+  type: 'charge' | 'refund';
+  /** Empty where a create became no task. */
+  task_id: string;
+  request_id: string;
+  model: string;
+  duration: number;
+  amount: string;
+  currency: string;
+}
+
+/** A create that became no task: it was refused, or broke before it was one. */
+export interface RefusedCreate {
+  requestNumber: number;
+  at: number;
+  prompt: string;
+  model: unknown;
+  duration: unknown;
+}
+
+/** What the provider's operator would export, and where it departs from the truth. */
+export interface Books {
+  list: TaskLine[];
+  bill: BillLine[];
+  mistakes: { mistake: Mistake; taskId: string | null; requestId: string }[];
+}
+
+export interface BooksOptions {
+  settings: Pick<Settings, 'prices' | 'currency' | 'failedTasks' | 'mistakes'>;
+  /** The mistake that a rule wants of this row. */
+  wanted: (prompt: string) => Mistake | undefined;
+  seed: number;
+}
+
+/** The stand-in's books: the truth, with the mistakes that settings and rules ask for. Pure, so it can be asked again. */
+export function drawUp(
+  tasks: readonly ListedTask[],
+  refused: readonly RefusedCreate[],
+  options: BooksOptions,
+): Books {
+  const books: Books = { list: [], bill: [], mistakes: [] };
+  for (const task of tasks) enter(books, task, options);
+  for (const create of refused) enterRefused(books, create, options);
+  books.bill.sort((a, b) => a.time - b.time);
+  books.bill.forEach((line, index) => {
+    line.id = 900_001 + index;
+  });
+  return books;
+}
+
+function enter(books: Books, task: ListedTask, options: BooksOptions): void {
+  const mistake = mistakeOf(task, task.status, options);
+  if (mistake !== undefined) {
+    books.mistakes.push({ mistake, taskId: task.taskId, requestId: requestId(task.requestNumber) });
+  }
+  if (mistake === 'missing') return;
+  const line = taskLine(books, task);
+  const charges = billed(task, mistake, options.settings).map((charge) => ({ ...about(line), ...charge }));
+  if (mistake === 'other-model') {
+    line.model = otherModel(line.model);
+    for (const charge of charges) charge.model = line.model;
+  }
+  if (mistake === 'other-duration') line.duration += 1;
+  if (mistake === 'other-end') {
+    line.status = task.status === 'completed' ? 'failed' : 'completed';
+    line.fail_reason = line.status === 'failed' ? 'InternalServiceFailure' : '';
+  }
+  if (mistake !== 'unlisted') books.list.push(line);
+  books.bill.push(...charges);
+  if (mistake === 'extra') {
+    const extra = {
+      task_id: `task_of_nobody_${task.requestNumber}`,
+      request_id: `nobody-${task.requestNumber}`,
+    };
+    books.list.push({ ...line, ...extra, id: books.list.length + 1 });
+    books.bill.push(...charges.map((charge) => ({ ...charge, ...extra })));
+  }
+}
+
+function enterRefused(books: Books, create: RefusedCreate, options: BooksOptions): void {
+  const mistake = mistakeOf(create, 'refused', options);
+  if (mistake === undefined) return;
+  const request_id = requestId(create.requestNumber);
+  books.mistakes.push({ mistake, taskId: null, requestId: request_id });
+  const { settings } = options;
+  const model = String(create.model);
+  const duration = Number(create.duration);
+  const amount = price(model, duration, settings);
+  books.bill.push({
+    id: 0,
+    time: seconds(create.at),
+    type: 'charge',
+    task_id: '',
+    request_id,
+    model,
+    duration,
+    amount,
+    currency: settings.currency,
+  });
+}
+
+/** A rule's word first; then one draw for each task, which falls on one of the rated mistakes or on none. */
+function mistakeOf(
+  task: { requestNumber: number; prompt: string },
+  status: string,
+  { settings, wanted, seed }: BooksOptions,
+): Mistake | undefined {
+  const asked = wanted(task.prompt);
+  if (asked !== undefined) return concerns(asked, status) ? asked : undefined;
+  const drawn = draw(seed, 'mistake', task.requestNumber);
+  const possible = settings.mistakes.filter(({ name }) => concerns(name, status));
+  let edge = 0;
+  return possible.find(({ rate }: RatedMistake) => {
+    edge += rate;
+    return drawn < edge;
+  })?.name;
+}
+
+function taskLine({ list }: Books, task: ListedTask): TaskLine {
+  const ended = ['completed', 'failed', 'expired'].includes(task.status);
+  return {
+    id: list.length + 1,
+    task_id: task.taskId,
+    status: task.status,
+    model: String(task.model),
+    duration: Number(task.duration),
+    prompt: task.prompt,
+    created_at: seconds(task.createdAt),
+    finished_at: ended ? seconds(task.endsAt) : null,
+    fail_reason: task.failReason ?? '',
+    request_id: requestId(task.requestNumber),
+  };
+}
+
+type Entry = Pick<BillLine, 'time' | 'type' | 'amount' | 'currency'>;
+
+function about({ task_id, request_id, model, duration }: TaskLine): Omit<BillLine, keyof Entry> {
+  return { id: 0, task_id, request_id, model, duration };
+}
+
+function billed(task: ListedTask, mistake: Mistake | undefined, settings: BooksOptions['settings']): Entry[] {
+  const amount = price(String(task.model), Number(task.duration), settings);
+  const charge: Entry = {
+    time: seconds(task.createdAt),
+    type: 'charge',
+    amount,
+    currency: settings.currency,
+  };
+  const refund: Entry = { ...charge, time: seconds(task.endsAt), type: 'refund' };
+  const failed = task.status === 'failed' || task.status === 'expired';
+  const right = failed ? (settings.failedTasks === 'refunded' ? [charge, refund] : []) : [charge];
+  const wrong: Partial<Record<Mistake, Entry[]>> = {
+    unbilled: [],
+    'billed-twice': [charge, { ...charge }],
+    'billed-failed': [charge],
+    'other-amount': [{ ...charge, amount: `${amount}1` }],
+    'other-currency': [{ ...charge, currency: settings.currency === 'USD' ? 'EUR' : 'USD' }],
+    refunded: [charge, refund],
+    'refund-alone': [refund],
+    unreadable: [{ ...charge, amount: 'n/a' }],
+  };
+  return (mistake === undefined ? undefined : wrong[mistake]) ?? right;
+}
+
+/** Two digits behind the point at least, so that one more digit is a higher amount. */
+function price(model: string, duration: number, { prices }: Pick<Settings, 'prices'>): string {
+  const perSecond = parseAmount(prices[model] ?? prices['*'] ?? '0');
+  const length = parseAmount(String(duration));
+  return perSecond && length ? formatAmount(times(perSecond, length), 2) : '0.00';
+}
+
+function otherModel(model: string): string {
+  return model.startsWith('viduq3p')
+    ? model.replace('viduq3p', 'viduq3t')
+    : model.replace('viduq3t', 'viduq3p');
+}
+
+const seconds = (ms: number): number => Math.floor(ms / 1000);
+const requestId = (requestNumber: number): string => `simulated-${requestNumber}`;
