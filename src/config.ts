@@ -31,6 +31,17 @@ export function parseRate(name: string, text: string): number {
   return interval;
 }
 
+/** `500000`, `64KB`, `20MB`, `2GB`; also `MiB` and the like, which mean the same → bytes. */
+export function parseSize(name: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(?:(k|m|g|t)i?)?b?$/i.exec(text.trim());
+  const unit = 1024 ** (match?.[2] === undefined ? 0 : 'kmgt'.indexOf(match[2].toLowerCase()) + 1);
+  const value = Math.round(Number(match?.[1]) * unit);
+  if (!Number.isSafeInteger(value) || value <= 0) {
+    throw usageError('BAD_SIZE', `${name}: "${text}" is not a size such as 500KB, 20MB or 2GB`);
+  }
+  return value;
+}
+
 export function parseCount(name: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (!/^\d+$/.test(text.trim()) || value < min || value > max) {

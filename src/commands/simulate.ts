@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { parseCount, parseDuration } from '../config.ts';
+import { parseCount, parseDuration, parseSize } from '../config.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
+import { RESULT_FAULT_NAMES, RESULT_FAULTS } from '../simulator/delivery.ts';
 import { FAULT_NAMES, FAULTS } from '../simulator/fault.ts';
 import { MISTAKE_NAMES, MISTAKES } from '../simulator/mistake.ts';
 import { writeBook } from '../simulator/books-file.ts';
@@ -29,6 +30,9 @@ interface SimulateFlags extends GlobalFlags {
   mistake?: string[];
   taskList?: string;
   bill?: string;
+  resultSize: string;
+  resultLife?: string;
+  resultFault?: string[];
 }
 
 export function simulateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
@@ -55,6 +59,11 @@ wrong: --mistake name=rate, or POST /control/rules {"mistake":"name","match":{"p
 GET /control/mistakes tells where.
 ${mistakeList()}
 
+Videos are at signed URLs of its own. Theirs strike at a rate (--result-fault name=0.05) or one row (POST /control/rules
+{"on":"result","fault":"result-truncated","match":{"prompt":"a red kite","times":2}}; or, instead of a fault,
+{"task":{"resultBytes":50000000,"resultMs":1000,"resultRenewed":true}}):
+${resultFaultList()}
+
 Ask it: GET /control/stats, /control/record (every create that it accepted), /control/tasks, /control/settings.
 Change it: POST or DELETE /control/rules; POST /control/settings, for example {"balance":10,"faults":["timeout=0.1"]};
 POST /control/outage {"ms":5000} (refuses connections for so long).`,
@@ -66,11 +75,7 @@ POST /control/outage {"ms":5000} (refuses connections for so long).`,
   flag(command, '--record <file>', 'append every accepted create to this file, before it is answered');
   command.option('--key <key>', 'accept only this API key (default: any)');
   flag(command, '--latency <range>', 'before an answer, such as 200ms or 50ms-400ms', '50ms-150ms');
-  command.option(
-    '--fault <spec>',
-    'name[:created|:not-created]=rate, repeatable',
-    (value: string, all: string[] | undefined) => [...(all ?? []), value],
-  );
+  command.option('--fault <spec>', 'name[:created|:not-created]=rate, repeatable', gather);
   flag(command, '--quota <n>', 'creates let through in any one second; more are 429');
   flag(
     command,
@@ -86,10 +91,13 @@ POST /control/outage {"ms":5000} (refuses connections for so long).`,
   command.option(
     '--mistake <spec>',
     'name=rate, repeatable: what its task list and its bill have wrong',
-    (value: string, all: string[] | undefined) => [...(all ?? []), value],
+    gather,
   );
   flag(command, '--task-list <file>', 'at its end, write its task list here: .csv or .json');
   flag(command, '--bill <file>', 'at its end, write its bill here: .csv or .json');
+  flag(command, '--result-size <size>', 'bytes of a video', '64KB');
+  flag(command, '--result-life <duration>', 'how long the URL of a video lives (default: for ever)');
+  command.option('--result-fault <spec>', 'name=rate, repeatable', gather);
   flag(command, '--spa-fallback', 'wrong paths answer 200 with a web page');
 }
 
@@ -102,6 +110,7 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
     seed: parseCount('--seed', flags.seed, 0, 2 ** 31),
     latency: parseLatency(flags.latency),
     faults: flags.fault ?? [],
+    resultFaults: flags.resultFault ?? [],
     requestsPerSecond: flags.quota === undefined ? null : parseCount('--quota', flags.quota, 1, 1_000_000),
     runningTasks: flags.running === undefined ? null : parseRunning(flags.running),
     throttle: flags.throttle,
@@ -112,6 +121,8 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
     task: {
       runningMs: parseDuration('--task-time', flags.taskTime),
       failureShare: parseShare(flags.failing),
+      resultBytes: parseSize('--result-size', flags.resultSize),
+      resultMs: flags.resultLife === undefined ? null : parseDuration('--result-life', flags.resultLife),
     },
   };
   const interrupt = onInterrupt(io.quit);
@@ -133,6 +144,16 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
 function mistakeList(): string {
   const width = Math.max(...MISTAKE_NAMES.map((name) => name.length)) + 2;
   return MISTAKE_NAMES.map((name) => `  ${name.padEnd(width)}  ${MISTAKES[name].about}`).join('\n');
+}
+
+/** Of an option that is given several times. */
+function gather(value: string, all: string[] | undefined): string[] {
+  return [...(all ?? []), value];
+}
+
+function resultFaultList(): string {
+  const width = Math.max(...RESULT_FAULT_NAMES.map((name) => name.length)) + 2;
+  return RESULT_FAULT_NAMES.map((name) => `  ${name.padEnd(width)}${RESULT_FAULTS[name].about}`).join('\n');
 }
 
 /** Every fault with what the client sees of it. */

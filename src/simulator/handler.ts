@@ -5,6 +5,7 @@ import { type ChosenFault, faultKind } from './fault.ts';
 import { badKey, type Gateway } from './gateway.ts';
 import type { AcceptRecord } from './record.ts';
 import { report } from './report.ts';
+import type { Results } from './results.ts';
 import { beforeBody, type Rules } from './rule.ts';
 import { draw } from './seed.ts';
 import type { Settings } from './settings.ts';
@@ -17,6 +18,7 @@ export interface HandlerOptions {
   gateway: Gateway;
   record: AcceptRecord;
   rules: Rules;
+  results: Results;
   tasks: Tasks;
   stats: Stats;
   delays: Delays;
@@ -89,7 +91,12 @@ export class Handler {
     const prompt = record.find(taskId)?.body.prompt ?? '';
     const chosen = fault(() => (asked === null ? rules.atBody('query', prompt) : parseFaultName(asked)));
     if (chosen !== undefined && 'body' in chosen) return this.#send(exchange, chosen, number);
-    await this.#send(exchange, this.#report(taskId), number, chosen);
+    await this.#send(
+      exchange,
+      this.#report(taskId, `http://${req.headers.host ?? 'localhost'}`),
+      number,
+      chosen,
+    );
   }
 
   /** Any other path or method. */
@@ -101,8 +108,8 @@ export class Handler {
     exchange.send(settings().spaFallback ? html(200, 'New API') : invalidUrl(req.method ?? '', path));
   }
 
-  #report(taskId: string): Answer {
-    const { record, tasks, settings, seed, now } = this.#options;
+  #report(taskId: string, origin: string): Answer {
+    const { record, results, tasks, settings, seed, now } = this.#options;
     const create = record.find(taskId);
     if (create === undefined) return taskNotExist(settings().task.missingStatus);
     const life = tasks.life(create);
@@ -114,6 +121,7 @@ export class Handler {
       unknownStatus,
       poll,
       seed,
+      resultUrl: results.url(create, origin),
     });
   }
 

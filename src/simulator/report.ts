@@ -45,14 +45,21 @@ const WORDS: Record<Shape, Words> = {
 export function report(
   create: AcceptedCreate,
   task: TaskStatus,
-  options: { shape: QueryShape; unknownStatus: string | null; poll: number; seed: number },
+  options: {
+    shape: QueryShape;
+    unknownStatus: string | null;
+    poll: number;
+    seed: number;
+    /** Of a completed task. */
+    resultUrl: string;
+  },
 ): Answer {
   const shape = options.shape === 'mixed' ? drawnShape(create, options) : options.shape;
   const status = word(shape, task.status, options);
   const { taskId } = create;
   const { model } = create.body;
   const created_at = Math.floor(create.at / 1000);
-  const url = task.resultUrl;
+  const url = task.status === 'completed' ? options.resultUrl : undefined;
   const percent = `${task.progress}%`;
   const failed = task.failReason;
   switch (shape) {

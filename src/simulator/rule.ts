@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { usageError } from '../errors.ts';
+import type { ResultFaultName } from './delivery.ts';
 import { type ChosenFault, faultKind } from './fault.ts';
 import { type Mistake, parseMistakeName } from './mistake.ts';
 import { checked, given, lifePatch, type TaskLife } from './settings.ts';
-import { parseFaultName } from './spec.ts';
+import { parseFaultName, parseResultFaultName } from './spec.ts';
 
 const schema = z.strictObject({
-  /** What the rule counts and strikes; `query`: the GET of a task, by the prompt that made it. */
-  on: z.enum(['create', 'query']).default('create'),
+  /** What the rule counts and strikes; `query`, `result`: the GET of a task or of its video, by the prompt that made it. */
+  on: z.enum(['create', 'query', 'result']).default('create'),
   match: z
     .strictObject({
       /** Part of the prompt; absent: every request. */
@@ -31,12 +32,13 @@ const schema = z.strictObject({
 export type RuleInput = z.input<typeof schema>;
 
 interface Rule {
-  on: 'create' | 'query';
+  on: 'create' | 'query' | 'result';
   prompt: string;
   nth: number;
   times: number;
   seen: number;
   fault: ChosenFault | undefined;
+  resultFault: ResultFaultName | undefined;
   task: Partial<TaskLife> | undefined;
   mistake: Mistake | undefined;
 }
@@ -56,12 +58,18 @@ export class Rules {
 
   /** The fault for a request of which only the head is known. */
   atHead(): ChosenFault | undefined {
-    return this.#strike((rule) => rule.on === 'create' && strikesAtHead(rule));
+    return this.#strike((rule) => rule.on === 'create' && strikesAtHead(rule))?.fault;
   }
 
   /** The fault for a create, or for a query of the task, with this prompt. Counts the request once a rule. */
   atBody(on: 'create' | 'query', prompt: string): ChosenFault | undefined {
-    return this.#strike((rule) => rule.on === on && !strikesAtHead(rule) && prompt.includes(rule.prompt));
+    return this.#strike((rule) => rule.on === on && !strikesAtHead(rule) && prompt.includes(rule.prompt))
+      ?.fault;
+  }
+
+  /** The fault for a GET of the video that this prompt made. */
+  atResult(prompt: string): ResultFaultName | undefined {
+    return this.#strike((rule) => rule.on === 'result' && prompt.includes(rule.prompt))?.resultFault;
   }
 
   /** What the rules say of the life of a task; later rules win. */
@@ -75,14 +83,14 @@ export class Rules {
     return this.#rules.find((rule) => rule.mistake !== undefined && prompt.includes(rule.prompt))?.mistake;
   }
 
-  #strike(concerns: (rule: Rule) => boolean): ChosenFault | undefined {
-    let struck: ChosenFault | undefined;
+  #strike(concerns: (rule: Rule) => boolean): Rule | undefined {
+    let struck: Rule | undefined;
     for (const rule of this.#rules) {
-      if (rule.fault === undefined || !concerns(rule)) continue;
+      if ((rule.fault ?? rule.resultFault) === undefined || !concerns(rule)) continue;
       rule.seen += 1;
       if (struck !== undefined || rule.seen < rule.nth || rule.times === 0) continue;
       rule.times -= 1;
-      struck = rule.fault;
+      struck = rule;
     }
     return struck;
   }
@@ -100,7 +108,8 @@ function readRule(input: unknown): Rule {
     nth: match.nth ?? 1,
     times: match.times ?? (match.nth === undefined ? Infinity : 1),
     seen: 0,
-    fault: fault === undefined ? undefined : parseFaultName(fault + variant),
+    fault: fault === undefined || on === 'result' ? undefined : parseFaultName(fault + variant),
+    resultFault: fault === undefined || on !== 'result' ? undefined : parseResultFaultName(fault + variant),
     task: task === undefined ? undefined : given(task),
     mistake: mistake === undefined ? undefined : parseMistakeName(mistake),
   };

@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { messageOf, VidbatchError } from '../errors.ts';
+import { messageOf, usageError, VidbatchError } from '../errors.ts';
 import { taskError } from './answer.ts';
 import { drawUp } from './books.ts';
 import { type Controls, serveControl } from './control.ts';
 import { Gateway } from './gateway.ts';
 import { Handler } from './handler.ts';
 import { AcceptRecord, type AcceptedCreate } from './record.ts';
+import { Results } from './results.ts';
 import { type RuleInput, Rules } from './rule.ts';
 import { changed, DEFAULTS, type SettingsPatch } from './settings.ts';
 import { Stats } from './stats.ts';
@@ -44,12 +45,14 @@ export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearR
   readonly port: number;
   /** Every create accepted so far, in order, those included whose answer was lost. Live. */
   readonly record: readonly AcceptedCreate[];
+  /** The signed URL of an accepted task's video, completed or not. */
+  resultUrl: (taskId: string) => string;
   readonly faults: {
     /** Adds a rule; throws a usage error when it is wrong or could never strike. */
     add: (rule: RuleInput) => void;
     clear: () => void;
   };
-  /** Resolves once so many creates have been tried or accepted, or so many queries have come. */
+  /** Resolves once so many creates have been tried or accepted, or so many questions or GETs of results have come. */
   reached: Stats['reached'];
   /** Cuts every connection and refuses new ones for so many milliseconds. Resolves when it listens again. */
   leave: (ms: number) => Promise<void>;
@@ -74,12 +77,13 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const delays = new Delays();
   const onAccept = () => stats.count('accepted');
   const gateway = new Gateway({ settings, rules, record, tasks, seed, now, models, onAccept });
-  const parts = { gateway, record, rules, tasks, stats, delays };
+  const parts = { rules, tasks, stats, delays, settings, seed, now };
+  const results = new Results({ ...parts, find: (taskId) => record.find(taskId) });
   const handler = new Handler({
     ...parts,
-    settings,
-    seed,
-    now,
+    gateway,
+    record,
+    results,
     apiKey,
     maxBodyBytes,
     leave: (ms) => void leave(ms),
@@ -127,7 +131,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   };
 
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, (req, res) => {
-    route(handler, controls, req, res).catch((error: unknown) => breakDown(res, error));
+    route({ handler, results, controls }, req, res).catch((error: unknown) => breakDown(res, error));
   });
   try {
     await listen(server, host, port);
@@ -137,12 +141,18 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   }
 
   address = server.address() as AddressInfo;
+  const url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
   const { addRule, clearRules, record: _record, ...open } = controls;
   return {
     ...open,
-    url: `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`,
+    url,
     port: address.port,
     record: record.entries,
+    resultUrl: (taskId) => {
+      const create = record.find(taskId);
+      if (create === undefined) throw usageError('simulator-task', `${taskId} was never accepted`);
+      return results.url(create, url);
+    },
     faults: { add: addRule, clear: clearRules },
     leave,
     reached: (milestone) => stats.reached(milestone),
@@ -151,8 +161,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 }
 
 async function route(
-  handler: Handler,
-  controls: Controls,
+  { handler, results, controls }: { handler: Handler; results: Results; controls: Controls },
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
@@ -161,6 +170,7 @@ async function route(
   if (req.method === 'POST' && path === PATH) return handler.create(req, res);
   const [, taskId] = path.startsWith(`${PATH}/`) ? (/\/([^/]+)$/.exec(path.slice(PATH.length)) ?? []) : [];
   if (req.method === 'GET' && taskId !== undefined) return handler.query(req, res, taskId);
+  if (req.method === 'GET' && results.isResult(path)) return results.serve(req, res, path);
   return handler.elsewhere(req, res, path);
 }
 

@@ -4,7 +4,7 @@ import { usageError } from '../errors.ts';
 import { isOffPeak, knownModels } from '../model.ts';
 import { isRefusal, faultKind } from './fault.ts';
 import { parseMistake } from './mistake.ts';
-import { parseFault, parseFaultName } from './spec.ts';
+import { parseFault, parseFaultName, parseResultFault } from './spec.ts';
 
 const ms = z.number().min(0);
 const count = z.int().min(0);
@@ -26,6 +26,12 @@ const taskLife = z.strictObject({
   unknownStatus: z.string().min(1).nullable(),
   /** Progress falls by 30 on every second poll. */
   backwards: z.boolean(),
+  /** Bytes of the video. */
+  resultBytes: z.int().min(0),
+  /** Milliseconds from the task's end until its URL is dead; null: never. */
+  resultMs: ms.nullable(),
+  /** Every poll gives another URL, which lives from then on. */
+  resultRenewed: z.boolean(),
 });
 
 export type TaskLife = z.infer<typeof taskLife>;
@@ -39,18 +45,20 @@ const throttleName = z.string().transform((name) => {
   return fault;
 });
 
+const isShare = (faults: readonly { rate: number }[]): boolean =>
+  faults.reduce((sum, { rate }) => sum + rate, 0) <= 1 + 1e-9;
+
 const settings = z.strictObject({
   /** Milliseconds before an answer, drawn between the two. */
   latency: z.strictObject({ minMs: ms, maxMs: ms }).refine((l) => l.minMs <= l.maxMs, 'minMs is above maxMs'),
   /** Milliseconds that the slow faults take. */
   slowMs: ms,
   /** Faults that strike at a rate: `timeout:created=0.01`. */
-  faults: z
-    .array(z.string().transform(parseFault))
-    .refine(
-      (all) => all.reduce((sum, fault) => sum + fault.rate, 0) <= 1 + 1e-9,
-      'rates add up to more than 1',
-    ),
+  faults: z.array(z.string().transform(parseFault)).refine(isShare, 'rates add up to more than 1'),
+  /** Faults that strike a share of the GETs of results: `result-truncated=0.1`. */
+  resultFaults: z
+    .array(z.string().transform(parseResultFault))
+    .refine(isShare, 'rates add up to more than 1'),
   /** Creates let through in any one second. */
   requestsPerSecond: z.int().min(1).nullable(),
   /** Unfinished tasks. `queue`: so many run and the others wait; `refuse`: one more create is throttled. */
@@ -73,12 +81,7 @@ const settings = z.strictObject({
   /** Whether the bill has a charge and a refund of a failed task, or nothing. */
   failedTasks: z.enum(['refunded', 'free']),
   /** What the task list and the bill have wrong: `billed-twice=0.01`. */
-  mistakes: z
-    .array(z.string().transform(parseMistake))
-    .refine(
-      (all) => all.reduce((sum, mistake) => sum + mistake.rate, 0) <= 1 + 1e-9,
-      'rates add up to more than 1',
-    ),
+  mistakes: z.array(z.string().transform(parseMistake)).refine(isShare, 'rates add up to more than 1'),
   task: taskLife,
 });
 
@@ -94,6 +97,7 @@ export const DEFAULTS: Settings = {
   latency: { minMs: 0, maxMs: 0 },
   slowMs: 10_000,
   faults: [],
+  resultFaults: [],
   requestsPerSecond: null,
   runningTasks: null,
   throttle: { name: 'throttle', created: false },
@@ -114,6 +118,9 @@ export const DEFAULTS: Settings = {
     missingStatus: 400,
     unknownStatus: null,
     backwards: false,
+    resultBytes: 65_536,
+    resultMs: null,
+    resultRenewed: false,
   },
 };
 

@@ -1,4 +1,5 @@
 import { usageError } from '../errors.ts';
+import { RESULT_FAULT_NAMES, RESULT_FAULTS, type ResultFaultName } from './delivery.ts';
 import { type ChosenFault, FAULT_NAMES, FAULTS, type FaultName } from './fault.ts';
 
 /** A fault that strikes a share of all creates. */
@@ -36,16 +37,36 @@ export function parseFaultName(spec: string): ChosenFault {
 
 /** Reads `name[:created|:not-created][=rate]`, for example `timeout:created=0.01`. Without a rate: every create. */
 export function parseFault(spec: string): RatedFault {
+  const { fault, rate } = parseRated(spec);
+  return { ...parseFaultName(fault), rate };
+}
+
+function parseRated(spec: string): { fault: string; rate: number } {
   const [fault = '', rate = '1', ...rest] = spec.split('=');
   const share = Number(rate);
   if (rest.length > 0 || rate.trim() === '' || !(share >= 0 && share <= 1)) {
     throw usageError('fault-rate', `fault ${quote(spec)}: the rate is not a number between 0 and 1`);
   }
-  return { ...parseFaultName(fault), rate: share };
+  return { fault, rate: share };
+}
+
+/** A fault of a GET of a result. Throws a usage error that lists what is known. */
+export function parseResultFaultName(name: string): ResultFaultName {
+  const trimmed = name.trim();
+  if (!Object.hasOwn(RESULT_FAULTS, trimmed)) {
+    const known = `known: ${RESULT_FAULT_NAMES.join(', ')}`;
+    throw usageError('unknown-fault', `fault ${quote(trimmed)} is not one of a result`, known);
+  }
+  return trimmed as ResultFaultName;
+}
+
+export function parseResultFault(spec: string): { name: ResultFaultName; rate: number } {
+  const { fault, rate } = parseRated(spec);
+  return { name: parseResultFaultName(fault), rate };
 }
 
 /** Which of the rated faults a number in [0, 1) falls on; none when it lies beyond the sum of their rates. */
-export function faultAt(faults: readonly RatedFault[], drawn: number): ChosenFault | undefined {
+export function faultAt<F extends { rate: number }>(faults: readonly F[], drawn: number): F | undefined {
   let edge = 0;
   return faults.find((fault) => {
     edge += fault.rate;

@@ -8,13 +8,15 @@ export interface StatsReport {
   byStatus: Record<string, number>;
   /** Questions about a task. */
   queries: number;
+  /** GETs of a result. */
+  results: number;
   /** Requests to a path or with a method that the provider does not have. */
   elsewhere: number;
   /** Most creates that were open at the same moment. */
   maxConcurrent: number;
 }
 
-type Milestone = Partial<Pick<StatsReport, 'creates' | 'accepted' | 'queries' | 'elsewhere'>>;
+type Milestone = Partial<Pick<StatsReport, 'creates' | 'accepted' | 'queries' | 'results' | 'elsewhere'>>;
 
 export class Stats {
   readonly #report: StatsReport;
@@ -22,7 +24,15 @@ export class Stats {
   #waiters: { milestone: Milestone; resolve: () => void }[] = [];
 
   constructor(accepted: number) {
-    this.#report = { creates: 0, accepted, byStatus: {}, queries: 0, elsewhere: 0, maxConcurrent: 0 };
+    this.#report = {
+      creates: 0,
+      accepted,
+      byStatus: {},
+      queries: 0,
+      results: 0,
+      elsewhere: 0,
+      maxConcurrent: 0,
+    };
   }
 
   report(): StatsReport {

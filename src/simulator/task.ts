@@ -11,7 +11,6 @@ export interface TaskStatus {
   status: 'queued' | 'in_progress' | 'completed' | 'failed' | 'expired';
   /** 0-100. */
   progress: number;
-  resultUrl?: string;
   failReason?: string;
 }
 
@@ -29,7 +28,7 @@ export function spanOf(acceptedAt: number, free: number, life: TaskLife): Span {
 
 /** The state of a task at `now`; pure. `number` is what the seed's draws hang on, `poll` counts from 1. */
 export function statusOf(
-  task: { taskId: string; number: number; span: Span; life: TaskLife },
+  task: { number: number; span: Span; life: TaskLife },
   now: number,
   poll: number,
   seed: number,
@@ -44,7 +43,7 @@ export function statusOf(
     return { status: 'in_progress', progress: Math.max(0, done - back) };
   }
   if (ends === 'completed') {
-    return { status: 'completed', progress: 100, resultUrl: `https://results.invalid/${task.taskId}.mp4` };
+    return { status: 'completed', progress: 100 };
   }
   const reason = FAIL_REASONS[Math.floor(draw(seed, 'fail-reason', number) * FAIL_REASONS.length)];
   return ends === 'expired'

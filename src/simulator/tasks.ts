@@ -69,13 +69,8 @@ export class Tasks {
   }
 
   status(create: AcceptedCreate, now: number, poll: number): TaskStatus {
-    const { taskId, requestNumber: number } = create;
-    return statusOf(
-      { taskId, number, span: this.#span(create), life: this.life(create) },
-      now,
-      poll,
-      this.#seed,
-    );
+    const { requestNumber: number } = create;
+    return statusOf({ number, span: this.span(create), life: this.life(create) }, now, poll, this.#seed);
   }
 
   /** Every task, those included whose answer was lost, in the order of acceptance. */
@@ -90,14 +85,14 @@ export class Tasks {
         duration: create.body['duration'] ?? 5,
         status,
         ...(failReason === undefined ? {} : { failReason }),
-        ...this.#span(create),
+        ...this.span(create),
         answered: create.answered,
         requestNumber: create.requestNumber,
       };
     });
   }
 
-  #span(create: AcceptedCreate): Span {
+  span(create: AcceptedCreate): Span {
     this.#plan();
     return this.#spans.get(create.taskId) ?? spanOf(create.at, 0, this.life(create));
   }

@@ -15,6 +15,7 @@ test('stats tell what was tried, accepted and answered', async (t) => {
     accepted: 2,
     byStatus: { 200: 1, 400: 1, none: 1 },
     queries: 1,
+    results: 0,
     elsewhere: 0,
     maxConcurrent: 1,
   });

@@ -22,7 +22,7 @@ test('a task is queued, progresses and is completed with a result', async (t) =>
     status: 'completed',
     progress: 100,
     created_at: 1000,
-    video_url: `https://results.invalid/${id}.mp4`,
+    video_url: client.simulator.resultUrl(id),
     error: null,
   });
 });
@@ -42,28 +42,28 @@ test('asking needs a key', async (t) => {
 
 suite('shapes', () => {
   const cases = {
-    flat: (id: string) => ({
+    flat: (_id: string, url: string) => ({
       status: 'completed',
       progress: 100,
-      video_url: `https://results.invalid/${id}.mp4`,
+      video_url: url,
     }),
-    'flat-url': (id: string) => ({
+    'flat-url': (_id: string, url: string) => ({
       status: 'succeeded',
       progress: '100%',
-      url: `https://results.invalid/${id}.mp4`,
+      url: url,
     }),
-    'flat-result': (id: string) => ({
+    'flat-result': (_id: string, url: string) => ({
       status: 'success',
       progress: 100,
-      result: { video_url: `https://results.invalid/${id}.mp4` },
+      result: { video_url: url },
     }),
-    wrapped: (id: string) => ({
+    wrapped: (id: string, url: string) => ({
       code: 'success',
       data: {
         task_id: id,
         status: 'SUCCESS',
         fail_reason: '',
-        result_url: `https://results.invalid/${id}.mp4`,
+        result_url: url,
         progress: '100%',
       },
     }),
@@ -74,7 +74,10 @@ suite('shapes', () => {
       const queryShape = shape as keyof typeof cases;
       const client = await start(t, { queryShape, task: { queuedMs: 0, runningMs: 0 } });
       const id = await client.taskId();
-      assert.partialDeepStrictEqual(fields((await client.query(id)).text), expected(id));
+      assert.partialDeepStrictEqual(
+        fields((await client.query(id)).text),
+        expected(id, client.simulator.resultUrl(id)),
+      );
     });
   }
 

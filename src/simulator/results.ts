@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Delivery, deliver, RESULT_FAULTS, type ResultFaultName, storeError } from './delivery.ts';
+import type { AcceptedCreate } from './record.ts';
+import type { Rules } from './rule.ts';
+import { draw } from './seed.ts';
+import type { Settings } from './settings.ts';
+import { faultAt } from './spec.ts';
+import type { Stats } from './stats.ts';
+import type { Tasks } from './tasks.ts';
+import type { Delays } from './wire.ts';
+
+export interface ResultsOptions {
+  find: (taskId: string) => AcceptedCreate | undefined;
+  rules: Rules;
+  tasks: Tasks;
+  stats: Stats;
+  delays: Delays;
+  settings: () => Settings;
+  seed: number;
+  now: () => number;
+}
+
+const PATH = /^\/results\/([^/]+)\.mp4$/;
+/** Into how many pieces a slow body is cut. */
+const DROPS = 10;
+
+/** The object store beside the provider: signed URLs that die, and what they lead to. */
+export class Results {
+  readonly #options: ResultsOptions;
+
+  constructor(options: ResultsOptions) {
+    this.#options = options;
+  }
+
+  isResult(path: string): boolean {
+    return PATH.test(path);
+  }
+
+  /** Where a completed task's video is, as seen by whoever asked at `origin`. */
+  url(create: AcceptedCreate, origin: string): string {
+    const { tasks, now } = this.#options;
+    const { resultMs, resultRenewed } = tasks.life(create);
+    const query = new URLSearchParams();
+    if (resultMs !== null) {
+      const from = resultRenewed ? now() : tasks.span(create).endsAt;
+      query.set('Expires', String(Math.ceil((from + resultMs) / 1000)));
+    }
+    query.set('Signature', this.#sign(create.taskId, query.get('Expires')));
+    return `${origin}/results/${create.taskId}.mp4?${query.toString()}`;
+  }
+
+  async serve(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
+    const { stats, delays, settings } = this.#options;
+    stats.count('results');
+    req.resume();
+    res.on('error', () => undefined);
+    const delivery = this.#delivery(req, path);
+    const { slowMs } = settings();
+    if (delivery.unframed === true) {
+      res.useChunkedEncodingByDefault = false;
+      res.shouldKeepAlive = false;
+    }
+    res.writeHead(delivery.status, delivery.headers);
+    const half = Number(delivery.headers['content-length']) / 2;
+    const stop = delivery.end === undefined ? Infinity : (delivery.after ?? half);
+    let sent = 0;
+    for (const chunk of inPieces(delivery, stop)) {
+      if (delivery.slow === true && sent > 0) await delays.wait(slowMs / (DROPS - 1));
+      if (res.destroyed) return;
+      sent += chunk.length;
+      if (!res.write(chunk)) await room(res);
+    }
+    if (delivery.end === 'stall') return;
+    if (delivery.end === undefined) res.end();
+    // What has been written leaves first.
+    else if (delivery.end === 'close') res.write('', () => req.socket.end());
+    else res.write('', () => req.socket.resetAndDestroy());
+  }
+
+  #delivery(req: IncomingMessage, path: string): Delivery {
+    const { find, rules, tasks, stats, settings, seed, now } = this.#options;
+    const query = new URLSearchParams(req.url?.split('?')[1]);
+    const taskId = PATH.exec(path)?.[1] ?? '';
+    const create = find(taskId);
+    // As S3 does: a signed URL, and whatever key comes with it, exclude each other.
+    if (req.headers.authorization !== undefined) return storeError(400, 'InvalidArgument');
+    if (create === undefined || tasks.status(create, now(), 1).status !== 'completed') {
+      return storeError(404, 'NoSuchKey');
+    }
+    const expires = query.get('Expires');
+    const isSigned = query.get('Signature') === this.#sign(taskId, expires);
+    if (!isSigned || (expires !== null && now() > Number(expires) * 1000))
+      return storeError(403, 'AccessDenied');
+    const asked = {
+      taskId,
+      size: tasks.life(create).resultBytes,
+      modifiedAt: tasks.span(create).endsAt,
+      range: req.headers.range ?? null,
+      ifRange: header(req, 'if-range'),
+      target: req.url ?? '',
+      number: stats.report().results,
+    };
+    const fault: ResultFaultName | undefined =
+      rules.atResult(create.body.prompt) ??
+      faultAt(settings().resultFaults, draw(seed, 'result-fault', asked.number))?.name;
+    return fault === undefined ? deliver(asked) : RESULT_FAULTS[fault].deliver(asked);
+  }
+
+  #sign(taskId: string, expires: string | null): string {
+    return createHash('sha256')
+      .update(`${this.#options.seed}:${taskId}:${expires}`)
+      .digest('hex')
+      .slice(0, 32);
+  }
+}
+
+/** Until the client has caught up, or is gone. Leaves no listener behind. */
+async function room(res: ServerResponse): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    await Promise.race([once(res, 'drain', { signal }), once(res, 'close', { signal })]);
+  } catch {
+    // A socket that broke: whoever writes next sees it.
+  } finally {
+    over.abort();
+  }
+}
+
+function* inPieces({ body, slow, headers }: Delivery, stop: number): Generator<Buffer> {
+  const size = slow === true ? Math.max(1, Math.ceil(Number(headers['content-length']) / DROPS)) : 65_536;
+  let sent = 0;
+  for (const block of body) {
+    for (let at = 0; at < block.length; at += size) {
+      if (sent >= stop) return;
+      const piece = block.subarray(at, Math.min(at + size, block.length, at + stop - sent));
+      sent += piece.length;
+      yield piece;
+    }
+  }
+}
+
+function header(req: IncomingMessage, name: string): string | null {
+  const value = req.headers[name];
+  return typeof value === 'string' ? value : null;
+}
