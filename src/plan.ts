@@ -6,8 +6,10 @@ import { outline } from './ledger/outline.ts';
 import type { Group } from './ledger/outline.ts';
 import { openManifest } from './manifest/manifest.ts';
 import { isOffPeak } from './model.ts';
+import { DEFAULT_SECONDS } from './prices.ts';
 import { batchName, checkSource, stageManifest } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
+import type { GenerationRequest } from './request.ts';
 import { checkRows } from './row.ts';
 
 /** What `submit` would make of a manifest. */
@@ -55,7 +57,7 @@ async function planAlone(name: string, source: string, options: ProduceOptions):
     totals.rows += 1;
     for (const fault of row.faults) options.onFault?.(fault, manifest.name);
     if (row.request === undefined) totals.invalid += 1;
-    else count(groups, row.request.model, row.mode ?? 'text');
+    else count(groups, row.request, row.mode ?? 'text');
   }
   const sorted = [...groups.values()].toSorted((a, b) =>
     `${a.model} ${a.mode}` < `${b.model} ${b.mode}` ? -1 : 1,
@@ -63,9 +65,23 @@ async function planAlone(name: string, source: string, options: ProduceOptions):
   return { batch: name, batchId: null, ...totals, groups: sorted };
 }
 
-function count(groups: Map<string, Group>, model: string, mode: string): void {
+function count(groups: Map<string, Group>, { model, duration }: GenerationRequest, mode: string): void {
   const key = `${model} ${mode}`;
-  const none = { model, mode, offPeak: isOffPeak(model), fresh: 0, known: 0, changed: 0, toSend: 0 };
+  const none = {
+    model,
+    mode,
+    offPeak: isOffPeak(model),
+    fresh: 0,
+    known: 0,
+    changed: 0,
+    toSend: 0,
+    seconds: 0,
+  };
   const group = groups.get(key) ?? none;
-  groups.set(key, { ...group, fresh: group.fresh + 1, toSend: group.toSend + 1 });
+  groups.set(key, {
+    ...group,
+    fresh: group.fresh + 1,
+    toSend: group.toSend + 1,
+    seconds: group.seconds + (duration ?? DEFAULT_SECONDS),
+  });
 }

@@ -5,13 +5,16 @@ import type { Config } from '../config.ts';
 import { EXIT, VidbatchError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
+import { costOfGroup, describeEstimate, estimate, estimateJson } from '../estimate.ts';
 import type { Group } from '../ledger/outline.ts';
 import { ledgerNow } from '../ledger/window.ts';
 import { measuredRate } from '../ledger/batch.ts';
 import { outlook, outlookJson, windowsOf } from '../outlook.ts';
 import type { Outlook } from '../outlook.ts';
+import { moneyJson, told } from '../money.ts';
 import { plan } from '../plan.ts';
 import type { Plan } from '../plan.ts';
+import type { Prices } from '../prices.ts';
 import { count } from '../summary.ts';
 import type { Window } from '../window.ts';
 import { FaultReport } from './fault-report.ts';
@@ -19,29 +22,31 @@ import { configOf, flag, globalFlags } from './io.ts';
 import type { Io } from './io.ts';
 import { readFlags, readOptions } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
+import { pricesFlag, pricesOf } from './price-flags.ts';
+import type { PriceFlags } from './price-flags.ts';
 import { batchWindowFlag, forecastOptions, offPeakFlag, readWindow } from './window-flags.ts';
 import type { OffPeakFlags } from './window-flags.ts';
 
-type PlanFlags = ReadFlags & OffPeakFlags & { batch?: string; window?: string; rate?: string };
+type PlanFlags = ReadFlags & OffPeakFlags & PriceFlags & { batch?: string; window?: string; rate?: string };
 
 export function planCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('plan <manifest...>')
     .description(
-      'what submit would do: new, known and changed rows by model and mode, and when they would be sent',
+      'what submit would do: new, known and changed rows by model and mode, what they cost, and when they would be sent',
     )
     .addHelpText(
       'after',
       `
 Examples:
-  $ vidbatch plan jobs/text.csv
+  $ vidbatch plan jobs/text.csv --prices jobs/prices.example.json
   $ vidbatch plan night.csv --rate 2/s --offpeak-window "23:00-07:00 Asia/Shanghai"`,
     )
     .action(async (manifests: string[], flags: PlanFlags) => exit(await planAll(manifests, flags, io)));
   readFlags(globalFlags(command));
   flag(command, '--batch <name>', 'name of the batch (default: the file without its extension)');
   flag(command, '--rate <rate>', 'forecast for so many rows, such as 10/s (default: as the last ones went)');
-  offPeakFlag(batchWindowFlag(command));
+  pricesFlag(offPeakFlag(batchWindowFlag(command)));
 }
 
 interface Asked {
@@ -55,6 +60,7 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
   const config = configOf(flags);
   const window = readWindow('--window', flags.window);
   const asked: Asked = { ...forecastOptions(flags), ...(window === undefined ? {} : { batch: window }) };
+  const prices = await pricesOf(flags);
   const app = await openLedger(config);
   try {
     let invalid = 0;
@@ -70,7 +76,11 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
       faults.finish();
       invalid += planned.invalid;
       const seen = await lookAhead(app, planned, asked);
-      io.out(flags.json === true ? JSON.stringify(toJson(source, planned, seen)) : describe(planned, seen));
+      io.out(
+        flags.json === true
+          ? JSON.stringify(toJson(source, planned, prices, seen))
+          : describe(planned, prices, seen),
+      );
     }
     return invalid > 0 ? EXIT.refused : EXIT.ok;
   } finally {
@@ -111,7 +121,7 @@ function sum(groups: readonly Group[], what: 'fresh' | 'known' | 'changed' | 'to
   return groups.reduce((total, group) => total + group[what], 0);
 }
 
-function describe({ batch, rows, invalid, groups }: Plan, seen: Outlook): string {
+function describe({ batch, rows, invalid, groups }: Plan, prices: Prices, seen: Outlook): string {
   const parts = (of: readonly Group[]): string[] => [
     `${count(sum(of, 'fresh'))} new`,
     ...(sum(of, 'known') > 0 ? [`${count(sum(of, 'known'))} known`] : []),
@@ -122,17 +132,25 @@ function describe({ batch, rows, invalid, groups }: Plan, seen: Outlook): string
     ...parts(groups),
     ...(invalid > 0 ? [`${count(invalid)} invalid`] : []),
   ];
-  const lines = groups.map(
-    (group) =>
-      `  ${group.model} ${group.mode}: ${[`${count(group.toSend)} to send`, ...parts([group])].join(' · ')}`,
-  );
+  const lines = groups.map((group) => {
+    const cost = costOfGroup(prices, group);
+    const size = [`${count(group.seconds)} s`, cost === undefined ? 'cost unknown' : told(cost)];
+    const all = [`${count(group.toSend)} to send`, ...parts([group]), ...(group.toSend > 0 ? size : [])];
+    return `  ${group.model} ${group.mode}: ${all.join(' · ')}`;
+  });
   const forecast = seen.rows === 0 ? 'nothing is to be sent' : seen.told;
-  return [`${batch}: ${head.join(' · ')}`, ...lines, `  forecast: ${forecast}`].join('\n');
+  return [
+    `${batch}: ${head.join(' · ')}`,
+    ...lines,
+    `  cost: ${describeEstimate(estimate(prices, groups))}`,
+    `  forecast: ${forecast}`,
+  ].join('\n');
 }
 
 function toJson(
   source: string,
   { batch, rows, invalid, groups }: Plan,
+  prices: Prices,
   seen: Outlook,
 ): Record<string, unknown> {
   return {
@@ -144,7 +162,12 @@ function toJson(
     changed: sum(groups, 'changed'),
     invalid,
     toSend: sum(groups, 'toSend'),
-    groups: groups.map(({ fresh, offPeak: _offPeak, ...group }) => ({ ...group, new: fresh })),
+    groups: groups.map((group) => {
+      const { fresh, offPeak: _offPeak, ...told } = group;
+      const cost = costOfGroup(prices, group);
+      return { ...told, new: fresh, cost: cost === undefined ? null : moneyJson(cost) };
+    }),
+    cost: estimateJson(estimate(prices, groups)),
     forecast: outlookJson(seen),
   };
 }

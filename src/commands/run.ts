@@ -52,7 +52,7 @@ export function runCommand(program: Command, io: Io, exit: (code: number) => voi
       `
 Examples:
   $ vidbatch run jobs/text.csv
-  $ vidbatch run jobs/*.json --concurrency 16 --rate 10/s
+  $ vidbatch run jobs/storyboard.json jobs/reference.json --concurrency 16 --rate 10/s
   $ vidbatch run night.csv --offpeak-window "23:00-07:00 Asia/Shanghai"
   $ vidbatch run jobs/text.csv        again: sends what is new or was not sent, nothing twice
 ${SHUTDOWN_HELP}`,

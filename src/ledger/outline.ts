@@ -1,5 +1,6 @@
 import { PAID } from './comparison.ts';
 import type { Queryable } from './database.ts';
+import { secondsOf } from './price.ts';
 
 /** Rows of a manifest of one model and mode, held against what the batch has. */
 export interface Group {
@@ -11,21 +12,29 @@ export interface Group {
   changed: number;
   /** New, changed, or known and still pending. */
   toSend: number;
+  /** Of the videos to send, all together. */
+  seconds: number;
 }
 
 /** The valid rows of an import by model and mode. `batchId` null: there is no such batch yet. */
 export async function outline(db: Queryable, importId: string, batchId: number | null): Promise<Group[]> {
   const { rows } = await db.query<Omit<Group, 'offPeak' | 'toSend'> & { off_peak: boolean; to_send: number }>(
-    `select model, mode, model like '%-offpeak' as off_peak,
+    `with known as (
+       select t.model, t.mode, ${secondsOf('t')} as seconds, s.state,
+              s.content_hash is not distinct from t.content_hash as same, s.state in ${PAID} or s.doubtful as paid
+         from vidbatch.staged t
+         left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
+        where t.import_id = $1 and t.request is not null
+     ), row as (
+       select *, state is null or state = 'pending' or not (same or paid) as to_send from known
+     )
+     select model, mode, model like '%-offpeak' as off_peak,
             count(*) filter (where state is null)::int as fresh,
             count(*) filter (where state is not null and same)::int as known,
             count(*) filter (where state is not null and not same)::int as changed,
-            count(*) filter (where state is null or state = 'pending' or not (same or paid))::int as to_send
-       from (select t.model, t.mode, s.state, s.content_hash is not distinct from t.content_hash as same,
-                    s.state in ${PAID} or s.doubtful as paid
-               from vidbatch.staged t
-               left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
-              where t.import_id = $1 and t.request is not null) row
+            count(*) filter (where to_send)::int as to_send,
+            coalesce(sum(seconds) filter (where to_send), 0)::int8 as seconds
+       from row
       group by model, mode
       order by model, mode`,
     [importId, batchId],

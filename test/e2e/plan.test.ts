@@ -4,6 +4,8 @@ import { exits, json, openPlace } from '../cli.ts';
 import { csvOf } from './manifest.ts';
 import { openDesk } from './storage.ts';
 
+const PRICES = '{"viduq3p-720p": {"perSecond": "0.1", "currency": "CNY"}}';
+
 describe('plan', { timeout: 90_000 }, async () => {
   const desk = await openDesk();
   after(desk.close);
@@ -18,13 +20,14 @@ describe('plan', { timeout: 90_000 }, async () => {
       'shots.csv',
       `${rows.replace('the shot shot-1', 'another shot')}more,viduq3p-720p,one more\n`,
     );
+    const priced = ['--prices', await desk.write('prices.json', PRICES)];
     const { stdout } = exits(
-      await desk.run(['plan', file, '--rate', '1/s', '--offpeak-window', '00:00-24:00 UTC']),
+      await desk.run(['plan', file, '--rate', '1/s', '--offpeak-window', '00:00-24:00 UTC', ...priced]),
       0,
     );
     assert.match(
       stdout,
-      /^shots: 6 rows · 1 new · 4 known · 1 changed\n {2}viduq3p-720p text: 5 to send · 1 new · 3 known · 1 changed\n {2}viduq3t-720p-offpeak text: 1 to send · 0 new · 1 known\n {2}forecast: all 1 rows fit in this window at 1\.0\/s; done /,
+      /^shots: 6 rows · 1 new · 4 known · 1 changed\n {2}viduq3p-720p text: 5 to send · 1 new · 3 known · 1 changed · 25 s · 2\.50 CNY\n {2}viduq3t-720p-offpeak text: 1 to send · 0 new · 1 known · 5 s · cost unknown\n {2}cost: at most 2\.50 CNY, and unknown for 1 row; .+\n {2}forecast: all 1 rows fit in this window at 1\.0\/s; done /,
     );
     const shown = json(exits(await desk.run(['status', 'shots', '--json']), 0)) as { rows: number };
     assert.equal(shown.rows, 5);
@@ -35,6 +38,7 @@ describe('plan', { timeout: 90_000 }, async () => {
       [6, 1, 4, 1, 0, 1],
       'what was sent is not sent again, and cannot change',
     );
+    assert.deepEqual(planned['cost'], { totals: [], unknownRows: 1 });
     await desk.write('shots.csv', 'id,model,prompt\nx,viduq3p-720p,\n');
     assert.match(exits(await desk.run(['plan', file]), 3).stdout, /1 invalid/);
   });
@@ -44,7 +48,7 @@ describe('plan', { timeout: 90_000 }, async () => {
     const file = await place.write('few.csv', csvOf(2, 'few'));
     assert.match(
       exits(await place.run(['plan', file]), 0).stdout,
-      /^few: 2 rows · 2 new\n {2}viduq3p-720p text: 2 to send · 2 new\n {2}forecast: when it will be done is not known/,
+      /^few: 2 rows · 2 new\n {2}viduq3p-720p text: 2 to send · 2 new · 10 s · cost unknown\n {2}cost: unknown for 2 rows; .+\n {2}forecast: when it will be done is not known/,
     );
     assert.match(exits(await place.run(['status']), 2).stderr, /there is no ledger here \[NO_LEDGER\]/);
     await place.close();

@@ -1,0 +1,20 @@
+import type { Command } from 'commander';
+import { readPrices } from '../prices.ts';
+import type { Prices } from '../prices.ts';
+import { flag } from './io.ts';
+
+/** Flags of whoever says what rows cost. */
+export interface PriceFlags {
+  prices?: string;
+}
+
+export function pricesFlag(command: Command): Command {
+  return flag(command, '--prices <file>', 'what models cost, such as jobs/prices.example.json');
+}
+
+const NONE: Prices = new Map();
+
+/** What nobody has said is not known. */
+export async function pricesOf({ prices }: PriceFlags): Promise<Prices> {
+  return prices === undefined ? NONE : readPrices(prices);
+}
