@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { runMigrations } from 'bullmq';
 import { tellAccepted } from './accepted.ts';
 import type { Config } from './config.ts';
-import { usageError, VidbatchError } from './errors.ts';
+import { usageError } from './errors.ts';
 import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
 import type { EmbeddedDatabase } from './ledger/embedded.ts';
@@ -44,6 +44,8 @@ export interface App {
   swept: number;
   /** What the journals told an embedded ledger when it was opened. */
   replayed?: Replayed;
+  /** Aborted when this app holds an embedded folder that a worker waits for: close it, and open it again later. */
+  wanted?: AbortSignal;
   close(): Promise<void>;
 }
 
@@ -77,6 +79,7 @@ export async function openApp(
       outages: [...new Set([ledger.outage, store.outage])],
       swept: ledger.swept,
       ...(ledger.replayed === undefined ? {} : { replayed: ledger.replayed }),
+      ...(ledger.wanted === undefined ? {} : { wanted: ledger.wanted }),
       close,
     };
   } catch (error) {
@@ -95,6 +98,7 @@ interface Ledger {
   outage: Outage;
   swept: number;
   replayed?: Replayed;
+  wanted?: AbortSignal;
   /** Where the queue is when there is no Redis. */
   queue: { embedded: QueuePool } | { server: Postgres };
 }
@@ -113,20 +117,22 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
   }
   // Half of a command's start is loading; most of them need no database of their own.
   const { openFolder } = await import('./ledger/folder.ts');
-  const folder = await openFolder(dir);
+  const wanted = new AbortController();
+  const folder = await openFolder(
+    dir,
+    role === 'worker' ? { alone: true } : { onWanted: () => wanted.abort() },
+  );
   closers.push(() => folder.close());
   const name = `embedded PGlite in ${dir}`;
   const outage = new Outage('ledger', name);
-  const opened = { db: folder.database, name, outage, queue: { embedded: folder.database } };
-  if (folder.role === 'guest') {
-    if (role === 'worker') {
-      const who = folder.holderPid === undefined ? 'another process' : `process ${folder.holderPid}`;
-      throw new VidbatchError('FOLDER_HELD', `${dir} is held by ${who}, and a worker needs it for itself`, {
-        hint: 'Whoever opened it first holds it, be it a worker, a board or `verify`: wait for it, stop it, or set DATABASE_URL. `status`, `submit`, `pause` and `export` work beside it.',
-      });
-    }
-    return { ...opened, swept: 0 };
-  }
+  const opened = {
+    db: folder.database,
+    name,
+    outage,
+    queue: { embedded: folder.database },
+    wanted: wanted.signal,
+  };
+  if (folder.role === 'guest') return { ...opened, swept: 0 };
   await migrate(folder.database, true);
   // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
   // What the journals know comes first: an answer settles what the sweep could only call uncertain.

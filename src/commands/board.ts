@@ -79,12 +79,14 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
     });
     io.out(flags.json === true ? JSON.stringify({ url: running.url }) : `listening on ${running.url}`);
     for (;;) {
-      await holderGone(app, signal);
+      const why = await untilMoved(app, signal);
       if (signal.aborted) return EXIT.ok;
-      log.info({ event: 'holder-gone' }, 'the process that held the folder has ended; opening it');
+      log.info({ event: 'folder-moves' }, why);
       await running.show(undefined);
+      const madeRoom = app.wanted?.aborted === true;
       await app.close();
       app = undefined;
+      if (madeRoom) await (await import('../ledger/folder.ts')).untilTaken(config.dataDir, signal);
       app = await reopen(config, log, signal);
       if (app === undefined) return EXIT.ok;
       await running.show(app);
@@ -98,16 +100,19 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
 
 const LOOK_MS = 1_000;
 
-/** Waits until the process that holds the embedded folder has ended, or the signal. */
-async function holderGone({ db }: App, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
+/** Waits until the embedded folder changes hands, or the signal; says why. */
+async function untilMoved({ db, wanted }: App, signal: AbortSignal): Promise<string> {
+  const moved = AbortSignal.any([signal, ...(wanted === undefined ? [] : [wanted])]);
+  while (!moved.aborted) {
     try {
       await db.query('select 1');
     } catch (error) {
-      if (error instanceof VidbatchError && error.code === 'HOLDER_GONE') return;
+      if (error instanceof VidbatchError && error.code === 'HOLDER_GONE')
+        return 'the process that held the folder has ended; opening it';
     }
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    await sleep(LOOK_MS, undefined, { signal: moved }).catch(() => undefined);
   }
+  return 'a worker needs the folder; making room, and looking in as its guest';
 }
 
 /** Tries until it opens: the next holder may be starting, or closing. */

@@ -13,14 +13,17 @@ import type { PackedError } from './failure.ts';
 
 /**
  * What each side says first. A connection is either the guest's pool (statements, each by itself, answered as they
- * finish) or one session of it (in order; what is open is rolled back when the connection ends).
+ * finish) or one session of it (in order; what is open is rolled back when the connection ends). Or a worker asks the
+ * holder to make room for him (`yield`), and the greeting is the whole answer.
  */
 export interface Greeting {
   door: 'vidbatch';
   protocol: number;
   /** V8's version of its serialization. */
   wire: number;
-  kind: 'pool' | 'session';
+  kind: 'pool' | 'session' | 'yield';
+  /** Of the holder: whether he makes room for a worker. */
+  yields?: boolean;
 }
 
 export interface Question {
@@ -34,7 +37,7 @@ export type Answered =
   | { id: number; error: PackedError }
   | { notification: Notification };
 
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 
 /** Bumped when a question or an answer changes. */
 export function greet(kind: Greeting['kind']): Greeting {
@@ -63,14 +66,21 @@ export interface Door {
 
 /**
  * Serves the database on a socket that only this user can open. Only for the holder of the folder's lock: a socket
- * file that is there already was left by a dead holder, and is replaced.
+ * file that is there already was left by a dead holder, and is replaced. `onWanted`: a worker asks for the folder;
+ * without it, he is told that this holder stays.
  */
-export async function openDoor(database: EmbeddedDatabase, path: string): Promise<Door> {
+export async function openDoor(
+  database: EmbeddedDatabase,
+  path: string,
+  onWanted?: () => void,
+): Promise<Door> {
   const guests = new Set<Socket>();
   const server = createServer((socket) => {
     guests.add(socket);
     socket.on('close', () => guests.delete(socket));
-    receive(database, socket);
+    // Not in the middle of what another guest is doing: whoever asks, asks again.
+    const wanted = onWanted && ((): void => void (guests.size === 1 && onWanted()));
+    receive(database, socket, wanted);
   });
   try {
     rmSync(path, { force: true });
@@ -95,7 +105,7 @@ async function close(server: Server, guests: ReadonlySet<Socket>): Promise<void>
   clearTimeout(impatience);
 }
 
-function receive(database: EmbeddedDatabase, socket: Socket): void {
+function receive(database: EmbeddedDatabase, socket: Socket, onWanted: (() => void) | undefined): void {
   let session: Promise<EmbeddedSession> | undefined;
 
   const send = (message: Answered): void => {
@@ -127,8 +137,10 @@ function receive(database: EmbeddedDatabase, socket: Socket): void {
 
   readFrames(socket, {
     greeting: (said) => {
-      socket.write(greeting(greet('pool')));
-      if (checkGreeting(said).kind !== 'session') return;
+      socket.write(greeting({ ...greet('pool'), yields: onWanted !== undefined }));
+      const { kind } = checkGreeting(said);
+      if (kind === 'yield') onWanted?.();
+      if (kind !== 'session') return;
       session = begin();
       session.catch((cause: unknown) => socket.destroy(cause as Error));
     },

@@ -8,7 +8,7 @@ import { openDoor } from './door.ts';
 import type { EmbeddedDatabase } from './embedded.ts';
 import { openEmbedded } from './embedded.ts';
 import type { GuestDatabase } from './guest.ts';
-import { attach } from './guest.ts';
+import { askForRoom, attach } from './guest.ts';
 import type { FolderLock } from './lock.ts';
 import { lockFolder, readHolder } from './lock.ts';
 
@@ -19,21 +19,35 @@ export type Folder =
 /** A holder that starts for the first time needs seconds, and one that closes a checkpoint. */
 const PATIENCE_MS = 15_000;
 
+/** What a process needs of a data folder. */
+export interface FolderNeeds {
+  patienceMs?: number;
+  /** As its holder or not at all: a holder that makes room is asked to, and waited for. */
+  alone?: boolean;
+  /** This process, as the holder, makes room for a worker that needs the folder alone: called when one does. */
+  onWanted?: () => void;
+}
+
 /**
  * The database of a data folder: as its holder if nobody else is, otherwise as a guest of the process that holds
- * it. While the holder is starting or closing, waits for `patienceMs`, then rejects with a VidbatchError that
- * names its pid.
+ * it. While the holder is starting, closing or making room, waits for `patienceMs`, then rejects with a VidbatchError
+ * that names its pid.
  */
-export async function openFolder(dir: string, patienceMs = PATIENCE_MS): Promise<Folder> {
+export async function openFolder(dir: string, needs: FolderNeeds = {}): Promise<Folder> {
+  const { patienceMs = PATIENCE_MS, alone = false } = needs;
   const deadline = performance.now() + patienceMs;
   for (;;) {
     const lock = lockFolder(dir);
-    if (lock.held) return hold(dir, lock);
+    if (lock.held) return hold(dir, lock, needs.onWanted);
     const left = deadline - performance.now();
+    const holder = readHolder(dir);
+    const door = holder?.door ?? resolve(dir, 'door.sock');
     try {
-      const holder = readHolder(dir);
-      const database = await attach(holder?.door ?? resolve(dir, 'door.sock'), Math.max(left, 1));
-      return { role: 'guest', database, holderPid: holder?.pid, close: () => database.end() };
+      if (!alone) {
+        const database = await attach(door, Math.max(left, 1));
+        return { role: 'guest', database, holderPid: holder?.pid, close: () => database.end() };
+      }
+      if (!(await askForRoom(door, Math.max(left, 1))) || left <= 0) throw occupied(dir, holder?.pid);
     } catch (cause) {
       if (cause instanceof VidbatchError) throw cause;
       if (left <= 0) throw unanswered(dir, lock.heldBy, cause);
@@ -43,7 +57,16 @@ export async function openFolder(dir: string, patienceMs = PATIENCE_MS): Promise
   }
 }
 
-async function hold(dir: string, lock: FolderLock): Promise<Folder> {
+/**
+ * Waits until somebody else holds the folder, for as long as a worker takes that was made room for: whoever made room
+ * must not be back before him.
+ */
+export async function untilTaken(dir: string, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (readHolder(dir) === undefined && performance.now() < deadline && !signal.aborted) await pause(50);
+}
+
+async function hold(dir: string, lock: FolderLock, onWanted?: () => void): Promise<Folder> {
   const opened: (() => Promise<void> | void)[] = [() => lock.release()];
   const closeAll = async (): Promise<void> => {
     for (const close of opened.splice(0).toReversed()) await close();
@@ -51,7 +74,7 @@ async function hold(dir: string, lock: FolderLock): Promise<Folder> {
   try {
     const database = await openEmbedded(join(dir, 'database'));
     opened.push(() => database.end());
-    const door = await openDoor(database, doorPath(dir));
+    const door = await openDoor(database, doorPath(dir), onWanted);
     opened.push(() => door.close());
     lock.announce(door.path);
     let closing: Promise<void> | undefined;
@@ -84,6 +107,13 @@ export function doorPath(dir: string): string {
   }
   const name = createHash('sha256').update(realpathSync(dir)).digest('hex').slice(0, 16);
   return join(shelter, `${name}.sock`);
+}
+
+function occupied(dir: string, pid: number | undefined): VidbatchError {
+  const who = pid === undefined ? 'another process' : `process ${pid}`;
+  return new VidbatchError('FOLDER_HELD', `${dir} is held by ${who}, and a worker needs it for itself`, {
+    hint: 'Wait for it, stop it, or set DATABASE_URL. `status`, `submit`, `pause`, `export` and `board` work beside it.',
+  });
 }
 
 function unanswered(dir: string, pid: number | undefined, cause: unknown): VidbatchError {

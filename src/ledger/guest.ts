@@ -104,6 +104,17 @@ export async function attach(path: string, patienceMs?: number): Promise<GuestDa
   return new GuestDatabase(path, await Line.open(path, 'pool', patienceMs));
 }
 
+/**
+ * Asks the holder behind the door at `path` to make room for a worker; resolves with whether he will, as soon as he can.
+ * Rejects as `Line.open` does.
+ */
+export async function askForRoom(path: string, patienceMs: number): Promise<boolean> {
+  const line = await Line.open(path, 'yield', patienceMs);
+  const { yields } = line;
+  await line.close(afterEnd());
+  return yields;
+}
+
 function afterEnd(): Error {
   return new VidbatchError('DATABASE_CLOSED', 'Cannot use a pool after calling end on the pool');
 }

@@ -20,6 +20,8 @@ export class Line {
   onNotification: (notification: Notification) => void = () => undefined;
   /** Told once, when the holder went away and we had not hung up. */
   onLost: (reason: Error) => void = () => undefined;
+  /** Whether the holder makes room for a worker. */
+  yields = false;
   readonly #socket: Socket;
   readonly #pending = new Map<number, Pending>();
   #next = 1;
@@ -46,7 +48,7 @@ export class Line {
         : setTimeout(() => socket.destroy(nobody('ETIMEDOUT')), patienceMs);
     readFrames(socket, {
       greeting: (said) => {
-        checkGreeting(said);
+        line.yields = checkGreeting(said).yields === true;
         greeted.resolve();
       },
       message: (message) => line.#answer(message as Answered),

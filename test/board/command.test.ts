@@ -40,7 +40,7 @@ async function end(command: Command, signal: NodeJS.Signals): Promise<number | n
 }
 
 suite('vidbatch board', () => {
-  test('beside the process that holds the folder, and on when that one has ended', async () => {
+  test('beside the process that holds the folder, on when that one has ended, and aside when a worker comes', async () => {
     const theatre = await openTheatre();
     await theatre.submit('text', { a: 'a harbour' }, 'paused');
     const command = vidbatch(theatre, {}, 'board', '--port', '0', '--json');
@@ -59,6 +59,16 @@ suite('vidbatch board', () => {
       const told = text(command.stderr);
       assert.match((await get({ url }, '/')).text, /pending 1/);
       assert.match((await get({ url }, '/queues/api/queues')).text, /all batches/);
+
+      // Now that it holds the folder, a worker comes, and later is gone again: the board makes room, and is there after.
+      const file = join(theatre.config.dataDir, 'later.json');
+      await writeFile(file, JSON.stringify([{ model: 'viduq3p-720p', prompt: 'a lighthouse' }]));
+      const provider = { VIDBATCH_BASE_URL: theatre.simulator.url, VIDBATCH_API_KEY: 'sk-later' };
+      const worker = vidbatch(theatre, provider, 'run', file);
+      const [code] = (await once(worker, 'close')) as [number];
+      assert.equal(code, 0);
+      while ((await get({ url }, '/healthz')).status !== 200);
+      assert.match((await get({ url }, '/')).text, /later.*submitted 1/s);
       assert.equal(await end(command, 'SIGTERM'), 0);
       assert.equal(
         (await told).match(/"event":"board-health"/g)?.length,

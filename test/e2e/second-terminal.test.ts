@@ -33,7 +33,7 @@ describe('a second terminal, while a run holds the embedded folder', async () =>
 
     const refused = exits(await here.run(['work']), 1);
     assert.match(refused.stderr, new RegExp(`is held by process ${run.pid}\\b.*\\[FOLDER_HELD\\]`));
-    assert.match(refused.stderr, /be it a worker, a board or `verify`/);
+    assert.match(refused.stderr, /`status`, `submit`, `pause`, `export` and `board` work beside it/);
     assert.equal(
       exits(await here.run(['export', 'shots', '--format', 'jsonl']), 0).stdout.split('\n').length,
       61,

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { VidbatchError } from '../../src/errors.ts';
 import { doorPath, openFolder } from '../../src/ledger/folder.ts';
 import { lockFolder } from '../../src/ledger/lock.ts';
+import { copyTemplate } from '../servers.ts';
 
 // What needs a database is in the tests of the door.
 
@@ -20,7 +21,7 @@ test('a folder whose holder does not answer is told with his pid', async () => {
   const lock = lockFolder(held);
   assert.ok(lock.held);
   await assert.rejects(
-    openFolder(held, 1),
+    openFolder(held, { patienceMs: 1 }),
     (error) =>
       error instanceof VidbatchError &&
       error.code === 'FOLDER_HELD' &&
@@ -52,4 +53,24 @@ test('a socket outside the folder is only put where nobody else can listen in', 
   assert.equal(doorPath(deep), path);
   await chmod(dirname(path), 0o755);
   assert.throws(() => doorPath(deep), { name: 'VidbatchError', code: 'DOOR' });
+});
+
+test('a holder that makes room for a worker is waited for; one that does not, or a worker, is named', async () => {
+  const dir = join(root, 'room');
+  await copyTemplate(dir);
+  const board = await openFolder(dir, { onWanted: () => void board.close() });
+  const visitor = await openFolder(dir);
+  assert.equal(visitor.role, 'guest');
+  const working = openFolder(dir, { alone: true });
+  // Not while somebody else is in the middle of something.
+  await visitor.database.query('select 1');
+  await visitor.close();
+  const worker = await working;
+  assert.equal(worker.role, 'holder');
+  await assert.rejects(
+    openFolder(dir, { alone: true }),
+    (error) =>
+      error instanceof VidbatchError && error.message.includes(`held by process ${process.pid}, and`),
+  );
+  await worker.close();
 });
