@@ -58,15 +58,20 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
       : `${halt.code}${halt.httpStatus === null ? '' : ` (HTTP ${halt.httpStatus})`}: ${halt.reason}`;
   if (provider?.state === 'halted') gates.push({ gate: 'halted', reason });
   if (provider?.state === 'probing') {
+    const silent = `${count(provider.unreached)} tries in a row reached nobody at ${batch.origin}`;
     gates.push({
       gate: 'trying',
-      reason: `one row at a time until one is accepted, after ${reason || 'a halt'}`,
+      reason: `one row at a time until one is accepted, after ${reason || (provider.unreached > 0 ? silent : 'a halt')}`,
     });
   }
   if (provider !== undefined && provider.throttledMs > 0) {
+    const wait = `another ${duration(provider.throttledMs)}`;
     gates.push({
       gate: 'throttled',
-      reason: `the provider asked to wait for another ${duration(provider.throttledMs)}`,
+      reason:
+        provider.unreached > 0
+          ? `nobody answers: tried again in ${duration(provider.throttledMs)}`
+          : `the provider asked to wait for ${wait}`,
     });
   }
   return gates;

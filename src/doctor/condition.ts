@@ -23,7 +23,7 @@ function judgeGates({ paused, pausedBatches, held, halts }: Condition): Check[] 
       warning('gates', `paused: ${some(pausedBatches)}`, '`vidbatch resume <batch>` goes on with one.'),
     );
   }
-  for (const { origin, state, throttledMs } of held) {
+  for (const { origin, state, throttledMs, unreached } of held) {
     const halt = halts.find((one) => one.origin === origin);
     const status = halt?.httpStatus === null || halt === undefined ? '' : ` (HTTP ${halt.httpStatus})`;
     const reason = halt === undefined ? '' : `: ${halt.code}${status}: ${halt.reason}`;
@@ -40,7 +40,9 @@ function judgeGates({ paused, pausedBatches, held, halts }: Condition): Check[] 
       checks.push(
         warning(
           'gates',
-          `${origin} is being tried out after a halt${reason}`,
+          unreached > 0 && halt === undefined
+            ? `nobody answers at ${origin}: ${count(unreached)} tries in a row`
+            : `${origin} is being tried out after a halt${reason}`,
           'Wait: one accepted row lifts it.',
         ),
       );
@@ -49,7 +51,9 @@ function judgeGates({ paused, pausedBatches, held, halts }: Condition): Check[] 
       checks.push(
         warning(
           'gates',
-          `${origin} asked to wait for another ${duration(throttledMs)}`,
+          unreached > 0
+            ? `${origin} is tried again in ${duration(throttledMs)}`
+            : `${origin} asked to wait for another ${duration(throttledMs)}`,
           'It goes on by itself.',
         ),
       );

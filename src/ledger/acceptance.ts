@@ -25,6 +25,7 @@ export async function recordPlainAcceptances(db: Queryable, answers: string): Pr
           and s.state = 'submitting' and s.attempt_id = a.id and not s.doubtful
           and b.proven
           and p.state = 'open' and p.throttle_level = 0 and p.uncertain_streak = 0 and p.throttled_since is null
+          and p.unreached_streak = 0
      ), moved as (
        update vidbatch.submission s
           set previous = s.state, state = 'submitted', task_id = r.task_id, submitted_at = now(),

@@ -21,6 +21,7 @@ export async function followClock(db: Queryable): Promise<number> {
        update vidbatch.provider p
           set throttled_until = case when p.throttled_until > now() then p.throttled_until - by else p.throttled_until end,
               throttled_since = least(p.throttled_since, now()), throttle_raised = least(p.throttle_raised, now()),
+              unreached_since = least(p.unreached_since, now()),
               next_slot = case when p.next_slot > now() then p.next_slot - by else p.next_slot end
          from back
      ), waiting as (

@@ -54,8 +54,13 @@ export async function readCondition(db: Queryable): Promise<Condition> {
 }
 
 async function heldProviders(db: Queryable): Promise<ProviderStatus[]> {
-  const { rows } = await db.query<{ origin: string; state: ProviderStatus['state']; throttled_ms: number }>(
-    `select origin, state,
+  const { rows } = await db.query<{
+    origin: string;
+    state: ProviderStatus['state'];
+    throttled_ms: number;
+    unreached: number;
+  }>(
+    `select origin, state, unreached_streak as unreached,
             case when throttled_until > now()
                  then (extract(epoch from throttled_until - now()) * 1000)::float8 else 0 end as throttled_ms
        from vidbatch.provider where state <> 'open' or throttled_until > now() order by origin`,

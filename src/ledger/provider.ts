@@ -20,7 +20,9 @@ export async function ensureProvider(db: Queryable, origin: string): Promise<voi
 export async function armProbe(db: Queryable, origin: string): Promise<boolean> {
   const { rows } = await db.query(
     `update vidbatch.provider
-        set state = 'probing', epoch = epoch + 1, probe = null, uncertain_streak = 0, throttled_since = null
+        set state = 'probing', epoch = epoch + 1, probe = null, uncertain_streak = 0, throttled_since = null,
+            -- The streak stays: if nobody is there again, one row has found it out.
+            unreached_since = null
       where origin = $1 and state = 'halted'
       returning origin`,
     [origin],
@@ -32,18 +34,27 @@ export interface ProviderStatus {
   origin: string;
   state: 'open' | 'halted' | 'probing';
   throttledMs: number;
+  /** Tries in a row that reached nobody. */
+  unreached: number;
 }
 
 export async function providerStatus(db: Queryable, origin: string): Promise<ProviderStatus | undefined> {
-  const { rows } = await db.query<{ origin: string; state: ProviderStatus['state']; throttled_ms: number }>(
-    `select origin, state,
+  const { rows } = await db.query<{
+    origin: string;
+    state: ProviderStatus['state'];
+    throttled_ms: number;
+    unreached: number;
+  }>(
+    `select origin, state, unreached_streak as unreached,
             case when throttled_until > now()
                  then (extract(epoch from throttled_until - now()) * 1000)::float8 else 0 end as throttled_ms
        from vidbatch.provider where origin = $1`,
     [origin],
   );
   const row = rows[0];
-  return row && { origin: row.origin, state: row.state, throttledMs: Math.ceil(row.throttled_ms) };
+  if (row === undefined) return undefined;
+  const { throttled_ms: throttledMs, ...status } = row;
+  return { ...status, throttledMs: Math.ceil(throttledMs) };
 }
 
 export async function openHalts(db: Queryable): Promise<Halt[]> {

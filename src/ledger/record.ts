@@ -1,12 +1,22 @@
 import type { Outcome } from '../provider/outcome.ts';
+import { isReached, isUnreached } from '../provider/reach.ts';
 import type { SameKey } from '../retry.ts';
 import type { State } from '../submission.ts';
 import { recordPlainAcceptances } from './acceptance.ts';
 import type { Queryable } from './database.ts';
 import { unknownOf } from './doubt.ts';
 
-/** Five uncertain answers in a row without an accept, or this long throttled without one: the provider is halted. */
-export const AVALANCHE = { uncertainInARow: 5, throttledMs: 15 * 60_000 } as const;
+/**
+ * Five uncertain answers in a row without an accept, or this long throttled without one: the provider is halted. Ten
+ * tries in a row that reached nobody: one row at a time goes on knocking, and if nobody was ever there, or for this long,
+ * it is halted.
+ */
+export const AVALANCHE = {
+  uncertainInARow: 5,
+  throttledMs: 15 * 60_000,
+  unreachedInARow: 10,
+  unreachedMs: 15 * 60_000,
+} as const;
 
 export interface Result {
   attemptId: string;
@@ -64,7 +74,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
        select distinct on (r.attempt_id) * from jsonb_to_recordset($1::jsonb) as r(
          attempt_id uuid, kind text, phase text, http_status int, code text, message text, request_id text, headers text,
          task_id text, provider_status text, body text, wait_ms float8, max_attempts int,
-         same_key boolean)
+         same_key boolean, reached boolean, unreached boolean)
      ), attempt as (
        select r.*, a.submission_id, a.number, a.epoch, a.origin, a.claimed_at
          from result r join vidbatch.attempt a on a.id = r.attempt_id
@@ -74,7 +84,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
      ), row as (
        select t.*, s.batch_id, s.state, s.previous, s.attempt_id = t.attempt_id as latest, s.spent, s.halted_at,
               s.doubtful, s.task_id as row_task_id,
-              b.state as batch_state, p.epoch as provider_epoch
+              b.state as batch_state, p.epoch as provider_epoch, p.unreached_streak >= $4 as nobody
          from attempt t
          join vidbatch.submission s on s.id = t.submission_id
          join vidbatch.batch b on b.id = s.batch_id
@@ -103,8 +113,8 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
          from row
      ), priced as (
        select *,
-              -- A row in doubt must come to an end, whatever it is answered.
-              case when kind = 'not-sent' or (same_key and (kind = 'uncertain' or (kind = 'throttled' and doubt is not null)))
+              -- A row in doubt must come to an end, whatever it is answered; where nobody answers, no row is to blame.
+              case when (kind = 'not-sent' and not (unreached and nobody)) or (same_key and (kind = 'uncertain' or (kind = 'throttled' and doubt is not null)))
                 then 1 else 0 end as cost
          from judged
      ), decided as (
@@ -116,7 +126,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
                   case when same_key and kind <> 'rejected' and not hopeless and batch_state <> 'cancelled'
                             and spent + cost < max_attempts then 'pending' else 'uncertain' end
                 when kind = 'rejected' or hopeless then 'rejected'
-                when kind = 'not-sent' and spent + 1 >= max_attempts then 'exhausted'
+                when kind = 'not-sent' and cost > 0 and spent + cost >= max_attempts then 'exhausted'
                 when batch_state = 'cancelled' then 'cancelled'
                 else 'pending'
               end as next,
@@ -174,16 +184,25 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
               bool_or(halting) as halting,
               max(wait_ms) filter (where kind = 'throttled') as throttled_ms,
               max(claimed_at) filter (where kind = 'throttled') as throttled_claim,
+              bool_or(reached) as reached,
+              count(*) filter (where unreached and epoch = provider_epoch) as unreached,
               array_agg(attempt_id) as attempts
          from decided group by origin
      ), shaken as (
-       select o.*,
-              o.accepted = 0 and (
+       select o.*, n.nobody, n.nobody and n.given_up as hopeless,
+              (n.nobody and n.given_up) or o.accepted = 0 and (
                 (o.uncertain > 0 and p.uncertain_streak + o.uncertain >= $2)
                 or (o.throttled_ms is not null and p.throttled_since < now() - $3 * interval '1 millisecond')
               ) as raised
          from per_origin o join vidbatch.provider p on p.origin = o.origin
+        cross join lateral (
+          select o.unreached > 0 and not o.reached and p.unreached_streak + o.unreached >= $4 as nobody,
+                 -- Who was there before may come back.
+                 coalesce(p.unreached_since < now() - $5 * interval '1 millisecond', false)
+                   or not exists (select from vidbatch.batch b where b.origin = o.origin and b.proven) as given_up
+        ) n
         where o.halting or o.uncertain > 0 or o.throttled_ms is not null or p.probe = any(o.attempts)
+           or o.unreached > 0 or (o.reached and p.unreached_streak > 0)
            or (o.accepted > 0 and (p.throttle_level > 0 or p.uncertain_streak > 0
                                    or p.throttled_since is not null or p.state = 'probing'))
           for update of p
@@ -192,10 +211,13 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
           set state = case
                 when t.halting or t.raised then 'halted'
                 when p.state = 'probing' and t.accepted_now then 'open'
+                when p.state = 'open' and t.nobody then 'probing'
                 else p.state
               end,
               probe = case when p.probe = any(t.attempts) then null else p.probe end,
-              throttled_until = greatest(p.throttled_until, now() + t.throttled_ms * interval '1 millisecond'),
+              throttled_until = greatest(p.throttled_until, now() + t.throttled_ms * interval '1 millisecond',
+                case when t.nobody and not t.raised
+                  then now() + least(60, 2 ^ least(p.unreached_streak + t.unreached - $4, 6)) * interval '1 second' end),
               throttled_since = case
                 when t.accepted > 0 or t.raised then null
                 when t.throttled_ms is not null then coalesce(p.throttled_since, now())
@@ -210,22 +232,29 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
                 when t.accepted = 0 and t.throttled_claim >= p.throttle_raised then now()
                 else p.throttle_raised
               end,
-              uncertain_streak = case when t.accepted > 0 or t.raised then 0 else p.uncertain_streak + t.uncertain end
+              uncertain_streak = case when t.accepted > 0 or t.raised then 0 else p.uncertain_streak + t.uncertain end,
+              unreached_streak = case when t.reached then 0 else p.unreached_streak + t.unreached end,
+              unreached_since = case when not t.reached and t.unreached > 0 then coalesce(p.unreached_since, now())
+                                     when not t.reached then p.unreached_since end
          from shaken t
         where p.origin = t.origin
-       returning p.origin, p.state, t.halting, t.raised, t.throttled_ms is not null as throttled
+       returning p.origin, p.state, t.halting, t.raised, t.hopeless, p.unreached_streak,
+                 t.throttled_ms is not null as throttled
      ), halted as (
        insert into vidbatch.halt (origin, code, reason, http_status, attempt_id)
        select distinct on (g.origin) g.origin,
               case when g.halting then coalesce(d.code, 'HALTED')
+                   when g.hopeless then 'NOBODY_ANSWERS'
                    when g.throttled then 'THROTTLED_TOO_LONG' else 'UNCERTAIN_IN_A_ROW' end,
               case when g.halting then coalesce(d.message, 'the provider refuses every row')
+                   when g.hopeless then 'nobody answers at ' || g.origin || ': ' || g.unreached_streak
+                                        || ' tries in a row reached nobody, the last: ' || coalesce(d.message, '')
                    when g.throttled then 'throttled for over 15 minutes without one accept: ' || coalesce(d.message, '')
                    else $2 || ' answers in a row that nobody can judge, the last: ' || coalesce(d.message, '') end,
               d.http_status, d.attempt_id
          from guarded g join decided d on d.origin = g.origin and (d.halting or not g.halting)
         where g.halting or g.raised
-        order by g.origin, d.halting desc, (d.kind in ('uncertain', 'throttled')) desc
+        order by g.origin, d.halting desc, (d.unreached and g.hopeless) desc, (d.kind in ('uncertain', 'throttled')) desc
        on conflict (origin) where lifted_at is null do update
           set code = excluded.code, reason = excluded.reason, http_status = excluded.http_status,
               attempt_id = excluded.attempt_id
@@ -237,7 +266,13 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
             d.kind = 'accepted' and d.known_task as known,
             exists (select from guarded g where g.origin = d.origin and g.state = 'halted') as halted
        from decided d`,
-    [toJson(results), AVALANCHE.uncertainInARow, AVALANCHE.throttledMs],
+    [
+      toJson(results),
+      AVALANCHE.uncertainInARow,
+      AVALANCHE.throttledMs,
+      AVALANCHE.unreachedInARow,
+      AVALANCHE.unreachedMs,
+    ],
   );
   return rows.map((row) => ({
     attemptId: row.attempt_id,
@@ -289,6 +324,8 @@ function toRow({ attemptId, outcome, waitMs, maxAttempts, sameKey }: Result): Re
     wait_ms: waitMs,
     max_attempts: maxAttempts,
     same_key: sameKey !== undefined,
+    reached: isReached(outcome),
+    unreached: isUnreached(outcome),
   };
 }
 

@@ -184,7 +184,8 @@ export async function letTimePass(db: Queryable, { id, origin }: Made, ms: numbe
     `update vidbatch.provider
         set throttled_until = throttled_until - $2 * interval '1 ms',
             throttled_since = throttled_since - $2 * interval '1 ms',
-            throttle_raised = throttle_raised - $2 * interval '1 ms'
+            throttle_raised = throttle_raised - $2 * interval '1 ms',
+            unreached_since = unreached_since - $2 * interval '1 ms'
       where origin = $1`,
     [origin, ms],
   );

@@ -182,13 +182,17 @@ describe('the condition of a ledger', () => {
   judges(healthy, judgeCondition, [
     ['paused as a whole', { paused: true }, 'warning gates'],
     ['with paused batches', { pausedBatches: ['a', 'b', 'c', 'd'] }, 'warning gates'],
-    ['with a halt', { held: [{ origin, state: 'halted', throttledMs: 0 }], halts: [halt] }, 'warning gates'],
     [
-      'with a halt being tried out',
-      { held: [{ origin, state: 'probing', throttledMs: 0 }] },
+      'with a halt',
+      { held: [{ origin, state: 'halted', throttledMs: 0, unreached: 0 }], halts: [halt] },
       'warning gates',
     ],
-    ['throttled', { held: [{ origin, state: 'open', throttledMs: 9_000 }] }, 'warning gates'],
+    [
+      'with a halt being tried out',
+      { held: [{ origin, state: 'probing', throttledMs: 0, unreached: 0 }] },
+      'warning gates',
+    ],
+    ['throttled', { held: [{ origin, state: 'open', throttledMs: 9_000, unreached: 0 }] }, 'warning gates'],
     ['with uncertain rows', { uncertain: 3 }, 'warning uncertain'],
     ['with a row that was paid twice', { surplus: 1 }, 'warning surplus'],
     ['with rows to send and nobody to do it', { fed: 0 }, 'warning workers'],
@@ -196,7 +200,7 @@ describe('the condition of a ledger', () => {
   ]);
 
   it('gives the reason of a halt, and how it is lifted', () => {
-    const held = [{ origin, state: 'halted' as const, throttledMs: 0 }];
+    const held = [{ origin, state: 'halted' as const, throttledMs: 0, unreached: 0 }];
     const check = judgeCondition({ ...healthy, held, halts: [halt] }).find(
       ({ status }) => status === 'warning',
     );

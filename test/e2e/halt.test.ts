@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { exits, json, lastLine } from '../cli.ts';
+import { freePort } from '../provider/fixture.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { openDesk } from './storage.ts';
 
@@ -78,5 +79,21 @@ describe('a halt', async () => {
       gates.map(({ gate }) => gate),
       ['halted'],
     );
+  });
+
+  it('stops a URL where nobody listens after ten tries, and leaves the rows to another day', async () => {
+    const file = await desk.write('nobody.csv', csvOf(50, 'nobody'));
+    const nobody = { env: { ...good.env, VIDBATCH_BASE_URL: `http://127.0.0.1:${await freePort()}` } };
+    const halted = exits(await desk.run(['run', file, '--attempts', '2'], nobody), 6);
+    assert.match(
+      lastLine(halted),
+      /^50 rows · 0 task ids · 5 exhausted · 45 pending · paid twice: none known$/,
+    );
+    assert.match(
+      halted.stderr,
+      /halted: NOBODY_ANSWERS: nobody answers at \S+: 10 tries in a row reached nobody, the last: \S+ refuses connections/,
+    );
+    const again = exits(await desk.run(['run', file, '--attempts', '2'], nobody), 6);
+    assert.match(lastLine(again), /5 exhausted · 45 pending/);
   });
 });

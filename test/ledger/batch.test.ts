@@ -236,9 +236,10 @@ onEvery(LEDGERS, (storage) => {
         origin: made.origin,
         state: 'open',
         throttledMs: 0,
+        unreached: 0,
       });
       await recordOne(db, await claimFirst(db, made), 'throttled', { waitMs: 50_000 });
-      const { throttledMs } = (await providerStatus(db, made.origin)) ?? { throttledMs: 0 };
+      const { throttledMs } = (await providerStatus(db, made.origin)) ?? { throttledMs: 0, unreached: 0 };
       assert.ok(throttledMs > 20_000 && throttledMs <= 50_000);
       assert.equal(await providerStatus(db, 'https://nobody.example'), undefined);
     });

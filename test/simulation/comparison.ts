@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { AVALANCHE } from '../../src/ledger/record.ts';
 import { sameKeyOf } from '../../src/retry.ts';
 import { deedOf, ORIGINS, plain, SQL } from './deed.ts';
 import type { Sql } from './deed.ts';
@@ -43,6 +44,9 @@ export async function compare(
     { origin: ORIGINS[0], proven: false, rows: 2 },
     { origin: ORIGINS[1], proven: true, rows: 1 },
   ]);
+  for (const gateway of twin.gateways.values()) {
+    gateway.unreachedStreak = random.pick([0, 0, AVALANCHE.unreachedInARow - 2]);
+  }
   twin.at = BEGIN_MS;
   for (const id of OFF_PEAK_ROWS) Object.assign(twin.rows.get(id) ?? {}, { offPeak: true });
   twin.windows = new Map(

@@ -165,13 +165,17 @@ export function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result[
 }
 
 function recording(random: Random, attemptIds: readonly string[], sameKey: Result['sameKey']): Deed {
+  const away = random.chance(0.2);
   const results = attemptIds.map((attemptId): Result => {
-    const kind = random.pick(KINDS);
+    const kind = away ? 'not-sent' : random.pick(KINDS);
     // Few ids, so that one comes twice now and then.
     const taskId = `task_${random.below(4)}_${attemptId.slice(-1)}`;
     return {
       attemptId,
-      outcome: outcomeOf(kind, { taskId, phase: random.pick(['connecting', 'answered']) }),
+      outcome: outcomeOf(kind, {
+        taskId,
+        phase: away ? 'connecting' : random.pick(['connecting', 'answered']),
+      }),
       waitMs: random.pick(WAITS_MS),
       maxAttempts: 3,
       ...(sameKey === undefined || random.chance(0.2) ? {} : { sameKey }),

@@ -54,8 +54,11 @@ export class SqlLedger {
         [id, openings.map(({ from }) => from), openings.map(({ to }) => to)],
       );
     }
-    for (const { origin } of model.gateways.values()) {
-      await db.query('insert into vidbatch.provider (origin) values ($1)', [origin]);
+    for (const { origin, unreachedStreak } of model.gateways.values()) {
+      await db.query('insert into vidbatch.provider (origin, unreached_streak) values ($1, $2)', [
+        origin,
+        unreachedStreak,
+      ]);
     }
     for (const { id, name, origin, proven } of model.batches.values()) {
       await db.query(
@@ -97,7 +100,8 @@ export class SqlLedger {
          'gateways', (select jsonb_agg(jsonb_build_object(
             'origin', origin, 'state', state, 'epoch', epoch, 'probe', probe, 'throttledUntil', ${ms('throttled_until')},
             'throttledSince', ${ms('throttled_since')}, 'throttleRaised', ${ms('throttle_raised')},
-            'throttleLevel', throttle_level, 'uncertainStreak', uncertain_streak) order by origin) from vidbatch.provider),
+            'throttleLevel', throttle_level, 'uncertainStreak', uncertain_streak, 'unreachedStreak', unreached_streak,
+            'unreachedSince', ${ms('unreached_since')}) order by origin) from vidbatch.provider),
          'halts', (select coalesce(jsonb_agg(jsonb_build_object('origin', origin, 'liftedAt', ${ms('lifted_at')})
             order by id), '[]') from vidbatch.halt),
          'journals', (select coalesce(jsonb_object_agg(name, bytes), '{}') from vidbatch.journal)) as state`,

@@ -36,6 +36,8 @@ function addGateway(ledger: ModelLedger, origin: string): void {
     throttleRaised: Number.NEGATIVE_INFINITY,
     throttleLevel: 0,
     uncertainStreak: 0,
+    unreachedStreak: 0,
+    unreachedSince: null,
   });
 }
 

@@ -10,6 +10,7 @@ export function armProbe(ledger: ModelLedger, origin: string): boolean {
     probe: null,
     uncertainStreak: 0,
     throttledSince: null,
+    unreachedSince: null,
   });
   return true;
 }

@@ -1,5 +1,6 @@
 import { AVALANCHE } from '../../../src/ledger/record.ts';
 import type { Recorded, Result } from '../../../src/ledger/record.ts';
+import { isReached, isUnreached } from '../../../src/provider/reach.ts';
 import type { State } from '../../../src/submission.ts';
 import { unknownOf } from './doubt.ts';
 import type { Attempt, Gateway, ModelLedger, Row } from './state.ts';
@@ -26,6 +27,9 @@ interface Judged {
 
 export function record(ledger: ModelLedger, results: readonly Result[]): Recorded[] {
   const judged = judge(ledger, results);
+  const proven = new Set(
+    [...ledger.batches.values()].filter((one) => one.proven).map(({ origin }) => origin),
+  );
   for (const one of judged) {
     settle(one);
     if (one.decides) moveRow(ledger, one);
@@ -33,7 +37,7 @@ export function record(ledger: ModelLedger, results: readonly Result[]): Recorde
   prove(ledger, judged);
   const halted = new Set<string>();
   for (const [origin, group] of Map.groupBy(judged, ({ attempt }) => attempt.origin)) {
-    if (guard(ledger, ledger.gatewayOf({ origin }), group)) halted.add(origin);
+    if (guard(ledger, ledger.gatewayOf({ origin }), group, proven.has(origin))) halted.add(origin);
   }
   return judged.map((one) => ({
     attemptId: one.attempt.id,
@@ -78,7 +82,8 @@ function judge(ledger: ModelLedger, results: readonly Result[]): Judged[] {
         )
       : undefined;
     const inDoubt = kind === 'uncertain' || (kind === 'throttled' && doubt !== undefined);
-    const cost = kind === 'not-sent' || (result.sameKey !== undefined && inDoubt) ? 1 : 0;
+    const blameless = isUnreached(result.outcome) && gateway.unreachedStreak >= AVALANCHE.unreachedInARow;
+    const cost = (kind === 'not-sent' && !blameless) || (result.sameKey !== undefined && inDoubt) ? 1 : 0;
     const common = { result, attempt, row, state, gatewayEpoch: gateway.epoch, hopeless, doubt, cost };
     return {
       ...common,
@@ -116,7 +121,7 @@ function nextOf(
     return leave && row.spent + cost < result.maxAttempts ? 'pending' : 'uncertain';
   }
   if (kind === 'rejected' || hopeless) return 'rejected';
-  if (kind === 'not-sent' && row.spent + 1 >= result.maxAttempts) return 'exhausted';
+  if (kind === 'not-sent' && cost > 0 && row.spent + cost >= result.maxAttempts) return 'exhausted';
   return cancelled ? 'cancelled' : 'pending';
 }
 
@@ -188,7 +193,7 @@ function prove(ledger: ModelLedger, judged: readonly Judged[]): void {
 }
 
 /** What a group of answers means for the provider as a whole. True when it is halted now. */
-function guard(ledger: ModelLedger, gateway: Gateway, group: readonly Judged[]): boolean {
+function guard(ledger: ModelLedger, gateway: Gateway, group: readonly Judged[], everThere: boolean): boolean {
   const of = (kind: string): Judged[] => group.filter(({ result }) => result.outcome.kind === kind);
   const accepted = of('accepted').length;
   const current = ({ attempt, gatewayEpoch }: Judged): boolean => attempt.epoch === gatewayEpoch;
@@ -197,12 +202,22 @@ function guard(ledger: ModelLedger, gateway: Gateway, group: readonly Judged[]):
   const halting = group.some((one) => one.halting);
   const throttled = of('throttled');
   const isProbe = group.some(({ attempt }) => attempt.id === gateway.probe);
+  const reached = group.some(({ result }) => isReached(result.outcome));
+  const unreached = group.filter((one) => isUnreached(one.result.outcome) && current(one)).length;
   const shaken =
     gateway.throttleLevel > 0 ||
     gateway.uncertainStreak > 0 ||
     gateway.throttledSince !== null ||
     gateway.state === 'probing';
-  if (!halting && uncertain === 0 && throttled.length === 0 && !isProbe && !(accepted > 0 && shaken))
+  const knocked = unreached > 0 || (reached && gateway.unreachedStreak > 0);
+  if (
+    !halting &&
+    uncertain === 0 &&
+    throttled.length === 0 &&
+    !isProbe &&
+    !knocked &&
+    !(accepted > 0 && shaken)
+  )
     return false;
 
   const { at } = ledger;
@@ -210,17 +225,25 @@ function guard(ledger: ModelLedger, gateway: Gateway, group: readonly Judged[]):
     throttled.length > 0 &&
     gateway.throttledSince !== null &&
     gateway.throttledSince < at - AVALANCHE.throttledMs;
+  const beyond = gateway.unreachedStreak + unreached - AVALANCHE.unreachedInARow;
+  const nobody = unreached > 0 && !reached && beyond >= 0;
+  const forLong = gateway.unreachedSince !== null && gateway.unreachedSince < at - AVALANCHE.unreachedMs;
+  const hopeless = nobody && (forLong || !everThere);
   const raised =
-    accepted === 0 &&
-    ((uncertain > 0 && gateway.uncertainStreak + uncertain >= AVALANCHE.uncertainInARow) || throttledTooLong);
+    hopeless ||
+    (accepted === 0 &&
+      ((uncertain > 0 && gateway.uncertainStreak + uncertain >= AVALANCHE.uncertainInARow) ||
+        throttledTooLong));
   const claimed = Math.max(Number.NEGATIVE_INFINITY, ...throttled.map(({ attempt }) => attempt.claimedAt));
   const raisesLevel = throttled.length > 0 && claimed >= gateway.throttleRaised;
   if (halting || raised) gateway.state = 'halted';
   else if (gateway.state === 'probing' && acceptedNow) gateway.state = 'open';
+  else if (gateway.state === 'open' && nobody) gateway.state = 'probing';
   if (isProbe) gateway.probe = null;
   gateway.throttledUntil = Math.max(
     gateway.throttledUntil,
     ...throttled.map(({ result }) => at + result.waitMs),
+    ...(nobody && !raised ? [at + Math.min(60, 2 ** Math.min(beyond, 6)) * 1000] : []),
   );
   if (accepted > 0 || raised) gateway.throttledSince = null;
   else if (throttled.length > 0) gateway.throttledSince ??= at;
@@ -230,6 +253,9 @@ function guard(ledger: ModelLedger, gateway: Gateway, group: readonly Judged[]):
     gateway.throttleRaised = at;
   }
   gateway.uncertainStreak = accepted > 0 || raised ? 0 : gateway.uncertainStreak + uncertain;
+  gateway.unreachedStreak = reached ? 0 : gateway.unreachedStreak + unreached;
+  if (reached) gateway.unreachedSince = null;
+  else if (unreached > 0) gateway.unreachedSince ??= at;
   raiseOrLift(ledger, gateway, halting || raised);
   return gateway.state === 'halted';
 }

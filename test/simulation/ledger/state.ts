@@ -64,6 +64,8 @@ export interface Gateway {
   throttleRaised: number;
   throttleLevel: number;
   uncertainStreak: number;
+  unreachedStreak: number;
+  unreachedSince: number | null;
 }
 
 export interface Halt {
