@@ -1,25 +1,8 @@
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { boardCommand } from './commands/board.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { explainCommand } from './commands/explain.ts';
-import { exportCommand } from './commands/export.ts';
-import { gateCommands } from './commands/gates.ts';
+import { commandsFor } from './commands/all.ts';
 import type { Io } from './commands/io.ts';
-import { migrateCommand } from './commands/migrate.ts';
-import { planCommand } from './commands/plan.ts';
-import { reconcileCommand } from './commands/reconcile.ts';
-import { resolveCommand } from './commands/resolve.ts';
-import { runCommand } from './commands/run.ts';
-import { scheduleCommand } from './commands/schedule.ts';
-import { simulateCommand } from './commands/simulate.ts';
-import { statusCommand } from './commands/status.ts';
-import { submitCommand } from './commands/submit.ts';
-import { uncertainCommand } from './commands/uncertain.ts';
-import { validateCommand } from './commands/validate.ts';
-import { verifyCommand } from './commands/verify.ts';
-import { workCommand } from './commands/work.ts';
 import { loadDotEnv } from './config.ts';
 import { connectionLost } from './connection-lost.ts';
 import { EXIT, messageOf, usageError, VidbatchError } from './errors.ts';
@@ -63,7 +46,7 @@ const io: Io = {
   quit: (code) => process.exit(code),
 };
 
-function build(exit: (code: number) => void): Command {
+async function build(argv: readonly string[], exit: (code: number) => void): Promise<Command> {
   const program = new Command('vidbatch')
     .description(
       'Submit a manifest of video prompts once, pay for each row once, and know where every task id went.',
@@ -85,24 +68,7 @@ Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 m
   4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt or a window · 7 reconciliation differences
   130/143 interrupted`,
     );
-  validateCommand(program, io, exit);
-  planCommand(program, io, exit);
-  submitCommand(program, io, exit);
-  workCommand(program, io, exit);
-  runCommand(program, io, exit);
-  statusCommand(program, io, exit);
-  explainCommand(program, io, exit);
-  exportCommand(program, io, exit);
-  uncertainCommand(program, io, exit);
-  resolveCommand(program, io, exit);
-  gateCommands(program, io, exit);
-  reconcileCommand(program, io, exit);
-  verifyCommand(program, io, exit);
-  doctorCommand(program, io, exit);
-  scheduleCommand(program, io, exit);
-  boardCommand(program, io, exit);
-  simulateCommand(program, io, exit);
-  migrateCommand(program, io, exit);
+  for (const register of await commandsFor(argv)) register(program, io, exit);
   return program;
 }
 
@@ -112,7 +78,8 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     // Before the flags are read: they fall back to the environment.
     loadDotEnv();
-    await build((result) => (code = result)).parseAsync([...argv], { from: 'user' });
+    const program = await build(argv, (result) => (code = result));
+    await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
