@@ -1,4 +1,6 @@
 import { crashes } from './suite.ts';
 import { SENDING } from './table.ts';
 
-crashes('a worker that dies before a row has its answer', SENDING);
+crashes('a worker that dies before a row has its answer', SENDING, {
+  usual: ['redis+postgres'],
+});
