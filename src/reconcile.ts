@@ -1,75 +1,112 @@
 import type { Database } from './ledger/database.ts';
-import { openTasks, recordTask } from './ledger/read.ts';
-import type { OpenTask } from './ledger/read.ts';
-import { reached } from './point.ts';
-import type { Provider, TaskReport } from './provider/outcome.ts';
+import { askNow, countTasks } from './ledger/task.ts';
+import { ensurePoller } from './ledger/poll.ts';
+import type { Polled } from './ledger/poll-record.ts';
+import type { Logger } from './log.ts';
+import { startPoller } from './poller.ts';
+import type { PollerOptions } from './poller.ts';
+import type { Provider } from './provider/outcome.ts';
+import type { TaskCounts } from './task.ts';
 
-/** What one pass over the open tasks found. */
+export interface ReconcileOptions extends Pick<
+  PollerOptions,
+  'concurrency' | 'intervalMs' | 'timeoutMs' | 'plan' | 'random'
+> {
+  /** Null: of all. */
+  batchId: number | null;
+  /** Goes on until no task is open, asking each when it is due; otherwise each is asked for once, now. */
+  watch?: boolean;
+  /** Also those that have come to their end. */
+  again?: boolean;
+  log: Logger;
+  onAsked?: (asked: number) => void;
+  signal?: AbortSignal;
+}
+
+/** What was heard, and how the tasks stand then. */
 export interface Reconciled {
+  /** Questions: one a task, except with `watch`. */
   asked: number;
   completed: number;
   failed: number;
   open: number;
   /** The provider does not know the task. It may be too fresh: it is asked for again. */
   missing: number;
-  /** No answer about the task this time. */
+  /** It had come to its end, and the provider says otherwise. */
+  otherwise: number;
+  /** No answer about the task. */
   unanswered: number;
+  /** Answers to the last of these questions were refusals, or none came at all: why. */
+  silent: string | null;
+  /** By the ledger, afterwards: surplus ones too. */
+  tasks: TaskCounts;
 }
 
-const PAGE = 200;
+/** So many questions in a row without an answer: asking the others would bring none either. */
+const SILENT_AFTER = 20;
 
-/** Asks the provider once for every open task of a batch (or of all), `concurrency` at a time, and stores the answers. */
+/**
+ * Asks the provider for the tasks of a batch (or of all), together with whoever else asks, and stores the answers. It
+ * ends early when the provider refuses to answer, and without `watch` also when it is away.
+ */
 export async function reconcile(
   db: Database,
   provider: Pick<Provider, 'query' | 'origin'>,
-  options: {
-    batchId: number | null;
-    concurrency: number;
-    onAsked?: (asked: number) => void;
-    signal?: AbortSignal;
-  },
+  { batchId, watch = false, again = false, log, onAsked, signal, ...how }: ReconcileOptions,
 ): Promise<Reconciled> {
-  const totals: Reconciled = { asked: 0, completed: 0, failed: 0, open: 0, missing: 0, unanswered: 0 };
-  let afterId = 0;
-  for (;;) {
-    const tasks = await openTasks(db, provider.origin, options.batchId, afterId, PAGE);
-    const last = tasks.at(-1);
-    if (last === undefined) return totals;
-    afterId = last.submissionId;
-    const waiting = [...tasks];
-    await Promise.all(
-      Array.from({ length: Math.min(options.concurrency, waiting.length) }, async () => {
-        for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
-          if (options.signal?.aborted === true) return;
-          const report = await provider.query(task.taskId);
-          reached('task-asked');
-          await settle(db, task, report, totals);
-          reached('task-recorded');
-          totals.asked += 1;
-          options.onAsked?.(totals.asked);
+  const batches = batchId === null ? null : [batchId];
+  const scope = { origin: provider.origin, batches };
+  const totals = { asked: 0, completed: 0, failed: 0, open: 0, missing: 0, otherwise: 0, unanswered: 0 };
+  let inARow = 0;
+  let silent: string | null = null;
+  await ensurePoller(db, provider.origin);
+  const askedSince = await askNow(db, scope, { open: !watch, ended: again });
+  const poller = startPoller({
+    db,
+    provider: {
+      origin: provider.origin,
+      async query(taskId) {
+        const report = await provider.query(taskId);
+        inARow = report.kind === 'transient' ? inARow + 1 : 0;
+        if (report.kind === 'transient' && (report.trouble === 'refused' || isSilent(report.trouble))) {
+          silent = report.message;
         }
-      }),
-    );
-    if (options.signal?.aborted === true) return totals;
+        return report;
+      },
+    },
+    batches,
+    log,
+    ...how,
+    until: watch ? 'settled' : { askedSince },
+    onPolled(polled) {
+      totals.asked += 1;
+      totals[kindOf(polled)] += 1;
+      onAsked?.(totals.asked);
+      if (silent !== null) void poller.stop();
+    },
+  });
+  const stop = (): void => void poller.stop();
+  signal?.addEventListener('abort', stop);
+  if (signal?.aborted === true) stop();
+  await poller.ended;
+  signal?.removeEventListener('abort', stop);
+  return { ...totals, silent, tasks: await countTasks(db, batches) };
+
+  function isSilent(trouble: 'throttled' | 'refused' | 'broken'): boolean {
+    return !watch && trouble === 'broken' && inARow >= SILENT_AFTER;
   }
 }
 
-async function settle(db: Database, task: OpenTask, report: TaskReport, totals: Reconciled): Promise<void> {
-  if (report.kind === 'transient') {
-    totals.unanswered += 1;
-    return;
+function kindOf({ verdict }: Polled): Exclude<keyof Reconciled, 'asked' | 'silent' | 'tasks'> {
+  switch (verdict.kind) {
+    case 'said': {
+      const { status } = verdict.report;
+      return status === 'completed' || status === 'failed' ? status : 'open';
+    }
+    case 'missed':
+      return 'missing';
+    case 'otherwise':
+    case 'unanswered':
+      return verdict.kind;
   }
-  if (report.kind === 'missing') {
-    totals.missing += 1;
-    return;
-  }
-  if (report.status === 'completed') totals.completed += 1;
-  else if (report.status === 'failed') totals.failed += 1;
-  else totals.open += 1;
-  await recordTask(db, task.submissionId, {
-    status: report.status,
-    progress: report.progress ?? null,
-    resultUrl: report.resultUrl ?? null,
-    failReason: report.status === 'failed' ? (report.failReason ?? 'the provider gave no reason') : null,
-  });
 }

@@ -2,6 +2,8 @@ import { EXIT } from './errors.ts';
 import type { ExitCode } from './errors.ts';
 import type { Counts, State } from './submission.ts';
 import { STATES } from './submission.ts';
+import { openOf } from './task.ts';
+import type { TaskCounts } from './task.ts';
 
 /** A gate that keeps rows of a batch waiting, with its reason. */
 export interface Gate {
@@ -73,6 +75,23 @@ export function receipt(summary: Pick<Summary, 'rows' | 'counts' | 'taskIds' | '
     if (summary.counts[state] > 0) parts.push(`${count(summary.counts[state])} ${state}`);
   }
   parts.push(`paid twice: ${summary.surplus === 0 ? 'none known' : `${count(summary.surplus)} rows`}`);
+  return parts.join(' · ');
+}
+
+/** `10,000 tasks · 98% settled · 9,500 completed · 290 failed · 10 not known to the provider · 200 open` */
+export function tasksTold(tasks: TaskCounts): string {
+  const { completed, failed, missing, unknown, otherwise } = tasks;
+  const settled = completed + failed + missing;
+  const open = openOf(tasks);
+  const total = settled + open;
+  const parts = [`${count(total)} ${total === 1 ? 'task' : 'tasks'}`];
+  // 9,999 of 10,000 are not all of them.
+  if (total > 0) parts.push(`${Math.floor((100 * settled) / total)}% settled`);
+  parts.push(`${count(completed)} completed`, `${count(failed)} failed`);
+  if (missing > 0) parts.push(`${count(missing)} not known to the provider`);
+  if (otherwise > 0) parts.push(`${count(otherwise)} otherwise than before`);
+  parts.push(`${count(open)} open`);
+  if (unknown > 0) parts.push(`${count(unknown)} of them of a status that nobody knows`);
   return parts.join(' · ');
 }
 

@@ -19,7 +19,6 @@ function view(input: Record<string, unknown>, more: Partial<SubmissionView> = {}
     mode: 'text',
     taskId: 'task_1',
     providerStatus: 'queued',
-    progress: null,
     resultUrl: null,
     httpStatus: 200,
     errorCode: null,

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { feed, keepLane } from '../src/ledger/feed.ts';
 import type { Finding } from '../src/ledger/invariants/invariant.ts';
-import { recordTask } from '../src/ledger/read.ts';
 import { enqueue, laneOf, openQueue } from '../src/queue.ts';
 import { queueLooks } from '../src/queue-check.ts';
 import type { TaskReport } from '../src/provider/outcome.ts';
@@ -10,6 +9,7 @@ import { taskLooks } from '../src/task-check.ts';
 import { ledgerLooks } from '../src/verify.ts';
 import type { Look } from '../src/verify.ts';
 import { found, names } from './contract/findings.ts';
+import { poll, reportOf } from './contract/polls.ts';
 import { claimAll, makeBatch, outcomeOf, recordOne } from './contract/rows.ts';
 import type { Made } from './contract/rows.ts';
 import { LEDGERS, onEvery, STORAGES } from './contract/storages.ts';
@@ -103,8 +103,9 @@ onEvery(LEDGERS, (storage) => {
       await recordOne(db, claim, outcomeOf('accepted', { taskId: `task_${n}` }));
     }
     const [first, second, third] = made.rows;
-    const done = { status: 'completed', progress: 100, resultUrl: null, failReason: null };
-    for (const id of [first, second]) await recordTask(db, id ?? 0, done);
+    await poll(db, made, ({ submissionId }) =>
+      reportOf(submissionId === first || submissionId === second ? 'completed' : 'queued'),
+    );
     await db.query(
       `update vidbatch.submission set submitted_at = now() - interval '1 hour' where id = any($1::bigint[])`,
       [[first, second]],
@@ -118,7 +119,7 @@ onEvery(LEDGERS, (storage) => {
       task_0: { kind: 'missing', body: '' },
       task_1: { kind: 'task', status: 'in_progress', rawStatus: 'running', body: '' },
       task_2: { kind: 'missing', body: '' },
-      task_3: { kind: 'transient', message: 'HTTP 502' },
+      task_3: { kind: 'transient', trouble: 'broken', message: 'HTTP 502' },
       task_surplus: { kind: 'task', status: 'unknown', rawStatus: 'odd', body: '' },
     };
     const asked: string[] = [];

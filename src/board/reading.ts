@@ -5,6 +5,8 @@ import { readPage, rowsNamed } from '../ledger/page.ts';
 import type { PageRow, Place } from '../ledger/page.ts';
 import { findSubmissionById, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
+import { readTasks } from '../ledger/task.ts';
+import type { TaskView } from '../ledger/task.ts';
 import { listSchedules } from '../ledger/schedule.ts';
 import { readGates, summarise } from '../overview.ts';
 import { readPace } from '../pace.ts';
@@ -47,6 +49,7 @@ const SHOWN_ATTEMPTS = 20;
 export interface Life {
   row: SubmissionView;
   source: string;
+  tasks: TaskView[];
   attempts: AttemptView[];
   /** There are attempts before these. */
   earlier: boolean;
@@ -116,6 +119,7 @@ export class Reading {
     return {
       row,
       source: batch.source,
+      tasks: await readTasks(this.#db, id),
       attempts: attempts.slice(-SHOWN_ATTEMPTS),
       earlier: attempts.length > SHOWN_ATTEMPTS,
       trail: trail.slice(-SHOWN_ATTEMPTS),

@@ -1,6 +1,8 @@
 import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
 import type { AttemptView } from '../ledger/read.ts';
+import type { TaskView } from '../ledger/task.ts';
 import { nextStep } from '../next-step.ts';
+import { expiryTold, laterTold, pollsTold, statusTold } from '../task-life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, page } from './page.ts';
@@ -51,10 +53,22 @@ function failure({ row }: Life): Html {
   return html`<p class="gate">${shorten(parts.join(' · '), 2000)}</p>`;
 }
 
-function provider({ row }: Life): Html {
+function provider({ row, tasks }: Life): Html {
   if (row.providerStatus === null) return NOTHING;
-  const progress = row.progress === null ? '' : ` ${row.progress}%`;
-  return html`<p>Provider: ${row.providerStatus}${progress} ${result(row.resultUrl)}</p>`;
+  if (tasks.length === 0) return html`<p>Provider: ${row.providerStatus}, not asked yet</p>`;
+  return html`${tasks.map(told)}`;
+}
+
+function told(task: TaskView): Html {
+  const which = task.surplus ? `, surplus task ${shorten(task.taskId, 300)}` : '';
+  const later = laterTold(task);
+  const expiry = expiryTold(task);
+  return html`<p>
+      Provider${which}: ${shorten(statusTold(task), 300)} ${result(task.resultUrl)}
+      ${task.surplus && task.failReason !== null ? shorten(task.failReason, 300) : NOTHING}
+    </p>
+    ${later === undefined ? NOTHING : html`<p class="gate">${later}</p>`}
+    <p class="soft">${expiry === undefined ? NOTHING : `${expiry} · `}${pollsTold(task)}</p>`;
 }
 
 /** The provider's word, so a link only when it can be nothing but an address. */

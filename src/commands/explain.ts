@@ -5,11 +5,14 @@ import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { findSubmissions, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
+import { readTasks } from '../ledger/task.ts';
+import type { TaskView } from '../ledger/task.ts';
 import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
 import { nextStep } from '../next-step.ts';
 import { readGates } from '../overview.ts';
 import type { Gate } from '../summary.ts';
 import { isOffPeak } from '../model.ts';
+import { expiryTold, laterTold, pollsTold, statusTold } from '../task-life.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -48,6 +51,7 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
     }
     const attempts = await readAttempts(app.db, row.id);
     const trail = await readTrail(app.db, row.id);
+    const tasks = await readTasks(app.db, row.id);
     const gates =
       row.state === 'pending'
         ? (await readGates(app.db, batch, config.baseUrl)).filter((gate) => concerns(gate, row))
@@ -59,11 +63,12 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
           input: JSON.parse(row.input),
           request: row.request === null ? null : JSON.parse(row.request),
           gates,
+          tasks,
           attempts,
           trail,
         }),
       );
-    else for (const line of describe(batch, row, { attempts, trail, gates })) io.out(line);
+    else for (const line of describe(batch, row, { tasks, attempts, trail, gates })) io.out(line);
     return EXIT.ok;
   } finally {
     await app.close();
@@ -79,22 +84,21 @@ function describe(
   batch: Batch,
   row: SubmissionView,
   known: {
+    tasks: readonly TaskView[];
     attempts: readonly AttemptView[];
     trail: readonly TrailView[];
     gates: readonly Gate[];
   },
 ): string[] {
-  const { attempts, trail, gates } = known;
+  const { tasks, attempts, trail, gates } = known;
   const lines = [
     `${row.batch} ${row.key}: ${row.state}${row.taskId === null ? '' : `, task ${row.taskId}`}`,
     `from     ${batch.source}:${row.line}`,
     `request  ${shorten(row.request ?? row.input, 300)}`,
   ];
-  if (row.providerStatus !== null) {
-    lines.push(
-      `provider ${row.providerStatus}${row.progress === null ? '' : ` ${row.progress}%`}${row.resultUrl === null ? '' : `  ${row.resultUrl}`}`,
-    );
-  }
+  if (row.providerStatus !== null && tasks.length === 0)
+    lines.push(`provider ${row.providerStatus}, not asked yet`);
+  for (const task of tasks) lines.push(...describeTask(task));
   if (row.errorCode !== null || row.error !== null) {
     lines.push(
       `error    ${[row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error].filter((part) => part !== null).join(' · ')}`,
@@ -113,6 +117,22 @@ function describe(
     `next     ${waits ? 'nothing: it is sent when its gates are open, while a worker runs' : nextStep(row)}`,
   );
   return lines;
+}
+
+function describeTask(task: TaskView): string[] {
+  const which = task.surplus ? `SURPLUS task ${task.taskId}: ` : '';
+  const parts = [
+    `${which}${statusTold(task)}`,
+    task.resultUrl,
+    expiryTold(task),
+    task.surplus ? task.failReason : null,
+  ];
+  const later = laterTold(task);
+  return [
+    `provider ${parts.filter((part) => part !== null && part !== undefined).join(' · ')}`,
+    ...(later === undefined ? [] : [`         ${later}`]),
+    `         ${pollsTold(task)}`,
+  ];
 }
 
 function describeAttempt(attempt: AttemptView): string {

@@ -69,6 +69,12 @@ export function logOf(flags: GlobalFlags, fallback: LogLevel): Logger {
   return createLog(flags.logLevel ?? fallback);
 }
 
+/** For all who ask for tasks. */
+export const POLL_RATE = [
+  '--poll-rate <rate>',
+  'questions about tasks, of all who ask together, such as 5/s (default: no limit)',
+] as const;
+
 /** Flags of whoever sends rows. */
 export interface WorkFlags extends GlobalFlags {
   concurrency: string;

@@ -1,63 +1,185 @@
 import type { Command } from 'commander';
 import { openApp } from '../app.ts';
-import { parseCount, requireProvider } from '../config.ts';
+import type { App } from '../app.ts';
+import { parseCount, parseRate, requireProvider } from '../config.ts';
 import { EXIT } from '../errors.ts';
-import type { ExitCode } from '../errors.ts';
+import { countTasks, openElsewhere } from '../ledger/task.ts';
+import { createLog } from '../log.ts';
 import { createProvider } from '../provider/client.ts';
+import { POLL_TIMEOUT_MS } from '../poller.ts';
 import { reconcile } from '../reconcile.ts';
-import { count } from '../summary.ts';
+import type { Reconciled } from '../reconcile.ts';
+import { count, tasksTold } from '../summary.ts';
+import { openOf } from '../task.ts';
+import type { TaskCounts } from '../task.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import { Progress } from './progress.ts';
 import { providerSilent } from './silence.ts';
 
-export function reconcileCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
-  const command = program
-    .command('reconcile [batch]')
-    .description('ask the provider once for every open task, and store status and result URL')
-    .addHelpText('after', '\nExamples:\n  $ vidbatch reconcile text && vidbatch export text')
-    .action(async (batch: string | undefined, flags: GlobalFlags & { concurrency: string }) =>
-      exit(await reconcileBatch(batch, flags, io)),
-    );
-  flag(providerFlags(globalFlags(command)), '--concurrency <n>', 'open calls', '8');
+interface ReconcileFlags extends GlobalFlags {
+  concurrency: string;
+  pollRate?: string;
+  watch?: boolean;
+  again?: boolean;
 }
 
-async function reconcileBatch(
-  name: string | undefined,
-  flags: GlobalFlags & { concurrency: string },
-  io: Io,
-): Promise<ExitCode> {
+export function reconcileCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  const command = program
+    .command('reconcile [batch]')
+    .description('ask the provider how the tasks are, and store status, result URL and the raw answer')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch reconcile text && vidbatch export text
+  $ vidbatch reconcile --watch                until every task has come to its end
+  $ vidbatch reconcile text --again           completed and failed ones too: fresh result URLs, and whether they still are
+
+Once: every open task is asked for, and those that the provider did not know. With --watch: each when it is due, fresh
+ones every few seconds, old ones seldom; \`work\` and \`run\` do the same meanwhile, and each task is asked for by one of
+them. A task that the provider does not know is \`missing\` after several questions over minutes; a status that it gives
+a task after its end is reported, and changes nothing.
+
+Exit codes: 0 all well · 1 the provider did not answer [PROVIDER_SILENT]
+  7 the provider does not know some task, or calls one that had come to its end something else · 130/143 interrupted`,
+    )
+    .action(async (batch: string | undefined, flags: ReconcileFlags) =>
+      exit(await reconcileBatch(batch, flags, io)),
+    );
+  flag(providerFlags(globalFlags(command)), '--watch', 'until no task is open');
+  flag(command, '--again', 'also those that have come to their end');
+  flag(command, '--concurrency <n>', 'open calls', '8');
+  flag(command, ...POLL_RATE);
+}
+
+async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, io: Io): Promise<number> {
   const config = configOf(flags);
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
+  const intervalMs = flags.pollRate === undefined ? undefined : parseRate('--poll-rate', flags.pollRate);
   const { baseUrl, apiKey } = requireProvider(config);
-  const app = await openApp(config, 'reader');
-  const provider = createProvider({ baseUrl, apiKey, connections: concurrency, codes: config.codes });
-  const interrupt = onInterrupt(io.quit);
   const progress = new Progress(io);
+  const log = createLog(flags.logLevel ?? 'warn', { write: (text) => progress.above(text) });
+  const app = await openApp(config, 'reader', log);
+  const provider = createProvider({
+    baseUrl,
+    apiKey,
+    timeoutMs: POLL_TIMEOUT_MS,
+    connections: concurrency,
+    codes: config.codes,
+  });
+  const interrupt = onInterrupt(io.quit);
+  const watch = isOn(flags.watch);
   try {
     const batch = name === undefined ? undefined : await batchNamed(app.db, name);
-    const totals = await reconcile(app.db, provider, {
-      batchId: batch?.id ?? null,
+    const batchId = batch?.id ?? null;
+    const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
+    for (const { origin, tasks } of await openElsewhere(app.db, scope)) {
+      io.err(`${count(tasks)} open tasks belong to ${origin ?? 'no provider'}, and are not asked for here`);
+    }
+    const watcher = watch ? new Watcher(app, scope.batches, progress, io) : undefined;
+    const result = await reconcile(app.db, provider, {
+      batchId,
+      watch,
+      again: isOn(flags.again),
       concurrency,
+      intervalMs,
+      timeoutMs: POLL_TIMEOUT_MS,
+      log,
       signal: interrupt.signal,
-      onAsked: (asked) => progress.show(`${count(asked)} tasks asked for`),
+      onAsked: (asked) => {
+        if (watcher === undefined) progress.show(`${count(asked)} tasks asked for`);
+        else watcher.show(asked);
+      },
     });
     progress.clear();
-    if (flags.json === true) io.out(JSON.stringify({ batch: name ?? null, ...totals }));
-    else {
-      io.out(
-        `${count(totals.asked)} tasks asked for · ${count(totals.completed)} completed · ${count(totals.failed)} failed · ` +
-          `${count(totals.open)} open · ${count(totals.missing)} not known to the provider · ${count(totals.unanswered)} unanswered`,
-      );
-    }
-    if (totals.asked > 0 && totals.unanswered === totals.asked) throw providerSilent(totals.asked);
-    return EXIT.ok;
+    tell(name, result, watch, flags, io);
+    if (interrupt.signal.aborted) return await interrupt.happened;
+    if (result.silent !== null || (result.asked > 0 && result.unanswered === result.asked))
+      throw providerSilent(result);
+    const { missing, otherwise } = result.tasks;
+    return missing + otherwise > 0 ? EXIT.differences : EXIT.ok;
   } finally {
     interrupt.dispose();
     progress.clear();
     await provider.close();
     await app.close();
   }
+}
+
+/** How far it has come, as often as counting costs little. */
+class Watcher {
+  readonly #app: App;
+  readonly #batches: readonly number[] | null;
+  readonly #progress: Progress;
+  readonly #io: Io;
+  #counting = false;
+  #nextAt = 0;
+
+  constructor(app: App, batches: readonly number[] | null, progress: Progress, io: Io) {
+    this.#app = app;
+    this.#batches = batches;
+    this.#progress = progress;
+    this.#io = io;
+  }
+
+  show(asked: number): void {
+    if (this.#counting || performance.now() < this.#nextAt) return;
+    this.#counting = true;
+    const began = performance.now();
+    void countTasks(this.#app.db, this.#batches)
+      .then((counts) => this.#tell(`${tasksTold(counts)} · asked ${count(asked)} times`))
+      .catch(() => undefined)
+      .finally(() => {
+        const cost = performance.now() - began;
+        this.#nextAt = performance.now() + Math.max(20 * cost, this.#io.interactive ? 500 : 10_000);
+        this.#counting = false;
+      });
+  }
+
+  #tell(text: string): void {
+    if (this.#io.interactive) this.#progress.show(text);
+    else this.#io.err(text);
+  }
+}
+
+function tell(
+  name: string | undefined,
+  { silent: _silent, tasks, ...heard }: Reconciled,
+  watch: boolean,
+  flags: ReconcileFlags,
+  io: Io,
+): void {
+  if (flags.json === true) {
+    io.out(JSON.stringify({ batch: name ?? null, ...heard, tasks: { open: openOf(tasks), ...tasks } }));
+  } else if (watch) {
+    io.out(`${tasksTold(tasks)} · asked ${count(heard.asked)} times, ${count(heard.unanswered)} unanswered`);
+  } else {
+    const parts = [
+      `${count(heard.asked)} tasks asked for`,
+      `${count(heard.completed)} completed`,
+      `${count(heard.failed)} failed`,
+      `${count(heard.open)} open`,
+      `${count(heard.missing)} not known to the provider`,
+      ...(heard.otherwise === 0 ? [] : [`${count(heard.otherwise)} otherwise than before`]),
+      `${count(heard.unanswered)} unanswered`,
+    ];
+    io.out(parts.join(' · '));
+  }
+  for (const line of differencesTold(name, tasks)) io.err(line);
+}
+
+/** What a person has to look at, and how. */
+function differencesTold(name: string | undefined, { missing, otherwise }: TaskCounts): string[] {
+  const verify = `\`vidbatch verify${name === undefined ? '' : ` ${name}`}\` names them`;
+  return [
+    ...(missing === 0
+      ? []
+      : [`the provider does not know ${count(missing)} tasks that it had accepted; ${verify}`]),
+    ...(otherwise === 0
+      ? []
+      : [`${count(otherwise)} tasks had come to their end, and the provider says otherwise; ${verify}`]),
+  ];
 }

@@ -146,7 +146,7 @@ function judge(report: FindingReport, { asked, unanswered }: Checked): ExitCode 
     });
   }
   if (code === EXIT.ok && asked > 0 && unanswered === asked) {
-    throw providerSilent(asked, ' The ledger itself is in order.');
+    throw providerSilent({ asked, unanswered }, ' The ledger itself is in order.');
   }
   return code;
 }

@@ -16,7 +16,6 @@ export interface SubmissionView {
   mode: string | null;
   taskId: string | null;
   providerStatus: string | null;
-  progress: number | null;
   resultUrl: string | null;
   httpStatus: number | null;
   errorCode: string | null;
@@ -42,7 +41,6 @@ interface Row {
   mode: string | null;
   task_id: string | null;
   provider_status: string | null;
-  progress: number | null;
   result_url: string | null;
   http_status: number | null;
   error_code: string | null;
@@ -62,7 +60,7 @@ const SELECT = select('s.input, s.request');
 function select(texts: string): string {
   return `
   select s.id, b.name as batch, s.row_key, s.line, s.state, ${texts}, s.model, s.mode, s.task_id,
-         s.provider_status, s.progress, s.result_url, s.http_status, s.error_code, s.error, s.attempts, s.spent,
+         s.provider_status, s.result_url, s.http_status, s.error_code, s.error, s.attempts, s.spent,
          s.submitted_at, case when isfinite(s.not_before) then s.not_before end as not_before, s.deadline,
          s.lane is not null as queued, s.updated_at
     from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id`;
@@ -81,7 +79,6 @@ function toView(row: Row): SubmissionView {
     mode: row.mode,
     taskId: row.task_id,
     providerStatus: row.provider_status,
-    progress: row.progress,
     resultUrl: row.result_url,
     httpStatus: row.http_status,
     errorCode: row.error_code,
@@ -242,49 +239,6 @@ export async function readTrail(db: Queryable, submissionId: number): Promise<Tr
     [submissionId],
   );
   return rows.map(({ at, event, who, detail }) => ({ at, event, who, detail }));
-}
-
-/** A task whose end is not known yet. */
-export interface OpenTask {
-  submissionId: number;
-  taskId: string;
-}
-
-/** Open tasks of this provider, by submission, after `afterId`. */
-export async function openTasks(
-  db: Queryable,
-  origin: string,
-  batchId: number | null,
-  afterId: number,
-  limit: number,
-): Promise<OpenTask[]> {
-  const { rows } = await db.query<{ id: number; task_id: string }>(
-    `select s.id, s.task_id from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
-      where s.state = 'submitted' and (s.provider_status is null or s.provider_status not in ('completed', 'failed'))
-        and b.origin = $1 and ($2::bigint is null or s.batch_id = $2) and s.id > $3
-      order by s.id limit $4`,
-    [origin, batchId, afterId, limit],
-  );
-  return rows.map((row) => ({ submissionId: row.id, taskId: row.task_id }));
-}
-
-export interface TaskState {
-  status: string;
-  progress: number | null;
-  resultUrl: string | null;
-  failReason: string | null;
-}
-
-/** What the provider says of a task now. The submission's own state is never touched by it. */
-export async function recordTask(db: Queryable, submissionId: number, task: TaskState): Promise<void> {
-  await db.query(
-    `update vidbatch.submission
-        set provider_status = $2, progress = $3, result_url = coalesce($4, result_url),
-            error_code = case when $5::text is not null then 'TASK_FAILED' else error_code end,
-            error = coalesce($5, error), polled_at = now()
-      where id = $1 and state = 'submitted'`,
-    [submissionId, task.status, task.progress, task.resultUrl, task.failReason],
-  );
 }
 
 export async function ledgerId(db: Queryable): Promise<string> {

@@ -115,7 +115,11 @@ export function createProvider(options: ProviderOptions): Provider {
       const id = encodeURIComponent(taskId.toWellFormed());
       const result = await call({ method: 'GET', path: `${path}/${id}`, headers });
       if (result.kind === 'answer') return readTask(result.answer, { now: now(), redact });
-      return { kind: 'transient', message: oneLine(redact(describeFailure(result, host))) };
+      return {
+        kind: 'transient',
+        trouble: 'broken',
+        message: oneLine(redact(describeFailure(result, host))),
+      };
     },
 
     /** Waits for the calls that are under way, each of which ends by its timeout. */

@@ -89,8 +89,16 @@ export type TaskReport =
       /** 0-100. */
       progress?: number;
       resultUrl?: string;
+      /** When that URL dies, in milliseconds since the epoch, where the answer or the URL itself says so. */
+      urlExpiry?: { at: number; by: 'answer' | 'url' };
       failReason?: string;
       body: string;
     }
   | { kind: 'missing'; body: string }
-  | { kind: 'transient'; message: string; afterMs?: number };
+  | {
+      kind: 'transient';
+      /** `refused`: for who asks or where, so that every task would be. */
+      trouble: 'throttled' | 'refused' | 'broken';
+      message: string;
+      afterMs?: number;
+    };

@@ -2,6 +2,7 @@ import { retryAfterMs, type Answer } from './answer.ts';
 import type { TaskReport } from './outcome.ts';
 import { asObject, parseObject, readRefusal } from './refusal.ts';
 import { oneLine, storable } from './text.ts';
+import { expiryOfUrl, readMoment } from './url-expiry.ts';
 
 type TaskStatus = Extract<TaskReport, { kind: 'task' }>['status'];
 
@@ -39,13 +40,15 @@ export function readTask(answer: Answer, options: ReadTaskOptions): TaskReport {
   if (task === undefined) {
     const message = oneLine(redact(`HTTP ${answer.status}: ${refusal.message ?? 'no readable task'}`));
     const afterMs = retryAfterMs(answer, options.now);
-    return { kind: 'transient', message, ...(afterMs === undefined ? {} : { afterMs }) };
+    const trouble = troubleOf(answer.status);
+    return { kind: 'transient', trouble, message, ...(afterMs === undefined ? {} : { afterMs }) };
   }
 
   const rawStatus = typeof task['status'] === 'string' ? task['status'] : '';
   const status = STATUSES.get(rawStatus.trim().toLowerCase()) ?? 'unknown';
   const progress = readProgress(task['progress']);
   const resultUrl = readResultUrl(task, status);
+  const urlExpiry = resultUrl === undefined ? undefined : readExpiry(task, resultUrl);
   const failReason = status === 'completed' ? undefined : readFailReason(task);
   return {
     kind: 'task',
@@ -53,12 +56,19 @@ export function readTask(answer: Answer, options: ReadTaskOptions): TaskReport {
     rawStatus: oneLine(redact(rawStatus), 100),
     ...(progress === undefined ? {} : { progress }),
     ...(resultUrl === undefined ? {} : { resultUrl: oneLine(redact(resultUrl), 8192) }),
+    ...(urlExpiry === undefined ? {} : { urlExpiry }),
     ...(failReason === undefined ? {} : { failReason: oneLine(redact(failReason)) }),
     body,
   };
 }
 
 type Json = Record<string, unknown>;
+
+function troubleOf(status: number): Extract<TaskReport, { kind: 'transient' }>['trouble'] {
+  if (status === 429) return 'throttled';
+  const refused = (status >= 300 && status <= 399) || [401, 402, 403, 404, 405].includes(status);
+  return refused ? 'refused' : 'broken';
+}
 
 /** The object that carries the status: the answer itself, or its `data`. An error has neither. */
 function findTask(body: string): Json | undefined {
@@ -84,6 +94,14 @@ function readResultUrl(task: Json, status: TaskStatus): string | undefined {
     ...(status === 'completed' && isHttpUrl(task['fail_reason']) ? [task['fail_reason']] : []),
   ];
   return candidates.find(isText);
+}
+
+function readExpiry(task: Json, resultUrl: string): Extract<TaskReport, { kind: 'task' }>['urlExpiry'] {
+  const said = [task['expires_at'], task['url_expires_at'], asObject(task['result'])?.['expires_at']];
+  const stated = said.map(readMoment).find((at) => at !== undefined);
+  if (stated !== undefined) return { at: stated, by: 'answer' };
+  const signed = expiryOfUrl(resultUrl);
+  return signed === undefined ? undefined : { at: signed, by: 'url' };
 }
 
 function readFailReason(task: Json): string | undefined {

@@ -4,11 +4,11 @@ import { cancel, retry } from '../../src/ledger/batch.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Queryable } from '../../src/ledger/database.ts';
 import { armProbe } from '../../src/ledger/provider.ts';
-import { recordTask } from '../../src/ledger/read.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
 import { sweep } from '../../src/ledger/sweep.ts';
 import { sameKeyOf } from '../../src/retry.ts';
 import type { SameKey } from '../../src/retry.ts';
+import { poll, reportOf } from './polls.ts';
 import { claimAll, makeBatch, only, outcomeOf, recordOne, tryAlone } from './rows.ts';
 import type { Made } from './rows.ts';
 
@@ -69,12 +69,9 @@ export async function makeHistory(db: Queryable): Promise<History> {
   await retry(db, batch.id, ['rejected']);
   for (const id of [rows.accepted, rows.completed, rows.retried])
     await recordOne(db, await send(id), 'accepted');
-  await recordTask(db, rows.completed, {
-    status: 'completed',
-    progress: 100,
-    resultUrl: null,
-    failReason: null,
-  });
+  await poll(db, batch, ({ submissionId }) =>
+    reportOf(submissionId === rows.completed ? 'completed' : 'queued'),
+  );
   for (const id of [rows.uncertain, rows.abandoned, rows.found]) {
     const claim = await send(id);
     await recordOne(db, claim, 'uncertain');

@@ -50,8 +50,12 @@ export async function forgetAttempts(scene: Scene, batch: string): Promise<void>
       `update vidbatch.submission
           set state = 'pending', previous = null, attempt_id = null, deadline = null, attempts = 0, spent = 0,
               refusals = 0, not_before = '-infinity', lane = null, task_id = null, http_status = null,
-              error_code = null, error = null, submitted_at = null, provider_status = null
+              error_code = null, error = null, submitted_at = null, provider_status = null, polled_at = null
         where ${ofBatch}`,
+      [batch],
+    );
+    await db.query(
+      `delete from vidbatch.task where batch_id = (select id from vidbatch.batch where name = $1)`,
       [batch],
     );
     await db.query(

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, describe, test } from 'node:test';
 import { openApp } from '../../src/app.ts';
 import { VidbatchError } from '../../src/errors.ts';
@@ -138,6 +139,64 @@ onEvery(LEDGERS, (storage) => {
       await assert.rejects(insert('outcome, finished_at', `'lost', now()`), { code: '23514' });
       await insert('outcome, finished_at', `'rejected', now()`);
     });
+  });
+});
+
+describe('a ledger from before tasks were asked for by themselves', () => {
+  test('keeps what was heard of them, and asks for those that are open', async () => {
+    const { config, remove } = await place('postgres');
+    const app = await openApp(config, 'worker');
+    const { db } = app;
+    try {
+      await db.query('drop schema vidbatch cascade');
+      const session = await db.connect();
+      for (const { name, version } of await migrations()) {
+        if (version === 1) {
+          await session.query('create schema vidbatch');
+          await session.query(
+            'create table vidbatch.migration (version int primary key, name text not null)',
+          );
+        }
+        if (version > 4) continue;
+        const file = new URL(`../../src/ledger/migrations/${name}`, import.meta.url);
+        await session.query(await readFile(file, 'utf8'));
+        await session.query('insert into vidbatch.migration values ($1, $2)', [version, name]);
+      }
+      session.release();
+      const { rows, origin } = await makeBatch(db, { rows: 4 });
+      const [open = 0, done = 0, failed = 0, unasked = 0] = rows;
+      const were: [number, string, string][] = [
+        [open, 'in_progress', 'now()'],
+        [done, 'completed', 'now()'],
+        [failed, 'failed', 'now()'],
+        [unasked, 'queued', 'null'],
+      ];
+      for (const [id, status, polledAt] of were) {
+        await db.query(
+          `update vidbatch.submission
+              set previous = 'uncertain', state = 'submitted', task_id = 'task_' || id, submitted_at = now(),
+                  provider_status = $2, polled_at = ${polledAt}, progress = 50, result_url = 'https://r.example',
+                  error = case when $2 = 'failed' then 'too dark' end
+            where id = $1`,
+          [id, status],
+        );
+      }
+      assert.ok((await migrateLedger(db)).includes('005-task.sql'));
+      const { rows: tasks } = await db.query(
+        `select submission_id as id, status, origin, progress, fail_reason, finished_at is null as going,
+                due_at is not null as due
+           from vidbatch.task order by submission_id`,
+      );
+      const known = { origin, progress: 50, fail_reason: null };
+      assert.deepEqual(tasks, [
+        { ...known, id: open, status: 'in_progress', going: true, due: true },
+        { ...known, id: done, status: 'completed', going: false, due: false },
+        { ...known, id: failed, status: 'failed', fail_reason: 'too dark', going: false, due: false },
+      ]);
+    } finally {
+      await app.close();
+      await remove();
+    }
   });
 });
 

@@ -102,7 +102,7 @@ describe('a task that the provider does not know', () => {
 
   it('is not missing because of a page: that is a wrong base URL', () => {
     const report = read('<title>404 Not Found</title>', 404);
-    assert.deepEqual(report, { kind: 'transient', message: 'HTTP 404: 404 Not Found' });
+    assert.deepEqual(report, { kind: 'transient', trouble: 'refused', message: 'HTTP 404: 404 Not Found' });
   });
 });
 
@@ -110,6 +110,7 @@ describe('an answer that says nothing about the task', () => {
   it('is to be asked again, after what the provider asks for', () => {
     assert.deepEqual(read('', 429, { 'retry-after': '2' }), {
       kind: 'transient',
+      trouble: 'throttled',
       message: 'HTTP 429: no readable task',
       afterMs: 2000,
     });

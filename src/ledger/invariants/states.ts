@@ -47,7 +47,7 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
             from vidbatch.submission s
            where ${IN_SLICE} and s.provider_status is not null
              and (s.state <> 'submitted'
-                  or s.provider_status not in ('queued', 'in_progress', 'completed', 'failed', 'unknown'))`,
+                  or s.provider_status not in ('queued', 'in_progress', 'completed', 'failed', 'unknown', 'missing'))`,
   },
   {
     name: 'deadline-of-submitting',
