@@ -6,6 +6,7 @@ import type { Database } from './ledger/database.ts';
 import { grouped } from './ledger/group.ts';
 import { record, recordedBefore } from './ledger/record.ts';
 import type { Recorded, Result } from './ledger/record.ts';
+import { heldBack } from './ledger/turn.ts';
 import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import { reached } from './point.ts';
@@ -22,21 +23,25 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger, stoppi
     patiently('claim', log, attempt, stopping);
 
   async function claimGroup(wishes: readonly ClaimWish[]): Promise<(Claim | Refusal)[]> {
+    let asked = 0;
     const claims = await claimPatiently(async (again) => {
+      asked = performance.now();
       const fresh = await claim(db, scope, wishes);
       // After an error the statement may have been committed all the same, even only now, by a server that stood still:
       // what we did not get may be ours already. An attempt is made once, so asking again is no second claim.
       const left = again ? without(wishes, fresh) : [];
       return left.length === 0 ? fresh : [...fresh, ...(await granted(db, left))];
     });
-    const byAttempt = new Map(claims.map((one) => [one.attemptId, one]));
+    const byAttempt = new Map(claims.map((one) => [one.attemptId, sinceAsked(one, asked)]));
     const left = wishes.filter((wish) => !byAttempt.has(wish.attemptId));
     const reasons = left.length === 0 ? [] : await whyNot(left);
     const bySubmission = new Map(reasons.map((reason) => [reason.submissionId, reason]));
+    const alone = reasons.filter(({ reason }) => reason === 'alone');
+    for (const held of await whoWaits(alone)) bySubmission.set(held.submissionId, held);
     for (const wish of left) {
       if (bySubmission.get(wish.submissionId)?.reason !== 'alone') continue;
-      const alone = await claimOne(wish);
-      if (alone !== undefined) byAttempt.set(wish.attemptId, alone);
+      const only = await claimOne(wish);
+      if (only !== undefined) byAttempt.set(wish.attemptId, only);
     }
     return wishes.map(
       (wish) =>
@@ -48,6 +53,12 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger, stoppi
   function whyNot(wishes: readonly ClaimWish[]): Promise<Refusal[]> {
     const ids = wishes.map((wish) => wish.submissionId);
     return claimPatiently(() => refusals(db, scope, ids));
+  }
+
+  /** Rows whose turn has not come, rather than such of which only one may be in flight. */
+  function whoWaits(alone: readonly Refusal[]): Promise<Refusal[]> {
+    const ids = alone.map(({ submissionId }) => submissionId);
+    return claimPatiently(() => heldBack(db, scope, ids));
   }
 
   function claimOne(wish: ClaimWish): Promise<Claim | undefined> {
@@ -90,6 +101,12 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger, stoppi
       return recorded;
     },
   };
+}
+
+/** Turns are counted from the moment when the ledger was asked. */
+function sinceAsked(claimed: Claim, asked: number): Claim {
+  if (claimed.turnMs === undefined) return claimed;
+  return { ...claimed, turnMs: claimed.turnMs - (performance.now() - asked) };
 }
 
 function without(wishes: readonly ClaimWish[], claims: readonly Claim[]): ClaimWish[] {

@@ -20,17 +20,6 @@ export function parseDuration(name: string, text: string): number {
   return Math.round(value);
 }
 
-/** `10`, `10/s`, `600/m`, `100/h` → milliseconds between two requests. */
-export function parseRate(name: string, text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(?:\/(s|m|h))?$/.exec(text.trim());
-  const per = { s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'] ?? 1000;
-  const interval = per / Number(match?.[1]);
-  if (!Number.isFinite(interval) || interval <= 0) {
-    throw usageError('BAD_RATE', `${name}: "${text}" is not a rate such as 10, 10/s, 600/m or 100/h`);
-  }
-  return interval;
-}
-
 /** `500000`, `64KB`, `20MB`, `2GB`; also `MiB` and the like, which mean the same → bytes. */
 export function parseSize(name: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(?:(k|m|g|t)i?)?b?$/i.exec(text.trim());

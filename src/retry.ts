@@ -54,9 +54,11 @@ export function throttleMs(options: {
   level: number;
   retryAfterMs?: number | undefined;
   random: () => number;
+  /** The first time; under a rate it may be short, as another slot comes soon. */
+  baseMs?: number;
 }): number {
-  const { level, retryAfterMs, random } = options;
-  const ceiling = Math.min(60_000, 1000 * 2 ** (Math.max(1, level) - 1));
+  const { level, retryAfterMs, random, baseMs = 1000 } = options;
+  const ceiling = Math.min(60_000, baseMs * 2 ** (Math.max(1, level) - 1));
   const floor = Math.max(retryAfterMs ?? 0, ceiling / 2);
   return Math.floor(floor + random() * (ceiling / 2));
 }

@@ -12,6 +12,8 @@ import { workLeft } from './ledger/left.ts';
 import type { Left } from './ledger/left.ts';
 import { sendUnheardAgain } from './ledger/doubt.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from './ledger/provider.ts';
+import { checkModels, sorted } from './limits.ts';
+import type { Limit } from './limits.ts';
 import { createLog } from './log.ts';
 import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
@@ -37,8 +39,8 @@ export interface WorkLimits {
   timeoutMs: number;
   /** Rows in the queue at a time; 1000. */
   queueDepth: number;
-  /** Milliseconds between two requests of all workers together; no limit without it. */
-  rateIntervalMs?: number;
+  /** Of all workers together; none without them. */
+  limits?: readonly Limit[];
 }
 
 const DEFAULTS: WorkLimits = { concurrency: 8, maxAttempts: 5, timeoutMs: 120_000, queueDepth: 1000 };
@@ -87,6 +89,7 @@ export async function startSending(
   const { baseUrl, apiKey } = requireProvider(config);
   const { log = createLog('warn'), onExchange, offPeakWindow, ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
+  if (effective.limits !== undefined) checkModels('--rate', effective.limits, config.models);
   for (const outage of app.outages) outage.tellTo(log);
   await checkClock(app);
   const provider = createProvider({
@@ -128,6 +131,7 @@ export async function startSending(
       sameKey: sameKeyOf(config),
       log,
       ...effective,
+      ...(effective.limits === undefined ? {} : { limits: sorted(effective.limits) }),
       ...rest,
     });
     return {

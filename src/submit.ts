@@ -29,6 +29,8 @@ export interface Hands {
   /** Prefix of idempotency keys: the ledger's id. */
   ledgerId: string;
   clock: Clock;
+  /** Until a row's turn has come. */
+  pause(ms: number): Promise<void>;
 }
 
 export interface Clock {
@@ -45,10 +47,13 @@ export type Verdict =
 /** Between claim and dispatch no more than this may pass: who was asleep for longer may have been judged already. */
 export const STALE_MS = 5_000;
 
+/** Before its turn an intent is written, so that the request leaves on time; not longer, as whoever dies now is in doubt. */
+const INTENT_MS = 50;
+
 /**
  * Sends one row, once.
  *
- * First the claim is committed, then the intent is on the disk, then the request goes out; its outcome is on the disk
+ * First the claim is committed, then, shortly before its turn, the intent is on the disk, then the request goes out; its outcome is on the disk
  * before it is recorded under the attempt's id. No two of these share a `try`: an error between them leaves the row
  * `submitting`, and after its deadline the sweeper calls it `uncertain`. Nothing here sends twice.
  */
@@ -59,7 +64,10 @@ export async function submit(submissionId: number, hands: Hands): Promise<Verdic
   const lifeMs = Math.min(STALE_MS, claim.openMs ?? Infinity);
   const isFresh = (): boolean => elapsedMs(asked, now(hands.clock)) <= lifeMs;
 
+  const turn = turnOf(claim, hands);
+  await turn(INTENT_MS);
   const intended = await hands.journal.intend(claim);
+  await turn(0);
   const leave = leaveFor(hands.sameKey, claim.doubtMs);
   const outcome =
     obstacle(intended, claim.doubtMs === undefined || leave !== undefined, isFresh()) ??
@@ -91,6 +99,15 @@ export function idempotencyKey(
   // A ledger restored from an older copy gives its numbers anew: another request must not get this one's answer.
   const content = createHash('sha256').update(request).digest('hex').slice(0, 16);
   return `vidbatch-${ledgerId}-${submissionId}-${refusals}-${content}`;
+}
+
+/** Waits until so many milliseconds before the turn of a row that has one. */
+function turnOf({ turnMs }: Claim, hands: Hands): (earlierMs: number) => Promise<void> {
+  const turnAt = turnMs === undefined ? -Infinity : hands.clock.monotonic() + turnMs;
+  return async (earlierMs) => {
+    const ms = turnAt - earlierMs - hands.clock.monotonic();
+    if (ms > 0) await hands.pause(ms);
+  };
 }
 
 function now(clock: Clock): { wall: number; monotonic: number } {

@@ -11,7 +11,8 @@ import type { Journal } from './journal.ts';
 import { keepJournal } from './journal-keeper.ts';
 import { unqueue } from './ledger/feed.ts';
 import { rememberJournal } from './ledger/journal.ts';
-import { reserveSlot } from './ledger/provider.ts';
+import { depthUnder, throttleBaseMs } from './limits.ts';
+import type { Limit } from './limits.ts';
 import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
@@ -46,8 +47,8 @@ export interface WorkerOptions {
   sameKey?: SameKey | undefined;
   /** Milliseconds for one whole exchange with the provider. */
   timeoutMs: number;
-  /** Milliseconds between two requests of all workers together, if there is a rate. */
-  rateIntervalMs?: number;
+  /** Of all workers together, sorted by model. */
+  limits?: readonly Limit[];
   log: Logger;
   random?: () => number;
   clock?: Clock;
@@ -76,7 +77,7 @@ const DEADLINE_MARGIN_MS = 60_000;
 const JOURNAL_PAUSE_MS = 5_000;
 /** Longer waits go back to the ledger, so that waiting rows do not fill the queue. */
 const LONGEST_DELAY_MS = 60_000;
-/** The throttle may end earlier than the ledger said: its clock can be set back. */
+/** What all wait for may end earlier than the ledger said: its clock can be set back. */
 const LONGEST_HOLD_MS = 10_000;
 /** Once the rows are recorded, a queue or a ledger that is away does not hold up the end. */
 const CLOSING_MS = 3_000;
@@ -85,11 +86,11 @@ const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performanc
 
 /** The BullMQ shell around `submit`: feeds, takes jobs, and turns verdicts into BullMQ's verbs. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
-  const { db, store, provider, journal, id, lane, batches, log } = options;
+  const { db, store, provider, journal, id, lane, batches, limits = [], log } = options;
   const { random = Math.random, clock = systemClock } = options;
   const stopping = new AbortController();
   let inFlight = 0;
-  let throttledUntil = 0;
+  let heldUntil = 0;
   let allRecorded = true;
   let stopped: Promise<number> | undefined;
   let idle: (() => void) | undefined;
@@ -97,7 +98,13 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const keeper = keepJournal(journal, log);
   const clerk = createClerk(
     db,
-    { worker: id, origin: provider.origin, batches, lifetimeMs: options.timeoutMs + DEADLINE_MARGIN_MS },
+    {
+      worker: id,
+      origin: provider.origin,
+      batches,
+      lifetimeMs: options.timeoutMs + DEADLINE_MARGIN_MS,
+      limits,
+    },
     log,
     stopping.signal,
   );
@@ -105,8 +112,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const feeder = startFeeder({
     db,
     queue,
-    scope: { lane, origin: provider.origin, batches },
-    depth: options.queueDepth,
+    scope: { lane, origin: provider.origin, batches, limits },
+    depth: depthUnder(limits, options.queueDepth, 2 * options.concurrency),
     log,
   });
   const stopSweeper = startSweeper(db, log, againOf(provider.origin, options));
@@ -115,27 +122,21 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     if (outcome.kind === 'throttled') {
       const { afterMs } = outcome.retry;
       const retryAfterMs = afterMs === undefined ? {} : { retryAfterMs: afterMs };
-      return throttleMs({ level: claim.throttleLevel, random, ...retryAfterMs });
+      return throttleMs({
+        level: claim.throttleLevel,
+        random,
+        baseMs: throttleBaseMs(limits),
+        ...retryAfterMs,
+      });
     }
     const retry = retryOf(outcome, options.sameKey);
     return retry === undefined ? 0 : (retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random }));
   }
 
-  /** Waits for the rate's next slot and for the end of a throttle; false when the worker stops meanwhile. */
+  /** Waits for what all rows wait for: the end of a throttle, or the rate's next slots. False when the worker stops meanwhile. */
   async function mayCall(): Promise<boolean> {
     try {
-      if (options.rateIntervalMs !== undefined) {
-        const { rateIntervalMs } = options;
-        await pause(
-          await patiently(
-            'slot',
-            log,
-            () => reserveSlot(db, provider.origin, rateIntervalMs),
-            stopping.signal,
-          ),
-        );
-      }
-      while (clock.monotonic() < throttledUntil) await pause(throttledUntil - clock.monotonic());
+      while (clock.monotonic() < heldUntil) await pause(heldUntil - clock.monotonic());
       while (!(await keeper.hasRoom())) await pause(JOURNAL_PAUSE_MS);
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
@@ -151,13 +152,23 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     reached('job-taken');
     const submissionId = rowOf(job.data);
     if (submissionId === undefined) throw namesNoRow('its data holds no submission');
-    // Looked at once more in the very step that counts the row: whoever stops waits for all that are counted.
-    if (!(await mayCall()) || stopping.signal.aborted)
-      return giveBack(submissionId, 'the worker stopped before this row was claimed');
-    inFlight += 1;
     let verdict: Verdict;
+    do {
+      // Looked at once more in the very step that counts the row: whoever stops waits for all that are counted.
+      if (!(await mayCall()) || stopping.signal.aborted)
+        return giveBack(submissionId, 'the worker stopped before this row was claimed');
+      verdict = await attempt(submissionId);
+    } while (waitsWithAll(verdict));
+    tellVerdict(log, verdict);
+    feeder.poke();
+    options.onVerdict?.(verdict);
+    return verdict.kind === 'refused' ? refused(job, token, verdict) : settled(job, token, verdict);
+  }
+
+  async function attempt(submissionId: number): Promise<Verdict> {
+    inFlight += 1;
     try {
-      verdict = await submit(submissionId, {
+      return await submit(submissionId, {
         claim: clerk.claim,
         journal: keeper.written,
         provider,
@@ -167,6 +178,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         sameKey: options.sameKey,
         ledgerId: options.ledgerId,
         clock,
+        pause: (ms) => sleep(ms),
       });
     } catch (error) {
       // An answer may stand in the journal alone: the next start has to read it.
@@ -176,10 +188,15 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       inFlight -= 1;
       if (inFlight === 0) idle?.();
     }
-    tellVerdict(log, verdict);
-    feeder.poke();
-    options.onVerdict?.(verdict);
-    return verdict.kind === 'refused' ? refused(job, token, verdict) : settled(job, token, verdict);
+  }
+
+  /** No other row could go in its place: it stays in hand until the next slots are given out. */
+  function waitsWithAll(verdict: Verdict): boolean {
+    if (verdict.kind !== 'refused') return false;
+    const { reason, ofModel, waitMs } = verdict.refusal;
+    if (reason !== 'rate' || ofModel === true || waitMs === undefined) return false;
+    holdFor(Math.min(waitMs, LONGEST_HOLD_MS));
+    return true;
   }
 
   async function refused(
@@ -192,6 +209,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     if (refusal.reason === 'throttled' && refusal.waitMs !== undefined) {
       holdFor(Math.min(refusal.waitMs, LONGEST_HOLD_MS));
     }
+    // As many of a model are in the queue as its rate lets go soon: given back, they would be fed again at once.
+    if (refusal.ofModel === true && refusal.waitMs !== undefined)
+      return delay(job, token, Math.min(refusal.waitMs, LONGEST_DELAY_MS));
     // By the ledger's clock alone is it seen when a window opens.
     if (refusal.reason !== 'window' && refusal.waitMs !== undefined && refusal.waitMs <= LONGEST_DELAY_MS)
       return delay(job, token, refusal.waitMs);
@@ -217,7 +237,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   }
 
   function holdFor(ms: number): void {
-    throttledUntil = Math.max(throttledUntil, clock.monotonic() + ms);
+    heldUntil = Math.max(heldUntil, clock.monotonic() + ms);
   }
 
   async function delay(job: Job<JobData, JobResult>, token: string | undefined, ms: number): Promise<never> {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { loadDotEnv, parseCount, parseDuration, parseRate, readConfig } from '../src/config.ts';
+import { loadDotEnv, parseCount, parseDuration, readConfig } from '../src/config.ts';
 import { VidbatchError } from '../src/errors.ts';
 
 let root: string;
@@ -36,25 +36,6 @@ describe('a duration', () => {
       assert.throws(() => parseDuration('--timeout', text), usage('BAD_DURATION'), text);
     }
     assert.throws(() => parseDuration('--timeout', 'soon'), /--timeout: "soon" is not a duration/);
-  });
-});
-
-describe('a rate', () => {
-  test('is so many in a second, a minute or an hour', () => {
-    const cases: [string, number][] = [
-      ['10', 100],
-      ['10/s', 100],
-      ['600/m', 100],
-      ['100/h', 36_000],
-      ['0.5/s', 2000],
-    ];
-    for (const [text, ms] of cases) assert.equal(parseRate('--rate', text), ms, text);
-  });
-
-  test('is refused when it is something else', () => {
-    for (const text of ['', '0', '0/s', '-1', '10/d', 'fast', '1/2', '10 /s']) {
-      assert.throws(() => parseRate('--rate', text), usage('BAD_RATE'), text);
-    }
   });
 });
 

@@ -97,6 +97,7 @@ function stage({
     wait: (_claim, { kind }) => (kind === 'accepted' ? 0 : 1234),
     maxAttempts: 5,
     ledgerId: 'abc',
+    pause: () => Promise.resolve(),
     clock: { wall: () => clock.wall, monotonic: () => clock.monotonic },
   };
   return { hands, log, results };

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { parseCount, parseDuration, parseRate, readConfig, saysNothing } from '../config.ts';
+import { parseCount, parseDuration, readConfig, saysNothing } from '../config.ts';
 import type { Config } from '../config.ts';
+import { parseRates } from '../limits.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
 import type { Logger, LogLevel } from '../log.ts';
 import type { WorkLimits } from '../sending.ts';
@@ -34,6 +35,14 @@ export interface GlobalFlags {
 export function flag(command: Command, flags: string, description: string, fallback?: string): Command {
   const option = new Option(flags, description);
   if (fallback !== undefined) option.default(fallback);
+  return command.addOption(withVariable(option));
+}
+
+/** One that may be given several times; in its variable, separated by commas. */
+export function listFlag(command: Command, flags: string, description: string): Command {
+  const option = new Option(flags, description).argParser((value: string, before?: string) =>
+    before === undefined ? value : `${before},${value}`,
+  );
   return command.addOption(withVariable(option));
 }
 
@@ -86,10 +95,10 @@ export interface WorkFlags extends GlobalFlags {
 
 export function workFlags(command: Command): Command {
   flag(command, '--concurrency <n>', 'open calls of this worker', '8');
-  flag(
+  listFlag(
     command,
     '--rate <rate>',
-    'requests of all workers together, such as 10/s or 600/m (default: no limit)',
+    'requests of all workers together, such as 10/s or 600/m, or of a model, 2/s@viduq3p-1080p; may be repeated (default: no limit)',
   );
   flag(command, '--attempts <n>', 'tries of a row that is known not to have been accepted', '5');
   flag(command, '--timeout <duration>', 'for one whole answer; short ones leave rows uncertain', '120s');
@@ -103,6 +112,6 @@ export function workLimits(flags: WorkFlags): WorkLimits {
     maxAttempts: parseCount('--attempts', flags.attempts, 1, 100),
     timeoutMs: parseDuration('--timeout', flags.timeout),
     queueDepth: parseCount('--queue-depth', flags.queueDepth, 1, 100_000),
-    ...(flags.rate === undefined ? {} : { rateIntervalMs: parseRate('--rate', flags.rate) }),
+    ...(flags.rate === undefined ? {} : { limits: parseRates('--rate', flags.rate) }),
   };
 }

@@ -18,7 +18,7 @@ import type { Prices } from '../prices.ts';
 import { count } from '../summary.ts';
 import type { Window } from '../window.ts';
 import { FaultReport } from './fault-report.ts';
-import { configOf, flag, globalFlags } from './io.ts';
+import { configOf, flag, globalFlags, listFlag } from './io.ts';
 import type { Io } from './io.ts';
 import { readFlags, readOptions } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
@@ -45,7 +45,11 @@ Examples:
     .action(async (manifests: string[], flags: PlanFlags) => exit(await planAll(manifests, flags, io)));
   readFlags(globalFlags(command));
   flag(command, '--batch <name>', 'name of the batch (default: the file without its extension)');
-  flag(command, '--rate <rate>', 'forecast for so many rows, such as 10/s (default: as the last ones went)');
+  listFlag(
+    command,
+    '--rate <rate>',
+    'forecast for so many rows, such as 10/s (default: as the last ones went)',
+  );
   pricesFlag(offPeakFlag(batchWindowFlag(command)));
 }
 

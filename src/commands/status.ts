@@ -17,7 +17,7 @@ import { count, duration, receipt } from '../summary.ts';
 import type { Summary } from '../summary.ts';
 import type { Speed } from '../ledger/speed.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn, listFlag, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import { forecastOptions, offPeakFlag } from './window-flags.ts';
@@ -37,7 +37,11 @@ Examples:
     )
     .action(async (name: string | undefined, flags: StatusFlags) => exit(await status(name, flags, io)));
   flag(providerFlags(globalFlags(command)), '--watch', 'again every few seconds, until interrupted');
-  flag(command, '--rate <rate>', 'forecast for so many rows, such as 10/s (default: as the last ones went)');
+  listFlag(
+    command,
+    '--rate <rate>',
+    'forecast for so many rows, such as 10/s (default: as the last ones went)',
+  );
   offPeakFlag(command);
 }
 

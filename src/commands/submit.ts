@@ -19,7 +19,7 @@ import { laneOf, openQueue } from '../queue.ts';
 import { checkRows } from '../row.ts';
 import { count } from '../summary.ts';
 import { FaultReport } from './fault-report.ts';
-import { configOf, flag, globalFlags, logOf, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, listFlag, logOf, providerFlags } from './io.ts';
 import type { Io } from './io.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
@@ -45,7 +45,7 @@ Examples:
     );
   manifestFlags(providerFlags(globalFlags(command)));
   flag(command, '--queue-depth <n>', 'rows in the queue at a time', '1000');
-  flag(command, '--rate <rate>', 'of the workers, to see whether the deadline can be met, such as 10/s');
+  listFlag(command, '--rate <rate>', 'of the workers, to see whether the deadline can be met, such as 10/s');
 }
 
 async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io): Promise<ExitCode> {

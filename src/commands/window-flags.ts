@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { parseRate } from '../config.ts';
 import type { Deadline } from '../deadline.ts';
 import { usageError } from '../errors.ts';
 import { excerpt } from '../excerpt.ts';
+import { parseRates, perSecondOf } from '../limits.ts';
 import { parseWindow } from '../window.ts';
 import type { Window } from '../window.ts';
 import { flag } from './io.ts';
@@ -50,8 +50,9 @@ export interface ForecastOptions {
 
 export function forecastOptions(flags: OffPeakFlags & { rate?: string }): ForecastOptions {
   const window = readWindow('--offpeak-window', flags.offpeakWindow);
+  const perSecond = flags.rate === undefined ? undefined : perSecondOf(parseRates('--rate', flags.rate));
   return {
-    ...(flags.rate === undefined ? {} : { perSecond: 1000 / parseRate('--rate', flags.rate) }),
+    ...(perSecond === undefined ? {} : { perSecond }),
     ...(window === undefined ? {} : { offPeak: window }),
   };
 }

@@ -1,5 +1,7 @@
+import type { Limit } from '../limits.ts';
 import type { Queryable } from './database.ts';
 import { doubtMsOf } from './doubt.ts';
+import { limitParams, WISH_WITH_TURN, WISHES_WITH_TURNS } from './turn.ts';
 import { OPEN_MS, OPENS_IN_MS, WINDOW_OPEN } from './window.ts';
 
 /** A granted claim: the row is `submitting` under `attemptId`, committed. Only what stands here is sent. */
@@ -24,6 +26,8 @@ export interface Claim {
   doubtMs?: number;
   /** Milliseconds for which its window stays open; undefined: it has none. */
   openMs?: number;
+  /** Milliseconds until its turn, under a limit; undefined: there is none. */
+  turnMs?: number;
 }
 
 /** Who claims, and within which limits. Part of every claim of one worker. */
@@ -35,6 +39,8 @@ export interface ClaimScope {
   batches: readonly number[] | null;
   /** Milliseconds from the claim to the attempt's deadline: all HTTP timeouts and a margin. */
   lifetimeMs: number;
+  /** Of all workers together, sorted by model. */
+  limits?: readonly Limit[];
 }
 
 export interface ClaimWish {
@@ -55,11 +61,16 @@ interface ClaimRow {
   refusals: number;
   doubt_ms: number | null;
   open_ms: number | null;
+  turn_ms: number | null;
 }
 
 /** The claim's own attempt is not there yet for the statement that makes it. */
 const DOUBT_MS = `case when s.doubtful then ${doubtMsOf('s.id')} end as doubt_ms`;
 const DOUBT_MS_BEFORE = `case when a.same_key then ${doubtMsOf('s.id')} end as doubt_ms`;
+
+/** Where there are no limits, any row may have its turn. */
+const WISHES = `select w.*, null::float8 as turn_ms from unnest($1::bigint[], $2::uuid[]) as w(submission_id, attempt_id)`;
+const WISH = `select $1::bigint as submission_id, null::float8 as turn_ms`;
 
 function toClaim(row: ClaimRow): Claim {
   return {
@@ -75,6 +86,7 @@ function toClaim(row: ClaimRow): Claim {
     refusals: row.refusals,
     ...(row.doubt_ms === null ? {} : { doubtMs: row.doubt_ms }),
     ...(row.open_ms === null ? {} : { openMs: row.open_ms }),
+    ...(row.turn_ms === null ? {} : { turnMs: Math.max(0, row.turn_ms) }),
   };
 }
 
@@ -88,9 +100,10 @@ export async function claim(
   scope: ClaimScope,
   wishes: readonly ClaimWish[],
 ): Promise<Claim[]> {
+  const { limits = [] } = scope;
   const { rows } = await db.query<ClaimRow>(
-    `with wish as (
-       select * from unnest($1::bigint[], $2::uuid[]) as w(submission_id, attempt_id)
+    `with wish as materialized (
+       ${limits.length === 0 ? WISHES : WISHES_WITH_TURNS}
      ), claimed as (
        update vidbatch.submission s
           set previous = s.state, state = 'submitting', attempt_id = w.attempt_id,
@@ -104,13 +117,13 @@ export async function claim(
           and ($6::bigint[] is null or b.id = any($6))
           and not exists (select from vidbatch.attempt a where a.id = w.attempt_id)
        returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
-                 s.row_key, b.name as batch, p.epoch, p.throttle_level, s.refusals, ${DOUBT_MS}, ${OPEN_MS} as open_ms
+                 s.row_key, b.name as batch, p.epoch, p.throttle_level, s.refusals, ${DOUBT_MS}, ${OPEN_MS} as open_ms, w.turn_ms
      ), attempted as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
      select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
-            open_ms
+            open_ms, turn_ms
        from claimed`,
     [
       wishes.map((wish) => wish.submissionId),
@@ -119,6 +132,7 @@ export async function claim(
       scope.origin,
       scope.lifetimeMs,
       scope.batches,
+      ...limitParams(limits),
     ],
   );
   return rows.map(toClaim);
@@ -133,15 +147,19 @@ export async function claimAlone(
   scope: ClaimScope,
   wish: ClaimWish,
 ): Promise<Claim | undefined> {
+  const { limits = [] } = scope;
   const { rows } = await db.query<ClaimRow>(
-    `with candidate as (
+    `with wish as materialized (
+       ${limits.length === 0 ? WISH : WISH_WITH_TURN}
+     ), candidate as (
        select s.id, b.id as batch_id, b.name as batch, b.proven, p.origin, p.state as provider_state, p.epoch, p.throttle_level,
-              ${OPEN_MS} as open_ms
-         from vidbatch.submission s
+              ${OPEN_MS} as open_ms, w.turn_ms
+         from wish w
+         join vidbatch.submission s on s.id = w.submission_id
          join vidbatch.batch b on b.id = s.batch_id
          join vidbatch.provider p on p.origin = b.origin
          join vidbatch.meta m on m.paused_at is null
-        where s.id = $1 and s.state = 'pending' and s.not_before <= now()
+        where s.state = 'pending' and s.not_before <= now()
           and b.origin = $4 and b.state = 'active' and (b.proven or b.canary is null)
           and (p.state = 'open' or (p.state = 'probing' and p.probe is null)) and p.throttled_until <= now()
           and ${WINDOW_OPEN}
@@ -159,15 +177,23 @@ export async function claimAlone(
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
          from candidate c where s.id = c.id
        returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
-                 s.row_key, c.batch, c.epoch, c.throttle_level, s.refusals, ${DOUBT_MS}, c.open_ms
+                 s.row_key, c.batch, c.epoch, c.throttle_level, s.refusals, ${DOUBT_MS}, c.open_ms, c.turn_ms
      ), attempted as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
      select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
-            open_ms
+            open_ms, turn_ms
        from claimed`,
-    [wish.submissionId, wish.attemptId, scope.worker, scope.origin, scope.lifetimeMs, scope.batches],
+    [
+      wish.submissionId,
+      wish.attemptId,
+      scope.worker,
+      scope.origin,
+      scope.lifetimeMs,
+      scope.batches,
+      ...limitParams(limits),
+    ],
   );
   return rows[0] && toClaim(rows[0]);
 }
@@ -176,7 +202,7 @@ export async function claimAlone(
 export async function granted(db: Queryable, wishes: readonly ClaimWish[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
     `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.request, a.number, a.epoch, s.spent, p.throttle_level,
-            s.refusals, ${DOUBT_MS_BEFORE}, ${OPEN_MS} as open_ms
+            s.refusals, ${DOUBT_MS_BEFORE}, ${OPEN_MS} as open_ms, null::float8 as turn_ms
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
        join vidbatch.batch b on b.id = s.batch_id
@@ -203,8 +229,11 @@ export interface Refusal {
     | 'expired'
     | 'window'
     | 'throttled'
+    | 'rate'
     | 'alone';
   waitMs?: number;
+  /** Its model has to wait: rows of others need not. */
+  ofModel?: true;
 }
 
 /** The first shut gate of each row, in the order in which a person would want to hear of them. */

@@ -21,8 +21,11 @@ export async function followClock(db: Queryable): Promise<number> {
        update vidbatch.provider p
           set throttled_until = case when p.throttled_until > now() then p.throttled_until - by else p.throttled_until end,
               throttled_since = least(p.throttled_since, now()), throttle_raised = least(p.throttle_raised, now()),
-              unreached_since = least(p.unreached_since, now()),
-              next_slot = case when p.next_slot > now() then p.next_slot - by else p.next_slot end
+              unreached_since = least(p.unreached_since, now())
+         from back
+     ), quotas as (
+       update vidbatch.quota q
+          set next_slot = case when q.next_slot > now() then q.next_slot - by else q.next_slot end, said_at = least(q.said_at, now())
          from back
      ), waiting as (
        update vidbatch.submission s

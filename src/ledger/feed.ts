@@ -1,3 +1,5 @@
+import { roomOf } from '../limits.ts';
+import type { Limit } from '../limits.ts';
 import type { Queryable } from './database.ts';
 import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind, WINDOW_OPEN } from './window.ts';
 
@@ -22,6 +24,8 @@ export interface FeedScope {
   lane: string;
   origin: string;
   batches: readonly number[] | null;
+  /** Of the workers: rows of a model that has to wait do not fill the queue. */
+  limits?: readonly Limit[];
 }
 
 /** A lane whose feeder has not been seen for this long is dead: its rows are free for others. */
@@ -38,6 +42,19 @@ const anyWaiting = (batch: string, kinds: string, more = ''): string =>
                                  where ${ofKind('u', batch)} and ${WAITING('u')} ${more}
                                  order by u.off_peak, u.not_before, u.id limit 1) one)`;
 
+/** Limited models (`$5`) and how many rows of each may still be queued, then all others: each looked for by itself. */
+const BY_MODEL = {
+  groups: `cross join lateral (
+          select l.model, least((select rows from share), l.room - (
+                   select count(*) from vidbatch.submission q
+                    where q.state = 'pending' and q.lane is not null and q.model = l.model)) as most
+            from unnest($5::text[], $6::bigint[]) as l(model, room)
+          union all select null, (select rows from share)) g`,
+  rows: `and (c.model = g.model or g.model is null and c.model <> all($5)) and g.most > 0`,
+  most: 'g.most',
+};
+const TOGETHER = { groups: '', rows: '', most: '(select rows from share)' };
+
 /**
  * Takes up to `room` rows for which every gate of the claim is open, in the order in which they fell due, round-robin
  * over the batches, and marks them as queued in this lane. Feeders of many workers never take the same row (`skip locked`). Where only one row may
@@ -45,6 +62,8 @@ const anyWaiting = (batch: string, kinds: string, more = ''): string =>
  * with a row that did not run into it, if there is one: else one bad row would keep it shut for ever.
  */
 export async function feed(db: Queryable, scope: FeedScope, room: number): Promise<Fed[]> {
+  const limited = scope.limits?.filter(({ model }) => model !== '') ?? [];
+  const { groups, rows: which, most } = limited.length === 0 ? TOGETHER : BY_MODEL;
   const { rows } = await db.query<{
     id: number;
     generation: number;
@@ -80,14 +99,15 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
        select f.id, f.later, row_number() over (partition by r.id order by f.not_before, f.id) as turn, r.alone
          from ready r
         cross join lateral unnest(r.kinds) k(off_peak)
+        ${groups}
         cross join lateral (
           select c.id, c.not_before, r.trying and c.halted_at is not null as later
             from vidbatch.submission c
-           where ${ofKind('c', 'r.id')} and ${WAITING('c')}
+           where ${ofKind('c', 'r.id')} and ${WAITING('c')} ${which}
              and (not r.trying or c.halted_at is null
                   or not ${anyWaiting('r.id', 'r.kinds', 'and u.halted_at is null')})
            order by c.off_peak, c.not_before, c.id
-           limit (select rows from share)
+           limit ${most}
              for update skip locked
         ) f
      ), fair as (
@@ -104,7 +124,13 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
                  left(s.request::json ->> 'prompt', 100) as preview
      )
      select fed.* from fed join fair on fair.id = fed.id order by fair.place`,
-    [scope.origin, scope.batches, scope.lane, room],
+    [
+      scope.origin,
+      scope.batches,
+      scope.lane,
+      room,
+      ...(limited.length === 0 ? [] : [limited.map(({ model }) => model), limited.map(roomOf)]),
+    ],
   );
   return rows.map((row) => ({
     submissionId: row.id,

@@ -77,21 +77,6 @@ export async function openHalts(db: Queryable): Promise<Halt[]> {
   }));
 }
 
-/**
- * The next free moment at which a request may be sent under `--rate`, shared by all workers: slots lie
- * `intervalMs` apart and each is given out once. Returns how long to wait for it, in milliseconds.
- */
-export async function reserveSlot(db: Queryable, origin: string, intervalMs: number): Promise<number> {
-  const { rows } = await db.query<{ wait_ms: number }>(
-    `update vidbatch.provider
-        set next_slot = greatest(next_slot, now()) + $2 * interval '1 millisecond'
-      where origin = $1
-      returning (extract(epoch from next_slot - now()) * 1000 - $2)::float8 as wait_ms`,
-    [origin, intervalMs],
-  );
-  return Math.max(0, rows[0]?.wait_ms ?? 0);
-}
-
 /** How far this machine's clock is ahead of the database's, in milliseconds, to within the query's own duration. */
 export async function clockSkewMs(db: Queryable): Promise<number> {
   const before = Date.now();

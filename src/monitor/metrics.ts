@@ -29,6 +29,7 @@ const REASONS = {
   expired: 0,
   window: 0,
   throttled: 0,
+  rate: 0,
   alone: 0,
 } satisfies Record<Refusal['reason'], 0>;
 

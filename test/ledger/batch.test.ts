@@ -17,7 +17,7 @@ import {
 } from '../../src/ledger/batch.ts';
 import { workLeft } from '../../src/ledger/left.ts';
 import type { Database } from '../../src/ledger/database.ts';
-import { clockSkewMs, providerStatus, reserveSlot } from '../../src/ledger/provider.ts';
+import { clockSkewMs, providerStatus } from '../../src/ledger/provider.ts';
 import { speedLately } from '../../src/ledger/speed.ts';
 import { noCounts } from '../../src/submission.ts';
 import {
@@ -217,16 +217,6 @@ onEvery(LEDGERS, (storage) => {
         made.id,
       ]);
       assert.deepEqual(rows, [{ origin: other.origin, proven: false, canary: null }]);
-    });
-
-    test('gives slots that lie apart, each once', async () => {
-      const { db } = storage();
-      const made = await makeBatch(db);
-      const waits = [];
-      for (let n = 0; n < 5; n += 1) waits.push(await reserveSlot(db, made.origin, 10_000));
-      for (const [n, wait] of waits.entries()) {
-        assert.ok(wait <= n * 10_000 && wait > (n - 1) * 10_000, `slot ${n} in ${wait} ms`);
-      }
     });
 
     test('tells for how long it throttles', async () => {

@@ -30,8 +30,12 @@ onEvery(LEDGERS, (storage) => {
     // As it stands once a clock that was an hour ahead is set right.
     await db.query(`update vidbatch.lane set seen_at = now() + interval '1 h'`);
     await db.query(
-      `update vidbatch.provider set throttled_until = now() + interval '1 h 7 s', throttled_since = now() + interval '59 m',
-              next_slot = now() + interval '1 h 2 s' where origin = $1`,
+      `update vidbatch.provider set throttled_until = now() + interval '1 h 7 s', throttled_since = now() + interval '59 m'
+        where origin = $1`,
+      [made.origin],
+    );
+    await db.query(
+      `insert into vidbatch.quota (origin, model, next_slot) values ($1, '', now() + interval '1 h 2 s')`,
       [made.origin],
     );
     await db.query(
@@ -61,11 +65,12 @@ onEvery(LEDGERS, (storage) => {
     near(
       await seconds(
         db,
-        'throttled_until throttled_since next_slot',
+        'throttled_until throttled_since',
         `vidbatch.provider where origin = '${made.origin}'`,
       ),
-      { throttled_until: 7, throttled_since: 0, next_slot: 2 },
+      { throttled_until: 7, throttled_since: 0 },
     );
+    near(await seconds(db, 'next_slot', `vidbatch.quota where origin = '${made.origin}'`), { next_slot: 2 });
     near(await seconds(db, 'deadline', submission(flying)), { deadline: 9 });
     near(await seconds(db, 'queued_at not_before', submission(waiting)), { queued_at: -60, not_before: 30 });
     near(await seconds(db, 'not_before', submission(chosen)), { not_before: 7200 });

@@ -160,6 +160,7 @@ export class Process implements Owner {
       maxAttempts: MAX_ATTEMPTS,
       sameKey: this.#world.sameKey,
       ledgerId: LEDGER_ID,
+      pause: () => Promise.resolve(),
       clock: { wall: () => clock.wall(this.machine), monotonic: () => clock.monotonic(this.machine) },
     };
   }

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { makeBatch, scopeOf } from '../contract/rows.ts';
+import type { Made } from '../contract/rows.ts';
+import { LEDGERS, onEvery } from '../contract/storages.ts';
+import type { Storage } from '../contract/storages.ts';
+import { claim, claimAlone } from '../../src/ledger/claim.ts';
+import type { Claim } from '../../src/ledger/claim.ts';
+import type { Database } from '../../src/ledger/database.ts';
+import { feed } from '../../src/ledger/feed.ts';
+import { AHEAD_MS, heldBack } from '../../src/ledger/turn.ts';
+import type { Limit } from '../../src/limits.ts';
+
+const ask = (db: Database, made: Made, limits: readonly Limit[], ids = made.rows): Promise<Claim[]> =>
+  claim(
+    db,
+    scopeOf(made, { limits }),
+    ids.map((submissionId) => ({ submissionId, attemptId: randomUUID() })),
+  );
+
+/** Milliseconds between slots of which several are given out at a time. */
+const INTERVAL_MS = AHEAD_MS / 2.5;
+
+onEvery(LEDGERS, (storage: () => Storage) => {
+  test('under a rate, rows have slots that lie apart, as many as come soon', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 10 });
+    const limits = [{ model: '', intervalMs: INTERVAL_MS }];
+    const claims = await ask(db, made, limits);
+    for (const [n, { turnMs = NaN }] of claims.entries())
+      assert.ok(turnMs >= n * INTERVAL_MS && turnMs < (n + 0.1) * INTERVAL_MS, `${turnMs} ms`);
+    assert.deepEqual(
+      claims.map(({ submissionId }) => submissionId),
+      made.rows.slice(0, 3),
+    );
+  });
+
+  test('over several connections, no slot is given out twice', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 12 });
+    const limits = [{ model: '', intervalMs: 3_600_000 }];
+    const all = await Promise.all(made.rows.map((id) => ask(db, made, limits, [id])));
+    assert.equal(all.flat().length, 1);
+  });
+
+  test('a row that has to wait is told for how long, and whether others have to, too', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 3 });
+    const other = await makeBatch(db, { rows: 1, origin: made.origin, model: 'viduq3p-1080p' });
+    const limits = [
+      { model: '', intervalMs: 1 },
+      { model: 'viduq3p-720p', intervalMs: 60_000 },
+    ];
+    assert.equal((await ask(db, made, limits)).length, 1);
+    const [held, ...none] = await heldBack(db, scopeOf(made, { limits }), [
+      made.rows[1] ?? 0,
+      other.rows[0] ?? 0,
+    ]);
+    assert.deepEqual(
+      [held?.submissionId, held?.reason, held?.ofModel, none],
+      [made.rows[1], 'rate', true, []],
+    );
+    assert.ok((held?.waitMs ?? 0) > 50_000 && (held?.waitMs ?? 0) < 61_000, `${held?.waitMs} ms`);
+    assert.equal((await ask(db, other, limits)).length, 1);
+    const all = [{ model: '', intervalMs: 60_000 }];
+    assert.equal((await ask(db, made, all)).length, 1);
+    const [waiting] = await heldBack(db, scopeOf(made, { limits: all }), [made.rows[2] ?? 0]);
+    assert.deepEqual([waiting?.reason, waiting?.ofModel], ['rate', undefined]);
+  });
+
+  test('a row whose gate is shut has no turn', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 2, proven: false });
+    const limits = [{ model: '', intervalMs: 3_600_000 }];
+    assert.deepEqual(await ask(db, made, limits), []);
+    const [first, second] = made.rows;
+    const scope = scopeOf(made, { limits });
+    const alone = (submissionId = 0): Promise<Claim | undefined> =>
+      claimAlone(db, scope, { submissionId, attemptId: randomUUID() });
+    assert.equal((await alone(first))?.turnMs, 0);
+    assert.equal(await alone(second), undefined);
+  });
+
+  test('rows whose model has to wait do not fill the queue', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 30 });
+    await db.query(
+      `update vidbatch.submission set model = 'viduq3p-1080p' where batch_id = $1 and line > 20`,
+      [made.id],
+    );
+    const limits = [{ model: 'viduq3p-720p', intervalMs: 10_000 }];
+    const scope = { lane: randomUUID(), origin: made.origin, batches: [made.id], limits };
+    const models = async (): Promise<string[]> => (await feed(db, scope, 8)).map(({ model }) => model);
+    assert.deepEqual((await models()).toSorted(), [
+      ...Array.from({ length: 5 }, () => 'viduq3p-1080p'),
+      ...Array.from({ length: 3 }, () => 'viduq3p-720p'),
+    ]);
+    assert.deepEqual(new Set(await models()), new Set(['viduq3p-1080p']));
+  });
+});
