@@ -12,7 +12,7 @@ export interface Limit {
 }
 
 /** `10`, `10/s`, `600/m`, `100/h` → milliseconds between two requests. */
-function parseInterval(name: string, text: string): number {
+export function parseRate(name: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(?:\/(s|m|h))?$/.exec(text.trim());
   const per = { s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'] ?? 1000;
   const interval = per / Number(match?.[1]);
@@ -27,7 +27,7 @@ function parseInterval(name: string, text: string): number {
 
 /** `10/s,2/s@viduq3p-1080p`: at most one for all rows and one for each model. */
 export function parseRates(name: string, text: string): Limit[] {
-  return each(name, text, (value) => parseInterval(name, value)).map(({ model, value: intervalMs }) => ({
+  return each(name, text, (value) => parseRate(name, value)).map(({ model, value: intervalMs }) => ({
     model,
     intervalMs,
   }));

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
-import { parseCount, parseRate, requireProvider } from '../config.ts';
+import { parseCount, requireProvider } from '../config.ts';
 import { EXIT } from '../errors.ts';
 import { countTasks, openElsewhere } from '../ledger/task.ts';
+import { parseRate } from '../limits.ts';
 import { createLog } from '../log.ts';
 import { createProvider } from '../provider/client.ts';
 import { POLL_TIMEOUT_MS } from '../poller.ts';

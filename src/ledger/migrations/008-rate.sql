@@ -27,7 +27,7 @@ begin
       union all
       select from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
        where b.origin = its_origin and its_model in ('', s.model) and s.state = 'submitted'
-         and (s.provider_status is null or s.provider_status not in ('completed', 'failed'))
+         and (s.provider_status is null or s.provider_status not in ('completed', 'failed', 'missing'))
       union all
       select from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
        where b.origin = its_origin and its_model in ('', s.model) and s.state = 'uncertain'
