@@ -1,5 +1,4 @@
 import { realpath } from 'node:fs/promises';
-import { findBatch } from './ledger/batch.ts';
 import type { Database } from './ledger/database.ts';
 import { assignKeys, beginImport, endImport } from './ledger/import.ts';
 import { outline } from './ledger/outline.ts';
@@ -7,7 +6,7 @@ import type { Group } from './ledger/outline.ts';
 import { openManifest } from './manifest/manifest.ts';
 import { isOffPeak } from './model.ts';
 import { DEFAULT_SECONDS } from './prices.ts';
-import { batchName, checkSource, stageManifest } from './producer.ts';
+import { batchName, checkSameFile, checkSource, stageManifest } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
 import type { GenerationRequest } from './request.ts';
 import { checkRows } from './row.ts';
@@ -34,13 +33,15 @@ async function planBeside(
   source: string,
   options: ProduceOptions,
 ): Promise<Plan> {
-  await checkSource(db, name, source === '-' ? '-' : await realpath(source));
   const manifest = await openManifest(source, options);
+  const path = source === '-' ? '-' : await realpath(source);
+  const batch = await checkSource(db, name, path, manifest);
   const importId = await beginImport(db);
   try {
-    const { rows, invalid } = await stageManifest(db, importId, manifest, options);
+    const staged = await stageManifest(db, importId, manifest, { ...options, into: batch ?? { name } });
+    if (batch !== undefined) checkSameFile(batch, path, staged);
     await assignKeys(db, importId);
-    const batch = await findBatch(db, name);
+    const { rows, invalid } = staged;
     const groups = await outline(db, importId, batch?.id ?? null);
     return { batch: name, batchId: batch?.id ?? null, rows, invalid, groups };
   } finally {

@@ -12,7 +12,8 @@ import { transaction } from './ledger/database.ts';
 import { analyseSubmissions, assignKeys, beginImport, endImport, merge, stage } from './ledger/import.ts';
 import { compare } from './ledger/comparison.ts';
 import type { Comparison } from './ledger/comparison.ts';
-import type { Merged, StagedRow } from './ledger/import.ts';
+import type { Merged } from './ledger/import.ts';
+import { readKnown, sizeOf, toStaged } from './staging.ts';
 import { adoptOrphans } from './ledger/orphan.ts';
 import { ensureProvider } from './ledger/provider.ts';
 import type { Manifest } from './manifest/entry.ts';
@@ -72,11 +73,12 @@ export async function produce(db: Database, source: string, options: ProduceOpti
   const name = batchName(source, options.batch);
   const manifest = await openManifest(source, options);
   const path = source === '-' ? '-' : await realpath(source);
-  await checkSource(db, name, path);
+  const batch = await checkSource(db, name, path, manifest);
   const importId = await beginImport(db);
   reached('import-begun');
   try {
-    const staged = await stageManifest(db, importId, manifest, options);
+    const staged = await stageManifest(db, importId, manifest, { ...options, into: batch ?? { name } });
+    if (batch !== undefined) checkSameFile(batch, path, staged);
     if (staged.rows === 0) {
       throw refusal('EMPTY_MANIFEST', `${manifest.name}: no rows`, 'A manifest needs at least one row.');
     }
@@ -90,7 +92,7 @@ export async function produce(db: Database, source: string, options: ProduceOpti
     await assignKeys(db, importId);
     reached('keys-assigned');
     const merged = await transaction(db, (session) =>
-      mergeInto(session, { name, path, manifest, importId, scheme: staged.scheme }, options),
+      mergeInto(session, { name, path, manifest, importId, staged }, options),
     );
     reached('batch-committed');
     if (merged.added + merged.updated >= MANY) await analyseSubmissions(db);
@@ -115,26 +117,47 @@ export function batchName(source: string, given: string | undefined): string {
   return name;
 }
 
-/** @throws VidbatchError exit 2 when the name belongs to another file. */
-export async function checkSource(db: Database, name: string, path: string): Promise<void> {
+/**
+ * The batch of that name, if there is one. What is only known of the rows (they may be an export of it) is still to be
+ * checked, by `checkSameFile`.
+ * @throws VidbatchError exit 2 when the name belongs to another file, and this one cannot be its export.
+ */
+export async function checkSource(
+  db: Database,
+  name: string,
+  path: string,
+  { format, exported }: Manifest,
+): Promise<Batch | undefined> {
   const batch = await findBatch(db, name);
-  if (batch !== undefined) checkSameFile(batch, path);
+  if (batch !== undefined && format === 'csv' && exported !== true) checkSameFile(batch, path);
+  return batch;
 }
 
-function checkSameFile(batch: Batch, path: string): void {
-  if (batch.source === path) return;
+/** @throws VidbatchError exit 2 when the name belongs to another file, of which this one is no export. */
+export function checkSameFile(
+  batch: Batch,
+  path: string,
+  { own, others }: Pick<Staged, 'own' | 'others'> = { own: 0, others: [] },
+): void {
+  if (batch.source === path || (own > 0 && others.length === 0)) return;
+  const [other] = others;
+  const rows = other === undefined ? '' : `, and has rows that are exported from batch ${other}`;
   throw usageError(
     'BATCH_OF_OTHER_FILE',
-    `batch ${batch.name} was made from ${batch.source}, not from ${path}`,
+    `batch ${batch.name} was made from ${batch.source}, not from ${path}${rows}`,
     'Name this one differently with --batch NAME.',
   );
 }
 
-interface Staged {
+export interface Staged {
   rows: number;
   invalid: number;
   warnings: number;
   scheme: KeyScheme;
+  /** Rows that an export has of this batch. */
+  own: number;
+  /** Batches that other rows are exported from; at most one is named. */
+  others: string[];
 }
 
 /** Checks every row and writes it to the staging table. */
@@ -142,55 +165,45 @@ export async function stageManifest(
   db: Database,
   importId: string,
   manifest: Manifest,
-  options: ProduceOptions,
+  options: ProduceOptions & { into: Pick<Batch, 'name'> & Partial<Batch> },
 ): Promise<Staged> {
+  const { into } = options;
   const { rows, scheme } = checkRows(manifest, options);
   const report = (fault: Fault): void => options.onFault?.(fault, manifest.name);
   for (const fault of manifest.faults) report(fault);
   const broken = manifest.faults.filter((fault) => fault.severity === 'error').length;
-  const totals = { rows: 0, invalid: broken, warnings: 0 };
-  let chunk: StagedRow[] = [];
+  const totals = { rows: 0, invalid: broken, warnings: 0, own: 0 };
+  let others: string[] = [];
+  let chunk: Row[] = [];
   let characters = 0;
+  const write = async (): Promise<void> => {
+    const known = await readKnown(db, into.id, chunk);
+    await stage(
+      db,
+      importId,
+      chunk.map((row) => toStaged(row, known.get(row.knownAs ?? ''))),
+    );
+    reached('rows-staged');
+    chunk = [];
+    characters = 0;
+  };
   for await (const row of rows) {
     totals.rows += 1;
     if (row.request === undefined) totals.invalid += 1;
+    if (row.knownAs !== undefined) totals.own += 1;
+    if (row.of !== undefined && row.of !== into.name) others = [row.of];
     for (const fault of row.faults) {
       report(fault);
       if (fault.severity === 'warning') totals.warnings += 1;
     }
-    const staged = toStaged(row);
-    chunk.push(staged);
-    characters += staged.input.length;
+    chunk.push(row);
+    characters += sizeOf(row);
     if (chunk.length < CHUNK.rows && characters < CHUNK.characters) continue;
-    await stage(db, importId, chunk);
-    reached('rows-staged');
+    await write();
     options.onProgress?.(totals.rows);
-    chunk = [];
-    characters = 0;
   }
-  if (chunk.length > 0) await stage(db, importId, chunk);
-  reached('rows-staged');
-  return { ...totals, scheme: scheme() };
-}
-
-function toStaged(row: Row): StagedRow {
-  const error = row.faults.find((fault) => fault.severity === 'error');
-  return {
-    position: row.position,
-    line: row.line,
-    keyBasis: row.keyBasis,
-    numbered: row.numbered,
-    // Escapes NUL and lone surrogates, which Postgres text cannot hold.
-    input: JSON.stringify(row.raw),
-    request: row.request === undefined ? null : JSON.stringify(row.request),
-    contentHash: row.contentHash ?? null,
-    model: row.request?.model ?? null,
-    mode: row.mode ?? null,
-    notBefore: row.notBefore ?? null,
-    errorCode: error?.rule ?? null,
-    error:
-      error === undefined ? null : `${error.column === undefined ? '' : `${error.column}: `}${error.message}`,
-  };
+  if (chunk.length > 0) await write();
+  return { ...totals, scheme: scheme(), others };
 }
 
 interface Candidate {
@@ -198,23 +211,24 @@ interface Candidate {
   path: string;
   manifest: Manifest;
   importId: string;
-  scheme: KeyScheme;
+  staged: Staged;
 }
 
 async function mergeInto(
   session: Session,
-  { name, path, manifest, importId, scheme }: Candidate,
+  { name, path, manifest, importId, staged }: Candidate,
   options: ProduceOptions,
 ): Promise<Merged & { batch: Batch; known: number }> {
+  const { scheme } = staged;
   const layout = {
     format: manifest.format,
     delimiter: manifest.delimiter ?? null,
-    columns: manifest.columns ?? null,
+    columns: manifest.layout?.map((header) => options.map?.get(header) ?? header) ?? null,
   };
   const batch = await createBatch(session, { name, source: path, keyScheme: scheme, ...layout });
   await lockBatch(session, batch.id);
   // Another producer may have made it since it was looked for.
-  checkSameFile(batch, path);
+  checkSameFile(batch, path, staged);
   if (batch.keyScheme !== scheme) throw otherScheme(batch);
   await bindProvider(session, batch, options);
   const comparison: Comparison = await compare(session, importId, batch.id);
@@ -223,7 +237,8 @@ async function mergeInto(
   if (objected !== undefined) throw objected;
   const merged = await merge(session, importId, batch.id, { prune: options.vanished === 'prune' });
   await adoptOrphans(session, batch.id);
-  await updateLayout(session, batch.id, layout);
+  // Its export has the same columns, or more: those are found in the rows.
+  if (staged.own === 0) await updateLayout(session, batch.id, layout);
   if (options.window !== undefined) await putBatchUnder(session, batch.id, options.window);
   if (options.deadline !== undefined) await putDeadline(session, batch, options.deadline);
   await options.alongside?.(session, batch);

@@ -28,6 +28,10 @@ export interface Row {
   numbered: boolean;
   /** Of the request. */
   contentHash?: string;
+  /** The batch of whose export it is. */
+  of?: string;
+  /** Its key, if that is the batch it is to go into. Only its content can bear it out. */
+  knownAs?: string;
   faults: Fault[];
 }
 
@@ -37,6 +41,8 @@ export interface RowOptions {
   models?: readonly string[];
   /** Warnings are errors. */
   strict?: boolean;
+  /** Where they are to go: rows of an export of it have keys in it. */
+  into?: { name: string; keyScheme?: KeyScheme };
 }
 
 /** A manifest's rows, with the key scheme that its first row (or its header) asks for. */
@@ -47,10 +53,9 @@ export interface CheckedRows {
 
 /** Checks every row of a manifest by every rule, in file order and in constant memory. Sends and writes nothing. */
 export function checkRows(manifest: Manifest, options: RowOptions = {}): CheckedRows {
-  const { map } = options;
+  const { map, into } = options;
   if (map !== undefined) checkMap(manifest, map);
-  let scheme: KeyScheme | undefined =
-    manifest.columns === undefined ? undefined : schemeOf(manifest.columns, map);
+  let scheme: KeyScheme | undefined;
 
   async function* rows(): AsyncGenerator<Row> {
     const seen = openSeen();
@@ -58,23 +63,28 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
       let position = 0;
       for await (const read of manifest.entries) {
         const entry = map === undefined ? read : mapEntry(read, map);
-        scheme ??= Object.hasOwn(entry.raw, 'id') ? 'id' : 'h1';
+        scheme ??= schemeOf(manifest, entry);
         const row = checkRow(entry, position, scheme);
         position += 1;
-        if (scheme === 'id' && !row.numbered) {
-          const first = seen.add(row.keyBasis, row.line);
-          if (first !== undefined) yield duplicate(row, first);
-          else yield row;
-        } else yield row;
+        const alone = row.numbered ? row.knownAs : row.keyBasis;
+        const first = alone === undefined ? undefined : seen.add(alone, row.line);
+        yield first === undefined ? row : duplicate(row, first);
       }
     } finally {
       seen.close();
     }
   }
 
-  function checkRow({ raw, line, faults: reading }: ManifestEntry, position: number, scheme: KeyScheme): Row {
+  function schemeOf(manifest: Manifest, { raw, exported }: ManifestEntry): KeyScheme {
+    if (into?.keyScheme !== undefined && exported?.batch === into.name) return into.keyScheme;
+    const columns = manifest.columns === undefined ? raw : blank(manifest.columns);
+    return Object.hasOwn(map === undefined ? columns : applyMap(columns, map), 'id') ? 'id' : 'h1';
+  }
+
+  function checkRow(entry: ManifestEntry, position: number, scheme: KeyScheme): Row {
+    const { raw, line, faults: reading, exported } = entry;
     const read = readRequest(raw, {
-      source: manifest.format === 'csv' ? 'csv' : 'json',
+      source: sourceOf(manifest, entry),
       line,
       ...(options.models === undefined ? {} : { models: options.models }),
       ...(options.strict === undefined ? {} : { strict: options.strict }),
@@ -97,7 +107,8 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     }
     const request = faults.some(isError) ? undefined : read.request;
     const hash = request && contentHash(request);
-    const id = scheme === 'id' ? read.id : undefined;
+    const id = scheme === 'id' && !faults.some(isDuplicate) ? read.id : undefined;
+    const { batch: of = '', key = '' } = exported ?? {};
     return {
       position,
       line,
@@ -107,6 +118,8 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
       ...(read.notBefore === undefined ? {} : { notBefore: read.notBefore }),
       keyBasis: id ?? (hash === undefined ? brokenKey(raw) : `h1:${hash}`),
       numbered: id === undefined,
+      ...(of === '' ? {} : { of }),
+      ...(key === '' || of !== into?.name ? {} : { knownAs: key }),
       faults,
     };
   }
@@ -114,14 +127,27 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
   return { scheme: () => scheme ?? 'h1', rows: rows() };
 }
 
-function schemeOf(columns: readonly string[], map: ColumnMap | undefined): KeyScheme {
-  const names =
-    map === undefined ? columns : Object.keys(applyMap(Object.fromEntries(columns.map((c) => [c, ''])), map));
-  return names.includes('id') ? 'id' : 'h1';
+function blank(columns: readonly string[]): RawRow {
+  return Object.fromEntries(columns.map((column) => [column, '']));
+}
+
+/**
+ * A row of a JSON export is read as it was read before. One of a CSV manifest is all text; what was sent for it had
+ * been read from cells, and JSON is the stricter reading: so what could not be sent still cannot be.
+ */
+function sourceOf({ format }: Manifest, { raw, source, exported }: ManifestEntry): 'csv' | 'json' {
+  if (source !== undefined) return source;
+  if (format === 'csv') return 'csv';
+  const cells = exported?.request != null && Object.values(raw).every((value) => typeof value === 'string');
+  return cells ? 'csv' : 'json';
 }
 
 function isError(fault: Fault): boolean {
   return fault.severity === 'error';
+}
+
+function isDuplicate(fault: Fault): boolean {
+  return fault.rule === 'id-duplicate';
 }
 
 /** A row that cannot be sent and has no id is known by what it says, wherever in the file it stands. */
@@ -130,20 +156,24 @@ function brokenKey(raw: RawRow): string {
 }
 
 function duplicate(row: Row, firstLine: number): Row {
-  const { request: _request, contentHash: _hash, ...rest } = row;
+  const { request: _request, contentHash: _hash, knownAs, ...rest } = row;
+  const fault = row.numbered
+    ? {
+        column: 'row_key',
+        rule: 'row-key-duplicate',
+        message: `is the row_key of line ${firstLine} already: an export has each row once; for another video of the same, empty the cell`,
+      }
+    : {
+        column: 'id',
+        rule: 'id-duplicate',
+        message: `is the id of line ${firstLine} already: ids are unique in a manifest`,
+      };
   return {
     ...rest,
     keyBasis: brokenKey(row.raw),
     numbered: true,
-    faults: [
-      ...row.faults,
-      {
-        severity: 'error',
-        line: row.line,
-        column: 'id',
-        rule: 'id-duplicate',
-        message: `is the id of line ${firstLine} already: ids are unique in a manifest`,
-      },
-    ],
+    // The row that an export says was a duplicate before is no other one now.
+    ...(knownAs === undefined || row.numbered ? {} : { knownAs }),
+    faults: [...row.faults, { severity: 'error', line: row.line, ...fault }],
   };
 }

@@ -4,6 +4,7 @@ import { parse } from 'csv-parse/sync';
 import * as fc from 'fast-check';
 import { exportCsv, exportJsonl } from '../src/export.ts';
 import type { SubmissionView } from '../src/ledger/read.ts';
+import { readCell } from '../src/manifest/export-cell.ts';
 import { exportColumns } from '../src/request/columns.ts';
 
 function view(input: Record<string, unknown>, more: Partial<SubmissionView> = {}): SubmissionView {
@@ -38,9 +39,17 @@ async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
   for (const item of items) yield await Promise.resolve(item);
 }
 
-async function csv(batch: Parameters<typeof exportCsv>[0], rows: readonly SubmissionView[]): Promise<string> {
+async function csv(
+  batch: { columns: string[] | null; delimiter: string | null; format?: string },
+  rows: readonly SubmissionView[],
+): Promise<string> {
   let text = '';
-  for await (const line of exportCsv(batch, each(rows), () => each(rows))) text += line;
+  for await (const line of exportCsv(
+    { format: 'csv', ...batch },
+    each(rows.map(({ input }) => input)),
+    each(rows),
+  ))
+    text += line;
   return text;
 }
 
@@ -69,8 +78,8 @@ describe('CSV', () => {
 
   test('takes the columns of a JSON manifest from its rows, in order of appearance, values as JSON', async () => {
     const rows = [
-      view({ id: 'a', extra_body: { seed: 1 } }),
-      view({ id: 'b', tags: ['x', 'y'], duration: 5, flag: true }),
+      view({ id: 'a', extra_body: { seed: 1 } }, { request: null }),
+      view({ id: 'b', tags: ['x', 'y'], duration: 5, flag: true }, { request: null }),
     ];
     const text = await csv({ columns: null, delimiter: null }, rows);
     const [header, first, second] = parse(text, { relax_column_count: false });
@@ -109,7 +118,7 @@ describe('CSV', () => {
             string
           >[];
           assert.deepEqual(
-            read.map((row) => [row['a'], row['error']]),
+            read.map((row) => [readCell(row['a'] ?? '').value, readCell(row['error'] ?? '').value]),
             cells,
           );
         },

@@ -5,10 +5,10 @@ import type { ExitCode } from '../errors.ts';
 import { exportCsv, exportJsonl } from '../export.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { countStates } from '../ledger/batch.ts';
-import { readSubmissions } from '../ledger/read.ts';
+import { readInputs, readSubmissions } from '../ledger/read.ts';
 import { totalOf } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { bar, Progress, Speed } from './progress.ts';
 
@@ -21,15 +21,21 @@ export function exportCommand(program: Command, io: Io, exit: (code: ExitCode) =
       `
 Examples:
   $ vidbatch export text > text.results.csv
-  $ vidbatch export text --format jsonl | jq -r .task_id`,
+  $ vidbatch export text --format jsonl | jq -r .task_id
+  $ vidbatch export text --bom > text.xlsx.csv      Excel shows Chinese as it is
+  $ vidbatch submit text.results.csv --batch text   the same rows again: nothing is new
+
+The export is UTF-8, whatever the manifest was. A cell that a spreadsheet would run as a formula has an apostrophe in
+front, which goes away when the export is submitted. It may be edited: a row is known by its row_key and its content.`,
     )
-    .action(async (batch: string, flags: GlobalFlags & { format: string }) =>
-      exit(await exportBatch(batch, flags, io)),
-    );
+    .action(async (batch: string, flags: ExportFlags) => exit(await exportBatch(batch, flags, io)));
   flag(globalFlags(command), '--format <format>', 'csv or jsonl', 'csv');
+  flag(command, '--bom', 'CSV: begin with a byte order mark, as Excel needs it to read UTF-8');
 }
 
-async function exportBatch(name: string, flags: GlobalFlags & { format: string }, io: Io): Promise<ExitCode> {
+type ExportFlags = GlobalFlags & { format: string; bom?: boolean };
+
+async function exportBatch(name: string, flags: ExportFlags, io: Io): Promise<ExitCode> {
   const format = flags.json === true ? 'jsonl' : flags.format;
   if (format !== 'csv' && format !== 'jsonl') {
     throw usageError('BAD_FORMAT', `--format: "${format}" is not csv or jsonl`);
@@ -42,8 +48,8 @@ async function exportBatch(name: string, flags: GlobalFlags & { format: string }
     const batch = await batchNamed(app.db, name);
     const total = totalOf(await countStates(app.db, batch.id));
     const rows = readSubmissions(app.db, batch.id);
-    const texts =
-      format === 'csv' ? exportCsv(batch, rows, () => readSubmissions(app.db, batch.id)) : exportJsonl(rows);
+    const texts = format === 'csv' ? exportCsv(batch, readInputs(app.db, batch.id), rows) : exportJsonl(rows);
+    if (format === 'csv' && isOn(flags.bom)) await io.write('\uFEFF');
     let done = 0;
     for await (const text of texts) {
       if (!(await io.write(text))) break;

@@ -53,15 +53,35 @@ export async function stage(db: Queryable, importId: string, rows: readonly Stag
   );
 }
 
-/** Without ids, identical rows are told apart by their occurrence: two identical rows are two videos. */
+/**
+ * Without ids, identical rows are told apart by their occurrence: two identical rows are two videos. Those of an export
+ * know their keys; the others take the numbers that are left, the lowest first.
+ */
 export async function assignKeys(db: Queryable, importId: string): Promise<void> {
   await analyseStaged(db);
   await db.query(
-    `update vidbatch.staged s
-        set row_key = case when s.numbered then s.key_basis || '#' || n.occurrence else s.key_basis end
-       from (select position, row_number() over (partition by key_basis order by position) as occurrence
-               from vidbatch.staged where import_id = $1) n
-      where s.import_id = $1 and s.position = n.position`,
+    `with row as (
+       select position, key_basis, row_number() over (partition by key_basis order by position) as rank
+         from vidbatch.staged where import_id = $1 and numbered
+     ), given as (
+       select substring(key_basis from '^(.*)#') as key_basis, substring(key_basis from '#(.*)$')::numeric as occurrence
+         from vidbatch.staged where import_id = $1 and not numbered and key_basis ~ '^(h1|invalid):[0-9a-f]+#[0-9]+$'
+     ), mixed as (
+       select key_basis, count(*) + (select count(*) from given g where g.key_basis = row.key_basis) as most
+         from row where key_basis in (select key_basis from given) group by key_basis
+     ), left_over as (
+       select m.key_basis, n as occurrence, row_number() over (partition by m.key_basis order by n) as rank
+         from mixed m cross join lateral generate_series(1, m.most) n
+        where not exists (select from given g where g.key_basis = m.key_basis and g.occurrence = n)
+     )
+     update vidbatch.staged s
+        set row_key = case when s.numbered then s.key_basis || '#' || k.occurrence else s.key_basis end
+       from (select t.position, coalesce(l.occurrence, r.rank) as occurrence
+               from vidbatch.staged t
+               left join row r on r.position = t.position
+               left join left_over l on l.key_basis = r.key_basis and l.rank = r.rank
+              where t.import_id = $1) k
+      where s.import_id = $1 and s.position = k.position`,
     [importId],
   );
   await analyseStaged(db);

@@ -114,6 +114,42 @@ export async function* readSubmissions(
   }
 }
 
+/** The inputs of a batch alone, as JSON text, in input order. */
+export async function* readInputs(db: Queryable, batchId: number, pageSize = 200): AsyncGenerator<string> {
+  let after: [line: number, id: number] = [-1, -1];
+  for (;;) {
+    const { rows } = await db.query<{ line: number; id: number; input: string }>(
+      `select s.line, s.id, s.input from vidbatch.submission s
+        where s.batch_id = $1 and (s.line, s.id) > ($2::int, $3::bigint) order by s.line, s.id limit $4`,
+      [batchId, ...after, pageSize],
+    );
+    for (const row of rows) yield row.input;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < pageSize) return;
+    after = [last.line, last.id];
+  }
+}
+
+export interface KnownInput {
+  key: string;
+  line: number;
+  /** JSON text. */
+  input: string;
+}
+
+/** The rows of a batch that have these keys, by key. */
+export async function readInputsOf(
+  db: Queryable,
+  batchId: number,
+  keys: readonly string[],
+): Promise<Map<string, KnownInput>> {
+  const { rows } = await db.query<{ row_key: string; line: number; input: string }>(
+    'select row_key, line, input from vidbatch.submission where batch_id = $1 and row_key = any($2::text[])',
+    [batchId, keys],
+  );
+  return new Map(rows.map(({ row_key: key, line, input }) => [key, { key, line, input }]));
+}
+
 /** Submissions of a batch whose key is `key`, or begins with it (at most five). */
 export async function findSubmissions(
   db: Queryable,

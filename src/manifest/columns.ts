@@ -36,10 +36,14 @@ export function parseMap(specs: readonly string[]): ColumnMap {
  * Checks a map against the columns of a CSV manifest; other formats have none to check. Throws a usage error
  * for a mapped header that is not there, and for a field that a column is already named after.
  */
-export function checkMap(manifest: Pick<Manifest, 'name' | 'columns'>, map: ColumnMap): void {
-  const { name, columns } = manifest;
+export function checkMap(
+  { name, columns, exported }: Pick<Manifest, 'name' | 'columns' | 'exported'>,
+  map: ColumnMap,
+): void {
   if (columns === undefined) return;
   for (const [header, field] of map) {
+    // An export has the names of the fields already; the same flags as for its manifest may stand.
+    if (exported === true && !columns.includes(header) && columns.includes(field)) continue;
     if (!columns.includes(header)) {
       throw usageError(
         'map-unknown-header',

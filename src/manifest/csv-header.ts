@@ -4,9 +4,11 @@ import type { CsvRecord } from './csv-record.ts';
 
 /** One column of the header. */
 export interface CsvColumn {
-  /** The trimmed header; `column_<n>` (1-based) where it is empty. */
+  /** As the header has it, trimmed. */
+  header: string;
+  /** Under which a row keeps its cell: the header, or `column_<n>` (1-based) where that names no column. */
   name: string;
-  /** `unnamed`: the header is empty. `ambiguous`: several columns have this name, so none of them is read. */
+  /** `unnamed`: the header is empty. `ambiguous`: several columns have this header, so none of them is a field. */
   kind: 'named' | 'unnamed' | 'ambiguous';
 }
 
@@ -14,17 +16,26 @@ export interface CsvHeader {
   columns: CsvColumn[];
   /** A row may end after so many cells: those of unnamed columns at the end may be missing. */
   minimumCells: number;
+  /** The name under which a row keeps the cell of a column without one; 0-based. */
+  nameAt: (index: number) => string;
   faults: Fault[];
 }
 
-/** Reads the header record. Two columns of one name are an error of the file: which is meant would be a guess. */
-export function readHeader(record: CsvRecord): CsvHeader {
-  const names = record.cells.map((cell) => cell.trim());
-  const positions = Map.groupBy(names.keys(), (index) => names[index] ?? '');
+/**
+ * Reads the header record. Two columns of one name are an error of the file: which is meant would be a guess.
+ * `nameOf` reads a cell of it.
+ */
+export function readHeader(
+  record: CsvRecord,
+  nameOf: (cell: string) => string = (cell) => cell.trim(),
+): CsvHeader {
+  const cells = record.cells.map((cell) => cell.trim());
+  const names = cells.map(nameOf);
+  const named = [...names.keys()].filter((index) => cells[index] !== '');
+  const positions = Map.groupBy(named, (index) => names[index] ?? '');
   const faults = [...record.faults];
   for (const [name, [first = 0, ...others]] of positions) {
-    const [second] = others;
-    if (name === '' || second === undefined) continue;
+    if (others.length === 0) continue;
     faults.push({
       severity: 'error',
       line: record.line,
@@ -33,15 +44,18 @@ export function readHeader(record: CsvRecord): CsvHeader {
       message: `columns ${[first, ...others].map((index) => index + 1).join(' and ')} are both named ${excerpt(name)}; rename one of them`,
     });
   }
-  const columns = names.map((name, index): CsvColumn => {
-    if (name === '') return { name: unnamedName(index + 1, positions), kind: 'unnamed' };
-    return { name, kind: (positions.get(name)?.length ?? 0) > 1 ? 'ambiguous' : 'named' };
+  const nameAt = (index: number): string => {
+    let name = `column_${index + 1}`;
+    while (positions.has(name)) name += '_';
+    return name;
+  };
+  const columns = names.map((header, index): CsvColumn => {
+    if (cells[index] === '') return { header, name: nameAt(index), kind: 'unnamed' };
+    const alone = positions.get(header)?.length === 1;
+    return alone
+      ? { header, name: header, kind: 'named' }
+      : { header, name: nameAt(index), kind: 'ambiguous' };
   });
-  return { columns, minimumCells: columns.findLastIndex(({ kind }) => kind !== 'unnamed') + 1, faults };
-}
-
-function unnamedName(position: number, taken: ReadonlyMap<string, unknown>): string {
-  let name = `column_${position}`;
-  while (taken.has(name)) name += '_';
-  return name;
+  const minimumCells = columns.findLastIndex(({ kind }) => kind !== 'unnamed') + 1;
+  return { columns, minimumCells, nameAt, faults };
 }

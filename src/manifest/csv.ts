@@ -14,28 +14,28 @@ export async function* csvEntries(
   header: CsvHeader,
 ): AsyncGenerator<ManifestEntry, void, void> {
   for await (const record of records) {
-    if (!isBlank(record)) yield entryOf(record, header);
+    if (!isBlank(record)) yield csvEntry(record, header);
   }
 }
 
-function entryOf(record: CsvRecord, header: CsvHeader): ManifestEntry {
+/** Every cell is kept, also one that belongs to no column: whoever corrects the row looks for it. */
+export function csvEntry(record: CsvRecord, header: CsvHeader): ManifestEntry {
   const { line, cells } = record;
   const raw: RawRow = {};
   const faults: Fault[] = [...record.faults];
-  for (const [index, column] of header.columns.entries()) {
-    const cell = cells[index];
-    if (cell === undefined || column.kind === 'ambiguous') continue;
-    if (column.kind === 'unnamed') {
-      if (cell === '') continue;
+  for (const [index, cell] of cells.entries()) {
+    const { name, kind } = header.columns[index] ?? { name: header.nameAt(index), kind: 'beyond' };
+    if (cell === '' && kind !== 'named') continue;
+    if (kind === 'unnamed') {
       faults.push({
         severity: 'warning',
         line,
-        column: column.name,
+        column: name,
         rule: 'unnamed-column',
-        message: `column ${index + 1} has a value but no name in the header; it is kept as ${column.name}`,
+        message: `column ${index + 1} has a value but no name in the header; it is kept as ${name}`,
       });
     }
-    setField(raw, column.name, cell);
+    setField(raw, name, cell);
   }
   // A record that ended in broken quoting has no cells to count.
   if (cells.length > 0) faults.push(...raggedness(record, header));

@@ -1,4 +1,5 @@
 import type { Fault } from '../fault.ts';
+import type { Exported } from './exported.ts';
 
 /** A row as it stands in the manifest: column → cell text (CSV), or field → JSON value (JSON, JSONL). */
 export type RawRow = Record<string, unknown>;
@@ -10,6 +11,10 @@ export interface ManifestEntry {
   raw: RawRow;
   /** Faults of reading (ragged row, broken JSON, bad bytes); rules of the request come later, in `request.ts`. */
   faults: Fault[];
+  /** As what its values are read; by default, as the format of its manifest says. */
+  source?: 'csv' | 'json';
+  /** It stands in an export of vidbatch: `raw` is what had been read, and this says of which row. */
+  exported?: Exported;
 }
 
 export type ManifestFormat = 'csv' | 'json' | 'jsonl';
@@ -25,6 +30,10 @@ export interface Manifest {
   delimiter?: string;
   /** CSV only: the header as read, trimmed, before `--map`; without unnamed columns. */
   columns?: string[];
+  /** CSV only: every column of the header, `''` where it has no name. */
+  layout?: string[];
+  /** CSV only: an export of vidbatch; its columns are those of the input. */
+  exported?: boolean;
   /** Faults of the file as a whole, such as a duplicate header. With an error among them no row is to be sent. */
   faults: Fault[];
   /** May be iterated once. Memory does not grow with the number of rows. Reading stops when iteration stops. */

@@ -8,6 +8,8 @@ import { readHeader } from './csv-header.ts';
 import { parseDelimiter, separatorLine, sniffDelimiter } from './delimiter.ts';
 import { detectEncoding, type Encoding } from './encoding.ts';
 import type { Manifest, ManifestEntry } from './entry.ts';
+import { exportDelimiter, findExport, readName } from './export-header.ts';
+import { exportedEntries, unwrap } from './exported.ts';
 import { formatOf, formatUnknown, isTabSeparated } from './format.ts';
 import { jsonEntries } from './json.ts';
 import { jsonlEntries } from './jsonl.ts';
@@ -47,7 +49,7 @@ export async function openManifest(source: string, options: ManifestOptions = {}
   const { rereadable } = bytes;
   const entries =
     format === 'json' ? () => jsonEntries({ open: text, rereadable }) : () => jsonlEntries(text());
-  return { ...shared, entries: once(source, entries) };
+  return { ...shared, entries: once(source, () => unwrapped(entries())) };
 }
 
 async function openCsv(
@@ -60,7 +62,8 @@ async function openCsv(
   const separator = separatorLine(head);
   const skip = separator?.length ?? 0;
   const sniffed =
-    separator?.delimiter ?? (isTabSeparated(bytes.name) ? '\t' : sniffDelimiter(head.slice(skip)));
+    separator?.delimiter ??
+    (isTabSeparated(bytes.name) ? '\t' : (exportDelimiter(head) ?? sniffDelimiter(head.slice(skip))));
   const delimiter = options.delimiter === undefined ? sniffed : parseDelimiter(options.delimiter);
   const firstLine = separator === undefined ? 1 : 2;
   const open = (): AsyncGenerator<CsvRecord, void, void> =>
@@ -70,18 +73,29 @@ async function openCsv(
   const record = await headerRecord(beginning);
   if (bytes.rereadable) await beginning.return();
   if (record === undefined) throw empty(bytes.name);
-  const header = readHeader(record);
+  const exported = findExport(record.cells);
+  const header =
+    exported === undefined
+      ? readHeader(record)
+      : readHeader({ ...record, cells: exported.input.map((index) => record.cells[index] ?? '') }, readName);
   return {
     ...shared,
     delimiter,
-    columns: header.columns.filter(({ kind }) => kind !== 'unnamed').map(({ name }) => name),
+    columns: header.columns.filter(({ kind }) => kind !== 'unnamed').map((column) => column.header),
+    layout: header.columns.map((column) => column.header),
+    exported: exported !== undefined,
     faults: [...shared.faults, ...header.faults],
     entries: once(bytes.name, async function* () {
       const records = bytes.rereadable ? open() : beginning;
       if (bytes.rereadable) await headerRecord(records);
-      yield* csvEntries(records, header);
+      if (exported === undefined) yield* csvEntries(records, header);
+      else yield* exportedEntries(records, header, exported);
     }),
   };
+}
+
+async function* unwrapped(entries: AsyncIterable<ManifestEntry>): AsyncGenerator<ManifestEntry, void, void> {
+  for await (const entry of entries) yield unwrap(entry);
 }
 
 /** The first record that is not blank. */

@@ -92,13 +92,13 @@ function isOwn(column: string): column is OwnColumn {
   return (ownColumns as readonly string[]).includes(column);
 }
 
+/** Whether what is sent, or when, hangs on this column. */
+export function speaks(column: string): boolean {
+  return isField(column) || isOwn(column) || pathInExtraBody(column) !== undefined;
+}
+
 function isOurs(column: string): boolean {
-  return (
-    isField(column) ||
-    isOwn(column) ||
-    (exportColumns as readonly string[]).includes(column) ||
-    pathInExtraBody(column) !== undefined
-  );
+  return speaks(column) || (exportColumns as readonly string[]).includes(column);
 }
 
 function pathInExtraBody(column: string): string[] | undefined {

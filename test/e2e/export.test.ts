@@ -36,10 +36,10 @@ describe('export', async () => {
     );
   });
 
-  it('keeps what the cells say: line breaks, quotes, blanks and formulas', () => {
+  it('keeps what the cells say: line breaks, quotes and blanks; and no spreadsheet runs a formula', () => {
     const rows: Record<string, string>[] = parse(csv, { delimiter: ';', columns: true });
     assert.equal(rows[0]?.['prompt'], 'first line\nsecond "quoted"; line');
-    assert.equal(rows[0]?.['note'], '=SUM(A1:A9)');
+    assert.equal(rows[0]?.['note'], "'=SUM(A1:A9)");
     assert.equal(rows[1]?.['note'], ' padded ');
     assert.deepEqual([rows[0]?.['input.state'], rows[0]?.['input.line']], ['Bavaria', '17']);
   });
@@ -80,11 +80,16 @@ describe('export', async () => {
     });
   });
 
-  it('is a manifest that can be read again', async () => {
+  it('is submitted again to its batch as the same rows', async () => {
     const copy = await desk.write('laender.results.csv', csv);
     const valid = exits(await desk.run(['validate', copy, '--json']), 0);
     const { rows, errors } = json(valid) as { rows: number; errors: number };
     assert.deepEqual([rows, errors], [2, 0]);
+    const before = standIn.accepted().length;
+    const again = exits(await desk.run(['run', copy, '--batch', 'laender', '--json']), 0);
+    assert.equal((json(again) as { rows: number }).rows, 2);
+    assert.equal(standIn.accepted().length, before);
+    assert.equal(exits(await desk.run(['export', 'laender', '--bom']), 0).stdout, `\uFEFF${csv}`);
   });
 
   it('tells, after reconcile, how the tasks ended and where the videos are', async () => {

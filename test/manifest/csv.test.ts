@@ -114,14 +114,14 @@ test('a row with too few or too many cells is an error that keeps what was legib
   assert.deepEqual(entries[2]?.raw, { a: '1', b: '2', c: '3' });
 });
 
-test('two columns of one name are an error of the file, and neither is read', async () => {
+test('two columns of one name are an error of the file, and neither is a field', async () => {
   const { manifest, entries } = await read('a.csv', 'id,prompt, id\n1,a,2\n');
   assert.deepEqual(
     manifest.faults.map(({ severity, rule, column, line }) => ({ severity, rule, column, line })),
     [{ severity: 'error', rule: 'duplicate-header', column: 'id', line: 1 }],
   );
   assert.match(manifest.faults[0]?.message ?? '', /columns 1 and 3/);
-  assert.deepEqual(entries[0]?.raw, { prompt: 'a' });
+  assert.deepEqual(entries[0]?.raw, { column_1: '1', prompt: 'a', column_3: '2' });
 });
 
 test('an unnamed column is dropped where it is empty, and kept with a warning where it is not', async () => {
