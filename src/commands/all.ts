@@ -25,6 +25,7 @@ const PARTS: readonly Part[] = [
     load: async () => (await import('./gates.ts')).gateCommands,
   },
   { names: ['reconcile'], load: async () => (await import('./reconcile.ts')).reconcileCommand },
+  { names: ['download'], load: async () => (await import('./download.ts')).downloadCommand },
   { names: ['verify'], load: async () => (await import('./verify.ts')).verifyCommand },
   { names: ['doctor'], load: async () => (await import('./doctor.ts')).doctorCommand },
   { names: ['schedule'], load: async () => (await import('./schedule.ts')).scheduleCommand },

@@ -40,14 +40,16 @@ export interface Pace {
   total: number;
   /** Rows a second, over the last while. */
   rate: number;
+  /** What is counted; rows. */
+  noun?: string;
 }
 
 /** `▕██████░░░░▏ 60%  1,200 of 2,000 rows  41.2/s  ETA 19s` */
-export function bar({ done, total, rate }: Pace, width = 24): string {
+export function bar({ done, total, rate, noun = 'rows' }: Pace, width = 24): string {
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const full = Math.round(share * width);
   const eta = rate > 0 && done < total ? `  ETA ${duration(((total - done) / rate) * 1000)}` : '';
-  return `▕${'█'.repeat(full)}${'░'.repeat(width - full)}▏ ${Math.floor(share * 100)}%  ${count(done)} of ${count(total)} rows  ${rate.toFixed(1)}/s${eta}`;
+  return `▕${'█'.repeat(full)}${'░'.repeat(width - full)}▏ ${Math.floor(share * 100)}%  ${count(done)} of ${count(total)} ${noun}  ${rate.toFixed(1)}/s${eta}`;
 }
 
 /** Rows a second over the last ten seconds or so. */

@@ -1,0 +1,184 @@
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { pipeline } from 'node:stream/promises';
+import type { Duplex } from 'node:stream';
+import { Agent } from 'undici';
+import type { Dispatcher } from 'undici';
+import { guardedConnector, UnreachableAddress } from './address.ts';
+import type { Reach } from './address.ts';
+import { judgeHead, one } from './judgement.ts';
+import type { Head, Judgement, Part } from './judgement.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const MOST_REDIRECTS = 5;
+/** A body that brings less than this within the idle timeout stands still, whatever drips out of it. */
+const LEAST_BYTES = 1024;
+
+export interface TransferLimits {
+  maxBytes: number;
+  idleMs: number;
+}
+
+/** A client for result URLs. It knows no key, follows no redirect, and connects to what `reach` allows alone. */
+export function openClient(reach: Reach, idleMs: number): Agent {
+  return new Agent({
+    allowH2: false,
+    pipelining: 1,
+    connect: guardedConnector(reach, { timeoutMs: CONNECT_TIMEOUT_MS }),
+    headersTimeout: idleMs,
+    // The transfer has a clock of its own.
+    bodyTimeout: 0,
+    // Signed URLs are long, and so may be what comes with a redirect to one.
+    maxHeaderSize: 65_536,
+  });
+}
+
+/** What a GET came to, before its body is read. */
+export type Opened =
+  | {
+      kind: 'answer';
+      judgement: Exclude<Judgement, { kind: 'redirect' }>;
+      head: Head;
+      host: string;
+      body: Body;
+    }
+  | { kind: 'again' | 'refused'; code: string; reason: string };
+
+export type Body = Dispatcher.ResponseData['body'];
+
+/** One GET, over at most five redirects, each of which is looked at like the URL itself. Its body must be read or destroyed. */
+export async function openTransfer(
+  client: Agent,
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  part: Part,
+  { maxBytes, signal }: TransferLimits & { signal: AbortSignal },
+): Promise<Opened> {
+  let target = URL.parse(url);
+  for (let hop = 0; hop <= MOST_REDIRECTS; hop += 1) {
+    if (target === null) return refused('BAD_URL', 'the result URL is none');
+    if (target.protocol !== 'https:' && target.protocol !== 'http:') {
+      return refused('BAD_URL', `the result URL is of ${target.protocol}, which is neither https: nor http:`);
+    }
+    const { host } = target;
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await client.request({
+        origin: target.origin,
+        path: target.pathname + target.search,
+        method: 'GET',
+        // What travels is what is stored, so that lengths and ranges mean the same thing here and there.
+        headers: { accept: 'video/*, */*;q=0.5', 'accept-encoding': 'identity', ...headers },
+        signal,
+      });
+    } catch (error) {
+      return broken(error, host);
+    }
+    const head: Head = { status: answer.statusCode, headers: answer.headers };
+    const judgement = judgeHead(head, part, { maxBytes, now: Date.now() });
+    if (judgement.kind !== 'redirect') return { kind: 'answer', judgement, head, host, body: answer.body };
+    answer.body.on('error', () => undefined).destroy();
+    target = URL.parse(judgement.to, target.href);
+  }
+  return refused('TOO_MANY_REDIRECTS', `more than ${MOST_REDIRECTS} redirects`);
+}
+
+function refused(code: string, reason: string): Opened {
+  return { kind: 'refused', code, reason };
+}
+
+/** A transfer that broke; what has come stays. No word of the URL beyond its host: what follows is signed. */
+export function broken(error: unknown, host: string): Extract<Opened, { kind: 'again' | 'refused' }> {
+  if (error instanceof UnreachableAddress) {
+    return {
+      kind: 'refused',
+      code: 'PRIVATE_ADDRESS',
+      reason: `${error.message}; --allow-private or --allow-host would let it be connected to`,
+    };
+  }
+  const { code, message = '' } = error as { code?: string; message?: string };
+  const why = BROKEN[code ?? ''] ?? (code === undefined ? message : code);
+  return { kind: 'again', code: 'BROKEN', reason: `${host}: ${why}` };
+}
+
+const BROKEN: Readonly<Record<string, string>> = {
+  UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  UND_ERR_SOCKET: 'the connection was closed in the middle',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'another length came than was said',
+  ECONNRESET: 'the connection was reset',
+  ECONNREFUSED: 'the connection was refused',
+  ENOTFOUND: 'there is no such host',
+  STALLED: 'nothing came any more',
+};
+
+/** Whether the end of a body is told by anything but the end of the connection. */
+export function isFramed(head: Head): boolean {
+  return one(head, 'content-length') !== undefined || one(head, 'transfer-encoding') !== undefined;
+}
+
+/**
+ * Reads a body to its end, into `sink`. Returns the bytes that travelled.
+ * @throws what the wire, the decoder or the sink throws; nothing is told to be whole then.
+ */
+export async function readBody(
+  body: Body,
+  encoding: string | null,
+  { idleMs, signal }: { idleMs: number; signal: AbortSignal },
+  sink: (chunk: Buffer) => Promise<void>,
+): Promise<number> {
+  let bytes = 0;
+  async function* travelled(): AsyncGenerator<Buffer> {
+    for await (const chunk of unstalled(body, idleMs)) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+  }
+  const write = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+    for await (const chunk of chunks) await sink(chunk);
+  };
+  try {
+    if (encoding === null) await write(travelled());
+    else await pipeline(travelled(), decoderOf(encoding), write, { signal });
+  } finally {
+    body.on('error', () => undefined).destroy();
+  }
+  return bytes;
+}
+
+function decoderOf(encoding: string): Duplex {
+  if (encoding === 'br') return createBrotliDecompress();
+  return encoding === 'deflate' ? createInflate() : createGunzip();
+}
+
+/** Counts only the time for which nothing came: what the disk takes is not the server's. */
+async function* unstalled(body: Body, idleMs: number): AsyncGenerator<Buffer> {
+  const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let waitedMs = 0;
+  let came = 0;
+  for (;;) {
+    const from = performance.now();
+    const next = chunks.next();
+    let timer: NodeJS.Timeout | undefined;
+    const stalled = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(Object.assign(new Error('stalled'), { code: 'STALLED' })),
+        Math.max(1, idleMs - waitedMs),
+      );
+    });
+    let result: IteratorResult<Buffer>;
+    try {
+      result = await Promise.race([next, stalled]);
+    } catch (error) {
+      // Destroyed by whoever reads us; what it rejects with then is nobody's.
+      next.catch(() => undefined);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    if (result.done === true) return;
+    waitedMs += performance.now() - from;
+    came += result.value.length;
+    if (came >= LEAST_BYTES) [waitedMs, came] = [0, 0];
+    yield result.value;
+  }
+}
