@@ -46,6 +46,15 @@ export function listFlag(command: Command, flags: string, description: string): 
   return command.addOption(withVariable(option));
 }
 
+/** The same, where a value may hold a comma: the variable gives one. */
+export function repeatable(command: Command, flags: string, description: string): Command {
+  const option = new Option(flags, description).argParser((value: string, all: string[] | undefined) => [
+    ...(all ?? []),
+    value,
+  ]);
+  return command.addOption(withVariable(option));
+}
+
 /** Commander takes any variable that is there for a yes, whatever it holds. */
 function withVariable(option: Option): Option {
   const variable = `VIDBATCH_${option.name().replaceAll('-', '_').toUpperCase()}`;

@@ -18,9 +18,12 @@ import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './i
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import { Progress } from './progress.ts';
+import { providerFileFlags } from './provider-file-flags.ts';
+import type { ProviderFileFlags } from './provider-file-flags.ts';
+import { reconcileFiles } from './provider-files.ts';
 import { providerSilent } from './silence.ts';
 
-interface ReconcileFlags extends GlobalFlags {
+interface ReconcileFlags extends GlobalFlags, ProviderFileFlags {
   concurrency: string;
   pollRate?: string;
   watch?: boolean;
@@ -37,6 +40,9 @@ export function reconcileCommand(program: Command, io: Io, exit: (code: number) 
 Examples:
   $ vidbatch reconcile text && vidbatch export text
   $ vidbatch reconcile --watch                until every task has come to its end
+  $ vidbatch reconcile --provider-file tasks.json --provider-file bill.csv --prices prices.json --differences differ.csv
+  $ vidbatch reconcile text --provider-file 任务.csv --map task_id=任务号 --tz Asia/Shanghai --currency CNY
+  $ vidbatch reconcile text --provider-file tasks.csv --accept
   $ vidbatch reconcile text --again           completed and failed ones too: fresh result URLs, and whether they still are
 
 Once: every open task is asked for, and those that the provider did not know. With --watch: each when it is due, fresh
@@ -44,16 +50,22 @@ ones every few seconds, old ones seldom; \`work\` and \`run\` do the same meanwh
 them. A task that the provider does not know is \`missing\` after several questions over minutes; a status that it gives
 a task after its end is reported, and changes nothing.
 
-Exit codes: 0 all well · 1 the provider did not answer [PROVIDER_SILENT]
-  7 the provider does not know some task, or calls one that had come to its end something else · 130/143 interrupted`,
+With --provider-file the provider is not asked: its own task lists, exports and bills are held against the ledger and
+what polling has stored. Columns are found by their usual names. --accept settles an uncertain row only when one task
+fits it, and no other row can have made that task; where that stays open, rows and tasks are shown side by side.
+
+Exit codes: 0 all well · 1 the provider did not answer [PROVIDER_SILENT] · 5 with --provider-file: rows stay uncertain
+  7 the provider does not know some task, or calls one that had come to its end something else; with --provider-file:
+  something differs · 130/143 interrupted`,
     )
     .action(async (batch: string | undefined, flags: ReconcileFlags) =>
-      exit(await reconcileBatch(batch, flags, io)),
+      exit(await (flags.providerFile === undefined ? reconcileBatch : reconcileFiles)(batch, flags, io)),
     );
   flag(providerFlags(globalFlags(command)), '--watch', 'until no task is open');
   flag(command, '--again', 'also those that have come to their end');
   flag(command, '--concurrency <n>', 'open calls', '8');
   flag(command, ...POLL_RATE);
+  providerFileFlags(command);
 }
 
 async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, io: Io): Promise<number> {

@@ -11,6 +11,8 @@ export interface JsonSource {
   /** The text from its start; again at each call when `rereadable`. */
   open(): AsyncGenerator<TextChunk, void, void>;
   rereadable: boolean;
+  /** The lists of an object are its rows, whatever their names are, and the rest of it is passed over. */
+  wrapped?: boolean;
   maxRecord?: number;
 }
 
@@ -24,7 +26,7 @@ export async function* jsonEntries(source: JsonSource): AsyncGenerator<ManifestE
   try {
     const first = await walk.cursor.peek();
     if (first === '[') yield* walk.list(undefined);
-    else if (first === '{') yield* walk.envelope();
+    else if (first === '{') yield* source.wrapped === true ? walk.wrapping() : walk.envelope();
     else yield walk.stop(walk.misplaced('"[" or "{"', `; ${SHAPES}`));
     if (!walk.stopped && (await walk.cursor.peek()) !== '') yield walk.misplaced('the end of the file');
   } finally {
@@ -111,8 +113,38 @@ class Walk {
     }
   }
 
+  /** The rows of the lists in the object that opens here, and in objects in it. */
+  async *wrapping(depth = 0): AsyncGenerator<ManifestEntry, void, void> {
+    const start = this.cursor.position;
+    const seen = new Set<string>();
+    let lists = 0;
+    for (let key = await this.#key(seen, true); key !== undefined; key = await this.#key(seen, true)) {
+      if ('faults' in key) {
+        yield this.stop(key);
+        return;
+      }
+      const first = await this.cursor.peek();
+      if (first === '[' || (first === '{' && depth < 2)) {
+        lists += 1;
+        yield* first === '[' ? this.list(undefined) : this.wrapping(depth + 1);
+        if (this.stopped) return;
+        continue;
+      }
+      const { at, end } = await this.cursor.value(this.#limit, false);
+      if (end === 'open') {
+        yield this.stop(unclosed(at));
+        return;
+      }
+    }
+    if (depth === 0 && lists === 0)
+      yield unreadable(start.line, 'json-shape', 'an object without a list in it');
+  }
+
   /** Reads on to the value of the next member; `undefined` after the closing brace. */
-  async #key(seen: Set<string>): Promise<{ name: string; at: Position } | ManifestEntry | undefined> {
+  async #key(
+    seen: Set<string>,
+    any = false,
+  ): Promise<{ name: string; at: Position } | ManifestEntry | undefined> {
     const isFirst = seen.size === 0;
     const before = isFirst ? '{' : ',';
     const opening = await this.cursor.peek();
@@ -130,7 +162,7 @@ class Walk {
     if (first !== '"') return this.misplaced('a key in double quotes');
     const { text, at } = await this.cursor.value(this.#limit);
     const name = text.slice(1, -1);
-    if (name !== 'defaults' && name !== 'rows') {
+    if (!any && name !== 'defaults' && name !== 'rows') {
       return unreadable(at.line, 'json-shape', `${excerpt(name)} has no place here; ${SHAPES}`);
     }
     if (seen.has(name)) return unreadable(at.line, 'duplicate-key', `"${name}" occurs twice`);

@@ -22,6 +22,8 @@ export interface ManifestOptions {
   encoding?: string;
   /** CSV: one character or `tab`; by default sniffed. */
   delimiter?: string;
+  /** JSON: the list may stand within any object, as gateways wrap it: `{"total": 2, "data": […]}`. */
+  wrapped?: boolean;
   /** Where `-` is read from. */
   stdin?: Readable;
 }
@@ -48,8 +50,13 @@ export async function openManifest(source: string, options: ManifestOptions = {}
   if (format === 'csv') return openCsv(shared, bytes, text, head, options);
   const { rereadable } = bytes;
   const entries =
-    format === 'json' ? () => jsonEntries({ open: text, rereadable }) : () => jsonlEntries(text());
-  return { ...shared, entries: once(source, () => unwrapped(entries())) };
+    format === 'json'
+      ? () => jsonEntries({ open: text, rereadable, wrapped: options.wrapped === true })
+      : () => jsonlEntries(text());
+  return {
+    ...shared,
+    entries: once(source, () => (options.wrapped === true ? entries() : unwrapped(entries()))),
+  };
 }
 
 async function openCsv(

@@ -18,6 +18,11 @@ function words(status: TaskStatus, written: string[]): [string, TaskStatus][] {
   return written.map((word) => [word, status]);
 }
 
+/** What a provider's word for a status means. */
+export function taskStatusOf(written: string): TaskStatus {
+  return STATUSES.get(written.trim().toLowerCase()) ?? 'unknown';
+}
+
 /** Not found by name. A bare 404 can also be a wrong base URL, and would condemn every task. */
 const MISSING_CODE = 'task_not_exist';
 
@@ -45,7 +50,7 @@ export function readTask(answer: Answer, options: ReadTaskOptions): TaskReport {
   }
 
   const rawStatus = typeof task['status'] === 'string' ? task['status'] : '';
-  const status = STATUSES.get(rawStatus.trim().toLowerCase()) ?? 'unknown';
+  const status = taskStatusOf(rawStatus);
   const progress = readProgress(task['progress']);
   const resultUrl = readResultUrl(task, status);
   const urlExpiry = resultUrl === undefined ? undefined : readExpiry(task, resultUrl);

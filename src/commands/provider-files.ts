@@ -1,0 +1,169 @@
+import { createWriteStream } from 'node:fs';
+import { realpath } from 'node:fs/promises';
+import { once } from 'node:events';
+import { tellAccepted } from '../accepted.ts';
+import { openApp } from '../app.ts';
+import { differenceLine, csvLine, DIFFERENCE_COLUMNS } from '../audit/difference.ts';
+import { isDifference, KINDS } from '../audit/kind.ts';
+import { withoutKeys } from '../audit/secret.ts';
+import type { Finding } from '../audit/subject.ts';
+import { audit } from '../audit.ts';
+import type { Audit } from '../audit.ts';
+import { EXIT, messageOf, usageError } from '../errors.ts';
+import type { ExitCode } from '../errors.ts';
+import { keepHeapSmall } from '../heap.ts';
+import type { Database } from '../ledger/database.ts';
+import { origins } from '../ledger/pairing.ts';
+import { priceOf } from '../prices.ts';
+import { count } from '../summary.ts';
+import { auditText, sideBySideText } from './audit-text.ts';
+import type { SideBySide } from './audit-text.ts';
+import { batchNamed } from './batch-named.ts';
+import { onInterrupt } from './interrupt.ts';
+import { configOf, isOn, logOf } from './io.ts';
+import type { GlobalFlags, Io } from './io.ts';
+import { operator } from './operator.ts';
+import { pricesOf } from './price-flags.ts';
+import { Progress } from './progress.ts';
+import { fileOptions, spanOptions } from './provider-file-flags.ts';
+import type { ProviderFileFlags } from './provider-file-flags.ts';
+
+/** Rows that are shown beside their tasks; the rest is counted. */
+const MOST_ROWS = 20;
+
+/** `reconcile --provider-file`: the provider's own files against ledger and polled tasks. Asks the provider nothing. */
+export async function reconcileFiles(
+  name: string | undefined,
+  flags: ProviderFileFlags & GlobalFlags,
+  io: Io,
+): Promise<number> {
+  const files = flags.providerFile ?? [];
+  const options = { ...fileOptions(flags), ...spanOptions(flags) };
+  const prices = await pricesOf(flags);
+  const config = configOf(flags);
+  const log = logOf(flags, io.interactive ? 'warn' : 'info');
+  keepHeapSmall();
+  const app = await openApp(config, 'reader');
+  const interrupt = onInterrupt(io.quit);
+  const progress = new Progress(io);
+  const out = await openDifferences(flags.differences, files, withoutKeys(config.apiKey));
+  const rows: SideBySide[] = [];
+  try {
+    const batch = name === undefined ? null : await batchNamed(app.db, name);
+    const origin = batch?.origin ?? config.baseUrl ?? (await onlyOrigin(app.db));
+    const result = await audit(app.db, {
+      ...options,
+      files,
+      origin,
+      batch,
+      price: (model, duration) => priceOf(prices, { model, ...(duration === null ? {} : { duration }) }),
+      ...(isOn(flags.accept) ? { accept: { who: operator(), reason: `found in ${files.join(', ')}` } } : {}),
+      signal: interrupt.signal,
+      onWarning: (text) => io.err(`warning: ${text}`),
+      onProgress: (lines) => progress.show(`${count(lines)} lines`),
+      onFinding: (finding) => out.write(finding),
+      onVerdict: ({ batch: of, key, submissionId: _id, ...row }, verdict, accepted) => {
+        if (accepted !== undefined) {
+          const { attemptId, number: attempt, taskId } = accepted;
+          tellAccepted(log, { batch: of, key, attempt, attemptId, taskId, surplus: false, by: 'resolve' });
+        }
+        if (rows.length >= MOST_ROWS || verdict.kind === 'none') return;
+        const task = 'task' in verdict ? verdict.task : null;
+        const why = 'why' in verdict ? verdict.why : 'evidence' in verdict ? verdict.evidence : null;
+        rows.push({
+          batch: of,
+          key,
+          verdict: accepted === undefined ? verdict.kind : 'accepted',
+          task,
+          why: `${why === null ? '' : `by ${why}, `}claimed ${row.claimedAt.toISOString()}`,
+        });
+      },
+    });
+    progress.clear();
+    // What it would have found is not known, so nothing is told.
+    if (interrupt.signal.aborted) return await interrupt.happened;
+    if (flags.json === true) io.out(JSON.stringify(auditJson(name ?? null, result, rows)));
+    else {
+      for (const line of auditText(result, isOn(flags.accept))) io.out(line);
+      for (const row of rows) io.out(sideBySideText(row));
+      if (flags.differences !== undefined) io.out(`what differs: ${flags.differences}`);
+    }
+    return exitCode(result);
+  } finally {
+    interrupt.dispose();
+    progress.clear();
+    await out.close();
+    await app.close();
+  }
+}
+
+/** Where the files are from, if the ledger has sent to one provider alone. */
+async function onlyOrigin(db: Database): Promise<string> {
+  const [origin = '', ...more] = await origins(db);
+  if (more.length === 0) return origin;
+  throw usageError(
+    'WHICH_PROVIDER',
+    `this ledger has sent to several providers: ${[origin, ...more].join(', ')}`,
+    'Say whose files these are: --base-url <url>, or name a batch.',
+  );
+}
+
+/** As for every command that names batches: what may have been paid for nothing comes first. */
+function exitCode({ doubts, tally }: Audit): ExitCode {
+  if (doubts.rows > doubts.settled || tally.count('surplus') > 0) return EXIT.uncertainRows;
+  return tally.differing > 0 ? EXIT.differences : EXIT.ok;
+}
+
+function auditJson(
+  batch: string | null,
+  { files, tally, doubts, stored }: Audit,
+  rows: SideBySide[],
+): object {
+  return {
+    batch,
+    files,
+    differing: tally.differing,
+    kinds: tally.counted().map((one) => ({ ...one, ...KINDS[one.kind] })),
+    uncertain: { ...doubts, examples: rows },
+    stored,
+  };
+}
+
+interface Differences {
+  write: (finding: Finding) => Promise<void>;
+  close: () => Promise<void>;
+}
+
+/** Opened before anything is read: a path that cannot be written to is told at once. */
+async function openDifferences(
+  path: string | undefined,
+  files: readonly string[],
+  redact: (text: string) => string,
+): Promise<Differences> {
+  if (path === undefined) return { write: () => Promise.resolve(), close: () => Promise.resolve() };
+  const real = await realpath(path).catch(() => undefined);
+  const read = await Promise.all(files.map((file) => realpath(file).catch(() => undefined)));
+  if (real !== undefined && read.includes(real)) {
+    throw usageError('WRITES_WHAT_IT_READS', `--differences: ${path} is one of the provider's files`);
+  }
+  // It holds prompts, and what was paid.
+  const stream = createWriteStream(path, { mode: 0o600 });
+  try {
+    await once(stream, 'open');
+  } catch (error) {
+    throw usageError('BAD_DIFFERENCES', `--differences: ${messageOf(error)}`);
+  }
+  const write = async (text: string): Promise<void> => {
+    if (!stream.write(text)) await once(stream, 'drain');
+  };
+  await write(csvLine(DIFFERENCE_COLUMNS));
+  return {
+    write: async (finding) => {
+      if (finding.kinds.some(isDifference)) await write(differenceLine(finding, redact));
+    },
+    close: async () => {
+      stream.end();
+      await once(stream, 'close');
+    },
+  };
+}
