@@ -64,7 +64,11 @@ export type { Gate, Summary } from './summary.ts';
 export { outlookOf } from './outlook.ts';
 export type { Outlook } from './outlook.ts';
 export { reconcile } from './reconcile.ts';
-export type { Reconciled } from './reconcile.ts';
+export type { Reconciled, ReconcileOptions } from './reconcile.ts';
+export { countTasks, readTasks } from './ledger/task.ts';
+export type { TaskView } from './ledger/task.ts';
+export { expiryOf } from './task.ts';
+export type { TaskCounts, TaskStatus } from './task.ts';
 export { exportCsv, exportJsonl } from './export.ts';
 
 // The provider, and its stand-in

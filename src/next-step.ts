@@ -1,4 +1,5 @@
 import type { SubmissionView } from './ledger/read.ts';
+import { isSettled } from './task.ts';
 
 /** What a person would do now. */
 export function nextStep(
@@ -12,7 +13,9 @@ export function nextStep(
     case 'submitting':
       return `in flight; judged by ${row.deadline?.toISOString() ?? 'its deadline'} at the latest`;
     case 'submitted':
-      return row.providerStatus === 'completed' || row.providerStatus === 'failed'
+      if (row.providerStatus === 'missing')
+        return `look for it in the provider's own task list; \`vidbatch reconcile ${row.batch}\` asks again`;
+      return isSettled(row.providerStatus)
         ? `\`vidbatch export ${row.batch}\``
         : `\`vidbatch reconcile ${row.batch}\` asks how it is`;
     case 'uncertain':

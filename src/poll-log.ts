@@ -3,7 +3,11 @@ import type { Logger } from './log.ts';
 import { isFinal } from './task.ts';
 
 /** One line for what a person would want to know of a poll; the others are for whoever looks for a fault. */
-export function tellPolled(log: Logger, { task, verdict }: Polled, recorded: boolean): void {
+export function tellPolled(
+  log: Logger,
+  { task, verdict }: Polled,
+  { recorded, held }: { recorded: boolean; held: boolean },
+): void {
   const told = { taskId: task.taskId, submission: task.submissionId, poll: task.poll };
   if (!recorded) {
     log.debug({ event: 'poll-late', ...told }, 'a task was answered after its lease: somebody else asks');
@@ -29,7 +33,7 @@ export function tellPolled(log: Logger, { task, verdict }: Polled, recorded: boo
       return;
     case 'unanswered':
       if (verdict.holdMs > 0)
-        log.warn(
+        log[held ? 'debug' : 'warn'](
           { event: 'polls-held', ms: Math.round(verdict.holdMs), problem: verdict.problem },
           'the provider is not asked for tasks for a while',
         );

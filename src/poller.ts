@@ -41,7 +41,7 @@ export interface PollerOptions {
 export interface Poller {
   /** Resolves when there is nothing left to ask, or it was stopped; never rejects. */
   readonly ended: Promise<void>;
-  /** Asks nothing more, waits for the answers that are on their way, and gives back what it had taken. */
+  /** Asks nothing more, waits for no answer, and gives back what it had taken. */
   stop(): Promise<void>;
 }
 
@@ -70,6 +70,8 @@ export function startPoller(options: PollerOptions): Poller {
   const taken: { task: TakenTask; leavesAt: number }[] = [];
   const asking = new Set<Promise<void>>();
   let wake: (() => void) | undefined;
+  /** It has been told that the provider is left alone for a while. */
+  let held = false;
 
   let lookAt = 0;
 
@@ -98,16 +100,19 @@ export function startPoller(options: PollerOptions): Poller {
   }
 
   async function ask(task: TakenTask): Promise<void> {
-    const report = await provider.query(task.taskId);
+    const report = await provider.query(task.taskId, { signal });
     reached('task-asked');
+    if (report.kind === 'transient' && signal.aborted) return giveTasksBack(db, [task], { asked: true });
     const polled = { task, verdict: judgePoll(task, report, { random, plan }) };
     if (polled.verdict.kind === 'unanswered' && polled.verdict.holdMs > 0) await giveBack();
     // If this process ends first, the lease does too, and the task is asked for again.
     const recorded = await patiently('poll', log, () => record(polled), signal);
     reached('task-recorded');
-    tellPolled(log, polled, recorded);
+    const { verdict } = polled;
+    tellPolled(log, polled, { recorded, held });
+    held = verdict.kind === 'unanswered' && (held || verdict.holdMs > 0);
     options.onPolled?.(polled);
-    if ('nextMs' in polled.verdict && polled.verdict.nextMs !== null) lookIn(polled.verdict.nextMs);
+    if ('nextMs' in verdict && verdict.nextMs !== null) lookIn(verdict.nextMs);
   }
 
   async function giveBack(): Promise<void> {

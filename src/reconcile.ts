@@ -17,7 +17,7 @@ export interface ReconcileOptions extends Pick<
   /** Goes on until no task is open, asking each when it is due; otherwise each is asked for once, now. */
   watch?: boolean;
   /** Also those that have come to their end. */
-  again?: boolean;
+  ended?: boolean;
   log: Logger;
   onAsked?: (asked: number) => void;
   signal?: AbortSignal;
@@ -52,7 +52,7 @@ const SILENT_AFTER = 20;
 export async function reconcile(
   db: Database,
   provider: Pick<Provider, 'query' | 'origin'>,
-  { batchId, watch = false, again = false, log, onAsked, signal, ...how }: ReconcileOptions,
+  { batchId, watch = false, ended = false, log, onAsked, signal, ...how }: ReconcileOptions,
 ): Promise<Reconciled> {
   const batches = batchId === null ? null : [batchId];
   const scope = { origin: provider.origin, batches };
@@ -60,13 +60,14 @@ export async function reconcile(
   let inARow = 0;
   let silent: string | null = null;
   await ensurePoller(db, provider.origin);
-  const askedSince = await askNow(db, scope, { open: !watch, ended: again });
+  const askedSince = await askNow(db, scope, { open: !watch, ended });
   const poller = startPoller({
     db,
     provider: {
       origin: provider.origin,
-      async query(taskId) {
-        const report = await provider.query(taskId);
+      async query(taskId, asked) {
+        const report = await provider.query(taskId, asked);
+        if (asked?.signal?.aborted === true) return report;
         inARow = report.kind === 'transient' ? inARow + 1 : 0;
         if (report.kind === 'transient' && (report.trouble === 'refused' || isSilent(report.trouble))) {
           silent = report.message;

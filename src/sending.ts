@@ -14,10 +14,13 @@ import { sendUnheardAgain } from './ledger/doubt.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from './ledger/provider.ts';
 import { checkModels, sorted } from './limits.ts';
 import type { Limit } from './limits.ts';
+import type { Polled } from './ledger/poll-record.ts';
 import { createLog } from './log.ts';
 import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import { reached } from './point.ts';
+import { POLL_TIMEOUT_MS, startPoller } from './poller.ts';
+import type { PollerOptions } from './poller.ts';
 import { createProvider } from './provider/client.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
 import { laneOf } from './queue.ts';
@@ -27,6 +30,7 @@ import { replayJournals } from './replay.ts';
 import type { Replayed } from './replay.ts';
 import { againOf } from './sweeper.ts';
 import type { Window } from './window.ts';
+import { within } from './within.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
 
@@ -41,9 +45,22 @@ export interface WorkLimits {
   queueDepth: number;
   /** Of all workers together; none without them. */
   limits?: readonly Limit[];
+  /** Open questions about tasks, beside the calls; 4. 0: it asks for none. */
+  pollConcurrency: number;
+  /** Milliseconds between two questions of all who ask together; no limit without it. */
+  pollIntervalMs?: number;
 }
 
-const DEFAULTS: WorkLimits = { concurrency: 8, maxAttempts: 5, timeoutMs: 120_000, queueDepth: 1000 };
+const DEFAULTS: WorkLimits = {
+  concurrency: 8,
+  maxAttempts: 5,
+  timeoutMs: 120_000,
+  queueDepth: 1000,
+  pollConcurrency: 4,
+};
+
+/** What is asked for is asked for again: nobody waits for the end of it. */
+const POLLER_ENDS_MS = 3_000;
 
 export interface SendingOptions {
   /** Only rows of these batches; null: of all. */
@@ -56,6 +73,8 @@ export interface SendingOptions {
   onVerdict?: (verdict: Verdict) => void;
   /** Called after each call of the provider, with the milliseconds that it took. */
   onExchange?: (outcome: Outcome, ms: number) => void;
+  /** Called after each question about a task. */
+  onPolled?: (polled: Polled) => void;
 }
 
 /** A worker with its provider. */
@@ -87,7 +106,7 @@ export async function startSending(
   options: SendingOptions,
 ): Promise<Sending> {
   const { baseUrl, apiKey } = requireProvider(config);
-  const { log = createLog('warn'), onExchange, offPeakWindow, ...rest } = options;
+  const { log = createLog('warn'), onExchange, onPolled, offPeakWindow, ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
   if (effective.limits !== undefined) checkModels('--rate', effective.limits, config.models);
   for (const outage of app.outages) outage.tellTo(log);
@@ -134,11 +153,12 @@ export async function startSending(
       ...(effective.limits === undefined ? {} : { limits: sorted(effective.limits) }),
       ...rest,
     });
+    const polling = startPolling(app, config, effective, { batches: options.batches, log, onPolled });
     return {
       worker,
       origin: provider.origin,
       async close(timeoutMs) {
-        const left = await worker.stop(timeoutMs);
+        const [left] = await Promise.all([worker.stop(timeoutMs), polling()]);
         if (left === 0) await provider.close();
         return left;
       },
@@ -147,6 +167,36 @@ export async function startSending(
     await provider.close();
     throw error;
   }
+}
+
+/** Asks for tasks over connections of its own: no question keeps a paid call waiting. Returns how to end that. */
+function startPolling(
+  { db }: App,
+  config: Config,
+  { pollConcurrency, pollIntervalMs }: WorkLimits,
+  how: Pick<PollerOptions, 'batches' | 'log'> & { onPolled: PollerOptions['onPolled'] | undefined },
+): () => Promise<void> {
+  if (pollConcurrency === 0) return () => Promise.resolve();
+  const { onPolled, ...rest } = how;
+  const provider = createProvider({
+    ...requireProvider(config),
+    timeoutMs: POLL_TIMEOUT_MS,
+    connections: pollConcurrency,
+    codes: config.codes,
+  });
+  const poller = startPoller({
+    db,
+    provider,
+    concurrency: pollConcurrency,
+    intervalMs: pollIntervalMs,
+    timeoutMs: POLL_TIMEOUT_MS,
+    ...rest,
+    ...(onPolled === undefined ? {} : { onPolled }),
+  });
+  return async () => {
+    await within(POLLER_ENDS_MS, poller.stop(), () => undefined);
+    await provider.close();
+  };
 }
 
 function timed(provider: Provider, onExchange: (outcome: Outcome, ms: number) => void): Provider {

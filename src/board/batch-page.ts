@@ -3,6 +3,7 @@ import { shorten } from '../life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, pace, page, standing } from './page.ts';
+import { tasksTold } from '../summary.ts';
 import { rowPath } from './job.ts';
 import type { Question } from './question.ts';
 import type { BatchStatus, RowsPage } from './reading.ts';
@@ -47,7 +48,7 @@ export function batchPage(
   const body = html`<h1>${status.batch}</h1>
     <section class="card">
       <p class="soft">${pace(status)}</p>
-      ${standing(status, state)}
+      ${standing(status, state)} ${status.tasks === null ? NOTHING : html`<p>${tasksTold(status.tasks)}</p>`}
       <p class="soft">from ${status.source}</p>
     </section>
     <form class="find" action="${batchPath(status.batch)}" method="get">

@@ -5,7 +5,7 @@ import { readPage, rowsNamed } from '../ledger/page.ts';
 import type { PageRow, Place } from '../ledger/page.ts';
 import { findSubmissionById, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
-import { readTasks } from '../ledger/task.ts';
+import { countTasks, readTasks } from '../ledger/task.ts';
 import type { TaskView } from '../ledger/task.ts';
 import { listSchedules } from '../ledger/schedule.ts';
 import { readGates, summarise } from '../overview.ts';
@@ -15,6 +15,7 @@ import { seenSchedule } from '../schedule-view.ts';
 import type { SeenSchedule } from '../schedule-view.ts';
 import type { State } from '../submission.ts';
 import type { Gate, Summary } from '../summary.ts';
+import type { TaskCounts } from '../task.ts';
 
 /** Counting the rows of a batch costs a pass over them: it gets no more than a twentieth of the time. */
 const SHARE = 20;
@@ -26,6 +27,8 @@ export interface BatchStatus extends Summary, Pace {
   state: Batch['state'];
   /** RFC 3339, UTC. */
   createdAt: string;
+  /** Null: there are none. */
+  tasks: TaskCounts | null;
 }
 
 export interface Overview {
@@ -159,6 +162,7 @@ export class Reading {
       ...summary,
       state: batch.state,
       createdAt: batch.createdAt.toISOString(),
+      tasks: summary.taskIds + summary.surplus === 0 ? null : await countTasks(this.#db, [batch.id]),
       ...(await readPace(this.#db, batch, summary)),
     };
   }

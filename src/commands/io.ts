@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { parseCount, parseDuration, readConfig, saysNothing } from '../config.ts';
 import type { Config } from '../config.ts';
-import { parseRates } from '../limits.ts';
+import { parseRate, parseRates } from '../limits.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
 import type { Logger, LogLevel } from '../log.ts';
 import type { WorkLimits } from '../sending.ts';
@@ -100,6 +100,8 @@ export interface WorkFlags extends GlobalFlags {
   attempts: string;
   timeout: string;
   queueDepth: string;
+  pollConcurrency: string;
+  pollRate?: string;
 }
 
 export function workFlags(command: Command): Command {
@@ -112,6 +114,8 @@ export function workFlags(command: Command): Command {
   flag(command, '--attempts <n>', 'tries of a row that is known not to have been accepted', '5');
   flag(command, '--timeout <duration>', 'for one whole answer; short ones leave rows uncertain', '120s');
   flag(command, '--queue-depth <n>', 'rows in the queue at a time', '1000');
+  flag(command, '--poll-concurrency <n>', 'open questions about tasks; 0: asks for none', '4');
+  flag(command, ...POLL_RATE);
   return command;
 }
 
@@ -122,5 +126,7 @@ export function workLimits(flags: WorkFlags): WorkLimits {
     timeoutMs: parseDuration('--timeout', flags.timeout),
     queueDepth: parseCount('--queue-depth', flags.queueDepth, 1, 100_000),
     ...(flags.rate === undefined ? {} : { limits: parseRates('--rate', flags.rate) }),
+    pollConcurrency: parseCount('--poll-concurrency', flags.pollConcurrency, 0, 1000),
+    ...(flags.pollRate === undefined ? {} : { pollIntervalMs: parseRate('--poll-rate', flags.pollRate) }),
   };
 }

@@ -27,7 +27,7 @@ interface ReconcileFlags extends GlobalFlags, ProviderFileFlags {
   concurrency: string;
   pollRate?: string;
   watch?: boolean;
-  again?: boolean;
+  ended?: boolean;
 }
 
 export function reconcileCommand(program: Command, io: Io, exit: (code: number) => void): void {
@@ -40,10 +40,10 @@ export function reconcileCommand(program: Command, io: Io, exit: (code: number) 
 Examples:
   $ vidbatch reconcile text && vidbatch export text
   $ vidbatch reconcile --watch                until every task has come to its end
+  $ vidbatch reconcile text --ended           completed and failed ones too: fresh result URLs, and whether they still are
   $ vidbatch reconcile --provider-file tasks.json --provider-file bill.csv --prices prices.json --differences differ.csv
   $ vidbatch reconcile text --provider-file 任务.csv --map task_id=任务号 --tz Asia/Shanghai --currency CNY
   $ vidbatch reconcile text --provider-file tasks.csv --accept
-  $ vidbatch reconcile text --again           completed and failed ones too: fresh result URLs, and whether they still are
 
 Once: every open task is asked for, and those that the provider did not know. With --watch: each when it is due, fresh
 ones every few seconds, old ones seldom; \`work\` and \`run\` do the same meanwhile, and each task is asked for by one of
@@ -62,7 +62,7 @@ Exit codes: 0 all well · 1 the provider did not answer [PROVIDER_SILENT] · 5 w
       exit(await (flags.providerFile === undefined ? reconcileBatch : reconcileFiles)(batch, flags, io)),
     );
   flag(providerFlags(globalFlags(command)), '--watch', 'until no task is open');
-  flag(command, '--again', 'also those that have come to their end');
+  flag(command, '--ended', 'also those that have come to their end');
   flag(command, '--concurrency <n>', 'open calls', '8');
   flag(command, ...POLL_RATE);
   providerFileFlags(command);
@@ -96,7 +96,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
     const result = await reconcile(app.db, provider, {
       batchId,
       watch,
-      again: isOn(flags.again),
+      ended: isOn(flags.ended),
       concurrency,
       intervalMs,
       timeoutMs: POLL_TIMEOUT_MS,
@@ -143,7 +143,9 @@ class Watcher {
     this.#counting = true;
     const began = performance.now();
     void countTasks(this.#app.db, this.#batches)
-      .then((counts) => this.#tell(`${tasksTold(counts)} · asked ${count(asked)} times`))
+      .then((counts) =>
+        this.#tell(`${tasksTold(counts)} · asked ${count(asked)} ${asked === 1 ? 'time' : 'times'}`),
+      )
       .catch(() => undefined)
       .finally(() => {
         const cost = performance.now() - began;

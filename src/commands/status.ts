@@ -7,15 +7,20 @@ import type { Chance } from '../deadline.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { listBatches } from '../ledger/batch.ts';
+import { nextPoll } from '../ledger/poll.ts';
+import { countTasks } from '../ledger/task.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { outlookJson, outlookOf } from '../outlook.ts';
 import { summarise } from '../overview.ts';
 import { readPace, speedOf } from '../pace.ts';
 import type { Pace } from '../pace.ts';
+import { POLL_PLAN } from '../poll-plan.ts';
 import { STATES } from '../submission.ts';
-import { count, duration, receipt } from '../summary.ts';
+import { count, duration, receipt, tasksTold } from '../summary.ts';
 import type { Summary } from '../summary.ts';
 import type { Speed } from '../ledger/speed.ts';
+import { openOf } from '../task.ts';
+import type { TaskCounts } from '../task.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn, listFlag, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -52,6 +57,8 @@ interface Status extends Summary, Omit<Pace, 'lately'> {
   forecast: Record<string, unknown> | null;
   /** By when it is to be sent, and whether it will be; null: nobody has said. */
   deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
+  /** How the tasks stand, and in how many seconds one may be asked for again; null: there are none. */
+  tasks: (TaskCounts & { open: number; nextPollSeconds: number | null }) | null;
 }
 
 async function status(name: string | undefined, flags: StatusFlags, io: Io): Promise<ExitCode> {
@@ -90,6 +97,7 @@ async function read(
   return {
     ...summary,
     ...pace,
+    tasks: summary.taskIds + summary.surplus === 0 ? null : await readTasksOf(app, batch),
     deadline:
       batch.deadline === null
         ? null
@@ -103,10 +111,25 @@ async function read(
   };
 }
 
+async function readTasksOf({ db }: App, { id, origin }: Batch): Promise<Status['tasks']> {
+  const counts = await countTasks(db, [id]);
+  const open = openOf(counts);
+  const nextMs =
+    open === 0 || origin === null ? undefined : await nextPoll(db, { origin, batches: [id] }, POLL_PLAN);
+  return { open, ...counts, nextPollSeconds: nextMs === undefined ? null : Math.round(nextMs / 1000) };
+}
+
+function nextPollTold({ open, nextPollSeconds: seconds }: NonNullable<Status['tasks']>): string {
+  if (open === 0) return '';
+  if (seconds === null) return ' · nobody asks for them: `vidbatch work` or `reconcile --watch` does';
+  return seconds === 0 ? ' · due to be asked for' : ` · next asked for in ${duration(seconds * 1000)}`;
+}
+
 function describe(status: Status, lately: Speed, told: string | undefined): string {
   const lines = [`${status.batch}  ${receipt(status)}`, `  from ${status.source}`];
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
+  if (status.tasks !== null) lines.push(`  ${tasksTold(status.tasks)}${nextPollTold(status.tasks)}`);
   if (status.rate > 0) {
     const eta = status.etaSeconds === null ? '' : `  ETA ${duration(status.etaSeconds * 1000)}`;
     lines.push(`  ${speedOf(lately)}${eta}`);

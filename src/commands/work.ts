@@ -32,7 +32,7 @@ interface Flags extends ShutdownFlags, OffPeakFlags {
 export function workCommand(program: Command, io: Io, exit: (code: number) => void): void {
   const command = program
     .command('work')
-    .description('feed the queue and send rows, until SIGTERM')
+    .description('feed the queue, send rows and ask how their tasks are, until SIGTERM')
     .addHelpText(
       'after',
       `
@@ -82,7 +82,9 @@ async function work(flags: Flags, io: Io): Promise<number> {
         atRisk ||= isRisk(verdict);
         monitor?.metrics.onVerdict(verdict);
       },
-      ...(monitor === undefined ? {} : { onExchange: monitor.metrics.onExchange }),
+      ...(monitor === undefined
+        ? {}
+        : { onExchange: monitor.metrics.onExchange, onPolled: monitor.metrics.onPolled }),
     });
     const running = await startUnlessStopped(starting, interrupt);
     if (running === undefined) return EXIT.ok;

@@ -7,7 +7,7 @@ const SET_BACK_MS = 5_000;
  * When the database's clock was set back (an embedded one has this machine's), whatever the ledger waits for would come
  * as much later. So all moments that it took from that clock, and that now lie in the future, go back with it: what
  * `record` made rows and the provider wait for, deadlines of attempts in flight, when a row was queued and a lane was
- * seen. Not a row's own `not_before`, which a person has chosen. Returns by how much, in milliseconds; 0: it was not.
+ * seen, when tasks are asked for. Not a row's own `not_before`, which a person has chosen. Returns by how much, in milliseconds; 0: it was not.
  */
 export async function followClock(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ by_ms: number }>(
@@ -40,6 +40,17 @@ export async function followClock(db: Queryable): Promise<number> {
          from vidbatch.attempt a
         where (select by from back) is not null
           and s.state = 'submitting' and a.id = s.attempt_id and a.claimed_at > now()
+     ), asking as (
+       -- Too early costs a question, too late a result URL.
+       update vidbatch.task t
+          set due_at = t.due_at - (select by from back), lease_until = t.lease_until - (select by from back),
+              asked_at = least(t.asked_at, now())
+        where (select by from back) is not null and t.due_at > now()
+     ), askers as (
+       update vidbatch.poller p
+          set held_until = case when p.held_until > now() then p.held_until - by else p.held_until end,
+              next_slot = case when p.next_slot > now() then p.next_slot - by else p.next_slot end
+         from back
      )
      select (extract(epoch from by) * 1000)::float8 as by_ms from back`,
     [SET_BACK_MS],

@@ -159,10 +159,14 @@ export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking)
   }));
 }
 
-/** Of tasks that were taken and not asked for: they are due again, and it was no poll. */
-export async function giveTasksBack(db: Queryable, tasks: readonly TakenTask[]): Promise<void> {
+/** Tasks that were taken and nobody waits for: they are due again. Unless they were `asked` for, it was no poll. */
+export async function giveTasksBack(
+  db: Queryable,
+  tasks: readonly TakenTask[],
+  { asked = false } = {},
+): Promise<void> {
   await db.query(
-    `update vidbatch.task t set polls = t.polls - 1, asker = null, lease_until = null, due_at = now()
+    `update vidbatch.task t set polls = t.polls - case when $4 then 0 else 1 end, asker = null, lease_until = null, due_at = now()
        from unnest($1::bigint[], $2::text[], $3::int[]) as g(submission_id, task_id, polls)
       where t.submission_id = g.submission_id and t.task_id = g.task_id and t.polls = g.polls
         and t.lease_until is not null`,
@@ -170,6 +174,7 @@ export async function giveTasksBack(db: Queryable, tasks: readonly TakenTask[]):
       tasks.map((task) => task.submissionId),
       tasks.map((task) => task.taskId),
       tasks.map((task) => task.poll),
+      asked,
     ],
   );
 }

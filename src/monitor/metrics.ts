@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Refusal } from '../ledger/claim.ts';
 import type { Outcome, OutcomeKind } from '../provider/outcome.ts';
+import type { Polled } from '../ledger/poll-record.ts';
+import type { PollVerdict } from '../poll-plan.ts';
 import type { Verdict } from '../submit.ts';
 import { PARTS } from './parts.ts';
 import type { Survey } from './survey.ts';
@@ -33,6 +35,8 @@ const REASONS = {
   alone: 0,
 } satisfies Record<Refusal['reason'], 0>;
 
+const POLLS = { said: 0, missed: 0, otherwise: 0, unanswered: 0 } satisfies Record<PollVerdict['kind'], 0>;
+
 /** A provider's code may be any text; as a label it is short, and of few characters. */
 const LONGEST_CODE = 60;
 
@@ -46,6 +50,7 @@ export class Metrics {
   readonly #attempts: Counter<'outcome'>;
   readonly #refused: Counter<'reason'>;
   readonly #throttled: Counter;
+  readonly #polls: Counter<'outcome'>;
   readonly #latency: Histogram<'outcome'>;
   /** Monotonic. */
   #throttledUntil = 0;
@@ -76,6 +81,13 @@ export class Metrics {
       buckets: BUCKETS,
       registers,
     });
+    this.#polls = new Counter({
+      name: 'vidbatch_polls_total',
+      help: 'Questions of this worker about tasks, by what came of them',
+      labelNames: ['outcome'],
+      registers,
+    });
+    for (const outcome of Object.keys(POLLS)) this.#polls.inc({ outcome }, 0);
     for (const outcome of Object.keys(OUTCOMES)) {
       this.#attempts.inc({ outcome }, 0);
       this.#latency.zero({ outcome });
@@ -98,6 +110,10 @@ export class Metrics {
     if (verdict.outcome.kind === 'throttled') this.#throttleFor(verdict.waitMs);
   };
 
+  readonly onPolled = ({ verdict }: Polled): void => {
+    this.#polls.inc({ outcome: verdict.kind });
+  };
+
   readonly onExchange = ({ kind }: Outcome, ms: number): void => {
     this.#latency.observe({ outcome: kind }, ms / 1000);
   };
@@ -116,7 +132,7 @@ export class Metrics {
   }
 }
 
-function surveyed({ health, rows, standing, queue, worker, draining }: Survey): Registry {
+function surveyed({ health, rows, tasks, standing, queue, worker, draining }: Survey): Registry {
   const registry = new Registry();
   const say = (name: string, help: string, value: number | undefined): void => {
     if (value !== undefined) gauge(registry, name, help, [{ value }]);
@@ -143,6 +159,12 @@ function surveyed({ health, rows, standing, queue, worker, draining }: Survey): 
     'vidbatch_rows_counted_timestamp_seconds',
     'When vidbatch_rows was counted: the more rows there are, the more seldom',
     rows === undefined ? undefined : rows.at.getTime() / 1000,
+  );
+  sayBy(
+    'vidbatch_tasks',
+    'Tasks of all batches by what the provider last said of them; otherwise: at their end, and called something else',
+    'state',
+    tasks?.value && { ...tasks.value },
   );
   say('vidbatch_uncertain_rows', 'Rows that may have been paid and wait for a person', standing?.uncertain);
   say('vidbatch_surplus_task_ids', 'Task ids beyond one a row: paid twice', standing?.surplus);

@@ -13,7 +13,7 @@ import { Surveyor } from './survey.ts';
 export interface Monitor {
   readonly url: string;
   /** What the worker tells as it goes. */
-  readonly metrics: Pick<Metrics, 'onVerdict' | 'onExchange'>;
+  readonly metrics: Pick<Metrics, 'onVerdict' | 'onExchange' | 'onPolled'>;
   /** The worker has started: it is ready from now on. */
   watch(worker: Watched): void;
   /** It was told to stop: no longer ready, and still alive. */

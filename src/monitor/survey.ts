@@ -2,9 +2,11 @@ import type { Queue } from 'bullmq';
 import type { App } from '../app.ts';
 import { readStanding, tally } from '../ledger/tally.ts';
 import type { Standing } from '../ledger/tally.ts';
+import { countTasks } from '../ledger/task.ts';
 import { laneOf, openQueue } from '../queue.ts';
 import type { JobData, JobResult } from '../queue.ts';
 import type { Counts } from '../submission.ts';
+import type { TaskCounts } from '../task.ts';
 import { within } from '../within.ts';
 import type { RunningWorker } from '../worker.ts';
 import { Paced } from './paced.ts';
@@ -19,6 +21,7 @@ interface Dated<T> {
 export interface Survey {
   health: Health;
   rows?: Dated<Counts> | undefined;
+  tasks?: Dated<TaskCounts> | undefined;
   standing?: Standing | undefined;
   queue?: Dated<Record<string, number>> | undefined;
   worker: Pick<RunningWorker, 'inFlight' | 'journal'> | undefined;
@@ -40,6 +43,7 @@ export class Surveyor {
   readonly #parts: Parts;
   readonly #queue: Queue<JobData, JobResult>;
   readonly #rows: Paced<Counts>;
+  readonly #tasks: Paced<TaskCounts>;
   readonly #standing: Paced<Standing>;
   readonly #jobs: Paced<Record<string, number>>;
 
@@ -49,6 +53,7 @@ export class Surveyor {
     // Whether it answers is asked for, and told by `vidbatch_up`.
     this.#queue.on('error', () => undefined);
     this.#rows = new Paced(() => tally(db), { share: SHARE, leastMs: LEAST_COUNTING_MS });
+    this.#tasks = new Paced(() => countTasks(db, null), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#standing = new Paced(() => readStanding(db), { share: SHARE, leastMs: LEAST_MS });
     this.#jobs = new Paced(() => this.#queue.getJobCounts(...JOB_STATES), {
       share: SHARE,
@@ -59,12 +64,13 @@ export class Surveyor {
   async look(worker: Survey['worker'], draining: boolean): Promise<Survey> {
     const health = await this.#parts.ask();
     const ledger = health.ledger === undefined;
-    const [rows, standing, queue] = await Promise.all([
+    const [rows, tasks, standing, queue] = await Promise.all([
       ledger ? soon(this.#rows) : undefined,
+      ledger ? soon(this.#tasks) : undefined,
       ledger ? soon(this.#standing) : undefined,
       health.queue === undefined ? soon(this.#jobs) : undefined,
     ]);
-    return { health, rows, standing: standing?.value, queue, worker, draining };
+    return { health, rows, tasks, standing: standing?.value, queue, worker, draining };
   }
 
   async close(): Promise<void> {

@@ -110,10 +110,11 @@ export function createProvider(options: ProviderOptions): Provider {
       return judge(result.answer, { now: now(), codes, redact });
     },
 
-    async query(taskId) {
+    async query(taskId, { signal } = {}) {
       // encodeURIComponent throws on a lone surrogate.
       const id = encodeURIComponent(taskId.toWellFormed());
-      const result = await call({ method: 'GET', path: `${path}/${id}`, headers });
+      const aborted = signal === undefined ? {} : { signal };
+      const result = await call({ method: 'GET', path: `${path}/${id}`, headers, ...aborted });
       if (result.kind === 'answer') return readTask(result.answer, { now: now(), redact });
       return {
         kind: 'transient',

@@ -15,6 +15,8 @@ export interface ExchangeRequest {
   body?: string;
   /** Asked when nothing but the write to the socket is left to do; false: it is not sent. */
   mayLeave?: () => boolean;
+  /** Of whoever no longer wants the answer. Not for what is paid for. */
+  signal?: AbortSignal;
 }
 
 /** More than this is not an answer of this endpoint, whose answers are under a kilobyte. */
@@ -26,10 +28,13 @@ export const ANSWER_LIMIT = 1_048_576;
  */
 export function exchange(
   dispatcher: Dispatcher,
-  { mayLeave = () => true, ...request }: ExchangeRequest,
+  { mayLeave = () => true, signal, ...request }: ExchangeRequest,
   timeoutMs: number,
 ): Promise<Exchange> {
   const call = new Call(request.method === 'POST', mayLeave, timeoutMs);
+  const abandon = (): void => call.abandon();
+  signal?.addEventListener('abort', abandon);
+  void call.result.then(() => signal?.removeEventListener('abort', abandon));
   // undici's own two timers are off: one clock judges, and it covers the connection and the body as well.
   dispatcher.dispatch({ ...request, body: request.body ?? null, headersTimeout: 0, bodyTimeout: 0 }, call);
   return call.result;
@@ -114,6 +119,13 @@ class Call implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     this.#finish(problemOf(error));
+  }
+
+  abandon(): void {
+    if (this.#settled) return;
+    const problem = { code: 'ABANDONED', message: 'nobody waits for the answer any more' };
+    this.#controller?.abort(problemError(problem.code, problem.message));
+    this.#finish(problem);
   }
 
   #expire(): void {

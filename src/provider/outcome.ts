@@ -74,8 +74,8 @@ export interface Provider {
    * have been stopped while it connected.
    */
   create(body: string, options: { idempotencyKey: string; mayLeave?: () => boolean }): Promise<Outcome>;
-  /** Asks for one task. Never throws. */
-  query(taskId: string): Promise<TaskReport>;
+  /** Asks for one task. Never throws. `signal`: nobody waits for the answer any more. */
+  query(taskId: string, options?: { signal?: AbortSignal }): Promise<TaskReport>;
   close(): Promise<void>;
 }
 

@@ -21,12 +21,16 @@ const DAMAGE: Record<string, string[]> = {
     'update vidbatch.submission set attempts = attempts + 1 where id = :accepted',
     copyOfAttempt(':accepted', { number: 'number + 1', task_id: `'task_second'`, surplus: 'true' }),
   ],
-  'task-id-kept': ['update vidbatch.attempt set surplus = false where submission_id = :surplus and surplus'],
+  'task-id-kept': [
+    'delete from vidbatch.task where submission_id = :surplus and surplus',
+    'update vidbatch.attempt set surplus = false where submission_id = :surplus and surplus',
+  ],
   'submitted-accepted': [
     `update vidbatch.attempt set outcome = 'rejected', task_id = null where submission_id = :accepted`,
   ],
   'task-id-once': [
     `update vidbatch.attempt set task_id = 'task_one' where submission_id in (:accepted, :completed)`,
+    `update vidbatch.task set task_id = 'task_one' where submission_id in (:accepted, :completed)`,
     without('submission_task_id'),
     `update vidbatch.submission set task_id = 'task_one' where id in (:accepted, :completed)`,
   ],
@@ -73,6 +77,19 @@ const DAMAGE: Record<string, string[]> = {
     `update vidbatch.submission set task_id = 'task_stray' where id = :waiting`,
   ],
   'task-status': [`update vidbatch.submission set provider_status = 'queued' where id = :waiting`],
+  'task-of-row': [
+    `update vidbatch.task set task_id = task_id || 'x' where submission_id = :accepted`,
+    'update vidbatch.submission set polled_at = null where id = :accepted',
+  ],
+  'task-agrees': [`update vidbatch.submission set provider_status = 'failed' where id = :completed`],
+  'task-agrees, though nothing is remembered': ['delete from vidbatch.task where submission_id = :completed'],
+  'task-missing': [
+    `update vidbatch.submission set provider_status = 'missing' where id = :accepted`,
+    `update vidbatch.task set status = 'missing' where submission_id = :accepted`,
+  ],
+  'task-otherwise': [
+    `update vidbatch.task set later_status = 'failed', later_at = now() where submission_id = :completed`,
+  ],
   'deadline-of-submitting': ['update vidbatch.submission set deadline = now() where id = :accepted'],
   'deadline-judged': [
     `update vidbatch.submission set deadline = now() - interval '2 minutes' where id = :inFlight`,

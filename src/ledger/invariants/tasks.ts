@@ -7,7 +7,7 @@ export interface KnownTask {
   taskId: string;
   batch: string;
   key: string;
-  /** Of a surplus one, which has no status of its own. */
+  /** Of a surplus one. */
   attempt: string | null;
   status: string | null;
   /** Accepted a few minutes ago: its provider may not know it yet. */
@@ -32,7 +32,9 @@ export async function tasksOf(
                           where a.submission_id = s.id and a.task_id = s.task_id limit 1), b.origin) as origin
          where s.task_id is not null
         union all
-        select a.task_id, a.id, null, a.finished_at, a.origin from vidbatch.attempt a
+        select a.task_id, a.id, k.status, a.finished_at, a.origin
+          from vidbatch.attempt a
+          left join vidbatch.task k on k.submission_id = a.submission_id and k.task_id = a.task_id
          where a.submission_id = s.id and a.surplus
       ) t
       where ${IN_SLICE} and t.origin = $4
