@@ -8,7 +8,7 @@ import { exits, openPlace } from './cli.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = ['docs/deploy.md', 'docker-compose.yml', ...globSync('docs/kubernetes/*.yaml', { cwd: ROOT })];
 /** Commands whose flags the pages name. */
-const COMMANDS = ['work', 'submit', 'board', 'migrate', 'simulate', 'doctor', 'schedule'];
+const COMMANDS = ['work', 'submit', 'board', 'migrate', 'simulate', 'doctor', 'schedule', 'reconcile'];
 /** Flags of docker, redis-server, pg_isready, node, npm and kubectl. */
 const FOREIGN_FLAGS = words(
   'build scale rm profile appendonly maxmemory-policy quiet username dbname eval global ignore-not-found for from-file host',
