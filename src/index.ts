@@ -48,7 +48,8 @@ export { nextTicks } from './tick.ts';
 export type { Rhythm } from './tick.ts';
 
 // The ledger
-export { cancel, countStates, findBatch, listBatches, pause, resume, retry } from './ledger/batch.ts';
+export { cancel, countStates, findBatch, listBatches, pause, resume } from './ledger/batch.ts';
+export { retry } from './ledger/retry.ts';
 export type { Batch } from './ledger/batch.ts';
 export { findSubmissions, readAttempts, readSubmissions } from './ledger/read.ts';
 export type { AttemptView, SubmissionView } from './ledger/read.ts';

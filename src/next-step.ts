@@ -22,7 +22,7 @@ export function nextStep(
       return `look for it in the provider's own task list, then \`${resolveLine(row)} --task-id <id>\`, or \`--not-sent\` if it is not there, or \`--abandon\`; each with \`--reason <text>\`. It is never sent again by itself`;
     case 'rejected':
     case 'invalid':
-      return `correct the row in the manifest and submit it again${row.state === 'rejected' ? `, or \`vidbatch retry ${row.batch}\`` : ''}`;
+      return `correct the row in the manifest and submit it again, or \`vidbatch retry ${quoted(row.batch)} --changed <manifest>\`${row.state === 'rejected' ? `; as it is: \`vidbatch retry ${quoted(row.batch)} --key ${quoted(row.key)}\`` : ''}`;
     case 'exhausted':
     case 'cancelled':
       return `\`vidbatch retry ${row.batch}\``;

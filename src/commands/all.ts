@@ -20,10 +20,8 @@ const PARTS: readonly Part[] = [
   { names: ['export'], load: async () => (await import('./export.ts')).exportCommand },
   { names: ['uncertain'], load: async () => (await import('./uncertain.ts')).uncertainCommand },
   { names: ['resolve'], load: async () => (await import('./resolve.ts')).resolveCommand },
-  {
-    names: ['pause', 'resume', 'cancel', 'retry'],
-    load: async () => (await import('./gates.ts')).gateCommands,
-  },
+  { names: ['pause', 'resume', 'cancel'], load: async () => (await import('./gates.ts')).gateCommands },
+  { names: ['retry'], load: async () => (await import('./retry.ts')).retryCommand },
   { names: ['reconcile'], load: async () => (await import('./reconcile.ts')).reconcileCommand },
   { names: ['download'], load: async () => (await import('./download.ts')).downloadCommand },
   { names: ['verify'], load: async () => (await import('./verify.ts')).verifyCommand },

@@ -3,41 +3,52 @@ import { formatFault } from '../fault.ts';
 import { count } from '../summary.ts';
 import type { Io } from './io.ts';
 
-/** Shows faults as they come: errors one by one up to a limit, warnings grouped by rule with three examples. */
+const EXAMPLES = 3;
+
+/** Which errors are shown one by one as they come: so many, or three of each rule at the end. */
+type Shown = number | 'examples';
+
+/** Shows faults: errors as is asked, warnings grouped by rule with three examples (with `all`, each as it comes). */
 export class FaultReport {
   errors = 0;
   warnings = 0;
   readonly #io: Pick<Io, 'err'>;
-  readonly #limit: number;
-  readonly #rules = new Map<string, { total: number; examples: string[] }>();
+  readonly #shown: Shown;
+  readonly #rules = new Map<string, { prefix: string; rule: string; total: number; examples: string[] }>();
 
-  constructor(io: Pick<Io, 'err'>, limit = Infinity) {
+  constructor(io: Pick<Io, 'err'>, shown: Shown = Infinity) {
     this.#io = io;
-    this.#limit = limit;
+    this.#shown = shown;
   }
 
   add(fault: Fault, manifest: string): void {
-    if (fault.severity === 'error') {
-      this.errors += 1;
-      if (this.errors <= this.#limit) this.#io.err(formatFault(manifest, fault));
+    const isError = fault.severity === 'error';
+    const prefix = isError ? '' : 'warning: ';
+    if (isError) this.errors += 1;
+    else this.warnings += 1;
+    const shown = this.#shown;
+    if (shown !== 'examples' && (isError || shown === Infinity)) {
+      if (!isError || this.errors <= shown) this.#io.err(`${prefix}${formatFault(manifest, fault)}`);
       return;
     }
-    this.warnings += 1;
-    const rule = this.#rules.get(fault.rule) ?? { total: 0, examples: [] };
-    this.#rules.set(fault.rule, rule);
-    rule.total += 1;
-    if (rule.examples.length < 3) rule.examples.push(formatFault(manifest, fault));
+    const name = `${prefix}${fault.rule}`;
+    const group = this.#rules.get(name) ?? { prefix, rule: fault.rule, total: 0, examples: [] };
+    this.#rules.set(name, group);
+    group.total += 1;
+    if (group.examples.length < EXAMPLES) group.examples.push(formatFault(manifest, fault));
   }
 
-  /** What is left to say at the end. */
+  /** What is left to say at the end; `hint` says how to see all. */
   finish(hint = ''): void {
-    if (this.errors > this.#limit) {
-      this.#io.err(`… and ${count(this.errors - this.#limit)} more errors${hint}`);
+    if (typeof this.#shown === 'number' && this.errors > this.#shown) {
+      this.#io.err(`… and ${count(this.errors - this.#shown)} more errors${hint}`);
     }
-    for (const [rule, { total, examples }] of this.#rules) {
-      for (const example of examples) this.#io.err(`warning: ${example}`);
-      if (total > examples.length)
-        this.#io.err(`warning: … and ${count(total - examples.length)} more [${rule}]`);
+    // Errors first.
+    const groups = [...this.#rules.values()].toSorted((a, b) => a.prefix.length - b.prefix.length);
+    for (const { prefix, rule, total, examples } of groups) {
+      for (const example of examples) this.#io.err(`${prefix}${example}`);
+      const left = total - examples.length;
+      if (left > 0) this.#io.err(`${prefix}… and ${count(left)} more [${rule}]${prefix === '' ? hint : ''}`);
     }
     this.#rules.clear();
   }

@@ -3,11 +3,10 @@ import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import { cancel, countStates, listBatches, note, retry } from '../ledger/batch.ts';
+import { cancel, listBatches, note } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { transaction } from '../ledger/database.ts';
 import { pauseBy, resumeBy } from '../ledger/pause.ts';
-import { reached } from '../point.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
@@ -17,7 +16,7 @@ import { operator } from './operator.ts';
 
 type Exit = (code: ExitCode) => void;
 
-/** `pause`, `resume`, `cancel` and `retry`: what an operator does to a batch, or to all. */
+/** `pause`, `resume` and `cancel`: what an operator does to a batch, or to all. */
 export function gateCommands(program: Command, io: Io, exit: Exit): void {
   const act =
     (verb: (app: App, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>) =>
@@ -40,12 +39,7 @@ export function gateCommands(program: Command, io: Io, exit: Exit): void {
     .addHelpText('after', '\nExamples:\n  $ vidbatch cancel text\n  $ vidbatch cancel --yes')
     .action(act(cancelBatch));
   flag(cancelIt, '--yes', 'do not ask');
-  const retryIt = program
-    .command('retry <batch>')
-    .description('take rejected, exhausted and cancelled rows back to pending')
-    .addHelpText('after', '\nExamples:\n  $ vidbatch retry text && vidbatch work --drain')
-    .action(act(retryBatch));
-  for (const command of [pauseIt, resumeIt, cancelIt, retryIt]) globalFlags(command);
+  for (const command of [pauseIt, resumeIt, cancelIt]) globalFlags(command);
   providerFlags(resumeIt);
 }
 
@@ -120,25 +114,4 @@ async function cancelBatch(
     text: `${batch?.name ?? 'everything'}: ${count(cancelled)} rows cancelled; rows in flight finish`,
     json: { batch: batch?.name ?? null, cancelled },
   };
-}
-
-async function retryBatch({ db }: App, batch: Batch | undefined): Promise<Acted> {
-  if (batch === undefined) throw usageError('NO_SUCH_BATCH', 'name a batch');
-  // Rows that are sent again without a word in the trail would be a riddle later.
-  const rows = await transaction(db, async (session) => {
-    const moved = await retry(session, batch.id);
-    reached('rows-retried');
-    await note(session, 'retry', `${moved} rows`, batch.id, operator());
-    return moved;
-  });
-  const { invalid } = await countStates(db, batch.id);
-  const parts = [
-    rows === 0
-      ? 'nothing to retry: no row is rejected, exhausted or cancelled'
-      : `${count(rows)} rows are pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends them`,
-    ...(invalid === 0
-      ? []
-      : [`${count(invalid)} invalid: correct them in the manifest, and \`vidbatch run\` it again`]),
-  ];
-  return { text: `${batch.name}: ${parts.join('; ')}`, json: { batch: batch.name, retried: rows } };
 }

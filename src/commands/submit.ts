@@ -106,7 +106,7 @@ export async function produceAll(
       await warnOfDeadline(app, one, options.deadline, (line) => progress.above(`${line}\n`));
     } finally {
       progress.clear();
-      faults.finish(`; \`vidbatch validate ${source}\` shows them all`);
+      faults.finish(`; \`vidbatch validate ${source} --all\` shows them all`);
     }
   }
   return produced;

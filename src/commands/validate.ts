@@ -7,7 +7,7 @@ import { openManifest } from '../manifest/manifest.ts';
 import { checkRows } from '../row.ts';
 import { count } from '../summary.ts';
 import { FaultReport } from './fault-report.ts';
-import { configOf, globalFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { Io } from './io.ts';
 import { readFlags, readOptions } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
@@ -16,20 +16,24 @@ import { Progress } from './progress.ts';
 export function validateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('validate <manifest...>')
-    .description('read and check manifests, send nothing: every fault with file, line, column and rule')
+    .description('read and check manifests, send nothing: what is wrong, with file, line, column and rule')
     .addHelpText(
       'after',
       `
 Examples:
   $ vidbatch validate jobs/text.csv
+  $ vidbatch validate jobs/text.csv --all      every fault as it comes, and not three of each rule
   $ vidbatch validate prompts.csv --map prompt=提示词 --map model=模型
   $ cat rows.jsonl | vidbatch validate - --format jsonl --json`,
     )
-    .action(async (manifests: string[], flags: ReadFlags) => exit(await validate(manifests, flags, io)));
+    .action(async (manifests: string[], flags: ValidateFlags) => exit(await validate(manifests, flags, io)));
   readFlags(globalFlags(command));
+  flag(command, '--all', 'every fault, one line each');
 }
 
-async function validate(manifests: readonly string[], flags: ReadFlags, io: Io): Promise<ExitCode> {
+type ValidateFlags = ReadFlags & { all?: boolean };
+
+async function validate(manifests: readonly string[], flags: ValidateFlags, io: Io): Promise<ExitCode> {
   keepHeapSmall();
   const { models } = configOf(flags);
   const options = { ...readOptions(flags), models, stdin: io.stdin };
@@ -37,7 +41,10 @@ async function validate(manifests: readonly string[], flags: ReadFlags, io: Io):
   for (const source of manifests) {
     const manifest = await openManifest(source, options);
     const progress = new Progress(io);
-    const faults = new FaultReport({ err: (line) => progress.above(`${line}\n`) });
+    const faults = new FaultReport(
+      { err: (line) => progress.above(`${line}\n`) },
+      isOn(flags.all) ? Infinity : 'examples',
+    );
     const missing = missingColumns(manifest, options.map);
     if (missing !== undefined) io.err(missing);
     const modes: Record<string, number> = {};
@@ -52,7 +59,7 @@ async function validate(manifests: readonly string[], flags: ReadFlags, io: Io):
       if (rows % 2000 === 0) progress.show(`${source}: ${count(rows)} rows read`);
     }
     progress.clear();
-    faults.finish();
+    faults.finish('; --all shows them all');
     if (faults.errors > 0 || rows === 0) invalid = true;
     const result = {
       manifest: source,

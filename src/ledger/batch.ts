@@ -1,5 +1,5 @@
 import type { Counts, State } from '../submission.ts';
-import { noCounts, OPEN_STATES, RETRYABLE_STATES } from '../submission.ts';
+import { noCounts, OPEN_STATES } from '../submission.ts';
 import type { Queryable } from './database.ts';
 import { CALLED_OFF } from './doubt.ts';
 
@@ -167,29 +167,6 @@ export async function cancel(db: Queryable, id: number): Promise<number> {
      )
      select count(*)::int as n from moved where state = 'cancelled'`,
     [id],
-  );
-  return rows[0]?.n ?? 0;
-}
-
-/** Rows of the given states go back to pending with fresh attempts; a cancelled batch is active again. */
-export async function retry(
-  db: Queryable,
-  id: number,
-  states: readonly State[] = RETRYABLE_STATES,
-): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
-    `with active as (
-       update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled'
-     ), moved as (
-       update vidbatch.submission
-          set previous = state, state = 'pending', spent = 0, halted_at = null,
-              error_code = null, error = null, http_status = null, updated_at = now()
-        where batch_id = $1 and state = any($2::text[]) and state in ('rejected', 'exhausted', 'cancelled')
-          and request is not null
-       returning id
-     )
-     select count(*)::int as n from moved`,
-    [id, states],
   );
   return rows[0]?.n ?? 0;
 }

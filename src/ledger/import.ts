@@ -95,6 +95,11 @@ async function analyseStaged(db: Queryable): Promise<void> {
   await db.query('analyze vidbatch.staged (import_id, position, row_key, content_hash)');
 }
 
+/** What row `s` was before it took another version: for the trail, in full. */
+export const WAS = `'was ' || s.state
+              || coalesce(' (' || nullif(concat_ws(' · ', 'HTTP ' || s.http_status, s.error_code, s.error), '') || ')', '')
+              || case when s.request is null then ', and had been read as ' || s.input else ', with the request ' || s.request end`;
+
 export interface Merged {
   added: number;
   updated: number;
@@ -109,7 +114,12 @@ export async function merge(
   { prune }: { prune: boolean },
 ): Promise<Merged> {
   const updated = await db.query<{ n: number }>(
-    `with moved as (
+    `with old as materialized (
+       select s.id, ${WAS} as was
+         from vidbatch.staged t join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
+        where t.import_id = $1 and (s.attempts > 0 or s.state <> 'pending') and t.request is not null
+          and s.content_hash is distinct from t.content_hash
+     ), moved as (
        update vidbatch.submission s
           set previous = case when t.next = s.state then s.previous else s.state end,
               state = t.next,
@@ -125,6 +135,9 @@ export async function merge(
           and (s.content_hash is distinct from t.content_hash or (s.content_hash is null and s.input <> t.input))
           and (t.request is not null or s.state in ('pending', 'invalid'))
        returning s.id
+     ), told as (
+       insert into vidbatch.trail (batch_id, submission_id, event, detail)
+       select $2, id, 'submit', was from moved join old using (id) order by id
      )
      select count(*)::int as n from moved`,
     [importId, batchId],

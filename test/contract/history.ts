@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { contentHash } from '../../src/identity.ts';
-import { cancel, retry } from '../../src/ledger/batch.ts';
+import { cancel } from '../../src/ledger/batch.ts';
+import { retry } from '../../src/ledger/retry.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Queryable } from '../../src/ledger/database.ts';
 import { armProbe } from '../../src/ledger/provider.ts';
@@ -66,7 +67,7 @@ export async function makeHistory(db: Queryable): Promise<History> {
   await recordOne(db, first, 'accepted');
 
   await recordOne(db, await send(rows.retried), 'rejected');
-  await retry(db, batch.id, ['rejected']);
+  await retry(db, batch.id, { states: ['rejected'] });
   for (const id of [rows.accepted, rows.completed, rows.retried])
     await recordOne(db, await send(id), 'accepted');
   await poll(db, batch, ({ submissionId }) =>

@@ -13,8 +13,8 @@ import {
   pause,
   rebind,
   resume,
-  retry,
 } from '../../src/ledger/batch.ts';
+import { retry } from '../../src/ledger/retry.ts';
 import { workLeft } from '../../src/ledger/left.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { clockSkewMs, providerStatus } from '../../src/ledger/provider.ts';
@@ -164,7 +164,7 @@ onEvery(LEDGERS, (storage) => {
     test('retries only the states that are named, and never one that may have been paid', async () => {
       const { db } = storage();
       const made = await mixed(db);
-      assert.equal(await retry(db, made.id, ['exhausted', 'uncertain', 'submitted']), 1);
+      assert.equal(await retry(db, made.id, { states: ['exhausted', 'uncertain', 'submitted'] }), 1);
       assert.equal((await storedOne(db, made.rows[3] ?? 0)).state, 'pending');
       assert.equal((await storedOne(db, made.rows[2] ?? 0)).state, 'uncertain');
     });

@@ -1,4 +1,5 @@
-import { cancel, pause, resume, retry } from '../../src/ledger/batch.ts';
+import { cancel, pause, resume } from '../../src/ledger/batch.ts';
+import { retry } from '../../src/ledger/retry.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { setBatchWindow, setDeadline, setOffPeakWindow } from '../../src/ledger/window.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';

@@ -1,0 +1,253 @@
+import type { Command } from 'commander';
+import { openApp } from '../app.ts';
+import type { App } from '../app.ts';
+import { withVersions } from '../changed.ts';
+import { EXIT, refusal, usageError } from '../errors.ts';
+import type { ExitCode } from '../errors.ts';
+import { keepHeapSmall } from '../heap.ts';
+import { countStates, note } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batch.ts';
+import { transaction } from '../ledger/database.ts';
+import { findSubmissions } from '../ledger/read.ts';
+import { countRetryable, retry, retryChanged } from '../ledger/retry.ts';
+import type { Chosen, Ended, Versions } from '../ledger/retry.ts';
+import { nextStep, quoted } from '../next-step.ts';
+import { reached } from '../point.ts';
+import { RETRYABLE_STATES, STATES } from '../submission.ts';
+import type { State } from '../submission.ts';
+import { count } from '../summary.ts';
+import { batchNamed } from './batch-named.ts';
+import { confirm } from './confirm.ts';
+import { configOf, flag, globalFlags, isOn } from './io.ts';
+import type { Io } from './io.ts';
+import { readFlags, readOptions } from './manifest-flags.ts';
+import type { ReadFlags } from './manifest-flags.ts';
+import { operator } from './operator.ts';
+
+interface RetryFlags extends ReadFlags {
+  state?: string[];
+  errorCode?: string[];
+  key?: string[];
+  changed?: string;
+  again?: boolean;
+}
+
+/** Which rows is said each time: without variables. */
+export function retryCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('retry <batch>')
+    .description('take rejected, exhausted and cancelled rows back to pending, or their new versions')
+    .option(
+      '--state <state...>',
+      `only rows in these states: ${RETRYABLE_STATES.join(', ')}; with --changed also invalid`,
+    )
+    .option('--error-code <code...>', 'only rows that ended with these codes, such as ECONNREFUSED')
+    .option('--key <key...>', 'only the rows with these keys')
+    .option(
+      '--changed <manifest>',
+      'rejected and invalid rows take the version that this manifest has of them, by id',
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch retry text && vidbatch work --drain
+  $ vidbatch retry text --state exhausted --error-code ECONNREFUSED ETIMEDOUT
+  $ vidbatch retry text --key shot-007 --key shot-011
+  $ vidbatch retry text --changed corrected.csv
+
+What is chosen by several flags is chosen by all of them. Of submitted and uncertain rows nothing is ever sent again.
+With --changed, rows of the manifest that are not rejected or invalid in the batch are left as they are; \`explain\` shows
+what a row was before. On a terminal it says what it would do, and asks.`,
+    )
+    .action(async (batch: string, flags: RetryFlags) => exit(await retryRows(batch, flags, io)));
+  readFlags(globalFlags(command));
+  flag(command, '--again', 'with --changed: also what another batch has sent already');
+  flag(command, '--yes', 'do not ask');
+}
+
+interface Done {
+  text: string;
+  json: Record<string, unknown>;
+}
+
+async function retryRows(name: string, flags: RetryFlags, io: Io): Promise<ExitCode> {
+  const chosen = chosenBy(flags);
+  if (flags.changed !== undefined) keepHeapSmall();
+  const app = await openApp(configOf(flags), 'reader');
+  try {
+    const batch = await batchNamed(app.db, name);
+    await checkKeys(app, batch, chosen, flags.changed !== undefined);
+    const done =
+      flags.changed === undefined
+        ? await retryAsTheyAre(app, batch, chosen, flags, io)
+        : await retryChangedOnes(app, batch, flags.changed, chosen, flags, io);
+    io.out(flags.json === true ? JSON.stringify(done.json) : `${batch.name}: ${done.text}`);
+    return EXIT.ok;
+  } finally {
+    await app.close();
+  }
+}
+
+function chosenBy({ state, errorCode, key, changed }: RetryFlags): Chosen {
+  const possible: readonly State[] = changed === undefined ? RETRYABLE_STATES : ['rejected', 'invalid'];
+  const states = state?.map((one) => {
+    const known = possible.find((word) => word === one);
+    if (known !== undefined) return known;
+    const why = STATES.some((word) => word === one)
+      ? `${one} rows are not retried${one === 'invalid' ? ' as they are' : ''}`
+      : `"${one}" is no state`;
+    const next =
+      one === 'uncertain'
+        ? '`vidbatch resolve` settles uncertain rows.'
+        : one === 'invalid'
+          ? 'Correct them, and give the manifest with --changed.'
+          : undefined;
+    throw usageError('BAD_STATE', `--state: ${why}; allowed are ${possible.join(', ')}`, next);
+  });
+  return {
+    ...(states === undefined ? {} : { states }),
+    ...(errorCode === undefined ? {} : { errorCodes: errorCode }),
+    ...(key === undefined ? {} : { keys: key }),
+  };
+}
+
+/** A key that is named and not retried is a mistake, of which a count would say nothing. */
+async function checkKeys({ db }: App, batch: Batch, { keys = [] }: Chosen, changed: boolean): Promise<void> {
+  const possible: readonly State[] = changed ? ['rejected', 'invalid'] : RETRYABLE_STATES;
+  for (const key of keys) {
+    const row = (await findSubmissions(db, batch.id, key)).find((one) => one.key === key);
+    if (row === undefined) {
+      throw usageError(
+        'NO_SUCH_ROW',
+        `batch ${batch.name} has no row with the key ${key}`,
+        `\`vidbatch export ${quoted(batch.name)}\` lists them in the column row_key.`,
+      );
+    }
+    if (!possible.includes(row.state)) {
+      throw usageError(
+        'NOT_RETRYABLE',
+        `${batch.name} ${key} is ${row.state}: nothing was changed`,
+        `Next: ${nextStep(row)}.`,
+      );
+    }
+  }
+}
+
+async function retryAsTheyAre(
+  { db }: App,
+  batch: Batch,
+  chosen: Chosen,
+  flags: RetryFlags,
+  io: Io,
+): Promise<Done> {
+  const found = await countRetryable(db, batch.id, chosen);
+  const total = found.reduce((sum, { rows }) => sum + rows, 0);
+  await ask(
+    io,
+    flags,
+    total,
+    `${batch.name}: ${rowsOf(total)} again: ${found.slice(0, 5).map(describe).join(', ')}${found.length > 5 ? ', …' : ''}`,
+  );
+  // Rows that are sent again without a word in the trail would be a riddle later.
+  const rows = await transaction(db, async (session) => {
+    const moved = await retry(session, batch.id, chosen);
+    reached('rows-retried');
+    await note(session, 'retry', `${moved} rows${filtersOf(chosen)}`, batch.id, operator());
+    return moved;
+  });
+  const { invalid } = await countStates(db, batch.id);
+  const filtered = Object.keys(chosen).length > 0;
+  const parts = [
+    rows > 0
+      ? `${count(rows)} rows are pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends them`
+      : `nothing to retry: no row ${filtered ? 'that was chosen ' : ''}is rejected, exhausted or cancelled`,
+    ...(invalid === 0 || filtered
+      ? []
+      : [
+          `${count(invalid)} invalid: correct them in the manifest, and \`vidbatch run\` it again${batch.keyScheme === 'id' ? ', or `vidbatch retry --changed`' : ''}`,
+        ]),
+  ];
+  return { text: parts.join('; '), json: { batch: batch.name, retried: rows } };
+}
+
+async function retryChangedOnes(
+  { db }: App,
+  batch: Batch,
+  source: string,
+  chosen: Chosen,
+  flags: RetryFlags,
+  io: Io,
+): Promise<Done> {
+  const options = { ...readOptions(flags), models: configOf(flags).models, stdin: io.stdin, chosen };
+  return withVersions(db, batch, source, options, async (versions, importId) => {
+    const { changed, invalid, elsewhere } = versions;
+    if (changed === 0 && invalid > 0) {
+      throw refusal(
+        'INVALID_ROWS',
+        `${source}: ${rowsOf(invalid)} changed, and still cannot be sent; nothing was changed`,
+        `\`vidbatch validate ${quoted(source)}\` shows why.`,
+      );
+    }
+    if (elsewhere > 0 && !isOn(flags.again)) {
+      throw refusal(
+        'SENT_ELSEWHERE',
+        `${source}: what ${rowsOf(elsewhere)} of batch ${batch.name} say now was sent in another batch already; nothing was changed`,
+        '--again sends it once more, and pays for it once more.',
+      );
+    }
+    await ask(io, flags, changed, `${batch.name}: ${rowsOf(changed)} take the version of ${source}`);
+    const taken =
+      changed === 0
+        ? 0
+        : await transaction(db, async (session) => {
+            const moved = await retryChanged(session, batch.id, importId, chosen, operator());
+            reached('rows-retried');
+            await note(
+              session,
+              'retry --changed',
+              `${moved} rows from ${source}${filtersOf(chosen)}`,
+              batch.id,
+              operator(),
+            );
+            return moved;
+          });
+    return { text: told(taken, versions), json: { batch: batch.name, retried: taken, ...versions } };
+  });
+}
+
+function told(taken: number, { invalid, same, others, unknown }: Versions): string {
+  const parts = [
+    taken === 0
+      ? 'nothing to retry: no rejected or invalid row is another one in the manifest'
+      : `${rowsOf(taken)} took the manifest's version; \`vidbatch work --drain\` or \`vidbatch run\` sends them`,
+  ];
+  if (invalid > 0) parts.push(`${count(invalid)} changed and still cannot be sent`);
+  if (same > 0) parts.push(`${count(same)} as they were`);
+  if (others > 0) parts.push(`${count(others)} that differ are in other states, and stay`);
+  if (unknown > 0) parts.push(`${count(unknown)} are not in the batch: \`vidbatch submit\` adds them`);
+  return parts.join('; ');
+}
+
+async function ask(io: Io, { yes }: RetryFlags, rows: number, what: string): Promise<void> {
+  if (rows === 0 || !io.interactive) return;
+  if (isOn(yes)) io.err(what);
+  else await confirm(io, `${what}. Go on?`);
+}
+
+function describe({ state, errorCode, rows }: Ended): string {
+  return `${count(rows)} ${state}${errorCode === null ? '' : ` (${errorCode})`}`;
+}
+
+function filtersOf({ states, errorCodes, keys }: Chosen): string {
+  const parts = [
+    ...(states ?? []),
+    ...(errorCodes ?? []),
+    ...(keys === undefined ? [] : [`${keys.length} by key`]),
+  ];
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+}
+
+function rowsOf(n: number): string {
+  return `${count(n)} ${n === 1 ? 'row' : 'rows'}`;
+}
