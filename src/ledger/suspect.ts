@@ -49,8 +49,8 @@ const UNKNOWN = `p.attempt_id is null and not p.orphaned and p.model is not null
 const EVIDENCE = `case when btrim(p.prompt) = btrim(q.prompt) then 'prompt' else 'time' end as evidence`;
 
 /**
- * Marks tasks that may be of a suspect, and returns how many of the ledger's own time are of nobody here. `clients`:
- * tasks of others are neither.
+ * Marks tasks that may be of a suspect, and returns how many of the ledger's own time must be of somebody else: those that
+ * fit nobody, and those beyond what one row can have made. `clients`: tasks of others are neither.
  */
 export async function markCandidates(
   db: Queryable,
@@ -73,7 +73,21 @@ export async function markCandidates(
         and (p.created_to is null or p.created_to >= $2::timestamptz) and ${own}`,
     [importId, since, clients],
   );
-  return { candidates: marked.rowCount ?? 0, strangers: rows[0]?.n ?? 0 };
+  const { rows: crowds } = await db.query<{ n: number }>(
+    `select coalesce(sum(c.tasks - c.attempts), 0)::int as n from (
+       select o.owner, count(*) as tasks,
+              (select count(*) from vidbatch.suspect x where x.import_id = $1 and x.owner = o.owner) as attempts
+         from vidbatch.paired p
+        cross join lateral (
+          select min(f.owner) as owner, count(*) as n
+            from (select distinct q.owner from vidbatch.suspect q where q.import_id = p.import_id and ${FITS} limit 2) f
+        ) o
+        where p.import_id = $1 and p.candidate and o.n = 1
+        group by o.owner
+     ) c where c.tasks > c.attempts`,
+    [importId, toleranceMs],
+  );
+  return { candidates: marked.rowCount ?? 0, strangers: (rows[0]?.n ?? 0) + (crowds[0]?.n ?? 0) };
 }
 
 /** An uncertain row with what may be its tasks: two at most, for more of them say no more. */
