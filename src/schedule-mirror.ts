@@ -6,8 +6,8 @@ import type { Logger } from './log.ts';
 import { openQueue, scheduleLane } from './queue.ts';
 
 export interface Mirror {
-  /** Shows these, as soon as what was to be shown before is. Never rejects: nothing hangs on it. */
-  show(schedules: readonly Schedule[]): void;
+  /** Shows these, as soon as what was to be shown before is. Resolves when it has tried; never rejects: nothing hangs on it. */
+  show(schedules: readonly Schedule[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -32,14 +32,25 @@ export function openMirror(app: Pick<App, 'store' | 'ledgerId'>, log: Logger): M
     for (const { key } of await queue.getJobSchedulers()) {
       if (!names.has(key)) await queue.removeJobScheduler(key);
     }
-    for (const { name, cron, zone, manifest, nextAt } of ticking) {
-      await queue.upsertJobScheduler(
-        name,
-        // Where clocks change, BullMQ reckons another next tick; the one that counts is in the data.
-        { pattern: cron, tz: zone },
-        { name, data: { schedule: name, manifest, tick: wallTime(zone, nextAt.getTime()) } as never },
-      );
+    for (const schedule of ticking) {
+      try {
+        await put(schedule);
+      } catch {
+        // BullMQ on Postgres: a removal in the middle of a change leaves the job, and the job stands in the way for ever.
+        const jobs = await queue.getDelayed();
+        await Promise.all(jobs.filter(({ name }) => name === schedule.name).map(async (job) => job.remove()));
+        await put(schedule);
+      }
     }
+  }
+
+  async function put({ name, cron, zone, manifest, nextAt }: Schedule): Promise<void> {
+    await queue.upsertJobScheduler(
+      name,
+      // Where clocks change, BullMQ reckons another next tick; the one that counts is in the data.
+      { pattern: cron, tz: zone },
+      { name, data: { schedule: name, manifest, tick: wallTime(zone, nextAt.getTime()) } as never },
+    );
   }
 
   async function catchUp(): Promise<void> {
@@ -59,9 +70,10 @@ export function openMirror(app: Pick<App, 'store' | 'ledgerId'>, log: Logger): M
   }
 
   return {
-    show(schedules) {
+    async show(schedules) {
       waiting = schedules;
       running ??= catchUp().finally(() => (running = undefined));
+      return running;
     },
     async close() {
       closing.abort();

@@ -55,11 +55,11 @@ export function startSchedules(
   async function look(): Promise<void> {
     if (performance.now() - seenAt > SEEN_MS) {
       await keepTicker(db, host);
-      mirror.show(await listSchedules(db));
+      void mirror.show(await listSchedules(db));
       seenAt = performance.now();
     }
     const decided = await decideAll(db, log);
-    if (decided) mirror.show(await listSchedules(db));
+    if (decided) void mirror.show(await listSchedules(db));
     // Beside the look: while a large manifest is read, the ticks of other schedules are not missed.
     making ??= makeAll()
       .catch((error: unknown) => tell(error, log))

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Lines } from './e2e/lines.ts';
+import { copyTemplate } from './servers.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../bin/vidbatch.js', import.meta.url));
 const REAPER = fileURLToPath(new URL('e2e/reaper.ts', import.meta.url));
@@ -72,8 +73,13 @@ function clean(): Record<string, string> {
 
 const PATIENCE_MS = 90_000;
 
-export async function openPlace(env: Record<string, string> = {}): Promise<Place> {
+/** `ledger`: an empty embedded one is there already, as after a first command: making one takes seconds. */
+export async function openPlace(
+  env: Record<string, string> = {},
+  { ledger = false }: { ledger?: boolean } = {},
+): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-e2e-'));
+  if (ledger) await copyTemplate(join(folder, '.vidbatch'));
   const all = new Set<Running>();
   const place: Place = {
     folder,

@@ -9,6 +9,7 @@ import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { SHARED, startServer, startTemplate } from './servers.ts';
 import { ensureBinaries } from './binaries.ts';
+import { ensureChromium } from './chromium.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OWN_NODE = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
@@ -80,7 +81,13 @@ async function runTests(args: readonly string[]): Promise<number> {
   const files = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: ROOT }).sort();
   const gone = named.find((file) => !existsSync(file));
   if (gone !== undefined) throw new Error(`${gone}: no such test file`);
-  ensureBinaries(KINDS.filter((kind) => !process.env[GIVEN[kind]]));
+  const whole = named.length === 0;
+  ensureBinaries([
+    ...KINDS.filter((kind) => !process.env[GIVEN[kind]]),
+    ...(whole ? (['pgbouncer'] as const) : []),
+  ]);
+  // Here and once: two files that install it at the same time stand in each other's way.
+  if (files.some((file) => file.startsWith('test/board/'))) ensureChromium();
   const [template, ...places] = await Promise.all([startTemplate(), ...KINDS.map(place)]);
   try {
     for (const { kind, note } of places) console.log(`tests: ${kind} ${note}`);

@@ -77,18 +77,21 @@ export async function startServer(kind: ServerKind, manner: Manner = {}): Promis
   return server;
 }
 
-/** The path of an empty embedded database to be copied, and how to be done with it. */
+/** The folder of the embedded databases to be copied, and how to be done with it. */
 export async function startTemplate(): Promise<{ path: string; stop: () => Promise<void> }> {
   const held = hold('template.ts');
   return { path: (await held.next()) as string, stop: held.stop };
 }
 
-/** Makes an embedded data folder whose database is there already, if the runner has a template of it. */
-export async function copyTemplate(dataDir: string): Promise<void> {
+/**
+ * Makes an embedded data folder whose database is there already, if the runner has a template of it: a `ledger` with its
+ * tables, or an `empty` one.
+ */
+export async function copyTemplate(dataDir: string, of: 'ledger' | 'empty' = 'ledger'): Promise<void> {
   const template = process.env[SHARED.template];
   if (template === undefined) return;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  await cp(template, join(dataDir, 'database'), { recursive: true });
+  await cp(join(template, of), join(dataDir, 'database'), { recursive: true });
 }
 
 interface Held {
@@ -164,7 +167,11 @@ export async function createDatabase(
   url.pathname = `/${name}`;
   return {
     url: url.href,
-    drop: () => administer(databaseUrl, `drop database if exists ${name} with (force)`),
+    // Plainly first, which waits for those who are just leaving: to be cut off, an idle pool would call an error.
+    drop: () =>
+      administer(databaseUrl, `drop database if exists ${name}`).catch(() =>
+        administer(databaseUrl, `drop database if exists ${name} with (force)`),
+      ),
   };
 }
 

@@ -28,7 +28,7 @@ for (const [kind, jumps] of KINDS) {
 
     before(async () => {
       standIn = await startStandIn();
-      const { config, remove: gone } = await placeFor(kind);
+      const { config, remove: gone } = await placeFor(kind, {}, true);
       remove = gone;
       here = await openPlace({
         VIDBATCH_DATA_DIR: config.dataDir,

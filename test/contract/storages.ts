@@ -32,7 +32,7 @@ const shared = await servers();
 
 /** Opens a new storage; `close` removes everything that was made. `own`: for example the URL of a Redis to be killed. */
 export async function openStorage(kind: StorageKind, own: Partial<Config> = {}): Promise<Storage> {
-  const { config, remove } = await place(kind, own);
+  const { config, remove } = await place(kind, own, true);
   const closers: (() => Promise<void>)[] = [remove];
   const close = async (): Promise<void> => {
     for (const one of closers.splice(0).toReversed()) await one();
@@ -58,10 +58,11 @@ export async function openStorage(kind: StorageKind, own: Partial<Config> = {}):
   }
 }
 
-/** A place for a ledger where there is none yet. */
+/** A place for a ledger; `made`: the files of an embedded one hold its tables already. */
 export async function place(
   kind: StorageKind,
   own: Partial<Config> = {},
+  made = false,
 ): Promise<{ config: Config; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-ledger-'));
   const database = kind.endsWith('postgres') ? await createDatabase(shared) : undefined;
@@ -77,7 +78,7 @@ export async function place(
     providerIdempotent: false,
     ...own,
   };
-  if (database === undefined) await copyTemplate(config.dataDir);
+  if (database === undefined) await copyTemplate(config.dataDir, made ? 'ledger' : 'empty');
   const remove = async (): Promise<void> => {
     await cluster?.stop();
     await database?.drop();

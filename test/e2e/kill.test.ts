@@ -12,7 +12,10 @@ interface Exported {
 
 describe('a run that is killed in the middle, on the embedded ledger', async () => {
   const standIn = await startStandIn();
-  const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' });
+  const here = await openPlace(
+    { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' },
+    { ledger: true },
+  );
   after(() => Promise.all([here.close(), standIn.close()]));
 
   it('goes on where it was: no row is paid twice, and none is lost', async () => {

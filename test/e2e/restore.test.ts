@@ -15,7 +15,10 @@ describe('a ledger that is restored from a copy', async () => {
 
   it('made in the middle of a run pays nothing again: embedded, without its journal', async () => {
     const standIn = await startStandIn();
-    const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' });
+    const here = await openPlace(
+      { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' },
+      { ledger: true },
+    );
     after(() => Promise.all([here.close(), standIn.close()]));
     const file = await here.write('restored.csv', csvOf(ROWS, 'restored'));
     const [files, copy] = [join(here.folder, '.vidbatch', 'database'), join(here.folder, 'copy')];

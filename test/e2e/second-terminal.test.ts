@@ -6,7 +6,10 @@ import { startStandIn } from './stand-in.ts';
 
 describe('a second terminal, while a run holds the embedded folder', async () => {
   const standIn = await startStandIn('--latency', '500ms');
-  const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' });
+  const here = await openPlace(
+    { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' },
+    { ledger: true },
+  );
   after(() => Promise.all([here.close(), standIn.close()]));
 
   it('can look, submit, pause, explain and resume, but not send', async () => {

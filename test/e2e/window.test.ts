@@ -154,7 +154,10 @@ describe('a window', { timeout: 90_000 }, async () => {
 
 describe('an embedded ledger, whose clock is the worker’s', { timeout: 90_000 }, async () => {
   const standIn = await startStandIn();
-  const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-window' });
+  const here = await openPlace(
+    { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-window' },
+    { ledger: true },
+  );
   after(async () => {
     await here.close();
     await standIn.close();
