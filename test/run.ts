@@ -7,7 +7,7 @@ import { existsSync, globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import { SHARED, startServer, startTemplate } from './servers.ts';
+import { findTemplate, SHARED, startServer } from './servers.ts';
 import { ensureBinaries } from './binaries.ts';
 import { ensureChromium } from './chromium.ts';
 
@@ -88,14 +88,14 @@ async function runTests(args: readonly string[]): Promise<number> {
   ]);
   // Here and once: two files that install it at the same time stand in each other's way.
   if (files.some((file) => file.startsWith('test/board/'))) ensureChromium();
-  const [template, ...places] = await Promise.all([startTemplate(), ...KINDS.map(place)]);
+  const [template, ...places] = await Promise.all([findTemplate(), ...KINDS.map(place)]);
   try {
     for (const { kind, note } of places) console.log(`tests: ${kind} ${note}`);
     const env = { ...process.env };
     // The project itself reads these two: a test must choose its storage, and never find one by accident.
     for (const kind of KINDS) delete env[GIVEN[kind]];
     for (const { kind, url } of places) env[SHARED[kind]] = url;
-    env[SHARED.template] = template.path;
+    env[SHARED.template] = template;
     return await spawnNode(
       process.execPath,
       [
@@ -111,7 +111,7 @@ async function runTests(args: readonly string[]): Promise<number> {
       env,
     );
   } finally {
-    await Promise.all([template, ...places].map(({ stop }) => stop()));
+    await Promise.all(places.map(({ stop }) => stop()));
   }
 }
 

@@ -77,10 +77,14 @@ export async function startServer(kind: ServerKind, manner: Manner = {}): Promis
   return server;
 }
 
-/** The folder of the embedded databases to be copied, and how to be done with it. */
-export async function startTemplate(): Promise<{ path: string; stop: () => Promise<void> }> {
+/** The folder of the embedded databases to be copied; a process of its own makes them, when there are none. */
+export async function findTemplate(): Promise<string> {
   const held = hold('template.ts');
-  return { path: (await held.next()) as string, stop: held.stop };
+  try {
+    return (await held.next()) as string;
+  } finally {
+    await held.stop();
+  }
 }
 
 /**
