@@ -127,7 +127,7 @@ export async function* exportJsonl(rows: AsyncIterable<SubmissionView>): AsyncGe
 }
 
 /** RFC 4180. */
-function quote(text: string, delimiter: string): string {
+export function quote(text: string, delimiter: string): string {
   const needed = text.includes('"') || text.includes(delimiter) || /[\r\n]|^\s|\s$/.test(text);
   return needed ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -15,6 +15,9 @@ export function nextStep(
     case 'submitted':
       if (row.providerStatus === 'missing')
         return `look for it in the provider's own task list; \`vidbatch reconcile ${row.batch}\` asks again`;
+      if (row.providerStatus === 'completed') {
+        return `\`vidbatch download ${row.batch}\` fetches the videos, \`vidbatch export ${row.batch}\` lists all rows`;
+      }
       return isSettled(row.providerStatus)
         ? `\`vidbatch export ${row.batch}\``
         : `\`vidbatch reconcile ${row.batch}\` asks how it is`;

@@ -4,13 +4,12 @@ import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import type { Board } from '../board/server.ts';
 import { parseCount, readBoardCredentials } from '../config.ts';
-import type { Config } from '../config.ts';
-import { EXIT, messageOf, VidbatchError } from '../errors.ts';
+import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import type { Logger } from '../log.ts';
 import { configOf, flag, globalFlags, isOn, logOf, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
+import { isHolderGone, LOOK_MS, reopen, reopenAsGuest } from './reopen.ts';
 
 interface BoardFlags extends GlobalFlags {
   host: string;
@@ -83,11 +82,10 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
       if (signal.aborted) return EXIT.ok;
       log.info({ event: 'folder-moves' }, why);
       await running.show(undefined);
-      const madeRoom = app.wanted?.aborted === true;
+      const madeRoom: boolean = app.wanted?.aborted === true;
       await app.close();
       app = undefined;
-      if (madeRoom) await (await import('../ledger/folder.ts')).untilTaken(config.dataDir, signal);
-      app = await reopen(config, log, signal);
+      app = await (madeRoom ? reopenAsGuest : reopen)(config, log, signal);
       if (app === undefined) return EXIT.ok;
       await running.show(app);
     }
@@ -98,8 +96,6 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
   }
 }
 
-const LOOK_MS = 1_000;
-
 /** Waits until the embedded folder changes hands, or the signal; says why. */
 async function untilMoved({ db, wanted }: App, signal: AbortSignal): Promise<string> {
   const moved = AbortSignal.any([signal, ...(wanted === undefined ? [] : [wanted])]);
@@ -107,26 +103,9 @@ async function untilMoved({ db, wanted }: App, signal: AbortSignal): Promise<str
     try {
       await db.query('select 1');
     } catch (error) {
-      if (error instanceof VidbatchError && error.code === 'HOLDER_GONE')
-        return 'the process that held the folder has ended; opening it';
+      if (isHolderGone(error)) return 'the process that held the folder has ended; opening it';
     }
     await sleep(LOOK_MS, undefined, { signal: moved }).catch(() => undefined);
   }
   return 'a worker needs the folder; making room, and looking in as its guest';
-}
-
-/** Tries until it opens: the next holder may be starting, or closing. */
-async function reopen(config: Config, log: Logger, signal: AbortSignal): Promise<App | undefined> {
-  while (!signal.aborted) {
-    try {
-      return await openApp(config, 'reader');
-    } catch (error) {
-      log.warn(
-        { event: 'ledger-away', error: messageOf(error) },
-        'the ledger cannot be opened; trying again',
-      );
-    }
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
-  }
-  return undefined;
 }

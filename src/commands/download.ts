@@ -2,28 +2,33 @@ import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
-import { parseCount, parseDuration, parseSize, requireProvider } from '../config.ts';
+import { parseCount, parseDuration, parseSize } from '../config.ts';
 import type { Config } from '../config.ts';
 import { Downloader } from '../download/downloader.ts';
+import type { DownloaderOptions } from '../download/downloader.ts';
 import { holdFolder } from '../download/folder.ts';
 import type { HeldFolder } from '../download/folder.ts';
 import { LIST, writeList } from '../download/list.ts';
-import { VIDEO_STATES, videoJson } from '../download/state.ts';
-import type { VideoTotals } from '../download/state.ts';
 import { stemOf } from '../download/stem.ts';
 import { openClient } from '../download/transfer.ts';
-import { EXIT } from '../errors.ts';
-import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
+import { parseRate } from '../limits.ts';
 import { countOutstanding, countWanted, noteFolder, readVideos } from '../ledger/download.ts';
+import { createLog } from '../log.ts';
+import type { Logger } from '../log.ts';
+import { POLL_TIMEOUT_MS, startPoller } from '../poller.ts';
+import type { Poller } from '../poller.ts';
 import { createProvider } from '../provider/client.ts';
+import type { Provider } from '../provider/outcome.ts';
 import { sizeTold } from '../size.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
+import { exitCodeOfVideos, tellVideos } from './download-report.ts';
+import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import { bar, Progress, Speed } from './progress.ts';
+import { isHolderGone, reopen, reopenAsGuest } from './reopen.ts';
 
 interface DownloadFlags extends GlobalFlags {
   folder?: string;
@@ -33,6 +38,7 @@ interface DownloadFlags extends GlobalFlags {
   idleTimeout: string;
   allowPrivate?: boolean;
   allowHost?: string;
+  pollRate?: string;
 }
 
 export function downloadCommand(program: Command, io: Io, exit: (code: number) => void): void {
@@ -43,185 +49,224 @@ export function downloadCommand(program: Command, io: Io, exit: (code: number) =
       'after',
       `
 Examples:
-  $ vidbatch download text
+  $ vidbatch reconcile text && vidbatch download text
   $ vidbatch download text --folder /videos --watch --concurrency 8
   $ vidbatch download text --allow-host minio.lan:9000
 
 A row's file is <row key>.<mp4, webm, mov …>; ${LIST} in the folder says which is of which row. A video has its
-name only when all of it is there and on the disk. Run it again: what is missing is fetched, and a part is continued.
-A file that was changed is left alone. A dead URL is asked for anew from the provider, once.
+name only when all of it is there, is a video, and is on the disk. Run it again: what is missing is fetched, and a part
+is continued; a file that was changed is left alone. For a dead URL the provider is asked for another, once.
+--watch asks for the tasks, too, together with \`work\`, \`run\` and \`reconcile --watch\`, and ends when no more can come.
 
-Only public addresses are connected to, and the API key is sent to none of them. --allow-private: private networks
-and this machine, too.
+Only public addresses are connected to, whatever a name or a redirect leads to, and none is sent the API key.
+--allow-private adds this machine and private networks (for \`vidbatch simulate\`, or a store at home).
 
-Exit codes: 0 every completed video is there · 1 disk, ledger or another process in the folder · 4 some videos cannot be
-had, now or ever`,
+Exit codes: 0 every completed video is there · 1 the disk, the ledger, or another process that downloads into the folder
+  4 some videos could not be had: failed (worth another try, unless it says otherwise) or expired · 130/143 interrupted`,
     )
     .action(async (batch: string, flags: DownloadFlags) => exit(await download(batch, flags, io)));
   flag(providerFlags(globalFlags(command)), '--folder <folder>', 'where they go (default: <batch>.videos)');
   flag(command, '--watch', 'goes on while tasks complete, until no more can come');
   flag(command, '--concurrency <n>', 'videos at a time', '4');
   flag(command, '--max-size <size>', 'of one video; a larger one is refused', '1GB');
-  flag(command, '--idle-timeout <duration>', 'without a sign of life from the server', '30s');
-  flag(command, '--allow-private', 'connect to private networks and this machine');
-  flag(
-    command,
-    '--allow-host <hosts>',
-    'connect to these whatever their addresses: host[:port], separated by commas',
-  );
+  flag(command, '--idle-timeout <duration>', 'for which a server may bring nothing', '30s');
+  flag(command, '--allow-private', 'connect to this machine and private networks');
+  flag(command, '--allow-host <hosts>', 'connect to these, whatever their addresses: host[:port], by commas');
+  flag(command, ...POLL_RATE);
 }
 
 /** Tries in a row for one video that bring nothing new. */
 const TRIES = 5;
 const LOOK_MS = 3_000;
-/** As many failures of a kind are shown. */
-const EXAMPLES = 3;
+const POLLS_AT_A_TIME = 8;
+
+/** What one command works with, whichever way the ledger is open. */
+interface Task extends Pick<
+  DownloaderOptions,
+  'client' | 'concurrency' | 'maxBytes' | 'idleMs' | 'onBytes' | 'onFetched'
+> {
+  name: string;
+  folder: (ledgerId: string, batch: Batch) => HeldFolder;
+  provider: Provider | undefined;
+  watch: boolean;
+  pollIntervalMs: number | undefined;
+  json: boolean;
+  log: Logger;
+  progress: Progress;
+  meter: Meter;
+}
 
 async function download(name: string, flags: DownloadFlags, io: Io): Promise<number> {
   const config = configOf(flags);
-  const limits = {
-    concurrency: parseCount('--concurrency', flags.concurrency, 1, 100),
-    maxBytes: parseSize('--max-size', flags.maxSize),
-    idleMs: parseDuration('--idle-timeout', flags.idleTimeout),
+  const concurrency = parseCount('--concurrency', flags.concurrency, 1, 100);
+  const idleMs = parseDuration('--idle-timeout', flags.idleTimeout);
+  const maxBytes = parseSize('--max-size', flags.maxSize);
+  const pollIntervalMs = flags.pollRate === undefined ? undefined : parseRate('--poll-rate', flags.pollRate);
+  const reach = {
+    allowPrivate: isOn(flags.allowPrivate),
+    allowHosts: flags.allowHost?.split(/[\s,]+/).filter(Boolean) ?? [],
   };
-  const client = openClient(
-    {
-      allowPrivate: isOn(flags.allowPrivate),
-      allowHosts: flags.allowHost?.split(/[\s,]+/).filter(Boolean) ?? [],
-    },
-    limits.idleMs,
-  );
-  const provider = providerOf(config, limits.concurrency);
-  const interrupt = onInterrupt(io.quit);
   const progress = new Progress(io);
-  let app: App | undefined;
-  let folder: HeldFolder | undefined;
+  const meter = new Meter(progress);
+  const client = openClient(reach, idleMs);
+  const provider = providerOf(config, concurrency + POLLS_AT_A_TIME);
+  const interrupt = onInterrupt(io.quit);
+  let held: HeldFolder | undefined;
+  const task: Task = {
+    name,
+    folder: (ledgerId, batch) =>
+      (held ??= holdFolder(flags.folder ?? `${stemOf(batch.name)}.videos`, ledgerId, batch)),
+    client,
+    provider,
+    concurrency,
+    maxBytes,
+    idleMs,
+    pollIntervalMs,
+    watch: isOn(flags.watch),
+    json: isOn(flags.json),
+    log: createLog(flags.logLevel ?? 'warn', { write: (text) => progress.above(text) }),
+    progress,
+    meter,
+    onBytes: (bytes) => meter.bytes(bytes),
+    onFetched: () => meter.fetched(),
+  };
   try {
-    app = await openApp(config, 'reader');
-    const batch = await batchNamed(app.db, name);
-    folder = holdFolder(flags.folder ?? `${stemOf(batch.name)}.videos`, app.ledgerId, batch);
-    await noteFolder(app.db, folder);
-    const fetching = { ...limits, tries: TRIES, db: app.db, batch, folder, client, provider };
-    await fetchAll(fetching, { watch: isOn(flags.watch), signal: interrupt.signal, progress });
-    progress.clear();
-    const totals = await writeList(folder.path, readVideos(app.db, scopeOf(batch, folder)));
-    await tell(app, { batch, folder, totals, json: isOn(flags.json) }, io);
-    if (interrupt.signal.aborted) return await interrupt.happened;
-    return exitCodeFor(totals);
+    return await inLedger(task, config, interrupt.signal, io, () => interrupt.happened);
   } finally {
     interrupt.dispose();
     progress.clear();
-    folder?.release();
+    held?.release();
     await client.destroy();
     await provider?.close();
-    await app?.close();
   }
 }
 
-/** Nobody needs a key to fetch what is public: without one, a dead URL cannot be renewed. */
-function providerOf(config: Config, connections: number): ReturnType<typeof createProvider> | undefined {
-  if (config.baseUrl === undefined || config.apiKey === undefined) return undefined;
-  return createProvider({ ...requireProvider(config), connections, codes: config.codes });
+/** Nobody needs a key to fetch what is public: without one, tasks are not asked for, nor other URLs. */
+function providerOf({ baseUrl, apiKey, codes }: Config, connections: number): Provider | undefined {
+  if (baseUrl === undefined || apiKey === undefined) return undefined;
+  return createProvider({ baseUrl, apiKey, timeoutMs: POLL_TIMEOUT_MS, connections, codes });
 }
 
-function scopeOf(batch: Batch, folder: HeldFolder): { batchId: number; folderId: string } {
-  return { batchId: batch.id, folderId: folder.id };
-}
-
-type Fetching = Omit<ConstructorParameters<typeof Downloader>[0], 'signal'> & {
-  batch: Batch;
-  folder: HeldFolder;
-};
-
-async function fetchAll(
-  fetching: Fetching,
-  { watch, signal, progress }: { watch: boolean; signal: AbortSignal; progress: Progress },
-): Promise<void> {
-  const { db, batch, folder } = fetching;
-  const speed = new Speed();
-  let [done, total, bytes] = [0, 0, 0];
-  const show = (): void => {
-    const rate = speed.measure(done);
-    progress.show(`${bar({ done, total, rate, noun: 'videos' })}  ${sizeTold(bytes)}`);
-  };
-  const downloader = new Downloader({
-    ...fetching,
-    signal,
-    onBytes: (more) => {
-      bytes += more;
-      show();
-    },
-    onFetched: () => {
-      done += 1;
-      show();
-    },
-  });
-  await downloader.check((rows) => progress.show(`${count(rows)} files looked at`));
+/** An embedded ledger changes hands while this goes on: a worker starts, or the one that had it ends. */
+async function inLedger(
+  task: Task,
+  config: Config,
+  signal: AbortSignal,
+  io: Io,
+  interrupted: () => Promise<number>,
+): Promise<number> {
+  let app: App | undefined = await openApp(config, 'reader', task.log);
   for (;;) {
-    // Before the look at what is completed: what completes in between is fetched in the next pass.
-    const outstanding = await countOutstanding(db, batch.id);
-    total = done + (await countWanted(db, scopeOf(batch, folder)));
-    const later = await downloader.pass();
-    if (!watch || signal.aborted || (outstanding === 0 && later === 0)) return;
-    progress.show(`${count(done)} videos  ${sizeTold(bytes)}  ${count(outstanding)} rows may still complete`);
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
-  }
-}
-
-function exitCodeFor({ counts }: VideoTotals): ExitCode {
-  return counts.failed + counts.expired > 0 ? EXIT.failedRows : EXIT.ok;
-}
-
-interface Told {
-  batch: Batch;
-  folder: HeldFolder;
-  totals: VideoTotals;
-  json: boolean;
-}
-
-async function tell(app: App, { batch, folder, totals, json }: Told, io: Io): Promise<void> {
-  const { counts, bytes } = totals;
-  const rows = readVideos(app.db, scopeOf(batch, folder));
-  if (json) {
-    const head = JSON.stringify({ batch: batch.name, folder: folder.path, counts, bytes });
-    await io.write(`${head.slice(0, -1)},"rows":[`);
-    let separator = '';
-    for await (const row of rows) {
-      if (!(await io.write(`${separator}\n${JSON.stringify(videoJson(row))}`))) return;
-      separator = ',';
+    const wanted: AbortSignal | undefined = app.wanted;
+    try {
+      const moving = AbortSignal.any([signal, ...(wanted === undefined ? [] : [wanted])]);
+      const code = await fetchAll(app, task, moving, io);
+      if (signal.aborted) return await interrupted();
+      if (wanted?.aborted !== true) return code;
+    } catch (error) {
+      if (!isHolderGone(error) || signal.aborted) throw error;
+    } finally {
+      await app.close();
     }
-    await io.write('\n]}\n');
-    return;
+    app = await (wanted?.aborted === true ? reopenAsGuest : reopen)(config, task.log, signal);
+    if (app === undefined) return await interrupted();
   }
-  if (counts.failed + counts.expired > 0) await tellFailures(rows, io);
-  const parts = VIDEO_STATES.filter((state) => counts[state] > 0 || state === 'downloaded').map(
-    (state) =>
-      `${count(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${sizeTold(bytes)})` : ''}`,
-  );
-  io.out(`${parts.join(' · ')} · in ${folder.path}`);
 }
 
-const TOLD = {
-  downloaded: 'downloaded',
-  failed: 'failed',
-  expired: 'expired',
-  ready: 'not fetched',
-  waiting: 'not completed yet',
-  none: 'without a video',
-} as const;
-
-/** By code, with a few examples of each. */
-async function tellFailures(rows: ReturnType<typeof readVideos>, io: Io): Promise<void> {
-  const kinds = new Map<string, { times: number; examples: string[] }>();
-  for await (const { key, download: state, code, reason } of rows) {
-    if (state !== 'failed' && state !== 'expired') continue;
-    const kind = kinds.get(code ?? '') ?? { times: 0, examples: [] };
-    kind.times += 1;
-    if (kind.examples.length < EXAMPLES) kind.examples.push(`  ${key}: ${reason}`);
-    kinds.set(code ?? '', kind);
+async function fetchAll(app: App, task: Task, signal: AbortSignal, io: Io): Promise<number> {
+  const { db } = app;
+  const batch = await batchNamed(db, task.name);
+  const folder = task.folder(app.ledgerId, batch);
+  await noteFolder(db, folder);
+  const scope = { batchId: batch.id, folderId: folder.id };
+  const downloader = new Downloader({ ...task, db, batch, folder, tries: TRIES, signal });
+  const poller = task.watch ? pollerOf(app, batch, task) : undefined;
+  try {
+    await downloader.check((rows) => task.progress.show(`${count(rows)} files looked at`));
+    for (let told = false; ;) {
+      // Before the look at what is completed: what completes in between is fetched in the next pass.
+      const outstanding = await countOutstanding(db, batch.id);
+      task.meter.wanted(await countWanted(db, scope));
+      const later = await downloader.pass();
+      if (!task.watch || signal.aborted || (outstanding === 0 && later === 0)) break;
+      if (!told) tellWaiting(outstanding, poller, io);
+      told = true;
+      task.meter.waiting(outstanding);
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
+    }
+  } finally {
+    await poller?.stop();
   }
-  for (const [code, { times, examples }] of kinds) {
-    io.err(`${count(times)} ${times === 1 ? 'video' : 'videos'}: ${code}`);
-    for (const example of examples) io.err(example);
+  // The ledger is to be given away: whoever goes on tells.
+  if (app.wanted?.aborted === true) return 0;
+  task.progress.clear();
+  const totals = await writeList(folder.path, readVideos(db, scope));
+  await tellVideos({ batch, folder, totals, json: task.json }, () => readVideos(db, scope), io);
+  return exitCodeOfVideos(totals);
+}
+
+/** Whoever waits for tasks asks for them, together with all others who do. */
+function pollerOf({ db }: App, batch: Batch, { provider, pollIntervalMs, log }: Task): Poller | undefined {
+  if (provider === undefined || provider.origin !== batch.origin) return undefined;
+  return startPoller({
+    db,
+    provider,
+    batches: [batch.id],
+    concurrency: POLLS_AT_A_TIME,
+    intervalMs: pollIntervalMs,
+    timeoutMs: POLL_TIMEOUT_MS,
+    log,
+  });
+}
+
+function tellWaiting(outstanding: number, poller: Poller | undefined, io: Io): void {
+  if (outstanding === 0) return;
+  const asked =
+    poller === undefined
+      ? ', and nobody asks for them here: `vidbatch reconcile --watch` does, or VIDBATCH_BASE_URL and VIDBATCH_API_KEY of their provider'
+      : '';
+  io.err(`${count(outstanding)} rows may still complete${asked}`);
+}
+
+/** How far it has come, over all passes. */
+class Meter {
+  readonly #progress: Progress;
+  readonly #speed = new Speed();
+  #done = 0;
+  #total = 0;
+  #bytes = 0;
+
+  constructor(progress: Progress) {
+    this.#progress = progress;
+  }
+
+  wanted(more: number): void {
+    this.#total = this.#done + more;
+  }
+
+  bytes(more: number): void {
+    this.#bytes += more;
+    this.#show();
+  }
+
+  fetched(): void {
+    this.#done += 1;
+    this.#show();
+  }
+
+  waiting(outstanding: number): void {
+    this.#progress.show(
+      `${count(this.#done)} videos  ${sizeTold(this.#bytes)}  ${count(outstanding)} rows may still complete`,
+    );
+  }
+
+  #show(): void {
+    const pace = {
+      done: this.#done,
+      total: this.#total,
+      rate: this.#speed.measure(this.#done),
+      noun: 'videos',
+    };
+    this.#progress.show(`${bar(pace)}  ${sizeTold(this.#bytes)}`);
   }
 }

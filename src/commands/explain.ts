@@ -13,6 +13,9 @@ import { readGates } from '../overview.ts';
 import type { Gate } from '../summary.ts';
 import { isOffPeak } from '../model.ts';
 import { expiryTold, laterTold, pollsTold, statusTold } from '../task-life.ts';
+import { videoTold } from '../download/state.ts';
+import { videosOf } from '../ledger/download.ts';
+import type { PlacedVideo } from '../ledger/download.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -52,6 +55,7 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
     const attempts = await readAttempts(app.db, row.id);
     const trail = await readTrail(app.db, row.id);
     const tasks = await readTasks(app.db, row.id);
+    const videos = await videosOf(app.db, row.id);
     const gates =
       row.state === 'pending'
         ? (await readGates(app.db, batch, config.baseUrl)).filter((gate) => concerns(gate, row))
@@ -64,11 +68,12 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
           request: row.request === null ? null : JSON.parse(row.request),
           gates,
           tasks,
+          videos,
           attempts,
           trail,
         }),
       );
-    else for (const line of describe(batch, row, { tasks, attempts, trail, gates })) io.out(line);
+    else for (const line of describe(batch, row, { tasks, videos, attempts, trail, gates })) io.out(line);
     return EXIT.ok;
   } finally {
     await app.close();
@@ -85,12 +90,13 @@ function describe(
   row: SubmissionView,
   known: {
     tasks: readonly TaskView[];
+    videos: readonly PlacedVideo[];
     attempts: readonly AttemptView[];
     trail: readonly TrailView[];
     gates: readonly Gate[];
   },
 ): string[] {
-  const { tasks, attempts, trail, gates } = known;
+  const { tasks, videos, attempts, trail, gates } = known;
   const lines = [
     `${row.batch} ${row.key}: ${row.state}${row.taskId === null ? '' : `, task ${row.taskId}`}`,
     `from     ${batch.source}:${row.line}`,
@@ -99,6 +105,7 @@ function describe(
   if (row.providerStatus !== null && tasks.length === 0)
     lines.push(`provider ${row.providerStatus}, not asked yet`);
   for (const task of tasks) lines.push(...describeTask(task));
+  for (const video of videos) lines.push(`video    ${videoTold(video)}`);
   if (row.errorCode !== null || row.error !== null) {
     lines.push(
       `error    ${[row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error].filter((part) => part !== null).join(' · ')}`,

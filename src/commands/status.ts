@@ -21,6 +21,8 @@ import type { Summary } from '../summary.ts';
 import type { Speed } from '../ledger/speed.ts';
 import { openOf } from '../task.ts';
 import type { TaskCounts } from '../task.ts';
+import { countVideos } from '../ledger/download.ts';
+import type { VideoCounts } from '../ledger/download.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn, listFlag, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -55,6 +57,8 @@ type StatusFlags = GlobalFlags & OffPeakFlags & { watch?: boolean; rate?: string
 interface Status extends Summary, Omit<Pace, 'lately'> {
   /** When rows that wait for a window will be sent; null: none does. */
   forecast: Record<string, unknown> | null;
+  /** What became of its videos; null: none was downloaded. */
+  videos: VideoCounts | null;
   /** By when it is to be sent, and whether it will be; null: nobody has said. */
   deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
   /** How the tasks stand, and in how many seconds one may be asked for again; null: there are none. */
@@ -98,6 +102,7 @@ async function read(
     ...summary,
     ...pace,
     tasks: summary.taskIds + summary.surplus === 0 ? null : await readTasksOf(app, batch),
+    videos: await countVideos(app.db, batch.id),
     deadline:
       batch.deadline === null
         ? null
@@ -130,6 +135,14 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
   if (status.tasks !== null) lines.push(`  ${tasksTold(status.tasks)}${nextPollTold(status.tasks)}`);
+  if (status.videos !== null) {
+    const { downloaded, failed, expired } = status.videos;
+    const not = [
+      failed > 0 ? `  ${count(failed)} failed` : '',
+      expired > 0 ? `  ${count(expired)} expired` : '',
+    ];
+    lines.push(`  videos: ${count(downloaded)} downloaded${not.join('')}`);
+  }
   if (status.rate > 0) {
     const eta = status.etaSeconds === null ? '' : `  ETA ${duration(status.etaSeconds * 1000)}`;
     lines.push(`  ${speedOf(lately)}${eta}`);

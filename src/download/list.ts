@@ -5,6 +5,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, VidbatchError } from '../errors.ts';
 import type { VideoView } from '../ledger/download.ts';
+import { quote } from '../export.ts';
+import { writeText } from '../manifest/export-cell.ts';
 import { noTotals, videoJson, videoState } from './state.ts';
 import type { VideoTotals } from './state.ts';
 
@@ -47,8 +49,7 @@ export async function writeList(folder: string, rows: AsyncIterable<VideoView>):
   return totals;
 }
 
-/** A spreadsheet runs what begins like a formula; row keys come from anywhere. */
+/** Row keys come from anywhere: no spreadsheet runs one, and one that is read back is what it was. */
 function cell(value: string | number): string {
-  const text = String(value).replace(/^[=+\-@\t\r]/, "'$&");
-  return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return quote(typeof value === 'number' ? String(value) : writeText(value), ',');
 }

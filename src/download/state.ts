@@ -1,4 +1,5 @@
-import type { VideoView } from '../ledger/download.ts';
+import type { PlacedVideo, VideoView } from '../ledger/download.ts';
+import { sizeTold } from '../size.ts';
 
 /**
  * Where a row's video stands, for a person. `waiting`: it may still come; `ready`: it can be fetched; `none`: it will not
@@ -47,4 +48,11 @@ export function videoJson(row: VideoView): Record<string, string | number | null
     reason: row.reason,
     at: row.at?.toISOString() ?? null,
   };
+}
+
+/** `downloaded, desk:/videos/text/shot-007.mp4, 4.2 MB, sha256 1e6b…, 2026-11-26T10:00:00.000Z` */
+export function videoTold({ host, path, state, file, bytes, sha256, code, reason, at }: PlacedVideo): string {
+  const place = `${host}:${path}${state === 'downloaded' ? `/${file}` : ''}`;
+  const known = state === 'downloaded' ? [sizeTold(bytes ?? 0), `sha256 ${sha256}`] : [code, reason];
+  return [state, place, ...known.filter((part) => part !== null), at.toISOString()].join(' · ');
 }

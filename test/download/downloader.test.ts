@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Video } from '../../src/simulator/video.ts';
@@ -179,6 +179,26 @@ onEvery(LEDGERS, (storage) => {
       fault(scene.simulator, 'whole', 'result-gone');
       assert.equal((await scene.download())['whole']?.download, 'downloaded');
       assert.deepEqual(await scene.files(), ['whole.mp4']);
+    });
+  });
+
+  describe('a process that died', () => {
+    test('after a file had its name, and before that was recorded, fetches nothing again', async (t) => {
+      const { db } = storage();
+      const scene = await openScene(t, storage(), ['named', 'other']);
+      await scene.download();
+      await db.query(
+        `update vidbatch.download d set state = 'fetching' from vidbatch.submission s
+          where s.id = d.submission_id and s.batch_id = $1`,
+        [scene.batchId],
+      );
+      await link(join(scene.folder, 'named.mp4'), join(scene.folder, 'named.part'));
+      await writeFile(join(scene.folder, 'other.mp4'), Buffer.alloc(SIZE));
+      const { results } = scene.simulator.stats();
+      const rows = await scene.download();
+      assert.deepEqual([rows['named']?.download, rows['other']?.code], ['downloaded', 'FILE_CHANGED']);
+      assert.deepEqual(await scene.files(), ['named.mp4', 'other.mp4']);
+      assert.equal(scene.simulator.stats().results, results);
     });
   });
 

@@ -1,0 +1,69 @@
+import type { HeldFolder } from '../download/folder.ts';
+import { VIDEO_STATES, videoJson } from '../download/state.ts';
+import type { VideoTotals } from '../download/state.ts';
+import { EXIT } from '../errors.ts';
+import type { ExitCode } from '../errors.ts';
+import type { Batch } from '../ledger/batch.ts';
+import type { VideoView } from '../ledger/download.ts';
+import { sizeTold } from '../size.ts';
+import { count } from '../summary.ts';
+import type { Io } from './io.ts';
+
+/** As many failures of a kind are shown. */
+const EXAMPLES = 3;
+
+const TOLD = {
+  downloaded: 'downloaded',
+  failed: 'failed',
+  expired: 'expired',
+  ready: 'not fetched',
+  waiting: 'not completed yet',
+  none: 'without a video',
+} as const;
+
+export function exitCodeOfVideos({ counts }: VideoTotals): ExitCode {
+  return counts.failed + counts.expired > 0 ? EXIT.failedRows : EXIT.ok;
+}
+
+/** The receipt: one line, and what could not be had; or one object with every row. `rows`: those of the batch, each time anew. */
+export async function tellVideos(
+  told: { batch: Batch; folder: HeldFolder; totals: VideoTotals; json: boolean },
+  rows: () => AsyncIterable<VideoView>,
+  io: Io,
+): Promise<void> {
+  const { batch, folder, totals, json } = told;
+  const { counts, bytes } = totals;
+  if (json) {
+    const head = JSON.stringify({ batch: batch.name, folder: folder.path, counts, bytes });
+    await io.write(`${head.slice(0, -1)},"rows":[`);
+    let separator = '';
+    for await (const row of rows()) {
+      if (!(await io.write(`${separator}\n${JSON.stringify(videoJson(row))}`))) return;
+      separator = ',';
+    }
+    await io.write('\n]}\n');
+    return;
+  }
+  if (counts.failed + counts.expired > 0) await tellFailures(rows(), io);
+  const parts = VIDEO_STATES.filter((state) => counts[state] > 0 || state === 'downloaded').map(
+    (state) =>
+      `${count(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${sizeTold(bytes)})` : ''}`,
+  );
+  io.out(`${parts.join(' · ')} · in ${folder.path}`);
+}
+
+/** By code, with a few examples of each. */
+async function tellFailures(rows: AsyncIterable<VideoView>, io: Io): Promise<void> {
+  const kinds = new Map<string, { times: number; examples: string[] }>();
+  for await (const { key, download, code, reason } of rows) {
+    if (download !== 'failed' && download !== 'expired') continue;
+    const kind = kinds.get(code ?? '') ?? { times: 0, examples: [] };
+    kind.times += 1;
+    if (kind.examples.length < EXAMPLES) kind.examples.push(`  ${key}: ${reason}`);
+    kinds.set(code ?? '', kind);
+  }
+  for (const [code, { times, examples }] of kinds) {
+    io.err(`${count(times)} ${times === 1 ? 'video' : 'videos'}: ${code}`);
+    for (const example of examples) io.err(example);
+  }
+}

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, stat, watch, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { openApp } from '../../src/app.ts';
+import { readConfig } from '../../src/config.ts';
+import { Video } from '../../src/simulator/video.ts';
+import { exits, json, lastLine, openPlace } from '../cli.ts';
+import type { Place } from '../cli.ts';
+import { copyTemplate } from '../servers.ts';
+import { fault, openScene } from './scene.ts';
+import type { Scene } from './scene.ts';
+import type { TestContext } from 'node:test';
+
+const MEGABYTE = 1_048_576;
+
+/** Completed tasks in an embedded ledger that nobody has open. */
+async function openBatch(
+  t: TestContext,
+  keys: readonly string[],
+  resultBytes: number,
+): Promise<{ here: Place; scene: Scene; args: string[] }> {
+  const here = await openPlace({ VIDBATCH_API_KEY: 'sk-test' });
+  t.after(here.close);
+  const dataDir = join(here.folder, '.vidbatch');
+  await copyTemplate(dataDir);
+  const app = await openApp({ ...readConfig({}), dataDir }, 'worker');
+  const scene = await openScene(t, app, keys, { task: { resultBytes } });
+  const { rows } = await app.db.query<{ name: string }>('select name from vidbatch.batch');
+  await app.close();
+  here.env['VIDBATCH_BASE_URL'] = scene.simulator.url;
+  const args = ['download', rows[0]?.name ?? '', '--folder', 'videos'];
+  return { here, scene, args };
+}
+
+/** Resolves when the file has so many bytes. */
+async function grown(folder: string, file: string, bytes: number): Promise<void> {
+  const size = async (): Promise<number> =>
+    (await stat(join(folder, file)).catch(() => undefined))?.size ?? 0;
+  for await (const _event of watch(folder)) if ((await size()) >= bytes) return;
+}
+
+describe('download', () => {
+  it('goes on where it was killed, and leaves nothing half', async (t) => {
+    const { here, scene, args } = await openBatch(t, ['a', 'b'], 8 * MEGABYTE);
+    const folder = join(here.folder, 'videos');
+    for (const key of ['a', 'b']) fault(scene.simulator, key, 'result-stall', 1);
+    const allowed = [...args, '--allow-private'];
+    // Its folder is there as soon as it may write into it; the watch has to begin before.
+    const killed = here.start(allowed);
+    await scene.simulator.reached({ results: 2 });
+    await Promise.all([grown(folder, 'a.part', 2 * MEGABYTE), grown(folder, 'b.part', 2 * MEGABYTE)]);
+    const busy = exits(await here.run(allowed), 1);
+    assert.match(busy.stderr, /\[FOLDER_BUSY\]/);
+    killed.kill('SIGKILL');
+    await killed.ended;
+    assert.deepEqual((await readdir(folder)).filter((name) => !name.startsWith('.')).sort(), [
+      'a.part',
+      'b.part',
+    ]);
+    await writeFile(join(folder, 'other.txt'), 'mine');
+
+    const again = exits(await here.run(allowed), 0);
+    assert.match(lastLine(again), /^2 downloaded \(16 MB\) · in /);
+    for (const create of scene.simulator.record) {
+      const bytes = await readFile(join(folder, `${create.body.prompt.slice(1, -1)}.mp4`));
+      assert.ok(bytes.equals(Buffer.concat([...new Video(create.taskId, 8 * MEGABYTE).bytes()])));
+    }
+    assert.deepEqual((await readdir(folder)).sort(), [
+      '.vidbatch-download.json',
+      '.vidbatch-download.lock',
+      'a.mp4',
+      'b.mp4',
+      'other.txt',
+      'vidbatch-videos.csv',
+    ]);
+    assert.equal(scene.simulator.stats().results, 4);
+  });
+
+  it('asks nothing of a private address, and says what would let it', async (t) => {
+    const { here, scene, args } = await openBatch(t, ['a'], 1000);
+    const { stdout, stderr } = exits(await here.run(args), 4);
+    assert.match(
+      stderr,
+      /^1 video: PRIVATE_ADDRESS\n {2}a: 127\.0\.0\.1 is no public address; --allow-private/m,
+    );
+    assert.match(stdout, /^0 downloaded \(0 bytes\) · 1 failed · in /);
+    assert.equal(scene.simulator.stats().results, 0);
+    const host = new URL(scene.simulator.url).host;
+    const told = json(exits(await here.run([...args, '--allow-host', host, '--json', '--watch']), 0));
+    assert.partialDeepStrictEqual(told, {
+      counts: { downloaded: 1 },
+      rows: [{ row_key: 'a', file: 'a.mp4' }],
+    });
+    const explained = exits(await here.run(['explain', args[1] ?? '', 'a']), 0).stdout;
+    assert.match(explained, /^video {4}downloaded · .*\/videos\/a\.mp4 · 1000 bytes · sha256 [\da-f]{64}/m);
+    assert.match(exits(await here.run(['status']), 0).stdout, /^ {2}videos: 1 downloaded$/m);
+    assert.match(
+      exits(await here.run(['download', 'none', '--folder', 'videos']), 2).stderr,
+      /NO_SUCH_BATCH/,
+    );
+  });
+});
