@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, stat, watch, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { statSync, watch } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { openApp } from '../../src/app.ts';
@@ -35,9 +37,13 @@ async function openBatch(
 
 /** Resolves when the file has so many bytes. */
 async function grown(folder: string, file: string, bytes: number): Promise<void> {
-  const size = async (): Promise<number> =>
-    (await stat(join(folder, file)).catch(() => undefined))?.size ?? 0;
-  for await (const _event of watch(folder)) if ((await size()) >= bytes) return;
+  const watcher = watch(folder);
+  try {
+    const size = (): number => statSync(join(folder, file), { throwIfNoEntry: false })?.size ?? 0;
+    while (size() < bytes) await once(watcher, 'change');
+  } finally {
+    watcher.close();
+  }
 }
 
 describe('download', () => {
@@ -46,7 +52,6 @@ describe('download', () => {
     const folder = join(here.folder, 'videos');
     for (const key of ['a', 'b']) fault(scene.simulator, key, 'result-stall', 1);
     const allowed = [...args, '--allow-private'];
-    // Its folder is there as soon as it may write into it; the watch has to begin before.
     const killed = here.start(allowed);
     await scene.simulator.reached({ results: 2 });
     await Promise.all([grown(folder, 'a.part', 2 * MEGABYTE), grown(folder, 'b.part', 2 * MEGABYTE)]);
