@@ -58,7 +58,7 @@ suite('schedules on the board', () => {
     const { app, board } = theatre;
     const mirror = openMirror(app, silent);
     try {
-      mirror.show(await listSchedules(app.db));
+      await mirror.show(await listSchedules(app.db));
       const lane = scheduleLane(app.ledgerId);
       const asked = `/queues/api/queues?activeQueue=${lane}&page=1&jobsPerPage=10`;
       await until(async () => (await get(board, asked)).text.includes('"schedule":"nightly"'));
