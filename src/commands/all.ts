@@ -24,6 +24,7 @@ const PARTS: readonly Part[] = [
   { names: ['retry'], load: async () => (await import('./retry.ts')).retryCommand },
   { names: ['reconcile'], load: async () => (await import('./reconcile.ts')).reconcileCommand },
   { names: ['download'], load: async () => (await import('./download.ts')).downloadCommand },
+  { names: ['report'], load: async () => (await import('./report.ts')).reportCommand },
   { names: ['verify'], load: async () => (await import('./verify.ts')).verifyCommand },
   { names: ['doctor'], load: async () => (await import('./doctor.ts')).doctorCommand },
   { names: ['schedule'], load: async () => (await import('./schedule.ts')).scheduleCommand },

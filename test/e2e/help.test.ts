@@ -3,7 +3,7 @@ import { after, describe, it } from 'node:test';
 import { exits, openPlace } from '../cli.ts';
 
 const COMMANDS =
-  'validate plan submit work run status explain export uncertain resolve pause resume cancel retry reconcile download verify doctor schedule board simulate migrate'.split(
+  'validate plan submit work run status explain export uncertain resolve pause resume cancel retry reconcile download report verify doctor schedule board simulate migrate'.split(
     ' ',
   );
 

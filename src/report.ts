@@ -1,0 +1,66 @@
+import { estimate } from './estimate.ts';
+import type { Estimate } from './estimate.ts';
+import type { Batch } from './ledger/batch.ts';
+import type { Queryable } from './ledger/database.ts';
+import { readAccepted, readBilled, readCalls, readEndings, readTaskTimes } from './ledger/report.ts';
+import type { Billed, Calls, Ending, Percentiles } from './ledger/report.ts';
+import { summarise } from './overview.ts';
+import type { Prices } from './prices.ts';
+import type { Summary } from './summary.ts';
+
+/** What became of a batch so far, in numbers. */
+export interface Report extends Pick<
+  Summary,
+  'batch' | 'source' | 'rows' | 'counts' | 'taskIds' | 'surplus'
+> {
+  calls: Calls;
+  endings: Ending[];
+  /** From the first claim to the last answer; null: nothing was sent. */
+  durationMs: number | null;
+  tasks: {
+    /** By the provider's own word; `open`: not asked for yet. */
+    byStatus: Record<string, number>;
+    /** Of the accepted ones, whose end is known. */
+    settled: number;
+    times: Percentiles | null;
+  };
+  /** What the accepted rows cost by the price file; null: none was given. */
+  estimated: Estimate | null;
+  billed: Billed[];
+}
+
+const SETTLED = ['completed', 'failed'];
+
+/** Works on a batch that runs: each part is as of its own query. */
+export async function reportOf(db: Queryable, batch: Batch, prices: Prices): Promise<Report> {
+  const { batch: name, source, rows, counts, taskIds, surplus } = await summarise(db, batch, undefined);
+  const calls = await readCalls(db, batch.id);
+  const accepted = await readAccepted(db, batch.id, { withSeconds: prices.size > 0 });
+  const byStatus: Record<string, number> = {};
+  for (const { status, rows: n } of accepted)
+    byStatus[status ?? 'open'] = (byStatus[status ?? 'open'] ?? 0) + n;
+  const groups = accepted.map(({ model, rows: toSend, seconds }) => ({
+    model,
+    toSend,
+    seconds: seconds ?? 0,
+  }));
+  return {
+    batch: name,
+    source,
+    rows,
+    counts,
+    taskIds,
+    surplus,
+    calls,
+    endings: await readEndings(db, batch.id),
+    durationMs:
+      calls.first === null || calls.last === null ? null : calls.last.getTime() - calls.first.getTime(),
+    tasks: {
+      byStatus,
+      settled: SETTLED.reduce((sum, status) => sum + (byStatus[status] ?? 0), 0),
+      times: await readTaskTimes(db, batch.id),
+    },
+    estimated: prices.size === 0 ? null : estimate(prices, groups),
+    billed: await readBilled(db, batch.id),
+  };
+}
