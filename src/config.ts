@@ -33,7 +33,8 @@ export function parseSize(name: string, text: string): number {
 
 export function parseCount(name: string, text: string, min: number, max: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text.trim()) || value < min || value > max) {
+  const digits = min < 0 ? /^-?\d+$/ : /^\d+$/;
+  if (!digits.test(text.trim()) || value < min || value > max) {
     throw usageError('BAD_NUMBER', `${name}: "${text}" is not a whole number from ${min} to ${max}`);
   }
   return value;

@@ -5,8 +5,9 @@ import { messageOf } from './errors.ts';
 import { adoptBatches } from './ledger/batch.ts';
 import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
-import { feed, freeLost, keepLane, leaveLane, queuedSince, unqueue, withdraw } from './ledger/feed.ts';
+import { feed, freeLost, keepLane, leaveLane, queuedSince, unqueue } from './ledger/feed.ts';
 import type { FeedScope, Queued } from './ledger/feed.ts';
+import { makeRoom, withdraw } from './ledger/withdrawal.ts';
 import type { Logger } from './log.ts';
 import { reached } from './point.ts';
 import {
@@ -99,6 +100,7 @@ export function startFeeder(options: FeederOptions): Feeder {
       if (spoilt) await takeAwayUnreadable();
       await clear();
       await repair();
+      await letPass();
       repairedAt = performance.now();
     }
     // Small top-ups cost a query each: wait until a quarter of the queue is free, unless it runs dry.
@@ -107,12 +109,20 @@ export function startFeeder(options: FeederOptions): Feeder {
     await fill({ db, queue, scope, depth });
   }
 
-  /** What waits for its window waits in the ledger. */
+  /** What waits for its window waits in the ledger; so does, for a moment, what has another priority now. */
   async function clear(): Promise<void> {
-    const shut = await withdraw(db, scope.lane);
-    if (shut.length === 0) return;
-    log.info({ event: 'window-shut', count: shut.length }, 'queued rows wait for their window in the ledger');
-    await dequeue(queue, shut);
+    const taken = await withdraw(db, scope.lane);
+    const shut = taken.filter((row) => row.shut).length;
+    if (shut > 0)
+      log.info({ event: 'window-shut', count: shut }, 'queued rows wait for their window in the ledger');
+    await dequeue(queue, taken);
+  }
+
+  /** What ranks higher does not wait for a full queue to drain. */
+  async function letPass(): Promise<void> {
+    const room = depth - (await countLive(queue));
+    await dequeue(queue, await makeRoom(db, scope, { depth, room }));
+    await fill({ db, queue, scope, depth });
   }
 
   async function repair(): Promise<void> {

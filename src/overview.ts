@@ -14,6 +14,7 @@ export async function summarise(db: Queryable, batch: Batch, origin?: string): P
   return {
     batch: batch.name,
     source: batch.source,
+    priority: batch.priority,
     rows: totalOf(counts),
     counts,
     taskIds: counts.submitted,

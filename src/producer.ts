@@ -12,6 +12,7 @@ import { transaction } from './ledger/database.ts';
 import { analyseSubmissions, assignKeys, beginImport, endImport, merge, stage } from './ledger/import.ts';
 import { compare } from './ledger/comparison.ts';
 import type { Comparison } from './ledger/comparison.ts';
+import { rankRows, setPriority } from './ledger/priority.ts';
 import type { Merged } from './ledger/import.ts';
 import { readKnown, sizeOf, toStaged } from './staging.ts';
 import { adoptOrphans } from './ledger/orphan.ts';
@@ -44,6 +45,8 @@ export interface ProduceOptions extends ManifestOptions, RowOptions {
   window?: Window | null;
   /** Until when it is to be sent. Without it, as it is. */
   deadline?: Deadline;
+  /** Added to that of each of its rows; from -100 to 100, higher first. Without it, as it is. */
+  priority?: number;
   onFault?: (fault: Fault, manifest: string) => void;
   onProgress?: (rows: number) => void;
   /** The last of the transaction that makes the rows the batch's: what it throws undoes all of it. */
@@ -241,6 +244,8 @@ async function mergeInto(
   if (staged.own === 0) await updateLayout(session, batch.id, layout);
   if (options.window !== undefined) await putBatchUnder(session, batch.id, options.window);
   if (options.deadline !== undefined) await putDeadline(session, batch, options.deadline);
+  if (options.priority !== undefined) await setPriority(session, batch.id, options.priority);
+  await rankRows(session, batch.id);
   await options.alongside?.(session, batch);
   reached('rows-merged');
   return { ...merged, batch, known: comparison.known };

@@ -161,6 +161,9 @@ export function jobId(submissionId: number, generation: number): string {
   return `s${submissionId}-${generation}`;
 }
 
+/** The highest rank there can be: that of a row and a batch together. BullMQ takes 1 first, and what has none before. */
+const HIGHEST_RANK = 200;
+
 export async function enqueue(queue: Queue<JobData, JobResult>, rows: readonly Fed[]): Promise<void> {
   for (let start = 0; start < rows.length; start += BULK) {
     await queue.addBulk(
@@ -175,7 +178,11 @@ export async function enqueue(queue: Queue<JobData, JobResult>, rows: readonly F
           mode: row.mode,
           preview: row.preview,
         },
-        opts: { jobId: jobId(row.submissionId, row.generation), attempts: 1 },
+        opts: {
+          jobId: jobId(row.submissionId, row.generation),
+          attempts: 1,
+          ...(row.rank === undefined ? {} : { priority: 1 + HIGHEST_RANK - row.rank }),
+        },
       })),
     );
   }

@@ -46,6 +46,8 @@ export interface ReadRequest {
   id?: string;
   /** RFC 3339 with a zone, as written. */
   notBefore?: string;
+  /** From -100 to 100, higher first. */
+  priority?: number;
   /** Columns of the row that are kept and never sent, except those of vidbatch and of its export. */
   extras: string[];
   /** Errors and warnings, in the order of the rules. */

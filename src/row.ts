@@ -23,6 +23,8 @@ export interface Row {
   request?: GenerationRequest;
   mode?: Mode;
   notBefore?: string;
+  /** From -100 to 100, higher first. */
+  priority?: number;
   /** The id, or what the key is made of; `numbered`: rows with the same basis are told apart by occurrence. */
   keyBasis: string;
   numbered: boolean;
@@ -116,6 +118,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
       ...(request === undefined || hash === undefined ? {} : { request, contentHash: hash }),
       ...(read.mode === undefined ? {} : { mode: read.mode }),
       ...(read.notBefore === undefined ? {} : { notBefore: read.notBefore }),
+      ...(read.priority === undefined ? {} : { priority: read.priority }),
       keyBasis: id ?? (hash === undefined ? brokenKey(raw) : `h1:${hash}`),
       numbered: id === undefined,
       ...(of === '' ? {} : { of }),

@@ -44,6 +44,7 @@ export function toStaged(row: Row, known: KnownInput | undefined): StagedRow {
     model: row.request?.model ?? null,
     mode: row.mode ?? null,
     notBefore: row.notBefore ?? null,
+    priority: row.priority ?? 0,
     errorCode: error?.rule ?? null,
     error:
       error === undefined ? null : `${error.column === undefined ? '' : `${error.column}: `}${error.message}`,

@@ -28,6 +28,8 @@ export interface Gate {
 export interface Summary {
   batch: string;
   source: string;
+  /** Of the batch: added to that of its rows, higher first. */
+  priority: number;
   rows: number;
   counts: Counts;
   taskIds: number;

@@ -18,6 +18,7 @@ function view(input: Record<string, unknown>, more: Partial<SubmissionView> = {}
     request: '{"model":"m"}',
     model: 'm',
     mode: 'text',
+    priority: 0,
     taskId: 'task_1',
     providerStatus: 'queued',
     resultUrl: null,

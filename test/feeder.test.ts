@@ -6,7 +6,8 @@ import type { Feeder } from '../src/feeder.ts';
 import { pause } from '../src/ledger/batch.ts';
 import { unqueue } from '../src/ledger/feed.ts';
 import type { Fed, FeedScope } from '../src/ledger/feed.ts';
-import { countLive, jobId, liveJobIds, openQueue } from '../src/queue.ts';
+import { rankRows } from '../src/ledger/priority.ts';
+import { countLive, jobId, liveJobIds, openQueue, openWorker } from '../src/queue.ts';
 import type { JobData, JobResult } from '../src/queue.ts';
 import { hear, until } from './contract/log.ts';
 import type { Heard } from './contract/log.ts';
@@ -156,6 +157,27 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     assert.deepEqual([first?.lane, second?.lane], [null, null]);
     await feeder.stop();
     await one.close();
+  });
+
+  test('a row of high priority passes a queue that is full of others', async () => {
+    const one = await feeding(storage(), { rows: 40 });
+    const { db } = storage();
+    const { queue, made } = one;
+    const [urgent = 0] = made.rows.slice(-1);
+    one.start(8);
+    await until(async () => (await countLive(queue)) === 8);
+    await db.query('update vidbatch.submission set priority = 7 where id = $1', [urgent]);
+    await rankRows(db, made.id);
+    const queued = async (): Promise<string[]> => queue.getRanges(['prioritized'], 0, -1, true);
+    await until(async () => (await queued())[0]?.startsWith(`s${urgent}-`) === true);
+    assert.ok((await countLive(queue)) <= 8, 'and the queue is no longer for it');
+    const worker = openWorker(storage().store, one.scope.lane, () => Promise.resolve({ state: 'taken' }), 1);
+    const first = new Promise((resolve) => worker.once('active', (job) => resolve(job.data.submission)));
+    void worker.run();
+    assert.equal(await first, urgent);
+    await worker.close();
+    await one.close();
+    await db.query('update vidbatch.meta set ranked = false');
   });
 
   test('when a window shuts, its jobs leave the queue; when it opens, its rows come again', async () => {

@@ -49,7 +49,9 @@ export function batchPage(
     <section class="card">
       <p class="soft">${pace(status)}</p>
       ${standing(status, state)} ${status.tasks === null ? NOTHING : html`<p>${tasksTold(status.tasks)}</p>`}
-      <p class="soft">from ${status.source}</p>
+      <p class="soft">
+        from ${status.source}${status.priority === 0 ? '' : ` · priority ${status.priority}`}
+      </p>
     </section>
     <form class="find" action="${batchPath(status.batch)}" method="get">
       <input name="key" aria-label="key of a row, or how it begins" placeholder="key of a row" required />

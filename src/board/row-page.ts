@@ -30,7 +30,7 @@ export function rowPage(life: Life, place: string): string {
       ${waiting(life)}
       <p class="soft">
         <a href="${batchPath(row.batch)}">${row.batch}</a> · from ${source}:${row.line} · ${row.mode} ·
-        ${row.model}
+        ${row.model}${row.priority === 0 ? '' : ` · priority ${row.priority}`}
       </p>
       <p>Next: ${nextStep({ ...row, key })}</p>
     </section>

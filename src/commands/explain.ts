@@ -102,6 +102,7 @@ function describe(
     `from     ${batch.source}:${row.line}`,
     `request  ${shorten(row.request ?? row.input, 300)}`,
   ];
+  if (row.priority !== 0) lines.push(`priority ${row.priority}, with that of its batch: higher first`);
   if (row.providerStatus !== null && tasks.length === 0)
     lines.push(`provider ${row.providerStatus}, not asked yet`);
   for (const task of tasks) lines.push(...describeTask(task));

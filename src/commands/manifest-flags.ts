@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { usageError } from '../errors.ts';
 import { parseMap } from '../manifest/columns.ts';
 import type { ProduceOptions } from '../producer.ts';
+import { batchFlags, batchOptions } from './batch-flags.ts';
+import type { BatchFlags } from './batch-flags.ts';
 import { flag, isOn } from './io.ts';
 import { batchWindowFlag, deadlineFlags, offPeakFlag, readDeadline, readWindow } from './window-flags.ts';
 import type { DeadlineFlags } from './window-flags.ts';
@@ -17,7 +19,7 @@ export interface ReadFlags extends GlobalFlags {
 }
 
 /** Flags of whoever brings a manifest into the ledger. */
-export interface ManifestFlags extends ReadFlags, DeadlineFlags {
+export interface ManifestFlags extends ReadFlags, DeadlineFlags, BatchFlags {
   batch?: string;
   keepGoing?: boolean;
   prune?: boolean;
@@ -44,7 +46,7 @@ export function manifestFlags(command: Command): Command {
   flag(command, '--keep', 'keep pending rows that are gone from the file');
   flag(command, '--add', 'new rows beside vanished sent ones are new, not edits');
   flag(command, '--again', 'send rows that another batch has sent already');
-  batchWindowFlag(command);
+  batchFlags(batchWindowFlag(command));
   offPeakFlag(command);
   deadlineFlags(command);
   return flag(command, '--rebind', 'go on at another provider than the one that has task ids of this batch');
@@ -76,6 +78,7 @@ export function produceOptions(flags: ManifestFlags, manifests: readonly string[
   const deadline = readDeadline(flags);
   return {
     ...readOptions(flags),
+    ...batchOptions(flags),
     ...(window === undefined ? {} : { window }),
     ...(deadline === undefined ? {} : { deadline }),
     ...(flags.batch === undefined ? {} : { batch: flags.batch }),

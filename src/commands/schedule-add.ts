@@ -17,6 +17,8 @@ import { optionsOf } from '../schedule-run.ts';
 import { seenSchedule } from '../schedule-view.ts';
 import { checkCron } from '../tick.ts';
 import { findZone, nearestZone } from '../zone.ts';
+import { batchFlags, batchOptions } from './batch-flags.ts';
+import type { BatchFlags } from './batch-flags.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { Io } from './io.ts';
 import { readFlags } from './manifest-flags.ts';
@@ -24,7 +26,7 @@ import type { ReadFlags } from './manifest-flags.ts';
 import { describeSchedule } from './schedule-text.ts';
 import { batchWindowFlag } from './window-flags.ts';
 
-interface AddFlags extends ReadFlags {
+interface AddFlags extends ReadFlags, BatchFlags {
   cron: string;
   tz: string;
   overlap: string;
@@ -63,7 +65,7 @@ again, and paid again. Runs need a worker that is up: vidbatch work.`,
     'once',
   );
   flag(command, '--jitter <duration>', 'begin up to so much later, the same for all workers');
-  batchWindowFlag(readFlags(command));
+  batchFlags(batchWindowFlag(readFlags(command)));
   flag(command, '--keep-going', 'send the valid rows, record the invalid ones');
 }
 
@@ -127,6 +129,7 @@ function read(
     ...(flags.window === undefined || flags.window.trim().toLowerCase() === 'none'
       ? {}
       : { window: flags.window }),
+    ...batchOptions(flags),
     ...(isOn(flags.strict) ? { strict: true } : {}),
     ...(isOn(flags.keepGoing) ? { keepGoing: true } : {}),
   };

@@ -132,6 +132,7 @@ function nextPollTold({ open, nextPollSeconds: seconds }: NonNullable<Status['ta
 
 function describe(status: Status, lately: Speed, told: string | undefined): string {
   const lines = [`${status.batch}  ${receipt(status)}`, `  from ${status.source}`];
+  if (status.priority !== 0) lines.push(`  priority ${status.priority}`);
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
   if (status.tasks !== null) lines.push(`  ${tasksTold(status.tasks)}${nextPollTold(status.tasks)}`);

@@ -21,6 +21,8 @@ export interface Batch {
   deadline: Date | null;
   /** Whether rows are sent after it. */
   onDeadline: 'wait' | 'fail';
+  /** Added to that of its rows; higher first. */
+  priority: number;
 }
 
 interface BatchRow {
@@ -36,10 +38,11 @@ interface BatchRow {
   created_at: Date;
   deadline: Date | null;
   fails: boolean;
+  priority: number;
 }
 
 const COLUMNS =
-  'id, name, source, key_scheme, format, delimiter, columns, origin, state, created_at, deadline, isfinite(not_after) as fails';
+  'id, name, source, key_scheme, format, delimiter, columns, origin, state, created_at, deadline, isfinite(not_after) as fails, priority';
 
 function toBatch(row: BatchRow): Batch {
   return {
@@ -55,6 +58,7 @@ function toBatch(row: BatchRow): Batch {
     createdAt: row.created_at,
     deadline: row.deadline,
     onDeadline: row.fails ? 'fail' : 'wait',
+    priority: row.priority,
   };
 }
 

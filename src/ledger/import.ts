@@ -16,6 +16,7 @@ export interface StagedRow {
   model: string | null;
   mode: string | null;
   notBefore: string | null;
+  priority: number;
   errorCode: string | null;
   error: string | null;
 }
@@ -32,9 +33,9 @@ export async function stage(db: Queryable, importId: string, rows: readonly Stag
   await db.query(
     `with seen as (update vidbatch.import set seen_at = now() where id = $1)
      insert into vidbatch.staged
-       (import_id, position, line, key_basis, numbered, input, request, content_hash, model, mode, not_before, error_code, error)
+       (import_id, position, line, key_basis, numbered, input, request, content_hash, model, mode, not_before, priority, error_code, error)
      select $1, * from unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[],
-                              $9::text[], $10::text[], $11::timestamptz[], $12::text[], $13::text[])`,
+                              $9::text[], $10::text[], $11::timestamptz[], $12::smallint[], $13::text[], $14::text[])`,
     [
       importId,
       rows.map((row) => row.position),
@@ -47,6 +48,7 @@ export async function stage(db: Queryable, importId: string, rows: readonly Stag
       rows.map((row) => row.model),
       rows.map((row) => row.mode),
       rows.map((row) => row.notBefore),
+      rows.map((row) => row.priority),
       rows.map((row) => row.errorCode),
       rows.map((row) => row.error),
     ],
@@ -124,7 +126,7 @@ export async function merge(
           set previous = case when t.next = s.state then s.previous else s.state end,
               state = t.next,
               input = t.input, request = t.request, content_hash = t.content_hash, model = t.model, mode = t.mode,
-              not_before = coalesce(t.not_before, '-infinity'), line = t.line, spent = 0, halted_at = null,
+              not_before = coalesce(t.not_before, '-infinity'), priority = t.priority, line = t.line, spent = 0, halted_at = null,
               error_code = t.error_code, error = t.error, http_status = null,
               lane = case when t.next = 'pending' then s.lane end, updated_at = now()
          from (
@@ -144,7 +146,7 @@ export async function merge(
   );
   await db.query(
     `update vidbatch.submission s
-        set line = t.line, input = t.input,
+        set line = t.line, input = t.input, priority = t.priority,
             -- Its own time is no part of what is sent. Unedited rows keep the backoff that they may have here.
             not_before = case when s.state = 'pending' and s.input <> t.input
               then coalesce(t.not_before, '-infinity') else s.not_before end
@@ -156,9 +158,10 @@ export async function merge(
   const added = await db.query<{ n: number }>(
     `with fresh as (
        insert into vidbatch.submission
-         (batch_id, row_key, line, state, input, request, content_hash, model, mode, not_before, error_code, error)
+         (batch_id, row_key, line, state, input, request, content_hash, model, mode, not_before, priority, error_code, error)
        select $2, t.row_key, t.line, case when t.request is null then 'invalid' else 'pending' end, t.input, t.request,
-              t.content_hash, t.model, t.mode, coalesce(t.not_before, '-infinity'), t.error_code, t.error
+              t.content_hash, t.model, t.mode, coalesce(t.not_before, '-infinity'), t.priority,
+              t.error_code, t.error
          from vidbatch.staged t
         where t.import_id = $1
           and not exists (select from vidbatch.submission s where s.batch_id = $2 and s.row_key = t.row_key)

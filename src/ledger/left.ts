@@ -1,4 +1,5 @@
 import type { Queryable } from './database.ts';
+import { FEED_ORDER, levels } from './level.ts';
 import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind } from './window.ts';
 
 /** Rows whose jobs are in the queue. */
@@ -8,11 +9,13 @@ const anyQueued = (batch: string): string =>
 /** Rows that may be sent now, or were tried and wait for their next try: for two hours at most. */
 const anyReady = (batch: string, kinds: string): string =>
   `exists (select from unnest(${kinds}) k(off_peak)
+            cross join lateral ${levels(batch)} v
             cross join lateral (select from vidbatch.submission s
-                                 where ${ofKind('s', batch)} and s.state = 'pending' and s.lane is null
+                                 where ${ofKind('s', batch)} and s.priority = v.priority
+                                   and s.state = 'pending' and s.lane is null
                                    and s.not_before <= now() + interval '2 hours'
                                    and (s.not_before <= now() or s.attempts > 0)
-                                 order by s.off_peak, s.not_before, s.id limit 1) one)`;
+                                 order by ${FEED_ORDER('s')} limit 1) one)`;
 
 /**
  * What a worker of this provider still has to do for these batches. `held`: rows are pending, and every one of them

@@ -14,6 +14,8 @@ export interface SubmissionView {
   request: string | null;
   model: string | null;
   mode: string | null;
+  /** Of the row and its batch together. */
+  priority: number;
   taskId: string | null;
   providerStatus: string | null;
   resultUrl: string | null;
@@ -39,6 +41,7 @@ interface Row {
   request: string | null;
   model: string | null;
   mode: string | null;
+  priority: number;
   task_id: string | null;
   provider_status: string | null;
   result_url: string | null;
@@ -59,7 +62,7 @@ const SELECT = select('s.input, s.request');
 /** `texts`: the two columns that may be megabytes long. */
 function select(texts: string): string {
   return `
-  select s.id, b.name as batch, s.row_key, s.line, s.state, ${texts}, s.model, s.mode, s.task_id,
+  select s.id, b.name as batch, s.row_key, s.line, s.state, ${texts}, s.model, s.mode, s.task_id, s.priority + b.priority as priority,
          s.provider_status, s.result_url, s.http_status, s.error_code, s.error, s.attempts, s.spent,
          s.submitted_at, case when isfinite(s.not_before) then s.not_before end as not_before, s.deadline,
          s.lane is not null as queued, s.updated_at
@@ -77,6 +80,7 @@ function toView(row: Row): SubmissionView {
     request: row.request,
     model: row.model,
     mode: row.mode,
+    priority: row.priority,
     taskId: row.task_id,
     providerStatus: row.provider_status,
     resultUrl: row.result_url,

@@ -16,6 +16,7 @@ export interface RunFlags {
   strict?: boolean;
   keepGoing?: boolean;
   window?: string;
+  priority?: number;
 }
 
 export interface Schedule extends Rhythm {

@@ -1,6 +1,8 @@
 import type { Counts, State } from '../submission.ts';
 import { noCounts } from '../submission.ts';
 import type { Queryable } from './database.ts';
+import { FEED_ORDER, levels } from './level.ts';
+import { ofKind } from './window.ts';
 
 /** The rows of all batches by state. A pass over every row: the one reading here that costs. */
 export async function tally(db: Queryable): Promise<Counts> {
@@ -24,7 +26,7 @@ export interface Standing {
 }
 
 /**
- * Each part reads an index of few rows, in the index's own order: of each batch's waiting rows the one that came first,
+ * Each part reads an index of few rows, in the index's own order: of each batch's waiting rows, in each of its priorities, the one that came first,
  * of those that had to wait the one that is due first, and those in the queue, whose number is bounded.
  */
 export async function readStanding(db: Queryable): Promise<Standing> {
@@ -38,14 +40,16 @@ export async function readStanding(db: Queryable): Promise<Standing> {
        select f.id, f.updated_at
          from vidbatch.batch b
         cross join (values (false), (true)) k(off_peak)
+        cross join lateral ${levels('b.id')} v
         cross join lateral (
           (select s.id, s.updated_at from vidbatch.submission s
-            where s.batch_id = b.id and s.off_peak = k.off_peak and s.state = 'pending' and s.lane is null
-            order by s.off_peak, s.not_before, s.id limit 1)
+            where ${ofKind('s', 'b.id')} and s.priority = v.priority and s.state = 'pending' and s.lane is null
+            order by ${FEED_ORDER('s')} limit 1)
           union all
           (select s.id, s.updated_at from vidbatch.submission s
-            where s.batch_id = b.id and s.off_peak = k.off_peak and s.state = 'pending' and s.lane is null and s.not_before > '-infinity'
-            order by s.off_peak, s.not_before, s.id limit 1)) f
+            where ${ofKind('s', 'b.id')} and s.priority = v.priority and s.state = 'pending' and s.lane is null
+              and s.not_before > '-infinity'
+            order by ${FEED_ORDER('s')} limit 1)) f
        union all
        select id, updated_at from vidbatch.submission where state = 'pending' and lane is not null
      )

@@ -31,13 +31,9 @@ export const OPENS_IN_MS = `(
   select ${MS_UNTIL('max((select min(lower(r)) from unnest(h.openings) r where lower(r) > now()))')}
     from ${WINDOWS_OF_ROW} and not h.openings @> ${MOMENT})`;
 
-/**
- * Rows of a batch that are of the kind `k`, to be taken in the order of `off_peak` first: the equality is two halves, so
- * that this order means something to the planner. Else it believes that half of all rows are of either kind, and walks
- * over a million that wait for their window to find the first that does not.
- */
+/** Rows of a batch that are of the kind `k`: off-peak or not. */
 export const ofKind = (row: string, batch: string): string =>
-  `${row}.batch_id = ${batch} and ${row}.off_peak >= k.off_peak and ${row}.off_peak <= k.off_peak`;
+  `${row}.batch_id = ${batch} and ${row}.off_peak = k.off_peak`;
 
 /** A window as the ledger has it. */
 export interface KnownWindow {

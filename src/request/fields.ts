@@ -56,7 +56,7 @@ export const extraBodySchemas = {
   seed: whole('seed', 0, 2_147_483_647),
 };
 
-export const priority = z.preprocess(wholeNumber, whole('priority', -2_147_483_648, 2_147_483_647));
+export const priority = z.preprocess(wholeNumber, whole('priority', -100, 100));
 
 function whole(name: string, from: number, to: number) {
   const notWhole = (issue: Issue) =>

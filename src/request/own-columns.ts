@@ -7,16 +7,30 @@ import type { Report } from './finding.ts';
 
 const LONGEST_ID = 200;
 
+export interface OwnColumns {
+  id?: string;
+  notBefore?: string;
+  priority?: number;
+}
+
 /** The columns that speak to vidbatch: checked here, never sent. */
-export function readOwnColumns(columns: Columns, report: Report): { id?: string; notBefore?: string } {
-  if (columns.values.has('priority')) {
-    const found: Parameters<Report>[0][] = [];
-    check(priority, 'priority', columns.values.get('priority'), 'priority', (finding) => found.push(finding));
-    for (const finding of found) report({ ...finding, rule: 'priority-integer' });
-  }
+export function readOwnColumns(columns: Columns, report: Report): OwnColumns {
+  const level = readPriority(columns, report);
   const id = readId(columns.values.get('id'), report);
   const notBefore = readNotBefore(columns.values.get('not_before'), report);
-  return { ...(id === undefined ? {} : { id }), ...(notBefore === undefined ? {} : { notBefore }) };
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(notBefore === undefined ? {} : { notBefore }),
+    ...(level === undefined ? {} : { priority: level }),
+  };
+}
+
+/** A whole number from -100 to 100; higher is sent first. */
+function readPriority({ values }: Columns, report: Report): number | undefined {
+  if (!values.has('priority')) return undefined;
+  return check(priority, 'priority', values.get('priority'), 'priority', (finding) =>
+    report({ ...finding, rule: 'priority-integer' }),
+  );
 }
 
 /** The row's key, trimmed. A whole number, as JSON manifests like to write it, is its digits. */

@@ -27,6 +27,35 @@ onEvery(LEDGERS, (storage) => {
   // What another batch has sent is asked about: no test must see the rows of another one.
   beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import cascade'));
 
+  describe('priorities', () => {
+    const priorities = async (): Promise<unknown> =>
+      (
+        await storage().db.query(
+          'select s.priority + b.priority as p from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id order by s.line',
+        )
+      ).rows.map(({ p }) => p);
+
+    test('are those of the rows and of the batch, and the manifest changes them for what is still to be sent', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([
+        { ...row('a'), priority: 5 },
+        { ...row('b'), priority: '-5' },
+        row('c'),
+      ]);
+      await bring(db, file);
+      assert.deepEqual(await priorities(), [5, -5, 0]);
+      await bring(db, file, { priority: 10 });
+      assert.deepEqual(await priorities(), [15, 5, 10]);
+      await file.write([row('a'), { ...row('b'), priority: 7 }, row('c')]);
+      assert.deepEqual(
+        told(await bring(db, file)),
+        { rows: 3, known: 3 },
+        'they are no part of what is sent',
+      );
+      assert.deepEqual(await priorities(), [10, 17, 10], 'and that of the batch stays');
+    });
+  });
+
   describe('a manifest without ids', () => {
     test('identical rows are two videos', async () => {
       const { db } = storage();

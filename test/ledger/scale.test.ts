@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { workLeft } from '../../src/ledger/left.ts';
 import { followClock } from '../../src/ledger/clock.ts';
 import type { Database, QueryResult } from '../../src/ledger/database.ts';
-import { feed, keepLane, queuedSince, withdraw } from '../../src/ledger/feed.ts';
+import { feed, keepLane, queuedSince } from '../../src/ledger/feed.ts';
+import { makeRoom, withdraw } from '../../src/ledger/withdrawal.ts';
 import { readStanding } from '../../src/ledger/tally.ts';
 import { setOffPeakWindow } from '../../src/ledger/window.ts';
 import { makeBatch, only, windowAt } from '../contract/rows.ts';
@@ -59,12 +60,32 @@ async function nearlyShut(db: Database, rows: number): Promise<Made> {
   return made;
 }
 
+/** A batch of rows of random priorities; those of the highest twenty wait for a time of their own. */
+async function mixed(db: Database, rows: number): Promise<Made> {
+  // Of each batch every level costs a look: only this one counts.
+  await db.query(
+    `update vidbatch.submission set previous = state, state = 'cancelled', lane = null where state = 'pending'`,
+  );
+  const made = await makeBatch(db, { rows });
+  await db.query(
+    `update vidbatch.submission
+        set priority = n.p, not_before = case when n.p > 80 then now() + interval '3 h' else '-infinity' end
+       from (select id, (hashint8(id) % 101)::smallint as p from vidbatch.submission where batch_id = $1) n
+      where n.id = submission.id`,
+    [made.id],
+  );
+  await db.query('vacuum analyze vidbatch.submission');
+  return made;
+}
+
 onEvery(['postgres'], (storage) => {
   const looks: Record<string, (db: Database, made: Made) => Promise<unknown>> = {
     'feeding the queue': (db, { origin }) => feed(db, { lane: 'scale', origin, batches: null }, 10),
     'asking whether there is work left': (db, { origin }) => workLeft(db, origin, null),
     'following the clock': (db) => followClock(db),
     'freeing the rows of dead lanes': (db) => keepLane(db, 'scale'),
+    'letting pass what ranks higher': (db, { origin }) =>
+      makeRoom(db, { lane: 'scale', origin, batches: null }, { depth: 10, room: 0 }),
     'looking for lost jobs': (db) => queuedSince(db, 'scale', 0),
     'looking for rows whose window has shut': (db) => withdraw(db, 'scale'),
     'saying how things stand': (db) => readStanding(db),
@@ -86,6 +107,8 @@ onEvery(['postgres'], (storage) => {
 
   test('what workers ask all the time costs no more for the rows that are done', () =>
     assertCheap(nearlyOver));
+
+  test('nor for the many priorities of those that wait', () => assertCheap(mixed));
 
   test('nor for those that wait for their window', async () => {
     const { db } = storage();

@@ -4,7 +4,8 @@ import { afterEach, describe, test } from 'node:test';
 import { claim, claimAlone, granted, refusals } from '../../src/ledger/claim.ts';
 import type { Refusal } from '../../src/ledger/claim.ts';
 import type { Database } from '../../src/ledger/database.ts';
-import { feed, withdraw } from '../../src/ledger/feed.ts';
+import { feed } from '../../src/ledger/feed.ts';
+import { withdraw } from '../../src/ledger/withdrawal.ts';
 import { workLeft } from '../../src/ledger/left.ts';
 import { setBatchWindow, setOffPeakWindow } from '../../src/ledger/window.ts';
 import { claimAll, makeBatch, only, scopeOf, storedOne, windowAt } from '../contract/rows.ts';
@@ -156,7 +157,7 @@ onEvery(LEDGERS, (storage) => {
       const lane = `lane-${made.origin}`;
       assert.deepEqual(await withdraw(db, lane), []);
       await setOffPeakWindow(db, await windowAt(db, [HOUR, 2 * HOUR]));
-      assert.deepEqual(await withdraw(db, lane), [{ submissionId: offPeak, generation: 1 }]);
+      assert.deepEqual(await withdraw(db, lane), [{ submissionId: offPeak, generation: 1, shut: true }]);
       assert.deepEqual(await withdraw(db, lane), []);
       assert.equal((await storedOne(db, normal)).lane, lane);
       assert.deepEqual(await fedOf(db, made), []);

@@ -109,9 +109,11 @@ describe('not_before', () => {
 
 describe('priority', () => {
   it('is a whole number, and never sent', () => {
-    for (const priority of ['1', '-5', '3.0']) assert.deepEqual(rulesOf(read({ priority })), []);
-    for (const priority of ['high', '1.5'])
+    for (const priority of ['1', '-5', '3.0', '100', '-100'])
+      assert.deepEqual(rulesOf(read({ priority })), []);
+    for (const priority of ['high', '1.5', '101', '-101'])
       assert.deepEqual(rulesOf(read({ priority })), ['error priority-integer']);
     assert.ok(!('priority' in (read({ priority: '1' }).request ?? {})));
+    assert.equal(read({ priority: '-5' }).priority, -5);
   });
 });

@@ -2,3 +2,18 @@
 alter table vidbatch.provider
   add column unreached_streak integer not null default 0,
   add column unreached_since timestamptz;
+
+-- Higher first. The priority of a row counts from that of its batch: both are added. `rank` is that sum as its job in the
+-- queue has it; null: its job has none, as long as no row of the ledger has a priority (`ranked`).
+alter table vidbatch.batch
+  add column priority smallint not null default 0 check (priority between -100 and 100);
+alter table vidbatch.submission
+  add column priority smallint not null default 0 check (priority between -100 and 100),
+  add column rank smallint;
+alter table vidbatch.staged add column priority smallint not null default 0;
+alter table vidbatch.meta add column ranked boolean not null default false;
+
+-- Within a priority first come first served; rows that wait do not stand in the way of others of a lower one.
+drop index vidbatch.submission_feed;
+create index submission_feed on vidbatch.submission (batch_id, off_peak, priority desc, not_before, id)
+  where state = 'pending' and lane is null;
