@@ -65,9 +65,6 @@ export function drawUp(
   for (const task of tasks) enter(books, task, options);
   for (const create of refused) enterRefused(books, create, options);
   books.bill.sort((a, b) => a.time - b.time);
-  books.bill.forEach((line, index) => {
-    line.id = 900_001 + index;
-  });
   return books;
 }
 
@@ -77,8 +74,12 @@ function enter(books: Books, task: ListedTask, options: BooksOptions): void {
     books.mistakes.push({ mistake, taskId: task.taskId, requestId: requestId(task.requestNumber) });
   }
   if (mistake === 'missing') return;
-  const line = taskLine(books, task);
-  const charges = billed(task, mistake, options.settings).map((charge) => ({ ...about(line), ...charge }));
+  const line = taskLine(task);
+  const charges = billed(task, mistake, options.settings).map((charge, index) => ({
+    ...about(line),
+    ...charge,
+    id: entryId(task.requestNumber, index),
+  }));
   if (mistake === 'other-model') {
     line.model = otherModel(line.model);
     for (const charge of charges) charge.model = line.model;
@@ -95,8 +96,8 @@ function enter(books: Books, task: ListedTask, options: BooksOptions): void {
       task_id: `task_of_nobody_${task.requestNumber}`,
       request_id: `nobody-${task.requestNumber}`,
     };
-    books.list.push({ ...line, ...extra, id: books.list.length + 1 });
-    books.bill.push(...charges.map((charge) => ({ ...charge, ...extra })));
+    books.list.push({ ...line, ...extra, id: entryId(task.requestNumber, EXTRA) });
+    books.bill.push(...charges.map((charge) => ({ ...charge, ...extra, id: charge.id + EXTRA })));
   }
 }
 
@@ -110,7 +111,7 @@ function enterRefused(books: Books, create: RefusedCreate, options: BooksOptions
   const duration = Number(create.duration);
   const amount = price(model, duration, settings);
   books.bill.push({
-    id: 0,
+    id: entryId(create.requestNumber, 0),
     time: seconds(create.at),
     type: 'charge',
     task_id: '',
@@ -139,10 +140,10 @@ function mistakeOf(
   })?.name;
 }
 
-function taskLine({ list }: Books, task: ListedTask): TaskLine {
+function taskLine(task: ListedTask): TaskLine {
   const ended = ['completed', 'failed', 'expired'].includes(task.status);
   return {
-    id: list.length + 1,
+    id: entryId(task.requestNumber, 0),
     task_id: task.taskId,
     status: task.status,
     model: String(task.model),
@@ -157,8 +158,8 @@ function taskLine({ list }: Books, task: ListedTask): TaskLine {
 
 type Entry = Pick<BillLine, 'time' | 'type' | 'amount' | 'currency'>;
 
-function about({ task_id, request_id, model, duration }: TaskLine): Omit<BillLine, keyof Entry> {
-  return { id: 0, task_id, request_id, model, duration };
+function about({ task_id, request_id, model, duration }: TaskLine): Omit<BillLine, keyof Entry | 'id'> {
+  return { task_id, request_id, model, duration };
 }
 
 function billed(task: ListedTask, mistake: Mistake | undefined, settings: BooksOptions['settings']): Entry[] {
@@ -197,6 +198,10 @@ function otherModel(model: string): string {
     ? model.replace('viduq3p', 'viduq3t')
     : model.replace('viduq3t', 'viduq3p');
 }
+
+/** The same number for the same entry, however often the books are drawn up. */
+const entryId = (requestNumber: number, nth: number): number => requestNumber * 10 + nth;
+const EXTRA = 5;
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 const requestId = (requestNumber: number): string => `simulated-${requestNumber}`;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Verdict } from '../../src/audit/candidate.ts';
 import { readTrail } from '../../src/ledger/read.ts';
-import { LEDGERS, onEvery } from '../contract/storages.ts';
+import { onEvery } from '../contract/storages.ts';
 import { distinct, openDoubtful } from './doubt.ts';
 import type { Doubtful } from './doubt.ts';
 
@@ -10,7 +10,7 @@ const SAID = { who: 'ann@desk', reason: 'found in list.csv' };
 const HOUR = 3600;
 
 describe('uncertain rows, half of them accepted, beside the list of the provider', () => {
-  onEvery(LEDGERS, (storage) => {
+  onEvery(['postgres'], (storage) => {
     let account: Doubtful;
 
     before(async () => {

@@ -24,7 +24,7 @@ test('the list and the bill say the truth, as CSV and JSON', async (t) => {
   const list = await client.send('GET', '/control/list.csv');
   assert.equal(list.headers['content-type'], 'text/csv; charset=utf-8');
   assert.deepEqual(rows(list.text), [
-    `1,${id},completed,viduq3p-720p,5,"a ""red"", kite",1700000000,1700000005,,simulated-1`,
+    `10,${id},completed,viduq3p-720p,5,"a ""red"", kite",1700000000,1700000005,,simulated-1`,
   ]);
   const bill = fields((await client.send('GET', '/control/bill.json')).text);
   assert.deepEqual(bill, {
@@ -32,7 +32,7 @@ test('the list and the bill say the truth, as CSV and JSON', async (t) => {
     total: 1,
     data: [
       {
-        id: 900_001,
+        id: 10,
         time: 1_700_000_000,
         type: 'charge',
         task_id: id,

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { parse } from 'csv-parse/sync';
+import { startSimulator } from '../../src/simulator/server.ts';
+import { bookText } from '../../src/simulator/books-file.ts';
+import type { BookFile } from '../../src/simulator/books-file.ts';
+import { exits, json, openPlace } from '../cli.ts';
+
+const KEY = 'sk-Zq7vX2mTheKeyThatMustNotLeak9Lw';
+const FORMULA = "=HYPERLINK('x')";
+
+describe('reconcile --provider-file', async () => {
+  const simulator = await startSimulator({ task: { queuedMs: 0, runningMs: 0 } });
+  const place = await openPlace({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY });
+  after(async () => {
+    await place.close();
+    await simulator.close();
+  });
+  const book = (file: BookFile): Promise<string> =>
+    place.write(file, [...bookText(simulator.books(), file)].join(''));
+
+  it('ends with 0 where all agree, and with 7 where something differs, which it writes down', async () => {
+    const rows = [{ prompt: FORMULA }, { prompt: 'plain' }].map((row) => ({ ...row, model: 'viduq3p-720p' }));
+    exits(await place.run(['run', await place.write('text.json', JSON.stringify(rows))]), 0);
+    const [list, bill] = [await book('list.json'), await book('bill.csv')];
+    const told = json(
+      exits(await place.run(['reconcile', '--provider-file', list, '--provider-file', bill, '--json']), 0),
+    );
+    assert.partialDeepStrictEqual(told, {
+      differing: 0,
+      kinds: [{ kind: 'matched', tasks: 2, amounts: [{ currency: 'CNY', amount: '2.00' }] }],
+    });
+
+    simulator.faults.add({ match: { prompt: FORMULA }, mistake: 'billed-twice' });
+    const leaky = (await readFile(await book('bill.csv'), 'utf8')).replaceAll('simulated-', `${KEY}-`);
+    const wrong = await place.write('wrong.csv', leaky);
+    const args = ['reconcile', 'text', '--provider-file', list, '--provider-file', wrong];
+    const { stdout } = exits(await place.run([...args, '--differences', 'differ.csv']), 7);
+    assert.match(stdout, /^ {2}charged-twice +1 +2\.00 CNY {2}charged more than once$/m);
+    assert.match(stdout, /^1 task or line differs$/m);
+    const text = await readFile(join(place.folder, 'differ.csv'), 'utf8');
+    const [line, ...more] = parse<Record<string, string>>(text, { columns: true });
+    assert.equal(more.length, 0);
+    assert.partialDeepStrictEqual(line, {
+      kind: 'charged-twice',
+      batch: 'text',
+      amount: '2.00',
+      currency: 'CNY',
+    });
+    assert.match(line?.['raw_answer'] ?? '', /"status":"queued"/);
+    assert.ok(!text.includes(KEY) && text.includes('[API key]'), 'no key in it');
+    for (const cell of Object.values(line ?? {})) assert.doesNotMatch(cell, /^[=+\-@]/);
+  });
+
+  it('says in one line what it wants, and does nothing', async () => {
+    const file = await place.write('zoneless.csv', 'task_id,created_at\nt,2026-03-01 10:00:00\n');
+    const { stderr } = exits(await place.run(['reconcile', '--provider-file', file]), 2);
+    assert.match(
+      stderr,
+      /zoneless\.csv:2 created_at: "2026-03-01 10:00:00" does not say in which zone.*\[NO_ZONE\]/s,
+    );
+    exits(await place.run(['reconcile', '--provider-file', file, '--tz', 'Shanghai']), 2);
+  });
+});
