@@ -2,8 +2,10 @@ import { estimate } from './estimate.ts';
 import type { Estimate } from './estimate.ts';
 import type { Batch } from './ledger/batch.ts';
 import type { Queryable } from './ledger/database.ts';
-import { readAccepted, readBilled, readCalls, readEndings, readTaskTimes } from './ledger/report.ts';
-import type { Billed, Calls, Ending, Percentiles } from './ledger/report.ts';
+import { billedOf } from './ledger/charge.ts';
+import type { Billed } from './ledger/charge.ts';
+import { readAccepted, readCalls, readEndings, readTaskTimes } from './ledger/report.ts';
+import type { Calls, Ending, Percentiles } from './ledger/report.ts';
 import { summarise } from './overview.ts';
 import type { Prices } from './prices.ts';
 import type { Summary } from './summary.ts';
@@ -61,6 +63,6 @@ export async function reportOf(db: Queryable, batch: Batch, prices: Prices): Pro
       times: await readTaskTimes(db, batch.id),
     },
     estimated: prices.size === 0 ? null : estimate(prices, groups),
-    billed: await readBilled(db, batch.id),
+    billed: await billedOf(db, batch.id),
   };
 }

@@ -137,6 +137,13 @@ describe('a bill with every kind of difference', () => {
       const cny = billed.find(({ currency }) => currency === 'CNY');
       assert.equal(Math.round(Number(cny?.amount) * 1000), thousandths);
       assert.equal(cny?.tasks, new Set(ours.map(({ task_id }) => task_id)).size);
+
+      // A list with its costs says no more than the bill has said.
+      const costs = ours.map(({ task_id, amount }) => `${task_id},completed,${amount},CNY`);
+      await account.audit([
+        await account.write('costs.csv', ['task_id,status,cost,currency', ...costs].join('\n')),
+      ]);
+      assert.deepEqual(await billedOf(db, account.batch.id), billed);
     });
 
     test('leaves nothing of its files behind', async () => {

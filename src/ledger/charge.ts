@@ -43,12 +43,12 @@ export interface Billed {
 }
 
 /** By currency, in the order of their names. Of a task's entries without time or number only those count that stand alone. */
-export async function billedOf(db: Queryable, batchId: number | null): Promise<Billed[]> {
+export async function billedOf(db: Queryable, batchId: number): Promise<Billed[]> {
   const { rows } = await db.query<Billed>(
-    `select c.currency, trim_scale(sum(case when c.entry = 'charge' then c.amount else -c.amount end))::text as amount,
+    `select c.currency, sum(case when c.entry = 'charge' then c.amount else -c.amount end)::text as amount,
             count(distinct c.task_id)::int as tasks
        from vidbatch.charge c join vidbatch.submission s on s.id = c.submission_id
-      where ($1::bigint is null or s.batch_id = $1)
+      where s.batch_id = $1
         and (c.identity not like 'untimed:%' or not exists (
           select from vidbatch.charge x where x.submission_id = c.submission_id and x.task_id = c.task_id
              and x.identity not like 'untimed:%'))

@@ -137,22 +137,3 @@ export async function readTaskTimes(db: Queryable, batchId: number): Promise<Per
   );
   return rows[0] === undefined ? null : toPercentiles(rows[0]);
 }
-
-/** What the provider's bills say of a batch, in one currency: charges less refunds. */
-export interface Billed {
-  currency: string;
-  /** An exact decimal. */
-  amount: string;
-  tasks: number;
-}
-
-export async function readBilled(db: Queryable, batchId: number): Promise<Billed[]> {
-  const { rows } = await db.query<Billed>(
-    `select c.currency, sum(case c.entry when 'refund' then -c.amount else c.amount end)::text as amount,
-            count(distinct c.task_id)::int as tasks
-       from vidbatch.charge c join vidbatch.submission s on s.id = c.submission_id
-      where s.batch_id = $1 group by c.currency order by c.currency`,
-    [batchId],
-  );
-  return rows;
-}
