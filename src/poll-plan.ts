@@ -111,6 +111,8 @@ export function judgePoll(
 
 /** So many questions in a row without an answer are bad luck. */
 const BAD_LUCK = 4;
+/** A gateway that is being replaced, or an answer cut short, looks like a wrong URL for a moment. */
+const ONE_PAGE = 2;
 /** Nobody mends a key or a URL within seconds. */
 const REFUSED_MS = 60_000;
 
@@ -121,7 +123,7 @@ function holdOf(
   random: () => number,
 ): number {
   if (trouble === 'throttled') return throttleMs({ level: level + 1, retryAfterMs: afterMs, random });
-  if (trouble === 'refused') return REFUSED_MS;
+  if (trouble === 'refused') return level < ONE_PAGE ? 0 : REFUSED_MS;
   if (afterMs === undefined && level < BAD_LUCK) return 0;
   return Math.max(afterMs ?? 0, throttleMs({ level: Math.max(1, level - BAD_LUCK), random }));
 }

@@ -44,6 +44,8 @@ export interface Reconciled {
 
 /** So many questions in a row without an answer: asking the others would bring none either. */
 const SILENT_AFTER = 20;
+/** A single page in place of an answer says nothing; several are a bad key or a wrong URL. */
+const REFUSED_AFTER = 3;
 
 /**
  * Asks the provider for the tasks of a batch (or of all), together with whoever else asks, and stores the answers. It
@@ -69,7 +71,7 @@ export async function reconcile(
         const report = await provider.query(taskId, asked);
         if (asked?.signal?.aborted === true) return report;
         inARow = report.kind === 'transient' ? inARow + 1 : 0;
-        if (report.kind === 'transient' && (report.trouble === 'refused' || isSilent(report.trouble))) {
+        if (report.kind === 'transient' && isSilent(report.trouble)) {
           silent = report.message;
         }
         return report;
@@ -94,6 +96,7 @@ export async function reconcile(
   return { ...totals, silent, tasks: await countTasks(db, batches) };
 
   function isSilent(trouble: 'throttled' | 'refused' | 'broken'): boolean {
+    if (trouble === 'refused') return inARow >= REFUSED_AFTER;
     return !watch && trouble === 'broken' && inARow >= SILENT_AFTER;
   }
 }

@@ -7,6 +7,8 @@ import { FAULT_NAMES, FAULTS } from '../simulator/fault.ts';
 import { MISTAKE_NAMES, MISTAKES } from '../simulator/mistake.ts';
 import { writeBook } from '../simulator/books-file.ts';
 import type { SimulatorOptions } from '../simulator/server.ts';
+import { QUERY_SHAPES } from '../simulator/settings.ts';
+import type { QueryShape } from '../simulator/settings.ts';
 import { flag, globalFlags, isOn } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -26,6 +28,9 @@ interface SimulateFlags extends GlobalFlags {
   seed: string;
   taskTime: string;
   failing: string;
+  queued: string;
+  queryShape: string;
+  queryFault?: string[];
   spaFallback?: boolean;
   mistake?: string[];
   taskList?: string;
@@ -53,6 +58,10 @@ Faults strike at a rate (--fault name=0.05; without a rate: always), one request
 row (POST /control/rules {"fault":"name","match":{"prompt":"a red kite","times":2}} or {"match":{"nth":100}}).
 Those marked * are name:created (the default: it costs money) or name:not-created.
 ${faultList()}
+
+Questions about tasks: --query-fault name=0.05 strikes a share of them, {"on":"query","fault":"throttle-seconds"} one
+row. How the tasks of a row live: POST /control/rules {"match":{"prompt":"a red kite"},"task":{"queuedMs":60000,
+"ends":"expired"}}, and missingPolls, missingStatus, unknownStatus, backwards, afterEnd (what it says after the end).
 
 Its own books, as an operator would export them: GET /control/list.csv, list.json, bill.csv, bill.json. What they have
 wrong: --mistake name=rate, or POST /control/rules {"mistake":"name","match":{"prompt":"a red kite"}};
@@ -87,7 +96,15 @@ POST /control/outage {"ms":5000} (refuses connections for so long).`,
   flag(command, '--balance <n>', 'creates left on the account, which runs out in the middle: then 403');
   flag(command, '--seed <n>', 'all that is random follows from it', '1');
   flag(command, '--task-time <duration>', 'how long a task runs', '5s');
+  flag(command, '--queued <duration>', 'how long a task waits before it runs', '1s');
   flag(command, '--failing <share>', 'share of tasks that fail, 0-1', '0');
+  flag(
+    command,
+    '--query-shape <shape>',
+    'how it tells of tasks: flat, flat-url, flat-result, wrapped, mixed',
+    'flat',
+  );
+  command.option('--query-fault <spec>', 'name=rate, repeatable: of questions about tasks', gather);
   command.option(
     '--mistake <spec>',
     'name=rate, repeatable: what its task list and its bill have wrong',
@@ -118,7 +135,10 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
     balance: flags.balance === undefined ? null : parseCount('--balance', flags.balance, 0, 1_000_000_000),
     spaFallback: isOn(flags.spaFallback),
     mistakes: flags.mistake ?? [],
+    queryFaults: flags.queryFault ?? [],
+    queryShape: parseShape(flags.queryShape),
     task: {
+      queuedMs: parseDuration('--queued', flags.queued),
       runningMs: parseDuration('--task-time', flags.taskTime),
       failureShare: parseShare(flags.failing),
       resultBytes: parseSize('--result-size', flags.resultSize),
@@ -183,6 +203,13 @@ function parseLatency(text: string): { minMs: number; maxMs: number } {
   const ms = (part: string): number =>
     /^0(ms|s)?$/.test(part.trim()) ? 0 : parseDuration('--latency', part);
   return { minMs: ms(low), maxMs: ms(high) };
+}
+
+function parseShape(text: string): QueryShape {
+  const shape = QUERY_SHAPES.find((one) => one === text.trim());
+  if (shape === undefined)
+    throw usageError('BAD_SHAPE', `--query-shape: "${text}" is not one of ${QUERY_SHAPES.join(', ')}`);
+  return shape;
 }
 
 function parseShare(text: string): number {

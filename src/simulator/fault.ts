@@ -117,6 +117,9 @@ export const FAULTS = {
       'upstream connect error or disconnect/reset before headers. reset reason: connection termination',
     ),
   ),
+  'status-503-seconds': breaks('503 with a page and Retry-After: 1', () =>
+    html(503, '503 Service Temporarily Unavailable', { 'retry-after': '1' }),
+  ),
   'status-503-html': breaks('503 with a page', () => html(503, '503 Service Temporarily Unavailable')),
   'status-503-model-not-found': refuses('503 model_not_found: no channel now', () =>
     gatewayError(503, 'model_not_found', 'No available channel for the model under group default'),

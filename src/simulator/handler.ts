@@ -9,7 +9,7 @@ import type { Results } from './results.ts';
 import { beforeBody, type Rules } from './rule.ts';
 import { draw } from './seed.ts';
 import type { Settings } from './settings.ts';
-import { parseFaultName } from './spec.ts';
+import { faultAt, parseFaultName } from './spec.ts';
 import type { Stats } from './stats.ts';
 import type { Tasks } from './tasks.ts';
 import { type Delays, Exchange, readBody } from './wire.ts';
@@ -81,7 +81,7 @@ export class Handler {
   }
 
   async query(req: IncomingMessage, res: ServerResponse, taskId: string): Promise<void> {
-    const { record, rules, stats } = this.#options;
+    const { record, rules, stats, settings, seed } = this.#options;
     stats.count('queries');
     const { queries: number } = stats.report();
     req.resume();
@@ -89,11 +89,14 @@ export class Handler {
     if (!this.#isAuthorized(req)) return this.#send(exchange, badKey(), number);
     const asked = header(req, 'x-simulate');
     const prompt = record.find(taskId)?.body.prompt ?? '';
-    const chosen = fault(() => (asked === null ? rules.atBody('query', prompt) : parseFaultName(asked)));
+    const rated = faultAt(settings().queryFaults, draw(seed, 'query-fault', number));
+    const chosen = fault(() =>
+      asked === null ? (rules.atBody('query', prompt) ?? rated) : parseFaultName(asked),
+    );
     if (chosen !== undefined && 'body' in chosen) return this.#send(exchange, chosen, number);
     await this.#send(
       exchange,
-      this.#report(taskId, `http://${req.headers.host ?? 'localhost'}`),
+      this.#report(taskId, `http://${req.headers.host ?? 'localhost'}`, chosen === undefined),
       number,
       chosen,
     );
@@ -108,7 +111,7 @@ export class Handler {
     exchange.send(settings().spaFallback ? html(200, 'New API') : invalidUrl(req.method ?? '', path));
   }
 
-  #report(taskId: string, origin: string): Answer {
+  #report(taskId: string, origin: string, arrives: boolean): Answer {
     const { record, results, tasks, settings, seed, now } = this.#options;
     const create = record.find(taskId);
     if (create === undefined) return taskNotExist(settings().task.missingStatus);
@@ -116,7 +119,9 @@ export class Handler {
     const poll = tasks.poll(taskId);
     if (poll <= life.missingPolls) return taskNotExist(life.missingStatus);
     const { unknownStatus } = life;
-    return report(create, tasks.status(create, now(), poll), {
+    const task = tasks.answer(create, now(), poll, arrives);
+    if (task === 'missing') return taskNotExist(life.missingStatus);
+    return report(create, task, {
       shape: settings().queryShape,
       unknownStatus,
       poll,

@@ -26,6 +26,8 @@ const taskLife = z.strictObject({
   unknownStatus: z.string().min(1).nullable(),
   /** Progress falls by 30 on every second poll. */
   backwards: z.boolean(),
+  /** What every poll says after one has told of the task's end; `missing`: `task_not_exist`. Its books know better. */
+  afterEnd: z.enum(['queued', 'in_progress', 'completed', 'failed', 'expired', 'missing']).nullable(),
   /** Bytes of the video. */
   resultBytes: z.int().min(0),
   /** Milliseconds from the task's end until its URL is dead; null: never. */
@@ -38,6 +40,8 @@ export type TaskLife = z.infer<typeof taskLife>;
 
 /** The part of a life that a rule or a change sets. */
 export const lifePatch = taskLife.partial();
+
+export const QUERY_SHAPES = ['flat', 'flat-url', 'flat-result', 'wrapped', 'mixed'] as const;
 
 const throttleName = z.string().transform((name) => {
   const fault = parseFaultName(name);
@@ -55,6 +59,8 @@ const settings = z.strictObject({
   slowMs: ms,
   /** Faults that strike at a rate: `timeout:created=0.01`. */
   faults: z.array(z.string().transform(parseFault)).refine(isShare, 'rates add up to more than 1'),
+  /** Faults that strike a share of the questions about tasks: `throttle-seconds=0.05`. */
+  queryFaults: z.array(z.string().transform(parseFault)).refine(isShare, 'rates add up to more than 1'),
   /** Faults that strike a share of the GETs of results: `result-truncated=0.1`. */
   resultFaults: z
     .array(z.string().transform(parseResultFault))
@@ -71,7 +77,7 @@ const settings = z.strictObject({
   spaFallback: z.boolean(),
   /** A known Idempotency-Key gets the stored answer again, a refusal included. */
   honourIdempotency: z.boolean(),
-  queryShape: z.enum(['flat', 'flat-url', 'flat-result', 'wrapped', 'mixed']),
+  queryShape: z.enum(QUERY_SHAPES),
   /** What a second of video costs, by model; `*`: any other. */
   prices: z.record(
     z.string(),
@@ -97,6 +103,7 @@ export const DEFAULTS: Settings = {
   latency: { minMs: 0, maxMs: 0 },
   slowMs: 10_000,
   faults: [],
+  queryFaults: [],
   resultFaults: [],
   requestsPerSecond: null,
   runningTasks: null,
@@ -118,6 +125,7 @@ export const DEFAULTS: Settings = {
     missingStatus: 400,
     unknownStatus: null,
     backwards: false,
+    afterEnd: null,
     resultBytes: 65_536,
     resultMs: null,
     resultRenewed: false,

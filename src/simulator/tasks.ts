@@ -17,6 +17,8 @@ export interface ListedTask {
   endsAt: number;
   answered: AcceptedCreate['answered'];
   requestNumber: number;
+  /** Questions about it since the stand-in was started. */
+  polls: number;
 }
 
 /**
@@ -30,6 +32,8 @@ export class Tasks {
   readonly #seed: number;
   readonly #spans = new Map<string, Span>();
   readonly #polls = new Map<string, number>();
+  /** Whose end a poll has told of. */
+  readonly #told = new Set<string>();
   #planned = 0;
   /** With a cap in queue mode: for each place, when it is free again. */
   #places: number[] = [];
@@ -73,6 +77,19 @@ export class Tasks {
     return statusOf({ number, span: this.span(create), life: this.life(create) }, now, poll, this.#seed);
   }
 
+  /** What a poll says of it, which may be otherwise once its end has been told. `arrives`: unspoilt. */
+  answer(create: AcceptedCreate, now: number, poll: number, arrives: boolean): TaskStatus | 'missing' {
+    const life = this.life(create);
+    const status = this.status(create, now, poll);
+    const ended = status.status !== 'queued' && status.status !== 'in_progress';
+    const { afterEnd } = life;
+    if (ended && afterEnd !== null && this.#told.has(create.taskId)) {
+      return afterEnd === 'missing' ? afterEnd : { status: afterEnd, progress: 50 };
+    }
+    if (ended && arrives) this.#told.add(create.taskId);
+    return status;
+  }
+
   /** Every task, those included whose answer was lost, in the order of acceptance. */
   list(now: number): ListedTask[] {
     return this.#record.entries.map((create) => {
@@ -88,6 +105,7 @@ export class Tasks {
         ...this.span(create),
         answered: create.answered,
         requestNumber: create.requestNumber,
+        polls: this.#polls.get(create.taskId) ?? 0,
       };
     });
   }

@@ -103,6 +103,7 @@ test('the task list shows every task, ready for a bill', async (t) => {
         endsAt: 10_000,
         answered: 'sent',
         requestNumber: 1,
+        polls: 0,
       },
     ],
   });

@@ -193,3 +193,28 @@ suite('surprises', () => {
     assert.equal((await client.query(id)).status, 200);
   });
 });
+
+test('an end that has been told can be called something else afterwards', async (t) => {
+  const client = await start(t, { task: { queuedMs: 0, runningMs: 0, afterEnd: 'failed' } });
+  const id = await client.taskId();
+  const seen = [];
+  for (let n = 0; n < 3; n += 1) seen.push(fields((await client.query(id)).text)['status']);
+  assert.deepEqual(seen, ['completed', 'failed', 'failed']);
+  client.simulator.configure({ task: { afterEnd: 'missing' } });
+  assert.equal((await client.query(id)).status, 400);
+  const [listed] = client.simulator.tasks();
+  assert.deepEqual([listed?.status, listed?.polls], ['completed', 4], 'its books know better');
+});
+
+test('questions have faults of their own, at a rate, and with Retry-After', async (t) => {
+  const queryFaults = ['throttle-seconds=0.3', 'status-503-seconds=0.3'];
+  const client = await start(t, { queryFaults, task: { queuedMs: 0, runningMs: 0 } });
+  const id = await client.taskId();
+  const seen = new Set<string>();
+  for (let n = 0; n < 40; n += 1) {
+    const { status, headers } = await client.query(id);
+    seen.add(`${status} ${String(headers['retry-after'] ?? '-')}`);
+  }
+  assert.deepEqual([...seen].toSorted(), ['200 -', '429 1', '503 1']);
+  assert.equal(client.simulator.stats().accepted, 1, 'creates have none of it');
+});

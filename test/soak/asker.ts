@@ -1,0 +1,22 @@
+/** `node test/soak/asker.ts <database> <provider> <unit>`: `reconcile --watch` with a plan of so many milliseconds. */
+import { openApp } from '../../src/app.ts';
+import { readConfig } from '../../src/config.ts';
+import { createLog } from '../../src/log.ts';
+import { createProvider } from '../../src/provider/client.ts';
+import { reconcile } from '../../src/reconcile.ts';
+import { planOf } from '../contract/tasks.ts';
+
+const [databaseUrl, baseUrl = '', unit] = process.argv.slice(2);
+const app = await openApp({ ...readConfig({}), databaseUrl }, 'reader', createLog('error'));
+const provider = createProvider({ baseUrl, apiKey: 'any', timeoutMs: 10_000 });
+const { asked, silent } = await reconcile(app.db, provider, {
+  batchId: null,
+  watch: true,
+  concurrency: 8,
+  timeoutMs: 10_000,
+  plan: planOf(Number(unit)),
+  log: createLog('error'),
+});
+process.stdout.write(`${JSON.stringify({ asked, silent })}\n`);
+await provider.close();
+await app.close();
