@@ -5,8 +5,8 @@ import { assignKeys, beginImport, endImport } from './ledger/import.ts';
 import { countVersions } from './ledger/retry.ts';
 import type { Chosen, Versions } from './ledger/retry.ts';
 import { openManifest } from './manifest/manifest.ts';
-import { stageManifest } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
+import { stageManifest } from './staging.ts';
 
 /** A manifest's rows beside those of a batch: `take` is called while they are staged. */
 export async function withVersions<T>(

@@ -1,5 +1,8 @@
 import type { Batch } from './ledger/batch.ts';
 import { countStates, countSurplus, isPaused } from './ledger/batch.ts';
+import { purseJson, raiseHint } from './budget.ts';
+import { readPurse } from './ledger/budget.ts';
+import type { Purse } from './ledger/budget.ts';
 import type { Queryable } from './ledger/database.ts';
 import { pausedBy } from './ledger/pause.ts';
 import { openHalts, providerStatus } from './ledger/provider.ts';
@@ -11,6 +14,7 @@ import { count, duration, totalOf } from './summary.ts';
 /** Reads where a batch stands. `origin`: the provider of this configuration, if there is one. */
 export async function summarise(db: Queryable, batch: Batch, origin?: string): Promise<Summary> {
   const counts = await countStates(db, batch.id);
+  const purse = await readPurse(db, batch.id);
   return {
     batch: batch.name,
     source: batch.source,
@@ -19,12 +23,22 @@ export async function summarise(db: Queryable, batch: Batch, origin?: string): P
     counts,
     taskIds: counts.submitted,
     surplus: await countSurplus(db, batch.id),
-    gates: counts.pending + counts.submitting === 0 ? [] : await readGates(db, batch, origin),
+    gates: counts.pending + counts.submitting === 0 ? [] : await gatesOf(db, batch, purse, origin),
+    budget: purse === undefined ? null : purseJson(purse),
   };
 }
 
 /** Every shut gate of a batch. */
 export async function readGates(db: Queryable, batch: Batch, origin?: string): Promise<Gate[]> {
+  return gatesOf(db, batch, await readPurse(db, batch.id), origin);
+}
+
+async function gatesOf(
+  db: Queryable,
+  batch: Batch,
+  purse: Purse | undefined,
+  origin: string | undefined,
+): Promise<Gate[]> {
   const gates: Gate[] = [];
   if (await isPaused(db)) {
     const by = told(await pausedBy(db, null));
@@ -41,6 +55,13 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
     gates.push({
       gate: 'cancelled',
       reason: `the batch was cancelled; \`vidbatch retry ${batch.name}\` takes it up again`,
+    });
+  }
+  if (purse?.reached === true) {
+    const { told } = purseJson(purse);
+    gates.push({
+      gate: 'budget',
+      reason: `nothing that is left fits the budget of ${told}; ${raiseHint(batch)}`,
     });
   }
   gates.push(...(await readTimes(db, batch)));

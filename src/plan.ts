@@ -6,10 +6,11 @@ import type { Group } from './ledger/outline.ts';
 import { openManifest } from './manifest/manifest.ts';
 import { isOffPeak } from './model.ts';
 import { DEFAULT_SECONDS } from './prices.ts';
-import { batchName, checkSameFile, checkSource, stageManifest } from './producer.ts';
+import { batchName, checkSameFile, checkSource } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
 import type { GenerationRequest } from './request.ts';
 import { checkRows } from './row.ts';
+import { stageManifest } from './staging.ts';
 
 /** What `submit` would make of a manifest. */
 export interface Plan {
@@ -19,6 +20,8 @@ export interface Plan {
   rows: number;
   invalid: number;
   groups: Group[];
+  /** Of the manifest; null where there is no ledger to bring it into. */
+  digest: string | null;
 }
 
 /** Holds a manifest against its batch, and changes nothing. Without a ledger, every row is new. */
@@ -41,9 +44,9 @@ async function planBeside(
     const staged = await stageManifest(db, importId, manifest, { ...options, into: batch ?? { name } });
     if (batch !== undefined) checkSameFile(batch, path, staged);
     await assignKeys(db, importId);
-    const { rows, invalid } = staged;
+    const { rows, invalid, digest } = staged;
     const groups = await outline(db, importId, batch?.id ?? null);
-    return { batch: name, batchId: batch?.id ?? null, rows, invalid, groups };
+    return { batch: name, batchId: batch?.id ?? null, rows, invalid, groups, digest };
   } finally {
     await endImport(db, importId);
   }
@@ -63,7 +66,7 @@ async function planAlone(name: string, source: string, options: ProduceOptions):
   const sorted = [...groups.values()].toSorted((a, b) =>
     `${a.model} ${a.mode}` < `${b.model} ${b.mode}` ? -1 : 1,
   );
-  return { batch: name, batchId: null, ...totals, groups: sorted };
+  return { batch: name, batchId: null, ...totals, groups: sorted, digest: null };
 }
 
 function count(groups: Map<string, Group>, { model, duration }: GenerationRequest, mode: string): void {

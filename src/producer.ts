@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises';
+import { putBudget } from './budget.ts';
 import { putBatchUnder } from './calendar.ts';
 import { putDeadline } from './deadline.ts';
 import type { Deadline } from './deadline.ts';
@@ -9,21 +10,25 @@ import { countPaid, createBatch, findBatch, lockBatch, rebind, updateLayout } fr
 import type { Batch } from './ledger/batch.ts';
 import type { Database, Session } from './ledger/database.ts';
 import { transaction } from './ledger/database.ts';
-import { analyseSubmissions, assignKeys, beginImport, endImport, merge, stage } from './ledger/import.ts';
+import { analyseSubmissions, assignKeys, beginImport, endImport, merge } from './ledger/import.ts';
 import { compare } from './ledger/comparison.ts';
 import type { Comparison } from './ledger/comparison.ts';
 import { rankRows, setPriority } from './ledger/priority.ts';
 import type { Merged } from './ledger/import.ts';
-import { readKnown, sizeOf, toStaged } from './staging.ts';
+import { stageManifest } from './staging.ts';
+import type { Staged } from './staging.ts';
+import { countHeld } from './ledger/budget.ts';
 import { adoptOrphans } from './ledger/orphan.ts';
+import { priceRows } from './ledger/price.ts';
 import { ensureProvider } from './ledger/provider.ts';
 import type { Manifest } from './manifest/entry.ts';
 import { openManifest } from './manifest/manifest.ts';
 import type { ManifestOptions } from './manifest/manifest.ts';
+import type { Money } from './money.ts';
 import { objection } from './objection.ts';
 import { reached } from './point.ts';
-import { checkRows } from './row.ts';
-import type { KeyScheme, Row, RowOptions } from './row.ts';
+import type { Prices } from './prices.ts';
+import type { RowOptions } from './row.ts';
 import type { Window } from './window.ts';
 
 export interface ProduceOptions extends ManifestOptions, RowOptions {
@@ -47,6 +52,12 @@ export interface ProduceOptions extends ManifestOptions, RowOptions {
   deadline?: Deadline;
   /** Added to that of each of its rows; from -100 to 100, higher first. Without it, as it is. */
   priority?: number;
+  /** What its rows cost at most. Without them, unsent rows keep the price that they have. */
+  prices?: Prices;
+  /** What it may cost, all its life; null: anything. Without it, as it is. */
+  budget?: Money | null;
+  /** Of the manifest that a person has seen and agreed to: if it is another one by now, it is refused. */
+  digest?: string;
   onFault?: (fault: Fault, manifest: string) => void;
   onProgress?: (rows: number) => void;
   /** The last of the transaction that makes the rows the batch's: what it throws undoes all of it. */
@@ -64,13 +75,12 @@ export interface Produced extends Merged {
 
 /** From here on the planner needs to know of the new rows, or the first claims scan them all. */
 const MANY = 1000;
-const CHUNK = { rows: 500, characters: 2_000_000 };
 
 /**
  * Reads a manifest into the ledger: every row is checked first, then all become the batch's in one transaction, so
  * that it may be interrupted and repeated at any point. Sends nothing.
  * @throws VidbatchError exit 3 when a row is invalid (without `keepGoing`) or when what the file asks for could
- *   surprise a purse; exit 2 when the name belongs to another file.
+ *   surprise a purse; exit 2 when the name belongs to another file, or a row has no price that its budget can hold.
  */
 export async function produce(db: Database, source: string, options: ProduceOptions = {}): Promise<Produced> {
   const name = batchName(source, options.batch);
@@ -92,12 +102,20 @@ export async function produce(db: Database, source: string, options: ProduceOpti
         '--keep-going sends the valid rows and records the others as invalid.',
       );
     }
+    if (options.digest !== undefined && options.digest !== staged.digest) {
+      throw refusal(
+        'MANIFEST_CHANGED',
+        `${manifest.name}: was changed while you were asked; nothing was sent`,
+        'The same command again shows what it says now.',
+      );
+    }
     await assignKeys(db, importId);
     reached('keys-assigned');
     const merged = await transaction(db, (session) =>
       mergeInto(session, { name, path, manifest, importId, staged }, options),
     );
     reached('batch-committed');
+    await countHeld(db);
     if (merged.added + merged.updated >= MANY) await analyseSubmissions(db);
     return { ...merged, rows: staged.rows, invalid: staged.invalid, warnings: staged.warnings };
   } finally {
@@ -152,63 +170,6 @@ export function checkSameFile(
   );
 }
 
-export interface Staged {
-  rows: number;
-  invalid: number;
-  warnings: number;
-  scheme: KeyScheme;
-  /** Rows that an export has of this batch. */
-  own: number;
-  /** Batches that other rows are exported from; at most one is named. */
-  others: string[];
-}
-
-/** Checks every row and writes it to the staging table. */
-export async function stageManifest(
-  db: Database,
-  importId: string,
-  manifest: Manifest,
-  options: ProduceOptions & { into: Pick<Batch, 'name'> & Partial<Batch> },
-): Promise<Staged> {
-  const { into } = options;
-  const { rows, scheme } = checkRows(manifest, options);
-  const report = (fault: Fault): void => options.onFault?.(fault, manifest.name);
-  for (const fault of manifest.faults) report(fault);
-  const broken = manifest.faults.filter((fault) => fault.severity === 'error').length;
-  const totals = { rows: 0, invalid: broken, warnings: 0, own: 0 };
-  let others: string[] = [];
-  let chunk: Row[] = [];
-  let characters = 0;
-  const write = async (): Promise<void> => {
-    const known = await readKnown(db, into.id, chunk);
-    await stage(
-      db,
-      importId,
-      chunk.map((row) => toStaged(row, known.get(row.knownAs ?? ''))),
-    );
-    reached('rows-staged');
-    chunk = [];
-    characters = 0;
-  };
-  for await (const row of rows) {
-    totals.rows += 1;
-    if (row.request === undefined) totals.invalid += 1;
-    if (row.knownAs !== undefined) totals.own += 1;
-    if (row.of !== undefined && row.of !== into.name) others = [row.of];
-    for (const fault of row.faults) {
-      report(fault);
-      if (fault.severity === 'warning') totals.warnings += 1;
-    }
-    chunk.push(row);
-    characters += sizeOf(row);
-    if (chunk.length < CHUNK.rows && characters < CHUNK.characters) continue;
-    await write();
-    options.onProgress?.(totals.rows);
-  }
-  if (chunk.length > 0) await write();
-  return { ...totals, scheme: scheme(), others };
-}
-
 interface Candidate {
   name: string;
   path: string;
@@ -239,7 +200,9 @@ async function mergeInto(
   const objected = objection(comparison, { name, keyScheme: scheme, ...options });
   if (objected !== undefined) throw objected;
   const merged = await merge(session, importId, batch.id, { prune: options.vanished === 'prune' });
+  if (options.prices !== undefined) await priceRows(session, batch.id, options.prices);
   await adoptOrphans(session, batch.id);
+  await putBudget(session, batch, options.budget);
   // Its export has the same columns, or more: those are found in the rows.
   if (staged.own === 0) await updateLayout(session, batch.id, layout);
   if (options.window !== undefined) await putBatchUnder(session, batch.id, options.window);

@@ -1,3 +1,4 @@
+import { costOptions } from './budget.ts';
 import type { Config } from './config.ts';
 import { messageOf, VidbatchError } from './errors.ts';
 import { isOutage } from './connection-lost.ts';
@@ -27,11 +28,21 @@ export interface Making {
 }
 
 /** @throws VidbatchError exit 2 for a flag that says nothing sensible. */
-export function optionsOf({ map, window, ...flags }: RunFlags): ProduceOptions {
+export async function optionsOf({
+  map,
+  window,
+  prices,
+  budget,
+  ...flags
+}: RunFlags): Promise<ProduceOptions> {
   return {
     ...flags,
     ...(map === undefined ? {} : { map: parseMap(map) }),
     ...(window === undefined ? {} : { window: parseWindow('--window', window) }),
+    ...(await costOptions({
+      ...(prices === undefined ? {} : { prices }),
+      ...(budget === undefined ? {} : { budget }),
+    })),
     // That the same rows are sent again is what a schedule is for.
     again: true,
   };
@@ -51,7 +62,7 @@ export async function makeRun(db: Database, run: TakenRun, making: Making): Prom
   let outcome: Produced | { error: unknown };
   try {
     outcome = await produce(db, schedule.manifest, {
-      ...optionsOf(schedule.flags),
+      ...(await optionsOf(schedule.flags)),
       batch: run.batch,
       models: making.config.models,
       ...(making.config.baseUrl === undefined ? {} : { origin: making.config.baseUrl }),

@@ -1,13 +1,83 @@
+import { createHash } from 'node:crypto';
 import { textOf } from './export.ts';
-import type { Queryable } from './ledger/database.ts';
+import type { Fault } from './fault.ts';
+import type { Batch } from './ledger/batch.ts';
+import type { Database, Queryable } from './ledger/database.ts';
+import { stage } from './ledger/import.ts';
 import type { StagedRow } from './ledger/import.ts';
 import { readInputsOf } from './ledger/read.ts';
 import type { KnownInput } from './ledger/read.ts';
-import type { RawRow } from './manifest/entry.ts';
-import type { Row } from './row.ts';
+import type { Manifest, RawRow } from './manifest/entry.ts';
+import { reached } from './point.ts';
+import type { ProduceOptions } from './producer.ts';
+import { checkRows } from './row.ts';
+import type { KeyScheme, Row } from './row.ts';
+
+const CHUNK = { rows: 500, characters: 2_000_000 };
+
+export interface Staged {
+  rows: number;
+  invalid: number;
+  warnings: number;
+  scheme: KeyScheme;
+  /** Rows that an export has of this batch. */
+  own: number;
+  /** Batches that other rows are exported from; at most one is named. */
+  others: string[];
+  /** Of what would be sent, in its order: two manifests with the same one send the same. */
+  digest: string;
+}
+
+/** Checks every row and writes it to the staging table. */
+export async function stageManifest(
+  db: Database,
+  importId: string,
+  manifest: Manifest,
+  options: ProduceOptions & { into: Pick<Batch, 'name'> & Partial<Batch> },
+): Promise<Staged> {
+  const { into } = options;
+  const { rows, scheme } = checkRows(manifest, options);
+  const report = (fault: Fault): void => options.onFault?.(fault, manifest.name);
+  for (const fault of manifest.faults) report(fault);
+  const broken = manifest.faults.filter((fault) => fault.severity === 'error').length;
+  const totals = { rows: 0, invalid: broken, warnings: 0, own: 0 };
+  const digest = createHash('sha256');
+  let others: string[] = [];
+  let chunk: Row[] = [];
+  let characters = 0;
+  const write = async (): Promise<void> => {
+    const known = await readKnown(db, into.id, chunk);
+    await stage(
+      db,
+      importId,
+      chunk.map((row) => toStaged(row, known.get(row.knownAs ?? ''))),
+    );
+    reached('rows-staged');
+    chunk = [];
+    characters = 0;
+  };
+  for await (const row of rows) {
+    totals.rows += 1;
+    digest.update(`${row.keyBasis}\n${row.contentHash ?? ''}\n`);
+    if (row.request === undefined) totals.invalid += 1;
+    if (row.knownAs !== undefined) totals.own += 1;
+    if (row.of !== undefined && row.of !== into.name) others = [row.of];
+    for (const fault of row.faults) {
+      report(fault);
+      if (fault.severity === 'warning') totals.warnings += 1;
+    }
+    chunk.push(row);
+    characters += sizeOf(row);
+    if (chunk.length < CHUNK.rows && characters < CHUNK.characters) continue;
+    await write();
+    options.onProgress?.(totals.rows);
+  }
+  if (chunk.length > 0) await write();
+  return { ...totals, scheme: scheme(), others, digest: digest.digest('hex') };
+}
 
 /** What the ledger has of the rows that an export names. */
-export async function readKnown(
+async function readKnown(
   db: Queryable,
   batchId: number | undefined,
   rows: readonly Row[],
@@ -17,7 +87,7 @@ export async function readKnown(
 }
 
 /** How much memory a row holds, about. */
-export function sizeOf({ raw }: Row): number {
+function sizeOf({ raw }: Row): number {
   return Object.values(raw).reduce<number>(
     (sum, value) => sum + (typeof value === 'string' ? value.length : 100),
     0,
@@ -28,7 +98,7 @@ export function sizeOf({ raw }: Row): number {
  * A row on its way into the ledger. One of an export whose cells say what the ledger's row says is that row, to the
  * byte: its place, its types, and its key with its number among identical ones.
  */
-export function toStaged(row: Row, known: KnownInput | undefined): StagedRow {
+function toStaged(row: Row, known: KnownInput | undefined): StagedRow {
   const error = row.faults.find((fault) => fault.severity === 'error');
   const same = known !== undefined && saysTheSame(row.raw, JSON.parse(known.input) as RawRow);
   const own = row.numbered && bearsOut(row, same) ? row.knownAs : undefined;

@@ -1,3 +1,4 @@
+import type { PurseJson } from './budget.ts';
 import { EXIT } from './errors.ts';
 import type { ExitCode } from './errors.ts';
 import type { Counts, State } from './submission.ts';
@@ -16,7 +17,8 @@ export interface Gate {
     | 'trying'
     | 'window'
     | 'not-before'
-    | 'deadline';
+    | 'deadline'
+    | 'budget';
   reason: string;
   /** It concerns these rows of the batch alone. */
   only?: 'off-peak';
@@ -36,6 +38,8 @@ export interface Summary {
   /** Task ids beyond one a row: paid more than once, as far as we know. */
   surplus: number;
   gates: Gate[];
+  /** Null: it has none. */
+  budget: PurseJson | null;
 }
 
 export function totalOf(counts: Counts): number {

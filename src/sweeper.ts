@@ -1,6 +1,7 @@
 import { messageOf } from './errors.ts';
 import type { Database } from './ledger/database.ts';
 import type { Again } from './ledger/doubt.ts';
+import { countHeld } from './ledger/budget.ts';
 import { sweep } from './ledger/sweep.ts';
 import type { Logger } from './log.ts';
 import type { SameKey } from './retry.ts';
@@ -28,6 +29,7 @@ export function startSweeper(db: Database, log: Logger, again?: Again): () => Pr
             `rows passed their deadline without an answer: ${again === undefined ? 'uncertain' : 'sent again under the same key, or uncertain'}`,
           );
         }
+        await countHeld(db);
       } catch (error) {
         log.debug({ event: 'sweep-failed', error: messageOf(error) }, 'sweep failed; the next one will tell');
       }

@@ -31,6 +31,7 @@ function view(input: Record<string, unknown>, more: Partial<SubmissionView> = {}
     notBefore: null,
     deadline: null,
     queued: false,
+    price: null,
     updatedAt: new Date(0),
     ...more,
   };

@@ -73,6 +73,7 @@ export function standing(status: BatchStatus, current?: State): Html {
       : html`<p class="gate">
           <strong>paid twice:</strong> ${count(status.surplus)} task ids beyond one a row
         </p>`;
+  const budget = status.budget === null ? NOTHING : html`<p class="soft">budget: ${status.budget.told}</p>`;
   const gates = status.gates.map(
     ({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`,
   );
@@ -82,7 +83,7 @@ export function standing(status: BatchStatus, current?: State): Html {
     <ul class="chips">
       ${chips}
     </ul>
-    ${surplus}${gates}`;
+    ${budget}${surplus}${gates}`;
 }
 
 /** `50,000 rows · 49,988 task ids · 12.5 accepted/s · ETA 3m 20s` */

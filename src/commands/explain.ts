@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { openApp } from '../app.ts';
+import { raiseHint } from '../budget.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
@@ -103,6 +104,7 @@ function describe(
     `request  ${shorten(row.request ?? row.input, 300)}`,
   ];
   if (row.priority !== 0) lines.push(`priority ${row.priority}, with that of its batch: higher first`);
+  if (row.price !== null) lines.push(`price    at most ${row.price.amount} ${row.price.currency}`);
   if (row.providerStatus !== null && tasks.length === 0)
     lines.push(`provider ${row.providerStatus}, not asked yet`);
   for (const task of tasks) lines.push(...describeTask(task));
@@ -120,10 +122,13 @@ function describe(
   if (row.state === 'pending' && row.notBefore !== null && row.notBefore.getTime() > Date.now()) {
     lines.push(`waiting  until ${row.notBefore.toISOString()}`);
   }
-  const waits = gates.some(({ gate }) => gate === 'window');
-  lines.push(
-    `next     ${waits ? 'nothing: it is sent when its gates are open, while a worker runs' : nextStep(row)}`,
-  );
+  const shut = (name: Gate['gate']): boolean => gates.some(({ gate }) => gate === name);
+  const next = shut('budget')
+    ? raiseHint({ name: row.batch, source: batch.source })
+    : shut('window')
+      ? 'nothing: it is sent when its gates are open, while a worker runs'
+      : nextStep(row);
+  lines.push(`next     ${next}`);
   return lines;
 }
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { costOptions } from '../budget.ts';
 import { usageError } from '../errors.ts';
 import { parseMap } from '../manifest/columns.ts';
 import type { ProduceOptions } from '../producer.ts';
@@ -8,6 +9,8 @@ import { flag, isOn } from './io.ts';
 import { batchWindowFlag, deadlineFlags, offPeakFlag, readDeadline, readWindow } from './window-flags.ts';
 import type { DeadlineFlags } from './window-flags.ts';
 import type { GlobalFlags } from './io.ts';
+import { costFlags } from './price-flags.ts';
+import type { CostFlags } from './price-flags.ts';
 
 /** Flags of whoever reads a manifest. */
 export interface ReadFlags extends GlobalFlags {
@@ -19,7 +22,7 @@ export interface ReadFlags extends GlobalFlags {
 }
 
 /** Flags of whoever brings a manifest into the ledger. */
-export interface ManifestFlags extends ReadFlags, DeadlineFlags, BatchFlags {
+export interface ManifestFlags extends ReadFlags, DeadlineFlags, BatchFlags, CostFlags {
   batch?: string;
   keepGoing?: boolean;
   prune?: boolean;
@@ -49,6 +52,7 @@ export function manifestFlags(command: Command): Command {
   batchFlags(batchWindowFlag(command));
   offPeakFlag(command);
   deadlineFlags(command);
+  costFlags(command);
   return flag(command, '--rebind', 'go on at another provider than the one that has task ids of this batch');
 }
 
@@ -63,7 +67,10 @@ export function readOptions(flags: ReadFlags): ProduceOptions {
   };
 }
 
-export function produceOptions(flags: ManifestFlags, manifests: readonly string[]): ProduceOptions {
+export async function produceOptions(
+  flags: ManifestFlags,
+  manifests: readonly string[],
+): Promise<ProduceOptions> {
   if (isOn(flags.prune) && isOn(flags.keep)) {
     throw usageError('PRUNE_OR_KEEP', '--prune and --keep contradict each other', 'Give one of them.');
   }
@@ -81,6 +88,7 @@ export function produceOptions(flags: ManifestFlags, manifests: readonly string[
     ...batchOptions(flags),
     ...(window === undefined ? {} : { window }),
     ...(deadline === undefined ? {} : { deadline }),
+    ...(await costOptions(flags)),
     ...(flags.batch === undefined ? {} : { batch: flags.batch }),
     ...(isOn(flags.prune) ? { vanished: 'prune' as const } : {}),
     ...(isOn(flags.keep) ? { vanished: 'keep' as const } : {}),

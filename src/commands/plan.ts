@@ -5,23 +5,14 @@ import type { Config } from '../config.ts';
 import { EXIT, VidbatchError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
-import { costOfGroup, describeEstimate, estimate, estimateJson } from '../estimate.ts';
-import type { Group } from '../ledger/outline.ts';
-import { ledgerNow } from '../ledger/window.ts';
-import { measuredRate } from '../ledger/batch.ts';
-import { outlook, outlookJson, windowsOf } from '../outlook.ts';
-import type { Outlook } from '../outlook.ts';
-import { moneyJson, told } from '../money.ts';
 import { plan } from '../plan.ts';
-import type { Plan } from '../plan.ts';
-import type { Prices } from '../prices.ts';
-import { count } from '../summary.ts';
-import type { Window } from '../window.ts';
 import { FaultReport } from './fault-report.ts';
 import { configOf, flag, globalFlags, listFlag } from './io.ts';
 import type { Io } from './io.ts';
 import { readFlags, readOptions } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
+import { describePlan, lookAhead, planJson } from './plan-text.ts';
+import type { Asked } from './plan-text.ts';
 import { pricesFlag, pricesOf } from './price-flags.ts';
 import type { PriceFlags } from './price-flags.ts';
 import { batchWindowFlag, forecastOptions, offPeakFlag, readWindow } from './window-flags.ts';
@@ -53,12 +44,6 @@ Examples:
   pricesFlag(offPeakFlag(batchWindowFlag(command)));
 }
 
-interface Asked {
-  perSecond?: number;
-  batch?: Window | null;
-  offPeak?: Window | null;
-}
-
 async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): Promise<ExitCode> {
   keepHeapSmall();
   const config = configOf(flags);
@@ -82,8 +67,8 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
       const seen = await lookAhead(app, planned, asked);
       io.out(
         flags.json === true
-          ? JSON.stringify(toJson(source, planned, prices, seen))
-          : describe(planned, prices, seen),
+          ? JSON.stringify(planJson(source, planned, prices, seen))
+          : describePlan(planned, prices, seen),
       );
     }
     return invalid > 0 ? EXIT.refused : EXIT.ok;
@@ -100,78 +85,4 @@ async function openLedger(config: Config): Promise<App | undefined> {
     if (error instanceof VidbatchError && error.code === 'NO_LEDGER') return undefined;
     throw error;
   }
-}
-
-async function lookAhead(
-  app: App | undefined,
-  { batchId, groups }: Plan,
-  { perSecond, ...windows }: Asked,
-): Promise<Outlook> {
-  const rowsOf = (offPeak: boolean): number =>
-    sum(
-      groups.filter((group) => group.offPeak === offPeak),
-      'toSend',
-    );
-  const known = app === undefined ? { batch: null, offPeak: null } : await windowsOf(app.db, batchId);
-  const measured = app === undefined || batchId === null ? null : await measuredRate(app.db, batchId);
-  return outlook(
-    { normal: rowsOf(false), offPeak: rowsOf(true) },
-    { ...known, ...windows },
-    { now: app === undefined ? Date.now() : await ledgerNow(app.db), perSecond: perSecond ?? measured },
-  );
-}
-
-function sum(groups: readonly Group[], what: 'fresh' | 'known' | 'changed' | 'toSend'): number {
-  return groups.reduce((total, group) => total + group[what], 0);
-}
-
-function describe({ batch, rows, invalid, groups }: Plan, prices: Prices, seen: Outlook): string {
-  const parts = (of: readonly Group[]): string[] => [
-    `${count(sum(of, 'fresh'))} new`,
-    ...(sum(of, 'known') > 0 ? [`${count(sum(of, 'known'))} known`] : []),
-    ...(sum(of, 'changed') > 0 ? [`${count(sum(of, 'changed'))} changed`] : []),
-  ];
-  const head = [
-    `${count(rows)} rows`,
-    ...parts(groups),
-    ...(invalid > 0 ? [`${count(invalid)} invalid`] : []),
-  ];
-  const lines = groups.map((group) => {
-    const cost = costOfGroup(prices, group);
-    const size = [`${count(group.seconds)} s`, cost === undefined ? 'cost unknown' : told(cost)];
-    const all = [`${count(group.toSend)} to send`, ...parts([group]), ...(group.toSend > 0 ? size : [])];
-    return `  ${group.model} ${group.mode}: ${all.join(' · ')}`;
-  });
-  const forecast = seen.rows === 0 ? 'nothing is to be sent' : seen.told;
-  return [
-    `${batch}: ${head.join(' · ')}`,
-    ...lines,
-    `  cost: ${describeEstimate(estimate(prices, groups))}`,
-    `  forecast: ${forecast}`,
-  ].join('\n');
-}
-
-function toJson(
-  source: string,
-  { batch, rows, invalid, groups }: Plan,
-  prices: Prices,
-  seen: Outlook,
-): Record<string, unknown> {
-  return {
-    batch,
-    source,
-    rows,
-    new: sum(groups, 'fresh'),
-    known: sum(groups, 'known'),
-    changed: sum(groups, 'changed'),
-    invalid,
-    toSend: sum(groups, 'toSend'),
-    groups: groups.map((group) => {
-      const { fresh, offPeak: _offPeak, ...told } = group;
-      const cost = costOfGroup(prices, group);
-      return { ...told, new: fresh, cost: cost === undefined ? null : moneyJson(cost) };
-    }),
-    cost: estimateJson(estimate(prices, groups)),
-    forecast: outlookJson(seen),
-  };
 }

@@ -18,3 +18,16 @@ const NONE: Prices = new Map();
 export async function pricesOf({ prices }: PriceFlags): Promise<Prices> {
   return prices === undefined ? NONE : readPrices(prices);
 }
+
+/** Flags of whoever brings a manifest into the ledger. */
+export interface CostFlags extends PriceFlags {
+  budget?: string;
+}
+
+export function costFlags(command: Command): Command {
+  return flag(
+    pricesFlag(command),
+    '--budget <amount>',
+    'what the batch may cost, all its life, such as 120CNY, or none (default: as before)',
+  );
+}

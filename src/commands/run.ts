@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { requireProvider } from '../config.ts';
+import { isOverspent } from '../budget.ts';
 import { EXIT } from '../errors.ts';
 import { countOpen } from '../ledger/batch.ts';
 import { workLeft } from '../ledger/left.ts';
@@ -13,6 +14,7 @@ import { readGates, summarise } from '../overview.ts';
 import { patiently } from '../patience.ts';
 import { count, exitCodeOf, receipt } from '../summary.ts';
 import type { Summary } from '../summary.ts';
+import { consent } from './consent.ts';
 import { failedRows } from './failed-rows.ts';
 import { configOf, globalFlags, isOn, providerFlags, flag, workFlags, workLimits } from './io.ts';
 import type { Io } from './io.ts';
@@ -31,7 +33,7 @@ import {
 } from './shutdown.ts';
 import type { ShutdownFlags } from './shutdown.ts';
 import { checkNames, describeProduced, produceAll } from './submit.ts';
-import { offPeakWindow } from './window-flags.ts';
+import { forecastOptions, offPeakWindow } from './window-flags.ts';
 import { startSending, takeBack, tellFound } from '../sending.ts';
 import { within } from '../within.ts';
 
@@ -53,12 +55,14 @@ export function runCommand(program: Command, io: Io, exit: (code: number) => voi
 Examples:
   $ vidbatch run jobs/text.csv
   $ vidbatch run jobs/storyboard.json jobs/reference.json --concurrency 16 --rate 10/s
+  $ vidbatch run jobs/text.csv --prices jobs/prices.example.json --budget 120CNY
   $ vidbatch run night.csv --offpeak-window "23:00-07:00 Asia/Shanghai"
   $ vidbatch run jobs/text.csv        again: sends what is new or was not sent, nothing twice
 ${SHUTDOWN_HELP}`,
     )
     .action(async (manifests: string[], flags: RunFlags) => exit(await run(manifests, flags, io)));
   shutdownFlag(workFlags(manifestFlags(providerFlags(globalFlags(command)))));
+  flag(command, '--yes', 'on a terminal, do not show the plan and ask');
   flag(
     command,
     '--no-wait',
@@ -71,7 +75,11 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   const limits = workLimits(flags);
   const patienceMs = shutdownMs(flags, limits);
   const window = offPeakWindow(flags);
-  const options = produceOptions(flags, manifests);
+  const options = await produceOptions(flags, manifests);
+  const asked = {
+    ...forecastOptions(flags),
+    ...(options.window === undefined ? {} : { batch: options.window }),
+  };
   requireProvider(config);
   await checkNames(manifests, options, io);
   const progress = new Progress(io);
@@ -83,7 +91,11 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   try {
     tellFound(app, log);
     await takeBack(app, config, limits, log);
-    const produced = await produceAll(app, config, manifests, options, io);
+    const agreed =
+      isOn(flags.yes) || isOn(flags.json)
+        ? undefined
+        : await consent(app, config, manifests, { options, asked }, io);
+    const produced = await produceAll(app, config, manifests, options, io, agreed);
     if (flags.json !== true) for (const one of produced) io.out(describeProduced(one));
     const batches = produced.map((one) => one.batch);
     const ids = batches.map((batch) => batch.id);
@@ -164,7 +176,7 @@ async function watch(
   while (!signal.aborted) {
     const left = await patiently('work left', log, () => workLeft(app.db, origin, ids), signal);
     if (left === 'nothing') return false;
-    if (left === 'halted' || left === 'expired') return true;
+    if (left === 'halted' || left === 'expired' || left === 'spent') return true;
     const waits = left === 'held' || left === 'later';
     if (waits && !wait) return true;
     if (left === 'later' && !told) {
@@ -206,6 +218,9 @@ function tell(summary: Summary, hints: readonly string[], flags: RunFlags, io: I
     io.err(
       `${summary.batch}: ${count(summary.counts.uncertain)} uncertain rows may have been accepted and are not sent again; \`vidbatch uncertain ${summary.batch}\` shows what is known of them`,
     );
+  }
+  if (summary.budget !== null && isOverspent(summary.budget)) {
+    io.err(`${summary.batch}: MORE WAS SPENT THAN THE BUDGET: ${summary.budget.told}`);
   }
   for (const hint of hints) io.err(`${summary.batch}: ${hint}`);
   io.out(named ? `${summary.batch}: ${receipt(summary)}` : receipt(summary));

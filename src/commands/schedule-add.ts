@@ -24,9 +24,11 @@ import type { Io } from './io.ts';
 import { readFlags } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
 import { describeSchedule } from './schedule-text.ts';
+import { costFlags } from './price-flags.ts';
+import type { CostFlags } from './price-flags.ts';
 import { batchWindowFlag } from './window-flags.ts';
 
-interface AddFlags extends ReadFlags, BatchFlags {
+interface AddFlags extends ReadFlags, BatchFlags, CostFlags {
   cron: string;
   tz: string;
   overlap: string;
@@ -65,7 +67,7 @@ again, and paid again. Runs need a worker that is up: vidbatch work.`,
     'once',
   );
   flag(command, '--jitter <duration>', 'begin up to so much later, the same for all workers');
-  batchFlags(batchWindowFlag(readFlags(command)));
+  costFlags(batchFlags(batchWindowFlag(readFlags(command))));
   flag(command, '--keep-going', 'send the valid rows, record the invalid ones');
 }
 
@@ -79,7 +81,7 @@ async function add(name: string, manifest: string, flags: AddFlags, io: Io): Pro
       'Name a file.',
     );
   }
-  await openManifest(asked.manifest, optionsOf(asked.flags));
+  await openManifest(asked.manifest, await optionsOf(asked.flags));
   const app = await openApp(config, 'writer');
   try {
     const nextAt = firstAfter(asked, await ledgerNow(app.db));
@@ -130,6 +132,10 @@ function read(
       ? {}
       : { window: flags.window }),
     ...batchOptions(flags),
+    ...(flags.prices === undefined ? {} : { prices: resolve(flags.prices) }),
+    ...(flags.budget === undefined || flags.budget.trim().toLowerCase() === 'none'
+      ? {}
+      : { budget: flags.budget }),
     ...(isOn(flags.strict) ? { strict: true } : {}),
     ...(isOn(flags.keepGoing) ? { keepGoing: true } : {}),
   };

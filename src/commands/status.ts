@@ -151,6 +151,7 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
   if (status.counts.pending > 0 && !status.fed) {
     lines.push('  no worker feeds these rows: start `vidbatch work`, or `vidbatch run` with the manifest');
   }
+  if (status.budget !== null) lines.push(`  budget: ${status.budget.told}`);
   for (const { gate, reason } of status.gates) lines.push(`  waiting: ${gate}: ${reason}`);
   if (status.deadline !== null && status.counts.pending > 0) {
     const { at, chance } = status.deadline;

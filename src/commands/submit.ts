@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
+import { describePurse } from '../budget.ts';
 import { chanceOf } from '../deadline.ts';
 import type { Deadline } from '../deadline.ts';
 import { EXIT, messageOf, refusal } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { fill } from '../feeder.ts';
 import { keepHeapSmall } from '../heap.ts';
+import { readPurse } from '../ledger/budget.ts';
 import { ensureProvider } from '../ledger/provider.ts';
 import type { Logger } from '../log.ts';
 import { missingColumns } from '../manifest/columns.ts';
@@ -38,7 +40,8 @@ export function submitCommand(program: Command, io: Io, exit: (code: ExitCode) =
 Examples:
   $ vidbatch submit jobs/text.csv
   $ vidbatch submit - --format jsonl --batch tonight < rows.jsonl
-  $ vidbatch submit jobs/text.csv --prune      rows gone from the file are cancelled`,
+  $ vidbatch submit jobs/text.csv --prune      rows gone from the file are cancelled
+  $ vidbatch submit jobs/text.csv --prices prices.json --budget 120CNY      a higher one later: the same again`,
     )
     .action(async (manifests: string[], flags: SubmitFlags) =>
       exit(await submitManifests(manifests, flags, io)),
@@ -52,7 +55,7 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
   keepHeapSmall();
   const config = configOf(flags);
   const depth = parseCount('--queue-depth', flags.queueDepth, 1, 100_000);
-  const options = produceOptions(flags, manifests);
+  const options = await produceOptions(flags, manifests);
   await checkNames(manifests, options, io);
   const app = await openApp(config, 'writer');
   try {
@@ -80,13 +83,17 @@ export async function checkNames(
   }
 }
 
-/** All manifests or none: with several, each is checked before the first is brought in. */
+/**
+ * All manifests or none: with several, each is checked before the first is brought in. `agreed`: the digests of those
+ * that a person has seen.
+ */
 export async function produceAll(
   app: App,
   config: Config,
   manifests: readonly string[],
   options: ProduceOptions,
   io: Io,
+  agreed: ReadonlyMap<string, string> = new Map(),
 ): Promise<Produced[]> {
   if (manifests.length > 1 && options.keepGoing !== true) await checkAll(manifests, options, config);
   const produced: Produced[] = [];
@@ -98,12 +105,14 @@ export async function produceAll(
         ...options,
         models: config.models,
         stdin: io.stdin,
+        ...(agreed.has(source) ? { digest: agreed.get(source) ?? '' } : {}),
         ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
         onFault: (fault, name) => faults.add(fault, name),
         onProgress: (rows) => progress.show(`${source}: ${count(rows)} rows read`),
       });
       produced.push(one);
       await warnOfDeadline(app, one, options.deadline, (line) => progress.above(`${line}\n`));
+      await warnOfBudget(app, one, (line) => progress.above(`${line}\n`));
     } finally {
       progress.clear();
       faults.finish(`; \`vidbatch validate ${source} --all\` shows them all`);
@@ -125,6 +134,13 @@ async function warnOfDeadline(
   if (chance === 'met') return;
   const words = chance === 'missed' ? 'will be missed' : 'may be missed';
   err(`${batch.name}: the deadline ${deadline.at.toISOString()} ${words}: ${seen.told}`);
+}
+
+/** What a budget does not pay for is said before it is sent. */
+async function warnOfBudget(app: App, { batch }: Produced, err: (line: string) => void): Promise<void> {
+  const purse = await readPurse(app.db, batch.id);
+  if (purse === undefined || purse.beyond === 0) return;
+  err(`${batch.name}: the budget does not pay for all rows: ${describePurse(purse)}`);
 }
 
 async function checkAll(

@@ -99,7 +99,9 @@ async function work(flags: Flags, io: Io): Promise<number> {
       const drained = isOn(flags.drain) ? [untilDone(app, running, null, { signal, log })] : [];
       // Whoever is told to stop does not wait for a ledger that is away to say what is left.
       const why = await Promise.race([happened, ...drained]);
-      halted = why === 'halted';
+      halted = why === 'halted' || why === 'spent';
+      if (why === 'spent')
+        log.warn({ event: 'spent' }, 'what is left does not fit the budgets of its batches');
       if (why === 'later') log.info({ event: 'later' }, 'what is left waits for its window, or its own time');
     } finally {
       const [left] = await Promise.all([endSending(running, patienceMs, log), endSchedules(schedules)]);

@@ -1,4 +1,5 @@
 import type { Limit } from '../limits.ts';
+import { AFFORDABLE } from './budget.ts';
 import type { Queryable } from './database.ts';
 import { doubtMsOf } from './doubt.ts';
 import { limitParams, WISH_WITH_TURN, WISHES_WITH_TURNS } from './turn.ts';
@@ -111,7 +112,7 @@ export async function claim(
          from wish w, vidbatch.batch b, vidbatch.provider p, vidbatch.meta m
         where s.id = w.submission_id and b.id = s.batch_id and p.origin = b.origin
           and s.state = 'pending' and s.not_before <= now()
-          and b.origin = $4 and b.state = 'active' and b.proven
+          and b.origin = $4 and b.state = 'active' and b.proven and b.budget is null
           and p.state = 'open' and p.throttled_until <= now()
           and m.paused_at is null and ${WINDOW_OPEN}
           and ($6::bigint[] is null or b.id = any($6))
@@ -139,8 +140,9 @@ export async function claim(
 }
 
 /**
- * The same for one row where only one may be in flight: the batch has had no accept yet, or a halt is being tried
- * out. Takes the batch's canary slot and the provider's probe slot as needed; whoever finds one taken gets nothing.
+ * The same for one row, with its batch's row locked: only one may be in flight, because the batch has had no accept yet
+ * or a halt is being tried out, or the batch has a budget. Takes the batch's canary slot and the provider's probe slot as
+ * needed, and of the budget what the row costs; whoever finds a slot taken, or too little left, gets nothing.
  */
 export async function claimAlone(
   db: Queryable,
@@ -153,7 +155,7 @@ export async function claimAlone(
        ${limits.length === 0 ? WISH : WISH_WITH_TURN}
      ), candidate as (
        select s.id, b.id as batch_id, b.name as batch, b.proven, p.origin, p.state as provider_state, p.epoch, p.throttle_level,
-              ${OPEN_MS} as open_ms, w.turn_ms
+              s.price - s.held as adds, b.budget is not null as budgeted, ${OPEN_MS} as open_ms, w.turn_ms
          from wish w
          join vidbatch.submission s on s.id = w.submission_id
          join vidbatch.batch b on b.id = s.batch_id
@@ -162,12 +164,14 @@ export async function claimAlone(
         where s.state = 'pending' and s.not_before <= now()
           and b.origin = $4 and b.state = 'active' and (b.proven or b.canary is null)
           and (p.state = 'open' or (p.state = 'probing' and p.probe is null)) and p.throttled_until <= now()
-          and ${WINDOW_OPEN}
+          and ${WINDOW_OPEN} and ${AFFORDABLE}
           and ($6::bigint[] is null or b.id = any($6))
           and not exists (select from vidbatch.attempt a where a.id = $2)
           for update of s, b, p
      ), canary as (
-       update vidbatch.batch b set canary = $2 from candidate c where b.id = c.batch_id and not c.proven
+       update vidbatch.batch b
+          set canary = case when c.proven then b.canary else $2 end, held = b.held + c.adds
+         from candidate c where b.id = c.batch_id and (not c.proven or c.budgeted)
      ), probe as (
        update vidbatch.provider p set probe = $2 from candidate c
         where p.origin = c.origin and c.provider_state = 'probing'
@@ -228,6 +232,7 @@ export interface Refusal {
     | 'halted'
     | 'expired'
     | 'window'
+    | 'budget'
     | 'throttled'
     | 'rate'
     | 'alone';
@@ -259,6 +264,7 @@ export async function refusals(
               when p.state = 'halted' then 'halted'
               when not ${WINDOW_OPEN} then
                 case when b.not_after > now() + interval '1 second' then 'window' else 'expired' end
+              when not coalesce(${AFFORDABLE}, false) then 'budget'
               when p.throttled_until > now() then 'throttled'
               when s.not_before > now() then 'not-due'
               else 'alone'

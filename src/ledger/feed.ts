@@ -60,16 +60,20 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
      ), picked as (
        select f.id, f.later, f.rank, r.alone, r.share,
               row_number() over (partition by r.id, f.later, f.rank order by f.not_before, f.id) as turn,
-              row_number() over (partition by r.id order by f.later, f.rank desc, f.not_before, f.id) as nth
+              row_number() over (partition by r.id order by f.later, f.rank desc, f.not_before, f.id) as nth,
+              -- No more than what is left pays for: the others would only be refused.
+              r.currency is null or sum(f.adds) over (
+                partition by r.id order by f.later, f.rank desc, f.not_before, f.id) <= r.money as paid_for
          from shared r
         cross join lateral unnest(r.kinds) k(off_peak)
         ${groups}
         cross join lateral (
           select c.* from ${levels('r.id')} v
            cross join lateral (
-             select c.id, c.not_before, r.priority + c.priority as rank, r.trying and c.halted_at is not null as later
+             select c.id, c.not_before, c.price - c.held as adds, r.priority + c.priority as rank, r.trying and c.halted_at is not null as later
                from vidbatch.submission c
               where ${waiting('c', 'r.id', 'v')} ${which}
+                and (r.currency is null or c.currency = r.currency and c.price - c.held <= r.money)
                 and (not r.trying or c.halted_at is null or not ${anyUnhalted('r.id', 'r.kinds')})
               order by ${FEED_ORDER('c')}
               limit greatest(0, ${most})
@@ -79,7 +83,7 @@ export async function feed(db: Queryable, scope: FeedScope, room: number): Promi
         ) f
      ), fair as (
        select id, row_number() over (order by later, rank desc, turn, id) as place from picked
-        where nth <= (case when alone then 1 else share end)
+        where nth <= (case when alone then 1 else share end) and paid_for
         order by later, rank desc, turn, id
         limit case when (select state from vidbatch.provider where origin = $1) = 'probing' then 1 else $4 end
      ), fed as (

@@ -126,7 +126,8 @@ export async function merge(
           set previous = case when t.next = s.state then s.previous else s.state end,
               state = t.next,
               input = t.input, request = t.request, content_hash = t.content_hash, model = t.model, mode = t.mode,
-              not_before = coalesce(t.not_before, '-infinity'), priority = t.priority, line = t.line, spent = 0, halted_at = null,
+              price = null, currency = null, not_before = coalesce(t.not_before, '-infinity'), priority = t.priority,
+              line = t.line, spent = 0, halted_at = null,
               error_code = t.error_code, error = t.error, http_status = null,
               lane = case when t.next = 'pending' then s.lane end, updated_at = now()
          from (

@@ -80,7 +80,7 @@ export async function restoreAttempts(
 ): Promise<boolean> {
   const { rows } = await db.query(
     `with row as (
-       select s.id, s.state from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+       select s.id, s.state, s.held from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
         where b.name = $2 and s.row_key = $3 for update of s
      ), restored as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, claimed_at, deadline, intended_at)
@@ -100,6 +100,11 @@ export async function restoreAttempts(
         where s.id = r.submission_id and s.request is not null
           and (s.state in ('pending', 'rejected', 'exhausted', 'cancelled')
                or s.state in ('submitting', 'uncertain') and $4 >= s.attempts)
+       returning s.id, s.batch_id, s.held
+     ), kept as (
+       update vidbatch.batch b set held = b.held + m.held - row.held
+         from moved m join row on row.id = m.id
+        where b.id = m.batch_id and b.held is not null and m.held <> row.held
      )
      select submission_id from restored`,
     [

@@ -1,3 +1,4 @@
+import { SPENT } from './budget.ts';
 import type { Queryable } from './database.ts';
 import { FEED_ORDER, levels } from './level.ts';
 import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind } from './window.ts';
@@ -6,28 +7,31 @@ import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind } from './window.ts';
 const anyQueued = (batch: string): string =>
   `exists (select from vidbatch.submission s where s.batch_id = ${batch} and s.state = 'pending' and s.lane is not null)`;
 
-/** Rows that may be sent now, or were tried and wait for their next try: for two hours at most. */
-const anyReady = (batch: string, kinds: string): string =>
+/** Rows of batch `b` that may be sent now, or were tried and wait for their next try: for two hours at most. */
+const anyReady = (kinds: string): string =>
   `exists (select from unnest(${kinds}) k(off_peak)
-            cross join lateral ${levels(batch)} v
+            cross join lateral ${levels('b.id')} v
             cross join lateral (select from vidbatch.submission s
-                                 where ${ofKind('s', batch)} and s.priority = v.priority
+                                 where ${ofKind('s', 'b.id')} and s.priority = v.priority
                                    and s.state = 'pending' and s.lane is null
                                    and s.not_before <= now() + interval '2 hours'
                                    and (s.not_before <= now() or s.attempts > 0)
+                                   and (b.held is null or s.price - s.held <= b.budget - b.held)
                                  order by ${FEED_ORDER('s')} limit 1) one)`;
 
 /**
  * What a worker of this provider still has to do for these batches. `held`: rows are pending, and every one of them
  * behind an operator's pause; `halted`: the provider is stopped and nothing is in flight; `later`: all that is left
- * waits for its window or for a time of its own; `expired`: for none that is ever to come.
+ * waits for its window or for a time of its own; `expired`: for none that is ever to come; `spent`: no row that is left
+ * fits its batch's budget.
  */
-export type Left = 'work' | 'held' | 'halted' | 'later' | 'expired' | 'nothing';
+export type Left = 'work' | 'held' | 'halted' | 'later' | 'expired' | 'spent' | 'nothing';
 
 export async function workLeft(db: Queryable, origin: string, ids: readonly number[] | null): Promise<Left> {
   const { rows } = await db.query<{
     flying: boolean;
     held: boolean;
+    paused: boolean;
     waiting: boolean;
     hoping: boolean;
     ready: boolean;
@@ -35,9 +39,10 @@ export async function workLeft(db: Queryable, origin: string, ids: readonly numb
   }>(
     `select coalesce(bool_or(o.last = 'submitting'), false) as flying,
             coalesce(bool_or(o.first = 'pending'), false) as held,
+            coalesce(bool_or(o.first = 'pending' and w.paused), false) as paused,
             coalesce(bool_or(o.first = 'pending' and w.active), false) as waiting,
             coalesce(bool_or(o.first = 'pending' and w.active and b.not_after > now()), false) as hoping,
-            coalesce(bool_or(o.first = 'pending' and w.active and (${anyQueued('b.id')} or ${anyReady('b.id', 'w.kinds')})), false) as ready,
+            coalesce(bool_or(o.first = 'pending' and w.active and (${anyQueued('b.id')} or ${anyReady('w.kinds')})), false) as ready,
             (select state from vidbatch.provider where origin = $1) as state
        from vidbatch.meta m, vidbatch.batch b
       cross join lateral (
@@ -48,7 +53,8 @@ export async function workLeft(db: Queryable, origin: string, ids: readonly numb
                  where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state desc limit 1) as last
       ) o
       cross join lateral (
-        select b.state = 'active' and m.paused_at is null as active,
+        select b.state <> 'active' or m.paused_at is not null as paused,
+               b.state = 'active' and m.paused_at is null and not ${SPENT} as active,
                case when not ${BATCH_OPEN} then '{}' when ${OFF_PEAK_OPEN} then array[false, true] else array[false] end as kinds
       ) w
       where b.origin = $1 and ($2::bigint[] is null or b.id = any($2))`,
@@ -57,7 +63,7 @@ export async function workLeft(db: Queryable, origin: string, ids: readonly numb
   const row = rows[0];
   if (row?.held !== true) return row?.flying === true ? 'work' : 'nothing';
   if (row.flying) return 'work';
-  if (!row.waiting) return 'held';
+  if (!row.waiting) return row.paused ? 'held' : 'spent';
   if (row.state === 'halted') return 'halted';
   if (row.ready) return 'work';
   return row.hoping ? 'later' : 'expired';

@@ -1,6 +1,78 @@
+import { formatAmount } from '../amount.ts';
+import type { Amount } from '../amount.ts';
 import { DEFAULT_SECONDS } from '../prices.ts';
+import type { Prices } from '../prices.ts';
+import { amountOf } from './budget.ts';
+import { PAID } from './comparison.ts';
+import type { Queryable } from './database.ts';
 
 /** Seconds of the video that a row's request asks for, as SQL. */
 export function secondsOf(row: string): string {
   return `coalesce((${row}.request::json ->> 'duration')::int, ${DEFAULT_SECONDS})`;
+}
+
+/**
+ * Gives the rows of a batch that were not sent their price, which is none if nobody has said one; those that were keep
+ * the one that they were sent at, if it is known.
+ */
+export async function priceRows(db: Queryable, batchId: number, prices: Prices): Promise<void> {
+  const models = [...prices.keys()];
+  const known = [...prices.values()];
+  await db.query(
+    `with priced as (
+       select s.id, case k.per when 'second' then k.amount * ${secondsOf('s')} else k.amount end as price, k.currency
+         from vidbatch.submission s
+         left join unnest($2::text[], $3::numeric[], $4::text[], $5::text[]) as k(model, amount, currency, per)
+                on k.model = s.model
+        where s.batch_id = $1 and s.request is not null
+     )
+     update vidbatch.submission s set price = p.price, currency = p.currency
+       from priced p
+      where s.id = p.id and (s.price, s.currency) is distinct from (p.price, p.currency)
+        and (s.price is null or not (s.state in ${PAID} or s.doubtful))`,
+    [
+      batchId,
+      models,
+      known.map(({ amount }) => formatAmount(amount)),
+      known.map(({ currency }) => currency),
+      known.map(({ per }) => per),
+    ],
+  );
+}
+
+/** What the rows of a batch cost at most, in one currency or, with null, rows whose price is not known. */
+export interface Cost {
+  currency: string | null;
+  rows: number;
+  /** Of all rows that were sent, or are to be. */
+  total: Amount;
+  /** Of rows that were accepted, and of tasks beyond one a row. */
+  spent: Amount;
+  /** Of rows that are in flight, or may have been accepted. */
+  reserved: Amount;
+}
+
+/** By currency; rows that were refused, cancelled or invalid cost nothing. */
+export async function estimatedCost(db: Queryable, batchId: number): Promise<Cost[]> {
+  const { rows } = await db.query<
+    Record<'total' | 'spent' | 'reserved', string> & Pick<Cost, 'currency' | 'rows'>
+  >(
+    `with row as (
+       select s.currency, s.state, s.price, s.held, (select count(*) from vidbatch.attempt a where a.submission_id = s.id and a.surplus) as surplus
+         from vidbatch.submission s
+        where s.batch_id = $1 and (s.state = 'pending' or s.state in ${PAID})
+     )
+     select currency, count(*)::int as rows,
+            coalesce(sum(price * (1 + surplus)), 0)::text as total,
+            coalesce(sum(price * (1 + surplus)) filter (where state = 'submitted'), 0)::text as spent,
+            coalesce(sum(held) filter (where state <> 'submitted'), 0)::text as reserved
+       from row group by currency order by currency`,
+    [batchId],
+  );
+  return rows.map((row) => ({
+    ...row,
+    total: amountOf(row.total),
+    spent: amountOf(row.spent),
+    reserved: amountOf(row.reserved),
+  }));
 }

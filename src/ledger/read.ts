@@ -29,6 +29,8 @@ export interface SubmissionView {
   deadline: Date | null;
   queued: boolean;
   updatedAt: Date;
+  /** What it costs at most; the amount as text. Null: not known. */
+  price: { amount: string; currency: string } | null;
 }
 
 interface Row {
@@ -55,6 +57,8 @@ interface Row {
   deadline: Date | null;
   queued: boolean;
   updated_at: Date;
+  price: string | null;
+  currency: string | null;
 }
 
 const SELECT = select('s.input, s.request');
@@ -65,7 +69,7 @@ function select(texts: string): string {
   select s.id, b.name as batch, s.row_key, s.line, s.state, ${texts}, s.model, s.mode, s.task_id, s.priority + b.priority as priority,
          s.provider_status, s.result_url, s.http_status, s.error_code, s.error, s.attempts, s.spent,
          s.submitted_at, case when isfinite(s.not_before) then s.not_before end as not_before, s.deadline,
-         s.lane is not null as queued, s.updated_at
+         s.lane is not null as queued, s.updated_at, trim_scale(s.price)::text as price, s.currency
     from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id`;
 }
 
@@ -94,6 +98,7 @@ function toView(row: Row): SubmissionView {
     deadline: row.deadline,
     queued: row.queued,
     updatedAt: row.updated_at,
+    price: row.price === null || row.currency === null ? null : { amount: row.price, currency: row.currency },
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Limit } from '../limits.ts';
+import { SOME_AFFORDABLE } from './budget.ts';
 import { FEED_ORDER, levels } from './level.ts';
 import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind } from './window.ts';
 
@@ -45,7 +46,8 @@ export const TOGETHER = { groups: '', rows: '', most: 'r.share' };
  * `$3` the lane. Each kind of row is looked for by itself: those that wait for their window are not even looked at.
  */
 export const READY = `
-       select b.id, b.priority, not b.proven or p.state = 'probing' as alone, p.state = 'probing' as trying, o.kinds, w.rank, m.ranked
+       select b.id, b.priority, not b.proven or p.state = 'probing' as alone, p.state = 'probing' as trying, o.kinds, w.rank, m.ranked,
+              b.budget_currency as currency, b.budget - b.held as money
          from vidbatch.batch b
          join vidbatch.provider p on p.origin = b.origin
          join vidbatch.meta m on m.paused_at is null
@@ -59,7 +61,7 @@ export const READY = `
           and p.throttled_until <= now()
           and (b.proven or b.canary is null)
           and (p.state = 'open' or (p.state = 'probing' and p.probe is null))
-          and ${BATCH_OPEN}
+          and ${BATCH_OPEN} and ${SOME_AFFORDABLE}
           and w.rank is not null
           and (b.proven or not exists (select from vidbatch.submission s
                        where s.batch_id = b.id and s.state = 'pending' and s.lane is not null))

@@ -83,7 +83,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
           for update of a
      ), row as (
        select t.*, s.batch_id, s.state, s.previous, s.attempt_id = t.attempt_id as latest, s.spent, s.halted_at,
-              s.doubtful, s.task_id as row_task_id,
+              s.doubtful, s.task_id as row_task_id, s.price, s.held,
               b.state as batch_state, p.epoch as provider_epoch, p.unreached_streak >= $4 as nobody
          from attempt t
          join vidbatch.submission s on s.id = t.submission_id
@@ -167,15 +167,20 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
               updated_at = now()
          from decided d
         where s.id = d.submission_id and d.decides
+       returning s.id, s.held
      ), per_batch as (
-       select batch_id, bool_or(kind = 'accepted') as accepted, array_agg(attempt_id) as attempts
-         from decided group by batch_id
+       select d.batch_id, bool_or(d.kind = 'accepted') as accepted, array_agg(d.attempt_id) as attempts,
+              -- A refusal gives back what was held for the row; a second task of it costs once more.
+              sum(case when d.decides then m.held - d.held else 0 end
+                  + case when d.surplus then coalesce(d.price, 0) else 0 end) as holds
+         from decided d left join moved m on m.id = d.submission_id group by d.batch_id
      ), proved as (
        update vidbatch.batch b
           set proven = b.proven or t.accepted,
-              canary = case when t.accepted or b.canary = any(t.attempts) then null else b.canary end
+              canary = case when t.accepted or b.canary = any(t.attempts) then null else b.canary end,
+              held = b.held + t.holds
          from per_batch t
-        where b.id = t.batch_id and not b.proven
+        where b.id = t.batch_id and (not b.proven or (b.held is not null and t.holds <> 0))
      ), per_origin as (
        select origin,
               count(*) filter (where kind = 'accepted') as accepted,

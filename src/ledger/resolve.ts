@@ -31,15 +31,16 @@ export interface Moved {
  * this is over. Parameters $8 to $11 beside those of the choice: as of when, event, who, reason.
  */
 const LOCKED = `seen as materialized (${CHOSEN}), locked as (
-       select s.id, c.batch_state, c.waits, c.evidence_id from seen c join vidbatch.submission s on s.id = c.id
+       select s.id, s.held, c.batch_state, c.waits, c.evidence_id from seen c join vidbatch.submission s on s.id = c.id
         where s.state = 'uncertain' and s.updated_at <= $8::timestamptz
         order by s.id for update of s
      )`;
 
 /**
  * A person knows that the provider did not get these rows, or refused them: pending again with fresh attempts, or
- * cancelled with their batch. Rows whose deadline is to come stay: an answer may be under way. The idempotency key does
- * not change, so that at a provider that honours it an error of this person is not paid for.
+ * cancelled with their batch. What they held of a budget is free again. Rows whose deadline is to come stay: an answer
+ * may be under way. The idempotency key does not change, so that at a provider that honours it an error of this person
+ * is not paid for.
  */
 export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Promise<Moved> {
   return move(
@@ -50,7 +51,11 @@ export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Pro
               spent = 0, halted_at = null, doubtful = false, lane = null, not_before = now(),
               http_status = null, error_code = null, error = null, updated_at = now()
          from locked l where s.id = l.id and not l.waits
-       returning s.id, s.batch_id, s.state
+       returning s.id, s.batch_id, s.state, s.held
+     ), freed as (
+       update vidbatch.batch b set held = b.held - t.freed
+         from (select m.batch_id, sum(l.held - m.held) as freed from moved m join locked l on l.id = m.id group by m.batch_id) t
+        where b.id = t.batch_id and b.held is not null
      ), told as (${TRAIL})
      select state, count(*)::int as n from moved group by state`,
     seen,

@@ -130,8 +130,8 @@ export async function retryChanged(
      ), moved as (
        update vidbatch.submission s
           set previous = s.state, state = 'pending', input = t.input, request = t.request, content_hash = t.content_hash,
-              model = t.model, mode = t.mode, not_before = coalesce(t.not_before, '-infinity'),
-              priority = t.priority, spent = 0,
+              model = t.model, mode = t.mode, price = null, currency = null,
+              not_before = coalesce(t.not_before, '-infinity'), priority = t.priority, spent = 0,
               halted_at = null, error_code = null, error = null, http_status = null, updated_at = now()
          from old o join vidbatch.staged t on t.import_id = $5 and t.position = o.position
         where s.id = o.id

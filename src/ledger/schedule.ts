@@ -17,6 +17,10 @@ export interface RunFlags {
   keepGoing?: boolean;
   window?: string;
   priority?: number;
+  /** Absolute path of a price file. */
+  prices?: string;
+  /** Of each run. */
+  budget?: string;
 }
 
 export interface Schedule extends Rhythm {

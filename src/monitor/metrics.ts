@@ -30,6 +30,7 @@ const REASONS = {
   halted: 0,
   expired: 0,
   window: 0,
+  budget: 0,
   throttled: 0,
   rate: 0,
   alone: 0,

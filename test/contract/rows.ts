@@ -17,10 +17,20 @@ export interface Made {
   rows: number[];
 }
 
-/** A new batch with pending rows. `proven`: it has had an accept, so that any number may be in flight. */
+/**
+ * A new batch with pending rows. `proven`: it has had an accept, so that any number may be in flight. `price`, `budget`:
+ * of each row, and of the batch, in CNY.
+ */
 export async function makeBatch(
   db: Queryable,
-  { rows = 1, proven = true, origin = `https://${randomUUID()}.example`, model = 'viduq3p-720p' } = {},
+  {
+    rows = 1,
+    proven = true,
+    origin = `https://${randomUUID()}.example`,
+    model = 'viduq3p-720p',
+    price = null as number | null,
+    budget = null as number | null,
+  } = {},
 ): Promise<Made> {
   const name = `batch-${randomUUID()}`;
   await db.query('insert into vidbatch.provider (origin) values ($1) on conflict do nothing', [origin]);
@@ -38,6 +48,16 @@ export async function makeBatch(
      returning id`,
     [id, name, rows, model],
   );
+  if (price !== null)
+    await db.query(`update vidbatch.submission set price = $2, currency = 'CNY' where batch_id = $1`, [
+      id,
+      price,
+    ]);
+  if (budget !== null)
+    await db.query(`update vidbatch.batch set budget = $2, budget_currency = 'CNY', held = 0 where id = $1`, [
+      id,
+      budget,
+    ]);
   return { id, name, origin, rows: made.map((row) => row.id).sort((a, b) => a - b) };
 }
 

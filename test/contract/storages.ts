@@ -96,7 +96,10 @@ async function forgetQueues({ store, ledgerId }: App): Promise<void> {
 }
 
 /** Runs a suite unchanged on each of the storages; each is opened once for all of its tests. */
-export function onEvery(kinds: readonly StorageKind[], suite: (storage: () => Storage) => void): void {
+export function onEvery(
+  kinds: readonly StorageKind[],
+  suite: (storage: () => Storage, kind: StorageKind) => void,
+): void {
   for (const kind of kinds) {
     describe(`on ${kind}`, () => {
       let storage: Storage;
@@ -104,7 +107,7 @@ export function onEvery(kinds: readonly StorageKind[], suite: (storage: () => St
         storage = await openStorage(kind);
       });
       after(() => storage.close());
-      suite(() => storage);
+      suite(() => storage, kind);
     });
   }
 }

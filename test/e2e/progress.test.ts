@@ -13,7 +13,7 @@ describe('progress', async () => {
 
   it('is drawn on a terminal: a bar, a rate and what is left, and is gone at the end', async () => {
     const file = await desk.write('drawn.csv', csvOf(60, 'drawn'));
-    const command = [process.execPath, LAUNCHER, 'run', file, '--concurrency', '2'];
+    const command = [process.execPath, LAUNCHER, 'run', file, '--concurrency', '2', '--yes'];
     // `script` of util-linux and of BSD give a command a terminal of its own.
     const program =
       process.platform === 'linux'

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Queryable } from '../../src/ledger/database.ts';
 import { transaction } from '../../src/ledger/database.ts';
+import { HELD } from '../../src/ledger/budget.ts';
 import { INVARIANTS } from '../../src/ledger/invariants/all.ts';
 import { CONTENT_RULES } from '../../src/ledger/invariants/content.ts';
 import type { Finding } from '../../src/ledger/invariants/invariant.ts';
@@ -12,6 +13,11 @@ import type { History } from '../contract/history.ts';
 import { LEDGERS, openStorage } from '../contract/storages.ts';
 import type { Storage } from '../contract/storages.ts';
 
+const BATCH = '(select batch_id from vidbatch.submission where id = :waiting)';
+const ONE_EACH = `update vidbatch.submission set price = 1, currency = 'CNY' where batch_id = ${BATCH}`;
+const budgeted = (budget: string, held: string): string =>
+  `update vidbatch.batch b set budget = ${budget}, budget_currency = 'CNY', held = ${held} where b.id = ${BATCH}`;
+
 /**
  * For each invariant, statements after which it does not hold. `:accepted` and the like are rows of the history; a
  * constraint that would refuse the damage is dropped first.
@@ -21,6 +27,9 @@ const DAMAGE: Record<string, string[]> = {
     'update vidbatch.submission set attempts = attempts + 1 where id = :accepted',
     copyOfAttempt(':accepted', { number: 'number + 1', task_id: `'task_second'`, surplus: 'true' }),
   ],
+  'budget-counted': [ONE_EACH, budgeted('1000', '7')],
+  'budget-priced': [budgeted('1000', '0')],
+  'budget-kept': [ONE_EACH, budgeted('0', HELD)],
   'task-id-kept': [
     'delete from vidbatch.task where submission_id = :surplus and surplus',
     'update vidbatch.attempt set surplus = false where submission_id = :surplus and surplus',

@@ -135,7 +135,7 @@ describe('the invariants of a ledger', () => {
           fc.array(step, { minLength: 5, maxLength: 30 }),
           fc.boolean(),
           async (steps, proven) => {
-            const made = await makeBatch(db, { rows: ROWS, proven });
+            const made = await makeBatch(db, { rows: ROWS, proven, price: 2, budget: 1000 });
             for (const id of made.rows) {
               const request = { prompt: `row ${id}` };
               await db.query('update vidbatch.submission set request = $2, content_hash = $3 where id = $1', [

@@ -25,6 +25,18 @@ export const MUTATIONS = {
           and s.state in ('pending', 'submitting', 'submitted', 'uncertain')`,
     breaks: 'a row that was sent is claimed again',
   },
+  'claim-over-the-budget': {
+    file: 'ledger/claim.ts',
+    from: 'and ${WINDOW_OPEN} and ${AFFORDABLE}',
+    to: 'and ${WINDOW_OPEN}',
+    breaks: 'a row is claimed that its budget cannot pay for',
+  },
+  'record-keeps-what-is-refused': {
+    file: 'ledger/record.ts',
+    from: 'sum(case when d.decides then m.held - d.held else 0 end',
+    to: 'sum(0',
+    breaks: 'what a refused row held of a budget is held for ever',
+  },
   'record-forgets-task-id': {
     file: 'ledger/record.ts',
     from: `when has_task_id then 'submitted'`,

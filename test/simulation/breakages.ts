@@ -15,6 +15,7 @@ export const BREAKAGES: Record<string, Breakage> = {
   'a restored ledger that does not take back what was sent': { slip: 'restore-revives-paid-rows' },
   'a restored attempt that decides a pending row only': { slip: 'restore-moves-pending-rows-only' },
   'a wish that is claimed again after it was judged': { slip: 'attempt-made-twice' },
+  'a claim that its budget does not pay for': { slip: 'claim-over-the-budget' },
   'a sender that sends what is stale': { mutation: MUTATIONS['stale-sender-sends'] },
   'a journal without answers': { mutation: MUTATIONS['journal-without-answers'] },
   'a journal that does not flush': {

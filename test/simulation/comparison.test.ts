@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
 import { MUTATIONS } from '../mutation/mutations.ts';
+import type { MutationName } from '../mutation/mutations.ts';
 import { compare } from './comparison.ts';
 import { SQL } from './deed.ts';
 import { loadStatements } from './sources.ts';
@@ -11,7 +12,7 @@ import { SqlLedger } from './sql.ts';
 const SEQUENCES = Number(process.env['VIDBATCH_TEST_SEQUENCES'] ?? 8);
 const DEEDS = 30;
 
-onEvery(LEDGERS, (storage) => {
+onEvery(LEDGERS, (storage, kind) => {
   describe('the model of the ledger', () => {
     let ledger: SqlLedger;
     before(async () => {
@@ -31,10 +32,16 @@ onEvery(LEDGERS, (storage) => {
       }
     });
 
-    for (const name of ['claim-without-compare', 'record-forgets-task-id'] as const) {
+    const guards = ['claim-without-compare', 'record-forgets-task-id'] as const;
+    const budgets = ['claim-over-the-budget', 'record-keeps-what-is-refused'] as const;
+    for (const name of guards) notices(name);
+    // They take longer to be noticed, and the SQL is the same.
+    if (kind !== 'embedded') for (const name of budgets) notices(name);
+
+    function notices(name: MutationName): void {
       test(`notices SQL in which ${MUTATIONS[name].breaks}`, async () => {
         const sql = { ...SQL, ...(await loadStatements(MUTATIONS[name])) };
-        for (let seed = 1; seed <= 20; seed += 1) {
+        for (let seed = 1; seed <= 60; seed += 1) {
           if ((await compare(ledger, { seed, deeds: DEEDS, sql })) !== undefined) return;
         }
         assert.fail(`${name} makes no difference`);

@@ -55,6 +55,14 @@ export async function compare(
       spans.map(([from, to]) => ({ from: BEGIN_MS + from, to: BEGIN_MS + to })),
     ]),
   );
+  // Rows of any price, some of none and some in another currency.
+  for (const row of twin.rows.values()) {
+    const price = random.pick([0, 1, 2, 3, 5, 5, 5, null]);
+    Object.assign(row, {
+      price,
+      currency: price === null ? null : random.pick(['CNY', 'CNY', 'CNY', 'USD']),
+    });
+  }
   await ledger.setClock(twin.at);
   await ledger.fill(twin);
   const done: string[] = [];

@@ -156,6 +156,7 @@ export function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result[
     ],
     [3, () => windowing(random, batchId, twin.at)],
     [3, () => operating(random, random.chance(0.3) ? null : batchId, batchId)],
+    [1, () => budgeting(random, batchId)],
     [4, () => resolving(random, twin)],
   ];
   let left = random.next() * deeds.reduce((sum, [weight]) => sum + weight, 0);
@@ -250,6 +251,15 @@ function operating(random: Random, id: number | null, batchId: number): Deed {
   ];
   const [pause, resume, cancel, retry] = deeds;
   return random.pick([pause, resume, resume, cancel, retry, retry].filter((one) => one !== undefined));
+}
+
+function budgeting(random: Random, batchId: number): Deed {
+  const budget = random.pick([null, null, 0, 3, 5, 8, 20]);
+  return {
+    what: `budget ${budget} of batch ${batchId}`,
+    inModel: (ledger) => model.setBudget(ledger, batchId, budget),
+    inSql: (ledger) => ledger.setBudget(batchId, budget),
+  };
 }
 
 function resolving(random: Random, twin: model.ModelLedger): Deed {

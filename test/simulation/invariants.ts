@@ -9,7 +9,9 @@ export class Violation extends Error {}
 const UNPAID = ['pending', 'rejected', 'exhausted', 'cancelled', 'invalid'];
 
 /** What holds after every step. */
-export function checkAlways({ ledger, wire, truth, latest, embedded, sameKey, isWholeLedger }: World): void {
+export function checkAlways(world: World): void {
+  const { ledger, wire, truth, latest, embedded, sameKey, isWholeLedger } = world;
+  checkBudgets(world);
   for (const [id, taskIds] of wire.accepted) {
     if (truth.misjudged.has(id)) continue;
     if (taskIds.length > 1) throw new Violation(`row ${id} was paid twice: ${taskIds.join(', ')}`);
@@ -26,6 +28,19 @@ export function checkAlways({ ledger, wire, truth, latest, embedded, sameKey, is
     if (row.state === 'submitting' && row.attemptId !== null && !ledger.attempts.has(row.attemptId)) {
       throw new Violation(`row ${row.id} is in flight under an attempt that does not exist`);
     }
+  }
+}
+
+/** What the provider has accepted costs no more than the budget, unless a person was wrong about a row. */
+function checkBudgets({ ledger, wire, truth }: World): void {
+  for (const { id, budget } of ledger.batches.values()) {
+    const rows = [...ledger.rows.values()].filter(({ batchId }) => batchId === id);
+    if (budget === null || rows.some((row) => truth.misjudged.has(row.id))) continue;
+    const paid = rows.reduce(
+      (sum, row) => sum + (row.price ?? 0) * (wire.accepted.get(row.id)?.length ?? 0),
+      0,
+    );
+    if (paid > budget) throw new Violation(`batch ${id} has a budget of ${budget}, and ${paid} was paid`);
   }
 }
 

@@ -6,8 +6,8 @@ export const SEEDS: Record<number, string> = {
   3030: 'an old attempt is answered while a newer one of the same row is under way',
   248: 'a frozen worker wakes up after its row was settled by a person and sent by another worker',
   4540: 'a batch is cancelled after the ledger was restored, before the journals say what was sent',
-  2125: 'a claim was committed and judged while its worker could not hear of it; the worker claims under the same id',
-  8599: 'two workers start on a machine at once after the ledger was restored, and one reads what the other must know',
+  1972: 'a claim was committed and judged while its worker could not hear of it; the worker claims under the same id',
+  3809: 'two workers start on a machine at once after the ledger was restored, and one reads what the other must know',
 };
 
 /** Run each time, one after another. */

@@ -1,7 +1,7 @@
 import { happen, happeningsOf } from './happenings.ts';
 import type { Happening } from './happenings.ts';
 import { checkFinished, checkSettled, Violation } from './invariants.ts';
-import { armProbe, resume, sweep } from './ledger/model.ts';
+import { armProbe, resume, setBudget, sweep } from './ledger/model.ts';
 import { FAIR } from './weather.ts';
 import { World } from './world.ts';
 import type { WorldOptions } from './world.ts';
@@ -83,11 +83,12 @@ async function settle(world: World, counted: () => number): Promise<void> {
   checkSettled(world);
 }
 
-/** The provider accepts everything: each row comes to its end. */
+/** The provider accepts everything, and there is money enough: each row comes to its end. */
 async function finish(world: World, counted: () => number): Promise<void> {
   const { ledger, weather, scheduler, origin } = world;
   weather.posts = FAIR.posts;
   for (const id of [null, ...ledger.batches.keys()]) world.execute((model) => resume(model, id));
+  for (const id of ledger.batches.keys()) world.execute((model) => setBudget(model, id, null));
   for (let round = 0; round <= ledger.rows.size; round += 1) {
     world.execute((model) => armProbe(model, origin));
     for (const row of ledger.rows.values()) {

@@ -1,8 +1,10 @@
 import { cancel, pause, resume } from '../../src/ledger/batch.ts';
+import { countHeld, setBudget } from '../../src/ledger/budget.ts';
 import { retry } from '../../src/ledger/retry.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { setBatchWindow, setDeadline, setOffPeakWindow } from '../../src/ledger/window.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
+import { held } from './ledger/budget.ts';
 import type { ModelLedger } from './ledger/state.ts';
 import type { Decision } from './ledger/operator.ts';
 
@@ -68,11 +70,11 @@ export class SqlLedger {
         [id, name, origin, proven],
       );
     }
-    for (const { id, batchId, key, request, offPeak } of model.rows.values()) {
+    for (const { id, batchId, key, request, offPeak, price, currency } of model.rows.values()) {
       await db.query(
-        `insert into vidbatch.submission (id, batch_id, row_key, line, state, input, request, content_hash, model)
-         overriding system value values ($1, $2, $3, 1, 'pending', '{}', $4, $3, $5)`,
-        [id, batchId, key, request, offPeak ? 'x-offpeak' : 'x'],
+        `insert into vidbatch.submission (id, batch_id, row_key, line, state, input, request, content_hash, model, price, currency)
+         overriding system value values ($1, $2, $3, 1, 'pending', '{}', $4, $3, $5, $6, $7)`,
+        [id, batchId, key, request, offPeak ? 'x-offpeak' : 'x', price, currency],
       );
     }
   }
@@ -89,14 +91,16 @@ export class SqlLedger {
             'id', id, 'state', state, 'previous', previous, 'notBefore', ${ms('not_before')}, 'offPeak', off_peak,
             'attemptId', attempt_id,
             'deadline', ${ms('deadline')}, 'attempts', attempts, 'spent', spent, 'refusals', refusals,
-            'haltedAt', ${ms('halted_at')}, 'taskId', task_id, 'doubtful', doubtful) order by id) from vidbatch.submission),
+            'haltedAt', ${ms('halted_at')}, 'taskId', task_id, 'doubtful', doubtful,
+            'price', price, 'currency', currency) order by id) from vidbatch.submission),
          'attempts', (select coalesce(jsonb_agg(jsonb_build_object(
             'id', id, 'submissionId', submission_id, 'number', number, 'worker', worker, 'origin', origin, 'epoch', epoch,
             'claimedAt', ${ms('claimed_at')}, 'deadline', ${ms('deadline')}, 'intendedAt', ${ms('intended_at')},
             'sweptAt', ${ms('swept_at')}, 'outcome', outcome, 'phase', phase, 'code', error_code, 'taskId', task_id,
             'surplus', surplus, 'sameKey', same_key) order by submission_id, number, claimed_at, id), '[]') from vidbatch.attempt),
          'batches', (select jsonb_agg(jsonb_build_object('id', id, 'state', state, 'proven', proven, 'canary', canary,
-            'windowId', window_id, 'notAfter', ${ms('not_after')})
+            'windowId', window_id, 'notAfter', ${ms('not_after')},
+            'budget', budget, 'currency', budget_currency, 'held', held)
             order by id) from vidbatch.batch),
          'gateways', (select jsonb_agg(jsonb_build_object(
             'origin', origin, 'state', state, 'epoch', epoch, 'probe', probe, 'throttledUntil', ${ms('throttled_until')},
@@ -117,6 +121,11 @@ export class SqlLedger {
     setBatchWindow(this.db, batchId, id);
   setDeadline = (batchId: number, at: number): Promise<void> =>
     setDeadline(this.db, batchId, Number.isFinite(at) ? new Date(at) : null, { closes: true });
+  async setBudget(id: number, budget: number | null): Promise<void> {
+    const amount = budget === null ? null : { units: BigInt(budget), scale: 0 };
+    await setBudget(this.db, id, amount && { amount, currency: 'CNY' });
+    await countHeld(this.db);
+  }
   cancel = (id: number): Promise<number> => cancel(this.db, id);
   retry = (id: number): Promise<number> => retry(this.db, id);
 
@@ -148,7 +157,10 @@ export function asRead(model: ModelLedger): unknown {
     offPeakWindowId: model.offPeakWindowId,
     rows: [...model.rows.values()].map(({ batchId: _batch, key: _key, request: _request, ...row }) => row),
     attempts,
-    batches: [...model.batches.values()].map(({ name: _name, origin: _origin, ...batch }) => batch),
+    batches: [...model.batches.values()].map((batch) => {
+      const { name: _name, origin: _origin, ...rest } = batch;
+      return { ...rest, held: held(model, batch) };
+    }),
     gateways: [...model.gateways.values()],
     halts: model.halts,
     journals: Object.fromEntries(model.journals),

@@ -18,6 +18,8 @@ export function newLedger(
       canary: null,
       windowId: null,
       notAfter: Number.POSITIVE_INFINITY,
+      budget: null,
+      currency: null,
     });
     if (!ledger.gateways.has(origin)) addGateway(ledger, origin);
     for (let line = 1; line <= rows; line += 1) addRow(ledger, batchId, line);
@@ -60,5 +62,7 @@ function addRow(ledger: ModelLedger, batchId: number, line: number): void {
     haltedAt: null,
     taskId: null,
     doubtful: false,
+    price: null,
+    currency: null,
   });
 }

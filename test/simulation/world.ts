@@ -3,6 +3,7 @@ import type { SameKey } from '../../src/retry.ts';
 import { Connection } from './connection.ts';
 import { Disk } from './disk.ts';
 import { checkAlways, checkKept, journaledTaskIds, recordedTaskIds } from './invariants.ts';
+import { setBudget } from './ledger/model.ts';
 import type { ModelLedger, Slip } from './ledger/state.ts';
 import { VirtualClock } from './machine.ts';
 import type { Machine } from './machine.ts';
@@ -30,6 +31,7 @@ export interface WorldOptions {
 /** One run's machines, ledger, provider and clocks; all of it follows from the seed. */
 export class World {
   readonly origin = 'https://provider.example';
+  readonly seed: number;
   readonly random: Random;
   readonly scheduler: Scheduler;
   readonly clock: VirtualClock;
@@ -58,6 +60,7 @@ export class World {
 
   constructor({ seed, sources, slip, trace }: WorldOptions) {
     this.#trace = trace;
+    this.seed = seed;
     this.random = randomOf(seed);
     this.scheduler = new Scheduler(this.random, (line) => this.note(line));
     this.clock = new VirtualClock(this.scheduler);
@@ -168,10 +171,25 @@ export class World {
     const { origin, random } = this;
     const rows = 1 + random.below(3);
     const batches = random.chance(0.3) ? 2 : 1;
-    return newLedger(
+    const ledger = newLedger(
       Array.from({ length: batches }, () => ({ origin, rows, proven: random.chance(0.7) })),
       slip,
     );
+    giveBudgets(ledger, randomOf(this.seed ^ PURSE));
+    return ledger;
+  }
+}
+
+/** A source of chance of its own: with it, runs are what they were before there were budgets. */
+const PURSE = 0x6d6f6e65;
+
+/** Some batches have less than what their rows cost. */
+function giveBudgets(ledger: ModelLedger, random: Random): void {
+  for (const row of ledger.rows.values()) Object.assign(row, { price: 1 + random.below(3), currency: 'CNY' });
+  for (const batch of ledger.batches.values()) {
+    const rows = [...ledger.rows.values()].filter(({ batchId }) => batchId === batch.id);
+    const cost = rows.reduce((sum, { price }) => sum + (price ?? 0), 0);
+    if (random.chance(0.4)) setBudget(ledger, batch.id, random.below(cost + 1));
   }
 }
 

@@ -40,7 +40,7 @@ end $$;
 -- Gives turns to those of the rows that may have one now, in the order in which they are named: under each limit, slots
 -- that lie apart, at most `ahead_ms` from now, and no more tasks at a time than it allows. Called in the statement that
 -- claims them: until that is committed, the locks keep all others waiting. `intervals`: 0 for none, null for the one in
--- the ledger. `alone`: also rows of which only one may be in flight. The models come sorted, so that no two calls wait
+-- the ledger. `alone`: also rows that are claimed one by one. The models come sorted, so that no two calls wait
 -- for each other.
 create function vidbatch.turns(
   its_origin text, ids bigint[], models text[], intervals float8[], caps integer[], ahead_ms float8, alone boolean
@@ -72,7 +72,7 @@ begin
       join vidbatch.batch b on b.id = s.batch_id
       join vidbatch.provider p on p.origin = b.origin
      where s.state = 'pending' and s.not_before <= now() and b.origin = its_origin and b.state = 'active'
-       and p.throttled_until <= now() and (alone or b.proven and p.state = 'open')
+       and p.throttled_until <= now() and (alone or b.proven and p.state = 'open' and b.budget is null)
      order by w.place
   loop
     slot := now();

@@ -1,4 +1,5 @@
 import type { Claim, ClaimScope, ClaimWish, Refusal } from '../../../src/ledger/claim.ts';
+import { isAffordable } from './budget.ts';
 import { doubtMsOf } from './doubt.ts';
 import { isExpired, isWindowOpen, openMs, opensInMs } from './window.ts';
 import type { Batch, Gateway, ModelLedger, Row } from './state.ts';
@@ -9,7 +10,7 @@ export function claim(ledger: ModelLedger, scope: ClaimScope, wishes: readonly C
     if (row === undefined || !isOpen(ledger, scope, row) || wasMade(ledger, attemptId)) return [];
     const batch = ledger.batchOf(row);
     const gateway = ledger.gatewayOf(batch);
-    if (!batch.proven || gateway.state !== 'open') return [];
+    if (!batch.proven || batch.budget !== null || gateway.state !== 'open') return [];
     return [take(ledger, scope, row, attemptId)];
   });
 }
@@ -17,6 +18,7 @@ export function claim(ledger: ModelLedger, scope: ClaimScope, wishes: readonly C
 export function claimAlone(ledger: ModelLedger, scope: ClaimScope, wish: ClaimWish): Claim | undefined {
   const row = ledger.rows.get(wish.submissionId);
   if (row === undefined || !isOpen(ledger, scope, row) || wasMade(ledger, wish.attemptId)) return undefined;
+  if (!isAffordable(ledger, row)) return undefined;
   const batch = ledger.batchOf(row);
   const gateway = ledger.gatewayOf(batch);
   if (!batch.proven && batch.canary !== null) return undefined;
@@ -161,6 +163,7 @@ function reasonOf(
   if (gateway.state === 'halted') return 'halted';
   if (isExpired(ledger, row)) return 'expired';
   if (!isWindowOpen(ledger, row)) return 'window';
+  if (!isAffordable(ledger, row)) return 'budget';
   if (gateway.throttledUntil > ledger.at) return 'throttled';
   return row.notBefore > ledger.at ? 'not-due' : 'alone';
 }

@@ -1,3 +1,4 @@
+export { setBudget } from './budget.ts';
 export { sendUnheardAgain } from './doubt.ts';
 export { claim, claimAlone, granted, refusals } from './claim.ts';
 export {

@@ -21,6 +21,8 @@ export interface Row {
   haltedAt: number | null;
   taskId: string | null;
   doubtful: boolean;
+  price: number | null;
+  currency: string | null;
 }
 
 /** A row of `vidbatch.attempt`. */
@@ -52,6 +54,8 @@ export interface Batch {
   canary: string | null;
   windowId: number | null;
   notAfter: number;
+  budget: number | null;
+  currency: string | null;
 }
 
 export interface Gateway {
@@ -82,7 +86,8 @@ export type Slip =
   | 'sweep-before-the-deadline'
   | 'restore-revives-paid-rows'
   | 'restore-moves-pending-rows-only'
-  | 'attempt-made-twice';
+  | 'attempt-made-twice'
+  | 'claim-over-the-budget';
 
 /** The ledger in memory: what its SQL does, verb for verb. A differential test holds it to that. */
 export class ModelLedger {

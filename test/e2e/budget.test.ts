@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { exits, json, openPlace } from '../cli.ts';
+import type { Place } from '../cli.ts';
+import { createDatabase, servers } from '../servers.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { startStandIn } from './stand-in.ts';
+
+const ROWS = 120;
+/** Five seconds of 0.10 each: 61 of them, and a rest that pays for none. */
+const PRICES = '{"viduq3p-720p": {"perSecond": "0.10", "currency": "CNY"}}';
+const BUDGET = { amount: '30.70CNY', rows: 61 };
+
+describe('four workers and a budget, on Redis and Postgres', async () => {
+  const shared = await servers();
+  // Some rows are refused, and give back what they held.
+  const [standIn, database] = await Promise.all([
+    startStandIn('--latency', '20ms', '--fault', 'policy=0.15'),
+    createDatabase(shared),
+  ]);
+  const env = {
+    REDIS_URL: shared.redisUrl,
+    DATABASE_URL: database.url,
+    VIDBATCH_BASE_URL: standIn.url,
+    VIDBATCH_API_KEY: 'sk-e2e',
+  };
+  const places = await Promise.all(Array.from({ length: 4 }, () => openPlace(env)));
+  const [here] = places as [Place, ...Place[]];
+  after(async () => {
+    await Promise.all(places.map(({ close }) => close()));
+    await standIn.close();
+    await database.drop();
+  });
+
+  it('is never overshot, not by one row; reached, it ends them with 6, and a higher one goes on', async () => {
+    const file = await here.write('dear.csv', csvOf(ROWS, 'dear'));
+    const prices = ['--prices', await here.write('prices.json', PRICES)];
+    const first = exits(await here.run(['submit', file, ...prices, '--budget', BUDGET.amount]), 0);
+    assert.match(first.stderr, /does not pay for all rows: 30\.70 CNY: .+ 59 rows do not fit/);
+    const ends = await Promise.all(places.map((place) => place.run(['work', '--drain'])));
+    for (const ended of ends) exits(ended, 6);
+    assert.equal(standIn.accepted().length, BUDGET.rows);
+
+    const status = json(exits(await here.run(['status', 'dear', '--json']), 0)) as Record<string, unknown>;
+    const { told, beyond, ...budget } = status['budget'] as Record<string, unknown>;
+    assert.deepEqual(budget, {
+      currency: 'CNY',
+      budget: '30.7',
+      spent: '30.5',
+      reserved: '0',
+      left: '0.2',
+    });
+    assert.ok(Number(beyond) > 30, 'most of the others were not tried');
+    assert.match(
+      String(told),
+      /^30\.70 CNY: 30\.50 CNY spent · 0\.00 CNY reserved · 0\.20 CNY left · \d+ rows do not fit$/,
+    );
+    assert.match(
+      exits(await here.run(['status', 'dear']), 0).stdout,
+      /budget: 30\.70 CNY.+\n {2}waiting: budget: nothing that is left fits/,
+    );
+    const waiting = exits(await here.run(['explain', 'dear', `dear-${ROWS}`]), 0).stdout;
+    assert.match(waiting, /price +at most 0\.5 CNY\n/);
+    assert.match(waiting, /waiting +budget: .+\nnext +`vidbatch submit .+ --budget …`/);
+    exits(await here.run(['verify']), 0);
+
+    const last = exits(await here.run(['run', file, '--budget', '100CNY', '--json']), 4);
+    const { counts } = json(last) as { counts: Record<string, number> };
+    const accepted = standIn.accepted();
+    assert.equal(accepted.length, counts['submitted']);
+    assert.equal(accepted.length + (counts['rejected'] ?? 0), ROWS);
+    assert.deepEqual(paidTwice(accepted), []);
+  });
+
+  it('for a row without a price brings nothing in', async () => {
+    const file = await here.write('other.csv', csvOf(2, 'other'));
+    const unpriced = exits(await here.run(['run', file, '--budget', '5CNY']), 2);
+    assert.match(
+      unpriced.stderr,
+      /row other-1 \(line 2, viduq3p-720p\) has no known price.+\[PRICE_UNKNOWN\]/,
+    );
+    assert.match(exits(await here.run(['run', file, '--budget', '5']), 2).stderr, /\[BAD_BUDGET\]/);
+  });
+});

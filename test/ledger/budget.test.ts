@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { formatAmount } from '../../src/amount.ts';
+import { cancel } from '../../src/ledger/batch.ts';
+import { countHeld, readPurse, setBudget } from '../../src/ledger/budget.ts';
+import { claim, refusals } from '../../src/ledger/claim.ts';
+import type { Claim } from '../../src/ledger/claim.ts';
+import type { Queryable } from '../../src/ledger/database.ts';
+import { feed } from '../../src/ledger/feed.ts';
+import { workLeft } from '../../src/ledger/left.ts';
+import { estimatedCost } from '../../src/ledger/price.ts';
+import { resolveAbandon, resolveNotSent } from '../../src/ledger/resolve.ts';
+import type { OutcomeKind } from '../../src/provider/outcome.ts';
+import { makeBatch, outcomeOf, recordOne, scopeOf, tryAlone } from '../contract/rows.ts';
+import type { Made } from '../contract/rows.ts';
+import { LEDGERS, onEvery } from '../contract/storages.ts';
+
+const SAID = { who: 'somebody', reason: 'looked' };
+
+function cny(units: number): Parameters<typeof setBudget>[2] {
+  return { amount: { units: BigInt(units), scale: 0 }, currency: 'CNY' };
+}
+
+async function standing(db: Queryable, { id }: Made): Promise<Record<string, string | number>> {
+  const purse = await readPurse(db, id);
+  assert.ok(purse);
+  const { rows } = await db.query<{ held: string }>(
+    'select held::text as held from vidbatch.batch where id = $1',
+    [id],
+  );
+  const shown = {
+    spent: formatAmount(purse.spent),
+    reserved: formatAmount(purse.reserved),
+    left: formatAmount(purse.left),
+    beyond: purse.beyond,
+  };
+  const sum = Number(shown.spent) + Number(shown.reserved);
+  assert.equal(Number(rows[0]?.held), sum, 'what the batch says is what its rows say');
+  return shown;
+}
+
+async function take(db: Queryable, made: Made, n = 0): Promise<Claim> {
+  const claimed = await tryAlone(db, made, made.rows[n] ?? 0);
+  assert.ok(claimed);
+  return claimed;
+}
+
+async function asOf(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ as_of: string }>('select now()::text as as_of');
+  return rows[0]?.as_of ?? '';
+}
+
+/** Nobody waits for an answer any more. */
+async function letDeadlinesPass(db: Queryable, { id }: Made): Promise<void> {
+  await db.query(
+    `update vidbatch.attempt a set deadline = now() - interval '1 second'
+       from vidbatch.submission s where s.id = a.submission_id and s.batch_id = $1`,
+    [id],
+  );
+}
+
+onEvery(LEDGERS, (storage, kind) => {
+  describe('a budget', () => {
+    test('is not passed by one row, however many claim at once over several connections', async () => {
+      const { db, another } = storage();
+      const other = await another();
+      const made = await makeBatch(db, { rows: 20, price: 3, budget: 20 });
+      const claims = await Promise.all(
+        made.rows.flatMap((id, n) => [
+          tryAlone(n % 2 === 0 ? db : other.db, made, id),
+          tryAlone(other.db, made, id),
+        ]),
+      );
+      assert.equal(claims.filter((one) => one !== undefined).length, 6);
+      assert.deepEqual(await standing(db, made), { spent: '0', reserved: '18', left: '2', beyond: 14 });
+      await other.close();
+    });
+
+    test('is not claimed from by a group: its rows are claimed one by one', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 2, price: 1, budget: 1 });
+      const wishes = made.rows.map((submissionId) => ({ submissionId, attemptId: randomUUID() }));
+      assert.deepEqual(await claim(db, scopeOf(made), wishes), []);
+      const reasons = async (): Promise<string[]> =>
+        (await refusals(db, scopeOf(made), made.rows)).map(({ reason }) => reason).toSorted();
+      assert.deepEqual(await reasons(), ['alone', 'alone']);
+      await take(db, made);
+      assert.deepEqual(await reasons(), ['budget', 'not-pending']);
+    });
+
+    const after: Record<OutcomeKind, 'spent' | 'reserved' | 'left'> = {
+      accepted: 'spent',
+      uncertain: 'reserved',
+      rejected: 'left',
+      throttled: 'left',
+      'not-sent': 'left',
+      halted: 'left',
+    };
+    for (const [outcome, where] of Object.entries(after)) {
+      test(`is ${where} for a row that was ${outcome}`, async () => {
+        const { db } = storage();
+        const made = await makeBatch(db, { price: 4, budget: 4 });
+        const claimed = await take(db, made);
+        assert.equal((await standing(db, made))['reserved'], '4');
+        await recordOne(db, claimed, outcome as OutcomeKind);
+        const stands: Record<string, unknown> = await standing(db, made);
+        assert.deepEqual(
+          { [where]: stands[where], sum: stands['left'] },
+          { [where]: '4', sum: where === 'left' ? '4' : '0' },
+        );
+      });
+    }
+
+    test('gets back what a person calls not sent, and not what is given up', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 2, price: 4, budget: 8 });
+      const [first, second] = [await take(db, made, 0), await take(db, made, 1)];
+      await recordOne(db, first, 'uncertain');
+      await recordOne(db, second, 'uncertain');
+      await letDeadlinesPass(db, made);
+      const [one = 0, two = 0] = made.rows;
+      await resolveNotSent(db, { batchId: made.id, submissionId: one, asOf: await asOf(db) }, SAID);
+      await resolveAbandon(db, { batchId: made.id, submissionId: two, asOf: await asOf(db) }, SAID);
+      assert.deepEqual(await standing(db, made), { spent: '0', reserved: '4', left: '4', beyond: 0 });
+      // The person was wrong: both ids are kept, and both are counted.
+      await recordOne(db, await take(db, made, 0), 'accepted');
+      const { rows } = await db.query<{ id: string }>(
+        `update vidbatch.attempt set outcome = null, finished_at = null where id = $1 returning id`,
+        [first.attemptId],
+      );
+      assert.equal(rows.length, 1);
+      assert.equal(
+        (await recordOne(db, first, outcomeOf('accepted', { taskId: 'task_late' }))).surplus,
+        true,
+      );
+      assert.deepEqual(await standing(db, made), { spent: '8', reserved: '4', left: '-4', beyond: 0 });
+      const cost = (await estimatedCost(db, made.id)).map((row) => [
+        row.currency,
+        formatAmount(row.spent),
+        formatAmount(row.total),
+      ]);
+      assert.deepEqual(cost, [['CNY', '8', '12']]);
+    });
+
+    test('keeps a late acceptance of a row that had been cancelled', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { price: 4, budget: 10 });
+      const claimed = await take(db, made);
+      await recordOne(db, claimed, 'uncertain');
+      await letDeadlinesPass(db, made);
+      await resolveNotSent(db, { batchId: made.id, asOf: await asOf(db) }, SAID);
+      await cancel(db, made.id);
+      await db.query('update vidbatch.attempt set outcome = null, finished_at = null where id = $1', [
+        claimed.attemptId,
+      ]);
+      await recordOne(db, claimed, 'accepted');
+      assert.deepEqual(await standing(db, made), { spent: '4', reserved: '0', left: '6', beyond: 0 });
+    });
+
+    test('lets no row go whose price is not known or in another currency', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 2, price: 1, budget: 100 });
+      const [one = 0, two = 0] = made.rows;
+      await db.query('update vidbatch.submission set price = null, currency = null where id = $1', [one]);
+      await db.query(`update vidbatch.submission set currency = 'USD' where id = $1`, [two]);
+      assert.equal(await tryAlone(db, made, one), undefined);
+      assert.equal(await tryAlone(db, made, two), undefined);
+      const reasons = (await refusals(db, scopeOf(made), made.rows)).map(({ reason }) => reason);
+      assert.deepEqual(reasons, ['budget', 'budget']);
+      assert.equal((await standing(db, made))['beyond'], 2);
+      assert.equal(await workLeft(db, made.origin, [made.id]), 'spent');
+    });
+
+    test('is fed for as far as it goes, and a cheaper row that fits still goes', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 5, price: 4, budget: 9 });
+      const fed = async (): Promise<number[]> =>
+        (await feed(db, { lane: made.name, origin: made.origin, batches: null }, 100)).map(
+          (row) => row.submissionId,
+        );
+      const [one = 0, two = 0, , , last = 0] = made.rows;
+      assert.deepEqual(await fed(), [one, two]);
+      for (const n of [0, 1]) await recordOne(db, await take(db, made, n), 'accepted');
+      assert.deepEqual(await fed(), []);
+      assert.equal(await workLeft(db, made.origin, [made.id]), 'spent');
+      await db.query('update vidbatch.submission set price = 1 where id = $1', [last]);
+      assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
+      assert.deepEqual(await fed(), [last]);
+      const claimed = await take(db, made, 4);
+      assert.equal(await workLeft(db, made.origin, [made.id]), 'work', 'what is in flight may be refused');
+      await recordOne(db, claimed, 'accepted');
+      assert.equal(await workLeft(db, made.origin, [made.id]), 'spent');
+      await setBudget(db, made.id, cny(13));
+      assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
+      assert.equal((await fed()).length, 1);
+    });
+
+    test('is counted from what the batch had sent before, and nothing goes until then', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 3, price: 4 });
+      const [accepted] = await claim(db, scopeOf(made), [
+        { submissionId: made.rows[0] ?? 0, attemptId: randomUUID() },
+      ]);
+      assert.ok(accepted);
+      await recordOne(db, accepted, 'accepted');
+      await setBudget(db, made.id, cny(8));
+      assert.equal(await tryAlone(db, made, made.rows[1] ?? 0), undefined);
+      assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
+      await countHeld(db);
+      assert.deepEqual(await standing(db, made), { spent: '4', reserved: '0', left: '4', beyond: 1 });
+      await take(db, made, 1);
+      assert.equal(await tryAlone(db, made, made.rows[2] ?? 0), undefined);
+    });
+
+    // An embedded ledger has one session: nothing is ever claimed meanwhile.
+    if (kind !== 'embedded') {
+      test('counts a claim that had begun before there was one', async () => {
+        const { db, another } = storage();
+        const other = await another();
+        const made = await makeBatch(db, { rows: 2, price: 4 });
+        const session = await db.connect();
+        await session.query('begin');
+        const wish = { submissionId: made.rows[0] ?? 0, attemptId: randomUUID() };
+        assert.equal((await claim(session, scopeOf(made), [wish])).length, 1);
+        await setBudget(other.db, made.id, cny(4));
+        const counted = countHeld(other.db);
+        await isWaiting(other.db);
+        await session.query('commit');
+        session.release();
+        await counted;
+        assert.deepEqual(await standing(db, made), { spent: '0', reserved: '4', left: '0', beyond: 1 });
+        await other.close();
+      });
+    }
+  });
+});
+
+/** Until somebody waits for a lock on a table. */
+async function isWaiting(db: Queryable): Promise<void> {
+  for (;;) {
+    const { rows } = await db.query(`select from pg_locks where not granted and locktype = 'relation'`);
+    if (rows.length > 0) return;
+  }
+}
