@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { LARGE, MEMORY } from './memory.ts';
 import type { MemoryCase } from './memory.ts';
+import { QUOTAS } from './quota.ts';
 import { NAMES, RACES } from './race.ts';
 import type { Race } from './race.ts';
 
@@ -8,12 +9,14 @@ export interface Options {
   races: Race[];
   rounds: number;
   memory: MemoryCase[];
+  /** Names of what is held against a quota. */
+  quotas: string[];
   json: boolean;
   /** Instead of measuring: a CPU profile of each contender goes there. */
   profileDir: string | undefined;
 }
 
-const ALL = [...NAMES, MEMORY];
+const ALL = [...NAMES, MEMORY, ...QUOTAS];
 
 export const HELP = `npm run bench -- [options]
 
@@ -63,6 +66,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     memory: only.includes(MEMORY)
       ? [{ storage: 'redis and postgres', rows: rows ?? 100_000 }, ...(values.full ? LARGE : [])]
       : [],
+    quotas: QUOTAS.filter((name) => only.includes(name)),
     json: values.json,
     profileDir: values.profile,
   };

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { AcceptedCreate } from '../src/simulator/record.ts';
+import type { RuleInput } from '../src/simulator/rule.ts';
 import type { SettingsPatch } from '../src/simulator/settings.ts';
 import type { StatsReport } from '../src/simulator/stats.ts';
 import type { ListedTask } from '../src/simulator/tasks.ts';
@@ -13,6 +14,7 @@ const LAUNCHER = fileURLToPath(new URL('../bin/vidbatch.js', import.meta.url));
 export interface StandIn {
   url: string;
   configure: (change: SettingsPatch) => Promise<void>;
+  addRule: (rule: RuleInput) => Promise<void>;
   stats: () => Promise<StatsReport>;
   record: () => Promise<AcceptedCreate[]>;
   tasks: () => Promise<ListedTask[]>;
@@ -34,6 +36,9 @@ export async function startStandIn(args: readonly string[]): Promise<StandIn> {
     url,
     async configure(change) {
       await ask('settings', { method: 'POST', body: JSON.stringify(change) });
+    },
+    async addRule(rule) {
+      await ask('rules', { method: 'POST', body: JSON.stringify(rule) });
     },
     stats: async () => JSON.parse(await ask('stats')) as StatsReport,
     tasks: async () => (JSON.parse(await ask('tasks')) as { tasks: ListedTask[] }).tasks,

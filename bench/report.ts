@@ -1,6 +1,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { createRequire } from 'node:module';
 import type { MemoryResult } from './memory.ts';
+import type { QuotaResult } from './quota.ts';
 import { contendersOf } from './race.ts';
 import type { Comparison, Race, Samples } from './race.ts';
 import { spreadOf } from './statistics.ts';
@@ -112,6 +113,14 @@ export function memoryText(results: readonly MemoryResult[]): string {
   return ['most memory resident', ...lines].join('\n');
 }
 
+export function quotaText({ title: what, figures }: QuotaResult): string {
+  const lines = figures.map(
+    ({ what: figure, value, target, met }) =>
+      `  ${value.toFixed(3).padStart(8)}  ${figure}  target ${target}${target === 'none' ? '' : `: ${met ? 'met' : 'MISSED'}`}`,
+  );
+  return [what, ...lines].join('\n');
+}
+
 export function machineText({ cores, processor, memoryGiB, node, versions }: Machine): string {
   return `${cores} cores (${processor}), ${memoryGiB} GiB, Node ${node}\n${versions.join(', ')}`;
 }
@@ -120,6 +129,7 @@ export function toJson(
   machine: Machine,
   races: readonly RaceResult[],
   memory: readonly MemoryResult[],
+  quotas: readonly QuotaResult[],
 ): unknown {
   return {
     machine,
@@ -138,5 +148,6 @@ export function toJson(
       };
     }),
     memory,
+    quotas,
   };
 }

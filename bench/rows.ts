@@ -5,12 +5,17 @@ import { readRequest } from '../src/request.ts';
 
 const COLUMNS = ['id', 'model', 'prompt', 'aspect_ratio', 'duration', 'extra_body.seed'];
 
+/** How the prompt of a row begins, and of no other. */
+export function promptOf(row: number): string {
+  return `Shot ${String(row).padStart(7, '0')}:`;
+}
+
 function cells(row: number): string[] {
   const number = String(row).padStart(7, '0');
   return [
     `shot-${number}`,
     'viduq3p-720p',
-    `Shot ${number}: wide aerial over a fishing harbour before sunrise, mist between the masts, one boat leaving with its lamp on; slow push-in, cool blues with a single warm light`,
+    `${promptOf(row)} wide aerial over a fishing harbour before sunrise, mist between the masts, one boat leaving with its lamp on; slow push-in, cool blues with a single warm light`,
     '16:9',
     '5',
     String(row),

@@ -10,9 +10,21 @@ import { measureMemory } from './memory.ts';
 import type { MemoryCase, MemoryResult } from './memory.ts';
 import { HELP, readOptions } from './options.ts';
 import type { Options } from './options.ts';
+import { measureQuota } from './quota.ts';
+import type { QuotaResult } from './quota.ts';
 import { contendersOf, run } from './race.ts';
 import type { Race } from './race.ts';
-import { cpuText, machineOf, machineText, memoryText, raceText, title, toJson, whole } from './report.ts';
+import {
+  cpuText,
+  machineOf,
+  machineText,
+  memoryText,
+  quotaText,
+  raceText,
+  title,
+  toJson,
+  whole,
+} from './report.ts';
 import type { RaceResult } from './report.ts';
 import { openStage } from './stage.ts';
 import type { Stage } from './stage.ts';
@@ -56,7 +68,7 @@ async function profile(stage: Stage, races: readonly Race[], folder: string): Pr
 
 async function bench(
   stage: Stage,
-  { races, rounds, memory: cases, json, profileDir }: Options,
+  { races, rounds, memory: cases, quotas: names, json, profileDir }: Options,
 ): Promise<void> {
   if (profileDir !== undefined) {
     await profile(stage, races, profileDir);
@@ -65,12 +77,18 @@ async function bench(
   const results: RaceResult[] = [];
   for (const race of races) results.push(await runRace(stage, race, rounds));
   const memory = await runMemory(stage, cases);
+  const quotas: QuotaResult[] = [];
+  for (const name of names) {
+    const result = await measureQuota(stage, name);
+    quotas.push(result);
+    tell(`\n${quotaText(result)}`);
+  }
   const machine = machineOf(stage.versions());
   if (json) {
-    console.log(JSON.stringify(toJson(machine, results, memory)));
+    console.log(JSON.stringify(toJson(machine, results, memory, quotas)));
     return;
   }
-  const texts = results.map(raceText);
+  const texts = [...results.map(raceText), ...quotas.map(quotaText)];
   if (memory.length > 0) texts.push(memoryText(memory));
   console.log(`\n${[machineText(machine), ...texts].join('\n\n')}`);
 }

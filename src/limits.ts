@@ -1,3 +1,4 @@
+import { parseCount } from './config.ts';
 import { usageError } from './errors.ts';
 import { excerpt } from './excerpt.ts';
 import { knownModels } from './model.ts';
@@ -7,8 +8,10 @@ import { nearest } from './suggestion.ts';
 export interface Limit {
   /** Of rows of this model; '': of all rows. */
   model: string;
-  /** Milliseconds between two requests. */
-  intervalMs?: number;
+  /** Milliseconds between two requests; `auto`: as many as the provider allows, which is found out. */
+  intervalMs?: number | 'auto';
+  /** Tasks that the provider has accepted and not finished, at a time. */
+  inFlight?: number;
 }
 
 /** `10`, `10/s`, `600/m`, `100/h` → milliseconds between two requests. */
@@ -25,22 +28,45 @@ export function parseRate(name: string, text: string): number {
   return interval;
 }
 
-/** `10/s,2/s@viduq3p-1080p`: at most one for all rows and one for each model. */
+/** `10/s,2/s@viduq3p-1080p` or `auto`: at most one for all rows and one for each model. */
 export function parseRates(name: string, text: string): Limit[] {
-  return each(name, text, (value) => parseRate(name, value)).map(({ model, value: intervalMs }) => ({
+  const isAuto = (value: string): value is 'auto' => value === 'auto';
+  return each(name, text, (value) => (isAuto(value) ? value : parseRate(name, value))).map(
+    ({ model, value }) => {
+      if (value === 'auto' && model !== '')
+        throw usageError('BAD_RATE', `${name}: auto is for all rows, and not for ${excerpt(model)}`);
+      return { model, intervalMs: value };
+    },
+  );
+}
+
+/** `5,2@viduq3p-1080p`: tasks at a time, of all rows and of a model. */
+export function parseCaps(name: string, text: string): Limit[] {
+  return each(name, text, (value) => parseCount(name, value, 1, 1_000_000)).map(({ model, value }) => ({
     model,
-    intervalMs,
+    inFlight: value,
   }));
+}
+
+/** What is said of the same rows in one. */
+export function joined(rates: readonly Limit[], caps: readonly Limit[]): Limit[] {
+  const models = new Set([...rates, ...caps].map(({ model }) => model));
+  const of = (limits: readonly Limit[], model: string): Limit | undefined =>
+    limits.find((limit) => limit.model === model);
+  return [...models].map((model) => ({ ...of(rates, model), ...of(caps, model), model }));
 }
 
 /** Requests a second of all rows together; undefined: only single models are limited. */
 export function perSecondOf(limits: readonly Limit[]): number | undefined {
   const intervalMs = limits.find(({ model }) => model === '')?.intervalMs;
-  return intervalMs === undefined ? undefined : 1000 / intervalMs;
+  return typeof intervalMs === 'number' ? 1000 / intervalMs : undefined;
 }
 
 /** The queue holds what is sent in about so long: who waits for his model there shall not wait for a thousand others. */
 const QUEUED_MS = 5_000;
+
+/** As `--queue-depth`. */
+const MOST_QUEUED = 100_000;
 
 /** Rows in the queue at a time, of which each worker has some in hand. */
 export function depthUnder(limits: readonly Limit[], depth: number, inHand: number): number {
@@ -51,14 +77,14 @@ export function depthUnder(limits: readonly Limit[], depth: number, inHand: numb
 }
 
 /** Of each limited model, rows in the queue at a time. */
-export function roomOf({ intervalMs = Infinity }: Limit): number {
-  return 2 + Math.ceil((2 * QUEUED_MS) / intervalMs);
+export function roomOf({ intervalMs, inFlight = Infinity }: Limit): number {
+  const soon = typeof intervalMs === 'number' ? 2 + Math.ceil((2 * QUEUED_MS) / intervalMs) : Infinity;
+  return Math.min(soon, 2 + 2 * inFlight, MOST_QUEUED);
 }
 
-/** After a 429 under a rate: as long as a few requests take, and never longer than without one. */
-export function throttleBaseMs(limits: readonly Limit[]): number {
-  const intervalMs = limits.find(({ model }) => model === '')?.intervalMs;
-  return intervalMs === undefined ? 1000 : Math.min(1000, Math.max(20, 2 * intervalMs));
+/** After a 429 under a rate, in milliseconds: as long as two requests take, and never longer than without a rate. */
+export function throttleBaseMs(perSecond: number | undefined): number {
+  return perSecond === undefined ? 1000 : Math.min(1000, Math.max(20, 2000 / perSecond));
 }
 
 /** In one order for all workers: who locks them all never waits for who has locked some. */
@@ -67,10 +93,11 @@ export function sorted(limits: readonly Limit[]): Limit[] {
 }
 
 /** A limit for a model that no row has would limit nothing, and nobody would know. */
-export function checkModels(name: string, limits: readonly Limit[], models: readonly string[]): void {
+export function checkModels(limits: readonly Limit[], models: readonly string[]): void {
   const all = [...knownModels, ...models];
-  for (const { model } of limits) {
+  for (const { model, intervalMs } of limits) {
     if (model === '' || all.includes(model)) continue;
+    const name = intervalMs === undefined ? '--max-in-flight' : '--rate';
     const meant = nearest(model, all);
     throw usageError(
       'UNKNOWN_MODEL',

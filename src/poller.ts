@@ -4,7 +4,7 @@ import { isOutage } from './connection-lost.ts';
 import { messageOf } from './errors.ts';
 import type { Database } from './ledger/database.ts';
 import { grouped } from './ledger/group.ts';
-import { ensurePoller, giveTasksBack, nextPoll, takeTasks } from './ledger/poll.ts';
+import { ensurePoller, giveTasksBack, hasten, nextPoll, takeTasks } from './ledger/poll.ts';
 import type { TakenTask } from './ledger/poll.ts';
 import { recordPolls } from './ledger/poll-record.ts';
 import type { Polled } from './ledger/poll-record.ts';
@@ -28,7 +28,8 @@ export interface PollerOptions {
   /** Milliseconds for one whole answer. */
   timeoutMs: number;
   log: Logger;
-  plan?: PollPlan;
+  /** A function: may change from one question to the next. */
+  plan?: PollPlan | (() => PollPlan);
   random?: () => number;
   /**
    * `settled`: it ends when no task is open. A moment of the database's clock: when each that is due has been asked for
@@ -41,6 +42,8 @@ export interface PollerOptions {
 export interface Poller {
   /** Resolves when there is nothing left to ask, or it was stopped; never rejects. */
   readonly ended: Promise<void>;
+  /** Rows wait for a task to end: all that are open are asked for at once, then as the plan says by now. */
+  hurry(): Promise<void>;
   /** Asks nothing more, waits for no answer, and gives back what it had taken. */
   stop(): Promise<void>;
 }
@@ -56,13 +59,14 @@ const FAILED_MS = 1_000;
 
 /** Asks the provider for tasks when they are due, together with all other pollers of this ledger. */
 export function startPoller(options: PollerOptions): Poller {
-  const { db, provider, concurrency, log, until, plan = POLL_PLAN, random = Math.random } = options;
+  const { db, provider, concurrency, log, until, plan: planned = POLL_PLAN, random = Math.random } = options;
   const { origin } = provider;
   const scope = { origin, batches: options.batches };
   const asker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const since = typeof until === 'object' ? until.askedSince : null;
   // Whoever wants to know now asks for the newest, too.
-  const firstMs = since === null ? plan.firstMs : 0;
+  const plan = (): PollPlan => (typeof planned === 'function' ? planned() : planned);
+  const firstMs = (): number => (since === null ? plan().firstMs : 0);
   const leaseMs = options.timeoutMs + LEASE_MARGIN_MS;
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -86,7 +90,7 @@ export function startPoller(options: PollerOptions): Poller {
       room,
       intervalMs: options.intervalMs ?? null,
       leaseMs,
-      firstMs,
+      firstMs: firstMs(),
       before: since,
     });
     const now = performance.now();
@@ -94,7 +98,7 @@ export function startPoller(options: PollerOptions): Poller {
     lookAt = now;
     if (tasks.length === room) return true;
     lookAt += LOOK_MS;
-    const dueMs = await nextPoll(db, scope, { firstMs, before: since });
+    const dueMs = await nextPoll(db, scope, { firstMs: firstMs(), before: since });
     if (dueMs !== undefined) lookIn(Math.max(dueMs, LEAST_PAUSE_MS));
     return dueMs !== undefined || asking.size + taken.length > 0;
   }
@@ -103,7 +107,7 @@ export function startPoller(options: PollerOptions): Poller {
     const report = await provider.query(task.taskId, { signal });
     reached('task-asked');
     if (report.kind === 'transient' && signal.aborted) return giveTasksBack(db, [task], { asked: true });
-    const polled = { task, verdict: judgePoll(task, report, { random, plan }) };
+    const polled = { task, verdict: judgePoll(task, report, { random, plan: plan() }) };
     if (polled.verdict.kind === 'unanswered' && polled.verdict.holdMs > 0) await giveBack();
     // If this process ends first, the lease does too, and the task is asked for again.
     const recorded = await patiently('poll', log, () => record(polled), signal);
@@ -182,6 +186,11 @@ export function startPoller(options: PollerOptions): Poller {
   const ended = run();
   return {
     ended,
+    async hurry() {
+      await hasten(db, origin).catch((error: unknown) => tell(error, log));
+      lookAt = 0;
+      wake?.();
+    },
     stop() {
       stopping.abort();
       wake?.();

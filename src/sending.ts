@@ -19,6 +19,7 @@ import { createLog } from './log.ts';
 import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import { reached } from './point.ts';
+import { HASTY_PLAN, POLL_PLAN } from './poll-plan.ts';
 import { POLL_TIMEOUT_MS, startPoller } from './poller.ts';
 import type { PollerOptions } from './poller.ts';
 import { createProvider } from './provider/client.ts';
@@ -108,7 +109,7 @@ export async function startSending(
   const { baseUrl, apiKey } = requireProvider(config);
   const { log = createLog('warn'), onExchange, onPolled, offPeakWindow, ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
-  if (effective.limits !== undefined) checkModels('--rate', effective.limits, config.models);
+  if (effective.limits !== undefined) checkModels(effective.limits, config.models);
   for (const outage of app.outages) outage.tellTo(log);
   await checkClock(app);
   const provider = createProvider({
@@ -139,6 +140,7 @@ export async function startSending(
       { ledger: app.ledgerId, worker: id, origin: provider.origin },
       { reserve: effective.concurrency * JOURNAL_BYTES, flushAnswers: config.databaseUrl === undefined },
     );
+    let polling: Polling | undefined;
     const worker = await startWorker({
       id,
       journal,
@@ -151,14 +153,23 @@ export async function startSending(
       log,
       ...effective,
       ...(effective.limits === undefined ? {} : { limits: sorted(effective.limits) }),
+      onFull: () => void polling?.hurry(),
       ...rest,
     });
-    const polling = startPolling(app, config, effective, { batches: options.batches, log, onPolled });
+    // Where tasks at a time are counted, those of all batches are: nobody else may be asking for them.
+    const isCapped = effective.limits?.some(({ inFlight }) => inFlight !== undefined) === true;
+    polling = startPolling(app, config, effective, {
+      batches: isCapped ? null : options.batches,
+      log,
+      onPolled,
+      plan: () => (worker.isFull() ? HASTY_PLAN : POLL_PLAN),
+    });
+    const stopPolling = polling.stop;
     return {
       worker,
       origin: provider.origin,
       async close(timeoutMs) {
-        const [left] = await Promise.all([worker.stop(timeoutMs), polling()]);
+        const [left] = await Promise.all([worker.stop(timeoutMs), stopPolling()]);
         if (left === 0) await provider.close();
         return left;
       },
@@ -169,14 +180,19 @@ export async function startSending(
   }
 }
 
-/** Asks for tasks over connections of its own: no question keeps a paid call waiting. Returns how to end that. */
+interface Polling {
+  hurry: () => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** Asks for tasks over connections of its own: no question keeps a paid call waiting. */
 function startPolling(
   { db }: App,
   config: Config,
   { pollConcurrency, pollIntervalMs }: WorkLimits,
-  how: Pick<PollerOptions, 'batches' | 'log'> & { onPolled: PollerOptions['onPolled'] | undefined },
-): () => Promise<void> {
-  if (pollConcurrency === 0) return () => Promise.resolve();
+  how: Pick<PollerOptions, 'batches' | 'log' | 'plan'> & { onPolled: PollerOptions['onPolled'] | undefined },
+): Polling {
+  if (pollConcurrency === 0) return { hurry: () => Promise.resolve(), stop: () => Promise.resolve() };
   const { onPolled, ...rest } = how;
   const provider = createProvider({
     ...requireProvider(config),
@@ -193,9 +209,12 @@ function startPolling(
     ...rest,
     ...(onPolled === undefined ? {} : { onPolled }),
   });
-  return async () => {
-    await within(POLLER_ENDS_MS, poller.stop(), () => undefined);
-    await provider.close();
+  return {
+    hurry: () => poller.hurry(),
+    async stop() {
+      await within(POLLER_ENDS_MS, poller.stop(), () => undefined);
+      await provider.close();
+    },
   };
 }
 

@@ -9,9 +9,10 @@ import type { Claim } from './ledger/claim.ts';
 import type { Database } from './ledger/database.ts';
 import type { Journal } from './journal.ts';
 import { keepJournal } from './journal-keeper.ts';
+import { keepQuota } from './quota-keeper.ts';
 import { unqueue } from './ledger/feed.ts';
 import { rememberJournal } from './ledger/journal.ts';
-import { depthUnder, throttleBaseMs } from './limits.ts';
+import { depthUnder } from './limits.ts';
 import type { Limit } from './limits.ts';
 import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
@@ -52,6 +53,8 @@ export interface WorkerOptions {
   log: Logger;
   random?: () => number;
   clock?: Clock;
+  /** Rows begin to wait for tasks to end. */
+  onFull?: () => void;
   /** Called after each row that was settled, or refused by a gate. */
   onVerdict?: (verdict: Verdict) => void;
 }
@@ -61,6 +64,8 @@ export interface RunningWorker {
   readonly id: string;
   /** Rows that are being claimed, sent or recorded. */
   inFlight(): number;
+  /** Whether rows have waited lately for the provider's tasks to end. */
+  isFull(): boolean;
   /** Milliseconds since the feeder last came round. */
   feederIdleMs(): number;
   /** Its journal: how long it is, and whether the disk has no room for more. */
@@ -79,6 +84,8 @@ const JOURNAL_PAUSE_MS = 5_000;
 const LONGEST_DELAY_MS = 60_000;
 /** What all wait for may end earlier than the ledger said: its clock can be set back. */
 const LONGEST_HOLD_MS = 10_000;
+/** Rows that waited for a task to end so lately still do, or would. */
+const FULL_MS = 5_000;
 /** Once the rows are recorded, a queue or a ledger that is away does not hold up the end. */
 const CLOSING_MS = 3_000;
 
@@ -91,11 +98,13 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const stopping = new AbortController();
   let inFlight = 0;
   let heldUntil = 0;
+  let fullAt = -Infinity;
   let allRecorded = true;
   let stopped: Promise<number> | undefined;
   let idle: (() => void) | undefined;
 
   const keeper = keepJournal(journal, log);
+  const quota = keepQuota(db, provider.origin, limits, log);
   const clerk = createClerk(
     db,
     {
@@ -125,7 +134,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       return throttleMs({
         level: claim.throttleLevel,
         random,
-        baseMs: throttleBaseMs(limits),
+        baseMs: quota.throttleBaseMs(),
         ...retryAfterMs,
       });
     }
@@ -158,6 +167,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       if (!(await mayCall()) || stopping.signal.aborted)
         return giveBack(submissionId, 'the worker stopped before this row was claimed');
       verdict = await attempt(submissionId);
+      noteFull(verdict);
     } while (waitsWithAll(verdict));
     tellVerdict(log, verdict);
     feeder.poke();
@@ -167,8 +177,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 
   async function attempt(submissionId: number): Promise<Verdict> {
     inFlight += 1;
+    const began = clock.monotonic();
     try {
-      return await submit(submissionId, {
+      const verdict = await submit(submissionId, {
         claim: clerk.claim,
         journal: keeper.written,
         provider,
@@ -180,6 +191,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         clock,
         pause: (ms) => sleep(ms),
       });
+      if (verdict.kind === 'settled') quota.settled(clock.monotonic() - began);
+      return verdict;
     } catch (error) {
       // An answer may stand in the journal alone: the next start has to read it.
       allRecorded = false;
@@ -190,11 +203,23 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     }
   }
 
+  function isFull(): boolean {
+    return clock.monotonic() - fullAt < FULL_MS;
+  }
+
+  function noteFull(verdict: Verdict): void {
+    if (verdict.kind !== 'refused' || verdict.refusal.reason !== 'in-flight') return;
+    const begins = !isFull();
+    fullAt = clock.monotonic();
+    if (begins) options.onFull?.();
+  }
+
   /** No other row could go in its place: it stays in hand until the next slots are given out. */
   function waitsWithAll(verdict: Verdict): boolean {
     if (verdict.kind !== 'refused') return false;
     const { reason, ofModel, waitMs } = verdict.refusal;
-    if (reason !== 'rate' || ofModel === true || waitMs === undefined) return false;
+    const waits = reason === 'rate' || reason === 'in-flight';
+    if (!waits || ofModel === true || waitMs === undefined) return false;
     holdFor(Math.min(waitMs, LONGEST_HOLD_MS));
     return true;
   }
@@ -224,7 +249,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     token: string | undefined,
     { claim, recorded, outcome, waitMs }: Extract<Verdict, { kind: 'settled' }>,
   ): Promise<JobResult> {
-    if (outcome.kind === 'throttled') holdFor(waitMs);
+    if (outcome.kind === 'throttled') {
+      holdFor(waitMs);
+      await quota.refused(claim.attemptId, waitMs);
+    }
     if (recorded.state === 'pending' && outcome.kind !== 'halted') {
       if (waitMs <= LONGEST_DELAY_MS) return delay(job, token, waitMs);
       return giveBack(claim.submissionId, outcome.kind);
@@ -299,12 +327,14 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     await closed;
     await feeder.stop();
     await stopSweeper();
+    await quota.stop();
     await queue.close();
   }
 
   return {
     id,
     inFlight: () => inFlight,
+    isFull,
     feederIdleMs: () => feeder.idleMs(),
     journal: () => ({ bytes: journal.bytes(), full: keeper.isFull() }),
     stop: (timeoutMs) => (stopped ??= stop(timeoutMs)),

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { VidbatchError } from '../src/errors.ts';
-import { checkModels, depthUnder, parseRates, perSecondOf, roomOf, sorted } from '../src/limits.ts';
+import {
+  checkModels,
+  depthUnder,
+  joined,
+  parseCaps,
+  parseRates,
+  perSecondOf,
+  roomOf,
+  sorted,
+} from '../src/limits.ts';
 
 const usage =
   (code: string, message = /./) =>
@@ -55,9 +64,33 @@ describe('a rate', () => {
 
   test('of a model that nobody knows is refused, with the nearest one', () => {
     const limits = parseRates('--rate', '1/s,2/s@viduq3p-180p,1/s@own');
-    assert.throws(() => checkModels('--rate', limits, ['own']), usage('UNKNOWN_MODEL', /viduq3p-180p/));
-    checkModels('--rate', parseRates('--rate', '2@viduq3p-1080p,1@own'), ['own']);
+    assert.throws(() => checkModels(limits, ['own']), usage('UNKNOWN_MODEL', /viduq3p-180p/));
+    checkModels(parseRates('--rate', '2@viduq3p-1080p,1@own'), ['own']);
   });
+});
+
+test('a rate that is to be found out is one of all rows', () => {
+  assert.deepEqual(parseRates('--rate', 'auto,2/s@x'), [
+    { model: '', intervalMs: 'auto' },
+    { model: 'x', intervalMs: 500 },
+  ]);
+  assert.equal(perSecondOf(parseRates('--rate', 'auto')), undefined);
+  assert.throws(() => parseRates('--rate', 'auto@x'), usage('BAD_RATE', /auto is for all rows/));
+});
+
+test('tasks at a time are counted, of all rows and of a model, beside a rate', () => {
+  assert.deepEqual(parseCaps('--max-in-flight', '5,2@x'), [
+    { model: '', inFlight: 5 },
+    { model: 'x', inFlight: 2 },
+  ]);
+  assert.deepEqual(joined(parseRates('--rate', '1/s,2/s@y'), parseCaps('--max-in-flight', '5,2@x')), [
+    { model: '', intervalMs: 1000, inFlight: 5 },
+    { model: 'y', intervalMs: 500 },
+    { model: 'x', inFlight: 2 },
+  ]);
+  for (const text of ['', '0', '1.5', '-1', 'many', '5/s'])
+    assert.throws(() => parseCaps('--max-in-flight', text), usage('BAD_NUMBER'), text);
+  assert.deepEqual(parseCaps('--max-in-flight', '5').map(roomOf), [12]);
 });
 
 test('a forecast goes by the rate of all rows', () => {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { parseCount, parseDuration, readConfig, saysNothing } from '../config.ts';
 import type { Config } from '../config.ts';
-import { parseRate, parseRates } from '../limits.ts';
+import { joined, parseCaps, parseRate, parseRates } from '../limits.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
 import type { Logger, LogLevel } from '../log.ts';
 import type { WorkLimits } from '../sending.ts';
@@ -97,6 +97,7 @@ export const POLL_RATE = [
 export interface WorkFlags extends GlobalFlags {
   concurrency: string;
   rate?: string;
+  maxInFlight?: string;
   attempts: string;
   timeout: string;
   queueDepth: string;
@@ -109,7 +110,12 @@ export function workFlags(command: Command): Command {
   listFlag(
     command,
     '--rate <rate>',
-    'requests of all workers together, such as 10/s or 600/m, or of a model, 2/s@viduq3p-1080p; may be repeated (default: no limit)',
+    'requests of all workers together, such as 10/s or 600/m, or of a model, 2/s@viduq3p-1080p; auto: as fast as the provider allows; may be repeated (default: no limit)',
+  );
+  listFlag(
+    command,
+    '--max-in-flight <n>',
+    'tasks of all workers that the provider has accepted and not finished, or of a model, 2@viduq3p-1080p; may be repeated (default: no limit)',
   );
   flag(command, '--attempts <n>', 'tries of a row that is known not to have been accepted', '5');
   flag(command, '--timeout <duration>', 'for one whole answer; short ones leave rows uncertain', '120s');
@@ -119,13 +125,20 @@ export function workFlags(command: Command): Command {
   return command;
 }
 
+function limitsOf({ rate, maxInFlight }: WorkFlags): Pick<WorkLimits, 'limits'> {
+  if (rate === undefined && maxInFlight === undefined) return {};
+  const rates = rate === undefined ? [] : parseRates('--rate', rate);
+  const caps = maxInFlight === undefined ? [] : parseCaps('--max-in-flight', maxInFlight);
+  return { limits: joined(rates, caps) };
+}
+
 export function workLimits(flags: WorkFlags): WorkLimits {
   return {
     concurrency: parseCount('--concurrency', flags.concurrency, 1, 1000),
     maxAttempts: parseCount('--attempts', flags.attempts, 1, 100),
     timeoutMs: parseDuration('--timeout', flags.timeout),
     queueDepth: parseCount('--queue-depth', flags.queueDepth, 1, 100_000),
-    ...(flags.rate === undefined ? {} : { limits: parseRates('--rate', flags.rate) }),
+    ...limitsOf(flags),
     pollConcurrency: parseCount('--poll-concurrency', flags.pollConcurrency, 0, 1000),
     ...(flags.pollRate === undefined ? {} : { pollIntervalMs: parseRate('--poll-rate', flags.pollRate) }),
   };

@@ -10,6 +10,9 @@ import { listBatches } from '../ledger/batch.ts';
 import { nextPoll } from '../ledger/poll.ts';
 import { countTasks } from '../ledger/task.ts';
 import type { Batch } from '../ledger/batch.ts';
+import { limitsInForce } from '../ledger/quota.ts';
+import type { LimitInForce } from '../ledger/quota.ts';
+import { limitsTold } from '../limit-text.ts';
 import { outlookJson, outlookOf } from '../outlook.ts';
 import { summarise } from '../overview.ts';
 import { readPace, speedOf } from '../pace.ts';
@@ -63,6 +66,8 @@ interface Status extends Summary, Omit<Pace, 'lately'> {
   deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
   /** How the tasks stand, and in how many seconds one may be asked for again; null: there are none. */
   tasks: (TaskCounts & { open: number; nextPollSeconds: number | null }) | null;
+  /** What the workers of its provider go by. */
+  limits: Omit<LimitInForce, 'origin'>[];
 }
 
 async function status(name: string | undefined, flags: StatusFlags, io: Io): Promise<ExitCode> {
@@ -101,6 +106,7 @@ async function read(
   return {
     ...summary,
     ...pace,
+    limits: batch.origin === null ? [] : (await limitsInForce(app.db, batch.origin)).map(ofOneProvider),
     tasks: summary.taskIds + summary.surplus === 0 ? null : await readTasksOf(app, batch),
     videos: await countVideos(app.db, batch.id),
     deadline:
@@ -114,6 +120,10 @@ async function read(
     forecast: waiting === undefined ? null : outlookJson(waiting),
     told: waiting?.told ?? (batch.deadline === null ? undefined : seen?.told),
   };
+}
+
+function ofOneProvider({ origin: _origin, ...limit }: LimitInForce): Omit<LimitInForce, 'origin'> {
+  return limit;
 }
 
 async function readTasksOf({ db }: App, { id, origin }: Batch): Promise<Status['tasks']> {
@@ -152,6 +162,8 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
     lines.push('  no worker feeds these rows: start `vidbatch work`, or `vidbatch run` with the manifest');
   }
   if (status.budget !== null) lines.push(`  budget: ${status.budget.told}`);
+  const limits = limitsTold(status.limits);
+  if (limits !== '' && status.counts.pending > 0) lines.push(`  limits: ${limits}`);
   for (const { gate, reason } of status.gates) lines.push(`  waiting: ${gate}: ${reason}`);
   if (status.deadline !== null && status.counts.pending > 0) {
     const { at, chance } = status.deadline;

@@ -38,6 +38,7 @@ export function workCommand(program: Command, io: Io, exit: (code: number) => vo
       `
 Examples:
   $ vidbatch work --concurrency 16 --rate 10/s
+  $ vidbatch work --rate auto --max-in-flight 20 --max-in-flight 5@viduq3p-1080p
   $ vidbatch work --offpeak-window "23:00-07:00 Asia/Shanghai"
   $ vidbatch work --drain                     rows that wait for their window are left
   $ vidbatch work --http :9090

@@ -235,6 +235,7 @@ export interface Refusal {
     | 'budget'
     | 'throttled'
     | 'rate'
+    | 'in-flight'
     | 'alone';
   waitMs?: number;
   /** Its model has to wait: rows of others need not. */

@@ -159,6 +159,14 @@ export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking)
   }));
 }
 
+/** Tasks whose next question is far away are due now: somebody waits for them to end. */
+export async function hasten(db: Queryable, origin: string): Promise<void> {
+  await db.query(
+    `update vidbatch.task set due_at = now() where origin = $1 and due_at > now() + interval '1 second' and asker is null`,
+    [origin],
+  );
+}
+
 /** Tasks that were taken and nobody waits for: they are due again. Unless they were `asked` for, it was no poll. */
 export async function giveTasksBack(
   db: Queryable,

@@ -7,6 +7,8 @@ import type { Queryable } from './database.ts';
  * was claimed cannot be called back. Long enough for the claim and the journal to be done when it comes.
  */
 export const AHEAD_MS = 300;
+/** Where the rate is being found: what was given out cannot be slowed down. */
+const AHEAD_FINDING_MS = 150;
 
 /** Requests do not arrive exactly as they leave; a provider that counts those of each second allows none too many. */
 const SLACK = 1.015;
@@ -25,11 +27,18 @@ export function limitParams(limits: readonly Limit[]): unknown[] {
   if (limits.length === 0) return [];
   return [
     limits.map(({ model }) => model),
-    limits.map(({ intervalMs = 0 }) => intervalMs * SLACK),
-    limits.map(() => null),
-    AHEAD_MS,
+    limits.map(({ intervalMs = 0 }) => (intervalMs === 'auto' ? null : intervalMs * SLACK)),
+    limits.map(({ inFlight }) => inFlight ?? null),
+    aheadMs(limits),
   ];
 }
+
+function aheadMs(limits: readonly Limit[]): number {
+  return limits.some(({ intervalMs }) => intervalMs === 'auto') ? AHEAD_FINDING_MS : AHEAD_MS;
+}
+
+/** Where no place is free, one may be soon: the tasks of a provider come to their end at any time. */
+const FULL_MS = 60;
 
 /** Which limits keep these rows waiting, that no other gate does. Rows that none of them does are not in the answer. */
 export async function heldBack(
@@ -38,22 +47,29 @@ export async function heldBack(
   submissionIds: readonly number[],
 ): Promise<Refusal[]> {
   if (limits.length === 0 || submissionIds.length === 0) return [];
-  const { rows } = await db.query<{ id: number; model: string; ahead_ms: number | null }>(
-    `select s.id, q.model,
-            case when isfinite(q.next_slot) then (extract(epoch from q.next_slot - now()) * 1000)::float8 end as ahead_ms
-       from vidbatch.submission s
-       join vidbatch.quota q on q.origin = $1 and q.model = any($2) and q.model in ('', s.model)
-      where s.id = any($3::bigint[])`,
-    [origin, limits.map(({ model }) => model), submissionIds],
+  const { rows } = await db.query<{ id: number; model: string; ahead_ms: number | null; full: boolean }>(
+    `with quota as materialized (
+       select q.model,
+              case when isfinite(q.next_slot) then (extract(epoch from q.next_slot - now()) * 1000)::float8 end as ahead_ms,
+              case when l.cap is null then false else vidbatch.running($1, l.model, l.cap) >= l.cap end as full
+         from unnest($2::text[], $3::int[]) as l(model, cap)
+         join vidbatch.quota q on q.origin = $1 and q.model = l.model
+     )
+     select s.id, q.model, q.ahead_ms, q.full
+       from vidbatch.submission s join quota q on q.model in ('', s.model)
+      where s.id = any($4::bigint[])`,
+    [origin, limits.map(({ model }) => model), limits.map(({ inFlight }) => inFlight ?? null), submissionIds],
   );
+  const ahead = aheadMs(limits);
   const held = new Map<number, Refusal>();
-  for (const { id, model, ahead_ms } of rows) {
-    if (ahead_ms === null || ahead_ms <= AHEAD_MS) continue;
+  for (const { id, model, ahead_ms, full } of rows) {
+    const ofModel = model === '' ? {} : ({ ofModel: true } as const);
     // In the middle of the time for which slots are given out: then there are some, and none has passed.
-    const waitMs = Math.max(1, Math.ceil(ahead_ms - AHEAD_MS / 2));
+    const waitMs = full ? FULL_MS : Math.max(1, Math.ceil((ahead_ms ?? 0) - ahead / 2));
+    if (!full && (ahead_ms === null || ahead_ms <= ahead)) continue;
     const other = held.get(id);
-    if (other?.waitMs !== undefined && other.waitMs >= waitMs) continue;
-    held.set(id, { submissionId: id, reason: 'rate', waitMs, ...(model === '' ? {} : { ofModel: true }) });
+    if (other?.reason === 'in-flight' || (!full && (other?.waitMs ?? 0) >= waitMs)) continue;
+    held.set(id, { submissionId: id, reason: full ? 'in-flight' : 'rate', waitMs, ...ofModel });
   }
   return [...held.values()];
 }

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Refusal } from '../ledger/claim.ts';
+import type { LimitInForce } from '../ledger/quota.ts';
 import type { Outcome, OutcomeKind } from '../provider/outcome.ts';
 import type { Polled } from '../ledger/poll-record.ts';
 import type { PollVerdict } from '../poll-plan.ts';
@@ -33,6 +34,7 @@ const REASONS = {
   budget: 0,
   throttled: 0,
   rate: 0,
+  'in-flight': 0,
   alone: 0,
 } satisfies Record<Refusal['reason'], 0>;
 
@@ -133,7 +135,7 @@ export class Metrics {
   }
 }
 
-function surveyed({ health, rows, tasks, standing, queue, worker, draining }: Survey): Registry {
+function surveyed({ health, rows, tasks, standing, limits, queue, worker, draining }: Survey): Registry {
   const registry = new Registry();
   const say = (name: string, help: string, value: number | undefined): void => {
     if (value !== undefined) gauge(registry, name, help, [{ value }]);
@@ -179,6 +181,31 @@ function surveyed({ health, rows, tasks, standing, queue, worker, draining }: Su
     'Providers at which nothing is sent, by the code of the reason',
     'code',
     standing && byLabel(standing.halts),
+  );
+  const byModel = (value: (limit: LimitInForce) => number | null): Record<string, number> =>
+    Object.fromEntries(
+      (limits ?? []).flatMap((limit) => {
+        const one = value(limit);
+        return one === null ? [] : [[limit.model ?? 'all', one]];
+      }),
+    );
+  sayBy(
+    'vidbatch_rate_limit_per_second',
+    'Requests a second that all workers together let go, as told or as found, by model',
+    'model',
+    byModel(({ perSecond }) => perSecond),
+  );
+  sayBy(
+    'vidbatch_task_limit',
+    'Tasks that the provider may have at a time, by model',
+    'model',
+    byModel(({ maxInFlight }) => maxInFlight),
+  );
+  sayBy(
+    'vidbatch_limited_tasks',
+    'Places of vidbatch_task_limit that are taken, by model',
+    'model',
+    byModel(({ inFlight }) => inFlight),
   );
   sayBy('vidbatch_queue_jobs', 'Jobs of the lane that all `work` share', 'state', queue?.value);
   say(

@@ -1,5 +1,7 @@
 import type { Queue } from 'bullmq';
 import type { App } from '../app.ts';
+import { limitsInForce } from '../ledger/quota.ts';
+import type { LimitInForce } from '../ledger/quota.ts';
 import { readStanding, tally } from '../ledger/tally.ts';
 import type { Standing } from '../ledger/tally.ts';
 import { countTasks } from '../ledger/task.ts';
@@ -24,6 +26,7 @@ export interface Survey {
   tasks?: Dated<TaskCounts> | undefined;
   standing?: Standing | undefined;
   queue?: Dated<Record<string, number>> | undefined;
+  limits?: readonly LimitInForce[] | undefined;
   worker: Pick<RunningWorker, 'inFlight' | 'journal'> | undefined;
   draining: boolean;
 }
@@ -45,6 +48,7 @@ export class Surveyor {
   readonly #rows: Paced<Counts>;
   readonly #tasks: Paced<TaskCounts>;
   readonly #standing: Paced<Standing>;
+  readonly #limits: Paced<LimitInForce[]>;
   readonly #jobs: Paced<Record<string, number>>;
 
   constructor({ db, store, ledgerId }: Pick<App, 'db' | 'store' | 'ledgerId'>, parts: Parts) {
@@ -55,6 +59,7 @@ export class Surveyor {
     this.#rows = new Paced(() => tally(db), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#tasks = new Paced(() => countTasks(db, null), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#standing = new Paced(() => readStanding(db), { share: SHARE, leastMs: LEAST_MS });
+    this.#limits = new Paced(() => limitsInForce(db, null), { share: SHARE, leastMs: LEAST_MS });
     this.#jobs = new Paced(() => this.#queue.getJobCounts(...JOB_STATES), {
       share: SHARE,
       leastMs: LEAST_MS,
@@ -64,13 +69,23 @@ export class Surveyor {
   async look(worker: Survey['worker'], draining: boolean): Promise<Survey> {
     const health = await this.#parts.ask();
     const ledger = health.ledger === undefined;
-    const [rows, tasks, standing, queue] = await Promise.all([
+    const [rows, tasks, standing, limits, queue] = await Promise.all([
       ledger ? soon(this.#rows) : undefined,
       ledger ? soon(this.#tasks) : undefined,
       ledger ? soon(this.#standing) : undefined,
+      ledger ? soon(this.#limits) : undefined,
       health.queue === undefined ? soon(this.#jobs) : undefined,
     ]);
-    return { health, rows, tasks, standing: standing?.value, queue, worker, draining };
+    return {
+      health,
+      rows,
+      tasks,
+      standing: standing?.value,
+      limits: limits?.value,
+      queue,
+      worker,
+      draining,
+    };
   }
 
   async close(): Promise<void> {

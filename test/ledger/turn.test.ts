@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import { makeBatch, scopeOf } from '../contract/rows.ts';
+import { makeBatch, recordOne, scopeOf } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
 import type { Storage } from '../contract/storages.ts';
@@ -9,7 +9,9 @@ import { claim, claimAlone } from '../../src/ledger/claim.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { feed } from '../../src/ledger/feed.ts';
+import { limitsInForce, sayLimits, steerQuota } from '../../src/ledger/quota.ts';
 import { AHEAD_MS, heldBack } from '../../src/ledger/turn.ts';
+import { limitsTold } from '../../src/limit-text.ts';
 import type { Limit } from '../../src/limits.ts';
 
 const ask = (db: Database, made: Made, limits: readonly Limit[], ids = made.rows): Promise<Claim[]> =>
@@ -97,5 +99,91 @@ onEvery(LEDGERS, (storage: () => Storage) => {
       ...Array.from({ length: 3 }, () => 'viduq3p-720p'),
     ]);
     assert.deepEqual(new Set(await models()), new Set(['viduq3p-1080p']));
+  });
+
+  test('no more tasks run than may, however many ask at once', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 12 });
+    const limits = [{ model: '', inFlight: 3 }];
+    const claims = (await Promise.all(made.rows.map((id) => ask(db, made, limits, [id])))).flat();
+    assert.equal(claims.length, 3);
+    for (const one of claims) await recordOne(db, one, 'accepted');
+    const left = made.rows.filter((id) => !claims.some(({ submissionId }) => submissionId === id));
+    assert.deepEqual(await ask(db, made, limits, left), []);
+    const [held] = await heldBack(db, scopeOf(made, { limits }), left);
+    assert.deepEqual([held?.reason, held?.ofModel], ['in-flight', undefined]);
+
+    const finish = `update vidbatch.submission set provider_status = $2 where id = $1`;
+    await db.query(finish, [claims[0]?.submissionId, 'in_progress']);
+    assert.deepEqual(await ask(db, made, limits, left), []);
+    for (const [n, status] of ['failed', 'completed', 'missing'].entries()) {
+      await db.query(finish, [claims[n]?.submissionId, status]);
+      assert.equal((await ask(db, made, limits, left)).length, 1, status);
+      assert.deepEqual(await ask(db, made, limits, left), []);
+    }
+  });
+
+  test('a place is kept for what may be running, and free once it was refused', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 4 });
+    const limits = [{ model: 'viduq3p-720p', inFlight: 1 }];
+    const scope = scopeOf(made, { limits });
+    const [first] = await ask(db, made, limits);
+    assert.ok(first);
+    await recordOne(db, first, 'rejected');
+    const [second] = await ask(db, made, limits);
+    assert.ok(second);
+    await recordOne(db, second, 'uncertain');
+    assert.deepEqual(await ask(db, made, limits), []);
+    const [held] = await heldBack(db, scope, made.rows.slice(2));
+    assert.deepEqual([held?.reason, held?.ofModel], ['in-flight', true]);
+    await db.query(`update vidbatch.submission set updated_at = now() - interval '61 min' where id = $1`, [
+      second.submissionId,
+    ]);
+    assert.equal((await ask(db, made, limits)).length, 1);
+    const other = await makeBatch(db, { origin: made.origin, model: 'viduq3p-1080p' });
+    assert.equal((await ask(db, other, limits)).length, 1);
+  });
+
+  test('the rate that is found is one for all, and an old refusal says nothing new', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 9 });
+    const limits = [{ model: '', intervalMs: 'auto' }] as const;
+    const begun = await steerQuota(db, made.origin, {});
+    const [early, ...more] = await ask(db, made, limits);
+    assert.ok(early);
+    assert.deepEqual(more, []);
+    const refuse = ({ attemptId }: Claim): ReturnType<typeof steerQuota> =>
+      steerQuota(db, made.origin, { refused: { attemptId, stopMs: 100 } });
+    const both = await Promise.all([refuse(early), refuse(early)]);
+    const lowered = Math.min(...both.map(({ perSecond }) => perSecond));
+    assert.ok(lowered < begun.perSecond && lowered > begun.perSecond * 0.9, `${lowered}`);
+    assert.equal((await refuse(early)).perSecond, lowered);
+    const { rows } = await db.query<{ ahead: number }>(
+      `select extract(epoch from next_slot - now())::float8 as ahead from vidbatch.quota where origin = $1`,
+      [made.origin],
+    );
+    assert.ok((rows[0]?.ahead ?? 1) < 1 / begun.perSecond);
+  });
+
+  test('workers that go by other limits are told so', async () => {
+    const { db } = storage();
+    const { origin } = await makeBatch(db);
+    assert.deepEqual(await sayLimits(db, origin, [{ model: '', intervalMs: 100 }]), []);
+    assert.deepEqual(await sayLimits(db, origin, [{ model: '', intervalMs: 100 }]), []);
+    const others = [
+      { model: '', intervalMs: 100, inFlight: 5 },
+      { model: 'x', inFlight: 5 },
+    ];
+    assert.deepEqual(await sayLimits(db, origin, others), ['']);
+    const shown = (await limitsInForce(db, origin)).map(({ origin: _origin, ...limit }) => limit);
+    assert.deepEqual(shown, [
+      { model: null, perSecond: 10, found: false, maxInFlight: 5, inFlight: 0 },
+      { model: 'x', perSecond: null, found: false, maxInFlight: 5, inFlight: 0 },
+    ]);
+    assert.equal(limitsTold(shown), '10/s, 0 of 5 tasks in flight · x 0 of 5 tasks in flight');
+    await sayLimits(db, origin, [{ model: '', intervalMs: 'auto' }]);
+    await steerQuota(db, origin, {});
+    assert.match(limitsTold((await limitsInForce(db, origin)).slice(0, 1)), /^2\/s \(found\)$/);
   });
 });

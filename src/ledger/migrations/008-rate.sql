@@ -39,8 +39,8 @@ end $$;
 
 -- Gives turns to those of the rows that may have one now, in the order in which they are named: under each limit, slots
 -- that lie apart, at most `ahead_ms` from now, and no more tasks at a time than it allows. Called in the statement that
--- claims them: until that is committed, the locks keep all others waiting. `intervals`: 0 for none, null for the one in
--- the ledger. `alone`: also rows that are claimed one by one. The models come sorted, so that no two calls wait
+-- claims them: until that is committed, the locks keep all others waiting. `intervals`: 0 for none, null for the one that
+-- was found. `alone`: also rows that are claimed one by one. The models come sorted, so that no two calls wait
 -- for each other.
 create function vidbatch.turns(
   its_origin text, ids bigint[], models text[], intervals float8[], caps integer[], ahead_ms float8, alone boolean
@@ -59,7 +59,7 @@ begin
    where not exists (select from vidbatch.quota q where q.origin = its_origin and q.model = m)
   on conflict do nothing;
   for n in 1 .. cardinality(models) loop
-    select q.next_slot, coalesce(intervals[n], q.interval_ms, 0) as interval_ms into one
+    select q.next_slot, coalesce(intervals[n], 1000 / (q.auto::jsonb ->> 'perSecond')::float8, 0) as interval_ms into one
       from vidbatch.quota q where q.origin = its_origin and q.model = models[n] for update;
     free[n] := one.next_slot;
     apart[n] := one.interval_ms * interval '1 millisecond';
