@@ -51,6 +51,12 @@ async function gatesOf(
       reason: `the batch is paused; \`vidbatch resume ${batch.name}\` goes on${by}`,
     });
   }
+  if (batch.state === 'stopped') {
+    gates.push({
+      gate: 'stopped',
+      reason: `${batch.stopReason}; correct the manifest and submit it again, or \`vidbatch resume ${batch.name}\` goes on`,
+    });
+  }
   if (batch.state === 'cancelled') {
     gates.push({
       gate: 'cancelled',

@@ -14,6 +14,8 @@ import { analyseSubmissions, assignKeys, beginImport, endImport, merge } from '.
 import { compare } from './ledger/comparison.ts';
 import type { Comparison } from './ledger/comparison.ts';
 import { rankRows, setPriority } from './ledger/priority.ts';
+import { beginTrial, setRules } from './ledger/trial.ts';
+import type { Rules } from './ledger/trial.ts';
 import type { Merged } from './ledger/import.ts';
 import { stageManifest } from './staging.ts';
 import type { Staged } from './staging.ts';
@@ -31,7 +33,7 @@ import type { Prices } from './prices.ts';
 import type { RowOptions } from './row.ts';
 import type { Window } from './window.ts';
 
-export interface ProduceOptions extends ManifestOptions, RowOptions {
+export interface ProduceOptions extends ManifestOptions, RowOptions, Rules {
   /** Name of the batch; default: the file's name without extension. */
   batch?: string;
   /** Invalid rows are recorded as such and the rest is sent; else one invalid row refuses the manifest. */
@@ -209,9 +211,24 @@ async function mergeInto(
   if (options.deadline !== undefined) await putDeadline(session, batch, options.deadline);
   if (options.priority !== undefined) await setPriority(session, batch.id, options.priority);
   await rankRows(session, batch.id);
+  await setRules(session, batch.id, options);
+  if (isTriedAnew(batch, options, merged)) await beginTrial(session, batch.id);
   await options.alongside?.(session, batch);
   reached('rows-merged');
   return { ...merged, batch, known: comparison.known };
+}
+
+/**
+ * A stopped batch goes on when something about it has changed; canaries are asked for again with what is new. The same
+ * command again changes nothing.
+ */
+function isTriedAnew(batch: Batch, { failShare, canaryRows }: ProduceOptions, merged: Merged): boolean {
+  const fresh = merged.added + merged.updated;
+  return (
+    (failShare !== undefined && failShare !== batch.failShare) ||
+    (canaryRows !== undefined && (canaryRows !== batch.canaryRows || (canaryRows !== null && fresh > 0))) ||
+    (batch.state === 'stopped' && fresh + merged.pruned > 0)
+  );
 }
 
 function cancelled(batch: Batch): Error {

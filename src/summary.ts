@@ -12,6 +12,7 @@ export interface Gate {
     | 'paused'
     | 'cancelled'
     | 'halted'
+    | 'stopped'
     | 'throttled'
     | 'other-provider'
     | 'trying'

@@ -41,6 +41,7 @@ Examples:
   $ vidbatch submit jobs/text.csv
   $ vidbatch submit - --format jsonl --batch tonight < rows.jsonl
   $ vidbatch submit jobs/text.csv --prune      rows gone from the file are cancelled
+  $ vidbatch submit jobs/text.csv --canary 5 --halt-on-failure 5%
   $ vidbatch submit jobs/text.csv --prices prices.json --budget 120CNY      a higher one later: the same again`,
     )
     .action(async (manifests: string[], flags: SubmitFlags) =>

@@ -20,7 +20,11 @@ function judgeGates({ paused, pausedBatches, held, halts }: Condition): Check[] 
   if (paused) checks.push(warning('gates', 'everything is paused', '`vidbatch resume` goes on.'));
   if (pausedBatches.length > 0) {
     checks.push(
-      warning('gates', `paused: ${some(pausedBatches)}`, '`vidbatch resume <batch>` goes on with one.'),
+      warning(
+        'gates',
+        `paused or stopped: ${some(pausedBatches)}`,
+        '`vidbatch resume <batch>` goes on with one.',
+      ),
     );
   }
   for (const { origin, state, throttledMs, unreached } of held) {

@@ -23,7 +23,7 @@ export async function recordPlainAcceptances(db: Queryable, answers: string): Pr
          join vidbatch.provider p on p.origin = a.origin
         where r.kind = 'accepted' and a.outcome is null
           and s.state = 'submitting' and s.attempt_id = a.id and not s.doubtful
-          and b.proven
+          and b.proven and b.fail_share is null
           and p.state = 'open' and p.throttle_level = 0 and p.uncertain_streak = 0 and p.throttled_since is null
           and p.unreached_streak = 0
      ), moved as (

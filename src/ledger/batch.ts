@@ -2,6 +2,7 @@ import type { Counts, State } from '../submission.ts';
 import { noCounts, OPEN_STATES } from '../submission.ts';
 import type { Queryable } from './database.ts';
 import { CALLED_OFF } from './doubt.ts';
+import { TRIAL } from './trial.ts';
 
 export interface Batch {
   id: number;
@@ -15,7 +16,7 @@ export interface Batch {
   columns: string[] | null;
   /** Where its task ids belong; null until a worker with a provider has seen it. */
   origin: string | null;
-  state: 'active' | 'paused' | 'cancelled';
+  state: 'active' | 'paused' | 'cancelled' | 'stopped';
   createdAt: Date;
   /** By when a person wants it to be sent. */
   deadline: Date | null;
@@ -23,6 +24,12 @@ export interface Batch {
   onDeadline: 'wait' | 'fail';
   /** Added to that of its rows; higher first. */
   priority: number;
+  /** Of its outcomes so many may be failures, between 0 and 1. */
+  failShare: number | null;
+  /** So many rows have to be accepted, one after another, before the rest goes. */
+  canaryRows: number | null;
+  /** Why it is stopped, if it is. */
+  stopReason: string | null;
 }
 
 interface BatchRow {
@@ -39,10 +46,13 @@ interface BatchRow {
   deadline: Date | null;
   fails: boolean;
   priority: number;
+  fail_share: number | null;
+  canary_rows: number | null;
+  stop_reason: string | null;
 }
 
 const COLUMNS =
-  'id, name, source, key_scheme, format, delimiter, columns, origin, state, created_at, deadline, isfinite(not_after) as fails, priority';
+  'id, name, source, key_scheme, format, delimiter, columns, origin, state, created_at, deadline, isfinite(not_after) as fails, priority, fail_share, canary_rows, stop_reason';
 
 function toBatch(row: BatchRow): Batch {
   return {
@@ -59,6 +69,9 @@ function toBatch(row: BatchRow): Batch {
     deadline: row.deadline,
     onDeadline: row.fails ? 'fail' : 'wait',
     priority: row.priority,
+    failShare: row.fail_share,
+    canaryRows: row.canary_rows,
+    stopReason: row.stop_reason,
   };
 }
 
@@ -132,10 +145,10 @@ export async function countPaid(db: Queryable, id: number): Promise<number> {
 
 /** The batch goes on at another provider. Task ids it has keep the origin of their attempt. */
 export async function rebind(db: Queryable, id: number, origin: string): Promise<void> {
-  await db.query('update vidbatch.batch set origin = $2, proven = false, canary = null where id = $1', [
-    id,
-    origin,
-  ]);
+  await db.query(
+    'update vidbatch.batch set origin = $2, proven = false, canary = null, canaries = coalesce(canary_rows, 0) where id = $1',
+    [id, origin],
+  );
 }
 
 /** Stops new claims of the batch, or of all with `null`. Open calls finish. */
@@ -146,7 +159,10 @@ export async function pause(db: Queryable, id: number | null): Promise<void> {
 
 export async function resume(db: Queryable, id: number | null): Promise<void> {
   if (id === null) await db.query('update vidbatch.meta set paused_at = null');
-  else await db.query(`update vidbatch.batch set state = 'active' where id = $1 and state = 'paused'`, [id]);
+  else {
+    await db.query(`update vidbatch.batch set state = 'active' where id = $1 and state = 'paused'`, [id]);
+    await db.query(`update vidbatch.batch set ${TRIAL} where id = $1 and state = 'stopped'`, [id]);
+  }
 }
 
 export async function isPaused(db: Queryable): Promise<boolean> {

@@ -229,6 +229,7 @@ export interface Refusal {
     | 'other-provider'
     | 'paused'
     | 'cancelled'
+    | 'stopped'
     | 'halted'
     | 'expired'
     | 'window'
@@ -262,6 +263,7 @@ export async function refusals(
               when b.origin is distinct from $2 then 'other-provider'
               when b.state = 'cancelled' then 'cancelled'
               when m.paused_at is not null or b.state = 'paused' then 'paused'
+              when b.state = 'stopped' then 'stopped'
               when p.state = 'halted' then 'halted'
               when not ${WINDOW_OPEN} then
                 case when b.not_after > now() + interval '1 second' then 'window' else 'expired' end

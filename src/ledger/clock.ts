@@ -27,6 +27,8 @@ export async function followClock(db: Queryable): Promise<number> {
        update vidbatch.quota q
           set next_slot = case when q.next_slot > now() then q.next_slot - by else q.next_slot end, said_at = least(q.said_at, now())
          from back
+     ), trials as (
+       update vidbatch.batch b set trial_at = now() from back where b.trial_at > now()
      ), waiting as (
        update vidbatch.submission s
           set queued_at = s.queued_at - (select by from back),

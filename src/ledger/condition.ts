@@ -7,6 +7,7 @@ export interface Condition {
   ledgerId: string;
   /** Everything is paused. */
   paused: boolean;
+  /** By an operator, or because they are wrong as a whole. */
   pausedBatches: string[];
   /** Providers that are halted, being tried out, or throttling. */
   held: ProviderStatus[];
@@ -31,7 +32,7 @@ export async function readCondition(db: Queryable): Promise<Condition> {
     fed: number;
   }>(
     `select m.ledger_id, m.paused_at is not null as paused,
-            array(select b.name from vidbatch.batch b where b.state = 'paused' order by b.id) as paused_batches,
+            array(select b.name from vidbatch.batch b where b.state in ('paused', 'stopped') order by b.id) as paused_batches,
             (select count(*) from vidbatch.submission where state = 'uncertain')::int as uncertain,
             (select count(*) from vidbatch.attempt where surplus)::int as surplus,
             exists (select from vidbatch.submission where state in ('pending', 'submitting')) as open,

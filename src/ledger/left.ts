@@ -21,7 +21,7 @@ const anyReady = (kinds: string): string =>
 
 /**
  * What a worker of this provider still has to do for these batches. `held`: rows are pending, and every one of them
- * behind an operator's pause; `halted`: the provider is stopped and nothing is in flight; `later`: all that is left
+ * behind an operator's pause; `halted`: the provider, or a batch, is stopped and nothing is in flight; `later`: all that is left
  * waits for its window or for a time of its own; `expired`: for none that is ever to come; `spent`: no row that is left
  * fits its batch's budget.
  */
@@ -32,6 +32,7 @@ export async function workLeft(db: Queryable, origin: string, ids: readonly numb
     flying: boolean;
     held: boolean;
     paused: boolean;
+    stopped: boolean;
     waiting: boolean;
     hoping: boolean;
     ready: boolean;
@@ -40,6 +41,7 @@ export async function workLeft(db: Queryable, origin: string, ids: readonly numb
     `select coalesce(bool_or(o.last = 'submitting'), false) as flying,
             coalesce(bool_or(o.first = 'pending'), false) as held,
             coalesce(bool_or(o.first = 'pending' and w.paused), false) as paused,
+            coalesce(bool_or(o.first = 'pending' and b.state = 'stopped'), false) as stopped,
             coalesce(bool_or(o.first = 'pending' and w.active), false) as waiting,
             coalesce(bool_or(o.first = 'pending' and w.active and b.not_after > now()), false) as hoping,
             coalesce(bool_or(o.first = 'pending' and w.active and (${anyQueued('b.id')} or ${anyReady('w.kinds')})), false) as ready,
@@ -53,7 +55,7 @@ export async function workLeft(db: Queryable, origin: string, ids: readonly numb
                  where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state desc limit 1) as last
       ) o
       cross join lateral (
-        select b.state <> 'active' or m.paused_at is not null as paused,
+        select b.state not in ('active', 'stopped') or m.paused_at is not null as paused,
                b.state = 'active' and m.paused_at is null and not ${SPENT} as active,
                case when not ${BATCH_OPEN} then '{}' when ${OFF_PEAK_OPEN} then array[false, true] else array[false] end as kinds
       ) w
@@ -63,7 +65,8 @@ export async function workLeft(db: Queryable, origin: string, ids: readonly numb
   const row = rows[0];
   if (row?.held !== true) return row?.flying === true ? 'work' : 'nothing';
   if (row.flying) return 'work';
-  if (!row.waiting) return row.paused ? 'held' : 'spent';
+  if (!row.waiting && row.paused) return 'held';
+  if (!row.waiting) return row.stopped ? 'halted' : 'spent';
   if (row.state === 'halted') return 'halted';
   if (row.ready) return 'work';
   return row.hoping ? 'later' : 'expired';

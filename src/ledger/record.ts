@@ -18,6 +18,9 @@ export const AVALANCHE = {
   unreachedMs: 15 * 60_000,
 } as const;
 
+/** Before so many outcomes a share says nothing. */
+export const FEWEST_OUTCOMES = 50;
+
 export interface Result {
   attemptId: string;
   outcome: Outcome;
@@ -84,7 +87,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
      ), row as (
        select t.*, s.batch_id, s.state, s.previous, s.attempt_id = t.attempt_id as latest, s.spent, s.halted_at,
               s.doubtful, s.task_id as row_task_id, s.price, s.held,
-              b.state as batch_state, p.epoch as provider_epoch, p.unreached_streak >= $4 as nobody
+              b.state as batch_state, p.epoch as provider_epoch, p.unreached_streak >= $4 as nobody, b.trial_at
          from attempt t
          join vidbatch.submission s on s.id = t.submission_id
          join vidbatch.batch b on b.id = s.batch_id
@@ -172,15 +175,47 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
        select d.batch_id, bool_or(d.kind = 'accepted') as accepted, array_agg(d.attempt_id) as attempts,
               -- A refusal gives back what was held for the row; a second task of it costs once more.
               sum(case when d.decides then m.held - d.held else 0 end
-                  + case when d.surplus then coalesce(d.price, 0) else 0 end) as holds
-         from decided d left join moved m on m.id = d.submission_id group by d.batch_id
+                  + case when d.surplus then coalesce(d.price, 0) else 0 end) as holds,
+              count(*) filter (where o.good) as good, count(*) filter (where o.bad) as bad,
+              (array_agg(d.message order by d.number desc) filter (where o.bad))[1] as last
+         from decided d left join moved m on m.id = d.submission_id
+        cross join lateral (
+          select d.decides and d.next <> d.state and d.claimed_at >= d.trial_at as counts) c
+        cross join lateral (
+          select c.counts and d.next = 'submitted' as good, c.counts and d.next in ('rejected', 'exhausted') as bad) o
+        group by d.batch_id
+     ), weighed as (
+       select b.id, t.*, n.*,
+              case when b.state not in ('active', 'paused') then null
+                   when b.canary_rows is not null and not b.proven and t.bad > 0 then 'CANARY_FAILED'
+                   when n.outcomes >= $6 and n.failed >= b.fail_share * n.outcomes then 'TOO_MANY_FAILED' end as stop
+         from per_batch t join vidbatch.batch b on b.id = t.batch_id
+        cross join lateral (
+          select b.proven or case when b.canary_rows is null then t.accepted else t.good >= b.canaries end as proven,
+                 b.failed + t.bad as failed, b.succeeded + t.good + b.failed + t.bad as outcomes) n
+        where not b.proven or b.fail_share is not null or (b.held is not null and t.holds <> 0)
+        order by b.id
+          for update of b
      ), proved as (
        update vidbatch.batch b
-          set proven = b.proven or t.accepted,
-              canary = case when t.accepted or b.canary = any(t.attempts) then null else b.canary end,
-              held = b.held + t.holds
-         from per_batch t
-        where b.id = t.batch_id and (not b.proven or (b.held is not null and t.holds <> 0))
+          set proven = w.proven,
+              canary = case when w.proven or b.canary = any(w.attempts) then null else b.canary end,
+              canaries = greatest(0, b.canaries - w.good),
+              held = b.held + w.holds,
+              succeeded = b.succeeded + w.good,
+              failed = w.failed,
+              state = case when w.stop is null then b.state else 'stopped' end,
+              stop_code = coalesce(w.stop, b.stop_code),
+              stop_reason = case w.stop
+                when 'CANARY_FAILED' then 'one of the first rows failed, and ' || b.canary_rows || ' were to be accepted before the rest'
+                                          || coalesce(': ' || w.last, '')
+                when 'TOO_MANY_FAILED' then w.failed || ' of ' || w.outcomes || ' rows failed, and ' || trim_scale(b.fail_share * 100)
+                                            || '% stop the batch' || coalesce('; the last: ' || w.last, '')
+                else b.stop_reason end
+         from weighed w
+        where b.id = w.id
+     ), told as (
+       insert into vidbatch.trail (batch_id, event, detail) select id, 'stop', stop from weighed where stop is not null
      ), per_origin as (
        select origin,
               count(*) filter (where kind = 'accepted') as accepted,
@@ -277,6 +312,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
       AVALANCHE.throttledMs,
       AVALANCHE.unreachedInARow,
       AVALANCHE.unreachedMs,
+      FEWEST_OUTCOMES,
     ],
   );
   return rows.map((row) => ({

@@ -21,6 +21,8 @@ export interface RunFlags {
   prices?: string;
   /** Of each run. */
   budget?: string;
+  failShare?: number | null;
+  canaryRows?: number | null;
 }
 
 export interface Schedule extends Rhythm {

@@ -28,6 +28,7 @@ const REASONS = {
   'other-provider': 0,
   paused: 0,
   cancelled: 0,
+  stopped: 0,
   halted: 0,
   expired: 0,
   window: 0,

@@ -41,7 +41,7 @@ onEvery(LEDGERS, (storage, kind) => {
     function notices(name: MutationName): void {
       test(`notices SQL in which ${MUTATIONS[name].breaks}`, async () => {
         const sql = { ...SQL, ...(await loadStatements(MUTATIONS[name])) };
-        for (let seed = 1; seed <= 60; seed += 1) {
+        for (let seed = 1; seed <= 80; seed += 1) {
           if ((await compare(ledger, { seed, deeds: DEEDS, sql })) !== undefined) return;
         }
         assert.fail(`${name} makes no difference`);

@@ -44,6 +44,13 @@ export async function compare(
     { origin: ORIGINS[0], proven: false, rows: 2 },
     { origin: ORIGINS[1], proven: true, rows: 1 },
   ]);
+  const canaryRows = random.pick([null, null, 1, 2]);
+  Object.assign(twin.batches.get(2) ?? {}, { canaryRows, canaries: canaryRows ?? 0 });
+  Object.assign(twin.batches.get(1) ?? {}, {
+    failShare: random.pick([null, null, 0.25]),
+    succeeded: 36,
+    failed: 11,
+  });
   for (const gateway of twin.gateways.values()) {
     gateway.unreachedStreak = random.pick([0, 0, AVALANCHE.unreachedInARow - 2]);
   }

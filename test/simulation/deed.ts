@@ -166,7 +166,7 @@ export function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result[
 }
 
 function recording(random: Random, attemptIds: readonly string[], sameKey: Result['sameKey']): Deed {
-  const away = random.chance(0.2);
+  const away = random.chance(0.1);
   const results = attemptIds.map((attemptId): Result => {
     const kind = away ? 'not-sent' : random.pick(KINDS);
     // Few ids, so that one comes twice now and then.
@@ -249,8 +249,13 @@ function operating(random: Random, id: number | null, batchId: number): Deed {
       inSql: (one) => one.retry(batchId),
     },
   ];
+  const trial: Deed = {
+    what: `begin a trial of ${batchId}`,
+    inModel: (one) => model.beginTrial(one, batchId),
+    inSql: (one) => one.beginTrial(batchId),
+  };
   const [pause, resume, cancel, retry] = deeds;
-  return random.pick([pause, resume, resume, cancel, retry, retry].filter((one) => one !== undefined));
+  return random.pick([pause, resume, resume, cancel, retry, retry, trial].filter((one) => one !== undefined));
 }
 
 function budgeting(random: Random, batchId: number): Deed {

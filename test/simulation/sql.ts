@@ -5,6 +5,7 @@ import type { Database } from '../../src/ledger/database.ts';
 import { setBatchWindow, setDeadline, setOffPeakWindow } from '../../src/ledger/window.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
 import { held } from './ledger/budget.ts';
+import { beginTrial } from '../../src/ledger/trial.ts';
 import type { ModelLedger } from './ledger/state.ts';
 import type { Decision } from './ledger/operator.ts';
 
@@ -63,11 +64,22 @@ export class SqlLedger {
         unreachedStreak,
       ]);
     }
-    for (const { id, name, origin, proven } of model.batches.values()) {
+    for (const one of model.batches.values()) {
       await db.query(
-        `insert into vidbatch.batch (id, name, source, key_scheme, format, origin, proven) overriding system value
-         values ($1, $2, '/nowhere.jsonl', 'id', 'jsonl', $3, $4)`,
-        [id, name, origin, proven],
+        `insert into vidbatch.batch (id, name, source, key_scheme, format, origin, proven, fail_share, canary_rows, canaries,
+                                     succeeded, failed) overriding system value
+         values ($1, $2, '/nowhere.jsonl', 'id', 'jsonl', $3, $4, $5, $6, $7, $8, $9)`,
+        [
+          one.id,
+          one.name,
+          one.origin,
+          one.proven,
+          one.failShare,
+          one.canaryRows,
+          one.canaries,
+          one.succeeded,
+          one.failed,
+        ],
       );
     }
     for (const { id, batchId, key, request, offPeak, price, currency } of model.rows.values()) {
@@ -99,7 +111,8 @@ export class SqlLedger {
             'sweptAt', ${ms('swept_at')}, 'outcome', outcome, 'phase', phase, 'code', error_code, 'taskId', task_id,
             'surplus', surplus, 'sameKey', same_key) order by submission_id, number, claimed_at, id), '[]') from vidbatch.attempt),
          'batches', (select jsonb_agg(jsonb_build_object('id', id, 'state', state, 'proven', proven, 'canary', canary,
-            'windowId', window_id, 'notAfter', ${ms('not_after')},
+            'windowId', window_id, 'notAfter', ${ms('not_after')}, 'failShare', fail_share, 'canaryRows', canary_rows,
+            'canaries', canaries, 'trialAt', ${ms('trial_at')}, 'succeeded', succeeded, 'failed', failed, 'stopCode', stop_code,
             'budget', budget, 'currency', budget_currency, 'held', held)
             order by id) from vidbatch.batch),
          'gateways', (select jsonb_agg(jsonb_build_object(
@@ -126,6 +139,7 @@ export class SqlLedger {
     await setBudget(this.db, id, amount && { amount, currency: 'CNY' });
     await countHeld(this.db);
   }
+  beginTrial = (id: number): Promise<void> => beginTrial(this.db, id);
   cancel = (id: number): Promise<number> => cancel(this.db, id);
   retry = (id: number): Promise<number> => retry(this.db, id);
 

@@ -20,6 +20,13 @@ export function newLedger(
       notAfter: Number.POSITIVE_INFINITY,
       budget: null,
       currency: null,
+      failShare: null,
+      canaryRows: null,
+      canaries: 0,
+      trialAt: Number.NEGATIVE_INFINITY,
+      succeeded: 0,
+      failed: 0,
+      stopCode: null,
     });
     if (!ledger.gateways.has(origin)) addGateway(ledger, origin);
     for (let line = 1; line <= rows; line += 1) addRow(ledger, batchId, line);

@@ -160,6 +160,7 @@ function reasonOf(
   if (batch.origin !== scope.origin) return 'other-provider';
   if (batch.state === 'cancelled') return 'cancelled';
   if (ledger.paused || batch.state === 'paused') return 'paused';
+  if (batch.state === 'stopped') return 'stopped';
   if (gateway.state === 'halted') return 'halted';
   if (isExpired(ledger, row)) return 'expired';
   if (!isWindowOpen(ledger, row)) return 'window';

@@ -10,7 +10,7 @@ export {
   unheard,
   unrecorded,
 } from './journal.ts';
-export { armProbe, cancel, pause, resolve, resume, retry } from './operator.ts';
+export { armProbe, beginTrial, cancel, pause, resolve, resume, retry } from './operator.ts';
 export { record, recordedBefore } from './record.ts';
 export { ModelLedger } from './state.ts';
 export { sweep } from './sweep.ts';

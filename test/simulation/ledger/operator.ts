@@ -25,6 +25,22 @@ export function resume(ledger: ModelLedger, id: number | null): void {
   const batch = id === null ? undefined : ledger.batches.get(id);
   if (id === null) ledger.paused = false;
   else if (batch?.state === 'paused') batch.state = 'active';
+  else if (batch?.state === 'stopped') beginTrial(ledger, batch.id);
+}
+
+export function beginTrial(ledger: ModelLedger, id: number): void {
+  const batch = ledger.batches.get(id);
+  if (batch === undefined) return;
+  const { state, canaryRows, proven } = batch;
+  Object.assign(batch, {
+    state: state === 'stopped' ? 'active' : state,
+    stopCode: null,
+    trialAt: ledger.at,
+    succeeded: 0,
+    failed: 0,
+    canaries: canaryRows ?? 0,
+    proven: proven && canaryRows === null,
+  });
 }
 
 export function cancel(ledger: ModelLedger, id: number): number {

@@ -1,4 +1,4 @@
-import { AVALANCHE } from '../../../src/ledger/record.ts';
+import { AVALANCHE, FEWEST_OUTCOMES } from '../../../src/ledger/record.ts';
 import type { Recorded, Result } from '../../../src/ledger/record.ts';
 import { isReached, isUnreached } from '../../../src/provider/reach.ts';
 import type { State } from '../../../src/submission.ts';
@@ -34,7 +34,7 @@ export function record(ledger: ModelLedger, results: readonly Result[]): Recorde
     settle(one);
     if (one.decides) moveRow(ledger, one);
   }
-  prove(ledger, judged);
+  weigh(ledger, judged);
   const halted = new Set<string>();
   for (const [origin, group] of Map.groupBy(judged, ({ attempt }) => attempt.origin)) {
     if (guard(ledger, ledger.gatewayOf({ origin }), group, proven.has(origin))) halted.add(origin);
@@ -183,12 +183,33 @@ function moveRow(ledger: ModelLedger, { row, next, result, doubt, cost }: Judged
   });
 }
 
-function prove(ledger: ModelLedger, judged: readonly Judged[]): void {
-  for (const { row, attempt, result } of judged) {
-    const batch = ledger.batchOf(row);
-    if (batch.proven) continue;
-    if (result.outcome.kind === 'accepted') Object.assign(batch, { proven: true, canary: null });
-    else if (batch.canary === attempt.id) batch.canary = null;
+/** What a group of answers means for their batches: whether they are proven, and whether they are wrong as a whole. */
+function weigh(ledger: ModelLedger, judged: readonly Judged[]): void {
+  for (const [batch, group] of Map.groupBy(judged, ({ row }) => ledger.batchOf(row))) {
+    if (batch.proven && batch.failShare === null) continue;
+    const counted = group.filter(
+      ({ decides, next, state, attempt }) => decides && next !== state && attempt.claimedAt >= batch.trialAt,
+    );
+    const good = counted.filter(({ next }) => next === 'submitted').length;
+    const bad = counted.filter(({ next }) => next === 'rejected' || next === 'exhausted').length;
+    const accepted = group.some(({ result }) => result.outcome.kind === 'accepted');
+    const proven = batch.proven || (batch.canaryRows === null ? accepted : good >= batch.canaries);
+    const failed = batch.failed + bad;
+    const outcomes = batch.succeeded + good + failed;
+    let stop: string | undefined;
+    if (batch.state === 'active' || batch.state === 'paused') {
+      if (batch.canaryRows !== null && !batch.proven && bad > 0) stop = 'CANARY_FAILED';
+      else if (
+        batch.failShare !== null &&
+        outcomes >= FEWEST_OUTCOMES &&
+        failed >= batch.failShare * outcomes
+      )
+        stop = 'TOO_MANY_FAILED';
+    }
+    if (stop !== undefined) Object.assign(batch, { state: 'stopped', stopCode: stop });
+    if (proven || group.some(({ attempt }) => attempt.id === batch.canary)) batch.canary = null;
+    const canaries = Math.max(0, batch.canaries - good);
+    Object.assign(batch, { proven, canaries, failed, succeeded: batch.succeeded + good });
   }
 }
 

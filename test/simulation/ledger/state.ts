@@ -49,13 +49,20 @@ export interface Batch {
   id: number;
   name: string;
   origin: string;
-  state: 'active' | 'paused' | 'cancelled';
+  state: 'active' | 'paused' | 'cancelled' | 'stopped';
   proven: boolean;
   canary: string | null;
   windowId: number | null;
   notAfter: number;
   budget: number | null;
   currency: string | null;
+  failShare: number | null;
+  canaryRows: number | null;
+  canaries: number;
+  trialAt: number;
+  succeeded: number;
+  failed: number;
+  stopCode: string | null;
 }
 
 export interface Gateway {
