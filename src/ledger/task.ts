@@ -97,26 +97,6 @@ export async function openElsewhere(
   return rows;
 }
 
-/** How many tasks of this provider are accepted and not over, by model: from indexes of those alone. */
-export async function openTasksByModel(db: Queryable, origin: string): Promise<Map<string, number>> {
-  const { rows } = await db.query<{ model: string; n: number }>(
-    `select model, sum(n)::int as n from (
-       select coalesce(s.model, '') as model, count(*) as n
-         from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
-        where ${UNSETTLED} and b.origin = $1 group by 1
-        union all
-       select coalesce(s.model, ''), count(*)
-         from vidbatch.attempt a
-         join vidbatch.submission s on s.id = a.submission_id
-         left join vidbatch.task t on t.submission_id = a.submission_id and t.task_id = a.task_id
-        where a.surplus and a.origin = $1 and (t.status is null or t.status not in ('completed', 'failed', 'missing'))
-        group by 1
-     ) o group by model`,
-    [origin],
-  );
-  return new Map(rows.map(({ model, n }) => [model, n]));
-}
-
 /**
  * Makes tasks due that are not, for whoever asks: those that the provider did not know; `open`: all that are not over;
  * `ended`: those that are. Returns the database's time, after which each is to be asked for once.

@@ -32,6 +32,12 @@ begin
       select from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
        where b.origin = its_origin and its_model in ('', s.model) and s.state = 'uncertain'
          and s.updated_at > now() - case when s.off_peak then interval '48 hours' else interval '1 hour' end
+      union all
+      select from vidbatch.attempt a
+        join vidbatch.submission s on s.id = a.submission_id
+        left join vidbatch.task t on t.submission_id = a.submission_id and t.task_id = a.task_id
+       where a.surplus and a.origin = its_origin and its_model in ('', s.model)
+         and (t.status is null or t.status not in ('completed', 'failed', 'missing'))
       limit most
     ) one
   );
