@@ -65,7 +65,7 @@ Examples:
   $ vidbatch export text > results.csv
 
 Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 manifest invalid or refused, nothing sent
-  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt or a window · 7 reconciliation differences
+  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt, a budget or a window · 7 reconciliation differences
   130/143 interrupted`,
     );
   for (const register of await commandsFor(argv)) register(program, io, exit);
