@@ -5,7 +5,7 @@ import type { Claim, ClaimScope, ClaimWish, Refusal } from './ledger/claim.ts';
 import type { Database } from './ledger/database.ts';
 import { grouped } from './ledger/group.ts';
 import { record, recordedBefore } from './ledger/record.ts';
-import type { Recorded, Result } from './ledger/record.ts';
+import type { Recorded, Result } from './ledger/result.ts';
 import { heldBack } from './ledger/turn.ts';
 import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Claim, Refusal } from './ledger/claim.ts';
-import type { Recorded, Result } from './ledger/record.ts';
+import type { Recorded, Result } from './ledger/result.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
 import { leaveFor } from './retry.ts';
 import type { SameKey } from './retry.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Claim, Refusal } from '../src/ledger/claim.ts';
-import type { Recorded, Result } from '../src/ledger/record.ts';
+import type { Recorded, Result } from '../src/ledger/result.ts';
 import type { Outcome } from '../src/provider/outcome.ts';
 import { KEY_LIFE_MS, sameKeyOf } from '../src/retry.ts';
 import { idempotencyKey, STALE_MS, submit } from '../src/submit.ts';

@@ -4,7 +4,7 @@ import type { Claim, ClaimScope } from '../../src/ledger/claim.ts';
 import type { Queryable } from '../../src/ledger/database.ts';
 import { keepWindow, ledgerNow } from '../../src/ledger/window.ts';
 import { record } from '../../src/ledger/record.ts';
-import type { Recorded, Result } from '../../src/ledger/record.ts';
+import type { Recorded, Result } from '../../src/ledger/result.ts';
 import type { Evidence, Outcome, OutcomeKind } from '../../src/provider/outcome.ts';
 import type { State } from '../../src/submission.ts';
 

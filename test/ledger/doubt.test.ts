@@ -9,7 +9,7 @@ import { sendUnheardAgain } from '../../src/ledger/doubt.ts';
 import { restoreAttempts } from '../../src/ledger/journal.ts';
 import { readAttempts } from '../../src/ledger/read.ts';
 import { record } from '../../src/ledger/record.ts';
-import type { Recorded } from '../../src/ledger/record.ts';
+import type { Recorded } from '../../src/ledger/result.ts';
 import { resolveNotSent } from '../../src/ledger/resolve.ts';
 import { sweep } from '../../src/ledger/sweep.ts';
 import { countChosen } from '../../src/ledger/uncertain.ts';

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import type { Database } from '../../src/ledger/database.ts';
 import { armProbe, openHalts } from '../../src/ledger/provider.ts';
 import type { Halt } from '../../src/ledger/provider.ts';
-import { AVALANCHE, record } from '../../src/ledger/record.ts';
+import { AVALANCHE } from '../../src/ledger/avalanche.ts';
+import { record } from '../../src/ledger/record.ts';
 import {
   claimAll,
   claimFirst,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Database } from '../../src/ledger/database.ts';
 import { armProbe, openHalts } from '../../src/ledger/provider.ts';
-import { AVALANCHE, record } from '../../src/ledger/record.ts';
+import { AVALANCHE } from '../../src/ledger/avalanche.ts';
+import { record } from '../../src/ledger/record.ts';
 import { isUnreached } from '../../src/provider/reach.ts';
 import { notSent } from '../../src/submit.ts';
 import {

@@ -3,9 +3,9 @@ import { describe, test } from 'node:test';
 import { findBatch, resume } from '../../src/ledger/batch.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { workLeft } from '../../src/ledger/left.ts';
-import { FEWEST_OUTCOMES, record } from '../../src/ledger/record.ts';
+import { record } from '../../src/ledger/record.ts';
 import { sweep } from '../../src/ledger/sweep.ts';
-import { beginTrial, setRules } from '../../src/ledger/trial.ts';
+import { beginTrial, FEWEST_OUTCOMES, setRules } from '../../src/ledger/trial.ts';
 import {
   claimAll,
   letTimePass,

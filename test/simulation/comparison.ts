@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { AVALANCHE } from '../../src/ledger/record.ts';
+import { AVALANCHE } from '../../src/ledger/avalanche.ts';
 import { sameKeyOf } from '../../src/retry.ts';
 import { deedOf, ORIGINS, plain, SQL } from './deed.ts';
 import type { Sql } from './deed.ts';

@@ -3,7 +3,7 @@ import * as doubts from '../../src/ledger/doubt.ts';
 import * as journals from '../../src/ledger/journal.ts';
 import { armProbe } from '../../src/ledger/provider.ts';
 import * as records from '../../src/ledger/record.ts';
-import type { Result } from '../../src/ledger/record.ts';
+import type { Result } from '../../src/ledger/result.ts';
 import { sweep } from '../../src/ledger/sweep.ts';
 import type { OutcomeKind } from '../../src/provider/outcome.ts';
 import { outcomeOf } from '../contract/rows.ts';

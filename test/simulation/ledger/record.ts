@@ -1,5 +1,6 @@
-import { AVALANCHE, FEWEST_OUTCOMES } from '../../../src/ledger/record.ts';
-import type { Recorded, Result } from '../../../src/ledger/record.ts';
+import { AVALANCHE } from '../../../src/ledger/avalanche.ts';
+import type { Recorded, Result } from '../../../src/ledger/result.ts';
+import { FEWEST_OUTCOMES } from '../../../src/ledger/trial.ts';
 import { isReached, isUnreached } from '../../../src/provider/reach.ts';
 import type { State } from '../../../src/submission.ts';
 import { unknownOf } from './doubt.ts';
