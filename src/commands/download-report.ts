@@ -4,7 +4,7 @@ import type { VideoTotals } from '../download/state.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
-import type { VideoView } from '../ledger/download.ts';
+import type { VideoView } from '../ledger/video.ts';
 import { sizeTold } from '../size.ts';
 import { count } from '../summary.ts';
 import type { Io } from './io.ts';

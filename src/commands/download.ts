@@ -12,22 +12,24 @@ import { LIST, writeList } from '../download/list.ts';
 import { stemOf } from '../download/stem.ts';
 import { openClient } from '../download/transfer.ts';
 import type { Batch } from '../ledger/batch.ts';
+import { noteFolder } from '../ledger/download.ts';
+import { readVideos } from '../ledger/video.ts';
+import { countOutstanding, countWanted } from '../ledger/wanted.ts';
 import { parseRate } from '../limits.ts';
-import { countOutstanding, countWanted, noteFolder, readVideos } from '../ledger/download.ts';
 import { createLog } from '../log.ts';
 import type { Logger } from '../log.ts';
 import { POLL_TIMEOUT_MS, startPoller } from '../poller.ts';
 import type { Poller } from '../poller.ts';
 import { createProvider } from '../provider/client.ts';
 import type { Provider } from '../provider/outcome.ts';
-import { sizeTold } from '../size.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
+import { Meter } from './download-meter.ts';
 import { exitCodeOfVideos, tellVideos } from './download-report.ts';
 import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
-import { bar, Progress, Speed } from './progress.ts';
+import { Progress } from './progress.ts';
 import { isHolderGone, reopen, reopenAsGuest } from './reopen.ts';
 
 interface DownloadFlags extends GlobalFlags {
@@ -226,47 +228,4 @@ function tellWaiting(outstanding: number, poller: Poller | undefined, io: Io): v
       ? ', and nobody asks for them here: `vidbatch reconcile --watch` does, or VIDBATCH_BASE_URL and VIDBATCH_API_KEY of their provider'
       : '';
   io.err(`${count(outstanding)} rows may still complete${asked}`);
-}
-
-/** How far it has come, over all passes. */
-class Meter {
-  readonly #progress: Progress;
-  readonly #speed = new Speed();
-  #done = 0;
-  #total = 0;
-  #bytes = 0;
-
-  constructor(progress: Progress) {
-    this.#progress = progress;
-  }
-
-  wanted(more: number): void {
-    this.#total = this.#done + more;
-  }
-
-  bytes(more: number): void {
-    this.#bytes += more;
-    this.#show();
-  }
-
-  fetched(): void {
-    this.#done += 1;
-    this.#show();
-  }
-
-  waiting(outstanding: number): void {
-    this.#progress.show(
-      `${count(this.#done)} videos  ${sizeTold(this.#bytes)}  ${count(outstanding)} rows may still complete`,
-    );
-  }
-
-  #show(): void {
-    const pace = {
-      done: this.#done,
-      total: this.#total,
-      rate: this.#speed.measure(this.#done),
-      noun: 'videos',
-    };
-    this.#progress.show(`${bar(pace)}  ${sizeTold(this.#bytes)}`);
-  }
 }

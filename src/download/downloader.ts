@@ -3,7 +3,6 @@ import type { Agent } from 'undici';
 import type { Batch } from '../ledger/batch.ts';
 import type { Database } from '../ledger/database.ts';
 import {
-  FIRST_MARK,
   forgetVideo,
   readKeys,
   recordBegun,
@@ -11,10 +10,11 @@ import {
   recordNotHad,
   recordWhole,
   renewUrl,
-  wantedVideos,
   wholeVideos,
 } from '../ledger/download.ts';
-import type { Folder, Wanted } from '../ledger/download.ts';
+import type { Folder } from '../ledger/download.ts';
+import { FIRST_MARK, wantedVideos } from '../ledger/wanted.ts';
+import type { Wanted } from '../ledger/wanted.ts';
 import type { Provider } from '../provider/outcome.ts';
 import { removeFile, sha256Of, sizeOf } from './disk.ts';
 import { Stems } from './stem.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, VidbatchError } from '../errors.ts';
-import type { VideoView } from '../ledger/download.ts';
+import type { VideoView } from '../ledger/video.ts';
 import { quote } from '../export.ts';
 import { writeText } from '../manifest/export-cell.ts';
 import { noTotals, videoJson, videoState } from './state.ts';

@@ -1,4 +1,4 @@
-import type { PlacedVideo, VideoView } from '../ledger/download.ts';
+import type { PlacedVideo, VideoView } from '../ledger/video.ts';
 import { sizeTold } from '../size.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Wanted, WholeVideo } from '../ledger/download.ts';
+import type { WholeVideo } from '../ledger/download.ts';
+import type { Wanted } from '../ledger/wanted.ts';
 import { backoffMs } from '../retry.ts';
 import { attempt } from './attempt.ts';
 import type { AttemptOptions, Tried } from './attempt.ts';
