@@ -1,28 +1,26 @@
-import { DelayedError } from 'bullmq';
 import type { Job } from 'bullmq';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClerk } from './clerk.ts';
 import { isOutage } from './connection-lost.ts';
 import { messageOf } from './errors.ts';
 import { startFeeder } from './feeder.ts';
+import { createHold } from './hold.ts';
+import { endJob, giveBack } from './job-end.ts';
 import type { Claim } from './ledger/claim.ts';
 import type { Database } from './ledger/database.ts';
 import type { Journal } from './journal.ts';
 import { keepJournal } from './journal-keeper.ts';
 import { keepQuota } from './quota-keeper.ts';
-import { unqueue } from './ledger/feed.ts';
 import { rememberJournal } from './ledger/journal.ts';
 import { depthUnder } from './limits.ts';
 import type { Limit } from './limits.ts';
 import type { Logger } from './log.ts';
-import { patiently } from './patience.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
 import { reached } from './point.ts';
 import { isUnreadable, namesNoRow, openQueue, openWorker, rowOf } from './queue.ts';
 import type { JobData, JobResult, QueueStore } from './queue.ts';
 import { backoffMs, retryOf, throttleMs } from './retry.ts';
 import type { SameKey } from './retry.ts';
-import { standingOf } from './standing.ts';
 import { submit } from './submit.ts';
 import type { Clock, Verdict } from './submit.ts';
 import { againOf, startSweeper } from './sweeper.ts';
@@ -80,31 +78,25 @@ export interface RunningWorker {
 /** From the claim to the deadline: the whole exchange and a margin, so that only the dead are swept. */
 const DEADLINE_MARGIN_MS = 60_000;
 const JOURNAL_PAUSE_MS = 5_000;
-/** Longer waits go back to the ledger, so that waiting rows do not fill the queue. */
-const LONGEST_DELAY_MS = 60_000;
-/** What all wait for may end earlier than the ledger said: its clock can be set back. */
-const LONGEST_HOLD_MS = 10_000;
-/** Rows that waited for a task to end so lately still do, or would. */
-const FULL_MS = 5_000;
 /** Once the rows are recorded, a queue or a ledger that is away does not hold up the end. */
 const CLOSING_MS = 3_000;
 
 const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
-/** The BullMQ shell around `submit`: feeds, takes jobs, and turns verdicts into BullMQ's verbs. */
+/** The BullMQ shell around `submit`: feeds, takes jobs, and ends them by their verdicts. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { db, store, provider, journal, id, lane, batches, limits = [], log } = options;
   const { random = Math.random, clock = systemClock } = options;
   const stopping = new AbortController();
   let inFlight = 0;
-  let heldUntil = 0;
-  let fullAt = -Infinity;
   let allRecorded = true;
   let stopped: Promise<number> | undefined;
   let idle: (() => void) | undefined;
 
   const keeper = keepJournal(journal, log);
   const quota = keepQuota(db, provider.origin, limits, log);
+  const hold = createHold(clock, options.onFull);
+  const hands = { db, hold, quota, log };
   const clerk = createClerk(
     db,
     {
@@ -145,7 +137,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   /** Waits for what all rows wait for: the end of a throttle, or the rate's next slots. False when the worker stops meanwhile. */
   async function mayCall(): Promise<boolean> {
     try {
-      while (clock.monotonic() < heldUntil) await pause(heldUntil - clock.monotonic());
+      while (hold.leftMs() > 0) await pause(hold.leftMs());
       while (!(await keeper.hasRoom())) await pause(JOURNAL_PAUSE_MS);
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
@@ -165,14 +157,13 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     do {
       // Looked at once more in the very step that counts the row: whoever stops waits for all that are counted.
       if (!(await mayCall()) || stopping.signal.aborted)
-        return giveBack(submissionId, 'the worker stopped before this row was claimed');
+        return giveBack(submissionId, 'the worker stopped before this row was claimed', hands);
       verdict = await attempt(submissionId);
-      noteFull(verdict);
-    } while (waitsWithAll(verdict));
+    } while (hold.keeps(verdict));
     tellVerdict(log, verdict);
     feeder.poke();
     options.onVerdict?.(verdict);
-    return verdict.kind === 'refused' ? refused(job, token, verdict) : settled(job, token, verdict);
+    return endJob({ job, token }, verdict, hands);
   }
 
   async function attempt(submissionId: number): Promise<Verdict> {
@@ -201,84 +192,6 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       inFlight -= 1;
       if (inFlight === 0) idle?.();
     }
-  }
-
-  function isFull(): boolean {
-    return clock.monotonic() - fullAt < FULL_MS;
-  }
-
-  function noteFull(verdict: Verdict): void {
-    if (verdict.kind !== 'refused' || verdict.refusal.reason !== 'in-flight') return;
-    const begins = !isFull();
-    fullAt = clock.monotonic();
-    if (begins) options.onFull?.();
-  }
-
-  /** No other row could go in its place: it stays in hand until the next slots are given out. */
-  function waitsWithAll(verdict: Verdict): boolean {
-    if (verdict.kind !== 'refused') return false;
-    const { reason, ofModel, waitMs } = verdict.refusal;
-    const waits = reason === 'rate' || reason === 'in-flight';
-    if (!waits || ofModel === true || waitMs === undefined) return false;
-    holdFor(Math.min(waitMs, LONGEST_HOLD_MS));
-    return true;
-  }
-
-  async function refused(
-    job: Job<JobData, JobResult>,
-    token: string | undefined,
-    { refusal }: Extract<Verdict, { kind: 'refused' }>,
-  ): Promise<JobResult> {
-    const { submissionId } = refusal;
-    if (refusal.reason === 'unknown') throw namesNoRow(`submission ${submissionId} is not in this ledger`);
-    if (refusal.reason === 'throttled' && refusal.waitMs !== undefined) {
-      holdFor(Math.min(refusal.waitMs, LONGEST_HOLD_MS));
-    }
-    // As many of a model are in the queue as its rate lets go soon: given back, they would be fed again at once.
-    if (refusal.ofModel === true && refusal.waitMs !== undefined)
-      return delay(job, token, Math.min(refusal.waitMs, LONGEST_DELAY_MS));
-    // By the ledger's clock alone is it seen when a window opens.
-    if (refusal.reason !== 'window' && refusal.waitMs !== undefined && refusal.waitMs <= LONGEST_DELAY_MS)
-      return delay(job, token, refusal.waitMs);
-    const given = await giveBack(submissionId, refusal.reason);
-    return refusal.reason === 'not-pending' ? { ...given, ...(await standingOf(db, submissionId)) } : given;
-  }
-
-  async function settled(
-    job: Job<JobData, JobResult>,
-    token: string | undefined,
-    { claim, recorded, outcome, waitMs }: Extract<Verdict, { kind: 'settled' }>,
-  ): Promise<JobResult> {
-    if (outcome.kind === 'throttled') {
-      holdFor(waitMs);
-      await quota.refused(claim.attemptId, waitMs);
-    }
-    if (recorded.state === 'pending' && outcome.kind !== 'halted') {
-      if (waitMs <= LONGEST_DELAY_MS) return delay(job, token, waitMs);
-      return giveBack(claim.submissionId, outcome.kind);
-    }
-    return {
-      state: recorded.state,
-      ...(outcome.kind === 'accepted' ? { taskId: outcome.taskId } : {}),
-      ...(outcome.evidence.message === undefined ? {} : { note: outcome.evidence.message }),
-    };
-  }
-
-  function holdFor(ms: number): void {
-    heldUntil = Math.max(heldUntil, clock.monotonic() + ms);
-  }
-
-  async function delay(job: Job<JobData, JobResult>, token: string | undefined, ms: number): Promise<never> {
-    await job.moveToDelayed(Date.now() + ms, token);
-    reached('job-delayed');
-    throw new DelayedError();
-  }
-
-  /** The row is no longer in the queue; the feeder brings it back when its gates are open. */
-  async function giveBack(submissionId: number, note: string): Promise<JobResult> {
-    await patiently('give back', log, () => unqueue(db, [submissionId]));
-    reached('row-given-back');
-    return { state: 'not sent', note };
   }
 
   const worker = openWorker(store, lane, perform, options.concurrency);
@@ -334,7 +247,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   return {
     id,
     inFlight: () => inFlight,
-    isFull,
+    isFull: () => hold.isFull(),
     feederIdleMs: () => feeder.idleMs(),
     journal: () => ({ bytes: journal.bytes(), full: keeper.isFull() }),
     stop: (timeoutMs) => (stopped ??= stop(timeoutMs)),
