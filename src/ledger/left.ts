@@ -38,28 +38,33 @@ export async function workLeft(db: Queryable, origin: string, ids: readonly numb
     ready: boolean;
     state: string | null;
   }>(
-    `select coalesce(bool_or(o.last = 'submitting'), false) as flying,
-            coalesce(bool_or(o.first = 'pending'), false) as held,
-            coalesce(bool_or(o.first = 'pending' and w.paused), false) as paused,
-            coalesce(bool_or(o.first = 'pending' and b.state = 'stopped'), false) as stopped,
-            coalesce(bool_or(o.first = 'pending' and w.active), false) as waiting,
-            coalesce(bool_or(o.first = 'pending' and w.active and b.not_after > now()), false) as hoping,
-            coalesce(bool_or(o.first = 'pending' and w.active and (${anyQueued('b.id')} or ${anyReady('w.kinds')})), false) as ready,
-            (select state from vidbatch.provider where origin = $1) as state
-       from vidbatch.meta m, vidbatch.batch b
-      cross join lateral (
-        -- In the order of the alphabet, pending comes before submitting: a look at either end of the index tells.
-        select (select s.state from vidbatch.submission s
-                 where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state limit 1) as first,
-               (select s.state from vidbatch.submission s
-                 where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state desc limit 1) as last
-      ) o
-      cross join lateral (
-        select b.state not in ('active', 'stopped') or m.paused_at is not null as paused,
-               b.state = 'active' and m.paused_at is null and not ${SPENT} as active,
-               case when not ${BATCH_OPEN} then '{}' when ${OFF_PEAK_OPEN} then array[false, true] else array[false] end as kinds
-      ) w
-      where b.origin = $1 and ($2::bigint[] is null or b.id = any($2))`,
+    `with open as materialized (
+       select b.*, o.first, o.last, w.paused, w.active, w.kinds
+         from vidbatch.meta m, vidbatch.batch b
+        cross join lateral (
+          -- In the order of the alphabet, pending comes before submitting: a look at either end of the index tells.
+          select (select s.state from vidbatch.submission s
+                   where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state limit 1) as first,
+                 (select s.state from vidbatch.submission s
+                   where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state desc limit 1) as last
+        ) o
+        cross join lateral (
+          select b.state not in ('active', 'stopped') or m.paused_at is not null as paused,
+                 b.state = 'active' and m.paused_at is null and not ${SPENT} as active,
+                 case when not ${BATCH_OPEN} then '{}' when ${OFF_PEAK_OPEN} then array[false, true] else array[false] end as kinds
+        ) w
+        where b.origin = $1 and ($2::bigint[] is null or b.id = any($2)) and o.first is not null
+     ), waiting as (
+       select * from open where first = 'pending'
+     )
+     select exists (select from open where last = 'submitting') as flying,
+            exists (select from waiting) as held,
+            exists (select from waiting where paused) as paused,
+            exists (select from waiting where state = 'stopped') as stopped,
+            exists (select from waiting where active) as waiting,
+            exists (select from waiting where active and not_after > now()) as hoping,
+            exists (select from waiting b where active and (${anyQueued('b.id')} or ${anyReady('b.kinds')})) as ready,
+            (select state from vidbatch.provider where origin = $1) as state`,
     [origin, ids],
   );
   const row = rows[0];

@@ -115,4 +115,30 @@ onEvery(['postgres'], (storage) => {
     await setOffPeakWindow(db, await windowAt(db, [3_600_000, 7_200_000]));
     await assertCheap(nearlyShut);
   });
+
+  test('of a batch that is over, asking whether there is work left looks at its index once', async () => {
+    const { db } = storage();
+    const { origin } = await makeBatch(db, { rows: 1 });
+    const pages = (): Promise<number> => pagesOf(db, (explained) => workLeft(explained, origin, null));
+    const alone = await pages();
+    await db.query(
+      `insert into vidbatch.batch (name, source, key_scheme, format, origin, proven)
+       select 'over-' || n, '/nowhere.jsonl', 'id', 'jsonl', $1, true from generate_series(1, 500) n`,
+      [origin],
+    );
+    const beside = await pages();
+    // Two pages of the index each, and the batches themselves.
+    assert.ok(beside < alone + 500 * 3 + 50, `${alone} pages alone, ${beside} beside 500 batches`);
+  });
+
+  test('and of those that wait, only until one is found that may be sent', async () => {
+    const { db } = storage();
+    const { origin } = await makeBatch(db, { rows: 2 });
+    const pages = (): Promise<number> => pagesOf(db, (explained) => workLeft(explained, origin, null));
+    const alone = await pages();
+    for (let n = 0; n < 50; n += 1) await makeBatch(db, { rows: 2, origin });
+    await db.query('vacuum analyze vidbatch.submission');
+    const beside = await pages();
+    assert.ok(beside < alone + 50 * 10, `${alone} pages alone, ${beside} beside 50 batches`);
+  });
 });
