@@ -3,6 +3,7 @@ import { runMigrations } from 'bullmq';
 import { tellAccepted } from './accepted.ts';
 import type { Config } from './config.ts';
 import { usageError } from './errors.ts';
+import { freeAllTasks } from './ledger/poll.ts';
 import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
 import type { EmbeddedDatabase } from './ledger/embedded.ts';
@@ -44,8 +45,11 @@ export interface App {
   swept: number;
   /** What the journals told an embedded ledger when it was opened. */
   replayed?: Replayed;
-  /** Aborted when this app holds an embedded folder that a worker waits for: close it, and open it again later. */
-  wanted?: AbortSignal;
+  /**
+   * Aborted when an embedded folder changes hands: a worker waits for the one that this app holds (`wanted`), or the
+   * process that served it to this app has ended (`gone`). Close it, and open it again.
+   */
+  moved?: AbortSignal;
   close(): Promise<void>;
 }
 
@@ -79,7 +83,7 @@ export async function openApp(
       outages: [...new Set([ledger.outage, store.outage])],
       swept: ledger.swept,
       ...(ledger.replayed === undefined ? {} : { replayed: ledger.replayed }),
-      ...(ledger.wanted === undefined ? {} : { wanted: ledger.wanted }),
+      ...(ledger.moved === undefined ? {} : { moved: ledger.moved }),
       close,
     };
   } catch (error) {
@@ -98,7 +102,7 @@ interface Ledger {
   outage: Outage;
   swept: number;
   replayed?: Replayed;
-  wanted?: AbortSignal;
+  moved?: AbortSignal;
   /** Where the queue is when there is no Redis. */
   queue: { embedded: QueuePool } | { server: Postgres };
 }
@@ -117,10 +121,10 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
   }
   // Half of a command's start is loading; most of them need no database of their own.
   const { openFolder } = await import('./ledger/folder.ts');
-  const wanted = new AbortController();
+  const moved = new AbortController();
   const folder = await openFolder(
     dir,
-    role === 'worker' ? { alone: true } : { onWanted: () => wanted.abort() },
+    role === 'worker' ? { alone: true } : { onWanted: () => moved.abort('wanted') },
   );
   closers.push(() => folder.close());
   const name = `embedded PGlite in ${dir}`;
@@ -130,9 +134,12 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
     name,
     outage,
     queue: { embedded: folder.database },
-    wanted: wanted.signal,
+    moved: moved.signal,
   };
-  if (folder.role === 'guest') return { ...opened, swept: 0 };
+  if (folder.role === 'guest') {
+    folder.database.on('error', () => moved.abort('gone'));
+    return { ...opened, swept: 0 };
+  }
   await migrate(folder.database, true);
   // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
   // What the journals know comes first: an answer settles what the sweep could only call uncertain.
@@ -144,6 +151,7 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
   // Before the lanes are forgotten: they tell whether this machine's clock was set back since.
   await followClock(folder.database);
   await freeAllLanes(folder.database);
+  await freeAllTasks(folder.database);
   reached('lanes-freed');
   keepUp(folder.database, closers);
   return { ...opened, swept, replayed };

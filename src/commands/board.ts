@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { openApp } from '../app.ts';
-import type { App } from '../app.ts';
+import { once } from 'node:events';
 import type { Board } from '../board/server.ts';
 import { parseCount, readBoardCredentials } from '../config.ts';
 import { EXIT } from '../errors.ts';
@@ -9,7 +7,7 @@ import type { ExitCode } from '../errors.ts';
 import { configOf, flag, globalFlags, isOn, logOf, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
-import { isHolderGone, LOOK_MS, reopen, reopenAsGuest } from './reopen.ts';
+import { acrossHands } from './hands.ts';
 
 interface BoardFlags extends GlobalFlags {
   host: string;
@@ -65,47 +63,25 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
   const log = logOf(flags, 'warn');
   const interrupt = onInterrupt(io.quit);
   const { signal } = interrupt;
-  let app: App | undefined;
   let running: Board | undefined;
   try {
-    app = await openApp(config, 'reader');
-    for (const outage of app.outages) outage.tellTo(log);
-    running = await startBoard({
-      app,
-      ...reach,
-      log,
-      ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
-    });
-    io.out(flags.json === true ? JSON.stringify({ url: running.url }) : `listening on ${running.url}`);
-    for (;;) {
-      const why = await untilMoved(app, signal);
-      if (signal.aborted) return EXIT.ok;
-      log.info({ event: 'folder-moves' }, why);
+    await acrossHands(config, log, signal, async (app, moving) => {
+      for (const outage of app.outages) outage.tellTo(log);
+      if (running === undefined) {
+        running = await startBoard({
+          app,
+          ...reach,
+          log,
+          ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
+        });
+        io.out(flags.json === true ? JSON.stringify({ url: running.url }) : `listening on ${running.url}`);
+      } else await running.show(app);
+      if (!moving.aborted) await once(moving, 'abort');
       await running.show(undefined);
-      const madeRoom: boolean = app.wanted?.aborted === true;
-      await app.close();
-      app = undefined;
-      app = await (madeRoom ? reopenAsGuest : reopen)(config, log, signal);
-      if (app === undefined) return EXIT.ok;
-      await running.show(app);
-    }
+    });
+    return EXIT.ok;
   } finally {
     interrupt.dispose();
     await running?.close();
-    await app?.close();
   }
-}
-
-/** Waits until the embedded folder changes hands, or the signal; says why. */
-async function untilMoved({ db, wanted }: App, signal: AbortSignal): Promise<string> {
-  const moved = AbortSignal.any([signal, ...(wanted === undefined ? [] : [wanted])]);
-  while (!moved.aborted) {
-    try {
-      await db.query('select 1');
-    } catch (error) {
-      if (isHolderGone(error)) return 'the process that held the folder has ended; opening it';
-    }
-    await sleep(LOOK_MS, undefined, { signal: moved }).catch(() => undefined);
-  }
-  return 'a worker needs the folder; making room, and looking in as its guest';
 }

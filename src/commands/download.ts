@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { parseCount, parseDuration, parseSize } from '../config.ts';
 import type { Config } from '../config.ts';
@@ -29,8 +28,8 @@ import { exitCodeOfVideos, tellVideos } from './download-report.ts';
 import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
+import { acrossHands } from './hands.ts';
 import { Progress } from './progress.ts';
-import { isHolderGone, reopen, reopenAsGuest } from './reopen.ts';
 
 interface DownloadFlags extends GlobalFlags {
   folder?: string;
@@ -133,7 +132,11 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
     onFetched: () => meter.fetched(),
   };
   try {
-    return await inLedger(task, config, interrupt.signal, io, () => interrupt.happened);
+    const { signal } = interrupt;
+    const code = await acrossHands(config, task.log, signal, (app, moving) =>
+      fetchAll(app, task, moving, io),
+    );
+    return code === undefined || signal.aborted ? await interrupt.happened : code;
   } finally {
     interrupt.dispose();
     progress.clear();
@@ -147,32 +150,6 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
 function providerOf({ baseUrl, apiKey, codes }: Config, connections: number): Provider | undefined {
   if (baseUrl === undefined || apiKey === undefined) return undefined;
   return createProvider({ baseUrl, apiKey, timeoutMs: POLL_TIMEOUT_MS, connections, codes });
-}
-
-/** An embedded ledger changes hands while this goes on: a worker starts, or the one that had it ends. */
-async function inLedger(
-  task: Task,
-  config: Config,
-  signal: AbortSignal,
-  io: Io,
-  interrupted: () => Promise<number>,
-): Promise<number> {
-  let app: App | undefined = await openApp(config, 'reader', task.log);
-  for (;;) {
-    const wanted: AbortSignal | undefined = app.wanted;
-    try {
-      const moving = AbortSignal.any([signal, ...(wanted === undefined ? [] : [wanted])]);
-      const code = await fetchAll(app, task, moving, io);
-      if (signal.aborted) return await interrupted();
-      if (wanted?.aborted !== true) return code;
-    } catch (error) {
-      if (!isHolderGone(error) || signal.aborted) throw error;
-    } finally {
-      await app.close();
-    }
-    app = await (wanted?.aborted === true ? reopenAsGuest : reopen)(config, task.log, signal);
-    if (app === undefined) return await interrupted();
-  }
 }
 
 async function fetchAll(app: App, task: Task, signal: AbortSignal, io: Io): Promise<number> {
@@ -200,7 +177,7 @@ async function fetchAll(app: App, task: Task, signal: AbortSignal, io: Io): Prom
     await poller?.stop();
   }
   // The ledger is to be given away: whoever goes on tells.
-  if (app.wanted?.aborted === true) return 0;
+  if (app.moved?.aborted === true) return 0;
   task.progress.clear();
   const totals = await writeList(folder.path, readVideos(db, scope));
   await tellVideos({ batch, folder, totals, json: task.json }, () => readVideos(db, scope), io);

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import { parseCount, requireProvider } from '../config.ts';
 import { EXIT } from '../errors.ts';
@@ -16,6 +15,7 @@ import type { TaskCounts } from '../task.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { acrossHands } from './hands.ts';
 import { onInterrupt } from './interrupt.ts';
 import { Progress } from './progress.ts';
 import { providerFileFlags } from './provider-file-flags.ts';
@@ -75,7 +75,6 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const { baseUrl, apiKey } = requireProvider(config);
   const progress = new Progress(io);
   const log = createLog(flags.logLevel ?? 'warn', { write: (text) => progress.above(text) });
-  const app = await openApp(config, 'reader', log);
   const provider = createProvider({
     baseUrl,
     apiKey,
@@ -86,27 +85,30 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const interrupt = onInterrupt(io.quit);
   const watch = isOn(flags.watch);
   try {
-    const batch = name === undefined ? undefined : await batchNamed(app.db, name);
-    const batchId = batch?.id ?? null;
-    const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
-    for (const { origin, tasks } of await openElsewhere(app.db, scope)) {
-      io.err(`${count(tasks)} open tasks belong to ${origin ?? 'no provider'}, and are not asked for here`);
-    }
-    const watcher = watch ? new Watcher(app, scope.batches, progress, io) : undefined;
-    const result = await reconcile(app.db, provider, {
-      batchId,
-      watch,
-      ended: isOn(flags.ended),
-      concurrency,
-      intervalMs,
-      timeoutMs: POLL_TIMEOUT_MS,
-      log,
-      signal: interrupt.signal,
-      onAsked: (asked) => {
-        if (watcher === undefined) progress.show(`${count(asked)} tasks asked for`);
-        else watcher.show(asked);
-      },
+    const result = await acrossHands(config, log, interrupt.signal, async (app, moving) => {
+      const batch = name === undefined ? undefined : await batchNamed(app.db, name);
+      const batchId = batch?.id ?? null;
+      const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
+      for (const { origin, tasks } of await openElsewhere(app.db, scope)) {
+        io.err(`${count(tasks)} open tasks belong to ${origin ?? 'no provider'}, and are not asked for here`);
+      }
+      const watcher = watch ? new Watcher(app, scope.batches, progress, io) : undefined;
+      return reconcile(app.db, provider, {
+        batchId,
+        watch,
+        ended: isOn(flags.ended),
+        concurrency,
+        intervalMs,
+        timeoutMs: POLL_TIMEOUT_MS,
+        log,
+        signal: moving,
+        onAsked: (asked) => {
+          if (watcher === undefined) progress.show(`${count(asked)} tasks asked for`);
+          else watcher.show(asked);
+        },
+      });
     });
+    if (result === undefined) return await interrupt.happened;
     progress.clear();
     tell(name, result, watch, flags, io);
     if (interrupt.signal.aborted) return await interrupt.happened;
@@ -118,7 +120,6 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
     interrupt.dispose();
     progress.clear();
     await provider.close();
-    await app.close();
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openApp } from '../app.ts';
+import type { App } from '../app.ts';
 import { chanceOf } from '../deadline.ts';
 import type { Chance } from '../deadline.ts';
 import { EXIT } from '../errors.ts';
@@ -28,8 +29,9 @@ import type { TaskCounts } from '../task.ts';
 import { countVideos } from '../ledger/video.ts';
 import type { VideoCounts } from '../ledger/video.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, isOn, listFlag, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { acrossHands } from './hands.ts';
 import { onInterrupt } from './interrupt.ts';
 import { forecastOptions, offPeakFlag } from './window-flags.ts';
 import type { ForecastOptions, OffPeakFlags } from './window-flags.ts';
@@ -77,27 +79,35 @@ interface Status extends Summary, Omit<Pace, 'lately'> {
 async function status(name: string | undefined, flags: StatusFlags, io: Io): Promise<ExitCode> {
   const config = configOf(flags);
   const asked = forecastOptions(flags);
-  const app = await openApp(config, 'reader');
   const interrupt = onInterrupt(io.quit);
   try {
-    for (;;) {
-      const batches = name === undefined ? await listBatches(app.db) : [await batchNamed(app.db, name)];
-      if (batches.length === 0) io.err('no batches yet');
-      const look = oneLook(app.db);
-      for (let from = 0; from < batches.length; from += TOGETHER) {
-        const some = batches.slice(from, from + TOGETHER);
-        const read = await Promise.all(some.map((batch) => readStatus(look, batch, config.baseUrl, asked)));
-        for (const { told, lately, ...one } of read) {
-          io.out(flags.json === true ? JSON.stringify(one) : describe(one, lately, told));
-        }
-      }
-      if (!isOn(flags.watch) || interrupt.signal.aborted) return EXIT.ok;
-      await sleep(2000, undefined, { signal: interrupt.signal }).catch(() => undefined);
-      if (interrupt.signal.aborted) return EXIT.ok;
+    if (!isOn(flags.watch)) {
+      const app = await openApp(config, 'reader');
+      await look(app).finally(async () => app.close());
+      return EXIT.ok;
     }
+    await acrossHands(config, logOf(flags, 'warn'), interrupt.signal, async (app, moving) => {
+      while (!moving.aborted) {
+        await look(app);
+        await sleep(2000, undefined, { signal: moving }).catch(() => undefined);
+      }
+    });
+    return EXIT.ok;
   } finally {
     interrupt.dispose();
-    await app.close();
+  }
+
+  async function look(app: App): Promise<void> {
+    const batches = name === undefined ? await listBatches(app.db) : [await batchNamed(app.db, name)];
+    if (batches.length === 0) io.err('no batches yet');
+    const once = oneLook(app.db);
+    for (let from = 0; from < batches.length; from += TOGETHER) {
+      const some = batches.slice(from, from + TOGETHER);
+      const read = await Promise.all(some.map((batch) => readStatus(once, batch, config.baseUrl, asked)));
+      for (const { told, lately, ...one } of read) {
+        io.out(flags.json === true ? JSON.stringify(one) : describe(one, lately, told));
+      }
+    }
   }
 }
 

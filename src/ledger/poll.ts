@@ -167,6 +167,13 @@ export async function hasten(db: Queryable, origin: string): Promise<void> {
   );
 }
 
+/** Tasks that were taken by anybody: for the holder of an embedded folder at its start, when no other asker can be alive. */
+export async function freeAllTasks(db: Queryable): Promise<void> {
+  await db.query(
+    `update vidbatch.task set asker = null, lease_until = null, due_at = now() where lease_until is not null`,
+  );
+}
+
 /** Tasks that were taken and nobody waits for: they are due again. Unless they were `asked` for, it was no poll. */
 export async function giveTasksBack(
   db: Queryable,
@@ -189,7 +196,7 @@ export async function giveTasksBack(
 
 /**
  * Milliseconds until somebody may ask for a task again; undefined: none is open. `before`: only those that were not asked
- * for since that moment, and that nobody is asking for just now.
+ * for since that moment. One that somebody is asking for just now is among them: he may be dead.
  */
 export async function nextPoll(
   db: Queryable,
@@ -204,8 +211,7 @@ export async function nextPoll(
         select least(
           (select t.due_at from vidbatch.task t
             where t.origin = $1 and t.due_at is not null and ($2::bigint[] is null or t.batch_id = any($2))
-              and ($4::timestamptz is null or ((t.asked_at is null or t.asked_at < $4)
-                                               and (t.lease_until is null or t.lease_until <= now())))
+              and ($4::timestamptz is null or t.asked_at is null or t.asked_at < $4)
             order by t.due_at limit 1),
           (select s.submitted_at + $3::float8 * interval '1 millisecond'
              from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id

@@ -113,6 +113,9 @@ export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Sc
       );
       await pool.query(`update vidbatch.attempt set deadline = now() - interval '1 s' where outcome is null`);
       await pool.query(`update vidbatch.lane set seen_at = now() - interval '1 h'`);
+      await pool.query(
+        `update vidbatch.task set lease_until = now(), due_at = now() where lease_until is not null`,
+      );
     },
     async loseQueue() {
       assert.ok(redisUrl !== undefined, `the queue of ${kind} is not on Redis`);

@@ -105,5 +105,5 @@ export const OPERATING: readonly Death[] = [
   { point: 'rows-retried', command: (_file, batch) => ['retry', batch], costs: 'no row' },
   { point: 'row-resolved', command: resolveLost, costs: 'no row' },
   { point: 'task-asked', command: () => ['reconcile'], costs: 'no row' },
-  { point: 'task-recorded', command: () => ['reconcile'], costs: 'no row' },
+  { point: 'task-recorded', command: () => ['reconcile'], costs: 'no row', before: later },
 ];
