@@ -20,22 +20,21 @@ import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import { reached } from './point.ts';
 import { HASTY_PLAN, POLL_PLAN } from './poll-plan.ts';
-import { POLL_TIMEOUT_MS, startPoller } from './poller.ts';
-import type { PollerOptions } from './poller.ts';
+import { startPolling } from './polling.ts';
+import type { Polling, PollLimits } from './polling.ts';
 import { createProvider } from './provider/client.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
 import { laneOf } from './queue.ts';
 import { sameKeyOf } from './retry.ts';
 import type { Verdict } from './submit.ts';
 import { replayJournals } from './replay.ts';
-import type { Replayed } from './replay.ts';
+import { tellReplayed } from './replay-log.ts';
 import { againOf } from './sweeper.ts';
 import type { Window } from './window.ts';
-import { within } from './within.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
 
-export interface WorkLimits {
+export interface WorkLimits extends PollLimits {
   /** Open calls of this worker; 8. */
   concurrency: number;
   /** Tries of a row that is known not to have been accepted; 5. */
@@ -46,10 +45,6 @@ export interface WorkLimits {
   queueDepth: number;
   /** Of all workers together; none without them. */
   limits?: readonly Limit[];
-  /** Open questions about tasks, beside the calls; 4. 0: it asks for none. */
-  pollConcurrency: number;
-  /** Milliseconds between two questions of all who ask together; no limit without it. */
-  pollIntervalMs?: number;
 }
 
 const DEFAULTS: WorkLimits = {
@@ -59,9 +54,6 @@ const DEFAULTS: WorkLimits = {
   queueDepth: 1000,
   pollConcurrency: 4,
 };
-
-/** What is asked for is asked for again: nobody waits for the end of it. */
-const POLLER_ENDS_MS = 3_000;
 
 export interface SendingOptions {
   /** Only rows of these batches; null: of all. */
@@ -180,44 +172,6 @@ export async function startSending(
   }
 }
 
-interface Polling {
-  hurry: () => Promise<void>;
-  stop: () => Promise<void>;
-}
-
-/** Asks for tasks over connections of its own: no question keeps a paid call waiting. */
-function startPolling(
-  { db }: App,
-  config: Config,
-  { pollConcurrency, pollIntervalMs }: WorkLimits,
-  how: Pick<PollerOptions, 'batches' | 'log' | 'plan'> & { onPolled: PollerOptions['onPolled'] | undefined },
-): Polling {
-  if (pollConcurrency === 0) return { hurry: () => Promise.resolve(), stop: () => Promise.resolve() };
-  const { onPolled, ...rest } = how;
-  const provider = createProvider({
-    ...requireProvider(config),
-    timeoutMs: POLL_TIMEOUT_MS,
-    connections: pollConcurrency,
-    codes: config.codes,
-  });
-  const poller = startPoller({
-    db,
-    provider,
-    concurrency: pollConcurrency,
-    intervalMs: pollIntervalMs,
-    timeoutMs: POLL_TIMEOUT_MS,
-    ...rest,
-    ...(onPolled === undefined ? {} : { onPolled }),
-  });
-  return {
-    hurry: () => poller.hurry(),
-    async stop() {
-      await within(POLLER_ENDS_MS, poller.stop(), () => undefined);
-      await provider.close();
-    },
-  };
-}
-
 function timed(provider: Provider, onExchange: (outcome: Outcome, ms: number) => void): Provider {
   return {
     ...provider,
@@ -234,17 +188,6 @@ function timed(provider: Provider, onExchange: (outcome: Outcome, ms: number) =>
   };
 }
 
-/** Says what was found when the app was opened: rows that had lost their worker, and what the journals knew of them. */
-export function tellFound(app: App, log: Logger): void {
-  if (app.replayed !== undefined) tellReplayed(app.replayed, log);
-  if (app.swept > 0) {
-    log.warn(
-      { event: 'swept', rows: app.swept },
-      'rows had lost their worker: uncertain, and not sent again',
-    );
-  }
-}
-
 /**
  * Where the provider is known to honour its idempotency key: rows whose worker died before it heard an answer are
  * pending again. The sweeper takes back those that it judges itself.
@@ -259,24 +202,6 @@ export async function takeBack(
   const rows = again === undefined ? 0 : await sendUnheardAgain(app.db, again);
   if (rows > 0)
     log.warn({ event: 'sent-again', rows }, 'rows without an answer are sent again, under the same key');
-}
-
-function tellReplayed({ foreign, damaged, ...known }: Replayed, log: Logger): void {
-  if (known.answers + known.restored + known.orphans + known.neverSent > 0) {
-    log.warn({ event: 'replayed', ...known }, 'the journals of earlier workers knew more than the ledger');
-  }
-  if (damaged.length > 0) {
-    log.warn(
-      { event: 'damaged-journals', damaged },
-      'these journals are torn, or older than the ledger: rows that were in flight stay uncertain',
-    );
-  }
-  if (foreign.length > 0) {
-    log.info(
-      { event: 'foreign-journals', foreign },
-      'these journals belong to another ledger: kept, not read',
-    );
-  }
 }
 
 async function checkClock(app: App): Promise<void> {

@@ -34,7 +34,8 @@ import {
 import type { ShutdownFlags } from './shutdown.ts';
 import { checkNames, describeProduced, produceAll } from './submit.ts';
 import { forecastOptions, offPeakWindow } from './window-flags.ts';
-import { startSending, takeBack, tellFound } from '../sending.ts';
+import { tellFound } from '../replay-log.ts';
+import { startSending, takeBack } from '../sending.ts';
 import { within } from '../within.ts';
 
 /** Counting ten million rows takes about as long. */
