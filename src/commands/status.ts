@@ -83,8 +83,12 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
   try {
     if (!isOn(flags.watch)) {
       const app = await openApp(config, 'reader');
-      await look(app).finally(async () => app.close());
-      return EXIT.ok;
+      try {
+        await look(app);
+        return EXIT.ok;
+      } finally {
+        await app.close();
+      }
     }
     await acrossHands(config, logOf(flags, 'warn'), interrupt.signal, async (app, moving) => {
       while (!moving.aborted) {
