@@ -1,6 +1,4 @@
 import { crashes } from './suite.ts';
 import { PRODUCING } from './table.ts';
 
-crashes('a process that dies while it brings a manifest in', PRODUCING, {
-  usual: ['redis+postgres'],
-});
+crashes('a process that dies while it brings a manifest in', PRODUCING);

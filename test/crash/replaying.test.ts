@@ -4,5 +4,5 @@ import { OPERATING, REPLAYING } from './table.ts';
 crashes(
   'a process that dies over the journals of dead workers, or under the hands of an operator',
   REPLAYING,
-  { over: OPERATING },
+  { over: OPERATING, usual: ['embedded'] },
 );

@@ -1,6 +1,4 @@
 import { crashes } from './suite.ts';
 import { SENDING } from './table.ts';
 
-crashes('a worker that dies before a row has its answer', SENDING, {
-  usual: ['redis+postgres'],
-});
+crashes('a worker that dies before a row has its answer', SENDING);

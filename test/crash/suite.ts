@@ -16,13 +16,13 @@ import type { Death } from './table.ts';
 /** `npm run soak:deaths` has every table on every storage. */
 const CHOSEN = process.env['VIDBATCH_CRASH_STORAGES']?.split(',');
 
-/** What most people use, and what production uses. */
-const USUAL: readonly StorageKind[] = ['embedded', 'redis+postgres'];
+/** What production uses. */
+const USUAL: readonly StorageKind[] = ['redis+postgres'];
 
 interface Tables {
   /** Deaths that come after the same manifests were run again. */
   over?: readonly Death[];
-  /** Where the tests have time for it: every start on an embedded ledger costs two seconds. */
+  /** Where the gate has it: every start on an embedded ledger costs a second. */
   usual?: readonly StorageKind[];
 }
 

@@ -13,7 +13,10 @@ const FORMULA = "=HYPERLINK('x')";
 
 describe('reconcile --provider-file', async () => {
   const simulator = await startSimulator({ task: { queuedMs: 0, runningMs: 0 } });
-  const place = await openPlace({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY });
+  const place = await openPlace(
+    { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY },
+    { ledger: true },
+  );
   after(async () => {
     await place.close();
     await simulator.close();
