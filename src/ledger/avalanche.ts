@@ -47,10 +47,12 @@ export const GUARD = `per_origin as (
                  coalesce(p.unreached_since < now() - $5 * interval '1 millisecond', false)
                    or not exists (select from vidbatch.batch b where b.origin = o.origin and b.proven) as given_up
         ) n
-        where o.halting or o.uncertain > 0 or o.throttled_ms is not null or p.probe = any(o.attempts)
-           or o.unreached > 0 or (o.reached and p.unreached_streak > 0)
-           or (o.accepted > 0 and (p.throttle_level > 0 or p.uncertain_streak > 0
-                                   or p.throttled_since is not null or p.state = 'probing'))
+        -- The batches before their provider, as whoever claims alone locks them: or each waits for the other.
+        where (select count(*) from weighed) >= 0
+          and (o.halting or o.uncertain > 0 or o.throttled_ms is not null or p.probe = any(o.attempts)
+               or o.unreached > 0 or (o.reached and p.unreached_streak > 0)
+               or (o.accepted > 0 and (p.throttle_level > 0 or p.uncertain_streak > 0
+                                       or p.throttled_since is not null or p.state = 'probing')))
           for update of p
      ), guarded as (
        update vidbatch.provider p

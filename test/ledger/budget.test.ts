@@ -232,14 +232,36 @@ onEvery(LEDGERS, (storage, kind) => {
         assert.deepEqual(await standing(db, made), { spent: '0', reserved: '4', left: '0', beyond: 1 });
         await other.close();
       });
+
+      test('is locked before the provider by whoever gives back, as by whoever claims', async () => {
+        const { db, another } = storage();
+        const other = await another();
+        const made = await makeBatch(db, { price: 4, budget: 4 });
+        const claimed = await take(db, made);
+        const session = await db.connect();
+        await session.query('begin');
+        await session.query('select from vidbatch.batch where id = $1 for update', [made.id]);
+        const recorded = recordOne(other.db, claimed, 'throttled');
+        await isWaiting(other.db);
+        await session.query('select from vidbatch.provider where origin = $1 for update nowait', [
+          made.origin,
+        ]);
+        await session.query('commit');
+        session.release();
+        assert.equal((await recorded).state, 'pending');
+        assert.equal((await standing(db, made))['left'], '4');
+        await other.close();
+      });
     }
   });
 });
 
-/** Until somebody waits for a lock on a table. */
+/** Until somebody waits for a lock. */
 async function isWaiting(db: Queryable): Promise<void> {
   for (;;) {
-    const { rows } = await db.query(`select from pg_locks where not granted and locktype = 'relation'`);
+    const { rows } = await db.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    );
     if (rows.length > 0) return;
   }
 }
