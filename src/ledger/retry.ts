@@ -2,6 +2,7 @@ import type { State } from '../submission.ts';
 import { RETRYABLE_STATES } from '../submission.ts';
 import type { Queryable } from './database.ts';
 import { WAS } from './import.ts';
+import { secondsOf } from './price.ts';
 
 /** Which rows of a batch; what is left out does not choose. */
 export interface Chosen {
@@ -78,6 +79,8 @@ const CORRECTABLE = ['rejected', 'invalid'] as const satisfies State[];
 const DIFFERS =
   '(s.content_hash is distinct from t.content_hash or (s.content_hash is null and s.input <> t.input))';
 
+const SAME_PRICE = `t.model = s.model and ${secondsOf('t')} = ${secondsOf('s')}`;
+
 export async function countVersions(
   db: Queryable,
   id: number,
@@ -130,7 +133,9 @@ export async function retryChanged(
      ), moved as (
        update vidbatch.submission s
           set previous = s.state, state = 'pending', input = t.input, request = t.request, content_hash = t.content_hash,
-              model = t.model, mode = t.mode, price = null, currency = null,
+              model = t.model, mode = t.mode,
+              -- Nobody says prices here: the one that is known still holds for as many seconds of the same model.
+              price = case when ${SAME_PRICE} then s.price end, currency = case when ${SAME_PRICE} then s.currency end,
               not_before = coalesce(t.not_before, '-infinity'), priority = t.priority, spent = 0,
               halted_at = null, error_code = null, error = null, http_status = null, updated_at = now()
          from old o join vidbatch.staged t on t.import_id = $5 and t.position = o.position

@@ -121,6 +121,16 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([after[0]?.spent, after[0]?.error], [0, null]);
     });
 
+    test('keeps the price of as many seconds of the same model: a budget still lets them go', async () => {
+      const { db } = storage();
+      const file = await mixed(db);
+      await db.query(`update vidbatch.submission set price = 4, currency = 'CNY'`);
+      await file.write([row('a', { prompt: 'A', duration: 5 }), row('b', { duration: 9 })]);
+      assert.equal((await take(db, file))[1], 2);
+      const prices = (await submissions(db, file)).map(({ price }) => price?.amount ?? null);
+      assert.deepEqual(prices.slice(0, 2), ['4', null]);
+    });
+
     test('keeps what was refused in the trail: the request and its end, or what was read', async () => {
       const { db } = storage();
       const file = await mixed(db);
