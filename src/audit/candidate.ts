@@ -61,12 +61,14 @@ export function explain(
 
 /**
  * Only a request names its attempt whoever else is there. A time proves nothing by clocks that differ; and that nobody
- * else has made a task of this model then, only where nobody else is seen.
+ * else has made a task of this model then, only where nobody else is seen. A file with tasks of others and none that the
+ * ledger knows is another account's: whoever sent the same manifest there has the same prompts.
  */
 function proven({ task, evidence }: Edge, { clocks, absolute, strangers }: Signs): Verdict {
   const settled = { kind: 'settled' as const, task, evidence };
   if (evidence === 'request') return settled;
-  const agreed = clocks === 'agree' || (clocks === 'unseen' && absolute && evidence === 'prompt');
+  const agreed =
+    clocks === 'agree' || (clocks === 'unseen' && absolute && evidence === 'prompt' && strangers === 0);
   if (!agreed) return { kind: 'unproven', task, why: 'clocks' };
   return evidence === 'time' && strangers > 0 ? { kind: 'unproven', task, why: 'strangers' } : settled;
 }

@@ -56,6 +56,12 @@ describe('an uncertain row', () => {
       settled('t', 'request'),
     );
   });
+
+  test('is not settled by its prompt in a file of another account: tasks of others, and none that is known', () => {
+    const signs = { clocks: 'unseen', strangers: 1 } as const;
+    assert.equal(verdict('a', [edge('a', 't', 'prompt')], signs)?.kind, 'unproven');
+    assert.deepEqual(verdict('a', [edge('a', 't', 'request')], signs), settled('t', 'request'));
+  });
 });
 
 /** Rows of a few models that were in flight for a while, some of them accepted; the file may lack tasks. */
