@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import { FAIRNESS } from './fairness.ts';
+import type { FairnessCase } from './fairness.ts';
 import { LARGE, MEMORY } from './memory.ts';
 import type { MemoryCase } from './memory.ts';
 import { QUOTAS } from './quota.ts';
@@ -11,12 +13,14 @@ export interface Options {
   memory: MemoryCase[];
   /** Names of what is held against a quota. */
   quotas: string[];
+  /** Undefined: not asked for. */
+  fairness: FairnessCase | undefined;
   json: boolean;
   /** Instead of measuring: a CPU profile of each contender goes there. */
   profileDir: string | undefined;
 }
 
-const ALL = [...NAMES, MEMORY, ...QUOTAS];
+const ALL = [...NAMES, MEMORY, ...QUOTAS, FAIRNESS];
 
 export const HELP = `npm run bench -- [options]
 
@@ -52,6 +56,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
   const latencyMs = count('latency', values.latency, 0);
   const rows = count('rows', values.rows, 1);
   const concurrency = count('concurrency', values.concurrency, 1);
+  const rounds = count('rounds', values.rounds, 1) ?? 5;
   const races = RACES.filter((race) => latencyMs === undefined || race.latencyMs === latencyMs)
     .map((race) => ({
       ...race,
@@ -62,11 +67,12 @@ export function readOptions(args: readonly string[]): Options | undefined {
     .filter(({ comparisons }) => comparisons.length > 0);
   return {
     races,
-    rounds: count('rounds', values.rounds, 1) ?? 5,
+    rounds,
     memory: only.includes(MEMORY)
       ? [{ storage: 'redis and postgres', rows: rows ?? 100_000 }, ...(values.full ? LARGE : [])]
       : [],
     quotas: QUOTAS.filter((name) => only.includes(name)),
+    fairness: only.includes(FAIRNESS) ? { rows: rows ?? 100_000, rounds } : undefined,
     json: values.json,
     profileDir: values.profile,
   };

@@ -37,10 +37,11 @@ export function checksumOf(rows: number): number {
   return sum;
 }
 
-export async function writeManifest(path: string, rows: number): Promise<void> {
+/** `from`: the number of the first row. */
+export async function writeManifest(path: string, rows: number, from = 0): Promise<void> {
   function* lines(): Generator<string> {
     yield `${COLUMNS.join(',')}\n`;
-    for (let row = 0; row < rows; row += 1) yield `${cells(row).map(quoted).join(',')}\n`;
+    for (let row = from; row < from + rows; row += 1) yield `${cells(row).map(quoted).join(',')}\n`;
   }
   await pipeline(lines, createWriteStream(path));
 }

@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { runOnce } from './contender.ts';
 import type { Contender } from './contender.ts';
+import { measureFairness } from './fairness.ts';
 import { measureMemory } from './memory.ts';
 import type { MemoryCase, MemoryResult } from './memory.ts';
 import { HELP, readOptions } from './options.ts';
@@ -68,7 +69,7 @@ async function profile(stage: Stage, races: readonly Race[], folder: string): Pr
 
 async function bench(
   stage: Stage,
-  { races, rounds, memory: cases, quotas: names, json, profileDir }: Options,
+  { races, rounds, memory: cases, quotas: names, fairness, json, profileDir }: Options,
 ): Promise<void> {
   if (profileDir !== undefined) {
     await profile(stage, races, profileDir);
@@ -82,6 +83,10 @@ async function bench(
     const result = await measureQuota(stage, name);
     quotas.push(result);
     tell(`\n${quotaText(result)}`);
+  }
+  if (fairness !== undefined) {
+    tell('\na small batch beside a large one');
+    quotas.push(await measureFairness(stage, fairness, tell));
   }
   const machine = machineOf(stage.versions());
   if (json) {

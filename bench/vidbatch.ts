@@ -7,13 +7,13 @@ import type { Observed } from './observer.ts';
 import { writeManifest } from './rows.ts';
 import type { Stage } from './stage.ts';
 
-const LAUNCHER = '../bin/vidbatch.js';
+export const LAUNCHER = '../bin/vidbatch.js';
 /** The most that the program takes. */
 const DEEPEST = 100_000;
 
 type Env = Record<string, string>;
 
-function envOf(stage: Stage, dataDir: string, places: Env): Env {
+export function envOf(stage: Stage, dataDir: string, places: Env): Env {
   return {
     VIDBATCH_BASE_URL: stage.target.url,
     VIDBATCH_API_KEY: 'bench',
@@ -24,7 +24,7 @@ function envOf(stage: Stage, dataDir: string, places: Env): Env {
   };
 }
 
-function vidbatch(stage: Stage, folder: string, env: Env, args: readonly string[]): Promise<Observed> {
+export function vidbatch(stage: Stage, folder: string, env: Env, args: readonly string[]): Promise<Observed> {
   const points = { from: 'job-taken', to: 'job-completed' };
   return observe({ ...points, script: LAUNCHER, args, env, folder, signal: stage.interrupted });
 }
@@ -137,7 +137,7 @@ export async function* peaks(
 }
 
 /** An empty Redis and a new database. */
-async function newPlaces(stage: Stage): Promise<Env> {
+export async function newPlaces(stage: Stage): Promise<Env> {
   (await emptyRedis(stage)).disconnect();
   return { REDIS_URL: (await stage.redis()).url, DATABASE_URL: (await stage.database()).url };
 }
