@@ -5,7 +5,7 @@ import type { App } from '../app.ts';
 import { requireProvider } from '../config.ts';
 import { isOverspent } from '../budget.ts';
 import { EXIT } from '../errors.ts';
-import { countOpen } from '../ledger/batch.ts';
+import { countOpen, findBatch } from '../ledger/batch.ts';
 import { workLeft } from '../ledger/left.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { createLog } from '../log.ts';
@@ -141,8 +141,10 @@ async function readSummaries(
   const summaries: Told[] = [];
   for (const batch of batches) {
     const read = async (): Promise<Told> => {
-      const summary = await summarise(app.db, batch, origin);
-      return { ...summary, hints: await failedRows(app.db, batch, summary) };
+      // It may have been stopped, paused or cancelled since it was submitted.
+      const now = (await findBatch(app.db, batch.name)) ?? batch;
+      const summary = await summarise(app.db, now, origin);
+      return { ...summary, hints: await failedRows(app.db, now, summary) };
     };
     summaries.push(await patiently('receipt', log, read, signal));
   }

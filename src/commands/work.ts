@@ -2,11 +2,13 @@ import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import { requireProvider } from '../config.ts';
 import { EXIT } from '../errors.ts';
+import { tellGates } from '../gate-log.ts';
 import { parseAddress } from '../monitor/address.ts';
 import { startMonitor } from '../monitor/monitor.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import { offPeakFlag, offPeakWindow } from './window-flags.ts';
 import type { OffPeakFlags } from './window-flags.ts';
+import { patiently } from '../patience.ts';
 import { startSchedules } from '../schedule.ts';
 import { tellFound } from '../replay-log.ts';
 import { startSending, untilDone } from '../sending.ts';
@@ -102,9 +104,8 @@ async function work(flags: Flags, io: Io): Promise<number> {
       // Whoever is told to stop does not wait for a ledger that is away to say what is left.
       const why = await Promise.race([happened, ...drained]);
       halted = why === 'halted' || why === 'spent';
-      if (why === 'spent')
-        log.warn({ event: 'spent' }, 'what is left does not fit the budgets of its batches');
-      if (why === 'later') log.info({ event: 'later' }, 'what is left waits for its window, or its own time');
+      if (typeof why === 'string' && why !== 'nothing')
+        await patiently('gates', log, () => tellGates(app.db, running.origin, log), signal);
     } finally {
       const [left] = await Promise.all([endSending(running, patienceMs, log), endSchedules(schedules)]);
       atRisk = left > 0 || atRisk;

@@ -86,6 +86,18 @@ export async function listBatches(db: Queryable): Promise<Batch[]> {
   return rows.map(toBatch);
 }
 
+/** The first batches of a provider with rows that wait, oldest first. */
+export async function waitingBatches(db: Queryable, origin: string, most: number): Promise<Batch[]> {
+  const { rows } = await db.query<BatchRow>(
+    `select ${COLUMNS} from vidbatch.batch b
+      where origin = $1
+        and exists (select from vidbatch.submission s where s.batch_id = b.id and s.state = 'pending')
+      order by id limit $2`,
+    [origin, most],
+  );
+  return rows.map(toBatch);
+}
+
 export async function createBatch(
   db: Queryable,
   batch: Pick<Batch, 'name' | 'source' | 'keyScheme' | 'format' | 'delimiter' | 'columns'>,

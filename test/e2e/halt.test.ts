@@ -97,3 +97,19 @@ describe('a halt', async () => {
     assert.match(lastLine(again), /5 exhausted · 45 pending/);
   });
 });
+
+describe('a batch that stops', async () => {
+  const desk = await openDesk('--fault', 'policy=1');
+  after(desk.close);
+
+  it('is told by the run that was stopped, and by the worker that has nothing else to do', async () => {
+    const file = await desk.write('k.csv', csvOf(20, 'k'));
+    const stopped = exits(await desk.run(['run', file, '--canary', '3', '--concurrency', '1']), 6);
+    assert.match(
+      stopped.stderr,
+      /^k: stopped: one of the first rows failed.+; correct the manifest and submit it again, or `vidbatch resume k`/m,
+    );
+    const { stderr } = exits(await desk.run(['work', '--drain']), 6);
+    assert.match(stderr, /"event":"waiting","batch":"k","gate":"stopped","reason":"one of the first rows/);
+  });
+});
