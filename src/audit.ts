@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { explain } from './audit/candidate.ts';
 import type { Signs, Verdict } from './audit/candidate.ts';
+import { checkMapped } from './audit/field.ts';
 import { openProviderFile } from './audit/file.ts';
 import type { FileOptions } from './audit/file.ts';
 import { judge } from './audit/judge.ts';
@@ -88,7 +89,7 @@ export async function audit(db: Database, options: AuditOptions): Promise<Audit>
   const { origin, batch, toleranceMs } = options;
   const importId = await beginImport(db);
   try {
-    const zoned = await stageFiles(db, importId, options);
+    const { zoned, empty } = await stageFiles(db, importId, options);
     await analyseListing(db);
     await pair(db, importId, { origin, batchId: batch?.id ?? null });
     await gatherSuspects(db, importId, origin);
@@ -98,7 +99,7 @@ export async function audit(db: Database, options: AuditOptions): Promise<Audit>
     const { strangers } = await markCandidates(db, importId, { toleranceMs, since, clients });
     const signs = { clocks: await clocksOf(db, importId, toleranceMs), absolute: !zoned, strangers };
     const doubts = await settleDoubts(db, importId, signs, options);
-    const files = await fileFacts(db, importId);
+    const files = [...(await fileFacts(db, importId)), ...empty];
     const context: Context = {
       lists: spansOf(
         files.filter(({ listed }) => listed),
@@ -120,21 +121,29 @@ export async function audit(db: Database, options: AuditOptions): Promise<Audit>
   }
 }
 
-/** Returns whether a time of theirs has its zone from a flag. */
-async function stageFiles(db: Database, importId: string, options: AuditOptions): Promise<boolean> {
+/** `zoned`: a time of theirs has its zone from a flag. `empty`: files without a line leave nothing to be counted by. */
+async function stageFiles(
+  db: Database,
+  importId: string,
+  options: AuditOptions,
+): Promise<{ zoned: boolean; empty: FileFacts[] }> {
   let position = 0;
   let zoned = false;
+  const empty: FileFacts[] = [];
+  const headers = new Set<string>();
+  const mayBeEmpty = options.since !== undefined || options.until !== undefined;
   for (const [index, path] of options.files.entries()) {
-    const file = await openProviderFile(path, options);
+    const file = await openProviderFile(path, { ...options, mayBeEmpty });
     for (const warning of file.warnings) options.onWarning?.(warning);
     // Two files of one name are two files.
     const name = options.files.slice(0, index).some((other) => basename(other) === file.name)
       ? path
       : file.name;
     const signs = { below: 0, above: 0 };
+    const before = position;
     let chunk: StagedLine[] = [];
     for await (const line of file.lines) {
-      if (options.signal?.aborted === true) return zoned;
+      if (options.signal?.aborted === true) return { zoned, empty };
       position += 1;
       zoned ||= line.read.zoned;
       if (line.read.negative) signs.below += 1;
@@ -147,8 +156,13 @@ async function stageFiles(db: Database, importId: string, options: AuditOptions)
     }
     if (chunk.length > 0) await stageLines(db, importId, chunk);
     if (signs.below > 0 && signs.above === 0 && options.negative === undefined) throw allNegative(path);
+    for (const header of file.headers) headers.add(header);
+    if (position > before) continue;
+    const { listed, billed } = file;
+    empty.push({ file: name, lines: 0, unreadable: 0, listed, billed, from: null, to: null });
   }
-  return zoned;
+  checkMapped(options.map, headers);
+  return { zoned, empty };
 }
 
 function allNegative(path: string): Error {

@@ -146,6 +146,29 @@ describe('a bill with every kind of difference', () => {
       assert.deepEqual(await billedOf(db, account.batch.id), billed);
     });
 
+    test('is not held against a file without an entry, unless it is said what time that covers', async () => {
+      const nothing = await account.write('nothing.json', '[]');
+      await assert.rejects(account.audit([nothing]), { code: 'NO_ENTRIES', exitCode: 2 });
+      const { files, tally } = await account.audit([nothing], { since: 0 });
+      assert.partialDeepStrictEqual(files, [{ file: 'nothing.json', lines: 0, listed: true, billed: false }]);
+      assert.ok(
+        tally.count('only-ledger') > 0 && tally.count('not-covered') === 0,
+        'a list that has none of them',
+      );
+    });
+
+    test('is not compared where a mapped header is in none of the files', async () => {
+      const files = [await account.book('list.json'), await account.book('bill.csv')];
+      const map = (header: string): Map<string, string> => new Map([[header, 'task_id']]);
+      await assert.rejects(account.audit(files, { map: map('nosuch') }), {
+        code: 'NO_SUCH_HEADER',
+        exitCode: 2,
+      });
+      await account.audit([await account.write('other.csv', '单号,status\nt,completed\n'), ...files], {
+        map: map('单号'),
+      });
+    });
+
     test('leaves nothing of its files behind', async () => {
       for (const table of ['listed', 'paired', 'suspect', 'import']) {
         const { rows } = await storage().db.query(`select 1 from vidbatch.${table}`);

@@ -67,6 +67,9 @@ export type Field = keyof typeof FIELDS;
 
 export const FIELD_NAMES = Object.keys(FIELDS) as Field[];
 
+/** What a provider says of a task, and a manifest cannot. */
+const PROVIDERS: readonly Field[] = ['request_id', 'status', 'created_at', 'amount', 'billed_at', 'client'];
+
 /** Which header each field stands under, and a currency that the amount's own header names. */
 export interface Headers {
   of: ReadonlyMap<Field, string>;
@@ -75,7 +78,7 @@ export interface Headers {
 
 /**
  * Finds the fields among the headers of a file. `id` is the task's where nothing else is, and the entry's where the task
- * has a name of its own.
+ * has a name of its own; beside nothing that only a provider knows, it may be a manifest's, and is nobody's.
  * @throws VidbatchError exit 2 when two headers stand for one field: which is meant would be a guess.
  */
 export function findHeaders(headers: readonly string[], map: ColumnMap, file: string): Headers {
@@ -95,8 +98,9 @@ export function findHeaders(headers: readonly string[], map: ColumnMap, file: st
     if (header !== undefined) of.set(field, header);
   }
   const id = left.find((header) => plain(header) === 'id');
-  if (id !== undefined && !of.has('task_id')) of.set('task_id', id);
-  else if (id !== undefined && !of.has('charge_id')) of.set('charge_id', id);
+  if (id !== undefined && of.has('task_id') && !of.has('charge_id')) of.set('charge_id', id);
+  if (id !== undefined && !of.has('task_id') && PROVIDERS.some((field) => of.has(field)))
+    of.set('task_id', id);
   return { of, currency: currencyIn(of.get('amount') ?? '') };
 }
 
@@ -108,6 +112,19 @@ export function checkFields(map: ColumnMap): void {
       'NO_SUCH_FIELD',
       `--map ${field}=${header}: a line of a provider's file has no field ${JSON.stringify(field)}`,
       `Fields are ${FIELD_NAMES.join(', ')}.`,
+    );
+  }
+}
+
+/** @throws VidbatchError exit 2 for a header that no file has: another would stand for the field, unsaid. */
+export function checkMapped(map: ColumnMap, headers: ReadonlySet<string>): void {
+  if (headers.size === 0) return;
+  for (const [header, field] of map) {
+    if (headers.has(header)) continue;
+    throw usageError(
+      'NO_SUCH_HEADER',
+      `--map ${field}=${header}: no provider file has the header ${JSON.stringify(header)}`,
+      `The headers are ${[...headers].slice(0, 20).join(', ')}.`,
     );
   }
 }

@@ -130,6 +130,9 @@ describe('a file of the provider', () => {
   test('is refused where all of it would be a guess', async () => {
     const cases: [code: string, text: string, options?: Partial<FileOptions>][] = [
       ['NO_TASK_IDS', 'when,what\n1,2\n'],
+      ['NO_TASK_IDS', 'id,prompt,model,duration\nkite,a kite,m,5\n'],
+      ['NO_ENTRIES', ''],
+      ['NO_ENTRIES', 'task_id,status\n'],
       ['NO_ZONE', 'task_id,created_at\nt,2026-03-01 10:00:00\n'],
       ['NO_CURRENCY', 'task_id,amount\nt,1.00\n'],
       ['NO_CURRENCY', 'task_id,amount\nt,$1.00\n'],
@@ -141,6 +144,26 @@ describe('a file of the provider', () => {
     for (const [code, text, options] of cases) {
       await assert.rejects(linesOf('refused.csv', text, options), refused(code), code);
     }
+  });
+
+  test('is refused where it is of something else, or has nothing in it', async () => {
+    const cases: [code: string, name: string, text: string][] = [
+      ['NO_ENTRIES', 'prices.json', '{"m": {"perSecond": "0.40", "currency": "CNY"}}'],
+      ['NO_ENTRIES', 'none.json', '[]'],
+      ['NO_ENTRIES', 'page.json', '{"code": "error", "data": {"items": []}}'],
+      ['NO_TASK_IDS', 'rows.json', '[{"prompt": "a kite"}, {"prompt": "a boat", "size": 1}]'],
+      ['NO_TASK_IDS', 'manifest.jsonl', '{"id": "kite", "prompt": "a kite", "model": "m"}'],
+    ];
+    for (const [code, name, text] of cases) await assert.rejects(linesOf(name, text), refused(code), name);
+    const path = join(folder, 'not-there.csv');
+    await assert.rejects(openProviderFile(path, NONE), refused('FILE_NOT_FOUND'));
+    assert.deepEqual(await linesOf('quiet.json', '[]', { mayBeEmpty: true }), []);
+    // A fault of a line is told with the line.
+    assert.equal((await linesOf('broken.json', '[{"task_id"')).length, 1);
+    assert.equal(
+      (await linesOf('top-up.json', '[{"type": "top-up", "amount": 5, "currency": "CNY"}]')).length,
+      1,
+    );
   });
 
   test('keeps amounts that a float would change', async () => {
