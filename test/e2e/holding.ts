@@ -23,6 +23,11 @@ export async function startHolding(): Promise<HoldingProvider> {
   let seen: (() => void) | undefined;
   const server = createServer((request, response) => {
     void text(request).then((body) => {
+      // Whoever lives long enough asks for tasks: later, here.
+      if (request.method !== 'POST') {
+        response.writeHead(503).end();
+        return;
+      }
       prompts.push((JSON.parse(body) as { prompt: string }).prompt);
       const taskId = `task_${prompts.length}`;
       const answer = (): ServerResponse =>
