@@ -6,7 +6,7 @@ export interface Amount {
 }
 
 /** As many digits behind the point as Postgres is asked to keep. */
-export const MAX_SCALE = 20;
+const MAX_SCALE = 20;
 const MOST_DIGITS = 40;
 
 export const ZERO: Amount = { units: 0n, scale: 0 };

@@ -108,7 +108,7 @@ function whichOf(n: number, nights: boolean): string {
 }
 
 /** `24 Nov 02:10 Asia/Shanghai` */
-export function momentIn(zone: string, at: number): string {
+function momentIn(zone: string, at: number): string {
   const wall = new Date(wallClock(zone, at)).toUTCString();
   return `${wall.slice(5, 11).replace(/^0/, '')} ${wall.slice(17, 22)} ${zone}`;
 }

@@ -35,11 +35,6 @@ export function contentHash(request: object): string {
   return createHash('sha256').update(canonicalJson(request), 'utf8').digest('hex');
 }
 
-/** Key of a row without `id`. `occurrence` counts identical rows of one batch from 1: two such rows are two videos. */
-export function contentKey(hash: string, occurrence: number): string {
-  return `h1:${hash}#${occurrence}`;
-}
-
 /** The batch's default name: the file's name without its last extension (`jobs/a.b.csv` → `a.b`). */
 export function batchNameOf(path: string): string {
   return parse(path).name;

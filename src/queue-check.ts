@@ -8,7 +8,7 @@ import type { JobData, JobResult, QueueStore } from './queue.ts';
 import type { Look } from './verify.ts';
 
 /** The queue beside the ledger. It can be lost without loss, but not without being noticed. */
-export const QUEUE_RULES = {
+const QUEUE_RULES = {
   marked: {
     name: 'queued-job',
     holds: 'a row that is marked as queued has a job, or is fed again',

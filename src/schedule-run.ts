@@ -110,7 +110,7 @@ function obstacleOf({
   return undefined;
 }
 
-export function stillOpen({ batch, open }: NonNullable<TakenRun['before']>): string {
+function stillOpen({ batch, open }: NonNullable<TakenRun['before']>): string {
   return open === 0
     ? `${batch} is not made yet`
     : `${batch} still has ${open === 1 ? '1 row' : `${open.toLocaleString('en')} rows`} to send`;

@@ -8,7 +8,7 @@ import type { Provider, TaskReport } from './provider/outcome.ts';
 import type { Look } from './verify.ts';
 
 /** What the provider says of the task ids that the ledger has. */
-export const TASK_RULES = {
+const TASK_RULES = {
   known: {
     name: 'task-known',
     holds: 'the provider knows every task id of the ledger',
@@ -66,7 +66,7 @@ export async function* taskLooks(
   }
 }
 
-export function differences(task: KnownTask, report: TaskReport): Finding[] {
+function differences(task: KnownTask, report: TaskReport): Finding[] {
   const { taskId, batch, key, attempt } = task;
   if (report.kind === 'transient') return [];
   if (report.kind === 'missing') {

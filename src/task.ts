@@ -3,17 +3,8 @@ import type { TaskReport } from './provider/outcome.ts';
 /** What a task is, as far as we know. `missing`: the provider does not know it, and was asked often enough. */
 export type TaskStatus = Extract<TaskReport, { kind: 'task' }>['status'] | 'missing';
 
-export const TASK_STATUSES = [
-  'queued',
-  'in_progress',
-  'completed',
-  'failed',
-  'unknown',
-  'missing',
-] as const satisfies TaskStatus[];
-
 /** Not asked any more by itself. The indexes of the schema hold the same words. */
-export const SETTLED_STATUSES = ['completed', 'failed', 'missing'] as const satisfies TaskStatus[];
+const SETTLED_STATUSES = ['completed', 'failed', 'missing'] as const satisfies TaskStatus[];
 
 export function isSettled(status: string | null): boolean {
   return status !== null && (SETTLED_STATUSES as readonly string[]).includes(status);

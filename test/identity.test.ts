@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { VidbatchError } from '../src/errors.ts';
-import { batchNameOf, canonicalJson, checkBatchName, contentHash, contentKey } from '../src/identity.ts';
+import { batchNameOf, canonicalJson, checkBatchName, contentHash } from '../src/identity.ts';
 import { readRequest } from '../src/request.ts';
 
 describe('canonical JSON', () => {
@@ -88,7 +88,6 @@ describe('the key of a row without id', () => {
     };
     const hash = contentHash(request);
     assert.equal(hash, 'f344537e45d8c656849d83ed90a33e0f29df76b8915c111fc01bcac41d734d20');
-    assert.equal(contentKey(hash, 2), `h1:${hash}#2`);
   });
 
   it('is the same from CSV and JSON, in any order of columns', () => {

@@ -5,7 +5,7 @@ import type { ColumnMap } from '../manifest/columns.ts';
  * What a line may say, and the headers under which files usually have it: letters, digits and ideographs alone, in
  * lower case, so that `Task ID`, `task_id` and `taskId` are one. A field's own name comes before its other names.
  */
-export const FIELDS = {
+const FIELDS = {
   task_id: ['taskid', '任务id', '任务编号', '任务号', 'jobid', 'generationid', 'videoid'],
   request_id: ['requestid', 'xrequestid', 'oneapirequestid', '请求id', '请求编号'],
   model: ['model', 'modelname', '模型', '模型名称', 'propertiesoriginmodelname'],
@@ -65,7 +65,7 @@ export const FIELDS = {
 
 export type Field = keyof typeof FIELDS;
 
-export const FIELD_NAMES = Object.keys(FIELDS) as Field[];
+const FIELD_NAMES = Object.keys(FIELDS) as Field[];
 
 /** What a provider says of a task, and a manifest cannot. */
 const PROVIDERS: readonly Field[] = ['request_id', 'status', 'created_at', 'amount', 'billed_at', 'client'];

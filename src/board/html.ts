@@ -17,7 +17,7 @@ const ENTITIES: Record<string, string> = {
 };
 
 /** For text and for quoted attributes alike. */
-export function escape(text: string): string {
+function escape(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }
 

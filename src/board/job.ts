@@ -47,7 +47,7 @@ function titleOf({ mode, batch, key, line, state }: Glance): string {
 }
 
 /** `submitted, task task_9 (completed)`, `rejected, TaskPromptPolicyViolation`, `pending, queued` */
-export function standing(row: Glance): string {
+function standing(row: Glance): string {
   const parts: string[] = [row.state];
   if (row.state === 'pending' && row.queued) parts.push('queued');
   if (row.taskId !== null) {

@@ -20,7 +20,7 @@ import type { TaskCounts } from '../task.ts';
 /** Counting the rows of a batch costs a pass over them: it gets no more than a twentieth of the time. */
 const SHARE = 20;
 const BATCHES_A_PAGE = 50;
-export const ROWS_A_PAGE = 200;
+const ROWS_A_PAGE = 200;
 
 /** A batch as the board shows it. */
 export interface BatchStatus extends Summary, Pace {

@@ -12,7 +12,7 @@ const REACHED: Record<Exclude<Reached, 'none'>, string> = {
   answered: 'a whole answer arrived, which does not say whether the request was accepted',
 };
 
-export function reached({ phase, intendedAt }: Pick<Heard, 'phase' | 'intendedAt'>): string {
+function reached({ phase, intendedAt }: Pick<Heard, 'phase' | 'intendedAt'>): string {
   if (phase !== 'none') return REACHED[phase];
   return intendedAt === null
     ? 'the worker died or came too late, and no journal of it was read'

@@ -30,7 +30,7 @@ export function describeWhole(seen: SeenSchedule, runs: readonly SeenRun[]): str
 }
 
 /** `nightly@20261122T230000+0800: 48 submitted, 2 rejected` */
-export function describeRun({ batch, state, reason, code, counts }: SeenRun): string {
+function describeRun({ batch, state, reason, code, counts }: SeenRun): string {
   if (counts === null) {
     if (reason === null) return `${batch}: ${state === 'taken' ? 'is being made' : 'is due'}`;
     return `${batch}: ${state}: ${reason}${code === null ? '' : ` [${code}]`}`;

@@ -33,7 +33,7 @@ export interface PostgresFacts {
 
 export type Pooler = PostgresReport['pooler'];
 
-export const DURABILITY = ['fsync', 'full_page_writes', 'synchronous_commit'] as const;
+const DURABILITY = ['fsync', 'full_page_writes', 'synchronous_commit'] as const;
 type DurabilitySetting = (typeof DURABILITY)[number];
 
 /** A connection that gives up in time. Whoever opens it ends it. */

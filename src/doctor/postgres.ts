@@ -6,10 +6,10 @@ import type { PostgresFacts } from './postgres-facts.ts';
 /** It has multiranges, in which windows are kept; and BullMQ recommends it where the queue is there, too. */
 const OLDEST = 14;
 /** A worker is refused beyond it. */
-export const MOST_SKEW_MS = 5_000;
+const MOST_SKEW_MS = 5_000;
 
 /** What one worker opens at most: the ledger's pool; with its queue in Postgres that pool and a listener, too. */
-export function connectionsOfWorker(queueInPostgres: boolean): number {
+function connectionsOfWorker(queueInPostgres: boolean): number {
   return queueInPostgres ? 15 : 6;
 }
 
@@ -121,7 +121,7 @@ function judgeConnections({ connections }: PostgresFacts, perWorker: number): Ch
 }
 
 /** `ahead`: by how much this machine's clock is ahead of the database's. */
-export function judgeClock(ahead: number): Check {
+function judgeClock(ahead: number): Check {
   const off = `this machine's clock is ${duration(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'} the database's`;
   if (Math.abs(ahead) <= MOST_SKEW_MS) return ok('clock', 'this machine and the database agree on the time');
   return failed('clock', `${off}; workers refuse to start beyond 5 s`, 'Synchronise both clocks (NTP).');

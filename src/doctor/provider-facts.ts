@@ -29,7 +29,7 @@ export interface Certificate {
 }
 
 /** No provider gives such an id. */
-export const MADE_UP_TASK = 'task_vidbatch_doctor';
+const MADE_UP_TASK = 'task_vidbatch_doctor';
 
 export async function gatherProvider(
   baseUrl: string,

@@ -6,7 +6,7 @@ import { readRefusal } from '../provider/refusal.ts';
 import { readTask } from '../provider/task.ts';
 import { oneLine } from '../provider/text.ts';
 import { duration } from '../summary.ts';
-import { failed, ok, skipped, warning } from './check.ts';
+import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 import type { ProviderFacts } from './provider-facts.ts';
 
@@ -135,8 +135,4 @@ function reason(error: Error): string {
   if (error instanceof AggregateError)
     return [...new Set((error.errors as unknown[]).map(messageOf))].join('; ');
   return error.message;
-}
-
-export function skippedProvider(why: string): Check {
-  return skipped('provider', why);
 }

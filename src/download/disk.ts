@@ -62,7 +62,7 @@ export async function removeFile(path: string): Promise<void> {
   await onDisk(path, () => rm(path, { force: true }));
 }
 
-export function ifMissing(error: NodeJS.ErrnoException): undefined {
+function ifMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error;
 }
 

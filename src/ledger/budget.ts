@@ -180,6 +180,6 @@ export async function readPurse(db: Queryable, batchId: number): Promise<Purse |
 }
 
 /** As `numeric` is written by Postgres. */
-export function amountOf(text: string): Amount {
+function amountOf(text: string): Amount {
   return parseAmount(text) ?? ZERO;
 }

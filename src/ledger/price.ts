@@ -1,8 +1,6 @@
 import { formatAmount } from '../amount.ts';
-import type { Amount } from '../amount.ts';
 import { DEFAULT_SECONDS } from '../prices.ts';
 import type { Prices } from '../prices.ts';
-import { amountOf } from './budget.ts';
 import { PAID } from './comparison.ts';
 import type { Queryable } from './database.ts';
 
@@ -38,41 +36,4 @@ export async function priceRows(db: Queryable, batchId: number, prices: Prices):
       known.map(({ per }) => per),
     ],
   );
-}
-
-/** What the rows of a batch cost at most, in one currency or, with null, rows whose price is not known. */
-export interface Cost {
-  currency: string | null;
-  rows: number;
-  /** Of all rows that were sent, or are to be. */
-  total: Amount;
-  /** Of rows that were accepted, and of tasks beyond one a row. */
-  spent: Amount;
-  /** Of rows that are in flight, or may have been accepted. */
-  reserved: Amount;
-}
-
-/** By currency; rows that were refused, cancelled or invalid cost nothing. */
-export async function estimatedCost(db: Queryable, batchId: number): Promise<Cost[]> {
-  const { rows } = await db.query<
-    Record<'total' | 'spent' | 'reserved', string> & Pick<Cost, 'currency' | 'rows'>
-  >(
-    `with row as (
-       select s.currency, s.state, s.price, s.held, (select count(*) from vidbatch.attempt a where a.submission_id = s.id and a.surplus) as surplus
-         from vidbatch.submission s
-        where s.batch_id = $1 and (s.state = 'pending' or s.state in ${PAID})
-     )
-     select currency, count(*)::int as rows,
-            coalesce(sum(price * (1 + surplus)), 0)::text as total,
-            coalesce(sum(price * (1 + surplus)) filter (where state = 'submitted'), 0)::text as spent,
-            coalesce(sum(held) filter (where state <> 'submitted'), 0)::text as reserved
-       from row group by currency order by currency`,
-    [batchId],
-  );
-  return rows.map((row) => ({
-    ...row,
-    total: amountOf(row.total),
-    spent: amountOf(row.spent),
-    reserved: amountOf(row.reserved),
-  }));
 }

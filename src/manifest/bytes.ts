@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { messageOf, refusal, usageError, VidbatchError } from '../errors.ts';
 
 /** How much of the beginning is looked at to tell encoding, delimiter and shape. */
-export const HEAD_BYTES = 64 * 1024;
+const HEAD_BYTES = 64 * 1024;
 
 /** Where the bytes of a manifest come from. */
 export interface ByteSource {

@@ -32,7 +32,7 @@ export const STATUSES: readonly (Statuses & { kind: RefusalKind })[] = [
 ];
 
 /** A code in the body → kind, where the code is known at that status; elsewhere the status decides. */
-export const CODES: readonly (Statuses & { code: string; kind: RefusalKind })[] = [
+const CODES: readonly (Statuses & { code: string; kind: RefusalKind })[] = [
   { code: 'invalid_request', from: 400, to: 400, kind: 'rejected' },
   { code: 'read_request_body_failed', from: 400, to: 413, kind: 'rejected' },
   { code: 'insufficient_user_quota', ...any4xx, kind: 'halted' },

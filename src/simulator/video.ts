@@ -10,7 +10,7 @@ const MOOV = box('moov', box('mvhd', movieHeader()));
 const HEAD = FTYP.length + MOOV.length + 8;
 
 /** The least that a video of ours has. */
-export const SMALLEST_VIDEO = HEAD + 1;
+const SMALLEST_VIDEO = HEAD + 1;
 
 /** An MP4 as far as its boxes go, of exactly `size` bytes that follow from its name: nothing of it is kept. */
 export class Video {
