@@ -8,6 +8,8 @@ export const EXIT = {
   uncertainRows: 5,
   stopped: 6,
   differences: 7,
+  /** By Ctrl-C, while a question was open. */
+  interrupted: 130,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

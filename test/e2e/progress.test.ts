@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
 import { bar } from '../../src/commands/progress.ts';
 import { describe as describeEnded, exits } from '../cli.ts';
@@ -7,18 +9,21 @@ import { openDesk } from './storage.ts';
 
 const LAUNCHER = new URL('../../bin/vidbatch.js', import.meta.url).pathname;
 
+/** `script` of util-linux and of BSD give a command a terminal of its own. */
+function onTerminal(...args: readonly string[]): string[] {
+  const command = [process.execPath, LAUNCHER, ...args];
+  return process.platform === 'linux'
+    ? ['script', '-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null']
+    : ['script', '-q', '/dev/null', ...command];
+}
+
 describe('progress', async () => {
   const desk = await openDesk('--latency', '100ms');
   after(desk.close);
 
   it('is drawn on a terminal: a bar, a rate and what is left, and is gone at the end', async () => {
     const file = await desk.write('drawn.csv', csvOf(60, 'drawn'));
-    const command = [process.execPath, LAUNCHER, 'run', file, '--concurrency', '2', '--yes'];
-    // `script` of util-linux and of BSD give a command a terminal of its own.
-    const program =
-      process.platform === 'linux'
-        ? ['script', '-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null']
-        : ['script', '-q', '/dev/null', ...command];
+    const program = onTerminal('run', file, '--concurrency', '2', '--yes');
     const ended = await desk.run([], { program, env: { TERM: 'xterm' } });
     assert.equal(ended.code, 0, describeEnded(ended));
     assert.match(ended.stdout, /▕█*░*▏ \d+% {2}\d+ of 60 rows {2}\d+\.\d\/s {2}ETA \d+s/);
@@ -41,5 +46,38 @@ describe('progress', async () => {
       bar({ done: 1200, total: 2000, rate: 40 }, 10),
       '▕██████░░░░▏ 60%  1,200 of 2,000 rows  40.0/s  ETA 20s',
     );
+  });
+});
+
+describe('a question on a terminal', async () => {
+  const desk = await openDesk();
+  after(desk.close);
+
+  /** What the command says, and how it ends, when this is typed at its question. */
+  async function typed(keys: string, ...args: readonly string[]): Promise<{ said: string; code: unknown }> {
+    const [program = '', ...rest] = onTerminal(...args);
+    const child = spawn(program, rest, {
+      cwd: desk.folder,
+      env: { ...process.env, ...desk.env, TERM: 'xterm' },
+    });
+    let said = '';
+    child.stdout.on('data', (data: Buffer) => {
+      const asked = said.includes('[y/N]');
+      said += data.toString();
+      if (!asked && said.includes('[y/N]')) child.stdin.write(keys);
+    });
+    const [code] = (await once(child, 'close')) as unknown[];
+    return { said, code };
+  }
+
+  it('is answered by Ctrl-C and by the end of the input: nothing is done', async () => {
+    const file = await desk.write('asked.csv', csvOf(3, 'asked'));
+    const interrupted = await typed('\u0003', 'run', file);
+    assert.match(interrupted.said, /\[y\/N\] .*\r\n.*interrupted: nothing was done \[INTERRUPTED\]/);
+    assert.equal(interrupted.code, 130, interrupted.said);
+    const ended = await typed('\u0004', 'run', file);
+    assert.match(ended.said, /not confirmed: nothing was done \[NOT_CONFIRMED\]/);
+    assert.equal(ended.code, 2, ended.said);
+    assert.equal(desk.standIn.accepted().length, 0);
   });
 });
