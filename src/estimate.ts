@@ -12,19 +12,29 @@ export interface Estimate {
   unknown: number;
 }
 
-type Countable = Pick<Group, 'model' | 'toSend' | 'seconds'>;
+type Countable = Pick<Group, 'model' | 'toSend' | 'seconds'> & Partial<Pick<Group, 'stored'>>;
 
-/** Undefined: the price of the model is not known. */
-export function costOfGroup(prices: Prices, { model, toSend, seconds }: Countable): Money | undefined {
+/** Without a price file, what the ledger has goes. Undefined: the price of the model, or of some of its rows, is not known. */
+export function costOfGroup(prices: Prices, group: Countable): Money | undefined {
+  const { cost, rows } = known(prices, group);
+  return rows === group.toSend ? cost : undefined;
+}
+
+/** Of how many rows the price is known, and what they cost. */
+function known(prices: Prices, group: Countable): { rows: number; cost: Money | undefined } {
+  const { model, toSend, seconds, stored } = group;
+  if (prices.size === 0) return { rows: stored?.rows ?? 0, cost: stored?.cost };
   const price = prices.get(model);
-  return price && costOf(price, { videos: toSend, seconds });
+  return price === undefined
+    ? { rows: 0, cost: undefined }
+    : { rows: toSend, cost: costOf(price, { videos: toSend, seconds }) };
 }
 
 export function estimate(prices: Prices, groups: readonly Countable[]): Estimate {
-  const costs = groups.map((group) => costOfGroup(prices, group));
+  const seen = groups.map((group) => ({ ...known(prices, group), toSend: group.toSend }));
   return {
-    totals: sums(costs.filter((cost) => cost !== undefined)),
-    unknown: groups.reduce((sum, { toSend }, i) => sum + (costs[i] === undefined ? toSend : 0), 0),
+    totals: sums(seen.flatMap(({ cost }) => cost ?? [])),
+    unknown: seen.reduce((sum, { toSend, rows }) => sum + toSend - rows, 0),
   };
 }
 

@@ -80,6 +80,7 @@ function count(groups: Map<string, Group>, { model, duration }: GenerationReques
     changed: 0,
     toSend: 0,
     seconds: 0,
+    stored: null,
   };
   const group = groups.get(key) ?? none;
   groups.set(key, {

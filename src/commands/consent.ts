@@ -1,6 +1,9 @@
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
-import { describeEstimate, estimate } from '../estimate.ts';
+import { describeRest, exceeds, restOf } from '../allowance.ts';
+import { estimate } from '../estimate.ts';
+import type { Estimate } from '../estimate.ts';
+import { told } from '../money.ts';
 import { plan } from '../plan.ts';
 import type { Plan } from '../plan.ts';
 import type { ProduceOptions } from '../producer.ts';
@@ -25,18 +28,31 @@ export async function consent(
   if (!io.interactive || manifests.includes('-')) return new Map();
   const { prices = new Map() } = options;
   const plans: Plan[] = [];
+  let short = false;
   for (const source of manifests) {
     const one = await plan(app.db, source, { ...options, models: config.models });
     plans.push(one);
     io.err(describePlan(one, prices, await lookAhead(app, one, asked)));
+    const rest = await restOf(app.db, one, options.budget);
+    if (rest === undefined) continue;
+    const isShort = exceeds(estimate(prices, one.groups), rest);
+    io.err(`  budget: ${describeRest(rest)}${isShort ? ', which may not pay for all of these rows' : ''}`);
+    short ||= isShort;
   }
   // It will be refused, with its reasons.
   if (options.keepGoing !== true && plans.some(({ invalid }) => invalid > 0)) return new Map();
   const groups = plans.flatMap((one) => one.groups);
   const rows = groups.reduce((sum, group) => sum + group.toSend, 0);
-  if (rows > 0) {
-    const what = rows === 1 ? '1 row' : `${count(rows)} rows`;
-    await confirm(io, `Send ${what}, which cost ${describeEstimate(estimate(prices, groups))}?`);
-  }
+  if (rows > 0) await confirm(io, questionOf(rows, estimate(prices, groups), short));
   return new Map(plans.map((one, n) => [manifests[n] ?? '', one.digest ?? '']));
+}
+
+/** `short`: a budget does not pay for all of them. */
+export function questionOf(rows: number, { totals, unknown }: Estimate, short: boolean): string {
+  const what = rows === 1 ? '1 row' : `${count(rows)} rows`;
+  const known = totals.map(told).join(' and ');
+  const limit = short ? ', as far as the budget goes' : '';
+  if (unknown === 0) return `Send ${what}, which cost at most ${known}${limit}?`;
+  if (known === '') return `Send ${what}, at a cost that is not known?`;
+  return `Send ${what}, of which ${count(rows - unknown)} cost at most ${known} and ${count(unknown)} nobody knows how much${limit}?`;
 }

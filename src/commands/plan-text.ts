@@ -84,7 +84,7 @@ export function planJson(
     invalid,
     toSend: sum(groups, 'toSend'),
     groups: groups.map((group) => {
-      const { fresh, offPeak: _offPeak, ...told } = group;
+      const { fresh, offPeak: _offPeak, stored: _stored, ...told } = group;
       const cost = costOfGroup(prices, group);
       return { ...told, new: fresh, cost: cost === undefined ? null : moneyJson(cost) };
     }),

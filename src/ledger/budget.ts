@@ -32,6 +32,15 @@ const SURPLUS = `(select coalesce(sum(s.price), 0)
 /** All that a batch holds: what `batch.held` says, if it has a budget. */
 export const HELD = `((select coalesce(sum(s.held), 0) from vidbatch.submission s where s.batch_id = b.id) + ${SURPLUS})`;
 
+/** What a batch holds, of whatever budget it has or is to have. */
+export async function readHeld(db: Queryable, batchId: number): Promise<Amount> {
+  const { rows } = await db.query<{ held: string }>(
+    `select ${HELD}::text as held from vidbatch.batch b where b.id = $1`,
+    [batchId],
+  );
+  return amountOf(rows[0]?.held ?? '0');
+}
+
 /** What a batch may cost, all its life; null: nobody has said. */
 export async function readBudget(db: Queryable, batchId: number): Promise<Money | null> {
   const { rows } = await db.query<{ budget: string; currency: string }>(
@@ -180,6 +189,6 @@ export async function readPurse(db: Queryable, batchId: number): Promise<Purse |
 }
 
 /** As `numeric` is written by Postgres. */
-function amountOf(text: string): Amount {
+export function amountOf(text: string): Amount {
   return parseAmount(text) ?? ZERO;
 }

@@ -1,3 +1,5 @@
+import type { Money } from '../money.ts';
+import { amountOf } from './budget.ts';
 import { PAID } from './comparison.ts';
 import type { Queryable } from './database.ts';
 import { secondsOf } from './price.ts';
@@ -14,14 +16,25 @@ export interface Group {
   toSend: number;
   /** Of the videos to send, all together. */
   seconds: number;
+  /** Of the rows to send, those whose price the ledger has, and what they cost together; null: of none. */
+  stored: { rows: number; cost: Money } | null;
 }
 
 /** The valid rows of an import by model and mode. `batchId` null: there is no such batch yet. */
 export async function outline(db: Queryable, importId: string, batchId: number | null): Promise<Group[]> {
-  const { rows } = await db.query<Omit<Group, 'offPeak' | 'toSend'> & { off_peak: boolean; to_send: number }>(
+  const { rows } = await db.query<
+    Omit<Group, 'offPeak' | 'toSend' | 'stored'> & {
+      off_peak: boolean;
+      to_send: number;
+      priced: number;
+      price: string | null;
+      currency: string | null;
+    }
+  >(
     `with known as (
        select t.model, t.mode, ${secondsOf('t')} as seconds, s.state,
-              s.content_hash is not distinct from t.content_hash as same, s.state in ${PAID} or s.doubtful as paid
+              s.content_hash is not distinct from t.content_hash as same, s.state in ${PAID} or s.doubtful as paid,
+              s.price, s.currency
          from vidbatch.staged t
          left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
         where t.import_id = $1 and t.request is not null
@@ -33,11 +46,22 @@ export async function outline(db: Queryable, importId: string, batchId: number |
             count(*) filter (where state is not null and same)::int as known,
             count(*) filter (where state is not null and not same)::int as changed,
             count(*) filter (where to_send)::int as to_send,
-            coalesce(sum(seconds) filter (where to_send), 0)::int8 as seconds
+            coalesce(sum(seconds) filter (where to_send), 0)::int8 as seconds,
+            count(price) filter (where to_send and same)::int as priced,
+            (sum(price) filter (where to_send and same))::text as price,
+            case when min(currency) = max(currency) then min(currency) end as currency
        from row
       group by model, mode
       order by model, mode`,
     [importId, batchId],
   );
-  return rows.map(({ off_peak: offPeak, to_send: toSend, ...row }) => ({ ...row, offPeak, toSend }));
+  return rows.map(({ off_peak: offPeak, to_send: toSend, priced, price, currency, ...row }) => ({
+    ...row,
+    offPeak,
+    toSend,
+    stored:
+      price === null || currency === null
+        ? null
+        : { rows: priced, cost: { amount: amountOf(price), currency } },
+  }));
 }

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
+import { questionOf } from '../../src/commands/consent.ts';
 import { bar } from '../../src/commands/progress.ts';
+import type { Money } from '../../src/money.ts';
 import { describe as describeEnded, exits } from '../cli.ts';
 import { csvOf } from './manifest.ts';
 import { openDesk } from './storage.ts';
@@ -79,5 +81,23 @@ describe('a question on a terminal', async () => {
     assert.match(ended.said, /not confirmed: nothing was done \[NOT_CONFIRMED\]/);
     assert.equal(ended.code, 2, ended.said);
     assert.equal(desk.standIn.accepted().length, 0);
+  });
+
+  it('knows the budget, and the prices that the ledger has', async () => {
+    const file = await desk.write('dear.csv', csvOf(3, 'dear'));
+    const prices = await desk.write('p.json', '{"viduq3p-720p": {"perVideo": "1.5", "currency": "CNY"}}');
+    exits(await desk.run(['submit', file, '--prices', prices, '--budget', '4CNY']), 0);
+    const { said, code } = await typed('n\r', 'run', file);
+    assert.match(said, / {2}budget: 4\.00 CNY, of which 4\.00 CNY is left, which may not pay for all/);
+    assert.match(said, /Send 3 rows, which cost at most 4\.50 CNY, as far as the budget goes\?/);
+    assert.equal(code, 2);
+  });
+
+  it('is a sentence, whatever is known of the cost', () => {
+    const cny = { amount: { units: 15n, scale: 1 }, currency: 'CNY' };
+    const ask = (totals: Money[], unknown: number): string => questionOf(5, { totals, unknown }, false);
+    assert.equal(ask([cny], 0), 'Send 5 rows, which cost at most 1.50 CNY?');
+    assert.equal(ask([], 5), 'Send 5 rows, at a cost that is not known?');
+    assert.equal(ask([cny], 2), 'Send 5 rows, of which 3 cost at most 1.50 CNY and 2 nobody knows how much?');
   });
 });
