@@ -85,17 +85,23 @@ async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
     // Without a command, its help has been shown.
     if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage;
-    const told = error instanceof CommanderError ? wrongCommandLine(error) : (connectionLost(error) ?? error);
+    const told =
+      error instanceof CommanderError ? wrongCommandLine(error, argv) : (connectionLost(error) ?? error);
     tell(told, argv.includes('--json'));
     return told instanceof VidbatchError ? told.exitCode : EXIT.operational;
   }
 }
 
 /** `commander.unknownOption` is our UNKNOWN_OPTION, and a suggestion in brackets is our hint. */
-function wrongCommandLine({ code, message }: CommanderError): VidbatchError {
+function wrongCommandLine(
+  { code, message }: CommanderError,
+  [command = '-']: readonly string[],
+): VidbatchError {
   const [text = '', suggestion] = message.replace(/^error: /, '').split('\n');
   const ours = code.replace('commander.', '').replaceAll(/[A-Z]/g, (letter) => `_${letter}`);
-  return usageError(ours.toUpperCase(), text, suggestion?.replace(/^\((.*)\)$/, '$1'));
+  const known = code !== 'commander.unknownCommand' && !command.startsWith('-');
+  const help = `\`vidbatch${known ? ` ${command}` : ''} --help\` shows what there is.`;
+  return usageError(ours.toUpperCase(), text, suggestion?.replace(/^\((.*)\)$/, '$1') ?? help);
 }
 
 function tell(error: unknown, json: boolean): void {

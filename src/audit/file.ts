@@ -128,8 +128,10 @@ function namesTasks({ of }: Headers): boolean {
 function asProviderFile(error: unknown, path: string): unknown {
   if (!(error instanceof VidbatchError)) return error;
   if (error.code === 'manifest-empty') return noEntries(path);
-  return error.code === 'manifest-not-found'
-    ? usageError('FILE_NOT_FOUND', `--provider-file: ${error.message}`, error.hint)
+  const told = `--provider-file: ${error.message}`;
+  if (error.code === 'manifest-not-found') return usageError('FILE_NOT_FOUND', told, error.hint);
+  return error.code === 'manifest-is-folder'
+    ? usageError('FILE_UNREADABLE', told, 'Name the files in it.')
     : error;
 }
 

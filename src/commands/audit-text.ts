@@ -6,14 +6,24 @@ import { quoted } from '../next-step.ts';
 import { oneLine } from '../provider/text.ts';
 import { count } from '../summary.ts';
 
+/** What was asked, and of whom. */
+export interface Asked {
+  /** Null: all batches. */
+  batch: string | null;
+  accepting: boolean;
+  /** Uncertain rows, as many as are shown. */
+  rows: readonly SideBySide[];
+}
+
 /** What was found, as a table for people. */
-export function auditText({ files, tally, doubts, stored }: Audit, accepting: boolean): string[] {
+export function auditText({ files, tally, doubts, stored }: Audit, asked: Asked): string[] {
   const counted = tally.counted();
   return [
     ...files.map(fileLine),
     '',
     ...table(counted),
-    ...doubtLines(doubts, accepting),
+    ...doubtLines(doubts, asked),
+    ...asked.rows.map((row) => sideBySideText(row, asked.accepting)),
     ...(stored === 0
       ? []
       : ['', `${count(stored)} ${stored === 1 ? 'entry' : 'entries'} of what was billed stored`]),
@@ -62,7 +72,7 @@ function exampleText({ taskId, batch, key, lines, fault }: Example): string {
 }
 
 /** Rows of which nobody knows whether they were accepted, and what the files say to that. */
-function doubtLines(doubts: Doubts, accepting: boolean): string[] {
+function doubtLines(doubts: Doubts, { batch, accepting }: Asked): string[] {
   if (doubts.rows === 0) return [];
   const { signs } = doubts;
   const rows = (n: number): string => `${count(n)} uncertain ${n === 1 ? 'row' : 'rows'}`;
@@ -91,8 +101,10 @@ function doubtLines(doubts: Doubts, accepting: boolean): string[] {
   if (doubts.ambiguous > 0)
     lines.push(`${rows(doubts.ambiguous)} cannot be told apart: several tasks, or several rows`);
   if (doubts.without > 0) {
+    const of = batch === null ? '' : ` ${quoted(batch)}`;
     lines.push(
       `${rows(doubts.without)} without a task that fits: a list may be late or lack a page, so they are left as they are`,
+      `      next: \`vidbatch uncertain${of}\` shows what is known of each; \`vidbatch resolve${of === '' ? ' <batch>' : of}\` settles them`,
     );
   }
   return lines;
@@ -107,8 +119,10 @@ export interface SideBySide {
   why: string | null;
 }
 
-export function sideBySideText({ batch, key, verdict, task, why }: SideBySide): string {
-  const what = task === null ? verdict : `${verdict}: task ${task}`;
+function sideBySideText({ batch, key, verdict, task, why }: SideBySide, accepting: boolean): string {
+  // With --accept, an answer that came meanwhile knew better.
+  const now = verdict !== 'settled' ? verdict : accepting ? 'answered meanwhile' : 'would settle';
+  const what = task === null ? now : `${now}: task ${task}`;
   const command =
     task === null
       ? ''

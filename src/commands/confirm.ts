@@ -24,7 +24,11 @@ export async function confirm(io: Io, question: string): Promise<void> {
     if (typeof answer === 'string') process.stderr.write('\n');
     if (answer === 'interrupted')
       throw new VidbatchError('INTERRUPTED', 'interrupted: nothing was done', { exitCode: EXIT.interrupted });
-    throw usageError('NOT_CONFIRMED', 'not confirmed: nothing was done');
+    throw usageError(
+      'NOT_CONFIRMED',
+      'not confirmed: nothing was done',
+      'Run it again and answer y, or say --yes.',
+    );
   } finally {
     prompt.close();
   }

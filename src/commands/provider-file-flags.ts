@@ -61,6 +61,47 @@ export function providerFileFlags(command: Command): Command {
   );
 }
 
+/** Without a file they would say nothing; and with one, nobody is asked. */
+const OF_FILES = [
+  'map',
+  'format',
+  'encoding',
+  'delimiter',
+  'tz',
+  'currency',
+  'negative',
+  'prices',
+  'since',
+  'until',
+  'clockTolerance',
+  'differences',
+  'accept',
+] as const satisfies readonly (keyof ProviderFileFlags)[];
+const OF_ASKING = ['watch', 'ended', 'concurrency', 'pollRate'] as const;
+
+/**
+ * What stands in the environment may be meant for other commands, and is passed over.
+ * @throws VidbatchError exit 2 for flags of the command line that would have no effect.
+ */
+export function checkMode(command: Command, { providerFile }: ProviderFileFlags): void {
+  const idle = providerFile === undefined ? OF_FILES : OF_ASKING;
+  const given = idle.filter((name) => command.getOptionValueSource(name) === 'cli');
+  if (given.length === 0) return;
+  const flags = command.options
+    .filter((option) => given.some((name) => name === option.attributeName()))
+    .map(({ long }) => long)
+    .join(', ');
+  if (providerFile === undefined) {
+    const files = 'Name a file of the provider, --provider-file <file>, or leave them out.';
+    throw usageError('NO_PROVIDER_FILE', `${flags}: nothing to apply to without --provider-file`, files);
+  }
+  throw usageError(
+    'NOBODY_IS_ASKED',
+    `${flags}: nothing to apply to with --provider-file, which asks the provider nothing`,
+    'Leave them out, or run `vidbatch reconcile` once more without --provider-file.',
+  );
+}
+
 export function fileOptions(flags: ProviderFileFlags): FileOptions {
   const { format, encoding, delimiter, negative } = flags;
   if (negative !== undefined && negative !== 'charge' && negative !== 'refund') {

@@ -16,7 +16,7 @@ import type { Database } from '../ledger/database.ts';
 import { origins } from '../ledger/pairing.ts';
 import { priceOf } from '../prices.ts';
 import { count } from '../summary.ts';
-import { auditText, sideBySideText } from './audit-text.ts';
+import { auditText } from './audit-text.ts';
 import type { SideBySide } from './audit-text.ts';
 import { batchNamed } from './batch-named.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -84,8 +84,8 @@ export async function reconcileFiles(
     if (interrupt.signal.aborted) return await interrupt.happened;
     if (flags.json === true) io.out(JSON.stringify(auditJson(name ?? null, result, rows)));
     else {
-      for (const line of auditText(result, isOn(flags.accept))) io.out(line);
-      for (const row of rows) io.out(sideBySideText(row));
+      for (const line of auditText(result, { batch: name ?? null, accepting: isOn(flags.accept), rows }))
+        io.out(line);
       if (flags.differences !== undefined) io.out(`what differs: ${flags.differences}`);
     }
     return exitCode(result);
@@ -144,14 +144,22 @@ async function openDifferences(
   const real = await realpath(path).catch(() => undefined);
   const read = await Promise.all(files.map((file) => realpath(file).catch(() => undefined)));
   if (real !== undefined && read.includes(real)) {
-    throw usageError('WRITES_WHAT_IT_READS', `--differences: ${path} is one of the provider's files`);
+    throw usageError(
+      'WRITES_WHAT_IT_READS',
+      `--differences: ${path} is one of the provider's files`,
+      'Name another file.',
+    );
   }
   // It holds prompts, and what was paid.
   const stream = createWriteStream(path, { mode: 0o600 });
   try {
     await once(stream, 'open');
   } catch (error) {
-    throw usageError('BAD_DIFFERENCES', `--differences: ${messageOf(error)}`);
+    throw usageError(
+      'BAD_DIFFERENCES',
+      `--differences: ${messageOf(error)}`,
+      'Name a file that can be written, in a folder that is there.',
+    );
   }
   const write = async (text: string): Promise<void> => {
     if (!stream.write(text)) await once(stream, 'drain');

@@ -18,7 +18,7 @@ import type { GlobalFlags, Io } from './io.ts';
 import { acrossHands } from './hands.ts';
 import { onInterrupt } from './interrupt.ts';
 import { Progress } from './progress.ts';
-import { providerFileFlags } from './provider-file-flags.ts';
+import { checkMode, providerFileFlags } from './provider-file-flags.ts';
 import type { ProviderFileFlags } from './provider-file-flags.ts';
 import { reconcileFiles } from './provider-files.ts';
 import { providerSilent } from './silence.ts';
@@ -58,9 +58,10 @@ Exit codes: 0 all well · 1 the provider did not answer [PROVIDER_SILENT] · 5 w
   7 the provider does not know some task, or calls one that had come to its end something else; with --provider-file:
   something differs · 130/143 interrupted`,
     )
-    .action(async (batch: string | undefined, flags: ReconcileFlags) =>
-      exit(await (flags.providerFile === undefined ? reconcileBatch : reconcileFiles)(batch, flags, io)),
-    );
+    .action(async (batch: string | undefined, flags: ReconcileFlags) => {
+      checkMode(command, flags);
+      exit(await (flags.providerFile === undefined ? reconcileBatch : reconcileFiles)(batch, flags, io));
+    });
   flag(providerFlags(globalFlags(command)), '--watch', 'until no task is open');
   flag(command, '--ended', 'also those that have come to their end');
   flag(command, '--concurrency <n>', 'open calls', '8');

@@ -100,7 +100,13 @@ const CASES: Case[] = [
     code: 'UNKNOWN_OPTION',
   },
   { what: 'an unknown command', args: ['rnu', text], exit: 2, says: /rnu.*run/s, code: 'UNKNOWN_COMMAND' },
-  { what: 'a missing argument', args: ['export'], exit: 2, says: /batch/, code: 'MISSING_ARGUMENT' },
+  {
+    what: 'a missing argument',
+    args: ['export'],
+    exit: 2,
+    says: /batch.*`vidbatch export --help`/s,
+    code: 'MISSING_ARGUMENT',
+  },
   {
     what: 'an argument too many',
     args: ['status', 'a', 'b'],

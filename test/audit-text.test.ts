@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Tally } from '../src/audit/tally.ts';
+import type { Audit } from '../src/audit.ts';
+import { auditText } from '../src/commands/audit-text.ts';
+import type { SideBySide } from '../src/commands/audit-text.ts';
+
+const ROW: SideBySide = { batch: 'kites', key: 'k1', verdict: 'settled', task: 't1', why: 'by request' };
+
+function told(accepting: boolean, rows: readonly SideBySide[] = [ROW]): string {
+  const signs = { clocks: 'agree', absolute: true, strangers: 0 } as const;
+  const doubts: Audit['doubts'] = {
+    rows: 12,
+    matching: 1,
+    settled: accepting ? 1 : 0,
+    unproven: 0,
+    ambiguous: 0,
+    without: 11,
+    signs,
+  };
+  const audit: Audit = { files: [], tally: new Tally(), doubts, stored: 0 };
+  return auditText(audit, { batch: 'kites', accepting, rows }).join('\n');
+}
+
+describe('what is told of a comparison', () => {
+  it('says of a row that was not settled that it would be, and of one that was that it is', () => {
+    assert.match(told(false), /^ {6}kites k1 {2}would settle: task t1 \(by request\)$/m);
+    assert.match(told(true, [{ ...ROW, verdict: 'accepted' }]), /k1 {2}accepted: task t1/);
+    assert.match(told(true), /k1 {2}answered meanwhile: task t1/);
+  });
+
+  it('ends with the total, and names the next step for rows without a task', () => {
+    const lines = told(false).split('\n');
+    assert.equal(lines.at(-1), 'nothing differs');
+    assert.match(
+      lines.join('\n'),
+      /^11 uncertain rows without a task that fits.*\n {6}next: `vidbatch uncertain kites` .*`vidbatch resolve kites`/m,
+    );
+  });
+});
