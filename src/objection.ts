@@ -15,12 +15,19 @@ export interface Consent {
  * Pure; the order is that of the risk.
  */
 export function objection(comparison: Comparison, consent: Consent): VidbatchError | undefined {
-  const { changedPaid, vanishedPending, vanishedPaid, elsewhere, fresh } = comparison;
+  const { changedPaid, outdated, vanishedPending, vanishedPaid, elsewhere, fresh } = comparison;
   if (changedPaid.count > 0) {
     return refusal(
       'CHANGED_AFTER_SENT',
-      `${rows(changedPaid.count)} of batch ${consent.name} changed after they were sent; nothing was sent now${list(changedPaid.examples)}`,
+      `${rows(changedPaid.count)} of batch ${consent.name} changed after ${changedPaid.count === 1 ? 'it was' : 'they were'} sent; nothing was sent now${list(changedPaid.examples)}`,
       'Undo the change, or give the new version an id of its own: it is a new video, and is paid.',
+    );
+  }
+  if (outdated.count > 0) {
+    return refusal(
+      'NEWER_IN_LEDGER',
+      `${rows(outdated.count)} of batch ${consent.name} ${outdated.count === 1 ? 'has' : 'have'} a newer version in the ledger, from \`retry --changed\` or an edited export; nothing was sent now${list(outdated.examples)}`,
+      'Put the newer version into the manifest, too; the older one is another video under an id of its own.',
     );
   }
   if (consent.keyScheme === 'h1' && fresh > 0 && vanishedPaid > 0 && consent.add !== true) {

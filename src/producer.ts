@@ -201,7 +201,10 @@ async function mergeInto(
   if (batch.state === 'cancelled' && comparison.fresh + comparison.changed > 0) throw cancelled(batch);
   const objected = objection(comparison, { name, keyScheme: scheme, ...options });
   if (objected !== undefined) throw objected;
-  const merged = await merge(session, importId, batch.id, { prune: options.vanished === 'prune' });
+  const merged = await merge(session, importId, batch.id, {
+    prune: options.vanished === 'prune',
+    exported: staged.own > 0,
+  });
   if (options.prices !== undefined) await priceRows(session, batch.id, options.prices);
   await adoptOrphans(session, batch.id);
   await putBudget(session, batch, options.budget);

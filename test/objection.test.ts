@@ -10,6 +10,7 @@ const NOTHING: Comparison = {
   known: 10,
   changed: 0,
   changedPaid: { count: 0, examples: [] },
+  outdated: { count: 0, examples: [] },
   vanishedPending: { count: 0, examples: [] },
   vanishedPaid: 0,
   elsewhere: { count: 0, examples: [] },
@@ -37,6 +38,17 @@ describe('what could surprise a purse', () => {
     const changedPaid = { count: 1, examples: [example] };
     assert.equal(code({ changedPaid }, IDS), 'CHANGED_AFTER_SENT');
     assert.equal(code({ changedPaid }, { ...IDS, ...ALL }), 'CHANGED_AFTER_SENT');
+  });
+
+  test('a version that a newer one has replaced, which nothing consents to', () => {
+    const outdated = { count: 1, examples: [example] };
+    assert.equal(code({ outdated }, { ...IDS, ...ALL }), 'NEWER_IN_LEDGER');
+    const error = objection({ ...NOTHING, outdated }, IDS);
+    assert.equal(error?.exitCode, 3);
+    assert.match(
+      error.message,
+      /^1 row of batch b has a newer version .*nothing was sent now\n {2}line 3, k \(submitted\)\n {4}ledger: {3}\{"a":1\}\n {4}manifest: \{"a":2\}$/,
+    );
   });
 
   const asked: [string, Partial<Comparison>, Consent, Partial<Consent>][] = [
@@ -74,7 +86,7 @@ describe('the message', () => {
     assert.equal(
       objection({ ...NOTHING, changedPaid }, IDS)?.message,
       [
-        '1 row of batch b changed after they were sent; nothing was sent now',
+        '1 row of batch b changed after it was sent; nothing was sent now',
         '  line 3, k (submitted)',
         '    ledger:   {"a":1}',
         '    manifest: {"a":2}',

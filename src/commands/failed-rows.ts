@@ -12,13 +12,13 @@ export async function failedRows(db: Queryable, batch: Batch, { counts }: Summar
   if (counts.exhausted > 0) {
     const why = describe(await commonestReason(db, batch.id, 'exhausted'), counts.exhausted);
     lines.push(
-      `${rows(counts.exhausted, 'exhausted')} never accepted, tries used up${why}; \`vidbatch retry ${quoted(batch.name)}\` makes them pending again`,
+      `${rows(counts.exhausted, 'exhausted')} never accepted, tries used up${why}; \`vidbatch retry ${quoted(batch.name)}\` makes ${counts.exhausted === 1 ? 'it' : 'them'} pending again`,
     );
   }
   if (counts.rejected > 0) {
     const why = describe(await commonestReason(db, batch.id, 'rejected'), counts.rejected);
     lines.push(
-      `${rows(counts.rejected, 'rejected')} refused for what they say${why}; correct them and run again`,
+      `${rows(counts.rejected, 'rejected')} refused for what ${counts.rejected === 1 ? 'it says' : 'they say'}${why}; correct ${counts.rejected === 1 ? 'it' : 'them'} and run again`,
     );
   }
   return lines;

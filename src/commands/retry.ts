@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
@@ -58,7 +59,7 @@ Examples:
 
 What is chosen by several flags is chosen by all of them. Of submitted and uncertain rows nothing is ever sent again.
 With --changed, rows of the manifest that are not rejected or invalid in the batch are left as they are; \`explain\` shows
-what a row was before. On a terminal it says what it would do, and asks.`,
+what a row was before. Put the change into the batch's own manifest, too: \`run\` refuses one that has the old version. On a terminal it says what it would do, and asks.`,
     )
     .action(async (batch: string, flags: RetryFlags) => exit(await retryRows(batch, flags, io)));
   readFlags(globalFlags(command));
@@ -160,7 +161,7 @@ async function retryAsTheyAre(
   const filtered = Object.keys(chosen).length > 0;
   const parts = [
     rows > 0
-      ? `${count(rows)} rows are pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends them`
+      ? `${rowsOf(rows)} ${rows === 1 ? 'is' : 'are'} pending again; \`vidbatch work --drain\` or \`vidbatch run\` sends ${rows === 1 ? 'it' : 'them'}`
       : `nothing to retry: no row ${filtered ? 'that was chosen ' : ''}is rejected, exhausted or cancelled`,
     ...(invalid === 0 || filtered
       ? []
@@ -212,15 +213,27 @@ async function retryChangedOnes(
             );
             return moved;
           });
-    return { text: told(taken, versions), json: { batch: batch.name, retried: taken, ...versions } };
+    return {
+      text: told(taken, versions, await sentBy(batch, source, taken)),
+      json: { batch: batch.name, retried: taken, ...versions },
+    };
   });
 }
 
-function told(taken: number, { invalid, same, others, unknown }: Versions): string {
+/** What sends the new versions. The batch's own manifest has the old ones still, if they came from another file. */
+async function sentBy({ source: own }: Batch, source: string, taken: number): Promise<string> {
+  const what = taken === 1 ? 'it' : 'them';
+  if (own === '-') return `\`vidbatch work --drain\` sends ${what}`;
+  return own === (source === '-' ? '-' : await realpath(source))
+    ? `\`vidbatch work --drain\` or \`vidbatch run ${quoted(own)}\` sends ${what}`
+    : `\`vidbatch work --drain\` sends ${what}; put the change into ${own}, too, before you run that again`;
+}
+
+function told(taken: number, { invalid, same, others, unknown }: Versions, sent: string): string {
   const parts = [
     taken === 0
       ? 'nothing to retry: no rejected or invalid row is another one in the manifest'
-      : `${rowsOf(taken)} took the manifest's version; \`vidbatch work --drain\` or \`vidbatch run\` sends them`,
+      : `${rowsOf(taken)} took the manifest's version; ${sent}`,
   ];
   if (invalid > 0) parts.push(`${count(invalid)} changed and still cannot be sent`);
   if (same > 0) parts.push(`${count(same)} as they were`);

@@ -20,6 +20,8 @@ export interface Comparison {
   changed: number;
   /** The same, but they may have been paid: they cannot change. */
   changedPaid: { count: number; examples: Difference[] };
+  /** Known rows, sent or not, of which the manifest has a version that a newer one from elsewhere has replaced. */
+  outdated: { count: number; examples: Difference[] };
   vanishedPending: { count: number; examples: Difference[] };
   vanishedPaid: number;
   /** New rows whose content another batch has sent already. */
@@ -28,6 +30,31 @@ export interface Comparison {
 
 /** States of rows that may have been paid, as SQL; beside them, rows that are `doubtful`. */
 export const PAID = `('submitting', 'submitted', 'uncertain', 'abandoned')`;
+
+/** How the version of a row ends its line in the trail. */
+export function versionOf(row: 's' | 't'): string {
+  return `case when ${row}.request is null then ', and had been read as ' || ${row}.input else ', with the request ' || ${row}.request end`;
+}
+
+/** Lines of the trail that keep a version which was replaced by one that the batch's own manifest need not have. */
+export const REPLACES = `('retry --changed', 'submit of an export')`;
+
+interface Changed {
+  row_key: string;
+  line: number;
+  state: State;
+  ours: string | null;
+  theirs: string | null;
+  paid: boolean;
+  outdated: boolean;
+}
+
+function firstOf(rows: readonly Changed[]): { count: number; examples: Difference[] } {
+  const examples = rows
+    .slice(0, 5)
+    .map(({ row_key: key, line, state, ours, theirs }) => ({ key, line, state, ours, theirs }));
+  return { count: rows.length, examples };
+}
 
 /** Compares and locks the rows that will change, so that no worker claims one of them before the merge. */
 export async function compare(db: Queryable, importId: string, batchId: number): Promise<Comparison> {
@@ -41,16 +68,12 @@ export async function compare(db: Queryable, importId: string, batchId: number):
       where t.import_id = $1`,
     [importId, batchId],
   );
-  const { rows: changed } = await db.query<{
-    row_key: string;
-    line: number;
-    state: State;
-    ours: string | null;
-    theirs: string | null;
-    paid: boolean;
-  }>(
+  const { rows: changed } = await db.query<Changed>(
     `select s.row_key, t.line, s.state, left(coalesce(s.request, s.input), 2000) as ours,
-            left(coalesce(t.request, t.input), 2000) as theirs, s.state in ${PAID} or s.doubtful as paid
+            left(coalesce(t.request, t.input), 2000) as theirs, s.state in ${PAID} or s.doubtful as paid,
+            exists (select from vidbatch.trail r
+                     where r.submission_id = s.id and r.event in ${REPLACES}
+                       and right(r.detail, length(${versionOf('t')})) = ${versionOf('t')}) as outdated
        from vidbatch.staged t
        join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
       where t.import_id = $1
@@ -101,17 +124,14 @@ export async function compare(db: Queryable, importId: string, batchId: number):
       order by t.position limit 5`,
     [importId, batchId],
   );
-  const paid = changed.filter((row) => row.paid);
+  const outdated = changed.filter((row) => row.outdated);
+  const paid = changed.filter((row) => row.paid && !row.outdated);
   const total = totals[0] ?? { rows: 0, fresh: 0, known: 0 };
   return {
     ...total,
-    changed: changed.length - paid.length,
-    changedPaid: {
-      count: paid.length,
-      examples: paid
-        .slice(0, 5)
-        .map(({ row_key: key, line, state, ours, theirs }) => ({ key, line, state, ours, theirs })),
-    },
+    changed: changed.length - paid.length - outdated.length,
+    changedPaid: firstOf(paid),
+    outdated: firstOf(outdated),
     vanishedPending: {
       count: vanished[0]?.n ?? 0,
       examples: vanished.map(({ row_key: key, line, state, ours }) => ({

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { PAID } from './comparison.ts';
+import { PAID, versionOf } from './comparison.ts';
 import type { Queryable } from './database.ts';
 
 /** One row of a manifest, checked, on its way into the ledger. Without `request` it is invalid. */
@@ -100,7 +100,7 @@ async function analyseStaged(db: Queryable): Promise<void> {
 /** What row `s` was before it took another version: for the trail, in full. */
 export const WAS = `'was ' || s.state
               || coalesce(' (' || nullif(concat_ws(' · ', 'HTTP ' || s.http_status, s.error_code, s.error), '') || ')', '')
-              || case when s.request is null then ', and had been read as ' || s.input else ', with the request ' || s.request end`;
+              || ${versionOf('s')}`;
 
 export interface Merged {
   added: number;
@@ -113,13 +113,13 @@ export async function merge(
   db: Queryable,
   importId: string,
   batchId: number,
-  { prune }: { prune: boolean },
+  { prune, exported }: { prune: boolean; exported: boolean },
 ): Promise<Merged> {
   const updated = await db.query<{ n: number }>(
     `with old as materialized (
        select s.id, ${WAS} as was
          from vidbatch.staged t join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
-        where t.import_id = $1 and (s.attempts > 0 or s.state <> 'pending') and t.request is not null
+        where t.import_id = $1 and (s.attempts > 0 or s.state <> 'pending' or $3) and t.request is not null
           and s.content_hash is distinct from t.content_hash
      ), moved as (
        update vidbatch.submission s
@@ -140,10 +140,10 @@ export async function merge(
        returning s.id
      ), told as (
        insert into vidbatch.trail (batch_id, submission_id, event, detail)
-       select $2, id, 'submit', was from moved join old using (id) order by id
+       select $2, id, case when $3 then 'submit of an export' else 'submit' end, was from moved join old using (id) order by id
      )
      select count(*)::int as n from moved`,
-    [importId, batchId],
+    [importId, batchId, exported],
   );
   await db.query(
     `update vidbatch.submission s

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
 import { withVersions } from '../../src/changed.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
@@ -7,7 +8,17 @@ import type { Database } from '../../src/ledger/database.ts';
 import { readTrail } from '../../src/ledger/read.ts';
 import { countRetryable, retry, retryChanged } from '../../src/ledger/retry.ts';
 import type { Chosen, Versions } from '../../src/ledger/retry.ts';
-import { bring, ManifestFile, plain, row, states, submissions } from './manifest-file.ts';
+import {
+  bring,
+  ManifestFile,
+  plain,
+  refused,
+  row,
+  send,
+  states,
+  submissions,
+  told,
+} from './manifest-file.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 
 onEvery(LEDGERS, (storage) => {
@@ -166,6 +177,33 @@ onEvery(LEDGERS, (storage) => {
       const [versions, taken] = await take(db, file, { keys: ['f', 'a'], states: ['invalid', 'rejected'] });
       assert.deepEqual(versions, { changed: 1, invalid: 1, same: 0, others: 0, unknown: 0, elsewhere: 1 });
       assert.equal(taken, 1);
+    });
+
+    test('what it has replaced is not put back by the old manifest, before it is sent or after', async () => {
+      const { db } = storage();
+      const file = await mixed(db);
+      const old = await readFile(file.path, 'utf8');
+      await file.write([row('a', { prompt: 'A' }), row('f', { duration: 9 })]);
+      await take(db, file);
+      await writeFile(file.path, old);
+      const again = (...parts: string[]): Promise<void> =>
+        refused(db, file, { keepGoing: true, again: true }, 'NEWER_IN_LEDGER', 3, ...parts);
+      await again(
+        '2 rows of batch',
+        'ledger:   {"model":"viduq3p-720p","prompt":"A"}',
+        '"prompt":"prompt a"',
+      );
+      await send(db, file, 'A');
+      await again('2 rows of batch', 'a (submitted)');
+      const newer = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => row(id, id === 'a' ? { prompt: 'A' } : {}));
+      await file.write([...newer.slice(0, 5), row('f', { duration: 9 })]);
+      assert.deepEqual(told(await bring(db, file)), { rows: 6, known: 6 }, 'with the change, it is the same');
+      await file.write([...newer.slice(0, 5), row('f', { duration: 8 })]);
+      assert.deepEqual(
+        told(await bring(db, file)),
+        { rows: 6, known: 5, updated: 1 },
+        'a third one is taken',
+      );
     });
 
     test('needs ids: without them, a row of other content is another row', async () => {

@@ -180,6 +180,9 @@ onEvery(['embedded'], (storage) => {
         { id: 'b', model: MODEL, prompt: 'q', duration: '5', mood: 'wild' },
       ]);
       await comesBack(db, name, 'csv');
+      await assert.rejects(submitExport(db, name, 'csv', text), { code: 'NEWER_IN_LEDGER', exitCode: 3 });
+      const third = edited.replace('p,6,calm', 'p,7,calm');
+      assert.equal((await submitExport(db, name, 'csv', third)).updated, 1, 'an edit of what is there now');
     });
   });
 });

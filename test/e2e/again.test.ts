@@ -37,7 +37,7 @@ describe('a manifest that is run again', async () => {
     const refused = exits(await desk.run(['run', file]), 3);
     assert.match(
       refused.stderr,
-      /^vidbatch: 1 row of batch shots changed after they were sent; nothing was sent now$/m,
+      /^vidbatch: 1 row of batch shots changed after it was sent; nothing was sent now$/m,
     );
     assert.match(refused.stderr, /ledger: .*"prompt":"the new one"/);
     assert.match(refused.stderr, /manifest: .*"prompt":"the new one edited"/);
