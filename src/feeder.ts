@@ -7,7 +7,7 @@ import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
 import { feed, freeLost, keepLane, leaveLane, queuedSince, unqueue } from './ledger/feed.ts';
 import type { FeedScope, Queued } from './ledger/feed.ts';
-import { makeRoom, withdraw } from './ledger/withdrawal.ts';
+import { makeRoom, takeTurns, withdraw } from './ledger/withdrawal.ts';
 import type { Logger } from './log.ts';
 import { reached } from './point.ts';
 import {
@@ -47,6 +47,8 @@ const POKE_MS = 20;
 /** A row that has been queued for this long and is not in the queue was lost there. */
 const LOST_AFTER_MS = 3_000;
 const REPAIR_MS = 2_000;
+/** Rows that stay in the queue when batches take turns anew, so that no worker runs dry meanwhile. */
+const KEPT = 32;
 
 /**
  * Tops the queue up once from the ledger, so that `submit` without a worker already shows jobs on the board.
@@ -80,6 +82,7 @@ export function startFeeder(options: FeederOptions): Feeder {
   const stopping = new AbortController();
   let away = false;
   let repairedAt = 0;
+  let sharedUntil = 0;
   let turnedAt = performance.now();
   let wake: ((now: boolean) => void) | undefined;
   let poked = false;
@@ -122,7 +125,16 @@ export function startFeeder(options: FeederOptions): Feeder {
   async function letPass(): Promise<void> {
     const room = depth - (await countLive(queue));
     await dequeue(queue, await makeRoom(db, scope, { depth, room }));
+    await shareAnew();
     await fill({ db, queue, scope, depth });
+  }
+
+  /** A batch of which nothing is queued does not wait for a full queue either. It costs, so it is not done all the time. */
+  async function shareAnew(): Promise<void> {
+    if (performance.now() < sharedUntil) return;
+    const before = performance.now();
+    await dequeue(queue, await takeTurns(db, scope, { keep: KEPT }));
+    sharedUntil = performance.now() + 5 * (performance.now() - before);
   }
 
   async function repair(): Promise<void> {

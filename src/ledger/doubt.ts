@@ -8,7 +8,7 @@ const UNKNOWN = `(o.outcome is null or o.outcome = 'uncertain')`;
 /** The latest such attempt of a submission, as an SQL expression; null when there is none. */
 export function unknownOf(submission: string, more = ''): string {
   return `(select o.id from vidbatch.attempt o where o.submission_id = ${submission} and ${UNKNOWN} ${more}
-            order by o.number desc limit 1)`;
+            order by o.number desc, o.id desc limit 1)`;
 }
 
 /** Milliseconds since the first such attempt of a submission, as an SQL expression; null when there is none. */

@@ -75,3 +75,31 @@ export async function makeRoom(
   );
   return rows.map((row) => ({ submissionId: row.id, generation: row.generation }));
 }
+
+/**
+ * Takes rows out of this lane, the last that came first and all but `keep`, when a batch waits that ranks no lower and of
+ * which none is queued: fed again, all batches take turns. Else ten rows would wait for a thousand. Returns their jobs.
+ */
+export async function takeTurns(
+  db: Queryable,
+  scope: FeedScope,
+  { keep }: { keep: number },
+): Promise<Pick<Queued, 'submissionId' | 'generation'>[]> {
+  const { rows } = await db.query<{ id: number; generation: number }>(
+    `with newcomer as (
+       select max(r.rank) as rank from (${READY}) r
+        where not exists (select from vidbatch.submission q
+                           where q.lane = $3 and q.state = 'pending' and q.batch_id = r.id)
+     ), ahead as (
+       select s.id from vidbatch.submission s, newcomer n
+        where s.lane = $3 and s.state = 'pending' and coalesce(s.rank, 0) <= n.rank
+        order by s.queued_at desc, s.id desc
+        limit greatest(0, (select count(*) from vidbatch.submission s where s.lane = $3 and s.state = 'pending') - $4)
+          for update of s skip locked
+     )
+     update vidbatch.submission s set lane = null from ahead a where a.id = s.id
+     returning s.id, s.generation`,
+    [scope.origin, scope.batches, scope.lane, keep],
+  );
+  return rows.map((row) => ({ submissionId: row.id, generation: row.generation }));
+}

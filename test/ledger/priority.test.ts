@@ -5,7 +5,7 @@ import { feed } from '../../src/ledger/feed.ts';
 import type { Fed } from '../../src/ledger/feed.ts';
 import { workLeft } from '../../src/ledger/left.ts';
 import { rankRows, setPriority } from '../../src/ledger/priority.ts';
-import { makeRoom, withdraw } from '../../src/ledger/withdrawal.ts';
+import { makeRoom, takeTurns, withdraw } from '../../src/ledger/withdrawal.ts';
 import { letTimePass, makeBatch, stored } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
@@ -168,6 +168,24 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await lanes(), [true, true, true, true, true, false]);
       assert.equal((await makeRoom(db, scope, full)).length, 1, 'only one is left that ranks lower');
       assert.deepEqual(await lanes(), [true, true, true, true, false, false]);
+    });
+
+    test('leaves its place for a while when a batch waits of which none is queued, the last that came first', async () => {
+      const { db } = storage();
+      const a = await makeBatch(db, { rows: 6 });
+      const scope = { lane: laneOf(a), origin: a.origin, batches: null };
+      await feedAll(db, a);
+      const keep = { keep: 2 };
+      assert.deepEqual(await takeTurns(db, scope, keep), [], 'nobody waits');
+      const b = await makeBatch(db, { rows: 2, origin: a.origin });
+      await setPriority(db, b.id, -1);
+      assert.deepEqual(await takeTurns(db, scope, keep), [], 'it ranks lower');
+      await setPriority(db, b.id, 0);
+      const taken = (await takeTurns(db, scope, keep)).map(({ submissionId }) => submissionId);
+      assert.deepEqual(taken.toSorted(), a.rows.slice(2));
+      const fed = (await feed(db, scope, 10)).map(({ submissionId }) => b.rows.includes(submissionId));
+      assert.deepEqual(fed.slice(0, 4).filter(Boolean).length, 2, 'they take turns');
+      assert.deepEqual(await takeTurns(db, scope, keep), []);
     });
   });
 });

@@ -6,7 +6,7 @@ import type { Attempt, ModelLedger, Row } from './state.ts';
 export function unknownOf(ledger: ModelLedger, row: Row): Attempt[] {
   return [...ledger.attempts.values()]
     .filter((one) => one.submissionId === row.id && (one.outcome === null || one.outcome === 'uncertain'))
-    .sort((a, b) => b.number - a.number);
+    .sort((a, b) => b.number - a.number || (a.id < b.id ? 1 : -1));
 }
 
 export function doubtMsOf(ledger: ModelLedger, row: Row): number | null {
