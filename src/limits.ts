@@ -14,24 +14,26 @@ export interface Limit {
   inFlight?: number;
 }
 
-/** `10`, `10/s`, `600/m`, `100/h` → milliseconds between two requests. */
-export function parseRate(name: string, text: string): number {
+/** `10`, `10/s`, `600/m`, `100/h` → milliseconds between two requests. `more`: what else may be said there. */
+export function parseRate(name: string, text: string, more = ''): number {
   const match = /^(\d+(?:\.\d+)?)(?:\/(s|m|h))?$/.exec(text.trim());
   const per = { s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'] ?? 1000;
   const interval = per / Number(match?.[1]);
   if (!Number.isFinite(interval) || interval <= 0) {
     throw usageError(
       'BAD_RATE',
-      `${name}: ${excerpt(text)} is not a rate such as 10, 10/s, 600/m, 100/h or 2/s@viduq3p-1080p`,
+      `${name}: ${excerpt(text)} is not a rate such as 10, 10/s, 600/m or 100/h${more}`,
     );
   }
   return interval;
 }
 
+const MORE = ', nor 2/s@viduq3p-1080p of a model, nor auto';
+
 /** `10/s,2/s@viduq3p-1080p` or `auto`: at most one for all rows and one for each model. */
 export function parseRates(name: string, text: string): Limit[] {
   const isAuto = (value: string): value is 'auto' => value === 'auto';
-  return each(name, text, (value) => (isAuto(value) ? value : parseRate(name, value))).map(
+  return each(name, text, (value) => (isAuto(value) ? value : parseRate(name, value, MORE))).map(
     ({ model, value }) => {
       if (value === 'auto' && model !== '')
         throw usageError('BAD_RATE', `${name}: auto is for all rows, and not for ${excerpt(model)}`);

@@ -79,7 +79,8 @@ export function outlook(
   const waiting = loads.reduce((sum, load) => sum + (load.openings === undefined ? 0 : load.rows), 0);
   const base = { now, rows: all, waiting, perSecond, earliest };
   if (perSecond === null) {
-    const told = 'when it will be done is not known: nothing was accepted yet, and --rate is not given';
+    const told =
+      'when it will be done is not known: too few rows of this batch were accepted so far, and no --rate of all rows is given';
     return { ...base, told };
   }
   const seen = forecast(loads, { now, perSecond });

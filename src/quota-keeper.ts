@@ -1,7 +1,7 @@
 import { isOutage } from './connection-lost.ts';
 import { messageOf } from './errors.ts';
 import type { Database } from './ledger/database.ts';
-import { sayLimits, steerQuota } from './ledger/quota.ts';
+import { sayLimits, steerQuota, unsayLimits } from './ledger/quota.ts';
 import { throttleBaseMs } from './limits.ts';
 import type { Limit } from './limits.ts';
 import type { Logger } from './log.ts';
@@ -80,7 +80,7 @@ export function keepQuota(db: Database, origin: string, limits: readonly Limit[]
     },
     async stop() {
       clearInterval(timer);
-      await turn;
+      await (limits.length === 0 ? turn : then(() => unsayLimits(db, origin, limits)));
     },
   };
 }

@@ -6,6 +6,7 @@ import {
   depthUnder,
   joined,
   parseCaps,
+  parseRate,
   parseRates,
   perSecondOf,
   roomOf,
@@ -55,6 +56,14 @@ describe('a rate', () => {
     ]) {
       assert.throws(() => parseRates('--rate', text), usage('BAD_RATE', /^--rate: ".*" is not a rate/), text);
     }
+  });
+
+  test('that is refused names what is allowed: less of it for questions about tasks', () => {
+    assert.throws(
+      () => parseRates('--rate', 'x'),
+      usage('BAD_RATE', /100\/h, nor 2\/s@viduq3p-1080p .*auto$/),
+    );
+    assert.throws(() => parseRate('--poll-rate', 'auto'), usage('BAD_RATE', /600\/m or 100\/h$/));
   });
 
   test('is said once of all rows, and once of a model', () => {

@@ -41,7 +41,7 @@ async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
   const { examine } = await import('../doctor.ts');
   const understood = readWhatCanBe(undefined, flags);
   try {
-    workLimits(flags);
+    workLimits(flags, understood.config.models);
   } catch (error) {
     if (!(error instanceof VidbatchError)) throw error;
     understood.faults.push(error);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { parseCount, parseDuration, readConfig, saysNothing } from '../config.ts';
 import type { Config } from '../config.ts';
-import { joined, parseCaps, parseRate, parseRates } from '../limits.ts';
+import { checkModels, joined, parseCaps, parseRate, parseRates } from '../limits.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
 import type { Logger, LogLevel } from '../log.ts';
 import type { WorkLimits } from '../sending.ts';
@@ -125,20 +125,23 @@ export function workFlags(command: Command): Command {
   return command;
 }
 
-function limitsOf({ rate, maxInFlight }: WorkFlags): Pick<WorkLimits, 'limits'> {
+function limitsOf({ rate, maxInFlight }: WorkFlags, models: readonly string[]): Pick<WorkLimits, 'limits'> {
   if (rate === undefined && maxInFlight === undefined) return {};
   const rates = rate === undefined ? [] : parseRates('--rate', rate);
   const caps = maxInFlight === undefined ? [] : parseCaps('--max-in-flight', maxInFlight);
-  return { limits: joined(rates, caps) };
+  const limits = joined(rates, caps);
+  checkModels(limits, models);
+  return { limits };
 }
 
-export function workLimits(flags: WorkFlags): WorkLimits {
+/** `models`: that are known beside our own. @throws VidbatchError exit 2 for what is not allowed. */
+export function workLimits(flags: WorkFlags, models: readonly string[]): WorkLimits {
   return {
     concurrency: parseCount('--concurrency', flags.concurrency, 1, 1000),
     maxAttempts: parseCount('--attempts', flags.attempts, 1, 100),
     timeoutMs: parseDuration('--timeout', flags.timeout),
     queueDepth: parseCount('--queue-depth', flags.queueDepth, 1, 100_000),
-    ...limitsOf(flags),
+    ...limitsOf(flags, models),
     pollConcurrency: parseCount('--poll-concurrency', flags.pollConcurrency, 0, 1000),
     ...(flags.pollRate === undefined ? {} : { pollIntervalMs: parseRate('--poll-rate', flags.pollRate) }),
   };

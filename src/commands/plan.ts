@@ -48,7 +48,10 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
   keepHeapSmall();
   const config = configOf(flags);
   const window = readWindow('--window', flags.window);
-  const asked: Asked = { ...forecastOptions(flags), ...(window === undefined ? {} : { batch: window }) };
+  const asked: Asked = {
+    ...forecastOptions(flags, config.models),
+    ...(window === undefined ? {} : { batch: window }),
+  };
   const prices = await pricesOf(flags);
   const app = await openLedger(config);
   try {

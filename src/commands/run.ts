@@ -73,7 +73,7 @@ ${SHUTDOWN_HELP}`,
 
 async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number> {
   const config = configOf(flags);
-  const limits = workLimits(flags);
+  const limits = workLimits(flags, config.models);
   const patienceMs = shutdownMs(flags, limits);
   const window = offPeakWindow(flags);
   const options = await produceOptions(flags, manifests);

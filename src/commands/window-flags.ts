@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Deadline } from '../deadline.ts';
 import { usageError } from '../errors.ts';
 import { excerpt } from '../excerpt.ts';
-import { parseRates, perSecondOf } from '../limits.ts';
+import { checkModels, parseRates, perSecondOf } from '../limits.ts';
 import { parseWindow } from '../window.ts';
 import type { Window } from '../window.ts';
 import { flag } from './io.ts';
@@ -48,9 +48,14 @@ export interface ForecastOptions {
   offPeak?: Window | null;
 }
 
-export function forecastOptions(flags: OffPeakFlags & { rate?: string }): ForecastOptions {
+export function forecastOptions(
+  flags: OffPeakFlags & { rate?: string },
+  models?: readonly string[],
+): ForecastOptions {
   const window = readWindow('--offpeak-window', flags.offpeakWindow);
-  const perSecond = flags.rate === undefined ? undefined : perSecondOf(parseRates('--rate', flags.rate));
+  const rates = flags.rate === undefined ? [] : parseRates('--rate', flags.rate);
+  if (models !== undefined) checkModels(rates, models);
+  const perSecond = perSecondOf(rates);
   return {
     ...(perSecond === undefined ? {} : { perSecond }),
     ...(window === undefined ? {} : { offPeak: window }),

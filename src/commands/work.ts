@@ -60,7 +60,7 @@ ${SHUTDOWN_HELP}`,
 
 async function work(flags: Flags, io: Io): Promise<number> {
   const config = configOf(flags);
-  const limits = workLimits(flags);
+  const limits = workLimits(flags, config.models);
   const patienceMs = shutdownMs(flags, limits);
   const address = flags.http === undefined ? undefined : parseAddress('--http', flags.http);
   const window = offPeakWindow(flags);

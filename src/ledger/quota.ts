@@ -38,6 +38,18 @@ export async function sayLimits(db: Queryable, origin: string, limits: readonly 
   return rows.map(({ model }) => model);
 }
 
+/**
+ * Says that a worker that ends no longer goes by these limits: they are forgotten within seconds, unless another one, which
+ * says so every ten, goes by the same.
+ */
+export async function unsayLimits(db: Queryable, origin: string, limits: readonly Limit[]): Promise<void> {
+  await db.query(
+    `update vidbatch.quota set said_at = least(said_at, now() - interval '48 seconds')
+      where origin = $1 and model = any($2)`,
+    [origin, limits.map(({ model }) => model)],
+  );
+}
+
 /** A refusal, by the attempt that was refused, and for how long nobody is to send. */
 export interface Refused {
   attemptId: string;

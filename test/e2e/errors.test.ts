@@ -122,6 +122,13 @@ const CASES: Case[] = [
     code: 'BAD_RATE',
   },
   {
+    what: 'a rate of a model that nobody knows',
+    args: ['plan', text, '--rate', '2/s@nomodel'],
+    exit: 2,
+    says: /--rate: "nomodel" is not a model that is known/,
+    code: 'UNKNOWN_MODEL',
+  },
+  {
     what: 'a rate of nothing',
     args: ['run', text, '--rate', '0/s'],
     exit: 2,

@@ -9,7 +9,7 @@ import { claim, claimAlone } from '../../src/ledger/claim.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { feed } from '../../src/ledger/feed.ts';
-import { limitsInForce, sayLimits, steerQuota } from '../../src/ledger/quota.ts';
+import { limitsInForce, sayLimits, steerQuota, unsayLimits } from '../../src/ledger/quota.ts';
 import { AHEAD_MS, heldBack } from '../../src/ledger/turn.ts';
 import { limitsTold } from '../../src/limit-text.ts';
 import type { Limit } from '../../src/limits.ts';
@@ -185,5 +185,25 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     await sayLimits(db, origin, [{ model: '', intervalMs: 'auto' }]);
     await steerQuota(db, origin, {});
     assert.match(limitsTold((await limitsInForce(db, origin)).slice(0, 1)), /^2\/s \(found\)$/);
+  });
+
+  test('limits of a worker that ends are forgotten, unless another one goes by them', async () => {
+    const { db } = storage();
+    const { origin } = await makeBatch(db);
+    const [all, one] = [
+      { model: '', intervalMs: 100 },
+      { model: 'x', inFlight: 5 },
+    ];
+    await sayLimits(db, origin, [all, one]);
+    await unsayLimits(db, origin, [all, one]);
+    await sayLimits(db, origin, [all]);
+    // As if twelve seconds went by.
+    await db.query(`update vidbatch.quota set said_at = said_at - interval '12 seconds' where origin = $1`, [
+      origin,
+    ]);
+    assert.deepEqual(
+      (await limitsInForce(db, origin)).map(({ model }) => model),
+      [null],
+    );
   });
 });
