@@ -4,7 +4,7 @@ import type { Signs, Verdict } from './audit/candidate.ts';
 import { checkMapped } from './audit/field.ts';
 import { openProviderFile } from './audit/file.ts';
 import type { FileOptions } from './audit/file.ts';
-import { judge } from './audit/judge.ts';
+import { expectedOf, judge } from './audit/judge.ts';
 import type { Context, Span } from './audit/judge.ts';
 import { Tally } from './audit/tally.ts';
 import { subjectOf } from './audit/subject.ts';
@@ -266,12 +266,13 @@ async function judgeAll(
   for await (const row of subjects(db, importId)) {
     if (signal?.aborted === true) return tally;
     const subject = subjectOf(row, batch?.id ?? null);
-    await told({ kinds: judge(subject, context), subject, row, lines: row.lines });
+    const kinds = judge(subject, context);
+    await told({ kinds, expected: expectedOf(kinds, subject, context), subject, row, lines: row.lines });
   }
   for await (const line of nameless(db, importId)) {
     if (signal?.aborted === true) return tally;
     const kind = line.fault === null && line.aside ? 'no-task' : 'unreadable';
-    await told({ kinds: [kind], subject: null, row: null, lines: [line] });
+    await told({ kinds: [kind], expected: null, subject: null, row: null, lines: [line] });
   }
   return tally;
 }

@@ -6,6 +6,7 @@ import { isKnownModel } from '../src/model.ts';
 import { moneyJson, parseMoney, sums, told } from '../src/money.ts';
 import type { Money } from '../src/money.ts';
 import { parsePrices, priceOf, readPrices } from '../src/prices.ts';
+import { DEFAULTS } from '../src/simulator/settings.ts';
 
 const PRICES = parsePrices(
   JSON.stringify({
@@ -62,10 +63,18 @@ describe('a price file', () => {
     await assert.rejects(readPrices('/nowhere/p.json'), { code: 'PRICES_UNREADABLE', exitCode: 2 });
   });
 
-  it('has an example, of models that there are', async () => {
+  it('has an example, of models that there are, with the prices of the stand-in', async () => {
     const example = await readPrices(new URL('../jobs/prices.example.json', import.meta.url).pathname);
     assert.ok(example.size > 0);
-    for (const model of example.keys()) assert.ok(isKnownModel(model), model);
+    for (const [model, { per, amount, currency }] of example) {
+      assert.ok(isKnownModel(model), model);
+      const billed = parseMoney(`${DEFAULTS.prices[model]}${DEFAULTS.currency}`);
+      assert.deepEqual(
+        { per, ...moneyJson({ amount, currency }) },
+        { per: 'second', ...(billed && moneyJson(billed)) },
+        `${model}, as the stand-in bills it`,
+      );
+    }
   });
 });
 

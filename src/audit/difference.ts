@@ -20,6 +20,8 @@ export const DIFFERENCE_COLUMNS = [
   'listed_duration',
   'amount',
   'currency',
+  'expected_amount',
+  'expected_currency',
   'claimed_at',
   'submitted_at',
   'created_at',
@@ -37,7 +39,7 @@ export const DIFFERENCE_COLUMNS = [
  * RFC 3339 UTC.
  */
 export function differenceLine(finding: Finding, redact: (text: string) => string): string {
-  const { kinds, subject, row, lines } = finding;
+  const { kinds, expected, subject, row, lines } = finding;
   const net =
     subject === null
       ? new Map<string, never>()
@@ -65,6 +67,8 @@ export function differenceLine(finding: Finding, redact: (text: string) => strin
     listed_duration: all((line) => line.duration).join(' '),
     amount: [...net.values()].map((amount) => formatAmount(amount, 2)).join(' '),
     currency: [...net.keys()].join(' '),
+    expected_amount: expected && formatAmount(expected.amount, 2),
+    expected_currency: expected?.currency,
     claimed_at: row?.at?.toISOString(),
     submitted_at: row?.submitted_at?.toISOString(),
     created_at: times((line) => line.created_at),

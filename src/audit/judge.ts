@@ -1,5 +1,5 @@
 import { compare, ZERO } from '../amount.ts';
-import type { Amount } from '../amount.ts';
+import type { Money } from '../money.ts';
 import { settle } from './charge.ts';
 import type { Charge, Settled } from './charge.ts';
 import type { KindName } from './kind.ts';
@@ -67,7 +67,7 @@ export interface Context {
   /** Clients (tokens, users) whose tasks the ledger knows; empty: the files name none. */
   clients: ReadonlySet<string>;
   /** What a task costs; undefined: unknown. */
-  price: (model: string, duration: number | null) => { amount: Amount; currency: string } | undefined;
+  price: (model: string, duration: number | null) => Money | undefined;
 }
 
 /** What is to be said of it: `matched` alone, or one kind or more of what is not. Pure. */
@@ -80,6 +80,15 @@ export function judge(subject: Subject, context: Context): KindName[] {
   else if (known.taskId === null) kinds.add(withoutTask(known, subject));
   else for (const kind of ofTask(known, subject, context)) kinds.add(kind);
   return kinds.size === 0 ? ['matched'] : [...kinds];
+}
+
+const NOT_THE_PRICE: ReadonlySet<KindName> = new Set(['amount-differs', 'currency-differs', 'charged-twice']);
+
+/** What a task should have cost, where that was found to differ; null: it was not, or the price is unknown. Pure. */
+export function expectedOf(kinds: readonly KindName[], { known }: Subject, { price }: Context): Money | null {
+  const model = known?.model ?? null;
+  if (model === null || !kinds.some((kind) => NOT_THE_PRICE.has(kind))) return null;
+  return price(model, known?.duration ?? null) ?? null;
 }
 
 function unknown({ orphaned, candidate, lines }: Subject, { clients, since }: Context): KindName {

@@ -1,4 +1,5 @@
 import { parseAmount } from '../amount.ts';
+import type { Money } from '../money.ts';
 import type { ChargeRow, LineRow, SubjectRow } from '../ledger/pairing.ts';
 import type { Charge } from './charge.ts';
 import type { End, Known, Line, Subject } from './judge.ts';
@@ -7,6 +8,8 @@ import type { KindName } from './kind.ts';
 /** What was found of one task, or of a line that names none. */
 export interface Finding {
   kinds: KindName[];
+  /** Its price, where what was billed is not that. */
+  expected: Money | null;
   /** Null: the line names no task. */
   subject: Subject | null;
   row: SubjectRow | null;

@@ -5,12 +5,18 @@ import { KIND_NAMES, KINDS, isDifference } from './kind.ts';
 import type { KindName } from './kind.ts';
 import type { Finding } from './subject.ts';
 
+/** An exact decimal as text. */
+export interface MoneyText {
+  currency: string;
+  amount: string;
+}
+
 /** One kind in an account: how often it was found, what money it is about, and the first few. */
 export interface Counted {
   kind: KindName;
   tasks: number;
   /** Charges less refunds, by currency: exact decimals as text. */
-  amounts: { currency: string; amount: string }[];
+  amounts: MoneyText[];
   examples: Example[];
   /** Of a kind that is grouped: the largest groups. */
   groups: { group: string; tasks: number }[];
@@ -23,6 +29,9 @@ export interface Example {
   /** `bill.csv:12` */
   lines: string[];
   fault: string | null;
+  /** What was billed, and the price, where they differ. */
+  billed: MoneyText[];
+  expected: MoneyText | null;
 }
 
 const MOST_EXAMPLES = 3;
@@ -50,7 +59,7 @@ export class Tally {
       }
       this.#amounts.set(kind, sums);
       if ('grouped' in KINDS[kind]) this.#group(kind, finding);
-      else this.#example(kind, finding);
+      else this.#example(kind, finding, net);
     }
   }
 
@@ -68,9 +77,7 @@ export class Tally {
     return KIND_NAMES.filter((kind) => this.count(kind) > 0).map((kind) => ({
       kind,
       tasks: this.count(kind),
-      amounts: [...(this.#amounts.get(kind) ?? [])]
-        .map(([currency, amount]) => ({ currency, amount: formatAmount(amount, 2) }))
-        .toSorted((a, b) => (a.currency < b.currency ? -1 : 1)),
+      amounts: texts(this.#amounts.get(kind) ?? []),
       examples: this.#examples.get(kind) ?? [],
       groups: [...(this.#groups.get(kind) ?? [])]
         .map(([group, tasks]) => ({ group, tasks }))
@@ -79,7 +86,7 @@ export class Tally {
     }));
   }
 
-  #example(kind: KindName, { row, lines }: Finding): void {
+  #example(kind: KindName, { row, lines, expected }: Finding, net: Map<string, Amount>): void {
     const examples = this.#examples.get(kind) ?? [];
     this.#examples.set(kind, examples);
     if (examples.length >= MOST_EXAMPLES || kind === 'matched') return;
@@ -89,6 +96,8 @@ export class Tally {
       key: row?.row_key ?? null,
       lines: lines.map(({ file, line }) => `${file}:${line}`).slice(0, MOST_EXAMPLES),
       fault: lines.find(({ fault }) => fault !== null)?.fault ?? null,
+      billed: expected === null ? [] : texts(net),
+      expected: expected && { currency: expected.currency, amount: formatAmount(expected.amount, 2) },
     });
   }
 
@@ -99,6 +108,12 @@ export class Tally {
     const group = groups.has(name) || groups.size < MOST_NAMES ? name : 'others';
     groups.set(group, (groups.get(group) ?? 0) + 1);
   }
+}
+
+function texts(sums: Iterable<[string, Amount]>): MoneyText[] {
+  return [...sums]
+    .map(([currency, amount]) => ({ currency, amount: formatAmount(amount, 2) }))
+    .toSorted((a, b) => (a.currency < b.currency ? -1 : 1));
 }
 
 function netOf({ subject }: Finding): Map<string, Amount> {

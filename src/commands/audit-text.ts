@@ -1,5 +1,5 @@
 import { KINDS } from '../audit/kind.ts';
-import type { Counted, Example } from '../audit/tally.ts';
+import type { Counted, Example, MoneyText } from '../audit/tally.ts';
 import type { Audit, Doubts } from '../audit.ts';
 import type { FileFacts } from '../ledger/listing.ts';
 import { quoted } from '../next-step.ts';
@@ -42,11 +42,7 @@ function fileLine({ file, lines, unreadable, listed, billed, from, to }: FileFac
 }
 
 function table(counted: readonly Counted[]): string[] {
-  const cells = counted.map(({ kind, tasks, amounts }) => [
-    kind,
-    count(tasks),
-    amounts.map(({ amount, currency }) => `${amount} ${currency}`).join(' + '),
-  ]);
+  const cells = counted.map(({ kind, tasks, amounts }) => [kind, count(tasks), moneyText(amounts)]);
   const width = (column: number): number => Math.max(0, ...cells.map((row) => row[column]?.length ?? 0));
   const [names, numbers, sums] = [width(0), width(1), width(2)];
   return counted.flatMap((one, index) => {
@@ -61,12 +57,17 @@ function table(counted: readonly Counted[]): string[] {
   });
 }
 
-function exampleText({ taskId, batch, key, lines, fault }: Example): string {
+function moneyText(amounts: readonly MoneyText[]): string {
+  return amounts.map(({ amount, currency }) => `${amount} ${currency}`).join(' + ');
+}
+
+function exampleText({ taskId, batch, key, lines, fault, billed, expected }: Example): string {
   const parts = [
     batch === null || key === null ? null : `${batch} ${key}`,
     taskId,
     lines.length === 0 ? null : `(${lines.join(', ')})`,
     fault,
+    expected === null ? null : `${moneyText(billed)} instead of ${moneyText([expected])}`,
   ];
   return parts.flatMap((part) => (part === null ? [] : oneLine(part, 120))).join(' ');
 }

@@ -132,7 +132,7 @@ export const DEFAULTS: Settings = {
   },
 };
 
-/** Made up, and in the proportions that vendors have: by resolution, the turbo family cheaper, off-peak half. */
+/** Made up, as in jobs/prices.example.json, and in the proportions that vendors have: by resolution, the turbo family cheaper, off-peak half. */
 function defaultPrices(): Record<string, string> {
   const cents = (model: string): number => {
     const size = model.includes('1080p') ? 40 : model.includes('720p') ? 20 : 10;

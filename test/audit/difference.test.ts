@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
-import { csvLine } from '../../src/audit/difference.ts';
+import { parseAmount } from '../../src/amount.ts';
+import { csvLine, DIFFERENCE_COLUMNS, differenceLine } from '../../src/audit/difference.ts';
 import { withoutKeys } from '../../src/audit/secret.ts';
 
 describe('the file for the provider’s support', () => {
@@ -11,6 +12,20 @@ describe('the file for the provider’s support', () => {
     assert.equal(read.length, cells.length);
     for (const cell of read) assert.doesNotMatch(cell, /(?:^|[,;|\t"\r\n])[=+\-@＝]/);
     assert.deepEqual(read.slice(-2), ['plain', '']);
+  });
+
+  test('has the price beside what was billed', () => {
+    const amount = parseAmount('0.8');
+    assert.ok(amount);
+    const finding = { subject: null, row: null, lines: [], kinds: ['amount-differs' as const] };
+    const text = csvLine(DIFFERENCE_COLUMNS);
+    const [priced, unknown] = [{ amount, currency: 'CNY' }, null].map((expected) =>
+      parse<Record<string, string>>(text + differenceLine({ ...finding, expected }, String), {
+        columns: true,
+      }),
+    );
+    assert.partialDeepStrictEqual(priced, [{ expected_amount: '0.80', expected_currency: 'CNY' }]);
+    assert.partialDeepStrictEqual(unknown, [{ expected_amount: '', expected_currency: '' }]);
   });
 
   test('holds no key: neither ours, nor one that stands in a column of theirs', () => {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { parseAmount } from '../../src/amount.ts';
 import type { Charge } from '../../src/audit/charge.ts';
-import { judge } from '../../src/audit/judge.ts';
+import { expectedOf, judge } from '../../src/audit/judge.ts';
 import type { Context, Known, Line, Subject } from '../../src/audit/judge.ts';
 import { KIND_NAMES } from '../../src/audit/kind.ts';
 import type { KindName } from '../../src/audit/kind.ts';
@@ -322,4 +322,17 @@ describe('a task is judged', () => {
       }),
     );
   });
+});
+
+test('the price is named where what was billed is not that, and only there', () => {
+  const price = { amount: money('1'), currency: 'CNY' };
+  const expected = (over: Partial<Subject>, of: Partial<Context> = PRICE): unknown => {
+    const one = subject(over);
+    return expectedOf(judge(one, context(of)), one, context(of));
+  };
+  assert.deepEqual(expected({ lines: [line(), bill({ amount: money('1.01') })] }), price);
+  assert.deepEqual(expected({ lines: [line(), bill({ currency: 'USD' })] }), price);
+  assert.deepEqual(expected({ lines: [line(), bill(), bill()] }), price);
+  assert.equal(expected({}), null);
+  assert.equal(expected({ lines: [line(), bill(), bill()] }, {}), null, 'nobody knows the price');
 });
