@@ -26,7 +26,7 @@ export interface Report extends Pick<
     settled: number;
     times: Percentiles | null;
   };
-  /** What the accepted rows cost by the price file; null: none was given. */
+  /** What the accepted rows cost by the price file, or by the prices that the ledger has; null: there are none. */
   estimated: Estimate | null;
   billed: Billed[];
 }
@@ -41,10 +41,11 @@ export async function reportOf(db: Queryable, batch: Batch, prices: Prices): Pro
   const byStatus: Record<string, number> = {};
   for (const { status, rows: n } of accepted)
     byStatus[status ?? 'open'] = (byStatus[status ?? 'open'] ?? 0) + n;
-  const groups = accepted.map(({ model, rows: toSend, seconds }) => ({
+  const groups = accepted.map(({ model, rows: toSend, seconds, stored }) => ({
     model,
     toSend,
     seconds: seconds ?? 0,
+    stored,
   }));
   return {
     batch: name,
@@ -62,7 +63,8 @@ export async function reportOf(db: Queryable, batch: Batch, prices: Prices): Pro
       settled: SETTLED.reduce((sum, status) => sum + (byStatus[status] ?? 0), 0),
       times: await readTaskTimes(db, batch.id),
     },
-    estimated: prices.size === 0 ? null : estimate(prices, groups),
+    estimated:
+      prices.size > 0 || groups.some(({ stored }) => stored !== null) ? estimate(prices, groups) : null,
     billed: await billedOf(db, batch.id),
   };
 }

@@ -69,7 +69,7 @@ function describe(seen: Report): string[] {
       `  tasks    ${statuses.join(' · ')} · settled ${percent(tasks.settled, seen.counts.submitted)}`,
     );
   }
-  if (tasks.times !== null) lines.push(`  took     ${percentiles(tasks.times)}`);
+  if (tasks.times !== null) lines.push(`  ends     known after ${percentiles(tasks.times)}`);
   lines.push(
     `  cost     estimated: ${seen.estimated === null ? 'unknown, --prices names a file that knows' : describeEstimate(seen.estimated)}`,
   );

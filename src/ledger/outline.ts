@@ -1,8 +1,7 @@
-import type { Money } from '../money.ts';
-import { amountOf } from './budget.ts';
 import { PAID } from './comparison.ts';
 import type { Queryable } from './database.ts';
-import { secondsOf } from './price.ts';
+import { secondsOf, toStored } from './price.ts';
+import type { Stored, StoredRow } from './price.ts';
 
 /** Rows of a manifest of one model and mode, held against what the batch has. */
 export interface Group {
@@ -17,19 +16,13 @@ export interface Group {
   /** Of the videos to send, all together. */
   seconds: number;
   /** Of the rows to send, those whose price the ledger has, and what they cost together; null: of none. */
-  stored: { rows: number; cost: Money } | null;
+  stored: Stored | null;
 }
 
 /** The valid rows of an import by model and mode. `batchId` null: there is no such batch yet. */
 export async function outline(db: Queryable, importId: string, batchId: number | null): Promise<Group[]> {
   const { rows } = await db.query<
-    Omit<Group, 'offPeak' | 'toSend' | 'stored'> & {
-      off_peak: boolean;
-      to_send: number;
-      priced: number;
-      price: string | null;
-      currency: string | null;
-    }
+    Omit<Group, 'offPeak' | 'toSend' | 'stored'> & StoredRow & { off_peak: boolean; to_send: number }
   >(
     `with known as (
        select t.model, t.mode, ${secondsOf('t')} as seconds, s.state,
@@ -59,9 +52,6 @@ export async function outline(db: Queryable, importId: string, batchId: number |
     ...row,
     offPeak,
     toSend,
-    stored:
-      price === null || currency === null
-        ? null
-        : { rows: priced, cost: { amount: amountOf(price), currency } },
+    stored: toStored({ priced, price, currency }),
   }));
 }

@@ -1,6 +1,8 @@
 import { formatAmount } from '../amount.ts';
 import { DEFAULT_SECONDS } from '../prices.ts';
+import type { Money } from '../money.ts';
 import type { Prices } from '../prices.ts';
+import { amountOf } from './budget.ts';
 import { PAID } from './comparison.ts';
 import type { Queryable } from './database.ts';
 
@@ -36,4 +38,23 @@ export async function priceRows(db: Queryable, batchId: number, prices: Prices):
       known.map(({ per }) => per),
     ],
   );
+}
+
+/** What the ledger has of the prices of some rows: of how many it has one, and what these cost together. */
+export interface Stored {
+  rows: number;
+  cost: Money;
+}
+
+/** As SQL counts it; `currency` null: there is none, or there are several. */
+export interface StoredRow {
+  priced: number;
+  price: string | null;
+  currency: string | null;
+}
+
+export function toStored({ priced, price, currency }: StoredRow): Stored | null {
+  return price === null || currency === null
+    ? null
+    : { rows: priced, cost: { amount: amountOf(price), currency } };
 }

@@ -1,5 +1,6 @@
 import type { Queryable } from './database.ts';
-import { secondsOf } from './price.ts';
+import { secondsOf, toStored } from './price.ts';
+import type { Stored, StoredRow } from './price.ts';
 
 /** Milliseconds within which that share of them was over. */
 export interface Percentiles {
@@ -110,6 +111,8 @@ export interface Accepted {
   rows: number;
   /** Of the videos, all together; null: not asked for, as it means to read every request. */
   seconds: number | null;
+  /** Of their prices, those that the ledger has; null: none. */
+  stored: Stored | null;
 }
 
 export async function readAccepted(
@@ -117,17 +120,22 @@ export async function readAccepted(
   batchId: number,
   { withSeconds }: { withSeconds: boolean },
 ): Promise<Accepted[]> {
-  const { rows } = await db.query<Accepted>(
+  const { rows } = await db.query<Omit<Accepted, 'stored'> & StoredRow>(
     `select s.model, s.provider_status as status, count(*)::int as rows,
-            ${withSeconds ? `sum(${secondsOf('s')})::int8` : 'null::int8'} as seconds
+            ${withSeconds ? `sum(${secondsOf('s')})::int8` : 'null::int8'} as seconds,
+            count(s.price)::int as priced, sum(s.price)::text as price,
+            case when min(s.currency) = max(s.currency) then min(s.currency) end as currency
        from vidbatch.submission s where s.batch_id = $1 and s.state = 'submitted'
       group by s.model, s.provider_status order by s.model, s.provider_status`,
     [batchId],
   );
-  return rows;
+  return rows.map(({ priced, price, currency, ...row }) => ({
+    ...row,
+    stored: toStored({ priced, price, currency }),
+  }));
 }
 
-/** How long completed tasks took, from their acceptance, as far as the provider says when they ended. */
+/** How long after their acceptance it was known that tasks had completed: they may have been so for a while. */
 export async function readTaskTimes(db: Queryable, batchId: number): Promise<Percentiles | null> {
   const { rows } = await db.query<PercentilesRow>(
     `select percentile_cont(array[0.5, 0.9, 0.99]) within group (order by ms) as percentiles, max(ms) as longest

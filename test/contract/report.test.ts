@@ -3,6 +3,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
 import type { Database } from '../../src/ledger/database.ts';
+import { describeEstimate } from '../../src/estimate.ts';
 import { parsePrices } from '../../src/prices.ts';
 import { reportOf } from '../../src/report.ts';
 import { bring, ManifestFile, ORIGIN, row } from './manifest-file.ts';
@@ -81,6 +82,18 @@ onEvery(LEDGERS, (storage) => {
         [[14, 'CNY']],
       );
       assert.deepEqual(billed, [{ currency: 'CNY', amount: '4.80', tasks: 2 }]);
+    });
+
+    test('goes by the prices that the ledger has where no others are given', async () => {
+      const { db } = storage();
+      const batch = await sent(db);
+      assert.equal((await reportOf(db, batch, new Map())).estimated, null);
+      await db.query(`update vidbatch.submission set price = 0.75, currency = 'CNY' where line <= 4`);
+      const { estimated } = await reportOf(db, batch, new Map());
+      assert.match(
+        describeEstimate(estimated ?? assert.fail()),
+        /^at most 3\.00 CNY, and unknown for 1 row;/,
+      );
     });
 
     test('is empty for a batch of which nothing was sent', async () => {
