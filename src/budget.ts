@@ -123,7 +123,7 @@ export function isOverspent({ left }: Pick<PurseJson, 'left'>): boolean {
 export function raiseHint(batch: Pick<Batch, 'name' | 'source'>): string {
   return batch.source === '-'
     ? 'submit it again with a higher --budget'
-    : `\`vidbatch submit ${batch.source} --batch ${batch.name} --budget …\` with a higher one goes on`;
+    : `\`vidbatch run ${batch.source} --batch ${batch.name} --budget …\`, or \`submit\`, with a higher one goes on`;
 }
 
 /** One line for people. */

@@ -65,8 +65,8 @@ Examples:
   $ vidbatch export text > results.csv
 
 Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 manifest invalid or refused, nothing sent
-  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt, a budget or a window · 7 reconciliation differences
-  130/143 interrupted`,
+  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt, a budget, a share of failures,
+  a canary, a window or a deadline · 7 reconciliation differences · 130/143 interrupted`,
     );
   for (const register of await commandsFor(argv)) register(program, io, exit);
   return program;
@@ -111,7 +111,9 @@ function tell(error: unknown, json: boolean): void {
     io.err(JSON.stringify({ error: { code, message: messageOf(error), hint: known?.hint ?? null } }));
     return;
   }
-  io.err(`vidbatch: ${messageOf(error)} [${code}]`);
+  // The code belongs to what went wrong, and not to the last of the rows that are listed below.
+  const [headline = '', ...listed] = messageOf(error).split('\n');
+  io.err([`vidbatch: ${headline} [${code}]`, ...listed].join('\n'));
   if (known?.hint !== undefined) io.err(`  ${known.hint}`);
 }
 

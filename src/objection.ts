@@ -1,6 +1,7 @@
 import type { VidbatchError } from './errors.ts';
 import { refusal } from './errors.ts';
 import type { Comparison, Difference } from './ledger/comparison.ts';
+import { quoted } from './next-step.ts';
 
 export interface Consent {
   name: string;
@@ -8,6 +9,8 @@ export interface Consent {
   vanished?: 'prune' | 'keep';
   add?: boolean;
   again?: boolean;
+  /** The batch that rows of the manifest are exported from, if it is another one. */
+  exportOf?: string;
 }
 
 /**
@@ -15,6 +18,7 @@ export interface Consent {
  * Pure; the order is that of the risk.
  */
 export function objection(comparison: Comparison, consent: Consent): VidbatchError | undefined {
+  const { exportOf } = consent;
   const { changedPaid, outdated, vanishedPending, vanishedPaid, elsewhere, fresh } = comparison;
   if (changedPaid.count > 0) {
     return refusal(
@@ -33,22 +37,22 @@ export function objection(comparison: Comparison, consent: Consent): VidbatchErr
   if (consent.keyScheme === 'h1' && fresh > 0 && vanishedPaid > 0 && consent.add !== true) {
     return refusal(
       'LOOKS_LIKE_EDITS',
-      `${rows(fresh)} are new in the manifest of batch ${consent.name}, and ${rows(vanishedPaid)} that were sent are gone: edited rows look like this; nothing was sent now`,
+      `${rows(fresh)} ${fresh === 1 ? 'is' : 'are'} new in the manifest of batch ${consent.name}, and ${rows(vanishedPaid)} that ${vanishedPaid === 1 ? 'was sent is' : 'were sent are'} gone: edited rows look like this; nothing was sent now`,
       '--add sends the new rows as new videos; the sent ones stay in the ledger.',
     );
   }
   if (vanishedPending.count > 0 && consent.vanished === undefined) {
     return refusal(
       'ROWS_VANISHED',
-      `${rows(vanishedPending.count)} of batch ${consent.name} still wait to be sent, and are gone from the manifest; nothing was sent now${list(vanishedPending.examples)}`,
+      `${rows(vanishedPending.count)} of batch ${consent.name} still ${vanishedPending.count === 1 ? 'waits to be sent, and is' : 'wait to be sent, and are'} gone from the manifest; nothing was sent now${list(vanishedPending.examples)}`,
       '--prune cancels them, --keep sends them all the same.',
     );
   }
   if (elsewhere.count > 0 && consent.again !== true) {
     return refusal(
       'SENT_ELSEWHERE',
-      `${rows(elsewhere.count)} of batch ${consent.name} were sent in another batch already; nothing was sent now${list(elsewhere.examples)}`,
-      '--again sends them once more, and pays for them once more.',
+      `${rows(elsewhere.count)} of batch ${consent.name} ${elsewhere.count === 1 ? 'was' : 'were'} sent in another batch already; nothing was sent now${list(elsewhere.examples)}`,
+      `${exportOf === undefined ? '' : `The manifest is an export of ${exportOf}: --batch ${quoted(exportOf)} submits it there. `}--again sends them once more, and pays for them once more.`,
     );
   }
   return undefined;

@@ -199,7 +199,13 @@ async function mergeInto(
   await bindProvider(session, batch, options);
   const comparison: Comparison = await compare(session, importId, batch.id);
   if (batch.state === 'cancelled' && comparison.fresh + comparison.changed > 0) throw cancelled(batch);
-  const objected = objection(comparison, { name, keyScheme: scheme, ...options });
+  const [exportOf] = staged.others;
+  const objected = objection(comparison, {
+    name,
+    keyScheme: scheme,
+    ...options,
+    ...(exportOf === undefined ? {} : { exportOf }),
+  });
   if (objected !== undefined) throw objected;
   const merged = await merge(session, importId, batch.id, {
     prune: options.vanished === 'prune',

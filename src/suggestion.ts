@@ -27,6 +27,11 @@ function at(row: readonly number[], index: number): number {
   return row[index] ?? Infinity;
 }
 
+/** The name that was meant, perhaps: a third of the word may be wrong. A word that is all wrong was no slip of the hand. */
+export function likely(word: string, names: Iterable<string>): string | undefined {
+  return nearest(word, names, Math.floor((word.length + 1) / 3));
+}
+
 /** The name that is fewest edits away, the first of equals; none when all are further than `farthest`. */
 export function nearest(word: string, names: Iterable<string>, farthest = Infinity): string | undefined {
   let best: string | undefined;

@@ -66,6 +66,17 @@ describe('what could surprise a purse', () => {
     });
   }
 
+  test('an export that goes into another batch is told where it belongs, before it is told how to pay again', () => {
+    const elsewhere = { count: 1, examples: [] };
+    const hint = (consent: Consent): string | undefined =>
+      objection({ ...NOTHING, elsewhere }, consent)?.hint;
+    assert.match(
+      hint({ ...IDS, exportOf: 'a b' }) ?? '',
+      /^The manifest is an export of a b: --batch 'a b' submits it there\. --again sends/,
+    );
+    assert.match(hint(IDS) ?? '', /^--again sends/);
+  });
+
   test('one consent is not another', () => {
     const everything: Partial<Comparison> = {
       fresh: 1,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import * as fc from 'fast-check';
-import { editDistance, nearest } from '../src/suggestion.ts';
+import { editDistance, likely, nearest } from '../src/suggestion.ts';
 
 it('counts inserted, deleted, replaced and swapped characters', () => {
   for (const [a, b, distance] of [
@@ -34,6 +34,12 @@ it('suggests the nearest name, unless it is too far', () => {
   assert.equal(nearest('sed', ['audio', 'bgm', 'seed'], 1), 'seed');
   assert.equal(nearest('zoom', ['audio', 'bgm', 'seed'], 1), undefined);
   assert.equal(nearest('x', []), undefined);
+});
+
+it('takes a word for a slip only while most of it is right', () => {
+  assert.equal(likely('knwon', ['a', 'known']), 'known');
+  assert.equal(likely('shot', ['shots', 'shoes']), 'shots');
+  for (const word of ['zzz', 'nob', 'b', '']) assert.equal(likely(word, ['a', 'c']), undefined, word);
 });
 
 it('compares no more than the beginning of long words', () => {

@@ -2,14 +2,14 @@ import { usageError } from '../errors.ts';
 import { findBatch, listBatches } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import type { Queryable } from '../ledger/database.ts';
-import { nearest } from '../suggestion.ts';
+import { likely } from '../suggestion.ts';
 
 /** The batch of that name, or a usage error that says which there are. */
 export async function batchNamed(db: Queryable, name: string): Promise<Batch> {
   const batch = await findBatch(db, name);
   if (batch !== undefined) return batch;
   const names = (await listBatches(db)).map((one) => one.name);
-  const meant = nearest(name, names);
+  const meant = likely(name, names);
   const hint =
     names.length === 0
       ? 'There are no batches yet.'

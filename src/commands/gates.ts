@@ -30,7 +30,9 @@ export function gateCommands(program: Command, io: Io, exit: Exit): void {
     .action(act(pauseBatch));
   const resumeIt = program
     .command('resume [batch]')
-    .description('go on; without a batch, also try out a halted provider with one row')
+    .description(
+      'go on, also with a batch that its canary or its share of failures stopped; without a batch, also try out a halted provider with one row',
+    )
     .addHelpText('after', '\nExamples:\n  $ vidbatch resume text\n  $ vidbatch resume')
     .action(act(resumeBatch));
   const cancelIt = program

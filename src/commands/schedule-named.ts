@@ -2,7 +2,7 @@ import { usageError } from '../errors.ts';
 import type { Queryable } from '../ledger/database.ts';
 import { listSchedules } from '../ledger/schedule.ts';
 import type { Schedule } from '../ledger/schedule.ts';
-import { nearest } from '../suggestion.ts';
+import { likely } from '../suggestion.ts';
 
 /** The schedule of that name, or a usage error that says which there are. */
 export async function scheduleNamed(db: Queryable, name: string): Promise<Schedule> {
@@ -10,10 +10,12 @@ export async function scheduleNamed(db: Queryable, name: string): Promise<Schedu
   const found = all.find((one) => one.name === name);
   if (found !== undefined) return found;
   const names = all.map((one) => one.name);
-  const meant = nearest(name, names);
-  throw usageError(
-    'NO_SUCH_SCHEDULE',
-    `there is no schedule named ${name}`,
-    meant === undefined ? 'There are no schedules yet.' : `Did you mean ${meant}?`,
-  );
+  const meant = likely(name, names);
+  const hint =
+    names.length === 0
+      ? 'There are no schedules yet.'
+      : meant === undefined
+        ? `There are: ${names.slice(-10).join(', ')}.`
+        : `Did you mean ${meant}?`;
+  throw usageError('NO_SUCH_SCHEDULE', `there is no schedule named ${name}`, hint);
 }

@@ -61,7 +61,7 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
     );
     const waiting = exits(await here.run(['explain', 'dear', `dear-${ROWS}`]), 0).stdout;
     assert.match(waiting, /price +at most 0\.5 CNY\n/);
-    assert.match(waiting, /waiting +budget: .+\nnext +`vidbatch submit .+ --budget …`/);
+    assert.match(waiting, /waiting +budget: .+\nnext +`vidbatch run .+ --budget …`, or `submit`,/);
     exits(await here.run(['verify']), 0);
 
     const last = exits(await here.run(['run', file, '--budget', '100CNY', '--json']), 4);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, describe, it } from 'node:test';
 import { exits, openPlace } from '../cli.ts';
 
@@ -11,13 +12,19 @@ describe('help', async () => {
   const here = await openPlace();
   after(here.close);
 
-  it('is there for every command, with examples', async () => {
+  it('is there for every command, with examples; .env.example names the flags without a variable', async () => {
+    const sample = await readFile(new URL('../../.env.example', import.meta.url), 'utf8');
     const top = exits(await here.run(['--help']), 0).stdout;
     for (const command of COMMANDS) assert.match(top, new RegExp(`^ {2}${command}\\b`, 'm'));
     for (const command of COMMANDS) {
       const { stdout } = exits(await here.run([command, '--help']), 0);
       assert.match(stdout, new RegExp(`^Usage: vidbatch ${command}\\b`));
       assert.match(stdout, /^Examples:\n {2}\$ .*vidbatch /m, `${command} shows no example`);
+      for (const option of stdout.split(/^ {2}(?=-)/m).slice(1)) {
+        const [, name = ''] = /(--[a-z-]+)/.exec(option) ?? [];
+        if (command === 'resolve' || name === '--help' || /env:\s/.test(option)) continue;
+        assert.ok(sample.includes(`\`${name}\``), `${command} ${name} has no variable`);
+      }
       if (command === 'resolve') assert.match(stdout, /--not-sent is refused before/);
     }
   });
