@@ -25,10 +25,15 @@ const PASSING: ReadonlySet<Gate['gate']> = new Set(['throttled', 'other-provider
 
 export async function readPace(db: Queryable, batch: Pick<Batch, 'id'>, summary: Summary): Promise<Pace> {
   const lately = await speedLately(db, batch.id);
-  const id = await ledgerId(db);
-  const fed = (await livingLanes(db)).some((lane) => feeds(lane, id, batch.id));
+  const fed = await isFed(db, batch.id);
   const rate = lately.accepted / lately.seconds;
   return { rate, etaSeconds: etaOf(rate, fed, summary), fed, lately };
+}
+
+/** Whether a worker has been seen lately that would send the rows of this batch. */
+export async function isFed(db: Queryable, batchId: number): Promise<boolean> {
+  const id = await ledgerId(db);
+  return (await livingLanes(db)).some((lane) => feeds(lane, id, batchId));
 }
 
 /** Whole seconds. */

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { randomUUID } from 'node:crypto';
 import { isOutage } from './connection-lost.ts';
-import { messageOf } from './errors.ts';
+import { messageOf, VidbatchError } from './errors.ts';
 import type { Database } from './ledger/database.ts';
 import { grouped } from './ledger/group.ts';
 import { ensurePoller, giveTasksBack, hasten, nextPoll, takeTasks } from './ledger/poll.ts';
@@ -200,8 +200,9 @@ export function startPoller(options: PollerOptions): Poller {
 }
 
 function tell(error: unknown, log: Logger): void {
-  // An outage is told once, by the connection itself.
-  log[isOutage(error) ? 'debug' : 'warn'](
+  // An outage is told once, by the connection itself, and a folder that changes hands by who waits for the next holder.
+  const toldElsewhere = isOutage(error) || (error instanceof VidbatchError && error.code === 'HOLDER_GONE');
+  log[toldElsewhere ? 'debug' : 'warn'](
     { event: 'poll-failed', error: messageOf(error) },
     'asking for tasks failed; trying again',
   );

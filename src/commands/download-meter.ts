@@ -5,13 +5,14 @@ import type { Progress } from './progress.ts';
 
 /** How far a download has come, over all passes. */
 export class Meter {
-  readonly #progress: Progress;
+  readonly #progress: Pick<Progress, 'show'>;
   readonly #speed = new Speed();
   #done = 0;
+  #downloaded = 0;
   #total = 0;
   #bytes = 0;
 
-  constructor(progress: Progress) {
+  constructor(progress: Pick<Progress, 'show'>) {
     this.#progress = progress;
   }
 
@@ -24,8 +25,16 @@ export class Meter {
     this.#show();
   }
 
-  fetched(): void {
+  /** Of those that were fetched, or could not be, how many are there now. */
+  get downloaded(): number {
+    return this.#downloaded;
+  }
+
+  fetched(isThere: boolean): void {
     this.#done += 1;
+    if (isThere) this.#downloaded += 1;
+    // What completes during a pass is fetched in it, and was not counted before.
+    this.#total = Math.max(this.#total, this.#done);
     this.#show();
   }
 

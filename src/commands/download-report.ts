@@ -4,6 +4,7 @@ import type { VideoTotals } from '../download/state.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
+import type { Outstanding } from '../ledger/wanted.ts';
 import type { VideoView } from '../ledger/video.ts';
 import { sizeTold } from '../size.ts';
 import { count } from '../summary.ts';
@@ -27,11 +28,11 @@ export function exitCodeOfVideos({ counts }: VideoTotals): ExitCode {
 
 /** The receipt: one line, and what could not be had; or one object with every row. `rows`: those of the batch, each time anew. */
 export async function tellVideos(
-  told: { batch: Batch; folder: HeldFolder; totals: VideoTotals; json: boolean },
+  told: { batch: Batch; folder: HeldFolder; totals: VideoTotals; now: number; json: boolean },
   rows: () => AsyncIterable<VideoView>,
   io: Io,
 ): Promise<void> {
-  const { batch, folder, totals, json } = told;
+  const { batch, folder, totals, now, json } = told;
   const { counts, bytes } = totals;
   if (json) {
     const head = JSON.stringify({ batch: batch.name, folder: folder.path, counts, bytes });
@@ -45,11 +46,38 @@ export async function tellVideos(
     return;
   }
   if (counts.failed + counts.expired > 0) await tellFailures(rows(), io);
-  const parts = VIDEO_STATES.filter((state) => counts[state] > 0 || state === 'downloaded').map(
-    (state) =>
-      `${count(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${sizeTold(bytes)})` : ''}`,
-  );
-  io.out(`${parts.join(' · ')} · in ${folder.path}`);
+  io.out(`${videosTold(totals, now)} · in ${folder.path}`);
+}
+
+/** `now`: what this command has downloaded; the rest was there before. */
+export function videosTold({ counts, bytes }: VideoTotals, now: number): string {
+  const earlier = now === counts.downloaded ? '' : `, ${count(now)} of them now`;
+  return VIDEO_STATES.filter((state) => counts[state] > 0 || state === 'downloaded')
+    .map(
+      (state) =>
+        `${count(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${sizeTold(bytes)})${earlier}` : ''}`,
+    )
+    .join(' · ');
+}
+
+/** What is waited for, and who is missing for it to come. */
+export function waitingTold(
+  { rows, pending }: Outstanding,
+  there: { asks: boolean; sends: boolean },
+): string[] {
+  return [
+    `${count(rows)} ${rows === 1 ? 'row' : 'rows'} may still complete`,
+    ...(there.asks
+      ? []
+      : [
+          'nobody asks for them here: `vidbatch reconcile --watch` does, or VIDBATCH_BASE_URL and VIDBATCH_API_KEY of their provider',
+        ]),
+    ...(there.sends || pending === 0
+      ? []
+      : [
+          `nobody sends the ${count(pending)} that are pending: start \`vidbatch work\`, or \`vidbatch run\` with the manifest`,
+        ]),
+  ];
 }
 
 /** By code, with a few examples of each. */

@@ -19,12 +19,13 @@ import { createLog } from '../log.ts';
 import type { Logger } from '../log.ts';
 import { POLL_TIMEOUT_MS, startPoller } from '../poller.ts';
 import type { Poller } from '../poller.ts';
+import { isFed } from '../pace.ts';
 import { createProvider } from '../provider/client.ts';
 import type { Provider } from '../provider/outcome.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { Meter } from './download-meter.ts';
-import { exitCodeOfVideos, tellVideos } from './download-report.ts';
+import { exitCodeOfVideos, tellVideos, waitingTold } from './download-report.ts';
 import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -129,7 +130,7 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
     progress,
     meter,
     onBytes: (bytes) => meter.bytes(bytes),
-    onFetched: () => meter.fetched(),
+    onFetched: (_row, { kind }) => meter.fetched(kind === 'downloaded'),
   };
   try {
     const { signal } = interrupt;
@@ -167,10 +168,13 @@ async function fetchAll(app: App, task: Task, signal: AbortSignal, io: Io): Prom
       const outstanding = await countOutstanding(db, batch.id);
       task.meter.wanted(await countWanted(db, scope));
       const later = await downloader.pass();
-      if (!task.watch || signal.aborted || (outstanding === 0 && later === 0)) break;
-      if (!told) tellWaiting(outstanding, poller, io);
+      if (!task.watch || signal.aborted || (outstanding.rows === 0 && later === 0)) break;
+      if (!told && outstanding.rows > 0) {
+        const there = { asks: poller !== undefined, sends: await isFed(db, batch.id) };
+        for (const line of waitingTold(outstanding, there)) task.progress.above(`${line}\n`);
+      }
       told = true;
-      task.meter.waiting(outstanding);
+      task.meter.waiting(outstanding.rows);
       await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
     }
   } finally {
@@ -180,7 +184,8 @@ async function fetchAll(app: App, task: Task, signal: AbortSignal, io: Io): Prom
   if (app.moved?.aborted === true) return 0;
   task.progress.clear();
   const totals = await writeList(folder.path, readVideos(db, scope));
-  await tellVideos({ batch, folder, totals, json: task.json }, () => readVideos(db, scope), io);
+  const now = task.meter.downloaded;
+  await tellVideos({ batch, folder, totals, now, json: task.json }, () => readVideos(db, scope), io);
   return exitCodeOfVideos(totals);
 }
 
@@ -196,13 +201,4 @@ function pollerOf({ db }: App, batch: Batch, { provider, pollIntervalMs, log }: 
     timeoutMs: POLL_TIMEOUT_MS,
     log,
   });
-}
-
-function tellWaiting(outstanding: number, poller: Poller | undefined, io: Io): void {
-  if (outstanding === 0) return;
-  const asked =
-    poller === undefined
-      ? ', and nobody asks for them here: `vidbatch reconcile --watch` does, or VIDBATCH_BASE_URL and VIDBATCH_API_KEY of their provider'
-      : '';
-  io.err(`${count(outstanding)} rows may still complete${asked}`);
 }

@@ -72,13 +72,19 @@ export async function countWanted(
   return rows[0]?.n ?? 0;
 }
 
-/** Rows whose video may still come without anybody's doing. */
-export async function countOutstanding(db: Queryable, batchId: number): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
-    `select count(*)::int as n from vidbatch.submission s
+/** Rows whose video may still come without anybody's doing, if there is a worker; `pending`: those that it is to send. */
+export interface Outstanding {
+  rows: number;
+  pending: number;
+}
+
+export async function countOutstanding(db: Queryable, batchId: number): Promise<Outstanding> {
+  const { rows } = await db.query<Outstanding>(
+    `select count(*)::int as rows, (count(*) filter (where s.state = 'pending'))::int as pending
+       from vidbatch.submission s
       where s.batch_id = $1 and (s.state in ('pending', 'submitting')
          or (${UNSETTLED}))`,
     [batchId],
   );
-  return rows[0]?.n ?? 0;
+  return rows[0] ?? { rows: 0, pending: 0 };
 }

@@ -97,6 +97,8 @@ describe('download', () => {
       counts: { downloaded: 1 },
       rows: [{ row_key: 'a', file: 'a.mp4' }],
     });
+    const again = exits(await here.run([...args, '--allow-host', host]), 0);
+    assert.match(lastLine(again), /^1 downloaded \(1000 bytes\), 0 of them now · in /);
     const explained = exits(await here.run(['explain', args[1] ?? '', 'a']), 0).stdout;
     assert.match(explained, /^video {4}downloaded · .*\/videos\/a\.mp4 · 1000 bytes · sha256 [\da-f]{64}/m);
     assert.match(exits(await here.run(['status']), 0).stdout, /^ {2}videos: 1 downloaded$/m);
