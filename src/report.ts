@@ -1,7 +1,8 @@
 import { estimate } from './estimate.ts';
 import type { Estimate } from './estimate.ts';
 import type { Batch } from './ledger/batch.ts';
-import type { Queryable } from './ledger/database.ts';
+import { transaction } from './ledger/database.ts';
+import type { Database, Queryable } from './ledger/database.ts';
 import { billedOf } from './ledger/charge.ts';
 import type { Billed } from './ledger/charge.ts';
 import { readAccepted, readCalls, readEndings, readTaskTimes } from './ledger/report.ts';
@@ -33,8 +34,15 @@ export interface Report extends Pick<
 
 const SETTLED = ['completed', 'failed'];
 
-/** Works on a batch that runs: each part is as of its own query. */
-export async function reportOf(db: Queryable, batch: Batch, prices: Prices): Promise<Report> {
+/** Works on a batch that runs: all parts are of one moment. */
+export async function reportOf(db: Database, batch: Batch, prices: Prices): Promise<Report> {
+  return transaction(db, async (session) => {
+    await session.query('set transaction isolation level repeatable read, read only');
+    return readReport(session, batch, prices);
+  });
+}
+
+async function readReport(db: Queryable, batch: Batch, prices: Prices): Promise<Report> {
   const { batch: name, source, rows, counts, taskIds, surplus } = await summarise(db, batch, undefined);
   const calls = await readCalls(db, batch.id);
   const accepted = await readAccepted(db, batch.id, { withSeconds: prices.size > 0 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
-import type { Database } from '../../src/ledger/database.ts';
+import type { Database, QueryResult } from '../../src/ledger/database.ts';
 import { describeEstimate } from '../../src/estimate.ts';
 import { parsePrices } from '../../src/prices.ts';
 import { reportOf } from '../../src/report.ts';
@@ -94,6 +94,35 @@ onEvery(LEDGERS, (storage) => {
         describeEstimate(estimated ?? assert.fail()),
         /^at most 3\.00 CNY, and unknown for 1 row;/,
       );
+    });
+
+    test('is of one moment, whatever is recorded while it is read', async () => {
+      const { db, kind } = storage();
+      const batch = await sent(db);
+      let changed: Promise<unknown> | undefined;
+      const moving: Database = {
+        query: (text, params) => db.query(text, params),
+        end: () => db.end(),
+        async connect() {
+          const session = await db.connect();
+          return {
+            release: (destroy) => session.release(destroy),
+            async query<Row>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>> {
+              const result = await session.query<Row>(text, params);
+              if (!text.includes('vidbatch.')) return result;
+              changed ??= db.query(
+                `update vidbatch.submission set provider_status = 'completed' where line = 4`,
+              );
+              // An embedded ledger has one session at a time: what is written meanwhile waits.
+              if (kind === 'postgres') await changed;
+              return result;
+            },
+          };
+        },
+      };
+      assert.equal((await reportOf(moving, batch, new Map())).tasks.byStatus['completed'], 2);
+      await changed;
+      assert.equal((await reportOf(db, batch, new Map())).tasks.byStatus['completed'], 3);
     });
 
     test('is empty for a batch of which nothing was sent', async () => {
