@@ -182,7 +182,10 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await takeTurns(db, scope, keep), [], 'it ranks lower');
       await setPriority(db, b.id, 0);
       const taken = (await takeTurns(db, scope, keep)).map(({ submissionId }) => submissionId);
-      assert.deepEqual(taken.toSorted(), a.rows.slice(2));
+      assert.deepEqual(
+        taken.toSorted((one, other) => one - other),
+        a.rows.slice(2),
+      );
       const fed = (await feed(db, scope, 10)).map(({ submissionId }) => b.rows.includes(submissionId));
       assert.deepEqual(fed.slice(0, 4).filter(Boolean).length, 2, 'they take turns');
       assert.deepEqual(await takeTurns(db, scope, keep), []);
