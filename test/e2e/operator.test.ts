@@ -69,12 +69,33 @@ describe('an operator', async () => {
     assert.equal(lastLine(ended), '2 rows · 2 task ids · paid twice: none known');
   });
 
+  it('corrects what was rejected from another file, and the old one does not undo it', async () => {
+    await standIn.addRule({ fault: 'invalid-request', match: { prompt: 'wrong-1' } });
+    const file = await desk.write('wrong.csv', csvOf(1, 'wrong'));
+    exits(await desk.run(['run', file]), 4);
+    const right = await desk.write('right.csv', csvOf(1, 'wrong').replace('the shot wrong-1', 'right'));
+    assert.match(
+      exits(await desk.run(['retry', 'wrong', '--changed', right]), 0).stdout,
+      /^wrong: 1 row took .*; `vidbatch work --drain` sends it; put the change into \S+wrong\.csv, too, before/,
+    );
+    const { stderr } = exits(await desk.run(['run', file]), 3);
+    assert.match(stderr, /\[NEWER_IN_LEDGER\]\n.*\n {4}ledger: .*"right".*\n {4}manifest: .*wrong-1"/);
+    exits(
+      await desk.run([
+        'run',
+        await desk.write('wrong.csv', csvOf(1, 'wrong').replace('the shot wrong-1', 'right')),
+      ]),
+      0,
+    );
+    await standIn.clearRules();
+  });
+
   it('sees status with exit code 0, whatever stands there', async () => {
     await standIn.addRule({ fault: 'timeout:created', match: { prompt: 'murky' } });
     const file = await desk.write('murky.csv', csvOf(1, 'murky'));
     exits(await desk.run(['run', file, '--timeout', '300ms']), 5);
     const all = exits(await desk.run(['status', '--json']), 0);
-    assert.equal(jsonLines(all.stdout).length, 4);
+    assert.equal(jsonLines(all.stdout).length, 5);
     const text = exits(await desk.run(['status', 'murky']), 0).stdout;
     assert.match(text, /^murky {2}1 row · 0 task ids · 1 uncertain · paid twice: none known$/m);
   });
