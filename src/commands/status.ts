@@ -185,7 +185,7 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
   }
   if (status.budget !== null) lines.push(`  budget: ${status.budget.told}`);
   const limits = limitsTold(status.limits);
-  if (limits !== '' && status.counts.pending > 0) lines.push(`  limits: ${limits}`);
+  if (limits !== '' && status.fed && status.counts.pending > 0) lines.push(`  limits: ${limits}`);
   for (const { gate, reason } of status.gates) lines.push(`  waiting: ${gate}: ${reason}`);
   if (status.deadline !== null && status.counts.pending > 0) {
     const { at, chance } = status.deadline;

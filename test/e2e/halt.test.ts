@@ -104,12 +104,14 @@ describe('a batch that stops', async () => {
 
   it('is told by the run that was stopped, and by the worker that has nothing else to do', async () => {
     const file = await desk.write('k.csv', csvOf(20, 'k'));
-    const stopped = exits(await desk.run(['run', file, '--canary', '3', '--concurrency', '1']), 6);
+    const stopped = exits(await desk.run(['run', file, '--canary', '3', '--rate', '9/s']), 6);
     assert.match(
       stopped.stderr,
       /^k: stopped: one of the first rows failed.+; correct the manifest and submit it again, or `vidbatch resume k`/m,
     );
     const { stderr } = exits(await desk.run(['work', '--drain']), 6);
     assert.match(stderr, /"event":"waiting","batch":"k","gate":"stopped","reason":"one of the first rows/);
+    const { stdout } = exits(await desk.run(['status', 'k']), 0);
+    assert.doesNotMatch(stdout, /limits/, 'nobody is left who goes by them');
   });
 });
