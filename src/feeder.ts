@@ -106,6 +106,7 @@ export function startFeeder(options: FeederOptions): Feeder {
       await letPass();
       repairedAt = performance.now();
     }
+    await shareAnew();
     // Small top-ups cost a query each: wait until a quarter of the queue is free, unless it runs dry.
     const live = await countLive(queue);
     if (live > depth * 0.75) return;
@@ -125,16 +126,15 @@ export function startFeeder(options: FeederOptions): Feeder {
   async function letPass(): Promise<void> {
     const room = depth - (await countLive(queue));
     await dequeue(queue, await makeRoom(db, scope, { depth, room }));
-    await shareAnew();
     await fill({ db, queue, scope, depth });
   }
 
-  /** A batch of which nothing is queued does not wait for a full queue either. It costs, so it is not done all the time. */
+  /** Nor does a batch that came later than a long one. It costs, so it is not done all the time. */
   async function shareAnew(): Promise<void> {
     if (performance.now() < sharedUntil) return;
     const before = performance.now();
     await dequeue(queue, await takeTurns(db, scope, { keep: KEPT }));
-    sharedUntil = performance.now() + 5 * (performance.now() - before);
+    sharedUntil = performance.now() + Math.max(TICK_MS, 5 * (performance.now() - before));
   }
 
   async function repair(): Promise<void> {

@@ -77,8 +77,9 @@ export async function makeRoom(
 }
 
 /**
- * Takes rows out of this lane, the last that came first and all but `keep`, when a batch waits that ranks no lower and of
- * which none is queued: fed again, all batches take turns. Else ten rows would wait for a thousand. Returns their jobs.
+ * Takes rows out of this lane, the last that came first and all but `keep`, when a batch that ranks no lower has to wait
+ * behind more than these: it came later, and a long one had filled the queue. Fed again, all batches take turns. Returns
+ * their jobs.
  */
 export async function takeTurns(
   db: Queryable,
@@ -86,18 +87,28 @@ export async function takeTurns(
   { keep }: { keep: number },
 ): Promise<Pick<Queued, 'submissionId' | 'generation'>[]> {
   const { rows } = await db.query<{ id: number; generation: number }>(
-    `with newcomer as (
-       select max(r.rank) as rank from (${READY}) r
-        where not exists (select from vidbatch.submission q
-                           where q.lane = $3 and q.state = 'pending' and q.batch_id = r.id)
-     ), ahead as (
-       select s.id from vidbatch.submission s, newcomer n
-        where s.lane = $3 and s.state = 'pending' and coalesce(s.rank, 0) <= n.rank
-        order by s.queued_at desc, s.id desc
-        limit greatest(0, (select count(*) from vidbatch.submission s where s.lane = $3 and s.state = 'pending') - $4)
+    `with queued as (
+       select s.id, s.batch_id, s.queued_at, coalesce(s.rank, 0) as rank,
+              -- Those that were fed together stand in turns already.
+              rank() over (partition by coalesce(s.rank, 0) order by s.queued_at) - 1 as before
+         from vidbatch.submission s where s.lane = $3 and s.state = 'pending'
+     ), waits as (
+       select r.rank from (${READY}) r
+        where not exists (select from queued q where q.batch_id = r.id)
+          and (select count(*) from queued q where q.rank = r.rank) > $4
+       union all
+       select q.rank from queued q group by q.batch_id, q.rank having min(q.before) > $4
+     ), late as (
+       select q.id from queued q
+        where q.rank <= (select max(rank) from waits)
+        order by q.queued_at desc, q.id desc
+        limit greatest(0, (select count(*) from queued) - $4)
+     ), taken as (
+       select s.id from vidbatch.submission s join late on late.id = s.id
+        where s.lane = $3 and s.state = 'pending'
           for update of s skip locked
      )
-     update vidbatch.submission s set lane = null from ahead a where a.id = s.id
+     update vidbatch.submission s set lane = null from taken t where t.id = s.id
      returning s.id, s.generation`,
     [scope.origin, scope.batches, scope.lane, keep],
   );

@@ -170,7 +170,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await lanes(), [true, true, true, true, false, false]);
     });
 
-    test('leaves its place for a while when a batch waits of which none is queued, the last that came first', async () => {
+    test('leaves its place for a while when a batch waits behind it that came later, the last that came first', async () => {
       const { db } = storage();
       const a = await makeBatch(db, { rows: 6 });
       const scope = { lane: laneOf(a), origin: a.origin, batches: null };
@@ -189,6 +189,16 @@ onEvery(LEDGERS, (storage) => {
       const fed = (await feed(db, scope, 10)).map(({ submissionId }) => b.rows.includes(submissionId));
       assert.deepEqual(fed.slice(0, 4).filter(Boolean).length, 2, 'they take turns');
       assert.deepEqual(await takeTurns(db, scope, keep), []);
+
+      // Queued, but behind all the others: the same.
+      const c = await makeBatch(db, { rows: 1, origin: a.origin });
+      await feed(db, scope, 10);
+      assert.equal((await takeTurns(db, scope, keep)).length, 7);
+      const again = (await feed(db, scope, 10)).findIndex(({ submissionId }) =>
+        c.rows.includes(submissionId),
+      );
+      assert.ok(again >= 0 && again < 3);
+      assert.deepEqual(await takeTurns(db, scope, { keep: 3 }), []);
     });
   });
 });
