@@ -81,8 +81,8 @@ export function startFeeder(options: FeederOptions): Feeder {
   const { db, queue, scope, depth, log } = options;
   const stopping = new AbortController();
   let away = false;
-  let repairedAt = 0;
-  let sharedUntil = 0;
+  let repairedAt = -Infinity;
+  let sharedUntil = -Infinity;
   let turnedAt = performance.now();
   let wake: ((now: boolean) => void) | undefined;
   let poked = false;
