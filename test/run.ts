@@ -102,7 +102,7 @@ async function runTests(args: readonly string[]): Promise<number> {
         '--import',
         new URL('watchdog.ts', import.meta.url).href,
         '--test',
-        '--test-concurrency=3',
+        '--test-concurrency=4',
         '--test-timeout=170000',
         '--test-reporter=spec',
         ...flags,

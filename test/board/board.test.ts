@@ -8,7 +8,6 @@ import { openTheatre, silent } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
 
 const { redisUrl } = await servers();
-const STORES = { 'an embedded ledger': {}, 'Redis and an embedded ledger': { REDIS_URL: redisUrl } };
 const HOSTILE = '<script>document.title = "owned"</script><img src=x onerror="document.title = 1">';
 
 /** A page that remembers everything a page should not do. */
@@ -36,125 +35,123 @@ async function openPage(browser: Browser, theatre: Theatre): Promise<{ page: Pag
   return { page, misdeeds };
 }
 
-for (const [store, env] of Object.entries(STORES)) {
-  suite(`the board in a browser, on ${store}`, () => {
-    let browser: Browser;
-    let theatre: Theatre;
-    let page: Page;
-    let misdeeds: string[];
+suite('the board in a browser, on Redis and an embedded ledger', () => {
+  let browser: Browser;
+  let theatre: Theatre;
+  let page: Page;
+  let misdeeds: string[];
 
-    before(async () => {
-      theatre = await openTheatre(env);
-      theatre.simulator.faults.add({ match: { prompt: 'refuse me' }, fault: 'policy' });
-      await theatre.submit('mixed', {
-        'row-1': 'a harbour before sunrise',
-        'row-2': 'refuse me',
-        'row-3': HOSTILE,
-      });
-      await theatre.send(3);
-      await theatre.submit('later', { one: 'a tea hill', two: 'a night market' }, 'paused');
-      browser = await openBrowser();
-      ({ page, misdeeds } = await openPage(browser, theatre));
+  before(async () => {
+    theatre = await openTheatre({ REDIS_URL: redisUrl });
+    theatre.simulator.faults.add({ match: { prompt: 'refuse me' }, fault: 'policy' });
+    await theatre.submit('mixed', {
+      'row-1': 'a harbour before sunrise',
+      'row-2': 'refuse me',
+      'row-3': HOSTILE,
     });
-    after(async () => {
-      await browser.close();
-      if ('REDIS_URL' in env) await forget(theatre);
-      await theatre.close();
-    });
-
-    test('the batches, with their counts and what keeps them waiting', async () => {
-      await page.goto(`${theatre.board.url}/`);
-      const cards = page.locator('section.card');
-      assert.equal(await cards.count(), 2);
-      assert.match(await cards.nth(0).innerText(), /later[^]*pending 2[^]*waiting, paused/);
-      assert.match(await cards.nth(1).innerText(), /mixed[^]*submitted 2[^]*rejected 1/);
-      // The bar is drawn, and in colours: the style sheet has passed the page's own policy.
-      const fill = await page.evaluate<string>(
-        `getComputedStyle(document.querySelector('rect.submitted')).fill`,
-      );
-      assert.notEqual(fill, 'rgb(0, 0, 0)');
-      assert.deepEqual(misdeeds, []);
-    });
-
-    test('a batch, its rows, and those of one state', async () => {
-      await page.goto(`${theatre.board.url}/`);
-      await page.getByRole('link', { name: 'mixed' }).click();
-      assert.equal(await page.locator('tbody tr').count(), 3);
-      await page.getByRole('link', { name: 'rejected 1' }).click();
-      const row = await page.locator('tbody tr').innerText();
-      assert.match(row, /row-2[^]*HTTP 400 fail_to_fetch_task\/TaskPromptPolicyViolation/);
-      assert.deepEqual(misdeeds, []);
-    });
-
-    test('a prompt that is a script does nothing but stand there', async () => {
-      await page.goto(`${theatre.board.url}/batches/mixed`);
-      assert.ok((await page.locator('tbody').innerText()).includes(HOSTILE));
-      assert.equal(await page.title(), 'mixed · vidbatch');
-      await page.goto(`${theatre.board.url}/queues/queue/vidbatch-${theatre.app.ledgerId}/s3-1`);
-      await page
-        .getByText('document.title = \\"owned\\"')
-        .or(page.getByText('document.title = "owned"'))
-        .first()
-        .waitFor();
-      assert.equal(await page.title(), 'vidbatch');
-      assert.deepEqual(misdeeds, []);
-    });
-
-    test('on a telephone nothing is cut off', async () => {
-      await page.setViewportSize({ width: 360, height: 740 });
-      for (const path of ['/', '/batches/mixed']) {
-        await page.goto(`${theatre.board.url}${path}`);
-        const width = await page.evaluate<number>('document.documentElement.scrollWidth');
-        assert.ok(width <= 360, `${path} is ${width} wide`);
-      }
-      await page.setViewportSize({ width: 1280, height: 800 });
-    });
-
-    test('a dark page for who wants one', async () => {
-      const ground = (): Promise<string> => page.evaluate('getComputedStyle(document.body).backgroundColor');
-      await page.goto(`${theatre.board.url}/`);
-      const light = await ground();
-      await page.emulateMedia({ colorScheme: 'dark' });
-      assert.notEqual(await ground(), light);
-      await page.emulateMedia({ colorScheme: 'light' });
-    });
-
-    test('Bull Board shows the queue and a job with its row, and asks nobody else', async () => {
-      await page.goto(`${theatre.board.url}/`);
-      await page.getByRole('link', { name: 'Queues' }).click();
-      await page.getByText('all batches').first().click();
-      await page.getByText('text · mixed/row-1 · submitted').waitFor();
-      await page.getByText('text · mixed/row-2 · rejected').waitFor();
-      await page.getByText('text · mixed/row-3').click();
-      const task = theatre.simulator.record[1]?.taskId;
-      assert.ok(task);
-      await page.getByText(`submitted, task ${task} (queued)`).waitFor();
-      const link = page.getByRole('link', { name: 'row in the ledger' });
-      await page.goto(`${theatre.board.url}${await link.getAttribute('href')}`);
-      assert.equal(await page.getByRole('heading', { level: 1 }).innerText(), 'row-3');
-      assert.ok((await page.locator('pre').innerText()).includes('<script>'));
-      assert.deepEqual(misdeeds, []);
-    });
-
-    test('a board that only shows offers nothing that writes, and refuses what its page sends all the same', async () => {
-      const { app } = theatre;
-      const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, readOnly: true });
-      try {
-        const queue = `vidbatch-${app.ledgerId}`;
-        await page.goto(`${board.url}/queues/queue/${queue}?status=completed`);
-        await page.getByText('text · mixed/row-1').waitFor();
-        await assertNoWriting(page);
-        const status = await page.evaluate(
-          async (path) => (await fetch(path, { method: 'PUT' })).status,
-          `/queues/api/queues/${queue}/s1-1/retry`,
-        );
-        assert.equal(status, 405);
-      } finally {
-        await board.close();
-      }
-    });
+    await theatre.send(3);
+    await theatre.submit('later', { one: 'a tea hill', two: 'a night market' }, 'paused');
+    browser = await openBrowser();
+    ({ page, misdeeds } = await openPage(browser, theatre));
   });
-}
+  after(async () => {
+    await browser.close();
+    await forget(theatre);
+    await theatre.close();
+  });
+
+  test('the batches, with their counts and what keeps them waiting', async () => {
+    await page.goto(`${theatre.board.url}/`);
+    const cards = page.locator('section.card');
+    assert.equal(await cards.count(), 2);
+    assert.match(await cards.nth(0).innerText(), /later[^]*pending 2[^]*waiting, paused/);
+    assert.match(await cards.nth(1).innerText(), /mixed[^]*submitted 2[^]*rejected 1/);
+    // The bar is drawn, and in colours: the style sheet has passed the page's own policy.
+    const fill = await page.evaluate<string>(
+      `getComputedStyle(document.querySelector('rect.submitted')).fill`,
+    );
+    assert.notEqual(fill, 'rgb(0, 0, 0)');
+    assert.deepEqual(misdeeds, []);
+  });
+
+  test('a batch, its rows, and those of one state', async () => {
+    await page.goto(`${theatre.board.url}/`);
+    await page.getByRole('link', { name: 'mixed' }).click();
+    assert.equal(await page.locator('tbody tr').count(), 3);
+    await page.getByRole('link', { name: 'rejected 1' }).click();
+    const row = await page.locator('tbody tr').innerText();
+    assert.match(row, /row-2[^]*HTTP 400 fail_to_fetch_task\/TaskPromptPolicyViolation/);
+    assert.deepEqual(misdeeds, []);
+  });
+
+  test('a prompt that is a script does nothing but stand there', async () => {
+    await page.goto(`${theatre.board.url}/batches/mixed`);
+    assert.ok((await page.locator('tbody').innerText()).includes(HOSTILE));
+    assert.equal(await page.title(), 'mixed · vidbatch');
+    await page.goto(`${theatre.board.url}/queues/queue/vidbatch-${theatre.app.ledgerId}/s3-1`);
+    await page
+      .getByText('document.title = \\"owned\\"')
+      .or(page.getByText('document.title = "owned"'))
+      .first()
+      .waitFor();
+    assert.equal(await page.title(), 'vidbatch');
+    assert.deepEqual(misdeeds, []);
+  });
+
+  test('on a telephone nothing is cut off', async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const path of ['/', '/batches/mixed']) {
+      await page.goto(`${theatre.board.url}${path}`);
+      const width = await page.evaluate<number>('document.documentElement.scrollWidth');
+      assert.ok(width <= 360, `${path} is ${width} wide`);
+    }
+    await page.setViewportSize({ width: 1280, height: 800 });
+  });
+
+  test('a dark page for who wants one', async () => {
+    const ground = (): Promise<string> => page.evaluate('getComputedStyle(document.body).backgroundColor');
+    await page.goto(`${theatre.board.url}/`);
+    const light = await ground();
+    await page.emulateMedia({ colorScheme: 'dark' });
+    assert.notEqual(await ground(), light);
+    await page.emulateMedia({ colorScheme: 'light' });
+  });
+
+  test('Bull Board shows the queue and a job with its row, and asks nobody else', async () => {
+    await page.goto(`${theatre.board.url}/`);
+    await page.getByRole('link', { name: 'Queues' }).click();
+    await page.getByText('all batches').first().click();
+    await page.getByText('text · mixed/row-1 · submitted').waitFor();
+    await page.getByText('text · mixed/row-2 · rejected').waitFor();
+    await page.getByText('text · mixed/row-3').click();
+    const task = theatre.simulator.record[1]?.taskId;
+    assert.ok(task);
+    await page.getByText(`submitted, task ${task} (queued)`).waitFor();
+    const link = page.getByRole('link', { name: 'row in the ledger' });
+    await page.goto(`${theatre.board.url}${await link.getAttribute('href')}`);
+    assert.equal(await page.getByRole('heading', { level: 1 }).innerText(), 'row-3');
+    assert.ok((await page.locator('pre').innerText()).includes('<script>'));
+    assert.deepEqual(misdeeds, []);
+  });
+
+  test('a board that only shows offers nothing that writes, and refuses what its page sends all the same', async () => {
+    const { app } = theatre;
+    const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, readOnly: true });
+    try {
+      const queue = `vidbatch-${app.ledgerId}`;
+      await page.goto(`${board.url}/queues/queue/${queue}?status=completed`);
+      await page.getByText('text · mixed/row-1').waitFor();
+      await assertNoWriting(page);
+      const status = await page.evaluate(
+        async (path) => (await fetch(path, { method: 'PUT' })).status,
+        `/queues/api/queues/${queue}/s1-1/retry`,
+      );
+      assert.equal(status, 405);
+    } finally {
+      await board.close();
+    }
+  });
+});
 
 /** Bull Board names its buttons by their label or by the words on them. */
 async function assertNoWriting(page: Page): Promise<void> {

@@ -7,8 +7,8 @@ describe('memory does not follow the number of rows', async () => {
   after(here.close);
 
   it('of validate', async () => {
-    const few = await peakOf(here, ['validate', await writeRows(here, 'few.csv', 20_000)]);
-    const many = await peakOf(here, ['validate', await writeRows(here, 'many.csv', 200_000)]);
+    const few = await peakOf(here, ['validate', await writeRows(here, 'few.csv', 8_000)]);
+    const many = await peakOf(here, ['validate', await writeRows(here, 'many.csv', 80_000)]);
     sameMemory(few, many);
   });
 });
