@@ -17,7 +17,7 @@ const BOTH = { back: -HOUR, forward: HOUR };
 const KINDS: readonly [StorageKind, Readonly<Record<string, number>>][] = [
   ['redis+postgres', BOTH],
   ['postgres', { back: -HOUR }],
-  ['embedded', BOTH],
+  ['embedded', { back: -HOUR }],
 ];
 
 for (const [kind, jumps] of KINDS) {

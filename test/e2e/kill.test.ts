@@ -19,10 +19,10 @@ describe('a run that is killed in the middle, on the embedded ledger', async () 
   after(() => Promise.all([here.close(), standIn.close()]));
 
   it('goes on where it was: no row is paid twice, and none is lost', async () => {
-    const rows = 300;
+    const rows = 150;
     const file = await here.write('killed.csv', csvOf(rows, 'kill'));
     const first = here.start(['run', file]);
-    await first.says(/"event":"accepted"/, 80);
+    await first.says(/"event":"accepted"/, 50);
     first.kill('SIGKILL');
     await first.ended;
     const before = standIn.accepted().length;

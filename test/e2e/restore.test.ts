@@ -7,8 +7,8 @@ import { createDatabase, servers } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startStandIn } from './stand-in.ts';
 
-const ROWS = 150;
-const WHEN = 50;
+const ROWS = 90;
+const WHEN = 30;
 
 describe('a ledger that is restored from a copy', async () => {
   const shared = await servers();

@@ -8,7 +8,7 @@ import { csvOf, paidTwice } from './manifest.ts';
 import { startStandIn } from './stand-in.ts';
 import type { StandIn } from './stand-in.ts';
 
-const ROWS = 400;
+const ROWS = 500;
 
 describe('two workers on one ledger', async () => {
   const shared = await servers();
