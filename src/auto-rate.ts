@@ -39,15 +39,15 @@ const LEAST = 0.05;
 const MOST = 1000;
 
 /** What is left of the rate after a refusal, and after the next ones that follow soon. */
-const CUTS = [0.95, 0.84, 0.58, 0.5];
+const CUTS = [0.965, 0.84, 0.58, 0.5];
 const SOON_MS = 800;
 /**
  * After a cut so many calls are made before it is tried to make more, at least for so long, and for so many times as long
  * as the refusal kept everybody from sending: that is what trying costs.
  */
-const HOLD = { calls: 13, ms: 2_000, stops: 6 };
+const HOLD = { calls: 8, ms: 2_000, stops: 6 };
 /** Where more than this share is refused, it is tried the less often. */
-const SHARE = 0.025;
+const SHARE = 0.06;
 /** The share is one of the last hundred requests, the older ones weighing less. */
 const REMEMBERED = 0.99;
 /** Of what was just accepted. */
@@ -56,9 +56,9 @@ const MEASURED_MS = 1_000;
 const MOST_MARKS = 20;
 /**
  * A second, as a part of the rate: of what is missing to the ceiling; at the ceiling; and beyond it, of the distance, so
- * that a ceiling that is gone is left behind ever faster.
+ * that a ceiling that is gone is left behind ever faster: the faster, the sooner a refusal would be heard.
  */
-const CLIMB = { below: 0.85, least: 0.025, beyond: 1.33 };
+const CLIMB = { below: 0.85, least: 0.025, beyond: { slow: 1, quick: 2, lagMs: 250 } };
 /** The rate doubles in a second at the most, and in about twice as long as an answer takes. */
 const DOUBLING = { most: 1, lags: 550 };
 
@@ -127,6 +127,8 @@ function raised(now: Known, before: Known): Known {
   const seconds = Math.min(1, (at - before.at) / 1000);
   // The clock was set back, or another worker was faster.
   if (seconds <= 0) return at < before.at - 1000 ? { ...known, cutAt: Math.min(cutAt, at) } : before;
+  // Too soon to tell whether what may be used is.
+  if (perSecond * (at - before.at) < 1000) return before;
   if (sent - before.sent < 0.4 * perSecond * seconds) return known;
   const holdCalls = HOLD.calls * Math.max(1, known.share / SHARE);
   const holdMs = Math.max(HOLD.ms, HOLD.stops * stoppedMs, (holdCalls / perSecond) * 1000);
@@ -146,7 +148,9 @@ function climb(perSecond: number, ceiling: number | undefined, lagMs: number): n
   const most = Math.min(DOUBLING.most, DOUBLING.lags / lagMs);
   if (ceiling === undefined) return most;
   const beyond = perSecond / ceiling - 1;
-  const wish = beyond < 0 ? -CLIMB.below * beyond : CLIMB.beyond * beyond;
+  const { slow, quick } = CLIMB.beyond;
+  const leave = slow + (quick - slow) * Math.min(1, CLIMB.beyond.lagMs / lagMs);
+  const wish = beyond < 0 ? -CLIMB.below * beyond : leave * beyond;
   return Math.min(most, Math.max(CLIMB.least, wish));
 }
 

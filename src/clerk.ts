@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { VidbatchError } from './errors.ts';
+import { momentOf, narrowed } from './ledger-clock.ts';
+import type { Ahead } from './ledger-clock.ts';
 import { claim, claimAlone, granted, refusals } from './ledger/claim.ts';
 import type { Claim, ClaimScope, ClaimWish, Refusal } from './ledger/claim.ts';
 import type { Database } from './ledger/database.ts';
@@ -22,17 +24,34 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger, stoppi
   const claimPatiently = <T>(attempt: (again: boolean) => Promise<T>): Promise<T> =>
     patiently('claim', log, attempt, stopping);
 
+  let ahead: Ahead | undefined;
+
+  /** Each claim under a limit tells what the ledger's clock is. */
+  async function timed<T extends readonly Claim[]>(ask: () => Promise<T>): Promise<T> {
+    const asked = performance.now();
+    const claims = await ask();
+    const answered = performance.now();
+    const nowMs = claims.find((one) => one.nowMs !== undefined)?.nowMs;
+    if (nowMs !== undefined) ahead = narrowed(ahead, { nowMs, asked, answered });
+    return claims;
+  }
+
+  /** Its turn is as near as it is now: to say why others have none took a while. */
+  function untilTurn(one: Claim): Claim {
+    const { turnMs, nowMs } = one;
+    if (turnMs === undefined || nowMs === undefined || ahead === undefined) return one;
+    return { ...one, turnMs: momentOf(nowMs + turnMs, ahead) - performance.now() };
+  }
+
   async function claimGroup(wishes: readonly ClaimWish[]): Promise<(Claim | Refusal)[]> {
-    let asked = 0;
     const claims = await claimPatiently(async (again) => {
-      asked = performance.now();
-      const fresh = await claim(db, scope, wishes);
+      const fresh = await timed(() => claim(db, scope, wishes));
       // After an error the statement may have been committed all the same, even only now, by a server that stood still:
       // what we did not get may be ours already. An attempt is made once, so asking again is no second claim.
       const left = again ? without(wishes, fresh) : [];
       return left.length === 0 ? fresh : [...fresh, ...(await granted(db, left))];
     });
-    const byAttempt = new Map(claims.map((one) => [one.attemptId, sinceAsked(one, asked)]));
+    const byAttempt = new Map(claims.map((one) => [one.attemptId, one]));
     const left = wishes.filter((wish) => !byAttempt.has(wish.attemptId));
     const reasons = left.length === 0 ? [] : await whyNot(left);
     const bySubmission = new Map(reasons.map((reason) => [reason.submissionId, reason]));
@@ -63,7 +82,10 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger, stoppi
 
   function claimOne(wish: ClaimWish): Promise<Claim | undefined> {
     return claimPatiently(async (again) => {
-      const fresh = await claimAlone(db, scope, wish);
+      const [fresh] = await timed(async () => {
+        const one = await claimAlone(db, scope, wish);
+        return one === undefined ? [] : [one];
+      });
       return fresh ?? (again ? (await granted(db, [wish]))[0] : undefined);
     });
   }
@@ -92,8 +114,9 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger, stoppi
   return {
     async claim(submissionId) {
       const claimed = await claimInGroup({ submissionId, attemptId: randomUUID() });
-      if (!('reason' in claimed)) reached('claimed');
-      return claimed;
+      if ('reason' in claimed) return claimed;
+      reached('claimed');
+      return untilTurn(claimed);
     },
     async record(result) {
       const recorded = await patiently('record', log, () => recordInGroup(result));
@@ -101,12 +124,6 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger, stoppi
       return recorded;
     },
   };
-}
-
-/** Turns are counted from the moment when the ledger was asked. */
-function sinceAsked(claimed: Claim, asked: number): Claim {
-  if (claimed.turnMs === undefined) return claimed;
-  return { ...claimed, turnMs: claimed.turnMs - (performance.now() - asked) };
 }
 
 function without(wishes: readonly ClaimWish[], claims: readonly Claim[]): ClaimWish[] {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, mock, test } from 'node:test';
 import { createClerk } from '../src/clerk.ts';
 import type { Claim, Refusal } from '../src/ledger/claim.ts';
 import type { Database, QueryResult } from '../src/ledger/database.ts';
@@ -68,6 +68,38 @@ describe('claims', () => {
     const answers = await Promise.all(made.rows.map((id) => clerk.claim(id)));
     const reasons = answers.flatMap((answer) => ('reason' in answer ? [answer.reason] : []));
     assert.deepEqual(reasons, ['alone', 'alone', 'alone', 'alone']);
+  });
+
+  test('under a rate, each has its turn when the ledger said, however long it takes to say why others have none', async () => {
+    const made = await makeBatch(storage.db, { rows: 3 });
+    const STEP_MS = 100;
+    let passed = 0;
+    const now = performance.now.bind(performance);
+    const clock = mock.method(performance, 'now', () => now() + passed);
+    const slow: Database = {
+      ...behind(storage.db, []).db,
+      async query<Row>(text: string, params?: readonly unknown[]) {
+        const result = await storage.db.query<Row>(text, params);
+        if (!text.includes('vidbatch.turns')) passed += STEP_MS;
+        return result;
+      },
+    };
+    try {
+      const clerk = createClerk(
+        slow,
+        scopeOf(made, { limits: [{ model: '', intervalMs: 250 }] }),
+        hear().log,
+      );
+      const [first, second, third] = await Promise.all(made.rows.map((id) => clerk.claim(id)));
+      const asks = passed / STEP_MS;
+      assert.ok(third !== undefined && 'reason' in third && third.reason === 'rate');
+      assert.ok(asks >= 1, 'the third was asked about');
+      const [now1, now2] = [first, second].map((one) => (one && !('reason' in one) ? one.turnMs : undefined));
+      assert.ok(now1 !== undefined && now1 <= -passed, `${now1} ms`);
+      assert.ok(now2 !== undefined && now2 > -passed && now2 <= 254 - passed, `${now2} ms`);
+    } finally {
+      clock.mock.restore();
+    }
   });
 
   test('that never arrived are made again', async () => {

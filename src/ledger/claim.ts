@@ -29,6 +29,8 @@ export interface Claim {
   openMs?: number;
   /** Milliseconds until its turn, under a limit; undefined: there is none. */
   turnMs?: number;
+  /** Milliseconds since the epoch by the ledger's clock, of which `turnMs` is counted. */
+  nowMs?: number;
 }
 
 /** Who claims, and within which limits. Part of every claim of one worker. */
@@ -63,7 +65,10 @@ interface ClaimRow {
   doubt_ms: number | null;
   open_ms: number | null;
   turn_ms: number | null;
+  now_ms: number;
 }
+
+const NOW_MS = `(extract(epoch from now()) * 1000)::float8 as now_ms`;
 
 /** The claim's own attempt is not there yet for the statement that makes it. */
 const DOUBT_MS = `case when s.doubtful then ${doubtMsOf('s.id')} end as doubt_ms`;
@@ -87,7 +92,7 @@ function toClaim(row: ClaimRow): Claim {
     refusals: row.refusals,
     ...(row.doubt_ms === null ? {} : { doubtMs: row.doubt_ms }),
     ...(row.open_ms === null ? {} : { openMs: row.open_ms }),
-    ...(row.turn_ms === null ? {} : { turnMs: Math.max(0, row.turn_ms) }),
+    ...(row.turn_ms === null ? {} : { turnMs: Math.max(0, row.turn_ms), nowMs: row.now_ms }),
   };
 }
 
@@ -124,7 +129,7 @@ export async function claim(
        select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
      select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
-            open_ms, turn_ms
+            open_ms, turn_ms, ${NOW_MS}
        from claimed`,
     [
       wishes.map((wish) => wish.submissionId),
@@ -187,7 +192,7 @@ export async function claimAlone(
        select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
      select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
-            open_ms, turn_ms
+            open_ms, turn_ms, ${NOW_MS}
        from claimed`,
     [
       wish.submissionId,
@@ -206,7 +211,7 @@ export async function claimAlone(
 export async function granted(db: Queryable, wishes: readonly ClaimWish[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
     `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.request, a.number, a.epoch, s.spent, p.throttle_level,
-            s.refusals, ${DOUBT_MS_BEFORE}, ${OPEN_MS} as open_ms, null::float8 as turn_ms
+            s.refusals, ${DOUBT_MS_BEFORE}, ${OPEN_MS} as open_ms, null::float8 as turn_ms, ${NOW_MS}
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
        join vidbatch.batch b on b.id = s.batch_id
