@@ -10,7 +10,9 @@ import type { FeedScope, Queued } from './ledger/feed.ts';
 import { makeRoom, takeTurns, withdraw } from './ledger/withdrawal.ts';
 import type { Logger } from './log.ts';
 import { reached } from './point.ts';
+import { boundsOf, isDue, keptOf, nextDepth } from './queue-depth.ts';
 import {
+  countJobs,
   countLive,
   dequeue,
   enqueue,
@@ -26,8 +28,10 @@ export interface FeederOptions {
   db: Database;
   queue: Queue<JobData, JobResult>;
   scope: FeedScope;
-  /** At most so many rows are in the queue at a time. */
+  /** At most so many rows are in the queue at a time; fewer, as long as these keep the workers busy. */
   depth: number;
+  /** Rows that its worker has in its hands at a time. */
+  inHand: number;
   log: Logger;
 }
 
@@ -47,15 +51,21 @@ const POKE_MS = 20;
 /** A row that has been queued for this long and is not in the queue was lost there. */
 const LOST_AFTER_MS = 3_000;
 const REPAIR_MS = 2_000;
-/** Rows that stay in the queue when batches take turns anew, so that no worker runs dry meanwhile. */
-const KEPT = 32;
+/** Looking who has to wait takes no more than this part of the time, and is not done more often than this. */
+const SHARE = { part: 1 / 6, ms: 250 };
 
 /**
  * Tops the queue up once from the ledger, so that `submit` without a worker already shows jobs on the board.
  * Returns how many rows were queued.
  */
-export async function fill({ db, queue, scope, depth }: Omit<FeederOptions, 'log'>): Promise<number> {
-  const room = depth - (await countLive(queue));
+export async function fill(options: Omit<FeederOptions, 'log' | 'inHand'>): Promise<number> {
+  return bring(options, options.depth - (await countLive(options.queue)));
+}
+
+async function bring(
+  { db, queue, scope }: Pick<FeederOptions, 'db' | 'queue' | 'scope'>,
+  room: number,
+): Promise<number> {
   if (room <= 0) return 0;
   const rows = await feed(db, scope, room);
   if (rows.length === 0) return 0;
@@ -78,7 +88,11 @@ export async function fill({ db, queue, scope, depth }: Omit<FeederOptions, 'log
  * longer in the queue (a flushed Redis, a job removed on the dashboard, a feeder that died in between) is fed again.
  */
 export function startFeeder(options: FeederOptions): Feeder {
-  const { db, queue, scope, depth, log } = options;
+  const { db, queue, scope, log } = options;
+  const bounds = boundsOf(options.depth, options.inHand);
+  let depth = bounds.least;
+  /** When it was last left full to its depth; undefined: it is not known how fast rows leave it. */
+  let fullAt: number | undefined;
   const stopping = new AbortController();
   let away = false;
   let repairedAt = -Infinity;
@@ -89,7 +103,8 @@ export function startFeeder(options: FeederOptions): Feeder {
   let spoilt = false;
 
   async function tick(): Promise<void> {
-    if (performance.now() - repairedAt > REPAIR_MS) {
+    const repairs = performance.now() - repairedAt > REPAIR_MS;
+    if (repairs) {
       await adoptBatches(db, scope.origin);
       const byMs = await followClock(db);
       if (byMs > 0)
@@ -103,14 +118,15 @@ export function startFeeder(options: FeederOptions): Feeder {
       if (spoilt) await takeAwayUnreadable();
       await clear();
       await repair();
-      await letPass();
       repairedAt = performance.now();
     }
-    await shareAnew();
-    // Small top-ups cost a query each: wait until a quarter of the queue is free, unless it runs dry.
-    const live = await countLive(queue);
-    if (live > depth * 0.75) return;
-    await fill({ db, queue, scope, depth });
+    const shared = await shareAnew();
+    const { live, waiting } = await countJobs(queue);
+    const due = isDue(depth, waiting);
+    if (!due && !shared && !repairs) return;
+    if (due && fullAt !== undefined) depth = nextDepth(depth, waiting, performance.now() - fullAt, bounds);
+    const room = Math.min(depth - waiting, bounds.most - live);
+    fullAt = (await bring(options, room)) >= room ? performance.now() : undefined;
   }
 
   /** What waits for its window waits in the ledger; so does, for a moment, what has another priority now. */
@@ -122,19 +138,23 @@ export function startFeeder(options: FeederOptions): Feeder {
     await dequeue(queue, taken);
   }
 
-  /** What ranks higher does not wait for a full queue to drain. */
-  async function letPass(): Promise<void> {
-    const room = depth - (await countLive(queue));
-    await dequeue(queue, await makeRoom(db, scope, { depth, room }));
-    await fill({ db, queue, scope, depth });
-  }
-
-  /** Nor does a batch that came later than a long one. It costs, so it is not done all the time. */
-  async function shareAnew(): Promise<void> {
-    if (performance.now() < sharedUntil) return;
+  /**
+   * What ranks higher does not wait for a full queue to drain, nor does a batch that came later than a long one: others
+   * are taken back for them, to be fed all in their turns. It costs, so it is not done all the time. True: some were.
+   */
+  async function shareAnew(): Promise<boolean> {
     const before = performance.now();
-    await dequeue(queue, await takeTurns(db, scope, { keep: KEPT }));
-    sharedUntil = performance.now() + Math.max(TICK_MS, 5 * (performance.now() - before));
+    if (before < sharedUntil) return false;
+    const { live, waiting } = await countJobs(queue);
+    const room = Math.min(depth - waiting, bounds.most - live);
+    const taken = await makeRoom(db, scope, { depth, room });
+    taken.push(...(await takeTurns(db, scope, { keep: keptOf(depth) })));
+    await dequeue(queue, taken);
+    const now = performance.now();
+    sharedUntil = now + Math.max(SHARE.ms, (now - before) / SHARE.part);
+    if (taken.length === 0) return false;
+    fullAt = undefined;
+    return true;
   }
 
   async function repair(): Promise<void> {

@@ -76,6 +76,8 @@ const KEEP = { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } 
 
 /** How many jobs one call to BullMQ adds. */
 const BULK = 500;
+/** Each is a command of its own. */
+const REMOVED_AT_ONCE = 100;
 
 /** `skipMetasUpdate`: for whoever only looks, as opening a queue otherwise writes its settings, even of one long gone. */
 export function openQueue(
@@ -192,8 +194,16 @@ export async function enqueue(queue: Queue<JobData, JobResult>, rows: readonly F
 const LIVE = ['waiting', 'active', 'delayed', 'prioritized'] as const;
 
 export async function countLive(queue: Queue<JobData, JobResult>): Promise<number> {
+  return (await countJobs(queue)).live;
+}
+
+/** Jobs that still have something to do, and those of them that a worker may take now. */
+export async function countJobs(
+  queue: Queue<JobData, JobResult>,
+): Promise<{ live: number; waiting: number }> {
   const counts = await queue.getJobCounts(...LIVE);
-  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const live = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return { live, waiting: (counts['waiting'] ?? 0) + (counts['prioritized'] ?? 0) };
 }
 
 /** Their ids alone: loading a thousand jobs to look at their ids would be a query each. */
@@ -206,7 +216,13 @@ export async function dequeue(
   queue: Queue<JobData, JobResult>,
   rows: readonly Pick<Fed, 'submissionId' | 'generation'>[],
 ): Promise<void> {
-  for (const { submissionId, generation } of rows) await queue.remove(jobId(submissionId, generation));
+  for (let start = 0; start < rows.length; start += REMOVED_AT_ONCE) {
+    await Promise.all(
+      rows
+        .slice(start, start + REMOVED_AT_ONCE)
+        .map(({ submissionId, generation }) => queue.remove(jobId(submissionId, generation))),
+    );
+  }
 }
 
 /**

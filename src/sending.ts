@@ -41,7 +41,7 @@ export interface WorkLimits extends PollLimits {
   maxAttempts: number;
   /** Milliseconds for one whole answer; 120,000. Short ones leave rows uncertain. */
   timeoutMs: number;
-  /** Rows in the queue at a time; 1000. */
+  /** Rows in the queue at a time, at most; 1000. */
   queueDepth: number;
   /** Of all workers together; none without them. */
   limits?: readonly Limit[];

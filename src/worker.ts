@@ -115,6 +115,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     queue,
     scope: { lane, origin: provider.origin, batches, limits },
     depth: depthUnder(limits, options.queueDepth, 2 * options.concurrency),
+    inHand: options.concurrency,
     log,
   });
   const stopSweeper = startSweeper(db, log, againOf(provider.origin, options));

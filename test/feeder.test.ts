@@ -46,7 +46,7 @@ async function feeding(
     scope,
     heard,
     start: (depth = 100) => {
-      const feeder = startFeeder({ db: storage.db, queue, scope, depth, log: heard.log });
+      const feeder = startFeeder({ db: storage.db, queue, scope, depth, inHand: 8, log: heard.log });
       feeders.push(feeder);
       return feeder;
     },
@@ -151,7 +151,7 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
         },
       },
     }) as Queue<JobData, JobResult>;
-    const feeder = startFeeder({ db, queue: late, scope, depth: 100, log: one.heard.log });
+    const feeder = startFeeder({ db, queue: late, scope, depth: 100, inHand: 8, log: one.heard.log });
     assert.equal((await one.heard.event('jobs-lost'))['count'], 1, 'the other one is');
     const [first, second] = await stored(db, [given, lost]);
     assert.deepEqual([first?.lane, second?.lane], [null, null]);
@@ -212,7 +212,7 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     const lane = `${dead.scope.lane}-other`;
     const queue = openQueue(storage().store, lane);
     const scope = { ...dead.scope, lane };
-    const feeder = startFeeder({ db: storage().db, queue, scope, depth: 100, log: hear().log });
+    const feeder = startFeeder({ db: storage().db, queue, scope, depth: 100, inHand: 8, log: hear().log });
     await until(async () => (await countLive(queue)) === dead.made.rows.length);
     assert.deepEqual(await liveJobIds(queue), idsAt(dead.made, 2));
     await feeder.stop();
@@ -239,7 +239,14 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
       return Promise.reject(new Error('ledger away'));
     };
     const db = { query, connect: () => real.connect(), end: () => real.end() };
-    const feeder = startFeeder({ db, queue: one.queue, scope: one.scope, depth: 100, log: one.heard.log });
+    const feeder = startFeeder({
+      db,
+      queue: one.queue,
+      scope: one.scope,
+      depth: 100,
+      inHand: 8,
+      log: one.heard.log,
+    });
     await until(() => {
       feeder.poke();
       return Promise.resolve(tried >= 3);

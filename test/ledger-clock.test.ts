@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { test } from 'node:test';
 import { momentOf, narrowed } from '../src/ledger-clock.ts';
 import type { Ahead } from '../src/ledger-clock.ts';

@@ -119,7 +119,7 @@ export function workFlags(command: Command): Command {
   );
   flag(command, '--attempts <n>', 'tries of a row that is known not to have been accepted', '5');
   flag(command, '--timeout <duration>', 'for one whole answer; short ones leave rows uncertain', '120s');
-  flag(command, '--queue-depth <n>', 'rows in the queue at a time', '1000');
+  flag(command, '--queue-depth <n>', 'rows in the queue at a time, at most', '1000');
   flag(command, '--poll-concurrency <n>', 'open questions about tasks; 0: asks for none', '4');
   flag(command, ...POLL_RATE);
   return command;
