@@ -96,8 +96,8 @@ export async function audit(db: Database, options: AuditOptions): Promise<Audit>
     await analyseListing(db);
     const since = await sendingSince(db, origin);
     const clients = await ownClients(db, importId);
-    const { strangers } = await markCandidates(db, importId, { toleranceMs, since, clients });
-    const signs = { clocks: await clocksOf(db, importId, toleranceMs), absolute: !zoned, strangers };
+    const { strangers, twins } = await markCandidates(db, importId, { origin, toleranceMs, since, clients });
+    const signs = { clocks: await clocksOf(db, importId, toleranceMs), absolute: !zoned, strangers, twins };
     const doubts = await settleDoubts(db, importId, signs, options);
     const files = [...(await fileFacts(db, importId)), ...empty];
     const context: Context = {

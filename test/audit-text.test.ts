@@ -9,7 +9,7 @@ import type { SideBySide } from '../src/commands/audit-text.ts';
 const ROW: SideBySide = { batch: 'kites', key: 'k1', verdict: 'settled', task: 't1', why: 'by request' };
 
 function told(accepting: boolean, rows: readonly SideBySide[] = [ROW], tally = new Tally()): string {
-  const signs = { clocks: 'agree', absolute: true, strangers: 0 } as const;
+  const signs = { clocks: 'agree', absolute: true, strangers: 0, twins: 0 } as const;
   const doubts: Audit['doubts'] = {
     rows: 12,
     matching: 1,

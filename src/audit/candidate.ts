@@ -22,12 +22,14 @@ export interface Signs {
   absolute: boolean;
   /** Tasks of the ledger's time that nobody here can have made: another client uses the account. */
   strangers: number;
+  /** Those of them with the prompt and model of a row that has its task: another client sends the same prompts. */
+  twins: number;
 }
 
 export type Verdict =
   | { kind: 'settled'; task: string; evidence: Evidence }
   /** One task, and it might yet be somebody else's. */
-  | { kind: 'unproven'; task: string; why: 'clocks' | 'strangers' }
+  | { kind: 'unproven'; task: string; why: 'clocks' | 'strangers' | 'twins' }
   /** The task may be another row's, or there are several. */
   | { kind: 'ambiguous' }
   | { kind: 'none' };
@@ -62,14 +64,16 @@ export function explain(
 /**
  * Only a request names its attempt whoever else is there. A time proves nothing by clocks that differ; and that nobody
  * else has made a task of this model then, only where nobody else is seen. A file with tasks of others and none that the
- * ledger knows is another account's: whoever sent the same manifest there has the same prompts.
+ * ledger knows is another account's: whoever sent the same manifest there has the same prompts. So has
+ * another client of this account that sends it: then a prompt is no proof either.
  */
-function proven({ task, evidence }: Edge, { clocks, absolute, strangers }: Signs): Verdict {
+function proven({ task, evidence }: Edge, { clocks, absolute, strangers, twins }: Signs): Verdict {
   const settled = { kind: 'settled' as const, task, evidence };
   if (evidence === 'request') return settled;
   const agreed =
     clocks === 'agree' || (clocks === 'unseen' && absolute && evidence === 'prompt' && strangers === 0);
   if (!agreed) return { kind: 'unproven', task, why: 'clocks' };
+  if (twins > 0) return { kind: 'unproven', task, why: 'twins' };
   return evidence === 'time' && strangers > 0 ? { kind: 'unproven', task, why: 'strangers' } : settled;
 }
 

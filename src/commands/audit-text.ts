@@ -96,6 +96,9 @@ function doubtLines(doubts: Doubts, { batch, accepting }: Asked): string[] {
       signs.strangers > 0
         ? `${count(signs.strangers)} tasks of this time are of nobody here: another client uses the account`
         : '',
+      signs.twins > 0
+        ? `${signs.twins === 1 ? 'one of them has' : `${count(signs.twins)} of them have`} the prompt of a row that has its task: that client sends the same prompts, and only a request id tells (a list with request ids, or \`vidbatch resolve\`)`
+        : '',
     ].filter((reason) => reason !== '');
     lines.push(`${rows(doubts.unproven)} with one task each are not settled: ${why.join('; ')}`);
   }

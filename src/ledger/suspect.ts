@@ -50,13 +50,19 @@ const EVIDENCE = `case when btrim(p.prompt) = btrim(q.prompt) then 'prompt' else
 
 /**
  * Marks tasks that may be of a suspect, and returns how many of the ledger's own time must be of somebody else: those that
- * fit nobody, and those beyond what one row can have made. `clients`: tasks of others are neither.
+ * fit nobody, and those beyond what one row can have made. `twins`: those that fit nobody, and have the prompt and model
+ * of a row that has its task. `clients`: tasks of others are none of these.
  */
 export async function markCandidates(
   db: Queryable,
   importId: string,
-  { toleranceMs, since, clients }: { toleranceMs: number; since: Date; clients: readonly string[] },
-): Promise<{ candidates: number; strangers: number }> {
+  {
+    origin,
+    toleranceMs,
+    since,
+    clients,
+  }: { origin: string; toleranceMs: number; since: Date; clients: readonly string[] },
+): Promise<{ candidates: number; strangers: number; twins: number }> {
   const own = `(cardinality($3::text[]) = 0 or not exists (
       select from vidbatch.listed l where l.import_id = p.import_id and l.subject = p.subject and l.client is not null)
     or exists (select from vidbatch.listed l
@@ -67,11 +73,23 @@ export async function markCandidates(
         and exists (select from vidbatch.suspect q where q.import_id = p.import_id and ${FITS})`,
     [importId, toleranceMs, clients],
   );
+  const stranger = `p.import_id = $1 and p.attempt_id is null and not p.orphaned and not p.candidate
+        and (p.created_to is null or p.created_to >= $2::timestamptz) and ${own}`;
   const { rows } = await db.query<{ n: number }>(
-    `select count(*)::int as n from vidbatch.paired p
-      where p.import_id = $1 and p.attempt_id is null and not p.orphaned and not p.candidate
-        and (p.created_to is null or p.created_to >= $2::timestamptz) and ${own}`,
+    `select count(*)::int as n from vidbatch.paired p where ${stranger}`,
     [importId, since, clients],
+  );
+  const { rows: alike } = await db.query<{ n: number }>(
+    `with stranger as materialized (
+       select p.model, btrim(p.prompt) as prompt from vidbatch.paired p where ${stranger} and p.prompt is not null
+     )
+     select count(*)::int as n from stranger
+      where (model, prompt) in (
+        select s.model, btrim(s.request::json->>'prompt')
+          from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+         -- Asked once, before any row: mostly there are no strangers.
+         where exists (select from stranger) and b.origin = $4 and s.state = 'submitted')`,
+    [importId, since, clients, origin],
   );
   const { rows: crowds } = await db.query<{ n: number }>(
     `select coalesce(sum(c.tasks - c.attempts), 0)::int as n from (
@@ -87,7 +105,11 @@ export async function markCandidates(
      ) c where c.tasks > c.attempts`,
     [importId, toleranceMs],
   );
-  return { candidates: marked.rowCount ?? 0, strangers: (rows[0]?.n ?? 0) + (crowds[0]?.n ?? 0) };
+  return {
+    candidates: marked.rowCount ?? 0,
+    strangers: (rows[0]?.n ?? 0) + (crowds[0]?.n ?? 0),
+    twins: alike[0]?.n ?? 0,
+  };
 }
 
 /** An uncertain row with what may be its tasks: two at most, for more of them say no more. */

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { explain } from '../../src/audit/candidate.ts';
 import type { Edge, Evidence, Signs, Verdict } from '../../src/audit/candidate.ts';
 
-const CLEAR: Signs = { clocks: 'agree', absolute: true, strangers: 0 };
+const CLEAR: Signs = { clocks: 'agree', absolute: true, strangers: 0, twins: 0 };
 
 const edge = (owner: string, task: string, evidence: Evidence = 'time'): Edge => ({ owner, task, evidence });
 
@@ -40,6 +40,14 @@ describe('an uncertain row', () => {
     assert.deepEqual(verdict('a', [edge('a', 't')], { strangers: 1 }), unproven);
     assert.deepEqual(verdict('a', [edge('a', 't', 'prompt')], { strangers: 1 }), settled('t', 'prompt'));
     assert.deepEqual(verdict('a', [edge('a', 't', 'request')], { strangers: 1 }), settled('t', 'request'));
+  });
+
+  test('is not settled by its prompt where another client sends the same prompts', () => {
+    const signs = { strangers: 1, twins: 1 };
+    const unproven = { kind: 'unproven', task: 't', why: 'twins' };
+    for (const evidence of ['prompt', 'time'] as const)
+      assert.deepEqual(verdict('a', [edge('a', 't', evidence)], signs), unproven);
+    assert.deepEqual(verdict('a', [edge('a', 't', 'request')], signs), settled('t', 'request'));
   });
 
   test('is not settled by clocks that differ, or of which nothing is known', () => {

@@ -58,16 +58,23 @@ describe('uncertain rows, half of them accepted, beside the list of the provider
 
     test('are left alone where another client is seen, unless prompt or request say whose a task is', async () => {
       // A task of the list is somebody else's: once like a row that has one already, once like no row at all.
-      for (const length of [undefined, '99']) {
+      for (const [prompt, length] of [
+        [undefined, undefined],
+        ['A walrus.', '99'],
+      ] as const) {
         const another = (line: Record<string, string>): void => {
           if (line['prompt'] !== `answered-${account.rows.length}.`) return;
           line['task_id'] = 'task_of_another_client';
           line['duration'] = length ?? line['duration'] ?? '';
+          line['prompt'] = prompt ?? line['prompt'];
         };
         const bare = await account.verdicts(['request_id', 'prompt'], another);
         assert.deepEqual(settled(bare), []);
         assert.ok(kindsOf(bare).includes('unproven'));
-        assert.deepEqual(settled(await account.verdicts(['request_id'], another)), accepted());
+        // Who sends the prompt of a row that has its task sends the same manifest.
+        const byPrompt = prompt === undefined ? [] : accepted();
+        assert.deepEqual(settled(await account.verdicts(['request_id'], another)), byPrompt);
+        assert.deepEqual(settled(await account.verdicts([], another)), accepted());
       }
     });
 
