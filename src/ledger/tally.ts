@@ -23,6 +23,10 @@ export interface Standing {
   oldestPendingSeconds: number;
   /** Open halts by their code. */
   halts: Record<string, number>;
+  /** Batches that stopped themselves, by the code of the reason. */
+  stopped: Record<string, number>;
+  /** Schedules whose newest run that was to make a batch has failed. */
+  failingSchedules: number;
 }
 
 /**
@@ -35,6 +39,8 @@ export async function readStanding(db: Queryable): Promise<Standing> {
     surplus: number;
     oldest: number;
     halts: Record<string, number> | null;
+    stopped: Record<string, number> | null;
+    failing: number;
   }>(
     `with waiting as (
        select f.id, f.updated_at
@@ -59,7 +65,14 @@ export async function readStanding(db: Queryable): Promise<Standing> {
                         (select min(a.claimed_at) from vidbatch.attempt a where a.submission_id = w.id))))::float8
                from waiting w), 0) as oldest,
             (select jsonb_object_agg(h.code, h.n)
-               from (select code, count(*)::int as n from vidbatch.halt where lifted_at is null group by code) h) as halts`,
+               from (select code, count(*)::int as n from vidbatch.halt where lifted_at is null group by code) h) as halts,
+            (select jsonb_object_agg(b.code, b.n)
+               from (select coalesce(stop_code, 'unknown') as code, count(*)::int as n
+                       from vidbatch.batch where state = 'stopped' group by 1) b) as stopped,
+            (select count(*) from vidbatch.schedule c
+              where 'failed' = (select r.state from vidbatch.run r
+                                 where r.schedule_id = c.id and r.state in ('made', 'failed')
+                                 order by r.tick desc limit 1)) as failing`,
   );
   const [row] = rows;
   return {
@@ -67,5 +80,7 @@ export async function readStanding(db: Queryable): Promise<Standing> {
     surplus: row?.surplus ?? 0,
     oldestPendingSeconds: Math.max(0, row?.oldest ?? 0),
     halts: row?.halts ?? {},
+    stopped: row?.stopped ?? {},
+    failingSchedules: row?.failing ?? 0,
   };
 }

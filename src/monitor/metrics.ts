@@ -46,7 +46,7 @@ const LONGEST_CODE = 60;
 
 /**
  * What Prometheus reads. Labels have few values: states, outcomes, reasons and the codes of open halts, of which there
- * is one a provider; no batches and no keys.
+ * is one a provider, and of stops; no batches and no keys.
  */
 export class Metrics {
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -182,6 +182,17 @@ function surveyed({ health, rows, tasks, standing, limits, queue, worker, draini
     'Providers at which nothing is sent, by the code of the reason',
     'code',
     standing && byLabel(standing.halts),
+  );
+  sayBy(
+    'vidbatch_stopped_batches',
+    'Batches that stopped themselves (a canary, a share of failures), by the code of the reason',
+    'code',
+    standing && byLabel(standing.stopped),
+  );
+  say(
+    'vidbatch_failing_schedules',
+    'Schedules whose newest run that was to make a batch has failed',
+    standing?.failingSchedules,
   );
   const byModel = (value: (limit: LimitInForce) => number | null): Record<string, number> =>
     Object.fromEntries(

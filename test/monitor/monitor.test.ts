@@ -208,7 +208,8 @@ onEvery(LEDGERS, (storage) => {
   it('the ledger says what needs a person, and how long the oldest row has waited', async () => {
     const { db } = storage();
     const empty = await readStanding(db);
-    assert.deepEqual(empty, { uncertain: 0, surplus: 0, oldestPendingSeconds: 0, halts: {} });
+    const nothing = { uncertain: 0, surplus: 0, oldestPendingSeconds: 0, halts: {} };
+    assert.deepEqual(empty, { ...nothing, stopped: {}, failingSchedules: 0 });
     const made = await makeBatch(db, { rows: 3 });
     await db.query(`update vidbatch.submission set updated_at = now() - interval '1 hour' where id = $1`, [
       made.rows[1],
@@ -219,9 +220,31 @@ onEvery(LEDGERS, (storage) => {
     const [claim] = await claimAll(db, made, made.rows.slice(0, 1));
     assert.ok(claim !== undefined);
     await recordOne(db, claim, outcomeOf('halted', { code: 'invalid_api_key' }));
-    const { oldestPendingSeconds, halts } = await readStanding(db);
+    const other = await makeBatch(db, { rows: 1 });
+    await db.query(
+      `update vidbatch.batch set state = 'stopped', stop_code = 'CANARY_FAILED', stop_reason = 'the first row was rejected' where id = $1`,
+      [other.id],
+    );
+    for (const [name, last] of [
+      ['mended', 'made'],
+      ['failing', 'failed'],
+    ] as const) {
+      await db.query(
+        `with one as (
+           insert into vidbatch.schedule (name, cron, zone, manifest, flags, overlap, missed, jitter_ms, next_at)
+           values ($1, '0 1 * * *', 'UTC', 'a.csv', '{}', 'skip', 'once', 0, now()) returning id
+         )
+         insert into vidbatch.run (schedule_id, tick, batch, due_at, state, batch_id, reason, ended_at)
+         select id, now() - n * interval '1 day', $1 || n, now(), state, case state when 'made' then $3::bigint end,
+                case state when 'made' then null else 'no manifest' end, now()
+           from one cross join (values (0, 'skipped'), (1, $2), (2, 'failed')) r(n, state)`,
+        [name, last, other.id],
+      );
+    }
+    const { oldestPendingSeconds, halts, stopped, failingSchedules } = await readStanding(db);
+    assert.deepEqual([stopped, failingSchedules], [{ CANARY_FAILED: 1 }, 1]);
     assert.ok(oldestPendingSeconds >= 3600 && oldestPendingSeconds < 3660, `${oldestPendingSeconds}`);
     assert.deepEqual(halts, { invalid_api_key: 1 });
-    assert.equal((await tally(db)).pending, 3);
+    assert.equal((await tally(db)).pending, 4);
   });
 });
