@@ -30,7 +30,8 @@ export { parseMap } from './manifest/columns.ts';
 export { checkRows } from './row.ts';
 export type { Row, RowOptions } from './row.ts';
 export { readRequest } from './request.ts';
-export type { GenerationRequest, Mode } from './request.ts';
+export type { Mode } from './request.ts';
+export type { GenerationRequest } from './request/body.ts';
 export { formatFault } from './fault.ts';
 export type { Fault } from './fault.ts';
 

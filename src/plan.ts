@@ -8,7 +8,7 @@ import { isOffPeak } from './model.ts';
 import { DEFAULT_SECONDS } from './prices.ts';
 import { batchName, checkSameFile, checkSource } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
-import type { GenerationRequest } from './request.ts';
+import type { GenerationRequest } from './request/body.ts';
 import { checkRows } from './row.ts';
 import { stageManifest } from './staging.ts';
 

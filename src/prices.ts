@@ -7,7 +7,7 @@ import { excerpt, typedExcerpt } from './excerpt.ts';
 import { duplicateKey } from './manifest/json-key.ts';
 import { CURRENCY } from './money.ts';
 import type { Money } from './money.ts';
-import type { GenerationRequest } from './request.ts';
+import type { GenerationRequest } from './request/body.ts';
 
 /** What a model's videos cost. */
 export interface Price extends Money {

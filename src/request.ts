@@ -4,24 +4,12 @@ import { columnLabel, excerpt } from './excerpt.ts';
 import { decodeCell } from './request/cell.ts';
 import { check } from './request/check.ts';
 import { fields, sortColumns, type Columns, type Field } from './request/columns.ts';
-import { readExtraBody, type ExtraBody } from './request/extra-body.ts';
+import type { GenerationRequest } from './request/body.ts';
+import { readExtraBody } from './request/extra-body.ts';
 import { schemas } from './request/fields.ts';
 import type { Report } from './request/finding.ts';
 import { readOwnColumns } from './request/own-columns.ts';
 import { applyRules } from './request/rules.ts';
-
-/** The body of `POST /v1/video/generations`, exactly; its fields are in the order of the contract page. */
-export interface GenerationRequest {
-  model: string;
-  prompt: string;
-  image?: string;
-  last_image?: string;
-  reference_image_urls?: string[];
-  aspect_ratio?: string;
-  /** Seconds. */
-  duration?: number;
-  extra_body?: ExtraBody;
-}
 
 /** What the provider will make of a request. Derived, shown to people, and never sent. */
 export type Mode = 'text' | 'image' | 'start-end' | 'reference';

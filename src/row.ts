@@ -5,7 +5,8 @@ import { applyMap, checkMap, mapEntry } from './manifest/columns.ts';
 import type { ColumnMap } from './manifest/columns.ts';
 import type { Manifest, ManifestEntry, RawRow } from './manifest/entry.ts';
 import { readRequest } from './request.ts';
-import type { GenerationRequest, Mode } from './request.ts';
+import type { Mode } from './request.ts';
+import type { GenerationRequest } from './request/body.ts';
 import { openSeen } from './seen.ts';
 
 /** How rows of a manifest are told apart: by their `id`, or, without one, by their content. */

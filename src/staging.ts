@@ -9,9 +9,8 @@ import { readInputsOf } from './ledger/read.ts';
 import type { KnownInput } from './ledger/read.ts';
 import type { Manifest, RawRow } from './manifest/entry.ts';
 import { reached } from './point.ts';
-import type { ProduceOptions } from './producer.ts';
 import { checkRows } from './row.ts';
-import type { KeyScheme, Row } from './row.ts';
+import type { KeyScheme, Row, RowOptions } from './row.ts';
 
 const CHUNK = { rows: 500, characters: 2_000_000 };
 
@@ -28,12 +27,20 @@ export interface Staged {
   digest: string;
 }
 
+export interface StagingOptions extends RowOptions {
+  /** The batch whose rows they are to be; without an id there is none yet. */
+  into: Pick<Batch, 'name'> & Partial<Batch>;
+  onFault?: (fault: Fault, manifest: string) => void;
+  /** With the number of rows so far. */
+  onProgress?: (rows: number) => void;
+}
+
 /** Checks every row and writes it to the staging table. */
 export async function stageManifest(
   db: Database,
   importId: string,
   manifest: Manifest,
-  options: ProduceOptions & { into: Pick<Batch, 'name'> & Partial<Batch> },
+  options: StagingOptions,
 ): Promise<Staged> {
   const { into } = options;
   const { rows, scheme } = checkRows(manifest, options);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Claim, Refusal } from './ledger/claim.ts';
+import type { Claim } from './ledger/claim.ts';
+import type { Refusal } from './ledger/refusal.ts';
 import type { Recorded, Result } from './ledger/result.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
 import { leaveFor } from './retry.ts';

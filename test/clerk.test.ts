@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, mock, test } from 'node:test';
 import { createClerk } from '../src/clerk.ts';
-import type { Claim, Refusal } from '../src/ledger/claim.ts';
+import type { Claim } from '../src/ledger/claim.ts';
+import type { Refusal } from '../src/ledger/refusal.ts';
 import type { Database, QueryResult } from '../src/ledger/database.ts';
 import { readAttempts } from '../src/ledger/read.ts';
 import { hear } from './contract/log.ts';

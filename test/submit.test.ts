@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
-import type { Claim, Refusal } from '../src/ledger/claim.ts';
+import type { Claim } from '../src/ledger/claim.ts';
+import type { Refusal } from '../src/ledger/refusal.ts';
 import type { Recorded, Result } from '../src/ledger/result.ts';
 import type { Outcome } from '../src/provider/outcome.ts';
 import { KEY_LIFE_MS, sameKeyOf } from '../src/retry.ts';

@@ -1,6 +1,6 @@
 import type { Limit } from '../limits.ts';
-import type { ClaimScope, Refusal } from './claim.ts';
 import type { Queryable } from './database.ts';
+import type { Refusal } from './refusal.ts';
 
 /**
  * A slot is given out at most so long before it comes, in milliseconds: a worker that dies with it wastes it, and what
@@ -43,7 +43,7 @@ const FULL_MS = 60;
 /** Which limits keep these rows waiting, that no other gate does. Rows that none of them does are not in the answer. */
 export async function heldBack(
   db: Queryable,
-  { origin, limits = [] }: Pick<ClaimScope, 'origin' | 'limits'>,
+  { origin, limits = [] }: { origin: string; limits?: readonly Limit[] },
   submissionIds: readonly number[],
 ): Promise<Refusal[]> {
   if (limits.length === 0 || submissionIds.length === 0) return [];

@@ -1,8 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Refusal } from '../ledger/claim.ts';
 import type { LimitInForce } from '../ledger/quota.ts';
 import type { Outcome, OutcomeKind } from '../provider/outcome.ts';
 import type { Polled } from '../ledger/poll-record.ts';
+import type { Refusal } from '../ledger/refusal.ts';
 import type { PollVerdict } from '../poll-plan.ts';
 import type { Verdict } from '../submit.ts';
 import { PARTS } from './parts.ts';

@@ -1,7 +1,7 @@
 import { excerpt } from '../excerpt.ts';
 import { isKnownModel, isMix, isOffPeak, knownModels } from '../model.ts';
-import type { GenerationRequest } from '../request.ts';
 import { nearest } from '../suggestion.ts';
+import type { GenerationRequest } from './body.ts';
 import type { Field } from './columns.ts';
 import type { Report } from './finding.ts';
 import { urlWarning } from './url.ts';

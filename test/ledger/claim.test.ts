@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { cancel, pause, resume } from '../../src/ledger/batch.ts';
-import { claim, claimAlone, granted, refusals } from '../../src/ledger/claim.ts';
-import type { Refusal } from '../../src/ledger/claim.ts';
+import { claim, claimAlone, granted } from '../../src/ledger/claim.ts';
+import { refusals } from '../../src/ledger/refusal.ts';
+import type { Refusal } from '../../src/ledger/refusal.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { readAttempts } from '../../src/ledger/read.ts';
 import {

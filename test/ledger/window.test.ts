@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, test } from 'node:test';
-import { claim, claimAlone, granted, refusals } from '../../src/ledger/claim.ts';
-import type { Refusal } from '../../src/ledger/claim.ts';
+import { claim, claimAlone, granted } from '../../src/ledger/claim.ts';
+import { refusals } from '../../src/ledger/refusal.ts';
+import type { Refusal } from '../../src/ledger/refusal.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { feed } from '../../src/ledger/feed.ts';
 import { withdraw } from '../../src/ledger/withdrawal.ts';

@@ -3,6 +3,7 @@ import * as doubts from '../../src/ledger/doubt.ts';
 import * as journals from '../../src/ledger/journal.ts';
 import { armProbe } from '../../src/ledger/provider.ts';
 import * as records from '../../src/ledger/record.ts';
+import { refusals } from '../../src/ledger/refusal.ts';
 import type { Result } from '../../src/ledger/result.ts';
 import { sweep } from '../../src/ledger/sweep.ts';
 import type { OutcomeKind } from '../../src/provider/outcome.ts';
@@ -13,7 +14,7 @@ import type { Random } from './random.ts';
 import type { SqlLedger } from './sql.ts';
 
 /** The statements that the model claims to be; a test may put a broken one in. */
-export const SQL = { ...claims, ...doubts, ...journals, ...records, armProbe, sweep };
+export const SQL = { ...claims, ...doubts, ...journals, ...records, refusals, armProbe, sweep };
 export type Sql = typeof SQL;
 
 /** One thing that is done to both. */

@@ -26,6 +26,7 @@ const DOUBLES: Record<string, string> = {
   'node:crypto': 'doubles/machine.ts',
   'ledger/lock.ts': 'doubles/machine.ts',
   'ledger/claim.ts': 'statements.ts',
+  'ledger/refusal.ts': 'statements.ts',
   'ledger/record.ts': 'statements.ts',
   'ledger/journal.ts': 'statements.ts',
   'ledger/orphan.ts': 'statements.ts',

@@ -1,7 +1,8 @@
-/** In place of the SQL of `src/ledger/{claim,record,journal,orphan,provider}.ts`: the same names, run by the model. */
+/** In place of the SQL of `src/ledger/{claim,refusal,record,journal,orphan,provider}.ts`: the same names, run by the model. */
 import type * as claims from '../../src/ledger/claim.ts';
 import type * as journals from '../../src/ledger/journal.ts';
 import type * as records from '../../src/ledger/record.ts';
+import type * as reasons from '../../src/ledger/refusal.ts';
 import type { Connection } from './connection.ts';
 import * as model from './ledger/model.ts';
 
@@ -16,7 +17,7 @@ function statement<Args extends readonly unknown[], T>(
 export const claim: typeof claims.claim = statement('claim', model.claim);
 export const claimAlone: typeof claims.claimAlone = statement('claim-alone', model.claimAlone);
 export const granted: typeof claims.granted = statement('granted', model.granted);
-export const refusals: typeof claims.refusals = statement('refusals', model.refusals);
+export const refusals: typeof reasons.refusals = statement('refusals', model.refusals);
 export const record: typeof records.record = statement('record', model.record);
 export const recordedBefore: typeof records.recordedBefore = statement('recorded', model.recordedBefore);
 export const knownJournals: typeof journals.knownJournals = statement('journals', model.knownJournals);

@@ -1,4 +1,5 @@
-import type { Claim, ClaimScope, ClaimWish, Refusal } from '../../../src/ledger/claim.ts';
+import type { Claim, ClaimScope, ClaimWish } from '../../../src/ledger/claim.ts';
+import type { Refusal } from '../../../src/ledger/refusal.ts';
 import { isAffordable } from './budget.ts';
 import { doubtMsOf } from './doubt.ts';
 import { isExpired, isWindowOpen, openMs, opensInMs } from './window.ts';
