@@ -1,8 +1,17 @@
 import type { Fault } from '../fault.ts';
-import type { Exported } from './exported.ts';
 
 /** A row as it stands in the manifest: column → cell text (CSV), or field → JSON value (JSON, JSONL). */
 export type RawRow = Record<string, unknown>;
+
+/** What an entry of an export says of itself; '' where it says nothing, as a row that was added to it by hand. */
+export interface Exported {
+  batch: string;
+  key: string;
+  errorCode: string;
+  error: string;
+  /** JSONL: what was or would be sent. */
+  request?: unknown;
+}
 
 /** One entry of a manifest, in file order. An unreadable one has faults and as much of the row as was legible. */
 export interface ManifestEntry {

@@ -3,20 +3,10 @@ import { speaks } from '../request/columns.ts';
 import { csvEntry, isBlank } from './csv.ts';
 import type { CsvHeader } from './csv-header.ts';
 import type { CsvRecord } from './csv-record.ts';
-import { setField, type ManifestEntry, type RawRow } from './entry.ts';
+import { setField, type Exported, type ManifestEntry, type RawRow } from './entry.ts';
 import { readCell } from './export-cell.ts';
 import { TELLING, type ExportHeader } from './export-header.ts';
 import { isPlainObject } from './json-row.ts';
-
-/** What an entry of an export says of itself; '' where it says nothing, as a row that was added to it by hand. */
-export interface Exported {
-  batch: string;
-  key: string;
-  errorCode: string;
-  error: string;
-  /** JSONL: what was or would be sent. */
-  request?: unknown;
-}
 
 /** Faults that the cells of the row do not show any more, once they stand in an export. */
 const NOT_SEEN_IN_CELLS = ['ragged-row', 'bad-bytes', 'duplicate-key', 'map-clash', 'id-duplicate'];
