@@ -167,7 +167,9 @@ export async function queuedSince(db: Queryable, lane: string, ageMs: number): P
 /** Says that this lane is being fed, and frees the rows of lanes that are not. */
 export async function keepLane(db: Queryable, lane: string): Promise<void> {
   await db.query(
-    'insert into vidbatch.lane (name) values ($1) on conflict (name) do update set seen_at = now()',
+    // Never back: a clock that was set back a moment ago is seen by it.
+    `insert into vidbatch.lane (name) values ($1)
+     on conflict (name) do update set seen_at = greatest(lane.seen_at, excluded.seen_at)`,
     [lane],
   );
   await db.query(
@@ -182,10 +184,22 @@ export async function keepLane(db: Queryable, lane: string): Promise<void> {
 /** This lane is fed no longer; all its rows are free at once. */
 export async function leaveLane(db: Queryable, lane: string): Promise<void> {
   await db.query('delete from vidbatch.lane where name = $1', [lane]);
+  await rememberClock(db);
 }
 
 /** Frees every queued row: for the holder of an embedded folder at its start, when no other feeder can be alive. */
 export async function freeAllLanes(db: Queryable): Promise<void> {
   await db.query('delete from vidbatch.lane');
   await db.query(`update vidbatch.submission set lane = null where state = 'pending' and lane is not null`);
+  await rememberClock(db);
+}
+
+/** The lane of all batches outlives its feeders, as a dead one: a clock may be set back while nobody feeds, too. */
+async function rememberClock(db: Queryable): Promise<void> {
+  await db.query(
+    `insert into vidbatch.lane (name, seen_at)
+     select 'vidbatch-' || ledger_id, now() - $1 * interval '1 millisecond' from vidbatch.meta
+     on conflict (name) do update set seen_at = greatest(lane.seen_at, excluded.seen_at)`,
+    [LANE_LIFETIME_MS],
+  );
 }

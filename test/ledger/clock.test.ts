@@ -4,7 +4,7 @@ import { claimAll, makeBatch } from '../contract/rows.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
 import { followClock } from '../../src/ledger/clock.ts';
 import type { Queryable } from '../../src/ledger/database.ts';
-import { keepLane } from '../../src/ledger/feed.ts';
+import { freeAllLanes, keepLane, leaveLane } from '../../src/ledger/feed.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -77,6 +77,42 @@ onEvery(LEDGERS, (storage) => {
     near(await seconds(db, 'queued_at not_before', submission(fed)), { queued_at: -60, not_before: -3600 });
     near(await seconds(db, 'seen_at', `vidbatch.lane where name = 'dead'`), { seen_at: 0 });
     assert.equal(await followClock(db), 0);
+  });
+
+  const meanwhile: Record<string, (db: Queryable) => Promise<void>> = {
+    'every feeder had left': (db) => leaveLane(db, 'mine'),
+    'every feeder had left, and somebody had looked into the folder': async (db) => {
+      await leaveLane(db, 'mine');
+      await freeAllLanes(db);
+    },
+  };
+  for (const [name, leave] of Object.entries(meanwhile)) {
+    test(`a clock that is set back is followed, too, when ${name}`, async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      await db.query('delete from vidbatch.lane');
+      await keepLane(db, 'mine');
+      await leave(db);
+      assert.equal(await followClock(db), 0);
+      await db.query(`update vidbatch.lane set seen_at = seen_at + interval '1 h'`);
+      await db.query(
+        `insert into vidbatch.quota (origin, model, next_slot) values ($1, '', now() + interval '1 h')`,
+        [made.origin],
+      );
+      await keepLane(db, 'another');
+      assert.ok(Math.abs((await followClock(db)) - HOUR_MS) < 35_000);
+      const { next_slot } = await seconds(db, 'next_slot', `vidbatch.quota where origin = '${made.origin}'`);
+      assert.ok((next_slot ?? Infinity) < 35, `${next_slot} s`);
+    });
+  }
+
+  test('a feeder that says it was seen does not hide that the clock was set back', async () => {
+    const { db } = storage();
+    await db.query('delete from vidbatch.lane');
+    await keepLane(db, 'mine');
+    await db.query(`update vidbatch.lane set seen_at = now() + interval '1 h'`);
+    await keepLane(db, 'mine');
+    assert.ok((await followClock(db)) > 0);
   });
 
   test('an attempt claimed after the clock was set back keeps its deadline', async () => {
