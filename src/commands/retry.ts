@@ -10,10 +10,11 @@ import { countStates, note } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { transaction } from '../ledger/database.ts';
 import { findSubmissions } from '../ledger/read.ts';
-import { countRetryable, retry, retryChanged } from '../ledger/retry.ts';
+import { CORRECTABLE, countRetryable, retry, retryChanged } from '../ledger/retry.ts';
 import type { Chosen, Ended, Versions } from '../ledger/retry.ts';
 import { nextStep, quoted } from '../next-step.ts';
 import { reached } from '../point.ts';
+import { checkReopening } from '../reopening.ts';
 import { RETRYABLE_STATES, STATES } from '../submission.ts';
 import type { State } from '../submission.ts';
 import { count } from '../summary.ts';
@@ -152,6 +153,7 @@ async function retryAsTheyAre(
   );
   // Rows that are sent again without a word in the trail would be a riddle later.
   const rows = await transaction(db, async (session) => {
+    await checkReopening(session, batch, chosen);
     const moved = await retry(session, batch.id, chosen);
     reached('rows-retried');
     await note(session, 'retry', `${moved} rows${filtersOf(chosen)}`, batch.id, operator());
@@ -202,6 +204,7 @@ async function retryChangedOnes(
       changed === 0
         ? 0
         : await transaction(db, async (session) => {
+            await checkReopening(session, batch, { ...chosen, states: CORRECTABLE });
             const moved = await retryChanged(session, batch.id, importId, chosen, operator());
             reached('rows-retried');
             await note(

@@ -191,11 +191,12 @@ export async function isPaused(db: Queryable): Promise<boolean> {
 export async function cancel(db: Queryable, id: number): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
     `with stopped as (
-       update vidbatch.batch set state = 'cancelled' where id = $1
+       update vidbatch.batch set state = 'cancelled' where id = $1 returning id
      ), moved as (
        update vidbatch.submission s set ${CALLED_OFF}
-        where batch_id = $1 and state = 'pending'
-       returning state
+        -- Named here, the batch is locked first, as claims do.
+        where s.batch_id = (select id from stopped) and s.state = 'pending'
+       returning s.state
      )
      select count(*)::int as n from moved where state = 'cancelled'`,
     [id],

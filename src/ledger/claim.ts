@@ -172,7 +172,7 @@ export async function claimAlone(
           and ${WINDOW_OPEN} and ${AFFORDABLE}
           and ($6::bigint[] is null or b.id = any($6))
           and not exists (select from vidbatch.attempt a where a.id = $2)
-          for update of s, b, p
+          for update of b, s, p
      ), canary as (
        update vidbatch.batch b
           set canary = case when c.proven then b.canary else $2 end, held = b.held + c.adds

@@ -22,8 +22,25 @@ export interface Database extends Queryable {
   end(): Promise<void>;
 }
 
-/** Runs `work` in one transaction; rolls back and rethrows when it throws. */
+/** A deadlock's victim is rolled back whole, and the other side goes on: the next time there is mostly none. */
+const DEADLOCK = '40P01';
+const TRIES = 5;
+
+/**
+ * Runs `work` in one transaction; rolls back and rethrows when it throws. After a deadlock it is all run again, so
+ * `work` does nothing but ask this session.
+ */
 export async function transaction<T>(database: Database, work: (session: Session) => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await once(database, work);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== DEADLOCK || tries === TRIES) throw error;
+    }
+  }
+}
+
+async function once<T>(database: Database, work: (session: Session) => Promise<T>): Promise<T> {
   const session = await database.connect();
   let broken = false;
   try {

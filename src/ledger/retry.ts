@@ -1,6 +1,7 @@
 import type { State } from '../submission.ts';
 import { RETRYABLE_STATES } from '../submission.ts';
 import type { Queryable } from './database.ts';
+import { CALLED_OFF } from './doubt.ts';
 import { WAS } from './import.ts';
 import { secondsOf } from './price.ts';
 
@@ -39,12 +40,20 @@ export async function countRetryable(db: Queryable, id: number, chosen: Chosen):
   return rows.map(({ state, error_code: errorCode, n }) => ({ state, errorCode, rows: n }));
 }
 
+/**
+ * A cancelled batch is active again for the rows that were asked for. What came back from the provider unsent while it was
+ * cancelled, and was not called off yet, is none of them.
+ */
+const active = (chosen: string): string => `active as (
+       update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled' and exists (${chosen}) returning id
+     ), called_off as (
+       update vidbatch.submission s set ${CALLED_OFF} from active a where s.batch_id = a.id and s.state = 'pending'
+     )`;
+
 /** The chosen rows that are known not to be paid go back to pending with fresh attempts; a cancelled batch is active again. */
 export async function retry(db: Queryable, id: number, chosen: Chosen = {}): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
-    `with active as (
-       update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled'
-     ), moved as (
+    `with ${active(`select from vidbatch.submission s where ${CHOSEN} and s.request is not null`)}, moved as (
        update vidbatch.submission s
           set previous = state, state = 'pending', spent = 0, halted_at = null,
               error_code = null, error = null, http_status = null, updated_at = now()
@@ -74,7 +83,7 @@ export interface Versions {
 }
 
 /** What was refused, by the provider or by the rules: nothing of it was ever accepted. */
-const CORRECTABLE = ['rejected', 'invalid'] as const satisfies State[];
+export const CORRECTABLE = ['rejected', 'invalid'] as const satisfies State[];
 
 const DIFFERS =
   '(s.content_hash is distinct from t.content_hash or (s.content_hash is null and s.input <> t.input))';
@@ -128,9 +137,7 @@ export async function retryChanged(
          join vidbatch.staged t on t.import_id = $5 and t.row_key = s.row_key
         where ${CHOSEN} and ${DIFFERS} and t.request is not null
         order by s.id for update of s
-     ), active as (
-       update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled' and exists (select from old)
-     ), moved as (
+     ), ${active('select from old')}, moved as (
        update vidbatch.submission s
           set previous = s.state, state = 'pending', input = t.input, request = t.request, content_hash = t.content_hash,
               model = t.model, mode = t.mode,

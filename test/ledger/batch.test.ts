@@ -16,9 +16,11 @@ import {
 } from '../../src/ledger/batch.ts';
 import { retry } from '../../src/ledger/retry.ts';
 import { workLeft } from '../../src/ledger/left.ts';
+import { transaction } from '../../src/ledger/database.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { clockSkewMs, providerStatus } from '../../src/ledger/provider.ts';
 import { speedLately } from '../../src/ledger/speed.ts';
+import { checkReopening } from '../../src/reopening.ts';
 import { noCounts } from '../../src/submission.ts';
 import {
   claimAll,
@@ -167,6 +169,36 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await retry(db, made.id, { states: ['exhausted', 'uncertain', 'submitted'] }), 1);
       assert.equal((await storedOne(db, made.rows[3] ?? 0)).state, 'pending');
       assert.equal((await storedOne(db, made.rows[2] ?? 0)).state, 'uncertain');
+    });
+
+    test('of a cancelled batch, takes up only what is named', async () => {
+      const { db } = storage();
+      const made = await mixed(db);
+      await cancel(db, made.id);
+      const id = made.rows[5] ?? 0;
+      assert.equal(await retry(db, made.id, { keys: ['no such row'] }), 0);
+      assert.equal((await findBatch(db, made.name))?.state, 'cancelled', 'for nothing, it stays as it is');
+      // Back from the provider unsent, as neither it nor the cancellation saw the other.
+      const leftOver = made.rows[1] ?? 0;
+      await db.query(`update vidbatch.submission set previous = state, state = 'pending' where id = $1`, [
+        leftOver,
+      ]);
+      const chosen = { keys: ['k6'] };
+      await assert.rejects(
+        transaction(db, (session) => checkReopening(session, made, chosen)),
+        /1 of its rows is still in flight: .+ nothing was changed/,
+      );
+      await transaction(db, (session) => checkReopening(session, made, {}));
+      const { rows } = await db.query<{ attemptId: string }>(
+        `select attempt_id as "attemptId" from vidbatch.submission where batch_id = $1 and state = 'submitting'`,
+        [made.id],
+      );
+      await recordOne(db, only(rows), 'rejected');
+      await checkReopening(db, made, chosen);
+      assert.equal(await retry(db, made.id, chosen), 1);
+      assert.equal((await findBatch(db, made.name))?.state, 'active');
+      assert.equal((await storedOne(db, id)).state, 'pending');
+      assert.equal((await storedOne(db, leftOver)).state, 'cancelled');
     });
 
     test('does not send a retried row before its own time', async () => {

@@ -7,12 +7,13 @@ import { countHeld, readPurse, setBudget } from '../../src/ledger/budget.ts';
 import { claim } from '../../src/ledger/claim.ts';
 import { refusals } from '../../src/ledger/refusal.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
-import type { Queryable } from '../../src/ledger/database.ts';
+import type { Database, Queryable } from '../../src/ledger/database.ts';
+import { transaction } from '../../src/ledger/database.ts';
 import { feed } from '../../src/ledger/feed.ts';
 import { workLeft } from '../../src/ledger/left.ts';
 import { resolveAbandon, resolveNotSent } from '../../src/ledger/resolve.ts';
 import type { OutcomeKind } from '../../src/provider/outcome.ts';
-import { makeBatch, outcomeOf, recordOne, scopeOf, tryAlone } from '../contract/rows.ts';
+import { makeBatch, only, outcomeOf, recordOne, scopeOf, tryAlone } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
 
@@ -244,6 +245,56 @@ onEvery(LEDGERS, (storage, kind) => {
         session.release();
         assert.equal((await recorded).state, 'pending');
         assert.equal((await standing(db, made))['left'], '4');
+        await other.close();
+      });
+
+      const callers: Record<string, (db: Database, made: Made) => Promise<unknown>> = {
+        claims: (db, made) => tryAlone(db, made, only(made.rows)),
+        cancels: (db, { id }) => cancel(db, id),
+      };
+      for (const [name, call] of Object.entries(callers)) {
+        test(`is locked before its rows by whoever ${name}, as by whoever brings in rows`, async () => {
+          const { db, another } = storage();
+          const other = await another();
+          const made = await makeBatch(db, { price: 4, budget: 4 });
+          const session = await db.connect();
+          await session.query('begin');
+          await session.query('select from vidbatch.batch where id = $1 for update', [made.id]);
+          const called = call(other.db, made);
+          await isWaiting(other.db);
+          await session.query('select from vidbatch.submission where batch_id = $1 for update nowait', [
+            made.id,
+          ]);
+          await session.query('commit');
+          session.release();
+          assert.notEqual(await called, undefined);
+          await other.close();
+        });
+      }
+
+      test('is waited for again by a transaction that a deadlock has rolled back', async () => {
+        const { db, another } = storage();
+        const other = await another();
+        const made = await makeBatch(db, { price: 4, budget: 4 });
+        const session = await other.db.connect();
+        await session.query('begin');
+        await session.query('select from vidbatch.submission where batch_id = $1 for update', [made.id]);
+        let tries = 0;
+        let back: Promise<unknown> | undefined;
+        await transaction(db, async (one) => {
+          tries += 1;
+          // Who looks first is rolled back.
+          await one.query(`set local deadlock_timeout = '1ms'`);
+          await one.query('select from vidbatch.batch where id = $1 for update', [made.id]);
+          back ??= session
+            .query('select from vidbatch.batch where id = $1 for update', [made.id])
+            .then(() => session.query('commit'));
+          if (tries === 1) await isWaiting(db);
+          await one.query('update vidbatch.submission set price = 3 where batch_id = $1', [made.id]);
+        });
+        await back;
+        session.release();
+        assert.equal(tries, 2);
         await other.close();
       });
     }
