@@ -10,6 +10,7 @@ import { parseMoney, told } from './money.ts';
 import type { Money } from './money.ts';
 import { readPrices } from './prices.ts';
 import type { Prices } from './prices.ts';
+import { quoted } from './shell-word.ts';
 
 /** `null`: none any more. Undefined: nothing was said of it. */
 function parseBudget(text: string | undefined): Money | null | undefined {
@@ -123,7 +124,7 @@ export function isOverspent({ left }: Pick<PurseJson, 'left'>): boolean {
 export function raiseHint(batch: Pick<Batch, 'name' | 'source'>): string {
   return batch.source === '-'
     ? 'submit it again with a higher --budget'
-    : `\`vidbatch run ${batch.source} --batch ${batch.name} --budget …\`, or \`submit\`, with a higher one goes on`;
+    : `\`vidbatch run ${quoted(batch.source)} --batch ${quoted(batch.name)} --budget …\`, or \`submit\`, with a higher one goes on`;
 }
 
 /** One line for people. */

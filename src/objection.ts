@@ -1,7 +1,7 @@
 import type { VidbatchError } from './errors.ts';
 import { refusal } from './errors.ts';
 import type { Comparison, Difference } from './ledger/comparison.ts';
-import { quoted } from './next-step.ts';
+import { quoted } from './shell-word.ts';
 
 export interface Consent {
   name: string;

@@ -8,6 +8,7 @@ import { pausedBy } from './ledger/pause.ts';
 import { openHalts, providerStatus } from './ledger/provider.ts';
 import { countWaiting, readWindows } from './ledger/window.ts';
 import type { KnownWindow, Waiting } from './ledger/window.ts';
+import { quoted } from './shell-word.ts';
 import type { Gate, Summary } from './summary.ts';
 import { count, duration, totalOf } from './summary.ts';
 
@@ -48,19 +49,19 @@ async function gatesOf(
     const by = told(await pausedBy(db, batch.id));
     gates.push({
       gate: 'paused',
-      reason: `the batch is paused; \`vidbatch resume ${batch.name}\` goes on${by}`,
+      reason: `the batch is paused; \`vidbatch resume ${quoted(batch.name)}\` goes on${by}`,
     });
   }
   if (batch.state === 'stopped') {
     gates.push({
       gate: 'stopped',
-      reason: `${batch.stopReason}; correct the manifest and submit it again, or \`vidbatch resume ${batch.name}\` goes on`,
+      reason: `${batch.stopReason}; correct the manifest and submit it again, or \`vidbatch resume ${quoted(batch.name)}\` goes on`,
     });
   }
   if (batch.state === 'cancelled') {
     gates.push({
       gate: 'cancelled',
-      reason: `the batch was cancelled; \`vidbatch retry ${batch.name}\` takes it up again`,
+      reason: `the batch was cancelled; \`vidbatch retry ${quoted(batch.name)}\` takes it up again`,
     });
   }
   if (purse?.reached === true) {

@@ -31,6 +31,7 @@ import { objection } from './objection.ts';
 import { reached } from './point.ts';
 import type { Prices } from './prices.ts';
 import type { RowOptions } from './row.ts';
+import { quoted } from './shell-word.ts';
 import type { Window } from './window.ts';
 
 export interface ProduceOptions extends ManifestOptions, RowOptions, Rules {
@@ -244,7 +245,7 @@ function cancelled(batch: Batch): Error {
   return refusal(
     'BATCH_CANCELLED',
     `batch ${batch.name} was cancelled; nothing was sent`,
-    `\`vidbatch retry ${batch.name}\` takes its rows up again; or give this manifest a batch of its own with --batch NAME.`,
+    `\`vidbatch retry ${quoted(batch.name)}\` takes its rows up again; or give this manifest a batch of its own with --batch NAME.`,
   );
 }
 

@@ -3,7 +3,7 @@ import { countStates, findBatch, lockBatch } from './ledger/batch.ts';
 import type { Batch } from './ledger/batch.ts';
 import type { Queryable } from './ledger/database.ts';
 import type { Chosen } from './ledger/retry.ts';
-import { quoted } from './next-step.ts';
+import { quoted } from './shell-word.ts';
 
 /**
  * Some rows of a cancelled batch are to be taken up again, and the batch is active with them: what comes back from the

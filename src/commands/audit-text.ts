@@ -2,7 +2,7 @@ import { KINDS } from '../audit/kind.ts';
 import type { Counted, Example, MoneyText } from '../audit/tally.ts';
 import type { Audit, Doubts } from '../audit.ts';
 import type { FileFacts } from '../ledger/listing.ts';
-import { quoted } from '../next-step.ts';
+import { quoted } from '../shell-word.ts';
 import { oneLine } from '../provider/text.ts';
 import { count } from '../summary.ts';
 

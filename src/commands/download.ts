@@ -30,6 +30,7 @@ import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './i
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import { acrossHands } from './hands.ts';
+import { logAbove } from './log-line.ts';
 import { Progress } from './progress.ts';
 
 interface DownloadFlags extends GlobalFlags {
@@ -126,7 +127,7 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
     pollIntervalMs,
     watch: isOn(flags.watch),
     json: isOn(flags.json),
-    log: createLog(flags.logLevel ?? 'warn', { write: (text) => progress.above(text) }),
+    log: createLog(flags.logLevel ?? 'warn', logAbove(progress, io)),
     progress,
     meter,
     onBytes: (bytes) => meter.bytes(bytes),

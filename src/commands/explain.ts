@@ -4,13 +4,16 @@ import { raiseHint } from '../budget.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
+import { amountOf } from '../ledger/budget.ts';
 import { findSubmissions, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
 import { readTasks } from '../ledger/task.ts';
 import type { TaskView } from '../ledger/task.ts';
 import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
+import { told } from '../money.ts';
 import { nextStep } from '../next-step.ts';
 import { readGates } from '../overview.ts';
+import { quoted } from '../shell-word.ts';
 import type { Gate } from '../summary.ts';
 import { isOffPeak } from '../model.ts';
 import { expiryTold, laterTold, pollsTold, statusTold } from '../task-life.ts';
@@ -43,7 +46,7 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
       throw usageError(
         'NO_SUCH_ROW',
         `batch ${name} has no row with the key ${key}`,
-        `\`vidbatch export ${name}\` lists them in the column row_key.`,
+        `\`vidbatch export ${quoted(name)}\` lists them in the column row_key.`,
       );
     }
     if (found.length > 1) {
@@ -104,7 +107,10 @@ function describe(
     `request  ${shorten(row.request ?? row.input, 300)}`,
   ];
   if (row.priority !== 0) lines.push(`priority ${row.priority}, with that of its batch: higher first`);
-  if (row.price !== null) lines.push(`price    at most ${row.price.amount} ${row.price.currency}`);
+  if (row.price !== null) {
+    const { amount, currency } = row.price;
+    lines.push(`price    at most ${told({ amount: amountOf(amount), currency })}`);
+  }
   if (row.providerStatus !== null && tasks.length === 0)
     lines.push(`provider ${row.providerStatus}, not asked yet`);
   for (const task of tasks) lines.push(...describeTask(task));

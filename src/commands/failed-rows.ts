@@ -2,7 +2,7 @@ import type { Queryable } from '../ledger/database.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { commonestReason } from '../ledger/reason.ts';
 import type { Reason } from '../ledger/reason.ts';
-import { quoted } from '../next-step.ts';
+import { quoted } from '../shell-word.ts';
 import { count } from '../summary.ts';
 import type { Summary } from '../summary.ts';
 

@@ -7,6 +7,7 @@ import { cancel, listBatches, note } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { transaction } from '../ledger/database.ts';
 import { pauseBy, resumeBy } from '../ledger/pause.ts';
+import { quoted } from '../shell-word.ts';
 import { count } from '../summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
@@ -83,7 +84,7 @@ async function resumeBatch({ db }: App, batch: Batch | undefined, flags: GlobalF
     throw usageError(
       'CANCELLED',
       `batch ${batch.name} was cancelled`,
-      `\`vidbatch retry ${batch.name}\` takes its rows up again.`,
+      `\`vidbatch retry ${quoted(batch.name)}\` takes its rows up again.`,
     );
   }
   const trying = await resumeBy(db, operator(), batch && [batch], configOf(flags).baseUrl);

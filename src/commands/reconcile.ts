@@ -17,6 +17,7 @@ import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './i
 import type { GlobalFlags, Io } from './io.ts';
 import { acrossHands } from './hands.ts';
 import { onInterrupt } from './interrupt.ts';
+import { logAbove } from './log-line.ts';
 import { Progress } from './progress.ts';
 import { checkMode, providerFileFlags } from './provider-file-flags.ts';
 import type { ProviderFileFlags } from './provider-file-flags.ts';
@@ -75,7 +76,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const intervalMs = flags.pollRate === undefined ? undefined : parseRate('--poll-rate', flags.pollRate);
   const { baseUrl, apiKey } = requireProvider(config);
   const progress = new Progress(io);
-  const log = createLog(flags.logLevel ?? 'warn', { write: (text) => progress.above(text) });
+  const log = createLog(flags.logLevel ?? 'warn', logAbove(progress, io));
   const provider = createProvider({
     baseUrl,
     apiKey,

@@ -20,6 +20,7 @@ import { configOf, globalFlags, isOn, providerFlags, flag, workFlags, workLimits
 import type { Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import type { Interrupt } from './interrupt.ts';
+import { logAbove } from './log-line.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import { bar, Progress, Speed } from './progress.ts';
@@ -34,6 +35,7 @@ import {
 import type { ShutdownFlags } from './shutdown.ts';
 import { checkNames, describeProduced, produceAll } from './submit.ts';
 import { forecastOptions, offPeakWindow } from './window-flags.ts';
+import { quoted } from '../shell-word.ts';
 import { tellFound } from '../replay-log.ts';
 import { startSending, takeBack } from '../sending.ts';
 import { within } from '../within.ts';
@@ -84,9 +86,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   requireProvider(config);
   await checkNames(manifests, options, io);
   const progress = new Progress(io);
-  const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), {
-    write: (text) => progress.above(text),
-  });
+  const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), logAbove(progress, io));
   const app = await openApp(config, 'worker', log);
   const interrupt = onInterrupt(io.quit);
   try {
@@ -115,12 +115,19 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
           interrupt.happened.then(() => false),
         ]);
       } finally {
-        left = await endSending(sending, patienceMs, log);
+        left = await endSending(
+          sending,
+          patienceMs,
+          log,
+          io.interactive ? (line) => progress.above(`${line}\n`) : undefined,
+        );
         progress.clear();
       }
     }
     const read = readSummaries(app, batches, config.baseUrl, log, interrupt.signal);
     const summaries = interrupt.signal.aborted ? await readSoon(read, io) : await read;
+    if (interrupt.signal.aborted && io.interactive && summaries.some(({ counts }) => counts.pending > 0))
+      io.err('interrupted: the same command goes on with what is pending');
     for (const { hints, ...summary } of summaries) tell(summary, hints, flags, io, batches.length > 1);
     if (left > 0) return EXIT.uncertainRows;
     if (interrupt.signal.aborted) return await interrupt.happened;
@@ -219,7 +226,7 @@ function tell(summary: Summary, hints: readonly string[], flags: RunFlags, io: I
   for (const gate of summary.gates) io.err(`${summary.batch}: ${gate.gate}: ${gate.reason}`);
   if (summary.counts.uncertain > 0) {
     io.err(
-      `${summary.batch}: ${count(summary.counts.uncertain)} uncertain rows may have been accepted and are not sent again; \`vidbatch uncertain ${summary.batch}\` shows what is known of them`,
+      `${summary.batch}: ${count(summary.counts.uncertain)} uncertain rows may have been accepted and are not sent again; \`vidbatch uncertain ${quoted(summary.batch)}\` shows what is known of them`,
     );
   }
   if (summary.budget !== null && isOverspent(summary.budget)) {

@@ -5,7 +5,7 @@ import { EXIT } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Schedules } from '../schedule.ts';
 import type { Sending } from '../sending.ts';
-import { count } from '../summary.ts';
+import { count, duration } from '../summary.ts';
 import { within } from '../within.ts';
 import type { Interrupt } from './interrupt.ts';
 import { flag } from './io.ts';
@@ -59,17 +59,28 @@ export async function startUnlessStopped<T extends Pick<Sending, 'close'>>(
   return started;
 }
 
-/** Ends the sending within this time. Returns how many rows it leaves unrecorded, after saying so. */
+/**
+ * Ends the sending within this time. Returns how many rows it leaves unrecorded, after saying so. `tell`: a person who
+ * may wait for minutes, and is told for what.
+ */
 export async function endSending(
-  sending: Pick<Sending, 'close' | 'worker'>,
+  sending: Pick<Sending, 'close'> & { worker: Pick<Sending['worker'], 'id' | 'inFlight'> },
   timeoutMs: number,
   log: Logger,
+  tell?: (line: string) => void,
 ): Promise<number> {
   const worker = sending.worker.id;
+  const inFlight = sending.worker.inFlight();
   log.info(
-    { event: 'stopping', worker, inFlight: sending.worker.inFlight(), timeoutMs },
+    { event: 'stopping', worker, inFlight, timeoutMs },
     'taking no more rows; a second signal ends at once',
   );
+  if (inFlight > 0) {
+    const [calls, them] = inFlight === 1 ? ['1 open call', 'it'] : [`${count(inFlight)} open calls`, 'them'];
+    tell?.(
+      `stopping: waiting for ${calls}, ${duration(timeoutMs)} at the most; Ctrl-C again ends at once, and may leave ${them} uncertain`,
+    );
+  }
   const rows = await sending.close(timeoutMs);
   if (rows === 0) {
     log.info({ event: 'stopped', worker }, 'stopped');

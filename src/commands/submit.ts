@@ -19,6 +19,7 @@ import { batchName, produce } from '../producer.ts';
 import type { ProduceOptions, Produced } from '../producer.ts';
 import { laneOf, openQueue } from '../queue.ts';
 import { checkRows } from '../row.ts';
+import { quoted } from '../shell-word.ts';
 import { count } from '../summary.ts';
 import { FaultReport } from './fault-report.ts';
 import { configOf, flag, globalFlags, listFlag, logOf, providerFlags } from './io.ts';
@@ -116,7 +117,7 @@ export async function produceAll(
       await warnOfBudget(app, one, (line) => progress.above(`${line}\n`));
     } finally {
       progress.clear();
-      faults.finish(`; \`vidbatch validate ${source} --all\` shows them all`);
+      faults.finish(`; \`vidbatch validate ${quoted(source)} --all\` shows them all`);
     }
   }
   return produced;
@@ -159,7 +160,7 @@ async function checkAll(
       throw refusal(
         'INVALID_ROWS',
         `${source}: ${count(invalid)} rows are invalid; nothing was sent, of no manifest`,
-        `\`vidbatch validate ${source}\` shows them; --keep-going sends the valid rows.`,
+        `\`vidbatch validate ${quoted(source)}\` shows them; --keep-going sends the valid rows.`,
       );
     }
   }

@@ -65,7 +65,7 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
       ({ state }) => state === 'pending',
     );
     const waiting = exits(await here.run(['explain', 'dear', left?.row_key ?? '']), 0).stdout;
-    assert.match(waiting, /price +at most 0\.5 CNY\n/);
+    assert.match(waiting, /price +at most 0\.50 CNY\n/);
     assert.match(waiting, /waiting +budget: .+\nnext +`vidbatch run .+ --budget …`, or `submit`,/);
     exits(await here.run(['verify']), 0);
 
