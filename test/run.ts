@@ -7,7 +7,7 @@ import { existsSync, globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import { findTemplate, SHARED, startServer } from './servers.ts';
+import { COMPILE_CACHE, findTemplate, SHARED, startServer } from './servers.ts';
 import { ensureBinaries } from './binaries.ts';
 import { ensureChromium } from './chromium.ts';
 
@@ -96,6 +96,8 @@ async function runTests(args: readonly string[]): Promise<number> {
     for (const kind of KINDS) delete env[GIVEN[kind]];
     for (const { kind, url } of places) env[SHARED[kind]] = url;
     env[SHARED.template] = template;
+    // As for the commands that they start: what one file has compiled, the next one finds done.
+    env['NODE_COMPILE_CACHE'] = COMPILE_CACHE;
     return await spawnNode(
       process.execPath,
       [

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { cp, mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
@@ -33,6 +34,9 @@ export const SHARED = {
   postgres: 'VIDBATCH_TEST_DATABASE_URL',
   template: 'VIDBATCH_TEST_TEMPLATE',
 } as const;
+
+/** Half of a command's start, and of a test file's, is compiling: the second one finds it done. */
+export const COMPILE_CACHE = join(tmpdir(), 'vidbatch-compile-cache');
 
 /**
  * The servers that all tests share: the runner's; else those that `REDIS_URL` and `DATABASE_URL` name; else private

@@ -9,11 +9,10 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { suite, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../../src/config.ts';
+import { VIDBATCH } from '../cli.ts';
+import { COMPILE_CACHE } from '../servers.ts';
 import { get, openTheatre } from './fixture.ts';
-
-const CLI = fileURLToPath(new URL('../../bin/vidbatch.js', import.meta.url));
 
 type Command = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -22,9 +21,15 @@ function vidbatch(
   env: Record<string, string>,
   ...args: string[]
 ): Command {
-  return spawn(process.execPath, [CLI, ...args], {
+  const [node, ...launcher] = VIDBATCH;
+  return spawn(node, [...launcher, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], VIDBATCH_DATA_DIR: config.dataDir, ...env },
+    env: {
+      PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      VIDBATCH_DATA_DIR: config.dataDir,
+      ...env,
+    },
   });
 }
 

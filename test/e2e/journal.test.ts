@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { after, describe, it } from 'node:test';
-import { exits } from '../cli.ts';
+import { exits, VIDBATCH } from '../cli.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { openDesk } from './storage.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../bin/vidbatch.js', import.meta.url));
 /** More rows than fit the first megabyte of a journal, which the limit allows; the second it does not. */
 const ROWS = 1_500;
 const LIMITED = `trap '' XFSZ; ulimit -S -f 3000; exec "$@"`;
@@ -18,7 +16,7 @@ describe('a disk that has no room for the journal', async () => {
   it('stops the claims, not what is in flight; with room again, the run goes on by itself', async () => {
     const file = await desk.write('full.csv', csvOf(ROWS, 'full'));
     const running = desk.start(['run', file], {
-      program: ['sh', '-c', LIMITED, 'sh', process.execPath, LAUNCHER],
+      program: ['sh', '-c', LIMITED, 'sh', ...VIDBATCH],
     });
     await running.says(/"event":"journal-full"/);
     const { accepted } = desk.standIn;

@@ -5,15 +5,13 @@ import { after, describe, it } from 'node:test';
 import { questionOf } from '../../src/commands/consent.ts';
 import { bar } from '../../src/commands/progress.ts';
 import type { Money } from '../../src/money.ts';
-import { describe as describeEnded, exits } from '../cli.ts';
+import { describe as describeEnded, exits, VIDBATCH } from '../cli.ts';
 import { csvOf } from './manifest.ts';
 import { openDesk } from './storage.ts';
 
-const LAUNCHER = new URL('../../bin/vidbatch.js', import.meta.url).pathname;
-
 /** `script` of util-linux and of BSD give a command a terminal of its own. */
 function onTerminal(...args: readonly string[]): string[] {
-  const command = [process.execPath, LAUNCHER, ...args];
+  const command = [...VIDBATCH, ...args];
   return process.platform === 'linux'
     ? ['script', '-qec', command.map((word) => `'${word}'`).join(' '), '/dev/null']
     : ['script', '-q', '/dev/null', ...command];
