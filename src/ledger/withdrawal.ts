@@ -38,7 +38,8 @@ export async function makeRoom(
   const { rows } = await db.query<{ id: number; generation: number }>(
     `with low as (
        select min(s.rank) as rank from vidbatch.submission s where s.lane = $3 and s.state = 'pending'
-     ), ready as (${READY} and w.rank > (select rank from low)
+     -- Asked once, before any batch is looked at: mostly no row has a rank, or few are queued.
+     ), ready as (${READY} and (select rank from low) is not null and w.rank > (select rank from low)
         order by w.rank desc limit $4
      ), higher as (
        select r.priority + c.priority as rank
@@ -93,7 +94,7 @@ export async function takeTurns(
               rank() over (partition by coalesce(s.rank, 0) order by s.queued_at) - 1 as before
          from vidbatch.submission s where s.lane = $3 and s.state = 'pending'
      ), waits as (
-       select r.rank from (${READY}) r
+       select r.rank from (${READY} and (select count(*) from queued) > $4) r
         where not exists (select from queued q where q.batch_id = r.id)
           and (select count(*) from queued q where q.rank = r.rank) > $4
        union all

@@ -4,7 +4,7 @@ import { workLeft } from '../../src/ledger/left.ts';
 import { followClock } from '../../src/ledger/clock.ts';
 import type { Database, QueryResult } from '../../src/ledger/database.ts';
 import { feed, keepLane, queuedSince } from '../../src/ledger/feed.ts';
-import { makeRoom, withdraw } from '../../src/ledger/withdrawal.ts';
+import { makeRoom, takeTurns, withdraw } from '../../src/ledger/withdrawal.ts';
 import { readStanding } from '../../src/ledger/tally.ts';
 import { setOffPeakWindow } from '../../src/ledger/window.ts';
 import { makeBatch, only, windowAt } from '../contract/rows.ts';
@@ -86,6 +86,7 @@ onEvery(['postgres'], (storage) => {
     'freeing the rows of dead lanes': (db) => keepLane(db, 'scale'),
     'letting pass what ranks higher': (db, { origin }) =>
       makeRoom(db, { lane: 'scale', origin, batches: null }, { depth: 10, room: 0 }),
+    'taking turns': (db, { origin }) => takeTurns(db, { lane: 'scale', origin, batches: null }, { keep: 3 }),
     'looking for lost jobs': (db) => queuedSince(db, 'scale', 0),
     'looking for rows whose window has shut': (db) => withdraw(db, 'scale'),
     'saying how things stand': (db) => readStanding(db),
@@ -129,6 +130,21 @@ onEvery(['postgres'], (storage) => {
     const beside = await pages();
     // Two pages of the index each, and the batches themselves.
     assert.ok(beside < alone + 500 * 3 + 50, `${alone} pages alone, ${beside} beside 500 batches`);
+  });
+
+  test('where nobody has a priority and few rows are queued, none of the batches is looked at', async () => {
+    const { db } = storage();
+    const { origin } = await makeBatch(db, { rows: 2 });
+    const scope = { lane: 'idle', origin, batches: null };
+    const pages = (): Promise<number> =>
+      pagesOf(db, async (explained) => {
+        await makeRoom(explained, scope, { depth: 10, room: 0 });
+        await takeTurns(explained, scope, { keep: 3 });
+      });
+    const alone = await pages();
+    for (let n = 0; n < 50; n += 1) await makeBatch(db, { rows: 2, origin });
+    const beside = await pages();
+    assert.ok(beside <= alone + 20, `${alone} pages alone, ${beside} beside 50 batches`);
   });
 
   test('and of those that wait, only until one is found that may be sent', async () => {
