@@ -86,7 +86,6 @@ onEvery(['postgres'], (storage) => {
     'freeing the rows of dead lanes': (db) => keepLane(db, 'scale'),
     'letting pass what ranks higher': (db, { origin }) =>
       makeRoom(db, { lane: 'scale', origin, batches: null }, { depth: 10, room: 0 }),
-    'taking turns': (db, { origin }) => takeTurns(db, { lane: 'scale', origin, batches: null }, { keep: 3 }),
     'looking for lost jobs': (db) => queuedSince(db, 'scale', 0),
     'looking for rows whose window has shut': (db) => withdraw(db, 'scale'),
     'saying how things stand': (db) => readStanding(db),
