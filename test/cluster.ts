@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { startServer } from './servers.ts';
+import { until } from './until.ts';
 
 /** A Redis cluster of three masters, each with a third of the slots. */
 export interface OwnCluster {
@@ -25,7 +26,9 @@ export async function startCluster(): Promise<OwnCluster> {
     }
     // They tell one another by and by.
     for (const client of clients) {
-      while (!/cluster_state:ok.*cluster_known_nodes:3/s.test(String(await client.call('cluster', 'info'))));
+      await until(async () =>
+        /cluster_state:ok.*cluster_known_nodes:3/s.test(String(await client.call('cluster', 'info'))),
+      );
     }
   } finally {
     for (const client of clients) client.disconnect();

@@ -12,7 +12,7 @@ import { laneOf, openQueue } from '../../src/queue.ts';
 import type { JobData } from '../../src/queue.ts';
 import type { Sending } from '../../src/sending.ts';
 import { openBrowser } from '../chromium.ts';
-import { until } from '../contract/log.ts';
+import { until } from '../until.ts';
 import { createDatabase, servers } from '../servers.ts';
 import type { OwnDatabase } from '../servers.ts';
 import { openTheatre, silent } from './fixture.ts';

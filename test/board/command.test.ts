@@ -12,6 +12,7 @@ import { suite, test } from 'node:test';
 import type { Config } from '../../src/config.ts';
 import { VIDBATCH } from '../cli.ts';
 import { COMPILE_CACHE } from '../servers.ts';
+import { until } from '../until.ts';
 import { get, openTheatre } from './fixture.ts';
 
 type Command = ChildProcessByStdio<null, Readable, Readable>;
@@ -60,7 +61,7 @@ suite('vidbatch board', () => {
       await theatre.app.close();
       await away;
       // The next healthy answer comes from the board's own hold on the folder.
-      while ((await get({ url }, '/healthz')).status !== 200);
+      await until(async () => (await get({ url }, '/healthz')).status === 200);
       const told = text(command.stderr);
       assert.match((await get({ url }, '/')).text, /pending 1/);
       assert.match((await get({ url }, '/queues/api/queues')).text, /all batches/);
@@ -72,7 +73,7 @@ suite('vidbatch board', () => {
       const worker = vidbatch(theatre, provider, 'run', file);
       const [code] = (await once(worker, 'close')) as [number];
       assert.equal(code, 0);
-      while ((await get({ url }, '/healthz')).status !== 200);
+      await until(async () => (await get({ url }, '/healthz')).status === 200);
       assert.match((await get({ url }, '/')).text, /later.*submitted 1/s);
       assert.equal(await end(command, 'SIGTERM'), 0);
       const times = (await told).match(/"event":"board-health"/g)?.length ?? 0;

@@ -4,7 +4,7 @@ import { openMirror } from '../../src/schedule-mirror.ts';
 import { addSchedule, listSchedules } from '../../src/ledger/schedule.ts';
 import { scheduleLane } from '../../src/queue.ts';
 import type { SeenSchedule } from '../../src/schedule-view.ts';
-import { until } from '../contract/log.ts';
+import { until } from '../until.ts';
 import { createDatabase, servers } from '../servers.ts';
 import type { OwnDatabase } from '../servers.ts';
 import { get, openTheatre, silent } from './fixture.ts';

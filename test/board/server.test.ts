@@ -3,7 +3,7 @@ import { after, before, suite, test } from 'node:test';
 import { request } from 'undici';
 import { startBoard } from '../../src/board/server.ts';
 import { Tries } from '../../src/board/tries.ts';
-import { until } from '../contract/log.ts';
+import { until } from '../until.ts';
 import { get, openTheatre, silent } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
 

@@ -31,8 +31,3 @@ export function hear(): Heard {
     },
   };
 }
-
-/** Asks again and again, as fast as the answers come, until it holds. The limit of the file is the only one. */
-export async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise(setImmediate);
-}

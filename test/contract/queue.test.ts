@@ -6,7 +6,7 @@ import type { Job } from 'bullmq';
 import type { Fed } from '../../src/ledger/feed.ts';
 import { countLive, enqueue, jobId, laneOf, liveJobIds, openQueue, openWorker } from '../../src/queue.ts';
 import type { JobData, JobResult } from '../../src/queue.ts';
-import { until } from './log.ts';
+import { until } from '../until.ts';
 import { onEvery, QUEUES } from './storages.ts';
 
 function fed(submissionId: number, generation = 1): Fed {

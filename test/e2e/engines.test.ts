@@ -5,6 +5,7 @@ import { startCluster } from '../cluster.ts';
 import { countsOf, exits, openPlace } from '../cli.ts';
 import type { Ended, Place } from '../cli.ts';
 import { createDatabase, servers, startServer } from '../servers.ts';
+import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startStandIn } from './stand-in.ts';
 
@@ -132,12 +133,14 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
 /** Until then a failover has nobody to go to. */
 async function synchronised(url: string): Promise<void> {
   const redis = new Redis(url);
-  while (!/master_link_status:up/.test(await redis.info('replication')));
+  await until(async () => /master_link_status:up/.test(await redis.info('replication')));
   redis.disconnect();
 }
 
 async function knowsReplica(sentinelUrl: string): Promise<void> {
   const sentinel = new Redis(Number(new URL(sentinelUrl.replace(/^redis\+sentinel/, 'redis')).port));
-  while (((await sentinel.call('sentinel', 'replicas', 'mymaster')) as unknown[]).length === 0);
+  await until(
+    async () => ((await sentinel.call('sentinel', 'replicas', 'mymaster')) as unknown[]).length > 0,
+  );
   sentinel.disconnect();
 }

@@ -14,7 +14,7 @@ import {
   statesOf,
   tryAlone,
 } from '../contract/rows.ts';
-import { until } from '../contract/log.ts';
+import { until } from '../until.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
 
 onEvery(LEDGERS, (storage) => {

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { readStanding, tally } from '../../src/ledger/tally.ts';
 import { startMonitor } from '../../src/monitor/monitor.ts';
 import type { Monitor } from '../../src/monitor/monitor.ts';
-import { until } from '../contract/log.ts';
+import { until } from '../until.ts';
 import { claimAll, makeBatch, outcomeOf, recordOne } from '../contract/rows.ts';
 import { LEDGERS, onEvery, openStorage } from '../contract/storages.ts';
 import type { Storage } from '../contract/storages.ts';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Paced } from '../../src/monitor/paced.ts';
+import { until } from '../until.ts';
 
 test('a reading is taken by one, however many ask meanwhile', async () => {
   const { promise, resolve } = Promise.withResolvers<number>();
@@ -22,7 +23,7 @@ test('is not taken again before fifty times its cost has passed', async () => {
   };
   const paced = new Paced(busy, { share: 50, leastMs: 0 });
   const began = performance.now();
-  while (((await paced.value())?.value ?? 0) < 2) await new Promise(setImmediate);
+  await until(async () => ((await paced.value())?.value ?? 0) >= 2);
   assert.ok(performance.now() - began >= 1000, 'of 20 ms, fifty times');
 });
 
