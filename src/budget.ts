@@ -1,3 +1,4 @@
+import { CURRENCY_HINT, PRICE_HINT } from './allowance.ts';
 import { compare, formatAmount, ZERO } from './amount.ts';
 import { usageError } from './errors.ts';
 import { excerpt } from './excerpt.ts';
@@ -77,15 +78,11 @@ async function checkPrices(
   const more = rows === 1 ? '' : `, and so it is with ${(rows - 1).toLocaleString('en')} more rows`;
   const which = `batch ${name} has a budget in ${currency}, and row ${key} (line ${line}, ${model})`;
   throw misfit.currency === null
-    ? usageError(
-        'PRICE_UNKNOWN',
-        `${which} has no known price${more}; nothing was changed`,
-        '--prices names a file that says what each model costs; --budget none sends without a budget.',
-      )
+    ? usageError('PRICE_UNKNOWN', `${which} has no known price${more}; nothing was changed`, PRICE_HINT)
     : usageError(
         'OTHER_CURRENCY',
         `${which} costs ${misfit.currency}${more}; nothing was changed`,
-        'Currencies are not converted: give the budget in the currency of the prices, or each its own batch.',
+        CURRENCY_HINT,
       );
 }
 

@@ -12,12 +12,20 @@ export interface Estimate {
   unknown: number;
 }
 
+type Priceable = Pick<Group, 'model' | 'shortest' | 'least'>;
 type Countable = Pick<Group, 'model' | 'toSend' | 'seconds'> & Partial<Pick<Group, 'stored'>>;
 
 /** Without a price file, what the ledger has goes. Undefined: the price of the model, or of some of its rows, is not known. */
 export function costOfGroup(prices: Prices, group: Countable): Money | undefined {
   const { cost, rows } = known(prices, group);
   return rows === group.toSend ? cost : undefined;
+}
+
+/** What the cheapest of its rows costs; undefined: nobody has said. */
+export function cheapest(prices: Prices, { model, shortest, least }: Priceable): Money | undefined {
+  if (prices.size === 0) return least ?? undefined;
+  const price = prices.get(model);
+  return price === undefined ? undefined : costOf(price, { videos: 1, seconds: shortest });
 }
 
 /** Of how many rows the price is known, and what they cost. */

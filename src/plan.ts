@@ -71,6 +71,7 @@ async function planAlone(name: string, source: string, options: ProduceOptions):
 
 function count(groups: Map<string, Group>, { model, duration }: GenerationRequest, mode: string): void {
   const key = `${model} ${mode}`;
+  const length = duration ?? DEFAULT_SECONDS;
   const none = {
     model,
     mode,
@@ -80,13 +81,16 @@ function count(groups: Map<string, Group>, { model, duration }: GenerationReques
     changed: 0,
     toSend: 0,
     seconds: 0,
+    shortest: 0,
     stored: null,
+    least: null,
   };
   const group = groups.get(key) ?? none;
   groups.set(key, {
     ...group,
     fresh: group.fresh + 1,
     toSend: group.toSend + 1,
-    seconds: group.seconds + (duration ?? DEFAULT_SECONDS),
+    seconds: group.seconds + length,
+    shortest: group.toSend === 0 ? length : Math.min(group.shortest, length),
   });
 }

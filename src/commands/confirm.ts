@@ -7,7 +7,7 @@ import type { Io } from './io.ts';
  * Asks a person.
  * @throws VidbatchError exit 2 without a terminal, or for any answer but yes, the end of the input too; 130 for Ctrl-C.
  */
-export async function confirm(io: Io, question: string): Promise<void> {
+export async function confirm(io: Pick<Io, 'interactive' | 'stdin'>, question: string): Promise<void> {
   if (!io.interactive) throw usageError('NOT_CONFIRMED', question, 'Without a terminal, say --yes.');
   const prompt = createInterface({ input: io.stdin, output: process.stderr });
   const interrupted = once(prompt, 'SIGINT').then(() => 'interrupted' as const);

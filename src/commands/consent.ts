@@ -1,8 +1,9 @@
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
-import { describeRest, exceeds, restOf } from '../allowance.ts';
+import { fitOf, misfit, restOf } from '../allowance.ts';
 import { estimate } from '../estimate.ts';
 import type { Estimate } from '../estimate.ts';
+import type { Group } from '../ledger/outline.ts';
 import { told } from '../money.ts';
 import { plan } from '../plan.ts';
 import type { Plan } from '../plan.ts';
@@ -15,36 +16,40 @@ import type { Asked } from './plan-text.ts';
 
 /**
  * Shows a person what is about to be sent and what it costs, and asks. Without a terminal nobody is asked, and when
- * nothing is to be sent. What it returns makes sure that what is sent is what was shown: the manifests' digests.
- * @throws VidbatchError exit 2 for any answer but yes.
+ * nothing can be sent: the budget is used up, say. What it returns makes sure that what is sent is what was shown: the manifests' digests.
+ * @throws VidbatchError exit 2 for any answer but yes, or when a budget cannot hold the rows.
  */
 export async function consent(
-  app: App,
-  config: Config,
+  app: Pick<App, 'db'>,
+  config: Pick<Config, 'models'>,
   manifests: readonly string[],
   { options, asked }: { options: ProduceOptions; asked: Asked },
-  io: Io,
+  io: Pick<Io, 'interactive' | 'err' | 'stdin'>,
+  ask: typeof confirm = confirm,
 ): Promise<Map<string, string>> {
   if (!io.interactive || manifests.includes('-')) return new Map();
   const { prices = new Map() } = options;
   const plans: Plan[] = [];
+  const payable: Group[] = [];
   let short = false;
   for (const source of manifests) {
     const one = await plan(app.db, source, { ...options, models: config.models });
     plans.push(one);
-    io.err(describePlan(one, prices, await lookAhead(app, one, asked)));
     const rest = await restOf(app.db, one, options.budget);
-    if (rest === undefined) continue;
-    const isShort = exceeds(estimate(prices, one.groups), rest);
-    io.err(`  budget: ${describeRest(rest)}${isShort ? ', which may not pay for all of these rows' : ''}`);
-    short ||= isShort;
+    io.err(describePlan(one, prices, await lookAhead(app, one, asked), rest));
+    // It will be refused, with its reasons: what it may cost is another question.
+    if (one.invalid > 0 && options.keepGoing !== true) continue;
+    const refused = rest && misfit(one, prices, rest);
+    if (refused !== undefined) throw refused;
+    const fit = rest === undefined ? 'all' : fitOf(prices, one.groups, rest);
+    if (fit !== 'none') payable.push(...one.groups);
+    short ||= fit === 'some';
   }
-  // It will be refused, with its reasons.
-  if (options.keepGoing !== true && plans.some(({ invalid }) => invalid > 0)) return new Map();
-  const groups = plans.flatMap((one) => one.groups);
-  const rows = groups.reduce((sum, group) => sum + group.toSend, 0);
-  if (rows > 0) await confirm(io, questionOf(rows, estimate(prices, groups), short));
-  return new Map(plans.map((one, n) => [manifests[n] ?? '', one.digest ?? '']));
+  const seen = new Map(plans.map((one, n) => [manifests[n] ?? '', one.digest ?? '']));
+  if (options.keepGoing !== true && plans.some(({ invalid }) => invalid > 0)) return seen;
+  const rows = payable.reduce((sum, group) => sum + group.toSend, 0);
+  if (rows > 0) await ask(io, questionOf(rows, estimate(prices, payable), short));
+  return seen;
 }
 
 /** `short`: a budget does not pay for all of them. */

@@ -1,4 +1,6 @@
 import type { App } from '../app.ts';
+import { describeRest, fitOf } from '../allowance.ts';
+import type { Allowance } from '../allowance.ts';
 import { costOfGroup, describeEstimate, estimate, estimateJson } from '../estimate.ts';
 import { measuredRate } from '../ledger/batch.ts';
 import type { Group } from '../ledger/outline.ts';
@@ -20,7 +22,7 @@ export interface Asked {
 
 /** When the rows of a plan would be sent. */
 export async function lookAhead(
-  app: App | undefined,
+  app: Pick<App, 'db'> | undefined,
   { batchId, groups }: Plan,
   { perSecond, ...windows }: Asked,
 ): Promise<Outlook> {
@@ -42,7 +44,13 @@ function sum(groups: readonly Group[], what: 'fresh' | 'known' | 'changed' | 'to
   return groups.reduce((total, group) => total + group[what], 0);
 }
 
-export function describePlan({ batch, rows, invalid, groups }: Plan, prices: Prices, seen: Outlook): string {
+/** `rest`: what its budget leaves; without it, there is none. */
+export function describePlan(
+  { batch, rows, invalid, groups }: Plan,
+  prices: Prices,
+  seen: Outlook,
+  rest?: Allowance,
+): string {
   const parts = (of: readonly Group[]): string[] => [
     `${count(sum(of, 'fresh'))} new`,
     ...(sum(of, 'known') > 0 ? [`${count(sum(of, 'known'))} known`] : []),
@@ -59,12 +67,23 @@ export function describePlan({ batch, rows, invalid, groups }: Plan, prices: Pri
     const all = [`${count(group.toSend)} to send`, ...parts([group]), ...(group.toSend > 0 ? size : [])];
     return `  ${group.model} ${group.mode}: ${all.join(' · ')}`;
   });
-  const forecast = seen.rows === 0 ? 'nothing is to be sent' : seen.told;
+  const fit = rest === undefined || seen.rows === 0 ? 'all' : fitOf(prices, groups, rest);
+  const forecast = {
+    all: seen.rows === 0 ? 'nothing is to be sent' : seen.told,
+    some: `${seen.told}, if the budget paid for all`,
+    none: 'nothing is sent under this budget',
+  };
+  const pays = {
+    all: '',
+    some: ', which may not pay for all of these rows',
+    none: ', which pays for none of these rows',
+  };
   return [
     `${batch}: ${head.join(' · ')}`,
     ...lines,
     `  cost: ${describeEstimate(estimate(prices, groups))}`,
-    `  forecast: ${forecast}`,
+    `  forecast: ${forecast[fit]}`,
+    ...(rest === undefined ? [] : [`  budget: ${describeRest(rest)}${pays[fit]}`]),
   ].join('\n');
 }
 
@@ -84,7 +103,14 @@ export function planJson(
     invalid,
     toSend: sum(groups, 'toSend'),
     groups: groups.map((group) => {
-      const { fresh, offPeak: _offPeak, stored: _stored, ...told } = group;
+      const {
+        fresh,
+        offPeak: _offPeak,
+        stored: _stored,
+        least: _least,
+        shortest: _shortest,
+        ...told
+      } = group;
       const cost = costOfGroup(prices, group);
       return { ...told, new: fresh, cost: cost === undefined ? null : moneyJson(cost) };
     }),

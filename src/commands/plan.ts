@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { restOf } from '../allowance.ts';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
@@ -71,7 +72,7 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
       io.out(
         flags.json === true
           ? JSON.stringify(planJson(source, planned, prices, seen))
-          : describePlan(planned, prices, seen),
+          : describePlan(planned, prices, seen, app && (await restOf(app.db, planned, undefined))),
       );
     }
     return invalid > 0 ? EXIT.refused : EXIT.ok;

@@ -106,6 +106,7 @@ const LOCK_NOT_AVAILABLE = '55P03';
 
 /** A row that cannot be under a budget: its price is not known, or in another currency. */
 export interface Misfit {
+  /** How many of its kind there are. */
   rows: number;
   line: number;
   key: string;
@@ -120,7 +121,7 @@ export async function findMisfit(
   currency: string,
 ): Promise<Misfit | undefined> {
   const { rows } = await db.query<Misfit>(
-    `select (count(*) over ())::int as rows, s.line, s.row_key as key, s.model, s.currency
+    `select (count(*) over (partition by s.currency is null))::int as rows, s.line, s.row_key as key, s.model, s.currency
        from vidbatch.submission s
       where s.batch_id = $1 and (s.state = 'pending' or s.state in ${PAID} or s.doubtful)
         and s.currency is distinct from $2

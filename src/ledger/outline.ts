@@ -1,3 +1,5 @@
+import type { Money } from '../money.ts';
+import { amountOf } from './budget.ts';
 import { PAID } from './comparison.ts';
 import type { Queryable } from './database.ts';
 import { secondsOf, toStored } from './price.ts';
@@ -15,14 +17,19 @@ export interface Group {
   toSend: number;
   /** Of the videos to send, all together. */
   seconds: number;
+  /** Of the shortest video to send; 0: there is none. */
+  shortest: number;
   /** Of the rows to send, those whose price the ledger has, and what they cost together; null: of none. */
   stored: Stored | null;
+  /** The lowest of those prices. */
+  least: Money | null;
 }
 
 /** The valid rows of an import by model and mode. `batchId` null: there is no such batch yet. */
 export async function outline(db: Queryable, importId: string, batchId: number | null): Promise<Group[]> {
   const { rows } = await db.query<
-    Omit<Group, 'offPeak' | 'toSend' | 'stored'> & StoredRow & { off_peak: boolean; to_send: number }
+    Omit<Group, 'offPeak' | 'toSend' | 'stored' | 'least'> &
+      StoredRow & { off_peak: boolean; to_send: number; least: string | null }
   >(
     `with known as (
        select t.model, t.mode, ${secondsOf('t')} as seconds, s.state,
@@ -40,18 +47,21 @@ export async function outline(db: Queryable, importId: string, batchId: number |
             count(*) filter (where state is not null and not same)::int as changed,
             count(*) filter (where to_send)::int as to_send,
             coalesce(sum(seconds) filter (where to_send), 0)::int8 as seconds,
+            coalesce(min(seconds) filter (where to_send), 0)::int as shortest,
             count(price) filter (where to_send and same)::int as priced,
             (sum(price) filter (where to_send and same))::text as price,
+            (min(price) filter (where to_send and same))::text as least,
             case when min(currency) = max(currency) then min(currency) end as currency
        from row
       group by model, mode
       order by model, mode`,
     [importId, batchId],
   );
-  return rows.map(({ off_peak: offPeak, to_send: toSend, priced, price, currency, ...row }) => ({
+  return rows.map(({ off_peak: offPeak, to_send: toSend, priced, price, least, currency, ...row }) => ({
     ...row,
     offPeak,
     toSend,
     stored: toStored({ priced, price, currency }),
+    least: least === null || currency === null ? null : { amount: amountOf(least), currency },
   }));
 }

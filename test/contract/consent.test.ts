@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { consent } from '../../src/commands/consent.ts';
+import { parseMoney } from '../../src/money.ts';
+import type { Money } from '../../src/money.ts';
+import { parsePrices } from '../../src/prices.ts';
+import type { ProduceOptions } from '../../src/producer.ts';
+import { bring, ManifestFile, row, send } from './manifest-file.ts';
+import { LEDGERS, onEvery } from './storages.ts';
+
+const prices = parsePrices('{"viduq3p-720p": {"perSecond": "1", "currency": "CNY"}}', 'prices.json');
+
+function money(text: string): Money {
+  const read = parseMoney(text);
+  assert.ok(read, text);
+  return read;
+}
+
+onEvery(LEDGERS, (storage) => {
+  beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import cascade'));
+
+  /** What a person reads, and is asked. */
+  async function shown(
+    file: ManifestFile,
+    options: ProduceOptions = {},
+  ): Promise<{ text: string; asked: string[]; digests: number }> {
+    let text = '';
+    const asked: string[] = [];
+    const io = { interactive: true, err: (line: string) => void (text += line), stdin: process.stdin };
+    const digests = await consent(
+      { db: storage().db },
+      { models: [] },
+      [file.path],
+      { options, asked: {} },
+      io,
+      async (_io, question) => void asked.push(question),
+    );
+    return { text, asked, digests: digests.size };
+  }
+
+  describe('whoever is to pay', () => {
+    test('is asked about what the budget can pay for, and about nothing when it is used up', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1), row(2), row(3)]);
+      await bring(db, file, { prices });
+      await send(db, file, 'prompt 1');
+      await bring(db, file, { budget: money('14CNY') });
+      const some = await shown(file);
+      assert.deepEqual(some.asked, ['Send 2 rows, which cost at most 10.00 CNY, as far as the budget goes?']);
+      assert.match(some.text, /of which 9\.00 CNY is left, which may not pay for all/);
+      await bring(db, file, { budget: money('9CNY') });
+      const none = await shown(file);
+      assert.deepEqual(none.asked, []);
+      assert.match(none.text, /forecast: nothing is sent under this budget/);
+      assert.match(none.text, /of which 4\.00 CNY is left, which pays for none of these rows/);
+      assert.equal((await shown(file, { budget: money('10CNY') })).asked.length, 1);
+    });
+
+    test('is not asked about rows that the budget cannot hold: they are refused at once', async () => {
+      const file = await new ManifestFile().write([row(1), row(2, { model: 'viduq3p-1080p' })]);
+      await assert.rejects(shown(file, { prices, budget: money('9CNY') }), {
+        code: 'PRICE_UNKNOWN',
+        exitCode: 2,
+        message: /what viduq3p-1080p costs/,
+      });
+      await file.write([row(1)]);
+      await assert.rejects(shown(file, { prices, budget: money('9USD') }), { code: 'OTHER_CURRENCY' });
+    });
+
+    test('is not asked about invalid rows, and what is refused is what was shown', async () => {
+      const file = await new ManifestFile().write([row(1), row(2, { duration: 99 })]);
+      const { asked, digests } = await shown(file);
+      assert.deepEqual([asked, digests], [[], 1]);
+    });
+  });
+});
