@@ -124,6 +124,13 @@ export function raiseHint(batch: Pick<Batch, 'name' | 'source'>): string {
     : `\`vidbatch run ${quoted(batch.source)} --batch ${quoted(batch.name)} --budget …\`, or \`submit\`, with a higher one goes on`;
 }
 
+/** What rows of a batch with a budget ask for whose price is not known: a higher one would let none of them go. */
+export function priceHint(batch: Pick<Batch, 'name' | 'source'>): string {
+  return batch.source === '-'
+    ? 'submit it again with --prices'
+    : `\`vidbatch submit ${batch.source} --batch ${batch.name} --prices …\` says what they cost`;
+}
+
 /** One line for people. */
 export function describePurse(purse: Purse): string {
   const money = (amount: Purse['left']): string => told({ amount, currency: purse.currency });
@@ -134,8 +141,13 @@ export function describePurse(purse: Purse): string {
     over
       ? `${money({ ...purse.left, units: -purse.left.units })} MORE than the budget`
       : `${money(purse.left)} left`,
-    ...(purse.beyond === 0 ? [] : [`${rowsOf(purse.beyond)} not fit`]),
+    ...(purse.beyond === purse.unpriced ? [] : [`${rowsOf(purse.beyond - purse.unpriced)} not fit`]),
+    ...(purse.unpriced === 0 ? [] : [unpricedTold(purse.unpriced)]),
   ].join(' · ');
+}
+
+export function unpricedTold(rows: number): string {
+  return rows === 1 ? '1 row has no known price' : `${rows.toLocaleString('en')} rows have no known price`;
 }
 
 function rowsOf(rows: number): string {

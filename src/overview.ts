@@ -1,13 +1,15 @@
 import type { Batch } from './ledger/batch.ts';
 import { countStates, countSurplus, isPaused } from './ledger/batch.ts';
-import { purseJson, raiseHint } from './budget.ts';
-import { readPurse } from './ledger/budget.ts';
+import { priceHint, purseJson, raiseHint } from './budget.ts';
+import { readBudget, readPurse } from './ledger/budget.ts';
 import type { Purse } from './ledger/budget.ts';
 import type { Queryable } from './ledger/database.ts';
 import { pausedBy } from './ledger/pause.ts';
 import { openHalts, providerStatus } from './ledger/provider.ts';
+import type { SubmissionView } from './ledger/read.ts';
 import { countWaiting, readWindows } from './ledger/window.ts';
 import type { KnownWindow, Waiting } from './ledger/window.ts';
+import { isOffPeak } from './model.ts';
 import { quoted } from './shell-word.ts';
 import type { Gate, Summary } from './summary.ts';
 import { count, duration, totalOf } from './summary.ts';
@@ -32,6 +34,26 @@ export async function summarise(db: Queryable, batch: Batch, origin?: string): P
 /** Every shut gate of a batch. */
 export async function readGates(db: Queryable, batch: Batch, origin?: string): Promise<Gate[]> {
   return gatesOf(db, batch, await readPurse(db, batch.id), origin);
+}
+
+/** Every shut gate of a row that waits. */
+export async function readGatesOf(
+  db: Queryable,
+  batch: Batch,
+  row: Pick<SubmissionView, 'model' | 'price'>,
+  origin?: string,
+): Promise<Gate[]> {
+  const gates = (await readGates(db, batch, origin)).filter((gate) => concerns(gate, row));
+  const budget = await readBudget(db, batch.id);
+  if (budget === null || row.price?.currency === budget.currency) return gates;
+  // Others of its batch may go; this one may not, however high the budget is.
+  const reason = `its price is not known, and its batch has a budget; ${priceHint(batch)}`;
+  return [...gates.filter(({ gate }) => gate !== 'budget'), { gate: 'budget', reason }];
+}
+
+/** A gate of other rows of its batch is none of this one. */
+function concerns({ gate, only }: Gate, { model }: Pick<SubmissionView, 'model'>): boolean {
+  return gate !== 'not-before' && (only === undefined || (model !== null && isOffPeak(model)));
 }
 
 async function gatesOf(
@@ -68,7 +90,10 @@ async function gatesOf(
     const { told } = purseJson(purse);
     gates.push({
       gate: 'budget',
-      reason: `nothing that is left fits the budget of ${told}; ${raiseHint(batch)}`,
+      reason:
+        purse.unpriced === purse.beyond
+          ? `the price of what is left is not known, and the batch has a budget of ${told}; ${priceHint(batch)}`
+          : `nothing that is left fits the budget of ${told}; ${raiseHint(batch)}`,
     });
   }
   gates.push(...(await readTimes(db, batch)));

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { openApp } from '../app.ts';
-import { raiseHint } from '../budget.ts';
+import { priceHint, raiseHint } from '../budget.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
@@ -12,10 +12,9 @@ import type { TaskView } from '../ledger/task.ts';
 import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
 import { told } from '../money.ts';
 import { nextStep } from '../next-step.ts';
-import { readGates } from '../overview.ts';
+import { readGatesOf } from '../overview.ts';
 import { quoted } from '../shell-word.ts';
 import type { Gate } from '../summary.ts';
-import { isOffPeak } from '../model.ts';
 import { expiryTold, laterTold, pollsTold, statusTold } from '../task-life.ts';
 import { videoTold } from '../download/state.ts';
 import { videosOf } from '../ledger/video.ts';
@@ -60,10 +59,7 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
     const trail = await readTrail(app.db, row.id);
     const tasks = await readTasks(app.db, row.id);
     const videos = await videosOf(app.db, row.id);
-    const gates =
-      row.state === 'pending'
-        ? (await readGates(app.db, batch, config.baseUrl)).filter((gate) => concerns(gate, row))
-        : [];
+    const gates = row.state === 'pending' ? await readGatesOf(app.db, batch, row, config.baseUrl) : [];
     if (flags.json === true)
       io.out(
         JSON.stringify({
@@ -82,11 +78,6 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
   } finally {
     await app.close();
   }
-}
-
-/** A gate of other rows of its batch is none of this one. */
-function concerns({ gate, only }: Gate, { model }: SubmissionView): boolean {
-  return gate !== 'not-before' && (only === undefined || (model !== null && isOffPeak(model)));
 }
 
 function describe(
@@ -130,7 +121,7 @@ function describe(
   }
   const shut = (name: Gate['gate']): boolean => gates.some(({ gate }) => gate === name);
   const next = shut('budget')
-    ? raiseHint({ name: row.batch, source: batch.source })
+    ? (row.price === null ? priceHint : raiseHint)(batch)
     : shut('window')
       ? 'nothing: it is sent when its gates are open, while a worker runs'
       : nextStep(row);

@@ -2,12 +2,15 @@ import { realpath } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
+import { priceHint, unpricedTold } from '../budget.ts';
 import { withVersions } from '../changed.ts';
 import { EXIT, refusal, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { countStates, note } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
+import { readPurse } from '../ledger/budget.ts';
+import type { Purse } from '../ledger/budget.ts';
 import { transaction } from '../ledger/database.ts';
 import { findSubmissions } from '../ledger/read.ts';
 import { CORRECTABLE, countRetryable, retry, retryChanged } from '../ledger/retry.ts';
@@ -217,8 +220,9 @@ async function retryChangedOnes(
             );
             return moved;
           });
+    const purse = await readPurse(db, batch.id);
     return {
-      text: told(taken, versions, await sentBy(batch, source, taken)),
+      text: told(taken, versions, await sentBy(batch, source, taken), purse && unpriced(batch, purse)),
       json: { batch: batch.name, retried: taken, ...versions },
     };
   });
@@ -233,12 +237,25 @@ async function sentBy({ source: own }: Batch, source: string, taken: number): Pr
     : `\`vidbatch work --drain\` sends ${what}; put the change into ${own}, too, before you run that again`;
 }
 
-function told(taken: number, { invalid, same, others, unknown }: Versions, sent: string): string {
+/** A new length or model has another price, of which this command says nothing. */
+function unpriced(batch: Batch, { unpriced }: Purse): string | undefined {
+  return unpriced === 0
+    ? undefined
+    : `${unpricedTold(unpriced)}, and the batch has a budget: ${priceHint(batch)}`;
+}
+
+function told(
+  taken: number,
+  { invalid, same, others, unknown }: Versions,
+  sent: string,
+  waits: string | undefined,
+): string {
   const parts = [
     taken === 0
       ? 'nothing to retry: no rejected or invalid row is another one in the manifest'
       : `${rowsOf(taken)} took the manifest's version; ${sent}`,
   ];
+  if (waits !== undefined) parts.push(waits);
   if (invalid > 0) parts.push(`${count(invalid)} changed and still cannot be sent`);
   if (same > 0) parts.push(`${count(same)} as they were`);
   if (others > 0) parts.push(`${count(others)} that differ are in other states, and stay`);

@@ -143,6 +143,8 @@ export interface Purse {
   left: Amount;
   /** Pending rows that the rest does not pay for, even if the cheapest go first. */
   beyond: number;
+  /** Those of them whose price is not known, or not in this currency: no budget lets them go. */
+  unpriced: number;
   /** No row that waits fits. */
   reached: boolean;
 }
@@ -157,9 +159,10 @@ export async function readPurse(db: Queryable, batchId: number): Promise<Purse |
     left: string;
     beyond: number;
     pending: number;
+    unpriced: number;
   }>(
     `select b.budget_currency as currency, b.budget::text as budget, (t.accepted + u.surplus)::text as spent,
-            t.reserved::text as reserved, (b.budget - t.accepted - u.surplus - t.reserved)::text as left, t.pending,
+            t.reserved::text as reserved, (b.budget - t.accepted - u.surplus - t.reserved)::text as left, t.pending, t.unpriced,
             (select count(*) from (
                select s.currency, sum(s.price - s.held) over (order by s.price - s.held, s.id) as upto
                  from vidbatch.submission s where s.batch_id = b.id and s.state = 'pending') w
@@ -169,7 +172,8 @@ export async function readPurse(db: Queryable, batchId: number): Promise<Purse |
       cross join lateral (
         select coalesce(sum(s.held) filter (where s.state = 'submitted'), 0) as accepted,
                coalesce(sum(s.held) filter (where s.state <> 'submitted'), 0) as reserved,
-               (count(*) filter (where s.state = 'pending'))::int as pending
+               (count(*) filter (where s.state = 'pending'))::int as pending,
+               (count(*) filter (where s.state = 'pending' and s.currency is distinct from b.budget_currency))::int as unpriced
           from vidbatch.submission s where s.batch_id = b.id
       ) t
       cross join lateral (select ${SURPLUS} as surplus) u
@@ -185,6 +189,7 @@ export async function readPurse(db: Queryable, batchId: number): Promise<Purse |
     reserved: amountOf(row.reserved),
     left: amountOf(row.left),
     beyond: row.beyond,
+    unpriced: row.unpriced,
     reached: row.pending > 0 && row.beyond === row.pending,
   };
 }

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
+import { describePurse } from '../../src/budget.ts';
 import { withVersions } from '../../src/changed.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
+import { readPurse } from '../../src/ledger/budget.ts';
 import type { Database } from '../../src/ledger/database.ts';
 import { readTrail } from '../../src/ledger/read.ts';
 import { countRetryable, retry, retryChanged } from '../../src/ledger/retry.ts';
 import type { Chosen, Versions } from '../../src/ledger/retry.ts';
+import { readGates, readGatesOf } from '../../src/overview.ts';
 import {
   bring,
   ManifestFile,
@@ -140,6 +143,33 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await take(db, file))[1], 2);
       const prices = (await submissions(db, file)).map(({ price }) => price?.amount ?? null);
       assert.deepEqual(prices.slice(0, 2), ['4', null]);
+    });
+
+    test('says what a row with a new price waits for under a budget, which no higher one pays for', async () => {
+      const { db } = storage();
+      const file = await mixed(db);
+      await db.query(`update vidbatch.submission set price = 4, currency = 'CNY'`);
+      await db.query(`update vidbatch.batch set budget = 100, budget_currency = 'CNY', held = 8`);
+      await file.write([row('a', { prompt: 'A', duration: 5 }), row('b', { duration: 9 })]);
+      assert.equal((await take(db, file))[1], 2);
+      const batch = await batchOf(db, file);
+      const gatesOf = async (n: number): Promise<string[]> => {
+        const [view] = (await submissions(db, file)).slice(n);
+        assert.ok(view);
+        return (await readGatesOf(db, batch, view)).map(({ gate, reason }) => `${gate}: ${reason}`);
+      };
+      const [gate = '', ...more] = await gatesOf(1);
+      assert.match(gate, /^budget: its price is not known, .+ submit .+ --prices/);
+      assert.deepEqual([more, await gatesOf(0)], [[], []]);
+      const purse = await readPurse(db, batch.id);
+      assert.ok(purse);
+      assert.match(describePurse(purse), / left · 1 row has no known price$/);
+      assert.deepEqual(await readGates(db, batch), [], 'the other one may go');
+
+      await db.query(`update vidbatch.submission set price = null, currency = null where state = 'pending'`);
+      const [all] = await readGates(db, batch);
+      assert.match(all?.reason ?? '', /^the price of what is left is not known, .+ submit .+ --prices/);
+      assert.equal((await gatesOf(1)).length, 1);
     });
 
     test('keeps what was refused in the trail: the request and its end, or what was read', async () => {
