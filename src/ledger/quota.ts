@@ -113,6 +113,8 @@ export interface LimitInForce {
   /** Tasks at a time, and how many of these places are taken; null: as many as may be. */
   maxInFlight: number | null;
   inFlight: number | null;
+  /** Of these, how many have a row of which nobody knows whether it is a task: for hours, if nobody resolves it. */
+  uncertain: number | null;
 }
 
 /** What workers have said within the last minute, of this provider; null: of all. */
@@ -124,9 +126,15 @@ export async function limitsInForce(db: Queryable, origin: string | null): Promi
     auto: string | null;
     in_flight: number | null;
     running: number | null;
+    uncertain: number | null;
   }>(
     `select q.origin, q.model, q.interval_ms, q.auto, q.in_flight,
-            case when q.in_flight is not null then vidbatch.running(q.origin, q.model, q.in_flight) end as running
+            case when q.in_flight is not null then vidbatch.running(q.origin, q.model, q.in_flight) end as running,
+            case when q.in_flight is not null then (
+              select least(count(*), q.in_flight) from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+               where b.origin = q.origin and q.model in ('', s.model) and s.state = 'uncertain'
+                 and s.updated_at > now() - case when s.off_peak then interval '48 hours' else interval '1 hour' end
+            )::int end as uncertain
        from vidbatch.quota q
       where q.said_at > now() - interval '1 minute' and ($1::text is null or q.origin = $1)
       order by q.origin, q.model`,
@@ -144,6 +152,7 @@ export async function limitsInForce(db: Queryable, origin: string | null): Promi
       found,
       maxInFlight: row.in_flight,
       inFlight: row.running,
+      uncertain: row.uncertain,
     };
   });
 }

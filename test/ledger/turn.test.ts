@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import { makeBatch, recordOne, scopeOf } from '../contract/rows.ts';
+import { claimAll, makeBatch, recordOne, scopeOf } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
 import type { Storage } from '../contract/storages.ts';
@@ -178,13 +178,32 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     assert.deepEqual(await sayLimits(db, origin, others), ['']);
     const shown = (await limitsInForce(db, origin)).map(({ origin: _origin, ...limit }) => limit);
     assert.deepEqual(shown, [
-      { model: null, perSecond: 10, found: false, maxInFlight: 5, inFlight: 0 },
-      { model: 'x', perSecond: null, found: false, maxInFlight: 5, inFlight: 0 },
+      { model: null, perSecond: 10, found: false, maxInFlight: 5, inFlight: 0, uncertain: 0 },
+      { model: 'x', perSecond: null, found: false, maxInFlight: 5, inFlight: 0, uncertain: 0 },
     ]);
     assert.equal(limitsTold(shown), '10/s, 0 of 5 tasks in flight · x 0 of 5 tasks in flight');
     await sayLimits(db, origin, [{ model: '', intervalMs: 'auto' }]);
     await steerQuota(db, origin, {});
     assert.match(limitsTold((await limitsInForce(db, origin)).slice(0, 1)), /^2\/s \(found\)$/);
+  });
+
+  test('of places that are taken, those of uncertain rows are named: a person can free them', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 4 });
+    const limits = [{ model: '', inFlight: 2 }];
+    await sayLimits(db, made.origin, limits);
+    const [first, ...others] = await claimAll(db, made, made.rows.slice(0, 3));
+    assert.ok(first);
+    await recordOne(db, first, 'uncertain');
+    const shown = async (): Promise<string> => limitsTold(await limitsInForce(db, made.origin));
+    assert.match(await shown(), /^2 of 2 tasks in flight, 1 of them uncertain: `vidbatch uncertain`/);
+    for (const other of others) await recordOne(db, other, 'uncertain');
+    assert.match(await shown(), /^2 of 2 tasks in flight, 2 of them uncertain/);
+    await db.query(
+      `update vidbatch.submission set updated_at = updated_at - interval '61 minutes' where batch_id = $1`,
+      [made.id],
+    );
+    assert.equal(await shown(), '0 of 2 tasks in flight');
   });
 
   test('limits of a worker that ends are forgotten, unless another one goes by them', async () => {
