@@ -128,7 +128,7 @@ export function raiseHint(batch: Pick<Batch, 'name' | 'source'>): string {
 export function priceHint(batch: Pick<Batch, 'name' | 'source'>): string {
   return batch.source === '-'
     ? 'submit it again with --prices'
-    : `\`vidbatch submit ${batch.source} --batch ${batch.name} --prices …\` says what they cost`;
+    : `\`vidbatch submit ${quoted(batch.source)} --batch ${quoted(batch.name)} --prices …\` says what they cost`;
 }
 
 /** One line for people. */
