@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /**
  * The one driver shape of the ledger and of BullMQ's Postgres backend: a structural subset of `pg.Pool`.
  * A real `pg.Pool` fits; so do the embedded database and a connection to the process that holds it.
@@ -22,9 +24,8 @@ export interface Database extends Queryable {
   end(): Promise<void>;
 }
 
-/** A deadlock's victim is rolled back whole, and the other side goes on: the next time there is mostly none. */
-const DEADLOCK = '40P01';
-const TRIES = 5;
+/** A deadlock's victim is rolled back whole. Who comes back at once takes the lock from the other side, which waited for it. */
+const DEADLOCK = { code: '40P01', tries: 5, pauseMs: 50 };
 
 /**
  * Runs `work` in one transaction; rolls back and rethrows when it throws. After a deadlock it is all run again, so
@@ -35,7 +36,8 @@ export async function transaction<T>(database: Database, work: (session: Session
     try {
       return await once(database, work);
     } catch (error) {
-      if ((error as { code?: unknown }).code !== DEADLOCK || tries === TRIES) throw error;
+      if ((error as { code?: unknown }).code !== DEADLOCK.code || tries === DEADLOCK.tries) throw error;
+      await sleep(DEADLOCK.pauseMs * tries);
     }
   }
 }
