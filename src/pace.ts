@@ -12,7 +12,7 @@ import type { Gate, Summary } from './summary.ts';
 export interface Pace {
   /** Accepted rows a second, over the last minute or since the first one. */
   rate: number;
-  /** Null: nothing is left, nothing moves, or a gate keeps rows for longer than anybody can say. */
+  /** Until all is sent that a budget pays for. Null: nothing is left, nothing moves, or a gate keeps rows for longer than anybody can say. */
   etaSeconds: number | null;
   /** Whether a worker has been seen lately that would send its rows. */
   fed: boolean;
@@ -40,9 +40,10 @@ export async function isFed(db: Queryable, batchId: number): Promise<boolean> {
 export function etaOf(
   rate: number,
   fed: boolean,
-  { counts, gates }: Pick<Summary, 'counts' | 'gates'>,
+  { counts, gates, budget }: Pick<Summary, 'counts' | 'gates' | 'budget'>,
 ): number | null {
-  const open = counts.pending + counts.submitting;
+  // What the budget does not pay for waits for another one.
+  const open = counts.pending + counts.submitting - (budget?.beyond ?? 0);
   const moves = rate > 0 && fed && gates.every(({ gate }) => PASSING.has(gate));
   return open > 0 && moves ? Math.round(open / rate) : null;
 }

@@ -1,6 +1,7 @@
 import type { App } from './app.ts';
 import { requireProvider } from './config.ts';
 import type { Config } from './config.ts';
+import type { Limit } from './limits.ts';
 import { POLL_TIMEOUT_MS, startPoller } from './poller.ts';
 import type { PollerOptions } from './poller.ts';
 import { createProvider } from './provider/client.ts';
@@ -11,6 +12,18 @@ export interface PollLimits {
   pollConcurrency: number;
   /** Milliseconds between two questions of all who ask together; no limit without it. */
   pollIntervalMs?: number;
+}
+
+/** What `limits` count with nobody here who asks whether it has ended; undefined: nothing. */
+export function unaskedPlaces({
+  limits = [],
+  pollConcurrency,
+}: {
+  limits?: readonly Limit[] | undefined;
+  pollConcurrency: number;
+}): string | undefined {
+  if (pollConcurrency > 0 || limits.every(({ inFlight }) => inFlight === undefined)) return undefined;
+  return '--max-in-flight counts tasks until they are known to have ended, and --poll-concurrency 0 asks for none: places become free only while another worker or `vidbatch reconcile --watch` asks';
 }
 
 /** What is asked for is asked for again: nobody waits for the end of it. */

@@ -20,7 +20,7 @@ import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import { reached } from './point.ts';
 import { HASTY_PLAN, POLL_PLAN } from './poll-plan.ts';
-import { startPolling } from './polling.ts';
+import { startPolling, unaskedPlaces } from './polling.ts';
 import type { Polling, PollLimits } from './polling.ts';
 import { createProvider } from './provider/client.ts';
 import type { Outcome, Provider } from './provider/outcome.ts';
@@ -103,6 +103,8 @@ export async function startSending(
   const effective = { ...DEFAULTS, ...limits };
   if (effective.limits !== undefined) checkModels(effective.limits, config.models);
   for (const outage of app.outages) outage.tellTo(log);
+  const unasked = unaskedPlaces(effective);
+  if (unasked !== undefined) log.warn({ event: 'places-unasked' }, unasked);
   await checkClock(app);
   const provider = createProvider({
     baseUrl,

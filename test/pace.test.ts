@@ -8,12 +8,26 @@ import type { Gate } from '../src/summary.ts';
 const summary = (...gates: Gate['gate'][]): Parameters<typeof etaOf>[2] => ({
   counts: { ...noCounts(), pending: 90, submitting: 10 },
   gates: gates.map((gate) => ({ gate, reason: '' })),
+  budget: null,
 });
 
 describe('an ETA', () => {
   test('is what is left at the speed of the last minute', () => {
     assert.equal(etaOf(4, true, summary()), 25);
     assert.equal(etaOf(4, true, summary('throttled')), 25);
+  });
+
+  test('is of the rows that the budget pays for', () => {
+    const purse = {
+      currency: 'CNY',
+      budget: '9',
+      spent: '1',
+      reserved: '1',
+      left: '7',
+      beyond: 60,
+      told: '',
+    };
+    assert.equal(etaOf(4, true, { ...summary(), budget: purse }), 10);
   });
 
   test('is not told while a gate is shut, nobody works, or nothing was accepted', () => {
@@ -30,7 +44,7 @@ describe('an ETA', () => {
     }
     assert.equal(etaOf(4, false, summary()), null);
     assert.equal(etaOf(0, true, summary()), null);
-    assert.equal(etaOf(4, true, { counts: noCounts(), gates: [] }), null);
+    assert.equal(etaOf(4, true, { counts: noCounts(), gates: [], budget: null }), null);
   });
 });
 

@@ -6,6 +6,7 @@ import { requireProvider } from '../config.ts';
 import { isOverspent } from '../budget.ts';
 import { EXIT } from '../errors.ts';
 import { countOpen, findBatch } from '../ledger/batch.ts';
+import { readPurse } from '../ledger/budget.ts';
 import { workLeft } from '../ledger/left.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { createLog } from '../log.ts';
@@ -38,6 +39,7 @@ import { forecastOptions, offPeakWindow } from './window-flags.ts';
 import { quoted } from '../shell-word.ts';
 import { tellFound } from '../replay-log.ts';
 import { startSending, takeBack } from '../sending.ts';
+import type { Sending } from '../sending.ts';
 import { within } from '../within.ts';
 
 /** Counting ten million rows takes about as long. */
@@ -109,7 +111,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     const sending = starting && (await startUnlessStopped(starting, interrupt));
     if (sending !== undefined) {
       try {
-        const watched = { batches, origin: sending.origin, wait: flags.wait !== false };
+        const watched = { batches, sending, wait: flags.wait !== false };
         stopped = await Promise.race([
           watch(app, watched, progress, interrupt, log),
           interrupt.happened.then(() => false),
@@ -170,7 +172,7 @@ async function readSoon(read: Promise<Told[]>, io: Io): Promise<Told[]> {
 /** Waits for the end of the batches by the ledger; true when something stopped them before. */
 async function watch(
   app: App,
-  { batches, origin, wait }: { batches: readonly Batch[]; origin: string; wait: boolean },
+  { batches, sending, wait }: { batches: readonly Batch[]; sending: Sending; wait: boolean },
   progress: Progress,
   interrupt: Interrupt,
   log: Logger,
@@ -179,12 +181,13 @@ async function watch(
   const { signal } = interrupt;
   const open = (): Promise<number> => patiently('rows left', log, () => countOpen(app.db, ids), signal);
   const total = await open();
+  const beyond = await patiently('budgets', log, () => countBeyond(app, ids), signal);
   const speed = new Speed();
   let countedAt = -Infinity;
   let countCost = 0;
   let told = false;
   while (!signal.aborted) {
-    const left = await patiently('work left', log, () => workLeft(app.db, origin, ids), signal);
+    const left = await patiently('work left', log, () => workLeft(app.db, sending.origin, ids), signal);
     if (left === 'nothing') return false;
     if (left === 'halted' || left === 'expired' || left === 'spent') return true;
     const waits = left === 'held' || left === 'later';
@@ -199,14 +202,22 @@ async function watch(
       const done = total - (await open());
       countedAt = performance.now();
       countCost = countedAt - before;
-      const pace = bar({ done, total, rate: speed.measure(done) });
+      // A budget that is freed pays for more than it did.
+      const pace = bar({ done, total: Math.max(done, total - beyond), rate: speed.measure(done) });
       progress.show(
-        `${left === 'held' ? 'paused by an operator  ' : ''}${left === 'later' ? `${await waitingFor(app, batches)}  ` : ''}${pace}`,
+        `${sending.worker.isFull() && left === 'work' ? 'waiting for tasks to end  ' : ''}${left === 'held' ? 'paused by an operator  ' : ''}${left === 'later' ? `${await waitingFor(app, batches)}  ` : ''}${pace}`,
       );
     }
     await sleep(waits ? 500 : 100, undefined, { signal }).catch(() => undefined);
   }
   return false;
+}
+
+/** Rows that the budgets of the batches do not pay for. */
+async function countBeyond(app: App, ids: readonly number[]): Promise<number> {
+  let rows = 0;
+  for (const id of ids) rows += (await readPurse(app.db, id))?.beyond ?? 0;
+  return rows;
 }
 
 /** The first of the reasons for which rows wait. */

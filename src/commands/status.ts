@@ -104,6 +104,8 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
   async function look(app: App): Promise<void> {
     const batches = name === undefined ? await listBatches(app.db) : [await batchNamed(app.db, name)];
     if (batches.length === 0) io.err('no batches yet');
+    if (isOn(flags.watch) && flags.json !== true)
+      io.out(`\n${new Date().toISOString().replace(/\.\d+Z$/, 'Z')}`);
     const once = oneLook(app.db);
     for (let from = 0; from < batches.length; from += TOGETHER) {
       const some = batches.slice(from, from + TOGETHER);
