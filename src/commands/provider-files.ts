@@ -1,15 +1,10 @@
-import { createWriteStream } from 'node:fs';
-import { realpath } from 'node:fs/promises';
-import { once } from 'node:events';
 import { tellAccepted } from '../accepted.ts';
 import { openApp } from '../app.ts';
-import { differenceLine, csvLine, DIFFERENCE_COLUMNS } from '../audit/difference.ts';
-import { isDifference, KINDS } from '../audit/kind.ts';
+import { KINDS } from '../audit/kind.ts';
 import { withoutKeys } from '../audit/secret.ts';
-import type { Finding } from '../audit/subject.ts';
 import { audit } from '../audit.ts';
 import type { Audit } from '../audit.ts';
-import { EXIT, messageOf, usageError } from '../errors.ts';
+import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
 import type { Database } from '../ledger/database.ts';
@@ -19,6 +14,7 @@ import { count } from '../summary.ts';
 import { auditText } from './audit-text.ts';
 import type { SideBySide } from './audit-text.ts';
 import { batchNamed } from './batch-named.ts';
+import { openDifferences } from './difference-file.ts';
 import { onInterrupt } from './interrupt.ts';
 import { configOf, isOn, logOf } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -82,6 +78,7 @@ export async function reconcileFiles(
     progress.clear();
     // What it would have found is not known, so nothing is told.
     if (interrupt.signal.aborted) return await interrupt.happened;
+    await out.keep();
     if (flags.json === true) io.out(JSON.stringify(auditJson(name ?? null, result, rows)));
     else {
       for (const line of auditText(result, { batch: name ?? null, accepting: isOn(flags.accept), rows }))
@@ -92,7 +89,7 @@ export async function reconcileFiles(
   } finally {
     interrupt.dispose();
     progress.clear();
-    await out.close();
+    await out.drop();
     await app.close();
   }
 }
@@ -126,52 +123,5 @@ function auditJson(
     kinds: tally.counted().map((one) => ({ ...one, ...KINDS[one.kind] })),
     uncertain: { ...doubts, examples: rows },
     stored,
-  };
-}
-
-interface Differences {
-  write: (finding: Finding) => Promise<void>;
-  close: () => Promise<void>;
-}
-
-/** Opened before anything is read: a path that cannot be written to is told at once. */
-async function openDifferences(
-  path: string | undefined,
-  files: readonly string[],
-  redact: (text: string) => string,
-): Promise<Differences> {
-  if (path === undefined) return { write: () => Promise.resolve(), close: () => Promise.resolve() };
-  const real = await realpath(path).catch(() => undefined);
-  const read = await Promise.all(files.map((file) => realpath(file).catch(() => undefined)));
-  if (real !== undefined && read.includes(real)) {
-    throw usageError(
-      'WRITES_WHAT_IT_READS',
-      `--differences: ${path} is one of the provider's files`,
-      'Name another file.',
-    );
-  }
-  // It holds prompts, and what was paid.
-  const stream = createWriteStream(path, { mode: 0o600 });
-  try {
-    await once(stream, 'open');
-  } catch (error) {
-    throw usageError(
-      'BAD_DIFFERENCES',
-      `--differences: ${messageOf(error)}`,
-      'Name a file that can be written, in a folder that is there.',
-    );
-  }
-  const write = async (text: string): Promise<void> => {
-    if (!stream.write(text)) await once(stream, 'drain');
-  };
-  await write(csvLine(DIFFERENCE_COLUMNS));
-  return {
-    write: async (finding) => {
-      if (finding.kinds.some(isDifference)) await write(differenceLine(finding, redact));
-    },
-    close: async () => {
-      stream.end();
-      await once(stream, 'close');
-    },
   };
 }
