@@ -11,11 +11,13 @@ import { COMPILE_CACHE, copyTemplate } from './servers.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../bin/vidbatch.js', import.meta.url));
 /**
- * Node and the launcher. Of the 1.5 s of processor time that a command on an embedded ledger takes to start, half is V8
- * optimising the database's code, which pays off after minutes: here its first compiler's code is enough. The soak and
- * the package's test start commands as users do.
+ * Of the 1.5 s of processor time that a command on an embedded ledger takes to start, half is V8 optimising the
+ * database's code, which pays off after minutes: to a test, its first compiler's code is enough. `npm run soak`, which is
+ * none, starts commands as users do.
  */
-export const VIDBATCH: readonly [string, ...string[]] = [process.execPath, '--liftoff-only', LAUNCHER];
+const SOON = process.env['NODE_TEST_CONTEXT'] === undefined ? [] : ['--liftoff-only'];
+/** Node and the launcher. */
+export const VIDBATCH: readonly [string, ...string[]] = [process.execPath, ...SOON, LAUNCHER];
 const REAPER = fileURLToPath(new URL('e2e/reaper.ts', import.meta.url));
 
 /** A sample manifest of the repository. */

@@ -95,8 +95,11 @@ export function planRedis(folder: string, manner: Manner, busPort: number): Plan
   };
 }
 
-/** Thrown away after the tests: durability would only cost. */
-const QUICK = { fsync: 'off', full_page_writes: 'off', shared_buffers: '32MB' };
+/**
+ * Thrown away after the tests: durability would only cost. Sessions of ours do not compile either, except behind a pooler
+ * of transactions, where it takes five seconds for twenty rows.
+ */
+const QUICK = { fsync: 'off', full_page_writes: 'off', shared_buffers: '32MB', jit: 'off' };
 
 export function planPostgres(folder: string, { durable, password, tls, settings: own = {} }: Manner): Plan {
   const binary = findBinary('postgres');

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { createDatabase, servers, startServer } from './servers.ts';
+import { until } from './until.ts';
 
 const shared = await servers();
 
@@ -73,6 +74,6 @@ test('a server of one’s own ends with the process that holds it, however that 
         return false;
       }
     };
-    while (alive()) await new Promise(setImmediate);
+    await until(() => !alive());
   }
 });

@@ -12,6 +12,7 @@ import { ensureBinaries } from './binaries.ts';
 import type { ServerKind } from './binaries.ts';
 import type { Manner } from './plan.ts';
 import type { Started } from './supervisor.ts';
+import { until } from './until.ts';
 
 /** Where the tests find their Redis and their Postgres. */
 export interface Servers {
@@ -147,15 +148,15 @@ function withoutTestContext(): NodeJS.ProcessEnv {
 }
 
 /** Its parent has reaped it once its number is free. */
-async function gone(pid: number): Promise<void> {
-  for (;;) {
+function gone(pid: number): Promise<void> {
+  return until(() => {
     try {
       process.kill(pid, 0);
+      return false;
     } catch {
-      return;
+      return true;
     }
-    await new Promise(setImmediate);
-  }
+  });
 }
 
 export interface OwnDatabase {

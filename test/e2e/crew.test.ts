@@ -4,6 +4,7 @@ import { Pool } from 'pg';
 import { createDatabase, servers } from '../servers.ts';
 import { exits, jsonLines, openPlace } from '../cli.ts';
 import type { Ended, Place } from '../cli.ts';
+import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startStandIn } from './stand-in.ts';
 
@@ -79,10 +80,11 @@ describe('four workers on Redis and Postgres', async () => {
     // The dead one's machine comes back, reads its journal, and works on with the others until nothing is left but rows
     // in flight of which nobody heard: these have a deadline.
     const again = killed.start(['work']);
-    while (
-      (await count('pending')) > 0 ||
-      (await count('submitting')) > CONCURRENCY ||
-      (await count('submitted')) < ROWS - CONCURRENCY
+    await until(
+      async () =>
+        (await count('pending')) === 0 &&
+        (await count('submitting')) <= CONCURRENCY &&
+        (await count('submitted')) >= ROWS - CONCURRENCY,
     );
     for (const worker of [again, ...stayers]) worker.kill('SIGTERM');
     const ends = await Promise.all([again, ...stayers].map((worker) => worker.ended));

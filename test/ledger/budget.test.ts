@@ -16,6 +16,7 @@ import type { OutcomeKind } from '../../src/provider/outcome.ts';
 import { makeBatch, only, outcomeOf, recordOne, scopeOf, tryAlone } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
+import { until } from '../until.ts';
 
 const SAID = { who: 'somebody', reason: 'looked' };
 
@@ -302,11 +303,11 @@ onEvery(LEDGERS, (storage, kind) => {
 });
 
 /** Until somebody waits for a lock. */
-async function isWaiting(db: Queryable): Promise<void> {
-  for (;;) {
+function isWaiting(db: Queryable): Promise<void> {
+  return until(async () => {
     const { rows } = await db.query(
       `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
     );
-    if (rows.length > 0) return;
-  }
+    return rows.length > 0;
+  });
 }
