@@ -56,7 +56,7 @@ suite('every button of Bull Board, pressed while a worker works', () => {
     // No worker yet: the batch's first row waits in the queue.
     await fill({ db: app.db, queue, scope: { lane, origin: simulator.url, batches: null }, depth: 10 });
     browser = await openBrowser();
-    page = await browser.newPage({ viewport: { width: 1600, height: 1000 }, reducedMotion: 'reduce' });
+    page = await browser.newPage({ viewport: { width: 1280, height: 720 }, reducedMotion: 'reduce' });
   });
   after(async () => {
     await sending?.close();
