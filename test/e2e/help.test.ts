@@ -1,12 +1,36 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, describe, it } from 'node:test';
+import { Command } from 'commander';
+import { commandsFor } from '../../src/commands/all.ts';
 import { exits, openPlace } from '../cli.ts';
 
 const COMMANDS =
   'validate plan submit work run status explain export uncertain resolve pause resume cancel retry reconcile download report verify doctor schedule board simulate migrate'.split(
     ' ',
   );
+
+/** What `vidbatch <command> --help` prints, without a process for each. */
+async function helpOf(command: string): Promise<string> {
+  let said = '';
+  const program = new Command('vidbatch')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => (said += text) });
+  const unasked = (): never => assert.fail(`${command} did more than to print its help`);
+  const io = {
+    out: unasked,
+    err: unasked,
+    write: unasked,
+    quit: unasked,
+    interactive: false,
+    columns: 80,
+    stdin: process.stdin,
+  };
+  for (const register of await commandsFor([command])) register(program, io, unasked);
+  const printed = program.parseAsync([command, '--help'], { from: 'user' });
+  await assert.rejects(printed, { code: 'commander.helpDisplayed', exitCode: 0 });
+  return said;
+}
 
 describe('help', async () => {
   const here = await openPlace();
@@ -17,16 +41,21 @@ describe('help', async () => {
     const top = exits(await here.run(['--help']), 0).stdout;
     for (const command of COMMANDS) assert.match(top, new RegExp(`^ {2}${command}\\b`, 'm'));
     for (const command of COMMANDS) {
-      const { stdout } = exits(await here.run([command, '--help']), 0);
-      assert.match(stdout, new RegExp(`^Usage: vidbatch ${command}\\b`));
-      assert.match(stdout, /^Examples:\n {2}\$ .*vidbatch /m, `${command} shows no example`);
-      for (const option of stdout.split(/^ {2}(?=-)/m).slice(1)) {
+      const help = await helpOf(command);
+      assert.match(help, new RegExp(`^Usage: vidbatch ${command}\\b`));
+      assert.match(help, /^Examples:\n {2}\$ .*vidbatch /m, `${command} shows no example`);
+      for (const option of help.split(/^ {2}(?=-)/m).slice(1)) {
         const [, name = ''] = /(--[a-z-]+)/.exec(option) ?? [];
         if (command === 'resolve' || name === '--help' || /env:\s/.test(option)) continue;
         assert.ok(sample.includes(`\`${name}\``), `${command} ${name} has no variable`);
       }
-      if (command === 'resolve') assert.match(stdout, /--not-sent is refused before/);
+      if (command === 'resolve') assert.match(help, /--not-sent is refused before/);
     }
+  });
+
+  it('of one command is printed as it is made', async () => {
+    const { stdout } = exits(await here.run(['resolve', '--help']), 0);
+    assert.equal(stdout, await helpOf('resolve'));
   });
 
   it('is shown, with exit code 2, when there is no command', async () => {

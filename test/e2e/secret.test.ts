@@ -42,7 +42,10 @@ describe('the API key', async () => {
   }
 
   it('is in no output and in no file of an embedded ledger', async () => {
-    const place = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: KEY });
+    const place = await openPlace(
+      { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: KEY },
+      { ledger: true },
+    );
     try {
       hides(await live(place));
       const files = await readdir(join(place.folder, '.vidbatch'), { recursive: true, withFileTypes: true });
