@@ -46,12 +46,16 @@ export function estimate(prices: Prices, groups: readonly Countable[]): Estimate
   };
 }
 
-/** `at most 12.50 CNY and 3.00 USD, and unknown for 4 rows` */
-export function describeEstimate({ totals, unknown }: Estimate): string {
+/** `at most 12.50 CNY and 3.00 USD, and unknown for 4 rows; …`. `prices`: those that were named. */
+export function describeEstimate({ totals, unknown }: Estimate, prices?: Prices): string {
   const known = totals.map(told).join(' and ');
   if (unknown === 0) return known === '' ? 'nothing' : `at most ${known}`;
   const rows = unknown === 1 ? '1 row' : `${unknown.toLocaleString('en')} rows`;
-  return `${known === '' ? '' : `at most ${known}, and `}unknown for ${rows}; --prices names a file that knows`;
+  const hint =
+    prices === undefined || prices.size === 0
+      ? '--prices names a file that knows'
+      : 'the price file does not name their models';
+  return `${known === '' ? '' : `at most ${known}, and `}unknown for ${rows}; ${hint}`;
 }
 
 export function estimateJson({ totals, unknown }: Estimate): Record<string, unknown> {

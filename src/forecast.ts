@@ -83,12 +83,16 @@ export function describeForecast(
   const nights = windows.every((window) => isNight(window, zone));
   const soon = nights && first.from - now < DAY_MS;
   const next = soon ? "tonight's window" : first.from <= now ? 'this window' : 'the next window';
-  const fit = first.rows >= waiting ? `all ${count(waiting)}` : `${count(first.rows)} of ${count(waiting)}`;
+  const fit =
+    first.rows >= waiting
+      ? `${waiting === 1 ? 'the' : 'all'} ${count(waiting)}`
+      : `${count(first.rows)} of ${count(waiting)}`;
   const end =
     doneAt === undefined
       ? `not done within ${days} days`
       : `done ${whichOf(windows.length, nights)}${momentIn(zone, doneAt)}`;
-  return `${fit} rows fit in ${next} ${speed}; ${end}`;
+  const rows = waiting === 1 ? 'row fits' : 'rows fit';
+  return `${fit} ${rows} in ${next} ${speed}; ${end}`;
 }
 
 /** `12/s`, `2.3/s`, `1.7/m` */

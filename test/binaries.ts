@@ -70,6 +70,8 @@ export function ensureBinaries(kinds: readonly ServerKind[]): void {
   );
 }
 
+/** Another one that installs: machines do so by themselves, and for minutes after they started. */
+export const WAIT = ['-o', 'DPkg::Lock::Timeout=300'];
 /** Asked by every Debian package before it starts its service: 101 forbids it. */
 const POLICY = '/usr/sbin/policy-rc.d';
 
@@ -80,7 +82,7 @@ function install(packages: readonly string[]): void {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] as ['ignore', 'ignore', 'inherit'] };
     execFileSync('apt-get', ['update', '-qq'], quiet);
-    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], quiet);
+    execFileSync('apt-get', ['install', ...WAIT, '-y', '-qq', '--no-install-recommends', ...packages], quiet);
   } catch {
     // apt-get has said why; what is still missing is said in one line.
   } finally {

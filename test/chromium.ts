@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser } from 'playwright-core';
+import { WAIT } from './binaries.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const APPS = [
@@ -38,7 +39,7 @@ export function ensureChromium(): string {
     console.error('tests: installing chromium with apt-get');
     const options = { stdio: ['ignore', 'ignore', 'inherit'] as ['ignore', 'ignore', 'inherit'] };
     execFileSync('apt-get', ['-qq', 'update'], options);
-    execFileSync('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', 'chromium'], {
+    execFileSync('apt-get', ['-qq', 'install', ...WAIT, '-y', '--no-install-recommends', 'chromium'], {
       ...options,
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     });

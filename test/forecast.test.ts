@@ -30,6 +30,7 @@ describe('a forecast', () => {
       told(shanghai, { offPeak: 100 }, 1),
       "all 100 rows fit in tonight's window at 1.0/s; done 22 Nov 23:01 Asia/Shanghai",
     );
+    assert.match(told(shanghai, { offPeak: 1 }, 1), /^the 1 row fits in tonight's window at/);
     assert.equal(
       told('Tue 10:00-11:00 UTC', { offPeak: 5000 }, 1),
       '3,600 of 5,000 rows fit in the next window at 1.0/s; done in the second window, 1 Dec 10:23 UTC',

@@ -94,6 +94,10 @@ describe('an estimate', () => {
     );
     assert.equal(describeEstimate(estimate(PRICES, [group('viduq3p-720p', 3, 21)])), 'at most 1.47 CNY');
     assert.match(describeEstimate(estimate(new Map(), [group('other', 1, 5)])), /^unknown for 1 row;/);
+    assert.match(
+      describeEstimate(estimate(PRICES, [group('other', 1, 5)]), PRICES),
+      /^unknown for 1 row; the price file does not name their models$/,
+    );
     assert.equal(describeEstimate(estimate(PRICES, [])), 'nothing');
   });
 });

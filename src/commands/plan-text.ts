@@ -81,7 +81,7 @@ export function describePlan(
   return [
     `${batch}: ${head.join(' · ')}`,
     ...lines,
-    `  cost: ${describeEstimate(estimate(prices, groups))}`,
+    `  cost: ${describeEstimate(estimate(prices, groups), prices)}`,
     `  forecast: ${forecast[fit]}`,
     ...(rest === undefined ? [] : [`  budget: ${describeRest(rest)}${pays[fit]}`]),
   ].join('\n');

@@ -27,7 +27,7 @@ describe('plan', { timeout: 90_000 }, async () => {
     );
     assert.match(
       stdout,
-      /^shots: 6 rows · 1 new · 4 known · 1 changed\n {2}viduq3p-720p text: 5 to send · 1 new · 3 known · 1 changed · 25 s · 2\.50 CNY\n {2}viduq3t-720p-offpeak text: 1 to send · 0 new · 1 known · 5 s · cost unknown\n {2}cost: at most 2\.50 CNY, and unknown for 1 row; .+\n {2}forecast: all 1 rows fit in this window at 1\.0\/s; done /,
+      /^shots: 6 rows · 1 new · 4 known · 1 changed\n {2}viduq3p-720p text: 5 to send · 1 new · 3 known · 1 changed · 25 s · 2\.50 CNY\n {2}viduq3t-720p-offpeak text: 1 to send · 0 new · 1 known · 5 s · cost unknown\n {2}cost: at most 2\.50 CNY, and unknown for 1 row; .+\n {2}forecast: the 1 row fits in this window at 1\.0\/s; done /,
     );
     const shown = json(exits(await desk.run(['status', 'shots', '--json']), 0)) as { rows: number };
     assert.equal(shown.rows, 5);
