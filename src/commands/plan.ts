@@ -7,6 +7,8 @@ import { EXIT, VidbatchError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { plan } from '../plan.ts';
+import { quoted } from '../shell-word.ts';
+import { count } from '../summary.ts';
 import { FaultReport } from './fault-report.ts';
 import { configOf, flag, globalFlags, listFlag } from './io.ts';
 import type { Io } from './io.ts';
@@ -66,8 +68,12 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
         stdin: io.stdin,
         onFault: (fault, name) => faults.add(fault, name),
       });
-      faults.finish();
+      faults.finish(`; \`vidbatch validate ${quoted(source)} --all\` shows them all`);
       invalid += planned.invalid;
+      if (planned.invalid > 0)
+        io.err(
+          `${source}: ${count(planned.invalid)} of ${count(planned.rows)} rows are invalid: it is refused, and nothing sent, unless with --keep-going`,
+        );
       const seen = await lookAhead(app, planned, asked);
       io.out(
         flags.json === true

@@ -40,7 +40,12 @@ describe('plan', { timeout: 90_000 }, async () => {
     );
     assert.deepEqual(planned['cost'], { totals: [], unknownRows: 1 });
     await desk.write('shots.csv', 'id,model,prompt\nx,viduq3p-720p,\n');
-    assert.match(exits(await desk.run(['plan', file]), 3).stdout, /1 invalid/);
+    const refused = exits(await desk.run(['plan', file]), 3);
+    assert.match(refused.stdout, /1 invalid/);
+    assert.match(
+      refused.stderr,
+      /1 of 1 rows are invalid: it is refused, and nothing sent, unless with --keep-going$/m,
+    );
   });
 
   it('makes no ledger where there is none', async () => {
