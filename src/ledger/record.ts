@@ -153,10 +153,13 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
                    when b.canary_rows is not null and not b.proven and t.bad > 0 then 'CANARY_FAILED'
                    when n.outcomes >= $6 and n.failed >= b.fail_share * n.outcomes then 'TOO_MANY_FAILED' end as stop
          from per_batch t join vidbatch.batch b on b.id = t.batch_id
+        -- What nobody weighs is not counted, as plain acceptances are not: what a budget gets back is no share of anything.
+        cross join lateral (select not b.proven or b.fail_share is not null as counts) c
         cross join lateral (
           select b.proven or case when b.canary_rows is null then t.accepted else t.good >= b.canaries end as proven,
-                 b.failed + t.bad as failed, b.succeeded + t.good + b.failed + t.bad as outcomes) n
-        where not b.proven or b.fail_share is not null or (b.held is not null and t.holds <> 0)
+                 b.failed + c.counts::int * t.bad as failed, b.succeeded + c.counts::int * t.good as succeeded) o
+        cross join lateral (select o.*, o.failed + o.succeeded as outcomes) n
+        where c.counts or (b.held is not null and t.holds <> 0)
         order by b.id
           for update of b
      ), proved as (
@@ -165,7 +168,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
               canary = case when w.proven or b.canary = any(w.attempts) then null else b.canary end,
               canaries = greatest(0, b.canaries - w.good),
               held = b.held + w.holds,
-              succeeded = b.succeeded + w.good,
+              succeeded = w.succeeded,
               failed = w.failed,
               state = case when w.stop is null then b.state else 'stopped' end,
               stop_code = coalesce(w.stop, b.stop_code),
