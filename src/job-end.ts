@@ -3,11 +3,11 @@ import type { Job } from 'bullmq';
 import { LONGEST_HOLD_MS } from './hold.ts';
 import type { Hold } from './hold.ts';
 import type { Queryable } from './ledger/database.ts';
-import { unqueue } from './ledger/feed.ts';
+import { generationOf, unqueue } from './ledger/feed.ts';
 import type { Logger } from './log.ts';
 import { patiently } from './patience.ts';
 import { reached } from './point.ts';
-import { namesNoRow } from './queue.ts';
+import { jobId, namesNoRow } from './queue.ts';
 import type { JobData, JobResult } from './queue.ts';
 import type { QuotaKeeper } from './quota-keeper.ts';
 import { standingOf } from './standing.ts';
@@ -50,10 +50,10 @@ async function refused(
   }
   // As many of a model are in the queue as its rate lets go soon: given back, they would be fed again at once.
   if (refusal.ofModel === true && refusal.waitMs !== undefined)
-    return delay(taken, Math.min(refusal.waitMs, LONGEST_DELAY_MS));
+    return putOff(taken, submissionId, Math.min(refusal.waitMs, LONGEST_DELAY_MS), hands);
   // By the ledger's clock alone is it seen when a window opens.
   if (refusal.reason !== 'window' && refusal.waitMs !== undefined && refusal.waitMs <= LONGEST_DELAY_MS)
-    return delay(taken, refusal.waitMs);
+    return putOff(taken, submissionId, refusal.waitMs, hands);
   const given = await giveBack(submissionId, refusal.reason, hands);
   return refusal.reason === 'not-pending'
     ? { ...given, ...(await standingOf(hands.db, submissionId)) }
@@ -78,6 +78,21 @@ async function settled(
     ...(outcome.kind === 'accepted' ? { taskId: outcome.taskId } : {}),
     ...(outcome.evidence.message === undefined ? {} : { note: outcome.evidence.message }),
   };
+}
+
+/**
+ * A row that was taken back while its job was in a worker's hands is fed anew when its time comes. Kept, such jobs would be
+ * more and more, and leave no room for rows that may go.
+ */
+async function putOff(
+  taken: TakenJob,
+  submissionId: number,
+  ms: number,
+  { db, log }: Pick<JobHands, 'db' | 'log'>,
+): Promise<JobResult> {
+  const generation = await patiently('look', log, () => generationOf(db, submissionId));
+  if (generation !== undefined && taken.job.id === jobId(submissionId, generation)) return delay(taken, ms);
+  return { state: 'not sent', note: 'its row was taken out of the queue meanwhile' };
 }
 
 async function delay({ job, token }: TakenJob, ms: number): Promise<never> {

@@ -150,6 +150,15 @@ export async function freeLost(
   return rowCount ?? 0;
 }
 
+/** As which job a row is queued; undefined: it is not. */
+export async function generationOf(db: Queryable, submissionId: number): Promise<number | undefined> {
+  const { rows } = await db.query<{ generation: number }>(
+    `select generation from vidbatch.submission where id = $1 and state = 'pending' and lane is not null`,
+    [submissionId],
+  );
+  return rows[0]?.generation;
+}
+
 /** What the ledger believes to be in this lane's queue for at least `ageMs`. */
 export async function queuedSince(db: Queryable, lane: string, ageMs: number): Promise<Queued[]> {
   const { rows } = await db.query<{ id: number; generation: number; due: boolean }>(
