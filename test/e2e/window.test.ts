@@ -42,7 +42,11 @@ function acceptedBy(workers: readonly Running[], rows: number): Promise<void> {
   return promise;
 }
 
-describe('a thousand off-peak rows over three short windows', { timeout: 90_000 }, async () => {
+/** More than two of the windows can take at this rate, whatever the machine: the third has its share, too. */
+const ROWS = 500;
+const RATE = '110/s';
+
+describe('off-peak rows that need three short windows', { timeout: 90_000 }, async () => {
   const desk = await openDesk();
   const { standIn } = desk;
   const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
@@ -52,9 +56,9 @@ describe('a thousand off-peak rows over three short windows', { timeout: 90_000 
   });
 
   it('are accepted inside of them alone, soon after each has opened, each once', async () => {
-    const file = await desk.write('night.csv', offPeakCsv(1000, 'night'));
+    const file = await desk.write('night.csv', offPeakCsv(ROWS, 'night'));
     exits(await desk.run(['migrate']), 0);
-    const workers = [1, 2].map(() => desk.start(['work', '--rate', '400/s', '--concurrency', '16']));
+    const workers = [1, 2].map(() => desk.start(['work', '--rate', RATE, '--concurrency', '16']));
     for (const worker of workers) await worker.says(/"event":"started"/);
     const shut = await windowAt(db, [HOUR, 2 * HOUR]);
     await setOffPeakWindow(db, shut);
@@ -68,10 +72,10 @@ describe('a thousand off-peak rows over three short windows', { timeout: 90_000 
       [5100, 3 * HOUR],
     ];
     await setOffPeakWindow(db, await windowAt(db, ...spans));
-    await acceptedBy(workers, 1000);
+    await acceptedBy(workers, ROWS);
 
     const accepted = standIn.accepted();
-    assert.equal(accepted.length, 1000);
+    assert.equal(accepted.length, ROWS);
     assert.deepEqual(paidTwice(accepted), []);
     const late = spans.map(([from, to]) => {
       const inside = accepted.filter(({ at }) => at >= now + from && at <= now + to);
@@ -79,7 +83,7 @@ describe('a thousand off-peak rows over three short windows', { timeout: 90_000 
     });
     assert.equal(
       late.reduce((sum, { rows }) => sum + rows, 0),
-      1000,
+      ROWS,
       `accepted outside: ${JSON.stringify(late)}`,
     );
     assert.ok(
