@@ -117,18 +117,17 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
           interrupt.happened.then(() => false),
         ]);
       } finally {
-        left = await endSending(
-          sending,
-          patienceMs,
-          log,
-          io.interactive ? (line) => progress.above(`${line}\n`) : undefined,
-        );
+        const again = interrupt.signal.aborted
+          ? '; Ctrl-C again ends at once, and may leave rows uncertain'
+          : '';
+        const tellWait = (line: string): void => progress.above(`${line}${again}\n`);
+        left = await endSending(sending, patienceMs, log, io.interactive ? tellWait : undefined);
         progress.clear();
       }
     }
     const read = readSummaries(app, batches, config.baseUrl, log, interrupt.signal);
     const summaries = interrupt.signal.aborted ? await readSoon(read, io) : await read;
-    if (interrupt.signal.aborted && io.interactive && summaries.some(({ counts }) => counts.pending > 0))
+    if (interrupt.signal.aborted && io.interactive && summaries.some(goesOn))
       io.err('interrupted: the same command goes on with what is pending');
     for (const { hints, ...summary } of summaries) tell(summary, hints, flags, io, batches.length > 1);
     if (left > 0) return EXIT.uncertainRows;
@@ -138,6 +137,11 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     interrupt.dispose();
     await closeSoon(app);
   }
+}
+
+/** Its rows would be sent, if somebody went on: no gate keeps them. */
+function goesOn({ counts, gates }: Summary): boolean {
+  return counts.pending > 0 && gates.length === 0;
 }
 
 async function readSummaries(
@@ -181,7 +185,7 @@ async function watch(
   const { signal } = interrupt;
   const open = (): Promise<number> => patiently('rows left', log, () => countOpen(app.db, ids), signal);
   const total = await open();
-  const beyond = await patiently('budgets', log, () => countBeyond(app, ids), signal);
+  const beyond = beyondBudgets(app, ids);
   const speed = new Speed();
   let countedAt = -Infinity;
   let countCost = 0;
@@ -199,11 +203,12 @@ async function watch(
     // Counting a million open rows takes a while: not more than a tenth of the time.
     if (performance.now() - countedAt > (total < 20_000 ? 250 : Math.max(500, 10 * countCost))) {
       const before = performance.now();
-      const done = total - (await open());
+      const stillOpen = await open();
+      const unpaid = await patiently('budgets', log, beyond, signal);
+      const done = total - stillOpen;
       countedAt = performance.now();
       countCost = countedAt - before;
-      // A budget that is freed pays for more than it did.
-      const pace = bar({ done, total: Math.max(done, total - beyond), rate: speed.measure(done) });
+      const pace = bar({ done, total: Math.max(done, total - unpaid), rate: speed.measure(done) });
       progress.show(
         `${sending.worker.isFull() && left === 'work' ? 'waiting for tasks to end  ' : ''}${left === 'held' ? 'paused by an operator  ' : ''}${left === 'later' ? `${await waitingFor(app, batches)}  ` : ''}${pace}`,
       );
@@ -213,11 +218,22 @@ async function watch(
   return false;
 }
 
-/** Rows that the budgets of the batches do not pay for. */
-async function countBeyond(app: App, ids: readonly number[]): Promise<number> {
+/**
+ * Rows that the budgets of the batches do not pay for. They become more when dear rows go first: counted again every few
+ * seconds, and less often where that takes long.
+ */
+function beyondBudgets(app: App, ids: readonly number[]): () => Promise<number> {
   let rows = 0;
-  for (const id of ids) rows += (await readPurse(app.db, id))?.beyond ?? 0;
-  return rows;
+  let nextAt = -Infinity;
+  return async () => {
+    const before = performance.now();
+    if (before < nextAt) return rows;
+    let counted = 0;
+    for (const id of ids) counted += (await readPurse(app.db, id))?.beyond ?? 0;
+    rows = counted;
+    nextAt = performance.now() + Math.max(2000, 20 * (performance.now() - before));
+    return rows;
+  };
 }
 
 /** The first of the reasons for which rows wait. */

@@ -76,10 +76,8 @@ export async function endSending(
     'taking no more rows; a second signal ends at once',
   );
   if (inFlight > 0) {
-    const [calls, them] = inFlight === 1 ? ['1 open call', 'it'] : [`${count(inFlight)} open calls`, 'them'];
-    tell?.(
-      `stopping: waiting for ${calls}, ${duration(timeoutMs)} at the most; Ctrl-C again ends at once, and may leave ${them} uncertain`,
-    );
+    const calls = inFlight === 1 ? '1 open call' : `${count(inFlight)} open calls`;
+    tell?.(`waiting for ${calls}, ${duration(timeoutMs)} at the most`);
   }
   const rows = await sending.close(timeoutMs);
   if (rows === 0) {
