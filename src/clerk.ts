@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { VidbatchError } from './errors.ts';
-import { momentOf, narrowed } from './ledger-clock.ts';
-import type { Ahead } from './ledger-clock.ts';
+import { momentOf, narrowed } from './rate/ledger-clock.ts';
+import type { Ahead } from './rate/ledger-clock.ts';
 import { claim, claimAlone, granted } from './ledger/claim.ts';
 import type { Claim, ClaimScope, ClaimWish } from './ledger/claim.ts';
 import type { Database } from './ledger/database.ts';

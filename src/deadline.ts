@@ -3,8 +3,8 @@ import { note } from './ledger/batch.ts';
 import type { Batch } from './ledger/batch.ts';
 import type { Queryable } from './ledger/database.ts';
 import { setDeadline } from './ledger/window.ts';
-import { outlookOf } from './outlook.ts';
-import type { Outlook } from './outlook.ts';
+import { outlookOf } from './status/outlook.ts';
+import type { Outlook } from './status/outlook.ts';
 import type { Window } from './window.ts';
 
 /** Until when a batch is to be sent. */

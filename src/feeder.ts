@@ -10,7 +10,7 @@ import type { FeedScope, Queued } from './ledger/feed.ts';
 import { makeRoom, takeTurns, withdraw } from './ledger/withdrawal.ts';
 import type { Logger } from './log.ts';
 import { reached } from './point.ts';
-import { boundsOf, isDue, keptOf, nextDepth } from './queue-depth.ts';
+import { boundsOf, isDue, keptOf, nextDepth } from './queue/depth.ts';
 import {
   countJobs,
   countLive,

@@ -45,8 +45,8 @@ export type { Sending, SendingOptions, WorkLimits } from './sending.ts';
 export type { Verdict } from './submit.ts';
 export { startSchedules } from './schedule.ts';
 export type { Schedules, SchedulesOptions } from './schedule.ts';
-export { nextTicks } from './tick.ts';
-export type { Rhythm } from './tick.ts';
+export { nextTicks } from './schedule/tick.ts';
+export type { Rhythm } from './schedule/tick.ts';
 
 // The ledger
 export { cancel, countStates, findBatch, listBatches, pause, resume } from './ledger/batch.ts';
@@ -60,11 +60,11 @@ export { resolveAbandon, resolveAccepted, resolveNotSent } from './ledger/resolv
 export type { Said, Seen } from './ledger/resolve.ts';
 export { STATES, TRANSITIONS } from './submission.ts';
 export type { Counts, State } from './submission.ts';
-export { summarise } from './overview.ts';
-export { exitCodeOf, receipt } from './summary.ts';
-export type { Gate, Summary } from './summary.ts';
-export { outlookOf } from './outlook.ts';
-export type { Outlook } from './outlook.ts';
+export { summarise } from './status/overview.ts';
+export { exitCodeOf, receipt } from './status/summary.ts';
+export type { Gate, Summary } from './status/summary.ts';
+export { outlookOf } from './status/outlook.ts';
+export type { Outlook } from './status/outlook.ts';
 export { reconcile } from './reconcile.ts';
 export type { Reconciled, ReconcileOptions } from './reconcile.ts';
 export { countTasks, readTasks } from './ledger/task.ts';

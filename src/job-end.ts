@@ -1,7 +1,7 @@
 import { DelayedError } from 'bullmq';
 import type { Job } from 'bullmq';
-import { LONGEST_HOLD_MS } from './hold.ts';
-import type { Hold } from './hold.ts';
+import { LONGEST_HOLD_MS } from './rate/hold.ts';
+import type { Hold } from './rate/hold.ts';
 import type { Queryable } from './ledger/database.ts';
 import { generationOf, unqueue } from './ledger/feed.ts';
 import type { Logger } from './log.ts';
@@ -9,8 +9,8 @@ import { patiently } from './patience.ts';
 import { reached } from './point.ts';
 import { jobId, namesNoRow } from './queue.ts';
 import type { JobData, JobResult } from './queue.ts';
-import type { QuotaKeeper } from './quota-keeper.ts';
-import { standingOf } from './standing.ts';
+import type { QuotaKeeper } from './rate/quota-keeper.ts';
+import { standingOf } from './status/standing.ts';
 import type { Verdict } from './submit.ts';
 
 /** A job in a worker's hands, and by which token. */

@@ -5,7 +5,7 @@ import { outline } from './ledger/outline.ts';
 import type { Group } from './ledger/outline.ts';
 import { openManifest } from './manifest/manifest.ts';
 import { isOffPeak } from './model.ts';
-import { DEFAULT_SECONDS } from './prices.ts';
+import { DEFAULT_SECONDS } from './cost/prices.ts';
 import { batchName, checkSameFile, checkSource } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
 import type { GenerationRequest } from './request/body.ts';

@@ -3,8 +3,8 @@ import { askNow, countTasks } from './ledger/task.ts';
 import { ensurePoller } from './ledger/poll.ts';
 import type { Polled } from './ledger/poll-record.ts';
 import type { Logger } from './log.ts';
-import { startPoller } from './poller.ts';
-import type { PollerOptions } from './poller.ts';
+import { startPoller } from './task/poller.ts';
+import type { PollerOptions } from './task/poller.ts';
 import type { Provider } from './provider/outcome.ts';
 import type { TaskCounts } from './task.ts';
 

@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { journalNames, lockOf, readJournal } from './journal-file.ts';
+import { journalNames, lockOf, readJournal } from './journal/file.ts';
 import type { Accepted } from './accepted.ts';
 import type { Intent, JournalLine } from './journal.ts';
 import type { Database } from './ledger/database.ts';

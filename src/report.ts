@@ -1,5 +1,5 @@
-import { estimate } from './estimate.ts';
-import type { Estimate } from './estimate.ts';
+import { estimate } from './cost/estimate.ts';
+import type { Estimate } from './cost/estimate.ts';
 import type { Batch } from './ledger/batch.ts';
 import { transaction } from './ledger/database.ts';
 import type { Database, Queryable } from './ledger/database.ts';
@@ -7,9 +7,9 @@ import { billedOf } from './ledger/charge.ts';
 import type { Billed } from './ledger/charge.ts';
 import { readAccepted, readCalls, readEndings, readTaskTimes } from './ledger/report.ts';
 import type { Calls, Ending, Percentiles } from './ledger/report.ts';
-import { summarise } from './overview.ts';
-import type { Prices } from './prices.ts';
-import type { Summary } from './summary.ts';
+import { summarise } from './status/overview.ts';
+import type { Prices } from './cost/prices.ts';
+import type { Summary } from './status/summary.ts';
 
 /** What became of a batch so far, in numbers. */
 export interface Report extends Pick<

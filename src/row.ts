@@ -7,7 +7,7 @@ import type { Manifest, ManifestEntry, RawRow } from './manifest/entry.ts';
 import { readRequest } from './request.ts';
 import type { Mode } from './request.ts';
 import type { GenerationRequest } from './request/body.ts';
-import { openSeen } from './seen.ts';
+import { openSeen } from './status/seen.ts';
 
 /** How rows of a manifest are told apart: by their `id`, or, without one, by their content. */
 export type KeyScheme = 'id' | 'h1';

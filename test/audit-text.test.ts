@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseAmount } from '../src/amount.ts';
+import { parseAmount } from '../src/cost/amount.ts';
 import { Tally } from '../src/audit/tally.ts';
 import type { Audit } from '../src/audit.ts';
 import { auditText } from '../src/commands/audit-text.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { KindName } from '../src/audit/kind.ts';
 import { billedOf } from '../src/ledger/charge.ts';
-import { priceOf } from '../src/prices.ts';
+import { priceOf } from '../src/cost/prices.ts';
 import { MISTAKE_NAMES } from '../src/simulator/mistake.ts';
 import type { Mistake } from '../src/simulator/mistake.ts';
 import { openAccount } from './audit/account.ts';

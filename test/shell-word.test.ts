@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { raiseHint } from '../src/budget.ts';
-import { nextStep } from '../src/next-step.ts';
+import { raiseHint } from '../src/cost/budget.ts';
+import { nextStep } from '../src/status/next-step.ts';
 import { STATES } from '../src/submission.ts';
 
 test('commands that are shown name a batch and a file as a shell takes them', () => {

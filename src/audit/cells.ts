@@ -1,5 +1,5 @@
-import { parseAmount } from '../amount.ts';
-import type { Amount } from '../amount.ts';
+import { parseAmount } from '../cost/amount.ts';
+import type { Amount } from '../cost/amount.ts';
 import { usageError } from '../errors.ts';
 import { excerpt } from '../excerpt.ts';
 import { currencyOf } from './field.ts';

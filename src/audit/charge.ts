@@ -1,5 +1,5 @@
-import { add, compare, negate, ZERO } from '../amount.ts';
-import type { Amount } from '../amount.ts';
+import { add, compare, negate, ZERO } from '../cost/amount.ts';
+import type { Amount } from '../cost/amount.ts';
 
 /** What one line says about money. */
 export interface Charge {

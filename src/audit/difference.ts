@@ -1,4 +1,4 @@
-import { formatAmount } from '../amount.ts';
+import { formatAmount } from '../cost/amount.ts';
 import { writeText } from '../manifest/export-cell.ts';
 import { settle } from './charge.ts';
 import type { Finding } from './subject.ts';

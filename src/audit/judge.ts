@@ -1,5 +1,5 @@
-import { compare, ZERO } from '../amount.ts';
-import type { Money } from '../money.ts';
+import { compare, ZERO } from '../cost/amount.ts';
+import type { Money } from '../cost/money.ts';
 import { settle } from './charge.ts';
 import type { Charge, Settled } from './charge.ts';
 import type { KindName } from './kind.ts';

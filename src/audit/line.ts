@@ -1,5 +1,5 @@
-import { compare, negate, ZERO } from '../amount.ts';
-import type { Amount } from '../amount.ts';
+import { compare, negate, ZERO } from '../cost/amount.ts';
+import type { Amount } from '../cost/amount.ts';
 import { excerpt } from '../excerpt.ts';
 import { taskStatusOf } from '../provider/task.ts';
 import { Cells } from './cells.ts';

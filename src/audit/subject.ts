@@ -1,5 +1,5 @@
-import { parseAmount } from '../amount.ts';
-import type { Money } from '../money.ts';
+import { parseAmount } from '../cost/amount.ts';
+import type { Money } from '../cost/money.ts';
 import type { ChargeRow, LineRow, SubjectRow } from '../ledger/pairing.ts';
 import type { Charge } from './charge.ts';
 import type { End, Known, Line, Subject } from './judge.ts';

@@ -1,5 +1,5 @@
-import { add, formatAmount } from '../amount.ts';
-import type { Amount } from '../amount.ts';
+import { add, formatAmount } from '../cost/amount.ts';
+import type { Amount } from '../cost/amount.ts';
 import { settle } from './charge.ts';
 import { KIND_NAMES, KINDS, isDifference } from './kind.ts';
 import type { KindName } from './kind.ts';

@@ -3,7 +3,7 @@ import { shorten } from '../life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, pace, page, standing } from './page.ts';
-import { tasksTold } from '../summary.ts';
+import { tasksTold } from '../status/summary.ts';
 import { rowPath } from './job.ts';
 import type { Question } from './question.ts';
 import type { BatchStatus, RowsPage } from './reading.ts';

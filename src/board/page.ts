@@ -1,7 +1,7 @@
 import { STATES } from '../submission.ts';
 import type { State } from '../submission.ts';
-import { speedOf } from '../pace.ts';
-import { count, duration } from '../summary.ts';
+import { speedOf } from '../status/pace.ts';
+import { count, duration } from '../status/summary.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import type { BatchStatus } from './reading.ts';

@@ -8,13 +8,13 @@ import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
 import { countTasks, readTasks } from '../ledger/task.ts';
 import type { TaskView } from '../ledger/task.ts';
 import { listSchedules } from '../ledger/schedule.ts';
-import { readGates, summarise } from '../overview.ts';
-import { readPace } from '../pace.ts';
-import type { Pace } from '../pace.ts';
-import { seenSchedule } from '../schedule-view.ts';
-import type { SeenSchedule } from '../schedule-view.ts';
+import { readGates, summarise } from '../status/overview.ts';
+import { readPace } from '../status/pace.ts';
+import type { Pace } from '../status/pace.ts';
+import { seenSchedule } from '../schedule/view.ts';
+import type { SeenSchedule } from '../schedule/view.ts';
 import type { State } from '../submission.ts';
-import type { Gate, Summary } from '../summary.ts';
+import type { Gate, Summary } from '../status/summary.ts';
 import type { TaskCounts } from '../task.ts';
 
 /** Counting the rows of a batch costs a pass over them: it gets no more than a twentieth of the time. */

@@ -1,8 +1,8 @@
 import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
 import type { AttemptView } from '../ledger/read.ts';
 import type { TaskView } from '../ledger/task.ts';
-import { nextStep } from '../next-step.ts';
-import { expiryTold, laterTold, pollsTold, statusTold } from '../task-life.ts';
+import { nextStep } from '../status/next-step.ts';
+import { expiryTold, laterTold, pollsTold, statusTold } from '../task/life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, page } from './page.ts';

@@ -4,7 +4,7 @@ import type { Audit, Doubts } from '../audit.ts';
 import type { FileFacts } from '../ledger/listing.ts';
 import { quoted } from '../shell-word.ts';
 import { oneLine } from '../provider/text.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 
 /** What was asked, and of whom. */
 export interface Asked {

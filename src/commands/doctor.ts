@@ -5,7 +5,7 @@ import type { Check, Status } from '../doctor/check.ts';
 import { isOfConfiguration } from '../doctor/configuration.ts';
 import { EXIT, VidbatchError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import { globalFlags, isOn, providerFlags, workFlags, workLimits } from './io.ts';
 import type { Io, WorkFlags } from './io.ts';
 

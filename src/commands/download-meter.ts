@@ -1,5 +1,5 @@
 import { sizeTold } from '../size.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import { bar, Speed } from './progress.ts';
 import type { Progress } from './progress.ts';
 

@@ -7,7 +7,7 @@ import type { Batch } from '../ledger/batch.ts';
 import type { Outstanding } from '../ledger/wanted.ts';
 import type { VideoView } from '../ledger/video.ts';
 import { sizeTold } from '../size.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import type { Io } from './io.ts';
 
 /** As many failures of a kind are shown. */

@@ -1,7 +1,7 @@
 import type { Group, Heard, Reached, Unsettled } from '../ledger/uncertain.ts';
 import { oneLine } from '../provider/text.ts';
 import { idempotencyKey } from '../submit.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 
 /** What it means that the exchange came so far and no further. */
 const REACHED: Record<Exclude<Reached, 'none'>, string> = {

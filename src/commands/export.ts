@@ -6,7 +6,7 @@ import { exportCsv, exportJsonl } from '../export.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { countStates } from '../ledger/batch.ts';
 import { readInputs, readSubmissions } from '../ledger/read.ts';
-import { totalOf } from '../summary.ts';
+import { totalOf } from '../status/summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';

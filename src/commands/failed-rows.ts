@@ -3,8 +3,8 @@ import type { Batch } from '../ledger/batch.ts';
 import { commonestReason } from '../ledger/reason.ts';
 import type { Reason } from '../ledger/reason.ts';
 import { quoted } from '../shell-word.ts';
-import { count } from '../summary.ts';
-import type { Summary } from '../summary.ts';
+import { count } from '../status/summary.ts';
+import type { Summary } from '../status/summary.ts';
 
 /** Rows that definitely failed: how many, mostly why, and what to do next. One line a state. */
 export async function failedRows(db: Queryable, batch: Batch, { counts }: Summary): Promise<string[]> {

@@ -1,6 +1,6 @@
 import type { Fault } from '../fault.ts';
 import { formatFault } from '../fault.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import type { Io } from './io.ts';
 
 const EXAMPLES = 3;

@@ -1,7 +1,7 @@
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import type { Finding, Severity } from '../ledger/invariants/invariant.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import type { Io } from './io.ts';
 
 /** Worst first. */

@@ -8,7 +8,7 @@ import type { Batch } from '../ledger/batch.ts';
 import { transaction } from '../ledger/database.ts';
 import { pauseBy, resumeBy } from '../ledger/pause.ts';
 import { quoted } from '../shell-word.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { parseCount, parseDuration, readConfig, saysNothing } from '../config.ts';
 import type { Config } from '../config.ts';
-import { checkModels, joined, parseCaps, parseRate, parseRates } from '../limits.ts';
+import { checkModels, joined, parseCaps, parseRate, parseRates } from '../rate/limits.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
 import type { Logger, LogLevel } from '../log.ts';
 import type { WorkLimits } from '../sending.ts';

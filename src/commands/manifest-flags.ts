@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { costOptions } from '../budget.ts';
+import { costOptions } from '../cost/budget.ts';
 import { usageError } from '../errors.ts';
 import { parseMap } from '../manifest/columns.ts';
 import type { ProduceOptions } from '../producer.ts';

@@ -1,16 +1,16 @@
 import type { App } from '../app.ts';
-import { describeRest, fitOf } from '../allowance.ts';
-import type { Allowance } from '../allowance.ts';
-import { costOfGroup, describeEstimate, estimate, estimateJson } from '../estimate.ts';
+import { describeRest, fitOf } from '../cost/allowance.ts';
+import type { Allowance } from '../cost/allowance.ts';
+import { costOfGroup, describeEstimate, estimate, estimateJson } from '../cost/estimate.ts';
 import { measuredRate } from '../ledger/batch.ts';
 import type { Group } from '../ledger/outline.ts';
 import { ledgerNow } from '../ledger/window.ts';
-import { moneyJson, told } from '../money.ts';
-import { outlook, outlookJson, windowsOf } from '../outlook.ts';
-import type { Outlook } from '../outlook.ts';
+import { moneyJson, told } from '../cost/money.ts';
+import { outlook, outlookJson, windowsOf } from '../status/outlook.ts';
+import type { Outlook } from '../status/outlook.ts';
 import type { Plan } from '../plan.ts';
-import type { Prices } from '../prices.ts';
-import { count } from '../summary.ts';
+import type { Prices } from '../cost/prices.ts';
+import { count } from '../status/summary.ts';
 import type { Window } from '../window.ts';
 
 /** For the forecast; what is not said is as the ledger has it. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { restOf } from '../allowance.ts';
+import { restOf } from '../cost/allowance.ts';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
@@ -8,7 +8,7 @@ import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { plan } from '../plan.ts';
 import { quoted } from '../shell-word.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import { FaultReport } from './fault-report.ts';
 import { configOf, flag, globalFlags, listFlag } from './io.ts';
 import type { Io } from './io.ts';

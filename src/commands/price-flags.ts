@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { readPrices } from '../prices.ts';
-import type { Prices } from '../prices.ts';
+import { readPrices } from '../cost/prices.ts';
+import type { Prices } from '../cost/prices.ts';
 import { flag } from './io.ts';
 
 /** Flags of whoever says what rows cost. */

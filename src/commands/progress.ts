@@ -1,4 +1,4 @@
-import { count, duration } from '../summary.ts';
+import { count, duration } from '../status/summary.ts';
 import type { Io } from './io.ts';
 
 /** A line on the terminal that is drawn over and over. Without a terminal, nothing is drawn. */

@@ -1,6 +1,6 @@
-import type { SeenRun, SeenSchedule } from '../schedule-view.ts';
+import type { SeenRun, SeenSchedule } from '../schedule/view.ts';
 import { STATES } from '../submission.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 
 export function describeSchedule(seen: SeenSchedule): string {
   const { name, cron, zone, manifest, next, paused, last } = seen;

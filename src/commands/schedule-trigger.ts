@@ -1,13 +1,13 @@
 import { hostname } from 'node:os';
 import type { App } from '../app.ts';
-import { runName } from '../due.ts';
+import { runName } from '../schedule/due.ts';
 import { refusal, VidbatchError } from '../errors.ts';
 import { note } from '../ledger/batch.ts';
 import { takeRun, triggerRun } from '../ledger/run.ts';
 import type { Schedule } from '../ledger/schedule.ts';
 import { ledgerNow } from '../ledger/window.ts';
 import { takerOf } from '../schedule.ts';
-import { makeRun } from '../schedule-run.ts';
+import { makeRun } from '../schedule/run.ts';
 import { configOf } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { describeProduced } from './submit.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import type { App } from '../app.ts';
-import { firstAfter } from '../due.ts';
+import { firstAfter } from '../schedule/due.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { note } from '../ledger/batch.ts';
@@ -11,7 +11,7 @@ import { listRuns } from '../ledger/run.ts';
 import { listSchedules, pauseSchedule, removeSchedule, resumeSchedule } from '../ledger/schedule.ts';
 import type { Schedule } from '../ledger/schedule.ts';
 import { ledgerNow } from '../ledger/window.ts';
-import { seenRun, seenSchedule } from '../schedule-view.ts';
+import { seenRun, seenSchedule } from '../schedule/view.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { scheduleAdd } from './schedule-add.ts';

@@ -5,7 +5,7 @@ import { EXIT } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Schedules } from '../schedule.ts';
 import type { Sending } from '../sending.ts';
-import { count, duration } from '../summary.ts';
+import { count, duration } from '../status/summary.ts';
 import { within } from '../within.ts';
 import type { Interrupt } from './interrupt.ts';
 import { flag } from './io.ts';

@@ -1,5 +1,5 @@
 import { VidbatchError } from '../errors.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 
 /** Of a provider that was asked for tasks and said nothing: it is most likely not the one that has them. */
 export function providerSilent(

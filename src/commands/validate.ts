@@ -5,7 +5,7 @@ import { keepHeapSmall } from '../heap.ts';
 import { missingColumns } from '../manifest/columns.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { checkRows } from '../row.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import { FaultReport } from './fault-report.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { Io } from './io.ts';

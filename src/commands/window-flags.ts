@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Deadline } from '../deadline.ts';
 import { usageError } from '../errors.ts';
 import { excerpt } from '../excerpt.ts';
-import { checkModels, parseRates, perSecondOf } from '../limits.ts';
+import { checkModels, parseRates, perSecondOf } from '../rate/limits.ts';
 import { parseWindow } from '../window.ts';
 import type { Window } from '../window.ts';
 import { flag } from './io.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { openApp } from '../app.ts';
 import { requireProvider } from '../config.ts';
 import { EXIT } from '../errors.ts';
-import { tellGates } from '../gate-log.ts';
+import { tellGates } from '../rate/gate-log.ts';
 import { parseAddress } from '../monitor/address.ts';
 import { startMonitor } from '../monitor/monitor.ts';
 import type { Monitor } from '../monitor/monitor.ts';

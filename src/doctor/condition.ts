@@ -1,5 +1,5 @@
 import type { Condition } from '../ledger/condition.ts';
-import { count, duration } from '../summary.ts';
+import { count, duration } from '../status/summary.ts';
 import { ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 

@@ -1,6 +1,6 @@
-import { JOURNAL_RULES, journalLooks } from '../journal-check.ts';
+import { JOURNAL_RULES, journalLooks } from '../journal/check.ts';
 import type { Queryable } from '../ledger/database.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import { ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 

@@ -1,4 +1,4 @@
-import { duration } from '../summary.ts';
+import { duration } from '../status/summary.ts';
 import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 import type { PostgresFacts } from './postgres-facts.ts';

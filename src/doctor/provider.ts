@@ -5,7 +5,7 @@ import { describeFailure } from '../provider/failure.ts';
 import { readRefusal } from '../provider/refusal.ts';
 import { readTask } from '../provider/task.ts';
 import { oneLine } from '../provider/text.ts';
-import { duration } from '../summary.ts';
+import { duration } from '../status/summary.ts';
 import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 import type { ProviderFacts } from './provider-facts.ts';

@@ -5,7 +5,7 @@ import { lanesInUse } from '../ledger/invariants/queue.ts';
 import { laneOf, openQueue } from '../queue.ts';
 import type { QueueStore } from '../queue.ts';
 import type { RedisClient } from '../redis/client.ts';
-import { count } from '../summary.ts';
+import { count } from '../status/summary.ts';
 import { failed, ok, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
 

@@ -1,6 +1,6 @@
-import type { Amount } from '../amount.ts';
-import { formatAmount, parseAmount, ZERO } from '../amount.ts';
-import type { Money } from '../money.ts';
+import type { Amount } from '../cost/amount.ts';
+import { formatAmount, parseAmount, ZERO } from '../cost/amount.ts';
+import type { Money } from '../cost/money.ts';
 import { PAID } from './comparison.ts';
 import type { Database, Queryable } from './database.ts';
 import { transaction } from './database.ts';

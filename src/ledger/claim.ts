@@ -1,4 +1,4 @@
-import type { Limit } from '../limits.ts';
+import type { Limit } from '../rate/limits.ts';
 import { AFFORDABLE } from './budget.ts';
 import type { Queryable } from './database.ts';
 import { doubtMsOf } from './doubt.ts';

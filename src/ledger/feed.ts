@@ -1,4 +1,4 @@
-import { roomOf } from '../limits.ts';
+import { roomOf } from '../rate/limits.ts';
 import type { Queryable } from './database.ts';
 import { FEED_ORDER, levels } from './level.ts';
 import { anyUnhalted, BY_MODEL, limitedOf, RANK, READY, TOGETHER, waiting } from './ready.ts';

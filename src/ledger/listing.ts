@@ -1,4 +1,4 @@
-import { formatAmount } from '../amount.ts';
+import { formatAmount } from '../cost/amount.ts';
 import { identityOf } from '../audit/charge.ts';
 import type { FileLine } from '../audit/file.ts';
 import { storable } from '../provider/text.ts';

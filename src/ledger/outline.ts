@@ -1,4 +1,4 @@
-import type { Money } from '../money.ts';
+import type { Money } from '../cost/money.ts';
 import { amountOf } from './budget.ts';
 import { PAID } from './comparison.ts';
 import type { Queryable } from './database.ts';

@@ -1,5 +1,5 @@
-import { missesTold } from '../poll-plan.ts';
-import type { PollVerdict } from '../poll-plan.ts';
+import { missesTold } from '../task/poll-plan.ts';
+import type { PollVerdict } from '../task/poll-plan.ts';
 import { isFinal } from '../task.ts';
 import type { Queryable } from './database.ts';
 import type { TakenTask } from './poll.ts';

@@ -1,4 +1,4 @@
-import type { AskedTask } from '../poll-plan.ts';
+import type { AskedTask } from '../task/poll-plan.ts';
 import type { TaskStatus } from '../task.ts';
 import type { Queryable } from './database.ts';
 

@@ -1,7 +1,7 @@
-import { formatAmount } from '../amount.ts';
-import { DEFAULT_SECONDS } from '../prices.ts';
-import type { Money } from '../money.ts';
-import type { Prices } from '../prices.ts';
+import { formatAmount } from '../cost/amount.ts';
+import { DEFAULT_SECONDS } from '../cost/prices.ts';
+import type { Money } from '../cost/money.ts';
+import type { Prices } from '../cost/prices.ts';
 import { amountOf } from './budget.ts';
 import { PAID } from './comparison.ts';
 import type { Queryable } from './database.ts';

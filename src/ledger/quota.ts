@@ -1,6 +1,6 @@
-import { steer, unknownQuota } from '../auto-rate.ts';
-import type { Known, Seen } from '../auto-rate.ts';
-import type { Limit } from '../limits.ts';
+import { steer, unknownQuota } from '../rate/auto-rate.ts';
+import type { Known, Seen } from '../rate/auto-rate.ts';
+import type { Limit } from '../rate/limits.ts';
 import type { Queryable } from './database.ts';
 
 /** After so long nobody knows any more what the provider allows. */

@@ -1,4 +1,4 @@
-import type { Limit } from '../limits.ts';
+import type { Limit } from '../rate/limits.ts';
 import { SOME_AFFORDABLE } from './budget.ts';
 import { FEED_ORDER, levels } from './level.ts';
 import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind } from './window.ts';

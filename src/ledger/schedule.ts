@@ -1,5 +1,5 @@
 import { usageError } from '../errors.ts';
-import type { Rhythm } from '../tick.ts';
+import type { Rhythm } from '../schedule/tick.ts';
 import type { Queryable } from './database.ts';
 
 /** What a run does while an earlier one of its schedule is still open. */

@@ -1,4 +1,4 @@
-import { roomOf } from '../limits.ts';
+import { roomOf } from '../rate/limits.ts';
 import type { Queryable } from './database.ts';
 import type { Queued } from './feed.ts';
 import { FEED_ORDER, levels } from './level.ts';

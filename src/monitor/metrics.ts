@@ -3,7 +3,7 @@ import type { LimitInForce } from '../ledger/quota.ts';
 import type { Outcome, OutcomeKind } from '../provider/outcome.ts';
 import type { Polled } from '../ledger/poll-record.ts';
 import type { Refusal } from '../ledger/refusal.ts';
-import type { PollVerdict } from '../poll-plan.ts';
+import type { PollVerdict } from '../task/poll-plan.ts';
 import type { Verdict } from '../submit.ts';
 import { PARTS } from './parts.ts';
 import type { Survey } from './survey.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseAmount } from '../amount.ts';
+import { parseAmount } from '../cost/amount.ts';
 import { usageError } from '../errors.ts';
 import { isOffPeak, knownModels } from '../model.ts';
 import { isRefusal, faultKind } from './fault.ts';

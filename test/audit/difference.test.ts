@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
-import { parseAmount } from '../../src/amount.ts';
+import { parseAmount } from '../../src/cost/amount.ts';
 import { csvLine, DIFFERENCE_COLUMNS, differenceLine } from '../../src/audit/difference.ts';
 import { withoutKeys } from '../../src/audit/secret.ts';
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { formatAmount } from '../../src/amount.ts';
+import { formatAmount } from '../../src/cost/amount.ts';
 import { openProviderFile } from '../../src/audit/file.ts';
 import type { FileLine, FileOptions } from '../../src/audit/file.ts';
 import type { ProviderLine } from '../../src/audit/line.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { parseAmount } from '../../src/amount.ts';
+import { parseAmount } from '../../src/cost/amount.ts';
 import type { Charge } from '../../src/audit/charge.ts';
 import { expectedOf, judge } from '../../src/audit/judge.ts';
 import type { Context, Known, Line, Subject } from '../../src/audit/judge.ts';

@@ -7,7 +7,7 @@ import { startBoard } from '../../src/board/server.ts';
 import { fill } from '../../src/feeder.ts';
 import { countStates, findBatch } from '../../src/ledger/batch.ts';
 import { ensureProvider } from '../../src/ledger/provider.ts';
-import { summarise } from '../../src/overview.ts';
+import { summarise } from '../../src/status/overview.ts';
 import { laneOf, openQueue } from '../../src/queue.ts';
 import type { JobData } from '../../src/queue.ts';
 import type { Sending } from '../../src/sending.ts';

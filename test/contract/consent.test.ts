@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { consent } from '../../src/commands/consent.ts';
-import { parseMoney } from '../../src/money.ts';
-import type { Money } from '../../src/money.ts';
-import { parsePrices } from '../../src/prices.ts';
+import { parseMoney } from '../../src/cost/money.ts';
+import type { Money } from '../../src/cost/money.ts';
+import { parsePrices } from '../../src/cost/prices.ts';
 import type { ProduceOptions } from '../../src/producer.ts';
 import { bring, ManifestFile, row, send } from './manifest-file.ts';
 import { LEDGERS, onEvery } from './storages.ts';

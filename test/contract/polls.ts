@@ -2,8 +2,8 @@ import { ensurePoller, takeTasks } from '../../src/ledger/poll.ts';
 import type { TakenTask, Taking } from '../../src/ledger/poll.ts';
 import { recordPolls } from '../../src/ledger/poll-record.ts';
 import type { Queryable } from '../../src/ledger/database.ts';
-import { judgePoll } from '../../src/poll-plan.ts';
-import type { PollPlan } from '../../src/poll-plan.ts';
+import { judgePoll } from '../../src/task/poll-plan.ts';
+import type { PollPlan } from '../../src/task/poll-plan.ts';
 import type { TaskReport } from '../../src/provider/outcome.ts';
 import type { Made } from './rows.ts';
 

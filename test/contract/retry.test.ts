@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
-import { describePurse } from '../../src/budget.ts';
+import { describePurse } from '../../src/cost/budget.ts';
 import { withVersions } from '../../src/changed.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
@@ -10,7 +10,7 @@ import type { Database } from '../../src/ledger/database.ts';
 import { readTrail } from '../../src/ledger/read.ts';
 import { countRetryable, retry, retryChanged } from '../../src/ledger/retry.ts';
 import type { Chosen, Versions } from '../../src/ledger/retry.ts';
-import { readGates, readGatesOf } from '../../src/overview.ts';
+import { readGates, readGatesOf } from '../../src/status/overview.ts';
 import {
   bring,
   ManifestFile,

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Schedule } from '../../src/ledger/schedule.ts';
 import { openQueue, scheduleLane } from '../../src/queue.ts';
-import { openMirror } from '../../src/schedule-mirror.ts';
-import { nextTicks } from '../../src/tick.ts';
+import { openMirror } from '../../src/schedule/mirror.ts';
+import { nextTicks } from '../../src/schedule/tick.ts';
 import { hear } from './log.ts';
 import { onEvery, STORAGES } from './storages.ts';
 

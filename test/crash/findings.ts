@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { journalNames, readJournal } from '../../src/journal-file.ts';
+import { journalNames, readJournal } from '../../src/journal/file.ts';
 import { journalFolder } from '../../src/journal.ts';
 import type { Queryable } from '../../src/ledger/database.ts';
 import { INVARIANTS } from '../../src/ledger/invariants/all.ts';

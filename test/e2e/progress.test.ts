@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
 import { questionOf } from '../../src/commands/consent.ts';
 import { bar } from '../../src/commands/progress.ts';
-import type { Money } from '../../src/money.ts';
+import type { Money } from '../../src/cost/money.ts';
 import { describe as describeEnded, exits, VIDBATCH } from '../cli.ts';
 import { csvOf } from './manifest.ts';
 import { openDesk } from './storage.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { formatAmount } from '../../src/amount.ts';
+import { formatAmount } from '../../src/cost/amount.ts';
 import { cancel } from '../../src/ledger/batch.ts';
 import { countHeld, readPurse, setBudget } from '../../src/ledger/budget.ts';
 import { claim } from '../../src/ledger/claim.ts';

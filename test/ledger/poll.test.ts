@@ -6,7 +6,7 @@ import { recordPolls } from '../../src/ledger/poll-record.ts';
 import { readTrail } from '../../src/ledger/read.ts';
 import { askNow, countTasks, readTasks } from '../../src/ledger/task.ts';
 import type { TaskView } from '../../src/ledger/task.ts';
-import { judgePoll } from '../../src/poll-plan.ts';
+import { judgePoll } from '../../src/task/poll-plan.ts';
 import type { TaskReport } from '../../src/provider/outcome.ts';
 import { poll, reportOf, take } from '../contract/polls.ts';
 import { claimAll, letTimePass, makeBatch, only, outcomeOf, recordOne } from '../contract/rows.ts';

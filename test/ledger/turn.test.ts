@@ -11,8 +11,8 @@ import type { Database } from '../../src/ledger/database.ts';
 import { feed } from '../../src/ledger/feed.ts';
 import { limitsInForce, sayLimits, steerQuota, unsayLimits } from '../../src/ledger/quota.ts';
 import { AHEAD_MS, heldBack } from '../../src/ledger/turn.ts';
-import { limitsTold } from '../../src/limit-text.ts';
-import type { Limit } from '../../src/limits.ts';
+import { limitsTold } from '../../src/rate/limit-text.ts';
+import type { Limit } from '../../src/rate/limits.ts';
 
 const ask = (db: Database, made: Made, limits: readonly Limit[], ids = made.rows): Promise<Claim[]> =>
   claim(

@@ -8,8 +8,8 @@ import { openStorage } from '../contract/storages.ts';
 import type { Storage } from '../contract/storages.ts';
 import { claim } from '../../src/ledger/claim.ts';
 import { AHEAD_MS } from '../../src/ledger/turn.ts';
-import { sorted } from '../../src/limits.ts';
-import type { Limit } from '../../src/limits.ts';
+import { sorted } from '../../src/rate/limits.ts';
+import type { Limit } from '../../src/rate/limits.ts';
 
 const MODELS = ['viduq3p-540p', 'viduq3p-720p', 'viduq3p-1080p'];
 const SLACK = 1.015;

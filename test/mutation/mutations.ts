@@ -50,7 +50,7 @@ export const MUTATIONS = {
     breaks: 'an answer that was not recorded yet dies with its worker',
   },
   'journal-without-intents': {
-    file: 'journal-keeper.ts',
+    file: 'journal/keeper.ts',
     from: 'const intended = await journal.intend(claim).then(() => true, failed);',
     to: 'const intended = await Promise.resolve(claim.attemptId !== failed.name);',
     breaks: 'an attempt that left is taken for one that never did',

@@ -1,0 +1,84 @@
+import type { App } from '../app.ts';
+import { wallTime } from './due.ts';
+import { messageOf } from '../errors.ts';
+import type { Schedule } from '../ledger/schedule.ts';
+import type { Logger } from '../log.ts';
+import { openQueue, scheduleLane } from '../queue.ts';
+
+export interface Mirror {
+  /** Shows these, as soon as what was to be shown before is. Resolves when it has tried; never rejects: nothing hangs on it. */
+  show(schedules: readonly Schedule[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What was lost in the queue is shown again after so long. */
+const AGAIN_MS = 60_000;
+
+/**
+ * The schedules as BullMQ's job schedulers, for people on Bull Board: each with a delayed job for its next tick, that
+ * nobody works on. The ledger knows nothing of it: what is lost, removed or run there changes no run.
+ */
+export function openMirror(app: Pick<App, 'store' | 'ledgerId'>, log: Logger): Mirror {
+  const queue = openQueue(app.store, scheduleLane(app.ledgerId));
+  let shown = '';
+  let shownAt = 0;
+  let waiting: readonly Schedule[] | undefined;
+  let running: Promise<void> | undefined;
+  const closing = new AbortController();
+
+  async function copy(schedules: readonly Schedule[]): Promise<void> {
+    const ticking = schedules.filter((schedule) => schedule.pausedAt === null);
+    const names = new Set(ticking.map((schedule) => schedule.name));
+    for (const { key } of await queue.getJobSchedulers()) {
+      if (!names.has(key)) await queue.removeJobScheduler(key);
+    }
+    for (const schedule of ticking) {
+      try {
+        await put(schedule);
+      } catch {
+        // BullMQ on Postgres: a removal in the middle of a change leaves the job, and the job stands in the way for ever.
+        const jobs = await queue.getDelayed();
+        await Promise.all(jobs.filter(({ name }) => name === schedule.name).map(async (job) => job.remove()));
+        await put(schedule);
+      }
+    }
+  }
+
+  async function put({ name, cron, zone, manifest, nextAt }: Schedule): Promise<void> {
+    await queue.upsertJobScheduler(
+      name,
+      // Where clocks change, BullMQ reckons another next tick; the one that counts is in the data.
+      { pattern: cron, tz: zone },
+      { name, data: { schedule: name, manifest, tick: wallTime(zone, nextAt.getTime()) } as never },
+    );
+  }
+
+  async function catchUp(): Promise<void> {
+    while (waiting !== undefined && !closing.signal.aborted) {
+      const schedules = waiting;
+      waiting = undefined;
+      const text = JSON.stringify(schedules.map(({ name, nextAt, pausedAt }) => [name, nextAt, pausedAt]));
+      if (text === shown && performance.now() - shownAt < AGAIN_MS) continue;
+      try {
+        await copy(schedules);
+        shown = text;
+        shownAt = performance.now();
+      } catch (error) {
+        log.debug({ event: 'mirror-failed', error: messageOf(error) }, 'the schedules are not on the board');
+      }
+    }
+  }
+
+  return {
+    async show(schedules) {
+      waiting = schedules;
+      running ??= catchUp().finally(() => (running = undefined));
+      return running;
+    },
+    async close() {
+      closing.abort();
+      // Not awaited: it may wait for a Redis that is away, and ends with the queue.
+      await queue.close();
+    },
+  };
+}

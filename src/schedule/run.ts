@@ -1,0 +1,117 @@
+import { costOptions } from '../cost/budget.ts';
+import type { Config } from '../config.ts';
+import { messageOf, VidbatchError } from '../errors.ts';
+import { isOutage } from '../connection-lost.ts';
+import { LATE_MS } from './due.ts';
+import type { Database } from '../ledger/database.ts';
+import { endRun, giveBackRun, LEASE_MS, leaveRun, renewLease, runMade } from '../ledger/run.ts';
+import type { TakenRun } from '../ledger/run.ts';
+import type { RunFlags } from '../ledger/schedule.ts';
+import { parseMap } from '../manifest/columns.ts';
+import { produce } from '../producer.ts';
+import type { ProduceOptions, Produced } from '../producer.ts';
+import { parseWindow } from '../window.ts';
+
+export type RunResult =
+  | { kind: 'made'; produced: Produced }
+  | { kind: 'failed'; code: string; reason: string; error: unknown }
+  | { kind: 'skipped' | 'missed'; reason: string }
+  /** For whom else: a worker on another machine, or whoever comes after this one, or has come before it. */
+  | { kind: 'left' | 'given-back' | 'lost' };
+
+export interface Making {
+  config: Pick<Config, 'baseUrl' | 'models'>;
+  /** This machine's name. */
+  host: string;
+  /** The run is given back when this comes. */
+  signal?: AbortSignal;
+}
+
+/** @throws VidbatchError exit 2 for a flag that says nothing sensible. */
+export async function optionsOf({
+  map,
+  window,
+  prices,
+  budget,
+  ...flags
+}: RunFlags): Promise<ProduceOptions> {
+  return {
+    ...flags,
+    ...(map === undefined ? {} : { map: parseMap(map) }),
+    ...(window === undefined ? {} : { window: parseWindow('--window', window) }),
+    ...(await costOptions({
+      ...(prices === undefined ? {} : { prices }),
+      ...(budget === undefined ? {} : { budget }),
+    })),
+    // That the same rows are sent again is what a schedule is for.
+    again: true,
+  };
+}
+
+/**
+ * Submits a taken run's manifest as it is now. Its rows and the word that the run is made are committed together: who
+ * dies before leaves nothing, and who comes late commits nothing.
+ */
+export async function makeRun(db: Database, run: TakenRun, making: Making): Promise<RunResult> {
+  const { schedule } = run;
+  const obstacle = obstacleOf(run);
+  if (obstacle !== undefined) {
+    return (await endRun(db, run, obstacle.kind, obstacle)) ? obstacle : { kind: 'lost' };
+  }
+  const renewing = setInterval(() => void renewLease(db, run).catch(() => undefined), LEASE_MS / 3);
+  let outcome: Produced | { error: unknown };
+  try {
+    outcome = await produce(db, schedule.manifest, {
+      ...(await optionsOf(schedule.flags)),
+      batch: run.batch,
+      models: making.config.models,
+      ...(making.config.baseUrl === undefined ? {} : { origin: making.config.baseUrl }),
+      onProgress: () => making.signal?.throwIfAborted(),
+      alongside: (session, batch) => runMade(session, run, batch.id),
+    });
+  } catch (error) {
+    outcome = { error };
+  } finally {
+    clearInterval(renewing);
+  }
+  if (!('error' in outcome)) return { kind: 'made', produced: outcome };
+  return failed(db, run, making, outcome.error);
+}
+
+async function failed(db: Database, run: TakenRun, making: Making, error: unknown): Promise<RunResult> {
+  // The ledger is away, and may have committed all the same: whoever takes the run after its lease finds out.
+  if (isOutage(error)) throw error;
+  const code = error instanceof VidbatchError ? error.code : 'UNEXPECTED';
+  const reason = messageOf(error);
+  if (code === 'RUN_LOST') return { kind: 'lost' };
+  if (making.signal?.aborted === true) {
+    await giveBackRun(db, run);
+    return { kind: 'given-back' };
+  }
+  if (code === 'manifest-not-found') {
+    const kind = await leaveRun(db, run, making.host, { code, reason });
+    if (kind !== 'failed') return { kind };
+  } else if (!(await endRun(db, run, 'failed', { code, reason }))) {
+    return { kind: 'lost' };
+  }
+  return { kind: 'failed', code, reason, error };
+}
+
+function obstacleOf({
+  before,
+  schedule,
+  lateMs,
+  triggered,
+}: TakenRun): { kind: 'skipped' | 'missed'; reason: string } | undefined {
+  if (before !== null && schedule.overlap === 'skip') return { kind: 'skipped', reason: stillOpen(before) };
+  // In a queue, waiting is no lateness.
+  if (schedule.missed === 'skip' && schedule.overlap !== 'queue' && !triggered && lateMs > LATE_MS)
+    return { kind: 'missed', reason: `no worker was free for ${Math.floor(lateMs / 60_000)} minutes` };
+  return undefined;
+}
+
+function stillOpen({ batch, open }: NonNullable<TakenRun['before']>): string {
+  return open === 0
+    ? `${batch} is not made yet`
+    : `${batch} still has ${open === 1 ? '1 row' : `${open.toLocaleString('en')} rows`} to send`;
+}
