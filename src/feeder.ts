@@ -52,7 +52,7 @@ const POKE_MS = 20;
 const LOST_AFTER_MS = 3_000;
 const REPAIR_MS = 2_000;
 /** Looking who has to wait takes no more than this part of the time, and is not done more often than this. */
-const SHARE = { part: 1 / 6, ms: 250 };
+const SHARE = { part: 1 / 4, ms: 200 };
 
 /**
  * Tops the queue up once from the ledger, so that `submit` without a worker already shows jobs on the board.

@@ -15,7 +15,7 @@ const AMPLE = 0.5;
 const LASTS = { least: 200, most: 400 };
 const CHANGE = { dry: 2, short: 1.25, long: 0.95 };
 /** What stays when batches take turns. */
-const KEPT = 0.15;
+const KEPT = 0.1;
 
 /** Of workers that have so many rows in their hands at a time, and take as many at once when all are answered. */
 export function boundsOf(most: number, inHand: number): Bounds {
