@@ -52,7 +52,7 @@ export function simulateCommand(program: Command, io: Io, exit: (code: ExitCode)
 Examples:
   $ vidbatch simulate --port 8787 --record accepted.jsonl
   $ vidbatch simulate --port 8787 --fault timeout:created=0.01 --fault status-502:not-created=0.02 --quota 20
-  $ VIDBATCH_BASE_URL=http://127.0.0.1:8787 VIDBATCH_API_KEY=any vidbatch run jobs/text.csv
+  $ VIDBATCH_BASE_URL=http://127.0.0.1:8787 VIDBATCH_API_KEY=any-key-will-do vidbatch run jobs/text.csv
 
 Faults strike at a rate (--fault name=0.05; without a rate: always), one request (header "x-simulate: name"), or one
 row (POST /control/rules {"fault":"name","match":{"prompt":"a red kite","times":2}} or {"match":{"nth":100}}).

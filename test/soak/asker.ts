@@ -8,7 +8,7 @@ import { planOf } from '../contract/tasks.ts';
 
 const [databaseUrl, baseUrl = '', unit] = process.argv.slice(2);
 const app = await openApp({ ...readConfig({}), databaseUrl }, 'reader', createLog('error'));
-const provider = createProvider({ baseUrl, apiKey: 'any', timeoutMs: 10_000 });
+const provider = createProvider({ baseUrl, apiKey: 'any-key-will-do', timeoutMs: 10_000 });
 const { asked, silent } = await reconcile(app.db, provider, {
   batchId: null,
   watch: true,

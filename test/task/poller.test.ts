@@ -20,7 +20,7 @@ const log = createLog('silent');
 function how({ standIn }: Crowd): Pick<PollerOptions, 'provider' | 'plan' | 'timeoutMs' | 'log'> & {
   close: () => Promise<void>;
 } {
-  const provider = createProvider({ baseUrl: standIn.url, apiKey: 'any', timeoutMs: 5_000 });
+  const provider = createProvider({ baseUrl: standIn.url, apiKey: 'any-key-will-do', timeoutMs: 5_000 });
   return { provider, plan, timeoutMs: 5_000, log, close: () => provider.close() };
 }
 
@@ -94,7 +94,7 @@ onEvery(LEDGERS, (storage) => {
   describe('a provider that', () => {
     it('refuses the key is not asked for every task', async () => {
       const { db } = storage();
-      const crowd = await makeCrowd(db, 33, 0, { apiKey: 'any' });
+      const crowd = await makeCrowd(db, 33, 0, { apiKey: 'any-key-will-do' });
       const provider = createProvider({ baseUrl: crowd.standIn.url, apiKey: 'another' });
       try {
         const result = await reconcile(db, provider, {
