@@ -42,7 +42,7 @@ export interface ProviderFile {
   warnings: string[];
   /** Its headers, or keys, as far as it has been read: a thousand, and all that are mapped. */
   headers: ReadonlySet<string>;
-  /** By its columns, if it has any: it is a list of tasks, or a bill. */
+  /** Whether its columns are those of a list of tasks, and of a bill; a file without columns is neither. */
   listed: boolean;
   billed: boolean;
   /** Once. Memory does not depend on their number. */
