@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { runMigrations } from 'bullmq';
 import { tellAccepted } from './accepted.ts';
 import type { Config } from './config.ts';
@@ -10,6 +11,7 @@ import type { EmbeddedDatabase } from './ledger/embedded.ts';
 import { freeAllLanes } from './ledger/feed.ts';
 import { againstRace, isMigrated, migrateLedger } from './ledger/migrate.ts';
 import { PreparedPool } from './ledger/prepared.ts';
+import { readHolder } from './ledger/lock.ts';
 import { ledgerId } from './ledger/read.ts';
 import { sweep } from './ledger/sweep.ts';
 import { journalFolder } from './journal.ts';
@@ -32,13 +34,12 @@ import { loadTelemetry } from './telemetry.ts';
  */
 export type Role = 'worker' | 'writer' | 'reader';
 
-/** Everything that is open. Whoever opens it closes it. */
-export interface App {
+/** The ledger, open, without its queue: what reads, brakes or settles needs no more. Whoever opens it closes it. */
+export interface LedgerApp {
   db: Database;
-  store: QueueStore;
   ledgerId: string;
   /** `embedded PGlite in .vidbatch`, `Postgres at host:5432` … for people. */
-  storage: { ledger: string; queue: string };
+  storage: { ledger: string };
   /** Of the servers that this app uses. Whoever waits for them tells of it: `tellTo` its log. */
   outages: readonly Outage[];
   /** Rows found in flight when an embedded folder was opened: their worker is gone. */
@@ -53,6 +54,12 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** Ledger and queue, open. */
+export interface App extends LedgerApp {
+  store: QueueStore;
+  storage: { ledger: string; queue: string };
+}
+
 type Closer = () => unknown;
 
 /**
@@ -64,23 +71,51 @@ export async function openApp(
   role: Role,
   log: Logger = createLog(config.logLevel ?? 'info'),
 ): Promise<App> {
+  const telemetry = await loadTelemetry(config);
+  return opening(config, role, log, async (ledger, closers) => {
+    const { store, name } = await openStore(config, ledger, closers);
+    return {
+      store: telemetry === undefined ? store : { ...store, telemetry },
+      storage: { ledger: ledger.name, queue: name },
+      outages: [...new Set([ledger.outage, store.outage])],
+    };
+  });
+}
+
+/**
+ * The same without the queue, which is not asked, and not made: for commands that need the ledger alone.
+ * @throws VidbatchError when the ledger cannot be opened.
+ */
+export async function openLedger(
+  config: Config,
+  role: Exclude<Role, 'worker'>,
+  log: Logger = createLog(config.logLevel ?? 'info'),
+): Promise<LedgerApp> {
+  return opening(config, role, log, async (ledger) => ({
+    storage: { ledger: ledger.name },
+    outages: [ledger.outage],
+  }));
+}
+
+async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
+  config: Config,
+  role: Role,
+  log: Logger,
+  more: (ledger: Ledger, closers: Closer[]) => Promise<More>,
+): Promise<LedgerApp & More> {
   const closers: Closer[] = [];
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeAll(closers));
-  const telemetry = await loadTelemetry(config);
   // A URL that is none is told before any ledger is looked for.
   if (config.redisUrl !== undefined) parseRedisUrl(config.redisUrl);
   try {
     const ledger = await (config.databaseUrl === undefined
       ? openEmbeddedLedger(config.dataDir, role, closers, log)
       : openPostgresLedger(config.databaseUrl, role, closers));
-    const { store, name } = await openStore(config, ledger, closers);
     return {
+      ...(await more(ledger, closers)),
       db: ledger.db,
-      store: telemetry === undefined ? store : { ...store, telemetry },
       ledgerId: await ledgerId(ledger.db),
-      storage: { ledger: ledger.name, queue: name },
-      outages: [...new Set([ledger.outage, store.outage])],
       swept: ledger.swept,
       ...(ledger.replayed === undefined ? {} : { replayed: ledger.replayed }),
       ...(ledger.moved === undefined ? {} : { moved: ledger.moved }),
@@ -112,7 +147,7 @@ type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
 const UPKEEP_MS = 15_000;
 
 async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], log: Logger): Promise<Ledger> {
-  if (role === 'reader' && !existsSync(dir)) {
+  if (role === 'reader' && !mayHoldLedger(dir)) {
     throw usageError(
       'NO_LEDGER',
       `${dir}: there is no ledger here`,
@@ -155,6 +190,17 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
   reached('lanes-freed');
   keepUp(folder.database, closers);
   return { ...opened, swept, replayed };
+}
+
+/** Only what is certainly not there is not opened: that would make it. Another process may be about to. */
+function mayHoldLedger(dir: string): boolean {
+  try {
+    statSync(join(dir, 'database'));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return true;
+    return readHolder(dir) !== undefined;
+  }
 }
 
 /** The embedded database has no autovacuum of its own. */

@@ -7,6 +7,8 @@ import type { ExitCode } from '../errors.ts';
 import { configOf, flag, globalFlags, isOn, logOf, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
+import { openApp } from '../app.ts';
+import type { App } from '../app.ts';
 import { acrossHands } from './hands.ts';
 
 interface BoardFlags extends GlobalFlags {
@@ -65,7 +67,8 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
   const { signal } = interrupt;
   let running: Board | undefined;
   try {
-    await acrossHands(config, log, signal, async (app, moving) => {
+    const open = (): Promise<App> => openApp(config, 'reader', log);
+    await acrossHands(config, log, signal, open, async (app, moving) => {
       for (const outage of app.outages) outage.tellTo(log);
       if (running === undefined) {
         running = await startBoard({

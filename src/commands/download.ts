@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import { parseCount, parseDuration, parseSize } from '../config.ts';
 import type { Config } from '../config.ts';
 import { Downloader } from '../download/downloader.ts';
@@ -28,6 +28,7 @@ import { Meter } from './download-meter.ts';
 import { exitCodeOfVideos, tellVideos, waitingTold } from './download-report.ts';
 import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { aloneOnce } from './ledger-alone.ts';
 import { onInterrupt } from './interrupt.ts';
 import { acrossHands } from './hands.ts';
 import { logAbove } from './log-line.ts';
@@ -135,7 +136,7 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
   };
   try {
     const { signal } = interrupt;
-    const code = await acrossHands(config, task.log, signal, (app, moving) =>
+    const code = await acrossHands(config, task.log, signal, aloneOnce(config, io, task.log), (app, moving) =>
       fetchAll(app, task, moving, io),
     );
     return code === undefined || signal.aborted ? await interrupt.happened : code;
@@ -154,7 +155,7 @@ function providerOf({ baseUrl, apiKey, codes }: Config, connections: number): Pr
   return createProvider({ baseUrl, apiKey, timeoutMs: POLL_TIMEOUT_MS, connections, codes });
 }
 
-async function fetchAll(app: App, task: Task, signal: AbortSignal, io: Io): Promise<number> {
+async function fetchAll(app: LedgerApp, task: Task, signal: AbortSignal, io: Io): Promise<number> {
   const { db } = app;
   const batch = await batchNamed(db, task.name);
   const folder = task.folder(app.ledgerId, batch);
@@ -191,7 +192,11 @@ async function fetchAll(app: App, task: Task, signal: AbortSignal, io: Io): Prom
 }
 
 /** Whoever waits for tasks asks for them, together with all others who do. */
-function pollerOf({ db }: App, batch: Batch, { provider, pollIntervalMs, log }: Task): Poller | undefined {
+function pollerOf(
+  { db }: LedgerApp,
+  batch: Batch,
+  { provider, pollIntervalMs, log }: Task,
+): Poller | undefined {
   if (provider === undefined || provider.origin !== batch.origin) return undefined;
   return startPoller({
     db,

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { openApp } from '../app.ts';
 import { priceHint, raiseHint } from '../cost/budget.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
@@ -22,6 +21,7 @@ import type { PlacedVideo } from '../ledger/video.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 
 export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -36,7 +36,7 @@ export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) 
 
 async function explain(name: string, key: string, flags: GlobalFlags, io: Io): Promise<ExitCode> {
   const config = configOf(flags);
-  const app = await openApp(config, 'reader');
+  const app = await openAlone(config, io);
   try {
     const batch = await batchNamed(app.db, name);
     const found = await findSubmissions(app.db, batch.id, key);

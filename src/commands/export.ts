@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { openApp } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { exportCsv, exportJsonl } from '../export.ts';
@@ -10,6 +9,7 @@ import { totalOf } from '../status/summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { bar, Progress, Speed } from './progress.ts';
 
 export function exportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
@@ -43,7 +43,7 @@ async function exportBatch(name: string, flags: ExportFlags, io: Io): Promise<Ex
   keepHeapSmall();
   const progress = new Progress(io);
   const speed = new Speed();
-  const app = await openApp(configOf(flags), 'reader');
+  const app = await openAlone(configOf(flags), io);
   try {
     const batch = await batchNamed(app.db, name);
     const total = totalOf(await countStates(app.db, batch.id));

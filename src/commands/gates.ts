@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { openApp } from '../app.ts';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { cancel, listBatches, note } from '../ledger/batch.ts';
@@ -13,6 +12,7 @@ import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { operator } from './operator.ts';
 
 type Exit = (code: ExitCode) => void;
@@ -20,7 +20,7 @@ type Exit = (code: ExitCode) => void;
 /** `pause`, `resume` and `cancel`: what an operator does to a batch, or to all. */
 export function gateCommands(program: Command, io: Io, exit: Exit): void {
   const act =
-    (verb: (app: App, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>) =>
+    (verb: (app: LedgerApp, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>) =>
     async (name: string | undefined, flags: GlobalFlags): Promise<void> =>
       exit(await onBatch(name, flags, io, verb));
 
@@ -55,9 +55,9 @@ async function onBatch(
   name: string | undefined,
   flags: GlobalFlags,
   io: Io,
-  verb: (app: App, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>,
+  verb: (app: LedgerApp, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>,
 ): Promise<ExitCode> {
-  const app = await openApp(configOf(flags), 'reader');
+  const app = await openAlone(configOf(flags), io);
   try {
     const batch = name === undefined ? undefined : await batchNamed(app.db, name);
     const { text, json } = await verb(app, batch, flags, io);
@@ -68,7 +68,7 @@ async function onBatch(
   }
 }
 
-async function pauseBatch({ db }: App, batch: Batch | undefined): Promise<Acted> {
+async function pauseBatch({ db }: LedgerApp, batch: Batch | undefined): Promise<Acted> {
   if (batch?.state === 'cancelled') {
     throw usageError('CANCELLED', `batch ${batch.name} was cancelled: there is nothing to pause`);
   }
@@ -79,7 +79,7 @@ async function pauseBatch({ db }: App, batch: Batch | undefined): Promise<Acted>
   };
 }
 
-async function resumeBatch({ db }: App, batch: Batch | undefined, flags: GlobalFlags): Promise<Acted> {
+async function resumeBatch({ db }: LedgerApp, batch: Batch | undefined, flags: GlobalFlags): Promise<Acted> {
   if (batch?.state === 'cancelled') {
     throw usageError(
       'CANCELLED',
@@ -96,7 +96,7 @@ async function resumeBatch({ db }: App, batch: Batch | undefined, flags: GlobalF
 }
 
 async function cancelBatch(
-  { db }: App,
+  { db }: LedgerApp,
   batch: Batch | undefined,
   flags: GlobalFlags,
   io: Io,

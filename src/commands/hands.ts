@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openApp } from '../app.ts';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import type { Config } from '../config.ts';
 import { messageOf, VidbatchError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -11,15 +10,16 @@ const LOOK_MS = 1_000;
 /**
  * Works on the ledger for as long as that takes, also while an embedded folder changes hands: a worker needs it alone, or
  * the process that had it ends. Then `work` is told by its signal, and begins anew on the folder as the next one serves
- * it. Undefined: `signal` has come in between.
+ * it. Undefined: `signal` has come in between. `open`: the ledger alone, or with its queue.
  */
-export async function acrossHands<T>(
+export async function acrossHands<Open extends LedgerApp, T>(
   config: Config,
   log: Logger,
   signal: AbortSignal,
-  work: (app: App, moving: AbortSignal) => Promise<T>,
+  open: () => Promise<Open>,
+  work: (app: Open, moving: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
-  let app: App | undefined = await openApp(config, 'reader', log);
+  let app: Open | undefined = await open();
   while (app !== undefined) {
     const moved: AbortSignal | undefined = app.moved;
     try {
@@ -34,7 +34,7 @@ export async function acrossHands<T>(
     // Whoever made room must not be back before the worker is there.
     if (moved?.reason === 'wanted')
       await (await import('../ledger/folder.ts')).untilTaken(config.dataDir, signal);
-    app = await reopen(config, log, signal);
+    app = await reopen(open, log, signal);
   }
   return undefined;
 }
@@ -49,10 +49,14 @@ function isHolderGone(error: unknown): boolean {
 }
 
 /** The next holder may be starting, or closing. Undefined once the signal has come. */
-async function reopen(config: Config, log: Logger, signal: AbortSignal): Promise<App | undefined> {
+async function reopen<Open extends LedgerApp>(
+  open: () => Promise<Open>,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Open | undefined> {
   while (!signal.aborted) {
     try {
-      return await openApp(config, 'reader', log);
+      return await open();
     } catch (error) {
       log.warn(
         { event: 'ledger-away', error: messageOf(error) },

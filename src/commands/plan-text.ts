@@ -1,4 +1,4 @@
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import { describeRest, fitOf } from '../cost/allowance.ts';
 import type { Allowance } from '../cost/allowance.ts';
 import { costOfGroup, describeEstimate, estimate, estimateJson } from '../cost/estimate.ts';
@@ -22,7 +22,7 @@ export interface Asked {
 
 /** When the rows of a plan would be sent. */
 export async function lookAhead(
-  app: Pick<App, 'db'> | undefined,
+  app: Pick<LedgerApp, 'db'> | undefined,
   { batchId, groups }: Plan,
   { perSecond, ...windows }: Asked,
 ): Promise<Outlook> {

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { restOf } from '../cost/allowance.ts';
-import { openApp } from '../app.ts';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import type { Config } from '../config.ts';
 import { EXIT, VidbatchError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
@@ -12,6 +11,7 @@ import { count } from '../status/summary.ts';
 import { FaultReport } from './fault-report.ts';
 import { configOf, flag, globalFlags, listFlag } from './io.ts';
 import type { Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { readFlags, readOptions } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
 import { describePlan, lookAhead, planJson } from './plan-text.ts';
@@ -56,7 +56,7 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
     ...(window === undefined ? {} : { batch: window }),
   };
   const prices = await pricesOf(flags);
-  const app = await openLedger(config);
+  const app = await openIfThere(config, io);
   try {
     let invalid = 0;
     for (const source of manifests) {
@@ -88,9 +88,9 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
 }
 
 /** Looking makes no ledger where there is none. */
-async function openLedger(config: Config): Promise<App | undefined> {
+async function openIfThere(config: Config, io: Io): Promise<LedgerApp | undefined> {
   try {
-    return await openApp(config, 'reader');
+    return await openAlone(config, io);
   } catch (error) {
     if (error instanceof VidbatchError && error.code === 'NO_LEDGER') return undefined;
     throw error;

@@ -1,5 +1,4 @@
 import { tellAccepted } from '../accepted.ts';
-import { openApp } from '../app.ts';
 import { KINDS } from '../audit/kind.ts';
 import { withoutKeys } from '../audit/secret.ts';
 import { audit } from '../audit.ts';
@@ -18,6 +17,7 @@ import { openDifferences } from './difference-file.ts';
 import { onInterrupt } from './interrupt.ts';
 import { configOf, isOn, logOf } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { operator } from './operator.ts';
 import { pricesOf } from './price-flags.ts';
 import { Progress } from './progress.ts';
@@ -39,7 +39,7 @@ export async function reconcileFiles(
   const config = configOf(flags);
   const log = logOf(flags, io.interactive ? 'warn' : 'info');
   keepHeapSmall();
-  const app = await openApp(config, 'reader');
+  const app = await openAlone(config, io);
   const interrupt = onInterrupt(io.quit);
   const progress = new Progress(io);
   const out = await openDifferences(flags.differences, files, withoutKeys(config.apiKey));

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import { parseCount, requireProvider } from '../config.ts';
 import { EXIT } from '../errors.ts';
 import { countTasks, openElsewhere } from '../ledger/task.ts';
@@ -15,6 +15,7 @@ import type { TaskCounts } from '../task.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { aloneOnce } from './ledger-alone.ts';
 import { acrossHands } from './hands.ts';
 import { onInterrupt } from './interrupt.ts';
 import { logAbove } from './log-line.ts';
@@ -87,29 +88,37 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const interrupt = onInterrupt(io.quit);
   const watch = isOn(flags.watch);
   try {
-    const result = await acrossHands(config, log, interrupt.signal, async (app, moving) => {
-      const batch = name === undefined ? undefined : await batchNamed(app.db, name);
-      const batchId = batch?.id ?? null;
-      const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
-      for (const { origin, tasks } of await openElsewhere(app.db, scope)) {
-        io.err(`${count(tasks)} open tasks belong to ${origin ?? 'no provider'}, and are not asked for here`);
-      }
-      const watcher = watch ? new Watcher(app, scope.batches, progress, io) : undefined;
-      return reconcile(app.db, provider, {
-        batchId,
-        watch,
-        ended: isOn(flags.ended),
-        concurrency,
-        intervalMs,
-        timeoutMs: POLL_TIMEOUT_MS,
-        log,
-        signal: moving,
-        onAsked: (asked) => {
-          if (watcher === undefined) progress.show(`${count(asked)} tasks asked for`);
-          else watcher.show(asked);
-        },
-      });
-    });
+    const result = await acrossHands(
+      config,
+      log,
+      interrupt.signal,
+      aloneOnce(config, io, log),
+      async (app, moving) => {
+        const batch = name === undefined ? undefined : await batchNamed(app.db, name);
+        const batchId = batch?.id ?? null;
+        const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
+        for (const { origin, tasks } of await openElsewhere(app.db, scope)) {
+          io.err(
+            `${count(tasks)} open tasks belong to ${origin ?? 'no provider'}, and are not asked for here`,
+          );
+        }
+        const watcher = watch ? new Watcher(app, scope.batches, progress, io) : undefined;
+        return reconcile(app.db, provider, {
+          batchId,
+          watch,
+          ended: isOn(flags.ended),
+          concurrency,
+          intervalMs,
+          timeoutMs: POLL_TIMEOUT_MS,
+          log,
+          signal: moving,
+          onAsked: (asked) => {
+            if (watcher === undefined) progress.show(`${count(asked)} tasks asked for`);
+            else watcher.show(asked);
+          },
+        });
+      },
+    );
     if (result === undefined) return await interrupt.happened;
     progress.clear();
     tell(name, result, watch, flags, io);
@@ -127,14 +136,14 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
 
 /** How far it has come, as often as counting costs little. */
 class Watcher {
-  readonly #app: App;
+  readonly #app: LedgerApp;
   readonly #batches: readonly number[] | null;
   readonly #progress: Progress;
   readonly #io: Io;
   #counting = false;
   #nextAt = 0;
 
-  constructor(app: App, batches: readonly number[] | null, progress: Progress, io: Io) {
+  constructor(app: LedgerApp, batches: readonly number[] | null, progress: Progress, io: Io) {
     this.#app = app;
     this.#batches = batches;
     this.#progress = progress;

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { parseAmount } from '../cost/amount.ts';
-import { openApp } from '../app.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { describeEstimate, estimateJson } from '../cost/estimate.ts';
@@ -13,6 +12,7 @@ import { count, duration, receipt } from '../status/summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, globalFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { pricesFlag, pricesOf } from './price-flags.ts';
 import type { PriceFlags } from './price-flags.ts';
 
@@ -37,7 +37,7 @@ type ReportFlags = GlobalFlags & PriceFlags;
 
 async function report(name: string, flags: ReportFlags, io: Io): Promise<ExitCode> {
   const prices = await pricesOf(flags);
-  const app = await openApp(configOf(flags), 'reader');
+  const app = await openAlone(configOf(flags), io);
   try {
     const seen = await reportOf(app.db, await batchNamed(app.db, name), prices);
     io.out(flags.json === true ? JSON.stringify(toJson(seen)) : describe(seen).join('\n'));

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { tellAccepted } from '../accepted.ts';
-import { openApp } from '../app.ts';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode, VidbatchError } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
@@ -20,6 +19,7 @@ import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn, logOf } from './io.ts';
 import type { Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { operator } from './operator.ts';
 import { filterOf, reasonOf, resolveFlags, wordOf } from './resolve-flags.ts';
 import type { Filter, ResolveFlags, Word } from './resolve-flags.ts';
@@ -55,7 +55,7 @@ async function resolve(
   const word = wordOf(flags);
   const said = { who: operator(), reason: reasonOf(flags) };
   const filter = filterOf(key, flags);
-  const app = await openApp(configOf(flags), 'reader');
+  const app = await openAlone(configOf(flags), io);
   try {
     const batch = await batchNamed(app.db, name);
     const done =
@@ -75,7 +75,7 @@ interface Done {
 }
 
 async function resolveOne(
-  app: App,
+  app: LedgerApp,
   batch: Batch,
   key: string,
   word: Word,
@@ -125,7 +125,7 @@ async function resolveOne(
 }
 
 async function resolveMany(
-  app: App,
+  app: LedgerApp,
   batch: Batch,
   filter: Filter,
   word: Word,
@@ -166,7 +166,7 @@ async function resolveMany(
 const NOTHING: Moved = { pending: 0, cancelled: 0, abandoned: 0 };
 
 async function say(
-  app: App,
+  app: LedgerApp,
   word: Exclude<Word, { kind: 'task-id' }>,
   seen: Seen,
   said: Said,
@@ -188,7 +188,7 @@ function whatFollows(batch: Batch, moved: Moved): string {
 }
 
 /** The key has to be the whole one: of "shot-1" and "shot-10", the wrong one would be paid twice. */
-async function rowNamed(app: App, batch: Batch, key: string): Promise<SubmissionView> {
+async function rowNamed(app: LedgerApp, batch: Batch, key: string): Promise<SubmissionView> {
   const found = await findSubmissions(app.db, batch.id, key);
   const row = found.find((one) => one.key === key);
   if (row !== undefined) return row;
@@ -203,7 +203,7 @@ async function rowNamed(app: App, batch: Batch, key: string): Promise<Submission
 }
 
 /** The row is not uncertain, or is no more: what it is now, and what can be done with it. */
-async function settled(app: App, batch: Batch, key: string): Promise<VidbatchError> {
+async function settled(app: LedgerApp, batch: Batch, key: string): Promise<VidbatchError> {
   const row = await rowNamed(app, batch, key);
   const task = row.taskId === null ? '' : `, task ${row.taskId}`;
   return usageError(

@@ -1,7 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { openApp } from '../app.ts';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import { priceHint, unpricedTold } from '../cost/budget.ts';
 import { withVersions } from '../changed.ts';
 import { EXIT, refusal, usageError } from '../errors.ts';
@@ -26,6 +25,7 @@ import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { readFlags, readOptions } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
 import { operator } from './operator.ts';
@@ -80,7 +80,7 @@ interface Done {
 async function retryRows(name: string, flags: RetryFlags, io: Io): Promise<ExitCode> {
   const chosen = chosenBy(flags);
   if (flags.changed !== undefined) keepHeapSmall();
-  const app = await openApp(configOf(flags), 'reader');
+  const app = await openAlone(configOf(flags), io);
   try {
     const batch = await batchNamed(app.db, name);
     await checkKeys(app, batch, chosen, flags.changed !== undefined);
@@ -119,7 +119,12 @@ function chosenBy({ state, errorCode, key, changed }: RetryFlags): Chosen {
 }
 
 /** A key that is named and not retried is a mistake, of which a count would say nothing. */
-async function checkKeys({ db }: App, batch: Batch, { keys = [] }: Chosen, changed: boolean): Promise<void> {
+async function checkKeys(
+  { db }: LedgerApp,
+  batch: Batch,
+  { keys = [] }: Chosen,
+  changed: boolean,
+): Promise<void> {
   const possible: readonly State[] = changed ? ['rejected', 'invalid'] : RETRYABLE_STATES;
   for (const key of keys) {
     const row = (await findSubmissions(db, batch.id, key)).find((one) => one.key === key);
@@ -141,7 +146,7 @@ async function checkKeys({ db }: App, batch: Batch, { keys = [] }: Chosen, chang
 }
 
 async function retryAsTheyAre(
-  { db }: App,
+  { db }: LedgerApp,
   batch: Batch,
   chosen: Chosen,
   flags: RetryFlags,
@@ -179,7 +184,7 @@ async function retryAsTheyAre(
 }
 
 async function retryChangedOnes(
-  { db }: App,
+  { db }: LedgerApp,
   batch: Batch,
   source: string,
   chosen: Chosen,

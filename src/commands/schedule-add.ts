@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { openApp } from '../app.ts';
 import { parseDuration } from '../config.ts';
 import { firstAfter } from '../schedule/due.ts';
 import { EXIT, usageError } from '../errors.ts';
@@ -21,6 +20,7 @@ import { batchFlags, batchOptions } from './batch-flags.ts';
 import type { BatchFlags } from './batch-flags.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
 import type { Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { readFlags } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
 import { describeSchedule } from './schedule-text.ts';
@@ -82,7 +82,7 @@ async function add(name: string, manifest: string, flags: AddFlags, io: Io): Pro
     );
   }
   await openManifest(asked.manifest, await optionsOf(asked.flags));
-  const app = await openApp(config, 'writer');
+  const app = await openAlone(config, io, { role: 'writer' });
   try {
     const nextAt = firstAfter(asked, await ledgerNow(app.db));
     const added = await transaction(app.db, async (session) => {

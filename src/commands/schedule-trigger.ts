@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import { runName } from '../schedule/due.ts';
 import { refusal, VidbatchError } from '../errors.ts';
 import { note } from '../ledger/batch.ts';
@@ -14,7 +14,7 @@ import { describeProduced } from './submit.ts';
 
 /** Makes the run itself, as `submit` would. If it dies meanwhile, a worker makes it. */
 export async function triggerSchedule(
-  { db }: App,
+  { db }: LedgerApp,
   schedule: Schedule,
   flags: GlobalFlags,
   io: Io,
@@ -58,7 +58,7 @@ export async function triggerSchedule(
 }
 
 /** Of a moment between two ticks, so that it takes no tick's place. */
-async function ask(db: App['db'], schedule: Schedule): Promise<{ id: number; batch: string }> {
+async function ask(db: LedgerApp['db'], schedule: Schedule): Promise<{ id: number; batch: string }> {
   for (;;) {
     const now = await ledgerNow(db);
     const tick = now % 1000 === 0 ? now + 1 : now;

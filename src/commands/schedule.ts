@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { openApp } from '../app.ts';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import { firstAfter } from '../schedule/due.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
@@ -14,6 +13,7 @@ import { ledgerNow } from '../ledger/window.ts';
 import { seenRun, seenSchedule } from '../schedule/view.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { scheduleAdd } from './schedule-add.ts';
 import { scheduleNamed } from './schedule-named.ts';
 import { describeSchedule, describeWhole } from './schedule-text.ts';
@@ -56,10 +56,10 @@ Examples:
 }
 
 /** What is done to a schedule. Prints what became of it. */
-export type Verb = (app: App, schedule: Schedule, flags: GlobalFlags, io: Io) => Promise<void>;
+export type Verb = (app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io) => Promise<void>;
 
 async function onSchedule(name: string, flags: GlobalFlags, io: Io, verb: Verb): Promise<ExitCode> {
-  const app = await openApp(configOf(flags), 'reader');
+  const app = await openAlone(configOf(flags), io);
   try {
     await verb(app, await scheduleNamed(app.db, name), flags, io);
     return EXIT.ok;
@@ -69,7 +69,7 @@ async function onSchedule(name: string, flags: GlobalFlags, io: Io, verb: Verb):
 }
 
 async function listAll(flags: GlobalFlags & { check?: boolean }, io: Io): Promise<ExitCode> {
-  const app = await openApp(configOf(flags), 'reader');
+  const app = await openAlone(configOf(flags), io);
   try {
     const schedules = await listSchedules(app.db);
     let failed = false;
@@ -85,7 +85,7 @@ async function listAll(flags: GlobalFlags & { check?: boolean }, io: Io): Promis
   }
 }
 
-async function show({ db }: App, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
+async function show({ db }: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
   const seen = await seenSchedule(db, schedule);
   const runs = [];
   for (const run of await listRuns(db, schedule.id, RUNS_SHOWN)) {
@@ -94,18 +94,18 @@ async function show({ db }: App, schedule: Schedule, flags: GlobalFlags, io: Io)
   io.out(flags.json === true ? JSON.stringify({ ...seen, runs }) : describeWhole(seen, runs));
 }
 
-async function pause(app: App, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
+async function pause(app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
   await noted(app, 'schedule-pause', schedule, (session) => pauseSchedule(session, schedule.id));
   await tellNow(app, schedule, flags, io);
 }
 
-async function resume(app: App, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
+async function resume(app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
   const nextAt = firstAfter(schedule, await ledgerNow(app.db));
   await noted(app, 'schedule-resume', schedule, (session) => resumeSchedule(session, schedule.id, nextAt));
   await tellNow(app, schedule, flags, io);
 }
 
-async function remove(app: App, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
+async function remove(app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
   await noted(app, 'schedule-remove', schedule, (session) => removeSchedule(session, schedule.id));
   const { name } = schedule;
   io.out(
@@ -116,7 +116,7 @@ async function remove(app: App, schedule: Schedule, flags: GlobalFlags, io: Io):
 }
 
 async function noted(
-  { db }: App,
+  { db }: LedgerApp,
   event: string,
   { name }: Schedule,
   work: (session: Queryable) => Promise<void>,
@@ -127,7 +127,7 @@ async function noted(
   });
 }
 
-async function tellNow({ db }: App, { name }: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
+async function tellNow({ db }: LedgerApp, { name }: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
   const seen = await seenSchedule(db, await scheduleNamed(db, name));
   io.out(flags.json === true ? JSON.stringify(seen) : describeSchedule(seen));
 }

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openApp } from '../app.ts';
-import type { App } from '../app.ts';
+import type { LedgerApp } from '../app.ts';
 import { chanceOf } from '../deadline.ts';
 import type { Chance } from '../deadline.ts';
 import { EXIT } from '../errors.ts';
@@ -31,6 +30,7 @@ import type { VideoCounts } from '../ledger/video.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { aloneOnce, openAlone } from './ledger-alone.ts';
 import { acrossHands } from './hands.ts';
 import { onInterrupt } from './interrupt.ts';
 import { forecastOptions, offPeakFlag } from './window-flags.ts';
@@ -82,7 +82,7 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
   const interrupt = onInterrupt(io.quit);
   try {
     if (!isOn(flags.watch)) {
-      const app = await openApp(config, 'reader');
+      const app = await openAlone(config, io);
       try {
         await look(app);
         return EXIT.ok;
@@ -90,7 +90,8 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
         await app.close();
       }
     }
-    await acrossHands(config, logOf(flags, 'warn'), interrupt.signal, async (app, moving) => {
+    const log = logOf(flags, 'warn');
+    await acrossHands(config, log, interrupt.signal, aloneOnce(config, io, log), async (app, moving) => {
       while (!moving.aborted) {
         await look(app);
         await sleep(2000, undefined, { signal: moving }).catch(() => undefined);
@@ -101,7 +102,7 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
     interrupt.dispose();
   }
 
-  async function look(app: App): Promise<void> {
+  async function look(app: LedgerApp): Promise<void> {
     const batches = name === undefined ? await listBatches(app.db) : [await batchNamed(app.db, name)];
     if (batches.length === 0) io.err('no batches yet');
     if (isOn(flags.watch) && flags.json !== true)

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { openApp } from '../app.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
@@ -12,6 +11,7 @@ import { batchNamed } from './batch-named.ts';
 import { describeGroup, describeUnsettled, unsettledJson } from './evidence.ts';
 import { configOf, globalFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 
 export function uncertainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -37,7 +37,7 @@ const MOST_GROUPS = 10;
 
 async function uncertain(name: string | undefined, flags: GlobalFlags, io: Io): Promise<ExitCode> {
   keepHeapSmall();
-  const app = await openApp(configOf(flags), 'reader');
+  const app = await openAlone(configOf(flags), io);
   try {
     const batch = name === undefined ? null : await batchNamed(app.db, name);
     const id = batch?.id ?? null;

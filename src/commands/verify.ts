@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { openApp } from '../app.ts';
-import type { App } from '../app.ts';
+import { openApp, openLedger } from '../app.ts';
+import type { App, LedgerApp } from '../app.ts';
 import { parseCount, requireProvider } from '../config.ts';
 import type { Config } from '../config.ts';
 import { EXIT, VidbatchError } from '../errors.ts';
@@ -19,6 +19,7 @@ import { batchNamed } from './batch-named.ts';
 import { FindingReport } from './finding-report.ts';
 import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
 import { onInterrupt } from './interrupt.ts';
 import { Progress } from './progress.ts';
 import { providerSilent } from './silence.ts';
@@ -59,7 +60,8 @@ Exit codes: 0 all well · 1 the ledger contradicts itself, a journal or the queu
 interface Checked {
   rows: number;
   journals: number;
-  jobs: number;
+  /** Null: the queue is away. */
+  jobs: number | null;
   asked: number;
   unanswered: number;
 }
@@ -68,13 +70,19 @@ async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Pro
   const config = configOf(flags);
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
   const target = isOn(flags.provider) ? requireProvider(config) : undefined;
-  const app = await openApp(config, 'reader');
+  const app = await openWithQueueIfThere(config, io);
   const provider = target && createProvider({ ...target, connections: concurrency, codes: config.codes });
   const interrupt = onInterrupt(io.quit);
   const progress = new Progress(io);
   try {
     const batch = name === undefined ? undefined : await batchNamed(app.db, name);
-    const checked: Checked = { rows: 0, journals: 0, jobs: 0, asked: 0, unanswered: 0 };
+    const checked: Checked = {
+      rows: 0,
+      journals: 0,
+      jobs: app.store === undefined ? null : 0,
+      asked: 0,
+      unanswered: 0,
+    };
     const report = new FindingReport(io, isOn(flags.json));
     const looks = everything(app, config, batch, checked, {
       provider,
@@ -98,9 +106,29 @@ async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Pro
   }
 }
 
+type Opened = LedgerApp & Partial<Pick<App, 'store'>>;
+
+/** Without a queue that is away, or was never made: the ledger is checked all the same. */
+async function openWithQueueIfThere(config: Config, io: Io): Promise<Opened> {
+  if (config.databaseUrl !== undefined && config.redisUrl === undefined) {
+    const alone = await openLedger(config, 'reader');
+    const { rows } = await alone.db.query<{ there: boolean }>(
+      `select to_regnamespace('bullmq') is not null as there`,
+    );
+    if (rows[0]?.there !== true) return alone;
+    await alone.close();
+  }
+  try {
+    return await openApp(config, 'reader');
+  } catch (error) {
+    if (!(error instanceof VidbatchError && error.code.startsWith('QUEUE_'))) throw error;
+    return openAlone(config, io);
+  }
+}
+
 /** The ledger itself, then what stands beside it, then the provider. Ends early when interrupted. */
 async function* everything(
-  app: App,
+  app: Opened,
   config: Config,
   batch: Batch | undefined,
   checked: Checked,
@@ -124,7 +152,15 @@ async function* everything(
       batch: batch?.name ?? null,
       onJournal: () => (checked.journals += 1),
     }),
-    queueLooks(app.db, app.store, { ledgerId, batchId, onJobs: (jobs) => (checked.jobs += jobs) }),
+    ...(app.store === undefined
+      ? []
+      : [
+          queueLooks(app.db, app.store, {
+            ledgerId,
+            batchId,
+            onJobs: (jobs) => (checked.jobs = (checked.jobs ?? 0) + jobs),
+          }),
+        ]),
     ...(provider === undefined
       ? []
       : [taskLooks(app.db, provider, { batchId, concurrency, signal }, checked)]),
@@ -153,7 +189,8 @@ function judge(report: FindingReport, { asked, unanswered }: Checked): ExitCode 
 
 function describe({ rows, journals, jobs, asked, unanswered }: Checked, withProvider: boolean): string {
   const some = (n: number, noun: string): string => `${count(n)} ${n === 1 ? noun : `${noun}s`}`;
-  const parts = [some(rows, 'row'), some(journals, 'journal'), some(jobs, 'job')];
+  const parts = [some(rows, 'row'), some(journals, 'journal')];
+  parts.push(jobs === null ? 'no queue' : some(jobs, 'job'));
   if (withProvider) parts.push(`${some(asked, 'task')} asked for`, `${count(unanswered)} unanswered`);
   return `checked: ${parts.join(' · ')}`;
 }
