@@ -1,12 +1,14 @@
-import { parseHttpDate, parseRetryAfter } from '../retry.ts';
-import { oneLine } from './text.ts';
+import { oneLine, storable } from './text.ts';
 
 /** An HTTP answer, as far as it came. */
 export interface Answer {
   status: number;
   /** Names in lower case. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** As text, as far as its bytes can be read. */
   body: string;
+  /** The bytes of the body, where the text does not hold all that they say. */
+  raw?: Buffer;
   /** Why the body is incomplete, when it is. */
   cutOff?: Problem;
 }
@@ -23,15 +25,18 @@ export function headerOf(answer: Answer, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
+const BODY_LIMIT = 65_536;
+/** Before bytes that are no text. */
+const BYTES = 'base64:';
+
 /**
- * `Retry-After` in milliseconds, 0 to one hour. A date is measured against the answer's own `Date`, because
- * both come from the same clock; `now` is for answers without one.
+ * The body as it is stored, at most 64 KiB, without the API key: as text, or the bytes as base64. In bytes, too, the
+ * key would stand as ASCII.
  */
-export function retryAfterMs(answer: Answer, now: number): number | undefined {
-  const value = headerOf(answer, 'retry-after');
-  if (value === undefined) return undefined;
-  const theirs = parseHttpDate(headerOf(answer, 'date') ?? '');
-  return parseRetryAfter(value, { now: Number.isNaN(theirs) ? now : theirs });
+export function storedBody({ body, raw }: Answer, redact: (text: string) => string): string {
+  if (raw === undefined) return storable(redact(body), BODY_LIMIT);
+  const bytes = Buffer.from(redact(raw.toString('latin1')), 'latin1');
+  return BYTES + bytes.subarray(0, Math.floor(((BODY_LIMIT - BYTES.length) / 4) * 3)).toString('base64');
 }
 
 const REQUEST_IDS = ['x-oneapi-request-id', 'x-request-id', 'request-id', 'x-trace-id', 'cf-ray'];

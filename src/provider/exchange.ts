@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import { messageOf } from '../errors.ts';
 import { reached } from '../point.ts';
 import type { Answer, Problem } from './answer.ts';
+import { decodeBody } from './content-coding.ts';
 import type { Evidence } from './outcome.ts';
 
 /** What one HTTP call came to: an answer whose head arrived, or the point at which it broke before that. */
@@ -19,7 +20,7 @@ export interface ExchangeRequest {
   signal?: AbortSignal;
 }
 
-/** More than this is not an answer of this endpoint, whose answers are under a kilobyte. */
+/** More than this, also when inflated, is not an answer of this endpoint, whose answers are under a kilobyte. */
 export const ANSWER_LIMIT = 1_048_576;
 
 /**
@@ -152,8 +153,15 @@ class Call implements Dispatcher.DispatchHandler {
       this.#settle({ kind: 'failure', phase: this.#phase, problem: problem ?? unknown });
       return;
     }
-    const body = new TextDecoder().decode(Buffer.concat(this.#chunks));
-    const answer = { ...this.#head, body, ...(problem === undefined ? {} : { cutOff: problem }) };
+    const encoding = this.#head.headers['content-encoding'];
+    const { text, raw, problem: undecoded } = decodeBody(Buffer.concat(this.#chunks), encoding, ANSWER_LIMIT);
+    const cutOff = problem ?? undecoded;
+    const answer: Answer = {
+      ...this.#head,
+      body: text,
+      ...(raw === undefined ? {} : { raw }),
+      ...(cutOff === undefined ? {} : { cutOff }),
+    };
     this.#settle({ kind: 'answer', answer });
   }
 }

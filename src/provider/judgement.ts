@@ -1,6 +1,7 @@
-import { headerOf, headersOf, requestIdOf, retryAfterMs, type Answer } from './answer.ts';
+import { headerOf, headersOf, requestIdOf, storedBody, type Answer, type Problem } from './answer.ts';
+import { UNDECODED } from './content-coding.ts';
 import type { Evidence, Outcome } from './outcome.ts';
-import { parseObject, readRefusal, type Refusal } from './refusal.ts';
+import { carriesError, asObject, parseObject, readRefusal, type Refusal } from './refusal.ts';
 import {
   FORWARDED,
   kindOfCode,
@@ -9,7 +10,9 @@ import {
   type CodeOverrides,
   type RefusalKind,
 } from './table.ts';
-import { oneLine, storable } from './text.ts';
+import { findIds } from './task-id.ts';
+import { oneLine } from './text.ts';
+import { waitOf } from './wait.ts';
 
 export interface JudgeOptions {
   /** Milliseconds since the epoch, for a `Retry-After` date in an answer without `Date`. */
@@ -18,8 +21,6 @@ export interface JudgeOptions {
   /** Takes the API key out of a text; applied before anything is cut, so that no half of a key is left. */
   redact?: (text: string) => string;
 }
-
-const BODY_LIMIT = 65_536;
 
 /** What an answer to a POST means: the outcome table, applied. Never throws. */
 export function judge(answer: Answer, options: JudgeOptions): Outcome {
@@ -31,27 +32,37 @@ export function judge(answer: Answer, options: JudgeOptions): Outcome {
   }
   const refusal = readRefusal(answer.body);
   const { kind, code } = decide(answer, refusal, options.codes ?? {});
-  const evidence = evidenceOf(answer, options, code, refusal.message ?? `HTTP ${status} without a message`);
+  return refused(kind, answer, options, code, refusal.message ?? `HTTP ${status} without a message`);
+}
+
+function refused(
+  kind: RefusalKind,
+  answer: Answer,
+  options: JudgeOptions,
+  code: string | undefined,
+  message: string,
+): Outcome {
+  const evidence = evidenceOf(answer, options, code, message);
   if (kind !== 'throttled' && kind !== 'not-sent') return { kind, evidence };
-  const afterMs = retryAfterMs(answer, options.now);
+  const afterMs = waitOf(answer, options.now);
   return { kind, retry: afterMs === undefined ? {} : { afterMs }, evidence };
 }
 
-/** Whatever else a 2xx says, and even under a known refusal's code: without a task id nobody can know. */
+/**
+ * An id that is said to be of a task is an acceptance, whatever has become of the task since. A mere `id` beside an
+ * error may be of the request. Then, and without an id, a code that is known by itself decides; else it cannot be known.
+ */
 function judgeSuccess(answer: Answer, options: JudgeOptions): Outcome {
   const object = parseObject(answer.body);
-  const taskId = readTaskId(object?.['task_id']) ?? readTaskId(object?.['id']);
-  if (taskId === undefined) {
-    const refusal = readRefusal(answer.body);
-    const why =
-      answer.cutOff === undefined ? refusal.message : `the answer was cut off (${answer.cutOff.message})`;
-    const message = `HTTP ${answer.status} without a readable task id${why === undefined ? '' : `: ${why}`}`;
-    return {
-      kind: 'uncertain',
-      evidence: evidenceOf(answer, options, refusal.layers[0]?.[0] ?? 'NO_TASK_ID', message),
-    };
-  }
-  const status = object?.['status'];
+  const found = object === undefined ? {} : findIds(object);
+  const data = asObject(object?.['data']);
+  const refusal = readRefusal(answer.body);
+  const known = kindByCode(refusal, CODE_STATUS, options.codes ?? {});
+  const failed =
+    known !== undefined || [object, data].some((part) => part !== undefined && carriesError(part));
+  const taskId = found.taskId ?? (failed ? undefined : found.id);
+  if (taskId === undefined) return judgeWithoutTask(answer, options, refusal, known);
+  const status = object?.['status'] ?? data?.['status'];
   return {
     kind: 'accepted',
     taskId,
@@ -60,14 +71,44 @@ function judgeSuccess(answer: Answer, options: JudgeOptions): Outcome {
   };
 }
 
-/**
- * A task id as text: a string of 1-512 printable characters (more, or a NUL, could not be stored and found again), or
- * a positive whole number that JSON.parse did not round.
- */
-function readTaskId(value: unknown): string | undefined {
-  if (typeof value === 'number') return Number.isSafeInteger(value) && value > 0 ? String(value) : undefined;
-  if (typeof value !== 'string' || value.trim() === '') return undefined;
-  return /^[^\p{Cc}\p{Cs}]{1,512}$/u.test(value) ? value : undefined;
+/** Words about the balance, and codes that nobody has named, are too little to send a row again. */
+function judgeWithoutTask(
+  answer: Answer,
+  options: JudgeOptions,
+  refusal: Refusal,
+  known: ReturnType<typeof kindByCode>,
+): Outcome {
+  const said = `HTTP ${answer.status} without a readable task id`;
+  if (known !== undefined && answer.cutOff === undefined)
+    return refused(known.kind, answer, options, known.code, refusal.message ?? said);
+  const why = answer.cutOff === undefined ? refusal.message : brokenTold(answer.cutOff);
+  const code = refusal.layers[0]?.[0] ?? 'NO_TASK_ID';
+  return refused('uncertain', answer, options, code, why === undefined ? said : `${said}: ${why}`);
+}
+
+/** What a code means under a 2xx is what it means under a plain refusal. */
+const CODE_STATUS = 400;
+
+function brokenTold({ code, message }: Problem): string {
+  return code === UNDECODED
+    ? `the answer cannot be decoded (${message})`
+    : `the answer was cut off (${message})`;
+}
+
+/** The innermost code that is known, by the configuration or at this status. */
+function kindByCode(
+  refusal: Refusal,
+  status: number,
+  codes: CodeOverrides,
+): { kind: RefusalKind; code: string } | undefined {
+  for (const [depth, layer] of [...refusal.layers.entries()].toReversed()) {
+    for (const word of layer) {
+      const code = pathOf(depth, word);
+      const kind = overrideOf(codes, code) ?? overrideOf(codes, word) ?? kindOfCode(word, status, depth > 0);
+      if (kind !== undefined) return { kind, code };
+    }
+  }
+  return undefined;
 }
 
 /** The innermost known code decides; then words about the balance; then the status. */
@@ -77,17 +118,14 @@ function decide(
   codes: CodeOverrides,
 ): { kind: RefusalKind; code?: string } {
   const { status } = answer;
-  for (const [depth, layer] of [...refusal.layers.entries()].toReversed()) {
-    for (const word of layer) {
-      const code = pathOf(depth, word);
-      const kind = overrideOf(codes, code) ?? overrideOf(codes, word) ?? kindOfCode(word, status, depth > 0);
-      if (kind !== undefined) return { kind, code };
-    }
-  }
+  const known = kindByCode(refusal, status, codes);
+  if (known !== undefined) return known;
   const last = refusal.layers.at(-1)?.[0];
   const code = last === undefined ? {} : { code: pathOf(refusal.layers.length - 1, last) };
   const kind = kindOfStatus(status);
-  if (kind === 'uncertain') return { kind, ...code };
+  // A body that came and cannot be read may say that the request was passed on.
+  if (kind === 'uncertain' || (answer.cutOff?.code === UNDECODED && !refusal.readable))
+    return { kind: 'uncertain', ...code };
   if (NO_BALANCE.test(refusal.message ?? '')) return { kind: 'halted', ...code };
   return { kind: kind === 'rejected' && !hasVerdict(answer, refusal) ? 'uncertain' : kind, ...code };
 }
@@ -129,7 +167,7 @@ function evidenceOf(answer: Answer, options: JudgeOptions, code?: string, messag
     httpStatus: answer.status,
     ...(code === undefined ? {} : { code: oneLine(redact(code), 200) }),
     ...(message === undefined ? {} : { message: oneLine(redact(message)) }),
-    ...(answer.body === '' ? {} : { body: storable(redact(answer.body), BODY_LIMIT) }),
+    ...(answer.body === '' && answer.raw === undefined ? {} : { body: storedBody(answer, redact) }),
     ...(requestId === undefined ? {} : { requestId: oneLine(redact(requestId)) }),
     ...(headers === undefined ? {} : { headers }),
     phase: answer.cutOff === undefined ? 'answered' : 'answering',

@@ -15,13 +15,21 @@ export interface Refusal {
 
 type Json = Record<string, unknown>;
 
-/** A JSON object, or undefined for everything else. */
+/** A JSON object, or undefined for everything else. A whole number that a double would change is a bigint. */
 export function parseObject(text: string): Json | undefined {
   try {
-    return asObject(JSON.parse(text));
+    return asObject(JSON.parse(text, LONG_NUMBER.test(text) ? exact : undefined));
   } catch {
     return undefined;
   }
+}
+
+const LONG_NUMBER = /\d{16}/;
+
+function exact(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
+  const source = context?.source ?? '';
+  return /^-?\d{16,512}$/.test(source) ? BigInt(source) : value;
 }
 
 export function asObject(value: unknown): Json | undefined {
@@ -53,6 +61,23 @@ function refusal(layers: string[][], message: string | undefined, readable: bool
   return { layers, ...(message === undefined ? {} : { message }), readable };
 }
 
+/** Words and numbers in the place of a code that say that all is well. */
+const WELL = /^(|0+|2\d\d|ok|success|succeeded|successful|created|accepted|none|null|false)$/i;
+
+/** Whether an answer says that something went wrong: an error, or a code that does not stand for success. */
+export function carriesError(object: Json): boolean {
+  const { error } = object;
+  if (isError(error) || object['success'] === false) return true;
+  return ['code', 'error_code', 'err_code'].some((key) => isError(object[key]));
+}
+
+function isError(value: unknown): boolean {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint')
+    return !WELL.test(String(value).trim());
+  if (typeof value !== 'object' || value === null) return value === true;
+  return Object.values(value).some((part) => (typeof part === 'object' ? part !== null : isError(part)));
+}
+
 /** `status_code: 400, body: {…}`: some gateways put words around the vendor's JSON, or encode it twice. */
 function parseEmbedded(text: string): Json | undefined {
   try {
@@ -70,7 +95,9 @@ function codesOf(object: Json): string[] {
   const values = [error, object].flatMap((part) => CODE_KEYS.map((key) => part?.[key]));
   values.push(object['error']);
   const words = values.filter((value) => typeof value === 'string' && /^[\w.:-]{1,128}$/.test(value));
-  const numbers = values.filter((value) => typeof value === 'number').map(String);
+  const numbers = values
+    .filter((value) => typeof value === 'number' || typeof value === 'bigint')
+    .map(String);
   return [...new Set([...(words as string[]), ...numbers])];
 }
 

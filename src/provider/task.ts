@@ -1,17 +1,20 @@
-import { retryAfterMs, type Answer } from './answer.ts';
+import { storedBody, type Answer } from './answer.ts';
 import type { TaskReport } from './outcome.ts';
-import { asObject, parseObject, readRefusal } from './refusal.ts';
-import { oneLine, storable } from './text.ts';
+import { asObject, carriesError, parseObject, readRefusal } from './refusal.ts';
+import { isHttpUrl, isText, readResultUrl } from './result-url.ts';
+import { oneLine } from './text.ts';
 import { expiryOfUrl, readMoment } from './url-expiry.ts';
+import { waitOf } from './wait.ts';
 
 type TaskStatus = Extract<TaskReport, { kind: 'task' }>['status'];
 
 /** What providers write, in lower case → what it means. Anything else is unknown, and asked again. */
 const STATUSES: ReadonlyMap<string, TaskStatus> = new Map([
-  ...words('queued', ['queued', 'submitted', 'not_start', 'created', 'queueing']),
-  ...words('in_progress', ['in_progress', 'processing', 'running']),
-  ...words('completed', ['completed', 'succeeded', 'success']),
-  ...words('failed', ['failed', 'failure', 'cancelled', 'timeout', 'expired']),
+  ...words('queued', ['queued', 'submitted', 'not_start', 'created', 'queueing', 'pending', 'preparing']),
+  ...words('in_progress', ['in_progress', 'processing', 'running', 'generating']),
+  ...words('completed', ['completed', 'complete', 'succeeded', 'succeed', 'success', 'done', 'finished']),
+  ...words('failed', ['failed', 'fail', 'failure', 'error', 'rejected', 'cancelled', 'canceled']),
+  ...words('failed', ['timeout', 'expired']),
 ]);
 
 function words(status: TaskStatus, written: string[]): [string, TaskStatus][] {
@@ -23,10 +26,11 @@ export function taskStatusOf(written: string): TaskStatus {
   return STATUSES.get(written.trim().toLowerCase()) ?? 'unknown';
 }
 
+/** Also said of a question that could not be answered: of a task only where the answer names one. */
+const OF_QUESTION = /^\s*(error|fail)\s*$/i;
+
 /** Not found by name. A bare 404 can also be a wrong base URL, and would condemn every task. */
 const MISSING_CODE = 'task_not_exist';
-
-const BODY_LIMIT = 65_536;
 
 export interface ReadTaskOptions {
   /** Milliseconds since the epoch, for a `Retry-After` date in an answer without `Date`. */
@@ -37,22 +41,26 @@ export interface ReadTaskOptions {
 /** What an answer to "how is this task" says. Flat and wrapped shapes; never throws. */
 export function readTask(answer: Answer, options: ReadTaskOptions): TaskReport {
   const redact = options.redact ?? ((text) => text);
-  const body = storable(redact(answer.body), BODY_LIMIT);
+  const body = storedBody(answer, redact);
   const refusal = readRefusal(answer.body);
   if (refusal.layers.some((codes) => codes.includes(MISSING_CODE))) return { kind: 'missing', body };
 
   const task = answer.status >= 200 && answer.status <= 299 ? findTask(answer.body) : undefined;
   if (task === undefined) {
     const message = oneLine(redact(`HTTP ${answer.status}: ${refusal.message ?? 'no readable task'}`));
-    const afterMs = retryAfterMs(answer, options.now);
+    const afterMs = waitOf(answer, options.now);
     const trouble = troubleOf(answer.status);
     return { kind: 'transient', trouble, message, ...(afterMs === undefined ? {} : { afterMs }) };
   }
 
-  const rawStatus = typeof task['status'] === 'string' ? task['status'] : '';
-  const status = taskStatusOf(rawStatus);
+  const rawStatus = statusWordOf(task) ?? '';
+  const word = OF_QUESTION.test(rawStatus) && !namesTask(task) ? 'unknown' : taskStatusOf(rawStatus);
   const progress = readProgress(task['progress']);
-  const resultUrl = readResultUrl(task, status);
+  // Older gateways keep the URL of a finished task in the column of its failure.
+  const misplaced = word === 'completed' && isHttpUrl(task['fail_reason']) ? task['fail_reason'] : undefined;
+  const resultUrl = readResultUrl(task) ?? misplaced;
+  const failed = word === 'completed' && resultUrl === undefined && hasFailed(task);
+  const status = failed ? 'failed' : word;
   const urlExpiry = resultUrl === undefined ? undefined : readExpiry(task, resultUrl);
   const failReason = status === 'completed' ? undefined : readFailReason(task);
   return {
@@ -75,10 +83,30 @@ function troubleOf(status: number): Extract<TaskReport, { kind: 'transient' }>['
   return refused ? 'refused' : 'broken';
 }
 
-/** The object that carries the status: the answer itself, or its `data`. An error has neither. */
+/**
+ * The object that carries the status: the answer itself, or its `data`. An error has neither. What names a task comes
+ * first: `{status: "success", data: {…}}` speaks of the question.
+ */
 function findTask(body: string): Json | undefined {
   const object = parseObject(body);
-  return [object, asObject(object?.['data'])].find((part) => typeof part?.['status'] === 'string');
+  const parts = [object, asObject(object?.['data'])].flatMap((part) =>
+    part === undefined || statusWordOf(part) === undefined ? [] : [part],
+  );
+  return parts.find(namesTask) ?? parts.at(-1);
+}
+
+function namesTask(part: Json): boolean {
+  return ['task_id', 'id'].some((key) => part[key] !== undefined && part[key] !== null && part[key] !== '');
+}
+
+function statusWordOf(task: Json): string | undefined {
+  const words = [task['status'], task['state'], task['task_status']];
+  return words.find((word) => typeof word === 'string');
+}
+
+/** A finished task without a video that says why. */
+function hasFailed(task: Json): boolean {
+  return carriesError(task) || isText(task['fail_reason']);
 }
 
 /** `50`, `"50%"` or `"50"`, held between 0 and 100. */
@@ -87,18 +115,6 @@ function readProgress(value: unknown): number | undefined {
   if (typeof text !== 'string') return undefined;
   const match = /^\s*(-?\d+(?:\.\d+)?)\s*%?\s*$/.exec(text);
   return match === null ? undefined : Math.min(100, Math.max(0, Math.round(Number(match[1]))));
-}
-
-function readResultUrl(task: Json, status: TaskStatus): string | undefined {
-  const candidates = [
-    task['video_url'],
-    task['result_url'],
-    task['url'],
-    asObject(task['result'])?.['video_url'],
-    // Older gateways keep the URL of a finished task in the column of its failure.
-    ...(status === 'completed' && isHttpUrl(task['fail_reason']) ? [task['fail_reason']] : []),
-  ];
-  return candidates.find(isText);
 }
 
 function readExpiry(task: Json, resultUrl: string): Extract<TaskReport, { kind: 'task' }>['urlExpiry'] {
@@ -111,14 +127,12 @@ function readExpiry(task: Json, resultUrl: string): Extract<TaskReport, { kind: 
 
 function readFailReason(task: Json): string | undefined {
   const error = task['error'];
-  const candidates = [task['fail_reason'], asObject(error)?.['message'], error, asObject(error)?.['code']];
+  const candidates = [
+    task['fail_reason'],
+    asObject(error)?.['message'],
+    error,
+    asObject(error)?.['code'],
+    task['err_code'],
+  ];
   return candidates.find(isText);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.trim() !== '';
-}
-
-function isHttpUrl(value: unknown): boolean {
-  return typeof value === 'string' && /^https?:\/\//i.test(value);
 }

@@ -24,6 +24,27 @@ describe('an acceptance', () => {
   });
 });
 
+describe('the task id', () => {
+  const idOf = (body: unknown): string | undefined => {
+    const outcome = judge(answer(200, body), { now });
+    return outcome.kind === 'accepted' ? outcome.taskId : undefined;
+  };
+  const places: [name: string, body: unknown, id: string | undefined][] = [
+    ['stands inside data', { code: 'success', data: { task_id: 'task_1', status: 'queued' } }, 'task_1'],
+    ['is the id inside data', { code: 0, data: { id: 'x1' } }, 'x1'],
+    ['is data itself', { code: 'success', data: 'task_1' }, 'task_1'],
+    ['inside data comes before the id of the request', { id: 'req-1', data: { task_id: 't1' } }, 't1'],
+    ['is known by its first letters', { id: 'req-1', data: { id: 'task_1' } }, 'task_1'],
+    ['of 64 bits keeps its digits', '{"task_id":738529527931269425}', '738529527931269425'],
+    ['of 64 bits inside data keeps them', '{"data":{"id":18446744073709551615}}', '18446744073709551615'],
+    ['is no fraction', '{"task_id":1234567890123456.5}', undefined],
+    ['is no negative number', '{"task_id":-738529527931269425}', undefined],
+    ['is no power', '{"task_id":1e300}', undefined],
+    ['that lost bytes is none', '{"task_id":"task_\ufffd"}', undefined],
+  ];
+  for (const [name, body, id] of places) it(name, () => assert.equal(idOf(body), id));
+});
+
 describe('an answer that was cut off', () => {
   const cutOff = { code: 'UND_ERR_SOCKET', message: 'other side closed' };
   const cases: [number, OutcomeKind][] = [
@@ -68,6 +89,36 @@ describe('the wait that a refusal asks for', () => {
     assert.equal(wait(429, '', headers), 20_000);
   });
 
+  const ways: [name: string, body: unknown, headers: Answer['headers'], ms: number | undefined][] = [
+    ['in milliseconds', '', { 'retry-after-ms': '4000', 'retry-after': '1' }, 4000],
+    ['in the body', { retry_after: 4 }, {}, 4000],
+    ['in the body as text', { error: { message: 'busy', retry_after: '4' } }, {}, 4000],
+    ['in the body in milliseconds', { retry_after_ms: 4000 }, {}, 4000],
+    ['in the body after the header', { retry_after: 4 }, { 'retry-after': '2' }, 2000],
+    ['with the reset of a limit', '', { 'x-ratelimit-reset': '4' }, 4000],
+    ['with a reset of requests', '', { 'x-ratelimit-reset-requests': '1m4s' }, 64_000],
+    ['with a reset in milliseconds', '', { 'x-ratelimit-reset-requests': '120ms' }, 120],
+    ['with a reset at a second', '', { 'x-ratelimit-reset': String(now / 1000 + 4) }, 4000],
+    ['with a reset at a millisecond', '', { 'x-ratelimit-reset': String(now + 4000) }, 4000],
+    ['with a reset at a date', '', { 'x-ratelimit-reset': '2026-03-01T12:00:04Z' }, 4000],
+    [
+      'not with a limit that is not reached',
+      '',
+      { 'x-ratelimit-reset': '9', 'x-ratelimit-remaining': '3' },
+      undefined,
+    ],
+    [
+      'not with words',
+      { retry_after: 'soon' },
+      { 'x-ratelimit-reset': 'soon', 'retry-after-ms': '-' },
+      undefined,
+    ],
+  ];
+  for (const [name, body, headers, ms] of ways)
+    it(`comes ${name}`, () => assert.equal(wait(429, body, headers), ms));
+  it('of a limit is for a refusal for the limit alone', () =>
+    assert.equal(wait(503, openai('model_not_found'), { 'x-ratelimit-reset': '9' }), undefined));
+
   it('as a date without a Date header is measured against ours', () => {
     assert.equal(wait(429, '', { 'retry-after': 'Sun, 01 Mar 2026 12:00:20 GMT' }), 20_000);
   });
@@ -98,8 +149,20 @@ describe('moved codes', () => {
     assert.equal(kind(400, vendor('CreditInsufficient'), codes), 'halted');
   });
 
-  it('never make anything of a 2xx without a task id', () => {
-    assert.equal(kind(200, gateway('invalid_request'), { invalid_request: 'not-sent' }), 'uncertain');
+  it('count under a 2xx without a task id, too', () => {
+    assert.equal(kind(200, { code: 1302, message: 'busy' }, { 1302: 'throttled' }), 'throttled');
+    assert.equal(kind(200, { id: 'req-1', reason: 'busy' }, { busy: 'not-sent' }), 'not-sent');
+    assert.equal(kind(200, vendor('Busy'), { 'fail_to_fetch_task/Busy': 'throttled' }), 'throttled');
+  });
+
+  it('never make anything else of a task id', () => {
+    assert.equal(kind(200, { task_id: 't', code: 'busy' }, { busy: 'not-sent' }), 'accepted');
+  });
+
+  it('make nothing of a 2xx that was cut off', () => {
+    const cutOff = { code: 'UND_ERR_SOCKET', message: 'other side closed' };
+    const options = { now, codes: { busy: 'not-sent' } as const };
+    assert.equal(judge({ ...answer(200, { code: 'busy' }), cutOff }, options).kind, 'uncertain');
   });
 
   it('do not reach properties that every object has', () => {

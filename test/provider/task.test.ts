@@ -21,10 +21,10 @@ function task(body: unknown): Partial<Extract<TaskReport, { kind: 'task' }>> {
 
 describe('the status of a task', () => {
   const words: Record<string, string[]> = {
-    queued: ['queued', 'submitted', 'NOT_START', 'created', 'Queueing'],
-    in_progress: ['in_progress', 'processing', 'RUNNING', 'IN_PROGRESS'],
-    completed: ['completed', 'succeeded', 'SUCCESS'],
-    failed: ['failed', 'FAILURE', 'cancelled', 'timeout', 'expired'],
+    queued: ['queued', 'submitted', 'NOT_START', 'created', 'Queueing', 'PENDING', 'Preparing'],
+    in_progress: ['in_progress', 'processing', 'RUNNING', 'IN_PROGRESS', 'generating'],
+    completed: ['completed', 'complete', 'succeeded', 'succeed', 'SUCCESS', 'done', 'FINISHED'],
+    failed: ['failed', 'Fail', 'FAILURE', 'error', 'rejected', 'cancelled', 'canceled', 'timeout', 'expired'],
     unknown: ['', 'UNKNOWN', 'paused', 'constructor'],
   };
   for (const [status, written] of Object.entries(words)) {
@@ -44,6 +44,68 @@ describe('a task', () => {
     assert.deepEqual(task({ ...flat, video_url: url, error: null }), expected);
     assert.deepEqual(task({ ...flat, url }), expected);
     assert.deepEqual(task({ ...flat, result: { video_url: url } }), expected);
+  });
+
+  const url = 'https://cdn.example/v.mp4';
+  const places: Record<string, unknown>[] = [
+    { url: { video_url: url } },
+    { metadata: { url } },
+    { video_urls: [url] },
+    { results: [{ url }] },
+    { results: [{ cover: 'https://cdn.example/c.png' }, { video_url: url }] },
+    { output: url },
+    { output: [url] },
+    { content: { video_url: url } },
+    { creations: [{ url, cover_url: 'https://cdn.example/c.png' }] },
+    { data: { creations: [{ url }] } },
+    { video: { url } },
+    { video_url: '', output: [{ video: { url } }] },
+    { result_url: 'files/v.mp4', metadata: { url } },
+  ];
+  for (const place of places) {
+    it(`has its URL in ${JSON.stringify(place)}`, () => {
+      assert.equal(task({ id: 't', status: 'completed', ...place }).resultUrl, url);
+      assert.equal(task({ data: { id: 't', status: 'completed', ...place } }).resultUrl, url);
+    });
+  }
+
+  it('has no URL in words', () => {
+    const words = { output: 'a film of https://x.example and rain', content: 'rain', results: ['rain'] };
+    assert.equal(task({ id: 't', status: 'completed', ...words }).resultUrl, undefined);
+  });
+
+  it('has its status in state or task_status, too', () => {
+    assert.equal(task({ id: 't', state: 'success' }).status, 'completed');
+    assert.equal(task({ code: 0, data: { task_id: 't', task_status: 'succeed' } }).status, 'completed');
+  });
+
+  it('is not what is said of the question', () => {
+    assert.equal(
+      task({ status: 'success', data: { task_id: 't', status: 'running' } }).status,
+      'in_progress',
+    );
+    assert.equal(task({ status: 'success', data: { status: 'running' } }).status, 'in_progress');
+    assert.equal(task({ status: 'error', message: 'try later' }).status, 'unknown');
+  });
+
+  const errors: unknown[] = [{ error: 'words' }, { error: { message: 'words' } }, { fail_reason: 'words' }];
+  for (const error of errors) {
+    it(`that is finished with ${JSON.stringify(error)} and without a video has failed`, () => {
+      const { status, rawStatus, failReason } = task({ id: 't', status: 'completed', ...(error as object) });
+      assert.deepEqual(
+        { status, rawStatus, failReason },
+        { status: 'failed', rawStatus: 'completed', failReason: 'words' },
+      );
+    });
+    it(`that is finished with ${JSON.stringify(error)} and with a video is completed`, () => {
+      assert.equal(task({ id: 't', status: 'completed', url, ...(error as object) }).status, 'completed');
+    });
+  }
+
+  it('that is finished without a video and without an error is completed', () => {
+    for (const error of [null, '', {}, { code: '', message: '' }]) {
+      assert.equal(task({ id: 't', status: 'completed', error, code: 'success' }).status, 'completed');
+    }
   });
 
   it('is understood wrapped', () => {
