@@ -97,6 +97,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     if (
       scheme === 'id' &&
       read.id === undefined &&
+      !reading.some(isError) &&
       !faults.some((fault) => isError(fault) && fault.column === 'id')
     ) {
       faults.push({

@@ -4,7 +4,7 @@ import type { Amount } from './amount.ts';
 import { parseAmount, times, ZERO, compare } from './amount.ts';
 import { messageOf, usageError } from '../errors.ts';
 import { excerpt, typedExcerpt } from '../excerpt.ts';
-import { duplicateKey } from '../manifest/json-key.ts';
+import { describeLoss, findLoss } from '../manifest/json-key.ts';
 import { CURRENCY } from './money.ts';
 import type { Money } from './money.ts';
 import type { GenerationRequest } from '../request/body.ts';
@@ -89,8 +89,11 @@ export function parsePrices(text: string, path: string): Prices {
   } catch (error) {
     throw bad(`is not JSON: ${messageOf(error)}`);
   }
-  const twice = duplicateKey(plain);
-  if (twice !== undefined) throw bad(`${twice}: stands there twice, and only one of them can be meant`);
+  const loss = findLoss(plain);
+  if (loss !== undefined) {
+    const { column, message } = describeLoss(loss);
+    throw bad(column === undefined ? message : `${column}: ${message}`);
+  }
   const read = file.safeParse(json);
   if (read.success) return new Map(Object.entries(read.data));
   const [first, ...more] = read.error.issues;

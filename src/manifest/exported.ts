@@ -9,7 +9,15 @@ import { TELLING, type ExportHeader } from './export-header.ts';
 import { isPlainObject } from './json-row.ts';
 
 /** Faults that the cells of the row do not show any more, once they stand in an export. */
-const NOT_SEEN_IN_CELLS = ['ragged-row', 'bad-bytes', 'duplicate-key', 'map-clash', 'id-duplicate'];
+const NOT_SEEN_IN_CELLS = [
+  'ragged-row',
+  'bad-bytes',
+  'duplicate-key',
+  'number-precision',
+  'nesting',
+  'map-clash',
+  'id-duplicate',
+];
 
 /** The entries of a CSV export: the row as it was read, without our columns. */
 export async function* exportedEntries(

@@ -1,6 +1,6 @@
 import type { Fault } from '../fault.ts';
 import { unreadable, type ManifestEntry, type RawRow } from './entry.ts';
-import { duplicateKey } from './json-key.ts';
+import { describeLoss, findLoss, isExact } from './json-key.ts';
 import { findSyntaxError } from './json-syntax.ts';
 import { badBytesFault, type BadBytes } from './text.ts';
 
@@ -12,12 +12,14 @@ export interface Position {
 
 /**
  * The entry of one JSON text that should be an object. With undecodable bytes in it, broken syntax is their
- * consequence and gets no fault of its own. `row` is absent when the text is not a JSON object.
+ * consequence and gets no fault of its own. `row` is absent when the text is not a JSON object. A number that cannot
+ * be held exactly is kept as text, with all its digits: a fault, unless they are to be `digits: 'kept'`.
  */
 export function parseRow(
   text: string,
   at: Position,
   bad: BadBytes | undefined,
+  digits: 'exact' | 'kept' = 'exact',
 ): { entry: ManifestEntry; row?: RawRow } {
   const faults = bad === undefined ? [] : [badBytesFault(at.line, bad)];
   const parsed = parseJson(text);
@@ -31,23 +33,28 @@ export function parseRow(
     const { faults: notObject } = unreadable(at.line, 'row-not-object', message);
     return { entry: { line: at.line, raw: {}, faults: [...faults, ...notObject] } };
   }
-  const twice = duplicateKey(text);
-  if (twice !== undefined) {
-    faults.push({
-      severity: 'error',
-      line: at.line,
-      column: twice,
-      rule: 'duplicate-key',
-      message: 'the key occurs twice in one object; which value is meant cannot be known',
-    });
+  const loss = findLoss(text);
+  if (loss === undefined) return { entry: { line: at.line, raw: parsed.value, faults }, row: parsed.value };
+  const row =
+    loss.kind === 'number-precision' ? (parseJson(text, keepDigits)?.value as RawRow) : parsed.value;
+  if (loss.kind !== 'number-precision' || digits === 'exact') {
+    faults.push({ severity: 'error', line: at.line, ...describeLoss(loss) });
   }
-  return { entry: { line: at.line, raw: parsed.value, faults }, row: parsed.value };
+  // What is nested too deep would overflow the stack of whoever walks over it.
+  return loss.kind === 'nesting'
+    ? { entry: { line: at.line, raw: {}, faults } }
+    : { entry: { line: at.line, raw: row, faults }, row };
 }
 
+type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown;
+
+const keepDigits: Reviver = (_key, value, { source = '' }) =>
+  typeof value === 'number' && !isExact(source) ? source : value;
+
 /** Wrapped, since `null` is a value. */
-function parseJson(text: string): { value: unknown } | undefined {
+function parseJson(text: string, reviver?: Reviver): { value: unknown } | undefined {
   try {
-    return { value: JSON.parse(text) };
+    return { value: JSON.parse(text, reviver as Parameters<typeof JSON.parse>[1]) };
   } catch {
     return undefined;
   }

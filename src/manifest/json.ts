@@ -11,7 +11,10 @@ export interface JsonSource {
   /** The text from its start; again at each call when `rereadable`. */
   open(): AsyncGenerator<TextChunk, void, void>;
   rereadable: boolean;
-  /** The lists of an object are its rows, whatever their names are, and the rest of it is passed over. */
+  /**
+   * The lists of an object are its rows, whatever their names are, and the rest of it is passed over. Numbers that
+   * cannot be held exactly are their digits, as text.
+   */
   wrapped?: boolean;
   maxRecord?: number;
 }
@@ -40,9 +43,11 @@ class Walk {
   stopped = false;
   readonly #source: JsonSource;
   readonly #limit: number;
+  readonly #digits: 'exact' | 'kept';
 
   constructor(source: JsonSource) {
     this.#source = source;
+    this.#digits = source.wrapped === true ? 'kept' : 'exact';
     this.#limit = source.maxRecord ?? MAX_RECORD;
     this.cursor = new JsonCursor(source.open());
   }
@@ -80,7 +85,7 @@ class Walk {
 
   #rowOf(value: JsonValue, defaults: RawRow | undefined): ManifestEntry {
     if (value.end === 'too-large') return this.stop(this.#tooLarge(value.at));
-    const { entry, row } = parseRow(value.text, value.at, value.bad);
+    const { entry, row } = parseRow(value.text, value.at, value.bad, this.#digits);
     if (value.end === 'open') return this.stop(entry);
     return row === undefined || defaults === undefined
       ? entry

@@ -1,17 +1,23 @@
 import { MAX_RECORD, unreadable, type ManifestEntry } from './entry.ts';
+import type { JsonSource } from './json.ts';
 import { parseRow } from './json-row.ts';
 import type { BadBytes, TextChunk } from './text.ts';
 
 /** The entries of a JSONL manifest: one object a line. A bad line is a fault of that line, and reading goes on. */
 export async function* jsonlEntries(
   chunks: AsyncIterable<TextChunk>,
-  maxRecord = MAX_RECORD,
+  { maxRecord = MAX_RECORD, wrapped = false }: Pick<JsonSource, 'maxRecord' | 'wrapped'> = {},
 ): AsyncGenerator<ManifestEntry, void, void> {
   for await (const line of textLines(chunks, maxRecord)) {
     if (line.text === undefined) {
       yield unreadable(line.number, 'record-too-large', `a line of more than ${maxRecord} characters`);
     } else if (line.text.trim() !== '') {
-      const { entry } = parseRow(line.text, { line: line.number, column: 1 }, line.bad);
+      const { entry } = parseRow(
+        line.text,
+        { line: line.number, column: 1 },
+        line.bad,
+        wrapped ? 'kept' : 'exact',
+      );
       yield entry;
     }
   }

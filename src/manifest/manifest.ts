@@ -49,13 +49,14 @@ export async function openManifest(source: string, options: ManifestOptions = {}
   const shared = { name: source, format, encoding: encoding.label, faults: encodingFaults(encoding) };
   if (format === 'csv') return openCsv(shared, bytes, text, head, options);
   const { rereadable } = bytes;
+  const wrapped = options.wrapped === true;
   const entries =
     format === 'json'
-      ? () => jsonEntries({ open: text, rereadable, wrapped: options.wrapped === true })
-      : () => jsonlEntries(text());
+      ? () => jsonEntries({ open: text, rereadable, wrapped })
+      : () => jsonlEntries(text(), { wrapped });
   return {
     ...shared,
-    entries: once(source, () => (options.wrapped === true ? entries() : unwrapped(entries()))),
+    entries: once(source, () => (wrapped ? entries() : unwrapped(entries()))),
   };
 }
 

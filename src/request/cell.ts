@@ -1,4 +1,5 @@
 import { excerpt } from '../excerpt.ts';
+import { describeLoss, findLoss } from '../manifest/json-key.ts';
 import { wholeNumber } from './whole-number.ts';
 
 /** A JSON value, or why the cell is not one. */
@@ -34,7 +35,10 @@ function decodeList(text: string): Decoded {
 function decodeJson(text: string, rule: string, allowed: string): Decoded {
   try {
     const value: unknown = JSON.parse(text);
-    return { value };
+    const loss = findLoss(text);
+    if (loss === undefined) return { value };
+    const { rule: lost, column, message } = describeLoss(loss);
+    return { rule: lost, message: column === undefined ? message : `${column}: ${message}` };
   } catch {
     return { rule, message: `${excerpt(text)} is not ${allowed}` };
   }

@@ -60,7 +60,7 @@ export const priority = z.preprocess(wholeNumber, whole('priority', -100, 100));
 
 function whole(name: string, from: number, to: number) {
   const notWhole = (issue: Issue) =>
-    `${typedExcerpt(issue.input)} is not a whole number between ${from} and ${to}${wholeNumberHint(issue.input)}`;
+    `${typedExcerpt(issue.input)} is not a whole number between ${from} and ${to}${wholeNumberHint(issue.input, from, to)}`;
   return z
     .number({ error: notWhole })
     .refine(Number.isInteger, { params: { rule: `${name}-type` }, error: notWhole, abort: true })

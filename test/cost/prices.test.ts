@@ -42,7 +42,7 @@ describe('a price file', () => {
     refused('[]', /^p\.json: an array is not an object of models/);
     refused(
       '{"m": {"perVideo": "1", "currency": "CNY", "perVideo": "2"}}',
-      /^p\.json: m\.perVideo: stands there twice/,
+      /^p\.json: m\.perVideo: the key occurs twice/,
     );
     one(5, /^p\.json: m: the number 5 is not an object with perSecond or perVideo, and currency$/);
     one(

@@ -50,7 +50,7 @@ test('a bad line is an error of that line, and reading goes on', async () => {
 
 test('a line over the limit is an error of that line, and reading goes on', async () => {
   const text = `{"a": 1}\n{"b": "${'x'.repeat(5000)}"}\n{"c": 3}\n`;
-  const entries = await collect(jsonlEntries(inChunks(text, 100), 1000));
+  const entries = await collect(jsonlEntries(inChunks(text, 100), { maxRecord: 1000 }));
   assert.deepEqual(rules(entries), ['2 record-too-large']);
   assert.deepEqual(entries[2]?.raw, { c: 3 });
 });
@@ -60,4 +60,36 @@ test('a string of 10 MB is read', async () => {
   const { entries } = await read('a.jsonl', `${JSON.stringify({ prompt })}\n{"b": 2}\n`);
   assert.equal(entries[0]?.raw['prompt'], prompt);
   assert.equal(entries[1]?.line, 2);
+});
+
+test('a number that cannot be held exactly is a fault with its digits, in every column and in the defaults', async () => {
+  for (const [name, text] of [
+    ['a.jsonl', '{"extra_body":{"k":738529527931269425}}'],
+    ['a.jsonl', '{"note":[738529527931269425]}'],
+    ['a.json', '{"defaults":{"extra_body":{"k":738529527931269425}},"rows":[{}]}'],
+    ['a.json', '{"rows":[{}],"defaults":{"extra_body":{"k":738529527931269425}}}'],
+  ] as const) {
+    const { entries } = await read(name, text);
+    assert.deepEqual(rules(entries), ['1 number-precision'], text);
+    assert.match(entries[0]?.faults[0]?.message ?? '', /738529527931269425/);
+  }
+});
+
+test('a file of the provider keeps such a number as its digits', async () => {
+  for (const name of ['a.json', 'a.jsonl']) {
+    const text =
+      name === 'a.json' ? '{"data":[{"task_id":738529527931269425}]}' : '{"task_id":738529527931269425}';
+    const { entries } = await read(name, text, { wrapped: true });
+    assert.deepEqual(entries, [{ line: 1, raw: { task_id: '738529527931269425' }, faults: [] }]);
+  }
+});
+
+test('a row that is nested too deep is a fault of its line, and the rows around it are read', async () => {
+  const deep = `{"note":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`;
+  const { entries } = await read('a.jsonl', `{"id":"a"}\n${deep}\n{"id":"c"}\n`);
+  assert.deepEqual(rules(entries), ['2 nesting']);
+  assert.deepEqual(
+    entries.map(({ raw }) => raw),
+    [{ id: 'a' }, {}, { id: 'c' }],
+  );
 });

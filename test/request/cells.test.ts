@@ -40,6 +40,21 @@ describe('a CSV row', () => {
     assert.deepEqual(rulesOf(read({ prompt: ' ' })), ['error prompt-blank']);
   });
 
+  it('loses nothing of the JSON in a cell: keys that occur twice, and numbers that would change, are errors', () => {
+    assert.deepEqual(rulesOf(read({ extra_body: '{"a":1,"a":2}' })), ['error duplicate-key']);
+    const large = read({ extra_body: '{"k":{"id":738529527931269425}}' });
+    assert.deepEqual(rulesOf(large), ['error number-precision']);
+    assert.match(large.faults[0]?.message ?? '', /^k\.id: the number 738529527931269425 /);
+    const seed = read({ 'extra_body.seed': '9007199254740993' });
+    assert.match(seed.faults[0]?.message ?? '', /9007199254740993/);
+  });
+
+  it('is never told to write a value that is refused', () => {
+    const hint = (duration: string): string => read({ duration }).faults[0]?.message ?? '';
+    assert.match(hint('12秒'), /write 12 alone$/);
+    for (const wrong of ['20秒', '0s', '２０']) assert.doesNotMatch(hint(wrong), /write/);
+  });
+
   it('takes true, false, 1 and 0 for booleans, and nothing else', () => {
     for (const [cell, value] of [
       ['true', true],
@@ -66,7 +81,7 @@ describe('a CSV row', () => {
       ['0x5', 'seed-type'],
       ['４２', 'seed-type'],
       ['-1', 'seed-range'],
-      ['99999999999999999999', 'seed-range'],
+      ['99999999999999999999', 'seed-type'],
     ] as const) {
       assert.deepEqual(rulesOf(read({ 'extra_body.seed': cell })), [`error ${rule}`], cell);
     }
