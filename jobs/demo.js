@@ -32,7 +32,8 @@ let complaint = '';
 standIn.stderr.on('data', (data) => (complaint += data));
 process.once('exit', () => standIn.kill());
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
-process.exit((await demo()) ? 0 : 1);
+process.exitCode = (await demo()) ? 0 : 1;
+standIn.kill();
 
 /** Resolves with whether every command went well. */
 async function demo() {

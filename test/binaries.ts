@@ -3,13 +3,35 @@ import { accessSync, constants, existsSync, readdirSync, rmSync, writeFileSync }
 import { delimiter, join } from 'node:path';
 
 export type ServerKind = 'redis' | 'postgres' | 'pgbouncer';
+/** What tests need of the machine. */
+export type Need = ServerKind | 'chromium';
 
-const NEEDED = {
-  redis: ['redis-server'],
-  postgres: ['initdb', 'postgres'],
-  pgbouncer: ['pgbouncer'],
+const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+const CHROMIUM_APPS = [
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+];
+
+const IS_THERE: Record<Need, () => boolean> = {
+  redis: () => find('redis-server') !== undefined,
+  postgres: () => ['initdb', 'postgres'].every((name) => find(name) !== undefined),
+  pgbouncer: () => find('pgbouncer') !== undefined,
+  chromium: () => findChromium() !== undefined,
+};
+const PACKAGES = {
+  debian: {
+    redis: 'redis-server',
+    postgres: 'postgresql',
+    pgbouncer: 'pgbouncer',
+    chromium: 'chromium',
+  },
+  homebrew: {
+    redis: 'redis',
+    postgres: 'postgresql@17',
+    pgbouncer: 'pgbouncer',
+    chromium: 'google-chrome',
+  },
 } as const;
-const PACKAGES = { redis: 'redis-server', postgres: 'postgresql', pgbouncer: 'pgbouncer' } as const;
 
 /** Where Linux and macOS packages put the server programs of Postgres, which are not in the PATH there. */
 const FOLDERS = [
@@ -26,12 +48,24 @@ export function findBinary(name: string): string {
 }
 
 function find(name: string): string | undefined {
-  const inPath = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
   const beside = FOLDERS.flatMap(([parent, child]) =>
     versionsIn(parent).map((version) => join(parent, version, child)),
   );
   // Where the PATH of an ordinary user does not lead.
-  return [...inPath, '/usr/sbin', ...beside].map((folder) => join(folder, name)).find(isProgram);
+  return [...path(), '/usr/sbin', ...beside].map((folder) => join(folder, name)).find(isProgram);
+}
+
+/** The browser that `CHROMIUM_PATH` names, or one that is installed. */
+export function findChromium(): string | undefined {
+  const given = process.env['CHROMIUM_PATH'];
+  if (given !== undefined && given !== '') return given;
+  const folders = [...path(), '/usr/bin', '/snap/bin'];
+  const programs = folders.flatMap((folder) => CHROMIUM.map((name) => join(folder, name)));
+  return [...programs, ...CHROMIUM_APPS].find(isProgram);
+}
+
+function path(): string[] {
+  return (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
 }
 
 /** Newest first. */
@@ -42,9 +76,9 @@ function versionsIn(parent: string): string[] {
     .sort((a, b) => Number(/\d+/.exec(b)) - Number(/\d+/.exec(a)));
 }
 
-function isProgram(path: string): boolean {
+function isProgram(file: string): boolean {
   try {
-    accessSync(path, constants.X_OK);
+    accessSync(file, constants.X_OK);
     return true;
   } catch {
     return false;
@@ -52,26 +86,51 @@ function isProgram(path: string): boolean {
 }
 
 /**
- * Makes sure that the programs are there: as root on Debian they are installed when they are missing.
- * @throws Error with one line that says what to install.
+ * Makes sure that the programs are there: as root on Debian, missing ones are installed.
+ * @throws Error that names all that are missing, and a command that installs them.
  */
-export function ensureBinaries(kinds: readonly ServerKind[]): void {
-  const missing = (): ServerKind[] =>
-    kinds.filter((kind) => NEEDED[kind].some((name) => find(name) === undefined));
-  if (missing().length > 0 && process.getuid?.() === 0 && existsSync('/etc/debian_version')) {
-    console.error(`tests: installing ${missing().join(' and ')} with apt-get`);
-    install(missing().map((kind) => PACKAGES[kind]));
+export function ensureBinaries(needs: readonly Need[]): void {
+  const missing = (): Need[] => needs.filter((need) => !IS_THERE[need]());
+  const machine = thisMachine();
+  if (missing().length > 0 && machine.root && machine.system === 'debian') {
+    console.error(`tests: installing ${list(missing())} with apt-get`);
+    install(missing().map((need) => PACKAGES.debian[need]));
   }
   const left = missing();
-  if (left.length === 0) return;
-  throw new Error(
-    `the tests need real servers, and ${left.join(' and ')} cannot be started here: ` +
-      `install ${left.map((kind) => PACKAGES[kind]).join(' and ')}, or set REDIS_URL and DATABASE_URL`,
-  );
+  if (left.length > 0) throw new Error(adviceFor(left, machine));
 }
 
-/** Another one that installs: machines do so by themselves, and for minutes after they started. */
-export const WAIT = ['-o', 'DPkg::Lock::Timeout=300'];
+export interface Machine {
+  system: 'debian' | 'homebrew' | 'other';
+  root: boolean;
+}
+
+function thisMachine(): Machine {
+  const system = existsSync('/etc/debian_version')
+    ? 'debian'
+    : process.platform === 'darwin'
+      ? 'homebrew'
+      : 'other';
+  return { system, root: process.getuid?.() === 0 };
+}
+
+/** What is missing, and one command to paste. */
+export function adviceFor(missing: readonly Need[], { system, root }: Machine): string {
+  const what = `the tests need ${list(missing)}, which this machine does not have`;
+  if (system === 'other') return `${what}; install them with its package manager`;
+  const packages = missing.map((need) => PACKAGES[system][need]).join(' ');
+  const sudo = root ? '' : 'sudo ';
+  return system === 'debian'
+    ? `${what}; install them:\n  ${sudo}apt-get update && ${sudo}apt-get install --yes --no-install-recommends ${packages}`
+    : `${what}; install them:\n  brew install ${packages}`;
+}
+
+function list(needs: readonly Need[]): string {
+  return new Intl.ListFormat('en-GB').format(needs);
+}
+
+/** Machines install packages by themselves, and for minutes after they started: apt-get waits for that. */
+const WAIT = ['-o', 'DPkg::Lock::Timeout=300'];
 /** Asked by every Debian package before it starts its service: 101 forbids it. */
 const POLICY = '/usr/sbin/policy-rc.d';
 
@@ -84,7 +143,7 @@ function install(packages: readonly string[]): void {
     execFileSync('apt-get', ['update', '-qq'], quiet);
     execFileSync('apt-get', ['install', ...WAIT, '-y', '-qq', '--no-install-recommends', ...packages], quiet);
   } catch {
-    // apt-get has said why; what is still missing is said in one line.
+    // apt-get has said why; the error names what is still missing.
   } finally {
     if (ours) rmSync(POLICY, { force: true });
   }

@@ -78,7 +78,8 @@ function clean(): Record<string, string> {
   };
 }
 
-const PATIENCE_MS = 90_000;
+/** A busy machine is slow: this ends what hangs, and measures nothing. */
+const PATIENCE_MS = 300_000;
 
 /** `ledger`: an empty embedded one is there already, as after a first command: making one takes seconds. */
 export async function openPlace(

@@ -1,5 +1,5 @@
 /**
- * `node test/run.ts [file…] [--flag of node --test…]`: all tests, or those of the named files, on real servers.
+ * `npm run tests -- [file…] [--flag of node --test…]`: all tests, or those of the named files, on real servers.
  * Starts the servers once, shares them by environment, and leaves with the exit code of the tests.
  */
 import { spawn } from 'node:child_process';
@@ -9,7 +9,6 @@ import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { COMPILE_CACHE, findTemplate, SHARED, startServer } from './servers.ts';
 import { ensureBinaries } from './binaries.ts';
-import { ensureChromium } from './chromium.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OWN_NODE = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
@@ -82,12 +81,12 @@ async function runTests(args: readonly string[]): Promise<number> {
   const gone = named.find((file) => !existsSync(file));
   if (gone !== undefined) throw new Error(`${gone}: no such test file`);
   const whole = named.length === 0;
+  // Here and once: two files that install the same package at the same time stand in each other's way.
   ensureBinaries([
-    ...KINDS.filter((kind) => !process.env[GIVEN[kind]]),
+    ...KINDS.filter((kind) => whole || !process.env[GIVEN[kind]]),
     ...(whole ? (['pgbouncer'] as const) : []),
+    ...(files.some((file) => file.startsWith('test/board/')) ? (['chromium'] as const) : []),
   ]);
-  // Here and once: two files that install it at the same time stand in each other's way.
-  if (files.some((file) => file.startsWith('test/board/'))) ensureChromium();
   const [template, ...places] = await Promise.all([findTemplate(), ...KINDS.map(place)]);
   try {
     for (const { kind, note } of places) console.log(`tests: ${kind} ${note}`);
@@ -105,7 +104,7 @@ async function runTests(args: readonly string[]): Promise<number> {
         new URL('watchdog.ts', import.meta.url).href,
         '--test',
         '--test-concurrency=4',
-        '--test-timeout=170000',
+        '--test-timeout=400000',
         '--test-reporter=spec',
         ...flags,
         ...files,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { openBrowser } from '../chromium.ts';
+import { openBrowser, openPage } from '../chromium.ts';
 import { servers } from '../servers.ts';
 import { startBoard } from '../../src/board/server.ts';
 import { openTheatre, silent } from './fixture.ts';
@@ -11,8 +11,11 @@ const { redisUrl } = await servers();
 const HOSTILE = '<script>document.title = "owned"</script><img src=x onerror="document.title = 1">';
 
 /** A page that remembers everything a page should not do. */
-async function openPage(browser: Browser, theatre: Theatre): Promise<{ page: Page; misdeeds: string[] }> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+async function openWatchedPage(
+  browser: Browser,
+  theatre: Theatre,
+): Promise<{ page: Page; misdeeds: string[] }> {
+  const page = await openPage(browser, { viewport: { width: 1280, height: 800 } });
   const misdeeds: string[] = [];
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning')
@@ -52,7 +55,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     await theatre.send(3);
     await theatre.submit('later', { one: 'a tea hill', two: 'a night market' }, 'paused');
     browser = await openBrowser();
-    ({ page, misdeeds } = await openPage(browser, theatre));
+    ({ page, misdeeds } = await openWatchedPage(browser, theatre));
   });
   after(async () => {
     await browser.close();

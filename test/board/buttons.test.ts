@@ -11,7 +11,7 @@ import { summarise } from '../../src/status/overview.ts';
 import { laneOf, openQueue } from '../../src/queue.ts';
 import type { JobData } from '../../src/queue.ts';
 import type { Sending } from '../../src/sending.ts';
-import { openBrowser } from '../chromium.ts';
+import { openBrowser, openPage } from '../chromium.ts';
 import { until } from '../until.ts';
 import { createDatabase, servers } from '../servers.ts';
 import type { OwnDatabase } from '../servers.ts';
@@ -56,7 +56,7 @@ suite('every button of Bull Board, pressed while a worker works', () => {
     // No worker yet: the batch's first row waits in the queue.
     await fill({ db: app.db, queue, scope: { lane, origin: simulator.url, batches: null }, depth: 10 });
     browser = await openBrowser();
-    page = await browser.newPage({ viewport: { width: 1280, height: 720 }, reducedMotion: 'reduce' });
+    page = await openPage(browser, { viewport: { width: 1280, height: 720 }, reducedMotion: 'reduce' });
   });
   after(async () => {
     await sending?.close();

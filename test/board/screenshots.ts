@@ -5,7 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
-import { openBrowser } from '../chromium.ts';
+import { openBrowser, openPage } from '../chromium.ts';
 import { startServer } from '../servers.ts';
 import { openTheatre } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
@@ -23,7 +23,7 @@ async function play(theatre: Theatre): Promise<void> {
 }
 
 async function photograph(browser: Browser, theatre: Theatre, kind: string): Promise<void> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const page = await openPage(browser, { viewport: { width: 1280, height: 800 } });
   const shoot = async (name: string): Promise<void> => {
     const path = pathOf(`docs/${name}.png`);
     await page.screenshot({ path });

@@ -22,6 +22,7 @@ function fed(submissionId: number, generation = 1): Fed {
   };
 }
 
+const HOUR_MS = 3_600_000;
 const ROWS = Array.from({ length: 1203 }, (_, n) => fed(n + 1));
 
 test('a lane is named after its ledger, and a run’s also after its batches', () => {
@@ -111,7 +112,7 @@ onEvery(QUEUES, (storage) => {
       async (job: Job<JobData, JobResult>, token?: string) => {
         runs += 1;
         if (runs === 1) {
-          await job.moveToDelayed(Date.now() + 300, token);
+          await job.moveToDelayed(Date.now() + HOUR_MS, token);
           delayed.resolve();
           throw new DelayedError();
         }
@@ -124,6 +125,7 @@ onEvery(QUEUES, (storage) => {
     await delayed.promise;
     assert.deepEqual(await liveJobIds(queue), new Set(['s1-1']));
     assert.equal(await countLive(queue), 1);
+    await (await queue.getJob('s1-1'))?.changeDelay(1);
     await again.promise;
     await worker.close();
     assert.equal(runs, 2);

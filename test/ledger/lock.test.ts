@@ -116,12 +116,16 @@ test('a folder that this user cannot write is refused with its path', async () =
   await mkdir(dir);
   await chmod(dir, 0o555);
   await chmod(root, 0o755);
-  // Root may write everywhere: then it is nobody who tries.
-  const other = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  // Root may write everywhere: then the child becomes nobody. It starts as root, and loads what it needs as root, because
+  // this checkout may lie in a folder that is for root alone.
   const child = startChild(
     `const { lockFolder } = await import(src + 'lock.ts');
+     if (process.getuid() === 0) {
+       process.setgroups([]);
+       process.setgid(65534);
+       process.setuid(65534);
+     }
      try { lockFolder(${JSON.stringify(dir)}); } catch (error) { console.log(error.code + ' ' + error.message); }`,
-    { ...other, cwd: root },
   );
   assert.match(await child.line(), /^DATA_DIR .*read-only.*: cannot be used/);
   await child.ended();
