@@ -142,7 +142,7 @@ function wallOf(zone: string): (at: number) => { day: number; time: number } {
   };
 }
 
-describe('in every zone whose clocks change within the year', { timeout: 60_000 }, () => {
+describe('in every zone whose clocks change within the year', () => {
   const year = span('2026-01-01T00:00Z', '2027-01-01T00:00Z');
   const changing = Intl.supportedValuesOf('timeZone').flatMap((zone) => {
     const isSame = Array.from({ length: 12 }, (_, n) => offsetAt(zone, year.from + n * 30.5 * DAY_MS));

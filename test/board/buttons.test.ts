@@ -146,9 +146,17 @@ suite('every button of Bull Board, pressed while a worker works', () => {
 
   test('on a job that waits for its time: a promoted one is put off again, a rescheduled one comes in time', async () => {
     const { db } = theatre.app;
-    await db.query(`update vidbatch.submission set not_before = now() + interval '50 seconds'`);
-    sending = await theatre.work();
-    await pressTab('delayed', ['Promote all', 'Clean all']);
+    // A job waits in the queue for a minute at most. So the rows are put off again and again, however long all presses take.
+    const putOff = () =>
+      db.query(`update vidbatch.submission set not_before = now() + interval '50 seconds'`);
+    await putOff();
+    const putting = setInterval(() => void putOff(), 10_000);
+    try {
+      sending = await theatre.work();
+      await pressTab('delayed', ['Promote all', 'Clean all']);
+    } finally {
+      clearInterval(putting);
+    }
     assert.deepEqual(answers(), {
       'PUT /:queue/:job/promote': 204,
       'PATCH /:queue/:job/delay': 200,

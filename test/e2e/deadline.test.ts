@@ -17,7 +17,7 @@ function laterToday(): string {
   return `${time(5)}-${time(6)} UTC`;
 }
 
-describe('a deadline', { timeout: 90_000 }, async () => {
+describe('a deadline', async () => {
   const desk = await openDesk();
   const { standIn } = desk;
   const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });

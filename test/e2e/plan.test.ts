@@ -6,7 +6,7 @@ import { openDesk } from './storage.ts';
 
 const PRICES = '{"viduq3p-720p": {"perSecond": "0.1", "currency": "CNY"}}';
 
-describe('plan', { timeout: 90_000 }, async () => {
+describe('plan', async () => {
   const desk = await openDesk();
   after(desk.close);
 

@@ -46,7 +46,7 @@ function acceptedBy(workers: readonly Running[], rows: number): Promise<void> {
 const ROWS = 500;
 const RATE = '110/s';
 
-describe('off-peak rows that need three short windows', { timeout: 90_000 }, async () => {
+describe('off-peak rows that need three short windows', async () => {
   const desk = await openDesk();
   const { standIn } = desk;
   const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
@@ -96,7 +96,7 @@ describe('off-peak rows that need three short windows', { timeout: 90_000 }, asy
   });
 });
 
-describe('a window', { timeout: 90_000 }, async () => {
+describe('a window', async () => {
   const desk = await openDesk();
   const { standIn } = desk;
   after(desk.close);
@@ -156,7 +156,7 @@ describe('a window', { timeout: 90_000 }, async () => {
   });
 });
 
-describe('an embedded ledger, whose clock is the worker’s', { timeout: 90_000 }, async () => {
+describe('an embedded ledger, whose clock is the worker’s', async () => {
   const standIn = await startStandIn();
   const here = await openPlace(
     { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-window' },
