@@ -12,7 +12,8 @@ FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY runtime runtime
-RUN npm ci --omit=dev --ignore-scripts
+# npm keeps TypeScript: a dependency names it as an optional peer. The program never loads it.
+RUN npm ci --omit=dev --ignore-scripts && rm -r node_modules/typescript node_modules/@typescript
 
 FROM node:24-slim
 ENV NODE_ENV=production VIDBATCH_DATA_DIR=/data

@@ -1,18 +1,24 @@
 /**
- * vidbatch as a library: what the command line does, for a program.
+ * vidbatch as a library: what the command line does, for a program. `jobs/library.mts` is this example as a file.
  *
  * @example
  * ```ts
- * import { openApp, produce, readConfig, startSending, summarise } from 'vidbatch';
+ * import { openApp, produce, readConfig, receipt, startSending, summarise, untilDone } from 'vidbatch';
  *
- * const config = readConfig();                     // VIDBATCH_BASE_URL, VIDBATCH_API_KEY, REDIS_URL, DATABASE_URL …
- * const app = await openApp(config, 'worker');     // ledger and queue
- * const { batch } = await produce(app.db, 'jobs/text.csv');
- * const sending = await startSending(app, config, { concurrency: 8 }, { batches: [batch.id] });
- * await untilDone(app, sending, [batch.id]);
- * await sending.close();
- * console.log(await summarise(app.db, batch));
- * await app.close();
+ * const config = readConfig(); // VIDBATCH_BASE_URL, VIDBATCH_API_KEY, REDIS_URL, DATABASE_URL …
+ * const app = await openApp(config, 'worker'); // ledger and queue
+ * try {
+ *   const { batch } = await produce(app.db, process.argv[2] ?? 'prompts.csv');
+ *   const sending = await startSending(app, config, { concurrency: 8 }, { batches: [batch.id] });
+ *   try {
+ *     await untilDone(app, sending, [batch.id]);
+ *   } finally {
+ *     await sending.close(); // open calls end first, and their answers are recorded
+ *   }
+ *   console.log(receipt(await summarise(app.db, batch)));
+ * } finally {
+ *   await app.close();
+ * }
  * ```
  */
 

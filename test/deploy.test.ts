@@ -52,6 +52,26 @@ describe('what the pages on running it name', async () => {
     }
   });
 
+  it('makes an image without TypeScript, which npm keeps as the optional peer of a dependency', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { dev?: boolean }>;
+    };
+    const kept = Object.keys(packages).filter(
+      (path) => path.split('/').some((part) => /^@?typescript$/.test(part)) && packages[path]?.dev !== true,
+    );
+    const removed = /npm ci --omit=dev .*&& rm -r (.*)$/m.exec(read('Dockerfile'))?.[1]?.split(' ') ?? [];
+    for (const path of kept) {
+      const isRemoved = removed.some((one) => path === one || path.startsWith(`${one}/`));
+      assert.ok(isRemoved, `${path} is in the image`);
+    }
+    // Each has to be there: `rm -r` fails where it is not.
+    for (const one of removed)
+      assert.ok(
+        kept.some((path) => path === one || path.startsWith(`${one}/`)),
+        one,
+      );
+  });
+
   it('leaves a worker more time to end than it takes', () => {
     const unit = read('docs/deploy.md');
     const pods = read('docs/kubernetes/worker.yaml');

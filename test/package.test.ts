@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -58,6 +58,11 @@ export async function send(config: Config, file: string): Promise<number> {
 process.stdout.write(typeof send + ' ' + readConfig().baseUrl);
 `;
 
+/** Relative ones; what stands behind `#` or in quotes is not part of the path. */
+function linksOf(page: string): string[] {
+  return [...page.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, path = '']) => path);
+}
+
 describe('the package', async () => {
   const project = await mkdtemp(join(tmpdir(), 'vidbatch-package-'));
   const shared = await servers();
@@ -81,6 +86,25 @@ describe('the package', async () => {
   const launcher = join(home, 'bin', 'vidbatch.js');
   const paths = new Set(packed.files.map(({ path }) => path));
 
+  /** As a strict project that checks its libraries, too. */
+  async function compile(file: string): Promise<void> {
+    const compilerOptions = {
+      target: 'es2023',
+      module: 'nodenext',
+      moduleResolution: 'nodenext',
+      strict: true,
+      skipLibCheck: false,
+      types: ['node'],
+    };
+    const config = join(project, `${file}.json`);
+    await writeFile(config, JSON.stringify({ compilerOptions, files: [file] }));
+    const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+    const compiled = await run(process.execPath, [tsc, '-p', config], { cwd: project }).catch(
+      (error: unknown) => error,
+    );
+    assert.equal((compiled as { stdout: string }).stdout, '');
+  }
+
   it('holds what it needs, and nothing of its making', () => {
     for (const path of ['LICENSE', 'README.md', 'dist/index.d.ts', 'dist/ledger/migrations/001-ledger.sql']) {
       assert.ok(paths.has(path), `${path} is missing`);
@@ -90,11 +114,20 @@ describe('the package', async () => {
     assert.ok(packed.size < 1024 * 1024, `${packed.size} bytes`);
   });
 
-  it('holds everything that its README points to', () => {
-    const readme = readFileSync(join(home, 'README.md'), 'utf8');
-    const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path = '']) => path);
-    assert.ok(links.length > 3);
-    for (const link of links) assert.ok(paths.has(link), `${link} is not in the package`);
+  it('holds everything that its pages point to; a promise names its test, which the repository has', () => {
+    const pages = [...paths].filter((path) => path.endsWith('.md'));
+    assert.ok(pages.length > 5, pages.join(' '));
+    for (const page of pages) {
+      for (const link of linksOf(readFileSync(join(home, page), 'utf8'))) {
+        const target = posix.join(posix.dirname(page), link);
+        const inPackage = paths.has(target) || [...paths].some((path) => path.startsWith(`${target}/`));
+        const test = page === 'docs/promise.md' && target.startsWith('test/');
+        assert.ok(
+          test ? existsSync(join(ROOT, target)) : inPackage,
+          `${page}: ${link} is not in the package`,
+        );
+      }
+    }
   });
 
   it('runs a manifest', async () => {
@@ -104,25 +137,23 @@ describe('the package', async () => {
     assert.equal(standIn.accepted().length, 12);
   });
 
+  it('has an example that compiles and sends a manifest', async () => {
+    const example = readFileSync(join(home, 'jobs', 'library.mts'), 'utf8');
+    await writeFile(join(project, 'library.mts'), example);
+    await compile('library.mts');
+    const program = [process.execPath, join(project, 'library.mjs')];
+    const ended = exits(await place.run([join(home, 'jobs', 'image.jsonl')], { program }), 0);
+    assert.equal(lastLine(ended), '8 rows · 8 task ids · paid twice: none known');
+    const comment = readFileSync(join(ROOT, 'src', 'index.ts'), 'utf8').replaceAll(/^ \* ?/gm, '');
+    assert.ok(
+      comment.includes(`\`\`\`ts\n${example}\`\`\``),
+      'the comment of src/index.ts has another example',
+    );
+  });
+
   it('is a library with types for a strict project that checks its libraries, too', async () => {
-    const compilerOptions = {
-      target: 'es2023',
-      module: 'nodenext',
-      moduleResolution: 'nodenext',
-      strict: true,
-      skipLibCheck: false,
-      types: ['node'],
-    };
     await writeFile(join(project, 'consumer.mts'), CONSUMER);
-    await writeFile(
-      join(project, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions, files: ['consumer.mts'] }),
-    );
-    const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-    const compiled = await run(process.execPath, [tsc, '-p', project], { cwd: project }).catch(
-      (error: unknown) => error,
-    );
-    assert.equal((compiled as { stdout: string }).stdout, '');
+    await compile('consumer.mts');
     const program = [process.execPath, join(project, 'consumer.mjs')];
     const { stdout } = exits(await place.run([], { program }), 0);
     assert.equal(stdout, `function ${standIn.url}`);

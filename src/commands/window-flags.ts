@@ -8,7 +8,7 @@ import { parseWindow } from '../window.ts';
 import type { Window } from '../window.ts';
 import { flag } from './io.ts';
 
-const SHAPE = '"23:00-07:00 Asia/Shanghai" or "Mon-Fri 22:00-06:00 UTC except 2026-12-25", or none';
+const SHAPE = '"23:00-07:00 Asia/Shanghai" or "Mon-Fri 22:00-06:00 UTC except 2030-12-25", or none';
 
 /** Of whoever sends rows, or says when they will be sent. */
 export interface OffPeakFlags {
@@ -73,7 +73,7 @@ export function deadlineFlags(command: Command): Command {
   flag(
     command,
     '--deadline <moment>',
-    'by when it is to be sent, such as 2026-11-25T07:00:00+08:00, or none',
+    'by when it is to be sent, such as 2030-11-25T07:00:00+08:00, or none',
   );
   return flag(
     command,
@@ -96,7 +96,7 @@ export function readDeadline(flags: DeadlineFlags): Deadline | undefined {
   if (!parsed.success) {
     throw usageError(
       'BAD_DEADLINE',
-      `--deadline: ${excerpt(text)} is not a date and time with a zone, such as 2026-11-25T07:00:00+08:00`,
+      `--deadline: ${excerpt(text)} is not a date and time with a zone, such as 2030-11-25T07:00:00+08:00`,
     );
   }
   return { at: new Date(parsed.data), on, ...forecastOptions(flags) };
