@@ -1,5 +1,3 @@
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { runMigrations } from 'bullmq';
 import { tellAccepted } from './accepted.ts';
 import type { Config } from './config.ts';
@@ -7,6 +5,7 @@ import { usageError } from './errors.ts';
 import { freeAllTasks } from './ledger/poll.ts';
 import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
+import { isThere } from './ledger/disk-trouble.ts';
 import type { EmbeddedDatabase } from './ledger/embedded.ts';
 import { freeAllLanes } from './ledger/feed.ts';
 import { againstRace, isMigrated, migrateLedger } from './ledger/migrate.ts';
@@ -147,19 +146,16 @@ type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
 const UPKEEP_MS = 15_000;
 
 async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], log: Logger): Promise<Ledger> {
-  if (role === 'reader' && !mayHoldLedger(dir)) {
-    throw usageError(
-      'NO_LEDGER',
-      `${dir}: there is no ledger here`,
-      'Run `vidbatch submit` or `vidbatch run` first, or name the folder with VIDBATCH_DATA_DIR, or a server with DATABASE_URL.',
-    );
-  }
   // Half of a command's start is loading; most of them need no database of their own.
-  const { openFolder } = await import('./ledger/folder.ts');
+  const { databaseOf, noLedger, openFolder } = await import('./ledger/folder.ts');
+  // A holder may be about to make it.
+  if (role === 'reader' && !isThere(databaseOf(dir)) && readHolder(dir) === undefined) throw noLedger(dir);
   const moved = new AbortController();
   const folder = await openFolder(
     dir,
-    role === 'worker' ? { alone: true } : { onWanted: () => moved.abort('wanted') },
+    role === 'worker'
+      ? { alone: true }
+      : { mayMake: role !== 'reader', onWanted: () => moved.abort('wanted') },
   );
   closers.push(() => folder.close());
   const name = `embedded PGlite in ${dir}`;
@@ -190,17 +186,6 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
   reached('lanes-freed');
   keepUp(folder.database, closers);
   return { ...opened, swept, replayed };
-}
-
-/** Only what is certainly not there is not opened: that would make it. Another process may be about to. */
-function mayHoldLedger(dir: string): boolean {
-  try {
-    statSync(join(dir, 'database'));
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return true;
-    return readHolder(dir) !== undefined;
-  }
 }
 
 /** The embedded database has no autovacuum of its own. */

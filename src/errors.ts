@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 /** Exit codes of the command line. Only `cli.ts` sets one; everything else throws or returns a reason. */
 export const EXIT = {
   ok: 0,
@@ -49,7 +51,10 @@ export function refusal(code: string, message: string, hint?: string): VidbatchE
   });
 }
 
-/** The message of anything that was thrown. */
+/** The message of anything that was thrown; of an object without one, what it says of itself. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (error instanceof Error) return error.message;
+  if (typeof error !== 'object' || error === null) return String(error);
+  const { message } = error as { message?: unknown };
+  return typeof message === 'string' && message !== '' ? message : inspect(error, { breakLength: Infinity });
 }

@@ -7,6 +7,7 @@ import type { Channel } from 'node:diagnostics_channel';
  */
 export const POINTS = [
   // making the ledger
+  'database-made',
   'ledger-migrating',
   'ledger-migrated',
   'queue-migrated',

@@ -1,7 +1,8 @@
-import { constants, existsSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { messageOf } from '../errors.ts';
+import { isThere } from '../ledger/disk-trouble.ts';
 import { failed, ok, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
 
@@ -38,7 +39,7 @@ const FILE_SYSTEMS: ReadonlyMap<number, FileSystem> = new Map([
 const LITTLE_BYTES = 256 * 1024 * 1024;
 
 export async function gatherFolder(dir: string, embedded: boolean): Promise<FolderFacts> {
-  const there = existsSync(dir);
+  const there = isThere(dir);
   const nearest = nearestFolder(dir);
   const unwritable = await access(nearest, constants.W_OK | constants.X_OK).then(
     () => null,
@@ -56,13 +57,7 @@ export async function gatherFolder(dir: string, embedded: boolean): Promise<Fold
 }
 
 function nearestFolder(dir: string): string {
-  return existsSync(dir) || dirname(dir) === dir ? dir : nearestFolder(dirname(dir));
-}
-
-/** Whether there are the whole files of an embedded ledger: opening it would make them. */
-export function hasDatabase(dir: string): boolean {
-  const database = join(dir, 'database');
-  return existsSync(join(database, 'PG_VERSION')) && !existsSync(`${database}.making`);
+  return isThere(dir) || dirname(dir) === dir ? dir : nearestFolder(dirname(dir));
 }
 
 export function judgeFolder(facts: FolderFacts): Check[] {
@@ -74,7 +69,7 @@ function judgeAccess({ dir, there, unwritable }: FolderFacts): Check {
     return failed(
       'data-folder',
       `${dir} cannot be written: ${unwritable}`,
-      'It must be a folder that this user can write; VIDBATCH_DATA_DIR names another.',
+      'It must be a folder that this user can write: give it back with `chown -R`, or mount it so.',
     );
   }
   return ok('data-folder', there ? `${dir} can be written` : `${dir} is not there yet, and can be made`);

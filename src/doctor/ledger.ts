@@ -1,9 +1,11 @@
 import type { Client } from 'pg';
 import type { Config } from '../config.ts';
 import { reasonOf } from '../engine.ts';
+import { VidbatchError } from '../errors.ts';
 import type { Database, Queryable } from '../ledger/database.ts';
 import { readHolder } from '../ledger/lock.ts';
-import { openFolder } from '../ledger/folder.ts';
+import { hasFiles } from '../ledger/files.ts';
+import { databaseOf, openFolder } from '../ledger/folder.ts';
 import { migrations } from '../ledger/migrate.ts';
 import { probePostgres } from '../postgres/probe.ts';
 import { postgresTrouble } from '../postgres/trouble.ts';
@@ -11,7 +13,6 @@ import { parsePostgresUrl } from '../postgres/url.ts';
 import type { PostgresPlace } from '../postgres/url.ts';
 import { failed, ok, refused, skipped, within } from './check.ts';
 import type { Check } from './check.ts';
-import { hasDatabase } from './folder.ts';
 import { judgeLedgerVersion, judgePostgres } from './postgres.ts';
 import { appliedMigrations, gatherPostgres, openClient } from './postgres-facts.ts';
 import type { Pooler } from './postgres-facts.ts';
@@ -74,12 +75,12 @@ async function poolerOf(place: PostgresPlace, limitMs: number): Promise<Pooler> 
 
 async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger> {
   const none = async (): Promise<void> => undefined;
-  if (!hasDatabase(dir)) {
-    const what = `there is none yet in ${dir}: the first \`submit\` or \`run\` makes it`;
-    return { checks: [skipped('ledger', what)], close: none };
-  }
   try {
-    const folder = await within(EMBEDDED_MS, async () => openFolder(dir));
+    if (!hasFiles(databaseOf(dir))) {
+      const what = `there is none yet in ${dir}: the first \`submit\` or \`run\` makes it`;
+      return { checks: [skipped('ledger', what)], close: none };
+    }
+    const folder = await within(EMBEDDED_MS, async () => openFolder(dir, { mayMake: false }));
     const { database } = folder;
     // A holder that was stopped does not answer to a goodbye either; our own checkpoint is waited for.
     const closingMs = folder.role === 'guest' ? limitMs : EMBEDDED_MS;
@@ -93,8 +94,11 @@ async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger>
       throw error;
     }
   } catch (error) {
-    const hint = 'Wait until it has started or ended; a damaged one is restored from a backup.';
-    return { checks: [failed('ledger', reasonOf(error), hint)], close: none };
+    const hint = error instanceof VidbatchError ? error.hint : undefined;
+    return {
+      checks: [failed('ledger', reasonOf(error), hint ?? 'Wait until its process has started or ended.')],
+      close: none,
+    };
   }
 }
 

@@ -3,10 +3,11 @@ import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { VidbatchError } from '../errors.ts';
+import { usageError, VidbatchError } from '../errors.ts';
 import { openDoor } from './door.ts';
 import type { EmbeddedDatabase } from './embedded.ts';
 import { openEmbedded } from './embedded.ts';
+import { hasFiles } from './files.ts';
 import type { GuestDatabase } from './guest.ts';
 import { askForRoom, attach } from './guest.ts';
 import type { FolderLock } from './lock.ts';
@@ -26,6 +27,8 @@ export interface FolderNeeds {
   alone?: boolean;
   /** This process, as the holder, makes room for a worker that needs the folder alone: called when one does. */
   onWanted?: () => void;
+  /** False: only looks at a ledger that is there; default: makes one where there is none. */
+  mayMake?: boolean;
 }
 
 /**
@@ -35,10 +38,12 @@ export interface FolderNeeds {
  */
 export async function openFolder(dir: string, needs: FolderNeeds = {}): Promise<Folder> {
   const { patienceMs = PATIENCE_MS, alone = false } = needs;
+  // Before anything is written: a folder that cannot be read stays as it is.
+  hasFiles(databaseOf(dir));
   const deadline = performance.now() + patienceMs;
   for (;;) {
     const lock = lockFolder(dir);
-    if (lock.held) return hold(dir, lock, needs.onWanted);
+    if (lock.held) return hold(dir, lock, needs);
     const left = deadline - performance.now();
     const holder = readHolder(dir);
     const door = holder?.door ?? resolve(dir, 'door.sock');
@@ -66,13 +71,19 @@ export async function untilTaken(dir: string, signal: AbortSignal): Promise<void
   while (readHolder(dir) === undefined && performance.now() < deadline && !signal.aborted) await pause(50);
 }
 
-async function hold(dir: string, lock: FolderLock, onWanted?: () => void): Promise<Folder> {
+async function hold(
+  dir: string,
+  lock: FolderLock,
+  { onWanted, mayMake = true }: FolderNeeds,
+): Promise<Folder> {
   const opened: (() => Promise<void> | void)[] = [() => lock.release()];
   const closeAll = async (): Promise<void> => {
     for (const close of opened.splice(0).toReversed()) await close();
   };
   try {
-    const database = await openEmbedded(join(dir, 'database'));
+    // Under the lock: a first start of another process may just have made it.
+    if (!mayMake && !hasFiles(databaseOf(dir))) throw noLedger(dir);
+    const database = await openEmbedded(databaseOf(dir));
     opened.push(() => database.end());
     const door = await openDoor(database, doorPath(dir), onWanted);
     opened.push(() => door.close());
@@ -83,6 +94,18 @@ async function hold(dir: string, lock: FolderLock, onWanted?: () => void): Promi
     await closeAll();
     throw cause;
   }
+}
+
+export function databaseOf(dir: string): string {
+  return join(dir, 'database');
+}
+
+export function noLedger(dir: string): VidbatchError {
+  return usageError(
+    'NO_LEDGER',
+    `${dir}: there is no ledger here`,
+    'If there was one, check VIDBATCH_DATA_DIR, DATABASE_URL and mounts. If not, `vidbatch submit` or `run` makes it.',
+  );
 }
 
 /** 108 bytes on Linux, 104 on macOS, with the ending NUL. */

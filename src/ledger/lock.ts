@@ -1,8 +1,19 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import type * as Sqlite from 'node:sqlite';
-import { VidbatchError, messageOf } from '../errors.ts';
+import type { VidbatchError } from '../errors.ts';
 import { sqlite } from '../sqlite.ts';
+import { diskTrouble, isThere } from './disk-trouble.ts';
 
 /** Who says that he holds the folder. Information for people, and where the door is; never trusted as a lock. */
 export interface Holder {
@@ -100,7 +111,18 @@ function tryLock(path: string): Sqlite.DatabaseSync | undefined {
     database?.close();
     // The low byte is the error, the rest its variant.
     if (((cause as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY) return undefined;
-    throw unusable(path, cause);
+    throw unusable(path, systemCause(path) ?? cause);
+  }
+}
+
+/** SQLite does not name the system's error. It is asked for again, without a descriptor of the lock itself. */
+function systemCause(path: string): unknown {
+  try {
+    closeSync(openSync(dirname(path), 'r'));
+    accessSync(isThere(path) ? path : dirname(path), constants.R_OK | constants.W_OK);
+    return undefined;
+  } catch (cause) {
+    return cause;
   }
 }
 
@@ -115,8 +137,5 @@ function writeNote(path: string, holder: Holder): void {
 }
 
 function unusable(path: string, cause: unknown): VidbatchError {
-  return new VidbatchError('DATA_DIR', `${path}: cannot be used for the data folder: ${messageOf(cause)}`, {
-    cause,
-    hint: 'It must be a folder that this user can write, with space left; VIDBATCH_DATA_DIR names another.',
-  });
+  return diskTrouble('DATA_DIR', path, cause);
 }

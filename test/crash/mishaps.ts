@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Running } from '../cli.ts';
 import { laneOf } from '../../src/queue.ts';
 import { isLost } from './rows.ts';
@@ -80,4 +82,9 @@ export function resolveLost(_file: string, batch: string, { standIn, prompts }: 
     '--reason',
     'seen in the list',
   ];
+}
+
+/** As on a first start: the scene has files that were copied. Nothing was sent yet. */
+export async function forgetDatabase({ dataDir }: Scene): Promise<void> {
+  await rm(join(dataDir, 'database'), { recursive: true });
 }

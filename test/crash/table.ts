@@ -1,7 +1,15 @@
 import type { Point } from '../../src/point.ts';
 import type { Running } from '../cli.ts';
 import type { StorageKind } from '../contract/storages.ts';
-import { later, refuseSecond, slowFirst, forgetAttempts, loseJob, resolveLost } from './mishaps.ts';
+import {
+  later,
+  refuseSecond,
+  slowFirst,
+  forgetAttempts,
+  forgetDatabase,
+  loseJob,
+  resolveLost,
+} from './mishaps.ts';
 import { CALLS } from './rows.ts';
 import type { Scene } from './scene.ts';
 
@@ -36,6 +44,14 @@ const submit = (file: string): string[] => ['submit', file];
 
 /** Bringing a manifest in, and into the queue. */
 export const PRODUCING: readonly Death[] = [
+  // Only an embedded ledger makes a database.
+  {
+    point: 'database-made',
+    command: run,
+    costs: 'no row',
+    never: ['redis+postgres', 'postgres'],
+    before: forgetDatabase,
+  },
   { point: 'ledger-migrating', command: run, costs: 'no row' },
   { point: 'ledger-migrated', command: run, costs: 'no row' },
   // BullMQ keeps nothing in a Postgres beside a Redis.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { chownSync, existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -13,6 +13,7 @@ import { openEmbedded } from '../../src/ledger/embedded.ts';
 import { startChild } from './child.ts';
 import { assertContract } from './contract.ts';
 import { assertQueueWorks } from './queue.ts';
+import { copyTemplate } from '../servers.ts';
 
 let root: string;
 let dir: string;
@@ -23,10 +24,9 @@ before(async () => {
   root = await mkdtemp(join(tmpdir(), 'vidbatch-embedded-'));
   dir = join(root, 'database');
   // As if an earlier start had been killed while it made the files.
-  await mkdir(dir);
-  await writeFile(join(dir, 'PG_VERSION'), '');
-  await writeFile(join(dir, 'half-made'), '');
-  await writeFile(`${dir}.making`, '');
+  await mkdir(`${dir}.unfinished-aB3xY9`);
+  await writeFile(join(`${dir}.unfinished-aB3xY9`, 'PG_VERSION'), '');
+  await mkdir(`${dir}.unfinished-kept`);
   db = await openEmbedded(dir);
   await db.query('create schema vidbatch; create table vidbatch.note (id int primary key, body text)');
 });
@@ -43,9 +43,8 @@ async function notes(): Promise<number[]> {
 
 const insert = 'insert into vidbatch.note values ($1, $2)';
 
-test('files that were half made when the first start was killed are made anew', () => {
-  assert.ok(!existsSync(join(dir, 'half-made')));
-  assert.ok(!existsSync(`${dir}.making`));
+test('what a first start left that was killed is removed, and nothing that a person named', async () => {
+  assert.deepEqual((await readdir(root)).sort(), ['database', 'database.unfinished-kept']);
 });
 
 describe('the grant of the one session', () => {
@@ -272,7 +271,24 @@ describe('the end', () => {
   });
 });
 
-describe('a folder that cannot be opened is told in one line', () => {
+test('the marker of an earlier version removes no database, and goes', async () => {
+  const notesBefore = await reopened();
+  assert.ok(notesBefore.length > 0);
+  await writeFile(`${dir}.making`, '');
+  assert.deepEqual(await reopened(), notesBefore);
+  assert.ok(!existsSync(`${dir}.making`), 'an earlier version would remove the database for it');
+});
+
+async function reopened(): Promise<number[]> {
+  db = await openEmbedded(dir);
+  try {
+    return await notes();
+  } finally {
+    await db.end();
+  }
+}
+
+describe('a folder that cannot be opened is told in one line, and stays as it is', () => {
   async function refused(code: string, words: RegExp): Promise<void> {
     await assert.rejects(
       openEmbedded(dir),
@@ -288,8 +304,43 @@ describe('a folder that cannot be opened is told in one line', () => {
 
   test('damaged', async () => {
     await rename(join(dir, 'global'), join(dir, 'gone'));
-    await refused('DATABASE_DAMAGED', /database: the database does not start: [^\n]+$/);
+    await refused('DATABASE_DAMAGED', /database: the database does not start: (?!.*\[object)[^\n]+$/);
     await rename(join(dir, 'gone'), join(dir, 'global'));
+  });
+
+  test('without the file that every database has', async () => {
+    for (const marked of [false, true]) {
+      if (marked) await writeFile(`${dir}.making`, '');
+      await rename(join(dir, 'PG_VERSION'), join(dir, 'gone'));
+      await refused('DATABASE_DAMAGED', /PG_VERSION is missing/);
+      await rename(join(dir, 'gone'), join(dir, 'PG_VERSION'));
+    }
+    assert.ok((await reopened()).length > 0, 'nothing was removed');
+  });
+
+  test('which another user owns in part, until the whole folder is given back', async () => {
+    const files = join(root, 'given', 'database');
+    await copyTemplate(join(root, 'given'), 'empty');
+    await chmod(root, 0o755);
+    const before = await readdir(files, { recursive: true });
+    // Root may read everything: then it is nobody who tries.
+    const isRoot = process.getuid?.() === 0;
+    const other = isRoot ? { uid: 65_534, gid: 65_534, cwd: root } : {};
+    if (isRoot) chownSync(join(root, 'given'), 65_534, 65_534);
+    else await chmod(files, 0);
+    const open = `
+      const { openEmbedded } = await import(src + 'embedded.ts');
+      try { await (await openEmbedded(${JSON.stringify(files)})).end(); console.log('opened'); }
+      catch (error) { console.log(error.code + ' ' + error.message); }`;
+    for (let i = 0; i < 2; i += 1) {
+      const refusal = await startChild(open, other).line();
+      assert.match(refusal, /^DATABASE_FILES .*given\/database.*: this user may not use it \(EACCES\)$/);
+    }
+    if (isRoot) for (const path of ['', ...before]) chownSync(join(files, path), 65_534, 65_534);
+    else await chmod(files, 0o700);
+    assert.deepEqual(await readdir(files, { recursive: true }), before);
+    assert.deepEqual(await readdir(join(root, 'given')), ['database'], 'no marker, no second database');
+    assert.equal(await startChild(open, other).line(), 'opened');
   });
 
   test('a file in its place', async () => {

@@ -94,13 +94,13 @@ test('a warning that is not about SQLite is still shown', async () => {
 test('what cannot be a data folder is refused with its path', async () => {
   const file = join(root, 'file');
   await writeFile(file, 'a file');
-  refusedWith(file, /file: cannot be used/);
-  refusedWith(join(file, 'below'), /below: cannot be used/);
+  refusedWith(file, /file: a file is where a folder should be \(EEXIST\)|file: .*\(E[A-Z]+\)/);
+  refusedWith(join(file, 'below'), /below: a file is where a folder should be \(ENOTDIR\)/);
   assert.equal(await readFile(file, 'utf8'), 'a file');
 
   const noLock = join(root, 'no-lock');
   await mkdir(join(noLock, 'lock.db'), { recursive: true });
-  refusedWith(noLock, /lock\.db: cannot be used/);
+  refusedWith(noLock, /lock\.db: [^\n]+$/);
 
   const garbage = join(root, 'garbage');
   await mkdir(garbage);
@@ -108,7 +108,7 @@ test('what cannot be a data folder is refused with its path', async () => {
     join(garbage, 'lock.db'),
     'this is not a database, and long enough to be seen as none. '.repeat(20),
   );
-  refusedWith(garbage, /lock\.db: cannot be used/);
+  refusedWith(garbage, /lock\.db: [^\n]+$/);
 });
 
 test('a folder that this user cannot write is refused with its path', async () => {
@@ -127,6 +127,6 @@ test('a folder that this user cannot write is refused with its path', async () =
      }
      try { lockFolder(${JSON.stringify(dir)}); } catch (error) { console.log(error.code + ' ' + error.message); }`,
   );
-  assert.match(await child.line(), /^DATA_DIR .*read-only.*: cannot be used/);
+  assert.match(await child.line(), /^DATA_DIR .*read-only.*: this user may not use it \(EACCES\)$/);
   await child.ended();
 });
