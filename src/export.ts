@@ -7,7 +7,7 @@ import type { RawRow } from './manifest/entry.ts';
 import { writeText, writeValue } from './manifest/export-cell.ts';
 import { writeName } from './manifest/export-header.ts';
 import { readRequest } from './request.ts';
-import { exportColumns, speaks } from './request/columns.ts';
+import { EARLIER_TASK_IDS, exportColumns, speaks } from './request/columns.ts';
 
 type Appended = Record<(typeof exportColumns)[number], string | number | null>;
 
@@ -33,12 +33,14 @@ function appended(row: SubmissionView): Appended {
  * `input.<name>`. Cells are harmless to spreadsheets, and come back as they were when the export is submitted.
  *
  * What a row has beyond the header (a ragged row, an earlier header, a manifest in JSON) gets columns of its own after
- * those, in order of appearance, which takes a first pass over the inputs. `again` reads the rows anew.
+ * those, in order of appearance, which takes a first pass over the inputs. `earlier`: a column for the
+ * tasks that failed and were made again, as some row has one.
  */
 export async function* exportCsv(
   batch: Pick<Batch, 'columns' | 'delimiter' | 'format'>,
   inputs: AsyncIterable<string>,
   rows: AsyncIterable<SubmissionView>,
+  { earlier = false }: { earlier?: boolean } = {},
 ): AsyncGenerator<string> {
   const record = { line: 1, cells: batch.columns ?? [], faults: [] };
   const header = readHeader(record).columns;
@@ -52,6 +54,7 @@ export async function* exportCsv(
     ...header.map((column) => (column.kind === 'unnamed' ? '' : writeName(column.header))),
     ...[...beyond].map(writeName),
     ...exportColumns,
+    ...(earlier ? [EARLIER_TASK_IDS] : []),
   ]);
   for await (const row of rows) {
     const input = JSON.parse(row.input) as RawRow;
@@ -60,6 +63,7 @@ export async function* exportCsv(
     yield line([
       ...cellsOf(input, names, row, batch.format),
       ...exportColumns.map((column) => writeText(String(ours[column] ?? ''))),
+      ...(earlier ? [writeText(row.earlierTaskIds.join(' '))] : []),
     ]);
   }
 }
@@ -119,6 +123,7 @@ export async function* exportJsonl(rows: AsyncIterable<SubmissionView>): AsyncGe
   for await (const row of rows) {
     const object = {
       ...appended(row),
+      ...(row.earlierTaskIds.length === 0 ? {} : { [EARLIER_TASK_IDS]: row.earlierTaskIds }),
       input: JSON.parse(row.input) as unknown,
       request: row.request === null ? null : (JSON.parse(row.request) as unknown),
     };

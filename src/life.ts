@@ -22,7 +22,7 @@ export function findingsOf(attempt: AttemptView): string[] {
     attempt.requestId === null ? undefined : `request id ${attempt.requestId}`,
     attempt.taskId === null
       ? undefined
-      : `task ${attempt.taskId}${attempt.surplus ? ' (SURPLUS: paid twice)' : ''}`,
+      : `task ${attempt.taskId}${attempt.surplus ? ' (SURPLUS: paid twice)' : ''}${attempt.remadeAt === null ? '' : ' (failed, and made again on purpose)'}`,
   ].filter((part) => part !== undefined);
 }
 

@@ -7,6 +7,8 @@ import { billedOf } from './ledger/charge.ts';
 import type { Billed } from './ledger/charge.ts';
 import { readAccepted, readCalls, readEndings, readTaskTimes } from './ledger/report.ts';
 import type { Calls, Ending, Percentiles } from './ledger/report.ts';
+import { readFailReasons } from './ledger/remake.ts';
+import type { FailReason } from './ledger/remake.ts';
 import { summarise } from './status/overview.ts';
 import type { Prices } from './cost/prices.ts';
 import type { Summary } from './status/summary.ts';
@@ -14,7 +16,7 @@ import type { Summary } from './status/summary.ts';
 /** What became of a batch so far, in numbers. */
 export interface Report extends Pick<
   Summary,
-  'batch' | 'source' | 'rows' | 'counts' | 'taskIds' | 'surplus'
+  'batch' | 'source' | 'rows' | 'counts' | 'taskIds' | 'surplus' | 'remade'
 > {
   calls: Calls;
   endings: Ending[];
@@ -26,6 +28,8 @@ export interface Report extends Pick<
     /** Of the accepted ones, whose end is known. */
     settled: number;
     times: Percentiles | null;
+    /** Why tasks failed, the most frequent first. */
+    failReasons: FailReason[];
   };
   /** What the accepted rows cost by the price file, or by the prices that the ledger has; null: there are none. */
   estimated: Estimate | null;
@@ -43,7 +47,15 @@ export async function reportOf(db: Database, batch: Batch, prices: Prices): Prom
 }
 
 async function readReport(db: Queryable, batch: Batch, prices: Prices): Promise<Report> {
-  const { batch: name, source, rows, counts, taskIds, surplus } = await summarise(db, batch, undefined);
+  const {
+    batch: name,
+    source,
+    rows,
+    counts,
+    taskIds,
+    surplus,
+    remade,
+  } = await summarise(db, batch, undefined);
   const calls = await readCalls(db, batch.id);
   const accepted = await readAccepted(db, batch.id, { withSeconds: prices.size > 0 });
   const byStatus: Record<string, number> = {};
@@ -62,6 +74,7 @@ async function readReport(db: Queryable, batch: Batch, prices: Prices): Promise<
     counts,
     taskIds,
     surplus,
+    remade,
     calls,
     endings: await readEndings(db, batch.id),
     durationMs:
@@ -70,6 +83,7 @@ async function readReport(db: Queryable, batch: Batch, prices: Prices): Promise<
       byStatus,
       settled: SETTLED.reduce((sum, status) => sum + (byStatus[status] ?? 0), 0),
       times: await readTaskTimes(db, batch.id),
+      failReasons: await readFailReasons(db, batch.id),
     },
     estimated:
       prices.size > 0 || groups.some(({ stored }) => stored !== null) ? estimate(prices, groups) : null,

@@ -54,6 +54,12 @@ export const TRANSITIONS: readonly { from: State; to: State; by: string }[] = [
   { from: 'cancelled', to: 'pending', by: 'retry, or a corrected manifest' },
   { from: 'invalid', to: 'pending', by: 'retry, or a corrected manifest' },
   { from: 'invalid', to: 'cancelled', by: 'gone from a corrected manifest' },
+  // The one move that pays a second time. Its first task stays on its attempt.
+  {
+    from: 'submitted',
+    to: 'pending',
+    by: 'retry --failed-tasks: the task failed, and a person wants another',
+  },
 ];
 
 /** States in which a row may have been paid: it is never sent again by itself, and its content is fixed. */

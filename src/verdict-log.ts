@@ -15,15 +15,22 @@ export function tellVerdict(log: Logger, verdict: Verdict): void {
     const { taskId } = outcome;
     if (recorded.known) log.info({ event: 'known-task', ...row, taskId }, 'accepted, as was known before');
     else tellAccepted(log, { ...row, taskId, surplus: recorded.surplus });
-  } else if (outcome.kind === 'halted' || recorded.halted) {
+  } else if ((outcome.kind === 'halted' || recorded.halted) && recorded.state !== 'rejected') {
     log.error({ event: 'halted', ...row, httpStatus, code, reason: message }, 'the provider is halted');
   } else {
     // What is tried again needs nobody; what ends here does.
-    const ends = outcome.kind === 'rejected' || recorded.state === 'exhausted';
+    const ends = recorded.state === 'rejected' || recorded.state === 'exhausted';
     const level = outcome.kind === 'uncertain' || ends ? 'warn' : 'info';
     log[level](
-      { event: outcome.kind, ...row, state: recorded.state, httpStatus, code, reason: message },
-      outcome.kind,
+      {
+        event: recorded.state === 'rejected' ? 'rejected' : outcome.kind,
+        ...row,
+        state: recorded.state,
+        httpStatus,
+        code,
+        reason: message,
+      },
+      recorded.state === 'rejected' ? 'rejected' : outcome.kind,
     );
   }
 }

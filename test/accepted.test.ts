@@ -69,6 +69,25 @@ test('a task id is a line with its batch, key and attempt; a surplus one is an e
   ]);
 });
 
+test('a row that is rejected while its provider is halted is told as rejected, not as a halt', async () => {
+  const { log, lines } = hear();
+  const claim = { batch: 'b', key: 'k', number: 1, attemptId: 'a' } as Claim;
+  const outcome = outcomeOf('rejected', { httpStatus: 400 });
+  const recorded = {
+    attemptId: 'a',
+    state: 'rejected',
+    moved: true,
+    surplus: false,
+    known: false,
+    halted: true,
+  } as const;
+  tellVerdict(log, { kind: 'settled', claim, outcome, recorded, waitMs: 0 });
+  assert.deepEqual(
+    lines.map(({ event, level }) => [event, level]),
+    [['rejected', 'warn']],
+  );
+});
+
 onEvery(['postgres'], (storage) => {
   /** Tells what becomes of an attempt, as its worker does. */
   async function settle(claim: Claim, taskId: string): Promise<Record<string, unknown>[]> {

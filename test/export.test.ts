@@ -32,6 +32,7 @@ function view(input: Record<string, unknown>, more: Partial<SubmissionView> = {}
     deadline: null,
     queued: false,
     price: null,
+    earlierTaskIds: [],
     updatedAt: new Date(0),
     ...more,
   };

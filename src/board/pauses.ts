@@ -5,7 +5,7 @@ import { pauseBy, resumeBy } from '../ledger/pause.ts';
 import type { Pauses } from './writes.ts';
 
 /** The pause button writes what `vidbatch pause` writes. `who` stands in the trail. */
-export function pausesOf(db: Database, who: string, origin: string | undefined): Pauses {
+export function pausesOf(db: Database, who: string): Pauses {
   return {
     async pause(batches) {
       if (batches === null) await pauseBy(db, who, undefined);
@@ -14,7 +14,7 @@ export function pausesOf(db: Database, who: string, origin: string | undefined):
     },
     async resume(batches) {
       if (batches === null) {
-        await resumeBy(db, who, undefined, origin);
+        await resumeBy(db, who, undefined);
         return undefined;
       }
       if (await isPaused(db)) {
@@ -24,7 +24,7 @@ export function pausesOf(db: Database, who: string, origin: string | undefined):
           message: 'everything is paused, and this run with it: resume "all batches", or `vidbatch resume`',
         };
       }
-      await resumeBy(db, who, await namedBatches(db, batches), origin);
+      await resumeBy(db, who, await namedBatches(db, batches));
       return undefined;
     },
   };

@@ -56,7 +56,7 @@ export class Stage {
       db: app.db,
       reading: new Reading(app.db, origin),
       shelf: new Shelf(app, log, { readOnly, place: (adapters) => this.place(adapters) }),
-      pauses: pausesOf(app.db, who, origin),
+      pauses: pausesOf(app.db, who),
       place: `ledger: ${app.storage.ledger} · queue: ${app.storage.queue}`,
     };
   }

@@ -4,7 +4,7 @@ import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { amountOf } from '../ledger/budget.ts';
-import { findSubmissions, readAttempts, readTrail } from '../ledger/read.ts';
+import { findByTask, findSubmissions, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
 import { readTasks } from '../ledger/task.ts';
 import type { TaskView } from '../ledger/task.ts';
@@ -26,8 +26,11 @@ import { openAlone } from './ledger-alone.ts';
 export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('explain <batch> <key>')
-    .description("one row's life in ten lines; the beginning of its key is enough")
-    .addHelpText('after', '\nExamples:\n  $ vidbatch explain text shot-007')
+    .description("one row's life in ten lines, by its key, the beginning of it, or a task id")
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ vidbatch explain text shot-007\n  $ vidbatch explain text task_9f2',
+    )
     .action(async (batch: string, key: string, flags: GlobalFlags) =>
       exit(await explain(batch, key, flags, io)),
     );
@@ -39,13 +42,14 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
   const app = await openAlone(config, io);
   try {
     const batch = await batchNamed(app.db, name);
-    const found = await findSubmissions(app.db, batch.id, key);
+    const byKey = await findSubmissions(app.db, batch.id, key);
+    const found = byKey.length > 0 ? byKey : await findByTask(app.db, batch.id, key);
     const row = found[0];
     if (row === undefined) {
       throw usageError(
         'NO_SUCH_ROW',
-        `batch ${name} has no row with the key ${key}`,
-        `\`vidbatch export ${quoted(name)}\` lists them in the column row_key.`,
+        `batch ${name} has no row with the key or task id ${key}`,
+        `\`vidbatch export ${quoted(name)}\` lists them in the columns row_key and task_id.`,
       );
     }
     if (found.length > 1) {
@@ -104,7 +108,7 @@ function describe(
   }
   if (row.providerStatus !== null && tasks.length === 0)
     lines.push(`provider ${row.providerStatus}, not asked yet`);
-  for (const task of tasks) lines.push(...describeTask(task));
+  for (const task of tasks) lines.push(...describeTask(task, row));
   for (const video of videos) lines.push(`video    ${videoTold(video)}`);
   if (row.errorCode !== null || row.error !== null) {
     lines.push(
@@ -129,13 +133,14 @@ function describe(
   return lines;
 }
 
-function describeTask(task: TaskView): string[] {
-  const which = task.surplus ? `SURPLUS task ${task.taskId}: ` : '';
+function describeTask(task: TaskView, { taskId }: SubmissionView): string[] {
+  const earlier = task.taskId === taskId ? '' : `earlier task ${task.taskId}: `;
+  const which = task.surplus ? `SURPLUS task ${task.taskId}: ` : earlier;
   const parts = [
     `${which}${statusTold(task)}`,
     task.resultUrl,
     expiryTold(task),
-    task.surplus ? task.failReason : null,
+    task.taskId === taskId ? null : task.failReason,
   ];
   const later = laterTold(task);
   return [

@@ -5,6 +5,7 @@ import { exportCsv, exportJsonl } from '../export.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { countStates } from '../ledger/batch.ts';
 import { readInputs, readSubmissions } from '../ledger/read.ts';
+import { countRemade } from '../ledger/remake.ts';
 import { totalOf } from '../status/summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
@@ -47,8 +48,12 @@ async function exportBatch(name: string, flags: ExportFlags, io: Io): Promise<Ex
   try {
     const batch = await batchNamed(app.db, name);
     const total = totalOf(await countStates(app.db, batch.id));
+    const earlier = (await countRemade(app.db, batch.id)) > 0;
     const rows = readSubmissions(app.db, batch.id);
-    const texts = format === 'csv' ? exportCsv(batch, readInputs(app.db, batch.id), rows) : exportJsonl(rows);
+    const texts =
+      format === 'csv'
+        ? exportCsv(batch, readInputs(app.db, batch.id), rows, { earlier })
+        : exportJsonl(rows);
     if (format === 'csv' && isOn(flags.bom)) await io.write('\uFEFF');
     let done = 0;
     for await (const text of texts) {

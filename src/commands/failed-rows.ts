@@ -2,6 +2,8 @@ import type { Queryable } from '../ledger/database.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { commonestReason } from '../ledger/reason.ts';
 import type { Reason } from '../ledger/reason.ts';
+import { readFailReasons } from '../ledger/remake.ts';
+import { failedTasksTold } from '../status/failed-tasks.ts';
 import { quoted } from '../shell-word.ts';
 import { count } from '../status/summary.ts';
 import type { Summary } from '../status/summary.ts';
@@ -20,6 +22,10 @@ export async function failedRows(db: Queryable, batch: Batch, { counts }: Summar
     lines.push(
       `${rows(counts.rejected, 'rejected')} refused for what ${counts.rejected === 1 ? 'it says' : 'they say'}${why}; correct ${counts.rejected === 1 ? 'it' : 'them'} and run again`,
     );
+  }
+  if (counts.submitted > 0) {
+    const failed = failedTasksTold(batch.name, await readFailReasons(db, batch.id));
+    if (failed !== undefined) lines.push(failed);
   }
   return lines;
 }

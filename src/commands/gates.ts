@@ -2,12 +2,14 @@ import type { Command } from 'commander';
 import type { LedgerApp } from '../app.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import { cancel, listBatches, note } from '../ledger/batch.ts';
+import { cancel, countOpen, listBatches, note } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { transaction } from '../ledger/database.ts';
 import { pauseBy, resumeBy } from '../ledger/pause.ts';
 import { quoted } from '../shell-word.ts';
-import { count } from '../status/summary.ts';
+import { readGates } from '../status/overview.ts';
+import { count, rowsOf } from '../status/summary.ts';
+import type { Gate } from '../status/summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
@@ -32,7 +34,7 @@ export function gateCommands(program: Command, io: Io, exit: Exit): void {
   const resumeIt = program
     .command('resume [batch]')
     .description(
-      'go on, also with a batch that its canary or its share of failures stopped; without a batch, also try out a halted provider with one row',
+      'go on, also with a batch that its canary or its share of failures stopped; without a batch, lift the pause of everything and try out each halted provider with one row; says what still waits',
     )
     .addHelpText('after', '\nExamples:\n  $ vidbatch resume text\n  $ vidbatch resume')
     .action(act(resumeBatch));
@@ -87,12 +89,51 @@ async function resumeBatch({ db }: LedgerApp, batch: Batch | undefined, flags: G
       `\`vidbatch retry ${quoted(batch.name)}\` takes its rows up again.`,
     );
   }
-  const trying = await resumeBy(db, operator(), batch && [batch], configOf(flags).baseUrl);
-  const text = `${batch?.name ?? 'everything'}: resumed`;
+  const { held, trying } = await resumeBy(db, operator(), batch && [batch]);
+  const left = await waitingStill(db, batch, configOf(flags).baseUrl);
+  const lines = [
+    held
+      ? `${batch?.name ?? 'everything'}: resumed`
+      : batch === undefined
+        ? 'nothing was paused as a whole'
+        : `${batch.name}: was not paused`,
+    ...trying.map(
+      (origin) => `${origin} was halted: one row tries it out, and the others go when it is accepted`,
+    ),
+    ...left.slice(0, MOST_WAITING).map(({ name, reason }) => `still waiting: ${name}: ${reason}`),
+  ];
+  const more = left.length - MOST_WAITING;
+  if (more > 0) lines.push(`still waiting: ${count(more)} more; \`vidbatch status\` shows why`);
   return {
-    text: trying ? `${text}; the halted provider is tried out with one row` : text,
-    json: { batch: batch?.name ?? null, paused: false, trying },
+    text: lines.join('\n'),
+    json: {
+      batch: batch?.name ?? null,
+      paused: false,
+      resumed: held,
+      trying: trying.length > 0,
+      origins: trying,
+      waiting: left.map(({ name, gate, reason }) => ({ batch: name, gate, reason })),
+    },
   };
+}
+
+const MOST_WAITING = 10;
+
+/** Gates that stay shut for rows of this batch, or of all. */
+async function waitingStill(
+  db: LedgerApp['db'],
+  batch: Batch | undefined,
+  origin: string | undefined,
+): Promise<(Gate & { name: string })[]> {
+  // Its state may have changed just now.
+  const batches = (await listBatches(db)).filter(({ id }) => batch === undefined || id === batch.id);
+  const left: (Gate & { name: string })[] = [];
+  for (const one of batches) {
+    if (one.state === 'cancelled' || (await countOpen(db, [one.id])) === 0) continue;
+    const gates = await readGates(db, one, origin);
+    left.push(...gates.filter(({ gate }) => gate !== 'trying').map((gate) => ({ ...gate, name: one.name })));
+  }
+  return left;
 }
 
 async function cancelBatch(
@@ -114,7 +155,7 @@ async function cancelBatch(
     });
   }
   return {
-    text: `${batch?.name ?? 'everything'}: ${count(cancelled)} rows cancelled; rows in flight finish`,
+    text: `${batch?.name ?? 'everything'}: ${rowsOf(cancelled)} cancelled; rows in flight finish`,
     json: { batch: batch?.name ?? null, cancelled },
   };
 }

@@ -6,6 +6,7 @@ import { describeEstimate, estimateJson } from '../cost/estimate.ts';
 import type { Ending, Percentiles } from '../ledger/report.ts';
 import { shorten } from '../life.ts';
 import { told } from '../cost/money.ts';
+import { remakeLine } from '../status/failed-tasks.ts';
 import { reportOf } from '../report.ts';
 import type { Report } from '../report.ts';
 import { count, duration, receipt } from '../status/summary.ts';
@@ -69,6 +70,10 @@ function describe(seen: Report): string[] {
       `  tasks    ${statuses.join(' · ')} · settled ${percent(tasks.settled, seen.counts.submitted)}`,
     );
   }
+  for (const { reason, tasks: n } of tasks.failReasons)
+    lines.push(`    failed ${shorten(reason.replaceAll(/\s+/g, ' '), 120)}: ${count(n)}`);
+  if (tasks.failReasons.length > 0)
+    lines.push(`    next   \`${remakeLine(seen.batch)}\` makes failed tasks again, and pays again`);
   if (tasks.times !== null) lines.push(`  ends     known after ${percentiles(tasks.times)}`);
   lines.push(
     `  cost     estimated: ${seen.estimated === null ? 'unknown, --prices names a file that knows' : describeEstimate(seen.estimated)}`,
@@ -131,6 +136,7 @@ function toJson(seen: Report): Record<string, unknown> {
       settled: tasks.settled,
       settledShare: seen.counts.submitted === 0 ? null : tasks.settled / seen.counts.submitted,
       durationMs: tasks.times,
+      failReasons: tasks.failReasons,
     },
     estimated: estimated === null ? null : estimateJson(estimated),
   };

@@ -20,7 +20,7 @@ import { reached } from '../point.ts';
 import { checkReopening } from '../reopening.ts';
 import { RETRYABLE_STATES, STATES } from '../submission.ts';
 import type { State } from '../submission.ts';
-import { count } from '../status/summary.ts';
+import { count, rowsOf } from '../status/summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
@@ -29,8 +29,12 @@ import { openAlone } from './ledger-alone.ts';
 import { readFlags, readOptions } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
 import { operator } from './operator.ts';
+import { pricesFlag, pricesOf } from './price-flags.ts';
+import type { PriceFlags } from './price-flags.ts';
+import { retryFailedTasks } from './retry-failed-tasks.ts';
 
-interface RetryFlags extends ReadFlags {
+interface RetryFlags extends ReadFlags, PriceFlags {
+  failedTasks?: boolean;
   state?: string[];
   errorCode?: string[];
   key?: string[];
@@ -61,13 +65,17 @@ Examples:
   $ vidbatch retry text --state exhausted --error-code ECONNREFUSED ETIMEDOUT
   $ vidbatch retry text --key shot-007 --key shot-011
   $ vidbatch retry text --changed corrected.csv
+  $ vidbatch retry text --failed-tasks --prices jobs/prices.example.json
 
-What is chosen by several flags is chosen by all of them. Of submitted and uncertain rows nothing is ever sent again.
+What is chosen by several flags is chosen by all of them. Of submitted and uncertain rows nothing is sent again,
+except with --failed-tasks: that asks, with its price, and without a terminal it needs --yes. It makes each failed task
+again once; the first task stays in \`explain\` and in the export, and the budget counts both.
 With --changed, rows of the manifest that are not rejected or invalid in the batch are left as they are; \`explain\` shows
 what a row was before. Put the change into the batch's own manifest, too: \`run\` refuses one that has the old version. On a terminal it says what it would do, and asks.`,
     )
     .action(async (batch: string, flags: RetryFlags) => exit(await retryRows(batch, flags, io)));
-  readFlags(globalFlags(command));
+  command.option('--failed-tasks', 'make again, and pay again, rows whose task failed at the provider');
+  pricesFlag(readFlags(globalFlags(command)));
   flag(command, '--again', 'with --changed: also what another batch has sent already');
   flag(command, '--yes', 'do not ask');
 }
@@ -79,15 +87,21 @@ interface Done {
 
 async function retryRows(name: string, flags: RetryFlags, io: Io): Promise<ExitCode> {
   const chosen = chosenBy(flags);
+  const prices = await pricesOf(flags);
   if (flags.changed !== undefined) keepHeapSmall();
   const app = await openAlone(configOf(flags), io);
   try {
     const batch = await batchNamed(app.db, name);
-    await checkKeys(app, batch, chosen, flags.changed !== undefined);
-    const done =
-      flags.changed === undefined
-        ? await retryAsTheyAre(app, batch, chosen, flags, io)
-        : await retryChangedOnes(app, batch, flags.changed, chosen, flags, io);
+    let done: Done;
+    if (flags.failedTasks === true) {
+      const { keys = null } = chosen;
+      done = await retryFailedTasks(app.db, batch, { keys, prices, yes: isOn(flags.yes) }, io);
+    } else {
+      await checkKeys(app, batch, chosen, flags.changed !== undefined);
+      done = await (flags.changed === undefined
+        ? retryAsTheyAre(app, batch, chosen, flags, io)
+        : retryChangedOnes(app, batch, flags.changed, chosen, flags, io));
+    }
     io.out(flags.json === true ? JSON.stringify(done.json) : `${batch.name}: ${done.text}`);
     return EXIT.ok;
   } finally {
@@ -95,7 +109,14 @@ async function retryRows(name: string, flags: RetryFlags, io: Io): Promise<ExitC
   }
 }
 
-function chosenBy({ state, errorCode, key, changed }: RetryFlags): Chosen {
+function chosenBy({ state, errorCode, key, changed, failedTasks }: RetryFlags): Chosen {
+  if (failedTasks === true && (state ?? errorCode ?? changed) !== undefined) {
+    throw usageError(
+      'BAD_COMBINATION',
+      '--failed-tasks goes with --key and --prices, not with --state, --error-code or --changed',
+      'Say them one after the other.',
+    );
+  }
   const possible: readonly State[] = changed === undefined ? RETRYABLE_STATES : ['rejected', 'invalid'];
   const states = state?.map((one) => {
     const known = possible.find((word) => word === one);
@@ -285,8 +306,4 @@ function filtersOf({ states, errorCodes, keys }: Chosen): string {
     ...(keys === undefined ? [] : [`${keys.length} by key`]),
   ];
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
-}
-
-function rowsOf(n: number): string {
-  return `${count(n)} ${n === 1 ? 'row' : 'rows'}`;
 }

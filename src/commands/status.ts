@@ -9,6 +9,9 @@ import { listBatches } from '../ledger/batch.ts';
 import type { Queryable } from '../ledger/database.ts';
 import { oneLook } from '../ledger/look.ts';
 import { nextPoll } from '../ledger/poll.ts';
+import { readFailReasons } from '../ledger/remake.ts';
+import type { FailReason } from '../ledger/remake.ts';
+import { failedTasksTold } from '../status/failed-tasks.ts';
 import { countTasks } from '../ledger/task.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { limitsInForce } from '../ledger/quota.ts';
@@ -72,6 +75,8 @@ interface Status extends Summary, Omit<Pace, 'lately'> {
   deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
   /** How the tasks stand, and in how many seconds one may be asked for again; null: there are none. */
   tasks: (TaskCounts & { open: number; nextPollSeconds: number | null }) | null;
+  /** Why tasks failed, the most frequent first. */
+  failReasons: FailReason[];
   /** What the workers of its provider go by. */
   limits: Omit<LimitInForce, 'origin'>[];
 }
@@ -128,11 +133,13 @@ async function readStatus(
   const pace = await readPace(db, batch, summary);
   const seen = summary.counts.pending > 0 ? await outlookOf(db, batch, asked) : undefined;
   const waiting = seen !== undefined && seen.waiting > 0 ? seen : undefined;
+  const tasks = summary.taskIds + summary.surplus === 0 ? null : await readTasksOf(db, batch);
   return {
     ...summary,
     ...pace,
     limits: batch.origin === null ? [] : (await limitsInForce(db, batch.origin)).map(ofOneProvider),
-    tasks: summary.taskIds + summary.surplus === 0 ? null : await readTasksOf(db, batch),
+    tasks,
+    failReasons: tasks === null || tasks.failed === 0 ? [] : await readFailReasons(db, batch.id),
     videos: await countVideos(db, batch.id),
     deadline:
       batch.deadline === null
@@ -171,6 +178,8 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
   if (status.tasks !== null) lines.push(`  ${tasksTold(status.tasks)}${nextPollTold(status.tasks)}`);
+  const failed = failedTasksTold(status.batch, status.failReasons);
+  if (failed !== undefined) lines.push(`  ${failed}`);
   if (status.videos !== null) {
     const { downloaded, failed, expired } = status.videos;
     const not = [

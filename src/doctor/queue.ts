@@ -2,7 +2,7 @@ import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION } from 'bullmq';
 import { Cluster } from 'ioredis';
 import type { Queryable } from '../ledger/database.ts';
 import { lanesInUse } from '../ledger/invariants/queue.ts';
-import { laneOf, openQueue } from '../queue.ts';
+import { laneOf, openQueue, scheduleLane } from '../queue.ts';
 import type { QueueStore } from '../queue.ts';
 import type { RedisClient } from '../redis/client.ts';
 import { count } from '../status/summary.ts';
@@ -27,7 +27,8 @@ export interface QueueFacts {
 
 export async function gatherQueue(db: Queryable, store: QueueStore, ledgerId: string): Promise<QueueFacts> {
   const shared = laneOf(ledgerId, null);
-  const known = new Set([shared, ...(await lanesInUse(db))]);
+  // The schedules' lane is a mirror for people: it is fed by the worker that keeps it, and no row is in it.
+  const known = new Set([shared, scheduleLane(ledgerId), ...(await lanesInUse(db))]);
   const names = store.kind === 'redis' ? await queueNames(store.redis, store.prefix) : [];
   const own = names.filter((name) => name === shared || name.startsWith(`${shared}-`));
   const ids = names.map((name) => /^vidbatch-([0-9a-f]+)/.exec(name)?.[1]).filter((id) => id !== undefined);

@@ -169,12 +169,23 @@ export async function pause(db: Queryable, id: number | null): Promise<void> {
   else await db.query(`update vidbatch.batch set state = 'paused' where id = $1 and state = 'active'`, [id]);
 }
 
-export async function resume(db: Queryable, id: number | null): Promise<void> {
-  if (id === null) await db.query('update vidbatch.meta set paused_at = null');
-  else {
-    await db.query(`update vidbatch.batch set state = 'active' where id = $1 and state = 'paused'`, [id]);
-    await db.query(`update vidbatch.batch set ${TRIAL} where id = $1 and state = 'stopped'`, [id]);
+/** Lets the batch, or with `null` everything, go on. Returns whether it was paused or stopped. */
+export async function resume(db: Queryable, id: number | null): Promise<boolean> {
+  if (id === null) {
+    const { rows } = await db.query(
+      'update vidbatch.meta set paused_at = null where paused_at is not null returning only_row',
+    );
+    return rows.length > 0;
   }
+  const { rows: paused } = await db.query(
+    `update vidbatch.batch set state = 'active' where id = $1 and state = 'paused' returning id`,
+    [id],
+  );
+  const { rows: stopped } = await db.query(
+    `update vidbatch.batch set ${TRIAL} where id = $1 and state = 'stopped' returning id`,
+    [id],
+  );
+  return paused.length + stopped.length > 0;
 }
 
 export async function isPaused(db: Queryable): Promise<boolean> {

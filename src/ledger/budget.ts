@@ -25,9 +25,12 @@ export const SOME_AFFORDABLE = `(b.budget is null or ${CHEAPEST} <= b.budget - b
 /** No row of the batch can be claimed for want of money. Not while it is yet to be counted. */
 export const SPENT = `(b.budget is not null and b.held is not null and not coalesce(${SOME_AFFORDABLE}, false))`;
 
-/** What tasks beyond one a row have cost. */
-const SURPLUS = `(select coalesce(sum(s.price), 0)
-  from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id where a.surplus and s.batch_id = b.id)`;
+/** What tasks beyond one a row have cost: surplus ones, and failed ones that were made again. */
+const SURPLUS = `((select coalesce(sum(s.price), 0)
+  from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id where a.surplus and s.batch_id = b.id)
+  + (select coalesce(sum(a.remade_price), 0)
+  from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+ where a.remade_at is not null and s.batch_id = b.id))`;
 
 /** All that a batch holds: what `batch.held` says, if it has a budget. */
 export const HELD = `((select coalesce(sum(s.held), 0) from vidbatch.submission s where s.batch_id = b.id) + ${SURPLUS})`;

@@ -116,7 +116,7 @@ export async function compare(db: Queryable, importId: string, batchId: number):
        join lateral (
          select x.state, b.name from vidbatch.submission x join vidbatch.batch b on b.id = x.batch_id
           where x.content_hash = t.content_hash and x.batch_id <> $2
-            and (x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful)
+            and (x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful or x.remade > 0)
           limit 1
        ) o on true
       where t.import_id = $1 and t.request is not null

@@ -1,8 +1,8 @@
-import { listBatches, note, pause, resume } from './batch.ts';
+import { note, pause, resume } from './batch.ts';
 import type { Batch } from './batch.ts';
 import type { Database, Queryable } from './database.ts';
 import { transaction } from './database.ts';
-import { armProbe } from './provider.ts';
+import { armProbe, openHalts } from './provider.ts';
 
 /** A batch, or everything. */
 type Held = Pick<Batch, 'id' | 'name'> | undefined;
@@ -21,26 +21,35 @@ export async function pauseBy(
   });
 }
 
+/** What `resume` did. */
+export interface Resumed {
+  /** Something was paused, or had stopped itself. */
+  held: boolean;
+  /** Halted providers that are tried out with one row. */
+  trying: string[];
+}
+
 /**
- * An operator lets these batches, or everything, go on. With everything, a halted provider is tried out with one row:
- * that of this configuration, or those of all batches. Returns whether one is.
+ * An operator lets these batches, or everything, go on. With everything, each halted provider is tried out with one row,
+ * whatever provider this configuration has: a halt is of all who use it.
  */
 export async function resumeBy(
   db: Database,
   who: string,
   batches: readonly NonNullable<Held>[] | undefined,
-  origin: string | undefined,
-): Promise<boolean> {
+): Promise<Resumed> {
   return transaction(db, async (session) => {
+    let held = false;
     for (const batch of batches ?? [undefined]) {
-      await resume(session, batch?.id ?? null);
+      if (await resume(session, batch?.id ?? null)) held = true;
       await note(session, 'resume', batch?.name ?? 'everything', batch?.id, who);
     }
-    if (batches !== undefined) return false;
-    const origins = origin === undefined ? (await listBatches(session)).map((one) => one.origin) : [origin];
-    let armed = false;
-    for (const one of new Set(origins)) if (one !== null && (await armProbe(session, one))) armed = true;
-    return armed;
+    const trying: string[] = [];
+    if (batches !== undefined) return { held, trying };
+    for (const { origin } of await openHalts(session)) {
+      if (await armProbe(session, origin)) trying.push(origin);
+    }
+    return { held, trying };
   });
 }
 

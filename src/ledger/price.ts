@@ -40,6 +40,24 @@ export async function priceRows(db: Queryable, batchId: number, prices: Prices):
   );
 }
 
+/** Gives these rows, which are not sent, the price that is named for their model; others keep the one that they have. */
+export async function priceNamed(db: Queryable, ids: readonly number[], prices: Prices): Promise<void> {
+  const known = [...prices.values()];
+  await db.query(
+    `update vidbatch.submission s
+        set price = case k.per when 'second' then k.amount * ${secondsOf('s')} else k.amount end, currency = k.currency
+       from unnest($2::text[], $3::numeric[], $4::text[], $5::text[]) as k(model, amount, currency, per)
+      where s.id = any($1::bigint[]) and k.model = s.model`,
+    [
+      ids,
+      [...prices.keys()],
+      known.map(({ amount }) => formatAmount(amount)),
+      known.map(({ currency }) => currency),
+      known.map(({ per }) => per),
+    ],
+  );
+}
+
 /** What the ledger has of the prices of some rows: of how many it has one, and what these cost together. */
 export interface Stored {
   rows: number;

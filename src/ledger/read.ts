@@ -29,6 +29,8 @@ export interface SubmissionView {
   deadline: Date | null;
   queued: boolean;
   updatedAt: Date;
+  /** Its earlier tasks, which failed at the provider and were made again, or are to be. */
+  earlierTaskIds: string[];
   /** What it costs at most; the amount as text. Null: not known. */
   price: { amount: string; currency: string } | null;
 }
@@ -57,6 +59,7 @@ interface Row {
   deadline: Date | null;
   queued: boolean;
   updated_at: Date;
+  earlier: string[] | null;
   price: string | null;
   currency: string | null;
 }
@@ -69,7 +72,10 @@ function select(texts: string): string {
   select s.id, b.name as batch, s.row_key, s.line, s.state, ${texts}, s.model, s.mode, s.task_id, s.priority + b.priority as priority,
          s.provider_status, s.result_url, s.http_status, s.error_code, s.error, s.attempts, s.spent,
          s.submitted_at, case when isfinite(s.not_before) then s.not_before end as not_before, s.deadline,
-         s.lane is not null as queued, s.updated_at, trim_scale(s.price)::text as price, s.currency
+         s.lane is not null as queued, s.updated_at, trim_scale(s.price)::text as price, s.currency,
+         case when s.remade > 0 then
+           (select array_agg(a.task_id order by a.number) from vidbatch.attempt a
+             where a.submission_id = s.id and a.remade_at is not null) end as earlier
     from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id`;
 }
 
@@ -98,6 +104,7 @@ function toView(row: Row): SubmissionView {
     deadline: row.deadline,
     queued: row.queued,
     updatedAt: row.updated_at,
+    earlierTaskIds: row.earlier ?? [],
     price: row.price === null || row.currency === null ? null : { amount: row.price, currency: row.currency },
   };
 }
@@ -177,6 +184,17 @@ export async function findSubmissions(
   return rows.map(toView);
 }
 
+/** The submission of a batch that has this task id, now or on an attempt of it; in the order of a manifest, five at most. */
+export async function findByTask(db: Queryable, batchId: number, taskId: string): Promise<SubmissionView[]> {
+  const { rows } = await db.query<Row>(
+    `${SELECT} where s.batch_id = $1
+       and (s.task_id = $2 or exists (select from vidbatch.attempt a where a.submission_id = s.id and a.task_id = $2))
+     order by s.line, s.id limit 5`,
+    [batchId, taskId],
+  );
+  return rows.map(toView);
+}
+
 /** The same by its number; of input and request no more than so many characters. */
 export async function findSubmissionById(
   db: Queryable,
@@ -211,6 +229,8 @@ export interface AttemptView {
   headers: Record<string, string> | null;
   taskId: string | null;
   surplus: boolean;
+  /** Its task failed, and a person wanted another: the second payment of the row was wanted. */
+  remadeAt: Date | null;
   body: string | null;
 }
 
@@ -239,6 +259,7 @@ export async function readAttempts(
     headers: string | null;
     task_id: string | null;
     surplus: boolean;
+    remade_at: Date | null;
     body: string | null;
   }>(
     `select * from (
@@ -265,6 +286,7 @@ export async function readAttempts(
     headers: row.headers === null ? null : (JSON.parse(row.headers) as Record<string, string>),
     taskId: row.task_id,
     surplus: row.surplus,
+    remadeAt: row.remade_at,
     body: row.body,
   }));
 }

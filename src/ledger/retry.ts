@@ -44,7 +44,7 @@ export async function countRetryable(db: Queryable, id: number, chosen: Chosen):
  * A cancelled batch is active again for the rows that were asked for. What came back from the provider unsent while it was
  * cancelled, and was not called off yet, is none of them.
  */
-const active = (chosen: string): string => `active as (
+export const active = (chosen: string): string => `active as (
        update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled' and exists (${chosen}) returning id
      ), called_off as (
        update vidbatch.submission s set ${CALLED_OFF} from active a where s.batch_id = a.id and s.state = 'pending'
@@ -107,7 +107,7 @@ export async function countVersions(
                     ${DIFFERS} and exists (
                       select from vidbatch.submission x
                        where x.content_hash = t.content_hash and x.batch_id <> $1
-                         and (x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful)) as elsewhere
+                         and (x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful or x.remade > 0)) as elsewhere
                from vidbatch.staged t
                left join vidbatch.submission s on s.batch_id = $1 and s.row_key = t.row_key
               where t.import_id = $5) t`,

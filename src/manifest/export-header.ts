@@ -1,4 +1,4 @@
-import { exportColumns } from '../request/columns.ts';
+import { isExportColumn } from '../request/columns.ts';
 import { readCell, writeText, writeValue } from './export-cell.ts';
 
 /** What tells an export from other manifests: which row of which batch. The other columns of ours may be deleted. */
@@ -17,7 +17,7 @@ export function findExport(cells: readonly string[]): ExportHeader | undefined {
   const input: number[] = [];
   for (const [index, cell] of cells.entries()) {
     const name = cell.trim();
-    if (isOurs(name) && !ours.has(name)) ours.set(name, index);
+    if (isExportColumn(name) && !ours.has(name)) ours.set(name, index);
     else input.push(index);
   }
   return TELLING.every((name) => ours.has(name)) ? { input, ours, length: cells.length } : undefined;
@@ -25,7 +25,7 @@ export function findExport(cells: readonly string[]): ExportHeader | undefined {
 
 /** An input column of the name of one of ours gets a prefix; so does one that has it already. */
 export function writeName(name: string): string {
-  const prefixed = isOurs(name.replace(PREFIXES, '')) ? `input.${name}` : name;
+  const prefixed = isExportColumn(name.replace(PREFIXES, '')) ? `input.${name}` : name;
   // A header is trimmed when it is read.
   return prefixed.trim() === prefixed && prefixed !== '' ? writeText(prefixed) : writeValue(prefixed);
 }
@@ -33,14 +33,12 @@ export function writeName(name: string): string {
 /** What `writeName` was given. */
 export function readName(cell: string): string {
   const name = String(readCell(cell).value);
-  return name.startsWith('input.') && isOurs(name.replace(PREFIXES, '')) ? name.slice('input.'.length) : name;
+  return name.startsWith('input.') && isExportColumn(name.replace(PREFIXES, ''))
+    ? name.slice('input.'.length)
+    : name;
 }
 
 const PREFIXES = /^(?:input\.)+/;
-
-function isOurs(name: string): boolean {
-  return (exportColumns as readonly string[]).includes(name);
-}
 
 /** The delimiter between our columns, if the first record has them: an export may have any. */
 export function exportDelimiter(head: string): string | undefined {

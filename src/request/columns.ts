@@ -34,6 +34,13 @@ export const exportColumns = [
   'submitted_at',
 ] as const;
 
+/** Appended where a row has them: tasks that failed and were made again. */
+export const EARLIER_TASK_IDS = 'earlier_task_ids';
+
+export function isExportColumn(name: string): boolean {
+  return name === EARLIER_TASK_IDS || (exportColumns as readonly string[]).includes(name);
+}
+
 /** Keys of `extra_body` whose rules are known. */
 export const extraBodyKeys = ['audio', 'bgm', 'seed'] as const;
 
@@ -98,7 +105,7 @@ export function speaks(column: string): boolean {
 }
 
 function isOurs(column: string): boolean {
-  return speaks(column) || (exportColumns as readonly string[]).includes(column);
+  return speaks(column) || isExportColumn(column);
 }
 
 function pathInExtraBody(column: string): string[] | undefined {

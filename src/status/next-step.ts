@@ -1,6 +1,7 @@
 import type { SubmissionView } from '../ledger/read.ts';
 import { quoted } from '../shell-word.ts';
 import { isSettled } from '../task.ts';
+import { remakeLine } from './failed-tasks.ts';
 
 /** What a person would do now. */
 export function nextStep(
@@ -19,6 +20,9 @@ export function nextStep(
         return `look for it in the provider's own task list; \`vidbatch reconcile ${batch}\` asks again`;
       if (row.providerStatus === 'completed') {
         return `\`vidbatch download ${batch}\` fetches the videos, \`vidbatch export ${batch}\` lists all rows`;
+      }
+      if (row.providerStatus === 'failed') {
+        return `the provider failed to make this video; \`${remakeLine(row.batch, row.key)}\` makes it again, and pays for it again`;
       }
       return isSettled(row.providerStatus)
         ? `\`vidbatch export ${batch}\``

@@ -7,6 +7,7 @@ import type { Queryable } from '../ledger/database.ts';
 import { pausedBy } from '../ledger/pause.ts';
 import { openHalts, providerStatus } from '../ledger/provider.ts';
 import type { SubmissionView } from '../ledger/read.ts';
+import { countRemade } from '../ledger/remake.ts';
 import { countWaiting, readWindows } from '../ledger/window.ts';
 import type { KnownWindow, Waiting } from '../ledger/window.ts';
 import { isOffPeak } from '../model.ts';
@@ -26,6 +27,7 @@ export async function summarise(db: Queryable, batch: Batch, origin?: string): P
     counts,
     taskIds: counts.submitted,
     surplus: await countSurplus(db, batch.id),
+    remade: await countRemade(db, batch.id),
     gates: counts.pending + counts.submitting === 0 ? [] : await gatesOf(db, batch, purse, origin),
     budget: purse === undefined ? null : purseJson(purse),
   };
@@ -77,7 +79,7 @@ async function gatesOf(
   if (batch.state === 'stopped') {
     gates.push({
       gate: 'stopped',
-      reason: `${batch.stopReason}; correct the manifest and submit it again, or \`vidbatch resume ${quoted(batch.name)}\` goes on`,
+      reason: `${readable(batch.stopReason ?? 'it stopped itself')}; \`vidbatch report ${quoted(batch.name)}\` names the rows: correct the manifest and submit it again, or \`vidbatch resume ${quoted(batch.name)}\` goes on`,
     });
   }
   if (batch.state === 'cancelled') {
@@ -101,7 +103,7 @@ async function gatesOf(
   if (origin !== undefined && origin !== batch.origin) {
     gates.push({
       gate: 'other-provider',
-      reason: `the batch belongs to ${batch.origin}, and VIDBATCH_BASE_URL is ${origin}`,
+      reason: `this batch is for ${batch.origin}, and VIDBATCH_BASE_URL here is ${origin}; only workers of ${batch.origin} send it`,
     });
   }
   const provider = await providerStatus(db, batch.origin);
@@ -110,7 +112,12 @@ async function gatesOf(
     halt === undefined
       ? ''
       : `${halt.code}${halt.httpStatus === null ? '' : ` (HTTP ${halt.httpStatus})`}: ${halt.reason}`;
-  if (provider?.state === 'halted') gates.push({ gate: 'halted', reason });
+  if (provider?.state === 'halted') {
+    gates.push({
+      gate: 'halted',
+      reason: `${reason || 'the provider is halted'}; put it right (${batch.origin}), then \`vidbatch resume\`, \`run\` or \`work\` tries one row`,
+    });
+  }
   if (provider?.state === 'probing') {
     const silent = `${count(provider.unreached)} tries in a row reached nobody at ${batch.origin}`;
     gates.push({
@@ -129,6 +136,20 @@ async function gatesOf(
     });
   }
   return gates;
+}
+
+/** `one of the first rows failed …: {"code":400,"message":"too long"}` → the provider's words without its JSON. */
+function readable(reason: string): string {
+  const at = reason.indexOf('{');
+  if (at === -1) return reason;
+  try {
+    const body = JSON.parse(reason.slice(at)) as Record<string, unknown>;
+    const said = ['message', 'reason', 'msg', 'code'].map((name) => body[name]);
+    const words = said.find((one) => typeof one === 'string' && one !== '');
+    return typeof words === 'string' ? `${reason.slice(0, at)}${words}` : reason;
+  } catch {
+    return reason;
+  }
 }
 
 /** ` (anna@desk, 2026-01-31T12:00:00.000Z)` */

@@ -38,6 +38,8 @@ export interface Summary {
   taskIds: number;
   /** Task ids beyond one a row: paid more than once, as far as we know. */
   surplus: number;
+  /** Failed tasks that a person had made again, or will have: paid again on purpose. */
+  remade: number;
   gates: Gate[];
   /** Null: it has none. */
   budget: PurseJson | null;
@@ -73,7 +75,9 @@ const RECEIPT_ORDER = [
 ] as const satisfies State[];
 
 /** `50,000 rows · 49,988 task ids · 9 rejected · 3 uncertain · paid twice: none known` */
-export function receipt(summary: Pick<Summary, 'rows' | 'counts' | 'taskIds' | 'surplus'>): string {
+export function receipt(
+  summary: Pick<Summary, 'rows' | 'counts' | 'taskIds' | 'surplus'> & Partial<Pick<Summary, 'remade'>>,
+): string {
   const parts = [
     `${count(summary.rows)} ${summary.rows === 1 ? 'row' : 'rows'}`,
     `${count(summary.taskIds)} task ${summary.taskIds === 1 ? 'id' : 'ids'}`,
@@ -81,7 +85,9 @@ export function receipt(summary: Pick<Summary, 'rows' | 'counts' | 'taskIds' | '
   for (const state of RECEIPT_ORDER) {
     if (summary.counts[state] > 0) parts.push(`${count(summary.counts[state])} ${state}`);
   }
-  parts.push(`paid twice: ${summary.surplus === 0 ? 'none known' : `${count(summary.surplus)} rows`}`);
+  const { remade = 0 } = summary;
+  if (remade > 0) parts.push(`${count(remade)} paid again on purpose`);
+  parts.push(`paid twice: ${summary.surplus === 0 ? 'none known' : rowsOf(summary.surplus)}`);
   return parts.join(' · ');
 }
 
@@ -104,6 +110,11 @@ export function tasksTold(tasks: TaskCounts): string {
 
 export function count(n: number): string {
   return n.toLocaleString('en');
+}
+
+/** `1 row`, `1,234 rows` */
+export function rowsOf(n: number): string {
+  return `${count(n)} ${n === 1 ? 'row' : 'rows'}`;
 }
 
 /** `1h 02m`, `3m 20s`, `12s` */

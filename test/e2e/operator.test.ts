@@ -50,6 +50,18 @@ describe('an operator', async () => {
     assert.equal((await counts('later'))['submitted'], 2);
   });
 
+  it('is told by resume when nothing was paused, and what still waits', async () => {
+    const file = await desk.write('still.csv', csvOf(2, 'still'));
+    exits(await desk.run(['submit', file]), 0);
+    exits(await desk.run(['pause', 'still']), 0);
+    const all = exits(await desk.run(['resume']), 0).stdout;
+    assert.match(all, /^nothing was paused as a whole$/m);
+    assert.match(all, /^still waiting: still: the batch is paused; `vidbatch resume still` goes on/m);
+    assert.match(exits(await desk.run(['resume', 'still']), 0).stdout, /^still: resumed$/m);
+    assert.match(exits(await desk.run(['resume', 'still']), 0).stdout, /^still: was not paused$/m);
+    assert.match(exits(await desk.run(['cancel', 'still']), 0).stdout, /^still: 2 rows cancelled/m);
+  });
+
   it('does not cancel everything without being asked, or --yes', async () => {
     assert.match(exits(await desk.run(['cancel']), 2).stderr, /\[NOT_CONFIRMED\]/);
     assert.match(exits(await desk.run(['cancel', '--yes']), 0).stdout, /^everything: 0 rows cancelled/m);

@@ -128,7 +128,7 @@ export class SqlLedger {
   }
 
   pause = (id: number | null): Promise<void> => pause(this.db, id);
-  resume = (id: number | null): Promise<void> => resume(this.db, id);
+  resume = (id: number | null): Promise<boolean> => resume(this.db, id);
   setOffPeakWindow = (id: number | null): Promise<unknown> => setOffPeakWindow(this.db, id);
   setBatchWindow = (batchId: number, id: number | null): Promise<unknown> =>
     setBatchWindow(this.db, batchId, id);

@@ -20,7 +20,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   },
   {
     name: 'task-id-kept',
-    holds: 'the task id of every accepted attempt stands on its row, or is known as surplus',
+    holds: 'the task id of every accepted attempt stands on its row, or is known as surplus or as made again',
     severity: 'risk',
     next: EXPLAIN,
     over: 'slice',
@@ -28,11 +28,12 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
                  'is ' || s.state || coalesce(' as task ' || s.task_id, '') || ', and attempt ' || a.number
                  || ' was accepted as task ' || a.task_id as what
             from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
-           where ${IN_SLICE} and a.outcome = 'accepted' and not a.surplus
+           where ${IN_SLICE} and a.outcome = 'accepted' and not a.surplus and a.remade_at is null
              and a.task_id is distinct from s.task_id
              -- An id that comes twice is one task.
              and not exists (select from vidbatch.attempt o
-                              where o.submission_id = s.id and o.task_id = a.task_id and o.surplus)`,
+                              where o.submission_id = s.id and o.task_id = a.task_id
+                                and (o.surplus or o.remade_at is not null))`,
   },
   {
     name: 'submitted-accepted',

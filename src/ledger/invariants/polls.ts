@@ -5,7 +5,7 @@ import type { Invariant } from './invariant.ts';
 export const POLL_INVARIANTS: readonly Invariant[] = [
   {
     name: 'task-of-row',
-    holds: 'a task that is asked for is its row’s, or one of its surplus ones',
+    holds: 'a task that is asked for is its row’s, or one of its surplus ones, or was made again',
     severity: 'broken',
     next: EXPLAIN,
     over: 'slice',
@@ -17,7 +17,10 @@ export const POLL_INVARIANTS: readonly Invariant[] = [
              and case when t.surplus
                    then not exists (select from vidbatch.attempt a
                                      where a.submission_id = s.id and a.task_id = t.task_id and a.surplus)
-                   else t.task_id is distinct from s.task_id end`,
+                   else t.task_id is distinct from s.task_id
+                        and not exists (select from vidbatch.attempt a
+                                         where a.submission_id = s.id and a.task_id = t.task_id
+                                           and a.remade_at is not null) end`,
   },
   {
     name: 'task-agrees',

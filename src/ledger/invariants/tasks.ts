@@ -7,7 +7,7 @@ export interface KnownTask {
   taskId: string;
   batch: string;
   key: string;
-  /** Of a surplus one. */
+  /** Of a surplus one, or one that was made again. */
   attempt: string | null;
   status: string | null;
   /** Accepted a few minutes ago: its provider may not know it yet. */
@@ -35,7 +35,7 @@ export async function tasksOf(
         select a.task_id, a.id, k.status, a.finished_at, a.origin
           from vidbatch.attempt a
           left join vidbatch.task k on k.submission_id = a.submission_id and k.task_id = a.task_id
-         where a.submission_id = s.id and a.surplus
+         where a.submission_id = s.id and (a.surplus or a.remade_at is not null)
       ) t
       where ${IN_SLICE} and t.origin = $4
       order by s.id`,

@@ -1,0 +1,151 @@
+import type { Prices } from '../cost/prices.ts';
+import type { Queryable } from './database.ts';
+import { priceNamed, secondsOf, toStored } from './price.ts';
+import type { Stored, StoredRow } from './price.ts';
+import { active } from './retry.ts';
+
+/** Rows of a batch whose task failed at the provider, of one model. */
+export interface FailedTasks {
+  model: string;
+  toSend: number;
+  /** Of their videos, all together. */
+  seconds: number;
+  /** Of the shortest one. */
+  shortest: number;
+  stored: Stored | null;
+  least: null;
+}
+
+/** Why tasks failed, as the provider says. */
+export interface FailReason {
+  reason: string;
+  tasks: number;
+}
+
+/** What a person looks at before tasks are made again. */
+export interface Remakable {
+  groups: FailedTasks[];
+  reasons: FailReason[];
+  /** Failed, and called something else by the provider since: it may have made the video after all. */
+  otherwise: number;
+  /** By the ledger's clock. */
+  asOf: string;
+}
+
+/** Rows of the batch $1 whose task failed; $2: their keys, null: all of them. */
+const FAILED = `vidbatch.submission s
+        join vidbatch.task t on t.submission_id = s.id and t.task_id = s.task_id and not t.surplus
+       where s.batch_id = $1 and s.state = 'submitted' and s.provider_status = 'failed' and t.status = 'failed'
+         and ($2::text[] is null or s.row_key = any($2))`;
+
+export async function readRemakable(
+  db: Queryable,
+  batchId: number,
+  keys: readonly string[] | null,
+): Promise<Remakable> {
+  const { rows } = await db.query<
+    StoredRow & {
+      model: string;
+      rows: number;
+      seconds: number;
+      shortest: number;
+      otherwise: number;
+      asOf: string;
+    }
+  >(
+    `select s.model, count(*) filter (where same)::int as rows, count(*) filter (where not same)::int as otherwise,
+            coalesce(sum(seconds) filter (where same), 0)::int8 as seconds,
+            coalesce(min(seconds) filter (where same), 0)::int as shortest,
+            count(s.price) filter (where same)::int as priced, (sum(s.price) filter (where same))::text as price,
+            case when min(s.currency) = max(s.currency) then min(s.currency) end as currency, now()::text as "asOf"
+       from (select s.model, s.price, s.currency, ${secondsOf('s')} as seconds, t.later_status is null as same
+               from ${FAILED}) s
+      group by s.model order by s.model`,
+    [batchId, keys],
+  );
+  return {
+    groups: rows
+      .filter(({ rows: toSend }) => toSend > 0)
+      .map(({ model, rows: toSend, seconds, shortest, priced, price, currency }) => ({
+        model,
+        toSend,
+        seconds,
+        shortest,
+        stored: toStored({ priced, price, currency }),
+        least: null,
+      })),
+    reasons: await readFailReasons(db, batchId, keys),
+    otherwise: rows.reduce((sum, { otherwise }) => sum + otherwise, 0),
+    asOf: rows[0]?.asOf ?? '-infinity',
+  };
+}
+
+/** The most frequent first. */
+export async function readFailReasons(
+  db: Queryable,
+  batchId: number,
+  keys: readonly string[] | null = null,
+): Promise<FailReason[]> {
+  const { rows } = await db.query<FailReason>(
+    `select coalesce(left(s.error, 200), 'no reason known') as reason, count(*)::int as tasks
+       from vidbatch.submission s
+      where s.batch_id = $1 and s.state = 'submitted' and s.provider_status = 'failed'
+        and ($2::text[] is null or s.row_key = any($2))
+      group by 1 order by tasks desc, reason`,
+    [batchId, keys],
+  );
+  return rows;
+}
+
+/**
+ * Rows whose task had failed before `asOf`, when a person looked, are pending again: a second payment that is wanted.
+ * Each failed task is made again once: its row names it no more, and its attempt keeps its id and its price. The
+ * idempotency key changes, as the failed task would come back under the old one.
+ */
+export async function remakeFailed(
+  db: Queryable,
+  batchId: number,
+  { keys, asOf, who, prices }: { keys: readonly string[] | null; asOf: string; who: string; prices: Prices },
+): Promise<number> {
+  const { rows } = await db.query<{ id: number }>(
+    `with failed as materialized (
+       select s.id, s.task_id, s.price, s.error from ${FAILED}
+         and t.later_status is null and t.finished_at <= $3::timestamptz
+        order by s.id for update of s
+     ), ${active('select from failed')}, kept as (
+       update vidbatch.attempt a set remade_at = now(), remade_price = f.price
+         from failed f
+        -- An id that came twice is one task.
+        where a.id = (select o.id from vidbatch.attempt o
+                       where o.submission_id = f.id and o.task_id = f.task_id and not o.surplus order by o.number limit 1)
+     ), moved as (
+       update vidbatch.submission s
+          set previous = s.state, state = 'pending', remade = s.remade + 1, refusals = s.refusals + 1, spent = 0,
+              task_id = null, submitted_at = null, provider_status = null, polled_at = null, result_url = null,
+              lane = null, queued_at = null, not_before = now(), halted_at = null,
+              http_status = null, error_code = null, error = null, updated_at = now()
+         from failed f where s.id = f.id
+       returning s.id, s.batch_id
+     ), told as (
+       insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
+       select m.batch_id, m.id, 'retry --failed-tasks', $4,
+              'task ' || f.task_id || ' failed: ' || coalesce(f.error, 'no reason known') || '; to be made again, and paid again'
+         from moved m join failed f on f.id = m.id order by m.id
+     )
+     select id from moved`,
+    [batchId, keys, asOf, who],
+  );
+  const ids = rows.map(({ id }) => id);
+  if (prices.size > 0) await priceNamed(db, ids, prices);
+  return ids.length;
+}
+
+/** How many tasks of the batch failed and were made again, or are to be. */
+export async function countRemade(db: Queryable, batchId: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    `select count(*)::int as n from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+      where a.remade_at is not null and s.batch_id = $1`,
+    [batchId],
+  );
+  return rows[0]?.n ?? 0;
+}

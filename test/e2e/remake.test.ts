@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { exits, jsonLines, lastLine } from '../cli.ts';
+import { csvOf } from './manifest.ts';
+import { openDesk } from './storage.ts';
+
+describe('tasks that failed at the provider', async () => {
+  const desk = await openDesk();
+  const { standIn } = desk;
+  after(desk.close);
+
+  it('are named with their reasons and what makes them again; without a terminal that needs --yes', async () => {
+    await standIn.configure({ task: { queuedMs: 0, runningMs: 1 } });
+    await standIn.addRule({ match: { prompt: 'shots-2' }, task: { ends: 'failed' } });
+    exits(await desk.run(['run', await desk.write('shots.csv', csvOf(3, 'shots'))]), 0);
+    exits(await desk.run(['reconcile', 'shots', '--watch']), 0);
+    const line = 'vidbatch retry shots --failed-tasks';
+    const [status, report, explain, asked, other] = await Promise.all([
+      desk.run(['status', 'shots']),
+      desk.run(['report', 'shots']),
+      desk.run(['explain', 'shots', 'shots-2']),
+      desk.run(['retry', 'shots', '--failed-tasks']),
+      desk.run(['retry', 'shots', '--failed-tasks', '--key', 'shots-1', '--yes']),
+    ]);
+    assert.match(exits(status, 0).stdout, /1 task failed at the provider: 1 /);
+    for (const { stdout } of [status, report]) assert.ok(stdout.includes(line), stdout);
+    assert.ok(exits(explain, 0).stdout.includes(`${line} --key shots-2`), explain.stdout);
+    assert.match(exits(asked, 2).stderr, /1 task failed \(1 .+\); to make it again costs .*NOT_CONFIRMED/s);
+    assert.match(exits(other, 2).stderr, /TASK_NOT_FAILED/);
+    assert.equal(standIn.accepted().length, 3);
+  });
+
+  it('are made again once, however often the command is given, and the first task is never forgotten', async () => {
+    const [first] = standIn.accepted().filter(({ body }) => body.prompt.includes('shots-2'));
+    assert.ok(first !== undefined);
+    await standIn.clearRules();
+    const said = exits(await desk.run(['retry', 'shots', '--failed-tasks', '--yes']), 0);
+    assert.match(said.stdout, /^shots: 1 row is pending again, and will be paid again/m);
+    const twice = exits(await desk.run(['retry', 'shots', '--failed-tasks', '--yes']), 0);
+    assert.match(twice.stdout, /nothing to make again: no failed task/);
+    const ended = exits(await desk.run(['run', 'shots.csv']), 0);
+    assert.match(lastLine(ended), /3 task ids · 1 paid again on purpose · paid twice: none known/);
+    assert.equal(standIn.accepted().length, 4);
+    const [byTask, csv, jsonl, verify] = await Promise.all([
+      desk.run(['explain', 'shots', first.taskId]),
+      desk.run(['export', 'shots']),
+      desk.run(['export', 'shots', '--format', 'jsonl']),
+      desk.run(['verify', '--provider']),
+    ]);
+    assert.ok(exits(byTask, 0).stdout.startsWith('shots shots-2: submitted'), byTask.stdout);
+    assert.ok(byTask.stdout.includes(`earlier task ${first.taskId}: failed`), byTask.stdout);
+    assert.match(byTask.stdout, /\(failed, and made again on purpose\)/);
+    assert.match(csv.stdout, new RegExp(`,earlier_task_ids\r\n[^]*${first.taskId}\r\n`));
+    assert.deepEqual(
+      jsonLines<{ earlier_task_ids?: string[] }>(jsonl.stdout).map((row) => row.earlier_task_ids),
+      [undefined, [first.taskId], undefined],
+    );
+    exits(verify, 0);
+    const back = await desk.write('back.csv', csv.stdout);
+    assert.match(exits(await desk.run(['plan', back, '--batch', 'shots']), 0).stdout, /0 to send/);
+  });
+});

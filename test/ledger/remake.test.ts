@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseAmount } from '../../src/cost/amount.ts';
+import type { Amount } from '../../src/cost/amount.ts';
+import type { Prices } from '../../src/cost/prices.ts';
+import { countSurplus } from '../../src/ledger/batch.ts';
+import { readPurse } from '../../src/ledger/budget.ts';
+import type { Database, Queryable } from '../../src/ledger/database.ts';
+import { findByTask, findSubmissions, readAttempts, readTrail } from '../../src/ledger/read.ts';
+import { record } from '../../src/ledger/record.ts';
+import { countRemade, readRemakable, remakeFailed } from '../../src/ledger/remake.ts';
+import { ledgerLooks } from '../../src/verify.ts';
+import { claimAll, makeBatch, only, outcomeOf, resultOf, tryAlone } from '../contract/rows.ts';
+import type { Made } from '../contract/rows.ts';
+import { LEDGERS, onEvery } from '../contract/storages.ts';
+
+const NO_PRICES: Prices = new Map();
+const amount = (text: string): Amount => parseAmount(text) ?? assert.fail(text);
+
+/** What a poller writes when the provider says that the row's task has failed. */
+async function fails(
+  db: Queryable,
+  { origin }: Made,
+  id: number,
+  reason = 'InternalServiceFailure',
+): Promise<void> {
+  await db.query(
+    `insert into vidbatch.task (submission_id, task_id, batch_id, origin, surplus, accepted_at, status, fail_reason,
+                                finished_at, polls, asked_at, answered_at)
+     select id, task_id, batch_id, $2, false, submitted_at, 'failed', $3, now(), 1, now(), now()
+       from vidbatch.submission where id = $1`,
+    [id, origin, reason],
+  );
+  await db.query(
+    `update vidbatch.submission set provider_status = 'failed', polled_at = now(), error_code = 'TASK_FAILED', error = $2
+      where id = $1`,
+    [id, reason],
+  );
+}
+
+async function accepted(db: Queryable, made: Made, id: number, taskId: string): Promise<number> {
+  const [claim] = await claimAll(db, made, [id]);
+  assert.ok(claim !== undefined);
+  await record(db, [resultOf(claim, outcomeOf('accepted', { taskId }))]);
+  return claim.refusals;
+}
+
+async function remake(
+  db: Queryable,
+  { id }: Made,
+  keys: string[] | null = null,
+  prices = NO_PRICES,
+): Promise<number> {
+  const { asOf } = await readRemakable(db, id, keys);
+  return remakeFailed(db, id, { keys, asOf, who: 'anna', prices });
+}
+
+async function faults(db: Database, { id }: Made): Promise<string[]> {
+  const found: string[] = [];
+  for await (const look of ledgerLooks(db, id))
+    found.push(...look.found.map((one) => `${one.invariant}: ${one.what}`));
+  return found.filter((one) => !one.startsWith('content-hash'));
+}
+
+onEvery(LEDGERS, (storage) => {
+  describe('a task that failed at the provider', () => {
+    test('is made again once, and its first id and what came of it stay', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 3 });
+      const [first = 0, second = 0] = made.rows;
+      const before = await accepted(db, made, first, 'task_1');
+      await accepted(db, made, second, 'task_2');
+      await fails(db, made, first);
+      const { groups, reasons } = await readRemakable(db, made.id, null);
+      assert.deepEqual(
+        groups.map(({ toSend }) => toSend),
+        [1],
+      );
+      assert.deepEqual(reasons, [{ reason: 'InternalServiceFailure', tasks: 1 }]);
+      assert.equal(await remake(db, made), 1);
+      assert.equal(await remake(db, made), 0, 'the same failed task is made again once');
+      const waiting = only(await findSubmissions(db, made.id, 'k1'));
+      assert.deepEqual([waiting.state, waiting.taskId, waiting.providerStatus], ['pending', null, null]);
+      assert.deepEqual(await faults(db, made), []);
+      const key = await accepted(db, made, first, 'task_3');
+      assert.notEqual(key, before, 'under the old key a provider would answer with the failed task');
+      const row = only(await findSubmissions(db, made.id, 'k1'));
+      assert.deepEqual([row.state, row.taskId, row.earlierTaskIds], ['submitted', 'task_3', ['task_1']]);
+      const attempts = await readAttempts(db, first);
+      assert.deepEqual(
+        attempts.map(({ taskId, surplus, remadeAt }) => [taskId, surplus, remadeAt !== null]),
+        [
+          ['task_1', false, true],
+          ['task_3', false, false],
+        ],
+      );
+      assert.equal(await countSurplus(db, made.id), 0);
+      assert.equal(await countRemade(db, made.id), 1);
+      const told = only(await readTrail(db, first));
+      assert.deepEqual([told.event, told.who], ['retry --failed-tasks', 'anna']);
+      assert.match(told.detail, /^task task_1 failed: InternalServiceFailure/);
+      for (const task of ['task_1', 'task_3']) {
+        assert.equal(only(await findByTask(db, made.id, task)).key, 'k1');
+      }
+      assert.deepEqual(await faults(db, made), []);
+    });
+
+    test('is made again once also when two people say so at the same time', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      const [id = 0] = made.rows;
+      await accepted(db, made, id, 'task_4');
+      await fails(db, made, id);
+      const { asOf } = await readRemakable(db, made.id, null);
+      const say = (): Promise<number> =>
+        remakeFailed(db, made.id, { keys: null, asOf, who: 'anna', prices: NO_PRICES });
+      const counts = await Promise.all([say(), say(), say()]);
+      assert.deepEqual(counts.toSorted(), [0, 0, 1]);
+    });
+
+    test('that failed after a person had looked is not made again, nor one that the provider calls otherwise now', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 2 });
+      const [first = 0, second = 0] = made.rows;
+      await accepted(db, made, first, 'task_5');
+      await accepted(db, made, second, 'task_6');
+      await fails(db, made, first);
+      const { asOf } = await readRemakable(db, made.id, null);
+      await fails(db, made, second);
+      await db.query(
+        `update vidbatch.task set later_status = 'completed', later_at = now() where submission_id = $1`,
+        [first],
+      );
+      assert.equal(await remakeFailed(db, made.id, { keys: null, asOf, who: 'anna', prices: NO_PRICES }), 0);
+      const { groups, otherwise } = await readRemakable(db, made.id, null);
+      assert.deepEqual([groups.map(({ toSend }) => toSend), otherwise], [[1], 1]);
+      assert.equal(await remake(db, made, ['k1']), 0);
+      assert.equal(await remake(db, made, ['k2']), 1);
+    });
+
+    test('stays in what a budget has spent, and the second one needs room in it', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { price: 2, budget: 3 });
+      const [id = 0] = made.rows;
+      const claim = (await tryAlone(db, made, id)) ?? assert.fail('the budget pays for it');
+      await record(db, [resultOf(claim, outcomeOf('accepted', { taskId: 'task_7' }))]);
+      await fails(db, made, id);
+      assert.equal(await remake(db, made), 1);
+      const purse = (await readPurse(db, made.id)) ?? assert.fail('it has a budget');
+      assert.deepEqual([purse.spent, purse.left, purse.beyond], [amount('2'), amount('1'), 1]);
+      assert.equal(await tryAlone(db, made, id), undefined);
+      assert.deepEqual(await faults(db, made), []);
+      await db.query('update vidbatch.batch set budget = 4 where id = $1', [made.id]);
+      const again = (await tryAlone(db, made, id)) ?? assert.fail('the higher budget pays for it');
+      await record(db, [resultOf(again, outcomeOf('accepted', { taskId: 'task_8' }))]);
+      assert.deepEqual((await readPurse(db, made.id))?.spent, amount('4'));
+      assert.deepEqual(await faults(db, made), []);
+    });
+
+    test('costs the second time what the price file says', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { price: 2 });
+      const [id = 0] = made.rows;
+      await accepted(db, made, id, 'task_9');
+      await fails(db, made, id);
+      const prices: Prices = new Map([
+        ['viduq3p-720p', { amount: amount('7'), currency: 'CNY', per: 'video' }],
+      ]);
+      await remake(db, made, null, prices);
+      assert.equal(only(await findSubmissions(db, made.id, 'k1')).price?.amount, '7');
+      const { rows } = await db.query(
+        'select remade_price::text from vidbatch.attempt where submission_id = $1',
+        [id],
+      );
+      assert.deepEqual(rows, [{ remade_price: '2' }]);
+    });
+  });
+});
