@@ -1,7 +1,12 @@
 import type { AttemptView, TrailView } from './ledger/read.ts';
 
+/** The name of the worker of an attempt that `resolve --task-id` has made. */
+const BY_A_PERSON = 'resolve by ';
+
 /** `not-sent after 0.3 s`, `in flight`: how an attempt ended, as far as is known. */
-export function endOf({ outcome, claimedAt, finishedAt, sweptAt }: AttemptView): string {
+export function endOf({ worker, outcome, claimedAt, finishedAt, sweptAt }: AttemptView): string {
+  if (worker.startsWith(BY_A_PERSON))
+    return `no call: a person found its task, ${worker.slice(BY_A_PERSON.length)}`;
   const took =
     finishedAt === null ? '' : ` after ${((finishedAt.getTime() - claimedAt.getTime()) / 1000).toFixed(1)} s`;
   return `${outcome ?? (sweptAt === null ? 'in flight' : 'no answer recorded')}${took}`;

@@ -85,7 +85,11 @@ function describe(seen: Report): string[] {
 }
 
 function describeEnding({ outcome, errorCode, calls, examples }: Ending): string[] {
-  const name = [outcome ?? 'no answer recorded', errorCode].filter((part) => part !== null).join(' ');
+  const statuses = new Set(examples.map(({ httpStatus }) => httpStatus));
+  const [status] = errorCode === null && statuses.size === 1 ? statuses : [];
+  const name = [outcome ?? 'no answer recorded', errorCode, status == null ? null : `HTTP ${status}`]
+    .filter((part) => part !== null)
+    .join(' ');
   return [
     `    ${name}: ${count(calls)}`,
     ...examples.map(({ key, httpStatus, error }) => {

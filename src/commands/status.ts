@@ -18,6 +18,7 @@ import { limitsInForce } from '../ledger/quota.ts';
 import type { LimitInForce } from '../ledger/quota.ts';
 import { limitsTold } from '../rate/limit-text.ts';
 import { outlookJson, outlookOf } from '../status/outlook.ts';
+import type { Outlook } from '../status/outlook.ts';
 import { summarise } from '../status/overview.ts';
 import { readPace, speedOf } from '../status/pace.ts';
 import type { Pace } from '../status/pace.ts';
@@ -137,6 +138,8 @@ async function readStatus(
   return {
     ...summary,
     ...pace,
+    // The rate knows nothing of windows: where rows wait for one, the forecast says when.
+    etaSeconds: waiting === undefined ? pace.etaSeconds : secondsUntil(waiting),
     limits: batch.origin === null ? [] : (await limitsInForce(db, batch.origin)).map(ofOneProvider),
     tasks,
     failReasons: tasks === null || tasks.failed === 0 ? [] : await readFailReasons(db, batch.id),
@@ -152,6 +155,10 @@ async function readStatus(
     forecast: waiting === undefined ? null : outlookJson(waiting),
     told: waiting?.told ?? (batch.deadline === null ? undefined : seen?.told),
   };
+}
+
+function secondsUntil({ doneAt, now }: Outlook): number | null {
+  return doneAt === undefined ? null : Math.round((doneAt - now) / 1000);
 }
 
 function ofOneProvider({ origin: _origin, ...limit }: LimitInForce): Omit<LimitInForce, 'origin'> {
@@ -189,7 +196,10 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
     lines.push(`  videos: ${count(downloaded)} downloaded${not.join('')}`);
   }
   if (status.rate > 0) {
-    const eta = status.etaSeconds === null ? '' : `  ETA ${duration(status.etaSeconds * 1000)}`;
+    const eta =
+      status.etaSeconds === null || status.forecast !== null
+        ? ''
+        : `  ETA ${duration(status.etaSeconds * 1000)}`;
     lines.push(`  ${speedOf(lately)}${eta}`);
   }
   if (status.counts.pending > 0 && !status.fed) {

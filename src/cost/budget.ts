@@ -141,7 +141,9 @@ export function describePurse(purse: Purse): string {
     over
       ? `${money({ ...purse.left, units: -purse.left.units })} MORE than the budget`
       : `${money(purse.left)} left`,
-    ...(purse.beyond === purse.unpriced ? [] : [`${rowsOf(purse.beyond - purse.unpriced)} not fit`]),
+    ...(purse.beyond === purse.unpriced
+      ? []
+      : [`${purse.reached ? '' : 'at least '}${rowsOf(purse.beyond - purse.unpriced)} not fit`]),
     ...(purse.unpriced === 0 ? [] : [unpricedTold(purse.unpriced)]),
   ].join(' · ');
 }

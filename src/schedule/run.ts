@@ -1,4 +1,5 @@
 import { costOptions } from '../cost/budget.ts';
+import { formatFault } from '../fault.ts';
 import type { Config } from '../config.ts';
 import { messageOf, VidbatchError } from '../errors.ts';
 import { isOutage } from '../connection-lost.ts';
@@ -60,6 +61,7 @@ export async function makeRun(db: Database, run: TakenRun, making: Making): Prom
   }
   const renewing = setInterval(() => void renewLease(db, run).catch(() => undefined), LEASE_MS / 3);
   let outcome: Produced | { error: unknown };
+  let fault: string | undefined;
   try {
     outcome = await produce(db, schedule.manifest, {
       ...(await optionsOf(schedule.flags)),
@@ -67,6 +69,9 @@ export async function makeRun(db: Database, run: TakenRun, making: Making): Prom
       models: making.config.models,
       ...(making.config.baseUrl === undefined ? {} : { origin: making.config.baseUrl }),
       onProgress: () => making.signal?.throwIfAborted(),
+      onFault: (one, name) => {
+        if (one.severity === 'error') fault ??= formatFault(name, one);
+      },
       alongside: (session, batch) => runMade(session, run, batch.id),
     });
   } catch (error) {
@@ -75,14 +80,21 @@ export async function makeRun(db: Database, run: TakenRun, making: Making): Prom
     clearInterval(renewing);
   }
   if (!('error' in outcome)) return { kind: 'made', produced: outcome };
-  return failed(db, run, making, outcome.error);
+  return failed(db, run, making, outcome.error, fault);
 }
 
-async function failed(db: Database, run: TakenRun, making: Making, error: unknown): Promise<RunResult> {
+async function failed(
+  db: Database,
+  run: TakenRun,
+  making: Making,
+  error: unknown,
+  fault: string | undefined,
+): Promise<RunResult> {
   // The ledger is away, and may have committed all the same: whoever takes the run after its lease finds out.
   if (isOutage(error)) throw error;
   const code = error instanceof VidbatchError ? error.code : 'UNEXPECTED';
-  const reason = messageOf(error);
+  // The first fault of its manifest: who looks at the schedule need not look for it.
+  const reason = `${messageOf(error)}${fault === undefined || code !== 'INVALID_ROWS' ? '' : `; the first: ${fault}`}`;
   if (code === 'RUN_LOST') return { kind: 'lost' };
   if (making.signal?.aborted === true) {
     await giveBackRun(db, run);

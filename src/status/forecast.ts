@@ -68,6 +68,8 @@ const ORDINALS = [
   'tenth',
 ];
 const NIGHT = { earliest: 18, latest: 6, longest: 14 };
+/** What opens later than that is not tonight, but tomorrow night. */
+const TONIGHT_MS = 18 * 3_600_000;
 
 /** `4,210 of 6,000 rows fit in tonight's window at 2.3/s; done in the third night, 24 Nov 02:10 Asia/Shanghai` */
 export function describeForecast(
@@ -81,7 +83,7 @@ export function describeForecast(
   if (first === undefined)
     return `none of ${count(waiting)} rows fits in a window of the next ${days} days ${speed}`;
   const nights = windows.every((window) => isNight(window, zone));
-  const soon = nights && first.from - now < DAY_MS;
+  const soon = nights && first.from - now < TONIGHT_MS;
   const next = soon ? "tonight's window" : first.from <= now ? 'this window' : 'the next window';
   const fit =
     first.rows >= waiting

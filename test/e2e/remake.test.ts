@@ -41,10 +41,11 @@ describe('tasks that failed at the provider', async () => {
     const ended = exits(await desk.run(['run', 'shots.csv']), 0);
     assert.match(lastLine(ended), /3 task ids · 1 paid again on purpose · paid twice: none known/);
     assert.equal(standIn.accepted().length, 4);
-    const [byTask, csv, jsonl, verify] = await Promise.all([
+    const [byTask, csv, jsonl, verify, asked] = await Promise.all([
       desk.run(['explain', 'shots', first.taskId]),
       desk.run(['export', 'shots']),
       desk.run(['export', 'shots', '--format', 'jsonl']),
+      desk.run(['verify']),
       desk.run(['verify', '--provider']),
     ]);
     assert.ok(exits(byTask, 0).stdout.startsWith('shots shots-2: submitted'), byTask.stdout);
@@ -56,6 +57,12 @@ describe('tasks that failed at the provider', async () => {
       [undefined, [first.taskId], undefined],
     );
     exits(verify, 0);
+    // Without its rule the stand-in calls the first task completed: that is found, as for any task of the ledger.
+    assert.ok(
+      exits(asked, 7).stdout.includes(
+        `task ${first.taskId} was failed, and the provider calls it completed now`,
+      ),
+    );
     const back = await desk.write('back.csv', csv.stdout);
     assert.match(exits(await desk.run(['plan', back, '--batch', 'shots']), 0).stdout, /0 to send/);
   });

@@ -35,6 +35,9 @@ describe('a forecast', () => {
       told('Tue 10:00-11:00 UTC', { offPeak: 5000 }, 1),
       '3,600 of 5,000 rows fit in the next window at 1.0/s; done in the second window, 1 Dec 10:23 UTC',
     );
+    // It is noon there: a window that opened a few minutes ago opens again tomorrow, which is not tonight.
+    assert.match(told('22:00-22:30 Asia/Tokyo', { offPeak: 1 }, 1), /tonight's window/);
+    assert.match(told('03:00-03:55 UTC', { offPeak: 1 }, 1), /the next window/);
     assert.equal(
       told('03:00-11:00 UTC', { offPeak: 10 }, 20).split(' at ')[0],
       "all 10 rows fit in tonight's window",
