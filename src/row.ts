@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Fault } from './fault.ts';
+import { excerpt } from './excerpt.ts';
 import { contentHash } from './identity.ts';
+import { likenessOf, shownId } from './likeness.ts';
 import { applyMap, checkMap, mapEntry } from './manifest/columns.ts';
 import type { ColumnMap } from './manifest/columns.ts';
 import type { Manifest, ManifestEntry, RawRow } from './manifest/entry.ts';
@@ -8,6 +10,7 @@ import { readRequest } from './request.ts';
 import type { Mode } from './request.ts';
 import type { GenerationRequest } from './request/body.ts';
 import { openSeen } from './status/seen.ts';
+import type { Occurrence } from './status/seen.ts';
 
 /** How rows of a manifest are told apart: by their `id`, or, without one, by their content. */
 export type KeyScheme = 'id' | 'h1';
@@ -62,6 +65,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
 
   async function* rows(): AsyncGenerator<Row> {
     const seen = openSeen();
+    const alike = openSeen();
     try {
       let position = 0;
       for await (const read of manifest.entries) {
@@ -70,11 +74,19 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
         const row = checkRow(entry, position, scheme);
         position += 1;
         const alone = row.numbered ? row.knownAs : row.keyBasis;
-        const first = alone === undefined ? undefined : seen.add(alone, row.line);
-        yield first === undefined ? row : duplicate(row, first);
+        const { line } = row;
+        const first = alone === undefined ? undefined : seen.add(alone, { line, text: '' });
+        if (first !== undefined) yield duplicate(row, first.line);
+        else {
+          const like = row.numbered
+            ? undefined
+            : alike.add(likenessOf(row.keyBasis), { line, text: row.keyBasis });
+          yield like === undefined ? row : lookalike(row, like, options.strict === true);
+        }
       }
     } finally {
       seen.close();
+      alike.close();
     }
   }
 
@@ -158,6 +170,23 @@ function isDuplicate(fault: Fault): boolean {
 /** A row that cannot be sent and has no id is known by what it says, wherever in the file it stands. */
 function brokenKey(raw: RawRow): string {
   return `invalid:${createHash('sha256').update(JSON.stringify(raw)).digest('hex').slice(0, 32)}`;
+}
+
+/** Two rows all the same: the ids differ. But a person, or a spreadsheet, may take the one for the other. */
+function lookalike(row: Row, like: Occurrence, strict: boolean): Row {
+  const { request, contentHash: hash, ...rest } = row;
+  const fault: Fault = {
+    severity: strict ? 'error' : 'warning',
+    line: row.line,
+    column: 'id',
+    rule: 'id-lookalike',
+    message: `${excerpt(shownId(row.keyBasis))} looks like the id ${excerpt(shownId(like.text))} of line ${like.line}; both are sent, as two videos`,
+  };
+  return {
+    ...rest,
+    ...(strict || request === undefined || hash === undefined ? {} : { request, contentHash: hash }),
+    faults: [...row.faults, fault],
+  };
 }
 
 function duplicate(row: Row, firstLine: number): Row {
