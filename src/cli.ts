@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { commandsFor } from './commands/all.ts';
+import { describeError, errorJson } from './commands/error-text.ts';
 import type { Io } from './commands/io.ts';
 import { loadDotEnv } from './config.ts';
 import { connectionLost } from './connection-lost.ts';
-import { EXIT, messageOf, usageError, VidbatchError } from './errors.ts';
+import { EXIT, usageError, VidbatchError } from './errors.ts';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 
@@ -105,16 +106,8 @@ function wrongCommandLine(
 }
 
 function tell(error: unknown, json: boolean): void {
-  const known = error instanceof VidbatchError ? error : undefined;
-  const code = known?.code ?? 'UNEXPECTED';
-  if (json) {
-    io.err(JSON.stringify({ error: { code, message: messageOf(error), hint: known?.hint ?? null } }));
-    return;
-  }
-  // The code belongs to what went wrong, and not to the last of the rows that are listed below.
-  const [headline = '', ...listed] = messageOf(error).split('\n');
-  io.err([`vidbatch: ${headline} [${code}]`, ...listed].join('\n'));
-  if (known?.hint !== undefined) io.err(`  ${known.hint}`);
+  if (json) io.err(JSON.stringify({ error: errorJson(error) }));
+  else for (const line of describeError(error)) io.err(line);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,4 +1,5 @@
 import { refusal } from './errors.ts';
+import type { VidbatchError } from './errors.ts';
 import { note } from './ledger/batch.ts';
 import type { Batch } from './ledger/batch.ts';
 import type { Queryable } from './ledger/database.ts';
@@ -30,6 +31,16 @@ export function chanceOf(seen: Outlook, at: Date): Chance {
   return seen.doneAt !== undefined && seen.doneAt <= at.getTime() ? 'met' : 'missed';
 }
 
+/** Why a batch that shall not be late is refused; undefined: it is not known that it will be late. */
+export function unreachable(batch: string, seen: Outlook, at: Date): VidbatchError | undefined {
+  if (chanceOf(seen, at) !== 'missed') return undefined;
+  return refusal(
+    'DEADLINE_UNREACHABLE',
+    `batch ${batch} cannot be sent by ${at.toISOString()}: ${at.getTime() <= seen.now ? 'that is over' : seen.told}; nothing was sent`,
+    'Give a later --deadline, a higher --rate or other windows; --on-deadline wait sends late what does not fit.',
+  );
+}
+
 /**
  * Gives a batch its deadline, before anything of it is sent.
  * @throws VidbatchError exit 3 when it cannot be met, and shall not be missed.
@@ -40,14 +51,8 @@ export async function putDeadline(
   { at, on, ...asked }: Deadline,
 ): Promise<void> {
   if (at !== null && on === 'fail') {
-    const seen = await outlookOf(db, batch, asked);
-    if (chanceOf(seen, at) === 'missed') {
-      throw refusal(
-        'DEADLINE_UNREACHABLE',
-        `batch ${batch.name} cannot be sent by ${at.toISOString()}: ${at.getTime() <= seen.now ? 'that is over' : seen.told}; nothing was sent`,
-        'Give a later --deadline, a higher --rate or other windows; --on-deadline wait sends late what does not fit.',
-      );
-    }
+    const refused = unreachable(batch.name, await outlookOf(db, batch, asked), at);
+    if (refused !== undefined) throw refused;
   }
   const same = at?.getTime() === batch.deadline?.getTime() && (at === null || on === batch.onDeadline);
   if (same) return;

@@ -12,6 +12,8 @@ export function likenessOf(id: string): string {
     .replaceAll(INVISIBLE, '')
     .replaceAll(/\s+/g, ' ')
     .trim()
+    // Both: each of the two leaves pairs apart that the other one joins.
+    .toLowerCase()
     .toUpperCase()
     .toLowerCase()
     .normalize('NFKC');

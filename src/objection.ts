@@ -1,6 +1,8 @@
 import type { VidbatchError } from './errors.ts';
 import { refusal } from './errors.ts';
 import type { Comparison, Difference } from './ledger/comparison.ts';
+import type { IdComparison, Renamed } from './ledger/rename.ts';
+import { shownId } from './likeness.ts';
 import { quoted } from './shell-word.ts';
 
 export interface Consent {
@@ -9,6 +11,8 @@ export interface Consent {
   vanished?: 'prune' | 'keep';
   add?: boolean;
   again?: boolean;
+  /** Where the batch's manifest came from so far, if this one came from elsewhere. */
+  otherSource?: string;
   /** The batch that rows of the manifest are exported from, if it is another one. */
   exportOf?: string;
 }
@@ -17,8 +21,20 @@ export interface Consent {
  * Whatever in a changed manifest could surprise a purse asks first: the refusal, or undefined when all is well.
  * Pure; the order is that of the risk.
  */
-export function objection(comparison: Comparison, consent: Consent): VidbatchError | undefined {
+export function objection(
+  comparison: Comparison & IdComparison,
+  consent: Consent,
+): VidbatchError | undefined {
   const { exportOf } = consent;
+  const renamed = consent.add === true ? undefined : renamedIds(comparison, consent);
+  if (renamed !== undefined) return renamed;
+  if (consent.otherSource !== undefined && comparison.known === 0 && consent.add !== true) {
+    return refusal(
+      'NO_ROW_IN_COMMON',
+      `no row of the manifest is in batch ${consent.name}, which was made from ${consent.otherSource}; nothing was sent now`,
+      `${exportOf === undefined ? 'Another --batch NAME keeps the two apart.' : exportHint(exportOf)} --add sends all of its rows as new videos of ${consent.name}.`,
+    );
+  }
   const { changedPaid, outdated, vanishedPending, vanishedPaid, elsewhere, fresh } = comparison;
   if (changedPaid.count > 0) {
     return refusal(
@@ -52,10 +68,55 @@ export function objection(comparison: Comparison, consent: Consent): VidbatchErr
     return refusal(
       'SENT_ELSEWHERE',
       `${rows(elsewhere.count)} of batch ${consent.name} ${elsewhere.count === 1 ? 'was' : 'were'} sent in another batch already; nothing was sent now${list(elsewhere.examples)}`,
-      `${exportOf === undefined ? '' : `The manifest is an export of ${exportOf}: --batch ${quoted(exportOf)} submits it there. `}--again sends them once more, and pays for them once more.`,
+      `${exportOf === undefined ? '' : `${exportHint(exportOf)} `}--again sends them once more, and pays for them once more.`,
     );
   }
   return undefined;
+}
+
+function exportHint(batch: string): string {
+  return `The manifest is an export of ${batch}: --batch ${quoted(batch)} submits it there.`;
+}
+
+/** New ids for rows that the ledger has: it cannot tell whether they are the same videos. */
+function renamedIds(
+  { renamed, alike }: IdComparison,
+  { name, vanished }: Consent,
+): VidbatchError | undefined {
+  const waiting = vanished === 'prune' ? 0 : renamed.waiting;
+  const same = renamed.paid + waiting;
+  if (same > 0) {
+    const was = renamed.paid === 0 ? 'waits' : waiting === 0 ? 'was sent' : 'was sent, or waits,';
+    return refusal(
+      'RENAMED_IDS',
+      `${rows(same)} of batch ${name} ${same === 1 ? 'has a new id' : 'have new ids'} in the manifest: the same content ${was} under ${same === 1 ? 'another id' : 'other ids'}; nothing was sent now${pairs(renamed.examples.slice(0, same), same)}`,
+      '--rename keeps them the same rows under their new ids, and sends nothing for it. --add sends them as new videos, and pays for them once more.',
+    );
+  }
+  if (alike.count > 0) {
+    const one = alike.count === 1;
+    return refusal(
+      'RENAMED_IDS',
+      `${rows(alike.count)} of batch ${name} ${one ? 'seems to be a sent row' : 'seem to be sent rows'} whose id and content changed; nothing was sent now${pairs(alike.examples, alike.count)}`,
+      `Undo the change of the ${one ? 'id' : 'ids'}, or say --add: it sends ${one ? 'it as a new video, and pays for it' : 'them as new videos, and pays for them'}.`,
+    );
+  }
+  return undefined;
+}
+
+function pairs(
+  examples: readonly (Renamed & { ours?: string | null; theirs?: string | null })[],
+  count: number,
+): string {
+  const lines = examples.map(({ line, from, to, state, ours, theirs }) => {
+    const versions = [
+      ours == null ? '' : `\n    ledger:   ${cut(ours)}`,
+      theirs == null ? '' : `\n    manifest: ${cut(theirs)}`,
+    ];
+    return `\n  line ${line}, ${shownId(from)} → ${shownId(to)} (${state})${versions.join('')}`;
+  });
+  const more = count - examples.length;
+  return lines.join('') + (more > 0 ? `\n  and ${more.toLocaleString('en')} more` : '');
 }
 
 function rows(count: number): string {

@@ -1,16 +1,17 @@
-import { realpath } from 'node:fs/promises';
+import { misfit } from './cost/allowance.ts';
+import { unreachable } from './deadline.ts';
+import type { VidbatchError } from './errors.ts';
 import type { Database } from './ledger/database.ts';
-import { assignKeys, beginImport, endImport } from './ledger/import.ts';
 import { outline } from './ledger/outline.ts';
 import type { Group } from './ledger/outline.ts';
 import { openManifest } from './manifest/manifest.ts';
 import { isOffPeak } from './model.ts';
 import { DEFAULT_SECONDS } from './cost/prices.ts';
-import { batchName, checkSameFile, checkSource } from './producer.ts';
+import { batchName, rehearse, unfit, withCandidate } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
 import type { GenerationRequest } from './request/body.ts';
 import { checkRows } from './row.ts';
-import { stageManifest } from './staging.ts';
+import { outlook } from './status/outlook.ts';
 
 /** What `submit` would make of a manifest. */
 export interface Plan {
@@ -22,34 +23,35 @@ export interface Plan {
   groups: Group[];
   /** Of the manifest; null where there is no ledger to bring it into. */
   digest: string | null;
+  /** Why `submit` would bring nothing of it in. */
+  refused?: VidbatchError;
 }
 
 /** Holds a manifest against its batch, and changes nothing. Without a ledger, every row is new. */
 export async function plan(db: Database | undefined, source: string, options: ProduceOptions): Promise<Plan> {
   const name = batchName(source, options.batch);
-  return db === undefined ? planAlone(name, source, options) : planBeside(db, name, source, options);
+  return db === undefined ? planAlone(name, source, options) : planBeside(db, source, options);
 }
 
-async function planBeside(
-  db: Database,
-  name: string,
-  source: string,
-  options: ProduceOptions,
-): Promise<Plan> {
-  const manifest = await openManifest(source, options);
-  const path = source === '-' ? '-' : await realpath(source);
-  const batch = await checkSource(db, name, path, manifest);
-  const importId = await beginImport(db);
-  try {
-    const staged = await stageManifest(db, importId, manifest, { ...options, into: batch ?? { name } });
-    if (batch !== undefined) checkSameFile(batch, path, staged);
-    await assignKeys(db, importId);
+async function planBeside(db: Database, source: string, options: ProduceOptions): Promise<Plan> {
+  return withCandidate(db, source, options, async (candidate) => {
+    const { name, batch, importId, staged } = candidate;
     const { rows, invalid, digest } = staged;
-    const groups = await outline(db, importId, batch?.id ?? null);
-    return { batch: name, batchId: batch?.id ?? null, rows, invalid, groups, digest };
-  } finally {
-    await endImport(db, importId);
-  }
+    let groups = await outline(db, importId, batch?.id ?? null);
+    const refused = await rehearse(db, candidate, options, async (session, { id }) => {
+      // Rows that take new ids are known from here on.
+      if (options.rename === true) groups = await outline(session, importId, id);
+    });
+    return {
+      batch: name,
+      batchId: batch?.id ?? null,
+      rows,
+      invalid,
+      groups,
+      digest,
+      ...(refused && { refused }),
+    };
+  });
 }
 
 async function planAlone(name: string, source: string, options: ProduceOptions): Promise<Plan> {
@@ -66,7 +68,26 @@ async function planAlone(name: string, source: string, options: ProduceOptions):
   const sorted = [...groups.values()].toSorted((a, b) =>
     `${a.model} ${a.mode}` < `${b.model} ${b.mode}` ? -1 : 1,
   );
-  return { batch: name, batchId: null, ...totals, groups: sorted, digest: null };
+  const alone: Plan = { batch: name, batchId: null, ...totals, groups: sorted, digest: null };
+  const refused = unfit(manifest.name, totals, options) ?? misfitAlone(alone, options);
+  return refused === undefined ? alone : { ...alone, refused };
+}
+
+/** What a budget or a deadline refuses of a batch that is all new. */
+function misfitAlone(alone: Plan, options: ProduceOptions): VidbatchError | undefined {
+  const { budget, prices = new Map(), deadline, window = null } = options;
+  const allowance = budget == null ? undefined : { budget, left: budget.amount };
+  const refused = allowance && misfit(alone, prices, allowance);
+  if (refused !== undefined || deadline === undefined || deadline.at === null || deadline.on === 'wait')
+    return refused;
+  const rowsOf = (offPeak: boolean): number =>
+    alone.groups.reduce((sum, group) => sum + (group.offPeak === offPeak ? group.toSend : 0), 0);
+  const seen = outlook(
+    { normal: rowsOf(false), offPeak: rowsOf(true) },
+    { batch: window, offPeak: deadline.offPeak ?? null },
+    { now: Date.now(), perSecond: deadline.perSecond ?? null },
+  );
+  return unreachable(alone.batch, seen, deadline.at);
 }
 
 function count(groups: Map<string, Group>, { model, duration }: GenerationRequest, mode: string): void {

@@ -4,22 +4,31 @@ import { putBatchUnder } from './calendar.ts';
 import { putDeadline } from './deadline.ts';
 import type { Deadline } from './deadline.ts';
 import type { Fault } from './fault.ts';
-import { refusal, usageError } from './errors.ts';
+import { refusal, usageError, VidbatchError } from './errors.ts';
 import { batchNameOf, checkBatchName } from './identity.ts';
-import { countPaid, createBatch, findBatch, lockBatch, rebind, updateLayout } from './ledger/batch.ts';
+import {
+  countPaid,
+  createBatch,
+  findBatch,
+  lockBatch,
+  moveBatch,
+  note,
+  rebind,
+  updateLayout,
+} from './ledger/batch.ts';
 import type { Batch } from './ledger/batch.ts';
 import type { Database, Session } from './ledger/database.ts';
 import { transaction } from './ledger/database.ts';
 import { analyseSubmissions, assignKeys, beginImport, endImport, merge } from './ledger/import.ts';
 import { compare } from './ledger/comparison.ts';
-import type { Comparison } from './ledger/comparison.ts';
+import { compareIds, renameRows, SAME_IDS } from './ledger/rename.ts';
 import { rankRows, setPriority } from './ledger/priority.ts';
 import { beginTrial, setRules } from './ledger/trial.ts';
 import type { Rules } from './ledger/trial.ts';
 import type { Merged } from './ledger/import.ts';
 import { stageManifest } from './staging.ts';
 import type { Staged } from './staging.ts';
-import { countHeld } from './ledger/budget.ts';
+import { countHeld, readBudget } from './ledger/budget.ts';
 import { adoptOrphans } from './ledger/orphan.ts';
 import { priceRows } from './ledger/price.ts';
 import { ensureProvider } from './ledger/provider.ts';
@@ -41,10 +50,14 @@ export interface ProduceOptions extends ManifestOptions, RowOptions, Rules {
   keepGoing?: boolean;
   /** Pending rows that are gone from the file are cancelled, or stay. */
   vanished?: 'prune' | 'keep';
-  /** Without ids: new rows beside vanished sent ones are new, not edits. */
+  /** New ids with the content of rows that the batch has are these rows. */
+  rename?: boolean;
+  /** New rows that may be sent ones, edited or renamed, are new videos. */
   add?: boolean;
   /** Content that another batch has sent already is sent again. */
   again?: boolean;
+  /** Who says so; it stands in the trail. */
+  who?: string;
   /** Where this batch's task ids belong. */
   origin?: string;
   /** A batch that has task ids of another provider goes on at this one. */
@@ -74,6 +87,8 @@ export interface Produced extends Merged {
   known: number;
   invalid: number;
   warnings: number;
+  /** Rows that took a new id. */
+  renamed: number;
 }
 
 /** From here on the planner needs to know of the new rows, or the first claims scan them all. */
@@ -83,48 +98,99 @@ const MANY = 1000;
  * Reads a manifest into the ledger: every row is checked first, then all become the batch's in one transaction, so
  * that it may be interrupted and repeated at any point. Sends nothing.
  * @throws VidbatchError exit 3 when a row is invalid (without `keepGoing`) or when what the file asks for could
- *   surprise a purse; exit 2 when the name belongs to another file, or a row has no price that its budget can hold.
+ *   cost money unexpectedly; exit 2 when the name belongs to another file, or a row has no price that its budget can hold.
  */
 export async function produce(db: Database, source: string, options: ProduceOptions = {}): Promise<Produced> {
-  const name = batchName(source, options.batch);
-  const manifest = await openManifest(source, options);
-  const path = source === '-' ? '-' : await realpath(source);
-  const batch = await checkSource(db, name, path, manifest);
-  const importId = await beginImport(db);
-  reached('import-begun');
-  try {
-    const staged = await stageManifest(db, importId, manifest, { ...options, into: batch ?? { name } });
-    if (batch !== undefined) checkSameFile(batch, path, staged);
-    if (staged.rows === 0) {
-      throw refusal('EMPTY_MANIFEST', `${manifest.name}: no rows`, 'A manifest needs at least one row.');
-    }
-    if (staged.invalid > 0 && options.keepGoing !== true) {
-      throw refusal(
-        'INVALID_ROWS',
-        `${manifest.name}: ${staged.invalid} of ${staged.rows} rows are invalid; nothing was sent`,
-        '--keep-going sends the valid rows and records the others as invalid.',
-      );
-    }
-    if (options.digest !== undefined && options.digest !== staged.digest) {
-      throw refusal(
-        'MANIFEST_CHANGED',
-        `${manifest.name}: was changed while you were asked; nothing was sent`,
-        'The same command again shows what it says now.',
-      );
-    }
-    await assignKeys(db, importId);
-    reached('keys-assigned');
-    const merged = await transaction(db, (session) =>
-      mergeInto(session, { name, path, manifest, importId, staged }, options),
-    );
+  return withCandidate(db, source, options, async (candidate) => {
+    const { staged } = candidate;
+    checkStaged(candidate, options);
+    const merged = await transaction(db, (session) => mergeInto(session, candidate, options));
     reached('batch-committed');
     await countHeld(db);
     if (merged.added + merged.updated >= MANY) await analyseSubmissions(db);
     return { ...merged, rows: staged.rows, invalid: staged.invalid, warnings: staged.warnings };
+  });
+}
+
+/** Reads and checks a manifest beside the ledger, for as long as `use` takes. */
+export async function withCandidate<T>(
+  db: Database,
+  source: string,
+  options: ProduceOptions,
+  use: (candidate: Candidate) => Promise<T>,
+): Promise<T> {
+  const name = batchName(source, options.batch);
+  const manifest = await openManifest(source, options);
+  const path = source === '-' ? '-' : await realpath(source);
+  const batch = await findBatch(db, name);
+  const explicit = options.batch !== undefined;
+  // An export may lie anywhere; whether this is one is seen in the rows of JSON only.
+  if (batch !== undefined && !explicit && manifest.format === 'csv' && manifest.exported !== true)
+    checkSource(batch, path);
+  const importId = await beginImport(db);
+  reached('import-begun');
+  try {
+    const staged = await stageManifest(db, importId, manifest, { ...options, into: batch ?? { name } });
+    if (batch !== undefined && !explicit) checkSource(batch, path, staged);
+    await assignKeys(db, importId);
+    reached('keys-assigned');
+    return await use({ name, path, manifest, importId, staged, batch });
   } finally {
     await endImport(db, importId);
     reached('import-ended');
   }
+}
+
+/** Why no batch takes a manifest, whatever the ledger has. */
+export function unfit(
+  name: string,
+  { rows, invalid }: Pick<Staged, 'rows' | 'invalid'>,
+  { keepGoing }: ProduceOptions,
+): VidbatchError | undefined {
+  if (rows === 0) return refusal('EMPTY_MANIFEST', `${name}: no rows`, 'A manifest needs at least one row.');
+  if (invalid === 0 || keepGoing === true) return undefined;
+  return refusal(
+    'INVALID_ROWS',
+    `${name}: ${invalid} of ${rows} rows are invalid; nothing was sent`,
+    '--keep-going sends the valid rows and records the others as invalid.',
+  );
+}
+
+function checkStaged({ manifest, staged }: Candidate, options: ProduceOptions): void {
+  const refused = unfit(manifest.name, staged, options);
+  if (refused !== undefined) throw refused;
+  if (options.digest !== undefined && options.digest !== staged.digest) {
+    throw refusal(
+      'MANIFEST_CHANGED',
+      `${manifest.name}: was changed while you were asked; nothing was sent`,
+      'The same command again shows what it says now.',
+    );
+  }
+}
+
+class Undone extends Error {}
+
+/**
+ * Does what `produce` does, looks, and undoes all of it: what this refuses, `produce` would refuse, in the same words.
+ * `look` is asked once the rows are known to be taken; before they are written.
+ */
+export async function rehearse(
+  db: Database,
+  candidate: Candidate,
+  options: ProduceOptions,
+  look: (session: Session, batch: Batch) => Promise<void>,
+): Promise<VidbatchError | undefined> {
+  try {
+    checkStaged(candidate, options);
+    await transaction(db, async (session) => {
+      await mergeInto(session, candidate, options, look);
+      throw new Undone();
+    });
+  } catch (error) {
+    if (error instanceof VidbatchError) return error;
+    if (!(error instanceof Undone)) throw error;
+  }
+  return undefined;
 }
 
 /** The name of a manifest's batch. @throws VidbatchError exit 2 when there is none, or none that is allowed. */
@@ -142,23 +208,10 @@ export function batchName(source: string, given: string | undefined): string {
 }
 
 /**
- * The batch of that name, if there is one. What is only known of the rows (they may be an export of it) is still to be
- * checked, by `checkSameFile`.
- * @throws VidbatchError exit 2 when the name belongs to another file, and this one cannot be its export.
+ * A name that nobody gave is that of the file, and another file of that name is most likely another manifest.
+ * @throws VidbatchError exit 2 when the batch was made from another file, of which this one is no export.
  */
-export async function checkSource(
-  db: Database,
-  name: string,
-  path: string,
-  { format, exported }: Manifest,
-): Promise<Batch | undefined> {
-  const batch = await findBatch(db, name);
-  if (batch !== undefined && format === 'csv' && exported !== true) checkSameFile(batch, path);
-  return batch;
-}
-
-/** @throws VidbatchError exit 2 when the name belongs to another file, of which this one is no export. */
-export function checkSameFile(
+function checkSource(
   batch: Batch,
   path: string,
   { own, others }: Pick<Staged, 'own' | 'others'> = { own: 0, others: [] },
@@ -169,45 +222,54 @@ export function checkSameFile(
   throw usageError(
     'BATCH_OF_OTHER_FILE',
     `batch ${batch.name} was made from ${batch.source}, not from ${path}${rows}`,
-    'Name this one differently with --batch NAME.',
+    `--batch ${quoted(batch.name)} goes on with that batch, and sends what is new in it. For another manifest, --batch NAME makes a batch of its own.`,
   );
 }
 
-interface Candidate {
+/** A manifest that is read and checked, and whose rows stand beside the ledger. */
+export interface Candidate {
   name: string;
   path: string;
   manifest: Manifest;
   importId: string;
   staged: Staged;
+  /** Of that name, when it was looked for. */
+  batch: Batch | undefined;
 }
 
+type Taken = Merged & { batch: Batch; known: number; renamed: number };
+
+/** `look`: this is a rehearsal. Then only what can be refused is written, and the caller undoes it. */
 async function mergeInto(
   session: Session,
-  { name, path, manifest, importId, staged }: Candidate,
+  candidate: Candidate,
   options: ProduceOptions,
-): Promise<Merged & { batch: Batch; known: number }> {
-  const { scheme } = staged;
-  const layout = {
-    format: manifest.format,
-    delimiter: manifest.delimiter ?? null,
-    columns: manifest.layout?.map((header) => options.map?.get(header) ?? header) ?? null,
-  };
-  const batch = await createBatch(session, { name, source: path, keyScheme: scheme, ...layout });
-  await lockBatch(session, batch.id);
-  // Another producer may have made it since it was looked for.
-  checkSameFile(batch, path, staged);
-  if (batch.keyScheme !== scheme) throw otherScheme(batch);
+  look?: (session: Session, batch: Batch) => Promise<void>,
+): Promise<Taken> {
+  const { importId, staged, path } = candidate;
+  const { batch, layout } = await openBatch(session, candidate, options);
   await bindProvider(session, batch, options);
-  const comparison: Comparison = await compare(session, importId, batch.id);
+  const renamed = options.rename === true ? await renameRows(session, importId, batch.id, options.who) : 0;
+  const comparison = await compare(session, importId, batch.id);
   if (batch.state === 'cancelled' && comparison.fresh + comparison.changed > 0) throw cancelled(batch);
+  const byId = batch.keyScheme === 'id';
+  const ids = byId ? await compareIds(session, importId, batch.id, comparison) : SAME_IDS;
   const [exportOf] = staged.others;
-  const objected = objection(comparison, {
-    name,
-    keyScheme: scheme,
-    ...options,
-    ...(exportOf === undefined ? {} : { exportOf }),
-  });
+  const objected = objection(
+    { ...comparison, ...ids },
+    {
+      keyScheme: batch.keyScheme,
+      ...options,
+      name: batch.name,
+      ...(batch.source === path || staged.own > 0 ? {} : { otherSource: batch.source }),
+      ...(exportOf === undefined ? {} : { exportOf }),
+    },
+  );
   if (objected !== undefined) throw objected;
+  await look?.(session, batch);
+  const { known } = comparison;
+  if (look !== undefined && !(await hangsOnRows(session, batch, options)))
+    return { added: 0, updated: 0, pruned: 0, batch, known, renamed };
   const merged = await merge(session, importId, batch.id, {
     prune: options.vanished === 'prune',
     exported: staged.own > 0,
@@ -216,7 +278,10 @@ async function mergeInto(
   await adoptOrphans(session, batch.id);
   await putBudget(session, batch, options.budget);
   // Its export has the same columns, or more: those are found in the rows.
-  if (staged.own === 0) await updateLayout(session, batch.id, layout);
+  if (staged.own === 0) {
+    await updateLayout(session, batch.id, layout);
+    await follow(session, batch, path, options.who);
+  }
   if (options.window !== undefined) await putBatchUnder(session, batch.id, options.window);
   if (options.deadline !== undefined) await putDeadline(session, batch, options.deadline);
   if (options.priority !== undefined) await setPriority(session, batch.id, options.priority);
@@ -225,7 +290,47 @@ async function mergeInto(
   if (isTriedAnew(batch, options, merged)) await beginTrial(session, batch.id);
   await options.alongside?.(session, batch);
   reached('rows-merged');
-  return { ...merged, batch, known: comparison.known };
+  return { ...merged, batch, known, renamed };
+}
+
+/** The batch that the rows are to go into, locked: two producers never merge into it at once. */
+async function openBatch(
+  session: Session,
+  { name, path, manifest, staged }: Candidate,
+  options: ProduceOptions,
+): Promise<{ batch: Batch; layout: Pick<Batch, 'format' | 'delimiter' | 'columns'> }> {
+  const { scheme } = staged;
+  const layout = {
+    format: manifest.format,
+    delimiter: manifest.delimiter ?? null,
+    columns: manifest.layout?.map((header) => options.map?.get(header) ?? header) ?? null,
+  };
+  const { id } = await createBatch(session, { name, source: path, keyScheme: scheme, ...layout });
+  await lockBatch(session, id);
+  // Another producer may have made it, or moved it, since it was looked for.
+  const batch = await findBatch(session, name);
+  if (batch === undefined) throw new Error(`batch ${name} vanished while it was locked`);
+  if (options.batch === undefined) checkSource(batch, path, staged);
+  if (batch.keyScheme !== scheme) throw otherScheme(batch);
+  return { batch, layout };
+}
+
+/** A budget and a deadline are held against all rows of the batch, as they will be. */
+async function hangsOnRows(
+  session: Session,
+  batch: Batch,
+  { budget, deadline }: ProduceOptions,
+): Promise<boolean> {
+  if (deadline !== undefined && deadline.at !== null && deadline.on === 'fail') return true;
+  return (budget === undefined ? await readBudget(session, batch.id) : budget) !== null;
+}
+
+/** A batch remembers where its manifest came from last. Standard input is no place to go back to. */
+async function follow(session: Session, batch: Batch, path: string, who: string | undefined): Promise<void> {
+  if (path === '-' || path === batch.source) return;
+  await moveBatch(session, batch.id, path);
+  await note(session, 'manifest', `${batch.source} → ${path}`, batch.id, who);
+  batch.source = path;
 }
 
 /**
@@ -251,11 +356,15 @@ function cancelled(batch: Batch): Error {
 
 function otherScheme(batch: Batch): Error {
   return batch.keyScheme === 'id'
-    ? refusal('KEYS_CHANGED', `batch ${batch.name} knows its rows by id, and this manifest has no ids`)
+    ? refusal(
+        'KEYS_CHANGED',
+        `batch ${batch.name} knows its rows by id, and this manifest has no ids`,
+        'Give it the id column that it had; --map id=<header> says which column that is.',
+      )
     : refusal(
         'KEYS_CHANGED',
         `batch ${batch.name} knows its rows by their content, and this manifest has ids`,
-        'Remove the id column, or give the new manifest a batch of its own with --batch NAME.',
+        'Submit it without the id column, or without its --map. In a batch of its own all of its rows are new videos, and are paid.',
       );
 }
 

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Comparison, Difference } from '../src/ledger/comparison.ts';
+import { SAME_IDS } from '../src/ledger/rename.ts';
+import type { IdComparison } from '../src/ledger/rename.ts';
 import { objection } from '../src/objection.ts';
 import type { Consent } from '../src/objection.ts';
 
-const NOTHING: Comparison = {
+const NOTHING: Comparison & IdComparison = {
+  ...SAME_IDS,
   rows: 10,
   fresh: 0,
   known: 10,
@@ -21,7 +24,7 @@ const ALL: Partial<Consent> = { add: true, again: true, vanished: 'keep' };
 
 const example: Difference = { key: 'k', line: 3, state: 'submitted', ours: '{"a":1}', theirs: '{"a":2}' };
 
-function code(comparison: Partial<Comparison>, consent: Consent): string | undefined {
+function code(comparison: Partial<Comparison & IdComparison>, consent: Consent): string | undefined {
   return objection({ ...NOTHING, ...comparison }, consent)?.code;
 }
 
@@ -51,7 +54,7 @@ describe('what could surprise a purse', () => {
     );
   });
 
-  const asked: [string, Partial<Comparison>, Consent, Partial<Consent>][] = [
+  const asked: [string, Partial<Comparison & IdComparison>, Consent, Partial<Consent>][] = [
     ['LOOKS_LIKE_EDITS', { fresh: 1, vanishedPaid: 1 }, CONTENT, { add: true }],
     ['ROWS_VANISHED', { vanishedPending: { count: 2, examples: [] } }, IDS, { vanished: 'prune' }],
     ['ROWS_VANISHED', { vanishedPending: { count: 2, examples: [] } }, CONTENT, { vanished: 'keep' }],
@@ -78,7 +81,7 @@ describe('what could surprise a purse', () => {
   });
 
   test('one consent is not another', () => {
-    const everything: Partial<Comparison> = {
+    const everything: Partial<Comparison & IdComparison> = {
       fresh: 1,
       vanishedPaid: 1,
       vanishedPending: { count: 1, examples: [] },

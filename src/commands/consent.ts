@@ -1,6 +1,6 @@
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
-import { fitOf, misfit, restOf } from '../cost/allowance.ts';
+import { fitOf, restOf } from '../cost/allowance.ts';
 import { estimate } from '../cost/estimate.ts';
 import type { Estimate } from '../cost/estimate.ts';
 import type { Group } from '../ledger/outline.ts';
@@ -17,11 +17,11 @@ import type { Asked } from './plan-text.ts';
 /**
  * Shows a person what is about to be sent and what it costs, and asks. Without a terminal nobody is asked, and when
  * nothing can be sent: the budget is used up, say. What it returns makes sure that what is sent is what was shown: the manifests' digests.
- * @throws VidbatchError exit 2 for any answer but yes, or when a budget cannot hold the rows.
+ * @throws VidbatchError exit 2 for any answer but yes; and what `submit` would refuse, before anybody is asked.
  */
 export async function consent(
   app: Pick<App, 'db'>,
-  config: Pick<Config, 'models'>,
+  config: Pick<Config, 'models' | 'baseUrl'>,
   manifests: readonly string[],
   { options, asked }: { options: ProduceOptions; asked: Asked },
   io: Pick<Io, 'interactive' | 'err' | 'stdin'>,
@@ -29,24 +29,25 @@ export async function consent(
 ): Promise<Map<string, string>> {
   if (!io.interactive || manifests.includes('-')) return new Map();
   const { prices = new Map() } = options;
+  const origin = config.baseUrl === undefined ? {} : { origin: config.baseUrl };
   const plans: Plan[] = [];
   const payable: Group[] = [];
   let short = false;
   for (const source of manifests) {
-    const one = await plan(app.db, source, { ...options, models: config.models });
+    const one = await plan(app.db, source, { ...options, ...origin, models: config.models });
     plans.push(one);
     const rest = await restOf(app.db, one, options.budget);
     io.err(describePlan(one, prices, await lookAhead(app, one, asked), rest));
-    // It will be refused, with its reasons: what it may cost is another question.
-    if (one.invalid > 0 && options.keepGoing !== true) continue;
-    const refused = rest && misfit(one, prices, rest);
-    if (refused !== undefined) throw refused;
     const fit = rest === undefined ? 'all' : fitOf(prices, one.groups, rest);
     if (fit !== 'none') payable.push(...one.groups);
     short ||= fit === 'some';
   }
   const seen = new Map(plans.map((one, n) => [manifests[n] ?? '', one.digest ?? '']));
-  if (options.keepGoing !== true && plans.some(({ invalid }) => invalid > 0)) return seen;
+  const refused = plans.flatMap((one) => one.refused ?? []);
+  const [first] = refused.filter(({ code }) => code !== 'INVALID_ROWS');
+  if (first !== undefined) throw first;
+  // The producer refuses them, and names each fault.
+  if (refused.length > 0) return seen;
   const rows = payable.reduce((sum, group) => sum + group.toSend, 0);
   if (rows > 0) await ask(io, questionOf(rows, estimate(prices, payable), short));
   return seen;

@@ -6,6 +6,7 @@ import type { ProduceOptions } from '../producer.ts';
 import { batchFlags, batchOptions } from './batch-flags.ts';
 import type { BatchFlags } from './batch-flags.ts';
 import { flag, isOn } from './io.ts';
+import { operator } from './operator.ts';
 import { batchWindowFlag, deadlineFlags, offPeakFlag, readDeadline, readWindow } from './window-flags.ts';
 import type { DeadlineFlags } from './window-flags.ts';
 import type { GlobalFlags } from './io.ts';
@@ -27,6 +28,7 @@ export interface ManifestFlags extends ReadFlags, DeadlineFlags, BatchFlags, Cos
   keepGoing?: boolean;
   prune?: boolean;
   keep?: boolean;
+  rename?: boolean;
   add?: boolean;
   again?: boolean;
   rebind?: boolean;
@@ -42,12 +44,21 @@ export function readFlags(command: Command): Command {
 }
 
 export function manifestFlags(command: Command): Command {
-  flag(command, '--batch <name>', 'name of the batch (default: the file without its extension)');
+  flag(
+    command,
+    '--batch <name>',
+    'name of the batch, also for a manifest that lies elsewhere now (default: the file without its extension)',
+  );
   readFlags(command);
   flag(command, '--keep-going', 'send the valid rows, record the invalid ones');
   flag(command, '--prune', 'cancel pending rows that are gone from the file');
   flag(command, '--keep', 'keep pending rows that are gone from the file');
-  flag(command, '--add', 'new rows beside vanished sent ones are new, not edits');
+  flag(
+    command,
+    '--rename',
+    'new ids with the content of rows that are gone: the same rows, and nothing is sent',
+  );
+  flag(command, '--add', 'new rows that look like edited or renamed ones are new videos');
   flag(command, '--again', 'send rows that another batch has sent already');
   batchFlags(batchWindowFlag(command));
   offPeakFlag(command);
@@ -93,8 +104,10 @@ export async function produceOptions(
     ...(isOn(flags.prune) ? { vanished: 'prune' as const } : {}),
     ...(isOn(flags.keep) ? { vanished: 'keep' as const } : {}),
     keepGoing: isOn(flags.keepGoing),
+    rename: isOn(flags.rename),
     add: isOn(flags.add),
     again: isOn(flags.again),
     rebind: isOn(flags.rebind),
+    who: operator(),
   };
 }

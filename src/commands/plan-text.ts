@@ -1,6 +1,7 @@
 import type { LedgerApp } from '../app.ts';
 import { describeRest, fitOf } from '../cost/allowance.ts';
 import type { Allowance } from '../cost/allowance.ts';
+import { errorJson } from './error-text.ts';
 import { costOfGroup, describeEstimate, estimate, estimateJson } from '../cost/estimate.ts';
 import { measuredRate } from '../ledger/batch.ts';
 import type { Group } from '../ledger/outline.ts';
@@ -46,7 +47,7 @@ function sum(groups: readonly Group[], what: 'fresh' | 'known' | 'changed' | 'to
 
 /** `rest`: what its budget leaves; without it, there is none. */
 export function describePlan(
-  { batch, rows, invalid, groups }: Plan,
+  { batch, rows, invalid, groups, refused }: Plan,
   prices: Prices,
   seen: Outlook,
   rest?: Allowance,
@@ -57,16 +58,20 @@ export function describePlan(
     ...(sum(of, 'changed') > 0 ? [`${count(sum(of, 'changed'))} changed`] : []),
   ];
   const head = [
-    `${count(rows)} rows`,
+    rows === 1 ? '1 row' : `${count(rows)} rows`,
     ...parts(groups),
     ...(invalid > 0 ? [`${count(invalid)} invalid`] : []),
   ];
   const lines = groups.map((group) => {
     const cost = costOfGroup(prices, group);
     const size = [`${count(group.seconds)} s`, cost === undefined ? 'cost unknown' : told(cost)];
-    const all = [`${count(group.toSend)} to send`, ...parts([group]), ...(group.toSend > 0 ? size : [])];
+    const sends = refused === undefined ? [`${count(group.toSend)} to send`] : [];
+    const all = [...sends, ...parts([group]), ...(group.toSend > 0 ? size : [])];
     return `  ${group.model} ${group.mode}: ${all.join(' · ')}`;
   });
+  const about = [`${batch}: ${head.join(' · ')}`, ...lines];
+  // What it would cost, and when it would be done, is no answer to a manifest that is refused.
+  if (refused !== undefined) return [...about, `  refused: nothing is sent [${refused.code}]`].join('\n');
   const fit = rest === undefined || seen.rows === 0 ? 'all' : fitOf(prices, groups, rest);
   const forecast = {
     all: seen.rows === 0 ? 'nothing is to be sent' : seen.told,
@@ -79,8 +84,7 @@ export function describePlan(
     none: ', which pays for none of these rows',
   };
   return [
-    `${batch}: ${head.join(' · ')}`,
-    ...lines,
+    ...about,
     `  cost: ${describeEstimate(estimate(prices, groups), prices)}`,
     `  forecast: ${forecast[fit]}`,
     ...(rest === undefined ? [] : [`  budget: ${describeRest(rest)}${pays[fit]}`]),
@@ -89,7 +93,7 @@ export function describePlan(
 
 export function planJson(
   source: string,
-  { batch, rows, invalid, groups }: Plan,
+  { batch, rows, invalid, groups, refused }: Plan,
   prices: Prices,
   seen: Outlook,
 ): Record<string, unknown> {
@@ -101,7 +105,8 @@ export function planJson(
     known: sum(groups, 'known'),
     changed: sum(groups, 'changed'),
     invalid,
-    toSend: sum(groups, 'toSend'),
+    toSend: refused === undefined ? sum(groups, 'toSend') : 0,
+    refused: refused === undefined ? null : errorJson(refused),
     groups: groups.map((group) => {
       const {
         fresh,

@@ -7,21 +7,18 @@ import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { plan } from '../plan.ts';
 import { quoted } from '../shell-word.ts';
-import { count } from '../status/summary.ts';
+import { describeError } from './error-text.ts';
 import { FaultReport } from './fault-report.ts';
-import { configOf, flag, globalFlags, listFlag } from './io.ts';
+import { configOf, globalFlags, listFlag, providerFlags } from './io.ts';
 import type { Io } from './io.ts';
 import { openAlone } from './ledger-alone.ts';
-import { readFlags, readOptions } from './manifest-flags.ts';
-import type { ReadFlags } from './manifest-flags.ts';
+import { manifestFlags, produceOptions } from './manifest-flags.ts';
+import type { ManifestFlags } from './manifest-flags.ts';
 import { describePlan, lookAhead, planJson } from './plan-text.ts';
 import type { Asked } from './plan-text.ts';
-import { pricesFlag, pricesOf } from './price-flags.ts';
-import type { PriceFlags } from './price-flags.ts';
-import { batchWindowFlag, forecastOptions, offPeakFlag, readWindow } from './window-flags.ts';
-import type { OffPeakFlags } from './window-flags.ts';
+import { forecastOptions } from './window-flags.ts';
 
-type PlanFlags = ReadFlags & OffPeakFlags & PriceFlags & { batch?: string; window?: string; rate?: string };
+type PlanFlags = ManifestFlags & { rate?: string };
 
 export function planCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -34,54 +31,55 @@ export function planCommand(program: Command, io: Io, exit: (code: ExitCode) => 
       `
 Examples:
   $ vidbatch plan jobs/text.csv --prices jobs/prices.example.json
-  $ vidbatch plan night.csv --rate 2/s --offpeak-window "23:00-07:00 Asia/Shanghai"`,
+  $ vidbatch plan night.csv --rate 2/s --offpeak-window "23:00-07:00 Asia/Shanghai"
+  $ vidbatch plan moved/text.csv --batch text
+
+It takes the flags of submit, and ends with the exit code that submit would end with.`,
     )
     .action(async (manifests: string[], flags: PlanFlags) => exit(await planAll(manifests, flags, io)));
-  readFlags(globalFlags(command));
-  flag(command, '--batch <name>', 'name of the batch (default: the file without its extension)');
+  manifestFlags(providerFlags(globalFlags(command)));
   listFlag(
     command,
     '--rate <rate>',
     'forecast for so many rows, such as 10/s (default: as the last ones went)',
   );
-  pricesFlag(offPeakFlag(batchWindowFlag(command)));
 }
 
 async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): Promise<ExitCode> {
   keepHeapSmall();
   const config = configOf(flags);
-  const window = readWindow('--window', flags.window);
+  const options = await produceOptions(flags, manifests);
   const asked: Asked = {
     ...forecastOptions(flags, config.models),
-    ...(window === undefined ? {} : { batch: window }),
+    ...(options.window === undefined ? {} : { batch: options.window }),
   };
-  const prices = await pricesOf(flags);
+  const { prices = new Map() } = options;
   const app = await openIfThere(config, io);
   try {
-    let invalid = 0;
+    const refused: VidbatchError[] = [];
     for (const source of manifests) {
       const faults = new FaultReport(io, 20);
       const planned = await plan(app?.db, source, {
-        ...readOptions(flags),
-        ...(flags.batch === undefined ? {} : { batch: flags.batch }),
+        ...options,
+        ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
         models: config.models,
         stdin: io.stdin,
         onFault: (fault, name) => faults.add(fault, name),
       });
       faults.finish(`; \`vidbatch validate ${quoted(source)} --all\` shows them all`);
-      invalid += planned.invalid;
-      if (planned.invalid > 0)
-        io.err(
-          `${source}: ${count(planned.invalid)} of ${count(planned.rows)} rows are invalid: it is refused, and nothing sent, unless with --keep-going`,
-        );
       const seen = await lookAhead(app, planned, asked);
       io.out(
         flags.json === true
           ? JSON.stringify(planJson(source, planned, prices, seen))
-          : describePlan(planned, prices, seen, app && (await restOf(app.db, planned, undefined))),
+          : describePlan(planned, prices, seen, app && (await restOf(app.db, planned, options.budget))),
       );
+      if (planned.refused === undefined) continue;
+      refused.push(planned.refused);
+      if (flags.json !== true) for (const line of describeError(planned.refused)) io.err(line);
     }
-    return invalid > 0 ? EXIT.refused : EXIT.ok;
+    return (
+      refused.find(({ exitCode }) => exitCode === EXIT.refused)?.exitCode ?? refused[0]?.exitCode ?? EXIT.ok
+    );
   } finally {
     await app?.close();
   }

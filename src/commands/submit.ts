@@ -14,11 +14,11 @@ import { ensureProvider } from '../ledger/provider.ts';
 import type { Logger } from '../log.ts';
 import { missingColumns } from '../manifest/columns.ts';
 import { openManifest } from '../manifest/manifest.ts';
+import { plan } from '../plan.ts';
 import { outlookOf } from '../status/outlook.ts';
 import { batchName, produce } from '../producer.ts';
 import type { ProduceOptions, Produced } from '../producer.ts';
 import { laneOf, openQueue } from '../queue.ts';
-import { checkRows } from '../row.ts';
 import { quoted } from '../shell-word.ts';
 import { count } from '../status/summary.ts';
 import { FaultReport } from './fault-report.ts';
@@ -97,18 +97,18 @@ export async function produceAll(
   io: Io,
   agreed: ReadonlyMap<string, string> = new Map(),
 ): Promise<Produced[]> {
-  if (manifests.length > 1 && options.keepGoing !== true) await checkAll(manifests, options, config);
+  const origin = config.baseUrl === undefined ? {} : { origin: config.baseUrl };
+  const bringing = { ...options, ...origin, models: config.models };
+  if (manifests.length > 1) await checkAll(app, manifests, bringing);
   const produced: Produced[] = [];
   for (const source of manifests) {
     const progress = new Progress(io);
     const faults = new FaultReport({ err: (line) => progress.above(`${line}\n`) }, 20);
     try {
       const one = await produce(app.db, source, {
-        ...options,
-        models: config.models,
+        ...bringing,
         stdin: io.stdin,
         ...(agreed.has(source) ? { digest: agreed.get(source) ?? '' } : {}),
-        ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
         onFault: (fault, name) => faults.add(fault, name),
         onProgress: (rows) => progress.show(`${source}: ${count(rows)} rows read`),
       });
@@ -146,23 +146,19 @@ async function warnOfBudget(app: App, { batch }: Produced, err: (line: string) =
 }
 
 async function checkAll(
+  app: Pick<App, 'db'>,
   manifests: readonly string[],
   options: ProduceOptions,
-  config: Config,
 ): Promise<void> {
   for (const source of manifests.filter((one) => one !== '-')) {
-    const manifest = await openManifest(source, options);
-    let invalid = manifest.faults.filter((fault) => fault.severity === 'error').length;
-    for await (const row of checkRows(manifest, { ...options, models: config.models }).rows) {
-      if (row.request === undefined) invalid += 1;
-    }
-    if (invalid > 0) {
-      throw refusal(
-        'INVALID_ROWS',
-        `${source}: ${count(invalid)} rows are invalid; nothing was sent, of no manifest`,
-        `\`vidbatch validate ${quoted(source)}\` shows them; --keep-going sends the valid rows.`,
-      );
-    }
+    const { refused, invalid } = await plan(app.db, source, options);
+    if (refused === undefined) continue;
+    if (refused.code !== 'INVALID_ROWS') throw refused;
+    throw refusal(
+      'INVALID_ROWS',
+      `${source}: ${invalid === 1 ? '1 row is' : `${count(invalid)} rows are`} invalid; nothing was sent, of no manifest`,
+      `\`vidbatch validate ${quoted(source)}\` shows ${invalid === 1 ? 'it' : 'them'}; --keep-going sends the valid rows.`,
+    );
   }
 }
 
@@ -189,9 +185,11 @@ function toJson(produced: Produced): Record<string, unknown> {
   return { batch: batch.name, source: batch.source, ...numbers };
 }
 
-export function describeProduced({ batch, rows, added, known, updated, pruned, invalid }: Produced): string {
-  const parts = [`${count(rows)} rows`, `${count(added)} new`];
+export function describeProduced(produced: Produced): string {
+  const { batch, rows, added, known, renamed, updated, pruned, invalid } = produced;
+  const parts = [rows === 1 ? '1 row' : `${count(rows)} rows`, `${count(added)} new`];
   if (known > 0) parts.push(`${count(known)} known`);
+  if (renamed > 0) parts.push(`${count(renamed)} renamed`);
   if (updated > 0) parts.push(`${count(updated)} updated`);
   if (pruned > 0) parts.push(`${count(pruned)} cancelled`);
   if (invalid > 0) parts.push(`${count(invalid)} invalid`);

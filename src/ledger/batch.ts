@@ -7,7 +7,7 @@ import { TRIAL } from './trial.ts';
 export interface Batch {
   id: number;
   name: string;
-  /** The manifest's real path, or `-`. */
+  /** Real path of its latest manifest, or `-` if it never came from a file. */
   source: string;
   keyScheme: 'id' | 'h1';
   format: string;
@@ -138,6 +138,11 @@ export async function updateLayout(
     layout.delimiter,
     layout.columns === null ? null : JSON.stringify(layout.columns),
   ]);
+}
+
+/** Where its manifest comes from now. */
+export async function moveBatch(db: Queryable, id: number, source: string): Promise<void> {
+  await db.query('update vidbatch.batch set source = $2 where id = $1', [id, source]);
 }
 
 /** Binds batches without a provider to this one: from now on only workers of this provider may send them. */

@@ -4,8 +4,9 @@ import { consent } from '../../src/commands/consent.ts';
 import { parseMoney } from '../../src/cost/money.ts';
 import type { Money } from '../../src/cost/money.ts';
 import { parsePrices } from '../../src/cost/prices.ts';
+import { plan } from '../../src/plan.ts';
 import type { ProduceOptions } from '../../src/producer.ts';
-import { bring, ManifestFile, row, send } from './manifest-file.ts';
+import { bring, ManifestFile, ORIGIN, row, send } from './manifest-file.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 
 const prices = parsePrices('{"viduq3p-720p": {"perSecond": "1", "currency": "CNY"}}', 'prices.json');
@@ -29,7 +30,7 @@ onEvery(LEDGERS, (storage) => {
     const io = { interactive: true, err: (line: string) => void (text += line), stdin: process.stdin };
     const digests = await consent(
       { db: storage().db },
-      { models: [] },
+      { models: [], baseUrl: ORIGIN },
       [file.path],
       { options, asked: {} },
       io,
@@ -61,10 +62,74 @@ onEvery(LEDGERS, (storage) => {
       await assert.rejects(shown(file, { prices, budget: money('9CNY') }), {
         code: 'PRICE_UNKNOWN',
         exitCode: 2,
-        message: /what viduq3p-1080p costs/,
+        message: /row 2 \(line 2, viduq3p-1080p\) has no known price/,
       });
       await file.write([row(1)]);
       await assert.rejects(shown(file, { prices, budget: money('9USD') }), { code: 'OTHER_CURRENCY' });
+    });
+
+    test('is asked about nothing that submit then refuses: it is refused at once, in the same words', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row('001'), row('b')]);
+      await bring(db, file);
+      await send(db, file, 'prompt 001');
+      const elsewhere = await new ManifestFile().write([row('x', { prompt: 'prompt 001' })]);
+      const cases: [string, ManifestFile, Parameters<ManifestFile['write']>[0], ProduceOptions][] = [
+        ['SENT_ELSEWHERE', elsewhere, [row('x', { prompt: 'prompt 001' })], {}],
+        ['CHANGED_AFTER_SENT', file, [row('001', { prompt: 'edited' }), row('b')], {}],
+        ['ROWS_VANISHED', file, [row('001')], {}],
+        ['RENAMED_IDS', file, [row('1', { prompt: 'prompt 001' }), row('b')], {}],
+        ['KEYS_CHANGED', file, [{ model: 'viduq3p-720p', prompt: 'no id' }], {}],
+        ['NO_ROW_IN_COMMON', elsewhere, [row('y')], { batch: file.name }],
+        ['OTHER_PROVIDER', file, [row('001'), row('b')], { origin: 'https://elsewhere.example' }],
+        [
+          'DEADLINE_UNREACHABLE',
+          file,
+          [row('001'), row('b')],
+          { deadline: { at: new Date(0), on: 'fail' as const } },
+        ],
+      ];
+      const seeAll = async (): Promise<unknown> => {
+        const tables = ['batch', 'submission', 'trail', 'staged', 'provider'];
+        return Promise.all(
+          tables.map(async (table) => (await db.query(`select * from vidbatch.${table} order by 1`)).rows),
+        );
+      };
+      for (const [code, manifest, rows, options] of cases) {
+        await manifest.write(rows);
+        const before = await seeAll();
+        const { refused: foreseen } = await plan(db, manifest.path, { origin: ORIGIN, ...options });
+        assert.equal(foreseen?.code, code);
+        assert.deepEqual(await seeAll(), before, 'a plan leaves nothing behind');
+        await assert.rejects(bring(db, manifest, options), {
+          code,
+          exitCode: foreseen.exitCode,
+          message: foreseen.message,
+          hint: foreseen.hint,
+        });
+        if (code !== 'OTHER_PROVIDER') await assert.rejects(shown(manifest, options), { code });
+      }
+    });
+
+    test('sees what --rename leaves to be sent', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row('001'), row('002')]);
+      await bring(db, file);
+      await send(db, file, 'prompt 001', 'prompt 002');
+      await file.write([
+        row('1', { prompt: 'prompt 001' }),
+        row('2', { prompt: 'prompt 002' }),
+        row('3', { prompt: 'another' }),
+      ]);
+      const { text, asked } = await shown(file, { rename: true });
+      assert.match(text, /3 rows · 1 new · 2 known/);
+      assert.deepEqual(asked, ['Send 1 row, at a cost that is not known?']);
+      const { groups } = await plan(db, file.path, { origin: ORIGIN });
+      assert.deepEqual(
+        groups.map(({ fresh }) => fresh),
+        [3],
+        'and nothing was renamed by looking',
+      );
     });
 
     test('is not asked about invalid rows, and what is refused is what was shown', async () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { writeFile, mkdir } from 'node:fs/promises';
+import { mkdir, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 import { beforeEach, describe, test } from 'node:test';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { VidbatchError } from '../../src/errors.ts';
@@ -149,18 +150,76 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const first = await new ManifestFile().write([row(1)]);
       await bring(db, first);
-      const second = await new ManifestFile().write([row(2)]);
-      await assert.rejects(bring(db, second, { batch: first.name }), {
-        code: 'BATCH_OF_OTHER_FILE',
-        exitCode: 2,
-      });
       const folder = join(root, `elsewhere-${first.name}`);
       await mkdir(folder);
       await writeFile(join(folder, `${first.name}.jsonl`), JSON.stringify(row(2)));
-      await assert.rejects(produce(db, join(folder, `${first.name}.jsonl`)), { code: 'BATCH_OF_OTHER_FILE' });
+      await assert.rejects(produce(db, join(folder, `${first.name}.jsonl`)), {
+        code: 'BATCH_OF_OTHER_FILE',
+        exitCode: 2,
+        hint: new RegExp(`^--batch ${first.name} goes on with that batch, and sends what is new in it`),
+      });
     });
 
-    test('a name belongs to one file also when two are brought in at once', async () => {
+    test('a manifest that lies elsewhere now goes on with its batch when that is named', async () => {
+      const { db } = storage();
+      const first = await new ManifestFile().write([row('a'), row('b')]);
+      await bring(db, first);
+      await send(db, first, 'prompt a');
+      const moved = await new ManifestFile().write([row('a'), row('b'), row('c')]);
+      const brought = await bring(db, moved, { batch: first.name, who: 'ann@desk' });
+      assert.deepEqual(told(brought), { rows: 3, added: 1, known: 2 });
+      assert.deepEqual(await states(db, first), ['submitted', 'pending', 'pending']);
+      const batch = await findBatch(db, first.name);
+      assert.equal(batch?.source, await realpath(moved.path), 'it remembers the latest');
+      const { rows: trail } = await db.query(
+        `select who, detail from vidbatch.trail where event = 'manifest'`,
+      );
+      assert.deepEqual(trail, [
+        { who: 'ann@desk', detail: `${await realpath(first.path)} → ${await realpath(moved.path)}` },
+      ]);
+      await moved.write([row('a', { prompt: 'edited' }), row('b'), row('c')]);
+      await assert.rejects(bring(db, moved, { batch: first.name }), { code: 'CHANGED_AFTER_SENT' });
+      await moved.write([row('a')]);
+      await assert.rejects(bring(db, moved, { batch: first.name }), { code: 'ROWS_VANISHED' });
+      await moved.write([row('A', { prompt: 'prompt a' }), row('b'), row('c')]);
+      await assert.rejects(bring(db, moved, { batch: first.name }), { code: 'RENAMED_IDS' });
+    });
+
+    test('a manifest from standard input goes on with it, too, and is no place to remember', async () => {
+      const { db } = storage();
+      const first = await new ManifestFile().write([row('a')]);
+      await bring(db, first);
+      const stdin = Readable.from([[row('a'), row('b')].map((one) => JSON.stringify(one)).join('\n')]);
+      const options = { batch: first.name, format: 'jsonl', stdin, origin: ORIGIN };
+      assert.deepEqual(told(await produce(db, '-', options)), { rows: 2, added: 1, known: 1 });
+      assert.equal((await findBatch(db, first.name))?.source, await realpath(first.path));
+      await first.write([row('a'), row('b')]);
+      assert.deepEqual(told(await bring(db, first)), { rows: 2, known: 2 });
+    });
+
+    test('quite another manifest does not go into a batch by mistake', async () => {
+      const { db } = storage();
+      for (const [mine, theirs] of [
+        [row(1), row('x')],
+        [row(1), row(1, { prompt: 'other' })],
+        [plain('a'), plain('x')],
+      ] as const) {
+        const first = await new ManifestFile().write([mine]);
+        await bring(db, first);
+        const other = await new ManifestFile().write([theirs]);
+        const before = await submissions(db, first);
+        await assert.rejects(bring(db, other, { batch: first.name, vanished: 'keep' }), {
+          code: 'NO_ROW_IN_COMMON',
+          exitCode: 3,
+          message: new RegExp(`^no row of the manifest is in batch ${first.name}, which was made from /`),
+          hint: /--add sends all of its rows as new videos/,
+        });
+        assert.deepEqual(await submissions(db, first), before);
+        await bring(db, other, { batch: first.name, vanished: 'keep', add: true });
+      }
+    });
+
+    test('a name that is given belongs to one manifest, also when two are brought in at once', async () => {
       const { db, another } = storage();
       const other = await another();
       const files = [
@@ -176,7 +235,7 @@ onEvery(LEDGERS, (storage) => {
       const failed = ends.find((one) => one.status === 'rejected');
       assert.equal(
         (failed?.reason as VidbatchError | undefined)?.code,
-        'BATCH_OF_OTHER_FILE',
+        'NO_ROW_IN_COMMON',
         String(failed?.reason),
       );
       await other.close();

@@ -155,7 +155,7 @@ onEvery(['embedded'], (storage) => {
       for (const format of FORMATS) {
         const text = await exportOf(db, one, format);
         await assert.rejects(submitExport(db, other, format, text), {
-          code: 'BATCH_OF_OTHER_FILE',
+          code: 'NO_ROW_IN_COMMON',
           exitCode: 2,
         });
       }

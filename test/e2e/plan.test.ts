@@ -32,19 +32,24 @@ describe('plan', async () => {
     const shown = json(exits(await desk.run(['status', 'shots', '--json']), 0)) as { rows: number };
     assert.equal(shown.rows, 5);
     exits(await desk.run(['work', '--drain']), 0);
-    const planned = json(exits(await desk.run(['plan', file, '--json']), 0)) as Record<string, unknown>;
+    const planned = json(exits(await desk.run(['plan', file, '--json']), 3)) as Record<string, unknown>;
     assert.deepEqual(
       ['rows', 'new', 'known', 'changed', 'invalid', 'toSend'].map((name) => planned[name]),
-      [6, 1, 4, 1, 0, 1],
+      [6, 1, 4, 1, 0, 0],
       'what was sent is not sent again, and cannot change',
     );
-    assert.deepEqual(planned['cost'], { totals: [], unknownRows: 1 });
+    const submitted = exits(await desk.run(['submit', file, '--json']), 3);
+    assert.deepEqual({ error: planned['refused'] }, JSON.parse(submitted.stderr), 'as submit says it');
+    assert.equal(
+      exits(await desk.run(['plan', file]), 3).stderr,
+      exits(await desk.run(['submit', file]), 3).stderr,
+    );
     await desk.write('shots.csv', 'id,model,prompt\nx,viduq3p-720p,\n');
     const refused = exits(await desk.run(['plan', file]), 3);
     assert.match(refused.stdout, /1 invalid/);
     assert.match(
       refused.stderr,
-      /1 of 1 rows are invalid: it is refused, and nothing sent, unless with --keep-going$/m,
+      /shots\.csv: 1 of 1 rows are invalid; nothing was sent \[INVALID_ROWS\]\n {2}--keep-going sends/,
     );
   });
 
