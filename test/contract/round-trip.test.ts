@@ -146,7 +146,7 @@ onEvery(['embedded'], (storage) => {
   });
 
   describe('an export of one batch', () => {
-    test('is refused by another batch, which is of another file', async () => {
+    test('is refused by another batch, which has none of its rows', async () => {
       const { db } = storage();
       const [one, other] = [
         await bringIn(db, { extension: 'jsonl', content: `{"model":"${MODEL}","prompt":"a"}\n` }),
@@ -156,7 +156,7 @@ onEvery(['embedded'], (storage) => {
         const text = await exportOf(db, one, format);
         await assert.rejects(submitExport(db, other, format, text), {
           code: 'NO_ROW_IN_COMMON',
-          exitCode: 2,
+          exitCode: 3,
         });
       }
     });
