@@ -130,6 +130,7 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     if (interrupt.signal.aborted && io.interactive && summaries.some(goesOn))
       io.err('interrupted: the same command goes on with what is pending');
     for (const { hints, ...summary } of summaries) tell(summary, hints, flags, io, batches.length > 1);
+    if (io.interactive && !isOn(flags.json)) tellNext(summaries, io);
     if (left > 0) return EXIT.uncertainRows;
     if (interrupt.signal.aborted) return await interrupt.happened;
     return exitCodeOf(summaries, stopped);
@@ -137,6 +138,15 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     interrupt.dispose();
     await closeSoon(app);
   }
+}
+
+/** What a person does after the receipt, once there is a task to follow. */
+function tellNext(summaries: readonly Summary[], io: Io): void {
+  const names = summaries.filter(({ taskIds }) => taskIds > 0).map(({ batch }) => quoted(batch));
+  const [name] = names;
+  if (name === undefined) return;
+  const watch = names.length === 1 ? `vidbatch reconcile ${name} --watch` : 'vidbatch reconcile --watch';
+  io.err(`next: \`${watch}\` waits for the videos, \`vidbatch download ${name}\` fetches them`);
 }
 
 /** Its rows would be sent, if somebody went on: no gate keeps them. */

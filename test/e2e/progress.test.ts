@@ -27,8 +27,12 @@ describe('progress', async () => {
     const ended = await desk.run([], { program, env: { TERM: 'xterm' } });
     assert.equal(ended.code, 0, describeEnded(ended));
     assert.match(ended.stdout, /▕█*░*▏ \d+% {2}\d+ of 60 rows {2}\d+\.\d\/s {2}ETA \d+s/);
-    const last = ended.stdout.trimEnd().split('\n').at(-1) ?? '';
+    const [last = '', next = ''] = ended.stdout.trimEnd().split(/\r?\n/).slice(-2);
     assert.match(last, /60 rows · 60 task ids · paid twice: none known$/);
+    assert.equal(
+      next,
+      'next: `vidbatch reconcile drawn --watch` waits for the videos, `vidbatch download drawn` fetches them',
+    );
     assert.ok(ended.stdout.includes('\r\u001b[2K'), 'the bar is not wiped');
   });
 
