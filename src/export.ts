@@ -112,8 +112,8 @@ export function textOf(value: unknown): string {
 function saysTheSame(asText: RawRow, input: RawRow, { request, line }: SubmissionView): boolean {
   const sent = request === null ? undefined : (JSON.parse(request) as { model?: unknown });
   const models = typeof sent?.model === 'string' ? [sent.model] : [];
-  const read = readRequest(asText, { source: 'csv', line, models });
-  const before = readRequest(input, { source: 'json', line, models });
+  const read = readRequest(asText, { source: 'csv', line, models, asWritten: true });
+  const before = readRequest(input, { source: 'json', line, models, asWritten: true });
   const hash = (one: object | undefined): string => (one === undefined ? '' : contentHash(one));
   return hash(read.request) === hash(sent) && read.id === before.id && read.notBefore === before.notBefore;
 }

@@ -9,7 +9,10 @@ import { readExtraBody } from './request/extra-body.ts';
 import { schemas } from './request/fields.ts';
 import type { Report } from './request/finding.ts';
 import { readOwnColumns } from './request/own-columns.ts';
+import { garbledText } from './request/garbled.ts';
+import type { JsonValue } from './request/json-value.ts';
 import { applyRules } from './request/rules.ts';
+import { unwrittenPrompt, unwrittenText } from './request/unwritten.ts';
 
 /** What the provider will make of a request. Derived, shown to people, and never sent. */
 export type Mode = 'text' | 'image' | 'start-end' | 'reference';
@@ -23,6 +26,8 @@ export interface RequestOptions {
   models?: readonly string[];
   /** Warnings are errors. */
   strict?: boolean;
+  /** Text that looks like nobody wrote it is sent as it is. */
+  asWritten?: boolean;
 }
 
 export interface ReadRequest {
@@ -65,6 +70,7 @@ export function readRequest(raw: RawRow, options: RequestOptions): ReadRequest {
   }
   const { draft, given } = readFields(columns, options.source, report);
   applyRules({ request: draft, given, models: options.models ?? [] }, report);
+  if (options.asWritten !== true) judgeText(draft, report);
   const own = readOwnColumns(columns, report);
 
   const { model, prompt, ...rest } = draft;
@@ -109,6 +115,29 @@ function readFields(columns: Columns, source: 'csv' | 'json', report: Report) {
   const checked = draft.filter(([, value]) => value !== undefined);
   // Every member has passed the schema of its field.
   return { draft: Object.fromEntries(checked) as Partial<GenerationRequest>, given };
+}
+
+/** What a spreadsheet or a program has left in the place of a text. */
+function judgeText({ prompt, extra_body: extra = {} }: Partial<GenerationRequest>, report: Report): void {
+  if (prompt !== undefined) {
+    const flaw = unwrittenPrompt(prompt);
+    const doubt = flaw === undefined ? garbledText(prompt) : undefined;
+    if (flaw !== undefined) report({ severity: 'error', column: 'prompt', ...flaw });
+    if (doubt !== undefined) report({ severity: 'warning', column: 'prompt', ...doubt });
+  }
+  for (const [key, value] of Object.entries(extra)) {
+    for (const text of textsIn(value)) {
+      const flaw = unwrittenText(text);
+      if (flaw !== undefined)
+        report({ severity: 'error', column: columnLabel(`extra_body.${key}`), ...flaw });
+    }
+  }
+}
+
+/** Checked before: it is not nested deep. */
+function textsIn(value: JsonValue): string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }
 
 function reportMissing(field: Field, { typos }: Columns, report: Report): void {

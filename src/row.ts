@@ -47,6 +47,8 @@ export interface RowOptions {
   models?: readonly string[];
   /** Warnings are errors. */
   strict?: boolean;
+  /** Text that looks like nobody wrote it is sent as it is. */
+  asWritten?: boolean;
   /** Where they are to go: rows of an export of it have keys in it. */
   into?: { name: string; keyScheme?: KeyScheme };
 }
@@ -103,6 +105,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
       line,
       ...(options.models === undefined ? {} : { models: options.models }),
       ...(options.strict === undefined ? {} : { strict: options.strict }),
+      ...(options.asWritten === undefined ? {} : { asWritten: options.asWritten }),
     });
     // What could not be read cannot be judged: the rules would only repeat it in other words.
     const faults = reading.some(isError) ? [...reading] : [...reading, ...read.faults];

@@ -20,6 +20,7 @@ export interface ReadFlags extends GlobalFlags {
   delimiter?: string;
   map?: string[] | string;
   strict?: boolean;
+  asWritten?: boolean;
 }
 
 /** Flags of whoever brings a manifest into the ledger. */
@@ -40,6 +41,11 @@ export function readFlags(command: Command): Command {
   flag(command, '--encoding <label>', 'such as utf-8, gb18030, utf-16le (default: detected)');
   flag(command, '--delimiter <character>', 'of a CSV: a character or tab (default: detected)');
   flag(command, '--map <field=header...>', 'the field stands under this header, such as prompt=提示词');
+  flag(
+    command,
+    '--as-written',
+    'send cells that look like nobody wrote them (#REF!, =A1, nan, null) as they are',
+  );
   return flag(command, '--strict', 'warnings are errors');
 }
 
@@ -75,6 +81,7 @@ export function readOptions(flags: ReadFlags): ProduceOptions {
     ...(flags.delimiter === undefined ? {} : { delimiter: flags.delimiter }),
     ...(specs.length === 0 ? {} : { map: parseMap(specs) }),
     strict: isOn(flags.strict),
+    asWritten: isOn(flags.asWritten),
   };
 }
 

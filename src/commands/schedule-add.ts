@@ -137,6 +137,7 @@ function read(
       ? {}
       : { budget: flags.budget }),
     ...(isOn(flags.strict) ? { strict: true } : {}),
+    ...(isOn(flags.asWritten) ? { asWritten: true } : {}),
     ...(isOn(flags.keepGoing) ? { keepGoing: true } : {}),
   };
   return {

@@ -14,6 +14,7 @@ export interface RunFlags {
   delimiter?: string;
   map?: string[];
   strict?: boolean;
+  asWritten?: boolean;
   keepGoing?: boolean;
   window?: string;
   priority?: number;

@@ -1,5 +1,6 @@
 import { excerpt } from '../excerpt.ts';
 import { describeLoss, findLoss } from '../manifest/json-key.ts';
+import { splitUrls } from './url.ts';
 import { wholeNumber } from './whole-number.ts';
 
 /** A JSON value, or why the cell is not one. */
@@ -23,13 +24,22 @@ export function decodeCell(column: string, value: unknown): Decoded {
   return decode === undefined ? { value } : decode(String(value));
 }
 
-/** A JSON array, or items between `|`. A URL that holds a `|` needs the array. */
+/** A JSON array, or items between `|`, a comma and the like. A URL that holds a `|` needs the array. */
 function decodeList(text: string): Decoded {
-  if (text.trim().startsWith('[')) {
-    return decodeJson(text, 'reference-image-urls-json', 'a JSON array, nor URLs separated by |');
+  const plain = text.trim();
+  if (plain.startsWith('[')) {
+    const items = quotedItems(plain);
+    return items === undefined
+      ? decodeJson(text, 'reference-image-urls-json', 'a JSON array, nor URLs separated by |')
+      : { value: items };
   }
-  const items = text.split('|').map((item) => item.trim());
-  return { value: items.filter((item) => item !== '') };
+  return { value: text.split('|').flatMap(splitUrls) };
+}
+
+/** The items of a list as Python prints it: `['https://…', 'https://…']`. */
+function quotedItems(text: string): string[] | undefined {
+  if (!/^\[\s*'[^'"]*'(?:\s*,\s*'[^'"]*')*\s*,?\s*\]$/.test(text)) return undefined;
+  return [...text.matchAll(/'([^']*)'/g)].map(([, item = '']) => item.trim());
 }
 
 function decodeJson(text: string, rule: string, allowed: string): Decoded {

@@ -4,6 +4,7 @@ import { check } from './check.ts';
 import type { Columns } from './columns.ts';
 import { priority } from './fields.ts';
 import type { Report } from './finding.ts';
+import { mangledId } from './unwritten.ts';
 
 const LONGEST_ID = 200;
 
@@ -56,6 +57,8 @@ function readId(value: unknown, report: Report): string | undefined {
     report({ severity: 'error', column: 'id', rule: 'id-length', message });
     return undefined;
   }
+  const mangled = mangledId(id);
+  if (mangled !== undefined) report({ severity: 'warning', column: 'id', ...mangled });
   return id;
 }
 

@@ -4,7 +4,7 @@ import { nearest } from '../suggestion.ts';
 import type { GenerationRequest } from './body.ts';
 import type { Field } from './columns.ts';
 import type { Report } from './finding.ts';
-import { urlWarning } from './url.ts';
+import { urlWarnings } from './url.ts';
 
 /** What the rules between fields look at. */
 export interface Draft {
@@ -151,8 +151,7 @@ export function applyRules(draft: Draft, report: Report): void {
   }
   for (const column of ['image', 'last_image', 'reference_image_urls'] as const) {
     for (const url of [draft.request[column] ?? []].flat()) {
-      const warning = urlWarning(url);
-      if (warning !== undefined) report({ severity: 'warning', column, ...warning });
+      for (const warning of urlWarnings(url)) report({ severity: 'warning', column, ...warning });
     }
   }
 }

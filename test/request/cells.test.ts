@@ -49,6 +49,16 @@ describe('a CSV row', () => {
     assert.match(seed.faults[0]?.message ?? '', /9007199254740993/);
   });
 
+  it('has as many URLs as begin in a list cell, whatever clear separator stands between them', () => {
+    const [one, two] = ['https://c.example/1,a;b.png', 'https://c.example/2.png'];
+    const urls = (cell: string): unknown =>
+      read({ model: 'viduq3p-mix-720p', reference_image_urls: cell }).request?.reference_image_urls;
+    for (const separator of [',', ';', '\n', '，', '；', ' ', '、', '｜', '|', ', '])
+      assert.deepEqual(urls(`${one}${separator}${two}`), [one, two], separator);
+    assert.deepEqual(urls(`['${one}', '${two}']`), [one, two]);
+    assert.deepEqual(urls(one), [one]);
+  });
+
   it('is never told to write a value that is refused', () => {
     const hint = (duration: string): string => read({ duration }).faults[0]?.message ?? '';
     assert.match(hint('12秒'), /write 12 alone$/);
@@ -130,6 +140,6 @@ describe('a CSV row', () => {
 
   it('keeps text that looks like something else as text', () => {
     assert.equal(read({ prompt: '5' }).request?.prompt, '5');
-    assert.equal(read({ prompt: '=SUM(A1)' }).request?.prompt, '=SUM(A1)');
+    assert.equal(read({ prompt: '-5 + SUM(A1)' }).request?.prompt, '-5 + SUM(A1)');
   });
 });
