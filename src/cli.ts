@@ -6,15 +6,20 @@ import { describeError, errorJson } from './commands/error-text.ts';
 import type { Io } from './commands/io.ts';
 import { loadDotEnv } from './config.ts';
 import { connectionLost } from './connection-lost.ts';
+import { endListening } from './early-signals.ts';
 import { EXIT, usageError, VidbatchError } from './errors.ts';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 
 let readerGone = false;
+/** Of a pipe without a reader, and of a terminal that was closed. */
+const GONE = ['EPIPE', 'EIO'];
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (!GONE.includes(error.code ?? '')) throw error;
   readerGone = true;
 });
+// What is in flight is recorded, also when no line about it can be written any more.
+process.stderr.on('error', () => undefined);
 
 /** Until the reader has caught up, or is gone. Leaves no listener behind, however often it is waited for. */
 async function roomOnStdout(): Promise<void> {
@@ -67,7 +72,7 @@ Examples:
 
 Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 manifest invalid or refused, nothing sent
   4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt, a budget, a share of failures,
-  a canary, a window or a deadline · 7 reconciliation differences · 130/143 interrupted`,
+  a canary, a window or a deadline · 7 reconciliation differences · 129/130/143 interrupted`,
     );
   for (const register of await commandsFor(argv)) register(program, io, exit);
   return program;
@@ -80,6 +85,7 @@ async function main(argv: readonly string[]): Promise<number> {
     // Before the flags are read: they fall back to the environment.
     loadDotEnv();
     const program = await build(argv, (result) => (code = result));
+    endListening();
     await program.parseAsync([...argv], { from: 'user' });
     return code;
   } catch (error) {

@@ -18,6 +18,14 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination ?? pino.destination({ dest: 2, sync: true }),
+    destination ?? standardError(),
   );
+}
+
+/** A line that cannot be written, as to a terminal that was closed, ends no worker; neither are later ones kept. */
+function standardError(): DestinationStream {
+  const destination = pino.destination({ dest: 2, sync: true });
+  let broken = false;
+  destination.on('error', () => (broken = true));
+  return { write: (line) => void (broken || destination.write(line)) };
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Lines } from './e2e/lines.ts';
 import { COMPILE_CACHE, copyTemplate } from './servers.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../bin/vidbatch.js', import.meta.url));
+export const LAUNCHER = fileURLToPath(new URL('../bin/vidbatch.js', import.meta.url));
 /**
  * Of the 1.5 s of processor time that a command on an embedded ledger takes to start, half is V8 optimising the
  * database's code, which pays off after minutes: to a test, its first compiler's code is enough. `npm run soak`, which is

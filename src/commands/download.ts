@@ -66,7 +66,7 @@ Only public addresses are connected to, whatever a name or a redirect leads to, 
 --allow-private adds this machine and private networks (for \`vidbatch simulate\`, or a store at home).
 
 Exit codes: 0 every completed video is there · 1 the disk, the ledger, or another process that downloads into the folder
-  4 some videos could not be had: failed (worth another try, unless it says otherwise) or expired · 130/143 interrupted`,
+  4 some videos could not be had: failed (worth another try, unless it says otherwise) or expired · 129/130/143 interrupted`,
     )
     .action(async (batch: string, flags: DownloadFlags) => exit(await download(batch, flags, io)));
   flag(providerFlags(globalFlags(command)), '--folder <folder>', 'where they go (default: <batch>.videos)');

@@ -1,36 +1,36 @@
-/** SIGINT or SIGTERM: the first asks to finish, a second ends the process at once. */
+import { SIGNAL_CODES, STOP_SIGNALS } from '../early-signals.ts';
+import type { StopSignal } from '../early-signals.ts';
+
+/** SIGINT, SIGTERM or SIGHUP: the first asks to finish, a second ends the process at once. */
 export interface Interrupt {
   readonly signal: AbortSignal;
-  /** Resolves with the exit code of the signal (130, 143) when it comes. */
+  /** Resolves with the exit code of the signal (130, 143, 129) when it comes. */
   readonly happened: Promise<number>;
   dispose(): void;
 }
-
-const CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 export function onInterrupt(quit: (code: number) => void): Interrupt {
   const controller = new AbortController();
   let resolve: (code: number) => void = () => undefined;
   const happened = new Promise<number>((done) => (resolve = done));
-  const listen = (name: keyof typeof CODES) => (): void => {
-    if (controller.signal.aborted) {
-      // Nothing is lost: what is in flight is swept after its deadline. Asked twice, we do not wait.
-      quit(CODES[name]);
+  const listen = (name: StopSignal) => (): void => {
+    if (!controller.signal.aborted) {
+      controller.abort();
+      resolve(SIGNAL_CODES[name]);
       return;
     }
-    controller.abort();
-    resolve(CODES[name]);
+    // A closed terminal sends it more than once, by the kernel and by the shell: no person has asked twice.
+    if (name === 'SIGHUP') return;
+    // Nothing is lost: what is in flight is swept after its deadline. Asked twice, we do not wait.
+    quit(SIGNAL_CODES[name]);
   };
-  const onInt = listen('SIGINT');
-  const onTerm = listen('SIGTERM');
-  process.on('SIGINT', onInt);
-  process.on('SIGTERM', onTerm);
+  const listeners = STOP_SIGNALS.map((name) => ({ name, listener: listen(name) }));
+  for (const { name, listener } of listeners) process.on(name, listener);
   return {
     signal: controller.signal,
     happened,
     dispose() {
-      process.off('SIGINT', onInt);
-      process.off('SIGTERM', onTerm);
+      for (const { name, listener } of listeners) process.off(name, listener);
     },
   };
 }

@@ -58,7 +58,7 @@ fits it, and no other row can have made that task; where that stays open, rows a
 
 Exit codes: 0 all well · 1 the provider did not answer [PROVIDER_SILENT] · 5 with --provider-file: rows stay uncertain
   7 the provider does not know some task, or calls one that had come to its end something else; with --provider-file:
-  something differs · 130/143 interrupted`,
+  something differs · 129/130/143 interrupted`,
     )
     .action(async (batch: string | undefined, flags: ReconcileFlags) => {
       checkMode(command, flags);

@@ -76,6 +76,15 @@ ${SHUTDOWN_HELP}`,
 }
 
 async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number> {
+  const interrupt = onInterrupt(io.quit);
+  try {
+    return await runUntil(interrupt, manifests, flags, io);
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFlags, io: Io): Promise<number> {
   const config = configOf(flags);
   const limits = workLimits(flags, config.models);
   const patienceMs = shutdownMs(flags, limits);
@@ -89,15 +98,19 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
   await checkNames(manifests, options, io);
   const progress = new Progress(io);
   const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), logAbove(progress, io));
-  const app = await openApp(config, 'worker', log);
-  const interrupt = onInterrupt(io.quit);
+  const app = await startUnlessStopped(openApp(config, 'worker', log), interrupt);
+  if (app === undefined) return await endedEarly(interrupt, io);
   try {
     tellFound(app, log);
     await takeBack(app, config, limits, log);
     const agreed =
       isOn(flags.yes) || isOn(flags.json)
         ? undefined
-        : await consent(app, config, manifests, { options, asked }, io);
+        : await Promise.race([
+            consent(app, config, manifests, { options, asked }, io),
+            interrupt.happened.then(() => undefined),
+          ]);
+    if (interrupt.signal.aborted) return await endedEarly(interrupt, io);
     const produced = await produceAll(app, config, manifests, options, io, agreed);
     if (flags.json !== true) for (const one of produced) io.out(describeProduced(one));
     const batches = produced.map((one) => one.batch);
@@ -127,7 +140,9 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     }
     const read = readSummaries(app, batches, config.baseUrl, log, interrupt.signal);
     const summaries = interrupt.signal.aborted ? await readSoon(read, io) : await read;
-    if (interrupt.signal.aborted && io.interactive && summaries.some(goesOn))
+    if (interrupt.signal.aborted && sending === undefined)
+      for (const summary of summaries) io.err(broughtIn(summary));
+    else if (interrupt.signal.aborted && io.interactive && summaries.some(goesOn))
       io.err('interrupted: the same command goes on with what is pending');
     for (const { hints, ...summary } of summaries) tell(summary, hints, flags, io, batches.length > 1);
     if (io.interactive && !isOn(flags.json)) tellNext(summaries, io);
@@ -135,7 +150,6 @@ async function run(manifests: string[], flags: RunFlags, io: Io): Promise<number
     if (interrupt.signal.aborted) return await interrupt.happened;
     return exitCodeOf(summaries, stopped);
   } finally {
-    interrupt.dispose();
     await closeSoon(app);
   }
 }
@@ -147,6 +161,18 @@ function tellNext(summaries: readonly Summary[], io: Io): void {
   if (name === undefined) return;
   const watch = names.length === 1 ? `vidbatch reconcile ${name} --watch` : 'vidbatch reconcile --watch';
   io.err(`next: \`${watch}\` waits for the videos, \`vidbatch download ${name}\` fetches them`);
+}
+
+/** Told to stop before its manifests were looked at. */
+async function endedEarly({ happened }: Interrupt, io: Io): Promise<number> {
+  io.err('interrupted: nothing was brought in, and nothing was sent; the same command begins again');
+  return happened;
+}
+
+/** Told to stop with its manifests in the ledger, and before it sent a row. */
+function broughtIn(summary: Summary): string {
+  const rows = Object.values(summary.counts).reduce((sum, n) => sum + n, 0);
+  return `interrupted: ${summary.batch} is brought in, ${count(rows)} ${rows === 1 ? 'row' : 'rows'}, and this command sent nothing; the same command goes on`;
 }
 
 /** Its rows would be sent, if somebody went on: no gate keeps them. */

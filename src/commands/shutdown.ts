@@ -29,7 +29,8 @@ export function shutdownFlag(command: Command): Command {
 }
 
 export const SHUTDOWN_HELP = `
-The first SIGTERM or SIGINT takes no more rows, and ends when those in flight are recorded; a second one ends at once.
+The first SIGTERM, SIGINT or SIGHUP takes no more rows, and ends when those in flight are recorded; a second SIGTERM or
+SIGINT ends at once. A closed terminal sends SIGHUP; under nohup it is ignored.
 After --shutdown-timeout the process leaves rows behind unrecorded and ends with 5: what was answered is read from the
 journal at the next start, the rest is uncertain after its deadline. Whoever kills it later than that must wait longer:
 in Kubernetes, terminationGracePeriodSeconds (30 unless set) has to be over --shutdown-timeout by 10 s or more, so 145
@@ -46,7 +47,7 @@ export function shutdownMs(flags: ShutdownFlags, { timeoutMs }: { timeoutMs: num
  * What starts, or undefined when the signal comes before: a start may wait for a ledger that is locked, or read a million
  * lines of journals. Nothing is in flight yet, and all of it can be interrupted; what starts too late is closed at once.
  */
-export async function startUnlessStopped<T extends Pick<Sending, 'close'>>(
+export async function startUnlessStopped<T extends { close: () => Promise<unknown> }>(
   starting: Promise<T>,
   interrupt: Interrupt,
 ): Promise<T | undefined> {

@@ -66,8 +66,12 @@ async function work(flags: Flags, io: Io): Promise<number> {
   const window = offPeakWindow(flags);
   requireProvider(config);
   const log = logOf(flags, 'info');
-  const app = await openApp(config, 'worker', log);
   const interrupt = onInterrupt(io.quit);
+  const app = await startUnlessStopped(openApp(config, 'worker', log), interrupt);
+  if (app === undefined) {
+    interrupt.dispose();
+    return EXIT.ok;
+  }
   let atRisk = false;
   let halted = false;
   let monitor: Monitor | undefined;

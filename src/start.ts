@@ -1,0 +1,4 @@
+import { listenEarly } from './early-signals.ts';
+
+listenEarly();
+await import('./cli.ts');
