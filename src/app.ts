@@ -1,5 +1,6 @@
 import { runMigrations } from 'bullmq';
 import { tellAccepted } from './accepted.ts';
+import { clearTextOf } from './clear-text.ts';
 import type { Config } from './config.ts';
 import { usageError } from './errors.ts';
 import { freeAllTasks } from './ledger/poll.ts';
@@ -72,7 +73,7 @@ export async function openApp(
 ): Promise<App> {
   const telemetry = await loadTelemetry(config);
   return opening(config, role, log, async (ledger, closers) => {
-    const { store, name } = await openStore(config, ledger, closers);
+    const { store, name } = await openStore(config, ledger, closers, log);
     return {
       store: telemetry === undefined ? store : { ...store, telemetry },
       storage: { ledger: ledger.name, queue: name },
@@ -107,6 +108,9 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
   const close = (): Promise<void> => (closing ??= closeAll(closers));
   // A URL that is none is told before any ledger is looked for.
   if (config.redisUrl !== undefined) parseRedisUrl(config.redisUrl);
+  // Whoever only looks is not told each time.
+  if (role !== 'reader')
+    for (const { what, hint } of clearTextOf(config)) log.warn({ event: 'without-tls', hint }, what);
   try {
     const ledger = await (config.databaseUrl === undefined
       ? openEmbeddedLedger(config.dataDir, role, closers, log)
@@ -221,10 +225,16 @@ async function openStore(
   config: Config,
   { queue, outage }: Ledger,
   closers: Closer[],
+  log: Logger,
 ): Promise<{ store: QueueStore; name: string }> {
   if (config.redisUrl !== undefined) {
     const opened = await connectRedis(config.redisUrl);
-    const { redis } = opened;
+    const { redis, evictionPolicy } = opened;
+    if (evictionPolicy !== undefined && evictionPolicy !== 'noeviction')
+      log.warn(
+        { event: 'queue-evicts', policy: evictionPolicy },
+        `${opened.name} may remove jobs when its memory is full: set its maxmemory-policy to noeviction; the ledger fills the queue again`,
+      );
     closers.push(
       () => redis.disconnect(),
       () => opened.outage.close(),

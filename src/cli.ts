@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { commandsFor } from './commands/all.ts';
 import { describeError, errorJson } from './commands/error-text.ts';
+import { variableOf } from './commands/io.ts';
 import type { Io } from './commands/io.ts';
 import { loadDotEnv } from './config.ts';
 import { connectionLost } from './connection-lost.ts';
@@ -36,6 +37,12 @@ async function roomOnStdout(): Promise<void> {
     over.abort();
   }
 }
+
+// BullMQ prints it for each of its connections; the log has it in one line.
+const warn = console.warn.bind(console);
+console.warn = (...words: unknown[]) => {
+  if (!String(words[0]).startsWith('IMPORTANT! Eviction policy')) warn(...words);
+};
 
 const io: Io = {
   out: (line) => void process.stdout.write(`${line}\n`),
@@ -78,12 +85,19 @@ Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 m
   return program;
 }
 
+/** The variables of all flags of all commands. */
+async function flagVariables(): Promise<string[]> {
+  const program = await build([], () => undefined);
+  const commands = program.commands.flatMap((command) => [command, ...command.commands]);
+  return commands.flatMap(({ options }) => options.map((option) => variableOf(option)));
+}
+
 /** Runs one command line; resolves with its exit code. */
 async function main(argv: readonly string[]): Promise<number> {
   let code: number = EXIT.ok;
   try {
     // Before the flags are read: they fall back to the environment.
-    loadDotEnv();
+    for (const line of await loadDotEnv(flagVariables)) io.err(`warning: ${line}`);
     const program = await build(argv, (result) => (code = result));
     endListening();
     await program.parseAsync([...argv], { from: 'user' });

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { loadEnvFile } from 'node:process';
 import { z } from 'zod';
+import { readEnvFile } from './env-file.ts';
 import { messageOf, usageError, VidbatchError } from './errors.ts';
 import type { LogLevel } from './log.ts';
 import { normaliseBaseUrl } from './provider/base-url.ts';
+import { likely } from './suggestion.ts';
 
 /** `120s`, `500ms`, `2m`, `1h`, or plain seconds → milliseconds. */
 export function parseDuration(name: string, text: string): number {
@@ -66,6 +67,12 @@ const environment = z.object({
   OTEL_SDK_DISABLED: text,
 });
 
+const boardEnvironment = z.object({
+  VIDBATCH_BOARD_USER: text,
+  VIDBATCH_BOARD_PASSWORD: text,
+  VIDBATCH_BOARD_PASSWORD_FILE: text,
+});
+
 /** What flags say over the environment. */
 export interface Overrides {
   baseUrl?: string;
@@ -89,23 +96,47 @@ export interface Config {
   codes: Record<string, string>;
   /** The user's word that the provider honours the Idempotency-Key: an unknown may be sent again under the same one. */
   providerIdempotent: boolean;
+  /** The key is of the environment, and the URL that it goes to is of `.env`, which may be of somebody else. */
+  keyApart?: true;
+  /** Names of variables that ask for a proxy, if there are any: none is used. */
+  proxies?: string[];
   /** Whether spans are made: `maybe`, if the package is installed. */
   otel?: 'yes' | 'no' | 'maybe';
   /** Of what is told while the ledger is being opened; info. */
   logLevel?: LogLevel;
 }
 
+/** Names of the environment that `.env` gave. */
+const fromFile = new Set<string>();
+
 /**
  * Reads `.env` of the working directory under the process environment (which wins). Called once, first of all:
- * flags fall back to `VIDBATCH_<FLAG>`.
+ * flags fall back to `VIDBATCH_<FLAG>`. Returns what to tell of it; `flagVariables` are asked for only if some name is
+ * not of this file.
  */
-export function loadDotEnv(path = '.env'): void {
-  if (!existsSync(path)) return;
-  try {
-    loadEnvFile(path);
-  } catch (error) {
-    throw usageError('BAD_ENV_FILE', `${path}: ${messageOf(error)}`);
+export async function loadDotEnv(
+  flagVariables: () => Promise<readonly string[]>,
+  path = '.env',
+): Promise<string[]> {
+  const file = readEnvFile(path);
+  if (file === undefined) return [];
+  for (const [name, value] of Object.entries(file.values)) {
+    if (process.env[name] !== undefined) continue;
+    process.env[name] = value;
+    fromFile.add(name);
   }
+  const own = Object.keys({ ...environment.shape, ...boardEnvironment.shape });
+  const others = [...file.lines].filter(([name]) => /^VIDBATCH_/i.test(name) && !own.includes(name));
+  const known = others.length === 0 ? own : [...own, ...(await flagVariables())];
+  return [
+    ...file.strange.map((line) => `${path}:${line}: is no assignment such as NAME=value, and is not read`),
+    ...others
+      .filter(([name]) => !known.includes(name))
+      .map(([name, line]) => {
+        const meant = likely(name, known);
+        return `${path}:${line}: vidbatch has no variable ${name}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+      }),
+  ];
 }
 
 /**
@@ -122,7 +153,8 @@ export function saysNothing(variable: string, takesValue: boolean, env = process
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides = {}): Config {
   const values = environment.parse(env);
-  const baseUrl = over.baseUrl ?? values.VIDBATCH_BASE_URL;
+  const baseUrl = over.baseUrl ?? plain('VIDBATCH_BASE_URL', values.VIDBATCH_BASE_URL);
+  const proxies = proxyVariables(env);
   const allowHttp = over.allowHttp ?? /^(1|true|yes|on)$/i.test(values.VIDBATCH_ALLOW_HTTP ?? '');
   return {
     baseUrl: baseUrl === undefined ? undefined : normaliseBaseUrl(baseUrl, { allowHttp }),
@@ -134,8 +166,27 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
     codes: parseCodes(values.VIDBATCH_CODES),
     providerIdempotent: parseSwitch('VIDBATCH_PROVIDER_IDEMPOTENT', values.VIDBATCH_PROVIDER_IDEMPOTENT),
     otel: otelOf(values),
+    ...(proxies.length === 0 ? {} : { proxies }),
+    ...(isKeyApart(values, over) ? { keyApart: true } : {}),
     ...(over.logLevel === undefined ? {} : { logLevel: over.logLevel }),
   };
+}
+
+function isKeyApart(values: z.output<typeof environment>, over: Overrides): boolean {
+  // The flag falls back to the variable, and holds its value then.
+  const fromFlag = over.baseUrl !== undefined && over.baseUrl !== values.VIDBATCH_BASE_URL;
+  if (fromFlag || !fromFile.has('VIDBATCH_BASE_URL')) return false;
+  const name = values.VIDBATCH_API_KEY === undefined ? 'VIDBATCH_API_KEY_FILE' : 'VIDBATCH_API_KEY';
+  return values[name] !== undefined && !fromFile.has(name);
+}
+
+/** What is said before the key is sent; undefined: nothing is to be said. */
+export function keyApartTold({
+  keyApart,
+  baseUrl,
+}: Pick<Config, 'keyApart' | 'baseUrl'>): string | undefined {
+  if (keyApart === undefined || baseUrl === undefined) return undefined;
+  return `the API key of the environment goes to ${baseUrl}, which .env names`;
 }
 
 /** Variables that are wrong or right together. */
@@ -183,17 +234,20 @@ export function readWhatCanBe(
     faults,
     surroundings: {
       keyFrom: env['VIDBATCH_API_KEY']?.trim() ? 'VIDBATCH_API_KEY' : 'VIDBATCH_API_KEY_FILE',
-      proxies: ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy'].filter(
-        (name) => env[name]?.trim(),
-      ),
+      proxies: proxyVariables(env),
       tlsUnchecked: env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0',
     },
   };
 }
 
-/** URL and key, both needed by whoever speaks to the provider. */
-export function requireProvider(config: Config): { baseUrl: string; apiKey: string } {
-  const { baseUrl, apiKey } = config;
+function proxyVariables(env: NodeJS.ProcessEnv): string[] {
+  const names = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'ALL_PROXY', 'all_proxy'];
+  return names.filter((name) => env[name]?.trim());
+}
+
+/** URL and key, both needed by whoever speaks to the provider; and the proxies that are not used. */
+export function requireProvider(config: Config): { baseUrl: string; apiKey: string; proxies?: string[] } {
+  const { baseUrl, apiKey, proxies } = config;
   if (baseUrl === undefined) {
     throw usageError(
       'NO_BASE_URL',
@@ -208,14 +262,8 @@ export function requireProvider(config: Config): { baseUrl: string; apiKey: stri
       'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
     );
   }
-  return { baseUrl, apiKey };
+  return { baseUrl, apiKey, ...(proxies === undefined ? {} : { proxies }) };
 }
-
-const boardEnvironment = z.object({
-  VIDBATCH_BOARD_USER: text,
-  VIDBATCH_BOARD_PASSWORD: text,
-  VIDBATCH_BOARD_PASSWORD_FILE: text,
-});
 
 /**
  * Whom the board answers; undefined: whoever asks. Read for `board` alone: nothing of it may stop a worker.
@@ -231,6 +279,8 @@ export function readBoardCredentials(
     'VIDBATCH_BOARD_PASSWORD',
     values.VIDBATCH_BOARD_PASSWORD,
     values.VIDBATCH_BOARD_PASSWORD_FILE,
+    // A password may begin with a quote.
+    (_name, value) => value,
   );
   if (user === undefined && password === undefined) return undefined;
   if (user === undefined || password === undefined) {
@@ -248,17 +298,45 @@ export function readBoardCredentials(
 }
 
 /** A secret is given directly or as the path of a file that holds it (Docker and Kubernetes secrets). */
-function secret(name: string, value: string | undefined, file: string | undefined): string | undefined {
-  if (value !== undefined || file === undefined) return value;
+function secret(
+  name: string,
+  value: string | undefined,
+  file: string | undefined,
+  check: typeof plain = plain,
+): string | undefined {
+  if (value !== undefined || file === undefined) return check(name, value);
   try {
-    return readFileSync(file, 'utf8').trim() || undefined;
+    return check(`${name}_FILE`, readFileSync(file, 'utf8').trim() || undefined);
   } catch (error) {
+    if (error instanceof VidbatchError) throw error;
     throw usageError(
       'SECRET_UNREADABLE',
       `${name}_FILE: ${messageOf(error)}`,
       `It names a file that this user can read and that holds the value alone; else set ${name}.`,
     );
   }
+}
+
+/**
+ * A value that is one, and not what a shell would have made one of: `docker --env-file` keeps quotes, and replaces no
+ * `${NAME}`. Shows nothing of the value but such a name.
+ * @throws usageError
+ */
+function plain(name: string, value: string | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  if (/^["'`]|["'`]$/.test(value))
+    throw usageError(
+      'QUOTED_VALUE',
+      `${name}: the value has quotes around it, which would be a part of it`,
+      'Write it without quotes: `docker run --env-file` and secrets in files keep them.',
+    );
+  const reference = /\$\{\w+\}/.exec(value)?.[0] ?? /^\$\w+$/.exec(value)?.[0];
+  if (reference === undefined) return value;
+  throw usageError(
+    'UNREPLACED_VARIABLE',
+    `${name}: ${reference} was not replaced by the value of that variable`,
+    'Write the value itself, or let a shell replace it.',
+  );
 }
 
 /** What was said, else what the exporter's own variables make likely. */

@@ -1,4 +1,5 @@
 import type { Config } from './config.ts';
+import { VidbatchError } from './errors.ts';
 import { reasonOf } from './engine.ts';
 import { journalFolder } from './journal.ts';
 import { readCondition } from './ledger/condition.ts';
@@ -106,7 +107,7 @@ async function examineRedis({ redisUrl }: Config, limitMs: number): Promise<Chec
       return judgeRedis(facts, nameOfPlace(place));
     });
   } catch (error) {
-    return [refused('redis', redisTrouble(error, place))];
+    return [refused('redis', error instanceof VidbatchError ? error : redisTrouble(error, place))];
   }
 }
 

@@ -98,7 +98,7 @@ export async function startSending(
   limits: Partial<WorkLimits>,
   options: SendingOptions,
 ): Promise<Sending> {
-  const { baseUrl, apiKey } = requireProvider(config);
+  const target = requireProvider(config);
   const { log = createLog('warn'), onExchange, onPolled, offPeakWindow, ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
   if (effective.limits !== undefined) checkModels(effective.limits, config.models);
@@ -107,8 +107,7 @@ export async function startSending(
   if (unasked !== undefined) log.warn({ event: 'places-unasked' }, unasked);
   await checkClock(app);
   const provider = createProvider({
-    baseUrl,
-    apiKey,
+    ...target,
     timeoutMs: effective.timeoutMs,
     connections: effective.concurrency,
     codes: config.codes,

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { loadDotEnv, parseCount, parseDuration, readConfig } from '../src/config.ts';
+import { loadDotEnv, parseCount, parseDuration, readBoardCredentials, readConfig } from '../src/config.ts';
 import { VidbatchError } from '../src/errors.ts';
 
 let root: string;
@@ -12,6 +12,8 @@ before(async () => {
   root = await mkdtemp(join(tmpdir(), 'vidbatch-config-'));
 });
 after(() => rm(root, { recursive: true, force: true }));
+
+const none = async (): Promise<string[]> => [];
 
 function usage(code: string): (error: unknown) => boolean {
   return (error) => error instanceof VidbatchError && error.code === code && error.exitCode === 2;
@@ -115,6 +117,42 @@ describe('the environment', () => {
     for (const value of ['ja', 'treu', '2']) assert.throws(() => on(value), usage('BAD_SWITCH'), value);
   });
 
+  test('has no value in quotes, and none with a name that was not replaced', async () => {
+    const file = join(root, 'secret');
+    await writeFile(file, '"sk-secret"\n');
+    const quoted: Record<string, string>[] = [
+      { VIDBATCH_API_KEY: '"sk-secret"' },
+      { VIDBATCH_API_KEY: "'sk-secret'" },
+      { VIDBATCH_API_KEY: '"sk-secret' },
+      { VIDBATCH_API_KEY_FILE: file },
+      { VIDBATCH_BASE_URL: '"https://secret.example"' },
+      { DATABASE_URL: '"postgres://u:secret@h/d"' },
+      { REDIS_URL: "'redis://:secret@h'" },
+    ];
+    const raw: Record<string, string>[] = [
+      { VIDBATCH_API_KEY: '${API_KEY}' },
+      { VIDBATCH_API_KEY: '$API_KEY' },
+      { DATABASE_URL: 'postgres://u:${PASSWORD}@secret/d' },
+    ];
+    for (const [code, environments] of [
+      ['QUOTED_VALUE', quoted],
+      ['UNREPLACED_VARIABLE', raw],
+    ] as const) {
+      for (const env of environments) {
+        assert.throws(
+          () => readConfig(env),
+          (error) => usage(code)(error) && error instanceof VidbatchError && !/secret/.test(error.message),
+          JSON.stringify(env),
+        );
+      }
+    }
+    assert.equal(readConfig({ VIDBATCH_API_KEY: 'sk-$1"x' }).apiKey, 'sk-$1"x');
+    assert.equal(
+      readBoardCredentials({ VIDBATCH_BOARD_USER: 'u', VIDBATCH_BOARD_PASSWORD: '"p' })?.password,
+      '"p',
+    );
+  });
+
   test('has .env under it, and wins', async (t) => {
     const file = join(root, 'dot-env');
     await writeFile(file, 'VIDBATCH_TEST_ONLY_A=from file\nVIDBATCH_TEST_ONLY_B="from file"\n');
@@ -123,11 +161,11 @@ describe('the environment', () => {
       delete process.env['VIDBATCH_TEST_ONLY_B'];
     });
     process.env['VIDBATCH_TEST_ONLY_A'] = 'from the process';
-    loadDotEnv(file);
+    await loadDotEnv(none, file);
     assert.equal(process.env['VIDBATCH_TEST_ONLY_A'], 'from the process');
     assert.equal(process.env['VIDBATCH_TEST_ONLY_B'], 'from file');
-    loadDotEnv(join(root, 'no-such-file'));
-    assert.throws(() => loadDotEnv(root), usage('BAD_ENV_FILE'));
+    await loadDotEnv(none, join(root, 'no-such-file'));
+    await assert.rejects(loadDotEnv(none, root), usage('BAD_ENV_FILE'));
   });
 });
 

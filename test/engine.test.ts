@@ -95,6 +95,13 @@ describe('Redis is refused at once when', async () => {
     await refused(probe(`rediss://${plain}`, 500), 'QUEUE_UNREACHABLE', /cannot be used/);
   });
 
+  it('it has no such database', async () => {
+    const plain = new URL(shared.redisUrl).host;
+    await refused(probe(`redis://${plain}/99`), 'QUEUE_NO_DATABASE', /has no database 99/);
+    await refused(connectRedis(`redis://${plain}/99`), 'QUEUE_NO_DATABASE', /has no database 99/);
+    await probe(`redis://${plain}/1`);
+  });
+
   it('it is a replica', () => refused(probe(replica.url), 'QUEUE_READ_ONLY', /is a replica/));
 
   it('nothing listens, the name is unknown, or something takes the connection and says nothing', async () => {

@@ -1,4 +1,5 @@
 import type { App } from '../app.ts';
+import { keyApartTold } from '../config.ts';
 import type { Config } from '../config.ts';
 import { fitOf, restOf } from '../cost/allowance.ts';
 import { estimate } from '../cost/estimate.ts';
@@ -21,7 +22,7 @@ import type { Asked } from './plan-text.ts';
  */
 export async function consent(
   app: Pick<App, 'db'>,
-  config: Pick<Config, 'models' | 'baseUrl'>,
+  config: Pick<Config, 'models' | 'baseUrl' | 'keyApart'>,
   manifests: readonly string[],
   { options, asked }: { options: ProduceOptions; asked: Asked },
   io: Pick<Io, 'interactive' | 'err' | 'stdin'>,
@@ -49,7 +50,14 @@ export async function consent(
   // The producer refuses them, and names each fault.
   if (refused.length > 0) return seen;
   const rows = payable.reduce((sum, group) => sum + group.toSend, 0);
-  if (rows > 0) await ask(io, questionOf(rows, estimate(prices, payable), short));
+  if (rows > 0) {
+    const apart = keyApartTold(config);
+    const question = questionOf(rows, estimate(prices, payable), short);
+    await ask(
+      io,
+      apart === undefined ? question : `${question} ${apart[0]?.toUpperCase()}${apart.slice(1)}.`,
+    );
+  }
   return seen;
 }
 

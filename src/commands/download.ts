@@ -26,7 +26,7 @@ import { count } from '../status/summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { Meter } from './download-meter.ts';
 import { exitCodeOfVideos, tellVideos, waitingTold } from './download-report.ts';
-import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags, tellKeyApart } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { aloneOnce } from './ledger-alone.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -114,6 +114,7 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
   const meter = new Meter(progress);
   const client = openClient(reach, idleMs);
   const provider = providerOf(config, concurrency + POLLS_AT_A_TIME);
+  if (provider !== undefined) tellKeyApart(config, io);
   const interrupt = onInterrupt(io.quit);
   let held: HeldFolder | undefined;
   const task: Task = {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { parseCount, parseDuration, readConfig, saysNothing } from '../config.ts';
+import { keyApartTold, parseCount, parseDuration, readConfig, saysNothing } from '../config.ts';
 import type { Config } from '../config.ts';
 import { checkModels, joined, parseCaps, parseRate, parseRates } from '../rate/limits.ts';
 import { createLog, LOG_LEVELS } from '../log.ts';
@@ -55,9 +55,14 @@ export function repeatable(command: Command, flags: string, description: string)
   return command.addOption(withVariable(option));
 }
 
+/** `--rate-limit` falls back to `VIDBATCH_RATE_LIMIT`. */
+export function variableOf(option: Option): string {
+  return `VIDBATCH_${option.name().replaceAll('-', '_').toUpperCase()}`;
+}
+
 /** Commander takes any variable that is there for a yes, whatever it holds. */
 function withVariable(option: Option): Option {
-  const variable = `VIDBATCH_${option.name().replaceAll('-', '_').toUpperCase()}`;
+  const variable = variableOf(option);
   return saysNothing(variable, option.required) ? option : option.env(variable);
 }
 
@@ -76,6 +81,12 @@ export function providerFlags(command: Command): Command {
 /** The environment, with the global flags over it. */
 export function configOf(flags: GlobalFlags): Config {
   return readConfig(undefined, flags);
+}
+
+/** Said before anything is sent: `.env` may be of somebody else, as in a folder that was unpacked. */
+export function tellKeyApart(config: Config, io: Pick<Io, 'err'>): void {
+  const told = keyApartTold(config);
+  if (told !== undefined) io.err(`warning: ${told}`);
 }
 
 /** Whether a flag without a value was given. */

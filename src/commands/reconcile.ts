@@ -13,7 +13,7 @@ import { count, tasksTold } from '../status/summary.ts';
 import { openOf } from '../task.ts';
 import type { TaskCounts } from '../task.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags, tellKeyApart } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { aloneOnce } from './ledger-alone.ts';
 import { acrossHands } from './hands.ts';
@@ -75,12 +75,12 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const config = configOf(flags);
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
   const intervalMs = flags.pollRate === undefined ? undefined : parseRate('--poll-rate', flags.pollRate);
-  const { baseUrl, apiKey } = requireProvider(config);
+  const target = requireProvider(config);
+  tellKeyApart(config, io);
   const progress = new Progress(io);
   const log = createLog(flags.logLevel ?? 'warn', logAbove(progress, io));
   const provider = createProvider({
-    baseUrl,
-    apiKey,
+    ...target,
     timeoutMs: POLL_TIMEOUT_MS,
     connections: concurrency,
     codes: config.codes,

@@ -17,7 +17,16 @@ import { count, exitCodeOf, receipt } from '../status/summary.ts';
 import type { Summary } from '../status/summary.ts';
 import { consent } from './consent.ts';
 import { failedRows } from './failed-rows.ts';
-import { configOf, globalFlags, isOn, providerFlags, flag, workFlags, workLimits } from './io.ts';
+import {
+  configOf,
+  globalFlags,
+  isOn,
+  providerFlags,
+  flag,
+  tellKeyApart,
+  workFlags,
+  workLimits,
+} from './io.ts';
 import type { Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import type { Interrupt } from './interrupt.ts';
@@ -95,6 +104,8 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
     ...(options.window === undefined ? {} : { batch: options.window }),
   };
   requireProvider(config);
+  const asks = io.interactive && !isOn(flags.yes) && !isOn(flags.json) && !manifests.includes('-');
+  if (!asks) tellKeyApart(config, io);
   await checkNames(manifests, options, io);
   const progress = new Progress(io);
   const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), logAbove(progress, io));

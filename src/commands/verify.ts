@@ -17,7 +17,7 @@ import { confirmed, ledgerLooks } from '../verify.ts';
 import type { Look } from '../verify.ts';
 import { batchNamed } from './batch-named.ts';
 import { FindingReport } from './finding-report.ts';
-import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn, providerFlags, tellKeyApart } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { openAlone } from './ledger-alone.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -70,6 +70,7 @@ async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Pro
   const config = configOf(flags);
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
   const target = isOn(flags.provider) ? requireProvider(config) : undefined;
+  if (target !== undefined) tellKeyApart(config, io);
   const app = await openWithQueueIfThere(config, io);
   const provider = target && createProvider({ ...target, connections: concurrency, codes: config.codes });
   const interrupt = onInterrupt(io.quit);

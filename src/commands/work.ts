@@ -13,7 +13,17 @@ import { startSchedules } from '../schedule.ts';
 import { tellFound } from '../replay-log.ts';
 import { startSending, untilDone } from '../sending.ts';
 import type { Verdict } from '../submit.ts';
-import { configOf, flag, globalFlags, isOn, logOf, providerFlags, workFlags, workLimits } from './io.ts';
+import {
+  configOf,
+  flag,
+  globalFlags,
+  isOn,
+  logOf,
+  providerFlags,
+  tellKeyApart,
+  workFlags,
+  workLimits,
+} from './io.ts';
 import type { Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import {
@@ -65,6 +75,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
   const address = flags.http === undefined ? undefined : parseAddress('--http', flags.http);
   const window = offPeakWindow(flags);
   requireProvider(config);
+  tellKeyApart(config, io);
   const log = logOf(flags, 'info');
   const interrupt = onInterrupt(io.quit);
   const app = await startUnlessStopped(openApp(config, 'worker', log), interrupt);

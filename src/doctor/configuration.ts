@@ -1,10 +1,12 @@
+import { clearTextOf } from '../clear-text.ts';
+import { keyApartTold } from '../config.ts';
 import type { Config, Surroundings } from '../config.ts';
 import { messageOf, VidbatchError } from '../errors.ts';
 import { parsePostgresUrl } from '../postgres/url.ts';
 import { checkApiKey } from '../provider/api-key.ts';
 import { checkCodes } from '../provider/table.ts';
 import { nameOfPlace, parseRedisUrl } from '../redis/url.ts';
-import { failed, ok } from './check.ts';
+import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 
 /** The configuration as it was understood, and every fault that kept a part of it from being so. */
@@ -25,6 +27,7 @@ export function judgeConfiguration({ config, faults, surroundings }: Understood)
   return [
     ...faults.map((fault) => failed(CONFIGURATION, fault.message, fault.hint ?? 'See .env.example.')),
     judgeStorage(config),
+    ...judgeClearText(config),
     ...judgeBaseUrl(config, faults),
     ...judgeKey(config, faults, surroundings),
     ...judgeCodes(config),
@@ -51,6 +54,15 @@ function judgeStorage({ databaseUrl, redisUrl, dataDir }: Config): Check {
   }
 }
 
+function judgeClearText(config: Config): Check[] {
+  try {
+    return clearTextOf(config).map(({ what, hint }) => warning(`${CONFIGURATION}-tls`, what, hint));
+  } catch {
+    // It has been told why.
+    return [];
+  }
+}
+
 function judgeBaseUrl({ baseUrl }: Config, faults: readonly VidbatchError[]): Check[] {
   const name = `${CONFIGURATION}-base-url`;
   if (baseUrl !== undefined) return [ok(name, baseUrl)];
@@ -66,7 +78,8 @@ function judgeBaseUrl({ baseUrl }: Config, faults: readonly VidbatchError[]): Ch
 }
 
 /** Never the key, nor how long it is. */
-function judgeKey({ apiKey }: Config, faults: readonly VidbatchError[], { keyFrom }: Surroundings): Check[] {
+function judgeKey(config: Config, faults: readonly VidbatchError[], { keyFrom }: Surroundings): Check[] {
+  const { apiKey } = config;
   const name = `${CONFIGURATION}-api-key`;
   if (apiKey === undefined) {
     if (faults.some(({ message }) => message.startsWith('VIDBATCH_API_KEY'))) return [];
@@ -80,6 +93,9 @@ function judgeKey({ apiKey }: Config, faults: readonly VidbatchError[], { keyFro
   }
   try {
     checkApiKey(apiKey);
+    const apart = keyApartTold(config);
+    if (apart !== undefined)
+      return [warning(name, apart, 'Make sure that the .env of this folder is your own.')];
     return [ok(name, `given by ${keyFrom}`)];
   } catch {
     return [

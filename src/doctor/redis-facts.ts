@@ -1,5 +1,7 @@
 import { Redis } from 'ioredis';
+import { VidbatchError } from '../errors.ts';
 import { redisOptions } from '../redis/options.ts';
+import { selectDatabase } from '../redis/probe.ts';
 import type { RedisPlace } from '../redis/url.ts';
 import { latencyOf } from './check.ts';
 
@@ -56,10 +58,11 @@ async function openOne(place: RedisPlace, signal: AbortSignal): Promise<Redis> {
   try {
     await redis.connect();
     await redis.ping();
+    await selectDatabase(redis, place);
     return redis;
   } catch (error) {
     redis.disconnect();
-    throw reason ?? error;
+    throw error instanceof VidbatchError ? error : (reason ?? error);
   }
 }
 

@@ -28,7 +28,7 @@ function wrong(what: string): VidbatchError {
   return usageError('base-url', `the base URL ${what}; allowed is https://host[:port][/path]`);
 }
 
-/** `hostname` as the URL parser leaves it: IPv4 in four decimal parts, IPv6 shortened and in brackets. */
-function isThisMachine(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
+/** `hostname` as the URL parser leaves it: IPv4 in four decimal parts, IPv6 shortened, with or without brackets. */
+export function isThisMachine(hostname: string): boolean {
+  return /^(localhost|\[::1\]|::1)$/i.test(hostname) || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

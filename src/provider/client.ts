@@ -21,6 +21,8 @@ export interface ProviderOptions {
   connections?: number;
   /** Codes that mean something else here: code → outcome kind, as `checkCodes` allows. */
   codes?: Readonly<Record<string, string>>;
+  /** Names of variables that ask for a proxy, which is not used: for the message when nothing is reached. */
+  proxies?: readonly string[];
   /** PEM certificates to trust besides the usual ones. */
   ca?: string;
   /** Milliseconds since the epoch. */
@@ -45,7 +47,7 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
  * @throws usageError for a key that cannot travel in a header, a code that cannot be moved, or a timeout out of range.
  */
 export function createProvider(options: ProviderOptions): Provider {
-  const { baseUrl, apiKey, timeoutMs = 120_000, now = Date.now } = options;
+  const { baseUrl, apiKey, timeoutMs = 120_000, now = Date.now, proxies = [] } = options;
   checkApiKey(apiKey);
   const codes = checkCodes(options.codes ?? {});
   if (!(timeoutMs >= 1 && timeoutMs <= LONGEST_TIMEOUT_MS)) {
@@ -106,7 +108,7 @@ export function createProvider(options: ProviderOptions): Provider {
         body,
         ...(mayLeave === undefined ? {} : { mayLeave }),
       });
-      if (result.kind === 'failure') return judgeFailure(result, { host, redact });
+      if (result.kind === 'failure') return judgeFailure(result, { host, redact, proxies });
       return judge(result.answer, { now: now(), codes, redact });
     },
 
@@ -119,7 +121,7 @@ export function createProvider(options: ProviderOptions): Provider {
       return {
         kind: 'transient',
         trouble: 'broken',
-        message: oneLine(redact(describeFailure(result, host))),
+        message: oneLine(redact(describeFailure(result, host, proxies))),
       };
     },
 

@@ -10,10 +10,10 @@ export interface Failure {
 /** A call that broke before any answer: not sent if the request had not begun, else nobody can know. */
 export function judgeFailure(
   failure: Failure,
-  { host, redact }: { host: string; redact: (text: string) => string },
+  { host, redact, proxies }: { host: string; redact: (text: string) => string; proxies?: readonly string[] },
 ): NotSent | Uncertain {
   const { phase, problem } = failure;
-  const message = oneLine(redact(describeFailure(failure, host)));
+  const message = oneLine(redact(describeFailure(failure, host, proxies)));
   const evidence: Evidence = { code: problem.code, message, phase };
   return phase === 'connecting' ? { kind: 'not-sent', retry: {}, evidence } : { kind: 'uncertain', evidence };
 }
@@ -30,9 +30,27 @@ const CONNECTING: Readonly<Record<string, (host: string) => string>> = {
   UND_ERR_DESTROYED: () => 'the client is closed',
 };
 
+/** Where a network lets nothing out but through a proxy. */
+const NETWORK = new Set([
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'TIMEOUT',
+]);
+
 /** One line that says how far the call came. */
-export function describeFailure({ phase, problem }: Failure, host: string): string {
+export function describeFailure(
+  { phase, problem }: Failure,
+  host: string,
+  proxies: readonly string[] = [],
+): string {
   if (phase !== 'connecting') return `${problem.message}, after the request to ${host} had begun`;
   const known = Object.hasOwn(CONNECTING, problem.code) ? CONNECTING[problem.code] : undefined;
-  return known === undefined ? `cannot connect to ${host}: ${problem.message}` : known(host);
+  const what = known === undefined ? `cannot connect to ${host}: ${problem.message}` : known(host);
+  if (proxies.length === 0 || !NETWORK.has(problem.code)) return what;
+  return `${what}; vidbatch uses no proxy, although ${proxies.join(' and ')} ${proxies.length === 1 ? 'is' : 'are'} set`;
 }

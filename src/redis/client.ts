@@ -55,6 +55,8 @@ export interface RedisQueue {
   /** `Redis at localhost:6379`, for people. */
   name: string;
   outage: Outage;
+  /** `noeviction` is what a queue needs; undefined where it is not told. */
+  evictionPolicy: string | undefined;
 }
 
 /**
@@ -64,7 +66,7 @@ export interface RedisQueue {
 export async function connectRedis(url: string): Promise<RedisQueue> {
   const named = parseRedisUrl(url);
   const begun = performance.now();
-  const { cluster } = await probeRedis(named);
+  const { cluster, evictionPolicy } = await probeRedis(named);
   const place: RedisPlace = named.kind === 'server' && cluster ? { ...named, kind: 'cluster' } : named;
   const name = `Redis at ${nameOfPlace(place)}`;
   const outage = new Outage('queue', name);
@@ -83,7 +85,7 @@ export async function connectRedis(url: string): Promise<RedisQueue> {
     redis.disconnect();
     throw redisTrouble(reason ?? error, place);
   }
-  return { redis, name, outage };
+  return { redis, name, outage, evictionPolicy };
 }
 
 /** Of a cluster: also the node that holds the queue answers, whose address was told by another one. */

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { within } from '../engine.ts';
-import { VidbatchError } from '../errors.ts';
+import { messageOf, VidbatchError } from '../errors.ts';
 import { redisOptions } from './options.ts';
 import { redisTrouble } from './trouble.ts';
 import { nameOfPlace } from './url.ts';
@@ -57,7 +57,7 @@ async function probeOne(place: RedisPlace, ms: number): Promise<RedisReport> {
   probe.on('error', (error) => (reason ??= error));
   probe.on('connect', () => (answered = true));
   try {
-    return read(place, await within(ms, info(probe), () => new Error('no answer in time')));
+    return await within(ms, look(place, probe), () => new Error('no answer in time'));
   } catch (error) {
     throw error instanceof VidbatchError ? error : redisTrouble(reason ?? error, place, { answered });
   } finally {
@@ -65,9 +65,29 @@ async function probeOne(place: RedisPlace, ms: number): Promise<RedisReport> {
   }
 }
 
-async function info(probe: Redis): Promise<string> {
+async function look(place: RedisPlace, probe: Redis): Promise<RedisReport> {
   await probe.connect();
-  return probe.info();
+  const report = read(place, await probe.info());
+  await selectDatabase(probe, place);
+  return report;
+}
+
+/**
+ * The client itself asks for its database without looking at the answer, and goes on in database 0.
+ * @throws VidbatchError QUEUE_NO_DATABASE
+ */
+export async function selectDatabase(probe: Redis, place: RedisPlace): Promise<void> {
+  if (place.db === 0) return;
+  try {
+    await probe.select(place.db);
+  } catch (error) {
+    if (!/DB index|not allowed|invalid DB/i.test(messageOf(error))) throw error;
+    throw new VidbatchError(
+      'QUEUE_NO_DATABASE',
+      `Redis at ${nameOfPlace(place)} has no database ${place.db}: ${messageOf(error)}`,
+      { hint: 'Name one that it has in REDIS_URL: by default 0 to 15.' },
+    );
+  }
 }
 
 function read(place: RedisPlace, text: string): RedisReport {

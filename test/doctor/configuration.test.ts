@@ -33,14 +33,23 @@ describe('the configuration', () => {
 
   it('is told as it was understood, without a secret', () => {
     const checks = judged({
-      DATABASE_URL: 'postgres://me:hunter2@db/app',
-      REDIS_URL: 'redis://:hunter2@queue:6379',
+      DATABASE_URL: 'postgres://me:hunter2@db/app?sslmode=verify-full',
+      REDIS_URL: 'rediss://:hunter2@queue:6379',
     });
     assert.deepEqual(complaints(checks), []);
     const told = JSON.stringify(checks);
     assert.match(told, /ledger: Postgres at db\/app · queue: Redis at queue:6379 · any number of machines/);
     assert.match(told, /"https:\/\/api\.example\.com"/);
     assert.doesNotMatch(told, /hunter2|sk-never/);
+  });
+
+  it('warns of servers of other machines without TLS', () => {
+    const checks = judged({
+      DATABASE_URL: 'postgres://me:hunter2@db/app',
+      REDIS_URL: 'redis://:hunter2@queue:6379',
+    });
+    assert.deepEqual(complaints(checks), ['warning configuration-tls', 'warning configuration-tls']);
+    assert.doesNotMatch(JSON.stringify(checks), /hunter2/);
   });
 
   it('has a word for each of the four storages', () => {

@@ -9,6 +9,15 @@ import { BODY, create, freePort, provider, setUp } from './fixture.ts';
 import { ACCEPTANCE, closed, http, listen, type WireRequest } from './server.ts';
 
 describe('a create that provably did not begin is not sent', () => {
+  it('and says that proxies are not used, where one is set', async (t) => {
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const { evidence } = await create(provider(t, url, { proxies: ['HTTPS_PROXY'] }));
+    assert.match(
+      evidence.message ?? '',
+      /refuses connections; vidbatch uses no proxy, although HTTPS_PROXY is set$/,
+    );
+  });
+
   it('when nothing listens', async (t) => {
     const port = await freePort();
     const outcome = await create(provider(t, `http://127.0.0.1:${port}`));
