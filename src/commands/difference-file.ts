@@ -44,8 +44,8 @@ export async function openDifferences(
   // A pipe, a terminal or a folder has no place beside it; the last cannot be opened, and says so.
   const isPlain = real === undefined || (await stat(real)).isFile();
   const part = isPlain ? `${target}.${process.pid}.part` : target;
-  // It holds prompts, and what was paid.
-  const stream = createWriteStream(part, { mode: 0o600 });
+  // It holds prompts, and what was paid. A link that was named is followed; one that lies in wait beside it is not.
+  const stream = createWriteStream(part, { mode: 0o600, flags: isPlain ? 'wx' : 'w' });
   try {
     await once(stream, 'open');
   } catch (error) {

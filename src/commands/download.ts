@@ -5,7 +5,7 @@ import { parseCount, parseDuration, parseSize } from '../config.ts';
 import type { Config } from '../config.ts';
 import { Downloader } from '../download/downloader.ts';
 import type { DownloaderOptions } from '../download/downloader.ts';
-import { holdFolder } from '../download/folder.ts';
+import { holdFolder, othersWrite } from '../download/folder.ts';
 import type { HeldFolder } from '../download/folder.ts';
 import { LIST, writeList } from '../download/list.ts';
 import { stemOf } from '../download/stem.ts';
@@ -161,6 +161,12 @@ async function fetchAll(app: LedgerApp, task: Task, signal: AbortSignal, io: Io)
   const batch = await batchNamed(db, task.name);
   const folder = task.folder(app.ledgerId, batch);
   await noteFolder(db, folder);
+  const others = othersWrite(folder.path);
+  if (others !== undefined) {
+    task.progress.above(
+      `${folder.path}: ${others}: files there may not be what was downloaded; \`chmod go-w\` keeps others out\n`,
+    );
+  }
   const scope = { batchId: batch.id, folderId: folder.id };
   const downloader = new Downloader({ ...task, db, batch, folder, tries: TRIES, signal });
   const poller = task.watch ? pollerOf(app, batch, task) : undefined;

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { constants, link, lstat, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { constants, link, lstat, open, rename, rm, statfs } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { uptime } from 'node:os';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, VidbatchError } from '../errors.ts';
 
-const { O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC } = constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants;
 
 /** The disk is left so much room: journal and ledger may be on it, and without them nothing is sent. */
 const RESERVE_BYTES = 64 * 1024 * 1024;
@@ -17,7 +17,27 @@ const FULL = new Set(['ENOSPC', 'EDQUOT']);
 /** File systems without hard links. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
-/** What the disk refuses ends the command: it is no fault of a video. */
+/** What is said of one name, and not of the disk or of the folder: the other videos can go on. */
+const OF_A_NAME = new Set(
+  'ELOOP EISDIR ENOTDIR EACCES EPERM EEXIST ENOTEMPTY ENAMETOOLONG EINVAL EILSEQ ENXIO EBUSY ETXTBSY ERR_FS_EISDIR'.split(
+    ' ',
+  ),
+);
+
+/** One name in the folder cannot be used. Its video fails; the others go on. */
+export class UnusableName extends VidbatchError {
+  constructor(path: string, what: string, cause?: unknown) {
+    super('FILE_UNUSABLE', `${basename(path)}: ${what}; move it away, and run this again`, { cause });
+  }
+}
+
+function unusableName(path: string, cause: NodeJS.ErrnoException): UnusableName {
+  return new UnusableName(path, cause.code === 'ELOOP' ? IS_A_LINK : messageOf(cause), cause);
+}
+
+const IS_A_LINK = 'is a symbolic link, and none is followed here';
+
+/** What the disk refuses ends the command, unless it is about one name. */
 async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -25,6 +45,7 @@ async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
     const { code } = cause as NodeJS.ErrnoException;
     if (cause instanceof VidbatchError) throw cause;
     if (FULL.has(code ?? '')) throw diskFull(path, cause);
+    if (OF_A_NAME.has(code ?? '')) throw unusableName(path, cause as NodeJS.ErrnoException);
     throw new VidbatchError('DISK', `${path}: ${messageOf(cause)}`, {
       cause,
       hint: 'The folder must be one that this user can write. What is there is complete; run the command again.',
@@ -45,17 +66,26 @@ export async function checkRoom(path: string, bytes: number): Promise<void> {
   if (bavail * bsize < bytes + RESERVE_BYTES) throw diskFull(path);
 }
 
+/** Something that is not a file has a name of ours: it is neither written, read nor taken away. */
+function checkIsFile(path: string, found: Stats): void {
+  if (found.isFile()) return;
+  throw new UnusableName(path, found.isSymbolicLink() ? IS_A_LINK : 'is not a file');
+}
+
 /** How much of a part can be continued; 0: none is there. */
 export async function partSize(path: string, now: number): Promise<number> {
   const found = await onDisk(path, () => lstat(path).catch(ifMissing));
-  if (found?.isFile() !== true) return 0;
+  if (found === undefined) return 0;
+  checkIsFile(path, found);
   // Of what was written before this machine was started, some may never have reached the disk.
   return found.mtimeMs < now - uptime() * 1000 ? 0 : found.size;
 }
 
 /** The size of a file under its final name; undefined: there is none. */
 export async function sizeOf(path: string): Promise<number | undefined> {
-  return (await onDisk(path, () => stat(path).catch(ifMissing)))?.size;
+  const found = await onDisk(path, () => lstat(path).catch(ifMissing));
+  if (found !== undefined) checkIsFile(path, found);
+  return found?.size;
 }
 
 export async function removeFile(path: string): Promise<void> {
@@ -68,7 +98,10 @@ function ifMissing(error: NodeJS.ErrnoException): undefined {
 
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
-  await onDisk(path, () => pipeline(createReadStream(path), hash));
+  await onDisk(path, async () => {
+    const file = await open(path, O_RDONLY | O_NOFOLLOW);
+    await pipeline(file.createReadStream(), hash);
+  });
   return hash.digest('hex');
 }
 
@@ -86,9 +119,11 @@ export class PartFile {
     this.#bytes = bytes;
   }
 
-  /** From the first byte: what was there is gone. */
+  /** From the first byte, in a file of its own: what was there may have a second name elsewhere. */
   static async begin(path: string): Promise<PartFile> {
-    const file = await onDisk(path, () => open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o666));
+    await partSize(path, Date.now());
+    await removeFile(path);
+    const file = await onDisk(path, () => open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o666));
     return new PartFile(path, file, createHash('sha256'), 0);
   }
 
@@ -169,7 +204,7 @@ export async function giveName(part: string, path: string, sha256: string): Prom
       return true;
     }
   });
-  if (!named && (await sha256Of(path)) !== sha256) return false;
+  if (!named && ((await sizeOf(path)) === undefined || (await sha256Of(path)) !== sha256)) return false;
   await removeFile(part);
   await syncFolder(dirname(path));
   return true;

@@ -12,11 +12,11 @@ import {
   renewUrl,
   wholeVideos,
 } from '../ledger/download.ts';
-import type { Folder } from '../ledger/download.ts';
+import type { Folder, WholeVideo } from '../ledger/download.ts';
 import { FIRST_MARK, wantedVideos } from '../ledger/wanted.ts';
 import type { Wanted } from '../ledger/wanted.ts';
 import type { Provider } from '../provider/outcome.ts';
-import { removeFile, sha256Of, sizeOf } from './disk.ts';
+import { removeFile, sha256Of, sizeOf, UnusableName } from './disk.ts';
 import { Stems } from './stem.ts';
 import { fetchVideo } from './video.ts';
 import type { Fetched, FetchOptions, Renewed } from './video.ts';
@@ -71,25 +71,41 @@ export class Downloader {
         if (signal.aborted) return;
         after = video.id;
         const place = { folderId: folder.id, id: video.id, taskId: video.taskId };
-        const path = join(folder.path, video.file);
-        const size = await sizeOf(path);
         const known = video.state === 'downloaded';
-        const isSame = size === video.bytes && (known || (await sha256Of(path)) === video.sha256);
-        if (isSame && !known) await recordDownloaded(db, place, video);
-        // Whoever was killed between the two names of a file left it both.
-        if (isSame) await removeFile(join(folder.path, `${withoutExtension(video.file)}.part`));
-        else if (size === undefined && known) await forgetVideo(db, folder.id, video.id);
-        else if (size !== undefined) {
+        const found = await this.#look(video);
+        if (found === 'same' && !known) await recordDownloaded(db, place, video);
+        else if (found === 'gone' && known) await forgetVideo(db, folder.id, video.id);
+        else if (typeof found === 'object') {
           this.#over.add(video.id);
-          const code = 'FILE_CHANGED';
-          const reason = `${video.file} is no longer what was downloaded; move it away, and run this again`;
-          await recordNotHad(db, place, { state: 'failed', code, reason });
+          await recordNotHad(db, place, { state: 'failed', ...found });
         }
         checked += 1;
         onChecked?.(checked);
       }
       if (videos.length < PAGE) return;
     }
+  }
+
+  /** What stands under the name of a whole video now; or why its row has none. */
+  async #look(
+    video: WholeVideo & { state: string },
+  ): Promise<'same' | 'gone' | { code: string; reason: string }> {
+    const { folder } = this.#options;
+    const path = join(folder.path, video.file);
+    try {
+      const size = await sizeOf(path);
+      if (size === undefined) return 'gone';
+      if (size === video.bytes && (video.state === 'downloaded' || (await sha256Of(path)) === video.sha256)) {
+        // Whoever was killed between the two names of a file left it both.
+        await removeFile(join(folder.path, `${withoutExtension(video.file)}.part`));
+        return 'same';
+      }
+    } catch (error) {
+      if (error instanceof UnusableName) return { code: error.code, reason: error.message };
+      throw error;
+    }
+    const reason = `${video.file} is no longer what was downloaded; move it away, and run this again`;
+    return { code: 'FILE_CHANGED', reason };
   }
 
   /** Fetches every video that is to be had now. Returns how many rows may go better in a later pass. */
@@ -154,7 +170,7 @@ export class Downloader {
       onBegun: (part) => recordBegun(db, place, part),
       onWhole: (video) => recordWhole(db, place, video),
     };
-    const fetched = await fetchVideo(row, options);
+    const fetched = await fetchVideo(row, options).catch(ofItsName);
     if (fetched.kind === 'stopped') return;
     if (fetched.kind === 'downloaded') await recordDownloaded(db, place, fetched);
     else await recordNotHad(db, place, { state: fetched.kind, code: fetched.code, reason: fetched.reason });
@@ -189,6 +205,12 @@ export class Downloader {
     if (report.resultUrl !== url) await renewUrl(db, { id, taskId }, report.resultUrl, report.urlExpiry);
     return { kind: 'url', url: report.resultUrl };
   }
+}
+
+/** A name that cannot be used is the fault of one video; everything else ends the command. */
+function ofItsName(error: unknown): Fetched {
+  if (!(error instanceof UnusableName)) throw error;
+  return { kind: 'failed', code: error.code, reason: error.message, again: false };
 }
 
 function withoutExtension(file: string): string {

@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf, usageError, VidbatchError } from '../errors.ts';
@@ -29,7 +39,8 @@ export interface HeldFolder extends Folder {
 export function holdFolder(path: string, ledger: string, batch: Pick<Batch, 'id' | 'name'>): HeldFolder {
   const absolute = resolve(path);
   try {
-    mkdirSync(absolute, { recursive: true });
+    mkdirSync(absolute, { recursive: true, mode: 0o755 });
+    accessSync(absolute, constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw unusable(absolute, cause);
   }
@@ -57,7 +68,25 @@ export function holdFolder(path: string, ledger: string, batch: Pick<Batch, 'id'
   }
 }
 
+/** Why others could put files or links of their own into a folder; undefined: they could not. */
+export function othersWrite(path: string, uid = process.getuid?.()): string | undefined {
+  const { mode, uid: owner } = statSync(path);
+  if (uid !== undefined && owner !== uid && owner !== 0) return 'it belongs to another user';
+  return (mode & 0o022) === 0 ? undefined : 'other users can write it';
+}
+
+/** The files that are the folder's own are neither read nor written through a link: it may lead anywhere. */
+function checkNoLink(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  throw usageError(
+    'FOLDER_LINK',
+    `${path}: is a symbolic link, and none is followed here`,
+    'Find out who made it, and remove it; or name another folder with --folder.',
+  );
+}
+
 function lockOf(folder: string): { release(): void } {
+  checkNoLink(join(folder, LOCK));
   let lock: { release(): void } | undefined;
   try {
     lock = lockFile(join(folder, LOCK));
@@ -74,6 +103,7 @@ const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 function readNote(folder: string): Note | undefined {
   const path = join(folder, NOTE);
+  checkNoLink(path);
   try {
     const note = JSON.parse(readFileSync(path, 'utf8')) as Partial<Note> | null;
     if (UUID.test(note?.folder ?? '') && typeof note?.ledger === 'string' && typeof note.batch === 'string') {
@@ -92,7 +122,9 @@ function readNote(folder: string): Note | undefined {
 function makeNote(folder: string, note: Note): Note {
   const path = join(folder, NOTE);
   try {
-    writeFileSync(path, `${JSON.stringify(note, undefined, 2)}\n`, { flush: true });
+    rmSync(`${path}.new`, { force: true });
+    writeFileSync(`${path}.new`, `${JSON.stringify(note, undefined, 2)}\n`, { flag: 'wx', flush: true });
+    renameSync(`${path}.new`, path);
   } catch (cause) {
     throw unusable(folder, cause);
   }

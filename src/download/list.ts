@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { rename } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -40,7 +40,9 @@ export async function writeList(folder: string, rows: AsyncIterable<VideoView>):
   }
   const path = join(folder, LIST);
   try {
-    await pipeline(Readable.from(lines()), createWriteStream(`${path}.new`, { flush: true }));
+    // A file of its own under both names: whatever stands there, a link too, is replaced and never written through.
+    await rm(`${path}.new`, { force: true });
+    await pipeline(Readable.from(lines()), createWriteStream(`${path}.new`, { flags: 'wx', flush: true }));
     await rename(`${path}.new`, path);
   } catch (cause) {
     if (cause instanceof VidbatchError) throw cause;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { statSync, watch } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { openApp } from '../../src/app.ts';
@@ -106,5 +106,48 @@ describe('download', () => {
       exits(await here.run(['download', 'none', '--folder', 'videos']), 2).stderr,
       /NO_SUCH_BATCH/,
     );
+  });
+
+  it('follows a link to the folder and none in it, and says who else can write there', async (t) => {
+    const { here, args } = await openBatch(t, ['a', 'b'], 1000);
+    const folder = join(here.folder, 'real');
+    const victim = join(here.folder, 'victim.txt');
+    await mkdir(folder);
+    await chmod(folder, 0o777);
+    await symlink(folder, join(here.folder, 'videos'));
+    await writeFile(victim, 'KEEP');
+    for (const name of [
+      'vidbatch-videos.csv.new',
+      'vidbatch-videos.csv',
+      'a.part',
+      '.vidbatch-download.json.new',
+    ]) {
+      await symlink(victim, join(folder, name));
+    }
+    const { stdout, stderr } = exits(await here.run([...args, '--allow-private']), 4);
+    assert.match(stderr, /videos: other users can write it: .*chmod go-w/);
+    assert.match(stderr, /^1 video: FILE_UNUSABLE\n {2}a: a\.part: is a symbolic link/m);
+    assert.match(stdout, /^1 downloaded \(1000 bytes\) · 1 failed/);
+    assert.equal(await readFile(victim, 'utf8'), 'KEEP');
+    assert.ok((await lstat(join(folder, 'vidbatch-videos.csv'))).isFile());
+    assert.match(
+      await readFile(join(folder, 'vidbatch-videos.csv'), 'utf8'),
+      /^a,failed,.*FILE_UNUSABLE.*\r\nb,downloaded,/m,
+    );
+    await rm(join(folder, 'a.part'));
+    await chmod(folder, 0o755);
+    assert.equal(exits(await here.run([...args, '--allow-private']), 0).stderr.includes('can write'), false);
+
+    for (const name of ['.vidbatch-download.json', '.vidbatch-download.lock']) {
+      await rm(join(folder, name));
+      await symlink(join(here.folder, 'victim2.txt'), join(folder, name));
+      const refused = exits(await here.run([...args, '--allow-private']), 2);
+      assert.match(
+        refused.stderr,
+        new RegExp(`${name.replaceAll('.', '\\.')}: is a symbolic link.*\\[FOLDER_LINK\\]`),
+      );
+      await rm(join(folder, name));
+    }
+    await assert.rejects(lstat(join(here.folder, 'victim2.txt')), { code: 'ENOENT' });
   });
 });

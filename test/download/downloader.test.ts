@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { link, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, lstat, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Video } from '../../src/simulator/video.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
@@ -100,6 +100,55 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await fileOf(scene, 'mine.mp4')).toString(), 'mine');
       assert.equal(rows['same']?.download, 'downloaded');
       assert.deepEqual(await scene.files(), ['mine.mp4', 'same.mp4']);
+    });
+  });
+
+  describe('a symbolic link in the folder', () => {
+    test('is never written or read through, and fails one video alone', async (t) => {
+      const keys = ['fine', 'part', 'named', 'dangling', 'folder'];
+      const scene = await openScene(t, storage(), keys);
+      const victim = join(scene.folder, '..', `${basename(scene.folder)}.victim`);
+      t.after(() => rm(victim, { force: true }));
+      const named = scene.simulator.record.find(({ body }) => body.prompt === '[named]');
+      // The very video: read through the link, it would count as downloaded.
+      await writeFile(victim, bytesOf(named?.taskId ?? null));
+      await symlink(victim, join(scene.folder, 'part.part'));
+      await symlink(victim, join(scene.folder, 'named.mp4'));
+      await symlink(join(scene.folder, 'nowhere'), join(scene.folder, 'dangling.mp4'));
+      await mkdir(join(scene.folder, 'folder.part'));
+      const rows = await scene.download();
+      assert.deepEqual(
+        keys.map((key) => rows[key]?.code ?? rows[key]?.download),
+        ['downloaded', 'FILE_UNUSABLE', 'FILE_UNUSABLE', 'FILE_UNUSABLE', 'FILE_UNUSABLE'],
+      );
+      assert.match(
+        rows['part']?.reason ?? '',
+        /^part\.part: is a symbolic link, and none is followed here; move it away/,
+      );
+      assert.match(rows['folder']?.reason ?? '', /^folder\.part: is not a file; move it away/);
+      assert.deepEqual(await readFile(victim), bytesOf(named?.taskId ?? null));
+      await assert.rejects(lstat(join(scene.folder, 'nowhere')), { code: 'ENOENT' });
+      for (const name of ['part.part', 'named.mp4', 'dangling.mp4']) await rm(join(scene.folder, name));
+      await rm(join(scene.folder, 'folder.part'), { recursive: true });
+      assert.deepEqual(
+        Object.values(await scene.download()).map(({ download }) => download),
+        keys.map(() => 'downloaded'),
+      );
+      // What was downloaded is a link by now: the others are there all the same.
+      await rm(join(scene.folder, 'fine.mp4'));
+      await symlink(victim, join(scene.folder, 'fine.mp4'));
+      const later = await scene.download();
+      assert.equal(later['fine']?.code, 'FILE_UNUSABLE');
+      assert.equal(later['part']?.download, 'downloaded');
+    });
+
+    test('does not become a second name of another file: a part begins as a file of its own', async (t) => {
+      const scene = await openScene(t, storage(), ['a']);
+      const victim = join(scene.folder, 'victim');
+      await writeFile(victim, 'KEEP');
+      await link(victim, join(scene.folder, 'a.part'));
+      assert.equal((await scene.download())['a']?.download, 'downloaded');
+      assert.equal(await readFile(victim, 'utf8'), 'KEEP');
     });
   });
 
