@@ -3,9 +3,13 @@ import type { Logger } from '../log.ts';
 import { areRight } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
 import { mayRead, mayWrite } from './origin.ts';
+import type { Proxies } from './proxy.ts';
 import { refuse } from './refusal.ts';
 import type { Refusal } from './refusal.ts';
+import { bears, cookieOf, hasCookie, makeSecret, tokenIn } from './session.ts';
+import { strangerLog } from './stranger-log.ts';
 import { Tries } from './tries.ts';
+import { isSame } from './credentials.ts';
 
 /** Whether an address or host name can only be this machine. */
 export function isLoopback(host: string): boolean {
@@ -45,7 +49,8 @@ export const BULL_BOARD_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const HEADERS = {
+/** What every answer has. */
+export const HEADERS = {
   'content-security-policy': OWN_POLICY,
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
@@ -64,24 +69,36 @@ export interface GuardOptions {
   local: boolean;
   /** A name that is allowed nevertheless: that of a proxy on this machine. */
   publicName?: string;
-  /** Whoever asks has to know them. */
-  credentials?: Credentials;
+  /** What opens the board: a name and a password, or the token of the URL that was printed. */
+  opens: Credentials | { token: string };
   readOnly: boolean;
   log: Logger;
+  proxies: Proxies;
+  /** Path under which browsers see the board; without a slash at its end. */
+  publicPath: string;
   tries?: Tries;
 }
 
-const REALM = 'Basic realm="vidbatch board", charset="UTF-8"';
+const REALM = 'realm="vidbatch board"';
+
+const NO_TOKEN: Refusal = {
+  status: 401,
+  code: 'NO_TOKEN',
+  message:
+    'this board is for the user who started it: open the URL that `vidbatch board` printed, with its token, or send `Authorization: Bearer <token>`',
+};
 
 /**
  * For every request, known route or not, before anything of it is read: sets the headers, and refuses foreign names,
- * other sites' pages, who does not know the password, and, in read-only mode, whatever could write. Bull Board hides
+ * other sites' pages, who knows neither password nor token, and, in read-only mode, whatever could write. Bull Board hides
  * its buttons in read-only mode; hiding is not refusing.
  */
 export function createGuard(
   options: GuardOptions,
 ): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
-  const tries = options.tries ?? new Tries();
+  const { opens, tries = new Tries() } = options;
+  const session = makeSecret();
+  const tellStranger = strangerLog(options.log);
 
   function objection({ headers, method }: FastifyRequest, reads: boolean): Refusal | undefined {
     const { host } = headers;
@@ -98,12 +115,37 @@ export function createGuard(
     return undefined;
   }
 
-  async function stranger(request: FastifyRequest, credentials: Credentials): Promise<Refusal | undefined> {
+  /** Judged before anything waits: guesses at the address of somebody who was let in never shut him out. */
+  const isLetIn = ({ headers, socket }: FastifyRequest): boolean =>
+    hasCookie(headers, session, socket.localPort);
+
+  function letIn(request: FastifyRequest, reply: FastifyReply): void {
+    const secure = options.proxies.isSecure(request);
+    reply.header(
+      'set-cookie',
+      cookieOf(session, request.socket.localPort, { secure, path: `${options.publicPath}/` }),
+    );
+  }
+
+  async function stranger(request: FastifyRequest, reply: FastifyReply): Promise<Refusal | undefined> {
+    if (isLetIn(request)) return undefined;
+    if ('token' in opens) return bears(request.headers, opens.token) ? undefined : NO_TOKEN;
     const { authorization } = request.headers;
     if (authorization === undefined) {
       return { status: 401, code: 'NO_CREDENTIALS', message: 'this board asks for a name and a password' };
     }
-    const turn = tries.turn(request.ip);
+    const address = options.proxies.clientOf(request);
+    const right = areRight(opens, authorization);
+    if (!tries.isGuest(address, right)) {
+      const refusal = await judge(address, right);
+      if (refusal !== undefined) return refusal;
+    }
+    letIn(request, reply);
+    return undefined;
+  }
+
+  async function judge(address: string, right: boolean): Promise<Refusal | undefined> {
+    const turn = tries.turn(address);
     if (turn === 'full') {
       return {
         status: 429,
@@ -112,10 +154,9 @@ export function createGuard(
       };
     }
     if (turn !== undefined) await turn;
-    const right = areRight(credentials, authorization);
-    const wrong = tries.judged(request.ip, right);
+    const wrong = tries.judged(address, right);
     if (right) return undefined;
-    options.log.warn({ event: 'board-stranger', address: request.ip, wrong }, 'a wrong name or password');
+    tellStranger({ address, wrong });
     return { status: 401, code: 'WRONG_CREDENTIALS', message: 'the name or the password is wrong' };
   }
 
@@ -139,16 +180,26 @@ export function createGuard(
     reply.headers(HEADERS);
     const reads = request.method === 'GET' || request.method === 'HEAD';
     const open = reads && request.routeOptions.url === HEALTH_PATH;
+    const foreign = objection(request, reads);
+    const shown = reads && foreign === undefined && 'token' in opens ? tokenIn(request.url) : undefined;
+    if (shown !== undefined && 'token' in opens && isSame(shown.token, opens.token)) {
+      letIn(request, reply);
+      // What stays in the address bar, in bookmarks and in the history is worth nothing to others.
+      return reply.redirect(`${options.publicPath}${shown.path}`, 303);
+    }
     const refusal =
-      objection(request, reads) ??
-      (open || options.credentials === undefined
-        ? undefined
-        : await stranger(request, options.credentials)) ??
+      foreign ??
+      (open ? undefined : await stranger(request, reply)) ??
       (reads ? undefined : wrongVerb(request));
     if (refusal === undefined) return undefined;
     // What follows of a refused request is not read.
     reply.header('connection', 'close');
-    if (refusal.status === 401) reply.header('www-authenticate', REALM);
+    if (refusal.status === 401) {
+      reply.header(
+        'www-authenticate',
+        'token' in opens ? `Bearer ${REALM}` : `Basic ${REALM}, charset="UTF-8"`,
+      );
+    }
     if (refusal.status === 405) reply.header('allow', 'GET, HEAD');
     if (refusal.status === 429) reply.header('retry-after', '16');
     return refuse(request, reply, refusal);

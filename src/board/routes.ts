@@ -144,7 +144,12 @@ function statusOf(error: unknown): number {
 }
 
 /** What went wrong inside is for the log; a page says it only when it was written for people. */
-function complain(request: FastifyRequest, reply: FastifyReply, status: number, error: unknown): unknown {
+export function complain(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  status: number,
+  error: unknown,
+): FastifyReply {
   const known = error instanceof VidbatchError ? error : undefined;
   const code = known?.code ?? (status === 500 ? 'UNEXPECTED' : 'BAD_REQUEST');
   const message = known?.message ?? (status === 500 ? 'this failed; the log says why' : messageOf(error));

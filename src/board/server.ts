@@ -1,13 +1,18 @@
+import { STATUS_CODES } from 'node:http';
 import { fastify } from 'fastify';
 import type { FastifyInstance } from 'fastify';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { App } from '../app.ts';
 import { messageOf, usageError, VidbatchError } from '../errors.ts';
+import { HTTP_LIMITS, limitServer, serverOptions } from '../http-limits.ts';
+import type { HttpLimits } from '../http-limits.ts';
 import type { Logger } from '../log.ts';
 import { mountBullBoard } from './bull-board.ts';
 import type { Credentials } from './credentials.ts';
-import { createGuard, isLoopback } from './guard.ts';
-import { mountErrors, mountPages } from './routes.ts';
+import { createGuard, HEADERS, isLoopback } from './guard.ts';
+import { Proxies } from './proxy.ts';
+import { complain, mountErrors, mountPages } from './routes.ts';
+import { makeSecret } from './session.ts';
 import { Stage } from './stage.ts';
 import type { Tries } from './tries.ts';
 
@@ -20,12 +25,16 @@ export interface BoardOptions {
   log: Logger;
   /** The provider of this configuration: a batch of another one is shown as waiting for it. */
   origin?: string;
-  /** Whoever asks has to know them, wherever he asks from. */
+  /** Whoever asks has to know them, wherever he asks from. Without them, it is a token that is made up at each start. */
   credentials?: Credentials;
   /** Every write is refused. */
   readOnly?: boolean;
   /** The name under which a proxy on this machine is asked for the board, in Host headers. */
   publicName?: string;
+  /** Addresses and networks of proxies whose word counts on who asks. */
+  trustedProxies?: readonly string[];
+  /** How long and how many: for tests. */
+  limits?: HttpLimits;
   /** How wrong passwords are counted. */
   tries?: Tries;
 }
@@ -33,6 +42,10 @@ export interface BoardOptions {
 export interface Board {
   /** Without a slash at its end. */
   readonly url: string;
+  /** Opens the board for its user; absent: name and password do. */
+  readonly token: string | undefined;
+  /** What to open in a browser: the URL, with the token. */
+  readonly entry: string;
   /** Shows another app from now on; with `undefined`, says that the ledger is away. The old one is not closed. */
   show(app: App | undefined): Promise<void>;
   /** Stops listening and cuts every connection. Leaves the app open. Idempotent. */
@@ -51,8 +64,9 @@ const SHORTEST_PASSWORD = 8;
  * listen there.
  */
 export async function startBoard(options: BoardOptions): Promise<Board> {
-  const { app, host, port, log, credentials, publicName, readOnly = false } = options;
-  checkReach(options);
+  const { app, host, port, log, credentials, publicName, readOnly = false, limits = HTTP_LIMITS } = options;
+  const proxies = checkReach(options);
+  const token = credentials === undefined ? makeSecret() : undefined;
   const local = isLoopback(host);
   const stage = new Stage({
     log,
@@ -63,18 +77,26 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
   const server = fastify({
     logger: false,
     forceCloseConnections: true,
-    // A proxy on this machine says whom it asks for; nobody else is believed.
-    trustProxy: publicName === undefined ? false : 'loopback',
+    http: serverOptions(limits),
+    requestTimeout: limits.requestMs,
     routerOptions: { maxParamLength: LONGEST_PARAMETER, ignoreTrailingSlash: true },
+    frameworkErrors: (error, request, reply) => {
+      reply.headers(HEADERS);
+      complain(request, reply, error.statusCode ?? 400, error);
+    },
+    clientErrorHandler: refuseUnread,
   });
+  limitServer(server.server, limits);
   server.addHook(
     'onRequest',
     createGuard({
       local,
       readOnly,
       log,
+      proxies,
+      publicPath: '',
+      opens: credentials ?? { token: token ?? '' },
       ...(publicName === undefined ? {} : { publicName }),
-      ...(credentials === undefined ? {} : { credentials }),
       ...(options.tries === undefined ? {} : { tries: options.tries }),
     }),
   );
@@ -92,23 +114,29 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
     throw cannotListen(host, port, error);
   }
   let closing: Promise<void> | undefined;
+  const url = urlOf(server, host);
   return {
-    url: urlOf(server, host),
+    url,
+    token,
+    entry: token === undefined ? url : `${url}/?token=${token}`,
     show: (next) => stage.show(next),
     close: () => (closing ??= server.close().then(() => stage.show(undefined))),
   };
 }
 
 /**
- * Whom it can be reached by, before anything is opened.
- * @throws VidbatchError exit 2 when others can reach it, and credentials are missing or would be guessed.
+ * Whom it can be reached by, before anything is opened. Returns the proxies that are trusted.
+ * @throws VidbatchError exit 2 when others can reach it, and credentials are missing or would be guessed; and for a proxy
+ * that is no address.
  */
 export function checkReach({
   host,
   publicName,
   credentials,
-}: Pick<BoardOptions, 'host' | 'publicName' | 'credentials'>): void {
-  if (isLoopback(host) && publicName === undefined) return;
+  trustedProxies = [],
+}: Pick<BoardOptions, 'host' | 'publicName' | 'credentials' | 'trustedProxies'>): Proxies {
+  const proxies = new Proxies(trustedProxies);
+  if (isLoopback(host) && publicName === undefined) return proxies;
   if (credentials === undefined) {
     throw usageError(
       'BOARD_NOT_LOCAL',
@@ -117,13 +145,33 @@ export function checkReach({
     );
   }
   const { user, password } = credentials;
-  if (password.length >= SHORTEST_PASSWORD && password !== user) return;
+  if (password.length >= SHORTEST_PASSWORD && password !== user) return proxies;
   throw usageError(
     'BOARD_PASSWORD_WEAK',
     `VIDBATCH_BOARD_PASSWORD: is too easy to guess for an address that others can reach: at least ${SHORTEST_PASSWORD} characters, and not the user's name`,
     '`openssl rand -base64 18` makes one.',
   );
 }
+
+/** What cannot be read as HTTP at all is answered like everything else, as far as anybody still listens. */
+function refuseUnread(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (socket.destroyed || !socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = UNREAD[error.code ?? ''] ?? 400;
+  const body = `${JSON.stringify({ error: { code: 'BAD_REQUEST', message: STATUS_CODES[status] } })}\n`;
+  const headers = {
+    ...HEADERS,
+    'content-type': 'application/json',
+    'content-length': body.length,
+    connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+}
+
+const UNREAD: Readonly<Record<string, number>> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 };
 
 function urlOf(server: FastifyInstance, host: string): string {
   const { port } = server.server.address() as AddressInfo;

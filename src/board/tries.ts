@@ -11,11 +11,20 @@ const MOST_WAITING_OF_ALL = 50;
 const FORGET_MS = 15 * 60_000;
 /** Addresses that are remembered; beyond that, who was wrong longest ago is forgotten. */
 const MOST_ADDRESSES = 5_000;
+/** Wrong tries at the address of a guest that are judged at once, and in which time one of them is given back. */
+const QUICK = 300;
+const QUICK_BACK_MS = 4_000;
 
 interface Known {
   wrong: number;
   waiting: number;
   /** Of the last wrong one. */
+  at: number;
+}
+
+/** An address from which the right password has come. */
+interface Guest {
+  quick: number;
   at: number;
 }
 
@@ -38,6 +47,7 @@ const realTime: Time = {
 export class Tries {
   readonly #time: Time;
   readonly #known = new Map<string, Known>();
+  readonly #guests = new Map<string, Guest>();
   #waiting = 0;
 
   constructor(time: Time = realTime) {
@@ -52,11 +62,29 @@ export class Tries {
     return this.#wait(known);
   }
 
+  /**
+   * Whether a try is let in now, whatever waits: it is right, and so was one of this address before. Else the owner would
+   * wait behind the guesses of others at his address. To answer the right one at once tells which it is, so only so many
+   * wrong ones are judged in this way; a program that must never wait keeps the cookie.
+   */
+  isGuest(address: string, right: boolean): boolean {
+    const guest = this.#guests.get(networkOf(address));
+    if (guest === undefined) return false;
+    const now = this.#time.now();
+    guest.quick = Math.min(QUICK, guest.quick + (now - guest.at) / QUICK_BACK_MS);
+    guest.at = now;
+    if (guest.quick < 1) return false;
+    if (!right) guest.quick -= 1;
+    return right;
+  }
+
   /** What became of a try. Returns how many wrong ones the address has had. */
   judged(address: string, right: boolean): number {
     const network = networkOf(address);
     const known = this.#find(network);
     if (right) {
+      if (!this.#guests.has(network)) this.#guests.set(network, { quick: QUICK, at: this.#time.now() });
+      forgetFirst(this.#guests);
       if (known !== undefined) known.wrong = Math.min(known.wrong, FREE - 1);
       return 0;
     }
@@ -66,7 +94,7 @@ export class Tries {
     // Last in the order of the map: first to be forgotten is who was wrong longest ago.
     this.#known.delete(network);
     this.#known.set(network, now);
-    if (this.#known.size > MOST_ADDRESSES) this.#known.delete(this.#known.keys().next().value ?? '');
+    forgetFirst(this.#known);
     return now.wrong;
   }
 
@@ -92,6 +120,10 @@ export class Tries {
       this.#waiting -= 1;
     }
   }
+}
+
+function forgetFirst(addresses: Map<string, unknown>): void {
+  if (addresses.size > MOST_ADDRESSES) addresses.delete(addresses.keys().next().value ?? '');
 }
 
 /**

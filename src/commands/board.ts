@@ -4,7 +4,7 @@ import type { Board } from '../board/server.ts';
 import { parseCount, readBoardCredentials } from '../config.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import { configOf, flag, globalFlags, isOn, logOf, providerFlags } from './io.ts';
+import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { onInterrupt } from './interrupt.ts';
 import { openApp } from '../app.ts';
@@ -17,6 +17,7 @@ interface BoardFlags extends GlobalFlags {
   readOnly?: boolean;
   boardUser?: string;
   publicName?: string;
+  trustedProxy?: string;
 }
 
 export function boardCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
@@ -31,9 +32,12 @@ Examples:
   $ vidbatch board --port 8080 --read-only
   $ VIDBATCH_BOARD_PASSWORD_FILE=password.txt vidbatch board --host 0.0.0.0 --board-user anna
 
-Batches at /, Bull Board at /queues, JSON at /api/batches, a health check at /healthz (without credentials).
+Batches at /, Bull Board at /queues, JSON at /api/batches, a health check at /healthz (open to all who reach it).
+Without credentials the board is for the user who starts it: open the URL that it prints, with its token. A program sends
+\`Authorization: Bearer <token>\`; --json prints url and token. Each start makes a new token.
 The password comes from VIDBATCH_BOARD_PASSWORD or VIDBATCH_BOARD_PASSWORD_FILE. HTTP Basic sends it as it is: put TLS
-in front of an address of a network.`,
+in front of an address of a network. Wrong passwords slow the address they come from. Behind a proxy, name the proxy with
+--trusted-proxy, and let it set X-Forwarded-For: else all people have one address.`,
     )
     .action(async (flags: BoardFlags) => exit(await board(flags, io)));
   providerFlags(globalFlags(command));
@@ -47,6 +51,11 @@ in front of an address of a network.`,
   flag(command, '--read-only', 'only show: every write is refused');
   flag(command, '--board-user <name>', 'whom it answers; needs a password');
   flag(command, '--public-name <host>', 'name by which a proxy on this machine is asked for the board');
+  listFlag(
+    command,
+    '--trusted-proxy <address>',
+    'a proxy, or a network of them (10.0.0.0/8), whose X-Forwarded-For counts; may be repeated (default: no proxy)',
+  );
 }
 
 async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
@@ -60,6 +69,7 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
     readOnly: isOn(flags.readOnly),
     ...(credentials === undefined ? {} : { credentials }),
     ...(flags.publicName === undefined ? {} : { publicName: flags.publicName }),
+    trustedProxies: flags.trustedProxy?.split(/[\s,]+/).filter(Boolean) ?? [],
   };
   checkReach(reach);
   const log = logOf(flags, 'warn');
@@ -77,7 +87,12 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
           log,
           ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
         });
-        io.out(flags.json === true ? JSON.stringify({ url: running.url }) : `listening on ${running.url}`);
+        const { url, token, entry } = running;
+        io.out(
+          flags.json === true
+            ? JSON.stringify({ url, token: token ?? null, open: entry })
+            : `listening on ${entry}`,
+        );
       } else await running.show(app);
       if (!moving.aborted) await once(moving, 'abort');
       await running.show(undefined);

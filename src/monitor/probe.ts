@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { messageOf, VidbatchError } from '../errors.ts';
+import { HTTP_LIMITS, limitServer, serverOptions } from '../http-limits.ts';
 import { hostOf } from './address.ts';
 import type { Address } from './address.ts';
 
@@ -34,13 +35,14 @@ interface Answer {
  * learns how many rows there are.
  * @throws VidbatchError exit 1 when it cannot listen there.
  */
-export async function startProbe(address: Address, subject: Subject): Promise<Probe> {
-  const server = createServer((request, response) => {
+export async function startProbe(address: Address, subject: Subject, limits = HTTP_LIMITS): Promise<Probe> {
+  const server = createServer(serverOptions(limits), (request, response) => {
     void answer(subject, request).then(
       (found) => send(response, request, found),
       (error: unknown) => send(response, request, failed(messageOf(error))),
     );
   });
+  limitServer(server, limits);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(cannotListen(address, error)));
     server.listen(address, resolve);

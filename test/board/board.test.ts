@@ -16,6 +16,7 @@ async function openWatchedPage(
   theatre: Theatre,
 ): Promise<{ page: Page; misdeeds: string[] }> {
   const page = await openPage(browser, { viewport: { width: 1280, height: 800 } });
+  await page.goto(theatre.board.entry);
   const misdeeds: string[] = [];
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning')
@@ -142,6 +143,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, readOnly: true });
     try {
       const queue = `vidbatch-${app.ledgerId}`;
+      await page.goto(board.entry);
       await page.goto(`${board.url}/queues/queue/${queue}?status=completed`);
       await page.getByText('text · mixed/row-1').waitFor();
       await assertNoWriting(page);

@@ -57,6 +57,7 @@ suite('every button of Bull Board, pressed while a worker works', () => {
     await fill({ db: app.db, queue, scope: { lane, origin: simulator.url, batches: null }, depth: 10 });
     browser = await openBrowser();
     page = await openPage(browser, { viewport: { width: 1280, height: 720 }, reducedMotion: 'reduce' });
+    await page.goto(theatre.board.entry);
   });
   after(async () => {
     await sending?.close();

@@ -51,10 +51,17 @@ suite('vidbatch board', () => {
     await theatre.submit('text', { a: 'a harbour' }, 'paused');
     const command = vidbatch(theatre, {}, 'board', '--port', '0', '--json');
     try {
-      const { url } = JSON.parse(await firstLine(command)) as { url: string };
+      const told = JSON.parse(await firstLine(command)) as { url: string; token: string; open: string };
+      const { url, token, open } = told;
       assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/);
-      assert.match((await get({ url }, '/')).text, /pending 1/);
-      assert.match((await get({ url }, '/queues/api/queues')).text, /all batches/);
+      assert.equal(open, `${url}/?token=${token}`);
+      assert.equal(
+        (await get({ url }, '/api/batches')).status,
+        401,
+        'who was not told the token is not answered',
+      );
+      assert.match((await get({ url, token }, '/')).text, /pending 1/);
+      assert.match((await get({ url, token }, '/queues/api/queues')).text, /all batches/);
       // Looked at from before the holder goes: the board may be quick to take over.
       const away = untilAway(url);
       await theatre.board.close();
@@ -62,9 +69,9 @@ suite('vidbatch board', () => {
       await away;
       // The next healthy answer comes from the board's own hold on the folder.
       await until(async () => (await get({ url }, '/healthz')).status === 200);
-      const told = text(command.stderr);
-      assert.match((await get({ url }, '/')).text, /pending 1/);
-      assert.match((await get({ url }, '/queues/api/queues')).text, /all batches/);
+      const log = text(command.stderr);
+      assert.match((await get({ url, token }, '/')).text, /pending 1/);
+      assert.match((await get({ url, token }, '/queues/api/queues')).text, /all batches/);
 
       // Now that it holds the folder, a worker comes, and later is gone again: the board makes room, and is there after.
       const file = join(theatre.config.dataDir, 'later.json');
@@ -74,9 +81,9 @@ suite('vidbatch board', () => {
       const [code] = (await once(worker, 'close')) as [number];
       assert.equal(code, 0);
       await until(async () => (await get({ url }, '/healthz')).status === 200);
-      assert.match((await get({ url }, '/')).text, /later.*submitted 1/s);
+      assert.match((await get({ url, token }, '/')).text, /later.*submitted 1/s);
       assert.equal(await end(command, 'SIGTERM'), 0);
-      const times = (await told).match(/"event":"board-health"/g)?.length ?? 0;
+      const times = (await log).match(/"event":"board-health"/g)?.length ?? 0;
       assert.ok(
         times >= 1 && times <= 3,
         'told once each time that the folder moves, however often it is asked',

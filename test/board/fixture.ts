@@ -101,11 +101,16 @@ export async function openTheatre(
   };
 }
 
+/** What a program sends that was given the token. */
+export function bearing({ token }: { token?: string | undefined }): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
 /** A status line and the body, as whoever has no browser sees it. */
 export async function get(
-  board: Pick<Board, 'url'>,
+  board: Pick<Board, 'url'> & { token?: string | undefined },
   path: string,
 ): Promise<{ status: number; headers: Headers; text: string }> {
-  const response = await fetch(`${board.url}${path}`);
+  const response = await fetch(`${board.url}${path}`, { headers: bearing(board) });
   return { status: response.status, headers: response.headers, text: await response.text() };
 }

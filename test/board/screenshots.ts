@@ -31,7 +31,7 @@ async function photograph(browser: Browser, theatre: Theatre, kind: string): Pro
     if (size > MOST_BYTES) throw new Error(`${path}: ${size} bytes, more than ${MOST_BYTES}`);
     console.log(`docs/${name}.png: ${size} bytes`);
   };
-  await page.goto(`${theatre.board.url}/`);
+  await page.goto(theatre.board.entry);
   await shoot(`batches-${kind}`);
   await page.goto(`${theatre.board.url}/queues/queue/vidbatch-${theatre.app.ledgerId}?status=completed`);
   await page.getByText('taskId').first().waitFor();

@@ -2,10 +2,33 @@ import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { request } from 'undici';
 import { startBoard } from '../../src/board/server.ts';
-import { Tries } from '../../src/board/tries.ts';
-import { until } from '../until.ts';
-import { get, openTheatre, silent } from './fixture.ts';
+import type { Board } from '../../src/board/server.ts';
+import { bearing, get, openTheatre, silent } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
+
+interface Asked {
+  path?: string;
+  password?: string;
+  method?: string;
+  site?: string;
+  headers?: Record<string, string>;
+}
+
+/** Asks as anna, with that password. */
+async function ask(
+  { url }: Pick<Board, 'url'>,
+  asked: Asked,
+): Promise<{ status: number; cookie: string | undefined }> {
+  const { path = '/', password, method = 'GET', site = 'same-origin', headers } = asked;
+  const authorization = `Basic ${Buffer.from(`anna:${password}`).toString('base64')}`;
+  const response = await request(`${url}${path}`, {
+    method,
+    headers: { 'sec-fetch-site': site, ...(password === undefined ? {} : { authorization }), ...headers },
+  });
+  await response.body.dump();
+  const cookie = response.headers['set-cookie'];
+  return { status: response.statusCode, cookie: cookie === undefined ? undefined : String(cookie) };
+}
 
 const HOSTILE = '<img src=x onerror=alert(1)>';
 
@@ -148,7 +171,7 @@ suite('the board over HTTP', () => {
     for (const [method, path] of writes) {
       const response = await request(`${board.url}${path}`, {
         method,
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...bearing(board) },
         ...(method === 'OPTIONS' ? {} : { body: '{"name":"evil","data":{},"options":{}}' }),
       });
       assert.equal(response.statusCode, 405, `${method} ${path}`);
@@ -177,7 +200,7 @@ suite('the board over HTTP', () => {
     for (const [headers, code] of from) {
       const response = await request(url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
+        headers: { 'content-type': 'application/json', ...bearing(theatre.board), ...headers },
         body: '{}',
       });
       const { code: found, error } = (await response.body.json()) as { code: string; error: unknown };
@@ -191,39 +214,20 @@ suite('the board over HTTP', () => {
   });
 
   test('with credentials nothing is told without them but that it is well', async () => {
-    const waits: number[] = [];
-    const held = Promise.withResolvers<void>();
-    const tries = new Tries({ now: () => 0, wait: (ms) => (waits.push(ms), held.promise) });
     const credentials = { user: 'anna', password: 'pass:wörd' };
     const { app } = theatre;
-    const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, credentials, tries });
-    const ask = async (path: string, password?: string, method = 'GET', site = 'same-origin') => {
-      const authorization = `Basic ${Buffer.from(`anna:${password}`).toString('base64')}`;
-      const response = await request(`${board.url}${path}`, {
-        method: method as 'GET',
-        headers: { 'sec-fetch-site': site, ...(password === undefined ? {} : { authorization }) },
-      });
-      await response.body.dump();
-      return response;
-    };
+    const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, credentials });
     try {
-      assert.equal((await ask('/healthz')).statusCode, 200);
+      assert.equal((await get(board, '/healthz')).status, 200);
       for (const path of ['/', '/queues', '/queues/api/queues', '/api/batches', '/style.css', '/nowhere']) {
-        const { statusCode, headers } = await ask(path);
-        assert.equal(statusCode, 401, path);
-        assert.match(String(headers['www-authenticate']), /^Basic realm=/);
+        const { status, headers } = await get(board, path);
+        assert.equal(status, 401, path);
+        assert.match(String(headers.get('www-authenticate')), /^Basic realm=/);
       }
-      assert.equal((await ask('/', credentials.password)).statusCode, 200);
+      assert.equal((await ask(board, { password: credentials.password })).status, 200);
       const add = `/queues/api/queues/vidbatch-${app.ledgerId}/add`;
-      assert.equal((await ask(add, credentials.password, 'POST', 'cross-site')).statusCode, 403);
-      for (let n = 0; n < 5; n++) assert.equal((await ask('/', 'wrong')).statusCode, 401);
-      assert.deepEqual(waits, [], 'five may be wrong at once');
-      const sixth = ask('/', 'wrong');
-      const right = ask('/', credentials.password);
-      await until(async () => waits.length === 2);
-      assert.equal((await ask('/', 'wrong')).statusCode, 429, 'no more than two wait');
-      held.resolve();
-      assert.deepEqual([(await sixth).statusCode, (await right).statusCode], [401, 200]);
+      const from = { password: credentials.password, method: 'POST', site: 'cross-site', path: add };
+      assert.equal((await ask(board, from)).status, 403);
     } finally {
       await board.close();
     }
@@ -254,7 +258,10 @@ suite('the board over HTTP', () => {
     const { app, board } = theatre;
     const { rows } = await app.db.query<{ id: number }>('select max(id) as id from vidbatch.submission');
     const last = Number(rows[0]?.id);
-    const one = await fetch(`${board.url}/batches/huge?key=row-1`, { redirect: 'manual' });
+    const one = await fetch(`${board.url}/batches/huge?key=row-1`, {
+      redirect: 'manual',
+      headers: bearing(board),
+    });
     assert.equal(one.headers.get('location'), `/rows/${last - 1}`);
     for (const path of [`/rows/${last - 1}`, `/rows/${last}`, '/batches/huge']) {
       const { status, text } = await get(board, path);
