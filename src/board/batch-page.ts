@@ -5,6 +5,7 @@ import type { Html } from './html.ts';
 import { batchPath, pace, page, standing } from './page.ts';
 import { tasksTold } from '../status/summary.ts';
 import { rowPath } from './job.ts';
+import { openOf } from '../task.ts';
 import type { Question } from './question.ts';
 import type { BatchStatus, RowsPage } from './reading.ts';
 
@@ -13,21 +14,25 @@ const REFRESH_S = 10;
 /** `/batches/<name>`: its rows, page by page. */
 export function batchPage(
   status: BatchStatus,
-  { rows, next }: RowsPage,
+  { items, next }: RowsPage,
   question: Question,
   place: string,
 ): string {
-  const { state } = question;
-  const shown = state === undefined ? 'all rows' : `rows that are ${state}`;
-  const all = state === undefined ? NOTHING : html` · <a href="${batchPath(status.batch)}">all rows</a>`;
+  const { state, task, key } = question;
+  const asked = { state, task, key };
+  const shown = [
+    state === undefined ? 'rows' : `rows that are ${state}`,
+    ...(task === undefined ? [] : ['whose task failed at the provider']),
+    ...(key === undefined ? [] : [`whose keys begin with ${shorten(key, 200)}`]),
+  ].join(' ');
+  const some = state !== undefined || task !== undefined || key !== undefined;
+  const all = !some ? NOTHING : html` · <a href="${batchPath(status.batch)}">all rows</a>`;
   const first =
-    question.after === undefined
-      ? NOTHING
-      : html`<a href="${batchPath(status.batch, { state })}">first page</a>`;
+    question.after === undefined ? NOTHING : html`<a href="${batchPath(status.batch, asked)}">first page</a>`;
   const more =
     next === null
       ? NOTHING
-      : html`<a href="${batchPath(status.batch, { state, after: next })}">next page</a>`;
+      : html`<a href="${batchPath(status.batch, { ...asked, after: next })}">next page</a>`;
   const table = html`<div class="wide">
     <table>
       <thead>
@@ -41,7 +46,7 @@ export function batchPage(
         </tr>
       </thead>
       <tbody>
-        ${rows.map(tableRow)}
+        ${items.map(tableRow)}
       </tbody>
     </table>
   </div>`;
@@ -54,14 +59,20 @@ export function batchPage(
       </p>
     </section>
     <form class="find" action="${batchPath(status.batch)}" method="get">
-      <input name="key" aria-label="key of a row, or how it begins" placeholder="key of a row" required />
+      <input
+        name="key"
+        aria-label="key of a row, how it begins, or a task id"
+        placeholder="key or task id"
+        required
+      />
       <button>Find</button>
     </form>
-    <p class="soft">Showing ${shown}, in the order of the manifest${all}</p>
-    ${rows.length === 0 ? html`<p>None.</p>` : table}
+    <p class="soft">Showing ${some ? shown : 'all rows'}, in the order of the manifest${all}</p>
+    ${items.length === 0 ? html`<p>None.</p>` : table}
     <nav class="pages">${first}${more}</nav>`;
   // A batch at rest stays still: reading and copying from it is what the page is for.
-  const moving = status.counts.pending + status.counts.submitting > 0;
+  const open = status.tasks === null ? 0 : openOf(status.tasks);
+  const moving = status.counts.pending + status.counts.submitting + open > 0;
   return page(`${status.batch} · vidbatch`, body, { place, ...(moving ? { refreshS: REFRESH_S } : {}) });
 }
 

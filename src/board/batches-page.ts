@@ -1,4 +1,4 @@
-import { html } from './html.ts';
+import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, pace, page, standing } from './page.ts';
 import type { BatchStatus, Overview } from './reading.ts';
@@ -6,7 +6,11 @@ import type { BatchStatus, Overview } from './reading.ts';
 const REFRESH_S = 5;
 
 /** `/`: every batch, newest first. */
-export function batchesPage({ batches, page: number, pages }: Overview, place: string): string {
+export function batchesPage(
+  { batches, page: number, pages }: Overview,
+  place: string,
+  away: string | undefined,
+): string {
   const body =
     batches.length === 0
       ? html`<p>
@@ -17,6 +21,7 @@ export function batchesPage({ batches, page: number, pages }: Overview, place: s
   return page(
     'Batches · vidbatch',
     html`<h1>Batches</h1>
+      ${away === undefined ? NOTHING : html`<p class="gate" role="status">${away}</p>`}
       ${body}${pager(number, pages)}`,
     {
       place,

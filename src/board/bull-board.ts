@@ -3,6 +3,7 @@ import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { AppJob, AppQueue } from '@bull-board/api/typings/app';
 import { FastifyAdapter } from '@bull-board/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { VidbatchError } from '../errors.ts';
 import { BULL_BOARD_POLICY } from './guard.ts';
 import { QUEUES_PATH, refuse } from './refusal.ts';
 import type { Stage } from './stage.ts';
@@ -46,7 +47,16 @@ export async function mountBullBoard(
     async (scope) => {
       scope.addHook('onRequest', async (request, reply) => {
         reply.header('content-security-policy', BULL_BOARD_POLICY);
-        if (!request.url.startsWith(`${QUEUES_PATH}/static/`)) await stage.refresh();
+        if (request.url.startsWith(`${QUEUES_PATH}/static/`)) return;
+        // Bull Board would wait for the connection, and show nothing meanwhile.
+        const away = await stage.queueAway();
+        if (away !== undefined) {
+          if (request.url.startsWith(`${QUEUES_PATH}/api/`)) {
+            return refuse(request, reply, { status: 503, code: 'QUEUE_AWAY', message: away });
+          }
+          throw new VidbatchError('QUEUE_AWAY', away);
+        }
+        await stage.refresh();
       });
       scope.addHook('preHandler', async (request, reply) => press(stage, request, reply));
       scope.addHook('onSend', async (_request, _reply, payload) =>

@@ -25,9 +25,10 @@ export function isOwnHost(header: string | undefined): boolean {
   return name !== undefined && name !== '::1' && isLoopback(name);
 }
 
-/** The board's own pages: markup and one style sheet, no script. */
+/** The board's own pages: markup, one style sheet, and one script that asks for the page again. */
 const OWN_POLICY = [
   "default-src 'none'",
+  "script-src 'self'",
   "style-src 'self'",
   "img-src 'self' data:",
   "base-uri 'none'",

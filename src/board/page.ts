@@ -1,9 +1,10 @@
 import { STATES } from '../submission.ts';
 import type { State } from '../submission.ts';
-import { speedOf } from '../status/pace.ts';
+import { speedOf, unfedTold } from '../status/pace.ts';
 import { count, duration } from '../status/summary.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
+import type { Question } from './question.ts';
 import type { BatchStatus } from './reading.ts';
 
 /** A whole page. `refreshS`: seconds until the browser asks again; absent: never. */
@@ -12,17 +13,19 @@ export function page(
   body: Html,
   { place, refreshS }: { place?: string; refreshS?: number } = {},
 ): string {
-  const refresh =
-    refreshS === undefined ? NOTHING : html`<meta http-equiv="refresh" content="${refreshS}" />`;
+  const live =
+    refreshS === undefined
+      ? NOTHING
+      : html`<script src="/live.js" data-seconds="${refreshS}" defer></script>`;
   return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        ${refresh}
         <title>${title}</title>
         <link rel="icon" href="data:," />
         <link rel="stylesheet" href="/style.css" />
+        ${live}
       </head>
       <body>
         <header>
@@ -39,10 +42,12 @@ export function page(
 
 export function batchPath(
   name: string,
-  question: { state?: State | undefined; after?: string } = {},
+  question: Partial<Pick<Question, 'state' | 'task' | 'key'>> & { after?: string } = {},
 ): string {
   const query = new URLSearchParams();
   if (question.state !== undefined) query.set('state', question.state);
+  if (question.task !== undefined) query.set('task', question.task);
+  if (question.key !== undefined) query.set('key', question.key);
   if (question.after !== undefined) query.set('after', question.after);
   return `/batches/${encodeURIComponent(name)}${query.size === 0 ? '' : `?${query.toString()}`}`;
 }
@@ -52,10 +57,14 @@ export function standing(status: BatchStatus, current?: State): Html {
   const states = STATES.filter((state) => status.counts[state] > 0);
   let x = 0;
   const pieces = states.map((state) => {
-    const width = (100 * status.counts[state]) / status.rows;
-    const piece = html`<rect class="${state}" x="${x}" y="0" width="${width}" height="4" />`;
-    x += width;
-    return piece;
+    const draw = (name: string, rows: number): Html => {
+      const width = (100 * rows) / status.rows;
+      const piece = html`<rect class="${name}" x="${x}" y="0" width="${width}" height="4" />`;
+      x += width;
+      return piece;
+    };
+    const failed = state === 'submitted' ? status.failedTasks : 0;
+    return html`${draw(state, status.counts[state] - failed)}${failed > 0 ? draw('task-failed', failed) : NOTHING}`;
   });
   const chips = states.map(
     (state) =>
@@ -67,12 +76,23 @@ export function standing(status: BatchStatus, current?: State): Html {
         >
       </li>`,
   );
+  if (status.failedTasks > 0) {
+    chips.push(
+      html`<li>
+        <a href="${batchPath(status.batch, { task: 'failed' })}"
+          ><span class="dot task-failed"></span>failed at the provider ${count(status.failedTasks)}</a
+        >
+      </li>`,
+    );
+  }
   const surplus =
     status.surplus === 0
       ? NOTHING
       : html`<p class="gate">
           <strong>paid twice:</strong> ${count(status.surplus)} task ids beyond one a row
         </p>`;
+  const unfed = unfedTold(status);
+  const worker = unfed === undefined ? NOTHING : html`<p class="gate">${unfed}</p>`;
   const budget = status.budget === null ? NOTHING : html`<p class="soft">budget: ${status.budget.told}</p>`;
   const gates = status.gates.map(
     ({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`,
@@ -83,7 +103,7 @@ export function standing(status: BatchStatus, current?: State): Html {
     <ul class="chips">
       ${chips}
     </ul>
-    ${budget}${surplus}${gates}`;
+    ${worker}${budget}${surplus}${gates}`;
 }
 
 /** `50,000 rows · 49,988 task ids · 12.5 accepted/s · ETA 3m 20s` */

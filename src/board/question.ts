@@ -7,6 +7,8 @@ import type { State } from '../submission.ts';
 export interface Question {
   state: State | undefined;
   after: Place | undefined;
+  /** Rows whose task has failed at the provider. */
+  task: 'failed' | undefined;
   page: number;
   /** Of a row, or how it begins. */
   key: string | undefined;
@@ -14,10 +16,11 @@ export interface Question {
 
 /** @throws VidbatchError exit 2, for a value that is not one of the allowed. */
 export function readQuestion(query: unknown): Question {
-  const { state, after, page, key } = query as Record<string, unknown>;
+  const { state, after, page, key, task } = query as Record<string, unknown>;
   return {
     state: readState(state),
     after: readPlace(after),
+    task: readTask(task),
     page: readPageNumber(page),
     key: typeof key === 'string' && key !== '' ? key : undefined,
   };
@@ -28,6 +31,12 @@ function readState(text: unknown): State | undefined {
   const state = STATES.find((one) => one === text);
   if (state === undefined) throw usageError('BAD_STATE', `state: is not one of ${STATES.join(', ')}`);
   return state;
+}
+
+function readTask(text: unknown): 'failed' | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (text !== 'failed') throw usageError('BAD_TASK', 'task: is not failed');
+  return text;
 }
 
 function readPlace(text: unknown): Place | undefined {

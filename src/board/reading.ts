@@ -1,8 +1,8 @@
 import { findBatch, listBatches } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import type { Queryable } from '../ledger/database.ts';
-import { readPage, rowsNamed } from '../ledger/page.ts';
-import type { PageRow, Place } from '../ledger/page.ts';
+import { countFailedTasks, readPage, rowsNamed } from '../ledger/page.ts';
+import type { PageRow, RowsAsked } from '../ledger/page.ts';
 import { findSubmissionById, readAttempts, readTrail } from '../ledger/read.ts';
 import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
 import { countTasks, readTasks } from '../ledger/task.ts';
@@ -13,7 +13,6 @@ import { readPace } from '../status/pace.ts';
 import type { Pace } from '../status/pace.ts';
 import { seenSchedule } from '../schedule/view.ts';
 import type { SeenSchedule } from '../schedule/view.ts';
-import type { State } from '../submission.ts';
 import type { Gate, Summary } from '../status/summary.ts';
 import type { TaskCounts } from '../task.ts';
 
@@ -29,6 +28,8 @@ export interface BatchStatus extends Summary, Pace {
   createdAt: string;
   /** Null: there are none. */
   tasks: TaskCounts | null;
+  /** Rows whose task has failed at the provider. */
+  failedTasks: number;
 }
 
 export interface Overview {
@@ -39,7 +40,7 @@ export interface Overview {
 }
 
 export interface RowsPage {
-  rows: PageRow[];
+  items: PageRow[];
   /** What `?after=` of the next page is; null on the last one. */
   next: string | null;
 }
@@ -92,18 +93,14 @@ export class Reading {
     return batch && { id: batch.id, status: await this.#status(batch) };
   }
 
-  /** One page of a batch's rows, of one state or of all. */
-  async rows(batchId: number, state: State | undefined, after: Place | undefined): Promise<RowsPage> {
-    const found = await readPage(this.#db, batchId, {
-      ...(state === undefined ? {} : { state }),
-      ...(after === undefined ? {} : { after }),
-      limit: ROWS_A_PAGE + 1,
-    });
-    const rows = found.slice(0, ROWS_A_PAGE);
-    const last = rows.at(-1);
+  /** One page of a batch's rows. */
+  async rows(batchId: number, asked: RowsAsked): Promise<RowsPage> {
+    const found = await readPage(this.#db, batchId, { ...asked, limit: ROWS_A_PAGE + 1 });
+    const items = found.slice(0, ROWS_A_PAGE);
+    const last = items.at(-1);
     return {
-      rows,
-      next: found.length > rows.length && last !== undefined ? `${last.line}-${last.id}` : null,
+      items,
+      next: found.length > items.length && last !== undefined ? `${last.line}-${last.id}` : null,
     };
   }
 
@@ -162,6 +159,7 @@ export class Reading {
       ...summary,
       state: batch.state,
       createdAt: batch.createdAt.toISOString(),
+      failedTasks: summary.taskIds === 0 ? 0 : await countFailedTasks(this.#db, batch.id),
       tasks: summary.taskIds + summary.surplus === 0 ? null : await countTasks(this.#db, [batch.id]),
       ...(await readPace(this.#db, batch, summary)),
     };

@@ -4,7 +4,7 @@ export const QUEUES_PATH = '/queues';
 
 /** Why something is not done. */
 export interface Refusal {
-  status: 401 | 403 | 405 | 409 | 415 | 429;
+  status: 401 | 403 | 405 | 409 | 415 | 429 | 503;
   code: string;
   message: string;
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { EXIT, messageOf, usageError, VidbatchError } from '../errors.ts';
+import { EXIT, messageOf, VidbatchError } from '../errors.ts';
 import { shorten } from '../life.ts';
 import type { Logger } from '../log.ts';
 import { batchPage } from './batch-page.ts';
@@ -7,6 +7,7 @@ import { batchesPage } from './batches-page.ts';
 import { HEALTH_PATH } from './guard.ts';
 import { html } from './html.ts';
 import { rowPath } from './job.ts';
+import { LIVE } from './live.ts';
 import { page } from './page.ts';
 import { readQuestion } from './question.ts';
 import { rowPage } from './row-page.ts';
@@ -27,12 +28,13 @@ export function mountPages(server: FastifyInstance, stage: Stage, log: Logger): 
   server.get('/', async (request, reply) => {
     const { reading, place } = stage.scene();
     const overview = await reading.overview(readQuestion(request.query).page);
-    return markup(reply, batchesPage(overview, place));
+    return markup(reply, batchesPage(overview, place, await stage.queueAway()));
   });
 
   server.get<Named>('/batches/:name', async (request, reply) => {
     const question = readQuestion(request.query);
-    if (question.key !== undefined) return reply.redirect(await whereIs(stage, request, question.key), 303);
+    const only = question.key === undefined ? undefined : await onlyRow(stage, request, question.key);
+    if (only !== undefined && question.after === undefined) return reply.redirect(rowPath(only), 303);
     const { status, rows } = await readBatch(stage, request);
     return markup(reply, batchPage(status, rows, question, stage.scene().place));
   });
@@ -65,8 +67,12 @@ export function mountPages(server: FastifyInstance, stage: Stage, log: Logger): 
   });
 
   server.get('/style.css', async (_request, reply) =>
-    // The one thing here that stays as it is while the program runs.
+    // It stays as it is while the program runs, and so does the script.
     reply.type('text/css; charset=utf-8').header('cache-control', 'max-age=300').send(STYLE),
+  );
+
+  server.get('/live.js', async (_request, reply) =>
+    reply.type('text/javascript; charset=utf-8').header('cache-control', 'max-age=300').send(LIVE),
   );
 
   let well = true;
@@ -84,19 +90,20 @@ export function mountPages(server: FastifyInstance, stage: Stage, log: Logger): 
   });
 }
 
-/** Where the row with that key is shown; of several whose keys begin so, the batch page cannot choose. */
-async function whereIs(stage: Stage, request: FastifyRequest<Named>, key: string): Promise<string> {
+/** The one row with that key or task id; undefined: several keys begin so, and the batch page lists them. */
+async function onlyRow(
+  stage: Stage,
+  request: FastifyRequest<Named>,
+  key: string,
+): Promise<number | undefined> {
   const { reading } = stage.scene();
   const found = await reading.batch(request.params.name);
   const rows = found === undefined ? [] : await reading.rowsNamed(found.id, key);
-  if (rows.length === 1) return rowPath(rows[0] ?? 0);
   const name = `batch ${request.params.name}`;
   if (found === undefined) throw noSuchBatch(request.params.name);
-  if (rows.length === 0) throw noSuchRow(`${name} has no row whose key begins with ${shorten(key, 200)}`);
-  throw usageError(
-    'AMBIGUOUS_KEY',
-    `${shorten(key, 200)} begins several keys of ${name}: give more of the key`,
-  );
+  if (rows.length === 0)
+    throw noSuchRow(`${name} has no row whose key begins with ${shorten(key, 200)}, nor such a task id`);
+  return rows.length === 1 ? rows[0] : undefined;
 }
 
 function readId(text: string): number | undefined {
@@ -112,11 +119,11 @@ function noSuchBatch(name: string): VidbatchError {
 }
 
 async function readBatch(stage: Stage, request: FastifyRequest<Named>) {
-  const { state, after } = readQuestion(request.query);
+  const asked = readQuestion(request.query);
   const { reading } = stage.scene();
   const found = await reading.batch(request.params.name);
   if (found === undefined) throw noSuchBatch(request.params.name);
-  return { status: found.status, rows: await reading.rows(found.id, state, after) };
+  return { status: found.status, rows: await reading.rows(found.id, asked) };
 }
 
 /** Errors and unknown paths, as a page or as JSON, each with its code. */

@@ -2,6 +2,7 @@ import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
 import type { AttemptView } from '../ledger/read.ts';
 import type { TaskView } from '../ledger/task.ts';
 import { nextStep } from '../status/next-step.ts';
+import { isSettled } from '../task.ts';
 import { expiryTold, laterTold, pollsTold, statusTold } from '../task/life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
@@ -15,11 +16,13 @@ const REFRESH_S = 5;
 export function rowPage(life: Life, place: string): string {
   const { row, source, attempts, earlier, trail, gates } = life;
   const key = shorten(row.key, 300);
+  const failed = row.state === 'submitted' && row.providerStatus === 'failed';
   const body = html`<h1>${key}</h1>
     <section class="card">
       <p>
-        <span class="dot ${row.state}"></span
-        ><strong>${row.state}</strong>${row.state === 'pending' && row.queued ? ', queued' : ''}${
+        <span class="dot ${failed ? 'task-failed' : row.state}"></span
+        ><strong>${row.state}${failed ? ', failed at the provider' : ''}</strong
+        >${row.state === 'pending' && row.queued ? ', queued' : ''}${
           row.taskId === null ? '' : ` · task ${row.taskId}`
         }
       </p>
@@ -41,7 +44,8 @@ export function rowPage(life: Life, place: string): string {
     ${trail.map((one) => html`<p class="soft">${one.at.toISOString()} · ${deedOf(one)}</p>`)}
     <h2 class="part">${row.request === null ? 'As it was read' : 'Request'}</h2>
     <pre>${whole(row.request ?? row.input)}</pre>`;
-  const moving = row.state === 'pending' || row.state === 'submitting';
+  const rendering = row.state === 'submitted' && !isSettled(row.providerStatus);
+  const moving = row.state === 'pending' || row.state === 'submitting' || rendering;
   return page(`${key} · vidbatch`, body, { place, ...(moving ? { refreshS: REFRESH_S } : {}) });
 }
 

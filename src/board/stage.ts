@@ -6,6 +6,7 @@ import type { Database } from '../ledger/database.ts';
 import { glanceAt } from '../ledger/glance.ts';
 import { pausedBatches } from '../ledger/lane.ts';
 import type { Logger } from '../log.ts';
+import { Parts } from '../monitor/parts.ts';
 import { rowOf } from '../queue.ts';
 import { jobOfRow } from './job.ts';
 import { pausesOf } from './pauses.ts';
@@ -19,6 +20,7 @@ export interface Scene {
   reading: Reading;
   shelf: Shelf;
   pauses: Pauses;
+  parts: Parts;
   /** Where things are stored, for people. */
   place: string;
 }
@@ -57,6 +59,7 @@ export class Stage {
       reading: new Reading(app.db, origin),
       shelf: new Shelf(app, log, { readOnly, place: (adapters) => this.place(adapters) }),
       pauses: pausesOf(app.db, who),
+      parts: new Parts(app),
       place: `ledger: ${app.storage.ledger} · queue: ${app.storage.queue}`,
     };
   }
@@ -68,6 +71,13 @@ export class Stage {
       'LEDGER_AWAY',
       'the process that held the ledger has ended; opening it again in a moment',
     );
+  }
+
+  /** That the queue does not answer, and why; undefined: it does. */
+  async queueAway(): Promise<string | undefined> {
+    const reason = (await this.#scene?.parts.ask())?.queue;
+    if (reason === undefined) return undefined;
+    return `the queue does not answer (${reason}): nothing new is sent meanwhile, and no row is lost. Start it again; the ledger fills it`;
   }
 
   async refresh(): Promise<void> {

@@ -6,7 +6,7 @@ export const STYLE = `
   color-scheme: light dark;
   --ground: #fff; --raised: #f6f7f9; --ink: #1b2129; --soft: #5b6675; --line: #dde1e7; --link: #1a5fb4;
   --pending: #9aa5b4; --submitting: #3584e4; --submitted: #26a269; --uncertain: #e5a50a; --rejected: #c01c28;
-  --exhausted: #a5435a; --invalid: #865e3c; --cancelled: #77767b; --abandoned: #504e55;
+  --exhausted: #a5435a; --task-failed: #e01b24; --invalid: #865e3c; --cancelled: #77767b; --abandoned: #504e55;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -50,9 +50,10 @@ form.find input, form.find button { font: inherit; color: inherit; background: v
   border: 1px solid var(--line); border-radius: .35rem; }
 form.find input { min-width: 0; width: 20rem; }
 pre { margin: .5rem 0 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .8125rem/1.45 ui-monospace, monospace; }
+.card p, .card a { overflow-wrap: anywhere; }
 h2.part { margin: 1.25rem 0 .5rem; }
 nav.pages { display: flex; gap: 1rem; margin: 1rem 0; }
-${STATES.map((state) => `.${state} { fill: var(--${state}); } .dot.${state} { background: var(--${state}); }`).join('\n')}
+${[...STATES, 'task-failed'].map((state) => `.${state} { fill: var(--${state}); } .dot.${state} { background: var(--${state}); }`).join('\n')}
 @media (max-width: 40rem) {
   header .place { margin-left: 0; }
   table, tbody, tr, td { display: block; }

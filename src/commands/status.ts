@@ -20,7 +20,7 @@ import { limitsTold } from '../rate/limit-text.ts';
 import { outlookJson, outlookOf } from '../status/outlook.ts';
 import type { Outlook } from '../status/outlook.ts';
 import { summarise } from '../status/overview.ts';
-import { readPace, speedOf } from '../status/pace.ts';
+import { readPace, speedOf, unfedTold } from '../status/pace.ts';
 import type { Pace } from '../status/pace.ts';
 import { POLL_PLAN } from '../task/poll-plan.ts';
 import { STATES } from '../submission.ts';
@@ -202,9 +202,8 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
         : `  ETA ${duration(status.etaSeconds * 1000)}`;
     lines.push(`  ${speedOf(lately)}${eta}`);
   }
-  if (status.counts.pending > 0 && !status.fed) {
-    lines.push('  no worker feeds these rows: start `vidbatch work`, or `vidbatch run` with the manifest');
-  }
+  const unfed = unfedTold(status);
+  if (unfed !== undefined) lines.push(`  ${unfed}`);
   if (status.budget !== null) lines.push(`  budget: ${status.budget.told}`);
   const limits = limitsTold(status.limits);
   if (limits !== '' && status.fed && status.counts.pending > 0) lines.push(`  limits: ${limits}`);

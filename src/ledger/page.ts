@@ -33,11 +33,22 @@ export interface Place {
 const PROMPT = `left(case when octet_length(request) < 65536 then request::json ->> 'prompt'
                      else substr(request, strpos(request, '"prompt":"') + 10, 160) end, 160)`;
 
-/** One page of a batch in input order, of one state or of all. */
+/** Which rows of a batch are asked for; all that is said holds for each. */
+export interface RowsAsked {
+  state?: State | undefined;
+  /** Those whose task has failed at the provider. */
+  task?: 'failed' | undefined;
+  /** How the key begins. */
+  key?: string | undefined;
+  /** Those behind this one. */
+  after?: Place | undefined;
+}
+
+/** One page of a batch in input order. */
 export async function readPage(
   db: Queryable,
   batchId: number,
-  { state, after, limit }: { state?: State; after?: Place; limit: number },
+  { state, task, key, after, limit }: RowsAsked & { limit: number },
 ): Promise<PageRow[]> {
   const { rows } = await db.query<{
     id: number;
@@ -57,9 +68,11 @@ export async function readPage(
             error_code, left(error, 500) as error, ${PROMPT} as prompt
        from vidbatch.submission
       where batch_id = $1 and (line, id) > ($2::int, $3::bigint) and ($4::text is null or state = $4)
+        and ($6::text is null or (state = 'submitted' and provider_status = $6))
+        and ($7::text is null or starts_with(row_key, $7))
       order by line, id
       limit $5`,
-    [batchId, after?.line ?? -1, after?.id ?? -1, state ?? null, limit],
+    [batchId, after?.line ?? -1, after?.id ?? -1, state ?? null, limit, task ?? null, key ?? null],
   );
   return rows.map((row) => ({
     id: row.id,
@@ -77,10 +90,24 @@ export async function readPage(
   }));
 }
 
-/** Numbers of the rows of a batch whose key is `key`; else of those, at most twenty, whose keys begin with it. */
+/** Rows whose task has failed at the provider. */
+export async function countFailedTasks(db: Queryable, batchId: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    `select count(*)::int as n from vidbatch.submission
+      where batch_id = $1 and state = 'submitted' and provider_status = 'failed'`,
+    [batchId],
+  );
+  return rows[0]?.n ?? 0;
+}
+
+/**
+ * Numbers of the rows of a batch whose key or task id is `key`; else of those, at most twenty, whose keys begin with it.
+ */
 export async function rowsNamed(db: Queryable, batchId: number, key: string): Promise<number[]> {
   const { rows: exact } = await db.query<{ id: number }>(
-    'select id from vidbatch.submission where batch_id = $1 and row_key = $2',
+    `select id from vidbatch.submission where batch_id = $1 and (row_key = $2 or task_id = $2)
+      union
+     select submission_id from vidbatch.task where batch_id = $1 and task_id = $2`,
     [batchId, key],
   );
   if (exact.length > 0) return exact.map(({ id }) => id);

@@ -36,6 +36,12 @@ export async function isFed(db: Queryable, batchId: number): Promise<boolean> {
   return (await livingLanes(db)).some((lane) => feeds(lane, id, batchId));
 }
 
+/** That rows wait for a worker; undefined: they do not. */
+export function unfedTold({ counts, fed }: Pick<Summary, 'counts'> & Pick<Pace, 'fed'>): string | undefined {
+  if (counts.pending === 0 || fed) return undefined;
+  return 'no worker feeds these rows: start `vidbatch work`, or `vidbatch run` with the manifest';
+}
+
 /** Whole seconds. */
 export function etaOf(
   rate: number,

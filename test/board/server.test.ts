@@ -66,7 +66,8 @@ suite('the board over HTTP', () => {
     assert.match(text, /submitted 2<.*uncertain 1<.*rejected 1</s);
     assert.match(text, /waiting, paused:<\/strong>\s*the batch is paused/);
     assert.match(text, /ledger: embedded PGlite in .* queue: the same database/);
-    assert.match(text, /<meta http-equiv="refresh"/);
+    assert.match(text, /<script src="\/live\.js" data-seconds="5" defer>/);
+    assert.match(text, /no worker feeds these rows: start `vidbatch work`/);
   });
 
   test('names and prompts stay text', async () => {
@@ -75,10 +76,10 @@ suite('the board over HTTP', () => {
     assert.ok(!first.text.includes('<img'));
     const rows = await get(theatre.board, `/batches/${encodeURIComponent(HOSTILE)}`);
     assert.equal(rows.status, 200);
-    assert.doesNotMatch(rows.text, /<script|<img/);
+    assert.doesNotMatch(rows.text, /<script(?! src="\/live\.js" data)|<img/);
     const mixed = await get(theatre.board, '/batches/mixed');
     assert.ok(mixed.text.includes('&lt;script&gt;document.title'));
-    assert.doesNotMatch(mixed.text, /<script/);
+    assert.doesNotMatch(mixed.text, /<script(?! src="\/live\.js" data)/);
     const missing = await get(theatre.board, `/batches/${encodeURIComponent('<script>')}`);
     assert.equal(missing.status, 404);
     assert.doesNotMatch(missing.text, /<script/);
@@ -86,9 +87,15 @@ suite('the board over HTTP', () => {
 
   test('the rows of a batch come in the order of the manifest, of one state if asked', async () => {
     const { text } = await get(theatre.board, '/api/batches/mixed');
-    const { counts, rows, next } = JSON.parse(text) as {
+    const {
+      counts,
+      rows: total,
+      items: rows,
+      next,
+    } = JSON.parse(text) as {
       counts: Record<string, number>;
-      rows: { key: string; state: string; taskId: string | null; error: string | null }[];
+      items: { key: string; state: string; taskId: string | null; error: string | null }[];
+      rows: number;
       next: string | null;
     };
     assert.deepEqual(
@@ -99,7 +106,7 @@ suite('the board over HTTP', () => {
       rows.filter(({ taskId }) => taskId !== null).map(({ taskId }) => taskId),
       theatre.simulator.record.filter(({ answered }) => answered === 'sent').map(({ taskId }) => taskId),
     );
-    assert.equal(next, null);
+    assert.deepEqual([next, total], [null, 4]);
     assert.equal(counts['submitted'], 2);
     const rejected = await get(theatre.board, '/batches/mixed?state=rejected');
     assert.match(rejected.text, /row-2/);
@@ -112,8 +119,8 @@ suite('the board over HTTP', () => {
     let pages = 0;
     while (next !== null) {
       const { text } = await get(theatre.board, `/api/batches/long?state=cancelled&after=${next}`);
-      const page = JSON.parse(text) as { rows: { key: string }[]; next: string | null };
-      keys.push(...page.rows.map(({ key }) => key));
+      const page = JSON.parse(text) as { items: { key: string }[]; next: string | null };
+      keys.push(...page.items.map(({ key }) => key));
       next = page.next;
       pages++;
     }
@@ -269,7 +276,12 @@ suite('the board over HTTP', () => {
       assert.ok(text.length < 40_000 && !text.includes('\ufffd'), `${path}: ${text.length}`);
     }
     assert.match((await get(board, `/rows/${last}`)).text, /waiting, paused/);
-    assert.equal((await get(board, '/batches/huge?key=row')).status, 400);
+    const both = await get(board, '/batches/huge?key=row');
+    assert.equal(both.status, 200);
+    assert.match(both.text, /rows whose keys begin with row.*row-1.*row-2/s);
+    const [known] = theatre.simulator.record;
+    const byTask = await get(board, `/batches/mixed?key=${known?.taskId}`);
+    assert.match(byTask.text, /<h1>row-1<\/h1>/);
     assert.equal((await get(board, '/batches/huge?key=nobody')).status, 404);
     assert.equal((await get(board, '/batches/huge?key=%00')).status, 404);
     for (const id of ['0', 'x', '999999', '9'.repeat(30)]) {
@@ -371,5 +383,25 @@ suite('the board over HTTP', () => {
     } finally {
       await board.close();
     }
+  });
+
+  test('a task that failed at the provider is in the bar, is a filter, and is told on the page of its row', async () => {
+    const { app, board } = theatre;
+    const id = await theatre.submit('rendered', { good: 'a bridge', bad: 'a tower' });
+    await theatre.send(2);
+    await app.db.query(
+      `update vidbatch.submission set provider_status = case row_key when 'bad' then 'failed' else 'completed' end
+        where batch_id = $1`,
+      [id],
+    );
+    const home = await get(board, '/');
+    assert.match(home.text, /<rect class="task-failed" x="50" y="0" width="50"/);
+    assert.match(home.text, /failed at the provider 1</);
+    const failed = await get(board, '/batches/rendered?task=failed');
+    assert.match(failed.text, /whose task failed at the provider/);
+    assert.match(failed.text, />bad</);
+    assert.doesNotMatch(failed.text, />good</);
+    assert.match((await get(board, '/batches/rendered?key=bad')).text, /submitted, failed at the provider/);
+    assert.equal((await get(board, '/batches/rendered?task=x')).status, 400);
   });
 });

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { openBrowser, openPage } from '../chromium.ts';
+import { openTheatre } from './fixture.ts';
+
+suite('a page that asks for itself again', () => {
+  test('keeps what is being typed, and goes on afterwards', async () => {
+    const theatre = await openTheatre();
+    const browser = await openBrowser();
+    try {
+      await theatre.submit('slow', { one: 'a tea hill' }, 'paused');
+      const page = await openPage(browser, {});
+      await page.clock.install();
+      await page.goto(theatre.board.entry);
+      await page.goto(`${theatre.board.url}/batches/slow`);
+      const field = page.getByRole('textbox');
+      await field.fill('sku-123');
+      await page.clock.runFor(60_000);
+      assert.equal(await field.inputValue(), 'sku-123');
+      await field.fill('');
+      await field.blur();
+      const again = page.waitForEvent('load');
+      await page.clock.runFor(15_000);
+      await again;
+      assert.equal(await page.title(), 'slow · vidbatch');
+    } finally {
+      await browser.close();
+      await theatre.close();
+    }
+  });
+});
