@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { VidbatchError } from '../errors.ts';
 import { BULL_BOARD_POLICY } from './guard.ts';
 import { QUEUES_PATH, refuse } from './refusal.ts';
+import { complain } from './routes.ts';
 import type { Stage } from './stage.ts';
 import { decide } from './writes.ts';
 
@@ -47,16 +48,17 @@ export async function mountBullBoard(
     async (scope) => {
       scope.addHook('onRequest', async (request, reply) => {
         reply.header('content-security-policy', BULL_BOARD_POLICY);
-        if (request.url.startsWith(`${QUEUES_PATH}/static/`)) return;
+        if (request.url.startsWith(`${QUEUES_PATH}/static/`)) return undefined;
         // Bull Board would wait for the connection, and show nothing meanwhile.
         const away = await stage.queueAway();
         if (away !== undefined) {
           if (request.url.startsWith(`${QUEUES_PATH}/api/`)) {
             return refuse(request, reply, { status: 503, code: 'QUEUE_AWAY', message: away });
           }
-          throw new VidbatchError('QUEUE_AWAY', away);
+          return complain(request, reply, 503, new VidbatchError('QUEUE_AWAY', away));
         }
         await stage.refresh();
+        return undefined;
       });
       scope.addHook('preHandler', async (request, reply) => press(stage, request, reply));
       scope.addHook('onSend', async (_request, _reply, payload) =>
