@@ -18,6 +18,9 @@ export type JournalLine =
       attempt: string;
       batch: string;
       key: string;
+      /** Number of the row in the ledger, and hash of its request; older journals lack both. */
+      row?: number;
+      content?: string;
       number: number;
       epoch: number;
       at: string;
@@ -128,6 +131,8 @@ export async function openJournal(
         attempt: claim.attemptId,
         batch: claim.batch,
         key: claim.key,
+        row: claim.submissionId,
+        content: claim.content,
         number: claim.number,
         epoch: claim.epoch,
         at: new Date().toISOString(),

@@ -15,7 +15,7 @@ import {
   unrecorded,
 } from './ledger/journal.ts';
 import { lockFile } from './ledger/lock.ts';
-import { keepOrphan, keepOrphanAnswer } from './ledger/orphan.ts';
+import { adoptAll, keepOrphan, keepOrphanAnswer } from './ledger/orphan.ts';
 import { ensureProvider } from './ledger/provider.ts';
 import { record } from './ledger/record.ts';
 import { reached } from './point.ts';
@@ -81,6 +81,9 @@ export async function replayJournals(
   const turn = await turnIn(folder);
   try {
     await replayEach(db, folder, names, ledgerId, { total, onAccepted });
+    const adopted = await adoptAll(db);
+    total.orphans = Math.max(0, total.orphans - adopted);
+    total.restored += adopted;
   } finally {
     turn.release();
   }

@@ -183,6 +183,7 @@ onEvery(['postgres'], (storage) => {
         submissionId: 9_000_000,
         batch: file.name,
         key: 'paid',
+        content: 'h',
         request: '{}',
         number: 1,
         epoch: 0,

@@ -30,6 +30,7 @@ const CLAIM: Claim = {
   submissionId: 1,
   batch: 'b',
   key: 'k',
+  content: 'h',
   request: '{}',
   number: 1,
   epoch: 0,

@@ -15,6 +15,7 @@ const CLAIM: Claim = {
   submissionId: 7,
   batch: 'b',
   key: 'k',
+  content: 'h',
   request: '{ "model":"viduq3p-720p","prompt":"to the byte" }',
   number: 3,
   spent: 1,

@@ -11,6 +11,8 @@ export interface Claim {
   submissionId: number;
   batch: string;
   key: string;
+  /** Hash of the request: with the id and the number of the row, it tells the row from another one. */
+  content: string;
   /** The exact JSON text of the body. */
   request: string;
   /** Attempts of this row so far, this one included. */
@@ -56,6 +58,7 @@ interface ClaimRow {
   submission_id: number;
   batch: string;
   row_key: string;
+  content_hash: string;
   request: string;
   number: number;
   epoch: number;
@@ -84,6 +87,7 @@ function toClaim(row: ClaimRow): Claim {
     submissionId: row.submission_id,
     batch: row.batch,
     key: row.row_key,
+    content: row.content_hash,
     request: row.request,
     number: row.number,
     epoch: row.epoch,
@@ -122,13 +126,13 @@ export async function claim(
           and m.paused_at is null and ${WINDOW_OPEN}
           and ($6::bigint[] is null or b.id = any($6))
           and not exists (select from vidbatch.attempt a where a.id = w.attempt_id)
-       returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
+       returning s.id as submission_id, s.attempt_id, s.request, s.content_hash, s.attempts as number, s.spent, s.deadline,
                  s.row_key, b.name as batch, p.epoch, p.throttle_level, s.refusals, ${DOUBT_MS}, ${OPEN_MS} as open_ms, w.turn_ms
      ), attempted as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
-     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
+     select submission_id, attempt_id, batch, row_key, content_hash, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
             open_ms, turn_ms, ${NOW_MS}
        from claimed`,
     [
@@ -185,13 +189,13 @@ export async function claimAlone(
           set previous = s.state, state = 'submitting', attempt_id = $2,
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
          from candidate c where s.id = c.id
-       returning s.id as submission_id, s.attempt_id, s.request, s.attempts as number, s.spent, s.deadline,
+       returning s.id as submission_id, s.attempt_id, s.request, s.content_hash, s.attempts as number, s.spent, s.deadline,
                  s.row_key, c.batch, c.epoch, c.throttle_level, s.refusals, ${DOUBT_MS}, c.open_ms, c.turn_ms
      ), attempted as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
        select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
      )
-     select submission_id, attempt_id, batch, row_key, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
+     select submission_id, attempt_id, batch, row_key, content_hash, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
             open_ms, turn_ms, ${NOW_MS}
        from claimed`,
     [
@@ -210,7 +214,7 @@ export async function claimAlone(
 /** Those of the wishes that were granted before: their statement was committed, though its answer was lost. */
 export async function granted(db: Queryable, wishes: readonly ClaimWish[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
-    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.request, a.number, a.epoch, s.spent, p.throttle_level,
+    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.content_hash, s.request, a.number, a.epoch, s.spent, p.throttle_level,
             s.refusals, ${DOUBT_MS_BEFORE}, ${OPEN_MS} as open_ms, null::float8 as turn_ms, ${NOW_MS}
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'

@@ -72,6 +72,9 @@ export async function confirmIntents(db: Queryable, attemptIds: readonly string[
  * the sweeper, as uncertain. It is not sent again for having been forgotten. A row that is in flight or uncertain under
  * an earlier attempt is decided by this one: what is still heard of the earlier one does not make it pending, and
  * as long as nobody knows of that one, no refusal does either.
+ *
+ * The row is the one with the content that was sent, and with its number or its id: an id may belong to another row now
+ * (`submit --rename`). A journal of an older version knows the id alone. False: the ledger has no such row.
  */
 export async function restoreAttempts(
   db: Queryable,
@@ -81,7 +84,10 @@ export async function restoreAttempts(
   const { rows } = await db.query(
     `with row as (
        select s.id, s.state, s.held from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
-        where b.name = $2 and s.row_key = $3 for update of s
+        where b.name = $2
+          and case when $10::text is null then s.row_key = $3
+                   else s.content_hash = $10 and (s.id = $9::bigint or s.row_key = $3) end
+        order by s.id = $9 desc nulls last limit 1 for update of s
      ), restored as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, claimed_at, deadline, intended_at)
        select $1::uuid, row.id, $4, $5, $6, $7, $8::timestamptz, now(), $8::timestamptz from row
@@ -116,6 +122,8 @@ export async function restoreAttempts(
       from.origin,
       intent.epoch,
       intent.at,
+      intent.row ?? null,
+      intent.content ?? null,
     ],
   );
   return rows.length > 0;

@@ -49,7 +49,7 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
           for update of a
      ), row as (
        select t.*, s.batch_id, s.state, s.previous, s.attempt_id = t.attempt_id as latest, s.spent, s.halted_at,
-              s.doubtful, s.task_id as row_task_id, s.price, s.held,
+              s.row_key, s.doubtful, s.task_id as row_task_id, s.price, s.held,
               b.state as batch_state, p.epoch as provider_epoch, p.unreached_streak >= $4 as nobody, b.trial_at
          from attempt t
          join vidbatch.submission s on s.id = t.submission_id
@@ -140,7 +140,8 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
               sum(case when d.decides then m.held - d.held else 0 end
                   + case when d.surplus then coalesce(d.price, 0) else 0 end) as holds,
               count(*) filter (where o.good) as good, count(*) filter (where o.bad) as bad,
-              (array_agg(d.message order by d.number desc) filter (where o.bad))[1] as last
+              (array_agg(d.message order by d.number desc, d.attempt_id) filter (where o.bad))[1] as last,
+              (array_agg(d.row_key order by d.number desc, d.attempt_id) filter (where o.bad))[1] as last_key
          from decided d left join moved m on m.id = d.submission_id
         cross join lateral (
           select d.decides and d.next <> d.state and d.claimed_at >= d.trial_at as counts) c
@@ -173,8 +174,8 @@ async function recordAny(db: Queryable, results: readonly Result[]): Promise<Rec
               state = case when w.stop is null then b.state else 'stopped' end,
               stop_code = coalesce(w.stop, b.stop_code),
               stop_reason = case w.stop
-                when 'CANARY_FAILED' then 'one of the first rows failed, and ' || b.canary_rows || ' were to be accepted before the rest'
-                                          || coalesce(': ' || w.last, '')
+                when 'CANARY_FAILED' then 'row ' || w.last_key || ' failed, and the first ' || case b.canary_rows when 1 then 'row' else b.canary_rows || ' rows' end
+                                          || ' must be accepted before the rest' || coalesce(': ' || w.last, '')
                 when 'TOO_MANY_FAILED' then w.failed || ' of ' || w.outcomes || ' rows failed, and ' || trim_scale(b.fail_share * 100)
                                             || '% stop the batch' || coalesce('; the last: ' || w.last, '')
                 else b.stop_reason end

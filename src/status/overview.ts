@@ -138,7 +138,7 @@ async function gatesOf(
   return gates;
 }
 
-/** `one of the first rows failed …: {"code":400,"message":"too long"}` → the provider's words without its JSON. */
+/** `row k-1 failed …: {"code":400,"message":"too long"}` → the provider's words without its JSON. */
 function readable(reason: string): string {
   const at = reason.indexOf('{');
   if (at === -1) return reason;

@@ -229,6 +229,7 @@ onEvery(LEDGERS, (storage) => {
       submissionId: 9_000_000,
       batch: run.batch,
       key: 'a',
+      content: 'h',
       request: '{}',
       number: 1,
       epoch: 0,

@@ -107,10 +107,10 @@ describe('a batch that stops', async () => {
     const stopped = exits(await desk.run(['run', file, '--canary', '3', '--rate', '9/s']), 6);
     assert.match(
       stopped.stderr,
-      /^k: stopped: one of the first rows failed.+; correct the manifest and submit it again, or `vidbatch resume k`/m,
+      /^k: stopped: row k-1 failed, and the first 3 rows must be accepted before the rest: .+: correct the manifest and submit it again, or `vidbatch resume k` goes on$/m,
     );
     const { stderr } = exits(await desk.run(['work', '--drain']), 6);
-    assert.match(stderr, /"event":"waiting","batch":"k","gate":"stopped","reason":"one of the first rows/);
+    assert.match(stderr, /"event":"waiting","batch":"k","gate":"stopped","reason":"row k-1 failed/);
     const { stdout } = exits(await desk.run(['status', 'k']), 0);
     assert.doesNotMatch(stdout, /limits/, 'nobody is left who goes by them');
   });

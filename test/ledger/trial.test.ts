@@ -109,7 +109,7 @@ onEvery(LEDGERS, (storage) => {
       await recordOne(db, (await tryAlone(db, made, second)) ?? { attemptId: '' }, REFUSED);
       assert.equal(
         await stopOf(db, made),
-        'one of the first rows failed, and 2 were to be accepted before the rest: no such style',
+        'row k2 failed, and the first 2 rows must be accepted before the rest: no such style',
       );
       assert.equal(await tryAlone(db, made, third), undefined);
       await resume(db, made.id);

@@ -32,4 +32,5 @@ export const sweep = statement('sweep', model.sweep);
 export const armProbe = statement('arm-probe', model.armProbe);
 export const ensureProvider = statement('provider', () => undefined);
 export const keepOrphan = statement('orphan', () => undefined);
+export const adoptAll = statement('orphans-adopted', () => 0);
 export const keepOrphanAnswer = statement('orphan-answer', () => false);

@@ -103,6 +103,8 @@ function answerOf(
     submissionId: row.id,
     batch: batch.name,
     key: row.key,
+    // As the tables of the comparison have it.
+    content: row.key,
     request: row.request,
     number: attempt.number,
     epoch: attempt.epoch,
