@@ -15,6 +15,8 @@ export interface Consent {
   otherSource?: string;
   /** The batch that rows of the manifest are exported from, if it is another one. */
   exportOf?: string;
+  /** The --map that keeps columns unsent as they were, if they would be sent now. */
+  unsent?: string;
 }
 
 /**
@@ -25,7 +27,8 @@ export function objection(
   comparison: Comparison & IdComparison,
   consent: Consent,
 ): VidbatchError | undefined {
-  const { exportOf } = consent;
+  const { exportOf, unsent = '' } = consent;
+  const asBefore = unsent === '' ? '' : `${unsent} keeps what was not sent before unsent, and goes on. `;
   const renamed = consent.add === true ? undefined : renamedIds(comparison, consent);
   if (renamed !== undefined) return renamed;
   if (consent.otherSource !== undefined && comparison.known === 0 && consent.add !== true) {
@@ -40,7 +43,7 @@ export function objection(
     return refusal(
       'CHANGED_AFTER_SENT',
       `${rows(changedPaid.count)} of batch ${consent.name} changed after ${changedPaid.count === 1 ? 'it was' : 'they were'} sent; nothing was sent now${list(changedPaid.examples)}`,
-      'Undo the change, or give the new version an id of its own: it is a new video, and is paid.',
+      `${asBefore}${asBefore === '' ? 'Undo' : 'Or undo'} the change, or give the new version an id of its own: it is a new video, and is paid.`,
     );
   }
   if (outdated.count > 0) {
@@ -54,7 +57,7 @@ export function objection(
     return refusal(
       'LOOKS_LIKE_EDITS',
       `${rows(fresh)} ${fresh === 1 ? 'is' : 'are'} new in the manifest of batch ${consent.name}, and ${rows(vanishedPaid)} that ${vanishedPaid === 1 ? 'was sent is' : 'were sent are'} gone: edited rows look like this; nothing was sent now`,
-      '--add sends the new rows as new videos; the sent ones stay in the ledger.',
+      `${asBefore}--add sends the new rows as new videos, and pays for them; the sent ones stay in the ledger.`,
     );
   }
   if (vanishedPending.count > 0 && consent.vanished === undefined) {

@@ -5,9 +5,10 @@ import type { Database } from './ledger/database.ts';
 import { outline } from './ledger/outline.ts';
 import type { Group } from './ledger/outline.ts';
 import { openManifest } from './manifest/manifest.ts';
+import type { Understanding } from './manifest/understanding.ts';
 import { isOffPeak } from './model.ts';
 import { DEFAULT_SECONDS } from './cost/prices.ts';
-import { batchName, rehearse, unfit, withCandidate } from './producer.ts';
+import { batchName, checkHeader, rehearse, unfit, withCandidate } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
 import type { GenerationRequest } from './request/body.ts';
 import { checkRows } from './row.ts';
@@ -25,6 +26,7 @@ export interface Plan {
   digest: string | null;
   /** Why `submit` would bring nothing of it in. */
   refused?: VidbatchError;
+  columns: Understanding;
 }
 
 /** Holds a manifest against its batch, and changes nothing. Without a ledger, every row is new. */
@@ -36,7 +38,7 @@ export async function plan(db: Database | undefined, source: string, options: Pr
 async function planBeside(db: Database, source: string, options: ProduceOptions): Promise<Plan> {
   return withCandidate(db, source, options, async (candidate) => {
     const { name, batch, importId, staged } = candidate;
-    const { rows, invalid, digest } = staged;
+    const { rows, invalid, digest, columns } = staged;
     let groups = await outline(db, importId, batch?.id ?? null);
     const refused = await rehearse(db, candidate, options, async (session, { id }) => {
       // Rows that take new ids are known from here on.
@@ -49,6 +51,7 @@ async function planBeside(db: Database, source: string, options: ProduceOptions)
       invalid,
       groups,
       digest,
+      columns,
       ...(refused && { refused }),
     };
   });
@@ -56,10 +59,12 @@ async function planBeside(db: Database, source: string, options: ProduceOptions)
 
 async function planAlone(name: string, source: string, options: ProduceOptions): Promise<Plan> {
   const manifest = await openManifest(source, options);
+  if (options.keepGoing !== true) checkHeader(manifest, options.map);
   for (const fault of manifest.faults) options.onFault?.(fault, manifest.name);
   const groups = new Map<string, Group>();
   const totals = { rows: 0, invalid: manifest.faults.filter(({ severity }) => severity === 'error').length };
-  for await (const row of checkRows(manifest, options).rows) {
+  const { rows, columns } = checkRows(manifest, options);
+  for await (const row of rows) {
     totals.rows += 1;
     for (const fault of row.faults) options.onFault?.(fault, manifest.name);
     if (row.request === undefined) totals.invalid += 1;
@@ -68,7 +73,14 @@ async function planAlone(name: string, source: string, options: ProduceOptions):
   const sorted = [...groups.values()].toSorted((a, b) =>
     `${a.model} ${a.mode}` < `${b.model} ${b.mode}` ? -1 : 1,
   );
-  const alone: Plan = { batch: name, batchId: null, ...totals, groups: sorted, digest: null };
+  const alone: Plan = {
+    batch: name,
+    batchId: null,
+    ...totals,
+    groups: sorted,
+    digest: null,
+    columns: columns(),
+  };
   const refused = unfit(manifest.name, totals, options) ?? misfitAlone(alone, options);
   return refused === undefined ? alone : { ...alone, refused };
 }

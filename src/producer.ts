@@ -32,10 +32,14 @@ import { countHeld, readBudget } from './ledger/budget.ts';
 import { adoptOrphans } from './ledger/orphan.ts';
 import { priceRows } from './ledger/price.ts';
 import { ensureProvider } from './ledger/provider.ts';
+import { missingColumns } from './manifest/columns.ts';
+import type { ColumnMap } from './manifest/columns.ts';
 import type { Manifest } from './manifest/entry.ts';
 import { openManifest } from './manifest/manifest.ts';
 import type { ManifestOptions } from './manifest/manifest.ts';
 import type { Money } from './cost/money.ts';
+import { mapFlags } from './manifest/understanding.ts';
+import type { Understanding } from './manifest/understanding.ts';
 import { objection } from './objection.ts';
 import { reached } from './point.ts';
 import type { Prices } from './cost/prices.ts';
@@ -89,6 +93,7 @@ export interface Produced extends Merged {
   warnings: number;
   /** Rows that took a new id. */
   renamed: number;
+  columns: Understanding;
 }
 
 /** From here on the planner needs to know of the new rows, or the first claims scan them all. */
@@ -108,7 +113,8 @@ export async function produce(db: Database, source: string, options: ProduceOpti
     reached('batch-committed');
     await countHeld(db);
     if (merged.added + merged.updated >= MANY) await analyseSubmissions(db);
-    return { ...merged, rows: staged.rows, invalid: staged.invalid, warnings: staged.warnings };
+    const { rows, invalid, warnings, columns } = staged;
+    return { ...merged, rows, invalid, warnings, columns };
   });
 }
 
@@ -121,6 +127,7 @@ export async function withCandidate<T>(
 ): Promise<T> {
   const name = batchName(source, options.batch);
   const manifest = await openManifest(source, options);
+  if (options.keepGoing !== true) checkHeader(manifest, options.map);
   const path = source === '-' ? '-' : await realpath(source);
   const batch = await findBatch(db, name);
   const explicit = options.batch !== undefined;
@@ -139,6 +146,16 @@ export async function withCandidate<T>(
     await endImport(db, importId);
     reached('import-ended');
   }
+}
+
+/**
+ * Without these columns no row of a manifest can be sent: one refusal, and not two faults for each row.
+ * @throws VidbatchError exit 3
+ */
+export function checkHeader(manifest: Manifest, map: ColumnMap | undefined): void {
+  const missing = missingColumns(manifest, map);
+  if (missing === undefined) return;
+  throw refusal('HEADER_MISSING', missing, '`vidbatch validate` with the same flags checks it again.');
 }
 
 /** Why no batch takes a manifest, whatever the ledger has. */
@@ -263,6 +280,7 @@ async function mergeInto(
       name: batch.name,
       ...(batch.source === path || staged.own > 0 ? {} : { otherSource: batch.source }),
       ...(exportOf === undefined ? {} : { exportOf }),
+      unsent: mapFlags(keptBefore(batch, staged.columns)),
     },
   );
   if (objected !== undefined) throw objected;
@@ -303,7 +321,7 @@ async function openBatch(
   const layout = {
     format: manifest.format,
     delimiter: manifest.delimiter ?? null,
-    columns: manifest.layout?.map((header) => options.map?.get(header) ?? header) ?? null,
+    columns: manifest.layout?.map((header) => staged.columns.map.get(header) ?? header) ?? null,
   };
   const { id } = await createBatch(session, { name, source: path, keyScheme: scheme, ...layout });
   await lockBatch(session, id);
@@ -311,7 +329,7 @@ async function openBatch(
   const batch = await findBatch(session, name);
   if (batch === undefined) throw new Error(`batch ${name} vanished while it was locked`);
   if (options.batch === undefined) checkSource(batch, path, staged);
-  if (batch.keyScheme !== scheme) throw otherScheme(batch);
+  if (batch.keyScheme !== scheme) throw otherScheme(batch, staged.columns);
   return { batch, layout };
 }
 
@@ -354,18 +372,30 @@ function cancelled(batch: Batch): Error {
   );
 }
 
-function otherScheme(batch: Batch): Error {
-  return batch.keyScheme === 'id'
-    ? refusal(
-        'KEYS_CHANGED',
-        `batch ${batch.name} knows its rows by id, and this manifest has no ids`,
-        'Give it the id column that it had; --map id=<header> says which column that is.',
-      )
-    : refusal(
-        'KEYS_CHANGED',
-        `batch ${batch.name} knows its rows by their content, and this manifest has ids`,
-        'Submit it without the id column, or without its --map. In a batch of its own all of its rows are new videos, and are paid.',
-      );
+function otherScheme(batch: Batch, columns: Understanding): Error {
+  if (batch.keyScheme === 'id') {
+    return refusal(
+      'KEYS_CHANGED',
+      `batch ${batch.name} knows its rows by id, and this manifest has no ids`,
+      'Give it the id column that it had; --map id=<header> says which column that is.',
+    );
+  }
+  const unsent = keptBefore(batch, columns);
+  const understood = [...columns.understood].some(([, field]) => field === 'id');
+  return refusal(
+    'KEYS_CHANGED',
+    `batch ${batch.name} knows its rows by their content, and this manifest has ids`,
+    `${understood ? `Go on with ${mapFlags(unsent)}` : 'Submit it without the id column, or without its --map'}. In a batch of its own all of its rows are new videos, and are paid.`,
+  );
+}
+
+/** Headers that the batch kept and did not send, and that are understood now: header → header. */
+function keptBefore(batch: Batch, { understood }: Understanding): Map<string, string> {
+  return new Map(
+    [...understood.keys()].flatMap((header) =>
+      batch.columns?.includes(header) === true ? [[header, header]] : [],
+    ),
+  );
 }
 
 async function bindProvider(session: Session, batch: Batch, options: ProduceOptions): Promise<void> {

@@ -6,6 +6,8 @@ import { likenessOf, shownId } from './likeness.ts';
 import { applyMap, checkMap, mapEntry } from './manifest/columns.ts';
 import type { ColumnMap } from './manifest/columns.ts';
 import type { Manifest, ManifestEntry, RawRow } from './manifest/entry.ts';
+import { understand } from './manifest/understanding.ts';
+import type { Understanding } from './manifest/understanding.ts';
 import { readRequest } from './request.ts';
 import type { Mode } from './request.ts';
 import type { GenerationRequest } from './request/body.ts';
@@ -56,13 +58,21 @@ export interface RowOptions {
 /** A manifest's rows, with the key scheme that its first row (or its header) asks for. */
 export interface CheckedRows {
   scheme: () => KeyScheme;
+  /** What its columns are taken for; of JSON, once the rows are read. */
+  columns: () => Understanding;
   rows: AsyncGenerator<Row>;
 }
 
+/** So many names of JSON keys are remembered. */
+const MOST_KEPT = 1000;
+
 /** Checks every row of a manifest by every rule, in file order and in constant memory. Sends and writes nothing. */
 export function checkRows(manifest: Manifest, options: RowOptions = {}): CheckedRows {
-  const { map, into } = options;
-  if (map !== undefined) checkMap(manifest, map);
+  const { into } = options;
+  if (options.map !== undefined) checkMap(manifest, options.map);
+  const columns = understand(manifest, options.map);
+  const map = columns.map.size === 0 ? undefined : columns.map;
+  const kept = new Set(columns.kept);
   let scheme: KeyScheme | undefined;
 
   async function* rows(): AsyncGenerator<Row> {
@@ -94,8 +104,8 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
 
   function schemeOf(manifest: Manifest, { raw, exported }: ManifestEntry): KeyScheme {
     if (into?.keyScheme !== undefined && exported?.batch === into.name) return into.keyScheme;
-    const columns = manifest.columns === undefined ? raw : blank(manifest.columns);
-    return Object.hasOwn(map === undefined ? columns : applyMap(columns, map), 'id') ? 'id' : 'h1';
+    const header = manifest.columns === undefined ? raw : blank(manifest.columns);
+    return Object.hasOwn(map === undefined ? header : applyMap(header, map), 'id') ? 'id' : 'h1';
   }
 
   function checkRow(entry: ManifestEntry, position: number, scheme: KeyScheme): Row {
@@ -107,6 +117,8 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
       ...(options.strict === undefined ? {} : { strict: options.strict }),
       ...(options.asWritten === undefined ? {} : { asWritten: options.asWritten }),
     });
+    if (manifest.columns === undefined && kept.size < MOST_KEPT)
+      for (const name of read.extras) kept.add(name);
     // What could not be read cannot be judged: the rules would only repeat it in other words.
     const faults = reading.some(isError) ? [...reading] : [...reading, ...read.faults];
     if (
@@ -144,7 +156,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     };
   }
 
-  return { scheme: () => scheme ?? 'h1', rows: rows() };
+  return { scheme: () => scheme ?? 'h1', columns: () => ({ ...columns, kept: [...kept] }), rows: rows() };
 }
 
 function blank(columns: readonly string[]): RawRow {

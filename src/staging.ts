@@ -8,6 +8,7 @@ import type { StagedRow } from './ledger/import.ts';
 import { readInputsOf } from './ledger/read.ts';
 import type { KnownInput } from './ledger/read.ts';
 import type { Manifest, RawRow } from './manifest/entry.ts';
+import type { Understanding } from './manifest/understanding.ts';
 import { reached } from './point.ts';
 import { checkRows } from './row.ts';
 import type { KeyScheme, Row, RowOptions } from './row.ts';
@@ -19,6 +20,7 @@ export interface Staged {
   invalid: number;
   warnings: number;
   scheme: KeyScheme;
+  columns: Understanding;
   /** Rows that an export has of this batch. */
   own: number;
   /** Batches that other rows are exported from; at most one is named. */
@@ -43,7 +45,7 @@ export async function stageManifest(
   options: StagingOptions,
 ): Promise<Staged> {
   const { into } = options;
-  const { rows, scheme } = checkRows(manifest, options);
+  const { rows, scheme, columns } = checkRows(manifest, options);
   const report = (fault: Fault): void => options.onFault?.(fault, manifest.name);
   for (const fault of manifest.faults) report(fault);
   const broken = manifest.faults.filter((fault) => fault.severity === 'error').length;
@@ -80,7 +82,7 @@ export async function stageManifest(
     options.onProgress?.(totals.rows);
   }
   if (chunk.length > 0) await write();
-  return { ...totals, scheme: scheme(), others, digest: digest.digest('hex') };
+  return { ...totals, scheme: scheme(), columns: columns(), others, digest: digest.digest('hex') };
 }
 
 /** What the ledger has of the rows that an export names. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { costOptions } from '../cost/budget.ts';
+import { parseCount } from '../config.ts';
 import { usageError } from '../errors.ts';
 import { parseMap } from '../manifest/columns.ts';
 import type { ProduceOptions } from '../producer.ts';
@@ -21,6 +22,7 @@ export interface ReadFlags extends GlobalFlags {
   map?: string[] | string;
   strict?: boolean;
   asWritten?: boolean;
+  skipLines?: string;
 }
 
 /** Flags of whoever brings a manifest into the ledger. */
@@ -40,7 +42,12 @@ export function readFlags(command: Command): Command {
   flag(command, '--format <format>', 'csv, json or jsonl (default: by the extension)');
   flag(command, '--encoding <label>', 'such as utf-8, gb18030, utf-16le (default: detected)');
   flag(command, '--delimiter <character>', 'of a CSV: a character or tab (default: detected)');
-  flag(command, '--map <field=header...>', 'the field stands under this header, such as prompt=提示词');
+  flag(command, '--skip-lines <n>', 'skip so many lines above the header of a CSV');
+  flag(
+    command,
+    '--map <field=header...>',
+    'the field stands under this header, such as prompt=描述; header=header keeps a column unsent',
+  );
   flag(
     command,
     '--as-written',
@@ -74,7 +81,7 @@ export function manifestFlags(command: Command): Command {
 }
 
 export function readOptions(flags: ReadFlags): ProduceOptions {
-  const specs = typeof flags.map === 'string' ? flags.map.split(/\s+/).filter(Boolean) : (flags.map ?? []);
+  const specs = typeof flags.map === 'string' ? [flags.map] : (flags.map ?? []);
   return {
     ...(flags.format === undefined ? {} : { format: flags.format }),
     ...(flags.encoding === undefined ? {} : { encoding: flags.encoding }),
@@ -82,6 +89,9 @@ export function readOptions(flags: ReadFlags): ProduceOptions {
     ...(specs.length === 0 ? {} : { map: parseMap(specs) }),
     strict: isOn(flags.strict),
     asWritten: isOn(flags.asWritten),
+    ...(flags.skipLines === undefined
+      ? {}
+      : { skipLines: parseCount('--skip-lines', flags.skipLines, 0, 1000) }),
   };
 }
 

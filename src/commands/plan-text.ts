@@ -9,6 +9,7 @@ import { ledgerNow } from '../ledger/window.ts';
 import { moneyJson, told } from '../cost/money.ts';
 import { outlook, outlookJson, windowsOf } from '../status/outlook.ts';
 import type { Outlook } from '../status/outlook.ts';
+import { columnsJson, describeColumns } from '../manifest/understanding.ts';
 import type { Plan } from '../plan.ts';
 import type { Prices } from '../cost/prices.ts';
 import { count } from '../status/summary.ts';
@@ -47,7 +48,7 @@ function sum(groups: readonly Group[], what: 'fresh' | 'known' | 'changed' | 'to
 
 /** `rest`: what its budget leaves; without it, there is none. */
 export function describePlan(
-  { batch, rows, invalid, groups, refused }: Plan,
+  { batch, rows, invalid, groups, columns, refused }: Plan,
   prices: Prices,
   seen: Outlook,
   rest?: Allowance,
@@ -69,7 +70,11 @@ export function describePlan(
     const all = [...sends, ...parts([group]), ...(group.toSend > 0 ? size : [])];
     return `  ${group.model} ${group.mode}: ${all.join(' · ')}`;
   });
-  const about = [`${batch}: ${head.join(' · ')}`, ...lines];
+  const about = [
+    `${batch}: ${head.join(' · ')}`,
+    ...describeColumns(columns).map((line) => `  ${line}`),
+    ...lines,
+  ];
   // What it would cost, and when it would be done, is no answer to a manifest that is refused.
   if (refused !== undefined) return [...about, `  refused: nothing is sent [${refused.code}]`].join('\n');
   const fit = rest === undefined || seen.rows === 0 ? 'all' : fitOf(prices, groups, rest);
@@ -93,7 +98,7 @@ export function describePlan(
 
 export function planJson(
   source: string,
-  { batch, rows, invalid, groups, refused }: Plan,
+  { batch, rows, invalid, groups, columns, refused }: Plan,
   prices: Prices,
   seen: Outlook,
 ): Record<string, unknown> {
@@ -105,6 +110,7 @@ export function planJson(
     known: sum(groups, 'known'),
     changed: sum(groups, 'changed'),
     invalid,
+    ...columnsJson(columns),
     toSend: refused === undefined ? sum(groups, 'toSend') : 0,
     refused: refused === undefined ? null : errorJson(refused),
     groups: groups.map((group) => {

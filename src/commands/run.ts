@@ -5,6 +5,7 @@ import type { App } from '../app.ts';
 import { requireProvider } from '../config.ts';
 import { isOverspent } from '../cost/budget.ts';
 import { EXIT } from '../errors.ts';
+import { columnsJson } from '../manifest/understanding.ts';
 import { countOpen, findBatch } from '../ledger/batch.ts';
 import { readPurse } from '../ledger/budget.ts';
 import { workLeft } from '../ledger/left.ts';
@@ -106,7 +107,7 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
   requireProvider(config);
   const asks = io.interactive && !isOn(flags.yes) && !isOn(flags.json) && !manifests.includes('-');
   if (!asks) tellKeyApart(config, io);
-  await checkNames(manifests, options, io);
+  await checkNames(manifests, options);
   const progress = new Progress(io);
   const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), logAbove(progress, io));
   const app = await startUnlessStopped(openApp(config, 'worker', log), interrupt);
@@ -123,7 +124,9 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
           ]);
     if (interrupt.signal.aborted) return await endedEarly(interrupt, io);
     const produced = await produceAll(app, config, manifests, options, io, agreed);
-    if (flags.json !== true) for (const one of produced) io.out(describeProduced(one));
+    // Who was asked has read of the columns.
+    const columnsTold = agreed !== undefined && agreed.size > 0;
+    if (!isOn(flags.json)) for (const one of produced) io.out(describeProduced(one, columnsTold));
     const batches = produced.map((one) => one.batch);
     const ids = batches.map((batch) => batch.id);
     let stopped = false;
@@ -155,7 +158,11 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
       for (const summary of summaries) io.err(broughtIn(summary));
     else if (interrupt.signal.aborted && io.interactive && summaries.some(goesOn))
       io.err('interrupted: the same command goes on with what is pending');
-    for (const { hints, ...summary } of summaries) tell(summary, hints, flags, io, batches.length > 1);
+    for (const [n, { hints, ...summary }] of summaries.entries()) {
+      const columns = produced[n]?.columns;
+      const told = columns === undefined ? summary : { ...summary, ...columnsJson(columns) };
+      tell(told, hints, flags, io, batches.length > 1);
+    }
     if (io.interactive && !isOn(flags.json)) tellNext(summaries, io);
     if (left > 0) return EXIT.uncertainRows;
     if (interrupt.signal.aborted) return await interrupt.happened;

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { parseDuration } from '../config.ts';
+import { parseCount, parseDuration } from '../config.ts';
 import { firstAfter } from '../schedule/due.ts';
 import { EXIT, usageError } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
@@ -122,7 +122,7 @@ function read(
       meant === undefined ? 'A zone is a name such as Asia/Shanghai.' : `Did you mean ${meant}?`,
     );
   }
-  const specs = typeof flags.map === 'string' ? flags.map.split(/\s+/).filter(Boolean) : flags.map;
+  const specs = typeof flags.map === 'string' ? [flags.map] : flags.map;
   const kept: RunFlags = {
     ...(flags.format === undefined ? {} : { format: flags.format }),
     ...(flags.encoding === undefined ? {} : { encoding: flags.encoding }),
@@ -137,6 +137,9 @@ function read(
       ? {}
       : { budget: flags.budget }),
     ...(isOn(flags.strict) ? { strict: true } : {}),
+    ...(flags.skipLines === undefined
+      ? {}
+      : { skipLines: parseCount('--skip-lines', flags.skipLines, 0, 1000) }),
     ...(isOn(flags.asWritten) ? { asWritten: true } : {}),
     ...(isOn(flags.keepGoing) ? { keepGoing: true } : {}),
   };

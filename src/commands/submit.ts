@@ -12,11 +12,11 @@ import { keepHeapSmall } from '../heap.ts';
 import { readPurse } from '../ledger/budget.ts';
 import { ensureProvider } from '../ledger/provider.ts';
 import type { Logger } from '../log.ts';
-import { missingColumns } from '../manifest/columns.ts';
+import { columnsJson, describeColumns } from '../manifest/understanding.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { plan } from '../plan.ts';
 import { outlookOf } from '../status/outlook.ts';
-import { batchName, produce } from '../producer.ts';
+import { batchName, checkHeader, produce } from '../producer.ts';
 import type { ProduceOptions, Produced } from '../producer.ts';
 import { laneOf, openQueue } from '../queue.ts';
 import { quoted } from '../shell-word.ts';
@@ -58,7 +58,7 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
   const config = configOf(flags);
   const depth = parseCount('--queue-depth', flags.queueDepth, 1, 100_000);
   const options = await produceOptions(flags, manifests);
-  await checkNames(manifests, options, io);
+  await checkNames(manifests, options);
   const app = await openApp(config, 'writer');
   try {
     const produced = await produceAll(app, config, manifests, options, io);
@@ -72,16 +72,11 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
 }
 
 /** What is wrong with a name alone is said at once, and no ledger is made for it. */
-export async function checkNames(
-  manifests: readonly string[],
-  options: ProduceOptions,
-  io: Pick<Io, 'err'>,
-): Promise<void> {
+export async function checkNames(manifests: readonly string[], options: ProduceOptions): Promise<void> {
   for (const source of manifests) {
     batchName(source, options.batch);
     if (source === '-') continue;
-    const missing = missingColumns(await openManifest(source, options), options.map);
-    if (missing !== undefined) io.err(missing);
+    checkHeader(await openManifest(source, options), options.map);
   }
 }
 
@@ -181,17 +176,19 @@ async function fillQueue(app: App, config: Config, depth: number, log: Logger): 
 }
 
 function toJson(produced: Produced): Record<string, unknown> {
-  const { batch, ...numbers } = produced;
-  return { batch: batch.name, source: batch.source, ...numbers };
+  const { batch, columns, ...numbers } = produced;
+  return { batch: batch.name, source: batch.source, ...numbers, ...columnsJson(columns) };
 }
 
-export function describeProduced(produced: Produced): string {
-  const { batch, rows, added, known, renamed, updated, pruned, invalid } = produced;
+/** `columnsTold`: the plan has named the columns already. */
+export function describeProduced(produced: Produced, columnsTold = false): string {
+  const { batch, rows, added, known, renamed, updated, pruned, invalid, columns } = produced;
   const parts = [rows === 1 ? '1 row' : `${count(rows)} rows`, `${count(added)} new`];
   if (known > 0) parts.push(`${count(known)} known`);
   if (renamed > 0) parts.push(`${count(renamed)} renamed`);
   if (updated > 0) parts.push(`${count(updated)} updated`);
   if (pruned > 0) parts.push(`${count(pruned)} cancelled`);
   if (invalid > 0) parts.push(`${count(invalid)} invalid`);
-  return `${batch.name}: ${parts.join(' · ')}`;
+  const lines = (columnsTold ? [] : describeColumns(columns)).map((line) => `\n  ${line}`);
+  return `${batch.name}: ${parts.join(' · ')}${lines.join('')}`;
 }

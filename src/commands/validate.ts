@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { keepHeapSmall } from '../heap.ts';
-import { missingColumns } from '../manifest/columns.ts';
+import { missingColumns, missingFields } from '../manifest/columns.ts';
+import { columnsJson, describeColumns } from '../manifest/understanding.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { checkRows } from '../row.ts';
 import { count } from '../status/summary.ts';
@@ -47,20 +48,24 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
     );
     const missing = missingColumns(manifest, options.map);
     if (missing !== undefined) io.err(missing);
+    const lacking = missingFields(manifest, options.map).map((field) => `${field}-required`);
     const modes: Record<string, number> = {};
     let rows = 0;
     let valid = 0;
     for (const fault of manifest.faults) faults.add(fault, manifest.name);
-    for await (const row of checkRows(manifest, options).rows) {
+    const { rows: checked, columns } = checkRows(manifest, options);
+    for await (const row of checked) {
       rows += 1;
       if (row.request !== undefined) valid += 1;
       if (row.request !== undefined && row.mode !== undefined) modes[row.mode] = (modes[row.mode] ?? 0) + 1;
-      for (const fault of row.faults) faults.add(fault, manifest.name);
+      // The header has said it of all rows.
+      for (const fault of row.faults) if (!lacking.includes(fault.rule)) faults.add(fault, manifest.name);
       if (rows % 2000 === 0) progress.show(`${source}: ${count(rows)} rows read`);
     }
     progress.clear();
     faults.finish('; --all shows them all');
-    if (faults.errors > 0 || rows === 0) invalid = true;
+    if (faults.errors > 0 || rows === 0 || missing !== undefined) invalid = true;
+    if (flags.json !== true) for (const line of describeColumns(columns())) io.err(`${source}: ${line}`);
     const result = {
       manifest: source,
       format: manifest.format,
@@ -71,6 +76,7 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
       errors: faults.errors,
       warnings: faults.warnings,
       modes,
+      ...columnsJson(columns()),
     };
     io.out(flags.json === true ? JSON.stringify(result) : describe(result));
   }
@@ -87,7 +93,14 @@ function describe(result: {
 }): string {
   const modes = Object.entries(result.modes).map(([mode, n]) => `${count(n)} ${mode}`);
   const verdict =
-    result.rows === 0 ? 'no rows' : result.errors === 0 ? 'valid' : `${count(result.invalid)} invalid`;
-  const warnings = result.warnings === 0 ? '' : ` · ${count(result.warnings)} warnings`;
-  return `${result.manifest}: ${count(result.rows)} rows · ${verdict}${warnings}${modes.length === 0 ? '' : ` · ${modes.join(', ')}`}`;
+    result.rows === 0
+      ? 'no rows'
+      : result.invalid + result.errors === 0
+        ? 'valid'
+        : `${count(result.invalid)} invalid`;
+  const warnings =
+    result.warnings === 0
+      ? ''
+      : ` · ${count(result.warnings)} ${result.warnings === 1 ? 'warning' : 'warnings'}`;
+  return `${result.manifest}: ${count(result.rows)} ${result.rows === 1 ? 'row' : 'rows'} · ${verdict}${warnings}${modes.length === 0 ? '' : ` · ${modes.join(', ')}`}`;
 }

@@ -15,6 +15,7 @@ export interface RunFlags {
   map?: string[];
   strict?: boolean;
   asWritten?: boolean;
+  skipLines?: number;
   keepGoing?: boolean;
   window?: string;
   priority?: number;

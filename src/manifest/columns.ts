@@ -1,5 +1,7 @@
 import { usageError } from '../errors.ts';
+import { sniffDelimiter } from './delimiter.ts';
 import { excerpt, setField, type Manifest, type ManifestEntry, type RawRow } from './entry.ts';
+import { mapFlags, understand } from './understanding.ts';
 
 /** Header in the manifest → name of the field that it stands for. */
 export type ColumnMap = ReadonlyMap<string, string>;
@@ -10,7 +12,7 @@ export type ColumnMap = ReadonlyMap<string, string>;
  */
 export function parseMap(specs: readonly string[]): ColumnMap {
   const map = new Map<string, string>();
-  for (const spec of specs) {
+  for (const spec of specs.flatMap(splitSpecs)) {
     const equals = spec.indexOf('=');
     const field = spec.slice(0, Math.max(0, equals)).trim();
     const header = spec.slice(equals + 1).trim();
@@ -30,6 +32,15 @@ export function parseMap(specs: readonly string[]): ColumnMap {
     map.set(header, field);
   }
   return map;
+}
+
+/**
+ * Several specifications in one: one a line where it has lines, else between commas. A comma before which no `=` and
+ * after which none stands is part of a header.
+ */
+function splitSpecs(text: string): string[] {
+  if (/[\r\n]/.test(text)) return text.split(/[\r\n]+/).filter((line) => line.trim() !== '');
+  return text.split(/,(?=[^,]*=)/);
 }
 
 /**
@@ -65,19 +76,50 @@ export function checkMap(
 const REQUIRED = ['prompt', 'model'];
 const MOST_NAMES = 20;
 
-/** One line where a CSV header lacks a required field altogether, which every row would only say in its own words. */
+/**
+ * One line where a CSV header lacks a required field altogether, which every row would only say in its own words. What
+ * stands above the header is told by the line that looks like it.
+ */
 export function missingColumns(
-  { name, columns }: Pick<Manifest, 'name' | 'columns'>,
-  map: ColumnMap = new Map(),
+  manifest: Pick<Manifest, 'name' | 'columns' | 'faults' | 'firstLines'>,
+  given: ColumnMap = new Map(),
 ): string | undefined {
-  if (columns === undefined) return undefined;
-  const fields = new Set(columns.map((column) => map.get(column) ?? column));
-  const missing = REQUIRED.filter((field) => !fields.has(field));
+  const { name, columns } = manifest;
+  // A header that could not be read has its own fault.
+  if (columns === undefined || manifest.faults.some(({ severity }) => severity === 'error')) return undefined;
+  const { suggested } = understand(manifest, given);
+  const missing = missingFields(manifest, given);
   if (missing.length === 0) return undefined;
+  const line = headerLine(manifest, given);
+  if (line !== undefined) {
+    return `${name}: the header has no ${missing.join(' and no ')}; line ${line} looks like the header: skip what is above it with --skip-lines ${line - 1}`;
+  }
   const more = columns.length > MOST_NAMES ? ` and ${columns.length - MOST_NAMES} more` : '';
   const shown = columns.slice(0, MOST_NAMES).map(excerpt).join(', ');
-  const maps = missing.map((field) => `--map ${field}=<header>`).join(' ');
+  const known = [...suggested.values()];
+  const rest = missing.filter((field) => !known.includes(field)).map((field) => `--map ${field}=<header>`);
+  const maps = [mapFlags(given), mapFlags(suggested), ...rest].filter((part) => part !== '').join(' ');
   return `${name}: the header has no ${missing.join(' and no ')}, which every row needs; its columns are ${shown}${more}; say which it is with ${maps}`;
+}
+
+/** The 1-based line that names all required fields, if one of the first lines does. */
+function headerLine({ firstLines = [] }: Pick<Manifest, 'firstLines'>, given: ColumnMap): number | undefined {
+  const index = firstLines.findIndex((line) => {
+    const cells = line.split(sniffDelimiter(line)).map((cell) => cell.trim().replaceAll('"', ''));
+    return missingFields({ columns: cells }, given).length === 0;
+  });
+  return index === -1 ? undefined : index + 1;
+}
+
+/** The required fields for which a CSV has no column. */
+export function missingFields(
+  manifest: Pick<Manifest, 'columns' | 'exported'>,
+  given: ColumnMap = new Map(),
+): string[] {
+  if (manifest.columns === undefined) return [];
+  const { map } = understand(manifest, given);
+  const fields = new Set(manifest.columns.map((column) => map.get(column) ?? column));
+  return REQUIRED.filter((field) => !fields.has(field));
 }
 
 /** The row under the names of the fields. On a clash the mapped column wins; `mapEntry` makes it a fault. */

@@ -39,6 +39,8 @@ export interface Manifest {
   delimiter?: string;
   /** CSV only: the header as read, trimmed, before `--map`; without unnamed columns. */
   columns?: string[];
+  /** CSV only: the first lines of the file, cut. */
+  firstLines?: string[];
   /** CSV only: every column of the header, `''` where it has no name. */
   layout?: string[];
   /** CSV only: an export of vidbatch; its columns are those of the input. */

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { refusal, VidbatchError } from '../errors.ts';
+import { refusal, usageError, VidbatchError } from '../errors.ts';
 import type { Fault } from '../fault.ts';
 import { openSource, type ByteSource } from './bytes.ts';
 import { csvRecords, type CsvRecord } from './csv-record.ts';
@@ -22,6 +22,8 @@ export interface ManifestOptions {
   encoding?: string;
   /** CSV: one character or `tab`; by default sniffed. */
   delimiter?: string;
+  /** CSV: so many lines above the header are passed over; lines are counted from the start of the file. */
+  skipLines?: number;
   /** JSON: the list may stand within any object, as gateways wrap it: `{"total": 2, "data": […]}`. */
   wrapped?: boolean;
   /** Where `-` is read from. */
@@ -47,6 +49,9 @@ export async function openManifest(source: string, options: ManifestOptions = {}
   const text = (): AsyncGenerator<TextChunk, void, void> =>
     decodeText(bytes.read(), encoding.label, encoding.bomBytes);
   const shared = { name: source, format, encoding: encoding.label, faults: encodingFaults(encoding) };
+  if (format !== 'csv' && (options.skipLines ?? 0) > 0) {
+    throw usageError('SKIP_LINES_OF_CSV', `--skip-lines: ${source} is ${format}, and has no header`);
+  }
   if (format === 'csv') return openCsv(shared, bytes, text, head, options);
   const { rereadable } = bytes;
   const wrapped = options.wrapped === true;
@@ -67,13 +72,14 @@ async function openCsv(
   head: string,
   options: ManifestOptions,
 ): Promise<Manifest> {
-  const separator = separatorLine(head);
-  const skip = separator?.length ?? 0;
+  const above = linesLength(bytes.name, head, options.skipLines ?? 0);
+  const separator = separatorLine(head.slice(above));
+  const skip = above + (separator?.length ?? 0);
   const sniffed =
     separator?.delimiter ??
     (isTabSeparated(bytes.name) ? '\t' : (exportDelimiter(head) ?? sniffDelimiter(head.slice(skip))));
   const delimiter = options.delimiter === undefined ? sniffed : parseDelimiter(options.delimiter);
-  const firstLine = separator === undefined ? 1 : 2;
+  const firstLine = (options.skipLines ?? 0) + (separator === undefined ? 1 : 2);
   const open = (): AsyncGenerator<CsvRecord, void, void> =>
     csvRecords(withoutStart(text(), skip), { delimiter, firstLine });
 
@@ -89,6 +95,7 @@ async function openCsv(
   return {
     ...shared,
     delimiter,
+    firstLines: head.split(/\r\n|\n|\r/, LINES_SHOWN).map((line) => line.slice(0, 4096)),
     columns: header.columns.filter(({ kind }) => kind !== 'unnamed').map((column) => column.header),
     layout: header.columns.map((column) => column.header),
     exported: exported !== undefined,
@@ -121,9 +128,26 @@ async function* withoutStart(
 ): AsyncGenerator<TextChunk, void, void> {
   let left = length;
   for await (const chunk of chunks) {
-    yield left === 0 ? chunk : { ...chunk, text: chunk.text.slice(left) };
-    left = Math.max(0, left - chunk.text.length);
+    const { text } = chunk;
+    // What is passed over may hold any bytes.
+    if (text.length > left || chunk.bad?.gaveUp === true)
+      yield left === 0 ? chunk : { ...chunk, text: text.slice(left) };
+    left = Math.max(0, left - text.length);
   }
+}
+
+/** So many lines of a CSV are remembered, to find a header below a title. */
+const LINES_SHOWN = 20;
+
+/** The length of the first lines of a file, with their line breaks. */
+function linesLength(name: string, head: string, lines: number): number {
+  const ends = [...head.matchAll(/\r\n|\n|\r/g)];
+  const end = ends[lines - 1];
+  if (lines === 0) return 0;
+  if (end === undefined) {
+    throw refusal('SKIP_LINES', `--skip-lines ${lines}: ${name} has no so many lines, or they are too long`);
+  }
+  return end.index + end[0].length;
 }
 
 function decodeHead(bytes: ByteSource, encoding: Encoding): string {

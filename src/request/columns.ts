@@ -104,7 +104,8 @@ export function speaks(column: string): boolean {
   return isField(column) || isOwn(column) || pathInExtraBody(column) !== undefined;
 }
 
-function isOurs(column: string): boolean {
+/** Whether a column is a field, speaks to vidbatch, or is one that an export appends. */
+export function isOurs(column: string): boolean {
   return speaks(column) || isExportColumn(column);
 }
 
@@ -115,7 +116,7 @@ function pathInExtraBody(column: string): string[] | undefined {
 }
 
 /** Spelling that people do not see: case, spaces, full-width forms, snake, kebab and camel. */
-function squash(name: string): string {
+export function squash(name: string): string {
   return name
     .normalize('NFKC')
     .toLowerCase()

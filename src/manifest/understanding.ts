@@ -1,0 +1,88 @@
+import { excerpt } from '../excerpt.ts';
+import { isOurs } from '../request/columns.ts';
+import { certainField, likelyField } from '../request/words.ts';
+import { quoted } from '../shell-word.ts';
+import type { ColumnMap } from './columns.ts';
+import type { Manifest } from './entry.ts';
+
+/** What the columns of a manifest are taken for. */
+export interface Understanding {
+  /** What `--map` says, and what is understood beside it. */
+  map: ColumnMap;
+  /** Header → field, of those that `--map` does not name and that are sent all the same. */
+  understood: ReadonlyMap<string, string>;
+  /** Header → field, of those that may mean it. */
+  suggested: ReadonlyMap<string, string>;
+  /** Names of columns that are kept and not sent. */
+  kept: readonly string[];
+}
+
+/**
+ * What the header of a CSV means. A header is understood when it certainly means a field and no other column gives
+ * that field. `--map x=x` keeps a column as it is. An export has the names of the fields already; JSON has no header.
+ */
+export function understand(
+  { columns = [], exported = false }: Pick<Manifest, 'columns' | 'exported'>,
+  map: ColumnMap = new Map(),
+): Understanding {
+  const named = (header: string): string => map.get(header) ?? header;
+  const open = columns.filter((header) => !map.has(header) && !isOurs(header));
+  const taken = new Set(columns.map(named));
+  const pick = (meaning: (header: string) => string | undefined): Map<string, string> => {
+    const candidates = open.filter((header) => !taken.has(meaning(header) ?? header));
+    const byField = Map.groupBy(candidates, (header) => meaning(header) ?? '');
+    return new Map(
+      [...byField].flatMap(([field, [header = '', ...others]]) =>
+        field === '' || others.length > 0 ? [] : [[header, field] as const],
+      ),
+    );
+  };
+  const understood = exported ? new Map<string, string>() : pick(certainField);
+  for (const field of understood.values()) taken.add(field);
+  const all = new Map([...map, ...understood]);
+  return {
+    map: all,
+    understood,
+    suggested: exported ? new Map() : pick(likelyField),
+    kept: [...new Set(columns)].filter((header) => !isOurs(all.get(header) ?? header)),
+  };
+}
+
+const MOST_NAMES = 20;
+
+/** What a person has to know of the columns, one line each; nothing where all of them are fields. */
+export function describeColumns({ understood, suggested, kept }: Omit<Understanding, 'map'>): string[] {
+  const lines: string[] = [];
+  if (understood.size > 0) {
+    const [first = ''] = understood.keys();
+    const names = [...understood].map(([header, field]) => `${excerpt(header)} as ${field}`);
+    const unsent = quoted(`${first}=${first}`);
+    lines.push(
+      `${columnsAre(understood.size)} understood: ${list(names)} (--map ${unsent} would not send it)`,
+    );
+  }
+  if (kept.length > 0) {
+    lines.push(`${columnsAre(kept.length)} kept and not sent: ${list(kept.map((name) => excerpt(name)))}`);
+  }
+  if (suggested.size > 0) lines.push(`if these are fields, say so: ${mapFlags(suggested)}`);
+  return lines;
+}
+
+/** The same for a program. */
+export function columnsJson({ understood, kept }: Omit<Understanding, 'map'>): Record<string, unknown> {
+  return { understoodColumns: Object.fromEntries(understood), keptColumns: kept };
+}
+
+/** `--map prompt=描述 --map id=序号` */
+export function mapFlags(map: ReadonlyMap<string, string>): string {
+  return [...map].map(([header, field]) => `--map ${quoted(`${field}=${header}`)}`).join(' ');
+}
+
+function columnsAre(n: number): string {
+  return n === 1 ? '1 column is' : `${n} columns are`;
+}
+
+function list(names: readonly string[]): string {
+  const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+  return `${names.slice(0, MOST_NAMES).join(', ')}${more}`;
+}
