@@ -3,6 +3,7 @@ import type { PollVerdict } from '../task/poll-plan.ts';
 import { isFinal } from '../task.ts';
 import type { Queryable } from './database.ts';
 import type { TakenTask } from './poll.ts';
+import { TASK_BACK } from './remake.ts';
 
 /** A question that was answered, or not, for a task that was taken. */
 export interface Polled {
@@ -58,7 +59,8 @@ export async function recordPolls(
          from heard r
         where t.submission_id = r.submission_id and t.task_id = r.task_id
           and t.polls = r.poll and t.lease_until is not null
-       returning t.submission_id, t.task_id, t.batch_id, t.surplus, t.status, t.result_url, t.fail_reason, r.news, r.detail
+       returning t.submission_id, t.task_id, t.batch_id, t.surplus, t.status, t.result_url, t.fail_reason, r.news, r.detail,
+                 t.accepted_at, r.kind = 'otherwise' and r.raw_status in ('queued', 'in_progress', 'completed') as lives
      ), shown as (
        update vidbatch.submission s
           set provider_status = k.status, result_url = k.result_url, polled_at = coalesce(s.polled_at, now()),
@@ -70,7 +72,7 @@ export async function recordPolls(
           -- Most answers say what stands there already.
           and (s.polled_at is null or s.provider_status is distinct from k.status
                or s.result_url is distinct from k.result_url)
-     ), told as (
+     ), ${TASK_BACK}, told as (
        insert into vidbatch.trail (batch_id, submission_id, event, detail)
        select k.batch_id, k.submission_id, k.news, k.detail from recorded k where k.news is not null
      ), eased as (

@@ -140,6 +140,31 @@ export async function remakeFailed(
   return ids.length;
 }
 
+/**
+ * For `recordPolls`, after its part `recorded`: a task that was to be made again lives after all. As long as its row is
+ * known to be unpaid a second time, the row is back where it was, as if nobody had wanted another task.
+ */
+export const TASK_BACK = `back as (
+       update vidbatch.submission s
+          set previous = s.state, state = 'submitted', task_id = k.task_id, attempt_id = a.id, submitted_at = k.accepted_at,
+              provider_status = k.status, result_url = k.result_url, polled_at = now(), remade = s.remade - 1,
+              price = coalesce(a.remade_price, s.price), lane = null, halted_at = null, http_status = a.http_status,
+              error_code = 'TASK_FAILED', error = coalesce(k.fail_reason, 'the provider gave no reason'), updated_at = now()
+         from recorded k
+         join vidbatch.attempt a on a.submission_id = k.submission_id and a.task_id = k.task_id and a.remade_at is not null
+        where s.id = k.submission_id and k.lives and s.state = 'pending' and not s.doubtful
+       returning s.id, s.batch_id, s.task_id, a.id as attempt_id, s.held - coalesce(a.remade_price, 0) as adds
+     ), wanted_once as (
+       update vidbatch.attempt a set remade_at = null, remade_price = null from back where a.id = back.attempt_id
+     ), back_held as (
+       update vidbatch.batch b set held = b.held + t.adds
+         from (select batch_id, sum(adds) as adds from back group by batch_id) t
+        where b.id = t.batch_id and b.held is not null and t.adds <> 0
+     ), back_told as (
+       insert into vidbatch.trail (batch_id, submission_id, event, detail)
+       select batch_id, id, 'task-back', 'task ' || task_id || ' did not fail after all: it is not made again' from back
+     )`;
+
 /** How many tasks of the batch failed and were made again, or are to be. */
 export async function countRemade(db: Queryable, batchId: number): Promise<number> {
   const { rows } = await db.query<{ n: number }>(

@@ -6,7 +6,10 @@ import type { Prices } from '../../src/cost/prices.ts';
 import { countSurplus } from '../../src/ledger/batch.ts';
 import { readPurse } from '../../src/ledger/budget.ts';
 import type { Database, Queryable } from '../../src/ledger/database.ts';
+import { recordPolls } from '../../src/ledger/poll-record.ts';
 import { findByTask, findSubmissions, readAttempts, readTrail } from '../../src/ledger/read.ts';
+import type { SubmissionView } from '../../src/ledger/read.ts';
+import type { TaskStatus } from '../../src/task.ts';
 import { record } from '../../src/ledger/record.ts';
 import { countRemade, readRemakable, remakeFailed } from '../../src/ledger/remake.ts';
 import { ledgerLooks } from '../../src/verify.ts';
@@ -36,6 +39,38 @@ async function fails(
       where id = $1`,
     [id, reason],
   );
+}
+
+/** The answer of the provider when it is asked for a task that had failed. */
+async function says(
+  db: Queryable,
+  { origin }: Made,
+  id: number,
+  taskId: string,
+  status: TaskStatus,
+): Promise<void> {
+  await db.query(
+    `update vidbatch.task set asker = 'test', lease_until = now() + interval '1 minute' where task_id = $1`,
+    [taskId],
+  );
+  const task = {
+    submissionId: id,
+    taskId,
+    poll: 1,
+    status: 'failed',
+    ageMs: 0,
+    misses: 0,
+    missedMs: 0,
+  } as const;
+  const verdict = { kind: 'otherwise', status, body: '{}', news: true } as const;
+  const [recorded] = await recordPolls(db, origin, [
+    { task: { ...task, failures: 0, laterStatus: null, level: 0, waitMs: 0 }, verdict },
+  ]);
+  assert.ok(recorded);
+}
+
+async function findEach(db: Queryable, { id }: Made, ...keys: string[]): Promise<SubmissionView[]> {
+  return Promise.all(keys.map(async (key) => only(await findSubmissions(db, id, key))));
 }
 
 async function accepted(db: Queryable, made: Made, id: number, taskId: string): Promise<number> {
@@ -155,6 +190,39 @@ onEvery(LEDGERS, (storage) => {
       await record(db, [resultOf(again, outcomeOf('accepted', { taskId: 'task_8' }))]);
       assert.deepEqual((await readPurse(db, made.id))?.spent, amount('4'));
       assert.deepEqual(await faults(db, made), []);
+    });
+
+    test('that turns out to live keeps its row: nothing is paid again, and the trail says so', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 2, price: 2, budget: 9 });
+      const [first = 0, second = 0] = made.rows;
+      for (const [n, id] of made.rows.entries()) {
+        const claim = (await tryAlone(db, made, id)) ?? assert.fail('the budget pays for it');
+        await record(db, [resultOf(claim, outcomeOf('accepted', { taskId: `task_1${n}` }))]);
+        await fails(db, made, id);
+      }
+      const prices: Prices = new Map([
+        ['viduq3p-720p', { amount: amount('4'), currency: 'CNY', per: 'video' }],
+      ]);
+      assert.equal(await remake(db, made, null, prices), 2);
+      const again = (await tryAlone(db, made, second)) ?? assert.fail('the budget pays for it');
+      await says(db, made, first, 'task_10', 'completed');
+      await says(db, made, second, 'task_11', 'completed');
+      const [back, flying] = await findEach(db, made, 'k1', 'k2');
+      assert.deepEqual(
+        [back?.state, back?.taskId, back?.price?.amount, back?.earlierTaskIds],
+        ['submitted', 'task_10', '2', []],
+      );
+      assert.equal(await tryAlone(db, made, first), undefined, 'it is not sent again');
+      assert.equal(flying?.state, 'submitting', 'what is on its way decides by itself');
+      assert.match(JSON.stringify(await readTrail(db, first)), /task-back.*task_10 did not fail after all/);
+      assert.deepEqual(await remake(db, made, ['k1']), 0, 'nor made again as long as it is called otherwise');
+      await record(db, [resultOf(again, outcomeOf('accepted', { taskId: 'task_12' }))]);
+      assert.deepEqual((await readPurse(db, made.id))?.spent, amount('8'), '2, and 2 and 4');
+      assert.deepEqual(
+        (await faults(db, made)).filter((one) => !/provider calls it completed/.test(one)),
+        [],
+      );
     });
 
     test('costs the second time what the price file says', async () => {
