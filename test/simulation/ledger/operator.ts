@@ -21,11 +21,13 @@ export function pause(ledger: ModelLedger, id: number | null): void {
   else if (batch?.state === 'active') batch.state = 'paused';
 }
 
-export function resume(ledger: ModelLedger, id: number | null): void {
+export function resume(ledger: ModelLedger, id: number | null): boolean {
   const batch = id === null ? undefined : ledger.batches.get(id);
+  const held = id === null ? ledger.paused : batch?.state === 'paused' || batch?.state === 'stopped';
   if (id === null) ledger.paused = false;
   else if (batch?.state === 'paused') batch.state = 'active';
   else if (batch?.state === 'stopped') beginTrial(ledger, batch.id);
+  return held;
 }
 
 export function beginTrial(ledger: ModelLedger, id: number): void {
