@@ -3,8 +3,10 @@
 // To the shell, the line above is all there is: Node gives SIGHUP its default back at its start, so whether nohup has
 // switched it off must be asked before.
 // Old syntax on purpose: on a Node below the floor, this must still run and say so.
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import module from 'node:module';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
@@ -14,9 +16,33 @@ if (major < 22 || (major === 22 && minor < 19)) {
   );
   process.exitCode = 2;
 } else {
-  // Half of a command's start is compiling: the next one finds it done.
-  module.enableCompileCache?.();
+  // Half of a command's start is compiling: the next one finds it done. Node trusts what it finds in the cache.
+  const cache = ownFolder();
+  if (cache !== undefined) module.enableCompileCache?.(cache);
   // A checkout runs its sources; a package has only what was built.
   const source = new URL('../src/start.ts', import.meta.url);
   await import(existsSync(source) ? source.href : new URL('../dist/start.js', import.meta.url).href);
+}
+
+/** A folder for code to be run from, which no other user can write or replace; undefined: there is none. */
+function ownFolder() {
+  try {
+    const given = process.env.XDG_CACHE_HOME;
+    const base = given !== undefined && isAbsolute(given) ? given : join(homedir(), '.cache');
+    const folder = join(base, 'vidbatch', 'compiled');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const uid = process.getuid?.();
+    if (uid === undefined) return folder;
+    const own = lstatSync(folder);
+    if (own.uid !== uid || (own.mode & 0o077) !== 0) return undefined;
+    for (let path = folder; ; path = dirname(path)) {
+      const found = lstatSync(path);
+      const isSticky = (found.mode & 0o1000) !== 0;
+      if (!found.isDirectory() || (found.uid !== uid && found.uid !== 0)) return undefined;
+      if ((found.mode & 0o022) !== 0 && !isSticky) return undefined;
+      if (path === dirname(path)) return folder;
+    }
+  } catch {
+    return undefined;
+  }
 }

@@ -3,6 +3,13 @@ import { tellAccepted } from './accepted.ts';
 import { clearTextOf } from './clear-text.ts';
 import type { Config } from './config.ts';
 import { usageError } from './errors.ts';
+import {
+  acceptForeignJournals,
+  foreignJournals,
+  foreignRefusal,
+  formatForeignJournals,
+} from './ledger/foreign.ts';
+import { operator } from './commands/operator.ts';
 import { freeAllTasks } from './ledger/poll.ts';
 import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
@@ -115,10 +122,12 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
     const ledger = await (config.databaseUrl === undefined
       ? openEmbeddedLedger(config.dataDir, role, closers, log)
       : openPostgresLedger(config.databaseUrl, role, closers));
+    const id = await ledgerId(ledger.db);
+    await judgeForeignJournals(ledger.db, id, config, role, log);
     return {
       ...(await more(ledger, closers)),
       db: ledger.db,
-      ledgerId: await ledgerId(ledger.db),
+      ledgerId: id,
       swept: ledger.swept,
       ...(ledger.replayed === undefined ? {} : { replayed: ledger.replayed }),
       ...(ledger.moved === undefined ? {} : { moved: ledger.moved }),
@@ -128,6 +137,24 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
     await close();
     throw error;
   }
+}
+
+/** Whoever may send, or bring rows in that are sent, is refused; a reader is told. */
+async function judgeForeignJournals(
+  db: Database,
+  id: string,
+  { dataDir, acceptForeignJournals: accept = false }: Config,
+  role: Role,
+  log: Logger,
+): Promise<void> {
+  const journals = await foreignJournals(db, journalFolder(dataDir), id);
+  if (journals.length === 0) return;
+  if (role === 'reader') {
+    log.warn({ event: 'foreign-journals' }, `${formatForeignJournals(journals)}; nothing is sent`);
+    return;
+  }
+  if (!accept) throw foreignRefusal(journals);
+  await acceptForeignJournals(db, journals, operator());
 }
 
 async function closeAll(closers: Closer[]): Promise<void> {

@@ -10,6 +10,7 @@ import { usageError } from './errors.ts';
 import { journalFolder, openJournal } from './journal.ts';
 import { workLeft } from './ledger/left.ts';
 import type { Left } from './ledger/left.ts';
+import { foreignJournals, foreignRefusal } from './ledger/foreign.ts';
 import { sendUnheardAgain } from './ledger/doubt.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from './ledger/provider.ts';
 import { checkModels, sorted } from './rate/limits.ts';
@@ -126,6 +127,8 @@ export async function startSending(
     }
     const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
     const folder = journalFolder(config.dataDir);
+    const foreign = await foreignJournals(app.db, folder, app.ledgerId);
+    if (foreign.length > 0) throw foreignRefusal(foreign);
     tellReplayed(await replayJournals(app.db, folder, app.ledgerId, (one) => tellAccepted(log, one)), log);
     await takeBack(app, config, effective, log);
     const journal = await openJournal(

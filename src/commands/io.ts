@@ -29,6 +29,7 @@ export interface GlobalFlags {
   baseUrl?: string;
   allowHttp?: boolean;
   yes?: boolean;
+  acceptForeignJournals?: boolean;
 }
 
 /** Adds an option whose value falls back to `VIDBATCH_<FLAG>`. */
@@ -76,6 +77,15 @@ export function globalFlags(command: Command): Command {
 export function providerFlags(command: Command): Command {
   flag(command, '--base-url <url>', "the provider's base URL");
   return flag(command, '--allow-http', 'plain http to a host that is not this machine');
+}
+
+/** Of whoever sends rows, or brings in rows that are sent. */
+export function foreignFlag(command: Command): Command {
+  return flag(
+    command,
+    '--accept-foreign-journals',
+    'go on with this ledger although journals of another lie in the data folder; asked once',
+  );
 }
 
 /** The environment, with the global flags over it. */

@@ -3,7 +3,7 @@ import { openApp } from '../app.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { migrations } from '../ledger/migrate.ts';
-import { configOf, globalFlags } from './io.ts';
+import { foreignFlag, configOf, globalFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 
 export function migrateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
@@ -14,7 +14,7 @@ export function migrateCommand(program: Command, io: Io, exit: (code: ExitCode) 
     )
     .addHelpText('after', '\nExamples:\n  $ DATABASE_URL=postgres://user@host/db vidbatch migrate')
     .action(async (flags: GlobalFlags) => exit(await migrate(flags, io)));
-  globalFlags(command);
+  foreignFlag(globalFlags(command));
 }
 
 async function migrate(flags: GlobalFlags, io: Io): Promise<ExitCode> {

@@ -19,6 +19,7 @@ import type { Summary } from '../status/summary.ts';
 import { consent } from './consent.ts';
 import { failedRows } from './failed-rows.ts';
 import {
+  foreignFlag,
   configOf,
   globalFlags,
   isOn,
@@ -76,7 +77,7 @@ Examples:
 ${SHUTDOWN_HELP}`,
     )
     .action(async (manifests: string[], flags: RunFlags) => exit(await run(manifests, flags, io)));
-  shutdownFlag(workFlags(manifestFlags(providerFlags(globalFlags(command)))));
+  foreignFlag(shutdownFlag(workFlags(manifestFlags(providerFlags(globalFlags(command))))));
   flag(command, '--yes', 'on a terminal, do not show the plan and ask');
   flag(
     command,

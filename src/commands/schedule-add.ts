@@ -18,7 +18,7 @@ import { checkCron } from '../schedule/tick.ts';
 import { findZone, nearestZone } from '../zone.ts';
 import { batchFlags, batchOptions } from './batch-flags.ts';
 import type { BatchFlags } from './batch-flags.ts';
-import { configOf, flag, globalFlags, isOn } from './io.ts';
+import { foreignFlag, configOf, flag, globalFlags, isOn } from './io.ts';
 import type { Io } from './io.ts';
 import { openAlone } from './ledger-alone.ts';
 import { readFlags } from './manifest-flags.ts';
@@ -56,7 +56,7 @@ again, and paid again. Runs need a worker that is up: vidbatch work.`,
     .action(async (name: string, manifest: string, flags: AddFlags) =>
       exit(await add(name, manifest, flags, io)),
     );
-  globalFlags(command);
+  foreignFlag(globalFlags(command));
   flag(command, '--cron <expression>', 'five fields, such as "0 23 * * *", or six with the seconds first');
   flag(command, '--tz <zone>', 'whose clocks the expression means, such as Asia/Shanghai');
   flag(command, '--overlap <skip|queue|allow>', 'while the last run still has rows to send', 'skip');

@@ -22,7 +22,7 @@ import { laneOf, openQueue } from '../queue.ts';
 import { quoted } from '../shell-word.ts';
 import { count } from '../status/summary.ts';
 import { FaultReport } from './fault-report.ts';
-import { configOf, flag, globalFlags, listFlag, logOf, providerFlags } from './io.ts';
+import { foreignFlag, configOf, flag, globalFlags, listFlag, logOf, providerFlags } from './io.ts';
 import type { Io } from './io.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
@@ -48,7 +48,7 @@ Examples:
     .action(async (manifests: string[], flags: SubmitFlags) =>
       exit(await submitManifests(manifests, flags, io)),
     );
-  manifestFlags(providerFlags(globalFlags(command)));
+  foreignFlag(manifestFlags(providerFlags(globalFlags(command))));
   flag(command, '--queue-depth <n>', 'rows in the queue at a time', '1000');
   listFlag(command, '--rate <rate>', 'of the workers, to see whether the deadline can be met, such as 10/s');
 }

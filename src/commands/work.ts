@@ -14,6 +14,7 @@ import { tellFound } from '../replay-log.ts';
 import { startSending, untilDone } from '../sending.ts';
 import type { Verdict } from '../submit.ts';
 import {
+  foreignFlag,
   configOf,
   flag,
   globalFlags,
@@ -63,7 +64,7 @@ machine. There is nothing secret in it.
 ${SHUTDOWN_HELP}`,
     )
     .action(async (flags: Flags) => exit(await work(flags, io)));
-  offPeakFlag(shutdownFlag(workFlags(providerFlags(globalFlags(command)))));
+  foreignFlag(offPeakFlag(shutdownFlag(workFlags(providerFlags(globalFlags(command))))));
   flag(command, '--drain', 'until nothing is eligible, then end');
   flag(command, '--http <host:port>', 'answer probes and serve metrics there (default: nowhere)');
 }

@@ -32,7 +32,7 @@ export const JOURNAL_RULES = {
     name: 'journal-foreign',
     holds: 'the journals in the data folder belong to its ledger',
     severity: 'note',
-    next: 'nothing, if it is an old one; else check DATABASE_URL and VIDBATCH_DATA_DIR',
+    next: 'restore the ledger, or correct DATABASE_URL or VIDBATCH_DATA_DIR; only if this ledger is the right one, --accept-foreign-journals',
   },
 } as const satisfies Record<string, Rule>;
 

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { diskTrouble, isThere } from '../ledger/disk-trouble.ts';
 import type { JournalLine } from '../journal.ts';
 
 /** A line as it stands in the file; `torn` when it cannot be read. One at the end of a file is what a crash leaves. */
@@ -9,7 +10,12 @@ export type JournalEntry =
 
 /** Every journal in the folder, by name; none where there is no folder. */
 export async function journalNames(folder: string): Promise<string[]> {
-  return (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.jsonl')).sort();
+  if (!isThere(folder)) return [];
+  try {
+    return (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort();
+  } catch (cause) {
+    throw diskTrouble('DATA_DIR', folder, cause);
+  }
 }
 
 /** The file whose kernel lock says that a journal is being written. */

@@ -58,6 +58,24 @@ export function checkGreeting(said: unknown): Greeting {
   );
 }
 
+/** Throws unless it is a question: whatever else a guest sends ends its connection, and nothing more. */
+function checkQuestion(said: unknown): Question {
+  const { id, text, params } = (said ?? {}) as Partial<Record<keyof Question, unknown>>;
+  const isQuestion =
+    Number.isSafeInteger(id) &&
+    typeof text === 'string' &&
+    (params === undefined || (Array.isArray(params) && params.every(isWireValue)));
+  if (!isQuestion) throw new TypeError('not a question');
+  return { id: id as number, text, params };
+}
+
+/** As `wireValues` makes them. */
+function isWireValue(value: unknown): boolean {
+  return value === null || typeof value === 'string' || value instanceof Uint8Array;
+}
+
+const KINDS: ReadonlySet<unknown> = new Set(['pool', 'session', 'yield']);
+
 export interface Door {
   readonly path: string;
   /** Turns guests out; what they had open is rolled back. Idempotent. Does not end the database. */
@@ -139,12 +157,13 @@ function receive(database: EmbeddedDatabase, socket: Socket, onWanted: (() => vo
     greeting: (said) => {
       socket.write(greeting({ ...greet('pool'), yields: onWanted !== undefined }));
       const { kind } = checkGreeting(said);
+      if (!KINDS.has(kind)) throw new TypeError('not a kind of guest');
       if (kind === 'yield') onWanted?.();
       if (kind !== 'session') return;
       session = begin();
       session.catch((cause: unknown) => socket.destroy(cause as Error));
     },
-    message: (message) => void answer(message as Question),
+    message: (message) => void answer(checkQuestion(message)),
   });
   // A guest who goes away is no error of ours: whatever was wrong, the connection is over, and `close` tidies up.
   socket.on('error', () => undefined);

@@ -6,13 +6,14 @@ import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import * as fc from 'fast-check';
 import { Queue, Worker, createPostgresBackend, runMigrations } from 'bullmq';
 import { VidbatchError } from '../../src/errors.ts';
 import { transaction } from '../../src/ledger/database.ts';
-import { openDoor } from '../../src/ledger/door.ts';
+import { greet, openDoor } from '../../src/ledger/door.ts';
 import type { EmbeddedDatabase } from '../../src/ledger/embedded.ts';
 import { doorPath, openFolder } from '../../src/ledger/folder.ts';
-import { FRAME_LIMIT, greeting } from '../../src/ledger/frame.ts';
+import { FRAME_LIMIT, frame, greeting } from '../../src/ledger/frame.ts';
 import type { GuestDatabase } from '../../src/ledger/guest.ts';
 import { attach } from '../../src/ledger/guest.ts';
 import { lockFolder } from '../../src/ledger/lock.ts';
@@ -194,6 +195,31 @@ describe('the door', () => {
       await once(stranger, 'close');
     }
     assert.deepEqual((await guest.query('select 1 as one')).rows, [{ one: 1 }], 'and serves on');
+  });
+
+  test('ends the connection of a guest for any frame that is no question, and nothing more', async () => {
+    const ours = greet('pool');
+    const strange = fc.oneof(
+      fc.constantFrom<unknown>(null, undefined, 0, '', [], {}, new Map(), 10n, { id: 1 }, { id: 1, text: 2 }),
+      fc.record({ id: fc.anything(), text: fc.anything(), params: fc.anything() }),
+      fc.anything(),
+    );
+    const send = async (bytes: Buffer): Promise<void> => {
+      const stranger = createConnection(path);
+      stranger.on('error', () => undefined);
+      stranger.resume();
+      stranger.end(Buffer.concat([greeting(ours), bytes]));
+      await once(stranger, 'close');
+      assert.deepEqual((await guest.query('select 1 as one')).rows, [{ one: 1 }]);
+    };
+    await fc.assert(
+      fc.asyncProperty(strange, (message) => send(frame(message))),
+      { numRuns: 40, examples: [[null], [7]] },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), (bytes) => send(Buffer.from(bytes))),
+      { numRuns: 20 },
+    );
   });
 
   test('a holder of another version is told in words', async () => {

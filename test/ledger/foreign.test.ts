@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { openApp } from '../../src/app.ts';
+import type { Role } from '../../src/app.ts';
+import { readConfig } from '../../src/config.ts';
+import { VidbatchError } from '../../src/errors.ts';
+import { createLog } from '../../src/log.ts';
+import { copyTemplate } from '../servers.ts';
+
+let dataDir: string;
+before(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'vidbatch-foreign-'));
+  await copyTemplate(dataDir);
+});
+after(() => rm(dataDir, { recursive: true }));
+
+async function opens(role: Role, acceptForeignJournals = false): Promise<string> {
+  try {
+    const app = await openApp(readConfig({}, { dataDir, acceptForeignJournals }), role, createLog('fatal'));
+    await app.close();
+    return 'opened';
+  } catch (error) {
+    if (!(error instanceof VidbatchError)) throw error;
+    return `${error.code} ${error.exitCode} ${error.message}`;
+  }
+}
+
+async function leaveJournalOf(ledger: string): Promise<void> {
+  const header = { kind: 'header', version: 1, ledger, worker: ledger, origin: 'https://a.example', at: '' };
+  await mkdir(join(dataDir, 'journal'), { recursive: true });
+  await writeFile(join(dataDir, 'journal', `${ledger}.jsonl`), `${JSON.stringify(header)}\n`);
+}
+
+test('journals of another ledger stop whoever sends until a person has accepted them, once', async () => {
+  assert.equal(await opens('worker'), 'opened');
+  await leaveJournalOf('older');
+  assert.match(
+    await opens('worker'),
+    /^FOREIGN_JOURNALS 3 .*1 journal belongs to another ledger \(older\.jsonl\)/,
+  );
+  assert.match(await opens('writer'), /^FOREIGN_JOURNALS 3 /, 'workers elsewhere would send its rows');
+  assert.equal(await opens('reader'), 'opened');
+  assert.equal(await opens('worker', true), 'opened');
+  assert.equal(await opens('worker'), 'opened', 'it is remembered');
+  await leaveJournalOf('third');
+  assert.match(
+    await opens('worker'),
+    /^FOREIGN_JOURNALS 3 .*\(third\.jsonl\)/,
+    'another ledger is another question',
+  );
+});
