@@ -6,7 +6,7 @@
 import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import module from 'node:module';
 import { homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
@@ -27,9 +27,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
 /** A folder for code to be run from, which no other user can write or replace; undefined: there is none. */
 function ownFolder() {
   try {
-    const given = process.env.XDG_CACHE_HOME;
-    const base = given !== undefined && isAbsolute(given) ? given : join(homedir(), '.cache');
-    const folder = join(base, 'vidbatch', 'compiled');
+    const folder = join(homedir(), '.cache', 'vidbatch', 'compiled');
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const uid = process.getuid?.();
     if (uid === undefined) return folder;
