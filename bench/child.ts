@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { COMPILE_CACHE } from '../test/servers.ts';
 import type { Observed, Watch } from './observer.ts';
 
 export interface Run {
@@ -46,7 +46,7 @@ export async function observe(run: Run): Promise<Observed> {
       env: {
         PATH,
         HOME,
-        NODE_COMPILE_CACHE: join(tmpdir(), 'vidbatch-compile-cache'),
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
         ...env,
         BENCH_WATCH: JSON.stringify(watch),
       },

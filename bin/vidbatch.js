@@ -6,7 +6,7 @@
 import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import module from 'node:module';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
@@ -27,20 +27,26 @@ if (major < 22 || (major === 22 && minor < 19)) {
 /** A folder for code to be run from, which no other user can write or replace; undefined: there is none. */
 function ownFolder() {
   try {
-    const folder = join(homedir(), '.cache', 'vidbatch', 'compiled');
+    const home = homedir();
+    const folder = join(home, '.cache', 'vidbatch', 'compiled');
+    // Before anything is made: under sudo it may be the home of another user.
+    if (!isAbsolute(home) || !isSafe(home)) return undefined;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const uid = process.getuid?.();
-    if (uid === undefined) return folder;
-    const own = lstatSync(folder);
-    if (own.uid !== uid || (own.mode & 0o077) !== 0) return undefined;
-    for (let path = folder; ; path = dirname(path)) {
-      const found = lstatSync(path);
-      const isSticky = (found.mode & 0o1000) !== 0;
-      if (!found.isDirectory() || (found.uid !== uid && found.uid !== 0)) return undefined;
-      if ((found.mode & 0o022) !== 0 && !isSticky) return undefined;
-      if (path === dirname(path)) return folder;
-    }
+    return isSafe(folder) ? folder : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Whether no other user than root can write the folder, or put another in its place. A symbolic link is none. */
+function isSafe(folder) {
+  const uid = process.getuid?.();
+  if (uid === undefined) return true;
+  for (let path = folder; ; path = dirname(path)) {
+    const found = lstatSync(path);
+    const isSticky = (found.mode & 0o1000) !== 0 && path !== folder;
+    if (!found.isDirectory() || (found.uid !== uid && found.uid !== 0)) return false;
+    if ((found.mode & 0o022) !== 0 && !isSticky) return false;
+    if (path === dirname(path)) return true;
   }
 }

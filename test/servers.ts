@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { cp, mkdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
@@ -36,8 +35,11 @@ export const SHARED = {
   template: 'VIDBATCH_TEST_TEMPLATE',
 } as const;
 
-/** Half of a command's start, and of a test file's, is compiling: the second one finds it done. */
-export const COMPILE_CACHE = join(tmpdir(), 'vidbatch-compile-cache');
+/**
+ * Half of a command's start, and of a test file's, is compiling: the second one finds it done. Beside the code itself: who
+ * can write there could change the code.
+ */
+export const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url));
 
 /**
  * The servers that all tests share: the runner's; else those that `REDIS_URL` and `DATABASE_URL` name; else private
