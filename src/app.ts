@@ -9,7 +9,6 @@ import {
   foreignRefusal,
   formatForeignJournals,
 } from './ledger/foreign.ts';
-import { operator } from './commands/operator.ts';
 import { freeAllTasks } from './ledger/poll.ts';
 import { followClock } from './ledger/clock.ts';
 import type { Database } from './ledger/database.ts';
@@ -143,7 +142,7 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
 async function judgeForeignJournals(
   db: Database,
   id: string,
-  { dataDir, acceptForeignJournals: accept = false }: Config,
+  { dataDir, acceptForeignJournals: acceptedBy }: Config,
   role: Role,
   log: Logger,
 ): Promise<void> {
@@ -153,8 +152,8 @@ async function judgeForeignJournals(
     log.warn({ event: 'foreign-journals' }, `${formatForeignJournals(journals)}; nothing is sent`);
     return;
   }
-  if (!accept) throw foreignRefusal(journals);
-  await acceptForeignJournals(db, journals, operator());
+  if (acceptedBy === undefined) throw foreignRefusal(journals);
+  await acceptForeignJournals(db, journals, acceptedBy);
 }
 
 async function closeAll(closers: Closer[]): Promise<void> {

@@ -80,7 +80,7 @@ export interface Overrides {
   /** Plain http to a host that is not this machine. */
   allowHttp?: boolean;
   logLevel?: LogLevel;
-  acceptForeignJournals?: boolean;
+  acceptForeignJournals?: string;
 }
 
 /** What the environment says. Flags are merged in by the commands; the API key leaves this object only to the wire. */
@@ -105,8 +105,8 @@ export interface Config {
   otel?: 'yes' | 'no' | 'maybe';
   /** Of what is told while the ledger is being opened; info. */
   logLevel?: LogLevel;
-  /** A person says that this ledger is the right one, although journals of another lie in the data folder. */
-  acceptForeignJournals?: boolean;
+  /** Who says that this ledger is the right one, although journals of another lie in the data folder. */
+  acceptForeignJournals?: string;
 }
 
 /** Names of the environment that `.env` gave. */
@@ -172,7 +172,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
     ...(proxies.length === 0 ? {} : { proxies }),
     ...(isKeyApart(values, over) ? { keyApart: true } : {}),
     ...(over.logLevel === undefined ? {} : { logLevel: over.logLevel }),
-    ...(over.acceptForeignJournals === true ? { acceptForeignJournals: true } : {}),
+    ...(over.acceptForeignJournals === undefined
+      ? {}
+      : { acceptForeignJournals: over.acceptForeignJournals }),
   };
 }
 

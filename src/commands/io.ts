@@ -6,6 +6,7 @@ import { checkModels, joined, parseCaps, parseRate, parseRates } from '../rate/l
 import { createLog, LOG_LEVELS } from '../log.ts';
 import type { Logger, LogLevel } from '../log.ts';
 import type { WorkLimits } from '../sending.ts';
+import { operator } from './operator.ts';
 
 /** How a command speaks: data on stdout, everything else on stderr. */
 export interface Io {
@@ -29,7 +30,6 @@ export interface GlobalFlags {
   baseUrl?: string;
   allowHttp?: boolean;
   yes?: boolean;
-  acceptForeignJournals?: boolean;
 }
 
 /** Adds an option whose value falls back to `VIDBATCH_<FLAG>`. */
@@ -79,18 +79,24 @@ export function providerFlags(command: Command): Command {
   return flag(command, '--allow-http', 'plain http to a host that is not this machine');
 }
 
-/** Of whoever sends rows, or brings in rows that are sent. */
+/**
+ * For commands that send rows, or bring in rows that are sent. It has no variable: one that stays set would accept
+ * for ever.
+ */
 export function foreignFlag(command: Command): Command {
-  return flag(
-    command,
+  return command.option(
     '--accept-foreign-journals',
-    'go on with this ledger although journals of another lie in the data folder; asked once',
+    'go on with this ledger although journals of another lie in the data folder; remembered',
   );
 }
 
 /** The environment, with the global flags over it. */
-export function configOf(flags: GlobalFlags): Config {
-  return readConfig(undefined, flags);
+export function configOf(flags: GlobalFlags & { acceptForeignJournals?: boolean }): Config {
+  const { acceptForeignJournals, ...over } = flags;
+  return readConfig(
+    undefined,
+    isOn(acceptForeignJournals) ? { ...over, acceptForeignJournals: operator() } : over,
+  );
 }
 
 /** Said before anything is sent: `.env` may be of somebody else, as in a folder that was unpacked. */

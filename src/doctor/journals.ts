@@ -1,14 +1,17 @@
 import { JOURNAL_RULES, journalLooks } from '../journal/check.ts';
 import type { Queryable } from '../ledger/database.ts';
+import { FOREIGN_HINT, foreignJournals, formatForeignJournals } from '../ledger/foreign.ts';
+import type { ForeignJournal } from '../ledger/foreign.ts';
 import { count } from '../status/summary.ts';
-import { ok, warning } from './check.ts';
+import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 
 export interface JournalFacts {
   journals: number;
   /** What the files themselves say, by rule; each with its first example. */
   damaged: string[];
-  foreign: string[];
+  /** Those that no person has accepted. */
+  foreign: ForeignJournal[];
   /** Attempts that only a journal knows. */
   unknown: number;
 }
@@ -19,13 +22,13 @@ export async function gatherJournals(
   ledgerId: string,
   signal: AbortSignal,
 ): Promise<JournalFacts> {
-  const facts: JournalFacts = { journals: 0, damaged: [], foreign: [], unknown: 0 };
+  const foreign = await foreignJournals(db, folder, ledgerId);
+  const facts: JournalFacts = { journals: 0, damaged: [], foreign, unknown: 0 };
   const onJournal = (): void => void (facts.journals += 1);
   for await (const { found } of journalLooks(db, folder, { ledgerId, batch: null, onJournal })) {
     if (signal.aborted) break;
     for (const { invariant, what } of found) {
       if (invariant === JOURNAL_RULES.whole.name) facts.damaged.push(what);
-      if (invariant === JOURNAL_RULES.foreign.name) facts.foreign.push(what);
       if (invariant === JOURNAL_RULES.intent.name) facts.unknown += 1;
     }
   }
@@ -43,8 +46,10 @@ export function judgeJournals({ journals, damaged, foreign, unknown }: JournalFa
       ),
     );
   }
-  if (foreign.length > 0)
-    checks.push(warning('journals', some(foreign), `${sentence(JOURNAL_RULES.foreign.next)}.`));
+  if (foreign.length > 0) {
+    const what = `${formatForeignJournals(foreign)}; a worker sends nothing`;
+    checks.push(failed('journals', what, FOREIGN_HINT));
+  }
   if (unknown > 0) {
     checks.push(
       warning(

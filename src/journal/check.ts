@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { journalNames, lockOf, readJournal } from './file.ts';
 import type { JournalLine } from '../journal.ts';
 import type { Queryable } from '../ledger/database.ts';
+import { acceptedJournals } from '../ledger/foreign.ts';
 import { finding } from '../ledger/invariants/invariant.ts';
 import type { Finding, Rule } from '../ledger/invariants/invariant.ts';
 import { lockFile } from '../ledger/lock.ts';
@@ -46,9 +47,10 @@ export async function* journalLooks(
   folder: string,
   options: { ledgerId: string; batch: string | null; onJournal?: () => void },
 ): AsyncGenerator<Look> {
+  const accepted = await acceptedJournals(db);
   for (const name of await journalNames(folder)) {
     options.onJournal?.();
-    yield* lookAtJournal(db, join(folder, name), name, options);
+    yield* lookAtJournal(db, join(folder, name), name, { ...options, accepted });
   }
 }
 
@@ -56,7 +58,7 @@ async function* lookAtJournal(
   db: Queryable,
   path: string,
   name: string,
-  { ledgerId, batch }: { ledgerId: string; batch: string | null },
+  { ledgerId, batch, accepted }: { ledgerId: string; batch: string | null; accepted: ReadonlySet<string> },
 ): AsyncGenerator<Look> {
   let headed = false;
   let chunk: Entry[] = [];
@@ -73,6 +75,7 @@ async function* lookAtJournal(
     const { line } = entry;
     if (line.kind === 'header') {
       if (line.ledger !== ledgerId) {
+        if (accepted.has(line.ledger)) return;
         const what = `${name} belongs to another ledger, ${line.ledger}`;
         yield { found: ofBatch([finding(JOURNAL_RULES.foreign, { what })]) };
         return;

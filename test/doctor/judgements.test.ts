@@ -10,6 +10,7 @@ import { judgeQueue } from '../../src/doctor/queue.ts';
 import { judgeRedis } from '../../src/doctor/redis.ts';
 import type { RedisFacts } from '../../src/doctor/redis-facts.ts';
 import type { Condition } from '../../src/ledger/condition.ts';
+import type { ForeignJournal } from '../../src/ledger/foreign.ts';
 import { complaints, judges } from './judging.ts';
 
 const on = { value: 'on', source: 'default' };
@@ -225,10 +226,14 @@ describe('the queue', () => {
 });
 
 describe('the journals', () => {
-  judges({ journals: 2, damaged: [] as string[], foreign: [] as string[], unknown: 0 }, judgeJournals, [
-    ['none', { journals: 0 }, null],
-    ['torn', { damaged: ['a.jsonl: line 3 cannot be read', 'b'] }, 'warning journals'],
-    ['of another ledger', { foreign: ['a.jsonl belongs to another ledger'] }, 'warning journals'],
-    ['with attempts that the ledger does not know', { unknown: 2 }, 'warning journals'],
-  ]);
+  judges(
+    { journals: 2, damaged: [] as string[], foreign: [] as ForeignJournal[], unknown: 0 },
+    judgeJournals,
+    [
+      ['none', { journals: 0 }, null],
+      ['torn', { damaged: ['a.jsonl: line 3 cannot be read', 'b'] }, 'warning journals'],
+      ['of another ledger', { foreign: [{ path: '/data/journal/a.jsonl', ledger: 'b' }] }, 'failed journals'],
+      ['with attempts that the ledger does not know', { unknown: 2 }, 'warning journals'],
+    ],
+  );
 });

@@ -310,7 +310,7 @@ describe('a provider that cannot be reached', async () => {
     assert.match(batch.stderr, /there is no batch named shot \[NO_SUCH_BATCH\]\n {2}Did you mean shots\?/);
     const row = exits(await desk.run(['explain', 'shots', 'nobody']), 2);
     clear(row);
-    assert.match(row.stderr, /has no row with the key nobody \[NO_SUCH_ROW\]/);
+    assert.match(row.stderr, /has no row with the key or task id nobody \[NO_SUCH_ROW\]/);
   });
 });
 

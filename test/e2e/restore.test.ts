@@ -3,6 +3,7 @@ import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { countsOf, exits, openPlace } from '../cli.ts';
+import type { Ended } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startStandIn } from './stand-in.ts';
@@ -66,5 +67,41 @@ describe('a ledger that is restored from a copy', async () => {
       assert.equal(standIn.accepted().length, ROWS, 'nothing more was sent');
       assert.equal(countsOf(again)['submitted'], ROWS);
     }
+  });
+
+  it('is not the empty ledger of a second DATABASE_URL, which sends nothing until a person says so', async () => {
+    const standIn = await startStandIn();
+    const [first, second] = [await createDatabase(shared), await createDatabase(shared)];
+    const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' });
+    after(() => Promise.all([here.close(), standIn.close(), first.drop(), second.drop()]));
+    const file = await here.write('two.csv', csvOf(2, 'two'));
+    const run = (
+      url: string,
+      args: readonly string[] = [],
+      env: Record<string, string> = {},
+    ): Promise<Ended> => here.run(['run', file, ...args], { env: { DATABASE_URL: url, ...env } });
+    const doctor = async (): Promise<string> =>
+      (await here.run(['doctor'], { env: { DATABASE_URL: second.url } })).stdout;
+    exits(await run(first.url), 0);
+    assert.equal(standIn.accepted().length, 2);
+
+    const refused = exits(await run(second.url, [], { VIDBATCH_ACCEPT_FOREIGN_JOURNALS: '1' }), 3);
+    assert.match(
+      refused.stderr,
+      /belongs to another ledger .*nothing was sent \[FOREIGN_JOURNALS\]\n.*DATABASE_URL/,
+    );
+    exits(await here.run(['migrate', '--accept-foreign-journals'], { env: { DATABASE_URL: first.url } }), 0);
+    exits(await run(second.url), 3);
+    assert.match(await doctor(), /^failed +journals: .*belongs to another ledger/m);
+    const status = exits(await here.run(['status'], { env: { DATABASE_URL: second.url } }), 0);
+    assert.match(status.stderr, /belongs to another ledger/);
+    assert.equal(standIn.accepted().length, 2, 'nothing was paid by the wrong ledger');
+
+    exits(await run(second.url, ['--accept-foreign-journals']), 0);
+    assert.equal(standIn.accepted().length, 4);
+    assert.match(await doctor(), /^ok +journals: /m);
+    exits(await run(second.url), 0);
+    exits(await run(first.url), 3);
+    assert.equal(standIn.accepted().length, 4);
   });
 });

@@ -17,9 +17,10 @@ before(async () => {
 });
 after(() => rm(dataDir, { recursive: true }));
 
-async function opens(role: Role, acceptForeignJournals = false): Promise<string> {
+async function opens(role: Role, acceptForeignJournals?: string): Promise<string> {
   try {
-    const app = await openApp(readConfig({}, { dataDir, acceptForeignJournals }), role, createLog('fatal'));
+    const over = { dataDir, ...(acceptForeignJournals === undefined ? {} : { acceptForeignJournals }) };
+    const app = await openApp(readConfig({}, over), role, createLog('fatal'));
     await app.close();
     return 'opened';
   } catch (error) {
@@ -28,10 +29,14 @@ async function opens(role: Role, acceptForeignJournals = false): Promise<string>
   }
 }
 
+async function leave(name: string, text: string): Promise<void> {
+  await mkdir(join(dataDir, 'journal'), { recursive: true });
+  await writeFile(join(dataDir, 'journal', `${name}.jsonl`), text);
+}
+
 async function leaveJournalOf(ledger: string): Promise<void> {
   const header = { kind: 'header', version: 1, ledger, worker: ledger, origin: 'https://a.example', at: '' };
-  await mkdir(join(dataDir, 'journal'), { recursive: true });
-  await writeFile(join(dataDir, 'journal', `${ledger}.jsonl`), `${JSON.stringify(header)}\n`);
+  await leave(ledger, `${JSON.stringify(header)}\n`);
 }
 
 test('journals of another ledger stop whoever sends until a person has accepted them, once', async () => {
@@ -43,7 +48,7 @@ test('journals of another ledger stop whoever sends until a person has accepted 
   );
   assert.match(await opens('writer'), /^FOREIGN_JOURNALS 3 /, 'workers elsewhere would send its rows');
   assert.equal(await opens('reader'), 'opened');
-  assert.equal(await opens('worker', true), 'opened');
+  assert.equal(await opens('worker', 'anna@desk'), 'opened');
   assert.equal(await opens('worker'), 'opened', 'it is remembered');
   await leaveJournalOf('third');
   assert.match(
@@ -51,4 +56,14 @@ test('journals of another ledger stop whoever sends until a person has accepted 
     /^FOREIGN_JOURNALS 3 .*\(third\.jsonl\)/,
     'another ledger is another question',
   );
+  assert.equal(await opens('writer', 'anna@desk'), 'opened');
+  await leave('torn', '{"kind":"header","version":1,"ledg\0\0\0');
+  assert.match(
+    await opens('worker'),
+    /^FOREIGN_JOURNALS 3 .*1 journal does not say whose it is \(torn\.jsonl\)/,
+  );
+  assert.equal(await opens('worker', 'anna@desk'), 'opened');
+  await leave('begun', '\0'.repeat(100));
+  await leave('empty', '');
+  assert.equal(await opens('worker'), 'opened', 'a worker that died before its first line has sent nothing');
 });
