@@ -5,6 +5,7 @@ import { assignKeys, beginImport, endImport } from './ledger/import.ts';
 import { countVersions } from './ledger/retry.ts';
 import type { Chosen, Versions } from './ledger/retry.ts';
 import { openManifest } from './manifest/manifest.ts';
+import { brokenManifest } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
 import { stageManifest } from './staging.ts';
 
@@ -26,7 +27,8 @@ export async function withVersions<T>(
   const manifest = await openManifest(source, options);
   const importId = await beginImport(db);
   try {
-    const { scheme } = await stageManifest(db, importId, manifest, { ...options, into: batch });
+    const { scheme, broken } = await stageManifest(db, importId, manifest, { ...options, into: batch });
+    if (broken > 0) throw brokenManifest(manifest.name);
     if (scheme !== 'id')
       throw usageError('KEYS_CHANGED', `batch ${batch.name} knows its rows by id, and ${source} has no ids`);
     await assignKeys(db, importId);

@@ -5,6 +5,7 @@ import { commandsFor } from './commands/all.ts';
 import { describeError, errorJson } from './commands/error-text.ts';
 import { variableOf } from './commands/io.ts';
 import type { Io } from './commands/io.ts';
+import { terminalText } from './commands/terminal-text.ts';
 import { loadDotEnv } from './config.ts';
 import { connectionLost } from './connection-lost.ts';
 import { endListening } from './early-signals.ts';
@@ -45,8 +46,8 @@ console.warn = (...words: unknown[]) => {
 };
 
 const io: Io = {
-  out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${line}\n`),
+  out: (line) => void process.stdout.write(`${process.stdout.isTTY ? terminalText(line) : line}\n`),
+  err: (line) => void process.stderr.write(`${process.stderr.isTTY ? terminalText(line) : line}\n`),
   async write(text) {
     if (readerGone) return false;
     if (!process.stdout.write(text)) await roomOnStdout();

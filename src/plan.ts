@@ -11,7 +11,7 @@ import { DEFAULT_SECONDS } from './cost/prices.ts';
 import { batchName, checkHeader, rehearse, unfit, withCandidate } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
 import type { GenerationRequest } from './request/body.ts';
-import { checkRows } from './row.ts';
+import { checkRows, isError, placed } from './row.ts';
 import { outlook } from './status/outlook.ts';
 
 /** What `submit` would make of a manifest. */
@@ -60,13 +60,16 @@ async function planBeside(db: Database, source: string, options: ProduceOptions)
 async function planAlone(name: string, source: string, options: ProduceOptions): Promise<Plan> {
   const manifest = await openManifest(source, options);
   if (options.keepGoing !== true) checkHeader(manifest, options.map);
-  for (const fault of manifest.faults) options.onFault?.(fault, manifest.name);
   const groups = new Map<string, Group>();
-  const totals = { rows: 0, invalid: manifest.faults.filter(({ severity }) => severity === 'error').length };
-  const { rows, columns } = checkRows(manifest, options);
+  const { rows, faults, columns } = checkRows(manifest, options);
+  for (const fault of faults) options.onFault?.(fault, manifest.name);
+  const totals = { rows: 0, invalid: 0, broken: faults.filter(isError).length };
   for await (const row of rows) {
     totals.rows += 1;
-    for (const fault of row.faults) options.onFault?.(fault, manifest.name);
+    for (const fault of placed(row, manifest)) {
+      options.onFault?.(fault, manifest.name);
+      if (isError(fault) && fault.scope === 'file') totals.broken += 1;
+    }
     if (row.request === undefined) totals.invalid += 1;
     else count(groups, row.request, row.mode ?? 'text');
   }
@@ -76,7 +79,8 @@ async function planAlone(name: string, source: string, options: ProduceOptions):
   const alone: Plan = {
     batch: name,
     batchId: null,
-    ...totals,
+    rows: totals.rows,
+    invalid: totals.invalid,
     groups: sorted,
     digest: null,
     columns: columns(),

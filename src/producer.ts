@@ -44,6 +44,7 @@ import { objection } from './objection.ts';
 import { reached } from './point.ts';
 import type { Prices } from './cost/prices.ts';
 import type { RowOptions } from './row.ts';
+import { count } from './status/summary.ts';
 import { quoted } from './shell-word.ts';
 import type { Window } from './window.ts';
 
@@ -155,20 +156,34 @@ export async function withCandidate<T>(
 export function checkHeader(manifest: Manifest, map: ColumnMap | undefined): void {
   const missing = missingColumns(manifest, map);
   if (missing === undefined) return;
-  throw refusal('HEADER_MISSING', missing, '`vidbatch validate` with the same flags checks it again.');
+  throw refusal(
+    'HEADER_MISSING',
+    `${manifest.name}: ${missing}`,
+    '`vidbatch validate` with the same flags checks it again.',
+  );
+}
+
+/** `--keep-going` leaves out rows, and not a column or the rest of a file. */
+export function brokenManifest(name: string): VidbatchError {
+  return refusal(
+    'BROKEN_MANIFEST',
+    `${name}: a fault that may be about all of its rows; nothing was sent`,
+    `\`vidbatch validate ${quoted(name)}\` shows it; --keep-going leaves out single rows alone.`,
+  );
 }
 
 /** Why no batch takes a manifest, whatever the ledger has. */
 export function unfit(
   name: string,
-  { rows, invalid }: Pick<Staged, 'rows' | 'invalid'>,
+  { rows, invalid, broken }: Pick<Staged, 'rows' | 'invalid' | 'broken'>,
   { keepGoing }: ProduceOptions,
 ): VidbatchError | undefined {
+  if (broken > 0) return brokenManifest(name);
   if (rows === 0) return refusal('EMPTY_MANIFEST', `${name}: no rows`, 'A manifest needs at least one row.');
   if (invalid === 0 || keepGoing === true) return undefined;
   return refusal(
     'INVALID_ROWS',
-    `${name}: ${invalid} of ${rows} rows are invalid; nothing was sent`,
+    `${name}: ${count(invalid)} of ${rows === 1 ? '1 row' : `${count(rows)} rows`} ${invalid === 1 ? 'is' : 'are'} invalid; nothing was sent`,
     '--keep-going sends the valid rows and records the others as invalid.',
   );
 }

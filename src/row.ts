@@ -12,7 +12,6 @@ import { readRequest } from './request.ts';
 import type { Mode } from './request.ts';
 import type { GenerationRequest } from './request/body.ts';
 import { openSeen } from './status/seen.ts';
-import type { Occurrence } from './status/seen.ts';
 
 /** How rows of a manifest are told apart: by their `id`, or, without one, by their content. */
 export type KeyScheme = 'id' | 'h1';
@@ -57,6 +56,8 @@ export interface RowOptions {
 
 /** A manifest's rows, with the key scheme that its first row (or its header) asks for. */
 export interface CheckedRows {
+  /** Faults of the file as a whole. With an error among them no row is to be sent. */
+  faults: Fault[];
   scheme: () => KeyScheme;
   /** What its columns are taken for; of JSON, once the rows are read. */
   columns: () => Understanding;
@@ -76,6 +77,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
   let scheme: KeyScheme | undefined;
 
   async function* rows(): AsyncGenerator<Row> {
+    const place = manifest.byRow === true ? 'row' : 'line';
     const seen = openSeen();
     const alike = openSeen();
     try {
@@ -86,14 +88,16 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
         const row = checkRow(entry, position, scheme);
         position += 1;
         const alone = row.numbered ? row.knownAs : row.keyBasis;
-        const { line } = row;
+        const line = manifest.byRow === true ? row.position + 1 : row.line;
         const first = alone === undefined ? undefined : seen.add(alone, { line, text: '' });
-        if (first !== undefined) yield duplicate(row, first.line);
+        if (first !== undefined) yield duplicate(row, `${place} ${first.line}`);
         else {
           const like = row.numbered
             ? undefined
             : alike.add(likenessOf(row.keyBasis), { line, text: row.keyBasis });
-          yield like === undefined ? row : lookalike(row, like, options.strict === true);
+          yield like === undefined
+            ? row
+            : lookalike(row, `${place} ${like.line}`, like.text, options.strict === true);
         }
       }
     } finally {
@@ -120,7 +124,8 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     if (manifest.columns === undefined && kept.size < MOST_KEPT)
       for (const name of read.extras) kept.add(name);
     // What could not be read cannot be judged: the rules would only repeat it in other words.
-    const faults = reading.some(isError) ? [...reading] : [...reading, ...read.faults];
+    const judged = reading.map((fault) => judge(fault, options));
+    const faults = reading.some(isError) ? judged : [...judged, ...read.faults];
     if (
       scheme === 'id' &&
       read.id === undefined &&
@@ -156,7 +161,27 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     };
   }
 
-  return { scheme: () => scheme ?? 'h1', columns: () => ({ ...columns, kept: [...kept] }), rows: rows() };
+  return {
+    faults: manifest.faults.map((fault) => judge(fault, options)),
+    scheme: () => scheme ?? 'h1',
+    columns: () => ({ ...columns, kept: [...kept] }),
+    rows: rows(),
+  };
+}
+
+/** The faults of a row, with what tells it from the others. */
+export function placed({ faults, position, raw }: Row, { byRow = false }: Pick<Manifest, 'byRow'>): Fault[] {
+  const { id } = raw;
+  const row = {
+    row: position + 1,
+    ...(typeof id === 'string' || typeof id === 'number' ? { id: String(id) } : {}),
+    ...(byRow ? { byRow } : {}),
+  };
+  return faults.map((fault) => ({ ...fault, ...row }));
+}
+
+function judge(fault: Fault, { strict }: RowOptions): Fault {
+  return strict === true ? { ...fault, severity: 'error' } : fault;
 }
 
 function blank(columns: readonly string[]): RawRow {
@@ -174,7 +199,7 @@ function sourceOf({ format }: Manifest, { raw, source, exported }: ManifestEntry
   return cells ? 'csv' : 'json';
 }
 
-function isError(fault: Fault): boolean {
+export function isError(fault: Fault): boolean {
   return fault.severity === 'error';
 }
 
@@ -188,14 +213,14 @@ function brokenKey(raw: RawRow): string {
 }
 
 /** Two rows all the same: the ids differ. But a person, or a spreadsheet, may take the one for the other. */
-function lookalike(row: Row, like: Occurrence, strict: boolean): Row {
+function lookalike(row: Row, where: string, like: string, strict: boolean): Row {
   const { request, contentHash: hash, ...rest } = row;
   const fault: Fault = {
     severity: strict ? 'error' : 'warning',
     line: row.line,
     column: 'id',
     rule: 'id-lookalike',
-    message: `${excerpt(shownId(row.keyBasis))} looks like the id ${excerpt(shownId(like.text))} of line ${like.line}; both are sent, as two videos`,
+    message: `${excerpt(shownId(row.keyBasis))} looks like the id ${excerpt(shownId(like))} of ${where}; both are sent, as two videos`,
   };
   return {
     ...rest,
@@ -204,18 +229,18 @@ function lookalike(row: Row, like: Occurrence, strict: boolean): Row {
   };
 }
 
-function duplicate(row: Row, firstLine: number): Row {
+function duplicate(row: Row, where: string): Row {
   const { request: _request, contentHash: _hash, knownAs, ...rest } = row;
   const fault = row.numbered
     ? {
         column: 'row_key',
         rule: 'row-key-duplicate',
-        message: `is the row_key of line ${firstLine} already: an export has each row once; for another video of the same, empty the cell`,
+        message: `is the row_key of ${where} already: an export has each row once; for another video of the same, empty the cell`,
       }
     : {
         column: 'id',
         rule: 'id-duplicate',
-        message: `is the id of line ${firstLine} already: ids are unique in a manifest`,
+        message: `is the id of ${where} already: ids are unique in a manifest`,
       };
   return {
     ...rest,

@@ -10,7 +10,7 @@ import type { KnownInput } from './ledger/read.ts';
 import type { Manifest, RawRow } from './manifest/entry.ts';
 import type { Understanding } from './manifest/understanding.ts';
 import { reached } from './point.ts';
-import { checkRows } from './row.ts';
+import { checkRows, isError, placed } from './row.ts';
 import type { KeyScheme, Row, RowOptions } from './row.ts';
 
 const CHUNK = { rows: 500, characters: 2_000_000 };
@@ -18,6 +18,8 @@ const CHUNK = { rows: 500, characters: 2_000_000 };
 export interface Staged {
   rows: number;
   invalid: number;
+  /** Errors that may be about every row: nothing of it may be sent. */
+  broken: number;
   warnings: number;
   scheme: KeyScheme;
   columns: Understanding;
@@ -45,11 +47,10 @@ export async function stageManifest(
   options: StagingOptions,
 ): Promise<Staged> {
   const { into } = options;
-  const { rows, scheme, columns } = checkRows(manifest, options);
+  const { rows, faults, scheme, columns } = checkRows(manifest, options);
   const report = (fault: Fault): void => options.onFault?.(fault, manifest.name);
-  for (const fault of manifest.faults) report(fault);
-  const broken = manifest.faults.filter((fault) => fault.severity === 'error').length;
-  const totals = { rows: 0, invalid: broken, warnings: 0, own: 0 };
+  for (const fault of faults) report(fault);
+  const totals = { rows: 0, invalid: 0, broken: faults.filter(isError).length, warnings: 0, own: 0 };
   const digest = createHash('sha256');
   let others: string[] = [];
   let chunk: Row[] = [];
@@ -71,8 +72,9 @@ export async function stageManifest(
     if (row.request === undefined) totals.invalid += 1;
     if (row.knownAs !== undefined) totals.own += 1;
     if (row.of !== undefined && row.of !== into.name) others = [row.of];
-    for (const fault of row.faults) {
+    for (const fault of placed(row, manifest)) {
       report(fault);
+      if (isError(fault) && fault.scope === 'file') totals.broken += 1;
       if (fault.severity === 'warning') totals.warnings += 1;
     }
     chunk.push(row);

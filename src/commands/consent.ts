@@ -45,7 +45,7 @@ export async function consent(
   }
   const seen = new Map(plans.map((one, n) => [manifests[n] ?? '', one.digest ?? '']));
   const refused = plans.flatMap((one) => one.refused ?? []);
-  const [first] = refused.filter(({ code }) => code !== 'INVALID_ROWS');
+  const [first] = refused.filter(({ code }) => code !== 'INVALID_ROWS' && code !== 'BROKEN_MANIFEST');
   if (first !== undefined) throw first;
   // The producer refuses them, and names each fault.
   if (refused.length > 0) return seen;

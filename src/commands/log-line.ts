@@ -1,6 +1,7 @@
 import type { DestinationStream } from 'pino';
 import type { Io } from './io.ts';
 import type { Progress } from './progress.ts';
+import { terminalText } from './terminal-text.ts';
 
 /** Logs above the bar: JSON for programs, and on a terminal, where a person reads them, a line of text. */
 export function logAbove(
@@ -29,8 +30,5 @@ export function logLine(json: string): string {
 /** What a provider says may hold anything, and must not steer the terminal. */
 function plain(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.replaceAll(
-    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
-    (c) => `\\u${(c.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
+  return terminalText(text).replaceAll('\n', '\\u000a').replaceAll('\t', '\\u0009');
 }

@@ -1,5 +1,6 @@
 import { count, duration } from '../status/summary.ts';
 import type { Io } from './io.ts';
+import { terminalText } from './terminal-text.ts';
 
 /** A line on the terminal that is drawn over and over. Without a terminal, nothing is drawn. */
 export class Progress {
@@ -17,7 +18,7 @@ export class Progress {
   /** Draws nothing within the first second: what is over by then needs no bar. */
   show(text: string): void {
     if (!this.#io.interactive || performance.now() - this.#startedAt < 1000) return;
-    this.#text = text.slice(0, Math.max(20, this.#io.columns - 1));
+    this.#text = terminalText(text).slice(0, Math.max(20, this.#io.columns - 1));
     this.#stream.write(`\r\u001b[2K${this.#text}`);
     this.#shown = true;
   }
@@ -25,7 +26,7 @@ export class Progress {
   /** Something else is written meanwhile: above the line. */
   above(text: string): void {
     if (this.#shown) this.#stream.write('\r\u001b[2K');
-    this.#stream.write(text);
+    this.#stream.write(this.#io.interactive ? terminalText(text) : text);
     if (this.#shown) this.#stream.write(this.#text);
   }
 

@@ -308,7 +308,7 @@ function tell(summary: Summary, hints: readonly string[], flags: RunFlags, io: I
   for (const gate of summary.gates) io.err(`${summary.batch}: ${gate.gate}: ${gate.reason}`);
   if (summary.counts.uncertain > 0) {
     io.err(
-      `${summary.batch}: ${count(summary.counts.uncertain)} uncertain rows may have been accepted and are not sent again; \`vidbatch uncertain ${quoted(summary.batch)}\` shows what is known of them`,
+      `${summary.batch}: ${summary.counts.uncertain === 1 ? '1 uncertain row may have been accepted and is' : `${count(summary.counts.uncertain)} uncertain rows may have been accepted and are`} not sent again; \`vidbatch uncertain ${quoted(summary.batch)}\` shows what is known of them`,
     );
   }
   if (summary.budget !== null && isOverspent(summary.budget)) {

@@ -5,7 +5,7 @@ import { keepHeapSmall } from '../heap.ts';
 import { missingColumns, missingFields } from '../manifest/columns.ts';
 import { columnsJson, describeColumns } from '../manifest/understanding.ts';
 import { openManifest } from '../manifest/manifest.ts';
-import { checkRows } from '../row.ts';
+import { checkRows, placed } from '../row.ts';
 import { count } from '../status/summary.ts';
 import { FaultReport } from './fault-report.ts';
 import { configOf, flag, globalFlags, isOn } from './io.ts';
@@ -47,25 +47,32 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
       isOn(flags.all) ? Infinity : 'examples',
     );
     const missing = missingColumns(manifest, options.map);
-    if (missing !== undefined) io.err(missing);
+    if (missing !== undefined) {
+      const line = 1 + (options.skipLines ?? 0);
+      faults.add({ severity: 'error', line, rule: 'header-missing', message: missing }, manifest.name);
+    }
     const lacking = missingFields(manifest, options.map).map((field) => `${field}-required`);
     const modes: Record<string, number> = {};
     let rows = 0;
     let valid = 0;
-    for (const fault of manifest.faults) faults.add(fault, manifest.name);
-    const { rows: checked, columns } = checkRows(manifest, options);
+    const { rows: checked, faults: ofFile, columns } = checkRows(manifest, options);
+    for (const fault of ofFile) faults.add(fault, manifest.name);
     for await (const row of checked) {
       rows += 1;
       if (row.request !== undefined) valid += 1;
       if (row.request !== undefined && row.mode !== undefined) modes[row.mode] = (modes[row.mode] ?? 0) + 1;
       // The header has said it of all rows.
-      for (const fault of row.faults) if (!lacking.includes(fault.rule)) faults.add(fault, manifest.name);
+      for (const fault of placed(row, manifest)) {
+        if (!lacking.includes(fault.rule)) faults.add(fault, manifest.name);
+      }
       if (rows % 2000 === 0) progress.show(`${source}: ${count(rows)} rows read`);
     }
     progress.clear();
     faults.finish('; --all shows them all');
-    if (faults.errors > 0 || rows === 0 || missing !== undefined) invalid = true;
-    if (flags.json !== true) for (const line of describeColumns(columns())) io.err(`${source}: ${line}`);
+    if (faults.errors > 0 || rows === 0) invalid = true;
+    // Of what is no header, the columns are not worth naming.
+    if (flags.json !== true && missing === undefined)
+      for (const line of describeColumns(columns())) io.err(`${source}: ${line}`);
     const result = {
       manifest: source,
       format: manifest.format,
@@ -77,6 +84,7 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
       warnings: faults.warnings,
       modes,
       ...columnsJson(columns()),
+      ...faults.json(),
     };
     io.out(flags.json === true ? JSON.stringify(result) : describe(result));
   }

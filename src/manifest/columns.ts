@@ -81,10 +81,10 @@ const MOST_NAMES = 20;
  * stands above the header is told by the line that looks like it.
  */
 export function missingColumns(
-  manifest: Pick<Manifest, 'name' | 'columns' | 'faults' | 'firstLines'>,
+  manifest: Pick<Manifest, 'columns' | 'faults' | 'firstLines'>,
   given: ColumnMap = new Map(),
 ): string | undefined {
-  const { name, columns } = manifest;
+  const { columns } = manifest;
   // A header that could not be read has its own fault.
   if (columns === undefined || manifest.faults.some(({ severity }) => severity === 'error')) return undefined;
   const { suggested } = understand(manifest, given);
@@ -92,14 +92,14 @@ export function missingColumns(
   if (missing.length === 0) return undefined;
   const line = headerLine(manifest, given);
   if (line !== undefined) {
-    return `${name}: the header has no ${missing.join(' and no ')}; line ${line} looks like the header: skip what is above it with --skip-lines ${line - 1}`;
+    return `the header has no ${missing.join(' and no ')}; line ${line} looks like the header: skip what is above it with --skip-lines ${line - 1}`;
   }
   const more = columns.length > MOST_NAMES ? ` and ${columns.length - MOST_NAMES} more` : '';
   const shown = columns.slice(0, MOST_NAMES).map(excerpt).join(', ');
   const known = [...suggested.values()];
   const rest = missing.filter((field) => !known.includes(field)).map((field) => `--map ${field}=<header>`);
   const maps = [mapFlags(given), mapFlags(suggested), ...rest].filter((part) => part !== '').join(' ');
-  return `${name}: the header has no ${missing.join(' and no ')}, which every row needs; its columns are ${shown}${more}; say which it is with ${maps}`;
+  return `the header has no ${missing.join(' and no ')}, which every row needs; its columns are ${shown}${more}; say which it is with ${maps}`;
 }
 
 /** The 1-based line that names all required fields, if one of the first lines does. */

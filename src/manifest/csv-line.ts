@@ -26,6 +26,11 @@ export class LineCounter {
     return this.#line;
   }
 
+  /** What no record has claimed before `offset`. */
+  peekTo(offset: number): Buffer {
+    return Buffer.concat(this.#pending).subarray(0, offset - this.#offset);
+  }
+
   /** Passes over everything before `offset`. */
   advanceTo(offset: number): void {
     this.#consume(() => this.#offset < offset);

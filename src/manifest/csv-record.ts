@@ -1,6 +1,7 @@
 import { CsvError, parse, type Parser } from 'csv-parse';
 import type { Fault } from '../fault.ts';
 import { LineCounter } from './csv-line.ts';
+import { readQuoting } from './csv-quoting.ts';
 import { excerpt, MAX_RECORD } from './entry.ts';
 import { badBytesFault, type BadBytes, type TextChunk } from './text.ts';
 
@@ -9,7 +10,7 @@ export interface CsvRecord {
   /** 1-based line on which it begins. */
   line: number;
   cells: string[];
-  /** Undecodable bytes, or quoting that is broken; with the latter it is the last record. */
+  /** Undecodable bytes, and quotes in the wrong place; a record that cannot be read has no cells. */
   faults: Fault[];
 }
 
@@ -22,8 +23,8 @@ export interface CsvOptions {
 }
 
 /**
- * Splits text into records with csv-parse. Never throws for what the text is: broken quoting ends it with a
- * record that has a fault, since where the next record begins would be a guess.
+ * Splits text into records with csv-parse. Never throws for what the text is: where the next record would begin by a
+ * guess, it ends with a record that has a fault.
  */
 export async function* csvRecords(
   chunks: AsyncIterable<TextChunk>,
@@ -37,6 +38,8 @@ export async function* csvRecords(
     delimiter: options.delimiter,
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
+    // Quotes in the wrong place are judged by `readQuoting`.
+    relax_quotes: true,
     skip_empty_lines: true,
     max_record_size: maxRecord,
     on_record: (cells, info) => {
@@ -49,12 +52,19 @@ export async function* csvRecords(
   const bad: { position: number; bytes: BadBytes }[] = [];
   let written = 0;
 
-  function* takeParsed(): Generator<CsvRecord, void, void> {
+  /** Returns true when the rest of the file cannot be read. */
+  function* takeParsed(): Generator<CsvRecord, boolean, void> {
     for (const { cells, end } of parsed.splice(0)) {
       const line = lines.recordStart();
+      const text = cells.some((cell) => QUOTE.test(cell)) ? lines.peekTo(end).toString() : '';
+      const { flaw, ends = false } = readQuoting(text, options.delimiter);
       lines.advanceTo(end);
-      yield { line, cells, faults: badBefore(bad, end, line) };
+      const faults = badBefore(bad, end, line);
+      if (flaw !== undefined) faults.push({ ...flaw, line });
+      yield { line, cells: flaw?.severity === 'error' ? [] : cells, faults };
+      if (ends) return true;
     }
+    return false;
   }
 
   try {
@@ -64,14 +74,14 @@ export async function* csvRecords(
       written += bytes.length;
       if (chunk.bad !== undefined) bad.push({ position: written - 1, bytes: chunk.bad });
       const error = await write(parser, bytes);
-      yield* takeParsed();
+      if (yield* takeParsed()) return;
       if (error !== undefined) {
         yield brokenRecord(lines.recordStart(), error, maxRecord);
         return;
       }
     }
     const error = await end(parser);
-    yield* takeParsed();
+    if (yield* takeParsed()) return;
     if (error !== undefined) {
       const line = lines.recordStart();
       const broken = brokenRecord(line, error, maxRecord);
@@ -81,6 +91,9 @@ export async function* csvRecords(
     parser.destroy();
   }
 }
+
+/** csv-parse takes a NUL behind a closing quote for the end of the text. */
+const QUOTE = /["\0]/;
 
 /** Takes the bad places before `end` out of `bad`; one fault for a record is enough. */
 function badBefore(bad: { position: number; bytes: BadBytes }[], end: number, line: number): Fault[] {
@@ -109,7 +122,7 @@ function end(parser: Parser): Promise<Error | undefined> {
 function brokenRecord(line: number, error: Error, maxRecord: number): CsvRecord {
   const [rule, what] = diagnosis(error, maxRecord);
   const message = `${what}; this row and the rest of the file could not be read`;
-  return { line, cells: [], faults: [{ severity: 'error', line, rule, message }] };
+  return { line, cells: [], faults: [{ severity: 'error', line, rule, message, scope: 'file' }] };
 }
 
 function diagnosis(error: Error, maxRecord: number): [rule: string, what: string] {
@@ -120,16 +133,6 @@ function diagnosis(error: Error, maxRecord: number): [rule: string, what: string
       return ['record-too-large', `a row of more than ${maxRecord} bytes; probably a quote is not closed`];
     case 'CSV_QUOTE_NOT_CLOSED':
       return ['csv-quote', 'a quote that opens a cell of this row is never closed'];
-    case 'CSV_INVALID_CLOSING_QUOTE':
-      return [
-        'csv-quote',
-        'text after the closing quote of a cell; a quote within a quoted cell is written ""',
-      ];
-    case 'INVALID_OPENING_QUOTE':
-      return [
-        'csv-quote',
-        'a quote within a cell that is not quoted; quote the cell and write "" for a quote',
-      ];
     default:
       return ['csv-broken', `not readable as CSV: ${excerpt(error.message)}`];
   }

@@ -48,6 +48,6 @@ function raggedness({ line, cells }: CsvRecord, header: CsvHeader): Fault[] {
   const tooMany = cells.slice(expected).some((cell) => cell !== '');
   if (!tooFew && !tooMany) return [];
   const cause = tooFew ? 'a delimiter is missing' : 'a cell holds the delimiter and is not quoted';
-  const message = `${cells.length} cells where the header has ${expected}; perhaps ${cause}`;
+  const message = `${cells.length === 1 ? '1 cell' : `${cells.length} cells`} where the header has ${expected}; perhaps ${cause}`;
   return [{ severity: 'error', line, rule: 'ragged-row', message }];
 }

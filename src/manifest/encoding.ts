@@ -103,12 +103,9 @@ function controlShare(bytes: Buffer): number {
 }
 
 function binaryRefusal(source: ByteSource): Error {
-  const magic = source.head.subarray(0, 2).toString('latin1');
-  const hint =
-    magic === 'PK'
-      ? 'It looks like a zip or an Excel workbook: save the sheet as "CSV UTF-8".'
-      : magic === '\x1F\x8B'
-        ? 'It looks like gzip: unpack it first.'
-        : 'A manifest is CSV, JSON or JSONL text; if it is text in a rare encoding, name it with --encoding.';
-  return refusal('manifest-binary', `${source.name} is a binary file, not text`, hint);
+  return refusal(
+    'manifest-binary',
+    `${source.name} is a binary file, not text`,
+    'A manifest is CSV, JSON or JSONL text; if it is text in a rare encoding, name it with --encoding.',
+  );
 }

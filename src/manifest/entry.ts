@@ -39,6 +39,8 @@ export interface Manifest {
   delimiter?: string;
   /** CSV only: the header as read, trimmed, before `--map`; without unnamed columns. */
   columns?: string[];
+  /** JSON only: rows share lines, so faults name them by their number. */
+  byRow?: boolean;
   /** CSV only: the first lines of the file, cut. */
   firstLines?: string[];
   /** CSV only: every column of the header, `''` where it has no name. */

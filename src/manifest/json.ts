@@ -31,7 +31,8 @@ export async function* jsonEntries(source: JsonSource): AsyncGenerator<ManifestE
     if (first === '[') yield* walk.list(undefined);
     else if (first === '{') yield* source.wrapped === true ? walk.wrapping() : walk.envelope();
     else yield walk.stop(walk.misplaced('"[" or "{"', `; ${SHAPES}`));
-    if (!walk.stopped && (await walk.cursor.peek()) !== '') yield walk.misplaced('the end of the file');
+    if (!walk.stopped && (await walk.cursor.peek()) !== '')
+      yield walk.stop(walk.misplaced('the end of the file'));
   } finally {
     await walk.cursor.close();
   }
@@ -52,9 +53,10 @@ class Walk {
     this.cursor = new JsonCursor(source.open());
   }
 
+  /** What follows is not read, so nothing of the file is sent. */
   stop(entry: ManifestEntry): ManifestEntry {
     this.stopped = true;
-    return entry;
+    return { ...entry, faults: entry.faults.map((fault) => ({ ...fault, scope: 'file' })) };
   }
 
   /** The rows of the list that opens here. */

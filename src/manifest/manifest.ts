@@ -10,6 +10,7 @@ import { detectEncoding, type Encoding } from './encoding.ts';
 import type { Manifest, ManifestEntry } from './entry.ts';
 import { exportDelimiter, findExport, readName } from './export-header.ts';
 import { exportedEntries, unwrap } from './exported.ts';
+import { foreignTo } from './foreign.ts';
 import { formatOf, formatUnknown, isTabSeparated } from './format.ts';
 import { jsonEntries } from './json.ts';
 import { jsonlEntries } from './jsonl.ts';
@@ -41,6 +42,8 @@ export async function openManifest(source: string, options: ManifestOptions = {}
   if (source === '-' && format === undefined) throw formatUnknown(source);
   const bytes = await openSource(source, options.stdin ?? process.stdin);
   if (bytes.head.length === 0) throw empty(source);
+  const foreign = foreignTo(bytes);
+  if (foreign !== undefined) throw foreign;
   if (format === undefined) throw formatUnknown(source);
 
   const encoding = await detectEncoding(bytes, options.encoding);
@@ -61,6 +64,8 @@ export async function openManifest(source: string, options: ManifestOptions = {}
       : () => jsonlEntries(text(), { wrapped });
   return {
     ...shared,
+    // The list that a program has written may be one line, of any length.
+    byRow: format === 'json' && !head.trim().includes('\n'),
     entries: once(source, () => (wrapped ? entries() : unwrapped(entries()))),
   };
 }
@@ -87,6 +92,7 @@ async function openCsv(
   const record = await headerRecord(beginning);
   if (bytes.rereadable) await beginning.return();
   if (record === undefined) throw empty(bytes.name);
+  if (record.cells.length === 0) throw unreadableHeader(bytes.name, record);
   const exported = findExport(record.cells);
   const header =
     exported === undefined
@@ -145,9 +151,13 @@ function linesLength(name: string, head: string, lines: number): number {
   const end = ends[lines - 1];
   if (lines === 0) return 0;
   if (end === undefined) {
-    throw refusal('SKIP_LINES', `--skip-lines ${lines}: ${name} has no so many lines, or they are too long`);
+    throw refusal('SKIP_LINES', `--skip-lines ${lines}: ${name} has fewer lines, or they are too long`);
   }
   return end.index + end[0].length;
+}
+
+function unreadableHeader(name: string, { line, faults: [fault] }: CsvRecord): VidbatchError {
+  return refusal('manifest-header', `${name}:${line}: the header cannot be read: ${fault?.message ?? ''}`);
 }
 
 function decodeHead(bytes: ByteSource, encoding: Encoding): string {

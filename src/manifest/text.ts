@@ -66,8 +66,8 @@ function badChunk(good: Buffer, encoding: string, offset: number, gaveUp: boolea
 /** The fault of a row that holds undecodable bytes. */
 export function badBytesFault(line: number, bad: BadBytes): Fault {
   const rest = bad.gaveUp ? `; the ${MAX_BAD_PLACES}th such place: the rest of the file was not read` : '';
-  const message = `byte ${bad.offset} of the file is not ${bad.encoding}${rest}; name another encoding with --encoding, for example --encoding ${bad.encoding === 'utf-8' ? 'gb18030' : 'utf-8'}`;
-  return { severity: 'error', line, rule: 'bad-bytes', message };
+  const message = `byte ${bad.offset} of the file is not ${bad.encoding}${rest}; name its encoding, for example ${bad.encoding === 'utf-8' ? '--encoding gb18030 (Chinese)' : '--encoding utf-8'} or --encoding windows-1252 (Western European)`;
+  return { severity: 'error', line, rule: 'bad-bytes', message, ...(bad.gaveUp ? { scope: 'file' } : {}) };
 }
 
 function strictDecoder(encoding: string): TextDecoder {

@@ -81,7 +81,7 @@ export function describeForecast(
   if (waiting === 0 && doneAt !== undefined) return `done ${momentIn(zone, doneAt)} ${speed}`;
   const days = Math.round((known.to - known.from) / DAY_MS);
   if (first === undefined)
-    return `none of ${count(waiting)} rows fits in a window of the next ${days} days ${speed}`;
+    return `${waiting === 1 ? 'the row does not fit' : `none of ${count(waiting)} rows fits`} in a window of the next ${days} days ${speed}`;
   const nights = windows.every((window) => isNight(window, zone));
   const soon = nights && first.from - now < TONIGHT_MS;
   const next = soon ? "tonight's window" : first.from <= now ? 'this window' : 'the next window';

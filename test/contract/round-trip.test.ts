@@ -41,7 +41,7 @@ onEvery(['embedded'], (storage) => {
   describe('an export of a CSV manifest', () => {
     test('has every column and every cell of a ragged row, and its lines as they were', async () => {
       const { db } = storage();
-      const content = `id,model,prompt,,note,note\n\n1,${MODEL},p\n2,${MODEL},"a, b",x,n,m,beyond,"=z"\n`;
+      const content = `id,model,prompt,,note,memo\n\n1,${MODEL},p\n2,${MODEL},"a, b",x,n,m,beyond,"=z"\n`;
       const name = await bringIn(db, { extension: 'csv', content });
       const [header = [], ...rows] = parse(await comesBack(db, name, 'csv'));
       assert.deepEqual(header.slice(0, 9), [
@@ -50,7 +50,7 @@ onEvery(['embedded'], (storage) => {
         'prompt',
         '',
         'note',
-        'note',
+        'memo',
         'column_7',
         'column_8',
         'batch',

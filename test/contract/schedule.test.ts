@@ -257,7 +257,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await make(db, await taken(db))).kind, 'failed');
       const run = only(await listRuns(db, one.id, 10));
       assert.deepEqual([run.state, run.code, run.batchId], ['failed', 'INVALID_ROWS', null]);
-      assert.match(run.reason ?? '', /1 of 2 rows are invalid; nothing was sent; the first: \S+.* duration/);
+      assert.match(run.reason ?? '', /1 of 2 rows is invalid; nothing was sent; the first: \S+.* duration/);
       assert.deepEqual(await listBatches(db), []);
     });
 

@@ -87,10 +87,17 @@ const CASES: Case[] = [
   },
   {
     what: 'an unknown extension',
-    args: ['validate', 'rows.xlsx'],
+    args: ['validate', 'rows.txt'],
     exit: 2,
-    says: /rows\.xlsx has none of the extensions/,
+    says: /rows\.txt has none of the extensions/,
     code: 'format-unknown',
+  },
+  {
+    what: 'a workbook',
+    args: ['validate', 'rows.xlsx'],
+    exit: 3,
+    says: /rows\.xlsx is an Excel workbook.*save the sheet as "CSV UTF-8"/s,
+    code: 'manifest-binary',
   },
   {
     what: 'an unknown flag',
@@ -236,6 +243,7 @@ describe('a mistake', async () => {
     Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, 0xff, 0xfe, 0]),
   );
   await here.write('rows.xlsx', Buffer.from('PK\u0003\u0004'));
+  await here.write('rows.txt', 'id,model,prompt\n');
 
   for (const { what, args, env = {}, exit, says, code } of CASES) {
     it(`is one clear line with a code: ${what}`, async () => {

@@ -38,7 +38,7 @@ describe('a manifest with faults', async () => {
   it('that has no column for the prompt is told so once, with the columns that it has', async () => {
     const file = await desk.write('unnamed.csv', 'id,text,model,"what\nfor"\na,a kite,viduq3p-720p,x\n');
     const hint =
-      /unnamed\.csv: the header has no prompt, which .*"id", "text", "model", "what\\nfor"; .*--map prompt=text/gm;
+      /unnamed\.csv(?::1)?: the header has no prompt, which .*"id", "text", "model", "what\\nfor"; .*--map prompt=text\b/gm;
     const validated = exits(await desk.run(['validate', file]), 3).stderr;
     assert.equal([...validated.matchAll(hint)].length, 1);
     assert.doesNotMatch(validated, /prompt-required/);

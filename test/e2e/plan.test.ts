@@ -49,7 +49,7 @@ describe('plan', async () => {
     assert.match(refused.stdout, /1 invalid/);
     assert.match(
       refused.stderr,
-      /shots\.csv: 1 of 1 rows are invalid; nothing was sent \[INVALID_ROWS\]\n {2}--keep-going sends/,
+      /shots\.csv: 1 of 1 row is invalid; nothing was sent \[INVALID_ROWS\]\n {2}--keep-going sends/,
     );
   });
 

@@ -26,7 +26,7 @@ describe('reconcile --provider-file', async () => {
 
   it('ends with 0 where all agree, and with 7 where something differs, which it writes down', async () => {
     const rows = [{ prompt: FORMULA }, { prompt: 'plain' }].map((row) => ({ ...row, model: 'viduq3p-720p' }));
-    exits(await place.run(['run', await place.write('text.json', JSON.stringify(rows))]), 0);
+    exits(await place.run(['run', await place.write('text.json', JSON.stringify(rows)), '--as-written']), 0);
     const [list, bill] = [await book('list.json'), await book('bill.csv')];
     const told = json(
       exits(await place.run(['reconcile', '--provider-file', list, '--provider-file', bill, '--json']), 0),

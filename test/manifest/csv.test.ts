@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { readQuoting } from '../../src/manifest/csv-quoting.ts';
 import { csvRecords } from '../../src/manifest/csv-record.ts';
 import { collect, inChunks, read, rules } from './fixture.ts';
 
@@ -141,8 +142,9 @@ test('an unnamed column is dropped where it is empty, and kept with a warning wh
 
 for (const [what, broken, pattern] of [
   ['a quote that is never closed', '2,"b\n3,c\n', /never closed.*rest of the file could not be read/],
-  ['text after a closing quote', '2,"b"x\n3,c\n', /after the closing quote.*rest of the file/],
-  ['a quote in an unquoted cell', '2,b "x"\n3,c\n', /not quoted.*rest of the file/],
+  ['text after a closing quote', '2,"b "x" y\n3,c\n', /after the closing quote/],
+  ['a NUL after a closing quote', '2,"b"\0"\n3,c\n', /after the closing quote.*rest of the file/],
+  ['a quote after a space, left open', '2, "b\n3,c"\n', /space before the quote.*rest of the file/],
 ] as const) {
   test(`${what} is an error of the row where it begins, and the rows before it are read`, async () => {
     const { entries } = await read('a.csv', `id,p\n1,"a\r\na"\n\n${broken}`);
@@ -155,8 +157,38 @@ for (const [what, broken, pattern] of [
     );
     assert.deepEqual(rules(entries), ['5 csv-quote']);
     assert.match(entries[1]?.faults[0]?.message ?? '', pattern);
+    assert.equal(entries[1]?.faults[0]?.scope, 'file');
   });
 }
+
+test('a quote within a cell that is not quoted is a quote, with a warning', async () => {
+  const { entries } = await read('a.csv', 'id,p\n1,a 5" lens\n2,"a ""5"" lens"\n3,b "x"y\n');
+  assert.deepEqual(
+    entries.map(({ raw }) => raw['p']),
+    ['a 5" lens', 'a "5" lens', 'b "x"y'],
+  );
+  assert.deepEqual(rules(entries), ['2 quote-in-cell', '4 quote-in-cell']);
+  assert.ok(entries.every(({ faults }) => faults.every(({ severity }) => severity === 'warning')));
+});
+
+test('broken quotes that close within their line end nothing, and refuse the file', async () => {
+  const { entries } = await read('a.csv', 'id,p\n1,"He said "hi" and left"\n2, "x"\n3,"b"\0"c"\n4,c\n');
+  assert.deepEqual(rules(entries), ['2 csv-quote', '3 csv-quote', '4 csv-quote']);
+  assert.deepEqual(entries.at(-1)?.raw, { id: '4', p: 'c' });
+  assert.ok(entries.slice(0, 3).every(({ faults: [fault] }) => fault?.scope === 'file'));
+});
+
+test('cells that are quoted as they should be have no flaw, whatever is in them', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', ' ', 'a', '\0', '"') })),
+      (cells) => {
+        const text = cells.map((cell) => `"${cell.replaceAll('"', '""')}"`).join(',');
+        assert.deepEqual(readQuoting(`${text}\r\n`, ','), {});
+      },
+    ),
+  );
+});
 
 test('a row over the limit is an error, not a full memory', async () => {
   const text = `a,b\n1,2\n3,${'x'.repeat(5000)}\n`;
@@ -180,11 +212,13 @@ test('a cell of 10 MB is read', async () => {
   assert.equal(entries[1]?.line, 1_000_003);
 });
 
-test('a header alone has no entries; broken quoting in it is a fault of the file', async () => {
+test('a header alone has no entries; one that cannot be read refuses the file', async () => {
   assert.deepEqual((await read('a.csv', 'a,b\n\n,\n')).entries, []);
-  const { manifest, entries } = await read('a.csv', 'a,"b\n1,2\n');
-  assert.equal(manifest.faults[0]?.rule, 'csv-quote');
-  assert.deepEqual(entries, []);
+  await assert.rejects(read('a.csv', 'a,"b\n1,2\n'), {
+    code: 'manifest-header',
+    exitCode: 3,
+    message: /a\.csv:1: the header cannot be read: a quote that opens a cell/,
+  });
 });
 
 test('a header named __proto__ is a column like any other', async () => {

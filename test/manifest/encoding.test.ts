@@ -67,7 +67,10 @@ test('on standard input it is an error of its row, which says how to go on', asy
   });
   const entries = await collect(manifest.entries);
   assert.deepEqual(rules(entries), ['20002 bad-bytes']);
-  assert.match(entries[20_000]?.faults[0]?.message ?? '', /^byte 160012 .* not utf-8.*--encoding gb18030/);
+  assert.match(
+    entries[20_000]?.faults[0]?.message ?? '',
+    /^byte 160012 .* not utf-8.*--encoding gb18030 .*--encoding windows-1252/,
+  );
   assert.deepEqual(entries.at(-1), { line: 20_003, raw: { id: '3', prompt: 'plain' }, faults: [] });
 });
 

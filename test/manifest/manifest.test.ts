@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { openManifest } from '../../src/manifest/manifest.ts';
 import { collect, makeFolder, read, rules } from './fixture.ts';
 
@@ -63,12 +64,34 @@ test('a binary file is refused, with a hint for what it looks like', async () =>
   );
   await assert.rejects(read('a.csv', Buffer.from('PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0', 'latin1')), {
     ...binary,
-    hint: /Excel/,
+    message: /Excel/,
   });
   await assert.rejects(read('a.csv', Buffer.from('1f8b0800000000000003', 'hex')), {
     ...binary,
-    hint: /gzip/,
+    message: /gzip/,
   });
+});
+
+test('what is no manifest is called by its name, whatever its extension and its format are said to be', async () => {
+  const html = '<!DOCTYPE html><html><body>log in</body></html>';
+  const workbook = Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), Buffer.alloc(64)]);
+  const files: [name: string, content: string | Buffer, says: RegExp][] = [
+    ['a.xlsx', workbook, /Excel workbook/],
+    ['a.csv', workbook, /zip archive, or an Excel workbook/],
+    ['a.zip', workbook, /zip archive/],
+    ['a.xls', Buffer.from('d0cf11e0a1b11ae1', 'hex'), /Excel workbook/],
+    ['a.xls', html, /web page \(HTML\)/],
+    ['a.csv', `\uFEFF\r\n${html.toLowerCase()}`, /web page \(HTML\)/],
+    ['a.csv', Buffer.from(`\uFEFF${html}`, 'utf16le'), /web page \(HTML\)/],
+    ['a.xml', '<?xml version="1.0"?><Workbook/>', /XML/],
+    ['a.csv.gz', gzipSync('id,model,prompt\n'), /compressed with gzip/],
+    ['a.csv.br', brotliCompressSync('id,model,prompt\n'), /compressed with brotli/],
+    ['a.csv', '%PDF-1.7\n', /PDF/],
+  ];
+  for (const [name, content, message] of files) {
+    await assert.rejects(read(name, content), { exitCode: 3, message }, name);
+    await assert.rejects(read(name, content, { format: 'csv' }), { exitCode: 3, message }, name);
+  }
 });
 
 test('entries can be iterated once', async () => {
