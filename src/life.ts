@@ -1,4 +1,14 @@
 import type { AttemptView, TrailView } from './ledger/read.ts';
+import type { Reached } from './ledger/uncertain.ts';
+
+/** What it means that the exchange came so far and no further. */
+export const REACHED: Record<Exclude<Reached, 'none'>, string> = {
+  connecting: 'the request had not begun',
+  sending: 'the request was being written when it broke',
+  sent: 'the whole request was sent, and no answer began',
+  answering: "the answer's head arrived, and its body broke off",
+  answered: 'a whole answer arrived',
+};
 
 /** The name of the worker of an attempt that `resolve --task-id` has made. */
 const BY_A_PERSON = 'resolve by ';
@@ -23,7 +33,7 @@ export function findingsOf(attempt: AttemptView): string[] {
     attempt.httpStatus === null ? undefined : `HTTP ${attempt.httpStatus}`,
     attempt.errorCode ?? undefined,
     attempt.error ?? undefined,
-    attempt.phase === null ? undefined : `got as far as: ${attempt.phase}`,
+    Object.entries(REACHED).find(([phase]) => phase === attempt.phase)?.[1],
     attempt.requestId === null ? undefined : `request id ${attempt.requestId}`,
     attempt.taskId === null
       ? undefined

@@ -1,18 +1,11 @@
-import type { Group, Heard, Reached, Unsettled } from '../ledger/uncertain.ts';
+import type { Group, Heard, Unsettled } from '../ledger/uncertain.ts';
+import { REACHED } from '../life.ts';
 import { oneLine } from '../provider/text.ts';
 import { idempotencyKey } from '../submit.ts';
 import { count } from '../status/summary.ts';
 
-/** What it means that the exchange came so far and no further. */
-const REACHED: Record<Exclude<Reached, 'none'>, string> = {
-  connecting: 'the request had not begun',
-  sending: 'the request was being written when it broke',
-  sent: 'the whole request was sent, and no answer began',
-  answering: "the answer's head arrived, and its body broke off",
-  answered: 'a whole answer arrived, which does not say whether the request was accepted',
-};
-
 function reached({ phase, intendedAt }: Pick<Heard, 'phase' | 'intendedAt'>): string {
+  if (phase === 'answered') return `${REACHED.answered}, which does not say whether the request was accepted`;
   if (phase !== 'none') return REACHED[phase];
   return intendedAt === null
     ? 'the worker died or came too late, and no journal of it was read'

@@ -9,16 +9,17 @@ import { count } from '../status/summary.ts';
 import type { Summary } from '../status/summary.ts';
 
 /** Rows that definitely failed: how many, mostly why, and what to do next. One line a state. */
-export async function failedRows(db: Queryable, batch: Batch, { counts }: Summary): Promise<string[]> {
+export async function failedRows(db: Queryable, batch: Batch, { counts, gates }: Summary): Promise<string[]> {
   const lines: string[] = [];
+  const said = gates.map(({ reason }) => reason).join('\n');
   if (counts.exhausted > 0) {
-    const why = describe(await commonestReason(db, batch.id, 'exhausted'), counts.exhausted);
+    const why = describe(await commonestReason(db, batch.id, 'exhausted'), counts.exhausted, said);
     lines.push(
       `${rows(counts.exhausted, 'exhausted')} never accepted, tries used up${why}; \`vidbatch retry ${quoted(batch.name)}\` makes ${counts.exhausted === 1 ? 'it' : 'them'} pending again`,
     );
   }
   if (counts.rejected > 0) {
-    const why = describe(await commonestReason(db, batch.id, 'rejected'), counts.rejected);
+    const why = describe(await commonestReason(db, batch.id, 'rejected'), counts.rejected, said);
     lines.push(
       `${rows(counts.rejected, 'rejected')} refused for what ${counts.rejected === 1 ? 'it says' : 'they say'}${why}; correct ${counts.rejected === 1 ? 'it' : 'them'} and run again`,
     );
@@ -34,12 +35,13 @@ function rows(n: number, state: string): string {
   return n === 1 ? `1 ${state} row was` : `${count(n)} ${state} rows were`;
 }
 
-/** `, 3 of them by ECONNREFUSED: api.example.com refuses connections` */
-function describe(reason: Reason | undefined, total: number): string {
+/** ` (3 of them: ECONNREFUSED: api.example.com refuses connections)`; what a gate has `said` is not told again. */
+function describe(reason: Reason | undefined, total: number, said: string): string {
   if (reason === undefined) return '';
   const { rows: n, code, httpStatus, message } = reason;
   const what = [code, httpStatus === null ? null : `HTTP ${httpStatus}`].filter((part) => part !== null);
-  const told = [what.join(', '), message ?? ''].filter((part) => part !== '').join(': ');
+  const news = message === null || said.includes(message) ? '' : message;
+  const told = [what.join(', '), news].filter((part) => part !== '').join(': ');
   if (told === '') return '';
   return n === total ? ` (${told})` : ` (${count(n)} of them: ${told})`;
 }

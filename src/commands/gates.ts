@@ -43,7 +43,7 @@ export function gateCommands(program: Command, io: Io, exit: Exit): void {
     .description('cancel the pending rows of a batch, or of all')
     .addHelpText('after', '\nExamples:\n  $ vidbatch cancel text\n  $ vidbatch cancel --yes')
     .action(act(cancelBatch));
-  flag(cancelIt, '--yes', 'do not ask');
+  flag(cancelIt, '--yes', 'do not ask; without a terminal, needed where no batch is named');
   for (const command of [pauseIt, resumeIt, cancelIt]) globalFlags(command);
   providerFlags(resumeIt);
 }
@@ -144,7 +144,10 @@ async function cancelBatch(
 ): Promise<Acted> {
   const batches = batch === undefined ? await listBatches(db) : [batch];
   if (batch === undefined && !isOn(flags.yes)) {
-    await confirm(io, `Cancel the pending rows of all ${count(batches.length)} batches?`);
+    await confirm(
+      io,
+      `Cancel the pending rows of ${batches.length === 1 ? 'the one batch' : `all ${count(batches.length)} batches`}?`,
+    );
   }
   let cancelled = 0;
   for (const one of batches) {

@@ -43,7 +43,7 @@ come: --not-sent is refused before, and with filters such rows stay uncertain.`,
     .action(async (batch: string, key: string | undefined, flags: ResolveFlags) =>
       exit(await resolve(batch, key, flags, io)),
     );
-  flag(globalFlags(command), '--yes', 'do not ask');
+  flag(globalFlags(command), '--yes', 'do not ask; without a terminal, needed with filters');
 }
 
 async function resolve(

@@ -77,7 +77,7 @@ what a row was before. Put the change into the batch's own manifest, too: \`run\
   command.option('--failed-tasks', 'make again, and pay again, rows whose task failed at the provider');
   pricesFlag(readFlags(globalFlags(command)));
   flag(command, '--again', 'with --changed: also what another batch has sent already');
-  flag(command, '--yes', 'do not ask');
+  flag(command, '--yes', 'do not ask; without a terminal, needed with --failed-tasks');
 }
 
 interface Done {
@@ -248,7 +248,11 @@ async function retryChangedOnes(
           });
     const purse = await readPurse(db, batch.id);
     return {
-      text: told(taken, versions, await sentBy(batch, source, taken), purse && unpriced(batch, purse)),
+      text: told(taken, versions, await sentBy(batch, source, taken), {
+        source,
+        batch: batch.name,
+        waits: purse && unpriced(batch, purse),
+      }),
       json: { batch: batch.name, retried: taken, ...versions },
     };
   });
@@ -274,7 +278,7 @@ function told(
   taken: number,
   { invalid, same, others, unknown }: Versions,
   sent: string,
-  waits: string | undefined,
+  { source, batch, waits }: { source: string; batch: string; waits: string | undefined },
 ): string {
   const parts = [
     taken === 0
@@ -285,7 +289,15 @@ function told(
   if (invalid > 0) parts.push(`${count(invalid)} changed and still cannot be sent`);
   if (same > 0) parts.push(`${count(same)} as they were`);
   if (others > 0) parts.push(`${count(others)} that differ are in other states, and stay`);
-  if (unknown > 0) parts.push(`${count(unknown)} are not in the batch: \`vidbatch submit\` adds them`);
+  if (unknown > 0) {
+    const [are, them, fresh] =
+      unknown === 1 ? ['row is', 'it', 'a new row'] : ['rows are', 'them', 'new rows'];
+    const command =
+      source === '-' ? '`vidbatch submit`' : `\`vidbatch submit ${quoted(source)} --batch ${quoted(batch)}\``;
+    parts.push(
+      `${count(unknown)} ${are} not in the batch by ${unknown === 1 ? 'its id' : 'their ids'}: ${command} adds ${them} as ${fresh}, and asks first where only the id was changed`,
+    );
+  }
   return parts.join('; ');
 }
 

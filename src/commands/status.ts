@@ -5,7 +5,7 @@ import { chanceOf } from '../deadline.ts';
 import type { Chance } from '../deadline.ts';
 import { EXIT } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
-import { listBatches } from '../ledger/batch.ts';
+import { countProof, listBatches } from '../ledger/batch.ts';
 import type { Queryable } from '../ledger/database.ts';
 import { oneLook } from '../ledger/look.ts';
 import { nextPoll } from '../ledger/poll.ts';
@@ -24,7 +24,7 @@ import { readPace, speedOf, unfedTold } from '../status/pace.ts';
 import type { Pace } from '../status/pace.ts';
 import { POLL_PLAN } from '../task/poll-plan.ts';
 import { STATES } from '../submission.ts';
-import { count, duration, receipt, tasksTold } from '../status/summary.ts';
+import { count, duration, proofTold, receipt, tasksTold } from '../status/summary.ts';
 import type { Summary } from '../status/summary.ts';
 import type { Speed } from '../ledger/speed.ts';
 import { openOf } from '../task.ts';
@@ -76,6 +76,8 @@ interface Status extends Summary, Omit<Pace, 'lately'> {
   deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
   /** How the tasks stand, and in how many seconds one may be asked for again; null: there are none. */
   tasks: (TaskCounts & { open: number; nextPollSeconds: number | null }) | null;
+  /** So many rows must be accepted one after another before others go beside them; 0: none any more. */
+  proof: number;
   /** Why tasks failed, the most frequent first. */
   failReasons: FailReason[];
   /** What the workers of its provider go by. */
@@ -144,6 +146,7 @@ async function readStatus(
     tasks,
     failReasons: tasks === null || tasks.failed === 0 ? [] : await readFailReasons(db, batch.id),
     videos: await countVideos(db, batch.id),
+    proof: await countProof(db, batch.id),
     deadline:
       batch.deadline === null
         ? null
@@ -204,7 +207,11 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
   }
   const unfed = unfedTold(status);
   if (unfed !== undefined) lines.push(`  ${unfed}`);
-  if (status.budget !== null) lines.push(`  budget: ${status.budget.told}`);
+  // The gate tells all of it.
+  if (status.budget !== null && !status.gates.some(({ gate }) => gate === 'budget'))
+    lines.push(`  budget: ${status.budget.told}`);
+  const proof = proofTold(status.proof, status.counts.pending);
+  if (proof !== undefined && status.gates.length === 0) lines.push(`  ${proof}`);
   const limits = limitsTold(status.limits);
   if (limits !== '' && status.fed && status.counts.pending > 0) lines.push(`  limits: ${limits}`);
   for (const { gate, reason } of status.gates) lines.push(`  waiting: ${gate}: ${reason}`);

@@ -9,6 +9,7 @@ import { EXIT, messageOf, refusal } from '../errors.ts';
 import type { ExitCode } from '../errors.ts';
 import { fill } from '../feeder.ts';
 import { keepHeapSmall } from '../heap.ts';
+import { countProof, countStates } from '../ledger/batch.ts';
 import { readPurse } from '../ledger/budget.ts';
 import { ensureProvider } from '../ledger/provider.ts';
 import type { Logger } from '../log.ts';
@@ -20,7 +21,7 @@ import { batchName, checkHeader, produce } from '../producer.ts';
 import type { ProduceOptions, Produced } from '../producer.ts';
 import { laneOf, openQueue } from '../queue.ts';
 import { quoted } from '../shell-word.ts';
-import { count } from '../status/summary.ts';
+import { count, proofTold } from '../status/summary.ts';
 import { FaultReport } from './fault-report.ts';
 import { foreignFlag, configOf, flag, globalFlags, listFlag, logOf, providerFlags } from './io.ts';
 import type { Io } from './io.ts';
@@ -65,9 +66,19 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
     for (const one of produced)
       io.out(flags.json === true ? JSON.stringify(toJson(one)) : describeProduced(one));
     await fillQueue(app, config, depth, logOf(flags, 'warn'));
+    if (flags.json !== true) await tellProof(app, produced, io);
     return EXIT.ok;
   } finally {
     await app.close();
+  }
+}
+
+/** Who looks at the queue now finds one job a batch. */
+async function tellProof(app: App, produced: readonly Produced[], io: Io): Promise<void> {
+  for (const { batch } of produced) {
+    const { pending } = await countStates(app.db, batch.id);
+    const told = proofTold(await countProof(app.db, batch.id), pending);
+    if (told !== undefined) io.err(`${batch.name}: ${told}`);
   }
 }
 

@@ -117,11 +117,18 @@ export function isOverspent({ left }: Pick<PurseJson, 'left'>): boolean {
   return left.startsWith('-');
 }
 
-/** What `--budget` asks a person to do. */
-export function raiseHint(batch: Pick<Batch, 'name' | 'source'>): string {
-  return batch.source === '-'
-    ? 'submit it again with a higher --budget'
-    : `\`vidbatch run ${quoted(batch.source)} --batch ${quoted(batch.name)} --budget …\`, or \`submit\`, with a higher one goes on`;
+/** What `--budget` asks a person to do; `purse`: with the sum that pays for all that waits. */
+export function raiseHint(
+  batch: Pick<Batch, 'name' | 'source'>,
+  purse?: Pick<Purse, 'needed' | 'currency'>,
+): string {
+  const sum = purse && told({ amount: purse.needed, currency: purse.currency }).replaceAll(/[ ,]/g, '');
+  if (batch.source === '-')
+    return `submit it again with a higher --budget${sum === undefined ? '' : `, up to ${sum}`}`;
+  const command = `vidbatch run ${quoted(batch.source)} --batch ${quoted(batch.name)} --budget`;
+  return sum === undefined
+    ? `\`${command} …\`, or \`submit\`, with a higher one goes on`
+    : `\`${command} ${sum}\`, or \`submit\`, pays for all of them`;
 }
 
 /** What rows of a batch with a budget ask for whose price is not known: a higher one would let none of them go. */

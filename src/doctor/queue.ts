@@ -27,13 +27,14 @@ export interface QueueFacts {
 
 export async function gatherQueue(db: Queryable, store: QueueStore, ledgerId: string): Promise<QueueFacts> {
   const shared = laneOf(ledgerId, null);
+  const fed = [shared, ...(await lanesInUse(db))];
   // The schedules' lane is a mirror for people: it is fed by the worker that keeps it, and no row is in it.
-  const known = new Set([shared, scheduleLane(ledgerId), ...(await lanesInUse(db))]);
+  const known = new Set([...fed, scheduleLane(ledgerId)]);
   const names = store.kind === 'redis' ? await queueNames(store.redis, store.prefix) : [];
   const own = names.filter((name) => name === shared || name.startsWith(`${shared}-`));
   const ids = names.map((name) => /^vidbatch-([0-9a-f]+)/.exec(name)?.[1]).filter((id) => id !== undefined);
   const lanes: LaneFacts[] = [];
-  for (const name of new Set([...known, ...own])) {
+  for (const name of new Set([...fed, ...own])) {
     lanes.push({ name, known: known.has(name), ...(await lookInto(store, name)) });
   }
   return { lanes, otherLedgers: [...new Set(ids)].filter((id) => id !== ledgerId).sort() };

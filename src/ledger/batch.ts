@@ -193,6 +193,15 @@ export async function resume(db: Queryable, id: number | null): Promise<boolean>
   return paused.length + stopped.length > 0;
 }
 
+/** How many rows of the batch must be accepted, one after another, before others go beside them. 0: none any more. */
+export async function countProof(db: Queryable, id: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    'select case when proven then 0 else greatest(1, canaries) end as n from vidbatch.batch where id = $1',
+    [id],
+  );
+  return rows[0]?.n ?? 0;
+}
+
 export async function isPaused(db: Queryable): Promise<boolean> {
   const { rows } = await db.query<{ paused: boolean }>(
     'select paused_at is not null as paused from vidbatch.meta',

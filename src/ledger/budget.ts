@@ -150,6 +150,8 @@ export interface Purse {
   unpriced: number;
   /** No row that waits fits. */
   reached: boolean;
+  /** The budget that would pay for every row that waits and whose price is known. */
+  needed: Amount;
 }
 
 /** Undefined: the batch has no budget. */
@@ -163,9 +165,11 @@ export async function readPurse(db: Queryable, batchId: number): Promise<Purse |
     beyond: number;
     pending: number;
     unpriced: number;
+    needed: string;
   }>(
     `select b.budget_currency as currency, b.budget::text as budget, (t.accepted + u.surplus)::text as spent,
             t.reserved::text as reserved, (b.budget - t.accepted - u.surplus - t.reserved)::text as left, t.pending, t.unpriced,
+            (t.accepted + u.surplus + t.reserved + t.waiting)::text as needed,
             (select count(*) from (
                select s.currency, sum(s.price - s.held) over (order by s.price - s.held, s.id) as upto
                  from vidbatch.submission s where s.batch_id = b.id and s.state = 'pending') w
@@ -176,6 +180,7 @@ export async function readPurse(db: Queryable, batchId: number): Promise<Purse |
         select coalesce(sum(s.held) filter (where s.state = 'submitted'), 0) as accepted,
                coalesce(sum(s.held) filter (where s.state <> 'submitted'), 0) as reserved,
                (count(*) filter (where s.state = 'pending'))::int as pending,
+               coalesce(sum(s.price - s.held) filter (where s.state = 'pending' and s.currency = b.budget_currency), 0) as waiting,
                (count(*) filter (where s.state = 'pending' and s.currency is distinct from b.budget_currency))::int as unpriced
           from vidbatch.submission s where s.batch_id = b.id
       ) t
@@ -194,6 +199,7 @@ export async function readPurse(db: Queryable, batchId: number): Promise<Purse |
     beyond: row.beyond,
     unpriced: row.unpriced,
     reached: row.pending > 0 && row.beyond === row.pending,
+    needed: amountOf(row.needed),
   };
 }
 

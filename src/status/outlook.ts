@@ -79,8 +79,7 @@ export function outlook(
   const waiting = loads.reduce((sum, load) => sum + (load.openings === undefined ? 0 : load.rows), 0);
   const base = { now, rows: all, waiting, perSecond, earliest };
   if (perSecond === null) {
-    const told =
-      'when it will be done is not known: too few rows of this batch were accepted so far, and no --rate of all rows is given';
+    const told = 'not known until the first rows are accepted; --rate, such as --rate 2/s, gives one now';
     return { ...base, told };
   }
   const seen = forecast(loads, { now, perSecond });

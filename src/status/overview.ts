@@ -95,7 +95,7 @@ async function gatesOf(
       reason:
         purse.unpriced === purse.beyond
           ? `the price of what is left is not known, and the batch has a budget of ${told}; ${priceHint(batch)}`
-          : `nothing that is left fits the budget of ${told}; ${raiseHint(batch)}`,
+          : `nothing that is left fits the budget of ${told}; ${raiseHint(batch, purse)}`,
     });
   }
   gates.push(...(await readTimes(db, batch)));

@@ -112,6 +112,13 @@ export function count(n: number): string {
   return n.toLocaleString('en');
 }
 
+/** Why the queue holds a single row of a batch; undefined: it may hold more. */
+export function proofTold(proof: number, pending: number): string | undefined {
+  if (proof === 0 || pending <= 1) return undefined;
+  const first = proof === 1 ? 'the first one is' : `the first ${count(proof)} are`;
+  return `one row at a time is queued and sent until ${first} accepted; then the others follow`;
+}
+
 /** `1 row`, `1,234 rows` */
 export function rowsOf(n: number): string {
   return `${count(n)} ${n === 1 ? 'row' : 'rows'}`;

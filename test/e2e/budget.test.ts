@@ -55,10 +55,13 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
       String(told),
       /^30\.70 CNY: 30\.50 CNY spent · 0\.00 CNY reserved · 0\.20 CNY left · (?:at least )?\d+ rows do not fit$/,
     );
+    const text = exits(await here.run(['status', 'dear']), 0).stdout;
+    assert.match(text, /^ {2}waiting: budget: nothing that is left fits the budget of 30\.70 CNY: /m);
     assert.match(
-      exits(await here.run(['status', 'dear']), 0).stdout,
-      /budget: 30\.70 CNY.+\n {2}waiting: budget: nothing that is left fits/,
+      text,
+      /`vidbatch run \S+dear\.csv --batch dear --budget \d+\.\d\dCNY`, or `submit`, pays for all of them$/m,
     );
+    assert.equal(text.match(/0\.20 CNY left/g)?.length, 1, 'the numbers are told once');
     // Which rows are left depends on who fed first.
     const exported = exits(await here.run(['export', 'dear', '--format', 'jsonl']), 0).stdout;
     const left = jsonLines<{ row_key: string; state: string }>(exported).find(

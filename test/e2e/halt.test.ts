@@ -109,6 +109,8 @@ describe('a batch that stops', async () => {
       stopped.stderr,
       /^k: stopped: row k-1 failed, and the first 3 rows must be accepted before the rest: .+: correct the manifest and submit it again, or `vidbatch resume k` goes on$/m,
     );
+    const receipt = stopped.stderr.split('\n').filter((line) => line.startsWith('k: '));
+    assert.equal(receipt.join('\n').match(/prompt policy violation/g)?.length, 1, 'the reason is told once');
     const { stderr } = exits(await desk.run(['work', '--drain']), 6);
     assert.match(stderr, /"event":"waiting","batch":"k","gate":"stopped","reason":"row k-1 failed/);
     const { stdout } = exits(await desk.run(['status', 'k']), 0);

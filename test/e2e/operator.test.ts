@@ -23,7 +23,10 @@ describe('an operator', async () => {
 
   it('cancels a batch: nothing of it is sent until retry', async () => {
     const file = await desk.write('shots.csv', csvOf(3));
-    exits(await desk.run(['submit', file]), 0);
+    const why =
+      'one row at a time is queued and sent until the first one is accepted; then the others follow';
+    assert.ok(exits(await desk.run(['submit', file]), 0).stderr.includes(`shots: ${why}\n`));
+    assert.ok(exits(await desk.run(['status', 'shots']), 0).stdout.includes(`\n  ${why}\n`));
     assert.match(exits(await desk.run(['cancel', 'shots']), 0).stdout, /^shots: 3 rows cancelled/m);
     exits(await desk.run(['work', '--drain']), 0);
     assert.equal((await standIn.stats()).creates, 0);
@@ -39,6 +42,7 @@ describe('an operator', async () => {
     exits(await desk.run(['submit', file]), 0);
     assert.match(exits(await desk.run(['pause']), 0).stdout, /^everything: paused/m);
     const status = exits(await desk.run(['status', 'later']), 0).stdout;
+    assert.doesNotMatch(status, /one row at a time/, 'what is paused waits for something else');
     assert.match(status, /^ {2}no worker feeds these rows: start `vidbatch work`/m);
     assert.doesNotMatch(status, /ETA/);
     const before = (await standIn.stats()).creates;
@@ -64,6 +68,8 @@ describe('an operator', async () => {
 
   it('does not cancel everything without being asked, or --yes', async () => {
     assert.match(exits(await desk.run(['cancel']), 2).stderr, /\[NOT_CONFIRMED\]/);
+    const many = ['resolve', 'later', '--all', '--abandon', '--reason', 'over'];
+    assert.match(exits(await desk.run(many), 0).stdout, /no uncertain row matches/, 'nothing to ask about');
     assert.match(exits(await desk.run(['cancel', '--yes']), 0).stdout, /^everything: 0 rows cancelled/m);
     assert.equal((await counts('later'))['submitted'], 2);
   });
@@ -90,6 +96,12 @@ describe('an operator', async () => {
       exits(await desk.run(['retry', 'wrong', '--changed', right]), 0).stdout,
       /^wrong: 1 row took .*; `vidbatch work --drain` sends it; put the change into \S+wrong\.csv, too, before/,
     );
+    const more = await desk.write('more.csv', csvOf(2, 'wrong'));
+    assert.ok(
+      exits(await desk.run(['retry', 'wrong', '--changed', more]), 0).stdout.includes(
+        `1 row is not in the batch by its id: \`vidbatch submit ${more} --batch wrong\` adds it as a new row`,
+      ),
+    );
     const { stderr } = exits(await desk.run(['run', file]), 3);
     assert.match(stderr, /\[NEWER_IN_LEDGER\]\n.*\n {4}ledger: .*"right".*\n {4}manifest: .*wrong-1"/);
     exits(
@@ -107,7 +119,9 @@ describe('an operator', async () => {
     const file = await desk.write('murky.csv', csvOf(1, 'murky'));
     exits(await desk.run(['run', file, '--timeout', '300ms']), 5);
     const all = exits(await desk.run(['status', '--json']), 0);
-    assert.equal(jsonLines(all.stdout).length, 5);
+    assert.equal(jsonLines(all.stdout).length, 6);
+    const many = ['resolve', 'murky', '--all', '--abandon', '--reason', 'over'];
+    assert.match(exits(await desk.run(many), 2).stderr, /\[NOT_CONFIRMED\]/, 'many at once want --yes');
     const text = exits(await desk.run(['status', 'murky']), 0).stdout;
     assert.match(text, /^murky {2}1 row · 0 task ids · 1 uncertain · paid twice: none known$/m);
   });

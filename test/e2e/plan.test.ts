@@ -58,7 +58,7 @@ describe('plan', async () => {
     const file = await place.write('few.csv', csvOf(2, 'few'));
     assert.match(
       exits(await place.run(['plan', file]), 0).stdout,
-      /^few: 2 rows · 2 new\n {2}viduq3p-720p text: 2 to send · 2 new · 10 s · cost unknown\n {2}cost: unknown for 2 rows; .+\n {2}forecast: when it will be done is not known/,
+      /^few: 2 rows · 2 new\n {2}viduq3p-720p text: 2 to send · 2 new · 10 s · cost unknown\n {2}cost: unknown for 2 rows; .+\n {2}forecast: not known until the first rows are accepted/,
     );
     assert.match(exits(await place.run(['status']), 2).stderr, /there is no ledger here \[NO_LEDGER\]/);
     await place.close();

@@ -57,6 +57,22 @@ describe('reconcile --provider-file', async () => {
     for (const cell of Object.values(line ?? {})) assert.doesNotMatch(cell, /^[=+\-@]/);
   });
 
+  it('takes the bill of a task that failed and was made again for two tasks, not for one charged twice', async () => {
+    simulator.faults.add({ match: { prompt: 'made again' }, task: { ends: 'failed' } });
+    const file = await place.write('remade.csv', 'id,model,prompt\nr1,viduq3p-720p,made again\n');
+    exits(await place.run(['run', file]), 0);
+    exits(await place.run(['reconcile', 'remade', '--watch']), 0);
+    simulator.faults.clear();
+    exits(await place.run(['retry', 'remade', '--failed-tasks', '--yes']), 0);
+    exits(await place.run(['run', file]), 0);
+    exits(await place.run(['reconcile', 'remade', '--watch']), 0);
+    const files = ['--provider-file', await book('list.json'), '--provider-file', await book('bill.csv')];
+    const { stdout } = await place.run(['reconcile', 'remade', ...files, '--json']);
+    const { kinds } = JSON.parse(stdout) as { kinds: { kind: string; tasks: number }[] };
+    const names = kinds.filter(({ tasks }) => tasks > 0).map(({ kind }) => kind);
+    assert.ok(names.includes('matched') && !names.includes('charged-twice'), names.join(', '));
+  });
+
   it('says in one line what it wants, and does nothing', async () => {
     const file = await place.write('zoneless.csv', 'task_id,created_at\nt,2026-03-01 10:00:00\n');
     const { stderr } = exits(await place.run(['reconcile', '--provider-file', file]), 2);

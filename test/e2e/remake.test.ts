@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { exits, jsonLines, lastLine } from '../cli.ts';
+import { armed } from '../crash/arm.ts';
 import { csvOf } from './manifest.ts';
 import { openDesk } from './storage.ts';
 
@@ -28,6 +29,19 @@ describe('tasks that failed at the provider', async () => {
     assert.match(exits(asked, 2).stderr, /1 task failed \(1 .+\); to make it again costs .*NOT_CONFIRMED/s);
     assert.match(exits(other, 2).stderr, /TASK_NOT_FAILED/);
     assert.equal(standIn.accepted().length, 3);
+  });
+
+  it('stay failed tasks when the command is killed before its change is whole', async () => {
+    const killed = await desk.run(['retry', 'shots', '--failed-tasks', '--yes'], {
+      env: armed({ point: 'rows-retried' }),
+    });
+    assert.equal(killed.signal, 'SIGKILL');
+    exits(await desk.run(['work', '--drain']), 0);
+    assert.equal(standIn.accepted().length, 3, 'nothing is paid again');
+    assert.match(
+      exits(await desk.run(['status', 'shots']), 0).stdout,
+      /^shots {2}3 rows · 3 task ids · paid twice: none known$/m,
+    );
   });
 
   it('are made again once, however often the command is given, and the first task is never forgotten', async () => {

@@ -107,6 +107,10 @@ describe('rows of which nobody knows', async () => {
       [['accepted', 'lost-1', taskOf('lost-1'), 'resolve']],
     );
 
+    const { stdout: life } = exits(await desk.run(['explain', 'lost', 'lost-1']), 0);
+    assert.match(life, /no call: a person found its task/);
+    assert.doesNotMatch(life, /accepted after/, 'nothing was sent a second time');
+
     await db.query(`update vidbatch.attempt set deadline = now() where outcome = 'uncertain'`);
     const right = exits(await resolve('lost-2', '--not-sent', ...because('not there'), '--json'), 0);
     assert.deepEqual(json(right), { batch: 'lost', key: 'lost-2', state: 'pending' });

@@ -54,7 +54,7 @@ describe('a forecast', () => {
     const unknown = outlook(rows, { batch: never, offPeak: null }, { now: NOW, perSecond: null });
     assert.match(
       unknown.told,
-      /^when it will be done is not known: too few rows of this batch were accepted so far, and no --rate of all rows is given$/,
+      /^not known until the first rows are accepted; --rate, such as --rate 2\/s, gives one now$/,
     );
     assert.equal(unknown.doneAt, undefined);
     const seen = forecast([{ rows: 5, openings: [] }], { now: NOW, perSecond: 1 });

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { countsOf, exits, openPlace } from '../cli.ts';
+import { createDatabase, servers } from '../servers.ts';
+import { until } from '../until.ts';
+import { csvOf, paidTwice } from './manifest.ts';
+import { startStandIn } from './stand-in.ts';
+
+const ROWS = 400;
+
+describe('pause, given by another process', async () => {
+  const shared = await servers();
+
+  /** A worker in the middle of a batch, paused, looked at and resumed. */
+  async function pauses(env: Record<string, string>, embedded: boolean): Promise<void> {
+    const standIn = await startStandIn();
+    const here = await openPlace(
+      { ...env, VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' },
+      embedded ? { ledger: true } : {},
+    );
+    const counts = async (): Promise<Record<string, number>> =>
+      countsOf(exits(await here.run(['status', 'many', '--json']), 0));
+    try {
+      const file = await here.write('many.csv', csvOf(ROWS, 'many'));
+      const running = here.start(['run', file, '--rate', '20/s', '--concurrency', '4']);
+      await running.says(/"event":"accepted"/, 10);
+      exits(await here.run(['pause']), 0);
+      await until(async () => (await counts())['submitting'] === 0);
+      const { creates } = await standIn.stats();
+      assert.ok(creates < ROWS, 'it was paused in the middle');
+      // Each look starts a process: at this rate, a worker that went on would send several rows meanwhile.
+      for (let look = 0; look < 3; look += 1) {
+        assert.equal((await counts())['submitting'], 0);
+        assert.equal((await standIn.stats()).creates, creates, 'nothing was claimed after the pause');
+      }
+      exits(await here.run(['resume']), 0);
+      exits(await running.ended, 0);
+      assert.equal(standIn.accepted().length, ROWS);
+      assert.deepEqual(paidTwice(standIn.accepted()), []);
+    } finally {
+      await here.close();
+      await standIn.close();
+    }
+  }
+
+  it('stops a worker that runs, and resume lets it go on: embedded', () => pauses({}, true));
+
+  for (const [name, env] of [
+    ['Redis and Postgres', { REDIS_URL: shared.redisUrl }],
+    ['Postgres', {}],
+  ] as const) {
+    it(`stops a worker that runs, and resume lets it go on: ${name}`, async () => {
+      const database = await createDatabase(shared);
+      try {
+        await pauses({ ...env, DATABASE_URL: database.url }, false);
+      } finally {
+        await database.drop();
+      }
+    });
+  }
+});
