@@ -2,7 +2,7 @@ import { runMigrations } from 'bullmq';
 import { tellAccepted } from './accepted.ts';
 import { clearTextOf } from './clear-text.ts';
 import type { Config } from './config.ts';
-import { usageError } from './errors.ts';
+import { messageOf, usageError } from './errors.ts';
 import {
   acceptForeignJournals,
   foreignJournals,
@@ -16,6 +16,7 @@ import { isThere } from './ledger/disk-trouble.ts';
 import type { EmbeddedDatabase } from './ledger/embedded.ts';
 import { freeAllLanes } from './ledger/feed.ts';
 import { againstRace, isMigrated, migrateLedger } from './ledger/migrate.ts';
+import { checkFolder } from './ledger/ownership.ts';
 import { PreparedPool } from './ledger/prepared.ts';
 import { readHolder } from './ledger/lock.ts';
 import { ledgerId } from './ledger/read.ts';
@@ -118,6 +119,8 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
   if (role !== 'reader')
     for (const { what, hint } of clearTextOf(config)) log.warn({ event: 'without-tls', hint }, what);
   try {
+    // A reader of a ledger in Postgres needs no folder.
+    if (config.databaseUrl === undefined || role !== 'reader') checkFolder(config.dataDir);
     const ledger = await (config.databaseUrl === undefined
       ? openEmbeddedLedger(config.dataDir, role, closers, log)
       : openPostgresLedger(config.databaseUrl, role, closers));
@@ -146,12 +149,18 @@ async function judgeForeignJournals(
   role: Role,
   log: Logger,
 ): Promise<void> {
-  const journals = await foreignJournals(db, journalFolder(dataDir), id);
-  if (journals.length === 0) return;
   if (role === 'reader') {
-    log.warn({ event: 'foreign-journals' }, `${formatForeignJournals(journals)}; nothing is sent`);
+    const told = await foreignJournals(db, journalFolder(dataDir), id).then(
+      (journals) =>
+        journals.length === 0 ? undefined : `${formatForeignJournals(journals)}; nothing is sent`,
+      // It reads the ledger, which may be on another machine: the folder may be none of its own.
+      (error: unknown) => messageOf(error),
+    );
+    if (told !== undefined) log.warn({ event: 'foreign-journals' }, told);
     return;
   }
+  const journals = await foreignJournals(db, journalFolder(dataDir), id);
+  if (journals.length === 0) return;
   if (acceptedBy === undefined) throw foreignRefusal(journals);
   await acceptForeignJournals(db, journals, acceptedBy);
 }

@@ -2,8 +2,10 @@ import { constants } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from '../errors.ts';
+import type { VidbatchError } from '../errors.ts';
 import { isThere } from '../ledger/disk-trouble.ts';
-import { failed, ok, skipped, warning } from './check.ts';
+import { folderRefusal } from '../ledger/ownership.ts';
+import { failed, ok, refused, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
 
 /** Where journals are written, and the embedded ledger lives. */
@@ -11,6 +13,8 @@ export interface FolderFacts {
   dir: string;
   /** Not yet: the first worker makes it. */
   there: boolean;
+  /** Why another user could change what is in it; null: none can. */
+  refusal: VidbatchError | null;
   /** Why it, or the folder that it will be made in, cannot be written; null: it can. */
   unwritable: string | null;
   /** Undefined: the system does not tell. */
@@ -49,6 +53,7 @@ export async function gatherFolder(dir: string, embedded: boolean): Promise<Fold
   return {
     dir,
     there,
+    refusal: folderRefusal(dir) ?? null,
     unwritable,
     freeBytes: disk && disk.bavail * disk.bsize,
     fileSystem: process.platform === 'linux' && disk ? (FILE_SYSTEMS.get(disk.type) ?? 'local') : 'unknown',
@@ -64,7 +69,8 @@ export function judgeFolder(facts: FolderFacts): Check[] {
   return [judgeAccess(facts), judgeRoom(facts), judgeFileSystem(facts)];
 }
 
-function judgeAccess({ dir, there, unwritable }: FolderFacts): Check {
+function judgeAccess({ dir, there, unwritable, refusal }: FolderFacts): Check {
+  if (refusal !== null) return refused('data-folder', refusal);
   if (unwritable !== null) {
     return failed(
       'data-folder',
@@ -86,26 +92,25 @@ function judgeRoom({ freeBytes }: FolderFacts): Check {
   );
 }
 
+/** Another folder is another, empty ledger. */
+const MOVE =
+  'Stop vidbatch, move the whole folder to a disk of this machine, and name it with VIDBATCH_DATA_DIR: the ledger moves with it.';
+
 function judgeFileSystem({ fileSystem, embedded }: FolderFacts): Check {
   const name = 'data-folder-disk';
   const kept = embedded ? 'the ledger' : 'the journals';
   if (fileSystem === 'local') return ok(name, 'on a disk of this machine');
   if (fileSystem === 'unknown') return skipped(name, 'unknown: it should be on a disk of this machine');
   if (fileSystem === 'network') {
-    return warning(
-      name,
-      'on another machine: its locks and flushes may not be what they seem',
-      'Name a folder on a local disk with VIDBATCH_DATA_DIR.',
-    );
+    return warning(name, 'on another machine: its locks and flushes may not be what they seem', MOVE);
   }
   if (fileSystem === 'container') {
     return warning(
       name,
       `in a container’s own layer: ${kept} would go with the container`,
-      'Mount a volume, and name it with VIDBATCH_DATA_DIR.',
+      'Stop vidbatch, copy the whole folder to a volume, and mount that volume here: the ledger moves with it.',
     );
   }
   const what = `in memory: a restart of this machine forgets ${kept}`;
-  const hint = 'Name a folder on a disk with VIDBATCH_DATA_DIR.';
-  return embedded ? failed(name, what, hint) : warning(name, what, hint);
+  return embedded ? failed(name, what, MOVE) : warning(name, what, MOVE);
 }

@@ -125,7 +125,7 @@ export function doorPath(dir: string): string {
   // The temporary directory is everybody's: somebody else may have made a folder of this name, to listen in.
   if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o077) !== 0) {
     throw new VidbatchError('DOOR', `${shelter}: is not a folder of this user alone`, {
-      hint: 'Remove it, or give a data folder with a shorter path.',
+      hint: 'Remove that folder for temporary files, which holds no ledger, or name another in TMPDIR.',
     });
   }
   const name = createHash('sha256').update(realpathSync(dir)).digest('hex').slice(0, 16);
@@ -135,7 +135,7 @@ export function doorPath(dir: string): string {
 function occupied(dir: string, pid: number | undefined): VidbatchError {
   const who = pid === undefined ? 'another process' : `process ${pid}`;
   return new VidbatchError('FOLDER_HELD', `${dir} is held by ${who}, and a worker needs it for itself`, {
-    hint: 'Wait for it, stop it, or set DATABASE_URL. `status`, `submit`, `pause`, `export` and `board` work beside it.',
+    hint: 'Wait for it, or stop it. `status`, `submit`, `pause`, `export` and `board` work beside it.',
   });
 }
 

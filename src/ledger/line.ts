@@ -7,6 +7,7 @@ import type { Answered, Greeting } from './door.ts';
 import { checkGreeting, greet } from './door.ts';
 import { unpackError } from './failure.ts';
 import { frame, greeting, readFrames } from './frame.ts';
+import { checkSocket } from './ownership.ts';
 import type { Notification } from './session.ts';
 import { wireValues } from './statement.ts';
 
@@ -34,9 +35,11 @@ export class Line {
 
   /**
    * Rejects with the socket's own error (`ENOENT`, `ECONNREFUSED`, `ECONNRESET`) when nobody is there or he leaves
-   * before he has greeted, with `ETIMEDOUT` after `patienceMs`, with a VidbatchError when he speaks otherwise.
+   * before he has greeted, with `ETIMEDOUT` after `patienceMs`, with a VidbatchError when he speaks otherwise, or when
+   * the socket belongs to another user: nothing is said to it then.
    */
   static async open(path: string, kind: Greeting['kind'], patienceMs?: number): Promise<Line> {
+    checkSocket(path);
     const socket = createConnection(path);
     const line = new Line(socket);
     const greeted = Promise.withResolvers<void>();

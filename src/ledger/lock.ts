@@ -11,9 +11,10 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type * as Sqlite from 'node:sqlite';
-import type { VidbatchError } from '../errors.ts';
+import { VidbatchError } from '../errors.ts';
 import { sqlite } from '../sqlite.ts';
 import { diskTrouble, isThere } from './disk-trouble.ts';
+import { checkFolder, secureLock } from './ownership.ts';
 
 /** Who says that he holds the folder. Information for people, and where the door is; never trusted as a lock. */
 export interface Holder {
@@ -46,9 +47,12 @@ export interface FolderTaken {
  *
  * The kernel drops a process's locks on a file when that process closes any descriptor of it: nothing else may
  * open `lock.db`.
+ *
+ * @throws VidbatchError when another user could change the folder.
  */
 export function lockFolder(dir: string): FolderLock | FolderTaken {
   makeFolder(dir);
+  checkFolder(dir);
   const database = tryLock(join(dir, 'lock.db'));
   if (database === undefined) return { held: false, heldBy: readHolder(dir)?.pid };
   const note = join(dir, 'holder.json');
@@ -104,11 +108,13 @@ function tryLock(path: string): Sqlite.DatabaseSync | undefined {
   const { DatabaseSync } = sqlite();
   let database: Sqlite.DatabaseSync | undefined;
   try {
+    secureLock(path);
     database = new DatabaseSync(path, { timeout: 0 });
     database.exec('pragma locking_mode = exclusive; pragma journal_mode = memory; begin exclusive');
     return database;
   } catch (cause) {
     database?.close();
+    if (cause instanceof VidbatchError) throw cause;
     // The low byte is the error, the rest its variant.
     if (((cause as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY) return undefined;
     throw unusable(path, systemCause(path) ?? cause);

@@ -10,6 +10,7 @@ import { judgeQueue } from '../../src/doctor/queue.ts';
 import { judgeRedis } from '../../src/doctor/redis.ts';
 import type { RedisFacts } from '../../src/doctor/redis-facts.ts';
 import type { Condition } from '../../src/ledger/condition.ts';
+import { VidbatchError } from '../../src/errors.ts';
 import type { ForeignJournal } from '../../src/ledger/foreign.ts';
 import { complaints, judges } from './judging.ts';
 
@@ -142,6 +143,7 @@ describe('the data folder', () => {
   const healthy: FolderFacts = {
     dir: '/data',
     there: true,
+    refusal: null,
     unwritable: null,
     freeBytes: 2 ** 40,
     fileSystem: 'local',
@@ -149,6 +151,11 @@ describe('the data folder', () => {
   };
   judges(healthy, judgeFolder, [
     ['not there yet', { there: false }, null],
+    [
+      'that others can write',
+      { refusal: new VidbatchError('UNSAFE_FOLDER', '/data: all') },
+      'failed data-folder',
+    ],
     ['not to be written', { unwritable: 'EROFS' }, 'failed data-folder'],
     ['nearly full', { freeBytes: 2 ** 20 }, 'warning data-folder-room'],
     ['of unknown room', { freeBytes: undefined }, 'skipped data-folder-room'],
