@@ -18,6 +18,7 @@ const OTHER: readonly (readonly string[])[] = [
   ['content'],
   ['creations'],
   ['data', 'creations'],
+  ['data', 'data', 'creations'],
   ['task_result', 'videos'],
 ];
 
