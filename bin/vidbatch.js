@@ -20,8 +20,8 @@ if (major < 22 || (major === 22 && minor < 19)) {
   const cache = ownFolder();
   if (cache !== undefined) module.enableCompileCache?.(cache);
   // A checkout runs its sources; a package has only what was built.
-  const source = new URL('../src/start.ts', import.meta.url);
-  await import(existsSync(source) ? source.href : new URL('../dist/start.js', import.meta.url).href);
+  const source = new URL('../src/cli/start.ts', import.meta.url);
+  await import(existsSync(source) ? source.href : new URL('../dist/cli/start.js', import.meta.url).href);
 }
 
 /** A folder for code to be run from, which no other user can write or replace; undefined: there is none. */

@@ -23,69 +23,69 @@
  */
 
 // Opening and closing
-export { readConfig } from './config.ts';
-export type { Config } from './config.ts';
-export { openApp } from './app.ts';
-export type { App, Role } from './app.ts';
+export { readConfig } from './core/config.ts';
+export type { Config } from './core/config.ts';
+export { openApp } from './worker/app.ts';
+export type { App, Role } from './worker/app.ts';
 
 // Manifests and their rows
 export { openManifest } from './manifest/manifest.ts';
 export type { ManifestOptions } from './manifest/manifest.ts';
 export type { Manifest, ManifestEntry, ManifestFormat, RawRow } from './manifest/entry.ts';
 export { parseMap } from './manifest/columns.ts';
-export { checkRows } from './row.ts';
-export type { Row, RowOptions } from './row.ts';
-export { readRequest } from './request.ts';
-export type { Mode } from './request.ts';
-export type { GenerationRequest } from './request/body.ts';
-export { formatFault } from './fault.ts';
-export type { Fault } from './fault.ts';
+export { checkRows } from './manifest/row.ts';
+export type { Row, RowOptions } from './manifest/row.ts';
+export { readRequest } from './manifest/request.ts';
+export type { Mode } from './manifest/request.ts';
+export type { GenerationRequest } from './manifest/request/body.ts';
+export { formatFault } from './manifest/fault.ts';
+export type { Fault } from './manifest/fault.ts';
 
 // Producing and working
-export { produce } from './producer.ts';
-export type { ProduceOptions, Produced } from './producer.ts';
-export { parseWindow } from './window.ts';
-export type { Window } from './window.ts';
-export { startSending, untilDone } from './sending.ts';
-export type { Sending, SendingOptions, WorkLimits } from './sending.ts';
-export type { Verdict } from './submit.ts';
-export { startSchedules } from './schedule.ts';
-export type { Schedules, SchedulesOptions } from './schedule.ts';
-export { nextTicks } from './schedule/tick.ts';
-export type { Rhythm } from './schedule/tick.ts';
+export { produce } from './batch/producer.ts';
+export type { ProduceOptions, Produced } from './batch/producer.ts';
+export { parseWindow } from './core/time/window.ts';
+export type { Window } from './core/time/window.ts';
+export { startSending, untilDone } from './worker/sending.ts';
+export type { Sending, SendingOptions, WorkLimits } from './worker/sending.ts';
+export type { Verdict } from './worker/submit.ts';
+export { startSchedules } from './schedule/schedule.ts';
+export type { Schedules, SchedulesOptions } from './schedule/schedule.ts';
+export { nextTicks } from './core/time/tick.ts';
+export type { Rhythm } from './core/time/tick.ts';
 
 // The ledger
 export { cancel, countStates, findBatch, listBatches, pause, resume } from './ledger/batch.ts';
 export { retry } from './ledger/retry.ts';
 export type { Batch } from './ledger/batch.ts';
-export { findSubmissions, readAttempts, readSubmissions } from './ledger/read.ts';
-export type { AttemptView, SubmissionView } from './ledger/read.ts';
-export { countChosen, readUnsettled } from './ledger/uncertain.ts';
-export type { Choice, Heard, Unsettled } from './ledger/uncertain.ts';
+export { findSubmissions, readAttempts, readSubmissions } from './ledger/read/read.ts';
+export type { AttemptView, SubmissionView } from './ledger/read/read.ts';
+export { countChosen, readUnsettled } from './ledger/read/uncertain.ts';
+export type { Choice, Heard, Unsettled } from './ledger/read/uncertain.ts';
 export { resolveAbandon, resolveAccepted, resolveNotSent } from './ledger/resolve.ts';
 export type { Said, Seen } from './ledger/resolve.ts';
-export { STATES, TRANSITIONS } from './submission.ts';
-export type { Counts, State } from './submission.ts';
-export { summarise } from './status/overview.ts';
-export { exitCodeOf, receipt } from './status/summary.ts';
-export type { Gate, Summary } from './status/summary.ts';
-export { outlookOf } from './status/outlook.ts';
-export type { Outlook } from './status/outlook.ts';
-export { reconcile } from './reconcile.ts';
-export type { Reconciled, ReconcileOptions } from './reconcile.ts';
-export { countTasks, readTasks } from './ledger/task.ts';
-export type { TaskView } from './ledger/task.ts';
-export { expiryOf } from './task.ts';
-export type { TaskCounts, TaskStatus } from './task.ts';
-export { exportCsv, exportJsonl } from './export.ts';
+export { STATES, TRANSITIONS } from './core/submission.ts';
+export type { Counts, State } from './core/submission.ts';
+export { summarise } from './operate/overview.ts';
+export { exitCodeOf, receipt } from './operate/summary.ts';
+export type { Gate, Summary } from './operate/summary.ts';
+export { outlookOf } from './batch/outlook.ts';
+export type { Outlook } from './batch/outlook.ts';
+export { reconcile } from './results/reconcile.ts';
+export type { Reconciled, ReconcileOptions } from './results/reconcile.ts';
+export { countTasks, readTasks } from './ledger/tasks/task.ts';
+export type { TaskView } from './ledger/tasks/task.ts';
+export { expiryOf } from './core/task.ts';
+export type { TaskCounts, TaskStatus } from './core/task.ts';
+export { exportCsv, exportJsonl } from './batch/export.ts';
 
 // The provider, and its stand-in
 export { createProvider } from './provider/client.ts';
 export type { ProviderOptions } from './provider/client.ts';
-export type { Evidence, Outcome, Provider, TaskReport } from './provider/outcome.ts';
+export type { Evidence, Outcome, Provider, TaskReport } from './core/outcome.ts';
 export { startSimulator } from './simulator/server.ts';
 export type { Simulator, SimulatorOptions } from './simulator/server.ts';
 
 // Errors
-export { EXIT, VidbatchError } from './errors.ts';
-export type { ExitCode } from './errors.ts';
+export { EXIT, VidbatchError } from './core/errors.ts';
+export type { ExitCode } from './core/errors.ts';

@@ -1,4 +1,4 @@
-import { steer, unknownQuota } from '../src/rate/auto-rate.ts';
+import { steer, unknownQuota } from '../src/core/rate/auto-rate.ts';
 import type { Random } from './simulation/random.ts';
 
 /** How providers count. Each takes the moment in milliseconds and the quota of that moment, a second. */

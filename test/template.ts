@@ -15,8 +15,8 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { migrateQueue } from '../src/app.ts';
-import { openEmbedded } from '../src/ledger/embedded.ts';
+import { migrateQueue } from '../src/worker/app.ts';
+import { openEmbedded } from '../src/database/embedded.ts';
 import { migrateLedger } from '../src/ledger/migrate.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -24,7 +24,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Everything that they are made of. */
 function fingerprint(): string {
   const hash = createHash('sha256');
-  const sources = ['embedded', 'files', 'migrate'].map((name) => `src/ledger/${name}.ts`);
+  const sources = ['database/embedded', 'database/files', 'ledger/migrate'].map((name) => `src/${name}.ts`);
   const made = ['package-lock.json', 'test/template.ts', ...sources];
   const migrations = globSync('src/ledger/migrations/*.sql', { cwd: ROOT }).sort();
   for (const file of [...made, ...migrations]) hash.update(readFileSync(join(ROOT, file)));

@@ -1,4 +1,4 @@
-import type { State } from '../src/submission.ts';
+import type { State } from '../src/core/submission.ts';
 import type { AcceptedCreate } from '../src/simulator/record.ts';
 
 /** What `export --format jsonl` says of a row, as far as the truth needs it. */

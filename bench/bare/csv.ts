@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { Queue } from 'bullmq';
 import { parse } from 'csv-parse';
 import { Redis } from 'ioredis';
-import { reached } from '../../src/point.ts';
+import { reached } from '../../src/core/point.ts';
 import { BULK, KEEP, QUEUE, readTask } from './task.ts';
 
 const { redisUrl, manifest } = readTask();

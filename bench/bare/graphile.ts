@@ -1,6 +1,6 @@
 /** graphile-worker with the same POST as its task. */
 import { Logger, run } from 'graphile-worker';
-import { reached } from '../../src/point.ts';
+import { reached } from '../../src/core/point.ts';
 import { openPoster } from './post.ts';
 import { QUEUE, readTask } from './task.ts';
 import type { Body } from './task.ts';

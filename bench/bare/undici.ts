@@ -1,5 +1,5 @@
 /** The ceiling: so many requests at a time, and nothing else. */
-import { reached } from '../../src/point.ts';
+import { reached } from '../../src/core/point.ts';
 import { bodyOf } from '../rows.ts';
 import { openPoster } from './post.ts';
 import { readTask } from './task.ts';

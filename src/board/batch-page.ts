@@ -1,11 +1,11 @@
-import type { PageRow } from '../ledger/page.ts';
-import { shorten } from '../life.ts';
+import type { PageRow } from '../ledger/read/page.ts';
+import { shorten } from '../operate/life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, pace, page, standing } from './page.ts';
-import { tasksTold } from '../status/summary.ts';
+import { tasksTold } from '../operate/summary.ts';
 import { rowPath } from './job.ts';
-import { openOf } from '../task.ts';
+import { openOf } from '../core/task.ts';
 import type { Question } from './question.ts';
 import type { BatchStatus, RowsPage } from './reading.ts';
 

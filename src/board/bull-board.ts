@@ -3,7 +3,7 @@ import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { AppJob, AppQueue } from '@bull-board/api/typings/app';
 import { FastifyAdapter } from '@bull-board/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { VidbatchError } from '../errors.ts';
+import { VidbatchError } from '../core/errors.ts';
 import { BULL_BOARD_POLICY } from './guard.ts';
 import { QUEUES_PATH, refuse } from './refusal.ts';
 import { complain } from './routes.ts';

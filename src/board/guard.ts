@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from '../log.ts';
-import { areRight } from './credentials.ts';
+import type { Logger } from '../core/log.ts';
+import { areRight, isSame } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
 import { mayRead, mayWrite } from './origin.ts';
 import type { Proxies } from './proxy.ts';
@@ -9,7 +9,6 @@ import type { Refusal } from './refusal.ts';
 import { bears, cookieOf, hasCookie, makeSecret, tokenIn } from './session.ts';
 import { strangerLog } from './stranger-log.ts';
 import { Tries } from './tries.ts';
-import { isSame } from './credentials.ts';
 
 /** Whether an address or host name can only be this machine. */
 export function isLoopback(host: string): boolean {

@@ -1,7 +1,7 @@
 import type { AppJob } from '@bull-board/api/typings/app';
-import type { Glance } from '../ledger/glance.ts';
-import { rowOf } from '../queue.ts';
-import type { JobData } from '../queue.ts';
+import type { Glance } from '../ledger/read/glance.ts';
+import { rowOf } from '../worker/queue/queue.ts';
+import type { JobData } from '../worker/queue/queue.ts';
 
 /** A job as Bull Board is about to show it, with what the ledger says of its row. */
 export function jobOfRow(job: AppJob, row: Glance | undefined): AppJob {

@@ -1,7 +1,7 @@
-import { STATES } from '../submission.ts';
-import type { State } from '../submission.ts';
-import { speedOf, unfedTold } from '../status/pace.ts';
-import { count, duration } from '../status/summary.ts';
+import { STATES } from '../core/submission.ts';
+import type { State } from '../core/submission.ts';
+import { speedOf, unfedTold } from '../operate/pace.ts';
+import { count, duration } from '../core/format.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import type { Question } from './question.ts';

@@ -1,6 +1,6 @@
 import { isPaused } from '../ledger/batch.ts';
-import type { Database } from '../ledger/database.ts';
-import { namedBatches } from '../ledger/lane.ts';
+import type { Database } from '../database/database.ts';
+import { namedBatches } from '../ledger/send/lane.ts';
 import { pauseBy, resumeBy } from '../ledger/pause.ts';
 import type { Pauses } from './writes.ts';
 

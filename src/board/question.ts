@@ -1,7 +1,7 @@
-import { usageError } from '../errors.ts';
-import type { Place } from '../ledger/page.ts';
-import { STATES } from '../submission.ts';
-import type { State } from '../submission.ts';
+import { usageError } from '../core/errors.ts';
+import type { Place } from '../ledger/read/page.ts';
+import { STATES } from '../core/submission.ts';
+import type { State } from '../core/submission.ts';
 
 /** What a page is asked, in its URL. */
 export interface Question {

@@ -1,20 +1,20 @@
 import { findBatch, listBatches } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
-import type { Queryable } from '../ledger/database.ts';
-import { countFailedTasks, readPage, rowsNamed } from '../ledger/page.ts';
-import type { PageRow, RowsAsked } from '../ledger/page.ts';
-import { findSubmissionById, readAttempts, readTrail } from '../ledger/read.ts';
-import type { AttemptView, SubmissionView, TrailView } from '../ledger/read.ts';
-import { countTasks, readTasks } from '../ledger/task.ts';
-import type { TaskView } from '../ledger/task.ts';
+import type { Queryable } from '../database/database.ts';
+import { countFailedTasks, readPage, rowsNamed } from '../ledger/read/page.ts';
+import type { PageRow, RowsAsked } from '../ledger/read/page.ts';
+import { findSubmissionById, readAttempts, readTrail } from '../ledger/read/read.ts';
+import type { AttemptView, SubmissionView, TrailView } from '../ledger/read/read.ts';
+import { countTasks, readTasks } from '../ledger/tasks/task.ts';
+import type { TaskView } from '../ledger/tasks/task.ts';
 import { listSchedules } from '../ledger/schedule.ts';
-import { readGates, summarise } from '../status/overview.ts';
-import { readPace } from '../status/pace.ts';
-import type { Pace } from '../status/pace.ts';
+import { readGates, summarise } from '../operate/overview.ts';
+import { readPace } from '../operate/pace.ts';
+import type { Pace } from '../operate/pace.ts';
 import { seenSchedule } from '../schedule/view.ts';
 import type { SeenSchedule } from '../schedule/view.ts';
-import type { Gate, Summary } from '../status/summary.ts';
-import type { TaskCounts } from '../task.ts';
+import type { Gate, Summary } from '../operate/summary.ts';
+import type { TaskCounts } from '../core/task.ts';
 
 /** Counting the rows of a batch costs a pass over them: it gets no more than a twentieth of the time. */
 const SHARE = 20;

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { EXIT, messageOf, VidbatchError } from '../errors.ts';
-import { shorten } from '../life.ts';
-import type { Logger } from '../log.ts';
+import { EXIT, messageOf, VidbatchError } from '../core/errors.ts';
+import { shorten } from '../operate/life.ts';
+import type { Logger } from '../core/log.ts';
 import { batchPage } from './batch-page.ts';
 import { batchesPage } from './batches-page.ts';
 import { HEALTH_PATH } from './guard.ts';

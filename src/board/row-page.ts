@@ -1,9 +1,9 @@
-import { deedOf, endOf, findingsOf, shorten, timeOf } from '../life.ts';
-import type { AttemptView } from '../ledger/read.ts';
-import type { TaskView } from '../ledger/task.ts';
-import { nextStep } from '../status/next-step.ts';
-import { isSettled } from '../task.ts';
-import { expiryTold, laterTold, pollsTold, statusTold } from '../task/life.ts';
+import { deedOf, endOf, findingsOf, shorten, timeOf } from '../operate/life.ts';
+import type { AttemptView } from '../ledger/read/read.ts';
+import type { TaskView } from '../ledger/tasks/task.ts';
+import { nextStep } from '../core/next-step.ts';
+import { isSettled } from '../core/task.ts';
+import { expiryTold, laterTold, pollsTold, statusTold } from '../operate/task-life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, page } from './page.ts';

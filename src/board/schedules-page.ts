@@ -1,6 +1,6 @@
 import type { SeenRun, SeenSchedule } from '../schedule/view.ts';
-import { STATES } from '../submission.ts';
-import { count } from '../status/summary.ts';
+import { STATES } from '../core/submission.ts';
+import { count } from '../core/format.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, page } from './page.ts';

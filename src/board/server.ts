@@ -1,12 +1,16 @@
+/**
+ * The room `board` serves the console and Bull Board over HTTP.
+ * It may import operate, schedule, worker, results, batch, manifest, provider, ledger, database and core.
+ */
 import { STATUS_CODES } from 'node:http';
 import { fastify } from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import type { AddressInfo, Socket } from 'node:net';
-import type { App } from '../app.ts';
-import { messageOf, usageError, VidbatchError } from '../errors.ts';
-import { HTTP_LIMITS, limitServer, serverOptions } from '../http-limits.ts';
-import type { HttpLimits } from '../http-limits.ts';
-import type { Logger } from '../log.ts';
+import type { App } from '../worker/app.ts';
+import { messageOf, usageError, VidbatchError } from '../core/errors.ts';
+import { HTTP_LIMITS, limitServer, serverOptions } from '../operate/http-limits.ts';
+import type { HttpLimits } from '../operate/http-limits.ts';
+import type { Logger } from '../core/log.ts';
 import { mountBullBoard } from './bull-board.ts';
 import type { Credentials } from './credentials.ts';
 import { createGuard, HEADERS, isLoopback } from './guard.ts';

@@ -1,10 +1,10 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import type { App } from '../app.ts';
-import { messageOf } from '../errors.ts';
-import { listLanes, namedBatches, newestBatches } from '../ledger/lane.ts';
+import type { App } from '../worker/app.ts';
+import { messageOf } from '../core/errors.ts';
+import { listLanes, namedBatches, newestBatches } from '../ledger/send/lane.ts';
 import { listSchedules } from '../ledger/schedule.ts';
-import type { Logger } from '../log.ts';
-import { laneOf, openQueue, scheduleLane } from '../queue.ts';
+import type { Logger } from '../core/log.ts';
+import { laneOf, openQueue, scheduleLane } from '../worker/queue/queue.ts';
 import type { Lane } from './writes.ts';
 
 /** A page that polls every few seconds in several tabs must not ask the ledger each time. */

@@ -1,4 +1,4 @@
-import type { Logger } from '../log.ts';
+import type { Logger } from '../core/log.ts';
 
 /** Lines a minute: a guesser writes no disk full. */
 const LINES = 10;

@@ -1,4 +1,4 @@
-import { STATES } from '../submission.ts';
+import { STATES } from '../core/submission.ts';
 
 /** The style of the board's own pages. System fonts and colours: nothing is fetched, light and dark follow the reader. */
 export const STYLE = `

@@ -1,6 +1,6 @@
 import type { Queue } from 'bullmq';
 import type { FastifyRequest } from 'fastify';
-import type { JobData, JobResult } from '../queue.ts';
+import type { JobData, JobResult } from '../worker/queue/queue.ts';
 import { QUEUES_PATH } from './refusal.ts';
 import type { Refusal } from './refusal.ts';
 

@@ -1,8 +1,8 @@
-import type { Counts, State } from '../submission.ts';
-import { noCounts, OPEN_STATES } from '../submission.ts';
-import type { Queryable } from './database.ts';
-import { CALLED_OFF } from './doubt.ts';
-import { TRIAL } from './trial.ts';
+import type { Counts, State } from '../core/submission.ts';
+import { noCounts, OPEN_STATES } from '../core/submission.ts';
+import type { Queryable } from '../database/database.ts';
+import { CALLED_OFF } from './send/doubt.ts';
+import { TRIAL } from './send/trial.ts';
 
 export interface Batch {
   id: number;

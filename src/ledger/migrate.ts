@@ -1,9 +1,13 @@
+/**
+ * The room `ledger` holds the schema and every SQL statement, by topic.
+ * It may import database and core.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { VidbatchError } from '../errors.ts';
-import { reached } from '../point.ts';
-import type { Database } from './database.ts';
-import { transaction } from './database.ts';
+import { VidbatchError } from '../core/errors.ts';
+import { reached } from '../core/point.ts';
+import type { Database } from '../database/database.ts';
+import { transaction } from '../database/database.ts';
 
 /** "vidb": serialises migrations of the ledger across processes. */
 const ADVISORY_LOCK = 0x76696462;

@@ -1,8 +1,8 @@
 import { note, pause, resume } from './batch.ts';
 import type { Batch } from './batch.ts';
-import type { Database, Queryable } from './database.ts';
-import { transaction } from './database.ts';
-import { armProbe, openHalts } from './provider.ts';
+import type { Database, Queryable } from '../database/database.ts';
+import { transaction } from '../database/database.ts';
+import { armProbe, openHalts } from './send/provider.ts';
 
 /** A batch, or everything. */
 type Held = Pick<Batch, 'id' | 'name'> | undefined;

@@ -1,7 +1,7 @@
-import type { Prices } from '../cost/prices.ts';
-import type { Queryable } from './database.ts';
-import { priceNamed, secondsOf, toStored } from './price.ts';
-import type { Stored, StoredRow } from './price.ts';
+import type { Prices } from '../core/money/prices.ts';
+import type { Queryable } from '../database/database.ts';
+import { priceNamed, secondsOf, toStored } from './import/price.ts';
+import type { Stored, StoredRow } from './import/price.ts';
 import { active } from './retry.ts';
 
 /** Rows of a batch whose task failed at the provider, of one model. */

@@ -1,7 +1,7 @@
-import type { State } from '../submission.ts';
-import type { Queryable } from './database.ts';
-import { CHOSEN, choiceValues } from './uncertain.ts';
-import type { Choice } from './uncertain.ts';
+import type { State } from '../core/submission.ts';
+import type { Queryable } from '../database/database.ts';
+import { CHOSEN, choiceValues } from './read/uncertain.ts';
+import type { Choice } from './read/uncertain.ts';
 
 /** Who settles, and why: kept in the trail of every row, in the statement that moves it. */
 export interface Said {

@@ -1,9 +1,9 @@
-import type { State } from '../submission.ts';
-import { RETRYABLE_STATES } from '../submission.ts';
-import type { Queryable } from './database.ts';
-import { CALLED_OFF } from './doubt.ts';
-import { WAS } from './import.ts';
-import { secondsOf } from './price.ts';
+import type { State } from '../core/submission.ts';
+import { RETRYABLE_STATES } from '../core/submission.ts';
+import type { Queryable } from '../database/database.ts';
+import { CALLED_OFF } from './send/doubt.ts';
+import { WAS } from './import/import.ts';
+import { secondsOf } from './import/price.ts';
 
 /** Which rows of a batch; what is left out does not choose. */
 export interface Chosen {

@@ -1,5 +1,5 @@
-import { VidbatchError } from '../errors.ts';
-import type { Queryable } from './database.ts';
+import { VidbatchError } from '../core/errors.ts';
+import type { Queryable } from '../database/database.ts';
 import type { RunFlags, Schedule } from './schedule.ts';
 
 export type RunState = 'due' | 'taken' | 'made' | 'failed' | 'skipped' | 'missed';

@@ -1,6 +1,6 @@
-import { usageError } from '../errors.ts';
-import type { Rhythm } from '../schedule/tick.ts';
-import type { Queryable } from './database.ts';
+import { usageError } from '../core/errors.ts';
+import type { Rhythm } from '../core/time/tick.ts';
+import type { Queryable } from '../database/database.ts';
 
 /** What a run does while an earlier one of its schedule is still open. */
 export const OVERLAPS = ['skip', 'queue', 'allow'] as const;

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { messageOf, refusal, usageError, VidbatchError } from '../errors.ts';
+import { messageOf, refusal, usageError, VidbatchError } from '../core/errors.ts';
 
 /** How much of the beginning is looked at to tell encoding, delimiter and shape. */
 const HEAD_BYTES = 64 * 1024;

@@ -1,4 +1,4 @@
-import { usageError } from '../errors.ts';
+import { usageError } from '../core/errors.ts';
 import { sniffDelimiter } from './delimiter.ts';
 import { excerpt, setField, type Manifest, type ManifestEntry, type RawRow } from './entry.ts';
 import { mapFlags, understand } from './understanding.ts';

@@ -1,4 +1,4 @@
-import type { Fault } from '../fault.ts';
+import type { Fault } from './fault.ts';
 import { excerpt } from './entry.ts';
 import type { CsvRecord } from './csv-record.ts';
 

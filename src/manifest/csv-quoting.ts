@@ -1,4 +1,4 @@
-import type { Fault } from '../fault.ts';
+import type { Fault } from './fault.ts';
 
 /** What is to be said of the quotes in a record. `ends`: where the next record begins would be a guess. */
 export interface Quoting {

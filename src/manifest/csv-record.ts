@@ -1,5 +1,5 @@
 import { CsvError, parse, type Parser } from 'csv-parse';
-import type { Fault } from '../fault.ts';
+import type { Fault } from './fault.ts';
 import { LineCounter } from './csv-line.ts';
 import { readQuoting } from './csv-quoting.ts';
 import { excerpt, MAX_RECORD } from './entry.ts';

@@ -1,4 +1,4 @@
-import type { Fault } from '../fault.ts';
+import type { Fault } from './fault.ts';
 import type { CsvHeader } from './csv-header.ts';
 import type { CsvRecord } from './csv-record.ts';
 import { setField, type ManifestEntry, type RawRow } from './entry.ts';

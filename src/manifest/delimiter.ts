@@ -1,4 +1,4 @@
-import { usageError } from '../errors.ts';
+import { usageError } from '../core/errors.ts';
 
 const CANDIDATES = [',', ';', '\t'] as const;
 

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { refusal, usageError } from '../errors.ts';
+import { refusal, usageError } from '../core/errors.ts';
 import type { ByteSource } from './bytes.ts';
 import { gatherEvidence } from './evidence.ts';
 import { characterEnd } from './text.ts';

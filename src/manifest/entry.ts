@@ -1,4 +1,4 @@
-import type { Fault } from '../fault.ts';
+import type { Fault } from './fault.ts';
 
 /** A row as it stands in the manifest: column → cell text (CSV), or field → JSON value (JSON, JSONL). */
 export type RawRow = Record<string, unknown>;

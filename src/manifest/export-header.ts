@@ -1,4 +1,4 @@
-import { isExportColumn } from '../request/columns.ts';
+import { isExportColumn } from './request/columns.ts';
 import { readCell, writeText, writeValue } from './export-cell.ts';
 
 /** What tells an export from other manifests: which row of which batch. The other columns of ours may be deleted. */

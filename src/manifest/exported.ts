@@ -1,5 +1,5 @@
-import type { Fault } from '../fault.ts';
-import { speaks } from '../request/columns.ts';
+import type { Fault } from './fault.ts';
+import { speaks } from './request/columns.ts';
 import { csvEntry, isBlank } from './csv.ts';
 import type { CsvHeader } from './csv-header.ts';
 import type { CsvRecord } from './csv-record.ts';

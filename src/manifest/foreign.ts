@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { refusal, type VidbatchError } from '../errors.ts';
+import { refusal, type VidbatchError } from '../core/errors.ts';
 import type { ByteSource } from './bytes.ts';
 
 const SAVE = 'Open it in a spreadsheet, and save the sheet as "CSV UTF-8".';

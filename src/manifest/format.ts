@@ -1,5 +1,5 @@
 import { extname } from 'node:path';
-import { usageError, type VidbatchError } from '../errors.ts';
+import { usageError, type VidbatchError } from '../core/errors.ts';
 import type { ManifestFormat } from './entry.ts';
 
 const BY_EXTENSION: Readonly<Record<string, ManifestFormat>> = {

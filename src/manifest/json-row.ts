@@ -1,6 +1,6 @@
-import type { Fault } from '../fault.ts';
+import type { Fault } from './fault.ts';
 import { unreadable, type ManifestEntry, type RawRow } from './entry.ts';
-import { describeLoss, findLoss, isExact } from './json-key.ts';
+import { describeLoss, findLoss, isExact } from '../core/json-key.ts';
 import { findSyntaxError } from './json-syntax.ts';
 import { badBytesFault, type BadBytes } from './text.ts';
 

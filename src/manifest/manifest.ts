@@ -1,6 +1,10 @@
+/**
+ * The room `manifest` turns files into checked rows: formats, encodings, and the rules of a request.
+ * It may import provider, ledger, database and core.
+ */
 import type { Readable } from 'node:stream';
-import { refusal, usageError, VidbatchError } from '../errors.ts';
-import type { Fault } from '../fault.ts';
+import { refusal, usageError, VidbatchError } from '../core/errors.ts';
+import type { Fault } from './fault.ts';
 import { openSource, type ByteSource } from './bytes.ts';
 import { csvRecords, type CsvRecord } from './csv-record.ts';
 import { csvEntries, isBlank } from './csv.ts';

@@ -1,5 +1,5 @@
 import { TextDecoder } from 'node:util';
-import type { Fault } from '../fault.ts';
+import type { Fault } from './fault.ts';
 
 /** Bytes that are no text in the encoding. */
 export interface BadBytes {

@@ -1,7 +1,7 @@
-import { excerpt } from '../excerpt.ts';
-import { isOurs } from '../request/columns.ts';
-import { certainField, likelyField } from '../request/words.ts';
-import { quoted } from '../shell-word.ts';
+import { excerpt } from '../core/excerpt.ts';
+import { isOurs } from './request/columns.ts';
+import { certainField, likelyField } from './request/words.ts';
+import { quoted } from '../core/shell-word.ts';
 import type { ColumnMap } from './columns.ts';
 import type { Manifest } from './entry.ts';
 

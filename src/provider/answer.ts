@@ -1,4 +1,4 @@
-import { oneLine, storable } from './text.ts';
+import { oneLine, storable } from '../core/text.ts';
 
 /** An HTTP answer, as far as it came. */
 export interface Answer {

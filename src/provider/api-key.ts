@@ -1,4 +1,4 @@
-import { usageError } from '../errors.ts';
+import { usageError } from '../core/errors.ts';
 
 /**
  * Refuses a key that could not travel in a header, without showing it.

@@ -1,15 +1,19 @@
+/**
+ * The room `provider` speaks HTTP with the provider and judges its answers.
+ * It may import ledger, database and core.
+ */
 import { createRequire } from 'node:module';
 import { getCACertificates } from 'node:tls';
 import { Pool } from 'undici';
-import { usageError } from '../errors.ts';
+import { usageError } from '../core/errors.ts';
 import { checkApiKey, redactor } from './api-key.ts';
 import { ANSWER_LIMIT, exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
 import { describeFailure, judgeFailure } from './failure.ts';
 import { judge } from './judgement.ts';
-import type { Provider } from './outcome.ts';
+import type { Provider } from '../core/outcome.ts';
 import { checkCodes } from './table.ts';
 import { readTask } from './task.ts';
-import { oneLine } from './text.ts';
+import { oneLine } from '../core/text.ts';
 
 export interface ProviderOptions {
   /** As `normaliseBaseUrl` returns it. */

@@ -6,7 +6,7 @@ import {
   inflateSync,
   zstdDecompressSync,
 } from 'node:zlib';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../core/errors.ts';
 import type { Problem } from './answer.ts';
 
 /** A body as text, as far as its bytes can be read. */

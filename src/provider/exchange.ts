@@ -1,9 +1,9 @@
 import type { Dispatcher } from 'undici';
-import { messageOf } from '../errors.ts';
-import { reached } from '../point.ts';
+import { messageOf } from '../core/errors.ts';
+import { reached } from '../core/point.ts';
 import type { Answer, Problem } from './answer.ts';
 import { decodeBody } from './content-coding.ts';
-import type { Evidence } from './outcome.ts';
+import type { Evidence } from '../core/outcome.ts';
 
 /** What one HTTP call came to: an answer whose head arrived, or the point at which it broke before that. */
 export type Exchange =

@@ -1,6 +1,6 @@
 import type { Problem } from './answer.ts';
-import type { Evidence, NotSent, Uncertain } from './outcome.ts';
-import { oneLine } from './text.ts';
+import type { Evidence, NotSent, Uncertain } from '../core/outcome.ts';
+import { oneLine } from '../core/text.ts';
 
 export interface Failure {
   phase: Evidence['phase'];

@@ -1,6 +1,6 @@
 import { headerOf, headersOf, requestIdOf, storedBody, type Answer, type Problem } from './answer.ts';
 import { UNDECODED } from './content-coding.ts';
-import type { Evidence, Outcome } from './outcome.ts';
+import type { Evidence, Outcome } from '../core/outcome.ts';
 import { carriesError, asObject, parseObject, readRefusal, type Refusal } from './refusal.ts';
 import {
   FORWARDED,
@@ -11,7 +11,7 @@ import {
   type RefusalKind,
 } from './table.ts';
 import { findIds } from './task-id.ts';
-import { oneLine } from './text.ts';
+import { oneLine } from '../core/text.ts';
 import { waitOf } from './wait.ts';
 
 export interface JudgeOptions {

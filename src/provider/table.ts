@@ -1,5 +1,5 @@
-import { usageError } from '../errors.ts';
-import type { OutcomeKind } from './outcome.ts';
+import { usageError } from '../core/errors.ts';
+import type { OutcomeKind } from '../core/outcome.ts';
 
 /** What a refusal can mean. `accepted` is not among them: it takes a task id. */
 export type RefusalKind = Exclude<OutcomeKind, 'accepted'>;

@@ -1,8 +1,8 @@
 import { storedBody, type Answer } from './answer.ts';
-import type { TaskReport } from './outcome.ts';
+import type { TaskReport } from '../core/outcome.ts';
 import { asObject, carriesError, parseObject, readRefusal } from './refusal.ts';
 import { isHttpUrl, isText, readResultUrl } from './result-url.ts';
-import { oneLine } from './text.ts';
+import { oneLine } from '../core/text.ts';
 import { expiryOfUrl, readMoment } from './url-expiry.ts';
 import { waitOf } from './wait.ts';
 

@@ -1,4 +1,4 @@
-import { parseHttpDate, parseRetryAfter } from '../retry.ts';
+import { parseHttpDate, parseRetryAfter } from '../core/retry.ts';
 import { headerOf, type Answer } from './answer.ts';
 import { asObject, parseObject } from './refusal.ts';
 

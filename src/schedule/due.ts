@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Decided, Schedule } from '../ledger/schedule.ts';
-import { lastTick, nextTick, ticksAfter } from './tick.ts';
-import { offsetAt, wallClock } from '../zone.ts';
+import { lastTick, nextTick, ticksAfter } from '../core/time/tick.ts';
+import { offsetAt, wallClock } from '../core/time/zone.ts';
 
 /** A tick that no worker has seen for so long was missed. Shorter absences, as for an upgrade, miss nothing. */
 export const LATE_MS = 5 * 60_000;

@@ -1,9 +1,9 @@
-import type { App } from '../app.ts';
+import type { App } from '../worker/app.ts';
 import { wallTime } from './due.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf } from '../core/errors.ts';
 import type { Schedule } from '../ledger/schedule.ts';
-import type { Logger } from '../log.ts';
-import { openQueue, scheduleLane } from '../queue.ts';
+import type { Logger } from '../core/log.ts';
+import { openQueue, scheduleLane } from '../worker/queue/queue.ts';
 
 export interface Mirror {
   /** Shows these, as soon as what was to be shown before is. Resolves when it has tried; never rejects: nothing hangs on it. */

@@ -1,17 +1,17 @@
-import { costOptions } from '../cost/budget.ts';
-import { formatFault } from '../fault.ts';
-import type { Config } from '../config.ts';
-import { messageOf, VidbatchError } from '../errors.ts';
-import { isOutage } from '../connection-lost.ts';
+import { costOptions } from '../batch/budget.ts';
+import { formatFault } from '../manifest/fault.ts';
+import type { Config } from '../core/config.ts';
+import { messageOf, VidbatchError } from '../core/errors.ts';
+import { isOutage } from '../database/connection-lost.ts';
 import { LATE_MS } from './due.ts';
-import type { Database } from '../ledger/database.ts';
+import type { Database } from '../database/database.ts';
 import { endRun, giveBackRun, LEASE_MS, leaveRun, renewLease, runMade } from '../ledger/run.ts';
 import type { TakenRun } from '../ledger/run.ts';
 import type { RunFlags } from '../ledger/schedule.ts';
 import { parseMap } from '../manifest/columns.ts';
-import { produce } from '../producer.ts';
-import type { ProduceOptions, Produced } from '../producer.ts';
-import { parseWindow } from '../window.ts';
+import { produce } from '../batch/producer.ts';
+import type { ProduceOptions, Produced } from '../batch/producer.ts';
+import { parseWindow } from '../core/time/window.ts';
 
 export type RunResult =
   | { kind: 'made'; produced: Produced }

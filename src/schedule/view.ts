@@ -1,12 +1,12 @@
 import { wallTime } from './due.ts';
 import { countStates } from '../ledger/batch.ts';
-import type { Queryable } from '../ledger/database.ts';
+import type { Queryable } from '../database/database.ts';
 import { isFailing, lastRun } from '../ledger/run.ts';
 import type { Run } from '../ledger/run.ts';
 import type { RunFlags, Schedule } from '../ledger/schedule.ts';
-import { ledgerNow } from '../ledger/window.ts';
-import type { Counts } from '../submission.ts';
-import { nextTicks } from './tick.ts';
+import { ledgerNow } from '../ledger/send/window.ts';
+import type { Counts } from '../core/submission.ts';
+import { nextTicks } from '../core/time/tick.ts';
 
 /** A schedule as people and scripts see it. */
 export interface SeenSchedule {

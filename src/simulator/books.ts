@@ -1,4 +1,4 @@
-import { formatAmount, parseAmount, times } from '../cost/amount.ts';
+import { formatAmount, parseAmount, times } from '../core/money/amount.ts';
 import { concerns, type Mistake, type RatedMistake } from './mistake.ts';
 import { draw } from './seed.ts';
 import type { Settings } from './settings.ts';

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { messageOf, VidbatchError } from '../errors.ts';
+import { messageOf, VidbatchError } from '../core/errors.ts';
 import { type Answer, json } from './answer.ts';
 import type { Books } from './books.ts';
 import { BOOK_FILES, bookText, contentType } from './books-file.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { messageOf, VidbatchError } from '../errors.ts';
+import { messageOf, VidbatchError } from '../core/errors.ts';
 import { type Answer, html, invalidUrl, taskError, taskNotExist, tooLarge } from './answer.ts';
 import { type ChosenFault, faultKind } from './fault.ts';
 import { badKey, type Gateway } from './gateway.ts';

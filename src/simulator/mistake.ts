@@ -1,4 +1,4 @@
-import { usageError } from '../errors.ts';
+import { usageError } from '../core/errors.ts';
 
 /** What the stand-in's task list and bill may have wrong about one task, and of which tasks that can be said. */
 export const MISTAKES = {

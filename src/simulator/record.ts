@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { VidbatchError } from '../errors.ts';
+import { VidbatchError } from '../core/errors.ts';
 
 /** One create that the stand-in accepted: the customer pays for it, whatever the client was told. */
 export interface AcceptedCreate {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { usageError } from '../errors.ts';
+import { usageError } from '../core/errors.ts';
 import type { ResultFaultName } from './delivery.ts';
 import { type ChosenFault, faultKind } from './fault.ts';
 import { type Mistake, parseMistakeName } from './mistake.ts';

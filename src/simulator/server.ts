@@ -1,7 +1,12 @@
+/**
+ * The room `simulator` is a stand-in for the provider, with its own record. Only the CLI, the library and
+ * tests may import it.
+ * It may import core.
+ */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { messageOf, usageError, VidbatchError } from '../errors.ts';
+import { messageOf, usageError, VidbatchError } from '../core/errors.ts';
 import { taskError } from './answer.ts';
 import { drawUp } from './books.ts';
 import { type Controls, serveControl } from './control.ts';

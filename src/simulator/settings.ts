@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { parseAmount } from '../cost/amount.ts';
-import { usageError } from '../errors.ts';
-import { isOffPeak, knownModels } from '../model.ts';
+import { parseAmount } from '../core/money/amount.ts';
+import { usageError } from '../core/errors.ts';
+import { isOffPeak, knownModels } from '../core/model.ts';
 import { isRefusal, faultKind } from './fault.ts';
 import { parseMistake } from './mistake.ts';
 import { parseFault, parseFaultName, parseResultFault } from './spec.ts';

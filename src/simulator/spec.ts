@@ -1,4 +1,4 @@
-import { usageError } from '../errors.ts';
+import { usageError } from '../core/errors.ts';
 import { RESULT_FAULT_NAMES, RESULT_FAULTS, type ResultFaultName } from './delivery.ts';
 import { type ChosenFault, FAULT_NAMES, FAULTS, type FaultName } from './fault.ts';
 

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { suite, test } from 'node:test';
-import type { Config } from '../../src/config.ts';
+import type { Config } from '../../src/core/config.ts';
 import { VIDBATCH } from '../cli.ts';
 import { COMPILE_CACHE } from '../servers.ts';
 import { until } from '../until.ts';

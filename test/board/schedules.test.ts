@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { openMirror } from '../../src/schedule/mirror.ts';
 import { addSchedule, listSchedules } from '../../src/ledger/schedule.ts';
-import { scheduleLane } from '../../src/queue.ts';
+import { scheduleLane } from '../../src/worker/queue/queue.ts';
 import type { SeenSchedule } from '../../src/schedule/view.ts';
 import { until } from '../until.ts';
 import { createDatabase, servers } from '../servers.ts';

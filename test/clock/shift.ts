@@ -5,7 +5,7 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { writeSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import type { Point } from '../../src/point.ts';
+import type { Point } from '../../src/core/point.ts';
 
 export interface Shift {
   /** Milliseconds by which the wall clock is ahead from the start. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { sweep } from '../../src/ledger/sweep.ts';
+import { sweep } from '../../src/ledger/send/sweep.ts';
 import { exits, lastLine } from '../cli.ts';
 import { openScene, stops } from '../crash/scene.ts';
 import type { Scene } from '../crash/scene.ts';

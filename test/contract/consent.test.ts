@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { consent } from '../../src/commands/consent.ts';
-import { parseMoney } from '../../src/cost/money.ts';
-import type { Money } from '../../src/cost/money.ts';
-import { parsePrices } from '../../src/cost/prices.ts';
-import { plan } from '../../src/plan.ts';
-import type { ProduceOptions } from '../../src/producer.ts';
+import { consent } from '../../src/cli/consent.ts';
+import { parseMoney } from '../../src/core/money/money.ts';
+import type { Money } from '../../src/core/money/money.ts';
+import { parsePrices } from '../../src/core/money/prices.ts';
+import { plan } from '../../src/batch/plan.ts';
+import type { ProduceOptions } from '../../src/batch/producer.ts';
 import { bring, ManifestFile, ORIGIN, row, send } from './manifest-file.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 

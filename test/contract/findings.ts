@@ -1,6 +1,6 @@
-import type { Finding } from '../../src/ledger/invariants/invariant.ts';
-import { confirmed } from '../../src/verify.ts';
-import type { Look } from '../../src/verify.ts';
+import type { Finding } from '../../src/ledger/verify/invariant.ts';
+import { confirmed } from '../../src/operate/verify/verify.ts';
+import type { Look } from '../../src/operate/verify/verify.ts';
 
 /** What is found twice. `meanwhile` happens between the two looks. */
 export async function found(

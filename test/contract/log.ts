@@ -1,5 +1,5 @@
-import { createLog } from '../../src/log.ts';
-import type { Logger } from '../../src/log.ts';
+import { createLog } from '../../src/core/log.ts';
+import type { Logger } from '../../src/core/log.ts';
 
 /** A log that a test can wait on. */
 export interface Heard {

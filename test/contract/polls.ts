@@ -1,10 +1,10 @@
-import { ensurePoller, takeTasks } from '../../src/ledger/poll.ts';
-import type { TakenTask, Taking } from '../../src/ledger/poll.ts';
-import { recordPolls } from '../../src/ledger/poll-record.ts';
-import type { Queryable } from '../../src/ledger/database.ts';
-import { judgePoll } from '../../src/task/poll-plan.ts';
-import type { PollPlan } from '../../src/task/poll-plan.ts';
-import type { TaskReport } from '../../src/provider/outcome.ts';
+import { ensurePoller, takeTasks } from '../../src/ledger/tasks/poll.ts';
+import type { TakenTask, Taking } from '../../src/ledger/tasks/poll.ts';
+import { recordPolls } from '../../src/ledger/tasks/poll-record.ts';
+import type { Queryable } from '../../src/database/database.ts';
+import { judgePoll } from '../../src/core/poll-plan.ts';
+import type { PollPlan } from '../../src/core/poll-plan.ts';
+import type { TaskReport } from '../../src/core/outcome.ts';
 import type { Made } from './rows.ts';
 
 /** What a provider says of a task. */

@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { beforeEach, describe, test } from 'node:test';
 import { findBatch } from '../../src/ledger/batch.ts';
-import type { VidbatchError } from '../../src/errors.ts';
-import { produce } from '../../src/producer.ts';
+import type { VidbatchError } from '../../src/core/errors.ts';
+import { produce } from '../../src/batch/producer.ts';
 import { LEDGERS, onEvery, openStorage } from './storages.ts';
 import {
   bring,
@@ -263,8 +263,8 @@ describe('a producer that is killed in the middle', () => {
       const file = await new ManifestFile().write(rows);
       // The child opens the ledger itself, as a guest where this process holds the folder.
       const code = `
-        const { openApp } = await import(${JSON.stringify(new URL('../../src/app.ts', import.meta.url).href)});
-        const { produce } = await import(${JSON.stringify(new URL('../../src/producer.ts', import.meta.url).href)});
+        const { openApp } = await import(${JSON.stringify(new URL('../../src/worker/app.ts', import.meta.url).href)});
+        const { produce } = await import(${JSON.stringify(new URL('../../src/batch/producer.ts', import.meta.url).href)});
         const app = await openApp(${JSON.stringify(storage.config)}, 'writer');
         await produce(app.db, ${JSON.stringify(file.path)}, {
           onProgress: (rows) => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { formatAmount } from '../../src/cost/amount.ts';
+import { formatAmount } from '../../src/core/money/amount.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
 import { readPurse } from '../../src/ledger/budget.ts';
-import type { Queryable } from '../../src/ledger/database.ts';
-import { parseMoney } from '../../src/cost/money.ts';
-import { parsePrices } from '../../src/cost/prices.ts';
-import type { Prices } from '../../src/cost/prices.ts';
+import type { Queryable } from '../../src/database/database.ts';
+import { parseMoney } from '../../src/core/money/money.ts';
+import { parsePrices } from '../../src/core/money/prices.ts';
+import type { Prices } from '../../src/core/money/prices.ts';
 import { bring, ManifestFile, refused, row, send, submissions } from './manifest-file.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
 import { cancel, findBatch } from '../../src/ledger/batch.ts';
-import type { Database } from '../../src/ledger/database.ts';
-import { feed } from '../../src/ledger/feed.ts';
+import type { Database } from '../../src/database/database.ts';
+import { feed } from '../../src/ledger/send/feed.ts';
 import { claimAll, recordOne } from './rows.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 import {

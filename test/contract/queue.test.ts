@@ -3,9 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { DelayedError } from 'bullmq';
 import type { Job } from 'bullmq';
-import type { Fed } from '../../src/ledger/feed.ts';
-import { countLive, enqueue, jobId, laneOf, liveJobIds, openQueue, openWorker } from '../../src/queue.ts';
-import type { JobData, JobResult } from '../../src/queue.ts';
+import type { Fed } from '../../src/ledger/send/feed.ts';
+import {
+  countLive,
+  enqueue,
+  jobId,
+  laneOf,
+  liveJobIds,
+  openQueue,
+  openWorker,
+} from '../../src/worker/queue/queue.ts';
+import type { JobData, JobResult } from '../../src/worker/queue/queue.ts';
 import { until } from '../until.ts';
 import { onEvery, QUEUES } from './storages.ts';
 

@@ -3,15 +3,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { beforeEach, describe, test } from 'node:test';
-import { exportJsonl } from '../../src/export.ts';
+import { exportJsonl } from '../../src/batch/export.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
-import type { Database } from '../../src/ledger/database.ts';
-import { readSubmissions } from '../../src/ledger/read.ts';
-import { bring, ManifestFile, refused, row, send, submissions } from './manifest-file.ts';
+import type { Database } from '../../src/database/database.ts';
+import { readSubmissions } from '../../src/ledger/read/read.ts';
+import { bring, ManifestFile, refused, row, send, submissions, ORIGIN } from './manifest-file.ts';
 import type { Raw } from './manifest-file.ts';
 import { claimAll, recordOne } from './rows.ts';
-import { ORIGIN } from './manifest-file.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 
 const shot = (id: string, prompt: string): Raw => row(id, { prompt });
@@ -275,8 +274,8 @@ onEvery(LEDGERS, (storage) => {
       const file = await sentBatch(shot('001', 'dawn'), shot('002', 'noon'));
       await file.write([shot('1', 'dawn'), shot('2', 'noon')]);
       const code = `
-        const { openApp } = await import(${JSON.stringify(new URL('../../src/app.ts', import.meta.url).href)});
-        const { produce } = await import(${JSON.stringify(new URL('../../src/producer.ts', import.meta.url).href)});
+        const { openApp } = await import(${JSON.stringify(new URL('../../src/worker/app.ts', import.meta.url).href)});
+        const { produce } = await import(${JSON.stringify(new URL('../../src/batch/producer.ts', import.meta.url).href)});
         const app = await openApp(${JSON.stringify(config)}, 'writer');
         await produce(app.db, ${JSON.stringify(file.path)}, {
           rename: true,

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
-import type { Database, QueryResult } from '../../src/ledger/database.ts';
-import { describeEstimate } from '../../src/cost/estimate.ts';
-import { parsePrices } from '../../src/cost/prices.ts';
-import { reportOf } from '../../src/report.ts';
+import type { Database, QueryResult } from '../../src/database/database.ts';
+import { describeEstimate } from '../../src/batch/estimate.ts';
+import { parsePrices } from '../../src/core/money/prices.ts';
+import { reportOf } from '../../src/operate/report.ts';
 import { bring, ManifestFile, ORIGIN, row } from './manifest-file.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
-import { describePurse } from '../../src/cost/budget.ts';
-import { withVersions } from '../../src/changed.ts';
+import { describePurse } from '../../src/batch/budget.ts';
+import { withVersions } from '../../src/batch/changed.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
 import { readPurse } from '../../src/ledger/budget.ts';
-import type { Database } from '../../src/ledger/database.ts';
-import { readTrail } from '../../src/ledger/read.ts';
+import type { Database } from '../../src/database/database.ts';
+import { readTrail } from '../../src/ledger/read/read.ts';
 import { countRetryable, retry, retryChanged } from '../../src/ledger/retry.ts';
 import type { Chosen, Versions } from '../../src/ledger/retry.ts';
-import { readGates, readGatesOf } from '../../src/status/overview.ts';
+import { readGates, readGatesOf } from '../../src/operate/overview.ts';
 import {
   bring,
   ManifestFile,

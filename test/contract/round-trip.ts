@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exportCsv, exportJsonl } from '../../src/export.ts';
+import { exportCsv, exportJsonl } from '../../src/batch/export.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
-import type { Database } from '../../src/ledger/database.ts';
-import { readInputs, readSubmissions } from '../../src/ledger/read.ts';
-import { produce } from '../../src/producer.ts';
-import type { ProduceOptions, Produced } from '../../src/producer.ts';
+import type { Database } from '../../src/database/database.ts';
+import { readInputs, readSubmissions } from '../../src/ledger/read/read.ts';
+import { produce } from '../../src/batch/producer.ts';
+import type { ProduceOptions, Produced } from '../../src/batch/producer.ts';
 import type { Dirty } from './dirty.ts';
 import { root, told } from './manifest-file.ts';
 

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { claim, claimAlone } from '../../src/ledger/claim.ts';
-import type { Claim, ClaimScope } from '../../src/ledger/claim.ts';
-import type { Queryable } from '../../src/ledger/database.ts';
-import { keepWindow, ledgerNow } from '../../src/ledger/window.ts';
-import { record } from '../../src/ledger/record.ts';
-import type { Recorded, Result } from '../../src/ledger/result.ts';
-import type { Evidence, Outcome, OutcomeKind } from '../../src/provider/outcome.ts';
-import type { State } from '../../src/submission.ts';
+import { claim, claimAlone } from '../../src/ledger/send/claim.ts';
+import type { Claim, ClaimScope } from '../../src/ledger/send/claim.ts';
+import type { Queryable } from '../../src/database/database.ts';
+import { keepWindow, ledgerNow } from '../../src/ledger/send/window.ts';
+import { record } from '../../src/ledger/send/record.ts';
+import type { Recorded, Result } from '../../src/ledger/send/result.ts';
+import type { Evidence, Outcome, OutcomeKind } from '../../src/core/outcome.ts';
+import type { State } from '../../src/core/submission.ts';
 
 /** A batch that a test made for itself, on a provider of its own. */
 export interface Made {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Schedule } from '../../src/ledger/schedule.ts';
-import { openQueue, scheduleLane } from '../../src/queue.ts';
+import { openQueue, scheduleLane } from '../../src/worker/queue/queue.ts';
 import { openMirror } from '../../src/schedule/mirror.ts';
-import { nextTicks } from '../../src/schedule/tick.ts';
+import { nextTicks } from '../../src/core/time/tick.ts';
 import { hear } from './log.ts';
 import { onEvery, STORAGES } from './storages.ts';
 

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { runName } from '../../src/schedule/due.ts';
-import { openJournal } from '../../src/journal.ts';
+import { openJournal } from '../../src/worker/journal/journal.ts';
 import { listBatches } from '../../src/ledger/batch.ts';
-import type { Database } from '../../src/ledger/database.ts';
+import type { Database } from '../../src/database/database.ts';
 import { listRuns, renewLease, takeRun, triggerRun } from '../../src/ledger/run.ts';
 import type { TakenRun } from '../../src/ledger/run.ts';
 import {
@@ -19,12 +19,12 @@ import {
   resumeSchedule,
 } from '../../src/ledger/schedule.ts';
 import type { Schedule } from '../../src/ledger/schedule.ts';
-import { ledgerNow } from '../../src/ledger/window.ts';
-import { replayJournals } from '../../src/replay.ts';
-import { decideAll } from '../../src/schedule.ts';
+import { ledgerNow } from '../../src/ledger/send/window.ts';
+import { replayJournals } from '../../src/worker/journal/replay.ts';
+import { decideAll } from '../../src/schedule/schedule.ts';
 import { makeRun } from '../../src/schedule/run.ts';
 import type { RunResult } from '../../src/schedule/run.ts';
-import { nextTicks } from '../../src/schedule/tick.ts';
+import { nextTicks } from '../../src/core/time/tick.ts';
 import { hear } from './log.ts';
 import { ManifestFile, ORIGIN, row } from './manifest-file.ts';
 import { only, outcomeOf } from './rows.ts';

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
 import { Redis } from 'ioredis';
-import { openApp } from '../../src/app.ts';
-import type { App, Role } from '../../src/app.ts';
-import type { Config } from '../../src/config.ts';
+import { openApp } from '../../src/worker/app.ts';
+import type { App, Role } from '../../src/worker/app.ts';
+import type { Config } from '../../src/core/config.ts';
 import { startCluster } from '../cluster.ts';
 import { copyTemplate, createDatabase, servers } from '../servers.ts';
 

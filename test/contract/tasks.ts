@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Queryable } from '../../src/ledger/database.ts';
-import { record } from '../../src/ledger/record.ts';
-import type { PollPlan } from '../../src/task/poll-plan.ts';
+import type { Queryable } from '../../src/database/database.ts';
+import { record } from '../../src/ledger/send/record.ts';
+import type { PollPlan } from '../../src/core/poll-plan.ts';
 import { startSimulator } from '../../src/simulator/server.ts';
 import type { Simulator, SimulatorOptions } from '../../src/simulator/server.ts';
 import type { TaskLife } from '../../src/simulator/settings.ts';

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Running } from '../cli.ts';
-import { laneOf } from '../../src/queue.ts';
+import { laneOf } from '../../src/worker/queue/queue.ts';
 import { isLost } from './rows.ts';
 import type { Scene } from './scene.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Point } from '../../src/point.ts';
+import type { Point } from '../../src/core/point.ts';
 import { describe as tell, exits } from '../cli.ts';
 import { exitCodeFor, findings } from './findings.ts';
 import type { Findings } from './findings.ts';

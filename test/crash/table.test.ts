@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, globSync } from 'node:fs';
 import { test } from 'node:test';
-import { POINTS } from '../../src/point.ts';
+import { POINTS } from '../../src/core/point.ts';
 import { OPERATING, PRODUCING, REPLAYING, SENDING, SETTLING } from './table.ts';
 
 test('a process dies at every point that has a name', () => {

@@ -1,4 +1,4 @@
-import type { Point } from '../../src/point.ts';
+import type { Point } from '../../src/core/point.ts';
 import type { Running } from '../cli.ts';
 import type { StorageKind } from '../contract/storages.ts';
 import {

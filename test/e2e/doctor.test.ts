@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import type { Check } from '../../src/doctor/check.ts';
+import type { Check } from '../../src/operate/doctor/check.ts';
 import { exits, jsonLines, lastLine, openPlace } from '../cli.ts';
 import { copyTemplate } from '../servers.ts';
 import { csvOf } from './manifest.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, describe, it } from 'node:test';
 import { Command } from 'commander';
-import { commandsFor } from '../../src/commands/all.ts';
+import { commandsFor } from '../../src/cli/all.ts';
 import { exits, openPlace } from '../cli.ts';
 
 const COMMANDS =

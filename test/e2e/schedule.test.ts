@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { after, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import { nextTicks } from '../../src/schedule/tick.ts';
+import { nextTicks } from '../../src/core/time/tick.ts';
 import { exits, json, jsonLines } from '../cli.ts';
 import type { Place } from '../cli.ts';
 import { startServer } from '../servers.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Pool } from 'pg';
-import { ledgerNow, setOffPeakWindow } from '../../src/ledger/window.ts';
+import { ledgerNow, setOffPeakWindow } from '../../src/ledger/send/window.ts';
 import { exits, json, lastLine, openPlace } from '../cli.ts';
 import type { Running } from '../cli.ts';
 import { shifted } from '../clock/shift.ts';

@@ -15,13 +15,13 @@ import {
   resume,
 } from '../../src/ledger/batch.ts';
 import { retry } from '../../src/ledger/retry.ts';
-import { workLeft } from '../../src/ledger/left.ts';
-import { transaction } from '../../src/ledger/database.ts';
-import type { Database } from '../../src/ledger/database.ts';
-import { clockSkewMs, providerStatus } from '../../src/ledger/provider.ts';
-import { speedLately } from '../../src/ledger/speed.ts';
-import { checkReopening } from '../../src/reopening.ts';
-import { noCounts } from '../../src/submission.ts';
+import { workLeft } from '../../src/ledger/send/left.ts';
+import { transaction } from '../../src/database/database.ts';
+import type { Database } from '../../src/database/database.ts';
+import { clockSkewMs, providerStatus } from '../../src/ledger/send/provider.ts';
+import { speedLately } from '../../src/ledger/read/speed.ts';
+import { checkReopening } from '../../src/batch/reopening.ts';
+import { noCounts } from '../../src/core/submission.ts';
 import {
   claimAll,
   claimFirst,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, describe, test } from 'node:test';
-import { openApp } from '../../src/app.ts';
-import { VidbatchError } from '../../src/errors.ts';
-import type { Database } from '../../src/ledger/database.ts';
+import { openApp } from '../../src/worker/app.ts';
+import { VidbatchError } from '../../src/core/errors.ts';
+import type { Database } from '../../src/database/database.ts';
 import { isMigrated, migrateLedger, migrations } from '../../src/ledger/migrate.ts';
-import { isLegal, STATES } from '../../src/submission.ts';
-import type { State } from '../../src/submission.ts';
+import { isLegal, STATES } from '../../src/core/submission.ts';
+import type { State } from '../../src/core/submission.ts';
 import { makeBatch, only } from '../contract/rows.ts';
 import { LEDGERS, onEvery, place } from '../contract/storages.ts';
 

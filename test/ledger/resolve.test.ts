@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { cancel, countSurplus } from '../../src/ledger/batch.ts';
-import type { Claim } from '../../src/ledger/claim.ts';
-import type { Database } from '../../src/ledger/database.ts';
-import { readAttempts, readTrail } from '../../src/ledger/read.ts';
-import { record } from '../../src/ledger/record.ts';
+import type { Claim } from '../../src/ledger/send/claim.ts';
+import type { Database } from '../../src/database/database.ts';
+import { readAttempts, readTrail } from '../../src/ledger/read/read.ts';
+import { record } from '../../src/ledger/send/record.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
-import { sweep } from '../../src/ledger/sweep.ts';
-import { countChosen, groupUncertain, readUnsettled } from '../../src/ledger/uncertain.ts';
-import type { Choice, Unsettled } from '../../src/ledger/uncertain.ts';
-import type { Evidence } from '../../src/provider/outcome.ts';
+import { sweep } from '../../src/ledger/send/sweep.ts';
+import { countChosen, groupUncertain, readUnsettled } from '../../src/ledger/read/uncertain.ts';
+import type { Choice, Unsettled } from '../../src/ledger/read/uncertain.ts';
+import type { Evidence } from '../../src/core/outcome.ts';
 import {
   claimAll,
   claimFirst,

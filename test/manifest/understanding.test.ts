@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { missingColumns, parseMap } from '../../src/manifest/columns.ts';
 import { describeColumns, understand } from '../../src/manifest/understanding.ts';
-import { checkRows } from '../../src/row.ts';
+import { checkRows } from '../../src/manifest/row.ts';
 import { openManifest } from '../../src/manifest/manifest.ts';
 import { makeFolder } from './fixture.ts';
 

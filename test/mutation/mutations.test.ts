@@ -12,6 +12,6 @@ test('every guard that a mutation takes out stands in the source exactly once', 
 });
 
 test('a mutation that no longer fits the source is an error, not a pass', () => {
-  const gone = { file: 'submit.ts', from: 'a guard that was renamed', to: '', breaks: 'nothing' };
-  assert.throws(() => applyMutation('const source = 1;', gone), /src\/submit\.ts holds 0 times/);
+  const gone = { file: 'worker/submit.ts', from: 'a guard that was renamed', to: '', breaks: 'nothing' };
+  assert.throws(() => applyMutation('const source = 1;', gone), /src\/worker\/submit\.ts holds 0 times/);
 });

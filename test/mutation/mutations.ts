@@ -11,7 +11,7 @@ export interface Mutation {
 
 export const MUTATIONS = {
   'claim-without-compare': {
-    file: 'ledger/claim.ts',
+    file: 'ledger/send/claim.ts',
     // With the state before and the task id as the schema's own checks want them.
     from: `set previous = s.state, state = 'submitting', attempt_id = w.attempt_id,
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
@@ -26,37 +26,37 @@ export const MUTATIONS = {
     breaks: 'a row that was sent is claimed again',
   },
   'claim-over-the-budget': {
-    file: 'ledger/claim.ts',
+    file: 'ledger/send/claim.ts',
     from: 'and ${WINDOW_OPEN} and ${AFFORDABLE}',
     to: 'and ${WINDOW_OPEN}',
     breaks: 'a row is claimed that its budget cannot pay for',
   },
   'record-keeps-what-is-refused': {
-    file: 'ledger/record.ts',
+    file: 'ledger/send/record.ts',
     from: 'sum(case when d.decides then m.held - d.held else 0 end',
     to: 'sum(0',
     breaks: 'what a refused row held of a budget is held for ever',
   },
   'record-forgets-task-id': {
-    file: 'ledger/record.ts',
+    file: 'ledger/send/record.ts',
     from: `when has_task_id then 'submitted'`,
     to: `when has_task_id and state = 'submitting' then 'submitted'`,
     breaks: 'a late task id does not reach its row',
   },
   'journal-without-answers': {
-    file: 'journal.ts',
+    file: 'worker/journal/journal.ts',
     from: 'return flushAnswers ? append(line) : appendUnflushed(line);',
     to: 'return Promise.resolve(line).then(() => undefined);',
     breaks: 'an answer that was not recorded yet dies with its worker',
   },
   'journal-without-intents': {
-    file: 'journal/keeper.ts',
+    file: 'worker/journal/keeper.ts',
     from: 'const intended = await journal.intend(claim).then(() => true, failed);',
     to: 'const intended = await Promise.resolve(claim.attemptId !== failed.name);',
     breaks: 'an attempt that left is taken for one that never did',
   },
   'stale-sender-sends': {
-    file: 'submit.ts',
+    file: 'worker/submit.ts',
     from: 'return Math.max(to.wall - from.wall, to.monotonic - from.monotonic);',
     to: 'return Math.min(0, to.wall - from.wall);',
     breaks: 'a worker that slept past its deadline sends a row that may have been settled meanwhile',

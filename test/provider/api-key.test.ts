@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { VidbatchError } from '../../src/errors.ts';
+import { VidbatchError } from '../../src/core/errors.ts';
 import { checkApiKey, redactor } from '../../src/provider/api-key.ts';
 
 const printable = fc.string({

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { VidbatchError } from '../../src/errors.ts';
+import { VidbatchError } from '../../src/core/errors.ts';
 import { createProvider } from '../../src/provider/client.ts';
-import type { Outcome } from '../../src/provider/outcome.ts';
+import type { Outcome } from '../../src/core/outcome.ts';
 import { API_KEY, BODY, create, freePort, provider, setUp } from './fixture.ts';
 import { ACCEPTANCE, http, wireServer } from './server.ts';
 

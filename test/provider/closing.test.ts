@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import type { Outcome } from '../../src/provider/outcome.ts';
+import type { Outcome } from '../../src/core/outcome.ts';
 import type { Seen } from './closing-server.ts';
 import { BODY, provider } from './fixture.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
-import type { OutcomeKind } from '../../src/provider/outcome.ts';
+import type { OutcomeKind } from '../../src/core/outcome.ts';
 import { create, setUp } from './fixture.ts';
 import { ACCEPTANCE, http, type WireRequest } from './server.ts';
 

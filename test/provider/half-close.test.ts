@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import type { Outcome, OutcomeKind } from '../../src/provider/outcome.ts';
+import type { Outcome, OutcomeKind } from '../../src/core/outcome.ts';
 import { provider } from './fixture.ts';
 import { ACCEPTANCE, closed, http, listen } from './server.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Answer } from '../../src/provider/answer.ts';
 import { judge } from '../../src/provider/judgement.ts';
-import type { OutcomeKind } from '../../src/provider/outcome.ts';
+import type { OutcomeKind } from '../../src/core/outcome.ts';
 import { answer, gateway, HTML, openai, vendor } from './answers.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');

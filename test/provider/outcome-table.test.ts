@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { judge } from '../../src/provider/judgement.ts';
-import type { OutcomeKind } from '../../src/provider/outcome.ts';
+import type { OutcomeKind } from '../../src/core/outcome.ts';
 import { STATUSES, VENDOR_CODES } from '../../src/provider/table.ts';
 import { answer, gateway, HTML, openai, vendor } from './answers.ts';
 

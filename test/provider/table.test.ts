@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { VidbatchError } from '../../src/errors.ts';
+import { VidbatchError } from '../../src/core/errors.ts';
 import { checkCodes } from '../../src/provider/table.ts';
 
 describe('codes from the configuration', () => {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { readTask } from '../../src/provider/task.ts';
 import type { Answer } from '../../src/provider/answer.ts';
-import type { TaskReport } from '../../src/provider/outcome.ts';
+import type { TaskReport } from '../../src/core/outcome.ts';
 
 const now = 0;
 

@@ -20,7 +20,7 @@ export const BREAKAGES: Record<string, Breakage> = {
   'a journal without answers': { mutation: MUTATIONS['journal-without-answers'] },
   'a journal that does not flush': {
     mutation: {
-      file: 'journal.ts',
+      file: 'worker/journal/journal.ts',
       from: 'await write(lines);\n    await file.datasync();',
       to: 'await write(lines);',
       breaks: 'what was journaled is gone with the power',
@@ -28,7 +28,7 @@ export const BREAKAGES: Record<string, Breakage> = {
   },
   'a journal without intents': {
     mutation: {
-      file: 'submit.ts',
+      file: 'worker/submit.ts',
       from: 'const intended = await hands.journal.intend(claim);',
       to: 'const intended = await Promise.resolve(true);',
       breaks: 'an attempt that left is taken for one that never did',
@@ -36,7 +36,7 @@ export const BREAKAGES: Record<string, Breakage> = {
   },
   'a clerk that does not ask what it was granted': {
     mutation: {
-      file: 'clerk.ts',
+      file: 'worker/clerk.ts',
       from: 'const left = again ? without(wishes, fresh) : [];',
       to: 'const left: ClaimWish[] = [];',
       breaks: 'a claim whose answer was lost is forgotten by the worker that holds it',
@@ -44,7 +44,7 @@ export const BREAKAGES: Record<string, Breakage> = {
   },
   'readers of journals that do not wait for each other': {
     mutation: {
-      file: 'replay.ts',
+      file: 'worker/journal/replay.ts',
       from: 'if (turn !== undefined) return turn;',
       to: 'return turn ?? { release: () => undefined };',
       breaks: 'a worker sends rows while another is still reading that they were sent',

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { AVALANCHE } from '../../src/ledger/avalanche.ts';
-import { sameKeyOf } from '../../src/retry.ts';
+import { AVALANCHE } from '../../src/ledger/send/avalanche.ts';
+import { sameKeyOf } from '../../src/core/retry.ts';
 import { deedOf, ORIGINS, plain, SQL } from './deed.ts';
 import type { Sql } from './deed.ts';
 import { randomOf } from './random.ts';

@@ -1,7 +1,7 @@
 import type { Random } from './random.ts';
 import type { Owner, Scheduler } from './scheduler.ts';
 
-/** What `journal.ts` uses of Node's. */
+/** What `worker/journal/journal.ts` uses of Node's. */
 export interface FileHandle {
   write(
     bytes: Uint8Array,

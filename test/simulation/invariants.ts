@@ -1,4 +1,4 @@
-import type { JournalLine } from '../../src/journal.ts';
+import type { JournalLine } from '../../src/worker/journal/journal.ts';
 import type { ModelLedger, Row } from './ledger/state.ts';
 import type { World } from './world.ts';
 

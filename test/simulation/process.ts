@@ -1,13 +1,13 @@
-import type { createClerk as realClerk } from '../../src/clerk.ts';
-import type { Journal } from '../../src/journal.ts';
-import type { Claim } from '../../src/ledger/claim.ts';
-import type { Database } from '../../src/ledger/database.ts';
-import type { Again } from '../../src/ledger/doubt.ts';
-import type { Logger } from '../../src/log.ts';
-import type { Outcome } from '../../src/provider/outcome.ts';
-import { backoffMs, retryOf, throttleMs } from '../../src/retry.ts';
-import type { SameKey } from '../../src/retry.ts';
-import type { Hands } from '../../src/submit.ts';
+import type { createClerk as realClerk } from '../../src/worker/clerk.ts';
+import type { Journal } from '../../src/worker/journal/journal.ts';
+import type { Claim } from '../../src/ledger/send/claim.ts';
+import type { Database } from '../../src/database/database.ts';
+import type { Again } from '../../src/ledger/send/doubt.ts';
+import type { Logger } from '../../src/core/log.ts';
+import type { Outcome } from '../../src/core/outcome.ts';
+import { backoffMs, retryOf, throttleMs } from '../../src/core/retry.ts';
+import type { SameKey } from '../../src/core/retry.ts';
+import type { Hands } from '../../src/worker/submit.ts';
 import type { Connection } from './connection.ts';
 import type { Machine } from './machine.ts';
 import type { Owner } from './scheduler.ts';
@@ -26,7 +26,7 @@ const SILENT = Object.fromEntries(
   ['debug', 'info', 'warn', 'error'].map((level) => [level, () => undefined]),
 ) as unknown as Logger;
 
-/** A worker: what `sending.ts` and `worker.ts` do around the heart, without queue and sockets. */
+/** A worker: what `worker/sending.ts` and `worker/worker.ts` do around the heart, without queue and sockets. */
 export class Process implements Owner {
   alive = true;
   stopped = false;

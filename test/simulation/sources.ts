@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
-import type * as clerk from '../../src/clerk.ts';
-import type * as journal from '../../src/journal.ts';
-import type * as replay from '../../src/replay.ts';
-import type * as heart from '../../src/submit.ts';
+import type * as clerk from '../../src/worker/clerk.ts';
+import type * as journal from '../../src/worker/journal/journal.ts';
+import type * as replay from '../../src/worker/journal/replay.ts';
+import type * as heart from '../../src/worker/submit.ts';
 import { applyMutation } from '../mutation/mutate.ts';
 import type { Mutation } from '../mutation/mutations.ts';
 
@@ -24,13 +24,13 @@ const DOUBLES: Record<string, string> = {
   'node:readline': 'doubles/fs.ts',
   'node:timers/promises': 'doubles/machine.ts',
   'node:crypto': 'doubles/machine.ts',
-  'ledger/lock.ts': 'doubles/machine.ts',
-  'ledger/claim.ts': 'statements.ts',
-  'ledger/refusal.ts': 'statements.ts',
-  'ledger/record.ts': 'statements.ts',
-  'ledger/journal.ts': 'statements.ts',
-  'ledger/orphan.ts': 'statements.ts',
-  'ledger/provider.ts': 'statements.ts',
+  'database/lock.ts': 'doubles/machine.ts',
+  'ledger/send/claim.ts': 'statements.ts',
+  'ledger/send/refusal.ts': 'statements.ts',
+  'ledger/send/record.ts': 'statements.ts',
+  'ledger/send/journal.ts': 'statements.ts',
+  'ledger/send/orphan.ts': 'statements.ts',
+  'ledger/send/provider.ts': 'statements.ts',
 };
 
 /** On the first line, so that line numbers stay: the globals that tell the time or make room. */
@@ -78,10 +78,10 @@ export async function loadSources(mutation?: Mutation): Promise<Sources> {
   const tag = TAG + (mutations.push(mutation) - 1);
   const load = async <T>(file: string): Promise<T> => (await import(`${SRC}${file}${tag}`)) as T;
   const [{ submit }, { createClerk }, { openJournal }, { replayJournals }] = await Promise.all([
-    load<typeof heart>('submit.ts'),
-    load<typeof clerk>('clerk.ts'),
-    load<typeof journal>('journal.ts'),
-    load<typeof replay>('replay.ts'),
+    load<typeof heart>('worker/submit.ts'),
+    load<typeof clerk>('worker/clerk.ts'),
+    load<typeof journal>('worker/journal/journal.ts'),
+    load<typeof replay>('worker/journal/replay.ts'),
   ]);
   if (mutation !== undefined && !applied.has(mutation)) {
     throw new Error(`src/${mutation.file} is not among the simulated sources`);

@@ -1,11 +1,11 @@
 import { cancel, pause, resume } from '../../src/ledger/batch.ts';
 import { countHeld, setBudget } from '../../src/ledger/budget.ts';
 import { retry } from '../../src/ledger/retry.ts';
-import type { Database } from '../../src/ledger/database.ts';
-import { setBatchWindow, setDeadline, setOffPeakWindow } from '../../src/ledger/window.ts';
+import type { Database } from '../../src/database/database.ts';
+import { setBatchWindow, setDeadline, setOffPeakWindow } from '../../src/ledger/send/window.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
 import { held } from './ledger/budget.ts';
-import { beginTrial } from '../../src/ledger/trial.ts';
+import { beginTrial } from '../../src/ledger/send/trial.ts';
 import type { ModelLedger } from './ledger/state.ts';
 import type { Decision } from './ledger/operator.ts';
 

@@ -1,8 +1,8 @@
-/** In place of the SQL of `src/ledger/{claim,refusal,record,journal,orphan,provider}.ts`: the same names, run by the model. */
-import type * as claims from '../../src/ledger/claim.ts';
-import type * as journals from '../../src/ledger/journal.ts';
-import type * as records from '../../src/ledger/record.ts';
-import type * as reasons from '../../src/ledger/refusal.ts';
+/** In place of the SQL of `src/ledger/send/{claim,refusal,record,journal,orphan,provider}.ts`: the same names, run by the model. */
+import type * as claims from '../../src/ledger/send/claim.ts';
+import type * as journals from '../../src/ledger/send/journal.ts';
+import type * as records from '../../src/ledger/send/record.ts';
+import type * as reasons from '../../src/ledger/send/refusal.ts';
 import type { Connection } from './connection.ts';
 import * as model from './ledger/model.ts';
 

@@ -1,5 +1,5 @@
-import type { Claim } from '../../src/ledger/claim.ts';
-import type { Evidence, Outcome } from '../../src/provider/outcome.ts';
+import type { Claim } from '../../src/ledger/send/claim.ts';
+import type { Evidence, Outcome } from '../../src/core/outcome.ts';
 import type { Random } from './random.ts';
 import type { Owner, Scheduler } from './scheduler.ts';
 import type { Fate, Weather } from './weather.ts';
@@ -36,7 +36,7 @@ export class Wire {
     this.#weather = weather;
   }
 
-  /** It leaves at once: between the decision to send and the first byte there is no suspension in `submit.ts` either. */
+  /** It leaves at once: between the decision to send and the first byte there is no suspension in `worker/submit.ts` either. */
   async create(claim: Claim, body: string, idempotencyKey: string): Promise<Outcome> {
     if (body !== claim.request) throw new Error(`row ${claim.submissionId} was sent as ${body}`);
     const fate = this.#fate();

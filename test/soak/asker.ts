@@ -1,9 +1,9 @@
 /** `node test/soak/asker.ts <database> <provider> <unit>`: `reconcile --watch` with a plan of so many milliseconds. */
-import { openApp } from '../../src/app.ts';
-import { readConfig } from '../../src/config.ts';
-import { createLog } from '../../src/log.ts';
+import { openApp } from '../../src/worker/app.ts';
+import { readConfig } from '../../src/core/config.ts';
+import { createLog } from '../../src/core/log.ts';
 import { createProvider } from '../../src/provider/client.ts';
-import { reconcile } from '../../src/reconcile.ts';
+import { reconcile } from '../../src/results/reconcile.ts';
 import { planOf } from '../contract/tasks.ts';
 
 const [databaseUrl, baseUrl = '', unit] = process.argv.slice(2);

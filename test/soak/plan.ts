@@ -1,4 +1,4 @@
-import type { Point } from '../../src/point.ts';
+import type { Point } from '../../src/core/point.ts';
 import { randomOf } from '../simulation/random.ts';
 import type { Random } from '../simulation/random.ts';
 import type { Passage } from './proxy.ts';

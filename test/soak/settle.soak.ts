@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Verdict } from '../../src/audit/candidate.ts';
-import { distinct, openDoubtful } from '../audit/doubt.ts';
+import type { Verdict } from '../../src/results/audit/candidate.ts';
+import { distinct, openDoubtful } from '../results/audit/doubt.ts';
 import { openStorage } from '../contract/storages.ts';
 
 test('of 500 uncertain rows, half of them accepted, all are settled that a list tells apart, and none wrongly', async (t) => {

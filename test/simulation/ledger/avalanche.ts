@@ -1,5 +1,5 @@
-import { AVALANCHE } from '../../../src/ledger/avalanche.ts';
-import { isReached, isUnreached } from '../../../src/provider/reach.ts';
+import { AVALANCHE } from '../../../src/ledger/send/avalanche.ts';
+import { isReached, isUnreached } from '../../../src/core/reach.ts';
 import type { Judged } from './record.ts';
 import type { Gateway, ModelLedger } from './state.ts';
 

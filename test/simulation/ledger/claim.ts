@@ -1,5 +1,5 @@
-import type { Claim, ClaimScope, ClaimWish } from '../../../src/ledger/claim.ts';
-import type { Refusal } from '../../../src/ledger/refusal.ts';
+import type { Claim, ClaimScope, ClaimWish } from '../../../src/ledger/send/claim.ts';
+import type { Refusal } from '../../../src/ledger/send/refusal.ts';
 import { isAffordable } from './budget.ts';
 import { doubtMsOf } from './doubt.ts';
 import { isExpired, isWindowOpen, openMs, opensInMs } from './window.ts';

@@ -1,5 +1,5 @@
-import type { Intent } from '../../../src/journal.ts';
-import type { Unheard } from '../../../src/ledger/journal.ts';
+import type { Intent } from '../../../src/worker/journal/journal.ts';
+import type { Unheard } from '../../../src/ledger/send/journal.ts';
 import { unknownOf } from './doubt.ts';
 import type { ModelLedger } from './state.ts';
 

@@ -1,8 +1,8 @@
-import { AVALANCHE } from '../../../src/ledger/avalanche.ts';
-import type { Recorded, Result } from '../../../src/ledger/result.ts';
-import { FEWEST_OUTCOMES } from '../../../src/ledger/trial.ts';
-import { isUnreached } from '../../../src/provider/reach.ts';
-import type { State } from '../../../src/submission.ts';
+import { AVALANCHE } from '../../../src/ledger/send/avalanche.ts';
+import type { Recorded, Result } from '../../../src/ledger/send/result.ts';
+import { FEWEST_OUTCOMES } from '../../../src/ledger/send/trial.ts';
+import { isUnreached } from '../../../src/core/reach.ts';
+import type { State } from '../../../src/core/submission.ts';
 import { guard } from './avalanche.ts';
 import { unknownOf } from './doubt.ts';
 import type { Attempt, ModelLedger, Row } from './state.ts';

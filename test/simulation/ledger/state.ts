@@ -1,7 +1,7 @@
-import type { OutcomeKind } from '../../../src/provider/outcome.ts';
-import { isLegal } from '../../../src/submission.ts';
-import type { State } from '../../../src/submission.ts';
-import type { Span } from '../../../src/zone.ts';
+import type { OutcomeKind } from '../../../src/core/outcome.ts';
+import { isLegal } from '../../../src/core/submission.ts';
+import type { State } from '../../../src/core/submission.ts';
+import type { Span } from '../../../src/core/time/zone.ts';
 
 /** A row of `vidbatch.submission`, as far as the promise depends on it. Moments are milliseconds. */
 export interface Row {

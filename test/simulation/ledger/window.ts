@@ -1,4 +1,4 @@
-import type { Span } from '../../../src/zone.ts';
+import type { Span } from '../../../src/core/time/zone.ts';
 import type { ModelLedger, Row } from './state.ts';
 
 /** What leaves later than this before the close arrives after it. */

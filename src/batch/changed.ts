@@ -1,0 +1,39 @@
+import { usageError } from '../core/errors.ts';
+import type { Batch } from '../ledger/batch.ts';
+import type { Database } from '../database/database.ts';
+import { assignKeys, beginImport, endImport } from '../ledger/import/import.ts';
+import { countVersions } from '../ledger/retry.ts';
+import type { Chosen, Versions } from '../ledger/retry.ts';
+import { openManifest } from '../manifest/manifest.ts';
+import { brokenManifest } from './producer.ts';
+import type { ProduceOptions } from './producer.ts';
+import { stageManifest } from './staging.ts';
+
+/** A manifest's rows beside those of a batch: `take` is called while they are staged. */
+export async function withVersions<T>(
+  db: Database,
+  batch: Batch,
+  source: string,
+  { chosen, ...options }: ProduceOptions & { chosen: Chosen },
+  take: (versions: Versions, importId: string) => Promise<T>,
+): Promise<T> {
+  if (batch.keyScheme !== 'id') {
+    throw usageError(
+      'IDS_NEEDED',
+      `batch ${batch.name} has no ids: its rows are known by their content, and a row of other content is another row`,
+      'Submit the corrected manifest: its rows are new ones (--add), and the old ones stay as they are.',
+    );
+  }
+  const manifest = await openManifest(source, options);
+  const importId = await beginImport(db);
+  try {
+    const { scheme, broken } = await stageManifest(db, importId, manifest, { ...options, into: batch });
+    if (broken > 0) throw brokenManifest(manifest.name);
+    if (scheme !== 'id')
+      throw usageError('KEYS_CHANGED', `batch ${batch.name} knows its rows by id, and ${source} has no ids`);
+    await assignKeys(db, importId);
+    return await take(await countVersions(db, batch.id, importId, chosen), importId);
+  } finally {
+    await endImport(db, importId);
+  }
+}

@@ -1,0 +1,138 @@
+import { VidbatchError } from '../core/errors.ts';
+import { contentHash } from '../core/identity.ts';
+import type { Batch } from '../ledger/batch.ts';
+import type { SubmissionView } from '../ledger/read/read.ts';
+import { readHeader } from '../manifest/csv-header.ts';
+import type { RawRow } from '../manifest/entry.ts';
+import { writeText, writeValue } from '../manifest/export-cell.ts';
+import { writeName } from '../manifest/export-header.ts';
+import { readRequest } from '../manifest/request.ts';
+import { EARLIER_TASK_IDS, exportColumns, speaks } from '../manifest/request/columns.ts';
+
+type Appended = Record<(typeof exportColumns)[number], string | number | null>;
+
+function appended(row: SubmissionView): Appended {
+  return {
+    batch: row.batch,
+    row_key: row.key,
+    line: row.line,
+    state: row.state,
+    task_id: row.taskId,
+    provider_status: row.providerStatus,
+    result_url: row.resultUrl,
+    http_status: row.httpStatus,
+    error_code: row.errorCode,
+    error: row.error,
+    attempts: row.attempts,
+    submitted_at: row.submittedAt?.toISOString() ?? null,
+  };
+}
+
+/**
+ * CSV: every input column in its order and with its delimiter, then ours; an input column with a name of ours becomes
+ * `input.<name>`. Cells are harmless to spreadsheets, and come back as they were when the export is submitted.
+ *
+ * What a row has beyond the header (a ragged row, an earlier header, a manifest in JSON) gets columns of its own after
+ * those, in order of appearance, which takes a first pass over the inputs. `earlier`: a column for the
+ * tasks that failed and were made again, as some row has one.
+ */
+export async function* exportCsv(
+  batch: Pick<Batch, 'columns' | 'delimiter' | 'format'>,
+  inputs: AsyncIterable<string>,
+  rows: AsyncIterable<SubmissionView>,
+  { earlier = false }: { earlier?: boolean } = {},
+): AsyncGenerator<string> {
+  const record = { line: 1, cells: batch.columns ?? [], faults: [] };
+  const header = readHeader(record).columns;
+  const known = new Set(header.map(({ name }) => name));
+  const beyond = await namesBeyond(known, inputs);
+  const names = [...known, ...beyond];
+  const delimiter = batch.delimiter ?? ',';
+  const line = (cells: readonly string[]): string =>
+    `${cells.map((cell) => quote(cell, delimiter)).join(delimiter)}\r\n`;
+  yield line([
+    ...header.map((column) => (column.kind === 'unnamed' ? '' : writeName(column.header))),
+    ...[...beyond].map(writeName),
+    ...exportColumns,
+    ...(earlier ? [EARLIER_TASK_IDS] : []),
+  ]);
+  for await (const row of rows) {
+    const input = JSON.parse(row.input) as RawRow;
+    if (Object.keys(input).some((name) => !known.has(name) && !beyond.has(name))) throw moved(row);
+    const ours = appended(row);
+    yield line([
+      ...cellsOf(input, names, row, batch.format),
+      ...exportColumns.map((column) => writeText(String(ours[column] ?? ''))),
+      ...(earlier ? [writeText(row.earlierTaskIds.join(' '))] : []),
+    ]);
+  }
+}
+
+async function namesBeyond(known: ReadonlySet<string>, inputs: AsyncIterable<string>): Promise<Set<string>> {
+  const names = new Set<string>();
+  for await (const input of inputs) {
+    for (const name of Object.keys(JSON.parse(input) as RawRow)) if (!known.has(name)) names.add(name);
+  }
+  return names;
+}
+
+function moved({ batch }: SubmissionView): VidbatchError {
+  return new VidbatchError('EXPORT_OUTDATED', `batch ${batch} got rows of other columns during its export`, {
+    hint: 'Run the command again.',
+  });
+}
+
+/** All values as people read them, unless they would be read as another row than this one: then as JSON. */
+function cellsOf(input: RawRow, names: readonly string[], row: SubmissionView, format: string): string[] {
+  const texts = names.map((name) => textOf(Object.hasOwn(input, name) ? input[name] : null));
+  const plain = format === 'csv' && Object.values(input).every((value) => typeof value === 'string');
+  const asText = (): RawRow => Object.fromEntries(names.map((name, at) => [name, texts[at]]));
+  if (plain || saysTheSame(asText(), input, row)) return texts.map(writeText);
+  const given = names.filter((name) => Object.hasOwn(input, name) && input[name] !== null);
+  const fields = given.filter(speaks);
+  // One field at least has to say that this is JSON.
+  const teller = fields.some((name) => !isText(input[name])) ? undefined : fields[0];
+  return names.map((name) => {
+    const value = given.includes(name) ? input[name] : null;
+    if (value === null) return '';
+    return isText(value) && name !== teller ? writeText(value) : writeValue(value);
+  });
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+/** The text of a cell. Null is absent, as everywhere. */
+export function textOf(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function saysTheSame(asText: RawRow, input: RawRow, { request, line }: SubmissionView): boolean {
+  const sent = request === null ? undefined : (JSON.parse(request) as { model?: unknown });
+  const models = typeof sent?.model === 'string' ? [sent.model] : [];
+  const read = readRequest(asText, { source: 'csv', line, models, asWritten: true });
+  const before = readRequest(input, { source: 'json', line, models, asWritten: true });
+  const hash = (one: object | undefined): string => (one === undefined ? '' : contentHash(one));
+  return hash(read.request) === hash(sent) && read.id === before.id && read.notBefore === before.notBefore;
+}
+
+/** One object a line: our columns, the row as read, and what was or would be sent. */
+export async function* exportJsonl(rows: AsyncIterable<SubmissionView>): AsyncGenerator<string> {
+  for await (const row of rows) {
+    const object = {
+      ...appended(row),
+      ...(row.earlierTaskIds.length === 0 ? {} : { [EARLIER_TASK_IDS]: row.earlierTaskIds }),
+      input: JSON.parse(row.input) as unknown,
+      request: row.request === null ? null : (JSON.parse(row.request) as unknown),
+    };
+    yield `${JSON.stringify(object)}\n`;
+  }
+}
+
+/** RFC 4180. */
+export function quote(text: string, delimiter: string): string {
+  const needed = text.includes('"') || text.includes(delimiter) || /[\r\n]|^\s|\s$/.test(text);
+  return needed ? `"${text.replaceAll('"', '""')}"` : text;
+}

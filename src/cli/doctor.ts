@@ -1,0 +1,89 @@
+import type { Command } from 'commander';
+import { createRequire } from 'node:module';
+import { readWhatCanBe } from '../core/config.ts';
+import type { Check, Status } from '../operate/doctor/check.ts';
+import { isOfConfiguration } from '../operate/doctor/configuration.ts';
+import { EXIT, VidbatchError } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { count } from '../core/format.ts';
+import { globalFlags, isOn, providerFlags, workFlags, workLimits } from './io.ts';
+import type { Io, WorkFlags } from './io.ts';
+
+const { version, engines } = createRequire(import.meta.url)('../../package.json') as {
+  version: string;
+  engines: { node: string };
+};
+
+export function doctorCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('doctor')
+    .description('look at everything that a worker here depends on; change nothing, send nothing')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch doctor
+  $ vidbatch doctor --json
+  $ vidbatch doctor --concurrency 64
+
+Looks at the configuration, the data folder, Postgres, Redis, the queue, what the ledger waits for, and asks the
+provider for a task that is not there, which costs nothing and shows whether URL and key are right. Each check has
+its own time limit. The flags of \`work\` are checked, and not used.
+
+Exit codes: 0 nothing failed · 1 a check failed [CHECKS_FAILED] · 2 the configuration is missing or cannot be used`,
+    )
+    .action(async (flags: WorkFlags) => exit(await doctor(flags, io)));
+  workFlags(providerFlags(globalFlags(command)));
+}
+
+async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
+  // Loaded when asked for: every other command starts the sooner.
+  const { examine } = await import('../operate/doctor/doctor.ts');
+  const understood = readWhatCanBe(undefined, flags);
+  try {
+    workLimits(flags, understood.config.models);
+  } catch (error) {
+    if (!(error instanceof VidbatchError)) throw error;
+    understood.faults.push(error);
+  }
+  const checks: Check[] = [];
+  const machine = {
+    vidbatch: version,
+    node: process.versions.node,
+    floor: engines.node.replace(/^[^\d]*/, ''),
+  };
+  for await (const check of examine(understood, machine)) {
+    checks.push(check);
+    if (isOn(flags.json)) io.out(JSON.stringify(check));
+    else for (const line of describe(check)) io.out(line);
+  }
+  if (!isOn(flags.json)) io.out(sum(checks));
+  return judge(checks);
+}
+
+function describe({ check, status, what, hint }: Check): string[] {
+  const line = `${status.padEnd(8)} ${check}: ${what}`;
+  return hint === null ? [line] : [line, `         ${hint}`];
+}
+
+function sum(checks: readonly Check[]): string {
+  const of = (wanted: Status): number => checks.filter(({ status }) => status === wanted).length;
+  const warnings = of('warning');
+  return [
+    `checked: ${count(of('ok'))} ok`,
+    `${count(warnings)} ${warnings === 1 ? 'warning' : 'warnings'}`,
+    `${count(of('failed'))} failed`,
+    `${count(of('skipped'))} skipped`,
+  ].join(' · ');
+}
+
+/** @throws VidbatchError exit 2 where the configuration itself is at fault, else exit 1 where anything failed. */
+function judge(checks: readonly Check[]): ExitCode {
+  const faults = checks.filter(({ status }) => status === 'failed');
+  if (faults.length === 0) return EXIT.ok;
+  const what = `${count(faults.length)} ${faults.length === 1 ? 'check' : 'checks'} failed`;
+  throw new VidbatchError('CHECKS_FAILED', what, {
+    exitCode: faults.some(isOfConfiguration) ? EXIT.usage : EXIT.operational,
+    hint: 'Nothing was changed. Each of them says what to do.',
+  });
+}

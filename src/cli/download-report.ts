@@ -1,0 +1,97 @@
+import type { HeldFolder } from '../results/download/folder.ts';
+import { VIDEO_STATES, videoJson } from '../results/download/state.ts';
+import type { VideoTotals } from '../results/download/state.ts';
+import { EXIT } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import type { Batch } from '../ledger/batch.ts';
+import type { Outstanding } from '../ledger/tasks/wanted.ts';
+import type { VideoView } from '../ledger/tasks/video.ts';
+import { sizeTold } from '../core/size.ts';
+import { count } from '../core/format.ts';
+import type { Io } from './io.ts';
+
+/** As many failures of a kind are shown. */
+const EXAMPLES = 3;
+
+const TOLD = {
+  downloaded: 'downloaded',
+  failed: 'failed',
+  expired: 'expired',
+  ready: 'not fetched',
+  waiting: 'not completed yet',
+  none: 'without a video',
+} as const;
+
+export function exitCodeOfVideos({ counts }: VideoTotals): ExitCode {
+  return counts.failed + counts.expired > 0 ? EXIT.failedRows : EXIT.ok;
+}
+
+/** The receipt: one line, and what could not be had; or one object with every row. `rows`: those of the batch, each time anew. */
+export async function tellVideos(
+  told: { batch: Batch; folder: HeldFolder; totals: VideoTotals; now: number; json: boolean },
+  rows: () => AsyncIterable<VideoView>,
+  io: Io,
+): Promise<void> {
+  const { batch, folder, totals, now, json } = told;
+  const { counts, bytes } = totals;
+  if (json) {
+    const head = JSON.stringify({ batch: batch.name, folder: folder.path, counts, bytes });
+    await io.write(`${head.slice(0, -1)},"rows":[`);
+    let separator = '';
+    for await (const row of rows()) {
+      if (!(await io.write(`${separator}\n${JSON.stringify(videoJson(row))}`))) return;
+      separator = ',';
+    }
+    await io.write('\n]}\n');
+    return;
+  }
+  if (counts.failed + counts.expired > 0) await tellFailures(rows(), io);
+  io.out(`${videosTold(totals, now)} · in ${folder.path}`);
+}
+
+/** `now`: what this command has downloaded; the rest was there before. */
+export function videosTold({ counts, bytes }: VideoTotals, now: number): string {
+  const earlier = now === counts.downloaded ? '' : `, ${count(now)} of them now`;
+  return VIDEO_STATES.filter((state) => counts[state] > 0 || state === 'downloaded')
+    .map(
+      (state) =>
+        `${count(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${sizeTold(bytes)})${earlier}` : ''}`,
+    )
+    .join(' · ');
+}
+
+/** What is waited for, and who is missing for it to come. */
+export function waitingTold(
+  { rows, pending }: Outstanding,
+  there: { asks: boolean; sends: boolean },
+): string[] {
+  return [
+    `${count(rows)} ${rows === 1 ? 'row' : 'rows'} may still complete`,
+    ...(there.asks
+      ? []
+      : [
+          'nobody asks for them here: `vidbatch reconcile --watch` does, or VIDBATCH_BASE_URL and VIDBATCH_API_KEY of their provider',
+        ]),
+    ...(there.sends || pending === 0
+      ? []
+      : [
+          `nobody sends the ${count(pending)} that are pending: start \`vidbatch work\`, or \`vidbatch run\` with the manifest`,
+        ]),
+  ];
+}
+
+/** By code, with a few examples of each. */
+async function tellFailures(rows: AsyncIterable<VideoView>, io: Io): Promise<void> {
+  const kinds = new Map<string, { times: number; examples: string[] }>();
+  for await (const { key, download, code, reason } of rows) {
+    if (download !== 'failed' && download !== 'expired') continue;
+    const kind = kinds.get(code ?? '') ?? { times: 0, examples: [] };
+    kind.times += 1;
+    if (kind.examples.length < EXAMPLES) kind.examples.push(`  ${key}: ${reason}`);
+    kinds.set(code ?? '', kind);
+  }
+  for (const [code, { times, examples }] of kinds) {
+    io.err(`${count(times)} ${times === 1 ? 'video' : 'videos'}: ${code}`);
+    for (const example of examples) io.err(example);
+  }
+}

@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import { EXIT, usageError } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { exportCsv, exportJsonl } from '../batch/export.ts';
+import { keepHeapSmall } from './heap.ts';
+import { countStates } from '../ledger/batch.ts';
+import { readInputs, readSubmissions } from '../ledger/read/read.ts';
+import { countRemade } from '../ledger/remake.ts';
+import { totalOf } from '../operate/summary.ts';
+import { batchNamed } from './batch-named.ts';
+import { configOf, flag, globalFlags, isOn } from './io.ts';
+import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
+import { bar, Progress, Speed } from './progress.ts';
+
+export function exportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('export <batch>')
+    .description('the input rows in input order, joined with what we know of them')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch export text > text.results.csv
+  $ vidbatch export text --format jsonl | jq -r .task_id
+  $ vidbatch export text --bom > text.xlsx.csv      Excel shows Chinese as it is
+  $ vidbatch submit text.results.csv --batch text   the same rows again: nothing is new
+
+The export is UTF-8, whatever the manifest was. A cell that a spreadsheet would run as a formula has an apostrophe in
+front, which goes away when the export is submitted. It may be edited: a row is known by its row_key and its content.`,
+    )
+    .action(async (batch: string, flags: ExportFlags) => exit(await exportBatch(batch, flags, io)));
+  flag(globalFlags(command), '--format <format>', 'csv or jsonl', 'csv');
+  flag(command, '--bom', 'CSV: begin with a byte order mark, as Excel needs it to read UTF-8');
+}
+
+type ExportFlags = GlobalFlags & { format: string; bom?: boolean };
+
+async function exportBatch(name: string, flags: ExportFlags, io: Io): Promise<ExitCode> {
+  const format = flags.json === true ? 'jsonl' : flags.format;
+  if (format !== 'csv' && format !== 'jsonl') {
+    throw usageError('BAD_FORMAT', `--format: "${format}" is not csv or jsonl`);
+  }
+  keepHeapSmall();
+  const progress = new Progress(io);
+  const speed = new Speed();
+  const app = await openAlone(configOf(flags), io);
+  try {
+    const batch = await batchNamed(app.db, name);
+    const total = totalOf(await countStates(app.db, batch.id));
+    const earlier = (await countRemade(app.db, batch.id)) > 0;
+    const rows = readSubmissions(app.db, batch.id);
+    const texts =
+      format === 'csv'
+        ? exportCsv(batch, readInputs(app.db, batch.id), rows, { earlier })
+        : exportJsonl(rows);
+    if (format === 'csv' && isOn(flags.bom)) await io.write('\uFEFF');
+    let done = 0;
+    for await (const text of texts) {
+      if (!(await io.write(text))) break;
+      done += 1;
+      if (done % 1000 === 0 && !process.stdout.isTTY)
+        progress.show(bar({ done, total, rate: speed.measure(done) }));
+    }
+    return EXIT.ok;
+  } finally {
+    progress.clear();
+    await app.close();
+  }
+}

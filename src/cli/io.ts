@@ -1,0 +1,175 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { keyApartTold, parseCount, parseDuration, readConfig, saysNothing } from '../core/config.ts';
+import type { Config } from '../core/config.ts';
+import { checkModels, joined, parseCaps, parseRate, parseRates } from '../core/rate/limits.ts';
+import { createLog, LOG_LEVELS } from '../core/log.ts';
+import type { Logger, LogLevel } from '../core/log.ts';
+import type { WorkLimits } from '../worker/sending.ts';
+import { operator } from './operator.ts';
+
+/** How a command speaks: data on stdout, everything else on stderr. */
+export interface Io {
+  out(line: string): void;
+  err(line: string): void;
+  /** Resolves false when nobody reads any more (a closed pipe). */
+  write(text: string): Promise<boolean>;
+  /** Whether a person is watching stderr: bars and questions only then. */
+  interactive: boolean;
+  columns: number;
+  stdin: NodeJS.ReadStream;
+  /** Ends the process now, whatever is open: for a second SIGTERM. */
+  quit: (code: number) => void;
+}
+
+/** Flags that every command has. */
+export interface GlobalFlags {
+  json?: boolean;
+  logLevel?: LogLevel;
+  dataDir?: string;
+  baseUrl?: string;
+  allowHttp?: boolean;
+  yes?: boolean;
+}
+
+/** Adds an option whose value falls back to `VIDBATCH_<FLAG>`. */
+export function flag(command: Command, flags: string, description: string, fallback?: string): Command {
+  const option = new Option(flags, description);
+  if (fallback !== undefined) option.default(fallback);
+  return command.addOption(withVariable(option));
+}
+
+/** One that may be given several times; in its variable, separated by commas. */
+export function listFlag(command: Command, flags: string, description: string): Command {
+  const option = new Option(flags, description).argParser((value: string, before?: string) =>
+    before === undefined ? value : `${before},${value}`,
+  );
+  return command.addOption(withVariable(option));
+}
+
+/** The same, where a value may hold a comma: the variable gives one. */
+export function repeatable(command: Command, flags: string, description: string): Command {
+  const option = new Option(flags, description).argParser((value: string, all: string[] | undefined) => [
+    ...(all ?? []),
+    value,
+  ]);
+  return command.addOption(withVariable(option));
+}
+
+/** `--rate-limit` falls back to `VIDBATCH_RATE_LIMIT`. */
+export function variableOf(option: Option): string {
+  return `VIDBATCH_${option.name().replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** Commander takes any variable that is there for a yes, whatever it holds. */
+function withVariable(option: Option): Option {
+  const variable = variableOf(option);
+  return saysNothing(variable, option.required) ? option : option.env(variable);
+}
+
+export function globalFlags(command: Command): Command {
+  command.option('--json', 'machine-readable output on stdout');
+  flag(command, '--data-dir <folder>', 'where the embedded ledger lives (default: .vidbatch)');
+  const level = new Option('--log-level <level>', 'logs on stderr').choices(LOG_LEVELS);
+  return command.addOption(withVariable(level));
+}
+
+export function providerFlags(command: Command): Command {
+  flag(command, '--base-url <url>', "the provider's base URL");
+  return flag(command, '--allow-http', 'plain http to a host that is not this machine');
+}
+
+/**
+ * For commands that send rows, or bring in rows that are sent. It has no variable: one that stays set would accept
+ * for ever.
+ */
+export function foreignFlag(command: Command): Command {
+  return command.option(
+    '--accept-foreign-journals',
+    'go on with this ledger although journals of another lie in the data folder; remembered',
+  );
+}
+
+/** The environment, with the global flags over it. */
+export function configOf(flags: GlobalFlags & { acceptForeignJournals?: boolean }): Config {
+  const { acceptForeignJournals, ...over } = flags;
+  return readConfig(
+    undefined,
+    isOn(acceptForeignJournals) ? { ...over, acceptForeignJournals: operator() } : over,
+  );
+}
+
+/** Said before anything is sent: `.env` may be of somebody else, as in a folder that was unpacked. */
+export function tellKeyApart(config: Config, io: Pick<Io, 'err'>): void {
+  const told = keyApartTold(config);
+  if (told !== undefined) io.err(`warning: ${told}`);
+}
+
+/** Whether a flag without a value was given. */
+export function isOn(value: boolean | undefined): boolean {
+  return value === true;
+}
+
+export function logOf(flags: GlobalFlags, fallback: LogLevel): Logger {
+  return createLog(flags.logLevel ?? fallback);
+}
+
+/** For all who ask for tasks. */
+export const POLL_RATE = [
+  '--poll-rate <rate>',
+  'questions about tasks, of all who ask together, such as 5/s (default: no limit)',
+] as const;
+
+/** Flags of whoever sends rows. */
+export interface WorkFlags extends GlobalFlags {
+  concurrency: string;
+  rate?: string;
+  maxInFlight?: string;
+  attempts: string;
+  timeout: string;
+  queueDepth: string;
+  pollConcurrency: string;
+  pollRate?: string;
+}
+
+export function workFlags(command: Command): Command {
+  flag(command, '--concurrency <n>', 'open calls of this worker', '8');
+  listFlag(
+    command,
+    '--rate <rate>',
+    'requests of all workers together, such as 10/s or 600/m, or of a model, 2/s@viduq3p-1080p; auto: as fast as the provider allows; may be repeated (default: no limit)',
+  );
+  listFlag(
+    command,
+    '--max-in-flight <n>',
+    'tasks of all workers that the provider has accepted and not finished, or of a model, 2@viduq3p-1080p; may be repeated (default: no limit)',
+  );
+  flag(command, '--attempts <n>', 'tries of a row that is known not to have been accepted', '5');
+  flag(command, '--timeout <duration>', 'for one whole answer; short ones leave rows uncertain', '120s');
+  flag(command, '--queue-depth <n>', 'rows in the queue at a time, at most', '1000');
+  flag(command, '--poll-concurrency <n>', 'open questions about tasks; 0: asks for none', '4');
+  flag(command, ...POLL_RATE);
+  return command;
+}
+
+function limitsOf({ rate, maxInFlight }: WorkFlags, models: readonly string[]): Pick<WorkLimits, 'limits'> {
+  if (rate === undefined && maxInFlight === undefined) return {};
+  const rates = rate === undefined ? [] : parseRates('--rate', rate);
+  const caps = maxInFlight === undefined ? [] : parseCaps('--max-in-flight', maxInFlight);
+  const limits = joined(rates, caps);
+  checkModels(limits, models);
+  return { limits };
+}
+
+/** `models`: that are known beside our own. @throws VidbatchError exit 2 for what is not allowed. */
+export function workLimits(flags: WorkFlags, models: readonly string[]): WorkLimits {
+  return {
+    concurrency: parseCount('--concurrency', flags.concurrency, 1, 1000),
+    maxAttempts: parseCount('--attempts', flags.attempts, 1, 100),
+    timeoutMs: parseDuration('--timeout', flags.timeout),
+    queueDepth: parseCount('--queue-depth', flags.queueDepth, 1, 100_000),
+    ...limitsOf(flags, models),
+    pollConcurrency: parseCount('--poll-concurrency', flags.pollConcurrency, 0, 1000),
+    ...(flags.pollRate === undefined ? {} : { pollIntervalMs: parseRate('--poll-rate', flags.pollRate) }),
+  };
+}

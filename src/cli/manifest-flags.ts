@@ -1,0 +1,130 @@
+import type { Command } from 'commander';
+import { costOptions } from '../batch/budget.ts';
+import { parseCount } from '../core/config.ts';
+import { usageError } from '../core/errors.ts';
+import { parseMap } from '../manifest/columns.ts';
+import type { ProduceOptions } from '../batch/producer.ts';
+import { batchFlags, batchOptions } from './batch-flags.ts';
+import type { BatchFlags } from './batch-flags.ts';
+import { flag, isOn } from './io.ts';
+import { operator } from './operator.ts';
+import { batchWindowFlag, deadlineFlags, offPeakFlag, readDeadline, readWindow } from './window-flags.ts';
+import type { DeadlineFlags } from './window-flags.ts';
+import type { GlobalFlags } from './io.ts';
+import { costFlags } from './price-flags.ts';
+import type { CostFlags } from './price-flags.ts';
+
+/** Flags of whoever reads a manifest. */
+export interface ReadFlags extends GlobalFlags {
+  format?: string;
+  encoding?: string;
+  delimiter?: string;
+  map?: string[] | string;
+  strict?: boolean;
+  asWritten?: boolean;
+  skipLines?: string;
+}
+
+/** Flags of whoever brings a manifest into the ledger. */
+export interface ManifestFlags extends ReadFlags, DeadlineFlags, BatchFlags, CostFlags {
+  batch?: string;
+  keepGoing?: boolean;
+  prune?: boolean;
+  keep?: boolean;
+  rename?: boolean;
+  add?: boolean;
+  again?: boolean;
+  rebind?: boolean;
+  window?: string;
+}
+
+export function readFlags(command: Command): Command {
+  flag(command, '--format <format>', 'csv, json or jsonl (default: by the extension)');
+  flag(command, '--encoding <label>', 'such as utf-8, gb18030, utf-16le (default: detected)');
+  flag(command, '--delimiter <character>', 'of a CSV: a character or tab (default: detected)');
+  flag(command, '--skip-lines <n>', 'skip so many lines above the header of a CSV');
+  flag(
+    command,
+    '--map <field=header...>',
+    'the field stands under this header, such as prompt=描述; header=header keeps a column unsent',
+  );
+  flag(
+    command,
+    '--as-written',
+    'send cells that look like nobody wrote them (#REF!, =A1, nan, null) as they are',
+  );
+  return flag(command, '--strict', 'warnings are errors');
+}
+
+export function manifestFlags(command: Command): Command {
+  flag(
+    command,
+    '--batch <name>',
+    'name of the batch, also for a manifest that lies elsewhere now (default: the file without its extension)',
+  );
+  readFlags(command);
+  flag(command, '--keep-going', 'send the valid rows, record the invalid ones');
+  flag(command, '--prune', 'cancel pending rows that are gone from the file');
+  flag(command, '--keep', 'keep pending rows that are gone from the file');
+  flag(
+    command,
+    '--rename',
+    'new ids with the content of rows that are gone: the same rows, and nothing is sent',
+  );
+  flag(command, '--add', 'new rows that look like edited or renamed ones are new videos');
+  flag(command, '--again', 'send rows that another batch has sent already');
+  batchFlags(batchWindowFlag(command));
+  offPeakFlag(command);
+  deadlineFlags(command);
+  costFlags(command);
+  return flag(command, '--rebind', 'go on at another provider than the one that has task ids of this batch');
+}
+
+export function readOptions(flags: ReadFlags): ProduceOptions {
+  const specs = typeof flags.map === 'string' ? [flags.map] : (flags.map ?? []);
+  return {
+    ...(flags.format === undefined ? {} : { format: flags.format }),
+    ...(flags.encoding === undefined ? {} : { encoding: flags.encoding }),
+    ...(flags.delimiter === undefined ? {} : { delimiter: flags.delimiter }),
+    ...(specs.length === 0 ? {} : { map: parseMap(specs) }),
+    strict: isOn(flags.strict),
+    asWritten: isOn(flags.asWritten),
+    ...(flags.skipLines === undefined
+      ? {}
+      : { skipLines: parseCount('--skip-lines', flags.skipLines, 0, 1000) }),
+  };
+}
+
+export async function produceOptions(
+  flags: ManifestFlags,
+  manifests: readonly string[],
+): Promise<ProduceOptions> {
+  if (isOn(flags.prune) && isOn(flags.keep)) {
+    throw usageError('PRUNE_OR_KEEP', '--prune and --keep contradict each other', 'Give one of them.');
+  }
+  if (flags.batch !== undefined && manifests.length > 1) {
+    throw usageError(
+      'ONE_BATCH',
+      '--batch names one batch, and there are several manifests',
+      'Submit them one by one.',
+    );
+  }
+  const window = readWindow('--window', flags.window);
+  const deadline = readDeadline(flags);
+  return {
+    ...readOptions(flags),
+    ...batchOptions(flags),
+    ...(window === undefined ? {} : { window }),
+    ...(deadline === undefined ? {} : { deadline }),
+    ...(await costOptions(flags)),
+    ...(flags.batch === undefined ? {} : { batch: flags.batch }),
+    ...(isOn(flags.prune) ? { vanished: 'prune' as const } : {}),
+    ...(isOn(flags.keep) ? { vanished: 'keep' as const } : {}),
+    keepGoing: isOn(flags.keepGoing),
+    rename: isOn(flags.rename),
+    add: isOn(flags.add),
+    again: isOn(flags.again),
+    rebind: isOn(flags.rebind),
+    who: operator(),
+  };
+}

@@ -1,0 +1,148 @@
+import type { Command } from 'commander';
+import { parseAmount } from '../core/money/amount.ts';
+import { EXIT } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { describeEstimate, estimateJson } from '../batch/estimate.ts';
+import type { Ending, Percentiles } from '../ledger/read/report.ts';
+import { shorten } from '../operate/life.ts';
+import { told } from '../core/money/money.ts';
+import { remakeLine } from '../core/next-step.ts';
+import { reportOf } from '../operate/report.ts';
+import type { Report } from '../operate/report.ts';
+import { count, duration } from '../core/format.ts';
+import { receipt } from '../operate/summary.ts';
+import { batchNamed } from './batch-named.ts';
+import { configOf, globalFlags } from './io.ts';
+import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
+import { pricesFlag, pricesOf } from './price-flags.ts';
+import type { PriceFlags } from './price-flags.ts';
+
+export function reportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('report <batch>')
+    .description('a batch in numbers: calls, latencies, outcomes with examples, tasks, cost')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch report text
+  $ vidbatch report text --prices jobs/prices.example.json --json
+
+Latency is from the claim of a call to the record of its answer. Billed is what \`reconcile --provider-file\` has read.`,
+    )
+    .action(async (batch: string, flags: ReportFlags) => exit(await report(batch, flags, io)));
+  pricesFlag(globalFlags(command));
+}
+
+type ReportFlags = GlobalFlags & PriceFlags;
+
+async function report(name: string, flags: ReportFlags, io: Io): Promise<ExitCode> {
+  const prices = await pricesOf(flags);
+  const app = await openAlone(configOf(flags), io);
+  try {
+    const seen = await reportOf(app.db, await batchNamed(app.db, name), prices);
+    io.out(flags.json === true ? JSON.stringify(toJson(seen)) : describe(seen).join('\n'));
+    return EXIT.ok;
+  } finally {
+    await app.close();
+  }
+}
+
+function describe(seen: Report): string[] {
+  const { calls, durationMs, tasks } = seen;
+  const lines = [`${seen.batch}  ${receipt(seen)}`, `  from     ${seen.source}`];
+  if (durationMs !== null && calls.first !== null && calls.last !== null) {
+    const rate = rateOf(seen);
+    lines.push(
+      `  sent     from ${calls.first.toISOString()} to ${calls.last.toISOString()}, ${duration(durationMs)}${rate === null ? '' : `: ${rate.toFixed(1)} task ids a second`}`,
+    );
+  }
+  const parts = [count(calls.total)];
+  if (calls.repeated > 0) parts.push(`${count(calls.repeated)} of them again`);
+  if (calls.throttled > 0) parts.push(`${count(calls.throttled)} throttled`);
+  if (calls.open > 0) parts.push(`${count(calls.open)} without an end`);
+  lines.push(`  calls    ${parts.join(' · ')}`);
+  if (calls.latency !== null) lines.push(`  latency  ${percentiles(calls.latency)}`);
+  for (const ending of seen.endings) lines.push(...describeEnding(ending));
+  if (seen.taskIds > 0) {
+    const statuses = Object.entries(tasks.byStatus).map(([status, n]) => `${count(n)} ${status}`);
+    lines.push(
+      `  tasks    ${statuses.join(' · ')} · settled ${percent(tasks.settled, seen.counts.submitted)}`,
+    );
+  }
+  for (const { reason, tasks: n } of tasks.failReasons)
+    lines.push(`    failed ${shorten(reason.replaceAll(/\s+/g, ' '), 120)}: ${count(n)}`);
+  if (tasks.failReasons.length > 0)
+    lines.push(`    next   \`${remakeLine(seen.batch)}\` makes failed tasks again, and pays again`);
+  if (tasks.times !== null) lines.push(`  ends     known after ${percentiles(tasks.times)}`);
+  lines.push(
+    `  cost     estimated: ${seen.estimated === null ? 'unknown, --prices names a file that knows' : describeEstimate(seen.estimated)}`,
+  );
+  lines.push(
+    `           billed: ${seen.billed.length === 0 ? 'unknown, `vidbatch reconcile --provider-file` reads bills' : seen.billed.map(describeBilled).join(' and ')}`,
+  );
+  return lines;
+}
+
+function describeEnding({ outcome, errorCode, calls, examples }: Ending): string[] {
+  const statuses = new Set(examples.map(({ httpStatus }) => httpStatus));
+  const [status] = errorCode === null && statuses.size === 1 ? statuses : [];
+  const name = [outcome ?? 'no answer recorded', errorCode, status == null ? null : `HTTP ${status}`]
+    .filter((part) => part !== null)
+    .join(' ');
+  return [
+    `    ${name}: ${count(calls)}`,
+    ...examples.map(({ key, httpStatus, error }) => {
+      const what = [
+        httpStatus === null ? null : `HTTP ${httpStatus}`,
+        error === null ? null : shorten(error.replaceAll(/\s+/g, ' '), 120),
+      ];
+      return `      ${[key, ...what].filter((part) => part !== null).join(' · ')}`;
+    }),
+  ];
+}
+
+function percentiles({ p50, p90, p99, max }: Percentiles): string {
+  return `p50 ${time(p50)} · p90 ${time(p90)} · p99 ${time(p99)} · max ${time(max)}`;
+}
+
+function time(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms);
+}
+
+function percent(part: number, whole: number): string {
+  return whole === 0 ? '0 %' : `${((100 * part) / whole).toFixed(part === whole ? 0 : 1)} %`;
+}
+
+function describeBilled({ amount, currency, tasks }: Report['billed'][number]): string {
+  const read = parseAmount(amount);
+  return `${read === undefined ? `${amount} ${currency}` : told({ amount: read, currency })} for ${count(tasks)} ${tasks === 1 ? 'task' : 'tasks'}`;
+}
+
+/** Null: they came within no time that could be told. */
+function rateOf({ durationMs, taskIds }: Report): number | null {
+  return durationMs === null || durationMs <= 0 || taskIds === 0 ? null : taskIds / (durationMs / 1000);
+}
+
+function toJson(seen: Report): Record<string, unknown> {
+  const { calls, durationMs, tasks, estimated, endings, ...rest } = seen;
+  const { first, last, latency, ...counted } = calls;
+  return {
+    ...rest,
+    startedAt: first,
+    lastAt: last,
+    seconds: durationMs === null ? null : durationMs / 1000,
+    taskIdsPerSecond: rateOf(seen),
+    calls: { ...counted, latencyMs: latency, endings },
+    tasks: {
+      byStatus: tasks.byStatus,
+      settled: tasks.settled,
+      settledShare: seen.counts.submitted === 0 ? null : tasks.settled / seen.counts.submitted,
+      durationMs: tasks.times,
+      failReasons: tasks.failReasons,
+    },
+    estimated: estimated === null ? null : estimateJson(estimated),
+  };
+}

@@ -1,0 +1,227 @@
+import type { Command } from 'commander';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LedgerApp } from '../worker/app.ts';
+import { chanceOf } from '../batch/deadline.ts';
+import type { Chance } from '../batch/deadline.ts';
+import { EXIT } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { countProof, listBatches } from '../ledger/batch.ts';
+import type { Queryable } from '../database/database.ts';
+import { oneLook } from '../ledger/read/look.ts';
+import { nextPoll } from '../ledger/tasks/poll.ts';
+import { readFailReasons } from '../ledger/remake.ts';
+import type { FailReason } from '../ledger/remake.ts';
+import { failedTasksTold } from '../operate/failed-tasks.ts';
+import { countTasks } from '../ledger/tasks/task.ts';
+import type { Batch } from '../ledger/batch.ts';
+import { limitsInForce } from '../ledger/send/quota.ts';
+import type { LimitInForce } from '../ledger/send/quota.ts';
+import { limitsTold } from './limit-text.ts';
+import { outlookJson, outlookOf } from '../batch/outlook.ts';
+import type { Outlook } from '../batch/outlook.ts';
+import { summarise } from '../operate/overview.ts';
+import { readPace, speedOf, unfedTold } from '../operate/pace.ts';
+import type { Pace } from '../operate/pace.ts';
+import { POLL_PLAN } from '../core/poll-plan.ts';
+import { STATES } from '../core/submission.ts';
+import { count, duration } from '../core/format.ts';
+import { proofTold, receipt, tasksTold } from '../operate/summary.ts';
+import type { Summary } from '../operate/summary.ts';
+import type { Speed } from '../ledger/read/speed.ts';
+import { openOf } from '../core/task.ts';
+import type { TaskCounts } from '../core/task.ts';
+import { countVideos } from '../ledger/tasks/video.ts';
+import type { VideoCounts } from '../ledger/tasks/video.ts';
+import { batchNamed } from './batch-named.ts';
+import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './io.ts';
+import type { GlobalFlags, Io } from './io.ts';
+import { aloneOnce, openAlone } from './ledger-alone.ts';
+import { acrossHands } from './hands.ts';
+import { onInterrupt } from './interrupt.ts';
+import { forecastOptions, offPeakFlag } from './window-flags.ts';
+import type { ForecastOptions, OffPeakFlags } from './window-flags.ts';
+
+export function statusCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('status [batch]')
+    .description('counts by state, rate, ETA, and what keeps rows waiting')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch status
+  $ vidbatch status text --json
+  $ vidbatch status text --watch`,
+    )
+    .action(async (name: string | undefined, flags: StatusFlags) => exit(await status(name, flags, io)));
+  flag(providerFlags(globalFlags(command)), '--watch', 'again every few seconds, until interrupted');
+  listFlag(
+    command,
+    '--rate <rate>',
+    'forecast for so many rows, such as 10/s (default: as the last ones went)',
+  );
+  offPeakFlag(command);
+}
+
+/** Batches that are read at a time: most of it is waiting for the database to answer. */
+const TOGETHER = 4;
+
+type StatusFlags = GlobalFlags & OffPeakFlags & { watch?: boolean; rate?: string };
+
+interface Status extends Summary, Omit<Pace, 'lately'> {
+  /** When rows that wait for a window will be sent; null: none does. */
+  forecast: Record<string, unknown> | null;
+  /** What became of its videos; null: none was downloaded. */
+  videos: VideoCounts | null;
+  /** By when it is to be sent, and whether it will be; null: nobody has said. */
+  deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
+  /** How the tasks stand, and in how many seconds one may be asked for again; null: there are none. */
+  tasks: (TaskCounts & { open: number; nextPollSeconds: number | null }) | null;
+  /** So many rows must be accepted one after another before others go beside them; 0: none any more. */
+  proof: number;
+  /** Why tasks failed, the most frequent first. */
+  failReasons: FailReason[];
+  /** What the workers of its provider go by. */
+  limits: Omit<LimitInForce, 'origin'>[];
+}
+
+async function status(name: string | undefined, flags: StatusFlags, io: Io): Promise<ExitCode> {
+  const config = configOf(flags);
+  const asked = forecastOptions(flags, config.models);
+  const interrupt = onInterrupt(io.quit);
+  try {
+    if (!isOn(flags.watch)) {
+      const app = await openAlone(config, io);
+      try {
+        await look(app);
+        return EXIT.ok;
+      } finally {
+        await app.close();
+      }
+    }
+    const log = logOf(flags, 'warn');
+    await acrossHands(config, log, interrupt.signal, aloneOnce(config, io, log), async (app, moving) => {
+      while (!moving.aborted) {
+        await look(app);
+        await sleep(2000, undefined, { signal: moving }).catch(() => undefined);
+      }
+    });
+    return EXIT.ok;
+  } finally {
+    interrupt.dispose();
+  }
+
+  async function look(app: LedgerApp): Promise<void> {
+    const batches = name === undefined ? await listBatches(app.db) : [await batchNamed(app.db, name)];
+    if (batches.length === 0) io.err('no batches yet');
+    if (isOn(flags.watch) && flags.json !== true)
+      io.out(`\n${new Date().toISOString().replace(/\.\d+Z$/, 'Z')}`);
+    const once = oneLook(app.db);
+    for (let from = 0; from < batches.length; from += TOGETHER) {
+      const some = batches.slice(from, from + TOGETHER);
+      const read = await Promise.all(some.map((batch) => readStatus(once, batch, config.baseUrl, asked)));
+      for (const { told, lately, ...one } of read) {
+        io.out(flags.json === true ? JSON.stringify(one) : describe(one, lately, told));
+      }
+    }
+  }
+}
+
+async function readStatus(
+  db: Queryable,
+  batch: Batch,
+  origin: string | undefined,
+  asked: ForecastOptions,
+): Promise<Status & Pick<Pace, 'lately'> & { told: string | undefined }> {
+  const summary = await summarise(db, batch, origin);
+  const pace = await readPace(db, batch, summary);
+  const seen = summary.counts.pending > 0 ? await outlookOf(db, batch, asked) : undefined;
+  const waiting = seen !== undefined && seen.waiting > 0 ? seen : undefined;
+  const tasks = summary.taskIds + summary.surplus === 0 ? null : await readTasksOf(db, batch);
+  return {
+    ...summary,
+    ...pace,
+    // The rate knows nothing of windows: where rows wait for one, the forecast says when.
+    etaSeconds: waiting === undefined ? pace.etaSeconds : secondsUntil(waiting),
+    limits: batch.origin === null ? [] : (await limitsInForce(db, batch.origin)).map(ofOneProvider),
+    tasks,
+    failReasons: tasks === null || tasks.failed === 0 ? [] : await readFailReasons(db, batch.id),
+    videos: await countVideos(db, batch.id),
+    proof: await countProof(db, batch.id),
+    deadline:
+      batch.deadline === null
+        ? null
+        : {
+            at: batch.deadline.toISOString(),
+            on: batch.onDeadline,
+            chance: seen === undefined ? 'met' : chanceOf(seen, batch.deadline),
+          },
+    forecast: waiting === undefined ? null : outlookJson(waiting),
+    told: waiting?.told ?? (batch.deadline === null ? undefined : seen?.told),
+  };
+}
+
+function secondsUntil({ doneAt, now }: Outlook): number | null {
+  return doneAt === undefined ? null : Math.round((doneAt - now) / 1000);
+}
+
+function ofOneProvider({ origin: _origin, ...limit }: LimitInForce): Omit<LimitInForce, 'origin'> {
+  return limit;
+}
+
+async function readTasksOf(db: Queryable, { id, origin }: Batch): Promise<Status['tasks']> {
+  const counts = await countTasks(db, [id]);
+  const open = openOf(counts);
+  const nextMs =
+    open === 0 || origin === null ? undefined : await nextPoll(db, { origin, batches: [id] }, POLL_PLAN);
+  return { open, ...counts, nextPollSeconds: nextMs === undefined ? null : Math.round(nextMs / 1000) };
+}
+
+function nextPollTold({ open, nextPollSeconds: seconds }: NonNullable<Status['tasks']>): string {
+  if (open === 0) return '';
+  if (seconds === null) return ' · nobody asks for them: `vidbatch work` or `reconcile --watch` does';
+  return seconds === 0 ? ' · due to be asked for' : ` · next asked for in ${duration(seconds * 1000)}`;
+}
+
+function describe(status: Status, lately: Speed, told: string | undefined): string {
+  const lines = [`${status.batch}  ${receipt(status)}`, `  from ${status.source}`];
+  if (status.priority !== 0) lines.push(`  priority ${status.priority}`);
+  const shown = STATES.filter((state) => status.counts[state] > 0);
+  lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
+  if (status.tasks !== null) lines.push(`  ${tasksTold(status.tasks)}${nextPollTold(status.tasks)}`);
+  const failed = failedTasksTold(status.batch, status.failReasons);
+  if (failed !== undefined) lines.push(`  ${failed}`);
+  if (status.videos !== null) {
+    const { downloaded, failed, expired } = status.videos;
+    const not = [
+      failed > 0 ? `  ${count(failed)} failed` : '',
+      expired > 0 ? `  ${count(expired)} expired` : '',
+    ];
+    lines.push(`  videos: ${count(downloaded)} downloaded${not.join('')}`);
+  }
+  if (status.rate > 0) {
+    const eta =
+      status.etaSeconds === null || status.forecast !== null
+        ? ''
+        : `  ETA ${duration(status.etaSeconds * 1000)}`;
+    lines.push(`  ${speedOf(lately)}${eta}`);
+  }
+  const unfed = unfedTold(status);
+  if (unfed !== undefined) lines.push(`  ${unfed}`);
+  // The gate tells all of it.
+  if (status.budget !== null && !status.gates.some(({ gate }) => gate === 'budget'))
+    lines.push(`  budget: ${status.budget.told}`);
+  const proof = proofTold(status.proof, status.counts.pending);
+  if (proof !== undefined && status.gates.length === 0) lines.push(`  ${proof}`);
+  const limits = limitsTold(status.limits);
+  if (limits !== '' && status.fed && status.counts.pending > 0) lines.push(`  limits: ${limits}`);
+  for (const { gate, reason } of status.gates) lines.push(`  waiting: ${gate}: ${reason}`);
+  if (status.deadline !== null && status.counts.pending > 0) {
+    const { at, chance } = status.deadline;
+    lines.push(
+      `  deadline: ${at} ${{ met: 'will be met', missed: 'will be missed', unknown: 'may be missed' }[chance]}`,
+    );
+  }
+  if (told !== undefined) lines.push(`  forecast: ${told}`);
+  return lines.join('\n');
+}

@@ -1,0 +1,114 @@
+import type { Command } from 'commander';
+import { EXIT } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { keepHeapSmall } from './heap.ts';
+import { missingColumns, missingFields } from '../manifest/columns.ts';
+import { columnsJson, describeColumns } from '../manifest/understanding.ts';
+import { openManifest } from '../manifest/manifest.ts';
+import { checkRows, placed } from '../manifest/row.ts';
+import { count } from '../core/format.ts';
+import { FaultReport } from './fault-report.ts';
+import { configOf, flag, globalFlags, isOn } from './io.ts';
+import type { Io } from './io.ts';
+import { readFlags, readOptions } from './manifest-flags.ts';
+import type { ReadFlags } from './manifest-flags.ts';
+import { Progress } from './progress.ts';
+
+export function validateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('validate <manifest...>')
+    .description('read and check manifests, send nothing: what is wrong, with file, line, column and rule')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch validate jobs/text.csv
+  $ vidbatch validate jobs/text.csv --all      every fault as it comes, and not three of each rule
+  $ vidbatch validate prompts.csv --map prompt=提示词 --map model=模型
+  $ cat rows.jsonl | vidbatch validate - --format jsonl --json`,
+    )
+    .action(async (manifests: string[], flags: ValidateFlags) => exit(await validate(manifests, flags, io)));
+  readFlags(globalFlags(command));
+  flag(command, '--all', 'every fault, one line each');
+}
+
+type ValidateFlags = ReadFlags & { all?: boolean };
+
+async function validate(manifests: readonly string[], flags: ValidateFlags, io: Io): Promise<ExitCode> {
+  keepHeapSmall();
+  const { models } = configOf(flags);
+  const options = { ...readOptions(flags), models, stdin: io.stdin };
+  let invalid = false;
+  for (const source of manifests) {
+    const manifest = await openManifest(source, options);
+    const progress = new Progress(io);
+    const faults = new FaultReport(
+      { err: (line) => progress.above(`${line}\n`) },
+      isOn(flags.all) ? Infinity : 'examples',
+    );
+    const missing = missingColumns(manifest, options.map);
+    if (missing !== undefined) {
+      const line = 1 + (options.skipLines ?? 0);
+      faults.add({ severity: 'error', line, rule: 'header-missing', message: missing }, manifest.name);
+    }
+    const lacking = missingFields(manifest, options.map).map((field) => `${field}-required`);
+    const modes: Record<string, number> = {};
+    let rows = 0;
+    let valid = 0;
+    const { rows: checked, faults: ofFile, columns } = checkRows(manifest, options);
+    for (const fault of ofFile) faults.add(fault, manifest.name);
+    for await (const row of checked) {
+      rows += 1;
+      if (row.request !== undefined) valid += 1;
+      if (row.request !== undefined && row.mode !== undefined) modes[row.mode] = (modes[row.mode] ?? 0) + 1;
+      // The header has said it of all rows.
+      for (const fault of placed(row, manifest)) {
+        if (!lacking.includes(fault.rule)) faults.add(fault, manifest.name);
+      }
+      if (rows % 2000 === 0) progress.show(`${source}: ${count(rows)} rows read`);
+    }
+    progress.clear();
+    faults.finish('; --all shows them all');
+    if (faults.errors > 0 || rows === 0) invalid = true;
+    // Of what is no header, the columns are not worth naming.
+    if (flags.json !== true && missing === undefined)
+      for (const line of describeColumns(columns())) io.err(`${source}: ${line}`);
+    const result = {
+      manifest: source,
+      format: manifest.format,
+      encoding: manifest.encoding,
+      rows,
+      valid,
+      invalid: rows - valid,
+      errors: faults.errors,
+      warnings: faults.warnings,
+      modes,
+      ...columnsJson(columns()),
+      ...faults.json(),
+    };
+    io.out(flags.json === true ? JSON.stringify(result) : describe(result));
+  }
+  return invalid ? EXIT.refused : EXIT.ok;
+}
+
+function describe(result: {
+  manifest: string;
+  rows: number;
+  invalid: number;
+  errors: number;
+  warnings: number;
+  modes: Record<string, number>;
+}): string {
+  const modes = Object.entries(result.modes).map(([mode, n]) => `${count(n)} ${mode}`);
+  const verdict =
+    result.rows === 0
+      ? 'no rows'
+      : result.invalid + result.errors === 0
+        ? 'valid'
+        : `${count(result.invalid)} invalid`;
+  const warnings =
+    result.warnings === 0
+      ? ''
+      : ` · ${count(result.warnings)} ${result.warnings === 1 ? 'warning' : 'warnings'}`;
+  return `${result.manifest}: ${count(result.rows)} ${result.rows === 1 ? 'row' : 'rows'} · ${verdict}${warnings}${modes.length === 0 ? '' : ` · ${modes.join(', ')}`}`;
+}

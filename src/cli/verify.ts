@@ -1,0 +1,197 @@
+import type { Command } from 'commander';
+import { openApp, openLedger } from '../worker/app.ts';
+import type { App, LedgerApp } from '../worker/app.ts';
+import { parseCount, requireProvider } from '../core/config.ts';
+import type { Config } from '../core/config.ts';
+import { EXIT, VidbatchError } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { journalFolder } from '../worker/journal/journal.ts';
+import { journalLooks } from '../operate/verify/journal-check.ts';
+import type { Batch } from '../ledger/batch.ts';
+import { createProvider } from '../provider/client.ts';
+import type { Provider } from '../core/outcome.ts';
+import { queueLooks } from '../operate/verify/queue-check.ts';
+import { count } from '../core/format.ts';
+import { taskLooks } from '../operate/verify/task-check.ts';
+import { confirmed, ledgerLooks } from '../operate/verify/verify.ts';
+import type { Look } from '../operate/verify/verify.ts';
+import { batchNamed } from './batch-named.ts';
+import { FindingReport } from './finding-report.ts';
+import { configOf, flag, globalFlags, isOn, providerFlags, tellKeyApart } from './io.ts';
+import type { GlobalFlags, Io } from './io.ts';
+import { openAlone } from './ledger-alone.ts';
+import { onInterrupt } from './interrupt.ts';
+import { Progress } from './progress.ts';
+import { providerSilent } from './silence.ts';
+
+interface VerifyFlags extends GlobalFlags {
+  provider?: boolean;
+  concurrency: string;
+}
+
+export function verifyCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  const command = program
+    .command('verify [batch]')
+    .description('check the ledger against itself, this machine’s journals and the queue; change nothing')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch verify
+  $ vidbatch verify text --json
+  $ vidbatch verify --provider
+
+What is suspicious is looked at twice, a second apart, so workers may go on meanwhile. Notes are no faults.
+
+Exit codes: 0 all well · 1 the ledger contradicts itself, a journal or the queue [LEDGER_BROKEN]
+  5 something may have been paid twice, or a task id may be lost · 7 the provider says otherwise (--provider)
+  The highest risk wins: 5, 1, 7.`,
+    )
+    .action(async (batch: string | undefined, flags: VerifyFlags) => exit(await verify(batch, flags, io)));
+  flag(
+    providerFlags(globalFlags(command)),
+    '--provider',
+    'ask the provider for every task id, too (it is only asked)',
+  );
+  flag(command, '--concurrency <n>', 'open calls with --provider', '8');
+}
+
+/** What has been looked at. */
+interface Checked {
+  rows: number;
+  journals: number;
+  /** Null: the queue is away. */
+  jobs: number | null;
+  asked: number;
+  unanswered: number;
+}
+
+async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Promise<number> {
+  const config = configOf(flags);
+  const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
+  const target = isOn(flags.provider) ? requireProvider(config) : undefined;
+  if (target !== undefined) tellKeyApart(config, io);
+  const app = await openWithQueueIfThere(config, io);
+  const provider = target && createProvider({ ...target, connections: concurrency, codes: config.codes });
+  const interrupt = onInterrupt(io.quit);
+  const progress = new Progress(io);
+  try {
+    const batch = name === undefined ? undefined : await batchNamed(app.db, name);
+    const checked: Checked = {
+      rows: 0,
+      journals: 0,
+      jobs: app.store === undefined ? null : 0,
+      asked: 0,
+      unanswered: 0,
+    };
+    const report = new FindingReport(io, isOn(flags.json));
+    const looks = everything(app, config, batch, checked, {
+      provider,
+      concurrency,
+      signal: interrupt.signal,
+      onRows: (rows) => progress.show(`${count(rows)} rows checked`),
+    });
+    for await (const one of confirmed(looks)) {
+      progress.clear();
+      await report.add(one);
+    }
+    progress.clear();
+    if (interrupt.signal.aborted) return await interrupt.happened;
+    report.finish(describe(checked, provider !== undefined));
+    return judge(report, checked);
+  } finally {
+    interrupt.dispose();
+    progress.clear();
+    await provider?.close();
+    await app.close();
+  }
+}
+
+type Opened = LedgerApp & Partial<Pick<App, 'store'>>;
+
+/** Without a queue that is away, or was never made: the ledger is checked all the same. */
+async function openWithQueueIfThere(config: Config, io: Io): Promise<Opened> {
+  if (config.databaseUrl !== undefined && config.redisUrl === undefined) {
+    const alone = await openLedger(config, 'reader');
+    const { rows } = await alone.db.query<{ there: boolean }>(
+      `select to_regnamespace('bullmq') is not null as there`,
+    );
+    if (rows[0]?.there !== true) return alone;
+    await alone.close();
+  }
+  try {
+    return await openApp(config, 'reader');
+  } catch (error) {
+    if (!(error instanceof VidbatchError && error.code.startsWith('QUEUE_'))) throw error;
+    return openAlone(config, io);
+  }
+}
+
+/** The ledger itself, then what stands beside it, then the provider. Ends early when interrupted. */
+async function* everything(
+  app: Opened,
+  config: Config,
+  batch: Batch | undefined,
+  checked: Checked,
+  options: {
+    provider: Provider | undefined;
+    concurrency: number;
+    signal: AbortSignal;
+    onRows: (rows: number) => void;
+  },
+): AsyncGenerator<Look> {
+  const { provider, concurrency, signal } = options;
+  const batchId = batch?.id ?? null;
+  const { ledgerId } = app;
+  const parts = [
+    ledgerLooks(app.db, batchId, (rows) => {
+      checked.rows = rows;
+      options.onRows(rows);
+    }),
+    journalLooks(app.db, journalFolder(config.dataDir), {
+      ledgerId,
+      batch: batch?.name ?? null,
+      onJournal: () => (checked.journals += 1),
+    }),
+    ...(app.store === undefined
+      ? []
+      : [
+          queueLooks(app.db, app.store, {
+            ledgerId,
+            batchId,
+            onJobs: (jobs) => (checked.jobs = (checked.jobs ?? 0) + jobs),
+          }),
+        ]),
+    ...(provider === undefined
+      ? []
+      : [taskLooks(app.db, provider, { batchId, concurrency, signal }, checked)]),
+  ];
+  for (const part of parts) {
+    for await (const look of part) {
+      if (signal.aborted) return;
+      yield look;
+    }
+  }
+}
+
+/** @throws VidbatchError exit 1 where something is broken and nothing is worse. */
+function judge(report: FindingReport, { asked, unanswered }: Checked): ExitCode {
+  const code = report.exitCode();
+  if (code === EXIT.operational) {
+    throw new VidbatchError('LEDGER_BROKEN', `${count(report.count('broken'))} invariants do not hold`, {
+      hint: 'Nothing was changed. Each finding says what to do next.',
+    });
+  }
+  if (code === EXIT.ok && asked > 0 && unanswered === asked) {
+    throw providerSilent({ asked, unanswered }, ' The ledger itself is in order.');
+  }
+  return code;
+}
+
+function describe({ rows, journals, jobs, asked, unanswered }: Checked, withProvider: boolean): string {
+  const some = (n: number, noun: string): string => `${count(n)} ${n === 1 ? noun : `${noun}s`}`;
+  const parts = [some(rows, 'row'), some(journals, 'journal')];
+  parts.push(jobs === null ? 'no queue' : some(jobs, 'job'));
+  if (withProvider) parts.push(`${some(asked, 'task')} asked for`, `${count(unanswered)} unanswered`);
+  return `checked: ${parts.join(' · ')}`;
+}

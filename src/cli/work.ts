@@ -1,0 +1,141 @@
+import type { Command } from 'commander';
+import { openApp } from '../worker/app.ts';
+import { requireProvider } from '../core/config.ts';
+import { EXIT } from '../core/errors.ts';
+import { tellGates } from '../operate/gate-log.ts';
+import { parseAddress } from '../operate/monitor/address.ts';
+import { startMonitor } from '../operate/monitor/monitor.ts';
+import type { Monitor } from '../operate/monitor/monitor.ts';
+import { offPeakFlag, offPeakWindow } from './window-flags.ts';
+import type { OffPeakFlags } from './window-flags.ts';
+import { patiently } from '../database/patience.ts';
+import { startSchedules } from '../schedule/schedule.ts';
+import { tellFound } from '../worker/journal/replay-log.ts';
+import { startSending, untilDone } from '../worker/sending.ts';
+import type { Verdict } from '../worker/submit.ts';
+import {
+  foreignFlag,
+  configOf,
+  flag,
+  globalFlags,
+  isOn,
+  logOf,
+  providerFlags,
+  tellKeyApart,
+  workFlags,
+  workLimits,
+} from './io.ts';
+import type { Io } from './io.ts';
+import { onInterrupt } from './interrupt.ts';
+import {
+  closeSoon,
+  endSchedules,
+  endSending,
+  SHUTDOWN_HELP,
+  shutdownFlag,
+  shutdownMs,
+  startUnlessStopped,
+} from './shutdown.ts';
+import type { ShutdownFlags } from './shutdown.ts';
+
+interface Flags extends ShutdownFlags, OffPeakFlags {
+  drain?: boolean;
+  http?: string;
+}
+
+export function workCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  const command = program
+    .command('work')
+    .description('feed the queue, send rows and ask how their tasks are, until SIGTERM')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch work --concurrency 16 --rate 10/s
+  $ vidbatch work --rate auto --max-in-flight 20 --max-in-flight 5@viduq3p-1080p
+  $ vidbatch work --offpeak-window "23:00-07:00 Asia/Shanghai"
+  $ vidbatch work --drain                     rows that wait for their window are left
+  $ vidbatch work --http :9090
+
+With --http: /healthz is 200 while the process does its work, also while Redis or Postgres are away; /readyz is 200 when
+ledger and queue answer and the worker is not stopping, else 503 with the reasons; /metrics is for Prometheus. A host
+before the port is the address to listen on, \`[::1]:9090\` an IPv6 one; without one, it is every address of this
+machine. There is nothing secret in it.
+${SHUTDOWN_HELP}`,
+    )
+    .action(async (flags: Flags) => exit(await work(flags, io)));
+  foreignFlag(offPeakFlag(shutdownFlag(workFlags(providerFlags(globalFlags(command))))));
+  flag(command, '--drain', 'until nothing is eligible, then end');
+  flag(command, '--http <host:port>', 'answer probes and serve metrics there (default: nowhere)');
+}
+
+async function work(flags: Flags, io: Io): Promise<number> {
+  const config = configOf(flags);
+  const limits = workLimits(flags, config.models);
+  const patienceMs = shutdownMs(flags, limits);
+  const address = flags.http === undefined ? undefined : parseAddress('--http', flags.http);
+  const window = offPeakWindow(flags);
+  requireProvider(config);
+  tellKeyApart(config, io);
+  const log = logOf(flags, 'info');
+  const interrupt = onInterrupt(io.quit);
+  const app = await startUnlessStopped(openApp(config, 'worker', log), interrupt);
+  if (app === undefined) {
+    interrupt.dispose();
+    return EXIT.ok;
+  }
+  let atRisk = false;
+  let halted = false;
+  let monitor: Monitor | undefined;
+  try {
+    if (address !== undefined) {
+      monitor = await startMonitor(app, address);
+      log.info({ event: 'listening', url: monitor.url }, 'probes and metrics');
+    }
+    interrupt.signal.addEventListener('abort', () => monitor?.drain());
+    tellFound(app, log);
+    const starting = startSending(app, config, limits, {
+      batches: null,
+      ...window,
+      log,
+      onVerdict: (verdict) => {
+        atRisk ||= isRisk(verdict);
+        monitor?.metrics.onVerdict(verdict);
+      },
+      ...(monitor === undefined
+        ? {}
+        : { onExchange: monitor.metrics.onExchange, onPolled: monitor.metrics.onPolled }),
+    });
+    const running = await startUnlessStopped(starting, interrupt);
+    if (running === undefined) return EXIT.ok;
+    monitor?.watch(running.worker);
+    log.info(
+      { event: 'started', worker: running.worker.id, ...app.storage, provider: config.baseUrl },
+      'working',
+    );
+    const schedules = startSchedules(app, { config, log });
+    try {
+      const { signal, happened } = interrupt;
+      const drained = isOn(flags.drain) ? [untilDone(app, running, null, { signal, log })] : [];
+      // Whoever is told to stop does not wait for a ledger that is away to say what is left.
+      const why = await Promise.race([happened, ...drained]);
+      halted = why === 'halted' || why === 'spent';
+      if (typeof why === 'string' && why !== 'nothing')
+        await patiently('gates', log, () => tellGates(app.db, running.origin, log), signal);
+    } finally {
+      const [left] = await Promise.all([endSending(running, patienceMs, log), endSchedules(schedules)]);
+      atRisk = left > 0 || atRisk;
+    }
+  } finally {
+    interrupt.dispose();
+    await monitor?.close();
+    await closeSoon(app);
+  }
+  if (atRisk) return EXIT.uncertainRows;
+  return halted ? EXIT.stopped : EXIT.ok;
+}
+
+/** The row may have been paid in vain: nobody knows, or it was paid twice. */
+function isRisk(verdict: Verdict): boolean {
+  return verdict.kind === 'settled' && (verdict.recorded.state === 'uncertain' || verdict.recorded.surplus);
+}

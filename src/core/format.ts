@@ -1,0 +1,12 @@
+/** `10,000` */
+export function count(n: number): string {
+  return n.toLocaleString('en');
+}
+
+/** `1h 02m`, `3m 20s`, `12s` */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const two = (n: number): string => String(n).padStart(2, '0');
+  if (seconds >= 3600) return `${Math.floor(seconds / 3600)}h ${two(Math.floor((seconds % 3600) / 60))}m`;
+  return seconds >= 60 ? `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s` : `${seconds}s`;
+}

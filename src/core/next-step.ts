@@ -1,0 +1,58 @@
+import type { State } from './submission.ts';
+import { quoted } from './shell-word.ts';
+import { isSettled } from './task.ts';
+
+/** How a row stands. */
+export interface Standing {
+  batch: string;
+  key: string;
+  state: State;
+  queued: boolean;
+  deadline: Date | null;
+  providerStatus: string | null;
+}
+
+/** What makes failed tasks again; it asks, with the price. */
+export function remakeLine(batch: string, key?: string): string {
+  return `vidbatch retry ${quoted(batch)} --failed-tasks${key === undefined ? '' : ` --key ${quoted(key)}`}`;
+}
+
+/** What a person would do now. */
+export function nextStep(row: Standing): string {
+  const batch = quoted(row.batch);
+  switch (row.state) {
+    case 'pending':
+      return row.queued
+        ? 'it is queued; a worker will take it'
+        : '`vidbatch work --drain` sends it once its gates are open';
+    case 'submitting':
+      return `in flight; judged by ${row.deadline?.toISOString() ?? 'its deadline'} at the latest`;
+    case 'submitted':
+      if (row.providerStatus === 'missing')
+        return `look for it in the provider's own task list; \`vidbatch reconcile ${batch}\` asks again`;
+      if (row.providerStatus === 'completed') {
+        return `\`vidbatch download ${batch}\` fetches the videos, \`vidbatch export ${batch}\` lists all rows`;
+      }
+      if (row.providerStatus === 'failed') {
+        return `the provider failed to make this video; \`${remakeLine(row.batch, row.key)}\` makes it again, and pays for it again`;
+      }
+      return isSettled(row.providerStatus)
+        ? `\`vidbatch export ${batch}\``
+        : `\`vidbatch reconcile ${batch}\` asks how it is`;
+    case 'uncertain':
+      return `look for it in the provider's own task list, then \`${resolveLine(row)} --task-id <id>\`, or \`--not-sent\` if it is not there, or \`--abandon\`; each with \`--reason <text>\`. It is never sent again by itself`;
+    case 'rejected':
+    case 'invalid':
+      return `correct the row in the manifest and submit it again, or \`vidbatch retry ${batch} --changed <manifest>\`${row.state === 'rejected' ? `; as it is: \`vidbatch retry ${batch} --key ${quoted(row.key)}\`` : ''}`;
+    case 'exhausted':
+    case 'cancelled':
+      return `\`vidbatch retry ${batch}\``;
+    case 'abandoned':
+      return 'nothing: it was given up by a person';
+  }
+}
+
+/** `vidbatch resolve text shot-007`, as a shell takes it. */
+export function resolveLine({ batch, key }: { batch: string; key: string }): string {
+  return `vidbatch resolve ${quoted(batch)} ${quoted(key)}`;
+}

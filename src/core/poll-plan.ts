@@ -1,0 +1,150 @@
+import type { TaskReport } from './outcome.ts';
+import { throttleMs } from './retry.ts';
+import { duration } from './format.ts';
+import { isFinal } from './task.ts';
+import type { TaskStatus } from './task.ts';
+
+/** How often a task is asked for, in milliseconds. */
+export interface PollPlan {
+  /** From its acceptance to the first question. */
+  firstMs: number;
+  leastMs: number;
+  /** The next question comes after this share of its age. */
+  share: number;
+  mostMs: number;
+  /** For tasks that are said to wait in the provider's queue. */
+  mostQueuedMs: number;
+  /** While the provider says that there is no such task. */
+  mostMissedMs: number;
+  /** It says so finally after so many answers in a row, over so long, of a task that is so old. */
+  gone: { misses: number; missedMs: number; ageMs: number };
+}
+
+/** Some 8 questions for a task of five minutes, 18 for one of two hours. Result URLs live for an hour at the least. */
+export const POLL_PLAN: PollPlan = {
+  firstMs: 10_000,
+  leastMs: 5_000,
+  share: 0.5,
+  mostMs: 10 * 60_000,
+  mostQueuedMs: 30 * 60_000,
+  mostMissedMs: 2 * 60_000,
+  gone: { misses: 5, missedMs: 5 * 60_000, ageMs: 10 * 60_000 },
+};
+
+/**
+ * While rows wait for a task to end: the next question comes after so small a part of its age that little of the place
+ * that it leaves stays empty. Some 60 questions for a task of half a minute, 110 for one of five.
+ */
+export const HASTY_PLAN: PollPlan = {
+  ...POLL_PLAN,
+  firstMs: 250,
+  leastMs: 250,
+  share: 0.025,
+  mostQueuedMs: POLL_PLAN.mostMs,
+};
+
+/** A task that is being asked for, as it stood when it was taken. */
+export interface AskedTask {
+  submissionId: number;
+  taskId: string;
+  /** Which question this is, from 1; with the two above, what the answer is recorded by. */
+  poll: number;
+  status: TaskStatus;
+  ageMs: number;
+  misses: number;
+  /** Since the first of these misses. */
+  missedMs: number;
+  /** Questions in a row that brought no answer about it. */
+  failures: number;
+  laterStatus: string | null;
+  /** How often in a row the provider has refused or failed to answer, whichever task it was asked for. */
+  level: number;
+}
+
+/** What an answer makes of a task. */
+export type PollVerdict =
+  /** It is as the provider says. */
+  | { kind: 'said'; report: Extract<TaskReport, { kind: 'task' }>; nextMs: number | null }
+  /** There is no such task, it says: too early to tell, or (`missing`) for good. */
+  | { kind: 'missed'; body: string; missing: boolean; nextMs: number | null }
+  /** It had come to its end, and is said to be otherwise. */
+  | { kind: 'otherwise'; status: TaskStatus; body: string; news: boolean }
+  /** No answer about it. `holdMs`: nobody asks the provider anything for so long. `heard`: it was no mere 429. */
+  | { kind: 'unanswered'; problem: string; heard: boolean; nextMs: number; holdMs: number };
+
+/** Milliseconds until the next question, of a task of this age that is not over. `random` gives [0, 1). */
+export function nextPollMs(
+  task: Pick<AskedTask, 'ageMs' | 'status'> & { missed?: boolean },
+  random: () => number,
+  plan: PollPlan = POLL_PLAN,
+): number {
+  const usual = task.status === 'queued' ? plan.mostQueuedMs : plan.mostMs;
+  const most = task.missed === true ? Math.min(usual, plan.mostMissedMs) : usual;
+  const wait = Math.min(most, Math.max(plan.leastMs, task.ageMs * plan.share));
+  // Tasks that were accepted together do not stay together.
+  return Math.round(wait * (0.9 + 0.2 * random()));
+}
+
+/** Whether "there is no such task" is the last word: the answer of a create can be ahead of the provider's own list. */
+export function isGone(
+  task: Pick<AskedTask, 'misses' | 'missedMs' | 'ageMs'>,
+  { gone }: PollPlan = POLL_PLAN,
+): boolean {
+  return task.misses >= gone.misses && task.missedMs >= gone.missedMs && task.ageMs >= gone.ageMs;
+}
+
+export function judgePoll(
+  task: AskedTask,
+  report: TaskReport,
+  { random, plan = POLL_PLAN }: { random: () => number; plan?: PollPlan },
+): PollVerdict {
+  const final = isFinal(task.status);
+  switch (report.kind) {
+    case 'task': {
+      if (final && report.status !== task.status) return otherwise(task, report.status, report.body);
+      const over = isFinal(report.status);
+      const nextMs = over ? null : nextPollMs({ ageMs: task.ageMs, status: report.status }, random, plan);
+      return { kind: 'said', report, nextMs };
+    }
+    case 'missing': {
+      if (final) return otherwise(task, 'missing', report.body);
+      const missing = task.status === 'missing' || isGone({ ...task, misses: task.misses + 1 }, plan);
+      const nextMs = missing ? null : nextPollMs({ ...task, missed: true }, random, plan);
+      return { kind: 'missed', body: report.body, missing, nextMs };
+    }
+    case 'transient': {
+      const again = Math.min(nextPollMs(task, random, plan), plan.leastMs * 2 ** Math.min(task.failures, 20));
+      const holdMs = holdOf(task, report, random);
+      const heard = report.trouble !== 'throttled';
+      return { kind: 'unanswered', problem: report.message, heard, nextMs: Math.max(again, holdMs), holdMs };
+    }
+  }
+}
+
+/** So many questions in a row without an answer are bad luck. */
+const BAD_LUCK = 4;
+/** A gateway that is being replaced, or an answer cut short, looks like a wrong URL for a moment. */
+const ONE_PAGE = 2;
+/** Nobody mends a key or a URL within seconds. */
+const REFUSED_MS = 60_000;
+
+/** A 429 slows all down at once, like one for a create; a provider that is away, after some in a row. */
+function holdOf(
+  { level }: Pick<AskedTask, 'level'>,
+  { trouble, afterMs }: Extract<TaskReport, { kind: 'transient' }>,
+  random: () => number,
+): number {
+  if (trouble === 'throttled') return throttleMs({ level: level + 1, retryAfterMs: afterMs, random });
+  if (trouble === 'refused') return level < ONE_PAGE ? 0 : REFUSED_MS;
+  if (afterMs === undefined && level < BAD_LUCK) return 0;
+  return Math.max(afterMs ?? 0, throttleMs({ level: Math.max(1, level - BAD_LUCK), random }));
+}
+
+function otherwise(task: AskedTask, status: TaskStatus, body: string): PollVerdict {
+  return { kind: 'otherwise', status, body, news: status !== task.laterStatus };
+}
+
+/** `asked 6 times in 12m 03s` */
+export function missesTold({ misses, missedMs }: Pick<AskedTask, 'misses' | 'missedMs'>): string {
+  return `asked ${misses + 1} times in ${duration(missedMs)}`;
+}

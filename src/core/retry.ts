@@ -1,0 +1,88 @@
+import type { Outcome } from './outcome.ts';
+
+const HOUR_MS = 3_600_000;
+
+declare const given: unique symbol;
+
+/**
+ * Leave to send an unknown again, under the Idempotency-Key that it had: the user's word that the provider honours it
+ * (`VIDBATCH_PROVIDER_IDEMPOTENT`). Only `sameKeyOf` makes one, so without that word no re-send of an unknown compiles.
+ */
+export interface SameKey {
+  readonly [given]: true;
+}
+
+export function sameKeyOf(config: { providerIdempotent?: boolean }): SameKey | undefined {
+  return config.providerIdempotent === true ? ({} as SameKey) : undefined;
+}
+
+/** Providers forget keys, 24 hours after the first use at the earliest. Half of it leaves room for clocks and queues. */
+export const KEY_LIFE_MS = 12 * HOUR_MS;
+
+/** The leave, if it holds for a row that has been in doubt for so long (milliseconds; undefined: it is not). */
+export function leaveFor(leave: SameKey | undefined, doubtMs: number | undefined): SameKey | undefined {
+  return doubtMs === undefined || doubtMs < KEY_LIFE_MS ? leave : undefined;
+}
+
+/** What an outcome allows by itself, or by leave. Undefined: not sent again. */
+export function retryOf(outcome: Outcome, leave?: SameKey): { afterMs?: number } | undefined {
+  if (outcome.kind === 'throttled' || outcome.kind === 'not-sent') return outcome.retry;
+  return outcome.kind === 'uncertain' && leave !== undefined ? {} : undefined;
+}
+
+/**
+ * How long to wait before attempt `attempt + 1`, in whole milliseconds: exponential with full jitter, so that
+ * rows which failed together do not come back together. `attempt` counts from 1; `random` gives [0, 1).
+ */
+export function backoffMs(options: {
+  attempt: number;
+  random: () => number;
+  baseMs?: number;
+  capMs?: number;
+}): number {
+  const { attempt, random, baseMs = 1000, capMs = 60_000 } = options;
+  const ceiling = Math.min(capMs, baseMs * 2 ** (Math.max(1, attempt) - 1));
+  return Math.floor(random() * ceiling);
+}
+
+/**
+ * How long all workers wait after a 429, in whole milliseconds. `level` counts throttled answers in a row, from 1.
+ * Never shorter than what the provider asked for, and never zero; the jitter on top keeps the workers from
+ * returning in the same instant.
+ */
+export function throttleMs(options: {
+  level: number;
+  retryAfterMs?: number | undefined;
+  random: () => number;
+  /** The first time; under a rate it may be short, as another slot comes soon. */
+  baseMs?: number;
+}): number {
+  const { level, retryAfterMs, random, baseMs = 1000 } = options;
+  const ceiling = Math.min(60_000, baseMs * 2 ** (Math.max(1, level) - 1));
+  const floor = Math.max(retryAfterMs ?? 0, ceiling / 2);
+  return Math.floor(floor + random() * (ceiling / 2));
+}
+
+const NAMED_DAY = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*[ ,]/i;
+const ASCTIME = /^[a-z]{3} [a-z]{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$/i;
+
+/**
+ * The value of a `Retry-After` header in milliseconds from `now` (milliseconds since the epoch): seconds or an
+ * HTTP date (RFC 9110, 10.2.3). Between 0 and one hour, whatever it says: a wrong clock or a typo must not park a
+ * batch for a year. Undefined when it is neither.
+ */
+export function parseRetryAfter(value: string, { now }: { now: number }): number | undefined {
+  const text = value.trim();
+  const seconds = /^[+-]?\d+(\.\d+)?$/.test(text) ? Number(text) : undefined;
+  const ms = seconds === undefined ? parseHttpDate(text) - now : seconds * 1000;
+  return Number.isNaN(ms) ? undefined : Math.min(HOUR_MS, Math.max(0, Math.ceil(ms)));
+}
+
+/**
+ * Milliseconds since the epoch, NaN for anything else. `Date.parse` alone reads "5 apples" as a date, and reads
+ * asctime, which names no zone, in the zone of this machine.
+ */
+export function parseHttpDate(text: string): number {
+  if (!NAMED_DAY.test(text)) return Number.NaN;
+  return Date.parse(ASCTIME.test(text) ? `${text} GMT` : text);
+}

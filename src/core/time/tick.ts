@@ -1,0 +1,127 @@
+import { CronExpressionParser } from 'cron-parser';
+import { usageError, messageOf } from '../errors.ts';
+import { excerpt } from '../excerpt.ts';
+import { DAY_MS, stretches, wallClock } from './zone.ts';
+import type { Stretch } from './zone.ts';
+
+/** When a schedule is due: five fields, or six with the seconds first, by a clock on the wall of a zone. */
+export interface Rhythm {
+  cron: string;
+  zone: string;
+}
+
+const SHAPE =
+  'A cron expression has five fields (minute hour day month weekday, such as "0 23 * * *" or "30 22 * * 1-5"), or six with the seconds first.';
+/** No clocks are set back by more. */
+const FURTHEST_BACK_MS = DAY_MS;
+/** A stretch of time that is looked at in one piece. */
+const PIECE_MS = 8 * DAY_MS;
+
+/** @throws VidbatchError exit 2 for what is no cron expression, or one that never comes. */
+export function checkCron(text: string): string {
+  const cron = text.trim().replaceAll(/\s+/g, ' ');
+  const wrong = (why: string): Error => usageError('BAD_CRON', `--cron: ${excerpt(cron)} ${why}`, SHAPE);
+  // The library fills in fields that are not there, and gives H another value each time.
+  const fields = cron.split(' ');
+  if (fields.length !== 5 && fields.length !== 6) throw wrong(`has ${fields.length} fields, not five or six`);
+  if (/(?<![a-z])h(?![a-z])/i.test(cron)) throw wrong('has an H, and no tick is left to chance');
+  try {
+    CronExpressionParser.parse(cron, { tz: 'UTC' });
+  } catch (error) {
+    throw wrong(`is not a cron expression: ${messageOf(error)}`);
+  }
+  if (matchAfter(cron, Date.UTC(2023, 0)) === undefined) throw wrong('never comes');
+  return cron;
+}
+
+/** The next ticks after an instant, in order: milliseconds since the epoch. */
+export function nextTicks({ cron, zone }: Rhythm, after: number, count: number): number[] {
+  const found: number[] = [];
+  for (const tick of ticksAfter({ cron, zone }, after)) {
+    if (found.push(tick) >= count) break;
+  }
+  return found;
+}
+
+export function nextTick(rhythm: Rhythm, after: number): number | undefined {
+  return nextTicks(rhythm, after, 1)[0];
+}
+
+/** The last tick up to, and with, `until`, if there is one after `after`. */
+export function lastTick(rhythm: Rhythm, after: number, until: number): number | undefined {
+  for (let span = 60_000; ; span *= 2) {
+    let last: number | undefined;
+    const from = Math.max(after, until - span);
+    for (const tick of ticksAfter(rhythm, from)) {
+      if (tick > until) break;
+      last = tick;
+    }
+    if (last !== undefined || from === after) return last;
+  }
+}
+
+/**
+ * A tick is a time that the clock on the wall shows. One that the clocks skip comes at the first moment after it, once;
+ * one that they show twice comes the first time. Where the hour is `*`, every hour is as good as any other: then what
+ * is skipped is left out, and what is shown twice comes twice.
+ */
+export function* ticksAfter({ cron, zone }: Rhythm, after: number): Generator<number, void, void> {
+  const hourly = everyHour(cron);
+  let from = after;
+  for (;;) {
+    const match = matchAfter(cron, wallClock(zone, from) - FURTHEST_BACK_MS);
+    if (match === undefined) return;
+    // Nothing happens before it, whatever the clocks do.
+    from = Math.max(from, match - 2 * DAY_MS);
+    const to = from + PIECE_MS;
+    let last: Stretch | undefined;
+    for (const stretch of stretches(zone, { from: from - FURTHEST_BACK_MS, to })) {
+      yield* ticksOf(stretch, { last, after: from }, cron, hourly);
+      last = stretch;
+    }
+    from = to - 1;
+  }
+}
+
+/** Ticks of a stretch in which the clocks keep one distance from UTC; `last`: the stretch before it. */
+function* ticksOf(
+  { from, to, offset }: Stretch,
+  { last, after }: { last: Stretch | undefined; after: number },
+  cron: string,
+  hourly: boolean,
+): Generator<number, void, void> {
+  const shownBefore = last === undefined ? -Infinity : from + last.offset;
+  const begin = from + offset;
+  if (!hourly && from > after && last !== undefined && shownBefore < begin) {
+    const skipped = matchAfter(cron, shownBefore - 1);
+    if (skipped !== undefined && skipped < begin && matchAfter(cron, begin - 1) !== begin) yield from;
+  }
+  const first = Math.max(begin, after + 1 + offset, hourly ? -Infinity : shownBefore);
+  for (const wall of matchesAfter(cron, first - 1)) {
+    if (wall >= to + offset) return;
+    yield wall - offset;
+  }
+}
+
+/** Times on the wall, as if it were UTC, which has no summer: what the library knows of months and weekdays. */
+function* matchesAfter(cron: string, wall: number): Generator<number, void, void> {
+  const expression = CronExpressionParser.parse(cron, { tz: 'UTC', currentDate: new Date(wall) });
+  for (;;) {
+    let next: number;
+    try {
+      next = expression.next().getTime();
+    } catch {
+      // It has looked through thirty years.
+      return;
+    }
+    yield next;
+  }
+}
+
+function matchAfter(cron: string, wall: number): number | undefined {
+  return matchesAfter(cron, wall).next().value ?? undefined;
+}
+
+function everyHour(cron: string): boolean {
+  return CronExpressionParser.parse(cron, { tz: 'UTC' }).fields.hour.values.length === 24;
+}

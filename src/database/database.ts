@@ -1,0 +1,66 @@
+/**
+ * The room `database` puts Postgres and embedded PGlite behind one interface, with locks and the sharing of a
+ * folder between processes.
+ * It may import core.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * The one driver shape of the ledger and of BullMQ's Postgres backend: a structural subset of `pg.Pool`.
+ * A real `pg.Pool` fits; so do the embedded database and a connection to the process that holds it.
+ */
+export interface Queryable {
+  query<Row = Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>>;
+}
+
+export interface QueryResult<Row> {
+  rows: Row[];
+  rowCount?: number | null;
+}
+
+/** One session, held from `connect()` to `release()`. */
+export interface Session extends Queryable {
+  /** With `true`, the session is thrown away rather than used again. */
+  release(destroy?: boolean): void;
+}
+
+export interface Database extends Queryable {
+  connect(): Promise<Session>;
+  end(): Promise<void>;
+}
+
+/** A deadlock's victim is rolled back whole. Who comes back at once takes the lock from the other side, which waited for it. */
+const DEADLOCK = { code: '40P01', tries: 5, pauseMs: 50 };
+
+/**
+ * Runs `work` in one transaction; rolls back and rethrows when it throws. After a deadlock it is all run again, so
+ * `work` does nothing but ask this session.
+ */
+export async function transaction<T>(database: Database, work: (session: Session) => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await once(database, work);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== DEADLOCK.code || tries === DEADLOCK.tries) throw error;
+      await sleep(DEADLOCK.pauseMs * tries);
+    }
+  }
+}
+
+async function once<T>(database: Database, work: (session: Session) => Promise<T>): Promise<T> {
+  const session = await database.connect();
+  let broken = false;
+  try {
+    await session.query('begin');
+    const result = await work(session);
+    await session.query('commit');
+    return result;
+  } catch (error) {
+    await session.query('rollback').catch(() => {
+      broken = true;
+    });
+    throw error;
+  } finally {
+    session.release(broken);
+  }
+}

@@ -1,0 +1,100 @@
+import { lstatSync } from 'node:fs';
+import { messageOf, VidbatchError } from '../core/errors.ts';
+
+/** What a system error says of a file of the data folder, and what to do. No advice leads to another, empty ledger. */
+const CAUSES: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  EACCES: [
+    'this user may not use it',
+    'Give the whole folder back to one user with `chown -R`, and run vidbatch as that user.',
+  ],
+  EDQUOT: ['the disk quota of this user is used up', 'Make room, then run the same command again.'],
+  EIO: [
+    'the disk reports an input/output error',
+    'Check the disk and its mount, then run the same command again.',
+  ],
+  EMFILE: [
+    'this process may not open more files',
+    'Raise the limit, for example `ulimit -n 1024`, then run the same command again.',
+  ],
+  ENFILE: [
+    'this machine may not open more files',
+    'End other programs or raise the limit, then run the same command again.',
+  ],
+  ENOMEM: ['there is no memory left', 'End other programs, then run the same command again.'],
+  ENOSPC: ['there is no space left on its disk', 'Make room, then run the same command again.'],
+  ENOTDIR: ['a file is where a folder should be', 'Put the folder back, or correct VIDBATCH_DATA_DIR.'],
+  EROFS: [
+    'its file system is read-only',
+    'Mount it so that it can be written, then run the same command again.',
+  ],
+  ESTALE: ['its network disk has lost it', 'Mount the disk again, then run the same command again.'],
+};
+const LIKE: Readonly<Record<string, string>> = { EPERM: 'EACCES' };
+
+/** WASI's numbers of the errors above: PGlite's own file system throws these. */
+const NUMBERS: ReadonlyMap<number, string> = new Map([
+  [2, 'EACCES'],
+  [19, 'EDQUOT'],
+  [29, 'EIO'],
+  [33, 'EMFILE'],
+  [41, 'ENFILE'],
+  [48, 'ENOMEM'],
+  [51, 'ENOSPC'],
+  [54, 'ENOTDIR'],
+  [63, 'EPERM'],
+  [69, 'EROFS'],
+  [72, 'ESTALE'],
+]);
+
+/** The same in the words of the Postgres inside PGlite. */
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/permission denied/i, 'EACCES'],
+  [/operation not permitted/i, 'EPERM'],
+  [/quota exceeded/i, 'EDQUOT'],
+  [/I\/O error|input\/output error/i, 'EIO'],
+  [/no file descriptors available|too many open files in this process/i, 'EMFILE'],
+  [/too many open files in system/i, 'ENFILE'],
+  [/out of memory|cannot allocate memory/i, 'ENOMEM'],
+  [/no space left/i, 'ENOSPC'],
+  [/read-only file system/i, 'EROFS'],
+  [/stale file handle/i, 'ESTALE'],
+];
+
+/** The name of the system error behind it, such as EACCES; undefined when there is none. */
+export function systemError(cause: unknown, said: readonly string[] = []): string | undefined {
+  const { code, errno, name } = (cause ?? {}) as { code?: unknown; errno?: unknown; name?: unknown };
+  if (typeof code === 'string' && /^E[A-Z\d]+$/.test(code)) return code;
+  if (name === 'ErrnoError' && typeof errno === 'number') return NUMBERS.get(errno) ?? `error ${errno}`;
+  const text = [messageOf(cause), ...said].join('\n');
+  return WORDS.find(([words]) => words.test(text))?.[1];
+}
+
+/** One line that names the path, the error and its name, and what to do. */
+export function diskTrouble(
+  code: string,
+  path: string,
+  cause: unknown,
+  said: readonly string[] = [],
+): VidbatchError {
+  const system = systemError(cause, said);
+  const [what, hint] = CAUSES[LIKE[system ?? ''] ?? system ?? ''] ?? [messageOf(cause), ''];
+  return new VidbatchError(code, `${path}: ${what}${system === undefined ? '' : ` (${system})`}`, {
+    cause,
+    hint: hint === '' ? 'Check the folder, then run the same command again: the ledger is in it.' : hint,
+  });
+}
+
+/**
+ * Whether something is at the path. Only ENOENT means that nothing is: what cannot be looked at may be a ledger. A
+ * symbolic link counts, also to a disk that is not mounted.
+ * @throws VidbatchError for every other error.
+ */
+export function isThere(path: string, look: (path: string) => unknown = lstatSync): boolean {
+  try {
+    look(path);
+    return true;
+  } catch (cause) {
+    if (systemError(cause) === 'ENOENT') return false;
+    throw diskTrouble('DATA_DIR', path, cause);
+  }
+}

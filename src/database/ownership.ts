@@ -1,0 +1,111 @@
+import { chmodSync, closeSync, lstatSync, openSync, statSync } from 'node:fs';
+import { VidbatchError } from '../core/errors.ts';
+import { isThere } from './disk-trouble.ts';
+
+/** Whom a file belongs to, and who may use it. */
+export interface Owned {
+  uid: number;
+  gid: number;
+  mode: number;
+}
+
+/** The user and the groups of a process. */
+export interface User {
+  uid: number;
+  gids: readonly number[];
+}
+
+/** Undefined where the system has no such numbers. */
+export function thisUser(): User | undefined {
+  const uid = process.geteuid?.();
+  if (uid === undefined) return undefined;
+  return { uid, gids: [process.getegid?.() ?? uid, ...(process.getgroups?.() ?? [])] };
+}
+
+export type Distrust = 'of another user' | 'writable by all' | 'writable by its group';
+
+/**
+ * Why another user could change what is in the folder; undefined: only this user can, and root. The group of one
+ * user has the user's number. A folder of root that a group of this process may write was given to it, as a cluster gives a volume.
+ */
+export function distrust({ uid, gid, mode }: Owned, user: User): Distrust | undefined {
+  if (uid !== user.uid && uid !== 0) return 'of another user';
+  if ((mode & 0o002) !== 0) return 'writable by all';
+  const isTheirs = uid === user.uid ? gid === uid : user.gids.includes(gid);
+  return (mode & 0o020) !== 0 && !isTheirs ? 'writable by its group' : undefined;
+}
+
+/** Why the folder is refused; undefined: it is not there, or it is safe. Changes nothing. */
+export function folderRefusal(dir: string, user = thisUser()): VidbatchError | undefined {
+  if (user === undefined || !isThere(dir)) return undefined;
+  const found = statSync(dir, { throwIfNoEntry: false });
+  const why = found && distrust(found, user);
+  if (found === undefined || why === undefined) return undefined;
+  if (why === 'of another user') return ofAnother(dir, found.uid, user.uid);
+  const mode = (found.mode & 0o7777).toString(8).padStart(4, '0');
+  const who = why === 'writable by all' ? 'all users' : `the users of group ${found.gid}`;
+  return new VidbatchError(
+    'UNSAFE_FOLDER',
+    `${dir}: ${who} can write in it (mode ${mode}), and could change the ledger`,
+    {
+      hint: `Take that from them: \`chmod go-w ${dir}\`. On a disk without modes, move the whole folder to one that has them.`,
+    },
+  );
+}
+
+/**
+ * Before anything in a data folder is read or written.
+ * @throws VidbatchError when another user could change what is in it.
+ */
+export function checkFolder(dir: string): void {
+  const refusal = folderRefusal(dir);
+  if (refusal !== undefined) throw refusal;
+}
+
+/**
+ * A lock, before it is taken: another user who can read it could hold it for ever. It is made for this user alone, and
+ * one of an earlier version becomes so. No descriptor of a lock that is there is opened: its end would end the lock.
+ */
+export function secureLock(path: string): void {
+  const user = thisUser();
+  if (!isThere(path)) {
+    try {
+      closeSync(openSync(path, 'wx', 0o600));
+      return;
+    } catch (cause) {
+      // Another process was first.
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    }
+  }
+  if (user === undefined) return;
+  const found = lstatSync(path);
+  if (!found.isFile()) {
+    throw new VidbatchError('DATA_DIR', `${path}: is not a file, and a lock must be one`, {
+      hint: 'Remove it alone, and leave the rest of the folder as it is.',
+    });
+  }
+  if (found.uid !== user.uid && found.uid !== 0) throw ofAnother(path, found.uid, user.uid);
+  if (found.uid === user.uid && (found.mode & 0o077) !== 0) chmodSync(path, 0o600);
+}
+
+/** The socket of a folder's holder, before a word is said to it. One that is not there is for the caller to find. */
+export function checkSocket(path: string): void {
+  const user = thisUser();
+  if (user === undefined || !isThere(path)) return;
+  const { uid } = lstatSync(path);
+  if (uid !== user.uid && uid !== 0) throw ofAnother(path, uid, user.uid);
+}
+
+function ofAnother(path: string, uid: number, me: number): VidbatchError {
+  const who = me === 0 ? 'this is root' : `this is user ${me}`;
+  return new VidbatchError(
+    'UNSAFE_FOLDER',
+    `${path}: belongs to user ${uid}, and ${who}; nothing was changed`,
+    {
+      hint:
+        me === 0
+          ? `Run it as that user: \`sudo -u '#${uid}' vidbatch …\`. Or give the whole data folder to root with \`chown -R\`.`
+          : 'Run it as that user, or let root give the whole data folder to this one with `chown -R`.',
+    },
+  );
+}

@@ -1,0 +1,245 @@
+import type { Queryable } from '../../database/database.ts';
+
+/**
+ * Why a task may be a row's. `request`: the file names the request of its attempt. `prompt`: the same prompt and model,
+ * in its time. `time`: the same model, in its time.
+ */
+export type Evidence = 'request' | 'prompt' | 'time';
+
+/** A task that may have come of an attempt of `owner`. Of several reasons, the best. */
+export interface Edge {
+  /** Whoever may have made it: a row, or an attempt whose row is lost. */
+  owner: string;
+  task: string;
+  evidence: Evidence;
+}
+
+/**
+ * Every attempt that may have become a task that nobody knows of: of rows in any state and any batch, since each of them
+ * may be the one that a task belongs to. A row whose unheard attempts are all accounted for by what a person found at the
+ * provider is none of them. An attempt whose row is lost had its time too, however long that was.
+ */
+export async function gatherSuspects(db: Queryable, importId: string, origin: string): Promise<void> {
+  await db.query(
+    `insert into vidbatch.suspect (import_id, attempt_id, owner, submission_id, settles, model, duration, prompt, during)
+     with unheard as (
+       select a.id, a.submission_id, a.claimed_at, greatest(a.deadline, a.claimed_at) as deadline,
+              count(*) over (partition by a.submission_id) as n
+         from vidbatch.attempt a
+        where a.origin = $2 and a.task_id is null and (a.outcome is null or a.outcome = 'uncertain')
+     ), found as (
+       select submission_id, count(*) as n from vidbatch.attempt
+        where origin = $2 and worker like 'resolve by %' and task_id is not null group by submission_id
+     )
+     select $1::uuid, u.id, 'row ' || s.id, s.id, s.state = 'uncertain', s.model,
+            (case when json_typeof(s.request::json->'duration') = 'number' then s.request::json->>'duration' end)::int,
+            s.request::json->>'prompt', tstzrange(u.claimed_at, u.deadline, '[]')
+       from unheard u
+       join vidbatch.submission s on s.id = u.submission_id
+       left join found f on f.submission_id = u.submission_id
+      where u.n > coalesce(f.n, 0)
+     union all
+     select $1::uuid, o.attempt_id, 'attempt ' || o.attempt_id, null, false, null, null, null,
+            tstzrange(o.intended_at - interval '1 minute', o.intended_at + interval '1 hour', '[]')
+       from vidbatch.orphan o
+      where o.origin = $2 and (o.outcome is null or o.outcome::json->>'kind' = 'uncertain')`,
+    [importId, origin],
+  );
+}
+
+/**
+ * When task and suspect fit. A time in whole seconds lies up to one second before the moment that it stands for; $2 is
+ * the tolerance in milliseconds. A prompt that is there must be the same; one that was cut off says nothing.
+ */
+const FITS = `
+      (q.model is null or q.model = p.model)
+  and q.during && tstzrange(p.created_from - $2 * interval '1 ms' - interval '1 s', p.created_to + $2 * interval '1 ms', '[]')
+  and (p.duration is null or q.duration is null or p.duration = q.duration)
+  and (p.prompt is null or q.prompt is null or p.prompt ~ '(…|\\.\\.\\.)$' or btrim(p.prompt) = btrim(q.prompt))`;
+
+const UNKNOWN = `p.attempt_id is null and not p.orphaned and p.model is not null and p.created_from is not null`;
+
+const EVIDENCE = `case when btrim(p.prompt) = btrim(q.prompt) then 'prompt' else 'time' end as evidence`;
+
+/**
+ * Marks tasks that may be of a suspect, and returns how many of the ledger's own time must be of somebody else: those that
+ * fit nobody, and those beyond what one row can have made. `twins`: those that fit nobody, and have the prompt and model
+ * of a row that has its task. `clients`: tasks of others are none of these.
+ */
+export async function markCandidates(
+  db: Queryable,
+  importId: string,
+  {
+    origin,
+    toleranceMs,
+    since,
+    clients,
+  }: { origin: string; toleranceMs: number; since: Date; clients: readonly string[] },
+): Promise<{ candidates: number; strangers: number; twins: number }> {
+  const own = `(cardinality($3::text[]) = 0 or not exists (
+      select from vidbatch.listed l where l.import_id = p.import_id and l.subject = p.subject and l.client is not null)
+    or exists (select from vidbatch.listed l
+                where l.import_id = p.import_id and l.subject = p.subject and l.client = any($3::text[])))`;
+  const marked = await db.query(
+    `update vidbatch.paired p set candidate = true
+      where p.import_id = $1 and ${UNKNOWN} and ${own}
+        and exists (select from vidbatch.suspect q where q.import_id = p.import_id and ${FITS})`,
+    [importId, toleranceMs, clients],
+  );
+  const stranger = `p.import_id = $1 and p.attempt_id is null and not p.orphaned and not p.candidate
+        and (p.created_to is null or p.created_to >= $2::timestamptz) and ${own}`;
+  const { rows } = await db.query<{ n: number }>(
+    `select count(*)::int as n from vidbatch.paired p where ${stranger}`,
+    [importId, since, clients],
+  );
+  const { rows: alike } = await db.query<{ n: number }>(
+    `with stranger as materialized (
+       select p.model, btrim(p.prompt) as prompt from vidbatch.paired p where ${stranger} and p.prompt is not null
+     )
+     select count(*)::int as n from stranger
+      where (model, prompt) in (
+        select s.model, btrim(s.request::json->>'prompt')
+          from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+         -- Asked once, before any row: mostly there are no strangers.
+         where exists (select from stranger) and b.origin = $4 and s.state = 'submitted')`,
+    [importId, since, clients, origin],
+  );
+  const { rows: crowds } = await db.query<{ n: number }>(
+    `select coalesce(sum(c.tasks - c.attempts), 0)::int as n from (
+       select o.owner, count(*) as tasks,
+              (select count(*) from vidbatch.suspect x where x.import_id = $1 and x.owner = o.owner) as attempts
+         from vidbatch.paired p
+        cross join lateral (
+          select min(f.owner) as owner, count(*) as n
+            from (select distinct q.owner from vidbatch.suspect q where q.import_id = p.import_id and ${FITS} limit 2) f
+        ) o
+        where p.import_id = $1 and p.candidate and o.n = 1
+        group by o.owner
+     ) c where c.tasks > c.attempts`,
+    [importId, toleranceMs],
+  );
+  return {
+    candidates: marked.rowCount ?? 0,
+    strangers: (rows[0]?.n ?? 0) + (crowds[0]?.n ?? 0),
+    twins: alike[0]?.n ?? 0,
+  };
+}
+
+/** An uncertain row with what may be its tasks: two at most, for more of them say no more. */
+export interface Suspect {
+  owner: string;
+  submissionId: number;
+  batchId: number;
+  batch: string;
+  key: string;
+  claimedAt: Date;
+  deadline: Date;
+  model: string | null;
+}
+
+/** The uncertain rows that are asked about, by page; a row with several attempts is one. */
+export async function suspects(
+  db: Queryable,
+  importId: string,
+  batchId: number | null,
+  afterId: number,
+  limit: number,
+): Promise<Suspect[]> {
+  const { rows } = await db.query<Suspect>(
+    `select q.owner, s.id as "submissionId", s.batch_id as "batchId", b.name as batch, s.row_key as key, s.model,
+            min(lower(q.during)) as "claimedAt", max(upper(q.during)) as deadline
+       from vidbatch.suspect q
+       join vidbatch.submission s on s.id = q.submission_id
+       join vidbatch.batch b on b.id = s.batch_id
+      where q.import_id = $1 and q.settles and ($2::bigint is null or s.batch_id = $2) and s.id > $3
+      group by q.owner, s.id, b.name order by s.id limit $4`,
+    [importId, batchId, afterId, limit],
+  );
+  return rows;
+}
+
+/** How many tasks of an owner, and owners of a task, are looked at: two decide that it is not one. */
+const ENOUGH = 3;
+
+/** All edges that `explain` needs to judge these owners. */
+export async function edgesOf(
+  db: Queryable,
+  importId: string,
+  owners: readonly string[],
+  toleranceMs: number,
+): Promise<Edge[]> {
+  const { rows: near } = await db.query<Edge>(
+    `select o.owner, t.task, t.evidence
+       from unnest($3::text[]) as o(owner)
+      cross join lateral (
+        (select p.subject as task, 'request' as evidence
+           from vidbatch.suspect q join vidbatch.paired p on p.import_id = q.import_id and p.attempt_id = q.attempt_id
+          where q.import_id = $1 and q.owner = o.owner
+            and exists (select from vidbatch.listed l
+                         where l.import_id = p.import_id and l.subject = p.subject and l.task_id = p.subject)
+          limit ${ENOUGH})
+        union all
+        (select distinct p.subject, ${EVIDENCE}
+           from vidbatch.suspect q
+           join vidbatch.paired p on p.import_id = q.import_id and p.model = q.model and ${UNKNOWN} and p.candidate
+            -- Where the index can see it.
+            and p.created_from between lower(q.during) - $2 * interval '1 ms' - interval '1 s'
+                                   and upper(q.during) + $2 * interval '1 ms'
+            and ${FITS}
+          where q.import_id = $1 and q.owner = o.owner
+          limit ${ENOUGH})
+      ) t`,
+    [importId, toleranceMs, owners],
+  );
+  const only = [...new Set(near.filter(({ evidence }) => evidence !== 'request').map(({ task }) => task))];
+  const { rows: back } = await db.query<{ owner: string; task: string; evidence: Evidence }>(
+    `select t.owner, o.task, t.evidence
+       from unnest($3::text[]) as o(task)
+       join vidbatch.paired p on p.import_id = $1 and p.subject = o.task
+      cross join lateral (
+        select distinct q.owner, ${EVIDENCE} from vidbatch.suspect q
+         where q.import_id = $1 and ${FITS} limit ${ENOUGH}
+      ) t`,
+    [importId, toleranceMs, only],
+  );
+  const seen = new Set<string>();
+  return [...near, ...back].filter((edge) => {
+    const key = JSON.stringify(edge);
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+/** Whether tasks that both sides know were created when the ledger says, give or take the tolerance. */
+export async function clocksOf(
+  db: Queryable,
+  importId: string,
+  toleranceMs: number,
+): Promise<'agree' | 'differ' | 'unseen'> {
+  const { rows } = await db.query<{ known: number; off: number }>(
+    `select count(*)::int as known,
+            (count(*) filter (where l.created_at > a.finished_at + $2 * interval '1 ms'
+               or l.created_at < a.claimed_at - $2 * interval '1 ms' - interval '1 s'))::int as off
+       from vidbatch.listed l
+       join vidbatch.paired p on p.import_id = l.import_id and p.subject = l.subject
+       join vidbatch.attempt a on a.id = p.attempt_id
+      where l.import_id = $1 and l.listed and l.created_at is not null
+        and a.task_id is not null and a.worker not like 'resolve by %' and a.finished_at is not null`,
+    [importId, toleranceMs],
+  );
+  const { known, off } = rows[0] ?? { known: 0, off: 0 };
+  if (off > 0) return 'differ';
+  return known > 0 ? 'agree' : 'unseen';
+}
+
+/** The task is this row's from now on, also in what is held against the files. */
+export async function pairSettled(
+  db: Queryable,
+  importId: string,
+  taskId: string,
+  attemptId: string,
+): Promise<void> {
+  await db.query(
+    `update vidbatch.paired set attempt_id = $3, candidate = false where import_id = $1 and subject = $2`,
+    [importId, taskId, attemptId],
+  );
+}

@@ -1,0 +1,67 @@
+import type { Money } from '../../core/money/money.ts';
+import { amountOf } from '../budget.ts';
+import { PAID } from './comparison.ts';
+import type { Queryable } from '../../database/database.ts';
+import { secondsOf, toStored } from './price.ts';
+import type { Stored, StoredRow } from './price.ts';
+
+/** Rows of a manifest of one model and mode, held against what the batch has. */
+export interface Group {
+  model: string;
+  mode: string;
+  offPeak: boolean;
+  fresh: number;
+  known: number;
+  changed: number;
+  /** New, changed, or known and still pending. */
+  toSend: number;
+  /** Of the videos to send, all together. */
+  seconds: number;
+  /** Of the shortest video to send; 0: there is none. */
+  shortest: number;
+  /** Of the rows to send, those whose price the ledger has, and what they cost together; null: of none. */
+  stored: Stored | null;
+  /** The lowest of those prices. */
+  least: Money | null;
+}
+
+/** The valid rows of an import by model and mode. `batchId` null: there is no such batch yet. */
+export async function outline(db: Queryable, importId: string, batchId: number | null): Promise<Group[]> {
+  const { rows } = await db.query<
+    Omit<Group, 'offPeak' | 'toSend' | 'stored' | 'least'> &
+      StoredRow & { off_peak: boolean; to_send: number; least: string | null }
+  >(
+    `with known as (
+       select t.model, t.mode, ${secondsOf('t')} as seconds, s.state,
+              s.content_hash is not distinct from t.content_hash as same, s.state in ${PAID} or s.doubtful as paid,
+              s.price, s.currency
+         from vidbatch.staged t
+         left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
+        where t.import_id = $1 and t.request is not null
+     ), row as (
+       select *, state is null or state = 'pending' or not (same or paid) as to_send from known
+     )
+     select model, mode, model like '%-offpeak' as off_peak,
+            count(*) filter (where state is null)::int as fresh,
+            count(*) filter (where state is not null and same)::int as known,
+            count(*) filter (where state is not null and not same)::int as changed,
+            count(*) filter (where to_send)::int as to_send,
+            coalesce(sum(seconds) filter (where to_send), 0)::int8 as seconds,
+            coalesce(min(seconds) filter (where to_send), 0)::int as shortest,
+            count(price) filter (where to_send and same)::int as priced,
+            (sum(price) filter (where to_send and same))::text as price,
+            (min(price) filter (where to_send and same))::text as least,
+            case when min(currency) = max(currency) then min(currency) end as currency
+       from row
+      group by model, mode
+      order by model, mode`,
+    [importId, batchId],
+  );
+  return rows.map(({ off_peak: offPeak, to_send: toSend, priced, price, least, currency, ...row }) => ({
+    ...row,
+    offPeak,
+    toSend,
+    stored: toStored({ priced, price, currency }),
+    least: least === null || currency === null ? null : { amount: amountOf(least), currency },
+  }));
+}

@@ -1,0 +1,235 @@
+import { openSeen } from '../../core/seen.ts';
+import { likenessOf } from '../../core/likeness.ts';
+import type { State } from '../../core/submission.ts';
+import type { Queryable } from '../../database/database.ts';
+import { PAID } from './comparison.ts';
+import type { Comparison } from './comparison.ts';
+
+/** A row of the ledger, and the row of the manifest that seems to be the same under another id. */
+export interface Renamed {
+  from: string;
+  to: string;
+  line: number;
+  state: State;
+}
+
+export interface RenamedRows {
+  /** Rows that may have been paid. */
+  paid: number;
+  /** Rows that wait, and whose id is gone from the manifest. */
+  waiting: number;
+  examples: Renamed[];
+}
+
+const EXAMPLES = 5;
+
+/**
+ * Rows of the ledger whose content the manifest has under another id, paired with it: those that may have been paid
+ * first, and the others in the order of their lines. Of each content as many pairs as there are on both sides. Parameters: the
+ * import, the batch.
+ */
+const PAIRS = `wanting as (
+       select t.position, t.row_key, t.line, t.content_hash
+         from vidbatch.staged t left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
+        where t.import_id = $1 and t.content_hash is not null and s.content_hash is distinct from t.content_hash
+     ), displaced as (
+       select s.id, s.row_key, s.line, s.state, s.content_hash, s.state in ${PAID} or s.doubtful as paid,
+              t.row_key is null as gone
+         from vidbatch.submission s left join vidbatch.staged t on t.import_id = $1 and t.row_key = s.row_key
+        where s.batch_id = $2 and s.content_hash in (select content_hash from wanting)
+          and t.content_hash is distinct from s.content_hash
+     ), chosen as (
+       select *, row_number() over (partition by content_hash order by line, id) as rank
+         from (select d.*, row_number() over (partition by content_hash order by paid desc, gone desc, line, id) as urgency
+                 from displaced d) d
+         join (select content_hash, count(*) as most from wanting group by content_hash) w using (content_hash)
+        where urgency <= most
+     ), pair as (
+       select c.id, c.row_key as old_key, w.row_key as new_key, w.line, w.position, c.state, c.paid, c.gone
+         from (select *, row_number() over (partition by content_hash order by position) as rank from wanting) w
+         join chosen c using (content_hash, rank)
+     )`;
+
+/** Locks the rows that may be renamed: what is decided of them holds until the end of the transaction. */
+async function lockDisplaced(db: Queryable, importId: string, batchId: number): Promise<void> {
+  await db.query(
+    `select s.id from vidbatch.submission s
+      where s.batch_id = $2
+        and s.content_hash in (select t.content_hash from vidbatch.staged t
+                                 left join vidbatch.submission o on o.batch_id = $2 and o.row_key = t.row_key
+                                where t.import_id = $1 and o.content_hash is distinct from t.content_hash)
+      order by s.id for update of s`,
+    [importId, batchId],
+  );
+}
+
+/** Rows whose ids have changed, and nothing else. */
+async function findRenamed(db: Queryable, importId: string, batchId: number): Promise<RenamedRows> {
+  await lockDisplaced(db, importId, batchId);
+  const { rows } = await db.query<Renamed & { paidRows: number; waitingRows: number }>(
+    `with ${PAIRS}
+     select old_key as "from", new_key as "to", line, state,
+            (count(*) filter (where paid) over ())::int as "paidRows",
+            (count(*) filter (where not paid) over ())::int as "waitingRows"
+       from pair where paid or (gone and state = 'pending')
+      order by paid desc, position limit ${EXAMPLES}`,
+    [importId, batchId],
+  );
+  return {
+    paid: rows[0]?.paidRows ?? 0,
+    waiting: rows[0]?.waitingRows ?? 0,
+    examples: rows.map(({ from, to, line, state }) => ({ from, to, line, state })),
+  };
+}
+
+/** No id contains it: a row that has it before its key is on its way to that key. */
+const ON_ITS_WAY = String.raw`chr(1)`;
+
+/**
+ * The rows of the ledger take the ids that the manifest has for their content. They stay the same rows, with their attempts
+ * and task ids; the trail says what each was called. A row that stands in the way, because another one takes its id, is
+ * kept under a name that says so. Returns how many were renamed.
+ */
+export async function renameRows(
+  db: Queryable,
+  importId: string,
+  batchId: number,
+  who: string | undefined,
+): Promise<number> {
+  await lockDisplaced(db, importId, batchId);
+  const { rows } = await db.query<{ n: number }>(
+    `with ${PAIRS}, told as (
+       insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
+       select $2, id, 'submit --rename', $3, 'was ' || old_key || ', is ' || new_key from pair order by id
+     ), moved as (
+       update vidbatch.submission s set row_key = ${ON_ITS_WAY} || p.new_key from pair p where s.id = p.id returning s.id
+     )
+     select count(*)::int as n from moved`,
+    [importId, batchId, who ?? null],
+  );
+  const renamed = rows[0]?.n ?? 0;
+  if (renamed === 0) return 0;
+  await db.query(
+    `with taken as (
+       select s.id, s.row_key as old_key, free.key as new_key
+         from vidbatch.submission r
+         join vidbatch.submission s on s.batch_id = r.batch_id and s.row_key = substr(r.row_key, 2)
+        cross join lateral (
+          select k.key
+            from (select n, s.row_key || ' (gone' || case when n = 1 then '' else ' ' || n end || ')' as key
+                    from generate_series(1, 1000) n) k
+           where not exists (select from vidbatch.submission o where o.batch_id = $2 and o.row_key in (k.key, ${ON_ITS_WAY} || k.key))
+             and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = k.key)
+           order by k.n limit 1
+        ) free
+        where r.batch_id = $2 and starts_with(r.row_key, ${ON_ITS_WAY})
+     ), told as (
+       insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
+       select $2, id, 'submit --rename', $3, 'was ' || old_key || ', which is the id of another row now; is ' || new_key
+         from taken order by id
+     )
+     update vidbatch.submission s set row_key = k.new_key from taken k where s.id = k.id`,
+    [importId, batchId, who ?? null],
+  );
+  await db.query(
+    `update vidbatch.submission set row_key = substr(row_key, 2)
+      where batch_id = $1 and starts_with(row_key, ${ON_ITS_WAY})`,
+    [batchId],
+  );
+  return renamed;
+}
+
+/** Rows that may have been paid and are gone, each with a new row of other content whose id looks the same. */
+export interface AlikeRows {
+  count: number;
+  examples: (Renamed & { ours: string | null; theirs: string | null })[];
+}
+
+const PAGE = 2000;
+
+/** How the ids of a manifest compare with those of its batch. */
+export interface IdComparison {
+  renamed: RenamedRows;
+  alike: AlikeRows;
+}
+
+export const SAME_IDS: IdComparison = {
+  renamed: { paid: 0, waiting: 0, examples: [] },
+  alike: { count: 0, examples: [] },
+};
+
+export async function compareIds(
+  db: Queryable,
+  importId: string,
+  batchId: number,
+  { fresh, vanishedPaid }: Pick<Comparison, 'fresh' | 'vanishedPaid'>,
+): Promise<IdComparison> {
+  const renamed = await findRenamed(db, importId, batchId);
+  const alike = fresh > 0 && vanishedPaid > 0 ? await findAlike(db, importId, batchId) : SAME_IDS.alike;
+  return { renamed, alike };
+}
+
+/** Reads all ids of such rows: asked only where there are both. */
+async function findAlike(db: Queryable, importId: string, batchId: number): Promise<AlikeRows> {
+  const gone = openSeen();
+  try {
+    for await (const { id, key } of pages(
+      db,
+      `select s.id, s.row_key as key from vidbatch.submission s
+        where s.batch_id = $2 and (s.state in ${PAID} or s.doubtful) and s.id > $3
+          and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)
+        order by s.id limit ${PAGE}`,
+      [importId, batchId],
+    ))
+      gone.add(likenessOf(key), { line: id, text: key });
+    const found: AlikeRows = { count: 0, examples: [] };
+    for await (const { id: position, key } of pages(
+      db,
+      `select t.position as id, t.row_key as key from vidbatch.staged t
+        where t.import_id = $1 and t.request is not null and t.position > $3
+          and not exists (select from vidbatch.submission s where s.batch_id = $2 and s.row_key = t.row_key)
+        order by t.position limit ${PAGE}`,
+      [importId, batchId],
+    )) {
+      const like = gone.find(likenessOf(key));
+      if (like === undefined) continue;
+      found.count += 1;
+      if (found.examples.length < EXAMPLES)
+        found.examples.push(await readAlike(db, importId, position, like.line));
+    }
+    return found;
+  } finally {
+    gone.close();
+  }
+}
+
+async function* pages(
+  db: Queryable,
+  sql: string,
+  params: readonly [string, number],
+): AsyncGenerator<{ id: number; key: string }> {
+  for (let after = -1; ;) {
+    const { rows } = await db.query<{ id: number; key: string }>(sql, [...params, after]);
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < PAGE) return;
+    after = last.id;
+  }
+}
+
+async function readAlike(
+  db: Queryable,
+  importId: string,
+  position: number,
+  id: number,
+): Promise<AlikeRows['examples'][number]> {
+  const { rows } = await db.query<AlikeRows['examples'][number]>(
+    `select s.row_key as "from", t.row_key as "to", t.line, s.state, left(s.request, 2000) as ours, left(t.request, 2000) as theirs
+       from vidbatch.submission s, vidbatch.staged t
+      where s.id = $3 and t.import_id = $1 and t.position = $2`,
+    [importId, position, id],
+  );
+  const [read] = rows;
+  if (read === undefined) throw new Error('a row that was just read is gone');
+  return read;
+}

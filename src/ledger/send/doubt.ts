@@ -1,0 +1,58 @@
+import type { SameKey } from '../../core/retry.ts';
+import { KEY_LIFE_MS } from '../../core/retry.ts';
+import type { Queryable } from '../../database/database.ts';
+
+/** Attempts `o` of which nobody knows whether they were accepted, as SQL. */
+const UNKNOWN = `(o.outcome is null or o.outcome = 'uncertain')`;
+
+/** The latest such attempt of a submission, as an SQL expression; null when there is none. */
+export function unknownOf(submission: string, more = ''): string {
+  return `(select o.id from vidbatch.attempt o where o.submission_id = ${submission} and ${UNKNOWN} ${more}
+            order by o.number desc, o.id desc limit 1)`;
+}
+
+/** Milliseconds since the first such attempt of a submission, as an SQL expression; null when there is none. */
+export function doubtMsOf(submission: string): string {
+  return `(select (extract(epoch from now() - min(o.claimed_at)) * 1000)::float8 from vidbatch.attempt o
+            where o.submission_id = ${submission} and ${UNKNOWN})`;
+}
+
+/** The end of a waiting row `s` whose batch was cancelled, as assignments: one in doubt cannot be called cancelled. */
+export const CALLED_OFF = `
+  previous = s.state, state = case when s.doubtful then 'uncertain' else 'cancelled' end, lane = null, updated_at = now(),
+  attempt_id = case when s.doubtful then coalesce(${unknownOf('s.id')}, s.attempt_id) else s.attempt_id end`;
+
+/** Whose rows go again when nothing was heard of them, and until how many attempts they have cost. */
+export interface Again {
+  origin: string;
+  maxAttempts: number;
+  sameKey: SameKey;
+}
+
+/**
+ * Whether row `s` of batch `b`, of whose attempt `a` nothing was heard, may go again, as SQL: at this provider, with
+ * attempts left, and before the provider may have forgotten the key. Not an attempt that came back from a journal (its
+ * intent is as old as its claim): the ledger had lost it, and may have lost what its key was made of.
+ */
+export function mayGoAgain(origin: string, maxAttempts: string, lifeMs: string): string {
+  return `a.origin = ${origin}::text and b.origin = ${origin}::text and b.state <> 'cancelled'
+          and a.intended_at is distinct from a.claimed_at and s.spent + 1 < ${maxAttempts}::int and ${doubtMsOf('s.id')} < ${lifeMs}::float8`;
+}
+
+/**
+ * Rows that were swept before, by somebody without leave or while the folder was being opened, are pending again. An
+ * answer that was recorded as uncertain is not meant: when such a row is not sent again, there was a reason. Returns how
+ * many.
+ */
+export async function sendUnheardAgain(db: Queryable, again: Again): Promise<number> {
+  const { rows } = await db.query(
+    `update vidbatch.submission s
+        set previous = s.state, state = 'pending', doubtful = true, spent = s.spent + 1, lane = null, updated_at = now()
+       from vidbatch.attempt a, vidbatch.batch b
+      where s.state = 'uncertain' and a.id = s.attempt_id and b.id = s.batch_id
+        and a.outcome is null and a.swept_at is not null and ${mayGoAgain('$1', '$2', '$3')}
+     returning s.id`,
+    [again.origin, again.maxAttempts, KEY_LIFE_MS],
+  );
+  return rows.length;
+}

@@ -1,0 +1,144 @@
+import type { Outcome } from '../../core/outcome.ts';
+import { transaction } from '../../database/database.ts';
+import type { Database, Queryable } from '../../database/database.ts';
+import { record } from './record.ts';
+
+/** An attempt as a journal knows it. */
+export interface JournaledAttempt {
+  attempt: string;
+  batch: string;
+  key: string;
+  /** Number of the row in the ledger, and hash of its request; older journals lack both. */
+  row?: number;
+  content?: string;
+  number: number;
+  epoch: number;
+  /** When its intent was written, RFC 3339. */
+  at: string;
+}
+
+/**
+ * Keeps an attempt whose row this ledger does not have: it was restored from a copy that is older than the row's
+ * manifest. When the row comes back, it comes back as sent.
+ */
+export async function keepOrphan(
+  db: Queryable,
+  from: { origin: string; worker: string },
+  intent: JournaledAttempt,
+): Promise<void> {
+  await db.query(
+    `insert into vidbatch.orphan (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at, row_id, content_hash)
+     values ($1, $2, $3, $4, $5, $6, $7, $8::timestamptz, $9, $10)
+     on conflict (attempt_id) do nothing`,
+    [
+      intent.attempt,
+      intent.batch,
+      intent.key,
+      intent.number,
+      intent.epoch,
+      from.worker,
+      from.origin,
+      intent.at,
+      intent.row ?? null,
+      intent.content ?? null,
+    ],
+  );
+}
+
+/** Returns whether it was the answer to an orphan, and news. */
+export async function keepOrphanAnswer(db: Queryable, attemptId: string, outcome: Outcome): Promise<boolean> {
+  const { rows } = await db.query(
+    'update vidbatch.orphan set outcome = $2 where attempt_id = $1 and outcome is null returning attempt_id',
+    // JSON text escapes what Postgres text cannot hold.
+    [attemptId, JSON.stringify(outcome)],
+  );
+  return rows.length > 0;
+}
+
+/**
+ * What was sent for rows of the batch $1, and the row that each belongs to: the one with its id and content. Where no row
+ * has both, ids may have changed since: then a row with its content that was never sent. Else the content may have changed
+ * since: then the row with its id, if that was never sent, or if the attempt is known to have cost nothing. With $2, before
+ * the manifest is read again, that row must have its number, too: otherwise its id belongs to another row now.
+ */
+const BELONGS = `sent as (
+       select o.row_key, o.content_hash, o.row_id,
+              -- Read as text: an answer may hold what Postgres cannot make text of.
+              bool_and(coalesce(o.outcome ~ '^\\{"kind":"(rejected|throttled|not-sent|halted)"', false)) as free_of_charge
+         from vidbatch.orphan o join vidbatch.batch b on b.name = o.batch where b.id = $1
+        group by o.row_key, o.content_hash, o.row_id
+     ), exact as (
+       select t.row_key, t.content_hash, t.row_id, s.id
+         from sent t join vidbatch.submission s on s.batch_id = $1 and s.row_key = t.row_key
+        where t.content_hash is null or s.content_hash = t.content_hash
+     ), elsewhere as (
+       select t.*, row_number() over (partition by t.content_hash order by t.row_key, t.row_id) as rank
+         from sent t
+        where not exists (select from exact e
+                           where e.row_key = t.row_key and e.content_hash is not distinct from t.content_hash)
+     ), unsent as (
+       select s.id, s.row_key, s.content_hash,
+              row_number() over (partition by s.content_hash order by s.line, s.id) as rank
+         from vidbatch.submission s
+        where s.batch_id = $1 and s.state = 'pending' and s.attempts = 0
+          and (s.content_hash in (select content_hash from elsewhere) or s.row_key in (select row_key from elsewhere))
+          and not exists (select from exact e where e.id = s.id)
+     ), paired as (
+       select k.row_key, k.content_hash, k.row_id, u.id
+         from elsewhere k join unsent u using (content_hash, rank)
+     ), changed as (
+       select k.row_key, k.content_hash, k.row_id, s.id
+         from elsewhere k join vidbatch.submission s on s.batch_id = $1 and s.row_key = k.row_key
+        where (not $2::boolean or s.id = k.row_id)
+          and not exists (select from paired p where p.row_key = k.row_key and p.content_hash = k.content_hash)
+          and (k.free_of_charge or s.id in (select id from unsent) and s.id not in (select id from paired))
+     ), belongs as (
+       select * from exact union all select * from paired union all select * from changed
+     )`;
+
+/**
+ * Rows of this batch whose attempts had lost them are in flight or settled, and not pending. `again`: its manifest is
+ * read again just now, so its ids are those of today. Returns how many attempts found their row.
+ */
+export async function adoptOrphans(db: Queryable, batchId: number, again = true): Promise<number> {
+  const { rows } = await db.query<{ attempt_id: string; submission_id: number; outcome: string | null }>(
+    `with ${BELONGS}, adopted as (
+       delete from vidbatch.orphan o
+        using belongs l, vidbatch.batch b
+        where b.id = $1 and o.batch = b.name and l.row_key = o.row_key
+          and l.content_hash is not distinct from o.content_hash and l.row_id is not distinct from o.row_id
+       returning o.*, l.id as submission_id
+     ), attempted as (
+       insert into vidbatch.attempt
+         (id, submission_id, number, worker, origin, epoch, claimed_at, deadline, intended_at)
+       select attempt_id, submission_id, number, worker, origin, epoch, intended_at, now(), intended_at from adopted
+       on conflict (id) do nothing
+     ), moved as (
+       update vidbatch.submission s
+          set previous = s.state, state = 'submitting', attempt_id = a.attempt_id, deadline = now(), lane = null,
+              attempts = greatest(s.attempts, a.number), updated_at = now()
+         from (select distinct on (submission_id) * from adopted order by submission_id, number desc) a
+        where s.id = a.submission_id and s.state = 'pending'
+     )
+     select attempt_id, submission_id, outcome from adopted order by submission_id, number`,
+    [batchId, !again],
+  );
+  for (const { attempt_id: attemptId, outcome } of rows) {
+    if (outcome === null) continue;
+    // The next worker says whether a row is exhausted: it knows its `--attempts`.
+    await record(db, [
+      { attemptId, outcome: JSON.parse(outcome) as Outcome, waitMs: 0, maxAttempts: 2 ** 31 - 1 },
+    ]);
+  }
+  return rows.length;
+}
+
+/** The same for every batch, once all journals are read: only then is it known which rows have attempts of their own. */
+export async function adoptAll(db: Database): Promise<number> {
+  const { rows } = await db.query<{ id: number }>(
+    'select distinct b.id from vidbatch.orphan o join vidbatch.batch b on b.name = o.batch order by b.id',
+  );
+  let adopted = 0;
+  for (const { id } of rows) adopted += await transaction(db, (session) => adoptOrphans(session, id, false));
+  return adopted;
+}

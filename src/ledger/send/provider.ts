@@ -1,0 +1,90 @@
+import type { Queryable } from '../../database/database.ts';
+
+/** A stop of the provider for everybody, with its reason, until a row is accepted again. */
+export interface Halt {
+  origin: string;
+  code: string;
+  reason: string;
+  httpStatus: number | null;
+  raisedAt: Date;
+}
+
+export async function ensureProvider(db: Queryable, origin: string): Promise<void> {
+  await db.query('insert into vidbatch.provider (origin) values ($1) on conflict do nothing', [origin]);
+}
+
+/**
+ * After a halt: lets one row at a time try again. Its acceptance lifts the halt; answers to attempts of an earlier
+ * epoch can no longer raise one. Does nothing where there is no halt.
+ */
+export async function armProbe(db: Queryable, origin: string): Promise<boolean> {
+  const { rows } = await db.query(
+    `update vidbatch.provider
+        set state = 'probing', epoch = epoch + 1, probe = null, uncertain_streak = 0, throttled_since = null,
+            -- The streak stays: if nobody is there again, one row has found it out.
+            unreached_since = null
+      where origin = $1 and state = 'halted'
+      returning origin`,
+    [origin],
+  );
+  return rows.length > 0;
+}
+
+export interface ProviderStatus {
+  origin: string;
+  state: 'open' | 'halted' | 'probing';
+  throttledMs: number;
+  /** Tries in a row that reached nobody. */
+  unreached: number;
+}
+
+export async function providerStatus(db: Queryable, origin: string): Promise<ProviderStatus | undefined> {
+  const { rows } = await db.query<{
+    origin: string;
+    state: ProviderStatus['state'];
+    throttled_ms: number;
+    unreached: number;
+  }>(
+    `select origin, state, unreached_streak as unreached,
+            case when throttled_until > now()
+                 then (extract(epoch from throttled_until - now()) * 1000)::float8 else 0 end as throttled_ms
+       from vidbatch.provider where origin = $1`,
+    [origin],
+  );
+  const row = rows[0];
+  if (row === undefined) return undefined;
+  const { throttled_ms: throttledMs, ...status } = row;
+  return { ...status, throttledMs: Math.ceil(throttledMs) };
+}
+
+export async function openHalts(db: Queryable): Promise<Halt[]> {
+  const { rows } = await db.query<{
+    origin: string;
+    code: string;
+    reason: string;
+    http_status: number | null;
+    raised_at: Date;
+  }>(
+    `select origin, code, reason, http_status, raised_at from vidbatch.halt
+      where lifted_at is null order by raised_at`,
+  );
+  return rows.map((row) => ({
+    origin: row.origin,
+    code: row.code,
+    reason: row.reason,
+    httpStatus: row.http_status,
+    raisedAt: row.raised_at,
+  }));
+}
+
+/** How far this machine's clock is ahead of the database's, in milliseconds, to within the query's own duration. */
+export async function clockSkewMs(db: Queryable): Promise<number> {
+  const before = Date.now();
+  const { rows } = await db.query<{ now_ms: number }>(
+    `select (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms`,
+  );
+  const after = Date.now();
+  const there = rows[0]?.now_ms ?? after;
+  if (there < before) return before - there;
+  return there > after ? after - there : 0;
+}

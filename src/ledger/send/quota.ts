@@ -1,0 +1,158 @@
+import { steer, unknownQuota } from '../../core/rate/auto-rate.ts';
+import type { Known, Seen } from '../../core/rate/auto-rate.ts';
+import type { Limit } from '../../core/rate/limits.ts';
+import type { Queryable } from '../../database/database.ts';
+
+/** After so long nobody knows any more what the provider allows. */
+const FORGOTTEN_MS = 3_600_000;
+
+/** What is found is found for all of a provider's requests. */
+const ALL = '';
+
+/**
+ * Says that a worker goes by these limits, so that others and people see them. Returns those models ('' for all) of which
+ * another worker has said something else within the last minute.
+ */
+export async function sayLimits(db: Queryable, origin: string, limits: readonly Limit[]): Promise<string[]> {
+  const { rows } = await db.query<{ model: string }>(
+    `with said as (
+       select * from unnest($2::text[], $3::float8[], $4::int[]) as l(model, interval_ms, in_flight)
+     ), other as (
+       select q.model from vidbatch.quota q join said l on l.model = q.model
+        where q.origin = $1 and q.said_at > now() - interval '1 minute'
+          and (q.interval_ms, q.in_flight) is distinct from (l.interval_ms, l.in_flight)
+     ), kept as (
+       insert into vidbatch.quota (origin, model, interval_ms, in_flight, said_at)
+       select $1, model, interval_ms, in_flight, now() from said order by model
+       on conflict (origin, model) do update
+          set interval_ms = excluded.interval_ms, in_flight = excluded.in_flight, said_at = excluded.said_at
+     )
+     select model from other order by model`,
+    [
+      origin,
+      limits.map(({ model }) => model),
+      limits.map(({ intervalMs }) => (typeof intervalMs === 'number' ? intervalMs : null)),
+      limits.map(({ inFlight }) => inFlight ?? null),
+    ],
+  );
+  return rows.map(({ model }) => model);
+}
+
+/**
+ * Says that a worker that ends no longer goes by these limits: they are forgotten within seconds, unless another one, which
+ * says so every ten, goes by the same.
+ */
+export async function unsayLimits(db: Queryable, origin: string, limits: readonly Limit[]): Promise<void> {
+  await db.query(
+    `update vidbatch.quota set said_at = least(said_at, now() - interval '48 seconds')
+      where origin = $1 and model = any($2)`,
+    [origin, limits.map(({ model }) => model)],
+  );
+}
+
+/** A refusal, by the attempt that was refused, and for how long nobody is to send. */
+export interface Refused {
+  attemptId: string;
+  stopMs: number;
+}
+
+/**
+ * Reckons anew how fast to go, from what the ledger knows by now, and keeps it for all workers; returns it. Where another
+ * worker is faster, it does so again with what that one has found.
+ */
+export async function steerQuota(
+  db: Queryable,
+  origin: string,
+  { lagMs, refused }: { lagMs?: number | undefined; refused?: Refused },
+): Promise<Known> {
+  for (;;) {
+    const { rows } = await db.query<{
+      auto: string | null;
+      at: number;
+      sent: number;
+      claimed_at: number | null;
+    }>(
+      `select q.auto, q.slots as sent, (extract(epoch from now()) * 1000)::float8 as at,
+              (select (extract(epoch from a.claimed_at) * 1000)::float8 from vidbatch.attempt a where a.id = $2) as claimed_at
+         from vidbatch.quota q where q.origin = $1 and q.model = '${ALL}'`,
+      [origin, refused?.attemptId ?? null],
+    );
+    const row = rows[0];
+    if (row === undefined) {
+      await sayLimits(db, origin, [{ model: ALL, intervalMs: 'auto' }]);
+      continue;
+    }
+    const known = knownOf(row);
+    const isNew = (row.claimed_at ?? Infinity) >= known.cutAt;
+    const refusal = refused === undefined ? undefined : { isNew, stopMs: refused.stopMs };
+    const seen: Seen = { at: row.at, sent: row.sent, lagMs, refusal };
+    const next = steer(known, seen);
+    const { rowCount } = await db.query(
+      `update vidbatch.quota set auto = $2
+        where origin = $1 and model = '${ALL}' and auto is not distinct from $3`,
+      [origin, JSON.stringify(next), row.auto],
+    );
+    if (rowCount === 1) return next;
+  }
+}
+
+function knownOf({ auto, at, sent }: { auto: string | null; at: number; sent: number }): Known {
+  const known = auto === null ? undefined : (JSON.parse(auto) as Known);
+  return known === undefined || at - known.at > FORGOTTEN_MS ? unknownQuota(at, sent) : known;
+}
+
+/** A limit that workers go by. */
+export interface LimitInForce {
+  origin: string;
+  /** Of rows of this model; null: of all. */
+  model: string | null;
+  /** Requests; null: as many as may be. */
+  perSecond: number | null;
+  /** Whether the rate was found, and not told. */
+  found: boolean;
+  /** Tasks at a time, and how many of these places are taken; null: as many as may be. */
+  maxInFlight: number | null;
+  inFlight: number | null;
+  /** Of these, how many have a row of which nobody knows whether it is a task: for hours, if nobody resolves it. */
+  uncertain: number | null;
+}
+
+/** What workers have said within the last minute, of this provider; null: of all. */
+export async function limitsInForce(db: Queryable, origin: string | null): Promise<LimitInForce[]> {
+  const { rows } = await db.query<{
+    origin: string;
+    model: string;
+    interval_ms: number | null;
+    auto: string | null;
+    in_flight: number | null;
+    running: number | null;
+    uncertain: number | null;
+  }>(
+    `select q.origin, q.model, q.interval_ms, q.auto, q.in_flight,
+            case when q.in_flight is not null then vidbatch.running(q.origin, q.model, q.in_flight) end as running,
+            case when q.in_flight is not null then (
+              select least(count(*), q.in_flight) from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+               where b.origin = q.origin and q.model in ('', s.model) and s.state = 'uncertain'
+                 and s.updated_at > now() - case when s.off_peak then interval '48 hours' else interval '1 hour' end
+            )::int end as uncertain
+       from vidbatch.quota q
+      where q.said_at > now() - interval '1 minute' and ($1::text is null or q.origin = $1)
+      order by q.origin, q.model`,
+    [origin],
+  );
+  return rows.map((row) => {
+    const found = row.interval_ms === null && row.auto !== null && row.model === ALL;
+    const perSecond = found
+      ? (JSON.parse(row.auto ?? '') as Known).perSecond
+      : 1000 / (row.interval_ms ?? Infinity);
+    return {
+      origin: row.origin,
+      model: row.model === ALL ? null : row.model,
+      perSecond: perSecond === 0 ? null : perSecond,
+      found,
+      maxInFlight: row.in_flight,
+      inFlight: row.running,
+      uncertain: row.uncertain,
+    };
+  });
+}

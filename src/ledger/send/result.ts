@@ -1,0 +1,58 @@
+import type { Outcome } from '../../core/outcome.ts';
+import { isReached, isUnreached } from '../../core/reach.ts';
+import type { SameKey } from '../../core/retry.ts';
+import type { State } from '../../core/submission.ts';
+
+export interface Result {
+  attemptId: string;
+  outcome: Outcome;
+  /** When a row that goes back to pending may be tried again; ignored for other outcomes. */
+  waitMs: number;
+  /** Attempts after which a row that was provably not sent is exhausted. */
+  maxAttempts: number;
+  /** Leave to send a row again of which nobody knows; without it, such a row is uncertain. */
+  sameKey?: SameKey;
+}
+
+/** What became of the row. `moved` false: the attempt had been recorded before, or a newer one decides. */
+export interface Recorded {
+  attemptId: string;
+  state: State;
+  moved: boolean;
+  surplus: boolean;
+  /** Its task id was known before, from another attempt of the row. */
+  known: boolean;
+  /** The provider is stopped now, for all workers. */
+  halted: boolean;
+}
+
+/** As `record` takes them. */
+export function toJson(results: readonly Result[]): string {
+  return JSON.stringify(results.map(toRow));
+}
+
+function toRow({ attemptId, outcome, waitMs, maxAttempts, sameKey }: Result): Record<string, unknown> {
+  const { evidence } = outcome;
+  return {
+    attempt_id: attemptId,
+    kind: outcome.kind,
+    phase: evidence.phase,
+    http_status: evidence.httpStatus,
+    code: storable(evidence.code),
+    message: storable(evidence.message),
+    request_id: storable(evidence.requestId),
+    headers: evidence.headers === undefined ? undefined : JSON.stringify(evidence.headers),
+    task_id: outcome.kind === 'accepted' ? storable(outcome.taskId) : undefined,
+    body: storable(evidence.body),
+    wait_ms: waitMs,
+    max_attempts: maxAttempts,
+    same_key: sameKey !== undefined,
+    reached: isReached(outcome),
+    unreached: isUnreached(outcome),
+  };
+}
+
+/** Postgres text holds neither NUL nor lone surrogates; an answer may. A record must never fail over that. */
+function storable(text: string | undefined): string | undefined {
+  return text?.toWellFormed().replaceAll('\0', '\uFFFD');
+}

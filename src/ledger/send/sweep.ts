@@ -1,0 +1,69 @@
+import { reached } from '../../core/point.ts';
+import { KEY_LIFE_MS } from '../../core/retry.ts';
+import type { Queryable } from '../../database/database.ts';
+import { CALLED_OFF, mayGoAgain } from './doubt.ts';
+import type { Again } from './doubt.ts';
+
+/**
+ * Rows whose attempt passed its deadline, by the database's clock, become `uncertain`: whoever sent them is gone
+ * or too late. `all`: every row in flight, whatever its deadline; only for the holder of an embedded folder at its
+ * start, since nobody else can be sending. `again`: where the provider honours the idempotency key, they are pending
+ * instead, while they have attempts left. Returns how many were judged.
+ */
+export async function sweep(
+  db: Queryable,
+  { all = false, again }: { all?: boolean; again?: Again | undefined } = {},
+): Promise<number> {
+  const { rows } = await db.query(
+    `with late as (
+       select s.id, coalesce(${mayGoAgain('$2', '$3', '$4')}, false) as again
+         from vidbatch.submission s
+         join vidbatch.attempt a on a.id = s.attempt_id
+         join vidbatch.batch b on b.id = s.batch_id
+        where s.state = 'submitting' and ($1 or s.deadline < now())
+        order by s.id
+          for update of s
+     ), expired as (
+       update vidbatch.submission s
+          set previous = s.state, state = case when l.again then 'pending' else 'uncertain' end,
+              doubtful = s.doubtful or l.again, spent = s.spent + case when l.again then 1 else 0 end,
+              deadline = null, lane = null, updated_at = now(), error_code = 'NO_ANSWER_RECORDED',
+              error = 'the worker that sent this row was gone before it could record an answer'
+         from late l where s.id = l.id
+       returning s.id, s.attempt_id
+     ), swept as (
+       update vidbatch.attempt a set swept_at = now() from expired e where a.id = e.attempt_id
+     )
+     select id from expired`,
+    [all, again?.origin ?? null, again?.maxAttempts ?? null, KEY_LIFE_MS],
+  );
+  if (rows.length > 0) reached('rows-swept');
+  await freeSlots(db);
+  if (rows.length > 0) reached('slots-freed');
+  await cancelLeftovers(db);
+  return rows.length;
+}
+
+/** Canary and probe slots whose attempt is no longer in flight: its worker died between two statements' effects. */
+async function freeSlots(db: Queryable): Promise<void> {
+  await db.query(
+    `update vidbatch.batch b set canary = null
+      where canary is not null
+        and not exists (select from vidbatch.submission s where s.attempt_id = b.canary and s.state = 'submitting'
+                           and s.batch_id = b.id)`,
+  );
+  await db.query(
+    `update vidbatch.provider p set probe = null
+      where probe is not null
+        and not exists (select from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+                         where a.id = p.probe and s.attempt_id = a.id and s.state = 'submitting')`,
+  );
+}
+
+/** A row that went back to pending while its batch was being cancelled: neither statement saw the other. */
+async function cancelLeftovers(db: Queryable): Promise<void> {
+  await db.query(
+    `update vidbatch.submission s set ${CALLED_OFF}
+       from vidbatch.batch b where b.id = s.batch_id and b.state = 'cancelled' and s.state = 'pending'`,
+  );
+}

@@ -1,0 +1,231 @@
+import type { AskedTask } from '../../core/poll-plan.ts';
+import type { TaskStatus } from '../../core/task.ts';
+import type { Queryable } from '../../database/database.ts';
+
+/** Whose tasks are asked for. */
+export interface PollScope {
+  origin: string;
+  /** Only of these batches; null: of all. */
+  batches: readonly number[] | null;
+}
+
+/** Not over, as the index `submission_unsettled` has it. */
+export const UNSETTLED = `s.state = 'submitted'
+          and (s.provider_status is null or s.provider_status not in ('completed', 'failed', 'missing'))`;
+
+/** Where a task id belongs: to the provider that gave it, whatever its batch is bound to by now. */
+const ORIGIN = `coalesce((select a.origin from vidbatch.attempt a
+                           where a.submission_id = s.id and a.task_id = s.task_id limit 1), b.origin)`;
+
+/** Task ids that nobody has asked for, each `$firstMs` after it was accepted: those of rows, and surplus ones. */
+function unasked({ rows, firstMs, room }: { rows: string; firstMs: string; room: string }): string {
+  const old = (column: string): string => `${column} <= now() - ${firstMs} * interval '1 millisecond'`;
+  return `select * from (
+         (select s.id as submission_id, s.task_id, s.batch_id, false as surplus, s.submitted_at as accepted_at
+            from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+           where ${UNSETTLED} and s.polled_at is null and ${old('s.submitted_at')} and ${rows} and ${ORIGIN} = $1
+             and not exists (select from vidbatch.task t where t.submission_id = s.id and t.task_id = s.task_id)
+           order by s.polled_at, s.submitted_at limit ${room})
+         union all
+         (select s.id, a.task_id, s.batch_id, true, a.finished_at
+            from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+           where a.surplus and ${old('a.finished_at')} and ${rows} and a.origin = $1
+             and not exists (select from vidbatch.task t where t.submission_id = s.id and t.task_id = a.task_id)
+           limit ${room})
+       ) u limit ${room}`;
+}
+
+const OF_BATCHES = '($2::bigint[] is null or s.batch_id = any($2))';
+
+/** A task that is this asker's to ask for, until `lease` ends. */
+export interface TakenTask extends AskedTask {
+  /** Milliseconds until the rate lets the question leave. */
+  waitMs: number;
+}
+
+export interface Taking {
+  /** Names this asker. */
+  asker: string;
+  /** The most tasks. */
+  room: number;
+  /** Milliseconds between two questions of all askers together; null: no limit. */
+  intervalMs: number | null;
+  /** Milliseconds after which a task whose asker says nothing is due again. */
+  leaseMs: number;
+  firstMs: number;
+  /** Only tasks that were not asked for since this moment of the database's clock. */
+  before?: string | null;
+}
+
+export async function ensurePoller(db: Queryable, origin: string): Promise<void> {
+  await db.query(
+    `with provider as (insert into vidbatch.provider (origin) values ($1) on conflict do nothing)
+     insert into vidbatch.poller (origin) values ($1) on conflict do nothing`,
+    [origin],
+  );
+}
+
+interface TakenRow {
+  submission_id: number;
+  task_id: string;
+  polls: number;
+  status: TaskStatus;
+  age_ms: number;
+  misses: number;
+  missed_ms: number;
+  failures: number;
+  later_status: string | null;
+  level: number;
+  wait_ms: number;
+}
+
+/**
+ * Takes tasks that are due, the longest due first, in one statement: compare-and-set by the lease, so that each is asked
+ * once however many ask. Nobody waits for a lock of another's task. Nothing is given out while the provider wants to be
+ * left alone, nor more than may leave within a second under the rate.
+ */
+export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking): Promise<TakenTask[]> {
+  const { rows } = await db.query<TakenRow>(
+    `with gate as (
+       select p.level,
+              case when p.held_until > now() then 0
+                   when $5::float8 is null then $4::int
+                   else least($4::int, greatest(0, 1 + floor(
+                     extract(epoch from now() + interval '1 second' - greatest(p.next_slot, now())) * 1000 / $5)::int))
+              end as room
+         from vidbatch.poller p where p.origin = $1
+     ), due as (
+       select t.submission_id, t.task_id from vidbatch.task t
+        where t.origin = $1 and t.due_at <= now() and ($2::bigint[] is null or t.batch_id = any($2))
+          and ($8::timestamptz is null or t.asked_at is null or t.asked_at < $8)
+        order by t.due_at limit (select room from gate)
+          for update skip locked
+     ), again as (
+       update vidbatch.task t
+          set polls = t.polls + 1, asker = $3, lease_until = now() + $6 * interval '1 millisecond',
+              due_at = now() + $6 * interval '1 millisecond'
+         from due d where t.submission_id = d.submission_id and t.task_id = d.task_id
+       returning t.*
+     ), first as (
+       insert into vidbatch.task (submission_id, task_id, batch_id, origin, surplus, accepted_at, polls, asker,
+                                  lease_until, due_at)
+       select u.submission_id, u.task_id, u.batch_id, $1, u.surplus, u.accepted_at, 1, $3,
+              now() + $6 * interval '1 millisecond', now() + $6 * interval '1 millisecond'
+         from (${unasked({
+           rows: OF_BATCHES,
+           firstMs: '$7::float8',
+           room: '((select room from gate) - (select count(*) from due))',
+         })}) u
+       on conflict do nothing
+       returning *
+     ), taken as (
+       select * from again union all select * from first
+     ), slotted as (
+       update vidbatch.poller p
+          set next_slot = greatest(p.next_slot, now()) + (select count(*) from taken) * $5 * interval '1 millisecond'
+        where p.origin = $1 and $5::float8 is not null and exists (select from taken)
+       returning p.next_slot
+     )
+     select t.submission_id, t.task_id, t.polls, t.status, t.misses, t.failures, t.later_status, g.level,
+            (extract(epoch from now() - t.accepted_at) * 1000)::float8 as age_ms,
+            coalesce(extract(epoch from now() - t.missed_since) * 1000, 0)::float8 as missed_ms,
+            case when $5::float8 is null then 0 else greatest(0, (extract(epoch from s.next_slot - now()) * 1000)::float8
+              - $5 * row_number() over (order by t.accepted_at)) end as wait_ms
+       from taken t cross join gate g left join slotted s on true
+      order by wait_ms`,
+    [
+      scope.origin,
+      scope.batches,
+      taking.asker,
+      taking.room,
+      taking.intervalMs,
+      taking.leaseMs,
+      taking.firstMs,
+      taking.before ?? null,
+    ],
+  );
+  return rows.map((row) => ({
+    submissionId: row.submission_id,
+    taskId: row.task_id,
+    poll: row.polls,
+    status: row.status,
+    ageMs: row.age_ms,
+    misses: row.misses,
+    missedMs: row.missed_ms,
+    failures: row.failures,
+    laterStatus: row.later_status,
+    level: row.level,
+    waitMs: row.wait_ms,
+  }));
+}
+
+/** Tasks whose next question is far away are due now: somebody waits for them to end. */
+export async function hasten(db: Queryable, origin: string): Promise<void> {
+  await db.query(
+    `update vidbatch.task set due_at = now() where origin = $1 and due_at > now() + interval '1 second' and asker is null`,
+    [origin],
+  );
+}
+
+/** Tasks that were taken by anybody: for the holder of an embedded folder at its start, when no other asker can be alive. */
+export async function freeAllTasks(db: Queryable): Promise<void> {
+  await db.query(
+    `update vidbatch.task set asker = null, lease_until = null, due_at = now() where lease_until is not null`,
+  );
+}
+
+/** Tasks that were taken and nobody waits for: they are due again. Unless they were `asked` for, it was no poll. */
+export async function giveTasksBack(
+  db: Queryable,
+  tasks: readonly TakenTask[],
+  { asked = false } = {},
+): Promise<void> {
+  await db.query(
+    `update vidbatch.task t set polls = t.polls - case when $4 then 0 else 1 end, asker = null, lease_until = null, due_at = now()
+       from unnest($1::bigint[], $2::text[], $3::int[]) as g(submission_id, task_id, polls)
+      where t.submission_id = g.submission_id and t.task_id = g.task_id and t.polls = g.polls
+        and t.lease_until is not null`,
+    [
+      tasks.map((task) => task.submissionId),
+      tasks.map((task) => task.taskId),
+      tasks.map((task) => task.poll),
+      asked,
+    ],
+  );
+}
+
+/**
+ * Milliseconds until somebody may ask for a task again; undefined: none is open. `before`: only those that were not asked
+ * for since that moment. One that somebody is asking for just now is among them: he may be dead.
+ */
+export async function nextPoll(
+  db: Queryable,
+  scope: PollScope,
+  { firstMs, before = null }: Pick<Taking, 'firstMs' | 'before'>,
+): Promise<number | undefined> {
+  const { rows } = await db.query<{ wait_ms: number }>(
+    `select (extract(epoch from greatest(d.due_at, p.held_until, p.next_slot - interval '1 second', now()) - now())
+              * 1000)::float8 as wait_ms
+       from vidbatch.poller p
+      cross join lateral (
+        select least(
+          (select t.due_at from vidbatch.task t
+            where t.origin = $1 and t.due_at is not null and ($2::bigint[] is null or t.batch_id = any($2))
+              and ($4::timestamptz is null or t.asked_at is null or t.asked_at < $4)
+            order by t.due_at limit 1),
+          (select s.submitted_at + $3::float8 * interval '1 millisecond'
+             from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+            where ${UNSETTLED} and s.polled_at is null and ${OF_BATCHES} and ${ORIGIN} = $1
+              and not exists (select from vidbatch.task t where t.submission_id = s.id and t.task_id = s.task_id)
+            order by s.polled_at, s.submitted_at limit 1),
+          (select min(a.finished_at) + $3::float8 * interval '1 millisecond'
+             from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+            where a.surplus and ${OF_BATCHES} and a.origin = $1
+              and not exists (select from vidbatch.task t where t.submission_id = s.id and t.task_id = a.task_id))
+        ) as due_at
+      ) d
+      where p.origin = $1 and d.due_at is not null`,
+    [scope.origin, scope.batches, firstMs, before],
+  );
+  return rows[0]?.wait_ms;
+}

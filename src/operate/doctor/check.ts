@@ -1,0 +1,76 @@
+import { messageOf, VidbatchError } from '../../core/errors.ts';
+
+/** `skipped`: it could not be looked at, and that is no fault of its own. */
+export type Status = 'ok' | 'warning' | 'failed' | 'skipped';
+
+/** One line of the doctor's report. */
+export interface Check {
+  /** Stable, for scripts: `redis-eviction`. */
+  check: string;
+  status: Status;
+  /** What was found, in one line, without any secret. */
+  what: string;
+  /** What to do about it. */
+  hint: string | null;
+}
+
+export function ok(check: string, what: string): Check {
+  return { check, status: 'ok', what, hint: null };
+}
+
+export function warning(check: string, what: string, hint: string): Check {
+  return { check, status: 'warning', what, hint };
+}
+
+export function failed(check: string, what: string, hint: string): Check {
+  return { check, status: 'failed', what, hint };
+}
+
+/** What cannot be used at all, with the words of what refuses it. */
+export function refused(check: string, { message, hint }: VidbatchError): Check {
+  return failed(check, message, hint ?? 'The other checks may say why.');
+}
+
+export function skipped(check: string, what: string): Check {
+  return { check, status: 'skipped', what, hint: null };
+}
+
+/** What `work` comes to in `ms` milliseconds. Then it is told by the signal to let go, and nobody waits for it. */
+export async function within<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
+  const working = work(over.signal);
+  // It may still fail when nobody listens any more.
+  working.catch(() => undefined);
+  try {
+    return await Promise.race([working, late]);
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
+}
+
+/** The checks of one subject. Whatever it throws is one failed check, so that no subject ends the others. */
+export async function subject(
+  check: string,
+  ms: number,
+  work: (signal: AbortSignal) => Promise<Check[]>,
+): Promise<Check[]> {
+  try {
+    return await within(ms, work);
+  } catch (error) {
+    return [refused(check, error instanceof VidbatchError ? error : new VidbatchError('', messageOf(error)))];
+  }
+}
+
+/** Milliseconds of the quickest of a few: one may have waited for something else. */
+export async function latencyOf(ask: () => Promise<unknown>): Promise<number> {
+  let quickest = Number.POSITIVE_INFINITY;
+  for (let times = 0; times < 5; times += 1) {
+    const began = performance.now();
+    await ask();
+    quickest = Math.min(quickest, performance.now() - began);
+  }
+  return quickest;
+}

@@ -1,0 +1,149 @@
+import type { Config } from '../../core/config.ts';
+import { VidbatchError } from '../../core/errors.ts';
+import { reasonOf } from '../../database/engine.ts';
+import { journalFolder } from '../../worker/journal/journal.ts';
+import { readCondition } from '../../ledger/read/condition.ts';
+import { redactor } from '../../provider/api-key.ts';
+import { laneOf } from '../../worker/queue/queue.ts';
+import { redisTrouble } from '../../worker/queue/redis/trouble.ts';
+import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
+import type { RedisPlace } from '../../worker/queue/redis/url.ts';
+import { refused, skipped, subject, within } from './check.ts';
+import type { Check } from './check.ts';
+import { judgeCondition } from './condition.ts';
+import { judgeConfiguration } from './configuration.ts';
+import type { Understood } from './configuration.ts';
+import { gatherFolder, judgeFolder } from './folder.ts';
+import { gatherJournals, judgeJournals } from './journals.ts';
+import { openLedger } from './ledger.ts';
+import type { OpenedLedger } from './ledger.ts';
+import { judgeMachine } from './machine.ts';
+import type { MachineFacts } from './machine.ts';
+import { judgeProvider } from './provider.ts';
+import { gatherProvider } from './provider-facts.ts';
+import { checkQueueSchema, gatherQueue, judgeQueue } from './queue.ts';
+import { judgeRedis } from './redis.ts';
+import { gatherRedis, openProbe } from './redis-facts.ts';
+import { openStore } from './store.ts';
+
+/** Milliseconds for one thing that another machine is asked. */
+const LIMIT_MS = 5_000;
+
+/**
+ * Everything that a worker here would depend on, looked at side by side and told in order. Changes nothing, makes no
+ * ledger, and of the provider asks one thing that costs nothing. No check ends another, and none lasts.
+ */
+export async function* examine(
+  understood: Understood,
+  machine: Omit<MachineFacts, 'surroundings'>,
+  limitMs = LIMIT_MS,
+): AsyncGenerator<Check> {
+  const { config, surroundings } = understood;
+  const folder = subject('data-folder', limitMs, async () =>
+    judgeFolder(await gatherFolder(config.dataDir, config.databaseUrl === undefined)),
+  );
+  const ledger = openLedger(config, limitMs);
+  const redis = examineRedis(config, limitMs);
+  const provider = examineProvider(config, limitMs);
+  yield* judgeMachine({ ...machine, surroundings });
+  yield* judgeConfiguration(understood);
+  yield* await folder;
+  const opened = await ledger;
+  try {
+    yield* opened.checks;
+    const ledgerId = yield* examineCondition(opened, limitMs);
+    yield* await examineJournals(opened, config, ledgerId, limitMs);
+    yield* await redis;
+    yield* await examineQueue(opened, config, ledgerId, limitMs);
+  } finally {
+    await opened.close();
+  }
+  yield* await provider;
+}
+
+async function* examineCondition(
+  { db }: OpenedLedger,
+  limitMs: number,
+): AsyncGenerator<Check, string | undefined> {
+  if (db === undefined) {
+    yield skipped('gates', 'there is no ledger to be asked');
+    return undefined;
+  }
+  let ledgerId: string | undefined;
+  yield* await subject('gates', limitMs, async () => {
+    const condition = await readCondition(db);
+    ({ ledgerId } = condition);
+    return judgeCondition(condition);
+  });
+  return ledgerId;
+}
+
+async function examineJournals(
+  { db }: OpenedLedger,
+  config: Config,
+  ledgerId: string | undefined,
+  limitMs: number,
+): Promise<Check[]> {
+  if (db === undefined || ledgerId === undefined) return [];
+  try {
+    return await within(limitMs, async (signal) =>
+      judgeJournals(await gatherJournals(db, journalFolder(config.dataDir), ledgerId, signal)),
+    );
+  } catch (error) {
+    return [
+      skipped('journals', `not read to their end: ${reasonOf(error)}; \`vidbatch verify\` reads all of them`),
+    ];
+  }
+}
+
+async function examineRedis({ redisUrl }: Config, limitMs: number): Promise<Check[]> {
+  if (redisUrl === undefined) return [];
+  const place = parsed(redisUrl);
+  if (place === undefined) return [skipped('redis', 'was not asked: REDIS_URL is not understood')];
+  try {
+    return await within(limitMs, async (signal) => {
+      const redis = await openProbe(place, signal);
+      const facts = await gatherRedis(redis, { tls: place.tls, key: `bull:${laneOf('doctor', null)}:meta` });
+      return judgeRedis(facts, nameOfPlace(place));
+    });
+  } catch (error) {
+    return [refused('redis', error instanceof VidbatchError ? error : redisTrouble(error, place))];
+  }
+}
+
+/** The configuration's own check says what is wrong with it. */
+function parsed(url: string): RedisPlace | undefined {
+  try {
+    return parseRedisUrl(url);
+  } catch {
+    return undefined;
+  }
+}
+
+async function examineQueue(
+  { db, embedded }: OpenedLedger,
+  config: Config,
+  ledgerId: string | undefined,
+  limitMs: number,
+): Promise<Check[]> {
+  if (db === undefined || ledgerId === undefined) return [];
+  const schema =
+    config.redisUrl === undefined
+      ? await subject('queue-schema', limitMs, async () => [await checkQueueSchema(db)])
+      : [];
+  if (schema.some(({ status }) => status !== 'ok')) return schema;
+  const checks = await subject('queue', 2 * limitMs, async (signal) => {
+    const store = await openStore(config, embedded, signal);
+    return judgeQueue(await gatherQueue(db, store, ledgerId));
+  });
+  return [...schema, ...checks];
+}
+
+async function examineProvider({ baseUrl, apiKey }: Config, limitMs: number): Promise<Check[]> {
+  if (baseUrl === undefined || apiKey === undefined) {
+    return [skipped('provider', 'was not asked: its URL or the key is missing')];
+  }
+  return subject('provider', 4 * limitMs, async (signal) =>
+    judgeProvider(await gatherProvider(baseUrl, apiKey, { limitMs, signal }), redactor(apiKey)),
+  );
+}

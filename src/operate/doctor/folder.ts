@@ -1,0 +1,116 @@
+import { constants } from 'node:fs';
+import { access, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { messageOf } from '../../core/errors.ts';
+import type { VidbatchError } from '../../core/errors.ts';
+import { isThere } from '../../database/disk-trouble.ts';
+import { folderRefusal } from '../../database/ownership.ts';
+import { failed, ok, refused, skipped, warning } from './check.ts';
+import type { Check } from './check.ts';
+
+/** Where journals are written, and the embedded ledger lives. */
+export interface FolderFacts {
+  dir: string;
+  /** Not yet: the first worker makes it. */
+  there: boolean;
+  /** Why another user could change what is in it; null: none can. */
+  refusal: VidbatchError | null;
+  /** Why it, or the folder that it will be made in, cannot be written; null: it can. */
+  unwritable: string | null;
+  /** Undefined: the system does not tell. */
+  freeBytes: number | undefined;
+  fileSystem: FileSystem;
+  /** The ledger is in it, too. */
+  embedded: boolean;
+}
+
+type FileSystem = 'local' | 'memory' | 'network' | 'container' | 'unknown';
+
+/** `f_type` of Linux's statfs(2). */
+const FILE_SYSTEMS: ReadonlyMap<number, FileSystem> = new Map([
+  [0x01021994, 'memory'],
+  [0x858458f6, 'memory'],
+  [0x6969, 'network'],
+  [0x517b, 'network'],
+  [0xfe534d42, 'network'],
+  [0xff534d42, 'network'],
+  [0x01021997, 'network'],
+  [0x00c36400, 'network'],
+  [0x794c7630, 'container'],
+]);
+
+/** Below this a worker may soon find no room for its journal: a megabyte ahead, and an embedded ledger that grows. */
+const LITTLE_BYTES = 256 * 1024 * 1024;
+
+export async function gatherFolder(dir: string, embedded: boolean): Promise<FolderFacts> {
+  const there = isThere(dir);
+  const nearest = nearestFolder(dir);
+  const unwritable = await access(nearest, constants.W_OK | constants.X_OK).then(
+    () => null,
+    (error: unknown) => messageOf(error),
+  );
+  const disk = await statfs(nearest).catch(() => undefined);
+  return {
+    dir,
+    there,
+    refusal: folderRefusal(dir) ?? null,
+    unwritable,
+    freeBytes: disk && disk.bavail * disk.bsize,
+    fileSystem: process.platform === 'linux' && disk ? (FILE_SYSTEMS.get(disk.type) ?? 'local') : 'unknown',
+    embedded,
+  };
+}
+
+function nearestFolder(dir: string): string {
+  return isThere(dir) || dirname(dir) === dir ? dir : nearestFolder(dirname(dir));
+}
+
+export function judgeFolder(facts: FolderFacts): Check[] {
+  return [judgeAccess(facts), judgeRoom(facts), judgeFileSystem(facts)];
+}
+
+function judgeAccess({ dir, there, unwritable, refusal }: FolderFacts): Check {
+  if (refusal !== null) return refused('data-folder', refusal);
+  if (unwritable !== null) {
+    return failed(
+      'data-folder',
+      `${dir} cannot be written: ${unwritable}`,
+      'It must be a folder that this user can write: give it back with `chown -R`, or mount it so.',
+    );
+  }
+  return ok('data-folder', there ? `${dir} can be written` : `${dir} is not there yet, and can be made`);
+}
+
+function judgeRoom({ freeBytes }: FolderFacts): Check {
+  if (freeBytes === undefined) return skipped('data-folder-room', 'unknown: the system does not tell');
+  const what = `${(freeBytes / 1024 ** 3).toFixed(1)} GiB free`;
+  if (freeBytes >= LITTLE_BYTES) return ok('data-folder-room', what);
+  return warning(
+    'data-folder-room',
+    `only ${what}`,
+    'Make room: without room for its journal, a worker claims nothing.',
+  );
+}
+
+/** Another folder is another, empty ledger. */
+const MOVE =
+  'Stop vidbatch, move the whole folder to a disk of this machine, and name it with VIDBATCH_DATA_DIR: the ledger moves with it.';
+
+function judgeFileSystem({ fileSystem, embedded }: FolderFacts): Check {
+  const name = 'data-folder-disk';
+  const kept = embedded ? 'the ledger' : 'the journals';
+  if (fileSystem === 'local') return ok(name, 'on a disk of this machine');
+  if (fileSystem === 'unknown') return skipped(name, 'unknown: it should be on a disk of this machine');
+  if (fileSystem === 'network') {
+    return warning(name, 'on another machine: its locks and flushes may not be what they seem', MOVE);
+  }
+  if (fileSystem === 'container') {
+    return warning(
+      name,
+      `in a container’s own layer: ${kept} would go with the container`,
+      'Stop vidbatch, copy the whole folder to a volume, and mount that volume here: the ledger moves with it.',
+    );
+  }
+  const what = `in memory: a restart of this machine forgets ${kept}`;
+  return embedded ? failed(name, what, MOVE) : warning(name, what, MOVE);
+}

@@ -1,0 +1,124 @@
+import type { Client } from 'pg';
+import type { Config } from '../../core/config.ts';
+import { reasonOf } from '../../database/engine.ts';
+import { VidbatchError } from '../../core/errors.ts';
+import type { Database, Queryable } from '../../database/database.ts';
+import { readHolder } from '../../database/lock.ts';
+import { hasFiles } from '../../database/files.ts';
+import { databaseOf, openFolder } from '../../database/folder.ts';
+import { migrations } from '../../ledger/migrate.ts';
+import { probePostgres } from '../../database/postgres/probe.ts';
+import { postgresTrouble } from '../../database/postgres/trouble.ts';
+import { parsePostgresUrl } from '../../database/postgres/url.ts';
+import type { PostgresPlace } from '../../database/postgres/url.ts';
+import { failed, ok, refused, skipped, within } from './check.ts';
+import type { Check } from './check.ts';
+import { judgeLedgerVersion, judgePostgres } from './postgres.ts';
+import { appliedMigrations, gatherPostgres, openClient } from './postgres-facts.ts';
+import type { Pooler } from './postgres-facts.ts';
+
+/** The ledger, if there is one to be asked. */
+export interface OpenedLedger {
+  checks: Check[];
+  /** Undefined: it is not there, cannot be reached, or is of another version. */
+  db?: Queryable;
+  /** The embedded database, which may hold the queue, too. */
+  embedded?: Database;
+  close(): Promise<void>;
+}
+
+/** An embedded database starts in seconds, and its holder may be starting, too. */
+const EMBEDDED_MS = 30_000;
+
+/** Opens the ledger to look at it: makes nothing, migrates nothing, replays and sweeps nothing. */
+export function openLedger(config: Config, limitMs: number): Promise<OpenedLedger> {
+  return config.databaseUrl === undefined
+    ? openEmbedded(config.dataDir, limitMs)
+    : openPostgres(config.databaseUrl, config.redisUrl === undefined, limitMs);
+}
+
+async function openPostgres(url: string, queueInPostgres: boolean, limitMs: number): Promise<OpenedLedger> {
+  let client: Client | undefined;
+  const close = async (): Promise<void> => {
+    await within(limitMs, async () => client?.end()).catch(() => undefined);
+  };
+  const place = parsed(url);
+  if (place === undefined)
+    return { checks: [skipped('postgres', 'was not asked: DATABASE_URL is not understood')], close };
+  try {
+    const opened = await openClient(place.url, limitMs);
+    client = opened;
+    const facts = await within(2 * limitMs, () => gatherPostgres(opened, () => poolerOf(place, limitMs)));
+    const checks = judgePostgres(facts, place.name, { queueInPostgres });
+    return { checks, close, ...(readable(checks) ? { db: opened } : {}) };
+  } catch (error) {
+    return { checks: [refused('postgres', postgresTrouble(error, place))], close };
+  }
+}
+
+/** The configuration's own check says what is wrong with it. */
+function parsed(url: string): PostgresPlace | undefined {
+  try {
+    return parsePostgresUrl(url);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A server that is refused for another reason is told of that one. */
+async function poolerOf(place: PostgresPlace, limitMs: number): Promise<Pooler> {
+  return probePostgres(place, limitMs).then(
+    ({ pooler }) => pooler,
+    () => 'none',
+  );
+}
+
+async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger> {
+  const none = async (): Promise<void> => undefined;
+  try {
+    if (!hasFiles(databaseOf(dir))) {
+      const what = `there is none yet in ${dir}: the first \`submit\` or \`run\` makes it`;
+      return { checks: [skipped('ledger', what)], close: none };
+    }
+    const folder = await within(EMBEDDED_MS, async () => openFolder(dir, { mayMake: false }));
+    const { database } = folder;
+    // A holder that was stopped does not answer to a goodbye either; our own checkpoint is waited for.
+    const closingMs = folder.role === 'guest' ? limitMs : EMBEDDED_MS;
+    const close = (): Promise<void> => within(closingMs, () => folder.close()).catch(() => undefined);
+    try {
+      const version = await within(limitMs, () => applied(database));
+      const checks = [judgeHolder(dir, folder.role), judgeLedgerVersion(version, await migrations())];
+      return { checks, close, ...(readable(checks) ? { db: database, embedded: database } : {}) };
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  } catch (error) {
+    const hint = error instanceof VidbatchError ? error.hint : undefined;
+    return {
+      checks: [failed('ledger', reasonOf(error), hint ?? 'Wait until its process has started or ended.')],
+      close: none,
+    };
+  }
+}
+
+function judgeHolder(dir: string, role: 'holder' | 'guest'): Check {
+  if (role === 'holder') return ok('data-folder-lock', 'nobody else holds the folder');
+  const { pid, startedAt } = readHolder(dir) ?? { pid: 'unknown', startedAt: 'unknown' };
+  return ok(
+    'data-folder-lock',
+    `held by process ${pid} since ${startedAt}, which was asked through its socket`,
+  );
+}
+
+async function applied(db: Queryable): Promise<number[] | null> {
+  const { rows } = await db.query<{ there: boolean }>(
+    `select to_regclass('vidbatch.migration') is not null as there`,
+  );
+  return rows[0]?.there === true ? appliedMigrations(db) : null;
+}
+
+/** What is not of this version is not asked. */
+function readable(checks: readonly Check[]): boolean {
+  return checks.every(({ check, status }) => check !== 'ledger' || status === 'ok');
+}

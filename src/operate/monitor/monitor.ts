@@ -1,0 +1,96 @@
+import { createRequire } from 'node:module';
+import type { App } from '../../worker/app.ts';
+import { within } from '../../core/within.ts';
+import type { RunningWorker } from '../../worker/worker.ts';
+import type { Address } from './address.ts';
+import { Metrics } from './metrics.ts';
+import { Parts } from './parts.ts';
+import { startProbe } from './probe.ts';
+import type { Finding } from './probe.ts';
+import { Surveyor } from './survey.ts';
+
+/** Probes and metrics of one worker, over HTTP. */
+export interface Monitor {
+  readonly url: string;
+  /** What the worker tells as it goes. */
+  readonly metrics: Pick<Metrics, 'onVerdict' | 'onExchange' | 'onPolled'>;
+  /** The worker has started: it is ready from now on. */
+  watch(worker: Watched): void;
+  /** It was told to stop: no longer ready, and still alive. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+/** What is looked at of a worker. */
+type Watched = Pick<RunningWorker, 'inFlight' | 'journal' | 'feederIdleMs'>;
+
+/** A turn of the feeder takes milliseconds; a minute without one, while all that it asks answers, is a hang. */
+const STUCK_MS = 60_000;
+const CLOSING_MS = 1_000;
+
+const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string };
+
+/**
+ * Listens at once, so that whoever probes sees a worker that is still reading its journals.
+ * @throws VidbatchError exit 1 when it cannot listen there.
+ */
+export async function startMonitor(
+  app: Pick<App, 'db' | 'store' | 'ledgerId'>,
+  address: Address,
+  { stuckMs = STUCK_MS } = {},
+): Promise<Monitor> {
+  const metrics = new Metrics(version);
+  const parts = new Parts(app);
+  const surveyor = new Surveyor(app, parts);
+  let worker: Watched | undefined;
+  let draining = false;
+
+  /** Not because a server is away: that would restart every worker, and what is in flight in them, for nothing. */
+  async function alive(): Promise<Finding> {
+    const idleMs = worker?.feederIdleMs() ?? 0;
+    if (idleMs < stuckMs || draining) return [];
+    await parts.ask();
+    if (parts.answeringMs() < stuckMs) return [];
+    return [`feeder: no turn for ${Math.round(idleMs / 1000)} s, while ledger and queue answer`];
+  }
+
+  async function ready(): Promise<Finding> {
+    const { ledger, queue } = await parts.ask();
+    return [
+      ...(worker === undefined ? ['worker: starting'] : []),
+      ...(draining ? ['worker: draining'] : []),
+      ...(ledger === undefined ? [] : [`ledger: ${ledger}`]),
+      ...(queue === undefined ? [] : [`queue: ${queue}`]),
+    ];
+  }
+
+  const closeSurveyor = (): Promise<void> =>
+    within(
+      CLOSING_MS,
+      surveyor.close().catch(() => undefined),
+      () => undefined,
+    );
+  try {
+    const probe = await startProbe(address, {
+      alive,
+      ready,
+      metrics: async () => ({
+        type: metrics.contentType,
+        text: await metrics.render(await surveyor.look(worker, draining)),
+      }),
+    });
+    return {
+      url: probe.url,
+      metrics,
+      watch: (started) => (worker = started),
+      drain: () => (draining = true),
+      async close() {
+        await probe.close();
+        await closeSurveyor();
+      },
+    };
+  } catch (error) {
+    await closeSurveyor();
+    throw error;
+  }
+}

@@ -1,0 +1,69 @@
+import type { App } from '../../worker/app.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { Queryable } from '../../database/database.ts';
+import { within } from '../../core/within.ts';
+
+/** What a worker stands on. */
+export const PARTS = ['ledger', 'queue'] as const;
+export type Part = (typeof PARTS)[number];
+
+/** Why a part does not answer; undefined when it does. */
+export type Health = Record<Part, string | undefined>;
+
+/** Longer, and it is as good as away: whoever probes has a second or two. */
+const PATIENCE_MS = 1_500;
+
+interface Asked {
+  asking: Promise<string | undefined> | undefined;
+  /** Monotonic: since when it has answered each time; undefined: the last time it did not. */
+  since: number | undefined;
+}
+
+/** Asks whether ledger and queue answer: one question at a time to each, however many want to know and however long it hangs. */
+export class Parts {
+  readonly #app: Pick<App, 'db' | 'store'>;
+  readonly #asked: Record<Part, Asked> = {
+    ledger: { asking: undefined, since: undefined },
+    queue: { asking: undefined, since: undefined },
+  };
+
+  constructor(app: Pick<App, 'db' | 'store'>) {
+    this.#app = app;
+  }
+
+  async ask(): Promise<Health> {
+    const [ledger, queue] = await Promise.all(PARTS.map((part) => this.#askOne(part)));
+    return { ledger, queue };
+  }
+
+  /** Milliseconds for which every part has answered, as far as it was asked; 0 when one did not. */
+  answeringMs(): number {
+    const since = PARTS.map((part) => this.#asked[part].since ?? Infinity);
+    return Math.max(0, performance.now() - Math.max(...since));
+  }
+
+  async #askOne(part: Part): Promise<string | undefined> {
+    const asked = this.#asked[part];
+    asked.asking ??= this.#ping(part)
+      .then(() => undefined, reasonOf)
+      .finally(() => (asked.asking = undefined));
+    const reason = await within(PATIENCE_MS, asked.asking, () => `no answer within ${PATIENCE_MS / 1000} s`);
+    asked.since = reason === undefined ? (asked.since ?? performance.now()) : undefined;
+    return reason;
+  }
+
+  async #ping(part: Part): Promise<void> {
+    const { db, store } = this.#app;
+    if (part === 'ledger') await db.query('select 1');
+    else if (store.kind === 'postgres') await (store.pool as unknown as Queryable).query('select 1');
+    // It would wait in the client for the connection to come back.
+    else if (store.redis.status !== 'ready') throw new Error(`not connected: ${store.redis.status}`);
+    else await store.redis.ping();
+  }
+}
+
+/** Connection errors of several addresses come as an AggregateError with an empty message. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
+  return messageOf(error) || 'it failed without a reason';
+}

@@ -1,0 +1,196 @@
+import { join } from 'node:path';
+import { journalNames, lockOf, readJournal } from '../../worker/journal/file.ts';
+import type { JournalLine } from '../../worker/journal/journal.ts';
+import type { Queryable } from '../../database/database.ts';
+import { acceptedJournals } from '../../worker/journal/foreign.ts';
+import { finding } from '../../ledger/verify/invariant.ts';
+import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
+import { lockFile } from '../../database/lock.ts';
+import type { Outcome } from '../../core/outcome.ts';
+import type { Look } from './verify.ts';
+
+/** This machine's journals beside the ledger. */
+export const JOURNAL_RULES = {
+  intent: {
+    name: 'journal-intent',
+    holds: 'the ledger knows every attempt that a journal knows',
+    severity: 'risk',
+    next: 'vidbatch work on this machine brings it back',
+  },
+  answer: {
+    name: 'journal-answer',
+    holds: 'the ledger knows every answer that a journal knows, and no other one',
+    severity: 'risk',
+    next: 'vidbatch work on this machine records it; after that, vidbatch explain {batch} {key}',
+  },
+  whole: {
+    name: 'journal-whole',
+    holds: 'every line of a journal can be read but the one that a crash cut short',
+    severity: 'broken',
+    next: 'keep the file: an answer may be in it, in pieces',
+  },
+  foreign: {
+    name: 'journal-foreign',
+    holds: 'the journals in the data folder belong to its ledger',
+    severity: 'note',
+    next: 'restore the ledger, or correct DATABASE_URL or VIDBATCH_DATA_DIR; only if this ledger is the right one, --accept-foreign-journals',
+  },
+} as const satisfies Record<string, Rule>;
+
+const CHUNK = 200;
+
+type Entry = Exclude<JournalLine, { kind: 'header' }>;
+
+/** Holds every journal of this machine against the ledger. With a batch, only what belongs to it is a finding. */
+export async function* journalLooks(
+  db: Queryable,
+  folder: string,
+  options: { ledgerId: string; batch: string | null; onJournal?: () => void },
+): AsyncGenerator<Look> {
+  const accepted = await acceptedJournals(db);
+  for (const name of await journalNames(folder)) {
+    options.onJournal?.();
+    yield* lookAtJournal(db, join(folder, name), name, { ...options, accepted });
+  }
+}
+
+async function* lookAtJournal(
+  db: Queryable,
+  path: string,
+  name: string,
+  { ledgerId, batch, accepted }: { ledgerId: string; batch: string | null; accepted: ReadonlySet<string> },
+): AsyncGenerator<Look> {
+  let headed = false;
+  let chunk: Entry[] = [];
+  const ofBatch = (found: readonly Finding[]): readonly Finding[] =>
+    batch === null ? found : found.filter((one) => one.batch === batch);
+  const look = async (): Promise<Look> => {
+    const lines = chunk;
+    chunk = [];
+    const compare = async (): Promise<readonly Finding[]> => ofBatch(await compareLines(db, lines));
+    return { found: await compare(), again: async () => excused(await compare(), path) };
+  };
+  for await (const entry of readJournal(path)) {
+    if (entry.kind === 'torn') continue;
+    const { line } = entry;
+    if (line.kind === 'header') {
+      if (line.ledger !== ledgerId) {
+        if (accepted.has(line.ledger)) return;
+        const what = `${name} belongs to another ledger, ${line.ledger}`;
+        yield { found: ofBatch([finding(JOURNAL_RULES.foreign, { what })]) };
+        return;
+      }
+      headed = true;
+      continue;
+    }
+    if (!headed) continue;
+    chunk.push(line);
+    if (chunk.length >= CHUNK) yield look();
+  }
+  yield look();
+  const readable = async (): Promise<readonly Finding[]> => ofBatch(await tornLines(path, name));
+  yield { found: await readable(), again: readable };
+}
+
+/** Lines that cannot be read although something stands behind them, and a file that does not begin like a journal. */
+async function tornLines(path: string, name: string): Promise<Finding[]> {
+  const found: Finding[] = [];
+  let headed = false;
+  let torn: number | undefined;
+  for await (const entry of readJournal(path)) {
+    if (torn !== undefined) {
+      found.push(finding(JOURNAL_RULES.whole, { what: `${name}: line ${torn} cannot be read` }));
+      torn = undefined;
+    }
+    if (entry.kind === 'torn') torn = entry.number;
+    else if (entry.line.kind === 'header') headed = true;
+    else if (!headed) {
+      return [...found, finding(JOURNAL_RULES.whole, { what: `${name} does not say whose journal it is` })];
+    }
+  }
+  return found;
+}
+
+/** What the ledger has of an attempt. */
+interface Known {
+  number: number;
+  outcome: string | null;
+  taskId: string | null;
+  batch: string;
+  key: string;
+}
+
+/** Attempts without a row are known, too: a rule of the ledger tells of them. */
+async function knownAttempts(db: Queryable, attemptIds: readonly string[]): Promise<Map<string, Known>> {
+  const { rows } = await db.query<Omit<Known, 'taskId'> & { id: string; task_id: string | null }>(
+    `select a.id, a.number, a.outcome, a.task_id, b.name as batch, s.row_key as key
+       from vidbatch.attempt a
+       join vidbatch.submission s on s.id = a.submission_id
+       join vidbatch.batch b on b.id = s.batch_id
+      where a.id = any($1::uuid[])`,
+    [attemptIds],
+  );
+  const { rows: orphans } = await db.query<Omit<Known, 'taskId'> & { id: string }>(
+    `select attempt_id as id, number, outcome, batch, row_key as key from vidbatch.orphan
+      where attempt_id = any($1::uuid[])`,
+    [attemptIds],
+  );
+  return new Map([
+    ...rows.map(({ id, task_id: taskId, ...row }): [string, Known] => [id, { ...row, taskId }]),
+    ...orphans.map(({ id, ...row }): [string, Known] => [id, { ...row, ...answerOf(row.outcome) }]),
+  ]);
+}
+
+function answerOf(text: string | null): Pick<Known, 'outcome' | 'taskId'> {
+  if (text === null) return { outcome: null, taskId: null };
+  const outcome = JSON.parse(text) as Outcome;
+  return { outcome: outcome.kind, taskId: outcome.kind === 'accepted' ? outcome.taskId : null };
+}
+
+async function compareLines(db: Queryable, lines: readonly Entry[]): Promise<Finding[]> {
+  if (lines.length === 0) return [];
+  const known = await knownAttempts(db, [...new Set(lines.map((line) => line.attempt))]);
+  return lines.flatMap((line) => compareLine(line, known.get(line.attempt)));
+}
+
+function compareLine(line: Entry, known: Known | undefined): Finding[] {
+  const { attempt } = line;
+  if (line.kind === 'intent') {
+    if (known !== undefined) return [];
+    const { batch, key } = line;
+    const what = `attempt ${line.number} is in a journal alone: it may have been accepted`;
+    return [finding(JOURNAL_RULES.intent, { batch, key, attempt, what })];
+  }
+  const theirs = told(line.outcome.kind, line.outcome.kind === 'accepted' ? line.outcome.taskId : null);
+  if (known === undefined) {
+    const what = `an answer is in a journal alone: ${theirs}`;
+    return [finding(JOURNAL_RULES.answer, { attempt, what })];
+  }
+  const ours = known.outcome === null ? 'no answer' : told(known.outcome, known.taskId);
+  if (ours === theirs) return [];
+  const { batch, key } = known;
+  const what = `attempt ${known.number} was ${theirs} by the journal; the ledger has ${ours}`;
+  return [finding(JOURNAL_RULES.answer, { batch, key, attempt, what })];
+}
+
+/** As the ledger stores it: Postgres text holds neither NUL nor lone surrogates. */
+function told(kind: string, taskId: string | null): string {
+  return taskId === null ? kind : `${kind} as task ${taskId.toWellFormed().replaceAll('\0', '\uFFFD')}`;
+}
+
+/** A worker that lives writes its answers to the journal first, and goes on trying while the ledger is away. */
+function excused(found: readonly Finding[], path: string): readonly Finding[] {
+  if (found.length === 0 || !isWritten(path)) return found;
+  return found.map((one) =>
+    one.invariant === JOURNAL_RULES.answer.name
+      ? { ...one, severity: 'note', next: 'its worker lives and will record it' }
+      : one,
+  );
+}
+
+/** Asked only where there is something to excuse: whoever replays journals passes over one that is locked. */
+function isWritten(path: string): boolean {
+  const lock = lockFile(lockOf(path));
+  lock?.release();
+  return lock === undefined;
+}

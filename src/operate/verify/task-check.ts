@@ -1,0 +1,91 @@
+import type { Database } from '../../database/database.ts';
+import { finding } from '../../ledger/verify/invariant.ts';
+import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
+import { slices } from '../../ledger/verify/look.ts';
+import { tasksOf } from '../../ledger/verify/tasks.ts';
+import type { KnownTask } from '../../ledger/verify/tasks.ts';
+import type { Provider, TaskReport } from '../../core/outcome.ts';
+import type { Look } from './verify.ts';
+
+/** What the provider says of the task ids that the ledger has. */
+const TASK_RULES = {
+  known: {
+    name: 'task-known',
+    holds: 'the provider knows every task id of the ledger',
+    severity: 'difference',
+    next: "look for it in the provider's own task list and bill",
+  },
+  final: {
+    name: 'task-final',
+    holds: 'a task that came to its end stays there',
+    severity: 'difference',
+    next: "look for it in the provider's own task list and bill",
+  },
+  readable: {
+    name: 'task-readable',
+    holds: 'what the provider says of a task means something to us',
+    severity: 'note',
+    next: 'vidbatch reconcile {batch} asks again',
+  },
+} as const satisfies Record<string, Rule>;
+
+export interface Asked {
+  asked: number;
+  /** No answer about the task this time. */
+  unanswered: number;
+}
+
+const SLICE = 200;
+
+/**
+ * Asks the provider for every task id that is its own, `concurrency` at a time, and compares. It only asks, and stores
+ * nothing. `totals` is kept up to date.
+ */
+export async function* taskLooks(
+  db: Database,
+  provider: Pick<Provider, 'query' | 'origin'>,
+  options: { batchId: number | null; concurrency: number; signal?: AbortSignal },
+  totals: Asked,
+): AsyncGenerator<Look> {
+  for await (const slice of slices(db, options.batchId, SLICE)) {
+    const waiting = await tasksOf(db, provider.origin, slice, options.batchId);
+    const found: Finding[] = [];
+    await Promise.all(
+      Array.from({ length: Math.min(options.concurrency, waiting.length) }, async () => {
+        for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
+          if (options.signal?.aborted === true) return;
+          const report = await provider.query(task.taskId);
+          totals.asked += 1;
+          if (report.kind === 'transient') totals.unanswered += 1;
+          found.push(...differences(task, report));
+        }
+      }),
+    );
+    yield { found };
+    if (options.signal?.aborted === true) return;
+  }
+}
+
+function differences(task: KnownTask, report: TaskReport): Finding[] {
+  const { taskId, batch, key, attempt } = task;
+  if (report.kind === 'transient') return [];
+  if (report.kind === 'missing') {
+    return [
+      finding(TASK_RULES.known, {
+        batch,
+        key,
+        attempt,
+        what: `task ${taskId} is not known to the provider`,
+        ...(task.fresh ? { severity: 'note', next: 'ask again in a few minutes: it is a fresh one' } : {}),
+      }),
+    ];
+  }
+  if (report.status === 'unknown') {
+    const what = `task ${taskId} has the status "${report.rawStatus}"`;
+    return [finding(TASK_RULES.readable, { batch, key, attempt, what })];
+  }
+  const ended = task.status === 'completed' || task.status === 'failed';
+  if (!ended || report.status === task.status) return [];
+  const what = `task ${taskId} was ${task.status}, and the provider calls it ${report.status} now`;
+  return [finding(TASK_RULES.final, { batch, key, attempt, what })];
+}

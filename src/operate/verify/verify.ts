@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Queryable } from '../../database/database.ts';
+import { INVARIANTS } from '../../ledger/verify/all.ts';
+import { contentFindings } from '../../ledger/verify/content.ts';
+import type { Finding } from '../../ledger/verify/invariant.ts';
+import { lookAtSlice, lookAtWhole, slices } from '../../ledger/verify/look.ts';
+
+/** What one look at one part found, and how to look there again. Without that, nothing there changes by itself. */
+export interface Look {
+  found: readonly Finding[];
+  again?: () => Promise<readonly Finding[]>;
+}
+
+/** Living workers write between two looks: only what is there both times is a finding. */
+const BETWEEN_LOOKS_MS = 1_000;
+/** So many suspicions share one pause. */
+const MOST_HELD = 1_000;
+
+/** Passes on what is still so at a second look, a moment after the first. Memory is bounded by `MOST_HELD`. */
+export async function* confirmed(
+  looks: AsyncIterable<Look>,
+  pause: () => Promise<unknown> = () => sleep(BETWEEN_LOOKS_MS),
+): AsyncGenerator<Finding> {
+  let held: Look[] = [];
+  let suspicions = 0;
+  for await (const look of looks) {
+    if (look.found.length === 0) continue;
+    if (look.again === undefined) yield* look.found;
+    else {
+      held.push(look);
+      suspicions += look.found.length;
+    }
+    if (suspicions < MOST_HELD) continue;
+    yield* secondLook(held, pause);
+    held = [];
+    suspicions = 0;
+  }
+  yield* secondLook(held, pause);
+}
+
+async function* secondLook(held: readonly Look[], pause: () => Promise<unknown>): AsyncGenerator<Finding> {
+  if (held.length === 0) return;
+  await pause();
+  for (const { found, again } of held) {
+    const before = new Set(found.map(identityOf));
+    for (const one of (await again?.()) ?? []) if (before.has(identityOf(one))) yield one;
+  }
+}
+
+function identityOf({ invariant, batch, key, attempt, what }: Finding): string {
+  return JSON.stringify([invariant, batch, key, attempt, what]);
+}
+
+/**
+ * Looks at every invariant of the ledger, of one batch or (null) of all, in short queries and in constant memory.
+ * `onRows` hears how many rows have been walked.
+ */
+export async function* ledgerLooks(
+  db: Queryable,
+  batchId: number | null,
+  onRows: (rows: number) => void = () => undefined,
+): AsyncGenerator<Look> {
+  const [ofSlices, ofWhole] = [
+    INVARIANTS.filter(({ over }) => over === 'slice'),
+    INVARIANTS.filter(({ over }) => over === 'whole'),
+  ];
+  let walked = 0;
+  for await (const slice of slices(db, batchId)) {
+    for (const invariant of ofSlices) {
+      const look = (): Promise<Finding[]> => lookAtSlice(db, invariant, slice, batchId);
+      yield { found: await look(), again: look };
+    }
+    walked += slice.rows;
+    onRows(walked);
+  }
+  for (const invariant of ofWhole) {
+    for (let after: string | undefined = ''; after !== undefined;) {
+      const from: string = after;
+      const look = (): Promise<Finding[]> => lookAtWhole(db, invariant, batchId, { after: from });
+      const found: Finding[] = await look();
+      yield { found, again: look };
+      after = found.at(-1)?.what;
+    }
+  }
+  for await (const found of contentFindings(db, batchId)) yield { found };
+}

@@ -1,0 +1,278 @@
+import { basename } from 'node:path';
+import { explain } from './candidate.ts';
+import type { Signs, Verdict } from './candidate.ts';
+import { checkMapped } from './field.ts';
+import { openProviderFile } from './file.ts';
+import type { FileOptions } from './file.ts';
+import { expectedOf, judge } from './judge.ts';
+import type { Context, Span } from './judge.ts';
+import { Tally } from './tally.ts';
+import { subjectOf } from './subject.ts';
+import type { Finding } from './subject.ts';
+import { usageError } from '../../core/errors.ts';
+import { storeCharges } from '../../ledger/audit/charge.ts';
+import type { Database } from '../../database/database.ts';
+import { beginImport, endImport } from '../../ledger/import/import.ts';
+import { analyseListing, fileFacts, keepImport, stageLines } from '../../ledger/audit/listing.ts';
+import type { FileFacts, StagedLine } from '../../ledger/audit/listing.ts';
+import { nameless, ownClients, pair, sendingSince, subjects } from '../../ledger/audit/pairing.ts';
+import { resolveAccepted } from '../../ledger/resolve.ts';
+import type { Said } from '../../ledger/resolve.ts';
+import {
+  clocksOf,
+  edgesOf,
+  gatherSuspects,
+  markCandidates,
+  pairSettled,
+  suspects,
+} from '../../ledger/audit/suspect.ts';
+import type { Suspect } from '../../ledger/audit/suspect.ts';
+import { countChosen } from '../../ledger/read/uncertain.ts';
+
+export interface AuditOptions extends FileOptions {
+  files: readonly string[];
+  origin: string;
+  /** Null: all batches. */
+  batch: { id: number; name: string } | null;
+  /** What the files cover, where a person says so: milliseconds since the epoch. */
+  since?: number;
+  until?: number;
+  /** How far the provider's clock may be from the ledger's. */
+  toleranceMs: number;
+  price: Context['price'];
+  /** Who settles rows that match one task each; absent: they are only shown. */
+  accept?: Said;
+  onFinding?: (finding: Finding) => Promise<void> | void;
+  onVerdict?: (row: Suspect, verdict: Verdict, accepted: Accepted | undefined) => void;
+  onProgress?: (lines: number) => void;
+  onWarning?: (text: string) => void;
+  signal?: AbortSignal;
+}
+
+/** A row that was settled by a file. */
+export interface Accepted {
+  taskId: string;
+  attemptId: string;
+  number: number;
+}
+
+/** What came of the uncertain rows that were asked about. */
+export interface Doubts {
+  rows: number;
+  /** One task each, and nobody else's. */
+  matching: number;
+  /** Of these, settled now. */
+  settled: number;
+  unproven: number;
+  ambiguous: number;
+  without: number;
+  signs: Signs;
+}
+
+export interface Audit {
+  files: FileFacts[];
+  tally: Tally;
+  doubts: Doubts;
+  /** Entries that the ledger has now and did not have, or had otherwise. */
+  stored: number;
+}
+
+const CHUNK = 1000;
+const PAGE = 200;
+
+/**
+ * Holds files of the provider against the ledger and what polling has stored in it. Files may have any number of lines:
+ * they are staged beside the ledger and compared there, task by task.
+ * @throws VidbatchError exit 2 or 3 for a file that cannot be understood as a whole; nothing is changed then.
+ */
+export async function audit(db: Database, options: AuditOptions): Promise<Audit> {
+  const { origin, batch, toleranceMs } = options;
+  const importId = await beginImport(db);
+  try {
+    const { zoned, empty } = await stageFiles(db, importId, options);
+    await analyseListing(db);
+    await pair(db, importId, { origin, batchId: batch?.id ?? null });
+    await gatherSuspects(db, importId, origin);
+    await analyseListing(db);
+    const since = await sendingSince(db, origin);
+    const clients = await ownClients(db, importId);
+    const { strangers, twins } = await markCandidates(db, importId, { origin, toleranceMs, since, clients });
+    const signs = { clocks: await clocksOf(db, importId, toleranceMs), absolute: !zoned, strangers, twins };
+    const doubts = await settleDoubts(db, importId, signs, options);
+    const files = [...(await fileFacts(db, importId)), ...empty];
+    const context: Context = {
+      lists: spansOf(
+        files.filter(({ listed }) => listed),
+        options,
+      ),
+      bills: spansOf(
+        files.filter(({ billed }) => billed),
+        options,
+      ),
+      since: since.getTime() - toleranceMs,
+      clients: new Set(clients),
+      price: options.price,
+    };
+    const tally = await judgeAll(db, importId, context, options);
+    const stored = options.signal?.aborted === true ? 0 : await storeCharges(db, importId);
+    return { files, tally, doubts, stored };
+  } finally {
+    await endImport(db, importId);
+  }
+}
+
+/** `zoned`: a time of theirs has its zone from a flag. `empty`: files without a line leave nothing to be counted by. */
+async function stageFiles(
+  db: Database,
+  importId: string,
+  options: AuditOptions,
+): Promise<{ zoned: boolean; empty: FileFacts[] }> {
+  let position = 0;
+  let zoned = false;
+  const empty: FileFacts[] = [];
+  const headers = new Set<string>();
+  const mayBeEmpty = options.since !== undefined || options.until !== undefined;
+  for (const [index, path] of options.files.entries()) {
+    const file = await openProviderFile(path, { ...options, mayBeEmpty });
+    for (const warning of file.warnings) options.onWarning?.(warning);
+    // Two files of one name are two files.
+    const name = options.files.slice(0, index).some((other) => basename(other) === file.name)
+      ? path
+      : file.name;
+    const signs = { below: 0, above: 0 };
+    const before = position;
+    let chunk: StagedLine[] = [];
+    for await (const line of file.lines) {
+      if (options.signal?.aborted === true) return { zoned, empty };
+      position += 1;
+      zoned ||= line.read.zoned;
+      if (line.read.negative) signs.below += 1;
+      else if (line.read.amount !== null) signs.above += 1;
+      chunk.push({ ...line, position, file: name });
+      if (chunk.length < CHUNK) continue;
+      await stageLines(db, importId, chunk);
+      options.onProgress?.(position);
+      chunk = [];
+    }
+    if (chunk.length > 0) await stageLines(db, importId, chunk);
+    if (signs.below > 0 && signs.above === 0 && options.negative === undefined) throw allNegative(path);
+    for (const header of file.headers) headers.add(header);
+    if (position > before) continue;
+    const { listed, billed } = file;
+    empty.push({ file: name, lines: 0, unreadable: 0, listed, billed, from: null, to: null });
+  }
+  checkMapped(options.map, headers);
+  return { zoned, empty };
+}
+
+function allNegative(path: string): Error {
+  return usageError(
+    'ALL_NEGATIVE',
+    `${path}: every amount is negative: charges as changes of a balance, or refunds?`,
+    'Say it: --negative charge or --negative refund; or name the column of types, --map type=<header>.',
+  );
+}
+
+/** A file covers the time from its first line to its last, unless a person says more; one batch it is asked about whole. */
+function spansOf(files: readonly FileFacts[], { since, until, batch, toleranceMs }: AuditOptions): Span[] {
+  if (files.length === 0) return [];
+  if (since !== undefined || until !== undefined || batch !== null) {
+    return [{ from: since ?? -Infinity, to: until ?? Infinity }];
+  }
+  return files.flatMap(({ from, to }) =>
+    from === null || to === null
+      ? []
+      : [{ from: from.getTime() - toleranceMs, to: to.getTime() + toleranceMs }],
+  );
+}
+
+async function settleDoubts(
+  db: Database,
+  importId: string,
+  signs: Signs,
+  options: AuditOptions,
+): Promise<Doubts> {
+  const doubts: Doubts = { rows: 0, matching: 0, settled: 0, unproven: 0, ambiguous: 0, without: 0, signs };
+  let after = 0;
+  for (;;) {
+    const page = await suspects(db, importId, options.batch?.id ?? null, after, PAGE);
+    const owners = page.map(({ owner }) => owner);
+    const edges = await edgesOf(db, importId, owners, options.toleranceMs);
+    const verdicts = explain(owners, edges, signs);
+    for (const row of page) {
+      const verdict = verdicts.get(row.owner) ?? { kind: 'none' };
+      const accepted =
+        verdict.kind === 'settled' && options.accept !== undefined
+          ? await settleRow(db, importId, row, verdict, options.accept)
+          : undefined;
+      doubts.rows += 1;
+      if (verdict.kind === 'settled') doubts.matching += 1;
+      if (accepted !== undefined) doubts.settled += 1;
+      if (verdict.kind === 'unproven') doubts.unproven += 1;
+      if (verdict.kind === 'ambiguous') doubts.ambiguous += 1;
+      if (verdict.kind === 'none') doubts.without += 1;
+      options.onVerdict?.(row, verdict, accepted);
+    }
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE || options.signal?.aborted === true) return doubts;
+    after = last.submissionId;
+  }
+}
+
+const BECAUSE = {
+  request: 'the file names the request of its attempt',
+  prompt: 'the only task of this prompt and model in its time',
+  time: 'the only task of this model in its time, and no other row may have made it',
+};
+
+/** As if a person had said it; undefined: an answer came meanwhile, and knows better. */
+async function settleRow(
+  db: Database,
+  importId: string,
+  { batchId, submissionId }: Suspect,
+  { task, evidence }: Extract<Verdict, { kind: 'settled' }>,
+  said: Said,
+): Promise<Accepted | undefined> {
+  const choice = { batchId, submissionId };
+  const { asOf } = await countChosen(db, choice);
+  const resolved = await resolveAccepted(db, { ...choice, asOf }, task, {
+    ...said,
+    reason: `${said.reason}: ${BECAUSE[evidence]}`,
+  });
+  if (resolved.kind !== 'submitted') return undefined;
+  await pairSettled(db, importId, task, resolved.attemptId);
+  return { taskId: task, attemptId: resolved.attemptId, number: resolved.number };
+}
+
+/** How many tasks are judged between two signs of life. */
+const BREATH = 20_000;
+
+async function judgeAll(
+  db: Database,
+  importId: string,
+  context: Context,
+  { batch, onFinding, onProgress, signal }: AuditOptions,
+): Promise<Tally> {
+  const tally = new Tally();
+  let judged = 0;
+  const told = async (finding: Finding): Promise<void> => {
+    tally.add(finding);
+    await onFinding?.(finding);
+    judged += 1;
+    if (judged % BREATH !== 0) return;
+    await keepImport(db, importId);
+    onProgress?.(judged);
+  };
+  for await (const row of subjects(db, importId)) {
+    if (signal?.aborted === true) return tally;
+    const subject = subjectOf(row, batch?.id ?? null);
+    const kinds = judge(subject, context);
+    await told({ kinds, expected: expectedOf(kinds, subject, context), subject, row, lines: row.lines });
+  }
+  for await (const line of nameless(db, importId)) {
+    if (signal?.aborted === true) return tally;
+    const kind = line.fault === null && line.aside ? 'no-task' : 'unreadable';
+    await told({ kinds: [kind], expected: null, subject: null, row: null, lines: [line] });
+  }
+  return tally;
+}

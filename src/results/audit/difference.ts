@@ -1,0 +1,93 @@
+import { formatAmount } from '../../core/money/amount.ts';
+import { writeText } from '../../manifest/export-cell.ts';
+import { settle } from './charge.ts';
+import type { Finding } from './subject.ts';
+
+/** Columns of the file that goes to the provider's support. */
+export const DIFFERENCE_COLUMNS = [
+  'kind',
+  'task_id',
+  'request_id',
+  'batch',
+  'row_key',
+  'line',
+  'state',
+  'provider_status',
+  'listed_status',
+  'model',
+  'listed_model',
+  'duration',
+  'listed_duration',
+  'amount',
+  'currency',
+  'expected_amount',
+  'expected_currency',
+  'claimed_at',
+  'submitted_at',
+  'created_at',
+  'billed_at',
+  'http_status',
+  'provider_lines',
+  'problem',
+  'raw_lines',
+  'raw_answer',
+  'raw_poll',
+] as const;
+
+/**
+ * One finding as a line of CSV, ours and theirs side by side. `redact` takes secrets out of what they wrote. Times are
+ * RFC 3339 UTC.
+ */
+export function differenceLine(finding: Finding, redact: (text: string) => string): string {
+  const { kinds, expected, subject, row, lines } = finding;
+  const net =
+    subject === null
+      ? new Map<string, never>()
+      : settle([...subject.lines.flatMap(({ charge }) => charge ?? []), ...subject.earlier]).net;
+  const all = <T>(of: (line: (typeof lines)[number]) => T | null): T[] => [
+    ...new Set(lines.flatMap((line) => of(line) ?? [])),
+  ];
+  const times = (of: (line: (typeof lines)[number]) => string | null): string =>
+    all(of)
+      .map((text) => new Date(text).toISOString())
+      .join(' ');
+  const cells: Record<(typeof DIFFERENCE_COLUMNS)[number], string | number | null | undefined> = {
+    kind: kinds.join(' '),
+    task_id: row?.task_id ?? (row !== null && row.subject !== row.request_id ? row.subject : null),
+    request_id: row?.request_id ?? all((line) => line.request_id).join(' '),
+    batch: row?.batch,
+    row_key: row?.row_key,
+    line: row?.manifest_line,
+    state: row?.state,
+    provider_status: row?.provider_status,
+    listed_status: all((line) => line.status).join(' '),
+    model: row?.model,
+    listed_model: all((line) => line.model).join(' '),
+    duration: row?.duration,
+    listed_duration: all((line) => line.duration).join(' '),
+    amount: [...net.values()].map((amount) => formatAmount(amount, 2)).join(' '),
+    currency: [...net.keys()].join(' '),
+    expected_amount: expected && formatAmount(expected.amount, 2),
+    expected_currency: expected?.currency,
+    claimed_at: row?.at?.toISOString(),
+    submitted_at: row?.submitted_at?.toISOString(),
+    created_at: times((line) => line.created_at),
+    billed_at: times((line) => line.billed_at),
+    http_status: row?.http_status,
+    provider_lines: lines.map(({ file, line }) => `${file}:${line}`).join(' '),
+    problem: all((line) => line.fault).join('; '),
+    raw_lines: lines.map(({ raw }) => raw).join('\n'),
+    raw_answer: row?.body,
+    raw_poll: row?.polled,
+  };
+  return csvLine(DIFFERENCE_COLUMNS.map((column) => redact(String(cells[column] ?? ''))));
+}
+
+/** A header, or a line whose cells no spreadsheet runs. */
+export function csvLine(cells: readonly string[]): string {
+  const written = cells.map((cell) => {
+    const text = writeText(cell);
+    return /[",;\t\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  });
+  return `${written.join(',')}\r\n`;
+}

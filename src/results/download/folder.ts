@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { messageOf, usageError, VidbatchError } from '../../core/errors.ts';
+import type { Batch } from '../../ledger/batch.ts';
+import type { Folder } from '../../ledger/tasks/download.ts';
+import { lockFile } from '../../database/lock.ts';
+
+const NOTE = '.vidbatch-download.json';
+const LOCK = '.vidbatch-download.lock';
+
+interface Note {
+  folder: string;
+  ledger: string;
+  batch: string;
+}
+
+/** A folder that is this process's to download into, until it is released. */
+export interface HeldFolder extends Folder {
+  release(): void;
+}
+
+/**
+ * Takes a folder for the videos of one batch; makes it, if there is none.
+ * @throws usageError when it holds the videos of another batch; VidbatchError when another process downloads into it,
+ * or it cannot be written.
+ */
+export function holdFolder(path: string, ledger: string, batch: Pick<Batch, 'id' | 'name'>): HeldFolder {
+  const absolute = resolve(path);
+  try {
+    mkdirSync(absolute, { recursive: true, mode: 0o755 });
+    accessSync(absolute, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw unusable(absolute, cause);
+  }
+  const lock = lockOf(absolute);
+  try {
+    const note =
+      readNote(absolute) ?? makeNote(absolute, { folder: randomUUID(), ledger, batch: batch.name });
+    if (note.ledger !== ledger || note.batch !== batch.name) {
+      throw usageError(
+        'FOLDER_OF_ANOTHER',
+        `${absolute} holds the videos of batch ${note.batch}${note.ledger === ledger ? '' : ' of another ledger'}`,
+        'Name another folder with --folder.',
+      );
+    }
+    return {
+      id: note.folder,
+      batchId: batch.id,
+      host: hostname(),
+      path: absolute,
+      release: () => lock.release(),
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Why others could put files or links of their own into a folder; undefined: they could not. */
+export function othersWrite(path: string, uid = process.getuid?.()): string | undefined {
+  const { mode, uid: owner } = statSync(path);
+  if (uid !== undefined && owner !== uid && owner !== 0) return 'it belongs to another user';
+  return (mode & 0o022) === 0 ? undefined : 'other users can write it';
+}
+
+/** The files that are the folder's own are neither read nor written through a link: it may lead anywhere. */
+function checkNoLink(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  throw usageError(
+    'FOLDER_LINK',
+    `${path}: is a symbolic link, and none is followed here`,
+    'Find out who made it, and remove it; or name another folder with --folder.',
+  );
+}
+
+function lockOf(folder: string): { release(): void } {
+  checkNoLink(join(folder, LOCK));
+  let lock: { release(): void } | undefined;
+  try {
+    lock = lockFile(join(folder, LOCK));
+  } catch (cause) {
+    throw unusable(folder, cause);
+  }
+  if (lock !== undefined) return lock;
+  throw new VidbatchError('FOLDER_BUSY', `${folder}: another process is downloading into it`, {
+    hint: 'Wait until it has ended, or name another folder with --folder.',
+  });
+}
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+
+function readNote(folder: string): Note | undefined {
+  const path = join(folder, NOTE);
+  checkNoLink(path);
+  try {
+    const note = JSON.parse(readFileSync(path, 'utf8')) as Partial<Note> | null;
+    if (UUID.test(note?.folder ?? '') && typeof note?.ledger === 'string' && typeof note.batch === 'string') {
+      return note as Note;
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+  }
+  throw usageError(
+    'FOLDER_NOTE',
+    `${path}: cannot be read as the note of a folder of videos`,
+    'Name another folder with --folder; without that file, what is in this one is compared before anything is kept.',
+  );
+}
+
+function makeNote(folder: string, note: Note): Note {
+  const path = join(folder, NOTE);
+  try {
+    rmSync(`${path}.new`, { force: true });
+    writeFileSync(`${path}.new`, `${JSON.stringify(note, undefined, 2)}\n`, { flag: 'wx', flush: true });
+    renameSync(`${path}.new`, path);
+  } catch (cause) {
+    throw unusable(folder, cause);
+  }
+  return note;
+}
+
+function unusable(path: string, cause: unknown): VidbatchError {
+  return new VidbatchError('DISK', `${path}: ${messageOf(cause)}`, {
+    cause,
+    hint: 'It must be a folder that this user can write; --folder names another.',
+  });
+}

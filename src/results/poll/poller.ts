@@ -1,0 +1,209 @@
+import { hostname } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { isOutage } from '../../database/connection-lost.ts';
+import { messageOf, VidbatchError } from '../../core/errors.ts';
+import type { Database } from '../../database/database.ts';
+import { grouped } from '../../core/group.ts';
+import { ensurePoller, giveTasksBack, hasten, nextPoll, takeTasks } from '../../ledger/tasks/poll.ts';
+import type { TakenTask } from '../../ledger/tasks/poll.ts';
+import { recordPolls } from '../../ledger/tasks/poll-record.ts';
+import type { Polled } from '../../ledger/tasks/poll-record.ts';
+import type { Logger } from '../../core/log.ts';
+import { patiently } from '../../database/patience.ts';
+import { reached } from '../../core/point.ts';
+import { judgePoll, POLL_PLAN } from '../../core/poll-plan.ts';
+import type { PollPlan } from '../../core/poll-plan.ts';
+import { tellPolled } from './poll-log.ts';
+import type { Provider } from '../../core/outcome.ts';
+
+export interface PollerOptions {
+  db: Database;
+  provider: Pick<Provider, 'query' | 'origin'>;
+  /** Only tasks of these batches; null: of all. */
+  batches: readonly number[] | null;
+  /** Open questions of this poller. */
+  concurrency: number;
+  /** Milliseconds between two questions of all pollers together; no limit without it. */
+  intervalMs?: number | undefined;
+  /** Milliseconds for one whole answer. */
+  timeoutMs: number;
+  log: Logger;
+  /** A function: may change from one question to the next. */
+  plan?: PollPlan | (() => PollPlan);
+  random?: () => number;
+  /**
+   * `settled`: it ends when no task is open. A moment of the database's clock: when each that is due has been asked for
+   * since. Default: it goes on until it is stopped.
+   */
+  until?: 'settled' | { askedSince: string };
+  onPolled?: (polled: Polled) => void;
+}
+
+export interface Poller {
+  /** Resolves when there is nothing left to ask, or it was stopped; never rejects. */
+  readonly ended: Promise<void>;
+  /** Rows wait for a task to end: all that are open are asked for at once, then as the plan says by now. */
+  hurry(): Promise<void>;
+  /** Asks nothing more, waits for no answer, and gives back what it had taken. */
+  stop(): Promise<void>;
+}
+
+/** For one whole answer: nothing is paid for it, so it may be asked for again. */
+export const POLL_TIMEOUT_MS = 30_000;
+/** Beyond the timeout, until a task whose asker is gone is due again. */
+const LEASE_MARGIN_MS = 30_000;
+/** Rows may be accepted at any time. */
+const LOOK_MS = 5_000;
+const LEAST_PAUSE_MS = 20;
+const FAILED_MS = 1_000;
+
+/** Asks the provider for tasks when they are due, together with all other pollers of this ledger. */
+export function startPoller(options: PollerOptions): Poller {
+  const { db, provider, concurrency, log, until, plan: planned = POLL_PLAN, random = Math.random } = options;
+  const { origin } = provider;
+  const scope = { origin, batches: options.batches };
+  const asker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const since = typeof until === 'object' ? until.askedSince : null;
+  // Whoever wants to know now asks for the newest, too.
+  const plan = (): PollPlan => (typeof planned === 'function' ? planned() : planned);
+  const firstMs = (): number => (since === null ? plan().firstMs : 0);
+  const leaseMs = options.timeoutMs + LEASE_MARGIN_MS;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const record = grouped((polls: readonly Polled[]) => recordPolls(db, origin, polls));
+  const taken: { task: TakenTask; leavesAt: number }[] = [];
+  const asking = new Set<Promise<void>>();
+  let wake: (() => void) | undefined;
+  /** It has been told that the provider is left alone for a while. */
+  let held = false;
+
+  let lookAt = 0;
+
+  function lookIn(ms: number): void {
+    lookAt = Math.min(lookAt, performance.now() + ms);
+  }
+
+  /** Takes what is due, and says when to look again; false when there is nothing left to wait for. */
+  async function look(room: number): Promise<boolean> {
+    const tasks = await takeTasks(db, scope, {
+      asker,
+      room,
+      intervalMs: options.intervalMs ?? null,
+      leaseMs,
+      firstMs: firstMs(),
+      before: since,
+    });
+    const now = performance.now();
+    taken.push(...tasks.map((task) => ({ task, leavesAt: now + task.waitMs })));
+    lookAt = now;
+    if (tasks.length === room) return true;
+    lookAt += LOOK_MS;
+    const dueMs = await nextPoll(db, scope, { firstMs: firstMs(), before: since });
+    if (dueMs !== undefined) lookIn(Math.max(dueMs, LEAST_PAUSE_MS));
+    return dueMs !== undefined || asking.size + taken.length > 0;
+  }
+
+  async function ask(task: TakenTask): Promise<void> {
+    const report = await provider.query(task.taskId, { signal });
+    reached('task-asked');
+    if (report.kind === 'transient' && signal.aborted) return giveTasksBack(db, [task], { asked: true });
+    const polled = { task, verdict: judgePoll(task, report, { random, plan: plan() }) };
+    if (polled.verdict.kind === 'unanswered' && polled.verdict.holdMs > 0) await giveBack();
+    // If this process ends first, the lease does too, and the task is asked for again.
+    const recorded = await patiently('poll', log, () => record(polled), signal);
+    reached('task-recorded');
+    const { verdict } = polled;
+    tellPolled(log, polled, { recorded, held });
+    held = verdict.kind === 'unanswered' && (held || verdict.holdMs > 0);
+    options.onPolled?.(polled);
+    if ('nextMs' in verdict && verdict.nextMs !== null) lookIn(verdict.nextMs);
+  }
+
+  async function giveBack(): Promise<void> {
+    const rest = taken.splice(0).map(({ task }) => task);
+    if (rest.length > 0) await giveTasksBack(db, rest).catch(() => undefined);
+  }
+
+  function startDue(): void {
+    const now = performance.now();
+    while (asking.size < concurrency && taken[0] !== undefined && taken[0].leavesAt <= now) {
+      const [{ task }] = taken.splice(0, 1) as [(typeof taken)[0]];
+      const asked: Promise<void> = ask(task)
+        .catch((error: unknown) => tell(error, log))
+        .finally(() => {
+          asking.delete(asked);
+          wake?.();
+        });
+      asking.add(asked);
+    }
+  }
+
+  /** Until an answer has come, a question may leave, or it is time to look. */
+  async function pause(): Promise<void> {
+    const now = performance.now();
+    const leavesAt = asking.size < concurrency ? (taken[0]?.leavesAt ?? Infinity) : Infinity;
+    const ms = Math.min(leavesAt, hasRoom() ? lookAt : Infinity, now + LOOK_MS) - now;
+    if (ms <= 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    wake = undefined;
+  }
+
+  /** As many are in hand as on their way: nobody waits for the ledger between two questions. */
+  function hasRoom(): boolean {
+    return asking.size + taken.length <= concurrency;
+  }
+
+  async function loop(): Promise<void> {
+    await patiently('poller', log, () => ensurePoller(db, origin), signal);
+    while (!signal.aborted) {
+      const idle = asking.size + taken.length === 0;
+      if (hasRoom() && (performance.now() >= lookAt || (idle && until !== undefined))) {
+        try {
+          const more = await look(2 * concurrency - asking.size - taken.length);
+          if (!more && until !== undefined) return;
+        } catch (error) {
+          lookAt = performance.now() + FAILED_MS;
+          tell(error, log);
+        }
+      }
+      startDue();
+      if (!signal.aborted) await pause();
+    }
+  }
+
+  async function run(): Promise<void> {
+    await loop().catch((error: unknown) => tell(error, log));
+    await giveBack();
+    await Promise.all(asking);
+  }
+
+  const ended = run();
+  return {
+    ended,
+    async hurry() {
+      await hasten(db, origin).catch((error: unknown) => tell(error, log));
+      lookAt = 0;
+      wake?.();
+    },
+    stop() {
+      stopping.abort();
+      wake?.();
+      return ended;
+    },
+  };
+}
+
+function tell(error: unknown, log: Logger): void {
+  // An outage is told once, by the connection itself, and a folder that changes hands by who waits for the next holder.
+  const toldElsewhere = isOutage(error) || (error instanceof VidbatchError && error.code === 'HOLDER_GONE');
+  log[toldElsewhere ? 'debug' : 'warn'](
+    { event: 'poll-failed', error: messageOf(error) },
+    'asking for tasks failed; trying again',
+  );
+}

@@ -1,0 +1,69 @@
+import type { Database } from '../../database/database.ts';
+import { requireProvider } from '../../core/config.ts';
+import type { Config } from '../../core/config.ts';
+import type { Limit } from '../../core/rate/limits.ts';
+import { POLL_TIMEOUT_MS, startPoller } from './poller.ts';
+import type { PollerOptions } from './poller.ts';
+import { createProvider } from '../../provider/client.ts';
+import { within } from '../../core/within.ts';
+
+export interface PollLimits {
+  /** Open questions about tasks, beside the calls; 4. 0: it asks for none. */
+  pollConcurrency: number;
+  /** Milliseconds between two questions of all who ask together; no limit without it. */
+  pollIntervalMs?: number;
+}
+
+/** What `limits` count with nobody here who asks whether it has ended; undefined: nothing. */
+export function unaskedPlaces({
+  limits = [],
+  pollConcurrency,
+}: {
+  limits?: readonly Limit[] | undefined;
+  pollConcurrency: number;
+}): string | undefined {
+  if (pollConcurrency > 0 || limits.every(({ inFlight }) => inFlight === undefined)) return undefined;
+  return '--max-in-flight counts tasks until they are known to have ended, and --poll-concurrency 0 asks for none: places become free only while another worker or `vidbatch reconcile --watch` asks';
+}
+
+/** What is asked for is asked for again: nobody waits for the end of it. */
+const POLLER_ENDS_MS = 3_000;
+
+/** A poller with its provider. */
+export interface Polling {
+  hurry: () => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/** Asks for tasks over connections of its own: no question keeps a paid call waiting. */
+export function startPolling(
+  { db }: { db: Database },
+  config: Config,
+  { pollConcurrency, pollIntervalMs }: PollLimits,
+  how: Pick<PollerOptions, 'batches' | 'log' | 'plan'> & { onPolled: PollerOptions['onPolled'] | undefined },
+): Polling {
+  if (pollConcurrency === 0) return { hurry: () => Promise.resolve(), stop: () => Promise.resolve() };
+  const { onPolled, ...rest } = how;
+  const provider = createProvider({
+    ...requireProvider(config),
+    timeoutMs: POLL_TIMEOUT_MS,
+    connections: pollConcurrency,
+    codes: config.codes,
+  });
+  const poller = startPoller({
+    db,
+    provider,
+    concurrency: pollConcurrency,
+    intervalMs: pollIntervalMs,
+    timeoutMs: POLL_TIMEOUT_MS,
+    ...rest,
+    ...(onPolled === undefined ? {} : { onPolled }),
+  });
+  return {
+    hurry: () => poller.hurry(),
+    async stop() {
+      await within(POLLER_ENDS_MS, poller.stop(), () => undefined);
+      await provider.close();
+    },
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * The room `results` follows accepted tasks: it polls them, compares them with the provider’s files, and
+ * downloads videos.
+ * It may import batch, manifest, provider, ledger, database and core.
+ */
+import type { Database } from '../database/database.ts';
+import { askNow, countTasks } from '../ledger/tasks/task.ts';
+import { ensurePoller } from '../ledger/tasks/poll.ts';
+import type { Polled } from '../ledger/tasks/poll-record.ts';
+import type { Logger } from '../core/log.ts';
+import { startPoller } from './poll/poller.ts';
+import type { PollerOptions } from './poll/poller.ts';
+import type { Provider } from '../core/outcome.ts';
+import type { TaskCounts } from '../core/task.ts';
+
+export interface ReconcileOptions extends Pick<
+  PollerOptions,
+  'concurrency' | 'intervalMs' | 'timeoutMs' | 'plan' | 'random'
+> {
+  /** Null: of all. */
+  batchId: number | null;
+  /** Goes on until no task is open, asking each when it is due; otherwise each is asked for once, now. */
+  watch?: boolean;
+  /** Also those that have come to their end. */
+  ended?: boolean;
+  log: Logger;
+  onAsked?: (asked: number) => void;
+  signal?: AbortSignal;
+}
+
+/** What was heard, and how the tasks stand then. */
+export interface Reconciled {
+  /** Questions: one a task, except with `watch`. */
+  asked: number;
+  completed: number;
+  failed: number;
+  open: number;
+  /** The provider does not know the task. It may be too fresh: it is asked for again. */
+  missing: number;
+  /** It had come to its end, and the provider says otherwise. */
+  otherwise: number;
+  /** No answer about the task. */
+  unanswered: number;
+  /** Answers to the last of these questions were refusals, or none came at all: why. */
+  silent: string | null;
+  /** By the ledger, afterwards: surplus ones too. */
+  tasks: TaskCounts;
+}
+
+/** So many questions in a row without an answer: asking the others would bring none either. */
+const SILENT_AFTER = 20;
+/** A single page in place of an answer says nothing; several are a bad key or a wrong URL. */
+const REFUSED_AFTER = 3;
+
+/**
+ * Asks the provider for the tasks of a batch (or of all), together with whoever else asks, and stores the answers. It
+ * ends early when the provider refuses to answer, and without `watch` also when it is away.
+ */
+export async function reconcile(
+  db: Database,
+  provider: Pick<Provider, 'query' | 'origin'>,
+  { batchId, watch = false, ended = false, log, onAsked, signal, ...how }: ReconcileOptions,
+): Promise<Reconciled> {
+  const batches = batchId === null ? null : [batchId];
+  const scope = { origin: provider.origin, batches };
+  const totals = { asked: 0, completed: 0, failed: 0, open: 0, missing: 0, otherwise: 0, unanswered: 0 };
+  let inARow = 0;
+  let silent: string | null = null;
+  await ensurePoller(db, provider.origin);
+  const askedSince = await askNow(db, scope, { open: !watch, ended });
+  const poller = startPoller({
+    db,
+    provider: {
+      origin: provider.origin,
+      async query(taskId, asked) {
+        const report = await provider.query(taskId, asked);
+        if (asked?.signal?.aborted === true) return report;
+        inARow = report.kind === 'transient' ? inARow + 1 : 0;
+        if (report.kind === 'transient' && isSilent(report.trouble)) {
+          silent = report.message;
+        }
+        return report;
+      },
+    },
+    batches,
+    log,
+    ...how,
+    until: watch ? 'settled' : { askedSince },
+    onPolled(polled) {
+      totals.asked += 1;
+      totals[kindOf(polled)] += 1;
+      onAsked?.(totals.asked);
+      if (silent !== null) void poller.stop();
+    },
+  });
+  const stop = (): void => void poller.stop();
+  signal?.addEventListener('abort', stop);
+  if (signal?.aborted === true) stop();
+  await poller.ended;
+  signal?.removeEventListener('abort', stop);
+  return { ...totals, silent, tasks: await countTasks(db, batches) };
+
+  function isSilent(trouble: 'throttled' | 'refused' | 'broken'): boolean {
+    if (trouble === 'refused') return inARow >= REFUSED_AFTER;
+    return !watch && trouble === 'broken' && inARow >= SILENT_AFTER;
+  }
+}
+
+function kindOf({ verdict }: Polled): Exclude<keyof Reconciled, 'asked' | 'silent' | 'tasks'> {
+  switch (verdict.kind) {
+    case 'said': {
+      const { status } = verdict.report;
+      return status === 'completed' || status === 'failed' ? status : 'open';
+    }
+    case 'missed':
+      return 'missing';
+    case 'otherwise':
+    case 'unanswered':
+      return verdict.kind;
+  }
+}

@@ -1,0 +1,304 @@
+import { runMigrations } from 'bullmq';
+import { tellAccepted } from './accepted.ts';
+import { clearTextOf } from './clear-text.ts';
+import type { Config } from '../core/config.ts';
+import { messageOf, usageError } from '../core/errors.ts';
+import {
+  acceptForeignJournals,
+  foreignJournals,
+  foreignRefusal,
+  formatForeignJournals,
+} from './journal/foreign.ts';
+import { freeAllTasks } from '../ledger/tasks/poll.ts';
+import { followClock } from '../ledger/send/clock.ts';
+import type { Database } from '../database/database.ts';
+import { isThere } from '../database/disk-trouble.ts';
+import type { EmbeddedDatabase } from '../database/embedded.ts';
+import { freeAllLanes } from '../ledger/send/feed.ts';
+import { againstRace, isMigrated, migrateLedger } from '../ledger/migrate.ts';
+import { checkFolder } from '../database/ownership.ts';
+import { PreparedPool } from '../database/prepared.ts';
+import { readHolder } from '../database/lock.ts';
+import { ledgerId } from '../ledger/read/read.ts';
+import { sweep } from '../ledger/send/sweep.ts';
+import { journalFolder } from './journal/journal.ts';
+import { createLog } from '../core/log.ts';
+import type { Logger } from '../core/log.ts';
+import { Outage } from '../database/outage.ts';
+import { reached } from '../core/point.ts';
+import { connectPostgres, keepsSessions, openQueuePool } from '../database/postgres/client.ts';
+import type { Postgres } from '../database/postgres/client.ts';
+import { connectRedis, prefixOf } from './queue/redis/client.ts';
+import { parseRedisUrl } from './queue/redis/url.ts';
+import { replayJournals } from './journal/replay.ts';
+import type { Replayed } from './journal/replay.ts';
+import type { QueueStore } from './queue/queue.ts';
+import { loadTelemetry } from './telemetry.ts';
+
+/**
+ * `worker`: sends rows, so it must hold the embedded folder itself. `writer`: may make the ledger. `reader`: the
+ * ledger must be there.
+ */
+export type Role = 'worker' | 'writer' | 'reader';
+
+/** The ledger, open, without its queue: what reads, brakes or settles needs no more. Whoever opens it closes it. */
+export interface LedgerApp {
+  db: Database;
+  ledgerId: string;
+  /** `embedded PGlite in .vidbatch`, `Postgres at host:5432` … for people. */
+  storage: { ledger: string };
+  /** Of the servers that this app uses. Whoever waits for them tells of it: `tellTo` its log. */
+  outages: readonly Outage[];
+  /** Rows found in flight when an embedded folder was opened: their worker is gone. */
+  swept: number;
+  /** What the journals told an embedded ledger when it was opened. */
+  replayed?: Replayed;
+  /**
+   * Aborted when an embedded folder changes hands: a worker waits for the one that this app holds (`wanted`), or the
+   * process that served it to this app has ended (`gone`). Close it, and open it again.
+   */
+  moved?: AbortSignal;
+  close(): Promise<void>;
+}
+
+/** Ledger and queue, open. */
+export interface App extends LedgerApp {
+  store: QueueStore;
+  storage: { ledger: string; queue: string };
+}
+
+type Closer = () => unknown;
+
+/**
+ * Opens ledger and queue as the configuration says. Closes what it had opened when a later step fails.
+ * @throws VidbatchError when a server cannot be reached, or the folder is held by another worker.
+ */
+export async function openApp(
+  config: Config,
+  role: Role,
+  log: Logger = createLog(config.logLevel ?? 'info'),
+): Promise<App> {
+  const telemetry = await loadTelemetry(config);
+  return opening(config, role, log, async (ledger, closers) => {
+    const { store, name } = await openStore(config, ledger, closers, log);
+    return {
+      store: telemetry === undefined ? store : { ...store, telemetry },
+      storage: { ledger: ledger.name, queue: name },
+      outages: [...new Set([ledger.outage, store.outage])],
+    };
+  });
+}
+
+/**
+ * The same without the queue, which is not asked, and not made: for commands that need the ledger alone.
+ * @throws VidbatchError when the ledger cannot be opened.
+ */
+export async function openLedger(
+  config: Config,
+  role: Exclude<Role, 'worker'>,
+  log: Logger = createLog(config.logLevel ?? 'info'),
+): Promise<LedgerApp> {
+  return opening(config, role, log, async (ledger) => ({
+    storage: { ledger: ledger.name },
+    outages: [ledger.outage],
+  }));
+}
+
+async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
+  config: Config,
+  role: Role,
+  log: Logger,
+  more: (ledger: Ledger, closers: Closer[]) => Promise<More>,
+): Promise<LedgerApp & More> {
+  const closers: Closer[] = [];
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeAll(closers));
+  // A URL that is none is told before any ledger is looked for.
+  if (config.redisUrl !== undefined) parseRedisUrl(config.redisUrl);
+  // Whoever only looks is not told each time.
+  if (role !== 'reader')
+    for (const { what, hint } of clearTextOf(config)) log.warn({ event: 'without-tls', hint }, what);
+  try {
+    // A reader of a ledger in Postgres needs no folder.
+    if (config.databaseUrl === undefined || role !== 'reader') checkFolder(config.dataDir);
+    const ledger = await (config.databaseUrl === undefined
+      ? openEmbeddedLedger(config.dataDir, role, closers, log)
+      : openPostgresLedger(config.databaseUrl, role, closers));
+    const id = await ledgerId(ledger.db);
+    await judgeForeignJournals(ledger.db, id, config, role, log);
+    return {
+      ...(await more(ledger, closers)),
+      db: ledger.db,
+      ledgerId: id,
+      swept: ledger.swept,
+      ...(ledger.replayed === undefined ? {} : { replayed: ledger.replayed }),
+      ...(ledger.moved === undefined ? {} : { moved: ledger.moved }),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Whoever may send, or bring rows in that are sent, is refused; a reader is told. */
+async function judgeForeignJournals(
+  db: Database,
+  id: string,
+  { dataDir, acceptForeignJournals: acceptedBy }: Config,
+  role: Role,
+  log: Logger,
+): Promise<void> {
+  if (role === 'reader') {
+    const told = await foreignJournals(db, journalFolder(dataDir), id).then(
+      (journals) =>
+        journals.length === 0 ? undefined : `${formatForeignJournals(journals)}; nothing is sent`,
+      // It reads the ledger, which may be on another machine: the folder may be none of its own.
+      (error: unknown) => messageOf(error),
+    );
+    if (told !== undefined) log.warn({ event: 'foreign-journals' }, told);
+    return;
+  }
+  const journals = await foreignJournals(db, journalFolder(dataDir), id);
+  if (journals.length === 0) return;
+  if (acceptedBy === undefined) throw foreignRefusal(journals);
+  await acceptForeignJournals(db, journals, acceptedBy);
+}
+
+async function closeAll(closers: Closer[]): Promise<void> {
+  for (const close of closers.splice(0).toReversed()) await close();
+}
+
+interface Ledger {
+  db: Database;
+  name: string;
+  outage: Outage;
+  swept: number;
+  replayed?: Replayed;
+  moved?: AbortSignal;
+  /** Where the queue is when there is no Redis. */
+  queue: { embedded: QueuePool } | { server: Postgres };
+}
+
+type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
+
+const UPKEEP_MS = 15_000;
+
+async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], log: Logger): Promise<Ledger> {
+  // Half of a command's start is loading; most of them need no database of their own.
+  const { databaseOf, noLedger, openFolder } = await import('../database/folder.ts');
+  // A holder may be about to make it.
+  if (role === 'reader' && !isThere(databaseOf(dir)) && readHolder(dir) === undefined) throw noLedger(dir);
+  const moved = new AbortController();
+  const folder = await openFolder(
+    dir,
+    role === 'worker'
+      ? { alone: true }
+      : { mayMake: role !== 'reader', onWanted: () => moved.abort('wanted') },
+  );
+  closers.push(() => folder.close());
+  const name = `embedded PGlite in ${dir}`;
+  const outage = new Outage('ledger', name);
+  const opened = {
+    db: folder.database,
+    name,
+    outage,
+    queue: { embedded: folder.database },
+    moved: moved.signal,
+  };
+  if (folder.role === 'guest') {
+    folder.database.on('error', () => moved.abort('gone'));
+    return { ...opened, swept: 0 };
+  }
+  await migrate(folder.database, true);
+  // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
+  // What the journals know comes first: an answer settles what the sweep could only call uncertain.
+  const id = await ledgerId(folder.database);
+  const replayed = await replayJournals(folder.database, journalFolder(dir), id, (one) =>
+    tellAccepted(log, one),
+  );
+  const swept = await sweep(folder.database, { all: true });
+  // Before the lanes are forgotten: they tell whether this machine's clock was set back since.
+  await followClock(folder.database);
+  await freeAllLanes(folder.database);
+  await freeAllTasks(folder.database);
+  reached('lanes-freed');
+  keepUp(folder.database, closers);
+  return { ...opened, swept, replayed };
+}
+
+/** The embedded database has no autovacuum of its own. */
+function keepUp(database: EmbeddedDatabase, closers: Closer[]): void {
+  let running: Promise<unknown> = Promise.resolve();
+  const timer = setInterval(() => {
+    running = running.then(() => database.upkeep()).catch(() => undefined);
+  }, UPKEEP_MS);
+  timer.unref();
+  closers.push(async () => {
+    clearInterval(timer);
+    await running;
+  });
+}
+
+async function openPostgresLedger(url: string, role: Role, closers: Closer[]): Promise<Ledger> {
+  const server = await connectPostgres(url);
+  const { pool, place, outage } = server;
+  closers.push(
+    () => pool.end(),
+    () => outage.close(),
+  );
+  const name = `Postgres at ${place.name}`;
+  if (role === 'reader' && !(await isMigrated(pool))) {
+    throw usageError('NO_LEDGER', `${name} has no ledger of this version`, 'Run `vidbatch migrate`.');
+  }
+  if (role !== 'reader') await migrate(pool, false);
+  const db = keepsSessions(server.report) ? new PreparedPool(pool) : pool;
+  return { db, name, outage, swept: 0, queue: { server } };
+}
+
+async function openStore(
+  config: Config,
+  { queue, outage }: Ledger,
+  closers: Closer[],
+  log: Logger,
+): Promise<{ store: QueueStore; name: string }> {
+  if (config.redisUrl !== undefined) {
+    const opened = await connectRedis(config.redisUrl);
+    const { redis, evictionPolicy } = opened;
+    if (evictionPolicy !== undefined && evictionPolicy !== 'noeviction')
+      log.warn(
+        { event: 'queue-evicts', policy: evictionPolicy },
+        `${opened.name} may remove jobs when its memory is full: set its maxmemory-policy to noeviction; the ledger fills the queue again`,
+      );
+    closers.push(
+      () => redis.disconnect(),
+      () => opened.outage.close(),
+    );
+    const store: QueueStore = { kind: 'redis', redis, prefix: prefixOf(redis), outage: opened.outage };
+    return { store, name: opened.name };
+  }
+  const name = 'the same database';
+  if ('embedded' in queue) return { store: { kind: 'postgres', pool: queue.embedded, outage }, name };
+  const pool = openQueuePool(queue.server);
+  closers.push(() => pool.end());
+  await migrateQueue(pool);
+  return { store: { kind: 'postgres', pool: pool as QueuePool, outage }, name };
+}
+
+/** Brings the ledger's schema, and for an embedded ledger the queue's, up to date. */
+async function migrate(db: Database, withQueue: boolean): Promise<void> {
+  await migrateLedger(db);
+  reached('ledger-migrated');
+  if (withQueue) await migrateQueue(db);
+}
+
+/** BullMQ's own migrations, on one session as they ask for. */
+export async function migrateQueue(db: Database): Promise<void> {
+  const session = await db.connect();
+  try {
+    await againstRace(() => runMigrations(session));
+    reached('queue-migrated');
+  } finally {
+    session.release();
+  }
+}

@@ -1,0 +1,56 @@
+import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { diskTrouble, isThere } from '../../database/disk-trouble.ts';
+import type { JournalLine } from './journal.ts';
+
+/** A line as it stands in the file; `torn` when it cannot be read. One at the end of a file is what a crash leaves. */
+export type JournalEntry =
+  { kind: 'line'; number: number; line: JournalLine } | { kind: 'torn'; number: number };
+
+/** Every journal in the folder, by name; none where there is no folder. */
+export async function journalNames(folder: string): Promise<string[]> {
+  if (!isThere(folder)) return [];
+  try {
+    return (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort();
+  } catch (cause) {
+    throw diskTrouble('DATA_DIR', folder, cause);
+  }
+}
+
+/** The file whose kernel lock says that a journal is being written. */
+export function lockOf(path: string): string {
+  return path.replace(/\.jsonl$/, '.lock');
+}
+
+/** Line by line, in constant memory. The room that its writer has taken ahead, zeros, is passed over. */
+export async function* readJournal(path: string): AsyncGenerator<JournalEntry> {
+  let number = 0;
+  for await (const text of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })) {
+    number += 1;
+    // A line that a power failure cut short has zeros after it, and the next one may stand behind them.
+    for (const written of text.split(/\0+/)) {
+      if (written === '') continue;
+      const line = parse(written);
+      yield line === undefined ? { kind: 'torn', number } : { kind: 'line', number, line };
+    }
+  }
+}
+
+function parse(text: string): JournalLine | undefined {
+  try {
+    const line = JSON.parse(text) as JournalLine | null;
+    return isLine(line) ? line : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+/** Enough to be asked for in the ledger: what is no uuid would fail the whole question. */
+function isLine(line: JournalLine | null): line is JournalLine {
+  if (line === null) return false;
+  if (line.kind === 'header') return typeof line.ledger === 'string';
+  return (line.kind === 'intent' || line.kind === 'answer') && UUID.test(line.attempt);
+}

@@ -1,0 +1,187 @@
+import { mkdir, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Claim } from '../../ledger/send/claim.ts';
+import { grouped } from '../../core/group.ts';
+import { lockFile } from '../../database/lock.ts';
+import { reached } from '../../core/point.ts';
+import type { Outcome } from '../../core/outcome.ts';
+
+/**
+ * One line of a journal. An intent stands on the disk before its request leaves, an answer before the ledger hears
+ * of it; so whatever dies, also the ledger, an attempt that was made is known, and a task id that reached us is too.
+ */
+export type JournalLine =
+  | { kind: 'header'; version: 1; ledger: string; worker: string; origin: string; at: string }
+  | {
+      kind: 'intent';
+      attempt: string;
+      batch: string;
+      key: string;
+      /** Number of the row in the ledger, and hash of its request; older journals lack both. */
+      row?: number;
+      content?: string;
+      number: number;
+      epoch: number;
+      at: string;
+    }
+  | { kind: 'answer'; attempt: string; outcome: Outcome };
+
+export type Intent = Extract<JournalLine, { kind: 'intent' }>;
+
+/** The journal of one worker: a file of its own, which nobody else writes. */
+export interface Journal {
+  /** Name of the file, as the ledger remembers it once everything in it is recorded. */
+  readonly name: string;
+  /** Rejects when the disk has no room for what may be in flight: then nothing may be claimed. */
+  ready(): Promise<void>;
+  /** Resolves when it is on the disk. */
+  intend(claim: Claim): Promise<void>;
+  answer(claim: Claim, outcome: Outcome): Promise<void>;
+  /** How much has been written. */
+  bytes(): number;
+  /** Releases the file; returns its length in bytes. */
+  close(): Promise<number>;
+}
+
+/** Room is taken from the disk in pieces of this size, ahead of need, so that a full disk is known before a claim. */
+const PIECE = 1024 * 1024;
+/** The raw answer is in the ledger; the journal keeps enough of it to judge. */
+const MOST_BODY = 4096;
+
+export function journalFolder(dataDir: string): string {
+  return join(dataDir, 'journal');
+}
+
+export interface JournalOptions {
+  /** Bytes that must always be free for what is in flight. */
+  reserve: number;
+  /**
+   * Answers, too, are flushed before they are recorded: for a ledger that does not flush by itself. Otherwise they are
+   * written, which outlives the process, and the ledger's commit outlives the machine.
+   */
+  flushAnswers: boolean;
+}
+
+/** Starts a journal for this worker. */
+export async function openJournal(
+  folder: string,
+  header: { ledger: string; worker: string; origin: string },
+  { reserve, flushAnswers }: JournalOptions,
+): Promise<Journal> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const name = `${header.worker}.jsonl`;
+  const lock = lockFile(join(folder, `${header.worker}.lock`));
+  if (lock === undefined) throw new Error(`the journal ${name} is already being written`);
+  let file: FileHandle;
+  try {
+    file = await open(join(folder, name), 'wx+', 0o600);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  reached('journal-created');
+  let length = 0;
+  let allocated = 0;
+  let allocating = Promise.resolve();
+
+  /** Writes zeros ahead of the text: overwriting them later needs no room. One at a time, or late zeros hit text. */
+  function allocate(needed: number): Promise<void> {
+    const done = allocating.then(async () => {
+      while (allocated < length + needed) {
+        await writeAll(file, Buffer.alloc(PIECE), allocated);
+        await file.datasync();
+        allocated += PIECE;
+      }
+    });
+    allocating = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Where the next text goes: always within the room that was taken, so no zeros can come after it. */
+  async function place(bytes: number): Promise<number> {
+    while (allocated < length + bytes) await allocate(bytes);
+    const position = length;
+    length += bytes;
+    return position;
+  }
+
+  async function write(lines: readonly JournalLine[]): Promise<void> {
+    const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    await writeAll(file, text, await place(text.length));
+  }
+
+  /** One write and one flush for all lines that came meanwhile. */
+  const append = inGroups(async (lines) => {
+    await write(lines);
+    await file.datasync();
+  });
+  /** The same without a flush. Each write costs a thread's attention, which is more than its bytes do. */
+  const appendUnflushed = inGroups(write);
+
+  await syncFolder(folder);
+  await append({ kind: 'header', version: 1, ...header, at: new Date().toISOString() });
+  reached('journal-opened');
+  return {
+    name,
+    ready: () => allocate(reserve),
+    intend: (claim) =>
+      append({
+        kind: 'intent',
+        attempt: claim.attemptId,
+        batch: claim.batch,
+        key: claim.key,
+        row: claim.submissionId,
+        content: claim.content,
+        number: claim.number,
+        epoch: claim.epoch,
+        at: new Date().toISOString(),
+      }),
+    answer(claim, outcome) {
+      const line: JournalLine = { kind: 'answer', attempt: claim.attemptId, outcome: trimmed(outcome) };
+      return flushAnswers ? append(line) : appendUnflushed(line);
+    },
+    bytes: () => length,
+    async close() {
+      await file.truncate(length);
+      await file.close();
+      lock.release();
+      return length;
+    },
+  };
+}
+
+function inGroups(
+  run: (lines: readonly JournalLine[]) => Promise<void>,
+): (line: JournalLine) => Promise<void> {
+  return grouped<JournalLine, void>(
+    async (lines) => {
+      await run(lines);
+      return lines.map(() => undefined);
+    },
+    { max: 1000 },
+  );
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** A new file is on the disk only when its folder is, too. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function trimmed(outcome: Outcome): Outcome {
+  const { body } = outcome.evidence;
+  if (body === undefined || body.length <= MOST_BODY) return outcome;
+  return { ...outcome, evidence: { ...outcome.evidence, body: body.slice(0, MOST_BODY) } };
+}

@@ -1,0 +1,54 @@
+import { messageOf } from '../../core/errors.ts';
+import type { Journal } from './journal.ts';
+import type { Logger } from '../../core/log.ts';
+import { reached } from '../../core/point.ts';
+import type { Hands } from '../submit.ts';
+
+/** A worker's journal, whose failures are said and not thrown. */
+export interface JournalKeeper {
+  /** Whether there is room for what may be in flight: without it, nothing may be claimed. */
+  hasRoom(): Promise<boolean>;
+  /** As it was when last asked for. */
+  isFull(): boolean;
+  written: Hands['journal'];
+}
+
+export function keepJournal(journal: Journal, log: Logger): JournalKeeper {
+  let full = false;
+
+  function failed(error: unknown): false {
+    log.error({ event: 'journal-failed', error: messageOf(error) }, 'the journal could not be written');
+    return false;
+  }
+
+  return {
+    isFull: () => full,
+    async hasRoom() {
+      try {
+        await journal.ready();
+        full = false;
+        return true;
+      } catch (error) {
+        if (!full)
+          log.error(
+            { event: 'journal-full', error: messageOf(error) },
+            'no room for the journal: nothing is sent',
+          );
+        full = true;
+        return false;
+      }
+    },
+    written: {
+      async intend(claim) {
+        const intended = await journal.intend(claim).then(() => true, failed);
+        reached('intended');
+        return intended;
+      },
+      async answer(claim, outcome) {
+        reached('answered');
+        await journal.answer(claim, outcome).catch(failed);
+        reached('answer-journaled');
+      },
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import { Cluster, Redis } from 'ioredis';
+import { within } from '../../../database/engine.ts';
+import { Outage } from '../../../database/outage.ts';
+import { CONNECT_MS, redisOptions } from './options.ts';
+import { redisTrouble } from './trouble.ts';
+import { probeRedis, STARTING_MS } from './probe.ts';
+import { nameOfPlace, parseRedisUrl } from './url.ts';
+import type { RedisPlace } from './url.ts';
+
+export type RedisClient = Redis | Cluster;
+
+/**
+ * A connection that owes an answer for so long is given up, and what it was asked is asked again on the next one: a
+ * server that is stopped or cut off keeps its connections open for ever. No command blocks longer: BullMQ's wait for a
+ * job ends after ten seconds at most.
+ */
+const SILENCE_MS = 20_000;
+
+/** How BullMQ's keys begin. All keys of one of its scripts must be on the same node of a cluster. */
+export function prefixOf(redis: RedisClient): string {
+  return redis.isCluster ? '{bull}' : 'bull';
+}
+
+/**
+ * A client that waits through outages and comes back by itself; BullMQ makes its blocking connection as a duplicate of
+ * it. Opens nothing yet, and needs a listener for `error`.
+ */
+export function openRedis(url: string | RedisPlace, { silenceMs = SILENCE_MS } = {}): RedisClient {
+  const place = typeof url === 'string' ? parseRedisUrl(url) : url;
+  // BullMQ needs commands that wait through an outage rather than fail after some retries.
+  const patient = { maxRetriesPerRequest: null, lazyConnect: true, socketTimeout: silenceMs } as const;
+  if (place.kind !== 'cluster') return new Redis({ ...redisOptions(place), ...patient, reconnectOnError });
+  const { tls, username, password, connectTimeout, keepAlive } = redisOptions(place);
+  return new Cluster(place.hosts, {
+    lazyConnect: true,
+    slotsRefreshTimeout: CONNECT_MS,
+    retryDelayOnFailover: 500,
+    retryDelayOnClusterDown: 500,
+    // Certificates are of names: a name must not be exchanged for its address.
+    ...(place.tls
+      ? { dnsLookup: (host: string, done: (error: null, address: string) => void) => done(null, host) }
+      : {}),
+    redisOptions: { ...patient, tls, username, password, connectTimeout, keepAlive },
+  });
+}
+
+/** A master that has become a replica: whoever is master now is found by connecting anew. 2: and asks again. */
+function reconnectOnError({ message }: Error): 2 | false {
+  return message.includes('READONLY') ? 2 : false;
+}
+
+/** Redis for the queue, open. Whoever opened it disconnects it. */
+export interface RedisQueue {
+  redis: RedisClient;
+  /** `Redis at localhost:6379`, for people. */
+  name: string;
+  outage: Outage;
+  /** `noeviction` is what a queue needs; undefined where it is not told. */
+  evictionPolicy: string | undefined;
+}
+
+/**
+ * One address that turns out to be a node of a cluster is opened as the cluster: managed ones hand out nothing else.
+ * @throws VidbatchError within ten seconds when it cannot be used.
+ */
+export async function connectRedis(url: string): Promise<RedisQueue> {
+  const named = parseRedisUrl(url);
+  const begun = performance.now();
+  const { cluster, evictionPolicy } = await probeRedis(named);
+  const place: RedisPlace = named.kind === 'server' && cluster ? { ...named, kind: 'cluster' } : named;
+  const name = `Redis at ${nameOfPlace(place)}`;
+  const outage = new Outage('queue', name);
+  const redis = openRedis(place);
+  let reason: unknown;
+  redis.on('error', (error: unknown) => {
+    reason = error;
+    outage.failed(error);
+  });
+  redis.on('close', () => outage.failed(reason ?? new Error('the connection was closed')));
+  redis.on('ready', () => outage.worked());
+  try {
+    const left = STARTING_MS - (performance.now() - begun);
+    await within(left, ready(redis), () => new Error('no answer in time'));
+  } catch (error) {
+    redis.disconnect();
+    throw redisTrouble(reason ?? error, place);
+  }
+  return { redis, name, outage, evictionPolicy };
+}
+
+/** Of a cluster: also the node that holds the queue answers, whose address was told by another one. */
+async function ready(redis: RedisClient): Promise<void> {
+  await redis.connect();
+  await redis.exists(`${prefixOf(redis)}:`);
+}

@@ -1,0 +1,95 @@
+import { isOutage } from '../../database/connection-lost.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { Database } from '../../database/database.ts';
+import { sayLimits, steerQuota, unsayLimits } from '../../ledger/send/quota.ts';
+import { throttleBaseMs } from '../../core/rate/limits.ts';
+import type { Limit } from '../../core/rate/limits.ts';
+import type { Logger } from '../../core/log.ts';
+
+/** Keeps the limits of a worker in the ledger, and looks for the rate that nobody has told. */
+export interface QuotaKeeper {
+  /** Milliseconds that all wait after a first 429. */
+  throttleBaseMs(): number;
+  /** A row was settled, so long after its claim was asked for. */
+  settled(ms: number): void;
+  /** The provider refused this attempt, and nobody is to send for so long. */
+  refused(attemptId: string, stopMs: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const STEER_MS = 500;
+const SAY_MS = 10_000;
+
+export function keepQuota(db: Database, origin: string, limits: readonly Limit[], log: Logger): QuotaKeeper {
+  const finds = limits.some(({ intervalMs }) => intervalMs === 'auto');
+  let perSecond: number | undefined;
+  let lagMs: number | undefined;
+  let saidAt = -Infinity;
+  let told: string | undefined;
+  let turn: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+
+  async function say(): Promise<void> {
+    saidAt = performance.now();
+    const others = await sayLimits(db, origin, limits);
+    const models = others.map((model) => model || 'all rows').join(', ');
+    if (models !== '' && models !== told)
+      log.warn(
+        { event: 'limits-differ', models: others },
+        `another worker goes by other limits for ${models}: each by its own, held against what all have done`,
+      );
+    told = models;
+  }
+
+  async function find(refused?: { attemptId: string; stopMs: number }): Promise<void> {
+    const before = perSecond;
+    perSecond = (await steerQuota(db, origin, { lagMs, ...(refused === undefined ? {} : { refused }) }))
+      .perSecond;
+    lagMs = undefined;
+    if (refused === undefined || before === undefined || perSecond >= before) return;
+    log.info(
+      { event: 'rate-lowered', from: round(before), to: round(perSecond) },
+      'the provider throttles: all workers go slower',
+    );
+  }
+
+  async function look(): Promise<void> {
+    if (performance.now() - saidAt > SAY_MS) await say();
+    if (finds) await find();
+  }
+
+  /** One after the other; what fails is made up for by the next. */
+  function then(act: () => Promise<void>): Promise<void> {
+    turn = turn.then(act).catch((error: unknown) => {
+      log[isOutage(error) ? 'debug' : 'warn']({ event: 'quota-failed', error: messageOf(error) });
+    });
+    return turn;
+  }
+
+  if (limits.length > 0) {
+    void then(look);
+    timer = setInterval(() => void then(look), finds ? STEER_MS : SAY_MS);
+  }
+  return {
+    throttleBaseMs: () => throttleBaseMs(finds ? perSecond : perSecondOfFixed(limits)),
+    settled(ms) {
+      lagMs = ms;
+    },
+    async refused(attemptId, stopMs) {
+      if (finds) await then(() => find({ attemptId, stopMs }));
+    },
+    async stop() {
+      clearInterval(timer);
+      await (limits.length === 0 ? turn : then(() => unsayLimits(db, origin, limits)));
+    },
+  };
+}
+
+function perSecondOfFixed(limits: readonly Limit[]): number | undefined {
+  const intervalMs = limits.find(({ model }) => model === '')?.intervalMs;
+  return typeof intervalMs === 'number' ? 1000 / intervalMs : undefined;
+}
+
+function round(perSecond: number): number {
+  return Number(perSecond.toPrecision(3));
+}

@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tellAccepted } from './accepted.ts';
+import type { App } from './app.ts';
+import { putOffPeakUnder, renewWindows } from '../ledger/send/calendar.ts';
+import { requireProvider } from '../core/config.ts';
+import type { Config } from '../core/config.ts';
+import { usageError } from '../core/errors.ts';
+import { journalFolder, openJournal } from './journal/journal.ts';
+import { workLeft } from '../ledger/send/left.ts';
+import type { Left } from '../ledger/send/left.ts';
+import { foreignJournals, foreignRefusal } from './journal/foreign.ts';
+import { sendUnheardAgain } from '../ledger/send/doubt.ts';
+import { armProbe, clockSkewMs, ensureProvider, openHalts } from '../ledger/send/provider.ts';
+import { checkModels, sorted } from '../core/rate/limits.ts';
+import type { Limit } from '../core/rate/limits.ts';
+import type { Polled } from '../ledger/tasks/poll-record.ts';
+import { createLog } from '../core/log.ts';
+import type { Logger } from '../core/log.ts';
+import { patiently } from '../database/patience.ts';
+import { reached } from '../core/point.ts';
+import { HASTY_PLAN, POLL_PLAN } from '../core/poll-plan.ts';
+import { startPolling, unaskedPlaces } from '../results/poll/polling.ts';
+import type { Polling, PollLimits } from '../results/poll/polling.ts';
+import { createProvider } from '../provider/client.ts';
+import type { Outcome, Provider } from '../core/outcome.ts';
+import { laneOf } from './queue/queue.ts';
+import { sameKeyOf } from '../core/retry.ts';
+import type { Verdict } from './submit.ts';
+import { replayJournals } from './journal/replay.ts';
+import { tellReplayed } from './journal/replay-log.ts';
+import { againOf } from './sweeper.ts';
+import type { Window } from '../core/time/window.ts';
+import { startWorker } from './worker.ts';
+import type { RunningWorker } from './worker.ts';
+
+export interface WorkLimits extends PollLimits {
+  /** Open calls of this worker; 8. */
+  concurrency: number;
+  /** Tries of a row that is known not to have been accepted; 5. */
+  maxAttempts: number;
+  /** Milliseconds for one whole answer; 120,000. Short ones leave rows uncertain. */
+  timeoutMs: number;
+  /** Rows in the queue at a time, at most; 1000. */
+  queueDepth: number;
+  /** Of all workers together; none without them. */
+  limits?: readonly Limit[];
+}
+
+const DEFAULTS: WorkLimits = {
+  concurrency: 8,
+  maxAttempts: 5,
+  timeoutMs: 120_000,
+  queueDepth: 1000,
+  pollConcurrency: 4,
+};
+
+export interface SendingOptions {
+  /** Only rows of these batches; null: of all. */
+  batches: readonly number[] | null;
+  /** For off-peak rows, of all workers of this ledger from now on; null: none. Without it, the one that is known there. */
+  offPeakWindow?: Window | null;
+  /** Default: warnings and worse, on stderr. */
+  log?: Logger;
+  /** Called after each row that was settled, or refused by a gate. */
+  onVerdict?: (verdict: Verdict) => void;
+  /** Called after each call of the provider, with the milliseconds that it took. */
+  onExchange?: (outcome: Outcome, ms: number) => void;
+  /** Called after each question about a task. */
+  onPolled?: (polled: Polled) => void;
+}
+
+/** A worker with its provider. */
+export interface Sending {
+  readonly worker: RunningWorker;
+  /** Where its task ids belong. */
+  readonly origin: string;
+  /**
+   * Takes no more rows, finishes what is in flight, records it. After `timeoutMs` (default: however long it takes) it
+   * resolves with the number of rows that are not recorded: leave the app open then, or end the process. Idempotent.
+   */
+  close(timeoutMs?: number): Promise<number>;
+}
+
+/** What one row may need in the journal: its intent, and an answer whose body is cut to 4 KiB, escaped, and its headers. */
+const JOURNAL_BYTES = 32 * 1024;
+
+/** A claim's deadline is the database's, the dispatch is this machine's: their clocks have to agree. */
+const MOST_SKEW_MS = 5_000;
+
+/**
+ * Starts sending rows. A halt from before is tried out with one row at a time.
+ * @throws VidbatchError exit 2 without a provider, with a bad key, or when the clocks disagree.
+ */
+export async function startSending(
+  app: App,
+  config: Config,
+  limits: Partial<WorkLimits>,
+  options: SendingOptions,
+): Promise<Sending> {
+  const target = requireProvider(config);
+  const { log = createLog('warn'), onExchange, onPolled, offPeakWindow, ...rest } = options;
+  const effective = { ...DEFAULTS, ...limits };
+  if (effective.limits !== undefined) checkModels(effective.limits, config.models);
+  for (const outage of app.outages) outage.tellTo(log);
+  const unasked = unaskedPlaces(effective);
+  if (unasked !== undefined) log.warn({ event: 'places-unasked' }, unasked);
+  await checkClock(app);
+  const provider = createProvider({
+    ...target,
+    timeoutMs: effective.timeoutMs,
+    connections: effective.concurrency,
+    codes: config.codes,
+  });
+  try {
+    await ensureProvider(app.db, provider.origin);
+    if (offPeakWindow !== undefined) await putOffPeakUnder(app.db, offPeakWindow, log);
+    await renewWindows(app.db, log);
+    if (await armProbe(app.db, provider.origin)) {
+      reached('probe-armed');
+      const halt = (await openHalts(app.db)).find((one) => one.origin === provider.origin);
+      log.warn(
+        { event: 'probing', reason: halt?.reason },
+        'after a halt: one row at a time until one is accepted',
+      );
+    }
+    const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+    const folder = journalFolder(config.dataDir);
+    const foreign = await foreignJournals(app.db, folder, app.ledgerId);
+    if (foreign.length > 0) throw foreignRefusal(foreign);
+    tellReplayed(await replayJournals(app.db, folder, app.ledgerId, (one) => tellAccepted(log, one)), log);
+    await takeBack(app, config, effective, log);
+    const journal = await openJournal(
+      folder,
+      { ledger: app.ledgerId, worker: id, origin: provider.origin },
+      { reserve: effective.concurrency * JOURNAL_BYTES, flushAnswers: config.databaseUrl === undefined },
+    );
+    let polling: Polling | undefined;
+    const worker = await startWorker({
+      id,
+      journal,
+      db: app.db,
+      store: app.store,
+      provider: onExchange === undefined ? provider : timed(provider, onExchange),
+      ledgerId: app.ledgerId,
+      lane: laneOf(app.ledgerId, options.batches),
+      sameKey: sameKeyOf(config),
+      log,
+      ...effective,
+      ...(effective.limits === undefined ? {} : { limits: sorted(effective.limits) }),
+      onFull: () => void polling?.hurry(),
+      ...rest,
+    });
+    // Where tasks at a time are counted, those of all batches are: nobody else may be asking for them.
+    const isCapped = effective.limits?.some(({ inFlight }) => inFlight !== undefined) === true;
+    polling = startPolling(app, config, effective, {
+      batches: isCapped ? null : options.batches,
+      log,
+      onPolled,
+      plan: () => (worker.isFull() ? HASTY_PLAN : POLL_PLAN),
+    });
+    const stopPolling = polling.stop;
+    return {
+      worker,
+      origin: provider.origin,
+      async close(timeoutMs) {
+        const [left] = await Promise.all([worker.stop(timeoutMs), stopPolling()]);
+        if (left === 0) await provider.close();
+        return left;
+      },
+    };
+  } catch (error) {
+    await provider.close();
+    throw error;
+  }
+}
+
+function timed(provider: Provider, onExchange: (outcome: Outcome, ms: number) => void): Provider {
+  return {
+    ...provider,
+    async create(body, options) {
+      const began = performance.now();
+      const outcome = await provider.create(body, options);
+      try {
+        onExchange(outcome, performance.now() - began);
+      } catch {
+        // Whoever listens must not cost a task id.
+      }
+      return outcome;
+    },
+  };
+}
+
+/**
+ * Where the provider is known to honour its idempotency key: rows whose worker died before it heard an answer are
+ * pending again. The sweeper takes back those that it judges itself.
+ */
+export async function takeBack(
+  app: App,
+  config: Config,
+  { maxAttempts = DEFAULTS.maxAttempts }: Partial<WorkLimits>,
+  log: Logger,
+): Promise<void> {
+  const again = againOf(requireProvider(config).baseUrl, { sameKey: sameKeyOf(config), maxAttempts });
+  const rows = again === undefined ? 0 : await sendUnheardAgain(app.db, again);
+  if (rows > 0)
+    log.warn({ event: 'sent-again', rows }, 'rows without an answer are sent again, under the same key');
+}
+
+async function checkClock(app: App): Promise<void> {
+  const skew = await clockSkewMs(app.db);
+  if (Math.abs(skew) <= MOST_SKEW_MS) return;
+  throw usageError(
+    'CLOCK_SKEW',
+    `this machine's clock is ${(skew / 1000).toFixed(1)} s off the database's; at most 5 s are allowed`,
+    'Synchronise both clocks (NTP), then start again.',
+  );
+}
+
+/**
+ * Waits until no row of these batches (null: of all) can be sent any more: `nothing` is left, a halt or an operator's
+ * pause (`held`) keeps what is left, it waits for its window (`later`) or for nothing that will come (`expired`), or the
+ * signal came (`work`).
+ */
+export async function untilDone(
+  app: App,
+  { origin }: Pick<Sending, 'origin'>,
+  batches: readonly number[] | null,
+  { signal, log = createLog('warn') }: { signal?: AbortSignal; log?: Logger } = {},
+): Promise<Left> {
+  for (;;) {
+    const left = await patiently('work left', log, () => workLeft(app.db, origin, batches), signal);
+    if (left !== 'work' || signal?.aborted === true) return left;
+    await sleep(250, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { Pool } from 'pg';
+import { Outage } from '../../src/database/outage.ts';
+import { watchedClient } from '../../src/database/postgres/connection.ts';
+import { openRedis } from '../../src/worker/queue/redis/client.ts';
+import { hear } from '../contract/log.ts';
+import { startServer } from '../servers.ts';
+
+const SILENCE_MS = 300;
+
+/** An open connection on which nothing is answered any more: nothing but the program itself can notice. */
+describe('an engine that stands still', async () => {
+  const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
+  after(() => Promise.all([redis.stop(), postgres.stop()]));
+
+  it('is noticed, and what Redis was asked is asked again once it goes on', async () => {
+    const client = openRedis(redis.url, { silenceMs: SILENCE_MS });
+    const noticed = Promise.withResolvers<Error>();
+    client.on('error', noticed.resolve);
+    await client.connect();
+    assert.equal(await client.ping(), 'PONG');
+    process.kill(redis.pid, 'SIGSTOP');
+    const answer = client.set('key', 'value');
+    assert.match((await noticed.promise).message, /Socket timeout/);
+    process.kill(redis.pid, 'SIGCONT');
+    assert.equal(await answer, 'OK');
+    client.disconnect();
+  });
+
+  for (const direct of [true, false]) {
+    it(`is noticed, but a long answer is waited for: ${direct ? 'Postgres' : 'behind a pooler'}`, async () => {
+      const heard = hear();
+      const outage = new Outage('ledger', 'Postgres');
+      outage.tellTo(heard.log);
+      const Client = watchedClient({ outage, direct, silenceMs: SILENCE_MS });
+      const pool = new Pool({ connectionString: postgres.url, max: 1, Client });
+      pool.on('error', () => undefined);
+      const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid, pg_sleep(1.5)');
+      assert.equal(heard.lines.length, 0);
+      // Of the server only this one process when it can be told from the others, otherwise all.
+      const pids = direct ? [rows[0]?.pid ?? 0] : [rows[0]?.pid ?? 0, postgres.pid];
+      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      await assert.rejects(pool.query('select 1'), /Connection terminated/);
+      await heard.event('ledger-away');
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+      assert.deepEqual((await pool.query('select 1 as one')).rows, [{ one: 1 }]);
+      outage.close();
+      await pool.end();
+    });
+  }
+});

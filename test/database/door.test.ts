@@ -1,0 +1,321 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, realpath, rm, stat } from 'node:fs/promises';
+import { createConnection, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import * as fc from 'fast-check';
+import { Queue, Worker, createPostgresBackend, runMigrations } from 'bullmq';
+import { VidbatchError } from '../../src/core/errors.ts';
+import { transaction } from '../../src/database/database.ts';
+import { greet, openDoor } from '../../src/database/door.ts';
+import type { EmbeddedDatabase } from '../../src/database/embedded.ts';
+import { doorPath, openFolder } from '../../src/database/folder.ts';
+import { FRAME_LIMIT, frame, greeting } from '../../src/database/frame.ts';
+import type { GuestDatabase } from '../../src/database/guest.ts';
+import { attach } from '../../src/database/guest.ts';
+import { lockFolder } from '../../src/database/lock.ts';
+import { startChild } from './child.ts';
+import { assertContract } from './contract.ts';
+
+let root: string;
+let dir: string;
+let path: string;
+let db: EmbeddedDatabase;
+let guest: GuestDatabase;
+let closeHolder: () => Promise<void>;
+
+// Making a database takes seconds: all tests share one, and run in order.
+before(async () => {
+  root = await realpath(await mkdtemp(join(tmpdir(), 'vidbatch-door-')));
+  dir = join(root, 'data');
+  path = join(dir, 'door.sock');
+  const folder = await openFolder(dir);
+  assert.equal(folder.role, 'holder');
+  db = folder.database;
+  closeHolder = folder.close;
+  await db.query('create schema vidbatch; create table vidbatch.note (id int primary key, body text)');
+  guest = await attach(path);
+});
+
+after(async () => {
+  await guest.end();
+  await closeHolder();
+  await rm(root, { recursive: true });
+});
+
+const insert = 'insert into vidbatch.note values ($1, $2)';
+
+async function notes(): Promise<number[]> {
+  const { rows } = await db.query<{ id: number }>('select id from vidbatch.note order by id');
+  return rows.map(({ id }) => id);
+}
+
+function isVidbatch(code: string): (error: unknown) => boolean {
+  return (error) => error instanceof VidbatchError && error.code === code;
+}
+
+describe('a guest', () => {
+  test('finds the holder, behind a socket for this user alone', async () => {
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    const folder = await openFolder(dir);
+    assert.equal(folder.role, 'guest');
+    assert.equal(folder.holderPid, process.pid);
+    assert.deepEqual((await folder.database.query('select 1 as one')).rows, [{ one: 1 }]);
+    await folder.close();
+    await folder.close();
+    await assert.rejects(
+      folder.database.query('select 1'),
+      /Cannot use a pool after calling end on the pool/,
+    );
+    await assert.rejects(folder.database.connect(), /Cannot use a pool after calling end on the pool/);
+  });
+
+  test('gets the values of the contract', () => assertContract(guest));
+
+  test('gets errors with code, constraint and detail, and those of vidbatch as they are', async () => {
+    await guest.query(insert, [1, '']);
+    await assert.rejects(guest.query(insert, [1, '']), {
+      code: '23505',
+      constraint: 'note_pkey',
+      detail: 'Key (id)=(1) already exists.',
+      message: 'duplicate key value violates unique constraint "note_pkey"',
+    });
+    await assert.rejects(guest.query('begin'), isVidbatch('SESSION_NEEDED'));
+  });
+
+  test('holds a transaction apart from the holder and from other guests', async () => {
+    const session = await guest.connect();
+    await session.query('begin');
+    await session.query(insert, [2, 'rolled back']);
+    const others = [db.query(insert, [3, '']), guest.query(insert, [4, ''])];
+    await session.query('rollback');
+    await Promise.all(others);
+    await transaction(guest, (inner) => inner.query(insert, [5, '']));
+    session.release();
+    assert.deepEqual(await notes(), [1, 3, 4, 5]);
+  });
+
+  test('that releases its session in a transaction is rolled back', async () => {
+    const session = await guest.connect();
+    await session.query('begin');
+    await session.query(insert, [6, '']);
+    session.release();
+    assert.deepEqual(await notes(), [1, 3, 4, 5]);
+    await assert.rejects(session.query('select 1'), /after it was released/);
+  });
+
+  test('that is killed in a transaction frees the grant', async () => {
+    const child = startChild(`
+      const { attach } = await import(src + 'guest.ts');
+      const session = await (await attach(${JSON.stringify(path)})).connect();
+      await session.query('begin');
+      await session.query('insert into vidbatch.note values (7, $1)', ['']);
+      console.log('in the middle');
+    `);
+    assert.equal(await child.line(), 'in the middle');
+    const waiting = notes();
+    await child.kill();
+    assert.deepEqual(await waiting, [1, 3, 4, 5]);
+  });
+
+  test('sends and gets rows of ten megabytes', async () => {
+    const text = 'ü'.repeat(5_000_000);
+    const { rows } = await guest.query<{ x: string }>('select $1::text as x from generate_series(1, 2)', [
+      text,
+    ]);
+    assert.ok(rows.length === 2 && rows.every(({ x }) => x === text));
+  });
+
+  test('hears notifications', async () => {
+    const session = await guest.connect();
+    await session.query('listen news');
+    const heard = once(session, 'notification');
+    await db.query("notify news, 'all well'");
+    assert.deepEqual(await heard, [{ channel: 'news', payload: 'all well' }]);
+    session.release();
+  });
+});
+
+test('a guest’s queue adds jobs that the holder’s worker runs', async () => {
+  const session = await db.connect();
+  await runMigrations(session);
+  session.release();
+  const child = startChild(`
+    const { attach } = await import(src + 'guest.ts');
+    const { Queue, createPostgresBackend } = await import(${JSON.stringify(import.meta.resolve('bullmq'))});
+    const connection = await attach(${JSON.stringify(path)});
+    const queue = new Queue('shared', { connection }, createPostgresBackend);
+    await queue.addBulk(Array.from({ length: 20 }, (_, n) => ({ name: 'row', data: { n } })));
+    await queue.close();
+    await connection.end();
+  `);
+  const seen: number[] = [];
+  const all = Promise.withResolvers<void>();
+  const worker = new Worker(
+    'shared',
+    (job) => {
+      seen.push((job.data as { n: number }).n);
+      if (seen.length === 20) all.resolve();
+      return Promise.resolve();
+    },
+    { connection: db },
+    createPostgresBackend,
+  );
+  assert.equal(await child.ended(), '', 'the guest ends by itself');
+  await all.promise;
+  assert.deepEqual(
+    seen.sort((a, b) => a - b),
+    Array.from({ length: 20 }, (_, n) => n),
+  );
+  await worker.close();
+  const queue = new Queue('shared', { connection: guest }, createPostgresBackend);
+  // It goes on listening to its pool after it is closed, and prints what it hears.
+  queue.on('error', () => undefined);
+  assert.equal(await queue.getCompletedCount(), 20);
+  await queue.close();
+});
+
+describe('the door', () => {
+  test('tells a guest of another version so, and turns away who is no guest at all', async () => {
+    const strangers = [
+      greeting({ door: 'vidbatch', protocol: 0, wire: 15, kind: 'pool' }),
+      greeting(null),
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+      Buffer.from([0xff, 0xff, 0xff, 0xff]),
+      Buffer.from([0, 0, 0, 0]),
+    ];
+    for (const words of strangers) {
+      const stranger = createConnection(path);
+      stranger.on('error', () => undefined);
+      stranger.resume();
+      stranger.write(words);
+      await once(stranger, 'close');
+    }
+    assert.deepEqual((await guest.query('select 1 as one')).rows, [{ one: 1 }], 'and serves on');
+  });
+
+  test('ends the connection of a guest for any frame that is no question, and nothing more', async () => {
+    const ours = greet('pool');
+    const strange = fc.oneof(
+      fc.constantFrom<unknown>(null, undefined, 0, '', [], {}, new Map(), 10n, { id: 1 }, { id: 1, text: 2 }),
+      fc.record({ id: fc.anything(), text: fc.anything(), params: fc.anything() }),
+      fc.anything(),
+    );
+    const send = async (bytes: Buffer): Promise<void> => {
+      const stranger = createConnection(path);
+      stranger.on('error', () => undefined);
+      stranger.resume();
+      stranger.end(Buffer.concat([greeting(ours), bytes]));
+      await once(stranger, 'close');
+      assert.deepEqual((await guest.query('select 1 as one')).rows, [{ one: 1 }]);
+    };
+    await fc.assert(
+      fc.asyncProperty(strange, (message) => send(frame(message))),
+      { numRuns: 40, examples: [[null], [7]] },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 64 }), (bytes) => send(Buffer.from(bytes))),
+      { numRuns: 20 },
+    );
+  });
+
+  test('a holder of another version is told in words', async () => {
+    const other = join(root, 'other.sock');
+    const server = createServer((socket) => {
+      socket.end(greeting({ door: 'vidbatch', protocol: 99, wire: 15 }));
+    });
+    server.listen(other);
+    await once(server, 'listening');
+    await assert.rejects(
+      attach(other),
+      (error) => isVidbatch('DOOR_VERSION')(error) && /version 99\//.test((error as Error).message),
+    );
+    server.close();
+  });
+
+  test('a frame over the limit is refused, and only that', async () => {
+    const bytes = Buffer.alloc(FRAME_LIMIT);
+    await assert.rejects(guest.query('select $1::bytea', [bytes]), isVidbatch('FRAME_TOO_LONG'));
+    assert.deepEqual((await guest.query('select 1 as one')).rows, [{ one: 1 }]);
+  });
+
+  test('of a folder with a long path is elsewhere, and guests find it there', async (t) => {
+    const { TMPDIR } = process.env;
+    t.after(() => {
+      if (TMPDIR === undefined) delete process.env['TMPDIR'];
+      else process.env['TMPDIR'] = TMPDIR;
+    });
+    process.env['TMPDIR'] = root;
+    const deep = join(root, 'long-'.repeat(25));
+    const lock = lockFolder(deep);
+    assert.ok(lock.held);
+    const elsewhere = doorPath(deep);
+    assert.match(elsewhere, /vidbatch-\d+\/[0-9a-f]{16}\.sock$/);
+    assert.equal((await stat(dirname(elsewhere))).mode & 0o777, 0o700);
+    const door = await openDoor(db, elsewhere);
+    lock.announce(elsewhere);
+    const folder = await openFolder(deep);
+    assert.equal(folder.role, 'guest');
+    await folder.close();
+    await door.close();
+    lock.release();
+  });
+});
+
+test('a holder who is slow to open his door is waited for', async () => {
+  const held = join(root, 'held');
+  const lock = lockFolder(held);
+  assert.ok(lock.held);
+  const waiting = openFolder(held);
+  const door = await openDoor(db, doorPath(held));
+  const folder = await waiting;
+  assert.equal(folder.role, 'guest');
+  await folder.close();
+  await Promise.all([door.close(), door.close()]);
+  lock.release();
+});
+
+test('when the holder closes, guests are told, and who waits becomes the holder', async () => {
+  const told = once(guest, 'error');
+  const session = await guest.connect();
+  await session.query('begin');
+  const lost = once(session, 'error');
+  const pending = assert.rejects(guest.query('select 1'), isVidbatch('HOLDER_GONE'));
+  await closeHolder();
+  await closeHolder();
+  await Promise.all([told, lost, pending]);
+  await assert.rejects(guest.query('select 1'), isVidbatch('HOLDER_GONE'));
+  await assert.rejects(session.query('commit'), isVidbatch('HOLDER_GONE'));
+  await assert.rejects(guest.connect(), isVidbatch('HOLDER_GONE'));
+  assert.ok(!existsSync(path));
+
+  const child = startChild(`
+    const { openFolder } = await import(src + 'folder.ts');
+    const { role, database } = await openFolder(${JSON.stringify(dir)});
+    console.log(role);
+    await database.query('insert into vidbatch.note values (8, $1)', ['']);
+    console.log('acknowledged');
+  `);
+  assert.equal(await child.line(), 'holder');
+  assert.equal(await child.line(), 'acknowledged');
+  const visit = await openFolder(dir);
+  assert.equal(visit.role, 'guest');
+  assert.equal(visit.holderPid, child.pid);
+  const sleeping = assert.rejects(visit.database.query('select pg_sleep(60)'), isVidbatch('HOLDER_GONE'));
+  await child.kill();
+  await sleeping;
+  await visit.close();
+  assert.ok(existsSync(path), 'the socket of the dead is still there');
+
+  const heir = await openFolder(dir);
+  assert.equal(heir.role, 'holder');
+  db = heir.database;
+  closeHolder = heir.close;
+  assert.deepEqual(await notes(), [1, 3, 4, 5, 8]);
+  const again = await openFolder(dir);
+  assert.equal(again.role, 'guest');
+  await again.close();
+});

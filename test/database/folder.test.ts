@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { VidbatchError } from '../../src/core/errors.ts';
+import { doorPath, openFolder } from '../../src/database/folder.ts';
+import { lockFolder } from '../../src/database/lock.ts';
+import { copyTemplate } from '../servers.ts';
+
+// What needs a database is in the tests of the door.
+
+let root: string;
+before(async () => {
+  root = await realpath(await mkdtemp(join(tmpdir(), 'vidbatch-folder-')));
+});
+after(() => rm(root, { recursive: true }));
+
+test('a folder whose holder does not answer is told with his pid', async () => {
+  const held = join(root, 'held');
+  const lock = lockFolder(held);
+  assert.ok(lock.held);
+  await assert.rejects(
+    openFolder(held, { patienceMs: 1 }),
+    (error) =>
+      error instanceof VidbatchError &&
+      error.code === 'FOLDER_HELD' &&
+      error.message.includes(`held by process ${process.pid},`),
+  );
+  lock.release();
+});
+
+test('a folder that cannot be opened is let go again', async () => {
+  const broken = join(root, 'broken');
+  await mkdir(broken);
+  await writeFile(join(broken, 'database'), 'a file');
+  await assert.rejects(openFolder(broken), { name: 'VidbatchError', code: 'DATABASE_FILES' });
+  const lock = lockFolder(broken);
+  assert.ok(lock.held);
+  lock.release();
+});
+
+test('a socket outside the folder is only put where nobody else can listen in', async (t) => {
+  const { TMPDIR } = process.env;
+  t.after(() => {
+    if (TMPDIR === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = TMPDIR;
+  });
+  process.env['TMPDIR'] = root;
+  const deep = join(root, 'long-'.repeat(25));
+  await mkdir(deep);
+  const path = doorPath(deep);
+  assert.equal(doorPath(deep), path);
+  await chmod(dirname(path), 0o755);
+  assert.throws(() => doorPath(deep), { name: 'VidbatchError', code: 'DOOR' });
+});
+
+test('a holder that makes room for a worker is waited for; one that does not, or a worker, is named', async () => {
+  const dir = join(root, 'room');
+  await copyTemplate(dir);
+  const board = await openFolder(dir, { onWanted: () => void board.close() });
+  const visitor = await openFolder(dir);
+  assert.equal(visitor.role, 'guest');
+  const working = openFolder(dir, { alone: true });
+  // Not while somebody else is in the middle of something.
+  await visitor.database.query('select 1');
+  await visitor.close();
+  const worker = await working;
+  assert.equal(worker.role, 'holder');
+  await assert.rejects(
+    openFolder(dir, { alone: true }),
+    (error) =>
+      error instanceof VidbatchError && error.message.includes(`held by process ${process.pid}, and`),
+  );
+  await worker.close();
+});

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { after, beforeEach, describe, test } from 'node:test';
+import { contentHash } from '../../../src/core/identity.ts';
+import { countSurplus, findBatch } from '../../../src/ledger/batch.ts';
+import type { Database, Queryable } from '../../../src/database/database.ts';
+import { openJournal } from '../../../src/worker/journal/journal.ts';
+import type { Claim } from '../../../src/ledger/send/claim.ts';
+import { sweep } from '../../../src/ledger/send/sweep.ts';
+import { replayJournals } from '../../../src/worker/journal/replay.ts';
+import { bring, ManifestFile, ORIGIN, row, states, submissions } from '../../contract/manifest-file.ts';
+import type { Raw } from '../../contract/manifest-file.ts';
+import { outcomeOf } from '../../contract/rows.ts';
+import { LEDGERS, onEvery } from '../../contract/storages.ts';
+
+const CLAIM: Claim = {
+  attemptId: '',
+  submissionId: 0,
+  batch: '',
+  key: '',
+  content: 'h',
+  request: '{}',
+  number: 1,
+  epoch: 0,
+  spent: 0,
+  throttleLevel: 0,
+  refusals: 0,
+};
+
+onEvery(LEDGERS, (storage) => {
+  test('rows that were sent before this copy of the ledger was made come back as sent, not as pending', async () => {
+    const { db } = storage();
+    const folder = await mkdtemp(join(tmpdir(), 'vidbatch-orphan-'));
+    after(() => rm(folder, { recursive: true, force: true }));
+    const file = await new ManifestFile().write(
+      ['paid', 'unanswered', 'refused', 'new'].map((id) => row(id)),
+    );
+    const journal = await openJournal(
+      folder,
+      { ledger: 'this', worker: `before-${randomUUID()}`, origin: ORIGIN },
+      { reserve: 1024, flushAnswers: false },
+    );
+    const claims = ['paid', 'unanswered', 'refused'].map((key, n): Claim => ({
+      ...CLAIM,
+      attemptId: randomUUID(),
+      submissionId: 9_000_000 + n,
+      batch: file.name,
+      key,
+    }));
+    const [paid, , refused] = claims as [Claim, Claim, Claim];
+    for (const claim of claims) await journal.intend(claim);
+    // What Postgres cannot hold may stand in any answer.
+    await journal.answer(paid, outcomeOf('accepted', { taskId: 'task_\u0000\ud800\\u0000paid' }));
+    await journal.answer(refused, outcomeOf('throttled'));
+    await journal.close();
+
+    const told = await replayJournals(db, folder, 'this');
+    assert.deepEqual([told.orphans, told.restored, told.answers], [3, 0, 0]);
+    assert.equal((await replayJournals(db, folder, 'this')).journals, 0, 'the ledger has them now');
+
+    await bring(db, file);
+    assert.deepEqual(await states(db, file), ['submitted', 'submitting', 'pending', 'pending']);
+    await sweep(db);
+    assert.deepEqual(await states(db, file), ['submitted', 'uncertain', 'pending', 'pending']);
+    assert.match((await submissions(db, file))[0]?.taskId ?? '', /^task_.+paid$/);
+    await bring(db, file);
+    assert.deepEqual(await states(db, file), ['submitted', 'uncertain', 'pending', 'pending']);
+  });
+
+  describe('rows whose ids or contents were changed after this copy of the ledger was made', () => {
+    beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import, vidbatch.orphan cascade'));
+
+    /** Claims of a worker of that time, each accepted: the number of its row, its id and the prompt that it sent. */
+    async function sentThen(
+      db: Database,
+      file: ManifestFile,
+      sent: readonly (readonly [number: number, id: string, prompt: string])[],
+      edit: (journal: string) => string = (text) => text,
+    ): Promise<string> {
+      const folder = await mkdtemp(join(tmpdir(), 'vidbatch-orphan-'));
+      after(() => rm(folder, { recursive: true, force: true }));
+      const journal = await openJournal(
+        folder,
+        { ledger: 'this', worker: `before-${randomUUID()}`, origin: ORIGIN },
+        { reserve: 1024, flushAnswers: false },
+      );
+      for (const [submissionId, key, prompt] of sent) {
+        const one = {
+          ...CLAIM,
+          attemptId: randomUUID(),
+          submissionId,
+          batch: file.name,
+          key,
+          content: hashOf(prompt),
+        };
+        await journal.intend(one);
+        await journal.answer(one, outcomeOf('accepted', { taskId: `${file.name} ${prompt}` }));
+      }
+      await journal.close();
+      const path = join(folder, journal.name);
+      await writeFile(path, edit(await readFile(path, 'utf8')));
+      await replayJournals(db, folder, 'this');
+      return folder;
+    }
+
+    const hashOf = (prompt: string): string => contentHash({ model: 'viduq3p-720p', prompt });
+    const shots = (...rows: [id: string, prompt: string][]): Raw[] =>
+      rows.map(([id, prompt]) => row(id, { prompt }));
+
+    /** Of each row: its id, what it says, and the task that it has; undefined: it can be sent. */
+    async function told(db: Database, file: ManifestFile): Promise<(string | undefined)[][]> {
+      return (await submissions(db, file)).map(({ key, request, state, taskId }) => [
+        key,
+        (JSON.parse(request ?? '{}') as { prompt: string }).prompt,
+        state === 'pending' ? undefined : (taskId ?? state).replace(`${file.name} `, ''),
+      ]);
+    }
+
+    async function made(
+      db: Database,
+      ...rows: [id: string, prompt: string][]
+    ): Promise<[ManifestFile, number[]]> {
+      const file = await new ManifestFile().write(shots(...rows));
+      await bring(db, file);
+      return [file, (await submissions(db, file)).map(({ id }) => id)];
+    }
+
+    async function surplusOf(db: Queryable, file: ManifestFile): Promise<number> {
+      return countSurplus(db, (await findBatch(db, file.name))?.id ?? 0);
+    }
+
+    test('a row that had changed its id with another one is the one that is not sent again', async () => {
+      const { db } = storage();
+      const [file, [dawn = 0]] = await made(db, ['a', 'dawn'], ['b', 'noon']);
+      await sentThen(db, file, [[dawn, 'b', 'dawn']]);
+      assert.deepEqual(await told(db, file), [
+        ['a', 'dawn', 'dawn'],
+        ['b', 'noon', undefined],
+      ]);
+    });
+
+    test('ids that had moved on by one line: each content keeps its task, and the new row comes back as sent', async () => {
+      const { db } = storage();
+      const [file, [one = 0, two = 0, three = 0]] = await made(
+        db,
+        ['1', 'dawn'],
+        ['2', 'noon'],
+        ['3', 'dusk'],
+      );
+      const moved: [string, string][] = [
+        ['1', 'new'],
+        ['2', 'dawn'],
+        ['3', 'noon'],
+        ['4', 'dusk'],
+      ];
+      const numbers = [one, two, three, three + 9000];
+      await sentThen(
+        db,
+        file,
+        moved.map(([id, prompt], n) => [numbers[n] ?? 0, id, prompt] as const),
+      );
+      assert.deepEqual(await told(db, file), [
+        ['1', 'dawn', 'dawn'],
+        ['2', 'noon', 'noon'],
+        ['3', 'dusk', 'dusk'],
+      ]);
+      await file.write(shots(...moved));
+      await bring(db, file, { rename: true });
+      assert.deepEqual(
+        await told(db, file),
+        moved.map(([id, prompt]) => [id, prompt, prompt]),
+      );
+      assert.equal(await surplusOf(db, file), 0);
+    });
+
+    test('a row that had got another content is not sent with its old one', async () => {
+      const { db } = storage();
+      const [file, [dawn = 0]] = await made(db, ['a', 'dawn'], ['b', 'noon']);
+      await sentThen(db, file, [[dawn, 'a', 'dawn, corrected']]);
+      assert.deepEqual(await told(db, file), [
+        ['a', 'dawn', 'dawn, corrected'],
+        ['b', 'noon', undefined],
+      ]);
+    });
+
+    test('an id that a new row had taken marks nothing; the new row comes back as sent', async () => {
+      const { db } = storage();
+      const [file, [dawn = 0]] = await made(db, ['a', 'dawn']);
+      await sentThen(db, file, [[dawn + 9000, 'a', 'new']]);
+      assert.deepEqual(await told(db, file), [['a', 'dawn', undefined]]);
+      await file.write(shots(['b', 'dawn'], ['a', 'new']));
+      await bring(db, file, { rename: true });
+      assert.deepEqual(await told(db, file), [
+        ['b', 'dawn', undefined],
+        ['a', 'new', 'new'],
+      ]);
+    });
+
+    test('a manifest with the ids of before brings rows back as sent by what they say', async () => {
+      const { db } = storage();
+      const file = new ManifestFile();
+      await sentThen(db, file, [[9_000_000, 'b', 'dawn']]);
+      await file.write(shots(['a', 'dawn'], ['b', 'noon']));
+      await bring(db, file);
+      assert.deepEqual(await told(db, file), [
+        ['a', 'dawn', 'dawn'],
+        ['b', 'noon', undefined],
+      ]);
+    });
+
+    test('a journal of an older version knows ids alone, and is read as before', async () => {
+      const { db } = storage();
+      const [file, [dawn = 0]] = await made(db, ['a', 'dawn'], ['b', 'noon']);
+      const older = (text: string): string => text.replaceAll(/"row":\d+,"content":"\w+",/g, '');
+      await sentThen(db, file, [[dawn, 'b', 'noon']], older);
+      assert.deepEqual(await told(db, file), [
+        ['a', 'dawn', undefined],
+        ['b', 'noon', 'noon'],
+      ]);
+    });
+  });
+});

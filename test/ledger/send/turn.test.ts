@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { claimAll, makeBatch, recordOne, scopeOf } from '../../contract/rows.ts';
+import type { Made } from '../../contract/rows.ts';
+import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import type { Storage } from '../../contract/storages.ts';
+import { claim, claimAlone } from '../../../src/ledger/send/claim.ts';
+import type { Claim } from '../../../src/ledger/send/claim.ts';
+import type { Database } from '../../../src/database/database.ts';
+import { feed } from '../../../src/ledger/send/feed.ts';
+import { limitsInForce, sayLimits, steerQuota, unsayLimits } from '../../../src/ledger/send/quota.ts';
+import { AHEAD_MS, heldBack } from '../../../src/ledger/send/turn.ts';
+import { limitsTold } from '../../../src/cli/limit-text.ts';
+import type { Limit } from '../../../src/core/rate/limits.ts';
+
+const ask = (db: Database, made: Made, limits: readonly Limit[], ids = made.rows): Promise<Claim[]> =>
+  claim(
+    db,
+    scopeOf(made, { limits }),
+    ids.map((submissionId) => ({ submissionId, attemptId: randomUUID() })),
+  );
+
+/** Milliseconds between slots of which several are given out at a time. */
+const INTERVAL_MS = AHEAD_MS / 2.5;
+
+onEvery(LEDGERS, (storage: () => Storage) => {
+  test('under a rate, rows have slots that lie apart, as many as come soon', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 10 });
+    const limits = [{ model: '', intervalMs: INTERVAL_MS }];
+    const claims = await ask(db, made, limits);
+    for (const [n, { turnMs = NaN }] of claims.entries())
+      assert.ok(turnMs >= n * INTERVAL_MS && turnMs < (n + 0.1) * INTERVAL_MS, `${turnMs} ms`);
+    assert.deepEqual(
+      claims.map(({ submissionId }) => submissionId),
+      made.rows.slice(0, 3),
+    );
+  });
+
+  test('over several connections, no slot is given out twice', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 12 });
+    const limits = [{ model: '', intervalMs: 3_600_000 }];
+    const all = await Promise.all(made.rows.map((id) => ask(db, made, limits, [id])));
+    assert.equal(all.flat().length, 1);
+  });
+
+  test('a row that has to wait is told for how long, and whether others have to, too', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 3 });
+    const other = await makeBatch(db, { rows: 1, origin: made.origin, model: 'viduq3p-1080p' });
+    const limits = [
+      { model: '', intervalMs: 1 },
+      { model: 'viduq3p-720p', intervalMs: 60_000 },
+    ];
+    assert.equal((await ask(db, made, limits)).length, 1);
+    const [held, ...none] = await heldBack(db, scopeOf(made, { limits }), [
+      made.rows[1] ?? 0,
+      other.rows[0] ?? 0,
+    ]);
+    assert.deepEqual(
+      [held?.submissionId, held?.reason, held?.ofModel, none],
+      [made.rows[1], 'rate', true, []],
+    );
+    assert.ok((held?.waitMs ?? 0) > 50_000 && (held?.waitMs ?? 0) < 61_000, `${held?.waitMs} ms`);
+    assert.equal((await ask(db, other, limits)).length, 1);
+    const all = [{ model: '', intervalMs: 60_000 }];
+    assert.equal((await ask(db, made, all)).length, 1);
+    const [waiting] = await heldBack(db, scopeOf(made, { limits: all }), [made.rows[2] ?? 0]);
+    assert.deepEqual([waiting?.reason, waiting?.ofModel], ['rate', undefined]);
+  });
+
+  test('a row whose gate is shut has no turn', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 2, proven: false });
+    const limits = [{ model: '', intervalMs: 3_600_000 }];
+    assert.deepEqual(await ask(db, made, limits), []);
+    const [first, second] = made.rows;
+    const scope = scopeOf(made, { limits });
+    const alone = (submissionId = 0): Promise<Claim | undefined> =>
+      claimAlone(db, scope, { submissionId, attemptId: randomUUID() });
+    assert.equal((await alone(first))?.turnMs, 0);
+    assert.equal(await alone(second), undefined);
+  });
+
+  test('rows whose model has to wait do not fill the queue', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 30 });
+    await db.query(
+      `update vidbatch.submission set model = 'viduq3p-1080p' where batch_id = $1 and line > 20`,
+      [made.id],
+    );
+    const limits = [{ model: 'viduq3p-720p', intervalMs: 10_000 }];
+    const scope = { lane: randomUUID(), origin: made.origin, batches: [made.id], limits };
+    const models = async (): Promise<string[]> => (await feed(db, scope, 8)).map(({ model }) => model);
+    assert.deepEqual((await models()).toSorted(), [
+      ...Array.from({ length: 5 }, () => 'viduq3p-1080p'),
+      ...Array.from({ length: 3 }, () => 'viduq3p-720p'),
+    ]);
+    assert.deepEqual(new Set(await models()), new Set(['viduq3p-1080p']));
+  });
+
+  test('no more tasks run than may, however many ask at once', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 12 });
+    const limits = [{ model: '', inFlight: 3 }];
+    const claims = (await Promise.all(made.rows.map((id) => ask(db, made, limits, [id])))).flat();
+    assert.equal(claims.length, 3);
+    for (const one of claims) await recordOne(db, one, 'accepted');
+    const left = made.rows.filter((id) => !claims.some(({ submissionId }) => submissionId === id));
+    assert.deepEqual(await ask(db, made, limits, left), []);
+    const [held] = await heldBack(db, scopeOf(made, { limits }), left);
+    assert.deepEqual([held?.reason, held?.ofModel], ['in-flight', undefined]);
+
+    const finish = `update vidbatch.submission set provider_status = $2 where id = $1`;
+    await db.query(finish, [claims[0]?.submissionId, 'in_progress']);
+    assert.deepEqual(await ask(db, made, limits, left), []);
+    for (const [n, status] of ['failed', 'completed', 'missing'].entries()) {
+      await db.query(finish, [claims[n]?.submissionId, status]);
+      assert.equal((await ask(db, made, limits, left)).length, 1, status);
+      assert.deepEqual(await ask(db, made, limits, left), []);
+    }
+  });
+
+  test('a place is kept for what may be running, and free once it was refused', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 4 });
+    const limits = [{ model: 'viduq3p-720p', inFlight: 1 }];
+    const scope = scopeOf(made, { limits });
+    const [first] = await ask(db, made, limits);
+    assert.ok(first);
+    await recordOne(db, first, 'rejected');
+    const [second] = await ask(db, made, limits);
+    assert.ok(second);
+    await recordOne(db, second, 'uncertain');
+    assert.deepEqual(await ask(db, made, limits), []);
+    const [held] = await heldBack(db, scope, made.rows.slice(2));
+    assert.deepEqual([held?.reason, held?.ofModel], ['in-flight', true]);
+    await db.query(`update vidbatch.submission set updated_at = now() - interval '61 min' where id = $1`, [
+      second.submissionId,
+    ]);
+    assert.equal((await ask(db, made, limits)).length, 1);
+    const other = await makeBatch(db, { origin: made.origin, model: 'viduq3p-1080p' });
+    assert.equal((await ask(db, other, limits)).length, 1);
+  });
+
+  test('the rate that is found is one for all, and an old refusal says nothing new', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 9 });
+    const limits = [{ model: '', intervalMs: 'auto' }] as const;
+    const begun = await steerQuota(db, made.origin, {});
+    const [early, ...more] = await ask(db, made, limits);
+    assert.ok(early);
+    assert.deepEqual(more, []);
+    const refuse = ({ attemptId }: Claim): ReturnType<typeof steerQuota> =>
+      steerQuota(db, made.origin, { refused: { attemptId, stopMs: 100 } });
+    const both = await Promise.all([refuse(early), refuse(early)]);
+    const lowered = Math.min(...both.map(({ perSecond }) => perSecond));
+    assert.ok(lowered < begun.perSecond && lowered > begun.perSecond * 0.9, `${lowered}`);
+    assert.equal((await refuse(early)).perSecond, lowered);
+    const { rows } = await db.query<{ ahead: number }>(
+      `select extract(epoch from next_slot - now())::float8 as ahead from vidbatch.quota where origin = $1`,
+      [made.origin],
+    );
+    assert.ok((rows[0]?.ahead ?? 1) < 1 / begun.perSecond);
+  });
+
+  test('workers that go by other limits are told so', async () => {
+    const { db } = storage();
+    const { origin } = await makeBatch(db);
+    assert.deepEqual(await sayLimits(db, origin, [{ model: '', intervalMs: 100 }]), []);
+    assert.deepEqual(await sayLimits(db, origin, [{ model: '', intervalMs: 100 }]), []);
+    const others = [
+      { model: '', intervalMs: 100, inFlight: 5 },
+      { model: 'x', inFlight: 5 },
+    ];
+    assert.deepEqual(await sayLimits(db, origin, others), ['']);
+    const shown = (await limitsInForce(db, origin)).map(({ origin: _origin, ...limit }) => limit);
+    assert.deepEqual(shown, [
+      { model: null, perSecond: 10, found: false, maxInFlight: 5, inFlight: 0, uncertain: 0 },
+      { model: 'x', perSecond: null, found: false, maxInFlight: 5, inFlight: 0, uncertain: 0 },
+    ]);
+    assert.equal(limitsTold(shown), '10/s, 0 of 5 tasks in flight · x 0 of 5 tasks in flight');
+    await sayLimits(db, origin, [{ model: '', intervalMs: 'auto' }]);
+    await steerQuota(db, origin, {});
+    assert.match(limitsTold((await limitsInForce(db, origin)).slice(0, 1)), /^2\/s \(found\)$/);
+  });
+
+  test('of places that are taken, those of uncertain rows are named: a person can free them', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 4 });
+    const limits = [{ model: '', inFlight: 2 }];
+    await sayLimits(db, made.origin, limits);
+    const [first, ...others] = await claimAll(db, made, made.rows.slice(0, 3));
+    assert.ok(first);
+    await recordOne(db, first, 'uncertain');
+    const shown = async (): Promise<string> => limitsTold(await limitsInForce(db, made.origin));
+    assert.match(await shown(), /^2 of 2 tasks in flight, 1 of them uncertain: `vidbatch uncertain`/);
+    for (const other of others) await recordOne(db, other, 'uncertain');
+    assert.match(await shown(), /^2 of 2 tasks in flight, 2 of them uncertain/);
+    await db.query(
+      `update vidbatch.submission set updated_at = updated_at - interval '61 minutes' where batch_id = $1`,
+      [made.id],
+    );
+    assert.equal(await shown(), '0 of 2 tasks in flight');
+  });
+
+  test('limits of a worker that ends are forgotten, unless another one goes by them', async () => {
+    const { db } = storage();
+    const { origin } = await makeBatch(db);
+    const [all, one] = [
+      { model: '', intervalMs: 100 },
+      { model: 'x', inFlight: 5 },
+    ];
+    await sayLimits(db, origin, [all, one]);
+    await unsayLimits(db, origin, [all, one]);
+    await sayLimits(db, origin, [all]);
+    // As if twelve seconds went by.
+    await db.query(`update vidbatch.quota set said_at = said_at - interval '12 seconds' where origin = $1`, [
+      origin,
+    ]);
+    assert.deepEqual(
+      (await limitsInForce(db, origin)).map(({ model }) => model),
+      [null],
+    );
+  });
+});

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { Queryable } from '../../../src/database/database.ts';
+import { transaction } from '../../../src/database/database.ts';
+import { HELD } from '../../../src/ledger/budget.ts';
+import { INVARIANTS } from '../../../src/ledger/verify/all.ts';
+import { CONTENT_RULES } from '../../../src/ledger/verify/content.ts';
+import type { Finding } from '../../../src/ledger/verify/invariant.ts';
+import { slices } from '../../../src/ledger/verify/look.ts';
+import { confirmed, ledgerLooks } from '../../../src/operate/verify/verify.ts';
+import { makeHistory } from '../../contract/history.ts';
+import type { History } from '../../contract/history.ts';
+import { LEDGERS, openStorage } from '../../contract/storages.ts';
+import type { Storage } from '../../contract/storages.ts';
+
+const BATCH = '(select batch_id from vidbatch.submission where id = :waiting)';
+const ONE_EACH = `update vidbatch.submission set price = 1, currency = 'CNY' where batch_id = ${BATCH}`;
+const budgeted = (budget: string, held: string): string =>
+  `update vidbatch.batch b set budget = ${budget}, budget_currency = 'CNY', held = ${held} where b.id = ${BATCH}`;
+
+/**
+ * For each invariant, statements after which it does not hold. `:accepted` and the like are rows of the history; a
+ * constraint that would refuse the damage is dropped first.
+ */
+const DAMAGE: Record<string, string[]> = {
+  'paid-once': [
+    'update vidbatch.submission set attempts = attempts + 1 where id = :accepted',
+    copyOfAttempt(':accepted', { number: 'number + 1', task_id: `'task_second'`, surplus: 'true' }),
+  ],
+  'budget-counted': [ONE_EACH, budgeted('1000', '7')],
+  'budget-priced': [budgeted('1000', '0')],
+  'budget-kept': [ONE_EACH, budgeted('0', HELD)],
+  'task-id-kept': [
+    'delete from vidbatch.task where submission_id = :surplus and surplus',
+    'update vidbatch.attempt set surplus = false where submission_id = :surplus and surplus',
+  ],
+  'submitted-accepted': [
+    `update vidbatch.attempt set outcome = 'rejected', task_id = null where submission_id = :accepted`,
+  ],
+  'task-id-once': [
+    `update vidbatch.attempt set task_id = 'task_one' where submission_id in (:accepted, :completed)`,
+    `update vidbatch.task set task_id = 'task_one' where submission_id in (:accepted, :completed)`,
+    without('submission_task_id'),
+    `update vidbatch.submission set task_id = 'task_one' where id in (:accepted, :completed)`,
+  ],
+  'unknown-kept': [
+    `update vidbatch.submission set previous = 'uncertain', state = 'pending' where id = :uncertain`,
+  ],
+  'unknown-not-resent': ['delete from vidbatch.trail where submission_id = :resent'],
+  'unknown-not-resent, without the key': [
+    'update vidbatch.attempt set same_key = false where submission_id = :sameKey',
+  ],
+  'unknown-kept, by the key alone': ['update vidbatch.submission set doubtful = false where id = :doubtful'],
+  'doubt-has-reason': ['update vidbatch.submission set doubtful = true where id = :waiting'],
+  'orphan-adopted': [
+    `insert into vidbatch.orphan (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
+     values (gen_random_uuid(), 'gone', 'k1', 1, 0, 'w1', 'https://a.example', now())`,
+  ],
+  'attempt-of-row': [
+    'alter table vidbatch.attempt drop constraint attempt_submission_id_fkey',
+    copyOfAttempt(':accepted', { submission_id: '999999', task_id: `'task_lost'` }),
+  ],
+  'attempt-whole': [
+    'alter table vidbatch.attempt drop constraint attempt_check, drop constraint attempt_check1',
+    'update vidbatch.attempt set finished_at = null where submission_id = :accepted',
+  ],
+  'attempts-counted': ['update vidbatch.submission set attempts = attempts + 1 where id = :accepted'],
+  'attempts-spent': ['update vidbatch.submission set spent = attempts + 1 where id = :accepted'],
+  'attempt-number-once': [copyOfAttempt(':accepted', { outcome: `'throttled'`, task_id: 'null' })],
+  'attempt-current': ['update vidbatch.submission set attempt_id = null where id = :rejected'],
+  'submitting-in-flight': ['update vidbatch.attempt set swept_at = now() where submission_id = :inFlight'],
+  'in-flight-watched': [
+    'update vidbatch.attempt set outcome = null, finished_at = null where submission_id = :throttled',
+  ],
+  'uncertain-unknown': [`update vidbatch.attempt set outcome = 'throttled' where submission_id = :uncertain`],
+  'ended-by-answer': [`update vidbatch.attempt set outcome = 'throttled' where submission_id = :rejected`],
+  'tried-is-counted': [
+    `update vidbatch.submission set previous = 'pending', state = 'uncertain' where id = :waiting`,
+  ],
+  'state-move': [
+    without('submission_move'),
+    `update vidbatch.submission set previous = 'abandoned' where id = :waiting`,
+  ],
+  'task-id-of-submitted': [
+    without('submission_task_id'),
+    `update vidbatch.submission set task_id = 'task_stray' where id = :waiting`,
+  ],
+  'task-status': [`update vidbatch.submission set provider_status = 'queued' where id = :waiting`],
+  'task-of-row': [
+    `update vidbatch.task set task_id = task_id || 'x' where submission_id = :accepted`,
+    'update vidbatch.submission set polled_at = null where id = :accepted',
+  ],
+  'task-agrees': [`update vidbatch.submission set provider_status = 'failed' where id = :completed`],
+  'task-agrees, though nothing is remembered': ['delete from vidbatch.task where submission_id = :completed'],
+  'task-missing': [
+    `update vidbatch.submission set provider_status = 'missing' where id = :accepted`,
+    `update vidbatch.task set status = 'missing' where submission_id = :accepted`,
+  ],
+  'task-otherwise': [
+    `update vidbatch.task set later_status = 'failed', later_at = now() where submission_id = :completed`,
+  ],
+  'deadline-of-submitting': ['update vidbatch.submission set deadline = now() where id = :accepted'],
+  'deadline-judged': [
+    `update vidbatch.submission set deadline = now() - interval '2 minutes' where id = :inFlight`,
+  ],
+  'lane-of-waiting': [
+    without('submission_lane'),
+    `update vidbatch.submission set lane = 'somewhere' where id = :accepted`,
+  ],
+  'request-of-sendable': [
+    without('submission_sendable'),
+    'update vidbatch.submission set content_hash = null where id = :waiting',
+  ],
+  'key-of-content': [
+    `update vidbatch.submission s set request = o.request, content_hash = o.content_hash
+       from vidbatch.submission o where s.id = :unnamed and o.id = :rejected`,
+  ],
+  'row-key-once': [
+    without('submission_batch_id_row_key_key'),
+    `update vidbatch.submission s set row_key = o.row_key from vidbatch.submission o
+      where s.id = :waiting and o.id = :accepted`,
+  ],
+  'canary-in-flight': ['update vidbatch.batch set canary = gen_random_uuid() where canary is not null'],
+  'probe-in-flight': ['update vidbatch.provider set probe = gen_random_uuid() where probe is not null'],
+  'halt-told': ['update vidbatch.halt set lifted_at = now()'],
+  'provider-known': [
+    `update vidbatch.attempt set origin = 'https://nowhere.example' where submission_id = :accepted`,
+  ],
+  'cancelled-rests': [
+    `update vidbatch.batch set state = 'cancelled'
+      where id = (select batch_id from vidbatch.submission where id = :waiting)`,
+  ],
+  'window-known': [
+    `with shut as (
+       insert into vidbatch.window (text, openings, known_until, tz) values ('w', '{}', now() - interval '1 hour', '') returning id
+     ) update vidbatch.meta set offpeak_window_id = (select id from shut)`,
+  ],
+  'import-ended': [
+    `insert into vidbatch.import (id, seen_at) values (gen_random_uuid(), now() - interval '1 hour')`,
+  ],
+  'input-json': [`update vidbatch.submission set input = '{' where id = :waiting`],
+  'request-json': [`update vidbatch.submission set request = '[1]' where id = :waiting`],
+  'content-hash': [
+    `update vidbatch.submission set request = request || ' ', content_hash = 'x' where id = :waiting`,
+  ],
+};
+
+/** `name, in some other way` */
+function nameOf(damage: string): string {
+  return damage.split(',')[0] ?? '';
+}
+
+function without(constraint: string): string {
+  return `alter table vidbatch.submission drop constraint ${constraint}`;
+}
+
+/** Another attempt like that of the row, with other values. */
+function copyOfAttempt(row: string, values: Record<string, string>): string {
+  const columns = [
+    'submission_id',
+    'number',
+    'worker',
+    'origin',
+    'epoch',
+    'deadline',
+    'finished_at',
+    'outcome',
+  ];
+  const names = [...new Set([...columns, ...Object.keys(values)])];
+  return `insert into vidbatch.attempt (id, ${names.join(', ')})
+    select gen_random_uuid(), ${names.map((name) => values[name] ?? name).join(', ')}
+      from vidbatch.attempt where submission_id = ${row}`;
+}
+
+async function findings(
+  db: Queryable,
+  pause = (): Promise<unknown> => Promise.resolve(),
+): Promise<Finding[]> {
+  const found: Finding[] = [];
+  for await (const one of confirmed(ledgerLooks(db, null), pause)) found.push(one);
+  return found;
+}
+
+test('every invariant has its damage, and every damage its invariant', () => {
+  const names = [...INVARIANTS, ...Object.values(CONTENT_RULES)].map(({ name }) => name);
+  assert.deepEqual([...new Set(Object.keys(DAMAGE).map(nameOf))].toSorted(), names.toSorted());
+});
+
+for (const kind of LEDGERS) {
+  describe(`on ${kind}, the invariants of a ledger`, () => {
+    let storage: Storage;
+    let history: History;
+    before(async () => {
+      storage = await openStorage(kind);
+      history = await makeHistory(storage.db);
+    });
+    after(() => storage.close());
+
+    /** What is found after these statements, beyond what was found before; then they are undone. */
+    async function foundAfter(
+      statements: readonly string[],
+      pause?: () => Promise<unknown>,
+    ): Promise<Finding[]> {
+      const places: Record<string, number> = { ...history.rows, ...history.others };
+      const undo = new Error('undo');
+      let found: Finding[] = [];
+      await assert.rejects(
+        transaction(storage.db, async (session) => {
+          for (const statement of statements) {
+            await session.query(
+              statement.replaceAll(/(?<!:):(\w+)/g, (_, name: string) => String(places[name])),
+            );
+          }
+          found = await findings(session, pause);
+          throw undo;
+        }),
+        undo,
+      );
+      return found.filter(({ what }) => !what.startsWith('was paid twice') || what.includes('task_second'));
+    }
+
+    test('hold after everything that can happen to rows; what was paid twice is named', async () => {
+      const found = await findings(storage.db);
+      assert.deepEqual(
+        found.map(({ invariant, severity, batch, key }) => ({ invariant, severity, batch, key })),
+        [{ invariant: 'paid-once', severity: 'risk', batch: history.batch.name, key: 'k11' }],
+      );
+    });
+
+    test('are looked at in slices that leave no gap', async () => {
+      const walked = [];
+      for await (const slice of slices(storage.db, null, 7)) walked.push(slice);
+      const { rows } = await storage.db.query<{ n: number }>(
+        'select count(*)::int as n from vidbatch.submission',
+      );
+      assert.equal(
+        walked.reduce((sum, slice) => sum + slice.rows, 0),
+        rows[0]?.n,
+      );
+      assert.deepEqual(
+        walked.map(({ after }) => after),
+        [0, ...walked.slice(0, -1).map(({ last }) => last)],
+      );
+      assert.equal(walked.at(-1)?.last, Number.MAX_SAFE_INTEGER);
+    });
+
+    for (const [name, statements] of Object.entries(DAMAGE)) {
+      test(`${name} is told, and nothing else`, async () => {
+        const found = await foundAfter(statements);
+        const told = new Set(found.map(({ invariant }) => invariant));
+        assert.deepEqual([...told], [nameOf(name)], JSON.stringify(found));
+      });
+    }
+  });
+}

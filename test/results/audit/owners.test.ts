@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { Verdict } from '../../../src/results/audit/candidate.ts';
+import { audit } from '../../../src/results/audit/audit.ts';
+import type { Database } from '../../../src/database/database.ts';
+import { resolveAccepted } from '../../../src/ledger/resolve.ts';
+import { countChosen } from '../../../src/ledger/read/uncertain.ts';
+import { claimFirst, makeBatch, only, outcomeOf, recordOne } from '../../contract/rows.ts';
+import type { Made } from '../../contract/rows.ts';
+import { openStorage } from '../../contract/storages.ts';
+import type { Storage } from '../../contract/storages.ts';
+
+const MODEL = 'viduq3p-720p';
+
+/** Whoever else may have made the one task that fits an uncertain row. */
+const OTHERS: Record<string, (db: Database, origin: string) => Promise<void>> = {
+  'an uncertain row of another batch': async (db, origin) => {
+    const made = await makeBatch(db, { origin });
+    await recordOne(db, await claimFirst(db, made), outcomeOf('uncertain'));
+  },
+  'a row in flight': async (db, origin) => {
+    await claimFirst(db, await makeBatch(db, { origin }));
+  },
+  'a row that was given up': async (db, origin) => {
+    const made = await makeBatch(db, { origin });
+    await recordOne(db, await claimFirst(db, made), outcomeOf('uncertain'));
+    await db.query(
+      `update vidbatch.submission set previous = state, state = 'abandoned' where batch_id = $1`,
+      [made.id],
+    );
+  },
+  'an earlier attempt of a row that was sent again and accepted': async (db, origin) => {
+    const made = await makeBatch(db, { origin });
+    await recordOne(db, await claimFirst(db, made), outcomeOf('uncertain'));
+    await db.query(`update vidbatch.submission set previous = state, state = 'pending' where batch_id = $1`, [
+      made.id,
+    ]);
+    await recordOne(db, await claimFirst(db, made), 'accepted');
+  },
+  'an attempt whose row was lost': async (db, origin) => {
+    await db.query(
+      `insert into vidbatch.orphan (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
+       values ($1, 'lost', 'k', 1, 0, 'w', $2, now())`,
+      [randomUUID(), origin],
+    );
+  },
+};
+
+/** Who cannot have made it. */
+const NOBODY: Record<string, (db: Database, origin: string) => Promise<void>> = {
+  'a row of another model': async (db, origin) => {
+    const made = await makeBatch(db, { origin, model: 'viduq3t-720p' });
+    await recordOne(db, await claimFirst(db, made), outcomeOf('uncertain'));
+  },
+  'a row at another provider': async (db) => {
+    await recordOne(db, await claimFirst(db, await makeBatch(db)), outcomeOf('uncertain'));
+  },
+  'a row that was refused': async (db, origin) => {
+    await recordOne(db, await claimFirst(db, await makeBatch(db, { origin })), outcomeOf('rejected'));
+  },
+  'a row whose task a person has found': async (db, origin) => {
+    const made = await makeBatch(db, { origin });
+    const { submissionId } = await claimFirst(db, made).then(async (claimed) => {
+      await recordOne(db, claimed, outcomeOf('uncertain'));
+      return claimed;
+    });
+    const choice = { batchId: made.id, submissionId };
+    const { asOf } = await countChosen(db, choice);
+    await resolveAccepted(db, { ...choice, asOf }, 'found', { who: 'ann', reason: 'seen' });
+  },
+};
+
+describe('a task of an uncertain row’s model and time', () => {
+  let storage: Storage;
+  let folder: string;
+
+  before(async () => {
+    storage = await openStorage('embedded');
+    folder = await mkdtemp(join(tmpdir(), 'vidbatch-owners-'));
+  });
+  after(async () => {
+    await storage.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** What the row is told, beside a task that both sides know. */
+  async function verdictOf(other: (db: Database, origin: string) => Promise<void>): Promise<Verdict['kind']> {
+    const { db } = storage;
+    const made: Made = await makeBatch(db);
+    const { origin } = made;
+    await recordOne(db, await claimFirst(db, made), outcomeOf('uncertain'));
+    const answered = await makeBatch(db, { origin });
+    await recordOne(db, await claimFirst(db, answered), outcomeOf('accepted', { taskId: `known-${origin}` }));
+    await other(db, origin);
+    const { rows } = await db.query<{ now: number }>('select extract(epoch from now())::bigint as now');
+    const lines = [`known-${origin}`, 'task-x'].map((task) => `${task},${MODEL},${only(rows).now}`);
+    const path = join(folder, 'list.csv');
+    await writeFile(path, ['task_id,model,created_at', ...lines].join('\n'));
+    const verdicts: Verdict['kind'][] = [];
+    await audit(db, {
+      files: [path],
+      origin,
+      batch: made,
+      map: new Map(),
+      zone: undefined,
+      currency: undefined,
+      negative: undefined,
+      toleranceMs: 60_000,
+      price: () => undefined,
+      onVerdict: (_row, { kind }) => void verdicts.push(kind),
+    });
+    return only(verdicts);
+  }
+
+  for (const [who, other] of Object.entries(OTHERS)) {
+    test(`is not settled while it may be of ${who}`, async () => {
+      assert.equal(await verdictOf(other), 'ambiguous');
+    });
+  }
+
+  for (const [who, other] of Object.entries(NOBODY)) {
+    test(`is settled beside ${who}`, async () => {
+      assert.equal(await verdictOf(other), 'settled');
+    });
+  }
+});

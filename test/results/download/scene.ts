@@ -1,0 +1,111 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { Downloader } from '../../../src/results/download/downloader.ts';
+import type { DownloaderOptions } from '../../../src/results/download/downloader.ts';
+import { holdFolder } from '../../../src/results/download/folder.ts';
+import { openClient } from '../../../src/results/download/transfer.ts';
+import type { Database } from '../../../src/database/database.ts';
+import { noteFolder } from '../../../src/ledger/tasks/download.ts';
+import { readVideos } from '../../../src/ledger/tasks/video.ts';
+import type { VideoView } from '../../../src/ledger/tasks/video.ts';
+import { createProvider } from '../../../src/provider/client.ts';
+import { startSimulator } from '../../../src/simulator/server.ts';
+import type { Simulator, SimulatorOptions } from '../../../src/simulator/server.ts';
+import { makeBatch } from '../../contract/rows.ts';
+
+export const SIZE = 200_000;
+
+/** A batch whose tasks are completed at a stand-in of its own, and a folder to download into. */
+export interface Scene {
+  simulator: Simulator;
+  batchId: number;
+  folder: string;
+  /** What the next downloader uses in place of the usual. */
+  options: Partial<DownloaderOptions>;
+  /** One command's work: what is there is checked, and what is to be had is fetched. Returns the rows by key. */
+  download: () => Promise<Record<string, VideoView>>;
+  /** Names in the folder, without those of our own. */
+  files: () => Promise<string[]>;
+}
+
+export async function openScene(
+  t: TestContext,
+  { db, ledgerId }: { db: Database; ledgerId: string },
+  keys: readonly string[],
+  settings: SimulatorOptions = {},
+): Promise<Scene> {
+  const { task, ...others } = settings;
+  const life = { queuedMs: 0, runningMs: 0, resultBytes: SIZE, ...task };
+  const simulator = await startSimulator({ slowMs: 500, ...others, task: life });
+  const provider = createProvider({ baseUrl: simulator.url, apiKey: 'sk-test' });
+  const folder = await mkdtemp(join(tmpdir(), 'vidbatch-videos-'));
+  t.after(async () => {
+    await provider.close();
+    await simulator.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const made = await makeBatch(db, { rows: keys.length, origin: simulator.url });
+  for (const [index, key] of keys.entries()) {
+    const body = JSON.stringify({ model: 'viduq3p-720p', prompt: `[${key}]`, duration: 5 });
+    const outcome = await provider.create(body, { idempotencyKey: key });
+    const taskId = outcome.kind === 'accepted' ? outcome.taskId : '';
+    const report = await provider.query(taskId);
+    await db.query(
+      `update vidbatch.submission
+          set previous = 'submitting', state = 'submitted', row_key = $2, task_id = $3, submitted_at = now(),
+              provider_status = 'completed', result_url = $4
+        where id = $1`,
+      [made.rows[index], key, taskId, report.kind === 'task' ? (report.resultUrl ?? null) : null],
+    );
+  }
+  const scene: Scene = {
+    simulator,
+    batchId: made.id,
+    folder,
+    options: {},
+    async files() {
+      return (await readdir(folder)).filter((name) => !name.startsWith('.vidbatch')).sort();
+    },
+    async download() {
+      const held = holdFolder(folder, ledgerId, { id: made.id, name: made.name });
+      const client = openClient({ allowPrivate: false, allowHosts: [new URL(simulator.url).host] }, 300);
+      try {
+        await noteFolder(db, held);
+        const downloader = new Downloader({
+          db,
+          batch: { id: made.id, origin: simulator.url },
+          folder: held,
+          client,
+          provider,
+          concurrency: 4,
+          maxBytes: 1_000_000,
+          idleMs: 300,
+          tries: 2,
+          signal: new AbortController().signal,
+          random: () => 0.01,
+          ...scene.options,
+        });
+        await downloader.check();
+        await downloader.pass();
+        const rows: Record<string, VideoView> = {};
+        for await (const row of readVideos(db, { batchId: made.id, folderId: held.id })) rows[row.key] = row;
+        return rows;
+      } finally {
+        held.release();
+        await client.destroy();
+      }
+    },
+  };
+  return scene;
+}
+
+/** A rule of the stand-in for the video of this row. */
+export function fault(simulator: Simulator, key: string, name: string, times?: number): void {
+  simulator.faults.add({
+    on: 'result',
+    match: { prompt: `[${key}]`, ...(times === undefined ? {} : { times }) },
+    fault: name,
+  });
+}

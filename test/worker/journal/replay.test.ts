@@ -1,0 +1,318 @@
+import assert from 'node:assert/strict';
+import { appendFile, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { openJournal } from '../../../src/worker/journal/journal.ts';
+import type { Journal } from '../../../src/worker/journal/journal.ts';
+import type { Claim } from '../../../src/ledger/send/claim.ts';
+import type { Database } from '../../../src/database/database.ts';
+import { readAttempts } from '../../../src/ledger/read/read.ts';
+import { sweep } from '../../../src/ledger/send/sweep.ts';
+import { replayJournals } from '../../../src/worker/journal/replay.ts';
+import { claimAll, claimFirst, makeBatch, outcomeOf, recordOne, storedOne } from '../../contract/rows.ts';
+import type { Made } from '../../contract/rows.ts';
+import { LEDGERS, onEvery } from '../../contract/storages.ts';
+
+const folders: string[] = [];
+after(async () => {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+});
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'vidbatch-journal-'));
+  folders.push(folder);
+  return folder;
+}
+
+const CLAIM: Claim = {
+  attemptId: 'a',
+  submissionId: 1,
+  batch: 'b',
+  key: 'k',
+  content: 'h',
+  request: '{}',
+  number: 1,
+  epoch: 0,
+  spent: 0,
+  throttleLevel: 0,
+  refusals: 0,
+};
+
+let workers = 0;
+
+/** Names are unique as those of real workers are: a ledger remembers which journals it has taken in. */
+function journalOf(folder: string, made: Pick<Made, 'origin'>, ledger = 'this'): Promise<Journal> {
+  workers += 1;
+  return openJournal(
+    folder,
+    { ledger, worker: `w${workers}`, origin: made.origin },
+    { reserve: 64 * 1024, flushAnswers: workers % 2 === 0 },
+  );
+}
+
+/** The ledger as a copy from before these attempts would have it. */
+async function forget(db: Database, claims: readonly Claim[]): Promise<void> {
+  for (const { attemptId, submissionId } of claims) {
+    await db.query('delete from vidbatch.attempt where id = $1', [attemptId]);
+    await db.query(
+      `update vidbatch.submission
+          set previous = null, state = 'pending', attempt_id = null, deadline = null, attempts = 0, task_id = null,
+              submitted_at = null
+        where id = $1`,
+      [submissionId],
+    );
+  }
+}
+
+describe('a journal', () => {
+  test('holds its lines, and room for more, on the disk; closed, it is as long as its lines', async () => {
+    const folder = await newFolder();
+    const journal = await journalOf(folder, { origin: 'https://a.example' });
+    await journal.ready();
+    const open = await readFile(join(folder, journal.name));
+    assert.ok(open.length >= 64 * 1024, 'room is taken ahead of need');
+    const bytes = await journal.close();
+    const closed = await readFile(join(folder, journal.name), 'utf8');
+    assert.equal(Buffer.byteLength(closed), bytes);
+    assert.match(closed, /^\{"kind":"header","version":1,"ledger":"this","worker":"w\d+"[^\n]*\n$/);
+  });
+
+  test('loses no line to the room that is taken for the next ones', async () => {
+    const folder = await newFolder();
+    const header = { ledger: 'this', worker: 'busy', origin: 'https://a.example' };
+    const journal = await openJournal(folder, header, { reserve: 3 * 1024 * 1024, flushAnswers: false });
+    const claims = Array.from({ length: 300 }, (_, n) => ({
+      ...CLAIM,
+      attemptId: `a${n}`,
+      key: 'k'.repeat(9000),
+    }));
+    await Promise.all(
+      claims.flatMap((claim) => [
+        journal.ready(),
+        journal.intend(claim),
+        journal.answer(claim, outcomeOf('uncertain')),
+      ]),
+    );
+    await journal.close();
+    const lines = (await readFile(join(folder, journal.name), 'utf8')).trimEnd().split('\n');
+    const attempts = lines.slice(1).map((line) => (JSON.parse(line) as { attempt: string }).attempt);
+    const expected = claims.flatMap(({ attemptId }) => [attemptId, attemptId]);
+    assert.deepEqual(attempts.toSorted(), expected.toSorted());
+  });
+
+  test('has one writer', async () => {
+    const folder = await newFolder();
+    const header = { ledger: 'this', worker: 'only', origin: 'https://a.example' };
+    const journal = await openJournal(folder, header, { reserve: 1024, flushAnswers: false });
+    await assert.rejects(openJournal(folder, header, { reserve: 1024, flushAnswers: false }));
+    await journal.close();
+  });
+});
+
+onEvery(LEDGERS, (storage) => {
+  test('an answer that the ledger never heard of is recorded from the journal', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claim = await claimFirst(db, made);
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    await journal.intend(claim);
+    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_kept' }));
+    await journal.close();
+
+    const told = await replayJournals(db, folder, 'this');
+    assert.deepEqual(told, {
+      journals: 1,
+      answers: 1,
+      restored: 0,
+      orphans: 0,
+      neverSent: 0,
+      foreign: [],
+      damaged: [],
+      torn: 0,
+    });
+    const row = await storedOne(db, claim.submissionId);
+    assert.deepEqual([row.state, row.task_id], ['submitted', 'task_kept']);
+
+    const again = await replayJournals(db, folder, 'this');
+    assert.deepEqual([again.journals, again.answers], [0, 0], 'what was taken in is not read again');
+  });
+
+  test('an answer that came before the sweep settles a row that is uncertain by now', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claim = await claimFirst(db, made);
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    await journal.intend(claim);
+    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_late' }));
+    await journal.close();
+    await sweep(db, { all: true });
+    assert.equal((await storedOne(db, claim.submissionId)).state, 'uncertain');
+    await replayJournals(db, folder, 'this');
+    assert.equal((await storedOne(db, claim.submissionId)).task_id, 'task_late');
+  });
+
+  test('a ledger restored from an older copy gets its attempts back, and pays for none of them again', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 3 });
+    const claims = await claimAll(db, made, made.rows);
+    const [accepted, unanswered, refused] = claims as [Claim, Claim, Claim];
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    for (const claim of claims) await journal.intend(claim);
+    await journal.answer(accepted, outcomeOf('accepted', { taskId: 'task_paid' }));
+    await journal.answer(refused, outcomeOf('throttled'));
+    await journal.close();
+    await recordOne(db, accepted, outcomeOf('accepted', { taskId: 'task_paid' }));
+    await forget(db, claims);
+
+    const told = await replayJournals(db, folder, 'this');
+    assert.deepEqual([told.restored, told.answers], [3, 2]);
+    await sweep(db);
+    const states = await Promise.all(made.rows.map(async (id) => (await storedOne(db, id)).state));
+    assert.deepEqual(states, ['submitted', 'uncertain', 'pending']);
+    assert.equal((await readAttempts(db, unanswered.submissionId)).length, 1);
+  });
+
+  test('what a crash leaves behind, half a line and zeros, is passed over; whole lines count', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claim = await claimFirst(db, made);
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    await journal.intend(claim);
+    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_whole' }));
+    await journal.close();
+    const half = `{"kind":"answer","attempt":"${claim.attemptId}","outc`;
+    await appendFile(join(folder, journal.name), half + '\0'.repeat(5000));
+    const told = await replayJournals(db, folder, 'this');
+    assert.deepEqual([told.answers, told.torn], [1, 1]);
+  });
+
+  describe('an attempt of a dead worker without an answer', () => {
+    /** Three rows in flight under the worker whose journal this is; the first has an intent there, the others none. */
+    async function inFlight(): Promise<{ db: Database; folder: string; journal: Journal; claims: Claim[] }> {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 3 });
+      const folder = await newFolder();
+      const journal = await journalOf(folder, made);
+      const claims = await claimAll(db, made, made.rows);
+      const worker = journal.name.replace('.jsonl', '');
+      await db.query('update vidbatch.attempt set worker = $1 where id = any($2::uuid[])', [
+        worker,
+        claims.map(({ attemptId }) => attemptId),
+      ]);
+      await journal.intend(claims[0] as Claim);
+      return { db, folder, journal, claims };
+    }
+
+    const statesOf = (db: Database, claims: readonly Claim[]): Promise<string[]> =>
+      Promise.all(claims.map(async ({ submissionId }) => (await storedOne(db, submissionId)).state));
+
+    test('was never sent if its journal is whole and lacks its intent; with one, it may have been', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await journal.close();
+      const told = await replayJournals(db, folder, 'this');
+      assert.equal(told.neverSent, 2);
+      assert.deepEqual(await statesOf(db, claims), ['submitting', 'pending', 'pending']);
+      await sweep(db, { all: true });
+      assert.deepEqual(await statesOf(db, claims), ['uncertain', 'pending', 'pending']);
+      const { rows } = await db.query<{ intended: boolean }>(
+        'select intended_at is not null as intended from vidbatch.attempt where id = any($1::uuid[]) order by 1',
+        [claims.map(({ attemptId }) => attemptId)],
+      );
+      assert.deepEqual(
+        rows.map((row) => row.intended),
+        [false, false, true],
+      );
+    });
+
+    test('is taken back from uncertain when the journal is read after the sweep', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await sweep(db, { all: true });
+      await journal.close();
+      await replayJournals(db, folder, 'this');
+      assert.deepEqual(await statesOf(db, claims), ['uncertain', 'pending', 'pending']);
+    });
+
+    test('that is found only after its journal was read has it read again', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      const late = (claims[2] as Claim).attemptId;
+      await db.query(`update vidbatch.attempt set worker = 'not seen yet' where id = $1`, [late]);
+      await journal.close();
+      assert.equal((await replayJournals(db, folder, 'this')).neverSent, 1);
+      await db.query('update vidbatch.attempt set worker = $1 where id = $2', [
+        journal.name.replace('.jsonl', ''),
+        late,
+      ]);
+      assert.equal((await replayJournals(db, folder, 'this')).neverSent, 1);
+      assert.equal((await replayJournals(db, folder, 'this')).journals, 0, 'nothing is open any more');
+    });
+
+    test('stays what it is while its worker lives', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await replayJournals(db, folder, 'this');
+      assert.deepEqual(await statesOf(db, claims), ['submitting', 'submitting', 'submitting']);
+      await journal.close();
+    });
+
+    test('stays in doubt when the journal is torn in the middle', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await journal.close();
+      const whole = JSON.stringify({
+        kind: 'answer',
+        attempt: claims[0]?.attemptId,
+        outcome: outcomeOf('uncertain'),
+      });
+      await appendFile(join(folder, journal.name), `{"kind":"intent","att\n${whole}\n`);
+      const told = await replayJournals(db, folder, 'this');
+      assert.deepEqual([told.neverSent, told.damaged.length], [0, 1]);
+      assert.deepEqual(await statesOf(db, claims.slice(1)), ['submitting', 'submitting']);
+    });
+
+    test('stays in doubt when the journal is an older copy: it lacks an attempt that is known to have left', async () => {
+      const { db, folder, journal, claims } = await inFlight();
+      await journal.close();
+      await recordOne(db, claims[1] as Claim, outcomeOf('rejected'));
+      const told = await replayJournals(db, folder, 'this');
+      assert.deepEqual([told.neverSent, told.damaged.length], [0, 1]);
+      assert.deepEqual(await statesOf(db, claims.slice(1)), ['rejected', 'submitting']);
+    });
+  });
+
+  test('the journal of another ledger is kept and named; one that is being written is left alone', async () => {
+    const { db } = storage();
+    const folder = await newFolder();
+    const foreign = await journalOf(folder, { origin: 'https://a.example' }, 'another');
+    await foreign.close();
+    const living = await journalOf(folder, { origin: 'https://a.example' });
+    const told = await replayJournals(db, folder, 'this');
+    assert.equal(told.journals, 0);
+    assert.deepEqual(told.foreign, [join(folder, foreign.name)]);
+    await living.close();
+    assert.ok((await readdir(folder)).includes(foreign.name));
+  });
+
+  test('a journal is kept for a month after it was taken in', async () => {
+    const { db } = storage();
+    const folder = await newFolder();
+    const journal = await journalOf(folder, { origin: 'https://a.example' });
+    await journal.close();
+    await replayJournals(db, folder, 'this');
+    assert.ok((await readdir(folder)).includes(journal.name));
+    const longAgo = new Date(Date.now() - 31 * 24 * 3_600_000);
+    await utimes(join(folder, journal.name), longAgo, longAgo);
+    await replayJournals(db, folder, 'this');
+    assert.deepEqual(await readdir(folder), ['replay.lock']);
+  });
+
+  test('a folder that is not there, and a file that is no journal, do no harm', async () => {
+    const { db } = storage();
+    const folder = await newFolder();
+    assert.equal((await replayJournals(db, join(folder, 'none'), 'this')).journals, 0);
+    await writeFile(join(folder, 'noise.jsonl'), 'not json\n[1]\n"x"\n{"kind":"else"}\n');
+    assert.equal((await replayJournals(db, folder, 'this')).answers, 0);
+  });
+});

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { context, propagation, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base';
+import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
+import { startSending, untilDone } from '../../src/worker/sending.ts';
+import { startSimulator } from '../../src/simulator/server.ts';
+import type { Simulator } from '../../src/simulator/server.ts';
+import { openQueue, laneOf } from '../../src/worker/queue/queue.ts';
+import { createLog } from '../../src/core/log.ts';
+import { loadTelemetry } from '../../src/worker/telemetry.ts';
+import { makeBatch } from '../contract/rows.ts';
+import { openStorage } from '../contract/storages.ts';
+import type { Storage } from '../contract/storages.ts';
+
+/** What an operator's `--import …/register` does. */
+const exporter = new InMemorySpanExporter();
+const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+
+before(() => {
+  trace.setGlobalTracerProvider(provider);
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+});
+after(() => provider.shutdown());
+
+for (const kind of ['redis+postgres', 'postgres'] as const) {
+  describe(`spans, with the queue on ${kind.split('+')[0]}`, () => {
+    const key = 'sk-never-in-a-span';
+    let storage: Storage;
+    let standIn: Simulator;
+
+    before(async () => {
+      standIn = await startSimulator();
+      storage = await openStorage(kind, { otel: 'yes', baseUrl: standIn.url, apiKey: key });
+      exporter.reset();
+    });
+    after(async () => {
+      await storage.close();
+      await standIn.close();
+    });
+
+    test('lead from the feeder that queued a row to the worker that took it, and hold no secret', async () => {
+      const made = await makeBatch(storage.db, { rows: 3, origin: standIn.url });
+      const log = createLog('silent');
+      const sending = await startSending(storage, storage.config, {}, { batches: null, log });
+      await untilDone(storage, sending, null, { log });
+      await sending.close();
+
+      const spans = exporter.getFinishedSpans();
+      const named = (name: string): ReadableSpan[] => spans.filter((span) => span.name.startsWith(name));
+      const producers = new Map(named('addBulk').map((span) => [span.spanContext().spanId, span]));
+      const consumers = named('process');
+      assert.equal(consumers.length, made.rows.length);
+      for (const span of consumers) {
+        const parent = producers.get(span.parentSpanContext?.spanId ?? '');
+        assert.equal(parent?.spanContext().traceId, span.spanContext().traceId, span.name);
+        assert.equal(span.instrumentationScope.name, 'vidbatch');
+      }
+      const told = JSON.stringify(
+        spans.map(({ name, attributes, events }) => ({ name, attributes, events })),
+      );
+      for (const secret of [key, 'postgres://', 'redis://']) assert.ok(!told.includes(secret), secret);
+
+      const queue = openQueue(storage.store, laneOf(storage.ledgerId, null));
+      const jobs = await queue.getJobs(['completed']);
+      assert.equal(jobs.length, made.rows.length);
+      for (const job of jobs) {
+        assert.match(String(job.opts.telemetry?.metadata), /"traceparent":"00-[\da-f]{32}-/);
+        assert.ok(Buffer.byteLength(JSON.stringify([job.data, job.opts])) < 1024, 'a job stays small');
+      }
+      await queue.close();
+    });
+  });
+}
+
+test('without being asked, nothing is loaded; when it is only likely to be wanted, what is there is taken', async () => {
+  assert.equal(await loadTelemetry({ otel: 'no' }), undefined);
+  assert.equal(await loadTelemetry({}), undefined);
+  assert.ok((await loadTelemetry({ otel: 'maybe' })) !== undefined);
+});
