@@ -21,7 +21,7 @@ export async function withVersions<T>(
     throw usageError(
       'IDS_NEEDED',
       `batch ${batch.name} has no ids: its rows are known by their content, and a row of other content is another row`,
-      'Submit the corrected manifest: its rows are new ones (--add), and the old ones stay as they are.',
+      'Submit the corrected manifest. If it is refused, check its new rows: --add sends all of them as new videos, and pays for them.',
     );
   }
   const manifest = await openManifest(source, options);

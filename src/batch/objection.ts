@@ -28,14 +28,14 @@ export function objection(
   consent: Consent,
 ): VidbatchError | undefined {
   const { exportOf, unsent = '' } = consent;
-  const asBefore = unsent === '' ? '' : `${unsent} keeps what was not sent before unsent, and goes on. `;
+  const asBefore = unsent === '' ? '' : `${unsent} leaves these columns unsent, as before, and goes on. `;
   const renamed = consent.add === true ? undefined : renamedIds(comparison, consent);
   if (renamed !== undefined) return renamed;
   if (consent.otherSource !== undefined && comparison.known === 0 && consent.add !== true) {
     return refusal(
       'NO_ROW_IN_COMMON',
       `no row of the manifest is in batch ${consent.name}, which was made from ${consent.otherSource}; nothing was sent now`,
-      `${exportOf === undefined ? 'Another --batch NAME keeps the two apart.' : exportHint(exportOf)} --add sends all of its rows as new videos of ${consent.name}.`,
+      `${exportOf === undefined ? 'If it is another manifest, --batch NAME makes a new batch.' : exportHint(exportOf)} --add sends all of its rows as new videos of ${consent.name}, and pays for them.`,
     );
   }
   const { changedPaid, outdated, vanishedPending, vanishedPaid, elsewhere, fresh } = comparison;
@@ -43,14 +43,14 @@ export function objection(
     return refusal(
       'CHANGED_AFTER_SENT',
       `${rows(changedPaid.count)} of batch ${consent.name} changed after ${changedPaid.count === 1 ? 'it was' : 'they were'} sent; nothing was sent now${list(changedPaid.examples)}`,
-      `${asBefore}${asBefore === '' ? 'Undo' : 'Or undo'} the change, or give the new version an id of its own: it is a new video, and is paid.`,
+      `${asBefore}${asBefore === '' ? 'Undo' : 'Or undo'} the change. Under a new id, the new version is a new video, and is paid.`,
     );
   }
   if (outdated.count > 0) {
     return refusal(
       'NEWER_IN_LEDGER',
       `${rows(outdated.count)} of batch ${consent.name} ${outdated.count === 1 ? 'has' : 'have'} a newer version in the ledger, from \`retry --changed\` or an edited export; nothing was sent now${list(outdated.examples)}`,
-      'Put the newer version into the manifest, too; the older one is another video under an id of its own.',
+      'Put the newer version into the manifest, too. Under a new id, the older version is a new video, and is paid.',
     );
   }
   if (consent.keyScheme === 'h1' && fresh > 0 && vanishedPaid > 0 && consent.add !== true) {
@@ -64,7 +64,7 @@ export function objection(
     return refusal(
       'ROWS_VANISHED',
       `${rows(vanishedPending.count)} of batch ${consent.name} still ${vanishedPending.count === 1 ? 'waits to be sent, and is' : 'wait to be sent, and are'} gone from the manifest; nothing was sent now${list(vanishedPending.examples)}`,
-      '--prune cancels them, --keep sends them all the same.',
+      '--prune cancels them; --keep sends them, and pays for them.',
     );
   }
   if (elsewhere.count > 0 && consent.again !== true) {
@@ -93,7 +93,7 @@ function renamedIds(
     return refusal(
       'RENAMED_IDS',
       `${rows(same)} of batch ${name} ${same === 1 ? 'has a new id' : 'have new ids'} in the manifest: the same content ${was} under ${same === 1 ? 'another id' : 'other ids'}; nothing was sent now${pairs(renamed.examples.slice(0, same), same)}`,
-      '--rename keeps them the same rows under their new ids, and sends nothing for it. --add sends them as new videos, and pays for them once more.',
+      '--rename gives these rows their new ids, and sends nothing for them. --add sends them as new videos, which are paid, too.',
     );
   }
   if (alike.count > 0) {

@@ -172,8 +172,8 @@ export function checkHeader(manifest: Manifest, map: ColumnMap | undefined): voi
 export function brokenManifest(name: string): VidbatchError {
   return refusal(
     'BROKEN_MANIFEST',
-    `${name}: a fault that may be about all of its rows; nothing was sent`,
-    `\`vidbatch validate ${quoted(name)}\` shows it; --keep-going leaves out single rows alone.`,
+    `${name}: a fault may concern all of its rows; nothing was sent`,
+    `\`vidbatch validate ${quoted(name)}\` shows it. --keep-going leaves out single rows only.`,
   );
 }
 
@@ -259,7 +259,7 @@ function checkSource(
   throw usageError(
     'BATCH_OF_OTHER_FILE',
     `batch ${batch.name} was made from ${batch.source}, not from ${path}${rows}`,
-    `--batch ${quoted(batch.name)} goes on with that batch, and sends what is new in it. For another manifest, --batch NAME makes a batch of its own.`,
+    `--batch ${quoted(batch.name)} goes on with that batch, and sends what is new in it. If it is another manifest, --batch NAME makes a new batch, and pays for all of its rows.`,
   );
 }
 
@@ -388,7 +388,7 @@ function cancelled(batch: Batch): Error {
   return refusal(
     'BATCH_CANCELLED',
     `batch ${batch.name} was cancelled; nothing was sent`,
-    `\`vidbatch retry ${quoted(batch.name)}\` takes its rows up again; or give this manifest a batch of its own with --batch NAME.`,
+    `\`vidbatch retry ${quoted(batch.name)}\` takes its rows up again. --batch NAME makes a new batch, and pays for all of its rows.`,
   );
 }
 
@@ -405,7 +405,7 @@ function otherScheme(batch: Batch, columns: Understanding): Error {
   return refusal(
     'KEYS_CHANGED',
     `batch ${batch.name} knows its rows by their content, and this manifest has ids`,
-    `${understood ? `Go on with ${mapFlags(unsent)}` : 'Submit it without the id column, or without its --map'}. In a batch of its own all of its rows are new videos, and are paid.`,
+    `${understood ? `Go on with ${mapFlags(unsent)}` : 'Submit it without the id column, or without its --map'}. In a new batch, all of its rows are new videos, and are paid.`,
   );
 }
 
@@ -426,8 +426,8 @@ async function bindProvider(session: Session, batch: Batch, options: ProduceOpti
   if (paid > 0 && options.rebind !== true) {
     throw usageError(
       'OTHER_PROVIDER',
-      `batch ${batch.name} belongs to ${batch.origin}, which may have accepted ${paid} of its rows; this is ${origin}`,
-      'Set VIDBATCH_BASE_URL back, give this run a batch of its own with --batch NAME, or say --rebind.',
+      `batch ${batch.name} belongs to ${batch.origin}, which may have accepted ${paid} of its rows; VIDBATCH_BASE_URL is ${origin}`,
+      'Set VIDBATCH_BASE_URL back. Or say --rebind: rows that still wait go to this provider. --batch NAME makes a new batch, and pays for all of its rows.',
     );
   }
   await rebind(session, batch.id, origin);

@@ -296,7 +296,7 @@ function told(
     const command =
       source === '-' ? '`vidbatch submit`' : `\`vidbatch submit ${quoted(source)} --batch ${quoted(batch)}\``;
     parts.push(
-      `${count(unknown)} ${are} not in the batch by ${unknown === 1 ? 'its id' : 'their ids'}: ${command} adds ${them} as ${fresh}, and asks first where only the id was changed`,
+      `${count(unknown)} ${are} not in the batch by ${unknown === 1 ? 'its id' : 'their ids'}: ${command} adds ${them} as ${fresh}, which ${unknown === 1 ? 'is' : 'are'} paid; it asks first where only the id was changed`,
     );
   }
   return parts.join('; ');

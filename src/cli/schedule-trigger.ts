@@ -48,7 +48,7 @@ export async function triggerSchedule(
       throw refusal(
         'RUN_SKIPPED',
         `${batch}: ${result.kind}: ${result.reason}; nothing was sent`,
-        'Wait for it, `vidbatch cancel` what is left of it, or submit the manifest as a batch of its own.',
+        'Wait for that run, or `vidbatch cancel` what is left of it. A second run beside it would pay for the same rows again.',
       );
     case 'left':
     case 'given-back':

@@ -1,13 +1,16 @@
 import { lstatSync } from 'node:fs';
 import { messageOf, VidbatchError } from '../core/errors.ts';
 
+/** Who deletes journals to free space loses what proves that rows were paid. */
+const FREE_SPACE = 'Free space outside of the data folder, then run the same command again.';
+
 /** What a system error says of a file of the data folder, and what to do. No advice leads to another, empty ledger. */
 const CAUSES: Readonly<Record<string, readonly [what: string, hint: string]>> = {
   EACCES: [
     'this user may not use it',
-    'Give the whole folder back to one user with `chown -R`, and run vidbatch as that user.',
+    'Give the whole data folder to one user with `chown -R`, and run vidbatch as that user.',
   ],
-  EDQUOT: ['the disk quota of this user is used up', 'Make room, then run the same command again.'],
+  EDQUOT: ['the disk quota of this user is used up', FREE_SPACE],
   EIO: [
     'the disk reports an input/output error',
     'Check the disk and its mount, then run the same command again.',
@@ -21,12 +24,12 @@ const CAUSES: Readonly<Record<string, readonly [what: string, hint: string]>> = 
     'End other programs or raise the limit, then run the same command again.',
   ],
   ENOMEM: ['there is no memory left', 'End other programs, then run the same command again.'],
-  ENOSPC: ['there is no space left on its disk', 'Make room, then run the same command again.'],
-  ENOTDIR: ['a file is where a folder should be', 'Put the folder back, or correct VIDBATCH_DATA_DIR.'],
-  EROFS: [
-    'its file system is read-only',
-    'Mount it so that it can be written, then run the same command again.',
+  ENOSPC: ['there is no space left on its disk', FREE_SPACE],
+  ENOTDIR: [
+    'a file is where a folder should be',
+    'Put the folder back, or set VIDBATCH_DATA_DIR to the folder that holds the ledger.',
   ],
+  EROFS: ['its file system is read-only', 'Mount it writable, then run the same command again.'],
   ESTALE: ['its network disk has lost it', 'Mount the disk again, then run the same command again.'],
 };
 const LIKE: Readonly<Record<string, string>> = { EPERM: 'EACCES' };

@@ -140,7 +140,10 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
     const broken = new VidbatchError(
       'DATABASE_BROKEN',
       `The embedded database stopped working: ${messageOf(cause)}`,
-      { cause, hint: 'Is there space left on the disk? What was acknowledged is kept; start again.' },
+      {
+        cause,
+        hint: 'Check that the disk has free space, then run the same command again: the ledger keeps what it has.',
+      },
     );
     this.#broken = broken;
     if (this.listenerCount('error') > 0) this.emit('error', broken);

@@ -135,7 +135,7 @@ async function start(dir: string): Promise<PGlite> {
 function damaged(dir: string, what: string, cause?: unknown): VidbatchError {
   return new VidbatchError('DATABASE_DAMAGED', `${dir}: the database does not start: ${what}`, {
     cause,
-    hint: 'Restore the whole data folder from a backup. An empty ledger would send every row again, and you would pay again.',
+    hint: 'Restore database/ alone from a backup, and keep journal/ as it is: it knows what was paid since. An empty ledger would pay for every row again.',
   });
 }
 

@@ -104,7 +104,7 @@ export function noLedger(dir: string): VidbatchError {
   return usageError(
     'NO_LEDGER',
     `${dir}: there is no ledger here`,
-    'If there was one, check VIDBATCH_DATA_DIR, DATABASE_URL and mounts. If not, `vidbatch submit` or `run` makes it.',
+    'If rows were sent before, correct VIDBATCH_DATA_DIR, DATABASE_URL or the mount: a new ledger would pay for them again. If not, `vidbatch submit` or `run` makes it.',
   );
 }
 

@@ -1,5 +1,6 @@
 import { chmodSync, closeSync, lstatSync, openSync, statSync } from 'node:fs';
 import { VidbatchError } from '../core/errors.ts';
+import { quoted } from '../core/shell-word.ts';
 import { isThere } from './disk-trouble.ts';
 
 /** Whom a file belongs to, and who may use it. */
@@ -48,7 +49,7 @@ export function folderRefusal(dir: string, user = thisUser()): VidbatchError | u
     'UNSAFE_FOLDER',
     `${dir}: ${who} can write in it (mode ${mode}), and could change the ledger`,
     {
-      hint: `Take that from them: \`chmod go-w ${dir}\`. On a disk without modes, move the whole folder to one that has them.`,
+      hint: `Forbid it: \`chmod go-w ${quoted(dir)}\`. On a disk without modes, move the whole folder to another disk, and set VIDBATCH_DATA_DIR to it.`,
     },
   );
 }
@@ -97,15 +98,15 @@ export function checkSocket(path: string): void {
 }
 
 function ofAnother(path: string, uid: number, me: number): VidbatchError {
-  const who = me === 0 ? 'this is root' : `this is user ${me}`;
+  const who = me === 0 ? 'root' : `user ${me}`;
   return new VidbatchError(
     'UNSAFE_FOLDER',
-    `${path}: belongs to user ${uid}, and ${who}; nothing was changed`,
+    `${path}: belongs to user ${uid}, and vidbatch runs as ${who}; nothing was changed`,
     {
       hint:
         me === 0
-          ? `Run it as that user: \`sudo -u '#${uid}' vidbatch …\`. Or give the whole data folder to root with \`chown -R\`.`
-          : 'Run it as that user, or let root give the whole data folder to this one with `chown -R`.',
+          ? `Run it as that user with the same settings: \`sudo -E -u '#${uid}' vidbatch …\`. Or give the whole data folder to root with \`chown -R\`.`
+          : `Run it as that user with the same settings. Or root gives the whole data folder to user ${me} with \`chown -R\`.`,
     },
   );
 }

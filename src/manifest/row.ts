@@ -235,7 +235,7 @@ function duplicate(row: Row, where: string): Row {
     ? {
         column: 'row_key',
         rule: 'row-key-duplicate',
-        message: `is the row_key of ${where} already: an export has each row once; for another video of the same, empty the cell`,
+        message: `is the row_key of ${where} already: an export has each row once; to pay for a second video of it, empty the cell`,
       }
     : {
         column: 'id',

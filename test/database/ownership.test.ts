@@ -105,11 +105,14 @@ describe('a data folder', () => {
     chownSync(dir, OWNER, OWNER);
     const { code, message, hint } = await refusalOf(dir);
     assert.equal(code, 'UNSAFE_FOLDER');
-    assert.match(message, /: belongs to user 65533, and this is root; nothing was changed$/);
-    assert.match(hint ?? '', /`sudo -u '#65533' vidbatch …`/);
+    assert.match(message, /: belongs to user 65533, and vidbatch runs as root; nothing was changed$/);
+    assert.match(hint ?? '', /`sudo -E -u '#65533' vidbatch …`/);
     process.seteuid?.(STRANGER);
     try {
-      assert.match((await refusalOf(dir)).message, /: belongs to user 65533, and this is user 65534;/);
+      assert.match(
+        (await refusalOf(dir)).message,
+        /: belongs to user 65533, and vidbatch runs as user 65534;/,
+      );
     } finally {
       process.seteuid?.(0);
     }

@@ -59,7 +59,7 @@ describe('a manifest that is run again', async () => {
     const before = await sent();
     const refused = exits(await desk.run(['run', file]), 3);
     assert.match(refused.stderr, /\[ROWS_VANISHED\]/);
-    assert.match(refused.stderr, /--prune cancels them, --keep sends them all the same/);
+    assert.match(refused.stderr, /--prune cancels them; --keep sends them, and pays for them/);
     assert.equal(await sent(), before);
 
     assert.match(exits(await desk.run(['submit', file, '--prune']), 0).stdout, /1 cancelled/);

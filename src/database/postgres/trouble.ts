@@ -37,7 +37,11 @@ export function postgresTrouble(error: unknown, place: PostgresPlace): VidbatchE
     return trouble('LEDGER_LOADING', `is not ready: ${reason}`, 'Try again once it is.');
   }
   if (code === '3D000') {
-    return trouble('LEDGER_UNREACHABLE', `cannot be used: ${reason}`, 'Make it first: createdb.');
+    return trouble(
+      'LEDGER_UNREACHABLE',
+      `cannot be used: ${reason}`,
+      'If rows were sent before, correct the name in DATABASE_URL: a new database would pay for them again. If not, make it with createdb.',
+    );
   }
   return trouble(
     'LEDGER_UNREACHABLE',

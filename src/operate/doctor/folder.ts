@@ -75,7 +75,7 @@ function judgeAccess({ dir, there, unwritable, refusal }: FolderFacts): Check {
     return failed(
       'data-folder',
       `${dir} cannot be written: ${unwritable}`,
-      'It must be a folder that this user can write: give it back with `chown -R`, or mount it so.',
+      'Give the whole data folder to this user with `chown -R`, or mount it writable.',
     );
   }
   return ok('data-folder', there ? `${dir} can be written` : `${dir} is not there yet, and can be made`);
@@ -88,7 +88,7 @@ function judgeRoom({ freeBytes }: FolderFacts): Check {
   return warning(
     'data-folder-room',
     `only ${what}`,
-    'Make room: without room for its journal, a worker claims nothing.',
+    'Free space outside of the data folder: without space for its journal, a worker sends nothing.',
   );
 }
 

@@ -33,7 +33,7 @@ export const JOURNAL_RULES = {
     name: 'journal-foreign',
     holds: 'the journals in the data folder belong to its ledger',
     severity: 'note',
-    next: 'restore the ledger, or correct DATABASE_URL or VIDBATCH_DATA_DIR; only if this ledger is the right one, --accept-foreign-journals',
+    next: 'restore the ledger, or set DATABASE_URL or VIDBATCH_DATA_DIR to it; only if this is the right ledger: --accept-foreign-journals',
   },
 } as const satisfies Record<string, Rule>;
 

@@ -101,7 +101,7 @@ function formatSome(journals: readonly ForeignJournal[], one: string, several: s
 
 /** A folder that several ledgers use, as when somebody tries a second DATABASE_URL, is asked about once by each. */
 export const FOREIGN_HINT =
-  'Restore the ledger, or correct DATABASE_URL or VIDBATCH_DATA_DIR. Only if this ledger is the right one, as when two ledgers share this folder: --accept-foreign-journals.';
+  'Restore the ledger, or set DATABASE_URL or VIDBATCH_DATA_DIR to it. Only if this is the right ledger: --accept-foreign-journals. With a wrong one, it pays for sent rows again.';
 
 export function foreignRefusal(journals: readonly ForeignJournal[]): VidbatchError {
   return refusal('FOREIGN_JOURNALS', `${formatForeignJournals(journals)}; nothing was sent`, FOREIGN_HINT);
