@@ -40,7 +40,7 @@ describe('a deadline', async () => {
     const { rows } = await db.query('select name from vidbatch.batch');
     assert.deepEqual(rows, []);
     const { stderr } = exits(await desk.run(['submit', file, ...fail, 'tomorrow']), 2);
-    assert.match(stderr, /--deadline: "tomorrow" is not a date and time with a zone, such as 2026-/);
+    assert.match(stderr, /--deadline: "tomorrow" is not a date and time with a zone, such as 2030-/);
   });
 
   it('that may be missed is told, and the rows wait', async () => {

@@ -67,7 +67,7 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
         saidNothingElse(ended);
         assert.doesNotMatch(`${ended.stdout}${ended.stderr}`, /p@ss|p%40ss/);
         await sentOnce(here, 'tls', 20);
-        const untrusting = await here.run(['status'], { env: { NODE_EXTRA_CA_CERTS: '' } });
+        const untrusting = await here.run(['work', '--drain'], { env: { NODE_EXTRA_CA_CERTS: '' } });
         assert.match(exits(untrusting, 1).stderr, /^vidbatch: Redis at localhost:\d+\/3 .*\[QUEUE_TLS\]$/m);
       },
       postgres.url,
@@ -122,7 +122,7 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
       const file = await here.write('pooled.csv', csvOf(20, 'pooled'));
       saidNothingElse(exits(await here.run(['run', file, '--log-level', 'info'], { env: pooled }), 0));
       await sentOnce(here, 'pooled', 20);
-      const refused = exits(await here.run(['status'], { env: { ...pooled, REDIS_URL: '' } }), 1);
+      const refused = exits(await here.run(['work', '--drain'], { env: { ...pooled, REDIS_URL: '' } }), 1);
       assert.match(refused.stderr, /\[POOLER_TRANSACTIONS\]/);
       await pooler.stop();
     });
