@@ -106,7 +106,7 @@ describe('the package', async () => {
   }
 
   it('holds what it needs, and nothing of its making', () => {
-    for (const path of ['LICENSE', 'README.md', 'dist/index.d.ts', 'dist/ledger/migrations/001-ledger.sql']) {
+    for (const path of ['LICENSE', 'README.md', 'dist/index.d.ts', 'dist/ledger/migrations/001-schema.sql']) {
       assert.ok(paths.has(path), `${path} is missing`);
     }
     for (const path of paths)

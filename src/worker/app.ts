@@ -15,7 +15,7 @@ import type { Database } from '../database/database.ts';
 import { isThere } from '../database/disk-trouble.ts';
 import type { EmbeddedDatabase } from '../database/embedded.ts';
 import { freeAllLanes } from '../ledger/send/feed.ts';
-import { againstRace, isMigrated, migrateLedger } from '../ledger/migrate.ts';
+import { againstRace, isMigrated, migrateLedger, refuseUnknownLedger } from '../ledger/migrate.ts';
 import { checkFolder } from '../database/ownership.ts';
 import { PreparedPool } from '../database/prepared.ts';
 import { readHolder } from '../database/lock.ts';
@@ -208,6 +208,8 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
   };
   if (folder.role === 'guest') {
     folder.database.on('error', () => moved.abort('gone'));
+    // Its holder may be an earlier vidbatch.
+    await refuseUnknownLedger(folder.database);
     return { ...opened, swept: 0 };
   }
   await migrate(folder.database, true);

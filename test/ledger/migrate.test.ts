@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { openApp } from '../../src/worker/app.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
 import type { Database } from '../../src/database/database.ts';
@@ -17,6 +20,13 @@ const ARRANGE = `
          attempt_id = gen_random_uuid(), deadline = now(), lane = null
    where id = $1`;
 
+/** The files of the project, in a folder to which a test may add another one. */
+async function laterFiles(): Promise<URL> {
+  const folder = await mkdtemp(join(tmpdir(), 'vidbatch-migrations-'));
+  await cp(new URL('../../src/ledger/migrations', import.meta.url), folder, { recursive: true });
+  return pathToFileURL(`${folder}/`);
+}
+
 async function moves(db: Database, id: number, from: State | null, to: State): Promise<boolean> {
   try {
     await db.query(ARRANGE, [id, from, to]);
@@ -26,6 +36,14 @@ async function moves(db: Database, id: number, from: State | null, to: State): P
     return false;
   }
 }
+
+test('migrations are numbered from 1 without a gap', async () => {
+  const known = await migrations();
+  assert.deepEqual(
+    known.map(({ version }) => version),
+    known.map((_, index) => index + 1),
+  );
+});
 
 onEvery(LEDGERS, (storage) => {
   test('migrating again is a no-op', async () => {
@@ -69,6 +87,61 @@ onEvery(LEDGERS, (storage) => {
     } finally {
       await db.query('delete from vidbatch.migration where version = 999');
     }
+  });
+
+  test('a ledger of the numbered files from before the first release is refused, and left as it is', async () => {
+    const { db, another } = storage();
+    const read = async (): Promise<unknown> =>
+      (await db.query('select version, name, applied_at from vidbatch.migration order by version')).rows;
+    const kept = await read();
+    await db.query(
+      `begin; update vidbatch.migration set name = '001-ledger.sql';
+       insert into vidbatch.migration (version, name) select n, n || '-more.sql' from generate_series(2, 12) n; commit`,
+    );
+    try {
+      const old = await read();
+      for (const open of [
+        () => migrateLedger(db),
+        () => isMigrated(db),
+        () => another('reader'),
+        () => another('writer'),
+      ]) {
+        await assert.rejects(open, (error) => {
+          assert.ok(error instanceof VidbatchError, String(error));
+          assert.equal(error.code, 'LEDGER_UNKNOWN');
+          assert.match(error.message, /holds 001-ledger\.sql, where this vidbatch has 001-schema\.sql/);
+          assert.match(error.hint ?? '', /with the vidbatch that made it, until its rows are done/);
+          return true;
+        });
+      }
+      assert.deepEqual(await read(), old);
+    } finally {
+      await db.query(
+        `begin; update vidbatch.migration set name = '001-schema.sql' where version = 1;
+         delete from vidbatch.migration where version > 1; commit`,
+      );
+    }
+    assert.deepEqual(await read(), kept);
+  });
+
+  test('a later file is applied to a ledger with rows, once, and as a whole or not at all', async (t) => {
+    const { db } = storage();
+    const { rows: made } = await makeBatch(db);
+    const later = await laterFiles();
+    t.after(() => rm(later, { recursive: true }));
+    const file = new URL('002-later.sql', later);
+    const change = 'alter table vidbatch.submission add column later integer not null default 7;';
+    await writeFile(file, `${change} select nothing_of_that_name;`);
+    await assert.rejects(migrateLedger(db, later), /nothing_of_that_name/);
+    await assert.rejects(db.query('select later from vidbatch.submission'), { code: '42703' });
+    await writeFile(file, change);
+    assert.deepEqual(await migrateLedger(db, later), ['002-later.sql']);
+    assert.deepEqual(await migrateLedger(db, later), []);
+    const { rows } = await db.query('select later from vidbatch.submission where id = $1', [made[0]]);
+    assert.deepEqual(rows, [{ later: 7 }]);
+    await db.query(
+      'begin; alter table vidbatch.submission drop column later; delete from vidbatch.migration where version = 2; commit',
+    );
   });
 
   describe('the schema itself', () => {
@@ -139,64 +212,6 @@ onEvery(LEDGERS, (storage) => {
       await assert.rejects(insert('outcome, finished_at', `'lost', now()`), { code: '23514' });
       await insert('outcome, finished_at', `'rejected', now()`);
     });
-  });
-});
-
-describe('a ledger from before tasks were asked for by themselves', () => {
-  test('keeps what was heard of them, and asks for those that are open', async () => {
-    const { config, remove } = await place('postgres');
-    const app = await openApp(config, 'worker');
-    const { db } = app;
-    try {
-      await db.query('drop schema vidbatch cascade');
-      const session = await db.connect();
-      for (const { name, version } of await migrations()) {
-        if (version === 1) {
-          await session.query('create schema vidbatch');
-          await session.query(
-            'create table vidbatch.migration (version int primary key, name text not null)',
-          );
-        }
-        if (version > 4) continue;
-        const file = new URL(`../../src/ledger/migrations/${name}`, import.meta.url);
-        await session.query(await readFile(file, 'utf8'));
-        await session.query('insert into vidbatch.migration values ($1, $2)', [version, name]);
-      }
-      session.release();
-      const { rows, origin } = await makeBatch(db, { rows: 4 });
-      const [open = 0, done = 0, failed = 0, unasked = 0] = rows;
-      const were: [number, string, string][] = [
-        [open, 'in_progress', 'now()'],
-        [done, 'completed', 'now()'],
-        [failed, 'failed', 'now()'],
-        [unasked, 'queued', 'null'],
-      ];
-      for (const [id, status, polledAt] of were) {
-        await db.query(
-          `update vidbatch.submission
-              set previous = 'uncertain', state = 'submitted', task_id = 'task_' || id, submitted_at = now(),
-                  provider_status = $2, polled_at = ${polledAt}, progress = 50, result_url = 'https://r.example',
-                  error = case when $2 = 'failed' then 'too dark' end
-            where id = $1`,
-          [id, status],
-        );
-      }
-      assert.ok((await migrateLedger(db)).includes('005-task.sql'));
-      const { rows: tasks } = await db.query(
-        `select submission_id as id, status, origin, progress, fail_reason, finished_at is null as going,
-                due_at is not null as due
-           from vidbatch.task order by submission_id`,
-      );
-      const known = { origin, progress: 50, fail_reason: null };
-      assert.deepEqual(tasks, [
-        { ...known, id: open, status: 'in_progress', going: true, due: true },
-        { ...known, id: done, status: 'completed', going: false, due: false },
-        { ...known, id: failed, status: 'failed', fail_reason: 'too dark', going: false, due: false },
-      ]);
-    } finally {
-      await app.close();
-      await remove();
-    }
   });
 });
 

@@ -6,7 +6,7 @@ import type { Database, Queryable } from '../../database/database.ts';
 import { readHolder } from '../../database/lock.ts';
 import { hasFiles } from '../../database/files.ts';
 import { databaseOf, openFolder } from '../../database/folder.ts';
-import { migrations } from '../../ledger/migrate.ts';
+import { appliedMigrations, migrations } from '../../ledger/migrate.ts';
 import { probePostgres } from '../../database/postgres/probe.ts';
 import { postgresTrouble } from '../../database/postgres/trouble.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
@@ -14,7 +14,7 @@ import type { PostgresPlace } from '../../database/postgres/url.ts';
 import { failed, ok, refused, skipped, within } from './check.ts';
 import type { Check } from './check.ts';
 import { judgeLedgerVersion, judgePostgres } from './postgres.ts';
-import { appliedMigrations, gatherPostgres, openClient } from './postgres-facts.ts';
+import { gatherPostgres, openClient } from './postgres-facts.ts';
 import type { Pooler } from './postgres-facts.ts';
 
 /** The ledger, if there is one to be asked. */
@@ -86,8 +86,8 @@ async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger>
     const closingMs = folder.role === 'guest' ? limitMs : EMBEDDED_MS;
     const close = (): Promise<void> => within(closingMs, () => folder.close()).catch(() => undefined);
     try {
-      const version = await within(limitMs, () => applied(database));
-      const checks = [judgeHolder(dir, folder.role), judgeLedgerVersion(version, await migrations())];
+      const applied = await within(limitMs, () => appliedMigrations(database));
+      const checks = [judgeHolder(dir, folder.role), judgeLedgerVersion(applied, await migrations())];
       return { checks, close, ...(readable(checks) ? { db: database, embedded: database } : {}) };
     } catch (error) {
       await close();
@@ -109,13 +109,6 @@ function judgeHolder(dir: string, role: 'holder' | 'guest'): Check {
     'data-folder-lock',
     `held by process ${pid} since ${startedAt}, which was asked through its socket`,
   );
-}
-
-async function applied(db: Queryable): Promise<number[] | null> {
-  const { rows } = await db.query<{ there: boolean }>(
-    `select to_regclass('vidbatch.migration') is not null as there`,
-  );
-  return rows[0]?.there === true ? appliedMigrations(db) : null;
 }
 
 /** What is not of this version is not asked. */

@@ -4,7 +4,8 @@ import type { PostgresReport } from '../../database/postgres/probe.ts';
 import type { Queryable } from '../../database/database.ts';
 import { clockSkewMs } from '../../ledger/send/provider.ts';
 import { latencyOf } from './check.ts';
-import { migrations } from '../../ledger/migrate.ts';
+import { appliedMigrations, migrations } from '../../ledger/migrate.ts';
+import type { Migration } from '../../ledger/migrate.ts';
 
 /** What a Postgres server says of itself to this user. */
 export interface PostgresFacts {
@@ -22,7 +23,7 @@ export interface PostgresFacts {
   /** Tables of the ledger that this user may not write. */
   unwritable: string[];
   /** Null: the ledger is not there. */
-  applied: number[] | null;
+  applied: Migration[] | null;
   known: { version: number; name: string }[];
   connections: { most: number; reserved: number; open: number; role: number | null };
   /** What stands before it, and for how long that gives a session. */
@@ -74,9 +75,8 @@ export async function gatherPostgres(
     standby: answer.standby,
     readOnly: answer.read_only,
     mayCreate: answer.may_create,
-    ...(answer.there
-      ? { applied: await appliedMigrations(db), unwritable: await unwritable(db) }
-      : { applied: null, unwritable: [] }),
+    applied: await appliedMigrations(db),
+    unwritable: await unwritable(db),
     known: await migrations(),
     connections: {
       most: answer.most,
@@ -95,7 +95,6 @@ interface Answer {
   standby: boolean;
   read_only: boolean;
   may_create: boolean;
-  there: boolean;
   most: number;
   reserved: number;
   open: number;
@@ -108,20 +107,12 @@ const ANSWER = `
          pg_is_in_recovery() as standby,
          current_setting('transaction_read_only')::bool as read_only,
          has_database_privilege(current_database(), 'create') as may_create,
-         to_regclass('vidbatch.migration') is not null as there,
          current_setting('max_connections')::int as most,
          current_setting('superuser_reserved_connections')::int
            + coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
          (select count(*) from pg_catalog.pg_stat_activity
            where backend_type is null or backend_type = 'client backend')::int as open,
          (select rolconnlimit from pg_catalog.pg_roles where rolname = current_user) as role_limit`;
-
-export async function appliedMigrations(db: Queryable): Promise<number[]> {
-  const { rows } = await db.query<{ version: number }>(
-    'select version from vidbatch.migration order by version',
-  );
-  return rows.map(({ version }) => version);
-}
 
 async function unwritable(db: Queryable): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(

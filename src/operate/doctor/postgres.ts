@@ -1,4 +1,6 @@
 import { duration } from '../../core/format.ts';
+import { compareMigrations } from '../../ledger/migrate.ts';
+import type { Migration } from '../../ledger/migrate.ts';
 import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 import type { PostgresFacts } from './postgres-facts.ts';
@@ -132,10 +134,7 @@ function judgeMigrations({ applied, known }: Pick<PostgresFacts, 'applied' | 'kn
 }
 
 /** `applied`: null where there is no ledger. */
-export function judgeLedgerVersion(
-  applied: readonly number[] | null,
-  known: readonly { version: number; name: string }[],
-): Check {
+export function judgeLedgerVersion(applied: readonly Migration[] | null, known: readonly Migration[]): Check {
   if (applied === null) {
     return warning(
       'ledger',
@@ -143,17 +142,9 @@ export function judgeLedgerVersion(
       '`vidbatch migrate` makes it; so do `submit` and `run`.',
     );
   }
-  const latest = known.at(-1)?.version ?? 0;
-  const newest = Math.max(0, ...applied);
-  if (newest > latest) {
-    return failed(
-      'ledger',
-      `it is at migration ${newest}, this vidbatch knows up to ${latest}`,
-      'Use the newer vidbatch that was here before; a ledger is never migrated backwards.',
-    );
-  }
-  const missing = known.filter(({ version }) => !applied.includes(version));
-  if (missing.length === 0) return ok('ledger', `at version ${newest}`);
+  const { refused, missing } = compareMigrations(applied, known);
+  if (refused !== undefined) return failed('ledger', `it ${refused.what}`, refused.hint);
+  if (missing.length === 0) return ok('ledger', `at version ${applied.at(-1)?.version ?? 0}`);
   return failed(
     'ledger',
     `not migrated yet: ${missing.map(({ name }) => name).join(', ')}`,

@@ -61,7 +61,7 @@ const DAMAGE: Record<string, string[]> = {
     copyOfAttempt(':accepted', { submission_id: '999999', task_id: `'task_lost'` }),
   ],
   'attempt-whole': [
-    'alter table vidbatch.attempt drop constraint attempt_check, drop constraint attempt_check1',
+    'alter table vidbatch.attempt drop constraint attempt_task_id, drop constraint attempt_finished',
     'update vidbatch.attempt set finished_at = null where submission_id = :accepted',
   ],
   'attempts-counted': ['update vidbatch.submission set attempts = attempts + 1 where id = :accepted'],

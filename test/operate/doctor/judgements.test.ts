@@ -19,7 +19,7 @@ const off = { value: 'off', source: 'user' };
 const durable = { fsync: on, full_page_writes: on, synchronous_commit: on };
 const room = { most: 100, reserved: 3, open: 10, role: null };
 const known = [
-  { version: 1, name: '001-ledger.sql' },
+  { version: 1, name: '001-schema.sql' },
   { version: 2, name: '002-more.sql' },
 ];
 
@@ -33,7 +33,7 @@ describe('Postgres', () => {
     readOnly: false,
     mayCreate: true,
     unwritable: [],
-    applied: [1, 2],
+    applied: known,
     known,
     connections: room,
     pooler: 'none',
@@ -68,8 +68,13 @@ describe('Postgres', () => {
     ['a clock that is ahead', { skewMs: 5_001 }, 'failed clock'],
     ['a clock that is behind', { skewMs: -5_001 }, 'failed clock'],
     ['no ledger yet', { applied: null }, 'warning ledger'],
-    ['a migration that is missing', { applied: [1] }, 'failed ledger'],
-    ['a ledger of a later version', { applied: [1, 2, 3] }, 'failed ledger'],
+    ['a migration that is missing', { applied: known.slice(0, 1) }, 'failed ledger'],
+    ['a ledger of another schema', { applied: [{ version: 1, name: '001-ledger.sql' }] }, 'failed ledger'],
+    [
+      'a ledger of a later version',
+      { applied: [...known, { version: 3, name: '003-later.sql' }] },
+      'failed ledger',
+    ],
   ]);
 
   it('says where a setting comes from, and which migration is missing', () => {
@@ -79,7 +84,7 @@ describe('Postgres', () => {
       checks.find(({ status }) => status === 'failed')?.what ?? '',
       /synchronous_commit is off \(user\)/,
     );
-    assert.match(judgeLedgerVersion([1], known).what, /002-more\.sql/);
+    assert.match(judgeLedgerVersion(known.slice(0, 1), known).what, /002-more\.sql/);
   });
 
   it('counts more connections for a worker whose queue is there, too', () => {

@@ -121,7 +121,7 @@ describe('a real Postgres', async () => {
       'begin; create table kept as table vidbatch.migration; delete from vidbatch.migration; commit',
     );
     const checks = await look();
-    assert.match(told(checks, 'ledger'), /^failed: not migrated yet: 001-ledger\.sql/);
+    assert.match(told(checks, 'ledger'), /^failed: not migrated yet: 001-schema\.sql/);
     assert.equal(told(checks, 'queue'), 'nothing');
     await db.query('insert into vidbatch.migration select * from kept; drop table kept');
     await db.query('drop schema bullmq cascade');

@@ -1,0 +1,700 @@
+-- The schema of the ledger, by topic:
+--   1 the ledger itself    meta, window
+--   2 providers            provider, halt, poller
+--   3 batches and rows     batch, submission
+--   4 sending              attempt, lane, journal, orphan
+--   5 tasks and videos     task, folder, download
+--   6 limits               quota, and the functions `running` and `turns`
+--   7 schedules            schedule, run, ticker
+--   8 records              trail, charge
+--   9 one command's work   import, staged, listed, paired, suspect
+-- Once released, this file does not change: a later version adds a numbered file.
+-- A CHECK accepts null, so each one names the nulls that it refuses.
+
+-- 1 ── The ledger itself ────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Hours in which rows may be sent. `openings` are the times at which the window is open, up to `known_until`; after
+-- that the window counts as shut. The worker with the newest tz database (`tz`) computes them, so all workers agree.
+create table vidbatch.window (
+  id          bigint generated always as identity primary key,
+  text        text not null unique,
+  openings    tstzmultirange not null,
+  known_until timestamptz not null,
+  tz          text not null
+);
+
+-- One row about the ledger as a whole. `paused_at`: nothing is sent. `ranked`: a row or a batch has had a priority, so
+-- jobs carry a rank. `offpeak_window_id`: the window of all rows of off-peak models, in every batch.
+create table vidbatch.meta (
+  only_row          boolean primary key default true constraint meta_only_row check (only_row),
+  ledger_id         text not null,
+  paused_at         timestamptz,
+  ranked            boolean not null default false,
+  offpeak_window_id bigint references vidbatch.window,
+  created_at        timestamptz not null default now()
+);
+
+-- 2 ── Providers ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- What stops or slows all workers at one provider. `probe` is the one attempt in flight that tries out a halted
+-- provider. `epoch` counts these tries: an answer to an older attempt must not raise the halt again.
+-- `unreached_streak` counts attempts in a row that did not reach the provider, over all rows and workers: a provider
+-- that is away is the fault of no row.
+create table vidbatch.provider (
+  origin           text primary key,
+  state            text not null default 'open',
+  epoch            integer not null default 0,
+  probe            uuid,
+  throttled_until  timestamptz not null default '-infinity',
+  throttled_since  timestamptz,
+  throttle_raised  timestamptz not null default '-infinity',
+  throttle_level   integer not null default 0,
+  uncertain_streak integer not null default 0,
+  unreached_streak integer not null default 0,
+  unreached_since  timestamptz,
+  constraint provider_state check (state in ('open', 'halted', 'probing'))
+);
+
+-- Why a provider was halted, and until when. At most one halt of a provider is open.
+create table vidbatch.halt (
+  id          bigint generated always as identity primary key,
+  origin      text not null references vidbatch.provider,
+  code        text not null,
+  reason      text not null,
+  http_status integer,
+  attempt_id  uuid,
+  raised_at   timestamptz not null default now(),
+  lifted_at   timestamptz
+);
+create unique index halt_open on vidbatch.halt (origin) where lifted_at is null;
+
+-- All processes that ask one provider about tasks share this. `next_slot`: when the next question may leave.
+-- `held_until`: no question leaves before, because the provider asks for a pause or has not answered `level` times in
+-- a row.
+create table vidbatch.poller (
+  origin     text primary key references vidbatch.provider,
+  next_slot  timestamptz not null default '-infinity',
+  held_until timestamptz not null default '-infinity',
+  level      integer not null default 0,
+  reason     text
+);
+
+-- 3 ── Batches and rows ─────────────────────────────────────────────────────────────────────────────────────────────
+
+-- One manifest and what a person wants for all of its rows.
+create table vidbatch.batch (
+  id              bigint generated always as identity primary key,
+  name            text not null unique,
+  origin          text references vidbatch.provider,
+  state           text not null default 'active',
+  priority        smallint not null default 0,
+  created_at      timestamptz not null default now(),
+  -- The manifest, and how its rows are told apart.
+  source          text not null,
+  key_scheme      text not null,
+  format          text not null,
+  delimiter       text,
+  columns         text,
+  -- When its rows may be sent. `deadline` is only what a person hopes for; from `not_after` on, no row is sent.
+  window_id       bigint references vidbatch.window,
+  deadline        timestamptz,
+  not_after       timestamptz not null default 'infinity',
+  -- Until the first accepted row (`proven`), `canary` is the only attempt in flight: a batch that is wrong as a whole
+  -- then fails once.
+  proven          boolean not null default false,
+  canary          uuid,
+  -- A trial stops a batch that is wrong as a whole. `fail_share`: the share of its outcomes that may be failures.
+  -- `canary_rows`: that many rows must be accepted one by one; `canaries` is how many are still needed. Attempts from
+  -- before `trial_at` do not count.
+  fail_share      numeric,
+  canary_rows     integer,
+  canaries        integer not null default 0,
+  trial_at        timestamptz not null default '-infinity',
+  succeeded       integer not null default 0,
+  failed          integer not null default 0,
+  stop_code       text,
+  stop_reason     text,
+  -- `held` is the sum over its rows and their surplus tasks. The statement that moves a row updates it. Null: there is
+  -- no budget, or the budget is new and the sum must be counted first.
+  budget          numeric,
+  budget_currency text,
+  held            numeric,
+  constraint batch_state check (state in ('active', 'paused', 'cancelled', 'stopped')),
+  constraint batch_priority check (priority between -100 and 100),
+  constraint batch_key_scheme check (key_scheme in ('id', 'h1')),
+  constraint batch_canary check (not proven or canary is null),
+  constraint batch_fail_share check (fail_share > 0 and fail_share <= 1),
+  constraint batch_canary_rows check (canary_rows > 0),
+  constraint batch_stop check ((state = 'stopped') <= (stop_reason is not null)),
+  constraint batch_budget_amount check (budget >= 0),
+  constraint batch_budget check ((budget is null) = (budget_currency is null) and (held is null or budget is not null))
+);
+
+-- One row of a manifest.
+create table vidbatch.submission (
+  id              bigint generated always as identity primary key,
+  batch_id        bigint not null references vidbatch.batch,
+  row_key         text not null,
+  line            integer not null,
+  -- `previous` is the state before the last move: with it, `submission_move` refuses an illegal move.
+  state           text not null,
+  previous        text,
+  updated_at      timestamptz not null default now(),
+  -- `input` is the row as read, `request` the body to send, both as JSON text: the bytes that were checked are the
+  -- bytes that are sent.
+  input           text not null,
+  request         text,
+  content_hash    text,
+  model           text,
+  mode            text,
+  off_peak        boolean not null generated always as (coalesce(model like '%-offpeak', false)) stored,
+  -- When and in which order it is sent. `priority` is added to that of the batch. `rank` is this sum in the row's job;
+  -- null: its job has none, because the ledger has no priority yet (`meta.ranked`). `lane`: the feeder that queued it.
+  not_before      timestamptz not null default '-infinity',
+  priority        smallint not null default 0,
+  rank            smallint,
+  lane            text,
+  queued_at       timestamptz,
+  generation      integer not null default 0,
+  halted_at       timestamptz,
+  -- The attempt that is in flight or was the last one. `refusals` counts the answers after which the idempotency key
+  -- may change. `doubtful`: the row is sent again although an earlier attempt may have been accepted, because the
+  -- provider honours the key; then the key stays. `remade`: how often a person paid for it again.
+  attempt_id      uuid,
+  deadline        timestamptz,
+  attempts        integer not null default 0,
+  spent           integer not null default 0,
+  refusals        integer not null default 0,
+  doubtful        boolean not null default false,
+  remade          integer not null default 0,
+  -- The answer to the POST.
+  http_status     integer,
+  error_code      text,
+  error           text,
+  task_id         text,
+  submitted_at    timestamptz,
+  -- What its task became: a copy of `task`. `polled_at` is when the provider was first asked about it.
+  provider_status text,
+  result_url      text,
+  polled_at       timestamptz,
+  -- `price` is the most that the row can cost, by the price file of its manifest; null: unknown. `held` is the part of
+  -- it that is spent or may be spent: all of it, from the claim until a refusal is known.
+  price           numeric,
+  currency        text,
+  held            numeric not null generated always as (
+    case when doubtful or state in ('submitting', 'submitted', 'uncertain', 'abandoned') then coalesce(price, 0) else 0 end
+  ) stored,
+  unique (batch_id, row_key),
+  constraint submission_state check (state in (
+    'pending', 'submitting', 'submitted', 'uncertain', 'rejected', 'exhausted', 'invalid', 'cancelled', 'abandoned'
+  )),
+  constraint submission_move check (
+    (previous is null and state in ('pending', 'invalid'))
+    -- Without the first half a null would pass: a CHECK refuses only what is false.
+    or previous is not null and (previous, state) in (
+      ('pending', 'submitting'), ('pending', 'invalid'), ('pending', 'cancelled'), ('pending', 'uncertain'),
+      ('submitting', 'submitted'), ('submitting', 'rejected'), ('submitting', 'pending'),
+      ('submitting', 'cancelled'), ('submitting', 'exhausted'), ('submitting', 'uncertain'),
+      ('uncertain', 'submitted'), ('uncertain', 'pending'), ('uncertain', 'cancelled'),
+      ('uncertain', 'rejected'), ('uncertain', 'exhausted'), ('uncertain', 'abandoned'),
+      ('pending', 'submitted'), ('rejected', 'submitted'), ('exhausted', 'submitted'),
+      ('cancelled', 'submitted'), ('invalid', 'submitted'), ('abandoned', 'submitted'),
+      ('rejected', 'pending'), ('exhausted', 'pending'), ('cancelled', 'pending'), ('invalid', 'pending'),
+      ('invalid', 'cancelled'), ('submitted', 'pending')
+    )
+  ),
+  -- A row that may have been paid is never called refused, cancelled or invalid.
+  constraint submission_doubtful check (not doubtful or state in ('pending', 'submitting', 'uncertain')),
+  constraint submission_task_id check ((state = 'submitted') = (task_id is not null)),
+  constraint submission_in_flight check (
+    state <> 'submitting' or (attempt_id is not null and deadline is not null)
+  ),
+  constraint submission_sendable check (state in ('invalid', 'cancelled') or (request is not null and content_hash is not null)),
+  constraint submission_lane check (lane is null or state in ('pending', 'submitting')),
+  constraint submission_priority check (priority between -100 and 100),
+  constraint submission_price_amount check (price >= 0),
+  constraint submission_price check ((price is null) = (currency is null))
+-- A row passes through four states within seconds. By default, vacuum waits until a fifth of the table is dead: too late
+-- for a million rows.
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+create index submission_order on vidbatch.submission (batch_id, line, id);
+create index submission_content on vidbatch.submission (content_hash);
+-- Each order in which workers look for rows has its own partial index, so that no plan walks over rows that are done.
+-- What is due: the higher priority first, then first come, first served. A worker skips rows that wait for a window
+-- without reading them.
+create index submission_feed on vidbatch.submission (batch_id, off_peak, priority desc, not_before, id)
+  where state = 'pending' and lane is null;
+create index submission_queued on vidbatch.submission (lane, batch_id, id) where state = 'pending' and lane is not null;
+create index submission_deadline on vidbatch.submission (deadline) where state = 'submitting';
+create index submission_uncertain on vidbatch.submission (batch_id, id) where state = 'uncertain';
+-- Whether a batch has rows that are pending or in flight.
+create index submission_open on vidbatch.submission (batch_id, state) where state in ('pending', 'submitting');
+-- Whether any row fits into what is left of the budget: the cheapest one that waits.
+create index submission_cheapest on vidbatch.submission (batch_id, (price - held))
+  where state = 'pending' and price is not null;
+-- Tasks that are not over, to ask about and to count. Those that were never asked about have no `polled_at`.
+create index submission_unsettled on vidbatch.submission (polled_at, submitted_at) include (batch_id, model)
+  where state = 'submitted' and (provider_status is null or provider_status not in ('completed', 'failed', 'missing'));
+
+-- 4 ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- One row for each POST that may have been made. A task id that a person has found has its own row, beside that of the
+-- POST that it answers.
+create table vidbatch.attempt (
+  id            uuid primary key,
+  submission_id bigint not null references vidbatch.submission,
+  number        integer not null,
+  worker        text not null,
+  origin        text not null,
+  epoch         integer not null,
+  -- It was sent although an earlier attempt may have been accepted, under the idempotency key of that attempt.
+  same_key      boolean not null default false,
+  claimed_at    timestamptz not null default now(),
+  deadline      timestamptz not null,
+  -- The journal of a dead worker holds its intent: it may have left.
+  intended_at   timestamptz,
+  -- Its deadline passed before an answer was recorded.
+  swept_at      timestamptz,
+  finished_at   timestamptz,
+  -- The answer; null until it is recorded. `headers` is JSON text.
+  outcome       text,
+  phase         text,
+  http_status   integer,
+  error_code    text,
+  error         text,
+  request_id    text,
+  headers       text,
+  body          text,
+  task_id       text,
+  -- It brought a second task id for its row.
+  surplus       boolean not null default false,
+  -- Its task failed, and a person pays for the row again: it keeps its task id, and `remade_price` is what it cost.
+  remade_at     timestamptz,
+  remade_price  numeric,
+  constraint attempt_outcome
+    check (outcome in ('accepted', 'rejected', 'throttled', 'not-sent', 'halted', 'uncertain')),
+  constraint attempt_finished check ((outcome is null) = (finished_at is null)),
+  constraint attempt_task_id check ((outcome = 'accepted') = (task_id is not null) or outcome is null),
+  constraint attempt_surplus check (not surplus or outcome = 'accepted'),
+  constraint attempt_remade check (remade_at is null or (outcome = 'accepted' and not surplus)),
+  constraint attempt_remade_price check (remade_price >= 0)
+-- An attempt is written twice. With room on its page, the second write does not touch the indexes.
+) with (fillfactor = 50);
+create index attempt_submission on vidbatch.attempt (submission_id, number);
+create index attempt_surplus on vidbatch.attempt (submission_id) where surplus;
+create index attempt_remade on vidbatch.attempt (submission_id) where remade_at is not null;
+
+-- Feeders that are alive. Other feeders take over the rows of a lane that is no longer fed.
+create table vidbatch.lane (
+  name    text primary key,
+  seen_at timestamptz not null default now()
+);
+
+-- Journals of workers that this ledger has read to their end. A ledger that was restored from a backup knows fewer of
+-- them, and reads the others again.
+create table vidbatch.journal (
+  name        text primary key,
+  bytes       bigint not null,
+  replayed_at timestamptz not null default now()
+);
+
+-- Attempts in a journal whose rows this ledger lacks: it was restored from a backup that is older than their manifest.
+-- When the rows come back, they count as sent. `row_id` is the row's number in the ledger that sent it, `content_hash`
+-- what was sent: an id can be given to another row. Null: the journal is of an older version and does not say.
+-- `outcome` is JSON text, as in the journal.
+create table vidbatch.orphan (
+  attempt_id   uuid primary key,
+  batch        text not null,
+  row_key      text not null,
+  row_id       bigint,
+  content_hash text,
+  number       integer not null,
+  epoch        integer not null,
+  worker       text not null,
+  origin       text not null,
+  intended_at  timestamptz not null,
+  outcome      text
+);
+create index orphan_row on vidbatch.orphan (batch, row_key);
+
+-- 5 ── Tasks and videos ─────────────────────────────────────────────────────────────────────────────────────────────
+
+-- What the provider says of a task: one row for every task id of a row, also a surplus one, from the first question on.
+create table vidbatch.task (
+  submission_id  bigint not null references vidbatch.submission,
+  task_id        text not null,
+  batch_id       bigint not null references vidbatch.batch,
+  origin         text not null,
+  surplus        boolean not null,
+  accepted_at    timestamptz not null,
+  status         text not null default 'queued',
+  -- The status in the provider's words, and the whole answer.
+  raw_status     text,
+  body           text,
+  progress       integer,
+  fail_reason    text,
+  started_at     timestamptz,
+  finished_at    timestamptz,
+  -- `url_expires_at` is known only where the answer or the URL says so (`url_expiry`).
+  result_url     text,
+  url_seen_at    timestamptz,
+  url_expires_at timestamptz,
+  url_expiry     text,
+  -- `due_at` is when to ask next. Null: the task is over, or the provider does not know it; then only a person has it
+  -- asked again. A process asks under a lease (`asker`), with the number of its poll, and `due_at` is the end of the
+  -- lease: when the process dies, the task is due again.
+  due_at         timestamptz,
+  asker          text,
+  lease_until    timestamptz,
+  polls          integer not null default 0,
+  asked_at       timestamptz,
+  -- The last answer that says something of the task. `failures`: polls without one since then, and why (`problem`).
+  answered_at    timestamptz,
+  failures       integer not null default 0,
+  problem        text,
+  -- Answers in a row that the task does not exist.
+  misses         integer not null default 0,
+  missed_since   timestamptz,
+  -- The task was over, and the provider says otherwise later: the first status stays.
+  later_status   text,
+  later_body     text,
+  later_at       timestamptz,
+  primary key (submission_id, task_id),
+  constraint task_status check (status in ('queued', 'in_progress', 'completed', 'failed', 'unknown', 'missing')),
+  constraint task_url_expiry check (url_expiry in ('answer', 'url')),
+  constraint task_expiry check ((url_expires_at is null) = (url_expiry is null)),
+  -- A task that is not over is always asked about again.
+  constraint task_due check (due_at is not null or status in ('completed', 'failed', 'missing')),
+  constraint task_asked check ((asker is null) = (lease_until is null)),
+  constraint task_later check ((later_status is null) = (later_at is null))
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+create index task_due on vidbatch.task (origin, due_at) where due_at is not null;
+create index task_difference on vidbatch.task (batch_id) where status = 'missing' or later_status is not null;
+create index task_surplus on vidbatch.task (batch_id) where surplus;
+
+-- Folders into which videos of a batch are downloaded. A file in the folder holds the id: the folder may move.
+create table vidbatch.folder (
+  id       uuid primary key,
+  batch_id bigint not null references vidbatch.batch,
+  host     text not null,
+  path     text not null,
+  used_at  timestamptz not null default now()
+);
+create index folder_batch on vidbatch.folder (batch_id);
+
+-- What became of a row's video in a folder. While it is `fetching`, a part of the file may be there: of the version that
+-- `validator` names (an ETag or a date) and of `total` bytes. With a checksum, the file is whole and gets its name next.
+create table vidbatch.download (
+  folder_id     uuid not null references vidbatch.folder,
+  submission_id bigint not null references vidbatch.submission,
+  task_id       text not null,
+  state         text not null,
+  validator     text,
+  total         bigint,
+  file          text,
+  bytes         bigint,
+  sha256        text,
+  media_type    text,
+  code          text,
+  reason        text,
+  updated_at    timestamptz not null default now(),
+  primary key (folder_id, submission_id),
+  constraint download_state check (state in ('fetching', 'downloaded', 'failed', 'expired')),
+  constraint download_whole check ((file is null) = (bytes is null) and (file is null) = (sha256 is null)),
+  constraint download_there check (state <> 'downloaded' or file is not null),
+  constraint download_reason check ((state in ('failed', 'expired')) = (code is not null and reason is not null))
+);
+create index download_submission on vidbatch.download (submission_id);
+
+-- 6 ── Limits of a provider ─────────────────────────────────────────────────────────────────────────────────────────
+
+-- What all workers share of a provider's limits: of all its requests (model '') and of those of one model. `next_slot`:
+-- when the next request may leave. `slots`: how many turns were given. `interval_ms` and `in_flight`: the limits last told, at
+-- `said_at`. `auto`: what the workers found out about a limit that is not told, as JSON text.
+create table vidbatch.quota (
+  origin      text not null references vidbatch.provider,
+  model       text not null,
+  next_slot   timestamptz not null default '-infinity',
+  slots       bigint not null default 0,
+  interval_ms float8,
+  in_flight   integer,
+  said_at     timestamptz not null default '-infinity',
+  auto        text,
+  primary key (origin, model),
+  constraint quota_interval_ms check (interval_ms > 0),
+  constraint quota_in_flight check (in_flight > 0)
+);
+
+-- How many tasks of a provider (and model) may be running, counted up to `most`: rows in flight, accepted rows whose
+-- task is not over, and uncertain rows for as long as such a task can last. Volatile: it must see what was committed
+-- while its caller waited for a lock.
+create function vidbatch.running(its_origin text, its_model text, most integer) returns integer
+language plpgsql volatile as $$
+begin
+  return (
+    select count(*) from (
+      select from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+       where b.origin = its_origin and its_model in ('', s.model) and s.state = 'submitting'
+      union all
+      select from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+       where b.origin = its_origin and its_model in ('', s.model) and s.state = 'submitted'
+         and (s.provider_status is null or s.provider_status not in ('completed', 'failed', 'missing'))
+      union all
+      select from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+       where b.origin = its_origin and its_model in ('', s.model) and s.state = 'uncertain'
+         and s.updated_at > now() - case when s.off_peak then interval '48 hours' else interval '1 hour' end
+      union all
+      select from vidbatch.attempt a
+        join vidbatch.submission s on s.id = a.submission_id
+        left join vidbatch.task t on t.submission_id = a.submission_id and t.task_id = a.task_id
+       where a.surplus and a.origin = its_origin and its_model in ('', s.model)
+         and (t.status is null or t.status not in ('completed', 'failed', 'missing'))
+      limit most
+    ) one
+  );
+end $$;
+
+-- Gives turns to the rows that may be sent now, in the order of `ids`. Under each limit, turns are one interval apart, at
+-- most `ahead_ms` from now, and no more tasks run than its cap allows. The statement that claims the rows calls it: its
+-- locks keep other claims waiting until it is committed. `intervals`: 0 for no limit, null for the one found out.
+-- `alone`: also rows that are claimed one by one. `models` are sorted, so that two calls cannot wait for each other.
+create function vidbatch.turns(
+  its_origin text, ids bigint[], models text[], intervals float8[], caps integer[], ahead_ms float8, alone boolean
+) returns table (submission_id bigint, turn_ms float8)
+language plpgsql volatile as $$
+declare
+  one   record;
+  slot  timestamptz;
+  free  timestamptz[];
+  apart interval[];
+  room  integer[];
+  taken integer[] := array_fill(0, array[cardinality(models)]);
+begin
+  insert into vidbatch.quota (origin, model)
+  select its_origin, m from unnest(models) m
+   where not exists (select from vidbatch.quota q where q.origin = its_origin and q.model = m)
+  on conflict do nothing;
+  for n in 1 .. cardinality(models) loop
+    select q.next_slot, coalesce(intervals[n], 1000 / (q.auto::jsonb ->> 'perSecond')::float8, 0) as interval_ms into one
+      from vidbatch.quota q where q.origin = its_origin and q.model = models[n] for update;
+    free[n] := one.next_slot;
+    apart[n] := one.interval_ms * interval '1 millisecond';
+    room[n] := case when caps[n] is not null then caps[n] - vidbatch.running(its_origin, models[n], caps[n]) end;
+  end loop;
+  for one in
+    select s.id, s.model
+      from unnest(ids) with ordinality w(id, place)
+      join vidbatch.submission s on s.id = w.id
+      join vidbatch.batch b on b.id = s.batch_id
+      join vidbatch.provider p on p.origin = b.origin
+     where s.state = 'pending' and s.not_before <= now() and b.origin = its_origin and b.state = 'active'
+       and p.throttled_until <= now() and (alone or b.proven and p.state = 'open' and b.budget is null)
+     order by w.place
+  loop
+    slot := now();
+    for n in 1 .. cardinality(models) loop
+      continue when models[n] not in ('', one.model);
+      slot := greatest(slot, free[n], case when room[n] <= 0 then 'infinity'::timestamptz end);
+    end loop;
+    continue when slot > now() + ahead_ms * interval '1 millisecond';
+    for n in 1 .. cardinality(models) loop
+      continue when models[n] not in ('', one.model);
+      free[n] := slot + apart[n];
+      room[n] := room[n] - 1;
+      taken[n] := taken[n] + 1;
+    end loop;
+    submission_id := one.id;
+    turn_ms := extract(epoch from slot - now()) * 1000;
+    return next;
+  end loop;
+  update vidbatch.quota q set next_slot = greatest(q.next_slot, free[n]), slots = q.slots + taken[n]
+    from generate_subscripts(models, 1) n
+   where q.origin = its_origin and q.model = models[n] and taken[n] > 0;
+end $$;
+
+-- 7 ── Schedules ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Manifests that are submitted again at every tick of a cron expression in a time zone. Ticks before `next_at` are
+-- decided: each has a run, or was missed. `decided_at` is the ledger's time of that decision; if it lies in the future,
+-- the clock was set back. `flags` is JSON text, as given.
+create table vidbatch.schedule (
+  id         bigint generated always as identity primary key,
+  name       text not null unique,
+  cron       text not null,
+  zone       text not null,
+  manifest   text not null,
+  flags      text not null,
+  overlap    text not null,
+  missed     text not null,
+  jitter_ms  integer not null,
+  next_at    timestamptz not null,
+  decided_at timestamptz not null default now(),
+  paused_at  timestamptz,
+  created_at timestamptz not null default now(),
+  constraint schedule_overlap check (overlap in ('skip', 'queue', 'allow')),
+  constraint schedule_missed check (missed in ('skip', 'once')),
+  constraint schedule_jitter check (jitter_ms >= 0)
+);
+
+-- One run for each tick, made by the worker that sees it first, and one each time a person triggers the schedule. A
+-- worker takes a run under a lease; the batch and the state `made` are committed together. `without`: hosts that do not
+-- have the manifest.
+create table vidbatch.run (
+  id          bigint generated always as identity primary key,
+  schedule_id bigint not null references vidbatch.schedule on delete cascade,
+  tick        timestamptz not null,
+  triggered   boolean not null default false,
+  batch       text not null,
+  due_at      timestamptz not null,
+  state       text not null default 'due',
+  worker      text,
+  lease_until timestamptz,
+  without     text[] not null default '{}',
+  batch_id    bigint references vidbatch.batch,
+  code        text,
+  reason      text,
+  ended_at    timestamptz,
+  unique (schedule_id, tick),
+  constraint run_state check (state in ('due', 'taken', 'made', 'failed', 'skipped', 'missed')),
+  constraint run_taken check ((state = 'taken') = (worker is not null and lease_until is not null)),
+  constraint run_made check ((state = 'made') = (batch_id is not null)),
+  constraint run_reason check ((state in ('failed', 'skipped', 'missed')) = (reason is not null)),
+  constraint run_ended check ((state in ('due', 'taken')) = (ended_at is null))
+);
+create index run_open on vidbatch.run (due_at) where state in ('due', 'taken');
+
+-- Machines on which a worker looks after the schedules.
+create table vidbatch.ticker (
+  host    text primary key,
+  seen_at timestamptz not null default now()
+);
+
+-- 8 ── Records ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- What operators did and why, and what the program decided that the states alone do not explain.
+create table vidbatch.trail (
+  id            bigint generated always as identity primary key,
+  at            timestamptz not null default now(),
+  batch_id      bigint references vidbatch.batch,
+  submission_id bigint references vidbatch.submission,
+  event         text not null,
+  who           text,
+  detail        text not null
+);
+create index trail_submission on vidbatch.trail (submission_id) where submission_id is not null;
+
+-- What was billed, entry by entry. `identity` is the provider's own number of the entry, or else its time. Together with
+-- `occurrence` it is the same in every file that has the entry: files may overlap and be read again.
+create table vidbatch.charge (
+  submission_id bigint not null references vidbatch.submission,
+  task_id       text not null,
+  identity      text not null,
+  occurrence    integer not null,
+  entry         text not null,
+  amount        numeric not null,
+  currency      text not null,
+  billed_at     timestamptz,
+  charge_id     text,
+  file          text not null,
+  line          integer not null,
+  stored_at     timestamptz not null default now(),
+  primary key (submission_id, task_id, identity, occurrence),
+  constraint charge_entry check (entry in ('charge', 'refund')),
+  constraint charge_amount check (amount >= 0)
+);
+
+-- 9 ── One command's work ───────────────────────────────────────────────────────────────────────────────────────────
+
+-- Files on their way into the ledger, or compared with it. The command deletes its import at its end, and the rows of
+-- the tables below go with it. The next import deletes one whose command died.
+create table vidbatch.import (
+  id      uuid primary key,
+  seen_at timestamptz not null default now()
+);
+
+-- Rows of a manifest, before they become rows of a batch. `row_key` is given once all rows are there: rows with the same
+-- `key_basis` are numbered.
+create table vidbatch.staged (
+  import_id    uuid not null references vidbatch.import on delete cascade,
+  position     bigint not null,
+  line         integer not null,
+  key_basis    text not null,
+  numbered     boolean not null,
+  row_key      text,
+  input        text not null,
+  request      text,
+  content_hash text,
+  model        text,
+  mode         text,
+  not_before   timestamptz,
+  priority     smallint not null default 0,
+  error_code   text,
+  error        text,
+  primary key (import_id, position)
+);
+create index staged_key on vidbatch.staged (import_id, row_key);
+
+-- Lines of the provider's own files (task lists and bills). `subject` is the task id, or the request id of a line that
+-- has no task id; null: the line names neither. Times are the provider's.
+create table vidbatch.listed (
+  import_id  uuid not null references vidbatch.import on delete cascade,
+  position   bigint not null,
+  file       text not null,
+  line       integer not null,
+  subject    text,
+  task_id    text,
+  request_id text,
+  listed     boolean not null,
+  model      text,
+  duration   integer,
+  prompt     text,
+  status     text,
+  created_at timestamptz,
+  client     text,
+  charge_id  text,
+  entry      text,
+  amount     numeric,
+  currency   text,
+  billed_at  timestamptz,
+  identity   text,
+  aside      boolean not null,
+  fault      text,
+  raw        text not null,
+  primary key (import_id, position)
+);
+create index listed_subject on vidbatch.listed (import_id, subject);
+
+-- Every task of the ledger or of the files, once, with its attempt where the ledger has one. `model` to `created_to` are
+-- what the task lists say of a task that the ledger does not know.
+create table vidbatch.paired (
+  import_id    uuid not null references vidbatch.import on delete cascade,
+  subject      text not null,
+  attempt_id   uuid,
+  orphaned     boolean not null default false,
+  candidate    boolean not null default false,
+  model        text,
+  duration     integer,
+  prompt       text,
+  created_from timestamptz,
+  created_to   timestamptz,
+  primary key (import_id, subject)
+);
+create index paired_unknown on vidbatch.paired (import_id, model, created_from) where attempt_id is null;
+
+-- Attempts that may have become a task without the ledger knowing it: a task that was created `during` their time may be
+-- theirs. `owner` is the row or the orphan. `settles`: the row is uncertain, and a task that can only be its own settles
+-- it.
+create table vidbatch.suspect (
+  import_id     uuid not null references vidbatch.import on delete cascade,
+  attempt_id    uuid not null,
+  owner         text not null,
+  submission_id bigint,
+  settles       boolean not null,
+  model         text,
+  duration      integer,
+  prompt        text,
+  during        tstzrange not null,
+  primary key (import_id, attempt_id)
+);
+create index suspect_during on vidbatch.suspect using gist (during);
+create index suspect_owner on vidbatch.suspect (import_id, owner);
