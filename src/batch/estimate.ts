@@ -53,7 +53,7 @@ export function describeEstimate({ totals, unknown }: Estimate, prices?: Prices)
   const rows = unknown === 1 ? '1 row' : `${unknown.toLocaleString('en')} rows`;
   const hint =
     prices === undefined || prices.size === 0
-      ? '--prices names a file that knows'
+      ? '--prices FILE gives the prices'
       : 'the price file does not name their models';
   return `${known === '' ? '' : `at most ${known}, and `}unknown for ${rows}; ${hint}`;
 }

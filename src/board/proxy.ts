@@ -60,7 +60,7 @@ function readRange(name: string): Range {
   throw usageError(
     'BAD_PROXY',
     `--trusted-proxy: "${name}" is not an IP address such as 10.0.0.7, nor a network such as 10.0.0.0/8`,
-    'Names are not taken: another address may answer to one tomorrow.',
+    'Give the address: a name may lead to another address later.',
   );
 }
 

@@ -35,7 +35,7 @@ function readState(text: unknown): State | undefined {
 
 function readTask(text: unknown): 'failed' | undefined {
   if (text === undefined || text === '') return undefined;
-  if (text !== 'failed') throw usageError('BAD_TASK', 'task: is not failed');
+  if (text !== 'failed') throw usageError('BAD_TASK', 'task: only "failed" is allowed');
   return text;
 }
 

@@ -77,7 +77,7 @@ export class Stage {
   async queueAway(): Promise<string | undefined> {
     const reason = (await this.#scene?.parts.ask())?.queue;
     if (reason === undefined) return undefined;
-    return `the queue does not answer (${reason}): nothing new is sent meanwhile, and no row is lost. Start it again; the ledger fills it`;
+    return `the queue does not answer (${reason}): no new row is sent meanwhile, and no row is lost. Start the queue again; the ledger fills it`;
   }
 
   async refresh(): Promise<void> {

@@ -35,7 +35,7 @@ export function gateCommands(program: Command, io: Io, exit: Exit): void {
   const resumeIt = program
     .command('resume [batch]')
     .description(
-      'go on, also with a batch that its canary or its share of failures stopped; without a batch, lift the pause of everything and try out each halted provider with one row; says what still waits',
+      'go on with a batch that was paused, or that its canary or its share of failures stopped; without a batch: end the pause of everything, and try each halted provider with one row',
     )
     .addHelpText('after', '\nExamples:\n  $ vidbatch resume text\n  $ vidbatch resume')
     .action(act(resumeBatch));

@@ -86,7 +86,7 @@ export function providerFlags(command: Command): Command {
 export function foreignFlag(command: Command): Command {
   return command.option(
     '--accept-foreign-journals',
-    'go on with this ledger although journals of another lie in the data folder; remembered',
+    'use this ledger although the data folder holds journals of another one; needed once',
   );
 }
 

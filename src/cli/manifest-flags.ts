@@ -42,7 +42,7 @@ export function readFlags(command: Command): Command {
   flag(command, '--format <format>', 'csv, json or jsonl (default: by the extension)');
   flag(command, '--encoding <label>', 'such as utf-8, gb18030, utf-16le (default: detected)');
   flag(command, '--delimiter <character>', 'of a CSV: a character or tab (default: detected)');
-  flag(command, '--skip-lines <n>', 'skip so many lines above the header of a CSV');
+  flag(command, '--skip-lines <n>', 'skip this many lines above the header of a CSV');
   flag(
     command,
     '--map <field=header...>',
@@ -51,7 +51,7 @@ export function readFlags(command: Command): Command {
   flag(
     command,
     '--as-written',
-    'send cells that look like nobody wrote them (#REF!, =A1, nan, null) as they are',
+    'send cells that look like a spreadsheet error or a missing value (#REF!, =A1, nan, null)',
   );
   return flag(command, '--strict', 'warnings are errors');
 }
@@ -60,7 +60,7 @@ export function manifestFlags(command: Command): Command {
   flag(
     command,
     '--batch <name>',
-    'name of the batch, also for a manifest that lies elsewhere now (default: the file without its extension)',
+    'name of the batch; goes on with it when its manifest was moved (default: the file without its extension)',
   );
   readFlags(command);
   flag(command, '--keep-going', 'send the valid rows, record the invalid ones');
@@ -69,15 +69,19 @@ export function manifestFlags(command: Command): Command {
   flag(
     command,
     '--rename',
-    'new ids with the content of rows that are gone: the same rows, and nothing is sent',
+    'rows with a new id and the content of a sent row are that row: it gets the new id, and nothing is sent',
   );
-  flag(command, '--add', 'new rows that look like edited or renamed ones are new videos');
-  flag(command, '--again', 'send rows that another batch has sent already');
+  flag(command, '--add', 'new rows that look like edited or renamed ones are new videos, and are paid');
+  flag(command, '--again', 'send rows that another batch has sent already, and pay for them again');
   batchFlags(batchWindowFlag(command));
   offPeakFlag(command);
   deadlineFlags(command);
   costFlags(command);
-  return flag(command, '--rebind', 'go on at another provider than the one that has task ids of this batch');
+  return flag(
+    command,
+    '--rebind',
+    'send the rows that still wait to another provider than the one that has task ids of this batch',
+  );
 }
 
 export function readOptions(flags: ReadFlags): ProduceOptions {

@@ -77,7 +77,7 @@ function describe(seen: Report): string[] {
     lines.push(`    next   \`${remakeLine(seen.batch)}\` makes failed tasks again, and pays again`);
   if (tasks.times !== null) lines.push(`  ends     known after ${percentiles(tasks.times)}`);
   lines.push(
-    `  cost     estimated: ${seen.estimated === null ? 'unknown, --prices names a file that knows' : describeEstimate(seen.estimated)}`,
+    `  cost     estimated: ${seen.estimated === null ? 'unknown, --prices FILE gives the prices' : describeEstimate(seen.estimated)}`,
   );
   lines.push(
     `           billed: ${seen.billed.length === 0 ? 'unknown, `vidbatch reconcile --provider-file` reads bills' : seen.billed.map(describeBilled).join(' and ')}`,

@@ -113,7 +113,7 @@ export function questionOf(
     unknown === 0
       ? `costs at most ${known}`
       : known === ''
-        ? 'costs an amount that is not known (--prices names a file that knows)'
+        ? 'costs an amount that is not known (--prices FILE gives the prices)'
         : `costs at most ${known} for ${rowsOf(tasks - unknown)}, and an amount that is not known for ${rowsOf(unknown)}`;
   const limit = short ? ', as far as the budget goes' : '';
   const them = tasks === 1 ? 'it' : 'them';
@@ -128,7 +128,7 @@ function told({ name }: Batch, rows: number, otherwise: number): string {
   ];
   if (otherwise > 0) {
     parts.push(
-      `${rowsOf(otherwise)} left alone: the provider now says something else than failed; \`vidbatch verify ${quoted(name)}\` lists ${otherwise === 1 ? 'it' : 'them'}`,
+      `${rowsOf(otherwise)} left alone: the provider no longer calls ${otherwise === 1 ? 'its task' : 'their tasks'} failed; \`vidbatch verify ${quoted(name)}\` lists ${otherwise === 1 ? 'it' : 'them'}`,
     );
   }
   return parts.join('; ');

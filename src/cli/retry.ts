@@ -114,8 +114,8 @@ function chosenBy({ state, errorCode, key, changed, failedTasks }: RetryFlags): 
   if (failedTasks === true && (state ?? errorCode ?? changed) !== undefined) {
     throw usageError(
       'BAD_COMBINATION',
-      '--failed-tasks goes with --key and --prices, not with --state, --error-code or --changed',
-      'Say them one after the other.',
+      '--failed-tasks is possible with --key and --prices, not with --state, --error-code or --changed',
+      'Give them in two commands, one after the other.',
     );
   }
   const possible: readonly State[] = changed === undefined ? RETRYABLE_STATES : ['rejected', 'invalid'];

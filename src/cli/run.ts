@@ -185,14 +185,14 @@ function tellNext(summaries: readonly Summary[], io: Io): void {
 
 /** Told to stop before its manifests were looked at. */
 async function endedEarly({ happened }: Interrupt, io: Io): Promise<number> {
-  io.err('interrupted: nothing was brought in, and nothing was sent; the same command begins again');
+  io.err('interrupted: no manifest was submitted, and nothing was sent; the same command starts again');
   return happened;
 }
 
 /** Told to stop with its manifests in the ledger, and before it sent a row. */
 function broughtIn(summary: Summary): string {
   const rows = Object.values(summary.counts).reduce((sum, n) => sum + n, 0);
-  return `interrupted: ${summary.batch} is brought in, ${count(rows)} ${rows === 1 ? 'row' : 'rows'}, and this command sent nothing; the same command goes on`;
+  return `interrupted: ${summary.batch} is submitted (${count(rows)} ${rows === 1 ? 'row' : 'rows'}), and this command sent nothing; the same command goes on`;
 }
 
 /** Its rows would be sent, if somebody went on: no gate keeps them. */

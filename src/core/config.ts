@@ -132,7 +132,9 @@ export async function loadDotEnv(
   const others = [...file.lines].filter(([name]) => /^VIDBATCH_/i.test(name) && !own.includes(name));
   const known = others.length === 0 ? own : [...own, ...(await flagVariables())];
   return [
-    ...file.strange.map((line) => `${path}:${line}: is no assignment such as NAME=value, and is not read`),
+    ...file.strange.map(
+      (line) => `${path}:${line}: is not an assignment such as NAME=value; the line is ignored`,
+    ),
     ...others
       .filter(([name]) => !known.includes(name))
       .map(([name, line]) => {
@@ -192,7 +194,7 @@ export function keyApartTold({
   baseUrl,
 }: Pick<Config, 'keyApart' | 'baseUrl'>): string | undefined {
   if (keyApart === undefined || baseUrl === undefined) return undefined;
-  return `the API key of the environment goes to ${baseUrl}, which .env names`;
+  return `the API key comes from the environment, and goes to ${baseUrl}, which .env sets`;
 }
 
 /** Variables that are wrong or right together. */

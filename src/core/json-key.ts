@@ -75,7 +75,7 @@ export function describeLoss(loss: Loss): { rule: string; message: string; colum
       return {
         rule: loss.kind,
         column: columnLabel(loss.path),
-        message: 'the key occurs twice in one object; which value is meant cannot be known',
+        message: 'the key occurs twice in one object; keep the value that you mean',
       };
     case 'number-precision':
       return {

@@ -9,7 +9,7 @@ suite('while Redis is away', () => {
     const theatre = await openTheatre({ REDIS_URL: redis.url });
     try {
       await theatre.submit('waiting', { a: 'a harbour' });
-      const told = /the queue does not answer \(.+\): nothing new is sent meanwhile/;
+      const told = /the queue does not answer \(.+\): no new row is sent meanwhile/;
       assert.doesNotMatch((await get(theatre.board, '/')).text, told);
       await redis.stop();
       const home = await get(theatre.board, '/');

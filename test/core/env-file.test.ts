@@ -80,7 +80,7 @@ describe('.env', () => {
     assert.deepEqual(
       stderr.split('\n').filter((line) => line.startsWith('warning: .env')),
       [
-        'warning: .env:3: is no assignment such as NAME=value, and is not read',
+        'warning: .env:3: is not an assignment such as NAME=value; the line is ignored',
         'warning: .env:1: vidbatch has no variable VIDBATCH_CONCURENCY; did you mean VIDBATCH_CONCURRENCY?',
       ],
     );
@@ -96,12 +96,15 @@ describe('.env', () => {
     await here.write('.env', `VIDBATCH_BASE_URL=${server.url}\n`);
     const file = await here.write('a.csv', csvOf(1));
     const { stderr } = exits(await here.run(['run', file]), 0);
-    const said = stderr.split('\n').filter((line) => line.includes('the API key of the environment goes to'));
+    const said = stderr.split('\n').filter((line) => line.includes('the API key comes from the environment'));
     assert.deepEqual(said, [
-      `warning: the API key of the environment goes to ${server.url}, which .env names`,
+      `warning: the API key comes from the environment, and goes to ${server.url}, which .env sets`,
     ]);
     assert.ok(stderr.indexOf(said[0] ?? '') < stderr.indexOf('"event":"accepted"'));
     const both = { VIDBATCH_BASE_URL: server.url };
-    assert.doesNotMatch((await here.run(['run', file], { env: both })).stderr, /of the environment goes to/);
+    assert.doesNotMatch(
+      (await here.run(['run', file], { env: both })).stderr,
+      /key comes from the environment/,
+    );
   });
 });

@@ -117,7 +117,7 @@ describe('a run', () => {
     const { stderr } = exits(await run.ended, 130);
     assert.match(
       stderr,
-      /interrupted: nothing was brought in, and nothing was sent; the same command begins again/,
+      /interrupted: no manifest was submitted, and nothing was sent; the same command starts again/,
     );
     assert.equal(provider.prompts.length, 0);
   });
@@ -136,7 +136,7 @@ describe('a run', () => {
     const { stderr } = exits(await run.ended, 130);
     assert.match(
       stderr,
-      /interrupted: piped is brought in, 3,000 rows, and this command sent nothing; the same command/,
+      /interrupted: piped is submitted \(3,000 rows\), and this command sent nothing; the same command/,
     );
     assert.equal(provider.prompts.length, 0);
   });

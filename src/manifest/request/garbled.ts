@@ -16,7 +16,7 @@ export function garbledText(text: string): Flaw | undefined {
   if (!signs.some((sign) => sign.test(text)) && !isUtf8AsGbk(text)) return undefined;
   return {
     rule: 'text-probably-garbled',
-    message: `${excerpt(text)} looks like text that was read in the wrong encoding before it came here; save the sheet as "CSV UTF-8"`,
+    message: `${excerpt(text)} looks like text that another program has read in the wrong encoding; save the sheet as "CSV UTF-8"`,
   };
 }
 

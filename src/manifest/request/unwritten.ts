@@ -20,13 +20,13 @@ export function unwrittenPrompt(text: string): Flaw | undefined {
   if (NO_VALUE.test(plain)) {
     return {
       rule: 'text-no-value',
-      message: `${excerpt(plain)} stands for a missing value; write what should be seen (${AS_WRITTEN})`,
+      message: `${excerpt(plain)} stands for a missing value; write the prompt (${AS_WRITTEN})`,
     };
   }
   if (/^[?？\s]+$/.test(plain) && plain !== '') {
     return {
       rule: 'text-garbled',
-      message: `${excerpt(plain)} is only question marks: the text was lost in another encoding before it came here (${AS_WRITTEN})`,
+      message: `${excerpt(plain)} is only question marks: another program has lost the text; write it again (${AS_WRITTEN})`,
     };
   }
   return unwrittenText(text);
@@ -52,7 +52,7 @@ export function unwrittenText(text: string): Flaw | undefined {
     ? undefined
     : {
         rule: 'text-garbled',
-        message: `holds U+FFFD at position ${lost + 1}: a character was lost in another encoding before it came here (${AS_WRITTEN})`,
+        message: `holds U+FFFD at position ${lost + 1}: another program has lost a character there; write it again (${AS_WRITTEN})`,
       };
 }
 

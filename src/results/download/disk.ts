@@ -35,7 +35,7 @@ function unusableName(path: string, cause: NodeJS.ErrnoException): UnusableName 
   return new UnusableName(path, cause.code === 'ELOOP' ? IS_A_LINK : messageOf(cause), cause);
 }
 
-const IS_A_LINK = 'is a symbolic link, and none is followed here';
+const IS_A_LINK = 'is a symbolic link, and `download` follows none';
 
 /** What the disk refuses ends the command, unless it is about one name. */
 async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {

@@ -80,7 +80,7 @@ function checkNoLink(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
   throw usageError(
     'FOLDER_LINK',
-    `${path}: is a symbolic link, and none is followed here`,
+    `${path}: is a symbolic link, and download follows none`,
     'Find out who made it, and remove it; or name another folder with --folder.',
   );
 }

@@ -90,7 +90,7 @@ describe('an estimate', () => {
     ]);
     assert.equal(
       describeEstimate(all),
-      'at most 1.54 CNY and 0.20 USD, and unknown for 4 rows; --prices names a file that knows',
+      'at most 1.54 CNY and 0.20 USD, and unknown for 4 rows; --prices FILE gives the prices',
     );
     assert.equal(describeEstimate(estimate(PRICES, [group('viduq3p-720p', 3, 21)])), 'at most 1.47 CNY');
     assert.match(describeEstimate(estimate(new Map(), [group('other', 1, 5)])), /^unknown for 1 row;/);

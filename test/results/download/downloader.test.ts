@@ -123,7 +123,7 @@ onEvery(LEDGERS, (storage) => {
       );
       assert.match(
         rows['part']?.reason ?? '',
-        /^part\.part: is a symbolic link, and none is followed here; move it away/,
+        /^part\.part: is a symbolic link, and `download` follows none; move it away/,
       );
       assert.match(rows['folder']?.reason ?? '', /^folder\.part: is not a file; move it away/);
       assert.deepEqual(await readFile(victim), bytesOf(named?.taskId ?? null));
