@@ -20,7 +20,7 @@ export interface Consent {
 }
 
 /**
- * Whatever in a changed manifest could surprise a purse asks first: the refusal, or undefined when all is well.
+ * Refuses what could cost money unexpectedly in a changed manifest; undefined when all is well.
  * Pure; the order is that of the risk.
  */
 export function objection(

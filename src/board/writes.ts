@@ -46,7 +46,7 @@ const STAYS: Refusal = {
   status: 409,
   code: 'ROW_STAYS',
   message:
-    'taking a waiting job away does not stop its row: the queue is filled again from the ledger within seconds. Pause here, or `vidbatch cancel <batch>`',
+    'removing a waiting job does not stop its row: the ledger fills the queue again within seconds. Pause here, or run `vidbatch cancel <batch>`',
 };
 
 /**

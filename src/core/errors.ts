@@ -43,7 +43,7 @@ export function usageError(code: string, message: string, hint?: string): Vidbat
   return new VidbatchError(code, message, { exitCode: EXIT.usage, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** The manifest is invalid, or what it asks for could surprise a purse: exit code 3, nothing was sent. */
+/** The manifest is invalid, or what it asks for could cost money unexpectedly: exit code 3, nothing was sent. */
 export function refusal(code: string, message: string, hint?: string): VidbatchError {
   return new VidbatchError(code, message, {
     exitCode: EXIT.refused,
