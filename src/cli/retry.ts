@@ -77,7 +77,7 @@ what a row was before. Put the change into the batch's own manifest, too: \`run\
     .action(async (batch: string, flags: RetryFlags) => exit(await retryRows(batch, flags, io)));
   command.option('--failed-tasks', 'make again, and pay again, rows whose task failed at the provider');
   pricesFlag(readFlags(globalFlags(command)));
-  flag(command, '--again', 'with --changed: also what another batch has sent already');
+  flag(command, '--again', 'with --changed: also what another batch has sent already, and pay for it again');
   flag(command, '--yes', 'do not ask; without a terminal, needed with --failed-tasks');
 }
 
