@@ -24,7 +24,14 @@ import {
 import type { Batch } from '../ledger/batch.ts';
 import type { Database, Session } from '../database/database.ts';
 import { transaction } from '../database/database.ts';
-import { analyseSubmissions, assignKeys, beginImport, endImport, merge } from '../ledger/import/import.ts';
+import {
+  analyseSubmissions,
+  assignKeys,
+  beginImport,
+  endImport,
+  keepImport,
+  merge,
+} from '../ledger/import/import.ts';
 import { compare } from '../ledger/import/comparison.ts';
 import { compareIds, renameRows, SAME_IDS } from '../ledger/import/rename.ts';
 import { rankRows, setPriority } from '../ledger/import/priority.ts';
@@ -284,6 +291,7 @@ async function mergeInto(
   look?: (session: Session, batch: Batch) => Promise<void>,
 ): Promise<Taken> {
   const { importId, staged, path } = candidate;
+  await keepImport(session, importId);
   const { batch, layout } = await openBatch(session, candidate, options);
   await bindProvider(session, batch, options);
   const renamed = options.rename === true ? await renameRows(session, importId, batch.id, options.who) : 0;

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { LedgerApp } from '../worker/app.ts';
 import { priceHint, unpricedTold } from '../batch/budget.ts';
 import { withVersions } from '../batch/changed.ts';
+import { keepImport } from '../ledger/import/import.ts';
 import { EXIT, refusal, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { keepHeapSmall } from './heap.ts';
@@ -235,6 +236,7 @@ async function retryChangedOnes(
       changed === 0
         ? 0
         : await transaction(db, async (session) => {
+            await keepImport(session, importId);
             await checkReopening(session, batch, { ...chosen, states: CORRECTABLE });
             const moved = await retryChanged(session, batch.id, importId, chosen, operator());
             reached('rows-retried');

@@ -89,8 +89,3 @@ export async function fileFacts(db: Queryable, importId: string): Promise<FileFa
   );
   return rows;
 }
-
-/** Says that it is still at work: imports of which nothing is heard are swept away. */
-export async function keepImport(db: Queryable, importId: string): Promise<void> {
-  await db.query('update vidbatch.import set seen_at = now() where id = $1', [importId]);
-}

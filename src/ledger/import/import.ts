@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { VidbatchError } from '../../core/errors.ts';
 import { PAID, versionOf } from './comparison.ts';
 import type { Queryable } from '../../database/database.ts';
 
@@ -199,6 +200,21 @@ export async function merge(
 /** After a large merge, before autovacuum or upkeep come round. */
 export async function analyseSubmissions(db: Queryable): Promise<void> {
   await db.query('analyze vidbatch.submission');
+}
+
+/**
+ * Says that the command is still at work, and holds its staged rows until the transaction ends. Rows that are gone must
+ * not look like an empty file: a new batch would be empty, and rows of a known one would count as removed.
+ * @throws VidbatchError `IMPORT_LOST` when another command has swept them away.
+ */
+export async function keepImport(db: Queryable, importId: string): Promise<void> {
+  const { rowCount } = await db.query('update vidbatch.import set seen_at = now() where id = $1', [importId]);
+  if (rowCount !== 0) return;
+  throw new VidbatchError(
+    'IMPORT_LOST',
+    'the rows that were read from the file are no longer in the ledger: this command stood still for 15 minutes',
+    { hint: 'Nothing was taken from the file. Repeat the command: rows that were sent are not sent again.' },
+  );
 }
 
 /** Forgets the staged rows, merged or refused. */

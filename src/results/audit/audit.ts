@@ -12,8 +12,8 @@ import type { Finding } from './subject.ts';
 import { usageError } from '../../core/errors.ts';
 import { storeCharges } from '../../ledger/audit/charge.ts';
 import type { Database } from '../../database/database.ts';
-import { beginImport, endImport } from '../../ledger/import/import.ts';
-import { analyseListing, fileFacts, keepImport, stageLines } from '../../ledger/audit/listing.ts';
+import { beginImport, endImport, keepImport } from '../../ledger/import/import.ts';
+import { analyseListing, fileFacts, stageLines } from '../../ledger/audit/listing.ts';
 import type { FileFacts, StagedLine } from '../../ledger/audit/listing.ts';
 import { nameless, ownClients, pair, sendingSince, subjects } from '../../ledger/audit/pairing.ts';
 import { resolveAccepted } from '../../ledger/resolve.ts';
@@ -114,6 +114,7 @@ export async function audit(db: Database, options: AuditOptions): Promise<Audit>
       price: options.price,
     };
     const tally = await judgeAll(db, importId, context, options);
+    await keepImport(db, importId);
     const stored = options.signal?.aborted === true ? 0 : await storeCharges(db, importId);
     return { files, tally, doubts, stored };
   } finally {
