@@ -27,7 +27,12 @@ describe('the machine', () => {
 
 describe('the configuration', () => {
   const KEY = 'sk-never-shown';
-  const given = { VIDBATCH_BASE_URL: 'https://api.example.com/v1', VIDBATCH_API_KEY: KEY };
+  const given = {
+    VIDBATCH_BASE_URL: 'https://api.example.com/v1',
+    VIDBATCH_API_KEY: KEY,
+    // Not where the checkout lies: its path may hold the length of the key by chance.
+    VIDBATCH_DATA_DIR: '/data',
+  };
   const judged = (env: Record<string, string>): Check[] =>
     judgeConfiguration(readWhatCanBe({ ...given, ...env }));
 
