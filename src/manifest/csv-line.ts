@@ -28,7 +28,12 @@ export class LineCounter {
 
   /** What no record has claimed before `offset`. */
   peekTo(offset: number): Buffer {
-    return Buffer.concat(this.#pending).subarray(0, offset - this.#offset);
+    const length = offset - this.#offset;
+    const [first] = this.#pending;
+    // Most records lie within one chunk: a copy for each of them would cost more than the reading.
+    return first !== undefined && first.length >= length
+      ? first.subarray(0, length)
+      : Buffer.concat(this.#pending, length);
   }
 
   /** Passes over everything before `offset`. */
