@@ -35,10 +35,10 @@ let poisoned: string;
 before(() => {
   root = mkdtempSync(join(tmpdir(), 'vidbatch-launcher-'));
   launcher = join(root, 'app', 'bin', 'vidbatch.js');
-  mkdirSync(join(root, 'app', 'src'), { recursive: true });
+  mkdirSync(join(root, 'app', 'src', 'cli'), { recursive: true });
   cpSync(LAUNCHER, launcher);
   writeFileSync(join(root, 'app', 'package.json'), '{"type":"module"}');
-  writeFileSync(join(root, 'app', 'src', 'start.ts'), PROGRAM);
+  writeFileSync(join(root, 'app', 'src', 'cli', 'start.ts'), PROGRAM);
   poisoned = join(root, 'poisoned');
   mkdirSync(poisoned);
   run({ HOME: poisoned });
