@@ -22,8 +22,20 @@ export interface JudgeOptions {
   redact?: (text: string) => string;
 }
 
-/** What an answer to a POST means: the outcome table, applied. Never throws. */
+/** A task id in JSON, also in JSON within a text. An empty one, null and 0 name no task. */
+const NAMES_TASK = /\\*"task_?id\\*"\s*:\s*(?:\\*"[^"\\\s]|[1-9[{])/i;
+
+/**
+ * What an answer to a POST means: the outcome table, applied. An answer that names a task may be an acceptance, whatever
+ * its status or code says: such a row is never sent again. Never throws.
+ */
 export function judge(answer: Answer, options: JudgeOptions): Outcome {
+  const outcome = judgeByTable(answer, options);
+  const refusesTask = outcome.kind !== 'accepted' && NAMES_TASK.test(answer.body);
+  return refusesTask ? { kind: 'uncertain', evidence: outcome.evidence } : outcome;
+}
+
+function judgeByTable(answer: Answer, options: JudgeOptions): Outcome {
   const { status } = answer;
   if (status >= 200 && status <= 299) return judgeSuccess(answer, options);
   if (status >= 300 && status <= 399) {

@@ -45,6 +45,30 @@ describe('the task id', () => {
   for (const [name, body, id] of places) it(name, () => assert.equal(idOf(body), id));
 });
 
+describe('an answer that names a task is never sent again, though it refuses:', () => {
+  const inner = JSON.stringify({ code: 'CreditInsufficient', task_id: 'task_1' });
+  const codes = { busy: 'not-sent' } as const;
+  const answers: [name: string, status: number, body: unknown][] = [
+    ['a limit', 429, { code: 'rate_limit', task_id: 'task_1' }],
+    ['no channel', 503, { error: { code: 'model_not_found' }, task_id: 'task_1' }],
+    ['no balance', 402, { code: 'insufficient_user_quota', data: { taskId: 'task_1' } }],
+    ['a redirect', 302, { task_id: 738 }],
+    ['a wrong row', 400, { code: 'invalid_request', task_id: 'task_1' }],
+    ["the vendor's own words", 400, { code: 'fail_to_fetch_task', message: inner }],
+    ['a code under 200', 200, { code: 'insufficient_user_quota', data: [{ task_id: 'task_1' }] }],
+    ['a named code under 200', 200, { code: 'busy', data: { data: { task_id: 'task_1' } } }],
+  ];
+  for (const [name, status, body] of answers) {
+    it(name, () => assert.equal(judge(answer(status, body), { now, codes }).kind, 'uncertain'));
+  }
+
+  it('an empty id names none', () => {
+    for (const id of ['', null, 0]) {
+      assert.equal(judge(answer(429, { code: 'rate_limit', task_id: id }), { now }).kind, 'throttled');
+    }
+  });
+});
+
 describe('an answer that was cut off', () => {
   const cutOff = { code: 'UND_ERR_SOCKET', message: 'other side closed' };
   const cases: [number, OutcomeKind][] = [
