@@ -14,6 +14,7 @@ import type { Purse } from '../ledger/budget.ts';
 import { transaction } from '../database/database.ts';
 import { findSubmissions } from '../ledger/read/read.ts';
 import { CORRECTABLE, countRetryable, retry, retryChanged } from '../ledger/retry.ts';
+import { adoptOrphans } from '../ledger/send/orphan.ts';
 import type { Chosen, Ended, Versions } from '../ledger/retry.ts';
 import { nextStep } from '../core/next-step.ts';
 import { quoted } from '../core/shell-word.ts';
@@ -189,6 +190,8 @@ async function retryAsTheyAre(
     const moved = await retry(session, batch.id, chosen);
     reached('rows-retried');
     await note(session, 'retry', `${moved} rows${filtersOf(chosen)}`, batch.id, operator());
+    // A journal may know that a row was sent as it is now: only a row that waits can be told so.
+    await adoptOrphans(session, batch.id, false);
     return moved;
   });
   const { invalid } = await countStates(db, batch.id);
@@ -247,6 +250,7 @@ async function retryChangedOnes(
               batch.id,
               operator(),
             );
+            await adoptOrphans(session, batch.id, false);
             return moved;
           });
     const purse = await readPurse(db, batch.id);

@@ -91,7 +91,10 @@ const BELONGS = `sent as (
          from elsewhere k join vidbatch.submission s on s.batch_id = $1 and s.row_key = k.row_key
         where (not $2::boolean or s.id = k.row_id)
           and not exists (select from paired p where p.row_key = k.row_key and p.content_hash = k.content_hash)
-          and (k.free_of_charge or s.id in (select id from unsent) and s.id not in (select id from paired))
+          and (k.free_of_charge
+               -- Number and id agree: it is this row, also if earlier attempts of it were refused.
+               or (s.id in (select id from unsent) or s.id = k.row_id and s.state = 'pending' and not s.doubtful)
+                  and s.id not in (select id from paired))
      ), belongs as (
        select * from exact union all select * from paired union all select * from changed
      )`;
@@ -119,6 +122,12 @@ export async function adoptOrphans(db: Queryable, batchId: number, again = true)
               attempts = greatest(s.attempts, a.number), updated_at = now()
          from (select distinct on (submission_id) * from adopted order by submission_id, number desc) a
         where s.id = a.submission_id and s.state = 'pending'
+       returning s.id, s.held
+     ), kept as (
+       -- What these rows cost at most is counted from now on, as by a claim.
+       update vidbatch.batch b set held = b.held + m.more
+         from (select sum(m.held - s.held) as more from moved m join vidbatch.submission s using (id)) m
+        where b.id = $1 and b.held is not null and m.more <> 0
      )
      select attempt_id, submission_id, outcome from adopted order by submission_id, number`,
     [batchId, !again],

@@ -186,6 +186,29 @@ onEvery(LEDGERS, (storage) => {
       ]);
     });
 
+    test('nor is one whose attempt before was refused, and a budget counts what it cost', async () => {
+      const { db } = storage();
+      const [file, [dawn = 0]] = await made(db, ['a', 'dawn'], ['b', 'noon']);
+      await db.query(
+        `update vidbatch.batch set budget = 10, budget_currency = 'CNY', held = 0 where name = $1`,
+        [file.name],
+      );
+      await db.query(
+        `update vidbatch.submission set price = 2, currency = 'CNY', attempts = case when id = $1 then 1 else attempts end`,
+        [dawn],
+      );
+      await sentThen(db, file, [[dawn, 'a', 'dawn, corrected']]);
+      assert.deepEqual(await told(db, file), [
+        ['a', 'dawn', 'dawn, corrected'],
+        ['b', 'noon', undefined],
+      ]);
+      const { rows } = await db.query<{ held: string }>(
+        'select held::text as held from vidbatch.batch where name = $1',
+        [file.name],
+      );
+      assert.equal(Number(rows[0]?.held), 2);
+    });
+
     test('an id that a new row had taken marks nothing; the new row comes back as sent', async () => {
       const { db } = storage();
       const [file, [dawn = 0]] = await made(db, ['a', 'dawn']);
