@@ -107,6 +107,8 @@ export async function remakeFailed(
   batchId: number,
   { keys, asOf, who, prices }: { keys: readonly string[] | null; asOf: string; who: string; prices: Prices },
 ): Promise<number> {
+  // First the tasks, as an answer about a task locks them: one that comes just now is seen below, or waits.
+  await db.query(`select t.task_id from ${FAILED} order by s.id for update of t`, [batchId, keys]);
   const { rows } = await db.query<{ id: number }>(
     `with failed as materialized (
        select s.id, s.task_id, s.price, s.error from ${FAILED}
