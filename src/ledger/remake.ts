@@ -144,7 +144,7 @@ export async function remakeFailed(
 
 /**
  * For `recordPolls`, after its part `recorded`: a task that was to be made again lives after all. As long as its row is
- * known to be unpaid a second time, the row is back where it was, as if nobody had wanted another task.
+ * known to be unpaid a second time, the row takes its first task back.
  */
 export const TASK_BACK = `back as (
        update vidbatch.submission s
