@@ -4,6 +4,8 @@ import type { Run } from './child.ts';
 import type { Observed } from './observer.ts';
 import { checksumOf } from './rows.ts';
 import type { Stage } from './stage.ts';
+import { wearOf, wearPerRow } from './wear.ts';
+import type { Wear } from './wear.ts';
 
 /** The circumstances of a run. */
 export interface Setting {
@@ -19,12 +21,16 @@ export interface Sample {
   cpuUs: Record<string, number>;
   /** The most memory that was resident in the process, in bytes. */
   peakBytes: number;
+  /** Of a row, where a Postgres is asked for it. */
+  wear?: Wear;
 }
 
 /** Everything that is ready before a run, and how to put it away. */
 export interface Prepared {
   run: Pick<Run, 'script' | 'args' | 'env'>;
   folder: string;
+  /** Where its wear is looked at. */
+  databaseUrl?: string;
   discard?: () => Promise<void>;
 }
 
@@ -41,7 +47,7 @@ export interface Contender {
 const POINTS = {
   posts: { from: 'job-taken', to: 'job-completed' },
   // From before the first row is read until the last one is in the queue.
-  points: { from: 'ledger-migrated', to: 'rows-queued' },
+  points: { from: 'ledger-migrated', to: 'chunks-queued' },
 } as const;
 
 /** Prepares, runs once, checks what the target saw, puts away. */
@@ -51,7 +57,8 @@ export async function runOnce(
   setting: Setting,
   profile?: string,
 ): Promise<Sample> {
-  const { run, folder, discard } = await contender.prepare(stage, setting);
+  const { run, folder, databaseUrl, discard } = await contender.prepare(stage, setting);
+  const wornBefore = databaseUrl === undefined ? undefined : await wearOf(databaseUrl);
   await stage.target.begin(setting.latencyMs);
   const before = stage.cpu();
   const observed = await observe({
@@ -62,6 +69,10 @@ export async function runOnce(
     signal: stage.interrupted,
   });
   const after = stage.cpu();
+  const wear =
+    databaseUrl === undefined || wornBefore === undefined
+      ? {}
+      : { wear: wearPerRow(wornBefore, await wearOf(databaseUrl), setting.rows) };
   const spanMs = contender.measure === 'points' ? observed.spanMs : await spanOfPosts(stage, setting);
   await discard?.();
   await rm(folder, { recursive: true, force: true });
@@ -69,6 +80,7 @@ export async function runOnce(
     rowsPerSecond: (setting.rows / spanMs) * 1000,
     cpuUs: cpuPerRow(observed, before, after, setting.rows),
     peakBytes: observed.peakBytes,
+    ...wear,
   };
 }
 

@@ -1,15 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import type { QuotaResult } from './quota.ts';
 import { writeManifest } from './rows.ts';
 import type { Stage } from './stage.ts';
 import { spreadOf } from './statistics.ts';
-import { envOf, LAUNCHER, newPlaces, vidbatch } from './vidbatch.ts';
+import { envOf, newPlaces, startWorker, until, vidbatch } from './vidbatch.ts';
 
 export const FAIRNESS = 'fairness';
 
@@ -107,35 +102,6 @@ async function timesOf(stage: Stage, { rows, rounds }: FairnessCase, manner: Man
   }
 }
 
-async function startWorker(
-  stage: Stage,
-  folder: string,
-  env: Record<string, string>,
-  flags: readonly string[],
-): Promise<{ over: AbortSignal; stop: () => Promise<void> }> {
-  const output = await open(join(folder, 'worker.txt'), 'w');
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(new URL(LAUNCHER, import.meta.url)), 'work', ...flags],
-    {
-      cwd: folder,
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
-      stdio: ['ignore', output.fd, output.fd],
-    },
-  );
-  const ended = once(child, 'exit');
-  const died = new AbortController();
-  child.once('exit', () => died.abort(new Error('the worker has ended before it was told to')));
-  return {
-    over: AbortSignal.any([stage.interrupted, died.signal]),
-    async stop() {
-      child.kill('SIGTERM');
-      await ended;
-      await output.close();
-    },
-  };
-}
-
 /** Waits until all of a small batch is accepted. By the ledger's own clock, so that looking at it adds nothing. */
 async function secondsOf(ledger: Client, batch: string, over: AbortSignal): Promise<number> {
   await until(async () => (await acceptedOf(ledger, batch)) === SMALL, over);
@@ -154,11 +120,4 @@ async function acceptedOf(ledger: Client, batch: string): Promise<number> {
     [batch],
   );
   return rows[0]?.n ?? 0;
-}
-
-async function until(seen: () => Promise<boolean>, over: AbortSignal): Promise<void> {
-  while (!(await seen())) {
-    over.throwIfAborted();
-    await sleep(100);
-  }
 }

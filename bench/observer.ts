@@ -1,6 +1,6 @@
 /**
  * `node --import bench/observer.ts …`: notes for whoever started this process what it took, between two points of the
- * program (`src/core/point.ts`), and ends it when that one is gone.
+ * program (`src/core/crash-points.ts`), and ends it when that one is gone.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
 import { FAIRNESS } from './fairness.ts';
 import type { FairnessCase } from './fairness.ts';
+import { GROWTH } from './growth.ts';
+import type { GrowthCase } from './growth.ts';
 import { LARGE, MEMORY } from './memory.ts';
 import type { MemoryCase } from './memory.ts';
 import { QUOTAS } from './quota.ts';
@@ -15,12 +17,15 @@ export interface Options {
   quotas: string[];
   /** Undefined: not asked for. */
   fairness: FairnessCase | undefined;
+  growth: GrowthCase | undefined;
   json: boolean;
+  /** A picture of what a row costs goes there. */
+  chart: string | undefined;
   /** Instead of measuring: a CPU profile of each contender goes there. */
   profileDir: string | undefined;
 }
 
-const ALL = [...NAMES, MEMORY, ...QUOTAS, FAIRNESS];
+const ALL = [...NAMES, MEMORY, ...QUOTAS, FAIRNESS, GROWTH];
 
 export const HELP = `npm run bench -- [options]
 
@@ -31,6 +36,7 @@ export const HELP = `npm run bench -- [options]
   --latency MS       only the races in which the target answers after so many milliseconds: 0 or 50
   --full             memory at 1,000,000 rows, too, and of the embedded storage at 100,000
   --profile FOLDER   measures nothing; one run of each contender writes its CPU profile there
+  --chart FILE       an SVG picture of what a row costs each contender
   --json             one object on stdout`;
 
 /** Undefined when help was asked for. @throws Error for what is not understood. */
@@ -45,6 +51,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
       latency: { type: 'string' },
       full: { type: 'boolean', default: false },
       profile: { type: 'string' },
+      chart: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -73,7 +80,9 @@ export function readOptions(args: readonly string[]): Options | undefined {
       : [],
     quotas: QUOTAS.filter((name) => only.includes(name)),
     fairness: only.includes(FAIRNESS) ? { rows: rows ?? 100_000, rounds } : undefined,
+    growth: only.includes(GROWTH) ? { rows: rows ?? 1_000_000, rounds } : undefined,
     json: values.json,
+    chart: values.chart,
     profileDir: values.profile,
   };
 }

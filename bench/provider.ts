@@ -10,7 +10,7 @@ import type { ListedTask } from '../src/simulator/tasks.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../bin/vidbatch.js', import.meta.url));
 
-/** vidbatch's own stand-in, in a process of its own: it keeps a quota, and its own record of what it accepted. */
+/** vidbatch's own simulator, in a process of its own: it keeps a quota, and its own record of what it accepted. */
 export interface StandIn {
   url: string;
   configure: (change: SettingsPatch) => Promise<void>;

@@ -6,6 +6,7 @@ import { contendersOf } from './race.ts';
 import type { Comparison, Race, Samples } from './race.ts';
 import { spreadOf } from './statistics.ts';
 import type { Spread } from './statistics.ts';
+import type { Wear } from './wear.ts';
 
 export interface Machine {
   cores: number;
@@ -95,7 +96,8 @@ export function raceText(result: RaceResult): string {
     const parts = Object.keys(all[0]?.cpuUs ?? {}).map(
       (name) => [name, spreadOf(all.map(({ cpuUs }) => cpuUs[name] ?? 0)).median] as const,
     );
-    return `  ${contender.title.padEnd(36)} ${whole(rate.median).padStart(7)} rows/s ${range(rate, whole).padEnd(18)} ${whole(peak).padStart(4)} MiB  CPU µs/row: ${cpuText(Object.fromEntries(parts))}`;
+    const wears = all.flatMap(({ wear }) => wear ?? []);
+    return `  ${contender.title.padEnd(36)} ${whole(rate.median).padStart(7)} rows/s ${range(rate, whole).padEnd(18)} ${whole(peak).padStart(4)} MiB  CPU µs/row: ${cpuText(Object.fromEntries(parts))}${wearText(wears)}`;
   });
   const ratios = ratiosOf(result).map((ratio) => {
     const { subject, baseline } = ratio.comparison;
@@ -103,6 +105,15 @@ export function raceText(result: RaceResult): string {
     return `  ${fixed(ratio.median)} ${range(ratio, fixed)}  ${subject.title} / ${baseline.title}${verdict(ratio)}`;
   });
   return [title(race), ...contenders, ...ratios].join('\n');
+}
+
+/** `, WAL 1,810 bytes, 0.10 commits, 3.0 dead tuples a row` */
+function wearText(wears: readonly Wear[]): string {
+  if (wears.length === 0) return '';
+  const median = (of: (wear: Wear) => number): number => spreadOf(wears.map(of)).median;
+  const commits = median((one) => one.commits).toFixed(2);
+  const dead = median((one) => one.deadTuples).toFixed(1);
+  return `; a row: WAL ${whole(median((one) => one.walBytes))} bytes, ${commits} commits, ${dead} dead tuples`;
 }
 
 export function memoryText(results: readonly MemoryResult[]): string {

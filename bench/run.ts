@@ -2,13 +2,15 @@
  * `npm run bench`: how fast vidbatch is, as ratios to what anybody would write with the same libraries. Everything is
  * measured in one run, in turn, on servers that are started for it. See README.md beside this file.
  */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { barsOf, chartOf } from './chart.ts';
 import { runOnce } from './contender.ts';
 import type { Contender } from './contender.ts';
 import { measureFairness } from './fairness.ts';
 import { measureMemory } from './memory.ts';
 import type { MemoryCase, MemoryResult } from './memory.ts';
+import { measureGrowth } from './growth.ts';
 import { HELP, readOptions } from './options.ts';
 import type { Options } from './options.ts';
 import { measureQuota } from './quota.ts';
@@ -69,7 +71,7 @@ async function profile(stage: Stage, races: readonly Race[], folder: string): Pr
 
 async function bench(
   stage: Stage,
-  { races, rounds, memory: cases, quotas: names, fairness, json, profileDir }: Options,
+  { races, rounds, memory: cases, quotas: names, fairness, growth, json, chart, profileDir }: Options,
 ): Promise<void> {
   if (profileDir !== undefined) {
     await profile(stage, races, profileDir);
@@ -88,6 +90,11 @@ async function bench(
     tell('\na small batch beside a large one');
     quotas.push(await measureFairness(stage, fairness, tell));
   }
+  if (growth !== undefined) {
+    tell('\na large batch beside a small one');
+    quotas.push(await measureGrowth(stage, growth, tell));
+  }
+  if (chart !== undefined) await writeFile(chart, chartOf(barsOf(results)));
   const machine = machineOf(stage.versions());
   if (json) {
     console.log(JSON.stringify(toJson(machine, results, memory, quotas)));

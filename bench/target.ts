@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Order, Seen, Word } from './endpoint.ts';
 
-/** The provider's stand-in, which all contenders send to. */
+/** The simulator, which all contenders send to. */
 export interface Target {
   url: string;
   pid: number;

@@ -1,5 +1,10 @@
-import { cp, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
 import { emptyRedis } from './bare.ts';
 import { observe } from './child.ts';
 import type { Contender } from './contender.ts';
@@ -7,7 +12,7 @@ import type { Observed } from './observer.ts';
 import { writeManifest } from './rows.ts';
 import type { Stage } from './stage.ts';
 
-export const LAUNCHER = '../bin/vidbatch.js';
+const LAUNCHER = '../bin/vidbatch.js';
 /** The most that the program takes. */
 const DEEPEST = 100_000;
 
@@ -29,13 +34,13 @@ export function vidbatch(stage: Stage, folder: string, env: Env, args: readonly 
   return observe({ ...points, script: LAUNCHER, args, env, folder, signal: stage.interrupted });
 }
 
-interface Ledger {
+export interface Ledger {
   databaseUrl: string;
   manifest: string;
 }
 
 /** A ledger with the rows of a manifest, none of them sent. */
-async function submitted(stage: Stage, rows: number): Promise<Ledger> {
+export async function submitted(stage: Stage, rows: number): Promise<Ledger> {
   const folder = await stage.folder();
   const { url: databaseUrl } = await stage.database();
   const manifest = join(folder, 'rows.csv');
@@ -80,7 +85,30 @@ export const work: Contender = {
     const folder = await stage.folder();
     const places = { REDIS_URL: (await stage.redis()).url, DATABASE_URL: url };
     const env = envOf(stage, join(folder, 'data'), places);
-    return { folder, run: { script: LAUNCHER, args: drain(concurrency), env }, discard: drop };
+    const run = { script: LAUNCHER, args: drain(concurrency), env };
+    return { folder, run, databaseUrl: url, discard: drop };
+  },
+};
+
+/** The same while somebody else reads one snapshot of the ledger, as a long export or a backup does. */
+export const workBesideSnapshot: Contender = {
+  ...work,
+  title: 'vidbatch work beside an open snapshot',
+  async prepare(stage, setting) {
+    const prepared = await work.prepare(stage, setting);
+    const reader = new Client({ connectionString: prepared.databaseUrl });
+    // The database is dropped under it.
+    reader.on('error', () => undefined);
+    await reader.connect();
+    await reader.query('begin isolation level repeatable read');
+    await reader.query('select count(*) from vidbatch.row_state');
+    return {
+      ...prepared,
+      async discard() {
+        await reader.end();
+        await prepared.discard?.();
+      },
+    };
   },
 };
 
@@ -140,4 +168,41 @@ export async function* peaks(
 export async function newPlaces(stage: Stage): Promise<Env> {
   (await emptyRedis(stage)).disconnect();
   return { REDIS_URL: (await stage.redis()).url, DATABASE_URL: (await stage.database()).url };
+}
+
+/** A worker that goes on until it is stopped. `over`: it has ended, or everything has to. */
+export async function startWorker(
+  stage: Stage,
+  folder: string,
+  env: Record<string, string>,
+  flags: readonly string[],
+): Promise<{ over: AbortSignal; stop: () => Promise<void> }> {
+  const output = await open(join(folder, 'worker.txt'), 'w');
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL(LAUNCHER, import.meta.url)), 'work', ...flags],
+    {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+      stdio: ['ignore', output.fd, output.fd],
+    },
+  );
+  const ended = once(child, 'exit');
+  const died = new AbortController();
+  child.once('exit', () => died.abort(new Error('the worker has ended before it was told to')));
+  return {
+    over: AbortSignal.any([stage.interrupted, died.signal]),
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+      await output.close();
+    },
+  };
+}
+
+export async function until(seen: () => Promise<boolean>, over: AbortSignal): Promise<void> {
+  while (!(await seen())) {
+    over.throwIfAborted();
+    await sleep(100);
+  }
 }

@@ -1,4 +1,4 @@
-// `npm run demo`: the real command line on the samples of this folder, against the stand-in provider. The stand-in is a
+// `npm run demo`: the real command line on the samples of this folder, against the simulated provider. The simulator is a
 // process of its own on this machine, and speaks HTTP. The demo sends nothing anywhere else, and asks nothing.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,7 +22,7 @@ for (const name of samples)
   cpSync(fileURLToPath(new URL(name, import.meta.url)), join(folder, 'jobs', name));
 const env = withoutSettings(process.env);
 
-say('The demo sends 40 sample rows to a stand-in provider on this machine. It costs nothing.');
+say('The demo sends 40 sample rows to a simulated provider on this machine. It costs nothing.');
 const standIn = spawn(
   process.execPath,
   [...cli, 'simulate', '--port', '0', '--json', '--record', at('accepted.jsonl'), '--latency', '300ms-900ms'],
@@ -39,7 +39,7 @@ standIn.kill();
 async function demo() {
   const listening = await readLine(standIn.stdout);
   if (listening === undefined) {
-    process.stderr.write(`\nThe stand-in did not start:\n${complaint}`);
+    process.stderr.write(`\nThe simulator did not start:\n${complaint}`);
     return false;
   }
   env.VIDBATCH_BASE_URL = JSON.parse(listening).url;
@@ -64,7 +64,7 @@ function tellEnd() {
   process.stdout.write(`… and ${rows.length - SHOWN_ROWS} more rows\n`);
 
   const accepted = readFileSync(at('accepted.jsonl'), 'utf8').split('\n').filter(Boolean).length;
-  say(`By its own record, the stand-in accepted ${accepted} requests.`);
+  say(`By its own record, the simulator accepted ${accepted} requests.`);
 
   const videos = readdirSync(at('text.videos')).filter((name) => name.endsWith('.mp4')).length;
   say('The files:');

@@ -37,7 +37,7 @@ export { checkRows } from './manifest/row.ts';
 export type { Row, RowOptions } from './manifest/row.ts';
 export { readRequest } from './manifest/request.ts';
 export type { Mode } from './manifest/request.ts';
-export type { GenerationRequest } from './manifest/request/body.ts';
+export type { GenerationRequest } from './manifest/request/fields.ts';
 export { formatFault } from './manifest/fault.ts';
 export type { Fault } from './manifest/fault.ts';
 
@@ -55,11 +55,14 @@ export { nextTicks } from './core/time/tick.ts';
 export type { Rhythm } from './core/time/tick.ts';
 
 // The ledger
-export { cancel, countStates, findBatch, listBatches, pause, resume } from './ledger/batch.ts';
+export { countStates, findBatch, listBatches } from './ledger/batch.ts';
+export { cancel, pause, resume } from './ledger/pause.ts';
 export { retry } from './ledger/retry.ts';
 export type { Batch } from './ledger/batch.ts';
-export { findSubmissions, readAttempts, readSubmissions } from './ledger/read/read.ts';
-export type { AttemptView, SubmissionView } from './ledger/read/read.ts';
+export { findSubmissions, readSubmissions } from './ledger/read/rows.ts';
+export { readAttempts } from './ledger/read/attempts.ts';
+export type { SubmissionView } from './ledger/read/rows.ts';
+export type { AttemptView } from './ledger/read/attempts.ts';
 export { countChosen, readUnsettled } from './ledger/read/uncertain.ts';
 export type { Choice, Heard, Unsettled } from './ledger/read/uncertain.ts';
 export { resolveAbandon, resolveAccepted, resolveNotSent } from './ledger/resolve.ts';
@@ -68,18 +71,19 @@ export { STATES, TRANSITIONS } from './core/submission.ts';
 export type { Counts, State } from './core/submission.ts';
 export { summarise } from './operate/overview.ts';
 export { exitCodeOf, receipt } from './operate/summary.ts';
-export type { Gate, Summary } from './operate/summary.ts';
+export type { Gate } from './operate/gate.ts';
+export type { Summary } from './operate/summary.ts';
 export { outlookOf } from './batch/outlook.ts';
 export type { Outlook } from './batch/outlook.ts';
 export { reconcile } from './results/reconcile.ts';
 export type { Reconciled, ReconcileOptions } from './results/reconcile.ts';
-export { countTasks, readTasks } from './ledger/tasks/task.ts';
-export type { TaskView } from './ledger/tasks/task.ts';
+export { countTasks, readTasks } from './ledger/tasks/tasks.ts';
+export type { TaskView } from './ledger/tasks/tasks.ts';
 export { expiryOf } from './core/task.ts';
 export type { TaskCounts, TaskStatus } from './core/task.ts';
 export { exportCsv, exportJsonl } from './batch/export.ts';
 
-// The provider, and its stand-in
+// The provider, and its simulator
 export { createProvider } from './provider/client.ts';
 export type { ProviderOptions } from './provider/client.ts';
 export type { Evidence, Outcome, Provider, TaskReport } from './core/outcome.ts';

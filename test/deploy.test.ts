@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { exits, openPlace } from './cli.ts';
+import { helpOf } from './help.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = ['docs/deploy.md', 'docker-compose.yml', ...globSync('docs/kubernetes/*.yaml', { cwd: ROOT })];
@@ -23,11 +23,9 @@ function words(text: string): Set<string> {
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 describe('what the pages on running it name', async () => {
-  const here = await openPlace();
-  after(here.close);
-  const helps = await Promise.all(COMMANDS.map((command) => here.run([command, '--help'])));
+  const helps = await Promise.all(COMMANDS.map(helpOf));
   // Help breaks its lines where it likes.
-  const help = helps.map((ended) => exits(ended, 0).stdout.replaceAll(/\s+/g, ' ')).join(' ');
+  const help = helps.map((text) => text.replaceAll(/\s+/g, ' ')).join(' ');
   const flags = new Set([...help.matchAll(/--([a-z][a-z-]+)/g)].map(([, name = '']) => name));
   const variables = new Set(`${help} ${read('.env.example')}`.match(/\b[A-Z][A-Z_]+\b/g));
 

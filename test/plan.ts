@@ -126,7 +126,7 @@ export function planPostgres(folder: string, { durable, password, tls, settings:
     // A socket's path may have 107 bytes at most.
     unix_socket_directories: Buffer.byteLength(folder) < 80 ? folder : '',
     ...(durable === true ? {} : QUICK),
-    max_connections: '200',
+    max_connections: '500',
     lc_messages: 'C',
     ...(certificate === undefined ? {} : { ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key }),
     ...own,

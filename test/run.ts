@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
@@ -13,6 +14,14 @@ import { ensureBinaries } from './binaries.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OWN_NODE = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
 const NODE_FLOOR = 24;
+
+/**
+ * Test files at a time. Most of a file's time is waiting: for a server's answer, a disk, a back-off. Four files left two
+ * processors idle for half of the time.
+ */
+const AT_A_TIME = Math.max(8, availableParallelism());
+/** The time limit of one file. Seven other files run beside it on a busy machine. The limit ends a test that hangs; it measures nothing. */
+const LIMIT_MS = 800_000;
 
 const KINDS = ['redis', 'postgres'] as const;
 type ServerKind = (typeof KINDS)[number];
@@ -103,8 +112,8 @@ async function runTests(args: readonly string[]): Promise<number> {
         '--import',
         new URL('watchdog.ts', import.meta.url).href,
         '--test',
-        '--test-concurrency=4',
-        '--test-timeout=400000',
+        `--test-concurrency=${AT_A_TIME}`,
+        `--test-timeout=${LIMIT_MS}`,
         '--test-reporter=spec',
         ...flags,
         ...files,

@@ -6,9 +6,9 @@ import { after } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 
-const LIMIT_MS = Number(process.env['VIDBATCH_TEST_LIMIT_MS'] ?? 420_000);
+const LIMIT_MS = Number(process.env['VIDBATCH_TEST_LIMIT_MS'] ?? 820_000);
 /** After the last test of a file: sockets and pools that were closed need a moment to be gone. */
-const LEAK_MS = 10_000;
+const LEAK_MS = 60_000;
 
 if (process.env['NODE_TEST_CONTEXT'] !== undefined) {
   // As in cli.ts: an embedded ledger that lives for seconds is not worth optimising.

@@ -4,7 +4,7 @@ import type { Processor, WorkerOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import { join } from 'node:path';
 import { openEmbedded } from '../../src/database/embedded.ts';
-import { reached } from '../../src/core/point.ts';
+import { crashPoint } from '../../src/core/crash-points.ts';
 import { openPoster } from './post.ts';
 import { KEEP, QUEUE, readTask } from './task.ts';
 import type { Body } from './task.ts';
@@ -14,7 +14,7 @@ const { post, close } = openPoster(baseUrl, concurrency);
 const { promise: done, resolve: finish } = Promise.withResolvers<void>();
 
 const perform: Processor = async (job) => {
-  reached('job-taken');
+  crashPoint('job-taken');
   return { taskId: await post((job.data as Body).body) };
 };
 

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { Queue } from 'bullmq';
 import { parse } from 'csv-parse';
 import { Redis } from 'ioredis';
-import { reached } from '../../src/core/point.ts';
+import { crashPoint } from '../../src/core/crash-points.ts';
 import { BULK, KEEP, QUEUE, readTask } from './task.ts';
 
 const { redisUrl, manifest } = readTask();
@@ -11,7 +11,7 @@ const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
 const queue = new Queue(QUEUE, { connection, defaultJobOptions: KEEP });
 await queue.waitUntilReady();
 
-reached('ledger-migrated');
+crashPoint('ledger-migrated');
 let jobs: { name: string; data: unknown }[] = [];
 for await (const data of createReadStream(manifest).pipe(parse({ columns: true }))) {
   jobs.push({ name: QUEUE, data });
@@ -20,6 +20,6 @@ for await (const data of createReadStream(manifest).pipe(parse({ columns: true }
   jobs = [];
 }
 await queue.addBulk(jobs);
-reached('rows-queued');
+crashPoint('chunks-queued');
 await queue.close();
 connection.disconnect();

@@ -1,6 +1,6 @@
 /** graphile-worker with the same POST as its task. */
 import { Logger, run } from 'graphile-worker';
-import { reached } from '../../src/core/point.ts';
+import { crashPoint } from '../../src/core/crash-points.ts';
 import { openPoster } from './post.ts';
 import { QUEUE, readTask } from './task.ts';
 import type { Body } from './task.ts';
@@ -24,7 +24,7 @@ const runner = await run({
   logger: new Logger(() => () => undefined),
   taskList: {
     async [QUEUE](payload) {
-      reached('job-taken');
+      crashPoint('job-taken');
       await post((payload as Body).body);
       completed += 1;
       if (completed === rows) finish();

@@ -1,5 +1,5 @@
 /** The ceiling: so many requests at a time, and nothing else. */
-import { reached } from '../../src/core/point.ts';
+import { crashPoint } from '../../src/core/crash-points.ts';
 import { bodyOf } from '../rows.ts';
 import { openPoster } from './post.ts';
 import { readTask } from './task.ts';
@@ -12,6 +12,6 @@ async function send(): Promise<void> {
   for (let body = bodies.pop(); body !== undefined; body = bodies.pop()) await post(body);
 }
 
-reached('job-taken');
+crashPoint('job-taken');
 await Promise.all(Array.from({ length: concurrency }, send));
 await close();

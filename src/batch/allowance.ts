@@ -6,7 +6,7 @@ import { cheapest, costOfGroup, estimate } from './estimate.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { readBudget, readHeld } from '../ledger/budget.ts';
 import type { Queryable } from '../database/database.ts';
-import { told } from '../core/money/money.ts';
+import { formatMoney } from '../core/money/money.ts';
 import type { Money } from '../core/money/money.ts';
 import type { Prices } from '../core/money/prices.ts';
 
@@ -43,7 +43,7 @@ export function fitOf(prices: Prices, groups: readonly Group[], { left }: Allowa
 
 /** `100.00 CNY, of which 12.50 CNY is left` */
 export function describeRest({ budget, left }: Allowance): string {
-  return `${told(budget)}, of which ${told({ amount: left, currency: budget.currency })} is left`;
+  return `${formatMoney(budget)}, of which ${formatMoney({ amount: left, currency: budget.currency })} is left`;
 }
 
 /**

@@ -1,13 +1,14 @@
 import { CURRENCY_HINT, PRICE_HINT } from './allowance.ts';
 import { compare, formatAmount, ZERO } from '../core/money/amount.ts';
 import { usageError } from '../core/errors.ts';
+import type { VidbatchError } from '../core/errors.ts';
 import { excerpt } from '../core/excerpt.ts';
 import { note } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { findMisfit, readBudget, recount, setBudget } from '../ledger/budget.ts';
-import type { Purse } from '../ledger/budget.ts';
+import type { BudgetStatus, Misfit } from '../ledger/budget.ts';
 import type { Queryable } from '../database/database.ts';
-import { parseMoney, told } from '../core/money/money.ts';
+import { parseMoney, formatMoney } from '../core/money/money.ts';
 import type { Money } from '../core/money/money.ts';
 import { readPrices } from '../core/money/prices.ts';
 import type { Prices } from '../core/money/prices.ts';
@@ -55,11 +56,11 @@ export async function putBudget(
     await note(
       db,
       'budget',
-      `${before === null ? 'none' : told(before)} → ${asked === null ? 'none' : told(asked)}`,
+      `${before === null ? 'none' : formatMoney(before)} → ${asked === null ? 'none' : formatMoney(asked)}`,
       batch.id,
     );
   }
-  await recount(db, batch.id);
+  if (before !== null) await recount(db, batch.id);
 }
 
 function isSame(a: Money | null, b: Money | null): boolean {
@@ -73,11 +74,15 @@ async function checkPrices(
   { currency }: Money,
 ): Promise<void> {
   const misfit = await findMisfit(db, id, currency);
-  if (misfit === undefined) return;
+  if (misfit !== undefined) throw misfitting(name, currency, misfit);
+}
+
+/** Why a row cannot be under a budget in this currency. */
+export function misfitting(name: string, currency: string, misfit: Misfit): VidbatchError {
   const { rows, key, line, model } = misfit;
   const more = rows === 1 ? '' : `, and so it is with ${(rows - 1).toLocaleString('en')} more rows`;
   const which = `batch ${name} has a budget in ${currency}, and row ${key} (line ${line}, ${model})`;
-  throw misfit.currency === null
+  return misfit.currency === null
     ? usageError('PRICE_UNKNOWN', `${which} has no known price${more}; nothing was changed`, PRICE_HINT)
     : usageError(
         'OTHER_CURRENCY',
@@ -100,7 +105,7 @@ export interface PurseJson {
   told: string;
 }
 
-export function purseJson(purse: Purse): PurseJson {
+export function purseJson(purse: BudgetStatus): PurseJson {
   const { currency, budget, spent, reserved, left, beyond } = purse;
   return {
     currency,
@@ -120,9 +125,10 @@ export function isOverspent({ left }: Pick<PurseJson, 'left'>): boolean {
 /** What `--budget` asks a person to do; `purse`: with the sum that pays for all that waits. */
 export function raiseHint(
   batch: Pick<Batch, 'name' | 'source'>,
-  purse?: Pick<Purse, 'needed' | 'currency'>,
+  purse?: Pick<BudgetStatus, 'needed' | 'currency'>,
 ): string {
-  const sum = purse && told({ amount: purse.needed, currency: purse.currency }).replaceAll(/[ ,]/g, '');
+  const sum =
+    purse && formatMoney({ amount: purse.needed, currency: purse.currency }).replaceAll(/[ ,]/g, '');
   if (batch.source === '-')
     return `submit it again with a higher --budget${sum === undefined ? '' : `, up to ${sum}`}`;
   const command = `vidbatch run ${quoted(batch.source)} --batch ${quoted(batch.name)} --budget`;
@@ -139,8 +145,8 @@ export function priceHint(batch: Pick<Batch, 'name' | 'source'>): string {
 }
 
 /** One line for people. */
-export function describePurse(purse: Purse): string {
-  const money = (amount: Purse['left']): string => told({ amount, currency: purse.currency });
+export function describePurse(purse: BudgetStatus): string {
+  const money = (amount: BudgetStatus['left']): string => formatMoney({ amount, currency: purse.currency });
   const over = compare(purse.left, ZERO) < 0;
   return [
     `${money(purse.budget)}: ${money(purse.spent)} spent`,

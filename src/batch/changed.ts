@@ -1,20 +1,22 @@
 import { usageError } from '../core/errors.ts';
 import type { Batch } from '../ledger/batch.ts';
 import type { Database } from '../database/database.ts';
-import { assignKeys, beginImport, endImport } from '../ledger/import/import.ts';
+import { assignKeys, stage } from '../ledger/import/import.ts';
+import { beginImport, endImport, keepImport } from '../ledger/import/scratch.ts';
 import { countVersions } from '../ledger/retry.ts';
 import type { Chosen, Versions } from '../ledger/retry.ts';
 import { openManifest } from '../manifest/manifest.ts';
-import { brokenManifest } from './producer.ts';
-import type { ProduceOptions } from './producer.ts';
+import { brokenManifest } from './candidate.ts';
+import type { CandidateOptions } from './candidate.ts';
 import { stageManifest } from './staging.ts';
+import type { ReadRow } from './staging.ts';
 
 /** A manifest's rows beside those of a batch: `take` is called while they are staged. */
 export async function withVersions<T>(
   db: Database,
   batch: Batch,
   source: string,
-  { chosen, ...options }: ProduceOptions & { chosen: Chosen },
+  { chosen, ...options }: CandidateOptions & { chosen: Chosen },
   take: (versions: Versions, importId: string) => Promise<T>,
 ): Promise<T> {
   if (batch.keyScheme !== 'id') {
@@ -27,12 +29,21 @@ export async function withVersions<T>(
   const manifest = await openManifest(source, options);
   const importId = await beginImport(db);
   try {
-    const { scheme, broken } = await stageManifest(db, importId, manifest, { ...options, into: batch });
+    const write = (read: readonly ReadRow[]): Promise<void> =>
+      stage(
+        db,
+        importId,
+        read.map(({ staged }) => staged),
+      );
+    const { rows, scheme, broken } = await stageManifest(db, manifest, write, { ...options, into: batch });
     if (broken > 0) throw brokenManifest(manifest.name);
     if (scheme !== 'id')
       throw usageError('KEYS_CHANGED', `batch ${batch.name} knows its rows by id, and ${source} has no ids`);
-    await assignKeys(db, importId);
-    return await take(await countVersions(db, batch.id, importId, chosen), importId);
+    await assignKeys(db, importId, rows);
+    const versions = await countVersions(db, batch.id, importId, chosen);
+    // Staged rows that were deleted must not count as unchanged rows.
+    await keepImport(db, importId);
+    return await take(versions, importId);
   } finally {
     await endImport(db, importId);
   }

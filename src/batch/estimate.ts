@@ -1,6 +1,6 @@
 import type { Group } from '../ledger/import/outline.ts';
 import type { Money } from '../core/money/money.ts';
-import { moneyJson, sums, told } from '../core/money/money.ts';
+import { moneyJson, sums, formatMoney } from '../core/money/money.ts';
 import { costOf } from '../core/money/prices.ts';
 import type { Prices } from '../core/money/prices.ts';
 
@@ -48,7 +48,7 @@ export function estimate(prices: Prices, groups: readonly Countable[]): Estimate
 
 /** `at most 12.50 CNY and 3.00 USD, and unknown for 4 rows; …`. `prices`: those that were named. */
 export function describeEstimate({ totals, unknown }: Estimate, prices?: Prices): string {
-  const known = totals.map(told).join(' and ');
+  const known = totals.map(formatMoney).join(' and ');
   if (unknown === 0) return known === '' ? 'nothing' : `at most ${known}`;
   const rows = unknown === 1 ? '1 row' : `${unknown.toLocaleString('en')} rows`;
   const hint =

@@ -1,13 +1,12 @@
 import { VidbatchError } from '../core/errors.ts';
 import { contentHash } from '../core/identity.ts';
 import type { Batch } from '../ledger/batch.ts';
-import type { SubmissionView } from '../ledger/read/read.ts';
-import { readHeader } from '../manifest/csv-header.ts';
+import type { SubmissionView } from '../ledger/read/rows.ts';
+import { readHeader } from '../manifest/csv.ts';
 import type { RawRow } from '../manifest/entry.ts';
-import { writeText, writeValue } from '../manifest/export-cell.ts';
-import { writeName } from '../manifest/export-header.ts';
+import { writeName, writeText, writeValue } from '../manifest/exported.ts';
 import { readRequest } from '../manifest/request.ts';
-import { EARLIER_TASK_IDS, exportColumns, speaks } from '../manifest/request/columns.ts';
+import { EARLIER_TASK_IDS, exportColumns, speaks } from '../manifest/request/field-names.ts';
 
 type Appended = Record<(typeof exportColumns)[number], string | number | null>;
 

@@ -4,13 +4,10 @@ import type { Queryable } from '../database/database.ts';
 import { countWaiting, readWindows } from '../ledger/send/window.ts';
 import { describeForecast, forecast } from './forecast.ts';
 import type { Forecast, Load } from './forecast.ts';
-import { openings, parseWindow } from '../core/time/window.ts';
+import { AHEAD_MS, openings, parseWindow } from '../core/time/window.ts';
 import type { Window } from '../core/time/window.ts';
-import { common, DAY_MS } from '../core/time/zone.ts';
+import { common } from '../core/time/zone.ts';
 import type { Span } from '../core/time/zone.ts';
-
-/** How far ahead is looked. */
-const AHEAD_MS = 90 * DAY_MS;
 
 /** Under which windows rows wait. */
 export interface Windows {
@@ -35,8 +32,8 @@ export interface Outlook extends Partial<Forecast> {
 /** The windows of a batch as the ledger has them. @throws VidbatchError when a later vidbatch has written them. */
 export async function windowsOf(db: Queryable, batchId: number | null): Promise<Windows> {
   const known = await readWindows(db, batchId);
-  const read = (one: { text: string } | undefined): Window | null =>
-    one === undefined ? null : parseWindow('the ledger', one.text);
+  const read = (text: string | null): Window | null =>
+    text === null ? null : parseWindow('the ledger', text);
   return { batch: read(known.batch), offPeak: read(known.offPeak) };
 }
 

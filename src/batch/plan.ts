@@ -6,11 +6,12 @@ import { outline } from '../ledger/import/outline.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import type { Understanding } from '../manifest/understanding.ts';
-import { isOffPeak } from '../core/model.ts';
-import { DEFAULT_SECONDS } from '../core/money/prices.ts';
-import { batchName, checkHeader, rehearse, unfit, withCandidate } from './producer.ts';
+import { batchName, checkHeader, unfit, withCandidate } from './candidate.ts';
+import type { Candidate } from './candidate.ts';
+import { foresee } from './foresight.ts';
+import { FreshRows } from './fresh-rows.ts';
+import { rehearse } from './producer.ts';
 import type { ProduceOptions } from './producer.ts';
-import type { GenerationRequest } from '../manifest/request/body.ts';
 import { checkRows, isError, placed } from '../manifest/row.ts';
 import { outlook } from './outlook.ts';
 
@@ -22,8 +23,6 @@ export interface Plan {
   rows: number;
   invalid: number;
   groups: Group[];
-  /** Of the manifest; null where there is no ledger to bring it into. */
-  digest: string | null;
   /** Why `submit` would bring nothing of it in. */
   refused?: VidbatchError;
   columns: Understanding;
@@ -32,35 +31,36 @@ export interface Plan {
 /** Holds a manifest against its batch, and changes nothing. Without a ledger, every row is new. */
 export async function plan(db: Database | undefined, source: string, options: ProduceOptions): Promise<Plan> {
   const name = batchName(source, options.batch);
-  return db === undefined ? planAlone(name, source, options) : planBeside(db, source, options);
+  return db === undefined
+    ? planAlone(name, source, options)
+    : withCandidate(db, source, { ...options, looks: true }, (candidate) => planOf(db, candidate, options));
 }
 
-async function planBeside(db: Database, source: string, options: ProduceOptions): Promise<Plan> {
-  return withCandidate(db, source, options, async (candidate) => {
-    const { name, batch, importId, staged } = candidate;
-    const { rows, invalid, digest, columns } = staged;
-    let groups = await outline(db, importId, batch?.id ?? null);
-    const refused = await rehearse(db, candidate, options, async (session, { id }) => {
-      // Rows that take new ids are known from here on.
-      if (options.rename === true) groups = await outline(session, importId, id);
-    });
-    return {
-      batch: name,
-      batchId: batch?.id ?? null,
-      rows,
-      invalid,
-      groups,
-      digest,
-      columns,
-      ...(refused && { refused }),
-    };
+/** Plans a manifest whose rows are already read. */
+export async function planOf(db: Database, candidate: Candidate, options: ProduceOptions): Promise<Plan> {
+  const { name, batch, read, staged, fresh } = candidate;
+  const { rows, invalid, columns } = staged;
+  let groups = fresh?.groups ?? (await outline(db, read, batch?.id ?? null));
+  const refused = await rehearse(db, candidate, options, async (session, found, comparison) => {
+    // With --rename, only the rehearsal knows which rows take new ids.
+    if (options.rename === true && fresh === undefined) groups = await outline(session, read, found.id);
+    return foresee(session, { batch: found, candidate, comparison, groups }, options);
   });
+  return {
+    batch: name,
+    batchId: batch?.id ?? null,
+    rows,
+    invalid,
+    groups,
+    columns,
+    ...(refused && { refused }),
+  };
 }
 
 async function planAlone(name: string, source: string, options: ProduceOptions): Promise<Plan> {
   const manifest = await openManifest(source, options);
   if (options.keepGoing !== true) checkHeader(manifest, options.map);
-  const groups = new Map<string, Group>();
+  const fresh = new FreshRows();
   const { rows, faults, columns } = checkRows(manifest, options);
   for (const fault of faults) options.onFault?.(fault, manifest.name);
   const totals = { rows: 0, invalid: 0, broken: faults.filter(isError).length };
@@ -71,18 +71,14 @@ async function planAlone(name: string, source: string, options: ProduceOptions):
       if (isError(fault) && fault.scope === 'file') totals.broken += 1;
     }
     if (row.request === undefined) totals.invalid += 1;
-    else count(groups, row.request, row.mode ?? 'text');
+    else fresh.count(row.request, row.mode);
   }
-  const sorted = [...groups.values()].toSorted((a, b) =>
-    `${a.model} ${a.mode}` < `${b.model} ${b.mode}` ? -1 : 1,
-  );
   const alone: Plan = {
     batch: name,
     batchId: null,
     rows: totals.rows,
     invalid: totals.invalid,
-    groups: sorted,
-    digest: null,
+    groups: fresh.groups,
     columns: columns(),
   };
   const refused = unfit(manifest.name, totals, options) ?? misfitAlone(alone, options);
@@ -104,30 +100,4 @@ function misfitAlone(alone: Plan, options: ProduceOptions): VidbatchError | unde
     { now: Date.now(), perSecond: deadline.perSecond ?? null },
   );
   return unreachable(alone.batch, seen, deadline.at);
-}
-
-function count(groups: Map<string, Group>, { model, duration }: GenerationRequest, mode: string): void {
-  const key = `${model} ${mode}`;
-  const length = duration ?? DEFAULT_SECONDS;
-  const none = {
-    model,
-    mode,
-    offPeak: isOffPeak(model),
-    fresh: 0,
-    known: 0,
-    changed: 0,
-    toSend: 0,
-    seconds: 0,
-    shortest: 0,
-    stored: null,
-    least: null,
-  };
-  const group = groups.get(key) ?? none;
-  groups.set(key, {
-    ...group,
-    fresh: group.fresh + 1,
-    toSend: group.toSend + 1,
-    seconds: group.seconds + length,
-    shortest: group.toSend === 0 ? length : Math.min(group.shortest, length),
-  });
 }

@@ -1,20 +1,28 @@
-import { createHash } from 'node:crypto';
 import { textOf } from './export.ts';
 import type { Fault } from '../manifest/fault.ts';
 import type { Batch } from '../ledger/batch.ts';
-import type { Database, Queryable } from '../database/database.ts';
-import { stage } from '../ledger/import/import.ts';
+import type { Queryable } from '../database/database.ts';
 import type { StagedRow } from '../ledger/import/import.ts';
-import { readInputsOf } from '../ledger/read/read.ts';
-import type { KnownInput } from '../ledger/read/read.ts';
+import { readInputsOf } from '../ledger/read/rows.ts';
+import type { KnownInput } from '../ledger/read/rows.ts';
 import type { Manifest, RawRow } from '../manifest/entry.ts';
 import type { Understanding } from '../manifest/understanding.ts';
-import { reached } from '../core/point.ts';
+import { openTally } from '../core/seen.ts';
+import type { Tally } from '../core/seen.ts';
 import { checkRows, isError, placed } from '../manifest/row.ts';
 import type { KeyScheme, Row, RowOptions } from '../manifest/row.ts';
 
 const CHUNK = { rows: 500, characters: 2_000_000 };
 
+/** A checked row, and what is written of it. */
+export interface ReadRow {
+  row: Row;
+  staged: StagedRow;
+  /** Its key is the one in the batch. Otherwise it depends on rows that are read later, or theirs depend on it. */
+  keyed: boolean;
+}
+
+/** What a manifest is as a whole. */
 export interface Staged {
   rows: number;
   invalid: number;
@@ -27,48 +35,70 @@ export interface Staged {
   own: number;
   /** Batches that other rows are exported from; at most one is named. */
   others: string[];
-  /** Of what would be sent, in its order: two manifests with the same one send the same. */
-  digest: string;
 }
 
 export interface StagingOptions extends RowOptions {
   /** The batch whose rows they are to be; without an id there is none yet. */
   into: Pick<Batch, 'name'> & Partial<Batch>;
+  /** Rows without an id are numbered as they are read: none of them is known to have a number. */
+  numbering?: boolean;
   onFault?: (fault: Fault, manifest: string) => void;
   /** With the number of rows so far. */
   onProgress?: (rows: number) => void;
 }
 
-/** Checks every row and writes it to the staging table. */
+/** Checks every row, and gives them to `write` in chunks. */
 export async function stageManifest(
-  db: Database,
-  importId: string,
+  db: Queryable,
   manifest: Manifest,
+  write: (rows: readonly ReadRow[]) => Promise<void>,
   options: StagingOptions,
+): Promise<Staged> {
+  const tally = options.numbering === true ? openTally() : undefined;
+  try {
+    return await stageNumbered(db, manifest, write, options, tally);
+  } finally {
+    tally?.close();
+  }
+}
+
+async function stageNumbered(
+  db: Queryable,
+  manifest: Manifest,
+  write: (rows: readonly ReadRow[]) => Promise<void>,
+  options: StagingOptions,
+  tally: Tally | undefined,
 ): Promise<Staged> {
   const { into } = options;
   const { rows, faults, scheme, columns } = checkRows(manifest, options);
   const report = (fault: Fault): void => options.onFault?.(fault, manifest.name);
   for (const fault of faults) report(fault);
   const totals = { rows: 0, invalid: 0, broken: faults.filter(isError).length, warnings: 0, own: 0 };
-  const digest = createHash('sha256');
   let others: string[] = [];
   let chunk: Row[] = [];
   let characters = 0;
-  const write = async (): Promise<void> => {
-    const known = await readKnown(db, into.id, chunk);
-    await stage(
-      db,
-      importId,
-      chunk.map((row) => toStaged(row, known.get(row.knownAs ?? ''))),
+  let written = Promise.resolve();
+  const prepare = async (rows: readonly Row[]): Promise<void> => {
+    const known = await readKnown(db, into.id, rows);
+    await write(
+      rows.map((row) => ({
+        row,
+        staged: numbered(toStaged(row, known.get(row.knownAs ?? '')), tally),
+        keyed: !row.numbered || tally !== undefined,
+      })),
     );
-    reached('rows-staged');
+  };
+  /** While the ledger writes one chunk, the next one is read. */
+  const flush = async (): Promise<void> => {
+    await written;
+    written = prepare(chunk);
+    // Told by the next flush. Reading may fail before.
+    written.catch(() => undefined);
     chunk = [];
     characters = 0;
   };
   for await (const row of rows) {
     totals.rows += 1;
-    digest.update(`${row.keyBasis}\n${row.contentHash ?? ''}\n`);
     if (row.request === undefined) totals.invalid += 1;
     if (row.knownAs !== undefined) totals.own += 1;
     if (row.of !== undefined && row.of !== into.name) others = [row.of];
@@ -80,11 +110,12 @@ export async function stageManifest(
     chunk.push(row);
     characters += sizeOf(row);
     if (chunk.length < CHUNK.rows && characters < CHUNK.characters) continue;
-    await write();
+    await flush();
     options.onProgress?.(totals.rows);
   }
-  if (chunk.length > 0) await write();
-  return { ...totals, scheme: scheme(), columns: columns(), others, digest: digest.digest('hex') };
+  if (chunk.length > 0) await flush();
+  await written;
+  return { ...totals, scheme: scheme(), columns: columns(), others };
 }
 
 /** What the ledger has of the rows that an export names. */
@@ -95,6 +126,12 @@ async function readKnown(
 ): Promise<Map<string, KnownInput>> {
   const keys = rows.map(({ knownAs }) => knownAs).filter((key) => key !== undefined);
   return batchId === undefined || keys.length === 0 ? new Map() : readInputsOf(db, batchId, keys);
+}
+
+/** Without a tally, the ledger numbers it once all rows are there. */
+function numbered(row: StagedRow, tally: Tally | undefined): StagedRow {
+  if (!row.numbered || tally === undefined) return row;
+  return { ...row, keyBasis: `${row.keyBasis}#${tally.add(row.keyBasis)}`, numbered: false };
 }
 
 /** How much memory a row holds, about. */

@@ -1,9 +1,9 @@
-import type { PageRow } from '../ledger/read/page.ts';
+import type { PageRow } from '../ledger/read/rows.ts';
 import { shorten } from '../operate/life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, pace, page, standing } from './page.ts';
-import { tasksTold } from '../operate/summary.ts';
+import { formatTasks } from '../operate/summary.ts';
 import { rowPath } from './job.ts';
 import { openOf } from '../core/task.ts';
 import type { Question } from './question.ts';
@@ -53,7 +53,8 @@ export function batchPage(
   const body = html`<h1>${status.batch}</h1>
     <section class="card">
       <p class="soft">${pace(status)}</p>
-      ${standing(status, state)} ${status.tasks === null ? NOTHING : html`<p>${tasksTold(status.tasks)}</p>`}
+      ${standing(status, state)}
+      ${status.tasks === null ? NOTHING : html`<p>${formatTasks(status.tasks)}</p>`}
       <p class="soft">
         from ${status.source}${status.priority === 0 ? '' : ` · priority ${status.priority}`}
       </p>
@@ -77,11 +78,10 @@ export function batchPage(
 }
 
 function tableRow(row: PageRow): Html {
-  const state = row.state === 'pending' && row.queued ? 'pending, queued' : row.state;
   return html`<tr>
     <td class="number" data-name="line">${row.line}</td>
     <td class="code" data-name="key"><a href="${rowPath(row.id)}">${shorten(row.key, 200)}</a></td>
-    <td class="state" data-name="state"><span class="dot ${row.state}"></span>${state}</td>
+    <td class="state" data-name="state"><span class="dot ${row.state}"></span>${row.state}</td>
     <td class="code" data-name="task id">${taskOf(row)}</td>
     <td class="text" data-name="error">${errorOf(row)}</td>
     <td class="text" data-name="prompt">${row.prompt}</td>

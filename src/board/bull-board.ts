@@ -5,6 +5,7 @@ import { FastifyAdapter } from '@bull-board/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { VidbatchError } from '../core/errors.ts';
 import { BULL_BOARD_POLICY } from './guard.ts';
+import { jobOf } from './job.ts';
 import { QUEUES_PATH, refuse } from './refusal.ts';
 import { complain } from './routes.ts';
 import type { Stage } from './stage.ts';
@@ -24,12 +25,18 @@ export async function mountBullBoard(
     serverAdapter: serverAdapter as unknown as Parameters<typeof createBullBoard>[0]['serverAdapter'],
     options: {
       handlerHooks: {
-        after: async ({ route }, result) => {
-          const body = result.body as { queues?: AppQueue[]; job?: AppJob };
+        after: async ({ route, request }, result) => {
+          const body = result.body as { queues?: AppQueue[]; job?: AppJob; workers?: unknown[] | null };
           if (route === '/api/queues' && body.queues !== undefined)
             return { ...result, body: { queues: await stage.queues(body.queues) } };
           if (route === '/api/queues/:queueName/:jobId' && body.job !== undefined)
-            return { ...result, body: { ...body, job: (await stage.jobs([body.job]))[0] } };
+            return { ...result, body: { ...body, job: jobOf(body.job) } };
+          // Where no worker is expected, the list of workers is left out.
+          if (route === '/api/queues/:queueName/workers' && body.workers?.length === 0) {
+            const { queueName = '' } = (request?.params ?? {}) as { queueName?: string };
+            if (stage.scene().shelf.hasWorkers(queueName, false) === null)
+              return { ...result, body: { workers: null } };
+          }
           return result;
         },
       },
@@ -76,8 +83,8 @@ async function press(stage: Stage, request: FastifyRequest, reply: FastifyReply)
   if (request.method === 'GET' || request.method === 'HEAD') return undefined;
   const { shelf, pauses } = stage.scene();
   const { queueName } = request.params as { queueName?: string };
-  const lane = queueName === undefined ? undefined : shelf.find(queueName);
-  const decision = await decide({ request, lane, lanes: shelf.lanes(), pauses });
+  const shown = queueName === undefined ? undefined : shelf.find(queueName);
+  const decision = await decide({ request, shown, all: shelf.queues(), pauses });
   if (decision === 'pass') return undefined;
   if (decision === 'done') return reply.send({});
   return refuse(request, reply, decision);

@@ -1,6 +1,6 @@
 import { STATES } from '../core/submission.ts';
 import type { State } from '../core/submission.ts';
-import { speedOf, unfedTold } from '../operate/pace.ts';
+import { speedOf, formatUnfed } from '../operate/pace.ts';
 import { count, duration } from '../core/format.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
@@ -91,7 +91,7 @@ export function standing(status: BatchStatus, current?: State): Html {
       : html`<p class="gate">
           <strong>paid twice:</strong> ${count(status.surplus)} task ids beyond one a row
         </p>`;
-  const unfed = unfedTold(status);
+  const unfed = formatUnfed(status);
   const worker = unfed === undefined ? NOTHING : html`<p class="gate">${unfed}</p>`;
   const budget = status.budget === null ? NOTHING : html`<p class="soft">budget: ${status.budget.told}</p>`;
   const gates = status.gates.map(

@@ -1,7 +1,6 @@
-import { isPaused } from '../ledger/batch.ts';
+import { isPaused, pauseBy, resumeBy } from '../ledger/pause.ts';
 import type { Database } from '../database/database.ts';
-import { namedBatches } from '../ledger/send/lane.ts';
-import { pauseBy, resumeBy } from '../ledger/pause.ts';
+import { namedBatches } from '../ledger/read/batches.ts';
 import type { Pauses } from './writes.ts';
 
 /** The pause button writes what `vidbatch pause` writes. `who` stands in the trail. */

@@ -1,5 +1,5 @@
 import { usageError } from '../core/errors.ts';
-import type { Place } from '../ledger/read/page.ts';
+import type { Place } from '../ledger/read/rows.ts';
 import { STATES } from '../core/submission.ts';
 import type { State } from '../core/submission.ts';
 

@@ -1,19 +1,22 @@
 import { findBatch, listBatches } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import type { Queryable } from '../database/database.ts';
-import { countFailedTasks, readPage, rowsNamed } from '../ledger/read/page.ts';
-import type { PageRow, RowsAsked } from '../ledger/read/page.ts';
-import { findSubmissionById, readAttempts, readTrail } from '../ledger/read/read.ts';
-import type { AttemptView, SubmissionView, TrailView } from '../ledger/read/read.ts';
-import { countTasks, readTasks } from '../ledger/tasks/task.ts';
-import type { TaskView } from '../ledger/tasks/task.ts';
+import { readPage, rowsNamed, findSubmissionById } from '../ledger/read/rows.ts';
+import { readAttempts, readTrail } from '../ledger/read/attempts.ts';
+import type { PageRow, RowsAsked, SubmissionView } from '../ledger/read/rows.ts';
+import type { AttemptView, TrailView } from '../ledger/read/attempts.ts';
+import { readNumbers } from '../ledger/read/batches.ts';
+import { readTasks } from '../ledger/tasks/tasks.ts';
+import type { TaskView } from '../ledger/tasks/tasks.ts';
 import { listSchedules } from '../ledger/schedule.ts';
-import { readGates, summarise } from '../operate/overview.ts';
+import type { Gate } from '../operate/gate.ts';
+import { readGatesOf } from '../operate/row-gate.ts';
+import { summaryOf } from '../operate/overview.ts';
 import { readPace } from '../operate/pace.ts';
 import type { Pace } from '../operate/pace.ts';
 import { seenSchedule } from '../schedule/view.ts';
 import type { SeenSchedule } from '../schedule/view.ts';
-import type { Gate, Summary } from '../operate/summary.ts';
+import type { Summary } from '../operate/summary.ts';
 import type { TaskCounts } from '../core/task.ts';
 
 /** Counting the rows of a batch costs a pass over them: it gets no more than a twentieth of the time. */
@@ -123,7 +126,7 @@ export class Reading {
       attempts: attempts.slice(-SHOWN_ATTEMPTS),
       earlier: attempts.length > SHOWN_ATTEMPTS,
       trail: trail.slice(-SHOWN_ATTEMPTS),
-      gates: row.state === 'pending' ? await readGates(this.#db, batch, this.#origin) : [],
+      gates: row.state === 'pending' ? await readGatesOf(this.#db, batch, row, this.#origin) : [],
     };
   }
 
@@ -154,13 +157,14 @@ export class Reading {
   }
 
   async #read(batch: Batch): Promise<BatchStatus> {
-    const summary = await summarise(this.#db, batch, this.#origin);
+    const numbers = await readNumbers(this.#db, batch.id);
+    const summary = await summaryOf(this.#db, batch, numbers, this.#origin);
     return {
       ...summary,
       state: batch.state,
       createdAt: batch.createdAt.toISOString(),
-      failedTasks: summary.taskIds === 0 ? 0 : await countFailedTasks(this.#db, batch.id),
-      tasks: summary.taskIds + summary.surplus === 0 ? null : await countTasks(this.#db, [batch.id]),
+      failedTasks: numbers.failReasons.reduce((sum, { tasks }) => sum + tasks, 0),
+      tasks: summary.taskIds + summary.surplus === 0 ? null : numbers.tasks,
       ...(await readPace(this.#db, batch, summary)),
     };
   }

@@ -1,9 +1,18 @@
-import { deedOf, endOf, findingsOf, shorten, timeOf } from '../operate/life.ts';
-import type { AttemptView } from '../ledger/read/read.ts';
-import type { TaskView } from '../ledger/tasks/task.ts';
-import { nextStep } from '../core/next-step.ts';
+import {
+  deedOf,
+  endOf,
+  findingsOf,
+  shorten,
+  timeOf,
+  formatExpiry,
+  formatLaterStatus,
+  formatPolls,
+  formatStatus,
+} from '../operate/life.ts';
+import type { AttemptView } from '../ledger/read/attempts.ts';
+import type { TaskView } from '../ledger/tasks/tasks.ts';
+import { nextStepOf, ownTime } from '../operate/row-gate.ts';
 import { isSettled } from '../core/task.ts';
-import { expiryTold, laterTold, pollsTold, statusTold } from '../operate/task-life.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
 import { batchPath, page } from './page.ts';
@@ -16,26 +25,25 @@ const REFRESH_S = 5;
 export function rowPage(life: Life, place: string): string {
   const { row, source, attempts, earlier, trail, gates } = life;
   const key = shorten(row.key, 300);
+  const until = ownTime(row);
   const failed = row.state === 'submitted' && row.providerStatus === 'failed';
   const body = html`<h1>${key}</h1>
     <section class="card">
       <p>
         <span class="dot ${failed ? 'task-failed' : row.state}"></span
         ><strong>${row.state}${failed ? ', failed at the provider' : ''}</strong
-        >${row.state === 'pending' && row.queued ? ', queued' : ''}${
-          row.taskId === null ? '' : ` · task ${row.taskId}`
-        }
+        >${row.taskId === null ? '' : ` · task ${row.taskId}`}
       </p>
       ${failure(life)}${provider(life)}
       ${gates.map(
         ({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`,
       )}
-      ${waiting(life)}
+      ${until === undefined ? NOTHING : html`<p class="gate"><strong>waiting</strong> ${until}</p>`}
       <p class="soft">
         <a href="${batchPath(row.batch)}">${row.batch}</a> · from ${source}:${row.line} · ${row.mode} ·
         ${row.model}${row.priority === 0 ? '' : ` · priority ${row.priority}`}
       </p>
-      <p>Next: ${nextStep({ ...row, key })}</p>
+      <p>Next: ${nextStepOf({ ...row, key }, { name: row.batch, source }, gates)}</p>
     </section>
     <h2 class="part">Attempts</h2>
     ${attempts.length === 0 ? html`<p class="soft">None.</p>` : attemptTable(attempts, earlier)}
@@ -65,14 +73,14 @@ function provider({ row, tasks }: Life): Html {
 
 function told(task: TaskView): Html {
   const which = task.surplus ? `, surplus task ${shorten(task.taskId, 300)}` : '';
-  const later = laterTold(task);
-  const expiry = expiryTold(task);
+  const later = formatLaterStatus(task);
+  const expiry = formatExpiry(task);
   return html`<p>
-      Provider${which}: ${shorten(statusTold(task), 300)} ${result(task.resultUrl)}
+      Provider${which}: ${shorten(formatStatus(task), 300)} ${result(task.resultUrl)}
       ${task.surplus && task.failReason !== null ? shorten(task.failReason, 300) : NOTHING}
     </p>
     ${later === undefined ? NOTHING : html`<p class="gate">${later}</p>`}
-    <p class="soft">${expiry === undefined ? NOTHING : `${expiry} · `}${pollsTold(task)}</p>`;
+    <p class="soft">${expiry === undefined ? NOTHING : `${expiry} · `}${formatPolls(task)}</p>`;
 }
 
 /** The provider's word, so a link only when it can be nothing but an address. */
@@ -81,12 +89,6 @@ function result(url: string | null): Html {
   return /^https?:\/\//i.test(url)
     ? html`<a href="${url}" rel="noreferrer noopener">${shorten(url, 300)}</a>`
     : html`${shorten(url, 300)}`;
-}
-
-function waiting({ row }: Life): Html {
-  if (row.state !== 'pending' || row.notBefore === null || row.notBefore.getTime() <= Date.now())
-    return NOTHING;
-  return html`<p class="gate"><strong>waiting</strong> until ${row.notBefore.toISOString()}</p>`;
 }
 
 function attemptTable(attempts: readonly AttemptView[], earlier: boolean): Html {

@@ -1,37 +1,31 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { App } from '../worker/app.ts';
 import { messageOf } from '../core/errors.ts';
-import { listLanes, namedBatches, newestBatches } from '../ledger/send/lane.ts';
+import { namedBatches } from '../ledger/read/batches.ts';
+import { listFeeders } from '../ledger/send/feeder.ts';
 import { listSchedules } from '../ledger/schedule.ts';
 import type { Logger } from '../core/log.ts';
-import { laneOf, openQueue, scheduleLane } from '../worker/queue/queue.ts';
-import type { Lane } from './writes.ts';
+import { batchesOfQueue, queueName, scheduleQueue } from '../worker/queue/name.ts';
+import { openQueue } from '../worker/queue/queue.ts';
+import type { ShownQueue } from './writes.ts';
 
 /** A page that polls every few seconds in several tabs must not ask the ledger each time. */
 const FRESH_MS = 2_000;
-/** A `run` that has ended has no lane any more, but people come to look at its jobs just then. */
-const RECENT_BATCHES = 10;
-/** Ended runs that are kept on the shelf; more are in the ledger, and on nobody's mind. */
-const MOST_ENDED = 20;
-
-interface Book extends Lane {
+interface Book extends ShownQueue {
   adapter: BullMQAdapter;
 }
 
 type Shown = Pick<App, 'db' | 'store' | 'ledgerId'>;
 
-/**
- * The queues that Bull Board shows: the shared lane, the lanes of running `run`s, and those of ended ones that still
- * hold jobs.
- */
+/** The queues that Bull Board shows: the shared one, those of running `run`s, and that of the schedules. */
 export class Shelf {
   readonly #app: Shown;
   readonly #log: Logger;
   readonly #readOnly: boolean;
   readonly #place: (adapters: readonly BullMQAdapter[]) => void;
-  /** By lane; an ended run without jobs is known, and not shown. */
   readonly #books = new Map<string, Book>();
   #shown: string[] = [];
+  #fed: ReadonlySet<string> = new Set();
   #refreshing: Promise<void> | undefined;
   #freshUntil = 0;
   #closed = false;
@@ -49,18 +43,26 @@ export class Shelf {
   }
 
   /** A queue that is shown, by its name. */
-  find(name: string): Lane | undefined {
-    return this.#lanesShown().includes(name) ? this.#books.get(name) : undefined;
+  find(name: string): ShownQueue | undefined {
+    return this.#pressable().includes(name) ? this.#books.get(name) : undefined;
   }
 
   /** Every queue that is shown. */
-  lanes(): Lane[] {
-    return this.#lanesShown().flatMap((name) => this.#books.get(name) ?? []);
+  queues(): ShownQueue[] {
+    return this.#pressable().flatMap((name) => this.#books.get(name) ?? []);
+  }
+
+  /**
+   * Whether a worker takes jobs from this queue; null: none is expected to, as where the schedules are shown.
+   * `connected`: what the queue's store says; null: it cannot tell, and the ledger knows who feeds the queue.
+   */
+  hasWorkers(name: string, connected: boolean | null): boolean | null {
+    return this.find(name) === undefined ? null : (connected ?? this.#fed.has(name));
   }
 
   /** Nothing is sent from where the schedules are shown, and nothing can be pressed there. */
-  #lanesShown(): string[] {
-    return this.#shown.filter((name) => name !== scheduleLane(this.#app.ledgerId));
+  #pressable(): string[] {
+    return this.#shown.filter((name) => name !== scheduleQueue(this.#app.ledgerId));
   }
 
   /** Looks for queues that came or went, at most every few seconds. Never rejects: the old ones stay. */
@@ -84,54 +86,39 @@ export class Shelf {
     this.#closed = true;
     await this.#refreshing;
     this.#place([]);
-    await Promise.all([...this.#books.keys()].map((lane) => this.#drop(lane)));
+    await Promise.all([...this.#books.keys()].map((name) => this.#drop(name)));
   }
 
   async #look(): Promise<void> {
     const { db, ledgerId } = this.#app;
-    const shared = laneOf(ledgerId, null);
-    const running = new Set([shared, ...(await listLanes(db))]);
-    if ((await listSchedules(db)).length > 0) running.add(scheduleLane(ledgerId));
-    const recent = (await newestBatches(db, RECENT_BATCHES)).map(({ id }) => laneOf(ledgerId, [id]));
-    const ended = [...new Set([...recent, ...this.#shown])].filter((lane) => !running.has(lane));
-    const shown = [...running];
-    for (const lane of ended.slice(0, MOST_ENDED)) {
-      if (await this.#holdsJobs(lane)) shown.push(lane);
-    }
-    const books = await Promise.all(shown.map((lane) => this.#open(lane)));
-    this.#shown = shown;
+    const fed = new Set((await listFeeders(db)).filter(({ alive }) => alive).map(({ queue }) => queue));
+    this.#fed = fed;
+    const shown = new Set([queueName(ledgerId, null), ...fed]);
+    if ((await listSchedules(db)).length > 0) shown.add(scheduleQueue(ledgerId));
+    const books = await Promise.all([...shown].map((name) => this.#open(name)));
+    this.#shown = [...shown];
     this.#place(books.map(({ adapter }) => adapter));
-    const known = new Set([...shown, ...recent]);
-    for (const lane of this.#books.keys()) if (!known.has(lane)) await this.#drop(lane);
+    for (const name of this.#books.keys()) if (!shown.has(name)) await this.#drop(name);
   }
 
-  async #holdsJobs(lane: string): Promise<boolean> {
-    const { queue } = await this.#open(lane);
-    const counts = await queue.getJobCounts();
-    return Object.values(counts).some((jobs) => jobs > 0);
-  }
-
-  async #open(lane: string): Promise<Book> {
-    const known = this.#books.get(lane);
+  async #open(name: string): Promise<Book> {
+    const known = this.#books.get(name);
     if (known !== undefined) return known;
-    const batches = this.#batchesOf(lane);
-    const forSchedules = lane === scheduleLane(this.#app.ledgerId);
+    const batches = batchesOfQueue(name, this.#app.ledgerId);
+    const forSchedules = name === scheduleQueue(this.#app.ledgerId);
     const whose = batches === null ? 'all batches' : await this.#titleOf(batches);
-    const queue = openQueue(this.#app.store, lane, { skipMetasUpdate: true });
-    queue.on('error', (error) => this.#log.debug({ event: 'board-queue', lane, error: messageOf(error) }));
+    const queue = openQueue(this.#app.store, name, { skipMetasUpdate: true });
+    queue.on('error', (error) =>
+      this.#log.debug({ event: 'board-queue', queue: name, error: messageOf(error) }),
+    );
     const adapter = new BullMQAdapter(queue, {
       readOnlyMode: this.#readOnly || forSchedules,
       displayName: forSchedules ? 'schedules' : whose,
-      description: lane,
+      description: name,
     });
     const book = { queue, batches, adapter };
-    this.#books.set(lane, book);
+    this.#books.set(name, book);
     return book;
-  }
-
-  #batchesOf(lane: string): number[] | null {
-    const prefix = `${laneOf(this.#app.ledgerId, null)}-run-`;
-    return lane.startsWith(prefix) ? lane.slice(prefix.length).split('-').map(Number) : null;
   }
 
   async #titleOf(batches: readonly number[]): Promise<string> {
@@ -139,9 +126,9 @@ export class Shelf {
     return `run of ${named.map(({ name }) => name).join(', ')}`;
   }
 
-  async #drop(lane: string): Promise<void> {
-    const book = this.#books.get(lane);
-    this.#books.delete(lane);
+  async #drop(name: string): Promise<void> {
+    const book = this.#books.get(name);
+    this.#books.delete(name);
     await book?.queue.close().catch(() => undefined);
   }
 }

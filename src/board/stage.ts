@@ -1,14 +1,12 @@
 import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
-import type { AppJob, AppQueue } from '@bull-board/api/typings/app';
+import type { AppQueue } from '@bull-board/api/typings/app';
 import type { App } from '../worker/app.ts';
 import { messageOf, VidbatchError } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';
-import { glanceAt } from '../ledger/read/glance.ts';
-import { pausedBatches } from '../ledger/send/lane.ts';
+import { pausedBatches } from '../ledger/read/batches.ts';
 import type { Logger } from '../core/log.ts';
 import { Parts } from '../operate/monitor/parts.ts';
-import { rowOf } from '../worker/queue/queue.ts';
-import { jobOfRow } from './job.ts';
+import { jobOf } from './job.ts';
 import { pausesOf } from './pauses.ts';
 import { Reading } from './reading.ts';
 import { Shelf } from './shelf.ts';
@@ -84,31 +82,32 @@ export class Stage {
     await this.#scene?.shelf.refresh();
   }
 
-  /** Queues as Bull Board is about to show them, with the ledger's word on them and on their jobs. */
+  /** Queues as Bull Board is about to show them, with the ledger's word on whether they are paused, and have workers. */
   async queues(queues: readonly AppQueue[]): Promise<AppQueue[]> {
-    const lanes = new Map(queues.map(({ name }) => [name, this.#scene?.shelf.find(name)?.batches ?? null]));
+    const shelf = this.#scene?.shelf;
+    const batchesOf = new Map(queues.map(({ name }) => [name, shelf?.find(name)?.batches ?? null]));
     const paused = await this.#ask((db) =>
       pausedBatches(
         db,
-        [...lanes.values()].flatMap((ids) => ids ?? []),
+        [...batchesOf.values()].flatMap((ids) => ids ?? []),
       ),
     );
     const shown: AppQueue[] = [];
     for (const queue of queues) {
-      const batches = lanes.get(queue.name) ?? null;
+      const batches = batchesOf.get(queue.name) ?? null;
+      // A pause of everything stops rows, not schedules.
       const held =
         paused !== undefined &&
+        shelf?.find(queue.name) !== undefined &&
         (paused.all || (batches !== null && batches.every((id) => paused.batches.has(id))));
-      shown.push({ ...queue, isPaused: queue.isPaused || held, jobs: await this.jobs(queue.jobs) });
+      shown.push({
+        ...queue,
+        isPaused: queue.isPaused || held,
+        hasWorkers: shelf?.hasWorkers(queue.name, queue.hasWorkers) ?? null,
+        jobs: queue.jobs.map(jobOf),
+      });
     }
     return shown;
-  }
-
-  /** One question for all of them. While the ledger is away, jobs are shown as the queue has them. */
-  async jobs(jobs: readonly AppJob[]): Promise<AppJob[]> {
-    const ids = jobs.flatMap(({ data }) => rowOf(data) ?? []);
-    const rows = ids.length === 0 ? undefined : await this.#ask((db) => glanceAt(db, ids));
-    return jobs.map((job) => jobOfRow(job, rows?.get(rowOf(job.data) ?? 0)));
   }
 
   async #ask<T>(question: (db: Database) => Promise<T>): Promise<T | undefined> {
@@ -116,7 +115,7 @@ export class Stage {
     return question(this.#scene.db).catch((error: unknown) => {
       this.#options.log.warn(
         { event: 'board-ledger', error: messageOf(error) },
-        'the ledger did not say how rows stand',
+        'the ledger did not say what is paused',
       );
       return undefined;
     });

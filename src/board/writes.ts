@@ -1,12 +1,11 @@
-import type { Queue } from 'bullmq';
 import type { FastifyRequest } from 'fastify';
-import type { JobData, JobResult } from '../worker/queue/queue.ts';
+import type { ChunkQueue } from '../worker/queue/queue.ts';
 import { QUEUES_PATH } from './refusal.ts';
 import type { Refusal } from './refusal.ts';
 
 /** A queue that a button is about, as the shelf knows it. */
-export interface Lane {
-  queue: Queue<JobData, JobResult>;
+export interface ShownQueue {
+  queue: ChunkQueue;
   /** Of the run that the queue belongs to; null: of all batches. */
   batches: readonly number[] | null;
 }
@@ -23,9 +22,9 @@ type Decision = 'done' | 'pass' | Refusal;
 
 interface Press {
   request: FastifyRequest;
-  lane: Lane | undefined;
+  shown: ShownQueue | undefined;
   /** Every queue that is shown. */
-  lanes: readonly Lane[];
+  all: readonly ShownQueue[];
   pauses: Pauses;
 }
 
@@ -39,14 +38,14 @@ function never(code: string, message: string): Button {
 
 const NOT_BY_HAND = never(
   'JOBS_FOLLOW_THE_LEDGER',
-  'a job only points to a row of the ledger, and what is sent stands there: a job is neither made, copied nor edited by hand. Correct the row in its manifest and submit that again',
+  'a job is leave to send rows that stand in the ledger: it is neither made, copied nor edited by hand. Correct the row in its manifest and submit that again',
 );
 
 const STAYS: Refusal = {
   status: 409,
-  code: 'ROW_STAYS',
+  code: 'ROWS_STAY',
   message:
-    'removing a waiting job does not stop its row: the ledger fills the queue again within seconds. Pause here, or run `vidbatch cancel <batch>`',
+    'removing a waiting job stops no row: the ledger fills the queue again within a second. Pause here, or run `vidbatch cancel <batch>`',
 };
 
 /**
@@ -63,23 +62,23 @@ const BUTTONS: Record<string, Button> = {
   'PATCH /api/queues/:queueName/:jobId/delay': pass,
   'PATCH /api/queues/:queueName/:jobId/priority': pass,
 
-  'PUT /api/queues/:queueName/pause': ({ lane, pauses }) =>
-    lane === undefined ? 'pass' : done(pauses.pause(lane.batches)),
-  'PUT /api/queues/:queueName/resume': async ({ lane, pauses }) => {
-    if (lane === undefined) return 'pass';
-    const decision = await done(pauses.resume(lane.batches));
-    if (decision === 'done') await unhold([lane]);
+  'PUT /api/queues/:queueName/pause': ({ shown, pauses }) =>
+    shown === undefined ? 'pass' : done(pauses.pause(shown.batches)),
+  'PUT /api/queues/:queueName/resume': async ({ shown, pauses }) => {
+    if (shown === undefined) return 'pass';
+    const decision = await done(pauses.resume(shown.batches));
+    if (decision === 'done') await unhold([shown]);
     return decision;
   },
   'PUT /api/queues/pause': ({ pauses }) => done(pauses.pause(null)),
-  'PUT /api/queues/resume': async ({ lanes, pauses }) => {
+  'PUT /api/queues/resume': async ({ all, pauses }) => {
     const decision = await done(pauses.resume(null));
-    if (decision === 'done') await unhold(lanes);
+    if (decision === 'done') await unhold(all);
     return decision;
   },
 
-  'PUT /api/queues/:queueName/:jobId/clean': async ({ request, lane }) => {
-    const job = await lane?.queue.getJob((request.params as { jobId: string }).jobId);
+  'PUT /api/queues/:queueName/:jobId/clean': async ({ request, shown }) => {
+    const job = await shown?.queue.getJob((request.params as { jobId: string }).jobId);
     return job === undefined || isOver(await job.getState()) ? 'pass' : STAYS;
   },
   'PUT /api/queues/:queueName/clean/:queueStatus': ({ request }) =>
@@ -119,6 +118,6 @@ async function done(refusal: Promise<Refusal | undefined>): Promise<Decision> {
 }
 
 /** Another tool may have paused the queue itself: whoever resumes means that too. */
-async function unhold(lanes: readonly Lane[]): Promise<void> {
-  for (const { queue } of lanes) if (await queue.isPaused()) await queue.resume();
+async function unhold(queues: readonly ShownQueue[]): Promise<void> {
+  for (const { queue } of queues) if (await queue.isPaused()) await queue.resume();
 }

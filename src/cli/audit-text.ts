@@ -1,5 +1,5 @@
-import { KINDS } from '../results/audit/kind.ts';
-import type { Counted, Example, MoneyText } from '../results/audit/tally.ts';
+import { FINDING_TYPES } from '../results/audit/finding-type.ts';
+import type { Counted, Example, MoneyText } from '../results/audit/summary.ts';
 import type { Audit, Doubts } from '../results/audit/audit.ts';
 import type { FileFacts } from '../ledger/audit/listing.ts';
 import { quoted } from '../core/shell-word.ts';
@@ -16,8 +16,8 @@ export interface Asked {
 }
 
 /** What was found, as a table for people. */
-export function auditText({ files, tally, doubts, stored }: Audit, asked: Asked): string[] {
-  const counted = tally.counted();
+export function auditText({ files, summary, doubts, stored }: Audit, asked: Asked): string[] {
+  const counted = summary.counted();
   return [
     ...files.map(fileLine),
     '',
@@ -28,9 +28,9 @@ export function auditText({ files, tally, doubts, stored }: Audit, asked: Asked)
       ? []
       : ['', `${count(stored)} ${stored === 1 ? 'entry' : 'entries'} of what was billed stored`]),
     '',
-    tally.differing === 0
+    summary.differing === 0
       ? 'nothing differs'
-      : `${count(tally.differing)} ${tally.differing === 1 ? 'task or line differs' : 'tasks or lines differ'}`,
+      : `${count(summary.differing)} ${summary.differing === 1 ? 'task or line differs' : 'tasks or lines differ'}`,
   ];
 }
 
@@ -47,12 +47,12 @@ function table(counted: readonly Counted[]): string[] {
   const [names, numbers, sums] = [width(0), width(1), width(2)];
   return counted.flatMap((one, index) => {
     const [name = '', tasks = '', amount = ''] = cells[index] ?? [];
-    const { means, next } = KINDS[one.kind];
+    const { means, next } = FINDING_TYPES[one.kind];
     return [
       `  ${name.padEnd(names)}  ${tasks.padStart(numbers)}  ${amount.padStart(sums)}  ${means}`,
       ...one.examples.map((example) => `      ${exampleText(example)}`),
       ...one.groups.map(({ group, tasks: n }) => `      ${oneLine(group, 60)}: ${count(n)}`),
-      ...(KINDS[one.kind].is === 'difference' ? [`      next: ${next}`] : []),
+      ...(FINDING_TYPES[one.kind].is === 'difference' ? [`      next: ${next}`] : []),
     ];
   });
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { parseCount } from '../core/config.ts';
+import { parseCount } from '../core/quantity.ts';
 import { usageError } from '../core/errors.ts';
 import { excerpt } from '../core/excerpt.ts';
 import type { ProduceOptions } from '../batch/producer.ts';

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { once } from 'node:events';
 import type { Board } from '../board/server.ts';
-import { parseCount, readBoardCredentials } from '../core/config.ts';
+import { parseCount } from '../core/quantity.ts';
+import { readBoardCredentials } from '../core/environment.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './io.ts';

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { commandsFor } from './all.ts';
 import { describeError, errorJson } from './error-text.ts';
-import { variableOf } from './io.ts';
+import { VariableOption } from './io.ts';
 import type { Io } from './io.ts';
 import { terminalText } from './terminal-text.ts';
 import { loadDotEnv } from '../core/config.ts';
@@ -92,11 +92,16 @@ Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 m
   return program;
 }
 
-/** The variables of all flags of all commands. */
-async function flagVariables(): Promise<string[]> {
+/** The variables of the flags of all commands, and the flags that have no variable. */
+async function flagNames(): Promise<{ variables: string[]; without: string[] }> {
   const program = await build([], () => undefined);
-  const commands = program.commands.flatMap((command) => [command, ...command.commands]);
-  return commands.flatMap(({ options }) => options.map((option) => variableOf(option)));
+  const options = program.commands
+    .flatMap((command) => [command, ...command.commands])
+    .flatMap((command) => command.options);
+  return {
+    variables: options.flatMap((option) => (option instanceof VariableOption ? [option.variable] : [])),
+    without: options.flatMap((option) => (option instanceof VariableOption ? [] : (option.long ?? []))),
+  };
 }
 
 /** Runs one command line; resolves with its exit code. */
@@ -104,7 +109,7 @@ async function main(argv: readonly string[]): Promise<number> {
   let code: number = EXIT.ok;
   try {
     // Before the flags are read: they fall back to the environment.
-    for (const line of await loadDotEnv(flagVariables)) io.err(`warning: ${line}`);
+    for (const line of await loadDotEnv(flagNames)) io.err(`warning: ${line}`);
     const program = await build(argv, (result) => (code = result));
     endListening();
     await program.parseAsync([...argv], { from: 'user' });

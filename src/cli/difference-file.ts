@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { csvLine, DIFFERENCE_COLUMNS, differenceLine } from '../results/audit/difference.ts';
-import { isDifference } from '../results/audit/kind.ts';
-import type { Finding } from '../results/audit/subject.ts';
+import { isDifference } from '../results/audit/finding-type.ts';
+import type { AuditFinding } from '../results/audit/audited-task.ts';
 import { messageOf, usageError } from '../core/errors.ts';
 
 /** `--differences`: whole at its path, or not there, and what an earlier look found stays until then. */
 export interface Differences {
-  write: (finding: Finding) => Promise<void>;
+  write: (finding: AuditFinding) => Promise<void>;
   /** All of it was written: it takes its place. */
   keep: () => Promise<void>;
   /** Nothing is known of what it would have held. Without effect after `keep`. */

@@ -1,5 +1,4 @@
-import { sizeTold } from '../core/size.ts';
-import { count } from '../core/format.ts';
+import { count, formatSize } from '../core/format.ts';
 import { bar, Speed } from './progress.ts';
 import type { Progress } from './progress.ts';
 
@@ -40,7 +39,7 @@ export class Meter {
 
   waiting(outstanding: number): void {
     this.#progress.show(
-      `${count(this.#done)} videos  ${sizeTold(this.#bytes)}  ${count(outstanding)} rows may still complete`,
+      `${count(this.#done)} videos  ${formatSize(this.#bytes)}  ${count(outstanding)} rows may still complete`,
     );
   }
 
@@ -51,6 +50,6 @@ export class Meter {
       rate: this.#speed.measure(this.#done),
       noun: 'videos',
     };
-    this.#progress.show(`${bar(pace)}  ${sizeTold(this.#bytes)}`);
+    this.#progress.show(`${bar(pace)}  ${formatSize(this.#bytes)}`);
   }
 }

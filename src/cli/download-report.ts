@@ -1,13 +1,11 @@
 import type { HeldFolder } from '../results/download/folder.ts';
-import { VIDEO_STATES, videoJson } from '../results/download/state.ts';
-import type { VideoTotals } from '../results/download/state.ts';
+import { VIDEO_STATES, videoJson } from '../results/download/video-list.ts';
+import type { VideoTotals } from '../results/download/video-list.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import type { Batch } from '../ledger/batch.ts';
-import type { Outstanding } from '../ledger/tasks/wanted.ts';
-import type { VideoView } from '../ledger/tasks/video.ts';
-import { sizeTold } from '../core/size.ts';
-import { count } from '../core/format.ts';
+import type { Outstanding, VideoView } from '../ledger/tasks/videos.ts';
+import { count, formatSize } from '../core/format.ts';
 import type { Io } from './io.ts';
 
 /** As many failures of a kind are shown. */
@@ -55,7 +53,7 @@ export function videosTold({ counts, bytes }: VideoTotals, now: number): string 
   return VIDEO_STATES.filter((state) => counts[state] > 0 || state === 'downloaded')
     .map(
       (state) =>
-        `${count(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${sizeTold(bytes)})${earlier}` : ''}`,
+        `${count(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${formatSize(bytes)})${earlier}` : ''}`,
     )
     .join(' · ');
 }

@@ -1,21 +1,19 @@
 import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LedgerApp } from '../worker/app.ts';
-import { parseCount, parseDuration, parseSize } from '../core/config.ts';
+import { parseCount, parseDuration, parseSize } from '../core/quantity.ts';
 import type { Config } from '../core/config.ts';
 import { Downloader } from '../results/download/downloader.ts';
 import type { DownloaderOptions } from '../results/download/downloader.ts';
 import { holdFolder, othersWrite } from '../results/download/folder.ts';
 import type { HeldFolder } from '../results/download/folder.ts';
-import { LIST, writeList } from '../results/download/list.ts';
-import { stemOf } from '../results/download/stem.ts';
+import { LIST, writeList } from '../results/download/video-list.ts';
+import { baseNameOf } from '../results/download/file-name.ts';
 import { openClient } from '../results/download/transfer.ts';
 import type { Batch } from '../ledger/batch.ts';
-import { noteFolder } from '../ledger/tasks/download.ts';
-import { readVideos } from '../ledger/tasks/video.ts';
-import { countOutstanding, countWanted } from '../ledger/tasks/wanted.ts';
+import { noteFolder } from '../ledger/tasks/downloads.ts';
+import { readVideos, countOutstanding, countWanted } from '../ledger/tasks/videos.ts';
 import { parseRate } from '../core/rate/limits.ts';
-import { createLog } from '../core/log.ts';
 import type { Logger } from '../core/log.ts';
 import { POLL_TIMEOUT_MS, startPoller } from '../results/poll/poller.ts';
 import type { Poller } from '../results/poll/poller.ts';
@@ -26,7 +24,7 @@ import { count } from '../core/format.ts';
 import { batchNamed } from './batch-named.ts';
 import { Meter } from './download-meter.ts';
 import { exitCodeOfVideos, tellVideos, waitingTold } from './download-report.ts';
-import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags, tellKeyApart } from './io.ts';
+import { configOf, flag, globalFlags, isOn, logOf, POLL_RATE, providerFlags, tellKeyApart } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { aloneOnce } from './ledger-alone.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -120,7 +118,7 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
   const task: Task = {
     name,
     folder: (ledgerId, batch) =>
-      (held ??= holdFolder(flags.folder ?? `${stemOf(batch.name)}.videos`, ledgerId, batch)),
+      (held ??= holdFolder(flags.folder ?? `${baseNameOf(batch.name)}.videos`, ledgerId, batch)),
     client,
     provider,
     concurrency,
@@ -129,7 +127,7 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
     pollIntervalMs,
     watch: isOn(flags.watch),
     json: isOn(flags.json),
-    log: createLog(flags.logLevel ?? 'warn', logAbove(progress, io)),
+    log: logOf(flags, 'warn', logAbove(progress, io)),
     progress,
     meter,
     onBytes: (bytes) => meter.bytes(bytes),

@@ -4,7 +4,7 @@ import { oneLine } from '../core/text.ts';
 import { idempotencyKey } from '../worker/submit.ts';
 import { count } from '../core/format.ts';
 
-function reached({ phase, intendedAt }: Pick<Heard, 'phase' | 'intendedAt'>): string {
+function crashPoint({ phase, intendedAt }: Pick<Heard, 'phase' | 'intendedAt'>): string {
   if (phase === 'answered') return `${REACHED.answered}, which does not say whether the request was accepted`;
   if (phase !== 'none') return REACHED[phase];
   return intendedAt === null
@@ -22,7 +22,9 @@ export function describeUnsettled(row: Unsettled, ledgerId: string): string {
 }
 
 function headline({ kind, taskId, surplus, attempts }: Unsettled): string {
-  if (kind === 'surplus') return `PAID TWICE: task ${taskId ?? '?'} and ${surplus.join(', ')}`;
+  if (kind === 'surplus' && taskId === null)
+    return `PAID BESIDE THE ROW, which has no task now: task ${surplus.join(', ')}`;
+  if (kind === 'surplus') return `PAID TWICE: task ${taskId} and ${surplus.join(', ')}`;
   return `uncertain, after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
 }
 
@@ -38,7 +40,7 @@ function describeHeard(attempt: Heard): string[] {
   return [
     `  when      claimed ${at(attempt.claimedAt)}, ${heard}${swept}`,
     `  deadline  ${at(attempt.deadline)}${attempt.deadlinePassed ? ', passed' : '; until then it cannot be called not sent'}`,
-    `  reached   ${attempt.phase}: ${reached(attempt)}`,
+    `  reached   ${attempt.phase}: ${crashPoint(attempt)}`,
     ...(answer.length === 0 ? [] : [`  answer    ${answer.join(' · ')}`]),
     ...(headers.length === 0 ? [] : [`  headers   ${shortened(headers.join(' · '), 600)}`]),
     ...(attempt.requestId === null ? [] : [`  id        ${attempt.requestId}`]),
@@ -52,7 +54,7 @@ export function unsettledJson(row: Unsettled, ledgerId: string): string {
   return JSON.stringify({
     ...rest,
     idempotencyKey: idempotencyKey(ledgerId, row),
-    attempt: attempt === null ? null : { ...attempt, reached: reached(attempt) },
+    attempt: attempt === null ? null : { ...attempt, reached: crashPoint(attempt) },
     request: JSON.parse(request) as unknown,
   });
 }

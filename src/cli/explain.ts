@@ -1,23 +1,32 @@
 import type { Command } from 'commander';
-import { priceHint, raiseHint } from '../batch/budget.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { amountOf } from '../ledger/budget.ts';
-import { findByTask, findSubmissions, readAttempts, readTrail } from '../ledger/read/read.ts';
-import type { AttemptView, SubmissionView, TrailView } from '../ledger/read/read.ts';
-import { readTasks } from '../ledger/tasks/task.ts';
-import type { TaskView } from '../ledger/tasks/task.ts';
-import { deedOf, endOf, findingsOf, shorten, timeOf } from '../operate/life.ts';
-import { told } from '../core/money/money.ts';
-import { nextStep } from '../core/next-step.ts';
-import { readGatesOf } from '../operate/overview.ts';
+import { findByTask, findSubmissions } from '../ledger/read/rows.ts';
+import { readAttempts, readTrail } from '../ledger/read/attempts.ts';
+import type { SubmissionView } from '../ledger/read/rows.ts';
+import type { AttemptView, TrailView } from '../ledger/read/attempts.ts';
+import { readTasks } from '../ledger/tasks/tasks.ts';
+import type { TaskView } from '../ledger/tasks/tasks.ts';
+import {
+  deedOf,
+  endOf,
+  findingsOf,
+  shorten,
+  timeOf,
+  formatExpiry,
+  formatLaterStatus,
+  formatPolls,
+  formatStatus,
+} from '../operate/life.ts';
+import { formatMoney } from '../core/money/money.ts';
+import type { Gate } from '../operate/gate.ts';
+import { nextStepOf, ownTime, readGatesOf } from '../operate/row-gate.ts';
 import { quoted } from '../core/shell-word.ts';
-import type { Gate } from '../operate/summary.ts';
-import { expiryTold, laterTold, pollsTold, statusTold } from '../operate/task-life.ts';
-import { videoTold } from '../results/download/state.ts';
-import { videosOf } from '../ledger/tasks/video.ts';
-import type { PlacedVideo } from '../ledger/tasks/video.ts';
+import { formatVideo } from '../results/download/video-list.ts';
+import { videosOf } from '../ledger/tasks/videos.ts';
+import type { PlacedVideo } from '../ledger/tasks/videos.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -104,12 +113,12 @@ function describe(
   if (row.priority !== 0) lines.push(`priority ${row.priority}, with that of its batch: higher first`);
   if (row.price !== null) {
     const { amount, currency } = row.price;
-    lines.push(`price    at most ${told({ amount: amountOf(amount), currency })}`);
+    lines.push(`price    at most ${formatMoney({ amount: amountOf(amount), currency })}`);
   }
   if (row.providerStatus !== null && tasks.length === 0)
     lines.push(`provider ${row.providerStatus}, not asked yet`);
   for (const task of tasks) lines.push(...describeTask(task, row));
-  for (const video of videos) lines.push(`video    ${videoTold(video)}`);
+  for (const video of videos) lines.push(`video    ${formatVideo(video)}`);
   if (row.errorCode !== null || row.error !== null) {
     lines.push(
       `error    ${[row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error].filter((part) => part !== null).join(' · ')}`,
@@ -120,16 +129,9 @@ function describe(
   for (const attempt of attempts.slice(-5)) lines.push(describeAttempt(attempt));
   for (const one of trail.slice(-3)) lines.push(describeTrail(one));
   for (const gate of gates) lines.push(`waiting  ${gate.gate}: ${gate.reason}`);
-  if (row.state === 'pending' && row.notBefore !== null && row.notBefore.getTime() > Date.now()) {
-    lines.push(`waiting  until ${row.notBefore.toISOString()}`);
-  }
-  const shut = (name: Gate['gate']): boolean => gates.some(({ gate }) => gate === name);
-  const next = shut('budget')
-    ? (row.price === null ? priceHint : raiseHint)(batch)
-    : shut('window')
-      ? 'nothing: it is sent when its gates are open, while a worker runs'
-      : nextStep(row);
-  lines.push(`next     ${next}`);
+  const until = ownTime(row);
+  if (until !== undefined) lines.push(`waiting  ${until}`);
+  lines.push(`next     ${nextStepOf(row, batch, gates)}`);
   return lines;
 }
 
@@ -137,16 +139,16 @@ function describeTask(task: TaskView, { taskId }: SubmissionView): string[] {
   const earlier = task.taskId === taskId ? '' : `earlier task ${task.taskId}: `;
   const which = task.surplus ? `SURPLUS task ${task.taskId}: ` : earlier;
   const parts = [
-    `${which}${statusTold(task)}`,
+    `${which}${formatStatus(task)}`,
     task.resultUrl,
-    expiryTold(task),
+    formatExpiry(task),
     task.taskId === taskId ? null : task.failReason,
   ];
-  const later = laterTold(task);
+  const later = formatLaterStatus(task);
   return [
     `provider ${parts.filter((part) => part !== null && part !== undefined).join(' · ')}`,
     ...(later === undefined ? [] : [`         ${later}`]),
-    `         ${pollsTold(task)}`,
+    `         ${formatPolls(task)}`,
   ];
 }
 

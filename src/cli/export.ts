@@ -4,7 +4,7 @@ import type { ExitCode } from '../core/errors.ts';
 import { exportCsv, exportJsonl } from '../batch/export.ts';
 import { keepHeapSmall } from './heap.ts';
 import { countStates } from '../ledger/batch.ts';
-import { readInputs, readSubmissions } from '../ledger/read/read.ts';
+import { readInputs, readSubmissions } from '../ledger/read/rows.ts';
 import { countRemade } from '../ledger/remake.ts';
 import { totalOf } from '../operate/summary.ts';
 import { batchNamed } from './batch-named.ts';

@@ -1,9 +1,9 @@
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batch.ts';
-import { commonestReason } from '../ledger/read/reason.ts';
-import type { Reason } from '../ledger/read/reason.ts';
+import { commonestReason } from '../ledger/read/batches.ts';
+import type { Reason } from '../ledger/read/batches.ts';
 import { readFailReasons } from '../ledger/remake.ts';
-import { failedTasksTold } from '../operate/failed-tasks.ts';
+import { formatFailedTasks } from '../operate/summary.ts';
 import { quoted } from '../core/shell-word.ts';
 import { count } from '../core/format.ts';
 import type { Summary } from '../operate/summary.ts';
@@ -25,7 +25,7 @@ export async function failedRows(db: Queryable, batch: Batch, { counts, gates }:
     );
   }
   if (counts.submitted > 0) {
-    const failed = failedTasksTold(batch.name, await readFailReasons(db, batch.id));
+    const failed = formatFailedTasks(batch.name, await readFailReasons(db, batch.id));
     if (failed !== undefined) lines.push(failed);
   }
   return lines;

@@ -2,18 +2,18 @@ import type { Command } from 'commander';
 import type { LedgerApp } from '../worker/app.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { cancel, countOpen, listBatches, note } from '../ledger/batch.ts';
+import { countOpen, listBatches, note } from '../ledger/batch.ts';
+import { cancel, pauseBy, resumeBy } from '../ledger/pause.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { transaction } from '../database/database.ts';
-import { pauseBy, resumeBy } from '../ledger/pause.ts';
 import { quoted } from '../core/shell-word.ts';
-import { readGates } from '../operate/overview.ts';
+import { readGates } from '../operate/gate.ts';
+import type { Gate } from '../operate/gate.ts';
 import { count } from '../core/format.ts';
 import { rowsOf } from '../operate/summary.ts';
-import type { Gate } from '../operate/summary.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
-import { configOf, flag, globalFlags, isOn, providerFlags } from './io.ts';
+import { configOf, consentFlag, globalFlags, isOn, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { openAlone } from './ledger-alone.ts';
 import { operator } from './operator.ts';
@@ -44,7 +44,7 @@ export function gateCommands(program: Command, io: Io, exit: Exit): void {
     .description('cancel the pending rows of a batch, or of all')
     .addHelpText('after', '\nExamples:\n  $ vidbatch cancel text\n  $ vidbatch cancel --yes')
     .action(act(cancelBatch));
-  flag(cancelIt, '--yes', 'do not ask; without a terminal, needed where no batch is named');
+  consentFlag(cancelIt, '--yes', 'do not ask; needed without a terminal when no batch is named');
   for (const command of [pauseIt, resumeIt, cancelIt]) globalFlags(command);
   providerFlags(resumeIt);
 }

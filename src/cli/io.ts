@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { keyApartTold, parseCount, parseDuration, readConfig, saysNothing } from '../core/config.ts';
+import { formatKeyApart, readConfig, saysNothing } from '../core/config.ts';
+import { parseCount, parseDuration } from '../core/quantity.ts';
 import type { Config } from '../core/config.ts';
 import { checkModels, joined, parseCaps, parseRate, parseRates } from '../core/rate/limits.ts';
-import { createLog, LOG_LEVELS } from '../core/log.ts';
+import { createLog, LOG_LEVELS, standardError } from '../core/log.ts';
 import type { Logger, LogLevel } from '../core/log.ts';
+import { redactor } from '../provider/api-key.ts';
 import type { WorkLimits } from '../worker/sending.ts';
 import { operator } from './operator.ts';
 
@@ -32,46 +34,53 @@ export interface GlobalFlags {
   yes?: boolean;
 }
 
+/** `--rate-limit` falls back to `VIDBATCH_RATE_LIMIT`. */
+export class VariableOption extends Option {
+  readonly variable: string;
+
+  constructor(flags: string, description: string) {
+    super(flags, description);
+    this.variable = `VIDBATCH_${this.name().replaceAll('-', '_').toUpperCase()}`;
+    // Commander reads any variable that is set as a yes, whatever its value.
+    if (!saysNothing(this.variable, this.required)) this.env(this.variable);
+  }
+}
+
 /** Adds an option whose value falls back to `VIDBATCH_<FLAG>`. */
 export function flag(command: Command, flags: string, description: string, fallback?: string): Command {
-  const option = new Option(flags, description);
+  const option = new VariableOption(flags, description);
   if (fallback !== undefined) option.default(fallback);
-  return command.addOption(withVariable(option));
+  return command.addOption(option);
 }
 
 /** One that may be given several times; in its variable, separated by commas. */
 export function listFlag(command: Command, flags: string, description: string): Command {
-  const option = new Option(flags, description).argParser((value: string, before?: string) =>
+  const option = new VariableOption(flags, description).argParser((value: string, before?: string) =>
     before === undefined ? value : `${before},${value}`,
   );
-  return command.addOption(withVariable(option));
+  return command.addOption(option);
 }
 
 /** The same, where a value may hold a comma: the variable gives one. */
 export function repeatable(command: Command, flags: string, description: string): Command {
-  const option = new Option(flags, description).argParser((value: string, all: string[] | undefined) => [
-    ...(all ?? []),
-    value,
-  ]);
-  return command.addOption(withVariable(option));
+  const option = new VariableOption(flags, description).argParser(
+    (value: string, all: string[] | undefined) => [...(all ?? []), value],
+  );
+  return command.addOption(option);
 }
 
-/** `--rate-limit` falls back to `VIDBATCH_RATE_LIMIT`. */
-export function variableOf(option: Option): string {
-  return `VIDBATCH_${option.name().replaceAll('-', '_').toUpperCase()}`;
-}
-
-/** Commander takes any variable that is there for a yes, whatever it holds. */
-function withVariable(option: Option): Option {
-  const variable = variableOf(option);
-  return saysNothing(variable, option.required) ? option : option.env(variable);
+/**
+ * Adds an option by which a person agrees to an act that vidbatch otherwise refuses or asks about. It has no variable: a
+ * variable that stays set would agree for every manifest, and another person may have written `.env`.
+ */
+export function consentFlag(command: Command, flags: string, description: string): Command {
+  return command.option(flags, description);
 }
 
 export function globalFlags(command: Command): Command {
   command.option('--json', 'machine-readable output on stdout');
   flag(command, '--data-dir <folder>', 'where the embedded ledger lives (default: .vidbatch)');
-  const level = new Option('--log-level <level>', 'logs on stderr').choices(LOG_LEVELS);
-  return command.addOption(withVariable(level));
+  return command.addOption(new VariableOption('--log-level <level>', 'logs on stderr').choices(LOG_LEVELS));
 }
 
 export function providerFlags(command: Command): Command {
@@ -79,14 +88,12 @@ export function providerFlags(command: Command): Command {
   return flag(command, '--allow-http', 'plain http to a host that is not this machine');
 }
 
-/**
- * For commands that send rows, or bring in rows that are sent. It has no variable: one that stays set would accept
- * for ever.
- */
+/** For commands that send rows, or bring rows into the ledger. */
 export function foreignFlag(command: Command): Command {
-  return command.option(
+  return consentFlag(
+    command,
     '--accept-foreign-journals',
-    'use this ledger although the data folder holds journals of another one; needed once',
+    'use this ledger although the data folder holds journals of another ledger; needed once',
   );
 }
 
@@ -101,7 +108,7 @@ export function configOf(flags: GlobalFlags & { acceptForeignJournals?: boolean 
 
 /** Said before anything is sent: `.env` may be of somebody else, as in a folder that was unpacked. */
 export function tellKeyApart(config: Config, io: Pick<Io, 'err'>): void {
-  const told = keyApartTold(config);
+  const told = formatKeyApart(config);
   if (told !== undefined) io.err(`warning: ${told}`);
 }
 
@@ -110,8 +117,13 @@ export function isOn(value: boolean | undefined): boolean {
   return value === true;
 }
 
-export function logOf(flags: GlobalFlags, fallback: LogLevel): Logger {
-  return createLog(flags.logLevel ?? fallback);
+/** A provider may repeat the API key in a task id, which is stored unchanged. The log removes the key. */
+export function logOf(flags: GlobalFlags, fallback: LogLevel, destination = standardError()): Logger {
+  const level = flags.logLevel ?? fallback;
+  const { apiKey } = configOf(flags);
+  if (apiKey === undefined) return createLog(level, destination);
+  const redact = redactor(apiKey);
+  return createLog(level, { write: (line) => destination.write(redact(line)) });
 }
 
 /** For all who ask for tasks. */

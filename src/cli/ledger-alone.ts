@@ -3,7 +3,6 @@ import type { LedgerApp, Role } from '../worker/app.ts';
 import type { Config } from '../core/config.ts';
 import { VidbatchError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { probeRedis } from '../worker/queue/redis/probe.ts';
 import { nameOfPlace, parseRedisUrl } from '../worker/queue/redis/url.ts';
 import type { Io } from './io.ts';
 
@@ -39,6 +38,7 @@ export function aloneOnce(config: Config, io: Pick<Io, 'err'>, log: Logger): () 
 async function troubleOf(url: string | undefined): Promise<string | undefined> {
   if (url === undefined) return undefined;
   const place = parseRedisUrl(url);
+  const { probeRedis } = await import('../worker/queue/redis/probe.ts');
   try {
     await probeRedis(place, LOOK_MS);
     return undefined;

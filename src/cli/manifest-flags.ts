@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { costOptions } from '../batch/budget.ts';
-import { parseCount } from '../core/config.ts';
+import { parseCount } from '../core/quantity.ts';
 import { usageError } from '../core/errors.ts';
 import { parseMap } from '../manifest/columns.ts';
 import type { ProduceOptions } from '../batch/producer.ts';
 import { batchFlags, batchOptions } from './batch-flags.ts';
 import type { BatchFlags } from './batch-flags.ts';
-import { flag, isOn } from './io.ts';
+import { consentFlag, flag, isOn } from './io.ts';
 import { operator } from './operator.ts';
 import { batchWindowFlag, deadlineFlags, offPeakFlag, readDeadline, readWindow } from './window-flags.ts';
 import type { DeadlineFlags } from './window-flags.ts';
@@ -71,13 +71,17 @@ export function manifestFlags(command: Command): Command {
     '--rename',
     'rows with a new id and the content of a sent row are that row: it gets the new id, and nothing is sent',
   );
-  flag(command, '--add', 'new rows that look like edited or renamed ones are new videos, and are paid');
-  flag(command, '--again', 'send rows that another batch has sent already, and pay for them again');
+  consentFlag(
+    command,
+    '--add',
+    'new rows that look like edited or renamed ones are new videos, and are paid',
+  );
+  consentFlag(command, '--again', 'send rows that another batch has sent already, and pay for them again');
   batchFlags(batchWindowFlag(command));
   offPeakFlag(command);
   deadlineFlags(command);
   costFlags(command);
-  return flag(
+  return consentFlag(
     command,
     '--rebind',
     'send the rows that still wait to another provider than the one that has task ids of this batch',

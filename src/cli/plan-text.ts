@@ -6,10 +6,10 @@ import { costOfGroup, describeEstimate, estimate, estimateJson } from '../batch/
 import { measuredRate } from '../ledger/batch.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
-import { moneyJson, told } from '../core/money/money.ts';
+import { moneyJson, formatMoney } from '../core/money/money.ts';
 import { outlook, outlookJson, windowsOf } from '../batch/outlook.ts';
 import type { Outlook } from '../batch/outlook.ts';
-import { columnsJson, describeColumns } from '../manifest/understanding.ts';
+import { columnsJson, formatColumns } from '../manifest/understanding.ts';
 import type { Plan } from '../batch/plan.ts';
 import type { Prices } from '../core/money/prices.ts';
 import { count } from '../core/format.ts';
@@ -65,14 +65,14 @@ export function describePlan(
   ];
   const lines = groups.map((group) => {
     const cost = costOfGroup(prices, group);
-    const size = [`${count(group.seconds)} s`, cost === undefined ? 'cost unknown' : told(cost)];
+    const size = [`${count(group.seconds)} s`, cost === undefined ? 'cost unknown' : formatMoney(cost)];
     const sends = refused === undefined ? [`${count(group.toSend)} to send`] : [];
     const all = [...sends, ...parts([group]), ...(group.toSend > 0 ? size : [])];
     return `  ${group.model} ${group.mode}: ${all.join(' · ')}`;
   });
   const about = [
     `${batch}: ${head.join(' · ')}`,
-    ...describeColumns(columns).map((line) => `  ${line}`),
+    ...formatColumns(columns).map((line) => `  ${line}`),
     ...lines,
   ];
   // What it would cost, and when it would be done, is no answer to a manifest that is refused.

@@ -15,9 +15,13 @@ export class Progress {
     this.#stream = stream;
   }
 
-  /** Draws nothing within the first second: what is over by then needs no bar. */
+  /** Whether a line would be shown. A command that ends within its first second needs no bar. */
+  isSeen(): boolean {
+    return this.#io.interactive && performance.now() - this.#startedAt >= 1000;
+  }
+
   show(text: string): void {
-    if (!this.#io.interactive || performance.now() - this.#startedAt < 1000) return;
+    if (!this.isSeen()) return;
     this.#text = terminalText(text).slice(0, Math.max(20, this.#io.columns - 1));
     this.#stream.write(`\r\u001b[2K${this.#text}`);
     this.#shown = true;

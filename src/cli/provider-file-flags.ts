@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { AuditOptions } from '../results/audit/audit.ts';
-import type { FileOptions } from '../results/audit/file.ts';
+import type { FileOptions } from '../results/audit/provider-file.ts';
 import { currencyOf } from '../results/audit/field.ts';
 import { readTime } from '../results/audit/time.ts';
-import { parseDuration } from '../core/config.ts';
+import { parseDuration } from '../core/quantity.ts';
 import { usageError } from '../core/errors.ts';
 import { parseMap } from '../manifest/columns.ts';
 import { findZone, nearestZone } from '../core/time/zone.ts';

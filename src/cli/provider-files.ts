@@ -1,6 +1,6 @@
 import { tellAccepted } from '../worker/accepted.ts';
-import { KINDS } from '../results/audit/kind.ts';
-import { withoutKeys } from '../results/audit/secret.ts';
+import { FINDING_TYPES } from '../results/audit/finding-type.ts';
+import { withoutKeys } from '../results/audit/provider-file.ts';
 import { audit } from '../results/audit/audit.ts';
 import type { Audit } from '../results/audit/audit.ts';
 import { EXIT, usageError } from '../core/errors.ts';
@@ -42,7 +42,8 @@ export async function reconcileFiles(
   const app = await openAlone(config, io);
   const interrupt = onInterrupt(io.quit);
   const progress = new Progress(io);
-  const out = await openDifferences(flags.differences, files, withoutKeys(config.apiKey));
+  const redact = withoutKeys(config.apiKey);
+  const out = await openDifferences(flags.differences, files, redact);
   const rows: SideBySide[] = [];
   try {
     const batch = name === undefined ? null : await batchNamed(app.db, name);
@@ -52,6 +53,7 @@ export async function reconcileFiles(
       files,
       origin,
       batch,
+      redact,
       price: (model, duration) => priceOf(prices, { model, ...(duration === null ? {} : { duration }) }),
       ...(isOn(flags.accept) ? { accept: { who: operator(), reason: `found in ${files.join(', ')}` } } : {}),
       signal: interrupt.signal,
@@ -106,21 +108,21 @@ async function onlyOrigin(db: Database): Promise<string> {
 }
 
 /** As for every command that names batches: what may have been paid for nothing comes first. */
-function exitCode({ doubts, tally }: Audit): ExitCode {
-  if (doubts.rows > doubts.settled || tally.count('surplus') > 0) return EXIT.uncertainRows;
-  return tally.differing > 0 ? EXIT.differences : EXIT.ok;
+function exitCode({ doubts, summary }: Audit): ExitCode {
+  if (doubts.rows > doubts.settled || summary.count('surplus') > 0) return EXIT.uncertainRows;
+  return summary.differing > 0 ? EXIT.differences : EXIT.ok;
 }
 
 function auditJson(
   batch: string | null,
-  { files, tally, doubts, stored }: Audit,
+  { files, summary, doubts, stored }: Audit,
   rows: SideBySide[],
 ): object {
   return {
     batch,
     files,
-    differing: tally.differing,
-    kinds: tally.counted().map((one) => ({ ...one, ...KINDS[one.kind] })),
+    differing: summary.differing,
+    kinds: summary.counted().map((one) => ({ ...one, ...FINDING_TYPES[one.kind] })),
     uncertain: { ...doubts, examples: rows },
     stored,
   };

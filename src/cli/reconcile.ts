@@ -1,20 +1,20 @@
 import type { Command } from 'commander';
 import type { LedgerApp } from '../worker/app.ts';
-import { parseCount, requireProvider } from '../core/config.ts';
+import { parseCount } from '../core/quantity.ts';
+import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
-import { countTasks, openElsewhere } from '../ledger/tasks/task.ts';
+import { countTasks, openElsewhere } from '../ledger/tasks/tasks.ts';
 import { parseRate } from '../core/rate/limits.ts';
-import { createLog } from '../core/log.ts';
 import { createProvider } from '../provider/client.ts';
 import { POLL_TIMEOUT_MS } from '../results/poll/poller.ts';
 import { reconcile } from '../results/reconcile.ts';
 import type { Reconciled } from '../results/reconcile.ts';
 import { count } from '../core/format.ts';
-import { tasksTold } from '../operate/summary.ts';
+import { formatTasks } from '../operate/summary.ts';
 import { openOf } from '../core/task.ts';
 import type { TaskCounts } from '../core/task.ts';
 import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, isOn, POLL_RATE, providerFlags, tellKeyApart } from './io.ts';
+import { configOf, flag, globalFlags, isOn, logOf, POLL_RATE, providerFlags, tellKeyApart } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
 import { aloneOnce } from './ledger-alone.ts';
 import { acrossHands } from './hands.ts';
@@ -79,7 +79,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const target = requireProvider(config);
   tellKeyApart(config, io);
   const progress = new Progress(io);
-  const log = createLog(flags.logLevel ?? 'warn', logAbove(progress, io));
+  const log = logOf(flags, 'warn', logAbove(progress, io));
   const provider = createProvider({
     ...target,
     timeoutMs: POLL_TIMEOUT_MS,
@@ -157,7 +157,7 @@ class Watcher {
     const began = performance.now();
     void countTasks(this.#app.db, this.#batches)
       .then((counts) =>
-        this.#tell(`${tasksTold(counts)} · asked ${count(asked)} ${asked === 1 ? 'time' : 'times'}`),
+        this.#tell(`${formatTasks(counts)} · asked ${count(asked)} ${asked === 1 ? 'time' : 'times'}`),
       )
       .catch(() => undefined)
       .finally(() => {
@@ -183,7 +183,9 @@ function tell(
   if (flags.json === true) {
     io.out(JSON.stringify({ batch: name ?? null, ...heard, tasks: { open: openOf(tasks), ...tasks } }));
   } else if (watch) {
-    io.out(`${tasksTold(tasks)} · asked ${count(heard.asked)} times, ${count(heard.unanswered)} unanswered`);
+    io.out(
+      `${formatTasks(tasks)} · asked ${count(heard.asked)} times, ${count(heard.unanswered)} unanswered`,
+    );
   } else {
     const parts = [
       `${count(heard.asked)} tasks asked for`,

@@ -5,7 +5,7 @@ import type { ExitCode } from '../core/errors.ts';
 import { describeEstimate, estimateJson } from '../batch/estimate.ts';
 import type { Ending, Percentiles } from '../ledger/read/report.ts';
 import { shorten } from '../operate/life.ts';
-import { told } from '../core/money/money.ts';
+import { formatMoney } from '../core/money/money.ts';
 import { remakeLine } from '../core/next-step.ts';
 import { reportOf } from '../operate/report.ts';
 import type { Report } from '../operate/report.ts';
@@ -118,7 +118,7 @@ function percent(part: number, whole: number): string {
 
 function describeBilled({ amount, currency, tasks }: Report['billed'][number]): string {
   const read = parseAmount(amount);
-  return `${read === undefined ? `${amount} ${currency}` : told({ amount: read, currency })} for ${count(tasks)} ${tasks === 1 ? 'task' : 'tasks'}`;
+  return `${read === undefined ? `${amount} ${currency}` : formatMoney({ amount: read, currency })} for ${count(tasks)} ${tasks === 1 ? 'task' : 'tasks'}`;
 }
 
 /** Null: they came within no time that could be told. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { parseCount } from '../core/config.ts';
+import { parseCount } from '../core/quantity.ts';
 import { usageError } from '../core/errors.ts';
 import type { Choice, Reached } from '../ledger/read/uncertain.ts';
 import { isOn } from './io.ts';

@@ -4,8 +4,8 @@ import type { LedgerApp } from '../worker/app.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode, VidbatchError } from '../core/errors.ts';
 import type { Batch } from '../ledger/batch.ts';
-import { findSubmissions } from '../ledger/read/read.ts';
-import type { SubmissionView } from '../ledger/read/read.ts';
+import { findSubmissions } from '../ledger/read/rows.ts';
+import type { SubmissionView } from '../ledger/read/rows.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../ledger/resolve.ts';
 import type { Moved, Said, Seen } from '../ledger/resolve.ts';
 import { countChosen } from '../ledger/read/uncertain.ts';
@@ -13,11 +13,11 @@ import type { Counted } from '../ledger/read/uncertain.ts';
 import type { Logger } from '../core/log.ts';
 import { nextStep } from '../core/next-step.ts';
 import { quoted } from '../core/shell-word.ts';
-import { reached } from '../core/point.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import { count } from '../core/format.ts';
 import { batchNamed } from './batch-named.ts';
 import { confirm } from './confirm.ts';
-import { configOf, flag, globalFlags, isOn, logOf } from './io.ts';
+import { configOf, consentFlag, globalFlags, isOn, logOf } from './io.ts';
 import type { Io } from './io.ts';
 import { openAlone } from './ledger-alone.ts';
 import { operator } from './operator.ts';
@@ -43,7 +43,7 @@ come: --not-sent is refused before, and with filters such rows stay uncertain.`,
     .action(async (batch: string, key: string | undefined, flags: ResolveFlags) =>
       exit(await resolve(batch, key, flags, io)),
     );
-  flag(globalFlags(command), '--yes', 'do not ask; without a terminal, needed with filters');
+  consentFlag(globalFlags(command), '--yes', 'do not ask; needed without a terminal when filters are used');
 }
 
 async function resolve(
@@ -90,7 +90,7 @@ async function resolveOne(
   if (word.kind === 'task-id') {
     const { taskId } = word;
     const accepted = await resolveAccepted(app.db, seen, taskId, said);
-    reached('row-resolved');
+    crashPoint('row-resolved');
     if (accepted.kind === 'taken') {
       throw usageError(
         'TASK_ID_TAKEN',
@@ -174,7 +174,7 @@ async function say(
   const moved = await (word.kind === 'not-sent'
     ? resolveNotSent(app.db, seen, said)
     : resolveAbandon(app.db, seen, said));
-  reached('row-resolved');
+  crashPoint('row-resolved');
   return moved;
 }
 

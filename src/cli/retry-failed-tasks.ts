@@ -1,22 +1,21 @@
 import { fitOf, misfit, restOf } from '../batch/allowance.ts';
 import { estimate } from '../batch/estimate.ts';
 import type { Estimate } from '../batch/estimate.ts';
-import { told as moneyTold } from '../core/money/money.ts';
+import { formatMoney } from '../core/money/money.ts';
 import type { Prices } from '../core/money/prices.ts';
 import { usageError } from '../core/errors.ts';
 import { transaction } from '../database/database.ts';
 import type { Database } from '../database/database.ts';
 import { note } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
-import { findSubmissions } from '../ledger/read/read.ts';
+import { findSubmissions } from '../ledger/read/rows.ts';
 import { readRemakable, remakeFailed } from '../ledger/remake.ts';
 import type { Remakable } from '../ledger/remake.ts';
-import { reached } from '../core/point.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import { checkReopening } from '../batch/reopening.ts';
 import { quoted } from '../core/shell-word.ts';
-import { reasonsTold } from '../operate/failed-tasks.ts';
+import { formatReasons, rowsOf } from '../operate/summary.ts';
 import { nextStep } from '../core/next-step.ts';
-import { rowsOf } from '../operate/summary.ts';
 import { confirm } from './confirm.ts';
 import type { Io } from './io.ts';
 import { operator } from './operator.ts';
@@ -57,13 +56,13 @@ export async function retryFailedTasks(
           await checkReopening(session, batch, keys === null ? {} : { keys });
           const who = operator();
           const moved = await remakeFailed(session, batch.id, { keys, asOf: seen.asOf, who, prices });
-          reached('rows-retried');
+          crashPoint('rows-retried');
           await note(session, 'retry --failed-tasks', rowsOf(moved), batch.id, who);
           return moved;
         });
   return {
-    text: told(batch, rows, seen.otherwise),
-    json: { batch: batch.name, retried: rows, otherwise: seen.otherwise },
+    text: formatRemakable(batch, rows, seen),
+    json: { batch: batch.name, retried: rows, otherwise: seen.otherwise, another: seen.another },
   };
 }
 
@@ -108,7 +107,7 @@ export function questionOf(
   { totals, unknown }: Estimate,
   short: boolean,
 ): string {
-  const known = totals.map(moneyTold).join(' and ');
+  const known = totals.map(formatMoney).join(' and ');
   const cost =
     unknown === 0
       ? `costs at most ${known}`
@@ -117,10 +116,10 @@ export function questionOf(
         : `costs at most ${known} for ${rowsOf(tasks - unknown)}, and an amount that is not known for ${rowsOf(unknown)}`;
   const limit = short ? ', as far as the budget goes' : '';
   const them = tasks === 1 ? 'it' : 'them';
-  return `${batch}: ${tasks === 1 ? '1 task' : `${tasks.toLocaleString('en')} tasks`} failed (${reasonsTold(reasons)}); to make ${them} again ${cost}${limit}`;
+  return `${batch}: ${tasks === 1 ? '1 task' : `${tasks.toLocaleString('en')} tasks`} failed (${formatReasons(reasons)}); to make ${them} again ${cost}${limit}`;
 }
 
-function told({ name }: Batch, rows: number, otherwise: number): string {
+function formatRemakable({ name }: Batch, rows: number, { otherwise, another }: Remakable): string {
   const parts = [
     rows === 0
       ? 'nothing to make again: no failed task'
@@ -129,6 +128,11 @@ function told({ name }: Batch, rows: number, otherwise: number): string {
   if (otherwise > 0) {
     parts.push(
       `${rowsOf(otherwise)} left alone: the provider no longer calls ${otherwise === 1 ? 'its task' : 'their tasks'} failed; \`vidbatch verify ${quoted(name)}\` lists ${otherwise === 1 ? 'it' : 'them'}`,
+    );
+  }
+  if (another > 0) {
+    parts.push(
+      `${rowsOf(another)} left alone: a second task has not failed, or a later request may have been accepted; \`vidbatch explain ${quoted(name)} KEY\` shows what was sent`,
     );
   }
   return parts.join('; ');

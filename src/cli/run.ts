@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openApp } from '../worker/app.ts';
 import type { App } from '../worker/app.ts';
 import { requireProvider } from '../core/config.ts';
@@ -7,23 +6,23 @@ import { isOverspent } from '../batch/budget.ts';
 import { EXIT } from '../core/errors.ts';
 import { columnsJson } from '../manifest/understanding.ts';
 import { countOpen, findBatch } from '../ledger/batch.ts';
-import { readPurse } from '../ledger/budget.ts';
-import { workLeft } from '../ledger/send/left.ts';
 import type { Batch } from '../ledger/batch.ts';
-import { createLog } from '../core/log.ts';
 import type { Logger } from '../core/log.ts';
-import { readGates, summarise } from '../operate/overview.ts';
+import { summarise } from '../operate/overview.ts';
 import { patiently } from '../database/patience.ts';
 import { count } from '../core/format.ts';
 import { exitCodeOf, receipt } from '../operate/summary.ts';
 import type { Summary } from '../operate/summary.ts';
+import { bring, bringAgreed, bringOptions, openNamed } from './bring.ts';
 import { consent } from './consent.ts';
 import { failedRows } from './failed-rows.ts';
 import {
   foreignFlag,
   configOf,
+  consentFlag,
   globalFlags,
   isOn,
+  logOf,
   providerFlags,
   flag,
   tellKeyApart,
@@ -36,7 +35,7 @@ import type { Interrupt } from './interrupt.ts';
 import { logAbove } from './log-line.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
-import { bar, Progress, Speed } from './progress.ts';
+import { Progress } from './progress.ts';
 import {
   closeSoon,
   endSending,
@@ -46,12 +45,12 @@ import {
   startUnlessStopped,
 } from './shutdown.ts';
 import type { ShutdownFlags } from './shutdown.ts';
-import { checkNames, describeProduced, produceAll } from './submit.ts';
+import { describeProduced } from './submit.ts';
 import { forecastOptions, offPeakWindow } from './window-flags.ts';
+import { watch } from './watch.ts';
 import { quoted } from '../core/shell-word.ts';
-import { tellFound } from '../worker/journal/replay-log.ts';
-import { startSending, takeBack } from '../worker/sending.ts';
-import type { Sending } from '../worker/sending.ts';
+import { recall } from '../worker/recall.ts';
+import { startSending } from '../worker/sending.ts';
 import { within } from '../core/within.ts';
 
 /** Counting ten million rows takes about as long. */
@@ -79,7 +78,7 @@ ${SHUTDOWN_HELP}`,
     )
     .action(async (manifests: string[], flags: RunFlags) => exit(await run(manifests, flags, io)));
   foreignFlag(shutdownFlag(workFlags(manifestFlags(providerFlags(globalFlags(command))))));
-  flag(command, '--yes', 'on a terminal, do not show the plan and ask');
+  consentFlag(command, '--yes', 'on a terminal, do not show the plan and ask');
   flag(
     command,
     '--no-wait',
@@ -109,38 +108,35 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
   requireProvider(config);
   const asks = io.interactive && !isOn(flags.yes) && !isOn(flags.json) && !manifests.includes('-');
   if (!asks) tellKeyApart(config, io);
-  await checkNames(manifests, options);
+  const named = await openNamed(manifests, options);
+  const bringing = bringOptions(options, config, io);
   const progress = new Progress(io);
-  const log = createLog(flags.logLevel ?? (io.interactive ? 'warn' : 'info'), logAbove(progress, io));
+  const log = logOf(flags, io.interactive ? 'warn' : 'info', logAbove(progress, io));
   const app = await startUnlessStopped(openApp(config, 'worker', log), interrupt);
   if (app === undefined) return await endedEarly(interrupt, io);
   try {
-    tellFound(app, log);
-    await takeBack(app, config, limits, log);
-    const agreed =
-      isOn(flags.yes) || isOn(flags.json)
-        ? undefined
-        : await Promise.race([
-            consent(app, config, manifests, { options, asked }, io),
-            interrupt.happened.then(() => undefined),
-          ]);
+    await Promise.race([recall(app, config, limits, log), interrupt.happened]);
     if (interrupt.signal.aborted) return await endedEarly(interrupt, io);
-    const produced = await produceAll(app, config, manifests, options, io, agreed);
+    const produced = asks
+      ? await bringAgreed(app.db, named, bringing, io, {
+          agree: (candidates) => consent(app.db, config, candidates, { options: bringing, asked }, io),
+          interrupt,
+        })
+      : await bring(app.db, named, bringing, io);
+    if (produced === undefined) return await endedEarly(interrupt, io);
     // Who was asked has read of the columns.
-    const columnsTold = agreed !== undefined && agreed.size > 0;
-    if (!isOn(flags.json)) for (const one of produced) io.out(describeProduced(one, columnsTold));
+    if (!isOn(flags.json)) for (const one of produced) io.out(describeProduced(one, asks));
     const batches = produced.map((one) => one.batch);
     const ids = batches.map((batch) => batch.id);
     let stopped = false;
     let left = 0;
+    const open = interrupt.signal.aborted ? 0 : await countOpen(app.db, ids);
     const starting =
-      !interrupt.signal.aborted && (await countOpen(app.db, ids)) > 0
-        ? startSending(app, config, limits, { batches: ids, ...window, log })
-        : undefined;
+      open > 0 ? startSending(app, config, limits, { batches: ids, ...window, log }) : undefined;
     const sending = starting && (await startUnlessStopped(starting, interrupt));
     if (sending !== undefined) {
       try {
-        const watched = { batches, sending, wait: flags.wait !== false };
+        const watched = { batches, open, sending, wait: flags.wait !== false };
         stopped = await Promise.race([
           watch(app, watched, progress, interrupt, log),
           interrupt.happened.then(() => false),
@@ -227,78 +223,6 @@ async function readSoon(read: Promise<Told[]>, io: Io): Promise<Told[]> {
     return [];
   };
   return within(RECEIPT_MS, read.catch(none), none);
-}
-
-/** Waits for the end of the batches by the ledger; true when something stopped them before. */
-async function watch(
-  app: App,
-  { batches, sending, wait }: { batches: readonly Batch[]; sending: Sending; wait: boolean },
-  progress: Progress,
-  interrupt: Interrupt,
-  log: Logger,
-): Promise<boolean> {
-  const ids = batches.map((batch) => batch.id);
-  const { signal } = interrupt;
-  const open = (): Promise<number> => patiently('rows left', log, () => countOpen(app.db, ids), signal);
-  const total = await open();
-  const beyond = beyondBudgets(app, ids);
-  const speed = new Speed();
-  let countedAt = -Infinity;
-  let countCost = 0;
-  let told = false;
-  while (!signal.aborted) {
-    const left = await patiently('work left', log, () => workLeft(app.db, sending.origin, ids), signal);
-    if (left === 'nothing') return false;
-    if (left === 'halted' || left === 'expired' || left === 'spent') return true;
-    const waits = left === 'held' || left === 'later';
-    if (waits && !wait) return true;
-    if (left === 'later' && !told) {
-      told = true;
-      log.info({ event: 'later', until: await waitingFor(app, batches) }, 'what is left waits');
-    } else if (left === 'work') told = false;
-    // Counting a million open rows takes a while: not more than a tenth of the time.
-    if (performance.now() - countedAt > (total < 20_000 ? 250 : Math.max(500, 10 * countCost))) {
-      const before = performance.now();
-      const stillOpen = await open();
-      const unpaid = await patiently('budgets', log, beyond, signal);
-      const done = total - stillOpen;
-      countedAt = performance.now();
-      countCost = countedAt - before;
-      const pace = bar({ done, total: Math.max(done, total - unpaid), rate: speed.measure(done) });
-      progress.show(
-        `${sending.worker.isFull() && left === 'work' ? 'waiting for tasks to end  ' : ''}${left === 'held' ? 'paused by an operator  ' : ''}${left === 'later' ? `${await waitingFor(app, batches)}  ` : ''}${pace}`,
-      );
-    }
-    await sleep(waits ? 500 : 100, undefined, { signal }).catch(() => undefined);
-  }
-  return false;
-}
-
-/**
- * Rows that the budgets of the batches do not pay for. They become more when dear rows go first: counted again every few
- * seconds, and less often where that takes long.
- */
-function beyondBudgets(app: App, ids: readonly number[]): () => Promise<number> {
-  let rows = 0;
-  let nextAt = -Infinity;
-  return async () => {
-    const before = performance.now();
-    if (before < nextAt) return rows;
-    let counted = 0;
-    for (const id of ids) counted += (await readPurse(app.db, id))?.beyond ?? 0;
-    rows = counted;
-    nextAt = performance.now() + Math.max(2000, 20 * (performance.now() - before));
-    return rows;
-  };
-}
-
-/** The first of the reasons for which rows wait. */
-async function waitingFor(app: App, batches: readonly Batch[]): Promise<string> {
-  for (const batch of batches) {
-    const gate = (await readGates(app.db, batch)).find((one) => one.opensAt !== undefined);
-    if (gate !== undefined) return gate.reason;
-  }
-  return 'waiting';
 }
 
 function tell(summary: Summary, hints: readonly string[], flags: RunFlags, io: Io, named: boolean): void {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { parseCount, parseDuration } from '../core/config.ts';
+import { parseCount, parseDuration } from '../core/quantity.ts';
 import { firstAfter } from '../schedule/due.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
@@ -12,7 +12,7 @@ import { addSchedule, MISSED, OVERLAPS } from '../ledger/schedule.ts';
 import type { RunFlags, Schedule } from '../ledger/schedule.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import { openManifest } from '../manifest/manifest.ts';
-import { optionsOf } from '../schedule/run.ts';
+import { optionsOf } from '../schedule/make-run.ts';
 import { seenSchedule } from '../schedule/view.ts';
 import { checkCron } from '../core/time/tick.ts';
 import { findZone, nearestZone } from '../core/time/zone.ts';

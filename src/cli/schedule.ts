@@ -6,7 +6,7 @@ import type { ExitCode } from '../core/errors.ts';
 import { note } from '../ledger/batch.ts';
 import { transaction } from '../database/database.ts';
 import type { Queryable } from '../database/database.ts';
-import { listRuns } from '../ledger/run.ts';
+import { listRuns } from '../ledger/schedule-run.ts';
 import { listSchedules, pauseSchedule, removeSchedule, resumeSchedule } from '../ledger/schedule.ts';
 import type { Schedule } from '../ledger/schedule.ts';
 import { ledgerNow } from '../ledger/send/window.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { App } from '../worker/app.ts';
-import { parseDuration } from '../core/config.ts';
+import { parseDuration } from '../core/quantity.ts';
 import { EXIT } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Schedules } from '../schedule/schedule.ts';

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { parseCount, parseDuration, parseSize } from '../core/config.ts';
+import { parseCount, parseDuration, parseSize } from '../core/quantity.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { RESULT_FAULT_NAMES, RESULT_FAULTS } from '../simulator/delivery.ts';
 import { FAULT_NAMES, FAULTS } from '../simulator/fault.ts';
 import { MISTAKE_NAMES, MISTAKES } from '../simulator/mistake.ts';
-import { writeBook } from '../simulator/books-file.ts';
+import { writeBook } from '../simulator/books.ts';
 import type { SimulatorOptions } from '../simulator/server.ts';
 import { QUERY_SHAPES } from '../simulator/settings.ts';
 import type { QueryShape } from '../simulator/settings.ts';
@@ -44,7 +44,7 @@ export function simulateCommand(program: Command, io: Io, exit: (code: ExitCode)
   const command = program
     .command('simulate')
     .description(
-      'the stand-in provider, as a server: answers like the real one, costs nothing, records what it accepted',
+      'the simulated provider, as a server: answers like the real one, costs nothing, records what it accepted',
     )
     .addHelpText(
       'after',

@@ -7,31 +7,29 @@ import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { countProof, listBatches } from '../ledger/batch.ts';
 import type { Queryable } from '../database/database.ts';
-import { oneLook } from '../ledger/read/look.ts';
+import { cachedQueries } from '../ledger/read/query.ts';
+import { readNumbers } from '../ledger/read/batches.ts';
 import { nextPoll } from '../ledger/tasks/poll.ts';
-import { readFailReasons } from '../ledger/remake.ts';
 import type { FailReason } from '../ledger/remake.ts';
-import { failedTasksTold } from '../operate/failed-tasks.ts';
-import { countTasks } from '../ledger/tasks/task.ts';
+import { formatFailedTasks, formatProof, receipt, formatTasks } from '../operate/summary.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { limitsInForce } from '../ledger/send/quota.ts';
 import type { LimitInForce } from '../ledger/send/quota.ts';
 import { limitsTold } from './limit-text.ts';
 import { outlookJson, outlookOf } from '../batch/outlook.ts';
 import type { Outlook } from '../batch/outlook.ts';
-import { summarise } from '../operate/overview.ts';
-import { readPace, speedOf, unfedTold } from '../operate/pace.ts';
+import { summaryOf } from '../operate/overview.ts';
+import { readPace, speedOf, formatUnfed } from '../operate/pace.ts';
 import type { Pace } from '../operate/pace.ts';
 import { POLL_PLAN } from '../core/poll-plan.ts';
 import { STATES } from '../core/submission.ts';
 import { count, duration } from '../core/format.ts';
-import { proofTold, receipt, tasksTold } from '../operate/summary.ts';
 import type { Summary } from '../operate/summary.ts';
-import type { Speed } from '../ledger/read/speed.ts';
+import type { Speed } from '../ledger/read/batches.ts';
 import { openOf } from '../core/task.ts';
 import type { TaskCounts } from '../core/task.ts';
-import { countVideos } from '../ledger/tasks/video.ts';
-import type { VideoCounts } from '../ledger/tasks/video.ts';
+import { countVideos } from '../ledger/tasks/videos.ts';
+import type { VideoCounts } from '../ledger/tasks/videos.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './io.ts';
 import type { GlobalFlags, Io } from './io.ts';
@@ -116,7 +114,7 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
     if (batches.length === 0) io.err('no batches yet');
     if (isOn(flags.watch) && flags.json !== true)
       io.out(`\n${new Date().toISOString().replace(/\.\d+Z$/, 'Z')}`);
-    const once = oneLook(app.db);
+    const once = cachedQueries(app.db);
     for (let from = 0; from < batches.length; from += TOGETHER) {
       const some = batches.slice(from, from + TOGETHER);
       const read = await Promise.all(some.map((batch) => readStatus(once, batch, config.baseUrl, asked)));
@@ -133,11 +131,12 @@ async function readStatus(
   origin: string | undefined,
   asked: ForecastOptions,
 ): Promise<Status & Pick<Pace, 'lately'> & { told: string | undefined }> {
-  const summary = await summarise(db, batch, origin);
+  const numbers = await readNumbers(db, batch.id);
+  const summary = await summaryOf(db, batch, numbers, origin);
   const pace = await readPace(db, batch, summary);
   const seen = summary.counts.pending > 0 ? await outlookOf(db, batch, asked) : undefined;
   const waiting = seen !== undefined && seen.waiting > 0 ? seen : undefined;
-  const tasks = summary.taskIds + summary.surplus === 0 ? null : await readTasksOf(db, batch);
+  const tasks = summary.taskIds + summary.surplus === 0 ? null : await withNextPoll(db, batch, numbers.tasks);
   return {
     ...summary,
     ...pace,
@@ -145,7 +144,7 @@ async function readStatus(
     etaSeconds: waiting === undefined ? pace.etaSeconds : secondsUntil(waiting),
     limits: batch.origin === null ? [] : (await limitsInForce(db, batch.origin)).map(ofOneProvider),
     tasks,
-    failReasons: tasks === null || tasks.failed === 0 ? [] : await readFailReasons(db, batch.id),
+    failReasons: numbers.failReasons,
     videos: await countVideos(db, batch.id),
     proof: await countProof(db, batch.id),
     deadline:
@@ -169,8 +168,11 @@ function ofOneProvider({ origin: _origin, ...limit }: LimitInForce): Omit<LimitI
   return limit;
 }
 
-async function readTasksOf(db: Queryable, { id, origin }: Batch): Promise<Status['tasks']> {
-  const counts = await countTasks(db, [id]);
+async function withNextPoll(
+  db: Queryable,
+  { id, origin }: Batch,
+  counts: TaskCounts,
+): Promise<Status['tasks']> {
   const open = openOf(counts);
   const nextMs =
     open === 0 || origin === null ? undefined : await nextPoll(db, { origin, batches: [id] }, POLL_PLAN);
@@ -188,8 +190,8 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
   if (status.priority !== 0) lines.push(`  priority ${status.priority}`);
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
-  if (status.tasks !== null) lines.push(`  ${tasksTold(status.tasks)}${nextPollTold(status.tasks)}`);
-  const failed = failedTasksTold(status.batch, status.failReasons);
+  if (status.tasks !== null) lines.push(`  ${formatTasks(status.tasks)}${nextPollTold(status.tasks)}`);
+  const failed = formatFailedTasks(status.batch, status.failReasons);
   if (failed !== undefined) lines.push(`  ${failed}`);
   if (status.videos !== null) {
     const { downloaded, failed, expired } = status.videos;
@@ -206,12 +208,12 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
         : `  ETA ${duration(status.etaSeconds * 1000)}`;
     lines.push(`  ${speedOf(lately)}${eta}`);
   }
-  const unfed = unfedTold(status);
+  const unfed = formatUnfed(status);
   if (unfed !== undefined) lines.push(`  ${unfed}`);
   // The gate tells all of it.
   if (status.budget !== null && !status.gates.some(({ gate }) => gate === 'budget'))
     lines.push(`  budget: ${status.budget.told}`);
-  const proof = proofTold(status.proof, status.counts.pending);
+  const proof = formatProof(status.proof, status.counts.pending);
   if (proof !== undefined && status.gates.length === 0) lines.push(`  ${proof}`);
   const limits = limitsTold(status.limits);
   if (limits !== '' && status.fed && status.counts.pending > 0) lines.push(`  limits: ${limits}`);

@@ -2,34 +2,26 @@ import type { Command } from 'commander';
 import { openApp } from '../worker/app.ts';
 import type { App } from '../worker/app.ts';
 import type { Config } from '../core/config.ts';
-import { describePurse } from '../batch/budget.ts';
-import { chanceOf } from '../batch/deadline.ts';
-import type { Deadline } from '../batch/deadline.ts';
-import { EXIT, messageOf, refusal } from '../core/errors.ts';
+import { EXIT, messageOf } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { fill } from '../worker/feeder.ts';
+import { bring, bringOptions, openNamed } from './bring.ts';
 import { keepHeapSmall } from './heap.ts';
 import { countProof, countStates } from '../ledger/batch.ts';
-import { readPurse } from '../ledger/budget.ts';
 import { ensureProvider } from '../ledger/send/provider.ts';
 import type { Logger } from '../core/log.ts';
-import { columnsJson, describeColumns } from '../manifest/understanding.ts';
-import { openManifest } from '../manifest/manifest.ts';
-import { plan } from '../batch/plan.ts';
-import { outlookOf } from '../batch/outlook.ts';
-import { batchName, checkHeader, produce } from '../batch/producer.ts';
-import type { ProduceOptions, Produced } from '../batch/producer.ts';
-import { laneOf, openQueue } from '../worker/queue/queue.ts';
-import { quoted } from '../core/shell-word.ts';
+import { columnsJson, formatColumns } from '../manifest/understanding.ts';
+import type { Produced } from '../batch/producer.ts';
+import { MOST_ROWS } from '../worker/queue/chunk.ts';
+import { queueName } from '../worker/queue/name.ts';
+import { openQueue } from '../worker/queue/queue.ts';
 import { count } from '../core/format.ts';
-import { proofTold } from '../operate/summary.ts';
-import { FaultReport } from './fault-report.ts';
+import { formatProof } from '../operate/summary.ts';
 import { foreignFlag, configOf, flag, globalFlags, listFlag, logOf, providerFlags } from './io.ts';
 import type { Io } from './io.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
-import { parseCount } from '../core/config.ts';
-import { Progress } from './progress.ts';
+import { parseCount } from '../core/quantity.ts';
 
 type SubmitFlags = ManifestFlags & { queueDepth: string };
 
@@ -60,10 +52,10 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
   const config = configOf(flags);
   const depth = parseCount('--queue-depth', flags.queueDepth, 1, 100_000);
   const options = await produceOptions(flags, manifests);
-  await checkNames(manifests, options);
+  const named = await openNamed(manifests, options);
   const app = await openApp(config, 'writer');
   try {
-    const produced = await produceAll(app, config, manifests, options, io);
+    const produced = await bring(app.db, named, bringOptions(options, config, io), io);
     for (const one of produced)
       io.out(flags.json === true ? JSON.stringify(toJson(one)) : describeProduced(one));
     await fillQueue(app, config, depth, logOf(flags, 'warn'));
@@ -74,109 +66,26 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
   }
 }
 
-/** Who looks at the queue now finds one job a batch. */
+/** Somebody who looks at the queue now finds a job for one row of the batch. */
 async function tellProof(app: App, produced: readonly Produced[], io: Io): Promise<void> {
   for (const { batch } of produced) {
     const { pending } = await countStates(app.db, batch.id);
-    const told = proofTold(await countProof(app.db, batch.id), pending);
+    const told = formatProof(await countProof(app.db, batch.id), pending);
     if (told !== undefined) io.err(`${batch.name}: ${told}`);
-  }
-}
-
-/** What is wrong with a name alone is said at once, and no ledger is made for it. */
-export async function checkNames(manifests: readonly string[], options: ProduceOptions): Promise<void> {
-  for (const source of manifests) {
-    batchName(source, options.batch);
-    if (source === '-') continue;
-    checkHeader(await openManifest(source, options), options.map);
-  }
-}
-
-/**
- * All manifests or none: with several, each is checked before the first is brought in. `agreed`: the digests of those
- * that a person has seen.
- */
-export async function produceAll(
-  app: App,
-  config: Config,
-  manifests: readonly string[],
-  options: ProduceOptions,
-  io: Io,
-  agreed: ReadonlyMap<string, string> = new Map(),
-): Promise<Produced[]> {
-  const origin = config.baseUrl === undefined ? {} : { origin: config.baseUrl };
-  const bringing = { ...options, ...origin, models: config.models };
-  if (manifests.length > 1) await checkAll(app, manifests, bringing);
-  const produced: Produced[] = [];
-  for (const source of manifests) {
-    const progress = new Progress(io);
-    const faults = new FaultReport({ err: (line) => progress.above(`${line}\n`) }, 20);
-    try {
-      const one = await produce(app.db, source, {
-        ...bringing,
-        stdin: io.stdin,
-        ...(agreed.has(source) ? { digest: agreed.get(source) ?? '' } : {}),
-        onFault: (fault, name) => faults.add(fault, name),
-        onProgress: (rows) => progress.show(`${source}: ${count(rows)} rows read`),
-      });
-      produced.push(one);
-      await warnOfDeadline(app, one, options.deadline, (line) => progress.above(`${line}\n`));
-      await warnOfBudget(app, one, (line) => progress.above(`${line}\n`));
-    } finally {
-      progress.clear();
-      faults.finish(`; \`vidbatch validate ${quoted(source)} --all\` shows them all`);
-    }
-  }
-  return produced;
-}
-
-/** What cannot be in time, or is not known to be, is said before it is sent. */
-async function warnOfDeadline(
-  app: App,
-  { batch }: Produced,
-  deadline: Deadline | undefined,
-  err: (line: string) => void,
-): Promise<void> {
-  if (deadline === undefined || deadline.at === null) return;
-  const seen = await outlookOf(app.db, batch, deadline);
-  const chance = chanceOf(seen, deadline.at);
-  if (chance === 'met') return;
-  const words = chance === 'missed' ? 'will be missed' : 'may be missed';
-  err(`${batch.name}: the deadline ${deadline.at.toISOString()} ${words}: ${seen.told}`);
-}
-
-/** What a budget does not pay for is said before it is sent. */
-async function warnOfBudget(app: App, { batch }: Produced, err: (line: string) => void): Promise<void> {
-  const purse = await readPurse(app.db, batch.id);
-  if (purse === undefined || purse.beyond === 0) return;
-  err(`${batch.name}: the budget does not pay for all rows: ${describePurse(purse)}`);
-}
-
-async function checkAll(
-  app: Pick<App, 'db'>,
-  manifests: readonly string[],
-  options: ProduceOptions,
-): Promise<void> {
-  for (const source of manifests.filter((one) => one !== '-')) {
-    const { refused, invalid } = await plan(app.db, source, options);
-    if (refused === undefined) continue;
-    if (refused.code !== 'INVALID_ROWS') throw refused;
-    throw refusal(
-      'INVALID_ROWS',
-      `${source}: ${invalid === 1 ? '1 row is' : `${count(invalid)} rows are`} invalid; nothing was sent, of no manifest`,
-      `\`vidbatch validate ${quoted(source)}\` shows ${invalid === 1 ? 'it' : 'them'}; --keep-going sends the valid rows.`,
-    );
   }
 }
 
 /** So that the board shows jobs before a worker is up. The ledger has the rows already: a failure costs nothing. */
 async function fillQueue(app: App, config: Config, depth: number, log: Logger): Promise<void> {
   if (config.baseUrl === undefined) return;
-  const lane = laneOf(app.ledgerId, null);
-  const queue = openQueue(app.store, lane);
+  const queue = openQueue(app.store, queueName(app.ledgerId, null));
   try {
     await ensureProvider(app.db, config.baseUrl);
-    await fill({ db: app.db, queue, scope: { lane, origin: config.baseUrl, batches: null }, depth });
+    const scope = { origin: config.baseUrl, batches: null };
+    // One chunk: what a worker does with it takes about a second, so what comes after does not wait long.
+    const most = Math.min(depth, MOST_ROWS);
+    const pace = { size: () => most, ahead: () => most };
+    await fill({ db: app.db, queue, scope, pace });
   } catch (error) {
     log.warn(
       { event: 'fill-failed', error: messageOf(error) },
@@ -201,6 +110,6 @@ export function describeProduced(produced: Produced, columnsTold = false): strin
   if (updated > 0) parts.push(`${count(updated)} updated`);
   if (pruned > 0) parts.push(`${count(pruned)} cancelled`);
   if (invalid > 0) parts.push(`${count(invalid)} invalid`);
-  const lines = (columnsTold ? [] : describeColumns(columns)).map((line) => `\n  ${line}`);
+  const lines = (columnsTold ? [] : formatColumns(columns)).map((line) => `\n  ${line}`);
   return `${batch.name}: ${parts.join(' · ')}${lines.join('')}`;
 }

@@ -3,7 +3,7 @@ import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { keepHeapSmall } from './heap.ts';
 import { missingColumns, missingFields } from '../manifest/columns.ts';
-import { columnsJson, describeColumns } from '../manifest/understanding.ts';
+import { columnsJson, formatColumns } from '../manifest/understanding.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { checkRows, placed } from '../manifest/row.ts';
 import { count } from '../core/format.ts';
@@ -72,7 +72,7 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
     if (faults.errors > 0 || rows === 0) invalid = true;
     // Of what is no header, the columns are not worth naming.
     if (flags.json !== true && missing === undefined)
-      for (const line of describeColumns(columns())) io.err(`${source}: ${line}`);
+      for (const line of formatColumns(columns())) io.err(`${source}: ${line}`);
     const result = {
       manifest: source,
       format: manifest.format,

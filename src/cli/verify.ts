@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { openApp, openLedger } from '../worker/app.ts';
 import type { App, LedgerApp } from '../worker/app.ts';
-import { parseCount, requireProvider } from '../core/config.ts';
+import { parseCount } from '../core/quantity.ts';
+import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
@@ -158,7 +159,6 @@ async function* everything(
       : [
           queueLooks(app.db, app.store, {
             ledgerId,
-            batchId,
             onJobs: (jobs) => (checked.jobs = (checked.jobs ?? 0) + jobs),
           }),
         ]),

@@ -2,15 +2,17 @@ import type { Command } from 'commander';
 import { openApp } from '../worker/app.ts';
 import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
-import { tellGates } from '../operate/gate-log.ts';
-import { parseAddress } from '../operate/monitor/address.ts';
+import type { Logger } from '../core/log.ts';
+import type { Queryable } from '../database/database.ts';
+import { waitingBatches } from '../ledger/batch.ts';
+import { readGates } from '../operate/gate.ts';
+import { parseAddress } from '../operate/monitor/listen.ts';
 import { startMonitor } from '../operate/monitor/monitor.ts';
 import type { Monitor } from '../operate/monitor/monitor.ts';
 import { offPeakFlag, offPeakWindow } from './window-flags.ts';
 import type { OffPeakFlags } from './window-flags.ts';
 import { patiently } from '../database/patience.ts';
 import { startSchedules } from '../schedule/schedule.ts';
-import { tellFound } from '../worker/journal/replay-log.ts';
 import { startSending, untilDone } from '../worker/sending.ts';
 import type { Verdict } from '../worker/submit.ts';
 import {
@@ -93,7 +95,6 @@ async function work(flags: Flags, io: Io): Promise<number> {
       log.info({ event: 'listening', url: monitor.url }, 'probes and metrics');
     }
     interrupt.signal.addEventListener('abort', () => monitor?.drain());
-    tellFound(app, log);
     const starting = startSending(app, config, limits, {
       batches: null,
       ...window,
@@ -138,4 +139,22 @@ async function work(flags: Flags, io: Io): Promise<number> {
 /** The row may have been paid in vain: nobody knows, or it was paid twice. */
 function isRisk(verdict: Verdict): boolean {
   return verdict.kind === 'settled' && (verdict.recorded.state === 'uncertain' || verdict.recorded.surplus);
+}
+
+/** The log names at most this many batches; `status` shows all. */
+const MOST_BATCHES = 20;
+
+/** Says what keeps rows of a provider waiting: what a person has to open, and at level info what opens by itself. */
+async function tellGates(db: Queryable, origin: string, log: Logger): Promise<void> {
+  const batches = await waitingBatches(db, origin, MOST_BATCHES);
+  const said = new Set<string>();
+  for (const batch of batches) {
+    for (const { gate, reason, opensAt } of await readGates(db, batch, origin)) {
+      // A provider's halt and an operator's pause of all are every batch's.
+      if (said.has(reason)) continue;
+      said.add(reason);
+      const level = opensAt === undefined ? 'warn' : 'info';
+      log[level]({ event: 'waiting', batch: batch.name, gate, reason }, 'the remaining rows wait');
+    }
+  }
 }

@@ -1,8 +1,8 @@
 import { usageError, type VidbatchError } from './errors.ts';
 
 /**
- * The provider's base URL without what people paste after it: a trailing `/`, `/v1`, or the whole
- * `/v1/video/generations`. Plain http only to this machine, unless `allowHttp`: the key travels in every request.
+ * The provider's base URL without a trailing `/`, `/v1` or `/v1/video/generations`. Plain http is only for this machine,
+ * unless `allowHttp`, because every request carries the key.
  * @throws usageError that never shows the URL's credentials or query.
  */
 export function normaliseBaseUrl(text: string, { allowHttp }: { allowHttp: boolean }): string {

@@ -17,8 +17,8 @@ export const EXIT = {
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /**
- * An error meant for a person: one clear line that says where, what and what is allowed, and optionally what
- * to do next. Shown without a stack trace. `code` is stable and may be matched by scripts.
+ * An error for a person: one line says where, what and what is allowed; `hint` says what to do next. Shown without a
+ * stack trace. `code` is stable: scripts may match it.
  */
 export class VidbatchError extends Error {
   override readonly name = 'VidbatchError';
@@ -29,7 +29,7 @@ export class VidbatchError extends Error {
   constructor(
     code: string,
     message: string,
-    options: { exitCode?: ExitCode; hint?: string; cause?: unknown } = {},
+    options: { exitCode?: ExitCode; hint?: string | undefined; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
@@ -40,18 +40,15 @@ export class VidbatchError extends Error {
 
 /** A mistake in flags, environment or names: exit code 2. */
 export function usageError(code: string, message: string, hint?: string): VidbatchError {
-  return new VidbatchError(code, message, { exitCode: EXIT.usage, ...(hint === undefined ? {} : { hint }) });
+  return new VidbatchError(code, message, { exitCode: EXIT.usage, hint });
 }
 
 /** The manifest is invalid, or what it asks for could cost money unexpectedly: exit code 3, nothing was sent. */
 export function refusal(code: string, message: string, hint?: string): VidbatchError {
-  return new VidbatchError(code, message, {
-    exitCode: EXIT.refused,
-    ...(hint === undefined ? {} : { hint }),
-  });
+  return new VidbatchError(code, message, { exitCode: EXIT.refused, hint });
 }
 
-/** The message of anything that was thrown; of an object without one, what it says of itself. */
+/** The message of any thrown value; an object without one is printed. */
 export function messageOf(error: unknown): string {
   if (error instanceof Error) return error.message;
   if (typeof error !== 'object' || error === null) return String(error);

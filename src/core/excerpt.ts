@@ -1,9 +1,8 @@
 const LONGEST = 80;
 
 /**
- * What was found, for a message: text quoted and cut to 80 characters, numbers and booleans as they are,
- * anything else by its kind. Control characters and lone surrogates come out escaped, so that a message can be
- * printed on a terminal and stored in a database whatever the cell held.
+ * A value for a message: text quoted and cut to 80 characters, numbers and booleans as they are, anything else by its
+ * kind. Control characters and lone surrogates are escaped, so that it can be printed and stored.
  */
 export function excerpt(value: unknown): string {
   if (typeof value === 'string') return `"${escaped(value)}"`;
@@ -27,7 +26,7 @@ export function columnLabel(column: string): string {
 }
 
 function escaped(text: string): string {
-  // Two code units a character are enough, and a whole data URI need not be taken apart.
+  // Two code units a character are enough; a whole data URI need not be split.
   const characters = Array.from(text.slice(0, 2 * LONGEST + 1));
   const cut = characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join('')}…` : text;
   return JSON.stringify(cut)

@@ -10,3 +10,14 @@ export function duration(ms: number): string {
   if (seconds >= 3600) return `${Math.floor(seconds / 3600)}h ${two(Math.floor((seconds % 3600) / 60))}m`;
   return seconds >= 60 ? `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s` : `${seconds}s`;
 }
+
+const UNITS = ['KB', 'MB', 'GB', 'TB'];
+
+/** `999 bytes`, `1.5 MB`, `12 GB`: in steps of 1024, as `parseSize` reads them. */
+export function formatSize(bytes: number): string {
+  if (bytes < 1024) return `${bytes} bytes`;
+  let size = bytes / 1024;
+  let unit = 0;
+  for (; size >= 1023.95 && unit < UNITS.length - 1; unit += 1) size /= 1024;
+  return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${UNITS[unit]}`;
+}

@@ -1,7 +1,7 @@
 /**
- * Group commit: calls that come while a group is under way wait and form the next one, so that many rows share a
- * statement and its commit. A group that fails as a whole is redone item by item, so that one poisoned item cannot
- * take its neighbours with it. `run` must answer in the order of its items.
+ * Group commit: calls during a running group form the next one, so that many rows share a statement and its commit. A
+ * group that fails is repeated item by item, so that one bad item does not fail the others. `run` must answer in the
+ * order of its items.
  */
 export function grouped<Item, Answer>(
   run: (items: readonly Item[]) => Promise<readonly Answer[]>,
@@ -38,7 +38,7 @@ export function grouped<Item, Answer>(
 
   async function drain(): Promise<void> {
     running = true;
-    // One turn of the event loop: calls that are being made right now join the first group.
+    // Calls of the same turn of the event loop join the first group.
     await new Promise(setImmediate);
     while (waiting.length > 0) {
       const group = waiting.slice(0, max);

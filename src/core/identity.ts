@@ -4,9 +4,8 @@ import { excerpt } from './excerpt.ts';
 import { usageError } from './errors.ts';
 
 /**
- * A JSON value as RFC 8785 (JCS) writes it: keys sorted by UTF-16 code units, numbers as ECMAScript prints
- * them, no white space. Properties that are `undefined` are left out, as JSON.stringify does. Throws TypeError
- * for what JSON or the RFC cannot hold: NaN, infinities, lone surrogates, functions.
+ * Canonical JSON (RFC 8785): sorted keys, no white space. Properties that are `undefined` are left out. Throws TypeError
+ * for NaN, infinities, lone surrogates and functions.
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(',')}]`;
@@ -26,13 +25,19 @@ export function canonicalJson(value: unknown): string {
 }
 
 /**
- * Lower-case hex SHA-256 of the request in canonical form. The request is hashed as it would be sent, after
- * `readRequest`: the order of columns, `5` or `5.0`, and columns that are not sent make no difference. What
- * `readRequest` and this function do together is the normalisation `h1`: a change of either that gives the same
- * row another hash would pay for known rows again, and must be called `h2`.
+ * Hex SHA-256 of the request as it would be sent, so that column order, `5` or `5.0`, and columns that are not sent make
+ * no difference. `readRequest` and this function together are the normalisation `h1`: a change that gives the same row
+ * another hash would pay for known rows again, and must be called `h2`.
  */
 export function contentHash(request: object): string {
   return createHash('sha256').update(canonicalJson(request), 'utf8').digest('hex');
+}
+
+const HASH_KEY = /^h1:[0-9a-f]{64}#\d+$/;
+
+/** Whether this is the key of a row to which its manifest gives none: it says nothing to a person. */
+export function isHashKey(key: string): boolean {
+  return HASH_KEY.test(key);
 }
 
 /** The batch's default name: the file's name without its last extension (`jobs/a.b.csv` → `a.b`). */
@@ -61,4 +66,34 @@ function problemOfName(name: string): string | undefined {
   if (!name.isWellFormed()) return 'it contains half a character (a lone surrogate)';
   const { length } = Array.from(name);
   return length > LONGEST_NAME ? `it has ${length} characters` : undefined;
+}
+
+/** Joiners, direction marks, soft hyphens, variation selectors. */
+const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu;
+const WHOLE_NUMBER = /^0*(\d+?)(?:\.0+)?$/;
+
+/**
+ * Ids with the same likeness look the same to a person, or are the same to a spreadsheet: they differ only by case,
+ * width, normal form, invisible characters or spaces, leading zeros, or a decimal point with zeros behind it.
+ */
+export function likenessOf(id: string): string {
+  const plain = id
+    .normalize('NFKC')
+    .replaceAll(INVISIBLE, '')
+    .replaceAll(/\s+/g, ' ')
+    .trim()
+    // Neither direction alone joins all pairs.
+    .toLowerCase()
+    .toUpperCase()
+    .toLowerCase()
+    .normalize('NFKC');
+  return plain.replace(WHOLE_NUMBER, '$1');
+}
+
+/** The id for a message, with invisible characters as `<U+200B>`. */
+export function shownId(id: string): string {
+  return id.replaceAll(
+    INVISIBLE,
+    (c) => `<U+${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}>`,
+  );
 }

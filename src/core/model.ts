@@ -5,7 +5,7 @@
 const families = ['viduq3p', 'viduq3t'];
 const resolutions = ['540p', '720p', '1080p'];
 
-/** Every name that the grammar allows, for example `viduq3t-mix-1080p-offpeak`. */
+/** For example `viduq3t-mix-1080p-offpeak`. */
 export const knownModels: readonly string[] = families.flatMap((family) =>
   ['', '-mix'].flatMap((mix) =>
     resolutions.flatMap((resolution) =>
@@ -20,12 +20,12 @@ export function isKnownModel(model: string): boolean {
   return known.has(model);
 }
 
-/** Whether the model is billed and scheduled off-peak, so that a window applies to it. */
+/** Off-peak models have their own price, and wait for a window. */
 export function isOffPeak(model: string): boolean {
   return model.endsWith('-offpeak');
 }
 
-/** Whether the model takes reference images. */
+/** Mix models take reference images. */
 export function isMix(model: string): boolean {
   return model.split('-').includes('mix');
 }

@@ -2,29 +2,25 @@ import type { State } from './submission.ts';
 import { quoted } from './shell-word.ts';
 import { isSettled } from './task.ts';
 
-/** How a row stands. */
 export interface Standing {
   batch: string;
   key: string;
   state: State;
-  queued: boolean;
   deadline: Date | null;
   providerStatus: string | null;
 }
 
-/** What makes failed tasks again; it asks, with the price. */
+/** The command that makes failed tasks again. */
 export function remakeLine(batch: string, key?: string): string {
   return `vidbatch retry ${quoted(batch)} --failed-tasks${key === undefined ? '' : ` --key ${quoted(key)}`}`;
 }
 
-/** What a person would do now. */
+/** What a person can do now. */
 export function nextStep(row: Standing): string {
   const batch = quoted(row.batch);
   switch (row.state) {
     case 'pending':
-      return row.queued
-        ? 'it is queued; a worker will take it'
-        : '`vidbatch work --drain` sends it once its gates are open';
+      return 'a worker sends it once nothing keeps it waiting: `vidbatch work --drain` is one';
     case 'submitting':
       return `in flight; judged by ${row.deadline?.toISOString() ?? 'its deadline'} at the latest`;
     case 'submitted':

@@ -1,80 +1,92 @@
 /**
- * What one POST told us. The kinds and what follows from each are the table of the design; only `throttled`
- * and `not-sent` carry `retry`, so a re-send of anything else does not compile.
+ * What one POST told us. Only `throttled` and `not-sent` carry `retry`, so a re-send of anything else does not compile.
+ * What follows from each kind is in the table of the design.
  */
-export type Outcome = Accepted | Rejected | Throttled | NotSent | Halted | Uncertain;
+export type Outcome = Accepted | Rejected | Throttled | NotSent | Halted | Uncertain | Invalid;
 
 export type OutcomeKind = Outcome['kind'];
 
 /** What is kept of an answer, for people and for reconciliation. Contains no secret. */
 export interface Evidence {
-  /** HTTP status, when an answer's head arrived. */
+  /** When the head of an answer arrived. */
   httpStatus?: number;
-  /** The provider's own code for the error, else ours, for example `ECONNREFUSED`, `fail_to_fetch_task/CreditInsufficient`. */
+  /** The provider's code for the error (`fail_to_fetch_task/CreditInsufficient`), else ours (`ECONNREFUSED`). */
   code?: string;
   /** One line for a person. */
   message?: string;
-  /** The raw answer body, at most 64 KiB, the API key redacted. */
+  /** The body of the answer, at most 64 KiB, without the API key. */
   body?: string;
-  /** Request id headers as sent by the provider or a proxy. */
+  /** Request ids from the headers of the provider or a proxy. */
   requestId?: string;
-  /** The answer's headers when its head arrived, names in lower case: at most 4 KiB as JSON, without cookies. */
+  /** Headers of the answer, names in lower case: at most 4 KiB as JSON, without cookies. */
   headers?: Readonly<Record<string, string>>;
   /** How far the exchange is known to have come. */
   phase: 'connecting' | 'sending' | 'sent' | 'answering' | 'answered';
 }
 
-export interface Accepted {
-  kind: 'accepted';
-  taskId: string;
-  /** The provider's status in the answer, as it was written. */
-  providerStatus?: string;
+interface Judged<Kind extends string> {
+  kind: Kind;
   evidence: Evidence;
 }
 
-/** Refused for what the row says: never sent again without a person. */
-export interface Rejected {
-  kind: 'rejected';
-  evidence: Evidence;
+export interface Accepted extends Judged<'accepted'> {
+  taskId: string;
+  /** The status of the task in the answer, in the provider's words. */
+  providerStatus?: string;
 }
+
+/** Refused for what the row says. A person must act before it is sent again. */
+export type Rejected = Judged<'rejected'>;
 
 /** Refused for now, known not to be accepted. Costs no attempt. */
-export interface Throttled {
-  kind: 'throttled';
+export interface Throttled extends Judged<'throttled'> {
   retry: { afterMs?: number };
-  evidence: Evidence;
 }
 
 /** Provably not accepted: it never left this process, or the provider says so. Costs an attempt. */
-export interface NotSent {
-  kind: 'not-sent';
+export interface NotSent extends Judged<'not-sent'> {
   retry: { afterMs?: number };
-  evidence: Evidence;
 }
 
-/** Refused for who we are or where we knock: every row would be. Stops the provider for all workers. */
-export interface Halted {
-  kind: 'halted';
-  evidence: Evidence;
+/** Refused because of the key, the account or the URL, so every row would be. Stops the provider for all workers. */
+export type Halted = Judged<'halted'>;
+
+/** It cannot be known whether the provider accepted. Never sent again by itself. */
+export type Uncertain = Judged<'uncertain'>;
+
+/** Reasons of this program not to send. They say nothing about the provider. */
+const OWN_REASONS = new Set([
+  'NO_JOURNAL',
+  'IN_DOUBT',
+  'STALE_CLAIM',
+  'NEVER_SENT',
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
+]);
+
+/** The provider could not be reached: the name is unknown, the connection was refused, TLS failed. No row is at fault. */
+export function isUnreached({ kind, evidence: { phase, code = '' } }: Outcome): boolean {
+  return kind === 'not-sent' && phase === 'connecting' && !OWN_REASONS.has(code);
 }
 
-/** Nobody can know whether the provider accepted. Never sent again by itself. */
-export interface Uncertain {
-  kind: 'uncertain';
-  evidence: Evidence;
+/** The provider was reached, whatever it answered. */
+export function isReached({ evidence }: Outcome): boolean {
+  return evidence.phase !== 'connecting';
 }
 
-/** The provider, as the heart sees it. */
+/** The row breaks a rule by now, so it was not sent, and never is as it stands. */
+export type Invalid = Judged<'invalid'>;
+
+/** The provider as `submit` and the poller use it. */
 export interface Provider {
-  /** Where task ids of this provider belong to: scheme, host, port and path of the base URL, without `/v1`. */
+  /** The base URL without `/v1`. Task ids are only valid at their origin. */
   readonly origin: string;
   /**
-   * One POST of `body` (the exact JSON text) and nothing else: no retry, no redirect. Never throws: whatever
-   * happens is an outcome. `mayLeave` is asked when nothing but the write to the socket is left to do: a process may
-   * have been stopped while it connected.
+   * One POST of `body` (the exact JSON text): no retry, no redirect. Never throws: every end is an outcome. `mayLeave`
+   * is asked directly before the write to the socket, because the process may have been stopped while it connected.
    */
   create(body: string, options: { idempotencyKey: string; mayLeave?: () => boolean }): Promise<Outcome>;
-  /** Asks for one task. Never throws. `signal`: nobody waits for the answer any more. */
+  /** Asks for one task. Never throws. `signal`: the answer is no longer wanted. */
   query(taskId: string, options?: { signal?: AbortSignal }): Promise<TaskReport>;
   close(): Promise<void>;
 }
@@ -84,12 +96,12 @@ export type TaskReport =
   | {
       kind: 'task';
       status: 'queued' | 'in_progress' | 'completed' | 'failed' | 'unknown';
-      /** As the provider wrote it. */
+      /** In the provider's words. */
       rawStatus: string;
       /** 0-100. */
       progress?: number;
       resultUrl?: string;
-      /** When that URL dies, in milliseconds since the epoch, where the answer or the URL itself says so. */
+      /** When that URL expires, in milliseconds since the epoch, if the answer or the URL itself says so. */
       urlExpiry?: { at: number; by: 'answer' | 'url' };
       failReason?: string;
       body: string;
@@ -97,7 +109,7 @@ export type TaskReport =
   | { kind: 'missing'; body: string }
   | {
       kind: 'transient';
-      /** `refused`: for who asks or where, so that every task would be. */
+      /** `refused`: because of the key or the URL, so every task would be. */
       trouble: 'throttled' | 'refused' | 'broken';
       message: string;
       afterMs?: number;

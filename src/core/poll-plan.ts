@@ -4,23 +4,23 @@ import { duration } from './format.ts';
 import { isFinal } from './task.ts';
 import type { TaskStatus } from './task.ts';
 
-/** How often a task is asked for, in milliseconds. */
+/** How often the provider is asked about a task, in milliseconds. */
 export interface PollPlan {
-  /** From its acceptance to the first question. */
+  /** From its acceptance to the first poll. */
   firstMs: number;
   leastMs: number;
-  /** The next question comes after this share of its age. */
+  /** The next poll comes after this share of its age. */
   share: number;
   mostMs: number;
-  /** For tasks that are said to wait in the provider's queue. */
+  /** While the task waits in the provider's queue. */
   mostQueuedMs: number;
   /** While the provider says that there is no such task. */
   mostMissedMs: number;
-  /** It says so finally after so many answers in a row, over so long, of a task that is so old. */
+  /** The task counts as missing after so many such answers in a row, over such a time, at such an age. */
   gone: { misses: number; missedMs: number; ageMs: number };
 }
 
-/** Some 8 questions for a task of five minutes, 18 for one of two hours. Result URLs live for an hour at the least. */
+/** About 8 polls for a task of five minutes, 18 for one of two hours. Result URLs live for at least an hour. */
 export const POLL_PLAN: PollPlan = {
   firstMs: 10_000,
   leastMs: 5_000,
@@ -32,8 +32,8 @@ export const POLL_PLAN: PollPlan = {
 };
 
 /**
- * While rows wait for a task to end: the next question comes after so small a part of its age that little of the place
- * that it leaves stays empty. Some 60 questions for a task of half a minute, 110 for one of five.
+ * While rows wait for a task to end, so that its place is filled soon. About 60 polls for a task of half a minute, 110
+ * for one of five.
  */
 export const HASTY_PLAN: PollPlan = {
   ...POLL_PLAN,
@@ -43,36 +43,36 @@ export const HASTY_PLAN: PollPlan = {
   mostQueuedMs: POLL_PLAN.mostMs,
 };
 
-/** A task that is being asked for, as it stood when it was taken. */
+/** A task that is polled, as it was when the poll began. */
 export interface AskedTask {
   submissionId: number;
   taskId: string;
-  /** Which question this is, from 1; with the two above, what the answer is recorded by. */
+  /** The number of this poll, from 1. With the two ids it names the poll that an answer belongs to. */
   poll: number;
   status: TaskStatus;
   ageMs: number;
   misses: number;
   /** Since the first of these misses. */
   missedMs: number;
-  /** Questions in a row that brought no answer about it. */
+  /** Polls in a row without an answer about the task. */
   failures: number;
   laterStatus: string | null;
-  /** How often in a row the provider has refused or failed to answer, whichever task it was asked for. */
+  /** How often in a row the provider has refused or failed to answer, for any task. */
   level: number;
 }
 
-/** What an answer makes of a task. */
+/** What an answer means for a task. */
 export type PollVerdict =
-  /** It is as the provider says. */
+  /** The provider reported a status. */
   | { kind: 'said'; report: Extract<TaskReport, { kind: 'task' }>; nextMs: number | null }
-  /** There is no such task, it says: too early to tell, or (`missing`) for good. */
+  /** The provider does not know the task: too early to tell, or (`missing`) for good. */
   | { kind: 'missed'; body: string; missing: boolean; nextMs: number | null }
-  /** It had come to its end, and is said to be otherwise. */
+  /** The provider contradicts the final status that it reported before. */
   | { kind: 'otherwise'; status: TaskStatus; body: string; news: boolean }
-  /** No answer about it. `holdMs`: nobody asks the provider anything for so long. `heard`: it was no mere 429. */
+  /** No answer about the task. `holdMs`: the pause of all polls. `heard`: it was not a mere 429. */
   | { kind: 'unanswered'; problem: string; heard: boolean; nextMs: number; holdMs: number };
 
-/** Milliseconds until the next question, of a task of this age that is not over. `random` gives [0, 1). */
+/** Milliseconds until the next poll of an unfinished task. `random` gives [0, 1). */
 export function nextPollMs(
   task: Pick<AskedTask, 'ageMs' | 'status'> & { missed?: boolean },
   random: () => number,
@@ -85,7 +85,7 @@ export function nextPollMs(
   return Math.round(wait * (0.9 + 0.2 * random()));
 }
 
-/** Whether "there is no such task" is the last word: the answer of a create can be ahead of the provider's own list. */
+/** Whether "no such task" is final: a new task may not be in the provider's own list yet. */
 export function isGone(
   task: Pick<AskedTask, 'misses' | 'missedMs' | 'ageMs'>,
   { gone }: PollPlan = POLL_PLAN,
@@ -121,14 +121,14 @@ export function judgePoll(
   }
 }
 
-/** So many questions in a row without an answer are bad luck. */
+/** Fewer polls in a row without an answer are no reason to pause. */
 const BAD_LUCK = 4;
-/** A gateway that is being replaced, or an answer cut short, looks like a wrong URL for a moment. */
+/** A gateway that is being replaced looks like a wrong URL for a moment. */
 const ONE_PAGE = 2;
-/** Nobody mends a key or a URL within seconds. */
+/** A person needs longer than seconds to correct a key or a URL. */
 const REFUSED_MS = 60_000;
 
-/** A 429 slows all down at once, like one for a create; a provider that is away, after some in a row. */
+/** The pause of all polls: at once after a 429, and after several failures in a row. */
 function holdOf(
   { level }: Pick<AskedTask, 'level'>,
   { trouble, afterMs }: Extract<TaskReport, { kind: 'transient' }>,
@@ -145,6 +145,6 @@ function otherwise(task: AskedTask, status: TaskStatus, body: string): PollVerdi
 }
 
 /** `asked 6 times in 12m 03s` */
-export function missesTold({ misses, missedMs }: Pick<AskedTask, 'misses' | 'missedMs'>): string {
+export function formatMisses({ misses, missedMs }: Pick<AskedTask, 'misses' | 'missedMs'>): string {
   return `asked ${misses + 1} times in ${duration(missedMs)}`;
 }

@@ -5,8 +5,8 @@ const HOUR_MS = 3_600_000;
 declare const given: unique symbol;
 
 /**
- * Leave to send an unknown again, under the Idempotency-Key that it had: the user's word that the provider honours it
- * (`VIDBATCH_PROVIDER_IDEMPOTENT`). Only `sameKeyOf` makes one, so without that word no re-send of an unknown compiles.
+ * Permission to send an uncertain row again under its Idempotency-Key, because the user says that the provider honours
+ * it. Only `sameKeyOf` makes one, so no other re-send of an uncertain row compiles.
  */
 export interface SameKey {
   readonly [given]: true;
@@ -16,23 +16,23 @@ export function sameKeyOf(config: { providerIdempotent?: boolean }): SameKey | u
   return config.providerIdempotent === true ? ({} as SameKey) : undefined;
 }
 
-/** Providers forget keys, 24 hours after the first use at the earliest. Half of it leaves room for clocks and queues. */
+/** Providers keep a key for at least 24 hours. Half of it leaves room for clocks and queues. */
 export const KEY_LIFE_MS = 12 * HOUR_MS;
 
-/** The leave, if it holds for a row that has been in doubt for so long (milliseconds; undefined: it is not). */
+/** The permission, unless the row has been in doubt for too long. `doubtMs` undefined: it is not in doubt. */
 export function leaveFor(leave: SameKey | undefined, doubtMs: number | undefined): SameKey | undefined {
   return doubtMs === undefined || doubtMs < KEY_LIFE_MS ? leave : undefined;
 }
 
-/** What an outcome allows by itself, or by leave. Undefined: not sent again. */
+/** Whether an outcome allows another attempt, by itself or by permission. Undefined: not sent again. */
 export function retryOf(outcome: Outcome, leave?: SameKey): { afterMs?: number } | undefined {
   if (outcome.kind === 'throttled' || outcome.kind === 'not-sent') return outcome.retry;
   return outcome.kind === 'uncertain' && leave !== undefined ? {} : undefined;
 }
 
 /**
- * How long to wait before attempt `attempt + 1`, in whole milliseconds: exponential with full jitter, so that
- * rows which failed together do not come back together. `attempt` counts from 1; `random` gives [0, 1).
+ * The wait before attempt `attempt + 1`, in whole milliseconds: exponential with full jitter, so that rows which failed
+ * together do not come back together. `attempt` counts from 1; `random` gives [0, 1).
  */
 export function backoffMs(options: {
   attempt: number;
@@ -46,15 +46,13 @@ export function backoffMs(options: {
 }
 
 /**
- * How long all workers wait after a 429, in whole milliseconds. `level` counts throttled answers in a row, from 1.
- * Never shorter than what the provider asked for, and never zero; the jitter on top keeps the workers from
- * returning in the same instant.
+ * How long all workers wait after a 429, in whole milliseconds: never shorter than the provider asked for, never zero,
+ * with jitter. `level` counts throttled answers in a row, from 1. `baseMs`: the first wait.
  */
 export function throttleMs(options: {
   level: number;
   retryAfterMs?: number | undefined;
   random: () => number;
-  /** The first time; under a rate it may be short, as another slot comes soon. */
   baseMs?: number;
 }): number {
   const { level, retryAfterMs, random, baseMs = 1000 } = options;
@@ -67,9 +65,8 @@ const NAMED_DAY = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*[ ,]/i;
 const ASCTIME = /^[a-z]{3} [a-z]{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$/i;
 
 /**
- * The value of a `Retry-After` header in milliseconds from `now` (milliseconds since the epoch): seconds or an
- * HTTP date (RFC 9110, 10.2.3). Between 0 and one hour, whatever it says: a wrong clock or a typo must not park a
- * batch for a year. Undefined when it is neither.
+ * A `Retry-After` header (RFC 9110, 10.2.3: seconds or an HTTP date) in milliseconds from `now`. Between 0 and one hour:
+ * a wrong clock must not stop a batch for a year. Undefined when it is neither.
  */
 export function parseRetryAfter(value: string, { now }: { now: number }): number | undefined {
   const text = value.trim();
@@ -79,8 +76,8 @@ export function parseRetryAfter(value: string, { now }: { now: number }): number
 }
 
 /**
- * Milliseconds since the epoch, NaN for anything else. `Date.parse` alone reads "5 apples" as a date, and reads
- * asctime, which names no zone, in the zone of this machine.
+ * Milliseconds since the epoch, NaN for anything else. `Date.parse` alone reads "5 apples" as a date, and asctime in the
+ * zone of this machine.
  */
 export function parseHttpDate(text: string): number {
   if (!NAMED_DAY.test(text)) return Number.NaN;

@@ -2,10 +2,7 @@ import type * as Sqlite from 'node:sqlite';
 
 let loaded: typeof Sqlite | undefined;
 
-/**
- * Node's own SQLite, for a file lock and for scratch tables on disk. Node 22 still calls it experimental, once, on
- * stderr: nothing that our user could act on.
- */
+/** Node's own SQLite, for a file lock and scratch tables. Node 22 warns that it is experimental; users cannot act on it. */
 export function sqlite(): typeof Sqlite {
   if (loaded !== undefined) return loaded;
   const emitWarning = process.emitWarning.bind(process) as (...args: unknown[]) => void;

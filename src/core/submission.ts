@@ -4,7 +4,7 @@
  * It imports no other room.
  */
 
-/** Every state of a submission. A row of a manifest is in exactly one of them, for ever. */
+/** A row of a manifest is always in exactly one of these states. */
 export const STATES = [
   'pending',
   'submitting',
@@ -19,59 +19,49 @@ export const STATES = [
 
 export type State = (typeof STATES)[number];
 
-/**
- * Every legal move, and what causes it. The CHECK `submission_move` of the schema holds the same pairs (a test
- * compares them), so an illegal move is refused by the database and not only by this program.
- */
-export const TRANSITIONS: readonly { from: State; to: State; by: string }[] = [
-  { from: 'pending', to: 'submitting', by: 'claim' },
-  { from: 'pending', to: 'invalid', by: 'a rule is broken' },
-  { from: 'pending', to: 'cancelled', by: 'operator' },
-  { from: 'pending', to: 'uncertain', by: 'operator, while an earlier attempt may have been accepted' },
-  { from: 'submitting', to: 'submitted', by: 'accepted' },
-  { from: 'submitting', to: 'rejected', by: 'refused for what the row says' },
-  {
-    from: 'submitting',
-    to: 'pending',
-    by: 'throttled, halted, provably not sent, or sent again under the same key',
-  },
-  { from: 'submitting', to: 'cancelled', by: 'provably not sent, and its batch was cancelled meanwhile' },
-  { from: 'submitting', to: 'exhausted', by: 'provably not sent, attempts used up' },
-  { from: 'submitting', to: 'uncertain', by: 'nobody can know, or its deadline passed' },
-  { from: 'uncertain', to: 'submitted', by: 'late answer, reconciliation or resolve --task-id' },
-  {
-    from: 'uncertain',
-    to: 'pending',
-    by: 'late answer, resolve --not-sent, or sent again under the same key',
-  },
-  { from: 'uncertain', to: 'cancelled', by: 'known not to be sent, and its batch was cancelled meanwhile' },
-  { from: 'uncertain', to: 'rejected', by: 'late answer' },
-  { from: 'uncertain', to: 'exhausted', by: 'late answer "not sent", attempts used up' },
-  { from: 'uncertain', to: 'abandoned', by: 'resolve --abandon' },
-  // A task id that reached us is never dropped, wherever its row stands by then.
-  { from: 'pending', to: 'submitted', by: 'late answer of an earlier attempt' },
-  { from: 'rejected', to: 'submitted', by: 'late answer of an earlier attempt' },
-  { from: 'exhausted', to: 'submitted', by: 'late answer of an earlier attempt' },
-  { from: 'cancelled', to: 'submitted', by: 'late answer of an earlier attempt' },
-  { from: 'invalid', to: 'submitted', by: 'late answer of an earlier attempt' },
-  { from: 'abandoned', to: 'submitted', by: 'late answer of an earlier attempt' },
-  { from: 'rejected', to: 'pending', by: 'retry, or a corrected manifest' },
-  { from: 'exhausted', to: 'pending', by: 'retry, or a corrected manifest' },
-  { from: 'cancelled', to: 'pending', by: 'retry, or a corrected manifest' },
-  { from: 'invalid', to: 'pending', by: 'retry, or a corrected manifest' },
-  { from: 'invalid', to: 'cancelled', by: 'gone from a corrected manifest' },
-  // The one move that pays a second time. Its first task stays on its attempt.
-  {
-    from: 'submitted',
-    to: 'pending',
-    by: 'retry --failed-tasks: the task failed, and a person wants another',
-  },
+const MOVES: readonly [from: readonly State[], to: State, by: string][] = [
+  [['pending'], 'submitting', 'claim'],
+  [['pending'], 'invalid', 'a rule is broken'],
+  [['pending'], 'cancelled', 'operator'],
+  [['pending'], 'uncertain', 'operator, while an earlier attempt may have been accepted'],
+  [['submitting'], 'submitted', 'accepted'],
+  [['submitting'], 'rejected', 'refused for what the row says'],
+  [['submitting'], 'pending', 'throttled, halted, provably not sent, or sent again under the same key'],
+  [['submitting'], 'cancelled', 'provably not sent, and its batch was cancelled meanwhile'],
+  [['submitting'], 'exhausted', 'provably not sent, attempts used up'],
+  [['submitting'], 'invalid', 'the check before sending finds a broken rule'],
+  [['submitting'], 'uncertain', 'it cannot be known, or its deadline passed'],
+  [['uncertain'], 'submitted', 'late answer, reconciliation or resolve --task-id'],
+  [['uncertain'], 'pending', 'late answer, resolve --not-sent, or sent again under the same key'],
+  [['uncertain'], 'cancelled', 'known not to be sent, and its batch was cancelled meanwhile'],
+  [['uncertain'], 'rejected', 'late answer'],
+  [['uncertain'], 'invalid', 'late word of the check before sending'],
+  [['uncertain'], 'exhausted', 'late answer "not sent", attempts used up'],
+  [['uncertain'], 'abandoned', 'resolve --abandon'],
+  // A task id that arrived is never dropped, whatever state its row is in by then.
+  [
+    ['pending', 'rejected', 'exhausted', 'cancelled', 'invalid', 'abandoned'],
+    'submitted',
+    'late answer of an earlier attempt',
+  ],
+  [['rejected', 'exhausted', 'cancelled', 'invalid'], 'pending', 'retry, or a corrected manifest'],
+  [['invalid'], 'cancelled', 'gone from a corrected manifest'],
+  // The only move that pays a second time. The attempt keeps the first task.
+  [['submitted'], 'pending', 'retry --failed-tasks: the task failed, and a person wants another'],
 ];
 
-/** States in which a row may have been paid: it is never sent again by itself, and its content is fixed. */
-export const PAID_STATES = ['submitting', 'submitted', 'uncertain', 'abandoned'] as const satisfies State[];
+/** Every legal move, and its cause. The CHECK `row_state_move` of the schema holds the same pairs; a test compares them. */
+export const TRANSITIONS: readonly { from: State; to: State; by: string }[] = MOVES.flatMap(
+  ([states, to, by]) => states.map((from) => ({ from, to, by })),
+);
 
-/** States in which there is still something to do without a person. */
+/** The most milliseconds between a claim and its request. Later another worker may have judged the row already. */
+export const STALE_MS = 5_000;
+
+/** Milliseconds for which a window must stay open at a claim: the request has one second to arrive. `blocked_by` has it, too. */
+export const WINDOW_MS = STALE_MS + 1_000;
+
+/** States in which work remains without a person. */
 export const OPEN_STATES = ['pending', 'submitting'] as const satisfies State[];
 
 /** States that `retry` takes back to pending. */

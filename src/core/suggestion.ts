@@ -1,4 +1,4 @@
-/** Longer words are cut before they are compared: the distance costs length times length, and no name of ours is longer. */
+/** Longer words are cut: the cost is quadratic, and no known name is longer. */
 const LONGEST = 64;
 
 /** Damerau-Levenshtein distance (optimal string alignment): insert, delete, replace, swap of neighbours. */
@@ -27,12 +27,12 @@ function at(row: readonly number[], index: number): number {
   return row[index] ?? Infinity;
 }
 
-/** The name that was meant, perhaps: a third of the word may be wrong. A word that is all wrong was no slip of the hand. */
+/** The name that was probably meant: at most a third of the word is wrong. */
 export function likely(word: string, names: Iterable<string>): string | undefined {
   return nearest(word, names, Math.floor((word.length + 1) / 3));
 }
 
-/** The name that is fewest edits away, the first of equals; none when all are further than `farthest`. */
+/** The closest name, the first of equals; none when all are further than `farthest` edits. */
 export function nearest(word: string, names: Iterable<string>, farthest = Infinity): string | undefined {
   let best: string | undefined;
   let bestDistance = Infinity;

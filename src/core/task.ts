@@ -1,24 +1,24 @@
 import type { TaskReport } from './outcome.ts';
 
-/** What a task is, as far as we know. `missing`: the provider does not know it, and was asked often enough. */
+/** `missing`: the provider does not know the task, and was asked often enough. */
 export type TaskStatus = Extract<TaskReport, { kind: 'task' }>['status'] | 'missing';
 
-/** Not asked any more by itself. The indexes of the schema hold the same words. */
+/** The poller does not ask again. The indexes of the schema hold the same words. */
 const SETTLED_STATUSES = ['completed', 'failed', 'missing'] as const satisfies TaskStatus[];
 
 export function isSettled(status: string | null): boolean {
   return status !== null && (SETTLED_STATUSES as readonly string[]).includes(status);
 }
 
-/** The provider has said so itself, and is not supposed to say otherwise later. */
+/** The provider has reported an end. */
 export function isFinal(status: TaskStatus): boolean {
   return status === 'completed' || status === 'failed';
 }
 
-/** Result URLs die after a day, it is said. Of some providers, after an hour. */
+/** Providers document a day. Some delete results after an hour. */
 const ASSUMED_LIFE_MS = 24 * 3_600_000;
 
-/** When a result URL dies: as the answer said, as the URL itself says, or as is usual (`assumed`). */
+/** When a result URL expires, and whether the answer or the URL itself says so. */
 export interface UrlExpiry {
   at: Date;
   by: 'answer' | 'url' | 'assumed';
@@ -36,7 +36,7 @@ export function expiryOf(task: {
     : { at: new Date(task.urlSeenAt.getTime() + ASSUMED_LIFE_MS), by: 'assumed' };
 }
 
-/** Tasks by what they are; surplus ones are counted like others. */
+/** Tasks by status, surplus ones included. */
 export interface TaskCounts {
   queued: number;
   in_progress: number;
@@ -44,8 +44,12 @@ export interface TaskCounts {
   completed: number;
   failed: number;
   missing: number;
-  /** At their end, and said to be otherwise by now. */
+  /** The provider contradicts the end that it reported before. */
   otherwise: number;
+}
+
+export function noTaskCounts(): TaskCounts {
+  return { queued: 0, in_progress: 0, unknown: 0, completed: 0, failed: 0, missing: 0, otherwise: 0 };
 }
 
 export function openOf({ queued, in_progress, unknown }: TaskCounts): number {

@@ -1,7 +1,4 @@
-/**
- * What the promise brings, or `late()` when it takes longer than `ms`. What was begun goes on; an error of it that comes
- * too late is nobody's.
- */
+/** The result of the promise, or `late()` after `ms`. The work itself continues; a late error of it is ignored. */
 export async function within<T>(ms: number, promise: Promise<T>, late: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<T>((resolve) => {

@@ -27,6 +27,39 @@ export interface Session extends Queryable {
 export interface Database extends Queryable {
   connect(): Promise<Session>;
   end(): Promise<void>;
+  /** See `frequent`. Undefined: there are no settings of its own. */
+  frequent?: Queryable;
+}
+
+/**
+ * For single statements that look up few records and are asked all the time. They are planned once, and only by their
+ * indexes. Otherwise Postgres plans some of them each time, which takes as long as to run them. And a plan that was made
+ * while a table was small reads the whole table later.
+ */
+export function frequent(db: Database): Queryable {
+  return db.frequent ?? db;
+}
+
+const USUAL = {
+  plan_cache_mode: 'auto',
+  enable_seqscan: 'on',
+  enable_hashjoin: 'on',
+  enable_mergejoin: 'on',
+};
+const FREQUENT = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+};
+
+/** The settings of a session for `frequent` statements, and those for all others, as statements. */
+export const PLANNING = { usual: settings(USUAL), frequent: settings(FREQUENT) };
+
+function settings(values: Record<string, string>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `set ${name} = ${value}`)
+    .join('; ');
 }
 
 /** A deadlock's victim is rolled back whole. Who comes back at once takes the lock from the other side, which waited for it. */

@@ -3,7 +3,8 @@ import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { serialize } from 'node:v8';
-import { VidbatchError, messageOf } from '../core/errors.ts';
+import { VidbatchError } from '../core/errors.ts';
+import { diskTrouble } from './disk-trouble.ts';
 import type { QueryResult } from './database.ts';
 import type { EmbeddedDatabase } from './embedded.ts';
 import { frame, greeting, readFrames } from './frame.ts';
@@ -107,7 +108,7 @@ export async function openDoor(
     chmodSync(path, 0o600);
   } catch (cause) {
     server.close();
-    throw new VidbatchError('DOOR', `${path}: cannot open a socket: ${messageOf(cause)}`, { cause });
+    throw diskTrouble('DOOR', path, cause);
   }
   let closing: Promise<void> | undefined;
   return { path, close: () => (closing ??= close(server, guests)) };

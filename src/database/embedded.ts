@@ -2,7 +2,8 @@ import { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { PGlite } from '@electric-sql/pglite';
 import { VidbatchError, messageOf } from '../core/errors.ts';
-import type { Database, QueryResult } from './database.ts';
+import { PLANNING } from './database.ts';
+import type { Database, Queryable, QueryResult } from './database.ts';
 import { subscriptionOf } from './channel.ts';
 import { Grant } from './grant.ts';
 import { openFiles } from './files.ts';
@@ -36,6 +37,8 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
   readonly #sessions = new Set<EmbeddedSession>();
   readonly #upkeep: Upkeep;
   readonly #plans = new Plans();
+  readonly frequent: Queryable = { query: (text, params) => this.#ask(text, params, 'frequent') };
+  #planning: keyof typeof PLANNING = 'usual';
   #status: Answer['status'] = 'idle';
   #running: Promise<unknown> = Promise.resolve();
   #broken: Error | undefined;
@@ -57,9 +60,14 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
    * array instead, so do not read it). A transaction that it leaves open is rolled back and refused: nobody could
    * ever end it.
    */
-  async query<Row = Record<string, unknown>>(
+  query<Row = Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>> {
+    return this.#ask(text, params, 'usual');
+  }
+
+  async #ask<Row>(
     text: string,
-    params?: readonly unknown[],
+    params: readonly unknown[] | undefined,
+    planning: keyof typeof PLANNING,
   ): Promise<QueryResult<Row>> {
     if (subscriptionOf(text) !== undefined) {
       throw new VidbatchError('SESSION_NEEDED', `${text.trim()}: listen on a session, from connect()`);
@@ -67,7 +75,7 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
     const prepared = prepare(text, params);
     const giveBack = await this.#grant.take();
     try {
-      const answer = await this.#execute(prepared);
+      const answer = await this.#execute(prepared, planning);
       if (answer.status !== 'idle') await this.#execute(prepare('rollback', []));
       if (answer.error !== undefined) throw answer.error;
       if (answer.status !== 'idle') {
@@ -119,13 +127,13 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
   }
 
   /** For the holder of the grant only: so there is never more than one. */
-  async #execute(prepared: Prepared): Promise<Answer> {
+  async #execute(prepared: Prepared, planning: keyof typeof PLANNING = 'usual'): Promise<Answer> {
     // Postgres runs inside this thread and answers at once: without a turn of the event loop between statements,
     // a busy ledger would starve timers and sockets, and with them the deadlines of paid calls.
     await nextTurn();
     if (this.#ended !== undefined) throw afterEnd();
     if (this.#broken !== undefined) throw this.#broken;
-    const answer = run(this.#db, prepared, this.#plans);
+    const answer = this.#runPlanned(prepared, planning);
     this.#running = answer.catch(() => undefined);
     try {
       const { status } = await answer;
@@ -134,6 +142,16 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
       this.#break(cause);
     }
     return answer;
+  }
+
+  /** Inside a transaction the settings are those with which it began: a rollback would take new ones back. */
+  async #runPlanned(prepared: Prepared, planning: keyof typeof PLANNING): Promise<Answer> {
+    if (planning !== this.#planning && this.#status === 'idle') {
+      const { error } = await run(this.#db, prepare(PLANNING[planning], []), this.#plans);
+      if (error !== undefined) throw error;
+      this.#planning = planning;
+    }
+    return run(this.#db, prepared, this.#plans);
   }
 
   #break(cause: unknown): never {
@@ -152,13 +170,15 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
 }
 
 /**
- * Opens the database in `dir`, and makes it when there is none (seconds). One process at a time: see the lock.
+ * Opens the database in `dir`, and makes it when there is none. One process at a time: see the lock.
  * A folder of another version or a damaged one is a VidbatchError.
  */
 export async function openEmbedded(dir: string): Promise<EmbeddedDatabase> {
   const database = new EmbeddedDatabase(await openFiles(dir));
   // BullMQ's SQL names no schema; the ledger's names its own everywhere.
   await database.query('set search_path to bullmq, public');
+  // As on a server: what is read is in memory.
+  await database.query('set random_page_cost = 1.1');
   return database;
 }
 

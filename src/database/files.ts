@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, open, readdir, readFile, rename, rm } from 'node:fs/pro
 import { basename, dirname, join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { VidbatchError, messageOf } from '../core/errors.ts';
-import { reached } from '../core/point.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import { diskTrouble, isThere, systemError } from './disk-trouble.ts';
+import { unpackImage } from './image.ts';
 
 /** The major version of Postgres inside PGlite, which its files must have. */
 const MAJOR = '18';
@@ -49,9 +50,9 @@ async function make(dir: string): Promise<void> {
   await removeUnfinished(dir);
   const unfinished = await mkdtemp(`${dir}${UNFINISHED}`);
   try {
-    await (await start(unfinished)).close();
+    await unpackImage(unfinished);
     await flush(unfinished);
-    reached('database-made');
+    crashPoint('database-made');
     // Fails where `dir` has become a folder with files.
     await rename(unfinished, dir);
     await flushOne(dirname(dir));

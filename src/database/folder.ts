@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
 import { usageError, VidbatchError } from '../core/errors.ts';
 import { openDoor } from './door.ts';
 import type { EmbeddedDatabase } from './embedded.ts';
@@ -71,10 +72,18 @@ export async function untilTaken(dir: string, signal: AbortSignal): Promise<void
   while (readHolder(dir) === undefined && performance.now() < deadline && !signal.aborted) await pause(50);
 }
 
+/**
+ * Only a worker runs long enough for optimised code to pay. Everything else keeps the code that V8 compiles first. One
+ * function of the database takes V8 600 MB to optimise, in the background, also after the command's last line. Measured
+ * with 100,000 rows: `status` 0.9 s of CPU instead of 1.5 s, `submit` 26 s instead of 31 s, `export`
+ * the same, `verify` a tenth more.
+ */
+const UNOPTIMISED = ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
+
 async function hold(
   dir: string,
   lock: FolderLock,
-  { onWanted, mayMake = true }: FolderNeeds,
+  { alone = false, onWanted, mayMake = true }: FolderNeeds,
 ): Promise<Folder> {
   const opened: (() => Promise<void> | void)[] = [() => lock.release()];
   const closeAll = async (): Promise<void> => {
@@ -83,6 +92,7 @@ async function hold(
   try {
     // Under the lock: a first start of another process may just have made it.
     if (!mayMake && !hasFiles(databaseOf(dir))) throw noLedger(dir);
+    if (!alone) for (const flag of UNOPTIMISED) setFlagsFromString(flag);
     const database = await openEmbedded(databaseOf(dir));
     opened.push(() => database.end());
     const door = await openDoor(database, doorPath(dir), onWanted);

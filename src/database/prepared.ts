@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import type { Database, QueryResult, Session } from './database.ts';
+import type { Database, Queryable, QueryResult, Session } from './database.ts';
 import { Plans } from './plan.ts';
 
 /**
@@ -10,9 +10,12 @@ import { Plans } from './plan.ts';
 export class PreparedPool implements Database {
   readonly #pool: Pool;
   readonly #plans = new Plans();
+  readonly frequent?: Queryable;
 
-  constructor(pool: Pool) {
+  /** `frequent`: a pool whose sessions have the settings for such statements. The caller that opened it closes it. */
+  constructor(pool: Pool, frequent?: Pool) {
     this.#pool = pool;
+    if (frequent !== undefined) this.frequent = new PreparedPool(frequent);
   }
 
   async query<Row = Record<string, unknown>>(

@@ -10,20 +10,9 @@ import { transaction } from '../database/database.ts';
  * what its batch holds is `price - held`: nothing, where an earlier attempt of the row is held already.
  */
 
-/** The row may be claimed, as far as money goes. Null, which is a no, when its price is not known. */
-export const AFFORDABLE = `(b.budget is null
-  or s.currency = b.budget_currency and b.held + s.price - s.held <= b.budget)`;
-
-/** What the cheapest row of a batch that waits would add. One look at an index. */
-const CHEAPEST = `(select c.price - c.held from vidbatch.submission c
-  where c.batch_id = b.id and c.state = 'pending' and c.price is not null and c.currency = b.budget_currency
-  order by c.batch_id, c.price - c.held limit 1)`;
-
-/** Some row of the batch may be claimed, as far as money goes. */
-export const SOME_AFFORDABLE = `(b.budget is null or ${CHEAPEST} <= b.budget - b.held)`;
-
-/** No row of the batch can be claimed for want of money. Not while it is yet to be counted. */
-export const SPENT = `(b.budget is not null and b.held is not null and not coalesce(${SOME_AFFORDABLE}, false))`;
+/** Row `s` fits what is left of the budget: `currency` and `money` of the table `batch`. Without a currency there is no budget. */
+export const affordable = (batch: string): string =>
+  `(${batch}.currency is null or s.currency = ${batch}.currency and s.price - s.held <= ${batch}.money)`;
 
 /** What tasks beyond one a row have cost: surplus ones, and failed ones that were made again. */
 const SURPLUS = `((select coalesce(sum(s.price), 0)
@@ -32,10 +21,10 @@ const SURPLUS = `((select coalesce(sum(s.price), 0)
   from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
  where a.remade_at is not null and s.batch_id = b.id))`;
 
-/** All that a batch holds: what `batch.held` says, if it has a budget. */
+/** What a batch holds. With a budget, `batch.held` says the same. */
 export const HELD = `((select coalesce(sum(s.held), 0) from vidbatch.submission s where s.batch_id = b.id) + ${SURPLUS})`;
 
-/** What a batch holds, of whatever budget it has or is to have. */
+/** What a batch holds, also without a budget. */
 export async function readHeld(db: Queryable, batchId: number): Promise<Amount> {
   const { rows } = await db.query<{ held: string }>(
     `select ${HELD}::text as held from vidbatch.batch b where b.id = $1`,
@@ -44,7 +33,7 @@ export async function readHeld(db: Queryable, batchId: number): Promise<Amount> 
   return amountOf(rows[0]?.held ?? '0');
 }
 
-/** What a batch may cost, all its life; null: nobody has said. */
+/** The most that a batch may cost in all; null: it has no budget. */
 export async function readBudget(db: Queryable, batchId: number): Promise<Money | null> {
   const { rows } = await db.query<{ budget: string; currency: string }>(
     `select budget::text as budget, budget_currency as currency from vidbatch.batch
@@ -56,8 +45,8 @@ export async function readBudget(db: Queryable, batchId: number): Promise<Money 
 }
 
 /**
- * Gives a batch a budget, or with null none. Within a transaction that holds the batch's row; a
- * batch that had none is to be counted when that is over.
+ * Gives a batch a budget; null removes it. Call it in a transaction that holds the batch's row. After the transaction,
+ * `countHeld` counts a batch that had no budget.
  */
 export async function setBudget(db: Queryable, batchId: number, budget: Money | null): Promise<void> {
   await db.query(
@@ -69,8 +58,8 @@ export async function setBudget(db: Queryable, batchId: number, budget: Money | 
 }
 
 /**
- * Counts anew what a batch holds. Within a transaction that holds the batch's row: whoever moves a row writes to the
- * batch in the same statement, so what is not counted here is added afterwards.
+ * Counts anew what a batch holds. Call it in a transaction that holds the batch's row. A statement that moves a row also
+ * writes to the batch, so it waits, and adds what is not counted here.
  */
 export async function recount(db: Queryable, batchId: number): Promise<void> {
   await db.query(`update vidbatch.batch b set held = ${HELD} where b.id = $1 and b.held is not null`, [
@@ -78,12 +67,12 @@ export async function recount(db: Queryable, batchId: number): Promise<void> {
   ]);
 }
 
-/** Claims wait meanwhile; longer, and what they are granted would be stale. */
+/** Claims wait meanwhile. If they waited longer, their rows would be too old to be sent. */
 const LOCK_MS = 2_000;
 
 /**
- * Counts batches that were just given a budget. A claim that began before that does not know of it, so the count waits
- * for all that write rows, and they for it. What is busy for too long is left to the next one: the sweeper of any worker.
+ * Counts batches that were just given a budget. A claim that began earlier does not know of the budget, so the count locks
+ * out everything that writes rows. If the lock does not come in time, the sweeper of any worker counts later.
  */
 export async function countHeld(db: Database): Promise<void> {
   const { rows } = await db.query(
@@ -93,8 +82,8 @@ export async function countHeld(db: Database): Promise<void> {
   try {
     await transaction(db, async (session) => {
       await session.query(`set local lock_timeout = ${LOCK_MS}`);
-      await session.query('lock table vidbatch.submission in exclusive mode');
-      // A row that is locked is a producer's, who waits for the table.
+      await session.query('lock table vidbatch.row_state in exclusive mode');
+      // A locked batch belongs to a producer that waits for the table.
       await session.query(
         `update vidbatch.batch b set held = ${HELD}
           where b.id in (select id from vidbatch.batch where budget is not null and held is null for update skip locked)`,
@@ -107,9 +96,9 @@ export async function countHeld(db: Database): Promise<void> {
 
 const LOCK_NOT_AVAILABLE = '55P03';
 
-/** A row that cannot be under a budget: its price is not known, or in another currency. */
+/** A row that cannot have a budget: its price is unknown, or in another currency. */
 export interface Misfit {
-  /** How many of its kind there are. */
+  /** How many rows have the same fault. */
   rows: number;
   line: number;
   key: string;
@@ -117,7 +106,7 @@ export interface Misfit {
   currency: string | null;
 }
 
-/** The first of the rows that hold money, or would, in another currency than this. */
+/** The first row that holds money, or would, in another currency than this. */
 export async function findMisfit(
   db: Queryable,
   batchId: number,
@@ -134,47 +123,35 @@ export async function findMisfit(
   return rows[0];
 }
 
-/** How a budget stands. */
-export interface Purse {
+/** What of a budget is spent, reserved and left. */
+export interface BudgetStatus {
   currency: string;
   budget: Amount;
   /** Of accepted rows, and of tasks beyond one a row. */
   spent: Amount;
   /** Of rows that are in flight, or may have been accepted. */
   reserved: Amount;
-  /** Below zero: something was paid that nobody could hold back. */
+  /** Below zero: something was paid that no claim could hold back. */
   left: Amount;
-  /** Pending rows that the rest does not pay for, even if the cheapest go first. */
+  /** Pending rows that the rest does not pay for, even if the cheapest are sent first. */
   beyond: number;
-  /** Those of them whose price is not known, or not in this currency: no budget lets them go. */
+  /** Rows among them whose price is unknown or in another currency: they are never sent under this budget. */
   unpriced: number;
-  /** No row that waits fits. */
+  /** Rows wait, and the rest pays for none of them. */
   reached: boolean;
-  /** The budget that would pay for every row that waits and whose price is known. */
+  /** The budget that would pay for every waiting row with a known price. */
   needed: Amount;
 }
 
 /** Undefined: the batch has no budget. */
-export async function readPurse(db: Queryable, batchId: number): Promise<Purse | undefined> {
-  const { rows } = await db.query<{
-    currency: string;
-    budget: string;
-    spent: string;
-    reserved: string;
-    left: string;
-    beyond: number;
-    pending: number;
-    unpriced: number;
-    needed: string;
-  }>(
+export async function readBudgetStatus(db: Queryable, batchId: number): Promise<BudgetStatus | undefined> {
+  type Sums = Record<'budget' | 'spent' | 'reserved' | 'left' | 'needed', string>;
+  type Found = Sums & Pick<BudgetStatus, 'currency' | 'beyond' | 'unpriced' | 'reached'>;
+  const { rows } = await db.query<Found>(
     `select b.budget_currency as currency, b.budget::text as budget, (t.accepted + u.surplus)::text as spent,
-            t.reserved::text as reserved, (b.budget - t.accepted - u.surplus - t.reserved)::text as left, t.pending, t.unpriced,
+            t.reserved::text as reserved, (b.budget - t.accepted - u.surplus - t.reserved)::text as left, t.unpriced,
             (t.accepted + u.surplus + t.reserved + t.waiting)::text as needed,
-            (select count(*) from (
-               select s.currency, sum(s.price - s.held) over (order by s.price - s.held, s.id) as upto
-                 from vidbatch.submission s where s.batch_id = b.id and s.state = 'pending') w
-              where (w.currency = b.budget_currency
-                     and w.upto <= b.budget - t.accepted - u.surplus - t.reserved) is not true)::int as beyond
+            w.beyond, t.pending > 0 and t.pending = w.beyond as reached
        from vidbatch.batch b
       cross join lateral (
         select coalesce(sum(s.held) filter (where s.state = 'submitted'), 0) as accepted,
@@ -185,25 +162,30 @@ export async function readPurse(db: Queryable, batchId: number): Promise<Purse |
           from vidbatch.submission s where s.batch_id = b.id
       ) t
       cross join lateral (select ${SURPLUS} as surplus) u
+      cross join lateral (
+        select count(*)::int as beyond from (
+          select s.currency, sum(s.price - s.held) over (order by s.price - s.held, s.id) as upto
+            from vidbatch.submission s where s.batch_id = b.id and s.state = 'pending') one
+         where (one.currency = b.budget_currency
+                and one.upto <= b.budget - t.accepted - u.surplus - t.reserved) is not true
+      ) w
       where b.id = $1 and b.budget is not null`,
     [batchId],
   );
-  const row = rows[0];
+  const [row] = rows;
   if (row === undefined) return undefined;
+  const { budget, spent, reserved, left, needed, ...more } = row;
   return {
-    currency: row.currency,
-    budget: amountOf(row.budget),
-    spent: amountOf(row.spent),
-    reserved: amountOf(row.reserved),
-    left: amountOf(row.left),
-    beyond: row.beyond,
-    unpriced: row.unpriced,
-    reached: row.pending > 0 && row.beyond === row.pending,
-    needed: amountOf(row.needed),
+    ...more,
+    budget: amountOf(budget),
+    spent: amountOf(spent),
+    reserved: amountOf(reserved),
+    left: amountOf(left),
+    needed: amountOf(needed),
   };
 }
 
-/** As `numeric` is written by Postgres. */
+/** Reads a `numeric` of Postgres. */
 export function amountOf(text: string): Amount {
   return parseAmount(text) ?? ZERO;
 }

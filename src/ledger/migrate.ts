@@ -3,9 +3,9 @@
  * It may import database and core.
  */
 import { readdir, readFile } from 'node:fs/promises';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { VidbatchError } from '../core/errors.ts';
-import { reached } from '../core/point.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import type { Database, Queryable } from '../database/database.ts';
 import { transaction } from '../database/database.ts';
 
@@ -16,12 +16,21 @@ const FOLDER = new URL('./migrations/', import.meta.url);
 export interface Migration {
   version: number;
   name: string;
+  /** SHA-256 of the file that was applied, in hex. Null in a ledger from before the first release. */
+  sha256: string | null;
 }
 
 /** The numbered files of `migrations/`, in order. They only ever roll forward. */
 export async function migrations(folder = FOLDER): Promise<Migration[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
-  return names.map((name) => ({ version: Number(name.slice(0, 3)), name }));
+  return Promise.all(
+    names.map(async (name) => {
+      const text = await readFile(new URL(name, folder), 'utf8');
+      // The line ends of a Git checkout may differ from those of the package.
+      const sha256 = createHash('sha256').update(text.replaceAll('\r\n', '\n')).digest('hex');
+      return { version: Number(name.slice(0, 3)), name, sha256 };
+    }),
+  );
 }
 
 /**
@@ -31,12 +40,21 @@ export async function migrations(folder = FOLDER): Promise<Migration[]> {
  */
 export async function migrateLedger(database: Database, folder = FOLDER): Promise<string[]> {
   const known = await migrations(folder);
+  if (await isCurrent(database, known)) return [];
   return againstRace(() => migrate(database, known, folder));
 }
 
+/** Most starts have nothing to migrate. Two queries find this out without a lock. */
+async function isCurrent(db: Queryable, known: readonly Migration[]): Promise<boolean> {
+  const applied = await appliedMigrations(db, 'where exists (select from vidbatch.meta)');
+  if (applied === null) return false;
+  const { refused, missing } = compareMigrations(applied, known);
+  return refused === undefined && missing.length === 0;
+}
+
 /**
- * Postgres may look at its catalogue as it was before the advisory lock was granted; then `create schema if not exists`
- * fails over what the other one has just made. The second try sees it.
+ * Postgres may read its catalogue as of before the advisory lock was granted. Then `create schema if not exists` fails,
+ * because another process has just made the schema. The second try sees it.
  */
 export async function againstRace<T>(work: () => Promise<T>): Promise<T> {
   try {
@@ -56,17 +74,19 @@ function migrate(database: Database, known: readonly Migration[], folder: URL): 
     await session.query('create schema if not exists vidbatch');
     await session.query(
       `create table if not exists vidbatch.migration (
-         version integer primary key, name text not null, applied_at timestamptz not null default now())`,
+         version integer primary key, name text not null, sha256 text not null,
+         applied_at timestamptz not null default now())`,
     );
     const { refused, missing } = compareMigrations((await appliedMigrations(session)) ?? [], known);
     if (refused !== undefined) throw refusedLedger(refused);
     for (const migration of missing) {
       await session.query(await readFile(new URL(migration.name, folder), 'utf8'));
-      await session.query('insert into vidbatch.migration (version, name) values ($1, $2)', [
+      await session.query('insert into vidbatch.migration (version, name, sha256) values ($1, $2, $3)', [
         migration.version,
         migration.name,
+        migration.sha256,
       ]);
-      reached('ledger-migrating');
+      crashPoint('ledger-migrating');
     }
     await session.query('insert into vidbatch.meta (ledger_id) values ($1) on conflict do nothing', [
       randomBytes(5).toString('hex'),
@@ -84,23 +104,26 @@ export async function isMigrated(database: Database): Promise<boolean> {
   return missing.length === 0;
 }
 
-/** For a process that does not migrate itself, while the holder of the folder may still be about to. */
+/** For a process that does not migrate: the holder of the folder may still be about to. */
 export async function refuseUnknownLedger(database: Database): Promise<void> {
   await isMigrated(database);
 }
 
 /** In the order in which they were applied; null: there is no ledger. */
-export async function appliedMigrations(db: Queryable): Promise<Migration[] | null> {
+export async function appliedMigrations(db: Queryable, only = ''): Promise<Migration[] | null> {
   const { rows: found } = await db.query<{ there: boolean }>(
     `select to_regclass('vidbatch.migration') is not null as there`,
   );
   if (found[0]?.there !== true) return null;
-  const { rows } = await db.query<Migration>('select version, name from vidbatch.migration order by version');
+  const { rows } = await db.query<Migration>(
+    // Read as JSON, because the table of an old ledger has no column sha256.
+    `select version, name, to_jsonb(m) ->> 'sha256' as sha256 from vidbatch.migration m ${only} order by version`,
+  );
   return rows;
 }
 
 /** Why this vidbatch must not touch a ledger. */
-export interface Refused {
+interface Refused {
   code: 'LEDGER_TOO_NEW' | 'LEDGER_UNKNOWN';
   what: string;
   hint: string;
@@ -111,16 +134,22 @@ export function compareMigrations(
   applied: readonly Migration[],
   known: readonly Migration[],
 ): { refused?: Refused; missing: Migration[] } {
-  const nameOf = new Map(applied.map(({ version, name }) => [version, name]));
-  const missing = known.filter(({ version }) => !nameOf.has(version));
-  // The same number under another name: the schema is another one, whatever its highest number is.
-  const other = known.find(({ version, name }) => nameOf.has(version) && nameOf.get(version) !== name);
-  if (other !== undefined) {
+  const ofVersion = new Map(applied.map((one) => [one.version, one]));
+  const missing = known.filter(({ version }) => !ofVersion.has(version));
+  // Another file under the same number means another schema, whatever the highest number is. A released file never
+  // changes, so a ledger of a released version passes this check in every later version.
+  for (const { version, name, sha256 } of known) {
+    const held = ofVersion.get(version);
+    if (held === undefined || (held.name === name && held.sha256 === sha256)) continue;
+    const difference =
+      held.name === name
+        ? `another version of ${name} than this vidbatch`
+        : `${held.name}, but this vidbatch has ${name}`;
     return {
       refused: {
         code: 'LEDGER_UNKNOWN',
-        what: `holds ${nameOf.get(other.version)}, where this vidbatch has ${other.name}: it was made by an earlier vidbatch, from before the first release`,
-        hint: 'Nothing was changed. Open it with the vidbatch that made it, until its rows are done: a new ledger would send and pay for them again.',
+        what: `holds ${difference}: it was made by a vidbatch from before the first release`,
+        hint: 'Nothing was changed. Use the vidbatch that made it until all of its rows are done. A new ledger would send these rows again and pay for them again.',
       },
       missing,
     };

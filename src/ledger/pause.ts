@@ -1,13 +1,41 @@
-import { note, pause, resume } from './batch.ts';
-import type { Batch } from './batch.ts';
 import type { Database, Queryable } from '../database/database.ts';
 import { transaction } from '../database/database.ts';
+import { note } from './batch.ts';
+import type { Batch } from './batch.ts';
+import { readCount } from './read/query.ts';
+import { CALLED_OFF } from './send/doubt.ts';
 import { armProbe, openHalts } from './send/provider.ts';
+import { TRIAL } from './send/trial.ts';
+
+/** Stops new claims of the batch, or of all with `null`. Open calls finish. */
+export async function pause(db: Queryable, id: number | null): Promise<void> {
+  if (id === null) await db.query('update vidbatch.meta set paused_at = coalesce(paused_at, now())');
+  else await db.query(`update vidbatch.batch set state = 'paused' where id = $1 and state = 'active'`, [id]);
+}
+
+/** Lets the batch, or with `null` everything, go on. Returns whether it was paused or stopped. */
+export async function resume(db: Queryable, id: number | null): Promise<boolean> {
+  if (id === null) {
+    const { rows } = await db.query(
+      'update vidbatch.meta set paused_at = null where paused_at is not null returning only_row',
+    );
+    return rows.length > 0;
+  }
+  const { rows: paused } = await db.query(
+    `update vidbatch.batch set state = 'active' where id = $1 and state = 'paused' returning id`,
+    [id],
+  );
+  const { rows: stopped } = await db.query(
+    `update vidbatch.batch set ${TRIAL} where id = $1 and state = 'stopped' returning id`,
+    [id],
+  );
+  return paused.length + stopped.length > 0;
+}
 
 /** A batch, or everything. */
 type Held = Pick<Batch, 'id' | 'name'> | undefined;
 
-/** An operator stops new claims of these batches, or of everything; the trail says who, in the same transaction. */
+/** An operator stops new claims of these batches, or of everything. The trail says who, in the same transaction. */
 export async function pauseBy(
   db: Database,
   who: string,
@@ -22,7 +50,7 @@ export async function pauseBy(
 }
 
 /** What `resume` did. */
-export interface Resumed {
+interface Resumed {
   /** Something was paused, or had stopped itself. */
   held: boolean;
   /** Halted providers that are tried out with one row. */
@@ -31,7 +59,7 @@ export interface Resumed {
 
 /**
  * An operator lets these batches, or everything, go on. With everything, each halted provider is tried out with one row,
- * whatever provider this configuration has: a halt is of all who use it.
+ * also providers that this configuration does not use: a halt stops every worker.
  */
 export async function resumeBy(
   db: Database,
@@ -53,7 +81,7 @@ export async function resumeBy(
   });
 }
 
-/** Who paused the batch, or everything, and when: the last line of the trail that says so. */
+/** Who paused the batch, or everything, and when, by the last such line of the trail. */
 export async function pausedBy(
   db: Queryable,
   batchId: number | null,
@@ -65,4 +93,31 @@ export async function pausedBy(
     [batchId],
   );
   return rows[0];
+}
+
+export async function isPaused(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query<{ paused: boolean }>(
+    'select paused_at is not null as paused from vidbatch.meta',
+  );
+  return rows[0]?.paused ?? false;
+}
+
+/**
+ * Pending rows become `cancelled`, until a `retry`. Rows of which an earlier attempt may have been accepted become
+ * `uncertain`. Rows in flight finish. Returns how many were cancelled.
+ */
+export function cancel(db: Queryable, id: number): Promise<number> {
+  return readCount(
+    db,
+    `with stopped as (
+       update vidbatch.batch set state = 'cancelled' where id = $1 returning id
+     ), moved as (
+       update vidbatch.row_state s set ${CALLED_OFF}
+        -- The batch is named here so that it is locked before its rows, as claims do.
+        where s.batch_id = (select id from stopped) and s.state = 'pending'
+       returning s.state
+     )
+     select count(*)::int as n from moved where state = 'cancelled'`,
+    [id],
+  );
 }

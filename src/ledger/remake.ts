@@ -1,16 +1,18 @@
 import type { Prices } from '../core/money/prices.ts';
 import type { Queryable } from '../database/database.ts';
+import { UNKNOWN } from './send/doubt.ts';
 import { priceNamed, secondsOf, toStored } from './import/price.ts';
 import type { Stored, StoredRow } from './import/price.ts';
 import { active } from './retry.ts';
+import { readCount } from './read/query.ts';
 
 /** Rows of a batch whose task failed at the provider, of one model. */
-export interface FailedTasks {
+interface FailedTasks {
   model: string;
   toSend: number;
-  /** Of their videos, all together. */
+  /** The seconds of their videos in all. */
   seconds: number;
-  /** Of the shortest one. */
+  /** The seconds of the shortest video. */
   shortest: number;
   stored: Stored | null;
   least: null;
@@ -26,56 +28,62 @@ export interface FailReason {
 export interface Remakable {
   groups: FailedTasks[];
   reasons: FailReason[];
-  /** Failed, and called something else by the provider since: it may have made the video after all. */
+  /** Failed, but the provider has since said otherwise: the video may exist. */
   otherwise: number;
+  /** Failed, but a second task of the row has not, or a later request may have been accepted: the video may come from there. */
+  another: number;
   /** By the ledger's clock. */
   asOf: string;
 }
 
 /** Rows of the batch $1 whose task failed; $2: their keys, null: all of them. */
-const FAILED = `vidbatch.submission s
+const FAILED = `vidbatch.row_state s
+        join vidbatch.row r on r.id = s.id
         join vidbatch.task t on t.submission_id = s.id and t.task_id = s.task_id and not t.surplus
        where s.batch_id = $1 and s.state = 'submitted' and s.provider_status = 'failed' and t.status = 'failed'
-         and ($2::text[] is null or s.row_key = any($2))`;
+         and ($2::text[] is null or r.row_key = any($2))`;
+
+/**
+ * A second task for the same content that has not failed: the ledger was restored to before this row was made again,
+ * or it was paid twice. Or a later attempt that may have been accepted.
+ */
+const HAS_ANOTHER = `exists (
+         select from vidbatch.attempt o
+           left join vidbatch.task second on second.submission_id = o.submission_id and second.task_id = o.task_id
+          where o.submission_id = s.id and (o.content_hash is null or o.content_hash = s.content_hash)
+            and (o.surplus and o.task_id <> s.task_id
+                   and (second.status is distinct from 'failed' or second.later_status is not null)
+                 or ${UNKNOWN} and o.number > (select max(k.number) from vidbatch.attempt k
+                                                where k.submission_id = s.id and k.task_id = s.task_id)))`;
 
 export async function readRemakable(
   db: Queryable,
   batchId: number,
   keys: readonly string[] | null,
 ): Promise<Remakable> {
-  const { rows } = await db.query<
-    StoredRow & {
-      model: string;
-      rows: number;
-      seconds: number;
-      shortest: number;
-      otherwise: number;
-      asOf: string;
-    }
-  >(
-    `select s.model, count(*) filter (where same)::int as rows, count(*) filter (where not same)::int as otherwise,
+  type Counts = Pick<Remakable, 'otherwise' | 'another' | 'asOf'>;
+  const { rows } = await db.query<StoredRow & Counts & Omit<FailedTasks, 'stored' | 'least'>>(
+    `select s.model, count(*) filter (where same)::int as "toSend",
+            count(*) filter (where not failed)::int as otherwise, count(*) filter (where failed and not same)::int as another,
             coalesce(sum(seconds) filter (where same), 0)::int8 as seconds,
             coalesce(min(seconds) filter (where same), 0)::int as shortest,
             count(s.price) filter (where same)::int as priced, (sum(s.price) filter (where same))::text as price,
             case when min(s.currency) = max(s.currency) then min(s.currency) end as currency, now()::text as "asOf"
-       from (select s.model, s.price, s.currency, ${secondsOf('s')} as seconds, t.later_status is null as same
+       from (select s.model, s.price, s.currency, ${secondsOf('r')} as seconds, t.later_status is null as failed,
+                    t.later_status is null and not ${HAS_ANOTHER} as same
                from ${FAILED}) s
       group by s.model order by s.model`,
     [batchId, keys],
   );
   return {
     groups: rows
-      .filter(({ rows: toSend }) => toSend > 0)
-      .map(({ model, rows: toSend, seconds, shortest, priced, price, currency }) => ({
-        model,
-        toSend,
-        seconds,
-        shortest,
-        stored: toStored({ priced, price, currency }),
-        least: null,
-      })),
+      .filter(({ toSend }) => toSend > 0)
+      .map(({ model, toSend, seconds, shortest, ...price }) => {
+        return { model, toSend, seconds, shortest, stored: toStored(price), least: null };
+      }),
     reasons: await readFailReasons(db, batchId, keys),
     otherwise: rows.reduce((sum, { otherwise }) => sum + otherwise, 0),
+    another: rows.reduce((sum, { another }) => sum + another, 0),
     asOf: rows[0]?.asOf ?? '-infinity',
   };
 }
@@ -98,21 +106,22 @@ export async function readFailReasons(
 }
 
 /**
- * Rows whose task had failed before `asOf`, when a person looked, are pending again: a second payment that is wanted.
- * Each failed task is made again once: its row names it no more, and its attempt keeps its id and its price. The
- * idempotency key changes, as the failed task would come back under the old one.
+ * Call it in a transaction. Rows whose task had failed before `asOf`, when a person looked, are pending again: the person
+ * wants the second payment. A failed task is made again once, because its row no longer names it; the attempt keeps its id
+ * and its price. The idempotency key changes, because the old key would bring back the failed task.
  */
 export async function remakeFailed(
   db: Queryable,
   batchId: number,
   { keys, asOf, who, prices }: { keys: readonly string[] | null; asOf: string; who: string; prices: Prices },
 ): Promise<number> {
-  // First the tasks, as an answer about a task locks them: one that comes just now is seen below, or waits.
-  await db.query(`select t.task_id from ${FAILED} order by s.id for update of t`, [batchId, keys]);
+  // An answer about a task locks the task, and a second answer to a row locks the row. With both locked here, an answer
+  // that comes now is seen below, or waits.
+  await db.query(`select t.task_id from ${FAILED} order by s.id for update of t, s`, [batchId, keys]);
   const { rows } = await db.query<{ id: number }>(
     `with failed as materialized (
        select s.id, s.task_id, s.price, s.error from ${FAILED}
-         and t.later_status is null and t.finished_at <= $3::timestamptz
+         and t.later_status is null and t.finished_at <= $3::timestamptz and not ${HAS_ANOTHER}
         order by s.id for update of s
      ), ${active('select from failed')}, kept as (
        update vidbatch.attempt a set remade_at = now(), remade_price = f.price
@@ -121,10 +130,10 @@ export async function remakeFailed(
         where a.id = (select o.id from vidbatch.attempt o
                        where o.submission_id = f.id and o.task_id = f.task_id and not o.surplus order by o.number limit 1)
      ), moved as (
-       update vidbatch.submission s
+       update vidbatch.row_state s
           set previous = s.state, state = 'pending', remade = s.remade + 1, refusals = s.refusals + 1, spent = 0,
               task_id = null, submitted_at = null, provider_status = null, polled_at = null, result_url = null,
-              lane = null, queued_at = null, not_before = now(), halted_at = null,
+              not_before = now(), halted_at = null,
               http_status = null, error_code = null, error = null, updated_at = now()
          from failed f where s.id = f.id
        returning s.id, s.batch_id
@@ -143,18 +152,20 @@ export async function remakeFailed(
 }
 
 /**
- * For `recordPolls`, after its part `recorded`: a task that was to be made again lives after all. As long as its row is
- * known to be unpaid a second time, the row takes its first task back.
+ * For `recordPolls`, after its part `recorded`: a task that was to be made again did not fail after all. While no second
+ * request of its row can have been paid, the row takes its first task back. If the row was edited in between, that task
+ * does not match the row any more. The row then stays pending.
  */
 export const TASK_BACK = `back as (
-       update vidbatch.submission s
+       update vidbatch.row_state s
           set previous = s.state, state = 'submitted', task_id = k.task_id, attempt_id = a.id, submitted_at = k.accepted_at,
               provider_status = k.status, result_url = k.result_url, polled_at = now(), remade = s.remade - 1,
-              price = coalesce(a.remade_price, s.price), lane = null, halted_at = null, http_status = a.http_status,
+              price = coalesce(a.remade_price, s.price), halted_at = null, http_status = a.http_status,
               error_code = 'TASK_FAILED', error = coalesce(k.fail_reason, 'the provider gave no reason'), updated_at = now()
          from recorded k
          join vidbatch.attempt a on a.submission_id = k.submission_id and a.task_id = k.task_id and a.remade_at is not null
         where s.id = k.submission_id and k.lives and s.state = 'pending' and not s.doubtful
+          and s.content_hash = a.content_hash
        returning s.id, s.batch_id, s.task_id, a.id as attempt_id, s.held - coalesce(a.remade_price, 0) as adds
      ), wanted_once as (
        update vidbatch.attempt a set remade_at = null, remade_price = null from back where a.id = back.attempt_id
@@ -165,14 +176,21 @@ export const TASK_BACK = `back as (
      ), back_told as (
        insert into vidbatch.trail (batch_id, submission_id, event, detail)
        select batch_id, id, 'task-back', 'task ' || task_id || ' did not fail after all: it is not made again' from back
+       union all
+       select s.batch_id, s.id, 'task-kept', 'task ' || k.task_id || ' did not fail after all, but the row was edited since: '
+              || 'the edited row is sent'
+         from recorded k
+         join vidbatch.attempt a on a.submission_id = k.submission_id and a.task_id = k.task_id and a.remade_at is not null
+         join vidbatch.submission s on s.id = k.submission_id
+        where k.lives and k.news is not null and s.state = 'pending' and s.content_hash <> a.content_hash
      )`;
 
 /** How many tasks of the batch failed and were made again, or are to be. */
-export async function countRemade(db: Queryable, batchId: number): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
+export function countRemade(db: Queryable, batchId: number): Promise<number> {
+  return readCount(
+    db,
     `select count(*)::int as n from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
       where a.remade_at is not null and s.batch_id = $1`,
     [batchId],
   );
-  return rows[0]?.n ?? 0;
 }

@@ -1,17 +1,18 @@
 import type { State } from '../core/submission.ts';
 import type { Queryable } from '../database/database.ts';
+import { readOne } from './read/query.ts';
 import { CHOSEN, choiceValues } from './read/uncertain.ts';
 import type { Choice } from './read/uncertain.ts';
 
-/** Who settles, and why: kept in the trail of every row, in the statement that moves it. */
+/** Who settles, and why. The statement that moves a row also writes this to its trail. */
 export interface Said {
   who: string;
   reason: string;
 }
 
 /**
- * Which rows, as they were when a person looked at them: whatever has moved since is left alone, because a late answer
- * knows more than he did.
+ * Which rows, as they were when a person looked at them. Rows that have moved since are left alone, because a late answer
+ * knows more than the person did.
  */
 export interface Seen extends Choice {
   /** `Counted.asOf` of when they were counted. */
@@ -21,34 +22,34 @@ export interface Seen extends Choice {
 /** How many rows went where. */
 export interface Moved {
   pending: number;
-  /** Not sent, and their batch has been cancelled. */
+  /** Not sent, in a batch that has been cancelled. */
   cancelled: number;
   abandoned: number;
 }
 
 /**
- * The chosen rows, locked in the order in which records lock them: a late answer is either seen here, or waits until
- * this is over. Parameters $8 to $11 beside those of the choice: as of when, event, who, reason.
+ * The chosen rows, locked in the order in which records lock them: a late answer is seen here, or waits. After the
+ * parameters of the choice, $8 to $11 are: as of when, event, who, reason.
  */
 const LOCKED = `seen as materialized (${CHOSEN}), locked as (
-       select s.id, s.held, c.batch_state, c.waits, c.evidence_id from seen c join vidbatch.submission s on s.id = c.id
+       select s.id, s.held, c.batch_state, c.waits, c.evidence_id from seen c join vidbatch.row_state s on s.id = c.id
         where s.state = 'uncertain' and s.updated_at <= $8::timestamptz
         order by s.id for update of s
      )`;
 
 /**
- * A person knows that the provider did not get these rows, or refused them: pending again with fresh attempts, or
- * cancelled with their batch. What they held of a budget is free again. Rows whose deadline is to come stay: an answer
- * may be under way. The idempotency key does not change, so that at a provider that honours it an error of this person
- * is not paid for.
+ * A person knows that the provider did not get these rows, or refused them. They are pending again with fresh attempts, or
+ * cancelled with their batch, and what they held of a budget is free again. Rows whose deadline is still to come stay,
+ * because an answer may be under way. The idempotency key does not change: if the person is wrong, a provider that
+ * honours the key charges nothing more.
  */
 export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Promise<Moved> {
   return move(
     db,
     `with ${LOCKED}, moved as (
-       update vidbatch.submission s
+       update vidbatch.row_state s
           set previous = s.state, state = case when l.batch_state = 'cancelled' then 'cancelled' else 'pending' end,
-              spent = 0, halted_at = null, doubtful = false, lane = null, not_before = now(),
+              spent = 0, halted_at = null, doubtful = false, not_before = now(),
               http_status = null, error_code = null, error = null, updated_at = now()
          from locked l where s.id = l.id and not l.waits
        returning s.id, s.batch_id, s.state, s.held
@@ -64,12 +65,12 @@ export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Pro
   );
 }
 
-/** A person gives these rows up, paid or not. A task id that arrives all the same is still kept. */
+/** A person gives these rows up, paid or not. A task id that still arrives is kept. */
 export async function resolveAbandon(db: Queryable, seen: Seen, said: Said): Promise<Moved> {
   return move(
     db,
     `with ${LOCKED}, moved as (
-       update vidbatch.submission s
+       update vidbatch.row_state s
           set previous = s.state, state = 'abandoned', doubtful = false, updated_at = now()
          from locked l where s.id = l.id
        returning s.id, s.batch_id, s.state
@@ -108,8 +109,9 @@ export type Accepted =
   | { kind: 'moved' };
 
 /**
- * A person has found the row's task at the provider. The id stands on an attempt of its own: the one that made the row
- * uncertain keeps its evidence, and its place for an answer that comes late. If that brings another id, both are kept. `taken`: the id is another row's. `moved`: the row is uncertain no more.
+ * A person has found the row's task at the provider. The id gets an attempt of its own, so that the attempt that made the
+ * row uncertain keeps its evidence and can still take a late answer. If that answer brings another id, both are kept.
+ * `taken`: the id belongs to another row. `moved`: the row is no longer uncertain.
  */
 export async function resolveAccepted(
   db: Queryable,
@@ -117,12 +119,13 @@ export async function resolveAccepted(
   taskId: string,
   said: Said,
 ): Promise<Accepted> {
-  const { rows } = await db.query<{
-    attempt_id: string | null;
+  const { attemptId, number, batch, key } = await readOne<{
+    attemptId: string | null;
     number: number | null;
     batch: string | null;
-    row_key: string | null;
+    key: string | null;
   }>(
+    db,
     `with ${LOCKED}, evidence as (
        select a.* from locked l join vidbatch.attempt a on a.id = l.evidence_id
      ), taken as (
@@ -134,20 +137,20 @@ export async function resolveAccepted(
         limit 1
      ), settled as (
        insert into vidbatch.attempt
-         (id, submission_id, number, worker, origin, epoch, claimed_at, deadline, finished_at, outcome, task_id)
-       select gen_random_uuid(), e.submission_id, s.attempts + 1, 'resolve by ' || $10::text, e.origin, e.epoch,
+         (id, submission_id, number, worker, origin, epoch, content_hash, claimed_at, deadline, finished_at, outcome, task_id)
+       select gen_random_uuid(), e.submission_id, s.attempts + 1, 'resolve by ' || $10::text, e.origin, e.epoch, e.content_hash,
               now(), now(), now(), 'accepted', $12
          from evidence e join vidbatch.submission s on s.id = e.submission_id
         where not exists (select from taken)
        returning id, submission_id, number
      ), moved as (
-       update vidbatch.submission s
+       update vidbatch.row_state s
           set previous = s.state, state = 'submitted', task_id = $12, submitted_at = now(), provider_status = 'queued',
               attempt_id = t.id, attempts = t.number, doubtful = false, http_status = null, error_code = null, error = null, updated_at = now()
          from settled t where s.id = t.submission_id
        returning s.id, s.batch_id
      ), told as (${TRAIL})
-     select t.id as attempt_id, t.number, (select name from taken) as batch, (select row_key from taken) as row_key
+     select t.id as "attemptId", t.number, (select name from taken) as batch, (select row_key from taken) as key
        from (select) one left join (settled t join moved m on m.id = t.submission_id) on true`,
     [
       ...choiceValues(seen),
@@ -158,8 +161,6 @@ export async function resolveAccepted(
       taskId,
     ],
   );
-  const row = rows[0];
-  if (row?.batch != null && row.row_key != null) return { kind: 'taken', batch: row.batch, key: row.row_key };
-  if (row?.attempt_id == null || row.number === null) return { kind: 'moved' };
-  return { kind: 'submitted', attemptId: row.attempt_id, number: row.number };
+  if (batch !== null && key !== null) return { kind: 'taken', batch, key };
+  return attemptId === null || number === null ? { kind: 'moved' } : { kind: 'submitted', attemptId, number };
 }

@@ -1,11 +1,13 @@
 import type { State } from '../core/submission.ts';
 import { RETRYABLE_STATES } from '../core/submission.ts';
+import { isChanged } from './import/known.ts';
 import type { Queryable } from '../database/database.ts';
 import { CALLED_OFF } from './send/doubt.ts';
 import { WAS } from './import/import.ts';
 import { secondsOf } from './import/price.ts';
+import { readCount, readOne } from './read/query.ts';
 
-/** Which rows of a batch; what is left out does not choose. */
+/** Which rows of a batch: those that match all that is given. */
 export interface Chosen {
   states?: readonly State[];
   errorCodes?: readonly string[];
@@ -22,48 +24,51 @@ function chosenValues(id: number, { states, errorCodes, keys }: Chosen, all: rea
   return [id, possible, errorCodes ?? null, keys ?? null];
 }
 
-/** Rows that have come to the same end. */
+/** Rows that ended with the same state and error. */
 export interface Ended {
   state: State;
   errorCode: string | null;
   rows: number;
 }
 
-/** What `retry` would take back, the most first. */
+/** The rows that `retry` would take back, the largest group first. */
 export async function countRetryable(db: Queryable, id: number, chosen: Chosen): Promise<Ended[]> {
-  const { rows } = await db.query<{ state: State; error_code: string | null; n: number }>(
-    `select s.state, s.error_code, count(*)::int as n from vidbatch.submission s
+  const { rows } = await db.query<Ended>(
+    `select s.state, s.error_code as "errorCode", count(*)::int as rows from vidbatch.submission s
       where ${CHOSEN} and s.request is not null
-      group by s.state, s.error_code order by n desc, s.state, s.error_code`,
+      group by s.state, s.error_code order by rows desc, s.state, s.error_code`,
     chosenValues(id, chosen, RETRYABLE_STATES),
   );
-  return rows.map(({ state, error_code: errorCode, n }) => ({ state, errorCode, rows: n }));
+  return rows;
 }
 
 /**
- * A cancelled batch is active again for the rows that were asked for. What came back from the provider unsent while it was
- * cancelled, and was not called off yet, is none of them.
+ * A cancelled batch is active again for the chosen rows. Its other pending rows are called off: they came back unsent while
+ * it was cancelled.
  */
 export const active = (chosen: string): string => `active as (
        update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled' and exists (${chosen}) returning id
      ), called_off as (
-       update vidbatch.submission s set ${CALLED_OFF} from active a where s.batch_id = a.id and s.state = 'pending'
+       update vidbatch.row_state s set ${CALLED_OFF} from active a where s.batch_id = a.id and s.state = 'pending'
      )`;
 
 /** The chosen rows that are known not to be paid go back to pending with fresh attempts; a cancelled batch is active again. */
-export async function retry(db: Queryable, id: number, chosen: Chosen = {}): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
-    `with ${active(`select from vidbatch.submission s where ${CHOSEN} and s.request is not null`)}, moved as (
-       update vidbatch.submission s
-          set previous = state, state = 'pending', spent = 0, halted_at = null,
+export function retry(db: Queryable, id: number, chosen: Chosen = {}): Promise<number> {
+  return readCount(
+    db,
+    `with chosen as materialized (
+       select s.id from vidbatch.submission s where ${CHOSEN} and s.request is not null
+     ), ${active('select from chosen')}, moved as (
+       update vidbatch.row_state s
+          set previous = s.state, state = 'pending', spent = 0, halted_at = null,
               error_code = null, error = null, http_status = null, updated_at = now()
-        where ${CHOSEN} and s.request is not null
-       returning id
+         from chosen c
+        where s.id = c.id and s.state = any($2::text[])
+       returning s.id
      )
      select count(*)::int as n from moved`,
     chosenValues(id, chosen, RETRYABLE_STATES),
   );
-  return rows[0]?.n ?? 0;
 }
 
 /** How the chosen rows of a batch compare with a manifest's new version of them. */
@@ -72,31 +77,31 @@ export interface Versions {
   changed: number;
   /** They differ, and still cannot be sent. */
   invalid: number;
-  /** They say what they said. */
+  /** They have not changed. */
   same: number;
-  /** Rows of the manifest that differ from ones that may have been paid, or still wait: none of `retry`'s business. */
+  /** Rows of the manifest that differ from rows that may have been paid, or still wait: `retry` leaves them alone. */
   others: number;
-  /** Rows of the manifest that the batch has not. */
+  /** Rows of the manifest that are not in the batch. */
   unknown: number;
   /** Of the changed ones, those whose content another batch has sent already. */
   elsewhere: number;
 }
 
-/** What was refused, by the provider or by the rules: nothing of it was ever accepted. */
+/** Refused by the provider or by the rules, and never accepted. */
 export const CORRECTABLE = ['rejected', 'invalid'] as const satisfies State[];
 
-const DIFFERS =
-  '(s.content_hash is distinct from t.content_hash or (s.content_hash is null and s.input <> t.input))';
+const DIFFERS = isChanged('s');
 
 const SAME_PRICE = `t.model = s.model and ${secondsOf('t')} = ${secondsOf('s')}`;
 
-export async function countVersions(
+export function countVersions(
   db: Queryable,
   id: number,
   importId: string,
   chosen: Chosen,
 ): Promise<Versions> {
-  const { rows } = await db.query<Versions>(
+  return readOne<Versions>(
+    db,
     `select count(*) filter (where chosen and differs and t.request is not null)::int as changed,
             count(*) filter (where chosen and differs and t.request is null)::int as invalid,
             count(*) filter (where chosen and not differs)::int as same,
@@ -113,40 +118,44 @@ export async function countVersions(
               where t.import_id = $5) t`,
     [...chosenValues(id, chosen, CORRECTABLE), importId],
   );
-  const counted = rows[0];
-  if (counted === undefined) throw new Error('a count has one row');
-  return counted;
 }
 
 /**
  * The chosen rows take the manifest's version, and start anew. What they were stays in the trail, written by the same
  * statement: the request and how it ended, or what had been read and what was wrong with it.
  */
-export async function retryChanged(
+export function retryChanged(
   db: Queryable,
   id: number,
   importId: string,
   chosen: Chosen,
   who: string,
 ): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
+  return readCount(
+    db,
     `with old as materialized (
-       select s.id, s.state, t.position,
-              ${WAS} as was
+       select s.id, t.position, ${SAME_PRICE} as same_price, ${WAS} as was
          from vidbatch.submission s
          join vidbatch.staged t on t.import_id = $5 and t.row_key = s.row_key
+         join vidbatch.row_state locked on locked.id = s.id
         where ${CHOSEN} and ${DIFFERS} and t.request is not null
-        order by s.id for update of s
-     ), ${active('select from old')}, moved as (
-       update vidbatch.submission s
-          set previous = s.state, state = 'pending', input = t.input, request = t.request, content_hash = t.content_hash,
-              model = t.model, mode = t.mode,
-              -- Nobody says prices here: the one that is known still holds for as many seconds of the same model.
-              price = case when ${SAME_PRICE} then s.price end, currency = case when ${SAME_PRICE} then s.currency end,
+          -- The locked record may be newer than what was read.
+          and locked.state = any($2::text[]) and locked.content_hash is not distinct from s.content_hash
+        order by s.id for update of locked
+     ), ${active('select from old')}, edited as (
+       update vidbatch.row r
+          set input = t.input, request = t.request, content_hash = t.content_hash, mode = t.mode
+         from old o join vidbatch.staged t on t.import_id = $5 and t.position = o.position
+        where r.id = o.id
+     ), moved as (
+       update vidbatch.row_state s
+          set previous = s.state, state = 'pending', content_hash = t.content_hash, model = t.model,
+              -- No price file is given here: the known price holds for the same seconds of the same model.
+              price = case when o.same_price then s.price end, currency = case when o.same_price then s.currency end,
               not_before = coalesce(t.not_before, '-infinity'), priority = t.priority, spent = 0,
               halted_at = null, error_code = null, error = null, http_status = null, updated_at = now()
          from old o join vidbatch.staged t on t.import_id = $5 and t.position = o.position
-        where s.id = o.id
+        where s.id = o.id and s.state = any($2::text[])
        returning s.id, s.batch_id, o.was
      ), told as (
        insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
@@ -155,5 +164,4 @@ export async function retryChanged(
      select count(*)::int as n from moved`,
     [...chosenValues(id, chosen, CORRECTABLE), importId, who],
   );
-  return rows[0]?.n ?? 0;
 }

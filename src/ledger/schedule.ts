@@ -35,7 +35,7 @@ export interface Schedule extends Rhythm {
   flags: RunFlags;
   overlap: (typeof OVERLAPS)[number];
   missed: (typeof MISSED)[number];
-  /** A run begins up to so many milliseconds after its tick. */
+  /** The longest delay of a run after its tick, in milliseconds. */
   jitterMs: number;
   /** The first tick that is not decided. */
   nextAt: Date;
@@ -44,45 +44,13 @@ export interface Schedule extends Rhythm {
   pausedAt: Date | null;
 }
 
-interface ScheduleRow {
-  id: number;
-  name: string;
-  cron: string;
-  zone: string;
-  manifest: string;
-  flags: string;
-  overlap: Schedule['overlap'];
-  missed: Schedule['missed'];
-  jitter_ms: number;
-  next_at: Date;
-  decided_at: Date;
-  paused_at: Date | null;
-}
-
-const COLUMNS =
-  'id, name, cron, zone, manifest, flags, overlap, missed, jitter_ms, next_at, decided_at, paused_at';
-
-function toSchedule(row: ScheduleRow): Schedule {
-  return {
-    id: row.id,
-    name: row.name,
-    cron: row.cron,
-    zone: row.zone,
-    manifest: row.manifest,
-    flags: JSON.parse(row.flags) as RunFlags,
-    overlap: row.overlap,
-    missed: row.missed,
-    jitterMs: row.jitter_ms,
-    nextAt: row.next_at,
-    decidedAt: row.decided_at,
-    pausedAt: row.paused_at,
-  };
-}
+const COLUMNS = `id, name, cron, zone, manifest, flags::json as flags, overlap, missed, jitter_ms as "jitterMs",
+  next_at as "nextAt", decided_at as "decidedAt", paused_at as "pausedAt"`;
 
 /** In the order of their names. */
 export async function listSchedules(db: Queryable): Promise<Schedule[]> {
-  const { rows } = await db.query<ScheduleRow>(`select ${COLUMNS} from vidbatch.schedule order by name`);
-  return rows.map(toSchedule);
+  const { rows } = await db.query<Schedule>(`select ${COLUMNS} from vidbatch.schedule order by name`);
+  return rows;
 }
 
 /** @throws VidbatchError exit 2 when there is one of that name. */
@@ -90,7 +58,7 @@ export async function addSchedule(
   db: Queryable,
   schedule: Omit<Schedule, 'id' | 'decidedAt' | 'pausedAt'>,
 ): Promise<Schedule> {
-  const { rows } = await db.query<ScheduleRow>(
+  const { rows } = await db.query<Schedule>(
     `insert into vidbatch.schedule (name, cron, zone, manifest, flags, overlap, missed, jitter_ms, next_at)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      on conflict (name) do nothing
@@ -107,7 +75,7 @@ export async function addSchedule(
       schedule.nextAt,
     ],
   );
-  if (rows[0] !== undefined) return toSchedule(rows[0]);
+  if (rows[0] !== undefined) return rows[0];
   throw usageError(
     'SCHEDULE_EXISTS',
     `there is a schedule named ${schedule.name} already`,
@@ -120,7 +88,7 @@ export async function pauseSchedule(db: Queryable, id: number): Promise<void> {
   await db.query('update vidbatch.schedule set paused_at = coalesce(paused_at, now()) where id = $1', [id]);
 }
 
-/** Goes on with the ticks that come; those of the pause are none. */
+/** Ticks of the pause are not made up for. */
 export async function resumeSchedule(db: Queryable, id: number, nextAt: Date): Promise<void> {
   await db.query(
     `update vidbatch.schedule set paused_at = null, next_at = $2, decided_at = now()
@@ -134,7 +102,7 @@ export async function removeSchedule(db: Queryable, id: number): Promise<void> {
   await db.query('delete from vidbatch.schedule where id = $1', [id]);
 }
 
-/** A worker on this machine looks after the schedules. Names of containers come and go: those of yesterday go. */
+/** Notes that a worker on this machine looks after the schedules. Names of containers change, so old names are deleted. */
 export async function keepTicker(db: Queryable, host: string): Promise<void> {
   await db.query(
     `with gone as (
@@ -145,28 +113,28 @@ export async function keepTicker(db: Queryable, host: string): Promise<void> {
   );
 }
 
-/** Schedules that tick, and the ledger's time. */
-export async function ticking(db: Queryable): Promise<{ now: Date; schedules: Schedule[] }> {
-  const { rows } = await db.query<ScheduleRow & { now: Date }>(
-    // Whole milliseconds, as ticks are: what was decided up to now was decided up to this.
+/** Schedules that tick, each with the ledger's time `now`. */
+export async function ticking(db: Queryable): Promise<(Schedule & { now: Date })[]> {
+  const { rows } = await db.query<Schedule & { now: Date }>(
+    // In whole milliseconds, as ticks are. Then `decided_at` says exactly which ticks are decided.
     `select ${COLUMNS}, date_trunc('milliseconds', now()) as now
        from vidbatch.schedule where paused_at is null and (next_at <= now() or decided_at > now())`,
   );
-  return { now: rows[0]?.now ?? new Date(0), schedules: rows.map(toSchedule) };
+  return rows;
 }
 
 export interface Decided {
   tick: Date;
   batch: string;
   dueAt: Date;
-  /** Not to be run: why. */
+  /** Why it is not run; null: it is. */
   missed: string | null;
 }
 
 /**
- * Puts the runs of these ticks into the ledger and moves on, in one statement, if the schedule still stands where it was
- * read: of several workers, one decides. A tick that has its run, as after a clock was set back, gets no other. Returns
- * the batches of new runs.
+ * Writes the runs of these ticks and moves the schedule on, in one statement. It does nothing if the schedule has moved
+ * since it was read: one of several workers decides. A tick that has a run already, as after a clock was set back, gets
+ * no second one. Returns the batches of new runs.
  */
 export async function decideTicks(
   db: Queryable,

@@ -1,9 +1,9 @@
 import type { BigIntStats } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { messageOf, refusal, usageError, VidbatchError } from '../core/errors.ts';
 
-/** How much of the beginning is looked at to tell encoding, delimiter and shape. */
+/** The bytes from which encoding, delimiter and shape are detected. */
 const HEAD_BYTES = 64 * 1024;
 
 /** Where the bytes of a manifest come from. */
@@ -16,7 +16,9 @@ export interface ByteSource {
   complete: boolean;
   /** `read()` may be called any number of times; otherwise once. */
   rereadable: boolean;
-  /** All bytes from the start. A chunk is valid until the next one is asked for. Ending it early closes the file. */
+  /** Whether the path now leads to another file, to other bytes or to nothing; always false for a stream. */
+  isChanged(): Promise<boolean>;
+  /** All bytes from the start. Ending it early closes the file. */
   read(): AsyncGenerator<Buffer, void, void>;
 }
 
@@ -26,29 +28,28 @@ export interface ByteSource {
  */
 export async function openSource(source: string, stdin: Readable): Promise<ByteSource> {
   if (source === '-') return streamSource(source, stdin);
-  const handle = await openFile(source);
-  let handedOver = false;
-  try {
-    const stats = await handle.stat({ bigint: true });
-    if (stats.isDirectory()) {
-      throw usageError('manifest-is-folder', `${source} is a folder`, 'Name the manifest files in it.');
-    }
-    if (!stats.isFile()) {
-      // A pipe or a device (`<(…)` of a shell): it can be read only once, and only by this handle.
-      handedOver = true;
-      return await streamSource(source, handle.createReadStream());
-    }
-    const head = await readHead(source, handle);
-    return {
-      name: source,
-      head,
-      complete: BigInt(head.length) >= stats.size,
-      rereadable: true,
-      read: () => readFrom(source, stats),
-    };
-  } finally {
-    if (!handedOver) await handle.close();
+  const stats = await stat(source, { bigint: true }).catch((error: unknown) => {
+    throw openError(source, error);
+  });
+  if (stats.isDirectory()) {
+    throw usageError('manifest-is-folder', `${source} is a folder`, 'Name the manifest files in it.');
   }
+  // A pipe or a device (`<(…)` of a shell) can be read only once.
+  if (!stats.isFile()) return streamSource(source, (await openFile(source)).createReadStream());
+  const chunks = readFile(source, stats);
+  const { head, complete } = await readHead(chunks);
+  await chunks.return();
+  return {
+    name: source,
+    head,
+    complete,
+    rereadable: true,
+    isChanged: async () => {
+      const now = await stat(source, { bigint: true }).catch(() => undefined);
+      return now === undefined || !isSameFile(now, stats);
+    },
+    read: () => readFile(source, stats),
+  };
 }
 
 async function openFile(path: string): Promise<FileHandle> {
@@ -62,11 +63,8 @@ async function openFile(path: string): Promise<FileHandle> {
 function openError(path: string, error: unknown): VidbatchError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return usageError(
-      'manifest-not-found',
-      `${path}: no such file`,
-      'Check the path and the current folder.',
-    );
+    const hint = 'Check the path and the current folder.';
+    return usageError('manifest-not-found', `${path}: no such file`, hint);
   }
   if (code === 'EACCES' || code === 'EPERM') {
     return usageError('manifest-unreadable', `${path}: no permission to read it`, 'Check its permissions.');
@@ -74,65 +72,52 @@ function openError(path: string, error: unknown): VidbatchError {
   return usageError('manifest-unreadable', `${path} cannot be opened: ${messageOf(error)}`);
 }
 
-async function readHead(path: string, handle: FileHandle): Promise<Buffer> {
-  const head = Buffer.alloc(HEAD_BYTES);
-  let length = 0;
-  while (length < head.length) {
-    const bytesRead = await readInto(path, handle, head, length);
-    if (bytesRead === 0) break;
-    length += bytesRead;
-  }
-  return head.subarray(0, length);
-}
-
-async function* readFrom(path: string, seen: BigIntStats): AsyncGenerator<Buffer, void, void> {
+async function* readFile(path: string, seen: BigIntStats): AsyncGenerator<Buffer, void, void> {
   const handle = await openFile(path);
   try {
-    const now = await handle.stat({ bigint: true });
-    if (now.ino !== seen.ino || now.size !== seen.size || now.mtimeNs !== seen.mtimeNs) {
-      // What was found out about encoding and header is no longer about this content.
+    if (!isSameFile(await handle.stat({ bigint: true }), seen)) {
+      // The detected encoding and the header belong to the old content.
       throw refusal('manifest-changed', `${path} changed while it was being read`, 'Run the command again.');
     }
-    const buffer = Buffer.alloc(HEAD_BYTES);
-    for (;;) {
-      const bytesRead = await readInto(path, handle, buffer, 0);
-      if (bytesRead === 0) return;
-      yield buffer.subarray(0, bytesRead);
-    }
+    yield* chunksOf(path, handle.createReadStream({ autoClose: false }));
   } finally {
     await handle.close();
   }
 }
 
-async function readInto(path: string, handle: FileHandle, buffer: Buffer, offset: number): Promise<number> {
-  try {
-    const { bytesRead } = await handle.read(buffer, offset, buffer.length - offset, null);
-    return bytesRead;
-  } catch (error) {
-    throw readError(path, error);
+function isSameFile(one: BigIntStats, other: BigIntStats): boolean {
+  return one.ino === other.ino && one.size === other.size && one.mtimeNs === other.mtimeNs;
+}
+
+/** `seen`: the bytes that were taken from `chunks`, the head included. */
+async function readHead(
+  chunks: AsyncGenerator<Buffer, void, void>,
+): Promise<{ head: Buffer; seen: Buffer; ended: boolean; complete: boolean }> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  let ended = false;
+  while (length <= HEAD_BYTES && !ended) {
+    const next = await chunks.next();
+    if (next.done === true) {
+      ended = true;
+    } else {
+      parts.push(next.value);
+      length += next.value.length;
+    }
   }
+  const seen = Buffer.concat(parts);
+  return { head: seen.subarray(0, HEAD_BYTES), seen, ended, complete: ended && length <= HEAD_BYTES };
 }
 
 async function streamSource(name: string, stream: Readable): Promise<ByteSource> {
   const rest = chunksOf(name, stream);
-  const beginning: Buffer[] = [];
-  let length = 0;
-  let ended = false;
-  while (length <= HEAD_BYTES && !ended) {
-    const next = await rest.next();
-    if (next.done === true) {
-      ended = true;
-    } else {
-      beginning.push(next.value);
-      length += next.value.length;
-    }
-  }
-  const seen = Buffer.concat(beginning);
+  const { head, seen, ended, complete } = await readHead(rest);
   return {
     name,
-    head: seen.subarray(0, HEAD_BYTES),
-    complete: ended && seen.length <= HEAD_BYTES,
+    head,
+    complete,
     rereadable: ended,
+    isChanged: () => Promise.resolve(false),
     async *read() {
       try {
         if (seen.length > 0) yield seen;
@@ -148,8 +133,9 @@ async function* chunksOf(name: string, stream: Readable): AsyncGenerator<Buffer,
   const chunks: AsyncIterator<unknown> = stream[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const next = await chunks.next().catch((error: unknown) => {
-        throw readError(name, error);
+      const next = await chunks.next().catch((cause: unknown) => {
+        const message = `${name} could not be read: ${messageOf(cause)}`;
+        throw new VidbatchError('manifest-read', message, { cause });
       });
       if (next.done === true) return;
       yield typeof next.value === 'string' ? Buffer.from(next.value) : Buffer.from(next.value as Uint8Array);
@@ -157,10 +143,4 @@ async function* chunksOf(name: string, stream: Readable): AsyncGenerator<Buffer,
   } finally {
     await chunks.return?.();
   }
-}
-
-function readError(name: string, error: unknown): VidbatchError {
-  return new VidbatchError('manifest-read', `${name} could not be read: ${messageOf(error)}`, {
-    cause: error,
-  });
 }

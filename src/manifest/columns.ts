@@ -1,15 +1,14 @@
+import { excerpt } from '../core/excerpt.ts';
 import { usageError } from '../core/errors.ts';
+import { faultAt } from './fault.ts';
 import { sniffDelimiter } from './delimiter.ts';
-import { excerpt, setField, type Manifest, type ManifestEntry, type RawRow } from './entry.ts';
+import { setField, type Manifest, type ManifestEntry, type RawRow } from './entry.ts';
 import { mapFlags, understand } from './understanding.ts';
 
-/** Header in the manifest → name of the field that it stands for. */
+/** Header in the manifest → field. */
 export type ColumnMap = ReadonlyMap<string, string>;
 
-/**
- * The map of repeated `--map field=header`, for example `prompt=提示词`. Throws a usage error for a
- * specification of another form, and for a field or a header that occurs twice.
- */
+/** Reads repeated `--map field=header`, for example `prompt=提示词`. A field or header that occurs twice is refused. */
 export function parseMap(specs: readonly string[]): ColumnMap {
   const map = new Map<string, string>();
   for (const spec of specs.flatMap(splitSpecs)) {
@@ -34,26 +33,20 @@ export function parseMap(specs: readonly string[]): ColumnMap {
   return map;
 }
 
-/**
- * Several specifications in one: one a line where it has lines, else between commas. A comma before which no `=` and
- * after which none stands is part of a header.
- */
+/** Several values in one text, by lines or else by commas. A comma without a later `=` is part of a header. */
 function splitSpecs(text: string): string[] {
   if (/[\r\n]/.test(text)) return text.split(/[\r\n]+/).filter((line) => line.trim() !== '');
   return text.split(/,(?=[^,]*=)/);
 }
 
-/**
- * Checks a map against the columns of a CSV manifest; other formats have none to check. Throws a usage error
- * for a mapped header that is not there, and for a field that a column is already named after.
- */
+/** Refuses a mapped header that a CSV does not have, and a field that a column is already named after. */
 export function checkMap(
   { name, columns, exported }: Pick<Manifest, 'name' | 'columns' | 'exported'>,
   map: ColumnMap,
 ): void {
   if (columns === undefined) return;
   for (const [header, field] of map) {
-    // An export has the names of the fields already; the same flags as for its manifest may stand.
+    // An export has the names of the fields already; the flags of its manifest may stay.
     if (exported === true && !columns.includes(header) && columns.includes(field)) continue;
     if (!columns.includes(header)) {
       throw usageError(
@@ -72,14 +65,10 @@ export function checkMap(
   }
 }
 
-/** Without these no row of any manifest can be sent. */
 const REQUIRED = ['prompt', 'model'];
 const MOST_NAMES = 20;
 
-/**
- * One line where a CSV header lacks a required field altogether, which every row would only say in its own words. What
- * stands above the header is told by the line that looks like it.
- */
+/** One message if a CSV header lacks a required field, in place of one fault a row. It names a later header line. */
 export function missingColumns(
   manifest: Pick<Manifest, 'columns' | 'faults' | 'firstLines'>,
   given: ColumnMap = new Map(),
@@ -111,7 +100,7 @@ function headerLine({ firstLines = [] }: Pick<Manifest, 'firstLines'>, given: Co
   return index === -1 ? undefined : index + 1;
 }
 
-/** The required fields for which a CSV has no column. */
+/** Required fields without a column in a CSV. */
 export function missingFields(
   manifest: Pick<Manifest, 'columns' | 'exported'>,
   given: ColumnMap = new Map(),
@@ -122,7 +111,7 @@ export function missingFields(
   return REQUIRED.filter((field) => !fields.has(field));
 }
 
-/** The row under the names of the fields. On a clash the mapped column wins; `mapEntry` makes it a fault. */
+/** The row with field names as keys. On a clash the mapped column wins; `mapEntry` adds a fault. */
 export function applyMap(raw: RawRow, map: ColumnMap): RawRow {
   if (map.size === 0) return raw;
   const clashes = clashingFields(raw, map);
@@ -133,20 +122,17 @@ export function applyMap(raw: RawRow, map: ColumnMap): RawRow {
   return mapped;
 }
 
-/** The entry under the names of the fields; a row that has the field under both names gets an error. */
+/** The entry with field names as keys. A row that has a field under two names gets an error. */
 export function mapEntry(entry: ManifestEntry, map: ColumnMap): ManifestEntry {
   if (map.size === 0) return entry;
-  const faults = clashingFields(entry.raw, map).map((column) => ({
-    severity: 'error' as const,
-    line: entry.line,
-    column,
-    rule: 'map-clash',
-    message: `the row has ${excerpt(column)} and also the name that --map gives it; which is meant cannot be known`,
-  }));
+  const faults = clashingFields(entry.raw, map).map((column) => {
+    const message = `the row has ${excerpt(column)} and also the name that --map gives it; which is meant cannot be known`;
+    return faultAt(entry.line, 'map-clash', message, { column });
+  });
   return { ...entry, raw: applyMap(entry.raw, map), faults: [...entry.faults, ...faults] };
 }
 
-/** Fields that a mapped name of the row leads to, while the row has them under their own name too. */
+/** Fields that the row has under their own name and under a mapped one. */
 function clashingFields(raw: RawRow, map: ColumnMap): string[] {
   return [...map]
     .filter(([header, field]) => Object.hasOwn(raw, header) && Object.hasOwn(raw, field) && !map.has(field))

@@ -1,40 +1,33 @@
-import type { Fault } from './fault.ts';
-
-/** What is to be said of the quotes in a record. `ends`: where the next record begins would be a guess. */
-export interface Quoting {
-  flaw?: Omit<Fault, 'line'>;
-  ends?: boolean;
+/** `ends`: the begin of the next record would be a guess. */
+interface QuoteFlaw {
+  severity: 'error' | 'warning';
+  rule: string;
+  message: string;
+  ends: boolean;
 }
 
 /**
- * Judges the quotes of one record, which csv-parse takes as they come. Within a cell that is not quoted, a quote is a
- * quote, as spreadsheets read it. Text after a closing quote, or a quote after spaces, may mean that the cell goes on:
- * the record is refused, and with it the file.
+ * Judges the quotes of one record, which csv-parse accepts everywhere. In an unquoted cell, a quote is a quote, as in
+ * spreadsheets. After text behind a closing quote, or a quote after spaces, the cell may continue: the file is refused.
  */
-export function readQuoting(text: string, delimiter: string): Quoting {
+export function quoteFlaw(text: string, delimiter: string): QuoteFlaw | undefined {
   let literal = false;
   for (const cell of cellsOf(text, delimiter)) {
     const broken = breach(cell);
     if (broken !== undefined) {
       const ends = (text.split('"').length - 1) % 2 === 1;
       const rest = ends ? '; this row and the rest of the file could not be read' : '';
-      const flaw = {
-        severity: 'error',
-        rule: 'csv-quote',
-        message: `${broken}${rest}`,
-        scope: 'file',
-      } as const;
-      return { flaw, ends };
+      return { severity: 'error', rule: 'csv-quote', message: `${broken}${rest}`, ends };
     }
     literal ||= !cell.startsWith('"') && cell.includes('"');
   }
-  if (!literal) return {};
+  if (!literal) return undefined;
   const message =
     'a quote within a cell that is not quoted is read as a quote; to be sure, quote the cell and write "" for a quote';
-  return { flaw: { severity: 'warning', rule: 'quote-in-cell', message } };
+  return { severity: 'warning', rule: 'quote-in-cell', message, ends: false };
 }
 
-/** The cells as they are written; after its closing quote, a cell goes on to the next delimiter. */
+/** The cells with their quotes; after its closing quote, a cell continues to the next delimiter. */
 function* cellsOf(text: string, delimiter: string): Generator<string, void, void> {
   let from = 0;
   for (let at = 0; at < text.length; at += 1) {

@@ -1,16 +1,16 @@
+import { excerpt } from '../core/excerpt.ts';
 import { CsvError, parse, type Parser } from 'csv-parse';
-import type { Fault } from './fault.ts';
-import { LineCounter } from './csv-line.ts';
-import { readQuoting } from './csv-quoting.ts';
-import { excerpt, MAX_RECORD } from './entry.ts';
-import { badBytesFault, type BadBytes, type TextChunk } from './text.ts';
+import { faultAt, type Fault } from './fault.ts';
+import { quoteFlaw } from './csv-quoting.ts';
+import { MAX_RECORD } from './entry.ts';
+import { type BadBytes, badBytesFault, type TextChunk } from './text.ts';
 
-/** One record as it stands in the file; blank lines are none. */
+/** One record of the file. Blank lines are skipped. */
 export interface CsvRecord {
   /** 1-based line on which it begins. */
   line: number;
   cells: string[];
-  /** Undecodable bytes, and quotes in the wrong place; a record that cannot be read has no cells. */
+  /** Undecodable bytes, and misplaced quotes. An unreadable record has no cells. */
   faults: Fault[];
 }
 
@@ -23,22 +23,21 @@ export interface CsvOptions {
 }
 
 /**
- * Splits text into records with csv-parse. Never throws for what the text is: where the next record would begin by a
- * guess, it ends with a record that has a fault.
+ * Splits text into records with csv-parse. Never throws for what the text holds: if the begin of the next record would
+ * be a guess, the last record has a fault.
  */
 export async function* csvRecords(
   chunks: AsyncIterable<TextChunk>,
   options: CsvOptions,
 ): AsyncGenerator<CsvRecord, void, void> {
   const maxRecord = options.maxRecord ?? MAX_RECORD;
-  // Records are taken in on_record rather than read from the stream: its error throws away those that were
-  // parsed before it and not yet read.
+  // By on_record and not from the stream, which drops parsed records when it fails.
   const parsed: { cells: string[]; end: number }[] = [];
   const parser = parse({
     delimiter: options.delimiter,
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
-    // Quotes in the wrong place are judged by `readQuoting`.
+    // Quotes in the wrong place are judged by `quoteFlaw`.
     relax_quotes: true,
     skip_empty_lines: true,
     max_record_size: maxRecord,
@@ -57,12 +56,16 @@ export async function* csvRecords(
     for (const { cells, end } of parsed.splice(0)) {
       const line = lines.recordStart();
       const text = cells.some((cell) => QUOTE.test(cell)) ? lines.peekTo(end).toString() : '';
-      const { flaw, ends = false } = readQuoting(text, options.delimiter);
+      const flaw = quoteFlaw(text, options.delimiter);
       lines.advanceTo(end);
       const faults = badBefore(bad, end, line);
-      if (flaw !== undefined) faults.push({ ...flaw, line });
-      yield { line, cells: flaw?.severity === 'error' ? [] : cells, faults };
-      if (ends) return true;
+      const refused = flaw?.severity === 'error';
+      if (flaw !== undefined) {
+        const { rule, message, severity } = flaw;
+        faults.push(faultAt(line, rule, message, refused ? { scope: 'file' } : { severity }));
+      }
+      yield { line, cells: refused ? [] : cells, faults };
+      if (flaw?.ends === true) return true;
     }
     return false;
   }
@@ -92,10 +95,10 @@ export async function* csvRecords(
   }
 }
 
-/** csv-parse takes a NUL behind a closing quote for the end of the text. */
+/** csv-parse ends a cell at a NUL behind a closing quote. */
 const QUOTE = /["\0]/;
 
-/** Takes the bad places before `end` out of `bad`; one fault for a record is enough. */
+/** Removes the bad places before `end` from `bad`. One fault for a record is enough. */
 function badBefore(bad: { position: number; bytes: BadBytes }[], end: number, line: number): Fault[] {
   const after = bad.findIndex(({ position }) => position >= end);
   const [first] = bad.splice(0, after === -1 ? bad.length : after);
@@ -122,7 +125,7 @@ function end(parser: Parser): Promise<Error | undefined> {
 function brokenRecord(line: number, error: Error, maxRecord: number): CsvRecord {
   const [rule, what] = diagnosis(error, maxRecord);
   const message = `${what}; this row and the rest of the file could not be read`;
-  return { line, cells: [], faults: [{ severity: 'error', line, rule, message, scope: 'file' }] };
+  return { line, cells: [], faults: [faultAt(line, rule, message, { scope: 'file' })] };
 }
 
 function diagnosis(error: Error, maxRecord: number): [rule: string, what: string] {
@@ -135,5 +138,68 @@ function diagnosis(error: Error, maxRecord: number): [rule: string, what: string
       return ['csv-quote', 'a quote that opens a cell of this row is never closed'];
     default:
       return ['csv-broken', `not readable as CSV: ${excerpt(error.message)}`];
+  }
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/**
+ * Turns byte offsets of records into line numbers: csv-parse counts a CR LF within quotes twice. Holds only the bytes
+ * after the last record.
+ */
+class LineCounter {
+  #line: number;
+  #afterCr = false;
+  /** Offset of the next byte to be counted. */
+  #offset = 0;
+  #pending: Buffer[] = [];
+
+  constructor(firstLine: number) {
+    this.#line = firstLine;
+  }
+
+  push(bytes: Buffer): void {
+    this.#pending.push(bytes);
+  }
+
+  /** Passes over blank lines; the line on which the next record begins. */
+  recordStart(): number {
+    this.#consume((byte) => byte === LF || byte === CR);
+    return this.#line;
+  }
+
+  /** The bytes before `offset` that belong to no record yet. */
+  peekTo(offset: number): Buffer {
+    const length = offset - this.#offset;
+    const [first] = this.#pending;
+    // Most records are within one chunk, and need no copy.
+    return first !== undefined && first.length >= length
+      ? first.subarray(0, length)
+      : Buffer.concat(this.#pending, length);
+  }
+
+  /** Passes over everything before `offset`. */
+  advanceTo(offset: number): void {
+    this.#consume(() => this.#offset < offset);
+  }
+
+  #consume(wanted: (byte: number) => boolean): void {
+    for (let buffer = this.#pending[0]; buffer !== undefined; buffer = this.#pending[0]) {
+      let used = 0;
+      for (; used < buffer.length; used += 1) {
+        const byte = buffer[used] ?? 0;
+        if (!wanted(byte)) break;
+        this.#offset += 1;
+        // A line ends with LF, CR or CR LF; the LF of a CR LF ends nothing more.
+        if (byte === CR || (byte === LF && !this.#afterCr)) this.#line += 1;
+        this.#afterCr = byte === CR;
+      }
+      if (used < buffer.length) {
+        this.#pending[0] = buffer.subarray(used);
+        return;
+      }
+      this.#pending.shift();
+    }
   }
 }

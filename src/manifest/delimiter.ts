@@ -2,13 +2,10 @@ import { usageError } from '../core/errors.ts';
 
 const CANDIDATES = [',', ';', '\t'] as const;
 
-/** How many records after the header are compared. */
+/** Records after the header that are compared. */
 const SAMPLE_ROWS = 20;
 
-/**
- * The delimiter of a `--delimiter`: one character, or `tab`, or `\t`.
- * Throws a usage error for what cannot delimit.
- */
+/** A value of `--delimiter`: one character, `tab`, or `\t`. Throws a usage error for others. */
 export function parseDelimiter(given: string): string {
   if (given === 'tab' || given === '\\t') return '\t';
   if (!/^[^"\r\n]$/u.test(given)) {
@@ -28,8 +25,8 @@ export function separatorLine(head: string): { delimiter: string; length: number
 }
 
 /**
- * The delimiter that occurs most in the header, outside quotes; on a tie the one that as many of the first
- * rows have as often as the header; a comma when the header has none.
+ * The delimiter that occurs most in the header, outside quotes. On a tie, the one for which most of the first rows have
+ * the count of the header. A comma when the header has none.
  */
 export function sniffDelimiter(head: string): string {
   const [header, ...rows] = countDelimiters(head);
@@ -51,26 +48,15 @@ export function sniffDelimiter(head: string): string {
 
 /** For the header and the first rows: how often each candidate occurs outside quotes. */
 function countDelimiters(head: string): number[][] {
-  const records: number[][] = [];
-  let counts = CANDIDATES.map(() => 0);
-  let quoted = false;
-  let blank = true;
-  const finish = (): void => {
-    if (!blank) records.push(counts);
-    counts = CANDIDATES.map(() => 0);
-    blank = true;
-  };
-  for (const character of head) {
-    if (records.length > SAMPLE_ROWS) break;
-    if (character === '"') quoted = !quoted;
-    if (!quoted && (character === '\n' || character === '\r')) {
-      finish();
-      continue;
-    }
-    blank = false;
-    const index = quoted ? -1 : CANDIDATES.findIndex((candidate) => candidate === character);
-    if (index !== -1) counts[index] = (counts[index] ?? 0) + 1;
-  }
-  if (records.length === 0) finish();
-  return records;
+  const lines = withoutQuoted(head)
+    .split(/[\r\n]+/)
+    .filter((line) => line !== '');
+  return lines
+    .slice(0, SAMPLE_ROWS + 1)
+    .map((line) => CANDIDATES.map((candidate) => line.split(candidate).length - 1));
+}
+
+/** The text with the content of all quotes removed. */
+export function withoutQuoted(text: string): string {
+  return text.replaceAll(/"[^"]*(?:"|$)/g, '""');
 }

@@ -1,7 +1,6 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { refusal, usageError } from '../core/errors.ts';
 import type { ByteSource } from './bytes.ts';
-import { gatherEvidence } from './evidence.ts';
 import { characterEnd } from './text.ts';
 
 export interface Encoding {
@@ -9,7 +8,7 @@ export interface Encoding {
   label: string;
   /** Length of the byte order mark, which is not part of the text. */
   bomBytes: number;
-  /** Nothing but the lack of a better explanation speaks for it. */
+  /** Chosen only because no other encoding fits better. */
   doubtful: boolean;
 }
 
@@ -21,9 +20,8 @@ const BOMS: readonly (readonly [string, Buffer])[] = [
 ];
 
 /**
- * The encoding of a manifest: as named by `override` (any WHATWG label), else by its byte order mark, else
- * UTF-16 by its NUL bytes, else UTF-8 or GB18030 by which of them the bytes fit.
- * Throws: exit 2 for an unknown label, exit 3 for a file that is no text.
+ * The encoding of a manifest: `override` (any WHATWG label), else by its byte order mark, else UTF-16 by its NUL bytes,
+ * else UTF-8 or GB18030, whichever fits the bytes. Throws: exit 2 for an unknown label, exit 3 for a binary file.
  */
 export async function detectEncoding(source: ByteSource, override?: string): Promise<Encoding> {
   const bom = BOMS.find(([, mark]) => source.head.subarray(0, mark.length).equals(mark));
@@ -72,7 +70,7 @@ function sniffUtf16(head: Buffer): string | undefined {
     else odd += 1;
   }
   const label = odd > 10 * even ? 'utf-16le' : even > 10 * odd ? 'utf-16be' : undefined;
-  // A NUL here and there in good UTF-8 is a dirty cell, which the rules of the request judge.
+  // A few NULs in valid UTF-8 are dirty cells, which the rules of the request report.
   if (label === undefined || isUtf8WithStrayNuls(head, even + odd)) return undefined;
   try {
     const text = new TextDecoder(label, { fatal: true }).decode(head, { stream: true });
@@ -93,7 +91,7 @@ function isUtf8WithStrayNuls(head: Buffer, nuls: number): boolean {
   return nuls < head.length / 10 && isUtf8(whole) && controlShare(head) === nuls / head.length;
 }
 
-/** Share of bytes that are control characters, other than those of white space and Ctrl-Z and escape. */
+/** The share of control characters, without white space, Ctrl-Z and escape. */
 function controlShare(bytes: Buffer): number {
   const isControl = (byte: number): boolean =>
     byte < 0x20 && !(byte >= 0x09 && byte <= 0x0d) && byte !== 0x1a && byte !== 0x1b;
@@ -108,4 +106,94 @@ function binaryRefusal(source: ByteSource): Error {
     `${source.name} is a binary file, not text`,
     'A manifest is CSV, JSON or JSONL text; if it is text in a rare encoding, name it with --encoding.',
   );
+}
+
+/** The non-ASCII places after which detection stops. */
+const ENOUGH = 1000;
+
+interface Tally {
+  valid: number;
+  invalid: number;
+}
+
+/**
+ * UTF-8 or GB18030. A rereadable source is scanned until there is enough evidence, because the first Chinese prompt may
+ * come late. Of other sources only the head is known.
+ *
+ * The majority of places decides: GB18030 reads almost any UTF-8 as other Chinese, so one bad byte must not change
+ * every prompt.
+ */
+async function gatherEvidence(source: ByteSource): Promise<{ label: string; doubtful: boolean }> {
+  const tally: Tally = { valid: 0, invalid: 0 };
+  const chinese = new ChineseTally();
+  let carry: Buffer = Buffer.alloc(0);
+  for await (const chunk of source.rereadable ? source.read() : headOf(source)) {
+    if (carry.length === 0 && isAscii(chunk)) continue;
+    const joined = carry.length === 0 ? chunk : Buffer.concat([carry, chunk]);
+    const end = characterEnd(joined, 'utf-8');
+    chinese.add(chunk);
+    countUtf8(joined.subarray(0, end), tally);
+    carry = Buffer.from(joined.subarray(end));
+    if (tally.valid + tally.invalid >= ENOUGH) break;
+  }
+  if (source.rereadable && tally.valid + tally.invalid < ENOUGH) countUtf8(carry, tally);
+  if (tally.invalid === 0 || tally.valid > tally.invalid || !chinese.possible) {
+    return { label: 'utf-8', doubtful: false };
+  }
+  return { label: 'gb18030', doubtful: !chinese.likely };
+}
+
+async function* headOf(source: ByteSource): AsyncGenerator<Buffer, void, void> {
+  yield source.head;
+}
+
+/** Counts well-formed multi-byte sequences, and bytes that begin none. */
+function countUtf8(bytes: Buffer, tally: Tally): void {
+  let at = 0;
+  while (at < bytes.length) {
+    const length = sequenceLength(bytes, at);
+    if (length > 1) tally.valid += 1;
+    if (length === 0) tally.invalid += 1;
+    at += Math.max(1, length);
+  }
+}
+
+/** Length of the UTF-8 sequence at `at`; 0 when there is none. */
+function sequenceLength(bytes: Buffer, at: number): number {
+  const lead = bytes[at] ?? 0;
+  if (lead < 0x80) return 1;
+  const length = lead >= 0xf5 || lead < 0xc2 ? 0 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  for (let next = 1; next < length; next += 1) {
+    if (((bytes[at + next] ?? 0) & 0xc0) !== 0x80) return 0;
+  }
+  return length;
+}
+
+/** Whether bytes are valid GB18030, and whether they look like common Chinese in it. */
+class ChineseTally {
+  possible = true;
+  readonly #decoder = new TextDecoder('gb18030', { fatal: true });
+  #common = 0;
+  #rare = 0;
+
+  add(chunk: Buffer): void {
+    if (!this.possible) return;
+    try {
+      this.#decoder.decode(chunk, { stream: true });
+    } catch {
+      this.possible = false;
+    }
+    for (let at = 0; at < chunk.length; at += 1) {
+      if ((chunk[at] ?? 0) < 0x80) continue;
+      // Common Chinese has both bytes above 0xa0. Accented Latin letters, Big5 and Shift_JIS often have ASCII in the
+      // second place.
+      at += 1;
+      if ((chunk[at] ?? 0xff) > 0xa0) this.#common += 1;
+      else this.#rare += 1;
+    }
+  }
+
+  get likely(): boolean {
+    return this.#common > 4 * this.#rare;
+  }
 }

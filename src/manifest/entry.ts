@@ -1,9 +1,9 @@
-import type { Fault } from './fault.ts';
+import { faultAt, type Fault } from './fault.ts';
 
-/** A row as it stands in the manifest: column → cell text (CSV), or field → JSON value (JSON, JSONL). */
+/** A row as in the manifest: column → cell text (CSV), or field → JSON value (JSON, JSONL). */
 export type RawRow = Record<string, unknown>;
 
-/** What an entry of an export says of itself; '' where it says nothing, as a row that was added to it by hand. */
+/** What an entry of an export says about its row; '' for a row that was added by hand. */
 export interface Exported {
   batch: string;
   key: string;
@@ -13,24 +13,24 @@ export interface Exported {
   request?: unknown;
 }
 
-/** One entry of a manifest, in file order. An unreadable one has faults and as much of the row as was legible. */
+/** One entry of a manifest, in file order. An unreadable one has faults and the readable part of its row. */
 export interface ManifestEntry {
   /** 1-based line in the file on which the row begins. */
   line: number;
   raw: RawRow;
   /** Faults of reading (ragged row, broken JSON, bad bytes); rules of the request come later, in `request.ts`. */
   faults: Fault[];
-  /** As what its values are read; by default, as the format of its manifest says. */
+  /** How its values are read; by default as the format of the manifest says. */
   source?: 'csv' | 'json';
-  /** It stands in an export of vidbatch: `raw` is what had been read, and this says of which row. */
+  /** In an export of vidbatch: `raw` is the row as it was read before, and this names the row. */
   exported?: Exported;
 }
 
 export type ManifestFormat = 'csv' | 'json' | 'jsonl';
 
-/** What is known of a manifest once its beginning has been read. */
+/** A manifest whose beginning has been read. */
 export interface Manifest {
-  /** How the file is named in messages: the path as given, or `-`. */
+  /** The name for messages: the path as given, or `-`. */
   name: string;
   format: ManifestFormat;
   /** WHATWG label of the encoding that is being decoded, such as `utf-8`, `gb18030`, `utf-16le`. */
@@ -41,7 +41,7 @@ export interface Manifest {
   columns?: string[];
   /** JSON only: rows share lines, so faults name them by their number. */
   byRow?: boolean;
-  /** CSV only: the first lines of the file, cut. */
+  /** CSV only: the first lines of the file, each cut. */
   firstLines?: string[];
   /** CSV only: every column of the header, `''` where it has no name. */
   layout?: string[];
@@ -49,6 +49,8 @@ export interface Manifest {
   exported?: boolean;
   /** Faults of the file as a whole, such as a duplicate header. With an error among them no row is to be sent. */
   faults: Fault[];
+  /** Whether the file has changed since it was opened, or no longer exists. */
+  isChanged: () => Promise<boolean>;
   /** May be iterated once. Memory does not grow with the number of rows. Reading stops when iteration stops. */
   entries: AsyncIterable<ManifestEntry>;
 }
@@ -65,12 +67,7 @@ export function setField(row: RawRow, name: string, value: unknown): void {
   }
 }
 
-/** An entry of which nothing was legible, with its one error. */
+/** An entry without a readable part, with its one error. */
 export function unreadable(line: number, rule: string, message: string): ManifestEntry {
-  return { line, raw: {}, faults: [{ severity: 'error', line, rule, message }] };
-}
-
-/** A piece of the file for a message: at most 40 characters, control characters escaped. */
-export function excerpt(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+  return { line, raw: {}, faults: [faultAt(line, rule, message)] };
 }

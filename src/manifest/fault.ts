@@ -1,27 +1,37 @@
 import { columnLabel } from '../core/excerpt.ts';
 
 /**
- * Something wrong with one row of a manifest. `error`: a documented rule is broken, the row cannot be sent.
- * `warning`: a rule known from elsewhere, or something that looks like a mistake; `--strict` makes it an error.
+ * A fault in one row of a manifest. `error`: a documented rule is broken, and the row cannot be sent. `warning`: an
+ * undocumented rule, or a likely mistake; `--strict` makes it an error.
  */
 export interface Fault {
   severity: 'error' | 'warning';
   /** 1-based line in the file on which the row begins. */
   line: number;
-  /** The column or field, in the manifest's own words (`duration`, `extra_body.seed`); absent: the whole row. */
+  /** As in the manifest (`duration`, `extra_body.seed`); absent: the whole row. */
   column?: string;
   /** Stable name of the rule, kebab-case, for example `duration-range`. */
   rule: string;
-  /** What is wrong and what is allowed: `20 is not between 1 and 16`. Never contains more than 200 characters of the value. */
+  /** What is wrong and what is allowed: `20 is not between 1 and 16`. At most 200 characters of the value. */
   message: string;
-  /** It may be about every row of the file, so no row of the file is sent. */
+  /** It may affect every row, so no row of the file is sent. */
   scope?: 'file';
   /** 1-based number of the row. */
   row?: number;
   /** The row's id, as it stands there. */
   id?: string;
-  /** Rows share lines, as in JSON that a program has written: the number tells more than the line. */
+  /** Rows share lines, as in generated JSON, so the row number is shown instead. */
   byRow?: true;
+}
+
+/** An error, unless `more` says otherwise. */
+export function faultAt(
+  line: number,
+  rule: string,
+  message: string,
+  more: Partial<Pick<Fault, 'severity' | 'column' | 'scope'>> = {},
+): Fault {
+  return { severity: 'error', line, rule, message, ...more };
 }
 
 /**

@@ -1,9 +1,9 @@
 import type { Position } from './json-row.ts';
 import type { BadBytes, TextChunk } from './text.ts';
 
-/** One JSON value as text, delimited by quotes and brackets alone: it may be broken inside. */
-export interface JsonValue {
-  /** Without content when it was not to be kept or is `too-large`. */
+/** The text of one JSON value. Only its quotes and brackets were read: it may be broken inside. */
+export interface ScannedValue {
+  /** Empty when it was not kept, or is `too-large`. */
   text: string;
   at: Position;
   /** `open`: the file ends within it. `too-large`: reading stopped within it. */
@@ -15,7 +15,7 @@ const STRING_STOP = /["\\]/g;
 const NESTED_STOP = /["{}[\]]/g;
 const SCALAR_STOP = /[\s,:"[\]{}]/g;
 
-/** Walks over the top of a JSON text, value by value, in constant memory. */
+/** Reads a JSON text value by value, in constant memory. */
 export class JsonCursor {
   readonly #chunks: AsyncIterator<TextChunk, void, void>;
   #text = '';
@@ -24,9 +24,9 @@ export class JsonCursor {
   /** 1-based column of `#text[0]`, or less once a line has begun in the text. */
   #columnBase = 1;
   #nextLf = Infinity;
-  /** Undecodable bytes that were passed over since the last value. */
+  /** Undecodable bytes since the last value. */
   #bad: BadBytes | undefined;
-  /** Those that the last character of `#text` stands for. */
+  /** Those at the last character of `#text`. */
   #badAtEnd: BadBytes | undefined;
 
   constructor(chunks: AsyncGenerator<TextChunk, void, void>) {
@@ -41,7 +41,7 @@ export class JsonCursor {
     return { line: this.#line, column: this.#columnBase + this.#at };
   }
 
-  /** Passes over white space; the next character, `''` at the end. */
+  /** Skips white space. The next character, or `''` at the end. */
   async peek(): Promise<string> {
     for (;;) {
       while (this.#at < this.#text.length) {
@@ -53,17 +53,17 @@ export class JsonCursor {
     }
   }
 
-  /** Passes over the character that `peek` has shown. */
+  /** Skips the character of `peek`. */
   skip(): void {
     this.#moveTo(this.#at + 1);
   }
 
-  /** What stands here, for a message: the text up to the chunk's end. */
+  /** The text here, for a message. */
   rest(): string {
     return this.#text.slice(this.#at, this.#at + 50);
   }
 
-  /** The undecodable bytes that were met since the last value, or that stand here. */
+  /** The undecodable bytes since the last value, or here. */
   takeBad(): BadBytes | undefined {
     if (this.#at === this.#text.length - 1) this.#meetBad();
     const bad = this.#bad;
@@ -71,8 +71,8 @@ export class JsonCursor {
     return bad;
   }
 
-  /** Reads the value whose first character `peek` has shown. */
-  async value(limit: number, keep = true): Promise<JsonValue> {
+  /** Reads the value that begins with the character of `peek`. */
+  async value(limit: number, keep = true): Promise<ScannedValue> {
     const at = this.position;
     const scanner = new ValueScanner();
     const parts: string[] = [];
@@ -102,7 +102,7 @@ export class JsonCursor {
     this.#at = index;
   }
 
-  /** Remembered, since a search for every token would read a file of one long line over and over. */
+  /** Remembered: a search for every token would read a file of one long line many times. */
   #findLf(from: number): void {
     const found = this.#text.indexOf('\n', from);
     this.#nextLf = found === -1 ? Infinity : found;
@@ -114,7 +114,7 @@ export class JsonCursor {
     this.#badAtEnd = undefined;
   }
 
-  /** Goes on to the next chunk, once this one is used up. */
+  /** The next chunk, after this one is used up. */
   async #load(): Promise<boolean> {
     const next = await this.#chunks.next();
     if (next.done === true) return false;
@@ -135,7 +135,7 @@ class ValueScanner {
   #inString = false;
   #escaped = false;
 
-  /** Index after the value's last character; absent when it goes on in the next chunk. */
+  /** The index after the value; absent when it continues in the next chunk. */
   scan(text: string, from: number): number | undefined {
     let at = from;
     if (!this.#started && at < text.length) {

@@ -1,8 +1,8 @@
-import { excerpt, MAX_RECORD, unreadable, type ManifestEntry, type RawRow } from './entry.ts';
-import { JsonCursor, type JsonValue } from './json-cursor.ts';
-import { withDefaults } from './json-defaults.ts';
-import { parseRow, type Position } from './json-row.ts';
-import { found } from './json-syntax.ts';
+import { excerpt } from '../core/excerpt.ts';
+import { isPlainObject } from '../core/json.ts';
+import { type ManifestEntry, MAX_RECORD, type RawRow, setField, unreadable } from './entry.ts';
+import { JsonCursor, type ScannedValue } from './json-cursor.ts';
+import { found, parseRow, type Position } from './json-row.ts';
 import { badBytesFault, type TextChunk } from './text.ts';
 
 const SHAPES = 'allowed are a list of rows, [{…}, {…}], or {"defaults": {…}, "rows": [{…}, {…}]}';
@@ -11,18 +11,14 @@ export interface JsonSource {
   /** The text from its start; again at each call when `rereadable`. */
   open(): AsyncGenerator<TextChunk, void, void>;
   rereadable: boolean;
-  /**
-   * The lists of an object are its rows, whatever their names are, and the rest of it is passed over. Numbers that
-   * cannot be held exactly are their digits, as text.
-   */
+  /** All lists of an object are rows, and the rest of it is ignored. Numbers that JSON.parse would change are text. */
   wrapped?: boolean;
   maxRecord?: number;
 }
 
 /**
- * The entries of a JSON manifest: a list of rows, or an object of `defaults` and `rows` in either order. Never
- * throws for what the text is: what cannot be read is an entry with a fault, and the last one when the rest
- * cannot be told apart any more.
+ * The entries of a JSON manifest: a list of rows, or an object of `defaults` and `rows` in either order. Never throws for
+ * what the text holds: an unreadable row is an entry with a fault, and the last entry if the rest cannot be read.
  */
 export async function* jsonEntries(source: JsonSource): AsyncGenerator<ManifestEntry, void, void> {
   const walk = new Walk(source);
@@ -53,13 +49,13 @@ class Walk {
     this.cursor = new JsonCursor(source.open());
   }
 
-  /** What follows is not read, so nothing of the file is sent. */
+  /** The rest is not read, so nothing of the file is sent. */
   stop(entry: ManifestEntry): ManifestEntry {
     this.stopped = true;
     return { ...entry, faults: entry.faults.map((fault) => ({ ...fault, scope: 'file' })) };
   }
 
-  /** The rows of the list that opens here. */
+  /** The rows of the list that begins here. */
   async *list(defaults: RawRow | undefined): AsyncGenerator<ManifestEntry, void, void> {
     this.cursor.skip();
     if ((await this.cursor.peek()) === ']') {
@@ -85,7 +81,7 @@ class Walk {
     }
   }
 
-  #rowOf(value: JsonValue, defaults: RawRow | undefined): ManifestEntry {
+  #rowOf(value: ScannedValue, defaults: RawRow | undefined): ManifestEntry {
     if (value.end === 'too-large') return this.stop(this.#tooLarge(value.at));
     const { entry, row } = parseRow(value.text, value.at, value.bad, this.#digits);
     if (value.end === 'open') return this.stop(entry);
@@ -94,7 +90,7 @@ class Walk {
       : { ...entry, raw: withDefaults(defaults, row) };
   }
 
-  /** The rows of the object that opens here. */
+  /** The rows of the object that begins here. */
   async *envelope(): AsyncGenerator<ManifestEntry, void, void> {
     const start = this.cursor.position;
     const seen = new Set<string>();
@@ -120,7 +116,7 @@ class Walk {
     }
   }
 
-  /** The rows of the lists in the object that opens here, and in objects in it. */
+  /** The rows of all lists in the object that begins here, and in its objects. */
   async *wrapping(depth = 0): AsyncGenerator<ManifestEntry, void, void> {
     const start = this.cursor.position;
     const seen = new Set<string>();
@@ -147,7 +143,7 @@ class Walk {
       yield unreadable(start.line, 'json-shape', 'an object without a list in it');
   }
 
-  /** Reads on to the value of the next member; `undefined` after the closing brace. */
+  /** Moves to the value of the next member; undefined after the closing brace. */
   async #key(
     seen: Set<string>,
     any = false,
@@ -187,7 +183,7 @@ class Walk {
     return row === undefined || entry.faults.length > 0 ? { ...entry, raw: {} } : { row };
   }
 
-  /** The defaults that come after the rows: a reading of its own, which keeps nothing of the rows. */
+  /** Defaults that come after the rows are read first, in a separate pass. */
   async #laterDefaults(rows: Position): Promise<{ row: RawRow | undefined } | ManifestEntry> {
     if (!this.#source.rereadable) {
       const message =
@@ -199,7 +195,6 @@ class Walk {
       await survey.cursor.peek();
       const seen = new Set<string>();
       for (let key = await survey.#key(seen); key !== undefined; key = await survey.#key(seen)) {
-        // Without knowing the defaults no row may be handed out.
         if ('faults' in key) return key;
         if (key.name === 'defaults') return await survey.#defaults();
         await survey.cursor.peek();
@@ -217,7 +212,7 @@ class Walk {
     return unreadable(at.line, 'record-too-large', message);
   }
 
-  /** The fault of something that stands in the wrong place, here. */
+  /** The fault of an unexpected character here. */
   misplaced(expected: string, advice = ''): ManifestEntry {
     const { line, column } = this.cursor.position;
     const bad = this.cursor.takeBad();
@@ -230,4 +225,20 @@ class Walk {
 function unclosed({ line, column }: Position): ManifestEntry {
   const message = `line ${line} column ${column}: the list that opens here is never closed; perhaps a quote or a bracket in it is left open`;
   return unreadable(line, 'bad-json', message);
+}
+
+/** Objects are merged key by key; anything else of the row wins, `null` included. Rows share nothing of the defaults. */
+function withDefaults(defaults: RawRow, row: RawRow): RawRow {
+  const merged: RawRow = {};
+  for (const [key, fallback] of Object.entries(defaults)) {
+    setField(merged, key, Object.hasOwn(row, key) ? merge(fallback, row[key]) : structuredClone(fallback));
+  }
+  for (const [key, value] of Object.entries(row)) {
+    if (!Object.hasOwn(defaults, key)) setField(merged, key, value);
+  }
+  return merged;
+}
+
+function merge(fallback: unknown, value: unknown): unknown {
+  return isPlainObject(fallback) && isPlainObject(value) ? withDefaults(fallback, value) : value;
 }

@@ -3,22 +3,17 @@ import type { JsonSource } from './json.ts';
 import { parseRow } from './json-row.ts';
 import type { BadBytes, TextChunk } from './text.ts';
 
-/** The entries of a JSONL manifest: one object a line. A bad line is a fault of that line, and reading goes on. */
+/** The entries of a JSONL manifest: one object a line. A bad line is a fault of that line alone. */
 export async function* jsonlEntries(
   chunks: AsyncIterable<TextChunk>,
   { maxRecord = MAX_RECORD, wrapped = false }: Pick<JsonSource, 'maxRecord' | 'wrapped'> = {},
 ): AsyncGenerator<ManifestEntry, void, void> {
+  const digits = wrapped ? 'kept' : 'exact';
   for await (const line of textLines(chunks, maxRecord)) {
     if (line.text === undefined) {
       yield unreadable(line.number, 'record-too-large', `a line of more than ${maxRecord} characters`);
     } else if (line.text.trim() !== '') {
-      const { entry } = parseRow(
-        line.text,
-        { line: line.number, column: 1 },
-        line.bad,
-        wrapped ? 'kept' : 'exact',
-      );
-      yield entry;
+      yield parseRow(line.text, { line: line.number, column: 1 }, line.bad, digits).entry;
     }
   }
 }
@@ -60,7 +55,7 @@ async function* textLines(
       yield finish();
     }
     add(chunk.text.slice(from));
-    // The bad character is the chunk's last, so it is on the line that goes on.
+    // The bad character is the chunk's last, so it is on the line that continues.
     bad ??= chunk.bad;
     if (chunk.bad?.gaveUp === true) bad = chunk.bad;
   }

@@ -7,15 +7,12 @@ import { refusal, usageError, VidbatchError } from '../core/errors.ts';
 import type { Fault } from './fault.ts';
 import { openSource, type ByteSource } from './bytes.ts';
 import { csvRecords, type CsvRecord } from './csv-record.ts';
-import { csvEntries, isBlank } from './csv.ts';
-import { readHeader } from './csv-header.ts';
+import { csvEntries, isBlank, readHeader } from './csv.ts';
 import { parseDelimiter, separatorLine, sniffDelimiter } from './delimiter.ts';
 import { detectEncoding, type Encoding } from './encoding.ts';
 import type { Manifest, ManifestEntry } from './entry.ts';
-import { exportDelimiter, findExport, readName } from './export-header.ts';
-import { exportedEntries, unwrap } from './exported.ts';
-import { foreignTo } from './foreign.ts';
-import { formatOf, formatUnknown, isTabSeparated } from './format.ts';
+import { exportDelimiter, exportedEntries, findExport, readName, unwrap } from './exported.ts';
+import { foreignTo, formatOf, formatUnknown, isTabSeparated } from './file-kind.ts';
 import { jsonEntries } from './json.ts';
 import { jsonlEntries } from './jsonl.ts';
 import { decodeText, type TextChunk } from './text.ts';
@@ -27,19 +24,18 @@ export interface ManifestOptions {
   encoding?: string;
   /** CSV: one character or `tab`; by default sniffed. */
   delimiter?: string;
-  /** CSV: so many lines above the header are passed over; lines are counted from the start of the file. */
+  /** CSV: lines to skip above the header. */
   skipLines?: number;
-  /** JSON: the list may stand within any object, as gateways wrap it: `{"total": 2, "data": […]}`. */
+  /** JSON: the list may be within any object, as from gateways: `{"total": 2, "data": […]}`. */
   wrapped?: boolean;
   /** Where `-` is read from. */
   stdin?: Readable;
 }
 
 /**
- * Opens the manifest at a path, or on standard input for `-`, and reads its beginning. What is wrong with its
- * rows are faults of its entries. Of a path no file is held open, except while the entries are iterated.
- * Throws a `VidbatchError`: exit 2 when there is no such file or its format is unknown, exit 3 when it is
- * empty or binary.
+ * Opens the manifest at a path, or on standard input for `-`, and reads its beginning. A file is open only while the
+ * entries are iterated. Faults in rows are faults of the entries.
+ * Throws a `VidbatchError`: exit 2 for a missing file or an unknown format, exit 3 for an empty or binary file.
  */
 export async function openManifest(source: string, options: ManifestOptions = {}): Promise<Manifest> {
   const format = formatOf(source, options.format);
@@ -55,7 +51,13 @@ export async function openManifest(source: string, options: ManifestOptions = {}
   if (bytes.complete && head.trim() === '') throw empty(source);
   const text = (): AsyncGenerator<TextChunk, void, void> =>
     decodeText(bytes.read(), encoding.label, encoding.bomBytes);
-  const shared = { name: source, format, encoding: encoding.label, faults: encodingFaults(encoding) };
+  const shared = {
+    name: source,
+    format,
+    encoding: encoding.label,
+    faults: encodingFaults(encoding),
+    isChanged: () => bytes.isChanged(),
+  };
   if (format !== 'csv' && (options.skipLines ?? 0) > 0) {
     throw usageError('SKIP_LINES_OF_CSV', `--skip-lines: ${source} is ${format}, and has no header`);
   }
@@ -68,7 +70,7 @@ export async function openManifest(source: string, options: ManifestOptions = {}
       : () => jsonlEntries(text(), { wrapped });
   return {
     ...shared,
-    // The list that a program has written may be one line, of any length.
+    // Generated JSON may be one long line.
     byRow: format === 'json' && !head.trim().includes('\n'),
     entries: once(source, () => (wrapped ? entries() : unwrapped(entries()))),
   };
@@ -139,14 +141,13 @@ async function* withoutStart(
   let left = length;
   for await (const chunk of chunks) {
     const { text } = chunk;
-    // What is passed over may hold any bytes.
     if (text.length > left || chunk.bad?.gaveUp === true)
       yield left === 0 ? chunk : { ...chunk, text: text.slice(left) };
     left = Math.max(0, left - text.length);
   }
 }
 
-/** So many lines of a CSV are remembered, to find a header below a title. */
+/** Lines of a CSV that are kept, to find a header below a title. */
 const LINES_SHOWN = 20;
 
 /** The length of the first lines of a file, with their line breaks. */

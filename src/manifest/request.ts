@@ -1,18 +1,23 @@
 import type { Fault } from './fault.ts';
 import type { RawRow } from './entry.ts';
 import { columnLabel, excerpt } from '../core/excerpt.ts';
+import type { JsonValue } from '../core/json.ts';
 import { decodeCell } from './request/cell.ts';
-import { check } from './request/check.ts';
-import { fields, sortColumns, type Columns, type Field } from './request/columns.ts';
-import type { GenerationRequest } from './request/body.ts';
-import { readExtraBody } from './request/extra-body.ts';
-import { schemas } from './request/fields.ts';
-import type { Report } from './request/finding.ts';
+import { type DottedColumn, readExtraBody } from './request/extra-body.ts';
+import {
+  type Field,
+  fields,
+  isField,
+  isOurs,
+  isOwn,
+  lookAlike,
+  type OwnColumn,
+  pathInExtraBody,
+} from './request/field-names.ts';
+import { check, type GenerationRequest, type Report, schemas } from './request/fields.ts';
 import { readOwnColumns } from './request/own-columns.ts';
-import { garbledText } from './request/garbled.ts';
-import type { JsonValue } from './request/json-value.ts';
 import { applyRules } from './request/rules.ts';
-import { unwrittenPrompt, unwrittenText } from './request/unwritten.ts';
+import { flaw, garbledText, unwrittenPrompt, unwrittenText } from './request/text.ts';
 
 /** What the provider will make of a request. Derived, shown to people, and never sent. */
 export type Mode = 'text' | 'image' | 'start-end' | 'reference';
@@ -26,7 +31,7 @@ export interface RequestOptions {
   models?: readonly string[];
   /** Warnings are errors. */
   strict?: boolean;
-  /** Text that looks like nobody wrote it is sent as it is. */
+  /** Text that looks like an accident is sent as it is. */
   asWritten?: boolean;
 }
 
@@ -49,29 +54,25 @@ export interface ReadRequest {
 
 /** Reads a manifest's row by the rules of api.md. Never throws, whatever the row holds. */
 export function readRequest(raw: RawRow, options: RequestOptions): ReadRequest {
+  const { source, line, strict = false } = options;
   const faults: Fault[] = [];
-  const report: Report = (finding) => {
-    const severity = options.strict === true ? 'error' : finding.severity;
-    faults.push({ ...finding, severity, line: options.line });
+  const report: Report = (severity, column, found) => {
+    faults.push({ ...found, severity: strict ? 'error' : severity, column, line });
   };
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
-    report({
-      severity: 'error',
-      rule: 'row-type',
-      message: `${excerpt(raw)} is not a row: an object of fields`,
-    });
-    return { extras: [], faults };
+    const message = `${excerpt(raw)} is not a row: an object of fields`;
+    return { extras: [], faults: [{ severity: 'error', line, rule: 'row-type', message }] };
   }
 
-  const columns = sortColumns(raw, options.source);
+  const columns = sortColumns(raw, source);
   for (const { column, meant } of columns.typos) {
     const message = `is no field, and is not sent; did you mean ${meant}?`;
-    report({ severity: 'warning', column: columnLabel(column), rule: 'unknown-column-typo', message });
+    report('warning', columnLabel(column), flaw('unknown-column-typo', message));
   }
-  const { draft, given } = readFields(columns, options.source, report);
+  const { draft, given } = readFields(columns, source, report);
   applyRules({ request: draft, given, models: options.models ?? [] }, report);
   if (options.asWritten !== true) judgeText(draft, report);
-  const own = readOwnColumns(columns, report);
+  const own = readOwnColumns(columns.values, report);
 
   const { model, prompt, ...rest } = draft;
   const { extras } = columns;
@@ -88,12 +89,49 @@ export function modeOf(request: GenerationRequest): Mode {
   return request.reference_image_urls === undefined ? 'text' : 'reference';
 }
 
-/** Each field by its own rules: `draft` holds those in order, `given` also names those that are not. */
+/** The columns of one row by their purpose, without absent values. */
+interface Columns {
+  values: Map<Field | OwnColumn, unknown>;
+  dotted: DottedColumn[];
+  /** Kept with the row and never sent; in the order of the row. */
+  extras: string[];
+  /** Columns among the extras that look like a mistyped name of ours. */
+  typos: { column: string; meant: string }[];
+}
+
+/**
+ * `null` is absent everywhere, and an empty cell in CSV. A prompt of spaces is not empty: it is a mistake that must be
+ * reported.
+ */
+function sortColumns(raw: RawRow, source: 'csv' | 'json'): Columns {
+  const columns: Columns = { values: new Map(), dotted: [], extras: [], typos: [] };
+  for (const [column, value] of Object.entries(raw)) {
+    if (value === null || value === undefined) {
+      if (!isOurs(column)) columns.extras.push(column);
+      continue;
+    }
+    const isText = source === 'csv' && typeof value === 'string';
+    const empty = isText && (column === 'prompt' ? value : value.trim()) === '';
+    const path = pathInExtraBody(column);
+    if (isField(column) || isOwn(column)) {
+      if (!empty) columns.values.set(column, value);
+    } else if (path !== undefined) {
+      if (!empty) columns.dotted.push({ column, path, value });
+    } else if (!isOurs(column)) {
+      columns.extras.push(column);
+      const meant = lookAlike(column, raw);
+      if (meant !== undefined) columns.typos.push({ column, meant });
+    }
+  }
+  return columns;
+}
+
+/** Each field by its own rules. `draft` holds the fields that are in order; `given` names all that the row has. */
 function readFields(columns: Columns, source: 'csv' | 'json', report: Report) {
   const decode = (column: string, value: unknown): unknown => {
     const decoded = source === 'csv' ? decodeCell(column, value) : { value };
     if ('value' in decoded) return decoded.value;
-    report({ severity: 'error', column, ...decoded });
+    report('error', column, decoded);
     return undefined;
   };
   const draft: [Field, unknown][] = [];
@@ -120,21 +158,19 @@ function readFields(columns: Columns, source: 'csv' | 'json', report: Report) {
 /** What a spreadsheet or a program has left in the place of a text. */
 function judgeText({ prompt, extra_body: extra = {} }: Partial<GenerationRequest>, report: Report): void {
   if (prompt !== undefined) {
-    const flaw = unwrittenPrompt(prompt);
-    const doubt = flaw === undefined ? garbledText(prompt) : undefined;
-    if (flaw !== undefined) report({ severity: 'error', column: 'prompt', ...flaw });
-    if (doubt !== undefined) report({ severity: 'warning', column: 'prompt', ...doubt });
+    const unwritten = unwrittenPrompt(prompt);
+    const garbled = unwritten === undefined ? garbledText(prompt) : undefined;
+    if (unwritten !== undefined) report('error', 'prompt', unwritten);
+    if (garbled !== undefined) report('warning', 'prompt', garbled);
   }
   for (const [key, value] of Object.entries(extra)) {
-    for (const text of textsIn(value)) {
-      const flaw = unwrittenText(text);
-      if (flaw !== undefined)
-        report({ severity: 'error', column: columnLabel(`extra_body.${key}`), ...flaw });
+    for (const unwritten of textsIn(value).map(unwrittenText)) {
+      if (unwritten !== undefined) report('error', columnLabel(`extra_body.${key}`), unwritten);
     }
   }
 }
 
-/** Checked before: it is not nested deep. */
+/** The depth of the value has been checked. */
 function textsIn(value: JsonValue): string[] {
   if (typeof value === 'string') return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
@@ -143,10 +179,5 @@ function textsIn(value: JsonValue): string[] {
 function reportMissing(field: Field, { typos }: Columns, report: Report): void {
   const typo = typos.find(({ meant }) => meant === field);
   const hint = typo === undefined ? '' : `; the column ${excerpt(typo.column)} looks like it`;
-  report({
-    severity: 'error',
-    column: field,
-    rule: `${field}-required`,
-    message: `is required, and missing${hint}`,
-  });
+  report('error', field, flaw(`${field}-required`, `is required, and missing${hint}`));
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Fault } from './fault.ts';
+import { faultAt, type Fault } from './fault.ts';
 import { excerpt } from '../core/excerpt.ts';
-import { contentHash } from '../core/identity.ts';
-import { likenessOf, shownId } from '../core/likeness.ts';
+import { defined } from '../core/json.ts';
+import { contentHash, likenessOf, shownId } from '../core/identity.ts';
 import { applyMap, checkMap, mapEntry } from './columns.ts';
 import type { ColumnMap } from './columns.ts';
 import type { Manifest, ManifestEntry, RawRow } from './entry.ts';
@@ -10,10 +10,10 @@ import { understand } from './understanding.ts';
 import type { Understanding } from './understanding.ts';
 import { readRequest } from './request.ts';
 import type { Mode } from './request.ts';
-import type { GenerationRequest } from './request/body.ts';
+import type { GenerationRequest } from './request/fields.ts';
 import { openSeen } from '../core/seen.ts';
 
-/** How rows of a manifest are told apart: by their `id`, or, without one, by their content. */
+/** Rows of a manifest are identified by their `id`, or without one by their content. */
 export type KeyScheme = 'id' | 'h1';
 
 /** One row of a manifest, checked by every rule. */
@@ -24,20 +24,20 @@ export interface Row {
   line: number;
   /** As read, after `--map`. */
   raw: RawRow;
-  /** What would be sent; absent when a rule is broken. */
+  /** Absent when a rule is broken. */
   request?: GenerationRequest;
   mode?: Mode;
   notBefore?: string;
   /** From -100 to 100, higher first. */
   priority?: number;
-  /** The id, or what the key is made of; `numbered`: rows with the same basis are told apart by occurrence. */
+  /** The id, or what the key is made of. `numbered`: rows with the same basis are numbered. */
   keyBasis: string;
   numbered: boolean;
   /** Of the request. */
   contentHash?: string;
-  /** The batch of whose export it is. */
+  /** The batch of its export. */
   of?: string;
-  /** Its key, if that is the batch it is to go into. Only its content can bear it out. */
+  /** Its key in an export of the target batch. Its content must confirm it. */
   knownAs?: string;
   faults: Fault[];
 }
@@ -48,9 +48,9 @@ export interface RowOptions {
   models?: readonly string[];
   /** Warnings are errors. */
   strict?: boolean;
-  /** Text that looks like nobody wrote it is sent as it is. */
+  /** Text that looks like an accident is sent as it is. */
   asWritten?: boolean;
-  /** Where they are to go: rows of an export of it have keys in it. */
+  /** The target batch: rows of its export have keys in it. */
   into?: { name: string; keyScheme?: KeyScheme };
 }
 
@@ -59,12 +59,12 @@ export interface CheckedRows {
   /** Faults of the file as a whole. With an error among them no row is to be sent. */
   faults: Fault[];
   scheme: () => KeyScheme;
-  /** What its columns are taken for; of JSON, once the rows are read. */
+  /** How its columns are read; for JSON known after the rows. */
   columns: () => Understanding;
   rows: AsyncGenerator<Row>;
 }
 
-/** So many names of JSON keys are remembered. */
+/** The names of JSON keys that are remembered. */
 const MOST_KEPT = 1000;
 
 /** Checks every row of a manifest by every rule, in file order and in constant memory. Sends and writes nothing. */
@@ -114,51 +114,39 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
 
   function checkRow(entry: ManifestEntry, position: number, scheme: KeyScheme): Row {
     const { raw, line, faults: reading, exported } = entry;
-    const read = readRequest(raw, {
-      source: sourceOf(manifest, entry),
-      line,
-      ...(options.models === undefined ? {} : { models: options.models }),
-      ...(options.strict === undefined ? {} : { strict: options.strict }),
-      ...(options.asWritten === undefined ? {} : { asWritten: options.asWritten }),
-    });
+    const read = readRequest(raw, { ...options, source: sourceOf(manifest, entry), line });
     if (manifest.columns === undefined && kept.size < MOST_KEPT)
       for (const name of read.extras) kept.add(name);
-    // What could not be read cannot be judged: the rules would only repeat it in other words.
+    // The rules would only repeat the faults of an unreadable row in other words.
+    const unreadable = reading.some(isError);
     const judged = reading.map((fault) => judge(fault, options));
-    const faults = reading.some(isError) ? judged : [...judged, ...read.faults];
-    if (
-      scheme === 'id' &&
-      read.id === undefined &&
-      !reading.some(isError) &&
-      !faults.some((fault) => isError(fault) && fault.column === 'id')
-    ) {
-      faults.push({
-        severity: 'error',
-        line,
-        column: 'id',
-        rule: 'id-missing',
-        message:
-          'is missing: either every row has an id, or none (then rows are told apart by their content)',
-      });
+    const faults = unreadable ? judged : [...judged, ...read.faults];
+    const badId = faults.some((fault) => isError(fault) && fault.column === 'id');
+    if (scheme === 'id' && read.id === undefined && !unreadable && !badId) {
+      const message =
+        'is missing: either every row has an id, or none (then rows are told apart by their content)';
+      faults.push(faultAt(line, 'id-missing', message, { column: 'id' }));
     }
     const request = faults.some(isError) ? undefined : read.request;
     const hash = request && contentHash(request);
-    const id = scheme === 'id' && !faults.some(isDuplicate) ? read.id : undefined;
+    const isDuplicate = faults.some(({ rule }) => rule === 'id-duplicate');
+    const id = scheme === 'id' && !isDuplicate ? read.id : undefined;
     const { batch: of = '', key = '' } = exported ?? {};
-    return {
+    return defined({
       position,
       line,
       raw,
-      ...(request === undefined || hash === undefined ? {} : { request, contentHash: hash }),
-      ...(read.mode === undefined ? {} : { mode: read.mode }),
-      ...(read.notBefore === undefined ? {} : { notBefore: read.notBefore }),
-      ...(read.priority === undefined ? {} : { priority: read.priority }),
+      request,
+      contentHash: hash,
+      mode: read.mode,
+      notBefore: read.notBefore,
+      priority: read.priority,
       keyBasis: id ?? (hash === undefined ? brokenKey(raw) : `h1:${hash}`),
       numbered: id === undefined,
-      ...(of === '' ? {} : { of }),
-      ...(key === '' || of !== into?.name ? {} : { knownAs: key }),
+      of: of === '' ? undefined : of,
+      knownAs: key === '' || of !== into?.name ? undefined : key,
       faults,
-    };
+    });
   }
 
   return {
@@ -169,7 +157,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
   };
 }
 
-/** The faults of a row, with what tells it from the others. */
+/** The faults of a row, with its number and id. */
 export function placed({ faults, position, raw }: Row, { byRow = false }: Pick<Manifest, 'byRow'>): Fault[] {
   const { id } = raw;
   const row = {
@@ -188,10 +176,7 @@ function blank(columns: readonly string[]): RawRow {
   return Object.fromEntries(columns.map((column) => [column, '']));
 }
 
-/**
- * A row of a JSON export is read as it was read before. One of a CSV manifest is all text; what was sent for it had
- * been read from cells, and JSON is the stricter reading: so what could not be sent still cannot be.
- */
+/** A row of a JSON export that is all text comes from a CSV manifest if it had a request, and is read as cells again. */
 function sourceOf({ format }: Manifest, { raw, source, exported }: ManifestEntry): 'csv' | 'json' {
   if (source !== undefined) return source;
   if (format === 'csv') return 'csv';
@@ -203,51 +188,41 @@ export function isError(fault: Fault): boolean {
   return fault.severity === 'error';
 }
 
-function isDuplicate(fault: Fault): boolean {
-  return fault.rule === 'id-duplicate';
-}
-
-/** A row that cannot be sent and has no id is known by what it says, wherever in the file it stands. */
+/** An invalid row without an id is identified by its content. */
 function brokenKey(raw: RawRow): string {
   return `invalid:${createHash('sha256').update(JSON.stringify(raw)).digest('hex').slice(0, 32)}`;
 }
 
-/** Two rows all the same: the ids differ. But a person, or a spreadsheet, may take the one for the other. */
+/** The ids differ, but a person or a spreadsheet may confuse them. */
 function lookalike(row: Row, where: string, like: string, strict: boolean): Row {
   const { request, contentHash: hash, ...rest } = row;
-  const fault: Fault = {
-    severity: strict ? 'error' : 'warning',
-    line: row.line,
-    column: 'id',
-    rule: 'id-lookalike',
-    message: `${excerpt(shownId(row.keyBasis))} looks like the id ${excerpt(shownId(like))} of ${where}; both are sent, as two videos`,
-  };
+  const message = `${excerpt(shownId(row.keyBasis))} looks like the id ${excerpt(shownId(like))} of ${where}; both are sent, as two videos`;
+  const severity = strict ? 'error' : 'warning';
   return {
     ...rest,
     ...(strict || request === undefined || hash === undefined ? {} : { request, contentHash: hash }),
-    faults: [...row.faults, fault],
+    faults: [...row.faults, faultAt(row.line, 'id-lookalike', message, { column: 'id', severity })],
   };
 }
 
 function duplicate(row: Row, where: string): Row {
   const { request: _request, contentHash: _hash, knownAs, ...rest } = row;
   const fault = row.numbered
-    ? {
-        column: 'row_key',
-        rule: 'row-key-duplicate',
-        message: `is the row_key of ${where} already: an export has each row once; to pay for a second video of it, empty the cell`,
-      }
-    : {
+    ? faultAt(
+        row.line,
+        'row-key-duplicate',
+        `is the row_key of ${where} already: an export has each row once; to pay for a second video of it, empty the cell`,
+        { column: 'row_key' },
+      )
+    : faultAt(row.line, 'id-duplicate', `is the id of ${where} already: ids are unique in a manifest`, {
         column: 'id',
-        rule: 'id-duplicate',
-        message: `is the id of ${where} already: ids are unique in a manifest`,
-      };
+      });
   return {
     ...rest,
     keyBasis: brokenKey(row.raw),
     numbered: true,
-    // The row that an export says was a duplicate before is no other one now.
+    // A row that was a duplicate before its export keeps its key.
     ...(knownAs === undefined || row.numbered ? {} : { knownAs }),
-    faults: [...row.faults, { severity: 'error', line: row.line, ...fault }],
+    faults: [...row.faults, fault],
   };
 }

@@ -1,27 +1,27 @@
 import { TextDecoder } from 'node:util';
-import type { Fault } from './fault.ts';
+import { faultAt, type Fault } from './fault.ts';
 
-/** Bytes that are no text in the encoding. */
+/** Bytes that are not valid in the encoding. */
 export interface BadBytes {
   /** 0-based offset of the first of them in the file. */
   offset: number;
   encoding: string;
-  /** So many places were bad that decoding ended here. */
+  /** Decoding ended here, after `MAX_BAD_PLACES`. */
   gaveUp: boolean;
 }
 
-/** A piece of the decoded file. With `bad`, its last character is U+FFFD and stands for undecodable bytes. */
+/** A piece of the decoded file. With `bad`, its last character is U+FFFD, in the place of undecodable bytes. */
 export interface TextChunk {
   text: string;
   bad?: BadBytes;
 }
 
-/** With more bad places than this the encoding is wrong, and finding each of them takes too long. */
+/** With more bad places the encoding is wrong, and finding each of them takes too long. */
 const MAX_BAD_PLACES = 100;
 
 /**
- * Decodes a file from byte `skip` on, in constant memory. Never throws for what the bytes are: undecodable
- * ones become U+FFFD, each with its offset, so that the row around them can be refused and the rest be read.
+ * Decodes a file from byte `skip` on, in constant memory. Undecodable bytes become U+FFFD with their offset, so that
+ * only their row is refused.
  */
 export async function* decodeText(
   bytes: AsyncIterable<Buffer>,
@@ -67,7 +67,7 @@ function badChunk(good: Buffer, encoding: string, offset: number, gaveUp: boolea
 export function badBytesFault(line: number, bad: BadBytes): Fault {
   const rest = bad.gaveUp ? `; the ${MAX_BAD_PLACES}th such place: the rest of the file was not read` : '';
   const message = `byte ${bad.offset} of the file is not ${bad.encoding}${rest}; name its encoding, for example ${bad.encoding === 'utf-8' ? '--encoding gb18030 (Chinese)' : '--encoding utf-8'} or --encoding windows-1252 (Western European)`;
-  return { severity: 'error', line, rule: 'bad-bytes', message, ...(bad.gaveUp ? { scope: 'file' } : {}) };
+  return faultAt(line, 'bad-bytes', message, bad.gaveUp ? { scope: 'file' } : {});
 }
 
 function strictDecoder(encoding: string): TextDecoder {
@@ -82,7 +82,7 @@ function attempt(decoder: TextDecoder, bytes: Buffer, stream: boolean): string |
   }
 }
 
-/** How many bytes from the start are whole, valid characters. */
+/** The length of the valid characters at the start. */
 function decodablePrefix(bytes: Buffer, encoding: string): number {
   let valid = 0;
   let invalid = bytes.length + 1;
@@ -91,14 +91,14 @@ function decodablePrefix(bytes: Buffer, encoding: string): number {
     if (attempt(strictDecoder(encoding), bytes.subarray(0, middle), true) === undefined) invalid = middle;
     else valid = middle;
   }
-  // A valid prefix may end within a character, of at most four bytes, that the next byte spoils.
+  // The prefix may end within a character of at most four bytes that the next byte makes invalid.
   for (let end = valid; end >= Math.max(0, valid - 3); end -= 1) {
     if (attempt(strictDecoder(encoding), bytes.subarray(0, end), false) !== undefined) return end;
   }
   return 0;
 }
 
-/** The bytes again, cut between characters, so that an error can be found within one piece. */
+/** The bytes, cut between characters, so that an error is within one piece. */
 async function* wholeCharacters(
   bytes: AsyncIterable<Buffer>,
   encoding: string,
@@ -121,7 +121,7 @@ async function* wholeCharacters(
   if (carry.length > 0) yield { bytes: carry, offset };
 }
 
-/** The end of the last whole character in `bytes`; for encodings that cannot tell, somewhere near. */
+/** The end of the last whole character, or near it where the encoding does not tell. */
 export function characterEnd(bytes: Buffer, encoding: string): number {
   if (encoding === 'utf-8') return utf8End(bytes);
   if (encoding.startsWith('utf-16')) {

@@ -1,25 +1,25 @@
 import { excerpt } from '../core/excerpt.ts';
-import { isOurs } from './request/columns.ts';
-import { certainField, likelyField } from './request/words.ts';
+import { isOurs } from './request/field-names.ts';
+import { certainField, likelyField } from './request/field-names.ts';
 import { quoted } from '../core/shell-word.ts';
 import type { ColumnMap } from './columns.ts';
 import type { Manifest } from './entry.ts';
 
-/** What the columns of a manifest are taken for. */
+/** How the columns of a manifest are read. */
 export interface Understanding {
-  /** What `--map` says, and what is understood beside it. */
+  /** `--map` and `understood` together. */
   map: ColumnMap;
-  /** Header → field, of those that `--map` does not name and that are sent all the same. */
+  /** Header → field: columns that are sent without being named by `--map`. */
   understood: ReadonlyMap<string, string>;
-  /** Header → field, of those that may mean it. */
+  /** Header → field: columns that may mean it. */
   suggested: ReadonlyMap<string, string>;
-  /** Names of columns that are kept and not sent. */
+  /** Columns that are kept and not sent. */
   kept: readonly string[];
 }
 
 /**
- * What the header of a CSV means. A header is understood when it certainly means a field and no other column gives
- * that field. `--map x=x` keeps a column as it is. An export has the names of the fields already; JSON has no header.
+ * The meaning of a CSV header. A column is understood if it certainly means a field that no other column gives. `--map
+ * x=x` keeps a column as it is. Exports have the field names already; JSON has no header.
  */
 export function understand(
   { columns = [], exported = false }: Pick<Manifest, 'columns' | 'exported'>,
@@ -50,8 +50,8 @@ export function understand(
 
 const MOST_NAMES = 20;
 
-/** What a person has to know of the columns, one line each; nothing where all of them are fields. */
-export function describeColumns({ understood, suggested, kept }: Omit<Understanding, 'map'>): string[] {
+/** One line for each note about columns; none if all of them are fields. */
+export function formatColumns({ understood, suggested, kept }: Omit<Understanding, 'map'>): string[] {
   const lines: string[] = [];
   if (understood.size > 0) {
     const [first = ''] = understood.keys();
@@ -68,7 +68,6 @@ export function describeColumns({ understood, suggested, kept }: Omit<Understand
   return lines;
 }
 
-/** The same for a program. */
 export function columnsJson({ understood, kept }: Omit<Understanding, 'map'>): Record<string, unknown> {
   return { understoodColumns: Object.fromEntries(understood), keptColumns: kept };
 }

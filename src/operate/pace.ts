@@ -1,26 +1,27 @@
 import type { Batch } from '../ledger/batch.ts';
 import type { Queryable } from '../database/database.ts';
-import { livingLanes } from '../ledger/send/lane.ts';
-import { ledgerId } from '../ledger/read/read.ts';
-import { speedLately } from '../ledger/read/speed.ts';
-import type { Speed } from '../ledger/read/speed.ts';
-import { feeds } from '../worker/queue/queue.ts';
+import { listFeeders } from '../ledger/send/feeder.ts';
+import { ledgerId } from '../ledger/read/rows.ts';
+import { speedLately } from '../ledger/read/batches.ts';
+import type { Speed } from '../ledger/read/batches.ts';
+import { sends } from '../worker/queue/name.ts';
 import { count, duration } from '../core/format.ts';
-import type { Gate, Summary } from './summary.ts';
+import type { Gate } from './gate.ts';
+import type { Summary } from './summary.ts';
 
-/** How fast a batch goes, and how long that would take. */
+/** How fast a batch is sent, and how long the rest takes. */
 export interface Pace {
   /** Accepted rows a second, over the last minute or since the first one. */
   rate: number;
-  /** Until all is sent that a budget pays for. Null: nothing is left, nothing moves, or a gate keeps rows for longer than anybody can say. */
+  /** Until everything is sent that the budget pays for. Null: nothing is left, nothing moves, or a gate may stay shut. */
   etaSeconds: number | null;
-  /** Whether a worker has been seen lately that would send its rows. */
+  /** A worker that would send its rows has been seen lately. */
   fed: boolean;
-  /** For people: how it went. */
+  /** The numbers behind `rate`. */
   lately: Speed;
 }
 
-/** Gates that say nothing of when the rows will be sent: the provider's wish is part of the rate. */
+/** Gates that do not change the estimate: throttling is part of the rate already. */
 const PASSING: ReadonlySet<Gate['gate']> = new Set(['throttled', 'other-provider']);
 
 export async function readPace(db: Queryable, batch: Pick<Batch, 'id'>, summary: Summary): Promise<Pace> {
@@ -33,11 +34,14 @@ export async function readPace(db: Queryable, batch: Pick<Batch, 'id'>, summary:
 /** Whether a worker has been seen lately that would send the rows of this batch. */
 export async function isFed(db: Queryable, batchId: number): Promise<boolean> {
   const id = await ledgerId(db);
-  return (await livingLanes(db)).some((lane) => feeds(lane, id, batchId));
+  return (await listFeeders(db)).some(({ queue, alive }) => alive && sends(queue, id, batchId));
 }
 
-/** That rows wait for a worker; undefined: they do not. */
-export function unfedTold({ counts, fed }: Pick<Summary, 'counts'> & Pick<Pace, 'fed'>): string | undefined {
+/** Says that rows wait for a worker; undefined: they do not. */
+export function formatUnfed({
+  counts,
+  fed,
+}: Pick<Summary, 'counts'> & Pick<Pace, 'fed'>): string | undefined {
   if (counts.pending === 0 || fed) return undefined;
   return 'no worker feeds these rows: start `vidbatch work`, or `vidbatch run` with the manifest';
 }
@@ -48,13 +52,13 @@ export function etaOf(
   fed: boolean,
   { counts, gates, budget }: Pick<Summary, 'counts' | 'gates' | 'budget'>,
 ): number | null {
-  // What the budget does not pay for waits for another one.
+  // Rows that the budget does not pay for are never sent.
   const open = counts.pending + counts.submitting - (budget?.beyond ?? 0);
   const moves = rate > 0 && fed && gates.every(({ gate }) => PASSING.has(gate));
   return open > 0 && moves ? Math.round(open / rate) : null;
 }
 
-/** Slow ones by their number: `0.0 accepted/s` would look like a standstill. */
+/** A slow pace as a number of rows: `0.0 accepted/s` would look like a standstill. */
 export function speedOf({ accepted, seconds }: Speed): string {
   const lately = seconds < 60 ? duration(seconds * 1000) : 'minute';
   if (accepted / seconds >= 1) return `${(accepted / seconds).toFixed(1)} accepted/s over the last ${lately}`;

@@ -3,8 +3,8 @@ import type { Estimate } from '../batch/estimate.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { transaction } from '../database/database.ts';
 import type { Database, Queryable } from '../database/database.ts';
-import { billedOf } from '../ledger/audit/charge.ts';
-import type { Billed } from '../ledger/audit/charge.ts';
+import { billedOf } from '../ledger/audit/listing.ts';
+import type { Billed } from '../ledger/audit/listing.ts';
 import { readAccepted, readCalls, readEndings, readTaskTimes } from '../ledger/read/report.ts';
 import type { Calls, Ending, Percentiles } from '../ledger/read/report.ts';
 import { readFailReasons } from '../ledger/remake.ts';
@@ -25,20 +25,18 @@ export interface Report extends Pick<
   tasks: {
     /** By the provider's own word; `open`: not asked for yet. */
     byStatus: Record<string, number>;
-    /** Of the accepted ones, whose end is known. */
+    /** Accepted tasks whose end is known. */
     settled: number;
     times: Percentiles | null;
     /** Why tasks failed, the most frequent first. */
     failReasons: FailReason[];
   };
-  /** What the accepted rows cost by the price file, or by the prices that the ledger has; null: there are none. */
+  /** What the accepted rows cost, by the price file or by the prices in the ledger; null: there are no prices. */
   estimated: Estimate | null;
   billed: Billed[];
 }
 
-const SETTLED = ['completed', 'failed'];
-
-/** Works on a batch that runs: all parts are of one moment. */
+/** All parts are of one moment, also while the batch runs. */
 export async function reportOf(db: Database, batch: Batch, prices: Prices): Promise<Report> {
   return transaction(db, async (session) => {
     await session.query('set transaction isolation level repeatable read, read only');
@@ -47,41 +45,31 @@ export async function reportOf(db: Database, batch: Batch, prices: Prices): Prom
 }
 
 async function readReport(db: Queryable, batch: Batch, prices: Prices): Promise<Report> {
-  const {
-    batch: name,
-    source,
-    rows,
-    counts,
-    taskIds,
-    surplus,
-    remade,
-  } = await summarise(db, batch, undefined);
+  const summary = await summarise(db, batch, undefined);
   const calls = await readCalls(db, batch.id);
   const accepted = await readAccepted(db, batch.id, { withSeconds: prices.size > 0 });
   const byStatus: Record<string, number> = {};
-  for (const { status, rows: n } of accepted)
-    byStatus[status ?? 'open'] = (byStatus[status ?? 'open'] ?? 0) + n;
-  const groups = accepted.map(({ model, rows: toSend, seconds, stored }) => ({
-    model,
-    toSend,
-    seconds: seconds ?? 0,
-    stored,
-  }));
+  for (const { status, rows } of accepted) {
+    byStatus[status ?? 'open'] = (byStatus[status ?? 'open'] ?? 0) + rows;
+  }
+  const groups = accepted.map(({ model, rows: toSend, seconds, stored }) => {
+    return { model, toSend, seconds: seconds ?? 0, stored };
+  });
+  const { first, last } = calls;
   return {
-    batch: name,
-    source,
-    rows,
-    counts,
-    taskIds,
-    surplus,
-    remade,
+    batch: summary.batch,
+    source: summary.source,
+    rows: summary.rows,
+    counts: summary.counts,
+    taskIds: summary.taskIds,
+    surplus: summary.surplus,
+    remade: summary.remade,
     calls,
     endings: await readEndings(db, batch.id),
-    durationMs:
-      calls.first === null || calls.last === null ? null : calls.last.getTime() - calls.first.getTime(),
+    durationMs: first === null || last === null ? null : last.getTime() - first.getTime(),
     tasks: {
       byStatus,
-      settled: SETTLED.reduce((sum, status) => sum + (byStatus[status] ?? 0), 0),
+      settled: (byStatus['completed'] ?? 0) + (byStatus['failed'] ?? 0),
       times: await readTaskTimes(db, batch.id),
       failReasons: await readFailReasons(db, batch.id),
     },

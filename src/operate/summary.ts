@@ -6,43 +6,25 @@ import type { Counts, State } from '../core/submission.ts';
 import { STATES } from '../core/submission.ts';
 import { openOf } from '../core/task.ts';
 import type { TaskCounts } from '../core/task.ts';
-
-/** A gate that keeps rows of a batch waiting, with its reason. */
-export interface Gate {
-  gate:
-    | 'paused'
-    | 'cancelled'
-    | 'halted'
-    | 'stopped'
-    | 'throttled'
-    | 'other-provider'
-    | 'trying'
-    | 'window'
-    | 'not-before'
-    | 'deadline'
-    | 'budget';
-  reason: string;
-  /** It concerns these rows of the batch alone. */
-  only?: 'off-peak';
-  /** When it opens, RFC 3339, where that is known. */
-  opensAt?: string;
-}
+import type { Gate } from './gate.ts';
+import { remakeLine } from '../core/next-step.ts';
+import type { FailReason } from '../ledger/remake.ts';
 
 /** Where a batch stands. */
 export interface Summary {
   batch: string;
   source: string;
-  /** Of the batch: added to that of its rows, higher first. */
+  /** Of the batch. It is added to the priority of its rows; higher first. */
   priority: number;
   rows: number;
   counts: Counts;
   taskIds: number;
   /** Task ids beyond one a row: paid more than once, as far as we know. */
   surplus: number;
-  /** Failed tasks that a person had made again, or will have: paid again on purpose. */
+  /** Failed tasks that were made again for a person, or will be: paid again on purpose. */
   remade: number;
   gates: Gate[];
-  /** Null: it has none. */
+  /** Null: the batch has no budget. */
   budget: PurseJson | null;
 }
 
@@ -63,7 +45,7 @@ export function exitCodeOf(
   return EXIT.ok;
 }
 
-/** What ended first, what needs a look next, what still waits last. */
+/** First what has ended, then what needs a person, then what still waits. */
 const RECEIPT_ORDER = [
   'rejected',
   'exhausted',
@@ -93,24 +75,24 @@ export function receipt(
 }
 
 /** `10,000 tasks · 98% settled · 9,500 completed · 290 failed · 10 not known to the provider · 200 open` */
-export function tasksTold(tasks: TaskCounts): string {
+export function formatTasks(tasks: TaskCounts): string {
   const { completed, failed, missing, unknown, otherwise } = tasks;
   const settled = completed + failed + missing;
   const open = openOf(tasks);
   const total = settled + open;
   const parts = [`${count(total)} ${total === 1 ? 'task' : 'tasks'}`];
-  // 9,999 of 10,000 are not all of them.
+  // Rounded down: 9,999 of 10,000 must not read 100%.
   if (total > 0) parts.push(`${Math.floor((100 * settled) / total)}% settled`);
   parts.push(`${count(completed)} completed`, `${count(failed)} failed`);
   if (missing > 0) parts.push(`${count(missing)} not known to the provider`);
   if (otherwise > 0) parts.push(`${count(otherwise)} otherwise than before`);
   parts.push(`${count(open)} open`);
-  if (unknown > 0) parts.push(`${count(unknown)} of them of a status that nobody knows`);
+  if (unknown > 0) parts.push(`${count(unknown)} of them with an unknown status`);
   return parts.join(' · ');
 }
 
-/** Why the queue holds a single row of a batch; undefined: it may hold more. */
-export function proofTold(proof: number, pending: number): string | undefined {
+/** Why only one row of a batch is queued; undefined: more may be. */
+export function formatProof(proof: number, pending: number): string | undefined {
   if (proof === 0 || pending <= 1) return undefined;
   const first = proof === 1 ? 'the first one is' : `the first ${count(proof)} are`;
   return `one row at a time is queued and sent until ${first} accepted; then the others follow`;
@@ -119,4 +101,21 @@ export function proofTold(proof: number, pending: number): string | undefined {
 /** `1 row`, `1,234 rows` */
 export function rowsOf(n: number): string {
   return `${count(n)} ${n === 1 ? 'row' : 'rows'}`;
+}
+
+const MOST_REASONS = 3;
+
+/** `18 InternalServiceFailure · 3 the provider gave no reason · 2 for other reasons` */
+export function formatReasons(reasons: readonly FailReason[]): string {
+  const shown = reasons.slice(0, MOST_REASONS).map(({ reason, tasks }) => `${count(tasks)} ${reason}`);
+  const others = reasons.slice(MOST_REASONS).reduce((sum, { tasks }) => sum + tasks, 0);
+  return [...shown, ...(others === 0 ? [] : [`${count(others)} for other reasons`])].join(' · ');
+}
+
+/** One line about the failed tasks of a batch; undefined: no task failed. */
+export function formatFailedTasks(batch: string, reasons: readonly FailReason[]): string | undefined {
+  const total = reasons.reduce((sum, { tasks }) => sum + tasks, 0);
+  if (total === 0) return undefined;
+  const them = total === 1 ? 'it' : 'them';
+  return `${count(total)} ${total === 1 ? 'task' : 'tasks'} failed at the provider: ${formatReasons(reasons)}; \`${remakeLine(batch)}\` makes ${them} again, and pays again`;
 }

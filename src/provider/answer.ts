@@ -1,19 +1,19 @@
 import { oneLine, storable } from '../core/text.ts';
 
-/** An HTTP answer, as far as it came. */
+/** An HTTP answer, as far as it arrived. */
 export interface Answer {
   status: number;
   /** Names in lower case. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** As text, as far as its bytes can be read. */
+  /** The decodable part of the body. */
   body: string;
-  /** The bytes of the body, where the text does not hold all that they say. */
+  /** The bytes of the body, if the text does not hold all of them. */
   raw?: Buffer;
   /** Why the body is incomplete, when it is. */
   cutOff?: Problem;
 }
 
-/** What broke, with a code for scripts and one line for people. */
+/** `code`: for scripts. `message`: one line for people. */
 export interface Problem {
   code: string;
   message: string;
@@ -26,13 +26,10 @@ export function headerOf(answer: Answer, name: string): string | undefined {
 }
 
 const BODY_LIMIT = 65_536;
-/** Before bytes that are no text. */
+/** The prefix of bytes that are not text. */
 const BYTES = 'base64:';
 
-/**
- * The body as it is stored, at most 64 KiB, without the API key: as text, or the bytes as base64. In bytes, too, the
- * key would stand as ASCII.
- */
+/** The body to store, at most 64 KiB, without the API key: text, or the bytes as base64. */
 export function storedBody({ body, raw }: Answer, redact: (text: string) => string): string {
   if (raw === undefined) return storable(redact(body), BODY_LIMIT);
   const bytes = Buffer.from(redact(raw.toString('latin1')), 'latin1');
@@ -50,13 +47,13 @@ export function requestIdOf(answer: Answer): string | undefined {
   return found.length === 0 ? undefined : found.join(' ');
 }
 
-/** Headers that hold a secret of a session, or ours in return. */
+/** Headers that may hold a secret. */
 const SECRET = new Set(['set-cookie', 'set-cookie2', 'cookie', 'authorization', 'proxy-authorization']);
 const HEADERS_LIMIT = 4096;
 
 /**
- * What the answer's head says of who answered, and when: evidence for people, at most 4 KiB as JSON. `redact` takes
- * the API key out of each value before it is cut. What does not fit is left out, a long value after the short ones.
+ * The headers to store, at most 4 KiB as JSON: the longest are left out first. `redact` removes the API key before a
+ * value is cut.
  */
 export function headersOf(
   answer: Answer,

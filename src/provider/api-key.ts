@@ -26,11 +26,12 @@ const NAMED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Takes the key out of a text, also where each of its characters may be escaped as in JSON, URLs or HTML; and a
- * beginning of it at the very end, where an answer was cut off.
+ * Removes the key from a text, also when it is escaped as in JSON, URLs or HTML, or encoded in base64. At the end of a
+ * text, which may have been cut off, it also removes a beginning of the key.
  */
 export function redactor(key: string): (text: string) => string {
-  const whole = new RegExp(Array.from(key, spellings).join(''), 'g');
+  const forms = [Array.from(key, spellings), ...encodings(key).map((code) => Array.from(code, digit))];
+  const whole = new RegExp(forms.map((form) => form.join('')).join('|'), 'g');
   return (text) => withoutTail(text.replace(whole, REDACTED), key);
 }
 
@@ -43,11 +44,30 @@ function spellings(char: string): string {
   return `(?:${named}%${hex}|\\\\u00${hex}|&#0*${code};|&#[xX]0*${hex};|\\\\{0,3}${literal})`;
 }
 
+/** A shorter piece of base64 could come from any text. */
+const SHORTEST_CODE = 12;
+
+/** The three base64 forms of the key inside a longer text, by its position, without characters shared with other bytes. */
+function encodings(key: string): string[] {
+  return [0, 1, 2]
+    .map((before) => {
+      const code = Buffer.from(' '.repeat(before) + key).toString('base64');
+      return code.slice(Math.ceil((8 * before) / 6), Math.floor((8 * (before + key.length)) / 6));
+    })
+    .filter((code) => code.length >= SHORTEST_CODE);
+}
+
+/** Base64 for URLs uses two other characters. */
+function digit(char: string): string {
+  const other = { '+': '-', '/': '_' }[char];
+  return other === undefined ? spellings(char) : `(?:${spellings(char)}|${other})`;
+}
+
 function anyCase(hex: string): string {
   return hex.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
 }
 
-/** A key cut short is still half a secret; fewer than eight characters of it are an ordinary word's ending. */
+/** Shorter beginnings of the key could be the end of any word. */
 const SHORTEST_TAIL = 8;
 
 function withoutTail(text: string, key: string): string {

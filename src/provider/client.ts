@@ -8,7 +8,7 @@ import { Pool } from 'undici';
 import { usageError } from '../core/errors.ts';
 import { checkApiKey, redactor } from './api-key.ts';
 import { ANSWER_LIMIT, exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
-import { describeFailure, judgeFailure } from './failure.ts';
+import { formatFailure, judgeFailure } from './failure.ts';
 import { judge } from './judgement.ts';
 import type { Provider } from '../core/outcome.ts';
 import { checkCodes } from './table.ts';
@@ -21,11 +21,11 @@ export interface ProviderOptions {
   apiKey: string;
   /** From the call to the last byte of the answer; 120 s. */
   timeoutMs?: number;
-  /** The most sockets; at least as many as calls at once, or calls wait for each other. Default: no limit. */
+  /** The most sockets; with fewer than concurrent calls, calls wait for each other. Default: no limit. */
   connections?: number;
-  /** Codes that mean something else here: code → outcome kind, as `checkCodes` allows. */
+  /** Codes with another meaning: code → outcome kind, as `checkCodes` allows. */
   codes?: Readonly<Record<string, string>>;
-  /** Names of variables that ask for a proxy, which is not used: for the message when nothing is reached. */
+  /** Variables that ask for a proxy, which is not used: for the message when the provider cannot be reached. */
   proxies?: readonly string[];
   /** PEM certificates to trust besides the usual ones. */
   ca?: string;
@@ -38,9 +38,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Under one second, whatever the server's `Keep-Alive` hint promises: a request written to a socket that the other side
- * is just closing ends as uncertain. A hint is cut to the maximum; one too short to be safe (after the threshold) closes
- * the socket at once.
+ * Under one second, whatever the server's `Keep-Alive` hint promises: a request on a socket that the server is just
+ * closing ends as uncertain.
  */
 const IDLE_MS = 900;
 
@@ -63,7 +62,7 @@ export function createProvider(options: ProviderOptions): Provider {
   const headers = {
     authorization: `Bearer ${apiKey}`,
     accept: 'application/json',
-    // Without it, any encoding may be used for the answer (RFC 9110, 12.5.3), and the task id must be readable.
+    // Without it, a server may use any encoding (RFC 9110, 12.5.3), and the task id must be readable.
     'accept-encoding': 'identity',
     'user-agent': `vidbatch/${version}`,
   };
@@ -72,7 +71,7 @@ export function createProvider(options: ProviderOptions): Provider {
     // h2 multiplexes, and undici replays a POST after REFUSED_STREAM.
     allowH2: false,
     pipelining: 1,
-    // A task id is not to be lost over a proxy's cookies (default: 16 KiB).
+    // A proxy's cookies must not cost a task id (default: 16 KiB).
     maxHeaderSize: ANSWER_LIMIT,
     keepAliveTimeout: IDLE_MS,
     keepAliveMaxTimeout: IDLE_MS,
@@ -110,7 +109,7 @@ export function createProvider(options: ProviderOptions): Provider {
         path,
         headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
         body,
-        ...(mayLeave === undefined ? {} : { mayLeave }),
+        mayLeave,
       });
       if (result.kind === 'failure') return judgeFailure(result, { host, redact, proxies });
       return judge(result.answer, { now: now(), codes, redact });
@@ -119,17 +118,16 @@ export function createProvider(options: ProviderOptions): Provider {
     async query(taskId, { signal } = {}) {
       // encodeURIComponent throws on a lone surrogate.
       const id = encodeURIComponent(taskId.toWellFormed());
-      const aborted = signal === undefined ? {} : { signal };
-      const result = await call({ method: 'GET', path: `${path}/${id}`, headers, ...aborted });
+      const result = await call({ method: 'GET', path: `${path}/${id}`, headers, signal });
       if (result.kind === 'answer') return readTask(result.answer, { now: now(), redact });
       return {
         kind: 'transient',
         trouble: 'broken',
-        message: oneLine(redact(describeFailure(result, host, proxies))),
+        message: oneLine(redact(formatFailure(result, host, proxies))),
       };
     },
 
-    /** Waits for the calls that are under way, each of which ends by its timeout. */
+    /** Waits for the running calls, each of which ends by its timeout. */
     close() {
       closing ??= Promise.allSettled(calls).then(() => pool.destroy());
       return closing;

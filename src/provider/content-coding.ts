@@ -9,16 +9,15 @@ import {
 import { messageOf } from '../core/errors.ts';
 import type { Problem } from './answer.ts';
 
-/** A body as text, as far as its bytes can be read. */
-export interface DecodedBody {
+interface DecodedBody {
   text: string;
-  /** Why the text is not all of it. */
+  /** Why the text is not complete. */
   problem?: Problem;
-  /** The bytes as they came, where the text does not hold all that they say. */
+  /** The bytes, if the text does not hold all of them. */
   raw?: Buffer;
 }
 
-/** Of a problem of the content coding: the bytes came, and cannot be read. */
+/** The code of a problem: the bytes arrived, and cannot be decoded. */
 export const UNDECODED = 'CONTENT_CODING';
 
 /** A proxy adds one coding; more than a few are an attack. */
@@ -26,27 +25,22 @@ const MOST_CODINGS = 4;
 
 type Inflate = (bytes: Buffer, limit: number, cut: boolean) => Buffer;
 
-const zlib =
-  (inflate: typeof gunzipSync): Inflate =>
+/** `flush`: how the library reads bytes that were cut off. */
+const inflater =
+  (
+    inflate: (bytes: Buffer, options: { maxOutputLength: number; finishFlush?: number }) => Buffer,
+    flush: number = constants.Z_SYNC_FLUSH,
+  ): Inflate =>
   (bytes, maxOutputLength, cut) =>
-    inflate(bytes, { maxOutputLength, ...(cut ? { finishFlush: constants.Z_SYNC_FLUSH } : {}) });
+    inflate(bytes, { maxOutputLength, ...(cut ? { finishFlush: flush } : {}) });
 
-const brotli: Inflate = (bytes, maxOutputLength, cut) =>
-  brotliDecompressSync(bytes, {
-    maxOutputLength,
-    ...(cut ? { finishFlush: constants.BROTLI_OPERATION_FLUSH } : {}),
-  });
-
-const zstd: Inflate = (bytes, maxOutputLength, cut) =>
-  zstdDecompressSync(bytes, { maxOutputLength, ...(cut ? { finishFlush: constants.ZSTD_e_flush } : {}) });
-
-/** `deflate` is zlib by the standard (RFC 9110, 8.4.1.2), and without its header by some servers. */
+/** `deflate` is zlib by the standard (RFC 9110, 8.4.1.2), and without its header from some servers. */
 const CODINGS: Readonly<Record<string, readonly Inflate[]>> = {
-  gzip: [zlib(gunzipSync)],
-  'x-gzip': [zlib(gunzipSync)],
-  deflate: [zlib(inflateSync), zlib(inflateRawSync)],
-  br: [brotli],
-  zstd: [zstd],
+  gzip: [inflater(gunzipSync)],
+  'x-gzip': [inflater(gunzipSync)],
+  deflate: [inflater(inflateSync), inflater(inflateRawSync)],
+  br: [inflater(brotliDecompressSync, constants.BROTLI_OPERATION_FLUSH)],
+  zstd: [inflater(zstdDecompressSync, constants.ZSTD_e_flush)],
 };
 
 /** The first bytes of a coding that no text begins with. */
@@ -56,8 +50,8 @@ const MAGIC: readonly [coding: string, bytes: Buffer][] = [
 ];
 
 /**
- * Undoes the codings of `Content-Encoding`, last one first, and reads UTF-8. Bytes that are not as the header says are
- * read as what they are, if that is certain. No step gives more than `limit` bytes. Never throws.
+ * Decodes `Content-Encoding`, the last coding first, and UTF-8. If the header is wrong, the bytes are decoded as what
+ * they certainly are. No step gives more than `limit` bytes. Never throws.
  */
 export function decodeBody(
   bytes: Buffer,
@@ -142,7 +136,7 @@ function textOf({ bytes, cut }: Extract<Undone, { bytes: Buffer }>): DecodedBody
   };
 }
 
-/** A character that is cut in two at the end is the cut's fault. */
+/** A character that is cut at the end counts as valid. */
 function isUtf8(bytes: Buffer): boolean {
   try {
     new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });

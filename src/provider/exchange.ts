@@ -1,11 +1,12 @@
 import type { Dispatcher } from 'undici';
 import { messageOf } from '../core/errors.ts';
-import { reached } from '../core/point.ts';
+import { defined } from '../core/json.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import type { Answer, Problem } from './answer.ts';
 import { decodeBody } from './content-coding.ts';
 import type { Evidence } from '../core/outcome.ts';
 
-/** What one HTTP call came to: an answer whose head arrived, or the point at which it broke before that. */
+/** The end of one HTTP call: an answer whose head arrived, or the phase in which it broke before that. */
 export type Exchange =
   { kind: 'answer'; answer: Answer } | { kind: 'failure'; phase: Evidence['phase']; problem: Problem };
 
@@ -14,19 +15,16 @@ export interface ExchangeRequest {
   path: string;
   headers: Record<string, string>;
   body?: string;
-  /** Asked when nothing but the write to the socket is left to do; false: it is not sent. */
-  mayLeave?: () => boolean;
-  /** Of whoever no longer wants the answer. Not for what is paid for. */
-  signal?: AbortSignal;
+  /** Asked directly before the write to the socket; false: it is not sent. */
+  mayLeave?: (() => boolean) | undefined;
+  /** The answer is no longer wanted. Never for a paid request. */
+  signal?: AbortSignal | undefined;
 }
 
-/** More than this, also when inflated, is not an answer of this endpoint, whose answers are under a kilobyte. */
+/** Also when inflated. Answers of this endpoint are under a kilobyte. */
 export const ANSWER_LIMIT = 1_048_576;
 
-/**
- * One request over `dispatcher`, sent at most once. `timeoutMs` covers everything from this call to the last byte
- * of the answer. Never rejects.
- */
+/** One request, sent at most once. `timeoutMs` covers everything up to the last byte of the answer. Never rejects. */
 export function exchange(
   dispatcher: Dispatcher,
   { mayLeave = () => true, signal, ...request }: ExchangeRequest,
@@ -36,15 +34,14 @@ export function exchange(
   const abandon = (): void => call.abandon();
   signal?.addEventListener('abort', abandon);
   void call.result.then(() => signal?.removeEventListener('abort', abandon));
-  // undici's own two timers are off: one clock judges, and it covers the connection and the body as well.
+  // undici's own timers are off: one timer covers connection, head and body.
   dispatcher.dispatch({ ...request, body: request.body ?? null, headersTimeout: 0, bodyTimeout: 0 }, call);
   return call.result;
 }
 
 /**
- * undici's view of one request. `onRequestStart` is the last thing that undici does for this handler before it
- * publishes `undici:client:sendHeaders` and writes to the socket, all in one synchronous stretch: until it is called,
- * nothing has left this process. Unlike the channel, it belongs to one request by construction.
+ * The handler of one request. undici calls `onRequestStart` in the same synchronous stretch as the write to the socket:
+ * until then, nothing has left this process.
  */
 class Call implements Dispatcher.DispatchHandler {
   readonly result: Promise<Exchange>;
@@ -71,13 +68,13 @@ class Call implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    // Settled: its time ran out while it waited for a connection, and it has been reported as not sent.
-    // Begun before: undici is about to send it a second time. Either way it must not reach the socket.
+    // Settled: its time ran out before it had a connection, and it was reported as not sent. Begun before: undici is
+    // about to send it a second time. Either way it must not reach the socket.
     if (this.#settled || this.#phase !== 'connecting') {
       controller.abort(new Error('a request is sent at most once'));
       return;
     }
-    if (this.#isPost) reached('connected');
+    if (this.#isPost) crashPoint('connected');
     if (!this.#mayLeave()) {
       this.#finish({ code: 'STALE_CLAIM', message: 'its claim grew old before the request could leave' });
       controller.abort(new Error('a stale request is not sent'));
@@ -85,13 +82,13 @@ class Call implements Dispatcher.DispatchHandler {
     }
     this.#controller = controller;
     this.#phase = 'sending';
-    if (this.#isPost) reached('sending');
+    if (this.#isPost) crashPoint('sending');
   }
 
   onRequestSent(): void {
     if (this.#phase !== 'sending') return;
     this.#phase = 'sent';
-    if (this.#isPost) reached('sent');
+    if (this.#isPost) crashPoint('sent');
   }
 
   onResponseStart(
@@ -99,11 +96,11 @@ class Call implements Dispatcher.DispatchHandler {
     status: number,
     headers: Record<string, string | string[] | undefined>,
   ): void {
-    // 1xx is a note on the way to the answer.
+    // 1xx comes before the answer.
     if (status < 200) return;
     this.#phase = 'answering';
     this.#head = { status, headers };
-    if (this.#isPost) reached('answering');
+    if (this.#isPost) crashPoint('answering');
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -135,8 +132,8 @@ class Call implements Dispatcher.DispatchHandler {
       this.#finish(problem);
       return;
     }
-    // A process that was stopped or busy finds its timers due before it looks at its sockets, in which the answer may
-    // be lying. One turn of the event loop reads them.
+    // After a pause of the process, timers run before sockets are read, and the answer may be there. One turn of the
+    // event loop reads it.
     setImmediate(() => {
       if (this.#settled) return;
       this.#controller?.abort(problemError(problem.code, problem.message));
@@ -156,13 +153,7 @@ class Call implements Dispatcher.DispatchHandler {
     const encoding = this.#head.headers['content-encoding'];
     const { text, raw, problem: undecoded } = decodeBody(Buffer.concat(this.#chunks), encoding, ANSWER_LIMIT);
     const cutOff = problem ?? undecoded;
-    const answer: Answer = {
-      ...this.#head,
-      body: text,
-      ...(raw === undefined ? {} : { raw }),
-      ...(cutOff === undefined ? {} : { cutOff }),
-    };
-    this.#settle({ kind: 'answer', answer });
+    this.#settle({ kind: 'answer', answer: defined({ ...this.#head, body: text, raw, cutOff }) });
   }
 }
 

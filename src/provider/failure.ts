@@ -2,18 +2,18 @@ import type { Problem } from './answer.ts';
 import type { Evidence, NotSent, Uncertain } from '../core/outcome.ts';
 import { oneLine } from '../core/text.ts';
 
-export interface Failure {
+interface Failure {
   phase: Evidence['phase'];
   problem: Problem;
 }
 
-/** A call that broke before any answer: not sent if the request had not begun, else nobody can know. */
+/** A call that broke before any answer: not sent if the request had not begun, else uncertain. */
 export function judgeFailure(
   failure: Failure,
   { host, redact, proxies }: { host: string; redact: (text: string) => string; proxies?: readonly string[] },
 ): NotSent | Uncertain {
   const { phase, problem } = failure;
-  const message = oneLine(redact(describeFailure(failure, host, proxies)));
+  const message = oneLine(redact(formatFailure(failure, host, proxies)));
   const evidence: Evidence = { code: problem.code, message, phase };
   return phase === 'connecting' ? { kind: 'not-sent', retry: {}, evidence } : { kind: 'uncertain', evidence };
 }
@@ -30,7 +30,7 @@ const CONNECTING: Readonly<Record<string, (host: string) => string>> = {
   UND_ERR_DESTROYED: () => 'the client is closed',
 };
 
-/** Where a network lets nothing out but through a proxy. */
+/** What happens in a network that can only be left through a proxy. */
 const NETWORK = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -43,7 +43,7 @@ const NETWORK = new Set([
 ]);
 
 /** One line that says how far the call came. */
-export function describeFailure(
+export function formatFailure(
   { phase, problem }: Failure,
   host: string,
   proxies: readonly string[] = [],

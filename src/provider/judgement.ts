@@ -10,28 +10,26 @@ import {
   type CodeOverrides,
   type RefusalKind,
 } from './table.ts';
-import { findIds } from './task-id.ts';
+import { findIds, findIdsInAll, namesTask, readEvents } from './task-id.ts';
+import { defined } from '../core/json.ts';
 import { oneLine } from '../core/text.ts';
 import { waitOf } from './wait.ts';
 
-export interface JudgeOptions {
+interface JudgeOptions {
   /** Milliseconds since the epoch, for a `Retry-After` date in an answer without `Date`. */
   now: number;
   codes?: CodeOverrides;
-  /** Takes the API key out of a text; applied before anything is cut, so that no half of a key is left. */
+  /** Removes the API key from a text, before the text is cut. */
   redact?: (text: string) => string;
 }
 
-/** A task id in JSON, also in JSON within a text. An empty one, null and 0 name no task. */
-const NAMES_TASK = /\\*"task_?id\\*"\s*:\s*(?:\\*"[^"\\\s]|[1-9[{])/i;
-
 /**
- * What an answer to a POST means: the outcome table, applied. An answer that names a task may be an acceptance, whatever
- * its status or code says: such a row is never sent again. Never throws.
+ * What an answer to a POST means, by the outcome table. Never throws. An answer that names a task may be an acceptance,
+ * whatever its status or code: such a row is never sent again.
  */
 export function judge(answer: Answer, options: JudgeOptions): Outcome {
   const outcome = judgeByTable(answer, options);
-  const refusesTask = outcome.kind !== 'accepted' && NAMES_TASK.test(answer.body);
+  const refusesTask = outcome.kind !== 'accepted' && namesTask(answer.body);
   return refusesTask ? { kind: 'uncertain', evidence: outcome.evidence } : outcome;
 }
 
@@ -56,34 +54,39 @@ function refused(
 ): Outcome {
   const evidence = evidenceOf(answer, options, code, message);
   if (kind !== 'throttled' && kind !== 'not-sent') return { kind, evidence };
-  const afterMs = waitOf(answer, options.now);
-  return { kind, retry: afterMs === undefined ? {} : { afterMs }, evidence };
+  return { kind, retry: defined({ afterMs: waitOf(answer, options.now) }), evidence };
 }
 
 /**
- * An id that is said to be of a task is an acceptance, whatever has become of the task since. A mere `id` beside an
- * error may be of the request. Then, and without an id, a code that is known by itself decides; else it cannot be known.
+ * A task id is an acceptance, whatever became of the task. A plain `id` beside an error may be the id of the request.
+ * Then, and without an id, a known code decides; else the outcome is uncertain.
  */
 function judgeSuccess(answer: Answer, options: JudgeOptions): Outcome {
   const object = parseObject(answer.body);
-  const found = object === undefined ? {} : findIds(object);
-  const data = asObject(object?.['data']);
-  const refusal = readRefusal(answer.body);
-  const known = kindByCode(refusal, CODE_STATUS, options.codes ?? {});
-  const failed =
-    known !== undefined || [object, data].some((part) => part !== undefined && carriesError(part));
-  const taskId = found.taskId ?? (failed ? undefined : found.id);
-  if (taskId === undefined) return judgeWithoutTask(answer, options, refusal, known);
-  const status = object?.['status'] ?? data?.['status'];
+  const objects = object === undefined ? readEvents(answer.body) : [object];
+  const found = object === undefined ? findIdsInAll(objects) : findIds(object);
+  const parts = objects.flatMap((one) => {
+    const data = asObject(one['data']);
+    return data === undefined ? [one] : [one, data];
+  });
+  let { taskId } = found;
+  if (taskId === undefined) {
+    const refusal = readRefusal(answer.body);
+    const known = kindByCode(refusal, CODE_STATUS, options.codes ?? {});
+    const failed = known !== undefined || parts.some(carriesError);
+    taskId = failed ? undefined : found.id;
+    if (taskId === undefined) return judgeWithoutTask(answer, options, refusal, known);
+  }
+  const status = parts.map((part) => part['status']).find((one) => typeof one === 'string');
   return {
     kind: 'accepted',
     taskId,
-    ...(typeof status === 'string' ? { providerStatus: oneLine((options.redact ?? same)(status), 100) } : {}),
+    ...(status === undefined ? {} : { providerStatus: oneLine((options.redact ?? same)(status), 100) }),
     evidence: evidenceOf(answer, options),
   };
 }
 
-/** Words about the balance, and codes that nobody has named, are too little to send a row again. */
+/** Unknown codes, and words about the balance, are no proof that the row was not accepted. */
 function judgeWithoutTask(
   answer: Answer,
   options: JudgeOptions,
@@ -93,15 +96,15 @@ function judgeWithoutTask(
   const said = `HTTP ${answer.status} without a readable task id`;
   if (known !== undefined && answer.cutOff === undefined)
     return refused(known.kind, answer, options, known.code, refusal.message ?? said);
-  const why = answer.cutOff === undefined ? refusal.message : brokenTold(answer.cutOff);
+  const why = answer.cutOff === undefined ? refusal.message : formatCutOff(answer.cutOff);
   const code = refusal.layers[0]?.[0] ?? 'NO_TASK_ID';
   return refused('uncertain', answer, options, code, why === undefined ? said : `${said}: ${why}`);
 }
 
-/** What a code means under a 2xx is what it means under a plain refusal. */
+/** A code under a 2xx means what it means under a plain refusal. */
 const CODE_STATUS = 400;
 
-function brokenTold({ code, message }: Problem): string {
+function formatCutOff({ code, message }: Problem): string {
   return code === UNDECODED
     ? `the answer cannot be decoded (${message})`
     : `the answer was cut off (${message})`;
@@ -135,7 +138,7 @@ function decide(
   const last = refusal.layers.at(-1)?.[0];
   const code = last === undefined ? {} : { code: pathOf(refusal.layers.length - 1, last) };
   const kind = kindOfStatus(status);
-  // A body that came and cannot be read may say that the request was passed on.
+  // An unreadable body may say that the request was passed on.
   if (kind === 'uncertain' || (answer.cutOff?.code === UNDECODED && !refusal.readable))
     return { kind: 'uncertain', ...code };
   if (NO_BALANCE.test(refusal.message ?? '')) return { kind: 'halted', ...code };
@@ -143,11 +146,9 @@ function decide(
 }
 
 /**
- * `rejected` invites a person to correct the row and send it again, so it needs a verdict that can be read. An unknown
- * code of the vendor at HTTP 400 is one: the vendor's own JSON came with the vendor's own refusing status. There is
- * none when the body was cut off, or when the gateway wraps something that is not JSON: then a proxy or a broken
- * connection between gateway and vendor spoke, after the request had been passed on. A wrong `uncertain` costs a look;
- * a wrong `rejected` costs a second payment.
+ * `rejected` invites a person to send the row again, so it needs a readable verdict, such as the vendor's JSON at HTTP
+ * 400. A body that was cut off, or a wrapper around something that is not JSON, is none: a proxy may speak after the
+ * request was passed on. A wrong `uncertain` costs a look; a wrong `rejected` costs a second payment.
  */
 function hasVerdict(answer: Answer, refusal: Refusal): boolean {
   return refusal.readable || (answer.cutOff === undefined && refusal.layers.length === 0);
@@ -173,17 +174,18 @@ function redirectMessage(answer: Answer): string {
 
 function evidenceOf(answer: Answer, options: JudgeOptions, code?: string, message?: string): Evidence {
   const redact = options.redact ?? same;
-  const requestId = requestIdOf(answer);
-  const headers = headersOf(answer, redact);
-  return {
+  const line = (text: string | undefined, limit?: number): string | undefined =>
+    text === undefined ? undefined : oneLine(redact(text), limit);
+  const isEmpty = answer.body === '' && answer.raw === undefined;
+  return defined({
     httpStatus: answer.status,
-    ...(code === undefined ? {} : { code: oneLine(redact(code), 200) }),
-    ...(message === undefined ? {} : { message: oneLine(redact(message)) }),
-    ...(answer.body === '' && answer.raw === undefined ? {} : { body: storedBody(answer, redact) }),
-    ...(requestId === undefined ? {} : { requestId: oneLine(redact(requestId)) }),
-    ...(headers === undefined ? {} : { headers }),
+    code: line(code, 200),
+    message: line(message),
+    body: isEmpty ? undefined : storedBody(answer, redact),
+    requestId: line(requestIdOf(answer)),
+    headers: headersOf(answer, redact),
     phase: answer.cutOff === undefined ? 'answered' : 'answering',
-  };
+  });
 }
 
 function same(text: string): string {

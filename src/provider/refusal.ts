@@ -1,15 +1,13 @@
+import { defined, isPlainObject, parseJson } from '../core/json.ts';
 import { FORWARDED } from './table.ts';
 
-/** What an answer's body says, layer by layer. */
+/** The codes and the message in the body of an answer. */
 export interface Refusal {
-  /**
-   * Codes, outermost layer first, in each layer the most telling first. Every layer but the last is the gateway's
-   * wrapper around the next.
-   */
+  /** Codes, the outermost wrapper first; in each layer the most specific code first. */
   layers: string[][];
   /** The innermost message. */
   message?: string;
-  /** The body, and under a wrapper also what it wraps, is a JSON object. */
+  /** The body, and what a wrapper contains, are JSON objects. */
   readable: boolean;
 }
 
@@ -17,26 +15,21 @@ type Json = Record<string, unknown>;
 
 /** A JSON object, or undefined for everything else. A whole number that a double would change is a bigint. */
 export function parseObject(text: string): Json | undefined {
-  try {
-    return asObject(JSON.parse(text, LONG_NUMBER.test(text) ? exact : undefined));
-  } catch {
-    return undefined;
-  }
+  return asObject(parseJson(text, LONG_NUMBER.test(text) ? exact : undefined)?.value);
 }
 
 const LONG_NUMBER = /\d{16}/;
 
-function exact(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
+function exact(_key: string, value: unknown, { source = '' }: { source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
-  const source = context?.source ?? '';
   return /^-?\d{16,512}$/.test(source) ? BigInt(source) : value;
 }
 
 export function asObject(value: unknown): Json | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
+  return isPlainObject(value) ? value : undefined;
 }
 
-/** Gateways stand behind gateways; four layers have not been seen. */
+/** Gateways may wrap gateways; four layers have not been seen. */
 const DEEPEST = 4;
 
 /** Reads every body shape: `{code,message}`, `{error:{message,type,code}}`, wrapped JSON, HTML, text, nothing. */
@@ -49,22 +42,18 @@ export function readRefusal(body: string): Refusal {
     const codes = codesOf(object);
     layers.push(codes);
     message = messageOf(object) ?? message;
-    if (!codes.includes(FORWARDED)) return refusal(layers, message, true);
+    if (!codes.includes(FORWARDED)) return defined({ layers, message, readable: true });
     const wrapped = object['message'] ?? asObject(object['error'])?.['message'];
     text = typeof wrapped === 'string' ? wrapped : '';
     object = asObject(wrapped) ?? parseEmbedded(text);
   }
-  return refusal(layers, message ?? plainMessage(text), false);
+  return defined({ layers, message: message ?? plainMessage(text), readable: false });
 }
 
-function refusal(layers: string[][], message: string | undefined, readable: boolean): Refusal {
-  return { layers, ...(message === undefined ? {} : { message }), readable };
-}
-
-/** Words and numbers in the place of a code that say that all is well. */
+/** Codes that mean success. */
 const WELL = /^(|0+|2\d\d|ok|success|succeeded|successful|created|accepted|none|null|false)$/i;
 
-/** Whether an answer says that something went wrong: an error, or a code that does not stand for success. */
+/** Whether an answer reports an error, or a code that does not mean success. */
 export function carriesError(object: Json): boolean {
   const { error } = object;
   if (isError(error) || object['success'] === false) return true;
@@ -80,12 +69,9 @@ function isError(value: unknown): boolean {
 
 /** `status_code: 400, body: {…}`: some gateways put words around the vendor's JSON, or encode it twice. */
 function parseEmbedded(text: string): Json | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'string' ? parseObject(value) : asObject(value);
-  } catch {
-    return parseObject(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1));
-  }
+  const parsed = parseJson(text);
+  if (parsed === undefined) return parseObject(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1));
+  return typeof parsed.value === 'string' ? parseObject(parsed.value) : asObject(parsed.value);
 }
 
 const CODE_KEYS = ['reason', 'err_code', 'error_code', 'code', 'type'];

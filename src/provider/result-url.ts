@@ -2,10 +2,10 @@ import { asObject } from './refusal.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Where a task's URL stands by contract: whatever text is there, is it. */
+/** Where a task's URL is by contract: any text there counts. */
 const OWN: readonly (readonly string[])[] = [['video_url'], ['result_url'], ['url'], ['result', 'video_url']];
 
-/** Where other providers have it, as text, in an object or in a list. Only what is a URL counts there. */
+/** Where other providers have it, as text, in an object or in a list. Only URLs count there. */
 const OTHER: readonly (readonly string[])[] = [
   ['url'],
   ['result'],
@@ -22,7 +22,6 @@ const OTHER: readonly (readonly string[])[] = [
   ['task_result', 'videos'],
 ];
 
-/** The URL of a task's video, of all the places in which providers put it. */
 export function readResultUrl(task: Json): string | undefined {
   const own = OWN.map((path) => at(task, path)).filter(isText);
   const other = OTHER.map((path) => urlIn(at(task, path), DEEPEST)).filter(isText);
@@ -32,7 +31,7 @@ export function readResultUrl(task: Json): string | undefined {
 const DEEPEST = 3;
 const KEYS = ['video_url', 'url', 'video'];
 
-/** The first URL in a text, a list, or an object of which one key holds it. */
+/** The first URL in a text, a list, or an object. */
 function urlIn(value: unknown, depth: number): string | undefined {
   if (isHttpUrl(value)) return value.trim();
   if (depth === 0) return undefined;
@@ -55,4 +54,59 @@ export function isText(value: unknown): value is string {
 
 export function isHttpUrl(value: unknown): value is string {
   return typeof value === 'string' && /^\s*https?:\/\/\S+\s*$/i.test(value);
+}
+
+/** Numbers from here on are a time (2017), and not a duration. */
+const FROM_SECONDS = 1_500_000_000;
+const FROM_MS = FROM_SECONDS * 1000;
+/** The year 2100. Later times are not of a result. */
+const UNTIL_MS = 4_102_444_800_000;
+
+/** A time in seconds or milliseconds since the epoch, or in RFC 3339 with a zone → milliseconds since the epoch. */
+export function readMoment(value: unknown): number | undefined {
+  if (typeof value === 'number' || (typeof value === 'string' && /^\d{9,14}$/.test(value))) {
+    const number = Number(value);
+    if (number >= FROM_MS) return inTime(number);
+    return number >= FROM_SECONDS ? inTime(number * 1000) : undefined;
+  }
+  if (typeof value !== 'string' || !/^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)$/.test(value))
+    return undefined;
+  return inTime(Date.parse(value));
+}
+
+function inTime(ms: number): number | undefined {
+  return ms >= FROM_MS && ms < UNTIL_MS ? ms : undefined;
+}
+
+/** With one of these, `Expires` is the end of a signature. */
+const SIGNATURES = ['signature', 'sig', 'x-oss-signature'];
+
+/**
+ * The end of a signed URL, in milliseconds since the epoch, by its parameters: a date and seconds (S3, GCS, OSS, TOS), a
+ * time beside a signature (older S3, OSS, OBS, CloudFront), Azure's `se` beside `sig`, COS's `q-sign-time`.
+ */
+export function expiryOfUrl(url: string): number | undefined {
+  const parsed = URL.parse(url);
+  if (parsed === null) return undefined;
+  const values = new Map([...parsed.searchParams].map(([name, value]) => [name.toLowerCase(), value]));
+  for (const [name, value] of values) {
+    const vendor = /^(x-[a-z0-9]+)-expires$/.exec(name)?.[1];
+    if (vendor === undefined || !/^\d{1,9}$/.test(value)) continue;
+    const signed = readCompact(values.get(`${vendor}-date`) ?? '');
+    if (signed !== undefined) return inTime(signed + Number(value) * 1000);
+  }
+  if (SIGNATURES.some((name) => values.has(name))) {
+    return readMoment(values.get('expires')) ?? readMoment(values.get('se'));
+  }
+  const span = /^\d+;(\d+)$/.exec(values.get('q-sign-time') ?? '');
+  return span === null ? undefined : readMoment(span[1]);
+}
+
+/** `20261125T191500Z` */
+function readCompact(text: string): number | undefined {
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text);
+  if (match === null) return undefined;
+  const [year, month, day, hour, minute, second] = match.slice(1);
+  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(ms) ? undefined : ms;
 }

@@ -1,10 +1,10 @@
 import { usageError } from '../core/errors.ts';
 import type { OutcomeKind } from '../core/outcome.ts';
 
-/** What a refusal can mean. `accepted` is not among them: it takes a task id. */
-export type RefusalKind = Exclude<OutcomeKind, 'accepted'>;
+/** What a refusal can mean: not `accepted`, which needs a task id, nor `invalid`, which is not sent. */
+export type RefusalKind = Exclude<OutcomeKind, 'accepted' | 'invalid'>;
 
-/** Codes that the configuration has moved: a code, or `fail_to_fetch_task/<inner code>`, to what it means. */
+/** Codes whose meaning the configuration changes: a code, or `fail_to_fetch_task/<inner code>`. */
 export type CodeOverrides = Readonly<Record<string, RefusalKind>>;
 
 interface Statuses {
@@ -16,13 +16,13 @@ const any4xx: Statuses = { from: 400, to: 499 };
 
 /** HTTP status → kind; the first that fits. A 2xx is judged by its task id alone. Outside the list: uncertain. */
 export const STATUSES: readonly (Statuses & { kind: RefusalKind })[] = [
-  // A redirect is never followed: the POST would be sent a second time, or turn into a GET. These say that the address
-  // is elsewhere; the others (303: "done, look there") do not say that nothing was done.
+  // A redirect is never followed: the POST would be sent twice, or become a GET. These say that the address is
+  // elsewhere; the others (303: "done, look there") do not say that nothing was done.
   { from: 301, to: 302, kind: 'halted' },
   { from: 307, to: 308, kind: 'halted' },
   { from: 300, to: 399, kind: 'uncertain' },
   { from: 401, to: 405, kind: 'halted' },
-  // Said by proxies about their own waiting, conflicts and replays: the request may have been passed on.
+  // Proxies use these for their own waits, conflicts and replays: the request may have been passed on.
   { from: 408, to: 409, kind: 'uncertain' },
   { from: 425, to: 425, kind: 'uncertain' },
   { from: 429, to: 429, kind: 'throttled' },
@@ -43,11 +43,11 @@ const CODES: readonly (Statuses & { code: string; kind: RefusalKind })[] = [
   // The gateway's own call upstream broke, or its answer was not understood: the task may exist.
   { code: 'do_request_failed', from: 400, to: 599, kind: 'uncertain' },
   { code: 'unmarshal_response_failed', from: 400, to: 599, kind: 'uncertain' },
-  // No channel for the model now: the gateway says so before it calls anybody. Only at 503.
+  // No channel for the model now: at 503 the gateway answers before it calls the vendor.
   { code: 'model_not_found', from: 503, to: 503, kind: 'not-sent' },
 ];
 
-/** The gateway's wrapper around whatever the vendor said; the vendor's JSON is a string in its message. */
+/** The gateway's wrapper; the vendor's JSON is a string in its message. */
 export const FORWARDED = 'fail_to_fetch_task';
 
 /** The vendor's own code inside the wrapper → kind, at any refusing status. Other inner codes: the status decides. */
@@ -60,8 +60,8 @@ export const VENDOR_CODES: readonly { code: string; kind: RefusalKind }[] = [
 ];
 
 /**
- * How gateways say "no balance" in words alone. Asked only when no code is known and the status is a certain 4xx:
- * a message may quote the row, and a false match costs a halt, never a payment.
+ * "No balance" in words. Used only at a clear 4xx without a known code: a message may quote the row, and a false match
+ * costs a halt, never a payment.
  */
 export const NO_BALANCE =
   /额度不足|余额不足|insufficient (account )?(balance|credits?|quota)|quota is not enough/i;
@@ -94,7 +94,7 @@ export function checkCodes(codes: Readonly<Record<string, string>>): CodeOverrid
     if (!MOVABLE.includes(kind)) {
       throw usageError('code-kind', `codes.${code}: "${kind}" is not one of ${MOVABLE.join(', ')}`);
     }
-    // A status covers answers of proxies that nobody can foresee; only words that the provider chose can be moved.
+    // A status may come from any proxy. Only codes of the provider can be moved.
     if (code.trim() === '' || /^[1-5]\d\d$/.test(code)) {
       throw usageError(
         'code-name',

@@ -1,14 +1,14 @@
 import { storedBody, type Answer } from './answer.ts';
 import type { TaskReport } from '../core/outcome.ts';
 import { asObject, carriesError, parseObject, readRefusal } from './refusal.ts';
-import { isHttpUrl, isText, readResultUrl } from './result-url.ts';
+import { expiryOfUrl, isHttpUrl, isText, readMoment, readResultUrl } from './result-url.ts';
+import { defined } from '../core/json.ts';
 import { oneLine } from '../core/text.ts';
-import { expiryOfUrl, readMoment } from './url-expiry.ts';
 import { waitOf } from './wait.ts';
 
 type TaskStatus = Extract<TaskReport, { kind: 'task' }>['status'];
 
-/** What providers write, in lower case → what it means. Anything else is unknown, and asked again. */
+/** The words of providers, in lower case. Anything else is unknown, and polled again. */
 const STATUSES: ReadonlyMap<string, TaskStatus> = new Map([
   ...words('queued', ['queued', 'submitted', 'not_start', 'created', 'queueing', 'pending', 'preparing']),
   ...words('in_progress', ['in_progress', 'processing', 'running', 'generating']),
@@ -21,24 +21,23 @@ function words(status: TaskStatus, written: string[]): [string, TaskStatus][] {
   return written.map((word) => [word, status]);
 }
 
-/** What a provider's word for a status means. */
 export function taskStatusOf(written: string): TaskStatus {
   return STATUSES.get(written.trim().toLowerCase()) ?? 'unknown';
 }
 
-/** Also said of a question that could not be answered: of a task only where the answer names one. */
+/** Also used for a failed request, so they count for a task only if the answer names one. */
 const OF_QUESTION = /^\s*(error|fail)\s*$/i;
 
-/** Not found by name. A bare 404 can also be a wrong base URL, and would condemn every task. */
+/** A bare 404 can also be a wrong base URL, and would make every task missing. */
 const MISSING_CODE = 'task_not_exist';
 
-export interface ReadTaskOptions {
+interface ReadTaskOptions {
   /** Milliseconds since the epoch, for a `Retry-After` date in an answer without `Date`. */
   now: number;
   redact?: (text: string) => string;
 }
 
-/** What an answer to "how is this task" says. Flat and wrapped shapes; never throws. */
+/** Reads an answer to "how is this task", flat or wrapped. Never throws. */
 export function readTask(answer: Answer, options: ReadTaskOptions): TaskReport {
   const redact = options.redact ?? ((text) => text);
   const body = storedBody(answer, redact);
@@ -49,30 +48,27 @@ export function readTask(answer: Answer, options: ReadTaskOptions): TaskReport {
   if (task === undefined) {
     const message = oneLine(redact(`HTTP ${answer.status}: ${refusal.message ?? 'no readable task'}`));
     const afterMs = waitOf(answer, options.now);
-    const trouble = troubleOf(answer.status);
-    return { kind: 'transient', trouble, message, ...(afterMs === undefined ? {} : { afterMs }) };
+    return defined({ kind: 'transient', trouble: troubleOf(answer.status), message, afterMs });
   }
 
   const rawStatus = statusWordOf(task) ?? '';
   const word = OF_QUESTION.test(rawStatus) && !namesTask(task) ? 'unknown' : taskStatusOf(rawStatus);
-  const progress = readProgress(task['progress']);
   // Older gateways keep the URL of a finished task in the column of its failure.
   const misplaced = word === 'completed' && isHttpUrl(task['fail_reason']) ? task['fail_reason'] : undefined;
   const resultUrl = readResultUrl(task) ?? misplaced;
   const failed = word === 'completed' && resultUrl === undefined && hasFailed(task);
   const status = failed ? 'failed' : word;
-  const urlExpiry = resultUrl === undefined ? undefined : readExpiry(task, resultUrl);
   const failReason = status === 'completed' ? undefined : readFailReason(task);
-  return {
+  return defined({
     kind: 'task',
     status,
     rawStatus: oneLine(redact(rawStatus), 100),
-    ...(progress === undefined ? {} : { progress }),
-    ...(resultUrl === undefined ? {} : { resultUrl: oneLine(redact(resultUrl), 8192) }),
-    ...(urlExpiry === undefined ? {} : { urlExpiry }),
-    ...(failReason === undefined ? {} : { failReason: oneLine(redact(failReason)) }),
+    progress: readProgress(task['progress']),
+    resultUrl: resultUrl === undefined ? undefined : oneLine(redact(resultUrl), 8192),
+    urlExpiry: resultUrl === undefined ? undefined : readExpiry(task, resultUrl),
+    failReason: failReason === undefined ? undefined : oneLine(redact(failReason)),
     body,
-  };
+  });
 }
 
 type Json = Record<string, unknown>;
@@ -84,8 +80,8 @@ function troubleOf(status: number): Extract<TaskReport, { kind: 'transient' }>['
 }
 
 /**
- * The object that carries the status: the answer itself, or its `data`. An error has neither. What names a task comes
- * first: `{status: "success", data: {…}}` speaks of the question.
+ * The object with the status: the answer, or its `data`, whichever names a task. In `{status: "success", data: {…}}` the
+ * outer status is that of the request.
  */
 function findTask(body: string): Json | undefined {
   const object = parseObject(body);

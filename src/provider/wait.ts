@@ -2,15 +2,12 @@ import { parseHttpDate, parseRetryAfter } from '../core/retry.ts';
 import { headerOf, type Answer } from './answer.ts';
 import { asObject, parseObject } from './refusal.ts';
 
-/**
- * How long the provider asks to wait, in milliseconds, 0 to one hour: the first of its ways to say it that can be read.
- * `now` is in milliseconds since the epoch.
- */
+/** How long the provider asks to wait, in milliseconds, 0 to one hour. */
 export function waitOf(answer: Answer, now: number): number | undefined {
   return retryAfter(answer, now) ?? waitOfBody(answer, now) ?? waitOfLimit(answer, now);
 }
 
-/** A date is measured against the answer's own `Date`, because both come from the same clock. */
+/** A date is compared with the answer's own `Date`, which comes from the same clock. */
 function retryAfter(answer: Answer, now: number): number | undefined {
   const exact = headerOf(answer, 'retry-after-ms')?.trim() ?? '';
   if (/^\d+(\.\d+)?$/.test(exact)) return bounded(Number(exact));
@@ -35,7 +32,7 @@ function waitOfBody({ body }: Answer, now: number): number | undefined {
   return undefined;
 }
 
-/** When a limit is full again. Many answers say it; it counts for a refusal for the limit, while nothing is left of it. */
+/** The reset of an exhausted limit. Many answers have this header; it only counts under a 429. */
 function waitOfLimit(answer: Answer, now: number): number | undefined {
   if (answer.status !== 429) return undefined;
   for (const suffix of ['-requests', '']) {
@@ -48,7 +45,7 @@ function waitOfLimit(answer: Answer, now: number): number | undefined {
   return undefined;
 }
 
-/** A number above it is a moment in seconds since the epoch; 1000 times it, in milliseconds. */
+/** Larger numbers are seconds since the epoch; above 1000 times it, milliseconds. */
 const MOMENT = 1_000_000_000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -4,7 +4,7 @@
  * It may import batch, manifest, provider, ledger, database and core.
  */
 import type { Database } from '../database/database.ts';
-import { askNow, countTasks } from '../ledger/tasks/task.ts';
+import { askNow, countTasks } from '../ledger/tasks/tasks.ts';
 import { ensurePoller } from '../ledger/tasks/poll.ts';
 import type { Polled } from '../ledger/tasks/poll-record.ts';
 import type { Logger } from '../core/log.ts';
@@ -19,16 +19,16 @@ export interface ReconcileOptions extends Pick<
 > {
   /** Null: of all. */
   batchId: number | null;
-  /** Goes on until no task is open, asking each when it is due; otherwise each is asked for once, now. */
+  /** Goes on until no task is open, and asks for each when it is due. Otherwise each task is asked for once, now. */
   watch?: boolean;
-  /** Also those that have come to their end. */
+  /** Also tasks that have ended. */
   ended?: boolean;
   log: Logger;
   onAsked?: (asked: number) => void;
   signal?: AbortSignal;
 }
 
-/** What was heard, and how the tasks stand then. */
+/** What the provider answered, and the counts of tasks afterwards. */
 export interface Reconciled {
   /** Questions: one a task, except with `watch`. */
   asked: number;
@@ -37,24 +37,24 @@ export interface Reconciled {
   open: number;
   /** The provider does not know the task. It may be too fresh: it is asked for again. */
   missing: number;
-  /** It had come to its end, and the provider says otherwise. */
+  /** It had ended, and the provider now says otherwise. */
   otherwise: number;
   /** No answer about the task. */
   unanswered: number;
-  /** Answers to the last of these questions were refusals, or none came at all: why. */
+  /** Why it ended early: the last questions were refused, or got no answer. */
   silent: string | null;
-  /** By the ledger, afterwards: surplus ones too. */
+  /** The counts of the ledger afterwards, surplus tasks included. */
   tasks: TaskCounts;
 }
 
-/** So many questions in a row without an answer: asking the others would bring none either. */
+/** After this many questions in a row without an answer, the rest would get none either. */
 const SILENT_AFTER = 20;
-/** A single page in place of an answer says nothing; several are a bad key or a wrong URL. */
+/** One page instead of an answer says little; several in a row mean a bad key or a wrong URL. */
 const REFUSED_AFTER = 3;
 
 /**
- * Asks the provider for the tasks of a batch (or of all), together with whoever else asks, and stores the answers. It
- * ends early when the provider refuses to answer, and without `watch` also when it is away.
+ * Asks the provider for the tasks of a batch (or of all) and stores the answers. Workers that poll share the work. It ends
+ * early when the provider refuses to answer, and without `watch` also when the provider is away.
  */
 export async function reconcile(
   db: Database,

@@ -3,12 +3,12 @@ import type { Decided, Schedule } from '../ledger/schedule.ts';
 import { lastTick, nextTick, ticksAfter } from '../core/time/tick.ts';
 import { offsetAt, wallClock } from '../core/time/zone.ts';
 
-/** A tick that no worker has seen for so long was missed. Shorter absences, as for an upgrade, miss nothing. */
+/** A tick is missed when no worker has seen it for this long. A shorter absence, as for an upgrade, misses nothing. */
 export const LATE_MS = 5 * 60_000;
 
 /**
- * What becomes of the ticks from the first that is not decided up to now, and which is the next. All those of the last
- * minutes are run. Of those before, none is, or (`once`) the last one, if no other is run: one run for all of them.
+ * Decides the ticks from the first undecided one up to now, and finds the next one. Ticks of the last minutes are run. Of
+ * earlier ticks none is run, or with `once` the last one, if no other tick is run: one run stands for all of them.
  */
 export function dueTicks(
   schedule: Pick<Schedule, 'name' | 'cron' | 'zone' | 'missed' | 'jitterMs'> & { nextAt: number },
@@ -25,7 +25,7 @@ export function dueTicks(
     }
     run.push(tick);
   }
-  // What was written down as the next tick is one, also where this machine's zones are of another year.
+  // The ledger's next tick counts, even if this machine has other zone data.
   if (next === undefined) throw new Error(`schedule ${schedule.name} never ticks again: ${schedule.cron}`);
   const lastMissed = nextAt > late ? undefined : (lastTick(schedule, nextAt - 1, late) ?? nextAt);
   const made = lastMissed !== undefined && schedule.missed === 'once' && run.length === 0;
@@ -54,13 +54,13 @@ function missedFrom({ zone }: Pick<Schedule, 'zone'>, first: number, last: numbe
   return `no worker was up: ${which}`;
 }
 
-/** The same for all workers: it follows from the tick. */
+/** The same for all workers, because it follows from the tick. */
 export function jitterOf({ name, jitterMs }: Pick<Schedule, 'name' | 'jitterMs'>, tick: number): number {
   const share = createHash('sha256').update(`${name} ${tick}`).digest().readUIntBE(0, 6) / 2 ** 48;
   return Math.floor(share * jitterMs);
 }
 
-/** `nightly@20261122T230000+0800`: what a clock on the wall shows, and how far ahead of UTC it is. */
+/** `nightly@20261122T230000+0800`: the local time, and how far it is ahead of UTC. */
 export function runName({ name, zone }: Pick<Schedule, 'name' | 'zone'>, at: number): string {
   const time = new Date(wallClock(zone, at)).toISOString().replaceAll(/[-:]|Z$|\.000Z$/g, '');
   return `${name}@${time}${offsetOf(zone, at).replace(':', '')}`;

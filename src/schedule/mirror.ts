@@ -3,7 +3,8 @@ import { wallTime } from './due.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Schedule } from '../ledger/schedule.ts';
 import type { Logger } from '../core/log.ts';
-import { openQueue, scheduleLane } from '../worker/queue/queue.ts';
+import { scheduleQueue } from '../worker/queue/name.ts';
+import { openQueue } from '../worker/queue/queue.ts';
 
 export interface Mirror {
   /** Shows these, as soon as what was to be shown before is. Resolves when it has tried; never rejects: nothing hangs on it. */
@@ -15,11 +16,11 @@ export interface Mirror {
 const AGAIN_MS = 60_000;
 
 /**
- * The schedules as BullMQ's job schedulers, for people on Bull Board: each with a delayed job for its next tick, that
- * nobody works on. The ledger knows nothing of it: what is lost, removed or run there changes no run.
+ * The schedules as BullMQ's job schedulers, for people on Bull Board: each with a delayed job for its next tick, which
+ * no worker takes. The ledger knows nothing of it: what is lost, removed or run there changes no run.
  */
 export function openMirror(app: Pick<App, 'store' | 'ledgerId'>, log: Logger): Mirror {
-  const queue = openQueue(app.store, scheduleLane(app.ledgerId));
+  const queue = openQueue(app.store, scheduleQueue(app.ledgerId));
   let shown = '';
   let shownAt = 0;
   let waiting: readonly Schedule[] | undefined;

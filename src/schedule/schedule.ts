@@ -4,20 +4,21 @@
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../worker/app.ts';
 import type { Config } from '../core/config.ts';
 import { isOutage } from '../database/connection-lost.ts';
 import { dueTicks, firstAfter } from './due.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';
-import { takeRun } from '../ledger/run.ts';
-import type { TakenRun } from '../ledger/run.ts';
+import { takeRun } from '../ledger/schedule-run.ts';
+import type { TakenRun } from '../ledger/schedule-run.ts';
 import { decideTicks, keepTicker, listSchedules, ticking } from '../ledger/schedule.ts';
 import type { Schedule } from '../ledger/schedule.ts';
 import type { Logger } from '../core/log.ts';
 import { openMirror } from './mirror.ts';
-import { makeRun } from './run.ts';
-import type { RunResult } from './run.ts';
+import { makeRun } from './make-run.ts';
+import type { RunResult } from './make-run.ts';
 
 const LOOK_MS = 1_000;
 const SEEN_MS = 5_000;
@@ -30,18 +31,18 @@ export interface SchedulesOptions {
 }
 
 export interface Schedules {
-  /** Takes no more runs; gives back the one that it is making, unless that is done by then. */
+  /** Takes no more runs, and gives back the run that it is making unless it is made by then. */
   stop(): Promise<void>;
 }
 
-/** Who takes runs: of this process alone, so that a lease is nobody else's. */
+/** The name under which this process takes runs. It is unique, so that no other worker has the same lease. */
 export function takerOf(host: string): string {
   return `${host}-${process.pid}-${randomUUID().slice(0, 8)}`;
 }
 
 /**
- * Looks after the schedules, in every worker, by the ledger alone: every second, ticks that are due become runs, and
- * runs that are due become batches. Both are compare-and-set there, so that any number of workers make one of each.
+ * Every worker looks after the schedules. Every second, ticks that are due become runs, and runs that are due become batches.
+ * Both are compare-and-set in the ledger, so any number of workers make each once.
  */
 export function startSchedules(
   app: Pick<App, 'db' | 'store' | 'ledgerId'>,
@@ -54,7 +55,6 @@ export function startSchedules(
   const mirror = openMirror(app, log);
   let seenAt = -Infinity;
   let making: Promise<void> | undefined;
-  let wake: (() => void) | undefined;
 
   async function look(): Promise<void> {
     if (performance.now() - seenAt > SEEN_MS) {
@@ -64,9 +64,9 @@ export function startSchedules(
     }
     const decided = await decideAll(db, log);
     if (decided) void mirror.show(await listSchedules(db));
-    // Beside the look: while a large manifest is read, the ticks of other schedules are not missed.
+    // Not awaited: while a large manifest is read, the ticks of other schedules are not missed.
     making ??= makeAll()
-      .catch((error: unknown) => tell(error, log))
+      .catch((error: unknown) => logFailure(error, log))
       .finally(() => (making = undefined));
   }
 
@@ -74,21 +74,14 @@ export function startSchedules(
     while (!signal.aborted) {
       const run = await takeRun(db, { worker, host });
       if (run === undefined) return;
-      tellRun(run, await makeRun(db, run, { config, host, signal }), log);
+      logRun(run, await makeRun(db, run, { config, host, signal }), log);
     }
   }
 
   async function loop(): Promise<void> {
     while (!signal.aborted) {
-      await look().catch((error: unknown) => tell(error, log));
-      if (signal.aborted) break;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, LOOK_MS);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+      await look().catch((error: unknown) => logFailure(error, log));
+      await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
     }
     await making;
   }
@@ -97,7 +90,6 @@ export function startSchedules(
   return {
     async stop() {
       stopping.abort();
-      wake?.();
       await done;
       await mirror.close();
     },
@@ -106,13 +98,13 @@ export function startSchedules(
 
 /** Every tick that is due becomes a run, or is missed. Returns whether there were any. */
 export async function decideAll(db: Database, log: Logger): Promise<boolean> {
-  const { now, schedules } = await ticking(db);
-  for (const schedule of schedules) {
+  const schedules = await ticking(db);
+  for (const { now, ...schedule } of schedules) {
     try {
       await decide(db, schedule, now, log);
     } catch (error) {
       if (isOutage(error)) throw error;
-      // A zone that this machine does not know, for example: another worker may.
+      // For example a zone that this machine does not know: another worker may know it.
       log.warn(
         { event: 'schedule-unknown', schedule: schedule.name, error: messageOf(error) },
         'a schedule cannot be read',
@@ -124,7 +116,7 @@ export async function decideAll(db: Database, log: Logger): Promise<boolean> {
 
 async function decide(db: Database, schedule: Schedule, now: Date, log: Logger): Promise<void> {
   if (schedule.nextAt > now) {
-    // Decided in a future that is none any more. Ticks that have their run keep it.
+    // The clock was set back after this was decided. Ticks that have a run keep it.
     const next = firstAfter(schedule, now.getTime());
     await decideTicks(db, schedule, [], next < schedule.nextAt ? next : schedule.nextAt);
     return;
@@ -137,15 +129,15 @@ async function decide(db: Database, schedule: Schedule, now: Date, log: Logger):
   }
 }
 
-function tell(error: unknown, log: Logger): void {
-  // An outage is told once, by the connection itself.
+function logFailure(error: unknown, log: Logger): void {
+  // The connection logs an outage once.
   log[isOutage(error) ? 'debug' : 'warn'](
     { event: 'schedules-away', error: messageOf(error) },
     'the schedules failed; trying again',
   );
 }
 
-function tellRun(run: TakenRun, result: RunResult, log: Logger): void {
+function logRun(run: TakenRun, result: RunResult, log: Logger): void {
   const told = { event: `run-${result.kind}`, schedule: run.schedule.name, batch: run.batch };
   switch (result.kind) {
     case 'made':

@@ -1,23 +1,15 @@
 import { wallTime } from './due.ts';
 import { countStates } from '../ledger/batch.ts';
 import type { Queryable } from '../database/database.ts';
-import { isFailing, lastRun } from '../ledger/run.ts';
-import type { Run } from '../ledger/run.ts';
-import type { RunFlags, Schedule } from '../ledger/schedule.ts';
+import { isFailing, lastRun } from '../ledger/schedule-run.ts';
+import type { Run } from '../ledger/schedule-run.ts';
+import type { Schedule } from '../ledger/schedule.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import type { Counts } from '../core/submission.ts';
 import { nextTicks } from '../core/time/tick.ts';
 
 /** A schedule as people and scripts see it. */
-export interface SeenSchedule {
-  name: string;
-  cron: string;
-  zone: string;
-  manifest: string;
-  flags: RunFlags;
-  overlap: Schedule['overlap'];
-  missed: Schedule['missed'];
-  jitterMs: number;
+export interface SeenSchedule extends Omit<Schedule, 'id' | 'nextAt' | 'decidedAt' | 'pausedAt'> {
   paused: boolean;
   /** The next ticks, RFC 3339 with the zone's offset; none while it is paused. */
   next: string[];

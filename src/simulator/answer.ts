@@ -1,4 +1,4 @@
-/** A whole HTTP answer, before anybody spoils it. */
+/** A whole HTTP answer, before a fault spoils it. */
 export interface Answer {
   status: number;
   headers: Record<string, string>;
@@ -10,7 +10,7 @@ export function json(status: number, value: unknown, headers: Record<string, str
   return { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body };
 }
 
-/** What a proxy in front of the gateway puts in its place: a page for people. */
+/** A page for people, as from a proxy in front of the gateway. */
 export function html(status: number, title: string, headers: Record<string, string> = {}): Answer {
   const body = `<!DOCTYPE html>\n<html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>\n`;
   return { status, headers: { 'content-type': 'text/html; charset=utf-8', ...headers }, body };
@@ -40,7 +40,7 @@ export function taskError(
   return json(status, { code, message, data: null }, headers);
 }
 
-/** The vendor refused, and the gateway relays it: the vendor's own JSON, as a string inside the message. */
+/** The gateway relays a refusal of the vendor: the vendor's JSON, as a string inside the message. */
 export function vendorError(
   status: number,
   reason: string,
@@ -85,7 +85,7 @@ export function withoutId(answer: Answer): Answer {
   return { ...answer, body: JSON.stringify(rest) };
 }
 
-/** Where to cut an answer so that what remains looks like the beginning of it and yields no task id. */
+/** Where to cut an answer so that it loses its task id. */
 export function cutBeforeId(body: string): number {
   const id = body.indexOf('"task_');
   return id === -1 ? Math.floor(body.length / 2) : id + 8;

@@ -1,8 +1,9 @@
 import { formatAmount, parseAmount, times } from '../core/money/amount.ts';
-import { concerns, type Mistake, type RatedMistake } from './mistake.ts';
-import { draw } from './seed.ts';
+import { concerns, type Mistake } from './mistake.ts';
+import { draw, pickByRate } from './seed.ts';
 import type { Settings } from './settings.ts';
 import type { ListedTask } from './tasks.ts';
+import { writeFileSync } from 'node:fs';
 
 /** One line of the task list; times are unix seconds, as in the answer. */
 export interface TaskLine {
@@ -18,7 +19,7 @@ export interface TaskLine {
   request_id: string;
 }
 
-/** One line of the bill. A charge stands at the time of the create, a refund at the end of the task. */
+/** One line of the bill. A charge has the time of the create, a refund that of the task's end. */
 export interface BillLine {
   id: number;
   time: number;
@@ -41,7 +42,7 @@ export interface RefusedCreate {
   duration: unknown;
 }
 
-/** What the provider's operator would export, and where it departs from the truth. */
+/** What the provider's operator would export, and where it is wrong. */
 export interface Books {
   list: TaskLine[];
   bill: BillLine[];
@@ -50,12 +51,12 @@ export interface Books {
 
 export interface BooksOptions {
   settings: Pick<Settings, 'prices' | 'currency' | 'failedTasks' | 'mistakes'>;
-  /** The mistake that a rule wants of this row. */
+  /** The mistake of a rule for this prompt. */
   wanted: (prompt: string) => Mistake | undefined;
   seed: number;
 }
 
-/** The stand-in's books: the truth, with the mistakes that settings and rules ask for. Pure, so it can be asked again. */
+/** The books of the simulator: the truth, with the mistakes of settings and rules. The same input gives the same books. */
 export function drawUp(
   tasks: readonly ListedTask[],
   refused: readonly RefusedCreate[],
@@ -123,7 +124,7 @@ function enterRefused(books: Books, create: RefusedCreate, options: BooksOptions
   });
 }
 
-/** A rule's word first; then one draw for each task, which falls on one of the rated mistakes or on none. */
+/** By a rule, else by one draw for each task. */
 function mistakeOf(
   task: { requestNumber: number; prompt: string },
   status: string,
@@ -131,13 +132,8 @@ function mistakeOf(
 ): Mistake | undefined {
   const asked = wanted(task.prompt);
   if (asked !== undefined) return concerns(asked, status) ? asked : undefined;
-  const drawn = draw(seed, 'mistake', task.requestNumber);
   const possible = settings.mistakes.filter(({ name }) => concerns(name, status));
-  let edge = 0;
-  return possible.find(({ rate }: RatedMistake) => {
-    edge += rate;
-    return drawn < edge;
-  })?.name;
+  return pickByRate(possible, draw(seed, 'mistake', task.requestNumber))?.name;
 }
 
 function taskLine(task: ListedTask): TaskLine {
@@ -186,7 +182,7 @@ function billed(task: ListedTask, mistake: Mistake | undefined, settings: BooksO
   return (mistake === undefined ? undefined : wrong[mistake]) ?? right;
 }
 
-/** Two digits behind the point at least, so that one more digit is a higher amount. */
+/** At least two digits behind the point, so that another digit makes the amount higher. */
 function price(model: string, duration: number, { prices }: Pick<Settings, 'prices'>): string {
   const perSecond = parseAmount(prices[model] ?? prices['*'] ?? '0');
   const length = parseAmount(String(duration));
@@ -199,9 +195,54 @@ function otherModel(model: string): string {
     : model.replace('viduq3t', 'viduq3p');
 }
 
-/** The same number for the same entry, however often the books are drawn up. */
+/** The same entry always has the same number. */
 const entryId = (requestNumber: number, nth: number): number => requestNumber * 10 + nth;
 const EXTRA = 5;
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 const requestId = (requestNumber: number): string => `simulated-${requestNumber}`;
+
+export const BOOK_FILES = ['list.csv', 'list.json', 'bill.csv', 'bill.json'] as const;
+export type BookFile = (typeof BOOK_FILES)[number];
+
+const COLUMNS = {
+  list: [
+    ...(['id', 'task_id', 'status', 'model', 'duration', 'prompt', 'created_at', 'finished_at'] as const),
+    ...(['fail_reason', 'request_id'] as const),
+  ],
+  bill: ['id', 'time', 'type', 'task_id', 'request_id', 'model', 'duration', 'amount', 'currency'],
+} as const;
+
+/** In pieces: a list of a million tasks is no single string. */
+export function* bookText(books: Books, file: BookFile): Generator<string> {
+  const [book, format] = file.split('.') as ['list' | 'bill', 'csv' | 'json'];
+  const lines: readonly object[] = books[book];
+  if (format === 'csv') {
+    yield `${COLUMNS[book].join(',')}\r\n`;
+    for (const line of lines)
+      yield csvLine(COLUMNS[book].map((column) => (line as Record<string, unknown>)[column]));
+    return;
+  }
+  // As gateways wrap a list.
+  yield `{"object":"list","total":${lines.length},"data":[`;
+  for (const [index, line] of lines.entries()) yield `${index === 0 ? '' : ','}\n${JSON.stringify(line)}`;
+  yield '\n]}\n';
+}
+
+export function contentType(file: BookFile): string {
+  return file.endsWith('.csv') ? 'text/csv; charset=utf-8' : 'application/json; charset=utf-8';
+}
+
+/** As JSON if the path says so, else as CSV. */
+export function writeBook(books: Books, book: 'list' | 'bill', path: string): void {
+  const format = path.toLowerCase().endsWith('.json') ? 'json' : 'csv';
+  writeFileSync(path, [...bookText(books, `${book}.${format}`)].join(''));
+}
+
+function csvLine(cells: readonly unknown[]): string {
+  const quoted = cells.map((cell) => {
+    const text = cell === null || cell === undefined ? '' : `${cell as string | number}`;
+    return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  });
+  return `${quoted.join(',')}\r\n`;
+}

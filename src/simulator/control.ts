@@ -4,8 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { messageOf, VidbatchError } from '../core/errors.ts';
 import { type Answer, json } from './answer.ts';
-import type { Books } from './books.ts';
-import { BOOK_FILES, bookText, contentType } from './books-file.ts';
+import { BOOK_FILES, type Books, bookText, contentType } from './books.ts';
 import type { AcceptedCreate } from './record.ts';
 import type { RuleInput } from './rule.ts';
 import { checked, type Settings, type SettingsPatch } from './settings.ts';
@@ -13,12 +12,12 @@ import type { StatsReport } from './stats.ts';
 import type { ListedTask } from './tasks.ts';
 import { readBody } from './wire.ts';
 
-/** What can be asked and changed from outside, by a test in this process or over `/control/`. */
+/** What a test can read and change, in this process or over `/control/`. */
 export interface Controls {
   stats: () => StatsReport;
   record: () => readonly AcceptedCreate[];
   tasks: () => ListedTask[];
-  /** The task list and the bill that the provider would export, with the mistakes that were asked for. */
+  /** The task list and the bill that the provider would export, with the requested mistakes. */
   books: () => Books;
   /** Throws a usage error when the rule is wrong. */
   addRule: (rule: RuleInput) => void;
@@ -30,7 +29,7 @@ export interface Controls {
   configure: (change: SettingsPatch) => void;
 }
 
-/** `leaveMs`: once it is sent, nobody listens for so long. */
+/** `leaveMs`: after the reply, the server is closed for so long. */
 type Reply = Answer & { leaveMs?: number };
 type Route = (controls: Controls, body: unknown) => Reply;
 
@@ -104,9 +103,9 @@ function answerTo(controls: Controls, route: string, body: { text: string }): Re
   }
 }
 
-/** Line by line, as fast as it is read: a record of a million creates is not built up as one string. */
+/** In pieces: a record of a million creates is no single string. */
 async function stream(pieces: Iterable<string>, type: string, res: ServerResponse): Promise<void> {
   res.writeHead(200, { 'content-type': type });
-  // A reader that leaves in the middle is its own business.
+  // A reader may leave early.
   await pipeline(Readable.from(pieces), res).catch(() => undefined);
 }

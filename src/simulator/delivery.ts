@@ -2,17 +2,17 @@ import { gzipSync } from 'node:zlib';
 import { html } from './answer.ts';
 import { Video } from './video.ts';
 
-/** What comes for a result: its head, its bytes, and how it ends. */
+/** The answer to a GET of a result: its head, its bytes, and its end. */
 export interface Delivery {
   status: number;
   headers: Record<string, string>;
   body: Iterable<Buffer>;
-  /** `close`, `reset` and `stall` strike when half of the body has been sent, or `after` so many bytes. */
+  /** After half of the body, or `after` so many bytes. */
   end?: 'close' | 'reset' | 'stall';
   after?: number;
-  /** In drops, over slowMs. */
+  /** In pieces, over slowMs. */
   slow?: true;
-  /** Its end is the end of the connection, and nothing else tells it. */
+  /** Only the end of the connection ends it. */
   unframed?: true;
 }
 
@@ -25,13 +25,16 @@ export interface Asked {
   ifRange: string | null;
   /** Path and query. */
   target: string;
-  /** Which GET of a result this is, of all, from 1. */
+  /** The number of this GET, from 1. */
   number: number;
 }
 
-export type Fault = { about: string; deliver: (asked: Asked) => Delivery };
+interface Fault {
+  about: string;
+  deliver: (asked: Asked) => Delivery;
+}
 
-/** As an object store answers: whole, or the range that was asked for if it is still the same object. */
+/** As an object store answers: the whole object, or the requested range if the object is still the same. */
 export function deliver(asked: Asked, video = new Video(asked.taskId, asked.size)): Delivery {
   const headers = {
     'content-type': 'video/mp4',
@@ -70,7 +73,7 @@ function isSame({ ifRange, modifiedAt }: Asked, { etag }: Video): boolean {
   return ifRange === null || ifRange === etag || ifRange === new Date(modifiedAt).toUTCString();
 }
 
-/** One range, as `bytes=5-`, `bytes=5-9` or `bytes=-4`; `to` is beyond its last byte. */
+/** `bytes=5-`, `bytes=5-9` or `bytes=-4`; `to` is after the last byte. */
 function readRange(text: string | null, size: number): { from: number; to: number } | undefined {
   const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(text ?? '') ?? [];
   if (first === '') return last === '' ? undefined : { from: Math.max(0, size - Number(last)), to: size };
@@ -87,7 +90,7 @@ function text(status: number, content: string, headers: Record<string, string>):
   return { status, headers: { ...headers, 'content-length': String(body.length) }, body: [body] };
 }
 
-/** S3, OSS and COS say it in XML. */
+/** In XML, as from S3, OSS and COS. */
 export function storeError(status: number, code: string): Delivery {
   const content = `<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>${code}</Code><Message>${code}</Message></Error>`;
   return text(status, content, { 'content-type': 'application/xml' });
@@ -113,132 +116,94 @@ function* endless(): Generator<Buffer> {
   for (let number = 0; ; number += 1) yield* new Video(`endless-${number}`, 1_048_576).bytes();
 }
 
+const fault = (about: string, deliverIt: Fault['deliver']): Fault => ({ about, deliver: deliverIt });
+const whole = (asked: Asked): Delivery => deliver({ ...asked, range: null });
+
 /** Everything that can go wrong with a result, by name. */
 export const RESULT_FAULTS = {
-  'result-dead': {
-    about: '403, as an object store answers an old signature',
-    deliver: () => storeError(403, 'AccessDenied'),
-  },
-  'result-missing': { about: '404 with a page', deliver: () => page(404, '404 Not Found') },
-  'result-gone': { about: '410', deliver: () => page(410, '410 Gone') },
-  'result-throttle': {
-    about: '429 with Retry-After: 1',
-    deliver: () => page(429, '429 Too Many Requests', { 'retry-after': '1' }),
-  },
-  'result-503': { about: '503 SlowDown', deliver: () => storeError(503, 'SlowDown') },
-  'result-html': { about: '200 with a page', deliver: () => page(200, 'Sign in') },
-  'result-empty': {
-    about: '200, and no bytes',
-    deliver: () => text(200, '', { 'content-type': 'video/mp4' }),
-  },
-  'result-truncated': {
-    about: 'half of it, then the connection is closed in order',
-    deliver: (asked) => ({ ...deliver(asked), end: 'close' }),
-  },
-  'result-reset': {
-    about: 'half of it, then a reset',
-    deliver: (asked) => ({ ...deliver(asked), end: 'reset' }),
-  },
-  'result-stall': {
-    about: 'half of it, then nothing',
-    deliver: (asked) => ({ ...deliver(asked), end: 'stall' }),
-  },
-  'result-slow': { about: 'in drops over slowMs', deliver: (asked) => ({ ...deliver(asked), slow: true }) },
-  'result-long': {
-    about: 'a Content-Length of 1000 bytes more than there are',
-    deliver: (asked) => ({ ...withLength(deliver(asked), 1000), end: 'close', after: Infinity }),
-  },
-  'result-cut': {
-    about: 'well-formed HTTP, and the video lacks its last 100 bytes',
-    deliver: (asked) => {
-      const video = new Video(asked.taskId, asked.size);
-      return {
-        ...withLength(deliver({ ...asked, range: null }), -100),
-        body: video.bytes(0, video.size - 100),
-      };
-    },
-  },
-  'result-endless': {
-    about: 'bytes without end',
-    deliver: (asked) => ({
-      ...without(deliver({ ...asked, range: null }), 'content-length'),
-      body: endless(),
-    }),
-  },
-  'result-huge': {
-    about: 'a Content-Length of ten terabytes, and bytes without end',
-    deliver: (asked) => ({ ...withLength(deliver({ ...asked, range: null }), 1e13), body: endless() }),
-  },
-  'result-chunked': {
-    about: 'chunked, without its length',
-    deliver: (asked) => without(deliver({ ...asked, range: null }), 'content-length'),
-  },
-  'result-unframed': {
-    about: 'without its length; it ends with the connection',
-    deliver: (asked) => ({
-      ...without(deliver({ ...asked, range: null }), 'content-length'),
-      unframed: true,
-    }),
-  },
-  'result-unframed-truncated': {
-    about: 'the same, and half of it is missing',
-    deliver: (asked) => ({
-      ...without(deliver({ ...asked, range: null }), 'content-length'),
-      unframed: true,
-      end: 'close',
-      after: asked.size / 2,
-    }),
-  },
-  'result-gzip': {
-    about: 'compressed, though nobody asked for it',
-    deliver: (asked) => {
-      const whole = deliver({ ...asked, range: null });
-      const body = gzipSync(Buffer.concat([...whole.body]));
-      const headers = { ...whole.headers, 'content-encoding': 'gzip', 'content-length': String(body.length) };
-      return { ...whole, headers, body: [body] };
-    },
-  },
-  'result-ignores-range': {
-    about: '200 and the whole, whatever range was asked for',
-    deliver: (asked) => deliver({ ...asked, range: null }),
-  },
-  'result-wrong-range': {
-    about: '206 with another range than was asked for',
-    deliver: (asked) =>
-      asked.range === null ? deliver(asked) : deliver({ ...asked, range: 'bytes=1-', ifRange: null }),
-  },
-  'result-changes': {
-    about: 'another video, with another ETag, each time',
-    deliver: (asked) => deliver(asked, new Video(`${asked.taskId}-${asked.number}`, asked.size)),
-  },
-  'result-no-validator': {
-    about: 'neither ETag nor Last-Modified',
-    deliver: (asked) => without(deliver(asked), 'etag', 'last-modified'),
-  },
-  'result-octets': {
-    about: 'application/octet-stream, as object stores say when nobody has told them',
-    deliver: (asked) => {
+  'result-dead': fault('403, as an object store answers an old signature', () =>
+    storeError(403, 'AccessDenied'),
+  ),
+  'result-missing': fault('404 with a page', () => page(404, '404 Not Found')),
+  'result-gone': fault('410', () => page(410, '410 Gone')),
+  'result-throttle': fault('429 with Retry-After: 1', () =>
+    page(429, '429 Too Many Requests', { 'retry-after': '1' }),
+  ),
+  'result-503': fault('503 SlowDown', () => storeError(503, 'SlowDown')),
+  'result-html': fault('200 with a page', () => page(200, 'Sign in')),
+  'result-empty': fault('200, and no bytes', () => text(200, '', { 'content-type': 'video/mp4' })),
+  'result-truncated': fault('half of it, then the connection is closed in order', (asked) => ({
+    ...deliver(asked),
+    end: 'close',
+  })),
+  'result-reset': fault('half of it, then a reset', (asked) => ({ ...deliver(asked), end: 'reset' })),
+  'result-stall': fault('half of it, then nothing', (asked) => ({ ...deliver(asked), end: 'stall' })),
+  'result-slow': fault('in drops over slowMs', (asked) => ({ ...deliver(asked), slow: true })),
+  'result-long': fault('a Content-Length of 1000 bytes more than there are', (asked) => ({
+    ...withLength(deliver(asked), 1000),
+    end: 'close',
+    after: Infinity,
+  })),
+  'result-cut': fault('well-formed HTTP, and the video lacks its last 100 bytes', (asked) => {
+    const video = new Video(asked.taskId, asked.size);
+    return {
+      ...withLength(whole(asked), -100),
+      body: video.bytes(0, video.size - 100),
+    };
+  }),
+  'result-endless': fault('bytes without end', (asked) => ({
+    ...without(whole(asked), 'content-length'),
+    body: endless(),
+  })),
+  'result-huge': fault('a Content-Length of ten terabytes, and bytes without end', (asked) => ({
+    ...withLength(whole(asked), 1e13),
+    body: endless(),
+  })),
+  'result-chunked': fault('chunked, without its length', (asked) => without(whole(asked), 'content-length')),
+  'result-unframed': fault('without its length; it ends with the connection', (asked) => ({
+    ...without(whole(asked), 'content-length'),
+    unframed: true,
+  })),
+  'result-unframed-truncated': fault('the same, and half of it is missing', (asked) => ({
+    ...without(whole(asked), 'content-length'),
+    unframed: true,
+    end: 'close',
+    after: asked.size / 2,
+  })),
+  'result-gzip': fault('compressed, though nobody asked for it', (asked) => {
+    const plain = whole(asked);
+    const body = gzipSync(Buffer.concat([...plain.body]));
+    const headers = { ...plain.headers, 'content-encoding': 'gzip', 'content-length': String(body.length) };
+    return { ...plain, headers, body: [body] };
+  }),
+  'result-ignores-range': fault('200 and the whole, whatever range was asked for', (asked) => whole(asked)),
+  'result-wrong-range': fault('206 with another range than was asked for', (asked) =>
+    asked.range === null ? deliver(asked) : deliver({ ...asked, range: 'bytes=1-', ifRange: null }),
+  ),
+  'result-changes': fault('another video, with another ETag, each time', (asked) =>
+    deliver(asked, new Video(`${asked.taskId}-${asked.number}`, asked.size)),
+  ),
+  'result-no-validator': fault('neither ETag nor Last-Modified', (asked) =>
+    without(deliver(asked), 'etag', 'last-modified'),
+  ),
+  'result-octets': fault(
+    'application/octet-stream, as object stores say when nobody has told them',
+    (asked) => {
       const good = deliver(asked);
       return { ...good, headers: { ...good.headers, 'content-type': 'application/octet-stream' } };
     },
-  },
-  'result-redirect': {
-    about: 'one redirect, then the video',
-    deliver: (asked) => (asked.target.includes('hop=1') ? deliver(asked) : redirect(`${asked.target}&hop=1`)),
-  },
-  'result-redirect-loop': { about: 'redirects to itself', deliver: (asked) => redirect(asked.target) },
-  'result-redirect-private': {
-    about: 'redirects to an address of a private network',
-    deliver: () => redirect('http://10.255.255.1/video.mp4'),
-  },
-  'result-redirect-metadata': {
-    about: "redirects to a cloud's metadata service",
-    deliver: () => redirect('http://169.254.169.254/latest/meta-data/'),
-  },
-  'result-redirect-file': {
-    about: 'redirects to file:///etc/passwd',
-    deliver: () => redirect('file:///etc/passwd'),
-  },
+  ),
+  'result-redirect': fault('one redirect, then the video', (asked) =>
+    asked.target.includes('hop=1') ? deliver(asked) : redirect(`${asked.target}&hop=1`),
+  ),
+  'result-redirect-loop': fault('redirects to itself', (asked) => redirect(asked.target)),
+  'result-redirect-private': fault('redirects to an address of a private network', () =>
+    redirect('http://10.255.255.1/video.mp4'),
+  ),
+  'result-redirect-metadata': fault("redirects to a cloud's metadata service", () =>
+    redirect('http://169.254.169.254/latest/meta-data/'),
+  ),
+  'result-redirect-file': fault('redirects to file:///etc/passwd', () => redirect('file:///etc/passwd')),
 } as const satisfies Record<string, Fault>;
 
 export type ResultFaultName = keyof typeof RESULT_FAULTS;

@@ -1,8 +1,8 @@
 import { type Answer, gatewayError, html, taskError, text, tooLarge, vendorError } from './answer.ts';
 
 /**
- * What happens to a request. `answer` gets the time in milliseconds. Everything but `answer` starts from the
- * success answer, which exists even when nothing was created: the client must not be able to tell.
+ * What happens to a request. Everything but `answer` starts from the success answer, also when nothing was created: the
+ * client must not see the difference. `answer` gets the time in milliseconds.
  */
 export type Behaviour =
   | { does: 'reset'; when: 'before-body' | 'after-body' | 'in-answer' }
@@ -22,84 +22,71 @@ export interface FaultKind {
   behaviour: Behaviour;
 }
 
-function answers(about: string, creates: FaultKind['creates'], answer: (now: number) => Answer): FaultKind {
-  return { about, creates, behaviour: { does: 'answer', answer } };
-}
-
+const fault = (about: string, creates: FaultKind['creates'], behaviour: Behaviour): FaultKind => ({
+  about,
+  creates,
+  behaviour,
+});
 const refuses = (about: string, answer: (now: number) => Answer): FaultKind =>
-  answers(about, 'never', answer);
+  fault(about, 'never', { does: 'answer', answer });
 const breaks = (about: string, answer: (now: number) => Answer): FaultKind =>
-  answers(about, 'either', answer);
+  fault(about, 'either', { does: 'answer', answer });
 
-/** Whole seconds from now, as an HTTP date: rounded up, so that the client never comes back early. */
+/** Seconds from now as an HTTP date, rounded up: the client never comes back early. */
 const dateIn = (now: number, seconds: number): string =>
   new Date(Math.ceil(now / 1000 + seconds) * 1000).toUTCString();
 
 const BUSY = 'Too many requests, please try again later';
 
-/** Every fault by name; `api.md`, "A faithful stand-in" and "Refusals", is where the list comes from. */
+/** Every fault by name. */
 export const FAULTS = {
-  'reset-before-body': {
-    about: 'connection reset once the head of the request has been read',
-    creates: 'never',
-    behaviour: { does: 'reset', when: 'before-body' },
-  },
-  'reset-after-body': {
-    about: 'connection reset once the whole request has been read',
-    creates: 'either',
-    behaviour: { does: 'reset', when: 'after-body' },
-  },
-  'reset-in-answer': {
-    about: 'head and beginning of the success answer, then a reset',
-    creates: 'either',
-    behaviour: { does: 'reset', when: 'in-answer' },
-  },
-  'close-after-body': {
-    about: 'connection closed in order once the whole request has been read, and no answer',
-    creates: 'either',
-    behaviour: { does: 'hang-up', when: 'after-body' },
-  },
-  'close-in-answer': {
-    about: 'head and beginning of the success answer, then the connection is closed in order',
-    creates: 'either',
-    behaviour: { does: 'hang-up', when: 'in-answer' },
-  },
-  timeout: { about: 'never answered', creates: 'either', behaviour: { does: 'hang' } },
-  'accept-late': {
-    about: 'nothing for slowMs, then accepted, even if the client has gone, and answered',
-    creates: 'always',
-    behaviour: { does: 'slow', part: 'accept' },
-  },
-  'slow-headers': {
-    about: 'accepted, then nothing for slowMs, then the whole answer',
-    creates: 'always',
-    behaviour: { does: 'slow', part: 'headers' },
-  },
-  'slow-body': {
-    about: 'the head at once, the body in drops over slowMs',
-    creates: 'always',
-    behaviour: { does: 'slow', part: 'body' },
-  },
-  'truncated-json': {
-    about: '200, well-formed HTTP, its JSON cut before the task id',
-    creates: 'either',
-    behaviour: { does: 'spoil', by: 'truncating' },
-  },
-  'no-id': {
-    about: '200 with valid JSON and no task id',
-    creates: 'either',
-    behaviour: { does: 'spoil', by: 'dropping-id' },
-  },
-  'close-idle': {
-    about: 'a good answer that promises keep-alive, then the socket is closed at once',
-    creates: 'always',
-    behaviour: { does: 'close' },
-  },
-  outage: {
-    about: 'a good answer, then every connection is cut and new ones are refused for slowMs',
-    creates: 'always',
-    behaviour: { does: 'leave' },
-  },
+  'reset-before-body': fault('connection reset once the head of the request has been read', 'never', {
+    does: 'reset',
+    when: 'before-body',
+  }),
+  'reset-after-body': fault('connection reset once the whole request has been read', 'either', {
+    does: 'reset',
+    when: 'after-body',
+  }),
+  'reset-in-answer': fault('head and beginning of the success answer, then a reset', 'either', {
+    does: 'reset',
+    when: 'in-answer',
+  }),
+  'close-after-body': fault(
+    'connection closed in order once the whole request has been read, and no answer',
+    'either',
+    { does: 'hang-up', when: 'after-body' },
+  ),
+  'close-in-answer': fault(
+    'head and beginning of the success answer, then the connection is closed in order',
+    'either',
+    { does: 'hang-up', when: 'in-answer' },
+  ),
+  timeout: fault('never answered', 'either', { does: 'hang' }),
+  'accept-late': fault(
+    'nothing for slowMs, then accepted, even if the client has gone, and answered',
+    'always',
+    { does: 'slow', part: 'accept' },
+  ),
+  'slow-headers': fault('accepted, then nothing for slowMs, then the whole answer', 'always', {
+    does: 'slow',
+    part: 'headers',
+  }),
+  'slow-body': fault('the head at once, the body in drops over slowMs', 'always', {
+    does: 'slow',
+    part: 'body',
+  }),
+  'truncated-json': fault('200, well-formed HTTP, its JSON cut before the task id', 'either', {
+    does: 'spoil',
+    by: 'truncating',
+  }),
+  'no-id': fault('200 with valid JSON and no task id', 'either', { does: 'spoil', by: 'dropping-id' }),
+  'close-idle': fault('a good answer that promises keep-alive, then the socket is closed at once', 'always', {
+    does: 'close',
+  }),
+  outage: fault('a good answer, then every connection is cut and new ones are refused for slowMs', 'always', {
+    does: 'leave',
+  }),
   'html-200': breaks('200 with a page', () => html(200, 'New API')),
   'status-408': breaks('408 with a page', () => html(408, '408 Request Time-out')),
   'status-409': breaks('409, plain text', () => text(409, 'conflict')),
@@ -195,7 +182,7 @@ export type FaultName = keyof typeof FAULTS;
 
 export const FAULT_NAMES = Object.keys(FAULTS) as FaultName[];
 
-/** A fault as it was asked for: which one, and whether a task exists afterwards. */
+/** A requested fault, and whether a task exists afterwards. */
 export interface ChosenFault {
   name: FaultName;
   created: boolean;
@@ -205,7 +192,7 @@ export function faultKind(fault: ChosenFault): FaultKind {
   return FAULTS[fault.name];
 }
 
-/** A refusal that is the gateway's own last word: nothing was created, nothing broke. */
+/** A clear refusal of the gateway: nothing was created. */
 export function isRefusal(kind: FaultKind): boolean {
   return kind.behaviour.does === 'answer' && kind.creates === 'never';
 }

@@ -1,15 +1,14 @@
 import { type Answer, created, gatewayError, taskError } from './answer.ts';
 import type { RefusedCreate } from './books.ts';
 import { type ChosenFault, faultKind, isRefusal } from './fault.ts';
-import { type AcceptedCreate, type AcceptRecord, newTaskId } from './record.ts';
-import { beforeBody, type Rules } from './rule.ts';
-import { draw } from './seed.ts';
-import type { Settings } from './settings.ts';
-import { faultAt, parseFaultName } from './spec.ts';
-import type { Tasks } from './tasks.ts';
+import { type AcceptedCreate, newTaskId } from './record.ts';
+import { beforeBody } from './rule.ts';
+import { draw, pickByRate } from './seed.ts';
+import { parseFaultName } from './spec.ts';
+import type { World } from './world.ts';
 import { validate } from './validation.ts';
 
-/** A create as it was read from the wire, except for its key. */
+/** A create as it was read, without its key. */
 export interface CreateRequest {
   number: number;
   bodyText: string;
@@ -18,73 +17,55 @@ export interface CreateRequest {
   authorization: boolean;
 }
 
-/** What the gateway makes of a create that broke no rule. */
-export interface Admitted {
-  kind: 'admitted';
-  fault: ChosenFault | undefined;
-  /** Records the create, unless the fault says that none exists, and returns the success answer either way. */
-  accept: () => Answer;
-}
-
-/** The whole answer is known: a refusal, or what an honoured Idempotency-Key brings back. */
-export interface Final {
-  kind: 'final';
-  answer: Answer;
-}
-
-export interface GatewayOptions {
-  settings: () => Settings;
-  rules: Rules;
-  record: AcceptRecord;
-  tasks: Tasks;
-  seed: number;
-  now: () => number;
-  /** Names of models accepted beside those of the contract page. */
-  models: readonly string[];
-  /** Called for every create recorded. */
-  onAccept: () => void;
-}
+type Decision =
+  /** A refusal, or the stored answer of an honoured Idempotency-Key. */
+  | { kind: 'final'; answer: Answer }
+  /** `accept` records the create, unless the fault says that none exists, and returns the success answer either way. */
+  | { kind: 'admitted'; fault: ChosenFault | undefined; accept: () => Answer };
 
 /** What the provider decides: refuse, break, or accept and record. Knows no sockets. */
 export class Gateway {
-  readonly #options: GatewayOptions;
+  readonly #world: World;
+  /** Models that are accepted beside those of the contract page. */
+  readonly #models: readonly string[];
   /** When each create of the last second was let through. */
   #letThrough: number[] = [];
   /** Creates that the account can still pay for. */
   #left: number | null = null;
-  /** Creates that became no task, in this process: a bill may be wrong about them. */
+  /** Creates of this process that became no task: a bill may charge them by mistake. */
   readonly refused: RefusedCreate[] = [];
   /** Refusals by Idempotency-Key, while keys are honoured; accepted creates are found in the record. */
   readonly #refusals = new Map<string, Answer>();
 
-  constructor(options: GatewayOptions) {
-    this.#options = options;
+  constructor(world: World, models: readonly string[]) {
+    this.#world = world;
+    this.#models = models;
     this.balanceChanged();
   }
 
-  /** From here on, the balance of the settings is what is left. */
+  /** The balance of the settings is now what is left. */
   balanceChanged(): void {
-    this.#left = this.#options.settings().balance;
+    this.#left = this.#world.settings().balance;
   }
 
-  /** The fault of a create of which only the head is known: by header, or before the body. Throws on a bad header. */
+  /** The fault of a create before its body is read. Throws for a bad header. */
   faultAtHead(number: number, header: string | undefined): ChosenFault | undefined {
     if (header !== undefined) return parseFaultName(header);
     const rated = this.#rated(number);
-    return this.#options.rules.atHead() ?? (beforeBody(rated) ? rated : undefined);
+    return this.#world.rules.atHead() ?? (beforeBody(rated) ? rated : undefined);
   }
 
   /**
-   * Everything between the body and the answer, in the gateway's order: quota, balance, validation, fault.
-   * Nothing in it waits, so that no two creates share the last place or the last credit.
+   * In the gateway's order: quota, balance, validation, fault. Nothing in it waits, so that no two creates share the
+   * last place or the last credit.
    */
-  decide(request: CreateRequest, chosen: ChosenFault | undefined): Admitted | Final {
-    const { rules, models, now } = this.#options;
+  decide(request: CreateRequest, chosen: ChosenFault | undefined): Decision {
+    const { rules, now } = this.#world;
     const stored = this.#stored(request.idempotencyKey);
     if (stored !== undefined) return { kind: 'final', answer: stored };
     const refusal = this.#overQuota(now());
     if (refusal !== undefined) return this.#refused(request, refusal);
-    const validation = validate(request.bodyText, models);
+    const validation = validate(request.bodyText, this.#models);
     if (!validation.valid) {
       return this.#refused(request, taskError(400, 'invalid_request', validation.message));
     }
@@ -99,7 +80,7 @@ export class Gateway {
   }
 
   #accept(request: CreateRequest, body: AcceptedCreate['body'], fault: ChosenFault | undefined): Answer {
-    const { record, now, onAccept } = this.#options;
+    const { record, now, stats } = this.#world;
     const create: AcceptedCreate = {
       taskId: newTaskId(),
       at: now(),
@@ -117,17 +98,17 @@ export class Gateway {
     }
     record.append(create);
     if (this.#left !== null) this.#left = Math.max(0, this.#left - 1);
-    onAccept();
+    stats.count('accepted');
     return success(create);
   }
 
   #remember({ number: requestNumber }: CreateRequest, body: AcceptedCreate['body']): void {
     const { prompt, model, duration = 5 } = body;
-    this.refused.push({ requestNumber, at: this.#options.now(), prompt, model, duration });
+    this.refused.push({ requestNumber, at: this.#world.now(), prompt, model, duration });
   }
 
   #overQuota(time: number): Answer | undefined {
-    const { settings, tasks } = this.#options;
+    const { settings, tasks } = this.#world;
     const { requestsPerSecond, runningTasks, throttle } = settings();
     const tooMany = runningTasks?.mode === 'refuse' && tasks.unfinished(time) >= runningTasks.limit;
     if (tooMany || (requestsPerSecond !== null && !this.#letsThrough(requestsPerSecond, time))) {
@@ -147,17 +128,17 @@ export class Gateway {
   }
 
   #rated(number: number): ChosenFault | undefined {
-    return faultAt(this.#options.settings().faults, draw(this.#options.seed, 'fault', number));
+    return pickByRate(this.#world.settings().faults, draw(this.#world.seed, 'fault', number));
   }
 
-  #refused(request: CreateRequest, answer: Answer): Final {
+  #refused(request: CreateRequest, answer: Answer): Decision {
     const { idempotencyKey: key } = request;
-    if (key !== null && this.#options.settings().honourIdempotency) this.#refusals.set(key, answer);
+    if (key !== null && this.#world.settings().honourIdempotency) this.#refusals.set(key, answer);
     return { kind: 'final', answer };
   }
 
   #stored(key: string | null): Answer | undefined {
-    const { settings, record } = this.#options;
+    const { settings, record } = this.#world;
     if (key === null || !settings().honourIdempotency) return undefined;
     const create = record.findByKey(key);
     return create === undefined ? this.#refusals.get(key) : success(create);

@@ -3,36 +3,25 @@ import { messageOf, VidbatchError } from '../core/errors.ts';
 import { type Answer, html, invalidUrl, taskError, taskNotExist, tooLarge } from './answer.ts';
 import { type ChosenFault, faultKind } from './fault.ts';
 import { badKey, type Gateway } from './gateway.ts';
-import type { AcceptRecord } from './record.ts';
 import { report } from './report.ts';
 import type { Results } from './results.ts';
-import { beforeBody, type Rules } from './rule.ts';
-import { draw } from './seed.ts';
-import type { Settings } from './settings.ts';
-import { faultAt, parseFaultName } from './spec.ts';
-import type { Stats } from './stats.ts';
-import type { Tasks } from './tasks.ts';
-import { type Delays, Exchange, readBody } from './wire.ts';
+import { beforeBody } from './rule.ts';
+import { draw, pickByRate } from './seed.ts';
+import { parseFaultName } from './spec.ts';
+import { Exchange, header, readBody } from './wire.ts';
+import type { World } from './world.ts';
 
-export interface HandlerOptions {
+interface HandlerOptions extends World {
   gateway: Gateway;
-  record: AcceptRecord;
-  rules: Rules;
   results: Results;
-  tasks: Tasks;
-  stats: Stats;
-  delays: Delays;
-  settings: () => Settings;
-  seed: number;
-  now: () => number;
-  /** The only key accepted; absent: any. */
+  /** The only accepted key; absent: any. */
   apiKey: string | undefined;
   maxBodyBytes: number;
   /** Cuts every connection, and refuses new ones for so many milliseconds. */
   leave: (ms: number) => void;
 }
 
-/** The provider's two calls, from the head of a request to whatever becomes of its answer. */
+/** The two calls of the provider, from the head of a request to the end of its answer. */
 export class Handler {
   readonly #options: HandlerOptions;
   #creates: number;
@@ -48,7 +37,7 @@ export class Handler {
     const number = this.#creates;
     stats.opened();
     res.once('close', () => stats.closed());
-    // The gateway's own name for a request, by which its operator can be asked about one.
+    // The gateway's own id of a request.
     res.setHeader('x-oneapi-request-id', `simulated-${number}`);
     stats.count('creates');
     const exchange = new Exchange(req, res, (status) => stats.answered(status));
@@ -89,7 +78,7 @@ export class Handler {
     if (!this.#isAuthorized(req)) return this.#send(exchange, badKey(), number);
     const asked = header(req, 'x-simulate');
     const prompt = record.find(taskId)?.body.prompt ?? '';
-    const rated = faultAt(settings().queryFaults, draw(seed, 'query-fault', number));
+    const rated = pickByRate(settings().queryFaults, draw(seed, 'query-fault', number));
     const chosen = fault(() =>
       asked === null ? (rules.atBody('query', prompt) ?? rated) : parseFaultName(asked),
     );
@@ -144,7 +133,7 @@ export class Handler {
   }
 }
 
-/** The fault chosen, or an answer that says why the wish for one cannot be read. */
+/** The chosen fault, or the answer to a request for an unknown one. */
 function fault(choose: () => ChosenFault | undefined): ChosenFault | Answer | undefined {
   try {
     return choose();
@@ -152,9 +141,4 @@ function fault(choose: () => ChosenFault | undefined): ChosenFault | Answer | un
     if (!(error instanceof VidbatchError)) throw error;
     return taskError(400, 'unknown_simulated_fault', messageOf(error));
   }
-}
-
-function header(req: IncomingMessage, name: string): string | null {
-  const value = req.headers[name];
-  return typeof value === 'string' ? value : null;
 }

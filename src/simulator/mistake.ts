@@ -1,6 +1,7 @@
 import { usageError } from '../core/errors.ts';
+import { parseRated, quote } from './spec.ts';
 
-/** What the stand-in's task list and bill may have wrong about one task, and of which tasks that can be said. */
+/** The mistakes that the task list and the bill can make about a task, and the tasks to which each applies. */
 export const MISTAKES = {
   missing: { of: 'any', about: 'it is neither in the list nor on the bill' },
   unlisted: { of: 'any', about: 'it is on the bill alone' },
@@ -26,38 +27,28 @@ export type Mistake = keyof typeof MISTAKES;
 
 export const MISTAKE_NAMES = Object.keys(MISTAKES) as Mistake[];
 
-/** A mistake in a share of all tasks that it can be made of. */
+/** A mistake in a share of the tasks that it applies to. */
 export interface RatedMistake {
   name: Mistake;
   /** 0-1. */
   rate: number;
 }
 
-/** Reads a name. Throws a usage error that lists what is known. */
+/** Throws a usage error that lists the known names. */
 export function parseMistakeName(text: string): Mistake {
   const name = MISTAKE_NAMES.find((known) => known === text.trim());
   if (name !== undefined) return name;
-  throw usageError(
-    'unknown-mistake',
-    `mistake ${JSON.stringify(text.slice(0, 80))} is not known`,
-    `known: ${MISTAKE_NAMES.join(', ')}`,
-  );
+  const known = `known: ${MISTAKE_NAMES.join(', ')}`;
+  throw usageError('unknown-mistake', `mistake ${quote(text)} is not known`, known);
 }
 
-/** Reads `name[=rate]`, for example `billed-twice=0.01`. Without a rate: every task that it can be made of. */
+/** Reads `name[=rate]`, for example `billed-twice=0.01`. Without a rate: every task that it applies to. */
 export function parseMistake(spec: string): RatedMistake {
-  const [name = '', rate = '1', ...rest] = spec.split('=');
-  const share = Number(rate);
-  if (rest.length > 0 || rate.trim() === '' || !(share >= 0 && share <= 1)) {
-    throw usageError(
-      'mistake-rate',
-      `mistake ${JSON.stringify(spec)}: the rate is not a number between 0 and 1`,
-    );
-  }
-  return { name: parseMistakeName(name), rate: share };
+  const { name, rate } = parseRated('mistake', spec);
+  return { name: parseMistakeName(name), rate };
 }
 
-/** Whether it can be made of a task that stands so; `refused`: of a create that became none. */
+/** Whether a mistake applies to a task of this status; `refused`: a create that became no task. */
 export function concerns(mistake: Mistake, status: string): boolean {
   const { of } = MISTAKES[mistake];
   const failed = status === 'failed' || status === 'expired';

@@ -2,14 +2,14 @@ import { type Answer, json } from './answer.ts';
 import type { AcceptedCreate } from './record.ts';
 import { draw } from './seed.ts';
 import type { QueryShape } from './settings.ts';
-import type { TaskStatus } from './task.ts';
+import type { TaskStatus } from './tasks.ts';
 
 type Shape = Exclude<QueryShape, 'mixed'>;
 type Words = Record<TaskStatus['status'], readonly [string, ...string[]]>;
 
 const SHAPES = ['flat', 'flat-url', 'flat-result', 'wrapped'] as const;
 
-/** The words that each shape has for a status, one poll after another; together, every word of `api.md`. */
+/** The words of each shape for a status, one poll after another; together, every word of `api.md`. */
 const WORDS: Record<Shape, Words> = {
   flat: {
     queued: ['queued'],
@@ -66,16 +66,8 @@ export function report(
     case 'flat': {
       const error = failed === undefined ? null : { code: failed, message: failed };
       const { progress } = task;
-      return json(200, {
-        id: taskId,
-        task_id: taskId,
-        model,
-        status,
-        progress,
-        created_at,
-        video_url: url,
-        error,
-      });
+      const ids = { id: taskId, task_id: taskId };
+      return json(200, { ...ids, model, status, progress, created_at, video_url: url, error });
     }
     case 'flat-url':
       return json(200, { id: taskId, model, status, progress: percent, created_at, url, error: failed });

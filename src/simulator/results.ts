@@ -3,44 +3,26 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Delivery, deliver, RESULT_FAULTS, type ResultFaultName, storeError } from './delivery.ts';
 import type { AcceptedCreate } from './record.ts';
-import type { Rules } from './rule.ts';
-import { draw } from './seed.ts';
-import type { Settings } from './settings.ts';
-import { faultAt } from './spec.ts';
-import type { Stats } from './stats.ts';
-import type { Tasks } from './tasks.ts';
-import type { Delays } from './wire.ts';
-
-export interface ResultsOptions {
-  find: (taskId: string) => AcceptedCreate | undefined;
-  rules: Rules;
-  tasks: Tasks;
-  stats: Stats;
-  delays: Delays;
-  settings: () => Settings;
-  seed: number;
-  now: () => number;
-}
+import { draw, pickByRate } from './seed.ts';
+import { DROPS, header } from './wire.ts';
+import type { World } from './world.ts';
 
 const PATH = /^\/results\/([^/]+)\.mp4$/;
-/** Into how many pieces a slow body is cut. */
-const DROPS = 10;
-
-/** The object store beside the provider: signed URLs that die, and what they lead to. */
+/** The object store beside the provider: signed URLs that expire, and the videos behind them. */
 export class Results {
-  readonly #options: ResultsOptions;
+  readonly #world: World;
 
-  constructor(options: ResultsOptions) {
-    this.#options = options;
+  constructor(world: World) {
+    this.#world = world;
   }
 
   isResult(path: string): boolean {
     return PATH.test(path);
   }
 
-  /** Where a completed task's video is, as seen by whoever asked at `origin`. */
+  /** The URL of a completed task's video, below `origin`. */
   url(create: AcceptedCreate, origin: string): string {
-    const { tasks, now } = this.#options;
+    const { tasks, now } = this.#world;
     const { resultMs, resultRenewed } = tasks.life(create);
     const query = new URLSearchParams();
     if (resultMs !== null) {
@@ -52,7 +34,7 @@ export class Results {
   }
 
   async serve(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
-    const { stats, delays, settings } = this.#options;
+    const { stats, delays, settings } = this.#world;
     stats.count('results');
     req.resume();
     res.on('error', () => undefined);
@@ -80,11 +62,11 @@ export class Results {
   }
 
   #delivery(req: IncomingMessage, path: string): Delivery {
-    const { find, rules, tasks, stats, settings, seed, now } = this.#options;
+    const { record, rules, tasks, stats, settings, seed, now } = this.#world;
     const query = new URLSearchParams(req.url?.split('?')[1]);
     const taskId = PATH.exec(path)?.[1] ?? '';
-    const create = find(taskId);
-    // As S3 does: a signed URL, and whatever key comes with it, exclude each other.
+    const create = record.find(taskId);
+    // As S3 does: a signed URL with a key is refused.
     if (req.headers.authorization !== undefined) return storeError(400, 'InvalidArgument');
     if (create === undefined || tasks.status(create, now(), 1).status !== 'completed') {
       return storeError(404, 'NoSuchKey');
@@ -104,26 +86,23 @@ export class Results {
     };
     const fault: ResultFaultName | undefined =
       rules.atResult(create.body.prompt) ??
-      faultAt(settings().resultFaults, draw(seed, 'result-fault', asked.number))?.name;
+      pickByRate(settings().resultFaults, draw(seed, 'result-fault', asked.number))?.name;
     return fault === undefined ? deliver(asked) : RESULT_FAULTS[fault].deliver(asked);
   }
 
   #sign(taskId: string, expires: string | null): string {
-    return createHash('sha256')
-      .update(`${this.#options.seed}:${taskId}:${expires}`)
-      .digest('hex')
-      .slice(0, 32);
+    return createHash('sha256').update(`${this.#world.seed}:${taskId}:${expires}`).digest('hex').slice(0, 32);
   }
 }
 
-/** Until the client has caught up, or is gone. Leaves no listener behind. */
+/** Waits until the client has read, or is gone. Leaves no listener behind. */
 async function room(res: ServerResponse): Promise<void> {
   const over = new AbortController();
   const { signal } = over;
   try {
     await Promise.race([once(res, 'drain', { signal }), once(res, 'close', { signal })]);
   } catch {
-    // A socket that broke: whoever writes next sees it.
+    // The next write sees the broken socket.
   } finally {
     over.abort();
   }
@@ -140,9 +119,4 @@ function* inPieces({ body, slow, headers }: Delivery, stop: number): Generator<B
       yield piece;
     }
   }
-}
-
-function header(req: IncomingMessage, name: string): string | null {
-  const value = req.headers[name];
-  return typeof value === 'string' ? value : null;
 }

@@ -1,19 +1,20 @@
 import { z } from 'zod';
 import { usageError } from '../core/errors.ts';
+import { defined } from '../core/json.ts';
 import type { ResultFaultName } from './delivery.ts';
 import { type ChosenFault, faultKind } from './fault.ts';
 import { type Mistake, parseMistakeName } from './mistake.ts';
-import { checked, given, lifePatch, type TaskLife } from './settings.ts';
+import { checked, lifePatch, type TaskLife } from './settings.ts';
 import { parseFaultName, parseResultFaultName } from './spec.ts';
 
 const schema = z.strictObject({
-  /** What the rule counts and strikes; `query`, `result`: the GET of a task or of its video, by the prompt that made it. */
+  /** The requests that the rule counts; `query` and `result` are GETs of a task or its video, by the task's prompt. */
   on: z.enum(['create', 'query', 'result']).default('create'),
   match: z
     .strictObject({
       /** Part of the prompt; absent: every request. */
       prompt: z.string().min(1).optional(),
-      /** Only from the n-th request on that the rule could strike, counted from when it was added. */
+      /** The first matching request to strike, counted since the rule was added. */
       nth: z.int().min(1).optional(),
       /** How often it strikes. Default: once with `nth`, else always. */
       times: z.int().min(1).optional(),
@@ -23,9 +24,9 @@ const schema = z.strictObject({
   fault: z.string().optional(),
   /** The other way to say the variant. */
   created: z.boolean().optional(),
-  /** How the tasks of matching prompts live; not counted, and not for `query`. */
+  /** The life of the tasks of matching prompts; not counted, and not for `query`. */
   task: lifePatch.optional(),
-  /** What the books have wrong about matching prompts; not counted, and not for `query`. */
+  /** The mistake of the books about matching prompts; not counted, and not for `query`. */
   mistake: z.string().optional(),
 });
 
@@ -43,7 +44,7 @@ interface Rule {
   mistake: Mistake | undefined;
 }
 
-/** Rules by row, in the order in which they were added; the first that strikes wins. */
+/** Rules in the order in which they were added; the first that strikes wins. */
 export class Rules {
   #rules: Rule[] = [];
 
@@ -72,13 +73,13 @@ export class Rules {
     return this.#strike((rule) => rule.on === 'result' && prompt.includes(rule.prompt))?.resultFault;
   }
 
-  /** What the rules say of the life of a task; later rules win. */
+  /** The life of a task by the rules; later rules win. */
   life(prompt: string): Partial<TaskLife> {
     const parts = this.#rules.filter((rule) => rule.task !== undefined && prompt.includes(rule.prompt));
     return Object.assign({}, ...parts.map((rule) => rule.task)) as Partial<TaskLife>;
   }
 
-  /** What the books have wrong about the rows with this prompt; the first rule that says so wins. */
+  /** The mistake of the books about this prompt; the first rule wins. */
   mistake(prompt: string): Mistake | undefined {
     return this.#rules.find((rule) => rule.mistake !== undefined && prompt.includes(rule.prompt))?.mistake;
   }
@@ -110,7 +111,7 @@ function readRule(input: unknown): Rule {
     seen: 0,
     fault: fault === undefined || on === 'result' ? undefined : parseFaultName(fault + variant),
     resultFault: fault === undefined || on !== 'result' ? undefined : parseResultFaultName(fault + variant),
-    task: task === undefined ? undefined : given(task),
+    task: task === undefined ? undefined : defined(task),
     mistake: mistake === undefined ? undefined : parseMistakeName(mistake),
   };
   if (rule.prompt !== '' && strikesAtHead(rule)) {
@@ -122,7 +123,7 @@ function readRule(input: unknown): Rule {
   return rule;
 }
 
-/** True for the one fault that happens before there is a body to look at. */
+/** True for the only fault that happens before the body is read. */
 export function beforeBody(fault: ChosenFault | undefined): boolean {
   if (fault === undefined) return false;
   const { behaviour } = faultKind(fault);

@@ -1,7 +1,6 @@
 /**
- * A number in [0, 1) that depends on nothing but its arguments: the same seed, purpose and n give the same
- * number in every run. Purposes are independent of one another, so that adding latency to a run does not
- * change which of its requests fail.
+ * A number in [0, 1) that depends only on its arguments, so every run is the same. Purposes are independent: adding
+ * latency to a run does not change which requests fail.
  */
 export function draw(seed: number, purpose: string, n: number): number {
   const text = `${seed}:${purpose}:${n}`;
@@ -11,4 +10,13 @@ export function draw(seed: number, purpose: string, n: number): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
+}
+
+/** The entry that a number in [0, 1) falls on; none beyond the sum of the rates. */
+export function pickByRate<T extends { rate: number }>(rated: readonly T[], drawn: number): T | undefined {
+  let edge = 0;
+  return rated.find(({ rate }) => {
+    edge += rate;
+    return drawn < edge;
+  });
 }

@@ -1,6 +1,5 @@
 /**
- * The room `simulator` is a stand-in for the provider, with its own record. Only the CLI, the library and
- * tests may import it.
+ * The room `simulator` simulates the provider, with its own record. Only the CLI, the library and tests may import it.
  * It may import core.
  */
 import { once } from 'node:events';
@@ -22,23 +21,23 @@ import { Delays } from './wire.ts';
 
 const PATH = '/v1/video/generations';
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
-/** As nginx has it. A shorter one would bring the keep-alive race into runs that did not ask for it. */
+/** As in nginx. A shorter time would bring the keep-alive race into every run. */
 const KEEP_ALIVE_MS = 75_000;
 
 export interface SimulatorOptions extends SettingsPatch {
-  /** Default 127.0.0.1. The control endpoint has no password: think before listening anywhere else. */
+  /** Default 127.0.0.1. The control endpoint has no password. */
   host?: string | undefined;
   /** Default 0: any free port. */
   port?: number | undefined;
-  /** The only key accepted; absent: any that is not empty. */
+  /** The only accepted key; absent: any that is not empty. */
   apiKey?: string | undefined;
-  /** JSON Lines, appended to before every answer; what it already holds is continued. */
+  /** JSON Lines, appended before every answer. An existing file is continued. */
   recordFile?: string | undefined;
-  /** All that is random, except task ids, follows from it. Default 1. */
+  /** Decides all random values but task ids. Default 1. */
   seed?: number | undefined;
-  /** Milliseconds since 1970; decides the life of tasks and the quota, not the delays. Default Date.now. */
+  /** The clock of tasks and quota, not of delays. Default Date.now. */
   now?: (() => number) | undefined;
-  /** Names of models accepted beside those of the contract page. */
+  /** Models that are accepted beside those of the contract page. */
   models?: readonly string[] | undefined;
   /** A larger body is 413. Default 32 MiB. */
   maxBodyBytes?: number | undefined;
@@ -48,7 +47,7 @@ export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearR
   /** The base URL, without `/v1` and without a slash at its end. */
   readonly url: string;
   readonly port: number;
-  /** Every create accepted so far, in order, those included whose answer was lost. Live. */
+  /** Every accepted create, in order, also those whose answer was lost. Live. */
   readonly record: readonly AcceptedCreate[];
   /** The signed URL of an accepted task's video, completed or not. */
   resultUrl: (taskId: string) => string;
@@ -57,7 +56,7 @@ export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearR
     add: (rule: RuleInput) => void;
     clear: () => void;
   };
-  /** Resolves once so many creates have been tried or accepted, or so many questions or GETs of results have come. */
+  /** Resolves when the counts are reached. */
   reached: Stats['reached'];
   /** Cuts every connection and refuses new ones for so many milliseconds. Resolves when it listens again. */
   leave: (ms: number) => Promise<void>;
@@ -65,10 +64,7 @@ export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearR
   close: () => Promise<void>;
 }
 
-/**
- * Starts the stand-in provider. Rejects with a usage error for a wrong option, with an operational one when it
- * cannot listen or its record file is not one.
- */
+/** Rejects with a usage error for a wrong option, with an operational one when it cannot listen or read its record. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { host = '127.0.0.1', port = 0, apiKey, recordFile, seed = 1, now = Date.now, ...others } = options;
   const { models = [], maxBodyBytes = MAX_BODY_BYTES, ...change } = others;
@@ -80,32 +76,24 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const tasks = new Tasks(record, rules, settings, seed);
   const stats = new Stats(record.entries.length);
   const delays = new Delays();
-  const onAccept = () => stats.count('accepted');
-  const gateway = new Gateway({ settings, rules, record, tasks, seed, now, models, onAccept });
-  const parts = { rules, tasks, stats, delays, settings, seed, now };
-  const results = new Results({ ...parts, find: (taskId) => record.find(taskId) });
-  const handler = new Handler({
-    ...parts,
-    gateway,
-    record,
-    results,
-    apiKey,
-    maxBodyBytes,
-    leave: (ms) => void leave(ms),
-  });
+  const world = { record, rules, tasks, stats, delays, settings, seed, now };
+  const gateway = new Gateway(world, models);
+  const results = new Results(world);
+  const away = (ms: number): void => void leave(ms);
+  const handler = new Handler({ ...world, gateway, results, apiKey, maxBodyBytes, leave: away });
 
   let closing: Promise<void> | undefined;
-  let away: Promise<void> | undefined;
+  let absence: Promise<void> | undefined;
   let address: AddressInfo;
 
   function leave(ms: number): Promise<void> {
-    away ??= (async () => {
+    absence ??= (async () => {
       await shut(server);
       await delays.wait(ms);
       if (closing === undefined) await listen(server, host, address.port);
-      away = undefined;
+      absence = undefined;
     })();
-    return away;
+    return absence;
   }
 
   const controls: Controls = {
@@ -127,7 +115,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       rules.clear();
       tasks.replan();
     },
-    leave: (ms) => void leave(ms),
+    leave: away,
     configure: (wanted) => {
       current = changed(current, wanted);
       tasks.replan();
@@ -179,7 +167,7 @@ async function route(
   return handler.elsewhere(req, res, path);
 }
 
-/** A mistake of the stand-in itself, such as a full disk under its record: loud, and never a success. */
+/** A failure of the simulator itself, such as a full disk, is never answered as a success. */
 function breakDown(res: ServerResponse, error: unknown): void {
   if (res.headersSent || res.destroyed) {
     res.destroy();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from '../core/json.ts';
 import { parseAmount } from '../core/money/amount.ts';
 import { usageError } from '../core/errors.ts';
 import { isOffPeak, knownModels } from '../core/model.ts';
@@ -9,28 +10,28 @@ import { parseFault, parseFaultName, parseResultFault } from './spec.ts';
 const ms = z.number().min(0);
 const count = z.int().min(0);
 
-/** How a task lives. Holds for every task whenever it is looked at, also for those created before a change. */
+/** The life of a task. A change also applies to tasks that exist already. */
 const taskLife = z.strictObject({
   /** Milliseconds from acceptance until it may run. */
   queuedMs: ms,
   /** Milliseconds from running until its end. */
   runningMs: ms,
-  /** Share of tasks that fail, 0-1; which ones is drawn from the seed. */
+  /** Share of tasks that fail, 0-1, drawn from the seed. */
   failureShare: z.number().min(0).max(1),
-  /** A fixed end instead of the draw; an expired task never runs. */
+  /** A fixed end instead; an expired task never runs. */
   ends: z.enum(['completed', 'failed', 'expired']).nullable(),
-  /** The first so many polls of a task answer `task_not_exist`. Polls are counted in memory only. */
+  /** The number of first polls that answer `task_not_exist`, counted in memory only. */
   missingPolls: count,
   missingStatus: z.union([z.literal(400), z.literal(404)]),
   /** A word reported instead of `in_progress`. */
   unknownStatus: z.string().min(1).nullable(),
   /** Progress falls by 30 on every second poll. */
   backwards: z.boolean(),
-  /** What every poll says after one has told of the task's end; `missing`: `task_not_exist`. Its books know better. */
+  /** The status in every poll after the end was reported; `missing`: `task_not_exist`. The books stay right. */
   afterEnd: z.enum(['queued', 'in_progress', 'completed', 'failed', 'expired', 'missing']).nullable(),
   /** Bytes of the video. */
   resultBytes: z.int().min(0),
-  /** Milliseconds from the task's end until its URL is dead; null: never. */
+  /** Milliseconds from the task's end until its URL expires; null: never. */
   resultMs: ms.nullable(),
   /** Every poll gives another URL, which lives from then on. */
   resultRenewed: z.boolean(),
@@ -38,7 +39,6 @@ const taskLife = z.strictObject({
 
 export type TaskLife = z.infer<typeof taskLife>;
 
-/** The part of a life that a rule or a change sets. */
 export const lifePatch = taskLife.partial();
 
 export const QUERY_SHAPES = ['flat', 'flat-url', 'flat-result', 'wrapped', 'mixed'] as const;
@@ -67,9 +67,9 @@ const settings = z.strictObject({
     .refine(isShare, 'rates add up to more than 1'),
   /** Creates let through in any one second. */
   requestsPerSecond: z.int().min(1).nullable(),
-  /** Unfinished tasks. `queue`: so many run and the others wait; `refuse`: one more create is throttled. */
+  /** The most running tasks. `queue`: others wait; `refuse`: further creates are throttled. */
   runningTasks: z.strictObject({ limit: z.int().min(1), mode: z.enum(['queue', 'refuse']) }).nullable(),
-  /** The refusal given over either of those two quotas. */
+  /** The refusal for both quotas. */
   throttle: throttleName,
   /** Creates left on the account. */
   balance: count.nullable(),
@@ -132,7 +132,7 @@ export const DEFAULTS: Settings = {
   },
 };
 
-/** Made up, as in jobs/prices.example.json, and in the proportions that vendors have: by resolution, the turbo family cheaper, off-peak half. */
+/** Invented, in the usual proportions: by resolution, the turbo family cheaper, off-peak half. */
 function defaultPrices(): Record<string, string> {
   const cents = (model: string): number => {
     const size = model.includes('1080p') ? 40 : model.includes('720p') ? 20 : 10;
@@ -142,10 +142,10 @@ function defaultPrices(): Record<string, string> {
   return Object.fromEntries([...prices, ['*', '0.200']]) as Record<string, string>;
 }
 
-/** New settings. Nothing is changed, and a usage error names the setting, when any part of the patch is wrong. */
+/** New settings, or a usage error that names the wrong setting. */
 export function changed(current: Settings, change: unknown): Settings {
   const { task, ...rest } = checked('setting', patch, change);
-  return { ...current, ...given(rest), task: { ...current.task, ...given(task ?? {}) } };
+  return { ...current, ...defined(rest), task: { ...current.task, ...defined(task ?? {}) } };
 }
 
 /** The value as the schema reads it, or a usage error that names what is wrong. */
@@ -158,11 +158,4 @@ export function checked<Schema extends z.ZodType>(
   if (result.success) return result.data;
   const reasons = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].join(' ').trim());
   throw usageError(`simulator-${what}`, `${what}: ${reasons.join('; ')}`);
-}
-
-/** Without the keys that are present but undefined, which would otherwise erase what they stand over. */
-export function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -9,17 +9,14 @@ export interface RatedFault extends ChosenFault {
 }
 
 /**
- * Reads `name`, `name:created` or `name:not-created`. Without a variant, a fault that has both is the
- * `created` one: the kind that costs money. Throws a usage error that lists what is known.
+ * Reads `name`, `name:created` or `name:not-created`; a fault with both variants is `created` by default, which costs
+ * money. Throws a usage error that lists the known names.
  */
 export function parseFaultName(spec: string): ChosenFault {
   const [name = '', variant, ...rest] = spec.trim().split(':');
   if (!isFaultName(name)) {
-    throw usageError(
-      'unknown-fault',
-      `fault ${quote(name)} is not known`,
-      `known: ${FAULT_NAMES.join(', ')}`,
-    );
+    const known = `known: ${FAULT_NAMES.join(', ')}`;
+    throw usageError('unknown-fault', `fault ${quote(name)} is not known`, known);
   }
   const { creates } = FAULTS[name];
   if (rest.length > 0 || (variant !== undefined && variant !== 'created' && variant !== 'not-created')) {
@@ -27,27 +24,26 @@ export function parseFaultName(spec: string): ChosenFault {
   }
   const created = variant === undefined ? creates !== 'never' : variant === 'created';
   if ((created && creates === 'never') || (!created && creates === 'always')) {
-    throw usageError(
-      'unknown-variant',
-      `fault ${name} ${creates === 'never' ? 'never' : 'always'} creates a task: ${quote(spec)} is not possible`,
-    );
+    const message = `fault ${name} ${creates} creates a task: ${quote(spec)} is not possible`;
+    throw usageError('unknown-variant', message);
   }
   return { name, created };
 }
 
 /** Reads `name[:created|:not-created][=rate]`, for example `timeout:created=0.01`. Without a rate: every create. */
 export function parseFault(spec: string): RatedFault {
-  const { fault, rate } = parseRated(spec);
-  return { ...parseFaultName(fault), rate };
+  const { name, rate } = parseRated('fault', spec);
+  return { ...parseFaultName(name), rate };
 }
 
-function parseRated(spec: string): { fault: string; rate: number } {
-  const [fault = '', rate = '1', ...rest] = spec.split('=');
+/** `what`: for the error. */
+export function parseRated(what: 'fault' | 'mistake', spec: string): { name: string; rate: number } {
+  const [name = '', rate = '1', ...rest] = spec.split('=');
   const share = Number(rate);
   if (rest.length > 0 || rate.trim() === '' || !(share >= 0 && share <= 1)) {
-    throw usageError('fault-rate', `fault ${quote(spec)}: the rate is not a number between 0 and 1`);
+    throw usageError(`${what}-rate`, `${what} ${quote(spec)}: the rate is not a number between 0 and 1`);
   }
-  return { fault, rate: share };
+  return { name, rate: share };
 }
 
 /** A fault of a GET of a result. Throws a usage error that lists what is known. */
@@ -61,21 +57,12 @@ export function parseResultFaultName(name: string): ResultFaultName {
 }
 
 export function parseResultFault(spec: string): { name: ResultFaultName; rate: number } {
-  const { fault, rate } = parseRated(spec);
-  return { name: parseResultFaultName(fault), rate };
-}
-
-/** Which of the rated faults a number in [0, 1) falls on; none when it lies beyond the sum of their rates. */
-export function faultAt<F extends { rate: number }>(faults: readonly F[], drawn: number): F | undefined {
-  let edge = 0;
-  return faults.find((fault) => {
-    edge += fault.rate;
-    return drawn < edge;
-  });
+  const { name, rate } = parseRated('fault', spec);
+  return { name: parseResultFaultName(name), rate };
 }
 
 function isFaultName(name: string): name is FaultName {
   return Object.hasOwn(FAULTS, name);
 }
 
-const quote = (text: string): string => JSON.stringify(text.slice(0, 80));
+export const quote = (text: string): string => JSON.stringify(text.slice(0, 80));

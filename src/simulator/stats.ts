@@ -1,10 +1,10 @@
-/** What reached the stand-in since it was started. Its record, which outlives it, is kept elsewhere. */
+/** Requests since the simulator was started. The record is separate, and survives a restart. */
 export interface StatsReport {
-  /** Creates tried: every POST to the right path, whatever became of it. */
+  /** Every POST to the right path. */
   creates: number;
-  /** Creates accepted, those loaded from the record file included. */
+  /** Accepted creates, also those of the record file. */
   accepted: number;
-  /** Creates by the status that was sent; `none`: the client got no status. */
+  /** Creates by status; `none`: the client got no status. */
   byStatus: Record<string, number>;
   /** Questions about a task. */
   queries: number;
@@ -24,15 +24,8 @@ export class Stats {
   #waiters: { milestone: Milestone; resolve: () => void }[] = [];
 
   constructor(accepted: number) {
-    this.#report = {
-      creates: 0,
-      accepted,
-      byStatus: {},
-      queries: 0,
-      results: 0,
-      elsewhere: 0,
-      maxConcurrent: 0,
-    };
+    const zero = { creates: 0, queries: 0, results: 0, elsewhere: 0, maxConcurrent: 0 };
+    this.#report = { ...zero, accepted, byStatus: {} };
   }
 
   report(): StatsReport {
@@ -60,7 +53,7 @@ export class Stats {
     byStatus[status] = (byStatus[status] ?? 0) + 1;
   }
 
-  /** Resolves as soon as every count named is at least the number given; never, if that never happens. */
+  /** Resolves when every given count is reached. */
   reached(milestone: Milestone): Promise<void> {
     if (this.#passed(milestone)) return Promise.resolve();
     return new Promise((resolve) => {

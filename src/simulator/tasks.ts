@@ -1,9 +1,56 @@
+import { draw } from './seed.ts';
+import type { Settings, TaskLife } from './settings.ts';
 import type { AcceptedCreate, AcceptRecord } from './record.ts';
 import type { Rules } from './rule.ts';
-import type { Settings, TaskLife } from './settings.ts';
-import { type Span, spanOf, statusOf, type TaskStatus } from './task.ts';
 
-/** One line of the provider's own task list, from which a bill can be drawn up. */
+/** When a task runs; milliseconds since 1970. */
+export interface Span {
+  startsAt: number;
+  endsAt: number;
+}
+
+export interface TaskStatus {
+  status: 'queued' | 'in_progress' | 'completed' | 'failed' | 'expired';
+  /** 0-100. */
+  progress: number;
+  failReason?: string;
+}
+
+/** How a vendor explains a task that failed after it was accepted and paid. */
+const FAIL_REASONS = ['CreationPolicyViolation', 'InternalServiceFailure', 'ImageDownloadFailure'] as const;
+
+/** When a task runs if its account has room at `free`. An expired task waits for the same time and never starts. */
+export function spanOf(acceptedAt: number, free: number, life: TaskLife): Span {
+  const startsAt = Math.max(acceptedAt + life.queuedMs, free);
+  return { startsAt, endsAt: startsAt + life.runningMs };
+}
+
+/** The state of a task at `now`. `number` decides the draws of the seed; `poll` counts from 1. */
+export function statusOf(
+  task: { number: number; span: Span; life: TaskLife },
+  now: number,
+  poll: number,
+  seed: number,
+): TaskStatus {
+  const { span, life, number } = task;
+  const ends = life.ends ?? (draw(seed, 'task-fails', number) < life.failureShare ? 'failed' : 'completed');
+  if (now < span.startsAt || (ends === 'expired' && now < span.endsAt))
+    return { status: 'queued', progress: 0 };
+  if (now < span.endsAt) {
+    const done = Math.floor((100 * (now - span.startsAt)) / (span.endsAt - span.startsAt));
+    const back = life.backwards && poll % 2 === 0 ? 30 : 0;
+    return { status: 'in_progress', progress: Math.max(0, done - back) };
+  }
+  if (ends === 'completed') {
+    return { status: 'completed', progress: 100 };
+  }
+  const reason = FAIL_REASONS[Math.floor(draw(seed, 'fail-reason', number) * FAIL_REASONS.length)];
+  return ends === 'expired'
+    ? { status: 'expired', progress: 0, failReason: 'not done in time: cancelled and refunded' }
+    : { status: 'failed', progress: 0, failReason: reason ?? FAIL_REASONS[0] };
+}
+
+/** One task in the provider's own list. */
 export interface ListedTask {
   taskId: string;
   /** Milliseconds since 1970. */
@@ -17,14 +64,11 @@ export interface ListedTask {
   endsAt: number;
   answered: AcceptedCreate['answered'];
   requestNumber: number;
-  /** Questions about it since the stand-in was started. */
+  /** Polls since the simulator was started. */
   polls: number;
 }
 
-/**
- * When each accepted task runs. Nothing here is state of its own: the plan follows from the record, the
- * settings and the rules, and is made again from the beginning when one of the latter changes.
- */
+/** When each accepted task runs. The plan follows from record, settings and rules, and is made again when they change. */
 export class Tasks {
   readonly #record: AcceptRecord;
   readonly #rules: Rules;
@@ -32,10 +76,10 @@ export class Tasks {
   readonly #seed: number;
   readonly #spans = new Map<string, Span>();
   readonly #polls = new Map<string, number>();
-  /** Whose end a poll has told of. */
-  readonly #told = new Set<string>();
+  /** Tasks whose end a poll has reported. */
+  readonly #reported = new Set<string>();
   #planned = 0;
-  /** With a cap in queue mode: for each place, when it is free again. */
+  /** In queue mode: when each place is free again. */
   #places: number[] = [];
   #unfinished: number[] = [];
 
@@ -65,7 +109,7 @@ export class Tasks {
     return { ...this.#settings().task, ...this.#rules.life(create.body.prompt) };
   }
 
-  /** Counts a question about this task; the first is 1. */
+  /** Counts a poll of this task; the first is 1. */
   poll(taskId: string): number {
     const poll = (this.#polls.get(taskId) ?? 0) + 1;
     this.#polls.set(taskId, poll);
@@ -77,20 +121,20 @@ export class Tasks {
     return statusOf({ number, span: this.span(create), life: this.life(create) }, now, poll, this.#seed);
   }
 
-  /** What a poll says of it, which may be otherwise once its end has been told. `arrives`: unspoilt. */
+  /** The status in a poll, which may change after its end was reported. `arrives`: no fault spoils the answer. */
   answer(create: AcceptedCreate, now: number, poll: number, arrives: boolean): TaskStatus | 'missing' {
     const life = this.life(create);
     const status = this.status(create, now, poll);
     const ended = status.status !== 'queued' && status.status !== 'in_progress';
     const { afterEnd } = life;
-    if (ended && afterEnd !== null && this.#told.has(create.taskId)) {
+    if (ended && afterEnd !== null && this.#reported.has(create.taskId)) {
       return afterEnd === 'missing' ? afterEnd : { status: afterEnd, progress: 50 };
     }
-    if (ended && arrives) this.#told.add(create.taskId);
+    if (ended && arrives) this.#reported.add(create.taskId);
     return status;
   }
 
-  /** Every task, those included whose answer was lost, in the order of acceptance. */
+  /** Every task in the order of acceptance, also those whose answer was lost. */
   list(now: number): ListedTask[] {
     return this.#record.entries.map((create) => {
       const { status, failReason } = this.status(create, now, 1);

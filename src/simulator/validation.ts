@@ -1,3 +1,5 @@
+import { isPlainObject, parseJson } from '../core/json.ts';
+
 const MODEL = /^viduq3[pt]-(mix-)?(540p|720p|1080p)(-offpeak)?$/;
 const RATIOS = new Set(['16:9', '9:16', '1:1', '4:3', '3:4']);
 const MAX_SEED = 2_147_483_647;
@@ -6,8 +8,8 @@ type Body = Record<string, unknown>;
 type Check = (body: Body, extraModels: readonly string[]) => string | undefined;
 
 /**
- * The rules of the contract page, written down a second time on purpose: a stand-in that shared the client's
- * rules would agree with its mistakes. Each says what is wrong, in the provider's stead.
+ * The rules of the contract page, written a second time on purpose: with the client's rules, the simulator would share
+ * its mistakes.
  */
 const CHECKS: readonly Check[] = [
   ({ model }, extra) =>
@@ -41,7 +43,7 @@ const CHECKS: readonly Check[] = [
       : 'duration must be an integer between 1 and 16',
   ({ extra_body: extra }) => {
     if (extra === undefined) return undefined;
-    if (!isObject(extra)) return 'extra_body must be an object';
+    if (!isPlainObject(extra)) return 'extra_body must be an object';
     if (!isOptionalBoolean(extra['audio'])) return 'extra_body.audio must be a boolean';
     if (!isOptionalBoolean(extra['bgm'])) return 'extra_body.bgm must be a boolean';
     const { seed } = extra;
@@ -55,25 +57,13 @@ export type Validation = { valid: true; body: Body & { prompt: string } } | { va
 
 /** Reads a create's body. `extraModels`: names accepted beside those of the page. */
 export function validate(bodyText: string, extraModels: readonly string[]): Validation {
-  const body = parse(bodyText);
-  if (!isObject(body)) return { valid: false, message: 'the body is not a JSON object' };
+  const body = parseJson(bodyText)?.value;
+  if (!isPlainObject(body)) return { valid: false, message: 'the body is not a JSON object' };
   for (const check of CHECKS) {
     const message = check(body, extraModels);
     if (message !== undefined) return { valid: false, message };
   }
   return { valid: true, body: body as Body & { prompt: string } };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Body {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== '';

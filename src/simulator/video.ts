@@ -5,14 +5,13 @@ const FTYP = box(
   'ftyp',
   Buffer.concat([Buffer.from('isom'), Buffer.from([0, 0, 2, 0]), Buffer.from('isommp41')]),
 );
-/** A movie header of one second, and no track: enough for whoever looks at the boxes. */
+/** A movie header of one second without a track, for readers of the boxes. */
 const MOOV = box('moov', box('mvhd', movieHeader()));
 const HEAD = FTYP.length + MOOV.length + 8;
 
-/** The least that a video of ours has. */
 const SMALLEST_VIDEO = HEAD + 1;
 
-/** An MP4 as far as its boxes go, of exactly `size` bytes that follow from its name: nothing of it is kept. */
+/** A file with the boxes of an MP4, of exactly `size` bytes that follow from its name. */
 export class Video {
   readonly size: number;
   /** Strong: the same name and size are the same bytes. */

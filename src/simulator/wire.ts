@@ -3,15 +3,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Answer, cutBeforeId, withoutId } from './answer.ts';
 import type { Behaviour } from './fault.ts';
 
-/** Into how many pieces a slow body is cut. */
-const DROPS = 10;
+/** The pieces of a slow body. */
+export const DROPS = 10;
 
-/** All pending delays of one server, so that closing it leaves no timer behind. */
+/** The pending delays of one server, so that closing it leaves no timer behind. */
 export class Delays {
   readonly #timers = new Set<NodeJS.Timeout>();
   #closed = false;
 
-  /** Resolves after so many milliseconds; never, once the server is closed. */
+  /** Never resolves once the server is closed. */
   wait(ms: number): Promise<void> {
     if (ms <= 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -31,7 +31,7 @@ export class Delays {
   }
 }
 
-/** One request and its answer on a socket. Tells once what the client got: a status, or none. */
+/** One request and its answer on a socket. Reports once what the client got: a status, or none. */
 export class Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -42,7 +42,7 @@ export class Exchange {
     this.res = res;
     this.#told = told;
     res.once('close', () => this.tell('none'));
-    // Writing to a client that has gone is no error of ours: a gateway does not notice it either.
+    // A gateway does not notice that its client has gone.
     res.on('error', () => undefined);
   }
 
@@ -69,7 +69,7 @@ export class Exchange {
     this.req.socket.end();
   }
 
-  /** Lets a behaviour happen to the answer. `slow accept` is over when this is called. `leave`: nobody listens for a while. */
+  /** Applies a behaviour to the answer. `slow accept` is over before this. `leave` closes the server for a while. */
   async perform(
     behaviour: Behaviour,
     answer: Answer,
@@ -85,16 +85,12 @@ export class Exchange {
       case 'hang':
         return;
       case 'reset':
-        if (behaviour.when === 'in-answer' && this.#head(answer)) {
-          await this.#write(answer.body.slice(0, cutBeforeId(answer.body)));
-        }
-        this.reset();
-        return;
       case 'hang-up':
         if (behaviour.when === 'in-answer' && this.#head(answer)) {
           await this.#write(answer.body.slice(0, cutBeforeId(answer.body)));
         }
-        this.hangUp();
+        if (behaviour.does === 'reset') this.reset();
+        else this.hangUp();
         return;
       case 'spoil': {
         const cut = { ...answer, body: answer.body.slice(0, cutBeforeId(answer.body)) };
@@ -102,7 +98,7 @@ export class Exchange {
         return;
       }
       case 'close':
-        // The answer's head has promised keep-alive; the client may already have queued its next request.
+        // The head has promised keep-alive; the client may have queued its next request.
         if (this.#head(answer)) this.res.end(answer.body, () => this.req.socket.end());
         return;
       case 'leave':
@@ -144,7 +140,13 @@ export class Exchange {
   }
 }
 
-/** The body as text; `too-large` beyond `limit` bytes; `gone` when the client left in the middle of it. */
+/** One value of a header. */
+export function header(req: IncomingMessage, name: string): string | null {
+  const value = req.headers[name];
+  return typeof value === 'string' ? value : null;
+}
+
+/** The body as text; `too-large` beyond `limit` bytes; `gone` when the client left before its end. */
 export async function readBody(
   req: IncomingMessage,
   limit: number,
@@ -153,7 +155,7 @@ export async function readBody(
   let size = 0;
   req.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    // The rest is read and thrown away: a client that is still writing would see a reset, not the 413.
+    // The rest is read and dropped: a client that is still writing would see a reset, not the 413.
     if (size <= limit) chunks.push(chunk);
     else chunks.length = 0;
   });

@@ -1,4 +1,3 @@
-import { runMigrations } from 'bullmq';
 import { tellAccepted } from './accepted.ts';
 import { clearTextOf } from './clear-text.ts';
 import type { Config } from '../core/config.ts';
@@ -14,21 +13,19 @@ import { followClock } from '../ledger/send/clock.ts';
 import type { Database } from '../database/database.ts';
 import { isThere } from '../database/disk-trouble.ts';
 import type { EmbeddedDatabase } from '../database/embedded.ts';
-import { freeAllLanes } from '../ledger/send/feed.ts';
+import { forgetFeeders } from '../ledger/send/feeder.ts';
 import { againstRace, isMigrated, migrateLedger, refuseUnknownLedger } from '../ledger/migrate.ts';
 import { checkFolder } from '../database/ownership.ts';
 import { PreparedPool } from '../database/prepared.ts';
 import { readHolder } from '../database/lock.ts';
-import { ledgerId } from '../ledger/read/read.ts';
+import { ledgerId } from '../ledger/read/rows.ts';
 import { sweep } from '../ledger/send/sweep.ts';
 import { journalFolder } from './journal/journal.ts';
 import { createLog } from '../core/log.ts';
 import type { Logger } from '../core/log.ts';
 import { Outage } from '../database/outage.ts';
-import { reached } from '../core/point.ts';
-import { connectPostgres, keepsSessions, openQueuePool } from '../database/postgres/client.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import type { Postgres } from '../database/postgres/client.ts';
-import { connectRedis, prefixOf } from './queue/redis/client.ts';
 import { parseRedisUrl } from './queue/redis/url.ts';
 import { replayJournals } from './journal/replay.ts';
 import type { Replayed } from './journal/replay.ts';
@@ -98,10 +95,11 @@ export async function openLedger(
   role: Exclude<Role, 'worker'>,
   log: Logger = createLog(config.logLevel ?? 'info'),
 ): Promise<LedgerApp> {
-  return opening(config, role, log, async (ledger) => ({
-    storage: { ledger: ledger.name },
-    outages: [ledger.outage],
-  }));
+  return opening(config, role, log, async ({ db, name, outage, queue }) => {
+    // A command that makes a ledger also makes its queue: `doctor` expects both.
+    if (role === 'writer' && config.redisUrl === undefined && 'embedded' in queue) await migrateQueue(db);
+    return { storage: { ledger: name }, outages: [outage] };
+  });
 }
 
 async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
@@ -124,7 +122,7 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
     const ledger = await (config.databaseUrl === undefined
       ? openEmbeddedLedger(config.dataDir, role, closers, log)
       : openPostgresLedger(config.databaseUrl, role, closers));
-    const id = await ledgerId(ledger.db);
+    const { id } = ledger;
     await judgeForeignJournals(ledger.db, id, config, role, log);
     return {
       ...(await more(ledger, closers)),
@@ -171,6 +169,7 @@ async function closeAll(closers: Closer[]): Promise<void> {
 
 interface Ledger {
   db: Database;
+  id: string;
   name: string;
   outage: Outage;
   swept: number;
@@ -185,7 +184,7 @@ type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
 const UPKEEP_MS = 15_000;
 
 async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], log: Logger): Promise<Ledger> {
-  // Half of a command's start is loading; most of them need no database of their own.
+  // Loading code is half of a command's start, so each engine is loaded only where it is used.
   const { databaseOf, noLedger, openFolder } = await import('../database/folder.ts');
   // A holder may be about to make it.
   if (role === 'reader' && !isThere(databaseOf(dir)) && readHolder(dir) === undefined) throw noLedger(dir);
@@ -210,9 +209,9 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
     folder.database.on('error', () => moved.abort('gone'));
     // Its holder may be an earlier vidbatch.
     await refuseUnknownLedger(folder.database);
-    return { ...opened, swept: 0 };
+    return { ...opened, id: await ledgerId(folder.database), swept: 0 };
   }
-  await migrate(folder.database, true);
+  await migrate(folder.database);
   // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
   // What the journals know comes first: an answer settles what the sweep could only call uncertain.
   const id = await ledgerId(folder.database);
@@ -220,13 +219,13 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
     tellAccepted(log, one),
   );
   const swept = await sweep(folder.database, { all: true });
-  // Before the lanes are forgotten: they tell whether this machine's clock was set back since.
+  // Before the feeders are forgotten: they tell whether this machine's clock was set back since.
   await followClock(folder.database);
-  await freeAllLanes(folder.database);
+  await forgetFeeders(folder.database);
   await freeAllTasks(folder.database);
-  reached('lanes-freed');
+  crashPoint('feeders-forgotten');
   keepUp(folder.database, closers);
-  return { ...opened, swept, replayed };
+  return { ...opened, id, swept, replayed };
 }
 
 /** The embedded database has no autovacuum of its own. */
@@ -243,28 +242,31 @@ function keepUp(database: EmbeddedDatabase, closers: Closer[]): void {
 }
 
 async function openPostgresLedger(url: string, role: Role, closers: Closer[]): Promise<Ledger> {
+  const { connectPostgres, keepsSessions } = await import('../database/postgres/client.ts');
   const server = await connectPostgres(url);
-  const { pool, place, outage } = server;
+  const { pool, frequent, place, outage } = server;
   closers.push(
     () => pool.end(),
+    async () => frequent?.end(),
     () => outage.close(),
   );
   const name = `Postgres at ${place.name}`;
   if (role === 'reader' && !(await isMigrated(pool))) {
     throw usageError('NO_LEDGER', `${name} has no ledger of this version`, 'Run `vidbatch migrate`.');
   }
-  if (role !== 'reader') await migrate(pool, false);
-  const db = keepsSessions(server.report) ? new PreparedPool(pool) : pool;
-  return { db, name, outage, swept: 0, queue: { server } };
+  if (role !== 'reader') await migrate(pool);
+  const db = keepsSessions(server.report) ? new PreparedPool(pool, frequent) : pool;
+  return { db, id: await ledgerId(db), name, outage, swept: 0, queue: { server } };
 }
 
 async function openStore(
   config: Config,
-  { queue, outage }: Ledger,
+  { db, queue, outage }: Ledger,
   closers: Closer[],
   log: Logger,
 ): Promise<{ store: QueueStore; name: string }> {
   if (config.redisUrl !== undefined) {
+    const { connectRedis, prefixOf } = await import('./queue/redis/client.ts');
     const opened = await connectRedis(config.redisUrl);
     const { redis, evictionPolicy } = opened;
     if (evictionPolicy !== undefined && evictionPolicy !== 'noeviction')
@@ -280,26 +282,34 @@ async function openStore(
     return { store, name: opened.name };
   }
   const name = 'the same database';
-  if ('embedded' in queue) return { store: { kind: 'postgres', pool: queue.embedded, outage }, name };
+  if ('embedded' in queue) {
+    await migrateQueue(db);
+    return { store: { kind: 'postgres', pool: queue.embedded, outage }, name };
+  }
+  const { openQueuePool } = await import('../database/postgres/client.ts');
   const pool = openQueuePool(queue.server);
   closers.push(() => pool.end());
   await migrateQueue(pool);
   return { store: { kind: 'postgres', pool: pool as QueuePool, outage }, name };
 }
 
-/** Brings the ledger's schema, and for an embedded ledger the queue's, up to date. */
-async function migrate(db: Database, withQueue: boolean): Promise<void> {
+async function migrate(db: Database): Promise<void> {
   await migrateLedger(db);
-  reached('ledger-migrated');
-  if (withQueue) await migrateQueue(db);
+  crashPoint('ledger-migrated');
 }
 
-/** BullMQ's own migrations, on one session as they ask for. */
+/** Runs BullMQ's own migrations, on one session as BullMQ requires. A schema that is up to date is only read. */
 export async function migrateQueue(db: Database): Promise<void> {
+  const { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations, SchemaMigrationRequiredError } =
+    await import('bullmq');
   const session = await db.connect();
   try {
-    await againstRace(() => runMigrations(session));
-    reached('queue-migrated');
+    const found = await assertSchemaCompatibility(session).catch((error: unknown) => {
+      if (error instanceof SchemaMigrationRequiredError) return 0;
+      throw error;
+    });
+    if (found < LATEST_SCHEMA_VERSION) await againstRace(() => runMigrations(session));
+    crashPoint('queue-migrated');
   } finally {
     session.release();
   }

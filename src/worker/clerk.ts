@@ -1,35 +1,53 @@
 import { randomUUID } from 'node:crypto';
 import { VidbatchError } from '../core/errors.ts';
-import { momentOf, narrowed } from './rate/ledger-clock.ts';
+import { momentOf as ledgerMoment, narrowed } from './rate/ledger-clock.ts';
 import type { Ahead } from './rate/ledger-clock.ts';
-import { claim, claimAlone, granted } from '../ledger/send/claim.ts';
-import type { Claim, ClaimScope, ClaimWish } from '../ledger/send/claim.ts';
+import { readBlocked } from '../ledger/send/blocked.ts';
+import type { Blocked } from '../ledger/send/blocked.ts';
+import { claim, claimAfter, claimLocked, granted } from '../ledger/send/claim.ts';
+import type { Claim, ClaimScope, Place, Wish } from '../ledger/send/claim.ts';
+import { frequent } from '../database/database.ts';
 import type { Database } from '../database/database.ts';
 import { grouped } from '../core/group.ts';
 import { record, recordedBefore } from '../ledger/send/record.ts';
-import { refusals } from '../ledger/send/refusal.ts';
-import type { Refusal } from '../ledger/send/refusal.ts';
 import type { Recorded, Result } from '../ledger/send/result.ts';
-import { heldBack } from '../ledger/send/turn.ts';
 import type { Logger } from '../core/log.ts';
 import { patiently } from '../database/patience.ts';
-import { reached } from '../core/point.ts';
+import { crashPoint } from '../core/crash-points.ts';
+
+/** The rows that a worker may send now: fewer than it asked for, when the others are blocked. */
+export interface Claimed {
+  claims: Claim[];
+  /** Undefined: all that it asked for. */
+  blocked?: Blocked;
+}
 
 /** The two writes of a submission, for one worker: grouped, and patient with a ledger that is away for a while. */
 export interface Clerk {
-  claim: (submissionId: number) => Promise<Claim | Refusal>;
+  /** Claims up to `rows` rows of a batch, in one commit. */
+  claim: (batchId: number, rows: number) => Promise<Claimed>;
   record: (result: Result) => Promise<Recorded>;
 }
 
-/** `stopping`: a claim is not waited for any longer, while a record still is. */
-export function createClerk(db: Database, scope: ClaimScope, log: Logger, stopping?: AbortSignal): Clerk {
-  const claimPatiently = <T>(attempt: (again: boolean) => Promise<T>): Promise<T> =>
-    patiently('claim', log, attempt, stopping);
+/** For so long a claim goes on from the last row: a row that becomes due before it, or with a higher priority, waits. */
+const PLACE_MS = 1_000;
 
+/** `stopping`: a claim is not waited for any longer, while a record still is. */
+export function createClerk(
+  database: Database,
+  scope: ClaimScope,
+  log: Logger,
+  stopping?: AbortSignal,
+): Clerk {
+  const db = frequent(database);
   let ahead: Ahead | undefined;
+  /** Batches whose rows were last claimed under a lock. */
+  const locked = new Set<number>();
+  /** The last row that was claimed of a batch, where the next claim may go on from it. */
+  const places = new Map<number, { place: Place; until: number }>();
 
   /** Each claim under a limit tells what the ledger's clock is. */
-  async function timed<T extends readonly Claim[]>(ask: () => Promise<T>): Promise<T> {
+  async function timed(ask: () => Promise<Claim[]>): Promise<Claim[]> {
     const asked = performance.now();
     const claims = await ask();
     const answered = performance.now();
@@ -38,62 +56,90 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger, stoppi
     return claims;
   }
 
-  /** Its turn is as near as it is now: to say why others have none took a while. */
+  /** Its turn is as near as it is now: the answer took a while. */
   function untilTurn(one: Claim): Claim {
     const { turnMs, nowMs } = one;
     if (turnMs === undefined || nowMs === undefined || ahead === undefined) return one;
-    return { ...one, turnMs: momentOf(nowMs + turnMs, ahead) - performance.now() };
+    return { ...one, turnMs: ledgerMoment(nowMs + turnMs, ahead) - performance.now() };
   }
 
-  async function claimGroup(wishes: readonly ClaimWish[]): Promise<(Claim | Refusal)[]> {
-    const claims = await claimPatiently(async (again) => {
-      const fresh = await timed(() => claim(db, scope, wishes));
+  /** One statement. Repeated after an error, it grants each attempt once: see `granted`. */
+  function claimOnce(wish: Wish): Promise<Claim[]> {
+    const attempt = async (again: boolean): Promise<Claim[]> => {
+      const fresh = again ? await fromTheStart(wish) : await goOn(wish);
+      if (!again) return fresh;
       // After an error the statement may have been committed all the same, even only now, by a server that stood still:
       // what we did not get may be ours already. An attempt is made once, so asking again is no second claim.
-      const left = again ? without(wishes, fresh) : [];
-      return left.length === 0 ? fresh : [...fresh, ...(await granted(db, left))];
-    });
-    const byAttempt = new Map(claims.map((one) => [one.attemptId, one]));
-    const left = wishes.filter((wish) => !byAttempt.has(wish.attemptId));
-    const reasons = left.length === 0 ? [] : await whyNot(left);
-    const bySubmission = new Map(reasons.map((reason) => [reason.submissionId, reason]));
-    const alone = reasons.filter(({ reason }) => reason === 'alone');
-    for (const held of await whoWaits(alone)) bySubmission.set(held.submissionId, held);
-    for (const wish of left) {
-      if (bySubmission.get(wish.submissionId)?.reason !== 'alone') continue;
-      const only = await claimOne(wish);
-      if (only !== undefined) byAttempt.set(wish.attemptId, only);
+      const known = new Set(fresh.map((one) => one.attemptId));
+      const before = await granted(
+        db,
+        wish.attemptIds.filter((id) => !known.has(id)),
+      );
+      return [...fresh, ...before];
+    };
+    return patiently('claim', log, attempt, stopping);
+  }
+
+  function fromTheStart(wish: Wish): Promise<Claim[]> {
+    return timed(() => (locked.has(wish.batchId) ? underLock(wish) : claim(db, scope, wish)));
+  }
+
+  /** From the place of the last row where that is known, and what that does not bring, from the start. */
+  async function goOn({ batchId, attemptIds }: Wish): Promise<Claim[]> {
+    const known = places.get(batchId);
+    places.delete(batchId);
+    if (known === undefined || known.until < performance.now() || locked.has(batchId)) {
+      const claims = await fromTheStart({ batchId, attemptIds });
+      keepPlace(batchId, claims, performance.now() + PLACE_MS);
+      return claims;
     }
-    return wishes.map(
-      (wish) =>
-        byAttempt.get(wish.attemptId) ??
-        bySubmission.get(wish.submissionId) ?? { submissionId: wish.submissionId, reason: 'not-pending' },
+    const next = await claimAfter(db, scope, { batchId, attemptIds }, known.place);
+    const used = new Set(next.map(({ attemptId }) => attemptId));
+    if (used.size === attemptIds.length) {
+      keepPlace(batchId, next, known.until);
+      return next;
+    }
+    if (stopping?.aborted === true) return next;
+    const left = attemptIds.filter((id) => !used.has(id));
+    return [...next, ...(await fromTheStart({ batchId, attemptIds: left }))];
+  }
+
+  function keepPlace(batchId: number, claims: readonly Claim[], until: number): void {
+    const place = claims.at(-1)?.place;
+    if (place !== undefined) places.set(batchId, { place, until });
+  }
+
+  async function underLock(wish: Wish): Promise<Claim[]> {
+    const { claims, lockNeeded } = await claimLocked(db, scope, wish);
+    if (!lockNeeded) locked.delete(wish.batchId);
+    return claims;
+  }
+
+  async function claimRows(batchId: number, rows: number): Promise<Claimed> {
+    const wish = { batchId, attemptIds: Array.from({ length: rows }, () => randomUUID()) };
+    const claims = await claimOnce(wish);
+    if (claims.length === rows) return { claims };
+    const { blocked, lockNeeded } = await patiently(
+      'claim',
+      log,
+      () => readBlocked(db, scope, batchId),
+      stopping,
     );
-  }
-
-  function whyNot(wishes: readonly ClaimWish[]): Promise<Refusal[]> {
-    const ids = wishes.map((wish) => wish.submissionId);
-    return claimPatiently(() => refusals(db, scope, ids));
-  }
-
-  /** Rows whose turn has not come, rather than such of which only one may be in flight. */
-  function whoWaits(alone: readonly Refusal[]): Promise<Refusal[]> {
-    const ids = alone.map(({ submissionId }) => submissionId);
-    return claimPatiently(() => heldBack(db, scope, ids));
-  }
-
-  function claimOne(wish: ClaimWish): Promise<Claim | undefined> {
-    return claimPatiently(async (again) => {
-      const [fresh] = await timed(async () => {
-        const one = await claimAlone(db, scope, wish);
-        return one === undefined ? [] : [one];
-      });
-      return fresh ?? (again ? (await granted(db, [wish]))[0] : undefined);
+    if (claims.length > 0 || blocked.reason !== 'busy') return { claims, blocked };
+    if (!lockNeeded || locked.has(batchId)) {
+      locked.delete(batchId);
+      return { claims, blocked };
+    }
+    locked.add(batchId);
+    const alone = await claimOnce({
+      batchId,
+      attemptIds: Array.from({ length: rows }, () => randomUUID()),
     });
+    return alone.length === rows ? { claims: alone } : { claims: alone, blocked };
   }
 
   async function recordGroup(results: readonly Result[]): Promise<Recorded[]> {
-    const recorded = await record(db, results);
+    const recorded = await record(database, results);
     const byAttempt = new Map(recorded.map((one) => [one.attemptId, one]));
     const before = results.filter((result) => !byAttempt.has(result.attemptId));
     if (before.length > 0) {
@@ -111,26 +157,19 @@ export function createClerk(db: Database, scope: ClaimScope, log: Logger, stoppi
     });
   }
 
-  const claimInGroup = grouped(claimGroup);
   const recordInGroup = grouped(recordGroup);
   return {
-    async claim(submissionId) {
-      const claimed = await claimInGroup({ submissionId, attemptId: randomUUID() });
-      if ('reason' in claimed) return claimed;
-      reached('claimed');
-      return untilTurn(claimed);
+    async claim(batchId, rows) {
+      const { claims, ...rest } = await claimRows(batchId, rows);
+      if (claims.length > 0) crashPoint('claimed');
+      return { claims: claims.map(untilTurn), ...rest };
     },
     async record(result) {
       const recorded = await patiently('record', log, () => recordInGroup(result));
-      reached('recorded');
+      crashPoint('recorded');
       return recorded;
     },
   };
-}
-
-function without(wishes: readonly ClaimWish[], claims: readonly Claim[]): ClaimWish[] {
-  const held = new Set(claims.map((one) => one.attemptId));
-  return wishes.filter((wish) => !held.has(wish.attemptId));
 }
 
 /** The ledger was exchanged under a running worker: no patience brings the attempt back. */

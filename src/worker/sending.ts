@@ -1,9 +1,9 @@
+import { frequent } from '../database/database.ts';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tellAccepted } from './accepted.ts';
 import type { App } from './app.ts';
-import { putOffPeakUnder, renewWindows } from '../ledger/send/calendar.ts';
+import { putOffPeakUnder } from '../ledger/send/window-change.ts';
 import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import { usageError } from '../core/errors.ts';
@@ -11,7 +11,6 @@ import { journalFolder, openJournal } from './journal/journal.ts';
 import { workLeft } from '../ledger/send/left.ts';
 import type { Left } from '../ledger/send/left.ts';
 import { foreignJournals, foreignRefusal } from './journal/foreign.ts';
-import { sendUnheardAgain } from '../ledger/send/doubt.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from '../ledger/send/provider.ts';
 import { checkModels, sorted } from '../core/rate/limits.ts';
 import type { Limit } from '../core/rate/limits.ts';
@@ -19,18 +18,16 @@ import type { Polled } from '../ledger/tasks/poll-record.ts';
 import { createLog } from '../core/log.ts';
 import type { Logger } from '../core/log.ts';
 import { patiently } from '../database/patience.ts';
-import { reached } from '../core/point.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import { HASTY_PLAN, POLL_PLAN } from '../core/poll-plan.ts';
 import { startPolling, unaskedPlaces } from '../results/poll/polling.ts';
 import type { Polling, PollLimits } from '../results/poll/polling.ts';
 import { createProvider } from '../provider/client.ts';
 import type { Outcome, Provider } from '../core/outcome.ts';
-import { laneOf } from './queue/queue.ts';
+import { queueName } from './queue/name.ts';
 import { sameKeyOf } from '../core/retry.ts';
 import type { Verdict } from './submit.ts';
-import { replayJournals } from './journal/replay.ts';
-import { tellReplayed } from './journal/replay-log.ts';
-import { againOf } from './sweeper.ts';
+import { beginsSending, recall } from './recall.ts';
 import type { Window } from '../core/time/window.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
@@ -63,7 +60,7 @@ export interface SendingOptions {
   offPeakWindow?: Window | null;
   /** Default: warnings and worse, on stderr. */
   log?: Logger;
-  /** Called after each row that was settled, or refused by a gate. */
+  /** Called after each row that was settled, and when the rows of a batch are blocked. */
   onVerdict?: (verdict: Verdict) => void;
   /** Called after each call of the provider, with the milliseconds that it took. */
   onExchange?: (outcome: Outcome, ms: number) => void;
@@ -116,9 +113,8 @@ export async function startSending(
   try {
     await ensureProvider(app.db, provider.origin);
     if (offPeakWindow !== undefined) await putOffPeakUnder(app.db, offPeakWindow, log);
-    await renewWindows(app.db, log);
     if (await armProbe(app.db, provider.origin)) {
-      reached('probe-armed');
+      crashPoint('probe-armed');
       const halt = (await openHalts(app.db)).find((one) => one.origin === provider.origin);
       log.warn(
         { event: 'probing', reason: halt?.reason },
@@ -129,8 +125,8 @@ export async function startSending(
     const folder = journalFolder(config.dataDir);
     const foreign = await foreignJournals(app.db, folder, app.ledgerId);
     if (foreign.length > 0) throw foreignRefusal(foreign);
-    tellReplayed(await replayJournals(app.db, folder, app.ledgerId, (one) => tellAccepted(log, one)), log);
-    await takeBack(app, config, effective, log);
+    await recall(app, config, effective, log);
+    beginsSending(app);
     const journal = await openJournal(
       folder,
       { ledger: app.ledgerId, worker: id, origin: provider.origin },
@@ -144,8 +140,9 @@ export async function startSending(
       store: app.store,
       provider: onExchange === undefined ? provider : timed(provider, onExchange),
       ledgerId: app.ledgerId,
-      lane: laneOf(app.ledgerId, options.batches),
+      queueName: queueName(app.ledgerId, options.batches),
       sameKey: sameKeyOf(config),
+      models: config.models,
       log,
       ...effective,
       ...(effective.limits === undefined ? {} : { limits: sorted(effective.limits) }),
@@ -192,22 +189,6 @@ function timed(provider: Provider, onExchange: (outcome: Outcome, ms: number) =>
   };
 }
 
-/**
- * Where the provider is known to honour its idempotency key: rows whose worker died before it heard an answer are
- * pending again. The sweeper takes back those that it judges itself.
- */
-export async function takeBack(
-  app: App,
-  config: Config,
-  { maxAttempts = DEFAULTS.maxAttempts }: Partial<WorkLimits>,
-  log: Logger,
-): Promise<void> {
-  const again = againOf(requireProvider(config).baseUrl, { sameKey: sameKeyOf(config), maxAttempts });
-  const rows = again === undefined ? 0 : await sendUnheardAgain(app.db, again);
-  if (rows > 0)
-    log.warn({ event: 'sent-again', rows }, 'rows without an answer are sent again, under the same key');
-}
-
 async function checkClock(app: App): Promise<void> {
   const skew = await clockSkewMs(app.db);
   if (Math.abs(skew) <= MOST_SKEW_MS) return;
@@ -230,7 +211,7 @@ export async function untilDone(
   { signal, log = createLog('warn') }: { signal?: AbortSignal; log?: Logger } = {},
 ): Promise<Left> {
   for (;;) {
-    const left = await patiently('work left', log, () => workLeft(app.db, origin, batches), signal);
+    const left = await patiently('work left', log, () => workLeft(frequent(app.db), origin, batches), signal);
     if (left !== 'work' || signal?.aborted === true) return left;
     await sleep(250, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }

@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Claim } from '../ledger/send/claim.ts';
-import type { Refusal } from '../ledger/send/refusal.ts';
+import type { Blocked } from '../ledger/send/blocked.ts';
 import type { Recorded, Result } from '../ledger/send/result.ts';
-import type { Outcome, Provider } from '../core/outcome.ts';
+import type { Evidence, Outcome, Provider } from '../core/outcome.ts';
 import { leaveFor } from '../core/retry.ts';
 import type { SameKey } from '../core/retry.ts';
+import { STALE_MS } from '../core/submission.ts';
 
 /** What `submit` works with. Each promise it awaits is a fact once it resolves. */
 export interface Hands {
-  /** Compare-and-set in the ledger, committed before it resolves. Whoever gets a claim is the only one. */
-  claim(submissionId: number): Promise<Claim | Refusal>;
   /** What stands on this machine's disk, whatever becomes of the ledger. */
   journal: {
     /** Resolves true when the intent is on the disk; false when the disk will not take it. */
@@ -17,6 +16,8 @@ export interface Hands {
     /** Resolves when the answer is on the disk, or cannot be put there: the ledger will have it. */
     answer(claim: Claim, outcome: Outcome): Promise<void>;
   };
+  /** Why a row breaks a rule by now, although it was valid when it was read; undefined: it breaks none. */
+  check(claim: Claim): Evidence | undefined;
   /** One POST, whatever comes of it. */
   provider: Pick<Provider, 'create'>;
   /** Writes what the attempt told us; resolves only when that is committed, however long it takes. */
@@ -41,41 +42,47 @@ export interface Clock {
   monotonic(): number;
 }
 
-export type Verdict =
-  | { kind: 'refused'; refusal: Refusal }
-  | { kind: 'settled'; claim: Claim; outcome: Outcome; recorded: Recorded; waitMs: number };
+/** A moment by both clocks. */
+export type Moment = ReturnType<typeof momentOf>;
 
-/** Between claim and dispatch no more than this may pass: who was asleep for longer may have been judged already. */
-export const STALE_MS = 5_000;
+export function momentOf(clock: Clock): { wall: number; monotonic: number } {
+  return { wall: clock.wall(), monotonic: clock.monotonic() };
+}
 
-/** Before its turn an intent is written, so that the request leaves on time; not longer, as whoever dies now is in doubt. */
+/** A row that this worker alone may send, and the moment before its claim was asked for. */
+export interface ClaimedRow {
+  claim: Claim;
+  asked: Moment;
+}
+
+/** What became of a row. */
+export interface Settled {
+  kind: 'settled';
+  claim: Claim;
+  outcome: Outcome;
+  recorded: Recorded;
+  waitMs: number;
+}
+
+/** What a worker found out: a row is settled, or the rows of a batch are blocked. */
+export type Verdict = Settled | { kind: 'blocked'; batchId: number; blocked: Blocked };
+
+/** Before its turn an intent is written, so that the request leaves on time; not longer: a worker that dies then leaves doubt. */
 const INTENT_MS = 50;
 
 /**
- * Sends one row, once.
+ * Sends one claimed row, once.
  *
- * First the claim is committed, then, shortly before its turn, the intent is on the disk, then the request goes out; its outcome is on the disk
- * before it is recorded under the attempt's id. No two of these share a `try`: an error between them leaves the row
- * `submitting`, and after its deadline the sweeper calls it `uncertain`. Nothing here sends twice.
+ * The claim is committed, and the row breaks no rule. Shortly before the row's turn the intent is on the disk, then the
+ * request goes out. Its outcome is on the disk before it is recorded under the attempt's id. No two of these share a `try`: an error between them
+ * leaves the row `submitting`, and after its deadline the sweeper calls it `uncertain`. Nothing here sends twice.
  */
-export async function submit(submissionId: number, hands: Hands): Promise<Verdict> {
-  const asked = now(hands.clock);
-  const claim = await hands.claim(submissionId);
-  if ('reason' in claim) return { kind: 'refused', refusal: claim };
-  const lifeMs = Math.min(STALE_MS, claim.openMs ?? Infinity);
-  const isFresh = (): boolean => elapsedMs(asked, now(hands.clock)) <= lifeMs;
-
-  const turn = turnOf(claim, hands);
-  await turn(INTENT_MS);
-  const intended = await hands.journal.intend(claim);
-  await turn(0);
+export async function submit(row: ClaimedRow, hands: Hands): Promise<Settled> {
+  const { claim } = row;
   const leave = leaveFor(hands.sameKey, claim.doubtMs);
-  const outcome =
-    obstacle(intended, claim.doubtMs === undefined || leave !== undefined, isFresh()) ??
-    (await hands.provider.create(claim.request, {
-      idempotencyKey: idempotencyKey(hands.ledgerId, claim),
-      mayLeave: isFresh,
-    }));
+  const broken = hands.check(claim);
+  const outcome: Outcome =
+    broken === undefined ? await sendOnce(row, leave, hands) : { kind: 'invalid', evidence: broken };
   await hands.journal.answer(claim, outcome);
 
   const waitMs = hands.wait(claim, outcome);
@@ -87,6 +94,26 @@ export async function submit(submissionId: number, hands: Hands): Promise<Verdic
     ...(leave === undefined ? {} : { sameKey: leave }),
   });
   return { kind: 'settled', claim, outcome, recorded, waitMs };
+}
+
+async function sendOnce(
+  { claim, asked }: ClaimedRow,
+  leave: SameKey | undefined,
+  hands: Hands,
+): Promise<Outcome> {
+  const isFresh = (): boolean => elapsedMs(asked, momentOf(hands.clock)) <= STALE_MS;
+
+  const turn = turnOf(claim, hands);
+  await turn(INTENT_MS);
+  const intended = await hands.journal.intend(claim);
+  await turn(0);
+  return (
+    obstacle(intended, claim.doubtMs === undefined || leave !== undefined, isFresh()) ??
+    (await hands.provider.create(claim.request, {
+      idempotencyKey: idempotencyKey(hands.ledgerId, claim),
+      mayLeave: isFresh,
+    }))
+  );
 }
 
 /**
@@ -111,12 +138,8 @@ function turnOf({ turnMs }: Claim, hands: Hands): (earlierMs: number) => Promise
   };
 }
 
-function now(clock: Clock): { wall: number; monotonic: number } {
-  return { wall: clock.wall(), monotonic: clock.monotonic() };
-}
-
 /** By the clock that says more: one may have jumped, the other may have stood still. */
-function elapsedMs(from: ReturnType<typeof now>, to: ReturnType<typeof now>): number {
+function elapsedMs(from: Moment, to: Moment): number {
   return Math.max(to.wall - from.wall, to.monotonic - from.monotonic);
 }
 
@@ -130,10 +153,7 @@ function obstacle(intended: boolean, allowed: boolean, fresh: boolean): Outcome 
     );
   }
   if (!fresh) {
-    return notSent(
-      'STALE_CLAIM',
-      'more than 5 s passed between the claim and the request, or its window has shut: not sent',
-    );
+    return notSent('STALE_CLAIM', 'more than 5 s passed between the claim and the request: not sent');
   }
   return undefined;
 }

@@ -2,10 +2,10 @@ import { tellAccepted } from './accepted.ts';
 import type { Logger } from '../core/log.ts';
 import type { Verdict } from './submit.ts';
 
-/** One line for what became of a row. */
+/** One line for what became of a row, or why rows of a batch wait. */
 export function tellVerdict(log: Logger, verdict: Verdict): void {
-  if (verdict.kind === 'refused') {
-    log.debug({ event: 'refused', ...verdict.refusal }, 'a gate is shut');
+  if (verdict.kind === 'blocked') {
+    log.debug({ event: 'blocked', batch: verdict.batchId, ...verdict.blocked }, 'rows wait');
     return;
   }
   const { claim, outcome, recorded } = verdict;
@@ -19,7 +19,7 @@ export function tellVerdict(log: Logger, verdict: Verdict): void {
     log.error({ event: 'halted', ...row, httpStatus, code, reason: message }, 'the provider is halted');
   } else {
     // What is tried again needs nobody; what ends here does.
-    const ends = recorded.state === 'rejected' || recorded.state === 'exhausted';
+    const ends = ['rejected', 'exhausted', 'invalid'].includes(recorded.state);
     const level = outcome.kind === 'uncertain' || ends ? 'warn' : 'info';
     log[level](
       {

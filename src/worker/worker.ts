@@ -3,31 +3,41 @@
  * the queue, the journal, the rate limits and the sweeper.
  * It may import results, batch, manifest, provider, ledger, database and core.
  */
+import { UnrecoverableError } from 'bullmq';
 import type { Job } from 'bullmq';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sendChunk } from './chunk.ts';
+import type { ChunkReport } from './chunk.ts';
 import { createClerk } from './clerk.ts';
+import type { Claimed } from './clerk.ts';
 import { isOutage } from '../database/connection-lost.ts';
 import { messageOf } from '../core/errors.ts';
 import { startFeeder } from './feeder.ts';
 import { createHold } from './rate/hold.ts';
-import { endJob, giveBack } from './job-end.ts';
 import type { Claim } from '../ledger/send/claim.ts';
 import type { Database } from '../database/database.ts';
 import type { Journal } from './journal/journal.ts';
 import { keepJournal } from './journal/keeper.ts';
 import { keepQuota } from './rate/quota-keeper.ts';
-import { rememberJournal } from '../ledger/send/journal.ts';
-import { depthUnder } from '../core/rate/limits.ts';
+import { rememberOwnJournal } from '../ledger/send/journal.ts';
 import type { Limit } from '../core/rate/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Outcome, Provider } from '../core/outcome.ts';
-import { reached } from '../core/point.ts';
-import { isUnreadable, namesNoRow, openQueue, openWorker, rowOf } from './queue/queue.ts';
-import type { JobData, JobResult, QueueStore } from './queue/queue.ts';
+import { crashPoint } from '../core/crash-points.ts';
+import { createPace } from './pace.ts';
+import { showJob } from './job.ts';
+import type { ShownJob } from './job.ts';
+import { chunkOf, namesNoBatch } from './queue/chunk.ts';
+import type { ChunkData, ChunkResult } from './queue/chunk.ts';
+import { removeDeadQueues } from './queue/dead-queues.ts';
+import { isUnreadable, openQueue, openWorker } from './queue/queue.ts';
+import type { QueueStore } from './queue/queue.ts';
 import { backoffMs, retryOf, throttleMs } from '../core/retry.ts';
 import type { SameKey } from '../core/retry.ts';
+import { brokenRule } from './broken-rule.ts';
+import { createSlots } from './slots.ts';
 import { submit } from './submit.ts';
-import type { Clock, Verdict } from './submit.ts';
+import type { ClaimedRow, Clock, Settled, Verdict } from './submit.ts';
 import { againOf, startSweeper } from './sweeper.ts';
 import { tellVerdict } from './verdict-log.ts';
 import { within } from '../core/within.ts';
@@ -41,12 +51,15 @@ export interface WorkerOptions {
   /** Name of this incarnation, as it will stand in the ledger. */
   id: string;
   ledgerId: string;
-  lane: string;
+  /** The queue that it feeds, and takes jobs from. */
+  queueName: string;
   /** Only rows of these batches; null: of all. */
   batches: readonly number[] | null;
   concurrency: number;
   queueDepth: number;
   maxAttempts: number;
+  /** Models that the configuration allows beside the known ones. */
+  models: readonly string[];
   /** Leave to send rows again of which nobody knows. */
   sameKey?: SameKey | undefined;
   /** Milliseconds for one whole exchange with the provider. */
@@ -58,7 +71,7 @@ export interface WorkerOptions {
   clock?: Clock;
   /** Rows begin to wait for tasks to end. */
   onFull?: () => void;
-  /** Called after each row that was settled, or refused by a gate. */
+  /** Called after each row that was settled, and when the rows of a batch are blocked. */
   onVerdict?: (verdict: Verdict) => void;
 }
 
@@ -85,44 +98,48 @@ const DEADLINE_MARGIN_MS = 60_000;
 const JOURNAL_PAUSE_MS = 5_000;
 /** Once the rows are recorded, a queue or a ledger that is away does not hold up the end. */
 const CLOSING_MS = 3_000;
+/** More than the clock of the ledger may differ from this machine's. */
+const CLOCKS_DIFFER_MS = 60_000;
 
 const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
-/** The BullMQ shell around `submit`: feeds, takes jobs, and ends them by their verdicts. */
+/** The BullMQ shell around `submit`: fills the queue, takes jobs, and claims and sends rows for each. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
-  const { db, store, provider, journal, id, lane, batches, limits = [], log } = options;
+  const {
+    db,
+    store,
+    provider,
+    journal,
+    id,
+    queueName,
+    batches,
+    concurrency,
+    models,
+    limits = [],
+    log,
+  } = options;
   const { random = Math.random, clock = systemClock } = options;
   const stopping = new AbortController();
-  let inFlight = 0;
   let allRecorded = true;
+  let recorded = 0;
+  const startedAt = clock.wall();
   let stopped: Promise<number> | undefined;
-  let idle: (() => void) | undefined;
+  let lastClaim: Promise<unknown> = Promise.resolve();
 
   const keeper = keepJournal(journal, log);
   const quota = keepQuota(db, provider.origin, limits, log);
   const hold = createHold(clock, options.onFull);
-  const hands = { db, hold, quota, log };
+  const slots = createSlots(concurrency);
+  const pace = createPace(clock, { concurrency, most: options.queueDepth });
+  const scope = { origin: provider.origin, batches, limits };
   const clerk = createClerk(
     db,
-    {
-      worker: id,
-      origin: provider.origin,
-      batches,
-      lifetimeMs: options.timeoutMs + DEADLINE_MARGIN_MS,
-      limits,
-    },
+    { ...scope, worker: id, lifetimeMs: options.timeoutMs + DEADLINE_MARGIN_MS },
     log,
     stopping.signal,
   );
-  const queue = openQueue(store, lane);
-  const feeder = startFeeder({
-    db,
-    queue,
-    scope: { lane, origin: provider.origin, batches, limits },
-    depth: depthUnder(limits, options.queueDepth, 2 * options.concurrency),
-    inHand: options.concurrency,
-    log,
-  });
+  const queue = openQueue(store, queueName);
+  const feeder = startFeeder(queueName, { db, queue, scope, pace, log });
   const stopSweeper = startSweeper(db, log, againOf(provider.origin, options));
 
   function wait(claim: Claim, outcome: Outcome): number {
@@ -140,8 +157,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     return retry === undefined ? 0 : (retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random }));
   }
 
-  /** Waits for what all rows wait for: the end of a throttle, or the rate's next slots. False when the worker stops meanwhile. */
-  async function mayCall(): Promise<boolean> {
+  /** Waits for what all rows wait for: the end of a throttle, and room in the journal. False: the worker stops. */
+  async function mayClaim(): Promise<boolean> {
     try {
       while (hold.leftMs() > 0) await pause(hold.leftMs());
       while (!(await keeper.hasRoom())) await pause(JOURNAL_PAUSE_MS);
@@ -155,30 +172,63 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     if (ms > 0) await sleep(ms, undefined, { signal: stopping.signal });
   }
 
-  async function perform(job: Job<JobData, JobResult>, token?: string): Promise<JobResult> {
-    reached('job-taken');
-    const submissionId = rowOf(job.data);
-    if (submissionId === undefined) throw namesNoRow('its data holds no submission');
-    let verdict: Verdict;
-    do {
-      // Looked at once more in the very step that counts the row: whoever stops waits for all that are counted.
-      if (!(await mayCall()) || stopping.signal.aborted)
-        return giveBack(submissionId, 'the worker stopped before this row was claimed', hands);
-      verdict = await attempt(submissionId);
-    } while (hold.keeps(verdict));
-    tellVerdict(log, verdict);
-    feeder.poke();
-    options.onVerdict?.(verdict);
-    return endJob({ job, token }, verdict, hands);
+  function oneByOne<T>(act: () => Promise<T>): Promise<T> {
+    const next = lastClaim.then(act);
+    lastClaim = next.catch(() => undefined);
+    return next;
   }
 
-  async function attempt(submissionId: number): Promise<Verdict> {
-    inFlight += 1;
+  async function perform(job: Job<ChunkData, ChunkResult>): Promise<ChunkResult> {
+    crashPoint('job-taken');
+    const chunk = chunkOf(job.data);
+    if (chunk === undefined) throw namesNoBatch('its data holds no batch and number of rows');
+    const shown = showJob(job, chunk, db, log);
+    let report: ChunkReport | undefined;
+    try {
+      report = await sendChunk(chunk, {
+        slots,
+        clock,
+        oneByOne,
+        mayClaim,
+        isStopping: () => stopping.signal.aborted,
+        pause: (ms) => pause(ms).catch(() => undefined),
+        claim: clerk.claim,
+        send: async (row) => {
+          const settled = await send(row);
+          shown.settled();
+          return settled;
+        },
+        onClaimed: (claimed) => note(chunk.batch, shown, claimed),
+      });
+    } catch (error) {
+      if (!stopping.signal.aborted) throw error;
+      return { rows: 0, 'no more rows': 'the worker stopped' };
+    } finally {
+      shown.stop();
+      // Rows that seem to be free and cannot be claimed would seem so again at once.
+      if (shown.size > 0) feeder.poke();
+    }
+    if (report.blocked?.reason === 'unknown') throw namesNoBatch(`the ledger has no batch ${chunk.batch}`);
+    return shown.end(report);
+  }
+
+  function note(batchId: number, shown: ShownJob, { claims, blocked }: Claimed): void {
+    shown.claimed(claims);
+    pace.claimed(claims.length);
+    if (blocked === undefined) return;
+    hold.hears(blocked);
+    if (claims.length > 0) return;
+    const verdict = { kind: 'blocked', batchId, blocked } as const;
+    tellVerdict(log, verdict);
+    options.onVerdict?.(verdict);
+  }
+
+  async function send(row: ClaimedRow): Promise<Settled> {
     const began = clock.monotonic();
     try {
-      const verdict = await submit(submissionId, {
-        claim: clerk.claim,
+      const settled = await submit(row, {
         journal: keeper.written,
+        check: ({ request }) => brokenRule(request, models),
         provider,
         record: clerk.record,
         wait,
@@ -188,57 +238,58 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         clock,
         pause: (ms) => sleep(ms),
       });
-      if (verdict.kind === 'settled') quota.settled(clock.monotonic() - began);
-      return verdict;
+      recorded += 1;
+      quota.settled(clock.monotonic() - began);
+      if (settled.outcome.kind === 'throttled') {
+        hold.forMs(settled.waitMs);
+        await quota.refused(settled.claim.attemptId, settled.waitMs);
+      }
+      tellVerdict(log, settled);
+      options.onVerdict?.(settled);
+      return settled;
     } catch (error) {
       // An answer may stand in the journal alone: the next start has to read it.
       allRecorded = false;
       throw error;
-    } finally {
-      inFlight -= 1;
-      if (inFlight === 0) idle?.();
     }
   }
 
-  const worker = openWorker(store, lane, perform, options.concurrency);
+  const worker = openWorker(store, queueName, perform, pace.jobs, id);
   worker.on('failed', (job, error) => {
-    // The row is where the ledger says; an outage has been told.
-    const level = isOutage(error) ? 'debug' : 'error';
+    // Each row has its own line in this log; an outage has been told.
+    const level = isOutage(error) || error instanceof UnrecoverableError ? 'debug' : 'error';
     log[level]({ event: 'job-failed', job: job?.id, error: messageOf(error) }, 'a job failed');
   });
   worker.on('error', (error) => {
     if (isUnreadable(error)) feeder.sift();
   });
-  worker.on('completed', () => reached('job-completed'));
+  worker.on('completed', () => crashPoint('job-completed'));
   await worker.waitUntilReady();
   void worker.run();
 
   async function stop(timeoutMs: number | undefined): Promise<number> {
     stopping.abort();
     const closed = worker.close();
-    const rowsDone = new Promise<void>((resolve) => {
-      if (inFlight === 0) resolve();
-      else idle = resolve;
-    });
-    if (timeoutMs === undefined) await rowsDone;
-    else await within(timeoutMs, rowsDone, () => undefined);
+    if (timeoutMs === undefined) await slots.allFree();
+    else await within(timeoutMs, slots.allFree(), () => undefined);
     // The journal stays open, and its lock held: what is in flight may still need it.
-    if (inFlight > 0) return inFlight;
+    if (slots.inUse() > 0) return slots.inUse();
     await within(CLOSING_MS, closeParts(closed), () => {
       log.warn(
         { event: 'closing-late' },
-        'queue or ledger do not answer: left as they are; every row is recorded, and jobs are only wishes',
+        'queue or ledger do not answer: left as they are; every row is recorded, and jobs can be lost safely',
       );
     });
-    reached('worker-closed');
+    crashPoint('worker-closed');
     const bytes = await journal.close();
-    reached('journal-closed');
+    crashPoint('journal-closed');
     // All of it is recorded: the next start need not read it again. If the ledger is away just now, it will.
     if (allRecorded) {
-      const remembered = rememberJournal(db, journal.name, bytes).catch(() => undefined);
+      const own = { worker: id, since: new Date(startedAt - CLOCKS_DIFFER_MS), recorded };
+      const remembered = rememberOwnJournal(db, { name: journal.name, bytes }, own).catch(() => undefined);
       await within(CLOSING_MS, remembered, () => undefined);
     }
-    reached('journal-remembered');
+    crashPoint('journal-remembered');
     return 0;
   }
 
@@ -247,12 +298,16 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     await feeder.stop();
     await stopSweeper();
     await quota.stop();
+    // The queue of a run goes with it: its rows are in the ledger.
+    if (batches !== null) await queue.obliterate({ force: true }).catch(() => undefined);
     await queue.close();
+    // Not while rows are sent: when BullMQ closes a queue on Postgres, a break of its connection would end the process.
+    await removeDeadQueues(db, store, options.ledgerId).catch(() => undefined);
   }
 
   return {
     id,
-    inFlight: () => inFlight,
+    inFlight: () => slots.inUse(),
     isFull: () => hold.isFull(),
     feederIdleMs: () => feeder.idleMs(),
     journal: () => ({ bytes: journal.bytes(), full: keeper.isFull() }),

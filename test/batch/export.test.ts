@@ -3,9 +3,9 @@ import { describe, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import * as fc from 'fast-check';
 import { exportCsv, exportJsonl } from '../../src/batch/export.ts';
-import type { SubmissionView } from '../../src/ledger/read/read.ts';
-import { readCell } from '../../src/manifest/export-cell.ts';
-import { exportColumns } from '../../src/manifest/request/columns.ts';
+import type { SubmissionView } from '../../src/ledger/read/rows.ts';
+import { readCell } from '../../src/manifest/exported.ts';
+import { exportColumns } from '../../src/manifest/request/field-names.ts';
 
 function view(input: Record<string, unknown>, more: Partial<SubmissionView> = {}): SubmissionView {
   return {
@@ -30,7 +30,6 @@ function view(input: Record<string, unknown>, more: Partial<SubmissionView> = {}
     submittedAt: new Date('2026-03-04T05:06:07.089Z'),
     notBefore: null,
     deadline: null,
-    queued: false,
     price: null,
     earlierTaskIds: [],
     updatedAt: new Date(0),

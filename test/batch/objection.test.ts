@@ -11,11 +11,13 @@ const NOTHING: Comparison & IdComparison = {
   rows: 10,
   fresh: 0,
   known: 10,
+  moved: 0,
   changed: 0,
   changedPaid: { count: 0, examples: [] },
   outdated: { count: 0, examples: [] },
   vanishedPending: { count: 0, examples: [] },
   vanishedPaid: 0,
+  vanishedInvalid: 0,
   elsewhere: { count: 0, examples: [] },
 };
 const IDS: Consent = { name: 'b', keyScheme: 'id' };
@@ -28,7 +30,7 @@ function code(comparison: Partial<Comparison & IdComparison>, consent: Consent):
   return objection({ ...NOTHING, ...comparison }, consent)?.code;
 }
 
-describe('what could surprise a purse', () => {
+describe('what could cost money unexpectedly', () => {
   test('nothing, when nothing changed or rows are only added or updated', () => {
     assert.equal(code({}, IDS), undefined);
     assert.equal(code({ fresh: 5, changed: 3 }, IDS), undefined);

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
+import type { Job } from 'bullmq';
 import type { Browser, Page } from 'playwright-core';
 import { openBrowser, openPage } from '../chromium.ts';
 import { servers } from '../servers.ts';
 import { startBoard } from '../../src/board/server.ts';
+import type { ChunkData } from '../../src/worker/queue/chunk.ts';
+import { queueName } from '../../src/worker/queue/name.ts';
+import { openQueue } from '../../src/worker/queue/queue.ts';
 import { openTheatre, silent } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
 
@@ -64,6 +68,20 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     await theatre.close();
   });
 
+  /** The job that sent this row. */
+  async function jobOf(key: string): Promise<Job<ChunkData>> {
+    const { store, ledgerId } = theatre.app;
+    const queue = openQueue(store, queueName(ledgerId, null), { skipMetasUpdate: true });
+    try {
+      const jobs = await queue.getJobs(['completed', 'failed']);
+      const job = jobs.find(({ data }) => data.took?.some((row) => row.key === key));
+      assert.ok(job);
+      return job;
+    } finally {
+      await queue.close();
+    }
+  }
+
   test('the batches, with their counts and what keeps them waiting', async () => {
     await page.goto(`${theatre.board.url}/`);
     const cards = page.locator('section.card');
@@ -92,12 +110,10 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     await page.goto(`${theatre.board.url}/batches/mixed`);
     assert.ok((await page.locator('tbody').innerText()).includes(HOSTILE));
     assert.equal(await page.title(), 'mixed · vidbatch');
-    await page.goto(`${theatre.board.url}/queues/queue/vidbatch-${theatre.app.ledgerId}/s3-1`);
-    await page
-      .getByText('document.title = \\"owned\\"')
-      .or(page.getByText('document.title = "owned"'))
-      .first()
-      .waitFor();
+    const job = await jobOf('row-3');
+    await page.goto(`${theatre.board.url}/queues/queue/${job.queueName}/${job.id}?status=completed`);
+    await page.getByText('Data', { exact: true }).click();
+    await page.getByText('row-3: <script>document.title').waitFor();
     assert.equal(await page.title(), 'vidbatch');
     assert.deepEqual(misdeeds, []);
   });
@@ -121,20 +137,29 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     await page.emulateMedia({ colorScheme: 'light' });
   });
 
-  test('Bull Board shows the queue and a job with its row, and asks nobody else', async () => {
+  test('Bull Board shows the queue, and a job with its rows and what became of them, and asks nobody else', async () => {
     await page.goto(`${theatre.board.url}/`);
     await page.getByRole('link', { name: 'Queues' }).click();
     await page.getByText('all batches').first().click();
-    await page.getByText('text · mixed/row-1 · submitted').waitFor();
-    await page.getByText('text · mixed/row-2 · rejected').waitFor();
-    await page.getByText('text · mixed/row-3').click();
-    const task = theatre.simulator.record[1]?.taskId;
-    assert.ok(task);
-    await page.getByText(`submitted, task ${task} (queued)`).waitFor();
-    const link = page.getByRole('link', { name: 'row in the ledger' });
+    await page.getByRole('heading', { name: 'mixed' }).first().waitFor();
+    const refused = await jobOf('row-2');
+    await page.goto(`${theatre.board.url}/queues/queue/${refused.queueName}/${refused.id}?status=failed`);
+    const why = /row-2: rejected \(fail_to_fetch_task\/TaskPromptPolicyViolation\)/;
+    await page.getByText(why).waitFor();
+    assert.equal(await page.getByText(/worker\.ts/).count(), 0, 'no line of the source');
+    await page.getByText('Logs', { exact: true }).click();
+    await page
+      .getByText(/row-2: rejected/)
+      .first()
+      .waitFor();
+    const first = await jobOf('row-1');
+    await page.goto(`${theatre.board.url}/queues/queue/${first.queueName}/${first.id}?status=completed`);
+    await page.getByText('row-1: a harbour before sunrise').waitFor();
+    await page.getByText('Logs', { exact: true }).click();
+    await page.getByText(`row-1: accepted as task ${theatre.simulator.record[0]?.taskId}`).waitFor();
+    const link = page.getByRole('link', { name: 'batch in the ledger' });
     await page.goto(`${theatre.board.url}${await link.getAttribute('href')}`);
-    assert.equal(await page.getByRole('heading', { level: 1 }).innerText(), 'row-3');
-    assert.ok((await page.locator('pre').innerText()).includes('<script>'));
+    assert.equal(await page.getByRole('heading', { level: 1 }).innerText(), 'mixed');
     assert.deepEqual(misdeeds, []);
   });
 
@@ -145,11 +170,11 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
       const queue = `vidbatch-${app.ledgerId}`;
       await page.goto(board.entry);
       await page.goto(`${board.url}/queues/queue/${queue}?status=completed`);
-      await page.getByText('text · mixed/row-1').waitFor();
+      await page.getByRole('heading', { name: 'mixed' }).first().waitFor();
       await assertNoWriting(page);
       const status = await page.evaluate(
         async (path) => (await fetch(path, { method: 'PUT' })).status,
-        `/queues/api/queues/${queue}/s1-1/retry`,
+        `/queues/api/queues/${queue}/${(await jobOf('row-1')).id}/retry`,
       );
       assert.equal(status, 405);
     } finally {

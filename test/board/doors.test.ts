@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { request } from 'undici';
 import { startBoard } from '../../src/board/server.ts';
 import type { Board, BoardOptions } from '../../src/board/server.ts';
-import { HTTP_LIMITS } from '../../src/operate/http-limits.ts';
+import { HTTP_LIMITS } from '../../src/operate/monitor/listen.ts';
 import { Tries } from '../../src/board/tries.ts';
 import { startProbe } from '../../src/operate/monitor/probe.ts';
 import { openBrowser } from '../chromium.ts';

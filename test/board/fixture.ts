@@ -7,7 +7,7 @@ import { startBoard } from '../../src/board/server.ts';
 import type { Board } from '../../src/board/server.ts';
 import { readConfig } from '../../src/core/config.ts';
 import type { Config } from '../../src/core/config.ts';
-import { cancel, pause } from '../../src/ledger/batch.ts';
+import { cancel, pause } from '../../src/ledger/pause.ts';
 import { createLog } from '../../src/core/log.ts';
 import type { LogLevel } from '../../src/core/log.ts';
 import { produce } from '../../src/batch/producer.ts';
@@ -30,9 +30,9 @@ export interface Theatre {
   submit(batch: string, prompts: Prompts, gate?: 'paused' | 'cancelled'): Promise<number>;
   /** The same with a copy of a manifest, under the file's name. Returns how many rows it has. */
   submitFile(manifest: string, gate?: 'paused'): Promise<number>;
-  /** Starts a worker; whoever does so closes it. */
-  work(): Promise<Sending>;
-  /** Sends until so many rows are settled, then stops. `batches`: in the lane of a `run` of these. */
+  /** Starts a worker, whose caller closes it. `batches`: in the queue of a `run` of these. */
+  work(batches?: readonly number[]): Promise<Sending>;
+  /** Sends until so many rows are settled, then stops. `batches`: in the queue of a `run` of these. */
   send(rows: number, batches?: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }
@@ -91,7 +91,7 @@ export async function openTheatre(
       await promise;
       await sending.close();
     },
-    work: () => startSending(app, config, LIMITS, { batches: null, log }),
+    work: (batches) => startSending(app, config, LIMITS, { batches: batches ?? null, log }),
     async close() {
       await board.close();
       await app.close();

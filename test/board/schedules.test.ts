@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { openMirror } from '../../src/schedule/mirror.ts';
+import { pauseBy } from '../../src/ledger/pause.ts';
 import { addSchedule, listSchedules } from '../../src/ledger/schedule.ts';
-import { scheduleLane } from '../../src/worker/queue/queue.ts';
+import { scheduleQueue } from '../../src/worker/queue/name.ts';
 import type { SeenSchedule } from '../../src/schedule/view.ts';
 import { until } from '../until.ts';
 import { createDatabase, servers } from '../servers.ts';
@@ -57,16 +58,25 @@ suite('schedules on the board', () => {
   test('stand among the queues with their next tick, where nothing can be pressed', async () => {
     const { app, board } = theatre;
     const mirror = openMirror(app, silent);
+    await pauseBy(app.db, 'a test', undefined);
     try {
       await mirror.show(await listSchedules(app.db));
-      const lane = scheduleLane(app.ledgerId);
-      const asked = `/queues/api/queues?activeQueue=${lane}&page=1&jobsPerPage=10`;
+      const queue = scheduleQueue(app.ledgerId);
+      const asked = `/queues/api/queues?activeQueue=${queue}&page=1&jobsPerPage=10`;
       await until(async () => (await get(board, asked)).text.includes('"schedule":"nightly"'));
       const { queues } = JSON.parse((await get(board, asked)).text) as {
-        queues: { name: string; displayName: string; readOnlyMode: boolean; jobs: { name: string }[] }[];
+        queues: {
+          name: string;
+          displayName: string;
+          readOnlyMode: boolean;
+          isPaused: boolean;
+          jobs: { name: string }[];
+        }[];
       };
-      const shown = queues.find(({ name }) => name === lane);
+      const shown = queues.find(({ name }) => name === queue);
       assert.deepEqual([shown?.displayName, shown?.readOnlyMode], ['schedules', true]);
+      const paused = queues.filter(({ isPaused }) => isPaused).map(({ displayName }) => displayName);
+      assert.deepEqual(paused, ['all batches'], 'a pause stops no schedule');
       assert.deepEqual(
         shown?.jobs.map(({ name }) => name),
         ['nightly'],

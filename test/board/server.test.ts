@@ -3,6 +3,9 @@ import { after, before, suite, test } from 'node:test';
 import { request } from 'undici';
 import { startBoard } from '../../src/board/server.ts';
 import type { Board } from '../../src/board/server.ts';
+import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
+import { windowAt } from '../contract/rows.ts';
+import { until } from '../until.ts';
 import { bearing, get, openTheatre, silent } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
 
@@ -291,6 +294,26 @@ suite('the board over HTTP', () => {
     assert.match(uncertain.text, /vidbatch resolve mixed row-3 --task-id/);
   });
 
+  test('a row shows the gates that keep itself waiting, and the next step because of them', async () => {
+    const { app, board } = theatre;
+    const id = await theatre.submit('night', { day: 'sun', night: 'moon' }, 'paused');
+    const { rows } = await app.db.query<{ id: number }>(
+      'select id from vidbatch.row where batch_id = $1 order by line',
+      [id],
+    );
+    const [day, night] = rows.map((row) => row.id);
+    await app.db.query(`update vidbatch.row_state set model = 'viduq3t-720p-offpeak' where id = $1`, [night]);
+    await setOffPeakWindow(app.db, await windowAt(app.db, [3_600_000, 7_200_000]));
+    try {
+      assert.doesNotMatch((await get(board, `/rows/${day}`)).text, /waiting, window/);
+      const { text } = await get(board, `/rows/${night}`);
+      assert.match(text, /waiting, window:<\/strong>\s*1 off-peak row waits for their window/);
+      assert.match(text, /Next: nothing: it is sent when its gates are open/);
+    } finally {
+      await setOffPeakWindow(app.db, null);
+    }
+  });
+
   test('a name that is not this machine is refused, on every path', async () => {
     for (const path of ['/', '/api/batches', '/queues', '/queues/api/queues', '/healthz', '/nowhere']) {
       const response = await request(`${theatre.board.url}${path}`, {
@@ -321,29 +344,28 @@ suite('the board over HTTP', () => {
     assert.doesNotMatch(text, /https?:\/\//);
   });
 
-  test('a run that has ended is still to be seen, and an unknown one leaves nothing behind', async () => {
-    const id = await theatre.submit('one run', { a: 'a lighthouse' });
-    await theatre.send(1, [id]);
-    // The list of queues is looked up again after a moment; another board looks at once.
-    const other = await startBoard({ app: theatre.app, host: '127.0.0.1', port: 0, log: silent });
-    try {
-      const { queues } = JSON.parse((await get(other, '/queues/api/queues')).text) as {
-        queues: { name: string; displayName: string; readOnlyMode: boolean; counts: { completed: number } }[];
-      };
-      assert.deepEqual(
-        queues.map(({ displayName, readOnlyMode, counts }) => [displayName, readOnlyMode, counts.completed]),
-        [
-          ['all batches', false, 4],
-          ['run of one run', false, 1],
-        ],
-      );
-    } finally {
-      await other.close();
-    }
-    const { rows } = await theatre.app.db.query<{ name: string }>(
-      'select distinct queue as name from bullmq.meta',
-    );
-    assert.equal(rows.length, 2);
+  test('the queue of a run is shown as long as it runs, and is gone with it', async () => {
+    const { app } = theatre;
+    const id = await theatre.submit('one run', { a: 'a lighthouse' }, 'paused');
+    const shown = async (): Promise<string[]> => {
+      // The list of queues is looked up again after a moment; another board looks at once.
+      const other = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent });
+      try {
+        const { text } = await get(other, '/queues/api/queues');
+        const { queues } = JSON.parse(text) as { queues: { displayName: string; readOnlyMode: boolean }[] };
+        assert.ok(queues.every(({ readOnlyMode }) => !readOnlyMode));
+        return queues.map(({ displayName }) => displayName);
+      } finally {
+        await other.close();
+      }
+    };
+    const sending = await theatre.work([id]);
+    await until(async () => (await shown()).length === 2);
+    assert.deepEqual(await shown(), ['all batches', 'run of one run']);
+    await sending.close();
+    assert.deepEqual(await shown(), ['all batches']);
+    const { rows } = await app.db.query<{ name: string }>('select distinct queue as name from bullmq.meta');
+    assert.deepEqual(rows, [{ name: `vidbatch-${app.ledgerId}` }]);
   });
 
   test('it does not listen where others can reach it', async () => {
@@ -390,8 +412,8 @@ suite('the board over HTTP', () => {
     const id = await theatre.submit('rendered', { good: 'a bridge', bad: 'a tower' });
     await theatre.send(2);
     await app.db.query(
-      `update vidbatch.submission set provider_status = case row_key when 'bad' then 'failed' else 'completed' end
-        where batch_id = $1`,
+      `update vidbatch.row_state s set provider_status = case r.row_key when 'bad' then 'failed' else 'completed' end
+         from vidbatch.row r where r.id = s.id and s.batch_id = $1`,
       [id],
     );
     const home = await get(board, '/');

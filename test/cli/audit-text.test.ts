@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseAmount } from '../../src/core/money/amount.ts';
-import { Tally } from '../../src/results/audit/tally.ts';
+import { AuditSummary } from '../../src/results/audit/summary.ts';
 import type { Audit } from '../../src/results/audit/audit.ts';
 import { auditText } from '../../src/cli/audit-text.ts';
 import type { SideBySide } from '../../src/cli/audit-text.ts';
 
 const ROW: SideBySide = { batch: 'kites', key: 'k1', verdict: 'settled', task: 't1', why: 'by request' };
 
-function told(accepting: boolean, rows: readonly SideBySide[] = [ROW], tally = new Tally()): string {
+function told(accepting: boolean, rows: readonly SideBySide[] = [ROW], summary = new AuditSummary()): string {
   const signs = { clocks: 'agree', absolute: true, strangers: 0, twins: 0 } as const;
   const doubts: Audit['doubts'] = {
     rows: 12,
@@ -19,7 +19,7 @@ function told(accepting: boolean, rows: readonly SideBySide[] = [ROW], tally = n
     without: 11,
     signs,
   };
-  const audit: Audit = { files: [], tally, doubts, stored: 0 };
+  const audit: Audit = { files: [], summary, doubts, stored: 0 };
   return auditText(audit, { batch: 'kites', accepting, rows }).join('\n');
 }
 
@@ -44,10 +44,10 @@ describe('what is told of a comparison', () => {
     const of = { file: 'b', listed: false, model: null, duration: null, end: null, createdAt: null };
     const lines = [{ ...of, client: null, charge, fault: null }];
     const subject = { known: null, orphaned: false, candidate: false, lines, earlier: [] };
-    const tally = new Tally();
+    const summary = new AuditSummary();
     const expected = { amount: price, currency: 'CNY' };
-    tally.add({ kinds: ['amount-differs'], expected, subject, row: null, lines: [] });
-    assert.match(told(false, [], tally), /^ {6}1\.00 CNY instead of 0\.80 CNY$/m);
+    summary.add({ kinds: ['amount-differs'], expected, subject, row: null, lines: [] });
+    assert.match(told(false, [], summary), /^ {6}1\.00 CNY instead of 0\.80 CNY$/m);
   });
 
   it('ends with the total, and names the next step for rows without a task', () => {

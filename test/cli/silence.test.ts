@@ -49,4 +49,22 @@ describe('an engine that stands still', async () => {
       await pool.end();
     });
   }
+
+  it('does not end the process when it goes away after all listeners were taken off', async () => {
+    const outage = new Outage('ledger', 'Postgres');
+    const pool = new Pool({
+      connectionString: postgres.url,
+      max: 2,
+      Client: watchedClient({ outage, direct: true }),
+    });
+    const client = await pool.connect();
+    client.removeAllListeners('error');
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const ended = new Promise((resolve) => void client.once('end', resolve));
+    await pool.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
+    await ended;
+    client.release(true);
+    await pool.end();
+    outage.close();
+  });
 });

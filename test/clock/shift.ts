@@ -1,16 +1,16 @@
 /**
  * Preloaded into a real process (`NODE_OPTIONS=--import …`): its wall clock is off from the start, or jumps when a named
- * point is reached, as when the time is set; or its event loop stands still there. Its monotonic clock is left alone.
+ * point is reached or it gets SIGUSR2, as when the time is set; or its event loop stands still there. Its monotonic clock is left alone.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { writeSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import type { Point } from '../../src/core/point.ts';
+import type { Point } from '../../src/core/crash-points.ts';
 
 export interface Shift {
   /** Milliseconds by which the wall clock is ahead from the start. */
   aheadMs?: number;
-  /** Where something happens, and which time, from 1; 1. */
+  /** Where something happens, and which time, from 1; 1. Without a point: when the process gets SIGUSR2. */
   at?: Point;
   time?: number;
   /** Milliseconds by which the wall clock jumps there. */
@@ -39,13 +39,13 @@ if (text !== undefined) {
     get: (target, name) => (name === 'now' ? now : Reflect.get(target, name)),
   });
   let left = time;
-  if (at !== undefined) {
-    subscribe(`vidbatch:${at}`, () => {
-      left -= 1;
-      if (left !== 0) return;
-      offset += jumpMs;
-      if (blockMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs);
-      writeSync(2, `shifted at ${at}\n`);
-    });
-  }
+  const happen = (where: string): void => {
+    left -= 1;
+    if (left !== 0) return;
+    offset += jumpMs;
+    if (blockMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs);
+    writeSync(2, `shifted at ${where}\n`);
+  };
+  if (at === undefined) process.on('SIGUSR2', () => happen('SIGUSR2'));
+  else subscribe(`vidbatch:${at}`, () => happen(at));
 }

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
 import { consent } from '../../src/cli/consent.ts';
 import { parseMoney } from '../../src/core/money/money.ts';
 import type { Money } from '../../src/core/money/money.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';
+import { checkUnchanged, withCandidate } from '../../src/batch/candidate.ts';
 import { plan } from '../../src/batch/plan.ts';
+import { bringIn } from '../../src/batch/producer.ts';
 import type { ProduceOptions } from '../../src/batch/producer.ts';
-import { bring, ManifestFile, ORIGIN, row, send } from './manifest-file.ts';
+import { bring, ManifestFile, ORIGIN, refused, row, send } from './manifest-file.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 
 const prices = parsePrices('{"viduq3p-720p": {"perSecond": "1", "currency": "CNY"}}', 'prices.json');
@@ -24,19 +27,23 @@ onEvery(LEDGERS, (storage) => {
   async function shown(
     file: ManifestFile,
     options: ProduceOptions = {},
-  ): Promise<{ text: string; asked: string[]; digests: number }> {
+  ): Promise<{ text: string; asked: string[] }> {
     let text = '';
     const asked: string[] = [];
     const io = { interactive: true, err: (line: string) => void (text += line), stdin: process.stdin };
-    const digests = await consent(
-      { db: storage().db },
-      { models: [], baseUrl: ORIGIN },
-      [file.path],
-      { options, asked: {} },
-      io,
-      async (_io, question) => void asked.push(question),
+    const { db } = storage();
+    const bringing = { origin: ORIGIN, ...options };
+    await withCandidate(db, file.path, bringing, (candidate) =>
+      consent(
+        db,
+        { baseUrl: ORIGIN },
+        [candidate],
+        { options: bringing, asked: {} },
+        io,
+        async (_io, question) => void asked.push(question),
+      ),
     );
-    return { text, asked, digests: digests.size };
+    return { text, asked };
   }
 
   describe('whoever is to pay', () => {
@@ -132,10 +139,25 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('is not asked about invalid rows, and what is refused is what was shown', async () => {
+    test('is not asked about invalid rows: the producer refuses what was shown', async () => {
       const file = await new ManifestFile().write([row(1), row(2, { duration: 99 })]);
-      const { asked, digests } = await shown(file);
-      assert.deepEqual([asked, digests], [[], 1]);
+      const { text, asked } = await shown(file);
+      assert.deepEqual(asked, []);
+      assert.match(text, /refused: nothing is sent \[INVALID_ROWS\]/);
+      await refused(storage().db, file, {}, 'INVALID_ROWS', 3);
+    });
+
+    test('pays for what was shown, or for nothing: a file that is changed meanwhile is refused', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1)]);
+      await withCandidate(db, file.path, {}, async (candidate) => {
+        await checkUnchanged(candidate);
+        await file.write([row(1), row(2)]);
+        await assert.rejects(checkUnchanged(candidate), { code: 'MANIFEST_CHANGED', exitCode: 3 });
+        assert.equal((await bringIn(db, candidate, {})).added, 1, 'what was staged does not change');
+        await rm(file.path);
+        await assert.rejects(checkUnchanged(candidate), { code: 'MANIFEST_CHANGED' });
+      });
     });
   });
 });

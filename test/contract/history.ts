@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { contentHash } from '../../src/core/identity.ts';
-import { cancel } from '../../src/ledger/batch.ts';
+import { cancel } from '../../src/ledger/pause.ts';
 import { retry } from '../../src/ledger/retry.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
-import type { Queryable } from '../../src/database/database.ts';
+import type { Database } from '../../src/database/database.ts';
 import { armProbe } from '../../src/ledger/send/provider.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import { sameKeyOf } from '../../src/core/retry.ts';
 import type { SameKey } from '../../src/core/retry.ts';
 import { poll, reportOf } from './polls.ts';
-import { claimAll, makeBatch, only, outcomeOf, recordOne, tryAlone } from './rows.ts';
+import { claimAll, makeBatch, only, outcomeOf, recordOne, tryAlone, editRow } from './rows.ts';
 import type { Made } from './rows.ts';
 
 /** The rows of a ledger to which everything has happened, by what happened. */
@@ -49,7 +49,7 @@ const LEAVE = sameKeyOf({ providerIdempotent: true }) as SameKey;
 const SAID = { who: 'somebody', reason: 'it is not in the provider’s list' };
 
 /** Made by the verbs of the ledger alone, as workers and people use them. */
-export async function makeHistory(db: Queryable): Promise<History> {
+export async function makeHistory(db: Database): Promise<History> {
   const batch = await makeBatch(db, { rows: FATES.length });
   await realRequests(db, batch);
   const rows = Object.fromEntries(FATES.map((fate, n) => [fate, batch.rows[n] ?? 0])) as History['rows'];
@@ -91,8 +91,8 @@ export async function makeHistory(db: Queryable): Promise<History> {
   await recordOne(db, await send(rows.sameKey), 'accepted');
   await letDeadlinesPass(db, unheard);
   await db.query(
-    `update vidbatch.submission set previous = 'pending', state = 'invalid', request = null, content_hash = null
-      where id = $1`,
+    `with unread as (update vidbatch.row set request = null, content_hash = null where id = $1)
+     update vidbatch.row_state set previous = 'pending', state = 'invalid', content_hash = null where id = $1`,
     [rows.invalid],
   );
   await db.query(`update vidbatch.provider set throttled_until = '-infinity' where origin = $1`, [
@@ -103,7 +103,7 @@ export async function makeHistory(db: Queryable): Promise<History> {
   return { batch, rows, others };
 }
 
-async function makeOthers(db: Queryable): Promise<History['others']> {
+async function makeOthers(db: Database): Promise<History['others']> {
   const unproven = await makeBatch(db, { proven: false });
   const halted = await makeBatch(db, { rows: 2 });
   const stopped = await makeBatch(db, { rows: 2 });
@@ -122,26 +122,26 @@ async function makeOthers(db: Queryable): Promise<History['others']> {
   await tryAlone(db, halted, probe);
   await db.query(
     `with named as (update vidbatch.batch set key_scheme = 'h1' where id = $1)
-     update vidbatch.submission set row_key = 'h1:' || content_hash || '#1' where batch_id = $1`,
+     update vidbatch.row set row_key = 'h1:' || content_hash || '#1' where batch_id = $1`,
     [unnamed.id],
   );
   return { canary, probe, cancelled, calledOff, unnamed: unnamed.rows[0] ?? 0 };
 }
 
 /** The rows of `makeBatch` have hashes of nothing. */
-async function realRequests(db: Queryable, { id }: Made): Promise<void> {
+async function realRequests(db: Database, { id }: Made): Promise<void> {
   const { rows } = await db.query<{ id: number; request: string }>(
     'select id, request from vidbatch.submission where batch_id = $1',
     [id],
   );
   for (const row of rows) {
     const hash = contentHash(JSON.parse(row.request) as object);
-    await db.query('update vidbatch.submission set content_hash = $2 where id = $1', [row.id, hash]);
+    await editRow(db, row.id, { contentHash: hash });
   }
 }
 
 /** A person may call a row not sent only after its deadline. */
-async function letDeadlinesPass(db: Queryable, claims: readonly Claim[]): Promise<void> {
+async function letDeadlinesPass(db: Database, claims: readonly Claim[]): Promise<void> {
   await db.query(
     `update vidbatch.attempt
         set claimed_at = claimed_at - interval '1 hour', deadline = deadline - interval '1 hour'
@@ -151,7 +151,7 @@ async function letDeadlinesPass(db: Queryable, claims: readonly Claim[]): Promis
 }
 
 async function seen(
-  db: Queryable,
+  db: Database,
   { id }: Made,
   submissionId: number,
 ): Promise<{ batchId: number; submissionId: number; asOf: string }> {

@@ -72,6 +72,20 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(told(await bring(db, file)), { rows: 4, added: 1, known: 3 });
     });
 
+    test('identical rows of a CSV file are two videos, too, and are known again', async () => {
+      const { db } = storage();
+      const path = join(root, 'identical.csv');
+      const write = (prompts: readonly string[]): Promise<void> =>
+        writeFile(path, `model,prompt\n${prompts.map((prompt) => `viduq3p-720p,${prompt}\n`).join('')}`);
+      await write(['same', 'same', 'other']);
+      assert.deepEqual(told(await produce(db, path)), { rows: 3, added: 3 });
+      assert.deepEqual(told(await produce(db, path)), { rows: 3, known: 3 });
+      await write(['other', 'same', 'same', 'same']);
+      assert.deepEqual(told(await produce(db, path)), { rows: 4, added: 1, known: 3 });
+      await write(['other', 'same', 'new']);
+      await assert.rejects(produce(db, path), { code: 'ROWS_VANISHED' });
+    });
+
     test('another order, or another order of its fields, is no change', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([plain('a'), plain('b'), plain('a'), plain('c')]);
@@ -283,7 +297,8 @@ describe('a producer that is killed in the middle', () => {
       child.kill('SIGKILL');
       await once(child, 'close');
       const { rows: staged } = await storage.db.query('select from vidbatch.staged');
-      assert.equal(staged.length, 1000, 'it was in the middle');
+      // The second chunk was on its way.
+      assert.ok([500, 1000].includes(staged.length), `it was in the middle: ${staged.length}`);
       assert.equal(await findBatch(storage.db, file.name), undefined);
       await storage.db.query(`update vidbatch.import set seen_at = seen_at - interval '16 minutes'`);
       assert.deepEqual(told(await bring(storage.db, file)), { rows: 1600, added: 1600 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { formatAmount } from '../../src/core/money/amount.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
-import { readPurse } from '../../src/ledger/budget.ts';
+import { readBudgetStatus } from '../../src/ledger/budget.ts';
 import type { Queryable } from '../../src/database/database.ts';
 import { parseMoney } from '../../src/core/money/money.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';
@@ -35,7 +35,7 @@ onEvery(LEDGERS, (storage) => {
     (await submissions(db, file)).map(({ price }) => price && `${price.amount} ${price.currency}`);
 
   const purse = async (db: Queryable, file: ManifestFile): Promise<string[]> => {
-    const read = await readPurse(db, (await findBatch(db, file.name))?.id ?? 0);
+    const read = await readBudgetStatus(db, (await findBatch(db, file.name))?.id ?? 0);
     return read === undefined ? [] : [read.budget, read.spent, read.left].map((one) => formatAmount(one));
   };
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
-import { cancel, findBatch } from '../../src/ledger/batch.ts';
+import { findBatch } from '../../src/ledger/batch.ts';
+import { cancel } from '../../src/ledger/pause.ts';
 import type { Database } from '../../src/database/database.ts';
-import { feed } from '../../src/ledger/send/feed.ts';
-import { claimAll, recordOne } from './rows.ts';
+import { claim } from '../../src/ledger/send/claim.ts';
+import { claimAll, recordOne, scopeOf, wishFor } from './rows.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 import {
   bring,
@@ -67,16 +68,14 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('an edit before it was sent takes effect, also on a row in the queue', async () => {
+    test('an edit before it was sent takes effect', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row(1), row(2)]);
-      const { batch } = await bring(db, file);
-      await feed(db, { lane: 'lane', origin: ORIGIN, batches: [batch.id] }, 1);
+      await bring(db, file);
       await file.write([row(1, { prompt: 'better' }), row(2)]);
       assert.deepEqual(told(await bring(db, file)), { rows: 2, known: 1, updated: 1 });
       const [first] = await submissions(db, file);
       assert.equal((JSON.parse(first?.request ?? '') as Raw)['prompt'], 'better');
-      assert.equal(first?.queued, true);
     });
 
     test('an edit after it was sent is refused, with both versions', async () => {
@@ -167,6 +166,42 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await states(db, file), ['invalid', 'pending']);
     });
 
+    describe('a row that a worker found invalid', () => {
+      async function found(db: Database, file: ManifestFile): Promise<void> {
+        await db.query(
+          `update vidbatch.row_state s
+              set previous = 'pending', state = 'invalid', error_code = 'model-unknown', price = 2, currency = 'CNY'
+             from vidbatch.row r where r.id = s.id and r.row_key = $1`,
+          [(await submissions(db, file))[1]?.key],
+        );
+      }
+
+      test('waits again, at its price, once its manifest is valid again', async () => {
+        const { db } = storage();
+        const file = await new ManifestFile().write([row(1), row(2)]);
+        await bring(db, file);
+        await found(db, file);
+        assert.deepEqual(told(await bring(db, file)), { rows: 2, known: 1, updated: 1 });
+        assert.deepEqual(await states(db, file), ['pending', 'pending']);
+        assert.equal((await submissions(db, file))[1]?.price?.currency, 'CNY');
+        assert.deepEqual(told(await bring(db, file)), { rows: 2, known: 2 });
+        await found(db, file);
+        assert.deepEqual(told(await bring(db, file)), { rows: 2, known: 1, updated: 1 }, 'and once more');
+      });
+
+      test('is asked about when another batch has sent its content since', async () => {
+        const { db } = storage();
+        const file = await new ManifestFile().write([row(1), row(2)]);
+        await bring(db, file);
+        await found(db, file);
+        const other = await new ManifestFile().write([row(2)]);
+        await bring(db, other);
+        await send(db, other, 'prompt 2');
+        await refused(db, file, {}, 'SENT_ELSEWHERE', 3, '1 row');
+        assert.deepEqual(told(await bring(db, file, { again: true })), { rows: 2, known: 1, updated: 1 });
+      });
+    });
+
     test('without any row is refused', async () => {
       const { db } = storage();
       await refused(db, await new ManifestFile().write([]), {}, 'manifest-empty', 3);
@@ -184,9 +219,9 @@ onEvery(LEDGERS, (storage) => {
       const file = await new ManifestFile().write([row('t1', { not_before: soon }), row('t2')]);
       const { batch } = await bring(db, file);
       await db.query('update vidbatch.batch set proven = true where id = $1', [batch.id]);
-      const fed = await feed(db, { lane: 'lane', origin: ORIGIN, batches: [batch.id] }, 10);
+      const claims = await claim(db, scopeOf({ origin: ORIGIN }), wishFor(batch.id, 10));
       assert.deepEqual(
-        fed.map(({ key }) => key),
+        claims.map(({ key }) => key),
         ['t2'],
       );
       assert.deepEqual((await submissions(db, file))[0]?.notBefore, new Date(soon));
@@ -240,7 +275,7 @@ onEvery(LEDGERS, (storage) => {
         const session = await db.connect();
         return {
           query: (text, params) =>
-            text.startsWith('update vidbatch.batch set format')
+            text.startsWith('update vidbatch.batch set priority')
               ? Promise.reject(new Error('cut off'))
               : session.query(text, params),
           release: (destroy) => session.release(destroy),
@@ -248,7 +283,7 @@ onEvery(LEDGERS, (storage) => {
       },
     };
     const before = await submissions(db, file);
-    await assert.rejects(bring(breaking, file, { vanished: 'prune' }), /cut off/);
+    await assert.rejects(bring(breaking, file, { vanished: 'prune', priority: 1 }), /cut off/);
     assert.deepEqual(await submissions(db, file), before);
   });
 

@@ -7,7 +7,7 @@ import { exportJsonl } from '../../src/batch/export.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
 import type { Database } from '../../src/database/database.ts';
-import { readSubmissions } from '../../src/ledger/read/read.ts';
+import { readSubmissions } from '../../src/ledger/read/rows.ts';
 import { bring, ManifestFile, refused, row, send, submissions, ORIGIN } from './manifest-file.ts';
 import type { Raw } from './manifest-file.ts';
 import { claimAll, recordOne } from './rows.ts';
@@ -106,10 +106,10 @@ onEvery(LEDGERS, (storage) => {
       for (const state of ['uncertain', 'abandoned', 'doubtful'])
         await recordOne(db, claimOf(state), 'uncertain');
       await db.query(
-        `update vidbatch.submission set previous = 'uncertain', state = 'abandoned' where row_key = 'A-abandoned'`,
+        `update vidbatch.row_state set previous = 'uncertain', state = 'abandoned' where id = (select id from vidbatch.row where row_key = 'A-abandoned')`,
       );
       await db.query(
-        `update vidbatch.submission set previous = 'uncertain', state = 'pending', doubtful = true where row_key = 'A-doubtful'`,
+        `update vidbatch.row_state set previous = 'uncertain', state = 'pending', doubtful = true where id = (select id from vidbatch.row where row_key = 'A-doubtful')`,
       );
       await file.write(states.map((state) => shot(`B-${state}`, state)));
       await refused(db, file, { vanished: 'prune' }, 'RENAMED_IDS', 3, '5 rows');

@@ -32,13 +32,14 @@ onEvery(LEDGERS, (storage) => {
       [ORIGIN],
     );
     await db.query(
-      `update vidbatch.submission set previous = state, state = 'submitting', attempts = 2, deadline = now(),
-              attempt_id = (select a.id from vidbatch.attempt a where a.submission_id = submission.id and number = 2)`,
+      `update vidbatch.row_state set previous = state, state = 'submitting', attempts = 2, deadline = now(),
+              attempt_id = (select a.id from vidbatch.attempt a where a.submission_id = row_state.id and number = 2)`,
     );
     await db.query(
-      `update vidbatch.submission set previous = state, state = case when line <= 5 then 'submitted' else 'rejected' end,
+      `update vidbatch.row_state s set previous = state, state = case when line <= 5 then 'submitted' else 'rejected' end,
               task_id = case when line <= 5 then 'task_' || row_key end,
-              provider_status = case when line <= 2 then 'completed' when line = 3 then 'failed' end`,
+              provider_status = case when line <= 2 then 'completed' when line = 3 then 'failed' end
+         from vidbatch.row r where r.id = s.id`,
     );
     await db.query(
       `insert into vidbatch.charge (submission_id, task_id, identity, occurrence, entry, amount, currency, file, line)
@@ -88,7 +89,9 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const batch = await sent(db);
       assert.equal((await reportOf(db, batch, new Map())).estimated, null);
-      await db.query(`update vidbatch.submission set price = 0.75, currency = 'CNY' where line <= 4`);
+      await db.query(
+        `update vidbatch.row_state set price = 0.75, currency = 'CNY' where id in (select id from vidbatch.row where line <= 4)`,
+      );
       const { estimated } = await reportOf(db, batch, new Map());
       assert.match(
         describeEstimate(estimated ?? assert.fail()),
@@ -111,7 +114,7 @@ onEvery(LEDGERS, (storage) => {
               const result = await session.query<Row>(text, params);
               if (!text.includes('vidbatch.')) return result;
               changed ??= db.query(
-                `update vidbatch.submission set provider_status = 'completed' where line = 4`,
+                `update vidbatch.row_state set provider_status = 'completed' where id = (select id from vidbatch.row where line = 4)`,
               );
               // An embedded ledger has one session at a time: what is written meanwhile waits.
               if (kind === 'postgres') await changed;

@@ -5,12 +5,13 @@ import { describePurse } from '../../src/batch/budget.ts';
 import { withVersions } from '../../src/batch/changed.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
-import { readPurse } from '../../src/ledger/budget.ts';
+import { readBudgetStatus } from '../../src/ledger/budget.ts';
 import type { Database } from '../../src/database/database.ts';
-import { readTrail } from '../../src/ledger/read/read.ts';
+import { readTrail } from '../../src/ledger/read/attempts.ts';
 import { countRetryable, retry, retryChanged } from '../../src/ledger/retry.ts';
 import type { Chosen, Versions } from '../../src/ledger/retry.ts';
-import { readGates, readGatesOf } from '../../src/operate/overview.ts';
+import { readGates } from '../../src/operate/gate.ts';
+import { readGatesOf } from '../../src/operate/row-gate.ts';
 import {
   bring,
   ManifestFile,
@@ -40,13 +41,13 @@ onEvery(LEDGERS, (storage) => {
       task: string | null = null,
     ): Promise<unknown> =>
       db.query(
-        `update vidbatch.submission set previous = 'submitting', state = $2, error_code = $3, error = $3, task_id = $4,
-                http_status = 400 where row_key = $1`,
+        `update vidbatch.row_state set previous = 'submitting', state = $2, error_code = $3, error = $3, task_id = $4,
+                http_status = 400 where id = (select id from vidbatch.row where row_key = $1)`,
         [id, state, code, task],
       );
     // In two steps, as the database knows no shorter way.
     await db.query(
-      `update vidbatch.submission set previous = state, state = 'submitting', attempts = 1, deadline = now(),
+      `update vidbatch.row_state set previous = state, state = 'submitting', attempts = 1, deadline = now(),
               attempt_id = gen_random_uuid() where state = 'pending'`,
     );
     await end('a', 'rejected', 'invalid_request');
@@ -138,7 +139,7 @@ onEvery(LEDGERS, (storage) => {
     test('keeps the price of as many seconds of the same model: a budget still lets them go', async () => {
       const { db } = storage();
       const file = await mixed(db);
-      await db.query(`update vidbatch.submission set price = 4, currency = 'CNY'`);
+      await db.query(`update vidbatch.row_state set price = 4, currency = 'CNY'`);
       await file.write([row('a', { prompt: 'A', duration: 5 }), row('b', { duration: 9 })]);
       assert.equal((await take(db, file))[1], 2);
       const prices = (await submissions(db, file)).map(({ price }) => price?.amount ?? null);
@@ -148,7 +149,7 @@ onEvery(LEDGERS, (storage) => {
     test('says what a row with a new price waits for under a budget, which no higher one pays for', async () => {
       const { db } = storage();
       const file = await mixed(db);
-      await db.query(`update vidbatch.submission set price = 4, currency = 'CNY'`);
+      await db.query(`update vidbatch.row_state set price = 4, currency = 'CNY'`);
       await db.query(`update vidbatch.batch set budget = 100, budget_currency = 'CNY', held = 8`);
       await file.write([row('a', { prompt: 'A', duration: 5 }), row('b', { duration: 9 })]);
       assert.equal((await take(db, file))[1], 2);
@@ -161,12 +162,12 @@ onEvery(LEDGERS, (storage) => {
       const [gate = '', ...more] = await gatesOf(1);
       assert.match(gate, /^budget: its price is not known, .+ submit .+ --prices/);
       assert.deepEqual([more, await gatesOf(0)], [[], []]);
-      const purse = await readPurse(db, batch.id);
+      const purse = await readBudgetStatus(db, batch.id);
       assert.ok(purse);
       assert.match(describePurse(purse), / left · 1 row has no known price$/);
       assert.deepEqual(await readGates(db, batch), [], 'the other one may go');
 
-      await db.query(`update vidbatch.submission set price = null, currency = null where state = 'pending'`);
+      await db.query(`update vidbatch.row_state set price = null, currency = null where state = 'pending'`);
       const [all] = await readGates(db, batch);
       assert.match(all?.reason ?? '', /^the price of what is left is not known, .+ submit .+ --prices/);
       assert.equal((await gatesOf(1)).length, 1);
@@ -201,7 +202,7 @@ onEvery(LEDGERS, (storage) => {
       const other = await new ManifestFile().write([row('z', { prompt: 'elsewhere' })]);
       await bring(db, other);
       await db.query(
-        `update vidbatch.submission set previous = 'pending', state = 'uncertain' where row_key = 'z'`,
+        `update vidbatch.row_state set previous = 'pending', state = 'uncertain' where id = (select id from vidbatch.row where row_key = 'z')`,
       );
       await file.write([row('a', { prompt: 'elsewhere' }), row('f', { duration: 98 })]);
       const [versions, taken] = await take(db, file, { keys: ['f', 'a'], states: ['invalid', 'rejected'] });

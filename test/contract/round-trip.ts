@@ -5,7 +5,7 @@ import { exportCsv, exportJsonl } from '../../src/batch/export.ts';
 import { findBatch } from '../../src/ledger/batch.ts';
 import type { Batch } from '../../src/ledger/batch.ts';
 import type { Database } from '../../src/database/database.ts';
-import { readInputs, readSubmissions } from '../../src/ledger/read/read.ts';
+import { readInputs, readSubmissions } from '../../src/ledger/read/rows.ts';
 import { produce } from '../../src/batch/producer.ts';
 import type { ProduceOptions, Produced } from '../../src/batch/producer.ts';
 import type { Dirty } from './dirty.ts';

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { claim, claimAlone } from '../../src/ledger/send/claim.ts';
-import type { Claim, ClaimScope } from '../../src/ledger/send/claim.ts';
-import type { Queryable } from '../../src/database/database.ts';
-import { keepWindow, ledgerNow } from '../../src/ledger/send/window.ts';
+import { claim, claimLocked } from '../../src/ledger/send/claim.ts';
+import type { Claim, ClaimScope, Wish } from '../../src/ledger/send/claim.ts';
+import type { Database, Queryable } from '../../src/database/database.ts';
+import { readNumbers } from '../../src/ledger/read/batches.ts';
+import { ledgerNow } from '../../src/ledger/send/window.ts';
+import { keepWindow } from '../../src/ledger/send/window-change.ts';
 import { record } from '../../src/ledger/send/record.ts';
 import type { Recorded, Result } from '../../src/ledger/send/result.ts';
 import type { Evidence, Outcome, OutcomeKind } from '../../src/core/outcome.ts';
 import type { State } from '../../src/core/submission.ts';
+import { DAY_MS } from '../../src/core/time/zone.ts';
 
 /** A batch that a test made for itself, on a provider of its own. */
 export interface Made {
@@ -41,15 +44,19 @@ export async function makeBatch(
   );
   const id = only(batches).id;
   const { rows: made } = await db.query<{ id: number }>(
-    `insert into vidbatch.submission (batch_id, row_key, line, state, input, request, content_hash, model, mode)
-     select $1, 'k' || n, n, 'pending', '{}', '{"model":"' || $4 || '","prompt":"第 ' || n || '"}', $2 || n,
-            $4, 'text'
-       from generate_series(1, $3::int) n
+    `with made as (
+       insert into vidbatch.row (batch_id, row_key, line, input, request, content_hash, mode)
+       select $1, 'k' || n, n, '{}', '{"model":"' || $4 || '","prompt":"第 ' || n || '"}', $2 || n, 'text'
+         from generate_series(1, $3::int) n
+       returning id, content_hash
+     )
+     insert into vidbatch.row_state (id, batch_id, state, content_hash, model)
+     select id, $1, 'pending', content_hash, $4 from made
      returning id`,
     [id, name, rows, model],
   );
   if (price !== null)
-    await db.query(`update vidbatch.submission set price = $2, currency = 'CNY' where batch_id = $1`, [
+    await db.query(`update vidbatch.row_state set price = $2, currency = 'CNY' where batch_id = $1`, [
       id,
       price,
     ]);
@@ -61,25 +68,32 @@ export async function makeBatch(
   return { id, name, origin, rows: made.map((row) => row.id).sort((a, b) => a - b) };
 }
 
-/** A window that is open in these spans, in milliseconds from now by the database's clock. */
+/** A window that is open in these spans, in milliseconds from now by the database's clock, and so every day. */
 export async function windowAt(db: Queryable, ...spans: [from: number, to: number][]): Promise<number> {
   const now = await ledgerNow(db);
-  const openings = spans.map(([from, to]) => ({ from: now + from, to: now + to }));
-  return keepWindow(db, { text: randomUUID(), openings, knownUntil: now + 86_400_000, tz: 'test' }, 0);
+  const hours = spans.map(([from, to]) => {
+    const opens = (now + from) % DAY_MS;
+    return { opens, closes: opens + to - from };
+  });
+  return keepWindow(db, {
+    text: randomUUID(),
+    rules: [{ zone: 'UTC', days: undefined, hours, except: new Set() }],
+  });
 }
 
 export function scopeOf({ origin }: Pick<Made, 'origin'>, scope: Partial<ClaimScope> = {}): ClaimScope {
   return { worker: 'w1', origin, batches: null, lifetimeMs: 60_000, ...scope };
 }
 
-/** Claims these rows at once; throws unless it gets them all, in their order. */
+/** Claims these rows, and no others of their batch; throws unless it gets them all, in their order. */
 export async function claimAll(
   db: Queryable,
   made: Pick<Made, 'origin'>,
   submissionIds: readonly number[],
 ): Promise<Claim[]> {
-  const wishes = submissionIds.map((submissionId) => ({ submissionId, attemptId: randomUUID() }));
-  const claims = await claim(db, scopeOf(made), wishes);
+  const claims = await onlyThese(db, submissionIds, async (batchId) =>
+    claim(db, scopeOf(made), wishFor(batchId, submissionIds.length)),
+  );
   return submissionIds.map((id) => only(claims.filter((one) => one.submissionId === id)));
 }
 
@@ -88,8 +102,60 @@ export async function claimFirst(db: Queryable, made: Made): Promise<Claim> {
 }
 
 /** Where only one may be in flight. */
-export function tryAlone(db: Queryable, made: Made, submissionId: number): Promise<Claim | undefined> {
-  return claimAlone(db, scopeOf(made), { submissionId, attemptId: randomUUID() });
+export async function tryAlone(db: Queryable, made: Made, submissionId: number): Promise<Claim | undefined> {
+  const { claims } = await onlyThese(db, [submissionId], (batchId) =>
+    claimLocked(db, scopeOf(made), wishFor(batchId, 1)),
+  );
+  return claims[0];
+}
+
+/** Leave to claim so many rows. */
+export function wishFor(batchId: number, rows: number): Wish {
+  return { batchId, attemptIds: Array.from({ length: rows }, () => randomUUID()) };
+}
+
+/** A claim takes the rows whose turn it is: all others of the batch are not due meanwhile. */
+async function onlyThese<T>(
+  db: Queryable,
+  submissionIds: readonly number[],
+  act: (batchId: number) => Promise<T>,
+): Promise<T> {
+  const { rows } = await db.query<{ id: number; batch_id: number; not_before: string }>(
+    `update vidbatch.row_state s set not_before = 'infinity' from vidbatch.row_state before
+      where before.id = s.id and s.state = 'pending' and s.id <> all($1::bigint[])
+        and s.batch_id = (select batch_id from vidbatch.submission where id = $2)
+     returning s.id, s.batch_id, before.not_before::text as not_before`,
+    [submissionIds, submissionIds[0]],
+  );
+  try {
+    const { rows: batches } = await db.query<{ batch_id: number }>(
+      'select batch_id from vidbatch.submission where id = $1',
+      [submissionIds[0]],
+    );
+    return await act(only(batches).batch_id);
+  } finally {
+    await db.query(
+      `update vidbatch.row_state s set not_before = r.not_before
+         from unnest($1::bigint[], $2::timestamptz[]) as r(id, not_before) where s.id = r.id`,
+      [rows.map(({ id }) => id), rows.map(({ not_before: at }) => at)],
+    );
+  }
+}
+
+/** What an edited manifest does to a row. */
+export async function editRow(
+  db: Queryable,
+  id: number,
+  { request = null, contentHash = null }: { request?: string | null; contentHash?: string | null },
+): Promise<void> {
+  await db.query(
+    `with edited as (
+       update vidbatch.row set request = coalesce($2, request), content_hash = coalesce($3, content_hash)
+        where id = $1 returning id, content_hash
+     )
+     update vidbatch.row_state s set content_hash = e.content_hash from edited e where s.id = e.id`,
+    [id, request, contentHash],
+  );
 }
 
 /** An outcome with plausible evidence. */
@@ -105,6 +171,7 @@ export function outcomeOf(
     case 'not-sent':
       return { kind, retry: {}, evidence: known };
     case 'rejected':
+    case 'invalid':
     case 'halted':
     case 'uncertain':
       return { kind, evidence: known };
@@ -125,12 +192,17 @@ export function resultOf(
 }
 
 export async function recordOne(
-  db: Queryable,
+  db: Database,
   claimed: Pick<Claim, 'attemptId'>,
   outcome: Outcome | OutcomeKind,
   options: { waitMs?: number; maxAttempts?: number } = {},
 ): Promise<Recorded> {
   return only(await record(db, [resultOf(claimed, outcome, options)]));
+}
+
+/** Task ids of a batch beyond the one that each row should have. */
+export async function countSurplus(db: Queryable, batchId: number): Promise<number> {
+  return (await readNumbers(db, batchId)).surplus;
 }
 
 /** A submission as it stands in the ledger; `wait_ms` and `left_ms` by the database's clock. */
@@ -140,8 +212,6 @@ export interface Stored {
   previous: State | null;
   attempts: number;
   spent: number;
-  generation: number;
-  lane: string | null;
   task_id: string | null;
   http_status: number | null;
   error_code: string | null;
@@ -154,7 +224,7 @@ export interface Stored {
 
 export async function stored(db: Queryable, ids: readonly number[]): Promise<Stored[]> {
   const { rows } = await db.query<Stored>(
-    `select id, state, previous, attempts, spent, generation, lane, task_id, http_status, error_code, error,
+    `select id, state, previous, attempts, spent, task_id, http_status, error_code, error,
             halted_at is not null as halted, submitted_at is not null as submitted,
             case when not_before > now() then (extract(epoch from not_before - now()) * 1000)::float8 end as wait_ms,
             (extract(epoch from deadline - now()) * 1000)::float8 as left_ms
@@ -193,9 +263,9 @@ export async function providerOf(db: Queryable, { origin }: Pick<Made, 'origin'>
 /** Moves every moment of this batch and its provider into the past: what waits is due, what throttles is over. */
 export async function letTimePass(db: Queryable, { id, origin }: Made, ms: number): Promise<void> {
   await db.query(
-    `update vidbatch.submission
+    `update vidbatch.row_state
         set not_before = not_before - $2 * interval '1 ms', deadline = deadline - $2 * interval '1 ms',
-            queued_at = queued_at - $2 * interval '1 ms', halted_at = halted_at - $2 * interval '1 ms',
+            halted_at = halted_at - $2 * interval '1 ms',
             submitted_at = submitted_at - $2 * interval '1 ms'
       where batch_id = $1`,
     [id, ms],

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Schedule } from '../../src/ledger/schedule.ts';
-import { openQueue, scheduleLane } from '../../src/worker/queue/queue.ts';
+import { scheduleQueue } from '../../src/worker/queue/name.ts';
+import { openQueue } from '../../src/worker/queue/queue.ts';
 import { openMirror } from '../../src/schedule/mirror.ts';
 import { nextTicks } from '../../src/core/time/tick.ts';
 import { hear } from './log.ts';
@@ -27,7 +28,7 @@ function ticking(name: string, more: Partial<Schedule> = {}): Schedule {
 onEvery(STORAGES, (storage) => {
   test('people see the schedules that tick, each with its next tick, also after the queue has lost them', async () => {
     const { store, ledgerId } = storage();
-    const queue = openQueue(store, scheduleLane(ledgerId));
+    const queue = openQueue(store, scheduleQueue(ledgerId));
     const seen = async (): Promise<string> =>
       (await queue.getJobSchedulers())
         .map(({ key, next }) => `${key} ${next}`)
@@ -60,7 +61,7 @@ onEvery(STORAGES, (storage) => {
 
   test('a job that was left behind without its schedule does not keep it from being shown', async () => {
     const { store, ledgerId } = storage();
-    const queue = openQueue(store, scheduleLane(ledgerId));
+    const queue = openQueue(store, scheduleQueue(ledgerId));
     const yearly = ticking('yearly', { cron: '0 0 1 1 *' });
     const at = yearly.nextAt.getTime();
     await queue.add('yearly', {} as never, { jobId: `repeat:yearly:${at}`, delay: at - Date.now() });

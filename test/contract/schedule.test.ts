@@ -8,8 +8,8 @@ import { runName } from '../../src/schedule/due.ts';
 import { openJournal } from '../../src/worker/journal/journal.ts';
 import { listBatches } from '../../src/ledger/batch.ts';
 import type { Database } from '../../src/database/database.ts';
-import { listRuns, renewLease, takeRun, triggerRun } from '../../src/ledger/run.ts';
-import type { TakenRun } from '../../src/ledger/run.ts';
+import { listRuns, renewLease, takeRun, triggerRun } from '../../src/ledger/schedule-run.ts';
+import type { TakenRun } from '../../src/ledger/schedule-run.ts';
 import {
   addSchedule,
   keepTicker,
@@ -22,8 +22,8 @@ import type { Schedule } from '../../src/ledger/schedule.ts';
 import { ledgerNow } from '../../src/ledger/send/window.ts';
 import { replayJournals } from '../../src/worker/journal/replay.ts';
 import { decideAll } from '../../src/schedule/schedule.ts';
-import { makeRun } from '../../src/schedule/run.ts';
-import type { RunResult } from '../../src/schedule/run.ts';
+import { makeRun } from '../../src/schedule/make-run.ts';
+import type { RunResult } from '../../src/schedule/make-run.ts';
 import { nextTicks } from '../../src/core/time/tick.ts';
 import { hear } from './log.ts';
 import { ManifestFile, ORIGIN, row } from './manifest-file.ts';
@@ -336,7 +336,7 @@ onEvery(LEDGERS, (storage) => {
       await decideAll(db, log);
       await make(db, await taken(db));
       assert.equal(await takeRun(db, { worker: 'w1', host: 'here' }), undefined);
-      await db.query(`update vidbatch.submission set previous = 'pending', state = 'cancelled'`);
+      await db.query(`update vidbatch.row_state set previous = 'pending', state = 'cancelled'`);
       assert.equal((await make(db, await taken(db))).kind, 'made');
       assert.deepEqual(await statesOf(db, one), ['made', 'made']);
     });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Queryable } from '../../src/database/database.ts';
+import type { Database } from '../../src/database/database.ts';
 import { record } from '../../src/ledger/send/record.ts';
 import type { PollPlan } from '../../src/core/poll-plan.ts';
 import { startSimulator } from '../../src/simulator/server.ts';
@@ -44,7 +44,7 @@ export interface Crowd extends Made {
 
 /** A batch whose rows a stand-in has accepted, living in every way. */
 export async function makeCrowd(
-  db: Queryable,
+  db: Database,
   rows: number,
   unitMs: number,
   options: SimulatorOptions = {},
@@ -102,7 +102,7 @@ export function truthOf({ standIn }: Pick<Crowd, 'standIn'>): Map<string, Record
 }
 
 /** Holds the ledger against that, row by row, and the polls of each. */
-export async function assertTrue(db: Queryable, crowd: Crowd): Promise<void> {
+export async function assertTrue(db: Database, crowd: Crowd): Promise<void> {
   const { rows } = await db.query<Record<string, unknown> & { task_id: string; provider_status: string }>(
     `select s.task_id, s.provider_status, t.status, t.result_url as url, t.fail_reason as reason, t.polls,
             s.result_url as shown

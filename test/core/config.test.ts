@@ -3,13 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import {
-  loadDotEnv,
-  parseCount,
-  parseDuration,
-  readBoardCredentials,
-  readConfig,
-} from '../../src/core/config.ts';
+import { loadDotEnv, readConfig } from '../../src/core/config.ts';
+import { parseCount, parseDuration } from '../../src/core/quantity.ts';
+import { readBoardCredentials } from '../../src/core/environment.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
 
 let root: string;
@@ -19,7 +15,7 @@ before(async () => {
 });
 after(() => rm(root, { recursive: true, force: true }));
 
-const none = async (): Promise<string[]> => [];
+const none = async () => ({ variables: [], without: [] });
 
 function usage(code: string): (error: unknown) => boolean {
   return (error) => error instanceof VidbatchError && error.code === code && error.exitCode === 2;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { assert as hold, property, string } from 'fast-check';
-import { likenessOf } from '../../src/core/likeness.ts';
+import { likenessOf } from '../../src/core/identity.ts';
 import { openManifest } from '../../src/manifest/manifest.ts';
 import { checkRows } from '../../src/manifest/row.ts';
 import type { Row } from '../../src/manifest/row.ts';

@@ -5,7 +5,7 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { writeSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import type { Point } from '../../src/core/point.ts';
+import type { Point } from '../../src/core/crash-points.ts';
 
 export interface Armed {
   point: Point;

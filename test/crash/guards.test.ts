@@ -36,7 +36,7 @@ describe('the findings of a crash', { concurrency: 2 }, () => {
 
   it('show an answer that was not written down before it was recorded', async () => {
     const { unknown } = await without('journal-without-answers', async (scene, file, env) => {
-      await scene.dies({ point: 'answer-journaled' }, ['run', file], { env });
+      await scene.dies({ point: 'answer-journaled' }, ['run', file], env);
       await scene.later();
       await scene.loseQueue();
       await scene.run(['run', file]);
@@ -53,7 +53,7 @@ describe('the findings of a crash', { concurrency: 2 }, () => {
       asleep.kill('SIGCONT');
       await asleep.ended;
     });
-    assert.match(String(wrong), /acceptedTwice: .* shot 2 fine/);
+    assert.match(String(wrong), /acceptedTwice: .* shot \d fine/);
   });
 
   it('show a worker that sends a row after it was settled without it', async () => {

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 import type { Queryable } from '../../src/database/database.ts';
 import { openEmbedded } from '../../src/database/embedded.ts';
-import { openFolder } from '../../src/database/folder.ts';
 import { parsers } from '../../src/database/parsers.ts';
+import { queueName } from '../../src/worker/queue/name.ts';
 import { describe as tell, openPlace } from '../cli.ts';
 import type { Ended, Place, Running } from '../cli.ts';
 import { place as placeFor } from '../contract/storages.ts';
 import type { StorageKind } from '../contract/storages.ts';
 import type { StandIn } from '../e2e/stand-in.ts';
+import { until } from '../until.ts';
 import { armed } from './arm.ts';
 import type { Armed } from './arm.ts';
 import { mixed } from './rows.ts';
@@ -25,24 +28,16 @@ export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
   /** Of the rows of each manifest, in input order. */
   prompts: ReadonlyMap<string, readonly string[]>;
   /** Runs the command until it dies at the point. Fails when it never comes there. */
-  dies: (at: Armed, args: readonly string[], more?: Dying) => Promise<Ended>;
+  dies: (at: Armed, args: readonly string[], env?: Record<string, string>) => Promise<Ended>;
   /** Reads and writes the ledger directly. On an embedded one only while no process holds it. */
   ledger: <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
-  /** The same while a process holds it. */
-  beside: <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
   /** Attempts in flight pass their deadline, and feeders that have not been seen since are taken for dead. */
   later: () => Promise<void>;
+  /** Jobs that were taken from a worker that stood still, and given to another. Only with a queue on Redis. */
+  stalled: () => Promise<number>;
   /** As Redis does that loses everything: no job of this ledger is left. Only with a queue on Redis. */
   loseQueue: () => Promise<void>;
   close: () => Promise<void>;
-}
-
-/** What goes with a death. */
-export interface Dying {
-  /** Over the scene's own. */
-  env?: Record<string, string>;
-  /** What has to happen while the command runs, so that it comes to the point. */
-  meanwhile?: ((running: Running) => Promise<void>) | undefined;
 }
 
 export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Scene> {
@@ -76,9 +71,8 @@ export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Sc
       for (const rule of rules) await standIn.addRule(rule);
       return here.write(`${batch}.csv`, csv);
     },
-    async dies(at, args, { env: own = {}, meanwhile } = {}) {
-      const running = here.start(args, { env: onTopOf(own, armed(at)) });
-      await meanwhile?.(running);
+    async dies(at, args, env = {}) {
+      const running = here.start(args, { env: onTopOf(env, armed(at)) });
       const ended = await running.ended;
       assert.ok(
         ended.signal === 'SIGKILL' && ended.stderr.includes(`killed at ${at.point}\n`),
@@ -95,27 +89,35 @@ export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Sc
         await database.end();
       }
     },
-    async beside(work) {
-      if (pool !== undefined) return work(pool);
-      const folder = await openFolder(dataDir);
-      try {
-        assert.equal(folder.role, 'guest', 'nobody holds the folder');
-        return await work(folder.database);
-      } finally {
-        await folder.close();
-      }
-    },
     async later() {
       // Whoever opens an embedded folder knows that nobody else is alive: it need not wait for anything.
       if (pool === undefined) return;
       await pool.query(
-        `update vidbatch.submission set deadline = now() - interval '1 s' where state = 'submitting'`,
+        `update vidbatch.row_state set deadline = now() - interval '1 s' where state = 'submitting'`,
       );
       await pool.query(`update vidbatch.attempt set deadline = now() - interval '1 s' where outcome is null`);
-      await pool.query(`update vidbatch.lane set seen_at = now() - interval '1 h'`);
+      await pool.query(`update vidbatch.feeder set seen_at = now() - interval '1 h'`);
       await pool.query(
         `update vidbatch.task set lease_until = now(), due_at = now() where lease_until is not null`,
       );
+    },
+    async stalled() {
+      assert.ok(redisUrl !== undefined, `the queue of ${kind} is not on Redis`);
+      const { rows } = await scene.ledger((db) =>
+        db.query<{ ledger_id: string }>('select ledger_id from vidbatch.meta'),
+      );
+      const redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
+      const queue = new Queue(queueName(rows[0]?.ledger_id ?? '', null), {
+        connection: redis,
+        skipMetasUpdate: true,
+      });
+      try {
+        const jobs = await queue.getJobs(['active', 'waiting', 'completed', 'failed']);
+        return jobs.filter(({ stalledCounter }) => stalledCounter > 0).length;
+      } finally {
+        await queue.close();
+        redis.disconnect();
+      }
     },
     async loseQueue() {
       assert.ok(redisUrl !== undefined, `the queue of ${kind} is not on Redis`);
@@ -168,5 +170,13 @@ export async function stops(
 ): Promise<Running> {
   const running = scene.start(args, { env: onTopOf(env, armed({ ...at, signal: 'SIGSTOP' })) });
   await running.says(new RegExp(`^stopped at ${at.point}$`));
+  // The process says so before it stops. A SIGCONT before that would be lost, and the process would stay stopped.
+  await until(async () => (await stateOf(running.pid)) === 'T');
   return running;
+}
+
+/** The state of a process as the kernel has it, such as R, S or T (stopped). */
+async function stateOf(pid: number): Promise<string | undefined> {
+  if (process.platform !== 'linux') return 'T';
+  return / (\w) /.exec((await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\)/, ''))?.[1];
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Point } from '../../src/core/point.ts';
+import type { Point } from '../../src/core/crash-points.ts';
 import { describe as tell, exits } from '../cli.ts';
 import { exitCodeFor, findings } from './findings.ts';
 import type { Findings } from './findings.ts';
@@ -28,7 +28,6 @@ export const STOPS: readonly Stop[] = [
   { point: 'answered', time: 2 },
   { point: 'answer-journaled', time: 2 },
   { point: 'recorded', time: 2 },
-  { point: 'job-delayed' },
   { point: 'job-completed', time: 2 },
 ];
 

@@ -6,6 +6,7 @@ import type { StandIn } from '../e2e/stand-in.ts';
 import { findings } from './findings.ts';
 import { openScene, stops } from './scene.ts';
 import type { Scene } from './scene.ts';
+import { until } from '../until.ts';
 import { sleepThrough, STOPS } from './stop.ts';
 import type { Woken } from './stop.ts';
 
@@ -49,6 +50,30 @@ describe(
           );
           assert.deepEqual(rows, [{ error_code: 'STALE_CLAIM' }]);
         });
+      }
+    });
+
+    it('its job is given to another worker meanwhile: no row is sent twice', async () => {
+      const scene = await openScene('redis+postgres', standIn);
+      try {
+        exits(await scene.run(['submit', await scene.manifest('stalled')]), 0);
+        const asleep = await stops(scene, { point: 'claimed', time: 2 }, ['work']);
+        const other = scene.start(['work']);
+        await until(async () => (await scene.stalled()) > 0);
+        await scene.later();
+        asleep.kill('SIGCONT');
+        await Promise.all([asleep, other].map((worker) => worker.says(/"event":"started"/)));
+        for (const worker of [asleep, other]) worker.kill('SIGTERM');
+        for (const worker of [asleep, other]) exits(await worker.ended, 0);
+        exits(await scene.run(['work', '--drain']), 0);
+        const found = await findings(scene, ['stalled']);
+        assert.deepEqual(found.get('stalled'), {
+          wrong: [],
+          unknown: [],
+          states: { submitted: 5, rejected: 1 },
+        });
+      } finally {
+        await scene.close();
       }
     });
 

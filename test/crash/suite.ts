@@ -92,13 +92,11 @@ function on(
     }
 
     async function die(death: Death): Promise<void> {
-      const { point, time = 1, command, meanwhile, twice } = death;
+      const { point, time = 1, command, twice } = death;
       const batch = batchOf(death);
       const args = command(files.get(batch) ?? '', over.includes(death) ? (batches[0] ?? '') : batch, scene);
       await death.before?.(scene, batch);
-      await scene.dies({ point, time }, args, {
-        meanwhile: meanwhile && ((running) => meanwhile(scene, batch, running)),
-      });
+      await scene.dies({ point, time }, args);
       if (twice !== true || kind !== 'redis+postgres') return;
       const again = await scene.run(args, { env: armed({ point, time }) });
       assert.ok(again.signal === 'SIGKILL' || again.code === 0 || again.code === 4 || again.code === 5);

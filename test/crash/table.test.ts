@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, globSync } from 'node:fs';
 import { test } from 'node:test';
-import { POINTS } from '../../src/core/point.ts';
+import { POINTS } from '../../src/core/crash-points.ts';
 import { OPERATING, PRODUCING, REPLAYING, SENDING, SETTLING } from './table.ts';
 
 test('a process dies at every point that has a name', () => {
@@ -13,7 +13,7 @@ test('every point that has a name is somewhere in the source', () => {
   const root = new URL('../../src/', import.meta.url);
   const source = globSync('**/*.ts', { cwd: root }).map((file) => readFileSync(new URL(file, root), 'utf8'));
   const placed = source.flatMap((text) =>
-    [...text.matchAll(/\breached\('([a-z-]+)'\)/g)].map(([, point]) => point),
+    [...text.matchAll(/\bcrashPoint\('([a-z-]+)'/g)].map(([, point]) => point),
   );
   assert.deepEqual(new Set(placed), new Set(POINTS));
 });

@@ -1,15 +1,6 @@
-import type { Point } from '../../src/core/point.ts';
-import type { Running } from '../cli.ts';
+import type { Point } from '../../src/core/crash-points.ts';
 import type { StorageKind } from '../contract/storages.ts';
-import {
-  later,
-  refuseSecond,
-  slowFirst,
-  forgetAttempts,
-  forgetDatabase,
-  loseJob,
-  resolveLost,
-} from './mishaps.ts';
+import { later, refuseSecond, forgetAttempts, forgetDatabase, forgetQueue, resolveLost } from './mishaps.ts';
 import { CALLS } from './rows.ts';
 import type { Scene } from './scene.ts';
 
@@ -28,8 +19,6 @@ export interface Death {
   costs: 'no row' | 'those in flight';
   /** What happens before. */
   before?: (scene: Scene, batch: string) => Promise<void>;
-  /** What has to happen while it runs, so that it comes to the point. */
-  meanwhile?: (scene: Scene, batch: string, running: Running) => Promise<void>;
   /** It dies there a second time at once, on Postgres: then it need not come to the point again. */
   twice?: true;
   /** Not on these storages, which have no such step. */
@@ -54,17 +43,20 @@ export const PRODUCING: readonly Death[] = [
   },
   { point: 'ledger-migrating', command: run, costs: 'no row' },
   { point: 'ledger-migrated', command: run, costs: 'no row' },
-  // BullMQ keeps nothing in a Postgres beside a Redis.
-  { point: 'queue-migrated', command: run, costs: 'no row', never: ['redis+postgres'] },
+  // BullMQ keeps nothing in a ledger beside a Redis.
+  {
+    point: 'queue-migrated',
+    command: run,
+    costs: 'no row',
+    never: ['redis+postgres', 'redis+embedded'],
+  },
   { point: 'import-begun', command: submit, costs: 'no row' },
   { point: 'rows-staged', command: submit, costs: 'no row' },
   { point: 'keys-assigned', command: run, costs: 'no row' },
   { point: 'rows-merged', command: submit, costs: 'no row' },
   { point: 'batch-committed', command: run, costs: 'no row' },
   { point: 'import-ended', command: run, costs: 'no row' },
-  { point: 'rows-fed', command: submit, costs: 'no row' },
-  { point: 'rows-queued', command: submit, costs: 'no row' },
-  { point: 'rows-unqueued', command: run, costs: 'those in flight', before: slowFirst, meanwhile: loseJob },
+  { point: 'chunks-queued', command: submit, costs: 'no row' },
 ];
 
 /** The way of a row from the queue to the provider, and what the sweeper says of it afterwards. */
@@ -72,10 +64,10 @@ export const SENDING: readonly Death[] = [
   { point: 'journal-created', command: run, costs: 'no row' },
   { point: 'journal-opened', command: run, costs: 'no row' },
   { point: 'job-taken', time: 2, command: run, costs: 'no row' },
-  // The first claim of a batch is the only one in flight, and holds its canary slot.
+  // The first claim of a batch is the only one in flight, and holds its canary slot. The second is one of a group.
   { point: 'claimed', of: 'first-claimed', command: run, costs: 'no row' },
   { point: 'unheard-settled', of: 'first-claimed', command: run, costs: 'no row' },
-  { point: 'claimed', time: 2, command: run, costs: 'no row', twice: true },
+  { point: 'claimed', time: 2, command: run, costs: 'no row' },
   { point: 'intended', time: 2, command: run, costs: 'those in flight' },
   { point: 'connected', time: 2, command: run, costs: 'those in flight' },
   // So has its first request.
@@ -83,7 +75,9 @@ export const SENDING: readonly Death[] = [
   { point: 'slots-freed', of: 'sending', command: run, costs: 'those in flight', before: later },
   { point: 'sent', time: 2, command: run, costs: 'those in flight', twice: true },
   { point: 'rows-swept', of: 'sent', command: run, costs: 'those in flight', before: later },
-  { point: 'lanes-freed', command: run, costs: 'no row' },
+  // Its feeder has filled the queue, which is lost with it.
+  { point: 'chunks-queued', of: 'queue-lost', time: 2, command: run, costs: 'no row' },
+  { point: 'job-taken', of: 'queue-lost', command: run, costs: 'no row', before: forgetQueue },
 ];
 
 /** From the answer to the end of the worker. */
@@ -92,13 +86,19 @@ export const SETTLING: readonly Death[] = [
   { point: 'answered', time: 2, command: run, costs: 'those in flight' },
   { point: 'recorded', time: 2, command: run, costs: 'those in flight' },
   { point: 'job-completed', time: 2, command: run, costs: 'those in flight' },
-  { point: 'job-delayed', command: run, costs: 'those in flight' },
   { point: 'worker-closed', command: run, costs: 'no row' },
   { point: 'journal-closed', command: run, costs: 'no row' },
   { point: 'journal-remembered', command: run, costs: 'no row' },
   // Last, because they stop the provider: the second row runs into a bad key, and the third is not sent.
-  { point: 'row-given-back', command: runAlone, costs: 'no row', before: refuseSecond },
-  { point: 'probe-armed', of: 'row-given-back', command: runAlone, costs: 'no row' },
+  {
+    point: 'recorded',
+    of: 'halted',
+    time: 2,
+    command: runAlone,
+    costs: 'no row',
+    before: refuseSecond,
+  },
+  { point: 'probe-armed', of: 'halted', command: runAlone, costs: 'no row' },
 ];
 
 /** What the next process does with the journals of those that died. */
@@ -114,6 +114,14 @@ export const REPLAYING: readonly Death[] = [
     before: forgetAttempts,
   },
   { point: 'journal-replayed', of: 'answer-journaled', command: run, costs: 'no row', twice: true },
+  // Who opens an embedded folder is its only feeder.
+  {
+    point: 'feeders-forgotten',
+    of: 'answer-journaled',
+    command: run,
+    costs: 'no row',
+    never: ['redis+postgres', 'postgres'],
+  },
 ];
 
 /** What operators do to batches that are over. */

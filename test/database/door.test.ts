@@ -17,6 +17,7 @@ import { FRAME_LIMIT, frame, greeting } from '../../src/database/frame.ts';
 import type { GuestDatabase } from '../../src/database/guest.ts';
 import { attach } from '../../src/database/guest.ts';
 import { lockFolder } from '../../src/database/lock.ts';
+import { copyTemplate } from '../servers.ts';
 import { startChild } from './child.ts';
 import { assertContract } from './contract.ts';
 
@@ -32,6 +33,7 @@ before(async () => {
   root = await realpath(await mkdtemp(join(tmpdir(), 'vidbatch-door-')));
   dir = join(root, 'data');
   path = join(dir, 'door.sock');
+  await copyTemplate(dir, 'empty');
   const folder = await openFolder(dir);
   assert.equal(folder.role, 'holder');
   db = folder.database;
@@ -257,6 +259,7 @@ describe('the door', () => {
     assert.equal((await stat(dirname(elsewhere))).mode & 0o777, 0o700);
     const door = await openDoor(db, elsewhere);
     lock.announce(elsewhere);
+    await copyTemplate(deep, 'empty');
     const folder = await openFolder(deep);
     assert.equal(folder.role, 'guest');
     await folder.close();

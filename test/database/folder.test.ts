@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { VidbatchError } from '../../src/core/errors.ts';
 import { doorPath, openFolder } from '../../src/database/folder.ts';
 import { lockFolder } from '../../src/database/lock.ts';
@@ -73,4 +75,41 @@ test('a holder that makes room for a worker is waited for; one that does not, or
       error instanceof VidbatchError && error.message.includes(`held by process ${process.pid}, and`),
   );
   await worker.close();
+});
+
+/**
+ * How many functions of the database V8 compiles, and how many of them it optimises, in a process that counts rows. Node
+ * has a smaller module of its own, which takes the types out of a source.
+ */
+async function compiled(dir: string, needs: string): Promise<{ all: number; optimised: number }> {
+  const folder = new URL('../../src/database/folder.ts', import.meta.url).href;
+  const code = `
+    import { openFolder } from ${JSON.stringify(folder)};
+    const { database, close } = await openFolder(${JSON.stringify(dir)}, ${needs});
+    await database.query('select count(*) from generate_series(1, 200000) as n where length(n::text) > 3');
+    await close();`;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--trace-wasm-compilation-times', '--input-type=module', '--eval', code],
+    { maxBuffer: 64 * 1024 * 1024 },
+  );
+  const modules = new Map<string, string[]>();
+  for (const [, module = '', compiler = ''] of stdout.matchAll(/^Compiled function (\w+)#\d+ using (\w+),/gm))
+    modules.set(module, [...(modules.get(module) ?? []), compiler]);
+  const [compilers = []] = [...modules.values()].sort((one, other) => other.length - one.length);
+  return {
+    all: compilers.length,
+    optimised: compilers.filter((compiler) => compiler === 'TurboFan').length,
+  };
+}
+
+test('only a worker has the code of the database optimised: it takes 600 MB', async () => {
+  const dir = join(root, 'compiled');
+  await copyTemplate(dir);
+  for (const needs of ['{ mayMake: false }', '{}']) {
+    const { all, optimised } = await compiled(dir, needs);
+    assert.ok(all > 1000, `${all} functions were compiled`);
+    assert.equal(optimised, 0, needs);
+  }
+  assert.ok((await compiled(dir, '{ alone: true }')).optimised > 0);
 });

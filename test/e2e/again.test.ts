@@ -77,7 +77,9 @@ describe('a manifest that is run again', async () => {
       exits(await desk.run(['run', copy]), 3).stderr,
       /^vidbatch: 1 row of batch copy was sent in another batch already; nothing was sent now \[SENT_ELSEWHERE\]\n.* in batch shots /,
     );
-    assert.equal(await sent(), before);
+    const env = { VIDBATCH_AGAIN: '1', VIDBATCH_ADD: '1', VIDBATCH_YES: '1' };
+    exits(await desk.run(['run', copy], { env }), 3);
+    assert.equal(await sent(), before, 'a variable agrees to nothing');
     exits(await desk.run(['run', copy, '--again']), 0);
     assert.equal(await sent(), before + 1);
   });

@@ -112,7 +112,7 @@ describe('four workers on Redis and Postgres', async () => {
     assert.ok(told.length >= submitted - CONCURRENCY && told.length <= submitted);
 
     // Of these, nobody knows: when their deadline has passed, the next worker says so, and sends none of them.
-    await db.query(`update vidbatch.submission set deadline = now() where state = 'submitting'`);
+    await db.query(`update vidbatch.row_state set deadline = now() where state = 'submitting'`);
     exits(await stopped.run(['work', '--drain']), 0);
     assert.equal(await count('uncertain'), submitting);
     assert.equal(standIn.accepted().length, accepted.length);

@@ -63,14 +63,14 @@ describe('doctor', async () => {
     );
     assert.match(ended.stdout, /^ok {7}workers: 1 queue is being fed$/m);
     assert.match(ended.stdout, /^ok {7}journals: 1 read; the ledger knows them$/m);
-    assert.match(ended.stdout, /^ok {7}queue: \d+ jobs? to do in \d lanes?$/m);
+    assert.match(ended.stdout, /^ok {7}queue: \d+ jobs? to do in \d queues?$/m);
     worker.kill('SIGKILL');
     await worker.ended;
   });
 
   it('sweeps nothing when it opens a folder whose worker was killed', async () => {
     const { stdout, stderr } = exits(await here.run(['doctor']), 0);
-    assert.match(stdout, /^ok {7}data-folder-lock: nobody else holds the folder$/m);
+    assert.match(stdout, /^ok {7}data-folder-lock: no other process holds the folder$/m);
     assert.match(stdout, /^ok {7}uncertain: no row is uncertain$/m);
     assert.ok(!(stdout + stderr).includes(KEY));
   });

@@ -224,10 +224,24 @@ describe('what people report about batch tools', async () => {
   });
 
   it('11 and 12: a task id inside `data`, and one of 64 bits, are read to the last digit', async () => {
-    exits(await runPrompts('places', ['plain', 'in-data', 'data-text', 'number-id']), 0);
+    exits(await runPrompts('places', ['plain', 'in-data', 'data-text', 'camel', 'events', 'number-id']), 0);
     const ids = (await exported('places')).map(({ task_id }) => task_id);
-    assert.match(ids.slice(0, 3).join(' '), /^task_\d+ task_\d+ task_\d+$/);
-    assert.equal(ids[3], '738529527931269425');
+    assert.match(ids.slice(0, 5).join(' '), /^(task_\d+ ?){5}$/);
+    assert.equal(ids[5], '738529527931269425');
+  });
+
+  it('11: a stream that names two tasks leaves the row uncertain, and it is sent once', async () => {
+    exits(await runPrompts('streams', ['plain', 'two-events']), 5);
+    exits(await runPrompts('streams', ['plain', 'two-events']), 5);
+    assert.equal((await exported('streams'))[1]?.state, 'uncertain');
+    assert.equal(gateway.of('two-events').length, 1);
+  });
+
+  it('the API key in a task id is kept with it, and stands in no log', async () => {
+    const { stderr } = exits(await runPrompts('echoed', ['echo-key'], '--log-level', 'trace'), 0);
+    assert.ok(!stderr.includes(provider.VIDBATCH_API_KEY), stderr);
+    assert.match(stderr, /"event":"accepted".*"taskId":"task_\d+-\[API key\]"/);
+    assert.ok((await exported('echoed'))[0]?.task_id?.endsWith(provider.VIDBATCH_API_KEY));
   });
 
   it('13 and 14: the wait that a 429 asks for is kept, however it is said', async () => {

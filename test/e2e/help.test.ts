@@ -1,36 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, describe, it } from 'node:test';
-import { Command } from 'commander';
-import { commandsFor } from '../../src/cli/all.ts';
 import { exits, openPlace } from '../cli.ts';
+import { helpOf } from '../help.ts';
 
 const COMMANDS =
   'validate plan submit work run status explain export uncertain resolve pause resume cancel retry reconcile download report verify doctor schedule board simulate migrate'.split(
     ' ',
   );
 
-/** What `vidbatch <command> --help` prints, without a process for each. */
-async function helpOf(command: string): Promise<string> {
-  let said = '';
-  const program = new Command('vidbatch')
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => (said += text) });
-  const unasked = (): never => assert.fail(`${command} did more than to print its help`);
-  const io = {
-    out: unasked,
-    err: unasked,
-    write: unasked,
-    quit: unasked,
-    interactive: false,
-    columns: 80,
-    stdin: process.stdin,
-  };
-  for (const register of await commandsFor([command])) register(program, io, unasked);
-  const printed = program.parseAsync([command, '--help'], { from: 'user' });
-  await assert.rejects(printed, { code: 'commander.helpDisplayed', exitCode: 0 });
-  return said;
-}
+/** With these flags a person agrees to an act that is otherwise refused or asked about. They are given with each command. */
+const AGREES = ['--yes', '--add', '--again', '--rebind', '--failed-tasks', '--accept-foreign-journals'];
 
 describe('help', async () => {
   const here = await openPlace();
@@ -46,7 +26,9 @@ describe('help', async () => {
       assert.match(help, /^Examples:\n {2}\$ .*vidbatch /m, `${command} shows no example`);
       for (const option of help.split(/^ {2}(?=-)/m).slice(1)) {
         const [, name = ''] = /(--[a-z-]+)/.exec(option) ?? [];
-        if (command === 'resolve' || name === '--help' || /env:\s/.test(option)) continue;
+        const hasVariable = /env:\s/.test(option);
+        if (AGREES.includes(name)) assert.ok(!hasVariable, `${command} ${name} has a variable`);
+        if (command === 'resolve' || name === '--help' || hasVariable) continue;
         assert.ok(sample.includes(`\`${name}\``), `${command} ${name} has no variable`);
       }
       if (command === 'resolve') assert.match(help, /--not-sent is refused before/);

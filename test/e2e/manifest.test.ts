@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { countsOf, exits, job, jsonLines, lastLine } from '../cli.ts';
+import { countsOf, exits, job, jsonLines, lastLine, VIDBATCH } from '../cli.ts';
 import { csvOf } from './manifest.ts';
 import { openDesk } from './storage.ts';
 
@@ -83,7 +83,7 @@ describe('a manifest with faults', async () => {
     const fine = await desk.write('fine.csv', csvOf(2, 'fine'));
     const before = (await standIn.stats()).creates;
     const refused = exits(await desk.run(['run', fine, FAULTS, job('text.csv')]), 3);
-    assert.match(refused.stderr, /faults\.csv: 11 rows are invalid; nothing was sent, of no manifest/);
+    assert.match(refused.stderr, /faults\.csv: 11 rows are invalid; nothing was sent from any manifest/);
     assert.equal((await standIn.stats()).creates, before);
     const batches = jsonLines<{ batch: string }>(exits(await desk.run(['status', '--json']), 0).stdout);
     assert.deepEqual(
@@ -106,5 +106,17 @@ describe('a manifest with faults', async () => {
     const counts = countsOf(exits(await desk.run(args, { stdin }), 0));
     assert.equal(counts['submitted'], 2);
     assert.equal(standIn.accepted().filter(({ body }) => body.prompt === '另一个').length, 1);
+  });
+});
+
+describe('a manifest from a pipe of the shell', async () => {
+  const desk = await openDesk();
+  after(desk.close);
+
+  it('is read once, from its beginning to its end', async () => {
+    const rows = '"$@" <(printf "id,model,prompt\\np1,viduq3p-720p,a kite\\n") --format csv --batch piped';
+    const program = ['bash', '-c', rows, 'bash', ...VIDBATCH];
+    const ended = exits(await desk.run(['submit'], { program }), 0);
+    assert.match(ended.stdout, /^piped: 1 row · 1 new/);
   });
 });

@@ -7,8 +7,8 @@ describe('memory does not follow the number of rows', async () => {
   after(desk.close);
 
   it('of submit and of export', async () => {
-    const few = await writeRows(desk, 'few.csv', 5_000);
-    const many = await writeRows(desk, 'many.csv', 25_000);
+    const few = await writeRows(desk, 'few.csv', 20_000);
+    const many = await writeRows(desk, 'many.csv', 60_000);
     const submit = [await peakOf(desk, ['submit', few]), await peakOf(desk, ['submit', many])] as const;
     sameMemory(...submit);
     const again = [await peakOf(desk, ['submit', few]), await peakOf(desk, ['submit', many])] as const;

@@ -62,6 +62,18 @@ const ANSWERS: Record<string, (id: string, create: Create) => Answer> = {
   }),
   'in-data': (id) => ({ body: JSON.stringify({ code: 'success', data: { task_id: id } }) }),
   'data-text': (id) => ({ body: JSON.stringify({ code: 'success', data: id }) }),
+  camel: (id) => ({ body: JSON.stringify({ taskId: id }) }),
+  events: (id) => ({
+    headers: { 'content-type': 'text/event-stream' },
+    body: `data: {"progress":0}\n\ndata: ${created(id)}\n\ndata: [DONE]\n\n`,
+  }),
+  'two-events': (id) => ({
+    headers: { 'content-type': 'text/event-stream' },
+    body: `data: ${created(id)}\n\ndata: ${created(`${id}-b`)}\n\n`,
+  }),
+  'echo-key': (id, { authorization }) => ({
+    body: created(`${id}-${authorization?.replace('Bearer ', '')}`),
+  }),
   'number-id': () => ({ body: '{"task_id":738529527931269425}' }),
   'http-202': (id) => ({ status: 202, body: created(id) }),
   'bom-answer': (id) => ({ body: `\u{FEFF}${created(id)}` }),

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { startSimulator } from '../../src/simulator/server.ts';
-import { bookText } from '../../src/simulator/books-file.ts';
-import type { BookFile } from '../../src/simulator/books-file.ts';
+import { type BookFile, bookText } from '../../src/simulator/books.ts';
 import { exits, json, openPlace } from '../cli.ts';
 
 const KEY = 'sk-Zq7vX2mTheKeyThatMustNotLeak9Lw';
@@ -55,6 +54,12 @@ describe('reconcile --provider-file', async () => {
     assert.match(line?.['raw_answer'] ?? '', /"status":"queued"/);
     assert.ok(!text.includes(KEY) && text.includes('[API key]'), 'no key in it');
     for (const cell of Object.values(line ?? {})) assert.doesNotMatch(cell, /^[=+\-@]/);
+    const folder = join(place.folder, '.vidbatch');
+    for (const file of await readdir(folder, { recursive: true, withFileTypes: true })) {
+      if (!file.isFile()) continue;
+      const path = join(file.parentPath, file.name);
+      assert.ok(!(await readFile(path, 'latin1')).includes(KEY), `the key is in ${path}`);
+    }
   });
 
   it('takes the bill of a task that failed and was made again for two tasks, not for one charged twice', async () => {

@@ -80,4 +80,49 @@ describe('tasks that failed at the provider', async () => {
     const back = await desk.write('back.csv', csv.stdout);
     assert.match(exits(await desk.run(['plan', back, '--batch', 'shots']), 0).stdout, /0 to send/);
   });
+
+  it('that live after all are not given back to rows that were edited meanwhile: the edit is sent', async () => {
+    await standIn.addRule({ match: { prompt: 'edits-' }, task: { ends: 'failed' } });
+    const manifest = await desk.write('edits.csv', csvOf(2, 'edits'));
+    exits(await desk.run(['run', manifest]), 0);
+    exits(await desk.run(['reconcile', 'edits', '--watch']), 0);
+    const first = (key: string): string =>
+      standIn.accepted().find(({ body }) => body.prompt === `the shot ${key}`)?.taskId ?? assert.fail(key);
+    exits(await desk.run(['retry', 'edits', '--failed-tasks', '--yes']), 0);
+    await standIn.clearRules();
+    await desk.write('edits.csv', csvOf(2, 'edits').replace('the shot edits-1', 'the shot edits-1 at dusk'));
+    assert.match(exits(await desk.run(['submit', manifest]), 0).stdout, /1 updated/);
+    const before = standIn.accepted().length;
+    exits(await desk.run(['reconcile', 'edits', '--ended']), 7);
+    const waiting = await desk.run(['status', 'edits', '--json']);
+    assert.deepEqual(
+      jsonLines<{ counts: Record<string, number> }>(waiting.stdout).map(({ counts }) => [
+        counts['pending'],
+        counts['submitted'],
+      ]),
+      [[1, 1]],
+    );
+    exits(await desk.run(['run', manifest]), 0);
+    const sent = standIn.accepted().slice(before);
+    assert.deepEqual(
+      sent.map(({ body }) => body.prompt),
+      ['the shot edits-1 at dusk'],
+    );
+    const exported = await desk.run(['export', 'edits', '--format', 'jsonl']);
+    assert.deepEqual(
+      jsonLines<{ task_id: string; input: { prompt: string } }>(exported.stdout).map((row) => [
+        row.task_id,
+        row.input.prompt,
+      ]),
+      [
+        [sent[0]?.taskId, 'the shot edits-1 at dusk'],
+        [first('edits-2'), 'the shot edits-2'],
+      ],
+    );
+    const told = exits(await desk.run(['explain', 'edits', 'edits-1']), 0).stdout;
+    assert.match(
+      told,
+      new RegExp(`${first('edits-1')} did not fail after all, but the row was edited since`),
+    );
+  });
 });

@@ -32,7 +32,7 @@ describe('verify', async () => {
   });
 
   it('lists what is broken with exit code 1, three examples of each for people, all of them as JSON', async () => {
-    await db.query(`update vidbatch.submission set attempts = attempts + 1`);
+    await db.query(`update vidbatch.row_state set attempts = attempts + 1`);
     const told = exits(await verify(), 1);
     assert.equal(
       told.stdout.match(
@@ -56,11 +56,13 @@ describe('verify', async () => {
     assert.ok(
       lines.every(({ batch, next }) => batch === 'shots' && String(next).startsWith('vidbatch work ')),
     );
-    await db.query('update vidbatch.submission set attempts = attempts - 1');
+    await db.query('update vidbatch.row_state set attempts = attempts - 1');
   });
 
   it('ends with 7 when the provider says otherwise, and with 5 when a task id may be lost', async () => {
-    await db.query(`update vidbatch.submission set provider_status = 'failed' where row_key = 'shots-1'`);
+    await db.query(
+      `update vidbatch.row_state set provider_status = 'failed' where id = (select id from vidbatch.row where row_key = 'shots-1')`,
+    );
     assert.match(
       exits(await verify('--provider'), 7).stdout,
       /^differs shots shots-1: task \S+ was failed, and/m,

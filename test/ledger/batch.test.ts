@@ -2,24 +2,21 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   adoptBatches,
-  cancel,
   countOpen,
   countPaid,
   countStates,
   findBatch,
-  isPaused,
   listBatches,
   note,
-  pause,
   rebind,
-  resume,
 } from '../../src/ledger/batch.ts';
+import { cancel, isPaused, pause, resume } from '../../src/ledger/pause.ts';
 import { retry } from '../../src/ledger/retry.ts';
 import { workLeft } from '../../src/ledger/send/left.ts';
 import { transaction } from '../../src/database/database.ts';
 import type { Database } from '../../src/database/database.ts';
 import { clockSkewMs, providerStatus } from '../../src/ledger/send/provider.ts';
-import { speedLately } from '../../src/ledger/read/speed.ts';
+import { speedLately } from '../../src/ledger/read/batches.ts';
 import { checkReopening } from '../../src/batch/reopening.ts';
 import { noCounts } from '../../src/core/submission.ts';
 import {
@@ -180,7 +177,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await findBatch(db, made.name))?.state, 'cancelled', 'for nothing, it stays as it is');
       // Back from the provider unsent, as neither it nor the cancellation saw the other.
       const leftOver = made.rows[1] ?? 0;
-      await db.query(`update vidbatch.submission set previous = state, state = 'pending' where id = $1`, [
+      await db.query(`update vidbatch.row_state set previous = state, state = 'pending' where id = $1`, [
         leftOver,
       ]);
       const chosen = { keys: ['k6'] };
@@ -204,7 +201,7 @@ onEvery(LEDGERS, (storage) => {
     test('does not send a retried row before its own time', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
-      await db.query(`update vidbatch.submission set not_before = '2100-01-01Z' where batch_id = $1`, [
+      await db.query(`update vidbatch.row_state set not_before = '2100-01-01Z' where batch_id = $1`, [
         made.id,
       ]);
       await cancel(db, made.id);

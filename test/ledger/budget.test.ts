@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { formatAmount } from '../../src/core/money/amount.ts';
-import { cancel } from '../../src/ledger/batch.ts';
-import { countHeld, readPurse, setBudget } from '../../src/ledger/budget.ts';
-import { claim } from '../../src/ledger/send/claim.ts';
-import { refusals } from '../../src/ledger/send/refusal.ts';
+import { cancel } from '../../src/ledger/pause.ts';
+import { countHeld, readBudgetStatus, setBudget } from '../../src/ledger/budget.ts';
+import { readBlocked } from '../../src/ledger/send/blocked.ts';
+import { claim, claimLocked } from '../../src/ledger/send/claim.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Database, Queryable } from '../../src/database/database.ts';
 import { transaction } from '../../src/database/database.ts';
-import { feed } from '../../src/ledger/send/feed.ts';
 import { workLeft } from '../../src/ledger/send/left.ts';
 import { resolveAbandon, resolveNotSent } from '../../src/ledger/resolve.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
-import { makeBatch, only, outcomeOf, recordOne, scopeOf, tryAlone } from '../contract/rows.ts';
+import { makeBatch, only, outcomeOf, recordOne, scopeOf, tryAlone, wishFor } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
 import { until } from '../until.ts';
@@ -25,7 +23,7 @@ function cny(units: number): Parameters<typeof setBudget>[2] {
 }
 
 async function standing(db: Queryable, { id }: Made): Promise<Record<string, string | number>> {
-  const purse = await readPurse(db, id);
+  const purse = await readBudgetStatus(db, id);
   assert.ok(purse);
   const { rows } = await db.query<{ held: string }>(
     'select held::text as held from vidbatch.batch where id = $1',
@@ -46,6 +44,14 @@ async function take(db: Queryable, made: Made, n = 0): Promise<Claim> {
   const claimed = await tryAlone(db, made, made.rows[n] ?? 0);
   assert.ok(claimed);
   return claimed;
+}
+
+async function takeSome(db: Queryable, made: Made, rows: number): Promise<Claim[]> {
+  return (await claimLocked(db, scopeOf(made), wishFor(made.id, rows))).claims;
+}
+
+function idsOf(claims: readonly Claim[]): number[] {
+  return claims.map(({ submissionId }) => submissionId).toSorted((a, b) => a - b);
 }
 
 async function asOf(db: Queryable): Promise<string> {
@@ -69,26 +75,43 @@ onEvery(LEDGERS, (storage, kind) => {
       const other = await another();
       const made = await makeBatch(db, { rows: 20, price: 3, budget: 20 });
       const claims = await Promise.all(
-        made.rows.flatMap((id, n) => [
-          tryAlone(n % 2 === 0 ? db : other.db, made, id),
-          tryAlone(other.db, made, id),
+        made.rows.flatMap((_, n) => [
+          takeSome(n % 2 === 0 ? db : other.db, made, 1 + (n % 3)),
+          takeSome(other.db, made, 1),
         ]),
       );
-      assert.equal(claims.filter((one) => one !== undefined).length, 6);
+      assert.equal(new Set(claims.flat().map(({ submissionId }) => submissionId)).size, 6);
+      assert.equal(claims.flat().length, 6);
       assert.deepEqual(await standing(db, made), { spent: '0', reserved: '18', left: '2', beyond: 14 });
       await other.close();
     });
 
-    test('is not claimed from by a group: its rows are claimed one by one', async () => {
+    test('is not claimed from without its lock, under which many rows are claimed at once', async () => {
       const { db } = storage();
-      const made = await makeBatch(db, { rows: 2, price: 1, budget: 1 });
-      const wishes = made.rows.map((submissionId) => ({ submissionId, attemptId: randomUUID() }));
-      assert.deepEqual(await claim(db, scopeOf(made), wishes), []);
-      const reasons = async (): Promise<string[]> =>
-        (await refusals(db, scopeOf(made), made.rows)).map(({ reason }) => reason).toSorted();
-      assert.deepEqual(await reasons(), ['alone', 'alone']);
-      await take(db, made);
-      assert.deepEqual(await reasons(), ['budget', 'not-pending']);
+      const made = await makeBatch(db, { rows: 4, price: 1, budget: 3 });
+      assert.deepEqual(await claim(db, scopeOf(made), wishFor(made.id, 4)), []);
+      const stands = (): ReturnType<typeof readBlocked> => readBlocked(db, scopeOf(made), made.id);
+      assert.deepEqual(await stands(), { blocked: { reason: 'busy' }, lockNeeded: true });
+      const { claims, lockNeeded } = await claimLocked(db, scopeOf(made), wishFor(made.id, 4));
+      assert.deepEqual([claims.length, lockNeeded], [3, true]);
+      assert.deepEqual(await stands(), { blocked: { reason: 'budget' }, lockNeeded: true });
+    });
+
+    test('is not passed by rows that are claimed at once, whatever each of them costs', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 6, price: 4, budget: 10 });
+      await db.query(
+        `update vidbatch.row_state set price = 1 where id in (select id from vidbatch.row where batch_id = $1 and line in (3, 6))`,
+        [made.id],
+      );
+      const taken: number[] = [];
+      for (;;) {
+        const claims = await takeSome(db, made, 6);
+        if (claims.length === 0) break;
+        taken.push(...claims.map(({ submissionId }) => made.rows.indexOf(submissionId) + 1));
+      }
+      assert.deepEqual(new Set(taken), new Set([1, 2, 3, 6]));
+      assert.deepEqual(await standing(db, made), { spent: '0', reserved: '10', left: '0', beyond: 2 });
     });
 
     const after: Record<OutcomeKind, 'spent' | 'reserved' | 'left'> = {
@@ -98,6 +121,7 @@ onEvery(LEDGERS, (storage, kind) => {
       throttled: 'left',
       'not-sent': 'left',
       halted: 'left',
+      invalid: 'left',
     };
     for (const [outcome, where] of Object.entries(after)) {
       test(`is ${where} for a row that was ${outcome}`, async () => {
@@ -158,46 +182,41 @@ onEvery(LEDGERS, (storage, kind) => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2, price: 1, budget: 100 });
       const [one = 0, two = 0] = made.rows;
-      await db.query('update vidbatch.submission set price = null, currency = null where id = $1', [one]);
-      await db.query(`update vidbatch.submission set currency = 'USD' where id = $1`, [two]);
+      await db.query('update vidbatch.row_state set price = null, currency = null where id = $1', [one]);
+      await db.query(`update vidbatch.row_state set currency = 'USD' where id = $1`, [two]);
       assert.equal(await tryAlone(db, made, one), undefined);
       assert.equal(await tryAlone(db, made, two), undefined);
-      const reasons = (await refusals(db, scopeOf(made), made.rows)).map(({ reason }) => reason);
-      assert.deepEqual(reasons, ['budget', 'budget']);
+      assert.deepEqual(await takeSome(db, made, 2), []);
+      assert.equal((await readBlocked(db, scopeOf(made), made.id)).blocked.reason, 'budget');
       assert.equal((await standing(db, made))['beyond'], 2);
       assert.equal(await workLeft(db, made.origin, [made.id]), 'spent');
     });
 
-    test('is fed for as far as it goes, and a cheaper row that fits still goes', async () => {
+    test('is claimed from for as far as it goes, and a cheaper row that fits still goes', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 5, price: 4, budget: 9 });
-      const fed = async (): Promise<number[]> =>
-        (await feed(db, { lane: made.name, origin: made.origin, batches: null }, 100)).map(
-          (row) => row.submissionId,
-        );
       const [one = 0, two = 0, , , last = 0] = made.rows;
-      assert.deepEqual(await fed(), [one, two]);
-      for (const n of [0, 1]) await recordOne(db, await take(db, made, n), 'accepted');
-      assert.deepEqual(await fed(), []);
+      const first = await takeSome(db, made, 5);
+      assert.deepEqual(idsOf(first), [one, two]);
+      for (const claimed of first) await recordOne(db, claimed, 'accepted');
+      assert.deepEqual(await takeSome(db, made, 5), []);
       assert.equal(await workLeft(db, made.origin, [made.id]), 'spent');
-      await db.query('update vidbatch.submission set price = 1 where id = $1', [last]);
+      await db.query('update vidbatch.row_state set price = 1 where id = $1', [last]);
       assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
-      assert.deepEqual(await fed(), [last]);
-      const claimed = await take(db, made, 4);
+      const claimed = only(await takeSome(db, made, 5));
+      assert.equal(claimed.submissionId, last);
       assert.equal(await workLeft(db, made.origin, [made.id]), 'work', 'what is in flight may be refused');
       await recordOne(db, claimed, 'accepted');
       assert.equal(await workLeft(db, made.origin, [made.id]), 'spent');
       await setBudget(db, made.id, cny(13));
       assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
-      assert.equal((await fed()).length, 1);
+      assert.equal((await takeSome(db, made, 5)).length, 1);
     });
 
     test('is counted from what the batch had sent before, and nothing goes until then', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 3, price: 4 });
-      const [accepted] = await claim(db, scopeOf(made), [
-        { submissionId: made.rows[0] ?? 0, attemptId: randomUUID() },
-      ]);
+      const [accepted] = await claim(db, scopeOf(made), wishFor(made.id, 1));
       assert.ok(accepted);
       await recordOne(db, accepted, 'accepted');
       await setBudget(db, made.id, cny(8));
@@ -217,8 +236,7 @@ onEvery(LEDGERS, (storage, kind) => {
         const made = await makeBatch(db, { rows: 2, price: 4 });
         const session = await db.connect();
         await session.query('begin');
-        const wish = { submissionId: made.rows[0] ?? 0, attemptId: randomUUID() };
-        assert.equal((await claim(session, scopeOf(made), [wish])).length, 1);
+        assert.equal((await claim(session, scopeOf(made), wishFor(made.id, 1))).length, 1);
         await setBudget(other.db, made.id, cny(4));
         const counted = countHeld(other.db);
         await isWaiting(other.db);
@@ -250,7 +268,7 @@ onEvery(LEDGERS, (storage, kind) => {
       });
 
       const callers: Record<string, (db: Database, made: Made) => Promise<unknown>> = {
-        claims: (db, made) => tryAlone(db, made, only(made.rows)),
+        claims: (db, made) => takeSome(db, made, 1).then(only),
         cancels: (db, { id }) => cancel(db, id),
       };
       for (const [name, call] of Object.entries(callers)) {
@@ -263,7 +281,7 @@ onEvery(LEDGERS, (storage, kind) => {
           await session.query('select from vidbatch.batch where id = $1 for update', [made.id]);
           const called = call(other.db, made);
           await isWaiting(other.db);
-          await session.query('select from vidbatch.submission where batch_id = $1 for update nowait', [
+          await session.query('select from vidbatch.row_state where batch_id = $1 for update nowait', [
             made.id,
           ]);
           await session.query('commit');
@@ -279,7 +297,7 @@ onEvery(LEDGERS, (storage, kind) => {
         const made = await makeBatch(db, { price: 4, budget: 4 });
         const session = await other.db.connect();
         await session.query('begin');
-        await session.query('select from vidbatch.submission where batch_id = $1 for update', [made.id]);
+        await session.query('select from vidbatch.row_state where batch_id = $1 for update', [made.id]);
         let tries = 0;
         let back: Promise<unknown> | undefined;
         await transaction(db, async (one) => {
@@ -291,7 +309,7 @@ onEvery(LEDGERS, (storage, kind) => {
             .query('select from vidbatch.batch where id = $1 for update', [made.id])
             .then(() => session.query('commit'));
           if (tries === 1) await isWaiting(db);
-          await one.query('update vidbatch.submission set price = 3 where batch_id = $1', [made.id]);
+          await one.query('update vidbatch.row_state set price = 3 where batch_id = $1', [made.id]);
         });
         await back;
         session.release();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -15,9 +15,9 @@ import { LEDGERS, onEvery, place } from '../contract/storages.ts';
 
 /** Puts a row into `state`, whatever was there before. */
 const ARRANGE = `
-  update vidbatch.submission
+  update vidbatch.row_state
      set previous = $2, state = $3, task_id = case when $3 = 'submitted' then 't' end,
-         attempt_id = gen_random_uuid(), deadline = now(), lane = null
+         attempt_id = gen_random_uuid(), deadline = now()
    where id = $1`;
 
 /** The files of the project, in a folder to which a test may add another one. */
@@ -32,7 +32,7 @@ async function moves(db: Database, id: number, from: State | null, to: State): P
     await db.query(ARRANGE, [id, from, to]);
     return true;
   } catch (error) {
-    assert.equal((error as { constraint?: string }).constraint, 'submission_move', String(error));
+    assert.equal((error as { constraint?: string }).constraint, 'row_state_move', String(error));
     return false;
   }
 }
@@ -75,7 +75,9 @@ onEvery(LEDGERS, (storage) => {
 
   test('a ledger of a newer vidbatch is refused, and left as it is', async () => {
     const { db } = storage();
-    await db.query(`insert into vidbatch.migration (version, name) values (999, '999-later.sql')`);
+    await db.query(
+      `insert into vidbatch.migration (version, name, sha256) values (999, '999-later.sql', '')`,
+    );
     try {
       await assert.rejects(
         migrateLedger(db),
@@ -96,7 +98,7 @@ onEvery(LEDGERS, (storage) => {
     const kept = await read();
     await db.query(
       `begin; update vidbatch.migration set name = '001-ledger.sql';
-       insert into vidbatch.migration (version, name) select n, n || '-more.sql' from generate_series(2, 12) n; commit`,
+       insert into vidbatch.migration (version, name, sha256) select n, n || '-more.sql', '' from generate_series(2, 12) n; commit`,
     );
     try {
       const old = await read();
@@ -109,8 +111,8 @@ onEvery(LEDGERS, (storage) => {
         await assert.rejects(open, (error) => {
           assert.ok(error instanceof VidbatchError, String(error));
           assert.equal(error.code, 'LEDGER_UNKNOWN');
-          assert.match(error.message, /holds 001-ledger\.sql, where this vidbatch has 001-schema\.sql/);
-          assert.match(error.hint ?? '', /with the vidbatch that made it, until its rows are done/);
+          assert.match(error.message, /holds 001-ledger\.sql, but this vidbatch has 001-schema\.sql/);
+          assert.match(error.hint ?? '', /Use the vidbatch that made it until all of its rows are done/);
           return true;
         });
       }
@@ -124,23 +126,55 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual(await read(), kept);
   });
 
+  test('a ledger of another version of a file is refused, and left as it is', async (t) => {
+    const { db, another } = storage();
+    const edited = await laterFiles();
+    t.after(() => rm(edited, { recursive: true }));
+    const file = new URL('001-schema.sql', edited);
+    const text = await readFile(file, 'utf8');
+    const isRefused = (error: unknown): boolean => {
+      assert.ok(error instanceof VidbatchError, String(error));
+      assert.equal(error.code, 'LEDGER_UNKNOWN');
+      assert.match(error.message, /holds another version of 001-schema\.sql than this vidbatch/);
+      return true;
+    };
+    await writeFile(file, text.replaceAll('\n', '\r\n'));
+    assert.deepEqual(await migrateLedger(db, edited), [], 'other line ends are no other version');
+    await writeFile(file, `${text}alter table vidbatch.row_state add column later integer;\n`);
+    await assert.rejects(migrateLedger(db, edited), isRefused);
+    await assert.rejects(db.query('select later from vidbatch.row_state'), { code: '42703' });
+    await db.query('alter table vidbatch.migration rename column sha256 to other');
+    try {
+      for (const open of [
+        () => migrateLedger(db),
+        () => isMigrated(db),
+        () => another('reader'),
+        () => another('writer'),
+      ])
+        await assert.rejects(open, isRefused, 'an older ledger has no hash');
+    } finally {
+      await db.query('alter table vidbatch.migration rename column other to sha256');
+    }
+    assert.equal(await isMigrated(db), true);
+  });
+
   test('a later file is applied to a ledger with rows, once, and as a whole or not at all', async (t) => {
     const { db } = storage();
     const { rows: made } = await makeBatch(db);
     const later = await laterFiles();
     t.after(() => rm(later, { recursive: true }));
     const file = new URL('002-later.sql', later);
-    const change = 'alter table vidbatch.submission add column later integer not null default 7;';
+    const change = 'alter table vidbatch.row_state add column later integer not null default 7;';
     await writeFile(file, `${change} select nothing_of_that_name;`);
     await assert.rejects(migrateLedger(db, later), /nothing_of_that_name/);
-    await assert.rejects(db.query('select later from vidbatch.submission'), { code: '42703' });
+    await assert.rejects(db.query('select later from vidbatch.row_state'), { code: '42703' });
     await writeFile(file, change);
     assert.deepEqual(await migrateLedger(db, later), ['002-later.sql']);
     assert.deepEqual(await migrateLedger(db, later), []);
-    const { rows } = await db.query('select later from vidbatch.submission where id = $1', [made[0]]);
+    const { rows } = await db.query('select later from vidbatch.row_state where id = $1', [made[0]]);
     assert.deepEqual(rows, [{ later: 7 }]);
     await db.query(
-      'begin; alter table vidbatch.submission drop column later; delete from vidbatch.migration where version = 2; commit',
+      'begin; alter table vidbatch.row_state drop column later; delete from vidbatch.migration where version = 2; commit',
     );
   });
 
@@ -168,25 +202,20 @@ onEvery(LEDGERS, (storage) => {
     const broken: [what: string, constraint: RegExp, set: string][] = [
       [
         'a submitted row without a task id',
-        /submission_task_id/,
+        /row_state_task_id/,
         `previous = 'submitting', state = 'submitted'`,
       ],
-      ['a task id on a row that is not submitted', /submission_task_id/, `task_id = 't'`],
+      ['a task id on a row that is not submitted', /row_state_task_id/, `task_id = 't'`],
       ['a row in flight without a deadline', /in_flight/, `previous = 'pending', state = 'submitting'`],
-      ['a pending row without a request', /sendable/, `request = null`],
-      [
-        'a finished row in a lane',
-        /submission_lane/,
-        `previous = 'pending', state = 'cancelled', lane = 'l'`,
-      ],
-      ['a state that nobody knows', /submission_(state|move)/, `previous = 'pending', state = 'paid'`],
+      ['a pending row without its content', /sendable/, `content_hash = null`],
+      ['a state that nobody knows', /row_state_(state|move)/, `previous = 'pending', state = 'paid'`],
     ];
     for (const [what, constraint, set] of broken) {
       test(`refuses ${what}`, async () => {
         const { db } = storage();
         const made = await makeBatch(db);
         await assert.rejects(
-          db.query(`update vidbatch.submission set ${set} where batch_id = $1`, [made.id]),
+          db.query(`update vidbatch.row_state set ${set} where batch_id = $1`, [made.id]),
           constraint,
         );
       });

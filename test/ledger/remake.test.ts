@@ -3,19 +3,30 @@ import { describe, test } from 'node:test';
 import { parseAmount } from '../../src/core/money/amount.ts';
 import type { Amount } from '../../src/core/money/amount.ts';
 import type { Prices } from '../../src/core/money/prices.ts';
-import { countSurplus } from '../../src/ledger/batch.ts';
-import { readPurse } from '../../src/ledger/budget.ts';
+import { readBudgetStatus } from '../../src/ledger/budget.ts';
+import { transaction } from '../../src/database/database.ts';
 import type { Database, Queryable } from '../../src/database/database.ts';
 import { recordPolls } from '../../src/ledger/tasks/poll-record.ts';
-import { findByTask, findSubmissions, readAttempts, readTrail } from '../../src/ledger/read/read.ts';
-import type { SubmissionView } from '../../src/ledger/read/read.ts';
+import { findByTask, findSubmissions } from '../../src/ledger/read/rows.ts';
+import { readAttempts, readTrail } from '../../src/ledger/read/attempts.ts';
+import type { SubmissionView } from '../../src/ledger/read/rows.ts';
 import type { TaskStatus } from '../../src/core/task.ts';
 import { record } from '../../src/ledger/send/record.ts';
 import { countRemade, readRemakable, remakeFailed } from '../../src/ledger/remake.ts';
 import { ledgerLooks } from '../../src/operate/verify/verify.ts';
-import { claimAll, makeBatch, only, outcomeOf, resultOf, tryAlone } from '../contract/rows.ts';
+import {
+  claimAll,
+  countSurplus,
+  makeBatch,
+  only,
+  outcomeOf,
+  resultOf,
+  tryAlone,
+  editRow,
+} from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { LEDGERS, onEvery } from '../contract/storages.ts';
+import { until } from '../until.ts';
 
 const NO_PRICES: Prices = new Map();
 const amount = (text: string): Amount => parseAmount(text) ?? assert.fail(text);
@@ -35,7 +46,7 @@ async function fails(
     [id, origin, reason],
   );
   await db.query(
-    `update vidbatch.submission set provider_status = 'failed', polled_at = now(), error_code = 'TASK_FAILED', error = $2
+    `update vidbatch.row_state set provider_status = 'failed', polled_at = now(), error_code = 'TASK_FAILED', error = $2
       where id = $1`,
     [id, reason],
   );
@@ -73,7 +84,7 @@ async function findEach(db: Queryable, { id }: Made, ...keys: string[]): Promise
   return Promise.all(keys.map(async (key) => only(await findSubmissions(db, id, key))));
 }
 
-async function accepted(db: Queryable, made: Made, id: number, taskId: string): Promise<number> {
+async function accepted(db: Database, made: Made, id: number, taskId: string): Promise<number> {
   const [claim] = await claimAll(db, made, [id]);
   assert.ok(claim !== undefined);
   await record(db, [resultOf(claim, outcomeOf('accepted', { taskId }))]);
@@ -173,6 +184,35 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await remake(db, made, ['k2']), 1);
     });
 
+    test('is left alone while a second task for the same content has not failed', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 1 });
+      const [row = 0] = made.rows;
+      await accepted(db, made, row, 'task_once');
+      await fails(db, made, row);
+      // What a journal brings back where the ledger was restored to before the row was made again.
+      await db.query(
+        `insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, content_hash, deadline,
+                                       finished_at, outcome, task_id, surplus)
+         select gen_random_uuid(), id, 2, 'w1', $2, 0, content_hash, now(), now(), 'accepted', 'task_again', true
+           from vidbatch.submission where id = $1`,
+        [row, made.origin],
+      );
+      const { groups, another } = await readRemakable(db, made.id, null);
+      assert.deepEqual([groups, another], [[], 1]);
+      assert.equal(await remake(db, made), 0);
+      await db.query(
+        `update vidbatch.attempt set outcome = null, finished_at = null, task_id = null, surplus = false
+          where task_id = 'task_again'`,
+      );
+      assert.equal(await remake(db, made), 0, 'nobody knows whether the second request was accepted');
+      await db.query(
+        `update vidbatch.attempt set content_hash = 'of another text' where submission_id = $1 and number = 2`,
+        [row],
+      );
+      assert.equal(await remake(db, made), 1, 'a task for a text that was edited since is no second one');
+    });
+
     test('stays in what a budget has spent, and the second one needs room in it', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { price: 2, budget: 3 });
@@ -181,14 +221,14 @@ onEvery(LEDGERS, (storage) => {
       await record(db, [resultOf(claim, outcomeOf('accepted', { taskId: 'task_7' }))]);
       await fails(db, made, id);
       assert.equal(await remake(db, made), 1);
-      const purse = (await readPurse(db, made.id)) ?? assert.fail('it has a budget');
+      const purse = (await readBudgetStatus(db, made.id)) ?? assert.fail('it has a budget');
       assert.deepEqual([purse.spent, purse.left, purse.beyond], [amount('2'), amount('1'), 1]);
       assert.equal(await tryAlone(db, made, id), undefined);
       assert.deepEqual(await faults(db, made), []);
       await db.query('update vidbatch.batch set budget = 4 where id = $1', [made.id]);
       const again = (await tryAlone(db, made, id)) ?? assert.fail('the higher budget pays for it');
       await record(db, [resultOf(again, outcomeOf('accepted', { taskId: 'task_8' }))]);
-      assert.deepEqual((await readPurse(db, made.id))?.spent, amount('4'));
+      assert.deepEqual((await readBudgetStatus(db, made.id))?.spent, amount('4'));
       assert.deepEqual(await faults(db, made), []);
     });
 
@@ -218,10 +258,47 @@ onEvery(LEDGERS, (storage) => {
       assert.match(JSON.stringify(await readTrail(db, first)), /task-back.*task_10 did not fail after all/);
       assert.deepEqual(await remake(db, made, ['k1']), 0, 'nor made again as long as it is called otherwise');
       await record(db, [resultOf(again, outcomeOf('accepted', { taskId: 'task_12' }))]);
-      assert.deepEqual((await readPurse(db, made.id))?.spent, amount('8'), '2, and 2 and 4');
+      assert.deepEqual((await readBudgetStatus(db, made.id))?.spent, amount('8'), '2, and 2 and 4');
       assert.deepEqual(
         (await faults(db, made)).filter((one) => !/provider calls it completed/.test(one)),
         [],
+      );
+    });
+
+    test('that turns out to live is not given back to a row that was edited meanwhile', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 3, price: 2, budget: 9 });
+      const [edited = 0, restored = 0, unknown = 0] = made.rows;
+      for (const [n, id] of made.rows.entries()) {
+        const claim = (await tryAlone(db, made, id)) ?? assert.fail('the budget pays for it');
+        await record(db, [resultOf(claim, outcomeOf('accepted', { taskId: `task_2${n}` }))]);
+        await fails(db, made, id);
+      }
+      await db.query('update vidbatch.attempt set content_hash = null where submission_id = $1', [unknown]);
+      assert.equal(await remake(db, made), 3);
+      const edit = (id: number, to: string): Promise<unknown> => editRow(db, id, { contentHash: to });
+      await edit(edited, 'other');
+      await edit(restored, 'other');
+      await edit(restored, `${made.name}2`);
+      for (const [n, id] of made.rows.entries()) await says(db, made, id, `task_2${n}`, 'completed');
+      const views = await findEach(db, made, 'k1', 'k2', 'k3');
+      assert.deepEqual(
+        views.map(({ state, taskId, earlierTaskIds }) => [state, taskId, earlierTaskIds]),
+        [
+          ['pending', null, ['task_20']],
+          ['submitted', 'task_21', []],
+          ['pending', null, ['task_22']],
+        ],
+        'what an attempt sent is known of the first two alone, and is what the second says again',
+      );
+      assert.match(
+        JSON.stringify(await readTrail(db, edited)),
+        /task-kept.*task_20 did not fail.*edited since/,
+      );
+      assert.deepEqual(
+        (await readBudgetStatus(db, made.id))?.spent,
+        amount('6'),
+        'each first task stays paid',
       );
     });
 
@@ -242,5 +319,29 @@ onEvery(LEDGERS, (storage) => {
       );
       assert.deepEqual(rows, [{ remade_price: '2' }]);
     });
+  });
+});
+
+onEvery(['postgres'], (storage) => {
+  test('a failed task that is found to live at the same moment is not made again', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const [id = 0] = made.rows;
+    await accepted(db, made, id, 'task_30');
+    await fails(db, made, id);
+    const { asOf } = await readRemakable(db, made.id, null);
+    const late = await db.connect();
+    await late.query('begin');
+    await says(late, made, id, 'task_30', 'completed');
+    let ended = false;
+    const remade = transaction(db, (session) =>
+      remakeFailed(session, made.id, { keys: null, asOf, who: 'anna', prices: NO_PRICES }),
+    ).finally(() => (ended = true));
+    const waits = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await until(async () => ended || (await db.query(waits)).rows.length > 0);
+    await late.query('commit');
+    late.release();
+    assert.equal(await remade, 0);
+    assert.equal(only(await findSubmissions(db, made.id, 'k1')).taskId, 'task_30');
   });
 });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { cancel, countSurplus } from '../../src/ledger/batch.ts';
+import { cancel } from '../../src/ledger/pause.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Database } from '../../src/database/database.ts';
-import { readAttempts, readTrail } from '../../src/ledger/read/read.ts';
-import { record } from '../../src/ledger/send/record.ts';
+import { readAttempts, readTrail } from '../../src/ledger/read/attempts.ts';
+import { recordWithin } from '../../src/ledger/send/record.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import { countChosen, groupUncertain, readUnsettled } from '../../src/ledger/read/uncertain.ts';
@@ -13,6 +13,7 @@ import type { Evidence } from '../../src/core/outcome.ts';
 import {
   claimAll,
   claimFirst,
+  countSurplus,
   letTimePass,
   makeBatch,
   only,
@@ -93,7 +94,7 @@ onEvery(['postgres'], (storage) => {
       try {
         await session.query('begin');
         const late = resultOf(doubt.claimed, outcomeOf('accepted', { taskId: 'late' }));
-        await record(session, [late]);
+        await recordWithin(session, [late]);
         const over = new AbortController();
         const said = resolve(db, seen, SAID).finally(() => over.abort());
         for (let waiting = 0; waiting === 0 && !over.signal.aborted;) {
@@ -121,7 +122,7 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const doubt = await silent(db);
       const { id } = doubt;
-      await db.query('update vidbatch.submission set spent = 4 where id = $1', [id]);
+      await db.query('update vidbatch.row_state set spent = 4 where id = $1', [id]);
       const moved = await resolveNotSent(db, await look(db, rowOf(doubt)), SAID);
       assert.deepEqual(moved, { ...NONE, pending: 1 });
       const row = await storedOne(db, id);

@@ -3,11 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { contentHash } from '../../src/core/identity.ts';
-import { cancel } from '../../src/ledger/batch.ts';
+import { cancel } from '../../src/ledger/pause.ts';
 import { retry } from '../../src/ledger/retry.ts';
-import { claim, claimAlone } from '../../src/ledger/send/claim.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
-import type { Queryable } from '../../src/database/database.ts';
+import type { Database } from '../../src/database/database.ts';
 import { armProbe } from '../../src/ledger/send/provider.ts';
 import { record } from '../../src/ledger/send/record.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
@@ -15,7 +14,7 @@ import { sweep } from '../../src/ledger/send/sweep.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
 import { sameKeyOf } from '../../src/core/retry.ts';
 import { confirmed, ledgerLooks } from '../../src/operate/verify/verify.ts';
-import { makeBatch, outcomeOf, resultOf, scopeOf } from '../contract/rows.ts';
+import { makeBatch, outcomeOf, resultOf, tryAlone, editRow } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { openStorage } from '../contract/storages.ts';
 
@@ -57,11 +56,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** A batch to which things happen in any order, late answers and all, and nothing that the verbs refuse. */
 class Life {
-  readonly #db: Queryable;
+  readonly #db: Database;
   readonly #made: Made;
   readonly #claims: Claim[] = [];
 
-  constructor(db: Queryable, made: Made) {
+  constructor(db: Database, made: Made) {
     this.#db = db;
     this.#made = made;
   }
@@ -89,7 +88,7 @@ class Life {
 
   /** No wait and no throttle lasts; a halt is tried out. */
   async #openGates(): Promise<void> {
-    await this.#db.query(`update vidbatch.submission set not_before = '-infinity' where batch_id = $1`, [
+    await this.#db.query(`update vidbatch.row_state set not_before = '-infinity' where batch_id = $1`, [
       this.#made.id,
     ]);
     await this.#db.query(`update vidbatch.provider set throttled_until = '-infinity' where origin = $1`, [
@@ -99,10 +98,8 @@ class Life {
   }
 
   async #claim(submissionId: number): Promise<void> {
-    const wish = { submissionId, attemptId: randomUUID() };
-    const [claimed] = await claim(this.#db, scopeOf(this.#made), [wish]);
-    const got = claimed ?? (await claimAlone(this.#db, scopeOf(this.#made), wish));
-    if (got !== undefined) this.#claims.push(got);
+    const claimed = await tryAlone(this.#db, this.#made, submissionId);
+    if (claimed !== undefined) this.#claims.push(claimed);
   }
 
   async #resolve(submissionId: number, as: 'not-sent' | 'abandon' | 'task-id'): Promise<void> {
@@ -116,7 +113,7 @@ class Life {
 
   async #letDeadlinesPass(): Promise<void> {
     await this.#db.query(
-      `with late as (update vidbatch.submission set deadline = now() - interval '1 second'
+      `with late as (update vidbatch.row_state set deadline = now() - interval '1 second'
                       where batch_id = $1 and deadline is not null)
        update vidbatch.attempt a set deadline = now() - interval '1 second'
          from vidbatch.submission s where s.id = a.submission_id and s.batch_id = $1`,
@@ -138,11 +135,7 @@ describe('the invariants of a ledger', () => {
             const made = await makeBatch(db, { rows: ROWS, proven, price: 2, budget: 1000 });
             for (const id of made.rows) {
               const request = { prompt: `row ${id}` };
-              await db.query('update vidbatch.submission set request = $2, content_hash = $3 where id = $1', [
-                id,
-                JSON.stringify(request),
-                contentHash(request),
-              ]);
+              await editRow(db, id, { request: JSON.stringify(request), contentHash: contentHash(request) });
             }
             const life = new Life(db, made);
             for (const one of steps) await life.go(one);

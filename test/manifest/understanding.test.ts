@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { missingColumns, parseMap } from '../../src/manifest/columns.ts';
-import { describeColumns, understand } from '../../src/manifest/understanding.ts';
+import { formatColumns, understand } from '../../src/manifest/understanding.ts';
 import { checkRows } from '../../src/manifest/row.ts';
 import { openManifest } from '../../src/manifest/manifest.ts';
 import { makeFolder } from './fixture.ts';
@@ -43,11 +43,11 @@ test('nothing is guessed: not beside the field, not of two headers, not against 
 
 test('columns that are kept, and those that may be fields, are named in one line each', () => {
   const columns = ['id', 'model', 'prompt', '图片', '备注', 'batch', 'row_key'];
-  assert.deepEqual(describeColumns(understand({ columns })), [
+  assert.deepEqual(formatColumns(understand({ columns })), [
     '2 columns are kept and not sent: "图片", "备注"',
     "if these are fields, say so: --map 'image=图片'",
   ]);
-  assert.deepEqual(describeColumns(understand({ columns: ['id', 'model', 'prompt'] })), []);
+  assert.deepEqual(formatColumns(understand({ columns: ['id', 'model', 'prompt'] })), []);
 });
 
 test('a header without a prompt is told with a complete command line, or with the line that looks like it', () => {

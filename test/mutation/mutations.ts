@@ -5,43 +5,56 @@ export interface Mutation {
   /** Stands there exactly once. */
   from: string;
   to: string;
+  /** The file whose statements it changes, if that is another one. */
+  statements?: string;
   /** What the program does wrong with it. */
   breaks: string;
 }
 
 export const MUTATIONS = {
   'claim-without-compare': {
-    file: 'ledger/send/claim.ts',
+    file: 'ledger/send/claim-parts.ts',
+    statements: 'ledger/send/claim.ts',
     // With the state before and the task id as the schema's own checks want them.
-    from: `set previous = s.state, state = 'submitting', attempt_id = w.attempt_id,
+    from: `set previous = s.state, state = 'submitting', attempt_id = w.id,
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
-         from wish w, vidbatch.batch b, vidbatch.provider p, vidbatch.meta m
-        where s.id = w.submission_id and b.id = s.batch_id and p.origin = b.origin
-          and s.state = 'pending'`,
-    to: `set previous = 'pending', state = 'submitting', attempt_id = w.attempt_id, task_id = null,
+         from chosen c join wish w on w.n = c.n join vidbatch.row r on r.id = c.id cross join batch`,
+    to: `set previous = 'pending', state = 'submitting', attempt_id = w.id, task_id = null,
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
-         from wish w, vidbatch.batch b, vidbatch.provider p, vidbatch.meta m
-        where s.id = w.submission_id and b.id = s.batch_id and p.origin = b.origin
-          and s.state in ('pending', 'submitting', 'submitted', 'uncertain')`,
+         from (select id, n, turn_ms, adds from chosen
+                union all
+               select x.id, (select count(*) from chosen) + row_number() over (order by x.id), null, 0
+                 from vidbatch.submission x join batch on batch.id = x.batch_id
+                where x.state in ('submitting', 'submitted', 'uncertain')) c
+         join wish w on w.n = c.n join vidbatch.row r on r.id = c.id cross join batch`,
     breaks: 'a row that was sent is claimed again',
   },
   'claim-over-the-budget': {
     file: 'ledger/send/claim.ts',
-    from: 'and ${WINDOW_OPEN} and ${AFFORDABLE}',
-    to: 'and ${WINDOW_OPEN}',
-    breaks: 'a row is claimed that its budget cannot pay for',
+    from: 'where batch.currency is null or p.upto <= batch.money',
+    to: 'where p.upto is not distinct from p.upto',
+    breaks: 'rows are claimed together that their budget cannot pay for',
   },
   'record-keeps-what-is-refused': {
-    file: 'ledger/send/record.ts',
-    from: 'sum(case when d.decides then m.held - d.held else 0 end',
-    to: 'sum(0',
+    file: 'ledger/send/save.ts',
+    statements: 'ledger/send/record.ts',
+    from: 'sum(m.held - before.held) as adds',
+    to: '0 * sum(m.held - before.held) as adds',
     breaks: 'what a refused row held of a budget is held for ever',
   },
   'record-forgets-task-id': {
-    file: 'ledger/send/record.ts',
-    from: `when has_task_id then 'submitted'`,
-    to: `when has_task_id and state = 'submitting' then 'submitted'`,
+    file: 'ledger/send/decide/row.ts',
+    statements: 'ledger/send/record.ts',
+    from: 'if (settling !== undefined) {',
+    to: "if (settling?.row.state === 'submitting') {",
     breaks: 'a late task id does not reach its row',
+  },
+  'record-settles-what-was-edited': {
+    file: 'ledger/send/decide/row.ts',
+    statements: 'ledger/send/record.ts',
+    from: 'if (contentHash === null || contentHash === row.contentHash) return true;',
+    to: 'if (contentHash === null || contentHash !== undefined) return true;',
+    breaks: 'a row that was edited gets the task of its earlier content',
   },
   'journal-without-answers': {
     file: 'worker/journal/journal.ts',

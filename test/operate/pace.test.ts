@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { etaOf, speedOf } from '../../src/operate/pace.ts';
-import { feeds, laneOf } from '../../src/worker/queue/queue.ts';
 import { noCounts } from '../../src/core/submission.ts';
-import type { Gate } from '../../src/operate/summary.ts';
+import type { Gate } from '../../src/operate/gate.ts';
 
 const summary = (...gates: Gate['gate'][]): Parameters<typeof etaOf>[2] => ({
   counts: { ...noCounts(), pending: 90, submitting: 10 },
@@ -53,10 +52,4 @@ test('a slow batch is told by the number of its rows', () => {
   assert.equal(speedOf({ accepted: 750, seconds: 60 }), '12.5 accepted/s over the last minute');
   assert.equal(speedOf({ accepted: 40, seconds: 20 }), '2.0 accepted/s over the last 20s');
   assert.equal(speedOf({ accepted: 2, seconds: 4.2 }), '2 accepted in the last 4s');
-});
-
-test('a batch is fed by the shared lane and by runs that name it', () => {
-  const fed = (lane: string): boolean => feeds(lane, 'ab12', 7);
-  assert.ok(fed(laneOf('ab12', null)) && fed(laneOf('ab12', [3, 7])) && fed(laneOf('ab12', [7])));
-  assert.ok(!fed(laneOf('ab12', [17, 70])) && !fed(laneOf('cd34', null)) && !fed(laneOf('cd34', [7])));
 });

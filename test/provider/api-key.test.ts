@@ -48,6 +48,29 @@ describe('redaction', () => {
     );
   });
 
+  it('takes it out of base64, of whatever else is encoded with it', () => {
+    const long = fc.string({
+      unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
+      minLength: 16,
+      maxLength: 60,
+    });
+    fc.assert(
+      fc.property(long, fc.string(), fc.string(), (key, before, after) => {
+        const bytes = Buffer.from(before + key + after);
+        const code = bytes.toString('base64');
+        const written = [code, bytes.toString('base64url'), JSON.stringify(code), encodeURIComponent(code)];
+        for (const text of written) {
+          const left = redactor(key)(`(${text})`);
+          assert.ok(left.includes('[API key]'), left);
+          const at = Buffer.byteLength(before);
+          // Of the character at each end, some bits are of the neighbour.
+          const inside = code.slice(Math.ceil((8 * at) / 6), Math.floor((8 * (at + key.length)) / 6));
+          assert.ok(!left.includes(inside));
+        }
+      }),
+    );
+  });
+
   it('takes out the beginning of a key at which an answer was cut off', () => {
     assert.equal(redactor('sk-0123456789abcdef')('bad key sk-0123456789a'), 'bad key [API key]');
   });

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { Answer } from '../../src/provider/answer.ts';
 import { judge } from '../../src/provider/judgement.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
+import type { RefusalKind } from '../../src/provider/table.ts';
 import { answer, gateway, HTML, openai, vendor } from './answers.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');
@@ -35,6 +36,21 @@ describe('the task id', () => {
     ['is data itself', { code: 'success', data: 'task_1' }, 'task_1'],
     ['inside data comes before the id of the request', { id: 'req-1', data: { task_id: 't1' } }, 't1'],
     ['is known by its first letters', { id: 'req-1', data: { id: 'task_1' } }, 'task_1'],
+    ['may be written taskId', { taskId: 'x1' }, 'x1'],
+    ['may be written taskId inside data', { code: 0, data: { taskId: 'x1' } }, 'x1'],
+    ['is in an event of a stream', 'event: made\ndata: {"task_id":"x1","status":"queued"}\n\n', 'x1'],
+    [
+      'is in one of several events',
+      ': hi\n\ndata: {"p":0}\n\ndata: {"taskId":"x1"}\n\ndata: [DONE]\n\n',
+      'x1',
+    ],
+    ['comes in each event', 'data: {"task_id":"x1"}\r\n\r\ndata: {"task_id":"x1"}\r\n\r\n', 'x1'],
+    ['is in events without an empty line', 'data: {"id":"task_1"}\ndata: [DONE]\n', 'task_1'],
+    ['is in an event of several lines', 'data: {"task_id":\ndata: "x1"}\n\n', 'x1'],
+    ['is not one of two in a stream', 'data: {"task_id":"x1"}\n\ndata: {"task_id":"x2"}\n\n', undefined],
+    ['is not the id of an event', 'id: task_1\ndata: {"id":"x1"}\n\n', undefined],
+    ['is in no list', [{ task_id: 'x1' }], undefined],
+    ['is in no text that holds an event', 'see\ndata: {"task_id":"x1"}\n', undefined],
     ['of 64 bits keeps its digits', '{"task_id":738529527931269425}', '738529527931269425'],
     ['of 64 bits inside data keeps them', '{"data":{"id":18446744073709551615}}', '18446744073709551615'],
     ['is no fraction', '{"task_id":1234567890123456.5}', undefined],
@@ -43,6 +59,32 @@ describe('the task id', () => {
     ['that lost bytes is none', '{"task_id":"task_\ufffd"}', undefined],
   ];
   for (const [name, body, id] of places) it(name, () => assert.equal(idOf(body), id));
+});
+
+describe('a stream of events', () => {
+  const kind = (status: number, body: string): OutcomeKind => judge(answer(status, body), { now }).kind;
+
+  it('without a readable task id is uncertain, whatever else it says', () => {
+    for (const data of [
+      '{"code":"insufficient_user_quota"}',
+      '{"error":{"code":"rate_limit"}}',
+      '[DONE]',
+      '{"task_',
+    ])
+      assert.equal(kind(200, `data: ${data}\n\n`), 'uncertain', data);
+  });
+
+  it('that names a task under a refusal is uncertain', () => {
+    for (const status of [400, 402, 429, 503])
+      assert.equal(kind(status, 'data: {"taskId":"x1"}\n\n'), 'uncertain', String(status));
+  });
+
+  it('keeps the first status', () => {
+    const stream = 'data: {"task_id":"x1","status":"queued"}\n\ndata: {"status":"running"}\n\n';
+    const outcome = judge(answer(200, stream), { now });
+    assert.ok(outcome.kind === 'accepted');
+    assert.equal(outcome.providerStatus, 'queued');
+  });
 });
 
 describe('an answer that names a task is never sent again, though it refuses:', () => {
@@ -61,6 +103,40 @@ describe('an answer that names a task is never sent again, though it refuses:', 
   for (const [name, status, body] of answers) {
     it(name, () => assert.equal(judge(answer(status, body), { now, codes }).kind, 'uncertain'));
   }
+
+  const lettered: [name: string, status: number, body: unknown][] = [
+    ['an id under a limit', 429, { id: 'task_X2', status: 'queued' }],
+    ['an id in data', 429, { code: 'rate_limit', data: { id: 'task_X1' } }],
+    ['an id in an event', 429, 'data: {"id":"task_X3"}\n\n'],
+    ['a name with a dash', 429, { 'task-id': 't-dash' }],
+    ['an id that was cut off', 429, '{"id":"task_X7'],
+    ['an id with no channel', 503, { id: 'task_X8', error: { code: 'model_not_found' } }],
+    ['an id without a balance', 403, { id: 'task_X6', message: 'insufficient balance' }],
+    ['an id of a wrong row', 400, { id: 'task_X4', code: 'invalid_request' }],
+    ['data itself', 400, { code: 'invalid_request', data: 'task_X5' }],
+    ['a task itself', 400, { code: 'invalid_request', task: 'task-X5' }],
+    ["an id in the vendor's own words", 400, gateway('fail_to_fetch_task', '{"id":"task_1"}')],
+    ['an id of a task under 200', 200, { code: 'insufficient_user_quota', task: { id: 'task_9' } }],
+    ['an id in a list under 200', 200, { code: 'insufficient_user_quota', data: [{ id: 'task_9' }] }],
+    ['an id spelled in escapes', 429, '{"id":"\\u0074ask_X2"}'],
+  ];
+  for (const [name, status, body] of lettered) {
+    it(`${name}, by its letters`, () => assert.equal(judge(answer(status, body), { now }).kind, 'uncertain'));
+  }
+
+  it('an id of a request, and a code about tasks, name none', () => {
+    const refusals: [number, unknown, OutcomeKind][] = [
+      [429, { id: 'req-1', request_id: 'task_1', code: 'rate_limit' }, 'throttled'],
+      [429, 'data: {"id":"req-1"}\n\n', 'throttled'],
+      [400, { id: 'req-1', code: 'task_prompt_invalid', data: { id: 7 } }, 'rejected'],
+      [403, { id: 'req-1', message: 'insufficient balance for task_1', task: 'video' }, 'halted'],
+      [503, { id: 'req-1', error: { code: 'model_not_found', type: 'task_error' } }, 'not-sent'],
+      [200, { id: 'req-1', code: 'insufficient_user_quota' }, 'halted'],
+    ];
+    for (const [status, body, kind] of refusals) {
+      assert.equal(judge(answer(status, body), { now }).kind, kind, JSON.stringify(body));
+    }
+  });
 
   it('an empty id names none', () => {
     for (const id of ['', null, 0]) {
@@ -149,11 +225,8 @@ describe('the wait that a refusal asks for', () => {
 });
 
 describe('moved codes', () => {
-  const kind = (
-    status: number,
-    body: unknown,
-    codes: Record<string, Exclude<OutcomeKind, 'accepted'>>,
-  ): OutcomeKind => judge(answer(status, body), { now, codes }).kind;
+  const kind = (status: number, body: unknown, codes: Record<string, RefusalKind>): OutcomeKind =>
+    judge(answer(status, body), { now, codes }).kind;
 
   it('decide before the table', () => {
     assert.equal(kind(500, gateway('do_request_failed'), { do_request_failed: 'not-sent' }), 'not-sent');

@@ -37,8 +37,8 @@ export const BREAKAGES: Record<string, Breakage> = {
   'a clerk that does not ask what it was granted': {
     mutation: {
       file: 'worker/clerk.ts',
-      from: 'const left = again ? without(wishes, fresh) : [];',
-      to: 'const left: ClaimWish[] = [];',
+      from: 'return [...fresh, ...before];',
+      to: 'return before.slice(before.length).concat(fresh);',
       breaks: 'a claim whose answer was lost is forgotten by the worker that holds it',
     },
   },

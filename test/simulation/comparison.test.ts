@@ -35,7 +35,11 @@ onEvery(LEDGERS, (storage, kind) => {
       }
     });
 
-    const guards = ['claim-without-compare', 'record-forgets-task-id'] as const;
+    const guards = [
+      'claim-without-compare',
+      'record-forgets-task-id',
+      'record-settles-what-was-edited',
+    ] as const;
     const budgets = ['claim-over-the-budget', 'record-keeps-what-is-refused'] as const;
     for (const name of guards) notices(name);
     // They take longer to be noticed, and the SQL is the same.
@@ -44,7 +48,7 @@ onEvery(LEDGERS, (storage, kind) => {
     function notices(name: MutationName): void {
       test(`notices SQL in which ${MUTATIONS[name].breaks}`, async () => {
         const sql = { ...SQL, ...(await loadStatements(MUTATIONS[name])) };
-        for (let seed = 1; seed <= 80; seed += 1) {
+        for (let seed = 1; seed <= 240; seed += 1) {
           if ((await compare(ledger, { seed, deeds: DEEDS, sql })) !== undefined) return;
         }
         assert.fail(`${name} makes no difference`);

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { AVALANCHE } from '../../src/ledger/send/avalanche.ts';
+import { AVALANCHE } from '../../src/ledger/send/decide/limits.ts';
 import { sameKeyOf } from '../../src/core/retry.ts';
+import { parseWindow } from '../../src/core/time/window.ts';
 import { deedOf, ORIGINS, plain, SQL } from './deed.ts';
 import type { Sql } from './deed.ts';
 import { randomOf } from './random.ts';
@@ -12,16 +13,12 @@ const BEGIN_MS = Date.UTC(2026, 2, 4);
 const PAUSES_MS = [1, 1, 1, 1000, 20_000, 61_000, 1_000_000, 13 * 3_600_000];
 
 const OFF_PEAK_ROWS = [12, 22];
-/** From the beginning; the pauses make some sequences cross some of these ends. */
-const WINDOWS_MS = [
-  [
-    [-1_000_000, 62_000],
-    [1_000_000, 1_060_000],
-    [5_000_000, 50_000_000],
-  ],
-  [[0, 90_000_000]],
-  [[-2000, -1000]],
-] as const;
+/** The pauses make some sequences cross some of their ends, and the change of the clocks in New York. */
+const WINDOWS = [
+  '23:43:20-00:01:02,00:16:40-00:17:40,01:23:20-13:53:20 UTC',
+  'Wed 00:00-24:00 UTC; Thu 00:00-01:00 UTC; Sat-Sun 19:00-02:30 America/New_York',
+  '23:59:50-23:59:58 UTC',
+].map((text) => parseWindow('the comparison', text));
 
 /** Reading everything costs more than most deeds; a difference that is seen late is looked for again, step by step. */
 const READ_EVERY = 5;
@@ -56,12 +53,7 @@ export async function compare(
   }
   twin.at = BEGIN_MS;
   for (const id of OFF_PEAK_ROWS) Object.assign(twin.rows.get(id) ?? {}, { offPeak: true });
-  twin.windows = new Map(
-    WINDOWS_MS.map((spans, n) => [
-      n + 1,
-      spans.map(([from, to]) => ({ from: BEGIN_MS + from, to: BEGIN_MS + to })),
-    ]),
-  );
+  twin.windows = new Map(WINDOWS.map((window, n) => [n + 1, window]));
   // Rows of any price, some of none and some in another currency.
   for (const row of twin.rows.values()) {
     const price = random.pick([0, 1, 2, 3, 5, 5, 5, null]);

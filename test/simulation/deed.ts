@@ -1,12 +1,14 @@
+import { readBlocked } from '../../src/ledger/send/blocked.ts';
 import * as claims from '../../src/ledger/send/claim.ts';
+import type { Claim } from '../../src/ledger/send/claim.ts';
 import * as doubts from '../../src/ledger/send/doubt.ts';
 import * as journals from '../../src/ledger/send/journal.ts';
 import { armProbe } from '../../src/ledger/send/provider.ts';
 import * as records from '../../src/ledger/send/record.ts';
-import { refusals } from '../../src/ledger/send/refusal.ts';
 import type { Result } from '../../src/ledger/send/result.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
+import { STALE_MS } from '../../src/core/submission.ts';
 import { outcomeOf } from '../contract/rows.ts';
 import * as model from './ledger/model.ts';
 import type { Decision } from './ledger/operator.ts';
@@ -14,7 +16,7 @@ import type { Random } from './random.ts';
 import type { SqlLedger } from './sql.ts';
 
 /** The statements that the model claims to be; a test may put a broken one in. */
-export const SQL = { ...claims, ...doubts, ...journals, ...records, refusals, armProbe, sweep };
+export const SQL = { ...claims, ...doubts, ...journals, ...records, readBlocked, armProbe, sweep };
 export type Sql = typeof SQL;
 
 /** One thing that is done to both. */
@@ -32,6 +34,7 @@ const KINDS: readonly OutcomeKind[] = [
   'not-sent',
   'halted',
   'uncertain',
+  'invalid',
 ];
 const WAITS_MS = [0, 1000, 30_000, 600_000];
 const LIFETIME_MS = 60_000;
@@ -43,6 +46,16 @@ export function plain(answer: unknown): unknown {
   return answer.map((one) => JSON.stringify(sorted(one))).sort();
 }
 
+/** The moments of places are written in two ways. */
+function placed(claims: readonly Claim[]): unknown {
+  return plain(claims.map(({ place, ...one }) => ({ ...one, place: place?.submissionId ?? null })));
+}
+
+/** Rows are updated in any order. */
+function lockedClaims({ claims: all, lockNeeded }: ReturnType<typeof model.claimLocked>): unknown {
+  return { claims: plain(all), lockNeeded };
+}
+
 function sorted(one: unknown): unknown {
   if (one === null || typeof one !== 'object' || Array.isArray(one)) return one;
   return Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -50,7 +63,6 @@ function sorted(one: unknown): unknown {
 
 /** What is done next: much of what workers do, and some of what people do. */
 export function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result['sameKey']): Deed {
-  const rows = [...twin.rows.keys()];
   const attempts = [...twin.attempts.keys()].filter((id) => !id.startsWith('said'));
   const some = <T>(items: readonly T[], most: number): T[] => [
     ...new Set(Array.from({ length: 1 + random.below(most) }, () => random.pick(items))),
@@ -63,54 +75,57 @@ export function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result[
   };
   const idOf = (): string =>
     attempts.length > 0 && random.chance(0.05) ? random.pick(attempts) : random.uuid();
-  const wishes = some(rows, 3).map((submissionId) => ({ submissionId, attemptId: idOf() }));
-  const [wish = { submissionId: 0, attemptId: '' }] = wishes;
   const again = sameKey && { origin: scope.origin, maxAttempts: 3, sameKey };
   const known = attempts.length === 0 ? [random.uuid()] : some(attempts, 3);
   const batchId = 1 + random.below(3);
+  const wish = { batchId, attemptIds: [...new Set(Array.from({ length: 1 + random.below(3) }, idOf))] };
 
   const deeds: [number, () => Deed][] = [
     [
       8,
       () => ({
-        what: `claim ${JSON.stringify(wishes)}`,
-        inModel: (ledger) => model.claim(ledger, scope, wishes),
-        inSql: ({ db }, sql) => sql.claim(db, scope, wishes),
+        what: `claim ${JSON.stringify(wish)}`,
+        inModel: (ledger) => placed(model.claim(ledger, scope, wish)),
+        inSql: async ({ db }, sql) => placed(await sql.claim(db, scope, wish)),
       }),
+    ],
+    [
+      3,
+      () => {
+        const place = model.placeOf(random.pick([...twin.rows.values()]));
+        const fresh = { batchId, attemptIds: [random.uuid(), random.uuid()] };
+        return {
+          what: `claim after ${JSON.stringify(place)} ${JSON.stringify(fresh)}`,
+          inModel: (ledger) => placed(model.claimAfter(ledger, scope, fresh, place)),
+          inSql: async ({ db }, sql) => placed(await sql.claimAfter(db, scope, fresh, place)),
+        };
+      },
     ],
     [
       6,
       () => ({
-        what: `claim alone ${JSON.stringify(wish)}`,
-        inModel: (ledger) => model.claimAlone(ledger, scope, wish),
-        inSql: ({ db }, sql) => sql.claimAlone(db, scope, wish),
+        what: `claim locked ${JSON.stringify(wish)}`,
+        inModel: (ledger) => lockedClaims(model.claimLocked(ledger, scope, wish)),
+        inSql: async ({ db }, sql) => lockedClaims(await sql.claimLocked(db, scope, wish)),
       }),
     ],
     [
       3,
       () => ({
-        what: 'granted, refusals, unheard …',
+        what: 'granted, blocked, unheard …',
         inModel: (ledger) => ({
-          granted: plain(
-            model.granted(
-              ledger,
-              known.map((attemptId) => ({ attemptId, submissionId: 0 })),
-            ),
-          ),
-          refusals: plain(model.refusals(ledger, scope, [...rows, 999])),
+          granted: plain(model.granted(ledger, known)),
+          blocked: [...twin.batches.keys(), 99].map((id) => model.readBlocked(ledger, scope, id)),
           before: plain(model.recordedBefore(ledger, known)),
           unrecorded: plain(model.unrecorded(ledger, known)),
           unheard: plain(model.unheard(ledger, ['w1', 'w2'])),
           lastSent: plain(model.lastSent(ledger, 'w1', 100)),
         }),
         inSql: async ({ db }, sql) => ({
-          granted: plain(
-            await sql.granted(
-              db,
-              known.map((attemptId) => ({ attemptId, submissionId: 0 })),
-            ),
+          granted: plain(await sql.granted(db, known)),
+          blocked: await Promise.all(
+            [...twin.batches.keys(), 99].map((id) => sql.readBlocked(db, scope, id)),
           ),
-          refusals: plain(await sql.refusals(db, scope, [...rows, 999])),
           before: plain(await sql.recordedBefore(db, known)),
           unrecorded: plain(await sql.unrecorded(db, known)),
           unheard: plain(await sql.unheard(db, ['w1', 'w2'])),
@@ -145,20 +160,21 @@ export function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result[
         what: 'confirm, remember, arm the probe',
         inModel: (ledger) => {
           model.confirmIntents(ledger, known);
-          model.rememberJournal(ledger, 'w1.jsonl', wish.submissionId);
+          model.rememberJournal(ledger, 'w1.jsonl', batchId);
           return model.armProbe(ledger, ORIGINS[0]);
         },
         inSql: async ({ db }, sql) => {
           await sql.confirmIntents(db, known);
-          await sql.rememberJournal(db, 'w1.jsonl', wish.submissionId);
+          await sql.rememberJournal(db, 'w1.jsonl', batchId);
           return sql.armProbe(db, ORIGINS[0]);
         },
       }),
     ],
     [3, () => windowing(random, batchId, twin.at)],
     [3, () => operating(random, random.chance(0.3) ? null : batchId, batchId)],
-    [1, () => budgeting(random, batchId)],
+    [4, () => budgeting(random, batchId)],
     [4, () => resolving(random, twin)],
+    [3, () => editing(random, twin)],
   ];
   let left = random.next() * deeds.reduce((sum, [weight]) => sum + weight, 0);
   const chosen = deeds.find(([weight]) => (left -= weight) < 0) ?? deeds[0];
@@ -210,7 +226,7 @@ function restoring(random: Random, twin: model.ModelLedger, attempt: string): De
 
 function windowing(random: Random, batchId: number, at: number): Deed {
   const id = random.pick([null, null, 1, 1, 2, 3]);
-  const notAfter = random.pick([Infinity, Infinity, at + 1000, at + 1001, at + 70_000]);
+  const notAfter = random.pick([Infinity, Infinity, at + STALE_MS, at + STALE_MS + 1, at + 70_000]);
   const deeds: Deed[] = [
     {
       what: `off-peak window ${id}`,
@@ -265,6 +281,41 @@ function budgeting(random: Random, batchId: number): Deed {
     what: `budget ${budget} of batch ${batchId}`,
     inModel: (ledger) => model.setBudget(ledger, batchId, budget),
     inSql: (ledger) => ledger.setBudget(batchId, budget),
+  };
+}
+
+/** A row is edited. Often a person has called it not sent before, and is proved wrong just then. */
+function editing(random: Random, twin: model.ModelLedger): Deed {
+  const open = [...twin.attempts.values()].filter(({ outcome }) => outcome === null);
+  const late = open.length > 0 ? random.pick(open) : undefined;
+  const id = late?.submissionId ?? random.pick([...twin.rows.keys()]);
+  const batchId = twin.rows.get(id)?.batchId ?? 0;
+  const contentHash = `content ${random.below(2)} of ${id}`;
+  const results =
+    late === undefined || random.chance(0.3)
+      ? []
+      : [
+          {
+            attemptId: late.id,
+            outcome: outcomeOf('accepted', { taskId: `late_${late.id}` }),
+            waitMs: 0,
+            maxAttempts: 3,
+          },
+        ];
+  return {
+    what: `sweep, resolve ${id} not-sent, edit it: ${contentHash}; record ${JSON.stringify(results)}`,
+    inModel: (ledger) => {
+      model.sweep(ledger, { all: false, again: undefined });
+      model.resolve(ledger, id, { kind: 'not-sent' });
+      model.edit(ledger, id, contentHash);
+      return model.record(ledger, results);
+    },
+    inSql: async (ledger, sql) => {
+      await sql.sweep(ledger.db, { all: false, again: undefined });
+      await ledger.resolve(batchId, id, { kind: 'not-sent' });
+      await ledger.edit(id, contentHash);
+      return sql.record(ledger.db, results);
+    },
   };
 }
 

@@ -89,7 +89,7 @@ export async function happen(world: World, happenings: readonly Happening[]): Pr
   }
 }
 
-/** The queue: any row, to anybody, any number of times. */
+/** The queue: a chunk of any batch, to any process, any number of times. */
 async function deliver(world: World): Promise<void> {
   const { random, scheduler, ledger } = world;
   const ready = world.processes.filter((one) => one.ready && !one.stopped && one.inFlight < 3);
@@ -98,9 +98,10 @@ async function deliver(world: World): Promise<void> {
   const process = random.pick(ready);
   const all = [...ledger.rows.values()];
   const pending = all.filter(({ state }) => state === 'pending');
-  const { id } = random.pick(pending.length > 0 && random.chance(0.7) ? pending : all);
-  world.note(`${process.name} gets row ${id}`);
-  await scheduler.run(process, () => void process.perform(id));
+  const { batchId } = random.pick(pending.length > 0 && random.chance(0.7) ? pending : all);
+  const rows = 1 + random.below(3);
+  world.note(`${process.name} may send ${rows} of batch ${batchId}`);
+  await scheduler.run(process, () => void process.perform(batchId, rows));
 }
 
 async function start(world: World): Promise<void> {

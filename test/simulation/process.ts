@@ -7,7 +7,8 @@ import type { Logger } from '../../src/core/log.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import { backoffMs, retryOf, throttleMs } from '../../src/core/retry.ts';
 import type { SameKey } from '../../src/core/retry.ts';
-import type { Hands } from '../../src/worker/submit.ts';
+import { momentOf } from '../../src/worker/submit.ts';
+import type { Clock, Hands } from '../../src/worker/submit.ts';
 import type { Connection } from './connection.ts';
 import type { Machine } from './machine.ts';
 import type { Owner } from './scheduler.ts';
@@ -83,22 +84,34 @@ export class Process implements Owner {
     this.ready = true;
   }
 
-  /** One job of the queue: this row, as often as the queue likes. */
-  async perform(submissionId: number): Promise<void> {
+  /** One job of the queue: up to so many rows of this batch, as often as the queue likes. */
+  async perform(batchId: number, rows: number): Promise<void> {
     const journal = this.#journal;
     const clerk = this.#clerk;
     if (journal === undefined || clerk === undefined || this.#stopping) return;
     this.inFlight += 1;
     try {
       if (await journal.ready().then(yes, no)) {
-        await this.#sources.submit(submissionId, this.#hands(journal, clerk));
+        const asked = momentOf(this.#clock());
+        const { claims } = await clerk.claim(batchId, rows);
+        await Promise.all(
+          claims.map((claim) =>
+            this.#sources
+              .submit({ claim, asked }, this.#hands(claim, journal, clerk))
+              .catch((error: unknown) => this.#fails(error)),
+          ),
+        );
       }
     } catch (error) {
-      this.#allRecorded = false;
-      this.#world.note(`${this.name}: job failed: ${String(error)}`);
+      this.#fails(error);
     } finally {
       this.inFlight -= 1;
     }
+  }
+
+  #fails(error: unknown): void {
+    this.#allRecorded = false;
+    this.#world.note(`${this.name}: job failed: ${String(error)}`);
   }
 
   async sweep(): Promise<void> {
@@ -126,15 +139,14 @@ export class Process implements Owner {
     return this.connection as unknown as Database;
   }
 
-  #hands(journal: Journal, clerk: ReturnType<typeof realClerk>): Hands {
-    const { wire, clock, random, truth } = this.#world;
-    let current: Claim | undefined;
+  #clock(): Clock {
+    const { clock } = this.#world;
+    return { wall: () => clock.wall(this.machine), monotonic: () => clock.monotonic(this.machine) };
+  }
+
+  #hands(current: Claim, journal: Journal, clerk: ReturnType<typeof realClerk>): Hands {
+    const { wire, random, truth } = this.#world;
     return {
-      claim: async (submissionId) => {
-        const claim = await clerk.claim(submissionId);
-        if (!('reason' in claim)) current = claim;
-        return claim;
-      },
       journal: {
         intend: async (claim) => {
           truth.intended.add(claim.attemptId);
@@ -145,11 +157,9 @@ export class Process implements Owner {
           if (written && outcome.kind === 'accepted') truth.journaled.add(outcome.taskId);
         },
       },
+      check: () => undefined,
       provider: {
-        create: (body, { idempotencyKey }) => {
-          if (current === undefined) throw new Error('sent without a claim');
-          return wire.create(current, body, idempotencyKey);
-        },
+        create: (body, { idempotencyKey }) => wire.create(current, body, idempotencyKey),
       },
       record: async (result) => {
         const recorded = await clerk.record(result);
@@ -161,7 +171,7 @@ export class Process implements Owner {
       sameKey: this.#world.sameKey,
       ledgerId: LEDGER_ID,
       pause: () => Promise.resolve(),
-      clock: { wall: () => clock.wall(this.machine), monotonic: () => clock.monotonic(this.machine) },
+      clock: this.#clock(),
     };
   }
 }

@@ -7,6 +7,7 @@ export const SEEDS: Record<number, string> = {
   248: 'a frozen worker wakes up after its row was settled by a person and sent by another worker',
   4540: 'a batch is cancelled after the ledger was restored, before the journals say what was sent',
   1972: 'a claim was committed and judged while its worker could not hear of it; the worker claims under the same id',
+  1987: 'a restored attempt comes back for a row that is not pending any more',
   3809: 'two workers start on a machine at once after the ledger was restored, and one reads what the other must know',
 };
 

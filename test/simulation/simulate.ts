@@ -95,7 +95,7 @@ async function finish(world: World, counted: () => number): Promise<void> {
       if (row.state !== 'pending') continue;
       scheduler.now += 4_000_000;
       const process = world.random.pick(world.processes);
-      await scheduler.run(process, () => void process.perform(row.id));
+      await scheduler.run(process, () => void process.perform(row.batchId, 1));
       await calmDown(world, counted);
     }
   }

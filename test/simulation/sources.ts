@@ -26,7 +26,7 @@ const DOUBLES: Record<string, string> = {
   'node:crypto': 'doubles/machine.ts',
   'database/lock.ts': 'doubles/machine.ts',
   'ledger/send/claim.ts': 'statements.ts',
-  'ledger/send/refusal.ts': 'statements.ts',
+  'ledger/send/blocked.ts': 'statements.ts',
   'ledger/send/record.ts': 'statements.ts',
   'ledger/send/journal.ts': 'statements.ts',
   'ledger/send/orphan.ts': 'statements.ts',
@@ -92,7 +92,10 @@ export async function loadSources(mutation?: Mutation): Promise<Sources> {
 /** One file of the ledger's SQL with a guard taken out. */
 export async function loadStatements(mutation: Mutation): Promise<Record<string, unknown>> {
   const tag = TAG + (mutations.push(mutation) - 1);
-  const loaded = (await import(`${SRC}${mutation.file}${tag}`)) as Record<string, unknown>;
+  const loaded = (await import(`${SRC}${mutation.statements ?? mutation.file}${tag}`)) as Record<
+    string,
+    unknown
+  >;
   if (!applied.has(mutation)) throw new Error(`src/${mutation.file} was not changed`);
   return loaded;
 }

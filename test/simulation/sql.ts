@@ -1,8 +1,9 @@
-import { cancel, pause, resume } from '../../src/ledger/batch.ts';
+import { cancel, pause, resume } from '../../src/ledger/pause.ts';
 import { countHeld, setBudget } from '../../src/ledger/budget.ts';
 import { retry } from '../../src/ledger/retry.ts';
 import type { Database } from '../../src/database/database.ts';
-import { setBatchWindow, setDeadline, setOffPeakWindow } from '../../src/ledger/send/window.ts';
+import { setDeadline } from '../../src/ledger/send/window.ts';
+import { keepWindow, setBatchWindow, setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
 import { held } from './ledger/budget.ts';
 import { beginTrial } from '../../src/ledger/send/trial.ts';
@@ -28,7 +29,7 @@ export class SqlLedger {
     await db.query(
       `create function clock.now() returns timestamptz stable language sql as 'select at from clock.face'`,
     );
-    for (const column of ['attempt.claimed_at', 'submission.updated_at', 'halt.raised_at', 'trail.at']) {
+    for (const column of ['attempt.claimed_at', 'row_state.updated_at', 'halt.raised_at', 'trail.at']) {
       const [table, name] = column.split('.');
       await db.query(`alter table vidbatch.${table} alter column ${name} set default clock.now()`);
     }
@@ -45,18 +46,13 @@ export class SqlLedger {
   async fill(model: ModelLedger): Promise<void> {
     const { db } = this;
     await db.query(
-      `truncate vidbatch.attempt, vidbatch.trail, vidbatch.submission, vidbatch.halt, vidbatch.batch, vidbatch.provider,
+      `truncate vidbatch.attempt, vidbatch.trail, vidbatch.row_state, vidbatch.row, vidbatch.halt, vidbatch.batch, vidbatch.provider,
                 vidbatch.journal, vidbatch.orphan cascade`,
     );
     await db.query('update vidbatch.meta set paused_at = null, offpeak_window_id = null');
-    await db.query('delete from vidbatch.window');
-    for (const [id, openings] of model.windows) {
-      await db.query(
-        `insert into vidbatch.window (id, text, openings, known_until, tz) overriding system value
-         select $1::bigint, 'window ' || $1::bigint, range_agg(tstzrange(to_timestamp(o.opens / 1000), to_timestamp(o.closes / 1000))), now(), ''
-           from unnest($2::float8[], $3::float8[]) as o(opens, closes)`,
-        [id, openings.map(({ from }) => from), openings.map(({ to }) => to)],
-      );
+    for (const [id, window] of model.windows) {
+      if ((await keepWindow(db, window)) !== id)
+        throw new Error(`the window ${window.text} is not number ${id}`);
     }
     for (const { origin, unreachedStreak } of model.gateways.values()) {
       await db.query('insert into vidbatch.provider (origin, unreached_streak) values ($1, $2)', [
@@ -82,11 +78,15 @@ export class SqlLedger {
         ],
       );
     }
-    for (const { id, batchId, key, request, offPeak, price, currency } of model.rows.values()) {
+    for (const { id, batchId, key, request, contentHash, offPeak, price, currency } of model.rows.values()) {
       await db.query(
-        `insert into vidbatch.submission (id, batch_id, row_key, line, state, input, request, content_hash, model, price, currency)
-         overriding system value values ($1, $2, $3, 1, 'pending', '{}', $4, $3, $5, $6, $7)`,
-        [id, batchId, key, request, offPeak ? 'x-offpeak' : 'x', price, currency],
+        `with made as (
+           insert into vidbatch.row (id, batch_id, row_key, line, input, request, content_hash)
+           overriding system value values ($1, $2, $3, 1, '{}', $4, $8)
+         )
+         insert into vidbatch.row_state (id, batch_id, state, content_hash, model, price, currency)
+         values ($1, $2, 'pending', $8, $5, $6, $7)`,
+        [id, batchId, key, request, offPeak ? 'x-offpeak' : 'x', price, currency, contentHash],
       );
     }
   }
@@ -101,13 +101,13 @@ export class SqlLedger {
          'offPeakWindowId', (select offpeak_window_id from vidbatch.meta),
          'rows', (select jsonb_agg(jsonb_build_object(
             'id', id, 'state', state, 'previous', previous, 'notBefore', ${ms('not_before')}, 'offPeak', off_peak,
-            'attemptId', attempt_id,
+            'attemptId', attempt_id, 'contentHash', content_hash,
             'deadline', ${ms('deadline')}, 'attempts', attempts, 'spent', spent, 'refusals', refusals,
             'haltedAt', ${ms('halted_at')}, 'taskId', task_id, 'doubtful', doubtful,
             'price', price, 'currency', currency) order by id) from vidbatch.submission),
          'attempts', (select coalesce(jsonb_agg(jsonb_build_object(
             'id', id, 'submissionId', submission_id, 'number', number, 'worker', worker, 'origin', origin, 'epoch', epoch,
-            'claimedAt', ${ms('claimed_at')}, 'deadline', ${ms('deadline')}, 'intendedAt', ${ms('intended_at')},
+            'contentHash', content_hash, 'claimedAt', ${ms('claimed_at')}, 'deadline', ${ms('deadline')}, 'intendedAt', ${ms('intended_at')},
             'sweptAt', ${ms('swept_at')}, 'outcome', outcome, 'phase', phase, 'code', error_code, 'taskId', task_id,
             'surplus', surplus, 'sameKey', same_key) order by submission_id, number, claimed_at, id), '[]') from vidbatch.attempt),
          'batches', (select jsonb_agg(jsonb_build_object('id', id, 'state', state, 'proven', proven, 'canary', canary,
@@ -138,6 +138,18 @@ export class SqlLedger {
     const amount = budget === null ? null : { units: BigInt(budget), scale: 0 };
     await setBudget(this.db, id, amount && { amount, currency: 'CNY' });
     await countHeld(this.db);
+  }
+  /** What an import does to a row that may be edited, as far as answers depend on it. */
+  async edit(id: number, contentHash: string): Promise<void> {
+    await this.db.query(
+      `with edited as (
+         update vidbatch.row_state set content_hash = $2
+          where id = $1 and state in ('pending', 'rejected', 'exhausted', 'cancelled') and not doubtful
+         returning id
+       )
+       update vidbatch.row r set content_hash = $2 from edited e where r.id = e.id`,
+      [id, contentHash],
+    );
   }
   beginTrial = (id: number): Promise<void> => beginTrial(this.db, id);
   cancel = (id: number): Promise<number> => cancel(this.db, id);

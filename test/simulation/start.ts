@@ -57,6 +57,7 @@ function addRow(ledger: ModelLedger, batchId: number, line: number): void {
     batchId,
     key: `k${line}`,
     request: `{"row":${id}}`,
+    contentHash: `k${line}`,
     state: 'pending',
     previous: null,
     notBefore: Number.NEGATIVE_INFINITY,

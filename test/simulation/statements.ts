@@ -1,8 +1,8 @@
-/** In place of the SQL of `src/ledger/send/{claim,refusal,record,journal,orphan,provider}.ts`: the same names, run by the model. */
+/** In place of the SQL of `src/ledger/send/{blocked,claim,record,journal,orphan,provider}.ts`: the same names, run by the model. */
+import type * as reasons from '../../src/ledger/send/blocked.ts';
 import type * as claims from '../../src/ledger/send/claim.ts';
 import type * as journals from '../../src/ledger/send/journal.ts';
 import type * as records from '../../src/ledger/send/record.ts';
-import type * as reasons from '../../src/ledger/send/refusal.ts';
 import type { Connection } from './connection.ts';
 import * as model from './ledger/model.ts';
 
@@ -15,9 +15,10 @@ function statement<Args extends readonly unknown[], T>(
 }
 
 export const claim: typeof claims.claim = statement('claim', model.claim);
-export const claimAlone: typeof claims.claimAlone = statement('claim-alone', model.claimAlone);
+export const claimAfter: typeof claims.claimAfter = statement('claim-after', model.claimAfter);
+export const claimLocked: typeof claims.claimLocked = statement('claim-locked', model.claimLocked);
 export const granted: typeof claims.granted = statement('granted', model.granted);
-export const refusals: typeof reasons.refusals = statement('refusals', model.refusals);
+export const readBlocked: typeof reasons.readBlocked = statement('blocked', model.readBlocked);
 export const record: typeof records.record = statement('record', model.record);
 export const recordedBefore: typeof records.recordedBefore = statement('recorded', model.recordedBefore);
 export const knownJournals: typeof journals.knownJournals = statement('journals', model.knownJournals);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { FAULT_NAMES, FAULTS } from '../../src/simulator/fault.ts';
-import { draw } from '../../src/simulator/seed.ts';
-import { faultAt, parseFault } from '../../src/simulator/spec.ts';
+import { draw, pickByRate } from '../../src/simulator/seed.ts';
+import { parseFault } from '../../src/simulator/spec.ts';
 
 test('a fault is a name, a variant and a rate', () => {
   assert.deepEqual(parseFault('timeout:created=0.01'), { name: 'timeout', created: true, rate: 0.01 });
@@ -43,7 +43,7 @@ test('an unknown fault lists the known ones', () => {
 
 test('rates share out the unit interval', () => {
   const faults = [parseFault('timeout=0.25'), parseFault('status-502=0.25')];
-  const at = (drawn: number) => faultAt(faults, drawn)?.name;
+  const at = (drawn: number) => pickByRate(faults, drawn)?.name;
   assert.deepEqual(
     [at(0), at(0.24), at(0.25), at(0.49), at(0.5), at(0.99)],
     ['timeout', 'timeout', 'status-502', 'status-502', undefined, undefined],

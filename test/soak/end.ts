@@ -12,7 +12,7 @@ export async function endRound(scene: Scene): Promise<Verdict> {
   const { must, settle, misjudge, misjudged } = office;
   await standIn.configure({ latency: { minMs: 1, maxMs: 3 } });
   await ledger.deadlinesPass('all');
-  await ledger.lanesPass();
+  await ledger.feedersPass();
   const files: string[] = [];
   for (const { file, textAt } of manifests) files.push(await scene.place.write(file, textAt(Infinity)));
   await unlock(scene);

@@ -9,8 +9,8 @@ export interface Ledger {
   url: string | undefined;
   /** For what these processes had in flight; `all`: for everything. */
   deadlinesPass: (of: readonly number[] | 'all') => Promise<void>;
-  /** The queues of all workers are known to be dead. */
-  lanesPass: () => Promise<void>;
+  /** All feeders are taken for dead. */
+  feedersPass: () => Promise<void>;
   uncertain: () => Promise<number>;
   /** Keeps a copy; nobody may be at work. */
   copy: () => Promise<void>;
@@ -29,7 +29,7 @@ const DEADLINES_PASS = `
        and ($1::int[] is null or substring(worker from '-(\\d+)-[0-9a-f]{8}$')::int = any($1))
     returning id
   )
-  update vidbatch.submission s set deadline = now() - interval '1 second'
+  update vidbatch.row_state s set deadline = now() - interval '1 second'
     from passed where passed.id = s.attempt_id and s.state = 'submitting'`;
 
 /** A database of its own on the server. */
@@ -58,8 +58,8 @@ export async function openPostgresLedger(serverUrl: string): Promise<Ledger> {
     async deadlinesPass(of) {
       await ledger.query(DEADLINES_PASS, [of === 'all' ? null : of]);
     },
-    async lanesPass() {
-      await ledger.query(`update vidbatch.lane set seen_at = seen_at - interval '1 minute'`);
+    async feedersPass() {
+      await ledger.query(`update vidbatch.feeder set seen_at = seen_at - interval '1 minute'`);
     },
     async uncertain() {
       const { rows } = await ledger.query<{ n: number }>(
@@ -115,7 +115,7 @@ export function openEmbeddedLedger(folder: string): Ledger {
   return {
     url: undefined,
     deadlinesPass: nothing,
-    lanesPass: nothing,
+    feedersPass: nothing,
     uncertain: () => Promise.resolve(0),
     async copy() {
       await rm(copied, { recursive: true, force: true });

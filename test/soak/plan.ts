@@ -1,4 +1,4 @@
-import type { Point } from '../../src/core/point.ts';
+import type { Point } from '../../src/core/crash-points.ts';
 import { randomOf } from '../simulation/random.ts';
 import type { Random } from '../simulation/random.ts';
 import type { Passage } from './proxy.ts';
@@ -103,29 +103,21 @@ export interface Size {
   life?: number;
 }
 
-/** Points that every row passes. */
-const OF_ROWS: readonly Point[] = [
-  'job-taken',
-  'claimed',
-  'intended',
-  'sending',
-  'sent',
-  'answering',
-  'answered',
-  'answer-journaled',
-  'recorded',
-  'job-completed',
+/** Points that every row passes, and how many rows pass each at a time, about: a job is a chunk of them. */
+const OF_ROWS: readonly (readonly [point: Point, rows: number])[] = [
+  ['job-taken', 20],
+  ['claimed', 4],
+  ['intended', 1],
+  ['sending', 1],
+  ['sent', 1],
+  ['answering', 1],
+  ['answered', 1],
+  ['answer-journaled', 1],
+  ['recorded', 1],
+  ['job-completed', 20],
 ];
-const OF_FEEDERS: readonly Point[] = ['rows-fed', 'rows-queued'];
 /** Points that come after a crash, at the start of the next worker or with its sweeper. */
-const RARE: readonly Point[] = [
-  'answer-replayed',
-  'journal-replayed',
-  'rows-swept',
-  'slots-freed',
-  'rows-unqueued',
-  'job-delayed',
-];
+const RARE: readonly Point[] = ['answer-replayed', 'journal-replayed', 'rows-swept', 'slots-freed'];
 const OF_PRODUCERS: readonly Point[] = [
   'import-begun',
   'rows-staged',
@@ -222,8 +214,9 @@ function split(random: Random, rows: number, parts: number): number[] {
 function fate(random: Random, embedded: boolean, life: number): Fate {
   const drawn = random.next();
   if (drawn < (embedded ? 0.2 : 0.08)) return { point: random.pick(RARE), time: 1 };
-  if (drawn < 0.3) return { point: random.pick(OF_FEEDERS), time: 1 + random.below(4) };
-  return { point: random.pick(OF_ROWS), time: 1 + Math.floor(life * random.next() ** 2) };
+  if (drawn < 0.3) return { point: 'chunks-queued', time: 1 + random.below(4) };
+  const [point, rows] = random.pick(OF_ROWS);
+  return { point, time: 1 + Math.floor((life / rows) * random.next() ** 2) };
 }
 
 /** Mild enough that rows get through between two faults. */

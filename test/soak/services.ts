@@ -88,15 +88,19 @@ export async function openServices(): Promise<Services> {
     },
     duplicateJobs: () =>
       onQueues(async (queue) => {
-        const jobs = await queue.getJobs(['completed', 'waiting', 'active', 'delayed'], 0, MOST_COPIES);
+        const jobs = await queue.getJobs(
+          ['completed', 'failed', 'waiting', 'prioritized', 'active'],
+          0,
+          MOST_COPIES,
+        );
         await queue.addBulk(
-          jobs.map(({ id, name, data }) => ({ name, data: data as unknown, opts: { jobId: `again-${id}` } })),
+          jobs.map(({ id, name, data }) => ({ name, data: data as unknown, opts: { jobId: `${id}-again` } })),
         );
       }),
     async waitingJobs() {
       let waiting = 0;
       await onQueues(async (queue) => {
-        waiting += await queue.getJobCountByTypes('waiting', 'delayed');
+        waiting += await queue.getJobCountByTypes('waiting', 'prioritized');
       });
       return waiting;
     },

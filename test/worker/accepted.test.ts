@@ -10,7 +10,7 @@ import { openApp } from '../../src/worker/app.ts';
 import { journalFolder, openJournal } from '../../src/worker/journal/journal.ts';
 import type { Journal } from '../../src/worker/journal/journal.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
-import { ledgerId } from '../../src/ledger/read/read.ts';
+import { ledgerId } from '../../src/ledger/read/rows.ts';
 import { resolveAccepted } from '../../src/ledger/resolve.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import { countChosen } from '../../src/ledger/read/uncertain.ts';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, mock, test } from 'node:test';
 import { createClerk } from '../../src/worker/clerk.ts';
+import type { Claimed } from '../../src/worker/clerk.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
-import type { Refusal } from '../../src/ledger/send/refusal.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
-import { readAttempts } from '../../src/ledger/read/read.ts';
+import { readAttempts } from '../../src/ledger/read/attempts.ts';
 import { hear } from '../contract/log.ts';
 import { makeBatch, only, outcomeOf, resultOf, scopeOf, storedOne } from '../contract/rows.ts';
 import { openStorage } from '../contract/storages.ts';
@@ -40,35 +40,61 @@ function behind(db: Database, fates: Fate[]): { db: Database; statements: string
   return { db: { query, connect: () => db.connect(), end: () => db.end() }, statements };
 }
 
-function granted(answer: Claim | Refusal): Claim {
-  assert.ok(!('reason' in answer), JSON.stringify(answer));
-  return answer;
+function granted({ claims }: Claimed): Claim {
+  return only(claims);
 }
 
 describe('claims', () => {
-  test('that are made at once share a statement; each gets its claim, or why not', async () => {
+  test('of many rows are one statement; when there are fewer, another one says why', async () => {
     const made = await makeBatch(storage.db, { rows: 20 });
     const { db, statements } = behind(storage.db, []);
     const clerk = createClerk(db, scopeOf(made), hear().log);
-    const wishes = [...made.rows, made.rows[0] ?? 0, 987_654_321];
-    const answers = await Promise.all(wishes.map((id) => clerk.claim(id)));
-    assert.equal(statements.length, 2, 'one to claim, one to say why not');
-    const claims = answers.filter((answer): answer is Claim => !('reason' in answer));
+    const first = await clerk.claim(made.id, 12);
+    assert.deepEqual([first.claims.length, first.blocked, statements.length], [12, undefined, 1]);
+    const second = await clerk.claim(made.id, 12);
+    assert.deepEqual([second.claims.length, second.blocked], [8, { reason: 'nothing' }]);
+    assert.equal(statements.length, 4, 'from the last row on, from the first, and why');
+    const ids = [...first.claims, ...second.claims].map(({ submissionId }) => submissionId);
     assert.deepEqual(
-      claims.map(({ submissionId }) => submissionId).toSorted((a, b) => a - b),
+      ids.toSorted((a, b) => a - b),
       made.rows,
     );
-    for (const [n, answer] of answers.entries()) assert.equal(answer.submissionId, wishes[n]);
-    const reasons = answers.flatMap((answer) => ('reason' in answer ? [answer.reason] : []));
-    assert.deepEqual(reasons, ['not-pending', 'unknown']);
+    assert.deepEqual(await clerk.claim(987_654_321, 5), { claims: [], blocked: { reason: 'unknown' } });
   });
 
-  test('where only one may be in flight: one is granted, the others are told', async () => {
+  test('where only one may be in flight: one is granted, and then it says so until the first accept', async () => {
     const made = await makeBatch(storage.db, { rows: 5, proven: false });
-    const clerk = createClerk(storage.db, scopeOf(made), hear().log);
-    const answers = await Promise.all(made.rows.map((id) => clerk.claim(id)));
-    const reasons = answers.flatMap((answer) => ('reason' in answer ? [answer.reason] : []));
-    assert.deepEqual(reasons, ['alone', 'alone', 'alone', 'alone']);
+    const { db, statements } = behind(storage.db, []);
+    const clerk = createClerk(db, scopeOf(made), hear().log);
+    const canary = granted(await clerk.claim(made.id, 3));
+    assert.deepEqual(await clerk.claim(made.id, 3), { claims: [], blocked: { reason: 'alone' } });
+    await clerk.record(resultOf(canary, 'accepted'));
+    assert.equal((await clerk.claim(made.id, 3)).claims.length, 3);
+    statements.length = 0;
+    granted(await clerk.claim(made.id, 1));
+    assert.equal(statements.length, 1, 'and is one statement again');
+  });
+
+  test('of several workers at once: one is granted', async () => {
+    const made = await makeBatch(storage.db, { rows: 5, proven: false });
+    const clerks = made.rows.map(() => createClerk(storage.db, scopeOf(made), hear().log));
+    const answers = await Promise.all(clerks.map((clerk) => clerk.claim(made.id, 2)));
+    only(answers.flatMap(({ claims }) => claims));
+    assert.ok(
+      answers.every(({ blocked }) => blocked !== undefined),
+      'and none takes it for all that there was',
+    );
+  });
+
+  test('of a batch with a budget take what it pays for', async () => {
+    const made = await makeBatch(storage.db, { rows: 6, price: 2, budget: 7 });
+    const { db, statements } = behind(storage.db, []);
+    const clerk = createClerk(db, scopeOf(made), hear().log);
+    assert.equal((await clerk.claim(made.id, 2)).claims.length, 2);
+    statements.length = 0;
+    const { claims, blocked } = await clerk.claim(made.id, 2);
+    assert.deepEqual([claims.length, blocked], [1, { reason: 'budget' }]);
+    assert.equal(statements.length, 2, 'it knows by now that the batch has to be locked');
   });
 
   test('under a rate, each has its turn when the ledger said, however long it takes to say why others have none', async () => {
@@ -92,11 +118,11 @@ describe('claims', () => {
         scopeOf(made, { limits: [{ model: '', intervalMs: 250 }] }),
         hear().log,
       );
-      const [first, second, third] = await Promise.all(made.rows.map((id) => clerk.claim(id)));
-      const asks = passed / STEP_MS;
-      assert.ok(third !== undefined && 'reason' in third && third.reason === 'rate');
-      assert.ok(asks >= 1, 'the third was asked about');
-      const [now1, now2] = [first, second].map((one) => (one && !('reason' in one) ? one.turnMs : undefined));
+      const { claims, blocked } = await clerk.claim(made.id, 3);
+      assert.equal(blocked?.reason, 'rate');
+      assert.ok(passed >= STEP_MS, 'the third was asked about');
+      const [now1, now2] = claims.map(({ turnMs }) => turnMs).toSorted((a = NaN, b = NaN) => a - b);
+      assert.equal(claims.length, 2);
       assert.ok(now1 !== undefined && now1 <= 1 - passed, `${now1} ms`);
       assert.ok(now2 !== undefined && now2 > 1 - passed && now2 <= 254 - passed, `${now2} ms`);
     } finally {
@@ -108,20 +134,30 @@ describe('claims', () => {
     const made = await makeBatch(storage.db);
     const heard = hear();
     const clerk = createClerk(behind(storage.db, ['lost']).db, scopeOf(made), heard.log);
-    const claimed = granted(await clerk.claim(made.rows[0] ?? 0));
+    const claimed = granted(await clerk.claim(made.id, 1));
     assert.equal(claimed.number, 1);
     assert.equal((await heard.event('ledger-failed'))['error'], 'connection lost before');
     await heard.event('answered');
   });
 
+  test('of many rows whose answer was lost are ours all the same, and none of them twice', async () => {
+    const made = await makeBatch(storage.db, { rows: 9 });
+    const clerk = createClerk(behind(storage.db, ['unanswered']).db, scopeOf(made), hear().log);
+    const { claims, blocked } = await clerk.claim(made.id, 6);
+    assert.deepEqual([claims.length, blocked], [6, undefined]);
+    assert.equal(new Set(claims.map(({ submissionId }) => submissionId)).size, 6);
+    const rest = await clerk.claim(made.id, 6);
+    assert.deepEqual([rest.claims.length, rest.blocked], [3, { reason: 'nothing' }]);
+  });
+
   for (const proven of [true, false]) {
-    test(`whose answer was lost are ours all the same (${proven ? 'in a group' : 'alone'})`, async () => {
+    test(`whose answer was lost are ours all the same (${proven ? 'plain' : 'with the batch locked'})`, async () => {
       const made = await makeBatch(storage.db, { rows: 2, proven });
-      // Alone: the group's claim and the reasons come first.
+      // With the batch locked: the plain claim, and why it brought nothing, come first.
       const fates: Fate[] = proven ? ['unanswered'] : ['well', 'well', 'unanswered'];
       const clerk = createClerk(behind(storage.db, fates).db, scopeOf(made), hear().log);
       const [id = 0] = made.rows;
-      const claimed = granted(await clerk.claim(id));
+      const claimed = granted(await clerk.claim(made.id, 1));
       const attempt = only(await readAttempts(storage.db, id));
       assert.deepEqual([attempt.id, attempt.number], [claimed.attemptId, 1], 'and there is one attempt');
       assert.equal(claimed.number, 1);
@@ -130,13 +166,13 @@ describe('claims', () => {
 });
 
 for (const proven of [true, false]) {
-  test(`a claim that a server commits while it is made again is ours (${proven ? 'in a group' : 'alone'})`, async () => {
+  test(`a claim that a server commits while it is made again is ours (${proven ? 'plain' : 'with the batch locked'})`, async () => {
     const made = await makeBatch(storage.db, { rows: 2, proven });
     const before: Fate[] = proven ? [] : ['well', 'well'];
     const fates: Fate[] = [...before, 'late', 'overtaken'];
     const clerk = createClerk(behind(storage.db, fates).db, scopeOf(made), hear().log);
     const [id = 0] = made.rows;
-    const claimed = granted(await clerk.claim(id));
+    const claimed = granted(await clerk.claim(made.id, 1));
     const attempt = only(await readAttempts(storage.db, id));
     assert.deepEqual([attempt.id, attempt.number], [claimed.attemptId, 1]);
   });
@@ -144,16 +180,15 @@ for (const proven of [true, false]) {
 
 test('a worker that stops gives up a claim while the ledger is away, and not a record', async () => {
   const made = await makeBatch(storage.db, { rows: 2 });
-  const [first = 0, second = 0] = made.rows;
   const stopping = new AbortController();
   const heard = hear();
   const away = behind(storage.db, Array<Fate>(1000).fill('lost'));
-  const claiming = createClerk(away.db, scopeOf(made), heard.log, stopping.signal).claim(first);
+  const claiming = createClerk(away.db, scopeOf(made), heard.log, stopping.signal).claim(made.id, 1);
   await heard.event('ledger-failed');
   stopping.abort();
   await assert.rejects(claiming, /connection lost before/);
 
-  const claimed = granted(await createClerk(storage.db, scopeOf(made), hear().log).claim(second));
+  const claimed = granted(await createClerk(storage.db, scopeOf(made), hear().log).claim(made.id, 1));
   const late = createClerk(
     behind(storage.db, ['lost', 'lost']).db,
     scopeOf(made),
@@ -168,7 +203,7 @@ describe('records', () => {
     const made = await makeBatch(storage.db, { rows: 10 });
     const { db, statements } = behind(storage.db, []);
     const clerk = createClerk(db, scopeOf(made), hear().log);
-    const claims = await Promise.all(made.rows.map(async (id) => granted(await clerk.claim(id))));
+    const { claims } = await clerk.claim(made.id, 10);
     statements.length = 0;
     const recorded = await Promise.all(claims.map((claimed) => clerk.record(resultOf(claimed, 'accepted'))));
     assert.equal(statements.length, 1);
@@ -182,7 +217,7 @@ describe('records', () => {
     test(`that were ${fate} are written again, and count once`, async () => {
       const made = await makeBatch(storage.db);
       const [id = 0] = made.rows;
-      const claimed = granted(await createClerk(storage.db, scopeOf(made), hear().log).claim(id));
+      const claimed = granted(await createClerk(storage.db, scopeOf(made), hear().log).claim(made.id, 1));
       const clerk = createClerk(behind(storage.db, [fate, fate]).db, scopeOf(made), hear().log);
       const recorded = await clerk.record(resultOf(claimed, outcomeOf('not-sent')));
       assert.equal(recorded.state, 'pending');
@@ -193,7 +228,7 @@ describe('records', () => {
   test('of an attempt that the ledger does not know fail loudly, with the task id, and do not hold up others', async () => {
     const made = await makeBatch(storage.db);
     const clerk = createClerk(storage.db, scopeOf(made), hear().log);
-    const claimed = granted(await clerk.claim(made.rows[0] ?? 0));
+    const claimed = granted(await clerk.claim(made.id, 1));
     const stranger = { attemptId: '00000000-0000-4000-8000-000000000000' };
     const [lost, kept] = await Promise.allSettled([
       clerk.record(resultOf(stranger, outcomeOf('accepted', { taskId: 'task_lost' }))),

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Claim } from '../../src/ledger/send/claim.ts';
-import type { Refusal } from '../../src/ledger/send/refusal.ts';
 import type { Recorded, Result } from '../../src/ledger/send/result.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import { KEY_LIFE_MS, sameKeyOf } from '../../src/core/retry.ts';
-import { idempotencyKey, STALE_MS, submit } from '../../src/worker/submit.ts';
-import type { Hands } from '../../src/worker/submit.ts';
+import { STALE_MS } from '../../src/core/submission.ts';
+import { idempotencyKey, submit } from '../../src/worker/submit.ts';
+import type { ClaimedRow, Hands } from '../../src/worker/submit.ts';
 import { outcomeOf } from '../contract/rows.ts';
 
 const CLAIM: Claim = {
@@ -28,6 +28,7 @@ const CLAIM: Claim = {
 const CONTENT = createHash('sha256').update(CLAIM.request).digest('hex').slice(0, 16);
 
 interface Staged {
+  row: ClaimedRow;
   hands: Hands;
   /** What happened, in its order. */
   log: string[];
@@ -35,36 +36,32 @@ interface Staged {
 }
 
 interface Script {
-  claim?: Claim | Refusal;
+  claim?: Claim;
   outcome?: Outcome;
   passes?: { wall: number; monotonic: number };
   recordFails?: boolean;
-  claimFails?: boolean;
   journalFull?: boolean;
+  /** It breaks a rule. */
+  broken?: boolean;
   /** Milliseconds until the intent is on the disk. */
   journalTakes?: number;
 }
 
-/** Hands that note what they do. `passes`: how far each clock goes while the claim is under way, in milliseconds. */
+/** A claimed row, and hands that note what they do. `passes`: how far each clock has gone since the claim was asked for, in milliseconds. */
 function stage({
   claim = CLAIM,
   outcome = outcomeOf('accepted', { taskId: 'task_1' }),
   passes = { wall: 0, monotonic: 0 },
   recordFails = false,
-  claimFails = false,
   journalFull = false,
+  broken = false,
   journalTakes = 0,
 }: Script = {}): Staged {
   const log: string[] = [];
   const results: Result[] = [];
-  const clock = { wall: 1_774_507_626_000, monotonic: 1000 };
+  const asked = { wall: 1_774_507_626_000, monotonic: 1000 };
+  const clock = { wall: asked.wall + passes.wall, monotonic: asked.monotonic + passes.monotonic };
   const hands: Hands = {
-    claim: (id) => {
-      log.push(`claim ${id}`);
-      clock.wall += passes.wall;
-      clock.monotonic += passes.monotonic;
-      return claimFails ? Promise.reject(new Error('ledger away')) : Promise.resolve(claim);
-    },
     journal: {
       intend: ({ attemptId }) => {
         log.push(`intend ${attemptId}`);
@@ -77,6 +74,7 @@ function stage({
         return Promise.resolve();
       },
     },
+    check: () => (broken ? { phase: 'connecting', code: 'duration-range', message: 'not sent' } : undefined),
     provider: {
       create: (body, { idempotencyKey: key }) => {
         log.push(`create ${key} ${body}`);
@@ -102,15 +100,20 @@ function stage({
     pause: () => Promise.resolve(),
     clock: { wall: () => clock.wall, monotonic: () => clock.monotonic },
   };
-  return { hands, log, results };
+  return { row: { claim, asked }, hands, log, results };
 }
 
 describe('a submission', () => {
-  test('is claimed, sent as the claim says, and recorded: each once, in this order', async () => {
-    const { hands, log, results } = stage();
-    const verdict = await submit(7, hands);
+  test('of a row that breaks a rule by now is recorded as invalid: nothing is intended, nothing is sent', async () => {
+    const { row, hands, log } = stage({ broken: true });
+    await submit(row, hands);
+    assert.deepEqual(log, [`answer ${CLAIM.attemptId} invalid`, 'record invalid']);
+  });
+
+  test('is sent as its claim says, and recorded: each once, in this order', async () => {
+    const { row, hands, log, results } = stage();
+    const verdict = await submit(row, hands);
     assert.deepEqual(log, [
-      'claim 7',
       `intend ${CLAIM.attemptId}`,
       `create vidbatch-abc-7-2-${CONTENT} ${CLAIM.request}`,
       `answer ${CLAIM.attemptId} accepted`,
@@ -127,42 +130,29 @@ describe('a submission', () => {
     assert.equal(verdict.kind, 'settled');
   });
 
-  test('is not sent without a claim', async () => {
-    const refusal: Refusal = { submissionId: 7, reason: 'paused' };
-    const { hands, log } = stage({ claim: refusal });
-    assert.deepEqual(await submit(7, hands), { kind: 'refused', refusal });
-    assert.deepEqual(log, ['claim 7']);
-  });
-
-  test('is not sent when the claim fails', async () => {
-    const { hands, log } = stage({ claimFails: true });
-    await assert.rejects(submit(7, hands), /ledger away/);
-    assert.deepEqual(log, ['claim 7']);
-  });
-
   for (const kind of ['rejected', 'throttled', 'not-sent', 'halted', 'uncertain'] as const) {
     test(`that was ${kind} is recorded as the provider said, with its wait, and not sent again`, async () => {
       const outcome = outcomeOf(kind);
-      const { hands, log, results } = stage({ outcome });
-      const verdict = await submit(7, hands);
+      const { row, hands, log, results } = stage({ outcome });
+      const verdict = await submit(row, hands);
       assert.equal(log.filter((line) => line.startsWith('create')).length, 1);
       assert.deepEqual([results[0]?.outcome, results[0]?.waitMs], [outcome, 1234]);
-      assert.deepEqual([verdict.kind, verdict.kind === 'settled' && verdict.waitMs], ['settled', 1234]);
+      assert.deepEqual([verdict.kind, verdict.waitMs], ['settled', 1234]);
     });
   }
 
   test('whose record fails is not sent again: the failure is passed on', async () => {
-    const { hands, log } = stage({ recordFails: true });
-    await assert.rejects(submit(7, hands), /no record/);
+    const { row, hands, log } = stage({ recordFails: true });
+    await assert.rejects(submit(row, hands), /no record/);
     assert.deepEqual(
       log.map((line) => line.split(' ')[0]),
-      ['claim', 'intend', 'create', 'answer', 'record'],
+      ['intend', 'create', 'answer', 'record'],
     );
   });
 
   test('whose intent cannot be put on the disk is given back unsent', async () => {
-    const { hands, log, results } = stage({ journalFull: true });
-    await submit(7, hands);
+    const { row, hands, log, results } = stage({ journalFull: true });
+    await submit(row, hands);
     assert.ok(!log.some((line) => line.startsWith('create')));
     assert.deepEqual(
       [results[0]?.outcome.kind, results[0]?.outcome.evidence.code],
@@ -184,8 +174,8 @@ describe('a claim that took too long', () => {
   ];
   for (const [name, passes, stale] of cases) {
     test(`${name}: ${stale ? 'is given back unsent' : 'is sent'}`, async () => {
-      const { hands, log, results } = stage({ passes });
-      await submit(7, hands);
+      const { row, hands, log, results } = stage({ passes });
+      await submit(row, hands);
       assert.equal(
         log.some((line) => line.startsWith('create')),
         !stale,
@@ -197,33 +187,13 @@ describe('a claim that took too long', () => {
   }
 });
 
-describe('a claim whose window shuts', () => {
-  for (const [name, monotonic, sent] of [
-    ['after the request may leave: is sent', 1200, true],
-    ['before it: is given back unsent', 1201, false],
-  ] as const) {
-    test(name, async () => {
-      const { hands, log, results } = stage({
-        claim: { ...CLAIM, openMs: 1200 },
-        passes: { wall: 0, monotonic },
-      });
-      await submit(7, hands);
-      assert.equal(
-        log.some((line) => line.startsWith('create')),
-        sent,
-      );
-      assert.equal(results[0]?.outcome.kind, sent ? 'accepted' : 'not-sent');
-    });
-  }
-});
-
 describe('a row of which an earlier attempt may have been accepted', () => {
   const leave = sameKeyOf({ providerIdempotent: true });
   const doubted = (doubtMs: number): Claim => ({ ...CLAIM, doubtMs });
 
   test('is sent with leave, and recorded with it', async () => {
-    const { hands, log, results } = stage({ claim: doubted(KEY_LIFE_MS - 1) });
-    await submit(7, { ...hands, sameKey: leave });
+    const { row, hands, log, results } = stage({ claim: doubted(KEY_LIFE_MS - 1) });
+    await submit(row, { ...hands, sameKey: leave });
     assert.ok(log.includes(`create vidbatch-abc-7-2-${CONTENT} ${CLAIM.request}`));
     assert.equal(results[0]?.sameKey, leave);
   });
@@ -233,8 +203,8 @@ describe('a row of which an earlier attempt may have been accepted', () => {
     ['once the provider may have forgotten its key', leave, KEY_LIFE_MS],
   ] as const) {
     test(`is not sent ${name}, and recorded without leave`, async () => {
-      const { hands, log, results } = stage({ claim: doubted(doubtMs) });
-      await submit(7, { ...hands, sameKey });
+      const { row, hands, log, results } = stage({ claim: doubted(doubtMs) });
+      await submit(row, { ...hands, sameKey });
       assert.ok(!log.some((line) => line.startsWith('create')));
       const { outcome, sameKey: given } = results[0] ?? {};
       assert.deepEqual([outcome?.kind, outcome?.evidence.code, given], ['not-sent', 'IN_DOUBT', undefined]);
@@ -243,8 +213,8 @@ describe('a row of which an earlier attempt may have been accepted', () => {
 });
 
 test('an intent that took too long to reach the disk is given back unsent', async () => {
-  const { hands, log, results } = stage({ journalTakes: STALE_MS + 1 });
-  await submit(7, hands);
+  const { row, hands, log, results } = stage({ journalTakes: STALE_MS + 1 });
+  await submit(row, hands);
   assert.ok(!log.some((line) => line.startsWith('create')));
   assert.equal(results[0]?.outcome.evidence.code, 'STALE_CLAIM');
 });

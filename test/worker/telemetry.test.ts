@@ -12,7 +12,8 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { startSending, untilDone } from '../../src/worker/sending.ts';
 import { startSimulator } from '../../src/simulator/server.ts';
 import type { Simulator } from '../../src/simulator/server.ts';
-import { openQueue, laneOf } from '../../src/worker/queue/queue.ts';
+import { queueName } from '../../src/worker/queue/name.ts';
+import { openQueue } from '../../src/worker/queue/queue.ts';
 import { createLog } from '../../src/core/log.ts';
 import { loadTelemetry } from '../../src/worker/telemetry.ts';
 import { makeBatch } from '../contract/rows.ts';
@@ -46,7 +47,7 @@ for (const kind of ['redis+postgres', 'postgres'] as const) {
       await standIn.close();
     });
 
-    test('lead from the feeder that queued a row to the worker that took it, and hold no secret', async () => {
+    test('lead from the feeder that queued a job to the worker that took it, and hold no secret', async () => {
       const made = await makeBatch(storage.db, { rows: 3, origin: standIn.url });
       const log = createLog('silent');
       const sending = await startSending(storage, storage.config, {}, { batches: null, log });
@@ -57,7 +58,7 @@ for (const kind of ['redis+postgres', 'postgres'] as const) {
       const named = (name: string): ReadableSpan[] => spans.filter((span) => span.name.startsWith(name));
       const producers = new Map(named('addBulk').map((span) => [span.spanContext().spanId, span]));
       const consumers = named('process');
-      assert.equal(consumers.length, made.rows.length);
+      assert.ok(consumers.length > 0);
       for (const span of consumers) {
         const parent = producers.get(span.parentSpanContext?.spanId ?? '');
         assert.equal(parent?.spanContext().traceId, span.spanContext().traceId, span.name);
@@ -68,9 +69,10 @@ for (const kind of ['redis+postgres', 'postgres'] as const) {
       );
       for (const secret of [key, 'postgres://', 'redis://']) assert.ok(!told.includes(secret), secret);
 
-      const queue = openQueue(storage.store, laneOf(storage.ledgerId, null));
+      const queue = openQueue(storage.store, queueName(storage.ledgerId, null));
       const jobs = await queue.getJobs(['completed']);
-      assert.equal(jobs.length, made.rows.length);
+      assert.equal(jobs.length, consumers.length);
+      assert.deepEqual(new Set(jobs.map(({ name }) => name)), new Set([made.name]));
       for (const job of jobs) {
         assert.match(String(job.opts.telemetry?.metadata), /"traceparent":"00-[\da-f]{32}-/);
         assert.ok(Buffer.byteLength(JSON.stringify([job.data, job.opts])) < 1024, 'a job stays small');

@@ -5,7 +5,7 @@ export interface Amount {
   scale: number;
 }
 
-/** As many digits behind the point as Postgres is asked to keep. */
+/** The columns in Postgres keep as many digits behind the point. */
 const MAX_SCALE = 20;
 const MOST_DIGITS = 40;
 
@@ -14,10 +14,7 @@ export const ZERO: Amount = { units: 0n, scale: 0 };
 const PLAIN =
   /^(?<sign>[+-]?)(?<whole>\d+|\d{1,3}(?:,\d{3})+(?=\.)|\d{1,3}(?:,\d{3}){2,})?(?:\.(?<part>\d*))?(?:[eE](?<shift>[+-]?\d{1,3}))?$/;
 
-/**
- * Reads `1.20`, `-3`, `.5`, `1e-7` and `1,234.50`. Undefined for everything else: also for `1,234` and `0,5`, where the
- * comma may be a point or a group.
- */
+/** Reads `1.20`, `-3`, `.5`, `1e-7` and `1,234.50`. Undefined for others, also for the ambiguous `1,234` and `0,5`. */
 export function parseAmount(text: string): Amount | undefined {
   const { sign = '', whole = '', part = '', shift = '0' } = PLAIN.exec(text.trim())?.groups ?? {};
   if (whole === '' && part === '') return undefined;

@@ -1,7 +1,7 @@
 import type { Amount } from './amount.ts';
 import { add, formatAmount, parseAmount, ZERO } from './amount.ts';
 
-/** What something costs. One currency is never converted into another. */
+/** Currencies are never converted. */
 export interface Money {
   amount: Amount;
   /** In capitals: `CNY`. */
@@ -28,7 +28,7 @@ export function sums(of: Iterable<Money>): Money[] {
 }
 
 /** For people: `1,234.50 CNY`, with at least two places and as many as there are. */
-export function told({ amount, currency }: Money): string {
+export function formatMoney({ amount, currency }: Money): string {
   const [whole = '', part = ''] = formatAmount(amount, 2).split('.');
   return `${whole.replaceAll(/\B(?=(\d{3})+$)/g, ',')}.${part} ${currency}`;
 }

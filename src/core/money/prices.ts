@@ -4,7 +4,7 @@ import type { Amount } from './amount.ts';
 import { parseAmount, times, ZERO, compare } from './amount.ts';
 import { messageOf, usageError } from '../errors.ts';
 import { excerpt, typedExcerpt } from '../excerpt.ts';
-import { describeLoss, findLoss } from '../json-key.ts';
+import { formatLoss, findLoss } from '../json.ts';
 import { CURRENCY } from './money.ts';
 import type { Money } from './money.ts';
 
@@ -13,10 +13,10 @@ export interface Price extends Money {
   per: 'second' | 'video';
 }
 
-/** By model. A model that is not there has no known price, which is not a price of zero. */
+/** By model. A model that is not in the map has no known price, not a price of zero. */
 export type Prices = ReadonlyMap<string, Price>;
 
-/** The provider's own, for a row that names no duration. */
+/** The provider's default for a row without a duration. */
 export const DEFAULT_SECONDS = 5;
 
 const SHAPE =
@@ -90,7 +90,7 @@ export function parsePrices(text: string, path: string): Prices {
   }
   const loss = findLoss(plain);
   if (loss !== undefined) {
-    const { column, message } = describeLoss(loss);
+    const { column, message } = formatLoss(loss);
     throw bad(column === undefined ? message : `${column}: ${message}`);
   }
   const read = file.safeParse(json);
@@ -102,7 +102,7 @@ export function parsePrices(text: string, path: string): Prices {
   );
 }
 
-/** The most that a video of this request costs; undefined: nobody has said. */
+/** The most that a video of this request costs; undefined: the price is not known. */
 export function priceOf(
   prices: Prices,
   { model, duration }: { model: string; duration?: number },

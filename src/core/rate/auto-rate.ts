@@ -1,35 +1,35 @@
-/** What is known of a quota that nobody has told us. Moments are milliseconds since the epoch, by the ledger's clock. */
+/** What is known about an undocumented quota. Moments are milliseconds since the epoch, by the ledger's clock. */
 export interface Known {
-  /** Requests a second that are let go now. */
+  /** The current limit, in requests a second. */
   perSecond: number;
-  /** At which the provider last refused; undefined: it never has. */
+  /** The rate at which the provider last refused; undefined: it never has. */
   ceiling?: number | undefined;
-  /** When it last refused. Answers to what was claimed before say nothing new. */
+  /** The time of the last refusal. Answers to earlier claims say nothing new. */
   cutAt: number;
-  /** Refusals one soon after the other. */
+  /** Refusals in quick succession. */
   streak: number;
-  /** For how long nobody was to send after the last one. */
+  /** How long the last refusal stopped all workers. */
   stoppedMs: number;
-  /** From a claim to its answer, about. */
+  /** The usual time from a claim to its answer. */
   lagMs: number;
-  /** When all this was last reckoned, how many requests had been let go by then, and how many of them refused. */
+  /** The time of this state, and the requests sent and refused until then. */
   at: number;
   sent: number;
   refused: number;
-  /** The same at some moments of the last seconds: what was accepted in between was allowed. */
+  /** The same at some moments of the last seconds, to measure what the provider accepted. */
   marks: Pick<Known, 'at' | 'sent' | 'refused'>[];
-  /** Of the last hundred requests or so, the share that was refused. */
+  /** The refused share of about the last hundred requests. */
   share: number;
 }
 
 /** What has happened until now. */
 export interface Seen {
   at: number;
-  /** Requests let go so far. */
+  /** Requests sent so far. */
   sent: number;
   /** How long answers take, if one has come. */
   lagMs?: number | undefined;
-  /** One was refused: whether it was claimed since the last cut, and for how long nobody sends. */
+  /** A request was refused. `isNew`: it was claimed since the last cut. `stopMs`: how long all workers wait. */
   refusal?: { isNew: boolean; stopMs: number } | undefined;
 }
 
@@ -38,28 +38,25 @@ const START = 2;
 const LEAST = 0.05;
 const MOST = 1000;
 
-/** What is left of the rate after a refusal, and after the next ones that follow soon. */
+/** The factor after a refusal, and after those that follow within `SOON_MS`. */
 const CUTS = [0.965, 0.84, 0.58, 0.5];
 const SOON_MS = 800;
-/**
- * After a cut so many calls are made before it is tried to make more, at least for so long, and for so many times as long
- * as the refusal kept everybody from sending: that is what trying costs.
- */
+/** After a cut, hold the rate for 8 calls, at least 2 s, and 6 times the pause that the refusal caused. */
 const HOLD = { calls: 8, ms: 2_000, stops: 6 };
-/** Where more than this share is refused, it is tried the less often. */
+/** Above this share of refusals, hold longer. */
 const SHARE = 0.06;
-/** The share is one of the last hundred requests, the older ones weighing less. */
+/** The weight of the share so far, after one more request. */
 const REMEMBERED = 0.99;
-/** Of what was just accepted. */
+/** A cut does not go below this part of what was just accepted. */
 const FLOOR = 0.94;
 const MEASURED_MS = 1_000;
 const MOST_MARKS = 20;
 /**
- * A second, as a part of the rate: of what is missing to the ceiling; at the ceiling; and beyond it, of the distance, so
- * that a ceiling that is gone is left behind ever faster: the faster, the sooner a refusal would be heard.
+ * The growth in a second: `below` the ceiling, a part of the distance to it; at the ceiling, `least`; `beyond` it, a
+ * multiple of the distance, so that an outdated ceiling is left ever faster. `quick` applies when answers come quickly.
  */
 const CLIMB = { below: 0.85, least: 0.025, beyond: { slow: 1, quick: 2, lagMs: 250 } };
-/** The rate doubles in a second at the most, and in about twice as long as an answer takes. */
+/** Without a ceiling the rate at most doubles in a second, and more slowly when answers are slow. */
 const DOUBLING = { most: 1, lags: 550 };
 
 export function unknownQuota(at: number, sent = 0): Known {
@@ -78,9 +75,8 @@ export function unknownQuota(at: number, sent = 0): Known {
 }
 
 /**
- * The next rate, from what is known and what was seen since. Refused, it goes down a little, and by more where that did
- * not help; then it waits, climbs to where it was refused, carefully beyond, and doubles where nobody refuses. What is
- * not used says nothing of what would be allowed, and raises nothing.
+ * The next state, from the last one and what happened since. A refusal lowers the rate, and a repeated one lowers it
+ * more. Then the rate holds, climbs to the ceiling, and goes carefully beyond. An unused rate is not raised.
  */
 export function steer(known: Known, seen: Seen): Known {
   const lagMs = seen.lagMs === undefined ? known.lagMs : known.lagMs + 0.2 * (seen.lagMs - known.lagMs);
@@ -102,7 +98,6 @@ function cut(known: Known, stopMs: number): Known {
   const soon = at - known.cutAt < SOON_MS + known.stoppedMs + 2 * known.lagMs;
   const streak = soon ? known.streak + 1 : 1;
   const part = CUTS[Math.min(streak, CUTS.length) - 1] ?? 1;
-  // What was accepted just now is allowed: less than that helps nobody.
   const floor = FLOOR * (accepted(known) ?? 0);
   return {
     ...known,
@@ -114,7 +109,7 @@ function cut(known: Known, stopMs: number): Known {
   };
 }
 
-/** Requests that were accepted a second, over the last one or two; undefined: not yet known. */
+/** Accepted requests a second, over the last one or two seconds; undefined: not known yet. */
 function accepted({ at, sent, refused, marks }: Known): number | undefined {
   const since = marks.findLast((mark) => mark.at <= at - MEASURED_MS) ?? marks[0];
   if (since === undefined || at - since.at < MEASURED_MS) return undefined;
@@ -127,7 +122,7 @@ function raised(now: Known, before: Known): Known {
   const seconds = Math.min(1, (at - before.at) / 1000);
   // The clock was set back, or another worker was faster.
   if (seconds <= 0) return at < before.at - 1000 ? { ...known, cutAt: Math.min(cutAt, at) } : before;
-  // Too soon to tell whether what may be used is.
+  // Too soon to tell whether the rate is used.
   if (perSecond * (at - before.at) < 1000) return before;
   if (sent - before.sent < 0.4 * perSecond * seconds) return known;
   const holdCalls = HOLD.calls * Math.max(1, known.share / SHARE);
@@ -144,7 +139,7 @@ function marked(known: Known): Known {
 }
 
 function climb(perSecond: number, ceiling: number | undefined, lagMs: number): number {
-  // Until answers have come, it is not known whether this is too much already.
+  // The slower the answers, the later a refusal would be noticed.
   const most = Math.min(DOUBLING.most, DOUBLING.lags / lagMs);
   if (ceiling === undefined) return most;
   const beyond = perSecond / ceiling - 1;

@@ -1,20 +1,20 @@
-import { parseCount } from '../config.ts';
+import { parseCount } from '../quantity.ts';
 import { usageError } from '../errors.ts';
 import { excerpt } from '../excerpt.ts';
 import { knownModels } from '../model.ts';
 import { nearest } from '../suggestion.ts';
 
-/** How fast, and how many at a time, requests may be sent: by all workers together. */
+/** How fast, and how many at a time, all workers together may send. */
 export interface Limit {
-  /** Of rows of this model; '': of all rows. */
+  /** '': all rows. */
   model: string;
-  /** Milliseconds between two requests; `auto`: as many as the provider allows, which is found out. */
+  /** Milliseconds between two requests; `auto`: the worker finds out what the provider allows. */
   intervalMs?: number | 'auto';
-  /** Tasks that the provider has accepted and not finished, at a time. */
+  /** The most tasks that the provider has accepted and not finished. */
   inFlight?: number;
 }
 
-/** `10`, `10/s`, `600/m`, `100/h` → milliseconds between two requests. `more`: what else may be said there. */
+/** `10`, `10/s`, `600/m`, `100/h` → milliseconds between two requests. `more`: what else is allowed, for the error. */
 export function parseRate(name: string, text: string, more = ''): number {
   const match = /^(\d+(?:\.\d+)?)(?:\/(s|m|h))?$/.exec(text.trim());
   const per = { s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'] ?? 1000;
@@ -50,7 +50,7 @@ export function parseCaps(name: string, text: string): Limit[] {
   }));
 }
 
-/** What is said of the same rows in one. */
+/** Rates and caps as one list, with one entry for each model. */
 export function joined(rates: readonly Limit[], caps: readonly Limit[]): Limit[] {
   const models = new Set([...rates, ...caps].map(({ model }) => model));
   const of = (limits: readonly Limit[], model: string): Limit | undefined =>
@@ -64,37 +64,17 @@ export function perSecondOf(limits: readonly Limit[]): number | undefined {
   return typeof intervalMs === 'number' ? 1000 / intervalMs : undefined;
 }
 
-/** The queue holds what is sent in about so long: who waits for his model there shall not wait for a thousand others. */
-const QUEUED_MS = 5_000;
-
-/** As `--queue-depth`. */
-const MOST_QUEUED = 100_000;
-
-/** Rows in the queue at a time, of which each worker has some in hand. */
-export function depthUnder(limits: readonly Limit[], depth: number, inHand: number): number {
-  const perSecond = perSecondOf(limits);
-  return perSecond === undefined
-    ? depth
-    : Math.min(depth, inHand + Math.ceil((perSecond * QUEUED_MS) / 1000));
-}
-
-/** Of each limited model, rows in the queue at a time. */
-export function roomOf({ intervalMs, inFlight = Infinity }: Limit): number {
-  const soon = typeof intervalMs === 'number' ? 2 + Math.ceil((2 * QUEUED_MS) / intervalMs) : Infinity;
-  return Math.min(soon, 2 + 2 * inFlight, MOST_QUEUED);
-}
-
-/** After a 429 under a rate, in milliseconds: as long as two requests take, and never longer than without a rate. */
+/** The first wait after a 429, in milliseconds: under a rate, the time of two requests, at most one second. */
 export function throttleBaseMs(perSecond: number | undefined): number {
   return perSecond === undefined ? 1000 : Math.min(1000, Math.max(20, 2000 / perSecond));
 }
 
-/** In one order for all workers: who locks them all never waits for who has locked some. */
+/** In one order for all workers, so that two workers that lock all of them cannot deadlock. */
 export function sorted(limits: readonly Limit[]): Limit[] {
   return limits.toSorted((a, b) => (a.model < b.model ? -1 : 1));
 }
 
-/** A limit for a model that no row has would limit nothing, and nobody would know. */
+/** Refuses a limit for an unknown model: it would silently limit nothing. */
 export function checkModels(limits: readonly Limit[], models: readonly string[]): void {
   const all = [...knownModels, ...models];
   for (const { model, intervalMs } of limits) {

@@ -4,7 +4,7 @@ import { excerpt } from '../excerpt.ts';
 import { DAY_MS, stretches, wallClock } from './zone.ts';
 import type { Stretch } from './zone.ts';
 
-/** When a schedule is due: five fields, or six with the seconds first, by a clock on the wall of a zone. */
+/** When a schedule is due: five cron fields, or six with the seconds first, in the local time of a zone. */
 export interface Rhythm {
   cron: string;
   zone: string;
@@ -12,16 +12,16 @@ export interface Rhythm {
 
 const SHAPE =
   'A cron expression has five fields (minute hour day month weekday, such as "0 23 * * *" or "30 22 * * 1-5"), or six with the seconds first.';
-/** No clocks are set back by more. */
+/** No zone sets its clocks back by more. */
 const FURTHEST_BACK_MS = DAY_MS;
-/** A stretch of time that is looked at in one piece. */
+/** The span that is searched at once. */
 const PIECE_MS = 8 * DAY_MS;
 
-/** @throws VidbatchError exit 2 for what is no cron expression, or one that never comes. */
+/** @throws VidbatchError exit 2 for an invalid cron expression, or one that is never due. */
 export function checkCron(text: string): string {
   const cron = text.trim().replaceAll(/\s+/g, ' ');
   const wrong = (why: string): Error => usageError('BAD_CRON', `--cron: ${excerpt(cron)} ${why}`, SHAPE);
-  // The library fills in fields that are not there, and gives H another value each time.
+  // The library fills in missing fields, and gives H a random value.
   const fields = cron.split(' ');
   if (fields.length !== 5 && fields.length !== 6) throw wrong(`has ${fields.length} fields, not five or six`);
   if (/(?<![a-z])h(?![a-z])/i.test(cron)) throw wrong('has an H, and no tick is left to chance');
@@ -47,7 +47,7 @@ export function nextTick(rhythm: Rhythm, after: number): number | undefined {
   return nextTicks(rhythm, after, 1)[0];
 }
 
-/** The last tick up to, and with, `until`, if there is one after `after`. */
+/** The last tick after `after`, up to and including `until`. */
 export function lastTick(rhythm: Rhythm, after: number, until: number): number | undefined {
   for (let span = 60_000; ; span *= 2) {
     let last: number | undefined;
@@ -61,9 +61,8 @@ export function lastTick(rhythm: Rhythm, after: number, until: number): number |
 }
 
 /**
- * A tick is a time that the clock on the wall shows. One that the clocks skip comes at the first moment after it, once;
- * one that they show twice comes the first time. Where the hour is `*`, every hour is as good as any other: then what
- * is skipped is left out, and what is shown twice comes twice.
+ * Ticks are local times. A tick that a zone skips comes once, at the first moment after the gap; a repeated one comes
+ * the first time. If the hour is `*`, a skipped tick is left out and a repeated one comes twice.
  */
 export function* ticksAfter({ cron, zone }: Rhythm, after: number): Generator<number, void, void> {
   const hourly = everyHour(cron);
@@ -71,7 +70,6 @@ export function* ticksAfter({ cron, zone }: Rhythm, after: number): Generator<nu
   for (;;) {
     const match = matchAfter(cron, wallClock(zone, from) - FURTHEST_BACK_MS);
     if (match === undefined) return;
-    // Nothing happens before it, whatever the clocks do.
     from = Math.max(from, match - 2 * DAY_MS);
     const to = from + PIECE_MS;
     let last: Stretch | undefined;
@@ -83,7 +81,7 @@ export function* ticksAfter({ cron, zone }: Rhythm, after: number): Generator<nu
   }
 }
 
-/** Ticks of a stretch in which the clocks keep one distance from UTC; `last`: the stretch before it. */
+/** Ticks of one stretch; `last`: the stretch before it. */
 function* ticksOf(
   { from, to, offset }: Stretch,
   { last, after }: { last: Stretch | undefined; after: number },
@@ -103,7 +101,7 @@ function* ticksOf(
   }
 }
 
-/** Times on the wall, as if it were UTC, which has no summer: what the library knows of months and weekdays. */
+/** Local times as if they were UTC: the library decides months and weekdays only, not summer time. */
 function* matchesAfter(cron: string, wall: number): Generator<number, void, void> {
   const expression = CronExpressionParser.parse(cron, { tz: 'UTC', currentDate: new Date(wall) });
   for (;;) {
@@ -111,7 +109,7 @@ function* matchesAfter(cron: string, wall: number): Generator<number, void, void
     try {
       next = expression.next().getTime();
     } catch {
-      // It has looked through thirty years.
+      // The library gives up after thirty years.
       return;
     }
     yield next;

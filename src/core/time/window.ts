@@ -1,16 +1,17 @@
 import { usageError } from '../errors.ts';
 import { excerpt } from '../excerpt.ts';
+import { WINDOW_MS } from '../submission.ts';
 import { DAY_MS, findZone, joined, nearestZone, shown, stretches, wallClock } from './zone.ts';
 import type { Span } from './zone.ts';
 
-/** From the opening to the close, milliseconds after midnight; a close after 24:00 lies in the next day. */
+/** Milliseconds after midnight; a close after 24:00 is on the next day. */
 interface Hours {
   opens: number;
   closes: number;
 }
 
 interface Rule {
-  /** Days of the week on which it opens, 0 is Monday; undefined: every day. */
+  /** Weekdays on which it opens, 0 is Monday; undefined: every day. */
   days: ReadonlySet<number> | undefined;
   hours: readonly Hours[];
   zone: string;
@@ -20,10 +21,13 @@ interface Rule {
 
 /** Hours in which rows may be sent. */
 export interface Window {
-  /** As it is stored and shown: two texts that mean the same are the same. */
+  /** In the normal form in which it is stored and shown. */
   text: string;
   rules: readonly Rule[];
 }
+
+/** How far ahead openings are computed. */
+export const AHEAD_MS = 90 * DAY_MS;
 
 const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 const SHAPE =
@@ -64,7 +68,7 @@ function parseRule(name: string, part: string): Rule & { text: string } {
   }
   if (exceptWord !== undefined && (exceptWord.toLowerCase() !== 'except' || dates === undefined))
     throw wrong(`${excerpt(exceptWord)} after the zone is not "except" and dates`);
-  if (more.length > 0) throw wrong(`${excerpt(more.join(' '))} is too much`);
+  if (more.length > 0) throw wrong(`unexpected ${excerpt(more.join(' '))}`);
   const except = (dates ?? '').split(',').filter(Boolean);
   for (const date of except)
     if (!isDate(date)) throw wrong(`${excerpt(date)} is not a date such as 2026-12-25`);
@@ -145,10 +149,7 @@ function isDate(text: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
 }
 
-/**
- * When the window is open between two instants: exactly while a clock on the wall of its zone shows a time in it. In
- * order, without overlap; a time that the clocks skip opens or closes it when they go on.
- */
+/** When the window is open: exactly while the local time of its zone is in it. In order, without overlap. */
 export function openings({ rules }: Pick<Window, 'rules'>, range: Span): Span[] {
   return joined(
     rules.flatMap((rule) => {
@@ -165,6 +166,16 @@ export function openings({ rules }: Pick<Window, 'rules'>, range: Span): Span[] 
       return spans;
     }),
   );
+}
+
+/**
+ * When a window that the database reports as shut opens next, in milliseconds since the epoch. Undefined: not in the
+ * next 90 days, or it is open by the time zone data of this machine.
+ */
+export function nextOpening(window: Pick<Window, 'rules'>, now: number): number | undefined {
+  // A window counts as shut in its last seconds.
+  const next = openings(window, { from: now, to: now + AHEAD_MS }).find(({ to }) => to > now + WINDOW_MS);
+  return next !== undefined && next.from > now ? next.from : undefined;
 }
 
 /** `day`: since the epoch, which was a Thursday. */

@@ -1,28 +1,28 @@
 import { IANAZone } from 'luxon';
 import { nearest } from '../suggestion.ts';
 
-/** From here up to, and not including, there: milliseconds since the epoch, or of a clock on the wall as if it were UTC. */
+/** A half-open span: milliseconds since the epoch, or of local time as if it were UTC. */
 export interface Span {
   from: number;
   to: number;
 }
 
-/** A time in which the clocks of a zone keep one distance from UTC, in milliseconds. */
+/** A span in which a zone keeps one offset from UTC, in milliseconds. */
 export interface Stretch extends Span {
   offset: number;
 }
 
 const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
-/** No zone changes twice within as long. */
+/** No zone changes its offset twice in this time. */
 const STEP_MS = 6 * HOUR_MS;
 
-/** The zone as the tz database spells it; undefined: there is none of that name. */
+/** The zone as the tz database spells it; undefined: no such zone. */
 export function findZone(name: string): string | undefined {
   const known = Intl.supportedValuesOf('timeZone').find((one) => one.toLowerCase() === name.toLowerCase());
   if (known !== undefined) return known;
-  // Names from earlier days (`Asia/Calcutta`) are not listed. What has no place in it (`EST`, `+08:00`) says less than
-  // it seems: people who write EST mean New York, also in summer.
+  // Old names (`Asia/Calcutta`) are not listed but valid. Names without a place (`EST`, `+08:00`) are refused: people
+  // who write EST mean New York, also in summer.
   if (name.toUpperCase() === 'UTC') return 'UTC';
   return name.includes('/') && IANAZone.isValidZone(name) ? name : undefined;
 }
@@ -43,17 +43,17 @@ export function nearestZone(name: string): string | undefined {
     : names.find((zone) => placeOf(zone) === nearest(place, names.map(placeOf), far));
 }
 
-/** How far the zone's clocks are ahead of UTC at that instant, in milliseconds. */
+/** In milliseconds ahead of UTC. */
 export function offsetAt(zone: string, at: number): number {
   return IANAZone.create(zone).offset(at) * 60_000;
 }
 
-/** What a clock on the wall shows at that instant, as if it were UTC. */
+/** The local time at an instant, as if it were UTC. */
 export function wallClock(zone: string, at: number): number {
   return at + offsetAt(zone, at);
 }
 
-/** The stretches of a zone between two instants, without a hole, cut at both ends. */
+/** The stretches of a zone that together cover the span. */
 export function stretches(zone: string, { from, to }: Span): Stretch[] {
   const found: Stretch[] = [];
   let begin = from;
@@ -71,7 +71,7 @@ export function stretches(zone: string, { from, to }: Span): Stretch[] {
   return found;
 }
 
-/** The first instant at which the clocks show what they show at `to`. */
+/** The instant at which the offset changes to that of `to`. */
 function changeBetween(zone: string, from: number, to: number): number {
   const after = offsetAt(zone, to);
   let [low, high] = [from, to];
@@ -83,10 +83,7 @@ function changeBetween(zone: string, from: number, to: number): number {
   return high;
 }
 
-/**
- * The instants at which a clock on the wall shows a time in `wall`. A time that the clocks skip is never shown; one that
- * they show twice is there twice, and what they show in between is not.
- */
+/** The instants at which the local time is in `wall`: none for a time that is skipped, two spans for a repeated one. */
 export function shown(of: readonly Stretch[], wall: Span): Span[] {
   return of.flatMap(({ from, to, offset }) => {
     const span = { from: Math.max(from, wall.from - offset), to: Math.min(to, wall.to - offset) };
@@ -94,7 +91,7 @@ export function shown(of: readonly Stretch[], wall: Span): Span[] {
   });
 }
 
-/** In order, and as few as possible: what touches or overlaps is one. */
+/** In order; spans that touch or overlap become one. */
 export function joined(spans: readonly Span[]): Span[] {
   const all: Span[] = [];
   for (const span of spans.toSorted((a, b) => a.from - b.from)) {

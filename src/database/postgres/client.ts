@@ -1,6 +1,7 @@
 import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
 import { VidbatchError } from '../../core/errors.ts';
+import { PLANNING } from '../database.ts';
 import { parsers } from '../parsers.ts';
 import { Outage } from '../outage.ts';
 import { watchedClient } from './connection.ts';
@@ -16,6 +17,8 @@ export interface Postgres {
   outage: Outage;
   /** The ledger's. Whoever opened it ends it. */
   pool: Pool;
+  /** The same for `frequent` statements; undefined where sessions do not last. */
+  frequent?: Pool;
 }
 
 /** @throws VidbatchError within ten seconds when the server cannot hold a ledger. */
@@ -32,16 +35,22 @@ export async function connectPostgres(url: string): Promise<Postgres> {
   const outage = new Outage('ledger', `Postgres at ${place.name}`);
   const server = { place, report, outage };
   const own = { types: parsers, max: 6, application_name: 'vidbatch' };
-  // Compiling takes longer than any of our statements; behind a pooler the setting would be somebody else's.
-  const greeting = keepsSessions(report) ? 'set jit = off' : undefined;
-  return { ...server, pool: openPool(server, own, greeting) };
+  if (!keepsSessions(report)) return { ...server, pool: openPool(server, own) };
+  // Compiling takes longer than any of our statements, and what they read is in memory: a plan that is made while a table is
+  // small would read all of it later. Behind a pooler the settings would be somebody else's.
+  const greeting = 'set jit = off; set random_page_cost = 1.1';
+  return {
+    ...server,
+    pool: openPool(server, own, greeting),
+    frequent: openPool(server, { ...own, max: 3 }, `${greeting}; ${PLANNING.frequent}`),
+  };
 }
 
 /**
  * BullMQ's SQL is unqualified; its pool looks into BullMQ's schema. One more client is held for LISTEN.
  * @throws VidbatchError where sessions do not last: LISTEN would hear nothing, and the schema would be forgotten.
  */
-export function openQueuePool(server: Omit<Postgres, 'pool'>): Pool {
+export function openQueuePool(server: Omit<Postgres, 'pool' | 'frequent'>): Pool {
   if (!keepsSessions(server.report)) {
     throw new VidbatchError(
       'POOLER_TRANSACTIONS',

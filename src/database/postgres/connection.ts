@@ -47,6 +47,16 @@ export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS
       this.once('end', () => clearTimeout(this.#timer));
     }
 
+    /**
+     * BullMQ takes all listeners off a client that it is about to close. A server that goes away at that moment would end
+     * the process by an error without a listener.
+     */
+    override removeAllListeners(event?: string | symbol): this {
+      super.removeAllListeners(event);
+      this.on('error', () => undefined);
+      return this;
+    }
+
     #opened(open: (callback: Callback) => void, callback: Callback): void {
       open((error, ...rest) => {
         if (error) {
@@ -118,8 +128,11 @@ export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS
     }
 
     async #worksOnIt(): Promise<boolean> {
-      const ms = Math.min(ASK_MS, silenceMs);
-      const other = new Client({ ...this.#config, connectionTimeoutMillis: ms, query_timeout: ms });
+      const other = new Client({
+        ...this.#config,
+        connectionTimeoutMillis: ASK_MS,
+        query_timeout: ASK_MS,
+      });
       other.on('error', () => undefined);
       try {
         await other.connect();

@@ -1,8 +1,60 @@
+import type { Amount } from '../../core/money/amount.ts';
 import { formatAmount } from '../../core/money/amount.ts';
-import { identityOf } from './provider-line.ts';
-import type { FileLine } from './provider-line.ts';
 import { storable } from '../../core/text.ts';
+import { writeScratch } from '../import/scratch.ts';
 import type { Queryable } from '../../database/database.ts';
+import { readCount } from '../read/query.ts';
+
+/** A line of a provider's file as it was read. What it does not say is null. */
+export interface ProviderRecord {
+  taskId: string | null;
+  requestId: string | null;
+  model: string | null;
+  duration: number | null;
+  prompt: string | null;
+  status: string | null;
+  createdAt: number | null;
+  client: string | null;
+  chargeId: string | null;
+  entry: 'charge' | 'refund' | null;
+  /** Not negative. */
+  amount: Amount | null;
+  currency: string | null;
+  billedAt: number | null;
+  /** A time in it has its zone from `--tz`. */
+  zoned: boolean;
+  /** The amount is negative, and no column says what that means. */
+  negative: boolean;
+  /** It says that it is about no task, such as a top-up. */
+  aside: boolean;
+  /** Why it cannot be read. */
+  fault: string | null;
+}
+
+export interface FileLine {
+  /** 1-based. */
+  line: number;
+  /** The line as JSON text. */
+  raw: string;
+  /** It is in a list of tasks: the file says their status, or nothing of money. */
+  listed: boolean;
+  read: ProviderRecord;
+}
+
+/**
+ * The same entry has the same identity in two files that overlap: the provider's number, or the time to the second. A line
+ * with neither only says what the task costs.
+ */
+export function identityOf({
+  entry,
+  billedAt,
+  chargeId,
+}: {
+  entry: 'charge' | 'refund';
+} & Pick<ProviderRecord, 'billedAt' | 'chargeId'>): string {
+  if (chargeId !== null) return `id:${chargeId}`;
+  return billedAt === null ? `untimed:${entry}` : `${entry}@${Math.floor(billedAt / 1000)}`;
+}
 
 export interface StagedLine extends FileLine {
   /** Over all files, from 1. */
@@ -10,10 +62,10 @@ export interface StagedLine extends FileLine {
   file: string;
 }
 
-/** As much of a line as is kept for a person. */
+/** The most of a line that is kept for a person. */
 const RAW_BYTES = 16_384;
 
-/** Writes lines of a provider's file beside the ledger, under this import. */
+/** Stages lines of a provider's file under this import. @throws VidbatchError `IMPORT_LOST` */
 export async function stageLines(
   db: Queryable,
   importId: string,
@@ -22,7 +74,8 @@ export async function stageLines(
   const column = <T>(of: (line: StagedLine) => T): T[] => lines.map(of);
   const time = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
   const text = (value: string | null): string | null => (value === null ? null : storable(value, RAW_BYTES));
-  await db.query(
+  await writeScratch(
+    db,
     `with seen as (update vidbatch.import set seen_at = now() where id = $1)
      insert into vidbatch.listed
        (import_id, position, file, line, subject, task_id, request_id, listed, model, duration, prompt, status, created_at,
@@ -60,21 +113,21 @@ export async function stageLines(
   );
 }
 
-/** The rows are new to the planner, and a planner that believes in a handful compares each with each. */
+/** Without statistics the planner expects a handful of staged rows, and would compare each with each. */
 export async function analyseListing(db: Queryable): Promise<void> {
   await db.query('analyze vidbatch.listed');
   await db.query('analyze vidbatch.paired');
   await db.query('analyze vidbatch.suspect');
 }
 
-/** What one file says of itself, by its lines. */
+/** What the lines of one file add up to. */
 export interface FileFacts {
   file: string;
   lines: number;
   unreadable: number;
   listed: boolean;
   billed: boolean;
-  /** Of its lines, as far as they have a time. */
+  /** The first and last time in its lines. */
   from: Date | null;
   to: Date | null;
 }
@@ -86,6 +139,64 @@ export async function fileFacts(db: Queryable, importId: string): Promise<FileFa
             min(coalesce(created_at, billed_at)) as "from", max(coalesce(created_at, billed_at)) as "to"
        from vidbatch.listed where import_id = $1 group by file order by min(position)`,
     [importId],
+  );
+  return rows;
+}
+
+/**
+ * Stores what the files of an import bill for tasks of this ledger. An entry that is already there is only corrected, so
+ * files may overlap and may be read again. Returns how many entries are new or changed.
+ */
+export function storeCharges(db: Queryable, importId: string): Promise<number> {
+  return readCount(
+    db,
+    `with entries as (
+       select a.submission_id, a.task_id, l.identity, l.entry, l.amount, l.currency, l.billed_at, l.charge_id, l.file, l.line, l.position,
+              case when l.charge_id is not null then 1 else row_number() over (
+                partition by l.file, l.subject, l.identity order by l.position) end as occurrence
+         from vidbatch.listed l
+         join vidbatch.paired p on p.import_id = l.import_id and p.subject = l.subject
+         join vidbatch.attempt a on a.id = p.attempt_id and a.task_id is not null
+        where l.import_id = $1 and l.entry is not null and l.fault is null
+     ), once as (
+       select distinct on (submission_id, task_id, identity, occurrence) * from entries
+        order by submission_id, task_id, identity, occurrence, position desc
+     ), stored as (
+       insert into vidbatch.charge as c
+         (submission_id, task_id, identity, occurrence, entry, amount, currency, billed_at, charge_id, file, line)
+       select submission_id, task_id, identity, occurrence, entry, amount, currency, billed_at, charge_id, file, line from once
+       on conflict (submission_id, task_id, identity, occurrence) do update
+          set entry = excluded.entry, amount = excluded.amount, currency = excluded.currency,
+              file = excluded.file, line = excluded.line, stored_at = now()
+        where (c.entry, c.amount, c.currency) is distinct from (excluded.entry, excluded.amount, excluded.currency)
+       returning 1
+     )
+     select count(*)::int as n from stored`,
+    [importId],
+  );
+}
+
+/** What a batch was billed, by the provider's files that were read. */
+export interface Billed {
+  currency: string;
+  /** Charges less refunds: a decimal as text. */
+  amount: string;
+  /** Tasks with an entry in this currency. */
+  tasks: number;
+}
+
+/** In the order of the currencies. Entries without time and number count only for tasks without other entries. */
+export async function billedOf(db: Queryable, batchId: number): Promise<Billed[]> {
+  const { rows } = await db.query<Billed>(
+    `select c.currency, sum(case when c.entry = 'charge' then c.amount else -c.amount end)::text as amount,
+            count(distinct c.task_id)::int as tasks
+       from vidbatch.charge c join vidbatch.submission s on s.id = c.submission_id
+      where s.batch_id = $1
+        and (c.identity not like 'untimed:%' or not exists (
+          select from vidbatch.charge x where x.submission_id = c.submission_id and x.task_id = c.task_id
+             and x.identity not like 'untimed:%'))
+      group by c.currency order by c.currency`,
+    [batchId],
   );
   return rows;
 }

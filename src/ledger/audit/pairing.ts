@@ -1,7 +1,9 @@
 import type { Queryable } from '../../database/database.ts';
+import { pageByPage, readOne } from '../read/query.ts';
+import { writeScratch } from '../import/scratch.ts';
 
-/** Of which provider's tasks, and of which batch (null: of all) the ledger's own side is. */
-export interface Scope {
+/** The tasks of the ledger that are compared: of one provider, and of one batch (null: of all). */
+interface Scope {
   origin: string;
   batchId: number | null;
 }
@@ -22,6 +24,7 @@ const HEARD = `heard as (
 /**
  * Every task of the ledger and of the files once. A line without a task id finds its attempt by the request id, if that
  * is one attempt's alone.
+ * @throws VidbatchError `IMPORT_LOST`
  */
 export async function pair(db: Queryable, importId: string, { origin, batchId }: Scope): Promise<void> {
   await db.query(
@@ -31,7 +34,8 @@ export async function pair(db: Queryable, importId: string, { origin, batchId }:
       where l.import_id = $1 and l.task_id is null and l.request_id = h.request_id and h.task_id is not null`,
     [importId, origin],
   );
-  await db.query(
+  await writeScratch(
+    db,
     `insert into vidbatch.paired (import_id, subject, attempt_id, orphaned, model, duration, prompt, created_from, created_to)
      with lines as (
        select subject, min(request_id) as request_id,
@@ -47,8 +51,7 @@ export async function pair(db: Queryable, importId: string, { origin, batchId }:
         where a.task_id is not null and a.origin = $2
         order by a.task_id, a.surplus, a.number
      ), ${HEARD}, orphan as (
-       select distinct o.outcome::json->>'taskId' as task_id from vidbatch.orphan o
-        where o.outcome is not null and o.origin = $2
+       select distinct o.task_id from vidbatch.orphan o where o.task_id is not null and o.origin = $2
      )
      select $1::uuid, coalesce(l.subject, k.task_id), coalesce(k.id, h.id), o.task_id is not null,
             case when l.is_task then l.model end, l.duration, l.prompt, l.created_from, l.created_to
@@ -61,38 +64,40 @@ export async function pair(db: Queryable, importId: string, { origin, batchId }:
   );
 }
 
-/** How many rows of a page of subjects. */
 const PAGE = 500;
-/** Of one subject; a task with more lines than this is told by these. */
+/** The most lines of one subject that are read. */
 const MOST_LINES = 100;
 
-/** A subject as it lies in the ledger. Amounts are text. */
+/** A task of the files or of the ledger, as the ledger has it. Amounts are text. */
 export interface SubjectRow {
   subject: string;
   orphaned: boolean;
   candidate: boolean;
-  batch_id: number | null;
+  batchId: number | null;
   batch: string | null;
-  row_key: string | null;
-  manifest_line: number | null;
+  key: string | null;
+  manifestLine: number | null;
   state: string | null;
-  provider_status: string | null;
+  providerStatus: string | null;
   outcome: string | null;
-  task_id: string | null;
+  taskId: string | null;
   surplus: boolean | null;
   model: string | null;
   duration: number | null;
+  /** When the row was sent. */
   at: Date | null;
-  submitted_at: Date | null;
-  request_id: string | null;
-  http_status: number | null;
+  submittedAt: Date | null;
+  requestId: string | null;
+  httpStatus: number | null;
   body: string | null;
-  /** What the provider answered when it was asked how the task is. */
+  /** What the provider last said of the task. */
   polled: string | null;
   lines: LineRow[];
+  /** What files of earlier days billed for it. */
   earlier: ChargeRow[];
 }
 
+/** A line of a provider's file. Times are RFC 3339. */
 export interface LineRow {
   file: string;
   line: number;
@@ -100,42 +105,47 @@ export interface LineRow {
   model: string | null;
   duration: number | null;
   status: string | null;
-  created_at: string | null;
+  createdAt: string | null;
   client: string | null;
-  request_id: string | null;
-  charge_id: string | null;
+  requestId: string | null;
+  chargeId: string | null;
   entry: 'charge' | 'refund' | null;
   amount: string | null;
   currency: string | null;
-  billed_at: string | null;
+  billedAt: string | null;
   fault: string | null;
   raw: string;
 }
 
 export type ChargeRow = Pick<
   LineRow,
-  'entry' | 'amount' | 'currency' | 'billed_at' | 'charge_id' | 'file' | 'line'
+  'entry' | 'amount' | 'currency' | 'billedAt' | 'chargeId' | 'file' | 'line'
 >;
 
-const LINE = `'file', l.file, 'line', l.line, 'listed', l.listed, 'model', l.model, 'duration', l.duration, 'status', l.status,
-  'created_at', l.created_at, 'client', l.client, 'request_id', l.request_id, 'charge_id', l.charge_id, 'entry', l.entry,
-  'amount', l.amount::text, 'currency', l.currency, 'billed_at', l.billed_at, 'fault', l.fault, 'raw', l.raw`;
+/** The part of a JSON object that lines `l` and charges `c` have in common. */
+const charge = (of: string): string =>
+  `'file', ${of}.file, 'line', ${of}.line, 'entry', ${of}.entry, 'amount', ${of}.amount::text, 'currency', ${of}.currency,
+  'billedAt', ${of}.billed_at, 'chargeId', ${of}.charge_id`;
 
-/** Every subject, with its lines and with what earlier files billed for it: page by page, so that memory stays constant. */
-export async function* subjects(db: Queryable, importId: string): AsyncGenerator<SubjectRow> {
-  let after = '';
-  for (;;) {
+const LINE = `${charge('l')}, 'listed', l.listed, 'model', l.model, 'duration', l.duration, 'status', l.status,
+  'createdAt', l.created_at, 'client', l.client, 'requestId', l.request_id, 'fault', l.fault, 'raw', l.raw`;
+
+/** Every subject, with its lines and with what earlier files billed for it. */
+export function subjects(db: Queryable, importId: string): AsyncGenerator<SubjectRow> {
+  return pageByPage(PAGE, async (after: SubjectRow | undefined) => {
     const { rows } = await db.query<SubjectRow>(
-      `select p.subject, p.orphaned, p.candidate, s.batch_id, b.name as batch, s.row_key, s.line as manifest_line, s.state,
-              coalesce(t.status, case when not a.surplus then s.provider_status end) as provider_status, left(t.body, 4000) as polled, a.outcome, a.task_id, a.surplus, s.model,
+      `select p.subject, p.orphaned, p.candidate, s.batch_id as "batchId", b.name as batch, s.row_key as key,
+              s.line as "manifestLine", s.state,
+              coalesce(t.status, case when not a.surplus then s.provider_status end) as "providerStatus",
+              left(t.body, 4000) as polled, a.outcome, a.task_id as "taskId", a.surplus, s.model,
               (case when json_typeof(s.request::json->'duration') = 'number' then s.request::json->>'duration' end)::int as duration,
-              -- Of an id that a person found: when the row itself was last sent.
+              -- A person found the id: then the row was sent when its last call was claimed.
               case when a.worker like 'resolve by %' then coalesce(
                 (select max(x.claimed_at) from vidbatch.attempt x
                   where x.submission_id = s.id and x.worker not like 'resolve by %'), a.claimed_at)
               else a.claimed_at end as at,
-              s.submitted_at, a.request_id, a.http_status, left(a.body, 4000) as body,
-              coalesce(x.lines, '[]') as lines, coalesce(c.earlier, '[]') as earlier
+              s.submitted_at as "submittedAt", a.request_id as "requestId", a.http_status as "httpStatus",
+              left(a.body, 4000) as body, coalesce(x.lines, '[]') as lines, coalesce(c.earlier, '[]') as earlier
          from vidbatch.paired p
          left join vidbatch.attempt a on a.id = p.attempt_id
          left join vidbatch.submission s on s.id = a.submission_id
@@ -147,50 +157,39 @@ export async function* subjects(db: Queryable, importId: string): AsyncGenerator
                     order by l.position limit ${MOST_LINES}) l
          ) x on true
          left join lateral (
-           select json_agg(json_build_object('entry', c.entry, 'amount', c.amount::text, 'currency', c.currency,
-                    'billed_at', c.billed_at, 'charge_id', c.charge_id, 'file', c.file, 'line', c.line)
-                    order by c.identity, c.occurrence) as earlier
+           select json_agg(json_build_object(${charge('c')}) order by c.identity, c.occurrence) as earlier
              from vidbatch.charge c where c.submission_id = s.id and c.task_id = a.task_id
          ) c on true
         where p.import_id = $1 and p.subject > $2 order by p.subject limit ${PAGE}`,
-      [importId, after],
+      [importId, after?.subject ?? ''],
     );
-    yield* rows;
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < PAGE) return;
-    after = last.subject;
-  }
+    return rows;
+  });
 }
 
+type Nameless = LineRow & { aside: boolean; position: number };
+
 /** Lines that name no task: unreadable ones, and those that are about none. */
-export async function* nameless(
-  db: Queryable,
-  importId: string,
-): AsyncGenerator<LineRow & { aside: boolean; position: number }> {
-  let after = 0;
-  for (;;) {
-    const { rows } = await db.query<{ row: LineRow & { aside: boolean; position: number } }>(
+export function nameless(db: Queryable, importId: string): AsyncGenerator<Nameless> {
+  return pageByPage(PAGE, async (after: Nameless | undefined) => {
+    const { rows } = await db.query<{ row: Nameless }>(
       `select json_build_object('aside', l.aside, 'position', l.position, ${LINE}) as row
          from vidbatch.listed l where l.import_id = $1 and l.subject is null and l.position > $2
         order by l.position limit ${PAGE}`,
-      [importId, after],
+      [importId, after?.position ?? 0],
     );
-    for (const { row } of rows) yield row;
-    const last = rows.at(-1)?.row;
-    if (last === undefined || rows.length < PAGE) return;
-    after = last.position;
-  }
+    return rows.map(({ row }) => row);
+  });
 }
 
 /** Since when tasks of this provider may be this ledger's. */
 export async function sendingSince(db: Queryable, origin: string): Promise<Date> {
-  const { rows } = await db.query<{ since: Date }>(
+  const { since } = await readOne<{ since: Date }>(
+    db,
     `select least(m.created_at, (select min(claimed_at) from vidbatch.attempt where origin = $1)) as since
        from vidbatch.meta m`,
     [origin],
   );
-  const since = rows[0]?.since;
-  if (since === undefined) throw new Error('the ledger has no meta row; run `vidbatch migrate`');
   return since;
 }
 

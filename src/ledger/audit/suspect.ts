@@ -1,4 +1,5 @@
 import type { Queryable } from '../../database/database.ts';
+import { writeScratch } from '../import/scratch.ts';
 
 /**
  * Why a task may be a row's. `request`: the file names the request of its attempt. `prompt`: the same prompt and model,
@@ -6,21 +7,23 @@ import type { Queryable } from '../../database/database.ts';
  */
 export type Evidence = 'request' | 'prompt' | 'time';
 
-/** A task that may have come of an attempt of `owner`. Of several reasons, the best. */
+/** A task that an attempt of `owner` may have made, with the best evidence. */
 export interface Edge {
-  /** Whoever may have made it: a row, or an attempt whose row is lost. */
+  /** A row, or an attempt whose row is lost. */
   owner: string;
   task: string;
   evidence: Evidence;
 }
 
 /**
- * Every attempt that may have become a task that nobody knows of: of rows in any state and any batch, since each of them
- * may be the one that a task belongs to. A row whose unheard attempts are all accounted for by what a person found at the
- * provider is none of them. An attempt whose row is lost had its time too, however long that was.
+ * Every attempt that may have made a task that the ledger does not know, of rows in any state and any batch. Rows are left
+ * out when a person has found a task at the provider for each of their unknown attempts. An attempt whose row is lost may
+ * have taken any time up to an hour.
+ * @throws VidbatchError `IMPORT_LOST`
  */
 export async function gatherSuspects(db: Queryable, importId: string, origin: string): Promise<void> {
-  await db.query(
+  await writeScratch(
+    db,
     `insert into vidbatch.suspect (import_id, attempt_id, owner, submission_id, settles, model, duration, prompt, during)
      with unheard as (
        select a.id, a.submission_id, a.claimed_at, greatest(a.deadline, a.claimed_at) as deadline,
@@ -42,14 +45,14 @@ export async function gatherSuspects(db: Queryable, importId: string, origin: st
      select $1::uuid, o.attempt_id, 'attempt ' || o.attempt_id, null, false, null, null, null,
             tstzrange(o.intended_at - interval '1 minute', o.intended_at + interval '1 hour', '[]')
        from vidbatch.orphan o
-      where o.origin = $2 and (o.outcome is null or o.outcome::json->>'kind' = 'uncertain')`,
+      where o.origin = $2 and (o.kind is null or o.kind = 'uncertain')`,
     [importId, origin],
   );
 }
 
 /**
- * When task and suspect fit. A time in whole seconds lies up to one second before the moment that it stands for; $2 is
- * the tolerance in milliseconds. A prompt that is there must be the same; one that was cut off says nothing.
+ * Task and suspect fit. A time in whole seconds may be up to one second too early; $2 is the tolerance in milliseconds. Two
+ * prompts must be the same, unless the file has cut its prompt off.
  */
 const FITS = `
       (q.model is null or q.model = p.model)
@@ -62,9 +65,9 @@ const UNKNOWN = `p.attempt_id is null and not p.orphaned and p.model is not null
 const EVIDENCE = `case when btrim(p.prompt) = btrim(q.prompt) then 'prompt' else 'time' end as evidence`;
 
 /**
- * Marks tasks that may be of a suspect, and returns how many of the ledger's own time must be of somebody else: those that
- * fit nobody, and those beyond what one row can have made. `twins`: those that fit nobody, and have the prompt and model
- * of a row that has its task. `clients`: tasks of others are none of these.
+ * Marks tasks that a suspect may have made (`candidates`). `strangers`: tasks from the ledger's time that another client must
+ * have made, because they fit no suspect, or are more than their only suspect can have made. `twins`: tasks that fit no
+ * suspect and have the prompt and model of a row that has its own task. Tasks of other `clients` are in none of these.
  */
 export async function markCandidates(
   db: Queryable,
@@ -100,7 +103,7 @@ export async function markCandidates(
       where (model, prompt) in (
         select s.model, btrim(s.request::json->>'prompt')
           from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
-         -- Asked once, before any row: mostly there are no strangers.
+         -- Evaluated once, before any row: usually there are no strangers.
          where exists (select from stranger) and b.origin = $4 and s.state = 'submitted')`,
     [importId, since, clients, origin],
   );
@@ -125,7 +128,7 @@ export async function markCandidates(
   };
 }
 
-/** An uncertain row with what may be its tasks: two at most, for more of them say no more. */
+/** An uncertain row that a task of the files may settle. */
 export interface Suspect {
   owner: string;
   submissionId: number;
@@ -137,7 +140,7 @@ export interface Suspect {
   model: string | null;
 }
 
-/** The uncertain rows that are asked about, by page; a row with several attempts is one. */
+/** One page of the uncertain rows that are asked about. A row with several attempts is one. */
 export async function suspects(
   db: Queryable,
   importId: string,
@@ -146,19 +149,20 @@ export async function suspects(
   limit: number,
 ): Promise<Suspect[]> {
   const { rows } = await db.query<Suspect>(
-    `select q.owner, s.id as "submissionId", s.batch_id as "batchId", b.name as batch, s.row_key as key, s.model,
+    `select q.owner, s.id as "submissionId", s.batch_id as "batchId", b.name as batch, r.row_key as key, s.model,
             min(lower(q.during)) as "claimedAt", max(upper(q.during)) as deadline
        from vidbatch.suspect q
-       join vidbatch.submission s on s.id = q.submission_id
+       join vidbatch.row_state s on s.id = q.submission_id
+       join vidbatch.row r on r.id = s.id
        join vidbatch.batch b on b.id = s.batch_id
       where q.import_id = $1 and q.settles and ($2::bigint is null or s.batch_id = $2) and s.id > $3
-      group by q.owner, s.id, b.name order by s.id limit $4`,
+      group by q.owner, s.id, r.id, b.id order by s.id limit $4`,
     [importId, batchId, afterId, limit],
   );
   return rows;
 }
 
-/** How many tasks of an owner, and owners of a task, are looked at: two decide that it is not one. */
+/** The most tasks of an owner, and owners of a task, that are read: two show that there is not one. */
 const ENOUGH = 3;
 
 /** All edges that `explain` needs to judge these owners. */
@@ -182,7 +186,7 @@ export async function edgesOf(
         (select distinct p.subject, ${EVIDENCE}
            from vidbatch.suspect q
            join vidbatch.paired p on p.import_id = q.import_id and p.model = q.model and ${UNKNOWN} and p.candidate
-            -- Where the index can see it.
+            -- In this form, because the index can use it.
             and p.created_from between lower(q.during) - $2 * interval '1 ms' - interval '1 s'
                                    and upper(q.during) + $2 * interval '1 ms'
             and ${FITS}
@@ -231,7 +235,7 @@ export async function clocksOf(
   return known > 0 ? 'agree' : 'unseen';
 }
 
-/** The task is this row's from now on, also in what is held against the files. */
+/** From now on the task belongs to the attempt, also in the comparison with the files. */
 export async function pairSettled(
   db: Queryable,
   importId: string,

@@ -1,5 +1,9 @@
 import type { State } from '../../core/submission.ts';
 import type { Queryable } from '../../database/database.ts';
+import { isChanged, KNOWN, MARK, knownFrom, SENT } from './known.ts';
+import type { ReadRows } from './known.ts';
+import { VidbatchError } from '../../core/errors.ts';
+import { importLost } from './scratch.ts';
 
 /** One row of the manifest held against what the ledger has under the same key. */
 export interface Difference {
@@ -16,6 +20,8 @@ export interface Comparison {
   rows: number;
   fresh: number;
   known: number;
+  /** Known rows with another line number or another spelling in the manifest now. */
+  moved: number;
   /** Known rows that are waiting, or were stopped, with other content now: they take the manifest's version. */
   changed: number;
   /** The same, but they may have been paid: they cannot change. */
@@ -24,6 +30,7 @@ export interface Comparison {
   outdated: { count: number; examples: Difference[] };
   vanishedPending: { count: number; examples: Difference[] };
   vanishedPaid: number;
+  vanishedInvalid: number;
   /** New rows whose content another batch has sent already. */
   elsewhere: { count: number; examples: Difference[] };
 }
@@ -38,6 +45,8 @@ export function versionOf(row: 's' | 't'): string {
 
 /** Lines of the trail that keep a version which was replaced by one that the batch's own manifest need not have. */
 export const REPLACES = `('retry --changed', 'submit of an export')`;
+
+type Totals = Pick<Comparison, 'rows' | 'fresh' | 'known' | 'moved'>;
 
 interface Changed {
   row_key: string;
@@ -56,53 +65,147 @@ function firstOf(rows: readonly Changed[]): { count: number; examples: Differenc
   return { count: rows.length, examples };
 }
 
-/** Compares and locks the rows that will change, so that no worker claims one of them before the merge. */
-export async function compare(db: Queryable, importId: string, batchId: number): Promise<Comparison> {
-  const { rows: totals } = await db.query<Record<'rows' | 'fresh' | 'known', number>>(
+/**
+ * Compares, and locks the rows that will change, so that no worker claims one of them before the merge.
+ * @throws VidbatchError `IMPORT_LOST` when rows that were known are gone: the ledger was restored meanwhile;
+ * `BATCH_CHANGED` when another command has changed one since it was read.
+ */
+export async function compare(db: Queryable, read: ReadRows, batchId: number): Promise<Comparison> {
+  const { importId } = read;
+  const total = await countStaged(db, read, batchId);
+  const changed = total.fresh + total.known < total.rows ? await lockChanged(db, importId, batchId) : [];
+  const gone = await countVanished(db, read, batchId);
+  const elsewhere = total.known < total.rows ? await findElsewhere(db, importId, batchId) : NONE;
+  const outdated = changed.filter((row) => row.outdated);
+  const paid = changed.filter((row) => row.paid && !row.outdated);
+  return {
+    ...total,
+    changed: changed.length - paid.length - outdated.length,
+    changedPaid: firstOf(paid),
+    outdated: firstOf(outdated),
+    vanishedPending: {
+      count: gone.pending,
+      examples: gone.pending === 0 ? [] : await findVanished(db, read, batchId),
+    },
+    vanishedPaid: gone.paid,
+    vanishedInvalid: gone.invalid,
+    elsewhere,
+  };
+}
+
+async function countStaged(
+  db: Queryable,
+  { importId, staged, known, fresh }: ReadRows,
+  batchId: number,
+): Promise<Totals> {
+  const same = { rows: known.count + fresh, fresh, known: known.count, moved: 0 };
+  if (staged === 0) return same;
+  const { rows: totals } = await db.query<Totals>(
     `select count(*)::int as rows,
             count(*) filter (where s.id is null)::int as fresh,
-            count(*) filter (where s.content_hash is not distinct from t.content_hash and s.id is not null
-                               and (s.content_hash is not null or s.input = t.input))::int as known
+            count(*) filter (where s.id is not null and not ${isChanged('s')})::int as known,
+            count(*) filter (where s.content_hash = t.content_hash and (s.line <> t.line or s.input <> t.input))::int as moved
        from vidbatch.staged t
        left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
       where t.import_id = $1`,
     [importId, batchId],
   );
-  const { rows: changed } = await db.query<Changed>(
-    `select s.row_key, t.line, s.state, left(coalesce(s.request, s.input), 2000) as ours,
+  const total = totals[0] ?? { rows: 0, fresh: 0, known: 0, moved: 0 };
+  return {
+    rows: total.rows + same.rows,
+    fresh: total.fresh + same.fresh,
+    known: total.known + same.known,
+    moved: total.moved,
+  };
+}
+
+async function lockChanged(db: Queryable, importId: string, batchId: number): Promise<Changed[]> {
+  const { rows } = await db.query<Changed>(
+    `select r.row_key, t.line, s.state, left(coalesce(r.request, r.input), 2000) as ours,
             left(coalesce(t.request, t.input), 2000) as theirs, s.state in ${PAID} or s.doubtful as paid,
-            exists (select from vidbatch.trail r
-                     where r.submission_id = s.id and r.event in ${REPLACES}
-                       and right(r.detail, length(${versionOf('t')})) = ${versionOf('t')}) as outdated
+            r.content_hash is distinct from t.content_hash and exists (
+                    select from vidbatch.trail e
+                     where e.submission_id = s.id and e.event in ${REPLACES}
+                       and right(e.detail, length(${versionOf('t')})) = ${versionOf('t')}) as outdated
        from vidbatch.staged t
-       join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
+       join vidbatch.row r on r.batch_id = $2 and r.row_key = t.row_key
+       join vidbatch.row_state s on s.id = r.id
       where t.import_id = $1
-        and (s.content_hash is distinct from t.content_hash or (s.content_hash is null and s.input <> t.input))
+        and ${isChanged('r')}
       order by t.position
         for update of s`,
     [importId, batchId],
   );
-  const { rows: vanished } = await db.query<{
-    row_key: string;
-    line: number;
-    state: State;
-    ours: string;
-    n: number;
-  }>(
-    `select s.row_key, s.line, s.state, left(s.request, 2000) as ours, (count(*) over ())::int as n
+  return rows;
+}
+
+/** Whether the manifest no longer has a row, as SQL. Its parameters are the import ($1), and those of `KNOWN`. */
+export function vanished(row: 's' | 'r'): string {
+  return `not exists (select from ${KNOWN} k where k.id = ${row}.id)
+        and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = ${row}.row_key)`;
+}
+
+/** Counts the rows of the batch that the manifest no longer has, by what the merge does with them. */
+async function countVanished(
+  db: Queryable,
+  { importId, staged, known }: ReadRows,
+  batchId: number,
+): Promise<Record<'pending' | 'paid' | 'invalid', number>> {
+  const { rows: counted } = await db.query<{ all: number; known: number; marks: string }>(
+    `select count(*)::int as all, count(k.id)::int as known,
+            coalesce(sum(${MARK('s')}) filter (where k.id is not null), 0)::text as marks
+       from vidbatch.row_state s left join ${knownFrom(2)} k on k.id = s.id
+      where s.batch_id = $1`,
+    [batchId, ...known.ranges],
+  );
+  if (counted[0]?.known !== known.count) throw importLost();
+  if (counted[0].marks !== known.marks) throw batchChanged();
+  if (staged === 0 && counted[0].all === known.count) return { pending: 0, paid: 0, invalid: 0 };
+  const { rows } = await db.query<Record<'pending' | 'paid' | 'invalid', number>>(
+    `select count(*) filter (where s.state = 'pending' and not s.doubtful)::int as pending,
+            count(*) filter (where s.state in ${PAID} or s.doubtful)::int as paid,
+            count(*) filter (where s.state = 'invalid')::int as invalid
+       from vidbatch.submission s
+      where s.batch_id = $2 and ${vanished('s')}`,
+    [importId, batchId, ...known.ranges],
+  );
+  return rows[0] ?? { pending: 0, paid: 0, invalid: 0 };
+}
+
+async function findVanished(
+  db: Queryable,
+  { importId, known }: ReadRows,
+  batchId: number,
+): Promise<Difference[]> {
+  const { rows } = await db.query<Omit<Difference, 'theirs'>>(
+    `select s.row_key as key, s.line, s.state, left(s.request, 2000) as ours
        from vidbatch.submission s
       where s.batch_id = $2 and s.state = 'pending' and not s.doubtful
-        and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)
+        and ${vanished('s')}
       order by s.line, s.id limit 5`,
-    [importId, batchId],
+    [importId, batchId, ...known.ranges],
   );
-  const { rows: vanishedPaid } = await db.query<{ n: number }>(
-    `select count(*)::int as n from vidbatch.submission s
-      where s.batch_id = $2 and (s.state in ${PAID} or s.doubtful)
-        and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)`,
-    [importId, batchId],
+  return rows.map((row) => ({ ...row, theirs: null }));
+}
+
+function batchChanged(): VidbatchError {
+  return new VidbatchError(
+    'BATCH_CHANGED',
+    'another command changed rows of this batch while its manifest was read; nothing was changed by this one',
+    {
+      hint: 'Run the same command again: it compares the manifest with the rows as they are now.',
+    },
   );
-  const { rows: elsewhere } = await db.query<{
+}
+
+const NONE: { count: number; examples: Difference[] } = { count: 0, examples: [] };
+
+async function findElsewhere(
+  db: Queryable,
+  importId: string,
+  batchId: number,
+): Promise<{ count: number; examples: Difference[] }> {
+  const { rows } = await db.query<{
     row_key: string;
     line: number;
     state: State;
@@ -116,43 +219,23 @@ export async function compare(db: Queryable, importId: string, batchId: number):
        join lateral (
          select x.state, b.name from vidbatch.submission x join vidbatch.batch b on b.id = x.batch_id
           where x.content_hash = t.content_hash and x.batch_id <> $2
-            and (x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful or x.remade > 0)
+            and ${SENT}
           limit 1
        ) o on true
       where t.import_id = $1 and t.request is not null
-        and (s.id is null or (s.state not in ${PAID} and s.content_hash is distinct from t.content_hash))
+        and (s.id is null or (s.state not in ${PAID} and ${isChanged('s')}))
       order by t.position limit 5`,
     [importId, batchId],
   );
-  const outdated = changed.filter((row) => row.outdated);
-  const paid = changed.filter((row) => row.paid && !row.outdated);
-  const total = totals[0] ?? { rows: 0, fresh: 0, known: 0 };
   return {
-    ...total,
-    changed: changed.length - paid.length - outdated.length,
-    changedPaid: firstOf(paid),
-    outdated: firstOf(outdated),
-    vanishedPending: {
-      count: vanished[0]?.n ?? 0,
-      examples: vanished.map(({ row_key: key, line, state, ours }) => ({
-        key,
-        line,
-        state,
-        ours,
-        theirs: null,
-      })),
-    },
-    vanishedPaid: vanishedPaid[0]?.n ?? 0,
-    elsewhere: {
-      count: elsewhere[0]?.n ?? 0,
-      examples: elsewhere.map(({ row_key: key, line, state, batch, theirs }) => ({
-        key,
-        line,
-        state,
-        ours: null,
-        theirs,
-        batch,
-      })),
-    },
+    count: rows[0]?.n ?? 0,
+    examples: rows.map(({ row_key: key, line, state, batch, theirs }) => ({
+      key,
+      line,
+      state,
+      ours: null,
+      theirs,
+      batch,
+    })),
   };
 }

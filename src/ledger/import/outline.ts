@@ -2,6 +2,8 @@ import type { Money } from '../../core/money/money.ts';
 import { amountOf } from '../budget.ts';
 import { PAID } from './comparison.ts';
 import type { Queryable } from '../../database/database.ts';
+import { isChanged, KNOWN } from './known.ts';
+import type { ReadRows } from './known.ts';
 import { secondsOf, toStored } from './price.ts';
 import type { Stored, StoredRow } from './price.ts';
 
@@ -25,21 +27,32 @@ export interface Group {
   least: Money | null;
 }
 
-/** The valid rows of an import by model and mode. `batchId` null: there is no such batch yet. */
-export async function outline(db: Queryable, importId: string, batchId: number | null): Promise<Group[]> {
+/** The valid rows of a manifest by model and mode. `batchId` null: there is no such batch yet. */
+export async function outline(
+  db: Queryable,
+  { importId, known }: ReadRows,
+  batchId: number | null,
+): Promise<Group[]> {
   const { rows } = await db.query<
     Omit<Group, 'offPeak' | 'toSend' | 'stored' | 'least'> &
       StoredRow & { off_peak: boolean; to_send: number; least: string | null }
   >(
-    `with known as (
-       select t.model, t.mode, ${secondsOf('t')} as seconds, s.state,
-              s.content_hash is not distinct from t.content_hash as same, s.state in ${PAID} or s.doubtful as paid,
+    `with read as (
+       select t.model, t.mode, t.request, s.state,
+              s.id is not null and not ${isChanged('s')} as same, s.state in ${PAID} or s.doubtful as paid,
               s.price, s.currency
          from vidbatch.staged t
          left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
         where t.import_id = $1 and t.request is not null
-     ), row as (
-       select *, state is null or state = 'pending' or not (same or paid) as to_send from known
+        union all
+       select s.model, s.mode, s.request, s.state, true, s.state in ${PAID} or s.doubtful, s.price, s.currency
+         from vidbatch.submission s join ${KNOWN} k on k.id = s.id
+        where s.batch_id = $2 and s.request is not null
+     ), judged as (
+       select *, state is null or state = 'pending' or not (same or paid) as to_send from read
+     ), row as materialized (
+       select model, mode, state, same, price, currency, to_send, case when to_send then ${secondsOf('r')} end as seconds
+         from judged r
      )
      select model, mode, model like '%-offpeak' as off_peak,
             count(*) filter (where state is null)::int as fresh,
@@ -55,7 +68,7 @@ export async function outline(db: Queryable, importId: string, batchId: number |
        from row
       group by model, mode
       order by model, mode`,
-    [importId, batchId],
+    [importId, batchId, ...known.ranges],
   );
   return rows.map(({ off_peak: offPeak, to_send: toSend, priced, price, least, currency, ...row }) => ({
     ...row,

@@ -26,7 +26,7 @@ export async function priceRows(db: Queryable, batchId: number, prices: Prices):
                 on k.model = s.model
         where s.batch_id = $1 and s.request is not null
      )
-     update vidbatch.submission s set price = p.price, currency = p.currency
+     update vidbatch.row_state s set price = p.price, currency = p.currency
        from priced p
       where s.id = p.id and (s.price, s.currency) is distinct from (p.price, p.currency)
         and (s.price is null or not (s.state in ${PAID} or s.doubtful))`,
@@ -44,10 +44,10 @@ export async function priceRows(db: Queryable, batchId: number, prices: Prices):
 export async function priceNamed(db: Queryable, ids: readonly number[], prices: Prices): Promise<void> {
   const known = [...prices.values()];
   await db.query(
-    `update vidbatch.submission s
-        set price = case k.per when 'second' then k.amount * ${secondsOf('s')} else k.amount end, currency = k.currency
-       from unnest($2::text[], $3::numeric[], $4::text[], $5::text[]) as k(model, amount, currency, per)
-      where s.id = any($1::bigint[]) and k.model = s.model`,
+    `update vidbatch.row_state s
+        set price = case k.per when 'second' then k.amount * ${secondsOf('r')} else k.amount end, currency = k.currency
+       from vidbatch.row r, unnest($2::text[], $3::numeric[], $4::text[], $5::text[]) as k(model, amount, currency, per)
+      where s.id = any($1::bigint[]) and r.id = s.id and k.model = s.model`,
     [
       ids,
       [...prices.keys()],

@@ -1,9 +1,11 @@
 import { openSeen } from '../../core/seen.ts';
-import { likenessOf } from '../../core/likeness.ts';
+import { likenessOf } from '../../core/identity.ts';
 import type { State } from '../../core/submission.ts';
 import type { Queryable } from '../../database/database.ts';
-import { PAID } from './comparison.ts';
+import { PAID, vanished } from './comparison.ts';
 import type { Comparison } from './comparison.ts';
+import { KNOWN } from './known.ts';
+import type { ReadRows } from './known.ts';
 
 /** A row of the ledger, and the row of the manifest that seems to be the same under another id. */
 export interface Renamed {
@@ -26,7 +28,7 @@ const EXAMPLES = 5;
 /**
  * Rows of the ledger whose content the manifest has under another id, paired with it: those that may have been paid
  * first, and the others in the order of their lines. Of each content as many pairs as there are on both sides. Parameters: the
- * import, the batch.
+ * import, the batch, and those of `KNOWN`.
  */
 const PAIRS = `wanting as (
        select t.position, t.row_key, t.line, t.content_hash
@@ -37,7 +39,7 @@ const PAIRS = `wanting as (
               t.row_key is null as gone
          from vidbatch.submission s left join vidbatch.staged t on t.import_id = $1 and t.row_key = s.row_key
         where s.batch_id = $2 and s.content_hash in (select content_hash from wanting)
-          and t.content_hash is distinct from s.content_hash
+          and t.content_hash is distinct from s.content_hash and not exists (select from ${KNOWN} k where k.id = s.id)
      ), chosen as (
        select *, row_number() over (partition by content_hash order by line, id) as rank
          from (select d.*, row_number() over (partition by content_hash order by paid desc, gone desc, line, id) as urgency
@@ -50,22 +52,25 @@ const PAIRS = `wanting as (
          join chosen c using (content_hash, rank)
      )`;
 
-/** Locks the rows that may be renamed: what is decided of them holds until the end of the transaction. */
-async function lockDisplaced(db: Queryable, importId: string, batchId: number): Promise<void> {
-  await db.query(
-    `select s.id from vidbatch.submission s
-      where s.batch_id = $2
-        and s.content_hash in (select t.content_hash from vidbatch.staged t
+/**
+ * Locks the rows that may be renamed until the end of the transaction, and returns their number.
+ */
+async function lockDisplaced(db: Queryable, { importId }: ReadRows, batchId: number): Promise<number> {
+  const { rows } = await db.query(
+    `select s.id from vidbatch.row r join vidbatch.row_state s on s.id = r.id
+      where r.batch_id = $2
+        and r.content_hash in (select t.content_hash from vidbatch.staged t
                                  left join vidbatch.submission o on o.batch_id = $2 and o.row_key = t.row_key
                                 where t.import_id = $1 and o.content_hash is distinct from t.content_hash)
       order by s.id for update of s`,
     [importId, batchId],
   );
+  return rows.length;
 }
 
 /** Rows whose ids have changed, and nothing else. */
-async function findRenamed(db: Queryable, importId: string, batchId: number): Promise<RenamedRows> {
-  await lockDisplaced(db, importId, batchId);
+async function findRenamed(db: Queryable, read: ReadRows, batchId: number): Promise<RenamedRows> {
+  if ((await lockDisplaced(db, read, batchId)) === 0) return SAME_IDS.renamed;
   const { rows } = await db.query<Renamed & { paidRows: number; waitingRows: number }>(
     `with ${PAIRS}
      select old_key as "from", new_key as "to", line, state,
@@ -73,7 +78,7 @@ async function findRenamed(db: Queryable, importId: string, batchId: number): Pr
             (count(*) filter (where not paid) over ())::int as "waitingRows"
        from pair where paid or (gone and state = 'pending')
       order by paid desc, position limit ${EXAMPLES}`,
-    [importId, batchId],
+    [read.importId, batchId, ...read.known.ranges],
   );
   return {
     paid: rows[0]?.paidRows ?? 0,
@@ -92,20 +97,21 @@ const ON_ITS_WAY = String.raw`chr(1)`;
  */
 export async function renameRows(
   db: Queryable,
-  importId: string,
+  read: ReadRows,
   batchId: number,
   who: string | undefined,
 ): Promise<number> {
-  await lockDisplaced(db, importId, batchId);
+  const { importId } = read;
+  if ((await lockDisplaced(db, read, batchId)) === 0) return 0;
   const { rows } = await db.query<{ n: number }>(
     `with ${PAIRS}, told as (
        insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
-       select $2, id, 'submit --rename', $3, 'was ' || old_key || ', is ' || new_key from pair order by id
+       select $2, id, 'submit --rename', $5, 'was ' || old_key || ', is ' || new_key from pair order by id
      ), moved as (
-       update vidbatch.submission s set row_key = ${ON_ITS_WAY} || p.new_key from pair p where s.id = p.id returning s.id
+       update vidbatch.row r set row_key = ${ON_ITS_WAY} || p.new_key from pair p where r.id = p.id returning r.id
      )
      select count(*)::int as n from moved`,
-    [importId, batchId, who ?? null],
+    [importId, batchId, ...read.known.ranges, who ?? null],
   );
   const renamed = rows[0]?.n ?? 0;
   if (renamed === 0) return 0;
@@ -128,11 +134,11 @@ export async function renameRows(
        select $2, id, 'submit --rename', $3, 'was ' || old_key || ', which is the id of another row now; is ' || new_key
          from taken order by id
      )
-     update vidbatch.submission s set row_key = k.new_key from taken k where s.id = k.id`,
+     update vidbatch.row r set row_key = k.new_key from taken k where r.id = k.id`,
     [importId, batchId, who ?? null],
   );
   await db.query(
-    `update vidbatch.submission set row_key = substr(row_key, 2)
+    `update vidbatch.row set row_key = substr(row_key, 2)
       where batch_id = $1 and starts_with(row_key, ${ON_ITS_WAY})`,
     [batchId],
   );
@@ -160,26 +166,26 @@ export const SAME_IDS: IdComparison = {
 
 export async function compareIds(
   db: Queryable,
-  importId: string,
+  read: ReadRows,
   batchId: number,
-  { fresh, vanishedPaid }: Pick<Comparison, 'fresh' | 'vanishedPaid'>,
+  { rows, known, fresh, vanishedPaid }: Pick<Comparison, 'rows' | 'known' | 'fresh' | 'vanishedPaid'>,
 ): Promise<IdComparison> {
-  const renamed = await findRenamed(db, importId, batchId);
-  const alike = fresh > 0 && vanishedPaid > 0 ? await findAlike(db, importId, batchId) : SAME_IDS.alike;
+  if (rows === known) return SAME_IDS;
+  const renamed = await findRenamed(db, read, batchId);
+  const alike = fresh > 0 && vanishedPaid > 0 ? await findAlike(db, read, batchId) : SAME_IDS.alike;
   return { renamed, alike };
 }
 
 /** Reads all ids of such rows: asked only where there are both. */
-async function findAlike(db: Queryable, importId: string, batchId: number): Promise<AlikeRows> {
+async function findAlike(db: Queryable, { importId, known }: ReadRows, batchId: number): Promise<AlikeRows> {
   const gone = openSeen();
   try {
     for await (const { id, key } of pages(
       db,
       `select s.id, s.row_key as key from vidbatch.submission s
-        where s.batch_id = $2 and (s.state in ${PAID} or s.doubtful) and s.id > $3
-          and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = s.row_key)
+        where s.batch_id = $2 and (s.state in ${PAID} or s.doubtful) and s.id > $5 and ${vanished('s')}
         order by s.id limit ${PAGE}`,
-      [importId, batchId],
+      [importId, batchId, ...known.ranges],
     ))
       gone.add(likenessOf(key), { line: id, text: key });
     const found: AlikeRows = { count: 0, examples: [] };
@@ -206,7 +212,7 @@ async function findAlike(db: Queryable, importId: string, batchId: number): Prom
 async function* pages(
   db: Queryable,
   sql: string,
-  params: readonly [string, number],
+  params: readonly unknown[],
 ): AsyncGenerator<{ id: number; key: string }> {
   for (let after = -1; ;) {
     const { rows } = await db.query<{ id: number; key: string }>(sql, [...params, after]);

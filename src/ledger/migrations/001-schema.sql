@@ -1,35 +1,69 @@
 -- The schema of the ledger, by topic:
---   1 the ledger itself    meta, window
+--   1 the ledger itself    meta, window, and the function `is_open`
 --   2 providers            provider, halt, poller
---   3 batches and rows     batch, submission
---   4 sending              attempt, lane, journal, orphan
+--   3 batches and rows     batch, row, row_state, and the view `submission` of both
+--   4 sending              attempt, feeder, journal, orphan, and the function `blocked_by`
 --   5 tasks and videos     task, folder, download
 --   6 limits               quota, and the functions `running` and `turns`
 --   7 schedules            schedule, run, ticker
 --   8 records              trail, charge
 --   9 one command's work   import, staged, listed, paired, suspect
--- Once released, this file does not change: a later version adds a numbered file.
+-- Once released, this file does not change: a later version adds a numbered file. A ledger keeps the hash of each file.
+-- It is refused when a file has another hash.
 -- A CHECK accepts null, so each one names the nulls that it refuses.
 
 -- 1 ── The ledger itself ────────────────────────────────────────────────────────────────────────────────────────────
 
--- Hours in which rows may be sent. `openings` are the times at which the window is open, up to `known_until`; after
--- that the window counts as shut. The worker with the newest tz database (`tz`) computes them, so all workers agree.
+-- A window: hours in which rows may be sent, as a person wrote them. A window never changes: another text is a new window.
 create table vidbatch.window (
-  id          bigint generated always as identity primary key,
-  text        text not null unique,
-  openings    tstzmultirange not null,
-  known_until timestamptz not null,
-  tz          text not null
+  id   bigint generated always as identity primary key,
+  text text not null unique
 );
 
--- One row about the ledger as a whole. `paused_at`: nothing is sent. `ranked`: a row or a batch has had a priority, so
--- jobs carry a rank. `offpeak_window_id`: the window of all rows of off-peak models, in every batch.
+-- The hours of a window: from `opens` to `closes`, counted from midnight, in the local time of `zone`. Hours that pass
+-- midnight close after 24:00. They open on `days` (ISO: 1 is Monday), but not on the dates `except_on`.
+create table vidbatch.window_hours (
+  window_id bigint not null references vidbatch.window on delete cascade,
+  number    integer not null,
+  zone      text not null,
+  days      smallint[] not null,
+  opens     interval not null,
+  closes    interval not null,
+  except_on date[] not null,
+  primary key (window_id, number),
+  constraint window_hours_opens check (opens >= '0' and opens < '24:00'),
+  constraint window_hours_closes check (closes > opens and closes <= opens + '24:00')
+);
+
+-- Whether a window is open at a moment and for so many seconds after it, by the local time of its zone. A time that the
+-- clocks skip opens nothing, and a time that they show twice opens twice. Hours that pass midnight belong to the day on
+-- which they open. Windows open and shut at whole seconds, so one check a second is enough.
+create function vidbatch.is_open(its_window bigint, moment timestamptz, seconds integer) returns boolean
+language plpgsql stable as $$
+begin
+  return coalesce(seconds >= 0, false) and not exists (
+    select from generate_series(0, seconds) later
+     where not exists (
+       select from vidbatch.window_hours h
+        cross join lateral (select (moment + later * interval '1 second') at time zone h.zone as clock) wall
+        cross join lateral (values (wall.clock::date), (wall.clock::date - 1)) opening(day)
+        where h.window_id = its_window
+          and wall.clock >= opening.day + h.opens and wall.clock < opening.day + h.closes
+          and extract(isodow from opening.day) = any (h.days)
+          and opening.day <> all (h.except_on)
+     )
+  );
+exception when invalid_parameter_value then
+  -- The ledger was moved to a server that does not know the zone. An error would stop rows of other windows, too.
+  return false;
+end $$;
+
+-- One row about the ledger as a whole. `paused_at`: nothing is sent. `offpeak_window_id`: the window of all rows of
+-- off-peak models, in every batch.
 create table vidbatch.meta (
   only_row          boolean primary key default true constraint meta_only_row check (only_row),
   ledger_id         text not null,
   paused_at         timestamptz,
-  ranked            boolean not null default false,
   offpeak_window_id bigint references vidbatch.window,
   created_at        timestamptz not null default now()
 );
@@ -130,32 +164,41 @@ create table vidbatch.batch (
   constraint batch_budget check ((budget is null) = (budget_currency is null) and (held is null or budget is not null))
 );
 
--- One row of a manifest.
-create table vidbatch.submission (
-  id              bigint generated always as identity primary key,
-  batch_id        bigint not null references vidbatch.batch,
-  row_key         text not null,
-  line            integer not null,
-  -- `previous` is the state before the last move: with it, `submission_move` refuses an illegal move.
+-- Rows of this model are cheaper outside of the peak hours, and wait for `meta.offpeak_window_id`.
+create function vidbatch.is_off_peak(its_model text) returns boolean
+language sql immutable as $$ select coalesce(its_model like '%-offpeak', false) $$;
+
+-- What the manifest says of a row. It is written once, and again when the row is edited. `input` is the row as read,
+-- `request` the body to send, both as JSON text: the bytes that were checked are the bytes that are sent.
+create table vidbatch.row (
+  id           bigint generated always as identity primary key,
+  batch_id     bigint not null references vidbatch.batch,
+  row_key      text not null,
+  line         integer not null,
+  input        text not null,
+  request      text,
+  content_hash text,
+  mode         text,
+  unique (batch_id, row_key)
+);
+create index row_order on vidbatch.row (batch_id, line, id);
+create index row_content on vidbatch.row (content_hash);
+
+-- What becomes of a row. Each move writes the whole record again, so it is narrow and has few indexes.
+create table vidbatch.row_state (
+  id              bigint primary key references vidbatch.row,
+  batch_id        bigint not null,
+  -- `previous` is the state before the last move: with it, `row_state_move` refuses an illegal move.
   state           text not null,
   previous        text,
   updated_at      timestamptz not null default now(),
-  -- `input` is the row as read, `request` the body to send, both as JSON text: the bytes that were checked are the
-  -- bytes that are sent.
-  input           text not null,
-  request         text,
+  -- The same as that of the row, for statements that lock this record: what they read of the row can be of before an edit.
   content_hash    text,
+  -- When and in which order it is sent. `priority` is added to that of the batch. `halted_at`: a halt was raised by it.
   model           text,
-  mode            text,
-  off_peak        boolean not null generated always as (coalesce(model like '%-offpeak', false)) stored,
-  -- When and in which order it is sent. `priority` is added to that of the batch. `rank` is this sum in the row's job;
-  -- null: its job has none, because the ledger has no priority yet (`meta.ranked`). `lane`: the feeder that queued it.
+  off_peak        boolean not null generated always as (vidbatch.is_off_peak(model)) stored,
   not_before      timestamptz not null default '-infinity',
   priority        smallint not null default 0,
-  rank            smallint,
-  lane            text,
-  queued_at       timestamptz,
-  generation      integer not null default 0,
   halted_at       timestamptz,
   -- The attempt that is in flight or was the last one. `refusals` counts the answers after which the idempotency key
   -- may change. `doubtful`: the row is sent again although an earlier attempt may have been accepted, because the
@@ -167,7 +210,7 @@ create table vidbatch.submission (
   refusals        integer not null default 0,
   doubtful        boolean not null default false,
   remade          integer not null default 0,
-  -- The answer to the POST.
+  -- The answer to the POST, or why it is invalid.
   http_status     integer,
   error_code      text,
   error           text,
@@ -184,19 +227,18 @@ create table vidbatch.submission (
   held            numeric not null generated always as (
     case when doubtful or state in ('submitting', 'submitted', 'uncertain', 'abandoned') then coalesce(price, 0) else 0 end
   ) stored,
-  unique (batch_id, row_key),
-  constraint submission_state check (state in (
+  constraint row_state_state check (state in (
     'pending', 'submitting', 'submitted', 'uncertain', 'rejected', 'exhausted', 'invalid', 'cancelled', 'abandoned'
   )),
-  constraint submission_move check (
+  constraint row_state_move check (
     (previous is null and state in ('pending', 'invalid'))
     -- Without the first half a null would pass: a CHECK refuses only what is false.
     or previous is not null and (previous, state) in (
       ('pending', 'submitting'), ('pending', 'invalid'), ('pending', 'cancelled'), ('pending', 'uncertain'),
       ('submitting', 'submitted'), ('submitting', 'rejected'), ('submitting', 'pending'),
-      ('submitting', 'cancelled'), ('submitting', 'exhausted'), ('submitting', 'uncertain'),
+      ('submitting', 'cancelled'), ('submitting', 'exhausted'), ('submitting', 'invalid'), ('submitting', 'uncertain'),
       ('uncertain', 'submitted'), ('uncertain', 'pending'), ('uncertain', 'cancelled'),
-      ('uncertain', 'rejected'), ('uncertain', 'exhausted'), ('uncertain', 'abandoned'),
+      ('uncertain', 'rejected'), ('uncertain', 'exhausted'), ('uncertain', 'invalid'), ('uncertain', 'abandoned'),
       ('pending', 'submitted'), ('rejected', 'submitted'), ('exhausted', 'submitted'),
       ('cancelled', 'submitted'), ('invalid', 'submitted'), ('abandoned', 'submitted'),
       ('rejected', 'pending'), ('exhausted', 'pending'), ('cancelled', 'pending'), ('invalid', 'pending'),
@@ -204,49 +246,90 @@ create table vidbatch.submission (
     )
   ),
   -- A row that may have been paid is never called refused, cancelled or invalid.
-  constraint submission_doubtful check (not doubtful or state in ('pending', 'submitting', 'uncertain')),
-  constraint submission_task_id check ((state = 'submitted') = (task_id is not null)),
-  constraint submission_in_flight check (
+  constraint row_state_doubtful check (not doubtful or state in ('pending', 'submitting', 'uncertain')),
+  constraint row_state_task_id check ((state = 'submitted') = (task_id is not null)),
+  constraint row_state_in_flight check (
     state <> 'submitting' or (attempt_id is not null and deadline is not null)
   ),
-  constraint submission_sendable check (state in ('invalid', 'cancelled') or (request is not null and content_hash is not null)),
-  constraint submission_lane check (lane is null or state in ('pending', 'submitting')),
-  constraint submission_priority check (priority between -100 and 100),
-  constraint submission_price_amount check (price >= 0),
-  constraint submission_price check ((price is null) = (currency is null))
+  constraint row_state_sendable check (state in ('invalid', 'cancelled') or content_hash is not null),
+  constraint row_state_claimable check (state <> 'pending' or model is not null),
+  constraint row_state_priority check (priority between -100 and 100),
+  constraint row_state_price_amount check (price >= 0),
+  constraint row_state_price check ((price is null) = (currency is null))
 -- A row passes through four states within seconds. By default, vacuum waits until a fifth of the table is dead: too late
 -- for a million rows.
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
-create index submission_order on vidbatch.submission (batch_id, line, id);
-create index submission_content on vidbatch.submission (content_hash);
 -- Each order in which workers look for rows has its own partial index, so that no plan walks over rows that are done.
--- What is due: the higher priority first, then first come, first served. A worker skips rows that wait for a window
--- without reading them.
-create index submission_feed on vidbatch.submission (batch_id, off_peak, priority desc, not_before, id)
-  where state = 'pending' and lane is null;
-create index submission_queued on vidbatch.submission (lane, batch_id, id) where state = 'pending' and lane is not null;
-create index submission_deadline on vidbatch.submission (deadline) where state = 'submitting';
-create index submission_uncertain on vidbatch.submission (batch_id, id) where state = 'uncertain';
--- Whether a batch has rows that are pending or in flight.
-create index submission_open on vidbatch.submission (batch_id, state) where state in ('pending', 'submitting');
+-- What may be claimed, by model: the higher priority first, then first come, first served. A worker skips rows of a model
+-- that has to wait without reading them.
+create index row_state_claim on vidbatch.row_state (batch_id, model, priority desc, not_before, id)
+  where state = 'pending';
+create index row_state_in_flight on vidbatch.row_state (batch_id, deadline) where state = 'submitting';
+-- The rows of a batch, and how many are in each state.
+create index row_state_batch on vidbatch.row_state (batch_id, state);
+create index row_state_uncertain on vidbatch.row_state (batch_id, id) where state = 'uncertain';
 -- Whether any row fits into what is left of the budget: the cheapest one that waits.
-create index submission_cheapest on vidbatch.submission (batch_id, (price - held))
+create index row_state_cheapest on vidbatch.row_state (batch_id, (price - held))
   where state = 'pending' and price is not null;
 -- Tasks that are not over, to ask about and to count. Those that were never asked about have no `polled_at`.
-create index submission_unsettled on vidbatch.submission (polled_at, submitted_at) include (batch_id, model)
+create index row_state_unsettled on vidbatch.row_state (polled_at, submitted_at) include (batch_id, model)
   where state = 'submitted' and (provider_status is null or provider_status not in ('completed', 'failed', 'missing'));
+
+-- A row with its state, for readers. The join is left out of the plan where only the state is asked for.
+create view vidbatch.submission as
+  select s.id, s.batch_id, r.row_key, r.line, s.state, s.previous, s.updated_at, r.input, r.request, r.content_hash, s.model,
+         r.mode, s.off_peak, s.not_before, s.priority, s.halted_at, s.attempt_id, s.deadline, s.attempts, s.spent, s.refusals,
+         s.doubtful, s.remade, s.http_status, s.error_code, s.error, s.task_id, s.submitted_at, s.provider_status,
+         s.result_url, s.polled_at, s.price, s.currency, s.held
+    from vidbatch.row_state s left join vidbatch.row r on r.id = s.id and r.batch_id = s.batch_id;
 
 -- 4 ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+-- Why rows of a batch may not be sent now: every reason, the one first that a person would want to hear first. Empty: they
+-- may. `off-peak-window` keeps only rows of off-peak models. The one rule for the claim, the feeder and all that tell
+-- people why rows wait. It is asked for each claim: with one simple expression, it takes a few microseconds.
+create function vidbatch.blocked_by(b vidbatch.batch, p vidbatch.provider, m vidbatch.meta) returns text[]
+language plpgsql stable as $$
+declare
+  -- What is claimed may leave for 5 s, and arrives within another one.
+  seconds constant integer := 6;
+  spent   boolean := false;
+begin
+  if b.budget is not null then
+    spent := b.held is null or not exists (
+      select from vidbatch.row_state c
+       where c.batch_id = b.id and c.state = 'pending' and c.price is not null and c.currency = b.budget_currency
+         and c.price - c.held <= b.budget - b.held);
+  end if;
+  return array_remove(array[
+    case when b.state = 'cancelled' then 'cancelled' end,
+    case when m.paused_at is not null then 'all-paused' end,
+    case when b.state = 'paused' then 'paused' end,
+    case when b.state = 'stopped' then 'stopped' end,
+    case when p.state = 'halted' then 'halted' end,
+    case when b.not_after <= now() + make_interval(secs => seconds) then 'expired' end,
+    case when b.window_id is not null and not vidbatch.is_open(b.window_id, now(), seconds) then 'window' end,
+    case when m.offpeak_window_id is not null and not vidbatch.is_open(m.offpeak_window_id, now(), seconds)
+         then 'off-peak-window' end,
+    case when spent then 'budget' end,
+    case when p.throttled_until > now() then 'throttled' end,
+    -- The canary of the batch, or the probe of the provider, is in flight.
+    case when not b.proven and b.canary is not null or p.state = 'probing' and p.probe is not null then 'alone' end
+  ], null);
+end $$;
+
 -- One row for each POST that may have been made. A task id that a person has found has its own row, beside that of the
 -- POST that it answers.
+-- Its row has no foreign key: the check would lock the row, and so write it again, for each attempt. No row is ever deleted.
 create table vidbatch.attempt (
   id            uuid primary key,
-  submission_id bigint not null references vidbatch.submission,
+  submission_id bigint not null,
   number        integer not null,
   worker        text not null,
   origin        text not null,
   epoch         integer not null,
+  -- Hash of what was sent, because a row can be edited later. Null: the journal of an older version does not hold it.
+  content_hash  text,
   -- It was sent although an earlier attempt may have been accepted, under the idempotency key of that attempt.
   same_key      boolean not null default false,
   claimed_at    timestamptz not null default now(),
@@ -272,7 +355,7 @@ create table vidbatch.attempt (
   remade_at     timestamptz,
   remade_price  numeric,
   constraint attempt_outcome
-    check (outcome in ('accepted', 'rejected', 'throttled', 'not-sent', 'halted', 'uncertain')),
+    check (outcome in ('accepted', 'rejected', 'throttled', 'not-sent', 'halted', 'uncertain', 'invalid')),
   constraint attempt_finished check ((outcome is null) = (finished_at is null)),
   constraint attempt_task_id check ((outcome = 'accepted') = (task_id is not null) or outcome is null),
   constraint attempt_surplus check (not surplus or outcome = 'accepted'),
@@ -281,12 +364,14 @@ create table vidbatch.attempt (
 -- An attempt is written twice. With room on its page, the second write does not touch the indexes.
 ) with (fillfactor = 50);
 create index attempt_submission on vidbatch.attempt (submission_id, number);
+-- Attempts come in the order of time: such an index costs nothing, and finds those since a moment.
+create index attempt_claimed on vidbatch.attempt using brin (claimed_at) with (pages_per_range = 32);
 create index attempt_surplus on vidbatch.attempt (submission_id) where surplus;
 create index attempt_remade on vidbatch.attempt (submission_id) where remade_at is not null;
 
--- Feeders that are alive. Other feeders take over the rows of a lane that is no longer fed.
-create table vidbatch.lane (
-  name    text primary key,
+-- Queues that a worker keeps filled, and when one was last seen to do so. The queue of a `run` goes with it.
+create table vidbatch.feeder (
+  queue   text primary key,
   seen_at timestamptz not null default now()
 );
 
@@ -301,7 +386,8 @@ create table vidbatch.journal (
 -- Attempts in a journal whose rows this ledger lacks: it was restored from a backup that is older than their manifest.
 -- When the rows come back, they count as sent. `row_id` is the row's number in the ledger that sent it, `content_hash`
 -- what was sent: an id can be given to another row. Null: the journal is of an older version and does not say.
--- `outcome` is JSON text, as in the journal.
+-- `outcome` is JSON text, as in the journal. Postgres cannot convert every such text, so no statement reads inside it:
+-- `kind` and `task_id` are copies.
 create table vidbatch.orphan (
   attempt_id   uuid primary key,
   batch        text not null,
@@ -313,7 +399,10 @@ create table vidbatch.orphan (
   worker       text not null,
   origin       text not null,
   intended_at  timestamptz not null,
-  outcome      text
+  outcome      text,
+  kind         text,
+  task_id      text,
+  constraint orphan_outcome check ((outcome is null) = (kind is null))
 );
 create index orphan_row on vidbatch.orphan (batch, row_key);
 
@@ -321,7 +410,7 @@ create index orphan_row on vidbatch.orphan (batch, row_key);
 
 -- What the provider says of a task: one row for every task id of a row, also a surplus one, from the first question on.
 create table vidbatch.task (
-  submission_id  bigint not null references vidbatch.submission,
+  submission_id  bigint not null references vidbatch.row,
   task_id        text not null,
   batch_id       bigint not null references vidbatch.batch,
   origin         text not null,
@@ -386,7 +475,7 @@ create index folder_batch on vidbatch.folder (batch_id);
 -- `validator` names (an ETag or a date) and of `total` bytes. With a checksum, the file is whole and gets its name next.
 create table vidbatch.download (
   folder_id     uuid not null references vidbatch.folder,
-  submission_id bigint not null references vidbatch.submission,
+  submission_id bigint not null references vidbatch.row,
   task_id       text not null,
   state         text not null,
   validator     text,
@@ -433,19 +522,19 @@ language plpgsql volatile as $$
 begin
   return (
     select count(*) from (
-      select from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+      select from vidbatch.row_state s join vidbatch.batch b on b.id = s.batch_id
        where b.origin = its_origin and its_model in ('', s.model) and s.state = 'submitting'
       union all
-      select from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+      select from vidbatch.row_state s join vidbatch.batch b on b.id = s.batch_id
        where b.origin = its_origin and its_model in ('', s.model) and s.state = 'submitted'
          and (s.provider_status is null or s.provider_status not in ('completed', 'failed', 'missing'))
       union all
-      select from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+      select from vidbatch.row_state s join vidbatch.batch b on b.id = s.batch_id
        where b.origin = its_origin and its_model in ('', s.model) and s.state = 'uncertain'
          and s.updated_at > now() - case when s.off_peak then interval '48 hours' else interval '1 hour' end
       union all
       select from vidbatch.attempt a
-        join vidbatch.submission s on s.id = a.submission_id
+        join vidbatch.row_state s on s.id = a.submission_id
         left join vidbatch.task t on t.submission_id = a.submission_id and t.task_id = a.task_id
        where a.surplus and a.origin = its_origin and its_model in ('', s.model)
          and (t.status is null or t.status not in ('completed', 'failed', 'missing'))
@@ -454,12 +543,12 @@ begin
   );
 end $$;
 
--- Gives turns to the rows that may be sent now, in the order of `ids`. Under each limit, turns are one interval apart, at
--- most `ahead_ms` from now, and no more tasks run than its cap allows. The statement that claims the rows calls it: its
--- locks keep other claims waiting until it is committed. `intervals`: 0 for no limit, null for the one found out.
--- `alone`: also rows that are claimed one by one. `models` are sorted, so that two calls cannot wait for each other.
+-- Gives turns to up to `most` of the rows, in the order of `ids`. Under each limit, turns are one interval apart, at most
+-- `ahead_ms` from now, and no more tasks run than its cap allows. The statement that claims the rows calls it: its locks
+-- keep other claims waiting until it is committed. `intervals`: 0 for no limit, null for the one found out. `models` are
+-- sorted, so that two calls cannot wait for each other.
 create function vidbatch.turns(
-  its_origin text, ids bigint[], models text[], intervals float8[], caps integer[], ahead_ms float8, alone boolean
+  its_origin text, ids bigint[], models text[], intervals float8[], caps integer[], ahead_ms float8, most bigint
 ) returns table (submission_id bigint, turn_ms float8)
 language plpgsql volatile as $$
 declare
@@ -469,6 +558,7 @@ declare
   apart interval[];
   room  integer[];
   taken integer[] := array_fill(0, array[cardinality(models)]);
+  given bigint := 0;
 begin
   insert into vidbatch.quota (origin, model)
   select its_origin, m from unnest(models) m
@@ -484,13 +574,10 @@ begin
   for one in
     select s.id, s.model
       from unnest(ids) with ordinality w(id, place)
-      join vidbatch.submission s on s.id = w.id
-      join vidbatch.batch b on b.id = s.batch_id
-      join vidbatch.provider p on p.origin = b.origin
-     where s.state = 'pending' and s.not_before <= now() and b.origin = its_origin and b.state = 'active'
-       and p.throttled_until <= now() and (alone or b.proven and p.state = 'open' and b.budget is null)
+      join vidbatch.row_state s on s.id = w.id
      order by w.place
   loop
+    exit when given >= most;
     slot := now();
     for n in 1 .. cardinality(models) loop
       continue when models[n] not in ('', one.model);
@@ -503,6 +590,7 @@ begin
       room[n] := room[n] - 1;
       taken[n] := taken[n] + 1;
     end loop;
+    given := given + 1;
     submission_id := one.id;
     turn_ms := extract(epoch from slot - now()) * 1000;
     return next;
@@ -576,7 +664,7 @@ create table vidbatch.trail (
   id            bigint generated always as identity primary key,
   at            timestamptz not null default now(),
   batch_id      bigint references vidbatch.batch,
-  submission_id bigint references vidbatch.submission,
+  submission_id bigint references vidbatch.row,
   event         text not null,
   who           text,
   detail        text not null
@@ -586,7 +674,7 @@ create index trail_submission on vidbatch.trail (submission_id) where submission
 -- What was billed, entry by entry. `identity` is the provider's own number of the entry, or else its time. Together with
 -- `occurrence` it is the same in every file that has the entry: files may overlap and be read again.
 create table vidbatch.charge (
-  submission_id bigint not null references vidbatch.submission,
+  submission_id bigint not null references vidbatch.row,
   task_id       text not null,
   identity      text not null,
   occurrence    integer not null,
@@ -607,14 +695,16 @@ create table vidbatch.charge (
 
 -- Files on their way into the ledger, or compared with it. The command deletes its import at its end, and the rows of
 -- the tables below go with it. The next import deletes one whose command died.
-create table vidbatch.import (
+-- All of these tables are unlogged: no row outlives its command, and none is written twice. A crash of Postgres empties
+-- them together, so an import that still exists proves that its rows are complete. A logged import would not.
+create unlogged table vidbatch.import (
   id      uuid primary key,
   seen_at timestamptz not null default now()
 );
 
--- Rows of a manifest, before they become rows of a batch. `row_key` is given once all rows are there: rows with the same
--- `key_basis` are numbered.
-create table vidbatch.staged (
+-- Rows of a manifest, before they become rows of a batch. Rows without an id are `numbered` among those with the same
+-- `key_basis`; they get their `row_key` once all rows are there.
+create unlogged table vidbatch.staged (
   import_id    uuid not null references vidbatch.import on delete cascade,
   position     bigint not null,
   line         integer not null,
@@ -636,7 +726,7 @@ create index staged_key on vidbatch.staged (import_id, row_key);
 
 -- Lines of the provider's own files (task lists and bills). `subject` is the task id, or the request id of a line that
 -- has no task id; null: the line names neither. Times are the provider's.
-create table vidbatch.listed (
+create unlogged table vidbatch.listed (
   import_id  uuid not null references vidbatch.import on delete cascade,
   position   bigint not null,
   file       text not null,
@@ -666,7 +756,7 @@ create index listed_subject on vidbatch.listed (import_id, subject);
 
 -- Every task of the ledger or of the files, once, with its attempt where the ledger has one. `model` to `created_to` are
 -- what the task lists say of a task that the ledger does not know.
-create table vidbatch.paired (
+create unlogged table vidbatch.paired (
   import_id    uuid not null references vidbatch.import on delete cascade,
   subject      text not null,
   attempt_id   uuid,
@@ -684,7 +774,7 @@ create index paired_unknown on vidbatch.paired (import_id, model, created_from) 
 -- Attempts that may have become a task without the ledger knowing it: a task that was created `during` their time may be
 -- theirs. `owner` is the row or the orphan. `settles`: the row is uncertain, and a task that can only be its own settles
 -- it.
-create table vidbatch.suspect (
+create unlogged table vidbatch.suspect (
   import_id     uuid not null references vidbatch.import on delete cascade,
   attempt_id    uuid not null,
   owner         text not null,

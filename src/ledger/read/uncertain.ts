@@ -1,10 +1,12 @@
 import type { Evidence } from '../../core/outcome.ts';
 import type { Queryable } from '../../database/database.ts';
+import type { AttemptView } from './attempts.ts';
+import { pageByPage, readOne } from './query.ts';
 
-/** How far an exchange came; `none`: nothing was ever heard of it. */
+/** How far an exchange came. `none`: nothing is recorded. */
 export type Reached = Evidence['phase'] | 'none';
 
-/** Which uncertain rows of a batch; what is left out does not choose. Times are those of the claim. */
+/** Which uncertain rows of a batch: those that match all that is given. Times are those of the claim. */
 export interface Choice {
   batchId: number;
   submissionId?: number;
@@ -16,8 +18,8 @@ export interface Choice {
 }
 
 /**
- * Uncertain rows, each with its evidence `e`: the latest attempt of which nobody knows, else the latest one. `deadline`
- * is the last one of those attempts: until then an answer may come. `waits`: by the database's clock, that is so.
+ * Uncertain rows, each with its evidence `e`: the latest attempt whose outcome is unknown, else the latest attempt. An
+ * answer may come until `deadline`, the last deadline of the unknown attempts. `waits`: the deadline is still to come.
  */
 const UNCERTAIN = `
   select s.id, s.batch_id, s.attempt_id, s.updated_at, b.name as batch, b.state as batch_state,
@@ -63,23 +65,21 @@ export interface Counted {
   waiting: number;
   /** When the last of them may be called not sent. */
   until: Date | null;
-  /** The database's time of counting, as it writes it: rows that became uncertain later were not counted. */
+  /** When they were counted, as the database writes it. Rows that became uncertain later were not counted. */
   asOf: string;
 }
 
-export async function countChosen(db: Queryable, choice: Choice): Promise<Counted> {
-  const { rows } = await db.query<{ n: number; waiting: number; until: Date | null; as_of: string }>(
-    `select count(*)::int as n, (count(*) filter (where waits))::int as waiting,
-            max(deadline) filter (where waits) as until, now()::text as as_of
+export function countChosen(db: Queryable, choice: Choice): Promise<Counted> {
+  return readOne<Counted>(
+    db,
+    `select count(*)::int as rows, (count(*) filter (where waits))::int as waiting,
+            max(deadline) filter (where waits) as until, now()::text as "asOf"
        from (${CHOSEN}) c`,
     choiceValues(choice),
   );
-  const row = rows[0];
-  if (row === undefined) throw new Error('a count has one row');
-  return { rows: row.n, waiting: row.waiting, until: row.until, asOf: row.as_of };
 }
 
-/** Rows of which the same is known. */
+/** Rows with the same evidence. */
 export interface Group {
   batch: string;
   code: string | null;
@@ -90,28 +90,16 @@ export interface Group {
 
 /** The largest groups of uncertain rows, of a batch or of all. */
 export async function groupUncertain(db: Queryable, batchId: number | null, limit: number): Promise<Group[]> {
-  const { rows } = await db.query<{
-    batch: string;
-    code: string | null;
-    http_status: number | null;
-    phase: Reached | null;
-    n: number;
-  }>(
-    `select batch, code, http_status, phase, count(*)::int as n
+  const { rows } = await db.query<Group>(
+    `select batch, code, http_status as "httpStatus", phase, count(*)::int as rows
        from (${UNCERTAIN} and ($1::bigint is null or s.batch_id = $1)) u
-      group by batch, code, http_status, phase order by n desc, batch, code limit $2`,
+      group by batch, code, http_status, phase order by rows desc, batch, code limit $2`,
     [batchId, limit],
   );
-  return rows.map(({ batch, code, http_status: httpStatus, phase, n }) => ({
-    batch,
-    code,
-    httpStatus,
-    phase,
-    rows: n,
-  }));
+  return rows;
 }
 
-/** A row that needs a person, with what is known of it. */
+/** A row that needs a person, with its evidence. */
 export interface Unsettled {
   kind: 'uncertain' | 'surplus';
   submissionId: number;
@@ -125,86 +113,60 @@ export interface Unsettled {
   /** Known refusals: with the submission id, the idempotency key. */
   refusals: number;
   attempts: number;
-  /** Of a surplus row: the id that it has, and those that came beside it. */
+  /** Of a surplus row: the id that it has, and the ids that came later. */
   taskId: string | null;
   surplus: string[];
-  /** The attempt that made it so. Null only when the ledger has lost it. */
+  /** The attempt that made it so. Null only if the ledger has lost it. */
   attempt: Heard | null;
 }
 
-export interface Heard {
-  id: string;
-  number: number;
-  worker: string;
-  origin: string;
-  claimedAt: Date;
-  /** When an answer, or the lack of one, was recorded. */
-  finishedAt: Date | null;
-  sweptAt: Date | null;
-  intendedAt: Date | null;
-  /** Until then, an answer may still come. */
-  deadline: Date;
+/** The attempt that is the evidence. `deadline`: until then an answer may still come. `body`: its beginning. */
+export interface Heard extends Pick<
+  AttemptView,
+  | 'id'
+  | 'number'
+  | 'worker'
+  | 'origin'
+  | 'claimedAt'
+  | 'finishedAt'
+  | 'sweptAt'
+  | 'intendedAt'
+  | 'deadline'
+  | 'httpStatus'
+  | 'requestId'
+  | 'headers'
+  | 'body'
+> {
   /** By the database's clock. */
   deadlinePassed: boolean;
   phase: Reached;
-  httpStatus: number | null;
   code: string | null;
   message: string | null;
-  requestId: string | null;
-  headers: Record<string, string> | null;
-  /** The beginning of the raw body. */
-  body: string | null;
   bodyLength: number;
 }
 
-/** What a person sees of a body, in characters; all of it is in the ledger. */
+/** The most characters of a body that a person sees. The ledger has all of it. */
 const EXCERPT = 2000;
 
-interface Row {
-  id: number;
-  batch_id: number;
-  batch: string;
-  source: string;
-  row_key: string;
-  line: number;
-  request: string;
-  refusals: number;
-  attempts: number;
-  task_id: string | null;
-  surplus: string[] | null;
-  attempt_id: string | null;
-  number: number;
-  worker: string;
-  origin: string;
-  claimed_at: Date;
-  finished_at: Date | null;
-  swept_at: Date | null;
-  intended_at: Date | null;
-  deadline: Date;
-  passed: boolean;
-  phase: Reached;
-  http_status: number | null;
-  code: string | null;
-  message: string | null;
-  request_id: string | null;
-  headers: string | null;
-  body: string | null;
-  body_length: number | null;
-}
+/** One record of the query: `id` to `bodyLength` are those of the attempt. */
+type Found = Omit<Unsettled, 'kind' | 'attempt'> & { batchId: number } & (Heard | { id: null });
 
-const ROW = `
-  select s.id, s.batch_id, b.name as batch, b.source, s.row_key, s.line, s.request, s.refusals, s.attempts, s.task_id,
-         (select array_agg(x.task_id order by x.number, x.finished_at) from vidbatch.attempt x
-           where x.submission_id = s.id and x.surplus) as surplus,
-         a.id as attempt_id, a.number, a.worker, a.origin, a.claimed_at, a.finished_at, a.swept_at, a.intended_at,
-         a.http_status, a.request_id, a.headers, a.error as message, coalesce(a.phase, 'none') as phase,
-         coalesce(a.error_code, case when a.outcome is null then 'NO_ANSWER_RECORDED' end) as code,
-         left(a.body, ${EXCERPT}) as body, length(a.body) as body_length`;
+/** `deadline` and `passed` are SQL, and say until when an answer may come, and whether that is over. */
+const select = (deadline: string, passed: string): string => `
+  select s.id as "submissionId", s.batch_id as "batchId", b.name as batch, b.source, s.row_key as key, s.line, s.request,
+         s.refusals, s.attempts, s.task_id as "taskId",
+         array(select x.task_id from vidbatch.attempt x
+                where x.submission_id = s.id and x.surplus order by x.number, x.finished_at) as surplus,
+         a.id, a.number, a.worker, a.origin, a.claimed_at as "claimedAt", a.finished_at as "finishedAt",
+         a.swept_at as "sweptAt", a.intended_at as "intendedAt", ${deadline} as deadline, ${passed} as "deadlinePassed",
+         coalesce(a.phase, 'none') as phase, a.http_status as "httpStatus",
+         coalesce(a.error_code, case when a.outcome is null then 'NO_ANSWER_RECORDED' end) as code, a.error as message,
+         a.request_id as "requestId", a.headers::json as headers, left(a.body, ${EXCERPT}) as body, coalesce(length(a.body), 0) as "bodyLength"`;
 
 const KINDS = {
-  uncertain: `${ROW}, coalesce(u.deadline, a.deadline) as deadline, not u.waits as passed
+  uncertain: `${select('coalesce(u.deadline, a.deadline)', 'not u.waits')}
     from (${UNCERTAIN} and s.id = any(array(
-            -- The page first: its index is read no further than it goes, whatever the planner believes.
+            -- The page first, so that its index is read no further, whatever the planner expects.
             select p.id from vidbatch.submission p
              where p.state = 'uncertain' and ($1::bigint is null or p.batch_id = $1)
                and (p.batch_id, p.id) > ($2::bigint, $3::bigint)
@@ -213,7 +175,7 @@ const KINDS = {
     join vidbatch.batch b on b.id = s.batch_id
     left join vidbatch.attempt a on a.id = u.evidence_id
    order by s.batch_id, s.id`,
-  surplus: `${ROW}, a.deadline, a.deadline <= now() as passed
+  surplus: `${select('a.deadline', 'a.deadline <= now()')}
     from (select s.id from vidbatch.submission s
            where ($1::bigint is null or s.batch_id = $1) and (s.batch_id, s.id) > ($2::bigint, $3::bigint)
              and s.id in (select submission_id from vidbatch.attempt where surplus)
@@ -225,60 +187,36 @@ const KINDS = {
    order by s.batch_id, s.id`,
 } as const;
 
-/** Every row of a batch, or of all, that needs a person: page by page, so that memory stays constant. */
+/** Every row of a batch, or of all, that needs a person. */
 export async function* readUnsettled(
   db: Queryable,
   batchId: number | null,
   pageSize = 50,
 ): AsyncGenerator<Unsettled> {
   for (const kind of ['uncertain', 'surplus'] as const) {
-    let after: [batch: number, id: number] = [-1, -1];
-    for (;;) {
-      const { rows } = await db.query<Row>(KINDS[kind], [batchId, ...after, pageSize]);
-      for (const row of rows) yield toUnsettled(kind, row);
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < pageSize) break;
-      after = [last.batch_id, last.id];
-    }
+    const found = pageByPage(pageSize, async (after: Found | undefined) => {
+      const place = [after?.batchId ?? -1, after?.submissionId ?? -1];
+      return (await db.query<Found>(KINDS[kind], [batchId, ...place, pageSize])).rows;
+    });
+    for await (const row of found) yield toUnsettled(kind, row);
   }
 }
 
-function toUnsettled(kind: Unsettled['kind'], row: Row): Unsettled {
-  return {
-    kind,
-    submissionId: row.id,
-    batch: row.batch,
-    source: row.source,
-    key: row.row_key,
-    line: row.line,
-    request: row.request,
-    refusals: row.refusals,
-    attempts: row.attempts,
-    taskId: row.task_id,
-    surplus: row.surplus ?? [],
-    attempt: row.attempt_id === null ? null : toHeard(row.attempt_id, row),
-  };
-}
-
-function toHeard(id: string, row: Row): Heard {
-  return {
-    id,
-    number: row.number,
-    worker: row.worker,
-    origin: row.origin,
-    claimedAt: row.claimed_at,
-    finishedAt: row.finished_at,
-    sweptAt: row.swept_at,
-    intendedAt: row.intended_at,
-    deadline: row.deadline,
-    deadlinePassed: row.passed,
-    phase: row.phase,
-    httpStatus: row.http_status,
-    code: row.code,
-    message: row.message,
-    requestId: row.request_id,
-    headers: row.headers === null ? null : (JSON.parse(row.headers) as Record<string, string>),
-    body: row.body,
-    bodyLength: row.body_length ?? 0,
-  };
+function toUnsettled(kind: Unsettled['kind'], row: Found): Unsettled {
+  const {
+    batchId: _batchId,
+    submissionId,
+    batch,
+    source,
+    key,
+    line,
+    request,
+    refusals,
+    attempts,
+    taskId,
+    ...more
+  } = row;
+  const { surplus, ...attempt } = more;
+  const told = { kind, submissionId, batch, source, key, line, request, refusals, attempts, taskId, surplus };
+  return { ...told, attempt: attempt.id === null ? null : attempt };
 }

@@ -1,4 +1,12 @@
 import type { Queryable } from '../../database/database.ts';
+import { ANSWER, toJson } from './result.ts';
+import type { Result } from './result.ts';
+
+/**
+ * Row `s` is in flight. Not written as the index of rows in flight has it: each record would walk over all that it holds,
+ * also over those that have left it since the last vacuum.
+ */
+const IN_FLIGHT = `s.state || '' = 'submitting'`;
 
 /**
  * The plain case, which is nearly all of them: every one of these answers is an acceptance of a row that is in flight
@@ -6,33 +14,31 @@ import type { Queryable } from '../../database/database.ts';
  * its attempt are all that changes, and half the work of `record` has nothing to find. One answer that is not plain
  * leaves all of them to `record`: what it means for the provider depends on its neighbours.
  *
- * `answers` is the JSON that `record` takes. Returns the ids of the attempts that were recorded.
+ * Returns the ids of the attempts that were recorded.
  */
-export async function recordPlainAcceptances(db: Queryable, answers: string): Promise<string[]> {
+export async function recordPlainAcceptances(db: Queryable, results: readonly Result[]): Promise<string[]> {
   const { rows } = await db.query<{ attempt_id: string }>(
     `with result as (
-       select * from jsonb_to_recordset($1::jsonb) as r(
-         attempt_id uuid, kind text, phase text, http_status int, code text, message text, request_id text, headers text,
-         task_id text, body text)
+       select * from jsonb_to_recordset($1::jsonb) as r(${ANSWER})
      ), plain as (
        select r.*, a.submission_id
          from result r
          join vidbatch.attempt a on a.id = r.attempt_id
-         join vidbatch.submission s on s.id = a.submission_id
+         join vidbatch.row_state s on s.id = a.submission_id
          join vidbatch.batch b on b.id = s.batch_id
          join vidbatch.provider p on p.origin = a.origin
         where r.kind = 'accepted' and a.outcome is null
-          and s.state = 'submitting' and s.attempt_id = a.id and not s.doubtful
+          and ${IN_FLIGHT} and s.attempt_id = a.id and not s.doubtful
           and b.proven and b.fail_share is null
           and p.state = 'open' and p.throttle_level = 0 and p.uncertain_streak = 0 and p.throttled_since is null
           and p.unreached_streak = 0
      ), moved as (
-       update vidbatch.submission s
+       update vidbatch.row_state s
           set previous = s.state, state = 'submitted', task_id = r.task_id, submitted_at = now(),
               provider_status = 'queued', http_status = r.http_status, error_code = null, error = null,
-              lane = null, queued_at = now(), deadline = null, updated_at = now()
+              deadline = null, updated_at = now()
          from plain r
-        where s.id = r.submission_id and s.attempt_id = r.attempt_id and s.state = 'submitting'
+        where s.id = r.submission_id and s.attempt_id = r.attempt_id and ${IN_FLIGHT}
           and (select count(*) from plain) = (select count(*) from result)
        returning r.*
      ), settled as (
@@ -43,7 +49,7 @@ export async function recordPlainAcceptances(db: Queryable, answers: string): Pr
          from moved m where a.id = m.attempt_id
      )
      select attempt_id from moved`,
-    [answers],
+    [toJson(results)],
   );
   return rows.map((row) => row.attempt_id);
 }

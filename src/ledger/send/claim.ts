@@ -1,9 +1,9 @@
 import type { Limit } from '../../core/rate/limits.ts';
-import { AFFORDABLE } from '../budget.ts';
 import type { Queryable } from '../../database/database.ts';
 import { doubtMsOf } from './doubt.ts';
-import { limitParams, WISH_WITH_TURN, WISHES_WITH_TURNS } from './turn.ts';
-import { OPEN_MS, WINDOW_OPEN } from './window.ts';
+import { ASKED, chosen, CLAIMED, HAS_UNHALTED, IN_ORDER, OPEN_BATCH, pick, UNUSED } from './claim-parts.ts';
+import { CLAIM_ORDER } from './group.ts';
+import { limitParams } from './turn.ts';
 
 /** A granted claim: the row is `submitting` under `attemptId`, committed. Only what stands here is sent. */
 export interface Claim {
@@ -27,15 +27,24 @@ export interface Claim {
   refusals: number;
   /** Milliseconds since the first attempt of this row that may have been accepted; undefined: none may. */
   doubtMs?: number;
-  /** Milliseconds for which its window stays open; undefined: it has none. */
-  openMs?: number;
   /** Milliseconds until its turn, under a limit; undefined: there is none. */
   turnMs?: number;
   /** Milliseconds since the epoch by the ledger's clock, of which `turnMs` is counted. */
   nowMs?: number;
+  /** Its place, where all rows of its batch that are due have one model and one priority, and no limit holds. */
+  place?: Place;
 }
 
-/** Who claims, and within which limits. Part of every claim of one worker. */
+/** Where a row stands in the order in which rows of one batch are claimed. */
+export interface Place {
+  model: string;
+  priority: number;
+  /** As Postgres writes it. */
+  notBefore: string;
+  submissionId: number;
+}
+
+/** The worker that claims, and its limits. Part of every claim of one worker. */
 export interface ClaimScope {
   /** The worker's incarnation: names it in attempts. */
   worker: string;
@@ -48,9 +57,10 @@ export interface ClaimScope {
   limits?: readonly Limit[];
 }
 
-export interface ClaimWish {
-  submissionId: number;
-  attemptId: string;
+/** Leave to claim as many rows of a batch as there are ids. Each id is used for one attempt, once. */
+export interface Wish {
+  batchId: number;
+  attemptIds: readonly string[];
 }
 
 interface ClaimRow {
@@ -66,20 +76,21 @@ interface ClaimRow {
   throttle_level: number;
   refusals: number;
   doubt_ms: number | null;
-  open_ms: number | null;
   turn_ms: number | null;
   now_ms: number;
+  model: string | null;
+  priority: number;
+  not_before: string;
 }
 
 const NOW_MS = `(extract(epoch from now()) * 1000)::float8 as now_ms`;
 
-/** The claim's own attempt is not there yet for the statement that makes it. */
-const DOUBT_MS = `case when s.doubtful then ${doubtMsOf('s.id')} end as doubt_ms`;
 const DOUBT_MS_BEFORE = `case when a.same_key then ${doubtMsOf('s.id')} end as doubt_ms`;
 
-/** Where there are no limits, any row may have its turn. */
-const WISHES = `select w.*, null::float8 as turn_ms from unnest($1::bigint[], $2::uuid[]) as w(submission_id, attempt_id)`;
-const WISH = `select $1::bigint as submission_id, null::float8 as turn_ms`;
+const COLUMNS = `submission_id, attempt_id, batch, row_key, content_hash, request, number, epoch, spent, throttle_level,
+            refusals, doubt_ms, turn_ms, ${NOW_MS}`;
+const PLACE = 'case when (select count(*) from due) = 1 then model end as model, priority, not_before::text';
+const NO_PLACE = 'null::text as model, 0 as priority, null::text as not_before';
 
 function toClaim(row: ClaimRow): Claim {
   return {
@@ -95,134 +106,146 @@ function toClaim(row: ClaimRow): Claim {
     throttleLevel: row.throttle_level,
     refusals: row.refusals,
     ...(row.doubt_ms === null ? {} : { doubtMs: row.doubt_ms }),
-    ...(row.open_ms === null ? {} : { openMs: row.open_ms }),
     ...(row.turn_ms === null ? {} : { turnMs: Math.max(0, row.turn_ms), nowMs: row.now_ms }),
+    ...(row.model === null
+      ? {}
+      : {
+          place: {
+            model: row.model,
+            priority: row.priority,
+            notBefore: row.not_before,
+            submissionId: row.submission_id,
+          },
+        }),
   };
 }
 
+function params(scope: ClaimScope, wish: Wish): unknown[] {
+  return [
+    wish.batchId,
+    wish.attemptIds,
+    scope.worker,
+    scope.origin,
+    scope.lifetimeMs,
+    scope.batches,
+    ...limitParams(scope.limits ?? []),
+  ];
+}
+
 /**
- * pending → submitting for each wished row whose gates are all open, in one statement, with the attempt row.
- * Compare-and-set: a row that somebody else claimed, or whose gate is shut, is simply not in the answer. Nor is a wish
- * that was granted before and judged meanwhile: an attempt is made once.
+ * Claims rows of a batch that has had an accepted row and no budget, at a provider that is open: one statement, one
+ * commit, an attempt for each row. Fewer than asked, or none: the others are blocked, or another worker is claiming them.
  */
-export async function claim(
+export async function claim(db: Queryable, scope: ClaimScope, wish: Wish): Promise<Claim[]> {
+  const limited = (scope.limits ?? []).length > 0;
+  const { rows } = await db.query<ClaimRow>(
+    `with ${UNUSED}, batch as materialized (${OPEN_BATCH}
+          and b.proven and b.budget is null and p.state = 'open'
+     ), ${pick(ASKED, limited, false)}, ${chosen(ASKED, limited)}, ${CLAIMED}
+     select ${COLUMNS}, ${limited ? NO_PLACE : PLACE} from claimed
+      order by claimed.priority desc, claimed.not_before, submission_id`,
+    params(scope, wish),
+  );
+  return rows.map(toClaim);
+}
+
+/**
+ * The same for the rows after `place`, while the batch has no others that are due. A claim begins at the first row that
+ * is pending, and so walks over all that have left that state since the last vacuum; this one does not. Rows that have
+ * become due before that place, or with another model or priority, are for the next `claim`: so ask for a new place often.
+ * Not to be repeated after an error: it does not look whether its attempts were made.
+ */
+export async function claimAfter(
   db: Queryable,
   scope: ClaimScope,
-  wishes: readonly ClaimWish[],
+  wish: Wish,
+  place: Place,
 ): Promise<Claim[]> {
-  const { limits = [] } = scope;
   const { rows } = await db.query<ClaimRow>(
-    `with wish as materialized (
-       ${limits.length === 0 ? WISHES : WISHES_WITH_TURNS}
-     ), claimed as (
-       update vidbatch.submission s
-          set previous = s.state, state = 'submitting', attempt_id = w.attempt_id,
-              deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
-         from wish w, vidbatch.batch b, vidbatch.provider p, vidbatch.meta m
-        where s.id = w.submission_id and b.id = s.batch_id and p.origin = b.origin
-          and s.state = 'pending' and s.not_before <= now()
-          and b.origin = $4 and b.state = 'active' and b.proven and b.budget is null
-          and p.state = 'open' and p.throttled_until <= now()
-          and m.paused_at is null and ${WINDOW_OPEN}
-          and ($6::bigint[] is null or b.id = any($6))
-          and not exists (select from vidbatch.attempt a where a.id = w.attempt_id)
-       returning s.id as submission_id, s.attempt_id, s.request, s.content_hash, s.attempts as number, s.spent, s.deadline,
-                 s.row_key, b.name as batch, p.epoch, p.throttle_level, s.refusals, ${DOUBT_MS}, ${OPEN_MS} as open_ms, w.turn_ms
-     ), attempted as (
-       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
-       select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
-     )
-     select submission_id, attempt_id, batch, row_key, content_hash, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
-            open_ms, turn_ms, ${NOW_MS}
-       from claimed`,
+    `with batch as materialized (${OPEN_BATCH}
+          and b.proven and b.budget is null and p.state = 'open'
+     ), picked as materialized (
+       select c.id, row_number() over () as n
+         from batch
+        cross join lateral (
+          select s.id from vidbatch.row_state s
+           where s.batch_id = batch.id and s.model = $7 and s.priority = $8 and s.state = 'pending'
+             and (s.not_before, s.id) > ($9::timestamptz, $10::bigint) and s.not_before <= now()
+           order by ${CLAIM_ORDER}
+           limit cardinality($2::uuid[])
+             for update skip locked
+        ) c
+        where batch.off_peak_too or not vidbatch.is_off_peak($7)
+     ), chosen as (
+       select p.id, p.n, null::float8 as turn_ms, null::numeric as adds from picked p
+     ), wish as (
+       select id, n from unnest($2::uuid[]) with ordinality w(id, n)
+     ), ${CLAIMED}
+     select ${COLUMNS}, model, priority, not_before::text from claimed
+      order by claimed.not_before, submission_id`,
     [
-      wishes.map((wish) => wish.submissionId),
-      wishes.map((wish) => wish.attemptId),
+      wish.batchId,
+      wish.attemptIds,
       scope.worker,
       scope.origin,
       scope.lifetimeMs,
       scope.batches,
-      ...limitParams(limits),
+      place.model,
+      place.priority,
+      place.notBefore,
+      place.submissionId,
     ],
   );
   return rows.map(toClaim);
 }
 
 /**
- * The same for one row, with its batch's row locked: only one may be in flight, because the batch has had no accept yet
- * or a halt is being tried out, or the batch has a budget. Takes the batch's canary slot and the provider's probe slot as
- * needed, and of the budget what the row costs; whoever finds a slot taken, or too little left, gets nothing.
+ * The same as `claim` with the batch and its provider locked: for a batch with a budget, of which it takes what the rows cost, and
+ * where only one row may be in flight, because the batch has had no accepted row yet (canary) or a halt is being tried
+ * out (probe). A halt is tried with a row that has not run into it, if one may be sent: one bad row must not keep it shut.
  */
-export async function claimAlone(
+export async function claimLocked(
   db: Queryable,
   scope: ClaimScope,
-  wish: ClaimWish,
-): Promise<Claim | undefined> {
-  const { limits = [] } = scope;
-  const { rows } = await db.query<ClaimRow>(
-    `with wish as materialized (
-       ${limits.length === 0 ? WISH : WISH_WITH_TURN}
-     ), candidate as (
-       select s.id, b.id as batch_id, b.name as batch, b.proven, p.origin, p.state as provider_state, p.epoch, p.throttle_level,
-              s.price - s.held as adds, b.budget is not null as budgeted, ${OPEN_MS} as open_ms, w.turn_ms
-         from wish w
-         join vidbatch.submission s on s.id = w.submission_id
-         join vidbatch.batch b on b.id = s.batch_id
-         join vidbatch.provider p on p.origin = b.origin
-         join vidbatch.meta m on m.paused_at is null
-        where s.state = 'pending' and s.not_before <= now()
-          and b.origin = $4 and b.state = 'active' and (b.proven or b.canary is null)
-          and (p.state = 'open' or (p.state = 'probing' and p.probe is null)) and p.throttled_until <= now()
-          and ${WINDOW_OPEN} and ${AFFORDABLE}
-          and ($6::bigint[] is null or b.id = any($6))
-          and not exists (select from vidbatch.attempt a where a.id = $2)
-          for update of b, s, p
-     ), canary as (
+  wish: Wish,
+): Promise<{ claims: Claim[]; lockNeeded: boolean }> {
+  const limited = (scope.limits ?? []).length > 0;
+  const most = `(select case when proven and not probing then ${ASKED} else least(1, ${ASKED}) end from batch)`;
+  const { rows } = await db.query<ClaimRow & { lock_needed: boolean }>(
+    `with ${UNUSED}, locked as materialized (${OPEN_BATCH}
+          for update of b, p
+     ), batch as materialized (
+       select locked.*, probing and ${HAS_UNHALTED} as has_unhalted from locked
+     ), ${pick(most, limited, true)}, affordable as (
+       select p.* from (select *, sum(adds) over (${IN_ORDER}) as upto from picked) p cross join batch
+        where batch.currency is null or p.upto <= batch.money
+     ), ${chosen(most, limited, 'affordable')}, ${CLAIMED}, taken as (
+       select (array_agg(attempt_id))[1] as attempt_id, sum(adds) as adds from claimed having count(*) > 0
+     ), charged as (
        update vidbatch.batch b
-          set canary = case when c.proven then b.canary else $2 end, held = b.held + c.adds
-         from candidate c where b.id = c.batch_id and (not c.proven or c.budgeted)
-     ), probe as (
-       update vidbatch.provider p set probe = $2 from candidate c
-        where p.origin = c.origin and c.provider_state = 'probing'
-     ), claimed as (
-       update vidbatch.submission s
-          set previous = s.state, state = 'submitting', attempt_id = $2,
-              deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
-         from candidate c where s.id = c.id
-       returning s.id as submission_id, s.attempt_id, s.request, s.content_hash, s.attempts as number, s.spent, s.deadline,
-                 s.row_key, c.batch, c.epoch, c.throttle_level, s.refusals, ${DOUBT_MS}, c.open_ms, c.turn_ms
-     ), attempted as (
-       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, same_key, deadline)
-       select attempt_id, submission_id, number, $3, $4, epoch, doubt_ms is not null, deadline from claimed
+          set canary = case when batch.proven then b.canary else t.attempt_id end, held = b.held + t.adds
+         from batch, taken t where b.id = batch.id and (not batch.proven or batch.currency is not null)
+     ), probed as (
+       update vidbatch.provider p set probe = t.attempt_id
+         from batch, taken t where p.origin = batch.origin and batch.probing
      )
-     select submission_id, attempt_id, batch, row_key, content_hash, request, number, epoch, spent, throttle_level, refusals, doubt_ms,
-            open_ms, turn_ms, ${NOW_MS}
-       from claimed`,
-    [
-      wish.submissionId,
-      wish.attemptId,
-      scope.worker,
-      scope.origin,
-      scope.lifetimeMs,
-      scope.batches,
-      ...limitParams(limits),
-    ],
+     select ${COLUMNS}, ${NO_PLACE}, (select not proven or probing or currency is not null from batch) as lock_needed from claimed`,
+    params(scope, wish),
   );
-  return rows[0] && toClaim(rows[0]);
+  return { claims: rows.map(toClaim), lockNeeded: rows[0]?.lock_needed ?? true };
 }
 
-/** Those of the wishes that were granted before: their statement was committed, though its answer was lost. */
-export async function granted(db: Queryable, wishes: readonly ClaimWish[]): Promise<Claim[]> {
+/** Those of the attempts that were made: their statement was committed, though its answer was lost. */
+export async function granted(db: Queryable, attemptIds: readonly string[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
     `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.content_hash, s.request, a.number, a.epoch, s.spent, p.throttle_level,
-            s.refusals, ${DOUBT_MS_BEFORE}, ${OPEN_MS} as open_ms, null::float8 as turn_ms, ${NOW_MS}
+            s.refusals, ${DOUBT_MS_BEFORE}, null::float8 as turn_ms, ${NOW_MS}, ${NO_PLACE}
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
        join vidbatch.batch b on b.id = s.batch_id
        join vidbatch.provider p on p.origin = a.origin
-      cross join vidbatch.meta m
       where a.id = any($1::uuid[]) and a.outcome is null`,
-    [wishes.map((wish) => wish.attemptId)],
+    [attemptIds],
   );
   return rows.map(toClaim);
 }

@@ -6,17 +6,16 @@ const SET_BACK_MS = 5_000;
 /**
  * When the database's clock was set back (an embedded one has this machine's), whatever the ledger waits for would come
  * as much later. So all moments that it took from that clock, and that now lie in the future, go back with it: what
- * `record` made rows and the provider wait for, deadlines of attempts in flight, when a row was queued and a lane was
- * seen, when tasks are asked for. Not a row's own `not_before`, which a person has chosen. Returns by how much, in milliseconds; 0: it was not.
+ * `record` made rows and the provider wait for, deadlines of attempts in flight, when a feeder was seen, when tasks are asked for. Not a row's own `not_before`, which a person has chosen. Returns by how much, in milliseconds; 0: it was not.
  */
 export async function followClock(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ by_ms: number }>(
     `with seen as (
-       select name, seen_at from vidbatch.lane where seen_at > now() + $1 * interval '1 millisecond' for update
+       select queue, seen_at from vidbatch.feeder where seen_at > now() + $1 * interval '1 millisecond' for update
      ), back as (
        select max(seen_at) - now() as by from seen having max(seen_at) is not null
-     ), lanes as (
-       update vidbatch.lane l set seen_at = now() from back where l.seen_at > now()
+     ), feeders as (
+       update vidbatch.feeder f set seen_at = now() from back where f.seen_at > now()
      ), providers as (
        update vidbatch.provider p
           set throttled_until = case when p.throttled_until > now() then p.throttled_until - by else p.throttled_until end,
@@ -30,15 +29,15 @@ export async function followClock(db: Queryable): Promise<number> {
      ), trials as (
        update vidbatch.batch b set trial_at = now() from back where b.trial_at > now()
      ), waiting as (
-       update vidbatch.submission s
-          set queued_at = s.queued_at - (select by from back),
-              -- 'record' sets both, at most an hour and a half apart; a row that was fed was due.
-              not_before = case when s.not_before > s.queued_at and s.not_before < s.queued_at + interval '2 hours'
+       update vidbatch.row_state s
+          set updated_at = now(),
+              -- 'record' sets both, at most an hour and a half apart.
+              not_before = case when s.not_before > s.updated_at and s.not_before < s.updated_at + interval '2 hours'
                 then s.not_before - (select by from back) else s.not_before end
         -- Asked once, before any row: as long as no clock was set back, none is looked at.
-        where (select by from back) is not null and s.state = 'pending' and s.queued_at > now()
+        where (select by from back) is not null and s.state = 'pending' and s.attempts > 0 and s.updated_at > now()
      ), sending as (
-       update vidbatch.submission s set deadline = s.deadline - (select by from back)
+       update vidbatch.row_state s set deadline = s.deadline - (select by from back)
          from vidbatch.attempt a
         where (select by from back) is not null
           and s.state = 'submitting' and a.id = s.attempt_id and a.claimed_at > now()

@@ -3,7 +3,7 @@ import { KEY_LIFE_MS } from '../../core/retry.ts';
 import type { Queryable } from '../../database/database.ts';
 
 /** Attempts `o` of which nobody knows whether they were accepted, as SQL. */
-const UNKNOWN = `(o.outcome is null or o.outcome = 'uncertain')`;
+export const UNKNOWN = `(o.outcome is null or o.outcome = 'uncertain')`;
 
 /** The latest such attempt of a submission, as an SQL expression; null when there is none. */
 export function unknownOf(submission: string, more = ''): string {
@@ -19,7 +19,7 @@ export function doubtMsOf(submission: string): string {
 
 /** The end of a waiting row `s` whose batch was cancelled, as assignments: one in doubt cannot be called cancelled. */
 export const CALLED_OFF = `
-  previous = s.state, state = case when s.doubtful then 'uncertain' else 'cancelled' end, lane = null, updated_at = now(),
+  previous = s.state, state = case when s.doubtful then 'uncertain' else 'cancelled' end, updated_at = now(),
   attempt_id = case when s.doubtful then coalesce(${unknownOf('s.id')}, s.attempt_id) else s.attempt_id end`;
 
 /** Whose rows go again when nothing was heard of them, and until how many attempts they have cost. */
@@ -46,8 +46,8 @@ export function mayGoAgain(origin: string, maxAttempts: string, lifeMs: string):
  */
 export async function sendUnheardAgain(db: Queryable, again: Again): Promise<number> {
   const { rows } = await db.query(
-    `update vidbatch.submission s
-        set previous = s.state, state = 'pending', doubtful = true, spent = s.spent + 1, lane = null, updated_at = now()
+    `update vidbatch.row_state s
+        set previous = s.state, state = 'pending', doubtful = true, spent = s.spent + 1, updated_at = now()
        from vidbatch.attempt a, vidbatch.batch b
       where s.state = 'uncertain' and a.id = s.attempt_id and b.id = s.batch_id
         and a.outcome is null and a.swept_at is not null and ${mayGoAgain('$1', '$2', '$3')}

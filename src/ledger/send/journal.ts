@@ -19,6 +19,26 @@ export async function rememberJournal(db: Queryable, name: string, bytes: number
   );
 }
 
+/**
+ * A worker that ends says that its journal is read, but only where the ledger has as many answers of it as it has
+ * recorded. A ledger that was restored from a backup while the worker ran has fewer: its next start reads the journal.
+ * `since`: a moment before its first claim, so that the count does not read the attempts of all workers.
+ */
+export async function rememberOwnJournal(
+  db: Queryable,
+  journal: { name: string; bytes: number },
+  { worker, since, recorded }: { worker: string; since: Date; recorded: number },
+): Promise<void> {
+  await db.query(
+    `insert into vidbatch.journal (name, bytes)
+     select $1, $2
+      where (select count(*) from vidbatch.attempt
+              where worker = $3 and claimed_at >= $4::timestamptz and outcome is not null) >= $5
+     on conflict (name) do update set bytes = excluded.bytes, replayed_at = now()`,
+    [journal.name, journal.bytes, worker, since, recorded],
+  );
+}
+
 /** Of these attempts, those whose answer the ledger lacks (`answer`), or which it has never heard of (`attempt`). */
 export async function unrecorded(
   db: Queryable,
@@ -42,8 +62,8 @@ export interface Unheard {
 export async function unheard(db: Queryable, workers: readonly string[]): Promise<Unheard[]> {
   const { rows } = await db.query<{ worker: string; id: string }>(
     `select a.worker, a.id
-       from (select attempt_id from vidbatch.submission where state = 'submitting'
-             union all select attempt_id from vidbatch.submission where state = 'uncertain') s
+       from (select attempt_id from vidbatch.row_state where state = 'submitting'
+             union all select attempt_id from vidbatch.row_state where state = 'uncertain') s
        join vidbatch.attempt a on a.id = s.attempt_id
       where a.outcome is null and a.intended_at is null and a.worker = any($1::text[])`,
     [workers],
@@ -83,28 +103,32 @@ export async function restoreAttempts(
 ): Promise<boolean> {
   const { rows } = await db.query(
     `with row as (
-       select s.id, s.state, s.held from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+       select s.id, s.state, s.held
+         from vidbatch.row r
+         join vidbatch.row_state s on s.id = r.id
+         join vidbatch.batch b on b.id = r.batch_id
         where b.name = $2
-          and case when $10::text is null then s.row_key = $3
-                   else s.content_hash = $10 and (s.id = $9::bigint or s.row_key = $3) end
+          and case when $10::text is null then r.row_key = $3
+                   else r.content_hash = $10 and s.content_hash = $10 and (r.id = $9::bigint or r.row_key = $3) end
         order by s.id = $9 desc nulls last limit 1 for update of s
      ), restored as (
-       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, claimed_at, deadline, intended_at)
-       select $1::uuid, row.id, $4, $5, $6, $7, $8::timestamptz, now(), $8::timestamptz from row
+       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, content_hash, claimed_at, deadline,
+                                     intended_at)
+       select $1::uuid, row.id, $4, $5, $6, $7, $10, $8::timestamptz, now(), $8::timestamptz from row
        on conflict (id) do nothing
        returning submission_id
      ), moved as (
-       update vidbatch.submission s
+       update vidbatch.row_state s
           -- Whatever brought the row from there to pending, the ledger has forgotten that, too.
           set previous = case when s.state in ('submitting', 'uncertain') then s.previous else 'pending' end,
               state = case when s.state = 'uncertain' then 'uncertain' else 'submitting' end,
               deadline = case when s.state <> 'uncertain' then coalesce(s.deadline, now()) end,
               doubtful = s.doubtful or s.state in ('submitting', 'uncertain')
                 and ${unknownOf('s.id', 'and o.id <> $1::uuid')} is not null,
-              attempt_id = $1::uuid, lane = null, attempts = greatest(s.attempts, $4), updated_at = now()
+              attempt_id = $1::uuid, attempts = greatest(s.attempts, $4), updated_at = now()
          from restored r
-        where s.id = r.submission_id and s.request is not null
-          and (s.state in ('pending', 'rejected', 'exhausted', 'cancelled')
+        where s.id = r.submission_id and s.content_hash is not null
+          and (s.state in ('pending', 'rejected', 'exhausted', 'cancelled', 'invalid')
                or s.state in ('submitting', 'uncertain') and $4 >= s.attempts)
        returning s.id, s.batch_id, s.held
      ), kept as (

@@ -1,23 +1,18 @@
-import { SPENT } from '../budget.ts';
+import { affordable } from '../budget.ts';
 import type { Queryable } from '../../database/database.ts';
-import { FEED_ORDER, levels } from './level.ts';
-import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind } from './window.ts';
-
-/** Rows whose jobs are in the queue. */
-const anyQueued = (batch: string): string =>
-  `exists (select from vidbatch.submission s where s.batch_id = ${batch} and s.state = 'pending' and s.lane is not null)`;
+import type { ShutGate } from './blocked.ts';
+import { CLAIM_ORDER, groups, PENDING } from './group.ts';
 
 /** Rows of batch `b` that may be sent now, or were tried and wait for their next try: for two hours at most. */
-const anyReady = (kinds: string): string =>
-  `exists (select from unnest(${kinds}) k(off_peak)
-            cross join lateral ${levels('b.id')} v
-            cross join lateral (select from vidbatch.submission s
-                                 where ${ofKind('s', 'b.id')} and s.priority = v.priority
-                                   and s.state = 'pending' and s.lane is null
-                                   and s.not_before <= now() + interval '2 hours'
-                                   and (s.not_before <= now() or s.attempts > 0)
-                                   and (b.held is null or s.price - s.held <= b.budget - b.held)
-                                 order by ${FEED_ORDER('s')} limit 1) one)`;
+const ANY_READY = `exists (
+  select from ${groups('b.id')} g
+   cross join lateral (select from vidbatch.row_state s
+                        where ${PENDING('b.id')}
+                          and s.not_before <= now() + interval '2 hours'
+                          and (s.not_before <= now() or s.attempts > 0)
+                          and ${affordable('b')}
+                        order by ${CLAIM_ORDER} limit 1) one
+   where 'off-peak-window' <> all(b.shut) or not vidbatch.is_off_peak(g.model))`;
 
 /**
  * What a worker of this provider still has to do for these batches. `held`: rows are pending, and every one of them
@@ -28,51 +23,46 @@ const anyReady = (kinds: string): string =>
 export type Left = 'work' | 'held' | 'halted' | 'later' | 'expired' | 'spent' | 'nothing';
 
 export async function workLeft(db: Queryable, origin: string, ids: readonly number[] | null): Promise<Left> {
-  const { rows } = await db.query<{
-    flying: boolean;
-    held: boolean;
-    paused: boolean;
-    stopped: boolean;
-    waiting: boolean;
-    hoping: boolean;
-    ready: boolean;
-    state: string | null;
-  }>(
+  const { rows } = await db.query<{ flying: boolean; ready: boolean; shut: ShutGate[][] }>(
     `with open as materialized (
-       select b.*, o.first, o.last, w.paused, w.active, w.kinds
-         from vidbatch.meta m, vidbatch.batch b
+       select b.id, o.*
+         from vidbatch.batch b
         cross join lateral (
-          -- In the order of the alphabet, pending comes before submitting: a look at either end of the index tells.
-          select (select s.state from vidbatch.submission s
-                   where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state limit 1) as first,
-                 (select s.state from vidbatch.submission s
-                   where s.batch_id = b.id and s.state in ('pending', 'submitting') order by s.state desc limit 1) as last
+          -- In the order of an index: where the statistics are old, the planner would else read the whole table.
+          select (select true from vidbatch.row_state s where s.batch_id = b.id and s.state = 'pending'
+                   order by ${CLAIM_ORDER} limit 1) is true as pending,
+                 (select true from vidbatch.row_state s where s.batch_id = b.id and s.state = 'submitting'
+                   order by s.deadline limit 1) is true as flying
         ) o
-        cross join lateral (
-          select b.state not in ('active', 'stopped') or m.paused_at is not null as paused,
-                 b.state = 'active' and m.paused_at is null and not ${SPENT} as active,
-                 case when not ${BATCH_OPEN} then '{}' when ${OFF_PEAK_OPEN} then array[false, true] else array[false] end as kinds
-        ) w
-        where b.origin = $1 and ($2::bigint[] is null or b.id = any($2)) and o.first is not null
-     ), waiting as (
-       select * from open where first = 'pending'
+        where b.origin = $1 and ($2::bigint[] is null or b.id = any($2)) and (o.pending or o.flying)
+     ), waiting as materialized (
+       -- A budget that is yet to be counted is work: the worker counts it.
+       select b.id, case when b.held is not null then b.budget_currency end as currency, b.budget - b.held as money,
+              array_remove(vidbatch.blocked_by(b, p, m), case when b.held is null then 'budget' end) as shut
+         from open
+         join vidbatch.batch b on b.id = open.id
+         join vidbatch.provider p on p.origin = b.origin
+        cross join vidbatch.meta m
+        where open.pending
      )
-     select exists (select from open where last = 'submitting') as flying,
-            exists (select from waiting) as held,
-            exists (select from waiting where paused) as paused,
-            exists (select from waiting where state = 'stopped') as stopped,
-            exists (select from waiting where active) as waiting,
-            exists (select from waiting where active and not_after > now()) as hoping,
-            exists (select from waiting b where active and (${anyQueued('b.id')} or ${anyReady('b.kinds')})) as ready,
-            (select state from vidbatch.provider where origin = $1) as state`,
+     select exists (select from open where flying) as flying,
+            exists (select from waiting b where shut <@ '{off-peak-window,throttled,alone}' and ${ANY_READY}) as ready,
+            (select coalesce(jsonb_agg(distinct to_jsonb(shut)), '[]') from waiting) as shut`,
     [origin, ids],
   );
-  const row = rows[0];
-  if (row?.held !== true) return row?.flying === true ? 'work' : 'nothing';
-  if (row.flying) return 'work';
-  if (!row.waiting && row.paused) return 'held';
-  if (!row.waiting) return row.stopped ? 'halted' : 'spent';
-  if (row.state === 'halted') return 'halted';
-  if (row.ready) return 'work';
-  return row.hoping ? 'later' : 'expired';
+  const { flying = false, ready = false, shut = [] } = rows[0] ?? {};
+  if (flying) return 'work';
+  if (shut.length === 0) return 'nothing';
+  const isBehind = (gates: readonly string[], ...some: ShutGate[]): boolean =>
+    some.some((gate) => gates.includes(gate));
+  const waiting = shut.filter(
+    (gates) => !isBehind(gates, 'cancelled', 'all-paused', 'paused', 'stopped', 'budget'),
+  );
+  if (waiting.length === 0) {
+    if (shut.some((gates) => isBehind(gates, 'cancelled', 'all-paused', 'paused'))) return 'held';
+    return shut.some((gates) => isBehind(gates, 'stopped')) ? 'halted' : 'spent';
+  }
+  if (waiting.some((gates) => isBehind(gates, 'halted'))) return 'halted';
+  if (ready) return 'work';
+  return waiting.every((gates) => isBehind(gates, 'expired')) ? 'expired' : 'later';
 }

@@ -1,7 +1,9 @@
 import type { Outcome } from '../../core/outcome.ts';
 import { transaction } from '../../database/database.ts';
 import type { Database, Queryable } from '../../database/database.ts';
-import { record } from './record.ts';
+import { lockBatch } from '../batch.ts';
+import { recordWithin } from './record.ts';
+import { storable } from './result.ts';
 
 /** An attempt as a journal knows it. */
 export interface JournaledAttempt {
@@ -48,9 +50,15 @@ export async function keepOrphan(
 /** Returns whether it was the answer to an orphan, and news. */
 export async function keepOrphanAnswer(db: Queryable, attemptId: string, outcome: Outcome): Promise<boolean> {
   const { rows } = await db.query(
-    'update vidbatch.orphan set outcome = $2 where attempt_id = $1 and outcome is null returning attempt_id',
-    // JSON text escapes what Postgres text cannot hold.
-    [attemptId, JSON.stringify(outcome)],
+    `update vidbatch.orphan set outcome = $2, kind = $3, task_id = $4
+      where attempt_id = $1 and outcome is null returning attempt_id`,
+    [
+      attemptId,
+      // JSON text escapes what Postgres text cannot hold.
+      JSON.stringify(outcome),
+      outcome.kind,
+      outcome.kind === 'accepted' ? storable(outcome.taskId) : null,
+    ],
   );
   return rows.length > 0;
 }
@@ -63,8 +71,7 @@ export async function keepOrphanAnswer(db: Queryable, attemptId: string, outcome
  */
 const BELONGS = `sent as (
        select o.row_key, o.content_hash, o.row_id,
-              -- Read as text: an answer may hold what Postgres cannot make text of.
-              bool_and(coalesce(o.outcome ~ '^\\{"kind":"(rejected|throttled|not-sent|halted)"', false)) as free_of_charge
+              bool_and(coalesce(o.kind in ('rejected', 'throttled', 'not-sent', 'halted', 'invalid'), false)) as free_of_charge
          from vidbatch.orphan o join vidbatch.batch b on b.name = o.batch where b.id = $1
         group by o.row_key, o.content_hash, o.row_id
      ), exact as (
@@ -113,15 +120,18 @@ export async function adoptOrphans(db: Queryable, batchId: number, again = true)
        returning o.*, l.id as submission_id
      ), attempted as (
        insert into vidbatch.attempt
-         (id, submission_id, number, worker, origin, epoch, claimed_at, deadline, intended_at)
-       select attempt_id, submission_id, number, worker, origin, epoch, intended_at, now(), intended_at from adopted
+         (id, submission_id, number, worker, origin, epoch, content_hash, claimed_at, deadline, intended_at)
+       select attempt_id, submission_id, number, worker, origin, epoch, content_hash, intended_at, now(), intended_at
+         from adopted
        on conflict (id) do nothing
      ), moved as (
-       update vidbatch.submission s
-          set previous = s.state, state = 'submitting', attempt_id = a.attempt_id, deadline = now(), lane = null,
+       update vidbatch.row_state s
+          set previous = 'pending', state = 'submitting', attempt_id = a.attempt_id, deadline = now(),
               attempts = greatest(s.attempts, a.number), updated_at = now()
          from (select distinct on (submission_id) * from adopted order by submission_id, number desc) a
-        where s.id = a.submission_id and s.state = 'pending'
+        where s.id = a.submission_id
+          -- A worker found it invalid, in a past that this ledger does not know to the end.
+          and (s.state = 'pending' or s.state = 'invalid' and s.content_hash is not null)
        returning s.id, s.held
      ), kept as (
        -- What these rows cost at most is counted from now on, as by a claim.
@@ -135,7 +145,7 @@ export async function adoptOrphans(db: Queryable, batchId: number, again = true)
   for (const { attempt_id: attemptId, outcome } of rows) {
     if (outcome === null) continue;
     // The next worker says whether a row is exhausted: it knows its `--attempts`.
-    await record(db, [
+    await recordWithin(db, [
       { attemptId, outcome: JSON.parse(outcome) as Outcome, waitMs: 0, maxAttempts: 2 ** 31 - 1 },
     ]);
   }
@@ -148,6 +158,12 @@ export async function adoptAll(db: Database): Promise<number> {
     'select distinct b.id from vidbatch.orphan o join vidbatch.batch b on b.name = o.batch order by b.id',
   );
   let adopted = 0;
-  for (const { id } of rows) adopted += await transaction(db, (session) => adoptOrphans(session, id, false));
+  for (const { id } of rows) {
+    adopted += await transaction(db, async (session) => {
+      // A manifest that is merged at this moment may give a row other content.
+      await lockBatch(session, id);
+      return adoptOrphans(session, id, false);
+    });
+  }
   return adopted;
 }

@@ -38,23 +38,23 @@ export interface ProviderStatus {
   unreached: number;
 }
 
+const STATUS = `
+  select origin, state, unreached_streak as unreached,
+         case when throttled_until > now()
+              then ceil((extract(epoch from throttled_until - now()) * 1000))::float8 else 0 end as "throttledMs"
+    from vidbatch.provider`;
+
 export async function providerStatus(db: Queryable, origin: string): Promise<ProviderStatus | undefined> {
-  const { rows } = await db.query<{
-    origin: string;
-    state: ProviderStatus['state'];
-    throttled_ms: number;
-    unreached: number;
-  }>(
-    `select origin, state, unreached_streak as unreached,
-            case when throttled_until > now()
-                 then (extract(epoch from throttled_until - now()) * 1000)::float8 else 0 end as throttled_ms
-       from vidbatch.provider where origin = $1`,
-    [origin],
+  const { rows } = await db.query<ProviderStatus>(`${STATUS} where origin = $1`, [origin]);
+  return rows[0];
+}
+
+/** Providers that are halted, being tried out, or throttling. */
+export async function heldProviders(db: Queryable): Promise<ProviderStatus[]> {
+  const { rows } = await db.query<ProviderStatus>(
+    `${STATUS} where state <> 'open' or throttled_until > now() order by origin`,
   );
-  const row = rows[0];
-  if (row === undefined) return undefined;
-  const { throttled_ms: throttledMs, ...status } = row;
-  return { ...status, throttledMs: Math.ceil(throttledMs) };
+  return rows;
 }
 
 export async function openHalts(db: Queryable): Promise<Halt[]> {

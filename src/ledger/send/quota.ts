@@ -131,7 +131,7 @@ export async function limitsInForce(db: Queryable, origin: string | null): Promi
     `select q.origin, q.model, q.interval_ms, q.auto, q.in_flight,
             case when q.in_flight is not null then vidbatch.running(q.origin, q.model, q.in_flight) end as running,
             case when q.in_flight is not null then (
-              select least(count(*), q.in_flight) from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+              select least(count(*), q.in_flight) from vidbatch.row_state s join vidbatch.batch b on b.id = s.batch_id
                where b.origin = q.origin and q.model in ('', s.model) and s.state = 'uncertain'
                  and s.updated_at > now() - case when s.off_peak then interval '48 hours' else interval '1 hour' end
             )::int end as uncertain

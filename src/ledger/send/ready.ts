@@ -1,72 +1,89 @@
 import type { Limit } from '../../core/rate/limits.ts';
-import { SOME_AFFORDABLE } from '../budget.ts';
-import { FEED_ORDER, levels } from './level.ts';
-import { BATCH_OPEN, OFF_PEAK_OPEN, ofKind } from './window.ts';
+import { affordable } from '../budget.ts';
+import type { Queryable } from '../../database/database.ts';
+import { DUE, dueGroups, groups } from './group.ts';
+import { ROOM, untilRoomMs } from './turn.ts';
 
+/** A job waits for the next slot of a limit itself, if it comes so soon. */
+const SOON_MS = 1_000;
+
+/** The rows that a feeder looks for. */
 export interface FeedScope {
-  /** The queue that is fed, and the name under which its feeder is known to be alive. */
-  lane: string;
   origin: string;
+  /** Only rows of these batches; null: of all. */
   batches: readonly number[] | null;
-  /** Of the workers: rows of a model that has to wait do not fill the queue. */
+  /** Of all workers together. */
   limits?: readonly Limit[];
 }
 
-/** As which a row's job stands in the queue. `s` is the row, `b` its batch, `m` the meta row. */
-export const RANK = 'case when m.ranked then s.priority + b.priority end';
+/** A batch of which rows may be sent now. */
+export interface ReadyBatch {
+  id: number;
+  name: string;
+  /** Of its highest row: the priority of the batch and of the row together. */
+  rank: number;
+  /** Only one row may be in flight: the batch has had no accepted row yet, or a halt is being tried out. */
+  alone: boolean;
+  /** A halt is being tried out, so only one row of all batches may be in flight. */
+  probing: boolean;
+  /** All its rows that may be sent have run into the halt. */
+  halted: boolean;
+  /** Rows that may be sent, as far as the row alone decides, counted up to what was asked for. */
+  rows: number;
+  /** Its limits have no room, and have none within a second. */
+  full: boolean;
+}
 
-/** Rows of a kind and a level that may be queued, as far as they alone decide, in the order of the index. */
-export const waiting = (row: string, batch: string, level: string): string =>
-  `${ofKind(row, batch)} and ${row}.priority = ${level}.priority
-                and ${row}.state = 'pending' and ${row}.lane is null and ${row}.not_before <= now()`;
-
-/** A row that waits and has not run into a halt. */
-export const anyUnhalted = (batch: string, kinds: string): string =>
-  `exists (select from unnest(${kinds}) k(off_peak)
-            cross join lateral ${levels(batch)} v
-            cross join lateral (select from vidbatch.submission u
-                                 where ${waiting('u', batch, 'v')} and u.halted_at is null
-                                 order by ${FEED_ORDER('u')} limit 1) one)`;
-
-/** Limited models (`$5`) and how many rows of each may still be queued, then all others: each looked for by itself. */
-export const BY_MODEL = {
-  groups: `cross join lateral (
-          select l.model, least(r.share, l.room - (
-                   select count(*) from vidbatch.submission q
-                    where q.state = 'pending' and q.lane is not null and q.model = l.model)) as most
-            from unnest($5::text[], $6::bigint[]) as l(model, room)
-          union all select null, r.share) g`,
-  rows: `and (c.model = g.model or g.model is null and c.model <> all($5)) and g.most > 0`,
-  most: 'g.most',
-};
-export const TOGETHER = { groups: '', rows: '', most: 'r.share' };
+/** Rows of batch `r` that may be sent now; `more` narrows those of each of its groups. */
+const dueRows = (more: string): string =>
+  `select from ${dueGroups('r')} g
+    cross join lateral (select from vidbatch.row_state s where ${DUE('r.id')} ${more}) s`;
 
 /**
- * Batches of which a row may be queued now, with the highest rank of such a row. `$1` is the provider, `$2` the batches,
- * `$3` the lane. Each kind of row is looked for by itself: those that wait for their window are not even looked at.
+ * Batches of which rows may be sent now, those of the highest rank first; of more than `most`, any of the same rank: the
+ * others have their turn another time. Changes nothing.
  */
-export const READY = `
-       select b.id, b.priority, not b.proven or p.state = 'probing' as alone, p.state = 'probing' as trying, o.kinds, w.rank, m.ranked,
+export async function readyBatches(
+  db: Queryable,
+  { origin, batches, limits = [] }: FeedScope,
+  { most, rows: mostRows }: { most: number; rows: number },
+): Promise<ReadyBatch[]> {
+  const { rows } = await db.query<ReadyBatch & { aheadMs: number | null }>(
+    `with ready as (
+       select b.id, b.name, b.proven, p.state = 'probing' as probing, max(b.priority + g.priority) as rank,
+              min(coalesce(room.ahead_ms, 0)) as "aheadMs", bool_and(room.full) as full,
+              bool_or(vidbatch.is_off_peak(g.model)) as off_peak_too,
               b.budget_currency as currency, b.budget - b.held as money
          from vidbatch.batch b
          join vidbatch.provider p on p.origin = b.origin
-         join vidbatch.meta m on m.paused_at is null
-        cross join lateral (
-          select case when ${OFF_PEAK_OPEN} then array[false, true] else array[false] end as kinds) o
-        cross join lateral (
-          select max(b.priority + first.priority) as rank
-            from unnest(o.kinds) k(off_peak)
-           cross join lateral (select v.priority from ${levels('b.id')} v where v.due_at <= now() limit 1) first) w
-        where b.origin = $1 and b.state = 'active' and ($2::bigint[] is null or b.id = any($2))
-          and p.throttled_until <= now()
-          and (b.proven or b.canary is null)
-          and (p.state = 'open' or (p.state = 'probing' and p.probe is null))
-          and ${BATCH_OPEN} and ${SOME_AFFORDABLE}
-          and w.rank is not null
-          and (b.proven or not exists (select from vidbatch.submission s
-                       where s.batch_id = b.id and s.state = 'pending' and s.lane is not null))
-          and (p.state = 'open' or not exists (select from vidbatch.submission s
-                       where s.lane = $3 and s.state = 'pending'))`;
-
-/** Limits of single models. */
-export const limitedOf = ({ limits = [] }: FeedScope): Limit[] => limits.filter(({ model }) => model !== '');
+        cross join vidbatch.meta m
+        cross join lateral ${groups('b.id')} g
+        cross join lateral ${ROOM('$1', '$3', '$4', 'g.model')}
+        where b.origin = $1 and ($2::bigint[] is null or b.id = any($2)) and g.due_at <= now()
+          -- Asked of a group, it is not asked of the many batches that have none.
+          and vidbatch.blocked_by(b, p, m) <@ case when vidbatch.is_off_peak(g.model) then '{}' else '{off-peak-window}'::text[] end
+        group by b.id, p.state
+        order by rank desc, random() limit $5
+     )
+     select r.id, r.name, r.rank, not r.proven or r.probing as alone, r.probing, r."aheadMs", r.full,
+            r.probing and not exists (${dueRows('and s.halted_at is null limit 1')}) as halted,
+            case when r.currency is null or exists (${dueRows(`and ${affordable('r')} limit 1`)})
+              then (select count(*) from (${dueRows('limit $6')} limit $6) due)::int else 0 end as rows
+       from ready r
+      order by r.rank desc`,
+    [
+      origin,
+      batches,
+      limits.map(({ model }) => model),
+      limits.map(({ inFlight }) => inFlight ?? null),
+      most,
+      mostRows,
+    ],
+  );
+  return rows
+    .filter((row) => row.rows > 0)
+    .map(({ aheadMs, full, ...row }) => ({
+      ...row,
+      full: full || (untilRoomMs(limits, { aheadMs, full }) ?? 0) > SOON_MS,
+    }));
+}

@@ -1,5 +1,4 @@
 import type { Outcome } from '../../core/outcome.ts';
-import { isReached, isUnreached } from '../../core/reach.ts';
 import type { SameKey } from '../../core/retry.ts';
 import type { State } from '../../core/submission.ts';
 
@@ -26,12 +25,16 @@ export interface Recorded {
   halted: boolean;
 }
 
-/** As `record` takes them. */
+/** What an attempt keeps of its answer, as JSON for `ANSWER`. */
 export function toJson(results: readonly Result[]): string {
-  return JSON.stringify(results.map(toRow));
+  return JSON.stringify(results.map(answerOf));
 }
 
-function toRow({ attemptId, outcome, waitMs, maxAttempts, sameKey }: Result): Record<string, unknown> {
+/** The columns of `toJson`. */
+export const ANSWER = `attempt_id uuid, kind text, phase text, http_status int, code text, message text, request_id text,
+         headers text, task_id text, body text`;
+
+function answerOf({ attemptId, outcome }: Result): Record<string, unknown> {
   const { evidence } = outcome;
   return {
     attempt_id: attemptId,
@@ -44,15 +47,12 @@ function toRow({ attemptId, outcome, waitMs, maxAttempts, sameKey }: Result): Re
     headers: evidence.headers === undefined ? undefined : JSON.stringify(evidence.headers),
     task_id: outcome.kind === 'accepted' ? storable(outcome.taskId) : undefined,
     body: storable(evidence.body),
-    wait_ms: waitMs,
-    max_attempts: maxAttempts,
-    same_key: sameKey !== undefined,
-    reached: isReached(outcome),
-    unreached: isUnreached(outcome),
   };
 }
 
 /** Postgres text holds neither NUL nor lone surrogates; an answer may. A record must never fail over that. */
-function storable(text: string | undefined): string | undefined {
+export function storable(text: string): string;
+export function storable(text: string | undefined): string | undefined;
+export function storable(text: string | undefined): string | undefined {
   return text?.toWellFormed().replaceAll('\0', '\uFFFD');
 }

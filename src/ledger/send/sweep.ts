@@ -1,4 +1,4 @@
-import { reached } from '../../core/point.ts';
+import { crashPoint } from '../../core/crash-points.ts';
 import { KEY_LIFE_MS } from '../../core/retry.ts';
 import type { Queryable } from '../../database/database.ts';
 import { CALLED_OFF, mayGoAgain } from './doubt.ts';
@@ -17,17 +17,17 @@ export async function sweep(
   const { rows } = await db.query(
     `with late as (
        select s.id, coalesce(${mayGoAgain('$2', '$3', '$4')}, false) as again
-         from vidbatch.submission s
+         from vidbatch.row_state s
          join vidbatch.attempt a on a.id = s.attempt_id
          join vidbatch.batch b on b.id = s.batch_id
         where s.state = 'submitting' and ($1 or s.deadline < now())
         order by s.id
           for update of s
      ), expired as (
-       update vidbatch.submission s
+       update vidbatch.row_state s
           set previous = s.state, state = case when l.again then 'pending' else 'uncertain' end,
               doubtful = s.doubtful or l.again, spent = s.spent + case when l.again then 1 else 0 end,
-              deadline = null, lane = null, updated_at = now(), error_code = 'NO_ANSWER_RECORDED',
+              deadline = null, updated_at = now(), error_code = 'NO_ANSWER_RECORDED',
               error = 'the worker that sent this row was gone before it could record an answer'
          from late l where s.id = l.id
        returning s.id, s.attempt_id
@@ -37,9 +37,9 @@ export async function sweep(
      select id from expired`,
     [all, again?.origin ?? null, again?.maxAttempts ?? null, KEY_LIFE_MS],
   );
-  if (rows.length > 0) reached('rows-swept');
+  if (rows.length > 0) crashPoint('rows-swept');
   await freeSlots(db);
-  if (rows.length > 0) reached('slots-freed');
+  if (rows.length > 0) crashPoint('slots-freed');
   await cancelLeftovers(db);
   return rows.length;
 }
@@ -49,13 +49,13 @@ async function freeSlots(db: Queryable): Promise<void> {
   await db.query(
     `update vidbatch.batch b set canary = null
       where canary is not null
-        and not exists (select from vidbatch.submission s where s.attempt_id = b.canary and s.state = 'submitting'
+        and not exists (select from vidbatch.row_state s where s.attempt_id = b.canary and s.state = 'submitting'
                            and s.batch_id = b.id)`,
   );
   await db.query(
     `update vidbatch.provider p set probe = null
       where probe is not null
-        and not exists (select from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+        and not exists (select from vidbatch.attempt a join vidbatch.row_state s on s.id = a.submission_id
                          where a.id = p.probe and s.attempt_id = a.id and s.state = 'submitting')`,
   );
 }
@@ -63,7 +63,7 @@ async function freeSlots(db: Queryable): Promise<void> {
 /** A row that went back to pending while its batch was being cancelled: neither statement saw the other. */
 async function cancelLeftovers(db: Queryable): Promise<void> {
   await db.query(
-    `update vidbatch.submission s set ${CALLED_OFF}
+    `update vidbatch.row_state s set ${CALLED_OFF}
        from vidbatch.batch b where b.id = s.batch_id and b.state = 'cancelled' and s.state = 'pending'`,
   );
 }

@@ -1,8 +1,5 @@
 import type { Queryable } from '../../database/database.ts';
 
-/** Before so many outcomes a share says nothing. */
-export const FEWEST_OUTCOMES = 50;
-
 /** A batch goes on, and its outcomes are counted anew: what was sent before says nothing of it. */
 export const TRIAL = `state = case state when 'stopped' then 'active' else state end, stop_code = null, stop_reason = null,
   trial_at = now(), succeeded = 0, failed = 0, canaries = coalesce(canary_rows, 0), proven = proven and canary_rows is null`;

@@ -1,20 +1,19 @@
-import { missesTold } from '../../core/poll-plan.ts';
+import { formatMisses } from '../../core/poll-plan.ts';
 import type { PollVerdict } from '../../core/poll-plan.ts';
 import { isFinal } from '../../core/task.ts';
 import type { Queryable } from '../../database/database.ts';
 import type { TakenTask } from './poll.ts';
 import { TASK_BACK } from '../remake.ts';
 
-/** A question that was answered, or not, for a task that was taken. */
+/** A taken task, and what the provider answered or that it did not. */
 export interface Polled {
   task: TakenTask;
   verdict: PollVerdict;
 }
 
 /**
- * Records what polls told us, by the number of each, in one statement: the task, the row that it stands on, and what it
- * means for all who ask this provider. A poll whose lease has ended, so that somebody else asks by now, changes nothing.
- * Returns for each whether it was recorded.
+ * Records polls in one statement: the task, its row, and how long this provider is left alone. A poll whose lease has ended
+ * changes nothing, because another worker may have asked since. Returns for each poll whether it was recorded.
  */
 export async function recordPolls(
   db: Queryable,
@@ -62,14 +61,14 @@ export async function recordPolls(
        returning t.submission_id, t.task_id, t.batch_id, t.surplus, t.status, t.result_url, t.fail_reason, r.news, r.detail,
                  t.accepted_at, r.kind = 'otherwise' and r.raw_status in ('queued', 'in_progress', 'completed') as lives
      ), shown as (
-       update vidbatch.submission s
+       update vidbatch.row_state s
           set provider_status = k.status, result_url = k.result_url, polled_at = coalesce(s.polled_at, now()),
               error_code = case k.status when 'failed' then 'TASK_FAILED' when 'missing' then 'TASK_MISSING' end,
               error = case k.status when 'failed' then coalesce(k.fail_reason, 'the provider gave no reason')
                 when 'missing' then case when s.provider_status = 'missing' then s.error else k.detail end end
          from recorded k
         where s.id = k.submission_id and s.task_id = k.task_id and not k.surplus and s.state = 'submitted'
-          -- Most answers say what stands there already.
+          -- Most answers change nothing.
           and (s.polled_at is null or s.provider_status is distinct from k.status
                or s.result_url is distinct from k.result_url)
      ), ${TASK_BACK}, told as (
@@ -89,7 +88,7 @@ export async function recordPolls(
   return polls.map(({ task }) => recorded.has(`${task.submissionId} ${task.taskId}`));
 }
 
-/** Whether any was answered, for how long nobody shall ask, and why. */
+/** Whether any poll was answered, for how long the provider is left alone, and why. */
 function troubleOf(polls: readonly Polled[]): [answered: boolean, holdMs: number, reason: string | null] {
   let [holdMs, reason]: [number, string | null] = [0, null];
   for (const { verdict } of polls) {
@@ -126,7 +125,7 @@ function toRow({ task, verdict }: Polled): Record<string, unknown> {
     }
     case 'missed': {
       if (!verdict.missing) return { ...row, body: verdict.body, next_ms: verdict.nextMs };
-      const detail = `the provider does not know task ${taskId}: ${missesTold(task)}`;
+      const detail = `the provider does not know task ${taskId}: ${formatMisses(task)}`;
       const news = task.status === 'missing' ? {} : { news: 'task-missing' };
       return { ...row, status: 'missing', body: verdict.body, detail, ...news };
     }

@@ -1,5 +1,4 @@
 import type { AskedTask } from '../../core/poll-plan.ts';
-import type { TaskStatus } from '../../core/task.ts';
 import type { Queryable } from '../../database/database.ts';
 
 /** Whose tasks are asked for. */
@@ -9,15 +8,15 @@ export interface PollScope {
   batches: readonly number[] | null;
 }
 
-/** Not over, as the index `submission_unsettled` has it. */
+/** The task is not over. The index `row_state_unsettled` has the same condition. */
 export const UNSETTLED = `s.state = 'submitted'
           and (s.provider_status is null or s.provider_status not in ('completed', 'failed', 'missing'))`;
 
-/** Where a task id belongs: to the provider that gave it, whatever its batch is bound to by now. */
-const ORIGIN = `coalesce((select a.origin from vidbatch.attempt a
+/** The provider that gave the task id of row `s`, even if its batch `b` is now bound to another one. */
+export const ORIGIN = `coalesce((select a.origin from vidbatch.attempt a
                            where a.submission_id = s.id and a.task_id = s.task_id limit 1), b.origin)`;
 
-/** Task ids that nobody has asked for, each `$firstMs` after it was accepted: those of rows, and surplus ones. */
+/** Task ids, surplus ones included, that were accepted at least `firstMs` ago and never asked for. */
 function unasked({ rows, firstMs, room }: { rows: string; firstMs: string; room: string }): string {
   const old = (column: string): string => `${column} <= now() - ${firstMs} * interval '1 millisecond'`;
   return `select * from (
@@ -37,9 +36,9 @@ function unasked({ rows, firstMs, room }: { rows: string; firstMs: string; room:
 
 const OF_BATCHES = '($2::bigint[] is null or s.batch_id = any($2))';
 
-/** A task that is this asker's to ask for, until `lease` ends. */
+/** A task that only this asker asks for, until its lease ends. */
 export interface TakenTask extends AskedTask {
-  /** Milliseconds until the rate lets the question leave. */
+  /** Milliseconds until the rate allows the question. */
   waitMs: number;
 }
 
@@ -48,9 +47,9 @@ export interface Taking {
   asker: string;
   /** The most tasks. */
   room: number;
-  /** Milliseconds between two questions of all askers together; null: no limit. */
+  /** Milliseconds between two questions, over all askers; null: no limit. */
   intervalMs: number | null;
-  /** Milliseconds after which a task whose asker says nothing is due again. */
+  /** Milliseconds after which a task is due again if its asker has not answered. */
   leaseMs: number;
   firstMs: number;
   /** Only tasks that were not asked for since this moment of the database's clock. */
@@ -65,27 +64,13 @@ export async function ensurePoller(db: Queryable, origin: string): Promise<void>
   );
 }
 
-interface TakenRow {
-  submission_id: number;
-  task_id: string;
-  polls: number;
-  status: TaskStatus;
-  age_ms: number;
-  misses: number;
-  missed_ms: number;
-  failures: number;
-  later_status: string | null;
-  level: number;
-  wait_ms: number;
-}
-
 /**
- * Takes tasks that are due, the longest due first, in one statement: compare-and-set by the lease, so that each is asked
- * once however many ask. Nobody waits for a lock of another's task. Nothing is given out while the provider wants to be
- * left alone, nor more than may leave within a second under the rate.
+ * Takes tasks that are due, the longest due first, in one statement. The lease is a compare-and-set: each task goes to one
+ * asker. No asker waits for a lock of another. Takes nothing while the provider is left alone (`held_until`), and no more
+ * than may leave within a second under the rate.
  */
 export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking): Promise<TakenTask[]> {
-  const { rows } = await db.query<TakenRow>(
+  const { rows } = await db.query<TakenTask>(
     `with gate as (
        select p.level,
               case when p.held_until > now() then 0
@@ -126,13 +111,13 @@ export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking)
         where p.origin = $1 and $5::float8 is not null and exists (select from taken)
        returning p.next_slot
      )
-     select t.submission_id, t.task_id, t.polls, t.status, t.misses, t.failures, t.later_status, g.level,
-            (extract(epoch from now() - t.accepted_at) * 1000)::float8 as age_ms,
-            coalesce(extract(epoch from now() - t.missed_since) * 1000, 0)::float8 as missed_ms,
+     select t.submission_id as "submissionId", t.task_id as "taskId", t.polls as poll, t.status, t.misses, t.failures,
+            t.later_status as "laterStatus", g.level, (extract(epoch from now() - t.accepted_at) * 1000)::float8 as "ageMs",
+            coalesce(extract(epoch from now() - t.missed_since) * 1000, 0)::float8 as "missedMs",
             case when $5::float8 is null then 0 else greatest(0, (extract(epoch from s.next_slot - now()) * 1000)::float8
-              - $5 * row_number() over (order by t.accepted_at)) end as wait_ms
+              - $5 * row_number() over (order by t.accepted_at)) end as "waitMs"
        from taken t cross join gate g left join slotted s on true
-      order by wait_ms`,
+      order by "waitMs"`,
     [
       scope.origin,
       scope.batches,
@@ -144,22 +129,10 @@ export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking)
       taking.before ?? null,
     ],
   );
-  return rows.map((row) => ({
-    submissionId: row.submission_id,
-    taskId: row.task_id,
-    poll: row.polls,
-    status: row.status,
-    ageMs: row.age_ms,
-    misses: row.misses,
-    missedMs: row.missed_ms,
-    failures: row.failures,
-    laterStatus: row.later_status,
-    level: row.level,
-    waitMs: row.wait_ms,
-  }));
+  return rows;
 }
 
-/** Tasks whose next question is far away are due now: somebody waits for them to end. */
+/** Makes every task due now, because rows wait for tasks to end. */
 export async function hasten(db: Queryable, origin: string): Promise<void> {
   await db.query(
     `update vidbatch.task set due_at = now() where origin = $1 and due_at > now() + interval '1 second' and asker is null`,
@@ -167,14 +140,14 @@ export async function hasten(db: Queryable, origin: string): Promise<void> {
   );
 }
 
-/** Tasks that were taken by anybody: for the holder of an embedded folder at its start, when no other asker can be alive. */
+/** Frees every taken task. For the holder of an embedded folder at its start, when no other asker can be alive. */
 export async function freeAllTasks(db: Queryable): Promise<void> {
   await db.query(
     `update vidbatch.task set asker = null, lease_until = null, due_at = now() where lease_until is not null`,
   );
 }
 
-/** Tasks that were taken and nobody waits for: they are due again. Unless they were `asked` for, it was no poll. */
+/** Taken tasks are due again. Unless the provider was `asked`, the poll does not count. */
 export async function giveTasksBack(
   db: Queryable,
   tasks: readonly TakenTask[],
@@ -195,17 +168,17 @@ export async function giveTasksBack(
 }
 
 /**
- * Milliseconds until somebody may ask for a task again; undefined: none is open. `before`: only those that were not asked
- * for since that moment. One that somebody is asking for just now is among them: he may be dead.
+ * Milliseconds until a task may be asked for; undefined: none is open. `before`: only tasks that were not asked for since
+ * that moment. Tasks that another asker holds are among them, because that asker may be dead.
  */
 export async function nextPoll(
   db: Queryable,
   scope: PollScope,
   { firstMs, before = null }: Pick<Taking, 'firstMs' | 'before'>,
 ): Promise<number | undefined> {
-  const { rows } = await db.query<{ wait_ms: number }>(
+  const { rows } = await db.query<{ waitMs: number }>(
     `select (extract(epoch from greatest(d.due_at, p.held_until, p.next_slot - interval '1 second', now()) - now())
-              * 1000)::float8 as wait_ms
+              * 1000)::float8 as "waitMs"
        from vidbatch.poller p
       cross join lateral (
         select least(
@@ -227,5 +200,5 @@ export async function nextPoll(
       where p.origin = $1 and d.due_at is not null`,
     [scope.origin, scope.batches, firstMs, before],
   );
-  return rows[0]?.wait_ms;
+  return rows[0]?.waitMs;
 }

@@ -1,5 +1,6 @@
 import { contentHash } from '../../core/identity.ts';
 import type { Queryable } from '../../database/database.ts';
+import { pageByPage } from '../read/query.ts';
 import { EXPLAIN, finding } from './invariant.ts';
 import type { Finding, Rule } from './invariant.ts';
 
@@ -26,44 +27,44 @@ export const CONTENT_RULES = {
 } as const satisfies Record<string, Rule>;
 
 interface Content {
+  id: number;
   batch: string;
   key: string;
   input: string;
   request: string | null;
-  content_hash: string | null;
+  hash: string | null;
 }
 
 /** A row may be megabytes. */
 const PAGE = 200;
 
-/** Reads every row's texts, page by page. Each row is one statement's, so a second look would see the same. */
+/** Reads the texts of every row. A row is written by one statement, so a second look would see the same. */
 export async function* contentFindings(db: Queryable, batchId: number | null): AsyncGenerator<Finding[]> {
-  for (let after = 0; ;) {
-    const { rows } = await db.query<Content & { id: number }>(
-      `select s.id, b.name as batch, s.row_key as key, s.input, s.request, s.content_hash
+  const rows = pageByPage(PAGE, async (after: Content | undefined) => {
+    const page = await db.query<Content>(
+      `select s.id, b.name as batch, s.row_key as key, s.input, s.request, s.content_hash as hash
          from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
         where s.id > $1 and ($2::bigint is null or s.batch_id = $2) order by s.id limit $3`,
-      [after, batchId, PAGE],
+      [after?.id ?? 0, batchId, PAGE],
     );
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    yield rows.flatMap(judge);
-    after = last.id;
+    return page.rows;
+  });
+  for await (const row of rows) {
+    const found = judge(row);
+    if (found.length > 0) yield found;
   }
 }
 
-function judge(row: Content): Finding[] {
-  const { batch, key } = row;
+function judge({ batch, key, input, request: text, hash }: Content): Finding[] {
   const found: Finding[] = [];
-  if (parse(row.input) === undefined) {
-    found.push(finding(CONTENT_RULES.input, { batch, key, what: 'its input is no JSON' }));
-  }
-  if (row.request === null) return found;
-  const request = parse(row.request);
-  if (typeof request !== 'object' || request === null || Array.isArray(request)) {
-    found.push(finding(CONTENT_RULES.request, { batch, key, what: 'its request is no JSON object' }));
-  } else if (row.content_hash !== null && hashOf(request) !== row.content_hash) {
-    found.push(finding(CONTENT_RULES.hash, { batch, key, what: 'its request is not the one of its hash' }));
+  const tell = (rule: Rule, what: string): void => void found.push(finding(rule, { batch, key, what }));
+  if (parse(input) === undefined) tell(CONTENT_RULES.input, 'its input is no JSON');
+  if (text === null) return found;
+  const request = parse(text);
+  if (typeof request !== 'object' || request === null || Array.isArray(request))
+    tell(CONTENT_RULES.request, 'its request is no JSON object');
+  else if (hash !== null && hashOf(request) !== hash) {
+    tell(CONTENT_RULES.hash, 'its request is not the one of its hash');
   }
   return found;
 }

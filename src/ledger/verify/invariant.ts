@@ -1,7 +1,7 @@
 /**
  * How bad it is when it does not hold. `risk`: something may have been paid twice, or a task id may be lost.
- * `broken`: the ledger contradicts itself. `difference`: the provider says otherwise. `note`: worth knowing, and put
- * right by the next worker or by nobody's need.
+ * `broken`: the ledger contradicts itself. `difference`: the provider says otherwise. `note`: worth knowing; the next worker
+ * puts it right, or it needs no action.
  */
 export type Severity = 'risk' | 'broken' | 'difference' | 'note';
 
@@ -19,19 +19,75 @@ export interface Rule {
 /** A rule of the ledger, as a query for the places where it does not hold. */
 export interface Invariant extends Rule {
   /**
-   * `slice`: a query over one slice of submissions `s` (see `IN_SLICE`), so that a large ledger is walked in short
-   * queries between those of living workers. `whole`: one query without parameters, whose `what` tells its rows apart.
+   * `slice`: a query over the submissions `s` of one slice (`IN_SLICE`), so that a large ledger is walked in short queries
+   * between those of living workers. `whole`: one query without parameters, whose `what` tells its rows apart.
    */
   over: 'slice' | 'whole';
-  /** What breaks it: `batch_id`, `submission_id`, `attempt_id`, and `what`: one clause without a moment in it. */
+  /** Returns `batch_id`, `submission_id`, `attempt_id`, and `what`: one clause that does not change with time. */
   sql: string;
 }
 
-/** $1 < id ≤ $2, of the batch $3 or of all. Slices follow each other without a gap, for what points to lost rows. */
+/** $1 < id ≤ $2, of the batch $3 or of all. Slices leave no gap between them, also for ids whose row is lost. */
 export const IN_SLICE =
   '(s.id > $1::bigint and s.id <= $2::bigint and ($3::bigint is null or s.batch_id = $3))';
 
+/** A person has settled row `s` since attempt `a` was claimed. */
+export const RESOLVED = `exists (select from vidbatch.trail t
+                       where t.submission_id = s.id and starts_with(t.event, 'resolve') and t.at >= a.claimed_at)`;
+
 export const EXPLAIN = 'vidbatch explain {batch} {key}';
+
+/** Where it does not hold, and what is said of it: two SQL expressions. */
+interface Broken extends Omit<Rule, 'next'> {
+  /** Default: `EXPLAIN`. */
+  next?: string;
+  /** What is read; the function says the default. */
+  from?: string;
+  /** The attempt that is named. */
+  attempt?: string;
+  where: string;
+  what: string;
+}
+
+/** An invariant over rows `s`. */
+export function overRows({
+  from = 'vidbatch.submission s',
+  attempt,
+  where,
+  what,
+  ...rule
+}: Broken): Invariant {
+  const sql = `select s.batch_id, s.id as submission_id, ${attempt ?? 'null::uuid'} as attempt_id, ${what} as what
+                 from ${from} where ${IN_SLICE} and (${where})`;
+  return { next: EXPLAIN, ...rule, over: 'slice', sql };
+}
+
+/** An invariant over attempts `a` and their rows `s`. */
+export function overAttempts(broken: Broken): Invariant {
+  const from = 'vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id';
+  return overRows({ from, attempt: 'a.id', ...broken });
+}
+
+/** The same over rows `s` and the attempt `a` that decides each. */
+export function overCurrentAttempts(broken: Broken): Invariant {
+  const from =
+    'vidbatch.submission s join vidbatch.attempt a on a.id = s.attempt_id and a.submission_id = s.id';
+  return overRows({ from, attempt: 'a.id', ...broken });
+}
+
+/** An invariant over the whole ledger. `from` may end in a `where`; `batch` and `row` are named in the finding. */
+export function overLedger({
+  from,
+  batch = 'null::bigint',
+  row = 'null::bigint',
+  attempt = 'null::uuid',
+  what,
+  ...rule
+}: Omit<Broken, 'where'> & { from: string; batch?: string; row?: string }): Invariant {
+  const sql = `select ${batch} as batch_id, ${row} as submission_id, ${attempt} as attempt_id, ${what} as what
+                 from ${from}`;
+  return { next: EXPLAIN, ...rule, over: 'whole', sql };
+}
 
 /** One place where a rule does not hold. Batch and key are null for what belongs to no row. */
 export interface Finding {

@@ -1,54 +1,44 @@
-import { EXPLAIN, IN_SLICE } from './invariant.ts';
+import { EXPLAIN, overAttempts, overLedger, overRows, RESOLVED } from './invariant.ts';
 import type { Invariant } from './invariant.ts';
+import { HELD } from '../budget.ts';
 
-/** Nobody knows whether the provider accepted it. */
+/** It is not known whether the provider accepted the attempt. */
 const UNKNOWN = `(a.outcome = 'uncertain' or (a.outcome is null and a.swept_at is not null))`;
 
 /** Paid once, and no task id is lost. */
 export const PAYMENT_INVARIANTS: readonly Invariant[] = [
-  {
+  overAttempts({
     name: 'paid-once',
     holds: 'a row is accepted once',
     severity: 'risk',
     next: 'both tasks exist at the provider: cancel or use the second one there',
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, a.id as attempt_id,
-                 'was paid twice: attempt ' || a.number || ' has task ' || a.task_id
-                 || coalesce(' besides task ' || s.task_id, '') as what
-            from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
-           where ${IN_SLICE} and a.surplus`,
-  },
-  {
+    where: `a.surplus`,
+    what: `'was paid twice: attempt ' || a.number || ' has task ' || a.task_id
+      || coalesce(' besides task ' || s.task_id, '')`,
+  }),
+  overAttempts({
     name: 'task-id-kept',
     holds: 'the task id of every accepted attempt stands on its row, or is known as surplus or as made again',
     severity: 'risk',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, a.id as attempt_id,
-                 'is ' || s.state || coalesce(' as task ' || s.task_id, '') || ', and attempt ' || a.number
-                 || ' was accepted as task ' || a.task_id as what
-            from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
-           where ${IN_SLICE} and a.outcome = 'accepted' and not a.surplus and a.remade_at is null
-             and a.task_id is distinct from s.task_id
-             -- An id that comes twice is one task.
-             and not exists (select from vidbatch.attempt o
-                              where o.submission_id = s.id and o.task_id = a.task_id
-                                and (o.surplus or o.remade_at is not null))`,
-  },
-  {
+    where: `a.outcome = 'accepted' and not a.surplus and a.remade_at is null
+      and a.task_id is distinct from s.task_id
+      -- An id that comes twice is one task.
+      and not exists (select from vidbatch.attempt o
+                       where o.submission_id = s.id and o.task_id = a.task_id
+                         and (o.surplus or o.remade_at is not null))`,
+    what: `'is ' || s.state || coalesce(' as task ' || s.task_id, '') || ', and attempt ' || a.number
+      || ' was accepted as task ' || a.task_id`,
+  }),
+  overRows({
     name: 'submitted-accepted',
     holds: 'a submitted row has the task id of an attempt that was accepted, or that a person has found so',
     severity: 'broken',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'is submitted as task ' || s.task_id || ', which no answer and no person has told of' as what
-            from vidbatch.submission s
-           where ${IN_SLICE} and s.state = 'submitted'
-             and not exists (select from vidbatch.attempt a
-                              where a.submission_id = s.id and a.outcome = 'accepted' and not a.surplus
-                                and a.task_id = s.task_id)`,
-  },
+    where: `s.state = 'submitted'
+      and not exists (select from vidbatch.attempt a
+                       where a.submission_id = s.id and a.outcome = 'accepted' and not a.surplus
+                         and a.task_id = s.task_id)`,
+    what: `'is submitted as task ' || s.task_id || ', which no answer and no person has told of'`,
+  }),
   {
     name: 'task-id-once',
     holds: 'a task id stands on one row',
@@ -73,68 +63,90 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
             join named n on n.task_id = d.task_id and n.origin = d.origin
             join vidbatch.submission s on s.id = n.submission_id`,
   },
-  {
+  overAttempts({
     name: 'unknown-kept',
     holds: 'a row stays uncertain until an answer or a person says what became of it',
     severity: 'risk',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, a.id as attempt_id,
-                 'is ' || s.state || ' though nobody knows whether attempt ' || a.number || ' was accepted' as what
-            from vidbatch.submission s
-            join vidbatch.attempt a on a.submission_id = s.id
-           where ${IN_SLICE} and ${UNKNOWN} and not s.doubtful
-             and s.state not in ('uncertain', 'submitted', 'submitting')
-             and not exists (select from vidbatch.trail t
-                              where t.submission_id = s.id and starts_with(t.event, 'resolve')
-                                and t.at >= a.claimed_at)`,
-  },
-  {
+    where: `${UNKNOWN} and not s.doubtful
+      and s.state not in ('uncertain', 'submitted', 'submitting')
+      and not ${RESOLVED}`,
+    what: `'is ' || s.state || ' though it is not known whether attempt ' || a.number || ' was accepted'`,
+  }),
+  overRows({
     name: 'unknown-not-resent',
     holds:
       'a row is sent again only when its last attempt is known not to have been accepted, or under the key of that one',
     severity: 'risk',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, n.id as attempt_id,
-                 'was sent again as attempt ' || n.number || ' though nobody knows whether attempt ' || a.number
-                 || ' was accepted' as what
-            from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
-           cross join lateral (select id, number, claimed_at, same_key from vidbatch.attempt n
-                                where n.submission_id = a.submission_id and n.number > a.number
-                                  and not starts_with(n.worker, 'resolve by ')
-                                order by n.number limit 1) n
-           where ${IN_SLICE} and ${UNKNOWN} and not n.same_key
-             and not exists (select from vidbatch.trail t
-                              where t.submission_id = s.id and starts_with(t.event, 'resolve')
-                                and t.at between a.claimed_at and n.claimed_at)`,
-  },
-  {
+    from: `vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+      cross join lateral (select id, number, claimed_at, same_key from vidbatch.attempt n
+                           where n.submission_id = a.submission_id and n.number > a.number
+                             and not starts_with(n.worker, 'resolve by ')
+                           order by n.number limit 1) n`,
+    attempt: 'n.id',
+    where: `${UNKNOWN} and not n.same_key
+      and not exists (select from vidbatch.trail t
+                       where t.submission_id = s.id and starts_with(t.event, 'resolve')
+                         and t.at between a.claimed_at and n.claimed_at)`,
+    what: `'was sent again as attempt ' || n.number || ' though it is not known whether attempt ' || a.number
+      || ' was accepted'`,
+  }),
+  overRows({
     name: 'doubt-has-reason',
     holds:
-      'a row is in doubt because nobody knew, at least for a while, whether an attempt of it was accepted',
+      'a row is in doubt because it was not known, at least for a while, whether an attempt of it was accepted',
     severity: 'broken',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'is ' || s.state || ' and in doubt without a reason' as what
-            from vidbatch.submission s
-           where ${IN_SLICE} and s.doubtful
-             and (s.state not in ('pending', 'submitting', 'uncertain')
-                  or not exists (select from vidbatch.attempt a
-                                  where a.submission_id = s.id
-                                    and not (s.state = 'submitting' and a.id = s.attempt_id)
-                                    and (a.outcome is null or a.outcome = 'uncertain' or a.swept_at is not null)))`,
-  },
-  {
+    where: `s.doubtful
+      and not exists (select from vidbatch.attempt a
+                       where a.submission_id = s.id
+                         and not (s.state = 'submitting' and a.id = s.attempt_id)
+                         and (a.outcome is null or a.outcome = 'uncertain' or a.swept_at is not null))`,
+    what: `'is ' || s.state || ' and in doubt without a reason'`,
+  }),
+  overLedger({
     name: 'orphan-adopted',
     holds: 'every attempt that a journal brought back has found its row',
     severity: 'risk',
     next: 'submit its manifest again: the row comes back as sent',
-    over: 'whole',
-    sql: `select b.id as batch_id, null::bigint as submission_id, o.attempt_id,
-                 'attempt ' || o.number || ' of ' || o.batch || ' ' || o.row_key
-                 || coalesce(', accepted as task ' || substring(o.outcome::text from '"taskId": *"([^"]+)"'), '') || ', has no row (' || o.attempt_id || ')' as what
-            from vidbatch.orphan o left join vidbatch.batch b on b.name = o.batch`,
-  },
+    from: `vidbatch.orphan o left join vidbatch.batch b on b.name = o.batch`,
+    batch: 'b.id',
+    attempt: 'o.attempt_id',
+    what: `'attempt ' || o.number || ' of ' || o.batch || ' ' || o.row_key
+      || coalesce(', accepted as task ' || o.task_id, '') || ', has no row (' || o.attempt_id || ')'`,
+  }),
+];
+
+/** What is left of a budget is counted right. */
+export const BUDGET_INVARIANTS: readonly Invariant[] = [
+  overLedger({
+    name: 'budget-counted',
+    holds: 'a batch with a budget holds of it what its rows have spent, or may have',
+    severity: 'broken',
+    next: 'submit the manifest of {batch} again: it is counted anew',
+    from: `vidbatch.batch b cross join lateral (select ${HELD} as held) h
+      where b.held is not null and b.held <> h.held`,
+    batch: 'b.id',
+    what: `'batch ' || b.name || ' holds ' || trim_scale(b.held) || ' ' || b.budget_currency || ', and its rows come to ' || trim_scale(h.held)`,
+  }),
+  overLedger({
+    name: 'budget-priced',
+    holds: 'every row that has cost something of a budget has a price in its currency',
+    severity: 'broken',
+    next: 'submit the manifest of {batch} again, with --prices',
+    from: `vidbatch.batch b join vidbatch.submission s on s.batch_id = b.id
+      where b.budget is not null and s.currency is distinct from b.budget_currency
+        and (s.state in ('submitting', 'submitted', 'uncertain', 'abandoned') or s.doubtful)`,
+    batch: 'b.id',
+    row: 's.id',
+    what: `'row ' || s.id || ' was sent under a budget in ' || b.budget_currency || ', and its price is '
+      || case when s.price is null then 'not known' else 'in ' || s.currency end`,
+  }),
+  overLedger({
+    name: 'budget-kept',
+    holds: 'no batch has cost more than its budget',
+    severity: 'note',
+    next: 'vidbatch status {batch} shows it; nothing more of it is sent',
+    from: `vidbatch.batch b where b.held > b.budget`,
+    batch: 'b.id',
+    what: `'batch ' || b.name || ' holds ' || trim_scale(b.held) || ' ' || b.budget_currency || ' of a budget of ' || trim_scale(b.budget)`,
+  }),
 ];

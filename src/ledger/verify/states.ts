@@ -1,120 +1,107 @@
-import { TRANSITIONS } from '../../core/submission.ts';
-import type { State } from '../../core/submission.ts';
-import { EXPLAIN, IN_SLICE } from './invariant.ts';
+import { overRows } from './invariant.ts';
 import type { Invariant } from './invariant.ts';
 
-function list(states: readonly State[]): string {
-  return states.map((state) => `'${state}'`).join(', ');
-}
-
-const MOVES = TRANSITIONS.map(({ from, to }) => `('${from}', '${to}')`).join(', ');
-const FIRST = list(['pending', 'invalid']);
-
-/** What one row says of itself. The CHECKs of the schema say it too, as long as they are there and were never off. */
+/** What a row says of itself, beyond what the CHECKs of the schema hold. */
 export const STATE_INVARIANTS: readonly Invariant[] = [
-  {
-    name: 'state-move',
-    holds: "a row's state and the one before it are a move of the table of transitions",
-    severity: 'broken',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'went from ' || coalesce(s.previous, 'nothing') || ' to ' || s.state as what
-            from vidbatch.submission s
-           where ${IN_SLICE}
-             and case when s.previous is null then s.state not in (${FIRST})
-                      else (s.previous, s.state) not in (${MOVES}) end`,
-  },
-  {
-    name: 'task-id-of-submitted',
-    holds: 'a row has a task id exactly when it is submitted',
-    severity: 'risk',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'is ' || s.state || ' and has ' || coalesce('task ' || s.task_id, 'no task id') as what
-            from vidbatch.submission s
-           where ${IN_SLICE} and (s.state = 'submitted') <> (s.task_id is not null)`,
-  },
-  {
+  overRows({
     name: 'task-status',
     holds: "only a submitted row has a status of the provider's, and it is one that we know",
     severity: 'broken',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'is ' || s.state || ' and its task is ' || s.provider_status as what
-            from vidbatch.submission s
-           where ${IN_SLICE} and s.provider_status is not null
-             and (s.state <> 'submitted'
-                  or s.provider_status not in ('queued', 'in_progress', 'completed', 'failed', 'unknown', 'missing'))`,
-  },
-  {
+    where: `s.provider_status is not null
+      and (s.state <> 'submitted'
+           or s.provider_status not in ('queued', 'in_progress', 'completed', 'failed', 'unknown', 'missing'))`,
+    what: `'is ' || s.state || ' and its task is ' || s.provider_status`,
+  }),
+  overRows({
     name: 'deadline-of-submitting',
-    holds: 'a row has a deadline exactly while it is in flight',
+    holds: 'a row has a deadline only while it is in flight',
     severity: 'broken',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, s.attempt_id,
-                 'is ' || s.state || case when s.deadline is null then ' without a deadline' else ' with a deadline' end as what
-            from vidbatch.submission s
-           where ${IN_SLICE} and (s.state = 'submitting') <> (s.deadline is not null)`,
-  },
-  {
+    attempt: 's.attempt_id',
+    where: `s.state <> 'submitting' and s.deadline is not null`,
+    what: `'is ' || s.state || ' with a deadline'`,
+  }),
+  overRows({
     name: 'deadline-judged',
     holds: 'whatever is past its deadline by a minute has been judged by a sweeper',
     severity: 'risk',
     next: 'vidbatch work judges it: uncertain, unless a journal on that machine holds its answer',
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, s.attempt_id,
-                 'is in flight past its deadline: it may have been accepted' as what
-            from vidbatch.submission s
-           where ${IN_SLICE} and s.state = 'submitting' and s.deadline < now() - interval '1 minute'`,
-  },
-  {
-    name: 'lane-of-waiting',
-    holds: 'only a row that waits or is in flight is in a lane of the queue',
-    severity: 'broken',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'is ' || s.state || ' and in the lane ' || s.lane as what
-            from vidbatch.submission s
-           where ${IN_SLICE} and s.lane is not null and s.state not in ('pending', 'submitting')`,
-  },
-  {
+    attempt: 's.attempt_id',
+    where: `s.state = 'submitting' and s.deadline < now() - interval '1 minute'`,
+    what: `'is in flight past its deadline: it may have been accepted'`,
+  }),
+  overRows({
     name: 'request-of-sendable',
-    holds: 'a row that can be sent, or was, has its request and the hash of it',
+    holds: 'a row that can be sent, or was, has its request',
     severity: 'broken',
     next: 'submit its manifest again, with this row corrected',
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'is ' || s.state || ' without ' || case when s.request is null then 'a request' else 'a hash' end as what
-            from vidbatch.submission s
-           where ${IN_SLICE} and s.state not in ('invalid', 'cancelled')
-             and (s.request is null or s.content_hash is null)`,
-  },
-  {
+    where: `s.state not in ('invalid', 'cancelled') and s.request is null`,
+    what: `'is ' || s.state || ' without a request'`,
+  }),
+  overRows({
+    name: 'content-of-state',
+    holds: 'the state of a row is about the content that the row has',
+    severity: 'broken',
+    from: `vidbatch.submission s join vidbatch.row_state one on one.id = s.id`,
+    attempt: 's.attempt_id',
+    where: `one.content_hash is distinct from s.content_hash`,
+    what: `'has a state of other content than its request'`,
+  }),
+  overRows({
     name: 'key-of-content',
     holds: 'the key of a row without an id is the hash of what it asks for',
     severity: 'risk',
-    next: EXPLAIN,
-    over: 'slice',
-    sql: `select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'asks for something else than its key says: the same manifest would be paid again' as what
-            from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
-           where ${IN_SLICE} and b.key_scheme = 'h1' and s.content_hash is not null
-             and not starts_with(s.row_key, 'h1:' || s.content_hash || '#')`,
-  },
-  {
-    name: 'row-key-once',
-    holds: 'a key names one row of its batch',
-    severity: 'risk',
-    next: EXPLAIN,
-    over: 'whole',
-    sql: `select d.batch_id, d.submission_id, null::uuid as attempt_id,
-                 'key ' || d.row_key || ' of batch ' || d.batch_id || ' names ' || d.n || ' rows' as what
-            from (select batch_id, row_key, min(id) as submission_id, count(*) as n
-                    from vidbatch.submission group by batch_id, row_key having count(*) > 1) d`,
-  },
+    from: `vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id`,
+    where: `b.key_scheme = 'h1' and s.content_hash is not null
+      and not starts_with(s.row_key, 'h1:' || s.content_hash || '#')`,
+    what: `'asks for something else than its key says: the same manifest would be paid again'`,
+  }),
+];
+
+/** What is known of tasks fits what is known of rows, and the provider agrees. */
+export const POLL_INVARIANTS: readonly Invariant[] = [
+  overRows({
+    name: 'task-of-row',
+    holds: 'a task that is asked for is its row’s, or one of its surplus ones, or was made again',
+    severity: 'broken',
+    from: `vidbatch.task t join vidbatch.submission s on s.id = t.submission_id`,
+    where: `case when t.surplus
+      then not exists (select from vidbatch.attempt a
+                        where a.submission_id = s.id and a.task_id = t.task_id and a.surplus)
+      else t.task_id is distinct from s.task_id
+           and not exists (select from vidbatch.attempt a
+                            where a.submission_id = s.id and a.task_id = t.task_id
+                              and a.remade_at is not null) end`,
+    what: `'is ' || s.state || coalesce(' as task ' || s.task_id, '') || ', and task ' || t.task_id
+      || ' is asked for'`,
+  }),
+  overRows({
+    name: 'task-agrees',
+    holds: 'a row shows the status of its task, and what was asked for once is remembered',
+    severity: 'broken',
+    next: 'vidbatch reconcile {batch} asks again',
+    from: `vidbatch.submission s
+      left join vidbatch.task t on t.submission_id = s.id and t.task_id = s.task_id`,
+    where: `s.state = 'submitted' and s.polled_at is not null
+      and t.status is distinct from s.provider_status`,
+    what: `'shows ' || coalesce(s.provider_status, 'no status') || ', and its task is '
+      || coalesce(t.status, 'not known, though it was asked for')`,
+  }),
+  overRows({
+    name: 'task-missing',
+    holds: 'the provider knew every task when it was last asked',
+    severity: 'difference',
+    next: "look for it in the provider's own task list and bill; vidbatch reconcile {batch} asks again",
+    from: `vidbatch.task t join vidbatch.submission s on s.id = t.submission_id`,
+    where: `t.status = 'missing'`,
+    what: `'task ' || t.task_id || ' was not known to the provider when it was last asked'`,
+  }),
+  overRows({
+    name: 'task-otherwise',
+    holds: 'no task that had come to its end was called something else when it was last asked for',
+    severity: 'difference',
+    next: "look for it in the provider's own task list and bill; vidbatch reconcile {batch} --ended asks again",
+    from: `vidbatch.task t join vidbatch.submission s on s.id = t.submission_id`,
+    where: `t.later_status is not null`,
+    what: `'task ' || t.task_id || ' was ' || t.status || ', and the provider calls it ' || t.later_status`,
+  }),
 ];

@@ -1,12 +1,13 @@
 import { excerpt } from '../../core/excerpt.ts';
-import { describeLoss, findLoss } from '../../core/json-key.ts';
+import { findLoss, formatLoss, parseJson } from '../../core/json.ts';
 import { splitUrls } from './url.ts';
-import { wholeNumber } from './whole-number.ts';
+import { type Flaw, flaw } from './text.ts';
+import { wholeNumber } from './fields.ts';
 
 /** A JSON value, or why the cell is not one. */
-export type Decoded = { value: unknown } | { rule: string; message: string };
+type Decoded = { value: unknown } | Flaw;
 
-/** The columns whose CSV cells stand for something else than text. */
+/** The columns whose CSV cells are not text. */
 const decoders: Readonly<Record<string, (text: string) => Decoded>> = {
   reference_image_urls: decodeList,
   extra_body: (text) => decodeJson(text, 'extra-body-json', 'a JSON object such as {"seed": 42}'),
@@ -15,10 +16,7 @@ const decoders: Readonly<Record<string, (text: string) => Decoded>> = {
   'extra_body.seed': (text) => ({ value: wholeNumber(text) }),
 };
 
-/**
- * The value that a CSV cell of this column stands for. What is no number or boolean stays text, for the rule of
- * the field to say so; only broken JSON is reported here.
- */
+/** The value of a CSV cell. Text that is no number or boolean stays text, for the rule of the field to report. */
 export function decodeCell(column: string, value: unknown): Decoded {
   const decode = typeof value === 'string' && Object.hasOwn(decoders, column) ? decoders[column] : undefined;
   return decode === undefined ? { value } : decode(String(value));
@@ -43,15 +41,12 @@ function quotedItems(text: string): string[] | undefined {
 }
 
 function decodeJson(text: string, rule: string, allowed: string): Decoded {
-  try {
-    const value: unknown = JSON.parse(text);
-    const loss = findLoss(text);
-    if (loss === undefined) return { value };
-    const { rule: lost, column, message } = describeLoss(loss);
-    return { rule: lost, message: column === undefined ? message : `${column}: ${message}` };
-  } catch {
-    return { rule, message: `${excerpt(text)} is not ${allowed}` };
-  }
+  const parsed = parseJson(text);
+  if (parsed === undefined) return flaw(rule, `${excerpt(text)} is not ${allowed}`);
+  const loss = findLoss(text);
+  if (loss === undefined) return parsed;
+  const { rule: lost, column, message } = formatLoss(loss);
+  return flaw(lost, column === undefined ? message : `${column}: ${message}`);
 }
 
 function decodeBoolean(text: string): unknown {

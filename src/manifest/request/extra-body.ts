@@ -1,40 +1,44 @@
 import { isDeepStrictEqual } from 'node:util';
 import { columnLabel, excerpt, typedExcerpt } from '../../core/excerpt.ts';
+import { isPlainObject } from '../../core/json.ts';
 import { nearest } from '../../core/suggestion.ts';
-import { check } from './check.ts';
-import { extraBodyKeys, type DottedColumn } from './columns.ts';
-import { extraBodySchemas } from './fields.ts';
-import type { Report } from './finding.ts';
-import { isPlainObject, jsonFlaw, type JsonValue } from './json-value.ts';
-import { textFlaw } from './text.ts';
+import { extraBodyKeys } from './field-names.ts';
+import { check, type ExtraBody, extraBodySchemas, type Report } from './fields.ts';
+import { type Flaw, flaw, textFlaw } from './text.ts';
 
-export type ExtraBody = { [key: string]: JsonValue };
+/** A column such as `extra_body.seed`; `path` is what follows `extra_body`. */
+export interface DottedColumn {
+  column: string;
+  path: readonly string[];
+  value: unknown;
+}
+
+type Members = Record<string, unknown>;
 
 /**
- * `extra_body` from its own column and from dotted ones, both already decoded. The same key in both must hold
- * the same value. Keys that are not documented are passed on with a warning. Undefined when nothing is left to
- * send. Objects are built by `fromEntries`, which treats a key such as `__proto__` as any other.
+ * `extra_body` from its own column and from dotted ones, both decoded. Values for the same key must be equal.
+ * Undocumented keys are passed on with a warning. Undefined when nothing is left to send.
  */
 export function readExtraBody(
   whole: unknown,
   dotted: readonly DottedColumn[],
   report: Report,
 ): ExtraBody | undefined {
-  let body: Record<string, unknown> = {};
+  let body: Members = {};
   if (isPlainObject(whole)) {
     body = whole;
   } else if (whole !== undefined) {
     const message = `${typedExcerpt(whole)} is not an object such as {"seed": 42}`;
-    report({ severity: 'error', column: 'extra_body', rule: 'extra-body-type', message });
+    report('error', 'extra_body', flaw('extra-body-type', message));
   }
   for (const { column, path, value } of dotted) {
     const placed = place(body, path, value);
-    if (placed === undefined) {
-      const message = `${excerpt(value)} differs from what another column says for the same key`;
-      report({ severity: 'error', column: columnLabel(column), rule: 'extra-body-conflict', message });
-    } else {
+    if (placed !== undefined) {
       body = placed;
+      continue;
     }
+    const message = `${excerpt(value)} differs from what another column says for the same key`;
+    report('error', columnLabel(column), flaw('extra-body-conflict', message));
   }
 
   const dottedColumns = new Set(dotted.map(({ column }) => column));
@@ -55,21 +59,18 @@ export function readExtraBody(
 
 function passOn(key: string, value: unknown, dotted: ReadonlySet<string>, report: Report): boolean {
   const column = columnLabel(`extra_body.${key}`);
-  const flaw = textFlaw(key) ?? jsonFlaw(value);
-  if (flaw !== undefined) {
-    report({ severity: 'error', column, ...flaw });
+  const broken = textFlaw(key) ?? jsonFlaw(value);
+  if (broken !== undefined) {
+    report('error', column, broken);
     return false;
   }
   const meant = nearest(key.trim().toLowerCase(), extraBodyKeys, 1);
   const hint = meant === undefined ? '' : `; did you mean extra_body.${meant}?`;
-  // The text of a cell could as well be meant as a number or a boolean; only its owner knows.
+  // The text of a cell could be meant as a number or a boolean.
   const asText = dotted.has(`extra_body.${key}`) && typeof value === 'string' ? ' as text' : '';
-  report({
-    severity: 'warning',
-    column,
-    rule: asText !== '' && meant !== undefined ? 'unknown-column-typo' : 'extra-body-unknown-key',
-    message: `is no documented key (${extraBodyKeys.join(', ')}), and is passed on${asText}${hint}`,
-  });
+  const rule = asText !== '' && meant !== undefined ? 'unknown-column-typo' : 'extra-body-unknown-key';
+  const known = extraBodyKeys.join(', ');
+  report('warning', column, flaw(rule, `is no documented key (${known}), and is passed on${asText}${hint}`));
   return true;
 }
 
@@ -78,11 +79,7 @@ function isKnownKey(key: string): key is (typeof extraBodyKeys)[number] {
 }
 
 /** `body` with `value` at `path`; undefined when something else is there already. */
-function place(
-  body: Record<string, unknown>,
-  path: readonly string[],
-  value: unknown,
-): Record<string, unknown> | undefined {
+function place(body: Members, path: readonly string[], value: unknown): Members | undefined {
   const [key = '', ...rest] = path;
   const there = Object.hasOwn(body, key) ? body[key] : undefined;
   const free = there === undefined || there === null;
@@ -93,9 +90,30 @@ function place(
   }
   if (!free && !isPlainObject(there)) return undefined;
   const inner = place(free ? {} : there, rest, value);
-  return inner === undefined ? undefined : withMember(body, key, inner);
+  return inner && withMember(body, key, inner);
 }
 
-function withMember(body: Record<string, unknown>, key: string, value: unknown): Record<string, unknown> {
+/** Built with `fromEntries`, so that the key `__proto__` is an ordinary key. */
+function withMember(body: Members, key: string, value: unknown): Members {
   return Object.fromEntries([...Object.entries(body), [key, value]]);
+}
+
+/** Far deeper than any request, and far from where recursion would overflow the stack. */
+const DEEPEST = 64;
+
+/** Why a value cannot be sent as JSON and come back the same. Cycles are refused by their depth. */
+function jsonFlaw(value: unknown, depth = 0): Flaw | undefined {
+  if (typeof value === 'string') return textFlaw(value);
+  if (value === null || typeof value === 'boolean' || Number.isFinite(value)) return undefined;
+  if (!Array.isArray(value) && !isPlainObject(value)) {
+    return flaw('extra-body-value', `contains ${typedExcerpt(value)}, which is not JSON`);
+  }
+  if (depth >= DEEPEST) return flaw('extra-body-depth', `is nested more than ${DEEPEST} levels deep`);
+  // Not `every` or `map`: they skip the holes of an array, which JSON would turn into null.
+  const members: unknown[] = Array.isArray(value) ? [...value] : Object.entries(value).flat();
+  for (const member of members) {
+    const broken = jsonFlaw(member, depth + 1);
+    if (broken !== undefined) return broken;
+  }
+  return undefined;
 }

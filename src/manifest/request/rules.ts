@@ -1,16 +1,16 @@
 import { excerpt } from '../../core/excerpt.ts';
 import { isKnownModel, isMix, isOffPeak, knownModels } from '../../core/model.ts';
 import { nearest } from '../../core/suggestion.ts';
-import type { GenerationRequest } from './body.ts';
-import type { Field } from './columns.ts';
-import type { Report } from './finding.ts';
+import type { Field } from './field-names.ts';
+import type { GenerationRequest, Report } from './fields.ts';
+import { flaw } from './text.ts';
 import { urlWarnings } from './url.ts';
 
 /** What the rules between fields look at. */
-export interface Draft {
+interface Draft {
   /** The fields that are in order. */
   request: Partial<GenerationRequest>;
-  /** The fields that the row gives, in order or not: one mistake shall not be reported as two. */
+  /** The fields that the row gives, in order or not, so that one mistake is not reported as two. */
   given: ReadonlySet<Field>;
   /** Models that the configuration allows beside the known ones; what they can do is not documented. */
   models: readonly string[];
@@ -19,18 +19,15 @@ export interface Draft {
 interface Rule {
   name: string;
   column: Field | 'extra_body.audio' | 'extra_body.bgm';
-  severity: 'error' | 'warning' | ((draft: Draft) => 'error' | 'warning');
-  /** The message, when the rule is broken. */
-  broken: (draft: Draft) => string | undefined;
+  /** `documented`: an error for a known model, and a warning for a configured one, whose name is the only hint. */
+  severity: 'error' | 'warning' | 'documented';
+  /** The message if the rule is broken; false if it is not. */
+  broken: (draft: Draft) => string | false;
 }
 
 const LONG_PROMPT = 5000;
 
-/** Of the contract for known models; for a configured one, a guess from its name. */
-const documented = ({ request }: Draft): 'error' | 'warning' =>
-  isKnownModel(request.model ?? '') ? 'error' : 'warning';
-
-/** The model, unless it is unknown: then nothing can be said of what it takes. */
+/** The model, unless it is unknown: then nothing can be said about what it takes. */
 function usable({ request: { model }, models }: Draft): string | undefined {
   return model !== undefined && (isKnownModel(model) || models.includes(model)) ? model : undefined;
 }
@@ -42,20 +39,21 @@ const rules: readonly Rule[] = [
     column: 'model',
     severity: 'error',
     broken: (draft) =>
-      draft.request.model === undefined || usable(draft) !== undefined
-        ? undefined
-        : unknownModel(draft.request.model, draft.models),
+      draft.request.model !== undefined &&
+      usable(draft) === undefined &&
+      unknownModel(draft.request.model, draft.models),
   },
   {
     name: 'prompt-length',
     column: 'prompt',
     severity: 'warning',
     broken: ({ request: { prompt = '' } }) => {
-      // Unicode code points, as people count; no more of them than of UTF-16 units, which are cheap to count.
+      // Code points, as people count; never more than the UTF-16 units, which are cheap to count.
       const length = prompt.length > LONG_PROMPT ? Array.from(prompt).length : 0;
-      return length > LONG_PROMPT
-        ? `${length} characters (Unicode code points) are more than ${LONG_PROMPT}, and may be refused`
-        : undefined;
+      return (
+        length > LONG_PROMPT &&
+        `${length} characters (Unicode code points) are more than ${LONG_PROMPT}, and may be refused`
+      );
     },
   },
   {
@@ -63,37 +61,38 @@ const rules: readonly Rule[] = [
     column: 'last_image',
     severity: 'error',
     broken: ({ given }) =>
-      given.has('last_image') && !given.has('image') ? 'a last frame needs a first one, in image' : undefined,
+      given.has('last_image') && !given.has('image') && 'a last frame needs a first one, in image',
   },
   {
     name: 'reference-with-image',
     column: 'reference_image_urls',
     severity: 'error',
     broken: ({ given }) =>
-      given.has('reference_image_urls') && (given.has('image') || given.has('last_image'))
-        ? 'reference images cannot be combined with image or last_image'
-        : undefined,
+      given.has('reference_image_urls') &&
+      (given.has('image') || given.has('last_image')) &&
+      'reference images cannot be combined with image or last_image',
   },
   {
     name: 'reference-without-mix',
     column: 'reference_image_urls',
-    severity: documented,
+    severity: 'documented',
     broken: (draft) => {
       const model = usable(draft);
-      return draft.given.has('reference_image_urls') && model !== undefined && !isMix(model)
-        ? `only a mix model takes reference images, such as viduq3p-mix-720p; ${excerpt(model)} is none`
-        : undefined;
+      const refused = draft.given.has('reference_image_urls') && model !== undefined && !isMix(model);
+      return (
+        refused &&
+        `only a mix model takes reference images, such as viduq3p-mix-720p; ${excerpt(model)} is not one`
+      );
     },
   },
   {
     name: 'mix-without-reference',
     column: 'reference_image_urls',
-    severity: documented,
+    severity: 'documented',
     broken: (draft) => {
       const model = usable(draft);
-      return !draft.given.has('reference_image_urls') && model !== undefined && isMix(model)
-        ? `the mix model ${excerpt(model)} needs 1 to 7 reference images`
-        : undefined;
+      const missing = !draft.given.has('reference_image_urls') && model !== undefined && isMix(model);
+      return missing && `the mix model ${excerpt(model)} needs 1 to 7 reference images`;
     },
   },
   {
@@ -101,57 +100,53 @@ const rules: readonly Rule[] = [
     column: 'reference_image_urls',
     severity: 'warning',
     broken: ({ request: { reference_image_urls: list = [] } }) =>
-      list.length > 4 ? `${list.length} reference images are more than 4, and may be refused` : undefined,
+      list.length > 4 && `${list.length} reference images are more than 4, and may be refused`,
   },
   {
     name: 'aspect-ratio-with-image',
     column: 'aspect_ratio',
     severity: 'warning',
     broken: ({ given }) =>
-      given.has('aspect_ratio') && given.has('image') ? 'may be ignored: the image decides' : undefined,
+      given.has('aspect_ratio') && given.has('image') && 'may be ignored: the image decides',
   },
   {
     name: 'offpeak-audio',
     column: 'extra_body.audio',
     severity: 'warning',
     broken: ({ request: { model = '', extra_body } }) =>
-      isOffPeak(model) && extra_body?.['audio'] === false
-        ? 'off-peak without audio is likely refused; leave audio out or true'
-        : undefined,
+      isOffPeak(model) &&
+      extra_body?.['audio'] === false &&
+      'off-peak without audio is likely refused; leave audio out or true',
   },
   {
     name: 'bgm-no-effect',
     column: 'extra_body.bgm',
     severity: 'warning',
     broken: ({ request: { model = '', extra_body } }) =>
-      isKnownModel(model) && extra_body?.['bgm'] === true ? 'true has no effect on this model' : undefined,
+      isKnownModel(model) && extra_body?.['bgm'] === true && 'true has no effect on this model',
   },
   {
     name: 'mix-540p',
     column: 'model',
     severity: 'warning',
     broken: ({ request: { model = '' } }) =>
-      isKnownModel(model) && model.includes('-mix-540p')
-        ? `${excerpt(model)} may be refused: mix models are offered in 720p and 1080p`
-        : undefined,
+      isKnownModel(model) &&
+      model.includes('-mix-540p') &&
+      `${excerpt(model)} may be refused: mix models are offered in 720p and 1080p`,
   },
 ];
 
-/** Reports every broken rule between fields, and what is doubtful about URLs. */
+/** Reports every broken rule between fields, and every doubtful URL. */
 export function applyRules(draft: Draft, report: Report): void {
+  const documented = isKnownModel(draft.request.model ?? '') ? 'error' : 'warning';
   for (const { name, column, severity, broken } of rules) {
     const message = broken(draft);
-    if (message === undefined) continue;
-    report({
-      severity: typeof severity === 'string' ? severity : severity(draft),
-      column,
-      rule: name,
-      message,
-    });
+    if (message !== false)
+      report(severity === 'documented' ? documented : severity, column, flaw(name, message));
   }
   for (const column of ['image', 'last_image', 'reference_image_urls'] as const) {
     for (const url of [draft.request[column] ?? []].flat()) {
-      for (const warning of urlWarnings(url)) report({ severity: 'warning', column, ...warning });
+      for (const warning of urlWarnings(url)) report('warning', column, warning);
     }
   }
 }

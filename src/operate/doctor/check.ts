@@ -1,6 +1,6 @@
 import { messageOf, VidbatchError } from '../../core/errors.ts';
 
-/** `skipped`: it could not be looked at, and that is no fault of its own. */
+/** `skipped`: it could not be checked, for a reason outside of it. */
 export type Status = 'ok' | 'warning' | 'failed' | 'skipped';
 
 /** One line of the doctor's report. */
@@ -26,7 +26,22 @@ export function failed(check: string, what: string, hint: string): Check {
   return { check, status: 'failed', what, hint };
 }
 
-/** What cannot be used at all, with the words of what refuses it. */
+/** An error of the configuration. */
+export function misconfigured(check: string, error: unknown): Check {
+  const hint = error instanceof VidbatchError ? error.hint : undefined;
+  return failed(check, messageOf(error), hint ?? 'See .env.example.');
+}
+
+/** Undefined for what cannot be parsed: the check of the configuration says why. */
+export function parsed<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
+}
+
+/** It cannot be used, as the error says. */
 export function refused(check: string, { message, hint }: VidbatchError): Check {
   return failed(check, message, hint ?? 'The other checks may say why.');
 }
@@ -35,13 +50,13 @@ export function skipped(check: string, what: string): Check {
   return { check, status: 'skipped', what, hint: null };
 }
 
-/** What `work` comes to in `ms` milliseconds. Then it is told by the signal to let go, and nobody waits for it. */
+/** The result of `work`, or an error after `ms` milliseconds. Then the signal tells `work` to end, and it is not waited for. */
 export async function within<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const over = new AbortController();
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
   const working = work(over.signal);
-  // It may still fail when nobody listens any more.
+  // It may still fail after the limit.
   working.catch(() => undefined);
   try {
     return await Promise.race([working, late]);
@@ -51,7 +66,7 @@ export async function within<T>(ms: number, work: (signal: AbortSignal) => Promi
   }
 }
 
-/** The checks of one subject. Whatever it throws is one failed check, so that no subject ends the others. */
+/** The checks of one subject. An error is one failed check, so that no subject ends the others. */
 export async function subject(
   check: string,
   ms: number,
@@ -64,7 +79,7 @@ export async function subject(
   }
 }
 
-/** Milliseconds of the quickest of a few: one may have waited for something else. */
+/** Milliseconds of the quickest of five questions: a single one may have waited for something else. */
 export async function latencyOf(ask: () => Promise<unknown>): Promise<number> {
   let quickest = Number.POSITIVE_INFINITY;
   for (let times = 0; times < 5; times += 1) {

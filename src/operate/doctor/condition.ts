@@ -1,9 +1,9 @@
-import type { Condition } from '../../ledger/read/condition.ts';
+import type { Condition } from '../../ledger/read/standing.ts';
 import { count, duration } from '../../core/format.ts';
 import { ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 
-/** What the ledger says of itself: open gates, rows that need a person, and whether anybody works. */
+/** What keeps rows from being sent, which rows need a person, and whether a worker runs. */
 export function judgeCondition(condition: Condition): Check[] {
   const gates = judgeGates(condition);
   return [
@@ -45,7 +45,7 @@ function judgeGates({ paused, pausedBatches, held, halts }: Condition): Check[] 
         warning(
           'gates',
           unreached > 0 && halt === undefined
-            ? `nobody answers at ${origin}: ${count(unreached)} tries in a row`
+            ? `no answer from ${origin}: ${count(unreached)} tries in a row`
             : `${origin} is being tried out after a halt${reason}`,
           'Wait: one accepted row lifts it.',
         ),
@@ -70,7 +70,7 @@ function judgeUncertain({ uncertain }: Condition): Check {
   if (uncertain === 0) return ok('uncertain', 'no row is uncertain');
   return warning(
     'uncertain',
-    `${rows(uncertain)} uncertain: nobody knows whether they were accepted`,
+    `${rows(uncertain)} uncertain: it is not known whether they were accepted`,
     '`vidbatch uncertain` shows the evidence, `vidbatch resolve` settles them.',
   );
 }
@@ -89,7 +89,7 @@ function judgeSurplus({ surplus }: Condition): Check[] {
 function judgeWorkers({ open, fed }: Condition): Check {
   if (fed > 0) return ok('workers', `${count(fed)} ${fed === 1 ? 'queue is' : 'queues are'} being fed`);
   if (!open) return ok('workers', 'none, and no row is still to be sent');
-  return warning('workers', 'rows are still to be sent, and nobody works', 'Start `vidbatch work`.');
+  return warning('workers', 'rows are still to be sent, and no worker runs', 'Start `vidbatch work`.');
 }
 
 function rows(n: number): string {

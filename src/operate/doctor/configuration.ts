@@ -1,22 +1,22 @@
 import { clearTextOf } from '../../worker/clear-text.ts';
-import { keyApartTold } from '../../core/config.ts';
+import { formatKeyApart } from '../../core/config.ts';
 import type { Config, Surroundings } from '../../core/config.ts';
-import { messageOf, VidbatchError } from '../../core/errors.ts';
+import type { VidbatchError } from '../../core/errors.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import { checkApiKey } from '../../provider/api-key.ts';
 import { checkCodes } from '../../provider/table.ts';
 import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
-import { failed, ok, warning } from './check.ts';
+import { failed, misconfigured, ok, parsed, warning } from './check.ts';
 import type { Check } from './check.ts';
 
-/** The configuration as it was understood, and every fault that kept a part of it from being so. */
+/** The configuration as far as it was understood, and every fault in it. */
 export interface Understood {
   config: Config;
   faults: VidbatchError[];
   surroundings: Surroundings;
 }
 
-/** Checks of this name are what exit code 2 is for: nobody had to be asked. */
+/** A failed check of this name ends with exit code 2: it needed no server. */
 const CONFIGURATION = 'configuration';
 
 export function isOfConfiguration({ check }: Check): boolean {
@@ -25,7 +25,7 @@ export function isOfConfiguration({ check }: Check): boolean {
 
 export function judgeConfiguration({ config, faults, surroundings }: Understood): Check[] {
   return [
-    ...faults.map((fault) => failed(CONFIGURATION, fault.message, fault.hint ?? 'See .env.example.')),
+    ...faults.map((fault) => misconfigured(CONFIGURATION, fault)),
     judgeStorage(config),
     ...judgeClearText(config),
     ...judgeBaseUrl(config, faults),
@@ -46,27 +46,19 @@ function judgeStorage({ databaseUrl, redisUrl, dataDir }: Config): Check {
     const reach = databaseUrl === undefined ? 'one machine, one worker' : 'any number of machines';
     return ok(name, `ledger: ${ledger} · queue: ${queue} · ${reach}`);
   } catch (error) {
-    return failed(
-      name,
-      messageOf(error),
-      (error instanceof VidbatchError && error.hint) || 'See .env.example.',
-    );
+    return misconfigured(name, error);
   }
 }
 
 function judgeClearText(config: Config): Check[] {
-  try {
-    return clearTextOf(config).map(({ what, hint }) => warning(`${CONFIGURATION}-tls`, what, hint));
-  } catch {
-    // It has been told why.
-    return [];
-  }
+  const clear = parsed(() => clearTextOf(config)) ?? [];
+  return clear.map(({ what, hint }) => warning(`${CONFIGURATION}-tls`, what, hint));
 }
 
 function judgeBaseUrl({ baseUrl }: Config, faults: readonly VidbatchError[]): Check[] {
   const name = `${CONFIGURATION}-base-url`;
   if (baseUrl !== undefined) return [ok(name, baseUrl)];
-  // It has been told why.
+  // The fault says why.
   if (faults.some(({ code }) => code.startsWith('base-url'))) return [];
   return [
     failed(
@@ -77,7 +69,7 @@ function judgeBaseUrl({ baseUrl }: Config, faults: readonly VidbatchError[]): Ch
   ];
 }
 
-/** Never the key, nor how long it is. */
+/** Never shows the key, nor its length. */
 function judgeKey(config: Config, faults: readonly VidbatchError[], { keyFrom }: Surroundings): Check[] {
   const { apiKey } = config;
   const name = `${CONFIGURATION}-api-key`;
@@ -93,7 +85,7 @@ function judgeKey(config: Config, faults: readonly VidbatchError[], { keyFrom }:
   }
   try {
     checkApiKey(apiKey);
-    const apart = keyApartTold(config);
+    const apart = formatKeyApart(config);
     if (apart !== undefined)
       return [warning(name, apart, 'Make sure that the .env of this folder is your own.')];
     return [ok(name, `given by ${keyFrom}`)];
@@ -116,8 +108,55 @@ function judgeCodes({ codes }: Config): Check[] {
     checkCodes(codes);
     return [ok(name, moved.map(([code, kind]) => `${code}=${kind}`).join(', '))];
   } catch (error) {
-    return [
-      failed(name, messageOf(error), (error instanceof VidbatchError && error.hint) || 'See .env.example.'),
-    ];
+    return [misconfigured(name, error)];
   }
+}
+
+/** What runs here. Versions as in `24.1.0`. */
+export interface MachineFacts {
+  vidbatch: string;
+  node: string;
+  /** The oldest Node that is supported. */
+  floor: string;
+  surroundings: Surroundings;
+}
+
+export function judgeMachine({ vidbatch, node, floor, surroundings }: MachineFacts): Check[] {
+  const checks = [ok('vidbatch', `version ${vidbatch}`)];
+  checks.push(
+    isBelow(node, floor)
+      ? failed('node', `version ${node} is older than ${floor}`, `Install Node ${floor} or newer.`)
+      : ok('node', `version ${node}; ${floor} or newer will do`),
+  );
+  if (surroundings.tlsUnchecked) {
+    checks.push(
+      warning(
+        'tls',
+        'NODE_TLS_REJECT_UNAUTHORIZED=0: no certificate is checked, so anyone on the way can read the API key',
+        'Remove it; NODE_EXTRA_CA_CERTS names a file of certificates to trust beside the usual ones.',
+      ),
+    );
+  }
+  if (surroundings.proxies.length > 0) {
+    checks.push(
+      warning(
+        'proxy',
+        `${surroundings.proxies.join(', ')}: set, and not used: vidbatch connects to the provider directly`,
+        'Nothing to do where the provider can be reached without a proxy, which the checks below say.',
+      ),
+    );
+  }
+  return checks;
+}
+
+/** Whether a version is below another. Both have three numbers. */
+export function isBelow(version: string, floor: string): boolean {
+  const [a, b] = [version, floor].map((text) =>
+    text.split('.').map((part) => Number.parseInt(part, 10) || 0),
+  );
+  for (let place = 0; place < 3; place += 1) {
+    const difference = (a?.[place] ?? 0) - (b?.[place] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
 }

@@ -2,36 +2,31 @@ import type { Config } from '../../core/config.ts';
 import { VidbatchError } from '../../core/errors.ts';
 import { reasonOf } from '../../database/engine.ts';
 import { journalFolder } from '../../worker/journal/journal.ts';
-import { readCondition } from '../../ledger/read/condition.ts';
+import { readCondition } from '../../ledger/read/standing.ts';
 import { redactor } from '../../provider/api-key.ts';
-import { laneOf } from '../../worker/queue/queue.ts';
+import { queueName } from '../../worker/queue/name.ts';
 import { redisTrouble } from '../../worker/queue/redis/trouble.ts';
 import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
-import type { RedisPlace } from '../../worker/queue/redis/url.ts';
-import { refused, skipped, subject, within } from './check.ts';
+import { parsed, refused, skipped, subject, within } from './check.ts';
 import type { Check } from './check.ts';
 import { judgeCondition } from './condition.ts';
-import { judgeConfiguration } from './configuration.ts';
-import type { Understood } from './configuration.ts';
+import { judgeConfiguration, judgeMachine } from './configuration.ts';
+import type { Understood, MachineFacts } from './configuration.ts';
 import { gatherFolder, judgeFolder } from './folder.ts';
 import { gatherJournals, judgeJournals } from './journals.ts';
 import { openLedger } from './ledger.ts';
 import type { OpenedLedger } from './ledger.ts';
-import { judgeMachine } from './machine.ts';
-import type { MachineFacts } from './machine.ts';
-import { judgeProvider } from './provider.ts';
-import { gatherProvider } from './provider-facts.ts';
-import { checkQueueSchema, gatherQueue, judgeQueue } from './queue.ts';
-import { judgeRedis } from './redis.ts';
-import { gatherRedis, openProbe } from './redis-facts.ts';
-import { openStore } from './store.ts';
+import { judgeProvider, gatherProvider } from './provider.ts';
+import { checkQueueSchema, gatherQueue, judgeQueue, openStore } from './queue.ts';
+import { judgeRedis, gatherRedis, openProbe } from './redis.ts';
 
-/** Milliseconds for one thing that another machine is asked. */
+/** Milliseconds for one question to another machine. */
 const LIMIT_MS = 5_000;
 
 /**
- * Everything that a worker here would depend on, looked at side by side and told in order. Changes nothing, makes no
- * ledger, and of the provider asks one thing that costs nothing. No check ends another, and none lasts.
+ * Checks everything that a worker on this machine depends on. The checks run side by side and are reported in order. They
+ * change nothing, make no ledger, and ask the provider one question that costs nothing. Each has a time limit, and no
+ * failure ends the others.
  */
 export async function* examine(
   understood: Understood,
@@ -66,7 +61,7 @@ async function* examineCondition(
   limitMs: number,
 ): AsyncGenerator<Check, string | undefined> {
   if (db === undefined) {
-    yield skipped('gates', 'there is no ledger to be asked');
+    yield skipped('gates', 'there is no ledger to ask');
     return undefined;
   }
   let ledgerId: string | undefined;
@@ -98,25 +93,19 @@ async function examineJournals(
 
 async function examineRedis({ redisUrl }: Config, limitMs: number): Promise<Check[]> {
   if (redisUrl === undefined) return [];
-  const place = parsed(redisUrl);
+  const place = parsed(() => parseRedisUrl(redisUrl));
   if (place === undefined) return [skipped('redis', 'was not asked: REDIS_URL is not understood')];
   try {
     return await within(limitMs, async (signal) => {
       const redis = await openProbe(place, signal);
-      const facts = await gatherRedis(redis, { tls: place.tls, key: `bull:${laneOf('doctor', null)}:meta` });
+      const facts = await gatherRedis(redis, {
+        tls: place.tls,
+        key: `bull:${queueName('doctor', null)}:meta`,
+      });
       return judgeRedis(facts, nameOfPlace(place));
     });
   } catch (error) {
     return [refused('redis', error instanceof VidbatchError ? error : redisTrouble(error, place))];
-  }
-}
-
-/** The configuration's own check says what is wrong with it. */
-function parsed(url: string): RedisPlace | undefined {
-  try {
-    return parseRedisUrl(url);
-  } catch {
-    return undefined;
   }
 }
 

@@ -8,19 +8,19 @@ import { folderRefusal } from '../../database/ownership.ts';
 import { failed, ok, refused, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
 
-/** Where journals are written, and the embedded ledger lives. */
+/** The folder of the journals and of the embedded ledger. */
 export interface FolderFacts {
   dir: string;
-  /** Not yet: the first worker makes it. */
+  /** False: the first worker makes it. */
   there: boolean;
-  /** Why another user could change what is in it; null: none can. */
+  /** Why another user could change what is in it; null: no other user can. */
   refusal: VidbatchError | null;
-  /** Why it, or the folder that it will be made in, cannot be written; null: it can. */
+  /** Why the folder, or the one that it will be made in, cannot be written; null: it can. */
   unwritable: string | null;
   /** Undefined: the system does not tell. */
   freeBytes: number | undefined;
   fileSystem: FileSystem;
-  /** The ledger is in it, too. */
+  /** It also holds the ledger. */
   embedded: boolean;
 }
 
@@ -39,7 +39,7 @@ const FILE_SYSTEMS: ReadonlyMap<number, FileSystem> = new Map([
   [0x794c7630, 'container'],
 ]);
 
-/** Below this a worker may soon find no room for its journal: a megabyte ahead, and an embedded ledger that grows. */
+/** Below this a worker may soon have no room for its journal (a megabyte ahead) and an embedded ledger that grows. */
 const LITTLE_BYTES = 256 * 1024 * 1024;
 
 export async function gatherFolder(dir: string, embedded: boolean): Promise<FolderFacts> {
@@ -92,7 +92,7 @@ function judgeRoom({ freeBytes }: FolderFacts): Check {
   );
 }
 
-/** Another folder is another, empty ledger. */
+/** Without the move, another folder would be another, empty ledger. */
 const MOVE =
   'Stop vidbatch, move the whole folder to a disk of this machine, and name it with VIDBATCH_DATA_DIR: the ledger moves with it.';
 

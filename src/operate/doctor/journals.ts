@@ -6,11 +6,11 @@ import { count } from '../../core/format.ts';
 import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 
-export interface JournalFacts {
+interface JournalFacts {
   journals: number;
-  /** What the files themselves say, by rule; each with its first example. */
+  /** What is wrong with the files. */
   damaged: string[];
-  /** Those that no person has accepted. */
+  /** Journals of other ledgers that no person has accepted. */
   foreign: ForeignJournal[];
   /** Attempts that only a journal knows. */
   unknown: number;

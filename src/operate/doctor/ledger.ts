@@ -11,13 +11,12 @@ import { probePostgres } from '../../database/postgres/probe.ts';
 import { postgresTrouble } from '../../database/postgres/trouble.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import type { PostgresPlace } from '../../database/postgres/url.ts';
-import { failed, ok, refused, skipped, within } from './check.ts';
+import { failed, ok, parsed, refused, skipped, within } from './check.ts';
 import type { Check } from './check.ts';
-import { judgeLedgerVersion, judgePostgres } from './postgres.ts';
-import { gatherPostgres, openClient } from './postgres-facts.ts';
-import type { Pooler } from './postgres-facts.ts';
+import { judgeLedgerVersion, judgePostgres, gatherPostgres, openClient } from './postgres.ts';
+import type { Pooler } from './postgres.ts';
 
-/** The ledger, if there is one to be asked. */
+/** The ledger, if there is one. */
 export interface OpenedLedger {
   checks: Check[];
   /** Undefined: it is not there, cannot be reached, or is of another version. */
@@ -27,7 +26,7 @@ export interface OpenedLedger {
   close(): Promise<void>;
 }
 
-/** An embedded database starts in seconds, and its holder may be starting, too. */
+/** An embedded database takes seconds to start, and its holder may be starting, too. */
 const EMBEDDED_MS = 30_000;
 
 /** Opens the ledger to look at it: makes nothing, migrates nothing, replays and sweeps nothing. */
@@ -42,7 +41,7 @@ async function openPostgres(url: string, queueInPostgres: boolean, limitMs: numb
   const close = async (): Promise<void> => {
     await within(limitMs, async () => client?.end()).catch(() => undefined);
   };
-  const place = parsed(url);
+  const place = parsed(() => parsePostgresUrl(url));
   if (place === undefined)
     return { checks: [skipped('postgres', 'was not asked: DATABASE_URL is not understood')], close };
   try {
@@ -56,16 +55,7 @@ async function openPostgres(url: string, queueInPostgres: boolean, limitMs: numb
   }
 }
 
-/** The configuration's own check says what is wrong with it. */
-function parsed(url: string): PostgresPlace | undefined {
-  try {
-    return parsePostgresUrl(url);
-  } catch {
-    return undefined;
-  }
-}
-
-/** A server that is refused for another reason is told of that one. */
+/** If the server refuses for another reason, another check says so. */
 async function poolerOf(place: PostgresPlace, limitMs: number): Promise<Pooler> {
   return probePostgres(place, limitMs).then(
     ({ pooler }) => pooler,
@@ -82,7 +72,7 @@ async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger>
     }
     const folder = await within(EMBEDDED_MS, async () => openFolder(dir, { mayMake: false }));
     const { database } = folder;
-    // A holder that was stopped does not answer to a goodbye either; our own checkpoint is waited for.
+    // A holder that was stopped does not answer when the guest leaves. Our own checkpoint is waited for.
     const closingMs = folder.role === 'guest' ? limitMs : EMBEDDED_MS;
     const close = (): Promise<void> => within(closingMs, () => folder.close()).catch(() => undefined);
     try {
@@ -103,7 +93,7 @@ async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger>
 }
 
 function judgeHolder(dir: string, role: 'holder' | 'guest'): Check {
-  if (role === 'holder') return ok('data-folder-lock', 'nobody else holds the folder');
+  if (role === 'holder') return ok('data-folder-lock', 'no other process holds the folder');
   const { pid, startedAt } = readHolder(dir) ?? { pid: 'unknown', startedAt: 'unknown' };
   return ok(
     'data-folder-lock',
@@ -111,7 +101,7 @@ function judgeHolder(dir: string, role: 'holder' | 'guest'): Check {
   );
 }
 
-/** What is not of this version is not asked. */
+/** A ledger of another version is not asked. */
 function readable(checks: readonly Check[]): boolean {
   return checks.every(({ check, status }) => check !== 'ledger' || status === 'ok');
 }

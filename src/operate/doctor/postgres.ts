@@ -1,16 +1,117 @@
-import { duration } from '../../core/format.ts';
-import { compareMigrations } from '../../ledger/migrate.ts';
+import { Client } from 'pg';
+import { parsers } from '../../database/parsers.ts';
+import type { PostgresReport } from '../../database/postgres/probe.ts';
+import type { Queryable } from '../../database/database.ts';
+import { clockSkewMs } from '../../ledger/send/provider.ts';
+import { latencyOf, failed, ok, warning } from './check.ts';
+import { appliedMigrations, migrations, compareMigrations } from '../../ledger/migrate.ts';
 import type { Migration } from '../../ledger/migrate.ts';
-import { failed, ok, warning } from './check.ts';
+import { duration } from '../../core/format.ts';
 import type { Check } from './check.ts';
-import type { PostgresFacts } from './postgres-facts.ts';
 
-/** It has multiranges, in which windows are kept; and BullMQ recommends it where the queue is there, too. */
+/** What a Postgres server says to this user. */
+export interface PostgresFacts {
+  /** Milliseconds of one question and its answer. */
+  latencyMs: number;
+  /** As in `170002`. */
+  version: number;
+  tls: boolean;
+  /** The values for this user in this database, and where they come from: `on (configuration file)`. */
+  settings: Record<DurabilitySetting, { value: string; source: string }>;
+  /** A standby, or a session that may only read. */
+  standby: boolean;
+  readOnly: boolean;
+  mayCreate: boolean;
+  /** Tables of the ledger that this user may not write. */
+  unwritable: string[];
+  /** Null: the ledger is not there. */
+  applied: Migration[] | null;
+  known: Migration[];
+  connections: { most: number; reserved: number; open: number; role: number | null };
+  /** The pooler in front of it, by how long a session lasts. */
+  pooler: Pooler;
+  /** How far this machine's clock is ahead, in milliseconds. */
+  skewMs: number;
+}
+
+export type Pooler = PostgresReport['pooler'];
+
+const DURABILITY = ['fsync', 'full_page_writes', 'synchronous_commit'] as const;
+type DurabilitySetting = (typeof DURABILITY)[number];
+
+/** A connection that gives up in time. The caller ends it. */
+export async function openClient(url: string, limitMs: number): Promise<Client> {
+  const client = new Client({
+    connectionString: url,
+    types: parsers,
+    connectionTimeoutMillis: limitMs,
+    query_timeout: limitMs,
+    application_name: 'vidbatch-doctor',
+  });
+  // The next query reports the error.
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+export async function gatherPostgres(
+  client: Client,
+  lookForPooler: () => Promise<Pooler>,
+): Promise<PostgresFacts> {
+  const db: Queryable = client;
+  const latencyMs = await latencyOf(() => db.query('select 1'));
+  const [answer] = (await db.query<Answer>(ANSWER, [DURABILITY])).rows;
+  if (answer === undefined) throw new Error('Postgres gave no answer');
+  return {
+    ...answer,
+    latencyMs,
+    applied: await appliedMigrations(db),
+    unwritable: await unwritable(db),
+    known: await migrations(),
+    pooler: await lookForPooler(),
+    skewMs: await clockSkewMs(db),
+  };
+}
+
+type Answer = Omit<PostgresFacts, 'latencyMs' | 'applied' | 'unwritable' | 'known' | 'pooler' | 'skewMs'>;
+
+const ANSWER = `
+  select current_setting('server_version_num')::int as version,
+         coalesce((select ssl from pg_catalog.pg_stat_ssl where pid = pg_backend_pid()), false) as tls,
+         (select json_object_agg(name, json_build_object('value', setting, 'source', source))
+            from pg_catalog.pg_settings where name = any($1)) as settings,
+         pg_is_in_recovery() as standby,
+         current_setting('transaction_read_only')::bool as "readOnly",
+         has_database_privilege(current_database(), 'create') as "mayCreate",
+         json_build_object(
+           'most', current_setting('max_connections')::int,
+           'reserved', current_setting('superuser_reserved_connections')::int
+             + coalesce(current_setting('reserved_connections', true)::int, 0),
+           'open', (select count(*) from pg_catalog.pg_stat_activity
+                     where backend_type is null or backend_type = 'client backend'),
+           'role', (select nullif(rolconnlimit, -1) from pg_catalog.pg_roles where rolname = current_user)
+         ) as connections`;
+
+async function unwritable(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `select c.relname as name
+       from pg_catalog.pg_class c
+       join pg_catalog.pg_namespace n on n.oid = c.relnamespace,
+            unnest(case c.relname when 'migration' then array['select']
+                   else array['select', 'insert', 'update', 'delete'] end) as needed
+      where n.nspname = 'vidbatch' and c.relkind = 'r'
+      group by c.oid, c.relname having not bool_and(has_table_privilege(c.oid, needed))
+      order by c.relname`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** BullMQ recommends 14 for a queue in Postgres. A ledger with its queue in Redis needs the same version. */
 const OLDEST = 14;
 /** A worker is refused beyond it. */
 const MOST_SKEW_MS = 5_000;
 
-/** What one worker opens at most: the ledger's pool; with its queue in Postgres that pool and a listener, too. */
+/** The most connections of one worker: the ledger's pool, and with the queue in Postgres also its pool and its listener. */
 function connectionsOfWorker(queueInPostgres: boolean): number {
   return queueInPostgres ? 15 : 6;
 }
@@ -90,7 +191,7 @@ function judgeDurability({ settings }: PostgresFacts): Check {
   );
 }
 
-/** The ledger needs a session for one transaction only; BullMQ's LISTEN and its search_path need one that lasts. */
+/** The ledger needs a session for one transaction only. BullMQ's LISTEN and search_path need a session that lasts. */
 function judgePooler({ pooler }: PostgresFacts, queueInPostgres: boolean): Check {
   if (pooler === 'none') return ok('postgres-pooler', 'none: a session keeps its own connection');
   const what = `there is a pooler that gives a session for one ${pooler}`;

@@ -1,18 +1,142 @@
+import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { Pool } from 'undici';
+import { exchange } from '../../provider/exchange.ts';
+import type { Exchange } from '../../provider/exchange.ts';
+import { within, failed, ok, warning } from './check.ts';
 import { messageOf } from '../../core/errors.ts';
 import { headerOf } from '../../provider/answer.ts';
 import type { Answer } from '../../provider/answer.ts';
-import { describeFailure } from '../../provider/failure.ts';
+import { formatFailure } from '../../provider/failure.ts';
 import { readRefusal } from '../../provider/refusal.ts';
 import { readTask } from '../../provider/task.ts';
 import { oneLine } from '../../core/text.ts';
 import { duration } from '../../core/format.ts';
-import { failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
-import type { ProviderFacts } from './provider-facts.ts';
+
+/** How far a question that costs nothing came. Steps after the first failure are undefined. */
+export interface ProviderFacts {
+  baseUrl: string;
+  addresses: string[] | Error;
+  connectMs?: number | Error;
+  /** Undefined for plain http. */
+  certificate?: Certificate | Error;
+  /** The answer to a GET of a made-up task, with the key. */
+  answer?: Exchange;
+  /** How far this machine's clock is ahead of the provider's, to within a second and the time of the answer. */
+  skewMs?: number;
+  now: number;
+}
+
+export interface Certificate {
+  /** Why it is not trusted; null: it is. */
+  fault: string | null;
+  /** Milliseconds since the epoch. */
+  validTo: number;
+}
+
+/** No provider issues such an id. */
+const MADE_UP_TASK = 'task_vidbatch_doctor';
+
+export async function gatherProvider(
+  baseUrl: string,
+  apiKey: string,
+  { limitMs, signal }: { limitMs: number; signal: AbortSignal },
+): Promise<ProviderFacts> {
+  const url = new URL(baseUrl);
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+  const now = Date.now();
+  const addresses = await settled(within(limitMs, () => lookup(host, { all: true })));
+  if (addresses instanceof Error) return { baseUrl, now, addresses };
+  const reached: ProviderFacts = { baseUrl, now, addresses: addresses.map(({ address }) => address) };
+  reached.connectMs = await settled(timeToConnect(host, port, limitMs, signal));
+  if (reached.connectMs instanceof Error) return reached;
+  if (url.protocol === 'https:') {
+    reached.certificate = await settled(readCertificate(host, port, limitMs, signal));
+    if (reached.certificate instanceof Error || reached.certificate.fault !== null) return reached;
+  }
+  return { ...reached, ...(await ask(url, apiKey, limitMs)) };
+}
+
+function settled<T>(work: Promise<T>): Promise<T | Error> {
+  return work.catch((error: unknown) => error as Error);
+}
+
+async function timeToConnect(
+  host: string,
+  port: number,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const began = performance.now();
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
+  const socket = connect({ host, port });
+  try {
+    await once(socket, 'connect', { signal: limit });
+    return performance.now() - began;
+  } finally {
+    socket.on('error', () => undefined).destroy();
+  }
+}
+
+/** Also reads a certificate that is not trusted: the check reports why, and when it ends. */
+async function readCertificate(
+  host: string,
+  port: number,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<Certificate> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
+  const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+  const socket = connectTls({ host, port, ...name, rejectUnauthorized: false });
+  try {
+    await once(socket, 'secureConnect', { signal: limit });
+    const { authorizationError: fault } = socket;
+    return {
+      fault: socket.authorized ? null : String((fault as Error | string | null) ?? 'not trusted'),
+      validTo: Date.parse(socket.getPeerCertificate().valid_to),
+    };
+  } finally {
+    socket.on('error', () => undefined).destroy();
+  }
+}
+
+async function ask(
+  { origin, pathname }: URL,
+  apiKey: string,
+  limitMs: number,
+): Promise<Pick<ProviderFacts, 'answer' | 'skewMs'>> {
+  const pool = new Pool(origin, { allowH2: false, connections: 1, connect: { timeout: limitMs } });
+  try {
+    const began = Date.now();
+    const answer = await exchange(
+      pool,
+      {
+        method: 'GET',
+        path: `${pathname.replace(/\/$/, '')}/v1/video/generations/${MADE_UP_TASK}`,
+        headers: {
+          authorization: `Bearer ${apiKey}`,
+          accept: 'application/json',
+          'accept-encoding': 'identity',
+        },
+      },
+      limitMs,
+    );
+    const date = answer.kind === 'answer' ? Date.parse(String(answer.answer.headers['date'])) : Number.NaN;
+    // The date is in whole seconds, and was written between the question and the answer.
+    const skewMs = (began + Date.now()) / 2 - (date + 500);
+    return { answer, ...(Number.isNaN(skewMs) ? {} : { skewMs }) };
+  } finally {
+    await pool.destroy();
+  }
+}
 
 const DAY_MS = 24 * 3_600_000;
 const SOON_DAYS = 14;
-/** Beyond what an answer's own way and its date's whole seconds explain. */
+/** More than the time of the answer and the whole seconds of its date explain. */
 const MOST_SKEW_MS = 5_000;
 const CHECK_URL = 'Check VIDBATCH_BASE_URL, the network and the firewall.';
 
@@ -22,7 +146,7 @@ export function judgeProvider(facts: ProviderFacts, redact: (text: string) => st
   if (facts.connectMs !== undefined) checks.push(judgeConnection(facts.connectMs, facts));
   if (facts.certificate !== undefined) checks.push(judgeCertificate(facts.certificate, facts.now));
   if (facts.answer?.kind === 'failure') {
-    const what = describeFailure(facts.answer, new URL(facts.baseUrl).host);
+    const what = formatFailure(facts.answer, new URL(facts.baseUrl).host);
     checks.push(failed('provider-answer', oneLine(redact(what)), CHECK_URL));
   }
   if (facts.answer?.kind === 'answer') checks.push(judgeAnswer(facts.answer.answer, redact));
@@ -60,11 +184,11 @@ function judgeCertificate(certificate: NonNullable<ProviderFacts['certificate']>
   const days = Math.floor((validTo - now) / DAY_MS);
   const what = `is trusted, until ${new Date(validTo).toISOString().slice(0, 10)} (${days} days)`;
   return days < SOON_DAYS
-    ? warning(name, what, 'Whoever runs the provider has to renew it.')
+    ? warning(name, what, 'The operator of the provider has to renew it.')
     : ok(name, what);
 }
 
-/** What a GET of a task that is not there says of the URL and of the key. */
+/** What the answer to a made-up task says about the URL and the key. */
 function judgeAnswer(answer: Answer, redact: (text: string) => string): Check {
   const name = 'provider-answer';
   const { status, body } = answer;
@@ -92,12 +216,12 @@ function judgeAnswer(answer: Answer, redact: (text: string) => string): Check {
     return failed(
       name,
       `it redirects to ${target}, and a redirect is never followed`,
-      'Set VIDBATCH_BASE_URL to where it really is.',
+      'Set VIDBATCH_BASE_URL to the real address.',
     );
   }
   if (status === 429) return warning(name, `it throttles: ${said}`, 'Wait a little; the key was not tried.');
   if (status >= 500)
-    return failed(name, `it is in trouble: ${said}`, 'Try again later; ask whoever runs it.');
+    return failed(name, `it is in trouble: ${said}`, 'Try again later, or ask its operator.');
   if (!isJson) {
     return failed(
       name,

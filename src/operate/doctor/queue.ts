@@ -1,46 +1,53 @@
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION } from 'bullmq';
 import { Cluster } from 'ioredis';
-import type { Queryable } from '../../database/database.ts';
-import { lanesInUse } from '../../ledger/verify/queue.ts';
-import { laneOf, openQueue, scheduleLane } from '../../worker/queue/queue.ts';
+import type { Queryable, Database } from '../../database/database.ts';
+import { listFeeders } from '../../ledger/send/feeder.ts';
+import { queueName, scheduleQueue } from '../../worker/queue/name.ts';
+import { openQueue } from '../../worker/queue/queue.ts';
 import type { QueueStore } from '../../worker/queue/queue.ts';
 import type { RedisClient } from '../../worker/queue/redis/client.ts';
 import { count } from '../../core/format.ts';
 import { failed, ok, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
+import type { Config } from '../../core/config.ts';
+import { Outage } from '../../database/outage.ts';
+import { openQueuePool } from '../../database/postgres/client.ts';
+import { probePostgres } from '../../database/postgres/probe.ts';
+import { parsePostgresUrl } from '../../database/postgres/url.ts';
+import { connectRedis, prefixOf } from '../../worker/queue/redis/client.ts';
 
-export interface LaneFacts {
+interface OneQueueFacts {
   name: string;
   paused: boolean;
-  /** Jobs that still have something to do. */
+  /** Jobs that are not over. */
   live: number;
   failedJobs: number;
-  /** Whether rows of the ledger are marked with it, or a feeder has named it. */
+  /** Whether a feeder has named it. */
   known: boolean;
 }
 
-export interface QueueFacts {
-  lanes: LaneFacts[];
+interface QueueFacts {
+  queues: OneQueueFacts[];
   /** Ids of other ledgers that have queues on the same server. */
   otherLedgers: string[];
 }
 
 export async function gatherQueue(db: Queryable, store: QueueStore, ledgerId: string): Promise<QueueFacts> {
-  const shared = laneOf(ledgerId, null);
-  const fed = [shared, ...(await lanesInUse(db))];
-  // The schedules' lane is a mirror for people: it is fed by the worker that keeps it, and no row is in it.
-  const known = new Set([...fed, scheduleLane(ledgerId)]);
+  const shared = queueName(ledgerId, null);
+  const fed = [shared, ...(await listFeeders(db)).map(({ queue }) => queue)];
+  // The schedules' queue only shows the schedules: no row is sent from it.
+  const known = new Set([...fed, scheduleQueue(ledgerId)]);
   const names = store.kind === 'redis' ? await queueNames(store.redis, store.prefix) : [];
   const own = names.filter((name) => name === shared || name.startsWith(`${shared}-`));
   const ids = names.map((name) => /^vidbatch-([0-9a-f]+)/.exec(name)?.[1]).filter((id) => id !== undefined);
-  const lanes: LaneFacts[] = [];
+  const queues: OneQueueFacts[] = [];
   for (const name of new Set([...fed, ...own])) {
-    lanes.push({ name, known: known.has(name), ...(await lookInto(store, name)) });
+    queues.push({ name, known: known.has(name), ...(await lookInto(store, name)) });
   }
-  return { lanes, otherLedgers: [...new Set(ids)].filter((id) => id !== ledgerId).sort() };
+  return { queues, otherLedgers: [...new Set(ids)].filter((id) => id !== ledgerId).sort() };
 }
 
-async function lookInto(store: QueueStore, name: string): Promise<Omit<LaneFacts, 'name' | 'known'>> {
+async function lookInto(store: QueueStore, name: string): Promise<Omit<OneQueueFacts, 'name' | 'known'>> {
   const queue = openQueue(store, name, { skipMetasUpdate: true });
   queue.on('error', () => undefined);
   try {
@@ -58,10 +65,10 @@ async function lookInto(store: QueueStore, name: string): Promise<Omit<LaneFacts
   }
 }
 
-/** So many keys are enough: a server with more is not ours alone. */
+/** Enough scans: a server with more keys is not used by vidbatch alone. */
 const MOST_SCANS = 500;
 
-/** Names of queues on this server, as far as a bounded look finds them. */
+/** Names of queues on this server, as far as `MOST_SCANS` finds them. */
 async function queueNames(redis: RedisClient, prefix: string): Promise<string[]> {
   const names: string[] = [];
   for (const node of redis instanceof Cluster ? redis.nodes('master') : [redis]) {
@@ -76,25 +83,25 @@ async function queueNames(redis: RedisClient, prefix: string): Promise<string[]>
   return [...new Set(names)].sort();
 }
 
-export function judgeQueue({ lanes, otherLedgers }: QueueFacts): Check[] {
-  const live = lanes.reduce((sum, lane) => sum + lane.live, 0);
-  const failedJobs = lanes.reduce((sum, lane) => sum + lane.failedJobs, 0);
+export function judgeQueue({ queues, otherLedgers }: QueueFacts): Check[] {
+  const live = queues.reduce((sum, queue) => sum + queue.live, 0);
+  const failedJobs = queues.reduce((sum, queue) => sum + queue.failedJobs, 0);
   const checks = [
-    ok('queue', `${jobs(live)} to do in ${count(lanes.length)} ${lanes.length === 1 ? 'lane' : 'lanes'}`),
+    ok('queue', `${jobs(live)} to do in ${count(queues.length)} ${queues.length === 1 ? 'queue' : 'queues'}`),
   ];
-  for (const { name, paused } of lanes) {
+  for (const { name, paused } of queues) {
     if (!paused) continue;
     const hint =
       'Resume it where it was paused, on the board; `vidbatch pause` and `resume` do not pause queues.';
     checks.push(warning('queue-paused', `${name} is paused: its jobs wait`, hint));
   }
-  const orphans = lanes.filter((lane) => !lane.known && lane.live > 0);
+  const orphans = queues.filter((queue) => !queue.known && queue.live > 0);
   if (orphans.length > 0) {
     checks.push(
       warning(
         'queue-orphans',
-        `${jobs(orphans.reduce((sum, lane) => sum + lane.live, 0))} in lanes that nobody feeds: ${orphans.map(({ name }) => name).join(', ')}`,
-        'They harm nothing, as their rows were fed again elsewhere: remove them on the board.',
+        `${jobs(orphans.reduce((sum, queue) => sum + queue.live, 0))} in queues that no worker feeds: ${orphans.map(({ name }) => name).join(', ')}`,
+        'They harm nothing, as the rows are in the ledger: remove them on the board.',
       ),
     );
   }
@@ -103,7 +110,7 @@ export function judgeQueue({ lanes, otherLedgers }: QueueFacts): Check[] {
       warning(
         'queue-failed',
         `${jobs(failedJobs)} failed`,
-        'The log of the workers says why; the rows are in the ledger.',
+        'Each says why on the board; the rows are in the ledger, and `vidbatch status` shows which need a look.',
       ),
     );
   }
@@ -132,4 +139,35 @@ export async function checkQueueSchema(db: Queryable): Promise<Check> {
 
 function jobs(n: number): string {
   return `${count(n)} ${n === 1 ? 'job' : 'jobs'}`;
+}
+
+type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
+
+/** The queue as a worker opens it, until the signal comes. It waits through outages, so the caller sets a limit. */
+export async function openStore(
+  { redisUrl, databaseUrl = '' }: Pick<Config, 'redisUrl' | 'databaseUrl'>,
+  embedded: Database | undefined,
+  signal: AbortSignal,
+): Promise<QueueStore> {
+  const onEnd = (close: () => void): void => {
+    if (signal.aborted) close();
+    else signal.addEventListener('abort', close);
+  };
+  if (redisUrl !== undefined) {
+    const { redis, outage } = await connectRedis(redisUrl);
+    onEnd(() => {
+      outage.close();
+      redis.disconnect();
+    });
+    return { kind: 'redis', redis, prefix: prefixOf(redis), outage };
+  }
+  const outage = new Outage('queue', 'the database');
+  if (embedded !== undefined) return { kind: 'postgres', pool: embedded as QueuePool, outage };
+  const place = parsePostgresUrl(databaseUrl);
+  const pool = openQueuePool({ place, report: await probePostgres(place), outage });
+  onEnd(() => {
+    outage.close();
+    void pool.end().catch(() => undefined);
+  });
+  return { kind: 'postgres', pool: pool as QueuePool, outage };
 }

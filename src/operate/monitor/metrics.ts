@@ -2,13 +2,13 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { LimitInForce } from '../../ledger/send/quota.ts';
 import type { Outcome, OutcomeKind } from '../../core/outcome.ts';
 import type { Polled } from '../../ledger/tasks/poll-record.ts';
-import type { Refusal } from '../../ledger/send/refusal.ts';
+import type { Blocked } from '../../ledger/send/blocked.ts';
 import type { PollVerdict } from '../../core/poll-plan.ts';
 import type { Verdict } from '../../worker/submit.ts';
 import { PARTS } from './parts.ts';
 import type { Survey } from './survey.ts';
 
-/** Seconds. A provider answers a create in one or two, and a slow one is cut at `--timeout`, 120 unless told. */
+/** Seconds. Most answers to a create take one or two; `--timeout` ends the others, by default after 120. */
 const BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300];
 
 const OUTCOMES = {
@@ -16,13 +16,15 @@ const OUTCOMES = {
   rejected: 0,
   throttled: 0,
   'not-sent': 0,
+  invalid: 0,
   halted: 0,
   uncertain: 0,
 } satisfies Record<OutcomeKind, 0>;
 
 const REASONS = {
   unknown: 0,
-  'not-pending': 0,
+  nothing: 0,
+  busy: 0,
   'not-due': 0,
   'other-batch': 0,
   'other-provider': 0,
@@ -37,16 +39,16 @@ const REASONS = {
   rate: 0,
   'in-flight': 0,
   alone: 0,
-} satisfies Record<Refusal['reason'], 0>;
+} satisfies Record<Blocked['reason'], 0>;
 
 const POLLS = { said: 0, missed: 0, otherwise: 0, unanswered: 0 } satisfies Record<PollVerdict['kind'], 0>;
 
-/** A provider's code may be any text; as a label it is short, and of few characters. */
+/** A provider's code may be any text. A label is short and has few characters. */
 const LONGEST_CODE = 60;
 
 /**
- * What Prometheus reads. Labels have few values: states, outcomes, reasons and the codes of open halts, of which there
- * is one a provider, and of stops; no batches and no keys.
+ * What Prometheus reads. Every label has few values: states, outcomes, reasons, and the codes of halts and stops. No label
+ * names a batch or a key.
  */
 export class Metrics {
   readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -63,13 +65,13 @@ export class Metrics {
     const registers = [this.#registry];
     this.#attempts = new Counter({
       name: 'vidbatch_attempts_total',
-      help: 'Attempts that this worker has recorded, by what they told',
+      help: 'Attempts that this worker has recorded, by outcome',
       labelNames: ['outcome'],
       registers,
     });
     this.#refused = new Counter({
       name: 'vidbatch_claims_refused_total',
-      help: 'Jobs of this worker whose row was not claimed, by the gate that was shut',
+      help: 'Claims of this worker that brought no row, by what kept the rows',
       labelNames: ['reason'],
       registers,
     });
@@ -104,8 +106,8 @@ export class Metrics {
   }
 
   readonly onVerdict = (verdict: Verdict): void => {
-    if (verdict.kind === 'refused') {
-      const { reason, waitMs = 0 } = verdict.refusal;
+    if (verdict.kind === 'blocked') {
+      const { reason, waitMs = 0 } = verdict.blocked;
       this.#refused.inc({ reason });
       if (reason === 'throttled') this.#throttleFor(waitMs);
       return;
@@ -122,7 +124,7 @@ export class Metrics {
     this.#latency.observe({ outcome: kind }, ms / 1000);
   };
 
-  /** The exposition format, text 0.0.4. What the survey does not know is left out. */
+  /** The exposition format, text 0.0.4. What the survey could not read is left out. */
   render(survey: Survey): Promise<string> {
     return Registry.merge([this.#registry, surveyed(survey)]).metrics();
   }
@@ -219,7 +221,7 @@ function surveyed({ health, rows, tasks, standing, limits, queue, worker, draini
     'model',
     byModel(({ inFlight }) => inFlight),
   );
-  sayBy('vidbatch_queue_jobs', 'Jobs of the lane that all `work` share', 'state', queue?.value);
+  sayBy('vidbatch_queue_jobs', 'Jobs of the queue that all `work` share', 'state', queue?.value);
   say(
     'vidbatch_in_flight_rows',
     'Rows that this worker is claiming, sending or recording',

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type { App } from '../../worker/app.ts';
 import { within } from '../../core/within.ts';
 import type { RunningWorker } from '../../worker/worker.ts';
-import type { Address } from './address.ts';
+import type { Address } from './listen.ts';
 import { Metrics } from './metrics.ts';
 import { Parts } from './parts.ts';
 import { startProbe } from './probe.ts';
@@ -12,26 +12,26 @@ import { Surveyor } from './survey.ts';
 /** Probes and metrics of one worker, over HTTP. */
 export interface Monitor {
   readonly url: string;
-  /** What the worker tells as it goes. */
+  /** The worker reports to these as it goes. */
   readonly metrics: Pick<Metrics, 'onVerdict' | 'onExchange' | 'onPolled'>;
   /** The worker has started: it is ready from now on. */
   watch(worker: Watched): void;
-  /** It was told to stop: no longer ready, and still alive. */
+  /** The worker was told to stop: it is alive, but no longer ready. */
   drain(): void;
   close(): Promise<void>;
 }
 
-/** What is looked at of a worker. */
+/** What the monitor reads of a worker. */
 type Watched = Pick<RunningWorker, 'inFlight' | 'journal' | 'feederIdleMs'>;
 
-/** A turn of the feeder takes milliseconds; a minute without one, while all that it asks answers, is a hang. */
+/** A turn of the feeder takes milliseconds. A minute without one is a hang, if ledger and queue answer. */
 const STUCK_MS = 60_000;
 const CLOSING_MS = 1_000;
 
 const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string };
 
 /**
- * Listens at once, so that whoever probes sees a worker that is still reading its journals.
+ * Listens at once, so that probes see a worker that is still reading its journals.
  * @throws VidbatchError exit 1 when it cannot listen there.
  */
 export async function startMonitor(
@@ -45,7 +45,7 @@ export async function startMonitor(
   let worker: Watched | undefined;
   let draining = false;
 
-  /** Not because a server is away: that would restart every worker, and what is in flight in them, for nothing. */
+  /** A server that is away is no reason: a restart of every worker would only make rows in flight uncertain. */
   async function alive(): Promise<Finding> {
     const idleMs = worker?.feederIdleMs() ?? 0;
     if (idleMs < stuckMs || draining) return [];

@@ -3,23 +3,23 @@ import { messageOf } from '../../core/errors.ts';
 import type { Queryable } from '../../database/database.ts';
 import { within } from '../../core/within.ts';
 
-/** What a worker stands on. */
+/** What a worker needs. */
 export const PARTS = ['ledger', 'queue'] as const;
 export type Part = (typeof PARTS)[number];
 
 /** Why a part does not answer; undefined when it does. */
 export type Health = Record<Part, string | undefined>;
 
-/** Longer, and it is as good as away: whoever probes has a second or two. */
+/** A part that takes longer counts as away, because probes wait a second or two. */
 const PATIENCE_MS = 1_500;
 
 interface Asked {
   asking: Promise<string | undefined> | undefined;
-  /** Monotonic: since when it has answered each time; undefined: the last time it did not. */
+  /** Since when it has answered every time, by the monotonic clock; undefined: the last time it did not. */
   since: number | undefined;
 }
 
-/** Asks whether ledger and queue answer: one question at a time to each, however many want to know and however long it hangs. */
+/** Asks whether ledger and queue answer. Each is asked one question at a time, however many callers wait for it. */
 export class Parts {
   readonly #app: Pick<App, 'db' | 'store'>;
   readonly #asked: Record<Part, Asked> = {
@@ -36,7 +36,7 @@ export class Parts {
     return { ledger, queue };
   }
 
-  /** Milliseconds for which every part has answered, as far as it was asked; 0 when one did not. */
+  /** Milliseconds for which every part has answered each question; 0: one did not. */
   answeringMs(): number {
     const since = PARTS.map((part) => this.#asked[part].since ?? Infinity);
     return Math.max(0, performance.now() - Math.max(...since));
@@ -56,7 +56,7 @@ export class Parts {
     const { db, store } = this.#app;
     if (part === 'ledger') await db.query('select 1');
     else if (store.kind === 'postgres') await (store.pool as unknown as Queryable).query('select 1');
-    // It would wait in the client for the connection to come back.
+    // A PING would wait in the client until the connection comes back.
     else if (store.redis.status !== 'ready') throw new Error(`not connected: ${store.redis.status}`);
     else await store.redis.ping();
   }

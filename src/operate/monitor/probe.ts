@@ -2,21 +2,20 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { messageOf, VidbatchError } from '../../core/errors.ts';
-import { HTTP_LIMITS, limitServer, serverOptions } from '../http-limits.ts';
-import { hostOf } from './address.ts';
-import type { Address } from './address.ts';
+import { HTTP_LIMITS, limitServer, serverOptions, hostOf } from './listen.ts';
+import type { Address } from './listen.ts';
 
-/** Why not; empty: all is well. */
+/** Reasons why not; empty: all is well. */
 export type Finding = string[];
 
-/** What is answered. None of it may reject, nor take longer than a few seconds. */
+/** The answers. None may reject, or take longer than a few seconds. */
 export interface Subject {
   alive(): Promise<Finding>;
   ready(): Promise<Finding>;
   metrics(): Promise<{ type: string; text: string }>;
 }
 
-export interface Probe {
+interface Probe {
   /** Without a slash at its end. */
   readonly url: string;
   close(): Promise<void>;
@@ -29,10 +28,9 @@ interface Answer {
 }
 
 /**
- * `/healthz`, `/readyz` and `/metrics`, to be read by whoever reaches the port: they hold numbers and the names of states,
- * no secret, no prompt and no batch, and nothing can be written. So the Host header need not name this machine, as the
- * board demands it, and could not: a kubelet and a Prometheus ask by address. A web page that gets here by DNS rebinding
- * learns how many rows there are.
+ * `/healthz`, `/readyz` and `/metrics`. Everyone who reaches the port may read them: they hold numbers and names of states, no
+ * secret, no prompt and no batch, and nothing can be written. The Host header is not checked, as the board checks it, because
+ * a kubelet and a Prometheus ask by address. A web page that gets here by DNS rebinding learns how many rows there are.
  * @throws VidbatchError exit 1 when it cannot listen there.
  */
 export async function startProbe(address: Address, subject: Subject, limits = HTTP_LIMITS): Promise<Probe> {
@@ -47,7 +45,7 @@ export async function startProbe(address: Address, subject: Subject, limits = HT
     server.once('error', (error) => reject(cannotListen(address, error)));
     server.listen(address, resolve);
   });
-  // Once it listens, an error of one connection is that connection's.
+  // From now on an error concerns one connection only.
   server.on('error', () => undefined);
   const { port } = server.address() as AddressInfo;
   return {

@@ -1,17 +1,16 @@
-import type { Queue } from 'bullmq';
 import type { App } from '../../worker/app.ts';
 import { limitsInForce } from '../../ledger/send/quota.ts';
 import type { LimitInForce } from '../../ledger/send/quota.ts';
-import { readStanding, tally } from '../../ledger/read/tally.ts';
-import type { Standing } from '../../ledger/read/tally.ts';
-import { countTasks } from '../../ledger/tasks/task.ts';
-import { laneOf, openQueue } from '../../worker/queue/queue.ts';
-import type { JobData, JobResult } from '../../worker/queue/queue.ts';
+import { readStanding, tally } from '../../ledger/read/standing.ts';
+import type { Standing } from '../../ledger/read/standing.ts';
+import { countTasks } from '../../ledger/tasks/tasks.ts';
+import { queueName } from '../../worker/queue/name.ts';
+import { countByState, openQueue } from '../../worker/queue/queue.ts';
+import type { ChunkQueue } from '../../worker/queue/queue.ts';
 import type { Counts } from '../../core/submission.ts';
 import type { TaskCounts } from '../../core/task.ts';
 import { within } from '../../core/within.ts';
 import type { RunningWorker } from '../../worker/worker.ts';
-import { Paced } from './paced.ts';
 import type { Health, Parts } from './parts.ts';
 
 interface Dated<T> {
@@ -19,7 +18,7 @@ interface Dated<T> {
   at: Date;
 }
 
-/** What can be said now; what cannot be read is not there. */
+/** What is known now. What cannot be read is undefined. */
 export interface Survey {
   health: Health;
   rows?: Dated<Counts> | undefined;
@@ -31,20 +30,18 @@ export interface Survey {
   draining: boolean;
 }
 
-/** Of what is asked for: no reading takes more than a fiftieth of the time, however many scrape. */
+/** No reading takes more than a fiftieth of the time, however many scrape. */
 const SHARE = 50;
 const LEAST_MS = 1_000;
-/** Ten million rows take seconds to count; a few thousand need not be counted at every scrape either. */
+/** Ten million rows take seconds to count, and even a few thousand need not be counted at every scrape. */
 const LEAST_COUNTING_MS = 5_000;
-/** A scrape is given up after ten seconds unless told otherwise; it should come long before. */
+/** Prometheus gives up a scrape after ten seconds by default. */
 const PATIENCE_MS = 2_000;
-
-const JOB_STATES = ['waiting', 'active', 'delayed', 'completed', 'failed'] as const;
 
 /** Reads what the metrics show of ledger and queue. Never rejects, and never waits long. */
 export class Surveyor {
   readonly #parts: Parts;
-  readonly #queue: Queue<JobData, JobResult>;
+  readonly #queue: ChunkQueue;
   readonly #rows: Paced<Counts>;
   readonly #tasks: Paced<TaskCounts>;
   readonly #standing: Paced<Standing>;
@@ -53,14 +50,14 @@ export class Surveyor {
 
   constructor({ db, store, ledgerId }: Pick<App, 'db' | 'store' | 'ledgerId'>, parts: Parts) {
     this.#parts = parts;
-    this.#queue = openQueue(store, laneOf(ledgerId, null), { skipMetasUpdate: true });
-    // Whether it answers is asked for, and told by `vidbatch_up`.
+    this.#queue = openQueue(store, queueName(ledgerId, null), { skipMetasUpdate: true });
+    // `vidbatch_up` says whether it answers.
     this.#queue.on('error', () => undefined);
     this.#rows = new Paced(() => tally(db), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#tasks = new Paced(() => countTasks(db, null), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#standing = new Paced(() => readStanding(db), { share: SHARE, leastMs: LEAST_MS });
     this.#limits = new Paced(() => limitsInForce(db, null), { share: SHARE, leastMs: LEAST_MS });
-    this.#jobs = new Paced(() => this.#queue.getJobCounts(...JOB_STATES), {
+    this.#jobs = new Paced(() => countByState(this.#queue), {
       share: SHARE,
       leastMs: LEAST_MS,
     });
@@ -95,4 +92,44 @@ export class Surveyor {
 
 function soon<T>(paced: Paced<T>): Promise<Dated<T> | undefined> {
   return within<Dated<T> | undefined>(PATIENCE_MS, paced.value(), () => undefined);
+}
+
+/**
+ * A reading that takes time. It is read once at a time, and again only after `share` times its duration, so that it takes at
+ * most one `share`-th of the time, however many callers ask.
+ */
+export class Paced<T> {
+  readonly #read: () => Promise<T>;
+  readonly #share: number;
+  readonly #leastMs: number;
+  #known: { value: T; at: Date } | undefined;
+  #until = 0;
+  #reading: Promise<void> | undefined;
+
+  constructor(read: () => Promise<T>, { share, leastMs }: { share: number; leastMs: number }) {
+    this.#read = read;
+    this.#share = share;
+    this.#leastMs = leastMs;
+  }
+
+  /** The last value at once, if there is one, while a new one is read for later callers. Never rejects. */
+  async value(): Promise<{ value: T; at: Date } | undefined> {
+    if (performance.now() >= this.#until) this.#reading ??= this.#take();
+    if (this.#known === undefined) await this.#reading;
+    return this.#known;
+  }
+
+  async #take(): Promise<void> {
+    const started = performance.now();
+    try {
+      this.#known = { value: await this.#read(), at: new Date() };
+    } catch {
+      // The caller sees that there is no value. The old one is out of date.
+      this.#known = undefined;
+    } finally {
+      const cost = performance.now() - started;
+      this.#until = performance.now() + Math.max(this.#leastMs, this.#share * cost);
+      this.#reading = undefined;
+    }
+  }
 }

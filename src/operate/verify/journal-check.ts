@@ -6,10 +6,9 @@ import { acceptedJournals } from '../../worker/journal/foreign.ts';
 import { finding } from '../../ledger/verify/invariant.ts';
 import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
 import { lockFile } from '../../database/lock.ts';
-import type { Outcome } from '../../core/outcome.ts';
 import type { Look } from './verify.ts';
 
-/** This machine's journals beside the ledger. */
+/** The journals of this machine and the ledger. */
 export const JOURNAL_RULES = {
   intent: {
     name: 'journal-intent',
@@ -25,7 +24,7 @@ export const JOURNAL_RULES = {
   },
   whole: {
     name: 'journal-whole',
-    holds: 'every line of a journal can be read but the one that a crash cut short',
+    holds: 'every line of a journal can be read, except a last one that a crash cut short',
     severity: 'broken',
     next: 'keep the file: an answer may be in it, in pieces',
   },
@@ -41,7 +40,7 @@ const CHUNK = 200;
 
 type Entry = Exclude<JournalLine, { kind: 'header' }>;
 
-/** Holds every journal of this machine against the ledger. With a batch, only what belongs to it is a finding. */
+/** Compares every journal of this machine with the ledger. With a batch, only its lines are findings. */
 export async function* journalLooks(
   db: Queryable,
   folder: string,
@@ -92,7 +91,7 @@ async function* lookAtJournal(
   yield { found: await readable(), again: readable };
 }
 
-/** Lines that cannot be read although something stands behind them, and a file that does not begin like a journal. */
+/** Unreadable lines before the last one, and a file that does not begin like a journal. */
 async function tornLines(path: string, name: string): Promise<Finding[]> {
   const found: Finding[] = [];
   let headed = false;
@@ -120,31 +119,19 @@ interface Known {
   key: string;
 }
 
-/** Attempts without a row are known, too: a rule of the ledger tells of them. */
+/** Attempts without a row are known, too: an invariant of the ledger reports them. */
 async function knownAttempts(db: Queryable, attemptIds: readonly string[]): Promise<Map<string, Known>> {
-  const { rows } = await db.query<Omit<Known, 'taskId'> & { id: string; task_id: string | null }>(
-    `select a.id, a.number, a.outcome, a.task_id, b.name as batch, s.row_key as key
+  const { rows } = await db.query<Known & { id: string }>(
+    `select a.id, a.number, a.outcome, a.task_id as "taskId", b.name as batch, s.row_key as key
        from vidbatch.attempt a
        join vidbatch.submission s on s.id = a.submission_id
        join vidbatch.batch b on b.id = s.batch_id
-      where a.id = any($1::uuid[])`,
+      where a.id = any($1::uuid[])
+      union all
+     select attempt_id, number, kind, task_id, batch, row_key from vidbatch.orphan where attempt_id = any($1::uuid[])`,
     [attemptIds],
   );
-  const { rows: orphans } = await db.query<Omit<Known, 'taskId'> & { id: string }>(
-    `select attempt_id as id, number, outcome, batch, row_key as key from vidbatch.orphan
-      where attempt_id = any($1::uuid[])`,
-    [attemptIds],
-  );
-  return new Map([
-    ...rows.map(({ id, task_id: taskId, ...row }): [string, Known] => [id, { ...row, taskId }]),
-    ...orphans.map(({ id, ...row }): [string, Known] => [id, { ...row, ...answerOf(row.outcome) }]),
-  ]);
-}
-
-function answerOf(text: string | null): Pick<Known, 'outcome' | 'taskId'> {
-  if (text === null) return { outcome: null, taskId: null };
-  const outcome = JSON.parse(text) as Outcome;
-  return { outcome: outcome.kind, taskId: outcome.kind === 'accepted' ? outcome.taskId : null };
+  return new Map(rows.map(({ id, ...known }) => [id, known]));
 }
 
 async function compareLines(db: Queryable, lines: readonly Entry[]): Promise<Finding[]> {
@@ -178,7 +165,7 @@ function told(kind: string, taskId: string | null): string {
   return taskId === null ? kind : `${kind} as task ${taskId.toWellFormed().replaceAll('\0', '\uFFFD')}`;
 }
 
-/** A worker that lives writes its answers to the journal first, and goes on trying while the ledger is away. */
+/** A living worker writes an answer to the journal first, and then tries to record it for as long as the ledger is away. */
 function excused(found: readonly Finding[], path: string): readonly Finding[] {
   if (found.length === 0 || !isWritten(path)) return found;
   return found.map((one) =>
@@ -188,7 +175,7 @@ function excused(found: readonly Finding[], path: string): readonly Finding[] {
   );
 }
 
-/** Asked only where there is something to excuse: whoever replays journals passes over one that is locked. */
+/** Called only for a journal with findings, because a worker that replays journals passes over a locked one. */
 function isWritten(path: string): boolean {
   const lock = lockFile(lockOf(path));
   lock?.release();

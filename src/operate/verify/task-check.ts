@@ -1,13 +1,12 @@
 import type { Database } from '../../database/database.ts';
 import { finding } from '../../ledger/verify/invariant.ts';
 import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
-import { slices } from '../../ledger/verify/look.ts';
-import { tasksOf } from '../../ledger/verify/tasks.ts';
-import type { KnownTask } from '../../ledger/verify/tasks.ts';
+import { slices, tasksOf } from '../../ledger/verify/walk.ts';
+import type { KnownTask } from '../../ledger/verify/walk.ts';
 import type { Provider, TaskReport } from '../../core/outcome.ts';
 import type { Look } from './verify.ts';
 
-/** What the provider says of the task ids that the ledger has. */
+/** The ledger's task ids and what the provider says of them. */
 const TASK_RULES = {
   known: {
     name: 'task-known',
@@ -31,15 +30,15 @@ const TASK_RULES = {
 
 export interface Asked {
   asked: number;
-  /** No answer about the task this time. */
+  /** Questions without an answer about the task. */
   unanswered: number;
 }
 
 const SLICE = 200;
 
 /**
- * Asks the provider for every task id that is its own, `concurrency` at a time, and compares. It only asks, and stores
- * nothing. `totals` is kept up to date.
+ * Asks the provider for each of its task ids, `concurrency` at a time, and compares the answers with the ledger. It stores
+ * nothing, and keeps `totals` up to date.
  */
 export async function* taskLooks(
   db: Database,

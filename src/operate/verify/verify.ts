@@ -1,22 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queryable } from '../../database/database.ts';
-import { INVARIANTS } from '../../ledger/verify/all.ts';
+import { INVARIANTS, lookAtSlice, lookAtWhole, slices } from '../../ledger/verify/walk.ts';
 import { contentFindings } from '../../ledger/verify/content.ts';
 import type { Finding } from '../../ledger/verify/invariant.ts';
-import { lookAtSlice, lookAtWhole, slices } from '../../ledger/verify/look.ts';
 
-/** What one look at one part found, and how to look there again. Without that, nothing there changes by itself. */
+/** What one look at one part found, and how to look again. Without `again` the part does not change by itself. */
 export interface Look {
   found: readonly Finding[];
   again?: () => Promise<readonly Finding[]>;
 }
 
-/** Living workers write between two looks: only what is there both times is a finding. */
+/** Workers write meanwhile: only what is there at both looks is a finding. */
 const BETWEEN_LOOKS_MS = 1_000;
-/** So many suspicions share one pause. */
+/** At most this many findings wait for one second look. */
 const MOST_HELD = 1_000;
 
-/** Passes on what is still so at a second look, a moment after the first. Memory is bounded by `MOST_HELD`. */
+/** Yields the findings that are still there at a second look, a moment later. `MOST_HELD` bounds the memory. */
 export async function* confirmed(
   looks: AsyncIterable<Look>,
   pause: () => Promise<unknown> = () => sleep(BETWEEN_LOOKS_MS),
@@ -52,8 +51,8 @@ function identityOf({ invariant, batch, key, attempt, what }: Finding): string {
 }
 
 /**
- * Looks at every invariant of the ledger, of one batch or (null) of all, in short queries and in constant memory.
- * `onRows` hears how many rows have been walked.
+ * Checks every invariant of the ledger, for one batch or (null) for all, in short queries and constant memory. `onRows` gets
+ * the number of rows that were walked.
  */
 export async function* ledgerLooks(
   db: Queryable,

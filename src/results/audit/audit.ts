@@ -2,18 +2,16 @@ import { basename } from 'node:path';
 import { explain } from './candidate.ts';
 import type { Signs, Verdict } from './candidate.ts';
 import { checkMapped } from './field.ts';
-import { openProviderFile } from './file.ts';
-import type { FileOptions } from './file.ts';
-import { expectedOf, judge } from './judge.ts';
-import type { Context, Span } from './judge.ts';
-import { Tally } from './tally.ts';
-import { subjectOf } from './subject.ts';
-import type { Finding } from './subject.ts';
+import { openProviderFile, lineWithoutKeys } from './provider-file.ts';
+import type { FileOptions } from './provider-file.ts';
+import { expectedOf, judge, toAuditedTask } from './audited-task.ts';
+import type { Context, Span, AuditFinding } from './audited-task.ts';
+import { AuditSummary } from './summary.ts';
 import { usageError } from '../../core/errors.ts';
-import { storeCharges } from '../../ledger/audit/charge.ts';
+import { storeCharges, analyseListing, fileFacts, stageLines } from '../../ledger/audit/listing.ts';
 import type { Database } from '../../database/database.ts';
-import { beginImport, endImport, keepImport } from '../../ledger/import/import.ts';
-import { analyseListing, fileFacts, stageLines } from '../../ledger/audit/listing.ts';
+import { transaction } from '../../database/database.ts';
+import { beginImport, endImport, keepImport } from '../../ledger/import/scratch.ts';
 import type { FileFacts, StagedLine } from '../../ledger/audit/listing.ts';
 import { nameless, ownClients, pair, sendingSince, subjects } from '../../ledger/audit/pairing.ts';
 import { resolveAccepted } from '../../ledger/resolve.ts';
@@ -34,15 +32,17 @@ export interface AuditOptions extends FileOptions {
   origin: string;
   /** Null: all batches. */
   batch: { id: number; name: string } | null;
-  /** What the files cover, where a person says so: milliseconds since the epoch. */
+  /** What the files cover, if a person says so: milliseconds since the epoch. */
   since?: number;
   until?: number;
   /** How far the provider's clock may be from the ledger's. */
   toleranceMs: number;
   price: Context['price'];
-  /** Who settles rows that match one task each; absent: they are only shown. */
+  /** Removes API keys from the text of a line before it is stored. */
+  redact?: (text: string) => string;
+  /** Who settles rows that match one task each; undefined: they are only shown. */
   accept?: Said;
-  onFinding?: (finding: Finding) => Promise<void> | void;
+  onFinding?: (finding: AuditFinding) => Promise<void> | void;
   onVerdict?: (row: Suspect, verdict: Verdict, accepted: Accepted | undefined) => void;
   onProgress?: (lines: number) => void;
   onWarning?: (text: string) => void;
@@ -56,10 +56,10 @@ export interface Accepted {
   number: number;
 }
 
-/** What came of the uncertain rows that were asked about. */
+/** The uncertain rows that were asked about, by verdict. */
 export interface Doubts {
   rows: number;
-  /** One task each, and nobody else's. */
+  /** With one task each, which fits no other row. */
   matching: number;
   /** Of these, settled now. */
   settled: number;
@@ -71,9 +71,9 @@ export interface Doubts {
 
 export interface Audit {
   files: FileFacts[];
-  tally: Tally;
+  summary: AuditSummary;
   doubts: Doubts;
-  /** Entries that the ledger has now and did not have, or had otherwise. */
+  /** Entries that are new in the ledger, or changed. */
   stored: number;
 }
 
@@ -81,9 +81,10 @@ const CHUNK = 1000;
 const PAGE = 200;
 
 /**
- * Holds files of the provider against the ledger and what polling has stored in it. Files may have any number of lines:
+ * Compares files of the provider with the ledger and with what polling has stored in it. Files may have any number of lines:
  * they are staged beside the ledger and compared there, task by task.
  * @throws VidbatchError exit 2 or 3 for a file that cannot be understood as a whole; nothing is changed then.
+ *   `IMPORT_LOST` when the staged lines of the files were deleted: rows that were settled before stay settled.
  */
 export async function audit(db: Database, options: AuditOptions): Promise<Audit> {
   const { origin, batch, toleranceMs } = options;
@@ -113,16 +114,18 @@ export async function audit(db: Database, options: AuditOptions): Promise<Audit>
       clients: new Set(clients),
       price: options.price,
     };
-    const tally = await judgeAll(db, importId, context, options);
-    await keepImport(db, importId);
-    const stored = options.signal?.aborted === true ? 0 : await storeCharges(db, importId);
-    return { files, tally, doubts, stored };
+    const summary = await judgeAll(db, importId, context, options);
+    const stored = await transaction(db, async (session) => {
+      await keepImport(session, importId);
+      return options.signal?.aborted === true ? 0 : storeCharges(session, importId);
+    });
+    return { files, summary, doubts, stored };
   } finally {
     await endImport(db, importId);
   }
 }
 
-/** `zoned`: a time of theirs has its zone from a flag. `empty`: files without a line leave nothing to be counted by. */
+/** `zoned`: a time has its zone from a flag. `empty`: files without a line, which SQL cannot count. */
 async function stageFiles(
   db: Database,
   importId: string,
@@ -136,7 +139,7 @@ async function stageFiles(
   for (const [index, path] of options.files.entries()) {
     const file = await openProviderFile(path, { ...options, mayBeEmpty });
     for (const warning of file.warnings) options.onWarning?.(warning);
-    // Two files of one name are two files.
+    // Two files may have the same name.
     const name = options.files.slice(0, index).some((other) => basename(other) === file.name)
       ? path
       : file.name;
@@ -149,7 +152,7 @@ async function stageFiles(
       zoned ||= line.read.zoned;
       if (line.read.negative) signs.below += 1;
       else if (line.read.amount !== null) signs.above += 1;
-      chunk.push({ ...line, position, file: name });
+      chunk.push({ ...lineWithoutKeys(line, options.redact ?? same), position, file: name });
       if (chunk.length < CHUNK) continue;
       await stageLines(db, importId, chunk);
       options.onProgress?.(position);
@@ -166,6 +169,10 @@ async function stageFiles(
   return { zoned, empty };
 }
 
+function same(text: string): string {
+  return text;
+}
+
 function allNegative(path: string): Error {
   return usageError(
     'ALL_NEGATIVE',
@@ -174,7 +181,7 @@ function allNegative(path: string): Error {
   );
 }
 
-/** A file covers the time from its first line to its last, unless a person says more; one batch it is asked about whole. */
+/** A file covers the time from its first line to its last, unless a person says otherwise. For one batch it covers all. */
 function spansOf(files: readonly FileFacts[], { since, until, batch, toleranceMs }: AuditOptions): Span[] {
   if (files.length === 0) return [];
   if (since !== undefined || until !== undefined || batch !== null) {
@@ -199,6 +206,8 @@ async function settleDoubts(
     const page = await suspects(db, importId, options.batch?.id ?? null, after, PAGE);
     const owners = page.map(({ owner }) => owner);
     const edges = await edgesOf(db, importId, owners, options.toleranceMs);
+    // If staged rows were deleted, only some of them were read. Then a task could wrongly seem to have one possible row.
+    await keepImport(db, importId);
     const verdicts = explain(owners, edges, signs);
     for (const row of page) {
       const verdict = verdicts.get(row.owner) ?? { kind: 'none' };
@@ -226,7 +235,7 @@ const BECAUSE = {
   time: 'the only task of this model in its time, and no other row may have made it',
 };
 
-/** As if a person had said it; undefined: an answer came meanwhile, and knows better. */
+/** Settles a row as a person would; undefined: an answer has settled it meanwhile. */
 async function settleRow(
   db: Database,
   importId: string,
@@ -245,7 +254,7 @@ async function settleRow(
   return { taskId: task, attemptId: resolved.attemptId, number: resolved.number };
 }
 
-/** How many tasks are judged between two signs of life. */
+/** After this many tasks the import is kept alive and progress is reported. */
 const BREATH = 20_000;
 
 async function judgeAll(
@@ -253,11 +262,11 @@ async function judgeAll(
   importId: string,
   context: Context,
   { batch, onFinding, onProgress, signal }: AuditOptions,
-): Promise<Tally> {
-  const tally = new Tally();
+): Promise<AuditSummary> {
+  const summary = new AuditSummary();
   let judged = 0;
-  const told = async (finding: Finding): Promise<void> => {
-    tally.add(finding);
+  const told = async (finding: AuditFinding): Promise<void> => {
+    summary.add(finding);
     await onFinding?.(finding);
     judged += 1;
     if (judged % BREATH !== 0) return;
@@ -265,15 +274,15 @@ async function judgeAll(
     onProgress?.(judged);
   };
   for await (const row of subjects(db, importId)) {
-    if (signal?.aborted === true) return tally;
-    const subject = subjectOf(row, batch?.id ?? null);
+    if (signal?.aborted === true) return summary;
+    const subject = toAuditedTask(row, batch?.id ?? null);
     const kinds = judge(subject, context);
     await told({ kinds, expected: expectedOf(kinds, subject, context), subject, row, lines: row.lines });
   }
   for await (const line of nameless(db, importId)) {
-    if (signal?.aborted === true) return tally;
+    if (signal?.aborted === true) return summary;
     const kind = line.fault === null && line.aside ? 'no-task' : 'unreadable';
     await told({ kinds: [kind], expected: null, subject: null, row: null, lines: [line] });
   }
-  return tally;
+  return summary;
 }

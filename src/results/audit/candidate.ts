@@ -1,32 +1,33 @@
 import type { Evidence, Edge } from '../../ledger/audit/suspect.ts';
+
 /** What the files show of the account as a whole. */
 export interface Signs {
   /**
-   * Whether tasks that both know were created when the ledger says. `unseen`: there is none of which that can be said.
+   * Whether tasks that both sides know were created when the ledger says. `unseen`: there is no such task with a time.
    */
   clocks: 'agree' | 'differ' | 'unseen';
-  /** The times of the files name their zone themselves, and `--tz` had no part in them. */
+  /** Every time in the files names its zone; `--tz` was not used. */
   absolute: boolean;
-  /** Tasks of the ledger's time that nobody here can have made: another client uses the account. */
+  /** Tasks from the ledger's time that no row of it can have made: another client uses the account. */
   strangers: number;
-  /** Those of them with the prompt and model of a row that has its task: another client sends the same prompts. */
+  /** Strangers with the prompt and model of a row that has its own task: another client sends the same prompts. */
   twins: number;
 }
 
 export type Verdict =
   | { kind: 'settled'; task: string; evidence: Evidence }
-  /** One task, and it might yet be somebody else's. */
+  /** One task, but it may belong to another client. */
   | { kind: 'unproven'; task: string; why: 'clocks' | 'strangers' | 'twins' }
-  /** The task may be another row's, or there are several. */
+  /** The task may belong to another row, or there are several tasks. */
   | { kind: 'ambiguous' }
   | { kind: 'none' };
 
 /**
- * What becomes of each owner that is asked about. A row and a task belong together when neither has anybody else: then
- * every explanation of the file has this pair in it. Whatever else is open stays open, and so does a row without a task:
- * a list may be late, or lack a page. Pure.
+ * The verdict for each owner. A row and a task belong together when neither has another candidate: then every explanation of
+ * the file contains this pair. All else stays open, also a row without a task, because a list may be late or lack a page.
+ * Pure.
  *
- * The edges must be all of those that touch an asked owner's only task; of owners with several, two are enough.
+ * `edges` must hold every edge of a task that is the only one of its owner. Of an owner with several tasks, two are enough.
  */
 export function explain(
   owners: Iterable<string>,
@@ -49,10 +50,9 @@ export function explain(
 }
 
 /**
- * Only a request names its attempt whoever else is there. A time proves nothing by clocks that differ; and that nobody
- * else has made a task of this model then, only where nobody else is seen. A file with tasks of others and none that the
- * ledger knows is another account's: whoever sent the same manifest there has the same prompts. So has
- * another client of this account that sends it: then a prompt is no proof either.
+ * A request id is always proof. The other evidence needs clocks that agree, and no other client with the same prompts. Time
+ * alone is proof only if no other client is seen at all. A file with tasks of others and none that the ledger knows may
+ * belong to another account, where the same manifest was sent: then a prompt is no proof, either.
  */
 function proven({ task, evidence }: Edge, { clocks, absolute, strangers, twins }: Signs): Verdict {
   const settled = { kind: 'settled' as const, task, evidence };

@@ -1,4 +1,4 @@
-import { identityOf } from '../../ledger/audit/provider-line.ts';
+import { identityOf } from '../../ledger/audit/listing.ts';
 import { add, compare, negate, ZERO } from '../../core/money/amount.ts';
 import type { Amount } from '../../core/money/amount.ts';
 
@@ -16,7 +16,7 @@ export interface Charge {
 }
 
 export interface Settled {
-  /** In order of currency, then of amount. Charges that a refund of the same amount undid are in neither. */
+  /** Without pairs of a charge and a refund of the same amount. */
   charges: Charge[];
   refunds: Charge[];
   /** Charges less refunds, by currency. */
@@ -28,9 +28,8 @@ export interface Settled {
 }
 
 /**
- * The entries of one task out of several files, each counted once: the same entry in two files is one; two equal ones
- * in one file are two. Lines without time and number stand back where another file has better ones, and are then only
- * compared.
+ * The entries of one task from several files, each counted once. The same entry in two files is one; two equal entries in
+ * one file are two. Lines without time and number do not count where another file has better lines; they are compared.
  */
 export function settle(lines: readonly Charge[]): Settled {
   const { entries, conflict } = distinct(lines);
@@ -55,14 +54,14 @@ export function settle(lines: readonly Charge[]): Settled {
   };
 }
 
-/** The n-th entry of an identity in one file is the n-th of it in another. */
+/** The n-th entry of an identity in one file is the n-th entry of it in another file. */
 function distinct(lines: readonly Charge[]): { entries: Charge[]; conflict: boolean } {
   const seen = new Map<string, Charge>();
   const counts = new Map<string, number>();
   let conflict = false;
   for (const line of lines) {
     const identity = identityOf(line);
-    // A number names one entry, however often it is listed.
+    // A charge id names one entry, however often it is listed.
     const nth = identity.startsWith('id:') ? 0 : (counts.get(`${line.file}\n${identity}`) ?? 0);
     counts.set(`${line.file}\n${identity}`, nth + 1);
     const key = `${identity}\n${nth}`;

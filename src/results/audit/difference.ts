@@ -1,7 +1,7 @@
 import { formatAmount } from '../../core/money/amount.ts';
-import { writeText } from '../../manifest/export-cell.ts';
-import { settle } from './charge.ts';
-import type { Finding } from './subject.ts';
+import { writeText } from '../../manifest/exported.ts';
+import { settleTask } from './audited-task.ts';
+import type { AuditFinding } from './audited-task.ts';
 
 /** Columns of the file that goes to the provider's support. */
 export const DIFFERENCE_COLUMNS = [
@@ -35,15 +35,12 @@ export const DIFFERENCE_COLUMNS = [
 ] as const;
 
 /**
- * One finding as a line of CSV, ours and theirs side by side. `redact` takes secrets out of what they wrote. Times are
- * RFC 3339 UTC.
+ * One finding as a line of CSV: what the ledger says and what the provider says, side by side. `redact` removes secrets.
+ * Times are RFC 3339 UTC.
  */
-export function differenceLine(finding: Finding, redact: (text: string) => string): string {
+export function differenceLine(finding: AuditFinding, redact: (text: string) => string): string {
   const { kinds, expected, subject, row, lines } = finding;
-  const net =
-    subject === null
-      ? new Map<string, never>()
-      : settle([...subject.lines.flatMap(({ charge }) => charge ?? []), ...subject.earlier]).net;
+  const net = subject === null ? new Map<string, never>() : settleTask(subject).net;
   const all = <T>(of: (line: (typeof lines)[number]) => T | null): T[] => [
     ...new Set(lines.flatMap((line) => of(line) ?? [])),
   ];
@@ -53,13 +50,13 @@ export function differenceLine(finding: Finding, redact: (text: string) => strin
       .join(' ');
   const cells: Record<(typeof DIFFERENCE_COLUMNS)[number], string | number | null | undefined> = {
     kind: kinds.join(' '),
-    task_id: row?.task_id ?? (row !== null && row.subject !== row.request_id ? row.subject : null),
-    request_id: row?.request_id ?? all((line) => line.request_id).join(' '),
+    task_id: row?.taskId ?? (row !== null && row.subject !== row.requestId ? row.subject : null),
+    request_id: row?.requestId ?? all((line) => line.requestId).join(' '),
     batch: row?.batch,
-    row_key: row?.row_key,
-    line: row?.manifest_line,
+    row_key: row?.key,
+    line: row?.manifestLine,
     state: row?.state,
-    provider_status: row?.provider_status,
+    provider_status: row?.providerStatus,
     listed_status: all((line) => line.status).join(' '),
     model: row?.model,
     listed_model: all((line) => line.model).join(' '),
@@ -70,10 +67,10 @@ export function differenceLine(finding: Finding, redact: (text: string) => strin
     expected_amount: expected && formatAmount(expected.amount, 2),
     expected_currency: expected?.currency,
     claimed_at: row?.at?.toISOString(),
-    submitted_at: row?.submitted_at?.toISOString(),
-    created_at: times((line) => line.created_at),
-    billed_at: times((line) => line.billed_at),
-    http_status: row?.http_status,
+    submitted_at: row?.submittedAt?.toISOString(),
+    created_at: times((line) => line.createdAt),
+    billed_at: times((line) => line.billedAt),
+    http_status: row?.httpStatus,
     provider_lines: lines.map(({ file, line }) => `${file}:${line}`).join(' '),
     problem: all((line) => line.fault).join('; '),
     raw_lines: lines.map(({ raw }) => raw).join('\n'),

@@ -2,8 +2,8 @@ import { usageError } from '../../core/errors.ts';
 import type { ColumnMap } from '../../manifest/columns.ts';
 
 /**
- * What a line may say, and the headers under which files usually have it: letters, digits and ideographs alone, in
- * lower case, so that `Task ID`, `task_id` and `taskId` are one. A field's own name comes before its other names.
+ * The fields of a line, and the headers that files usually give them. Headers are compared by letters, digits and ideographs
+ * in lower case, so that `Task ID`, `task_id` and `taskId` are the same. A field's own name comes first.
  */
 const FIELDS = {
   task_id: ['taskid', '任务id', '任务编号', '任务号', 'jobid', 'generationid', 'videoid'],
@@ -67,19 +67,19 @@ export type Field = keyof typeof FIELDS;
 
 const FIELD_NAMES = Object.keys(FIELDS) as Field[];
 
-/** What a provider says of a task, and a manifest cannot. */
+/** Fields that only a provider's file has, never a manifest. */
 const PROVIDERS: readonly Field[] = ['request_id', 'status', 'created_at', 'amount', 'billed_at', 'client'];
 
-/** Which header each field stands under, and a currency that the amount's own header names. */
+/** The header of each field, and the currency that the header of the amount names. */
 export interface Headers {
   of: ReadonlyMap<Field, string>;
   currency: string | undefined;
 }
 
 /**
- * Finds the fields among the headers of a file. `id` is the task's where nothing else is, and the entry's where the task
- * has a name of its own; beside nothing that only a provider knows, it may be a manifest's, and is nobody's.
- * @throws VidbatchError exit 2 when two headers stand for one field: which is meant would be a guess.
+ * Finds the fields among the headers of a file. A column `id` is the task id if no other column is, and the charge id
+ * otherwise. Without any provider-only column the file may be a manifest: then `id` is ignored.
+ * @throws VidbatchError exit 2 when two headers fit one field: a choice would be a guess.
  */
 export function findHeaders(headers: readonly string[], map: ColumnMap, file: string): Headers {
   const of = new Map<Field, string>();
@@ -104,7 +104,7 @@ export function findHeaders(headers: readonly string[], map: ColumnMap, file: st
   return { of, currency: currencyIn(of.get('amount') ?? '') };
 }
 
-/** @throws VidbatchError exit 2 for a field that is none. */
+/** @throws VidbatchError exit 2 for an unknown field. */
 export function checkFields(map: ColumnMap): void {
   for (const [header, field] of map) {
     if (FIELD_NAMES.some((known) => known === field)) continue;
@@ -116,7 +116,7 @@ export function checkFields(map: ColumnMap): void {
   }
 }
 
-/** @throws VidbatchError exit 2 for a header that no file has: another would stand for the field, unsaid. */
+/** @throws VidbatchError exit 2 for a header that no file has: another column would silently take its place. */
 export function checkMapped(map: ColumnMap, headers: ReadonlySet<string>): void {
   if (headers.size === 0) return;
   for (const [header, field] of map) {
@@ -137,7 +137,7 @@ function ambiguous(file: string, field: Field, first: string, second: string): E
   );
 }
 
-/** `amount (CNY)`, `金额(元)`, `cost_usd`: without what stands in brackets, or for a currency at the end. */
+/** The header without a currency in brackets or at its end: `amount (CNY)`, `金额(元)`, `cost_usd`. */
 function plain(header: string): string {
   return header
     .normalize('NFKC')
@@ -155,7 +155,7 @@ function currencyIn(header: string): string | undefined {
 
 const WORDS: Readonly<Record<string, string>> = { RMB: 'CNY', 元: 'CNY', 人民币: 'CNY', '€': 'EUR' };
 
-/** In capitals; undefined for what is none, and for signs that several currencies share (`$`, `¥`). */
+/** The code in capitals; undefined for unknown words, and for signs that several currencies share (`$`, `¥`). */
 export function currencyOf(text: string): string | undefined {
   const word = text.trim().toUpperCase();
   return WORDS[word] ?? (/^[A-Z]{3,10}$/.test(word) ? word : undefined);

@@ -1,17 +1,17 @@
 import { offsetAt } from '../../core/time/zone.ts';
 
 /**
- * `zoneless`: a time of a clock on the wall, and nobody has said whose. `ambiguous`: the clocks of the zone showed it
- * twice, or never. `date`: a day without a time.
+ * `zoneless`: a local time whose zone is unknown. `ambiguous`: the clocks of the zone showed it twice, or never. `date`: a day
+ * without a time.
  */
-export type ReadTime =
+type ReadTime =
   | { kind: 'time'; at: number; absolute: boolean }
   | { kind: 'zoneless' | 'ambiguous' | 'date' | 'unreadable' };
 
 const WALL =
   /^(?<year>\d{4})[-/.年](?<month>\d{1,2})[-/.月](?<day>\d{1,2})日?(?:[T\s]+(?<hour>\d{1,2}):(?<minute>\d{2})(?::(?<second>\d{2})(?:[.,](?<part>\d{1,9}))?)?\s*(?<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?$/i;
 
-/** Unix seconds, with a part or without; or unix milliseconds. Other counts of digits are no time that we know. */
+/** Unix seconds, with or without a fraction, or unix milliseconds. Other lengths are not a time. */
 const SECONDS = /^\d{10}(?:\.\d+)?$/;
 const MILLISECONDS = /^\d{13}$/;
 
@@ -36,7 +36,7 @@ function absolute(at: number): ReadTime {
   return { kind: 'time', at: Math.floor(at), absolute: true };
 }
 
-/** What the clock shows, as if it were UTC; undefined: no clock ever shows it. */
+/** The local time as if it were UTC; undefined: no clock ever shows it. */
 function wallOf(parts: Record<string, string | undefined>): number | undefined {
   const of = (name: string): number => Number(parts[name] ?? 0);
   const [year, month, day] = [of('year'), of('month'), of('day')];
@@ -55,7 +55,7 @@ function offsetOf(zone: string): number {
 
 const DAY_MS = 86_400_000;
 
-/** The instants at which the clocks of the zone show it. */
+/** The moments at which the clocks of the zone show it. */
 function instants(wall: number, zone: string): number[] {
   const offsets = new Set([wall - DAY_MS, wall + DAY_MS].map((at) => offsetAt(zone, at)));
   return [...offsets].map((offset) => wall - offset).filter((at) => at + offsetAt(zone, at) === wall);

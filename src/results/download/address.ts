@@ -15,17 +15,17 @@ export interface Reach {
 
 const PRIVATE: ReadonlySet<string> = new Set(['loopback', 'private', 'carrierGradeNat', 'uniqueLocal']);
 
-/** Whether an address may be connected to. What is not known to be public is not. */
+/** Whether an address may be connected to. An address that is not known to be public may not. */
 export function isReachable(address: string, { allowPrivate }: Pick<Reach, 'allowPrivate'>): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = plain(ipaddr.process(address));
   const range = parsed.range();
   if (PRIVATE.has(range)) return allowPrivate;
-  // `::/96` and the like are called unicast, too: only 2000::/3 is public (RFC 4291).
+  // The library also calls `::/96` and the like unicast; only 2000::/3 is public (RFC 4291).
   return range === 'unicast' && (parsed.kind() === 'ipv4' || (parsed.toByteArray()[0] ?? 0) >> 5 === 1);
 }
 
-/** Behind 64:ff9b::/96 stands the IPv4 address that a NAT64 connects to. */
+/** An address in 64:ff9b::/96 stands for the IPv4 address that a NAT64 connects to. */
 function plain(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
   const bytes = address.toByteArray();
   const isNat64 = address.kind() === 'ipv6' && address.match(ipaddr.IPv6.parse('64:ff9b::'), 96);
@@ -41,8 +41,8 @@ export class UnreachableAddress extends Error {
 }
 
 /**
- * Connects to the very address that was looked at: names are resolved once, and what may not be connected to is left
- * out before a socket is made.
+ * Connects to the address that was checked: a name is resolved once, and forbidden addresses are removed before a socket is
+ * made.
  */
 export function guardedConnector(
   reach: Reach,

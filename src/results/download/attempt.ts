@@ -1,6 +1,6 @@
 import type { Agent } from 'undici';
 import { VidbatchError } from '../../core/errors.ts';
-import type { WholeVideo } from '../../ledger/tasks/download.ts';
+import type { WholeVideo } from '../../ledger/tasks/downloads.ts';
 import { endOfBoxes, HEAD_BYTES, readContent } from './container.ts';
 import { checkRoom, PartFile } from './disk.ts';
 import { one, rangeOf, tooLarge } from './judgement.ts';
@@ -23,17 +23,17 @@ export interface AttemptOptions extends TransferLimits {
   onBytes?: (bytes: number) => void;
 }
 
-/** When nobody says how long it is, there is a look at the disk after so many bytes. */
+/** Without a known length, the room on the disk is checked after this many bytes. */
 const LOOK_BYTES = 32 * 1024 * 1024;
 
-/** One GET, and what comes of it, into the part at `path`; `part` says what is there before and after. */
+/** One GET into the part at `path`. `part` says what is there, before and afterwards. */
 export async function attempt(
   url: string,
   path: string,
   part: Part,
   options: AttemptOptions,
 ): Promise<Tried> {
-  // All of it had come, and the process died before it had its name.
+  // All of it had come, and the process ended before it was named.
   if (part.size > 0 && part.size === part.total) {
     return withFile(await PartFile.resume(path, part.size), (file) => judgeFile(file, part, '', true));
   }
@@ -78,7 +78,8 @@ async function receive(answer: Answered, path: string, part: Part, options: Atte
         return trouble ?? judgeFile(file, part, declared, isFramed(head));
       });
     }
-    if (judgement.kind !== 'whole') throw new Error(`an answer that is ${judgement.kind} has no body for us`);
+    if (judgement.kind !== 'whole')
+      throw new Error(`an answer that is ${judgement.kind} has no body to read`);
     const { total, validator, encoding } = judgement;
     await checkRoom(path, total ?? 0);
     return await withFile(await PartFile.begin(path), async (file) => {
@@ -93,7 +94,7 @@ async function receive(answer: Answered, path: string, part: Part, options: Atte
   }
 }
 
-/** Ends a transfer from the side of whoever reads it. */
+/** The reader ends the transfer. */
 class Unwanted extends Error {
   readonly tried: Tried;
 
@@ -103,7 +104,7 @@ class Unwanted extends Error {
   }
 }
 
-/** Reads a body into the file; returns what was wrong with it, if anything was. */
+/** Reads a body into the file. Returns what was wrong; undefined: nothing. */
 async function pour(
   { host, body }: Answered,
   file: PartFile,
@@ -143,12 +144,12 @@ function withHost<T extends { reason: string }>(host: string, refused: T): T {
   return { ...refused, reason: `${host}: ${refused.reason}` };
 }
 
-/** A page where a video should be: most often of a URL that is dead, from somebody who does not say so. */
+/** A page instead of a video: usually the URL is dead, and the server answers 200 all the same. */
 function notAVideo(what: string): Tried {
   return { kind: 'dead', code: 'NOT_A_VIDEO', reason: `what came is no video: ${what}` };
 }
 
-/** Whether a file that has come to its end is a whole video. `isFramed`: its length, or its end, was told. */
+/** Whether a file that has ended is a whole video. `isFramed`: the answer said where it ends. */
 async function judgeFile(file: PartFile, part: Part, declared: string, isFramed: boolean): Promise<Tried> {
   if (file.bytes === 0) return { kind: 'again', code: 'EMPTY', reason: 'what came is empty' };
   const content = await readContent(await file.head(HEAD_BYTES), declared);

@@ -1,9 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
 
-/** As many bytes as it takes to tell what a file is. */
+/** Enough bytes to tell what a file is. */
 export const HEAD_BYTES = 4_100;
 
-export type Content = { kind: 'video'; extension: string; type: string } | { kind: 'other'; what: string };
+type Content = { kind: 'video'; extension: string; type: string } | { kind: 'other'; what: string };
 
 /** Extensions of video types that the bytes alone do not tell. */
 const DECLARED: Readonly<Record<string, string>> = {
@@ -15,8 +15,8 @@ const DECLARED: Readonly<Record<string, string>> = {
 };
 
 /**
- * What the first bytes of a file are. They decide, and not what was declared: object stores declare anything. Bytes that
- * nobody knows are taken for the video that they were declared to be, unless they are text.
+ * What a file is, by its first bytes. They decide, because object stores declare anything. Unknown bytes are taken for the
+ * video that they were declared to be, unless they are text.
  */
 export async function readContent(head: Buffer, declared: string): Promise<Content> {
   if (head.length === 0) return { kind: 'other', what: 'empty' };
@@ -53,8 +53,8 @@ function textOf(head: Buffer): string {
 }
 
 /**
- * Where the boxes of an MP4 or QuickTime file end (ISO 14496-12, 4.2): of one that was cut short on its way into the
- * store, or here, the last box is longer than what is there. Other containers do not say.
+ * Where the boxes of an MP4 or QuickTime file end (ISO 14496-12, 4.2). In a file that was cut short, the last box is longer
+ * than the rest of the file. Other containers do not say.
  */
 export async function endOfBoxes(
   file: Pick<FileHandle, 'read'>,
@@ -68,7 +68,7 @@ export async function endOfBoxes(
     const { bytesRead } = await file.read(head, 0, 16, at);
     const short = head.readUInt32BE(0);
     const length = short === 1 && bytesRead === 16 ? Number(head.readBigUInt64BE(8)) : short;
-    // 0: up to the end, wherever that is. Less than a head: what follows are no boxes, but zeros, or whatever.
+    // 0: up to the end, wherever that is. Less than a head: what follows are not boxes.
     if (length < 8) return 'unknown';
     at += length;
   }

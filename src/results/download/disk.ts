@@ -10,14 +10,14 @@ import { messageOf, VidbatchError } from '../../core/errors.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants;
 
-/** The disk is left so much room: journal and ledger may be on it, and without them nothing is sent. */
+/** This much of the disk stays free: journal and ledger may be on it, and without them nothing is sent. */
 const RESERVE_BYTES = 64 * 1024 * 1024;
-/** Names for "there is no room". */
+/** Error codes for a full disk. */
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 /** File systems without hard links. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
-/** What is said of one name, and not of the disk or of the folder: the other videos can go on. */
+/** Error codes that concern one name, not the disk or the folder: the other videos can go on. */
 const OF_A_NAME = new Set(
   'ELOOP EISDIR ENOTDIR EACCES EPERM EEXIST ENOTEMPTY ENAMETOOLONG EINVAL EILSEQ ENXIO EBUSY ETXTBSY ERR_FS_EISDIR'.split(
     ' ',
@@ -37,7 +37,7 @@ function unusableName(path: string, cause: NodeJS.ErrnoException): UnusableName 
 
 const IS_A_LINK = 'is a symbolic link, and `download` follows none';
 
-/** What the disk refuses ends the command, unless it is about one name. */
+/** An error of the disk ends the command, unless it concerns one name. */
 async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -66,18 +66,18 @@ export async function checkRoom(path: string, bytes: number): Promise<void> {
   if (bavail * bsize < bytes + RESERVE_BYTES) throw diskFull(path);
 }
 
-/** Something that is not a file has a name of ours: it is neither written, read nor taken away. */
+/** Something that is not a file has a name of ours. It is neither read, nor written, nor removed. */
 function checkIsFile(path: string, found: Stats): void {
   if (found.isFile()) return;
   throw new UnusableName(path, found.isSymbolicLink() ? IS_A_LINK : 'is not a file');
 }
 
-/** How much of a part can be continued; 0: none is there. */
+/** How much of a part can be continued. 0: there is no part. */
 export async function partSize(path: string, now: number): Promise<number> {
   const found = await onDisk(path, () => lstat(path).catch(ifMissing));
   if (found === undefined) return 0;
   checkIsFile(path, found);
-  // Of what was written before this machine was started, some may never have reached the disk.
+  // What was written before the last start of this machine may not have reached the disk.
   return found.mtimeMs < now - uptime() * 1000 ? 0 : found.size;
 }
 
@@ -119,7 +119,7 @@ export class PartFile {
     this.#bytes = bytes;
   }
 
-  /** From the first byte, in a file of its own: what was there may have a second name elsewhere. */
+  /** From the first byte, in a new file: the old one may have a second name elsewhere. */
   static async begin(path: string): Promise<PartFile> {
     await partSize(path, Date.now());
     await removeFile(path);
@@ -175,7 +175,7 @@ export class PartFile {
     });
   }
 
-  /** On the disk, and not only on its way there. To be called once. */
+  /** Flushes the file to the disk. Call it once. */
   async sync(): Promise<{ bytes: number; sha256: string }> {
     await onDisk(this.path, () => this.#file.sync());
     return { bytes: this.#bytes, sha256: this.#hash.digest('hex') };
@@ -187,8 +187,8 @@ export class PartFile {
 }
 
 /**
- * Gives a whole file its final name, for good. False: another file has that name, and it stays. A link fails where a
- * rename would take the other's place.
+ * Gives a whole file its final name. False: another file has that name, and it stays. A link fails there, while a rename
+ * would replace the other file.
  */
 export async function giveName(part: string, path: string, sha256: string): Promise<boolean> {
   const named = await onDisk(path, async () => {
@@ -210,7 +210,7 @@ export async function giveName(part: string, path: string, sha256: string): Prom
   return true;
 }
 
-/** A name is on the disk when its folder is. */
+/** A new name is on the disk when its folder is flushed. */
 async function syncFolder(path: string): Promise<void> {
   await onDisk(path, async () => {
     const folder = await open(path, 'r');

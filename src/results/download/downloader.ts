@@ -11,13 +11,13 @@ import {
   recordWhole,
   renewUrl,
   wholeVideos,
-} from '../../ledger/tasks/download.ts';
-import type { Folder, WholeVideo } from '../../ledger/tasks/download.ts';
-import { FIRST_MARK, wantedVideos } from '../../ledger/tasks/wanted.ts';
-import type { Wanted } from '../../ledger/tasks/wanted.ts';
+} from '../../ledger/tasks/downloads.ts';
+import type { Folder, KnownVideo } from '../../ledger/tasks/downloads.ts';
+import { wantedVideos } from '../../ledger/tasks/videos.ts';
+import type { Wanted } from '../../ledger/tasks/videos.ts';
 import type { Provider } from '../../core/outcome.ts';
 import { removeFile, sha256Of, sizeOf, UnusableName } from './disk.ts';
-import { Stems } from './stem.ts';
+import { BaseNames } from './file-name.ts';
 import { fetchVideo } from './video.ts';
 import type { Fetched, FetchOptions, Renewed } from './video.ts';
 
@@ -26,12 +26,12 @@ export interface DownloaderOptions {
   batch: Pick<Batch, 'id' | 'origin'>;
   folder: Folder;
   client: Agent;
-  /** Who is asked for another URL; absent: nobody can be. */
+  /** It is asked for another URL; undefined: no provider can be asked. */
   provider: Pick<Provider, 'query' | 'origin'> | undefined;
   concurrency: number;
   maxBytes: number;
   idleMs: number;
-  /** Tries in a row for one video that bring nothing new. */
+  /** The most tries in a row for one video that bring nothing new. */
   tries: number;
   signal: AbortSignal;
   onBytes?: (bytes: number) => void;
@@ -39,17 +39,15 @@ export interface DownloaderOptions {
   onFetched?: (row: Wanted, fetched: Exclude<Fetched, { kind: 'stopped' }>) => void;
 }
 
-const KEYS = 5_000;
-const PAGE = 1_000;
-/** Of a video that may go better later, while one process watches: its rounds, and the least time between them. */
+/** A video that failed and may succeed later is tried in this many rounds, with this much time between the first two. */
 const ROUNDS = 4;
 const ROUND_MS = 60_000;
 
-/** Brings the videos of a batch into a folder that is this process's alone. */
+/** Downloads the videos of a batch into a folder that only this process uses. */
 export class Downloader {
   readonly #options: DownloaderOptions;
-  readonly #stems = new Stems();
-  /** Rows with which this process has done what it can. */
+  readonly #names = new BaseNames();
+  /** Rows for which this process can do no more. */
   readonly #over = new Set<number>();
   readonly #later = new Map<number, { rounds: number; at: number }>();
 
@@ -58,45 +56,37 @@ export class Downloader {
   }
 
   /**
-   * Holds what the ledger knows against what is in the folder: a file that is gone is fetched again; one that is another
-   * by now is left alone. To be called once, before the first pass.
+   * Compares what the ledger knows with what is in the folder. A file that is gone is fetched again; a file that has changed
+   * is left alone. Call it once, before the first pass.
    */
   async check(onChecked?: (rows: number) => void): Promise<void> {
     const { db, folder, signal } = this.#options;
-    let after = -1;
     let checked = 0;
-    for (;;) {
-      const videos = await wholeVideos(db, folder.id, after, PAGE);
-      for (const video of videos) {
-        if (signal.aborted) return;
-        after = video.id;
-        const place = { folderId: folder.id, id: video.id, taskId: video.taskId };
-        const known = video.state === 'downloaded';
-        const found = await this.#look(video);
-        if (found === 'same' && !known) await recordDownloaded(db, place, video);
-        else if (found === 'gone' && known) await forgetVideo(db, folder.id, video.id);
-        else if (typeof found === 'object') {
-          this.#over.add(video.id);
-          await recordNotHad(db, place, { state: 'failed', ...found });
-        }
-        checked += 1;
-        onChecked?.(checked);
+    for await (const video of wholeVideos(db, folder.id)) {
+      if (signal.aborted) return;
+      const place = { folderId: folder.id, id: video.id, taskId: video.taskId };
+      const known = video.state === 'downloaded';
+      const found = await this.#look(video);
+      if (found === 'same' && !known) await recordDownloaded(db, place, video);
+      else if (found === 'gone' && known) await forgetVideo(db, folder.id, video.id);
+      else if (typeof found === 'object') {
+        this.#over.add(video.id);
+        await recordNotHad(db, place, { state: 'failed', ...found });
       }
-      if (videos.length < PAGE) return;
+      checked += 1;
+      onChecked?.(checked);
     }
   }
 
-  /** What stands under the name of a whole video now; or why its row has none. */
-  async #look(
-    video: WholeVideo & { state: string },
-  ): Promise<'same' | 'gone' | { code: string; reason: string }> {
+  /** What is there under the name of a video that was whole; an object says why its row has no video. */
+  async #look(video: KnownVideo): Promise<'same' | 'gone' | { code: string; reason: string }> {
     const { folder } = this.#options;
     const path = join(folder.path, video.file);
     try {
       const size = await sizeOf(path);
       if (size === undefined) return 'gone';
       if (size === video.bytes && (video.state === 'downloaded' || (await sha256Of(path)) === video.sha256)) {
-        // Whoever was killed between the two names of a file left it both.
+        // A crash between link and unlink leaves both names.
         await removeFile(join(folder.path, `${withoutExtension(video.file)}.part`));
         return 'same';
       }
@@ -108,10 +98,10 @@ export class Downloader {
     return { code: 'FILE_CHANGED', reason };
   }
 
-  /** Fetches every video that is to be had now. Returns how many rows may go better in a later pass. */
+  /** Fetches every video that is there now. Returns how many rows may succeed in a later pass. */
   async pass(): Promise<number> {
-    await this.#learnNames();
-    const { concurrency, signal } = this.#options;
+    const { db, batch, concurrency, signal } = this.#options;
+    for await (const key of readKeys(db, batch.id, this.#names.last)) this.#names.add(key);
     const failing = new AbortController();
     const both = AbortSignal.any([signal, failing.signal]);
     const rows = this.#wanted(both);
@@ -123,7 +113,7 @@ export class Downloader {
     };
     const workers = Array.from({ length: concurrency }, () =>
       work().catch((error: unknown) => {
-        // Of one disk or ledger, all of them make use.
+        // A full disk or a lost ledger stops every download.
         failing.abort();
         throw error;
       }),
@@ -134,27 +124,12 @@ export class Downloader {
     return [...this.#later.keys()].filter((id) => !this.#over.has(id)).length;
   }
 
-  async #learnNames(): Promise<void> {
-    const { db, batch } = this.#options;
-    for (;;) {
-      const keys = await readKeys(db, batch.id, this.#stems.last, KEYS);
-      for (const key of keys) this.#stems.add(key);
-      if (keys.length < KEYS) return;
-    }
-  }
-
   async *#wanted(signal: AbortSignal): AsyncGenerator<Wanted> {
     const { db, batch, folder } = this.#options;
-    let after = FIRST_MARK;
-    for (;;) {
-      const rows = await wantedVideos(db, { batchId: batch.id, folderId: folder.id }, after, PAGE);
-      const now = performance.now();
-      for (const row of rows) {
-        if (signal.aborted) return;
-        after = row;
-        if (!this.#over.has(row.id) && (this.#later.get(row.id)?.at ?? 0) <= now) yield row;
-      }
-      if (rows.length < PAGE) return;
+    for await (const row of wantedVideos(db, { batchId: batch.id, folderId: folder.id })) {
+      if (signal.aborted) return;
+      const laterAt = this.#later.get(row.id)?.at ?? 0;
+      if (!this.#over.has(row.id) && laterAt <= performance.now()) yield row;
     }
   }
 
@@ -164,7 +139,7 @@ export class Downloader {
     const options: FetchOptions = {
       ...this.#options,
       folder: folder.path,
-      stem: this.#stems.of(row),
+      baseName: this.#names.of(row),
       signal,
       renew: () => this.#renew(row),
       onBegun: (part) => recordBegun(db, place, part),
@@ -188,10 +163,13 @@ export class Downloader {
   async #renew({ id, taskId, url }: Wanted): Promise<Renewed> {
     const { db, batch, provider } = this.#options;
     if (provider === undefined) {
-      return { kind: 'unknown', reason: 'nobody could be asked for another: VIDBATCH_API_KEY is not set' };
+      return {
+        kind: 'unknown',
+        reason: 'no provider could be asked for another: VIDBATCH_API_KEY is not set',
+      };
     }
     if (provider.origin !== batch.origin) {
-      return { kind: 'unknown', reason: `another is to be had from ${batch.origin ?? 'its provider'} alone` };
+      return { kind: 'unknown', reason: `only ${batch.origin ?? 'its provider'} can give another` };
     }
     const report = await provider.query(taskId);
     if (report.kind === 'transient') {
@@ -207,7 +185,7 @@ export class Downloader {
   }
 }
 
-/** A name that cannot be used is the fault of one video; everything else ends the command. */
+/** A name that cannot be used fails one video; every other error ends the command. */
 function ofItsName(error: unknown): Fetched {
   if (!(error instanceof UnusableName)) throw error;
   return { kind: 'failed', code: error.code, reason: error.message, again: false };

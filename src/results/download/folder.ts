@@ -14,7 +14,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf, usageError, VidbatchError } from '../../core/errors.ts';
 import type { Batch } from '../../ledger/batch.ts';
-import type { Folder } from '../../ledger/tasks/download.ts';
+import type { Folder } from '../../ledger/tasks/downloads.ts';
 import { lockFile } from '../../database/lock.ts';
 
 const NOTE = '.vidbatch-download.json';
@@ -26,13 +26,13 @@ interface Note {
   batch: string;
 }
 
-/** A folder that is this process's to download into, until it is released. */
+/** A folder into which only this process downloads, until it is released. */
 export interface HeldFolder extends Folder {
   release(): void;
 }
 
 /**
- * Takes a folder for the videos of one batch; makes it, if there is none.
+ * Locks a folder for the videos of one batch, and makes it if there is none.
  * @throws usageError when it holds the videos of another batch; VidbatchError when another process downloads into it,
  * or it cannot be written.
  */
@@ -68,14 +68,14 @@ export function holdFolder(path: string, ledger: string, batch: Pick<Batch, 'id'
   }
 }
 
-/** Why others could put files or links of their own into a folder; undefined: they could not. */
+/** Why other users could put files or links into a folder; undefined: they cannot. */
 export function othersWrite(path: string, uid = process.getuid?.()): string | undefined {
   const { mode, uid: owner } = statSync(path);
   if (uid !== undefined && owner !== uid && owner !== 0) return 'it belongs to another user';
   return (mode & 0o022) === 0 ? undefined : 'other users can write it';
 }
 
-/** The files that are the folder's own are neither read nor written through a link: it may lead anywhere. */
+/** vidbatch's own files in the folder are never read or written through a link: it may lead anywhere. */
 function checkNoLink(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
   throw usageError(

@@ -3,7 +3,7 @@ import { parseRetryAfter } from '../../core/retry.ts';
 /** A part of a video that is on the disk already. */
 export interface Part {
   size: number;
-  /** ETag or date of the version that it is of; null: nobody knows, so that it cannot be continued. */
+  /** ETag or date of its version; null: unknown, so that it cannot be continued. */
   validator: string | null;
   /** Bytes of the whole, where known. */
   total: number | null;
@@ -17,14 +17,14 @@ export interface Head {
 
 /** What follows from the head of an answer to a GET of a video. */
 export type Judgement =
-  /** The whole comes. `total`: bytes on the way, null: it does not say. */
+  /** The whole comes. `total`: the bytes that travel; null: unknown. */
   | { kind: 'whole'; total: number | null; validator: string | null; encoding: string | null }
   /** What is missing of the part comes. */
   | { kind: 'rest'; total: number }
-  /** The part is of no use: to be asked for again from the beginning. */
+  /** The part is of no use: ask again from the beginning. */
   | { kind: 'restart'; reason: string }
   | { kind: 'redirect'; to: string }
-  /** Nothing is there, or not for this URL any more. */
+  /** Nothing is there, or no longer at this URL. */
   | { kind: 'dead'; reason: string }
   | { kind: 'again'; reason: string; afterMs?: number }
   | { kind: 'refused'; code: string; reason: string };
@@ -60,10 +60,10 @@ function judgeWhole(head: Head, maxBytes: number): Judgement {
     return {
       kind: 'refused',
       code: 'ENCODING',
-      reason: `it comes in an encoding that nobody asked for: ${encoding}`,
+      reason: `it comes in an encoding that was not asked for: ${encoding}`,
     };
   }
-  // Ranges are of what travels. What has been decoded cannot be continued.
+  // Ranges count the bytes that travel, so a decoded part cannot be continued.
   return { kind: 'whole', total, encoding, validator: encoding === null ? validatorOf(head) : null };
 }
 
@@ -91,7 +91,7 @@ function judgeRest(head: Head, part: Part): Judgement {
     : { kind: 'restart', reason: 'another range came than was asked for' };
 }
 
-/** A strong one: a weak ETag does not say that the bytes are the same (RFC 9110, 13.1.5). */
+/** A strong validator: a weak ETag does not say that the bytes are the same (RFC 9110, 13.1.5). */
 function validatorOf(head: Head): string | null {
   const etag = one(head, 'etag')?.trim();
   if (etag?.startsWith('"') === true) return etag;

@@ -10,7 +10,7 @@ import type { Head, Judgement, Part } from './judgement.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const MOST_REDIRECTS = 5;
-/** A body that brings less than this within the idle timeout stands still, whatever drips out of it. */
+/** A body that brings less than this within the idle timeout has stalled. */
 const LEAST_BYTES = 1024;
 
 export interface TransferLimits {
@@ -18,16 +18,16 @@ export interface TransferLimits {
   idleMs: number;
 }
 
-/** A client for result URLs. It knows no key, follows no redirect, and connects to what `reach` allows alone. */
+/** A client for result URLs. It has no key, follows no redirect, and connects only to what `reach` allows. */
 export function openClient(reach: Reach, idleMs: number): Agent {
   return new Agent({
     allowH2: false,
     pipelining: 1,
     connect: guardedConnector(reach, { timeoutMs: CONNECT_TIMEOUT_MS }),
     headersTimeout: idleMs,
-    // The transfer has a clock of its own.
+    // `readBody` has its own timeout.
     bodyTimeout: 0,
-    // Signed URLs are long, and so may be what comes with a redirect to one.
+    // Signed URLs are long, and a redirect to one is a header.
     maxHeaderSize: 65_536,
   });
 }
@@ -45,7 +45,7 @@ export type Opened =
 
 export type Body = Dispatcher.ResponseData['body'];
 
-/** One GET, over at most five redirects, each of which is looked at like the URL itself. Its body must be read or destroyed. */
+/** One GET, over at most five redirects; each target is checked like the URL itself. The caller reads or destroys the body. */
 export async function openTransfer(
   client: Agent,
   url: string,
@@ -55,7 +55,7 @@ export async function openTransfer(
 ): Promise<Opened> {
   let target = URL.parse(url);
   for (let hop = 0; hop <= MOST_REDIRECTS; hop += 1) {
-    if (target === null) return refused('BAD_URL', 'the result URL is none');
+    if (target === null) return refused('BAD_URL', 'there is no valid result URL');
     if (target.protocol !== 'https:' && target.protocol !== 'http:') {
       return refused('BAD_URL', `the result URL is of ${target.protocol}, which is neither https: nor http:`);
     }
@@ -66,7 +66,7 @@ export async function openTransfer(
         origin: target.origin,
         path: target.pathname + target.search,
         method: 'GET',
-        // What travels is what is stored, so that lengths and ranges mean the same thing here and there.
+        // The bytes that travel are the bytes that are stored, so that lengths and ranges fit both.
         headers: { accept: 'video/*, */*;q=0.5', 'accept-encoding': 'identity', ...headers },
         signal,
       });
@@ -86,7 +86,7 @@ function refused(code: string, reason: string): Opened {
   return { kind: 'refused', code, reason };
 }
 
-/** A transfer that broke; what has come stays. No word of the URL beyond its host: what follows is signed. */
+/** A transfer that broke; what has come stays. It names only the host, because the rest of the URL is signed. */
 export function broken(error: unknown, host: string): Extract<Opened, { kind: 'again' | 'refused' }> {
   if (error instanceof UnreachableAddress) {
     return {
@@ -111,14 +111,14 @@ const BROKEN: Readonly<Record<string, string>> = {
   STALLED: 'nothing came any more',
 };
 
-/** Whether the end of a body is told by anything but the end of the connection. */
+/** Whether the answer says where its body ends. Otherwise only the end of the connection does. */
 export function isFramed(head: Head): boolean {
   return one(head, 'content-length') !== undefined || one(head, 'transfer-encoding') !== undefined;
 }
 
 /**
  * Reads a body to its end, into `sink`. Returns the bytes that travelled.
- * @throws what the wire, the decoder or the sink throws; nothing is told to be whole then.
+ * @throws what the connection, the decoder or the sink throws; then the body is not whole.
  */
 export async function readBody(
   body: Body,
@@ -150,7 +150,7 @@ function decoderOf(encoding: string): Duplex {
   return encoding === 'deflate' ? createInflate() : createGunzip();
 }
 
-/** Counts only the time for which nothing came: what the disk takes is not the server's. */
+/** Ends a body that stalls. The time that the disk takes does not count. */
 async function* unstalled(body: Body, idleMs: number): AsyncGenerator<Buffer> {
   const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let waitedMs = 0;
@@ -169,7 +169,7 @@ async function* unstalled(body: Body, idleMs: number): AsyncGenerator<Buffer> {
     try {
       result = await Promise.race([next, stalled]);
     } catch (error) {
-      // Destroyed by whoever reads us; what it rejects with then is nobody's.
+      // The reader destroys the body; the rejection that follows is not used.
       next.catch(() => undefined);
       throw error;
     } finally {

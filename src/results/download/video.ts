@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { WholeVideo } from '../../ledger/tasks/download.ts';
-import type { Wanted } from '../../ledger/tasks/wanted.ts';
+import type { WholeVideo } from '../../ledger/tasks/downloads.ts';
+import type { Wanted } from '../../ledger/tasks/videos.ts';
 import { backoffMs } from '../../core/retry.ts';
 import { attempt } from './attempt.ts';
 import type { AttemptOptions, Tried } from './attempt.ts';
@@ -14,7 +14,7 @@ export type Fetched =
   /** `again`: it may go better later. */
   | { kind: 'failed'; code: string; reason: string; again: boolean }
   | { kind: 'expired'; code: string; reason: string }
-  /** Interrupted: its part stays. */
+  /** Interrupted; its part stays. */
   | { kind: 'stopped' };
 
 /** What the provider says when it is asked for a completed task's URL once more. `unknown`: it could not be asked. */
@@ -24,8 +24,8 @@ export type Renewed =
 export interface FetchOptions extends AttemptOptions {
   /** Where its file goes, and its name there without an extension. */
   folder: string;
-  stem: string;
-  /** Tries in a row that bring nothing new. */
+  baseName: string;
+  /** The most tries in a row that bring nothing new. */
   tries: number;
   renew: () => Promise<Renewed>;
   /** Called when all of it is on the disk, before it gets its name. */
@@ -33,15 +33,15 @@ export interface FetchOptions extends AttemptOptions {
   random?: () => number;
 }
 
-/** A download that brought this much may fail again as often as any. */
+/** A try that brought this much resets the count of tries. */
 const PROGRESS_BYTES = 1_048_576;
-/** Longer waits are for another run. */
+/** A longer wait is left to another run. */
 const LONGEST_WAIT_MS = 60_000;
 
-/** Fetches one video: its part is continued, a dead URL is renewed once, and only what is whole gets its name. */
+/** Fetches one video. It continues a part, renews a dead URL once, and names only a whole file. */
 export async function fetchVideo(wanted: Wanted, options: FetchOptions): Promise<Fetched> {
-  const { stem, folder, signal, random = Math.random } = options;
-  const path = join(folder, `${stem}.part`);
+  const { baseName, folder, signal, random = Math.random } = options;
+  const path = join(folder, `${baseName}.part`);
   const part: Part = {
     size: await partSize(path, Date.now()),
     validator: wanted.validator,
@@ -79,7 +79,7 @@ export async function fetchVideo(wanted: Wanted, options: FetchOptions): Promise
   }
 }
 
-/** There is no other URL: it is expired, unless nobody could be asked. */
+/** There is no other URL: it has expired, unless no provider could be asked. */
 async function notHad(
   { code, reason }: Extract<Tried, { kind: 'dead' }>,
   fresh: Renewed,
@@ -90,18 +90,18 @@ async function notHad(
   }
   await removeFile(path);
   const told = `${reason}; ${fresh.kind === 'none' ? fresh.reason : 'the provider gives the same URL again'}`;
-  // Whoever answers with something else than a video has not said that it is gone.
+  // A server that answers with something else has not said that the video is gone.
   if (code === 'NOT_A_VIDEO') return { kind: 'failed', code, reason: told, again: false };
   return { kind: 'expired', code, reason: told };
 }
 
-/** Its checksum is recorded first: whoever comes after a crash knows the file by it. */
+/** The checksum is recorded first: after a crash the file is recognised by it. */
 async function name(
   path: string,
   { extension, bytes, sha256, type }: Extract<Tried, { kind: 'whole' }>,
-  { folder, stem, onWhole }: FetchOptions,
+  { folder, baseName, onWhole }: FetchOptions,
 ): Promise<Fetched> {
-  const video = { file: `${stem}.${extension}`, bytes, sha256, type };
+  const video = { file: `${baseName}.${extension}`, bytes, sha256, type };
   await onWhole(video);
   if (await giveName(path, join(folder, video.file), sha256)) return { kind: 'downloaded', ...video };
   await removeFile(path);

@@ -10,11 +10,11 @@ import { recordPolls } from '../../ledger/tasks/poll-record.ts';
 import type { Polled } from '../../ledger/tasks/poll-record.ts';
 import type { Logger } from '../../core/log.ts';
 import { patiently } from '../../database/patience.ts';
-import { reached } from '../../core/point.ts';
+import { crashPoint } from '../../core/crash-points.ts';
 import { judgePoll, POLL_PLAN } from '../../core/poll-plan.ts';
 import type { PollPlan } from '../../core/poll-plan.ts';
-import { tellPolled } from './poll-log.ts';
 import type { Provider } from '../../core/outcome.ts';
+import { isFinal } from '../../core/task.ts';
 
 export interface PollerOptions {
   db: Database;
@@ -28,31 +28,31 @@ export interface PollerOptions {
   /** Milliseconds for one whole answer. */
   timeoutMs: number;
   log: Logger;
-  /** A function: may change from one question to the next. */
+  /** A function is called before each question. */
   plan?: PollPlan | (() => PollPlan);
   random?: () => number;
   /**
-   * `settled`: it ends when no task is open. A moment of the database's clock: when each that is due has been asked for
-   * since. Default: it goes on until it is stopped.
+   * `settled`: it ends when no task is open. `askedSince`, a moment of the database's clock: it ends when each task that is
+   * due has been asked for since. By default it goes on until it is stopped.
    */
   until?: 'settled' | { askedSince: string };
   onPolled?: (polled: Polled) => void;
 }
 
 export interface Poller {
-  /** Resolves when there is nothing left to ask, or it was stopped; never rejects. */
+  /** Resolves when nothing is left to ask, or after `stop`. Never rejects. */
   readonly ended: Promise<void>;
-  /** Rows wait for a task to end: all that are open are asked for at once, then as the plan says by now. */
+  /** Asks for every open task now, and then as the plan says. For rows that wait until a task ends. */
   hurry(): Promise<void>;
-  /** Asks nothing more, waits for no answer, and gives back what it had taken. */
+  /** Asks no more, waits for no answer, and gives back the tasks that it has taken. */
   stop(): Promise<void>;
 }
 
-/** For one whole answer: nothing is paid for it, so it may be asked for again. */
+/** For one whole answer. A question costs nothing, so it may be asked again. */
 export const POLL_TIMEOUT_MS = 30_000;
-/** Beyond the timeout, until a task whose asker is gone is due again. */
+/** After the timeout, a task whose asker is gone is due again after this long. */
 const LEASE_MARGIN_MS = 30_000;
-/** Rows may be accepted at any time. */
+/** The longest time between two looks, because rows may be accepted at any time. */
 const LOOK_MS = 5_000;
 const LEAST_PAUSE_MS = 20;
 const FAILED_MS = 1_000;
@@ -64,7 +64,7 @@ export function startPoller(options: PollerOptions): Poller {
   const scope = { origin, batches: options.batches };
   const asker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const since = typeof until === 'object' ? until.askedSince : null;
-  // Whoever wants to know now asks for the newest, too.
+  // With `askedSince`, also tasks that are new are asked for at once.
   const plan = (): PollPlan => (typeof planned === 'function' ? planned() : planned);
   const firstMs = (): number => (since === null ? plan().firstMs : 0);
   const leaseMs = options.timeoutMs + LEASE_MARGIN_MS;
@@ -74,7 +74,7 @@ export function startPoller(options: PollerOptions): Poller {
   const taken: { task: TakenTask; leavesAt: number }[] = [];
   const asking = new Set<Promise<void>>();
   let wake: (() => void) | undefined;
-  /** It has been told that the provider is left alone for a while. */
+  /** The log says already that the provider is left alone for a while. */
   let held = false;
 
   let lookAt = 0;
@@ -83,7 +83,7 @@ export function startPoller(options: PollerOptions): Poller {
     lookAt = Math.min(lookAt, performance.now() + ms);
   }
 
-  /** Takes what is due, and says when to look again; false when there is nothing left to wait for. */
+  /** Takes the tasks that are due and sets `lookAt`. False: nothing is left to wait for. */
   async function look(room: number): Promise<boolean> {
     const tasks = await takeTasks(db, scope, {
       asker,
@@ -105,15 +105,15 @@ export function startPoller(options: PollerOptions): Poller {
 
   async function ask(task: TakenTask): Promise<void> {
     const report = await provider.query(task.taskId, { signal });
-    reached('task-asked');
+    crashPoint('task-asked');
     if (report.kind === 'transient' && signal.aborted) return giveTasksBack(db, [task], { asked: true });
     const polled = { task, verdict: judgePoll(task, report, { random, plan: plan() }) };
     if (polled.verdict.kind === 'unanswered' && polled.verdict.holdMs > 0) await giveBack();
-    // If this process ends first, the lease does too, and the task is asked for again.
+    // If this process ends first, the lease ends, and the task is asked for again.
     const recorded = await patiently('poll', log, () => record(polled), signal);
-    reached('task-recorded');
+    crashPoint('task-recorded');
     const { verdict } = polled;
-    tellPolled(log, polled, { recorded, held });
+    logPolled(log, polled, { recorded, held });
     held = verdict.kind === 'unanswered' && (held || verdict.holdMs > 0);
     options.onPolled?.(polled);
     if ('nextMs' in verdict && verdict.nextMs !== null) lookIn(verdict.nextMs);
@@ -129,7 +129,7 @@ export function startPoller(options: PollerOptions): Poller {
     while (asking.size < concurrency && taken[0] !== undefined && taken[0].leavesAt <= now) {
       const [{ task }] = taken.splice(0, 1) as [(typeof taken)[0]];
       const asked: Promise<void> = ask(task)
-        .catch((error: unknown) => tell(error, log))
+        .catch((error: unknown) => logFailure(error, log))
         .finally(() => {
           asking.delete(asked);
           wake?.();
@@ -138,7 +138,7 @@ export function startPoller(options: PollerOptions): Poller {
     }
   }
 
-  /** Until an answer has come, a question may leave, or it is time to look. */
+  /** Waits until an answer comes, a question may leave, or it is time to look. */
   async function pause(): Promise<void> {
     const now = performance.now();
     const leavesAt = asking.size < concurrency ? (taken[0]?.leavesAt ?? Infinity) : Infinity;
@@ -154,7 +154,7 @@ export function startPoller(options: PollerOptions): Poller {
     wake = undefined;
   }
 
-  /** As many are in hand as on their way: nobody waits for the ledger between two questions. */
+  /** As many tasks are taken ahead as are being asked for, so that no question waits for the ledger. */
   function hasRoom(): boolean {
     return asking.size + taken.length <= concurrency;
   }
@@ -169,7 +169,7 @@ export function startPoller(options: PollerOptions): Poller {
           if (!more && until !== undefined) return;
         } catch (error) {
           lookAt = performance.now() + FAILED_MS;
-          tell(error, log);
+          logFailure(error, log);
         }
       }
       startDue();
@@ -178,7 +178,7 @@ export function startPoller(options: PollerOptions): Poller {
   }
 
   async function run(): Promise<void> {
-    await loop().catch((error: unknown) => tell(error, log));
+    await loop().catch((error: unknown) => logFailure(error, log));
     await giveBack();
     await Promise.all(asking);
   }
@@ -187,7 +187,7 @@ export function startPoller(options: PollerOptions): Poller {
   return {
     ended,
     async hurry() {
-      await hasten(db, origin).catch((error: unknown) => tell(error, log));
+      await hasten(db, origin).catch((error: unknown) => logFailure(error, log));
       lookAt = 0;
       wake?.();
     },
@@ -199,11 +199,50 @@ export function startPoller(options: PollerOptions): Poller {
   };
 }
 
-function tell(error: unknown, log: Logger): void {
-  // An outage is told once, by the connection itself, and a folder that changes hands by who waits for the next holder.
+function logFailure(error: unknown, log: Logger): void {
+  // The connection logs an outage once. A folder whose holder is gone is logged by the code that waits for the next holder.
   const toldElsewhere = isOutage(error) || (error instanceof VidbatchError && error.code === 'HOLDER_GONE');
   log[toldElsewhere ? 'debug' : 'warn'](
     { event: 'poll-failed', error: messageOf(error) },
     'asking for tasks failed; trying again',
   );
+}
+
+/** Logs what a person wants to know of a poll. The other lines are for debugging. */
+function logPolled(
+  log: Logger,
+  { task, verdict }: Polled,
+  { recorded, held }: { recorded: boolean; held: boolean },
+): void {
+  const told = { taskId: task.taskId, submission: task.submissionId, poll: task.poll };
+  if (!recorded) {
+    log.debug({ event: 'poll-late', ...told }, 'a task was answered after its lease: another worker asks');
+    return;
+  }
+  switch (verdict.kind) {
+    case 'said': {
+      const { status } = verdict.report;
+      const event = isFinal(status) ? 'task-ended' : 'task-open';
+      log.debug({ event, ...told, status }, `a task is ${status}`);
+      return;
+    }
+    case 'missed':
+      if (verdict.missing && task.status !== 'missing')
+        log.warn({ event: 'task-missing', ...told }, 'the provider does not know this task');
+      return;
+    case 'otherwise':
+      if (verdict.news)
+        log.warn(
+          { event: 'task-otherwise', ...told, was: task.status, status: verdict.status },
+          'a task had come to its end, and the provider says otherwise',
+        );
+      return;
+    case 'unanswered':
+      if (verdict.holdMs > 0)
+        log[held ? 'debug' : 'warn'](
+          { event: 'polls-held', ms: Math.round(verdict.holdMs), problem: verdict.problem },
+          'the provider is not asked for tasks for a while',
+        );
+      else log.debug({ event: 'poll-unanswered', ...told, problem: verdict.problem }, 'no answer for a task');
+  }
 }

@@ -8,13 +8,13 @@ import { createProvider } from '../../provider/client.ts';
 import { within } from '../../core/within.ts';
 
 export interface PollLimits {
-  /** Open questions about tasks, beside the calls; 4. 0: it asks for none. */
+  /** The most open questions about tasks, beside the calls. 0: it asks for none. */
   pollConcurrency: number;
-  /** Milliseconds between two questions of all who ask together; no limit without it. */
+  /** Milliseconds between two questions of all workers together; undefined: no limit. */
   pollIntervalMs?: number;
 }
 
-/** What `limits` count with nobody here who asks whether it has ended; undefined: nothing. */
+/** Says that `limits` count tasks and this worker never asks whether they have ended; undefined: that is not so. */
 export function unaskedPlaces({
   limits = [],
   pollConcurrency,
@@ -26,7 +26,7 @@ export function unaskedPlaces({
   return '--max-in-flight counts tasks until they are known to have ended, and --poll-concurrency 0 asks for none: places become free only while another worker or `vidbatch reconcile --watch` asks';
 }
 
-/** What is asked for is asked for again: nobody waits for the end of it. */
+/** An unanswered question is asked again later, so it is not waited for. */
 const POLLER_ENDS_MS = 3_000;
 
 /** A poller with its provider. */
@@ -35,7 +35,7 @@ export interface Polling {
   stop: () => Promise<void>;
 }
 
-/** Asks for tasks over connections of its own: no question keeps a paid call waiting. */
+/** Asks for tasks over its own connections, so that no question delays a paid call. */
 export function startPolling(
   { db }: { db: Database },
   config: Config,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Claim } from '../../ledger/send/claim.ts';
 import { grouped } from '../../core/group.ts';
 import { lockFile } from '../../database/lock.ts';
-import { reached } from '../../core/point.ts';
+import { crashPoint } from '../../core/crash-points.ts';
 import type { Outcome } from '../../core/outcome.ts';
 
 /**
@@ -80,7 +80,7 @@ export async function openJournal(
     lock.release();
     throw error;
   }
-  reached('journal-created');
+  crashPoint('journal-created');
   let length = 0;
   let allocated = 0;
   let allocating = Promise.resolve();
@@ -121,7 +121,7 @@ export async function openJournal(
 
   await syncFolder(folder);
   await append({ kind: 'header', version: 1, ...header, at: new Date().toISOString() });
-  reached('journal-opened');
+  crashPoint('journal-opened');
   return {
     name,
     ready: () => allocate(reserve),

@@ -1,7 +1,7 @@
 import { messageOf } from '../../core/errors.ts';
 import type { Journal } from './journal.ts';
 import type { Logger } from '../../core/log.ts';
-import { reached } from '../../core/point.ts';
+import { crashPoint } from '../../core/crash-points.ts';
 import type { Hands } from '../submit.ts';
 
 /** A worker's journal, whose failures are said and not thrown. */
@@ -41,13 +41,13 @@ export function keepJournal(journal: Journal, log: Logger): JournalKeeper {
     written: {
       async intend(claim) {
         const intended = await journal.intend(claim).then(() => true, failed);
-        reached('intended');
+        crashPoint('intended');
         return intended;
       },
       async answer(claim, outcome) {
-        reached('answered');
-        await journal.answer(claim, outcome).catch(failed);
-        reached('answer-journaled');
+        crashPoint('answered');
+        const written = await journal.answer(claim, outcome).then(() => true, failed);
+        crashPoint('answer-journaled', written && outcome.kind === 'accepted' ? outcome.taskId : undefined);
       },
     },
   };

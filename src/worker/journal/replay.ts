@@ -18,7 +18,7 @@ import { lockFile } from '../../database/lock.ts';
 import { adoptAll, keepOrphan, keepOrphanAnswer } from '../../ledger/send/orphan.ts';
 import { ensureProvider } from '../../ledger/send/provider.ts';
 import { record } from '../../ledger/send/record.ts';
-import { reached } from '../../core/point.ts';
+import { crashPoint } from '../../core/crash-points.ts';
 import { notSent } from '../submit.ts';
 
 /** What the journals of workers that are gone had to say. */
@@ -129,7 +129,7 @@ async function replayEach(
       if (testimony === undefined) continue;
       if (!(await settleUnheard(db, workerOf(name), testimony, total))) total.damaged.push(path);
       await rememberJournal(db, name, size);
-      reached('journal-replayed');
+      crashPoint('journal-replayed');
     } finally {
       lock.release();
     }
@@ -237,7 +237,7 @@ async function settleUnheard(
     maxAttempts: NEVER_EXHAUSTED,
   }));
   total.neverSent += (await record(db, results)).length;
-  reached('unheard-settled');
+  crashPoint('unheard-settled');
   return true;
 }
 
@@ -265,11 +265,11 @@ async function tell(
         await keepOrphan(db, from, line);
         ears.total.orphans += 1;
       }
-      reached('attempt-restored');
+      crashPoint('attempt-restored');
     }
     if (line.kind === 'answer' && missing.has(line.attempt)) {
       await tellAnswer(db, line, intent, ears);
-      reached('answer-replayed');
+      crashPoint('answer-replayed');
     }
   }
 }

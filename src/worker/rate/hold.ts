@@ -1,19 +1,20 @@
-import type { Clock, Verdict } from '../submit.ts';
+import type { Blocked } from '../../ledger/send/blocked.ts';
+import type { Clock } from '../submit.ts';
 
-/** What all rows of a worker wait for: the end of a throttle, or the next slots or places under its limits. */
+/** What all rows of a worker wait for: the end of a throttle. */
 export interface Hold {
-  /** No row is sent for so long. */
+  /** No row is claimed for so long. */
   forMs(ms: number): void;
   /** Milliseconds until it is over; not above zero: it is. */
   leftMs(): number;
-  /** Hears what a verdict says of it. True: its row stays in hand until it is over, as no other could go in its place. */
-  keeps(verdict: Verdict): boolean;
+  /** Hears why rows of a batch were not claimed. */
+  hears(blocked: Blocked): void;
   /** Whether rows have waited lately for the provider's tasks to end. */
   isFull(): boolean;
 }
 
 /** What all wait for may end earlier than the ledger said: its clock can be set back. */
-export const LONGEST_HOLD_MS = 10_000;
+const LONGEST_HOLD_MS = 10_000;
 /** Rows that waited for a task to end so lately still do, or would. */
 const FULL_MS = 5_000;
 
@@ -30,23 +31,15 @@ export function createHold(clock: Clock, onFull?: () => void): Hold {
     return clock.monotonic() - fullAt < FULL_MS;
   }
 
-  function noteFull(): void {
-    const begins = !isFull();
-    fullAt = clock.monotonic();
-    if (begins) onFull?.();
-  }
-
   return {
     forMs,
     leftMs: () => heldUntil - clock.monotonic(),
-    keeps(verdict) {
-      if (verdict.kind !== 'refused') return false;
-      const { reason, ofModel, waitMs } = verdict.refusal;
-      if (reason === 'in-flight') noteFull();
-      const waits = reason === 'rate' || reason === 'in-flight';
-      if (!waits || ofModel === true || waitMs === undefined) return false;
-      forMs(Math.min(waitMs, LONGEST_HOLD_MS));
-      return true;
+    hears({ reason, waitMs = 0 }) {
+      if (reason === 'throttled') forMs(Math.min(waitMs, LONGEST_HOLD_MS));
+      if (reason !== 'in-flight') return;
+      const begins = !isFull();
+      fullAt = clock.monotonic();
+      if (begins) onFull?.();
     },
     isFull,
   };

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { formatAmount } from '../../../src/core/money/amount.ts';
 import { describeEstimate, estimate } from '../../../src/batch/estimate.ts';
 import { isKnownModel } from '../../../src/core/model.ts';
-import { moneyJson, parseMoney, sums, told } from '../../../src/core/money/money.ts';
+import { moneyJson, parseMoney, sums, formatMoney } from '../../../src/core/money/money.ts';
 import type { Money } from '../../../src/core/money/money.ts';
 import { parsePrices, priceOf, readPrices } from '../../../src/core/money/prices.ts';
 import { DEFAULTS } from '../../../src/simulator/settings.ts';
@@ -111,8 +111,8 @@ describe('money', () => {
   });
 
   it('is told with at least two places, and summed by currency', () => {
-    assert.equal(told(money('1234567.5CNY')), '1,234,567.50 CNY');
-    assert.equal(told(money('-1234.12345CNY')), '-1,234.12345 CNY');
+    assert.equal(formatMoney(money('1234567.5CNY')), '1,234,567.50 CNY');
+    assert.equal(formatMoney(money('-1234.12345CNY')), '-1,234.12345 CNY');
     const all = sums([money('0.1USD'), money('3CNY'), money('0.2USD')]);
     assert.deepEqual(
       all.map(({ amount, currency }) => [formatAmount(amount), currency]),

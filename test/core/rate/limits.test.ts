@@ -3,13 +3,11 @@ import { describe, test } from 'node:test';
 import { VidbatchError } from '../../../src/core/errors.ts';
 import {
   checkModels,
-  depthUnder,
   joined,
   parseCaps,
   parseRate,
   parseRates,
   perSecondOf,
-  roomOf,
   sorted,
 } from '../../../src/core/rate/limits.ts';
 
@@ -99,20 +97,11 @@ test('tasks at a time are counted, of all rows and of a model, beside a rate', (
   ]);
   for (const text of ['', '0', '1.5', '-1', 'many', '5/s'])
     assert.throws(() => parseCaps('--max-in-flight', text), usage('BAD_NUMBER'), text);
-  assert.deepEqual(parseCaps('--max-in-flight', '5').map(roomOf), [12]);
 });
 
 test('a forecast goes by the rate of all rows', () => {
   assert.equal(perSecondOf(parseRates('--rate', '600/m,1/s@x')), 10);
   assert.equal(perSecondOf(parseRates('--rate', '1/s@x')), undefined);
-});
-
-test('under a rate the queue holds what is sent within some seconds, and no more than it may', () => {
-  const limits = parseRates('--rate', '10/s,2/s@x');
-  assert.equal(depthUnder(limits, 1000, 16), 66);
-  assert.equal(depthUnder(limits, 20, 16), 20);
-  assert.equal(depthUnder([], 1000, 16), 1000);
-  assert.deepEqual(limits.map(roomOf), [102, 22]);
 });
 
 test('limits are locked in one order', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { VidbatchError } from '../../../src/core/errors.ts';
-import { openings, parseWindow } from '../../../src/core/time/window.ts';
+import { nextOpening, openings, parseWindow } from '../../../src/core/time/window.ts';
 import { common, DAY_MS, offsetAt, stretches } from '../../../src/core/time/zone.ts';
 import type { Span } from '../../../src/core/time/zone.ts';
 import { randomOf } from '../../simulation/random.ts';
@@ -50,7 +50,7 @@ describe('a window', () => {
     ['05:00-06:00 +08:00', /"\+08:00" is not a zone/],
     ['05:00-06:00 UTC but 2026-12-25', /"but" after the zone is not "except" and dates/],
     ['05:00-06:00 UTC except 2026-02-30', /"2026-02-30" is not a date such as 2026-12-25/],
-    ['05:00-06:00 UTC except 2026-12-25 2026-12-26', /"2026-12-26" is too much/],
+    ['05:00-06:00 UTC except 2026-12-25 2026-12-26', /unexpected "2026-12-26"/],
     ['01:00-02:00 UTC;;03:00-04:00 UTC', /"" is empty/],
   ];
   for (const [text, says] of wrong) {
@@ -117,6 +117,29 @@ describe('a window', () => {
       test(`is open while a clock on the wall shows its hours: ${text} ${new Date(range.to).toISOString().slice(0, 10)}`, () =>
         assert.deepEqual(told(text, range), open));
     }
+  });
+});
+
+describe('the next opening of a window that the database calls shut', () => {
+  const next = (text: string, now: string): string | undefined => {
+    const at = nextOpening(parseWindow('--window', text), Date.parse(now));
+    return at === undefined ? undefined : new Date(at).toISOString();
+  };
+
+  test('is the first moment of its hours on a day that it opens on', () => {
+    assert.equal(next('23:00-07:00 Asia/Shanghai', '2026-11-20T08:00Z'), '2026-11-20T15:00:00.000Z');
+    assert.equal(next('Mon 23:00-07:00 UTC', '2026-11-20T08:00Z'), '2026-11-23T23:00:00.000Z');
+    assert.equal(next('02:30-05:00 Europe/Berlin', '2026-03-28T12:00Z'), '2026-03-29T01:00:00.000Z');
+  });
+
+  test('comes after the last seconds of the hours before, in which nothing is sent any more', () => {
+    assert.equal(next('23:00-07:00 UTC', '2026-11-20T06:59:54Z'), '2026-11-20T23:00:00.000Z');
+  });
+
+  test('is not known where this machine says that it is open, or does not open in the months to come', () => {
+    assert.equal(next('23:00-07:00 UTC', '2026-11-20T06:59:53Z'), undefined);
+    assert.equal(next('02:00-03:00 UTC', '2026-11-20T02:00Z'), undefined);
+    assert.equal(nextOpening({ rules: [] }, 0), undefined);
   });
 });
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { claim } from '../../../src/ledger/send/claim.ts';
+import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
+import type { Claim } from '../../../src/ledger/send/claim.ts';
+import type { Queryable } from '../../../src/database/database.ts';
 import { armProbe } from '../../../src/ledger/send/provider.ts';
 import {
-  claimAll,
   claimFirst,
   makeBatch,
   only,
@@ -12,10 +12,15 @@ import {
   recordOne,
   scopeOf,
   statesOf,
-  tryAlone,
+  wishFor,
 } from '../../contract/rows.ts';
+import type { Made } from '../../contract/rows.ts';
 import { until } from '../../until.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
+
+async function locked(db: Queryable, made: Made, rows: number): Promise<Claim[]> {
+  return (await claimLocked(db, scopeOf(made), wishFor(made.id, rows))).claims;
+}
 
 onEvery(LEDGERS, (storage) => {
   describe('where only one may be in flight', () => {
@@ -23,18 +28,21 @@ onEvery(LEDGERS, (storage) => {
       const { db, another } = storage();
       const other = await another();
       const made = await makeBatch(db, { rows: 50, proven: false });
-      const tryAll = async (): Promise<string[]> => {
-        const tries = made.rows.map((id, n) => tryAlone(n % 2 === 0 ? db : other.db, made, id));
-        return (await Promise.all(tries)).flatMap((one) => (one === undefined ? [] : [one.attemptId]));
+      const tryAll = async (): Promise<Claim[]> => {
+        const tries = made.rows.map((_, n) => locked(n % 2 === 0 ? db : other.db, made, 1 + (n % 3)));
+        return (await Promise.all(tries)).flat();
       };
-      const wishes = made.rows.map((submissionId) => ({ submissionId, attemptId: randomUUID() }));
-      assert.deepEqual(await claim(db, scopeOf(made), wishes), [], 'the claim of groups is not for it');
+      assert.deepEqual(
+        await claim(db, scopeOf(made), wishFor(made.id, 50)),
+        [],
+        'the claim of many rows is not for it',
+      );
       const canary = only(await tryAll());
       assert.deepEqual(await tryAll(), [], 'while it is in flight');
-      await recordOne(db, { attemptId: canary }, 'not-sent');
+      await recordOne(db, canary, 'not-sent');
       const second = only(await tryAll());
-      await recordOne(db, { attemptId: second }, 'accepted');
-      const rest = await claim(db, scopeOf(made), wishes);
+      await recordOne(db, second, 'accepted');
+      const rest = await claim(db, scopeOf(made), wishFor(made.id, 50));
       assert.equal(rest.length, 49, 'an accept opens the batch');
       await other.close();
     });
@@ -45,7 +53,7 @@ onEvery(LEDGERS, (storage) => {
       const holder = await db.connect();
       await holder.query('begin');
       await holder.query('select from vidbatch.batch where id = $1 for update', [made.id]);
-      const tries = made.rows.map((id) => tryAlone(db, made, id));
+      const tries = made.rows.map(() => locked(db, made, 2));
       // The embedded database grants its one session to the holder alone: there, nobody has looked yet.
       const waiting = async (): Promise<boolean> => {
         const { rows } = await holder.query<{ n: number }>(
@@ -56,18 +64,28 @@ onEvery(LEDGERS, (storage) => {
       await until(waiting);
       await holder.query('commit');
       holder.release();
-      only((await Promise.all(tries)).filter((claimed) => claimed !== undefined));
+      only((await Promise.all(tries)).flat());
+      assert.equal((await statesOf(db, made)).filter((state) => state === 'submitting').length, 1);
     });
 
     test('two unproven batches of one provider have a canary each', async () => {
       const { db } = storage();
       const one = await makeBatch(db, { rows: 2, proven: false });
       const two = await makeBatch(db, { rows: 2, proven: false, origin: one.origin });
-      const tries = [one, two].flatMap((made) => made.rows.map((id) => tryAlone(db, made, id)));
-      const claims = (await Promise.all(tries)).filter((claimed) => claimed !== undefined);
-      assert.equal(claims.length, 2);
+      const tries = [one, two, one, two].map((made) => locked(db, made, 2));
+      assert.equal((await Promise.all(tries)).flat().length, 2);
       assert.deepEqual((await statesOf(db, one)).toSorted(), ['pending', 'submitting']);
       assert.deepEqual((await statesOf(db, two)).toSorted(), ['pending', 'submitting']);
+    });
+
+    test('the claim of a batch whose gates are all open says that it needs no lock', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 3, proven: false });
+      const first = await claimLocked(db, scopeOf(made), wishFor(made.id, 3));
+      assert.equal(first.lockNeeded, true);
+      await recordOne(db, only(first.claims), 'accepted');
+      const rest = await claimLocked(db, scopeOf(made), wishFor(made.id, 3));
+      assert.deepEqual([rest.claims.length, rest.lockNeeded], [2, false]);
     });
 
     test('a halt is tried out with one row over all batches, proven or not', async () => {
@@ -77,20 +95,41 @@ onEvery(LEDGERS, (storage) => {
       const two = await makeBatch(db, { rows: 10, proven: false, origin: one.origin });
       await recordOne(db, await claimFirst(db, one), 'halted');
       assert.equal((await providerOf(db, one)).state, 'halted');
-      assert.equal(await tryAlone(db, one, one.rows[1] ?? 0), undefined, 'nothing, until somebody tries');
+      assert.deepEqual(await locked(db, one, 10), [], 'nothing, until somebody tries');
       assert.equal(await armProbe(db, one.origin), true);
       const probes = [one, two].flatMap((made) =>
-        made.rows.map((id, n) => tryAlone(n % 2 === 0 ? db : other.db, made, id)),
+        made.rows.map((_, n) => locked(n % 2 === 0 ? db : other.db, made, 1 + (n % 3))),
       );
-      const probe = only((await Promise.all(probes)).filter((claimed) => claimed !== undefined));
+      const probe = only((await Promise.all(probes)).flat());
       assert.equal((await providerOf(db, one)).probe, probe.attemptId);
       await recordOne(db, probe, 'accepted');
       assert.deepEqual(
         { ...(await providerOf(db, one)), throttle_level: 0 },
         { state: 'open', epoch: 1, probe: null, throttle_level: 0, uncertain_streak: 0, throttled: false },
       );
-      await claimAll(db, one, one.rows.filter((id) => id !== probe.submissionId).slice(0, 5));
+      assert.equal((await claim(db, scopeOf(one), wishFor(one.id, 5))).length, 5);
       await other.close();
+    });
+
+    test('a halt is tried out with another row than the one that ran into it, if one may be sent', async () => {
+      const { db } = storage();
+      for (const proven of [true, false]) {
+        const made = await makeBatch(db, { rows: 3, proven });
+        const [bad = 0, good = 0, later = 0] = made.rows;
+        await db.query(`update vidbatch.row_state set not_before = now() + interval '3 h' where id = $1`, [
+          later,
+        ]);
+        const [first] = await locked(db, made, 1);
+        assert.ok(first);
+        assert.equal(first.submissionId, bad);
+        await recordOne(db, first, 'halted');
+        await armProbe(db, made.origin);
+        const trial = only(await locked(db, made, 3));
+        assert.equal(trial.submissionId, good, 'or one bad row would keep it shut for ever');
+        await recordOne(db, trial, 'rejected');
+        const last = only(await locked(db, made, 3));
+        assert.equal(last.submissionId, bad, 'its turn comes when no other may be sent');
+      }
     });
 
     test('trying again does nothing where there is no halt', async () => {

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { cancel, pause, resume } from '../../../src/ledger/batch.ts';
-import { claim, claimAlone, granted } from '../../../src/ledger/send/claim.ts';
-import { refusals } from '../../../src/ledger/send/refusal.ts';
-import type { Refusal } from '../../../src/ledger/send/refusal.ts';
+import { cancel, pause, resume } from '../../../src/ledger/pause.ts';
+import { readBlocked, readShutGates } from '../../../src/ledger/send/blocked.ts';
+import type { Blocked } from '../../../src/ledger/send/blocked.ts';
+import { claim, claimAfter, claimLocked, granted } from '../../../src/ledger/send/claim.ts';
+import type { Claim } from '../../../src/ledger/send/claim.ts';
+import { setOffPeakWindow } from '../../../src/ledger/send/window-change.ts';
+import { transaction } from '../../../src/database/database.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts } from '../../../src/ledger/read/read.ts';
+import { readAttempts } from '../../../src/ledger/read/attempts.ts';
 import {
   claimAll,
   claimFirst,
@@ -15,10 +18,15 @@ import {
   only,
   recordOne,
   scopeOf,
+  statesOf,
   storedOne,
+  wishFor,
+  editRow,
+  windowAt,
 } from '../../contract/rows.ts';
 import type { Made } from '../../contract/rows.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { until } from '../../until.ts';
 
 onEvery(LEDGERS, (storage) => {
   describe('a claim', () => {
@@ -27,7 +35,7 @@ onEvery(LEDGERS, (storage) => {
       const made = await makeBatch(db);
       const [id = 0] = made.rows;
       const text = '{ "model":"viduq3p-720p",\t"prompt":"á \\u0041 提示 😀","extra_body":{"seed":1.0} }';
-      await db.query('update vidbatch.submission set request = $2 where id = $1', [id, text]);
+      await editRow(db, id, { request: text });
       const claimed = await claimFirst(db, made);
       assert.equal(claimed.request, text);
       assert.deepEqual(
@@ -45,7 +53,7 @@ onEvery(LEDGERS, (storage) => {
       await recordOne(db, await claimFirst(db, made), 'throttled');
       const attemptId = randomUUID();
       const scope = scopeOf(made, { worker: 'host-1-a', lifetimeMs: 90_000 });
-      const second = only(await claim(db, scope, [{ submissionId: id, attemptId }]));
+      const second = only(await claim(db, scope, { batchId: made.id, attemptIds: [attemptId] }));
       assert.deepEqual([second.number, second.refusals, second.throttleLevel], [2, 1, 1]);
       const { rows } = await db.query<{ number: number; worker: string; epoch: number; lifetime: number }>(
         `select a.number, a.worker, a.epoch, a.deadline = s.deadline as same,
@@ -58,65 +66,134 @@ onEvery(LEDGERS, (storage) => {
       assert.ok(left > 0 && left <= 90_000, `${left} ms to the deadline`);
     });
 
-    test('is won by exactly one of many, over several connections', async () => {
+    test('of a row is won by exactly one of many, over several connections', async () => {
       const { db, another } = storage();
       const other = await another();
-      const made = await makeBatch(db, { rows: 3 });
-      for (const submissionId of made.rows) {
-        const tries = Array.from({ length: 20 }, (_, n) =>
-          claim(n % 2 === 0 ? db : other.db, scopeOf(made), [{ submissionId, attemptId: randomUUID() }]),
+      for (let n = 0; n < 3; n += 1) {
+        const made = await makeBatch(db);
+        const tries = Array.from({ length: 20 }, (_, m) =>
+          claim(m % 2 === 0 ? db : other.db, scopeOf(made), wishFor(made.id, 1)),
         );
-        const winners = (await Promise.all(tries)).flat();
-        assert.equal(winners.length, 1);
-        const { rows } = await db.query('select id from vidbatch.attempt where submission_id = $1', [
-          submissionId,
-        ]);
-        assert.deepEqual(rows, [{ id: winners[0]?.attemptId }], 'and nobody else left an attempt');
+        const winner = only((await Promise.all(tries)).flat());
+        const attempt = only(await readAttempts(db, only(made.rows)));
+        assert.equal(attempt.id, winner.attemptId, 'and the others left no attempt');
       }
       await other.close();
     });
 
-    test('of a group takes what it can and leaves the rest', async () => {
+    test('of many rows at once gives each row to one, over several connections, and in the end all of them', async () => {
+      const { db, another } = storage();
+      const other = await another();
+      const made = await makeBatch(db, { rows: 120 });
+      await db.query(
+        `update vidbatch.row_state s set model = 'viduq3p-' || line % 3, priority = line % 2
+           from vidbatch.row r where r.id = s.id and s.batch_id = $1`,
+        [made.id],
+      );
+      const won: Claim[] = [];
+      while (won.length < made.rows.length) {
+        const tries = Array.from({ length: 12 }, (_, n) =>
+          claim(n % 2 === 0 ? db : other.db, scopeOf(made), wishFor(made.id, 1 + n)),
+        );
+        const claims = (await Promise.all(tries)).flat();
+        assert.ok(claims.length > 0, 'somebody gets some of what is left');
+        won.push(...claims);
+      }
+      assert.deepEqual(
+        won.map(({ submissionId }) => submissionId).toSorted((a, b) => a - b),
+        made.rows,
+      );
+      assert.equal(new Set(won.map(({ attemptId }) => attemptId)).size, made.rows.length);
+      const { rows } = await db.query<{ id: string; submission_id: number }>(
+        `select a.id, a.submission_id from vidbatch.attempt a
+           join vidbatch.submission s on s.id = a.submission_id where s.batch_id = $1`,
+        [made.id],
+      );
+      assert.deepEqual(
+        new Map(rows.map((row) => [row.submission_id, row.id])),
+        new Map(won.map((one) => [one.submissionId, one.attemptId])),
+      );
+      await other.close();
+    });
+
+    test('takes what it can and leaves the rest', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 4 });
       const [first = 0, second = 0, third = 0, fourth = 0] = made.rows;
       await claimAll(db, made, [second]);
-      await db.query(`update vidbatch.submission set not_before = now() + interval '1 hour' where id = $1`, [
+      await db.query(`update vidbatch.row_state set not_before = now() + interval '1 hour' where id = $1`, [
         fourth,
       ]);
-      const wishes = [...made.rows, 999_999_999].map((submissionId) => ({
-        submissionId,
-        attemptId: randomUUID(),
-      }));
-      const claims = await claim(db, scopeOf(made), wishes);
+      const wish = wishFor(made.id, 5);
+      const claims = await claim(db, scopeOf(made), wish);
       assert.deepEqual(new Set(claims.map((one) => one.submissionId)), new Set([first, third]));
-      for (const one of claims) {
-        assert.ok(
-          wishes.some((w) => w.submissionId === one.submissionId && w.attemptId === one.attemptId),
-          'each under the attempt that was asked for it',
-        );
-      }
+      for (const { attemptId } of claims)
+        assert.ok(wish.attemptIds.includes(attemptId), 'each under an id of its wish');
     });
 
-    test('whose answer was lost is found again by its attempt id', async () => {
+    test('takes no more rows than it has ids, and uses each of them once', async () => {
       const { db } = storage();
-      const made = await makeBatch(db, { rows: 2 });
-      const [won = 0, other = 0] = made.rows;
-      const wishes = [
-        { submissionId: won, attemptId: randomUUID() },
-        { submissionId: other, attemptId: randomUUID() },
-      ];
-      const first = only(await claim(db, scopeOf(made), wishes.slice(0, 1)));
-      assert.deepEqual(await granted(db, wishes), [first]);
+      const made = await makeBatch(db, { rows: 5 });
+      const wish = wishFor(made.id, 2);
+      assert.deepEqual(await claim(db, scopeOf(made), { ...wish, attemptIds: [] }), []);
+      const claims = await claim(db, scopeOf(made), wish);
+      assert.deepEqual(new Set(claims.map(({ attemptId }) => attemptId)), new Set(wish.attemptIds));
+      assert.deepEqual(await claim(db, scopeOf(made), wish), []);
+      await recordOne(db, claims[0] as Claim, 'rejected');
+      assert.deepEqual(await claim(db, scopeOf(made), wish), [], 'also once its attempt is over');
+    });
+
+    test('goes on after the last row that was claimed, in the order of the manifest', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 6 });
+      const [, again = 0, , fourth = 0, fifth = 0, sixth = 0] = made.rows;
+      const first = await claim(db, scopeOf(made), wishFor(made.id, 3));
+      const place = first.at(-1)?.place ?? assert.fail('its rows have one model and one priority');
+      await recordOne(db, first[1] as Claim, 'halted');
+      await db.query(`update vidbatch.provider set state = 'open' where origin = $1`, [made.origin]);
+      await db.query(`update vidbatch.row_state set not_before = now() where id = $1`, [fifth]);
+      const next = await claimAfter(db, scopeOf(made), wishFor(made.id, 5), place);
+      assert.deepEqual(
+        next.map(({ submissionId }) => submissionId),
+        [fourth, sixth, fifth],
+        'a row before that place is for the next claim',
+      );
+      assert.equal(only(await claim(db, scopeOf(made), wishFor(made.id, 5))).submissionId, again);
+      assert.deepEqual(await claimAfter(db, scopeOf(made), wishFor(made.id, 5), place), []);
+    });
+
+    test('goes on only while all rows that are due have one model and one priority', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 4 });
+      await db.query(`update vidbatch.row_state set priority = 1 where id = $1`, [made.rows[3]]);
+      const claims = await claim(db, scopeOf(made), wishFor(made.id, 2));
+      assert.deepEqual(
+        claims.map(({ place }) => place),
+        [undefined, undefined],
+      );
+    });
+
+    test('whose answer was lost is found again by its attempt ids', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { rows: 3 });
+      const wish = wishFor(made.id, 2);
+      const claims = await claim(db, scopeOf(made), wish);
+      const never = randomUUID();
+      const found = (await granted(db, [...wish.attemptIds, never])).toSorted(
+        (a, b) => a.submissionId - b.submissionId,
+      );
+      for (const one of claims) delete one.place;
+      assert.deepEqual(found, claims);
+      const [first, second] = found as [Claim, Claim];
       await recordOne(db, first, 'rejected');
-      assert.deepEqual(await granted(db, wishes), [], 'but not once it has been recorded');
+      assert.deepEqual(await granted(db, wish.attemptIds), [second], 'but not once it has been recorded');
     });
   });
 
   describe('a shut gate', () => {
     interface Gate {
       name: string;
-      reason: Refusal['reason'];
+      reason: Blocked['reason'];
       shut: (db: Database, made: Made) => Promise<unknown>;
       open?: (db: Database, made: Made) => Promise<unknown>;
       scope?: (made: Made) => Parameters<typeof scopeOf>[1];
@@ -129,7 +206,7 @@ onEvery(LEDGERS, (storage) => {
     const onRow =
       (set: string) =>
       (db: Database, { id }: Made) =>
-        db.query(`update vidbatch.submission set ${set} where batch_id = $1`, [id]);
+        db.query(`update vidbatch.row_state set ${set} where batch_id = $1`, [id]);
 
     const gates: Gate[] = [
       {
@@ -149,7 +226,38 @@ onEvery(LEDGERS, (storage) => {
         reason: 'cancelled',
         shut: (db, { id }) => db.query(`update vidbatch.batch set state = 'cancelled' where id = $1`, [id]),
       },
-      { name: 'a row that was cancelled', reason: 'not-pending', shut: (db, { id }) => cancel(db, id) },
+      {
+        name: 'a batch whose rows were cancelled',
+        reason: 'cancelled',
+        shut: (db, { id }) => cancel(db, id),
+      },
+      {
+        name: 'a batch that was stopped',
+        reason: 'stopped',
+        shut: (db, { id }) =>
+          db.query(
+            `update vidbatch.batch set state = 'stopped', stop_reason = 'too many failed' where id = $1`,
+            [id],
+          ),
+      },
+      {
+        name: 'a batch of which all rows are done',
+        reason: 'nothing',
+        shut: onRow(`previous = state, state = 'cancelled'`),
+      },
+      {
+        name: 'a batch that has a budget of which nothing is left',
+        reason: 'budget',
+        shut: (db, { id }) =>
+          db.query(`update vidbatch.batch set budget = 0, budget_currency = 'CNY', held = 0 where id = $1`, [
+            id,
+          ]),
+      },
+      {
+        name: 'a batch that is over',
+        reason: 'expired',
+        shut: (db, { id }) => db.query('update vidbatch.batch set not_after = now() where id = $1', [id]),
+      },
       {
         name: 'a halt',
         reason: 'halted',
@@ -207,30 +315,138 @@ onEvery(LEDGERS, (storage) => {
       test(`is said to be ${gate.reason}: ${gate.name}`, async () => {
         const { db } = storage();
         const made = await makeBatch(db);
-        const submissionId = made.rows[0] ?? 0;
+        const submissionId = only(made.rows);
         const scope = scopeOf(made, gate.scope?.(made));
+        const wish = wishFor(made.id, 1);
         await gate.shut(db, made);
         const before = await storedOne(db, submissionId);
-        assert.deepEqual(await claim(db, scope, [{ submissionId, attemptId: randomUUID() }]), []);
-        assert.equal(await claimAlone(db, scope, { submissionId, attemptId: randomUUID() }), undefined);
-        const refusal = only(await refusals(db, scope, [submissionId]));
-        assert.equal(refusal.reason, gate.reason);
-        if (gate.waitMs === undefined) assert.equal(refusal.waitMs, undefined);
-        else assert.ok((refusal.waitMs ?? 0) > gate.waitMs - 20_000 && (refusal.waitMs ?? 0) <= gate.waitMs);
+        assert.deepEqual(await claim(db, scope, wish), []);
+        assert.deepEqual((await claimLocked(db, scope, wish)).claims, []);
+        const { blocked } = await readBlocked(db, scope, made.id);
+        assert.equal(blocked.reason, gate.reason);
+        if (gate.waitMs === undefined) assert.equal(blocked.waitMs, undefined);
+        else assert.ok((blocked.waitMs ?? 0) > gate.waitMs - 20_000 && (blocked.waitMs ?? 0) <= gate.waitMs);
         assert.equal((await storedOne(db, submissionId)).state, before.state);
         assert.deepEqual(await readAttempts(db, submissionId), []);
         if (gate.open === undefined) return;
         await gate.open(db, made);
-        assert.equal((await claim(db, scope, [{ submissionId, attemptId: randomUUID() }])).length, 1);
+        assert.equal((await claim(db, scope, wish)).length, 1);
       });
     }
 
-    test('a job of no submission at all is unknown', async () => {
+    test('is told beside all others that are shut, and the first one is why no row is claimed', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
-      assert.deepEqual(await refusals(db, scopeOf(made), [987_654_321]), [
-        { submissionId: 987_654_321, reason: 'unknown' },
+      const shut = await windowAt(db, [3_600_000, 7_200_000]);
+      assert.deepEqual(await readShutGates(db, made.id), []);
+      await db.query(
+        `update vidbatch.batch
+            set window_id = $2, not_after = now(), budget = 0, budget_currency = 'CNY', held = 0,
+                proven = false, canary = gen_random_uuid() where id = $1`,
+        [made.id, shut],
+      );
+      await onProvider(`state = 'halted', throttled_until = now() + interval '30 s'`)(db, made);
+      await pause(db, made.id);
+      await pause(db, null);
+      await setOffPeakWindow(db, shut);
+      const told = await readShutGates(db, made.id);
+      await setOffPeakWindow(db, null);
+      await resume(db, null);
+      assert.deepEqual(told, [
+        'all-paused',
+        'paused',
+        'halted',
+        'expired',
+        'window',
+        'off-peak-window',
+        'budget',
+        'throttled',
+        'alone',
       ]);
+      assert.equal((await readBlocked(db, scopeOf(made), made.id)).blocked.reason, 'paused');
     });
+
+    test('a job of no batch at all is unknown', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      assert.deepEqual(await readBlocked(db, scopeOf(made), 987_654_321), {
+        blocked: { reason: 'unknown' },
+        lockNeeded: false,
+      });
+      assert.deepEqual(await claim(db, scopeOf(made), wishFor(987_654_321, 1)), []);
+    });
+
+    test('a batch of which another worker is claiming the last row is busy', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      const { blocked, lockNeeded } = await readBlocked(db, scopeOf(made), made.id);
+      assert.deepEqual([blocked, lockNeeded], [{ reason: 'busy' }, false]);
+    });
+  });
+});
+
+onEvery(['postgres'], (storage) => {
+  test('a claim does not wait for rows that another one is claiming', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 5 });
+    await transaction(db, async (session) => {
+      const first = await claim(session, scopeOf(made), wishFor(made.id, 2));
+      assert.equal(first.length, 2);
+      const second = await claim(db, scopeOf(made), wishFor(made.id, 5));
+      assert.deepEqual(
+        second.map(({ submissionId }) => submissionId).toSorted((a, b) => a - b),
+        made.rows.slice(2),
+      );
+    });
+  });
+
+  test('a statement that is repeated while the first one still runs makes no second attempt', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 5 });
+    const wish = wishFor(made.id, 2);
+    const session = await db.connect();
+    await session.query('begin');
+    const first = await claim(session, scopeOf(made), wish);
+    const again = claim(db, scopeOf(made), wish);
+    const failed = assert.rejects(again, /duplicate key|attempt_pkey/);
+    await until(async () => {
+      const { rows } = await session.query(
+        `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+      );
+      return rows.length > 0;
+    });
+    await session.query('commit');
+    session.release();
+    await failed;
+    assert.deepEqual(
+      await claim(db, scopeOf(made), wish),
+      [],
+      'and then there is nothing left to claim with these ids',
+    );
+    assert.equal((await granted(db, wish.attemptIds)).length, first.length);
+    assert.equal((await statesOf(db, made)).filter((state) => state === 'submitting').length, 2);
+  });
+});
+
+onEvery(['postgres'], (storage) => {
+  test('a row that was edited while its claim waited is not sent under its old text', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { budget: 10, price: 1 });
+    const [id = 0] = made.rows;
+    const waiting = await transaction(db, async (session) => {
+      await session.query('select from vidbatch.batch where id = $1 for update', [made.id]);
+      await editRow(session, id, { request: '{"prompt":"new"}', contentHash: 'new' });
+      const claiming = claimLocked(db, scopeOf(made), wishFor(made.id, 1));
+      await until(async () => {
+        const { rows } = await db.query(
+          `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        );
+        return rows.length > 0;
+      });
+      return { claiming };
+    });
+    assert.deepEqual((await waiting.claiming).claims, [], 'its text was read before the edit');
+    const [claimed] = (await claimLocked(db, scopeOf(made), wishFor(made.id, 1))).claims;
+    assert.deepEqual([claimed?.request, claimed?.content], ['{"prompt":"new"}', 'new']);
   });
 });

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { cancel, countPaid, countSurplus } from '../../../src/ledger/batch.ts';
+import { countPaid } from '../../../src/ledger/batch.ts';
+import { cancel } from '../../../src/ledger/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { sendUnheardAgain } from '../../../src/ledger/send/doubt.ts';
 import { restoreAttempts } from '../../../src/ledger/send/journal.ts';
-import { readAttempts } from '../../../src/ledger/read/read.ts';
+import { readAttempts } from '../../../src/ledger/read/attempts.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import type { Recorded } from '../../../src/ledger/send/result.ts';
 import { resolveNotSent } from '../../../src/ledger/resolve.ts';
@@ -19,6 +20,7 @@ import type { SameKey } from '../../../src/core/retry.ts';
 import {
   claimAll,
   claimFirst,
+  countSurplus,
   letTimePass,
   makeBatch,
   only,
@@ -48,7 +50,7 @@ async function tell(
 
 async function claimAgain(db: Database, made: Made): Promise<Claim> {
   await letTimePass(db, made, 0);
-  await db.query(`update vidbatch.submission set not_before = now() where batch_id = $1`, [made.id]);
+  await db.query(`update vidbatch.row_state set not_before = now() where batch_id = $1`, [made.id]);
   await db.query(`update vidbatch.provider set throttled_until = now(), state = 'open' where origin = $1`, [
     made.origin,
   ]);

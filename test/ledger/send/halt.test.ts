@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Database } from '../../../src/database/database.ts';
 import { armProbe, openHalts } from '../../../src/ledger/send/provider.ts';
 import type { Halt } from '../../../src/ledger/send/provider.ts';
-import { AVALANCHE } from '../../../src/ledger/send/avalanche.ts';
+import { AVALANCHE } from '../../../src/ledger/send/decide/limits.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import {
   claimAll,

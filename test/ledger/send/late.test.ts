@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { cancel, countSurplus } from '../../../src/ledger/batch.ts';
+import { cancel } from '../../../src/ledger/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
+import { formatAmount } from '../../../src/core/money/amount.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts } from '../../../src/ledger/read/read.ts';
+import { readAttempts, readTrail } from '../../../src/ledger/read/attempts.ts';
+import { resolveNotSent } from '../../../src/ledger/resolve.ts';
+import { ledgerLooks } from '../../../src/operate/verify/verify.ts';
+import { readBudgetStatus } from '../../../src/ledger/budget.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import type { State } from '../../../src/core/submission.ts';
 import {
   claimFirst,
+  countSurplus,
   letTimePass,
   makeBatch,
   only,
@@ -16,6 +21,7 @@ import {
   recordOne,
   resultOf,
   storedOne,
+  tryAlone,
 } from '../../contract/rows.ts';
 import type { Made } from '../../contract/rows.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
@@ -37,7 +43,21 @@ async function swept(db: Database): Promise<Swept> {
 }
 
 async function move(db: Database, id: number, state: State): Promise<void> {
-  await db.query('update vidbatch.submission set previous = state, state = $2 where id = $1', [id, state]);
+  await db.query('update vidbatch.row_state set previous = state, state = $2 where id = $1', [id, state]);
+}
+
+async function edit(db: Database, id: number, content: string | null): Promise<void> {
+  await db.query(
+    `with edited as (update vidbatch.row set content_hash = $2 where id = $1)
+     update vidbatch.row_state set content_hash = $2 where id = $1`,
+    [id, content],
+  );
+}
+
+/** Of the budget: spent, reserved, left. */
+async function spentOf(db: Database, made: Made): Promise<string[]> {
+  const { spent, reserved, left } = (await readBudgetStatus(db, made.id)) ?? assert.fail('it has a budget');
+  return [spent, reserved, left].map((one) => formatAmount(one));
 }
 
 /** A row that an operator sent again after its first answer did not come, and which is in flight anew. */
@@ -66,10 +86,116 @@ onEvery(LEDGERS, (storage) => {
         const recorded = await recordOne(db, claimed, outcomeOf('accepted', { taskId: 'late' }));
         assert.deepEqual([recorded.state, recorded.moved, recorded.surplus], ['submitted', true, false]);
         const row = await storedOne(db, id);
-        assert.deepEqual([row.state, row.task_id, row.error, row.lane], ['submitted', 'late', null, null]);
+        assert.deepEqual([row.state, row.task_id, row.error], ['submitted', 'late', null]);
         assert.notEqual(only(await readAttempts(db, id)).sweptAt, null, 'that it was late is still known');
       });
     }
+  });
+
+  describe('of a row that was edited since, a late task id', () => {
+    const edited: Record<string, State[]> = {
+      pending: ['pending'],
+      cancelled: ['pending', 'cancelled'],
+      invalid: ['pending', 'invalid'],
+      rejected: ['rejected'],
+      exhausted: ['exhausted'],
+    };
+    for (const [name, path] of Object.entries(edited)) {
+      test(`leaves it ${name}, and is surplus: it is of the earlier content`, async () => {
+        const { db } = storage();
+        const { made, id, claimed } = await swept(db);
+        for (const state of path) await move(db, id, state);
+        await edit(db, id, name === 'invalid' ? null : 'other');
+        const recorded = await recordOne(db, claimed, outcomeOf('accepted', { taskId: 'late' }));
+        assert.deepEqual([recorded.state, recorded.moved, recorded.surplus], [name, false, true]);
+        const row = await storedOne(db, id);
+        assert.deepEqual([row.state, row.task_id], [name, null]);
+        assert.equal(only(await readAttempts(db, id)).taskId, 'late');
+        assert.equal(await countSurplus(db, made.id), 1);
+        assert.match(JSON.stringify(await readTrail(db, id)), /accepted-late.*earlier content.*task late/);
+      });
+    }
+
+    test('costs once more, and the row is sent as it is now and gets its own task', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, { price: 2, budget: 9 });
+      const [id = 0] = made.rows;
+      const claimed = (await tryAlone(db, made, id)) ?? assert.fail('the budget pays for it');
+      await letTimePass(db, made, 100_000);
+      await db.query(`update vidbatch.attempt set deadline = now() where id = $1`, [claimed.attemptId]);
+      await sweep(db);
+      const { rows } = await db.query<{ as_of: string }>('select now()::text as as_of');
+      const seen = { batchId: made.id, submissionId: id, asOf: only(rows).as_of };
+      assert.equal((await resolveNotSent(db, seen, { who: 'anna', reason: 'looked' })).pending, 1);
+      await edit(db, id, 'other');
+      await recordOne(db, claimed, outcomeOf('accepted', { taskId: 'late' }));
+      assert.deepEqual(await spentOf(db, made), ['2', '0', '7'], 'the earlier content is paid');
+      const second = (await tryAlone(db, made, id)) ?? assert.fail('the budget pays for it');
+      await recordOne(db, second, outcomeOf('accepted', { taskId: 'own' }));
+      assert.equal((await storedOne(db, id)).task_id, 'own');
+      assert.deepEqual(await spentOf(db, made), ['4', '0', '5']);
+      assert.deepEqual(
+        (await readAttempts(db, id)).map(({ taskId, surplus }) => [taskId, surplus]),
+        [
+          ['late', true],
+          ['own', false],
+        ],
+      );
+      const found: string[] = [];
+      for await (const look of ledgerLooks(db, made.id)) {
+        found.push(...look.found.map(({ invariant }) => invariant));
+      }
+      assert.deepEqual(
+        found.filter((one) => one !== 'content-hash'),
+        ['paid-once'],
+      );
+    });
+
+    test('does not settle it while its present content is in flight', async () => {
+      const { db } = storage();
+      const { made, id, claimed } = await swept(db);
+      await move(db, id, 'pending');
+      await edit(db, id, 'other');
+      const second = await claimFirst(db, made);
+      const late = await recordOne(db, claimed, outcomeOf('accepted', { taskId: 'late' }));
+      assert.deepEqual([late.state, late.moved, late.surplus], ['submitting', false, true]);
+      assert.equal((await recordOne(db, second, 'not-sent')).state, 'pending');
+      const third = await claimFirst(db, made);
+      const own = await recordOne(db, third, outcomeOf('accepted', { taskId: 'own' }));
+      assert.deepEqual([own.state, own.surplus], ['submitted', false]);
+    });
+
+    for (const order of ['late first', 'own first'] as const) {
+      test(`in one group with its own, ${order}: only its own settles it`, async () => {
+        const { db } = storage();
+        const { made, id, claimed } = await swept(db);
+        await move(db, id, 'pending');
+        await edit(db, id, 'other');
+        const second = await claimFirst(db, made);
+        const late = resultOf(claimed, outcomeOf('accepted', { taskId: 'late' }));
+        const own = resultOf(second, outcomeOf('accepted', { taskId: 'own' }));
+        await record(db, order === 'late first' ? [late, own] : [own, late]);
+        assert.equal((await storedOne(db, id)).task_id, 'own');
+        assert.deepEqual(
+          (await readAttempts(db, id)).map(({ surplus }) => surplus),
+          [true, false],
+        );
+      });
+    }
+
+    test('settles it where its content is what was sent, or nobody knows what was sent', async () => {
+      const { db } = storage();
+      const { id, claimed } = await swept(db);
+      await move(db, id, 'pending');
+      await edit(db, id, 'other');
+      await db.query('update vidbatch.attempt set content_hash = null where submission_id = $1', [id]);
+      assert.equal((await recordOne(db, claimed, 'accepted')).state, 'submitted');
+      const back = await swept(db);
+      await move(db, back.id, 'pending');
+      await edit(db, back.id, 'other');
+      await edit(db, back.id, `${back.made.name}1`);
+      assert.equal((await recordOne(db, back.claimed, 'accepted')).state, 'submitted');
+    });
   });
 
   describe('another late answer settles an uncertain row', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { after, beforeEach, describe, test } from 'node:test';
 import { contentHash } from '../../../src/core/identity.ts';
-import { countSurplus, findBatch } from '../../../src/ledger/batch.ts';
+import { findBatch } from '../../../src/ledger/batch.ts';
 import type { Database, Queryable } from '../../../src/database/database.ts';
 import { openJournal } from '../../../src/worker/journal/journal.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
@@ -13,7 +13,7 @@ import { sweep } from '../../../src/ledger/send/sweep.ts';
 import { replayJournals } from '../../../src/worker/journal/replay.ts';
 import { bring, ManifestFile, ORIGIN, row, states, submissions } from '../../contract/manifest-file.ts';
 import type { Raw } from '../../contract/manifest-file.ts';
-import { outcomeOf } from '../../contract/rows.ts';
+import { countSurplus, outcomeOf } from '../../contract/rows.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const CLAIM: Claim = {
@@ -194,7 +194,7 @@ onEvery(LEDGERS, (storage) => {
         [file.name],
       );
       await db.query(
-        `update vidbatch.submission set price = 2, currency = 'CNY', attempts = case when id = $1 then 1 else attempts end`,
+        `update vidbatch.row_state set price = 2, currency = 'CNY', attempts = case when id = $1 then 1 else attempts end`,
         [dawn],
       );
       await sentThen(db, file, [[dawn, 'a', 'dawn, corrected']]);

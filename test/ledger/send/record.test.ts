@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { cancel, pause } from '../../../src/ledger/batch.ts';
+import { cancel, pause } from '../../../src/ledger/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
-import type { Database } from '../../../src/database/database.ts';
-import { feed } from '../../../src/ledger/send/feed.ts';
-import { readAttempts } from '../../../src/ledger/read/read.ts';
-import { record, recordedBefore } from '../../../src/ledger/send/record.ts';
+import { transaction } from '../../../src/database/database.ts';
+import type { Database, Queryable } from '../../../src/database/database.ts';
+import { readAttempts } from '../../../src/ledger/read/attempts.ts';
+import { record, recordedBefore, recordWithin } from '../../../src/ledger/send/record.ts';
 import type { OutcomeKind } from '../../../src/core/outcome.ts';
 import {
   claimAll,
@@ -24,30 +24,30 @@ import {
 import type { Made } from '../../contract/rows.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
 
-const KINDS = ['accepted', 'rejected', 'throttled', 'not-sent', 'halted', 'uncertain'] as const;
+const KINDS = ['accepted', 'rejected', 'throttled', 'not-sent', 'halted', 'uncertain', 'invalid'] as const;
 
-/** A batch of one row, which waits in a lane and is claimed. */
+/** A batch of one row, which is claimed. */
 async function flying(db: Database): Promise<{ made: Made; id: number; claimed: Claim }> {
   const made = await makeBatch(db);
-  await feed(db, { lane: 'lane', origin: made.origin, batches: null }, 1);
   return { made, id: made.rows[0] ?? 0, claimed: await claimFirst(db, made) };
 }
 
 onEvery(LEDGERS, (storage) => {
   describe('what an answer makes of its row', () => {
     const table: Record<OutcomeKind, Partial<Awaited<ReturnType<typeof storedOne>>>> = {
-      accepted: { state: 'submitted', spent: 0, lane: null, submitted: true, error: null, task_id: 't-1' },
+      accepted: { state: 'submitted', spent: 0, submitted: true, error: null, task_id: 't-1' },
       rejected: {
         state: 'rejected',
         spent: 0,
-        lane: null,
+
         error: 'was rejected',
         error_code: 'code_rejected',
       },
-      throttled: { state: 'pending', spent: 0, lane: 'lane', error: 'was throttled' },
-      'not-sent': { state: 'pending', spent: 1, lane: 'lane', error: 'was not-sent' },
-      halted: { state: 'pending', spent: 0, lane: null, halted: true, error: 'was halted' },
-      uncertain: { state: 'uncertain', spent: 0, lane: null, error: 'was uncertain' },
+      throttled: { state: 'pending', spent: 0, error: 'was throttled' },
+      'not-sent': { state: 'pending', spent: 1, error: 'was not-sent' },
+      halted: { state: 'pending', spent: 0, halted: true, error: 'was halted' },
+      uncertain: { state: 'uncertain', spent: 0, error: 'was uncertain' },
+      invalid: { state: 'invalid', spent: 0, error: 'was invalid', error_code: 'code_invalid' },
     };
     for (const kind of KINDS) {
       test(`${kind}: ${table[kind].state}`, async () => {
@@ -108,8 +108,7 @@ onEvery(LEDGERS, (storage) => {
         const { made, id, claimed } = await flying(db);
         assert.equal(await cancel(db, made.id), 0, 'a row in flight is left alone');
         assert.equal((await recordOne(db, claimed, kind)).state, 'cancelled');
-        const { state, lane } = await storedOne(db, id);
-        assert.deepEqual([state, lane], ['cancelled', null]);
+        assert.equal((await storedOne(db, id)).state, 'cancelled');
       });
     }
 
@@ -217,7 +216,7 @@ onEvery(LEDGERS, (storage) => {
         for (const together of [true, false]) {
           const made = await makeBatch(db, { rows: answers.length });
           await db.query(
-            `update vidbatch.submission s set spent = n.spent
+            `update vidbatch.row_state s set spent = n.spent
                from unnest($1::bigint[], $2::int[]) n(id, spent) where s.id = n.id`,
             [made.rows, answers.map(({ spent }) => spent)],
           );
@@ -256,6 +255,28 @@ onEvery(LEDGERS, (storage) => {
       }),
       { numRuns: 6 },
     );
+  });
+
+  test('a worker that stands still while it records does not keep its locks for long', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claimed = await claimFirst(db, made);
+    const patience = async (session: Queryable): Promise<unknown> =>
+      (await session.query('show idle_in_transaction_session_timeout')).rows;
+    await assert.rejects(
+      transaction(db, async (session) => {
+        await recordWithin(session, [resultOf(claimed, 'rejected')]);
+        assert.deepEqual(await patience(session), [{ idle_in_transaction_session_timeout: '10s' }]);
+        throw new Error('it stands still');
+      }),
+      /stands still/,
+    );
+    assert.deepEqual(
+      await patience(db),
+      [{ idle_in_transaction_session_timeout: '0' }],
+      'of this transaction alone',
+    );
+    assert.equal((await recordOne(db, claimed, 'rejected')).state, 'rejected');
   });
 
   test('answers of two providers in one group stay apart', async () => {

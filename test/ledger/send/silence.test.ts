@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Database } from '../../../src/database/database.ts';
 import { armProbe, openHalts } from '../../../src/ledger/send/provider.ts';
-import { AVALANCHE } from '../../../src/ledger/send/avalanche.ts';
+import { AVALANCHE } from '../../../src/ledger/send/decide/limits.ts';
 import { record } from '../../../src/ledger/send/record.ts';
-import { isUnreached } from '../../../src/core/reach.ts';
+import { isUnreached } from '../../../src/core/outcome.ts';
 import { notSent } from '../../../src/worker/submit.ts';
 import {
   claimAll,

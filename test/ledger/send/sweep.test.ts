@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { claim } from '../../../src/ledger/send/claim.ts';
 import { armProbe } from '../../../src/ledger/send/provider.ts';
-import { readAttempts } from '../../../src/ledger/read/read.ts';
+import { readAttempts } from '../../../src/ledger/read/attempts.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import {
   claimAll,
@@ -18,6 +17,7 @@ import {
   statesOf,
   storedOne,
   tryAlone,
+  wishFor,
 } from '../../contract/rows.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
 
@@ -32,7 +32,7 @@ onEvery(LEDGERS, (storage) => {
     assert.equal(await sweep(db), 1);
     assert.deepEqual(await statesOf(db, made), ['uncertain', 'submitting', 'pending', 'pending']);
     const row = await storedOne(db, first);
-    assert.deepEqual([row.error_code, row.lane, row.left_ms], ['NO_ANSWER_RECORDED', null, null]);
+    assert.deepEqual([row.error_code, row.left_ms], ['NO_ANSWER_RECORDED', null]);
     const attempt = only(await readAttempts(db, first));
     assert.deepEqual([attempt.id, attempt.outcome, attempt.sweptAt === null], [dead.attemptId, null, false]);
     assert.equal(await sweep(db), 0, 'and nothing is left to judge');
@@ -53,10 +53,8 @@ onEvery(LEDGERS, (storage) => {
     const { db } = storage();
     await sweep(db, { all: true });
     const made = await makeBatch(db, { rows: 3 });
-    await claim(db, scopeOf(made, { lifetimeMs: 3_600_000 }), [
-      { submissionId: made.rows[0] ?? 0, attemptId: randomUUID() },
-    ]);
-    await claimAll(db, made, made.rows.slice(1, 2));
+    await claim(db, scopeOf(made, { lifetimeMs: 3_600_000 }), wishFor(made.id, 1));
+    await claim(db, scopeOf(made), wishFor(made.id, 1));
     assert.equal(await sweep(db, { all: true }), 2);
     assert.deepEqual(await statesOf(db, made), ['uncertain', 'uncertain', 'pending']);
   });

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findBatch, resume } from '../../../src/ledger/batch.ts';
+import { findBatch } from '../../../src/ledger/batch.ts';
+import { resume } from '../../../src/ledger/pause.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { workLeft } from '../../../src/ledger/send/left.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
-import { beginTrial, FEWEST_OUTCOMES, setRules } from '../../../src/ledger/send/trial.ts';
+import { FEWEST_OUTCOMES } from '../../../src/ledger/send/decide/limits.ts';
+import { beginTrial, setRules } from '../../../src/ledger/send/trial.ts';
 import {
   claimAll,
   letTimePass,

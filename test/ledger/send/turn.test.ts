@@ -1,25 +1,24 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import { claimAll, makeBatch, recordOne, scopeOf } from '../../contract/rows.ts';
+import { claimAll, makeBatch, only, recordOne, scopeOf, wishFor } from '../../contract/rows.ts';
 import type { Made } from '../../contract/rows.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
 import type { Storage } from '../../contract/storages.ts';
-import { claim, claimAlone } from '../../../src/ledger/send/claim.ts';
+import { readBlocked } from '../../../src/ledger/send/blocked.ts';
+import type { Blocked } from '../../../src/ledger/send/blocked.ts';
+import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { feed } from '../../../src/ledger/send/feed.ts';
 import { limitsInForce, sayLimits, steerQuota, unsayLimits } from '../../../src/ledger/send/quota.ts';
-import { AHEAD_MS, heldBack } from '../../../src/ledger/send/turn.ts';
+import { AHEAD_MS } from '../../../src/ledger/send/turn.ts';
 import { limitsTold } from '../../../src/cli/limit-text.ts';
 import type { Limit } from '../../../src/core/rate/limits.ts';
 
-const ask = (db: Database, made: Made, limits: readonly Limit[], ids = made.rows): Promise<Claim[]> =>
-  claim(
-    db,
-    scopeOf(made, { limits }),
-    ids.map((submissionId) => ({ submissionId, attemptId: randomUUID() })),
-  );
+const ask = (db: Database, made: Made, limits: readonly Limit[], rows = made.rows.length): Promise<Claim[]> =>
+  claim(db, scopeOf(made, { limits }), wishFor(made.id, rows));
+
+const blockedOf = async (db: Database, made: Made, limits: readonly Limit[]): Promise<Blocked> =>
+  (await readBlocked(db, scopeOf(made, { limits }), made.id)).blocked;
 
 /** Milliseconds between slots of which several are given out at a time. */
 const INTERVAL_MS = AHEAD_MS / 2.5;
@@ -29,7 +28,7 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 10 });
     const limits = [{ model: '', intervalMs: INTERVAL_MS }];
-    const claims = await ask(db, made, limits);
+    const claims = (await ask(db, made, limits)).toSorted((a, b) => a.submissionId - b.submissionId);
     for (const [n, { turnMs = NaN }] of claims.entries())
       assert.ok(turnMs >= n * INTERVAL_MS && turnMs < (n + 0.1) * INTERVAL_MS, `${turnMs} ms`);
     assert.deepEqual(
@@ -39,36 +38,43 @@ onEvery(LEDGERS, (storage: () => Storage) => {
   });
 
   test('over several connections, no slot is given out twice', async () => {
-    const { db } = storage();
+    const { db, another } = storage();
     const made = await makeBatch(db, { rows: 12 });
     const limits = [{ model: '', intervalMs: 3_600_000 }];
-    const all = await Promise.all(made.rows.map((id) => ask(db, made, limits, [id])));
+    const other = await another();
+    const all = await Promise.all(
+      made.rows.map((_, n) => ask(n % 2 === 0 ? db : other.db, made, limits, 1 + n)),
+    );
     assert.equal(all.flat().length, 1);
+    const soon = [{ model: 'viduq3p-720p', intervalMs: INTERVAL_MS }];
+    const taken = await Promise.all(made.rows.map((_, n) => ask(n % 2 === 0 ? db : other.db, made, soon, 1)));
+    const turns = taken.flat().map(({ nowMs = NaN, turnMs = NaN }) => nowMs + turnMs);
+    for (const [n, turn] of turns.toSorted((a, b) => a - b).entries()) {
+      const before = turns.toSorted((a, b) => a - b)[n - 1] ?? -Infinity;
+      assert.ok(turn - before >= INTERVAL_MS - 0.01, `${turn - before} ms apart`);
+    }
+    assert.ok(turns.length >= 2, 'several slots come soon');
+    await other.close();
   });
 
-  test('a row that has to wait is told for how long, and whether others have to, too', async () => {
+  test('rows that have to wait are told for how long, and those of other models go', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 3 });
-    const other = await makeBatch(db, { rows: 1, origin: made.origin, model: 'viduq3p-1080p' });
+    const other = await makeBatch(db, { rows: 2, origin: made.origin, model: 'viduq3p-1080p' });
     const limits = [
       { model: '', intervalMs: 1 },
       { model: 'viduq3p-720p', intervalMs: 60_000 },
     ];
     assert.equal((await ask(db, made, limits)).length, 1);
-    const [held, ...none] = await heldBack(db, scopeOf(made, { limits }), [
-      made.rows[1] ?? 0,
-      other.rows[0] ?? 0,
-    ]);
-    assert.deepEqual(
-      [held?.submissionId, held?.reason, held?.ofModel, none],
-      [made.rows[1], 'rate', true, []],
-    );
-    assert.ok((held?.waitMs ?? 0) > 50_000 && (held?.waitMs ?? 0) < 61_000, `${held?.waitMs} ms`);
-    assert.equal((await ask(db, other, limits)).length, 1);
+    const held = await blockedOf(db, made, limits);
+    assert.equal(held.reason, 'rate');
+    assert.ok((held.waitMs ?? 0) > 50_000 && (held.waitMs ?? 0) < 61_000, `${held.waitMs} ms`);
+    assert.deepEqual(await blockedOf(db, other, limits), { reason: 'busy' }, 'nothing keeps them');
+    assert.equal((await ask(db, other, limits, 1)).length, 1);
     const all = [{ model: '', intervalMs: 60_000 }];
     assert.equal((await ask(db, made, all)).length, 1);
-    const [waiting] = await heldBack(db, scopeOf(made, { limits: all }), [made.rows[2] ?? 0]);
-    assert.deepEqual([waiting?.reason, waiting?.ofModel], ['rate', undefined]);
+    assert.equal((await blockedOf(db, made, all)).reason, 'rate');
+    assert.equal((await blockedOf(db, other, all)).reason, 'rate');
   });
 
   test('a row whose gate is shut has no turn', async () => {
@@ -76,50 +82,58 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     const made = await makeBatch(db, { rows: 2, proven: false });
     const limits = [{ model: '', intervalMs: 3_600_000 }];
     assert.deepEqual(await ask(db, made, limits), []);
-    const [first, second] = made.rows;
-    const scope = scopeOf(made, { limits });
-    const alone = (submissionId = 0): Promise<Claim | undefined> =>
-      claimAlone(db, scope, { submissionId, attemptId: randomUUID() });
-    assert.equal((await alone(first))?.turnMs, 0);
-    assert.equal(await alone(second), undefined);
+    const locked = async (): Promise<Claim[]> =>
+      (await claimLocked(db, scopeOf(made, { limits }), wishFor(made.id, 2))).claims;
+    assert.equal(only(await locked()).turnMs, 0);
+    assert.deepEqual(await locked(), []);
+    const { rows } = await db.query<{ slots: number }>(
+      'select slots::int as slots from vidbatch.quota where origin = $1',
+      [made.origin],
+    );
+    assert.equal(only(rows).slots, 1);
   });
 
-  test('rows whose model has to wait do not fill the queue', async () => {
+  test('rows whose model has to wait are no obstacle to those of another one in their batch', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 30 });
     await db.query(
-      `update vidbatch.submission set model = 'viduq3p-1080p' where batch_id = $1 and line > 20`,
+      `update vidbatch.row_state set model = 'viduq3p-1080p' where id in (select id from vidbatch.row where batch_id = $1 and line > 20)`,
       [made.id],
     );
     const limits = [{ model: 'viduq3p-720p', intervalMs: 10_000 }];
-    const scope = { lane: randomUUID(), origin: made.origin, batches: [made.id], limits };
-    const models = async (): Promise<string[]> => (await feed(db, scope, 8)).map(({ model }) => model);
-    assert.deepEqual((await models()).toSorted(), [
-      ...Array.from({ length: 5 }, () => 'viduq3p-1080p'),
-      ...Array.from({ length: 3 }, () => 'viduq3p-720p'),
-    ]);
-    assert.deepEqual(new Set(await models()), new Set(['viduq3p-1080p']));
+    const modelsOf = (claims: Claim[]): Promise<string[]> =>
+      db
+        .query<{ model: string }>('select model from vidbatch.submission where id = any($1::bigint[])', [
+          claims.map(({ submissionId }) => submissionId),
+        ])
+        .then(({ rows }) => rows.map(({ model }) => model));
+    const first = await modelsOf(await ask(db, made, limits, 8));
+    assert.deepEqual(first.toSorted(), [...Array<string>(7).fill('viduq3p-1080p'), 'viduq3p-720p']);
+    assert.deepEqual(await modelsOf(await ask(db, made, limits, 30)), Array<string>(3).fill('viduq3p-1080p'));
+    assert.ok((await blockedOf(db, made, limits)).reason === 'rate', 'only the slow ones are left');
   });
 
   test('no more tasks run than may, however many ask at once', async () => {
-    const { db } = storage();
+    const { db, another } = storage();
     const made = await makeBatch(db, { rows: 12 });
     const limits = [{ model: '', inFlight: 3 }];
-    const claims = (await Promise.all(made.rows.map((id) => ask(db, made, limits, [id])))).flat();
+    const other = await another();
+    const claims = (
+      await Promise.all(made.rows.map((_, n) => ask(n % 2 === 0 ? db : other.db, made, limits, 1 + n)))
+    ).flat();
+    await other.close();
     assert.equal(claims.length, 3);
     for (const one of claims) await recordOne(db, one, 'accepted');
-    const left = made.rows.filter((id) => !claims.some(({ submissionId }) => submissionId === id));
-    assert.deepEqual(await ask(db, made, limits, left), []);
-    const [held] = await heldBack(db, scopeOf(made, { limits }), left);
-    assert.deepEqual([held?.reason, held?.ofModel], ['in-flight', undefined]);
+    assert.deepEqual(await ask(db, made, limits), []);
+    assert.equal((await blockedOf(db, made, limits)).reason, 'in-flight');
 
-    const finish = `update vidbatch.submission set provider_status = $2 where id = $1`;
+    const finish = `update vidbatch.row_state set provider_status = $2 where id = $1`;
     await db.query(finish, [claims[0]?.submissionId, 'in_progress']);
-    assert.deepEqual(await ask(db, made, limits, left), []);
+    assert.deepEqual(await ask(db, made, limits), []);
     for (const [n, status] of ['failed', 'completed', 'missing'].entries()) {
       await db.query(finish, [claims[n]?.submissionId, status]);
-      assert.equal((await ask(db, made, limits, left)).length, 1, status);
-      assert.deepEqual(await ask(db, made, limits, left), []);
+      assert.equal((await ask(db, made, limits)).length, 1, status);
+      assert.deepEqual(await ask(db, made, limits), []);
     }
   });
 
@@ -127,7 +141,6 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 4 });
     const limits = [{ model: 'viduq3p-720p', inFlight: 1 }];
-    const scope = scopeOf(made, { limits });
     const [first] = await ask(db, made, limits);
     assert.ok(first);
     await recordOne(db, first, 'rejected');
@@ -135,9 +148,8 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     assert.ok(second);
     await recordOne(db, second, 'uncertain');
     assert.deepEqual(await ask(db, made, limits), []);
-    const [held] = await heldBack(db, scope, made.rows.slice(2));
-    assert.deepEqual([held?.reason, held?.ofModel], ['in-flight', true]);
-    await db.query(`update vidbatch.submission set updated_at = now() - interval '61 min' where id = $1`, [
+    assert.equal((await blockedOf(db, made, limits)).reason, 'in-flight');
+    await db.query(`update vidbatch.row_state set updated_at = now() - interval '61 min' where id = $1`, [
       second.submissionId,
     ]);
     assert.equal((await ask(db, made, limits)).length, 1);
@@ -200,7 +212,7 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     for (const other of others) await recordOne(db, other, 'uncertain');
     assert.match(await shown(), /^2 of 2 tasks in flight, 2 of them uncertain/);
     await db.query(
-      `update vidbatch.submission set updated_at = updated_at - interval '61 minutes' where batch_id = $1`,
+      `update vidbatch.row_state set updated_at = updated_at - interval '61 minutes' where batch_id = $1`,
       [made.id],
     );
     assert.equal(await shown(), '0 of 2 tasks in flight');

@@ -1,9 +1,8 @@
 /** Turns as the ledger gives them, beside the same rule written down once more: any limits, any rows, any past. */
 import * as fc from 'fast-check';
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { makeBatch, recordOne, scopeOf } from '../../contract/rows.ts';
+import { makeBatch, recordOne, scopeOf, wishFor } from '../../contract/rows.ts';
 import { openStorage } from '../../contract/storages.ts';
 import type { Storage } from '../../contract/storages.ts';
 import { claim } from '../../../src/ledger/send/claim.ts';
@@ -82,7 +81,7 @@ test('any rows under any limits have the turns that the rule gives them, group a
     fc.asyncProperty(scene, async ({ limits, models, groups }) => {
       const made = await makeBatch(db, { rows: models.length });
       await db.query(
-        `update vidbatch.submission s set model = m.model from unnest($1::bigint[], $2::text[]) m(id, model) where s.id = m.id`,
+        `update vidbatch.row_state s set model = m.model from unnest($1::bigint[], $2::text[]) m(id, model) where s.id = m.id`,
         [made.rows, models],
       );
       const left = new Map(made.rows.map((id, n) => [id, models[n] ?? '']));
@@ -92,11 +91,7 @@ test('any rows under any limits have the turns that the rule gives them, group a
       for (const fates of groups) {
         const wishes = [...left].map(([id, model]) => ({ id, model }));
         const earlier = await ledgerNow(db);
-        const claims = await claim(
-          db,
-          scopeOf(made, { limits }),
-          wishes.map(({ id }) => ({ submissionId: id, attemptId: randomUUID() })),
-        );
+        const claims = await claim(db, scopeOf(made, { limits }), wishFor(made.id, wishes.length));
         const now = claims[0]?.nowMs;
         // Nobody has a turn: then nobody had one a moment before, as time only brings turns nearer.
         if (now === undefined) {
@@ -126,7 +121,7 @@ test('any rows under any limits have the turns that the rule gives them, group a
           if (fates[n] === 'flies') continue;
           await recordOne(db, one, 'accepted');
           if (fates[n] === 'ended')
-            await db.query(`update vidbatch.submission set provider_status = 'completed' where id = $1`, [
+            await db.query(`update vidbatch.row_state set provider_status = 'completed' where id = $1`, [
               one.submissionId,
             ]);
         }

@@ -1,101 +1,96 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { afterEach, describe, test } from 'node:test';
-import { claim, claimAlone, granted } from '../../../src/ledger/send/claim.ts';
-import { refusals } from '../../../src/ledger/send/refusal.ts';
-import type { Refusal } from '../../../src/ledger/send/refusal.ts';
-import type { Database } from '../../../src/database/database.ts';
-import { feed } from '../../../src/ledger/send/feed.ts';
-import { withdraw } from '../../../src/ledger/send/withdrawal.ts';
+import { readBlocked } from '../../../src/ledger/send/blocked.ts';
+import type { Blocked } from '../../../src/ledger/send/blocked.ts';
+import { claim, claimLocked, granted } from '../../../src/ledger/send/claim.ts';
+import { WINDOW_MS } from '../../../src/core/submission.ts';
 import { workLeft } from '../../../src/ledger/send/left.ts';
-import { setBatchWindow, setOffPeakWindow } from '../../../src/ledger/send/window.ts';
-import { claimAll, makeBatch, only, scopeOf, storedOne, windowAt } from '../../contract/rows.ts';
+import { setBatchWindow, setOffPeakWindow } from '../../../src/ledger/send/window-change.ts';
+import { claimAll, makeBatch, scopeOf, storedOne, windowAt, wishFor } from '../../contract/rows.ts';
 import type { Made } from '../../contract/rows.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const HOUR = 3_600_000;
 const OFF_PEAK = { model: 'viduq3t-720p-offpeak' };
 
-function fedOf(db: Database, made: Made, room = 100): Promise<number[]> {
-  const scope = { lane: `lane-${made.origin}`, origin: made.origin, batches: null };
-  return feed(db, scope, room).then((fed) => fed.map((row) => row.submissionId).sort((a, b) => a - b));
-}
-
 onEvery(LEDGERS, (storage) => {
-  const refusalOf = async (made: Made): Promise<Refusal> =>
-    only(await refusals(storage().db, scopeOf(made), made.rows.slice(0, 1)));
-  const claimOne = async (made: Made): Promise<boolean> => {
-    const wish = { submissionId: made.rows[0] ?? 0, attemptId: randomUUID() };
-    return (await claim(storage().db, scopeOf(made), [wish])).length === 1;
-  };
+  const blockedOf = async (made: Made): Promise<Blocked> =>
+    (await readBlocked(storage().db, scopeOf(made), made.id)).blocked;
+  const claimOne = async (made: Made): Promise<boolean> =>
+    (await claim(storage().db, scopeOf(made), wishFor(made.id, 1))).length === 1;
+  /** The rows of a batch that may be sent now; they are sent. */
+  const sendAll = async (made: Made, rows = 100): Promise<number[]> =>
+    (await claim(storage().db, scopeOf(made), wishFor(made.id, rows)))
+      .map(({ submissionId }) => submissionId)
+      .sort((a, b) => a - b);
   afterEach(() => setOffPeakWindow(storage().db, null));
 
   describe('outside the window of off-peak rows', () => {
-    test('an off-peak row is not claimed, costs no attempt, and says when it will be', async () => {
+    test('an off-peak row is not claimed, costs no attempt, and says why', async () => {
       const { db } = storage();
       const made = await makeBatch(db, OFF_PEAK);
       const [submissionId = 0] = made.rows;
       await setOffPeakWindow(db, await windowAt(db, [-HOUR, -1], [HOUR, 2 * HOUR]));
       const before = await storedOne(db, submissionId);
       assert.equal(await claimOne(made), false);
-      const wish = { submissionId, attemptId: randomUUID() };
-      assert.equal(await claimAlone(db, scopeOf(made), wish), undefined);
-      const { reason, waitMs = 0 } = await refusalOf(made);
-      assert.equal(reason, 'window');
-      assert.ok(waitMs > HOUR - 20_000 && waitMs <= HOUR, `${waitMs} ms`);
+      assert.deepEqual((await claimLocked(db, scopeOf(made), wishFor(made.id, 1))).claims, []);
+      assert.deepEqual(await blockedOf(made), { reason: 'window' });
       assert.deepEqual(await storedOne(db, submissionId), before);
-      assert.deepEqual(await fedOf(db, made), []);
     });
 
     test('rows of other models are sent as ever, also those beside them in a batch', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 6 });
       const offPeak = made.rows.filter((_, n) => n % 2 === 0);
-      await db.query(`update vidbatch.submission set model = $2 where id = any($1)`, [
+      await db.query(`update vidbatch.row_state set model = $2 where id = any($1)`, [
         offPeak,
         OFF_PEAK.model,
       ]);
       await setOffPeakWindow(db, await windowAt(db));
       assert.deepEqual(
-        await fedOf(db, made),
+        await sendAll(made),
         made.rows.filter((id) => !offPeak.includes(id)),
       );
+      assert.deepEqual(await blockedOf(made), { reason: 'window' });
       await setOffPeakWindow(db, await windowAt(db, [-HOUR, HOUR]));
-      assert.deepEqual(await fedOf(db, made), offPeak);
+      assert.deepEqual(await sendAll(made), offPeak);
     });
 
-    test('rows of both kinds are fed in their order while it is open', async () => {
+    test('rows of both kinds are sent in their order while it is open', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 6 });
-      await db.query(`update vidbatch.submission set model = $2 where id = any($1)`, [
+      await db.query(`update vidbatch.row_state set model = $2 where id = any($1)`, [
         made.rows.slice(3),
         OFF_PEAK.model,
       ]);
-      assert.deepEqual(await fedOf(db, made, 4), made.rows.slice(0, 4));
+      assert.deepEqual(await sendAll(made, 4), made.rows.slice(0, 4));
     });
 
-    test('a claim says how long the row may still leave, also when its answer was lost', async () => {
-      const { db } = storage();
-      const made = await makeBatch(db, { ...OFF_PEAK, rows: 2 });
-      assert.equal(only(await claimAll(db, made, made.rows.slice(1))).openMs, undefined);
-      await setOffPeakWindow(db, await windowAt(db, [-HOUR, 40_000]));
-      const claimed = only(await claimAll(db, made, made.rows.slice(0, 1)));
-      const { openMs = 0 } = claimed;
-      assert.ok(openMs > 20_000 && openMs <= 40_000, `${openMs} ms`);
-      await setOffPeakWindow(db, await windowAt(db, [-HOUR, -1]));
-      assert.equal(only(await granted(db, [claimed])).openMs, 0, 'the window has shut meanwhile');
-    });
-
-    test('nothing is claimed in its last second, and nothing after what is known of it', async () => {
+    test('nothing is claimed that could leave after the window shuts', async () => {
       const { db } = storage();
       const made = await makeBatch(db, OFF_PEAK);
-      for (const spans of [[[-HOUR, 900]], []] as [number, number][][]) {
+      const closing: [number, number][][] = [[[-HOUR, WINDOW_MS - 100]], []];
+      const gap: [number, number][] = [
+        [-HOUR, 2000],
+        [3001, HOUR],
+      ];
+      for (const spans of [...closing, gap]) {
         await setOffPeakWindow(db, await windowAt(db, ...spans));
-        assert.equal(await claimOne(made), false);
-        assert.deepEqual(await refusalOf(made), { submissionId: made.rows[0], reason: 'window' });
+        assert.equal(await claimOne(made), false, JSON.stringify(spans));
+        assert.deepEqual(await blockedOf(made), { reason: 'window' });
       }
-      await setOffPeakWindow(db, await windowAt(db, [0, HOUR]));
+      await setOffPeakWindow(db, await windowAt(db, [0, WINDOW_MS + 60_000]));
       assert.equal(await claimOne(made), true);
+    });
+
+    test('a claim whose answer was lost is still granted after the window has shut', async () => {
+      const { db } = storage();
+      const made = await makeBatch(db, OFF_PEAK);
+      const [claimed] = await claimAll(db, made, made.rows);
+      assert.ok(claimed !== undefined);
+      await setOffPeakWindow(db, await windowAt(db, [-HOUR, -1]));
+      delete claimed.place;
+      assert.deepEqual(await granted(db, [claimed.attemptId]), [claimed]);
     });
   });
 
@@ -107,11 +102,10 @@ onEvery(LEDGERS, (storage) => {
       const other = await makeBatch(db);
       const open = await windowAt(db, [-HOUR, HOUR]);
       const shut = await windowAt(db, [HOUR, 2 * HOUR]);
-      const later = await windowAt(db, [3 * HOUR, 4 * HOUR]);
       await setBatchWindow(db, made.id, shut);
-      assert.deepEqual(await fedOf(db, made), []);
-      assert.equal((await refusalOf(made)).reason, 'window');
-      assert.deepEqual(await fedOf(db, other), other.rows);
+      assert.deepEqual(await sendAll(made), []);
+      assert.equal((await blockedOf(made)).reason, 'window');
+      assert.deepEqual(await sendAll(other), other.rows);
 
       await setOffPeakWindow(db, open);
       await setBatchWindow(db, both.id, shut);
@@ -119,9 +113,6 @@ onEvery(LEDGERS, (storage) => {
       await setBatchWindow(db, both.id, open);
       await setOffPeakWindow(db, shut);
       assert.equal(await claimOne(both), false);
-      await setBatchWindow(db, both.id, later);
-      const { waitMs = 0 } = await refusalOf(both);
-      assert.ok(waitMs > 2 * HOUR, 'until the later of the two');
       await setBatchWindow(db, both.id, open);
       await setOffPeakWindow(db, open);
       assert.equal(await claimOne(both), true);
@@ -135,59 +126,40 @@ onEvery(LEDGERS, (storage) => {
           made.id,
           moment,
         ]);
-      await until('-1 s');
-      assert.equal(await claimOne(made), false);
-      assert.deepEqual(await refusalOf(made), { submissionId: made.rows[0], reason: 'expired' });
-      assert.deepEqual(await fedOf(db, made), []);
+      for (const moment of [`${WINDOW_MS - 100} ms`, '-1 s']) {
+        await until(moment);
+        assert.equal(await claimOne(made), false, moment);
+        assert.deepEqual(await blockedOf(made), { reason: 'expired' });
+      }
       assert.equal(await workLeft(db, made.origin, [made.id]), 'expired');
-      await until('1 h');
-      const { openMs = 0 } = only(await claimAll(db, made, made.rows.slice(1)));
-      assert.ok(openMs > HOUR - 20_000 && openMs <= HOUR);
+      await until(`${WINDOW_MS + 5_000} ms`);
+      await claimAll(db, made, made.rows.slice(1));
       assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
     });
   });
 
   describe('when a window shuts', () => {
-    test('queued rows go back to the ledger, once, and come again when it opens', async () => {
-      const { db } = storage();
-      const made = await makeBatch(db, { rows: 2 });
-      const [normal = 0, offPeak = 0] = made.rows;
-      await db.query(`update vidbatch.submission set model = $2 where id = $1`, [offPeak, OFF_PEAK.model]);
-      await setOffPeakWindow(db, await windowAt(db, [-HOUR, HOUR]));
-      assert.deepEqual(await fedOf(db, made), made.rows);
-      const lane = `lane-${made.origin}`;
-      assert.deepEqual(await withdraw(db, lane), []);
-      await setOffPeakWindow(db, await windowAt(db, [HOUR, 2 * HOUR]));
-      assert.deepEqual(await withdraw(db, lane), [{ submissionId: offPeak, generation: 1, shut: true }]);
-      assert.deepEqual(await withdraw(db, lane), []);
-      assert.equal((await storedOne(db, normal)).lane, lane);
-      assert.deepEqual(await fedOf(db, made), []);
-      await setOffPeakWindow(db, await windowAt(db, [-HOUR, HOUR]));
-      assert.deepEqual(await fedOf(db, made), [offPeak]);
-      assert.equal((await storedOne(db, offPeak)).generation, 2);
-    });
-
     test('what is left waits for it, and is not worked on', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const [normal = 0, offPeak = 0] = made.rows;
-      await db.query(`update vidbatch.submission set model = $2 where id = $1`, [offPeak, OFF_PEAK.model]);
+      await db.query(`update vidbatch.row_state set model = $2 where id = $1`, [offPeak, OFF_PEAK.model]);
       const left = (): Promise<string> => workLeft(db, made.origin, [made.id]);
       await setOffPeakWindow(db, await windowAt(db, [HOUR, 2 * HOUR]));
       assert.equal(await left(), 'work');
       await claimAll(db, made, [normal]);
       assert.equal(await left(), 'work', 'one is in flight');
       await db.query(
-        `update vidbatch.submission set previous = state, state = 'submitted', task_id = 't' where id = $1`,
+        `update vidbatch.row_state set previous = state, state = 'submitted', task_id = 't' where id = $1`,
         [normal],
       );
       assert.equal(await left(), 'later');
       await setOffPeakWindow(db, await windowAt(db, [-HOUR, HOUR]));
       assert.equal(await left(), 'work');
       const inAnHour = `not_before = now() + interval '1 hour'`;
-      await db.query(`update vidbatch.submission set ${inAnHour} where id = $1`, [offPeak]);
+      await db.query(`update vidbatch.row_state set ${inAnHour} where id = $1`, [offPeak]);
       assert.equal(await left(), 'later', 'it waits for its own time');
-      await db.query(`update vidbatch.submission set attempts = 1 where id = $1`, [offPeak]);
+      await db.query(`update vidbatch.row_state set attempts = 1 where id = $1`, [offPeak]);
       assert.equal(await left(), 'work', 'it waits for its next try');
     });
   });

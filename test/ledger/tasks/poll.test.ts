@@ -3,9 +3,9 @@ import { describe, it } from 'node:test';
 import type { Queryable } from '../../../src/database/database.ts';
 import { ensurePoller, giveTasksBack, nextPoll } from '../../../src/ledger/tasks/poll.ts';
 import { recordPolls } from '../../../src/ledger/tasks/poll-record.ts';
-import { readTrail } from '../../../src/ledger/read/read.ts';
-import { askNow, countTasks, readTasks } from '../../../src/ledger/tasks/task.ts';
-import type { TaskView } from '../../../src/ledger/tasks/task.ts';
+import { readTrail } from '../../../src/ledger/read/attempts.ts';
+import { askNow, countTasks, readTasks } from '../../../src/ledger/tasks/tasks.ts';
+import type { TaskView } from '../../../src/ledger/tasks/tasks.ts';
 import { judgePoll } from '../../../src/core/poll-plan.ts';
 import type { TaskReport } from '../../../src/core/outcome.ts';
 import { poll, reportOf, take } from '../../contract/polls.ts';
@@ -99,7 +99,7 @@ onEvery(LEDGERS, (storage) => {
       const wait = await nextPoll(db, { origin: made.origin, batches: [made.id] }, { firstMs: 10_000 });
       assert.ok(wait !== undefined && wait > 5_000 && wait <= 10_000, String(wait));
       await db.query(
-        `update vidbatch.submission set submitted_at = now() - id * interval '1 minute' where batch_id = $1`,
+        `update vidbatch.row_state set submitted_at = now() - id * interval '1 minute' where batch_id = $1`,
         [made.id],
       );
       const order: number[] = [];

@@ -3,10 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import type { Queryable } from '../../../src/database/database.ts';
 import { transaction } from '../../../src/database/database.ts';
 import { HELD } from '../../../src/ledger/budget.ts';
-import { INVARIANTS } from '../../../src/ledger/verify/all.ts';
+import { INVARIANTS, slices } from '../../../src/ledger/verify/walk.ts';
 import { CONTENT_RULES } from '../../../src/ledger/verify/content.ts';
 import type { Finding } from '../../../src/ledger/verify/invariant.ts';
-import { slices } from '../../../src/ledger/verify/look.ts';
 import { confirmed, ledgerLooks } from '../../../src/operate/verify/verify.ts';
 import { makeHistory } from '../../contract/history.ts';
 import type { History } from '../../contract/history.ts';
@@ -14,7 +13,7 @@ import { LEDGERS, openStorage } from '../../contract/storages.ts';
 import type { Storage } from '../../contract/storages.ts';
 
 const BATCH = '(select batch_id from vidbatch.submission where id = :waiting)';
-const ONE_EACH = `update vidbatch.submission set price = 1, currency = 'CNY' where batch_id = ${BATCH}`;
+const ONE_EACH = `update vidbatch.row_state set price = 1, currency = 'CNY' where batch_id = ${BATCH}`;
 const budgeted = (budget: string, held: string): string =>
   `update vidbatch.batch b set budget = ${budget}, budget_currency = 'CNY', held = ${held} where b.id = ${BATCH}`;
 
@@ -24,7 +23,7 @@ const budgeted = (budget: string, held: string): string =>
  */
 const DAMAGE: Record<string, string[]> = {
   'paid-once': [
-    'update vidbatch.submission set attempts = attempts + 1 where id = :accepted',
+    'update vidbatch.row_state set attempts = attempts + 1 where id = :accepted',
     copyOfAttempt(':accepted', { number: 'number + 1', task_id: `'task_second'`, surplus: 'true' }),
   ],
   'budget-counted': [ONE_EACH, budgeted('1000', '7')],
@@ -40,34 +39,27 @@ const DAMAGE: Record<string, string[]> = {
   'task-id-once': [
     `update vidbatch.attempt set task_id = 'task_one' where submission_id in (:accepted, :completed)`,
     `update vidbatch.task set task_id = 'task_one' where submission_id in (:accepted, :completed)`,
-    without('submission_task_id'),
-    `update vidbatch.submission set task_id = 'task_one' where id in (:accepted, :completed)`,
+    without('row_state_task_id'),
+    `update vidbatch.row_state set task_id = 'task_one' where id in (:accepted, :completed)`,
   ],
   'unknown-kept': [
-    `update vidbatch.submission set previous = 'uncertain', state = 'pending' where id = :uncertain`,
+    `update vidbatch.row_state set previous = 'uncertain', state = 'pending' where id = :uncertain`,
   ],
   'unknown-not-resent': ['delete from vidbatch.trail where submission_id = :resent'],
   'unknown-not-resent, without the key': [
     'update vidbatch.attempt set same_key = false where submission_id = :sameKey',
   ],
-  'unknown-kept, by the key alone': ['update vidbatch.submission set doubtful = false where id = :doubtful'],
-  'doubt-has-reason': ['update vidbatch.submission set doubtful = true where id = :waiting'],
+  'unknown-kept, by the key alone': ['update vidbatch.row_state set doubtful = false where id = :doubtful'],
+  'doubt-has-reason': ['update vidbatch.row_state set doubtful = true where id = :waiting'],
   'orphan-adopted': [
     `insert into vidbatch.orphan (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
      values (gen_random_uuid(), 'gone', 'k1', 1, 0, 'w1', 'https://a.example', now())`,
   ],
-  'attempt-of-row': [
-    'alter table vidbatch.attempt drop constraint attempt_submission_id_fkey',
-    copyOfAttempt(':accepted', { submission_id: '999999', task_id: `'task_lost'` }),
-  ],
-  'attempt-whole': [
-    'alter table vidbatch.attempt drop constraint attempt_task_id, drop constraint attempt_finished',
-    'update vidbatch.attempt set finished_at = null where submission_id = :accepted',
-  ],
-  'attempts-counted': ['update vidbatch.submission set attempts = attempts + 1 where id = :accepted'],
-  'attempts-spent': ['update vidbatch.submission set spent = attempts + 1 where id = :accepted'],
+  'attempt-of-row': [copyOfAttempt(':accepted', { submission_id: '999999', task_id: `'task_lost'` })],
+  'attempts-counted': ['update vidbatch.row_state set attempts = attempts + 1 where id = :accepted'],
+  'attempts-spent': ['update vidbatch.row_state set spent = attempts + 1 where id = :accepted'],
   'attempt-number-once': [copyOfAttempt(':accepted', { outcome: `'throttled'`, task_id: 'null' })],
-  'attempt-current': ['update vidbatch.submission set attempt_id = null where id = :rejected'],
+  'attempt-current': ['update vidbatch.row_state set attempt_id = null where id = :rejected'],
   'submitting-in-flight': ['update vidbatch.attempt set swept_at = now() where submission_id = :inFlight'],
   'in-flight-watched': [
     'update vidbatch.attempt set outcome = null, finished_at = null where submission_id = :throttled',
@@ -75,50 +67,33 @@ const DAMAGE: Record<string, string[]> = {
   'uncertain-unknown': [`update vidbatch.attempt set outcome = 'throttled' where submission_id = :uncertain`],
   'ended-by-answer': [`update vidbatch.attempt set outcome = 'throttled' where submission_id = :rejected`],
   'tried-is-counted': [
-    `update vidbatch.submission set previous = 'pending', state = 'uncertain' where id = :waiting`,
+    `update vidbatch.row_state set previous = 'pending', state = 'uncertain' where id = :waiting`,
   ],
-  'state-move': [
-    without('submission_move'),
-    `update vidbatch.submission set previous = 'abandoned' where id = :waiting`,
-  ],
-  'task-id-of-submitted': [
-    without('submission_task_id'),
-    `update vidbatch.submission set task_id = 'task_stray' where id = :waiting`,
-  ],
-  'task-status': [`update vidbatch.submission set provider_status = 'queued' where id = :waiting`],
+  'task-status': [`update vidbatch.row_state set provider_status = 'queued' where id = :waiting`],
   'task-of-row': [
     `update vidbatch.task set task_id = task_id || 'x' where submission_id = :accepted`,
-    'update vidbatch.submission set polled_at = null where id = :accepted',
+    'update vidbatch.row_state set polled_at = null where id = :accepted',
   ],
-  'task-agrees': [`update vidbatch.submission set provider_status = 'failed' where id = :completed`],
+  'task-agrees': [`update vidbatch.row_state set provider_status = 'failed' where id = :completed`],
   'task-agrees, though nothing is remembered': ['delete from vidbatch.task where submission_id = :completed'],
   'task-missing': [
-    `update vidbatch.submission set provider_status = 'missing' where id = :accepted`,
+    `update vidbatch.row_state set provider_status = 'missing' where id = :accepted`,
     `update vidbatch.task set status = 'missing' where submission_id = :accepted`,
   ],
   'task-otherwise': [
     `update vidbatch.task set later_status = 'failed', later_at = now() where submission_id = :completed`,
   ],
-  'deadline-of-submitting': ['update vidbatch.submission set deadline = now() where id = :accepted'],
+  'deadline-of-submitting': ['update vidbatch.row_state set deadline = now() where id = :accepted'],
   'deadline-judged': [
-    `update vidbatch.submission set deadline = now() - interval '2 minutes' where id = :inFlight`,
+    `update vidbatch.row_state set deadline = now() - interval '2 minutes' where id = :inFlight`,
   ],
-  'lane-of-waiting': [
-    without('submission_lane'),
-    `update vidbatch.submission set lane = 'somewhere' where id = :accepted`,
-  ],
-  'request-of-sendable': [
-    without('submission_sendable'),
-    'update vidbatch.submission set content_hash = null where id = :waiting',
-  ],
+  'content-of-state': [`update vidbatch.row_state set content_hash = 'x' where id = :waiting`],
+  'request-of-sendable': ['update vidbatch.row set request = null where id = :waiting'],
   'key-of-content': [
-    `update vidbatch.submission s set request = o.request, content_hash = o.content_hash
-       from vidbatch.submission o where s.id = :unnamed and o.id = :rejected`,
-  ],
-  'row-key-once': [
-    without('submission_batch_id_row_key_key'),
-    `update vidbatch.submission s set row_key = o.row_key from vidbatch.submission o
-      where s.id = :waiting and o.id = :accepted`,
+    `update vidbatch.row r set request = o.request, content_hash = o.content_hash
+       from vidbatch.row o where r.id = :unnamed and o.id = :rejected`,
+    `update vidbatch.row_state s set content_hash = o.content_hash
+       from vidbatch.row_state o where s.id = :unnamed and o.id = :rejected`,
   ],
   'canary-in-flight': ['update vidbatch.batch set canary = gen_random_uuid() where canary is not null'],
   'probe-in-flight': ['update vidbatch.provider set probe = gen_random_uuid() where probe is not null'],
@@ -130,18 +105,22 @@ const DAMAGE: Record<string, string[]> = {
     `update vidbatch.batch set state = 'cancelled'
       where id = (select batch_id from vidbatch.submission where id = :waiting)`,
   ],
-  'window-known': [
-    `with shut as (
-       insert into vidbatch.window (text, openings, known_until, tz) values ('w', '{}', now() - interval '1 hour', '') returning id
-     ) update vidbatch.meta set offpeak_window_id = (select id from shut)`,
+  'zone-known': [
+    `with moved as (
+       insert into vidbatch.window (text) values ('w') returning id
+     ), hours as (
+       insert into vidbatch.window_hours (window_id, number, zone, days, opens, closes, except_on)
+       select id, 1, 'Mars/Phobos', '{1}', '1 hour', '2 hours', '{}' from moved
+     ) update vidbatch.meta set offpeak_window_id = (select id from moved)`,
   ],
   'import-ended': [
     `insert into vidbatch.import (id, seen_at) values (gen_random_uuid(), now() - interval '1 hour')`,
   ],
-  'input-json': [`update vidbatch.submission set input = '{' where id = :waiting`],
-  'request-json': [`update vidbatch.submission set request = '[1]' where id = :waiting`],
+  'input-json': [`update vidbatch.row set input = '{' where id = :waiting`],
+  'request-json': [`update vidbatch.row set request = '[1]' where id = :waiting`],
   'content-hash': [
-    `update vidbatch.submission set request = request || ' ', content_hash = 'x' where id = :waiting`,
+    `update vidbatch.row set request = request || ' ', content_hash = 'x' where id = :waiting`,
+    `update vidbatch.row_state set content_hash = 'x' where id = :waiting`,
   ],
 };
 
@@ -150,8 +129,8 @@ function nameOf(damage: string): string {
   return damage.split(',')[0] ?? '';
 }
 
-function without(constraint: string): string {
-  return `alter table vidbatch.submission drop constraint ${constraint}`;
+function without(constraint: string, table = 'row_state'): string {
+  return `alter table vidbatch.${table} drop constraint ${constraint}`;
 }
 
 /** Another attempt like that of the row, with other values. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readRequest, type ReadRequest } from '../../../src/manifest/request.ts';
-import { exportColumns } from '../../../src/manifest/request/columns.ts';
+import { exportColumns } from '../../../src/manifest/request/field-names.ts';
 
 function read(more: Record<string, unknown>, source: 'csv' | 'json' = 'csv'): ReadRequest {
   const row = { model: 'viduq3p-720p', prompt: 'A fox crosses a frozen river', ...more };

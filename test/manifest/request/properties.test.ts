@@ -3,7 +3,12 @@ import { it } from 'node:test';
 import * as fc from 'fast-check';
 import { isMix, knownModels } from '../../../src/core/model.ts';
 import { readRequest } from '../../../src/manifest/request.ts';
-import { exportColumns, extraBodyKeys, fields, ownColumns } from '../../../src/manifest/request/columns.ts';
+import {
+  exportColumns,
+  extraBodyKeys,
+  fields,
+  ownColumns,
+} from '../../../src/manifest/request/field-names.ts';
 
 const source = fc.constantFrom('csv' as const, 'json' as const);
 

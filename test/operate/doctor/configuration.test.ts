@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readWhatCanBe } from '../../../src/core/config.ts';
 import type { Check } from '../../../src/operate/doctor/check.ts';
-import { judgeConfiguration } from '../../../src/operate/doctor/configuration.ts';
-import { isBelow, judgeMachine } from '../../../src/operate/doctor/machine.ts';
+import { judgeConfiguration, isBelow, judgeMachine } from '../../../src/operate/doctor/configuration.ts';
 import { complaints, judges } from './judging.ts';
 
 describe('the machine', () => {

@@ -5,11 +5,11 @@ import { judgeFolder } from '../../../src/operate/doctor/folder.ts';
 import type { FolderFacts } from '../../../src/operate/doctor/folder.ts';
 import { judgeJournals } from '../../../src/operate/doctor/journals.ts';
 import { judgeLedgerVersion, judgePostgres } from '../../../src/operate/doctor/postgres.ts';
-import type { PostgresFacts } from '../../../src/operate/doctor/postgres-facts.ts';
+import type { PostgresFacts } from '../../../src/operate/doctor/postgres.ts';
 import { judgeQueue } from '../../../src/operate/doctor/queue.ts';
 import { judgeRedis } from '../../../src/operate/doctor/redis.ts';
-import type { RedisFacts } from '../../../src/operate/doctor/redis-facts.ts';
-import type { Condition } from '../../../src/ledger/read/condition.ts';
+import type { RedisFacts } from '../../../src/operate/doctor/redis.ts';
+import type { Condition } from '../../../src/ledger/read/standing.ts';
 import { VidbatchError } from '../../../src/core/errors.ts';
 import type { ForeignJournal } from '../../../src/worker/journal/foreign.ts';
 import { complaints, judges } from './judging.ts';
@@ -19,8 +19,8 @@ const off = { value: 'off', source: 'user' };
 const durable = { fsync: on, full_page_writes: on, synchronous_commit: on };
 const room = { most: 100, reserved: 3, open: 10, role: null };
 const known = [
-  { version: 1, name: '001-schema.sql' },
-  { version: 2, name: '002-more.sql' },
+  { version: 1, name: '001-schema.sql', sha256: 'a1' },
+  { version: 2, name: '002-more.sql', sha256: 'b2' },
 ];
 
 describe('Postgres', () => {
@@ -69,10 +69,19 @@ describe('Postgres', () => {
     ['a clock that is behind', { skewMs: -5_001 }, 'failed clock'],
     ['no ledger yet', { applied: null }, 'warning ledger'],
     ['a migration that is missing', { applied: known.slice(0, 1) }, 'failed ledger'],
-    ['a ledger of another schema', { applied: [{ version: 1, name: '001-ledger.sql' }] }, 'failed ledger'],
+    [
+      'a ledger of another schema',
+      { applied: [{ version: 1, name: '001-ledger.sql', sha256: 'a1' }] },
+      'failed ledger',
+    ],
+    [
+      'a ledger of another version of it',
+      { applied: known.map((one) => ({ ...one, sha256: 'c3' })) },
+      'failed ledger',
+    ],
     [
       'a ledger of a later version',
-      { applied: [...known, { version: 3, name: '003-later.sql' }] },
+      { applied: [...known, { version: 3, name: '003-later.sql', sha256: 'd4' }] },
       'failed ledger',
     ],
   ]);
@@ -223,16 +232,12 @@ describe('the condition of a ledger', () => {
 });
 
 describe('the queue', () => {
-  const lane = { name: 'vidbatch-ab12', paused: false, live: 4, failedJobs: 0, known: true };
-  judges({ lanes: [lane], otherLedgers: [] as string[] }, judgeQueue, [
-    ['that is paused', { lanes: [{ ...lane, paused: true }] }, 'warning queue-paused'],
-    [
-      'with jobs in a lane that nobody feeds',
-      { lanes: [{ ...lane, known: false }] },
-      'warning queue-orphans',
-    ],
-    ['with an empty lane of a run that is over', { lanes: [{ ...lane, known: false, live: 0 }] }, null],
-    ['with jobs that failed', { lanes: [{ ...lane, failedJobs: 2 }] }, 'warning queue-failed'],
+  const one = { name: 'vidbatch-ab12', paused: false, live: 4, failedJobs: 0, known: true };
+  judges({ queues: [one], otherLedgers: [] as string[] }, judgeQueue, [
+    ['that is paused', { queues: [{ ...one, paused: true }] }, 'warning queue-paused'],
+    ['with jobs that no worker feeds', { queues: [{ ...one, known: false }] }, 'warning queue-orphans'],
+    ['with an empty queue of a run that is over', { queues: [{ ...one, known: false, live: 0 }] }, null],
+    ['with jobs that failed', { queues: [{ ...one, failedJobs: 2 }] }, 'warning queue-failed'],
     ['beside another ledger’s', { otherLedgers: ['cd34'] }, null],
   ]);
 });

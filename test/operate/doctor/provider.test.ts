@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { judgeProvider } from '../../../src/operate/doctor/provider.ts';
-import type { Certificate, ProviderFacts } from '../../../src/operate/doctor/provider-facts.ts';
+import type { Certificate, ProviderFacts } from '../../../src/operate/doctor/provider.ts';
 import { redactor } from '../../../src/provider/api-key.ts';
 import { EXPIRED_CERTIFICATE, TEST_CERTIFICATE, TEST_KEY } from '../../provider/certificate.ts';
 import { closed, http, listen, wireServer } from '../../provider/server.ts';

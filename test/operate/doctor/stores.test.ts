@@ -92,7 +92,7 @@ describe('a real Postgres', async () => {
     );
     assert.match(told(checks, 'postgres-writing'), /^ok: this user may make the ledger/);
     assert.match(told(checks, 'ledger'), /^warning: there is no ledger yet/);
-    assert.equal(told(checks, 'gates'), 'skipped: there is no ledger to be asked');
+    assert.equal(told(checks, 'gates'), 'skipped: there is no ledger to ask');
     const { rows } = await db.query(`select from pg_namespace where nspname in ('vidbatch', 'bullmq')`);
     assert.equal(rows.length, 0);
   });
@@ -193,18 +193,18 @@ describe('queues on one Redis', async () => {
     };
     const own = `bull:vidbatch-${ledgerId}`;
     await redis.hset(`${own}-run-7:meta`, 'version', 'bullmq');
-    await redis.rpush(`${own}-run-7:wait`, 's1-1', 's2-1');
+    await redis.rpush(`${own}-run-7:wait`, 'b1-5-aaaa', 'b2-5-bbbb');
     await redis.hset(`${own}-schedule:meta`, 'version', 'bullmq');
     await redis.rpush(`${own}-schedule:wait`, 'nightly');
     await redis.hset(`${own}:meta`, 'paused', '1');
     await redis.hset('bull:vidbatch-cafe012345:meta', 'version', 'bullmq');
     const before = await redis.keys(`${own}*`);
     const checks = await examined(env);
-    assert.equal(told(checks, 'queue'), 'ok: 3 jobs to do in 3 lanes');
+    assert.equal(told(checks, 'queue'), 'ok: 3 jobs to do in 3 queues');
     assert.match(told(checks, 'queue-paused'), /is paused: its jobs wait$/);
     assert.match(
       told(checks, 'queue-orphans'),
-      new RegExp(`2 jobs in lanes that nobody feeds: vidbatch-${ledgerId}-run-7$`),
+      new RegExp(`2 jobs in queues that no worker feeds: vidbatch-${ledgerId}-run-7$`),
     );
     assert.match(told(checks, 'queue-neighbours'), /cafe012345/);
     assert.deepEqual((await redis.keys(`${own}*`)).sort(), before.sort(), 'nothing was written');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { readStanding, tally } from '../../../src/ledger/read/tally.ts';
+import { readStanding, tally } from '../../../src/ledger/read/standing.ts';
 import { startMonitor } from '../../../src/operate/monitor/monitor.ts';
 import type { Monitor } from '../../../src/operate/monitor/monitor.ts';
 import { until } from '../../until.ts';
@@ -79,8 +79,8 @@ describe('a monitor', () => {
     await recordOne(storage.db, second, outcomeOf('uncertain'));
     monitor.metrics.onExchange(accepted, 1234);
     monitor.metrics.onVerdict({ kind: 'settled', claim: first, outcome: accepted, recorded, waitMs: 0 });
-    const throttled = { submissionId: 1, reason: 'throttled', waitMs: 2000 } as const;
-    for (let n = 0; n < 2; n += 1) monitor.metrics.onVerdict({ kind: 'refused', refusal: throttled });
+    const blocked = { reason: 'throttled', waitMs: 2000 } as const;
+    for (let n = 0; n < 2; n += 1) monitor.metrics.onVerdict({ kind: 'blocked', batchId: made.id, blocked });
     let families = await scrape(monitor);
     await until(async () => {
       families = await scrape(monitor);
@@ -211,13 +211,10 @@ onEvery(LEDGERS, (storage) => {
     const nothing = { uncertain: 0, surplus: 0, oldestPendingSeconds: 0, halts: {} };
     assert.deepEqual(empty, { ...nothing, stopped: {}, failingSchedules: 0 });
     const made = await makeBatch(db, { rows: 3 });
-    await db.query(`update vidbatch.submission set updated_at = now() - interval '1 hour' where id = $1`, [
-      made.rows[1],
+    await db.query(`update vidbatch.row_state set updated_at = now() - interval '1 hour' where id = $1`, [
+      made.rows[0],
     ]);
-    await db.query(`update vidbatch.submission set lane = 'one', queued_at = now() where id = $1`, [
-      made.rows[1],
-    ]);
-    const [claim] = await claimAll(db, made, made.rows.slice(0, 1));
+    const [claim] = await claimAll(db, made, made.rows.slice(2));
     assert.ok(claim !== undefined);
     await recordOne(db, claim, outcomeOf('halted', { code: 'invalid_api_key' }));
     const other = await makeBatch(db, { rows: 1 });

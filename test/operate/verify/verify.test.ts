@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { feed, keepLane } from '../../../src/ledger/send/feed.ts';
+import { keepFeeder } from '../../../src/ledger/send/feeder.ts';
 import type { Finding } from '../../../src/ledger/verify/invariant.ts';
-import { enqueue, laneOf, openQueue } from '../../../src/worker/queue/queue.ts';
+import { queueName } from '../../../src/worker/queue/name.ts';
+import { addChunks, openQueue } from '../../../src/worker/queue/queue.ts';
 import { queueLooks } from '../../../src/operate/verify/queue-check.ts';
 import type { TaskReport } from '../../../src/core/outcome.ts';
 import { taskLooks } from '../../../src/operate/verify/task-check.ts';
@@ -10,8 +11,7 @@ import { ledgerLooks } from '../../../src/operate/verify/verify.ts';
 import type { Look } from '../../../src/operate/verify/verify.ts';
 import { found, names } from '../../contract/findings.ts';
 import { poll, reportOf } from '../../contract/polls.ts';
-import { claimAll, makeBatch, outcomeOf, recordOne } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
+import { claimAll, makeBatch, outcomeOf, recordOne, editRow } from '../../contract/rows.ts';
 import { LEDGERS, onEvery, STORAGES } from '../../contract/storages.ts';
 
 describe('what is looked at twice', () => {
@@ -67,13 +67,12 @@ onEvery(LEDGERS, (storage) => {
   test('a row that a living worker puts right between the two looks is none', async () => {
     const { db } = storage();
     const made = await makeBatch(db);
-    await db.query('update vidbatch.submission set attempts = 1 where batch_id = $1', [made.id]);
+    await db.query('update vidbatch.row_state set attempts = 1 where batch_id = $1', [made.id]);
     const looks = ledgerLooks(db, made.id);
-    const repaired = await found(looks, () =>
-      db.query(`update vidbatch.submission set attempts = 0, content_hash = 'x' where batch_id = $1`, [
-        made.id,
-      ]),
-    );
+    const repaired = await found(looks, async () => {
+      await db.query('update vidbatch.row_state set attempts = 0 where batch_id = $1', [made.id]);
+      await editRow(db, made.rows[0] ?? 0, { contentHash: 'x' });
+    });
     assert.deepEqual(
       names(repaired).filter((name) => name !== 'broken content-hash'),
       [],
@@ -83,7 +82,7 @@ onEvery(LEDGERS, (storage) => {
   test('only rows of the named batch count', async () => {
     const { db } = storage();
     const [made, other] = [await makeBatch(db), await makeBatch(db)];
-    await db.query('update vidbatch.submission set attempts = 1, spent = 2 where batch_id = $1', [made.id]);
+    await db.query('update vidbatch.row_state set attempts = 1, spent = 2 where batch_id = $1', [made.id]);
     const ours = await found(ledgerLooks(db, made.id));
     assert.ok(names(ours).includes('broken attempts-counted'));
     assert.ok(ours.every(({ batch }) => batch === made.name));
@@ -107,7 +106,7 @@ onEvery(LEDGERS, (storage) => {
       reportOf(submissionId === first || submissionId === second ? 'completed' : 'queued'),
     );
     await db.query(
-      `update vidbatch.submission set submitted_at = now() - interval '1 hour' where id = any($1::bigint[])`,
+      `update vidbatch.row_state set submitted_at = now() - interval '1 hour' where id = any($1::bigint[])`,
       [[first, second]],
     );
     await db.query(
@@ -154,56 +153,39 @@ onEvery(LEDGERS, (storage) => {
 });
 
 onEvery(STORAGES, (storage) => {
-  /** Three rows, fed and settled in the queue. */
-  async function fedRows(): Promise<{ made: Made; lane: string; ids: string[] }> {
+  function queuesOf(onJobs?: (jobs: number) => void): AsyncGenerator<Look> {
+    const { db, store, ledgerId } = storage();
+    return queueLooks(db, store, { ledgerId, ...(onJobs === undefined ? {} : { onJobs }) });
+  }
+
+  test('jobs of its batches are as they should be, and rows without a job are no fault', async () => {
     const { db, store, ledgerId } = storage();
     const made = await makeBatch(db, { rows: 3 });
-    const lane = laneOf(ledgerId, [made.id]);
-    const rows = await feed(db, { lane, origin: made.origin, batches: [made.id] }, 10);
-    const queue = openQueue(store, lane);
-    await enqueue(queue, rows);
-    await queue.close();
-    await db.query(
-      `update vidbatch.submission set queued_at = now() - interval '1 minute' where batch_id = $1`,
-      [made.id],
+    const name = queueName(ledgerId, [made.id]);
+    await keepFeeder(db, name);
+    assert.deepEqual(await found(queuesOf()), []);
+    const queue = openQueue(store, name);
+    await addChunks(queue, [{ batch: made.id, name: made.name, rows: 3 }]);
+    const jobs: number[] = [];
+    assert.deepEqual(await found(queuesOf((count) => jobs.push(count))), []);
+    assert.equal(
+      jobs.reduce((sum, count) => sum + count, 0),
+      1,
     );
-    return { made, lane, ids: rows.map((row) => `s${row.submissionId}-${row.generation}`) };
-  }
-
-  function queuesOf(made: Made | null): AsyncGenerator<Look> {
-    const { db, store, ledgerId } = storage();
-    return queueLooks(db, store, { ledgerId, batchId: made?.id ?? null });
-  }
-
-  test('a queued row without a job is fed again, which is a fault only where a feeder lives', async () => {
-    const { db, store } = storage();
-    const { made, lane, ids } = await fedRows();
-    assert.deepEqual(await found(queuesOf(made)), []);
-    const queue = openQueue(store, lane);
-    await queue.remove(ids[1] ?? '');
-    const lost = await found(queuesOf(made));
-    assert.deepEqual(names(lost), ['note queued-job']);
-    assert.deepEqual([lost[0]?.batch, lost[0]?.key], [made.name, 'k2']);
-    await keepLane(db, lane);
-    assert.deepEqual(names(await found(queuesOf(made))), ['broken queued-job']);
     await queue.obliterate({ force: true });
     await queue.close();
-    await db.query(`update vidbatch.submission set lane = null where batch_id = $1`, [made.id]);
   });
 
-  test('a job of a row that the ledger does not have is told, whatever its id', async () => {
-    const { store } = storage();
-    const { made, lane, ids } = await fedRows();
-    const queue = openQueue(store, lane);
-    const job = await queue.getJob(ids[0] ?? '');
-    assert.ok(job);
-    await queue.add('text', { ...job.data, submission: 999_999_999 }, { jobId: 's999999999-1' });
-    await queue.add('text', { ...job.data, submission: 999_999_998 });
-    await queue.add('text', job.data);
-    const strays = await found(queuesOf(null));
+  test('a job of a batch that the ledger does not have is told, whatever its id', async () => {
+    const { store, ledgerId } = storage();
+    const name = queueName(ledgerId, null);
+    const queue = openQueue(store, name);
+    await queue.add('gone', { batch: 999_999_999, rows: 1 }, { jobId: 'b999999999-1-aaaa' });
+    await queue.add('foreign', { batch: 1, rows: 1 }, { jobId: 'foreign' });
+    const strays = await found(queuesOf());
     assert.deepEqual(names(strays), ['broken job-known', 'broken job-known']);
-    assert.ok(strays.some(({ what }) => what === `job s999999999-1 in ${lane} names no row of this ledger`));
-    assert.deepEqual(await found(queuesOf(made)), [], 'they belong to no batch');
+    assert.ok(strays.every(({ what }) => what.includes(name)));
+    assert.ok(strays.some(({ what }) => what.includes('b999999999-1-aaaa')));
     await queue.obliterate({ force: true });
     await queue.close();
   });

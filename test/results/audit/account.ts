@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAmount } from '../../../src/core/money/amount.ts';
-import type { Finding } from '../../../src/results/audit/subject.ts';
+import type { AuditFinding } from '../../../src/results/audit/audited-task.ts';
 import { audit } from '../../../src/results/audit/audit.ts';
 import type { Audit, AuditOptions } from '../../../src/results/audit/audit.ts';
 import type { Database } from '../../../src/database/database.ts';
@@ -11,8 +11,7 @@ import { readPrices } from '../../../src/core/money/prices.ts';
 import type { Prices } from '../../../src/core/money/prices.ts';
 import { produce } from '../../../src/batch/producer.ts';
 import { createProvider } from '../../../src/provider/client.ts';
-import { bookText } from '../../../src/simulator/books-file.ts';
-import type { BookFile } from '../../../src/simulator/books-file.ts';
+import { type BookFile, bookText } from '../../../src/simulator/books.ts';
 import { startSimulator } from '../../../src/simulator/server.ts';
 import type { Simulator, SimulatorOptions } from '../../../src/simulator/server.ts';
 import { claimAll, recordOne } from '../../contract/rows.ts';
@@ -39,7 +38,7 @@ export interface Account {
   audit: (
     files: readonly string[],
     options?: Partial<AuditOptions>,
-  ) => Promise<Audit & { findings: Finding[] }>;
+  ) => Promise<Audit & { findings: AuditFinding[] }>;
   close: () => Promise<void>;
 }
 
@@ -74,7 +73,7 @@ export async function openAccount(
     await db.query('update vidbatch.halt set lifted_at = now() where origin = $1 and lifted_at is null', [
       origin,
     ]);
-    await db.query(`update vidbatch.submission set not_before = '-infinity' where batch_id = $1`, [batch.id]);
+    await db.query(`update vidbatch.row_state set not_before = '-infinity' where batch_id = $1`, [batch.id]);
     const pending = await db.query<{ id: number }>(
       `select id from vidbatch.submission where batch_id = $1 and state = 'pending' order by id`,
       [batch.id],
@@ -93,7 +92,7 @@ export async function openAccount(
     }
     const tasks = simulator.tasks();
     await db.query(
-      `update vidbatch.submission s set provider_status = t.status
+      `update vidbatch.row_state s set provider_status = t.status
          from unnest($1::text[], $2::text[]) as t(task_id, status) where s.task_id = t.task_id`,
       [tasks.map(({ taskId }) => taskId), tasks.map(({ status }) => status)],
     );
@@ -109,7 +108,7 @@ export async function openAccount(
     book: (file, change = (text) => text) =>
       write(file, change([...bookText(simulator.books(), file)].join(''))),
     audit: async (files, more = {}) => {
-      const findings: Finding[] = [];
+      const findings: AuditFinding[] = [];
       const result = await audit(db, {
         files,
         origin,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { KindName } from '../../../src/results/audit/kind.ts';
-import { billedOf } from '../../../src/ledger/audit/charge.ts';
+import type { FindingType } from '../../../src/results/audit/finding-type.ts';
+import { billedOf } from '../../../src/ledger/audit/listing.ts';
 import { priceOf } from '../../../src/core/money/prices.ts';
 import { MISTAKE_NAMES } from '../../../src/simulator/mistake.ts';
 import type { Mistake } from '../../../src/simulator/mistake.ts';
@@ -10,7 +10,7 @@ import type { Account, Row } from './account.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
 
 /** What each mistake of the stand-in's books is found as. */
-const FOUND: Record<Mistake, KindName> = {
+const FOUND: Record<Mistake, FindingType> = {
   missing: 'only-ledger',
   unlisted: 'unlisted',
   extra: 'only-provider',
@@ -73,7 +73,7 @@ describe('a bill with every kind of difference', () => {
       const all: Record<string, string[]> = {};
       for (const { kinds, row: known, lines } of findings) {
         const name =
-          known?.row_key ?? (known?.subject.replace(/_\d+$/, '') || `${lines[0]?.file}:${lines[0]?.line}`);
+          known?.key ?? (known?.subject.replace(/_\d+$/, '') || `${lines[0]?.file}:${lines[0]?.line}`);
         for (const kind of kinds) (all[kind] ??= []).push(name);
       }
       return Object.fromEntries(Object.entries(all).map(([kind, names]) => [kind, names.sort()]));
@@ -82,7 +82,8 @@ describe('a bill with every kind of difference', () => {
     test('has each of them found, and none invented', async () => {
       const keys = (name: string, n = EACH): string[] => many(name, n).map(({ id }) => id);
       const expected: Record<string, string[]> = {};
-      const expect = (kind: KindName, names: string[]): void => void (expected[kind] ??= []).push(...names);
+      const expect = (kind: FindingType, names: string[]): void =>
+        void (expected[kind] ??= []).push(...names);
       for (const mistake of MISTAKE_NAMES) {
         if (mistake !== 'extra') expect(FOUND[mistake], keys(mistake));
       }
@@ -149,10 +150,10 @@ describe('a bill with every kind of difference', () => {
     test('is not held against a file without an entry, unless it is said what time that covers', async () => {
       const nothing = await account.write('nothing.json', '[]');
       await assert.rejects(account.audit([nothing]), { code: 'NO_ENTRIES', exitCode: 2 });
-      const { files, tally } = await account.audit([nothing], { since: 0 });
+      const { files, summary } = await account.audit([nothing], { since: 0 });
       assert.partialDeepStrictEqual(files, [{ file: 'nothing.json', lines: 0, listed: true, billed: false }]);
       assert.ok(
-        tally.count('only-ledger') > 0 && tally.count('not-covered') === 0,
+        summary.count('only-ledger') > 0 && summary.count('not-covered') === 0,
         'a list that has none of them',
       );
     });

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { parseAmount } from '../../../src/core/money/amount.ts';
 import { csvLine, DIFFERENCE_COLUMNS, differenceLine } from '../../../src/results/audit/difference.ts';
-import { withoutKeys } from '../../../src/results/audit/secret.ts';
+import { withoutKeys } from '../../../src/results/audit/provider-file.ts';
 
 describe('the file for the provider’s support', () => {
   test('holds no cell that a spreadsheet runs', () => {

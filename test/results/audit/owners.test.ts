@@ -4,6 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { Evidence, Outcome } from '../../../src/core/outcome.ts';
+import { keepOrphan, keepOrphanAnswer } from '../../../src/ledger/send/orphan.ts';
 import type { Verdict } from '../../../src/results/audit/candidate.ts';
 import { audit } from '../../../src/results/audit/audit.ts';
 import type { Database } from '../../../src/database/database.ts';
@@ -15,6 +17,16 @@ import { openStorage } from '../../contract/storages.ts';
 import type { Storage } from '../../contract/storages.ts';
 
 const MODEL = 'viduq3p-720p';
+
+/** Postgres can store it neither as text nor inside JSON. */
+const UNSTORABLE: Evidence = { phase: 'answered', httpStatus: 200, body: 'half a character \ud800 and \0' };
+
+async function loseRow(db: Database, origin: string, outcome: Outcome): Promise<void> {
+  const attempt = randomUUID();
+  const intent = { attempt, batch: 'lost', key: 'k', number: 1, epoch: 0, at: new Date().toISOString() };
+  await keepOrphan(db, { origin, worker: 'w' }, intent);
+  assert.equal(await keepOrphanAnswer(db, attempt, outcome), true);
+}
 
 /** Whoever else may have made the one task that fits an uncertain row. */
 const OTHERS: Record<string, (db: Database, origin: string) => Promise<void>> = {
@@ -29,14 +41,14 @@ const OTHERS: Record<string, (db: Database, origin: string) => Promise<void>> = 
     const made = await makeBatch(db, { origin });
     await recordOne(db, await claimFirst(db, made), outcomeOf('uncertain'));
     await db.query(
-      `update vidbatch.submission set previous = state, state = 'abandoned' where batch_id = $1`,
+      `update vidbatch.row_state set previous = state, state = 'abandoned' where batch_id = $1`,
       [made.id],
     );
   },
   'an earlier attempt of a row that was sent again and accepted': async (db, origin) => {
     const made = await makeBatch(db, { origin });
     await recordOne(db, await claimFirst(db, made), outcomeOf('uncertain'));
-    await db.query(`update vidbatch.submission set previous = state, state = 'pending' where batch_id = $1`, [
+    await db.query(`update vidbatch.row_state set previous = state, state = 'pending' where batch_id = $1`, [
       made.id,
     ]);
     await recordOne(db, await claimFirst(db, made), 'accepted');
@@ -47,6 +59,9 @@ const OTHERS: Record<string, (db: Database, origin: string) => Promise<void>> = 
        values ($1, 'lost', 'k', 1, 0, 'w', $2, now())`,
       [randomUUID(), origin],
     );
+  },
+  'an attempt whose row was lost, with an answer that says nothing': async (db, origin) => {
+    await loseRow(db, origin, outcomeOf('uncertain', UNSTORABLE));
   },
 };
 
@@ -61,6 +76,9 @@ const NOBODY: Record<string, (db: Database, origin: string) => Promise<void>> = 
   },
   'a row that was refused': async (db, origin) => {
     await recordOne(db, await claimFirst(db, await makeBatch(db, { origin })), outcomeOf('rejected'));
+  },
+  'an attempt whose row was lost, and which has another task': async (db, origin) => {
+    await loseRow(db, origin, { kind: 'accepted', taskId: 'task_\0\ud800other', evidence: UNSTORABLE });
   },
   'a row whose task a person has found': async (db, origin) => {
     const made = await makeBatch(db, { origin });
@@ -87,8 +105,15 @@ describe('a task of an uncertain row’s model and time', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** What the row is told, beside a task that both sides know. */
-  async function verdictOf(other: (db: Database, origin: string) => Promise<void>): Promise<Verdict['kind']> {
+  /**
+   * What the row is told, beside a task that both sides know. `as`: how the audit sees the ledger; `verdicts` gets what was
+   * told before it failed.
+   */
+  async function verdictOf(
+    other: (db: Database, origin: string) => Promise<void>,
+    as: (db: Database) => Database = (db) => db,
+    verdicts: Verdict['kind'][] = [],
+  ): Promise<Verdict['kind']> {
     const { db } = storage;
     const made: Made = await makeBatch(db);
     const { origin } = made;
@@ -100,8 +125,7 @@ describe('a task of an uncertain row’s model and time', () => {
     const lines = [`known-${origin}`, 'task-x'].map((task) => `${task},${MODEL},${only(rows).now}`);
     const path = join(folder, 'list.csv');
     await writeFile(path, ['task_id,model,created_at', ...lines].join('\n'));
-    const verdicts: Verdict['kind'][] = [];
-    await audit(db, {
+    await audit(as(db), {
       files: [path],
       origin,
       batch: made,
@@ -127,4 +151,25 @@ describe('a task of an uncertain row’s model and time', () => {
       assert.equal(await verdictOf(other), 'settled');
     });
   }
+
+  test('is not settled by what was read of staged rows that are lost meanwhile', async () => {
+    const losing = (db: Database): Database => ({
+      query: async (text, params) => {
+        const answer = await db.query(text, params);
+        // The tasks of this row are read, but not the other rows that may have made them.
+        if (text.includes('as o(owner)')) await db.query('delete from vidbatch.import');
+        return answer as never;
+      },
+      connect: () => db.connect(),
+      end: () => db.end(),
+    });
+    const another = OTHERS['an uncertain row of another batch'];
+    assert.ok(another);
+    const told: Verdict['kind'][] = [];
+    await assert.rejects(verdictOf(another, losing, told), {
+      code: 'IMPORT_LOST',
+      message: /database was restarted/,
+    });
+    assert.deepEqual(told, []);
+  });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Verdict } from '../../../src/results/audit/candidate.ts';
-import { readTrail } from '../../../src/ledger/read/read.ts';
+import { readTrail } from '../../../src/ledger/read/attempts.ts';
 import { onEvery } from '../../contract/storages.ts';
 import { distinct, openDoubtful } from './doubt.ts';
 import type { Doubtful } from './doubt.ts';
@@ -91,8 +91,8 @@ describe('uncertain rows, half of them accepted, beside the list of the provider
       const list = await account.list(['request_id']);
       const first = await account.audit([list], { accept: SAID });
       assert.equal(first.doubts.settled, accepted().length);
-      assert.equal(first.tally.count('candidate'), 0);
-      assert.equal(first.tally.count('matched'), account.simulator.record.length);
+      assert.equal(first.summary.count('candidate'), 0);
+      assert.equal(first.summary.count('matched'), account.simulator.record.length);
       const { rows } = await db.query<{ id: number; row_key: string; state: string; task_id: string | null }>(
         'select id, row_key, state, task_id from vidbatch.submission where batch_id = $1',
         [account.batch.id],

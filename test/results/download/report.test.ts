@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Meter } from '../../../src/cli/download-meter.ts';
 import { videosTold, waitingTold } from '../../../src/cli/download-report.ts';
-import { noTotals } from '../../../src/results/download/state.ts';
+import { noTotals } from '../../../src/results/download/video-list.ts';
 
 describe('what download says', () => {
   it('tells videos of now from those that were there', () => {

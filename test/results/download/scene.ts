@@ -7,9 +7,9 @@ import type { DownloaderOptions } from '../../../src/results/download/downloader
 import { holdFolder } from '../../../src/results/download/folder.ts';
 import { openClient } from '../../../src/results/download/transfer.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { noteFolder } from '../../../src/ledger/tasks/download.ts';
-import { readVideos } from '../../../src/ledger/tasks/video.ts';
-import type { VideoView } from '../../../src/ledger/tasks/video.ts';
+import { noteFolder } from '../../../src/ledger/tasks/downloads.ts';
+import { readVideos } from '../../../src/ledger/tasks/videos.ts';
+import type { VideoView } from '../../../src/ledger/tasks/videos.ts';
 import { createProvider } from '../../../src/provider/client.ts';
 import { startSimulator } from '../../../src/simulator/server.ts';
 import type { Simulator, SimulatorOptions } from '../../../src/simulator/server.ts';
@@ -53,8 +53,9 @@ export async function openScene(
     const taskId = outcome.kind === 'accepted' ? outcome.taskId : '';
     const report = await provider.query(taskId);
     await db.query(
-      `update vidbatch.submission
-          set previous = 'submitting', state = 'submitted', row_key = $2, task_id = $3, submitted_at = now(),
+      `with named as (update vidbatch.row set row_key = $2 where id = $1)
+       update vidbatch.row_state
+          set previous = 'submitting', state = 'submitted', task_id = $3, submitted_at = now(),
               provider_status = 'completed', result_url = $4
         where id = $1`,
       [made.rows[index], key, taskId, report.kind === 'task' ? (report.resultUrl ?? null) : null],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Database } from '../../../src/database/database.ts';
-import { countTasks } from '../../../src/ledger/tasks/task.ts';
+import { countTasks } from '../../../src/ledger/tasks/tasks.ts';
 import { createLog } from '../../../src/core/log.ts';
 import { startPoller } from '../../../src/results/poll/poller.ts';
 import type { PollerOptions } from '../../../src/results/poll/poller.ts';

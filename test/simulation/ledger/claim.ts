@@ -1,55 +1,155 @@
-import type { Claim, ClaimScope, ClaimWish } from '../../../src/ledger/send/claim.ts';
-import type { Refusal } from '../../../src/ledger/send/refusal.ts';
-import { isAffordable } from './budget.ts';
+import { blockedBy } from '../../../src/ledger/send/blocked.ts';
+import type { Blocked, readBlocked as realBlocked } from '../../../src/ledger/send/blocked.ts';
+import type { Claim, ClaimScope, Place, Wish } from '../../../src/ledger/send/claim.ts';
+import { held, heldOf, isAffordable } from './budget.ts';
 import { doubtMsOf } from './doubt.ts';
-import { isExpired, isWindowOpen, openMs, opensInMs } from './window.ts';
+import { isExpired, isWindowOpen } from './window.ts';
 import type { Batch, Gateway, ModelLedger, Row } from './state.ts';
 
-export function claim(ledger: ModelLedger, scope: ClaimScope, wishes: readonly ClaimWish[]): Claim[] {
-  return wishes.flatMap(({ submissionId, attemptId }) => {
-    const row = ledger.rows.get(submissionId);
-    if (row === undefined || !isOpen(ledger, scope, row) || wasMade(ledger, attemptId)) return [];
-    const batch = ledger.batchOf(row);
-    const gateway = ledger.gatewayOf(batch);
-    if (!batch.proven || batch.budget !== null || gateway.state !== 'open') return [];
-    return [take(ledger, scope, row, attemptId)];
+type Scope = Pick<ClaimScope, 'origin' | 'batches'>;
+
+export function claim(ledger: ModelLedger, scope: ClaimScope, wish: Wish): Claim[] {
+  const batch = openBatch(ledger, scope, wish);
+  if (batch === undefined || !batch.proven || batch.budget !== null) return [];
+  if (ledger.gatewayOf(batch).state !== 'open') return [];
+  const ids = unused(ledger, wish);
+  const due = inOrder(dueRows(ledger, batch));
+  const oneModel = new Set(due.map(({ offPeak }) => offPeak)).size === 1;
+  const places = new Map(due.map((row) => [row.id, placeOf(row)]));
+  return take(ledger, scope, due.slice(0, ids.length), ids).map((one) => ({
+    ...one,
+    ...(oneModel ? { place: places.get(one.submissionId) } : {}),
+  })) as Claim[];
+}
+
+/** Rows after that place; it is told to be of the only model that has due rows. */
+export function claimAfter(ledger: ModelLedger, scope: ClaimScope, wish: Wish, after: Place): Claim[] {
+  const batch = openBatch(ledger, scope, wish);
+  if (batch === undefined || !batch.proven || batch.budget !== null) return [];
+  if (ledger.gatewayOf(batch).state !== 'open') return [];
+  const due = inOrder(dueRows(ledger, batch)).filter((row) => {
+    const at = after.notBefore === '-infinity' ? -Infinity : Date.parse(after.notBefore);
+    return (
+      modelOf(row) === after.model &&
+      (row.notBefore > at || (row.notBefore === at && row.id > after.submissionId))
+    );
   });
+  const places = new Map(due.map((row) => [row.id, placeOf(row)]));
+  return take(ledger, scope, due.slice(0, wish.attemptIds.length), wish.attemptIds).map((one) => ({
+    ...one,
+    place: places.get(one.submissionId),
+  })) as Claim[];
 }
 
-export function claimAlone(ledger: ModelLedger, scope: ClaimScope, wish: ClaimWish): Claim | undefined {
-  const row = ledger.rows.get(wish.submissionId);
-  if (row === undefined || !isOpen(ledger, scope, row) || wasMade(ledger, wish.attemptId)) return undefined;
-  if (!isAffordable(ledger, row)) return undefined;
-  const batch = ledger.batchOf(row);
+export function placeOf(row: Row): Place {
+  const { id, notBefore } = row;
+  return {
+    model: modelOf(row),
+    priority: 0,
+    notBefore: Number.isFinite(notBefore) ? new Date(notBefore).toISOString() : '-infinity',
+    submissionId: id,
+  };
+}
+
+function modelOf({ offPeak }: Row): string {
+  return offPeak ? 'x-offpeak' : 'x';
+}
+
+export function claimLocked(
+  ledger: ModelLedger,
+  scope: ClaimScope,
+  wish: Wish,
+): { claims: Claim[]; lockNeeded: boolean } {
+  const batch = openBatch(ledger, scope, wish);
+  if (batch === undefined) return { claims: [], lockNeeded: true };
   const gateway = ledger.gatewayOf(batch);
-  if (!batch.proven && batch.canary !== null) return undefined;
-  if (gateway.state === 'halted' || (gateway.state === 'probing' && gateway.probe !== null)) return undefined;
-  if (!batch.proven) batch.canary = wish.attemptId;
-  if (gateway.state === 'probing') gateway.probe = wish.attemptId;
-  return take(ledger, scope, row, wish.attemptId);
+  const probing = gateway.state === 'probing';
+  const ids = unused(ledger, wish);
+  const most = batch.proven && !probing ? ids.length : Math.min(1, ids.length);
+  const due = dueRows(ledger, batch).filter((row) => isAffordable(ledger, row));
+  // A halt is tried with a row that has not run into it, if one may be sent.
+  const unhalted = due.filter(({ haltedAt }) => haltedAt === null);
+  const rows = probing && unhalted.length > 0 ? unhalted : due;
+  const chosen = affordable(ledger, batch, inOrder(firstOfEachModel(rows, most))).slice(0, most);
+  const claims = take(ledger, scope, chosen, ids);
+  const [first] = claims;
+  if (first === undefined) return { claims, lockNeeded: true };
+  const lockNeeded = !batch.proven || probing || batch.budget !== null;
+  if (!batch.proven) batch.canary = first.attemptId;
+  if (probing) gateway.probe = first.attemptId;
+  return { claims, lockNeeded };
 }
 
-function wasMade({ attempts, slip }: ModelLedger, attemptId: string): boolean {
-  return attempts.has(attemptId) && slip !== 'attempt-made-twice';
+/** The batch, if nothing keeps its rows from being sent. */
+function openBatch(ledger: ModelLedger, { origin, batches }: Scope, { batchId }: Wish): Batch | undefined {
+  const batch = ledger.batches.get(batchId);
+  if (batch === undefined || batch.origin !== origin) return undefined;
+  if (batches !== null && !batches.includes(batchId)) return undefined;
+  return gateOf(ledger, batch, false) === null ? batch : undefined;
 }
 
-/** The gates that both kinds of claim have in common. */
-function isOpen(ledger: ModelLedger, scope: ClaimScope, row: Row): boolean {
-  const batch = ledger.batchOf(row);
-  return (
-    (row.state === 'pending' ||
-      (ledger.slip === 'claim-without-compare' && ['submitting', 'uncertain'].includes(row.state))) &&
-    row.notBefore <= ledger.at &&
-    batch.origin === scope.origin &&
-    batch.state === 'active' &&
-    ledger.gatewayOf(batch).throttledUntil <= ledger.at &&
-    !ledger.paused &&
-    isWindowOpen(ledger, row) &&
-    (scope.batches === null || scope.batches.includes(batch.id))
+/** Ids of which no attempt was made. */
+function unused({ attempts, slip }: ModelLedger, { attemptIds }: Wish): string[] {
+  return attemptIds.filter((id) => !attempts.has(id) || slip === 'attempt-made-twice');
+}
+
+function rowsOf(ledger: ModelLedger, { id }: Pick<Batch, 'id'>): Row[] {
+  return [...ledger.rows.values()].filter(({ batchId }) => batchId === id);
+}
+
+function dueRows(ledger: ModelLedger, batch: Batch): Row[] {
+  return rowsOf(ledger, batch).filter(
+    (row) =>
+      (row.state === 'pending' ||
+        (ledger.slip === 'claim-without-compare' && ['submitting', 'uncertain'].includes(row.state))) &&
+      row.notBefore <= ledger.at &&
+      gateOf(ledger, batch, row.offPeak) === null,
   );
 }
 
-function take(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: string): Claim {
+/** The one that was due first is the first. All rows have the same priority. */
+function inOrder(rows: readonly Row[]): Row[] {
+  return rows.toSorted((a, b) => (a.notBefore === b.notBefore ? a.id - b.id : a.notBefore - b.notBefore));
+}
+
+/** Rows are looked for by model. There are two: the one that is cheaper off-peak, and the other one. */
+function firstOfEachModel(rows: readonly Row[], most: number): Row[] {
+  return [true, false].flatMap((offPeak) =>
+    inOrder(rows.filter((row) => row.offPeak === offPeak)).slice(0, most),
+  );
+}
+
+/** Those that the budget pays for together. */
+function affordable(ledger: ModelLedger, batch: Batch, rows: readonly Row[]): Row[] {
+  if (batch.budget === null || ledger.slip === 'claim-over-the-budget') return [...rows];
+  let money = batch.budget - (held(ledger, batch) ?? 0);
+  return rows.filter((row) => (money -= (row.price ?? 0) - heldOf(row)) >= 0);
+}
+
+/** What keeps rows of a batch from being sent: those of the model that is cheaper off-peak, or the others. */
+function gateOf(ledger: ModelLedger, batch: Batch, offPeak: boolean): Blocked['reason'] | null {
+  const gateway = ledger.gatewayOf(batch);
+  if (batch.state === 'cancelled') return 'cancelled';
+  if (ledger.paused || batch.state === 'paused') return 'paused';
+  if (batch.state === 'stopped') return 'stopped';
+  if (gateway.state === 'halted') return 'halted';
+  if (isExpired(ledger, batch)) return 'expired';
+  if (!isWindowOpen(ledger, batch, offPeak)) return 'window';
+  const pending = rowsOf(ledger, batch).filter(({ state }) => state === 'pending');
+  if (batch.budget !== null && !pending.some((row) => isAffordable(ledger, row))) return 'budget';
+  if (gateway.throttledUntil > ledger.at) return 'throttled';
+  const isTried = gateway.state === 'probing' && gateway.probe !== null;
+  return isTried || (!batch.proven && batch.canary !== null) ? 'alone' : null;
+}
+
+function take(ledger: ModelLedger, scope: ClaimScope, rows: readonly Row[], ids: readonly string[]): Claim[] {
+  return rows.flatMap((row, n) => {
+    const attemptId = ids[n];
+    return attemptId === undefined ? [] : [takeOne(ledger, scope, row, attemptId)];
+  });
+}
+
+function takeOne(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: string): Claim {
   const batch = ledger.batchOf(row);
   const gateway = ledger.gatewayOf(batch);
   if (ledger.attempts.has(attemptId)) throw new Error(`attempt_pkey: ${attemptId}`);
@@ -66,6 +166,7 @@ function take(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: strin
     worker: scope.worker,
     origin: scope.origin,
     epoch: gateway.epoch,
+    contentHash: row.contentHash,
     claimedAt: ledger.at,
     deadline,
     sameKey: doubtMs !== null,
@@ -82,7 +183,6 @@ function take(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: strin
     number: row.attempts,
     epoch: gateway.epoch,
     doubtMs,
-    openMs: openMs(ledger, row),
   });
 }
 
@@ -95,7 +195,6 @@ function answerOf(
     number: number;
     epoch: number;
     doubtMs: number | null;
-    openMs: number | null;
   },
 ): Claim {
   return {
@@ -103,8 +202,7 @@ function answerOf(
     submissionId: row.id,
     batch: batch.name,
     key: row.key,
-    // As the tables of the comparison have it.
-    content: row.key,
+    content: row.contentHash,
     request: row.request,
     number: attempt.number,
     epoch: attempt.epoch,
@@ -112,12 +210,11 @@ function answerOf(
     throttleLevel: gateway.throttleLevel,
     refusals: row.refusals,
     ...(attempt.doubtMs === null ? {} : { doubtMs: attempt.doubtMs }),
-    ...(attempt.openMs === null ? {} : { openMs: attempt.openMs }),
   };
 }
 
-export function granted(ledger: ModelLedger, wishes: readonly ClaimWish[]): Claim[] {
-  return wishes.flatMap(({ attemptId }) => {
+export function granted(ledger: ModelLedger, attemptIds: readonly string[]): Claim[] {
+  return attemptIds.flatMap((attemptId) => {
     const attempt = ledger.attempts.get(attemptId);
     if (attempt === undefined || attempt.outcome !== null) return [];
     const row = ledger.rowOf(attempt);
@@ -128,46 +225,33 @@ export function granted(ledger: ModelLedger, wishes: readonly ClaimWish[]): Clai
         ...attempt,
         attemptId,
         doubtMs,
-        openMs: openMs(ledger, row),
       }),
     ];
   });
 }
 
-export function refusals(
+export function readBlocked(
   ledger: ModelLedger,
-  scope: Pick<ClaimScope, 'origin' | 'batches'>,
-  submissionIds: readonly number[],
-): Refusal[] {
-  return submissionIds.map((submissionId) => {
-    const row = ledger.rows.get(submissionId);
-    if (row === undefined) return { submissionId, reason: 'unknown' };
-    const gateway = ledger.gatewayOf(ledger.batchOf(row));
-    const reason = reasonOf(ledger, scope, row, gateway);
-    const waits = reason === 'throttled' || reason === 'not-due';
-    const dueMs = waits ? Math.max(row.notBefore, gateway.throttledUntil) - ledger.at : null;
-    const waitMs = reason === 'window' ? opensInMs(ledger, row) : dueMs;
-    return { submissionId, reason, ...(waitMs === null ? {} : { waitMs: Math.max(1, Math.ceil(waitMs)) }) };
-  });
-}
-
-function reasonOf(
-  ledger: ModelLedger,
-  scope: Pick<ClaimScope, 'origin' | 'batches'>,
-  row: Row,
-  gateway: Gateway,
-): Refusal['reason'] {
-  const batch = ledger.batchOf(row);
-  if (row.state !== 'pending') return 'not-pending';
-  if (scope.batches !== null && !scope.batches.includes(batch.id)) return 'other-batch';
-  if (batch.origin !== scope.origin) return 'other-provider';
-  if (batch.state === 'cancelled') return 'cancelled';
-  if (ledger.paused || batch.state === 'paused') return 'paused';
-  if (batch.state === 'stopped') return 'stopped';
-  if (gateway.state === 'halted') return 'halted';
-  if (isExpired(ledger, row)) return 'expired';
-  if (!isWindowOpen(ledger, row)) return 'window';
-  if (!isAffordable(ledger, row)) return 'budget';
-  if (gateway.throttledUntil > ledger.at) return 'throttled';
-  return row.notBefore > ledger.at ? 'not-due' : 'alone';
+  { origin, batches }: Scope,
+  batchId: number,
+): Awaited<ReturnType<typeof realBlocked>> {
+  const batch = ledger.batches.get(batchId);
+  if (batch === undefined) return { blocked: { reason: 'unknown' }, lockNeeded: false };
+  const { state, throttledUntil } = ledger.gatewayOf(batch);
+  const lockNeeded = !batch.proven || batch.budget !== null || state !== 'open';
+  if (batches !== null && !batches.includes(batchId))
+    return { blocked: { reason: 'other-batch' }, lockNeeded };
+  if (batch.origin !== origin) return { blocked: { reason: 'other-provider' }, lockNeeded };
+  const pending = rowsOf(ledger, batch).filter((row) => row.state === 'pending');
+  const facts = {
+    gate: gateOf(ledger, batch, false),
+    throttledMs: Math.max(0, throttledUntil - ledger.at),
+    groups: [true, false].flatMap((offPeak) => {
+      const [first] = inOrder(pending.filter((row) => row.offPeak === offPeak));
+      if (first === undefined) return [];
+      const dueMs = Number.isFinite(first.notBefore) ? first.notBefore - ledger.at : 0;
+      return [{ dueMs, gate: gateOf(ledger, batch, offPeak), aheadMs: null, full: false }];
+    }),
+  };
+  return { blocked: blockedBy(facts, []), lockNeeded };
 }

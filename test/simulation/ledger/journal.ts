@@ -54,7 +54,10 @@ export function restoreAttempts(
   intent: Omit<Intent, 'kind'>,
 ): boolean {
   const row = [...ledger.rows.values()].find(
-    (one) => one.key === intent.key && ledger.batchOf(one).name === intent.batch,
+    (one) =>
+      one.key === intent.key &&
+      ledger.batchOf(one).name === intent.batch &&
+      (intent.content === undefined || intent.content === one.contentHash),
   );
   if (row === undefined || ledger.attempts.has(intent.attempt)) return false;
   const at = Date.parse(intent.at);
@@ -65,6 +68,7 @@ export function restoreAttempts(
     worker: from.worker,
     origin: from.origin,
     epoch: intent.epoch,
+    contentHash: intent.content ?? null,
     claimedAt: at,
     deadline: ledger.at,
     sameKey: false,
@@ -83,7 +87,7 @@ export function restoreAttempts(
     if (intent.number >= row.attempts) {
       ledger.move(row, row.state, { ...decided, doubtful: row.doubtful || unknown });
     }
-  } else if (['pending', 'rejected', 'exhausted', 'cancelled'].includes(row.state)) {
+  } else if (['pending', 'rejected', 'exhausted', 'cancelled', 'invalid'].includes(row.state)) {
     if (ledger.slip === 'restore-revives-paid-rows') return true;
     row.state = 'pending';
     ledger.move(row, 'submitting', { ...decided, deadline: ledger.at });

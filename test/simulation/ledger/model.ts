@@ -1,6 +1,6 @@
 export { setBudget } from './budget.ts';
 export { sendUnheardAgain } from './doubt.ts';
-export { claim, claimAlone, granted, refusals } from './claim.ts';
+export { claim, claimAfter, claimLocked, granted, placeOf, readBlocked } from './claim.ts';
 export {
   confirmIntents,
   knownJournals,
@@ -10,7 +10,7 @@ export {
   unheard,
   unrecorded,
 } from './journal.ts';
-export { armProbe, beginTrial, cancel, pause, resolve, resume, retry } from './operator.ts';
+export { armProbe, beginTrial, cancel, edit, pause, resolve, resume, retry } from './operator.ts';
 export { record, recordedBefore } from './record.ts';
 export { ModelLedger } from './state.ts';
 export { sweep } from './sweep.ts';

@@ -63,6 +63,13 @@ export function retry(ledger: ModelLedger, id: number): number {
   return rows.length;
 }
 
+/** The row asks for something else from now on, unless it may have been paid. */
+export function edit(ledger: ModelLedger, id: number, contentHash: string): void {
+  const row = ledger.rows.get(id);
+  if (row === undefined || row.doubtful) return;
+  if (['pending', 'rejected', 'exhausted', 'cancelled'].includes(row.state)) row.contentHash = contentHash;
+}
+
 export type Decision = { kind: 'task-id'; taskId: string } | { kind: 'not-sent' } | { kind: 'abandon' };
 
 /** What a person says of an uncertain row. False: it is not for a person to say, or not yet. */

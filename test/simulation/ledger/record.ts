@@ -1,219 +1,106 @@
-import { AVALANCHE } from '../../../src/ledger/send/avalanche.ts';
+import { decide, recordedOf } from '../../../src/ledger/send/decide/decide.ts';
+import type { BatchFacts, Facts, ProviderFacts, RowFacts } from '../../../src/ledger/send/decide/facts.ts';
+import type { ProviderChange } from '../../../src/ledger/send/decide/provider.ts';
+import { rowChange } from '../../../src/ledger/send/decide/row.ts';
+import type { Decided } from '../../../src/ledger/send/decide/row.ts';
 import type { Recorded, Result } from '../../../src/ledger/send/result.ts';
-import { FEWEST_OUTCOMES } from '../../../src/ledger/send/trial.ts';
-import { isUnreached } from '../../../src/core/reach.ts';
-import type { State } from '../../../src/core/submission.ts';
-import { guard } from './avalanche.ts';
 import { unknownOf } from './doubt.ts';
-import type { Attempt, ModelLedger, Row } from './state.ts';
+import type { Attempt, ModelLedger } from './state.ts';
 
-/** An answer, and what it means for its row. */
-export interface Judged {
-  result: Result;
-  attempt: Attempt;
-  row: Row;
-  /** As they stood when the statement began. */
-  state: State;
-  gatewayEpoch: number;
-  next: State;
-  surplus: boolean;
-  /** Its task id is another attempt's already. */
-  known: boolean;
-  decides: boolean;
-  halting: boolean;
-  hopeless: boolean;
-  /** Another attempt of the row, which may have been accepted. */
-  doubt: Attempt | undefined;
-  /** What the answer takes of the row's attempts. */
-  cost: number;
-}
-
+/** Decides as the program does, and keeps it as its SQL does. */
 export function record(ledger: ModelLedger, results: readonly Result[]): Recorded[] {
-  const judged = judge(ledger, results);
-  const proven = new Set(
-    [...ledger.batches.values()].filter((one) => one.proven).map(({ origin }) => origin),
-  );
-  for (const one of judged) {
-    settle(one);
-    if (one.decides) moveRow(ledger, one);
+  const facts = factsOf(ledger, results);
+  const decision = decide(facts, results);
+  const { rows, batches, providers } = decision;
+  for (const one of rows) {
+    settle(ledger, one);
+    const { notBefore, ...change } = rowChange(one, facts.now);
+    const row = ledger.rowOf(attemptOf(ledger, one));
+    if (!one.decides) continue;
+    const slipped = ledger.slip === 'uncertain-is-sent-again' && one.result.outcome.kind === 'uncertain';
+    ledger.move(row, slipped ? 'pending' : change.state, {
+      ...change,
+      deadline: null,
+      notBefore: notBefore ?? row.notBefore,
+    });
   }
-  weigh(ledger, judged);
-  const halted = new Set<string>();
-  for (const [origin, group] of Map.groupBy(judged, ({ attempt }) => attempt.origin)) {
-    if (guard(ledger, ledger.gatewayOf({ origin }), group, proven.has(origin))) halted.add(origin);
+  for (const { id, stop, ...change } of batches) {
+    const stopped = stop === undefined ? {} : { state: 'stopped' as const, stopCode: stop.code };
+    Object.assign(ledger.batches.get(id) ?? {}, change, stopped);
   }
-  return judged.map((one) => ({
-    attemptId: one.attempt.id,
-    state: one.next,
-    moved: one.decides && one.next !== one.state,
-    surplus: one.surplus,
-    known: one.known,
-    halted: halted.has(one.attempt.origin),
-  }));
+  for (const provider of providers) saveProvider(ledger, provider);
+  return recordedOf(decision);
 }
 
-function judge(ledger: ModelLedger, results: readonly Result[]): Judged[] {
-  const known = [...new Map(results.map((result) => [result.attemptId, result])).values()].flatMap(
-    (result) => {
-      const attempt = ledger.attempts.get(result.attemptId);
-      if (attempt === undefined || attempt.outcome !== null) return [];
-      return [{ result, attempt, row: ledger.rowOf(attempt) }];
+/** Copies, as a statement reads them. */
+function factsOf(ledger: ModelLedger, results: readonly Result[]): Facts {
+  const attempts = [...new Set(results.map(({ attemptId }) => attemptId))]
+    .flatMap((id) => ledger.attempts.get(id) ?? [])
+    .filter((one) => one.outcome === null && mayBeRecorded(ledger, one))
+    .sort((a, b) => a.submissionId - b.submissionId || a.number - b.number);
+  const rows = new Map(attempts.map((one) => [one.submissionId, rowFacts(ledger, one)]));
+  const batches = attempts.map((one): [number, BatchFacts] => {
+    const batch = ledger.batchOf(ledger.rowOf(one));
+    return [batch.id, { ...batch, locked: true }];
+  });
+  const providers = attempts.map((one): [string, ProviderFacts] => [
+    one.origin,
+    {
+      ...ledger.gatewayOf(one),
+      locked: true,
+      everThere: [...ledger.batches.values()].some((batch) => batch.proven && batch.origin === one.origin),
+      liftedAt: liftedAt(ledger, one.origin),
     },
-  );
-  const accepted = known
-    .filter(({ result }) => result.outcome.kind === 'accepted')
-    .sort((a, b) => a.attempt.number - b.attempt.number);
-  return known.map(({ result, attempt, row }) => {
-    const { kind } = result.outcome;
-    const gateway = ledger.gatewayOf(attempt);
-    const { haltedAt, state } = row;
-    const hopeless =
-      kind === 'halted' &&
-      haltedAt !== null &&
-      ledger.halts.some(
-        (halt) => halt.origin === attempt.origin && halt.liftedAt !== null && halt.liftedAt > haltedAt,
-      );
-    const first = accepted.find((one) => one.row === row);
-    const latest = ledger.slip === 'record-by-row' || row.attemptId === attempt.id;
-    const open = latest && (state === 'submitting' || (state === 'uncertain' && mayBeLate(ledger)));
-    const isFirst = first?.attempt === attempt;
-    const doubt = row.doubtful
-      ? unknownOf(ledger, row).find(
-          (one) =>
-            one !== attempt &&
-            !known.some((other) => other.attempt === one && other.result.outcome.kind !== 'uncertain'),
-        )
-      : undefined;
-    const inDoubt = kind === 'uncertain' || (kind === 'throttled' && doubt !== undefined);
-    const blameless = isUnreached(result.outcome) && gateway.unreachedStreak >= AVALANCHE.unreachedInARow;
-    const cost = (kind === 'not-sent' && !blameless) || (result.sameKey !== undefined && inDoubt) ? 1 : 0;
-    const common = { result, attempt, row, state, gatewayEpoch: gateway.epoch, hopeless, doubt, cost };
-    return {
-      ...common,
-      next:
-        first !== undefined && mayBeSubmitted(ledger, state)
-          ? 'submitted'
-          : open
-            ? nextOf(ledger, common)
-            : state,
-      surplus: isSurplus({ result, row }, accepted) && !isKnown(ledger, { result, attempt, row }, accepted),
-      known: isKnown(ledger, { result, attempt, row }, accepted),
-      decides: first === undefined ? open : isFirst && state !== 'submitted' && mayBeSubmitted(ledger, state),
-      halting: kind === 'halted' && attempt.epoch === gateway.epoch && !hopeless,
-    };
+  ]);
+  return { now: ledger.at, attempts, rows, batches: new Map(batches), providers: new Map(providers) };
+}
+
+function mayBeRecorded(ledger: ModelLedger, attempt: Attempt): boolean {
+  const { state } = ledger.rowOf(attempt);
+  return ledger.slip !== 'record-drops-late-answers' || state === 'submitting' || state === 'submitted';
+}
+
+function rowFacts(ledger: ModelLedger, attempt: Attempt): RowFacts {
+  const row = ledger.rowOf(attempt);
+  const taskIds = [...ledger.attempts.values()]
+    .filter((one) => one.submissionId === row.id)
+    .flatMap(({ taskId }) => taskId ?? []);
+  return {
+    ...row,
+    ...(ledger.slip === 'record-by-row' ? { attemptId: attempt.id } : {}),
+    unknown: row.doubtful ? unknownOf(ledger, row).map(({ id }) => id) : [],
+    taskIds,
+  };
+}
+
+function liftedAt({ halts }: ModelLedger, origin: string): number | null {
+  const lifted = halts.filter((halt) => halt.origin === origin).flatMap((halt) => halt.liftedAt ?? []);
+  return lifted.length === 0 ? null : Math.max(...lifted);
+}
+
+function attemptOf(ledger: ModelLedger, { attempt: { id } }: Decided): Attempt {
+  const attempt = ledger.attempts.get(id);
+  if (attempt === undefined) throw new Error(`no attempt ${id}`);
+  return attempt;
+}
+
+function settle(ledger: ModelLedger, decided: Decided): void {
+  const { outcome } = decided.result;
+  Object.assign(attemptOf(ledger, decided), {
+    outcome: outcome.kind,
+    phase: outcome.evidence.phase,
+    code: outcome.evidence.code ?? null,
+    taskId: outcome.kind === 'accepted' ? outcome.taskId : null,
+    surplus: decided.surplus,
   });
 }
 
-function mayBeLate({ slip }: ModelLedger): boolean {
-  return slip !== 'record-drops-late-answers';
-}
-
-function mayBeSubmitted(ledger: ModelLedger, state: State): boolean {
-  return mayBeLate(ledger) || state === 'submitting' || state === 'submitted';
-}
-
-function nextOf(
-  ledger: ModelLedger,
-  { result, row, hopeless, doubt, cost }: Pick<Judged, 'result' | 'row' | 'hopeless' | 'doubt' | 'cost'>,
-): State {
-  const { kind } = result.outcome;
-  const cancelled = ledger.batchOf(row).state === 'cancelled';
-  if (kind === 'uncertain' && ledger.slip === 'uncertain-is-sent-again') return 'pending';
-  if (kind === 'uncertain' || doubt !== undefined) {
-    const leave = result.sameKey !== undefined && kind !== 'rejected' && !hopeless && !cancelled;
-    return leave && row.spent + cost < result.maxAttempts ? 'pending' : 'uncertain';
-  }
-  if (kind === 'rejected' || hopeless) return 'rejected';
-  if (kind === 'not-sent' && cost > 0 && row.spent + cost >= result.maxAttempts) return 'exhausted';
-  return cancelled ? 'cancelled' : 'pending';
-}
-
-/** A second task of a row. */
-function isSurplus(
-  { result, row }: Pick<Judged, 'result' | 'row'>,
-  accepted: readonly Pick<Judged, 'result' | 'row'>[],
-): boolean {
-  const taskId = taskIdOf(result);
-  if (taskId === null) return false;
-  const first = accepted.find((one) => one.row === row);
-  return taskId !== (row.taskId ?? (first && taskIdOf(first.result)));
-}
-
-/** An id that comes twice is one task. */
-function isKnown(
-  ledger: ModelLedger,
-  { result, attempt, row }: Pick<Judged, 'result' | 'attempt' | 'row'>,
-  accepted: readonly Pick<Judged, 'result' | 'attempt' | 'row'>[],
-): boolean {
-  const taskId = taskIdOf(result);
-  if (taskId === null) return false;
-  const before = accepted.filter((one) => one.row === row && one.attempt.number < attempt.number);
-  return (
-    before.some((one) => taskIdOf(one.result) === taskId) ||
-    [...ledger.attempts.values()].some((one) => one.submissionId === row.id && one.taskId === taskId)
-  );
-}
-
-function taskIdOf({ outcome }: Result): string | null {
-  return outcome.kind === 'accepted' ? outcome.taskId : null;
-}
-
-function settle({ attempt, result, surplus }: Judged): void {
-  const { outcome } = result;
-  attempt.outcome = outcome.kind;
-  attempt.phase = outcome.evidence.phase;
-  attempt.code = outcome.evidence.code ?? null;
-  attempt.taskId = outcome.kind === 'accepted' ? outcome.taskId : null;
-  attempt.surplus = surplus;
-}
-
-function moveRow(ledger: ModelLedger, { row, next, result, doubt, cost }: Judged): void {
-  const { outcome, waitMs } = result;
-  const { kind } = outcome;
-  const waits = next === 'pending' && ['throttled', 'not-sent', 'uncertain'].includes(kind);
-  ledger.move(row, next, {
-    taskId:
-      next === 'submitted' ? (row.taskId ?? (outcome.kind === 'accepted' ? outcome.taskId : null)) : null,
-    spent: row.spent + cost,
-    refusals: row.refusals + (kind === 'accepted' || kind === 'uncertain' || doubt !== undefined ? 0 : 1),
-    doubtful:
-      (next === 'pending' && (kind === 'uncertain' || doubt !== undefined)) ||
-      (next === 'uncertain' && doubt !== undefined),
-    attemptId: next === 'uncertain' && kind !== 'uncertain' ? (doubt?.id ?? null) : row.attemptId,
-    haltedAt: kind === 'halted' ? (row.haltedAt ?? ledger.at) : row.haltedAt,
-    notBefore: waits ? ledger.at + waitMs : row.notBefore,
-    deadline: null,
-  });
-}
-
-/** What a group of answers means for their batches: whether they are proven, and whether they are wrong as a whole. */
-function weigh(ledger: ModelLedger, judged: readonly Judged[]): void {
-  for (const [batch, group] of Map.groupBy(judged, ({ row }) => ledger.batchOf(row))) {
-    if (batch.proven && batch.failShare === null) continue;
-    const counted = group.filter(
-      ({ decides, next, state, attempt }) => decides && next !== state && attempt.claimedAt >= batch.trialAt,
-    );
-    const good = counted.filter(({ next }) => next === 'submitted').length;
-    const bad = counted.filter(({ next }) => next === 'rejected' || next === 'exhausted').length;
-    const accepted = group.some(({ result }) => result.outcome.kind === 'accepted');
-    const proven = batch.proven || (batch.canaryRows === null ? accepted : good >= batch.canaries);
-    const failed = batch.failed + bad;
-    const outcomes = batch.succeeded + good + failed;
-    let stop: string | undefined;
-    if (batch.state === 'active' || batch.state === 'paused') {
-      if (batch.canaryRows !== null && !batch.proven && bad > 0) stop = 'CANARY_FAILED';
-      else if (
-        batch.failShare !== null &&
-        outcomes >= FEWEST_OUTCOMES &&
-        failed >= batch.failShare * outcomes
-      )
-        stop = 'TOO_MANY_FAILED';
-    }
-    if (stop !== undefined) Object.assign(batch, { state: 'stopped', stopCode: stop });
-    if (proven || group.some(({ attempt }) => attempt.id === batch.canary)) batch.canary = null;
-    const canaries = Math.max(0, batch.canaries - good);
-    Object.assign(batch, { proven, canaries, failed, succeeded: batch.succeeded + good });
-  }
+function saveProvider(ledger: ModelLedger, { halt, ...provider }: ProviderChange): void {
+  const { origin, state } = provider;
+  Object.assign(ledger.gatewayOf(provider), provider);
+  const open = ledger.halts.find((one) => one.origin === origin && one.liftedAt === null);
+  if (halt !== undefined && open === undefined) ledger.halts.push({ origin, liftedAt: null });
+  if (open !== undefined && state === 'open') open.liftedAt = ledger.at;
 }
 
 export function recordedBefore(ledger: ModelLedger, attemptIds: readonly string[]): Recorded[] {

@@ -1,7 +1,7 @@
 import type { OutcomeKind } from '../../../src/core/outcome.ts';
 import { isLegal } from '../../../src/core/submission.ts';
 import type { State } from '../../../src/core/submission.ts';
-import type { Span } from '../../../src/core/time/zone.ts';
+import type { Window } from '../../../src/core/time/window.ts';
 
 /** A row of `vidbatch.submission`, as far as the promise depends on it. Moments are milliseconds. */
 export interface Row {
@@ -9,6 +9,7 @@ export interface Row {
   batchId: number;
   key: string;
   request: string;
+  contentHash: string;
   state: State;
   previous: State | null;
   notBefore: number;
@@ -33,6 +34,7 @@ export interface Attempt {
   worker: string;
   origin: string;
   epoch: number;
+  contentHash: string | null;
   claimedAt: number;
   deadline: number;
   sameKey: boolean;
@@ -105,8 +107,7 @@ export class ModelLedger {
   halts: Halt[] = [];
   journals = new Map<string, number>();
   paused = false;
-  /** When windows are open. */
-  windows = new Map<number, readonly Span[]>();
+  windows = new Map<number, Window>();
   offPeakWindowId: number | null = null;
   /** The database's clock, in milliseconds. */
   at = 0;
@@ -141,6 +142,10 @@ export class ModelLedger {
     return this.#known(this.batches.get(row.batchId));
   }
 
+  windowOf(id: number): Window {
+    return this.#known(this.windows.get(id));
+  }
+
   gatewayOf({ origin }: { origin: string }): Gateway {
     return this.#known(this.gateways.get(origin));
   }
@@ -153,18 +158,18 @@ export class ModelLedger {
   move(row: Row, state: State, change: Partial<Row> = {}): void {
     const from = row.state;
     if (state !== from) {
-      if (!isLegal(from, state)) throw new Error(`submission_move: ${row.id} ${from} → ${state}`);
+      if (!isLegal(from, state)) throw new Error(`row_state_move: ${row.id} ${from} → ${state}`);
       row.previous = from;
     }
     Object.assign(row, change, { state });
     if ((state === 'submitted') !== (row.taskId !== null)) {
-      throw new Error(`submission_task_id: ${row.id} ${state} with ${row.taskId}`);
+      throw new Error(`row_state_task_id: ${row.id} ${state} with ${row.taskId}`);
     }
     if (row.doubtful && !['pending', 'submitting', 'uncertain'].includes(state)) {
-      throw new Error(`submission_doubtful: ${row.id} ${state}`);
+      throw new Error(`row_state_doubtful: ${row.id} ${state}`);
     }
     if (state === 'submitting' && (row.attemptId === null || row.deadline === null)) {
-      throw new Error(`submission_in_flight: ${row.id}`);
+      throw new Error(`row_state_in_flight: ${row.id}`);
     }
   }
 

@@ -7,10 +7,18 @@ import { openJournal } from '../../../src/worker/journal/journal.ts';
 import type { Journal } from '../../../src/worker/journal/journal.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts } from '../../../src/ledger/read/read.ts';
+import { readAttempts } from '../../../src/ledger/read/attempts.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import { replayJournals } from '../../../src/worker/journal/replay.ts';
-import { claimAll, claimFirst, makeBatch, outcomeOf, recordOne, storedOne } from '../../contract/rows.ts';
+import {
+  claimAll,
+  claimFirst,
+  makeBatch,
+  outcomeOf,
+  recordOne,
+  storedOne,
+  editRow,
+} from '../../contract/rows.ts';
 import type { Made } from '../../contract/rows.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
 
@@ -56,7 +64,7 @@ async function forget(db: Database, claims: readonly Claim[]): Promise<void> {
   for (const { attemptId, submissionId } of claims) {
     await db.query('delete from vidbatch.attempt where id = $1', [attemptId]);
     await db.query(
-      `update vidbatch.submission
+      `update vidbatch.row_state
           set previous = null, state = 'pending', attempt_id = null, deadline = null, attempts = 0, task_id = null,
               submitted_at = null
         where id = $1`,
@@ -137,6 +145,30 @@ onEvery(LEDGERS, (storage) => {
 
     const again = await replayJournals(db, folder, 'this');
     assert.deepEqual([again.journals, again.answers], [0, 0], 'what was taken in is not read again');
+  });
+
+  test('the answer to what a row asked for before it was edited does not settle the row, and is surplus', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claim = await claimFirst(db, made);
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    await journal.intend(claim);
+    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_late' }));
+    await journal.close();
+    await sweep(db, { all: true });
+    await editRow(db, claim.submissionId, { contentHash: 'other' });
+    await db.query(`update vidbatch.row_state set previous = state, state = 'pending' where id = $1`, [
+      claim.submissionId,
+    ]);
+    const told: [string, boolean][] = [];
+    await replayJournals(db, folder, 'this', ({ taskId, surplus }) => told.push([taskId, surplus]));
+    assert.deepEqual(told, [['task_late', true]]);
+    const row = await storedOne(db, claim.submissionId);
+    assert.deepEqual([row.state, row.task_id], ['pending', null]);
+    const again = await claimFirst(db, made);
+    assert.equal((await recordOne(db, again, outcomeOf('accepted', { taskId: 'task_own' }))).surplus, false);
+    assert.equal((await storedOne(db, claim.submissionId)).task_id, 'task_own');
   });
 
   test('an answer that came before the sweep settles a row that is uncertain by now', async () => {

@@ -1,0 +1,206 @@
+import { realpath } from 'node:fs/promises';
+import type { FreshRows } from './fresh-rows.ts';
+import { Intake } from './intake.ts';
+import { stageManifest } from './staging.ts';
+import type { Staged } from './staging.ts';
+import { refusal, usageError } from '../core/errors.ts';
+import type { VidbatchError } from '../core/errors.ts';
+import { count } from '../core/format.ts';
+import { batchNameOf, checkBatchName } from '../core/identity.ts';
+import { quoted } from '../core/shell-word.ts';
+import type { Database } from '../database/database.ts';
+import { findBatch, hasOrphans } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batch.ts';
+import type { ReadRows } from '../ledger/import/known.ts';
+import { missingColumns } from '../manifest/columns.ts';
+import type { ColumnMap } from '../manifest/columns.ts';
+import type { Manifest } from '../manifest/entry.ts';
+import type { Fault } from '../manifest/fault.ts';
+import { openManifest } from '../manifest/manifest.ts';
+import type { ManifestOptions } from '../manifest/manifest.ts';
+import type { RowOptions } from '../manifest/row.ts';
+
+/** How a manifest is read, and into which batch. */
+export interface CandidateOptions extends ManifestOptions, RowOptions {
+  /** Name of the batch; default: the file's name without extension. */
+  batch?: string;
+  /** Invalid rows are recorded as such and the rest is sent; else one invalid row refuses the manifest. */
+  keepGoing?: boolean;
+  /** The rows are for a plan, and never merged. */
+  looks?: boolean;
+  onFault?: (fault: Fault, manifest: string) => void;
+  onProgress?: (rows: number) => void;
+}
+
+/** A manifest that was read and checked. Rows that the ledger does not have so stay in the staging table until `close`. */
+export interface Candidate {
+  name: string;
+  path: string;
+  manifest: Manifest;
+  read: ReadRows;
+  staged: Staged;
+  /** It is only looked at, and never merged. */
+  looks: boolean;
+  /** Of a plan: there is no such batch yet, and these are its rows. */
+  fresh?: FreshRows;
+  /** The batch of that name when the manifest was read; undefined: there was none. */
+  batch: Batch | undefined;
+  /** Deletes the staged rows. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Reads, checks and stages a manifest. `opened`: the manifest, when it is already open.
+ * @throws VidbatchError exit 2 or 3 when it cannot be read as a whole, or the name belongs to another file.
+ */
+export async function openCandidate(
+  db: Database,
+  source: string,
+  options: CandidateOptions,
+  opened?: Manifest,
+): Promise<Candidate> {
+  const name = batchName(source, options.batch);
+  const manifest = opened ?? (await openManifest(source, options));
+  if (options.keepGoing !== true) checkHeader(manifest, options.map);
+  const path = await placeOf(source, manifest);
+  const batch = await findBatch(db, name);
+  const explicit = options.batch !== undefined;
+  // An export may be in any folder. In JSON, only the rows show whether a file is an export.
+  if (batch !== undefined && !explicit && manifest.format === 'csv' && manifest.exported !== true)
+    checkSource(batch, path);
+  const looks = options.looks === true;
+  const imagined = looks && batch === undefined && !(await hasOrphans(db, name));
+  const intake = new Intake(db, batch, { looks, imagined });
+  const close = (): Promise<void> => intake.close();
+  try {
+    const staged = await stageManifest(db, manifest, (rows) => intake.take(rows), {
+      ...options,
+      into: batch ?? { name },
+      numbering: intake.fresh !== undefined || isNumberedHere(manifest),
+    });
+    if (batch !== undefined && !explicit) checkSource(batch, path, staged);
+    const read = await intake.finish();
+    const { fresh } = intake;
+    return { name, path, manifest, read, staged, batch, looks, ...(fresh && { fresh }), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Rows of an export know their numbers, and the others take those that are left. In JSON, only the rows show that. */
+function isNumberedHere({ format, exported }: Manifest): boolean {
+  return format === 'csv' && exported !== true;
+}
+
+/** The path of a manifest; `-`: it has none, and cannot be opened again. */
+async function placeOf(source: string, manifest: Manifest): Promise<string> {
+  if (source === '-') return '-';
+  try {
+    return await realpath(source);
+  } catch (error) {
+    // A pipe of the shell, `<(…)`, has no path.
+    if (await manifest.isChanged()) throw error;
+    return '-';
+  }
+}
+
+/** Opens a candidate, and closes it when `use` ends. */
+export async function withCandidate<T>(
+  db: Database,
+  source: string,
+  options: CandidateOptions,
+  use: (candidate: Candidate) => Promise<T>,
+): Promise<T> {
+  const candidate = await openCandidate(db, source, options);
+  try {
+    return await use(candidate);
+  } finally {
+    await candidate.close();
+  }
+}
+
+/**
+ * A person agreed to the rows that were read. A file that changed since may ask for other rows.
+ * @throws VidbatchError exit 3
+ */
+export async function checkUnchanged({ manifest }: Candidate): Promise<void> {
+  if (!(await manifest.isChanged())) return;
+  throw refusal(
+    'MANIFEST_CHANGED',
+    `${manifest.name}: the file changed while you were asked; nothing was sent`,
+    'Run the same command again to see the rows that it has now.',
+  );
+}
+
+/**
+ * Without these columns no row of a manifest can be sent. One refusal is clearer than two faults for each row.
+ * @throws VidbatchError exit 3
+ */
+export function checkHeader(manifest: Manifest, map: ColumnMap | undefined): void {
+  const missing = missingColumns(manifest, map);
+  if (missing === undefined) return;
+  throw refusal(
+    'HEADER_MISSING',
+    `${manifest.name}: ${missing}`,
+    '`vidbatch validate` with the same flags checks it again.',
+  );
+}
+
+/** `--keep-going` leaves out single rows. It does not leave out a column or the rest of a file. */
+export function brokenManifest(name: string): VidbatchError {
+  return refusal(
+    'BROKEN_MANIFEST',
+    `${name}: a fault may concern all of its rows; nothing was sent`,
+    `\`vidbatch validate ${quoted(name)}\` shows it. --keep-going leaves out single rows only.`,
+  );
+}
+
+/** Why every batch refuses this manifest, whatever the ledger holds. */
+export function unfit(
+  name: string,
+  { rows, invalid, broken }: Pick<Staged, 'rows' | 'invalid' | 'broken'>,
+  { keepGoing }: CandidateOptions,
+): VidbatchError | undefined {
+  if (broken > 0) return brokenManifest(name);
+  if (rows === 0) return refusal('EMPTY_MANIFEST', `${name}: no rows`, 'A manifest needs at least one row.');
+  if (invalid === 0 || keepGoing === true) return undefined;
+  return refusal(
+    'INVALID_ROWS',
+    `${name}: ${count(invalid)} of ${rows === 1 ? '1 row' : `${count(rows)} rows`} ${invalid === 1 ? 'is' : 'are'} invalid; nothing was sent`,
+    '--keep-going sends the valid rows and records the others as invalid.',
+  );
+}
+
+/** The name of a manifest's batch. @throws VidbatchError exit 2 when there is no name, or it is not allowed. */
+export function batchName(source: string, given: string | undefined): string {
+  if (given === undefined && source === '-') {
+    throw usageError(
+      'BATCH_NEEDED',
+      'a manifest from standard input has no name',
+      'Give one with --batch NAME.',
+    );
+  }
+  const name = given ?? batchNameOf(source);
+  checkBatchName(name);
+  return name;
+}
+
+/**
+ * Without `--batch`, the file gives the name. Another file of the same name is most likely another manifest.
+ * @throws VidbatchError exit 2 when the batch was made from another file, and this file is no export of the batch.
+ */
+export function checkSource(
+  batch: Batch,
+  path: string,
+  { own, others }: Pick<Staged, 'own' | 'others'> = { own: 0, others: [] },
+): void {
+  if (batch.source === path || (own > 0 && others.length === 0)) return;
+  const [other] = others;
+  const rows = other === undefined ? '' : `; the file has rows that were exported from batch ${other}`;
+  throw usageError(
+    'BATCH_OF_OTHER_FILE',
+    `batch ${batch.name} was made from ${batch.source}, not from ${path}${rows}`,
+    `--batch ${quoted(batch.name)} goes on with that batch, and sends what is new in it. If it is another manifest, --batch NAME makes a new batch, and pays for all of its rows.`,
+  );
+}

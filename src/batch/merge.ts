@@ -1,0 +1,262 @@
+import { isDeepStrictEqual } from 'node:util';
+import { putBudget } from './budget.ts';
+import { checkSource } from './candidate.ts';
+import type { Candidate } from './candidate.ts';
+import { putDeadline } from './deadline.ts';
+import type { Deadline } from './deadline.ts';
+import { objection } from './objection.ts';
+import { refusal, usageError } from '../core/errors.ts';
+import type { Money } from '../core/money/money.ts';
+import type { Prices } from '../core/money/prices.ts';
+import { crashPoint } from '../core/crash-points.ts';
+import { quoted } from '../core/shell-word.ts';
+import type { Window } from '../core/time/window.ts';
+import type { Session } from '../database/database.ts';
+import {
+  countPaid,
+  createBatch,
+  findAndLockBatch,
+  findBatch,
+  moveBatch,
+  note,
+  rebind,
+  updateLayout,
+} from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batch.ts';
+import { compare } from '../ledger/import/comparison.ts';
+import type { Comparison } from '../ledger/import/comparison.ts';
+import { merge } from '../ledger/import/import.ts';
+import type { Merged } from '../ledger/import/import.ts';
+import { priceRows } from '../ledger/import/price.ts';
+import { setPriority } from '../ledger/import/priority.ts';
+import { compareIds, renameRows, SAME_IDS } from '../ledger/import/rename.ts';
+import { keepImport } from '../ledger/import/scratch.ts';
+import { putBatchUnder } from '../ledger/send/window-change.ts';
+import { adoptOrphans } from '../ledger/send/orphan.ts';
+import { ensureProvider } from '../ledger/send/provider.ts';
+import { beginTrial, setRules } from '../ledger/send/trial.ts';
+import type { Rules } from '../ledger/send/trial.ts';
+import { mapFlags } from '../manifest/understanding.ts';
+import type { Understanding } from '../manifest/understanding.ts';
+
+/** What a manifest requests for its batch, and what a person agrees to. */
+export interface MergeOptions extends Rules {
+  /** Name of the batch; default: the file's name without extension. */
+  batch?: string;
+  /** Pending rows that are gone from the file are cancelled, or stay. */
+  vanished?: 'prune' | 'keep';
+  /** New ids with the content of rows that the batch has are these rows. */
+  rename?: boolean;
+  /** New rows that may be sent ones, edited or renamed, are new videos. */
+  add?: boolean;
+  /** Content that another batch has sent already is sent again. */
+  again?: boolean;
+  /** The person's name, for the trail. */
+  who?: string;
+  /** The provider to which this batch's task ids belong. */
+  origin?: string;
+  /** A batch that has task ids of another provider continues at this provider. */
+  rebind?: boolean;
+  /** Its rows are sent in these hours only; null: at any time. Without it, as it is. */
+  window?: Window | null;
+  /** Until when it is to be sent. Without it, as it is. */
+  deadline?: Deadline;
+  /** Added to that of each of its rows; from -100 to 100, higher first. Without it, as it is. */
+  priority?: number;
+  /** What its rows cost at most. Without them, unsent rows keep the price that they have. */
+  prices?: Prices;
+  /** What it may cost, all its life; null: anything. Without it, as it is. */
+  budget?: Money | null;
+  /** Runs last in the transaction of the merge. If it throws, the whole transaction is undone. */
+  alongside?: (session: Session, batch: Batch) => Promise<void>;
+}
+
+/** The result of a merge: how many rows it added, updated, cancelled, kept and renamed. */
+export type Taken = Merged & { batch: Batch; known: number; renamed: number };
+
+/** Called in a rehearsal, before the merge. True: the merge would be refused for nothing else, and need not be done. */
+export type Look = (session: Session, batch: Batch, comparison: Comparison) => Promise<boolean>;
+
+/**
+ * Merges the staged rows into the batch, or refuses them. With `look` it is a rehearsal: it writes only what a check needs,
+ * and the caller rolls it back.
+ */
+export async function mergeInto(
+  session: Session,
+  candidate: Candidate,
+  options: MergeOptions,
+  look?: Look,
+): Promise<Taken> {
+  const { read, staged, path } = candidate;
+  if (read.staged > 0) await keepImport(session, read.importId);
+  const { batch, layout } = await openBatch(session, candidate, options);
+  await checkProvider(session, batch, options);
+  const renamed = options.rename === true ? await renameRows(session, read, batch.id, options.who) : 0;
+  const comparison = await compare(session, read, batch.id);
+  if (batch.state === 'cancelled' && comparison.fresh + comparison.changed > 0) throw cancelled(batch);
+  const byId = batch.keyScheme === 'id';
+  const ids = byId ? await compareIds(session, read, batch.id, comparison) : SAME_IDS;
+  const [exportOf] = staged.others;
+  const objected = objection(
+    { ...comparison, ...ids },
+    {
+      keyScheme: batch.keyScheme,
+      ...options,
+      name: batch.name,
+      ...(batch.source === path || staged.own > 0 ? {} : { otherSource: batch.source }),
+      ...(exportOf === undefined ? {} : { exportOf }),
+      unsent: mapFlags(keptBefore(batch, staged.columns)),
+    },
+  );
+  if (objected !== undefined) throw objected;
+  const { known } = comparison;
+  if (look !== undefined && (await look(session, batch, comparison)))
+    return { added: 0, updated: 0, pruned: 0, batch, known, renamed };
+  await bindProvider(session, batch, options);
+  const merged = await merge(session, read, batch.id, comparison, {
+    prune: options.vanished === 'prune',
+    exported: staged.own > 0,
+  });
+  if (options.prices !== undefined) await priceRows(session, batch.id, options.prices);
+  await adoptOrphans(session, batch.id);
+  await putBudget(session, batch, options.budget);
+  // An export of this batch has the same columns, or more. The rows hold these columns.
+  if (staged.own === 0) {
+    if (!isDeepStrictEqual(layout, layoutOf(batch))) await updateLayout(session, batch.id, layout);
+    await follow(session, batch, path, options.who);
+  }
+  if (options.window !== undefined) await putBatchUnder(session, batch.id, options.window);
+  if (options.deadline !== undefined) await putDeadline(session, batch, options.deadline);
+  if (options.priority !== undefined) await setPriority(session, batch.id, options.priority);
+  if (options.failShare !== undefined || options.canaryRows !== undefined)
+    await setRules(session, batch.id, options);
+  if (isTriedAnew(batch, options, merged)) await beginTrial(session, batch.id);
+  await options.alongside?.(session, batch);
+  crashPoint('rows-merged');
+  return { ...merged, batch, known, renamed };
+}
+
+type Layout = Pick<Batch, 'format' | 'delimiter' | 'columns'>;
+
+function layoutOf({ format, delimiter, columns }: Batch): Layout {
+  return { format, delimiter, columns };
+}
+
+/**
+ * Makes or finds the batch, and locks it: two producers never merge into it at once. A plan only looks at it, or imagines
+ * it.
+ */
+async function openBatch(
+  session: Session,
+  { name, path, manifest, staged, looks, fresh }: Candidate,
+  options: MergeOptions,
+): Promise<{ batch: Batch; layout: Layout }> {
+  const { scheme } = staged;
+  const layout = {
+    format: manifest.format,
+    delimiter: manifest.delimiter ?? null,
+    columns: manifest.layout?.map((header) => staged.columns.map.get(header) ?? header) ?? null,
+  };
+  const asked = { name, source: path, keyScheme: scheme, ...layout };
+  if (fresh !== undefined) return { batch: { ...IMAGINED, ...asked }, layout };
+  // Another producer may have made or moved the batch since the manifest was read.
+  const batch = (looks ? await findBatch(session, name) : undefined) ?? (await makeBatch(session, asked));
+  if (options.batch === undefined) checkSource(batch, path, staged);
+  if (batch.keyScheme !== scheme) throw otherScheme(batch, staged.columns);
+  return { batch, layout };
+}
+
+/** What a new batch is before a person asks for more. */
+const IMAGINED = {
+  id: 0,
+  origin: null,
+  state: 'active',
+  createdAt: new Date(),
+  deadline: null,
+  onDeadline: 'wait',
+  priority: 0,
+  failShare: null,
+  canaryRows: null,
+  stopReason: null,
+} as const;
+
+async function makeBatch(session: Session, asked: Parameters<typeof createBatch>[1]): Promise<Batch> {
+  await createBatch(session, asked);
+  return findAndLockBatch(session, asked.name);
+}
+
+/** A batch remembers the last path of its manifest. Standard input has no path. */
+async function follow(session: Session, batch: Batch, path: string, who: string | undefined): Promise<void> {
+  if (path === '-' || path === batch.source) return;
+  await moveBatch(session, batch.id, path);
+  await note(session, 'manifest', `${batch.source} → ${path}`, batch.id, who);
+  batch.source = path;
+}
+
+/**
+ * A stopped batch continues when its rows or its rules have changed. New rows start a new trial of canaries. The same
+ * command again changes nothing.
+ */
+function isTriedAnew(batch: Batch, { failShare, canaryRows }: MergeOptions, merged: Merged): boolean {
+  const fresh = merged.added + merged.updated;
+  return (
+    (failShare !== undefined && failShare !== batch.failShare) ||
+    (canaryRows !== undefined && (canaryRows !== batch.canaryRows || (canaryRows !== null && fresh > 0))) ||
+    (batch.state === 'stopped' && fresh + merged.pruned > 0)
+  );
+}
+
+function cancelled(batch: Batch): Error {
+  return refusal(
+    'BATCH_CANCELLED',
+    `batch ${batch.name} was cancelled; nothing was sent`,
+    `\`vidbatch retry ${quoted(batch.name)}\` takes its rows up again. --batch NAME makes a new batch, and pays for all of its rows.`,
+  );
+}
+
+function otherScheme(batch: Batch, columns: Understanding): Error {
+  if (batch.keyScheme === 'id') {
+    return refusal(
+      'KEYS_CHANGED',
+      `batch ${batch.name} knows its rows by id, and this manifest has no ids`,
+      'Give it the id column that it had; --map id=<header> says which column that is.',
+    );
+  }
+  const unsent = keptBefore(batch, columns);
+  const understood = [...columns.understood].some(([, field]) => field === 'id');
+  return refusal(
+    'KEYS_CHANGED',
+    `batch ${batch.name} knows its rows by their content, and this manifest has ids`,
+    `${understood ? `Go on with ${mapFlags(unsent)}` : 'Submit it without the id column, or without its --map'}. In a new batch, all of its rows are new videos, and are paid.`,
+  );
+}
+
+/** Headers that the batch kept without sending them, and that vidbatch now understands: header → header. */
+function keptBefore(batch: Batch, { understood }: Understanding): Map<string, string> {
+  return new Map(
+    [...understood.keys()].flatMap((header) =>
+      batch.columns?.includes(header) === true ? [[header, header]] : [],
+    ),
+  );
+}
+
+/** @throws VidbatchError exit 2 when rows may have been accepted by another provider. */
+async function checkProvider(session: Session, batch: Batch, options: MergeOptions): Promise<void> {
+  const { origin } = options;
+  if (origin === undefined || batch.origin === origin) return;
+  const paid = batch.origin === null ? 0 : await countPaid(session, batch.id);
+  if (paid > 0 && options.rebind !== true) {
+    throw usageError(
+      'OTHER_PROVIDER',
+      `batch ${batch.name} belongs to ${batch.origin}, which may have accepted ${paid} of its rows; VIDBATCH_BASE_URL is ${origin}`,
+      'Set VIDBATCH_BASE_URL back. Or use --rebind: waiting rows then go to this provider. --batch NAME makes a new batch, and pays for all of its rows.',
+    );
+  }
+}
+
+async function bindProvider(session: Session, batch: Batch, { origin }: MergeOptions): Promise<void> {
+  if (origin === undefined || batch.origin === origin) return;
+  await ensureProvider(session, origin);
+  await rebind(session, batch.id, origin);
+  batch.origin = origin;
+}

@@ -1,0 +1,125 @@
+import { realpath } from 'node:fs/promises';
+import { priceHint, unpricedTold } from '../batch/budget.ts';
+import { withVersions } from '../batch/changed.ts';
+import { checkReopening } from '../batch/reopening.ts';
+import { refusal } from '../core/errors.ts';
+import { count } from '../core/format.ts';
+import { crashPoint } from '../core/crash-points.ts';
+import { quoted } from '../core/shell-word.ts';
+import { transaction } from '../database/database.ts';
+import { note } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batch.ts';
+import { readBudgetStatus } from '../ledger/budget.ts';
+import type { BudgetStatus } from '../ledger/budget.ts';
+import { keepImport } from '../ledger/import/scratch.ts';
+import { CORRECTABLE, retryChanged } from '../ledger/retry.ts';
+import type { Chosen, Versions } from '../ledger/retry.ts';
+import { adoptOrphans } from '../ledger/send/orphan.ts';
+import { rowsOf } from '../operate/summary.ts';
+import type { LedgerApp } from '../worker/app.ts';
+import { configOf, isOn } from './io.ts';
+import type { Io } from './io.ts';
+import { readOptions } from './manifest-flags.ts';
+import { operator } from './operator.ts';
+import { ask, filtersOf } from './retry-choice.ts';
+import type { Done, RetryFlags } from './retry-choice.ts';
+
+/** `retry --changed`: rejected and invalid rows take their version from this manifest. */
+export async function retryChangedOnes(
+  { db }: LedgerApp,
+  batch: Batch,
+  source: string,
+  chosen: Chosen,
+  flags: RetryFlags,
+  io: Io,
+): Promise<Done> {
+  const options = { ...readOptions(flags), models: configOf(flags).models, stdin: io.stdin, chosen };
+  return withVersions(db, batch, source, options, async (versions, importId) => {
+    const { changed, invalid, elsewhere } = versions;
+    if (changed === 0 && invalid > 0) {
+      throw refusal(
+        'INVALID_ROWS',
+        `${source}: ${rowsOf(invalid)} with new content still cannot be sent; the batch was not changed`,
+        `\`vidbatch validate ${quoted(source)}\` shows why.`,
+      );
+    }
+    if (elsewhere > 0 && !isOn(flags.again)) {
+      throw refusal(
+        'SENT_ELSEWHERE',
+        `${source}: another batch has already sent the new content of ${rowsOf(elsewhere)} of batch ${batch.name}; nothing was changed`,
+        '--again sends this content once more, and pays for it once more.',
+      );
+    }
+    await ask(io, flags, changed, `${batch.name}: ${rowsOf(changed)} take the version of ${source}`);
+    const taken =
+      changed === 0
+        ? 0
+        : await transaction(db, async (session) => {
+            await keepImport(session, importId);
+            await checkReopening(session, batch, { ...chosen, states: CORRECTABLE });
+            const moved = await retryChanged(session, batch.id, importId, chosen, operator());
+            crashPoint('rows-retried');
+            await note(
+              session,
+              'retry --changed',
+              `${moved} rows from ${source}${filtersOf(chosen)}`,
+              batch.id,
+              operator(),
+            );
+            await adoptOrphans(session, batch.id, false);
+            return moved;
+          });
+    const purse = await readBudgetStatus(db, batch.id);
+    return {
+      text: told(taken, versions, await sentBy(batch, source, taken), {
+        source,
+        batch: batch.name,
+        waits: purse && unpriced(batch, purse),
+      }),
+      json: { batch: batch.name, retried: taken, ...versions },
+    };
+  });
+}
+
+/** Names the commands that send the new versions. If these came from another file, the batch's own manifest is outdated. */
+async function sentBy({ source: own }: Batch, source: string, taken: number): Promise<string> {
+  const what = taken === 1 ? 'it' : 'them';
+  if (own === '-') return `\`vidbatch work --drain\` sends ${what}`;
+  return own === (source === '-' ? '-' : await realpath(source))
+    ? `\`vidbatch work --drain\` or \`vidbatch run ${quoted(own)}\` sends ${what}`
+    : `\`vidbatch work --drain\` sends ${what}; put the change into ${own}, too, before you run that again`;
+}
+
+/** A new duration or model has another price, and this command reads no price file. */
+function unpriced(batch: Batch, { unpriced }: BudgetStatus): string | undefined {
+  return unpriced === 0
+    ? undefined
+    : `${unpricedTold(unpriced)}, and the batch has a budget: ${priceHint(batch)}`;
+}
+
+function told(
+  taken: number,
+  { invalid, same, others, unknown }: Versions,
+  sent: string,
+  { source, batch, waits }: { source: string; batch: string; waits: string | undefined },
+): string {
+  const parts = [
+    taken === 0
+      ? 'nothing to retry: the manifest changes no rejected or invalid row'
+      : `${rowsOf(taken)} took the manifest's version; ${sent}`,
+  ];
+  if (waits !== undefined) parts.push(waits);
+  if (invalid > 0) parts.push(`${count(invalid)} changed but still cannot be sent`);
+  if (same > 0) parts.push(`${count(same)} unchanged`);
+  if (others > 0) parts.push(`${count(others)} changed but neither rejected nor invalid: not retried`);
+  if (unknown > 0) {
+    const [are, them, fresh] =
+      unknown === 1 ? ['row is', 'it', 'a new row'] : ['rows are', 'them', 'new rows'];
+    const command =
+      source === '-' ? '`vidbatch submit`' : `\`vidbatch submit ${quoted(source)} --batch ${quoted(batch)}\``;
+    parts.push(
+      `${count(unknown)} ${are} not in the batch by ${unknown === 1 ? 'its id' : 'their ids'}: ${command} adds ${them} as ${fresh}, which ${unknown === 1 ? 'is' : 'are'} paid. It asks first if only the id changed`,
+    );
+  }
+  return parts.join('; ');
+}

@@ -1,0 +1,127 @@
+import { frequent } from '../../database/database.ts';
+import type { Database, Queryable } from '../../database/database.ts';
+import type { StagedRow } from './import.ts';
+
+/** Whether the content of row `x` of another batch was sent there, or may have been. */
+export const SENT = `(x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful or x.remade > 0)`;
+
+/**
+ * Whether the staged row `t` is another version of `row`, whose state is `s`, as SQL. So is a row that a worker found
+ * invalid, and that breaks no rule any more.
+ */
+export function isChanged(row: 's' | 'r'): string {
+  return `(${row}.content_hash is distinct from t.content_hash or (${row}.content_hash is null and ${row}.input <> t.input)
+           or (s.state = 'invalid' and t.request is not null))`;
+}
+
+/** A known row, and a mark of its content. */
+export interface Known {
+  id: number;
+  mark: string;
+}
+
+/** A number for the content of a row, as SQL. */
+export const MARK = (row: string): string => `hashtextextended(coalesce(${row}.content_hash, ''), 0)`;
+
+/**
+ * Rows of a batch that its manifest still has as they are, by their ids. They are not staged: nothing is to be done for
+ * them. Their ids rise in the order of the manifest, so a million of them are a few ranges.
+ */
+export class KnownRows {
+  readonly #low: number[] = [];
+  readonly #high: number[] = [];
+  #count = 0;
+  #marks = 0n;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The sum of the marks of their contents: another one means that a row was changed since it was read. */
+  get marks(): string {
+    return String(this.#marks);
+  }
+
+  add({ id, mark }: Known): void {
+    this.#count += 1;
+    this.#marks += BigInt(mark);
+    const last = this.#high.length - 1;
+    if (this.#high[last] === id - 1) this.#high[last] = id;
+    else {
+      this.#low.push(id);
+      this.#high.push(id);
+    }
+  }
+
+  /** The parameters of `KNOWN`. */
+  get ranges(): [low: readonly number[], high: readonly number[]] {
+    return [this.#low, this.#high];
+  }
+}
+
+/** The ids of `KnownRows`, as SQL. Its parameters are $3 and $4, after the import and the batch. */
+export const KNOWN = knownFrom(3);
+
+/** The same; `first`: the number of its first parameter. */
+export function knownFrom(first: number): string {
+  return `(select generate_series(low, high) as id
+             from unnest($${first}::bigint[], $${first + 1}::bigint[]) as range(low, high))`;
+}
+
+/** What a command reads of a manifest: the rows that are staged, and those that are known as they are. */
+export interface ReadRows {
+  importId: string;
+  /** So many rows are staged; without any, the import was not begun. */
+  staged: number;
+  known: KnownRows;
+  /** So many rows are new, and need not be staged for a plan. */
+  fresh: number;
+}
+
+/**
+ * Which of these rows a batch has with the same key and content, and their ids. `exact`: also with the same line and the
+ * same spelling.
+ */
+export async function findKnown(
+  db: Database,
+  batchId: number,
+  rows: readonly StagedRow[],
+  exact: boolean,
+): Promise<Map<number, Known>> {
+  const { rows: found } = await frequent(db).query<Known & { position: number }>(
+    `select k.position, r.id, ${MARK('r')}::text as mark
+       from unnest($2::bigint[], $3::text[], $4::text[], $5::int[], $6::text[]) as k(position, row_key, content_hash, line, input)
+       join vidbatch.row r on r.batch_id = $1 and r.row_key = k.row_key
+       join vidbatch.row_state s on s.id = r.id
+      where (s.state <> 'invalid' or r.content_hash is null) and r.content_hash is not distinct from k.content_hash
+        and (k.line is null or r.line = k.line) and (k.input is null or r.input = k.input)`,
+    [
+      batchId,
+      rows.map((row) => row.position),
+      rows.map((row) => row.keyBasis),
+      rows.map((row) => row.contentHash),
+      rows.map((row) => (exact ? row.line : null)),
+      rows.map((row) => (exact || row.contentHash === null ? row.input : null)),
+    ],
+  );
+  return new Map(found.map(({ position, ...known }) => [position, known]));
+}
+
+/** Which of these contents some batch has sent. */
+export async function findSent(db: Database, hashes: readonly (string | null)[]): Promise<Set<string>> {
+  const { rows } = await frequent(db).query<{ hash: string }>(
+    `select k.hash from unnest($1::text[]) as k(hash)
+      where exists (select from vidbatch.submission x where x.content_hash = k.hash and ${SENT})`,
+    [hashes],
+  );
+  return new Set(rows.map(({ hash }) => hash));
+}
+
+/** How many rows a batch has. */
+export async function countRows(db: Queryable, batchId: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    'select count(*)::int as n from vidbatch.row where batch_id = $1',
+    [batchId],
+  );
+  return rows[0]?.n ?? 0;
+}

@@ -1,0 +1,62 @@
+import type { Queryable } from '../../database/database.ts';
+
+/** One HTTP call for a row. */
+export interface AttemptView {
+  id: string;
+  number: number;
+  worker: string;
+  origin: string;
+  claimedAt: Date;
+  finishedAt: Date | null;
+  sweptAt: Date | null;
+  /** A dead worker's journal holds its intent: it may have left. */
+  intendedAt: Date | null;
+  deadline: Date;
+  outcome: string | null;
+  phase: string | null;
+  httpStatus: number | null;
+  errorCode: string | null;
+  error: string | null;
+  requestId: string | null;
+  /** Of the answer. */
+  headers: Record<string, string> | null;
+  taskId: string | null;
+  surplus: boolean;
+  /** Its task failed, and a person wanted another: the second payment of the row was wanted. */
+  remadeAt: Date | null;
+  body: string | null;
+}
+
+/** Every HTTP call for a submission, or the `last` ones, oldest first. */
+export async function readAttempts(
+  db: Queryable,
+  submissionId: number,
+  last: number | null = null,
+): Promise<AttemptView[]> {
+  const { rows } = await db.query<AttemptView>(
+    `select id, number, worker, origin, claimed_at as "claimedAt", finished_at as "finishedAt", swept_at as "sweptAt",
+            intended_at as "intendedAt", deadline, outcome, phase, http_status as "httpStatus", error_code as "errorCode",
+            error, request_id as "requestId", headers::json as headers, task_id as "taskId", surplus,
+            remade_at as "remadeAt", body
+       from vidbatch.attempt where submission_id = $1 order by number desc, claimed_at desc limit $2::bigint`,
+    [submissionId, last],
+  );
+  return rows.toReversed();
+}
+
+/** What a person did to a submission, and why. */
+export interface TrailView {
+  at: Date;
+  event: string;
+  who: string | null;
+  detail: string;
+}
+
+/** Oldest first. */
+export async function readTrail(db: Queryable, submissionId: number): Promise<TrailView[]> {
+  const { rows } = await db.query<TrailView>(
+    'select at, event, who, detail from vidbatch.trail where submission_id = $1 order by id',
+    [submissionId],
+  );
+  return rows;
+}

@@ -1,0 +1,226 @@
+import type { State } from '../../core/submission.ts';
+import type { Queryable } from '../../database/database.ts';
+import { pageByPage, readOne } from './query.ts';
+
+/** A submission as `export` and `explain` show it. */
+export interface SubmissionView {
+  id: number;
+  batch: string;
+  key: string;
+  line: number;
+  state: State;
+  /** The row as read, JSON text. */
+  input: string;
+  /** What was or would be sent, JSON text. */
+  request: string | null;
+  model: string | null;
+  mode: string | null;
+  /** Of the row and its batch together. */
+  priority: number;
+  taskId: string | null;
+  providerStatus: string | null;
+  resultUrl: string | null;
+  httpStatus: number | null;
+  errorCode: string | null;
+  error: string | null;
+  attempts: number;
+  spent: number;
+  submittedAt: Date | null;
+  notBefore: Date | null;
+  deadline: Date | null;
+  updatedAt: Date;
+  /** Its earlier tasks, which failed at the provider and were made again, or are to be. */
+  earlierTaskIds: string[];
+  /** The most that it costs; the amount as text. Null: unknown. */
+  price: { amount: string; currency: string } | null;
+}
+
+/** A row may be megabytes. */
+const PAGE = 200;
+
+const SELECT = select('r.input, r.request');
+
+/** `texts`: the two columns that may be megabytes long. */
+function select(texts: string): string {
+  return `
+  select s.id, b.name as batch, r.row_key as key, r.line, s.state, ${texts}, s.model, r.mode, s.task_id as "taskId",
+         s.priority + b.priority as priority, s.provider_status as "providerStatus", s.result_url as "resultUrl",
+         s.http_status as "httpStatus", s.error_code as "errorCode", s.error, s.attempts, s.spent,
+         s.submitted_at as "submittedAt", case when isfinite(s.not_before) then s.not_before end as "notBefore", s.deadline,
+         s.updated_at as "updatedAt",
+         case when s.price is not null then
+           json_build_object('amount', trim_scale(s.price)::text, 'currency', s.currency) end as price,
+         case when s.remade > 0 then array(
+           select a.task_id from vidbatch.attempt a
+            where a.submission_id = s.id and a.remade_at is not null order by a.number) else '{}' end as "earlierTaskIds"
+    from vidbatch.row r join vidbatch.row_state s on s.id = r.id join vidbatch.batch b on b.id = r.batch_id`;
+}
+
+/** Every submission of a batch in input order. */
+export function readSubmissions(db: Queryable, batchId: number): AsyncGenerator<SubmissionView> {
+  return pageByPage(PAGE, async (after: SubmissionView | undefined) => {
+    const { rows } = await db.query<SubmissionView>(
+      `${SELECT} where r.batch_id = $1 and (r.line, r.id) > ($2::int, $3::bigint) order by r.line, r.id limit $4`,
+      [batchId, after?.line ?? -1, after?.id ?? -1, PAGE],
+    );
+    return rows;
+  });
+}
+
+/** The inputs of a batch alone, as JSON text, in input order. */
+export async function* readInputs(db: Queryable, batchId: number): AsyncGenerator<string> {
+  const pages = pageByPage(PAGE, async (after: (Place & { input: string }) | undefined) => {
+    const { rows } = await db.query<Place & { input: string }>(
+      `select line, id, input from vidbatch.row
+        where batch_id = $1 and (line, id) > ($2::int, $3::bigint) order by line, id limit $4`,
+      [batchId, after?.line ?? -1, after?.id ?? -1, PAGE],
+    );
+    return rows;
+  });
+  for await (const { input } of pages) yield input;
+}
+
+/** A row as it was read; `input` is JSON text. */
+export type KnownInput = Pick<SubmissionView, 'key' | 'line' | 'input'>;
+
+/** The rows of a batch that have these keys, by key. */
+export async function readInputsOf(
+  db: Queryable,
+  batchId: number,
+  keys: readonly string[],
+): Promise<Map<string, KnownInput>> {
+  const { rows } = await db.query<KnownInput>(
+    'select row_key as key, line, input from vidbatch.row where batch_id = $1 and row_key = any($2::text[])',
+    [batchId, keys],
+  );
+  return new Map(rows.map((row) => [row.key, row]));
+}
+
+/** Submissions of a batch whose key is `key`, or begins with it (at most five). */
+export async function findSubmissions(
+  db: Queryable,
+  batchId: number,
+  key: string,
+): Promise<SubmissionView[]> {
+  const exact = await db.query<SubmissionView>(`${SELECT} where r.batch_id = $1 and r.row_key = $2`, [
+    batchId,
+    key,
+  ]);
+  if (exact.rows.length > 0) return exact.rows;
+  const { rows } = await db.query<SubmissionView>(
+    `${SELECT} where r.batch_id = $1 and starts_with(r.row_key, $2) order by r.line, r.id limit 5`,
+    [batchId, key],
+  );
+  return rows;
+}
+
+/** The submissions of a batch that have this task id, now or on an attempt, in input order; five at most. */
+export async function findByTask(db: Queryable, batchId: number, taskId: string): Promise<SubmissionView[]> {
+  const { rows } = await db.query<SubmissionView>(
+    `${SELECT} where r.batch_id = $1
+       and (s.task_id = $2 or exists (select from vidbatch.attempt a where a.submission_id = s.id and a.task_id = $2))
+     order by r.line, r.id limit 5`,
+    [batchId, taskId],
+  );
+  return rows;
+}
+
+/** A submission by its number, with at most `most` characters of its input and of its request. */
+export async function findSubmissionById(
+  db: Queryable,
+  id: number,
+  most: number,
+): Promise<SubmissionView | undefined> {
+  const texts = 'left(r.input, $2::int) as input, left(r.request, $2::int) as request';
+  const { rows } = await db.query<SubmissionView>(`${select(texts)} where s.id = $1`, [id, most]);
+  return rows[0];
+}
+
+/** What a list shows of a submission: never its whole input, which may be megabytes. `error`: at most 500 characters. */
+export interface PageRow extends Pick<
+  SubmissionView,
+  | 'id'
+  | 'key'
+  | 'line'
+  | 'state'
+  | 'taskId'
+  | 'providerStatus'
+  | 'resultUrl'
+  | 'httpStatus'
+  | 'errorCode'
+  | 'error'
+> {
+  /** The beginning of the prompt; null for a row that is not sendable. */
+  prompt: string | null;
+}
+
+/** Where a page ended: the next one begins after this row. */
+export type Place = Pick<SubmissionView, 'line' | 'id'>;
+
+/**
+ * The beginning of the prompt. A request of megabytes is searched as text: to parse each request of a page of two hundred
+ * would keep the ledger from its work.
+ */
+const PROMPT = `left(case when octet_length(request) < 65536 then request::json ->> 'prompt'
+                     else substr(request, strpos(request, '"prompt":"') + 10, 160) end, 160)`;
+
+/** Which rows of a batch are asked for. A row must match all that is given. */
+export interface RowsAsked {
+  state?: State | undefined;
+  /** Rows whose task has failed at the provider. */
+  task?: 'failed' | undefined;
+  /** How the key begins. */
+  key?: string | undefined;
+  /** Rows behind this one. */
+  after?: Place | undefined;
+}
+
+/** One page of a batch in input order. */
+export async function readPage(
+  db: Queryable,
+  batchId: number,
+  { state, task, key, after, limit }: RowsAsked & { limit: number },
+): Promise<PageRow[]> {
+  const { rows } = await db.query<PageRow>(
+    `select r.id, r.row_key as key, r.line, s.state, s.task_id as "taskId", s.provider_status as "providerStatus",
+            s.result_url as "resultUrl", s.http_status as "httpStatus", s.error_code as "errorCode",
+            left(s.error, 500) as error, ${PROMPT} as prompt
+       from vidbatch.row r join vidbatch.row_state s on s.id = r.id
+      where r.batch_id = $1 and (r.line, r.id) > ($2::int, $3::bigint) and ($4::text is null or s.state = $4)
+        and ($6::text is null or (s.state = 'submitted' and s.provider_status = $6))
+        and ($7::text is null or starts_with(r.row_key, $7))
+      order by r.line, r.id
+      limit $5`,
+    [batchId, after?.line ?? -1, after?.id ?? -1, state ?? null, limit, task ?? null, key ?? null],
+  );
+  return rows;
+}
+
+/** On which line of the manifest these rows stand, by their ids. */
+export async function readLines(db: Queryable, ids: readonly number[]): Promise<Map<number, number>> {
+  const { rows } = await db.query<{ id: number; line: number }>(
+    'select id, line from vidbatch.row where id = any($1::bigint[])',
+    [ids],
+  );
+  return new Map(rows.map(({ id, line }) => [id, line]));
+}
+
+/** Numbers of the rows of a batch whose key or task id is `key`; without such a row, of those whose key begins with it (at most twenty). */
+export async function rowsNamed(db: Queryable, batchId: number, key: string): Promise<number[]> {
+  const { rows: exact } = await db.query<{ id: number }>(
+    `select id from vidbatch.submission where batch_id = $1 and (row_key = $2 or task_id = $2)
+      union
+     select submission_id from vidbatch.task where batch_id = $1 and task_id = $2`,
+    [batchId, key],
+  );
+  if (exact.length > 0) return exact.map(({ id }) => id);
+  const { rows } = await db.query<{ id: number }>(
+    `select id from vidbatch.row where batch_id = $1 and starts_with(row_key, $2) order by line, id limit 20`,
+    [batchId, key],
+  );
+  return rows.map(({ id }) => id);
+}
+
+export async function ledgerId(db: Queryable): Promise<string> {
+  return (await readOne<{ id: string }>(db, 'select ledger_id as id from vidbatch.meta')).id;
+}

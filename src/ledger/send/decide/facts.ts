@@ -1,0 +1,79 @@
+import type { State } from '../../../core/submission.ts';
+
+/** What answers are judged by, as it stands while all of it is locked. Moments are milliseconds since the epoch. */
+export interface Facts {
+  now: number;
+  /** Those of the answered attempts that have no outcome yet. */
+  attempts: readonly AttemptFacts[];
+  rows: ReadonlyMap<number, RowFacts>;
+  batches: ReadonlyMap<number, BatchFacts>;
+  /** By origin. */
+  providers: ReadonlyMap<string, ProviderFacts>;
+}
+
+export interface AttemptFacts {
+  id: string;
+  submissionId: number;
+  number: number;
+  origin: string;
+  /** The provider's at the claim: a halt that was raised since is not raised again by it. */
+  epoch: number;
+  /** Of what was sent. Null: the journal of an older version does not say. */
+  contentHash: string | null;
+  claimedAt: number;
+}
+
+export interface RowFacts {
+  id: number;
+  batchId: number;
+  key: string;
+  state: State;
+  /** The attempt in flight, or the last one. */
+  attemptId: string | null;
+  contentHash: string | null;
+  spent: number;
+  refusals: number;
+  haltedAt: number | null;
+  /** It is sent again although an earlier attempt may have been accepted. */
+  doubtful: boolean;
+  taskId: string | null;
+  /** Attempts that may have been accepted, the latest first. Empty unless the row is `doubtful`. */
+  unknown: readonly string[];
+  /** Task ids of its attempts. */
+  taskIds: readonly string[];
+}
+
+export interface BatchFacts {
+  id: number;
+  /** Only a locked batch may change. A batch without a trial, a canary and a budget is not locked. */
+  locked: boolean;
+  state: 'active' | 'paused' | 'cancelled' | 'stopped';
+  proven: boolean;
+  canary: string | null;
+  failShare: number | null;
+  canaryRows: number | null;
+  canaries: number;
+  trialAt: number;
+  succeeded: number;
+  failed: number;
+}
+
+export interface ProviderFacts {
+  origin: string;
+  /** Only a locked provider can change. A calm one is not locked by answers that leave it calm. */
+  locked: boolean;
+  state: 'open' | 'halted' | 'probing';
+  epoch: number;
+  probe: string | null;
+  throttledUntil: number;
+  throttledSince: number | null;
+  throttleRaised: number;
+  throttleLevel: number;
+  uncertainStreak: number;
+  unreachedStreak: number;
+  unreachedSince: number | null;
+  /** One of its batches has had an accepted row. */
+  everThere: boolean;
+  /** When a halt of it was last lifted. */
+  liftedAt: number | null;
+}

@@ -1,0 +1,47 @@
+import type { Queryable } from '../../database/database.ts';
+
+/** A queue whose feeder has not been seen for so long is fed by none. */
+const LIFETIME = `interval '30 seconds'`;
+
+/** Says that this queue is being fed. Never back: `followClock` sees by it that the clock was set back. */
+export async function keepFeeder(db: Queryable, queue: string): Promise<void> {
+  await db.query(
+    `insert into vidbatch.feeder (queue) values ($1)
+     on conflict (queue) do update set seen_at = greatest(feeder.seen_at, excluded.seen_at)`,
+    [queue],
+  );
+}
+
+/** This queue is fed no longer. */
+export async function leaveFeeder(db: Queryable, queue: string): Promise<void> {
+  await db.query('delete from vidbatch.feeder where queue = $1', [queue]);
+  await rememberClock(db);
+}
+
+/** The queue is gone, unless it is fed again meanwhile. */
+export async function forgetFeeder(db: Queryable, queue: string): Promise<void> {
+  await db.query(`delete from vidbatch.feeder where queue = $1 and seen_at <= now() - ${LIFETIME}`, [queue]);
+}
+
+/** No queue is fed: for the holder of an embedded folder at its start, when no other feeder can be alive. */
+export async function forgetFeeders(db: Queryable): Promise<void> {
+  await db.query('delete from vidbatch.feeder');
+  await rememberClock(db);
+}
+
+/** The feeder of the shared queue is kept, as a dead one: the clock may be set back while no feeder lives, too. */
+async function rememberClock(db: Queryable): Promise<void> {
+  await db.query(
+    `insert into vidbatch.feeder (queue, seen_at)
+     select 'vidbatch-' || ledger_id, now() - ${LIFETIME} from vidbatch.meta
+     on conflict (queue) do update set seen_at = greatest(feeder.seen_at, excluded.seen_at)`,
+  );
+}
+
+/** Every queue that is known: the shared one, and one for each `run` that has not ended. */
+export async function listFeeders(db: Queryable): Promise<{ queue: string; alive: boolean }[]> {
+  const { rows } = await db.query<{ queue: string; alive: boolean }>(
+    `select queue, seen_at > now() - ${LIFETIME} as alive from vidbatch.feeder order by queue`,
+  );
+  return rows;
+}

@@ -1,0 +1,112 @@
+import { noTaskCounts } from '../../core/task.ts';
+import type { TaskCounts, TaskStatus } from '../../core/task.ts';
+import type { Queryable } from '../../database/database.ts';
+import { ORIGIN, UNSETTLED } from './poll.ts';
+import type { PollScope } from './poll.ts';
+
+/** What is known of a task. */
+export interface TaskView {
+  taskId: string;
+  origin: string;
+  surplus: boolean;
+  acceptedAt: Date;
+  status: TaskStatus;
+  /** As the provider wrote it. */
+  rawStatus: string | null;
+  /** The provider's last answer about the task. */
+  body: string | null;
+  progress: number | null;
+  failReason: string | null;
+  resultUrl: string | null;
+  urlSeenAt: Date | null;
+  urlExpiresAt: Date | null;
+  urlExpiry: 'answer' | 'url' | null;
+  /** When it was first seen in progress, and when it was first seen to have ended. */
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  polls: number;
+  askedAt: Date | null;
+  /** Why the last poll brought no answer about the task. */
+  problem: string | null;
+  misses: number;
+  /** What the provider said after the task had ended, if it said otherwise. */
+  laterStatus: TaskStatus | null;
+  laterBody: string | null;
+  laterAt: Date | null;
+  /** Null: it is asked for again only on demand. */
+  dueAt: Date | null;
+}
+
+/** The task of a row, then its surplus tasks. Empty until a worker has asked for them. */
+export async function readTasks(db: Queryable, submissionId: number): Promise<TaskView[]> {
+  const { rows } = await db.query<TaskView>(
+    `select task_id as "taskId", origin, surplus, accepted_at as "acceptedAt", status, raw_status as "rawStatus", body,
+            progress, fail_reason as "failReason", result_url as "resultUrl", url_seen_at as "urlSeenAt",
+            url_expires_at as "urlExpiresAt", url_expiry as "urlExpiry", started_at as "startedAt",
+            finished_at as "finishedAt", polls, asked_at as "askedAt", problem, misses, later_status as "laterStatus",
+            later_body as "laterBody", later_at as "laterAt", due_at as "dueAt"
+       from vidbatch.task where submission_id = $1 order by surplus, accepted_at`,
+    [submissionId],
+  );
+  return rows;
+}
+
+/** Tasks of these batches; null: of all. A pass over their rows. */
+export async function countTasks(db: Queryable, batches: readonly number[] | null): Promise<TaskCounts> {
+  const { rows } = await db.query<{ status: string; n: number }>(
+    `select coalesce(s.provider_status, 'queued') as status, count(*)::int as n
+       from vidbatch.submission s
+      where s.state = 'submitted' and ($1::bigint[] is null or s.batch_id = any($1)) group by 1
+      union all
+     select coalesce(t.status, 'queued'), count(*)::int
+       from vidbatch.attempt a
+       join vidbatch.submission s on s.id = a.submission_id
+       left join vidbatch.task t on t.submission_id = a.submission_id and t.task_id = a.task_id
+      where a.surplus and ($1::bigint[] is null or s.batch_id = any($1)) group by 1
+      union all
+     select 'otherwise', count(*)::int from vidbatch.task t
+      where t.later_status is not null and ($1::bigint[] is null or t.batch_id = any($1))`,
+    [batches],
+  );
+  const counts = noTaskCounts();
+  for (const { status, n } of rows) counts[status as keyof TaskCounts] += n;
+  return counts;
+}
+
+/** How many open tasks belong to other providers. Polls of this provider do not ask for them. */
+export async function openElsewhere(
+  db: Queryable,
+  scope: PollScope,
+): Promise<{ origin: string | null; tasks: number }[]> {
+  const { rows } = await db.query<{ origin: string | null; tasks: number }>(
+    `select origin, count(*)::int as tasks from (
+       select ${ORIGIN} as origin
+         from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+        where ${UNSETTLED} and ($2::bigint[] is null or s.batch_id = any($2))
+     ) o where origin is distinct from $1 group by origin order by origin`,
+    [scope.origin, scope.batches],
+  );
+  return rows;
+}
+
+/**
+ * Makes tasks due now: those that the provider did not know; with `open` also all that are not over; with `ended` also all
+ * that are. Returns the database's time: each of them is due until it was asked for after that.
+ */
+export async function askNow(
+  db: Queryable,
+  scope: PollScope,
+  { open, ended }: { open: boolean; ended: boolean },
+): Promise<string> {
+  const { rows } = await db.query<{ since: string }>(
+    `with due as (
+       update vidbatch.task t set due_at = now()
+        where t.origin = $1 and ($2::bigint[] is null or t.batch_id = any($2))
+          and (t.lease_until is null or t.lease_until < now()) and coalesce(t.due_at > now(), true)
+          and case t.status when 'missing' then true when 'completed' then $4 when 'failed' then $4 else $3 end
+     )
+     select now()::text as since`,
+    [scope.origin, scope.batches, open, ended],
+  );
+  return rows[0]?.since ?? '';
+}

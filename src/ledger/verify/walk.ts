@@ -1,0 +1,128 @@
+import type { Queryable } from '../../database/database.ts';
+import { ATTEMPT_INVARIANTS } from './attempts.ts';
+import { GATE_INVARIANTS } from './gates.ts';
+import { finding, IN_SLICE } from './invariant.ts';
+import type { Finding, Invariant } from './invariant.ts';
+import { BUDGET_INVARIANTS, PAYMENT_INVARIANTS } from './payments.ts';
+import { POLL_INVARIANTS, STATE_INVARIANTS } from './states.ts';
+
+/** What the ledger alone can tell, money first. */
+export const INVARIANTS: readonly Invariant[] = [
+  ...PAYMENT_INVARIANTS,
+  ...BUDGET_INVARIANTS,
+  ...ATTEMPT_INVARIANTS,
+  ...STATE_INVARIANTS,
+  ...POLL_INVARIANTS,
+  ...GATE_INVARIANTS,
+];
+
+/** Submissions with `after` < id ≤ `last`. */
+interface Slice {
+  after: number;
+  last: number;
+  rows: number;
+}
+
+/** So small that the queries hardly delay living workers, even on the one session of an embedded ledger. */
+const SLICE_ROWS = 2_000;
+
+/** The slices of a batch (null: of all), one after another without a gap, and the empty one behind the last row. */
+export async function* slices(
+  db: Queryable,
+  batchId: number | null,
+  size = SLICE_ROWS,
+): AsyncGenerator<Slice> {
+  for (let after = 0; ;) {
+    const { rows } = await db.query<{ last: number | null; n: number }>(
+      `select max(id) as last, count(*)::int as n
+         from (select id from vidbatch.submission
+                where id > $1 and ($2::bigint is null or batch_id = $2) order by id limit $3) s`,
+      [after, batchId, size],
+    );
+    const { last = null, n = 0 } = rows[0] ?? {};
+    yield { after, last: last ?? Number.MAX_SAFE_INTEGER, rows: n };
+    if (last === null) return;
+    after = last;
+  }
+}
+
+/** Where the invariant does not hold among the submissions of a slice. */
+export function lookAtSlice(
+  db: Queryable,
+  invariant: Invariant,
+  { after, last }: Slice,
+  batchId: number | null,
+): Promise<Finding[]> {
+  return look(db, invariant, 'order by v.submission_id, v.attempt_id', [after, last, batchId]);
+}
+
+/** The same in the whole ledger: the next `limit` findings after the one that says `after`. */
+export function lookAtWhole(
+  db: Queryable,
+  invariant: Invariant,
+  batchId: number | null,
+  { after = '', limit = 1_000 } = {},
+): Promise<Finding[]> {
+  const page = `where ($1::bigint is null or v.batch_id = $1) and v.what collate "C" > $2
+      order by v.what collate "C" limit $3`;
+  return look(db, invariant, page, [batchId, after, limit]);
+}
+
+async function look(
+  db: Queryable,
+  invariant: Invariant,
+  page: string,
+  params: readonly unknown[],
+): Promise<Finding[]> {
+  const { rows } = await db.query<Pick<Finding, 'batch' | 'key' | 'attempt' | 'what'>>(
+    `select b.name as batch, s.row_key as key, v.attempt_id as attempt, v.what
+       from (${invariant.sql}) v
+       left join vidbatch.submission s on s.id = v.submission_id
+       left join vidbatch.batch b on b.id = v.batch_id
+      ${page}`,
+    params,
+  );
+  return rows.map((row) => finding(invariant, row));
+}
+
+/** A task id that the ledger has, also one beside the row's own. */
+export interface KnownTask {
+  taskId: string;
+  batch: string;
+  key: string;
+  /** Of a surplus task, or of one that was made again. */
+  attempt: string | null;
+  status: string | null;
+  /** Accepted a few minutes ago: its provider may not know it yet. */
+  fresh: boolean;
+}
+
+/** Every task id among the submissions of a slice that belongs to this provider. */
+export async function tasksOf(
+  db: Queryable,
+  origin: string,
+  { after, last }: Pick<Slice, 'after' | 'last'>,
+  batchId: number | null,
+): Promise<KnownTask[]> {
+  const { rows } = await db.query<KnownTask>(
+    `select t.task_id as "taskId", b.name as batch, s.row_key as key, t.attempt, t.status,
+            coalesce(t.accepted_at, '-infinity') > now() - interval '10 minutes' as fresh
+       from vidbatch.submission s
+       join vidbatch.batch b on b.id = s.batch_id
+      cross join lateral (
+        select s.task_id, null::uuid as attempt, s.provider_status as status, s.submitted_at as accepted_at,
+               coalesce((select a.origin from vidbatch.attempt a
+                          where a.submission_id = s.id and a.task_id = s.task_id limit 1), b.origin) as origin
+         where s.task_id is not null
+        union all
+        select a.task_id, a.id, k.status, a.finished_at, a.origin
+          from vidbatch.attempt a
+          left join vidbatch.task k on k.submission_id = a.submission_id and k.task_id = a.task_id
+         where a.submission_id = s.id and (a.surplus or a.remade_at is not null)
+      ) t
+      where ${IN_SLICE} and t.origin = $4
+      order by s.id`,
+    [after, last, batchId, origin],
+  );
+  return rows;
+}

@@ -1,0 +1,92 @@
+import { extname } from 'node:path';
+import { refusal, usageError, type VidbatchError } from '../core/errors.ts';
+import type { ManifestFormat } from './entry.ts';
+import type { ByteSource } from './bytes.ts';
+
+const BY_EXTENSION: Readonly<Record<string, ManifestFormat>> = {
+  '.csv': 'csv',
+  '.tsv': 'csv',
+  '.json': 'json',
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+};
+
+const FORMATS: readonly ManifestFormat[] = ['csv', 'json', 'jsonl'];
+
+/** The given format, else by the file's extension; undefined if neither is known. Throws for an unknown name. */
+export function formatOf(source: string, given: string | undefined): ManifestFormat | undefined {
+  if (given === undefined) return BY_EXTENSION[extname(source).toLowerCase()];
+  const format = FORMATS.find((known) => known === given);
+  if (format !== undefined) return format;
+  throw usageError('format-unknown', `--format ${given}: no such format`, 'Allowed are csv, json and jsonl.');
+}
+
+export function formatUnknown(source: string): VidbatchError {
+  const what = source === '-' ? 'standard input has no extension' : `${source} has none of the extensions`;
+  const extensions = Object.keys(BY_EXTENSION).join(' ');
+  return usageError(
+    'format-unknown',
+    source === '-' ? `${what} that tells its format` : `${what} ${extensions}`,
+    'Say what it is: --format csv|json|jsonl.',
+  );
+}
+
+/** A `.tsv` is delimited by tabs, whatever its header looks like. */
+export function isTabSeparated(source: string): boolean {
+  return extname(source).toLowerCase() === '.tsv';
+}
+
+const SAVE = 'Open it in a spreadsheet, and save the sheet as "CSV UTF-8".';
+const UNPACK = 'Unpack it first, and name what was in it.';
+
+interface Kind {
+  /** Its first bytes, in Latin-1. */
+  starts: string;
+  what: string;
+  hint: string;
+}
+
+const KINDS: readonly Kind[] = [
+  { starts: '\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1', what: 'an Excel workbook (.xls)', hint: SAVE },
+  { starts: '\x1F\x8B', what: 'compressed with gzip', hint: UNPACK },
+  { starts: 'BZh', what: 'compressed with bzip2', hint: UNPACK },
+  { starts: '\x28\xB5\x2F\xFD', what: 'compressed with zstd', hint: UNPACK },
+  { starts: '\xFD7zXZ\0', what: 'compressed with xz', hint: UNPACK },
+  { starts: '7z\xBC\xAF\x27\x1C', what: 'a 7z archive', hint: UNPACK },
+  { starts: 'Rar!\x1A\x07', what: 'a RAR archive', hint: UNPACK },
+  { starts: '%PDF-', what: 'a PDF', hint: 'Export the table itself as "CSV UTF-8".' },
+];
+
+/** The refusal of a file whose first bytes are of another format, whatever its extension says. */
+export function foreignTo({ name, head }: Pick<ByteSource, 'name' | 'head'>): VidbatchError | undefined {
+  const start = head.toString('latin1');
+  const extension = extname(name).toLowerCase();
+  if (start.startsWith('PK\x03\x04')) return zipped(name, start, extension);
+  const kind = KINDS.find(({ starts }) => start.startsWith(starts));
+  if (kind !== undefined) return refusal('manifest-binary', `${name} is ${kind.what}, not text`, kind.hint);
+  // In UTF-16 every second byte is a NUL.
+  const text = start.replaceAll('\0', '').replace(/^(?:\xEF\xBB\xBF|\xFF\xFE|\xFE\xFF)/, '');
+  if (/^\s*<(?:!doctype html|html|head|meta|table)\b/i.test(text)) {
+    return refusal(
+      'manifest-html',
+      `${name} is a web page (HTML), not a manifest`,
+      `A sheet that was saved so: ${SAVE} A download: perhaps it wants you to log in.`,
+    );
+  }
+  if (/^\s*<\?xml\b/i.test(text)) return refusal('manifest-xml', `${name} is XML, not a manifest`, SAVE);
+  // Brotli has no mark of its own.
+  if (extension === '.br')
+    return refusal('manifest-binary', `${name} has the extension of a file compressed with brotli`, UNPACK);
+  return undefined;
+}
+
+function zipped(name: string, start: string, extension: string): VidbatchError {
+  const isWorkbook =
+    extension.startsWith('.xls') || start.includes('xl/') || start.includes('[Content_Types]');
+  if (isWorkbook) return refusal('manifest-binary', `${name} is an Excel workbook, not text`, SAVE);
+  return refusal(
+    'manifest-binary',
+    `${name} is a zip archive, or an Excel workbook, not text`,
+    `An archive: unpack it first. A workbook: ${SAVE.toLowerCase().replace('csv utf', 'CSV UTF')}`,
+  );
+}

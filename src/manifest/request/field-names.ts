@@ -1,0 +1,170 @@
+import { nearest } from '../../core/suggestion.ts';
+
+/** The fields that are sent, in the order of the contract page's examples. */
+export const fields = [
+  'model',
+  'prompt',
+  'image',
+  'last_image',
+  'reference_image_urls',
+  'aspect_ratio',
+  'duration',
+  'extra_body',
+] as const;
+export type Field = (typeof fields)[number];
+
+/** Columns for vidbatch itself: read, and never sent. */
+export const ownColumns = ['id', 'not_before', 'priority'] as const;
+export type OwnColumn = (typeof ownColumns)[number];
+
+/** The columns that `export` appends. They say nothing about the request when an export is read again. */
+export const exportColumns = [
+  'batch',
+  'row_key',
+  'line',
+  'state',
+  'task_id',
+  'provider_status',
+  'result_url',
+  'http_status',
+  'error_code',
+  'error',
+  'attempts',
+  'submitted_at',
+] as const;
+
+/** Appended where rows have them: tasks that failed and were made again. */
+export const EARLIER_TASK_IDS = 'earlier_task_ids';
+
+/** Keys of `extra_body` whose rules are known. */
+export const extraBodyKeys = ['audio', 'bgm', 'seed'] as const;
+
+/** Deeper dotted columns are kept, and not sent. */
+const DEEPEST_PATH = 32;
+
+export function isField(column: string): column is Field {
+  return (fields as readonly string[]).includes(column);
+}
+
+export function isOwn(column: string): column is OwnColumn {
+  return (ownColumns as readonly string[]).includes(column);
+}
+
+export function isExportColumn(name: string): boolean {
+  return name === EARLIER_TASK_IDS || (exportColumns as readonly string[]).includes(name);
+}
+
+/** Whether this column decides what is sent, or when. */
+export function speaks(column: string): boolean {
+  return isField(column) || isOwn(column) || pathInExtraBody(column) !== undefined;
+}
+
+/** Whether vidbatch reads this column. */
+export function isOurs(column: string): boolean {
+  return speaks(column) || isExportColumn(column);
+}
+
+/** `['a', 'b']` for `extra_body.a.b`. */
+export function pathInExtraBody(column: string): string[] | undefined {
+  if (!column.startsWith('extra_body.')) return undefined;
+  const [, ...path] = column.split('.');
+  return path.length > DEEPEST_PATH || path.some((key) => key.trim() === '') ? undefined : path;
+}
+
+/** Without differences that people do not see: case, spaces, full-width forms, snake, kebab and camel. */
+function squash(name: string): string {
+  return name
+    .normalize('NFKC')
+    .toLowerCase()
+    .replaceAll(/[\s_.\-\u200b\ufeff]/g, '');
+}
+
+const byWord = (names: Readonly<Record<string, readonly string[]>>): [word: string, name: string][] =>
+  Object.entries(names).flatMap(([name, all]) => all.map((word): [string, string] => [word, name]));
+
+/** Our own names, squashed. A bare `seed` belongs into `extra_body`. */
+const SPELLINGS = new Map<string, string>([
+  ...[...fields, ...ownColumns].map((name): [string, string] => [squash(name), name]),
+  ...extraBodyKeys.flatMap((key) =>
+    [key, `extra_body.${key}`].map((name): [string, string] => [squash(name), `extra_body.${key}`]),
+  ),
+]);
+
+/**
+ * The names of other gateways for our fields. If a row has such a column in place of the field, ignoring it would pay
+ * for another video than was meant.
+ */
+const ALIASES = new Map(
+  byWord({
+    image: ['imageurl', 'firstframe'],
+    last_image: ['lastimageurl', 'lastframe'],
+    reference_image_urls: ['referenceimages', 'referenceurls'],
+    aspect_ratio: ['ratio'],
+  }),
+);
+
+/** Headers that certainly mean a field. */
+const CERTAIN = new Map([
+  ...byWord({
+    model: ['modelname', '模型', '模型名称'],
+    prompt: ['提示词', '提示詞'],
+    duration: ['seconds', 'durationsec', 'durationseconds', '时长', '時長', '时长秒', '视频时长'],
+    aspect_ratio: ['比例', '画幅', '宽高比', '長寬比', '长宽比', '画面比例', '视频比例'],
+    id: ['编号', '編號'],
+    image: ['firstframeurl', '首帧', '首帧图', '首帧图片'],
+    last_image: ['lastframeurl', '尾帧', '尾帧图', '尾帧图片'],
+    reference_image_urls: ['referenceimageurl', '参考图', '参考图片'],
+    'extra_body.seed': ['种子', '随机种子'],
+    priority: ['优先级'],
+  }),
+  ...ALIASES,
+  ...SPELLINGS,
+]);
+
+/** Headers that may mean a field, or something else: a person decides. */
+const LIKELY = new Map(
+  byWord({
+    prompt: ['text', 'description', 'caption', '描述', '画面描述', '文案', '内容', '提示'],
+    id: ['no', 'number', '序号', '名称', 'name'],
+    duration: ['length', 'time', '秒', '长度'],
+    aspect_ratio: ['size', '尺寸'],
+    image: ['picture', 'photo', 'url', '图片', '图片链接'],
+    reference_image_urls: ['images'],
+    'extra_body.audio': ['音频', '声音'],
+    'extra_body.bgm': ['背景音乐', '配乐'],
+  }),
+);
+
+/** The field that a header certainly means, whatever its case, spaces and brackets: `Aspect Ratio`, `时长（秒）`. */
+export function certainField(header: string): string | undefined {
+  return CERTAIN.get(wordOf(header));
+}
+
+/** The field that a header may mean. */
+export function likelyField(header: string): string | undefined {
+  return certainField(header) ?? LIKELY.get(wordOf(header));
+}
+
+function wordOf(header: string): string {
+  return squash(header).replaceAll(/[()[\]:]/g, '');
+}
+
+/** The name of ours that a column looks like. */
+export function lookAlike(column: string, raw: Readonly<Record<string, unknown>>): string | undefined {
+  // An export names an input column called `state` `input.state`.
+  if (column.startsWith('input.')) return undefined;
+  const word = squash(column);
+  const spelling = SPELLINGS.get(word);
+  if (spelling !== undefined) return spelling;
+  const alias = ALIASES.get(word);
+  if (alias !== undefined) return Object.hasOwn(raw, alias) ? undefined : alias;
+  // The mode is a word of our own output: beside a model, a column of that name is no typo.
+  if (word === 'mode' && Object.hasOwn(raw, 'model')) return undefined;
+  return [...fields, ...ownColumns].find((name) => {
+    const { length } = squash(name);
+    // Short names have too many innocent neighbours.
+    const farthest = length < 4 ? 0 : length < 8 ? 1 : 2;
+    const isNear = Math.abs(word.length - length) <= farthest;
+    return isNear && nearest(word, [squash(name)], farthest) !== undefined;
+  });
+}

@@ -1,0 +1,33 @@
+import type { Evidence } from '../core/outcome.ts';
+import type { RawRow } from '../manifest/entry.ts';
+import { readRequest } from '../manifest/request.ts';
+
+/**
+ * The first rule for rows that a request breaks; undefined: it breaks none. It was valid when its manifest was read, but
+ * the rules or the models may have changed since, or somebody has edited the ledger. Warnings, and
+ * texts that `--as-written` allows, were accepted when the manifest was read.
+ */
+export function brokenRule(request: string, models: readonly string[]): Evidence | undefined {
+  const [fault] = faultsOf(request, models);
+  if (fault === undefined) return undefined;
+  const { column, rule, message } = fault;
+  return {
+    phase: 'connecting',
+    code: rule,
+    message: `not sent: ${column === undefined ? message : `${column} ${message}`}`,
+  };
+}
+
+function faultsOf(
+  request: string,
+  models: readonly string[],
+): { rule: string; column?: string; message: string }[] {
+  let body: RawRow;
+  try {
+    body = JSON.parse(request) as RawRow;
+  } catch {
+    return [{ rule: 'request-json', message: 'the request in the ledger is no JSON' }];
+  }
+  const { faults } = readRequest(body, { source: 'json', line: 0, models, asWritten: true });
+  return faults.filter(({ severity }) => severity === 'error');
+}

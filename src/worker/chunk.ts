@@ -1,0 +1,101 @@
+import type { Blocked } from '../ledger/send/blocked.ts';
+import type { Claimed } from './clerk.ts';
+import type { Slots } from './slots.ts';
+import type { Clock, ClaimedRow, Settled } from './submit.ts';
+import { momentOf } from './submit.ts';
+
+/** What a chunk is sent with. */
+export interface ChunkHands {
+  slots: Slots;
+  clock: Clock;
+  /** Runs one at a time: while one claim is under way, freed slots form the next group. */
+  oneByOne<T>(act: () => Promise<T>): Promise<T>;
+  claim(batchId: number, rows: number): Promise<Claimed>;
+  send(row: ClaimedRow): Promise<Settled>;
+  /** Waits for what all rows wait for. False: the worker stops. */
+  mayClaim(): Promise<boolean>;
+  isStopping(): boolean;
+  pause(ms: number): Promise<void>;
+  onClaimed(claimed: Claimed): void;
+}
+
+/** What became of a chunk's rows. */
+export interface ChunkReport {
+  settled: Settled[];
+  /** Why it took no more rows; undefined: it took all that it might, or its time was over. */
+  blocked?: Blocked;
+  /** Rows that were claimed and not recorded. */
+  errors: unknown[];
+}
+
+/** A chunk claims for so long: then others have their turn. */
+const CLAIMING_MS = 1_000;
+
+/**
+ * Claims and sends up to `rows` rows of a batch. Each claim takes as many rows as there are free slots, so rows that
+ * are claimed are sent at once. Resolves when all of them are settled.
+ */
+export async function sendChunk(
+  { batch, rows }: { batch: number; rows: number },
+  hands: ChunkHands,
+): Promise<ChunkReport> {
+  const { clock, slots } = hands;
+  const report: ChunkReport = { settled: [], errors: [] };
+  const sending: Promise<void>[] = [];
+  let left = rows;
+  let until: number | undefined;
+  const isOver = (): boolean => until !== undefined && clock.monotonic() >= until;
+
+  async function sendRow(row: ClaimedRow): Promise<void> {
+    try {
+      report.settled.push(await hands.send(row));
+    } catch (error) {
+      report.errors.push(error);
+    } finally {
+      slots.release(1);
+    }
+  }
+
+  async function claimNext(): Promise<Claimed | undefined> {
+    const free = await slots.take(left);
+    until ??= clock.monotonic() + CLAIMING_MS;
+    if (hands.isStopping() || isOver()) {
+      slots.release(free);
+      return undefined;
+    }
+    const asked = momentOf(clock);
+    let claimed: Claimed;
+    try {
+      claimed = await hands.claim(batch, free);
+    } catch (error) {
+      slots.release(free);
+      throw error;
+    }
+    slots.release(free - claimed.claims.length);
+    for (const claim of claimed.claims) sending.push(sendRow({ claim, asked }));
+    return claimed;
+  }
+
+  try {
+    while (left > 0 && !isOver() && (await hands.mayClaim())) {
+      const claimed = await hands.oneByOne(claimNext);
+      if (claimed === undefined) break;
+      left -= claimed.claims.length;
+      hands.onClaimed(claimed);
+      const { blocked } = claimed;
+      if (blocked === undefined) continue;
+      report.blocked = blocked;
+      const waitMs = waitOf(blocked);
+      if (waitMs === undefined || clock.monotonic() + waitMs >= (until ?? Infinity)) break;
+      await hands.pause(waitMs);
+    }
+  } finally {
+    await Promise.all(sending);
+  }
+  return report;
+}
+
+/** What a chunk waits for itself: the next slots under a limit. All else opens for the feeder. */
+function waitOf({ reason, waitMs }: Blocked): number | undefined {
+  return reason === 'rate' || reason === 'in-flight' ? waitMs : undefined;
+}

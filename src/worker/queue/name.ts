@@ -1,0 +1,20 @@
+/** The queue that all workers of a ledger share; `run` has its own, so that it claims its own batches only. */
+export function queueName(ledgerId: string, batches: readonly number[] | null): string {
+  return batches === null ? `vidbatch-${ledgerId}` : `vidbatch-${ledgerId}-run-${batches.join('-')}`;
+}
+
+/** Where the schedules are shown. No worker takes jobs from it. */
+export function scheduleQueue(ledgerId: string): string {
+  return `vidbatch-${ledgerId}-schedule`;
+}
+
+/** The batches of a run, by the name of its queue; null: the queue is not of a run. */
+export function batchesOfQueue(name: string, ledgerId: string): number[] | null {
+  const own = `${queueName(ledgerId, null)}-run-`;
+  return name.startsWith(own) ? name.slice(own.length).split('-').map(Number) : null;
+}
+
+/** Whether rows of this batch are sent by the workers of that queue. */
+export function sends(name: string, ledgerId: string, batch: number): boolean {
+  return name === queueName(ledgerId, null) || batchesOfQueue(name, ledgerId)?.includes(batch) === true;
+}

@@ -1,0 +1,47 @@
+/** The open calls of a worker: each row that is being sent holds one slot. */
+export interface Slots {
+  /** Takes one to `most` slots, as many as are free, as soon as one is. */
+  take(most: number): Promise<number>;
+  release(slots: number): void;
+  inUse(): number;
+  /** Resolves when no slot is in use. */
+  allFree(): Promise<void>;
+}
+
+/** Slots are given in the order in which they were asked for. */
+export function createSlots(concurrency: number): Slots {
+  let free = concurrency;
+  let onAllFree: (() => void)[] = [];
+  const waiting: { most: number; resolve: (slots: number) => void }[] = [];
+
+  function give(): void {
+    while (free > 0) {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      const slots = Math.min(free, next.most);
+      free -= slots;
+      next.resolve(slots);
+    }
+  }
+
+  return {
+    take: (most) =>
+      new Promise((resolve) => {
+        waiting.push({ most, resolve });
+        give();
+      }),
+    release(slots) {
+      free += slots;
+      give();
+      if (free < concurrency) return;
+      for (const resolve of onAllFree) resolve();
+      onAllFree = [];
+    },
+    inUse: () => concurrency - free,
+    allFree: () =>
+      new Promise((resolve) => {
+        if (free === concurrency) resolve();
+        else onAllFree.push(resolve);
+      }),
+  };
+}

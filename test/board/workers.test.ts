@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { openMirror } from '../../src/schedule/mirror.ts';
+import { addSchedule, listSchedules } from '../../src/ledger/schedule.ts';
+import { queueName, scheduleQueue } from '../../src/worker/queue/name.ts';
+import { until } from '../until.ts';
+import { createDatabase, servers } from '../servers.ts';
+import type { OwnDatabase, Servers } from '../servers.ts';
+import { get, openTheatre, silent } from './fixture.ts';
+import type { Theatre } from './fixture.ts';
+
+const shared = await servers();
+
+const STORAGES: Record<string, (own: OwnDatabase, shared: Servers) => NodeJS.ProcessEnv> = {
+  'Redis and Postgres': ({ url }, { redisUrl }) => ({ REDIS_URL: redisUrl, DATABASE_URL: url }),
+  Postgres: ({ url }) => ({ DATABASE_URL: url }),
+  'the embedded database': () => ({}),
+};
+
+for (const [kind, envOf] of Object.entries(STORAGES)) {
+  suite(`whether a queue has workers, on ${kind}`, () => {
+    let database: OwnDatabase;
+    let theatre: Theatre;
+    let all: string;
+
+    before(async () => {
+      database = await createDatabase(shared);
+      theatre = await openTheatre(envOf(database, shared));
+      all = queueName(theatre.app.ledgerId, null);
+    });
+    after(async () => {
+      await theatre.close();
+      await database.drop();
+    });
+
+    /** Bull Board says `No workers` of a queue for which this is false. */
+    async function hasWorkers(name: string): Promise<boolean | null | undefined> {
+      const { text } = await get(theatre.board, '/queues/api/queues');
+      const { queues } = JSON.parse(text) as { queues: { name: string; hasWorkers: boolean | null }[] };
+      return queues.find((queue) => queue.name === name)?.hasWorkers;
+    }
+
+    test('is said of the queue of all batches, and changes with its workers', async () => {
+      assert.equal(await hasWorkers(all), false);
+      const sending = await theatre.work();
+      await until(async () => (await hasWorkers(all)) === true);
+      await sending.close();
+      await until(async () => (await hasWorkers(all)) === false);
+    });
+
+    test('is said of the queue of a run while it is there, and of no other', async () => {
+      const batch = await theatre.submit('night', { a: 'a night market' });
+      const own = queueName(theatre.app.ledgerId, [batch]);
+      const sending = await theatre.work([batch]);
+      await until(async () => (await hasWorkers(own)) === true);
+      assert.equal(await hasWorkers(all), false);
+      await sending.close();
+      await until(async () => (await hasWorkers(own)) === undefined);
+    });
+
+    test('is not said of the schedules, where none is expected', async () => {
+      const { app, board } = theatre;
+      await addSchedule(app.db, {
+        name: 'nightly',
+        cron: '0 23 * * *',
+        zone: 'Asia/Shanghai',
+        manifest: '/jobs/nightly.csv',
+        flags: {},
+        overlap: 'skip',
+        missed: 'once',
+        jitterMs: 0,
+        nextAt: new Date('2099-01-01T15:00:00Z'),
+      });
+      const mirror = openMirror(app, silent);
+      const schedules = scheduleQueue(app.ledgerId);
+      try {
+        await mirror.show(await listSchedules(app.db));
+        await until(async () => (await hasWorkers(schedules)) !== undefined);
+        assert.equal(await hasWorkers(schedules), null);
+        const { text } = await get(board, `/queues/api/queues/${schedules}/workers`);
+        if (app.store.kind === 'redis') assert.deepEqual(JSON.parse(text), { workers: null });
+      } finally {
+        await mirror.close();
+      }
+    });
+  });
+}

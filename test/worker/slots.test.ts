@@ -1,0 +1,80 @@
+import * as fc from 'fast-check';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createSlots } from '../../src/worker/slots.ts';
+
+/** Whether it has been resolved by now. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const waits = Symbol('waits');
+  return (await Promise.race([promise, Promise.resolve(waits)])) !== waits;
+}
+
+test('as many slots are taken as are free, up to what was asked for', async () => {
+  const slots = createSlots(5);
+  assert.equal(await slots.take(3), 3);
+  assert.equal(await slots.take(10), 2);
+  assert.equal(slots.inUse(), 5);
+});
+
+test('who finds none waits for the first that is released, and takes all that are', async () => {
+  const slots = createSlots(4);
+  await slots.take(4);
+  const first = slots.take(10);
+  const second = slots.take(1);
+  assert.equal(await isSettled(first), false);
+  slots.release(3);
+  assert.equal(await first, 3);
+  assert.equal(await isSettled(second), false, 'each in its turn');
+  slots.release(1);
+  assert.equal(await second, 1);
+});
+
+test('one that comes later does not pass one that waits', async () => {
+  const slots = createSlots(2);
+  await slots.take(2);
+  const order: string[] = [];
+  const first = slots.take(2).then(() => order.push('first'));
+  const second = slots.take(1).then(() => order.push('second'));
+  slots.release(1);
+  slots.release(1);
+  await Promise.all([first, second]);
+  assert.deepEqual(order, ['first', 'second']);
+});
+
+test('all are free when none is in use, at once or when the last is released', async () => {
+  const slots = createSlots(2);
+  await slots.allFree();
+  await slots.take(2);
+  const free = slots.allFree();
+  const also = slots.allFree();
+  slots.release(1);
+  assert.equal(await isSettled(free), false);
+  slots.release(1);
+  await Promise.all([free, also]);
+});
+
+test('no more slots are in use than there are, whoever takes and releases', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 8 }),
+      fc.array(fc.integer({ min: 1, max: 10 }), { minLength: 1, maxLength: 30 }),
+      async (concurrency, asks) => {
+        const slots = createSlots(concurrency);
+        let held = 0;
+        await Promise.all(
+          asks.map(async (most) => {
+            const taken = await slots.take(most);
+            held += taken;
+            assert.ok(taken >= 1 && taken <= most);
+            assert.ok(held <= concurrency);
+            assert.equal(slots.inUse() >= held, true);
+            await Promise.resolve();
+            held -= taken;
+            slots.release(taken);
+          }),
+        );
+        assert.equal(slots.inUse(), 0);
+      },
+    ),
+  );
+});
