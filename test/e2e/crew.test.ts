@@ -11,6 +11,9 @@ import { startStandIn } from './stand-in.ts';
 /** `CREW_ROWS=5000` is what was asked of four workers; fewer show the same, and sooner. */
 const ROWS = Number(process.env['CREW_ROWS'] ?? 1200);
 const CONCURRENCY = 8;
+/** With answers that take this long, the rows last until the slowest of the four has started, however busy the machine. */
+const SLOW = { minMs: 1_000, maxMs: 1_000 };
+const QUICK = { minMs: 1, maxMs: 5 };
 
 interface Line {
   event?: string;
@@ -59,14 +62,16 @@ describe('four workers on Redis and Postgres', async () => {
   }
 
   it('lose one to `kill -9` and one to SIGTERM: no row is paid twice, and every row is there', async (t) => {
+    await standIn.configure({ latency: SLOW });
     exits(await stopped.run(['submit', await stopped.write('crew.csv', csvOf(ROWS, 'crew'))]), 0);
     const victim = killed.start(['work']);
     const leaver = stopped.start(['work']);
     const stayers = others.map((machine) => machine.start(['work']));
     await Promise.all([
-      victim.says(/"event":"accepted"/, ROWS / 20).then(() => victim.kill('SIGKILL')),
-      leaver.says(/"event":"accepted"/, ROWS / 20).then(() => leaver.kill('SIGTERM')),
+      victim.says(/"event":"accepted"/, CONCURRENCY).then(() => victim.kill('SIGKILL')),
+      leaver.says(/"event":"accepted"/, CONCURRENCY).then(() => leaver.kill('SIGTERM')),
     ]);
+    await standIn.configure({ latency: QUICK });
     const left = exits(await leaver.ended, 0);
     const dead = await victim.ended;
     assert.equal(dead.signal, 'SIGKILL');

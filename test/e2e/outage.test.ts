@@ -6,7 +6,7 @@ import { createDatabase, startServer } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startStandIn } from './stand-in.ts';
 
-const ROWS = 600;
+const ROWS = 1000;
 
 interface Line {
   level: string;
@@ -22,7 +22,8 @@ function linesOf({ stderr }: Ended): Line[] {
 
 describe('two workers whose engines go away in the middle', async () => {
   const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
-  const standIn = await startStandIn('--latency', '10ms-30ms');
+  // Slow enough that neither has sent all rows before the other has started, however busy the machine.
+  const standIn = await startStandIn('--latency', '200ms-300ms');
   const database = await createDatabase({ databaseUrl: postgres.url });
   const here = await openPlace({
     REDIS_URL: redis.url,
@@ -51,6 +52,7 @@ describe('two workers whose engines go away in the middle', async () => {
 
     await postgres.kill('SIGQUIT');
     await all(/"event":"ledger-away"/);
+    await standIn.configure({ latency: { minMs: 10, maxMs: 30 } });
     await postgres.restart();
 
     const ended = await Promise.all(workers.map((worker) => worker.ended));
