@@ -24,9 +24,12 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Everything that they are made of. */
 function fingerprint(): string {
   const hash = createHash('sha256');
-  const sources = ['database/embedded', 'database/files', 'database/image', 'ledger/migrate'].map(
-    (name) => `src/${name}.ts`,
-  );
+  const sources = [
+    'database/embedded',
+    'database/database-files',
+    'database/database-files',
+    'ledger/migrate',
+  ].map((name) => `src/${name}.ts`);
   const made = ['package-lock.json', 'test/template.ts', 'src/database/image.zst', ...sources];
   const migrations = globSync('src/ledger/migrations/*.sql', { cwd: ROOT }).sort();
   for (const file of [...made, ...migrations]) hash.update(readFileSync(join(ROOT, file)));

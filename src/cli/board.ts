@@ -80,7 +80,7 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
   try {
     const open = (): Promise<App> => openApp(config, 'reader', log);
     await acrossHands(config, log, signal, open, async (app, moving) => {
-      for (const outage of app.outages) outage.tellTo(log);
+      for (const outage of app.outages) outage.logTo(log);
       if (running === undefined) {
         running = await startBoard({
           app,

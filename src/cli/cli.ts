@@ -13,7 +13,7 @@ import { VariableOption } from './io.ts';
 import type { Io } from './io.ts';
 import { terminalText } from './terminal-text.ts';
 import { loadDotEnv } from '../core/config.ts';
-import { connectionLost } from '../database/connection-lost.ts';
+import { connectionLost } from '../database/connection-errors.ts';
 import { endListening } from './early-signals.ts';
 import { EXIT, usageError, VidbatchError } from '../core/errors.ts';
 

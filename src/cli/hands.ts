@@ -33,7 +33,7 @@ export async function acrossHands<Open extends LedgerApp, T>(
     log.info({ event: 'folder-moves' }, WHY[moved?.reason === 'wanted' ? 'wanted' : 'gone']);
     // Whoever made room must not be back before the worker is there.
     if (moved?.reason === 'wanted')
-      await (await import('../database/folder.ts')).untilTaken(config.dataDir, signal);
+      await (await import('../database/data-folder.ts')).waitUntilTaken(config.dataDir, signal);
     app = await reopen(open, log, signal);
   }
   return undefined;

@@ -9,7 +9,7 @@ import { countOpen, findBatch } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import type { Logger } from '../core/log.ts';
 import { summarise } from '../operate/overview.ts';
-import { patiently } from '../database/patience.ts';
+import { untilLedgerAnswers } from '../database/outage.ts';
 import { count } from '../core/format.ts';
 import { exitCodeOf, receipt } from '../operate/summary.ts';
 import type { Summary } from '../operate/summary.ts';
@@ -211,7 +211,7 @@ async function readSummaries(
       const summary = await summarise(app.db, now, origin);
       return { ...summary, hints: await failedRows(app.db, now, summary) };
     };
-    summaries.push(await patiently('receipt', log, read, signal));
+    summaries.push(await untilLedgerAnswers('receipt', log, read, signal));
   }
   return summaries;
 }

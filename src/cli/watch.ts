@@ -4,7 +4,7 @@ import type { Interrupt } from './interrupt.ts';
 import { bar, Speed } from './progress.ts';
 import type { Progress } from './progress.ts';
 import type { Logger } from '../core/log.ts';
-import { patiently } from '../database/patience.ts';
+import { untilLedgerAnswers } from '../database/outage.ts';
 import { countOpen } from '../ledger/batch.ts';
 import type { Batch } from '../ledger/batch.ts';
 import { readBudgetStatus } from '../ledger/budget.ts';
@@ -29,7 +29,8 @@ export async function watch(
 ): Promise<boolean> {
   const ids = batches.map((batch) => batch.id);
   const { signal } = interrupt;
-  const open = (): Promise<number> => patiently('rows left', log, () => countOpen(app.db, ids), signal);
+  const open = (): Promise<number> =>
+    untilLedgerAnswers('rows left', log, () => countOpen(app.db, ids), signal);
   // A row in flight here is work that is left: no query is needed.
   const look = (): Promise<Left> =>
     sending.worker.inFlight() > 0 ? Promise.resolve('work') : workLeft(frequent(app.db), sending.origin, ids);
@@ -39,7 +40,7 @@ export async function watch(
   let countCost = 0;
   let told = false;
   while (!signal.aborted) {
-    const left = await patiently('work left', log, look, signal);
+    const left = await untilLedgerAnswers('work left', log, look, signal);
     if (left === 'nothing') return false;
     if (left === 'halted' || left === 'expired' || left === 'spent') return true;
     const waits = left === 'held' || left === 'later';
@@ -53,7 +54,7 @@ export async function watch(
     if (progress.isSeen() && performance.now() - countedAt > countIn) {
       const before = performance.now();
       const stillOpen = await open();
-      const unpaid = await patiently('budgets', log, beyond, signal);
+      const unpaid = await untilLedgerAnswers('budgets', log, beyond, signal);
       const done = total - stillOpen;
       countedAt = performance.now();
       countCost = countedAt - before;

@@ -11,7 +11,7 @@ import { startMonitor } from '../operate/monitor/monitor.ts';
 import type { Monitor } from '../operate/monitor/monitor.ts';
 import { offPeakFlag, offPeakWindow } from './window-flags.ts';
 import type { OffPeakFlags } from './window-flags.ts';
-import { patiently } from '../database/patience.ts';
+import { untilLedgerAnswers } from '../database/outage.ts';
 import { startSchedules } from '../schedule/schedule.ts';
 import { startSending, untilDone } from '../worker/sending.ts';
 import type { Verdict } from '../worker/submit.ts';
@@ -122,7 +122,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
       const why = await Promise.race([happened, ...drained]);
       halted = why === 'halted' || why === 'spent';
       if (typeof why === 'string' && why !== 'nothing')
-        await patiently('gates', log, () => tellGates(app.db, running.origin, log), signal);
+        await untilLedgerAnswers('gates', log, () => tellGates(app.db, running.origin, log), signal);
     } finally {
       const [left] = await Promise.all([endSending(running, patienceMs, log), endSchedules(schedules)]);
       atRisk = left > 0 || atRisk;

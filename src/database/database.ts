@@ -6,8 +6,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * The one driver shape of the ledger and of BullMQ's Postgres backend: a structural subset of `pg.Pool`.
- * A real `pg.Pool` fits; so do the embedded database and a connection to the process that holds it.
+ * What the ledger and BullMQ's Postgres backend use of a driver: a structural subset of `pg.Pool`. It fits a real
+ * `pg.Pool`, the embedded database, and a connection to the process that holds the embedded database.
  */
 export interface Queryable {
   query<Row = Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>>;
@@ -20,21 +20,21 @@ export interface QueryResult<Row> {
 
 /** One session, held from `connect()` to `release()`. */
 export interface Session extends Queryable {
-  /** With `true`, the session is thrown away rather than used again. */
+  /** `destroy`: the session is not used again. */
   release(destroy?: boolean): void;
 }
 
 export interface Database extends Queryable {
   connect(): Promise<Session>;
   end(): Promise<void>;
-  /** See `frequent`. Undefined: there are no settings of its own. */
+  /** See `frequent`. Undefined: such statements have no settings of their own. */
   frequent?: Queryable;
 }
 
 /**
- * For single statements that look up few records and are asked all the time. They are planned once, and only by their
- * indexes. Otherwise Postgres plans some of them each time, which takes as long as to run them. And a plan that was made
- * while a table was small reads the whole table later.
+ * For single statements that run often and look up few records. They are planned once, with indexes only. Otherwise
+ * Postgres plans some of them each time, which takes as long as to run them. And a plan from when a table was small
+ * reads the whole table later.
  */
 export function frequent(db: Database): Queryable {
   return db.frequent ?? db;
@@ -53,7 +53,7 @@ const FREQUENT = {
   enable_mergejoin: 'off',
 };
 
-/** The settings of a session for `frequent` statements, and those for all others, as statements. */
+/** The settings of a session for `frequent` statements and for all others, as SQL. */
 export const PLANNING = { usual: settings(USUAL), frequent: settings(FREQUENT) };
 
 function settings(values: Record<string, string>): string {
@@ -62,12 +62,12 @@ function settings(values: Record<string, string>): string {
     .join('; ');
 }
 
-/** A deadlock's victim is rolled back whole. Who comes back at once takes the lock from the other side, which waited for it. */
+/** The pause lets the other side of the deadlock take its lock first. */
 const DEADLOCK = { code: '40P01', tries: 5, pauseMs: 50 };
 
 /**
- * Runs `work` in one transaction; rolls back and rethrows when it throws. After a deadlock it is all run again, so
- * `work` does nothing but ask this session.
+ * Runs `work` in one transaction; rolls back and rethrows when it throws. After a deadlock it runs `work` again, so
+ * `work` must do nothing but query this session.
  */
 export async function transaction<T>(database: Database, work: (session: Session) => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {

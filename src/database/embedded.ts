@@ -4,40 +4,37 @@ import type { PGlite } from '@electric-sql/pglite';
 import { VidbatchError, messageOf } from '../core/errors.ts';
 import { PLANNING } from './database.ts';
 import type { Database, Queryable, QueryResult } from './database.ts';
-import { subscriptionOf } from './channel.ts';
-import { Grant } from './grant.ts';
-import { openFiles } from './files.ts';
-import { EmbeddedSession } from './session.ts';
-import type { Answer, Prepared } from './statement.ts';
-import { prepare, run } from './statement.ts';
-import type { UpkeepDone } from './upkeep.ts';
-import { Plans } from './plan.ts';
+import { openFiles } from './database-files.ts';
+import { Mutex } from './mutex.ts';
+import { PreparedStatements } from './prepared-statements.ts';
+import { EmbeddedSession, parseSubscription } from './session.ts';
 import { Upkeep } from './upkeep.ts';
-
-interface PoolEvents {
-  error: [Error];
-  connect: [EmbeddedSession];
-}
+import type { UpkeepDone } from './upkeep.ts';
+import { runStatement, toStatement } from './wire-protocol.ts';
+import type { Answer, Statement } from './wire-protocol.ts';
 
 /**
- * PGlite behind the shape of `pg.Pool`, for the ledger and for BullMQ alike.
+ * PGlite behind the shape of `pg.Pool`, for the ledger and for BullMQ.
  *
- * PGlite has one session. A naive pool would let a queue's write slip between a ledger's BEGIN and ROLLBACK: it is
- * acknowledged, then rolled back with the rest. So the session is granted: to a statement of the pool for as long
- * as it runs, to a session from BEGIN to COMMIT or ROLLBACK; all others wait, first come, first served.
+ * PGlite has one session. A naive pool would let a write of the queue slip between a BEGIN and a ROLLBACK of the ledger:
+ * the write is acknowledged, then rolled back with the rest. So a mutex guards the session. A statement of the pool holds it
+ * while it runs, a session from BEGIN to COMMIT or ROLLBACK.
  *
- * Because there is one session, settings (`set`, `set_config(…, false)`) and session-level advisory locks are
- * everybody's: use `set local` and `pg_advisory_xact_lock`.
+ * Settings (`set`, `set_config(…, false)`) and session-level advisory locks would apply to all users of the one session:
+ * use `set local` and `pg_advisory_xact_lock`.
  */
-export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Database {
-  /** There is no TCP to keep alive, and BullMQ must not believe so: it then caps how long it blocks. */
+export class EmbeddedDatabase
+  extends EventEmitter<{ error: [Error]; connect: [EmbeddedSession] }>
+  implements Database
+{
+  /** Says that there is no TCP connection to keep alive. Otherwise BullMQ limits how long it blocks. */
   readonly options = { keepAlive: false } as const;
   readonly #db: PGlite;
-  readonly #grant = new Grant();
+  readonly #mutex = new Mutex();
   readonly #sessions = new Set<EmbeddedSession>();
   readonly #upkeep: Upkeep;
-  readonly #plans = new Plans();
-  readonly frequent: Queryable = { query: (text, params) => this.#ask(text, params, 'frequent') };
+  readonly #prepared = new PreparedStatements();
+  readonly frequent: Queryable = { query: (text, params) => this.#query(text, params, 'frequent') };
   #planning: keyof typeof PLANNING = 'usual';
   #status: Answer['status'] = 'idle';
   #running: Promise<unknown> = Promise.resolve();
@@ -46,7 +43,7 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
 
   constructor(db: PGlite) {
     super();
-    // BullMQ leaves a listener for each of its queues.
+    // BullMQ adds a listener for each of its queues.
     this.setMaxListeners(0);
     this.#db = db;
     this.#upkeep = new Upkeep(this);
@@ -56,27 +53,27 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
   }
 
   /**
-   * One statement, or several without parameters: then the result is the last one's (a server's pool gives an
-   * array instead, so do not read it). A transaction that it leaves open is rolled back and refused: nobody could
-   * ever end it.
+   * Runs one statement, or several without parameters: then the result is that of the last one (a server's pool gives an
+   * array, so do not read it). A transaction that it leaves open is rolled back and refused, because no later statement
+   * could end it.
    */
   query<Row = Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>> {
-    return this.#ask(text, params, 'usual');
+    return this.#query(text, params, 'usual');
   }
 
-  async #ask<Row>(
+  async #query<Row>(
     text: string,
     params: readonly unknown[] | undefined,
     planning: keyof typeof PLANNING,
   ): Promise<QueryResult<Row>> {
-    if (subscriptionOf(text) !== undefined) {
+    if (parseSubscription(text) !== undefined) {
       throw new VidbatchError('SESSION_NEEDED', `${text.trim()}: listen on a session, from connect()`);
     }
-    const prepared = prepare(text, params);
-    const giveBack = await this.#grant.take();
+    const statement = toStatement(text, params);
+    const release = await this.#mutex.acquire();
     try {
-      const answer = await this.#execute(prepared, planning);
-      if (answer.status !== 'idle') await this.#execute(prepare('rollback', []));
+      const answer = await this.#execute(statement, planning);
+      if (answer.status !== 'idle') await this.#execute(toStatement('rollback'));
       if (answer.error !== undefined) throw answer.error;
       if (answer.status !== 'idle') {
         throw new VidbatchError(
@@ -86,14 +83,14 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
       }
       return answer.result as QueryResult<Row>;
     } finally {
-      giveBack();
+      release();
     }
   }
 
   connect(): Promise<EmbeddedSession> {
     if (this.#ended !== undefined) return Promise.reject(afterEnd());
     const session = new EmbeddedSession(
-      { grant: this.#grant, execute: (prepared) => this.#execute(prepared) },
+      { mutex: this.#mutex, execute: (statement) => this.#execute(statement) },
       (released) => this.#sessions.delete(released),
     );
     this.#sessions.add(session);
@@ -102,38 +99,38 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
   }
 
   /**
-   * Checkpoint and vacuum, if enough was written since the last time. To be called from time to time: nothing else
-   * does it. Resolves with what was done, undefined when it was not yet time.
+   * Vacuums and checkpoints if enough was written since the last time. Call it from time to time: nothing else does it.
+   * Resolves with what was done; undefined: it was not yet time.
    */
   upkeep(): Promise<UpkeepDone | undefined> {
     return this.#upkeep.run();
   }
 
-  /** Waits for the statement that runs, rolls back an open transaction, turns everybody else away. Idempotent. */
+  /** Waits for the running statement, rolls back an open transaction, and rejects all later queries. Idempotent. */
   end(): Promise<void> {
     this.#ended ??= this.#close();
     return this.#ended;
   }
 
   async #close(): Promise<void> {
-    this.#grant.close(afterEnd());
+    this.#mutex.close(afterEnd());
     await this.#running;
     if (this.#broken === undefined) {
-      if (this.#status !== 'idle') await run(this.#db, prepare('rollback', []), this.#plans);
+      if (this.#status !== 'idle') await runStatement(this.#db, toStatement('rollback'), this.#prepared);
       await this.#db.close();
     }
     for (const session of this.#sessions) session.emit('end');
     this.#sessions.clear();
   }
 
-  /** For the holder of the grant only: so there is never more than one. */
-  async #execute(prepared: Prepared, planning: keyof typeof PLANNING = 'usual'): Promise<Answer> {
-    // Postgres runs inside this thread and answers at once: without a turn of the event loop between statements,
-    // a busy ledger would starve timers and sockets, and with them the deadlines of paid calls.
+  /** Only for the holder of the mutex, so that one statement runs at a time. */
+  async #execute(statement: Statement, planning: keyof typeof PLANNING = 'usual'): Promise<Answer> {
+    // PGlite runs inside this thread and answers at once. Without a turn of the event loop between statements, a busy
+    // ledger would starve timers and sockets, and with them the deadlines of paid calls.
     await nextTurn();
     if (this.#ended !== undefined) throw afterEnd();
     if (this.#broken !== undefined) throw this.#broken;
-    const answer = this.#runPlanned(prepared, planning);
+    const answer = this.#runPlanned(statement, planning);
     this.#running = answer.catch(() => undefined);
     try {
       const { status } = await answer;
@@ -144,14 +141,14 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
     return answer;
   }
 
-  /** Inside a transaction the settings are those with which it began: a rollback would take new ones back. */
-  async #runPlanned(prepared: Prepared, planning: keyof typeof PLANNING): Promise<Answer> {
+  /** A transaction keeps the settings with which it began: its rollback would undo new ones. */
+  async #runPlanned(statement: Statement, planning: keyof typeof PLANNING): Promise<Answer> {
     if (planning !== this.#planning && this.#status === 'idle') {
-      const { error } = await run(this.#db, prepare(PLANNING[planning], []), this.#plans);
+      const { error } = await runStatement(this.#db, toStatement(PLANNING[planning]), this.#prepared);
       if (error !== undefined) throw error;
       this.#planning = planning;
     }
-    return run(this.#db, prepared, this.#plans);
+    return runStatement(this.#db, statement, this.#prepared);
   }
 
   #break(cause: unknown): never {
@@ -170,19 +167,19 @@ export class EmbeddedDatabase extends EventEmitter<PoolEvents> implements Databa
 }
 
 /**
- * Opens the database in `dir`, and makes it when there is none. One process at a time: see the lock.
- * A folder of another version or a damaged one is a VidbatchError.
+ * Opens the database in `dir`, and makes it when there is none. Only one process may do so at a time: take the lock first.
+ * @throws VidbatchError when the files are damaged or of another version.
  */
 export async function openEmbedded(dir: string): Promise<EmbeddedDatabase> {
   const database = new EmbeddedDatabase(await openFiles(dir));
-  // BullMQ's SQL names no schema; the ledger's names its own everywhere.
+  // BullMQ's SQL names no schema; the ledger's SQL always does.
   await database.query('set search_path to bullmq, public');
-  // As on a server: what is read is in memory.
+  // As for a server: the pages that the ledger reads are in memory.
   await database.query('set random_page_cost = 1.1');
   return database;
 }
 
-/** BullMQ knows the end of a pool by node-postgres' own words. */
+/** BullMQ recognises the end of a pool by node-postgres' own words. */
 function afterEnd(): Error {
   return new VidbatchError('DATABASE_CLOSED', 'Cannot use a pool after calling end on the pool');
 }

@@ -13,40 +13,40 @@ import { dirname, join } from 'node:path';
 import type * as Sqlite from 'node:sqlite';
 import { VidbatchError } from '../core/errors.ts';
 import { sqlite } from '../core/sqlite.ts';
-import { diskTrouble, isThere } from './disk-trouble.ts';
+import { diskError, isThere } from './disk-errors.ts';
 import { checkFolder, secureLock } from './ownership.ts';
 
-/** Who says that he holds the folder. Information for people, and where the door is; never trusted as a lock. */
+/** The note of the process that holds the folder. It is for people and for the path of the socket; it is not the lock. */
 export interface Holder {
   pid: number;
   /** RFC 3339. */
   startedAt: string;
   command: string;
-  /** The socket's path, when it is not `door.sock` in the folder. */
+  /** The path of its socket; undefined: not known yet. */
   door?: string;
 }
 
 export interface FolderLock {
   held: true;
-  /** Adds where the door is to the holder's note. */
-  announce(door: string): void;
+  /** Adds the path of the socket to the holder's note. */
+  announce(socketPath: string): void;
   /** Idempotent. */
   release(): void;
 }
 
 export interface FolderTaken {
   held: false;
-  /** As the holder says; undefined when he has said nothing yet. */
+  /** The pid in the holder's note; undefined: there is no note yet. */
   heldBy: number | undefined;
 }
 
 /**
- * Takes the folder for this process, or says who has it. The lock is the kernel's, on `lock.db`: it ends with the
- * process, kill -9 too, and holds among containers that share the volume, where a pid means nothing. It does not
- * wait. The folder is made, for this user alone, when there is none.
+ * Takes the folder for this process, or says which process has it. Does not wait. Makes the folder, for this user alone,
+ * when there is none.
  *
- * The kernel drops a process's locks on a file when that process closes any descriptor of it: nothing else may
- * open `lock.db`.
+ * It is a lock of the kernel on `lock.db`. So it ends with the process, also after kill -9, and it works between
+ * containers that share the volume, where a pid means nothing. The kernel drops a process's locks on a file when that
+ * process closes any descriptor of the file: no other code may open `lock.db`.
  *
  * @throws VidbatchError when another user could change the folder.
  */
@@ -69,7 +69,7 @@ export function lockFolder(dir: string): FolderLock | FolderTaken {
   }
   return {
     held: true,
-    announce: (door) => writeNote(note, { ...holder, door }),
+    announce: (socketPath) => writeNote(note, { ...holder, door: socketPath }),
     release: () => {
       if (!database.isOpen) return;
       rmSync(note, { force: true });
@@ -78,7 +78,7 @@ export function lockFolder(dir: string): FolderLock | FolderTaken {
   };
 }
 
-/** The note of who holds the folder; undefined when there is none, or none that can be read. */
+/** The holder's note; undefined: there is no readable one. */
 export function readHolder(dir: string): Holder | undefined {
   try {
     const note = JSON.parse(readFileSync(join(dir, 'holder.json'), 'utf8')) as Partial<Holder> | null;
@@ -96,7 +96,7 @@ function makeFolder(dir: string): void {
   }
 }
 
-/** A kernel lock on a file of its own; undefined when another process has it. The file is made, and stays. */
+/** A kernel lock on a file that it makes and keeps; undefined: another process has it. */
 export function lockFile(path: string): { release(): void } | undefined {
   const database = tryLock(path);
   return database && { release: () => database.isOpen && database.close() };
@@ -115,13 +115,13 @@ function tryLock(path: string): Sqlite.DatabaseSync | undefined {
   } catch (cause) {
     database?.close();
     if (cause instanceof VidbatchError) throw cause;
-    // The low byte is the error, the rest its variant.
+    // The low byte is the error, the other bytes are its variant.
     if (((cause as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY) return undefined;
     throw unusable(path, systemCause(path) ?? cause);
   }
 }
 
-/** SQLite does not name the system's error. It is asked for again, without a descriptor of the lock itself. */
+/** SQLite does not name the system error. This finds it without a descriptor of the lock file. */
 function systemCause(path: string): unknown {
   try {
     closeSync(openSync(dirname(path), 'r'));
@@ -132,7 +132,7 @@ function systemCause(path: string): unknown {
   }
 }
 
-/** Written aside and renamed: a reader sees the old note or the new one, never half of one. */
+/** Writes beside it and renames: a reader sees the old note or the new one, never a part. */
 function writeNote(path: string, holder: Holder): void {
   try {
     writeFileSync(`${path}.new`, `${JSON.stringify(holder, undefined, 2)}\n`, { mode: 0o600 });
@@ -143,5 +143,5 @@ function writeNote(path: string, holder: Holder): void {
 }
 
 function unusable(path: string, cause: unknown): VidbatchError {
-  return diskTrouble('DATA_DIR', path, cause);
+  return diskError('DATA_DIR', path, cause);
 }

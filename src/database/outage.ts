@@ -1,39 +1,40 @@
-import { messageOf } from '../core/errors.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, VidbatchError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import { isOutage } from './connection-errors.ts';
 
 /**
- * An engine is back once nothing has failed for so long after something worked: longer than any pause between two tries
- * of ours or of the drivers, so that one which comes and goes is one outage, told in two lines.
+ * A server is back when nothing has failed for this long after a success. It is longer than any pause between two tries of
+ * this program and of the drivers. So a server that comes and goes is logged as one outage, in two lines.
  */
 const SETTLED_MS = 10_000;
 
-/** Whether one engine, Redis or Postgres, is away: heard from all that use it, told once at its begin and once at its end. */
+/** Whether one server, Redis or Postgres, is away. All its users report to it. It logs the begin and the end once. */
 export class Outage {
   readonly #engine: 'ledger' | 'queue';
   readonly #name: string;
   readonly #settledMs: number;
   #log: Logger | undefined;
-  #begun: { at: number; error: unknown; told: boolean } | undefined;
+  #begun: { at: number; error: unknown; logged: boolean } | undefined;
   #backAt: number | undefined;
   #settling: NodeJS.Timeout | undefined;
   #worked = false;
   #closed = false;
 
-  /** `name`: as `Redis at localhost:6379`. */
+  /** `name`: for example `Redis at localhost:6379`. */
   constructor(engine: 'ledger' | 'queue', name: string, settledMs = SETTLED_MS) {
     this.#engine = engine;
     this.#name = name;
     this.#settledMs = settledMs;
   }
 
-  /** Until then it is only known. Who only asks, and waits for nothing, ends with its error instead. */
-  tellTo(log: Logger): void {
+  /** For a command that waits for the server. A command that does not wait ends with its error instead. */
+  logTo(log: Logger): void {
     this.#log = log;
-    this.#tell();
+    this.#logBegin();
   }
 
-  /** It has worked before. */
-  get known(): boolean {
+  get hasWorked(): boolean {
     return this.#worked;
   }
 
@@ -45,8 +46,8 @@ export class Outage {
     if (this.#closed || !this.#worked) return;
     clearTimeout(this.#settling);
     this.#backAt = undefined;
-    this.#begun ??= { at: performance.now(), error, told: false };
-    this.#tell();
+    this.#begun ??= { at: performance.now(), error, logged: false };
+    this.#logBegin();
   }
 
   worked(): void {
@@ -56,16 +57,16 @@ export class Outage {
     this.#settling = setTimeout(() => this.#end(), this.#settledMs).unref();
   }
 
-  /** Whatever breaks from now on was broken by us. */
+  /** This program closes its connections: failures from now on are not an outage. */
   close(): void {
     clearTimeout(this.#settling);
     if (this.#backAt !== undefined) this.#end();
     this.#closed = true;
   }
 
-  #tell(): void {
-    if (this.#log === undefined || this.#begun === undefined || this.#begun.told) return;
-    this.#begun.told = true;
+  #logBegin(): void {
+    if (this.#log === undefined || this.#begun === undefined || this.#begun.logged) return;
+    this.#begun.logged = true;
     this.#log.warn(
       { event: `${this.#engine}-away`, error: messageOf(this.#begun.error) },
       `${this.#name} is away: what needs it waits`,
@@ -73,10 +74,46 @@ export class Outage {
   }
 
   #end(): void {
-    const { at, told } = this.#begun ?? { at: 0, told: false };
+    const { at, logged } = this.#begun ?? { at: 0, logged: false };
     const afterMs = Math.round((this.#backAt ?? at) - at);
     this.#begun = undefined;
     this.#backAt = undefined;
-    if (told) this.#log?.info({ event: `${this.#engine}-back`, afterMs }, `${this.#name} is back`);
+    if (logged) this.#log?.info({ event: `${this.#engine}-back`, afterMs }, `${this.#name} is back`);
+  }
+}
+
+const PAUSE = { firstMs: 100, maxMs: 5_000 };
+/** With pauses of up to five seconds, about every minute and a half. */
+const LOG_EVERY = 20;
+
+/**
+ * Repeats a query of the ledger until it answers, with growing pauses: the ledger may be away for a while. A VidbatchError
+ * is thrown at once, because to repeat does not help. After the signal, the next failure is thrown: a worker that stops does
+ * not wait for a ledger that is away.
+ */
+export async function untilLedgerAnswers<T>(
+  what: string,
+  log: Logger,
+  attempt: (again: boolean) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const result = await attempt(tries > 0);
+      if (tries > 0) log.debug({ event: 'answered', what, tries }, 'the ledger answers again');
+      return result;
+    } catch (error) {
+      if (error instanceof VidbatchError || signal?.aborted === true) throw error;
+      // The connection logs an outage itself, once. Any other error is logged again now and then.
+      const level = isOutage(error) ? 'debug' : 'warn';
+      if (tries % LOG_EVERY === 0) {
+        log[level](
+          { event: 'ledger-failed', what, tries, error: messageOf(error) },
+          'the ledger failed; trying again',
+        );
+      }
+      const pauseMs = Math.min(PAUSE.maxMs, PAUSE.firstMs * 2 ** tries);
+      await sleep(pauseMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    }
   }
 }

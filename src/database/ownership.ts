@@ -1,9 +1,9 @@
 import { chmodSync, closeSync, lstatSync, openSync, statSync } from 'node:fs';
 import { VidbatchError } from '../core/errors.ts';
 import { quoted } from '../core/shell-word.ts';
-import { isThere } from './disk-trouble.ts';
+import { isThere } from './disk-errors.ts';
 
-/** Whom a file belongs to, and who may use it. */
+/** The owner and the permissions of a file. */
 export interface Owned {
   uid: number;
   gid: number;
@@ -16,7 +16,7 @@ export interface User {
   gids: readonly number[];
 }
 
-/** Undefined where the system has no such numbers. */
+/** Undefined: the system has no user ids. */
 export function thisUser(): User | undefined {
   const uid = process.geteuid?.();
   if (uid === undefined) return undefined;
@@ -26,8 +26,8 @@ export function thisUser(): User | undefined {
 export type Distrust = 'of another user' | 'writable by all' | 'writable by its group';
 
 /**
- * Why another user could change what is in the folder; undefined: only this user can, and root. The group of one
- * user has the user's number. A folder of root that a group of this process may write was given to it, as a cluster gives a volume.
+ * Why another user could change what is in the folder; undefined: only this user and root can. A group with the number of
+ * the user is the user's own. A folder of root that a group of this process may write is a volume of a cluster.
  */
 export function distrust({ uid, gid, mode }: Owned, user: User): Distrust | undefined {
   if (uid !== user.uid && uid !== 0) return 'of another user';
@@ -36,7 +36,7 @@ export function distrust({ uid, gid, mode }: Owned, user: User): Distrust | unde
   return (mode & 0o020) !== 0 && !isTheirs ? 'writable by its group' : undefined;
 }
 
-/** Why the folder is refused; undefined: it is not there, or it is safe. Changes nothing. */
+/** Why the folder is refused; undefined: it is absent or safe. Changes nothing. */
 export function folderRefusal(dir: string, user = thisUser()): VidbatchError | undefined {
   if (user === undefined || !isThere(dir)) return undefined;
   const found = statSync(dir, { throwIfNoEntry: false });
@@ -55,7 +55,7 @@ export function folderRefusal(dir: string, user = thisUser()): VidbatchError | u
 }
 
 /**
- * Before anything in a data folder is read or written.
+ * Call it before anything in a data folder is read or written.
  * @throws VidbatchError when another user could change what is in it.
  */
 export function checkFolder(dir: string): void {
@@ -64,8 +64,8 @@ export function checkFolder(dir: string): void {
 }
 
 /**
- * A lock, before it is taken: another user who can read it could hold it for ever. It is made for this user alone, and
- * one of an earlier version becomes so. No descriptor of a lock that is there is opened: its end would end the lock.
+ * Makes the file of a lock for this user alone, or checks the one that is there: another user who can read it could hold
+ * the lock for ever. It opens no descriptor of an existing file, because to close one would end this process's lock.
  */
 export function secureLock(path: string): void {
   const user = thisUser();
@@ -89,7 +89,7 @@ export function secureLock(path: string): void {
   if (found.uid === user.uid && (found.mode & 0o077) !== 0) chmodSync(path, 0o600);
 }
 
-/** The socket of a folder's holder, before a word is said to it. One that is not there is for the caller to find. */
+/** Checks the owner of the holder's socket before anything is sent to it. Does nothing when there is no socket. */
 export function checkSocket(path: string): void {
   const user = thisUser();
   if (user === undefined || !isThere(path)) return;

@@ -6,9 +6,8 @@ const INT8_ARRAY = 1016;
 const NUMERIC = 1700;
 
 /**
- * How values come back, the same from every driver: pass it to a server's pool as `new pg.Pool({ types: parsers })`;
- * the embedded database uses it itself. As node-postgres has it, but `int8` and `numeric` (`count(*)`, `sum(…)`)
- * are numbers. An `int8` beyond 2^53 throws a RangeError: rounded, an id would name another row.
+ * How values of a result are read, for every driver: as node-postgres does, but `int8` and `numeric` (`count(*)`,
+ * `sum(…)`) become numbers. An `int8` beyond 2^53 throws a RangeError, because a rounded id would name another row.
  */
 export const parsers: CustomTypesConfig = { getTypeParser: parserOf };
 

@@ -2,7 +2,7 @@ import { costOptions } from '../batch/budget.ts';
 import { formatFault } from '../manifest/fault.ts';
 import type { Config } from '../core/config.ts';
 import { messageOf, VidbatchError } from '../core/errors.ts';
-import { isOutage } from '../database/connection-lost.ts';
+import { isOutage } from '../database/connection-errors.ts';
 import { LATE_MS } from './due.ts';
 import type { Database } from '../database/database.ts';
 import { endRun, giveBackRun, LEASE_MS, leaveRun, renewLease, runMade } from '../ledger/schedule-run.ts';

@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../worker/app.ts';
 import type { Config } from '../core/config.ts';
-import { isOutage } from '../database/connection-lost.ts';
+import { isOutage } from '../database/connection-errors.ts';
 import { dueTicks, firstAfter } from './due.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';

@@ -11,12 +11,12 @@ import {
 import { freeAllTasks } from '../ledger/tasks/poll.ts';
 import { followClock } from '../ledger/send/clock.ts';
 import type { Database } from '../database/database.ts';
-import { isThere } from '../database/disk-trouble.ts';
+import { isThere } from '../database/disk-errors.ts';
 import type { EmbeddedDatabase } from '../database/embedded.ts';
 import { forgetFeeders } from '../ledger/send/feeder.ts';
 import { againstRace, isMigrated, migrateLedger, refuseUnknownLedger } from '../ledger/migrate.ts';
 import { checkFolder } from '../database/ownership.ts';
-import { PreparedPool } from '../database/prepared.ts';
+import { PreparedPool } from '../database/prepared-statements.ts';
 import { readHolder } from '../database/lock.ts';
 import { ledgerId } from '../ledger/read/rows.ts';
 import { sweep } from '../ledger/send/sweep.ts';
@@ -25,7 +25,7 @@ import { createLog } from '../core/log.ts';
 import type { Logger } from '../core/log.ts';
 import { Outage } from '../database/outage.ts';
 import { crashPoint } from '../core/crash-points.ts';
-import type { Postgres } from '../database/postgres/client.ts';
+import type { Postgres } from '../database/postgres/connect.ts';
 import { parseRedisUrl } from './queue/redis/url.ts';
 import { replayJournals } from './journal/replay.ts';
 import type { Replayed } from './journal/replay.ts';
@@ -44,7 +44,7 @@ export interface LedgerApp {
   ledgerId: string;
   /** `embedded PGlite in .vidbatch`, `Postgres at host:5432` … for people. */
   storage: { ledger: string };
-  /** Of the servers that this app uses. Whoever waits for them tells of it: `tellTo` its log. */
+  /** Of the servers that this app uses. Whoever waits for them tells of it: `logTo` its log. */
   outages: readonly Outage[];
   /** Rows found in flight when an embedded folder was opened: their worker is gone. */
   swept: number;
@@ -185,7 +185,7 @@ const UPKEEP_MS = 15_000;
 
 async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], log: Logger): Promise<Ledger> {
   // Loading code is half of a command's start, so each engine is loaded only where it is used.
-  const { databaseOf, noLedger, openFolder } = await import('../database/folder.ts');
+  const { databaseOf, noLedger, openFolder } = await import('../database/data-folder.ts');
   // A holder may be about to make it.
   if (role === 'reader' && !isThere(databaseOf(dir)) && readHolder(dir) === undefined) throw noLedger(dir);
   const moved = new AbortController();
@@ -193,7 +193,7 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
     dir,
     role === 'worker'
       ? { alone: true }
-      : { mayMake: role !== 'reader', onWanted: () => moved.abort('wanted') },
+      : { mayMake: role !== 'reader', onYield: () => moved.abort('wanted') },
   );
   closers.push(() => folder.close());
   const name = `embedded PGlite in ${dir}`;
@@ -205,7 +205,7 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
     queue: { embedded: folder.database },
     moved: moved.signal,
   };
-  if (folder.role === 'guest') {
+  if (folder.role === 'client') {
     folder.database.on('error', () => moved.abort('gone'));
     // Its holder may be an earlier vidbatch.
     await refuseUnknownLedger(folder.database);
@@ -242,7 +242,7 @@ function keepUp(database: EmbeddedDatabase, closers: Closer[]): void {
 }
 
 async function openPostgresLedger(url: string, role: Role, closers: Closer[]): Promise<Ledger> {
-  const { connectPostgres, keepsSessions } = await import('../database/postgres/client.ts');
+  const { connectPostgres, keepsSessions } = await import('../database/postgres/connect.ts');
   const server = await connectPostgres(url);
   const { pool, frequent, place, outage } = server;
   closers.push(
@@ -286,7 +286,7 @@ async function openStore(
     await migrateQueue(db);
     return { store: { kind: 'postgres', pool: queue.embedded, outage }, name };
   }
-  const { openQueuePool } = await import('../database/postgres/client.ts');
+  const { openQueuePool } = await import('../database/postgres/connect.ts');
   const pool = openQueuePool(queue.server);
   closers.push(() => pool.end());
   await migrateQueue(pool);

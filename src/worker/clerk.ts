@@ -12,7 +12,7 @@ import { grouped } from '../core/group.ts';
 import { record, recordedBefore } from '../ledger/send/record.ts';
 import type { Recorded, Result } from '../ledger/send/result.ts';
 import type { Logger } from '../core/log.ts';
-import { patiently } from '../database/patience.ts';
+import { untilLedgerAnswers } from '../database/outage.ts';
 import { crashPoint } from '../core/crash-points.ts';
 
 /** The rows that a worker may send now: fewer than it asked for, when the others are blocked. */
@@ -77,7 +77,7 @@ export function createClerk(
       );
       return [...fresh, ...before];
     };
-    return patiently('claim', log, attempt, stopping);
+    return untilLedgerAnswers('claim', log, attempt, stopping);
   }
 
   function fromTheStart(wish: Wish): Promise<Claim[]> {
@@ -119,7 +119,7 @@ export function createClerk(
     const wish = { batchId, attemptIds: Array.from({ length: rows }, () => randomUUID()) };
     const claims = await claimOnce(wish);
     if (claims.length === rows) return { claims };
-    const { blocked, lockNeeded } = await patiently(
+    const { blocked, lockNeeded } = await untilLedgerAnswers(
       'claim',
       log,
       () => readBlocked(db, scope, batchId),
@@ -165,7 +165,7 @@ export function createClerk(
       return { claims: claims.map(untilTurn), ...rest };
     },
     async record(result) {
-      const recorded = await patiently('record', log, () => recordInGroup(result));
+      const recorded = await untilLedgerAnswers('record', log, () => recordInGroup(result));
       crashPoint('recorded');
       return recorded;
     },

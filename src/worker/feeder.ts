@@ -1,4 +1,4 @@
-import { isOutage } from '../database/connection-lost.ts';
+import { isOutage } from '../database/connection-errors.ts';
 import { messageOf } from '../core/errors.ts';
 import { adoptBatches } from '../ledger/batch.ts';
 import { followClock } from '../ledger/send/clock.ts';

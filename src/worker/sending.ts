@@ -17,7 +17,7 @@ import type { Limit } from '../core/rate/limits.ts';
 import type { Polled } from '../ledger/tasks/poll-record.ts';
 import { createLog } from '../core/log.ts';
 import type { Logger } from '../core/log.ts';
-import { patiently } from '../database/patience.ts';
+import { untilLedgerAnswers } from '../database/outage.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { HASTY_PLAN, POLL_PLAN } from '../core/poll-plan.ts';
 import { startPolling, unaskedPlaces } from '../results/poll/polling.ts';
@@ -100,7 +100,7 @@ export async function startSending(
   const { log = createLog('warn'), onExchange, onPolled, offPeakWindow, ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
   if (effective.limits !== undefined) checkModels(effective.limits, config.models);
-  for (const outage of app.outages) outage.tellTo(log);
+  for (const outage of app.outages) outage.logTo(log);
   const unasked = unaskedPlaces(effective);
   if (unasked !== undefined) log.warn({ event: 'places-unasked' }, unasked);
   await checkClock(app);
@@ -211,7 +211,12 @@ export async function untilDone(
   { signal, log = createLog('warn') }: { signal?: AbortSignal; log?: Logger } = {},
 ): Promise<Left> {
   for (;;) {
-    const left = await patiently('work left', log, () => workLeft(frequent(app.db), origin, batches), signal);
+    const left = await untilLedgerAnswers(
+      'work left',
+      log,
+      () => workLeft(frequent(app.db), origin, batches),
+      signal,
+    );
     if (left !== 'work' || signal?.aborted === true) return left;
     await sleep(250, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
   }

@@ -10,7 +10,7 @@ import { sendChunk } from './chunk.ts';
 import type { ChunkReport } from './chunk.ts';
 import { createClerk } from './clerk.ts';
 import type { Claimed } from './clerk.ts';
-import { isOutage } from '../database/connection-lost.ts';
+import { isOutage } from '../database/connection-errors.ts';
 import { messageOf } from '../core/errors.ts';
 import { startFeeder } from './feeder.ts';
 import { createHold } from './rate/hold.ts';

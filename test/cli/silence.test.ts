@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Pool } from 'pg';
 import { Outage } from '../../src/database/outage.ts';
-import { watchedClient } from '../../src/database/postgres/connection.ts';
+import { watchedClient } from '../../src/database/postgres/watched-client.ts';
 import { openRedis } from '../../src/worker/queue/redis/client.ts';
 import { hear } from '../contract/log.ts';
 import { startServer } from '../servers.ts';
@@ -32,7 +32,7 @@ describe('an engine that stands still', async () => {
     it(`is noticed, but a long answer is waited for: ${direct ? 'Postgres' : 'behind a pooler'}`, async () => {
       const heard = hear();
       const outage = new Outage('ledger', 'Postgres');
-      outage.tellTo(heard.log);
+      outage.logTo(heard.log);
       const Client = watchedClient({ outage, direct, silenceMs: SILENCE_MS });
       const pool = new Pool({ connectionString: postgres.url, max: 1, Client });
       pool.on('error', () => undefined);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { Pool } from 'pg';
-import { connectionLost } from '../../src/database/connection-lost.ts';
+import { connectionLost } from '../../src/database/connection-errors.ts';
 import { usageError } from '../../src/core/errors.ts';
 import { freePort } from '../provider/fixture.ts';
 import { createDatabase, servers } from '../servers.ts';

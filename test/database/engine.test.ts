@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test';
 import { VidbatchError } from '../../src/core/errors.ts';
 import { probePostgres } from '../../src/database/postgres/probe.ts';
 import { parsePostgresUrl } from '../../src/database/postgres/url.ts';
-import { openQueuePool } from '../../src/database/postgres/client.ts';
+import { openQueuePool } from '../../src/database/postgres/connect.ts';
 import { Outage } from '../../src/database/outage.ts';
 import { connectRedis } from '../../src/worker/queue/redis/client.ts';
 import { probeRedis } from '../../src/worker/queue/redis/probe.ts';

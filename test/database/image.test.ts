@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { PGlite } from '@electric-sql/pglite';
 import { openEmbedded } from '../../src/database/embedded.ts';
-import { unpackImage } from '../../src/database/image.ts';
+import { unpackImage } from '../../src/database/database-files.ts';
 
 let root: string;
 before(async () => {

@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { PGlite } from '@electric-sql/pglite';
-import type { ImageEntry } from '../../src/database/image.ts';
+import type { ImageEntry } from '../../src/database/database-files.ts';
 
 /** A cache with addresses of the process that wrote it: the first start makes its own. */
 const CACHE = 'pg_internal.init';

@@ -11,7 +11,7 @@ function watched(t: TestContext): { outage: Outage; heard: Heard; told: () => un
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const heard = hear();
   const outage = new Outage('queue', 'Redis at h', SETTLED_MS);
-  outage.tellTo(heard.log);
+  outage.logTo(heard.log);
   outage.worked();
   return { outage, heard, told: () => heard.lines.map(({ event }) => event) };
 }
@@ -56,7 +56,7 @@ test('one that nobody has waited for yet is told to whoever begins to', () => {
   const heard = hear();
   const outage = new Outage('ledger', 'Postgres at h');
   outage.failed(new Error('never worked: its opener says why'));
-  outage.tellTo(heard.log);
+  outage.logTo(heard.log);
   assert.equal(heard.lines.length, 0);
   outage.worked();
   outage.failed(new Error('gone'));

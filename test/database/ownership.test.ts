@@ -9,7 +9,7 @@ import { openLedger } from '../../src/worker/app.ts';
 import { readConfig } from '../../src/core/config.ts';
 import { gatherFolder, judgeFolder } from '../../src/operate/doctor/folder.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
-import { attach } from '../../src/database/guest.ts';
+import { connectToHolder } from '../../src/database/ipc-client.ts';
 import { lockFolder } from '../../src/database/lock.ts';
 import { distrust } from '../../src/database/ownership.ts';
 import { createLog } from '../../src/core/log.ts';
@@ -152,7 +152,7 @@ describe('a data folder', () => {
     });
     await new Promise<void>((done) => evil.listen(door, done));
     chownSync(door, STRANGER, STRANGER);
-    await assert.rejects(attach(door, 1_000), /door\.sock: belongs to user 65534/);
+    await assert.rejects(connectToHolder(door, 1_000), /door\.sock: belongs to user 65534/);
     await new Promise((done) => evil.close(done));
     assert.equal(spokenTo, 0);
   });

@@ -1,27 +1,26 @@
 import { Client } from 'pg';
-import { reasonOf, within } from '../engine.ts';
 import { VidbatchError } from '../../core/errors.ts';
-import { postgresTrouble } from './trouble.ts';
+import { codeOf, PRIVATE_CA, reasonOf, tlsTrouble, within } from '../connection-errors.ts';
 import type { PostgresPlace } from './url.ts';
 
-/** What a Postgres says of itself, and what stands before it. */
+/** What a probe learns of a Postgres server. */
 export interface PostgresReport {
   /** `17.2` */
   version: string;
-  /** A pooler such as PgBouncer, and for how long it gives a session. */
+  /** For how long a pooler, such as PgBouncer, gives a session; `none`: there is no pooler. */
   pooler: 'none' | 'session' | 'transaction' | 'statement';
 }
 
-/** Opening an engine takes this long at most, also at an address that swallows everything. */
+/** The longest time of a probe, also at an address that never answers. */
 const STARTING_MS = 8_000;
 const ASK_MS = 2_000;
-/** What BullMQ needs, and the oldest that is still kept up. */
+/** BullMQ needs it, and it is the oldest version that is still maintained. */
 const OLDEST = 13;
-/** A pooler may give the same session twice by chance, as long as it has others to give. */
-const LOOKS = 3;
+/** A pooler may give the same session twice by chance. */
+const POOLER_CHECKS = 3;
 
 /**
- * Looks at the server over connections of its own, which are closed again. Changes nothing.
+ * Asks the server over connections of its own, and closes them. Changes nothing.
  * @throws VidbatchError LEDGER_… when it cannot hold a ledger.
  */
 export async function probePostgres(place: PostgresPlace, ms = STARTING_MS): Promise<PostgresReport> {
@@ -38,7 +37,7 @@ export async function probePostgres(place: PostgresPlace, ms = STARTING_MS): Pro
     return client;
   };
   try {
-    return await within(ms, look(place, open), () => new Error('no answer in time'));
+    return await within(ms, ask(place, open), () => new Error('no answer in time'));
   } catch (error) {
     throw error instanceof VidbatchError ? error : postgresTrouble(error, place);
   } finally {
@@ -46,7 +45,7 @@ export async function probePostgres(place: PostgresPlace, ms = STARTING_MS): Pro
   }
 }
 
-async function look(place: PostgresPlace, open: () => Promise<Client>): Promise<PostgresReport> {
+async function ask(place: PostgresPlace, open: () => Promise<Client>): Promise<PostgresReport> {
   const client = await open();
   const { rows } = await client.query<{ version: string; number: number; standby: boolean; pid: number }>(
     `select split_part(current_setting('server_version'), ' ', 1) as version, current_setting('server_version_num')::int as number,
@@ -65,38 +64,86 @@ async function look(place: PostgresPlace, open: () => Promise<Client>): Promise<
       { hint: 'Name the primary in DATABASE_URL.' },
     );
   }
-  // The number that the server's greeting gave for this connection; a pooler makes up its own.
-  const greeted = (client as unknown as { processID: number }).processID;
-  return { version, pooler: greeted === pid ? 'none' : await poolerOf(client, open) };
+  // The process id from the start of the connection. A pooler makes up its own.
+  const announced = (client as unknown as { processID: number }).processID;
+  return { version, pooler: announced === pid ? 'none' : await probePooler(client, open) };
 }
 
 /**
- * While another connection holds a transaction, a pooler that gives sessions for transactions gives this one another
- * session than before, or gave that one ours. A session that lasts is nobody else's, and stays the same.
+ * While another connection holds a transaction, a pooler in transaction mode gives this connection another session, or gave
+ * its session to the other connection. In session mode, each connection keeps its session.
  */
-async function poolerOf(
+async function probePooler(
   client: Client,
   open: () => Promise<Client>,
 ): Promise<Exclude<PostgresReport['pooler'], 'none'>> {
   try {
     const other = await open();
-    for (let n = 0; n < LOOKS; n += 1) {
-      const before = await backendOf(client);
+    for (let n = 0; n < POOLER_CHECKS; n += 1) {
+      const before = await readBackend(client);
       await other.query('begin');
-      const theirs = await backendOf(other);
-      const meanwhile = await backendOf(client);
+      const theirs = await readBackend(other);
+      const meanwhile = await readBackend(client);
       await other.query('rollback');
       if (before !== meanwhile || before === theirs) return 'transaction';
     }
     return 'session';
   } catch (error) {
-    // Otherwise it has one session only, and the transaction holds it.
+    // Another error: the pooler has only one session, and the transaction holds it.
     return reasonOf(error).includes('transaction blocks not allowed') ? 'statement' : 'transaction';
   }
 }
 
-async function backendOf(client: Client): Promise<number | undefined> {
+async function readBackend(client: Client): Promise<number | undefined> {
   const question = { text: 'select pg_backend_pid() as pid', query_timeout: ASK_MS };
   const { rows } = await client.query<{ pid: number }>(question as { text: string });
   return rows[0]?.pid;
+}
+
+/** Why Postgres cannot be used, and what to do. */
+export function postgresTrouble(error: unknown, place: PostgresPlace): VidbatchError {
+  const reason = reasonOf(error);
+  const code = codeOf(error) ?? '';
+  const trouble = (name: string, what: string, hint: string): VidbatchError =>
+    new VidbatchError(name, `Postgres at ${place.name} ${what}`, { hint });
+
+  if (/does not support SSL|error establishing an SSL/.test(reason) || tlsTrouble(error) === 'no-tls') {
+    return trouble(
+      'LEDGER_TLS',
+      `does not speak TLS: ${reason}`,
+      'For a connection without TLS: no sslmode in DATABASE_URL, or sslmode=disable.',
+    );
+  }
+  if (tlsTrouble(error) === 'certificate') {
+    return trouble(
+      'LEDGER_TLS',
+      `shows a certificate that is not trusted: ${reason}`,
+      `${PRIVATE_CA} Or name it in DATABASE_URL: sslrootcert=/path/ca.pem. sslmode=no-verify would trust every server.`,
+    );
+  }
+  if (code === '28000' && /no encryption|SSL off/.test(reason)) {
+    return trouble('LEDGER_TLS', `asks for TLS: ${reason}`, 'Add sslmode=verify-full to DATABASE_URL.');
+  }
+  if (code.startsWith('28') || /password must be a string|^SASL/.test(reason)) {
+    return trouble(
+      'LEDGER_AUTH',
+      `refuses the user or the password: ${reason}`,
+      'Check both in DATABASE_URL; special characters are percent-encoded.',
+    );
+  }
+  if (code === '57P03') {
+    return trouble('LEDGER_LOADING', `is not ready: ${reason}`, 'Try again once it is.');
+  }
+  if (code === '3D000') {
+    return trouble(
+      'LEDGER_UNREACHABLE',
+      `cannot be used: ${reason}`,
+      'If rows were sent before, correct the name in DATABASE_URL: a new database would pay for them again. If not, make it with createdb.',
+    );
+  }
+  return trouble(
+    'LEDGER_UNREACHABLE',
+    `cannot be used: ${reason}`,
+    'Check DATABASE_URL, and that the server runs and can be reached from here.',
+  );
 }

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { messageOf, usageError } from '../../core/errors.ts';
 import type { VidbatchError } from '../../core/errors.ts';
 
-/** What a DATABASE_URL names. */
+/** The server and database that a DATABASE_URL names. */
 export interface PostgresPlace {
-  /** As the driver is to read it. */
+  /** For the driver. */
   url: string;
-  /** Host, port and database: never a user or a password. */
+  /** For people: host, port and database, never a user or a password. */
   name: string;
 }
 
@@ -16,21 +16,21 @@ const FORMS =
 const MODES = ['disable', 'require', 'verify-ca', 'verify-full', 'prefer', 'no-verify'];
 
 /**
- * `require`, `prefer` and `verify-ca` mean `verify-full`, as the driver has it, only without its warning on every start;
- * when the driver comes to take them for less, they still will. Unverified is only what says so: `no-verify`, or the
- * driver's `uselibpqcompat=true`.
- * @throws VidbatchError BAD_URL, exit 2. Says nothing of the text itself, any part of which may be of the password.
+ * `require`, `prefer` and `verify-ca` become `verify-full`. The driver of today does the same, with a warning on every start;
+ * a later driver may verify less. Only `no-verify` and the driver's `uselibpqcompat=true` turn verification off.
+ * @throws VidbatchError BAD_URL, exit 2. It quotes no part of the URL, because each part may belong to the password.
  */
 export function parsePostgresUrl(text: string): PostgresPlace {
   if (!/^postgres(ql)?:\/\//i.test(text)) throw bad('is not a URL of Postgres');
   const url = readUrl(text);
   const parameters = url.searchParams;
-  for (const part of [url.username, url.password, url.pathname]) decodable(part);
-  misread(url);
+  for (const part of [url.username, url.password, url.pathname]) checkDecodable(part);
+  checkMisread(url);
   if (url.hostname.includes(',')) throw bad('names several hosts; name the one that can be written to');
   const mode = parameters.get('sslmode');
-  if (mode !== null && !MODES.includes(mode)) throw bad(`has an sslmode that is none of ${MODES.join(', ')}`);
-  for (const name of ['sslrootcert', 'sslcert', 'sslkey']) readable(name, parameters.get(name));
+  if (mode !== null && !MODES.includes(mode))
+    throw bad(`has an unknown sslmode; it must be one of ${MODES.join(', ')}`);
+  for (const name of ['sslrootcert', 'sslcert', 'sslkey']) checkReadable(name, parameters.get(name));
   const strict = parameters.get('uselibpqcompat') !== 'true';
   return {
     url: strict ? text.replace(/([?&]sslmode=)(?:require|prefer|verify-ca)(?=&|#|$)/, '$1verify-full') : text,
@@ -47,25 +47,23 @@ function readUrl(text: string): URL {
 }
 
 /**
- * A "/", "?" or "#" in a password ends the host where it stands; when only digits come before it, they even pass for a
- * port. The name would then hold half of the password. The "@" behind it gives that away.
+ * A "/", "?" or "#" in a password ends the host too early, and digits before it look like a port. The name would then hold
+ * half of the password. The "@" that follows shows the mistake.
  */
-function misread({ pathname, search, hash }: URL): void {
+function checkMisread({ pathname, search, hash }: URL): void {
   if (hash === '' && !pathname.slice(1).includes('/') && !`${pathname}${search}`.includes('@')) return;
-  throw bad(
-    'has a "/", "?", "#" or "@" that is part of nothing, as in a password that is not percent-encoded',
-  );
+  throw bad('has a "/", "?", "#" or "@" in a wrong place, as in a password that is not percent-encoded');
 }
 
-function decodable(part: string): void {
+function checkDecodable(part: string): void {
   try {
     decodeURIComponent(part);
   } catch {
-    throw bad('has a % that begins no percent-encoding');
+    throw bad('has a % that does not begin a percent-encoding');
   }
 }
 
-function readable(name: string, path: string | null): void {
+function checkReadable(name: string, path: string | null): void {
   try {
     if (path !== null) readFileSync(path);
   } catch (error) {

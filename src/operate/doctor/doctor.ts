@@ -1,6 +1,6 @@
 import type { Config } from '../../core/config.ts';
 import { VidbatchError } from '../../core/errors.ts';
-import { reasonOf } from '../../database/engine.ts';
+import { reasonOf } from '../../database/connection-errors.ts';
 import { journalFolder } from '../../worker/journal/journal.ts';
 import { readCondition } from '../../ledger/read/standing.ts';
 import { redactor } from '../../provider/api-key.ts';

@@ -3,7 +3,7 @@ import { access, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from '../../core/errors.ts';
 import type { VidbatchError } from '../../core/errors.ts';
-import { isThere } from '../../database/disk-trouble.ts';
+import { isThere } from '../../database/disk-errors.ts';
 import { folderRefusal } from '../../database/ownership.ts';
 import { failed, ok, refused, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';

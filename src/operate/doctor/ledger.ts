@@ -1,14 +1,13 @@
 import type { Client } from 'pg';
 import type { Config } from '../../core/config.ts';
-import { reasonOf } from '../../database/engine.ts';
+import { reasonOf } from '../../database/connection-errors.ts';
 import { VidbatchError } from '../../core/errors.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 import { readHolder } from '../../database/lock.ts';
-import { hasFiles } from '../../database/files.ts';
-import { databaseOf, openFolder } from '../../database/folder.ts';
+import { hasFiles } from '../../database/database-files.ts';
+import { databaseOf, openFolder } from '../../database/data-folder.ts';
 import { appliedMigrations, migrations } from '../../ledger/migrate.ts';
-import { probePostgres } from '../../database/postgres/probe.ts';
-import { postgresTrouble } from '../../database/postgres/trouble.ts';
+import { probePostgres, postgresTrouble } from '../../database/postgres/probe.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import type { PostgresPlace } from '../../database/postgres/url.ts';
 import { failed, ok, parsed, refused, skipped, within } from './check.ts';
@@ -72,8 +71,8 @@ async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger>
     }
     const folder = await within(EMBEDDED_MS, async () => openFolder(dir, { mayMake: false }));
     const { database } = folder;
-    // A holder that was stopped does not answer when the guest leaves. Our own checkpoint is waited for.
-    const closingMs = folder.role === 'guest' ? limitMs : EMBEDDED_MS;
+    // A holder that was stopped does not answer when the client leaves. This process waits for its own checkpoint.
+    const closingMs = folder.role === 'client' ? limitMs : EMBEDDED_MS;
     const close = (): Promise<void> => within(closingMs, () => folder.close()).catch(() => undefined);
     try {
       const applied = await within(limitMs, () => appliedMigrations(database));
@@ -92,7 +91,7 @@ async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger>
   }
 }
 
-function judgeHolder(dir: string, role: 'holder' | 'guest'): Check {
+function judgeHolder(dir: string, role: 'holder' | 'client'): Check {
   if (role === 'holder') return ok('data-folder-lock', 'no other process holds the folder');
   const { pid, startedAt } = readHolder(dir) ?? { pid: 'unknown', startedAt: 'unknown' };
   return ok(

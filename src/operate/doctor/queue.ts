@@ -11,7 +11,7 @@ import { failed, ok, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
 import type { Config } from '../../core/config.ts';
 import { Outage } from '../../database/outage.ts';
-import { openQueuePool } from '../../database/postgres/client.ts';
+import { openQueuePool } from '../../database/postgres/connect.ts';
 import { probePostgres } from '../../database/postgres/probe.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import { connectRedis, prefixOf } from '../../worker/queue/redis/client.ts';

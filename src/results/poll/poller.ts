@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { randomUUID } from 'node:crypto';
-import { isOutage } from '../../database/connection-lost.ts';
+import { isOutage } from '../../database/connection-errors.ts';
 import { messageOf, VidbatchError } from '../../core/errors.ts';
 import type { Database } from '../../database/database.ts';
 import { grouped } from '../../core/group.ts';
@@ -9,7 +9,7 @@ import type { TakenTask } from '../../ledger/tasks/poll.ts';
 import { recordPolls } from '../../ledger/tasks/poll-record.ts';
 import type { Polled } from '../../ledger/tasks/poll-record.ts';
 import type { Logger } from '../../core/log.ts';
-import { patiently } from '../../database/patience.ts';
+import { untilLedgerAnswers } from '../../database/outage.ts';
 import { crashPoint } from '../../core/crash-points.ts';
 import { judgePoll, POLL_PLAN } from '../../core/poll-plan.ts';
 import type { PollPlan } from '../../core/poll-plan.ts';
@@ -110,7 +110,7 @@ export function startPoller(options: PollerOptions): Poller {
     const polled = { task, verdict: judgePoll(task, report, { random, plan: plan() }) };
     if (polled.verdict.kind === 'unanswered' && polled.verdict.holdMs > 0) await giveBack();
     // If this process ends first, the lease ends, and the task is asked for again.
-    const recorded = await patiently('poll', log, () => record(polled), signal);
+    const recorded = await untilLedgerAnswers('poll', log, () => record(polled), signal);
     crashPoint('task-recorded');
     const { verdict } = polled;
     logPolled(log, polled, { recorded, held });
@@ -160,7 +160,7 @@ export function startPoller(options: PollerOptions): Poller {
   }
 
   async function loop(): Promise<void> {
-    await patiently('poller', log, () => ensurePoller(db, origin), signal);
+    await untilLedgerAnswers('poller', log, () => ensurePoller(db, origin), signal);
     while (!signal.aborted) {
       const idle = asking.size + taken.length === 0;
       if (hasRoom() && (performance.now() >= lookAt || (idle && until !== undefined))) {

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { diskTrouble, isThere } from '../../database/disk-trouble.ts';
+import { diskError, isThere } from '../../database/disk-errors.ts';
 import type { JournalLine } from './journal.ts';
 
 /** A line as it stands in the file; `torn` when it cannot be read. One at the end of a file is what a crash leaves. */
@@ -14,7 +14,7 @@ export async function journalNames(folder: string): Promise<string[]> {
   try {
     return (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort();
   } catch (cause) {
-    throw diskTrouble('DATA_DIR', folder, cause);
+    throw diskError('DATA_DIR', folder, cause);
   }
 }
 

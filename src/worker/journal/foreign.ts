@@ -4,7 +4,7 @@ import type { VidbatchError } from '../../core/errors.ts';
 import { journalNames, readJournal } from './file.ts';
 import { note } from '../../ledger/batch.ts';
 import type { Queryable } from '../../database/database.ts';
-import { diskTrouble } from '../../database/disk-trouble.ts';
+import { diskError } from '../../database/disk-errors.ts';
 import { knownJournals } from '../../ledger/send/journal.ts';
 
 /** A journal in the data folder that is not known to belong to this ledger. */
@@ -58,7 +58,7 @@ async function ownerOf(path: string): Promise<{ ledger: string | undefined } | '
     }
     return 'no one';
   } catch (cause) {
-    throw diskTrouble('DATA_DIR', path, cause);
+    throw diskError('DATA_DIR', path, cause);
   }
 }
 

@@ -1,4 +1,4 @@
-import { isOutage } from '../../database/connection-lost.ts';
+import { isOutage } from '../../database/connection-errors.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Database } from '../../database/database.ts';
 import { sayLimits, steerQuota, unsayLimits } from '../../ledger/send/quota.ts';

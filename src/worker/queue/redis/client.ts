@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
-import { within } from '../../../database/engine.ts';
+import { within } from '../../../database/connection-errors.ts';
 import { Outage } from '../../../database/outage.ts';
 import { CONNECT_MS, redisOptions } from './options.ts';
 import { redisTrouble } from './trouble.ts';

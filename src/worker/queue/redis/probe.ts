@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { within } from '../../../database/engine.ts';
+import { within } from '../../../database/connection-errors.ts';
 import { messageOf, VidbatchError } from '../../../core/errors.ts';
 import { redisOptions } from './options.ts';
 import { redisTrouble } from './trouble.ts';

@@ -1,4 +1,4 @@
-import { codeOf, PRIVATE_CA, reasonOf, tlsTrouble } from '../../../database/engine.ts';
+import { codeOf, PRIVATE_CA, reasonOf, tlsTrouble } from '../../../database/connection-errors.ts';
 import { VidbatchError } from '../../../core/errors.ts';
 import { nameOfPlace } from './url.ts';
 import type { RedisPlace } from './url.ts';

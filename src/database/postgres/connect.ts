@@ -2,24 +2,26 @@ import { Pool } from 'pg';
 import type { PoolConfig } from 'pg';
 import { VidbatchError } from '../../core/errors.ts';
 import { PLANNING } from '../database.ts';
-import { parsers } from '../parsers.ts';
 import { Outage } from '../outage.ts';
-import { watchedClient } from './connection.ts';
+import { parsers } from '../parsers.ts';
 import { probePostgres } from './probe.ts';
 import type { PostgresReport } from './probe.ts';
 import { parsePostgresUrl } from './url.ts';
 import type { PostgresPlace } from './url.ts';
+import { watchedClient } from './watched-client.ts';
 
-/** An open server, for the ledger and, where there is no Redis, for the queue. */
+/** A connected server: the ledger, and also the queue where there is no Redis. The caller ends its pools. */
 export interface Postgres {
   place: PostgresPlace;
   report: PostgresReport;
   outage: Outage;
-  /** The ledger's. Whoever opened it ends it. */
+  /** The ledger's. */
   pool: Pool;
-  /** The same for `frequent` statements; undefined where sessions do not last. */
+  /** The ledger's for `frequent` statements; undefined where sessions do not last. */
   frequent?: Pool;
 }
+
+type Server = Omit<Postgres, 'pool' | 'frequent'>;
 
 /** @throws VidbatchError within ten seconds when the server cannot hold a ledger. */
 export async function connectPostgres(url: string): Promise<Postgres> {
@@ -35,22 +37,22 @@ export async function connectPostgres(url: string): Promise<Postgres> {
   const outage = new Outage('ledger', `Postgres at ${place.name}`);
   const server = { place, report, outage };
   const own = { types: parsers, max: 6, application_name: 'vidbatch' };
+  // A pooler would give the settings to other programs.
   if (!keepsSessions(report)) return { ...server, pool: openPool(server, own) };
-  // Compiling takes longer than any of our statements, and what they read is in memory: a plan that is made while a table is
-  // small would read all of it later. Behind a pooler the settings would be somebody else's.
-  const greeting = 'set jit = off; set random_page_cost = 1.1';
+  // To compile takes longer than any statement of the ledger, and the pages that it reads are in memory.
+  const settings = 'set jit = off; set random_page_cost = 1.1';
   return {
     ...server,
-    pool: openPool(server, own, greeting),
-    frequent: openPool(server, { ...own, max: 3 }, `${greeting}; ${PLANNING.frequent}`),
+    pool: openPool(server, own, settings),
+    frequent: openPool(server, { ...own, max: 3 }, `${settings}; ${PLANNING.frequent}`),
   };
 }
 
 /**
- * BullMQ's SQL is unqualified; its pool looks into BullMQ's schema. One more client is held for LISTEN.
- * @throws VidbatchError where sessions do not last: LISTEN would hear nothing, and the schema would be forgotten.
+ * A pool for BullMQ, whose SQL names no schema. BullMQ holds one more client for LISTEN.
+ * @throws VidbatchError where sessions do not last: LISTEN would hear nothing, and the search path would be forgotten.
  */
-export function openQueuePool(server: Omit<Postgres, 'pool' | 'frequent'>): Pool {
+export function openQueuePool(server: Server): Pool {
   if (!keepsSessions(server.report)) {
     throw new VidbatchError(
       'POOLER_TRANSACTIONS',
@@ -60,20 +62,16 @@ export function openQueuePool(server: Omit<Postgres, 'pool' | 'frequent'>): Pool
       },
     );
   }
-  const greeting = 'set search_path to bullmq, public; set jit = off';
-  return openPool(server, { max: 8, application_name: 'vidbatch-queue' }, greeting);
+  const settings = 'set search_path to bullmq, public; set jit = off';
+  return openPool(server, { max: 8, application_name: 'vidbatch-queue' }, settings);
 }
 
-/** Whether what a session is told (settings, prepared statements, LISTEN) holds for as long as its connection. */
+/** Whether a session (its settings, prepared statements, LISTEN) lasts as long as its connection. */
 export function keepsSessions({ pooler }: PostgresReport): boolean {
   return pooler === 'none' || pooler === 'session';
 }
 
-function openPool(
-  { place, report, outage }: Omit<Postgres, 'pool'>,
-  own: PoolConfig,
-  greeting?: string,
-): Pool {
+function openPool({ place, report, outage }: Server, own: PoolConfig, settings?: string): Pool {
   const pool = new Pool({
     connectionString: place.url,
     connectionTimeoutMillis: 10_000,
@@ -82,21 +80,15 @@ function openPool(
     Client: watchedClient({
       outage,
       direct: report.pooler === 'none',
-      ...(greeting === undefined ? {} : { greeting }),
+      ...(settings === undefined ? {} : { settings }),
     }),
     ...own,
   });
-  // BullMQ leaves a listener for each of its queues.
+  // BullMQ adds a listener for each of its queues.
   pool.setMaxListeners(0);
-  surviveBreaks(pool);
-  return pool;
-}
-
-/**
- * A connection that breaks while nobody asks anything of it must not end the process: neither an idle one, nor one that
- * is held between two statements of a transaction, which the pool does not listen to. Whoever uses it next is told.
- */
-function surviveBreaks(pool: Pool): void {
+  // A connection that breaks while it is idle, or between two statements of a transaction, must not end the process. The
+  // next statement on it fails.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
 }

@@ -1,35 +1,35 @@
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isOutage } from '../connection-lost.ts';
+import { isOutage } from '../connection-errors.ts';
 import type { Outage } from '../outage.ts';
 
 export interface Watch {
   outage: Outage;
-  /** Nothing stands between us and the server: it knows our connections by their own numbers. */
+  /** There is no pooler: the process id of a connection is the one that the server knows. */
   direct: boolean;
-  /** What each connection is told before it is handed out. Poolers refuse it as an option at its start. */
-  greeting?: string;
-  /** Milliseconds without an answer after which the server is asked whether it still works on it. */
+  /** SQL that each connection runs before it is handed out. Poolers refuse settings as an option of the connection. */
+  settings?: string;
+  /** Milliseconds without an answer, after which the server is asked whether it still works on the statement. */
   silenceMs?: number;
 }
 
 const SILENCE_MS = 15_000;
 const ASK_MS = 5_000;
-/** An answer may be on its way while we ask. */
-const ON_ITS_WAY_MS = 1_000;
-/** While the server is away, BullMQ would try without a pause. */
-const BRAKE_MS = 500;
+/** An answer may arrive while the server is asked. */
+const ARRIVAL_MS = 1_000;
+/** Without this pause, BullMQ would connect again and again while the server is away. */
+const RECONNECT_MS = 500;
 
 type Callback = (error: Error | null, ...rest: unknown[]) => void;
 
 /**
- * The driver's connection, which tells its engine's outage how it fares, and does not wait for ever. A server that is
- * stopped, or cut off, keeps connections open and answers nothing; but a long answer is no silence. So after a while
- * the server is asked over another connection: if it does not answer, or does not work on what it was asked here, then
- * this connection is given up. What was asked may have been done all the same; whoever asks again has to look.
+ * pg's client that reports to an `Outage` and does not wait for ever. A stopped or unreachable server keeps connections open
+ * and answers nothing. But a statement may also take long. So after a silence, another connection asks the server: if it
+ * does not answer, or does not work on this connection's statement, this connection is closed. The statement may have been
+ * done all the same: a caller that repeats it must check.
  */
-export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS }: Watch): typeof Client {
+export function watchedClient({ outage, direct, settings, silenceMs = SILENCE_MS }: Watch): typeof Client {
   return class extends Client {
     readonly #config: ClientConfig;
     #waiting = 0;
@@ -39,7 +39,7 @@ export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS
     constructor(config: ClientConfig) {
       super(config);
       this.#config = config;
-      // The overloads of the driver cannot be written again; whatever it takes is handed on.
+      // pg's overloads cannot be written in a subclass, so all arguments are passed on.
       const ask = this.query.bind(this) as (...args: unknown[]) => unknown;
       this.query = ((...args: unknown[]) => this.#watched(ask, args)) as typeof this.query;
       const open = this.connect.bind(this) as (callback: Callback) => void;
@@ -48,8 +48,8 @@ export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS
     }
 
     /**
-     * BullMQ takes all listeners off a client that it is about to close. A server that goes away at that moment would end
-     * the process by an error without a listener.
+     * BullMQ removes all listeners of a client before it closes it. If the server goes away at that moment, an error
+     * without a listener would end the process.
      */
     override removeAllListeners(event?: string | symbol): this {
       super.removeAllListeners(event);
@@ -61,13 +61,13 @@ export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS
       open((error, ...rest) => {
         if (error) {
           outage.failed(error);
-          setTimeout(callback, outage.known ? BRAKE_MS : 0, error, ...rest);
+          setTimeout(callback, outage.hasWorked ? RECONNECT_MS : 0, error, ...rest);
           return;
         }
         outage.worked();
-        if (greeting === undefined) callback(null, ...rest);
+        if (settings === undefined) callback(null, ...rest);
         else
-          this.query(greeting).then(
+          this.query(settings).then(
             () => callback(null, ...rest),
             (failure: Error) => {
               void this.end();
@@ -80,7 +80,7 @@ export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS
     #watched(ask: (...args: unknown[]) => unknown, args: unknown[]): unknown {
       this.#waiting += 1;
       this.#heardAt = performance.now();
-      this.#timer ??= setTimeout(() => void this.#silent(), silenceMs).unref();
+      this.#timer ??= setTimeout(() => void this.#checkSilence(), silenceMs).unref();
       const settled = (error?: unknown): void => {
         this.#waiting -= 1;
         this.#heardAt = performance.now();
@@ -100,26 +100,26 @@ export function watchedClient({ outage, direct, greeting, silenceMs = SILENCE_MS
       return answer;
     }
 
-    /** Looks once in a while as long as the connection is in use: a timer for each statement would cost more. */
-    async #silent(): Promise<void> {
+    /** One timer while the connection is in use: a timer for each statement would cost more. */
+    async #checkSilence(): Promise<void> {
       const quiet = performance.now() - this.#heardAt;
       this.#timer = undefined;
       if (this.#waiting === 0) return;
       const since = this.#heardAt;
-      const given =
-        quiet >= silenceMs && !(await this.#lives()) && this.#waiting > 0 && this.#heardAt === since;
-      if (given) void this.end();
+      const isDead =
+        quiet >= silenceMs && !(await this.#isAlive()) && this.#waiting > 0 && this.#heardAt === since;
+      if (isDead) void this.end();
       else
         this.#timer = setTimeout(
-          () => void this.#silent(),
-          Math.max(silenceMs - quiet, ON_ITS_WAY_MS),
+          () => void this.#checkSilence(),
+          Math.max(silenceMs - quiet, ARRIVAL_MS),
         ).unref();
     }
 
-    async #lives(): Promise<boolean> {
+    async #isAlive(): Promise<boolean> {
       try {
         if (await this.#worksOnIt()) return true;
-        await sleep(ON_ITS_WAY_MS, undefined, { ref: false });
+        await sleep(ARRIVAL_MS, undefined, { ref: false });
         return await this.#worksOnIt();
       } catch (error) {
         outage.failed(error);

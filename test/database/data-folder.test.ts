@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { VidbatchError } from '../../src/core/errors.ts';
-import { doorPath, openFolder } from '../../src/database/folder.ts';
+import { socketPath, openFolder } from '../../src/database/data-folder.ts';
 import { lockFolder } from '../../src/database/lock.ts';
 import { copyTemplate } from '../servers.ts';
 
@@ -23,7 +23,7 @@ test('a folder whose holder does not answer is told with his pid', async () => {
   const lock = lockFolder(held);
   assert.ok(lock.held);
   await assert.rejects(
-    openFolder(held, { patienceMs: 1 }),
+    openFolder(held, { timeoutMs: 1 }),
     (error) =>
       error instanceof VidbatchError &&
       error.code === 'FOLDER_HELD' &&
@@ -51,18 +51,18 @@ test('a socket outside the folder is only put where nobody else can listen in', 
   process.env['TMPDIR'] = root;
   const deep = join(root, 'long-'.repeat(25));
   await mkdir(deep);
-  const path = doorPath(deep);
-  assert.equal(doorPath(deep), path);
+  const path = socketPath(deep);
+  assert.equal(socketPath(deep), path);
   await chmod(dirname(path), 0o755);
-  assert.throws(() => doorPath(deep), { name: 'VidbatchError', code: 'DOOR' });
+  assert.throws(() => socketPath(deep), { name: 'VidbatchError', code: 'DOOR' });
 });
 
 test('a holder that makes room for a worker is waited for; one that does not, or a worker, is named', async () => {
   const dir = join(root, 'room');
   await copyTemplate(dir);
-  const board = await openFolder(dir, { onWanted: () => void board.close() });
+  const board = await openFolder(dir, { onYield: () => void board.close() });
   const visitor = await openFolder(dir);
-  assert.equal(visitor.role, 'guest');
+  assert.equal(visitor.role, 'client');
   const working = openFolder(dir, { alone: true });
   // Not while somebody else is in the middle of something.
   await visitor.database.query('select 1');
@@ -82,7 +82,7 @@ test('a holder that makes room for a worker is waited for; one that does not, or
  * has a smaller module of its own, which takes the types out of a source.
  */
 async function compiled(dir: string, needs: string): Promise<{ all: number; optimised: number }> {
-  const folder = new URL('../../src/database/folder.ts', import.meta.url).href;
+  const folder = new URL('../../src/database/data-folder.ts', import.meta.url).href;
   const code = `
     import { openFolder } from ${JSON.stringify(folder)};
     const { database, close } = await openFolder(${JSON.stringify(dir)}, ${needs});

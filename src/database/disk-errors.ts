@@ -1,10 +1,10 @@
 import { lstatSync } from 'node:fs';
 import { messageOf, VidbatchError } from '../core/errors.ts';
 
-/** Who deletes journals to free space loses what proves that rows were paid. */
+/** Never inside of it: journals prove that rows were paid. */
 const FREE_SPACE = 'Free space outside of the data folder, then run the same command again.';
 
-/** What a system error says of a file of the data folder, and what to do. No advice leads to another, empty ledger. */
+/** What a system error means for a file of the data folder, and what to do. No hint may lead to another, empty ledger. */
 const CAUSES: Readonly<Record<string, readonly [what: string, hint: string]>> = {
   EACCES: [
     'this user may not use it',
@@ -34,7 +34,7 @@ const CAUSES: Readonly<Record<string, readonly [what: string, hint: string]>> = 
 };
 const LIKE: Readonly<Record<string, string>> = { EPERM: 'EACCES' };
 
-/** WASI's numbers of the errors above: PGlite's own file system throws these. */
+/** WASI's numbers for the errors above: PGlite's file system throws these. */
 const NUMBERS: ReadonlyMap<number, string> = new Map([
   [2, 'EACCES'],
   [19, 'EDQUOT'],
@@ -49,7 +49,7 @@ const NUMBERS: ReadonlyMap<number, string> = new Map([
   [72, 'ESTALE'],
 ]);
 
-/** The same in the words of the Postgres inside PGlite. */
+/** The same errors in the words of the Postgres in PGlite. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/permission denied/i, 'EACCES'],
   [/operation not permitted/i, 'EPERM'],
@@ -63,23 +63,23 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/stale file handle/i, 'ESTALE'],
 ];
 
-/** The name of the system error behind it, such as EACCES; undefined when there is none. */
-export function systemError(cause: unknown, said: readonly string[] = []): string | undefined {
+/** The name of the system error, such as EACCES; undefined: it is none. `printed`: what the database printed. */
+export function systemError(cause: unknown, printed: readonly string[] = []): string | undefined {
   const { code, errno, name } = (cause ?? {}) as { code?: unknown; errno?: unknown; name?: unknown };
   if (typeof code === 'string' && /^E[A-Z\d]+$/.test(code)) return code;
   if (name === 'ErrnoError' && typeof errno === 'number') return NUMBERS.get(errno) ?? `error ${errno}`;
-  const text = [messageOf(cause), ...said].join('\n');
+  const text = [messageOf(cause), ...printed].join('\n');
   return WORDS.find(([words]) => words.test(text))?.[1];
 }
 
-/** One line that names the path, the error and its name, and what to do. */
-export function diskTrouble(
+/** An error that names the path, what is wrong there, the system's name for it, and what to do. */
+export function diskError(
   code: string,
   path: string,
   cause: unknown,
-  said: readonly string[] = [],
+  printed: readonly string[] = [],
 ): VidbatchError {
-  const system = systemError(cause, said);
+  const system = systemError(cause, printed);
   const [what, hint] = CAUSES[LIKE[system ?? ''] ?? system ?? ''] ?? [messageOf(cause), ''];
   return new VidbatchError(code, `${path}: ${what}${system === undefined ? '' : ` (${system})`}`, {
     cause,
@@ -88,9 +88,8 @@ export function diskTrouble(
 }
 
 /**
- * Whether something is at the path. Only ENOENT means that nothing is: what cannot be looked at may be a ledger. A
- * symbolic link counts, also to a disk that is not mounted.
- * @throws VidbatchError for every other error.
+ * Whether something is at the path, also a symbolic link to a disk that is not mounted.
+ * @throws VidbatchError for every error but ENOENT: what cannot be read may be a ledger.
  */
 export function isThere(path: string, look: (path: string) => unknown = lstatSync): boolean {
   try {
@@ -98,6 +97,6 @@ export function isThere(path: string, look: (path: string) => unknown = lstatSyn
     return true;
   } catch (cause) {
     if (systemError(cause) === 'ENOENT') return false;
-    throw diskTrouble('DATA_DIR', path, cause);
+    throw diskError('DATA_DIR', path, cause);
   }
 }

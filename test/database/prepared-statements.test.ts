@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Pool } from 'pg';
-import { PreparedPool } from '../../src/database/prepared.ts';
+import { PreparedPool } from '../../src/database/prepared-statements.ts';
 import { createDatabase, servers } from '../servers.ts';
 
 const database = await createDatabase(await servers());

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { messageOf, VidbatchError } from '../../src/core/errors.ts';
-import { diskTrouble, isThere, systemError } from '../../src/database/disk-trouble.ts';
+import { diskError, isThere, systemError } from '../../src/database/disk-errors.ts';
 
 const NAMES = [
   'EACCES',
@@ -73,7 +73,7 @@ test('damage is no system error', () => {
 
 test('no advice for any error leads to another ledger', () => {
   for (const code of [...NAMES, 'ENOENT', 'EBUSY']) {
-    const { hint = '' } = diskTrouble('DATABASE_FILES', '/data', { code });
+    const { hint = '' } = diskError('DATABASE_FILES', '/data', { code });
     assert.doesNotMatch(hint, /move|empty|another|remove|delete/i, code);
   }
 });

@@ -10,12 +10,12 @@ import * as fc from 'fast-check';
 import { Queue, Worker, createPostgresBackend, runMigrations } from 'bullmq';
 import { VidbatchError } from '../../src/core/errors.ts';
 import { transaction } from '../../src/database/database.ts';
-import { greet, openDoor } from '../../src/database/door.ts';
+import { startIpcServer } from '../../src/database/ipc-server.ts';
 import type { EmbeddedDatabase } from '../../src/database/embedded.ts';
-import { doorPath, openFolder } from '../../src/database/folder.ts';
-import { FRAME_LIMIT, frame, greeting } from '../../src/database/frame.ts';
-import type { GuestDatabase } from '../../src/database/guest.ts';
-import { attach } from '../../src/database/guest.ts';
+import { socketPath, openFolder } from '../../src/database/data-folder.ts';
+import { FRAME_LIMIT, frame, frameGreeting, greet } from '../../src/database/ipc-protocol.ts';
+import type { RemoteDatabase } from '../../src/database/ipc-client.ts';
+import { connectToHolder } from '../../src/database/ipc-client.ts';
 import { lockFolder } from '../../src/database/lock.ts';
 import { copyTemplate } from '../servers.ts';
 import { startChild } from './child.ts';
@@ -25,7 +25,7 @@ let root: string;
 let dir: string;
 let path: string;
 let db: EmbeddedDatabase;
-let guest: GuestDatabase;
+let guest: RemoteDatabase;
 let closeHolder: () => Promise<void>;
 
 // Making a database takes seconds: all tests share one, and run in order.
@@ -39,7 +39,7 @@ before(async () => {
   db = folder.database;
   closeHolder = folder.close;
   await db.query('create schema vidbatch; create table vidbatch.note (id int primary key, body text)');
-  guest = await attach(path);
+  guest = await connectToHolder(path);
 });
 
 after(async () => {
@@ -63,7 +63,7 @@ describe('a guest', () => {
   test('finds the holder, behind a socket for this user alone', async () => {
     assert.equal((await stat(path)).mode & 0o777, 0o600);
     const folder = await openFolder(dir);
-    assert.equal(folder.role, 'guest');
+    assert.equal(folder.role, 'client');
     assert.equal(folder.holderPid, process.pid);
     assert.deepEqual((await folder.database.query('select 1 as one')).rows, [{ one: 1 }]);
     await folder.close();
@@ -111,8 +111,8 @@ describe('a guest', () => {
 
   test('that is killed in a transaction frees the grant', async () => {
     const child = startChild(`
-      const { attach } = await import(src + 'guest.ts');
-      const session = await (await attach(${JSON.stringify(path)})).connect();
+      const { connectToHolder } = await import(src + 'ipc-client.ts');
+      const session = await (await connectToHolder(${JSON.stringify(path)})).connect();
       await session.query('begin');
       await session.query('insert into vidbatch.note values (7, $1)', ['']);
       console.log('in the middle');
@@ -146,9 +146,9 @@ test('a guest’s queue adds jobs that the holder’s worker runs', async () => 
   await runMigrations(session);
   session.release();
   const child = startChild(`
-    const { attach } = await import(src + 'guest.ts');
+    const { connectToHolder } = await import(src + 'ipc-client.ts');
     const { Queue, createPostgresBackend } = await import(${JSON.stringify(import.meta.resolve('bullmq'))});
-    const connection = await attach(${JSON.stringify(path)});
+    const connection = await connectToHolder(${JSON.stringify(path)});
     const queue = new Queue('shared', { connection }, createPostgresBackend);
     await queue.addBulk(Array.from({ length: 20 }, (_, n) => ({ name: 'row', data: { n } })));
     await queue.close();
@@ -183,8 +183,8 @@ test('a guest’s queue adds jobs that the holder’s worker runs', async () => 
 describe('the door', () => {
   test('tells a guest of another version so, and turns away who is no guest at all', async () => {
     const strangers = [
-      greeting({ door: 'vidbatch', protocol: 0, wire: 15, kind: 'pool' }),
-      greeting(null),
+      frameGreeting({ door: 'vidbatch', protocol: 0, wire: 15, kind: 'pool' }),
+      frameGreeting(null),
       Buffer.from('GET / HTTP/1.1\r\n\r\n'),
       Buffer.from([0xff, 0xff, 0xff, 0xff]),
       Buffer.from([0, 0, 0, 0]),
@@ -210,7 +210,7 @@ describe('the door', () => {
       const stranger = createConnection(path);
       stranger.on('error', () => undefined);
       stranger.resume();
-      stranger.end(Buffer.concat([greeting(ours), bytes]));
+      stranger.end(Buffer.concat([frameGreeting(ours), bytes]));
       await once(stranger, 'close');
       assert.deepEqual((await guest.query('select 1 as one')).rows, [{ one: 1 }]);
     };
@@ -227,12 +227,12 @@ describe('the door', () => {
   test('a holder of another version is told in words', async () => {
     const other = join(root, 'other.sock');
     const server = createServer((socket) => {
-      socket.end(greeting({ door: 'vidbatch', protocol: 99, wire: 15 }));
+      socket.end(frameGreeting({ door: 'vidbatch', protocol: 99, wire: 15 }));
     });
     server.listen(other);
     await once(server, 'listening');
     await assert.rejects(
-      attach(other),
+      connectToHolder(other),
       (error) => isVidbatch('DOOR_VERSION')(error) && /version 99\//.test((error as Error).message),
     );
     server.close();
@@ -254,14 +254,14 @@ describe('the door', () => {
     const deep = join(root, 'long-'.repeat(25));
     const lock = lockFolder(deep);
     assert.ok(lock.held);
-    const elsewhere = doorPath(deep);
+    const elsewhere = socketPath(deep);
     assert.match(elsewhere, /vidbatch-\d+\/[0-9a-f]{16}\.sock$/);
     assert.equal((await stat(dirname(elsewhere))).mode & 0o777, 0o700);
-    const door = await openDoor(db, elsewhere);
+    const door = await startIpcServer(db, elsewhere);
     lock.announce(elsewhere);
     await copyTemplate(deep, 'empty');
     const folder = await openFolder(deep);
-    assert.equal(folder.role, 'guest');
+    assert.equal(folder.role, 'client');
     await folder.close();
     await door.close();
     lock.release();
@@ -273,9 +273,9 @@ test('a holder who is slow to open his door is waited for', async () => {
   const lock = lockFolder(held);
   assert.ok(lock.held);
   const waiting = openFolder(held);
-  const door = await openDoor(db, doorPath(held));
+  const door = await startIpcServer(db, socketPath(held));
   const folder = await waiting;
-  assert.equal(folder.role, 'guest');
+  assert.equal(folder.role, 'client');
   await folder.close();
   await Promise.all([door.close(), door.close()]);
   lock.release();
@@ -296,7 +296,7 @@ test('when the holder closes, guests are told, and who waits becomes the holder'
   assert.ok(!existsSync(path));
 
   const child = startChild(`
-    const { openFolder } = await import(src + 'folder.ts');
+    const { openFolder } = await import(src + 'data-folder.ts');
     const { role, database } = await openFolder(${JSON.stringify(dir)});
     console.log(role);
     await database.query('insert into vidbatch.note values (8, $1)', ['']);
@@ -305,7 +305,7 @@ test('when the holder closes, guests are told, and who waits becomes the holder'
   assert.equal(await child.line(), 'holder');
   assert.equal(await child.line(), 'acknowledged');
   const visit = await openFolder(dir);
-  assert.equal(visit.role, 'guest');
+  assert.equal(visit.role, 'client');
   assert.equal(visit.holderPid, child.pid);
   const sleeping = assert.rejects(visit.database.query('select pg_sleep(60)'), isVidbatch('HOLDER_GONE'));
   await child.kill();
@@ -319,6 +319,6 @@ test('when the holder closes, guests are told, and who waits becomes the holder'
   closeHolder = heir.close;
   assert.deepEqual(await notes(), [1, 3, 4, 5, 8]);
   const again = await openFolder(dir);
-  assert.equal(again.role, 'guest');
+  assert.equal(again.role, 'client');
   await again.close();
 });

@@ -1,24 +1,24 @@
-type Release = () => void;
+export type Release = () => void;
 
 interface Waiting {
   resolve: (release: Release) => void;
   reject: (reason: unknown) => void;
 }
 
-/** The right to use something of which there is one: held by one at a time, handed on first come, first served. */
-export class Grant {
+/** Held by one caller at a time. The others wait, first come, first served. */
+export class Mutex {
   #held = false;
   #closed: Error | undefined;
   readonly #waiting = new Set<Waiting>();
 
-  /** Resolves with the function that gives it back, which may be called twice. */
-  take(): Promise<Release> {
+  /** Resolves with the function that releases it, which may be called twice. */
+  acquire(): Promise<Release> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     if (this.#held) return new Promise((resolve, reject) => this.#waiting.add({ resolve, reject }));
     return Promise.resolve(this.#hold());
   }
 
-  /** Everybody who waits, and who comes later, is turned away with `reason`. The holder keeps it. */
+  /** Rejects all waiting and later callers with `reason`. The holder keeps the mutex. */
   close(reason: Error): void {
     this.#closed = reason;
     for (const { reject } of this.#waiting) reject(reason);
@@ -27,10 +27,10 @@ export class Grant {
 
   #hold(): Release {
     this.#held = true;
-    let mine = true;
+    let released = false;
     return () => {
-      if (!mine) return;
-      mine = false;
+      if (released) return;
+      released = true;
       this.#held = false;
       const [next] = this.#waiting;
       if (next === undefined) return;
