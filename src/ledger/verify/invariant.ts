@@ -16,7 +16,7 @@ export interface Rule {
   next: string;
 }
 
-/** A rule of the ledger, as a query for the places where it does not hold. */
+/** A rule of the ledger that no constraint of the schema enforces, as a query for the places where it does not hold. */
 export interface Invariant extends Rule {
   /**
    * `slice`: a query over the submissions `s` of one slice (`IN_SLICE`), so that a large ledger is walked in short queries

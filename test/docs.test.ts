@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { PAGE, statesPage } from './core/make-states.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const PAGES = ['README.md', 'CHANGELOG.md', ...globSync('docs/**/*.md', { cwd: ROOT }).sort()];
+const read = (page: string): string => readFileSync(`${ROOT}/${page}`, 'utf8');
+
+/** What a page points to: links from its own folder, and paths of the checkout in code. */
+function pathsOf(page: string): string[] {
+  const text = read(page);
+  const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)];
+  const code = [...text.matchAll(/`((?:src|test|docs|bench|jobs)\/[\w./-]*)`/g)];
+  return [
+    ...links.map(([, path = '']) => posix.join(posix.dirname(page), path)),
+    ...code.map(([, path = '']) => path).filter((path) => !path.includes('NAME') && !path.includes('ROOM')),
+  ];
+}
+
+describe('the pages', () => {
+  it('name only files that are there', () => {
+    const gone = PAGES.flatMap((page) =>
+      pathsOf(page)
+        .filter((path) => !existsSync(`${ROOT}/${path}`))
+        .map((path) => `${page}: ${path}`),
+    );
+    assert.deepEqual(gone, []);
+  });
+
+  it('show the states that the code has; `npm run states` writes them', () => {
+    assert.equal(readFileSync(PAGE, 'utf8'), statesPage());
+  });
+
+  it('list every decision, with its title and its date', () => {
+    const decisions = globSync('docs/adr/0*.md', { cwd: ROOT }).sort();
+    const lines = decisions.map((page) => {
+      const [, number, title, date] = /^# (\d{4}): (.+)\n\nDate: (\d{4}-\d\d-\d\d)\b/.exec(read(page)) ?? [];
+      return `| [${number}](${posix.basename(page)}) | ${title} | ${date} |`;
+    });
+    const listed = read('docs/adr/README.md')
+      .split('\n')
+      .filter((line) => line.startsWith('| ['));
+    assert.deepEqual(listed, lines);
+  });
+});
