@@ -55,18 +55,18 @@ export { nextTicks } from './core/time/tick.ts';
 export type { Rhythm } from './core/time/tick.ts';
 
 // The ledger
-export { countStates, findBatch, listBatches } from './ledger/batch.ts';
-export { cancel, pause, resume } from './ledger/pause.ts';
-export { retry } from './ledger/retry.ts';
-export type { Batch } from './ledger/batch.ts';
+export { countStates, findBatch, listBatches } from './ledger/batches.ts';
+export { cancel, pause, resume } from './ledger/operator/pause.ts';
+export { retry } from './ledger/operator/retry.ts';
+export type { Batch } from './ledger/batches.ts';
 export { findSubmissions, readSubmissions } from './ledger/read/rows.ts';
-export { readAttempts } from './ledger/read/attempts.ts';
+export { readAttempts } from './ledger/read/row-history.ts';
 export type { SubmissionView } from './ledger/read/rows.ts';
-export type { AttemptView } from './ledger/read/attempts.ts';
+export type { AttemptView } from './ledger/read/row-history.ts';
 export { countChosen, readUnsettled } from './ledger/read/uncertain.ts';
 export type { Choice, Heard, Unsettled } from './ledger/read/uncertain.ts';
-export { resolveAbandon, resolveAccepted, resolveNotSent } from './ledger/resolve.ts';
-export type { Said, Seen } from './ledger/resolve.ts';
+export { resolveAbandon, resolveAccepted, resolveNotSent } from './ledger/operator/resolve.ts';
+export type { Said, Seen } from './ledger/operator/resolve.ts';
 export { STATES, TRANSITIONS } from './core/submission.ts';
 export type { Counts, State } from './core/submission.ts';
 export { summarise } from './operate/overview.ts';

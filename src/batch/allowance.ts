@@ -4,7 +4,7 @@ import { usageError } from '../core/errors.ts';
 import type { VidbatchError } from '../core/errors.ts';
 import { cheapest, costOfGroup, estimate } from './estimate.ts';
 import type { Group } from '../ledger/import/outline.ts';
-import { readBudget, readHeld } from '../ledger/budget.ts';
+import { readBudget, readHeld } from '../ledger/money/budget.ts';
 import type { Queryable } from '../database/database.ts';
 import { formatMoney } from '../core/money/money.ts';
 import type { Money } from '../core/money/money.ts';

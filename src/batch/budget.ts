@@ -3,10 +3,10 @@ import { compare, formatAmount, ZERO } from '../core/money/amount.ts';
 import { usageError } from '../core/errors.ts';
 import type { VidbatchError } from '../core/errors.ts';
 import { excerpt } from '../core/excerpt.ts';
-import { note } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { findMisfit, readBudget, recount, setBudget } from '../ledger/budget.ts';
-import type { BudgetStatus, Misfit } from '../ledger/budget.ts';
+import { logEvent } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { findMisfit, readBudget, recount, setBudget } from '../ledger/money/budget.ts';
+import type { BudgetStatus, Misfit } from '../ledger/money/budget.ts';
 import type { Queryable } from '../database/database.ts';
 import { parseMoney, formatMoney } from '../core/money/money.ts';
 import type { Money } from '../core/money/money.ts';
@@ -53,7 +53,7 @@ export async function putBudget(
   if (budget !== null) await checkPrices(db, batch, budget);
   if (asked !== undefined && !isSame(asked, before)) {
     await setBudget(db, batch.id, asked);
-    await note(
+    await logEvent(
       db,
       'budget',
       `${before === null ? 'none' : formatMoney(before)} → ${asked === null ? 'none' : formatMoney(asked)}`,

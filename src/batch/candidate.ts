@@ -9,8 +9,8 @@ import { count } from '../core/format.ts';
 import { batchNameOf, checkBatchName } from '../core/identity.ts';
 import { quoted } from '../core/shell-word.ts';
 import type { Database } from '../database/database.ts';
-import { findBatch, hasOrphans } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
+import { findBatch, hasUnmatchedAttempts } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { ReadRows } from '../ledger/import/known.ts';
 import { missingColumns } from '../manifest/columns.ts';
 import type { ColumnMap } from '../manifest/columns.ts';
@@ -69,7 +69,7 @@ export async function openCandidate(
   if (batch !== undefined && !explicit && manifest.format === 'csv' && manifest.exported !== true)
     checkSource(batch, path);
   const looks = options.looks === true;
-  const imagined = looks && batch === undefined && !(await hasOrphans(db, name));
+  const imagined = looks && batch === undefined && !(await hasUnmatchedAttempts(db, name));
   const intake = new Intake(db, batch, { looks, imagined });
   const close = (): Promise<void> => intake.close();
   try {

@@ -1,10 +1,10 @@
 import { usageError } from '../core/errors.ts';
-import type { Batch } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { Database } from '../database/database.ts';
-import { assignKeys, stage } from '../ledger/import/import.ts';
-import { beginImport, endImport, keepImport } from '../ledger/import/scratch.ts';
-import { countVersions } from '../ledger/retry.ts';
-import type { Chosen, Versions } from '../ledger/retry.ts';
+import { assignKeys, stageRows } from '../ledger/import/merge-rows.ts';
+import { beginImport, endImport, keepImport } from '../ledger/import/stage.ts';
+import { countVersions } from '../ledger/operator/retry.ts';
+import type { Chosen, Versions } from '../ledger/operator/retry.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { brokenManifest } from './candidate.ts';
 import type { CandidateOptions } from './candidate.ts';
@@ -30,7 +30,7 @@ export async function withVersions<T>(
   const importId = await beginImport(db);
   try {
     const write = (read: readonly ReadRow[]): Promise<void> =>
-      stage(
+      stageRows(
         db,
         importId,
         read.map(({ staged }) => staged),

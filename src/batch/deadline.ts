@@ -1,7 +1,7 @@
 import { refusal } from '../core/errors.ts';
 import type { VidbatchError } from '../core/errors.ts';
-import { note } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
+import { logEvent } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
 import { setDeadline } from '../ledger/send/window.ts';
 import { outlookOf } from './outlook.ts';
@@ -58,5 +58,5 @@ export async function putDeadline(
   if (same) return;
   await setDeadline(db, batch.id, at, { closes: on === 'fail' });
   const words = at === null ? 'none' : `${at.toISOString()}, ${on}`;
-  await note(db, 'deadline', words, batch.id);
+  await logEvent(db, 'deadline', words, batch.id);
 }

@@ -1,6 +1,6 @@
 import { VidbatchError } from '../core/errors.ts';
 import { contentHash } from '../core/identity.ts';
-import type { Batch } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
 import { readHeader } from '../manifest/csv.ts';
 import type { RawRow } from '../manifest/entry.ts';

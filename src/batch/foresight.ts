@@ -6,9 +6,9 @@ import { outlook, windowsOf } from './outlook.ts';
 import type { Money } from '../core/money/money.ts';
 import type { Prices } from '../core/money/prices.ts';
 import type { Queryable } from '../database/database.ts';
-import { hasOrphans, measuredRate } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { findMisfit, readBudget } from '../ledger/budget.ts';
+import { hasUnmatchedAttempts, readSendRate } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { findMisfit, readBudget } from '../ledger/money/budget.ts';
 import type { Comparison } from '../ledger/import/comparison.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
@@ -34,7 +34,7 @@ export async function foresee(db: Queryable, prospect: Prospect, options: MergeO
   if (budget === null && !strict) return true;
   const { vanishedPending, vanishedPaid } = comparison;
   const exact = vanishedPending.count + vanishedPaid === 0;
-  if (!exact || (candidate.fresh === undefined && (await hasOrphans(db, batch.name)))) return false;
+  if (!exact || (candidate.fresh === undefined && (await hasUnmatchedAttempts(db, batch.name)))) return false;
   if (budget !== null && !(await fits(db, prospect, budget, options.prices))) return false;
   if (strict) await checkDeadline(db, prospect, options);
   return true;
@@ -77,7 +77,7 @@ async function checkDeadline(
       ...(window === undefined ? {} : { batch: window }),
       ...(offPeak === undefined ? {} : { offPeak }),
     },
-    { now: await ledgerNow(db), perSecond: deadline.perSecond ?? (await measuredRate(db, batch.id)) },
+    { now: await ledgerNow(db), perSecond: deadline.perSecond ?? (await readSendRate(db, batch.id)) },
   );
   const refused = unreachable(batch.name, seen, deadline.at);
   if (refused !== undefined) throw refused;

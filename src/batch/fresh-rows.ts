@@ -1,5 +1,5 @@
 import type { ReadRow } from './staging.ts';
-import type { Misfit } from '../ledger/budget.ts';
+import type { Misfit } from '../ledger/money/budget.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { isOffPeak } from '../core/model.ts';
 import { DEFAULT_SECONDS } from '../core/money/prices.ts';

@@ -3,11 +3,11 @@ import { FreshRows } from './fresh-rows.ts';
 import type { ReadRow } from './staging.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import type { Database } from '../database/database.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { assignKeys, stage } from '../ledger/import/import.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { assignKeys, stageRows } from '../ledger/import/merge-rows.ts';
 import { countRows, findKnown, findSent, KnownRows } from '../ledger/import/known.ts';
 import type { ReadRows } from '../ledger/import/known.ts';
-import { beginImport, endImport, keepImport } from '../ledger/import/scratch.ts';
+import { beginImport, endImport, keepImport } from '../ledger/import/stage.ts';
 
 /** Staged rows of a dead command are deleted after 15 minutes. A person may take longer to answer. */
 const KEEP_MS = 60_000;
@@ -55,7 +55,7 @@ export class Intake {
     if (others.length === 0) return;
     if (this.#staged === 0) await this.#begin();
     this.#staged += others.length;
-    await stage(
+    await stageRows(
       this.#db,
       this.#importId,
       others.map(({ staged }) => staged),

@@ -17,20 +17,20 @@ import {
   createBatch,
   findAndLockBatch,
   findBatch,
-  moveBatch,
-  note,
-  rebind,
+  updateSource,
+  logEvent,
+  rebindBatch,
   updateLayout,
-} from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
+} from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
 import { compare } from '../ledger/import/comparison.ts';
 import type { Comparison } from '../ledger/import/comparison.ts';
-import { merge } from '../ledger/import/import.ts';
-import type { Merged } from '../ledger/import/import.ts';
-import { priceRows } from '../ledger/import/price.ts';
+import { mergeRows } from '../ledger/import/merge-rows.ts';
+import type { Merged } from '../ledger/import/merge-rows.ts';
+import { priceRows } from '../ledger/money/row-price.ts';
 import { setPriority } from '../ledger/import/priority.ts';
-import { compareIds, renameRows, SAME_IDS } from '../ledger/import/rename.ts';
-import { keepImport } from '../ledger/import/scratch.ts';
+import { compareIds, renameRows, SAME_IDS } from '../ledger/import/renamed-ids.ts';
+import { keepImport } from '../ledger/import/stage.ts';
 import { putBatchUnder } from '../ledger/send/window-change.ts';
 import { adoptOrphans } from '../ledger/send/orphan.ts';
 import { ensureProvider } from '../ledger/send/provider.ts';
@@ -113,7 +113,7 @@ export async function mergeInto(
   if (look !== undefined && (await look(session, batch, comparison)))
     return { added: 0, updated: 0, pruned: 0, batch, known, renamed };
   await bindProvider(session, batch, options);
-  const merged = await merge(session, read, batch.id, comparison, {
+  const merged = await mergeRows(session, read, batch.id, comparison, {
     prune: options.vanished === 'prune',
     exported: staged.own > 0,
   });
@@ -188,8 +188,8 @@ async function makeBatch(session: Session, asked: Parameters<typeof createBatch>
 /** A batch remembers the last path of its manifest. Standard input has no path. */
 async function follow(session: Session, batch: Batch, path: string, who: string | undefined): Promise<void> {
   if (path === '-' || path === batch.source) return;
-  await moveBatch(session, batch.id, path);
-  await note(session, 'manifest', `${batch.source} → ${path}`, batch.id, who);
+  await updateSource(session, batch.id, path);
+  await logEvent(session, 'manifest', `${batch.source} → ${path}`, batch.id, who);
   batch.source = path;
 }
 
@@ -257,6 +257,6 @@ async function checkProvider(session: Session, batch: Batch, options: MergeOptio
 async function bindProvider(session: Session, batch: Batch, { origin }: MergeOptions): Promise<void> {
   if (origin === undefined || batch.origin === origin) return;
   await ensureProvider(session, origin);
-  await rebind(session, batch.id, origin);
+  await rebindBatch(session, batch.id, origin);
   batch.origin = origin;
 }

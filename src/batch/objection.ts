@@ -1,7 +1,7 @@
 import type { VidbatchError } from '../core/errors.ts';
 import { refusal } from '../core/errors.ts';
 import type { Comparison, Difference } from '../ledger/import/comparison.ts';
-import type { IdComparison, Renamed } from '../ledger/import/rename.ts';
+import type { IdComparison, Renamed } from '../ledger/import/renamed-ids.ts';
 import { shownId } from '../core/identity.ts';
 import { quoted } from '../core/shell-word.ts';
 

@@ -1,5 +1,5 @@
-import { measuredRate } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
+import { readSendRate } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
 import { countWaiting, readWindows } from '../ledger/send/window.ts';
 import { describeForecast, forecast } from './forecast.ts';
@@ -51,7 +51,7 @@ export async function outlookOf(
   return outlook(
     { normal: waiting.rows - waiting.offPeak, offPeak: waiting.offPeak },
     { ...windows, ...(offPeak === undefined ? {} : { offPeak }) },
-    { now: waiting.now.getTime(), perSecond: perSecond ?? (await measuredRate(db, batch.id)) },
+    { now: waiting.now.getTime(), perSecond: perSecond ?? (await readSendRate(db, batch.id)) },
   );
 }
 

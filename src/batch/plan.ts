@@ -2,7 +2,7 @@ import { misfit } from './allowance.ts';
 import { unreachable } from './deadline.ts';
 import type { VidbatchError } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';
-import { outline } from '../ledger/import/outline.ts';
+import { readOutline } from '../ledger/import/outline.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import type { Understanding } from '../manifest/understanding.ts';
@@ -40,10 +40,10 @@ export async function plan(db: Database | undefined, source: string, options: Pr
 export async function planOf(db: Database, candidate: Candidate, options: ProduceOptions): Promise<Plan> {
   const { name, batch, read, staged, fresh } = candidate;
   const { rows, invalid, columns } = staged;
-  let groups = fresh?.groups ?? (await outline(db, read, batch?.id ?? null));
+  let groups = fresh?.groups ?? (await readOutline(db, read, batch?.id ?? null));
   const refused = await rehearse(db, candidate, options, async (session, found, comparison) => {
     // With --rename, only the rehearsal knows which rows take new ids.
-    if (options.rename === true && fresh === undefined) groups = await outline(session, read, found.id);
+    if (options.rename === true && fresh === undefined) groups = await readOutline(session, read, found.id);
     return foresee(session, { batch: found, candidate, comparison, groups }, options);
   });
   return {

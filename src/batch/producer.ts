@@ -11,10 +11,10 @@ import { VidbatchError } from '../core/errors.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import type { Database } from '../database/database.ts';
 import { transaction } from '../database/database.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { countHeld } from '../ledger/budget.ts';
-import { analyseSubmissions } from '../ledger/import/import.ts';
-import type { Merged } from '../ledger/import/import.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { countHeld } from '../ledger/money/budget.ts';
+import { analyseSubmissions } from '../ledger/import/merge-rows.ts';
+import type { Merged } from '../ledger/import/merge-rows.ts';
 import type { Understanding } from '../manifest/understanding.ts';
 
 export interface ProduceOptions extends CandidateOptions, MergeOptions {}

@@ -1,8 +1,8 @@
 import { usageError } from '../core/errors.ts';
-import { countStates, findBatch, lockBatch } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
+import { countStates, findBatch, lockBatch } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
-import type { Chosen } from '../ledger/retry.ts';
+import type { Chosen } from '../ledger/operator/retry.ts';
 import { quoted } from '../core/shell-word.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { textOf } from './export.ts';
 import type { Fault } from '../manifest/fault.ts';
-import type { Batch } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
-import type { StagedRow } from '../ledger/import/import.ts';
+import type { StagedRow } from '../ledger/import/merge-rows.ts';
 import { readInputsOf } from '../ledger/read/rows.ts';
 import type { KnownInput } from '../ledger/read/rows.ts';
 import type { Manifest, RawRow } from '../manifest/entry.ts';

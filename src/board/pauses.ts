@@ -1,6 +1,6 @@
-import { isPaused, pauseBy, resumeBy } from '../ledger/pause.ts';
+import { isPaused, pauseBy, resumeBy } from '../ledger/operator/pause.ts';
 import type { Database } from '../database/database.ts';
-import { namedBatches } from '../ledger/read/batches.ts';
+import { readBatchNames } from '../ledger/read/batch-numbers.ts';
 import type { Pauses } from './writes.ts';
 
 /** The pause button writes what `vidbatch pause` writes. `who` stands in the trail. */
@@ -8,7 +8,7 @@ export function pausesOf(db: Database, who: string): Pauses {
   return {
     async pause(batches) {
       if (batches === null) await pauseBy(db, who, undefined);
-      else await pauseBy(db, who, await namedBatches(db, batches));
+      else await pauseBy(db, who, await readBatchNames(db, batches));
       return undefined;
     },
     async resume(batches) {
@@ -23,7 +23,7 @@ export function pausesOf(db: Database, who: string): Pauses {
           message: 'everything is paused, and this run with it: resume "all batches", or `vidbatch resume`',
         };
       }
-      await resumeBy(db, who, await namedBatches(db, batches));
+      await resumeBy(db, who, await readBatchNames(db, batches));
       return undefined;
     },
   };

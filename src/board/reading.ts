@@ -1,14 +1,14 @@
-import { findBatch, listBatches } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
+import { findBatch, listBatches } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
-import { readPage, rowsNamed, findSubmissionById } from '../ledger/read/rows.ts';
-import { readAttempts, readTrail } from '../ledger/read/attempts.ts';
+import { readPage, findRowIds, findSubmissionById } from '../ledger/read/rows.ts';
+import { readAttempts, readTrail } from '../ledger/read/row-history.ts';
 import type { PageRow, RowsAsked, SubmissionView } from '../ledger/read/rows.ts';
-import type { AttemptView, TrailView } from '../ledger/read/attempts.ts';
-import { readNumbers } from '../ledger/read/batches.ts';
+import type { AttemptView, TrailView } from '../ledger/read/row-history.ts';
+import { readNumbers } from '../ledger/read/batch-numbers.ts';
 import { readTasks } from '../ledger/tasks/tasks.ts';
 import type { TaskView } from '../ledger/tasks/tasks.ts';
-import { listSchedules } from '../ledger/schedule.ts';
+import { listSchedules } from '../ledger/schedules/schedules.ts';
 import type { Gate } from '../operate/gate.ts';
 import { readGatesOf } from '../operate/row-gate.ts';
 import { summaryOf } from '../operate/overview.ts';
@@ -108,8 +108,8 @@ export class Reading {
   }
 
   /** Numbers of the rows with that key, or of some whose keys begin so. */
-  async rowsNamed(batchId: number, key: string): Promise<number[]> {
-    return isName(key) ? rowsNamed(this.#db, batchId, key) : [];
+  async findRowIds(batchId: number, key: string): Promise<number[]> {
+    return isName(key) ? findRowIds(this.#db, batchId, key) : [];
   }
 
   /** One row's life, as `explain` tells it. */

@@ -98,7 +98,7 @@ async function onlyRow(
 ): Promise<number | undefined> {
   const { reading } = stage.scene();
   const found = await reading.batch(request.params.name);
-  const rows = found === undefined ? [] : await reading.rowsNamed(found.id, key);
+  const rows = found === undefined ? [] : await reading.findRowIds(found.id, key);
   const name = `batch ${request.params.name}`;
   if (found === undefined) throw noSuchBatch(request.params.name);
   if (rows.length === 0)

@@ -9,7 +9,7 @@ import {
   formatPolls,
   formatStatus,
 } from '../operate/life.ts';
-import type { AttemptView } from '../ledger/read/attempts.ts';
+import type { AttemptView } from '../ledger/read/row-history.ts';
 import type { TaskView } from '../ledger/tasks/tasks.ts';
 import { nextStepOf, ownTime } from '../operate/row-gate.ts';
 import { isSettled } from '../core/task.ts';

@@ -1,9 +1,9 @@
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import type { App } from '../worker/app.ts';
 import { messageOf } from '../core/errors.ts';
-import { namedBatches } from '../ledger/read/batches.ts';
+import { readBatchNames } from '../ledger/read/batch-numbers.ts';
 import { listFeeders } from '../ledger/send/feeder.ts';
-import { listSchedules } from '../ledger/schedule.ts';
+import { listSchedules } from '../ledger/schedules/schedules.ts';
 import type { Logger } from '../core/log.ts';
 import { batchesOfQueue, queueName, scheduleQueue } from '../worker/queue/name.ts';
 import { openQueue } from '../worker/queue/queue.ts';
@@ -122,7 +122,7 @@ export class Shelf {
   }
 
   async #titleOf(batches: readonly number[]): Promise<string> {
-    const named = await namedBatches(this.#app.db, batches);
+    const named = await readBatchNames(this.#app.db, batches);
     return `run of ${named.map(({ name }) => name).join(', ')}`;
   }
 

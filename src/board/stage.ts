@@ -3,7 +3,7 @@ import type { AppQueue } from '@bull-board/api/typings/app';
 import type { App } from '../worker/app.ts';
 import { messageOf, VidbatchError } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';
-import { pausedBatches } from '../ledger/read/batches.ts';
+import { readPausedBatches } from '../ledger/read/batch-numbers.ts';
 import type { Logger } from '../core/log.ts';
 import { Parts } from '../operate/monitor/parts.ts';
 import { jobOf } from './job.ts';
@@ -87,7 +87,7 @@ export class Stage {
     const shelf = this.#scene?.shelf;
     const batchesOf = new Map(queues.map(({ name }) => [name, shelf?.find(name)?.batches ?? null]));
     const paused = await this.#ask((db) =>
-      pausedBatches(
+      readPausedBatches(
         db,
         [...batchesOf.values()].flatMap((ids) => ids ?? []),
       ),

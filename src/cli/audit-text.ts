@@ -1,7 +1,7 @@
 import { FINDING_TYPES } from '../results/audit/finding-type.ts';
 import type { Counted, Example, MoneyText } from '../results/audit/summary.ts';
 import type { Audit, Doubts } from '../results/audit/audit.ts';
-import type { FileFacts } from '../ledger/audit/listing.ts';
+import type { FileFacts } from '../ledger/audit/provider-lines.ts';
 import { quoted } from '../core/shell-word.ts';
 import { oneLine } from '../core/text.ts';
 import { count } from '../core/format.ts';

@@ -1,6 +1,6 @@
 import { usageError } from '../core/errors.ts';
-import { findBatch, listBatches } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
+import { findBatch, listBatches } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
 import { likely } from '../core/suggestion.ts';
 

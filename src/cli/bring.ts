@@ -12,8 +12,8 @@ import { count } from '../core/format.ts';
 import { quoted } from '../core/shell-word.ts';
 import { within } from '../core/within.ts';
 import type { Database } from '../database/database.ts';
-import { readBudgetStatus } from '../ledger/budget.ts';
-import { outline } from '../ledger/import/outline.ts';
+import { readBudgetStatus } from '../ledger/money/budget.ts';
+import { readOutline } from '../ledger/import/outline.ts';
 import type { Manifest } from '../manifest/entry.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { FaultReport } from './fault-report.ts';
@@ -154,7 +154,7 @@ async function checkAmongOthers(db: Database, candidate: Candidate, options: Pro
   const refused = await rehearse(db, candidate, options, async (session, batch, comparison) =>
     foresee(
       session,
-      { batch, candidate, comparison, groups: await outline(session, candidate.read, batch.id) },
+      { batch, candidate, comparison, groups: await readOutline(session, candidate.read, batch.id) },
       options,
     ),
   );

@@ -3,7 +3,7 @@ import { VIDEO_STATES, videoJson } from '../results/download/video-list.ts';
 import type { VideoTotals } from '../results/download/video-list.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import type { Batch } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { Outstanding, VideoView } from '../ledger/tasks/videos.ts';
 import { count, formatSize } from '../core/format.ts';
 import type { Io } from './io.ts';

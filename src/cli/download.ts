@@ -10,8 +10,8 @@ import type { HeldFolder } from '../results/download/folder.ts';
 import { LIST, writeList } from '../results/download/video-list.ts';
 import { baseNameOf } from '../results/download/file-name.ts';
 import { openClient } from '../results/download/transfer.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { noteFolder } from '../ledger/tasks/downloads.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { saveFolder } from '../ledger/tasks/downloads.ts';
 import { readVideos, countOutstanding, countWanted } from '../ledger/tasks/videos.ts';
 import { parseRate } from '../core/rate/limits.ts';
 import type { Logger } from '../core/log.ts';
@@ -158,7 +158,7 @@ async function fetchAll(app: LedgerApp, task: Task, signal: AbortSignal, io: Io)
   const { db } = app;
   const batch = await batchNamed(db, task.name);
   const folder = task.folder(app.ledgerId, batch);
-  await noteFolder(db, folder);
+  await saveFolder(db, folder);
   const others = othersWrite(folder.path);
   if (others !== undefined) {
     task.progress.above(

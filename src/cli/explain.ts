@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { amountOf } from '../ledger/budget.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { amountOf } from '../ledger/money/budget.ts';
 import { findByTask, findSubmissions } from '../ledger/read/rows.ts';
-import { readAttempts, readTrail } from '../ledger/read/attempts.ts';
+import { readAttempts, readTrail } from '../ledger/read/row-history.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
-import type { AttemptView, TrailView } from '../ledger/read/attempts.ts';
+import type { AttemptView, TrailView } from '../ledger/read/row-history.ts';
 import { readTasks } from '../ledger/tasks/tasks.ts';
 import type { TaskView } from '../ledger/tasks/tasks.ts';
 import {
@@ -25,7 +25,7 @@ import type { Gate } from '../operate/gate.ts';
 import { nextStepOf, ownTime, readGatesOf } from '../operate/row-gate.ts';
 import { quoted } from '../core/shell-word.ts';
 import { formatVideo } from '../results/download/video-list.ts';
-import { videosOf } from '../ledger/tasks/videos.ts';
+import { readVideosOfRow } from '../ledger/tasks/videos.ts';
 import type { PlacedVideo } from '../ledger/tasks/videos.ts';
 import { batchNamed } from './batch-named.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
@@ -71,7 +71,7 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
     const attempts = await readAttempts(app.db, row.id);
     const trail = await readTrail(app.db, row.id);
     const tasks = await readTasks(app.db, row.id);
-    const videos = await videosOf(app.db, row.id);
+    const videos = await readVideosOfRow(app.db, row.id);
     const gates = row.state === 'pending' ? await readGatesOf(app.db, batch, row, config.baseUrl) : [];
     if (flags.json === true)
       io.out(

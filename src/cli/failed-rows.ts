@@ -1,8 +1,8 @@
 import type { Queryable } from '../database/database.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { commonestReason } from '../ledger/read/batches.ts';
-import type { Reason } from '../ledger/read/batches.ts';
-import { readFailReasons } from '../ledger/remake.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readCommonestReason } from '../ledger/read/batch-numbers.ts';
+import type { Reason } from '../ledger/read/batch-numbers.ts';
+import { readFailReasons } from '../ledger/operator/retry-failed-tasks.ts';
 import { formatFailedTasks } from '../operate/summary.ts';
 import { quoted } from '../core/shell-word.ts';
 import { count } from '../core/format.ts';
@@ -13,13 +13,13 @@ export async function failedRows(db: Queryable, batch: Batch, { counts, gates }:
   const lines: string[] = [];
   const said = gates.map(({ reason }) => reason).join('\n');
   if (counts.exhausted > 0) {
-    const why = describe(await commonestReason(db, batch.id, 'exhausted'), counts.exhausted, said);
+    const why = describe(await readCommonestReason(db, batch.id, 'exhausted'), counts.exhausted, said);
     lines.push(
       `${rows(counts.exhausted, 'exhausted')} never accepted, tries used up${why}; \`vidbatch retry ${quoted(batch.name)}\` makes ${counts.exhausted === 1 ? 'it' : 'them'} pending again`,
     );
   }
   if (counts.rejected > 0) {
-    const why = describe(await commonestReason(db, batch.id, 'rejected'), counts.rejected, said);
+    const why = describe(await readCommonestReason(db, batch.id, 'rejected'), counts.rejected, said);
     lines.push(
       `${rows(counts.rejected, 'rejected')} refused for what ${counts.rejected === 1 ? 'it says' : 'they say'}${why}; correct ${counts.rejected === 1 ? 'it' : 'them'} and run again`,
     );

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import type { LedgerApp } from '../worker/app.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { countOpen, listBatches, note } from '../ledger/batch.ts';
-import { cancel, pauseBy, resumeBy } from '../ledger/pause.ts';
-import type { Batch } from '../ledger/batch.ts';
+import { countOpen, listBatches, logEvent } from '../ledger/batches.ts';
+import { cancel, pauseBy, resumeBy } from '../ledger/operator/pause.ts';
+import type { Batch } from '../ledger/batches.ts';
 import { transaction } from '../database/database.ts';
 import { quoted } from '../core/shell-word.ts';
 import { readGates } from '../operate/gate.ts';
@@ -154,7 +154,7 @@ async function cancelBatch(
   for (const one of batches) {
     cancelled += await transaction(db, async (session) => {
       const rows = await cancel(session, one.id);
-      await note(session, 'cancel', `${rows} rows`, one.id, operator());
+      await logEvent(session, 'cancel', `${rows} rows`, one.id, operator());
       return rows;
     });
   }

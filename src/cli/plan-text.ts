@@ -3,7 +3,7 @@ import { describeRest, fitOf } from '../batch/allowance.ts';
 import type { Allowance } from '../batch/allowance.ts';
 import { errorJson } from './error-text.ts';
 import { costOfGroup, describeEstimate, estimate, estimateJson } from '../batch/estimate.ts';
-import { measuredRate } from '../ledger/batch.ts';
+import { readSendRate } from '../ledger/batches.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import { moneyJson, formatMoney } from '../core/money/money.ts';
@@ -34,7 +34,7 @@ export async function lookAhead(
       'toSend',
     );
   const known = app === undefined ? { batch: null, offPeak: null } : await windowsOf(app.db, batchId);
-  const measured = app === undefined || batchId === null ? null : await measuredRate(app.db, batchId);
+  const measured = app === undefined || batchId === null ? null : await readSendRate(app.db, batchId);
   return outlook(
     { normal: rowsOf(false), offPeak: rowsOf(true) },
     { ...known, ...windows },

@@ -7,7 +7,7 @@ import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { keepHeapSmall } from './heap.ts';
 import type { Database } from '../database/database.ts';
-import { origins } from '../ledger/audit/pairing.ts';
+import { readOrigins } from '../ledger/audit/pairing.ts';
 import { priceOf } from '../core/money/prices.ts';
 import { count } from '../core/format.ts';
 import { auditText } from './audit-text.ts';
@@ -98,7 +98,7 @@ export async function reconcileFiles(
 
 /** Where the files are from, if the ledger has sent to one provider alone. */
 async function onlyOrigin(db: Database): Promise<string> {
-  const [origin = '', ...more] = await origins(db);
+  const [origin = '', ...more] = await readOrigins(db);
   if (more.length === 0) return origin;
   throw usageError(
     'WHICH_PROVIDER',

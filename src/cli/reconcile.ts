@@ -3,7 +3,7 @@ import type { LedgerApp } from '../worker/app.ts';
 import { parseCount } from '../core/quantity.ts';
 import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
-import { countTasks, openElsewhere } from '../ledger/tasks/tasks.ts';
+import { countTasks, countOpenElsewhere } from '../ledger/tasks/tasks.ts';
 import { parseRate } from '../core/rate/limits.ts';
 import { createProvider } from '../provider/client.ts';
 import { POLL_TIMEOUT_MS } from '../results/poll/poller.ts';
@@ -98,7 +98,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
         const batch = name === undefined ? undefined : await batchNamed(app.db, name);
         const batchId = batch?.id ?? null;
         const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
-        for (const { origin, tasks } of await openElsewhere(app.db, scope)) {
+        for (const { origin, tasks } of await countOpenElsewhere(app.db, scope)) {
           io.err(
             `${count(tasks)} open tasks belong to ${origin ?? 'no provider'}, and are not asked for here`,
           );

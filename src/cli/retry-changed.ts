@@ -7,13 +7,13 @@ import { count } from '../core/format.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { quoted } from '../core/shell-word.ts';
 import { transaction } from '../database/database.ts';
-import { note } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { readBudgetStatus } from '../ledger/budget.ts';
-import type { BudgetStatus } from '../ledger/budget.ts';
-import { keepImport } from '../ledger/import/scratch.ts';
-import { CORRECTABLE, retryChanged } from '../ledger/retry.ts';
-import type { Chosen, Versions } from '../ledger/retry.ts';
+import { logEvent } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readBudgetStatus } from '../ledger/money/budget.ts';
+import type { BudgetStatus } from '../ledger/money/budget.ts';
+import { keepImport } from '../ledger/import/stage.ts';
+import { CORRECTABLE, retryChanged } from '../ledger/operator/retry.ts';
+import type { Chosen, Versions } from '../ledger/operator/retry.ts';
 import { adoptOrphans } from '../ledger/send/orphan.ts';
 import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
@@ -59,7 +59,7 @@ export async function retryChangedOnes(
             await checkReopening(session, batch, { ...chosen, states: CORRECTABLE });
             const moved = await retryChanged(session, batch.id, importId, chosen, operator());
             crashPoint('rows-retried');
-            await note(
+            await logEvent(
               session,
               'retry --changed',
               `${moved} rows from ${source}${filtersOf(chosen)}`,

@@ -6,11 +6,11 @@ import type { Prices } from '../core/money/prices.ts';
 import { usageError } from '../core/errors.ts';
 import { transaction } from '../database/database.ts';
 import type { Database } from '../database/database.ts';
-import { note } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
+import { logEvent } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
 import { findSubmissions } from '../ledger/read/rows.ts';
-import { readRemakable, remakeFailed } from '../ledger/remake.ts';
-import type { Remakable } from '../ledger/remake.ts';
+import { readRemakable, remakeFailed } from '../ledger/operator/retry-failed-tasks.ts';
+import type { Remakable } from '../ledger/operator/retry-failed-tasks.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { checkReopening } from '../batch/reopening.ts';
 import { quoted } from '../core/shell-word.ts';
@@ -57,7 +57,7 @@ export async function retryFailedTasks(
           const who = operator();
           const moved = await remakeFailed(session, batch.id, { keys, asOf: seen.asOf, who, prices });
           crashPoint('rows-retried');
-          await note(session, 'retry --failed-tasks', rowsOf(moved), batch.id, who);
+          await logEvent(session, 'retry --failed-tasks', rowsOf(moved), batch.id, who);
           return moved;
         });
   return {

@@ -6,10 +6,10 @@ import { count } from '../core/format.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { RETRYABLE_STATES } from '../core/submission.ts';
 import { transaction } from '../database/database.ts';
-import { countStates, note } from '../ledger/batch.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { countRetryable, retry } from '../ledger/retry.ts';
-import type { Chosen, Ended } from '../ledger/retry.ts';
+import { countStates, logEvent } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { countRetryable, retry } from '../ledger/operator/retry.ts';
+import type { Chosen, Ended } from '../ledger/operator/retry.ts';
 import { adoptOrphans } from '../ledger/send/orphan.ts';
 import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
@@ -112,7 +112,7 @@ async function retryAsTheyAre(
     await checkReopening(session, batch, chosen);
     const moved = await retry(session, batch.id, chosen);
     crashPoint('rows-retried');
-    await note(session, 'retry', `${moved} rows${filtersOf(chosen)}`, batch.id, operator());
+    await logEvent(session, 'retry', `${moved} rows${filtersOf(chosen)}`, batch.id, operator());
     // A journal may know that a row was sent as it is now: only a row that waits can be told so.
     await adoptOrphans(session, batch.id, false);
     return moved;

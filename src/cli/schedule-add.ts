@@ -6,10 +6,10 @@ import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { excerpt } from '../core/excerpt.ts';
 import { checkBatchName } from '../core/identity.ts';
-import { note } from '../ledger/batch.ts';
+import { logEvent } from '../ledger/batches.ts';
 import { transaction } from '../database/database.ts';
-import { addSchedule, MISSED, OVERLAPS } from '../ledger/schedule.ts';
-import type { RunFlags, Schedule } from '../ledger/schedule.ts';
+import { addSchedule, MISSED, OVERLAPS } from '../ledger/schedules/schedules.ts';
+import type { RunFlags, Schedule } from '../ledger/schedules/schedules.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { optionsOf } from '../schedule/make-run.ts';
@@ -87,7 +87,7 @@ async function add(name: string, manifest: string, flags: AddFlags, io: Io): Pro
     const nextAt = firstAfter(asked, await ledgerNow(app.db));
     const added = await transaction(app.db, async (session) => {
       const one = await addSchedule(session, { ...asked, nextAt });
-      await note(session, 'schedule-add', `${one.name}: ${one.cron} ${one.zone}, ${one.manifest}`);
+      await logEvent(session, 'schedule-add', `${one.name}: ${one.cron} ${one.zone}, ${one.manifest}`);
       return one;
     });
     const seen = await seenSchedule(app.db, added);

@@ -1,7 +1,7 @@
 import { usageError } from '../core/errors.ts';
 import type { Queryable } from '../database/database.ts';
-import { listSchedules } from '../ledger/schedule.ts';
-import type { Schedule } from '../ledger/schedule.ts';
+import { listSchedules } from '../ledger/schedules/schedules.ts';
+import type { Schedule } from '../ledger/schedules/schedules.ts';
 import { likely } from '../core/suggestion.ts';
 
 /** The schedule of that name, or a usage error that says which there are. */

@@ -2,9 +2,9 @@ import { hostname } from 'node:os';
 import type { LedgerApp } from '../worker/app.ts';
 import { runName } from '../schedule/due.ts';
 import { refusal, VidbatchError } from '../core/errors.ts';
-import { note } from '../ledger/batch.ts';
-import { takeRun, triggerRun } from '../ledger/schedule-run.ts';
-import type { Schedule } from '../ledger/schedule.ts';
+import { logEvent } from '../ledger/batches.ts';
+import { takeRun, triggerRun } from '../ledger/schedules/runs.ts';
+import type { Schedule } from '../ledger/schedules/schedules.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import { takerOf } from '../schedule/schedule.ts';
 import { makeRun } from '../schedule/make-run.ts';
@@ -20,7 +20,7 @@ export async function triggerSchedule(
   io: Io,
 ): Promise<void> {
   const { id, batch } = await ask(db, schedule);
-  await note(db, 'schedule-trigger', batch);
+  await logEvent(db, 'schedule-trigger', batch);
   const host = hostname();
   const run = await takeRun(db, { worker: takerOf(host), host, only: id });
   if (run === undefined) {

@@ -3,12 +3,17 @@ import type { LedgerApp } from '../worker/app.ts';
 import { firstAfter } from '../schedule/due.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { note } from '../ledger/batch.ts';
+import { logEvent } from '../ledger/batches.ts';
 import { transaction } from '../database/database.ts';
 import type { Queryable } from '../database/database.ts';
-import { listRuns } from '../ledger/schedule-run.ts';
-import { listSchedules, pauseSchedule, removeSchedule, resumeSchedule } from '../ledger/schedule.ts';
-import type { Schedule } from '../ledger/schedule.ts';
+import { listRuns } from '../ledger/schedules/runs.ts';
+import {
+  listSchedules,
+  pauseSchedule,
+  removeSchedule,
+  resumeSchedule,
+} from '../ledger/schedules/schedules.ts';
+import type { Schedule } from '../ledger/schedules/schedules.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import { seenRun, seenSchedule } from '../schedule/view.ts';
 import { configOf, globalFlags, providerFlags } from './io.ts';
@@ -123,7 +128,7 @@ async function noted(
 ): Promise<void> {
   await transaction(db, async (session) => {
     await work(session);
-    await note(session, event, name);
+    await logEvent(session, event, name);
   });
 }
 

@@ -5,14 +5,14 @@ import { chanceOf } from '../batch/deadline.ts';
 import type { Chance } from '../batch/deadline.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { countProof, listBatches } from '../ledger/batch.ts';
+import { countProof, listBatches } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
 import { cachedQueries } from '../ledger/read/query.ts';
-import { readNumbers } from '../ledger/read/batches.ts';
-import { nextPoll } from '../ledger/tasks/poll.ts';
-import type { FailReason } from '../ledger/remake.ts';
+import { readNumbers } from '../ledger/read/batch-numbers.ts';
+import { readNextPoll } from '../ledger/tasks/poll.ts';
+import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
 import { formatFailedTasks, formatProof, receipt, formatTasks } from '../operate/summary.ts';
-import type { Batch } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batches.ts';
 import { limitsInForce } from '../ledger/send/quota.ts';
 import type { LimitInForce } from '../ledger/send/quota.ts';
 import { limitsTold } from './limit-text.ts';
@@ -25,7 +25,7 @@ import { POLL_PLAN } from '../core/poll-plan.ts';
 import { STATES } from '../core/submission.ts';
 import { count, duration } from '../core/format.ts';
 import type { Summary } from '../operate/summary.ts';
-import type { Speed } from '../ledger/read/batches.ts';
+import type { Speed } from '../ledger/read/batch-numbers.ts';
 import { openOf } from '../core/task.ts';
 import type { TaskCounts } from '../core/task.ts';
 import { countVideos } from '../ledger/tasks/videos.ts';
@@ -175,7 +175,7 @@ async function withNextPoll(
 ): Promise<Status['tasks']> {
   const open = openOf(counts);
   const nextMs =
-    open === 0 || origin === null ? undefined : await nextPoll(db, { origin, batches: [id] }, POLL_PLAN);
+    open === 0 || origin === null ? undefined : await readNextPoll(db, { origin, batches: [id] }, POLL_PLAN);
   return { open, ...counts, nextPollSeconds: nextMs === undefined ? null : Math.round(nextMs / 1000) };
 }
 

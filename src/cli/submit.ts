@@ -7,7 +7,7 @@ import type { ExitCode } from '../core/errors.ts';
 import { fill } from '../worker/feeder.ts';
 import { bring, bringOptions, openNamed } from './bring.ts';
 import { keepHeapSmall } from './heap.ts';
-import { countProof, countStates } from '../ledger/batch.ts';
+import { countProof, countStates } from '../ledger/batches.ts';
 import { ensureProvider } from '../ledger/send/provider.ts';
 import type { Logger } from '../core/log.ts';
 import { columnsJson, formatColumns } from '../manifest/understanding.ts';

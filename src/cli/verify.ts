@@ -8,7 +8,7 @@ import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { journalFolder } from '../worker/journal/journal.ts';
 import { journalLooks } from '../operate/verify/journal-check.ts';
-import type { Batch } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batches.ts';
 import { createProvider } from '../provider/client.ts';
 import type { Provider } from '../core/outcome.ts';
 import { queueLooks } from '../operate/verify/queue-check.ts';

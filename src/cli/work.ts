@@ -4,7 +4,7 @@ import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Queryable } from '../database/database.ts';
-import { waitingBatches } from '../ledger/batch.ts';
+import { listWaitingBatches } from '../ledger/batches.ts';
 import { readGates } from '../operate/gate.ts';
 import { parseAddress } from '../operate/monitor/listen.ts';
 import { startMonitor } from '../operate/monitor/monitor.ts';
@@ -146,7 +146,7 @@ const MOST_BATCHES = 20;
 
 /** Says what keeps rows of a provider waiting: what a person has to open, and at level info what opens by itself. */
 async function tellGates(db: Queryable, origin: string, log: Logger): Promise<void> {
-  const batches = await waitingBatches(db, origin, MOST_BATCHES);
+  const batches = await listWaitingBatches(db, origin, MOST_BATCHES);
   const said = new Set<string>();
   for (const batch of batches) {
     for (const { gate, reason, opensAt } of await readGates(db, batch, origin)) {

@@ -4,9 +4,9 @@ import { count, duration } from '../core/format.ts';
 import { quoted } from '../core/shell-word.ts';
 import { nextOpening, parseWindow } from '../core/time/window.ts';
 import type { Queryable } from '../database/database.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { readBudgetStatus } from '../ledger/budget.ts';
-import { pausedBy } from '../ledger/pause.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readBudgetStatus } from '../ledger/money/budget.ts';
+import { readPausedBy } from '../ledger/operator/pause.ts';
 import { readShutGates } from '../ledger/send/blocked.ts';
 import type { ShutGate } from '../ledger/send/blocked.ts';
 import { openHalts, providerStatus } from '../ledger/send/provider.ts';
@@ -83,11 +83,11 @@ async function gateOf(
         reason: `the batch was cancelled; \`vidbatch retry ${name}\` takes it up again`,
       };
     case 'all-paused': {
-      const by = told(await pausedBy(db, null));
+      const by = told(await readPausedBy(db, null));
       return { gate: 'paused', reason: `everything is paused; \`vidbatch resume\` goes on${by}` };
     }
     case 'paused': {
-      const by = told(await pausedBy(db, batch.id));
+      const by = told(await readPausedBy(db, batch.id));
       return { gate: 'paused', reason: `the batch is paused; \`vidbatch resume ${name}\` goes on${by}` };
     }
     case 'stopped':
@@ -185,7 +185,7 @@ function readable(reason: string): string {
 }
 
 /** ` (anna@desk, 2026-01-31T12:00:00.000Z)` */
-function told(paused: Awaited<ReturnType<typeof pausedBy>>): string {
+function told(paused: Awaited<ReturnType<typeof readPausedBy>>): string {
   if (paused === undefined) return '';
   return ` (${paused.who === null ? '' : `${paused.who}, `}${paused.at.toISOString()})`;
 }

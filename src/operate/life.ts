@@ -1,4 +1,4 @@
-import type { AttemptView, TrailView } from '../ledger/read/attempts.ts';
+import type { AttemptView, TrailView } from '../ledger/read/row-history.ts';
 import type { Reached } from '../ledger/read/uncertain.ts';
 import type { TaskView } from '../ledger/tasks/tasks.ts';
 import { expiryOf } from '../core/task.ts';

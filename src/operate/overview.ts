@@ -4,10 +4,10 @@
  */
 import { purseJson } from '../batch/budget.ts';
 import type { Queryable } from '../database/database.ts';
-import type { Batch } from '../ledger/batch.ts';
-import { readBudgetStatus } from '../ledger/budget.ts';
-import { readNumbers } from '../ledger/read/batches.ts';
-import type { BatchNumbers } from '../ledger/read/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readBudgetStatus } from '../ledger/money/budget.ts';
+import { readNumbers } from '../ledger/read/batch-numbers.ts';
+import type { BatchNumbers } from '../ledger/read/batch-numbers.ts';
 import { readGates } from './gate.ts';
 import { totalOf } from './summary.ts';
 import type { Summary } from './summary.ts';

@@ -1,9 +1,9 @@
-import type { Batch } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
 import { listFeeders } from '../ledger/send/feeder.ts';
-import { ledgerId } from '../ledger/read/rows.ts';
-import { speedLately } from '../ledger/read/batches.ts';
-import type { Speed } from '../ledger/read/batches.ts';
+import { readLedgerId } from '../ledger/read/rows.ts';
+import { readSpeed } from '../ledger/read/batch-numbers.ts';
+import type { Speed } from '../ledger/read/batch-numbers.ts';
 import { sends } from '../worker/queue/name.ts';
 import { count, duration } from '../core/format.ts';
 import type { Gate } from './gate.ts';
@@ -25,7 +25,7 @@ export interface Pace {
 const PASSING: ReadonlySet<Gate['gate']> = new Set(['throttled', 'other-provider']);
 
 export async function readPace(db: Queryable, batch: Pick<Batch, 'id'>, summary: Summary): Promise<Pace> {
-  const lately = await speedLately(db, batch.id);
+  const lately = await readSpeed(db, batch.id);
   const fed = await isFed(db, batch.id);
   const rate = lately.accepted / lately.seconds;
   return { rate, etaSeconds: etaOf(rate, fed, summary), fed, lately };
@@ -33,7 +33,7 @@ export async function readPace(db: Queryable, batch: Pick<Batch, 'id'>, summary:
 
 /** Whether a worker has been seen lately that would send the rows of this batch. */
 export async function isFed(db: Queryable, batchId: number): Promise<boolean> {
-  const id = await ledgerId(db);
+  const id = await readLedgerId(db);
   return (await listFeeders(db)).some(({ queue, alive }) => alive && sends(queue, id, batchId));
 }
 

@@ -1,14 +1,14 @@
 import { estimate } from '../batch/estimate.ts';
 import type { Estimate } from '../batch/estimate.ts';
-import type { Batch } from '../ledger/batch.ts';
+import type { Batch } from '../ledger/batches.ts';
 import { transaction } from '../database/database.ts';
 import type { Database, Queryable } from '../database/database.ts';
-import { billedOf } from '../ledger/audit/listing.ts';
-import type { Billed } from '../ledger/audit/listing.ts';
+import { readBilled } from '../ledger/audit/provider-lines.ts';
+import type { Billed } from '../ledger/audit/provider-lines.ts';
 import { readAccepted, readCalls, readEndings, readTaskTimes } from '../ledger/read/report.ts';
 import type { Calls, Ending, Percentiles } from '../ledger/read/report.ts';
-import { readFailReasons } from '../ledger/remake.ts';
-import type { FailReason } from '../ledger/remake.ts';
+import { readFailReasons } from '../ledger/operator/retry-failed-tasks.ts';
+import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
 import { summarise } from './overview.ts';
 import type { Prices } from '../core/money/prices.ts';
 import type { Summary } from './summary.ts';
@@ -75,6 +75,6 @@ async function readReport(db: Queryable, batch: Batch, prices: Prices): Promise<
     },
     estimated:
       prices.size > 0 || groups.some(({ stored }) => stored !== null) ? estimate(prices, groups) : null,
-    billed: await billedOf(db, batch.id),
+    billed: await readBilled(db, batch.id),
   };
 }

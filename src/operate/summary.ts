@@ -8,7 +8,7 @@ import { openOf } from '../core/task.ts';
 import type { TaskCounts } from '../core/task.ts';
 import type { Gate } from './gate.ts';
 import { remakeLine } from '../core/next-step.ts';
-import type { FailReason } from '../ledger/remake.ts';
+import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
 
 /** Where a batch stands. */
 export interface Summary {

@@ -6,7 +6,7 @@
 import type { Database } from '../database/database.ts';
 import { askNow, countTasks } from '../ledger/tasks/tasks.ts';
 import { ensurePoller } from '../ledger/tasks/poll.ts';
-import type { Polled } from '../ledger/tasks/poll-record.ts';
+import type { Polled } from '../ledger/tasks/record-polls.ts';
 import type { Logger } from '../core/log.ts';
 import { startPoller } from './poll/poller.ts';
 import type { PollerOptions } from './poll/poller.ts';

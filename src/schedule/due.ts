@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Decided, Schedule } from '../ledger/schedule.ts';
+import type { Decided, Schedule } from '../ledger/schedules/schedules.ts';
 import { lastTick, nextTick, ticksAfter } from '../core/time/tick.ts';
 import { offsetAt, wallClock } from '../core/time/zone.ts';
 

@@ -5,9 +5,9 @@ import { messageOf, VidbatchError } from '../core/errors.ts';
 import { isOutage } from '../database/connection-errors.ts';
 import { LATE_MS } from './due.ts';
 import type { Database } from '../database/database.ts';
-import { endRun, giveBackRun, LEASE_MS, leaveRun, renewLease, runMade } from '../ledger/schedule-run.ts';
-import type { TakenRun } from '../ledger/schedule-run.ts';
-import type { RunFlags } from '../ledger/schedule.ts';
+import { endRun, releaseRun, LEASE_MS, leaveRun, renewLease, recordMade } from '../ledger/schedules/runs.ts';
+import type { TakenRun } from '../ledger/schedules/runs.ts';
+import type { RunFlags } from '../ledger/schedules/schedules.ts';
 import { parseMap } from '../manifest/columns.ts';
 import { produce } from '../batch/producer.ts';
 import type { ProduceOptions, Produced } from '../batch/producer.ts';
@@ -72,7 +72,7 @@ export async function makeRun(db: Database, run: TakenRun, making: Making): Prom
       onFault: (one, name) => {
         if (one.severity === 'error') fault ??= formatFault(name, one);
       },
-      alongside: (session, batch) => runMade(session, run, batch.id),
+      alongside: (session, batch) => recordMade(session, run, batch.id),
     });
   } catch (error) {
     outcome = { error };
@@ -97,7 +97,7 @@ async function failed(
   const reason = `${messageOf(error)}${fault === undefined || code !== 'INVALID_ROWS' ? '' : `; the first: ${fault}`}`;
   if (code === 'RUN_LOST') return { kind: 'lost' };
   if (making.signal?.aborted === true) {
-    await giveBackRun(db, run);
+    await releaseRun(db, run);
     return { kind: 'given-back' };
   }
   if (code === 'manifest-not-found') {

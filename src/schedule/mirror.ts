@@ -1,7 +1,7 @@
 import type { App } from '../worker/app.ts';
 import { wallTime } from './due.ts';
 import { messageOf } from '../core/errors.ts';
-import type { Schedule } from '../ledger/schedule.ts';
+import type { Schedule } from '../ledger/schedules/schedules.ts';
 import type { Logger } from '../core/log.ts';
 import { scheduleQueue } from '../worker/queue/name.ts';
 import { openQueue } from '../worker/queue/queue.ts';

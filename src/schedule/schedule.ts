@@ -11,10 +11,15 @@ import { isOutage } from '../database/connection-errors.ts';
 import { dueTicks, firstAfter } from './due.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';
-import { takeRun } from '../ledger/schedule-run.ts';
-import type { TakenRun } from '../ledger/schedule-run.ts';
-import { decideTicks, keepTicker, listSchedules, ticking } from '../ledger/schedule.ts';
-import type { Schedule } from '../ledger/schedule.ts';
+import { takeRun } from '../ledger/schedules/runs.ts';
+import type { TakenRun } from '../ledger/schedules/runs.ts';
+import {
+  decideTicks,
+  recordTicker,
+  listSchedules,
+  listTickingSchedules,
+} from '../ledger/schedules/schedules.ts';
+import type { Schedule } from '../ledger/schedules/schedules.ts';
 import type { Logger } from '../core/log.ts';
 import { openMirror } from './mirror.ts';
 import { makeRun } from './make-run.ts';
@@ -58,7 +63,7 @@ export function startSchedules(
 
   async function look(): Promise<void> {
     if (performance.now() - seenAt > SEEN_MS) {
-      await keepTicker(db, host);
+      await recordTicker(db, host);
       void mirror.show(await listSchedules(db));
       seenAt = performance.now();
     }
@@ -98,7 +103,7 @@ export function startSchedules(
 
 /** Every tick that is due becomes a run, or is missed. Returns whether there were any. */
 export async function decideAll(db: Database, log: Logger): Promise<boolean> {
-  const schedules = await ticking(db);
+  const schedules = await listTickingSchedules(db);
   for (const { now, ...schedule } of schedules) {
     try {
       await decide(db, schedule, now, log);

@@ -1,9 +1,9 @@
 import { wallTime } from './due.ts';
-import { countStates } from '../ledger/batch.ts';
+import { countStates } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
-import { isFailing, lastRun } from '../ledger/schedule-run.ts';
-import type { Run } from '../ledger/schedule-run.ts';
-import type { Schedule } from '../ledger/schedule.ts';
+import { isFailing, findLastRun } from '../ledger/schedules/runs.ts';
+import type { Run } from '../ledger/schedules/runs.ts';
+import type { Schedule } from '../ledger/schedules/schedules.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import type { Counts } from '../core/submission.ts';
 import { nextTicks } from '../core/time/tick.ts';
@@ -35,7 +35,7 @@ export interface SeenRun {
 const TICKS_AHEAD = 5;
 
 export async function seenSchedule(db: Queryable, schedule: Schedule): Promise<SeenSchedule> {
-  const last = await lastRun(db, schedule.id);
+  const last = await findLastRun(db, schedule.id);
   const paused = schedule.pausedAt !== null;
   const ticks = paused ? [] : nextTicks(schedule, await ledgerNow(db), TICKS_AHEAD);
   return {

@@ -18,7 +18,7 @@ import { againstRace, isMigrated, migrateLedger, refuseUnknownLedger } from '../
 import { checkFolder } from '../database/ownership.ts';
 import { PreparedPool } from '../database/prepared-statements.ts';
 import { readHolder } from '../database/lock.ts';
-import { ledgerId } from '../ledger/read/rows.ts';
+import { readLedgerId } from '../ledger/read/rows.ts';
 import { sweep } from '../ledger/send/sweep.ts';
 import { journalFolder } from './journal/journal.ts';
 import { createLog } from '../core/log.ts';
@@ -209,12 +209,12 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
     folder.database.on('error', () => moved.abort('gone'));
     // Its holder may be an earlier vidbatch.
     await refuseUnknownLedger(folder.database);
-    return { ...opened, id: await ledgerId(folder.database), swept: 0 };
+    return { ...opened, id: await readLedgerId(folder.database), swept: 0 };
   }
   await migrate(folder.database);
   // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
   // What the journals know comes first: an answer settles what the sweep could only call uncertain.
-  const id = await ledgerId(folder.database);
+  const id = await readLedgerId(folder.database);
   const replayed = await replayJournals(folder.database, journalFolder(dir), id, (one) =>
     tellAccepted(log, one),
   );
@@ -256,7 +256,7 @@ async function openPostgresLedger(url: string, role: Role, closers: Closer[]): P
   }
   if (role !== 'reader') await migrate(pool);
   const db = keepsSessions(server.report) ? new PreparedPool(pool, frequent) : pool;
-  return { db, id: await ledgerId(db), name, outage, swept: 0, queue: { server } };
+  return { db, id: await readLedgerId(db), name, outage, swept: 0, queue: { server } };
 }
 
 async function openStore(

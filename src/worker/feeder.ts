@@ -1,6 +1,6 @@
 import { isOutage } from '../database/connection-errors.ts';
 import { messageOf } from '../core/errors.ts';
-import { adoptBatches } from '../ledger/batch.ts';
+import { bindBatches } from '../ledger/batches.ts';
 import { followClock } from '../ledger/send/clock.ts';
 import { frequent } from '../database/database.ts';
 import type { Database } from '../database/database.ts';
@@ -91,7 +91,7 @@ export function startFeeder(queueName: string, options: FeederOptions): Feeder {
   }
 
   async function upkeep(): Promise<void> {
-    await adoptBatches(db, scope.origin);
+    await bindBatches(db, scope.origin);
     const byMs = await followClock(db);
     if (byMs > 0)
       log.warn({ event: 'clock-set-back', byMs }, "the ledger's clock was set back; so is what waits for it");

@@ -14,7 +14,7 @@ import { foreignJournals, foreignRefusal } from './journal/foreign.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from '../ledger/send/provider.ts';
 import { checkModels, sorted } from '../core/rate/limits.ts';
 import type { Limit } from '../core/rate/limits.ts';
-import type { Polled } from '../ledger/tasks/poll-record.ts';
+import type { Polled } from '../ledger/tasks/record-polls.ts';
 import { createLog } from '../core/log.ts';
 import type { Logger } from '../core/log.ts';
 import { untilLedgerAnswers } from '../database/outage.ts';

@@ -1,7 +1,7 @@
 import { messageOf } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';
 import type { Again } from '../ledger/send/doubt.ts';
-import { countHeld } from '../ledger/budget.ts';
+import { countHeld } from '../ledger/money/budget.ts';
 import { sweep } from '../ledger/send/sweep.ts';
 import type { Logger } from '../core/log.ts';
 import type { SameKey } from '../core/retry.ts';

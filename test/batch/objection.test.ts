@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Comparison, Difference } from '../../src/ledger/import/comparison.ts';
-import { SAME_IDS } from '../../src/ledger/import/rename.ts';
-import type { IdComparison } from '../../src/ledger/import/rename.ts';
+import { SAME_IDS } from '../../src/ledger/import/renamed-ids.ts';
+import type { IdComparison } from '../../src/ledger/import/renamed-ids.ts';
 import { objection } from '../../src/batch/objection.ts';
 import type { Consent } from '../../src/batch/objection.ts';
 

@@ -5,7 +5,7 @@ import { after, before, suite, test } from 'node:test';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { startBoard } from '../../src/board/server.ts';
 import { fill } from '../../src/worker/feeder.ts';
-import { countStates, findBatch } from '../../src/ledger/batch.ts';
+import { countStates, findBatch } from '../../src/ledger/batches.ts';
 import { ensureProvider } from '../../src/ledger/send/provider.ts';
 import { summarise } from '../../src/operate/overview.ts';
 import type { ChunkData } from '../../src/worker/queue/chunk.ts';

@@ -7,7 +7,7 @@ import { startBoard } from '../../src/board/server.ts';
 import type { Board } from '../../src/board/server.ts';
 import { readConfig } from '../../src/core/config.ts';
 import type { Config } from '../../src/core/config.ts';
-import { cancel, pause } from '../../src/ledger/pause.ts';
+import { cancel, pause } from '../../src/ledger/operator/pause.ts';
 import { createLog } from '../../src/core/log.ts';
 import type { LogLevel } from '../../src/core/log.ts';
 import { produce } from '../../src/batch/producer.ts';

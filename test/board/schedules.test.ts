@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { openMirror } from '../../src/schedule/mirror.ts';
-import { pauseBy } from '../../src/ledger/pause.ts';
-import { addSchedule, listSchedules } from '../../src/ledger/schedule.ts';
+import { pauseBy } from '../../src/ledger/operator/pause.ts';
+import { addSchedule, listSchedules } from '../../src/ledger/schedules/schedules.ts';
 import { scheduleQueue } from '../../src/worker/queue/name.ts';
 import type { SeenSchedule } from '../../src/schedule/view.ts';
 import { until } from '../until.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { openMirror } from '../../src/schedule/mirror.ts';
-import { addSchedule, listSchedules } from '../../src/ledger/schedule.ts';
+import { addSchedule, listSchedules } from '../../src/ledger/schedules/schedules.ts';
 import { queueName, scheduleQueue } from '../../src/worker/queue/name.ts';
 import { until } from '../until.ts';
 import { createDatabase, servers } from '../servers.ts';

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { contentHash } from '../../src/core/identity.ts';
-import { cancel } from '../../src/ledger/pause.ts';
-import { retry } from '../../src/ledger/retry.ts';
+import { cancel } from '../../src/ledger/operator/pause.ts';
+import { retry } from '../../src/ledger/operator/retry.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Database } from '../../src/database/database.ts';
 import { armProbe } from '../../src/ledger/send/provider.ts';
-import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
+import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/operator/resolve.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import { sameKeyOf } from '../../src/core/retry.ts';
 import type { SameKey } from '../../src/core/retry.ts';

@@ -10,11 +10,11 @@ import { bringIn, produce, rehearse } from '../../src/batch/producer.ts';
 import type { ProduceOptions } from '../../src/batch/producer.ts';
 import type { Database, Queryable } from '../../src/database/database.ts';
 import { gatherSuspects } from '../../src/ledger/audit/suspect.ts';
-import { stageLines } from '../../src/ledger/audit/listing.ts';
-import { pair } from '../../src/ledger/audit/pairing.ts';
-import { stage } from '../../src/ledger/import/import.ts';
-import type { StagedRow } from '../../src/ledger/import/import.ts';
-import { beginImport } from '../../src/ledger/import/scratch.ts';
+import { stageLines } from '../../src/ledger/audit/provider-lines.ts';
+import { pairTasks } from '../../src/ledger/audit/pairing.ts';
+import { stageRows } from '../../src/ledger/import/merge-rows.ts';
+import type { StagedRow } from '../../src/ledger/import/merge-rows.ts';
+import { beginImport } from '../../src/ledger/import/stage.ts';
 import { openApp } from '../../src/worker/app.ts';
 import { startServer } from '../servers.ts';
 import { until } from '../until.ts';
@@ -79,7 +79,7 @@ onEvery(LEDGERS, (storage) => {
     const { db } = storage();
     const importId = await beginImport(db);
     await db.query('delete from vidbatch.import');
-    await assert.rejects(stage(db, importId, [STAGED]), LOST);
+    await assert.rejects(stageRows(db, importId, [STAGED]), LOST);
     const read = { taskId: 't', requestId: null, model: null, duration: null, prompt: null, status: null };
     const none = { createdAt: null, client: null, chargeId: null, entry: null, amount: null, currency: null };
     const line = {
@@ -105,7 +105,7 @@ onEvery(LEDGERS, (storage) => {
     const file = await new ManifestFile().write([row('sent')]);
     await bring(db, file);
     await send(db, file, 'prompt sent');
-    await assert.rejects(pair(db, importId, { origin: ORIGIN, batchId: null }), LOST);
+    await assert.rejects(pairTasks(db, importId, { origin: ORIGIN, batchId: null }), LOST);
     await db.query('delete from vidbatch.row_state where batch_id = $1', [id]);
   });
 
@@ -149,7 +149,7 @@ describe('a ledger that crashes while rows are staged', () => {
       ),
     );
     assert.deepEqual(await countScratch(db), { imports: 0, staged: 0 });
-    await assert.rejects(stage(db, candidate.read.importId, [STAGED]), LOST);
+    await assert.rejects(stageRows(db, candidate.read.importId, [STAGED]), LOST);
     await assert.rejects(bringIn(db, candidate, { vanished: 'prune' }), LOST);
     await candidate.close();
     assert.deepEqual(await states(db, file), ['pending', 'pending']);

@@ -1,6 +1,6 @@
 import { ensurePoller, takeTasks } from '../../src/ledger/tasks/poll.ts';
 import type { TakenTask, Taking } from '../../src/ledger/tasks/poll.ts';
-import { recordPolls } from '../../src/ledger/tasks/poll-record.ts';
+import { recordPolls } from '../../src/ledger/tasks/record-polls.ts';
 import type { Queryable } from '../../src/database/database.ts';
 import { judgePoll } from '../../src/core/poll-plan.ts';
 import type { PollPlan } from '../../src/core/poll-plan.ts';

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { beforeEach, describe, test } from 'node:test';
-import { findBatch } from '../../src/ledger/batch.ts';
+import { findBatch } from '../../src/ledger/batches.ts';
 import type { VidbatchError } from '../../src/core/errors.ts';
 import { produce } from '../../src/batch/producer.ts';
 import { LEDGERS, onEvery, openStorage } from './storages.ts';

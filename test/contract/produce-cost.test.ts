@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { formatAmount } from '../../src/core/money/amount.ts';
-import { findBatch } from '../../src/ledger/batch.ts';
-import { readBudgetStatus } from '../../src/ledger/budget.ts';
+import { findBatch } from '../../src/ledger/batches.ts';
+import { readBudgetStatus } from '../../src/ledger/money/budget.ts';
 import type { Queryable } from '../../src/database/database.ts';
 import { parseMoney } from '../../src/core/money/money.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
-import { findBatch } from '../../src/ledger/batch.ts';
-import { cancel } from '../../src/ledger/pause.ts';
+import { findBatch } from '../../src/ledger/batches.ts';
+import { cancel } from '../../src/ledger/operator/pause.ts';
 import type { Database } from '../../src/database/database.ts';
 import { claim } from '../../src/ledger/send/claim.ts';
 import { claimAll, recordOne, scopeOf, wishFor } from './rows.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { findBatch } from '../../src/ledger/batch.ts';
-import type { Batch } from '../../src/ledger/batch.ts';
+import { findBatch } from '../../src/ledger/batches.ts';
+import type { Batch } from '../../src/ledger/batches.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
 import { describeEstimate } from '../../src/batch/estimate.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';

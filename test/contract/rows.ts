@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { claim, claimLocked } from '../../src/ledger/send/claim.ts';
 import type { Claim, ClaimScope, Wish } from '../../src/ledger/send/claim.ts';
 import type { Database, Queryable } from '../../src/database/database.ts';
-import { readNumbers } from '../../src/ledger/read/batches.ts';
+import { readNumbers } from '../../src/ledger/read/batch-numbers.ts';
 import { ledgerNow } from '../../src/ledger/send/window.ts';
 import { keepWindow } from '../../src/ledger/send/window-change.ts';
 import { record } from '../../src/ledger/send/record.ts';

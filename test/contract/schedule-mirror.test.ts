@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Schedule } from '../../src/ledger/schedule.ts';
+import type { Schedule } from '../../src/ledger/schedules/schedules.ts';
 import { scheduleQueue } from '../../src/worker/queue/name.ts';
 import { openQueue } from '../../src/worker/queue/queue.ts';
 import { openMirror } from '../../src/schedule/mirror.ts';

@@ -6,19 +6,19 @@ import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { runName } from '../../src/schedule/due.ts';
 import { openJournal } from '../../src/worker/journal/journal.ts';
-import { listBatches } from '../../src/ledger/batch.ts';
+import { listBatches } from '../../src/ledger/batches.ts';
 import type { Database } from '../../src/database/database.ts';
-import { listRuns, renewLease, takeRun, triggerRun } from '../../src/ledger/schedule-run.ts';
-import type { TakenRun } from '../../src/ledger/schedule-run.ts';
+import { listRuns, renewLease, takeRun, triggerRun } from '../../src/ledger/schedules/runs.ts';
+import type { TakenRun } from '../../src/ledger/schedules/runs.ts';
 import {
   addSchedule,
-  keepTicker,
+  recordTicker,
   listSchedules,
   pauseSchedule,
   removeSchedule,
   resumeSchedule,
-} from '../../src/ledger/schedule.ts';
-import type { Schedule } from '../../src/ledger/schedule.ts';
+} from '../../src/ledger/schedules/schedules.ts';
+import type { Schedule } from '../../src/ledger/schedules/schedules.ts';
 import { ledgerNow } from '../../src/ledger/send/window.ts';
 import { replayJournals } from '../../src/worker/journal/replay.ts';
 import { decideAll } from '../../src/schedule/schedule.ts';
@@ -280,8 +280,8 @@ onEvery(LEDGERS, (storage) => {
       const file = await new ManifestFile().write([row('a')]);
       const one = await schedule(db, file);
       await rm(file.path);
-      await keepTicker(db, 'here');
-      await keepTicker(db, 'there');
+      await recordTicker(db, 'here');
+      await recordTicker(db, 'there');
       await decideAll(db, log);
       assert.deepEqual(await make(db, await taken(db, 'w1', 'here'), 'here'), { kind: 'left' });
       assert.equal(await takeRun(db, { worker: 'w1', host: 'here' }), undefined);
@@ -296,7 +296,7 @@ onEvery(LEDGERS, (storage) => {
       const file = await new ManifestFile().write([row('a')]);
       const one = await schedule(db, file);
       await rm(file.path);
-      await keepTicker(db, 'there');
+      await recordTicker(db, 'there');
       await decideAll(db, log);
       assert.deepEqual(await make(db, await taken(db)), { kind: 'left' });
       await db.query(`update vidbatch.ticker set seen_at = now() - interval '1 minute'`);

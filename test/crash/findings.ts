@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { journalNames, readJournal } from '../../src/worker/journal/file.ts';
 import { journalFolder } from '../../src/worker/journal/journal.ts';
 import type { Queryable } from '../../src/database/database.ts';
-import { INVARIANTS, lookAtSlice, lookAtWhole } from '../../src/ledger/verify/walk.ts';
+import { INVARIANTS, checkSlice, checkWhole } from '../../src/ledger/verify/walk.ts';
 import type { Finding } from '../../src/ledger/verify/invariant.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import type { State } from '../../src/core/submission.ts';
@@ -77,8 +77,8 @@ async function lookAt(db: Queryable): Promise<Finding[]> {
     if (invariant.severity === 'note') continue;
     found.push(
       ...(await (invariant.over === 'slice'
-        ? lookAtSlice(db, invariant, all, null)
-        : lookAtWhole(db, invariant, null))),
+        ? checkSlice(db, invariant, all, null)
+        : checkWhole(db, invariant, null))),
     );
   }
   return found;

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { measuredRate } from '../../src/ledger/batch.ts';
+import { readSendRate } from '../../src/ledger/batches.ts';
 import { workLeft } from '../../src/ledger/send/left.ts';
 import { followClock } from '../../src/ledger/send/clock.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
 import { readBlocked } from '../../src/ledger/send/blocked.ts';
 import { claim, claimLocked } from '../../src/ledger/send/claim.ts';
 import { readyBatches } from '../../src/ledger/send/ready.ts';
-import { readStanding } from '../../src/ledger/read/standing.ts';
+import { readAlerts } from '../../src/ledger/read/alerts.ts';
 import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
 import { makeBatch, only, scopeOf, windowAt, wishFor } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
@@ -108,7 +108,7 @@ onEvery(['postgres'], (storage) => {
     'asking why no row was claimed': (db, made) => readBlocked(db, scopeOf(made), made.id),
     'asking whether there is work left': (db, { origin }) => workLeft(db, origin, null),
     'following the clock': (db) => followClock(db),
-    'saying how things stand': (db) => readStanding(db),
+    'saying how things stand': (db) => readAlerts(db),
   };
 
   async function assertCheap(make: (db: Database, rows: number) => Promise<Made>): Promise<void> {
@@ -179,7 +179,7 @@ onEvery(['postgres'], (storage) => {
         where batch_id = any($1::bigint[])`,
       [[id, large]],
     );
-    const pages = await pagesOf(db, (explained) => measuredRate(explained, large));
+    const pages = await pagesOf(db, (explained) => readSendRate(explained, large));
     assert.ok(pages < rows * 10, `${pages} pages for ${rows} rows`);
   });
 });

@@ -1,10 +1,10 @@
-import { cancel, pause, resume } from '../../src/ledger/pause.ts';
-import { countHeld, setBudget } from '../../src/ledger/budget.ts';
-import { retry } from '../../src/ledger/retry.ts';
+import { cancel, pause, resume } from '../../src/ledger/operator/pause.ts';
+import { countHeld, setBudget } from '../../src/ledger/money/budget.ts';
+import { retry } from '../../src/ledger/operator/retry.ts';
 import type { Database } from '../../src/database/database.ts';
 import { setDeadline } from '../../src/ledger/send/window.ts';
 import { keepWindow, setBatchWindow, setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
-import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
+import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/operator/resolve.ts';
 import { held } from './ledger/budget.ts';
 import { beginTrial } from '../../src/ledger/send/trial.ts';
 import type { ModelLedger } from './ledger/state.ts';

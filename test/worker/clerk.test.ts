@@ -4,7 +4,7 @@ import { createClerk } from '../../src/worker/clerk.ts';
 import type { Claimed } from '../../src/worker/clerk.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
-import { readAttempts } from '../../src/ledger/read/attempts.ts';
+import { readAttempts } from '../../src/ledger/read/row-history.ts';
 import { hear } from '../contract/log.ts';
 import { makeBatch, only, outcomeOf, resultOf, scopeOf, storedOne } from '../contract/rows.ts';
 import { openStorage } from '../contract/storages.ts';

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/database.ts';
 import { pageByPage, readOne } from '../read/query.ts';
-import { writeScratch } from '../import/scratch.ts';
+import { writeScratch } from '../import/stage.ts';
 
 /** The tasks of the ledger that are compared: of one provider, and of one batch (null: of all). */
 interface Scope {
@@ -26,7 +26,7 @@ const HEARD = `heard as (
  * is one attempt's alone.
  * @throws VidbatchError `IMPORT_LOST`
  */
-export async function pair(db: Queryable, importId: string, { origin, batchId }: Scope): Promise<void> {
+export async function pairTasks(db: Queryable, importId: string, { origin, batchId }: Scope): Promise<void> {
   await db.query(
     `with ${HEARD}
      update vidbatch.listed l set subject = h.task_id
@@ -131,7 +131,7 @@ const LINE = `${charge('l')}, 'listed', l.listed, 'model', l.model, 'duration', 
   'createdAt', l.created_at, 'client', l.client, 'requestId', l.request_id, 'fault', l.fault, 'raw', l.raw`;
 
 /** Every subject, with its lines and with what earlier files billed for it. */
-export function subjects(db: Queryable, importId: string): AsyncGenerator<SubjectRow> {
+export function readSubjects(db: Queryable, importId: string): AsyncGenerator<SubjectRow> {
   return pageByPage(PAGE, async (after: SubjectRow | undefined) => {
     const { rows } = await db.query<SubjectRow>(
       `select p.subject, p.orphaned, p.candidate, s.batch_id as "batchId", b.name as batch, s.row_key as key,
@@ -170,7 +170,7 @@ export function subjects(db: Queryable, importId: string): AsyncGenerator<Subjec
 type Nameless = LineRow & { aside: boolean; position: number };
 
 /** Lines that name no task: unreadable ones, and those that are about none. */
-export function nameless(db: Queryable, importId: string): AsyncGenerator<Nameless> {
+export function readNameless(db: Queryable, importId: string): AsyncGenerator<Nameless> {
   return pageByPage(PAGE, async (after: Nameless | undefined) => {
     const { rows } = await db.query<{ row: Nameless }>(
       `select json_build_object('aside', l.aside, 'position', l.position, ${LINE}) as row
@@ -183,7 +183,7 @@ export function nameless(db: Queryable, importId: string): AsyncGenerator<Namele
 }
 
 /** Since when tasks of this provider may be this ledger's. */
-export async function sendingSince(db: Queryable, origin: string): Promise<Date> {
+export async function readSendingSince(db: Queryable, origin: string): Promise<Date> {
   const { since } = await readOne<{ since: Date }>(
     db,
     `select least(m.created_at, (select min(claimed_at) from vidbatch.attempt where origin = $1)) as since
@@ -194,7 +194,7 @@ export async function sendingSince(db: Queryable, origin: string): Promise<Date>
 }
 
 /** The tokens or users under which the files have tasks that the ledger knows. */
-export async function ownClients(db: Queryable, importId: string): Promise<string[]> {
+export async function readOwnClients(db: Queryable, importId: string): Promise<string[]> {
   const { rows } = await db.query<{ client: string }>(
     `select distinct l.client from vidbatch.listed l
        join vidbatch.paired p on p.import_id = l.import_id and p.subject = l.subject and p.attempt_id is not null
@@ -205,7 +205,7 @@ export async function ownClients(db: Queryable, importId: string): Promise<strin
 }
 
 /** The providers that this ledger has sent to. */
-export async function origins(db: Queryable): Promise<string[]> {
+export async function readOrigins(db: Queryable): Promise<string[]> {
   const { rows } = await db.query<{ origin: string }>('select origin from vidbatch.provider order by origin');
   return rows.map(({ origin }) => origin);
 }

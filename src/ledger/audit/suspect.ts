@@ -1,5 +1,5 @@
 import type { Queryable } from '../../database/database.ts';
-import { writeScratch } from '../import/scratch.ts';
+import { writeScratch } from '../import/stage.ts';
 
 /**
  * Why a task may be a row's. `request`: the file names the request of its attempt. `prompt`: the same prompt and model,
@@ -141,7 +141,7 @@ export interface Suspect {
 }
 
 /** One page of the uncertain rows that are asked about. A row with several attempts is one. */
-export async function suspects(
+export async function readSuspects(
   db: Queryable,
   importId: string,
   batchId: number | null,
@@ -166,7 +166,7 @@ export async function suspects(
 const ENOUGH = 3;
 
 /** All edges that `explain` needs to judge these owners. */
-export async function edgesOf(
+export async function readEdges(
   db: Queryable,
   importId: string,
   owners: readonly string[],
@@ -214,7 +214,7 @@ export async function edgesOf(
 }
 
 /** Whether tasks that both sides know were created when the ledger says, give or take the tolerance. */
-export async function clocksOf(
+export async function compareClocks(
   db: Queryable,
   importId: string,
   toleranceMs: number,

@@ -3,7 +3,7 @@ import type { Queryable } from '../../database/database.ts';
 import { isChanged, KNOWN, MARK, knownFrom, SENT } from './known.ts';
 import type { ReadRows } from './known.ts';
 import { VidbatchError } from '../../core/errors.ts';
-import { importLost } from './scratch.ts';
+import { importLost } from './stage.ts';
 
 /** One row of the manifest held against what the ledger has under the same key. */
 export interface Difference {

@@ -1,11 +1,11 @@
 import type { Money } from '../../core/money/money.ts';
-import { amountOf } from '../budget.ts';
+import { amountOf } from '../money/budget.ts';
 import { PAID } from './comparison.ts';
 import type { Queryable } from '../../database/database.ts';
 import { isChanged, KNOWN } from './known.ts';
 import type { ReadRows } from './known.ts';
-import { secondsOf, toStored } from './price.ts';
-import type { Stored, StoredRow } from './price.ts';
+import { secondsOf, toStored } from '../money/row-price.ts';
+import type { Stored, StoredRow } from '../money/row-price.ts';
 
 /** Rows of a manifest of one model and mode, held against what the batch has. */
 export interface Group {
@@ -28,7 +28,7 @@ export interface Group {
 }
 
 /** The valid rows of a manifest by model and mode. `batchId` null: there is no such batch yet. */
-export async function outline(
+export async function readOutline(
   db: Queryable,
   { importId, known }: ReadRows,
   batchId: number | null,

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../database/database.ts';
 import { readOne } from './query.ts';
-import { secondsOf, toStored } from '../import/price.ts';
-import type { Stored, StoredRow } from '../import/price.ts';
+import { secondsOf, toStored } from '../money/row-price.ts';
+import type { Stored, StoredRow } from '../money/row-price.ts';
 
 /** Milliseconds within which this share was over. */
 export interface Percentiles {

@@ -206,7 +206,7 @@ export async function readLines(db: Queryable, ids: readonly number[]): Promise<
 }
 
 /** Numbers of the rows of a batch whose key or task id is `key`; without such a row, of those whose key begins with it (at most twenty). */
-export async function rowsNamed(db: Queryable, batchId: number, key: string): Promise<number[]> {
+export async function findRowIds(db: Queryable, batchId: number, key: string): Promise<number[]> {
   const { rows: exact } = await db.query<{ id: number }>(
     `select id from vidbatch.submission where batch_id = $1 and (row_key = $2 or task_id = $2)
       union
@@ -221,6 +221,6 @@ export async function rowsNamed(db: Queryable, batchId: number, key: string): Pr
   return rows.map(({ id }) => id);
 }
 
-export async function ledgerId(db: Queryable): Promise<string> {
+export async function readLedgerId(db: Queryable): Promise<string> {
   return (await readOne<{ id: string }>(db, 'select ledger_id as id from vidbatch.meta')).id;
 }

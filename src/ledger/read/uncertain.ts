@@ -1,6 +1,6 @@
 import type { Evidence } from '../../core/outcome.ts';
 import type { Queryable } from '../../database/database.ts';
-import type { AttemptView } from './attempts.ts';
+import type { AttemptView } from './row-history.ts';
 import { pageByPage, readOne } from './query.ts';
 
 /** How far an exchange came. `none`: nothing is recorded. */

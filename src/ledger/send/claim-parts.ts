@@ -2,7 +2,7 @@
  * Parts of the statements that claim rows. Parameters: $1 the batch, $2 ids of the attempts, $3 the worker, $4 the
  * provider's origin, $5 milliseconds to the deadline, $6 the only batches that count, or null; then those of the limits.
  */
-import { affordable } from '../budget.ts';
+import { affordable } from '../money/budget.ts';
 import { doubtMsOf } from './doubt.ts';
 import { CLAIM_ORDER, DUE, dueGroups } from './group.ts';
 import { MODELS_WITH_ROOM, TURNS } from './turn.ts';

@@ -1,4 +1,4 @@
-import { affordable } from '../budget.ts';
+import { affordable } from '../money/budget.ts';
 import type { Queryable } from '../../database/database.ts';
 import type { ShutGate } from './blocked.ts';
 import { CLAIM_ORDER, groups, PENDING } from './group.ts';

@@ -1,7 +1,7 @@
 import type { Outcome } from '../../core/outcome.ts';
 import { transaction } from '../../database/database.ts';
 import type { Database, Queryable } from '../../database/database.ts';
-import { lockBatch } from '../batch.ts';
+import { lockBatch } from '../batches.ts';
 import { recordWithin } from './record.ts';
 import { storable } from './result.ts';
 

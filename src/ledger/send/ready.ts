@@ -1,5 +1,5 @@
 import type { Limit } from '../../core/rate/limits.ts';
-import { affordable } from '../budget.ts';
+import { affordable } from '../money/budget.ts';
 import type { Queryable } from '../../database/database.ts';
 import { DUE, dueGroups, groups } from './group.ts';
 import { ROOM, untilRoomMs } from './turn.ts';

@@ -4,7 +4,7 @@ import type { Logger } from '../../core/log.ts';
 import type { Window } from '../../core/time/window.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 import { transaction } from '../../database/database.ts';
-import { note } from '../batch.ts';
+import { logEvent } from '../batches.ts';
 import { isKnownZone } from './window.ts';
 
 /** From now on, all workers of this ledger send off-peak rows only in this window; null: at any time. */
@@ -12,7 +12,7 @@ export async function putOffPeakUnder(db: Database, window: Window | null, log: 
   const before = await transaction(db, async (session) => {
     const text = await setOffPeakWindow(session, window && (await keepWindow(session, window)));
     if (text !== (window?.text ?? null)) {
-      await note(session, 'offpeak-window', `${change(text, window)}, by ${hostname()}`);
+      await logEvent(session, 'offpeak-window', `${change(text, window)}, by ${hostname()}`);
     }
     return text;
   });
@@ -26,7 +26,7 @@ export async function putOffPeakUnder(db: Database, window: Window | null, log: 
 /** From now on, workers send rows of this batch only in this window; null: at any time. */
 export async function putBatchUnder(db: Queryable, batchId: number, window: Window | null): Promise<void> {
   const before = await setBatchWindow(db, batchId, window && (await keepWindow(db, window)));
-  if (before !== (window?.text ?? null)) await note(db, 'window', change(before, window), batchId);
+  if (before !== (window?.text ?? null)) await logEvent(db, 'window', change(before, window), batchId);
 }
 
 function change(before: string | null, after: Window | null): string {

@@ -16,7 +16,7 @@ export interface Folder {
 }
 
 /** Notes where a folder is now. */
-export async function noteFolder(db: Queryable, { id, batchId, host, path }: Folder): Promise<void> {
+export async function saveFolder(db: Queryable, { id, batchId, host, path }: Folder): Promise<void> {
   await db.query(
     `insert into vidbatch.folder (id, batch_id, host, path) values ($1, $2, $3, $4)
      on conflict (id) do update set host = excluded.host, path = excluded.path, used_at = now()`,
@@ -55,7 +55,7 @@ export interface KnownVideo extends WholeVideo {
 }
 
 /** Videos of a folder that have been whole, by submission. */
-export function wholeVideos(db: Queryable, folderId: string): AsyncGenerator<KnownVideo> {
+export function readWholeVideos(db: Queryable, folderId: string): AsyncGenerator<KnownVideo> {
   return pageByPage(VIDEOS, async (after: KnownVideo | undefined) => {
     const { rows } = await db.query<KnownVideo>(
       `select submission_id as id, task_id as "taskId", state, file, bytes, sha256, media_type as type from vidbatch.download

@@ -133,7 +133,7 @@ export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking)
 }
 
 /** Makes every task due now, because rows wait for tasks to end. */
-export async function hasten(db: Queryable, origin: string): Promise<void> {
+export async function pollSoon(db: Queryable, origin: string): Promise<void> {
   await db.query(
     `update vidbatch.task set due_at = now() where origin = $1 and due_at > now() + interval '1 second' and asker is null`,
     [origin],
@@ -148,7 +148,7 @@ export async function freeAllTasks(db: Queryable): Promise<void> {
 }
 
 /** Taken tasks are due again. Unless the provider was `asked`, the poll does not count. */
-export async function giveTasksBack(
+export async function releaseTasks(
   db: Queryable,
   tasks: readonly TakenTask[],
   { asked = false } = {},
@@ -171,7 +171,7 @@ export async function giveTasksBack(
  * Milliseconds until a task may be asked for; undefined: none is open. `before`: only tasks that were not asked for since
  * that moment. Tasks that another asker holds are among them, because that asker may be dead.
  */
-export async function nextPoll(
+export async function readNextPoll(
   db: Queryable,
   scope: PollScope,
   { firstMs, before = null }: Pick<Taking, 'firstMs' | 'before'>,

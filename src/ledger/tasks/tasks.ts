@@ -74,7 +74,7 @@ export async function countTasks(db: Queryable, batches: readonly number[] | nul
 }
 
 /** How many open tasks belong to other providers. Polls of this provider do not ask for them. */
-export async function openElsewhere(
+export async function countOpenElsewhere(
   db: Queryable,
   scope: PollScope,
 ): Promise<{ origin: string | null; tasks: number }[]> {

@@ -32,7 +32,7 @@ const DIES_AT = `coalesce(t.url_expires_at, t.url_seen_at + interval '24 hours',
  * Rows of a batch whose task is completed and whose video is not known to be in the folder. The URL that dies first is
  * first.
  */
-export function wantedVideos(
+export function readWantedVideos(
   db: Queryable,
   { batchId, folderId }: { batchId: number; folderId: string },
 ): AsyncGenerator<Wanted> {
@@ -48,7 +48,7 @@ export function wantedVideos(
   });
 }
 
-/** How many rows `wantedVideos` finds. */
+/** How many rows `readWantedVideos` finds. */
 export function countWanted(
   db: Queryable,
   { batchId, folderId }: { batchId: number; folderId: string },
@@ -117,7 +117,7 @@ export interface PlacedVideo extends Pick<VideoView, 'file' | 'bytes' | 'sha256'
 }
 
 /** Of one row, in every folder that it was downloaded into. */
-export async function videosOf(db: Queryable, submissionId: number): Promise<PlacedVideo[]> {
+export async function readVideosOfRow(db: Queryable, submissionId: number): Promise<PlacedVideo[]> {
   const { rows } = await db.query<PlacedVideo>(
     `select f.host, f.path, d.state, d.file, d.bytes, d.sha256, d.code, d.reason, d.updated_at as at
        from vidbatch.download d join vidbatch.folder f on f.id = d.folder_id

@@ -39,7 +39,7 @@ interface Content {
 const PAGE = 200;
 
 /** Reads the texts of every row. A row is written by one statement, so a second look would see the same. */
-export async function* contentFindings(db: Queryable, batchId: number | null): AsyncGenerator<Finding[]> {
+export async function* checkContent(db: Queryable, batchId: number | null): AsyncGenerator<Finding[]> {
   const rows = pageByPage(PAGE, async (after: Content | undefined) => {
     const page = await db.query<Content>(
       `select s.id, b.name as batch, s.row_key as key, s.input, s.request, s.content_hash as hash

@@ -1,9 +1,9 @@
 import type { Queryable } from '../../database/database.ts';
-import { ATTEMPT_INVARIANTS } from './attempts.ts';
+import { ATTEMPT_INVARIANTS } from './rows.ts';
 import { GATE_INVARIANTS } from './gates.ts';
 import { finding, IN_SLICE } from './invariant.ts';
 import type { Finding, Invariant } from './invariant.ts';
-import { BUDGET_INVARIANTS, PAYMENT_INVARIANTS } from './payments.ts';
+import { BUDGET_INVARIANTS, PAYMENT_INVARIANTS } from './money.ts';
 import { POLL_INVARIANTS, STATE_INVARIANTS } from './states.ts';
 
 /** What the ledger alone can tell, money first. */
@@ -27,7 +27,7 @@ interface Slice {
 const SLICE_ROWS = 2_000;
 
 /** The slices of a batch (null: of all), one after another without a gap, and the empty one behind the last row. */
-export async function* slices(
+export async function* readSlices(
   db: Queryable,
   batchId: number | null,
   size = SLICE_ROWS,
@@ -47,7 +47,7 @@ export async function* slices(
 }
 
 /** Where the invariant does not hold among the submissions of a slice. */
-export function lookAtSlice(
+export function checkSlice(
   db: Queryable,
   invariant: Invariant,
   { after, last }: Slice,
@@ -57,7 +57,7 @@ export function lookAtSlice(
 }
 
 /** The same in the whole ledger: the next `limit` findings after the one that says `after`. */
-export function lookAtWhole(
+export function checkWhole(
   db: Queryable,
   invariant: Invariant,
   batchId: number | null,
@@ -98,7 +98,7 @@ export interface KnownTask {
 }
 
 /** Every task id among the submissions of a slice that belongs to this provider. */
-export async function tasksOf(
+export async function readKnownTasks(
   db: Queryable,
   origin: string,
   { after, last }: Pick<Slice, 'after' | 'last'>,

@@ -1,10 +1,10 @@
-import type { Condition } from '../../ledger/read/standing.ts';
+import type { LedgerCondition } from '../../ledger/read/alerts.ts';
 import { count, duration } from '../../core/format.ts';
 import { ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 
 /** What keeps rows from being sent, which rows need a person, and whether a worker runs. */
-export function judgeCondition(condition: Condition): Check[] {
+export function judgeCondition(condition: LedgerCondition): Check[] {
   const gates = judgeGates(condition);
   return [
     ok('ledger-id', condition.ledgerId),
@@ -15,7 +15,7 @@ export function judgeCondition(condition: Condition): Check[] {
   ];
 }
 
-function judgeGates({ paused, pausedBatches, held, halts }: Condition): Check[] {
+function judgeGates({ paused, pausedBatches, held, halts }: LedgerCondition): Check[] {
   const checks: Check[] = [];
   if (paused) checks.push(warning('gates', 'everything is paused', '`vidbatch resume` goes on.'));
   if (pausedBatches.length > 0) {
@@ -66,7 +66,7 @@ function judgeGates({ paused, pausedBatches, held, halts }: Condition): Check[] 
   return checks;
 }
 
-function judgeUncertain({ uncertain }: Condition): Check {
+function judgeUncertain({ uncertain }: LedgerCondition): Check {
   if (uncertain === 0) return ok('uncertain', 'no row is uncertain');
   return warning(
     'uncertain',
@@ -75,7 +75,7 @@ function judgeUncertain({ uncertain }: Condition): Check {
   );
 }
 
-function judgeSurplus({ surplus }: Condition): Check[] {
+function judgeSurplus({ surplus }: LedgerCondition): Check[] {
   if (surplus === 0) return [];
   return [
     warning(
@@ -86,7 +86,7 @@ function judgeSurplus({ surplus }: Condition): Check[] {
   ];
 }
 
-function judgeWorkers({ open, fed }: Condition): Check {
+function judgeWorkers({ open, fed }: LedgerCondition): Check {
   if (fed > 0) return ok('workers', `${count(fed)} ${fed === 1 ? 'queue is' : 'queues are'} being fed`);
   if (!open) return ok('workers', 'none, and no row is still to be sent');
   return warning('workers', 'rows are still to be sent, and no worker runs', 'Start `vidbatch work`.');

@@ -2,7 +2,7 @@ import type { Config } from '../../core/config.ts';
 import { VidbatchError } from '../../core/errors.ts';
 import { reasonOf } from '../../database/connection-errors.ts';
 import { journalFolder } from '../../worker/journal/journal.ts';
-import { readCondition } from '../../ledger/read/standing.ts';
+import { readCondition } from '../../ledger/read/alerts.ts';
 import { redactor } from '../../provider/api-key.ts';
 import { queueName } from '../../worker/queue/name.ts';
 import { redisTrouble } from '../../worker/queue/redis/trouble.ts';

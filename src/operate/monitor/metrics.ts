@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { LimitInForce } from '../../ledger/send/quota.ts';
 import type { Outcome, OutcomeKind } from '../../core/outcome.ts';
-import type { Polled } from '../../ledger/tasks/poll-record.ts';
+import type { Polled } from '../../ledger/tasks/record-polls.ts';
 import type { Blocked } from '../../ledger/send/blocked.ts';
 import type { PollVerdict } from '../../core/poll-plan.ts';
 import type { Verdict } from '../../worker/submit.ts';

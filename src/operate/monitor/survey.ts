@@ -1,8 +1,8 @@
 import type { App } from '../../worker/app.ts';
 import { limitsInForce } from '../../ledger/send/quota.ts';
 import type { LimitInForce } from '../../ledger/send/quota.ts';
-import { readStanding, tally } from '../../ledger/read/standing.ts';
-import type { Standing } from '../../ledger/read/standing.ts';
+import { readAlerts, countAllStates } from '../../ledger/read/alerts.ts';
+import type { Alerts } from '../../ledger/read/alerts.ts';
 import { countTasks } from '../../ledger/tasks/tasks.ts';
 import { queueName } from '../../worker/queue/name.ts';
 import { countByState, openQueue } from '../../worker/queue/queue.ts';
@@ -23,7 +23,7 @@ export interface Survey {
   health: Health;
   rows?: Dated<Counts> | undefined;
   tasks?: Dated<TaskCounts> | undefined;
-  standing?: Standing | undefined;
+  standing?: Alerts | undefined;
   queue?: Dated<Record<string, number>> | undefined;
   limits?: readonly LimitInForce[] | undefined;
   worker: Pick<RunningWorker, 'inFlight' | 'journal'> | undefined;
@@ -44,7 +44,7 @@ export class Surveyor {
   readonly #queue: ChunkQueue;
   readonly #rows: Paced<Counts>;
   readonly #tasks: Paced<TaskCounts>;
-  readonly #standing: Paced<Standing>;
+  readonly #standing: Paced<Alerts>;
   readonly #limits: Paced<LimitInForce[]>;
   readonly #jobs: Paced<Record<string, number>>;
 
@@ -53,9 +53,9 @@ export class Surveyor {
     this.#queue = openQueue(store, queueName(ledgerId, null), { skipMetasUpdate: true });
     // `vidbatch_up` says whether it answers.
     this.#queue.on('error', () => undefined);
-    this.#rows = new Paced(() => tally(db), { share: SHARE, leastMs: LEAST_COUNTING_MS });
+    this.#rows = new Paced(() => countAllStates(db), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#tasks = new Paced(() => countTasks(db, null), { share: SHARE, leastMs: LEAST_COUNTING_MS });
-    this.#standing = new Paced(() => readStanding(db), { share: SHARE, leastMs: LEAST_MS });
+    this.#standing = new Paced(() => readAlerts(db), { share: SHARE, leastMs: LEAST_MS });
     this.#limits = new Paced(() => limitsInForce(db, null), { share: SHARE, leastMs: LEAST_MS });
     this.#jobs = new Paced(() => countByState(this.#queue), {
       share: SHARE,

@@ -1,5 +1,5 @@
 import type { Database } from '../../database/database.ts';
-import { namedBatches } from '../../ledger/read/batches.ts';
+import { readBatchNames } from '../../ledger/read/batch-numbers.ts';
 import { listFeeders } from '../../ledger/send/feeder.ts';
 import { finding } from '../../ledger/verify/invariant.ts';
 import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
@@ -45,7 +45,7 @@ async function lookAt(
     const { jobs } = await readLive(queue);
     onJobs?.(jobs.length);
     const named = jobs.flatMap(({ batch }) => batch ?? []);
-    const known = new Set((await namedBatches(db, [...new Set(named)])).map(({ id }) => id));
+    const known = new Set((await readBatchNames(db, [...new Set(named)])).map(({ id }) => id));
     return jobs
       .filter(({ batch }) => batch === undefined || !known.has(batch))
       .map(({ id }) => finding(JOB_KNOWN, { what: `job ${id} in ${name} names no batch of this ledger` }));

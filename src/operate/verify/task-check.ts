@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database.ts';
 import { finding } from '../../ledger/verify/invariant.ts';
 import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
-import { slices, tasksOf } from '../../ledger/verify/walk.ts';
+import { readSlices, readKnownTasks } from '../../ledger/verify/walk.ts';
 import type { KnownTask } from '../../ledger/verify/walk.ts';
 import type { Provider, TaskReport } from '../../core/outcome.ts';
 import type { Look } from './verify.ts';
@@ -46,8 +46,8 @@ export async function* taskLooks(
   options: { batchId: number | null; concurrency: number; signal?: AbortSignal },
   totals: Asked,
 ): AsyncGenerator<Look> {
-  for await (const slice of slices(db, options.batchId, SLICE)) {
-    const waiting = await tasksOf(db, provider.origin, slice, options.batchId);
+  for await (const slice of readSlices(db, options.batchId, SLICE)) {
+    const waiting = await readKnownTasks(db, provider.origin, slice, options.batchId);
     const found: Finding[] = [];
     await Promise.all(
       Array.from({ length: Math.min(options.concurrency, waiting.length) }, async () => {

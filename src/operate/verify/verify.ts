@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queryable } from '../../database/database.ts';
-import { INVARIANTS, lookAtSlice, lookAtWhole, slices } from '../../ledger/verify/walk.ts';
-import { contentFindings } from '../../ledger/verify/content.ts';
+import { INVARIANTS, checkSlice, checkWhole, readSlices } from '../../ledger/verify/walk.ts';
+import { checkContent } from '../../ledger/verify/content.ts';
 import type { Finding } from '../../ledger/verify/invariant.ts';
 
 /** What one look at one part found, and how to look again. Without `again` the part does not change by itself. */
@@ -64,9 +64,9 @@ export async function* ledgerLooks(
     INVARIANTS.filter(({ over }) => over === 'whole'),
   ];
   let walked = 0;
-  for await (const slice of slices(db, batchId)) {
+  for await (const slice of readSlices(db, batchId)) {
     for (const invariant of ofSlices) {
-      const look = (): Promise<Finding[]> => lookAtSlice(db, invariant, slice, batchId);
+      const look = (): Promise<Finding[]> => checkSlice(db, invariant, slice, batchId);
       yield { found: await look(), again: look };
     }
     walked += slice.rows;
@@ -75,11 +75,11 @@ export async function* ledgerLooks(
   for (const invariant of ofWhole) {
     for (let after: string | undefined = ''; after !== undefined;) {
       const from: string = after;
-      const look = (): Promise<Finding[]> => lookAtWhole(db, invariant, batchId, { after: from });
+      const look = (): Promise<Finding[]> => checkWhole(db, invariant, batchId, { after: from });
       const found: Finding[] = await look();
       yield { found, again: look };
       after = found.at(-1)?.what;
     }
   }
-  for await (const found of contentFindings(db, batchId)) yield { found };
+  for await (const found of checkContent(db, batchId)) yield { found };
 }

@@ -8,21 +8,32 @@ import { expectedOf, judge, toAuditedTask } from './audited-task.ts';
 import type { Context, Span, AuditFinding } from './audited-task.ts';
 import { AuditSummary } from './summary.ts';
 import { usageError } from '../../core/errors.ts';
-import { storeCharges, analyseListing, fileFacts, stageLines } from '../../ledger/audit/listing.ts';
+import {
+  storeCharges,
+  analyseListing,
+  readFileFacts,
+  stageLines,
+} from '../../ledger/audit/provider-lines.ts';
 import type { Database } from '../../database/database.ts';
 import { transaction } from '../../database/database.ts';
-import { beginImport, endImport, keepImport } from '../../ledger/import/scratch.ts';
-import type { FileFacts, StagedLine } from '../../ledger/audit/listing.ts';
-import { nameless, ownClients, pair, sendingSince, subjects } from '../../ledger/audit/pairing.ts';
-import { resolveAccepted } from '../../ledger/resolve.ts';
-import type { Said } from '../../ledger/resolve.ts';
+import { beginImport, endImport, keepImport } from '../../ledger/import/stage.ts';
+import type { FileFacts, StagedLine } from '../../ledger/audit/provider-lines.ts';
 import {
-  clocksOf,
-  edgesOf,
+  readNameless,
+  readOwnClients,
+  pairTasks,
+  readSendingSince,
+  readSubjects,
+} from '../../ledger/audit/pairing.ts';
+import { resolveAccepted } from '../../ledger/operator/resolve.ts';
+import type { Said } from '../../ledger/operator/resolve.ts';
+import {
+  compareClocks,
+  readEdges,
   gatherSuspects,
   markCandidates,
   pairSettled,
-  suspects,
+  readSuspects,
 } from '../../ledger/audit/suspect.ts';
 import type { Suspect } from '../../ledger/audit/suspect.ts';
 import { countChosen } from '../../ledger/read/uncertain.ts';
@@ -92,15 +103,20 @@ export async function audit(db: Database, options: AuditOptions): Promise<Audit>
   try {
     const { zoned, empty } = await stageFiles(db, importId, options);
     await analyseListing(db);
-    await pair(db, importId, { origin, batchId: batch?.id ?? null });
+    await pairTasks(db, importId, { origin, batchId: batch?.id ?? null });
     await gatherSuspects(db, importId, origin);
     await analyseListing(db);
-    const since = await sendingSince(db, origin);
-    const clients = await ownClients(db, importId);
+    const since = await readSendingSince(db, origin);
+    const clients = await readOwnClients(db, importId);
     const { strangers, twins } = await markCandidates(db, importId, { origin, toleranceMs, since, clients });
-    const signs = { clocks: await clocksOf(db, importId, toleranceMs), absolute: !zoned, strangers, twins };
+    const signs = {
+      clocks: await compareClocks(db, importId, toleranceMs),
+      absolute: !zoned,
+      strangers,
+      twins,
+    };
     const doubts = await settleDoubts(db, importId, signs, options);
-    const files = [...(await fileFacts(db, importId)), ...empty];
+    const files = [...(await readFileFacts(db, importId)), ...empty];
     const context: Context = {
       lists: spansOf(
         files.filter(({ listed }) => listed),
@@ -203,9 +219,9 @@ async function settleDoubts(
   const doubts: Doubts = { rows: 0, matching: 0, settled: 0, unproven: 0, ambiguous: 0, without: 0, signs };
   let after = 0;
   for (;;) {
-    const page = await suspects(db, importId, options.batch?.id ?? null, after, PAGE);
+    const page = await readSuspects(db, importId, options.batch?.id ?? null, after, PAGE);
     const owners = page.map(({ owner }) => owner);
-    const edges = await edgesOf(db, importId, owners, options.toleranceMs);
+    const edges = await readEdges(db, importId, owners, options.toleranceMs);
     // If staged rows were deleted, only some of them were read. Then a task could wrongly seem to have one possible row.
     await keepImport(db, importId);
     const verdicts = explain(owners, edges, signs);
@@ -273,13 +289,13 @@ async function judgeAll(
     await keepImport(db, importId);
     onProgress?.(judged);
   };
-  for await (const row of subjects(db, importId)) {
+  for await (const row of readSubjects(db, importId)) {
     if (signal?.aborted === true) return summary;
     const subject = toAuditedTask(row, batch?.id ?? null);
     const kinds = judge(subject, context);
     await told({ kinds, expected: expectedOf(kinds, subject, context), subject, row, lines: row.lines });
   }
-  for await (const line of nameless(db, importId)) {
+  for await (const line of readNameless(db, importId)) {
     if (signal?.aborted === true) return summary;
     const kind = line.fault === null && line.aside ? 'no-task' : 'unreadable';
     await told({ kinds: [kind], expected: null, subject: null, row: null, lines: [line] });

@@ -1,4 +1,4 @@
-import { identityOf } from '../../ledger/audit/listing.ts';
+import { identityOf } from '../../ledger/audit/provider-lines.ts';
 import { add, compare, negate, ZERO } from '../../core/money/amount.ts';
 import type { Amount } from '../../core/money/amount.ts';
 

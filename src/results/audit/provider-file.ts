@@ -1,4 +1,4 @@
-import type { FileLine } from '../../ledger/audit/listing.ts';
+import type { FileLine } from '../../ledger/audit/provider-lines.ts';
 import { basename } from 'node:path';
 import { usageError, VidbatchError } from '../../core/errors.ts';
 import type { ColumnMap } from '../../manifest/columns.ts';

@@ -1,4 +1,4 @@
-import type { ProviderRecord } from '../../ledger/audit/listing.ts';
+import type { ProviderRecord } from '../../ledger/audit/provider-lines.ts';
 import { compare, negate, ZERO, parseAmount } from '../../core/money/amount.ts';
 import { excerpt } from '../../core/excerpt.ts';
 import { taskStatusOf } from '../../provider/task.ts';

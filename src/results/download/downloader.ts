@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Agent } from 'undici';
-import type { Batch } from '../../ledger/batch.ts';
+import type { Batch } from '../../ledger/batches.ts';
 import type { Database } from '../../database/database.ts';
 import {
   forgetVideo,
@@ -10,10 +10,10 @@ import {
   recordNotHad,
   recordWhole,
   renewUrl,
-  wholeVideos,
+  readWholeVideos,
 } from '../../ledger/tasks/downloads.ts';
 import type { Folder, KnownVideo } from '../../ledger/tasks/downloads.ts';
-import { wantedVideos } from '../../ledger/tasks/videos.ts';
+import { readWantedVideos } from '../../ledger/tasks/videos.ts';
 import type { Wanted } from '../../ledger/tasks/videos.ts';
 import type { Provider } from '../../core/outcome.ts';
 import { removeFile, sha256Of, sizeOf, UnusableName } from './disk.ts';
@@ -62,7 +62,7 @@ export class Downloader {
   async check(onChecked?: (rows: number) => void): Promise<void> {
     const { db, folder, signal } = this.#options;
     let checked = 0;
-    for await (const video of wholeVideos(db, folder.id)) {
+    for await (const video of readWholeVideos(db, folder.id)) {
       if (signal.aborted) return;
       const place = { folderId: folder.id, id: video.id, taskId: video.taskId };
       const known = video.state === 'downloaded';
@@ -126,7 +126,7 @@ export class Downloader {
 
   async *#wanted(signal: AbortSignal): AsyncGenerator<Wanted> {
     const { db, batch, folder } = this.#options;
-    for await (const row of wantedVideos(db, { batchId: batch.id, folderId: folder.id })) {
+    for await (const row of readWantedVideos(db, { batchId: batch.id, folderId: folder.id })) {
       if (signal.aborted) return;
       const laterAt = this.#later.get(row.id)?.at ?? 0;
       if (!this.#over.has(row.id) && laterAt <= performance.now()) yield row;

@@ -13,7 +13,7 @@ import {
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf, usageError, VidbatchError } from '../../core/errors.ts';
-import type { Batch } from '../../ledger/batch.ts';
+import type { Batch } from '../../ledger/batches.ts';
 import type { Folder } from '../../ledger/tasks/downloads.ts';
 import { lockFile } from '../../database/lock.ts';
 

@@ -4,10 +4,10 @@ import { isOutage } from '../../database/connection-errors.ts';
 import { messageOf, VidbatchError } from '../../core/errors.ts';
 import type { Database } from '../../database/database.ts';
 import { grouped } from '../../core/group.ts';
-import { ensurePoller, giveTasksBack, hasten, nextPoll, takeTasks } from '../../ledger/tasks/poll.ts';
+import { ensurePoller, releaseTasks, pollSoon, readNextPoll, takeTasks } from '../../ledger/tasks/poll.ts';
 import type { TakenTask } from '../../ledger/tasks/poll.ts';
-import { recordPolls } from '../../ledger/tasks/poll-record.ts';
-import type { Polled } from '../../ledger/tasks/poll-record.ts';
+import { recordPolls } from '../../ledger/tasks/record-polls.ts';
+import type { Polled } from '../../ledger/tasks/record-polls.ts';
 import type { Logger } from '../../core/log.ts';
 import { untilLedgerAnswers } from '../../database/outage.ts';
 import { crashPoint } from '../../core/crash-points.ts';
@@ -98,7 +98,7 @@ export function startPoller(options: PollerOptions): Poller {
     lookAt = now;
     if (tasks.length === room) return true;
     lookAt += LOOK_MS;
-    const dueMs = await nextPoll(db, scope, { firstMs: firstMs(), before: since });
+    const dueMs = await readNextPoll(db, scope, { firstMs: firstMs(), before: since });
     if (dueMs !== undefined) lookIn(Math.max(dueMs, LEAST_PAUSE_MS));
     return dueMs !== undefined || asking.size + taken.length > 0;
   }
@@ -106,7 +106,7 @@ export function startPoller(options: PollerOptions): Poller {
   async function ask(task: TakenTask): Promise<void> {
     const report = await provider.query(task.taskId, { signal });
     crashPoint('task-asked');
-    if (report.kind === 'transient' && signal.aborted) return giveTasksBack(db, [task], { asked: true });
+    if (report.kind === 'transient' && signal.aborted) return releaseTasks(db, [task], { asked: true });
     const polled = { task, verdict: judgePoll(task, report, { random, plan: plan() }) };
     if (polled.verdict.kind === 'unanswered' && polled.verdict.holdMs > 0) await giveBack();
     // If this process ends first, the lease ends, and the task is asked for again.
@@ -121,7 +121,7 @@ export function startPoller(options: PollerOptions): Poller {
 
   async function giveBack(): Promise<void> {
     const rest = taken.splice(0).map(({ task }) => task);
-    if (rest.length > 0) await giveTasksBack(db, rest).catch(() => undefined);
+    if (rest.length > 0) await releaseTasks(db, rest).catch(() => undefined);
   }
 
   function startDue(): void {
@@ -187,7 +187,7 @@ export function startPoller(options: PollerOptions): Poller {
   return {
     ended,
     async hurry() {
-      await hasten(db, origin).catch((error: unknown) => logFailure(error, log));
+      await pollSoon(db, origin).catch((error: unknown) => logFailure(error, log));
       lookAt = 0;
       wake?.();
     },

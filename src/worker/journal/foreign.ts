@@ -2,7 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import { refusal } from '../../core/errors.ts';
 import type { VidbatchError } from '../../core/errors.ts';
 import { journalNames, readJournal } from './file.ts';
-import { note } from '../../ledger/batch.ts';
+import { logEvent } from '../../ledger/batches.ts';
 import type { Queryable } from '../../database/database.ts';
 import { diskError } from '../../database/disk-errors.ts';
 import { knownJournals } from '../../ledger/send/journal.ts';
@@ -69,7 +69,7 @@ export async function acceptForeignJournals(
   who: string,
 ): Promise<void> {
   for (const accepted of new Set(journals.map(acceptedAs))) {
-    await note(db, ACCEPTED, accepted, undefined, who);
+    await logEvent(db, ACCEPTED, accepted, undefined, who);
   }
 }
 

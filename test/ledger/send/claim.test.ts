@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { cancel, pause, resume } from '../../../src/ledger/pause.ts';
+import { cancel, pause, resume } from '../../../src/ledger/operator/pause.ts';
 import { readBlocked, readShutGates } from '../../../src/ledger/send/blocked.ts';
 import type { Blocked } from '../../../src/ledger/send/blocked.ts';
 import { claim, claimAfter, claimLocked, granted } from '../../../src/ledger/send/claim.ts';
@@ -9,7 +9,7 @@ import type { Claim } from '../../../src/ledger/send/claim.ts';
 import { setOffPeakWindow } from '../../../src/ledger/send/window-change.ts';
 import { transaction } from '../../../src/database/database.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts } from '../../../src/ledger/read/attempts.ts';
+import { readAttempts } from '../../../src/ledger/read/row-history.ts';
 import {
   claimAll,
   claimFirst,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { after, beforeEach, describe, test } from 'node:test';
 import { contentHash } from '../../../src/core/identity.ts';
-import { findBatch } from '../../../src/ledger/batch.ts';
+import { findBatch } from '../../../src/ledger/batches.ts';
 import type { Database, Queryable } from '../../../src/database/database.ts';
 import { openJournal } from '../../../src/worker/journal/journal.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
-import { cancel, pause, resume } from '../../../src/ledger/pause.ts';
+import { cancel, pause, resume } from '../../../src/ledger/operator/pause.ts';
 import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { armProbe } from '../../../src/ledger/send/provider.ts';

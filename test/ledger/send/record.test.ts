@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { cancel, pause } from '../../../src/ledger/pause.ts';
+import { cancel, pause } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import { transaction } from '../../../src/database/database.ts';
 import type { Database, Queryable } from '../../../src/database/database.ts';
-import { readAttempts } from '../../../src/ledger/read/attempts.ts';
+import { readAttempts } from '../../../src/ledger/read/row-history.ts';
 import { record, recordedBefore, recordWithin } from '../../../src/ledger/send/record.ts';
 import type { OutcomeKind } from '../../../src/core/outcome.ts';
 import {

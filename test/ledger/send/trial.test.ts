@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findBatch } from '../../../src/ledger/batch.ts';
-import { resume } from '../../../src/ledger/pause.ts';
+import { findBatch } from '../../../src/ledger/batches.ts';
+import { resume } from '../../../src/ledger/operator/pause.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { workLeft } from '../../../src/ledger/send/left.ts';
 import { record } from '../../../src/ledger/send/record.ts';

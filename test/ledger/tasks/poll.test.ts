@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Queryable } from '../../../src/database/database.ts';
-import { ensurePoller, giveTasksBack, nextPoll } from '../../../src/ledger/tasks/poll.ts';
-import { recordPolls } from '../../../src/ledger/tasks/poll-record.ts';
-import { readTrail } from '../../../src/ledger/read/attempts.ts';
+import { ensurePoller, releaseTasks, readNextPoll } from '../../../src/ledger/tasks/poll.ts';
+import { recordPolls } from '../../../src/ledger/tasks/record-polls.ts';
+import { readTrail } from '../../../src/ledger/read/row-history.ts';
 import { askNow, countTasks, readTasks } from '../../../src/ledger/tasks/tasks.ts';
 import type { TaskView } from '../../../src/ledger/tasks/tasks.ts';
 import { judgePoll } from '../../../src/core/poll-plan.ts';
@@ -96,7 +96,7 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const made = await accepted(3);
       assert.deepEqual(await take(db, made, { firstMs: 10_000 }), []);
-      const wait = await nextPoll(db, { origin: made.origin, batches: [made.id] }, { firstMs: 10_000 });
+      const wait = await readNextPoll(db, { origin: made.origin, batches: [made.id] }, { firstMs: 10_000 });
       assert.ok(wait !== undefined && wait > 5_000 && wait <= 10_000, String(wait));
       await db.query(
         `update vidbatch.row_state set submitted_at = now() - id * interval '1 minute' where batch_id = $1`,
@@ -117,14 +117,14 @@ onEvery(LEDGERS, (storage) => {
       assert.ok(waits.length >= 6 && waits.length <= 12, `${waits.length} in little over a second`);
       const sorted = waits.toSorted((a, b) => a - b);
       assert.ok((sorted.at(-1) ?? 0) <= 2_400, String(sorted));
-      const wait = await nextPoll(db, { origin: made.origin, batches: [made.id] }, { firstMs: 0 });
+      const wait = await readNextPoll(db, { origin: made.origin, batches: [made.id] }, { firstMs: 0 });
       assert.ok(wait !== undefined && wait >= 0);
     });
 
     it('that was not asked for is given back, and it was no poll', async () => {
       const { db } = storage();
       const made = await accepted();
-      await giveTasksBack(db, await take(db, made));
+      await releaseTasks(db, await take(db, made));
       assert.equal(only(await take(db, made)).poll, 1);
     });
 
@@ -207,7 +207,7 @@ onEvery(LEDGERS, (storage) => {
         ['task-missing'],
       );
       const scope = { origin: made.origin, batches: [made.id] };
-      assert.equal(await nextPoll(db, scope, { firstMs: 0 }), undefined);
+      assert.equal(await readNextPoll(db, scope, { firstMs: 0 }), undefined);
       assert.equal((await countTasks(db, [made.id])).missing, 1);
 
       const since = await askNow(db, scope, { open: true, ended: false });
@@ -272,7 +272,7 @@ onEvery(LEDGERS, (storage) => {
       } as const;
       await poll(db, made, () => throttled, { room: 1 });
       assert.deepEqual(await take(db, made), []);
-      const wait = await nextPoll(db, { origin: made.origin, batches: null }, { firstMs: 0 });
+      const wait = await readNextPoll(db, { origin: made.origin, batches: null }, { firstMs: 0 });
       assert.ok(wait !== undefined && wait > 25_000, String(wait));
       await db.query(`update vidbatch.poller set held_until = '-infinity' where origin = $1`, [made.origin]);
       assert.equal(only(await poll(db, made, () => reportOf('queued'))).level, 1);

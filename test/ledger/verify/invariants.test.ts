@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Queryable } from '../../../src/database/database.ts';
 import { transaction } from '../../../src/database/database.ts';
-import { HELD } from '../../../src/ledger/budget.ts';
-import { INVARIANTS, slices } from '../../../src/ledger/verify/walk.ts';
+import { HELD } from '../../../src/ledger/money/budget.ts';
+import { INVARIANTS, readSlices } from '../../../src/ledger/verify/walk.ts';
 import { CONTENT_RULES } from '../../../src/ledger/verify/content.ts';
 import type { Finding } from '../../../src/ledger/verify/invariant.ts';
 import { confirmed, ledgerLooks } from '../../../src/operate/verify/verify.ts';
@@ -208,7 +208,7 @@ for (const kind of LEDGERS) {
 
     test('are looked at in slices that leave no gap', async () => {
       const walked = [];
-      for await (const slice of slices(storage.db, null, 7)) walked.push(slice);
+      for await (const slice of readSlices(storage.db, null, 7)) walked.push(slice);
       const { rows } = await storage.db.query<{ n: number }>(
         'select count(*)::int as n from vidbatch.submission',
       );

@@ -9,7 +9,7 @@ import type { PostgresFacts } from '../../../src/operate/doctor/postgres.ts';
 import { judgeQueue } from '../../../src/operate/doctor/queue.ts';
 import { judgeRedis } from '../../../src/operate/doctor/redis.ts';
 import type { RedisFacts } from '../../../src/operate/doctor/redis.ts';
-import type { Condition } from '../../../src/ledger/read/standing.ts';
+import type { LedgerCondition } from '../../../src/ledger/read/alerts.ts';
 import { VidbatchError } from '../../../src/core/errors.ts';
 import type { ForeignJournal } from '../../../src/worker/journal/foreign.ts';
 import { complaints, judges } from './judging.ts';
@@ -183,7 +183,7 @@ describe('the data folder', () => {
 
 describe('the condition of a ledger', () => {
   const origin = 'https://api.example.com';
-  const healthy: Condition = {
+  const healthy: LedgerCondition = {
     ledgerId: 'ab12',
     paused: false,
     pausedBatches: [],

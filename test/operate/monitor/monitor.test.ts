@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { readStanding, tally } from '../../../src/ledger/read/standing.ts';
+import { readAlerts, countAllStates } from '../../../src/ledger/read/alerts.ts';
 import { startMonitor } from '../../../src/operate/monitor/monitor.ts';
 import type { Monitor } from '../../../src/operate/monitor/monitor.ts';
 import { until } from '../../until.ts';
@@ -207,7 +207,7 @@ describe('a monitor', () => {
 onEvery(LEDGERS, (storage) => {
   it('the ledger says what needs a person, and how long the oldest row has waited', async () => {
     const { db } = storage();
-    const empty = await readStanding(db);
+    const empty = await readAlerts(db);
     const nothing = { uncertain: 0, surplus: 0, oldestPendingSeconds: 0, halts: {} };
     assert.deepEqual(empty, { ...nothing, stopped: {}, failingSchedules: 0 });
     const made = await makeBatch(db, { rows: 3 });
@@ -238,10 +238,10 @@ onEvery(LEDGERS, (storage) => {
         [name, last, other.id],
       );
     }
-    const { oldestPendingSeconds, halts, stopped, failingSchedules } = await readStanding(db);
+    const { oldestPendingSeconds, halts, stopped, failingSchedules } = await readAlerts(db);
     assert.deepEqual([stopped, failingSchedules], [{ CANARY_FAILED: 1 }, 1]);
     assert.ok(oldestPendingSeconds >= 3600 && oldestPendingSeconds < 3660, `${oldestPendingSeconds}`);
     assert.deepEqual(halts, { invalid_api_key: 1 });
-    assert.equal((await tally(db)).pending, 4);
+    assert.equal((await countAllStates(db)).pending, 4);
   });
 });

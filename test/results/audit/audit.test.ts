@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { FindingType } from '../../../src/results/audit/finding-type.ts';
-import { billedOf } from '../../../src/ledger/audit/listing.ts';
+import { readBilled } from '../../../src/ledger/audit/provider-lines.ts';
 import { priceOf } from '../../../src/core/money/prices.ts';
 import { MISTAKE_NAMES } from '../../../src/simulator/mistake.ts';
 import type { Mistake } from '../../../src/simulator/mistake.ts';
@@ -114,7 +114,7 @@ describe('a bill with every kind of difference', () => {
         ).rows;
       const files = [await account.book('bill.csv')];
       await account.audit(files);
-      const [once, billed] = [await stored(), await billedOf(db, account.batch.id)];
+      const [once, billed] = [await stored(), await readBilled(db, account.batch.id)];
       assert.equal((await account.audit(files)).stored, 0);
       assert.equal(
         (await account.audit([await account.book('bill.json')])).stored,
@@ -144,7 +144,7 @@ describe('a bill with every kind of difference', () => {
       await account.audit([
         await account.write('costs.csv', ['task_id,status,cost,currency', ...costs].join('\n')),
       ]);
-      assert.deepEqual(await billedOf(db, account.batch.id), billed);
+      assert.deepEqual(await readBilled(db, account.batch.id), billed);
     });
 
     test('is not held against a file without an entry, unless it is said what time that covers', async () => {

@@ -9,7 +9,7 @@ import { keepOrphan, keepOrphanAnswer } from '../../../src/ledger/send/orphan.ts
 import type { Verdict } from '../../../src/results/audit/candidate.ts';
 import { audit } from '../../../src/results/audit/audit.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { resolveAccepted } from '../../../src/ledger/resolve.ts';
+import { resolveAccepted } from '../../../src/ledger/operator/resolve.ts';
 import { countChosen } from '../../../src/ledger/read/uncertain.ts';
 import { claimFirst, makeBatch, only, outcomeOf, recordOne } from '../../contract/rows.ts';
 import type { Made } from '../../contract/rows.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { formatAmount } from '../../../src/core/money/amount.ts';
 import { openProviderFile } from '../../../src/results/audit/provider-file.ts';
-import type { FileLine, ProviderRecord } from '../../../src/ledger/audit/listing.ts';
+import type { FileLine, ProviderRecord } from '../../../src/ledger/audit/provider-lines.ts';
 import type { FileOptions } from '../../../src/results/audit/provider-file.ts';
 import { VidbatchError } from '../../../src/core/errors.ts';
 import { parseMap } from '../../../src/manifest/columns.ts';

@@ -7,7 +7,7 @@ import type { DownloaderOptions } from '../../../src/results/download/downloader
 import { holdFolder } from '../../../src/results/download/folder.ts';
 import { openClient } from '../../../src/results/download/transfer.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { noteFolder } from '../../../src/ledger/tasks/downloads.ts';
+import { saveFolder } from '../../../src/ledger/tasks/downloads.ts';
 import { readVideos } from '../../../src/ledger/tasks/videos.ts';
 import type { VideoView } from '../../../src/ledger/tasks/videos.ts';
 import { createProvider } from '../../../src/provider/client.ts';
@@ -73,7 +73,7 @@ export async function openScene(
       const held = holdFolder(folder, ledgerId, { id: made.id, name: made.name });
       const client = openClient({ allowPrivate: false, allowHosts: [new URL(simulator.url).host] }, 300);
       try {
-        await noteFolder(db, held);
+        await saveFolder(db, held);
         const downloader = new Downloader({
           db,
           batch: { id: made.id, origin: simulator.url },

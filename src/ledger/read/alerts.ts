@@ -7,7 +7,7 @@ import { heldProviders, openHalts } from '../send/provider.ts';
 import type { Halt, ProviderStatus } from '../send/provider.ts';
 
 /** The rows of all batches by state. It reads every row, so it is slow on large ledgers. */
-export async function tally(db: Queryable): Promise<Counts> {
+export async function countAllStates(db: Queryable): Promise<Counts> {
   const { rows } = await db.query<{ state: State; n: number }>(
     'select state, count(*) as n from vidbatch.submission group by state',
   );
@@ -17,7 +17,7 @@ export async function tally(db: Queryable): Promise<Counts> {
 }
 
 /** What needs a person, or shows that nothing moves. */
-export interface Standing {
+export interface Alerts {
   uncertain: number;
   /** Task ids beyond one a row: paid twice. */
   surplus: number;
@@ -35,8 +35,8 @@ export interface Standing {
  * Each part reads a few rows of an index. The oldest pending row is looked for among the first waiting row of each batch,
  * model and priority, and the first of those that had to wait.
  */
-export function readStanding(db: Queryable): Promise<Standing> {
-  return readOne<Standing>(
+export function readAlerts(db: Queryable): Promise<Alerts> {
+  return readOne<Alerts>(
     db,
     `with waiting as (
        select f.id, f.updated_at
@@ -67,7 +67,7 @@ export function readStanding(db: Queryable): Promise<Standing> {
 }
 
 /** What keeps rows of the whole ledger from being sent, and what waits for a person. */
-export interface Condition {
+export interface LedgerCondition {
   ledgerId: string;
   /** Everything is paused. */
   paused: boolean;
@@ -85,8 +85,8 @@ export interface Condition {
   fed: number;
 }
 
-export async function readCondition(db: Queryable): Promise<Condition> {
-  const condition = await readOne<Omit<Condition, 'held' | 'halts'>>(
+export async function readCondition(db: Queryable): Promise<LedgerCondition> {
+  const condition = await readOne<Omit<LedgerCondition, 'held' | 'halts'>>(
     db,
     `select m.ledger_id as "ledgerId", m.paused_at is not null as paused,
             array(select b.name from vidbatch.batch b where b.state in ('paused', 'stopped') order by b.id) as "pausedBatches",

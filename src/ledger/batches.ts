@@ -47,7 +47,7 @@ export async function listBatches(db: Queryable): Promise<Batch[]> {
 }
 
 /** The first batches of a provider with rows that wait, oldest first. */
-export async function waitingBatches(db: Queryable, origin: string, most: number): Promise<Batch[]> {
+export async function listWaitingBatches(db: Queryable, origin: string, most: number): Promise<Batch[]> {
   const { rows } = await db.query<Batch>(
     `select ${COLUMNS} from vidbatch.batch b
       where origin = $1
@@ -93,7 +93,7 @@ export async function lockBatch(db: Queryable, id: number): Promise<void> {
 }
 
 /** Whether attempts wait for rows of a batch of that name: they are the rows that its manifest brings back. */
-export async function hasOrphans(db: Queryable, name: string): Promise<boolean> {
+export async function hasUnmatchedAttempts(db: Queryable, name: string): Promise<boolean> {
   const { rows } = await db.query('select from vidbatch.orphan where batch = $1 limit 1', [name]);
   return rows.length > 0;
 }
@@ -113,12 +113,12 @@ export async function updateLayout(
 }
 
 /** Where its manifest comes from now. */
-export async function moveBatch(db: Queryable, id: number, source: string): Promise<void> {
+export async function updateSource(db: Queryable, id: number, source: string): Promise<void> {
   await db.query('update vidbatch.batch set source = $2 where id = $1', [id, source]);
 }
 
 /** Binds batches without a provider to this one: then only workers of this provider may send them. */
-export async function adoptBatches(db: Queryable, origin: string): Promise<void> {
+export async function bindBatches(db: Queryable, origin: string): Promise<void> {
   await db.query('update vidbatch.batch set origin = $1 where origin is null', [origin]);
 }
 
@@ -133,7 +133,7 @@ export function countPaid(db: Queryable, id: number): Promise<number> {
 }
 
 /** Binds the batch to another provider. Its task ids keep the origin of their attempt. */
-export async function rebind(db: Queryable, id: number, origin: string): Promise<void> {
+export async function rebindBatch(db: Queryable, id: number, origin: string): Promise<void> {
   await db.query(
     'update vidbatch.batch set origin = $2, proven = false, canary = null, canaries = coalesce(canary_rows, 0) where id = $1',
     [id, origin],
@@ -174,7 +174,7 @@ export function countOpen(db: Queryable, ids: readonly number[] | null): Promise
 const ENOUGH = 20;
 
 /** Rows a second, in the ten minutes before the last acceptance; null: too few rows were accepted. */
-export async function measuredRate(db: Queryable, id: number): Promise<number | null> {
+export async function readSendRate(db: Queryable, id: number): Promise<number | null> {
   const { rows } = await db.query<{ n: number; seconds: number }>(
     // Its newest moment is asked for once. As a table beside the rows it was asked for each of them, where Postgres did not
     // know yet how many there are: minutes for 20,000 rows.
@@ -190,7 +190,7 @@ export async function measuredRate(db: Queryable, id: number): Promise<number | 
 }
 
 /** Writes a line to the trail of what operators did. */
-export async function note(
+export async function logEvent(
   db: Queryable,
   event: string,
   detail: string,

@@ -1,7 +1,7 @@
 import type { Amount } from '../../core/money/amount.ts';
 import { formatAmount } from '../../core/money/amount.ts';
 import { storable } from '../../core/text.ts';
-import { writeScratch } from '../import/scratch.ts';
+import { writeScratch } from '../import/stage.ts';
 import type { Queryable } from '../../database/database.ts';
 import { readCount } from '../read/query.ts';
 
@@ -132,7 +132,7 @@ export interface FileFacts {
   to: Date | null;
 }
 
-export async function fileFacts(db: Queryable, importId: string): Promise<FileFacts[]> {
+export async function readFileFacts(db: Queryable, importId: string): Promise<FileFacts[]> {
   const { rows } = await db.query<FileFacts>(
     `select file, count(*)::int as lines, (count(*) filter (where fault is not null))::int as unreadable,
             bool_or(listed) as listed, bool_or(amount is not null or not listed) as billed,
@@ -186,7 +186,7 @@ export interface Billed {
 }
 
 /** In the order of the currencies. Entries without time and number count only for tasks without other entries. */
-export async function billedOf(db: Queryable, batchId: number): Promise<Billed[]> {
+export async function readBilled(db: Queryable, batchId: number): Promise<Billed[]> {
   const { rows } = await db.query<Billed>(
     `select c.currency, sum(case when c.entry = 'charge' then c.amount else -c.amount end)::text as amount,
             count(distinct c.task_id)::int as tasks

@@ -1,6 +1,6 @@
-import { VidbatchError } from '../core/errors.ts';
-import type { Queryable } from '../database/database.ts';
-import type { Schedule } from './schedule.ts';
+import { VidbatchError } from '../../core/errors.ts';
+import type { Queryable } from '../../database/database.ts';
+import type { Schedule } from './schedules.ts';
 
 type RunState = 'due' | 'taken' | 'made' | 'failed' | 'skipped' | 'missed';
 
@@ -57,7 +57,7 @@ export async function isFailing(db: Queryable, scheduleId: number): Promise<bool
 }
 
 /** The newest run of a schedule that is over. */
-export async function lastRun(db: Queryable, scheduleId: number): Promise<Run | undefined> {
+export async function findLastRun(db: Queryable, scheduleId: number): Promise<Run | undefined> {
   const { rows } = await db.query<Run>(
     `select ${COLUMNS} from vidbatch.run r
       where r.schedule_id = $1 and r.state not in ('due', 'taken') order by r.tick desc limit 1`,
@@ -153,7 +153,7 @@ export async function renewLease(db: Queryable, { id, worker }: Hold): Promise<v
  * In the transaction that gives the batch its rows: either both are committed, or neither.
  * @throws VidbatchError `RUN_LOST` when the run is no longer this worker's: nothing must be committed.
  */
-export async function runMade(db: Queryable, { id, worker }: Hold, batchId: number): Promise<void> {
+export async function recordMade(db: Queryable, { id, worker }: Hold, batchId: number): Promise<void> {
   const { rows } = await db.query(
     `update vidbatch.run
         set state = 'made', batch_id = $3, worker = null, lease_until = null, ended_at = now()
@@ -182,7 +182,7 @@ export async function endRun(
 }
 
 /** Nothing of it was done: any worker may take it. */
-export async function giveBackRun(db: Queryable, { id, worker }: Hold): Promise<void> {
+export async function releaseRun(db: Queryable, { id, worker }: Hold): Promise<void> {
   await db.query(`update vidbatch.run set state = 'due', worker = null, lease_until = null where ${HELD}`, [
     id,
     worker,

@@ -1,11 +1,11 @@
-import type { Database, Queryable } from '../database/database.ts';
-import { transaction } from '../database/database.ts';
-import { note } from './batch.ts';
-import type { Batch } from './batch.ts';
-import { readCount } from './read/query.ts';
-import { CALLED_OFF } from './send/doubt.ts';
-import { armProbe, openHalts } from './send/provider.ts';
-import { TRIAL } from './send/trial.ts';
+import type { Database, Queryable } from '../../database/database.ts';
+import { transaction } from '../../database/database.ts';
+import { logEvent } from '../batches.ts';
+import type { Batch } from '../batches.ts';
+import { readCount } from '../read/query.ts';
+import { CALLED_OFF } from '../send/doubt.ts';
+import { armProbe, openHalts } from '../send/provider.ts';
+import { TRIAL } from '../send/trial.ts';
 
 /** Stops new claims of the batch, or of all with `null`. Open calls finish. */
 export async function pause(db: Queryable, id: number | null): Promise<void> {
@@ -44,7 +44,7 @@ export async function pauseBy(
   await transaction(db, async (session) => {
     for (const batch of batches ?? [undefined]) {
       await pause(session, batch?.id ?? null);
-      await note(session, 'pause', batch?.name ?? 'everything', batch?.id, who);
+      await logEvent(session, 'pause', batch?.name ?? 'everything', batch?.id, who);
     }
   });
 }
@@ -70,7 +70,7 @@ export async function resumeBy(
     let held = false;
     for (const batch of batches ?? [undefined]) {
       if (await resume(session, batch?.id ?? null)) held = true;
-      await note(session, 'resume', batch?.name ?? 'everything', batch?.id, who);
+      await logEvent(session, 'resume', batch?.name ?? 'everything', batch?.id, who);
     }
     const trying: string[] = [];
     if (batches !== undefined) return { held, trying };
@@ -82,7 +82,7 @@ export async function resumeBy(
 }
 
 /** Who paused the batch, or everything, and when, by the last such line of the trail. */
-export async function pausedBy(
+export async function readPausedBy(
   db: Queryable,
   batchId: number | null,
 ): Promise<{ at: Date; who: string | null } | undefined> {

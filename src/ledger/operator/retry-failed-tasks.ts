@@ -1,10 +1,10 @@
-import type { Prices } from '../core/money/prices.ts';
-import type { Queryable } from '../database/database.ts';
-import { UNKNOWN } from './send/doubt.ts';
-import { priceNamed, secondsOf, toStored } from './import/price.ts';
-import type { Stored, StoredRow } from './import/price.ts';
+import type { Prices } from '../../core/money/prices.ts';
+import type { Queryable } from '../../database/database.ts';
+import { UNKNOWN } from '../send/doubt.ts';
+import { priceNamed, secondsOf, toStored } from '../money/row-price.ts';
+import type { Stored, StoredRow } from '../money/row-price.ts';
 import { active } from './retry.ts';
-import { readCount } from './read/query.ts';
+import { readCount } from '../read/query.ts';
 
 /** Rows of a batch whose task failed at the provider, of one model. */
 interface FailedTasks {

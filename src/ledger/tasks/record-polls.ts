@@ -3,7 +3,7 @@ import type { PollVerdict } from '../../core/poll-plan.ts';
 import { isFinal } from '../../core/task.ts';
 import type { Queryable } from '../../database/database.ts';
 import type { TakenTask } from './poll.ts';
-import { TASK_BACK } from '../remake.ts';
+import { TASK_BACK } from '../operator/retry-failed-tasks.ts';
 
 /** A taken task, and what the provider answered or that it did not. */
 export interface Polled {

@@ -2,8 +2,8 @@ import { formatAmount } from '../../core/money/amount.ts';
 import { DEFAULT_SECONDS } from '../../core/money/prices.ts';
 import type { Money } from '../../core/money/money.ts';
 import type { Prices } from '../../core/money/prices.ts';
-import { amountOf } from '../budget.ts';
-import { PAID } from './comparison.ts';
+import { amountOf } from './budget.ts';
+import { PAID } from '../import/comparison.ts';
 import type { Queryable } from '../../database/database.ts';
 
 /** Seconds of the video that a row's request asks for, as SQL. */

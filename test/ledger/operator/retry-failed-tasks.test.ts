@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseAmount } from '../../src/core/money/amount.ts';
-import type { Amount } from '../../src/core/money/amount.ts';
-import type { Prices } from '../../src/core/money/prices.ts';
-import { readBudgetStatus } from '../../src/ledger/budget.ts';
-import { transaction } from '../../src/database/database.ts';
-import type { Database, Queryable } from '../../src/database/database.ts';
-import { recordPolls } from '../../src/ledger/tasks/poll-record.ts';
-import { findByTask, findSubmissions } from '../../src/ledger/read/rows.ts';
-import { readAttempts, readTrail } from '../../src/ledger/read/attempts.ts';
-import type { SubmissionView } from '../../src/ledger/read/rows.ts';
-import type { TaskStatus } from '../../src/core/task.ts';
-import { record } from '../../src/ledger/send/record.ts';
-import { countRemade, readRemakable, remakeFailed } from '../../src/ledger/remake.ts';
-import { ledgerLooks } from '../../src/operate/verify/verify.ts';
+import { parseAmount } from '../../../src/core/money/amount.ts';
+import type { Amount } from '../../../src/core/money/amount.ts';
+import type { Prices } from '../../../src/core/money/prices.ts';
+import { readBudgetStatus } from '../../../src/ledger/money/budget.ts';
+import { transaction } from '../../../src/database/database.ts';
+import type { Database, Queryable } from '../../../src/database/database.ts';
+import { recordPolls } from '../../../src/ledger/tasks/record-polls.ts';
+import { findByTask, findSubmissions } from '../../../src/ledger/read/rows.ts';
+import { readAttempts, readTrail } from '../../../src/ledger/read/row-history.ts';
+import type { SubmissionView } from '../../../src/ledger/read/rows.ts';
+import type { TaskStatus } from '../../../src/core/task.ts';
+import { record } from '../../../src/ledger/send/record.ts';
+import { countRemade, readRemakable, remakeFailed } from '../../../src/ledger/operator/retry-failed-tasks.ts';
+import { ledgerLooks } from '../../../src/operate/verify/verify.ts';
 import {
   claimAll,
   countSurplus,
@@ -23,10 +23,10 @@ import {
   resultOf,
   tryAlone,
   editRow,
-} from '../contract/rows.ts';
-import type { Made } from '../contract/rows.ts';
-import { LEDGERS, onEvery } from '../contract/storages.ts';
-import { until } from '../until.ts';
+} from '../../contract/rows.ts';
+import type { Made } from '../../contract/rows.ts';
+import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { until } from '../../until.ts';
 
 const NO_PRICES: Prices = new Map();
 const amount = (text: string): Amount => parseAmount(text) ?? assert.fail(text);

@@ -1,6 +1,6 @@
 import { EXPLAIN, overAttempts, overLedger, overRows, RESOLVED } from './invariant.ts';
 import type { Invariant } from './invariant.ts';
-import { HELD } from '../budget.ts';
+import { HELD } from '../money/budget.ts';
 
 /** It is not known whether the provider accepted the attempt. */
 const UNKNOWN = `(a.outcome = 'uncertain' or (a.outcome is null and a.swept_at is not null))`;

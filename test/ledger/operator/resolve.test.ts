@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { cancel } from '../../src/ledger/pause.ts';
-import type { Claim } from '../../src/ledger/send/claim.ts';
-import type { Database } from '../../src/database/database.ts';
-import { readAttempts, readTrail } from '../../src/ledger/read/attempts.ts';
-import { recordWithin } from '../../src/ledger/send/record.ts';
-import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/resolve.ts';
-import { sweep } from '../../src/ledger/send/sweep.ts';
-import { countChosen, groupUncertain, readUnsettled } from '../../src/ledger/read/uncertain.ts';
-import type { Choice, Unsettled } from '../../src/ledger/read/uncertain.ts';
-import type { Evidence } from '../../src/core/outcome.ts';
+import { cancel } from '../../../src/ledger/operator/pause.ts';
+import type { Claim } from '../../../src/ledger/send/claim.ts';
+import type { Database } from '../../../src/database/database.ts';
+import { readAttempts, readTrail } from '../../../src/ledger/read/row-history.ts';
+import { recordWithin } from '../../../src/ledger/send/record.ts';
+import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
+import { sweep } from '../../../src/ledger/send/sweep.ts';
+import { countChosen, groupUncertain, readUnsettled } from '../../../src/ledger/read/uncertain.ts';
+import type { Choice, Unsettled } from '../../../src/ledger/read/uncertain.ts';
+import type { Evidence } from '../../../src/core/outcome.ts';
 import {
   claimAll,
   claimFirst,
@@ -22,9 +22,9 @@ import {
   resultOf,
   statesOf,
   storedOne,
-} from '../contract/rows.ts';
-import type { Made } from '../contract/rows.ts';
-import { LEDGERS, onEvery } from '../contract/storages.ts';
+} from '../../contract/rows.ts';
+import type { Made } from '../../contract/rows.ts';
+import { LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const SAID = { who: 'alice@desk', reason: 'not in their list' };
 const NONE = { pending: 0, cancelled: 0, abandoned: 0 };

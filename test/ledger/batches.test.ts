@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  adoptBatches,
+  bindBatches,
   countOpen,
   countPaid,
   countStates,
   findBatch,
   listBatches,
-  note,
-  rebind,
-} from '../../src/ledger/batch.ts';
-import { cancel, isPaused, pause, resume } from '../../src/ledger/pause.ts';
-import { retry } from '../../src/ledger/retry.ts';
+  logEvent,
+  rebindBatch,
+} from '../../src/ledger/batches.ts';
+import { cancel, isPaused, pause, resume } from '../../src/ledger/operator/pause.ts';
+import { retry } from '../../src/ledger/operator/retry.ts';
 import { workLeft } from '../../src/ledger/send/left.ts';
 import { transaction } from '../../src/database/database.ts';
 import type { Database } from '../../src/database/database.ts';
 import { clockSkewMs, providerStatus } from '../../src/ledger/send/provider.ts';
-import { speedLately } from '../../src/ledger/read/batches.ts';
+import { readSpeed } from '../../src/ledger/read/batch-numbers.ts';
 import { checkReopening } from '../../src/batch/reopening.ts';
 import { noCounts } from '../../src/core/submission.ts';
 import {
@@ -86,16 +86,16 @@ onEvery(LEDGERS, (storage) => {
   test('a speed is that of the last minute, or of the time since the first accept', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 3 });
-    assert.deepEqual(await speedLately(db, made.id), { accepted: 0, seconds: 60 });
+    assert.deepEqual(await readSpeed(db, made.id), { accepted: 0, seconds: 60 });
     const [claimed] = await claimAll(db, made, made.rows.slice(0, 1));
     await recordOne(db, claimed ?? assert.fail('no claim'), 'accepted');
-    assert.deepEqual(await speedLately(db, made.id), { accepted: 1, seconds: 1 });
+    assert.deepEqual(await readSpeed(db, made.id), { accepted: 1, seconds: 1 });
     await letTimePass(db, made, 20_000);
-    const young = await speedLately(db, made.id);
+    const young = await readSpeed(db, made.id);
     assert.equal(young.accepted, 1);
     assert.ok(young.seconds >= 20 && young.seconds < 60, `${young.seconds} s`);
     await letTimePass(db, made, 41_000);
-    assert.deepEqual(await speedLately(db, made.id), { accepted: 0, seconds: 60 });
+    assert.deepEqual(await readSpeed(db, made.id), { accepted: 0, seconds: 60 });
   });
 
   describe('an operator', () => {
@@ -213,8 +213,8 @@ onEvery(LEDGERS, (storage) => {
     test('leaves a trail', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
-      await note(db, 'pause', 'because', made.id);
-      await note(db, 'resume', 'everything');
+      await logEvent(db, 'pause', 'because', made.id);
+      await logEvent(db, 'resume', 'everything');
       const { rows } = await db.query(
         'select event, detail, batch_id from vidbatch.trail order by id desc limit 2',
       );
@@ -230,10 +230,10 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const [free, taken] = [await makeBatch(db), await makeBatch(db)];
       await db.query('update vidbatch.batch set origin = null where id = $1', [free.id]);
-      await adoptBatches(db, taken.origin);
+      await bindBatches(db, taken.origin);
       assert.equal((await findBatch(db, free.name))?.origin, taken.origin);
       const other = await makeBatch(db);
-      await adoptBatches(db, taken.origin);
+      await bindBatches(db, taken.origin);
       assert.equal((await findBatch(db, other.name))?.origin, other.origin);
     });
 
@@ -241,7 +241,7 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const other = await makeBatch(db);
-      await rebind(db, made.id, other.origin);
+      await rebindBatch(db, made.id, other.origin);
       const { rows } = await db.query('select origin, proven, canary from vidbatch.batch where id = $1', [
         made.id,
       ]);

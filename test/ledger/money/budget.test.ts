@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { formatAmount } from '../../src/core/money/amount.ts';
-import { cancel } from '../../src/ledger/pause.ts';
-import { countHeld, readBudgetStatus, setBudget } from '../../src/ledger/budget.ts';
-import { readBlocked } from '../../src/ledger/send/blocked.ts';
-import { claim, claimLocked } from '../../src/ledger/send/claim.ts';
-import type { Claim } from '../../src/ledger/send/claim.ts';
-import type { Database, Queryable } from '../../src/database/database.ts';
-import { transaction } from '../../src/database/database.ts';
-import { workLeft } from '../../src/ledger/send/left.ts';
-import { resolveAbandon, resolveNotSent } from '../../src/ledger/resolve.ts';
-import type { OutcomeKind } from '../../src/core/outcome.ts';
-import { makeBatch, only, outcomeOf, recordOne, scopeOf, tryAlone, wishFor } from '../contract/rows.ts';
-import type { Made } from '../contract/rows.ts';
-import { LEDGERS, onEvery } from '../contract/storages.ts';
-import { until } from '../until.ts';
+import { formatAmount } from '../../../src/core/money/amount.ts';
+import { cancel } from '../../../src/ledger/operator/pause.ts';
+import { countHeld, readBudgetStatus, setBudget } from '../../../src/ledger/money/budget.ts';
+import { readBlocked } from '../../../src/ledger/send/blocked.ts';
+import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
+import type { Claim } from '../../../src/ledger/send/claim.ts';
+import type { Database, Queryable } from '../../../src/database/database.ts';
+import { transaction } from '../../../src/database/database.ts';
+import { workLeft } from '../../../src/ledger/send/left.ts';
+import { resolveAbandon, resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
+import type { OutcomeKind } from '../../../src/core/outcome.ts';
+import { makeBatch, only, outcomeOf, recordOne, scopeOf, tryAlone, wishFor } from '../../contract/rows.ts';
+import type { Made } from '../../contract/rows.ts';
+import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { until } from '../../until.ts';
 
 const SAID = { who: 'somebody', reason: 'looked' };
 

@@ -1,6 +1,6 @@
-import { usageError } from '../core/errors.ts';
-import type { Rhythm } from '../core/time/tick.ts';
-import type { Queryable } from '../database/database.ts';
+import { usageError } from '../../core/errors.ts';
+import type { Rhythm } from '../../core/time/tick.ts';
+import type { Queryable } from '../../database/database.ts';
 
 /** What a run does while an earlier one of its schedule is still open. */
 export const OVERLAPS = ['skip', 'queue', 'allow'] as const;
@@ -103,7 +103,7 @@ export async function removeSchedule(db: Queryable, id: number): Promise<void> {
 }
 
 /** Notes that a worker on this machine looks after the schedules. Names of containers change, so old names are deleted. */
-export async function keepTicker(db: Queryable, host: string): Promise<void> {
+export async function recordTicker(db: Queryable, host: string): Promise<void> {
   await db.query(
     `with gone as (
        delete from vidbatch.ticker where seen_at < now() - interval '1 day' and host <> $1
@@ -114,7 +114,7 @@ export async function keepTicker(db: Queryable, host: string): Promise<void> {
 }
 
 /** Schedules that tick, each with the ledger's time `now`. */
-export async function ticking(db: Queryable): Promise<(Schedule & { now: Date })[]> {
+export async function listTickingSchedules(db: Queryable): Promise<(Schedule & { now: Date })[]> {
   const { rows } = await db.query<Schedule & { now: Date }>(
     // In whole milliseconds, as ticks are. Then `decided_at` says exactly which ticks are decided.
     `select ${COLUMNS}, date_trunc('milliseconds', now()) as now

@@ -1,9 +1,9 @@
-import type { Amount } from '../core/money/amount.ts';
-import { formatAmount, parseAmount, ZERO } from '../core/money/amount.ts';
-import type { Money } from '../core/money/money.ts';
-import { PAID } from './import/comparison.ts';
-import type { Database, Queryable } from '../database/database.ts';
-import { transaction } from '../database/database.ts';
+import type { Amount } from '../../core/money/amount.ts';
+import { formatAmount, parseAmount, ZERO } from '../../core/money/amount.ts';
+import type { Money } from '../../core/money/money.ts';
+import { PAID } from '../import/comparison.ts';
+import type { Database, Queryable } from '../../database/database.ts';
+import { transaction } from '../../database/database.ts';
 
 /*
  * Budgets as predicates of the claim. In all of these, `s` is the submission and `b` its batch. What a claim adds to

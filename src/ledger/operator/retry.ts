@@ -1,11 +1,11 @@
-import type { State } from '../core/submission.ts';
-import { RETRYABLE_STATES } from '../core/submission.ts';
-import { isChanged } from './import/known.ts';
-import type { Queryable } from '../database/database.ts';
-import { CALLED_OFF } from './send/doubt.ts';
-import { WAS } from './import/import.ts';
-import { secondsOf } from './import/price.ts';
-import { readCount, readOne } from './read/query.ts';
+import type { State } from '../../core/submission.ts';
+import { RETRYABLE_STATES } from '../../core/submission.ts';
+import { isChanged } from '../import/known.ts';
+import type { Queryable } from '../../database/database.ts';
+import { CALLED_OFF } from '../send/doubt.ts';
+import { WAS } from '../import/merge-rows.ts';
+import { secondsOf } from '../money/row-price.ts';
+import { readCount, readOne } from '../read/query.ts';
 
 /** Which rows of a batch: those that match all that is given. */
 export interface Chosen {

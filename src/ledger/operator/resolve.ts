@@ -1,8 +1,8 @@
-import type { State } from '../core/submission.ts';
-import type { Queryable } from '../database/database.ts';
-import { readOne } from './read/query.ts';
-import { CHOSEN, choiceValues } from './read/uncertain.ts';
-import type { Choice } from './read/uncertain.ts';
+import type { State } from '../../core/submission.ts';
+import type { Queryable } from '../../database/database.ts';
+import { readOne } from '../read/query.ts';
+import { CHOSEN, choiceValues } from '../read/uncertain.ts';
+import type { Choice } from '../read/uncertain.ts';
 
 /** Who settles, and why. The statement that moves a row also writes this to its trail. */
 export interface Said {

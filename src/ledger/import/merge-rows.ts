@@ -3,7 +3,7 @@ import { PAID, vanished, versionOf } from './comparison.ts';
 import type { Comparison } from './comparison.ts';
 import { isChanged } from './known.ts';
 import type { ReadRows } from './known.ts';
-import { writeScratch } from './scratch.ts';
+import { writeScratch } from './stage.ts';
 
 /** One row of a manifest, checked, on its way into the ledger. Without `request` it is invalid. */
 export interface StagedRow {
@@ -25,7 +25,7 @@ export interface StagedRow {
 }
 
 /** @throws VidbatchError `IMPORT_LOST` */
-export async function stage(db: Queryable, importId: string, rows: readonly StagedRow[]): Promise<void> {
+export async function stageRows(db: Queryable, importId: string, rows: readonly StagedRow[]): Promise<void> {
   await writeScratch(
     db,
     `with seen as (update vidbatch.import set seen_at = now() where id = $1)
@@ -121,7 +121,7 @@ export interface Merged {
  * The staged rows become the batch's: new ones are added, changed unpaid ones take the manifest's version. The
  * `comparison` comes from the same transaction. A step for which it counts no rows is left out.
  */
-export async function merge(
+export async function mergeRows(
   db: Queryable,
   read: ReadRows,
   batchId: number,

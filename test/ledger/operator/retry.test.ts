@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { transaction } from '../../src/database/database.ts';
-import { assignKeys, stage } from '../../src/ledger/import/import.ts';
-import { beginImport } from '../../src/ledger/import/scratch.ts';
-import { retryChanged } from '../../src/ledger/retry.ts';
-import { claimFirst, makeBatch, recordOne } from '../contract/rows.ts';
-import { onEvery } from '../contract/storages.ts';
-import { until } from '../until.ts';
+import { transaction } from '../../../src/database/database.ts';
+import { assignKeys, stageRows } from '../../../src/ledger/import/merge-rows.ts';
+import { beginImport } from '../../../src/ledger/import/stage.ts';
+import { retryChanged } from '../../../src/ledger/operator/retry.ts';
+import { claimFirst, makeBatch, recordOne } from '../../contract/rows.ts';
+import { onEvery } from '../../contract/storages.ts';
+import { until } from '../../until.ts';
 
 onEvery(['postgres'], (storage) => {
   test('a corrected row that is sent meanwhile, as it was, is left alone', async () => {
@@ -15,7 +15,7 @@ onEvery(['postgres'], (storage) => {
     const [id = 0] = made.rows;
     await recordOne(db, await claimFirst(db, made), 'rejected');
     const importId = await beginImport(db);
-    await stage(db, importId, [
+    await stageRows(db, importId, [
       {
         position: 1,
         line: 1,

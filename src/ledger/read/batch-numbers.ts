@@ -4,7 +4,7 @@ import { noTaskCounts } from '../../core/task.ts';
 import type { TaskCounts } from '../../core/task.ts';
 import type { Queryable } from '../../database/database.ts';
 import { readOne } from './query.ts';
-import type { FailReason } from '../remake.ts';
+import type { FailReason } from '../operator/retry-failed-tasks.ts';
 
 /** The numbers of a batch, all of the same moment. Rows change state while the numbers are read. */
 export interface BatchNumbers {
@@ -69,7 +69,7 @@ interface NamedBatch {
 }
 
 /** The batches with these ids, in the order of the ids. */
-export async function namedBatches(db: Queryable, ids: readonly number[]): Promise<NamedBatch[]> {
+export async function readBatchNames(db: Queryable, ids: readonly number[]): Promise<NamedBatch[]> {
   const { rows } = await db.query<NamedBatch>(
     'select id, name from vidbatch.batch where id = any($1::bigint[]) order by id',
     [ids],
@@ -78,7 +78,7 @@ export async function namedBatches(db: Queryable, ids: readonly number[]): Promi
 }
 
 /** Whether everything is paused, and which of these batches are. */
-export async function pausedBatches(
+export async function readPausedBatches(
   db: Queryable,
   ids: readonly number[],
 ): Promise<{ all: boolean; batches: ReadonlySet<number> }> {
@@ -101,7 +101,7 @@ export interface Speed {
   seconds: number;
 }
 
-export function speedLately(db: Queryable, batchId: number): Promise<Speed> {
+export function readSpeed(db: Queryable, batchId: number): Promise<Speed> {
   return readOne<Speed>(
     db,
     `select count(*) filter (where submitted_at > now() - $2 * interval '1 second')::int as accepted,
@@ -121,7 +121,7 @@ export interface Reason {
 }
 
 /** The commonest reason; undefined: no row of the batch is in this state. A pass over the batch's rows. */
-export async function commonestReason(
+export async function readCommonestReason(
   db: Queryable,
   batchId: number,
   state: State,
