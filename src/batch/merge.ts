@@ -32,15 +32,15 @@ import { setPriority } from '../ledger/import/priority.ts';
 import { compareIds, renameRows, SAME_IDS } from '../ledger/import/renamed-ids.ts';
 import { keepImport } from '../ledger/import/stage.ts';
 import { putBatchUnder } from '../ledger/send/window-change.ts';
-import { adoptOrphans } from '../ledger/send/orphan.ts';
+import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { ensureProvider } from '../ledger/send/provider.ts';
-import { beginTrial, setRules } from '../ledger/send/trial.ts';
-import type { Rules } from '../ledger/send/trial.ts';
+import { restartCounts, setFailureLimits } from '../ledger/send/failure-limit.ts';
+import type { FailureLimits } from '../ledger/send/failure-limit.ts';
 import { mapFlags } from '../manifest/understanding.ts';
 import type { Understanding } from '../manifest/understanding.ts';
 
 /** What a manifest requests for its batch, and what a person agrees to. */
-export interface MergeOptions extends Rules {
+export interface MergeOptions extends FailureLimits {
   /** Name of the batch; default: the file's name without extension. */
   batch?: string;
   /** Pending rows that are gone from the file are cancelled, or stay. */
@@ -118,7 +118,7 @@ export async function mergeInto(
     exported: staged.own > 0,
   });
   if (options.prices !== undefined) await priceRows(session, batch.id, options.prices);
-  await adoptOrphans(session, batch.id);
+  await adoptUnmatched(session, batch.id);
   await putBudget(session, batch, options.budget);
   // An export of this batch has the same columns, or more. The rows hold these columns.
   if (staged.own === 0) {
@@ -129,8 +129,8 @@ export async function mergeInto(
   if (options.deadline !== undefined) await putDeadline(session, batch, options.deadline);
   if (options.priority !== undefined) await setPriority(session, batch.id, options.priority);
   if (options.failShare !== undefined || options.canaryRows !== undefined)
-    await setRules(session, batch.id, options);
-  if (isTriedAnew(batch, options, merged)) await beginTrial(session, batch.id);
+    await setFailureLimits(session, batch.id, options);
+  if (isTriedAnew(batch, options, merged)) await restartCounts(session, batch.id);
   await options.alongside?.(session, batch);
   crashPoint('rows-merged');
   return { ...merged, batch, known, renamed };

@@ -1,4 +1,4 @@
-import { tellAccepted } from '../worker/accepted.ts';
+import { logAccepted } from '../worker/row-log.ts';
 import { FINDING_TYPES } from '../results/audit/finding-type.ts';
 import { withoutKeys } from '../results/audit/provider-file.ts';
 import { audit } from '../results/audit/audit.ts';
@@ -63,7 +63,7 @@ export async function reconcileFiles(
       onVerdict: ({ batch: of, key, submissionId: _id, ...row }, verdict, accepted) => {
         if (accepted !== undefined) {
           const { attemptId, number: attempt, taskId } = accepted;
-          tellAccepted(log, { batch: of, key, attempt, attemptId, taskId, surplus: false, by: 'resolve' });
+          logAccepted(log, { batch: of, key, attempt, attemptId, taskId, surplus: false, by: 'resolve' });
         }
         if (rows.length >= MOST_ROWS || verdict.kind === 'none') return;
         const task = 'task' in verdict ? verdict.task : null;

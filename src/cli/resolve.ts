@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { tellAccepted } from '../worker/accepted.ts';
+import { logAccepted } from '../worker/row-log.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode, VidbatchError } from '../core/errors.ts';
@@ -100,7 +100,7 @@ async function resolveOne(
     }
     if (accepted.kind === 'moved') throw await settled(app, batch, key);
     const { attemptId, number: attempt } = accepted;
-    tellAccepted(log, {
+    logAccepted(log, {
       batch: batch.name,
       key,
       attempt,

@@ -14,7 +14,7 @@ import type { BudgetStatus } from '../ledger/money/budget.ts';
 import { keepImport } from '../ledger/import/stage.ts';
 import { CORRECTABLE, retryChanged } from '../ledger/operator/retry.ts';
 import type { Chosen, Versions } from '../ledger/operator/retry.ts';
-import { adoptOrphans } from '../ledger/send/orphan.ts';
+import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { configOf, isOn } from './io.ts';
@@ -66,7 +66,7 @@ export async function retryChangedOnes(
               batch.id,
               operator(),
             );
-            await adoptOrphans(session, batch.id, false);
+            await adoptUnmatched(session, batch.id, false);
             return moved;
           });
     const purse = await readBudgetStatus(db, batch.id);

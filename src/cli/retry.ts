@@ -10,7 +10,7 @@ import { countStates, logEvent } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { countRetryable, retry } from '../ledger/operator/retry.ts';
 import type { Chosen, Ended } from '../ledger/operator/retry.ts';
-import { adoptOrphans } from '../ledger/send/orphan.ts';
+import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { batchNamed } from './batch-named.ts';
@@ -114,7 +114,7 @@ async function retryAsTheyAre(
     crashPoint('rows-retried');
     await logEvent(session, 'retry', `${moved} rows${filtersOf(chosen)}`, batch.id, operator());
     // A journal may know that a row was sent as it is now: only a row that waits can be told so.
-    await adoptOrphans(session, batch.id, false);
+    await adoptUnmatched(session, batch.id, false);
     return moved;
   });
   const { invalid } = await countStates(db, batch.id);

@@ -8,8 +8,8 @@ import { untilLedgerAnswers } from '../database/outage.ts';
 import { countOpen } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { readBudgetStatus } from '../ledger/money/budget.ts';
-import { workLeft } from '../ledger/send/left.ts';
-import type { Left } from '../ledger/send/left.ts';
+import { readRemainingWork } from '../ledger/send/remaining-work.ts';
+import type { RemainingWork } from '../ledger/send/remaining-work.ts';
 import { readGates } from '../operate/gate.ts';
 import type { App } from '../worker/app.ts';
 import type { Sending } from '../worker/sending.ts';
@@ -32,8 +32,10 @@ export async function watch(
   const open = (): Promise<number> =>
     untilLedgerAnswers('rows left', log, () => countOpen(app.db, ids), signal);
   // A row in flight here is work that is left: no query is needed.
-  const look = (): Promise<Left> =>
-    sending.worker.inFlight() > 0 ? Promise.resolve('work') : workLeft(frequent(app.db), sending.origin, ids);
+  const look = (): Promise<RemainingWork> =>
+    sending.worker.inFlight() > 0
+      ? Promise.resolve('work')
+      : readRemainingWork(frequent(app.db), sending.origin, ids);
   const beyond = beyondBudgets(app, ids);
   const speed = new Speed();
   let countedAt = -Infinity;

@@ -94,7 +94,7 @@ export async function lockBatch(db: Queryable, id: number): Promise<void> {
 
 /** Whether attempts wait for rows of a batch of that name: they are the rows that its manifest brings back. */
 export async function hasUnmatchedAttempts(db: Queryable, name: string): Promise<boolean> {
-  const { rows } = await db.query('select from vidbatch.orphan where batch = $1 limit 1', [name]);
+  const { rows } = await db.query('select from vidbatch.unmatched_attempt where batch = $1 limit 1', [name]);
   return rows.length > 0;
 }
 

@@ -1,4 +1,4 @@
-import { tellAccepted } from './accepted.ts';
+import { logAccepted } from './row-log.ts';
 import { clearTextOf } from './clear-text.ts';
 import type { Config } from '../core/config.ts';
 import { messageOf, usageError } from '../core/errors.ts';
@@ -38,17 +38,17 @@ import { loadTelemetry } from './telemetry.ts';
  */
 export type Role = 'worker' | 'writer' | 'reader';
 
-/** The ledger, open, without its queue: what reads, brakes or settles needs no more. Whoever opens it closes it. */
+/** The open ledger without its queue: enough for commands that read, pause or resolve. The caller closes it. */
 export interface LedgerApp {
   db: Database;
   ledgerId: string;
   /** `embedded PGlite in .vidbatch`, `Postgres at host:5432` … for people. */
   storage: { ledger: string };
-  /** Of the servers that this app uses. Whoever waits for them tells of it: `logTo` its log. */
+  /** Outages of the servers that this app uses. A caller that waits for them has them logged with `logTo`. */
   outages: readonly Outage[];
-  /** Rows found in flight when an embedded folder was opened: their worker is gone. */
+  /** Rows that were in flight when an embedded folder was opened: their worker is dead. */
   swept: number;
-  /** What the journals told an embedded ledger when it was opened. */
+  /** What the journals held when an embedded ledger was opened. */
   replayed?: Replayed;
   /**
    * Aborted when an embedded folder changes hands: a worker waits for the one that this app holds (`wanted`), or the
@@ -58,7 +58,7 @@ export interface LedgerApp {
   close(): Promise<void>;
 }
 
-/** Ledger and queue, open. */
+/** The open ledger and queue. */
 export interface App extends LedgerApp {
   store: QueueStore;
   storage: { ledger: string; queue: string };
@@ -111,9 +111,9 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
   const closers: Closer[] = [];
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeAll(closers));
-  // A URL that is none is told before any ledger is looked for.
+  // Report an invalid URL before opening the ledger.
   if (config.redisUrl !== undefined) parseRedisUrl(config.redisUrl);
-  // Whoever only looks is not told each time.
+  // A reader would repeat this warning with each command.
   if (role !== 'reader')
     for (const { what, hint } of clearTextOf(config)) log.warn({ event: 'without-tls', hint }, what);
   try {
@@ -139,7 +139,7 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
   }
 }
 
-/** Whoever may send, or bring rows in that are sent, is refused; a reader is told. */
+/** Foreign journals stop a worker and a writer. A reader only warns. */
 async function judgeForeignJournals(
   db: Database,
   id: string,
@@ -151,7 +151,7 @@ async function judgeForeignJournals(
     const told = await foreignJournals(db, journalFolder(dataDir), id).then(
       (journals) =>
         journals.length === 0 ? undefined : `${formatForeignJournals(journals)}; nothing is sent`,
-      // It reads the ledger, which may be on another machine: the folder may be none of its own.
+      // Its ledger may be on another machine, and the folder may belong to another user.
       (error: unknown) => messageOf(error),
     );
     if (told !== undefined) log.warn({ event: 'foreign-journals' }, told);
@@ -184,9 +184,9 @@ type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
 const UPKEEP_MS = 15_000;
 
 async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], log: Logger): Promise<Ledger> {
-  // Loading code is half of a command's start, so each engine is loaded only where it is used.
+  // Loading code takes half of a command's start, so each engine is loaded only where it is used.
   const { databaseOf, noLedger, openFolder } = await import('../database/data-folder.ts');
-  // A holder may be about to make it.
+  // A process that holds the folder may be about to make the ledger.
   if (role === 'reader' && !isThere(databaseOf(dir)) && readHolder(dir) === undefined) throw noLedger(dir);
   const moved = new AbortController();
   const folder = await openFolder(
@@ -207,19 +207,19 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
   };
   if (folder.role === 'client') {
     folder.database.on('error', () => moved.abort('gone'));
-    // Its holder may be an earlier vidbatch.
+    // The process that holds the folder may be an older vidbatch.
     await refuseUnknownLedger(folder.database);
     return { ...opened, id: await readLedgerId(folder.database), swept: 0 };
   }
   await migrate(folder.database);
-  // Under the folder's lock nobody else can be sending or feeding: what is in flight has lost its worker.
-  // What the journals know comes first: an answer settles what the sweep could only call uncertain.
+  // Under the folder's lock no other process can send or feed: rows in flight have lost their worker.
+  // The journals come first: an answer settles a row that the sweep could only call uncertain.
   const id = await readLedgerId(folder.database);
   const replayed = await replayJournals(folder.database, journalFolder(dir), id, (one) =>
-    tellAccepted(log, one),
+    logAccepted(log, one),
   );
   const swept = await sweep(folder.database, { all: true });
-  // Before the feeders are forgotten: they tell whether this machine's clock was set back since.
+  // Before the feeders are forgotten: they show whether this machine's clock was set back.
   await followClock(folder.database);
   await forgetFeeders(folder.database);
   await freeAllTasks(folder.database);

@@ -3,9 +3,9 @@ import type { RawRow } from '../manifest/entry.ts';
 import { readRequest } from '../manifest/request.ts';
 
 /**
- * The first rule for rows that a request breaks; undefined: it breaks none. It was valid when its manifest was read, but
- * the rules or the models may have changed since, or somebody has edited the ledger. Warnings, and
- * texts that `--as-written` allows, were accepted when the manifest was read.
+ * The first rule that a request breaks; undefined: none. It was valid when its manifest was read, but the rules or the
+ * models may have changed, or a person has edited the ledger. Warnings, and texts that `--as-written` allows, were accepted
+ * when the manifest was read.
  */
 export function brokenRule(request: string, models: readonly string[]): Evidence | undefined {
   const [fault] = faultsOf(request, models);
@@ -26,7 +26,7 @@ function faultsOf(
   try {
     body = JSON.parse(request) as RawRow;
   } catch {
-    return [{ rule: 'request-json', message: 'the request in the ledger is no JSON' }];
+    return [{ rule: 'request-json', message: 'the request in the ledger is not JSON' }];
   }
   const { faults } = readRequest(body, { source: 'json', line: 0, models, asWritten: true });
   return faults.filter(({ severity }) => severity === 'error');

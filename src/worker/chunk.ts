@@ -1,18 +1,18 @@
 import type { Blocked } from '../ledger/send/blocked.ts';
-import type { Claimed } from './clerk.ts';
+import type { Claimed } from './ledger-writer.ts';
 import type { Slots } from './slots.ts';
 import type { Clock, ClaimedRow, Settled } from './submit.ts';
 import { momentOf } from './submit.ts';
 
-/** What a chunk is sent with. */
-export interface ChunkHands {
+/** What `sendChunk` needs of the worker. */
+export interface ChunkPorts {
   slots: Slots;
   clock: Clock;
   /** Runs one at a time: while one claim is under way, freed slots form the next group. */
   oneByOne<T>(act: () => Promise<T>): Promise<T>;
   claim(batchId: number, rows: number): Promise<Claimed>;
   send(row: ClaimedRow): Promise<Settled>;
-  /** Waits for what all rows wait for. False: the worker stops. */
+  /** Waits until the worker may claim rows. False: the worker stops. */
   mayClaim(): Promise<boolean>;
   isStopping(): boolean;
   pause(ms: number): Promise<void>;
@@ -22,24 +22,24 @@ export interface ChunkHands {
 /** What became of a chunk's rows. */
 export interface ChunkReport {
   settled: Settled[];
-  /** Why it took no more rows; undefined: it took all that it might, or its time was over. */
+  /** Why it took no more rows; undefined: it took as many as it may, or its time was over. */
   blocked?: Blocked;
-  /** Rows that were claimed and not recorded. */
+  /** Errors of rows that were claimed and not recorded. */
   errors: unknown[];
 }
 
-/** A chunk claims for so long: then others have their turn. */
+/** A chunk claims for at most this time. Then other chunks have their turn. */
 const CLAIMING_MS = 1_000;
 
 /**
- * Claims and sends up to `rows` rows of a batch. Each claim takes as many rows as there are free slots, so rows that
- * are claimed are sent at once. Resolves when all of them are settled.
+ * Claims and sends up to `rows` rows of a batch. Each claim takes as many rows as there are free slots, so a claimed row is
+ * sent at once. Resolves when all rows are settled.
  */
 export async function sendChunk(
   { batch, rows }: { batch: number; rows: number },
-  hands: ChunkHands,
+  ports: ChunkPorts,
 ): Promise<ChunkReport> {
-  const { clock, slots } = hands;
+  const { clock, slots } = ports;
   const report: ChunkReport = { settled: [], errors: [] };
   const sending: Promise<void>[] = [];
   let left = rows;
@@ -48,7 +48,7 @@ export async function sendChunk(
 
   async function sendRow(row: ClaimedRow): Promise<void> {
     try {
-      report.settled.push(await hands.send(row));
+      report.settled.push(await ports.send(row));
     } catch (error) {
       report.errors.push(error);
     } finally {
@@ -59,14 +59,14 @@ export async function sendChunk(
   async function claimNext(): Promise<Claimed | undefined> {
     const free = await slots.take(left);
     until ??= clock.monotonic() + CLAIMING_MS;
-    if (hands.isStopping() || isOver()) {
+    if (ports.isStopping() || isOver()) {
       slots.release(free);
       return undefined;
     }
     const asked = momentOf(clock);
     let claimed: Claimed;
     try {
-      claimed = await hands.claim(batch, free);
+      claimed = await ports.claim(batch, free);
     } catch (error) {
       slots.release(free);
       throw error;
@@ -77,17 +77,17 @@ export async function sendChunk(
   }
 
   try {
-    while (left > 0 && !isOver() && (await hands.mayClaim())) {
-      const claimed = await hands.oneByOne(claimNext);
+    while (left > 0 && !isOver() && (await ports.mayClaim())) {
+      const claimed = await ports.oneByOne(claimNext);
       if (claimed === undefined) break;
       left -= claimed.claims.length;
-      hands.onClaimed(claimed);
+      ports.onClaimed(claimed);
       const { blocked } = claimed;
       if (blocked === undefined) continue;
       report.blocked = blocked;
       const waitMs = waitOf(blocked);
       if (waitMs === undefined || clock.monotonic() + waitMs >= (until ?? Infinity)) break;
-      await hands.pause(waitMs);
+      await ports.pause(waitMs);
     }
   } finally {
     await Promise.all(sending);
@@ -95,7 +95,7 @@ export async function sendChunk(
   return report;
 }
 
-/** What a chunk waits for itself: the next slots under a limit. All else opens for the feeder. */
+/** A chunk itself waits only for the next slots under a limit. For everything else, the feeder makes a new chunk later. */
 function waitOf({ reason, waitMs }: Blocked): number | undefined {
   return reason === 'rate' || reason === 'in-flight' ? waitMs : undefined;
 }

@@ -23,24 +23,24 @@ export interface FeederOptions {
 }
 
 export interface Feeder {
-  /** Something has changed (a job is done): look again soon. */
+  /** A job is done: look again soon. */
   poke(): void;
-  /** A worker came across a job that cannot be read: such jobs are removed. */
+  /** A worker found a job that cannot be read: remove such jobs. */
   sift(): void;
-  /** Milliseconds since its loop last came round, whatever that turn brought. */
+  /** Milliseconds since the last turn of its loop. */
   idleMs(): number;
   stop(): Promise<void>;
 }
 
 const TICK_MS = 500;
-/** Pokes closer together than this share one look. */
+/** Pokes within this time share one look. */
 const POKE_MS = 20;
 const UPKEEP_MS = 2_000;
-/** The feeder fills the queue when this part of the work ahead is gone. */
+/** The feeder fills the queue when this share of the work ahead is done. */
 const GONE = 0.25;
-/** A look at the ledger takes no more than this part of the time. */
+/** Looks at the ledger take at most this share of the time. */
 const LOOK_SHARE = 1 / 4;
-/** Batches that one look reads: more than jobs are needed has no use. */
+/** Batches that one look reads, at most. */
 const MOST_BATCHES = 50;
 
 /**
@@ -60,9 +60,9 @@ export async function fill({ db, queue, scope, pace }: Omit<FeederOptions, 'log'
 }
 
 /**
- * Keeps the queue filled from the ledger until stopped, about a second of work ahead. It changes nothing in the ledger:
- * when jobs are lost (a flushed Redis, a job removed on the dashboard), the next look fills the queue again; when there
- * are too many, those that are left over find no row to claim.
+ * Keeps about a second of work in the queue until it is stopped. It changes nothing in the ledger. If jobs are lost (a
+ * flushed Redis, a job removed on the dashboard), the next look fills the queue again. If there are too many jobs, the
+ * surplus ones find no row to claim.
  */
 export function startFeeder(queueName: string, options: FeederOptions): Feeder {
   const { db, queue, scope, log } = options;
@@ -73,7 +73,7 @@ export function startFeeder(queueName: string, options: FeederOptions): Feeder {
   let turnedAt = performance.now();
   let wake: ((now: boolean) => void) | undefined;
   let poked = false;
-  /** It was to look, and looks were too dear for that: it does as soon as it may. */
+  /** A look was put off because looks took too much time. */
   let owed = false;
   let spoilt = false;
 
@@ -133,7 +133,7 @@ export function startFeeder(queueName: string, options: FeederOptions): Feeder {
         away = false;
       } catch (error) {
         const told = { event: 'feeder-away', error: messageOf(error) };
-        // An outage is told once, by the connection itself.
+        // The connection logs an outage once.
         if (isOutage(error)) log.debug(told);
         else {
           if (!away) log.warn(told, 'the feeder failed; trying again');

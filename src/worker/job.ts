@@ -11,7 +11,7 @@ import type { Claim } from '../ledger/send/claim.ts';
 import { jobFailure } from './queue/chunk.ts';
 import type { Chunk, ChunkData, ChunkProgress, ChunkResult } from './queue/chunk.ts';
 
-/** What a person sees of a job. The rows are in the ledger, so a queue that is away costs nothing. */
+/** What a person sees of a job. The rows are in the ledger, so nothing is lost if the queue cannot be reached. */
 export interface ShownJob {
   claimed(claims: readonly Claim[]): void;
   /** A row of it is settled. */
@@ -24,7 +24,7 @@ export interface ShownJob {
   stop(): void;
 }
 
-/** A job that runs for longer is shown while it runs, too. */
+/** A job that runs longer than this is also updated while it runs. */
 const SHOW_EVERY_MS = 1_000;
 const SHORT_HASH = 11;
 
@@ -46,7 +46,7 @@ export function showJob(
   let hasFailed = false;
   let writing = Promise.resolve();
 
-  /** One write at a time: the last one is right. */
+  /** One write at a time, so that the last one stays. */
   function show(isOver: boolean): Promise<void> {
     writing = writing.then(() => write(isOver));
     return writing;
@@ -75,7 +75,7 @@ export function showJob(
     }
   }
 
-  /** People know a row without an id by its line. If the ledger does not answer, the job goes on without lines. */
+  /** People know a row without an id by its line. If the ledger does not answer, the job continues without lines. */
   async function findLines(): Promise<void> {
     const unnamed = took.filter(({ submissionId, key }) => isHashKey(key) && !lines.has(submissionId));
     if (unnamed.length === 0) return;

@@ -3,20 +3,20 @@ import type { Clock } from './submit.ts';
 
 /** How fast this worker sends, and what follows for the size of its chunks. */
 export interface Pace {
-  /** So many rows were claimed. */
+  /** Counts claimed rows. */
   claimed(rows: number): void;
   /** Rows that one job may claim: what this worker sends in about a second. */
   size(): number;
-  /** Rows for which jobs shall wait in the queue: about a second of work, and one for each open call at least. */
+  /** Rows for which jobs should wait in the queue: about a second of work, at least one for each open call. */
   ahead(): number;
-  /** Jobs that a worker has in hand at a time: all but one of them fill its open calls. */
+  /** Jobs that a worker works on at a time: all but one of them fill its open calls. */
   jobs: number;
 }
 
-/** More jobs at a time have no use. */
+/** More jobs at a time are of no use. */
 const MOST_JOBS = 8;
 
-/** The rate is measured over so long. */
+/** The rate is measured over this time. */
 const MEASURED_MS = 1_000;
 
 /** `concurrency`: open calls of the worker. `most`: rows ahead, at most. */
@@ -31,7 +31,7 @@ export function createPace(clock: Clock, { concurrency, most }: { concurrency: n
   function measure(): void {
     const ms = clock.monotonic() - since;
     if (ms < MEASURED_MS) return;
-    // A pause says nothing of how fast rows go.
+    // A pause says nothing about the rate.
     if (rows > 0) perSecond = (rows * 1000) / ms;
     rows = 0;
     since = clock.monotonic();

@@ -8,8 +8,8 @@ import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import { usageError } from '../core/errors.ts';
 import { journalFolder, openJournal } from './journal/journal.ts';
-import { workLeft } from '../ledger/send/left.ts';
-import type { Left } from '../ledger/send/left.ts';
+import { readRemainingWork } from '../ledger/send/remaining-work.ts';
+import type { RemainingWork } from '../ledger/send/remaining-work.ts';
 import { foreignJournals, foreignRefusal } from './journal/foreign.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from '../ledger/send/provider.ts';
 import { checkModels, sorted } from '../core/rate/limits.ts';
@@ -41,7 +41,7 @@ export interface WorkLimits extends PollLimits {
   timeoutMs: number;
   /** Rows in the queue at a time, at most; 1000. */
   queueDepth: number;
-  /** Of all workers together; none without them. */
+  /** Limits of all workers together; undefined: no limits. */
   limits?: readonly Limit[];
 }
 
@@ -56,7 +56,7 @@ const DEFAULTS: WorkLimits = {
 export interface SendingOptions {
   /** Only rows of these batches; null: of all. */
   batches: readonly number[] | null;
-  /** For off-peak rows, of all workers of this ledger from now on; null: none. Without it, the one that is known there. */
+  /** The window of off-peak rows for all workers of this ledger from now on; null: none; undefined: as it is. */
   offPeakWindow?: Window | null;
   /** Default: warnings and worse, on stderr. */
   log?: Logger;
@@ -64,7 +64,7 @@ export interface SendingOptions {
   onVerdict?: (verdict: Verdict) => void;
   /** Called after each call of the provider, with the milliseconds that it took. */
   onExchange?: (outcome: Outcome, ms: number) => void;
-  /** Called after each question about a task. */
+  /** Called after each query about a task. */
   onPolled?: (polled: Polled) => void;
 }
 
@@ -80,10 +80,10 @@ export interface Sending {
   close(timeoutMs?: number): Promise<number>;
 }
 
-/** What one row may need in the journal: its intent, and an answer whose body is cut to 4 KiB, escaped, and its headers. */
+/** The most that one row needs in the journal: its intent, and an answer with headers and a body cut to 4 KiB, escaped. */
 const JOURNAL_BYTES = 32 * 1024;
 
-/** A claim's deadline is the database's, the dispatch is this machine's: their clocks have to agree. */
+/** A deadline is by the database's clock, and a dispatch by this machine's: the clocks must agree. */
 const MOST_SKEW_MS = 5_000;
 
 /**
@@ -149,7 +149,7 @@ export async function startSending(
       onFull: () => void polling?.hurry(),
       ...rest,
     });
-    // Where tasks at a time are counted, those of all batches are: nobody else may be asking for them.
+    // A limit on tasks at a time counts the tasks of all batches, and no other process may be polling them.
     const isCapped = effective.limits?.some(({ inFlight }) => inFlight !== undefined) === true;
     polling = startPolling(app, config, effective, {
       batches: isCapped ? null : options.batches,
@@ -182,7 +182,7 @@ function timed(provider: Provider, onExchange: (outcome: Outcome, ms: number) =>
       try {
         onExchange(outcome, performance.now() - began);
       } catch {
-        // Whoever listens must not cost a task id.
+        // An error of the listener must not lose a task id.
       }
       return outcome;
     },
@@ -200,21 +200,20 @@ async function checkClock(app: App): Promise<void> {
 }
 
 /**
- * Waits until no row of these batches (null: of all) can be sent any more: `nothing` is left, a halt or an operator's
- * pause (`held`) keeps what is left, it waits for its window (`later`) or for nothing that will come (`expired`), or the
- * signal came (`work`).
+ * Waits until no row of these batches (null: of all batches) can be sent any more, and returns why. After the signal it
+ * returns at once; then rows may be left (`work`).
  */
 export async function untilDone(
   app: App,
   { origin }: Pick<Sending, 'origin'>,
   batches: readonly number[] | null,
   { signal, log = createLog('warn') }: { signal?: AbortSignal; log?: Logger } = {},
-): Promise<Left> {
+): Promise<RemainingWork> {
   for (;;) {
     const left = await untilLedgerAnswers(
       'work left',
       log,
-      () => workLeft(frequent(app.db), origin, batches),
+      () => readRemainingWork(frequent(app.db), origin, batches),
       signal,
     );
     if (left !== 'work' || signal?.aborted === true) return left;

@@ -8,7 +8,7 @@ export interface Slots {
   allFree(): Promise<void>;
 }
 
-/** Slots are given in the order in which they were asked for. */
+/** Gives slots in the order in which they were asked for. */
 export function createSlots(concurrency: number): Slots {
   let free = concurrency;
   let onAllFree: (() => void)[] = [];

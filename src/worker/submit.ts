@@ -7,38 +7,38 @@ import { leaveFor } from '../core/retry.ts';
 import type { SameKey } from '../core/retry.ts';
 import { STALE_MS } from '../core/submission.ts';
 
-/** What `submit` works with. Each promise it awaits is a fact once it resolves. */
-export interface Hands {
-  /** What stands on this machine's disk, whatever becomes of the ledger. */
+/** What `submit` needs of the worker. When a promise of these resolves, its promise is a fact on disk or in the ledger. */
+export interface SubmitPorts {
+  /** The file on this machine's disk, which outlives the ledger. */
   journal: {
-    /** Resolves true when the intent is on the disk; false when the disk will not take it. */
+    /** Resolves true when the intent is on the disk, and false when it cannot be written. */
     intend(claim: Claim): Promise<boolean>;
-    /** Resolves when the answer is on the disk, or cannot be put there: the ledger will have it. */
+    /** Resolves when the answer is on the disk, or cannot be written: then only the ledger will have it. */
     answer(claim: Claim, outcome: Outcome): Promise<void>;
   };
-  /** Why a row breaks a rule by now, although it was valid when it was read; undefined: it breaks none. */
+  /** Which rule the row breaks now, although it was valid when its manifest was read; undefined: none. */
   check(claim: Claim): Evidence | undefined;
-  /** One POST, whatever comes of it. */
+  /** Sends one POST. Every end of it is an outcome. */
   provider: Pick<Provider, 'create'>;
-  /** Writes what the attempt told us; resolves only when that is committed, however long it takes. */
+  /** Writes the outcome to the ledger. Resolves only when it is committed, however long that takes. */
   record(result: Result): Promise<Recorded>;
-  /** How long a row that goes back to pending waits. */
+  /** Milliseconds that a row waits if it goes back to pending. */
   wait(claim: Claim, outcome: Outcome): number;
   /** Attempts after which a row that was provably not sent is exhausted. */
   maxAttempts: number;
-  /** Leave to send a row again of which nobody knows, under the same key. */
+  /** Permission to send a row again although its outcome is unknown, under the same idempotency key. */
   sameKey?: SameKey | undefined;
-  /** Prefix of idempotency keys: the ledger's id. */
+  /** The ledger's id, a prefix of idempotency keys. */
   ledgerId: string;
   clock: Clock;
-  /** Until a row's turn has come. */
+  /** Waits for the row's slot under a rate limit. */
   pause(ms: number): Promise<void>;
 }
 
 export interface Clock {
   /** Milliseconds since the epoch; may jump. */
   wall(): number;
-  /** Milliseconds since some moment; never jumps, but may stand still while the machine sleeps. */
+  /** Milliseconds since some moment. Never jumps, but may stand still while the machine sleeps. */
   monotonic(): number;
 }
 
@@ -49,7 +49,7 @@ export function momentOf(clock: Clock): { wall: number; monotonic: number } {
   return { wall: clock.wall(), monotonic: clock.monotonic() };
 }
 
-/** A row that this worker alone may send, and the moment before its claim was asked for. */
+/** A row that only this worker may send, and the moment before its claim was asked for. */
 export interface ClaimedRow {
   claim: Claim;
   asked: Moment;
@@ -64,33 +64,37 @@ export interface Settled {
   waitMs: number;
 }
 
-/** What a worker found out: a row is settled, or the rows of a batch are blocked. */
+/** A row is settled, or the rows of a batch are blocked. */
 export type Verdict = Settled | { kind: 'blocked'; batchId: number; blocked: Blocked };
 
-/** Before its turn an intent is written, so that the request leaves on time; not longer: a worker that dies then leaves doubt. */
+/** The intent is written this long before the slot, so that the request leaves on time. Keep it short: a crash after the intent leaves the row uncertain. */
 const INTENT_MS = 50;
 
 /**
  * Sends one claimed row, once.
  *
- * The claim is committed, and the row breaks no rule. Shortly before the row's turn the intent is on the disk, then the
- * request goes out. Its outcome is on the disk before it is recorded under the attempt's id. No two of these share a `try`: an error between them
- * leaves the row `submitting`, and after its deadline the sweeper calls it `uncertain`. Nothing here sends twice.
+ * 1. The claim is committed, and the row breaks no rule.
+ * 2. The intent is on the disk before the request leaves.
+ * 3. The request is sent at most once, and not if the claim is older than 5 seconds.
+ * 4. The outcome is on the disk before it is recorded, by the attempt's id.
+ *
+ * No two steps share a `try`. An error between them leaves the row `submitting`. After its deadline the sweeper makes it
+ * `uncertain`.
  */
-export async function submit(row: ClaimedRow, hands: Hands): Promise<Settled> {
+export async function submit(row: ClaimedRow, ports: SubmitPorts): Promise<Settled> {
   const { claim } = row;
-  const leave = leaveFor(hands.sameKey, claim.doubtMs);
-  const broken = hands.check(claim);
+  const leave = leaveFor(ports.sameKey, claim.doubtMs);
+  const broken = ports.check(claim);
   const outcome: Outcome =
-    broken === undefined ? await sendOnce(row, leave, hands) : { kind: 'invalid', evidence: broken };
-  await hands.journal.answer(claim, outcome);
+    broken === undefined ? await sendOnce(row, leave, ports) : { kind: 'invalid', evidence: broken };
+  await ports.journal.answer(claim, outcome);
 
-  const waitMs = hands.wait(claim, outcome);
-  const recorded = await hands.record({
+  const waitMs = ports.wait(claim, outcome);
+  const recorded = await ports.record({
     attemptId: claim.attemptId,
     outcome,
     waitMs,
-    maxAttempts: hands.maxAttempts,
+    maxAttempts: ports.maxAttempts,
     ...(leave === undefined ? {} : { sameKey: leave }),
   });
   return { kind: 'settled', claim, outcome, recorded, waitMs };
@@ -99,46 +103,46 @@ export async function submit(row: ClaimedRow, hands: Hands): Promise<Settled> {
 async function sendOnce(
   { claim, asked }: ClaimedRow,
   leave: SameKey | undefined,
-  hands: Hands,
+  ports: SubmitPorts,
 ): Promise<Outcome> {
-  const isFresh = (): boolean => elapsedMs(asked, momentOf(hands.clock)) <= STALE_MS;
+  const isFresh = (): boolean => elapsedMs(asked, momentOf(ports.clock)) <= STALE_MS;
 
-  const turn = turnOf(claim, hands);
-  await turn(INTENT_MS);
-  const intended = await hands.journal.intend(claim);
-  await turn(0);
+  const waitForSlot = slotOf(claim, ports);
+  await waitForSlot(INTENT_MS);
+  const intended = await ports.journal.intend(claim);
+  await waitForSlot(0);
   return (
     obstacle(intended, claim.doubtMs === undefined || leave !== undefined, isFresh()) ??
-    (await hands.provider.create(claim.request, {
-      idempotencyKey: idempotencyKey(hands.ledgerId, claim),
+    (await ports.provider.create(claim.request, {
+      idempotencyKey: idempotencyKey(ports.ledgerId, claim),
       mayLeave: isFresh,
     }))
   );
 }
 
 /**
- * Changes with every known refusal, so that a provider that honours it does not replay a cached refusal; never while an
- * earlier attempt may have been accepted.
+ * Changes with every known refusal, so that a provider that honours it does not repeat a stored refusal. It never changes
+ * while an earlier attempt may have been accepted.
  */
 export function idempotencyKey(
   ledgerId: string,
   { submissionId, refusals, request }: Pick<Claim, 'submissionId' | 'refusals' | 'request'>,
 ): string {
-  // A ledger restored from an older copy gives its numbers anew: another request must not get this one's answer.
+  // A ledger that was restored from an older copy gives the same numbers to other rows. Their requests need other keys.
   const content = createHash('sha256').update(request).digest('hex').slice(0, 16);
   return `vidbatch-${ledgerId}-${submissionId}-${refusals}-${content}`;
 }
 
-/** Waits until so many milliseconds before the turn of a row that has one. */
-function turnOf({ turnMs }: Claim, hands: Hands): (earlierMs: number) => Promise<void> {
-  const turnAt = turnMs === undefined ? -Infinity : hands.clock.monotonic() + turnMs;
+/** Waits until `earlierMs` before the row's slot, if it has one. */
+function slotOf({ slotMs }: Claim, ports: SubmitPorts): (earlierMs: number) => Promise<void> {
+  const slotAt = slotMs === undefined ? -Infinity : ports.clock.monotonic() + slotMs;
   return async (earlierMs) => {
-    const ms = turnAt - earlierMs - hands.clock.monotonic();
-    if (ms > 0) await hands.pause(ms);
+    const ms = slotAt - earlierMs - ports.clock.monotonic();
+    if (ms > 0) await ports.pause(ms);
   };
 }
 
-/** By the clock that says more: one may have jumped, the other may have stood still. */
+/** By the clock that shows more time: one may have jumped, the other may have stood still. */
 function elapsedMs(from: Moment, to: Moment): number {
   return Math.max(to.wall - from.wall, to.monotonic - from.monotonic);
 }

@@ -1,6 +1,6 @@
 import { messageOf } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';
-import type { Again } from '../ledger/send/doubt.ts';
+import type { Again } from '../ledger/send/unknown-outcome.ts';
 import { countHeld } from '../ledger/money/budget.ts';
 import { sweep } from '../ledger/send/sweep.ts';
 import type { Logger } from '../core/log.ts';
@@ -8,7 +8,7 @@ import type { SameKey } from '../core/retry.ts';
 
 const SWEEP_MS = 5_000;
 
-/** What may go again, with leave. */
+/** Which rows without an answer may be sent again; undefined: none. */
 export function againOf(
   origin: string,
   { sameKey, maxAttempts }: { sameKey?: SameKey | undefined; maxAttempts: number },
@@ -16,7 +16,7 @@ export function againOf(
   return sameKey === undefined ? undefined : { origin, maxAttempts, sameKey };
 }
 
-/** Judges attempts past their deadline, every few seconds, in every worker. Returns how to stop it. */
+/** Every few seconds, moves rows whose attempt passed its deadline. Each worker does so. Returns a function that stops it. */
 export function startSweeper(db: Database, log: Logger, again?: Again): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {

@@ -9,9 +9,8 @@ const PACKAGE = 'bullmq-otel';
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 /**
- * BullMQ's spans, for whoever runs an OpenTelemetry SDK beside this program (`node --import …/register`); without an
- * SDK they go nowhere. The package is loaded only when it is asked for: `yes` asks for it, `maybe` takes it if it is
- * there, because platforms set exporters for programs that know nothing of them.
+ * BullMQ's spans, for an OpenTelemetry SDK in the same process (`node --import …/register`). Without an SDK they go nowhere.
+ * `yes` requires the package. `maybe` uses it if it is installed, because platforms set exporters for all programs.
  * @throws VidbatchError exit 2 when it was asked for and is not installed.
  */
 export async function loadTelemetry({ otel }: Pick<Config, 'otel'>): Promise<Telemetry | undefined> {

@@ -5,17 +5,17 @@ import type { Chunk } from './queue/chunk.ts';
 export interface Supply {
   /** Rows that one job may claim. */
   size: number;
-  /** Rows for which there shall be waiting jobs: about a second of work. */
+  /** Rows for which jobs should wait: about a second of work. */
   ahead: number;
-  /** Rows for which jobs wait, by batch; 0: a worker has a job of this batch in hand, and none waits. */
+  /** Rows for which jobs wait, by batch. 0: a worker works on a job of this batch, and no other waits. */
   waiting: ReadonlyMap<number, number>;
 }
 
 /**
- * The jobs that fill the queue up: those of the highest rank first, the batches of a rank in turn. Where only one row of
- * a batch may be in flight, there is one job for one row; while a halt is being tried out, there is one job in all, of a
- * batch that has a row which has not run into the halt, if there is one. A batch whose limits have no room gets a job
- * only when no other batch has rows.
+ * The jobs that fill the queue: the highest rank first, and the batches of one rank in turn. If only one row of a batch may
+ * be in flight, it gets one job for one row. While a halt is being tried out there is one job in all, preferably of a
+ * batch with a row that has not run into the halt. A batch whose limits have no room gets a job only if no other batch
+ * has rows.
  */
 export function topUp(ready: readonly ReadyBatch[], { size, ahead, waiting }: Supply): Chunk[] {
   const probing = ready.some((batch) => batch.probing);
@@ -46,7 +46,7 @@ export function topUp(ready: readonly ReadyBatch[], { size, ahead, waiting }: Su
   return chunks;
 }
 
-/** Rows of the batch for which there is no job yet. */
+/** Rows of the batch that have no job yet. */
 function leftOf(batch: ReadyBatch, waiting: ReadonlyMap<number, number>): number {
   const queued = waiting.get(batch.id);
   if (batch.alone || batch.full) return queued === undefined ? 1 : 0;

@@ -8,12 +8,12 @@ import type { Job } from 'bullmq';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sendChunk } from './chunk.ts';
 import type { ChunkReport } from './chunk.ts';
-import { createClerk } from './clerk.ts';
-import type { Claimed } from './clerk.ts';
+import { createLedgerWriter } from './ledger-writer.ts';
+import type { Claimed } from './ledger-writer.ts';
 import { isOutage } from '../database/connection-errors.ts';
 import { messageOf } from '../core/errors.ts';
 import { startFeeder } from './feeder.ts';
-import { createHold } from './rate/hold.ts';
+import { createCooldown } from './rate/cooldown.ts';
 import type { Claim } from '../ledger/send/claim.ts';
 import type { Database } from '../database/database.ts';
 import type { Journal } from './journal/journal.ts';
@@ -29,8 +29,7 @@ import { showJob } from './job.ts';
 import type { ShownJob } from './job.ts';
 import { chunkOf, namesNoBatch } from './queue/chunk.ts';
 import type { ChunkData, ChunkResult } from './queue/chunk.ts';
-import { removeDeadQueues } from './queue/dead-queues.ts';
-import { isUnreadable, openQueue, openWorker } from './queue/queue.ts';
+import { isUnreadable, openQueue, openWorker, removeDeadQueues } from './queue/queue.ts';
 import type { QueueStore } from './queue/queue.ts';
 import { backoffMs, retryOf, throttleMs } from '../core/retry.ts';
 import type { SameKey } from '../core/retry.ts';
@@ -39,71 +38,71 @@ import { createSlots } from './slots.ts';
 import { submit } from './submit.ts';
 import type { ClaimedRow, Clock, Settled, Verdict } from './submit.ts';
 import { againOf, startSweeper } from './sweeper.ts';
-import { tellVerdict } from './verdict-log.ts';
+import { logVerdict } from './row-log.ts';
 import { within } from '../core/within.ts';
 
 export interface WorkerOptions {
   db: Database;
   store: QueueStore;
   provider: Provider;
-  /** Of this incarnation alone. The worker closes it. */
+  /** Of this worker alone. The worker closes it. */
   journal: Journal;
-  /** Name of this incarnation, as it will stand in the ledger. */
+  /** The name of this worker in the ledger, new for each start. */
   id: string;
   ledgerId: string;
-  /** The queue that it feeds, and takes jobs from. */
+  /** The queue that it feeds and takes jobs from. */
   queueName: string;
   /** Only rows of these batches; null: of all. */
   batches: readonly number[] | null;
   concurrency: number;
   queueDepth: number;
   maxAttempts: number;
-  /** Models that the configuration allows beside the known ones. */
+  /** Models that the configuration allows besides the known ones. */
   models: readonly string[];
-  /** Leave to send rows again of which nobody knows. */
+  /** Permission to send rows again although their outcome is unknown. */
   sameKey?: SameKey | undefined;
   /** Milliseconds for one whole exchange with the provider. */
   timeoutMs: number;
-  /** Of all workers together, sorted by model. */
+  /** Limits of all workers together, sorted by model. */
   limits?: readonly Limit[];
   log: Logger;
   random?: () => number;
   clock?: Clock;
-  /** Rows begin to wait for tasks to end. */
+  /** Called when rows begin to wait for tasks to end. */
   onFull?: () => void;
   /** Called after each row that was settled, and when the rows of a batch are blocked. */
   onVerdict?: (verdict: Verdict) => void;
 }
 
 export interface RunningWorker {
-  /** Name of this incarnation, as it stands in the ledger. */
+  /** The name of this worker in the ledger. */
   readonly id: string;
   /** Rows that are being claimed, sent or recorded. */
   inFlight(): number;
-  /** Whether rows have waited lately for the provider's tasks to end. */
+  /** Whether rows have recently waited for tasks of the provider to end. */
   isFull(): boolean;
-  /** Milliseconds since the feeder last came round. */
+  /** Milliseconds since the last turn of the feeder. */
   feederIdleMs(): number;
-  /** Its journal: how long it is, and whether the disk has no room for more. */
+  /** The length of its journal, and whether the disk has no room for more. */
   journal(): { bytes: number; full: boolean };
   /**
-   * Takes no more, finishes what is in flight, records it. After `timeoutMs` (default: however long it takes) it resolves
-   * with the number of rows that are not recorded; these go on for as long as the process lives.
+   * Takes no more rows, and finishes and records those in flight. After `timeoutMs` (default: no limit) it resolves with
+   * the number of rows that are not recorded. These continue for as long as the process lives.
    */
   stop(timeoutMs?: number): Promise<number>;
 }
 
-/** From the claim to the deadline: the whole exchange and a margin, so that only the dead are swept. */
+/** A deadline is the whole exchange and this margin after the claim, so that only rows of dead workers are swept. */
 const DEADLINE_MARGIN_MS = 60_000;
 const JOURNAL_PAUSE_MS = 5_000;
-/** Once the rows are recorded, a queue or a ledger that is away does not hold up the end. */
+/** Once the rows are recorded, a worker waits at most this long for a queue or a ledger that does not answer. */
 const CLOSING_MS = 3_000;
-/** More than the clock of the ledger may differ from this machine's. */
+/** The clocks of the ledger and of this machine differ by less. */
 const CLOCKS_DIFFER_MS = 60_000;
 
 const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
 
-/** The BullMQ shell around `submit`: fills the queue, takes jobs, and claims and sends rows for each. */
+/** The BullMQ worker around `submit`: it fills the queue, takes jobs, and claims and sends rows for each job. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const {
     db,
@@ -128,11 +127,11 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 
   const keeper = keepJournal(journal, log);
   const quota = keepQuota(db, provider.origin, limits, log);
-  const hold = createHold(clock, options.onFull);
+  const cooldown = createCooldown(clock, options.onFull);
   const slots = createSlots(concurrency);
   const pace = createPace(clock, { concurrency, most: options.queueDepth });
   const scope = { origin: provider.origin, batches, limits };
-  const clerk = createClerk(
+  const writer = createLedgerWriter(
     db,
     { ...scope, worker: id, lifetimeMs: options.timeoutMs + DEADLINE_MARGIN_MS },
     log,
@@ -157,10 +156,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     return retry === undefined ? 0 : (retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random }));
   }
 
-  /** Waits for what all rows wait for: the end of a throttle, and room in the journal. False: the worker stops. */
+  /** Waits for the end of a throttle, and for room in the journal. False: the worker stops. */
   async function mayClaim(): Promise<boolean> {
     try {
-      while (hold.leftMs() > 0) await pause(hold.leftMs());
+      while (cooldown.leftMs() > 0) await pause(cooldown.leftMs());
       while (!(await keeper.hasRoom())) await pause(JOURNAL_PAUSE_MS);
     } catch (error) {
       if (!stopping.signal.aborted) throw error;
@@ -192,7 +191,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         mayClaim,
         isStopping: () => stopping.signal.aborted,
         pause: (ms) => pause(ms).catch(() => undefined),
-        claim: clerk.claim,
+        claim: writer.claim,
         send: async (row) => {
           const settled = await send(row);
           shown.settled();
@@ -205,7 +204,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       return { rows: 0, 'no more rows': 'the worker stopped' };
     } finally {
       shown.stop();
-      // Rows that seem to be free and cannot be claimed would seem so again at once.
+      // If it claimed nothing, the next look would make the same job again at once.
       if (shown.size > 0) feeder.poke();
     }
     if (report.blocked?.reason === 'unknown') throw namesNoBatch(`the ledger has no batch ${chunk.batch}`);
@@ -216,10 +215,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     shown.claimed(claims);
     pace.claimed(claims.length);
     if (blocked === undefined) return;
-    hold.hears(blocked);
+    cooldown.note(blocked);
     if (claims.length > 0) return;
     const verdict = { kind: 'blocked', batchId, blocked } as const;
-    tellVerdict(log, verdict);
+    logVerdict(log, verdict);
     options.onVerdict?.(verdict);
   }
 
@@ -230,7 +229,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         journal: keeper.written,
         check: ({ request }) => brokenRule(request, models),
         provider,
-        record: clerk.record,
+        record: writer.record,
         wait,
         maxAttempts: options.maxAttempts,
         sameKey: options.sameKey,
@@ -241,14 +240,14 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       recorded += 1;
       quota.settled(clock.monotonic() - began);
       if (settled.outcome.kind === 'throttled') {
-        hold.forMs(settled.waitMs);
+        cooldown.start(settled.waitMs);
         await quota.refused(settled.claim.attemptId, settled.waitMs);
       }
-      tellVerdict(log, settled);
+      logVerdict(log, settled);
       options.onVerdict?.(settled);
       return settled;
     } catch (error) {
-      // An answer may stand in the journal alone: the next start has to read it.
+      // The journal may hold an answer that the ledger lacks: the next start must read it.
       allRecorded = false;
       throw error;
     }
@@ -256,7 +255,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 
   const worker = openWorker(store, queueName, perform, pace.jobs, id);
   worker.on('failed', (job, error) => {
-    // Each row has its own line in this log; an outage has been told.
+    // Each row has its own line in this log, and the connection has logged an outage.
     const level = isOutage(error) || error instanceof UnrecoverableError ? 'debug' : 'error';
     log[level]({ event: 'job-failed', job: job?.id, error: messageOf(error) }, 'a job failed');
   });
@@ -272,7 +271,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     const closed = worker.close();
     if (timeoutMs === undefined) await slots.allFree();
     else await within(timeoutMs, slots.allFree(), () => undefined);
-    // The journal stays open, and its lock held: what is in flight may still need it.
+    // The journal stays open and locked: rows in flight may still need it.
     if (slots.inUse() > 0) return slots.inUse();
     await within(CLOSING_MS, closeParts(closed), () => {
       log.warn(
@@ -283,7 +282,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     crashPoint('worker-closed');
     const bytes = await journal.close();
     crashPoint('journal-closed');
-    // All of it is recorded: the next start need not read it again. If the ledger is away just now, it will.
+    // All answers are recorded, so the next start need not read the journal. If the ledger is away now, it does.
     if (allRecorded) {
       const own = { worker: id, since: new Date(startedAt - CLOCKS_DIFFER_MS), recorded };
       const remembered = rememberOwnJournal(db, { name: journal.name, bytes }, own).catch(() => undefined);
@@ -298,17 +297,17 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     await feeder.stop();
     await stopSweeper();
     await quota.stop();
-    // The queue of a run goes with it: its rows are in the ledger.
+    // A run removes its queue: the rows are in the ledger.
     if (batches !== null) await queue.obliterate({ force: true }).catch(() => undefined);
     await queue.close();
-    // Not while rows are sent: when BullMQ closes a queue on Postgres, a break of its connection would end the process.
+    // Not while rows are sent: if a connection breaks while BullMQ closes a queue on Postgres, the process ends.
     await removeDeadQueues(db, store, options.ledgerId).catch(() => undefined);
   }
 
   return {
     id,
     inFlight: () => slots.inUse(),
-    isFull: () => hold.isFull(),
+    isFull: () => cooldown.isFull(),
     feederIdleMs: () => feeder.idleMs(),
     journal: () => ({ bytes: journal.bytes(), full: keeper.isFull() }),
     stop: (timeoutMs) => (stopped ??= stop(timeoutMs)),

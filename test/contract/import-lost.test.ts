@@ -97,7 +97,7 @@ onEvery(LEDGERS, (storage) => {
     );
     const { id, origin } = await makeBatch(db);
     await db.query(
-      `insert into vidbatch.orphan (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
+      `insert into vidbatch.unmatched_attempt (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
        values (gen_random_uuid(), 'lost', 'k', 1, 0, 'w', $1, now())`,
       [origin],
     );

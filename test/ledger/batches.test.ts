@@ -12,7 +12,7 @@ import {
 } from '../../src/ledger/batches.ts';
 import { cancel, isPaused, pause, resume } from '../../src/ledger/operator/pause.ts';
 import { retry } from '../../src/ledger/operator/retry.ts';
-import { workLeft } from '../../src/ledger/send/left.ts';
+import { readRemainingWork } from '../../src/ledger/send/remaining-work.ts';
 import { transaction } from '../../src/database/database.ts';
 import type { Database } from '../../src/database/database.ts';
 import { clockSkewMs, providerStatus } from '../../src/ledger/send/provider.ts';
@@ -270,7 +270,8 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('what is left to do', () => {
-    const left = (made: Made): ReturnType<typeof workLeft> => workLeft(storage().db, made.origin, [made.id]);
+    const left = (made: Made): ReturnType<typeof readRemainingWork> =>
+      readRemainingWork(storage().db, made.origin, [made.id]);
 
     test('nothing, once every row is settled', async () => {
       const { db } = storage();
@@ -310,9 +311,9 @@ onEvery(LEDGERS, (storage) => {
       const made = await makeBatch(db);
       const other = await makeBatch(db, { origin: made.origin });
       await recordOne(db, await claimFirst(db, made), 'rejected');
-      assert.equal(await workLeft(db, made.origin, null), 'work');
+      assert.equal(await readRemainingWork(db, made.origin, null), 'work');
       await recordOne(db, only(await claimAll(db, other, other.rows)), 'rejected');
-      assert.equal(await workLeft(db, made.origin, null), 'nothing');
+      assert.equal(await readRemainingWork(db, made.origin, null), 'nothing');
     });
   });
 });

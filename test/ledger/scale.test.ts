@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readSendRate } from '../../src/ledger/batches.ts';
-import { workLeft } from '../../src/ledger/send/left.ts';
+import { readRemainingWork } from '../../src/ledger/send/remaining-work.ts';
 import { followClock } from '../../src/ledger/send/clock.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
 import { readBlocked } from '../../src/ledger/send/blocked.ts';
@@ -106,7 +106,7 @@ onEvery(['postgres'], (storage) => {
     'claiming rows': (db, made) => claim(db, scopeOf(made), wishFor(made.id, 5)),
     'claiming rows with the batch locked': (db, made) => claimLocked(db, scopeOf(made), wishFor(made.id, 5)),
     'asking why no row was claimed': (db, made) => readBlocked(db, scopeOf(made), made.id),
-    'asking whether there is work left': (db, { origin }) => workLeft(db, origin, null),
+    'asking whether there is work left': (db, { origin }) => readRemainingWork(db, origin, null),
     'following the clock': (db) => followClock(db),
     'saying how things stand': (db) => readAlerts(db),
   };
@@ -139,7 +139,8 @@ onEvery(['postgres'], (storage) => {
   test('of a batch that is over, asking whether there is work left looks once at each of two indexes', async () => {
     const { db } = storage();
     const { origin } = await makeBatch(db, { rows: 1 });
-    const pages = (): Promise<number> => pagesOf(db, (explained) => workLeft(explained, origin, null));
+    const pages = (): Promise<number> =>
+      pagesOf(db, (explained) => readRemainingWork(explained, origin, null));
     const alone = await pages();
     await db.query(
       `insert into vidbatch.batch (name, source, key_scheme, format, origin, proven)
@@ -158,7 +159,7 @@ onEvery(['postgres'], (storage) => {
     async function pages(): Promise<number> {
       await vacuum(db);
       await db.query('analyze vidbatch.row_state');
-      return pagesOf(db, (explained) => workLeft(explained, origin, null));
+      return pagesOf(db, (explained) => readRemainingWork(explained, origin, null));
     }
     const found = await pages();
     await db.query(

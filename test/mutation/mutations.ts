@@ -21,7 +21,7 @@ export const MUTATIONS = {
          from chosen c join wish w on w.n = c.n join vidbatch.row r on r.id = c.id cross join batch`,
     to: `set previous = 'pending', state = 'submitting', attempt_id = w.id, task_id = null,
               deadline = now() + $5 * interval '1 millisecond', attempts = s.attempts + 1, updated_at = now()
-         from (select id, n, turn_ms, adds from chosen
+         from (select id, n, slot_ms, adds from chosen
                 union all
                select x.id, (select count(*) from chosen) + row_number() over (order by x.id), null, 0
                  from vidbatch.submission x join batch on batch.id = x.batch_id

@@ -29,14 +29,14 @@ export const BREAKAGES: Record<string, Breakage> = {
   'a journal without intents': {
     mutation: {
       file: 'worker/submit.ts',
-      from: 'const intended = await hands.journal.intend(claim);',
+      from: 'const intended = await ports.journal.intend(claim);',
       to: 'const intended = await Promise.resolve(true);',
       breaks: 'an attempt that left is taken for one that never did',
     },
   },
-  'a clerk that does not ask what it was granted': {
+  'a ledger writer that does not ask what it was granted': {
     mutation: {
-      file: 'worker/clerk.ts',
+      file: 'worker/ledger-writer.ts',
       from: 'return [...fresh, ...before];',
       to: 'return before.slice(before.length).concat(fresh);',
       breaks: 'a claim whose answer was lost is forgotten by the worker that holds it',
@@ -45,8 +45,8 @@ export const BREAKAGES: Record<string, Breakage> = {
   'readers of journals that do not wait for each other': {
     mutation: {
       file: 'worker/journal/replay.ts',
-      from: 'if (turn !== undefined) return turn;',
-      to: 'return turn ?? { release: () => undefined };',
+      from: 'if (lock !== undefined) return lock;',
+      to: 'return lock ?? { release: () => undefined };',
       breaks: 'a worker sends rows while another is still reading that they were sent',
     },
   },

@@ -1,7 +1,7 @@
 import { readBlocked } from '../../src/ledger/send/blocked.ts';
 import * as claims from '../../src/ledger/send/claim.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
-import * as doubts from '../../src/ledger/send/doubt.ts';
+import * as doubts from '../../src/ledger/send/unknown-outcome.ts';
 import * as journals from '../../src/ledger/send/journal.ts';
 import { armProbe } from '../../src/ledger/send/provider.ts';
 import * as records from '../../src/ledger/send/record.ts';
@@ -268,8 +268,8 @@ function operating(random: Random, id: number | null, batchId: number): Deed {
   ];
   const trial: Deed = {
     what: `begin a trial of ${batchId}`,
-    inModel: (one) => model.beginTrial(one, batchId),
-    inSql: (one) => one.beginTrial(batchId),
+    inModel: (one) => model.restartCounts(one, batchId),
+    inSql: (one) => one.restartCounts(batchId),
   };
   const [pause, resume, cancel, retry] = deeds;
   return random.pick([pause, resume, resume, cancel, retry, retry, trial].filter((one) => one !== undefined));

@@ -1,14 +1,14 @@
-import type { createClerk as realClerk } from '../../src/worker/clerk.ts';
+import type { createLedgerWriter as realWriter } from '../../src/worker/ledger-writer.ts';
 import type { Journal } from '../../src/worker/journal/journal.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Database } from '../../src/database/database.ts';
-import type { Again } from '../../src/ledger/send/doubt.ts';
+import type { Again } from '../../src/ledger/send/unknown-outcome.ts';
 import type { Logger } from '../../src/core/log.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import { backoffMs, retryOf, throttleMs } from '../../src/core/retry.ts';
 import type { SameKey } from '../../src/core/retry.ts';
 import { momentOf } from '../../src/worker/submit.ts';
-import type { Clock, Hands } from '../../src/worker/submit.ts';
+import type { Clock, SubmitPorts } from '../../src/worker/submit.ts';
 import type { Connection } from './connection.ts';
 import type { Machine } from './machine.ts';
 import type { Owner } from './scheduler.ts';
@@ -40,7 +40,7 @@ export class Process implements Owner {
   readonly #world: World;
   readonly #sources: Sources;
   #journal: Journal | undefined;
-  #clerk: ReturnType<typeof realClerk> | undefined;
+  #writer: ReturnType<typeof realWriter> | undefined;
   #allRecorded = true;
   #stopping = false;
 
@@ -59,7 +59,7 @@ export class Process implements Owner {
   /** As `startSending`: what earlier workers left behind is told first. */
   async start(): Promise<void> {
     const db = this.#db();
-    const { createClerk, openJournal, replayJournals } = this.#sources;
+    const { createLedgerWriter, openJournal, replayJournals } = this.#sources;
     try {
       await replayJournals(db, FOLDER, LEDGER_ID);
       if (this.#world.embedded) await statements.sweep(db, { all: true });
@@ -75,7 +75,7 @@ export class Process implements Owner {
       this.#world.kill(this, 'could not start');
       return;
     }
-    this.#clerk = createClerk(
+    this.#writer = createLedgerWriter(
       db,
       { worker: this.name, origin: this.#world.origin, batches: null, lifetimeMs: LIFETIME_MS },
       SILENT,
@@ -87,17 +87,17 @@ export class Process implements Owner {
   /** One job of the queue: up to so many rows of this batch, as often as the queue likes. */
   async perform(batchId: number, rows: number): Promise<void> {
     const journal = this.#journal;
-    const clerk = this.#clerk;
-    if (journal === undefined || clerk === undefined || this.#stopping) return;
+    const writer = this.#writer;
+    if (journal === undefined || writer === undefined || this.#stopping) return;
     this.inFlight += 1;
     try {
       if (await journal.ready().then(yes, no)) {
         const asked = momentOf(this.#clock());
-        const { claims } = await clerk.claim(batchId, rows);
+        const { claims } = await writer.claim(batchId, rows);
         await Promise.all(
           claims.map((claim) =>
             this.#sources
-              .submit({ claim, asked }, this.#hands(claim, journal, clerk))
+              .submit({ claim, asked }, this.#ports(claim, journal, writer))
               .catch((error: unknown) => this.#fails(error)),
           ),
         );
@@ -144,7 +144,7 @@ export class Process implements Owner {
     return { wall: () => clock.wall(this.machine), monotonic: () => clock.monotonic(this.machine) };
   }
 
-  #hands(current: Claim, journal: Journal, clerk: ReturnType<typeof realClerk>): Hands {
+  #ports(current: Claim, journal: Journal, writer: ReturnType<typeof realWriter>): SubmitPorts {
     const { wire, random, truth } = this.#world;
     return {
       journal: {
@@ -162,7 +162,7 @@ export class Process implements Owner {
         create: (body, { idempotencyKey }) => wire.create(current, body, idempotencyKey),
       },
       record: async (result) => {
-        const recorded = await clerk.record(result);
+        const recorded = await writer.record(result);
         if (result.outcome.kind === 'accepted') truth.recorded.add(result.outcome.taskId);
         return recorded;
       },

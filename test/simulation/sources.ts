@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
-import type * as clerk from '../../src/worker/clerk.ts';
+import type * as writer from '../../src/worker/ledger-writer.ts';
 import type * as journal from '../../src/worker/journal/journal.ts';
 import type * as replay from '../../src/worker/journal/replay.ts';
 import type * as heart from '../../src/worker/submit.ts';
@@ -10,7 +10,7 @@ import type { Mutation } from '../mutation/mutations.ts';
 /** The program's own sources, with nothing exchanged but what they stand on. */
 export interface Sources {
   submit: (typeof heart)['submit'];
-  createClerk: (typeof clerk)['createClerk'];
+  createLedgerWriter: (typeof writer)['createLedgerWriter'];
   openJournal: (typeof journal)['openJournal'];
   replayJournals: (typeof replay)['replayJournals'];
 }
@@ -29,7 +29,7 @@ const DOUBLES: Record<string, string> = {
   'ledger/send/blocked.ts': 'statements.ts',
   'ledger/send/record.ts': 'statements.ts',
   'ledger/send/journal.ts': 'statements.ts',
-  'ledger/send/orphan.ts': 'statements.ts',
+  'ledger/send/unmatched-attempts.ts': 'statements.ts',
   'ledger/send/provider.ts': 'statements.ts',
 };
 
@@ -73,20 +73,20 @@ function tagOf(url: string | undefined): string | undefined {
   return at < 0 ? undefined : url?.slice(at);
 }
 
-/** `submit`, clerk, journal and replay as they are, or with one guard taken out. */
+/** `submit`, writer, journal and replay as they are, or with one guard taken out. */
 export async function loadSources(mutation?: Mutation): Promise<Sources> {
   const tag = TAG + (mutations.push(mutation) - 1);
   const load = async <T>(file: string): Promise<T> => (await import(`${SRC}${file}${tag}`)) as T;
-  const [{ submit }, { createClerk }, { openJournal }, { replayJournals }] = await Promise.all([
+  const [{ submit }, { createLedgerWriter }, { openJournal }, { replayJournals }] = await Promise.all([
     load<typeof heart>('worker/submit.ts'),
-    load<typeof clerk>('worker/clerk.ts'),
+    load<typeof writer>('worker/ledger-writer.ts'),
     load<typeof journal>('worker/journal/journal.ts'),
     load<typeof replay>('worker/journal/replay.ts'),
   ]);
   if (mutation !== undefined && !applied.has(mutation)) {
     throw new Error(`src/${mutation.file} is not among the simulated sources`);
   }
-  return { submit, createClerk, openJournal, replayJournals };
+  return { submit, createLedgerWriter, openJournal, replayJournals };
 }
 
 /** One file of the ledger's SQL with a guard taken out. */

@@ -6,7 +6,7 @@ import { setDeadline } from '../../src/ledger/send/window.ts';
 import { keepWindow, setBatchWindow, setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/operator/resolve.ts';
 import { held } from './ledger/budget.ts';
-import { beginTrial } from '../../src/ledger/send/trial.ts';
+import { restartCounts } from '../../src/ledger/send/failure-limit.ts';
 import type { ModelLedger } from './ledger/state.ts';
 import type { Decision } from './ledger/operator.ts';
 
@@ -47,7 +47,7 @@ export class SqlLedger {
     const { db } = this;
     await db.query(
       `truncate vidbatch.attempt, vidbatch.trail, vidbatch.row_state, vidbatch.row, vidbatch.halt, vidbatch.batch, vidbatch.provider,
-                vidbatch.journal, vidbatch.orphan cascade`,
+                vidbatch.journal, vidbatch.unmatched_attempt cascade`,
     );
     await db.query('update vidbatch.meta set paused_at = null, offpeak_window_id = null');
     for (const [id, window] of model.windows) {
@@ -112,7 +112,7 @@ export class SqlLedger {
             'surplus', surplus, 'sameKey', same_key) order by submission_id, number, claimed_at, id), '[]') from vidbatch.attempt),
          'batches', (select jsonb_agg(jsonb_build_object('id', id, 'state', state, 'proven', proven, 'canary', canary,
             'windowId', window_id, 'notAfter', ${ms('not_after')}, 'failShare', fail_share, 'canaryRows', canary_rows,
-            'canaries', canaries, 'trialAt', ${ms('trial_at')}, 'succeeded', succeeded, 'failed', failed, 'stopCode', stop_code,
+            'canaries', canaries, 'countedSince', ${ms('counted_since')}, 'succeeded', succeeded, 'failed', failed, 'stopCode', stop_code,
             'budget', budget, 'currency', budget_currency, 'held', held)
             order by id) from vidbatch.batch),
          'gateways', (select jsonb_agg(jsonb_build_object(
@@ -151,7 +151,7 @@ export class SqlLedger {
       [id, contentHash],
     );
   }
-  beginTrial = (id: number): Promise<void> => beginTrial(this.db, id);
+  restartCounts = (id: number): Promise<void> => restartCounts(this.db, id);
   cancel = (id: number): Promise<number> => cancel(this.db, id);
   retry = (id: number): Promise<number> => retry(this.db, id);
 

@@ -23,7 +23,7 @@ export function newLedger(
       failShare: null,
       canaryRows: null,
       canaries: 0,
-      trialAt: Number.NEGATIVE_INFINITY,
+      countedSince: Number.NEGATIVE_INFINITY,
       succeeded: 0,
       failed: 0,
       stopCode: null,

@@ -1,4 +1,4 @@
-/** In place of the SQL of `src/ledger/send/{blocked,claim,record,journal,orphan,provider}.ts`: the same names, run by the model. */
+/** In place of the SQL of `src/ledger/send/{blocked,claim,record,journal,unmatched-attempts,provider}.ts`: the same names, run by the model. */
 import type * as reasons from '../../src/ledger/send/blocked.ts';
 import type * as claims from '../../src/ledger/send/claim.ts';
 import type * as journals from '../../src/ledger/send/journal.ts';
@@ -32,6 +32,6 @@ export const sendUnheardAgain = statement('unheard-again', model.sendUnheardAgai
 export const sweep = statement('sweep', model.sweep);
 export const armProbe = statement('arm-probe', model.armProbe);
 export const ensureProvider = statement('provider', () => undefined);
-export const keepOrphan = statement('orphan', () => undefined);
-export const adoptAll = statement('orphans-adopted', () => 0);
-export const keepOrphanAnswer = statement('orphan-answer', () => false);
+export const keepUnmatched = statement('unmatched', () => undefined);
+export const adoptAllUnmatched = statement('unmatched-adopted', () => 0);
+export const keepUnmatchedAnswer = statement('unmatched-answer', () => false);

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import type { Blocked } from '../../src/ledger/send/blocked.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import { sendChunk } from '../../src/worker/chunk.ts';
-import type { ChunkHands } from '../../src/worker/chunk.ts';
-import type { Claimed } from '../../src/worker/clerk.ts';
+import type { ChunkPorts } from '../../src/worker/chunk.ts';
+import type { Claimed } from '../../src/worker/ledger-writer.ts';
 import { createSlots } from '../../src/worker/slots.ts';
 import type { Slots } from '../../src/worker/slots.ts';
 import type { ClaimedRow, Settled } from '../../src/worker/submit.ts';
@@ -12,7 +12,7 @@ import { outcomeOf } from '../contract/rows.ts';
 import { until } from '../until.ts';
 
 interface Staged {
-  hands: ChunkHands;
+  ports: ChunkPorts;
   slots: Slots;
   /** How many rows each claim asked for. */
   asked: number[];
@@ -38,7 +38,7 @@ interface Script {
   claimTakes?: number;
 }
 
-/** Hands of a worker; rows stay in flight until they are answered. */
+/** SubmitPorts of a worker; rows stay in flight until they are answered. */
 function stage({
   concurrency = 4,
   rows = 100,
@@ -51,7 +51,7 @@ function stage({
   let left = rows;
   let stopping = false;
   const slots = createSlots(concurrency);
-  const staged: Omit<Staged, 'hands'> = {
+  const staged: Omit<Staged, 'ports'> = {
     slots,
     asked: [],
     pauses: [],
@@ -68,7 +68,7 @@ function stage({
     },
   };
   let last: Promise<unknown> = Promise.resolve();
-  const hands: ChunkHands = {
+  const ports: ChunkPorts = {
     slots,
     clock: { wall: () => now, monotonic: () => now },
     oneByOne<T>(act: () => Promise<T>) {
@@ -101,7 +101,7 @@ function stage({
       }),
     onClaimed: (claimed) => staged.told.push(claimed),
   };
-  return { ...staged, hands };
+  return { ...staged, ports };
 }
 
 function accepted({ claim }: ClaimedRow): Settled {
@@ -123,8 +123,8 @@ async function settle(): Promise<void> {
 
 describe('a chunk', () => {
   test('claims as many rows as there are free slots, and the next ones as slots become free', async () => {
-    const { hands, asked, flying, answerAll } = stage({ concurrency: 4 });
-    const done = sendChunk({ batch: 1, rows: 10 }, hands);
+    const { ports, asked, flying, answerAll } = stage({ concurrency: 4 });
+    const done = sendChunk({ batch: 1, rows: 10 }, ports);
     await settle();
     assert.deepEqual([asked, flying.length], [[4], 4]);
     flying.shift()?.answer();
@@ -143,12 +143,12 @@ describe('a chunk', () => {
     });
     const { settled, blocked, errors } = await done;
     assert.deepEqual([settled.length, blocked, errors], [10, undefined, []]);
-    assert.equal(hands.slots.inUse(), 0);
+    assert.equal(ports.slots.inUse(), 0);
   });
 
   test('claims no more rows than it may', async () => {
-    const { hands, asked, answerAll } = stage({ concurrency: 50 });
-    const done = sendChunk({ batch: 1, rows: 3 }, hands);
+    const { ports, asked, answerAll } = stage({ concurrency: 50 });
+    const done = sendChunk({ batch: 1, rows: 3 }, ports);
     await settle();
     answerAll();
     assert.equal((await done).settled.length, 3);
@@ -156,9 +156,9 @@ describe('a chunk', () => {
   });
 
   test('ends when no more rows are to be had, says why, and waits for those that it has claimed', async () => {
-    const { hands, slots, flying, told, answerAll } = stage({ rows: 2, blocked: { reason: 'window' } });
+    const { ports, slots, flying, told, answerAll } = stage({ rows: 2, blocked: { reason: 'window' } });
     let over = false;
-    const done = sendChunk({ batch: 1, rows: 10 }, hands).finally(() => (over = true));
+    const done = sendChunk({ batch: 1, rows: 10 }, ports).finally(() => (over = true));
     await settle();
     assert.deepEqual(
       [over, flying.length, slots.inUse()],
@@ -175,8 +175,8 @@ describe('a chunk', () => {
   });
 
   test('that finds no row ends at once', async () => {
-    const { hands, slots } = stage({ rows: 0, blocked: { reason: 'paused' } });
-    assert.deepEqual(await sendChunk({ batch: 1, rows: 10 }, hands), {
+    const { ports, slots } = stage({ rows: 0, blocked: { reason: 'paused' } });
+    assert.deepEqual(await sendChunk({ batch: 1, rows: 10 }, ports), {
       settled: [],
       errors: [],
       blocked: { reason: 'paused' },
@@ -185,8 +185,8 @@ describe('a chunk', () => {
   });
 
   test('claims no more once a second has passed since its first claim', async () => {
-    const { hands, asked, flying, answerAll, pass } = stage({ concurrency: 2 });
-    const done = sendChunk({ batch: 1, rows: 10 }, hands);
+    const { ports, asked, flying, answerAll, pass } = stage({ concurrency: 2 });
+    const done = sendChunk({ batch: 1, rows: 10 }, ports);
     await settle();
     pass(999);
     flying.shift()?.answer();
@@ -199,9 +199,9 @@ describe('a chunk', () => {
   });
 
   test('that waited for a slot has its second all the same', async () => {
-    const { hands, slots, asked, answerAll, pass } = stage({ concurrency: 2 });
+    const { ports, slots, asked, answerAll, pass } = stage({ concurrency: 2 });
     await slots.take(2);
-    const done = sendChunk({ batch: 1, rows: 2 }, hands);
+    const done = sendChunk({ batch: 1, rows: 2 }, ports);
     await settle();
     pass(60_000);
     slots.release(2);
@@ -213,11 +213,11 @@ describe('a chunk', () => {
 
   for (const reason of ['rate', 'in-flight'] as const) {
     test(`waits itself for the next slot under a limit (${reason})`, async () => {
-      const { hands, asked, pauses, told, answerAll } = stage({
+      const { ports, asked, pauses, told, answerAll } = stage({
         rows: 0,
         blocked: { reason, waitMs: 400 },
       });
-      const done = sendChunk({ batch: 1, rows: 3 }, hands);
+      const done = sendChunk({ batch: 1, rows: 3 }, ports);
       await settle();
       answerAll();
       assert.deepEqual((await done).blocked, { reason, waitMs: 400 });
@@ -228,16 +228,16 @@ describe('a chunk', () => {
   }
 
   test('does not wait for what the feeder will see', async () => {
-    const { hands, pauses } = stage({ rows: 0, blocked: { reason: 'not-due', waitMs: 10 } });
-    await sendChunk({ batch: 1, rows: 3 }, hands);
+    const { ports, pauses } = stage({ rows: 0, blocked: { reason: 'not-due', waitMs: 10 } });
+    await sendChunk({ batch: 1, rows: 3 }, ports);
     assert.deepEqual(pauses, []);
   });
 
   test('whose claim fails gives its slots back, and waits for the rows that it had claimed', async () => {
     let claims = 0;
-    const { hands, slots, flying, answerAll } = stage({ concurrency: 3, claimFails: () => ++claims > 1 });
+    const { ports, slots, flying, answerAll } = stage({ concurrency: 3, claimFails: () => ++claims > 1 });
     let over = false;
-    const done = sendChunk({ batch: 1, rows: 10 }, hands).finally(() => (over = true));
+    const done = sendChunk({ batch: 1, rows: 10 }, ports).finally(() => (over = true));
     const failed = assert.rejects(done, /ledger away/);
     await settle();
     flying.shift()?.answer();
@@ -249,8 +249,8 @@ describe('a chunk', () => {
   });
 
   test('of which a row is not recorded tells the error, and sends the others', async () => {
-    const { hands, slots, flying, answerAll } = stage({ concurrency: 3 });
-    const done = sendChunk({ batch: 1, rows: 3 }, hands);
+    const { ports, slots, flying, answerAll } = stage({ concurrency: 3 });
+    const done = sendChunk({ batch: 1, rows: 3 }, ports);
     await settle();
     const error = new Error('unknown attempt');
     flying.shift()?.answer(error);
@@ -261,8 +261,8 @@ describe('a chunk', () => {
   });
 
   test('of a worker that stops claims no more', async () => {
-    const { hands, asked, flying, stop, answerAll } = stage({ concurrency: 2 });
-    const done = sendChunk({ batch: 1, rows: 10 }, hands);
+    const { ports, asked, flying, stop, answerAll } = stage({ concurrency: 2 });
+    const done = sendChunk({ batch: 1, rows: 10 }, ports);
     await settle();
     stop();
     flying.shift()?.answer();
@@ -274,8 +274,8 @@ describe('a chunk', () => {
 
   test('claims nothing while all rows have to wait, and nothing at all when the worker stops meanwhile', async () => {
     const gate = Promise.withResolvers<boolean>();
-    const { hands, asked } = stage({ mayClaim: () => gate.promise });
-    const done = sendChunk({ batch: 1, rows: 10 }, hands);
+    const { ports, asked } = stage({ mayClaim: () => gate.promise });
+    const done = sendChunk({ batch: 1, rows: 10 }, ports);
     await settle();
     assert.deepEqual(asked, []);
     gate.resolve(false);
@@ -284,8 +284,8 @@ describe('a chunk', () => {
   });
 
   test('asks by the clocks of the moment before its claim: a row that waited in it is not sent late', async () => {
-    const { hands, flying, answerAll } = stage({ concurrency: 1, claimTakes: 700 });
-    const done = sendChunk({ batch: 1, rows: 1 }, hands);
+    const { ports, flying, answerAll } = stage({ concurrency: 1, claimTakes: 700 });
+    const done = sendChunk({ batch: 1, rows: 1 }, ports);
     await settle();
     assert.deepEqual(flying[0]?.row.asked, { wall: 1_000, monotonic: 1_000 });
     answerAll();
@@ -293,8 +293,8 @@ describe('a chunk', () => {
   });
 
   test('and another one claim one after the other, and share the slots', async () => {
-    const { hands, asked, flying, answerAll } = stage({ concurrency: 4 });
-    const both = [sendChunk({ batch: 1, rows: 3 }, hands), sendChunk({ batch: 2, rows: 3 }, hands)];
+    const { ports, asked, flying, answerAll } = stage({ concurrency: 4 });
+    const both = [sendChunk({ batch: 1, rows: 3 }, ports), sendChunk({ batch: 2, rows: 3 }, ports)];
     await settle();
     assert.deepEqual(asked, [3, 1]);
     assert.equal(flying.length, 4);

@@ -7,7 +7,7 @@ import type { Outcome } from '../../src/core/outcome.ts';
 import { KEY_LIFE_MS, sameKeyOf } from '../../src/core/retry.ts';
 import { STALE_MS } from '../../src/core/submission.ts';
 import { idempotencyKey, submit } from '../../src/worker/submit.ts';
-import type { ClaimedRow, Hands } from '../../src/worker/submit.ts';
+import type { ClaimedRow, SubmitPorts } from '../../src/worker/submit.ts';
 import { outcomeOf } from '../contract/rows.ts';
 
 const CLAIM: Claim = {
@@ -29,7 +29,7 @@ const CONTENT = createHash('sha256').update(CLAIM.request).digest('hex').slice(0
 
 interface Staged {
   row: ClaimedRow;
-  hands: Hands;
+  ports: SubmitPorts;
   /** What happened, in its order. */
   log: string[];
   results: Result[];
@@ -47,7 +47,7 @@ interface Script {
   journalTakes?: number;
 }
 
-/** A claimed row, and hands that note what they do. `passes`: how far each clock has gone since the claim was asked for, in milliseconds. */
+/** A claimed row, and ports that note what they do. `passes`: how far each clock has gone since the claim was asked for, in milliseconds. */
 function stage({
   claim = CLAIM,
   outcome = outcomeOf('accepted', { taskId: 'task_1' }),
@@ -61,7 +61,7 @@ function stage({
   const results: Result[] = [];
   const asked = { wall: 1_774_507_626_000, monotonic: 1000 };
   const clock = { wall: asked.wall + passes.wall, monotonic: asked.monotonic + passes.monotonic };
-  const hands: Hands = {
+  const ports: SubmitPorts = {
     journal: {
       intend: ({ attemptId }) => {
         log.push(`intend ${attemptId}`);
@@ -100,19 +100,19 @@ function stage({
     pause: () => Promise.resolve(),
     clock: { wall: () => clock.wall, monotonic: () => clock.monotonic },
   };
-  return { row: { claim, asked }, hands, log, results };
+  return { row: { claim, asked }, ports, log, results };
 }
 
 describe('a submission', () => {
   test('of a row that breaks a rule by now is recorded as invalid: nothing is intended, nothing is sent', async () => {
-    const { row, hands, log } = stage({ broken: true });
-    await submit(row, hands);
+    const { row, ports, log } = stage({ broken: true });
+    await submit(row, ports);
     assert.deepEqual(log, [`answer ${CLAIM.attemptId} invalid`, 'record invalid']);
   });
 
   test('is sent as its claim says, and recorded: each once, in this order', async () => {
-    const { row, hands, log, results } = stage();
-    const verdict = await submit(row, hands);
+    const { row, ports, log, results } = stage();
+    const verdict = await submit(row, ports);
     assert.deepEqual(log, [
       `intend ${CLAIM.attemptId}`,
       `create vidbatch-abc-7-2-${CONTENT} ${CLAIM.request}`,
@@ -133,8 +133,8 @@ describe('a submission', () => {
   for (const kind of ['rejected', 'throttled', 'not-sent', 'halted', 'uncertain'] as const) {
     test(`that was ${kind} is recorded as the provider said, with its wait, and not sent again`, async () => {
       const outcome = outcomeOf(kind);
-      const { row, hands, log, results } = stage({ outcome });
-      const verdict = await submit(row, hands);
+      const { row, ports, log, results } = stage({ outcome });
+      const verdict = await submit(row, ports);
       assert.equal(log.filter((line) => line.startsWith('create')).length, 1);
       assert.deepEqual([results[0]?.outcome, results[0]?.waitMs], [outcome, 1234]);
       assert.deepEqual([verdict.kind, verdict.waitMs], ['settled', 1234]);
@@ -142,8 +142,8 @@ describe('a submission', () => {
   }
 
   test('whose record fails is not sent again: the failure is passed on', async () => {
-    const { row, hands, log } = stage({ recordFails: true });
-    await assert.rejects(submit(row, hands), /no record/);
+    const { row, ports, log } = stage({ recordFails: true });
+    await assert.rejects(submit(row, ports), /no record/);
     assert.deepEqual(
       log.map((line) => line.split(' ')[0]),
       ['intend', 'create', 'answer', 'record'],
@@ -151,8 +151,8 @@ describe('a submission', () => {
   });
 
   test('whose intent cannot be put on the disk is given back unsent', async () => {
-    const { row, hands, log, results } = stage({ journalFull: true });
-    await submit(row, hands);
+    const { row, ports, log, results } = stage({ journalFull: true });
+    await submit(row, ports);
     assert.ok(!log.some((line) => line.startsWith('create')));
     assert.deepEqual(
       [results[0]?.outcome.kind, results[0]?.outcome.evidence.code],
@@ -174,8 +174,8 @@ describe('a claim that took too long', () => {
   ];
   for (const [name, passes, stale] of cases) {
     test(`${name}: ${stale ? 'is given back unsent' : 'is sent'}`, async () => {
-      const { row, hands, log, results } = stage({ passes });
-      await submit(row, hands);
+      const { row, ports, log, results } = stage({ passes });
+      await submit(row, ports);
       assert.equal(
         log.some((line) => line.startsWith('create')),
         !stale,
@@ -192,8 +192,8 @@ describe('a row of which an earlier attempt may have been accepted', () => {
   const doubted = (doubtMs: number): Claim => ({ ...CLAIM, doubtMs });
 
   test('is sent with leave, and recorded with it', async () => {
-    const { row, hands, log, results } = stage({ claim: doubted(KEY_LIFE_MS - 1) });
-    await submit(row, { ...hands, sameKey: leave });
+    const { row, ports, log, results } = stage({ claim: doubted(KEY_LIFE_MS - 1) });
+    await submit(row, { ...ports, sameKey: leave });
     assert.ok(log.includes(`create vidbatch-abc-7-2-${CONTENT} ${CLAIM.request}`));
     assert.equal(results[0]?.sameKey, leave);
   });
@@ -203,8 +203,8 @@ describe('a row of which an earlier attempt may have been accepted', () => {
     ['once the provider may have forgotten its key', leave, KEY_LIFE_MS],
   ] as const) {
     test(`is not sent ${name}, and recorded without leave`, async () => {
-      const { row, hands, log, results } = stage({ claim: doubted(doubtMs) });
-      await submit(row, { ...hands, sameKey });
+      const { row, ports, log, results } = stage({ claim: doubted(doubtMs) });
+      await submit(row, { ...ports, sameKey });
       assert.ok(!log.some((line) => line.startsWith('create')));
       const { outcome, sameKey: given } = results[0] ?? {};
       assert.deepEqual([outcome?.kind, outcome?.evidence.code, given], ['not-sent', 'IN_DOUBT', undefined]);
@@ -213,8 +213,8 @@ describe('a row of which an earlier attempt may have been accepted', () => {
 });
 
 test('an intent that took too long to reach the disk is given back unsent', async () => {
-  const { row, hands, log, results } = stage({ journalTakes: STALE_MS + 1 });
-  await submit(row, hands);
+  const { row, ports, log, results } = stage({ journalTakes: STALE_MS + 1 });
+  await submit(row, ports);
   assert.ok(!log.some((line) => line.startsWith('create')));
   assert.equal(results[0]?.outcome.evidence.code, 'STALE_CLAIM');
 });

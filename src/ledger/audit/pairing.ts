@@ -50,15 +50,15 @@ export async function pairTasks(db: Queryable, importId: string, { origin, batch
          from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
         where a.task_id is not null and a.origin = $2
         order by a.task_id, a.surplus, a.number
-     ), ${HEARD}, orphan as (
-       select distinct o.task_id from vidbatch.orphan o where o.task_id is not null and o.origin = $2
+     ), ${HEARD}, unmatched as (
+       select distinct o.task_id from vidbatch.unmatched_attempt o where o.task_id is not null and o.origin = $2
      )
      select $1::uuid, coalesce(l.subject, k.task_id), coalesce(k.id, h.id), o.task_id is not null,
             case when l.is_task then l.model end, l.duration, l.prompt, l.created_from, l.created_to
        from lines l
        full join known k on k.task_id = l.subject
        left join heard h on h.request_id = l.request_id and h.task_id is null and k.id is null
-       left join orphan o on o.task_id = l.subject and k.id is null
+       left join unmatched o on o.task_id = l.subject and k.id is null
       where l.subject is not null or $3::bigint is null or k.batch_id = $3`,
     [importId, origin, batchId],
   );

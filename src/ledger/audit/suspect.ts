@@ -44,7 +44,7 @@ export async function gatherSuspects(db: Queryable, importId: string, origin: st
      union all
      select $1::uuid, o.attempt_id, 'attempt ' || o.attempt_id, null, false, null, null, null,
             tstzrange(o.intended_at - interval '1 minute', o.intended_at + interval '1 hour', '[]')
-       from vidbatch.orphan o
+       from vidbatch.unmatched_attempt o
       where o.origin = $2 and (o.kind is null or o.kind = 'uncertain')`,
     [importId, origin],
   );

@@ -2,9 +2,9 @@
 --   1 the ledger itself    meta, window, and the function `is_open`
 --   2 providers            provider, halt, poller
 --   3 batches and rows     batch, row, row_state, and the view `submission` of both
---   4 sending              attempt, feeder, journal, orphan, and the function `blocked_by`
+--   4 sending              attempt, feeder, journal, unmatched_attempt, and the function `blocked_by`
 --   5 tasks and videos     task, folder, download
---   6 limits               quota, and the functions `running` and `turns`
+--   6 limits               quota, and the functions `running` and `reserve_slots`
 --   7 schedules            schedule, run, ticker
 --   8 records              trail, charge
 --   9 one command's work   import, staged, listed, paired, suspect
@@ -139,11 +139,11 @@ create table vidbatch.batch (
   canary          uuid,
   -- A trial stops a batch that is wrong as a whole. `fail_share`: the share of its outcomes that may be failures.
   -- `canary_rows`: that many rows must be accepted one by one; `canaries` is how many are still needed. Attempts from
-  -- before `trial_at` do not count.
+  -- before `counted_since` do not count.
   fail_share      numeric,
   canary_rows     integer,
   canaries        integer not null default 0,
-  trial_at        timestamptz not null default '-infinity',
+  counted_since        timestamptz not null default '-infinity',
   succeeded       integer not null default 0,
   failed          integer not null default 0,
   stop_code       text,
@@ -388,7 +388,7 @@ create table vidbatch.journal (
 -- what was sent: an id can be given to another row. Null: the journal is of an older version and does not say.
 -- `outcome` is JSON text, as in the journal. Postgres cannot convert every such text, so no statement reads inside it:
 -- `kind` and `task_id` are copies.
-create table vidbatch.orphan (
+create table vidbatch.unmatched_attempt (
   attempt_id   uuid primary key,
   batch        text not null,
   row_key      text not null,
@@ -402,9 +402,9 @@ create table vidbatch.orphan (
   outcome      text,
   kind         text,
   task_id      text,
-  constraint orphan_outcome check ((outcome is null) = (kind is null))
+  constraint unmatched_attempt_outcome check ((outcome is null) = (kind is null))
 );
-create index orphan_row on vidbatch.orphan (batch, row_key);
+create index unmatched_attempt_row on vidbatch.unmatched_attempt (batch, row_key);
 
 -- 5 ── Tasks and videos ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -547,9 +547,9 @@ end $$;
 -- `ahead_ms` from now, and no more tasks run than its cap allows. The statement that claims the rows calls it: its locks
 -- keep other claims waiting until it is committed. `intervals`: 0 for no limit, null for the one found out. `models` are
 -- sorted, so that two calls cannot wait for each other.
-create function vidbatch.turns(
+create function vidbatch.reserve_slots(
   its_origin text, ids bigint[], models text[], intervals float8[], caps integer[], ahead_ms float8, most bigint
-) returns table (submission_id bigint, turn_ms float8)
+) returns table (submission_id bigint, slot_ms float8)
 language plpgsql volatile as $$
 declare
   one   record;
@@ -592,7 +592,7 @@ begin
     end loop;
     given := given + 1;
     submission_id := one.id;
-    turn_ms := extract(epoch from slot - now()) * 1000;
+    slot_ms := extract(epoch from slot - now()) * 1000;
     return next;
   end loop;
   update vidbatch.quota q set next_slot = greatest(q.next_slot, free[n]), slots = q.slots + taken[n]
@@ -772,7 +772,7 @@ create unlogged table vidbatch.paired (
 create index paired_unknown on vidbatch.paired (import_id, model, created_from) where attempt_id is null;
 
 -- Attempts that may have become a task without the ledger knowing it: a task that was created `during` their time may be
--- theirs. `owner` is the row or the orphan. `settles`: the row is uncertain, and a task that can only be its own settles
+-- theirs. `owner` is the row or the unmatched attempt. `settles`: the row is uncertain, and a task that can only be its own settles
 -- it.
 create unlogged table vidbatch.suspect (
   import_id     uuid not null references vidbatch.import on delete cascade,

@@ -3,9 +3,9 @@ import { transaction } from '../../database/database.ts';
 import { logEvent } from '../batches.ts';
 import type { Batch } from '../batches.ts';
 import { readCount } from '../read/query.ts';
-import { CALLED_OFF } from '../send/doubt.ts';
+import { CALLED_OFF } from '../send/unknown-outcome.ts';
 import { armProbe, openHalts } from '../send/provider.ts';
-import { TRIAL } from '../send/trial.ts';
+import { RESTARTED } from '../send/failure-limit.ts';
 
 /** Stops new claims of the batch, or of all with `null`. Open calls finish. */
 export async function pause(db: Queryable, id: number | null): Promise<void> {
@@ -26,7 +26,7 @@ export async function resume(db: Queryable, id: number | null): Promise<boolean>
     [id],
   );
   const { rows: stopped } = await db.query(
-    `update vidbatch.batch set ${TRIAL} where id = $1 and state = 'stopped' returning id`,
+    `update vidbatch.batch set ${RESTARTED} where id = $1 and state = 'stopped' returning id`,
     [id],
   );
   return paused.length + stopped.length > 0;

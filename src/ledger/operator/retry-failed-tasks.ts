@@ -1,6 +1,6 @@
 import type { Prices } from '../../core/money/prices.ts';
 import type { Queryable } from '../../database/database.ts';
-import { UNKNOWN } from '../send/doubt.ts';
+import { UNKNOWN } from '../send/unknown-outcome.ts';
 import { priceNamed, secondsOf, toStored } from '../money/row-price.ts';
 import type { Stored, StoredRow } from '../money/row-price.ts';
 import { active } from './retry.ts';

@@ -2,7 +2,7 @@ import type { State } from '../../core/submission.ts';
 import { RETRYABLE_STATES } from '../../core/submission.ts';
 import { isChanged } from '../import/known.ts';
 import type { Queryable } from '../../database/database.ts';
-import { CALLED_OFF } from '../send/doubt.ts';
+import { CALLED_OFF } from '../send/unknown-outcome.ts';
 import { WAS } from '../import/merge-rows.ts';
 import { secondsOf } from '../money/row-price.ts';
 import { readCount, readOne } from '../read/query.ts';

@@ -1,7 +1,7 @@
 import type { Limit } from '../../core/rate/limits.ts';
 import type { Queryable } from '../../database/database.ts';
 import { groups } from './group.ts';
-import { ROOM, untilRoomMs } from './turn.ts';
+import { ROOM, untilRoomMs } from './rate-limiter.ts';
 
 /** Why no row of a batch is claimed. */
 export interface Blocked {

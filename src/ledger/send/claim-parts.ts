@@ -3,9 +3,9 @@
  * provider's origin, $5 milliseconds to the deadline, $6 the only batches that count, or null; then those of the limits.
  */
 import { affordable } from '../money/budget.ts';
-import { doubtMsOf } from './doubt.ts';
+import { doubtMsOf } from './unknown-outcome.ts';
 import { CLAIM_ORDER, DUE, dueGroups } from './group.ts';
-import { MODELS_WITH_ROOM, TURNS } from './turn.ts';
+import { MODELS_WITH_ROOM, SLOTS } from './rate-limiter.ts';
 
 /** How many rows are asked for. */
 export const ASKED = '(select count(*) from wish)';
@@ -72,7 +72,7 @@ export const CLAIMED = `
          from chosen c join wish w on w.n = c.n join vidbatch.row r on r.id = c.id cross join batch
         where s.id = c.id and s.content_hash = r.content_hash
        returning s.id as submission_id, s.attempt_id, r.request, s.content_hash, s.attempts as number, s.spent, s.deadline,
-                 r.row_key, batch.name as batch, batch.epoch, batch.throttle_level, s.refusals, ${DOUBT_MS}, c.turn_ms, c.adds,
+                 r.row_key, batch.name as batch, batch.epoch, batch.throttle_level, s.refusals, ${DOUBT_MS}, c.slot_ms, c.adds,
                  s.model, s.priority, s.not_before
      ), attempted as (
        insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, content_hash, same_key, deadline)
@@ -86,12 +86,12 @@ export const chosen = (most: string, limited: boolean, from = 'picked'): string 
   limited
     ? `
      chosen as materialized (
-       select p.id, row_number() over (order by p.priority desc, p.not_before, p.id) as n, t.turn_ms, p.adds
-         from ${TURNS(`array(select id from ${from} ${IN_ORDER})`, most)} t
+       select p.id, row_number() over (order by p.priority desc, p.not_before, p.id) as n, t.slot_ms, p.adds
+         from ${SLOTS(`array(select id from ${from} ${IN_ORDER})`, most)} t
          join ${from} p on p.id = t.submission_id
      )`
     : `
      chosen as materialized (
-       select id, row_number() over (${IN_ORDER}) as n, null::float8 as turn_ms, adds from ${from}
+       select id, row_number() over (${IN_ORDER}) as n, null::float8 as slot_ms, adds from ${from}
         ${IN_ORDER} limit ${most}
      )`;

@@ -1,9 +1,9 @@
 import type { Limit } from '../../core/rate/limits.ts';
 import type { Queryable } from '../../database/database.ts';
-import { doubtMsOf } from './doubt.ts';
+import { doubtMsOf } from './unknown-outcome.ts';
 import { ASKED, chosen, CLAIMED, HAS_UNHALTED, IN_ORDER, OPEN_BATCH, pick, UNUSED } from './claim-parts.ts';
 import { CLAIM_ORDER } from './group.ts';
-import { limitParams } from './turn.ts';
+import { limitParams } from './rate-limiter.ts';
 
 /** A granted claim: the row is `submitting` under `attemptId`, committed. Only what stands here is sent. */
 export interface Claim {
@@ -28,8 +28,8 @@ export interface Claim {
   /** Milliseconds since the first attempt of this row that may have been accepted; undefined: none may. */
   doubtMs?: number;
   /** Milliseconds until its turn, under a limit; undefined: there is none. */
-  turnMs?: number;
-  /** Milliseconds since the epoch by the ledger's clock, of which `turnMs` is counted. */
+  slotMs?: number;
+  /** Milliseconds since the epoch by the ledger's clock, of which `slotMs` is counted. */
   nowMs?: number;
   /** Its place, where all rows of its batch that are due have one model and one priority, and no limit holds. */
   place?: Place;
@@ -76,7 +76,7 @@ interface ClaimRow {
   throttle_level: number;
   refusals: number;
   doubt_ms: number | null;
-  turn_ms: number | null;
+  slot_ms: number | null;
   now_ms: number;
   model: string | null;
   priority: number;
@@ -88,7 +88,7 @@ const NOW_MS = `(extract(epoch from now()) * 1000)::float8 as now_ms`;
 const DOUBT_MS_BEFORE = `case when a.same_key then ${doubtMsOf('s.id')} end as doubt_ms`;
 
 const COLUMNS = `submission_id, attempt_id, batch, row_key, content_hash, request, number, epoch, spent, throttle_level,
-            refusals, doubt_ms, turn_ms, ${NOW_MS}`;
+            refusals, doubt_ms, slot_ms, ${NOW_MS}`;
 const PLACE = 'case when (select count(*) from due) = 1 then model end as model, priority, not_before::text';
 const NO_PLACE = 'null::text as model, 0 as priority, null::text as not_before';
 
@@ -106,7 +106,7 @@ function toClaim(row: ClaimRow): Claim {
     throttleLevel: row.throttle_level,
     refusals: row.refusals,
     ...(row.doubt_ms === null ? {} : { doubtMs: row.doubt_ms }),
-    ...(row.turn_ms === null ? {} : { turnMs: Math.max(0, row.turn_ms), nowMs: row.now_ms }),
+    ...(row.slot_ms === null ? {} : { slotMs: Math.max(0, row.slot_ms), nowMs: row.now_ms }),
     ...(row.model === null
       ? {}
       : {
@@ -177,7 +177,7 @@ export async function claimAfter(
         ) c
         where batch.off_peak_too or not vidbatch.is_off_peak($7)
      ), chosen as (
-       select p.id, p.n, null::float8 as turn_ms, null::numeric as adds from picked p
+       select p.id, p.n, null::float8 as slot_ms, null::numeric as adds from picked p
      ), wish as (
        select id, n from unnest($2::uuid[]) with ordinality w(id, n)
      ), ${CLAIMED}
@@ -239,7 +239,7 @@ export async function claimLocked(
 export async function granted(db: Queryable, attemptIds: readonly string[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
     `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.content_hash, s.request, a.number, a.epoch, s.spent, p.throttle_level,
-            s.refusals, ${DOUBT_MS_BEFORE}, null::float8 as turn_ms, ${NOW_MS}, ${NO_PLACE}
+            s.refusals, ${DOUBT_MS_BEFORE}, null::float8 as slot_ms, ${NOW_MS}, ${NO_PLACE}
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
        join vidbatch.batch b on b.id = s.batch_id

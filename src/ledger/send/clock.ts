@@ -1,12 +1,13 @@
 import type { Queryable } from '../../database/database.ts';
 
-/** Feeders say every few seconds when they were seen; a moment this far in the future is of a clock that was set back. */
+/** Feeders store every few seconds when they were seen. A moment this far in the future means that the clock was set back. */
 const SET_BACK_MS = 5_000;
 
 /**
- * When the database's clock was set back (an embedded one has this machine's), whatever the ledger waits for would come
- * as much later. So all moments that it took from that clock, and that now lie in the future, go back with it: what
- * `record` made rows and the provider wait for, deadlines of attempts in flight, when a feeder was seen, when tasks are asked for. Not a row's own `not_before`, which a person has chosen. Returns by how much, in milliseconds; 0: it was not.
+ * If the database's clock was set back (an embedded database uses this machine's clock), everything that the ledger waits
+ * for would come late. So all moments that it took from that clock and that now lie in the future go back with it: waits
+ * of rows and providers, deadlines of attempts in flight, sightings of feeders, times to ask for tasks. A row's own
+ * `not_before` stays, because a person has chosen it. Returns by how many milliseconds; 0: the clock was not set back.
  */
 export async function followClock(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ by_ms: number }>(
@@ -27,7 +28,7 @@ export async function followClock(db: Queryable): Promise<number> {
           set next_slot = case when q.next_slot > now() then q.next_slot - by else q.next_slot end, said_at = least(q.said_at, now())
          from back
      ), trials as (
-       update vidbatch.batch b set trial_at = now() from back where b.trial_at > now()
+       update vidbatch.batch b set counted_since = now() from back where b.counted_since > now()
      ), waiting as (
        update vidbatch.row_state s
           set updated_at = now(),

@@ -1,7 +1,7 @@
 import type { OutcomeKind } from '../../core/outcome.ts';
 import type { Queryable } from '../../database/database.ts';
 import type { AttemptFacts, BatchFacts, Facts, ProviderFacts, RowFacts } from './decide/facts.ts';
-import { UNKNOWN } from './doubt.ts';
+import { UNKNOWN } from './unknown-outcome.ts';
 import type { Result } from './result.ts';
 
 /** Outcomes that say nothing new about a calm provider. */
@@ -39,7 +39,7 @@ export async function lockFacts(session: Queryable, results: readonly Result[]):
   );
   const batches = await session.query<BatchFacts>(
     `select b.id, b.id = any($2::bigint[]) as locked, b.state, b.proven, b.canary, b.fail_share::float8 as "failShare",
-            b.canary_rows as "canaryRows", b.canaries, ${ms('b.trial_at')} as "trialAt", b.succeeded, b.failed
+            b.canary_rows as "canaryRows", b.canaries, ${ms('b.counted_since')} as "countedSince", b.succeeded, b.failed
        from vidbatch.batch b where b.id in (select batch_id from vidbatch.row_state where id = any($1::bigint[]))`,
     [locked.rows, locked.batches],
   );

@@ -1,9 +1,9 @@
 import type { Queryable } from '../../database/database.ts';
 
-/** A queue whose feeder has not been seen for so long is fed by none. */
+/** A feeder that was not seen for this time is dead. */
 const LIFETIME = `interval '30 seconds'`;
 
-/** Says that this queue is being fed. Never back: `followClock` sees by it that the clock was set back. */
+/** Stores that this queue is being fed. `seen_at` never goes back: so `followClock` sees that the clock was set back. */
 export async function keepFeeder(db: Queryable, queue: string): Promise<void> {
   await db.query(
     `insert into vidbatch.feeder (queue) values ($1)
@@ -12,7 +12,7 @@ export async function keepFeeder(db: Queryable, queue: string): Promise<void> {
   );
 }
 
-/** This queue is fed no longer. */
+/** This queue is no longer fed. */
 export async function leaveFeeder(db: Queryable, queue: string): Promise<void> {
   await db.query('delete from vidbatch.feeder where queue = $1', [queue]);
   await rememberClock(db);
@@ -23,13 +23,13 @@ export async function forgetFeeder(db: Queryable, queue: string): Promise<void> 
   await db.query(`delete from vidbatch.feeder where queue = $1 and seen_at <= now() - ${LIFETIME}`, [queue]);
 }
 
-/** No queue is fed: for the holder of an embedded folder at its start, when no other feeder can be alive. */
+/** No queue is fed. Only for the holder of an embedded folder at its start, when no other feeder can be alive. */
 export async function forgetFeeders(db: Queryable): Promise<void> {
   await db.query('delete from vidbatch.feeder');
   await rememberClock(db);
 }
 
-/** The feeder of the shared queue is kept, as a dead one: the clock may be set back while no feeder lives, too. */
+/** Keeps the feeder of the shared queue as a dead one, because the clock may be set back while no feeder lives. */
 async function rememberClock(db: Queryable): Promise<void> {
   await db.query(
     `insert into vidbatch.feeder (queue, seen_at)
@@ -38,7 +38,7 @@ async function rememberClock(db: Queryable): Promise<void> {
   );
 }
 
-/** Every queue that is known: the shared one, and one for each `run` that has not ended. */
+/** All known queues: the shared one, and one for each `run` that has not ended. */
 export async function listFeeders(db: Queryable): Promise<{ queue: string; alive: boolean }[]> {
   const { rows } = await db.query<{ queue: string; alive: boolean }>(
     `select queue, seen_at > now() - ${LIFETIME} as alive from vidbatch.feeder order by queue`,

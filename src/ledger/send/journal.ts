@@ -1,8 +1,8 @@
 import type { Queryable } from '../../database/database.ts';
-import { unknownOf } from './doubt.ts';
-import type { JournaledAttempt } from './orphan.ts';
+import { unknownOf } from './unknown-outcome.ts';
+import type { JournaledAttempt } from './unmatched-attempts.ts';
 
-/** Journals that this ledger has taken in whole: name → bytes. A ledger restored from an older copy knows fewer. */
+/** Journals that this ledger has read to their end: name → bytes. A ledger restored from an older copy knows fewer. */
 export async function knownJournals(db: Queryable, names: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await db.query<{ name: string; bytes: number }>(
     'select name, bytes from vidbatch.journal where name = any($1::text[])',
@@ -20,9 +20,9 @@ export async function rememberJournal(db: Queryable, name: string, bytes: number
 }
 
 /**
- * A worker that ends says that its journal is read, but only where the ledger has as many answers of it as it has
- * recorded. A ledger that was restored from a backup while the worker ran has fewer: its next start reads the journal.
- * `since`: a moment before its first claim, so that the count does not read the attempts of all workers.
+ * A worker that ends marks its journal as read, but only if the ledger has all answers that the worker recorded. A ledger
+ * that was restored from a backup meanwhile has fewer, and the next start reads the journal. `since` is a moment before
+ * the worker's first claim, so that the count does not read the attempts of all workers.
  */
 export async function rememberOwnJournal(
   db: Queryable,
@@ -39,7 +39,7 @@ export async function rememberOwnJournal(
   );
 }
 
-/** Of these attempts, those whose answer the ledger lacks (`answer`), or which it has never heard of (`attempt`). */
+/** Those of the attempts whose answer the ledger lacks (`answer`), or which it does not know at all (`attempt`). */
 export async function unrecorded(
   db: Queryable,
   attemptIds: readonly string[],
@@ -53,7 +53,7 @@ export async function unrecorded(
   return new Map(rows.map((row) => [row.id, row.known ? 'answer' : 'attempt']));
 }
 
-/** An attempt that decides its row, and of which nothing was ever heard: no answer, and no intent found in a journal. */
+/** The deciding attempt of a row, without an answer, and without an intent found in a journal. */
 export interface Unheard {
   worker: string;
   attemptId: string;
@@ -87,14 +87,14 @@ export async function confirmIntents(db: Queryable, attemptIds: readonly string[
 }
 
 /**
- * An attempt that the ledger has lost: it was restored from an older copy, or cut off by a power failure. Its row, if
- * it can be sent or retried, is in flight again with its deadline passed: the answer that follows settles it, or else
- * the sweeper, as uncertain. It is not sent again for having been forgotten. A row that is in flight or uncertain under
- * an earlier attempt is decided by this one: what is still heard of the earlier one does not make it pending, and
- * as long as nobody knows of that one, no refusal does either.
+ * Restores an attempt that the ledger has lost, because it was restored from an older copy or lost its last writes. If the
+ * row can be sent or retried, it is in flight again, with its deadline passed: the next answer settles it, or the sweeper
+ * makes it uncertain. So a lost attempt is not paid again. If the row is in flight or uncertain under an earlier attempt,
+ * this attempt decides: no answer to the earlier one makes the row pending, and as long as the outcome of the earlier one
+ * is unknown, no refusal does.
  *
- * The row is the one with the content that was sent, and with its number or its id: an id may belong to another row now
- * (`submit --rename`). A journal of an older version knows the id alone. False: the ledger has no such row.
+ * The row is found by the content that was sent, and by its number or its id, because an id can be given to another row
+ * (`submit --rename`). A journal of an older version holds only the id. False: the ledger has no such row.
  */
 export async function restoreAttempts(
   db: Queryable,
@@ -119,7 +119,7 @@ export async function restoreAttempts(
        returning submission_id
      ), moved as (
        update vidbatch.row_state s
-          -- Whatever brought the row from there to pending, the ledger has forgotten that, too.
+          -- The ledger has also lost how the row became pending.
           set previous = case when s.state in ('submitting', 'uncertain') then s.previous else 'pending' end,
               state = case when s.state = 'uncertain' then 'uncertain' else 'submitting' end,
               deadline = case when s.state <> 'uncertain' then coalesce(s.deadline, now()) end,

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/database.ts';
 
-/** A stop of the provider for everybody, with its reason, until a row is accepted again. */
+/** Why no worker sends to a provider, until a row is accepted again. */
 export interface Halt {
   origin: string;
   code: string;
@@ -14,14 +14,14 @@ export async function ensureProvider(db: Queryable, origin: string): Promise<voi
 }
 
 /**
- * After a halt: lets one row at a time try again. Its acceptance lifts the halt; answers to attempts of an earlier
- * epoch can no longer raise one. Does nothing where there is no halt.
+ * After a halt, lets one row at a time try again. If it is accepted, the halt is lifted. Answers to attempts of an earlier
+ * epoch can no longer raise a halt. Does nothing if there is no halt.
  */
 export async function armProbe(db: Queryable, origin: string): Promise<boolean> {
   const { rows } = await db.query(
     `update vidbatch.provider
         set state = 'probing', epoch = epoch + 1, probe = null, uncertain_streak = 0, throttled_since = null,
-            -- The streak stays: if nobody is there again, one row has found it out.
+            -- The streak stays: if the provider cannot be reached again, one row is enough to find out.
             unreached_since = null
       where origin = $1 and state = 'halted'
       returning origin`,
@@ -34,7 +34,7 @@ export interface ProviderStatus {
   origin: string;
   state: 'open' | 'halted' | 'probing';
   throttledMs: number;
-  /** Tries in a row that reached nobody. */
+  /** Tries in a row that did not reach the provider. */
   unreached: number;
 }
 

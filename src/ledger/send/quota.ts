@@ -3,15 +3,15 @@ import type { Known, Seen } from '../../core/rate/auto-rate.ts';
 import type { Limit } from '../../core/rate/limits.ts';
 import type { Queryable } from '../../database/database.ts';
 
-/** After so long nobody knows any more what the provider allows. */
+/** After this time without a look, a rate that was found counts no longer. */
 const FORGOTTEN_MS = 3_600_000;
 
-/** What is found is found for all of a provider's requests. */
+/** A rate is found for all requests of a provider together. */
 const ALL = '';
 
 /**
- * Says that a worker goes by these limits, so that others and people see them. Returns those models ('' for all) of which
- * another worker has said something else within the last minute.
+ * Stores that a worker uses these limits, so that other workers and people see them. Returns the models ('' for all) for
+ * which another worker stored other limits within the last minute.
  */
 export async function sayLimits(db: Queryable, origin: string, limits: readonly Limit[]): Promise<string[]> {
   const { rows } = await db.query<{ model: string }>(
@@ -39,8 +39,8 @@ export async function sayLimits(db: Queryable, origin: string, limits: readonly 
 }
 
 /**
- * Says that a worker that ends no longer goes by these limits: they are forgotten within seconds, unless another one, which
- * says so every ten, goes by the same.
+ * A worker that ends no longer uses these limits. They are forgotten within seconds, unless another worker uses them, too,
+ * and stores so every ten seconds.
  */
 export async function unsayLimits(db: Queryable, origin: string, limits: readonly Limit[]): Promise<void> {
   await db.query(
@@ -50,15 +50,15 @@ export async function unsayLimits(db: Queryable, origin: string, limits: readonl
   );
 }
 
-/** A refusal, by the attempt that was refused, and for how long nobody is to send. */
+/** An attempt that was refused, and for how long no worker sends. */
 export interface Refused {
   attemptId: string;
   stopMs: number;
 }
 
 /**
- * Reckons anew how fast to go, from what the ledger knows by now, and keeps it for all workers; returns it. Where another
- * worker is faster, it does so again with what that one has found.
+ * Computes the rate anew from what the ledger knows, stores it for all workers, and returns it. If another worker stored
+ * one meanwhile, it computes again from that.
  */
 export async function steerQuota(
   db: Queryable,
@@ -101,23 +101,23 @@ function knownOf({ auto, at, sent }: { auto: string | null; at: number; sent: nu
   return known === undefined || at - known.at > FORGOTTEN_MS ? unknownQuota(at, sent) : known;
 }
 
-/** A limit that workers go by. */
+/** A limit that workers use. */
 export interface LimitInForce {
   origin: string;
-  /** Of rows of this model; null: of all. */
+  /** For rows of this model; null: for all rows. */
   model: string | null;
-  /** Requests; null: as many as may be. */
+  /** Requests; null: no limit. */
   perSecond: number | null;
-  /** Whether the rate was found, and not told. */
+  /** Whether the workers found the rate themselves. */
   found: boolean;
-  /** Tasks at a time, and how many of these places are taken; null: as many as may be. */
+  /** Tasks at a time, and how many of these places are taken; null: no limit. */
   maxInFlight: number | null;
   inFlight: number | null;
-  /** Of these, how many have a row of which nobody knows whether it is a task: for hours, if nobody resolves it. */
+  /** How many of these places are taken by uncertain rows, which may be tasks. They stay taken for hours unless resolved. */
   uncertain: number | null;
 }
 
-/** What workers have said within the last minute, of this provider; null: of all. */
+/** The limits that workers stored within the last minute, for this provider; null: for all providers. */
 export async function limitsInForce(db: Queryable, origin: string | null): Promise<LimitInForce[]> {
   const { rows } = await db.query<{
     origin: string;

@@ -2,12 +2,12 @@ import type { Limit } from '../../core/rate/limits.ts';
 import { affordable } from '../money/budget.ts';
 import type { Queryable } from '../../database/database.ts';
 import { DUE, dueGroups, groups } from './group.ts';
-import { ROOM, untilRoomMs } from './turn.ts';
+import { ROOM, untilRoomMs } from './rate-limiter.ts';
 
-/** A job waits for the next slot of a limit itself, if it comes so soon. */
+/** A job itself waits for the next slot of a limit, if the slot comes within this time. */
 const SOON_MS = 1_000;
 
-/** The rows that a feeder looks for. */
+/** Which rows a feeder looks for. */
 export interface FeedScope {
   origin: string;
   /** Only rows of these batches; null: of all. */
@@ -16,32 +16,32 @@ export interface FeedScope {
   limits?: readonly Limit[];
 }
 
-/** A batch of which rows may be sent now. */
+/** A batch with rows that may be sent now. */
 export interface ReadyBatch {
   id: number;
   name: string;
-  /** Of its highest row: the priority of the batch and of the row together. */
+  /** The highest sum of the batch's priority and a row's. */
   rank: number;
-  /** Only one row may be in flight: the batch has had no accepted row yet, or a halt is being tried out. */
+  /** Only one row may be in flight: the batch has no accepted row yet, or a halt is being tried out. */
   alone: boolean;
   /** A halt is being tried out, so only one row of all batches may be in flight. */
   probing: boolean;
   /** All its rows that may be sent have run into the halt. */
   halted: boolean;
-  /** Rows that may be sent, as far as the row alone decides, counted up to what was asked for. */
+  /** Rows that are due, counted up to what was asked for. */
   rows: number;
-  /** Its limits have no room, and have none within a second. */
+  /** Its limits have no room within a second. */
   full: boolean;
 }
 
-/** Rows of batch `r` that may be sent now; `more` narrows those of each of its groups. */
+/** Rows of batch `r` that are due. `more` narrows the rows of each group. */
 const dueRows = (more: string): string =>
   `select from ${dueGroups('r')} g
     cross join lateral (select from vidbatch.row_state s where ${DUE('r.id')} ${more}) s`;
 
 /**
- * Batches of which rows may be sent now, those of the highest rank first; of more than `most`, any of the same rank: the
- * others have their turn another time. Changes nothing.
+ * Batches with rows that may be sent now, the highest rank first. It returns at most `most` batches, and chooses randomly
+ * among those of one rank, so that each gets its turn. Changes nothing.
  */
 export async function readyBatches(
   db: Queryable,
@@ -60,7 +60,7 @@ export async function readyBatches(
         cross join lateral ${groups('b.id')} g
         cross join lateral ${ROOM('$1', '$3', '$4', 'g.model')}
         where b.origin = $1 and ($2::bigint[] is null or b.id = any($2)) and g.due_at <= now()
-          -- Asked of a group, it is not asked of the many batches that have none.
+          -- Asked for each group, so not for the many batches that have no group.
           and vidbatch.blocked_by(b, p, m) <@ case when vidbatch.is_off_peak(g.model) then '{}' else '{off-peak-window}'::text[] end
         group by b.id, p.state
         order by rank desc, random() limit $5

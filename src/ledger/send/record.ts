@@ -8,9 +8,9 @@ import type { Recorded, Result } from './result.ts';
 import { save } from './save.ts';
 
 /**
- * Records what attempts told us, by attempt id: the attempts, their rows, the slots they held, and what they mean for their
- * batches and the provider as a whole. It happens whole or not at all, and recording twice changes nothing.
- * Returns nothing for attempts that are recorded already.
+ * Records answers by attempt id: the attempts, their rows, the canary or probe that they held, and what they mean for
+ * their batches and their provider. It happens whole or not at all, and recording twice changes nothing. It returns nothing
+ * for attempts that are already recorded.
  */
 export async function record(db: Database, results: readonly Result[]): Promise<Recorded[]> {
   const plain = new Set(
@@ -35,7 +35,7 @@ export async function recordWithin(session: Queryable, results: readonly Result[
   return recordedOf(decision);
 }
 
-/** What stands in the ledger for attempts that had been recorded before. */
+/** What the ledger holds of attempts that were recorded before. */
 export async function recordedBefore(db: Queryable, attemptIds: readonly string[]): Promise<Recorded[]> {
   const { rows } = await db.query<{ attemptId: string; state: State; surplus: boolean; halted: boolean }>(
     `select a.id as "attemptId", s.state, a.surplus, p.state = 'halted' as halted

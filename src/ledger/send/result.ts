@@ -9,7 +9,7 @@ export interface Result {
   waitMs: number;
   /** Attempts after which a row that was provably not sent is exhausted. */
   maxAttempts: number;
-  /** Leave to send a row again of which nobody knows; without it, such a row is uncertain. */
+  /** Permission to send a row again although its outcome is unknown. Without it, the row is uncertain. */
   sameKey?: SameKey;
 }
 

@@ -1,14 +1,14 @@
 import { crashPoint } from '../../core/crash-points.ts';
 import { KEY_LIFE_MS } from '../../core/retry.ts';
 import type { Queryable } from '../../database/database.ts';
-import { CALLED_OFF, mayGoAgain } from './doubt.ts';
-import type { Again } from './doubt.ts';
+import { CALLED_OFF, mayGoAgain } from './unknown-outcome.ts';
+import type { Again } from './unknown-outcome.ts';
 
 /**
- * Rows whose attempt passed its deadline, by the database's clock, become `uncertain`: whoever sent them is gone
- * or too late. `all`: every row in flight, whatever its deadline; only for the holder of an embedded folder at its
- * start, since nobody else can be sending. `again`: where the provider honours the idempotency key, they are pending
- * instead, while they have attempts left. Returns how many were judged.
+ * Rows whose attempt passed its deadline, by the database's clock, become `uncertain`: their worker is dead or too late.
+ * `all`: every row in flight, whatever its deadline. That is only for the holder of an embedded folder at its start, when
+ * no other process can be sending. `again`: the provider honours the idempotency key, so rows with attempts left become
+ * pending instead. Returns how many rows were moved.
  */
 export async function sweep(
   db: Queryable,
@@ -44,7 +44,7 @@ export async function sweep(
   return rows.length;
 }
 
-/** Canary and probe slots whose attempt is no longer in flight: its worker died between two statements' effects. */
+/** Frees canaries and probes whose attempt is no longer in flight, because its worker died between two statements. */
 async function freeSlots(db: Queryable): Promise<void> {
   await db.query(
     `update vidbatch.batch b set canary = null
@@ -60,7 +60,7 @@ async function freeSlots(db: Queryable): Promise<void> {
   );
 }
 
-/** A row that went back to pending while its batch was being cancelled: neither statement saw the other. */
+/** Cancels rows that went back to pending while their batch was being cancelled: neither statement saw the other. */
 async function cancelLeftovers(db: Queryable): Promise<void> {
   await db.query(
     `update vidbatch.row_state s set ${CALLED_OFF}

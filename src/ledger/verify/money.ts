@@ -107,7 +107,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
     holds: 'every attempt that a journal brought back has found its row',
     severity: 'risk',
     next: 'submit its manifest again: the row comes back as sent',
-    from: `vidbatch.orphan o left join vidbatch.batch b on b.name = o.batch`,
+    from: `vidbatch.unmatched_attempt o left join vidbatch.batch b on b.name = o.batch`,
     batch: 'b.id',
     attempt: 'o.attempt_id',
     what: `'attempt ' || o.number || ' of ' || o.batch || ' ' || o.row_key

@@ -128,7 +128,7 @@ async function knownAttempts(db: Queryable, attemptIds: readonly string[]): Prom
        join vidbatch.batch b on b.id = s.batch_id
       where a.id = any($1::uuid[])
       union all
-     select attempt_id, number, kind, task_id, batch, row_key from vidbatch.orphan where attempt_id = any($1::uuid[])`,
+     select attempt_id, number, kind, task_id, batch, row_key from vidbatch.unmatched_attempt where attempt_id = any($1::uuid[])`,
     [attemptIds],
   );
   return new Map(rows.map(({ id, ...known }) => [id, known]));

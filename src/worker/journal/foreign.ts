@@ -16,7 +16,7 @@ export interface ForeignJournal {
 
 const ACCEPTED = 'accept-foreign-journals';
 
-/** Journals of other ledgers that no person has accepted for this ledger: this one may be the wrong ledger. */
+/** Journals of other ledgers that no person has accepted for this ledger. They mean that this may be the wrong ledger. */
 export async function foreignJournals(
   db: Queryable,
   folder: string,
@@ -49,7 +49,7 @@ function acceptedAs({ path, ledger }: ForeignJournal): string {
   return ledger ?? basename(path);
 }
 
-/** `no one`: nothing is written in it yet, so its worker has sent nothing. */
+/** `no one`: the file is empty, so its worker has sent nothing. */
 async function ownerOf(path: string): Promise<{ ledger: string | undefined } | 'no one'> {
   try {
     for await (const entry of readJournal(path)) {
@@ -62,7 +62,7 @@ async function ownerOf(path: string): Promise<{ ledger: string | undefined } | '
   }
 }
 
-/** A person says that this is the ledger to go on with. It is asked once for each other ledger. */
+/** A person confirms that this is the right ledger, once for each other ledger. */
 export async function acceptForeignJournals(
   db: Queryable,
   journals: readonly ForeignJournal[],
@@ -75,7 +75,7 @@ export async function acceptForeignJournals(
 
 const SHOWN = 3;
 
-/** What there is, and what it may mean. */
+/** The foreign journals, and what they may mean. */
 export function formatForeignJournals(journals: readonly ForeignJournal[]): string {
   const [first] = journals;
   const folder = first === undefined ? '' : `${dirname(first.path)}: `;
@@ -99,7 +99,7 @@ function formatSome(journals: readonly ForeignJournal[], one: string, several: s
   return `${what} (${names.join(', ')}${more})`;
 }
 
-/** A folder that several ledgers use, as when somebody tries a second DATABASE_URL, is asked about once by each. */
+/** If several ledgers use one folder, each of them asks once. */
 export const FOREIGN_HINT =
   'Restore the ledger, or set DATABASE_URL or VIDBATCH_DATA_DIR to it. Only if this is the right ledger: --accept-foreign-journals. With a wrong one, it pays for sent rows again.';
 

@@ -2,15 +2,15 @@ import { messageOf } from '../../core/errors.ts';
 import type { Journal } from './journal.ts';
 import type { Logger } from '../../core/log.ts';
 import { crashPoint } from '../../core/crash-points.ts';
-import type { Hands } from '../submit.ts';
+import type { SubmitPorts } from '../submit.ts';
 
-/** A worker's journal, whose failures are said and not thrown. */
+/** A worker's journal. Failures are logged, and not thrown. */
 export interface JournalKeeper {
-  /** Whether there is room for what may be in flight: without it, nothing may be claimed. */
+  /** Whether there is room for all rows that may be in flight. Without it, nothing may be claimed. */
   hasRoom(): Promise<boolean>;
-  /** As it was when last asked for. */
+  /** Whether `hasRoom` was last false. */
   isFull(): boolean;
-  written: Hands['journal'];
+  written: SubmitPorts['journal'];
 }
 
 export function keepJournal(journal: Journal, log: Logger): JournalKeeper {

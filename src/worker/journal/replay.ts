@@ -2,7 +2,7 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { journalNames, lockOf, readJournal } from './file.ts';
-import type { Accepted } from '../accepted.ts';
+import type { Accepted } from '../row-log.ts';
 import type { Intent, JournalLine } from './journal.ts';
 import type { Database } from '../../database/database.ts';
 import {
@@ -15,50 +15,53 @@ import {
   unrecorded,
 } from '../../ledger/send/journal.ts';
 import { lockFile } from '../../database/lock.ts';
-import { adoptAll, keepOrphan, keepOrphanAnswer } from '../../ledger/send/orphan.ts';
+import {
+  adoptAllUnmatched,
+  keepUnmatched,
+  keepUnmatchedAnswer,
+} from '../../ledger/send/unmatched-attempts.ts';
 import { ensureProvider } from '../../ledger/send/provider.ts';
 import { record } from '../../ledger/send/record.ts';
 import { crashPoint } from '../../core/crash-points.ts';
 import { notSent } from '../submit.ts';
 
-/** What the journals of workers that are gone had to say. */
+/** What the journals of dead workers knew. */
 export interface Replayed {
   /** Files read now. */
   journals: number;
-  /** Answers that the ledger had not heard of. */
+  /** Answers that the ledger did not have. */
   answers: number;
-  /** Attempts that the ledger had not heard of: it was restored from an older copy, or cut off. */
+  /** Attempts that the ledger did not have: it was restored from an older copy, or lost its last writes. */
   restored: number;
-  /** Attempts of rows that the ledger does not have: kept until somebody brings their manifest back. */
-  orphans: number;
+  /** Attempts of rows that the ledger does not have: kept until their manifest is submitted again. */
+  unmatched: number;
   /** Attempts whose worker died before their intent was written: proof that they never left. */
   neverSent: number;
   /** Files of another ledger: kept, not read. */
   foreign: string[];
-  /** Files that are torn in the middle, or older than what the ledger knows of their worker: they prove nothing. */
+  /** Files that prove nothing: torn in the middle, or older than what the ledger knows of their worker. */
   damaged: string[];
-  /** Lines that cannot be read; one at the end of a file is what a crash leaves. */
+  /** Lines that cannot be read. A crash leaves one at the end of a file. */
   torn: number;
 }
 
 const CHUNK = 200;
 /** A ledger restored from a copy as old as this still finds what it has missed. */
 const KEEP_MS = 30 * 24 * 3_600_000;
-/** Whether a row is exhausted is for the next worker to say: it knows its `--attempts`. */
+/** The next worker decides whether a row is exhausted, because it knows its `--attempts`. */
 const NEVER_EXHAUSTED = 2 ** 31 - 1;
-/** So many of a worker's latest attempts must be among so many of its journal's last intents, or the file was cut. */
-const WITNESSES = { attempts: 100, intents: 5_000 };
+/** The last attempts of a worker must be among the last intents of its journal. Otherwise the file was cut. */
+const COMPARED = { attempts: 100, intents: 5_000 };
 
-const TURN_MS = 100;
+const LOCK_PAUSE_MS = 100;
 
 /** Called for each task id that was not known before, once it is stored. */
 export type OnAccepted = (accepted: Accepted) => void;
 
 /**
- * Tells the ledger what it may have missed: reads every journal in the folder whose worker is gone, and which this
- * ledger has not taken in yet or which may know how an attempt ended. Safe to repeat, and to be interrupted. One reader
- * at a time: a worker that took a journal for a living one's, because somebody else was reading it, would send rows of
- * which it says that they were sent.
+ * Writes to the ledger what the journals of dead workers know and it does not. It reads each journal that this ledger has
+ * not read to its end, or that may know how an attempt ended. Safe to repeat, and to interrupt. Only one process reads at
+ * a time. Otherwise a second process would skip a journal that is being read, and send rows that were sent.
  */
 export async function replayJournals(
   db: Database,
@@ -70,7 +73,7 @@ export async function replayJournals(
     journals: 0,
     answers: 0,
     restored: 0,
-    orphans: 0,
+    unmatched: 0,
     neverSent: 0,
     foreign: [],
     damaged: [],
@@ -78,28 +81,28 @@ export async function replayJournals(
   };
   const names = await journalNames(folder);
   if (names.length === 0) return total;
-  const turn = await turnIn(folder);
+  const lock = await lockReplay(folder);
   try {
     await replayEach(db, folder, names, ledgerId, { total, onAccepted });
-    const adopted = await adoptAll(db);
-    total.orphans = Math.max(0, total.orphans - adopted);
+    const adopted = await adoptAllUnmatched(db);
+    total.unmatched = Math.max(0, total.unmatched - adopted);
     total.restored += adopted;
   } finally {
-    turn.release();
+    lock.release();
   }
   return total;
 }
 
-async function turnIn(folder: string): Promise<{ release(): void }> {
+async function lockReplay(folder: string): Promise<{ release(): void }> {
   for (;;) {
-    const turn = lockFile(join(folder, 'replay.lock'));
-    if (turn !== undefined) return turn;
-    await sleep(TURN_MS);
+    const lock = lockFile(join(folder, 'replay.lock'));
+    if (lock !== undefined) return lock;
+    await sleep(LOCK_PAUSE_MS);
   }
 }
 
-/** Who is told what the journals say. */
-interface Ears {
+/** What a replay counts, and whom it tells of task ids. */
+interface Output {
   total: Replayed;
   onAccepted: OnAccepted;
 }
@@ -109,9 +112,9 @@ async function replayEach(
   folder: string,
   names: readonly string[],
   ledgerId: string,
-  ears: Ears,
+  output: Output,
 ): Promise<void> {
-  const { total } = ears;
+  const { total } = output;
   const known = await knownJournals(db, names);
   const open = new Set((await unheard(db, names.map(workerOf))).map(({ worker }) => worker));
   for (const name of names) {
@@ -125,9 +128,9 @@ async function replayEach(
     if (lock === undefined) continue;
     try {
       const ofThisWorker = (await unheard(db, [workerOf(name)])).map(({ attemptId }) => attemptId);
-      const testimony = await replay(db, path, ledgerId, ofThisWorker, ears);
-      if (testimony === undefined) continue;
-      if (!(await settleUnheard(db, workerOf(name), testimony, total))) total.damaged.push(path);
+      const proof = await replay(db, path, ledgerId, ofThisWorker, output);
+      if (proof === undefined) continue;
+      if (!(await settleUnheard(db, workerOf(name), proof, total))) total.damaged.push(path);
       await rememberJournal(db, name, size);
       crashPoint('journal-replayed');
     } finally {
@@ -145,15 +148,15 @@ async function forget(path: string): Promise<void> {
   await rm(lockOf(path), { force: true });
 }
 
-/** What a journal can say of attempts that the ledger has heard nothing of. */
-interface Testimony {
-  /** Of the attempts that the ledger has heard nothing of: those with an intent here, which may have left. */
+/** What a journal proves about attempts without an answer in the ledger. */
+interface JournalProof {
+  /** Those with an intent in the journal: they may have left. */
   intended: readonly string[];
-  /** The others: as far as this file knows, they never left. */
+  /** Those without an intent: if the journal is whole, they never left. */
   silent: readonly string[];
-  /** The last intents of all. */
+  /** The last intents of the journal. */
   latest: ReadonlySet<string>;
-  /** Nothing but its end is torn, and that is what a crash leaves. */
+  /** At most its last line is torn, as a crash leaves it. */
   whole: boolean;
 }
 
@@ -163,12 +166,12 @@ async function replay(
   path: string,
   ledgerId: string,
   open: readonly string[],
-  ears: Ears,
-): Promise<Testimony | undefined> {
-  const { total } = ears;
+  output: Output,
+): Promise<JournalProof | undefined> {
+  const { total } = output;
   let from: { origin: string; worker: string } | undefined;
-  let chunk: Told[] = [];
-  /** No more than were in flight at a time: whoever is answered leaves. */
+  let chunk: AttemptLine[] = [];
+  /** Answered attempts are removed, so it holds no more than were in flight at a time. */
   const unanswered = new Map<string, Intent>();
   const silent = new Set(open);
   let latest: string[] = [];
@@ -195,17 +198,17 @@ async function replay(
     if (line.kind === 'intent') {
       silent.delete(line.attempt);
       latest.push(line.attempt);
-      if (latest.length > 2 * WITNESSES.intents) latest = latest.slice(-WITNESSES.intents);
+      if (latest.length > 2 * COMPARED.intents) latest = latest.slice(-COMPARED.intents);
       unanswered.set(line.attempt, line);
     }
     chunk.push({ line, intent: unanswered.get(line.attempt) });
     if (line.kind === 'answer') unanswered.delete(line.attempt);
     if (chunk.length < CHUNK) continue;
-    await tell(db, chunk, from, ears);
+    await recordLines(db, chunk, from, output);
     chunk = [];
   }
   if (from === undefined) return undefined;
-  await tell(db, chunk, from, ears);
+  await recordLines(db, chunk, from, output);
   total.journals += 1;
   return {
     intended: open.filter((attemptId) => !silent.has(attemptId)),
@@ -216,19 +219,19 @@ async function replay(
 }
 
 /**
- * An intent is flushed before its request leaves. So an attempt without one, by a worker that is dead and whose
- * journal is whole, never left: it is not sent, whatever the sweeper thought of it meanwhile. False when the journal
- * cannot prove it.
+ * An intent is flushed before its request leaves. So if a dead worker's journal is whole and has no intent of an attempt,
+ * the attempt never left. It is recorded as not sent, whatever the sweeper decided meanwhile. False: the journal cannot
+ * prove it.
  */
 async function settleUnheard(
   db: Database,
   worker: string,
-  { intended, silent, latest, whole }: Testimony,
+  { intended, silent, latest, whole }: JournalProof,
   total: Replayed,
 ): Promise<boolean> {
   if (intended.length > 0) await confirmIntents(db, intended);
   if (silent.length === 0) return true;
-  const sent = await lastSent(db, worker, WITNESSES.attempts);
+  const sent = await lastSent(db, worker, COMPARED.attempts);
   if (!whole || !sent.every((attemptId) => latest.has(attemptId))) return false;
   const results = silent.map((attemptId) => ({
     attemptId,
@@ -241,51 +244,51 @@ async function settleUnheard(
   return true;
 }
 
-/** Of an answer whose intent cannot be read: the ledger knows its row by the attempt's id. */
+/** For the log, when the intent of an answer cannot be read. The ledger knows its row by the attempt's id. */
 const TORN = { batch: '?', key: '?', number: 0 };
 
 /** A line, with the intent of its attempt. */
-interface Told {
+interface AttemptLine {
   line: Exclude<JournalLine, { kind: 'header' }>;
   intent: Intent | undefined;
 }
 
-/** In the order of the journal: an attempt that was restored must be settled before the next one of its row. */
-async function tell(
+/** Keeps the order of the journal: a restored attempt must be settled before the next attempt of its row. */
+async function recordLines(
   db: Database,
-  told: readonly Told[],
+  lines: readonly AttemptLine[],
   from: { origin: string; worker: string },
-  ears: Ears,
+  output: Output,
 ): Promise<void> {
-  const missing = await unrecorded(db, [...new Set(told.map(({ line }) => line.attempt))]);
-  for (const { line, intent } of told) {
+  const missing = await unrecorded(db, [...new Set(lines.map(({ line }) => line.attempt))]);
+  for (const { line, intent } of lines) {
     if (line.kind === 'intent' && missing.get(line.attempt) === 'attempt') {
-      if (await restoreAttempts(db, from, line)) ears.total.restored += 1;
+      if (await restoreAttempts(db, from, line)) output.total.restored += 1;
       else {
-        await keepOrphan(db, from, line);
-        ears.total.orphans += 1;
+        await keepUnmatched(db, from, line);
+        output.total.unmatched += 1;
       }
       crashPoint('attempt-restored');
     }
     if (line.kind === 'answer' && missing.has(line.attempt)) {
-      await tellAnswer(db, line, intent, ears);
+      await recordAnswer(db, line, intent, output);
       crashPoint('answer-replayed');
     }
   }
 }
 
-async function tellAnswer(
+async function recordAnswer(
   db: Database,
   { attempt, outcome }: Extract<JournalLine, { kind: 'answer' }>,
   intent: Intent | undefined,
-  { total, onAccepted }: Ears,
+  { total, onAccepted }: Output,
 ): Promise<void> {
   const [recorded] = await record(db, [
     { attemptId: attempt, outcome, waitMs: 0, maxAttempts: NEVER_EXHAUSTED },
   ]);
-  const news = recorded === undefined ? await keepOrphanAnswer(db, attempt, outcome) : !recorded.known;
+  const isNews = recorded === undefined ? await keepUnmatchedAnswer(db, attempt, outcome) : !recorded.known;
   if (recorded !== undefined) total.answers += 1;
-  if (!news || outcome.kind !== 'accepted') return;
+  if (!isNews || outcome.kind !== 'accepted') return;
   const { batch, key, number } = intent ?? TORN;
   const { taskId } = outcome;
   const surplus = recorded?.surplus ?? false;

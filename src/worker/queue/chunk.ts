@@ -3,17 +3,17 @@ import { UnrecoverableError } from 'bullmq';
 /** Rows that one job may claim, at most. */
 export const MOST_ROWS = 100;
 
-/** A job of the queue: leave to claim and send up to `rows` rows of a batch. */
+/** A job of the queue: permission to claim and send up to `rows` rows of a batch. */
 export interface Chunk {
   batch: number;
-  /** Of the batch. */
+  /** The name of the batch. */
   name: string;
   rows: number;
-  /** Among the jobs of the queue, higher first: the priority of a row and its batch together. Undefined: all are alike. */
+  /** Jobs with a higher rank go first: the sum of the priorities of the row and its batch. Undefined: all are equal. */
   rank?: number;
 }
 
-/** What a job carries. Nothing in it is trusted: `took` is for people, and filled when rows were claimed. */
+/** The data of a job. Nothing in it is trusted. `took` is for people, and is filled when rows were claimed. */
 export interface ChunkData {
   batch: number;
   rows: number;
@@ -22,7 +22,7 @@ export interface ChunkData {
   failed?: true;
 }
 
-/** A row that a chunk has claimed, as a person wants to see it. */
+/** A row that a job has claimed, for people. */
 export interface TookRow {
   /** Or its line, where the manifest gives it no key. */
   key: string;
@@ -39,7 +39,7 @@ export interface ChunkProgress {
   of: number;
 }
 
-/** What a job leaves behind, for people: how many rows ended in which way. */
+/** The result of a job, for people: how many rows ended in which state. */
 export type ChunkResult = Record<string, number | string>;
 
 /** The batch and the number of rows that a job's data names, as far as they are numbers; undefined: it names none. */
@@ -53,15 +53,15 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) > 0;
 }
 
-/** Why a job failed, in words. It is not tried again, whatever its options say: its rows are the ledger's matter. */
+/** Why a job failed, in words. BullMQ does not try it again, whatever its options say: the ledger decides about its rows. */
 export function jobFailure(why: string): UnrecoverableError {
   const failure = new UnrecoverableError(why);
-  // Bull Board shows the stack, which says nothing to a person here.
+  // Bull Board shows the stack, which does not help a person here.
   failure.stack = why;
   return failure;
 }
 
-/** What it names will not come to be. */
+/** The job names no batch of this ledger. */
 export function namesNoBatch(why: string): UnrecoverableError {
   return jobFailure(`the job names no batch: ${why}; something else than vidbatch made or changed it`);
 }

@@ -1,4 +1,4 @@
-/** The queue that all workers of a ledger share; `run` has its own, so that it claims its own batches only. */
+/** The queue that all workers of a ledger share. A `run` has its own queue, so that it works only on its own batches. */
 export function queueName(ledgerId: string, batches: readonly number[] | null): string {
   return batches === null ? `vidbatch-${ledgerId}` : `vidbatch-${ledgerId}-run-${batches.join('-')}`;
 }

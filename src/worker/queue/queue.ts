@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { createPostgresBackend, Queue, Worker } from 'bullmq';
 import type { Processor, QueueOptions, Telemetry, WorkerOptions } from 'bullmq';
+import { forgetFeeder, listFeeders } from '../../ledger/send/feeder.ts';
+import type { Queryable } from '../../database/database.ts';
 import type { Outage } from '../../database/outage.ts';
 import type { Chunk, ChunkData, ChunkResult } from './chunk.ts';
 import { MOST_ROWS } from './chunk.ts';
+import { batchesOfQueue } from './name.ts';
 import type { RedisClient } from './redis/client.ts';
 
 /**
  * Where BullMQ keeps its jobs: Redis, or a database with BullMQ's schema (a `pg.Pool`, or the embedded one).
- * Everything in it can be lost without loss: the ledger refills it.
+ * All jobs can be lost safely: the feeder fills the queue again from the ledger.
  */
 export type QueueStore = (
   | { kind: 'redis'; redis: RedisClient; /** How its keys begin. */ prefix: string }
@@ -26,7 +29,7 @@ export type ChunkQueue = Queue<ChunkData, ChunkResult>;
 /** Finished jobs stay for people to look at, in bounded number; the ledger has all rows. */
 const KEEP = { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } };
 
-/** `skipMetasUpdate`: for a reader, as opening a queue otherwise writes its settings, even of one long gone. */
+/** `skipMetasUpdate` is for readers: otherwise opening a queue writes its settings, even if the queue is long gone. */
 export function openQueue(
   store: QueueStore,
   name: string,
@@ -45,16 +48,16 @@ export function openQueue(
   );
 }
 
-/** Of a job that was in hand while the queue was away. It runs again, and its claims decide. */
+/** Errors of a job that ran while the queue could not be reached. It runs again, and its claims decide. */
 const LOCK_LOST =
   /^(could not renew lock for job|Missing (lock|key) for job|Lock mismatch for job|Job \S+ is not in the \S+ state)/;
 
-/** What reading a job as JSON throws, as BullMQ does when it takes one: its text was changed in the store. */
+/** What BullMQ throws when the stored text of a job is not JSON any more. */
 export function isUnreadable(error: unknown): boolean {
   return error instanceof SyntaxError || error instanceof TypeError;
 }
 
-/** Whatever BullMQ says of its connections is one matter. Without a listener it would print it. */
+/** All that BullMQ reports of its connections is one outage. Without a listener, BullMQ would print it. */
 function heard<Of extends { on(event: 'error', listener: (error: Error) => void): unknown }>(
   of: Of,
   outage: Outage,
@@ -65,7 +68,7 @@ function heard<Of extends { on(event: 'error', listener: (error: Error) => void)
   return of;
 }
 
-/** `id`: what dashboards call the worker, in the list of workers and in each job that it took. */
+/** `id` names the worker on dashboards, in the list of workers and in each job that it took. */
 export function openWorker(
   store: QueueStore,
   name: string,
@@ -74,13 +77,13 @@ export function openWorker(
   id?: string,
 ): Worker<ChunkData, ChunkResult> {
   const options: Omit<WorkerOptions, 'connection'> = {
-    // Redis takes no other characters in the name of a connection.
+    // Redis allows no other characters in the name of a connection.
     ...(id === undefined ? {} : { name: id.replace(/[^!-~]/g, '-') }),
     concurrency,
     autorun: false,
-    // A stalled job runs again and its claims decide; it need not be failed for that.
+    // A stalled job may run again any number of times, because its claims decide.
     maxStalledCount: 100,
-    // For the same reason a dead worker's jobs need not wait for the usual half minute, and then half a minute more.
+    // For the same reason, jobs of a dead worker need not wait a minute, as they would by default.
     lockDuration: 10_000,
     stalledInterval: 5_000,
     ...telemetryOf(store),
@@ -127,7 +130,7 @@ export async function addChunks(queue: ChunkQueue, chunks: readonly Chunk[]): Pr
   );
 }
 
-/** `b<batch>-<rows>-<random>`: who looks at the ids alone knows what the queue holds. */
+/** `b<batch>-<rows>-<random>`: the ids alone say what the queue holds. */
 function chunkId(batch: number, rows: number): string {
   return `b${batch}-${rows}-${randomUUID().slice(0, 8)}`;
 }
@@ -140,18 +143,18 @@ function chunkOfId(id: string): { batch: number; rows: number } | undefined {
     : { batch: Number(match[1]), rows: Math.min(Number(match[2]), MOST_ROWS) };
 }
 
-/** Every job that still has something to do. */
+/** The states of jobs that have not ended. */
 const LIVE = ['active', 'waiting', 'delayed', 'prioritized'] as const;
 
 /** The jobs of a queue that have not ended. */
 export interface LiveJobs {
   /** `batch` is undefined where something else than vidbatch made the job. */
   jobs: { id: string; batch: number | undefined }[];
-  /** Rows that the waiting jobs may claim, by batch. 0: no job of this batch waits, and a worker has one in hand. */
+  /** Rows that the waiting jobs may claim, by batch. 0: a worker works on a job of this batch, and no other waits. */
   waiting: Map<number, number>;
 }
 
-/** Reads ids alone: loading a hundred jobs would be a question each. */
+/** Reads only ids: to load a hundred jobs would take a hundred queries. */
 export async function readLive(queue: ChunkQueue): Promise<LiveJobs> {
   const active = new Set(await queue.getRanges(['active'], 0, -1));
   const jobs: LiveJobs['jobs'] = [];
@@ -165,7 +168,7 @@ export async function readLive(queue: ChunkQueue): Promise<LiveJobs> {
   return { jobs, waiting };
 }
 
-/** Jobs by what they wait for or how they ended. BullMQ counts those with a priority apart: they are waiting, too. */
+/** Jobs by state. BullMQ counts waiting jobs with a priority apart; here they are waiting, too. */
 export async function countByState(queue: ChunkQueue): Promise<Record<string, number>> {
   const {
     waiting = 0,
@@ -176,8 +179,8 @@ export async function countByState(queue: ChunkQueue): Promise<Record<string, nu
 }
 
 /**
- * A job that cannot be read never ends: every worker that takes it fails before it could fail the job, and it waits
- * again once its lock is over. So it is removed, unless a worker holds it just now (`held`).
+ * Removes jobs that cannot be read. Such a job never ends: each worker that takes it fails before it can fail the job, and
+ * the job waits again once its lock is over. A job that a worker holds cannot be removed yet (`held`).
  */
 export async function removeUnreadable(queue: ChunkQueue): Promise<{ removed: string[]; held: number }> {
   const removed: string[] = [];
@@ -192,4 +195,18 @@ export async function removeUnreadable(queue: ChunkQueue): Promise<{ removed: st
     }
   }
   return { removed, held };
+}
+
+/** Removes the queues of runs that were killed before they could remove them. Their rows are in the ledger. */
+export async function removeDeadQueues(db: Queryable, store: QueueStore, ledgerId: string): Promise<void> {
+  for (const { queue: name, alive } of await listFeeders(db)) {
+    if (alive || batchesOfQueue(name, ledgerId) === null) continue;
+    const queue = openQueue(store, name, { skipMetasUpdate: true });
+    try {
+      await queue.obliterate({ force: true });
+    } finally {
+      await queue.close();
+    }
+    await forgetFeeder(db, name);
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * What a monotonic clock of this process is ahead of the ledger's, in milliseconds: at least `low`, at most `high`, as
- * far as was known at `at`.
+ * By how many milliseconds the monotonic clock of this process is ahead of the ledger's clock: at least `low`, at most
+ * `high`, as known at `at`.
  */
 export interface Ahead {
   low: number;
@@ -8,7 +8,7 @@ export interface Ahead {
   at: number;
 }
 
-/** The ledger's clock as a statement began (milliseconds since the epoch), and ours before and after it. */
+/** The ledger's clock at the start of a statement (milliseconds since the epoch), and ours before and after the statement. */
 export interface Reading {
   nowMs: number;
   asked: number;
@@ -19,8 +19,8 @@ export interface Reading {
 const DRIFT = 0.0005;
 
 /**
- * What one more reading tells. A question may have waited for a connection, and an answer for locks: of many, the
- * quickest are right to a fraction of a millisecond. A reading that contradicts the others tells of a clock that was set.
+ * Adds one reading. A statement may wait for a connection or for locks, but the quickest of many readings are right to a
+ * fraction of a millisecond. A reading that contradicts the others means that a clock was set.
  */
 export function narrowed(known: Ahead | undefined, { nowMs, asked, answered }: Reading): Ahead {
   const read = { low: asked - nowMs, high: answered - nowMs, at: answered };
@@ -31,7 +31,7 @@ export function narrowed(known: Ahead | undefined, { nowMs, asked, answered }: R
   return low <= high ? { low, high, at: answered } : read;
 }
 
-/** The moment by our clock that is this one by the ledger's. A question is shorter than its answer: `low` is nearer. */
+/** A moment of the ledger's clock by our clock. A statement arrives faster than its answer, so `low` is nearer. */
 export function momentOf(ledgerMs: number, { low }: Ahead): number {
   return ledgerMs + low;
 }

@@ -6,13 +6,13 @@ import { throttleBaseMs } from '../../core/rate/limits.ts';
 import type { Limit } from '../../core/rate/limits.ts';
 import type { Logger } from '../../core/log.ts';
 
-/** Keeps the limits of a worker in the ledger, and looks for the rate that nobody has told. */
+/** Stores the limits of a worker in the ledger, and finds an automatic rate. */
 export interface QuotaKeeper {
-  /** Milliseconds that all wait after a first 429. */
+  /** Milliseconds that all workers wait after a first 429. */
   throttleBaseMs(): number;
-  /** A row was settled, so long after its claim was asked for. */
+  /** A row was settled this many milliseconds after its claim was asked for. */
   settled(ms: number): void;
-  /** The provider refused this attempt, and nobody is to send for so long. */
+  /** The provider refused this attempt, and no worker sends for `stopMs`. */
   refused(attemptId: string, stopMs: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export function keepQuota(db: Database, origin: string, limits: readonly Limit[]
     if (models !== '' && models !== told)
       log.warn(
         { event: 'limits-differ', models: others },
-        `another worker goes by other limits for ${models}: each by its own, held against what all have done`,
+        `another worker uses other limits for ${models}: each worker uses its own, and counts the requests of all`,
       );
     told = models;
   }
@@ -58,7 +58,7 @@ export function keepQuota(db: Database, origin: string, limits: readonly Limit[]
     if (finds) await find();
   }
 
-  /** One after the other; what fails is made up for by the next. */
+  /** One at a time. The next call makes up for one that fails. */
   function then(act: () => Promise<void>): Promise<void> {
     turn = turn.then(act).catch((error: unknown) => {
       log[isOutage(error) ? 'debug' : 'warn']({ event: 'quota-failed', error: messageOf(error) });

@@ -4,7 +4,7 @@ import type { Database } from '../../../src/database/database.ts';
 import { setPriority } from '../../../src/ledger/import/priority.ts';
 import { claim } from '../../../src/ledger/send/claim.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
-import { workLeft } from '../../../src/ledger/send/left.ts';
+import { readRemainingWork } from '../../../src/ledger/send/remaining-work.ts';
 import { readyBatches } from '../../../src/ledger/send/ready.ts';
 import { topUp } from '../../../src/worker/top-up.ts';
 import type { Chunk } from '../../../src/worker/queue/chunk.ts';
@@ -88,7 +88,7 @@ onEvery(LEDGERS, (storage) => {
       );
       assert.deepEqual(new Set(idsOf(await take(db, made, 4))), new Set(made.rows.slice(2)));
       await letTimePass(db, made, 3 * 3_600_000 + 1);
-      assert.equal(await workLeft(db, made.origin, null), 'work');
+      assert.equal(await readRemainingWork(db, made.origin, null), 'work');
       assert.deepEqual(new Set(idsOf(await take(db, made, 4))), new Set(made.rows.slice(0, 2)));
     });
 

@@ -8,7 +8,7 @@ import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database, Queryable } from '../../../src/database/database.ts';
 import { transaction } from '../../../src/database/database.ts';
-import { workLeft } from '../../../src/ledger/send/left.ts';
+import { readRemainingWork } from '../../../src/ledger/send/remaining-work.ts';
 import { resolveAbandon, resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
 import type { OutcomeKind } from '../../../src/core/outcome.ts';
 import { makeBatch, only, outcomeOf, recordOne, scopeOf, tryAlone, wishFor } from '../../contract/rows.ts';
@@ -189,7 +189,7 @@ onEvery(LEDGERS, (storage, kind) => {
       assert.deepEqual(await takeSome(db, made, 2), []);
       assert.equal((await readBlocked(db, scopeOf(made), made.id)).blocked.reason, 'budget');
       assert.equal((await standing(db, made))['beyond'], 2);
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'spent');
+      assert.equal(await readRemainingWork(db, made.origin, [made.id]), 'spent');
     });
 
     test('is claimed from for as far as it goes, and a cheaper row that fits still goes', async () => {
@@ -200,16 +200,20 @@ onEvery(LEDGERS, (storage, kind) => {
       assert.deepEqual(idsOf(first), [one, two]);
       for (const claimed of first) await recordOne(db, claimed, 'accepted');
       assert.deepEqual(await takeSome(db, made, 5), []);
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'spent');
+      assert.equal(await readRemainingWork(db, made.origin, [made.id]), 'spent');
       await db.query('update vidbatch.row_state set price = 1 where id = $1', [last]);
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
+      assert.equal(await readRemainingWork(db, made.origin, [made.id]), 'work');
       const claimed = only(await takeSome(db, made, 5));
       assert.equal(claimed.submissionId, last);
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'work', 'what is in flight may be refused');
+      assert.equal(
+        await readRemainingWork(db, made.origin, [made.id]),
+        'work',
+        'what is in flight may be refused',
+      );
       await recordOne(db, claimed, 'accepted');
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'spent');
+      assert.equal(await readRemainingWork(db, made.origin, [made.id]), 'spent');
       await setBudget(db, made.id, cny(13));
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
+      assert.equal(await readRemainingWork(db, made.origin, [made.id]), 'work');
       assert.equal((await takeSome(db, made, 5)).length, 1);
     });
 
@@ -221,7 +225,7 @@ onEvery(LEDGERS, (storage, kind) => {
       await recordOne(db, accepted, 'accepted');
       await setBudget(db, made.id, cny(8));
       assert.equal(await tryAlone(db, made, made.rows[1] ?? 0), undefined);
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
+      assert.equal(await readRemainingWork(db, made.origin, [made.id]), 'work');
       await countHeld(db);
       assert.deepEqual(await standing(db, made), { spent: '4', reserved: '0', left: '4', beyond: 1 });
       await take(db, made, 1);

@@ -75,7 +75,7 @@ function factsOf(
           failShare: null,
           canaryRows: null,
           canaries: 0,
-          trialAt: 0,
+          countedSince: 0,
           succeeded: 0,
           failed: 0,
           ...batch,

@@ -4,7 +4,7 @@ import { readBlocked } from '../../../src/ledger/send/blocked.ts';
 import type { Blocked } from '../../../src/ledger/send/blocked.ts';
 import { claim, claimLocked, granted } from '../../../src/ledger/send/claim.ts';
 import { WINDOW_MS } from '../../../src/core/submission.ts';
-import { workLeft } from '../../../src/ledger/send/left.ts';
+import { readRemainingWork } from '../../../src/ledger/send/remaining-work.ts';
 import { setBatchWindow, setOffPeakWindow } from '../../../src/ledger/send/window-change.ts';
 import { claimAll, makeBatch, scopeOf, storedOne, windowAt, wishFor } from '../../contract/rows.ts';
 import type { Made } from '../../contract/rows.ts';
@@ -131,10 +131,10 @@ onEvery(LEDGERS, (storage) => {
         assert.equal(await claimOne(made), false, moment);
         assert.deepEqual(await blockedOf(made), { reason: 'expired' });
       }
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'expired');
+      assert.equal(await readRemainingWork(db, made.origin, [made.id]), 'expired');
       await until(`${WINDOW_MS + 5_000} ms`);
       await claimAll(db, made, made.rows.slice(1));
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'work');
+      assert.equal(await readRemainingWork(db, made.origin, [made.id]), 'work');
     });
   });
 
@@ -144,7 +144,7 @@ onEvery(LEDGERS, (storage) => {
       const made = await makeBatch(db, { rows: 2 });
       const [normal = 0, offPeak = 0] = made.rows;
       await db.query(`update vidbatch.row_state set model = $2 where id = $1`, [offPeak, OFF_PEAK.model]);
-      const left = (): Promise<string> => workLeft(db, made.origin, [made.id]);
+      const left = (): Promise<string> => readRemainingWork(db, made.origin, [made.id]);
       await setOffPeakWindow(db, await windowAt(db, [HOUR, 2 * HOUR]));
       assert.equal(await left(), 'work');
       await claimAll(db, made, [normal]);

@@ -52,7 +52,7 @@ const DAMAGE: Record<string, string[]> = {
   'unknown-kept, by the key alone': ['update vidbatch.row_state set doubtful = false where id = :doubtful'],
   'doubt-has-reason': ['update vidbatch.row_state set doubtful = true where id = :waiting'],
   'orphan-adopted': [
-    `insert into vidbatch.orphan (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
+    `insert into vidbatch.unmatched_attempt (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
      values (gen_random_uuid(), 'gone', 'k1', 1, 0, 'w1', 'https://a.example', now())`,
   ],
   'attempt-of-row': [copyOfAttempt(':accepted', { submission_id: '999999', task_id: `'task_lost'` })],

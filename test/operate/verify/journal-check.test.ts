@@ -113,20 +113,20 @@ onEvery(LEDGERS, (storage) => {
     const folder = await newFolder();
     const journal = await journalOf(folder, made);
     await journal.intend(claim);
-    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_orphan' }));
+    await journal.answer(claim, outcomeOf('accepted', { taskId: 'task_unmatched' }));
     await journal.close();
     assert.equal((await found(journalsOf(db, folder))).length, 2);
-    assert.equal((await replayJournals(db, folder, 'this')).orphans, 1);
+    assert.equal((await replayJournals(db, folder, 'this')).unmatched, 1);
     assert.deepEqual(await found(journalsOf(db, folder)), []);
     const told = (await found(ledgerLooks(db, null))).filter(
       ({ invariant }) => invariant === 'orphan-adopted',
     );
     assert.ok(
       told.some(({ what }) =>
-        what.startsWith('attempt 1 of gone k1, accepted as task task_orphan, has no row'),
+        what.startsWith('attempt 1 of gone k1, accepted as task task_unmatched, has no row'),
       ),
     );
-    await db.query('delete from vidbatch.orphan');
+    await db.query('delete from vidbatch.unmatched_attempt');
   });
 
   test('an answer that a living worker has not recorded yet is a note', async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Evidence, Outcome } from '../../../src/core/outcome.ts';
-import { keepOrphan, keepOrphanAnswer } from '../../../src/ledger/send/orphan.ts';
+import { keepUnmatched, keepUnmatchedAnswer } from '../../../src/ledger/send/unmatched-attempts.ts';
 import type { Verdict } from '../../../src/results/audit/candidate.ts';
 import { audit } from '../../../src/results/audit/audit.ts';
 import type { Database } from '../../../src/database/database.ts';
@@ -24,8 +24,8 @@ const UNSTORABLE: Evidence = { phase: 'answered', httpStatus: 200, body: 'half a
 async function loseRow(db: Database, origin: string, outcome: Outcome): Promise<void> {
   const attempt = randomUUID();
   const intent = { attempt, batch: 'lost', key: 'k', number: 1, epoch: 0, at: new Date().toISOString() };
-  await keepOrphan(db, { origin, worker: 'w' }, intent);
-  assert.equal(await keepOrphanAnswer(db, attempt, outcome), true);
+  await keepUnmatched(db, { origin, worker: 'w' }, intent);
+  assert.equal(await keepUnmatchedAnswer(db, attempt, outcome), true);
 }
 
 /** Whoever else may have made the one task that fits an uncertain row. */
@@ -55,7 +55,7 @@ const OTHERS: Record<string, (db: Database, origin: string) => Promise<void>> = 
   },
   'an attempt whose row was lost': async (db, origin) => {
     await db.query(
-      `insert into vidbatch.orphan (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
+      `insert into vidbatch.unmatched_attempt (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at)
        values ($1, 'lost', 'k', 1, 0, 'w', $2, now())`,
       [randomUUID(), origin],
     );

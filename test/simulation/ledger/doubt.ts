@@ -1,5 +1,5 @@
 import { KEY_LIFE_MS } from '../../../src/core/retry.ts';
-import type { Again } from '../../../src/ledger/send/doubt.ts';
+import type { Again } from '../../../src/ledger/send/unknown-outcome.ts';
 import type { Attempt, ModelLedger, Row } from './state.ts';
 
 /** Attempts of a row of which nobody knows whether they were accepted, the latest first. */

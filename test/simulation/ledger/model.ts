@@ -10,7 +10,7 @@ export {
   unheard,
   unrecorded,
 } from './journal.ts';
-export { armProbe, beginTrial, cancel, edit, pause, resolve, resume, retry } from './operator.ts';
+export { armProbe, restartCounts, cancel, edit, pause, resolve, resume, retry } from './operator.ts';
 export { record, recordedBefore } from './record.ts';
 export { ModelLedger } from './state.ts';
 export { sweep } from './sweep.ts';

@@ -26,18 +26,18 @@ export function resume(ledger: ModelLedger, id: number | null): boolean {
   const held = id === null ? ledger.paused : batch?.state === 'paused' || batch?.state === 'stopped';
   if (id === null) ledger.paused = false;
   else if (batch?.state === 'paused') batch.state = 'active';
-  else if (batch?.state === 'stopped') beginTrial(ledger, batch.id);
+  else if (batch?.state === 'stopped') restartCounts(ledger, batch.id);
   return held;
 }
 
-export function beginTrial(ledger: ModelLedger, id: number): void {
+export function restartCounts(ledger: ModelLedger, id: number): void {
   const batch = ledger.batches.get(id);
   if (batch === undefined) return;
   const { state, canaryRows, proven } = batch;
   Object.assign(batch, {
     state: state === 'stopped' ? 'active' : state,
     stopCode: null,
-    trialAt: ledger.at,
+    countedSince: ledger.at,
     succeeded: 0,
     failed: 0,
     canaries: canaryRows ?? 0,

@@ -61,7 +61,7 @@ export interface Batch {
   failShare: number | null;
   canaryRows: number | null;
   canaries: number;
-  trialAt: number;
+  countedSince: number;
   succeeded: number;
   failed: number;
   stopCode: string | null;

@@ -1,4 +1,4 @@
-import type { Again } from '../../../src/ledger/send/doubt.ts';
+import type { Again } from '../../../src/ledger/send/unknown-outcome.ts';
 import { callOff, mayGoAgain } from './doubt.ts';
 import type { ModelLedger } from './state.ts';
 

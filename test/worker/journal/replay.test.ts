@@ -134,7 +134,7 @@ onEvery(LEDGERS, (storage) => {
       journals: 1,
       answers: 1,
       restored: 0,
-      orphans: 0,
+      unmatched: 0,
       neverSent: 0,
       foreign: [],
       damaged: [],

@@ -20,7 +20,8 @@ export function decideBatch(batch: BatchFacts, group: readonly Decided[]): Batch
   // Without a trial, outcomes are not counted: plain acceptances are not counted either.
   if (!batch.locked || (batch.proven && batch.failShare === null)) return undefined;
   const counted = group.filter(
-    ({ decides, next, row, attempt }) => decides && next !== row.state && attempt.claimedAt >= batch.trialAt,
+    ({ decides, next, row, attempt }) =>
+      decides && next !== row.state && attempt.claimedAt >= batch.countedSince,
   );
   const good = counted.filter(({ next }) => next === 'submitted').length;
   const bad = counted.filter(({ next }) => next === 'rejected' || next === 'exhausted' || next === 'invalid');

@@ -53,7 +53,7 @@ export interface BatchFacts {
   failShare: number | null;
   canaryRows: number | null;
   canaries: number;
-  trialAt: number;
+  countedSince: number;
   succeeded: number;
   failed: number;
 }

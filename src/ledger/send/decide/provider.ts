@@ -29,7 +29,7 @@ interface Signs {
   throttled: readonly Decided[];
   halting: boolean;
   /** How many tries in a row failed to reach the provider beyond the limit; undefined: the limit is not reached. */
-  nobody: number | undefined;
+  beyond: number | undefined;
   /** The provider was never reached, or not for too long a time. */
   givenUp: boolean;
 }
@@ -92,11 +92,11 @@ export function decideProvider(
   const tripped = BREAKERS.filter(({ trips }) => trips(provider, signs, now));
   // A refusal of every row does not end a streak.
   const isOver = tripped.some((breaker) => breaker !== REFUSED);
-  const { accepted, throttled, reached, unreached, nobody } = signs;
+  const { accepted, throttled, reached, unreached, beyond } = signs;
   const raisesLevel =
     accepted === 0 && throttled.some(({ attempt }) => attempt.claimedAt >= provider.throttleRaised);
-  const knockAt =
-    nobody !== undefined && !isOver ? now + Math.min(60, 2 ** Math.min(nobody, 6)) * 1000 : -Infinity;
+  const tryAt =
+    beyond !== undefined && !isOver ? now + Math.min(60, 2 ** Math.min(beyond, 6)) * 1000 : -Infinity;
   const throttledSince = throttled.length > 0 ? (provider.throttledSince ?? now) : provider.throttledSince;
   const unreachedSince = unreached > 0 ? (provider.unreachedSince ?? now) : provider.unreachedSince;
   return {
@@ -105,7 +105,7 @@ export function decideProvider(
     probe: isProbe ? null : provider.probe,
     throttledUntil: Math.max(
       provider.throttledUntil,
-      knockAt,
+      tryAt,
       ...throttled.map(({ result }) => now + result.waitMs),
     ),
     throttledSince: accepted > 0 || isOver ? null : throttledSince,
@@ -123,8 +123,8 @@ function signsOf(provider: ProviderFacts, group: readonly Decided[], now: number
   const isCurrent = ({ attempt }: Decided): boolean => attempt.epoch === provider.epoch;
   const unreached = group.filter((one) => isUnreached(one.result.outcome) && isCurrent(one)).length;
   const reached = group.some(({ result }) => isReached(result.outcome));
-  const beyond = provider.unreachedStreak + unreached - AVALANCHE.unreachedInARow;
-  const nobody = unreached > 0 && !reached && beyond >= 0 ? beyond : undefined;
+  const over = provider.unreachedStreak + unreached - AVALANCHE.unreachedInARow;
+  const beyond = unreached > 0 && !reached && over >= 0 ? over : undefined;
   const { unreachedSince, everThere } = provider;
   const forLong = unreachedSince !== null && unreachedSince < now - AVALANCHE.unreachedMs;
   return {
@@ -135,9 +135,9 @@ function signsOf(provider: ProviderFacts, group: readonly Decided[], now: number
     reached,
     throttled: of('throttled'),
     halting: group.some(({ halting }) => halting),
-    nobody,
+    beyond,
     // A provider that has accepted rows before may come back.
-    givenUp: nobody !== undefined && (forLong || !everThere),
+    givenUp: beyond !== undefined && (forLong || !everThere),
   };
 }
 
@@ -161,7 +161,7 @@ function isNews(provider: ProviderFacts, signs: Signs): boolean {
 function stateOf({ state }: ProviderFacts, signs: Signs, isTripped: boolean): ProviderFacts['state'] {
   if (isTripped) return 'halted';
   if (state === 'probing' && signs.acceptedNow) return 'open';
-  return state === 'open' && signs.nobody !== undefined ? 'probing' : state;
+  return state === 'open' && signs.beyond !== undefined ? 'probing' : state;
 }
 
 function haltOf(breaker: Breaker, provider: ProviderFacts, signs: Signs, group: readonly Decided[]): Halt {

@@ -44,12 +44,12 @@ export function openRedis(url: string | RedisPlace, { silenceMs = SILENCE_MS } =
   });
 }
 
-/** A master that has become a replica: whoever is master now is found by connecting anew. 2: and asks again. */
+/** A master that has become a replica: a new connection finds the new master. 2: reconnect and repeat the command. */
 function reconnectOnError({ message }: Error): 2 | false {
   return message.includes('READONLY') ? 2 : false;
 }
 
-/** Redis for the queue, open. Whoever opened it disconnects it. */
+/** The open Redis of the queue. The caller disconnects it. */
 export interface RedisQueue {
   redis: RedisClient;
   /** `Redis at localhost:6379`, for people. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, mock, test } from 'node:test';
-import { createClerk } from '../../src/worker/clerk.ts';
-import type { Claimed } from '../../src/worker/clerk.ts';
+import { createLedgerWriter } from '../../src/worker/ledger-writer.ts';
+import type { Claimed } from '../../src/worker/ledger-writer.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
 import { readAttempts } from '../../src/ledger/read/row-history.ts';
@@ -48,10 +48,10 @@ describe('claims', () => {
   test('of many rows are one statement; when there are fewer, another one says why', async () => {
     const made = await makeBatch(storage.db, { rows: 20 });
     const { db, statements } = behind(storage.db, []);
-    const clerk = createClerk(db, scopeOf(made), hear().log);
-    const first = await clerk.claim(made.id, 12);
+    const writer = createLedgerWriter(db, scopeOf(made), hear().log);
+    const first = await writer.claim(made.id, 12);
     assert.deepEqual([first.claims.length, first.blocked, statements.length], [12, undefined, 1]);
-    const second = await clerk.claim(made.id, 12);
+    const second = await writer.claim(made.id, 12);
     assert.deepEqual([second.claims.length, second.blocked], [8, { reason: 'nothing' }]);
     assert.equal(statements.length, 4, 'from the last row on, from the first, and why');
     const ids = [...first.claims, ...second.claims].map(({ submissionId }) => submissionId);
@@ -59,26 +59,26 @@ describe('claims', () => {
       ids.toSorted((a, b) => a - b),
       made.rows,
     );
-    assert.deepEqual(await clerk.claim(987_654_321, 5), { claims: [], blocked: { reason: 'unknown' } });
+    assert.deepEqual(await writer.claim(987_654_321, 5), { claims: [], blocked: { reason: 'unknown' } });
   });
 
   test('where only one may be in flight: one is granted, and then it says so until the first accept', async () => {
     const made = await makeBatch(storage.db, { rows: 5, proven: false });
     const { db, statements } = behind(storage.db, []);
-    const clerk = createClerk(db, scopeOf(made), hear().log);
-    const canary = granted(await clerk.claim(made.id, 3));
-    assert.deepEqual(await clerk.claim(made.id, 3), { claims: [], blocked: { reason: 'alone' } });
-    await clerk.record(resultOf(canary, 'accepted'));
-    assert.equal((await clerk.claim(made.id, 3)).claims.length, 3);
+    const writer = createLedgerWriter(db, scopeOf(made), hear().log);
+    const canary = granted(await writer.claim(made.id, 3));
+    assert.deepEqual(await writer.claim(made.id, 3), { claims: [], blocked: { reason: 'alone' } });
+    await writer.record(resultOf(canary, 'accepted'));
+    assert.equal((await writer.claim(made.id, 3)).claims.length, 3);
     statements.length = 0;
-    granted(await clerk.claim(made.id, 1));
+    granted(await writer.claim(made.id, 1));
     assert.equal(statements.length, 1, 'and is one statement again');
   });
 
   test('of several workers at once: one is granted', async () => {
     const made = await makeBatch(storage.db, { rows: 5, proven: false });
-    const clerks = made.rows.map(() => createClerk(storage.db, scopeOf(made), hear().log));
-    const answers = await Promise.all(clerks.map((clerk) => clerk.claim(made.id, 2)));
+    const writers = made.rows.map(() => createLedgerWriter(storage.db, scopeOf(made), hear().log));
+    const answers = await Promise.all(writers.map((writer) => writer.claim(made.id, 2)));
     only(answers.flatMap(({ claims }) => claims));
     assert.ok(
       answers.every(({ blocked }) => blocked !== undefined),
@@ -89,10 +89,10 @@ describe('claims', () => {
   test('of a batch with a budget take what it pays for', async () => {
     const made = await makeBatch(storage.db, { rows: 6, price: 2, budget: 7 });
     const { db, statements } = behind(storage.db, []);
-    const clerk = createClerk(db, scopeOf(made), hear().log);
-    assert.equal((await clerk.claim(made.id, 2)).claims.length, 2);
+    const writer = createLedgerWriter(db, scopeOf(made), hear().log);
+    assert.equal((await writer.claim(made.id, 2)).claims.length, 2);
     statements.length = 0;
-    const { claims, blocked } = await clerk.claim(made.id, 2);
+    const { claims, blocked } = await writer.claim(made.id, 2);
     assert.deepEqual([claims.length, blocked], [1, { reason: 'budget' }]);
     assert.equal(statements.length, 2, 'it knows by now that the batch has to be locked');
   });
@@ -108,20 +108,20 @@ describe('claims', () => {
       ...behind(storage.db, []).db,
       async query<Row>(text: string, params?: readonly unknown[]) {
         const result = await storage.db.query<Row>(text, params);
-        if (!text.includes('vidbatch.turns')) passed += STEP_MS;
+        if (!text.includes('vidbatch.reserve_slots')) passed += STEP_MS;
         return result;
       },
     };
     try {
-      const clerk = createClerk(
+      const writer = createLedgerWriter(
         slow,
         scopeOf(made, { limits: [{ model: '', intervalMs: 250 }] }),
         hear().log,
       );
-      const { claims, blocked } = await clerk.claim(made.id, 3);
+      const { claims, blocked } = await writer.claim(made.id, 3);
       assert.equal(blocked?.reason, 'rate');
       assert.ok(passed >= STEP_MS, 'the third was asked about');
-      const [now1, now2] = claims.map(({ turnMs }) => turnMs).toSorted((a = NaN, b = NaN) => a - b);
+      const [now1, now2] = claims.map(({ slotMs }) => slotMs).toSorted((a = NaN, b = NaN) => a - b);
       assert.equal(claims.length, 2);
       assert.ok(now1 !== undefined && now1 <= 1 - passed, `${now1} ms`);
       assert.ok(now2 !== undefined && now2 > 1 - passed && now2 <= 254 - passed, `${now2} ms`);
@@ -133,8 +133,8 @@ describe('claims', () => {
   test('that never arrived are made again', async () => {
     const made = await makeBatch(storage.db);
     const heard = hear();
-    const clerk = createClerk(behind(storage.db, ['lost']).db, scopeOf(made), heard.log);
-    const claimed = granted(await clerk.claim(made.id, 1));
+    const writer = createLedgerWriter(behind(storage.db, ['lost']).db, scopeOf(made), heard.log);
+    const claimed = granted(await writer.claim(made.id, 1));
     assert.equal(claimed.number, 1);
     assert.equal((await heard.event('ledger-failed'))['error'], 'connection lost before');
     await heard.event('answered');
@@ -142,11 +142,11 @@ describe('claims', () => {
 
   test('of many rows whose answer was lost are ours all the same, and none of them twice', async () => {
     const made = await makeBatch(storage.db, { rows: 9 });
-    const clerk = createClerk(behind(storage.db, ['unanswered']).db, scopeOf(made), hear().log);
-    const { claims, blocked } = await clerk.claim(made.id, 6);
+    const writer = createLedgerWriter(behind(storage.db, ['unanswered']).db, scopeOf(made), hear().log);
+    const { claims, blocked } = await writer.claim(made.id, 6);
     assert.deepEqual([claims.length, blocked], [6, undefined]);
     assert.equal(new Set(claims.map(({ submissionId }) => submissionId)).size, 6);
-    const rest = await clerk.claim(made.id, 6);
+    const rest = await writer.claim(made.id, 6);
     assert.deepEqual([rest.claims.length, rest.blocked], [3, { reason: 'nothing' }]);
   });
 
@@ -155,9 +155,9 @@ describe('claims', () => {
       const made = await makeBatch(storage.db, { rows: 2, proven });
       // With the batch locked: the plain claim, and why it brought nothing, come first.
       const fates: Fate[] = proven ? ['unanswered'] : ['well', 'well', 'unanswered'];
-      const clerk = createClerk(behind(storage.db, fates).db, scopeOf(made), hear().log);
+      const writer = createLedgerWriter(behind(storage.db, fates).db, scopeOf(made), hear().log);
       const [id = 0] = made.rows;
-      const claimed = granted(await clerk.claim(made.id, 1));
+      const claimed = granted(await writer.claim(made.id, 1));
       const attempt = only(await readAttempts(storage.db, id));
       assert.deepEqual([attempt.id, attempt.number], [claimed.attemptId, 1], 'and there is one attempt');
       assert.equal(claimed.number, 1);
@@ -170,9 +170,9 @@ for (const proven of [true, false]) {
     const made = await makeBatch(storage.db, { rows: 2, proven });
     const before: Fate[] = proven ? [] : ['well', 'well'];
     const fates: Fate[] = [...before, 'late', 'overtaken'];
-    const clerk = createClerk(behind(storage.db, fates).db, scopeOf(made), hear().log);
+    const writer = createLedgerWriter(behind(storage.db, fates).db, scopeOf(made), hear().log);
     const [id = 0] = made.rows;
-    const claimed = granted(await clerk.claim(made.id, 1));
+    const claimed = granted(await writer.claim(made.id, 1));
     const attempt = only(await readAttempts(storage.db, id));
     assert.deepEqual([attempt.id, attempt.number], [claimed.attemptId, 1]);
   });
@@ -183,13 +183,13 @@ test('a worker that stops gives up a claim while the ledger is away, and not a r
   const stopping = new AbortController();
   const heard = hear();
   const away = behind(storage.db, Array<Fate>(1000).fill('lost'));
-  const claiming = createClerk(away.db, scopeOf(made), heard.log, stopping.signal).claim(made.id, 1);
+  const claiming = createLedgerWriter(away.db, scopeOf(made), heard.log, stopping.signal).claim(made.id, 1);
   await heard.event('ledger-failed');
   stopping.abort();
   await assert.rejects(claiming, /connection lost before/);
 
-  const claimed = granted(await createClerk(storage.db, scopeOf(made), hear().log).claim(made.id, 1));
-  const late = createClerk(
+  const claimed = granted(await createLedgerWriter(storage.db, scopeOf(made), hear().log).claim(made.id, 1));
+  const late = createLedgerWriter(
     behind(storage.db, ['lost', 'lost']).db,
     scopeOf(made),
     hear().log,
@@ -202,10 +202,10 @@ describe('records', () => {
   test('that are made at once share a statement', async () => {
     const made = await makeBatch(storage.db, { rows: 10 });
     const { db, statements } = behind(storage.db, []);
-    const clerk = createClerk(db, scopeOf(made), hear().log);
-    const { claims } = await clerk.claim(made.id, 10);
+    const writer = createLedgerWriter(db, scopeOf(made), hear().log);
+    const { claims } = await writer.claim(made.id, 10);
     statements.length = 0;
-    const recorded = await Promise.all(claims.map((claimed) => clerk.record(resultOf(claimed, 'accepted'))));
+    const recorded = await Promise.all(claims.map((claimed) => writer.record(resultOf(claimed, 'accepted'))));
     assert.equal(statements.length, 1);
     assert.deepEqual(
       recorded.map(({ attemptId, state }) => [attemptId, state]),
@@ -217,9 +217,11 @@ describe('records', () => {
     test(`that were ${fate} are written again, and count once`, async () => {
       const made = await makeBatch(storage.db);
       const [id = 0] = made.rows;
-      const claimed = granted(await createClerk(storage.db, scopeOf(made), hear().log).claim(made.id, 1));
-      const clerk = createClerk(behind(storage.db, [fate, fate]).db, scopeOf(made), hear().log);
-      const recorded = await clerk.record(resultOf(claimed, outcomeOf('not-sent')));
+      const claimed = granted(
+        await createLedgerWriter(storage.db, scopeOf(made), hear().log).claim(made.id, 1),
+      );
+      const writer = createLedgerWriter(behind(storage.db, [fate, fate]).db, scopeOf(made), hear().log);
+      const recorded = await writer.record(resultOf(claimed, outcomeOf('not-sent')));
       assert.equal(recorded.state, 'pending');
       assert.equal((await storedOne(storage.db, id)).spent, 1);
     });
@@ -227,12 +229,12 @@ describe('records', () => {
 
   test('of an attempt that the ledger does not know fail loudly, with the task id, and do not hold up others', async () => {
     const made = await makeBatch(storage.db);
-    const clerk = createClerk(storage.db, scopeOf(made), hear().log);
-    const claimed = granted(await clerk.claim(made.id, 1));
+    const writer = createLedgerWriter(storage.db, scopeOf(made), hear().log);
+    const claimed = granted(await writer.claim(made.id, 1));
     const stranger = { attemptId: '00000000-0000-4000-8000-000000000000' };
     const [lost, kept] = await Promise.allSettled([
-      clerk.record(resultOf(stranger, outcomeOf('accepted', { taskId: 'task_lost' }))),
-      clerk.record(resultOf(claimed, 'accepted')),
+      writer.record(resultOf(stranger, outcomeOf('accepted', { taskId: 'task_lost' }))),
+      writer.record(resultOf(claimed, 'accepted')),
     ]);
     assert.equal(kept.status, 'fulfilled');
     assert.match(

@@ -10,7 +10,7 @@ import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { limitsInForce, sayLimits, steerQuota, unsayLimits } from '../../../src/ledger/send/quota.ts';
-import { AHEAD_MS } from '../../../src/ledger/send/turn.ts';
+import { AHEAD_MS } from '../../../src/ledger/send/rate-limiter.ts';
 import { limitsTold } from '../../../src/cli/limit-text.ts';
 import type { Limit } from '../../../src/core/rate/limits.ts';
 
@@ -29,8 +29,8 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     const made = await makeBatch(db, { rows: 10 });
     const limits = [{ model: '', intervalMs: INTERVAL_MS }];
     const claims = (await ask(db, made, limits)).toSorted((a, b) => a.submissionId - b.submissionId);
-    for (const [n, { turnMs = NaN }] of claims.entries())
-      assert.ok(turnMs >= n * INTERVAL_MS && turnMs < (n + 0.1) * INTERVAL_MS, `${turnMs} ms`);
+    for (const [n, { slotMs = NaN }] of claims.entries())
+      assert.ok(slotMs >= n * INTERVAL_MS && slotMs < (n + 0.1) * INTERVAL_MS, `${slotMs} ms`);
     assert.deepEqual(
       claims.map(({ submissionId }) => submissionId),
       made.rows.slice(0, 3),
@@ -48,7 +48,7 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     assert.equal(all.flat().length, 1);
     const soon = [{ model: 'viduq3p-720p', intervalMs: INTERVAL_MS }];
     const taken = await Promise.all(made.rows.map((_, n) => ask(n % 2 === 0 ? db : other.db, made, soon, 1)));
-    const turns = taken.flat().map(({ nowMs = NaN, turnMs = NaN }) => nowMs + turnMs);
+    const turns = taken.flat().map(({ nowMs = NaN, slotMs = NaN }) => nowMs + slotMs);
     for (const [n, turn] of turns.toSorted((a, b) => a - b).entries()) {
       const before = turns.toSorted((a, b) => a - b)[n - 1] ?? -Infinity;
       assert.ok(turn - before >= INTERVAL_MS - 0.01, `${turn - before} ms apart`);
@@ -84,7 +84,7 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     assert.deepEqual(await ask(db, made, limits), []);
     const locked = async (): Promise<Claim[]> =>
       (await claimLocked(db, scopeOf(made, { limits }), wishFor(made.id, 2))).claims;
-    assert.equal(only(await locked()).turnMs, 0);
+    assert.equal(only(await locked()).slotMs, 0);
     assert.deepEqual(await locked(), []);
     const { rows } = await db.query<{ slots: number }>(
       'select slots::int as slots from vidbatch.quota where origin = $1',

@@ -3,7 +3,7 @@ import type { Queryable } from '../../database/database.ts';
 import type { ShutGate } from './blocked.ts';
 import { CLAIM_ORDER, groups, PENDING } from './group.ts';
 
-/** Rows of batch `b` that may be sent now, or were tried and wait for their next try: for two hours at most. */
+/** Batch `b` has a row that may be sent now, or that was tried and waits at most two hours for its next try. */
 const ANY_READY = `exists (
   select from ${groups('b.id')} g
    cross join lateral (select from vidbatch.row_state s
@@ -15,14 +15,17 @@ const ANY_READY = `exists (
    where 'off-peak-window' <> all(b.shut) or not vidbatch.is_off_peak(g.model))`;
 
 /**
- * What a worker of this provider still has to do for these batches. `held`: rows are pending, and every one of them
- * behind an operator's pause; `halted`: the provider, or a batch, is stopped and nothing is in flight; `later`: all that is left
- * waits for its window or for a time of its own; `expired`: for none that is ever to come; `spent`: no row that is left
- * fits its batch's budget.
+ * What a worker of this provider still has to do for these batches. Unless it is `work` or `nothing`, rows are pending and
+ * none is in flight. `held`: an operator has paused them. `halted`: the provider or a batch is stopped. `later`: they wait
+ * for their window or their own time. `expired`: their time is over. `spent`: none fits its batch's budget.
  */
-export type Left = 'work' | 'held' | 'halted' | 'later' | 'expired' | 'spent' | 'nothing';
+export type RemainingWork = 'work' | 'held' | 'halted' | 'later' | 'expired' | 'spent' | 'nothing';
 
-export async function workLeft(db: Queryable, origin: string, ids: readonly number[] | null): Promise<Left> {
+export async function readRemainingWork(
+  db: Queryable,
+  origin: string,
+  ids: readonly number[] | null,
+): Promise<RemainingWork> {
   const { rows } = await db.query<{ flying: boolean; ready: boolean; shut: ShutGate[][] }>(
     // Postgres would repeat an inlined part wherever its answer is used: three times the pages with 5,000 batches.
     `with open as materialized (

@@ -1,21 +1,21 @@
 import type { Limit } from '../../core/rate/limits.ts';
 
 /**
- * A slot is given out at most so long before it comes, in milliseconds: a worker that dies with it wastes it, and what
- * was claimed cannot be called back. Long enough for the claim and the journal to be done when it comes.
+ * A slot is reserved at most this many milliseconds before it comes, because a worker that dies wastes its slots, and a
+ * claim cannot be called back. It is long enough for the claim and the journal.
  */
 export const AHEAD_MS = 300;
-/** Where the rate is being found: what was given out cannot be slowed down. */
+/** With an automatic rate, because reserved slots cannot be slowed down. */
 const AHEAD_FINDING_MS = 150;
 
-/** Requests do not arrive exactly as they leave; a provider that counts those of each second allows none too many. */
+/** Requests arrive a little closer together than they leave. A provider that counts each second refuses one too many. */
 const SLACK = 1.015;
 
-/** The turns of these rows (an SQL array, in their order), for up to `most` of them. The limits are `$7` to `$10`. */
-export const TURNS = (ids: string, most: string): string =>
-  `vidbatch.turns($4, ${ids}, $7::text[], $8::float8[], $9::int[], $10, ${most})`;
+/** Slots for up to `most` of these rows (an SQL array, in their order). The limits are `$7` to `$10`. */
+export const SLOTS = (ids: string, most: string): string =>
+  `vidbatch.reserve_slots($4, ${ids}, $7::text[], $8::float8[], $9::int[], $10, ${most})`;
 
-/** Rows of model `g.model` may have a turn now: a cheap look before rows are locked for it. `$4`, `$7`, `$9` and `$10` as above. */
+/** Rows of model `g.model` may have a slot now: a cheap check before rows are locked. `$4`, `$7`, `$9` and `$10` as above. */
 export const MODELS_WITH_ROOM = `not exists (
             select from unnest($7::text[], $9::int[]) as l(model, cap)
               left join vidbatch.quota q on q.origin = $4 and q.model = l.model
@@ -37,10 +37,10 @@ function aheadMs(limits: readonly Limit[]): number {
   return limits.some(({ intervalMs }) => intervalMs === 'auto') ? AHEAD_FINDING_MS : AHEAD_MS;
 }
 
-/** Where no place is free, one may be soon: the tasks of a provider come to their end at any time. */
+/** If all places for tasks are taken, a worker looks again after this time. */
 const FULL_MS = 60;
 
-/** How the limits of a model stand, as columns `ahead_ms` and `full` of table expression `room`. */
+/** The state of a model's limits, as columns `ahead_ms` and `full` of table expression `room`. */
 export const ROOM = (origin: string, models: string, caps: string, model: string): string => `(
   select max((extract(epoch from q.next_slot - now()) * 1000)::float8) filter (where isfinite(q.next_slot)) as ahead_ms,
          coalesce(bool_or(vidbatch.running(${origin}, l.model, l.cap) >= l.cap), false) as full
@@ -48,7 +48,7 @@ export const ROOM = (origin: string, models: string, caps: string, model: string
     join vidbatch.quota q on q.origin = ${origin} and q.model = l.model
    where l.model in ('', ${model})) room`;
 
-/** Milliseconds until a row under these limits may have a turn; undefined: it may have one now. */
+/** Milliseconds until a row under these limits may have a slot; undefined: it may have one now. */
 export function untilRoomMs(
   limits: readonly Limit[],
   { aheadMs: nextMs, full }: { aheadMs: number | null; full: boolean },
@@ -56,6 +56,6 @@ export function untilRoomMs(
   if (full) return FULL_MS;
   const ahead = aheadMs(limits);
   if (nextMs === null || nextMs <= ahead) return undefined;
-  // In the middle of the time for which slots are given out: then there are some, and none has passed.
+  // In the middle of the time for which slots are reserved: then some are free, and none has passed.
   return Math.max(1, Math.ceil(nextMs - ahead / 2));
 }

@@ -2,7 +2,7 @@ import type { SameKey } from '../../core/retry.ts';
 import { KEY_LIFE_MS } from '../../core/retry.ts';
 import type { Queryable } from '../../database/database.ts';
 
-/** Attempts `o` of which nobody knows whether they were accepted, as SQL. */
+/** Attempts `o` that may or may not have been accepted, as SQL. */
 export const UNKNOWN = `(o.outcome is null or o.outcome = 'uncertain')`;
 
 /** The latest such attempt of a submission, as an SQL expression; null when there is none. */
@@ -17,12 +17,12 @@ export function doubtMsOf(submission: string): string {
             where o.submission_id = ${submission} and ${UNKNOWN})`;
 }
 
-/** The end of a waiting row `s` whose batch was cancelled, as assignments: one in doubt cannot be called cancelled. */
+/** Cancels a waiting row `s`, as assignments. A row that may have been accepted becomes uncertain instead. */
 export const CALLED_OFF = `
   previous = s.state, state = case when s.doubtful then 'uncertain' else 'cancelled' end, updated_at = now(),
   attempt_id = case when s.doubtful then coalesce(${unknownOf('s.id')}, s.attempt_id) else s.attempt_id end`;
 
-/** Whose rows go again when nothing was heard of them, and until how many attempts they have cost. */
+/** Permission to send rows without an answer again: of which provider, and up to how many attempts. */
 export interface Again {
   origin: string;
   maxAttempts: number;
@@ -30,8 +30,8 @@ export interface Again {
 }
 
 /**
- * Whether row `s` of batch `b`, of whose attempt `a` nothing was heard, may go again, as SQL: at this provider, with
- * attempts left, and before the provider may have forgotten the key. Not an attempt that came back from a journal (its
+ * Whether row `s` of batch `b` may be sent again although its attempt `a` has no answer, as SQL: at this provider, with
+ * attempts left, and before the provider may have forgotten the key. Not if the attempt was restored from a journal (its
  * intent is as old as its claim): the ledger had lost it, and may have lost what its key was made of.
  */
 export function mayGoAgain(origin: string, maxAttempts: string, lifeMs: string): string {
@@ -40,9 +40,8 @@ export function mayGoAgain(origin: string, maxAttempts: string, lifeMs: string):
 }
 
 /**
- * Rows that were swept before, by somebody without leave or while the folder was being opened, are pending again. An
- * answer that was recorded as uncertain is not meant: when such a row is not sent again, there was a reason. Returns how
- * many.
+ * Makes rows pending again that were swept without permission to send them again. Rows with an answer that was recorded as
+ * uncertain stay: there was a reason not to send them again. Returns how many were made pending.
  */
 export async function sendUnheardAgain(db: Queryable, again: Again): Promise<number> {
   const { rows } = await db.query(

@@ -6,7 +6,7 @@ import { makeBatch, recordOne, scopeOf, wishFor } from '../../contract/rows.ts';
 import { openStorage } from '../../contract/storages.ts';
 import type { Storage } from '../../contract/storages.ts';
 import { claim } from '../../../src/ledger/send/claim.ts';
-import { AHEAD_MS } from '../../../src/ledger/send/turn.ts';
+import { AHEAD_MS } from '../../../src/ledger/send/rate-limiter.ts';
 import { ledgerNow } from '../../../src/ledger/send/window.ts';
 import { sorted } from '../../../src/core/rate/limits.ts';
 import type { Limit } from '../../../src/core/rate/limits.ts';
@@ -104,7 +104,7 @@ test('any rows under any limits have the turns that the rule gives them, group a
           [...expected.keys()].toSorted((a, b) => a - b),
         );
         for (const one of claims) {
-          const slot = now + (one.turnMs ?? NaN);
+          const slot = now + (one.slotMs ?? NaN);
           assert.ok(Math.abs(slot - (expected.get(one.submissionId) ?? NaN)) < 0.01, `${slot}`);
         }
         for (const [n, one] of claims.entries()) {

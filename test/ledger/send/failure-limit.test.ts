@@ -3,11 +3,11 @@ import { describe, test } from 'node:test';
 import { findBatch } from '../../../src/ledger/batches.ts';
 import { resume } from '../../../src/ledger/operator/pause.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { workLeft } from '../../../src/ledger/send/left.ts';
+import { readRemainingWork } from '../../../src/ledger/send/remaining-work.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import { FEWEST_OUTCOMES } from '../../../src/ledger/send/decide/limits.ts';
-import { beginTrial, setRules } from '../../../src/ledger/send/trial.ts';
+import { restartCounts, setFailureLimits } from '../../../src/ledger/send/failure-limit.ts';
 import {
   claimAll,
   letTimePass,
@@ -33,7 +33,7 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: FEWEST_OUTCOMES + 4 });
       const other = await makeBatch(db, { rows: 2, origin: made.origin });
-      await setRules(db, made.id, { failShare: 0.1 });
+      await setFailureLimits(db, made.id, { failShare: 0.1 });
       const claims = await claimAll(db, made, made.rows.slice(0, FEWEST_OUTCOMES + 2));
       const results = claims.map((one, n) => resultOf(one, n < 5 ? REFUSED : 'accepted'));
       await record(db, results.slice(0, FEWEST_OUTCOMES - 1));
@@ -47,13 +47,17 @@ onEvery(LEDGERS, (storage) => {
       await assert.rejects(claimAll(db, made, made.rows.slice(-1)), 'nothing of it is claimed');
       await claimAll(db, other, other.rows);
       await record(db, results.slice(FEWEST_OUTCOMES));
-      assert.equal(await workLeft(db, made.origin, [made.id]), 'halted', 'what was in flight is recorded');
+      assert.equal(
+        await readRemainingWork(db, made.origin, [made.id]),
+        'halted',
+        'what was in flight is recorded',
+      );
     });
 
     test('goes on by resume, and is judged by what is sent from then on', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 * FEWEST_OUTCOMES + 10 });
-      await setRules(db, made.id, { failShare: 0.5 });
+      await setFailureLimits(db, made.id, { failShare: 0.5 });
       const before = await claimAll(db, made, made.rows.slice(0, FEWEST_OUTCOMES + 5));
       const [first, late] = [before.slice(0, FEWEST_OUTCOMES), before.slice(FEWEST_OUTCOMES)];
       await record(
@@ -85,8 +89,8 @@ onEvery(LEDGERS, (storage) => {
   describe('a batch with canaries', () => {
     async function withCanaries(rows: number, canaryRows: number): Promise<Made> {
       const made = await makeBatch(storage().db, { rows, proven: false });
-      await setRules(storage().db, made.id, { canaryRows });
-      await beginTrial(storage().db, made.id);
+      await setFailureLimits(storage().db, made.id, { canaryRows });
+      await restartCounts(storage().db, made.id);
       return made;
     }
 

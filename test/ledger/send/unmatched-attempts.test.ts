@@ -33,7 +33,7 @@ const CLAIM: Claim = {
 onEvery(LEDGERS, (storage) => {
   test('rows that were sent before this copy of the ledger was made come back as sent, not as pending', async () => {
     const { db } = storage();
-    const folder = await mkdtemp(join(tmpdir(), 'vidbatch-orphan-'));
+    const folder = await mkdtemp(join(tmpdir(), 'vidbatch-unmatched-'));
     after(() => rm(folder, { recursive: true, force: true }));
     const file = await new ManifestFile().write(
       ['paid', 'unanswered', 'refused', 'new'].map((id) => row(id)),
@@ -58,7 +58,7 @@ onEvery(LEDGERS, (storage) => {
     await journal.close();
 
     const told = await replayJournals(db, folder, 'this');
-    assert.deepEqual([told.orphans, told.restored, told.answers], [3, 0, 0]);
+    assert.deepEqual([told.unmatched, told.restored, told.answers], [3, 0, 0]);
     assert.equal((await replayJournals(db, folder, 'this')).journals, 0, 'the ledger has them now');
 
     await bring(db, file);
@@ -71,7 +71,9 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('rows whose ids or contents were changed after this copy of the ledger was made', () => {
-    beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import, vidbatch.orphan cascade'));
+    beforeEach(() =>
+      storage().db.query('truncate vidbatch.batch, vidbatch.import, vidbatch.unmatched_attempt cascade'),
+    );
 
     /** Claims of a worker of that time, each accepted: the number of its row, its id and the prompt that it sent. */
     async function sentThen(
@@ -80,7 +82,7 @@ onEvery(LEDGERS, (storage) => {
       sent: readonly (readonly [number: number, id: string, prompt: string])[],
       edit: (journal: string) => string = (text) => text,
     ): Promise<string> {
-      const folder = await mkdtemp(join(tmpdir(), 'vidbatch-orphan-'));
+      const folder = await mkdtemp(join(tmpdir(), 'vidbatch-unmatched-'));
       after(() => rm(folder, { recursive: true, force: true }));
       const journal = await openJournal(
         folder,

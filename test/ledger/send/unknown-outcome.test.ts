@@ -6,7 +6,7 @@ import { countPaid } from '../../../src/ledger/batches.ts';
 import { cancel } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { sendUnheardAgain } from '../../../src/ledger/send/doubt.ts';
+import { sendUnheardAgain } from '../../../src/ledger/send/unknown-outcome.ts';
 import { restoreAttempts } from '../../../src/ledger/send/journal.ts';
 import { readAttempts } from '../../../src/ledger/read/row-history.ts';
 import { record } from '../../../src/ledger/send/record.ts';

@@ -23,13 +23,13 @@ export interface JournaledAttempt {
  * Keeps an attempt whose row this ledger does not have: it was restored from a copy that is older than the row's
  * manifest. When the row comes back, it comes back as sent.
  */
-export async function keepOrphan(
+export async function keepUnmatched(
   db: Queryable,
   from: { origin: string; worker: string },
   intent: JournaledAttempt,
 ): Promise<void> {
   await db.query(
-    `insert into vidbatch.orphan (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at, row_id, content_hash)
+    `insert into vidbatch.unmatched_attempt (attempt_id, batch, row_key, number, epoch, worker, origin, intended_at, row_id, content_hash)
      values ($1, $2, $3, $4, $5, $6, $7, $8::timestamptz, $9, $10)
      on conflict (attempt_id) do nothing`,
     [
@@ -47,10 +47,14 @@ export async function keepOrphan(
   );
 }
 
-/** Returns whether it was the answer to an orphan, and news. */
-export async function keepOrphanAnswer(db: Queryable, attemptId: string, outcome: Outcome): Promise<boolean> {
+/** Returns whether it is the first answer to such an attempt. */
+export async function keepUnmatchedAnswer(
+  db: Queryable,
+  attemptId: string,
+  outcome: Outcome,
+): Promise<boolean> {
   const { rows } = await db.query(
-    `update vidbatch.orphan set outcome = $2, kind = $3, task_id = $4
+    `update vidbatch.unmatched_attempt set outcome = $2, kind = $3, task_id = $4
       where attempt_id = $1 and outcome is null returning attempt_id`,
     [
       attemptId,
@@ -72,7 +76,7 @@ export async function keepOrphanAnswer(db: Queryable, attemptId: string, outcome
 const BELONGS = `sent as (
        select o.row_key, o.content_hash, o.row_id,
               bool_and(coalesce(o.kind in ('rejected', 'throttled', 'not-sent', 'halted', 'invalid'), false)) as free_of_charge
-         from vidbatch.orphan o join vidbatch.batch b on b.name = o.batch where b.id = $1
+         from vidbatch.unmatched_attempt o join vidbatch.batch b on b.name = o.batch where b.id = $1
         group by o.row_key, o.content_hash, o.row_id
      ), exact as (
        select t.row_key, t.content_hash, t.row_id, s.id
@@ -110,10 +114,10 @@ const BELONGS = `sent as (
  * Rows of this batch whose attempts had lost them are in flight or settled, and not pending. `again`: its manifest is
  * read again just now, so its ids are those of today. Returns how many attempts found their row.
  */
-export async function adoptOrphans(db: Queryable, batchId: number, again = true): Promise<number> {
+export async function adoptUnmatched(db: Queryable, batchId: number, again = true): Promise<number> {
   const { rows } = await db.query<{ attempt_id: string; submission_id: number; outcome: string | null }>(
     `with ${BELONGS}, adopted as (
-       delete from vidbatch.orphan o
+       delete from vidbatch.unmatched_attempt o
         using belongs l, vidbatch.batch b
         where b.id = $1 and o.batch = b.name and l.row_key = o.row_key
           and l.content_hash is not distinct from o.content_hash and l.row_id is not distinct from o.row_id
@@ -153,16 +157,16 @@ export async function adoptOrphans(db: Queryable, batchId: number, again = true)
 }
 
 /** The same for every batch, once all journals are read: only then is it known which rows have attempts of their own. */
-export async function adoptAll(db: Database): Promise<number> {
+export async function adoptAllUnmatched(db: Database): Promise<number> {
   const { rows } = await db.query<{ id: number }>(
-    'select distinct b.id from vidbatch.orphan o join vidbatch.batch b on b.name = o.batch order by b.id',
+    'select distinct b.id from vidbatch.unmatched_attempt o join vidbatch.batch b on b.name = o.batch order by b.id',
   );
   let adopted = 0;
   for (const { id } of rows) {
     adopted += await transaction(db, async (session) => {
       // A manifest that is merged at this moment may give a row other content.
       await lockBatch(session, id);
-      return adoptOrphans(session, id, false);
+      return adoptUnmatched(session, id, false);
     });
   }
   return adopted;

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { tellAccepted } from '../../src/worker/accepted.ts';
-import type { Accepted } from '../../src/worker/accepted.ts';
+import { logAccepted, logVerdict } from '../../src/worker/row-log.ts';
+import type { Accepted } from '../../src/worker/row-log.ts';
 import { openApp } from '../../src/worker/app.ts';
 import { journalFolder, openJournal } from '../../src/worker/journal/journal.ts';
 import type { Journal } from '../../src/worker/journal/journal.ts';
@@ -15,7 +15,6 @@ import { resolveAccepted } from '../../src/ledger/operator/resolve.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import { countChosen } from '../../src/ledger/read/uncertain.ts';
 import { replayJournals } from '../../src/worker/journal/replay.ts';
-import { tellVerdict } from '../../src/worker/verdict-log.ts';
 import { hear } from '../contract/log.ts';
 import { bring, ManifestFile, ORIGIN, row } from '../contract/manifest-file.ts';
 import { claimAll, claimFirst, makeBatch, outcomeOf, recordOne } from '../contract/rows.ts';
@@ -60,8 +59,8 @@ const toldOf = (claim: Claim, taskId: string, more: Partial<Accepted> = {}): Acc
 test('a task id is a line with its batch, key and attempt; a surplus one is an error, and says so', () => {
   const { log, lines } = hear();
   const accepted = { batch: 'b', key: 'k', attempt: 1, attemptId: 'a', taskId: 't' };
-  tellAccepted(log, { ...accepted, surplus: false });
-  tellAccepted(log, { ...accepted, surplus: true, by: 'journal' });
+  logAccepted(log, { ...accepted, surplus: false });
+  logAccepted(log, { ...accepted, surplus: true, by: 'journal' });
   const told = lines.map(({ time: _time, msg: _msg, ...line }) => line);
   assert.deepEqual(told, [
     { level: 'info', event: 'accepted', ...accepted },
@@ -81,7 +80,7 @@ test('a row that is rejected while its provider is halted is told as rejected, n
     known: false,
     halted: true,
   } as const;
-  tellVerdict(log, { kind: 'settled', claim, outcome, recorded, waitMs: 0 });
+  logVerdict(log, { kind: 'settled', claim, outcome, recorded, waitMs: 0 });
   assert.deepEqual(
     lines.map(({ event, level }) => [event, level]),
     [['rejected', 'warn']],
@@ -94,7 +93,7 @@ onEvery(['postgres'], (storage) => {
     const { log, lines } = hear();
     const outcome = outcomeOf('accepted', { taskId });
     const recorded = await recordOne(storage().db, claim, outcome);
-    tellVerdict(log, { kind: 'settled', claim, outcome, recorded, waitMs: 0 });
+    logVerdict(log, { kind: 'settled', claim, outcome, recorded, waitMs: 0 });
     return lines;
   }
 
@@ -191,9 +190,9 @@ onEvery(['postgres'], (storage) => {
         throttleLevel: 0,
         refusals: 0,
       };
-      await answered(journal, claim, 'task_orphan');
+      await answered(journal, claim, 'task_unmatched');
       await journal.close();
-      assert.deepEqual(await replayed(folder), [toldOf(claim, 'task_orphan', { by: 'journal' })]);
+      assert.deepEqual(await replayed(folder), [toldOf(claim, 'task_unmatched', { by: 'journal' })]);
       // As if it had been interrupted before it remembered the file.
       await db.query('delete from vidbatch.journal where name = $1', [journal.name]);
       assert.deepEqual(await replayed(folder), []);

@@ -15,38 +15,38 @@ import type { Logger } from '../core/log.ts';
 import { untilLedgerAnswers } from '../database/outage.ts';
 import { crashPoint } from '../core/crash-points.ts';
 
-/** The rows that a worker may send now: fewer than it asked for, when the others are blocked. */
+/** The rows that a worker may send now. It gets fewer than it asked for if the other rows are blocked. */
 export interface Claimed {
   claims: Claim[];
-  /** Undefined: all that it asked for. */
+  /** Undefined: it got all rows that it asked for. */
   blocked?: Blocked;
 }
 
-/** The two writes of a submission, for one worker: grouped, and patient with a ledger that is away for a while. */
-export interface Clerk {
+/** The two writes of a submission, for one worker: in groups, and repeated while the ledger cannot be reached. */
+export interface LedgerWriter {
   /** Claims up to `rows` rows of a batch, in one commit. */
   claim: (batchId: number, rows: number) => Promise<Claimed>;
   record: (result: Result) => Promise<Recorded>;
 }
 
-/** For so long a claim goes on from the last row: a row that becomes due before it, or with a higher priority, waits. */
+/** For this time, a claim continues after the last row. A row that becomes due before that place waits as long. */
 const PLACE_MS = 1_000;
 
-/** `stopping`: a claim is not waited for any longer, while a record still is. */
-export function createClerk(
+/** After `stopping`, a claim that fails is not repeated, but a record is. */
+export function createLedgerWriter(
   database: Database,
   scope: ClaimScope,
   log: Logger,
   stopping?: AbortSignal,
-): Clerk {
+): LedgerWriter {
   const db = frequent(database);
   let ahead: Ahead | undefined;
-  /** Batches whose rows were last claimed under a lock. */
+  /** Batches whose last claim needed a lock. */
   const locked = new Set<number>();
-  /** The last row that was claimed of a batch, where the next claim may go on from it. */
+  /** The last claimed row of each batch whose next claim may continue after it. */
   const places = new Map<number, { place: Place; until: number }>();
 
-  /** Each claim under a limit tells what the ledger's clock is. */
+  /** Each claim under a limit is a reading of the ledger's clock. */
   async function timed(ask: () => Promise<Claim[]>): Promise<Claim[]> {
     const asked = performance.now();
     const claims = await ask();
@@ -56,20 +56,20 @@ export function createClerk(
     return claims;
   }
 
-  /** Its turn is as near as it is now: the answer took a while. */
-  function untilTurn(one: Claim): Claim {
-    const { turnMs, nowMs } = one;
-    if (turnMs === undefined || nowMs === undefined || ahead === undefined) return one;
-    return { ...one, turnMs: ledgerMoment(nowMs + turnMs, ahead) - performance.now() };
+  /** Counts the time to a row's slot from now: the answer took a while. */
+  function untilSlot(one: Claim): Claim {
+    const { slotMs, nowMs } = one;
+    if (slotMs === undefined || nowMs === undefined || ahead === undefined) return one;
+    return { ...one, slotMs: ledgerMoment(nowMs + slotMs, ahead) - performance.now() };
   }
 
-  /** One statement. Repeated after an error, it grants each attempt once: see `granted`. */
+  /** One statement. If it is repeated after an error, each attempt is still granted once: see `granted`. */
   function claimOnce(wish: Wish): Promise<Claim[]> {
     const attempt = async (again: boolean): Promise<Claim[]> => {
       const fresh = again ? await fromTheStart(wish) : await goOn(wish);
       if (!again) return fresh;
-      // After an error the statement may have been committed all the same, even only now, by a server that stood still:
-      // what we did not get may be ours already. An attempt is made once, so asking again is no second claim.
+      // The failed statement may have been committed, or may be committed now by a server that stood still. So attempts
+      // that we did not get may already be ours. Each attempt is made once, so this is no second claim.
       const known = new Set(fresh.map((one) => one.attemptId));
       const before = await granted(
         db,
@@ -84,7 +84,7 @@ export function createClerk(
     return timed(() => (locked.has(wish.batchId) ? underLock(wish) : claim(db, scope, wish)));
   }
 
-  /** From the place of the last row where that is known, and what that does not bring, from the start. */
+  /** Claims after the last row, if its place is known. If that brings too few rows, it claims the others from the start. */
   async function goOn({ batchId, attemptIds }: Wish): Promise<Claim[]> {
     const known = places.get(batchId);
     places.delete(batchId);
@@ -162,7 +162,7 @@ export function createClerk(
     async claim(batchId, rows) {
       const { claims, ...rest } = await claimRows(batchId, rows);
       if (claims.length > 0) crashPoint('claimed');
-      return { claims: claims.map(untilTurn), ...rest };
+      return { claims: claims.map(untilSlot), ...rest };
     },
     async record(result) {
       const recorded = await untilLedgerAnswers('record', log, () => recordInGroup(result));
@@ -172,7 +172,7 @@ export function createClerk(
   };
 }
 
-/** The ledger was exchanged under a running worker: no patience brings the attempt back. */
+/** The ledger was replaced under a running worker, so repeating does not help. */
 function unknownAttempt({ attemptId, outcome }: Result): VidbatchError {
   const told = outcome.kind === 'accepted' ? `accepted as task ${outcome.taskId}` : outcome.kind;
   return new VidbatchError(
