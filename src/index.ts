@@ -69,9 +69,9 @@ export { resolveAbandon, resolveAccepted, resolveNotSent } from './ledger/operat
 export type { Said, Seen } from './ledger/operator/resolve.ts';
 export { STATES, TRANSITIONS } from './core/submission.ts';
 export type { Counts, State } from './core/submission.ts';
-export { summarise } from './operate/overview.ts';
+export { summarise } from './operate/summary.ts';
 export { exitCodeOf, receipt } from './operate/summary.ts';
-export type { Gate } from './operate/gate.ts';
+export type { Gate } from './operate/gates.ts';
 export type { Summary } from './operate/summary.ts';
 export { outlookOf } from './batch/outlook.ts';
 export type { Outlook } from './batch/outlook.ts';

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const ROOMS = {
   cli: 'cli.ts',
   board: 'server.ts',
-  operate: 'overview.ts',
+  operate: 'summary.ts',
   schedule: 'schedule.ts',
   worker: 'worker.ts',
   results: 'reconcile.ts',

@@ -1,4 +1,5 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual, randomBytes } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 
 export interface Credentials {
   user: string;
@@ -6,23 +7,78 @@ export interface Credentials {
 }
 
 /**
- * Whether an Authorization header holds these credentials. Takes as long for a wrong name as for a wrong password, and
- * for a first character as for the last: hashes are compared, both always.
+ * Whether an Authorization header holds these credentials. It always compares both hashes, so the time does not show
+ * whether the name or the password is wrong, or at which character.
  */
-export function areRight({ user, password }: Credentials, header: string): boolean {
+export function areValid({ user, password }: Credentials, header: string): boolean {
   const [, encoded = ''] = /^basic +([\w+/=-]+) *$/i.exec(header) ?? [];
   const given = Buffer.from(encoded, 'base64').toString('utf8');
-  // A name holds no colon; a password may.
+  // A name contains no colon, but a password may.
   const colon = given.indexOf(':');
-  const right = [isSame(given.slice(0, Math.max(colon, 0)), user), isSame(given.slice(colon + 1), password)];
+  const right = [
+    isSameText(given.slice(0, Math.max(colon, 0)), user),
+    isSameText(given.slice(colon + 1), password),
+  ];
   return !right.includes(false) && colon >= 0;
 }
 
-/** Takes as long wherever two texts differ first: their hashes are compared. */
-export function isSame(given: string, known: string): boolean {
+/** It compares hashes, so the time does not show at which character two texts differ. */
+export function isSameText(given: string, known: string): boolean {
   return timingSafeEqual(hashOf(given), hashOf(known));
 }
 
 function hashOf(text: string): Buffer {
   return createHash('sha256').update(text).digest();
+}
+
+/** 192 bits; at least 128 are needed. */
+const BYTES = 24;
+
+/** A secret that lives as long as this process: the token in the printed URL, or the value of the session cookie. */
+export function makeSecret(): string {
+  return randomBytes(BYTES).toString('base64url');
+}
+
+/** Browsers send a cookie to every port, so two boards on one machine need two names. */
+function cookieName(port: number | undefined): string {
+  return `vidbatch-${port ?? 0}`;
+}
+
+/** The value of a Set-Cookie header. Scripts cannot read the cookie, and pages of other sites cannot send it. */
+export function cookieOf(
+  secret: string,
+  port: number | undefined,
+  options: { secure: boolean; path: string },
+): string {
+  const secure = options.secure ? '; Secure' : '';
+  return `${cookieName(port)}=${secret}; Path=${options.path}; HttpOnly; SameSite=Strict${secure}`;
+}
+
+/** Whether a request has the session cookie. */
+export function hasCookie(
+  { cookie = '' }: IncomingHttpHeaders,
+  secret: string,
+  port: number | undefined,
+): boolean {
+  const name = `${cookieName(port)}=`;
+  return cookie
+    .split(/; */)
+    .some((pair) => pair.startsWith(name) && isSameText(pair.slice(name.length), secret));
+}
+
+/** Whether `Authorization: Bearer <token>` holds the token. */
+export function hasToken({ authorization = '' }: IncomingHttpHeaders, token: string): boolean {
+  return isSameText(/^bearer +(\S+) *$/i.exec(authorization)?.[1] ?? '', token);
+}
+
+/** The token in a URL, and the URL's path without it. The path begins with one slash, so it stays on this board. */
+export function tokenIn(url: string): { token: string; path: string } | undefined {
+  const mark = url.indexOf('?');
+  const before = mark < 0 ? url : url.slice(0, mark);
+  const search = new URLSearchParams(mark < 0 ? '' : url.slice(mark));
+  const token = search.get('token');
+  if (token === null) return undefined;
+  search.delete('token');
+  const path = before.startsWith('/') ? before.replace(/^\/+/, '/') : '/';
+  return { token, path: search.size === 0 ? path : `${path}?${search.toString()}` };
 }

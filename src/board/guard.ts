@@ -1,30 +1,28 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '../core/log.ts';
-import { areRight, isSame } from './credentials.ts';
+import { areValid, isSameText, hasToken, cookieOf, hasCookie, makeSecret, tokenIn } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
-import { mayRead, mayWrite } from './origin.ts';
+import { loginFailureLog, LoginThrottle } from './login-throttle.ts';
 import type { Proxies } from './proxy.ts';
-import { refuse } from './refusal.ts';
-import type { Refusal } from './refusal.ts';
-import { bears, cookieOf, hasCookie, makeSecret, tokenIn } from './session.ts';
-import { strangerLog } from './stranger-log.ts';
-import { Tries } from './tries.ts';
+import { sendRefusal } from './responses.ts';
+import type { Refusal } from './responses.ts';
 
-/** Whether an address or host name can only be this machine. */
+/** Whether an address or host name always means this machine. */
 export function isLoopback(host: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|::1)$/i.test(host);
 }
 
 /**
- * Whether the Host header names this machine. Another name that resolves to 127.0.0.1 is how a web page reaches
- * servers like this one through its visitor's browser (DNS rebinding).
+ * Whether the Host header names this machine. By DNS rebinding, another name resolves to 127.0.0.1, and a web page reaches
+ * this server through its visitor's browser.
  */
 export function isOwnHost(header: string | undefined): boolean {
   const name = /^(\[[^\]]*\]|[^:]*)(?::\d{1,5})?$/.exec(header ?? '')?.[1];
   return name !== undefined && name !== '::1' && isLoopback(name);
 }
 
-/** The board's own pages: markup, one style sheet, and one script that asks for the page again. */
+/** For the board's own pages: markup, one style sheet, and one script that reloads the page. */
 const OWN_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -35,7 +33,7 @@ const OWN_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Bull Board's page: its own scripts and worker, styles that they set, its `<base>`; nothing from another host. */
+/** For Bull Board's page: its own scripts and worker, the styles that they set, and its `<base>`; nothing from another host. */
 export const BULL_BOARD_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -49,7 +47,7 @@ export const BULL_BOARD_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** What every answer has. */
+/** The headers of every answer. */
 export const HEADERS = {
   'content-security-policy': OWN_POLICY,
   'cross-origin-opener-policy': 'same-origin',
@@ -57,26 +55,26 @@ export const HEADERS = {
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
-  // What the board shows is true for a moment only, and belongs in no cache.
+  // The board shows the state of one moment, so no cache may keep it.
   'cache-control': 'no-store',
 };
 
-/** What everybody may ask: whether the ledger answers, and nothing about it. */
+/** Anyone may ask this path. It says whether the ledger answers, and nothing else. */
 export const HEALTH_PATH = '/healthz';
 
 export interface GuardOptions {
-  /** Whether it listens where only this machine can reach it: then other names in a Host header are refused. */
+  /** Only this machine can reach the board, so other names in a Host header are refused. */
   local: boolean;
-  /** A name that is allowed nevertheless: that of a proxy on this machine. */
+  /** A name that is allowed nevertheless: the public name of a proxy on this machine. */
   publicName?: string;
-  /** What opens the board: a name and a password, or the token of the URL that was printed. */
-  opens: Credentials | { token: string };
+  /** A name and a password, or the token of the URL that the board printed. */
+  credentials: Credentials | { token: string };
   readOnly: boolean;
   log: Logger;
   proxies: Proxies;
-  /** Path under which browsers see the board; without a slash at its end. */
+  /** The path under which browsers see the board, without a slash at its end. */
   publicPath: string;
-  tries?: Tries;
+  throttle?: LoginThrottle;
 }
 
 const REALM = 'realm="vidbatch board"';
@@ -89,18 +87,18 @@ const NO_TOKEN: Refusal = {
 };
 
 /**
- * For every request, known route or not, before anything of it is read: sets the headers, and refuses foreign names,
- * other sites' pages, who knows neither password nor token, and, in read-only mode, whatever could write. Bull Board hides
- * its buttons in read-only mode; hiding is not refusing.
+ * Runs for every request, known route or not, before its body is read. It sets the headers. It refuses foreign host names,
+ * requests from pages of other sites, and requests without password or token. In read-only mode it refuses every write:
+ * Bull Board only hides its buttons then.
  */
 export function createGuard(
   options: GuardOptions,
 ): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
-  const { opens, tries = new Tries() } = options;
+  const { credentials, throttle = new LoginThrottle() } = options;
   const session = makeSecret();
-  const tellStranger = strangerLog(options.log);
+  const logFailure = loginFailureLog(options.log);
 
-  function objection({ headers, method }: FastifyRequest, reads: boolean): Refusal | undefined {
+  function checkOrigin({ headers, method }: FastifyRequest, reads: boolean): Refusal | undefined {
     const { host } = headers;
     if (options.local && !isOwnHost(host) && !isNamed(host, options.publicName)) {
       return {
@@ -115,11 +113,7 @@ export function createGuard(
     return undefined;
   }
 
-  /** Judged before anything waits: guesses at the address of somebody who was let in never shut him out. */
-  const isLetIn = ({ headers, socket }: FastifyRequest): boolean =>
-    hasCookie(headers, session, socket.localPort);
-
-  function letIn(request: FastifyRequest, reply: FastifyReply): void {
+  function startSession(request: FastifyRequest, reply: FastifyReply): void {
     const secure = options.proxies.isSecure(request);
     reply.header(
       'set-cookie',
@@ -127,49 +121,48 @@ export function createGuard(
     );
   }
 
-  async function stranger(request: FastifyRequest, reply: FastifyReply): Promise<Refusal | undefined> {
-    if (isLetIn(request)) return undefined;
-    if ('token' in opens) return bears(request.headers, opens.token) ? undefined : NO_TOKEN;
-    const { authorization } = request.headers;
+  async function checkLogin(request: FastifyRequest, reply: FastifyReply): Promise<Refusal | undefined> {
+    const { headers, socket } = request;
+    // The cookie counts before the throttle: guesses from the same address never shut out a logged-in person.
+    if (hasCookie(headers, session, socket.localPort)) return undefined;
+    if ('token' in credentials) return hasToken(headers, credentials.token) ? undefined : NO_TOKEN;
+    const { authorization } = headers;
     if (authorization === undefined) {
       return { status: 401, code: 'NO_CREDENTIALS', message: 'this board asks for a name and a password' };
     }
     const address = options.proxies.clientOf(request);
-    const right = areRight(opens, authorization);
-    if (!tries.isGuest(address, right)) {
-      const refusal = await judge(address, right);
-      if (refusal !== undefined) return refusal;
-    }
-    letIn(request, reply);
-    return undefined;
+    const isRight = areValid(credentials, authorization);
+    const refusal = throttle.admits(address, isRight) ? undefined : await judgeLogin(address, isRight);
+    if (refusal === undefined) startSession(request, reply);
+    return refusal;
   }
 
-  async function judge(address: string, right: boolean): Promise<Refusal | undefined> {
-    const turn = tries.turn(address);
-    if (turn === 'full') {
+  async function judgeLogin(address: string, isRight: boolean): Promise<Refusal | undefined> {
+    const wait = throttle.wait(address);
+    if (wait === 'full') {
       return {
         status: 429,
         code: 'TOO_MANY_TRIES',
         message: 'too many wrong passwords; try again in a while',
       };
     }
-    if (turn !== undefined) await turn;
-    const wrong = tries.judged(address, right);
-    if (right) return undefined;
-    tellStranger({ address, wrong });
+    if (wait !== undefined) await wait;
+    const wrong = throttle.record(address, isRight);
+    if (isRight) return undefined;
+    logFailure({ address, wrong });
     return { status: 401, code: 'WRONG_CREDENTIALS', message: 'the name or the password is wrong' };
   }
 
-  function wrongVerb({ method, headers }: FastifyRequest): Refusal | undefined {
+  function checkWrite({ method, headers }: FastifyRequest): Refusal | undefined {
     if (options.readOnly) {
       return {
         status: 405,
         code: 'READ_ONLY',
-        message: `this board only shows; ${method} is not answered. Use the command line`,
+        message: `this board is read-only, so ${method} is refused. Use the command line`,
       };
     }
     const type = headers['content-type'];
-    // A form of another site can send everything but this without asking first.
+    // Without a preflight request, a form of another site can send every type but this one.
     if (type !== undefined && !/^application\/json\s*(;|$)/i.test(type)) {
       return { status: 415, code: 'NOT_JSON', message: 'only application/json is read' };
     }
@@ -179,33 +172,67 @@ export function createGuard(
   return async (request, reply) => {
     reply.headers(HEADERS);
     const reads = request.method === 'GET' || request.method === 'HEAD';
-    const open = reads && request.routeOptions.url === HEALTH_PATH;
-    const foreign = objection(request, reads);
-    const shown = reads && foreign === undefined && 'token' in opens ? tokenIn(request.url) : undefined;
-    if (shown !== undefined && 'token' in opens && isSame(shown.token, opens.token)) {
-      letIn(request, reply);
-      // What stays in the address bar, in bookmarks and in the history is worth nothing to others.
-      return reply.redirect(`${options.publicPath}${shown.path}`, 303);
+    const isHealth = reads && request.routeOptions.url === HEALTH_PATH;
+    const foreign = checkOrigin(request, reads);
+    if (reads && foreign === undefined && 'token' in credentials) {
+      const login = tokenIn(request.url);
+      if (login !== undefined && isSameText(login.token, credentials.token)) {
+        startSession(request, reply);
+        // The redirect keeps the token out of the address bar, bookmarks and the history.
+        return reply.redirect(`${options.publicPath}${login.path}`, 303);
+      }
     }
     const refusal =
       foreign ??
-      (open ? undefined : await stranger(request, reply)) ??
-      (reads ? undefined : wrongVerb(request));
+      (isHealth ? undefined : await checkLogin(request, reply)) ??
+      (reads ? undefined : checkWrite(request));
     if (refusal === undefined) return undefined;
-    // What follows of a refused request is not read.
+    // The body of a refused request is not read.
     reply.header('connection', 'close');
     if (refusal.status === 401) {
       reply.header(
         'www-authenticate',
-        'token' in opens ? `Bearer ${REALM}` : `Basic ${REALM}, charset="UTF-8"`,
+        'token' in credentials ? `Bearer ${REALM}` : `Basic ${REALM}, charset="UTF-8"`,
       );
     }
     if (refusal.status === 405) reply.header('allow', 'GET, HEAD');
     if (refusal.status === 429) reply.header('retry-after', '16');
-    return refuse(request, reply, refusal);
+    return sendRefusal(request, reply, refusal);
   };
 }
 
 function isNamed(header: string | undefined, name: string | undefined): boolean {
   return name !== undefined && header?.replace(/:\d{1,5}$/, '').toLowerCase() === name.toLowerCase();
+}
+
+/**
+ * Whether a writing request comes from one of this board's own pages, or from no page at all. The check is needed because a
+ * browser also sends a person's credentials with requests of other pages.
+ *
+ * `Sec-Fetch-Site` counts first. Over plain HTTP a browser sends only `Origin`, whose host must be this board's; its scheme
+ * is not compared, because a proxy may end TLS. A browser that sends neither is refused. A program that sends neither is
+ * allowed, because it must know the password itself.
+ */
+export function mayWrite(headers: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined) return site === 'same-origin';
+  const from = headers.origin ?? headers.referer;
+  if (from !== undefined) return isHost(from, headers.host);
+  return !/^mozilla\//i.test(headers['user-agent'] ?? '');
+}
+
+/** Whether a reading request may be answered: a page of another site may link to the board, but not load it itself. */
+export function mayRead(headers: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site'];
+  if (site === undefined || site === 'same-origin' || site === 'none') return true;
+  return headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
+}
+
+function isHost(url: string, host: string | undefined): boolean {
+  try {
+    return host !== undefined && new URL(url).host === host.toLowerCase();
+  } catch {
+    // `Origin: null`: the page hides its origin.
+    return false;
+  }
 }

@@ -1,13 +1,49 @@
+import { count, duration, plural } from '../core/format.ts';
 import { STATES } from '../core/submission.ts';
 import type { State } from '../core/submission.ts';
-import { speedOf, formatUnfed } from '../operate/pace.ts';
-import { count, duration } from '../core/format.ts';
-import { html, NOTHING } from './html.ts';
-import type { Html } from './html.ts';
-import type { Question } from './question.ts';
-import type { BatchStatus } from './reading.ts';
+import { formatSpeed, formatUnfed } from '../operate/summary.ts';
+import type { BatchStatus } from './page-data.ts';
+import { batchPath } from './url.ts';
 
-/** A whole page. `refreshS`: seconds until the browser asks again; absent: never. */
+/** Text that is markup already. Any other value is escaped before it goes into a page. */
+export class Html {
+  readonly markup: string;
+  constructor(markup: string) {
+    this.markup = markup;
+  }
+}
+
+export const NOTHING = new Html('');
+
+type Piece = string | number | null | undefined | Html | readonly Html[];
+
+/** A template whose values cannot become markup. Only `Html`, alone or in a list, goes in unescaped. */
+export function html(strings: TemplateStringsArray, ...values: readonly Piece[]): Html {
+  let markup = strings[0] ?? '';
+  for (const [index, value] of values.entries()) markup += render(value) + (strings[index + 1] ?? '');
+  return new Html(markup);
+}
+
+function render(value: Piece): string {
+  if (value === null || value === undefined) return '';
+  if (value instanceof Html) return value.markup;
+  return typeof value === 'object' ? value.map((one) => one.markup).join('') : escape(String(value));
+}
+
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** For text and for quoted attributes. */
+function escape(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}
+
+/** A whole page. `refreshS`: seconds after which the browser loads it again; without it, never. */
 export function page(
   title: string,
   body: Html,
@@ -40,79 +76,68 @@ export function page(
     </html>`.markup;
 }
 
-export function batchPath(
-  name: string,
-  question: Partial<Pick<Question, 'state' | 'task' | 'key'>> & { after?: string } = {},
-): string {
-  const query = new URLSearchParams();
-  if (question.state !== undefined) query.set('state', question.state);
-  if (question.task !== undefined) query.set('task', question.task);
-  if (question.key !== undefined) query.set('key', question.key);
-  if (question.after !== undefined) query.set('after', question.after);
-  return `/batches/${encodeURIComponent(name)}${query.size === 0 ? '' : `?${query.toString()}`}`;
-}
-
-/** Where a batch stands: a bar, its counts as links to the rows, and what keeps it waiting. */
-export function standing(status: BatchStatus, current?: State): Html {
-  const states = STATES.filter((state) => status.counts[state] > 0);
-  let x = 0;
-  const pieces = states.map((state) => {
-    const draw = (name: string, rows: number): Html => {
-      const width = (100 * rows) / status.rows;
-      const piece = html`<rect class="${name}" x="${x}" y="0" width="${width}" height="4" />`;
-      x += width;
-      return piece;
-    };
-    const failed = state === 'submitted' ? status.failedTasks : 0;
-    return html`${draw(state, status.counts[state] - failed)}${failed > 0 ? draw('task-failed', failed) : NOTHING}`;
-  });
+/** Where a batch stands: a bar, its counts as links to the rows, and what keeps rows waiting. */
+export function batchStanding(status: BatchStatus, current?: State): Html {
+  const { batch, counts, failedTasks, surplus, budget, gates } = status;
+  const states = STATES.filter((state) => counts[state] > 0);
   const chips = states.map(
     (state) =>
       html`<li>
-        <a
-          href="${batchPath(status.batch, { state })}"
-          ${state === current ? html` aria-current="true"` : NOTHING}
-          ><span class="dot ${state}"></span>${state} ${count(status.counts[state])}</a
+        <a href="${batchPath(batch, { state })}" ${state === current ? html` aria-current="true"` : NOTHING}
+          ><span class="dot ${state}"></span>${state} ${count(counts[state])}</a
         >
       </li>`,
   );
-  if (status.failedTasks > 0) {
+  if (failedTasks > 0) {
     chips.push(
       html`<li>
-        <a href="${batchPath(status.batch, { task: 'failed' })}"
-          ><span class="dot task-failed"></span>failed at the provider ${count(status.failedTasks)}</a
+        <a href="${batchPath(batch, { task: 'failed' })}"
+          ><span class="dot task-failed"></span>failed at the provider ${count(failedTasks)}</a
         >
       </li>`,
     );
   }
-  const surplus =
-    status.surplus === 0
-      ? NOTHING
-      : html`<p class="gate">
-          <strong>paid twice:</strong> ${count(status.surplus)} task ids beyond one a row
-        </p>`;
   const unfed = formatUnfed(status);
-  const worker = unfed === undefined ? NOTHING : html`<p class="gate">${unfed}</p>`;
-  const budget = status.budget === null ? NOTHING : html`<p class="soft">budget: ${status.budget.told}</p>`;
-  const gates = status.gates.map(
-    ({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`,
-  );
-  return html`<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
-      ${pieces}
-    </svg>
+  return html`${bar(status, states)}
     <ul class="chips">
       ${chips}
     </ul>
-    ${worker}${budget}${surplus}${gates}`;
+    ${unfed === undefined ? NOTHING : html`<p class="gate">${unfed}</p>`}
+    ${budget === null ? NOTHING : html`<p class="soft">budget: ${budget.told}</p>`}
+    ${
+      surplus === 0
+        ? NOTHING
+        : html`<p class="gate">
+            <strong>paid twice:</strong> ${plural(surplus, 'task id')} beyond one a row
+          </p>`
+    }
+    ${gates.map(({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`)}`;
+}
+
+function bar({ rows, counts, failedTasks }: BatchStatus, states: readonly State[]): Html {
+  const pieces = states.flatMap((state): [string, number][] => {
+    const failed = state === 'submitted' ? failedTasks : 0;
+    return [
+      [state, counts[state] - failed],
+      ['task-failed', failed],
+    ];
+  });
+  let x = 0;
+  const drawn = pieces.map(([name, n]) => {
+    const width = (100 * n) / rows;
+    const piece = html`<rect class="${name}" x="${x}" y="0" width="${width}" height="4" />`;
+    x += width;
+    return n === 0 ? NOTHING : piece;
+  });
+  return html`<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+    ${drawn}
+  </svg>`;
 }
 
 /** `50,000 rows · 49,988 task ids · 12.5 accepted/s · ETA 3m 20s` */
-export function pace(status: BatchStatus): string {
-  const parts = [
-    `${count(status.rows)} ${status.rows === 1 ? 'row' : 'rows'}`,
-    `${count(status.taskIds)} task ${status.taskIds === 1 ? 'id' : 'ids'}`,
-  ];
-  if (status.rate > 0) parts.push(speedOf(status.lately));
+export function formatPace(status: BatchStatus): string {
+  const parts = [plural(status.rows, 'row'), plural(status.taskIds, 'task id')];
+  if (status.rate > 0) parts.push(formatSpeed(status.lately));
   if (status.etaSeconds !== null) parts.push(`ETA ${duration(status.etaSeconds * 1000)}`);
   return parts.join(' · ');
 }

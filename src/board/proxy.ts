@@ -5,40 +5,40 @@ import { usageError } from '../core/errors.ts';
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = ReturnType<typeof ipaddr.parseCIDR>;
 
-/** A request, as far as it says who asks. */
-export interface Asking {
+/** The parts of a request that tell its sender. */
+export interface Sender {
   headers: IncomingHttpHeaders;
   socket: { remoteAddress?: string | undefined };
 }
 
-/** The proxies that `--trusted-proxy` names. Only their word on who asks, and how, counts. */
+/** The proxies that `--trusted-proxy` names. The board believes their forwarding headers, and no others. */
 export class Proxies {
   readonly #ranges: readonly Range[];
 
-  /** @throws VidbatchError exit 2 for what is neither an IP address nor a network such as 10.0.0.0/8. */
+  /** @throws VidbatchError exit 2 for a name that is neither an IP address nor a network such as 10.0.0.0/8. */
   constructor(names: readonly string[]) {
-    this.#ranges = names.map(readRange);
+    this.#ranges = names.map(parseRange);
   }
 
   /**
-   * The address of the client. The last proxy wrote the last address of X-Forwarded-For, so the list is read from its
-   * end; what a client writes into the header itself stands before that, and is never reached.
+   * The address of the client. Each proxy appends to X-Forwarded-For, so the list is read from its end, as far as the
+   * proxies are trusted. Addresses that a client invents stand before those, and are never reached.
    */
-  clientOf({ headers, socket }: Asking): string {
-    let client = addressOf(socket.remoteAddress);
+  clientOf({ headers, socket }: Sender): string {
+    let client = parseAddress(socket.remoteAddress);
     if (client === undefined) return '';
     for (const name of listOf(headers['x-forwarded-for']).toReversed()) {
       if (!this.#trusts(client)) break;
-      const before = addressOf(name);
+      const before = parseAddress(name);
       if (before === undefined) break;
       client = before;
     }
     return client.toString();
   }
 
-  /** Whether the browser speaks TLS, as a trusted proxy says. */
-  isSecure({ headers, socket }: Asking): boolean {
-    const proxy = addressOf(socket.remoteAddress);
+  /** Whether a trusted proxy says that the browser uses TLS. */
+  isSecure({ headers, socket }: Sender): boolean {
+    const proxy = parseAddress(socket.remoteAddress);
     return proxy !== undefined && this.#trusts(proxy) && listOf(headers['x-forwarded-proto'])[0] === 'https';
   }
 
@@ -49,24 +49,24 @@ export class Proxies {
   }
 }
 
-function readRange(name: string): Range {
+function parseRange(name: string): Range {
   try {
     if (name.includes('/')) return ipaddr.parseCIDR(name);
-    const address = addressOf(name);
+    const address = parseAddress(name);
     if (address !== undefined) return [address, address.kind() === 'ipv4' ? 32 : 128];
   } catch {
-    // Not a network: said below.
+    // Not a network: the error below says so.
   }
   throw usageError(
     'BAD_PROXY',
     `--trusted-proxy: "${name}" is not an IP address such as 10.0.0.7, nor a network such as 10.0.0.0/8`,
-    'Give the address: a name may lead to another address later.',
+    'Give an address: a host name may get another address later.',
   );
 }
 
-/** An IPv4 address in IPv6 clothes is the IPv4 address. Undefined: no address. */
-function addressOf(text: string | undefined): Address | undefined {
-  // `127.1` and `0x7f000001` are numbers of a kind that no proxy writes.
+/** An IPv4 address in IPv6 form becomes IPv4. Undefined: not an address. */
+function parseAddress(text: string | undefined): Address | undefined {
+  // No proxy writes forms such as `127.1` or `0x7f000001`.
   if (text === undefined || !/^(?:\d+\.\d+\.\d+\.\d+|[\da-f:.]*:[\da-f:.]*)$/i.test(text)) return undefined;
   return ipaddr.isValid(text) ? ipaddr.process(text) : undefined;
 }

@@ -1,31 +1,19 @@
-import {
-  deedOf,
-  endOf,
-  findingsOf,
-  shorten,
-  timeOf,
-  formatExpiry,
-  formatLaterStatus,
-  formatPolls,
-  formatStatus,
-} from '../operate/life.ts';
-import type { AttemptView } from '../ledger/read/row-history.ts';
-import type { TaskView } from '../ledger/tasks/tasks.ts';
-import { nextStepOf, ownTime } from '../operate/row-gate.ts';
 import { isSettled } from '../core/task.ts';
-import { html, NOTHING } from './html.ts';
-import type { Html } from './html.ts';
-import { batchPath, page } from './page.ts';
-import { SHOWN_CHARACTERS } from './reading.ts';
-import type { Life } from './reading.ts';
+import { shorten } from '../core/text.ts';
+import { formatRowLife } from '../operate/row-life.ts';
+import type { RowLife, RowText } from '../operate/row-life.ts';
+import { SHOWN_ATTEMPTS, SHOWN_CHARACTERS } from './page-data.ts';
+import { html, NOTHING, page } from './page.ts';
+import type { Html } from './page.ts';
+import { batchPath } from './url.ts';
 
 const REFRESH_S = 5;
 
 /** `/rows/<number>`: one row's life, ending in the next command. */
-export function rowPage(life: Life, place: string): string {
-  const { row, source, attempts, earlier, trail, gates } = life;
+export function rowPage(life: RowLife, place: string): string {
+  const { row, batch, gates } = life;
   const key = shorten(row.key, 300);
-  const until = ownTime(row);
+  const text = formatRowLife({ ...life, row: { ...row, key } });
   const failed = row.state === 'submitted' && row.providerStatus === 'failed';
   const body = html`<h1>${key}</h1>
     <section class="card">
@@ -34,65 +22,69 @@ export function rowPage(life: Life, place: string): string {
         ><strong>${row.state}${failed ? ', failed at the provider' : ''}</strong
         >${row.taskId === null ? '' : ` · task ${row.taskId}`}
       </p>
-      ${failure(life)}${provider(life)}
+      ${text.error === undefined ? NOTHING : html`<p class="gate">${shorten(text.error, 2000)}</p>`}
+      ${providerPart(life, text)}
       ${gates.map(
         ({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`,
       )}
-      ${until === undefined ? NOTHING : html`<p class="gate"><strong>waiting</strong> ${until}</p>`}
+      ${
+        text.waitsUntil === undefined
+          ? NOTHING
+          : html`<p class="gate"><strong>waiting</strong> ${text.waitsUntil}</p>`
+      }
       <p class="soft">
-        <a href="${batchPath(row.batch)}">${row.batch}</a> · from ${source}:${row.line} · ${row.mode} ·
+        <a href="${batchPath(row.batch)}">${row.batch}</a> · from ${batch.source}:${row.line} · ${row.mode} ·
         ${row.model}${row.priority === 0 ? '' : ` · priority ${row.priority}`}
       </p>
-      <p>Next: ${nextStepOf({ ...row, key }, { name: row.batch, source }, gates)}</p>
+      <p>Next: ${text.next}</p>
     </section>
     <h2 class="part">Attempts</h2>
-    ${attempts.length === 0 ? html`<p class="soft">None.</p>` : attemptTable(attempts, earlier)}
+    ${text.attempts.length === 0 ? html`<p class="soft">None.</p>` : attemptTable(text.attempts)}
     <h2 class="part">What people did</h2>
-    ${trail.length === 0 ? html`<p class="soft">Nothing.</p>` : NOTHING}
-    ${trail.map((one) => html`<p class="soft">${one.at.toISOString()} · ${deedOf(one)}</p>`)}
-    <h2 class="part">${row.request === null ? 'As it was read' : 'Request'}</h2>
-    <pre>${whole(row.request ?? row.input)}</pre>`;
+    ${text.trail.length === 0 ? html`<p class="soft">Nothing.</p>` : NOTHING}
+    ${text.trail.slice(-SHOWN_ATTEMPTS).map((event) => html`<p class="soft">${event}</p>`)}
+    <h2 class="part">${row.request === null ? 'Input as it was read' : 'Request'}</h2>
+    <pre>${requestText(row.request ?? row.input)}</pre>`;
   const rendering = row.state === 'submitted' && !isSettled(row.providerStatus);
   const moving = row.state === 'pending' || row.state === 'submitting' || rendering;
   return page(`${key} · vidbatch`, body, { place, ...(moving ? { refreshS: REFRESH_S } : {}) });
 }
 
-function failure({ row }: Life): Html {
-  if (row.errorCode === null && row.error === null) return NOTHING;
-  const parts = [row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error].filter(
-    (part) => part !== null,
-  );
-  return html`<p class="gate">${shorten(parts.join(' · '), 2000)}</p>`;
-}
-
-function provider({ row, tasks }: Life): Html {
+function providerPart({ row }: RowLife, { tasks }: RowText): Html {
   if (row.providerStatus === null) return NOTHING;
   if (tasks.length === 0) return html`<p>Provider: ${row.providerStatus}, not asked yet</p>`;
-  return html`${tasks.map(told)}`;
+  return html`${tasks.map(taskPart)}`;
 }
 
-function told(task: TaskView): Html {
-  const which = task.surplus ? `, surplus task ${shorten(task.taskId, 300)}` : '';
-  const later = formatLaterStatus(task);
-  const expiry = formatExpiry(task);
+function taskPart({
+  other,
+  status,
+  url,
+  expiry,
+  failReason,
+  laterStatus,
+  polls,
+}: RowText['tasks'][number]): Html {
+  const which = other === undefined ? '' : `, ${shorten(other, 300)}`;
   return html`<p>
-      Provider${which}: ${shorten(formatStatus(task), 300)} ${result(task.resultUrl)}
-      ${task.surplus && task.failReason !== null ? shorten(task.failReason, 300) : NOTHING}
+      Provider${which}: ${shorten(status, 300)} ${resultLink(url)}
+      ${failReason === undefined ? NOTHING : shorten(failReason, 300)}
     </p>
-    ${later === undefined ? NOTHING : html`<p class="gate">${later}</p>`}
-    <p class="soft">${expiry === undefined ? NOTHING : `${expiry} · `}${formatPolls(task)}</p>`;
+    ${laterStatus === undefined ? NOTHING : html`<p class="gate">${laterStatus}</p>`}
+    <p class="soft">${expiry === undefined ? NOTHING : `${expiry} · `}${polls}</p>`;
 }
 
-/** The provider's word, so a link only when it can be nothing but an address. */
-function result(url: string | null): Html {
+/** The provider chose this text, so it becomes a link only if it is a web address. */
+function resultLink(url: string | null): Html {
   if (url === null) return NOTHING;
   return /^https?:\/\//i.test(url)
     ? html`<a href="${url}" rel="noreferrer noopener">${shorten(url, 300)}</a>`
     : html`${shorten(url, 300)}`;
 }
 
-function attemptTable(attempts: readonly AttemptView[], earlier: boolean): Html {
-  return html`${earlier ? html`<p class="soft">Earlier ones are not shown.</p>` : NOTHING}
+function attemptTable(attempts: RowText['attempts']): Html {
+  const hasEarlier = attempts.length > SHOWN_ATTEMPTS;
+  return html`${hasEarlier ? html`<p class="soft">Earlier attempts are not shown.</p>` : NOTHING}
     <div class="wide">
       <table>
         <thead>
@@ -100,19 +92,19 @@ function attemptTable(attempts: readonly AttemptView[], earlier: boolean): Html 
             <th>no.</th>
             <th>at</th>
             <th>outcome</th>
-            <th>what was heard</th>
+            <th>findings</th>
             <th>worker</th>
           </tr>
         </thead>
         <tbody>
-          ${attempts.map(
-            (attempt) =>
+          ${attempts.slice(-SHOWN_ATTEMPTS).map(
+            ({ number, at, end, findings, worker }) =>
               html`<tr>
-                <td class="number" data-name="no.">${attempt.number}</td>
-                <td data-name="at">${timeOf(attempt).toISOString()}</td>
-                <td data-name="outcome">${endOf(attempt)}</td>
-                <td class="text" data-name="heard">${shorten(findingsOf(attempt).join(' · '), 1000)}</td>
-                <td class="code" data-name="worker">${attempt.worker}</td>
+                <td class="number" data-name="no.">${number}</td>
+                <td data-name="at">${at}</td>
+                <td data-name="outcome">${end}</td>
+                <td class="text" data-name="findings">${shorten(findings, 1000)}</td>
+                <td class="code" data-name="worker">${worker}</td>
               </tr>`,
           )}
         </tbody>
@@ -120,9 +112,9 @@ function attemptTable(attempts: readonly AttemptView[], earlier: boolean): Html 
     </div>`;
 }
 
-/** The ledger has cut it already: then it does not end where its JSON does. */
-function whole(text: string): string {
+/** The ledger returns at most `SHOWN_CHARACTERS` characters, so a longer text is not complete JSON. */
+function requestText(text: string): string {
   return text.length < SHOWN_CHARACTERS
     ? text
-    : `${text}… (\`vidbatch explain --json\` shows the whole of it)`;
+    : `${text}… (\`vidbatch explain --json\` shows the whole text)`;
 }

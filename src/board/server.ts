@@ -3,76 +3,76 @@
  * It may import operate, schedule, worker, results, batch, manifest, provider, ledger, database and core.
  */
 import { STATUS_CODES } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { fastify } from 'fastify';
 import type { FastifyInstance } from 'fastify';
-import type { AddressInfo, Socket } from 'node:net';
-import type { App } from '../worker/app.ts';
 import { messageOf, usageError, VidbatchError } from '../core/errors.ts';
-import { HTTP_LIMITS, limitServer, serverOptions } from '../operate/monitor/listen.ts';
-import type { HttpLimits } from '../operate/monitor/listen.ts';
 import type { Logger } from '../core/log.ts';
+import { HTTP_LIMITS, limitServer, serverOptions } from '../operate/monitor/http.ts';
+import type { HttpLimits } from '../operate/monitor/http.ts';
+import type { App } from '../worker/app.ts';
+import { AppContext } from './app-context.ts';
 import { mountBullBoard } from './bull-board.ts';
+import { makeSecret } from './credentials.ts';
 import type { Credentials } from './credentials.ts';
 import { createGuard, HEADERS, isLoopback } from './guard.ts';
+import type { LoginThrottle } from './login-throttle.ts';
 import { Proxies } from './proxy.ts';
-import { complain, mountErrors, mountPages } from './routes.ts';
-import { makeSecret } from './session.ts';
-import { Stage } from './stage.ts';
-import type { Tries } from './tries.ts';
+import { sendError } from './responses.ts';
+import { mountErrors, mountPages } from './routes.ts';
 
 export interface BoardOptions {
   app: App;
-  /** A loopback address or `localhost`; with credentials, any. */
+  /** A loopback address or `localhost`; with credentials, any address. */
   host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   port: number;
   log: Logger;
-  /** The provider of this configuration: a batch of another one is shown as waiting for it. */
+  /** The provider of this configuration. A batch for another provider is shown as waiting for that one. */
   origin?: string;
-  /** Whoever asks has to know them, wherever he asks from. Without them, it is a token that is made up at each start. */
+  /** Every client needs them, also on this machine. Without them, the board makes a new token at each start. */
   credentials?: Credentials;
   /** Every write is refused. */
   readOnly?: boolean;
-  /** The name under which a proxy on this machine is asked for the board, in Host headers. */
+  /** The public name of a proxy on this machine, as it stands in Host headers. */
   publicName?: string;
-  /** Addresses and networks of proxies whose word counts on who asks. */
+  /** Addresses and networks of proxies whose forwarding headers count. */
   trustedProxies?: readonly string[];
-  /** How long and how many: for tests. */
+  /** Tests set other limits. */
   limits?: HttpLimits;
-  /** How wrong passwords are counted. */
-  tries?: Tries;
+  throttle?: LoginThrottle;
 }
 
 export interface Board {
   /** Without a slash at its end. */
   readonly url: string;
-  /** Opens the board for its user; absent: name and password do. */
+  /** The token that opens the board; undefined: name and password open it. */
   readonly token: string | undefined;
-  /** What to open in a browser: the URL, with the token. */
+  /** The address to open in a browser: the URL with its token. */
   readonly entry: string;
-  /** Shows another app from now on; with `undefined`, says that the ledger is away. The old one is not closed. */
+  /** Shows another app from now on; `undefined`: says that the ledger is away. It does not close the old app. */
   show(app: App | undefined): Promise<void>;
-  /** Stops listening and cuts every connection. Leaves the app open. Idempotent. */
+  /** Stops listening and closes every connection. Leaves the app open. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Longest name of a batch in a URL; a file's name has at most 255 bytes, a character up to nine when encoded. */
+/** The longest batch name in a URL: a file name has at most 255 bytes, and encoding triples them. */
 const LONGEST_PARAMETER = 3000;
 
-/** Shorter ones are found by trying. */
+/** Shorter passwords can be guessed. */
 const SHORTEST_PASSWORD = 8;
 
 /**
- * Bull Board and our own pages over HTTP.
- * @throws VidbatchError exit 2 for an address that others can reach without (good) credentials; exit 1 when it cannot
- * listen there.
+ * Serves Bull Board and the board's own pages over HTTP.
+ * @throws VidbatchError exit 2 if other machines can reach the address and good credentials are missing; exit 1 if it
+ * cannot listen there.
  */
 export async function startBoard(options: BoardOptions): Promise<Board> {
   const { app, host, port, log, credentials, publicName, readOnly = false, limits = HTTP_LIMITS } = options;
   const proxies = checkReach(options);
   const token = credentials === undefined ? makeSecret() : undefined;
   const local = isLoopback(host);
-  const stage = new Stage({
+  const context = new AppContext({
     log,
     origin: options.origin,
     readOnly,
@@ -86,9 +86,9 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
     routerOptions: { maxParamLength: LONGEST_PARAMETER, ignoreTrailingSlash: true },
     frameworkErrors: (error, request, reply) => {
       reply.headers(HEADERS);
-      complain(request, reply, error.statusCode ?? 400, error);
+      sendError(request, reply, error.statusCode ?? 400, error);
     },
-    clientErrorHandler: refuseUnread,
+    clientErrorHandler: refuseUnreadable,
   });
   limitServer(server.server, limits);
   server.addHook(
@@ -99,22 +99,22 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
       log,
       proxies,
       publicPath: '',
-      opens: credentials ?? { token: token ?? '' },
+      credentials: credentials ?? { token: token ?? '' },
       ...(publicName === undefined ? {} : { publicName }),
-      ...(options.tries === undefined ? {} : { tries: options.tries }),
+      ...(options.throttle === undefined ? {} : { throttle: options.throttle }),
     }),
   );
   mountErrors(server, log);
-  mountPages(server, stage, log);
-  stage.place = await mountBullBoard(server, stage, {
-    // Only Redis can say which workers are connected to a queue.
+  mountPages(server, context, log);
+  context.setQueues = await mountBullBoard(server, context, {
+    // Only Redis knows which workers are connected to a queue.
     showWorkers: app.store.kind === 'redis',
   });
-  await stage.show(app);
+  await context.show(app);
   try {
     await server.listen({ host: host.replace(/^\[|\]$/g, ''), port });
   } catch (error) {
-    await stage.show(undefined);
+    await context.show(undefined);
     throw cannotListen(host, port, error);
   }
   let closing: Promise<void> | undefined;
@@ -123,15 +123,15 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
     url,
     token,
     entry: token === undefined ? url : `${url}/?token=${token}`,
-    show: (next) => stage.show(next),
-    close: () => (closing ??= server.close().then(() => stage.show(undefined))),
+    show: (next) => context.show(next),
+    close: () => (closing ??= server.close().then(() => context.show(undefined))),
   };
 }
 
 /**
- * Whom it can be reached by, before anything is opened. Returns the proxies that are trusted.
- * @throws VidbatchError exit 2 when others can reach it, and credentials are missing or would be guessed; and for a proxy
- * that is no address.
+ * Checks who can reach the board, before anything is opened. Returns the trusted proxies.
+ * @throws VidbatchError exit 2 if other machines can reach it and credentials are missing or weak, and for an invalid
+ * proxy address.
  */
 export function checkReach({
   host,
@@ -152,18 +152,18 @@ export function checkReach({
   if (password.length >= SHORTEST_PASSWORD && password !== user) return proxies;
   throw usageError(
     'BOARD_PASSWORD_WEAK',
-    `VIDBATCH_BOARD_PASSWORD: is too easy to guess for an address that others can reach: at least ${SHORTEST_PASSWORD} characters, and not the user's name`,
-    '`openssl rand -base64 18` makes one.',
+    `VIDBATCH_BOARD_PASSWORD: is too easy to guess for an address that other machines can reach: at least ${SHORTEST_PASSWORD} characters, and not the user's name`,
+    '`openssl rand -base64 18` makes a good one.',
   );
 }
 
-/** What cannot be read as HTTP at all is answered like everything else, as far as anybody still listens. */
-function refuseUnread(error: NodeJS.ErrnoException, socket: Socket): void {
+/** Answers a request that is not valid HTTP, if its connection is still open. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (socket.destroyed || !socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }
-  const status = UNREAD[error.code ?? ''] ?? 400;
+  const status = UNREADABLE[error.code ?? ''] ?? 400;
   const body = `${JSON.stringify({ error: { code: 'BAD_REQUEST', message: STATUS_CODES[status] } })}\n`;
   const headers = {
     ...HEADERS,
@@ -175,7 +175,10 @@ function refuseUnread(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
 }
 
-const UNREAD: Readonly<Record<string, number>> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 };
+const UNREADABLE: Readonly<Record<string, number>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: 431,
+};
 
 function urlOf(server: FastifyInstance, host: string): string {
   const { port } = server.server.address() as AddressInfo;
@@ -187,7 +190,7 @@ function cannotListen(host: string, port: number, error: unknown): VidbatchError
   const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
   return new VidbatchError(
     'CANNOT_LISTEN',
-    `cannot listen on ${host}:${port}: ${taken ? 'something listens there already' : messageOf(error)}`,
-    taken ? { hint: 'Give another one with --port, or 0 for any that is free.' } : {},
+    `cannot listen on ${host}:${port}: ${taken ? 'another process listens there' : messageOf(error)}`,
+    taken ? { hint: 'Give another port with --port, or 0 for any free port.' } : {},
   );
 }

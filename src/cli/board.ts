@@ -1,16 +1,17 @@
-import type { Command } from 'commander';
 import { once } from 'node:events';
+import type { Command } from 'commander';
 import type { Board } from '../board/server.ts';
-import { parseCount } from '../core/quantity.ts';
 import { readBoardCredentials } from '../core/environment.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { onInterrupt } from './interrupt.ts';
+import { parseCount } from '../core/quantity.ts';
 import { openApp } from '../worker/app.ts';
 import type { App } from '../worker/app.ts';
-import { acrossHands } from './hands.ts';
+import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { withReconnect } from './follow-ledger.ts';
+import type { Io } from './io.ts';
+import { onInterrupt } from './signals.ts';
 
 interface BoardFlags extends GlobalFlags {
   host: string;
@@ -79,7 +80,7 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
   let running: Board | undefined;
   try {
     const open = (): Promise<App> => openApp(config, 'reader', log);
-    await acrossHands(config, log, signal, open, async (app, moving) => {
+    await withReconnect(config, log, signal, open, async (app, moving) => {
       for (const outage of app.outages) outage.logTo(log);
       if (running === undefined) {
         running = await startBoard({

@@ -7,15 +7,15 @@
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { commandsFor } from './all.ts';
-import { describeError, errorJson } from './error-text.ts';
-import { VariableOption } from './io.ts';
-import type { Io } from './io.ts';
-import { terminalText } from './terminal-text.ts';
 import { loadDotEnv } from '../core/config.ts';
-import { connectionLost } from '../database/connection-errors.ts';
-import { endListening } from './early-signals.ts';
 import { EXIT, usageError, VidbatchError } from '../core/errors.ts';
+import { connectionLost } from '../database/connection-errors.ts';
+import { commandsFor } from './all.ts';
+import { VariableOption } from './flags.ts';
+import { formatError, errorJson } from './format.ts';
+import type { Io } from './io.ts';
+import { endListening } from './signals.ts';
+import { terminalText } from './terminal.ts';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
@@ -139,7 +139,7 @@ function wrongCommandLine(
 
 function tell(error: unknown, json: boolean): void {
   if (json) io.err(JSON.stringify({ error: errorJson(error) }));
-  else for (const line of describeError(error)) io.err(line);
+  else for (const line of formatError(error)) io.err(line);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,13 +1,14 @@
-import type { Command } from 'commander';
 import { createRequire } from 'node:module';
+import type { Command } from 'commander';
 import { readWhatCanBe } from '../core/config.ts';
-import type { Check, Status } from '../operate/doctor/check.ts';
-import { isOfConfiguration } from '../operate/doctor/configuration.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { count } from '../core/format.ts';
-import { globalFlags, isOn, providerFlags, workFlags, workLimits } from './io.ts';
-import type { Io, WorkFlags } from './io.ts';
+import type { Check, Status } from '../operate/doctor/check.ts';
+import { isOfConfiguration } from '../operate/doctor/configuration.ts';
+import { globalFlags, isOn, providerFlags, workFlags, workLimits } from './flags.ts';
+import type { WorkFlags } from './flags.ts';
+import type { Io } from './io.ts';
 
 const { version, engines } = createRequire(import.meta.url)('../../package.json') as {
   version: string;
@@ -38,7 +39,7 @@ Exit codes: 0 nothing failed · 1 a check failed [CHECKS_FAILED] · 2 the config
 
 async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
   // Loaded when asked for: every other command starts the sooner.
-  const { examine } = await import('../operate/doctor/doctor.ts');
+  const { runChecks } = await import('../operate/doctor/doctor.ts');
   const understood = readWhatCanBe(undefined, flags);
   try {
     workLimits(flags, understood.config.models);
@@ -52,7 +53,7 @@ async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
     node: process.versions.node,
     floor: engines.node.replace(/^[^\d]*/, ''),
   };
-  for await (const check of examine(understood, machine)) {
+  for await (const check of runChecks(understood, machine)) {
     checks.push(check);
     if (isOn(flags.json)) io.out(JSON.stringify(check));
     else for (const line of describe(check)) io.out(line);

@@ -1,12 +1,66 @@
+import { EXIT } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { count, formatSize } from '../core/format.ts';
+import type { Batch } from '../ledger/batches.ts';
+import type { Outstanding, VideoView } from '../ledger/tasks/videos.ts';
 import type { HeldFolder } from '../results/download/folder.ts';
 import { VIDEO_STATES, videoJson } from '../results/download/video-list.ts';
 import type { VideoTotals } from '../results/download/video-list.ts';
-import { EXIT } from '../core/errors.ts';
-import type { ExitCode } from '../core/errors.ts';
-import type { Batch } from '../ledger/batches.ts';
-import type { Outstanding, VideoView } from '../ledger/tasks/videos.ts';
-import { count, formatSize } from '../core/format.ts';
 import type { Io } from './io.ts';
+import { bar, Speed } from './terminal.ts';
+import type { Progress } from './terminal.ts';
+
+/** How far a download has come, over all passes. */
+export class DownloadMeter {
+  readonly #progress: Pick<Progress, 'show'>;
+  readonly #speed = new Speed();
+  #done = 0;
+  #downloaded = 0;
+  #total = 0;
+  #bytes = 0;
+
+  constructor(progress: Pick<Progress, 'show'>) {
+    this.#progress = progress;
+  }
+
+  wanted(more: number): void {
+    this.#total = this.#done + more;
+  }
+
+  bytes(more: number): void {
+    this.#bytes += more;
+    this.#show();
+  }
+
+  /** Of those that were fetched, or could not be, how many are there now. */
+  get downloaded(): number {
+    return this.#downloaded;
+  }
+
+  fetched(isThere: boolean): void {
+    this.#done += 1;
+    if (isThere) this.#downloaded += 1;
+    // What completes during a pass is fetched in it, and was not counted before.
+    this.#total = Math.max(this.#total, this.#done);
+    this.#show();
+  }
+
+  waiting(outstanding: number): void {
+    this.#progress.show(
+      `${count(this.#done)} videos  ${formatSize(this.#bytes)}  ${count(outstanding)} rows may still complete`,
+    );
+  }
+
+  #show(): void {
+    const pace = {
+      done: this.#done,
+      total: this.#total,
+      rate: this.#speed.measure(this.#done),
+      noun: 'videos',
+    };
+    this.#progress.show(`${bar(pace)}  ${formatSize(this.#bytes)}`);
+  }
+}
 
 /** As many failures of a kind are shown. */
 const EXAMPLES = 3;
@@ -25,7 +79,7 @@ export function exitCodeOfVideos({ counts }: VideoTotals): ExitCode {
 }
 
 /** The receipt: one line, and what could not be had; or one object with every row. `rows`: those of the batch, each time anew. */
-export async function tellVideos(
+export async function printVideos(
   told: { batch: Batch; folder: HeldFolder; totals: VideoTotals; now: number; json: boolean },
   rows: () => AsyncIterable<VideoView>,
   io: Io,
@@ -43,12 +97,12 @@ export async function tellVideos(
     await io.write('\n]}\n');
     return;
   }
-  if (counts.failed + counts.expired > 0) await tellFailures(rows(), io);
-  io.out(`${videosTold(totals, now)} · in ${folder.path}`);
+  if (counts.failed + counts.expired > 0) await printFailures(rows(), io);
+  io.out(`${formatVideos(totals, now)} · in ${folder.path}`);
 }
 
 /** `now`: what this command has downloaded; the rest was there before. */
-export function videosTold({ counts, bytes }: VideoTotals, now: number): string {
+export function formatVideos({ counts, bytes }: VideoTotals, now: number): string {
   const earlier = now === counts.downloaded ? '' : `, ${count(now)} of them now`;
   return VIDEO_STATES.filter((state) => counts[state] > 0 || state === 'downloaded')
     .map(
@@ -59,7 +113,7 @@ export function videosTold({ counts, bytes }: VideoTotals, now: number): string 
 }
 
 /** What is waited for, and who is missing for it to come. */
-export function waitingTold(
+export function formatOutstanding(
   { rows, pending }: Outstanding,
   there: { asks: boolean; sends: boolean },
 ): string[] {
@@ -79,7 +133,7 @@ export function waitingTold(
 }
 
 /** By code, with a few examples of each. */
-async function tellFailures(rows: AsyncIterable<VideoView>, io: Io): Promise<void> {
+async function printFailures(rows: AsyncIterable<VideoView>, io: Io): Promise<void> {
   const kinds = new Map<string, { times: number; examples: string[] }>();
   for await (const { key, download, code, reason } of rows) {
     if (download !== 'failed' && download !== 'expired') continue;

@@ -1,36 +1,43 @@
-import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LedgerApp } from '../worker/app.ts';
-import { parseCount, parseDuration, parseSize } from '../core/quantity.ts';
+import type { Command } from 'commander';
 import type { Config } from '../core/config.ts';
-import { Downloader } from '../results/download/downloader.ts';
-import type { DownloaderOptions } from '../results/download/downloader.ts';
-import { holdFolder, othersWrite } from '../results/download/folder.ts';
-import type { HeldFolder } from '../results/download/folder.ts';
-import { LIST, writeList } from '../results/download/video-list.ts';
-import { baseNameOf } from '../results/download/file-name.ts';
-import { openClient } from '../results/download/transfer.ts';
+import { count } from '../core/format.ts';
+import type { Logger } from '../core/log.ts';
+import type { Provider } from '../core/outcome.ts';
+import { parseCount, parseDuration, parseSize } from '../core/quantity.ts';
+import { parseRate } from '../core/rate/limits.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { saveFolder } from '../ledger/tasks/downloads.ts';
 import { readVideos, countOutstanding, countWanted } from '../ledger/tasks/videos.ts';
-import { parseRate } from '../core/rate/limits.ts';
-import type { Logger } from '../core/log.ts';
+import { isFed } from '../operate/summary.ts';
+import { createProvider } from '../provider/client.ts';
+import { Downloader } from '../results/download/downloader.ts';
+import type { DownloaderOptions } from '../results/download/downloader.ts';
+import { baseNameOf } from '../results/download/file-name.ts';
+import { holdFolder, othersWrite } from '../results/download/folder.ts';
+import type { HeldFolder } from '../results/download/folder.ts';
+import { openClient } from '../results/download/transfer.ts';
+import { LIST, writeList } from '../results/download/video-list.ts';
 import { POLL_TIMEOUT_MS, startPoller } from '../results/poll/poller.ts';
 import type { Poller } from '../results/poll/poller.ts';
-import { isFed } from '../operate/pace.ts';
-import { createProvider } from '../provider/client.ts';
-import type { Provider } from '../core/outcome.ts';
-import { count } from '../core/format.ts';
-import { batchNamed } from './batch-named.ts';
-import { Meter } from './download-meter.ts';
-import { exitCodeOfVideos, tellVideos, waitingTold } from './download-report.ts';
-import { configOf, flag, globalFlags, isOn, logOf, POLL_RATE, providerFlags, tellKeyApart } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { aloneOnce } from './ledger-alone.ts';
-import { onInterrupt } from './interrupt.ts';
-import { acrossHands } from './hands.ts';
-import { logAbove } from './log-line.ts';
-import { Progress } from './progress.ts';
+import type { LedgerApp } from '../worker/app.ts';
+import { DownloadMeter, exitCodeOfVideos, printVideos, formatOutstanding } from './download-report.ts';
+import {
+  configOf,
+  flag,
+  globalFlags,
+  isOn,
+  logOf,
+  POLL_RATE,
+  providerFlags,
+  warnOfKeyApart,
+} from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { withReconnect } from './follow-ledger.ts';
+import type { Io } from './io.ts';
+import { requireBatch, ledgerOpener } from './open-ledger.ts';
+import { onInterrupt } from './signals.ts';
+import { logAbove, Progress } from './terminal.ts';
 
 interface DownloadFlags extends GlobalFlags {
   folder?: string;
@@ -95,7 +102,7 @@ interface Task extends Pick<
   json: boolean;
   log: Logger;
   progress: Progress;
-  meter: Meter;
+  meter: DownloadMeter;
 }
 
 async function download(name: string, flags: DownloadFlags, io: Io): Promise<number> {
@@ -109,10 +116,10 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
     allowHosts: flags.allowHost?.split(/[\s,]+/).filter(Boolean) ?? [],
   };
   const progress = new Progress(io);
-  const meter = new Meter(progress);
+  const meter = new DownloadMeter(progress);
   const client = openClient(reach, idleMs);
   const provider = providerOf(config, concurrency + POLLS_AT_A_TIME);
-  if (provider !== undefined) tellKeyApart(config, io);
+  if (provider !== undefined) warnOfKeyApart(config, io);
   const interrupt = onInterrupt(io.quit);
   let held: HeldFolder | undefined;
   const task: Task = {
@@ -135,8 +142,12 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
   };
   try {
     const { signal } = interrupt;
-    const code = await acrossHands(config, task.log, signal, aloneOnce(config, io, task.log), (app, moving) =>
-      fetchAll(app, task, moving, io),
+    const code = await withReconnect(
+      config,
+      task.log,
+      signal,
+      ledgerOpener(config, io, task.log),
+      (app, moving) => fetchAll(app, task, moving, io),
     );
     return code === undefined || signal.aborted ? await interrupt.happened : code;
   } finally {
@@ -156,7 +167,7 @@ function providerOf({ baseUrl, apiKey, codes }: Config, connections: number): Pr
 
 async function fetchAll(app: LedgerApp, task: Task, signal: AbortSignal, io: Io): Promise<number> {
   const { db } = app;
-  const batch = await batchNamed(db, task.name);
+  const batch = await requireBatch(db, task.name);
   const folder = task.folder(app.ledgerId, batch);
   await saveFolder(db, folder);
   const others = othersWrite(folder.path);
@@ -178,7 +189,7 @@ async function fetchAll(app: LedgerApp, task: Task, signal: AbortSignal, io: Io)
       if (!task.watch || signal.aborted || (outstanding.rows === 0 && later === 0)) break;
       if (!told && outstanding.rows > 0) {
         const there = { asks: poller !== undefined, sends: await isFed(db, batch.id) };
-        for (const line of waitingTold(outstanding, there)) task.progress.above(`${line}\n`);
+        for (const line of formatOutstanding(outstanding, there)) task.progress.above(`${line}\n`);
       }
       told = true;
       task.meter.waiting(outstanding.rows);
@@ -192,7 +203,7 @@ async function fetchAll(app: LedgerApp, task: Task, signal: AbortSignal, io: Io)
   task.progress.clear();
   const totals = await writeList(folder.path, readVideos(db, scope));
   const now = task.meter.downloaded;
-  await tellVideos({ batch, folder, totals, now, json: task.json }, () => readVideos(db, scope), io);
+  await printVideos({ batch, folder, totals, now, json: task.json }, () => readVideos(db, scope), io);
   return exitCodeOfVideos(totals);
 }
 

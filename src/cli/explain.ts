@@ -1,36 +1,20 @@
 import type { Command } from 'commander';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import type { Batch } from '../ledger/batches.ts';
+import { formatMoney } from '../core/money/money.ts';
+import { quoted } from '../core/shell-word.ts';
+import { shorten } from '../core/text.ts';
 import { amountOf } from '../ledger/money/budget.ts';
 import { findByTask, findSubmissions } from '../ledger/read/rows.ts';
-import { readAttempts, readTrail } from '../ledger/read/row-history.ts';
-import type { SubmissionView } from '../ledger/read/rows.ts';
-import type { AttemptView, TrailView } from '../ledger/read/row-history.ts';
-import { readTasks } from '../ledger/tasks/tasks.ts';
-import type { TaskView } from '../ledger/tasks/tasks.ts';
-import {
-  deedOf,
-  endOf,
-  findingsOf,
-  shorten,
-  timeOf,
-  formatExpiry,
-  formatLaterStatus,
-  formatPolls,
-  formatStatus,
-} from '../operate/life.ts';
-import { formatMoney } from '../core/money/money.ts';
-import type { Gate } from '../operate/gate.ts';
-import { nextStepOf, ownTime, readGatesOf } from '../operate/row-gate.ts';
-import { quoted } from '../core/shell-word.ts';
-import { formatVideo } from '../results/download/video-list.ts';
 import { readVideosOfRow } from '../ledger/tasks/videos.ts';
 import type { PlacedVideo } from '../ledger/tasks/videos.ts';
-import { batchNamed } from './batch-named.ts';
-import { configOf, globalFlags, providerFlags } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
+import { formatRowLife, readRowLife } from '../operate/row-life.ts';
+import type { RowLife } from '../operate/row-life.ts';
+import { formatVideo } from '../results/download/video-list.ts';
+import { configOf, globalFlags, isOn, providerFlags } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import type { Io } from './io.ts';
+import { openLedgerOnly, requireBatch } from './open-ledger.ts';
 
 export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -48,9 +32,9 @@ export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) 
 
 async function explain(name: string, key: string, flags: GlobalFlags, io: Io): Promise<ExitCode> {
   const config = configOf(flags);
-  const app = await openAlone(config, io);
+  const app = await openLedgerOnly(config, io);
   try {
-    const batch = await batchNamed(app.db, name);
+    const batch = await requireBatch(app.db, name);
     const byKey = await findSubmissions(app.db, batch.id, key);
     const found = byKey.length > 0 ? byKey : await findByTask(app.db, batch.id, key);
     const row = found[0];
@@ -68,43 +52,36 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
         'Give more of the key.',
       );
     }
-    const attempts = await readAttempts(app.db, row.id);
-    const trail = await readTrail(app.db, row.id);
-    const tasks = await readTasks(app.db, row.id);
+    const life = await readRowLife(app.db, batch, row, { origin: config.baseUrl });
     const videos = await readVideosOfRow(app.db, row.id);
-    const gates = row.state === 'pending' ? await readGatesOf(app.db, batch, row, config.baseUrl) : [];
-    if (flags.json === true)
-      io.out(
-        JSON.stringify({
-          ...row,
-          input: JSON.parse(row.input),
-          request: row.request === null ? null : JSON.parse(row.request),
-          gates,
-          tasks,
-          videos,
-          attempts,
-          trail,
-        }),
-      );
-    else for (const line of describe(batch, row, { tasks, videos, attempts, trail, gates })) io.out(line);
+    if (isOn(flags.json)) io.out(JSON.stringify(toJson(life, videos)));
+    else for (const line of formatLife(life, videos)) io.out(line);
     return EXIT.ok;
   } finally {
     await app.close();
   }
 }
 
-function describe(
-  batch: Batch,
-  row: SubmissionView,
-  known: {
-    tasks: readonly TaskView[];
-    videos: readonly PlacedVideo[];
-    attempts: readonly AttemptView[];
-    trail: readonly TrailView[];
-    gates: readonly Gate[];
-  },
-): string[] {
-  const { tasks, videos, attempts, trail, gates } = known;
+function toJson({ row, gates, tasks, attempts, trail }: RowLife, videos: readonly PlacedVideo[]): object {
+  return {
+    ...row,
+    input: JSON.parse(row.input) as unknown,
+    request: row.request === null ? null : (JSON.parse(row.request) as unknown),
+    gates,
+    tasks,
+    videos,
+    attempts,
+    trail,
+  };
+}
+
+const MOST_ATTEMPTS = 5;
+const MOST_EVENTS = 3;
+
+function formatLife(life: RowLife, videos: readonly PlacedVideo[]): string[] {
+  const { row, batch, tasks, gates } = life;
+  const text = formatRowLife(life);
+  const hidden = text.attempts.length - MOST_ATTEMPTS;
   const lines = [
     `${row.batch} ${row.key}: ${row.state}${row.taskId === null ? '' : `, task ${row.taskId}`}`,
     `from     ${batch.source}:${row.line}`,
@@ -117,45 +94,21 @@ function describe(
   }
   if (row.providerStatus !== null && tasks.length === 0)
     lines.push(`provider ${row.providerStatus}, not asked yet`);
-  for (const task of tasks) lines.push(...describeTask(task, row));
-  for (const video of videos) lines.push(`video    ${formatVideo(video)}`);
-  if (row.errorCode !== null || row.error !== null) {
-    lines.push(
-      `error    ${[row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error].filter((part) => part !== null).join(' · ')}`,
-    );
+  for (const task of text.tasks) {
+    const which = task.other === undefined ? '' : `${task.other}: `;
+    const parts = [`${which}${task.status}`, task.url, task.expiry, task.failReason];
+    lines.push(`provider ${parts.filter((part) => part !== null && part !== undefined).join(' · ')}`);
+    if (task.laterStatus !== undefined) lines.push(`         ${task.laterStatus}`);
+    lines.push(`         ${task.polls}`);
   }
-  if (attempts.length > 5)
-    lines.push(`         ${attempts.length - 5} earlier attempts are not shown; --json has them`);
-  for (const attempt of attempts.slice(-5)) lines.push(describeAttempt(attempt));
-  for (const one of trail.slice(-3)) lines.push(describeTrail(one));
-  for (const gate of gates) lines.push(`waiting  ${gate.gate}: ${gate.reason}`);
-  const until = ownTime(row);
-  if (until !== undefined) lines.push(`waiting  ${until}`);
-  lines.push(`next     ${nextStepOf(row, batch, gates)}`);
+  for (const video of videos) lines.push(`video    ${formatVideo(video)}`);
+  if (text.error !== undefined) lines.push(`error    ${text.error}`);
+  if (hidden > 0) lines.push(`         ${hidden} earlier attempts are not shown; --json has them`);
+  for (const { number, at, end, findings } of text.attempts.slice(-MOST_ATTEMPTS))
+    lines.push(`attempt  ${number}  ${at}  ${end}  ${findings}`.trimEnd());
+  for (const event of text.trail.slice(-MOST_EVENTS)) lines.push(`trail    ${event}`);
+  for (const { gate, reason } of gates) lines.push(`waiting  ${gate}: ${reason}`);
+  if (text.waitsUntil !== undefined) lines.push(`waiting  ${text.waitsUntil}`);
+  lines.push(`next     ${text.next}`);
   return lines;
-}
-
-function describeTask(task: TaskView, { taskId }: SubmissionView): string[] {
-  const earlier = task.taskId === taskId ? '' : `earlier task ${task.taskId}: `;
-  const which = task.surplus ? `SURPLUS task ${task.taskId}: ` : earlier;
-  const parts = [
-    `${which}${formatStatus(task)}`,
-    task.resultUrl,
-    formatExpiry(task),
-    task.taskId === taskId ? null : task.failReason,
-  ];
-  const later = formatLaterStatus(task);
-  return [
-    `provider ${parts.filter((part) => part !== null && part !== undefined).join(' · ')}`,
-    ...(later === undefined ? [] : [`         ${later}`]),
-    `         ${formatPolls(task)}`,
-  ];
-}
-
-function describeAttempt(attempt: AttemptView): string {
-  return `attempt  ${attempt.number}  ${timeOf(attempt).toISOString()}  ${endOf(attempt)}  ${findingsOf(attempt).join(' · ')}`.trimEnd();
-}
-
-function describeTrail(one: TrailView): string {
-  return `trail    ${one.at.toISOString()}  ${deedOf(one)}`;
 }

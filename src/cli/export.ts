@@ -1,17 +1,17 @@
 import type { Command } from 'commander';
+import { exportCsv, exportJsonl } from '../batch/export.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { exportCsv, exportJsonl } from '../batch/export.ts';
-import { keepHeapSmall } from './heap.ts';
 import { countStates } from '../ledger/batches.ts';
 import { readInputs, readSubmissions } from '../ledger/read/rows.ts';
 import { countRemade } from '../ledger/operator/retry-failed-tasks.ts';
 import { totalOf } from '../operate/summary.ts';
-import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, isOn } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
-import { bar, Progress, Speed } from './progress.ts';
+import { configOf, flag, globalFlags, isOn } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { keepHeapSmall } from './io.ts';
+import type { Io } from './io.ts';
+import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { bar, Progress, Speed } from './terminal.ts';
 
 export function exportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -44,9 +44,9 @@ async function exportBatch(name: string, flags: ExportFlags, io: Io): Promise<Ex
   keepHeapSmall();
   const progress = new Progress(io);
   const speed = new Speed();
-  const app = await openAlone(configOf(flags), io);
+  const app = await openLedgerOnly(configOf(flags), io);
   try {
-    const batch = await batchNamed(app.db, name);
+    const batch = await requireBatch(app.db, name);
     const total = totalOf(await countStates(app.db, batch.id));
     const earlier = (await countRemade(app.db, batch.id)) > 0;
     const rows = readSubmissions(app.db, batch.id);

@@ -1,18 +1,17 @@
 import type { Command } from 'commander';
 import { costOptions } from '../batch/budget.ts';
-import { parseCount } from '../core/quantity.ts';
-import { usageError } from '../core/errors.ts';
-import { parseMap } from '../manifest/columns.ts';
 import type { ProduceOptions } from '../batch/producer.ts';
-import { batchFlags, batchOptions } from './batch-flags.ts';
-import type { BatchFlags } from './batch-flags.ts';
-import { consentFlag, flag, isOn } from './io.ts';
-import { operator } from './operator.ts';
+import { usageError } from '../core/errors.ts';
+import { excerpt } from '../core/excerpt.ts';
+import { readPrices } from '../core/money/prices.ts';
+import type { Prices } from '../core/money/prices.ts';
+import { parseCount } from '../core/quantity.ts';
+import { parseMap } from '../manifest/columns.ts';
+import { consentFlag, flag, isOn } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { operator } from './io.ts';
 import { batchWindowFlag, deadlineFlags, offPeakFlag, readDeadline, readWindow } from './window-flags.ts';
 import type { DeadlineFlags } from './window-flags.ts';
-import type { GlobalFlags } from './io.ts';
-import { costFlags } from './price-flags.ts';
-import type { CostFlags } from './price-flags.ts';
 
 /** Flags of whoever reads a manifest. */
 export interface ReadFlags extends GlobalFlags {
@@ -135,4 +134,86 @@ export async function produceOptions(
     rebind: isOn(flags.rebind),
     who: operator(),
   };
+}
+
+/** What is said of a batch as a whole, and kept with it until something else is said. */
+export interface BatchFlags {
+  priority?: string;
+  haltOnFailure?: string;
+  canary?: string;
+}
+
+export type BatchOptions = Pick<ProduceOptions, 'priority' | 'failShare' | 'canaryRows'>;
+
+export function batchFlags(command: Command): Command {
+  flag(
+    command,
+    '--priority <n>',
+    'before or after other batches: -100 to 100, higher first; added to that of each row (default: as before, else 0)',
+  );
+  flag(
+    command,
+    '--halt-on-failure <share>',
+    'stop the batch when so many of its rows fail (rejected, exhausted), such as 5%, after at least 50; or none',
+  );
+  return flag(
+    command,
+    '--canary <n>',
+    'send n rows first, one after another, and the rest only if they are accepted; or none',
+  );
+}
+
+export function batchOptions({ priority, haltOnFailure, canary }: BatchFlags): BatchOptions {
+  return {
+    ...(priority === undefined ? {} : { priority: parseCount('--priority', priority, -100, 100) }),
+    ...(haltOnFailure === undefined
+      ? {}
+      : { failShare: isNone(haltOnFailure) ? null : shareOf(haltOnFailure) }),
+    ...(canary === undefined
+      ? {}
+      : { canaryRows: isNone(canary) ? null : parseCount('--canary', canary, 1, 1_000_000) }),
+  };
+}
+
+function isNone(text: string): boolean {
+  return text.trim().toLowerCase() === 'none';
+}
+
+function shareOf(text: string): number {
+  const [, digits] = /^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(text.trim()) ?? [];
+  const percent = Number(digits);
+  if (percent > 0 && percent <= 100) return Number((percent / 100).toFixed(5));
+  throw usageError(
+    'BAD_SHARE',
+    `--halt-on-failure: ${excerpt(text)} is not a share over 0% and up to 100%, such as 5%, or none`,
+  );
+}
+
+/** Flags of whoever says what rows cost. */
+export interface PriceFlags {
+  prices?: string;
+}
+
+export function pricesFlag(command: Command): Command {
+  return flag(command, '--prices <file>', 'what models cost, such as jobs/prices.example.json');
+}
+
+const NONE: Prices = new Map();
+
+/** What nobody has said is not known. */
+export async function pricesOf({ prices }: PriceFlags): Promise<Prices> {
+  return prices === undefined ? NONE : readPrices(prices);
+}
+
+/** Flags of whoever brings a manifest into the ledger. */
+export interface CostFlags extends PriceFlags {
+  budget?: string;
+}
+
+export function costFlags(command: Command): Command {
+  return flag(
+    pricesFlag(command),
+    '--budget <amount>',
+    'what the batch may cost, all its life, such as 120CNY, or none (default: as before)',
+  );
 }

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import { openApp } from '../worker/app.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { migrations } from '../ledger/migrate.ts';
-import { foreignFlag, configOf, globalFlags } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
+import { openApp } from '../worker/app.ts';
+import { foreignFlag, configOf, globalFlags } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import type { Io } from './io.ts';
 
 export function migrateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program

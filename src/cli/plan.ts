@@ -1,21 +1,20 @@
 import type { Command } from 'commander';
 import { restOf } from '../batch/allowance.ts';
-import type { LedgerApp } from '../worker/app.ts';
+import { plan } from '../batch/plan.ts';
 import type { Config } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { keepHeapSmall } from './heap.ts';
-import { plan } from '../batch/plan.ts';
 import { quoted } from '../core/shell-word.ts';
-import { describeError } from './error-text.ts';
-import { FaultReport } from './fault-report.ts';
-import { configOf, globalFlags, listFlag, providerFlags } from './io.ts';
+import type { LedgerApp } from '../worker/app.ts';
+import { configOf, globalFlags, listFlag, providerFlags } from './flags.ts';
+import { formatError, FaultReport } from './format.ts';
+import { keepHeapSmall } from './io.ts';
 import type { Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
-import { describePlan, lookAhead, planJson } from './plan-text.ts';
-import type { Asked } from './plan-text.ts';
+import { openLedgerOnly } from './open-ledger.ts';
+import { formatPlan, readForecast, planJson } from './show-plan.ts';
+import type { Asked } from './show-plan.ts';
 import { forecastOptions } from './window-flags.ts';
 
 type PlanFlags = ManifestFlags & { rate?: string };
@@ -67,15 +66,15 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
         onFault: (fault, name) => faults.add(fault, name),
       });
       faults.finish(`; \`vidbatch validate ${quoted(source)} --all\` shows them all`);
-      const seen = await lookAhead(app, planned, asked);
+      const seen = await readForecast(app, planned, asked);
       io.out(
         flags.json === true
           ? JSON.stringify(planJson(source, planned, prices, seen))
-          : describePlan(planned, prices, seen, app && (await restOf(app.db, planned, options.budget))),
+          : formatPlan(planned, prices, seen, app && (await restOf(app.db, planned, options.budget))),
       );
       if (planned.refused === undefined) continue;
       refused.push(planned.refused);
-      if (flags.json !== true) for (const line of describeError(planned.refused)) io.err(line);
+      if (flags.json !== true) for (const line of formatError(planned.refused)) io.err(line);
     }
     return (
       refused.find(({ exitCode }) => exitCode === EXIT.refused)?.exitCode ?? refused[0]?.exitCode ?? EXIT.ok
@@ -88,7 +87,7 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
 /** Looking makes no ledger where there is none. */
 async function openIfThere(config: Config, io: Io): Promise<LedgerApp | undefined> {
   try {
-    return await openAlone(config, io);
+    return await openLedgerOnly(config, io);
   } catch (error) {
     if (error instanceof VidbatchError && error.code === 'NO_LEDGER') return undefined;
     throw error;

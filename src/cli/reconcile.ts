@@ -1,30 +1,37 @@
 import type { Command } from 'commander';
-import type { LedgerApp } from '../worker/app.ts';
-import { parseCount } from '../core/quantity.ts';
 import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
-import { countTasks, countOpenElsewhere } from '../ledger/tasks/tasks.ts';
+import { count } from '../core/format.ts';
+import { parseCount } from '../core/quantity.ts';
 import { parseRate } from '../core/rate/limits.ts';
+import { openOf } from '../core/task.ts';
+import type { TaskCounts } from '../core/task.ts';
+import { countTasks, countOpenElsewhere } from '../ledger/tasks/tasks.ts';
+import { formatTasks } from '../operate/summary.ts';
 import { createProvider } from '../provider/client.ts';
 import { POLL_TIMEOUT_MS } from '../results/poll/poller.ts';
 import { reconcile } from '../results/reconcile.ts';
 import type { Reconciled } from '../results/reconcile.ts';
-import { count } from '../core/format.ts';
-import { formatTasks } from '../operate/summary.ts';
-import { openOf } from '../core/task.ts';
-import type { TaskCounts } from '../core/task.ts';
-import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, isOn, logOf, POLL_RATE, providerFlags, tellKeyApart } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { aloneOnce } from './ledger-alone.ts';
-import { acrossHands } from './hands.ts';
-import { onInterrupt } from './interrupt.ts';
-import { logAbove } from './log-line.ts';
-import { Progress } from './progress.ts';
-import { checkMode, providerFileFlags } from './provider-file-flags.ts';
-import type { ProviderFileFlags } from './provider-file-flags.ts';
-import { reconcileFiles } from './provider-files.ts';
-import { providerSilent } from './silence.ts';
+import type { LedgerApp } from '../worker/app.ts';
+import {
+  configOf,
+  flag,
+  globalFlags,
+  isOn,
+  logOf,
+  POLL_RATE,
+  providerFlags,
+  warnOfKeyApart,
+} from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { withReconnect } from './follow-ledger.ts';
+import { providerSilent } from './format.ts';
+import type { Io } from './io.ts';
+import { requireBatch, ledgerOpener } from './open-ledger.ts';
+import { checkMode, providerFileFlags, reconcileFiles } from './reconcile-files.ts';
+import type { ProviderFileFlags } from './reconcile-files.ts';
+import { onInterrupt } from './signals.ts';
+import { logAbove, Progress } from './terminal.ts';
 
 interface ReconcileFlags extends GlobalFlags, ProviderFileFlags {
   concurrency: string;
@@ -77,7 +84,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
   const intervalMs = flags.pollRate === undefined ? undefined : parseRate('--poll-rate', flags.pollRate);
   const target = requireProvider(config);
-  tellKeyApart(config, io);
+  warnOfKeyApart(config, io);
   const progress = new Progress(io);
   const log = logOf(flags, 'warn', logAbove(progress, io));
   const provider = createProvider({
@@ -89,13 +96,13 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const interrupt = onInterrupt(io.quit);
   const watch = isOn(flags.watch);
   try {
-    const result = await acrossHands(
+    const result = await withReconnect(
       config,
       log,
       interrupt.signal,
-      aloneOnce(config, io, log),
+      ledgerOpener(config, io, log),
       async (app, moving) => {
-        const batch = name === undefined ? undefined : await batchNamed(app.db, name);
+        const batch = name === undefined ? undefined : await requireBatch(app.db, name);
         const batchId = batch?.id ?? null;
         const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
         for (const { origin, tasks } of await countOpenElsewhere(app.db, scope)) {
@@ -198,11 +205,11 @@ function tell(
     ];
     io.out(parts.join(' · '));
   }
-  for (const line of differencesTold(name, tasks)) io.err(line);
+  for (const line of formatDifferences(name, tasks)) io.err(line);
 }
 
 /** What a person has to look at, and how. */
-function differencesTold(name: string | undefined, { missing, otherwise }: TaskCounts): string[] {
+function formatDifferences(name: string | undefined, { missing, otherwise }: TaskCounts): string[] {
   const verify = `\`vidbatch verify${name === undefined ? '' : ` ${name}`}\` names them`;
   return [
     ...(missing === 0

@@ -1,22 +1,22 @@
 import type { Command } from 'commander';
-import { parseAmount } from '../core/money/amount.ts';
+import { describeEstimate, estimateJson } from '../batch/estimate.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { describeEstimate, estimateJson } from '../batch/estimate.ts';
-import type { Ending, Percentiles } from '../ledger/read/report.ts';
-import { shorten } from '../operate/life.ts';
+import { count, duration } from '../core/format.ts';
+import { parseAmount } from '../core/money/amount.ts';
 import { formatMoney } from '../core/money/money.ts';
 import { remakeLine } from '../core/next-step.ts';
-import { reportOf } from '../operate/report.ts';
+import type { Ending, Percentiles } from '../ledger/read/report.ts';
+import { readReport } from '../operate/report.ts';
 import type { Report } from '../operate/report.ts';
-import { count, duration } from '../core/format.ts';
+import { shorten } from '../core/text.ts';
 import { receipt } from '../operate/summary.ts';
-import { batchNamed } from './batch-named.ts';
-import { configOf, globalFlags } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
-import { pricesFlag, pricesOf } from './price-flags.ts';
-import type { PriceFlags } from './price-flags.ts';
+import { configOf, globalFlags } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import type { Io } from './io.ts';
+import { pricesFlag, pricesOf } from './manifest-flags.ts';
+import type { PriceFlags } from './manifest-flags.ts';
+import { requireBatch, openLedgerOnly } from './open-ledger.ts';
 
 export function reportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -39,9 +39,9 @@ type ReportFlags = GlobalFlags & PriceFlags;
 
 async function report(name: string, flags: ReportFlags, io: Io): Promise<ExitCode> {
   const prices = await pricesOf(flags);
-  const app = await openAlone(configOf(flags), io);
+  const app = await openLedgerOnly(configOf(flags), io);
   try {
-    const seen = await reportOf(app.db, await batchNamed(app.db, name), prices);
+    const seen = await readReport(app.db, await requireBatch(app.db, name), prices);
     io.out(flags.json === true ? JSON.stringify(toJson(seen)) : describe(seen).join('\n'));
     return EXIT.ok;
   } finally {

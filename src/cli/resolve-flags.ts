@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { parseCount } from '../core/quantity.ts';
 import { usageError } from '../core/errors.ts';
+import { parseCount } from '../core/quantity.ts';
 import type { Choice, Reached } from '../ledger/read/uncertain.ts';
-import { isOn } from './io.ts';
-import type { GlobalFlags } from './io.ts';
+import { isOn } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
 
 export interface ResolveFlags extends GlobalFlags {
   taskId?: string;
@@ -19,7 +19,7 @@ export interface ResolveFlags extends GlobalFlags {
 }
 
 /** What a person says of a row. */
-export type Word = { kind: 'task-id'; taskId: string } | { kind: 'not-sent' } | { kind: 'abandon' };
+export type Decision = { kind: 'task-id'; taskId: string } | { kind: 'not-sent' } | { kind: 'abandon' };
 
 /** Which rows, without a key. */
 export type Filter = Omit<Choice, 'batchId' | 'submissionId'>;
@@ -47,8 +47,8 @@ export function resolveFlags(command: Command): Command {
     .option('--before <time>', 'instead of a key: those claimed before it');
 }
 
-export function wordOf({ taskId, notSent, abandon }: ResolveFlags): Word {
-  const words: Word[] = [];
+export function parseDecision({ taskId, notSent, abandon }: ResolveFlags): Decision {
+  const words: Decision[] = [];
   if (taskId !== undefined) words.push({ kind: 'task-id', taskId: checkTaskId(taskId) });
   if (isOn(notSent)) words.push({ kind: 'not-sent' });
   if (isOn(abandon)) words.push({ kind: 'abandon' });
@@ -67,7 +67,7 @@ function checkTaskId(text: string): string {
 }
 
 /** @throws VidbatchError exit 2 without one. */
-export function reasonOf({ reason = '' }: ResolveFlags): string {
+export function parseReason({ reason = '' }: ResolveFlags): string {
   if (reason.trim() !== '') return reason.trim();
   throw usageError(
     'NO_REASON',
@@ -80,7 +80,7 @@ export function reasonOf({ reason = '' }: ResolveFlags): string {
  * Undefined with a key. Without one, rows are chosen explicitly: by filters, or by `--all`.
  * @throws VidbatchError exit 2 for both, or neither.
  */
-export function filterOf(key: string | undefined, flags: ResolveFlags): Filter | undefined {
+export function parseFilter(key: string | undefined, flags: ResolveFlags): Filter | undefined {
   const { all, errorCode, httpStatus, phase, after, before } = flags;
   const filter: Filter = {
     ...(errorCode === undefined ? {} : { errorCode }),

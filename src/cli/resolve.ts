@@ -1,28 +1,26 @@
 import type { Command } from 'commander';
-import { logAccepted } from '../worker/row-log.ts';
-import type { LedgerApp } from '../worker/app.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode, VidbatchError } from '../core/errors.ts';
-import type { Batch } from '../ledger/batches.ts';
-import { findSubmissions } from '../ledger/read/rows.ts';
-import type { SubmissionView } from '../ledger/read/rows.ts';
-import { resolveAbandon, resolveAccepted, resolveNotSent } from '../ledger/operator/resolve.ts';
-import type { Moved, Said, Seen } from '../ledger/operator/resolve.ts';
-import { countChosen } from '../ledger/read/uncertain.ts';
-import type { Counted } from '../ledger/read/uncertain.ts';
+import { count } from '../core/format.ts';
 import type { Logger } from '../core/log.ts';
 import { nextStep } from '../core/next-step.ts';
 import { quoted } from '../core/shell-word.ts';
-import { crashPoint } from '../core/crash-points.ts';
-import { count } from '../core/format.ts';
-import { batchNamed } from './batch-named.ts';
-import { confirm } from './confirm.ts';
-import { configOf, consentFlag, globalFlags, isOn, logOf } from './io.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { findSubmissions } from '../ledger/read/rows.ts';
+import type { SubmissionView } from '../ledger/read/rows.ts';
+import { countChosen } from '../ledger/read/uncertain.ts';
+import type { Counted } from '../ledger/read/uncertain.ts';
+import { resolveAbandon, resolveAccepted, resolveNotSent } from '../ledger/operator/resolve.ts';
+import type { Moved, Said, Seen } from '../ledger/operator/resolve.ts';
+import { logAccepted } from '../worker/row-log.ts';
+import type { LedgerApp } from '../worker/app.ts';
+import { configOf, consentFlag, globalFlags, isOn, logOf } from './flags.ts';
+import { confirm, operator } from './io.ts';
 import type { Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
-import { operator } from './operator.ts';
-import { filterOf, reasonOf, resolveFlags, wordOf } from './resolve-flags.ts';
-import type { Filter, ResolveFlags, Word } from './resolve-flags.ts';
+import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { parseFilter, parseReason, resolveFlags, parseDecision } from './resolve-flags.ts';
+import type { Filter, ResolveFlags, Decision } from './resolve-flags.ts';
 
 export function resolveCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = resolveFlags(program.command('resolve <batch> [key]'))
@@ -52,12 +50,12 @@ async function resolve(
   flags: ResolveFlags,
   io: Io,
 ): Promise<ExitCode> {
-  const word = wordOf(flags);
-  const said = { who: operator(), reason: reasonOf(flags) };
-  const filter = filterOf(key, flags);
-  const app = await openAlone(configOf(flags), io);
+  const word = parseDecision(flags);
+  const said = { who: operator(), reason: parseReason(flags) };
+  const filter = parseFilter(key, flags);
+  const app = await openLedgerOnly(configOf(flags), io);
   try {
-    const batch = await batchNamed(app.db, name);
+    const batch = await requireBatch(app.db, name);
     const done =
       filter === undefined
         ? await resolveOne(app, batch, key ?? '', word, said, logOf(flags, io.interactive ? 'warn' : 'info'))
@@ -78,7 +76,7 @@ async function resolveOne(
   app: LedgerApp,
   batch: Batch,
   key: string,
-  word: Word,
+  word: Decision,
   said: Said,
   log: Logger,
 ): Promise<Done> {
@@ -128,7 +126,7 @@ async function resolveMany(
   app: LedgerApp,
   batch: Batch,
   filter: Filter,
-  word: Word,
+  word: Decision,
   said: Said,
   flags: ResolveFlags,
   io: Io,
@@ -167,7 +165,7 @@ const NOTHING: Moved = { pending: 0, cancelled: 0, abandoned: 0 };
 
 async function say(
   app: LedgerApp,
-  word: Exclude<Word, { kind: 'task-id' }>,
+  word: Exclude<Decision, { kind: 'task-id' }>,
   seen: Seen,
   said: Said,
 ): Promise<Moved> {

@@ -2,9 +2,9 @@ import { realpath } from 'node:fs/promises';
 import { priceHint, unpricedTold } from '../batch/budget.ts';
 import { withVersions } from '../batch/changed.ts';
 import { checkReopening } from '../batch/reopening.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import { refusal } from '../core/errors.ts';
 import { count } from '../core/format.ts';
-import { crashPoint } from '../core/crash-points.ts';
 import { quoted } from '../core/shell-word.ts';
 import { transaction } from '../database/database.ts';
 import { logEvent } from '../ledger/batches.ts';
@@ -17,11 +17,11 @@ import type { Chosen, Versions } from '../ledger/operator/retry.ts';
 import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
-import { configOf, isOn } from './io.ts';
+import { configOf, isOn } from './flags.ts';
+import { operator } from './io.ts';
 import type { Io } from './io.ts';
 import { readOptions } from './manifest-flags.ts';
-import { operator } from './operator.ts';
-import { ask, filtersOf } from './retry-choice.ts';
+import { ask, formatChoice } from './retry-choice.ts';
 import type { Done, RetryFlags } from './retry-choice.ts';
 
 /** `retry --changed`: rejected and invalid rows take their version from this manifest. */
@@ -62,7 +62,7 @@ export async function retryChangedOnes(
             await logEvent(
               session,
               'retry --changed',
-              `${moved} rows from ${source}${filtersOf(chosen)}`,
+              `${moved} rows from ${source}${formatChoice(chosen)}`,
               batch.id,
               operator(),
             );

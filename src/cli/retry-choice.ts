@@ -7,11 +7,10 @@ import type { Batch } from '../ledger/batches.ts';
 import { findSubmissions } from '../ledger/read/rows.ts';
 import type { Chosen } from '../ledger/operator/retry.ts';
 import type { LedgerApp } from '../worker/app.ts';
-import { confirm } from './confirm.ts';
-import { isOn } from './io.ts';
+import { isOn } from './flags.ts';
+import { confirm } from './io.ts';
 import type { Io } from './io.ts';
-import type { ReadFlags } from './manifest-flags.ts';
-import type { PriceFlags } from './price-flags.ts';
+import type { ReadFlags, PriceFlags } from './manifest-flags.ts';
 
 /** Flags of `retry`: which rows become pending again, and what a person agrees to. */
 export interface RetryFlags extends ReadFlags, PriceFlags {
@@ -30,7 +29,7 @@ export interface Done {
 }
 
 /** @throws VidbatchError exit 2 for states that are not retried, or for flags that exclude each other. */
-export function chosenBy({ state, errorCode, key, changed, failedTasks }: RetryFlags): Chosen {
+export function parseChoice({ state, errorCode, key, changed, failedTasks }: RetryFlags): Chosen {
   if (failedTasks === true && (state ?? errorCode ?? changed) !== undefined) {
     throw usageError(
       'BAD_COMBINATION',
@@ -95,7 +94,7 @@ export async function ask(io: Io, { yes }: RetryFlags, rows: number, what: strin
 }
 
 /** For the trail: the filters that chose the rows. */
-export function filtersOf({ states, errorCodes, keys }: Chosen): string {
+export function formatChoice({ states, errorCodes, keys }: Chosen): string {
   const parts = [
     ...(states ?? []),
     ...(errorCodes ?? []),

@@ -1,9 +1,13 @@
 import { fitOf, misfit, restOf } from '../batch/allowance.ts';
 import { estimate } from '../batch/estimate.ts';
 import type { Estimate } from '../batch/estimate.ts';
+import { checkReopening } from '../batch/reopening.ts';
+import { crashPoint } from '../core/crash-points.ts';
+import { usageError } from '../core/errors.ts';
 import { formatMoney } from '../core/money/money.ts';
 import type { Prices } from '../core/money/prices.ts';
-import { usageError } from '../core/errors.ts';
+import { nextStep } from '../core/next-step.ts';
+import { quoted } from '../core/shell-word.ts';
 import { transaction } from '../database/database.ts';
 import type { Database } from '../database/database.ts';
 import { logEvent } from '../ledger/batches.ts';
@@ -11,14 +15,9 @@ import type { Batch } from '../ledger/batches.ts';
 import { findSubmissions } from '../ledger/read/rows.ts';
 import { readRemakable, remakeFailed } from '../ledger/operator/retry-failed-tasks.ts';
 import type { Remakable } from '../ledger/operator/retry-failed-tasks.ts';
-import { crashPoint } from '../core/crash-points.ts';
-import { checkReopening } from '../batch/reopening.ts';
-import { quoted } from '../core/shell-word.ts';
 import { formatReasons, rowsOf } from '../operate/summary.ts';
-import { nextStep } from '../core/next-step.ts';
-import { confirm } from './confirm.ts';
+import { confirm, operator } from './io.ts';
 import type { Io } from './io.ts';
-import { operator } from './operator.ts';
 
 /** What was chosen and agreed to. */
 export interface FailedTaskFlags {

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { checkReopening } from '../batch/reopening.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { count } from '../core/format.ts';
-import { crashPoint } from '../core/crash-points.ts';
 import { RETRYABLE_STATES } from '../core/submission.ts';
 import { transaction } from '../database/database.ts';
 import { countStates, logEvent } from '../ledger/batches.ts';
@@ -13,16 +13,13 @@ import type { Chosen, Ended } from '../ledger/operator/retry.ts';
 import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
-import { batchNamed } from './batch-named.ts';
-import { keepHeapSmall } from './heap.ts';
-import { configOf, consentFlag, globalFlags, isOn } from './io.ts';
+import { configOf, consentFlag, globalFlags, isOn } from './flags.ts';
+import { keepHeapSmall, operator } from './io.ts';
 import type { Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
-import { readFlags } from './manifest-flags.ts';
-import { operator } from './operator.ts';
-import { pricesFlag, pricesOf } from './price-flags.ts';
+import { readFlags, pricesFlag, pricesOf } from './manifest-flags.ts';
+import { requireBatch, openLedgerOnly } from './open-ledger.ts';
 import { retryChangedOnes } from './retry-changed.ts';
-import { ask, checkKeys, chosenBy, filtersOf } from './retry-choice.ts';
+import { ask, checkKeys, parseChoice, formatChoice } from './retry-choice.ts';
 import type { Done, RetryFlags } from './retry-choice.ts';
 import { retryFailedTasks } from './retry-failed-tasks.ts';
 
@@ -69,12 +66,12 @@ what a row was before. Put the change into the batch's own manifest, too: \`run\
 }
 
 async function retryRows(name: string, flags: RetryFlags, io: Io): Promise<ExitCode> {
-  const chosen = chosenBy(flags);
+  const chosen = parseChoice(flags);
   const prices = await pricesOf(flags);
   if (flags.changed !== undefined) keepHeapSmall();
-  const app = await openAlone(configOf(flags), io);
+  const app = await openLedgerOnly(configOf(flags), io);
   try {
-    const batch = await batchNamed(app.db, name);
+    const batch = await requireBatch(app.db, name);
     let done: Done;
     if (flags.failedTasks === true) {
       const { keys = null } = chosen;
@@ -112,7 +109,7 @@ async function retryAsTheyAre(
     await checkReopening(session, batch, chosen);
     const moved = await retry(session, batch.id, chosen);
     crashPoint('rows-retried');
-    await logEvent(session, 'retry', `${moved} rows${filtersOf(chosen)}`, batch.id, operator());
+    await logEvent(session, 'retry', `${moved} rows${formatChoice(chosen)}`, batch.id, operator());
     // A journal may know that a row was sent as it is now: only a row that waits can be told so.
     await adoptUnmatched(session, batch.id, false);
     return moved;

@@ -1,21 +1,21 @@
 import type { Command } from 'commander';
-import { openApp } from '../worker/app.ts';
-import type { App } from '../worker/app.ts';
-import { requireProvider } from '../core/config.ts';
 import { isOverspent } from '../batch/budget.ts';
+import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
-import { columnsJson } from '../manifest/understanding.ts';
+import { count } from '../core/format.ts';
+import type { Logger } from '../core/log.ts';
+import { quoted } from '../core/shell-word.ts';
+import { within } from '../core/within.ts';
+import { untilLedgerAnswers } from '../database/outage.ts';
 import { countOpen, findBatch } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
-import type { Logger } from '../core/log.ts';
-import { summarise } from '../operate/overview.ts';
-import { untilLedgerAnswers } from '../database/outage.ts';
-import { count } from '../core/format.ts';
-import { exitCodeOf, receipt } from '../operate/summary.ts';
+import { columnsJson } from '../manifest/understanding.ts';
+import { summarise, exitCodeOf, receipt } from '../operate/summary.ts';
 import type { Summary } from '../operate/summary.ts';
-import { bring, bringAgreed, bringOptions, openNamed } from './bring.ts';
-import { consent } from './consent.ts';
-import { failedRows } from './failed-rows.ts';
+import { openApp } from '../worker/app.ts';
+import type { App } from '../worker/app.ts';
+import { recall } from '../worker/recall.ts';
+import { startSending } from '../worker/sending.ts';
 import {
   foreignFlag,
   configOf,
@@ -25,17 +25,23 @@ import {
   logOf,
   providerFlags,
   flag,
-  tellKeyApart,
+  warnOfKeyApart,
   workFlags,
   workLimits,
-} from './io.ts';
+} from './flags.ts';
+import {
+  importManifests,
+  importConfirmed,
+  importOptions,
+  openNamed,
+  formatProduced,
+} from './import-manifests.ts';
 import type { Io } from './io.ts';
-import { onInterrupt } from './interrupt.ts';
-import type { Interrupt } from './interrupt.ts';
-import { logAbove } from './log-line.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
-import { Progress } from './progress.ts';
+import { failedRows } from './run-receipt.ts';
+import { waitForBatches } from './run-watch.ts';
+import { confirmPlan } from './show-plan.ts';
 import {
   closeSoon,
   endSending,
@@ -45,13 +51,10 @@ import {
   startUnlessStopped,
 } from './shutdown.ts';
 import type { ShutdownFlags } from './shutdown.ts';
-import { describeProduced } from './submit.ts';
+import { onInterrupt } from './signals.ts';
+import type { Interrupt } from './signals.ts';
+import { logAbove, Progress } from './terminal.ts';
 import { forecastOptions, offPeakWindow } from './window-flags.ts';
-import { watch } from './watch.ts';
-import { quoted } from '../core/shell-word.ts';
-import { recall } from '../worker/recall.ts';
-import { startSending } from '../worker/sending.ts';
-import { within } from '../core/within.ts';
 
 /** Counting ten million rows takes about as long. */
 const RECEIPT_MS = 10_000;
@@ -107,9 +110,9 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
   };
   requireProvider(config);
   const asks = io.interactive && !isOn(flags.yes) && !isOn(flags.json) && !manifests.includes('-');
-  if (!asks) tellKeyApart(config, io);
+  if (!asks) warnOfKeyApart(config, io);
   const named = await openNamed(manifests, options);
-  const bringing = bringOptions(options, config, io);
+  const importing = importOptions(options, config, io);
   const progress = new Progress(io);
   const log = logOf(flags, io.interactive ? 'warn' : 'info', logAbove(progress, io));
   const app = await startUnlessStopped(openApp(config, 'worker', log), interrupt);
@@ -118,14 +121,14 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
     await Promise.race([recall(app, config, limits, log), interrupt.happened]);
     if (interrupt.signal.aborted) return await endedEarly(interrupt, io);
     const produced = asks
-      ? await bringAgreed(app.db, named, bringing, io, {
-          agree: (candidates) => consent(app.db, config, candidates, { options: bringing, asked }, io),
+      ? await importConfirmed(app.db, named, importing, io, {
+          agree: (candidates) => confirmPlan(app.db, config, candidates, { options: importing, asked }, io),
           interrupt,
         })
-      : await bring(app.db, named, bringing, io);
+      : await importManifests(app.db, named, importing, io);
     if (produced === undefined) return await endedEarly(interrupt, io);
     // Who was asked has read of the columns.
-    if (!isOn(flags.json)) for (const one of produced) io.out(describeProduced(one, asks));
+    if (!isOn(flags.json)) for (const one of produced) io.out(formatProduced(one, asks));
     const batches = produced.map((one) => one.batch);
     const ids = batches.map((batch) => batch.id);
     let stopped = false;
@@ -138,7 +141,7 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
       try {
         const watched = { batches, open, sending, wait: flags.wait !== false };
         stopped = await Promise.race([
-          watch(app, watched, progress, interrupt, log),
+          waitForBatches(app, watched, progress, interrupt, log),
           interrupt.happened.then(() => false),
         ]);
       } finally {
@@ -161,7 +164,7 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
       const told = columns === undefined ? summary : { ...summary, ...columnsJson(columns) };
       tell(told, hints, flags, io, batches.length > 1);
     }
-    if (io.interactive && !isOn(flags.json)) tellNext(summaries, io);
+    if (io.interactive && !isOn(flags.json)) printNextStep(summaries, io);
     if (left > 0) return EXIT.uncertainRows;
     if (interrupt.signal.aborted) return await interrupt.happened;
     return exitCodeOf(summaries, stopped);
@@ -171,7 +174,7 @@ async function runUntil(interrupt: Interrupt, manifests: string[], flags: RunFla
 }
 
 /** What a person does after the receipt, once there is a task to follow. */
-function tellNext(summaries: readonly Summary[], io: Io): void {
+function printNextStep(summaries: readonly Summary[], io: Io): void {
   const names = summaries.filter(({ taskIds }) => taskIds > 0).map(({ batch }) => quoted(batch));
   const [name] = names;
   if (name === undefined) return;

@@ -1,31 +1,27 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { parseCount, parseDuration } from '../core/quantity.ts';
-import { firstAfter } from '../schedule/due.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { excerpt } from '../core/excerpt.ts';
 import { checkBatchName } from '../core/identity.ts';
-import { logEvent } from '../ledger/batches.ts';
+import { parseCount, parseDuration } from '../core/quantity.ts';
+import { checkCron } from '../core/time/tick.ts';
+import { findZone, nearestZone } from '../core/time/zone.ts';
 import { transaction } from '../database/database.ts';
+import { logEvent } from '../ledger/batches.ts';
 import { addSchedule, MISSED, OVERLAPS } from '../ledger/schedules/schedules.ts';
 import type { RunFlags, Schedule } from '../ledger/schedules/schedules.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import { openManifest } from '../manifest/manifest.ts';
+import { firstAfter } from '../schedule/due.ts';
 import { optionsOf } from '../schedule/make-run.ts';
 import { seenSchedule } from '../schedule/view.ts';
-import { checkCron } from '../core/time/tick.ts';
-import { findZone, nearestZone } from '../core/time/zone.ts';
-import { batchFlags, batchOptions } from './batch-flags.ts';
-import type { BatchFlags } from './batch-flags.ts';
-import { foreignFlag, configOf, flag, globalFlags, isOn } from './io.ts';
+import { foreignFlag, configOf, flag, globalFlags, isOn } from './flags.ts';
 import type { Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
-import { readFlags } from './manifest-flags.ts';
-import type { ReadFlags } from './manifest-flags.ts';
-import { describeSchedule } from './schedule-text.ts';
-import { costFlags } from './price-flags.ts';
-import type { CostFlags } from './price-flags.ts';
+import { batchFlags, batchOptions, readFlags, costFlags } from './manifest-flags.ts';
+import type { BatchFlags, ReadFlags, CostFlags } from './manifest-flags.ts';
+import { openLedgerOnly } from './open-ledger.ts';
+import { formatSchedule } from './schedule-text.ts';
 import { batchWindowFlag } from './window-flags.ts';
 
 interface AddFlags extends ReadFlags, BatchFlags, CostFlags {
@@ -82,7 +78,7 @@ async function add(name: string, manifest: string, flags: AddFlags, io: Io): Pro
     );
   }
   await openManifest(asked.manifest, await optionsOf(asked.flags));
-  const app = await openAlone(config, io, { role: 'writer' });
+  const app = await openLedgerOnly(config, io, { role: 'writer' });
   try {
     const nextAt = firstAfter(asked, await ledgerNow(app.db));
     const added = await transaction(app.db, async (session) => {
@@ -91,7 +87,7 @@ async function add(name: string, manifest: string, flags: AddFlags, io: Io): Pro
       return one;
     });
     const seen = await seenSchedule(app.db, added);
-    io.out(flags.json === true ? JSON.stringify(seen) : describeSchedule(seen));
+    io.out(flags.json === true ? JSON.stringify(seen) : formatSchedule(seen));
     return EXIT.ok;
   } finally {
     await app.close();

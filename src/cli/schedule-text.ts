@@ -1,20 +1,20 @@
-import type { SeenRun, SeenSchedule } from '../schedule/view.ts';
-import { STATES } from '../core/submission.ts';
 import { count } from '../core/format.ts';
+import { STATES } from '../core/submission.ts';
+import type { SeenRun, SeenSchedule } from '../schedule/view.ts';
 
-export function describeSchedule(seen: SeenSchedule): string {
+export function formatSchedule(seen: SeenSchedule): string {
   const { name, cron, zone, manifest, next, paused, last } = seen;
   return [
     `${name}: ${cron} in ${zone} · ${manifest}`,
     paused
       ? `  next  none: paused; \`vidbatch schedule resume ${name}\``
       : `  next  ${next.join('\n        ')}`,
-    ...(last === null ? [] : [`  last  ${describeRun(last)}`]),
+    ...(last === null ? [] : [`  last  ${formatRun(last)}`]),
   ].join('\n');
 }
 
 /** With its policies, and its newest runs. */
-export function describeWhole(seen: SeenSchedule, runs: readonly SeenRun[]): string {
+export function formatScheduleDetails(seen: SeenSchedule, runs: readonly SeenRun[]): string {
   const { overlap, missed, jitterMs, flags } = seen;
   const policies = [
     `overlap ${overlap}`,
@@ -23,14 +23,14 @@ export function describeWhole(seen: SeenSchedule, runs: readonly SeenRun[]): str
     ...Object.entries(flags).map(([name, value]) => `${name} ${String(value)}`),
   ];
   return [
-    describeSchedule({ ...seen, last: null }),
+    formatSchedule({ ...seen, last: null }),
     `  rules ${policies.join(' · ')}`,
-    ...(runs.length === 0 ? ['  runs  none yet'] : runs.map((run) => `  run   ${describeRun(run)}`)),
+    ...(runs.length === 0 ? ['  runs  none yet'] : runs.map((run) => `  run   ${formatRun(run)}`)),
   ].join('\n');
 }
 
 /** `nightly@20261122T230000+0800: 48 submitted, 2 rejected` */
-function describeRun({ batch, state, reason, code, counts }: SeenRun): string {
+function formatRun({ batch, state, reason, code, counts }: SeenRun): string {
   if (counts === null) {
     if (reason === null) return `${batch}: ${state === 'taken' ? 'is being made' : 'is due'}`;
     return `${batch}: ${state}: ${reason}${code === null ? '' : ` [${code}]`}`;

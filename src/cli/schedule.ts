@@ -1,12 +1,12 @@
+import { hostname } from 'node:os';
 import type { Command } from 'commander';
-import type { LedgerApp } from '../worker/app.ts';
-import { firstAfter } from '../schedule/due.ts';
-import { EXIT } from '../core/errors.ts';
+import { EXIT, refusal, VidbatchError, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { logEvent } from '../ledger/batches.ts';
+import { likely } from '../core/suggestion.ts';
 import { transaction } from '../database/database.ts';
 import type { Queryable } from '../database/database.ts';
-import { listRuns } from '../ledger/schedules/runs.ts';
+import { logEvent } from '../ledger/batches.ts';
+import { listRuns, takeRun, triggerRun } from '../ledger/schedules/runs.ts';
 import {
   listSchedules,
   pauseSchedule,
@@ -15,14 +15,18 @@ import {
 } from '../ledger/schedules/schedules.ts';
 import type { Schedule } from '../ledger/schedules/schedules.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
+import { firstAfter, runName } from '../schedule/due.ts';
+import { makeRun } from '../schedule/make-run.ts';
+import { takerOf } from '../schedule/schedule.ts';
 import { seenRun, seenSchedule } from '../schedule/view.ts';
-import { configOf, globalFlags, providerFlags } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
+import type { LedgerApp } from '../worker/app.ts';
+import { configOf, globalFlags, providerFlags } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { formatProduced } from './import-manifests.ts';
+import type { Io } from './io.ts';
+import { openLedgerOnly } from './open-ledger.ts';
 import { scheduleAdd } from './schedule-add.ts';
-import { scheduleNamed } from './schedule-named.ts';
-import { describeSchedule, describeWhole } from './schedule-text.ts';
-import { triggerSchedule } from './schedule-trigger.ts';
+import { formatSchedule, formatScheduleDetails } from './schedule-text.ts';
 
 type Exit = (code: ExitCode) => void;
 
@@ -64,9 +68,9 @@ Examples:
 export type Verb = (app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io) => Promise<void>;
 
 async function onSchedule(name: string, flags: GlobalFlags, io: Io, verb: Verb): Promise<ExitCode> {
-  const app = await openAlone(configOf(flags), io);
+  const app = await openLedgerOnly(configOf(flags), io);
   try {
-    await verb(app, await scheduleNamed(app.db, name), flags, io);
+    await verb(app, await requireSchedule(app.db, name), flags, io);
     return EXIT.ok;
   } finally {
     await app.close();
@@ -74,14 +78,14 @@ async function onSchedule(name: string, flags: GlobalFlags, io: Io, verb: Verb):
 }
 
 async function listAll(flags: GlobalFlags & { check?: boolean }, io: Io): Promise<ExitCode> {
-  const app = await openAlone(configOf(flags), io);
+  const app = await openLedgerOnly(configOf(flags), io);
   try {
     const schedules = await listSchedules(app.db);
     let failed = false;
     for (const schedule of schedules) {
       const seen = await seenSchedule(app.db, schedule);
       failed ||= seen.failing;
-      io.out(flags.json === true ? JSON.stringify(seen) : describeSchedule(seen));
+      io.out(flags.json === true ? JSON.stringify(seen) : formatSchedule(seen));
     }
     if (schedules.length === 0 && flags.json !== true) io.out('no schedules');
     return flags.check === true && failed ? EXIT.operational : EXIT.ok;
@@ -96,18 +100,18 @@ async function show({ db }: LedgerApp, schedule: Schedule, flags: GlobalFlags, i
   for (const run of await listRuns(db, schedule.id, RUNS_SHOWN)) {
     runs.push(await seenRun(db, schedule.zone, run));
   }
-  io.out(flags.json === true ? JSON.stringify({ ...seen, runs }) : describeWhole(seen, runs));
+  io.out(flags.json === true ? JSON.stringify({ ...seen, runs }) : formatScheduleDetails(seen, runs));
 }
 
 async function pause(app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
   await noted(app, 'schedule-pause', schedule, (session) => pauseSchedule(session, schedule.id));
-  await tellNow(app, schedule, flags, io);
+  await printSchedule(app, schedule, flags, io);
 }
 
 async function resume(app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
   const nextAt = firstAfter(schedule, await ledgerNow(app.db));
   await noted(app, 'schedule-resume', schedule, (session) => resumeSchedule(session, schedule.id, nextAt));
-  await tellNow(app, schedule, flags, io);
+  await printSchedule(app, schedule, flags, io);
 }
 
 async function remove(app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
@@ -132,7 +136,88 @@ async function noted(
   });
 }
 
-async function tellNow({ db }: LedgerApp, { name }: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
-  const seen = await seenSchedule(db, await scheduleNamed(db, name));
-  io.out(flags.json === true ? JSON.stringify(seen) : describeSchedule(seen));
+async function printSchedule(
+  { db }: LedgerApp,
+  { name }: Schedule,
+  flags: GlobalFlags,
+  io: Io,
+): Promise<void> {
+  const seen = await seenSchedule(db, await requireSchedule(db, name));
+  io.out(flags.json === true ? JSON.stringify(seen) : formatSchedule(seen));
+}
+
+/** Makes the run itself, as `submit` would. If it dies meanwhile, a worker makes it. */
+export async function triggerSchedule(
+  { db }: LedgerApp,
+  schedule: Schedule,
+  flags: GlobalFlags,
+  io: Io,
+): Promise<void> {
+  const { id, batch } = await ask(db, schedule);
+  await logEvent(db, 'schedule-trigger', batch);
+  const host = hostname();
+  const run = await takeRun(db, { worker: takerOf(host), host, only: id });
+  if (run === undefined) {
+    tell(
+      flags,
+      io,
+      { batch, state: 'due' },
+      `${batch}: is due; a worker makes it when earlier runs are over`,
+    );
+    return;
+  }
+  const result = await makeRun(db, run, { config: configOf(flags), host });
+  switch (result.kind) {
+    case 'made': {
+      const { batch: _batch, ...numbers } = result.produced;
+      tell(flags, io, { batch, state: 'made', ...numbers }, formatProduced(result.produced));
+      return;
+    }
+    case 'failed':
+      throw result.error instanceof VidbatchError
+        ? result.error
+        : new VidbatchError(result.code, result.reason, { cause: result.error });
+    case 'skipped':
+    case 'missed':
+      throw refusal(
+        'RUN_SKIPPED',
+        `${batch}: ${result.kind}: ${result.reason}; nothing was sent`,
+        'Wait for that run, or `vidbatch cancel` what is left of it. A second run beside it would pay for the same rows again.',
+      );
+    case 'left':
+    case 'given-back':
+    case 'lost':
+      tell(flags, io, { batch, state: 'due' }, `${batch}: a worker makes it`);
+  }
+}
+
+/** Of a moment between two ticks, so that it takes no tick's place. */
+async function ask(db: LedgerApp['db'], schedule: Schedule): Promise<{ id: number; batch: string }> {
+  for (;;) {
+    const now = await ledgerNow(db);
+    const tick = now % 1000 === 0 ? now + 1 : now;
+    const batch = runName(schedule, tick);
+    const id = await triggerRun(db, schedule.id, { tick: new Date(tick), batch });
+    if (id !== undefined) return { id, batch };
+  }
+}
+
+function tell(flags: GlobalFlags, io: Io, json: Record<string, unknown>, text: string): void {
+  io.out(flags.json === true ? JSON.stringify(json) : text);
+}
+
+/** The schedule of that name, or a usage error that says which there are. */
+export async function requireSchedule(db: Queryable, name: string): Promise<Schedule> {
+  const all = await listSchedules(db);
+  const found = all.find((one) => one.name === name);
+  if (found !== undefined) return found;
+  const names = all.map((one) => one.name);
+  const meant = likely(name, names);
+  const hint =
+    names.length === 0
+      ? 'There are no schedules yet.'
+      : meant === undefined
+        ? `There are: ${names.slice(-10).join(', ')}.`
+        : `Did you mean ${meant}?`;
+  throw usageError('NO_SUCH_SCHEDULE', `there is no schedule named ${name}`, hint);
 }

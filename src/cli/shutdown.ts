@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
-import type { App } from '../worker/app.ts';
-import { parseDuration } from '../core/quantity.ts';
 import { EXIT } from '../core/errors.ts';
-import type { Logger } from '../core/log.ts';
-import type { Schedules } from '../schedule/schedule.ts';
-import type { Sending } from '../worker/sending.ts';
 import { count, duration } from '../core/format.ts';
+import type { Logger } from '../core/log.ts';
+import { parseDuration } from '../core/quantity.ts';
 import { within } from '../core/within.ts';
-import type { Interrupt } from './interrupt.ts';
-import { flag } from './io.ts';
-import type { WorkFlags } from './io.ts';
+import type { Schedules } from '../schedule/schedule.ts';
+import type { App } from '../worker/app.ts';
+import type { Sending } from '../worker/sending.ts';
+import { flag } from './flags.ts';
+import type { WorkFlags } from './flags.ts';
+import type { Interrupt } from './signals.ts';
 
 export interface ShutdownFlags extends WorkFlags {
   shutdownTimeout?: string;

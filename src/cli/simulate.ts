@@ -1,17 +1,18 @@
 import type { Command } from 'commander';
-import { parseCount, parseDuration, parseSize } from '../core/quantity.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
+import { parseCount, parseDuration, parseSize } from '../core/quantity.ts';
+import { writeBook } from '../simulator/books.ts';
 import { RESULT_FAULT_NAMES, RESULT_FAULTS } from '../simulator/delivery.ts';
 import { FAULT_NAMES, FAULTS } from '../simulator/fault.ts';
 import { MISTAKE_NAMES, MISTAKES } from '../simulator/mistake.ts';
-import { writeBook } from '../simulator/books.ts';
 import type { SimulatorOptions } from '../simulator/server.ts';
 import { QUERY_SHAPES } from '../simulator/settings.ts';
 import type { QueryShape } from '../simulator/settings.ts';
-import { flag, globalFlags, isOn } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { onInterrupt } from './interrupt.ts';
+import { flag, globalFlags, isOn } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import type { Io } from './io.ts';
+import { onInterrupt } from './signals.ts';
 
 interface SimulateFlags extends GlobalFlags {
   host: string;

@@ -1,4 +1,4 @@
-import { listenEarly } from './early-signals.ts';
+import { listenEarly } from './signals.ts';
 
 listenEarly();
 await import('./cli.ts');

@@ -1,41 +1,47 @@
-import type { Command } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LedgerApp } from '../worker/app.ts';
+import type { Command } from 'commander';
 import { chanceOf } from '../batch/deadline.ts';
 import type { Chance } from '../batch/deadline.ts';
-import { EXIT } from '../core/errors.ts';
-import type { ExitCode } from '../core/errors.ts';
-import { countProof, listBatches } from '../ledger/batches.ts';
-import type { Queryable } from '../database/database.ts';
-import { cachedQueries } from '../ledger/read/query.ts';
-import { readNumbers } from '../ledger/read/batch-numbers.ts';
-import { readNextPoll } from '../ledger/tasks/poll.ts';
-import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
-import { formatFailedTasks, formatProof, receipt, formatTasks } from '../operate/summary.ts';
-import type { Batch } from '../ledger/batches.ts';
-import { limitsInForce } from '../ledger/send/quota.ts';
-import type { LimitInForce } from '../ledger/send/quota.ts';
-import { limitsTold } from './limit-text.ts';
 import { outlookJson, outlookOf } from '../batch/outlook.ts';
 import type { Outlook } from '../batch/outlook.ts';
-import { summaryOf } from '../operate/overview.ts';
-import { readPace, speedOf, formatUnfed } from '../operate/pace.ts';
-import type { Pace } from '../operate/pace.ts';
+import { EXIT } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { count, duration } from '../core/format.ts';
 import { POLL_PLAN } from '../core/poll-plan.ts';
 import { STATES } from '../core/submission.ts';
-import { count, duration } from '../core/format.ts';
-import type { Summary } from '../operate/summary.ts';
-import type { Speed } from '../ledger/read/batch-numbers.ts';
 import { openOf } from '../core/task.ts';
 import type { TaskCounts } from '../core/task.ts';
+import type { Queryable } from '../database/database.ts';
+import { countProof, listBatches } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readNumbers } from '../ledger/read/batch-numbers.ts';
+import type { Speed } from '../ledger/read/batch-numbers.ts';
+import { cachedQueries } from '../ledger/read/query.ts';
+import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
+import { limitsInForce } from '../ledger/send/quota.ts';
+import type { LimitInForce } from '../ledger/send/quota.ts';
+import { readNextPoll } from '../ledger/tasks/poll.ts';
 import { countVideos } from '../ledger/tasks/videos.ts';
 import type { VideoCounts } from '../ledger/tasks/videos.ts';
-import { batchNamed } from './batch-named.ts';
-import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { aloneOnce, openAlone } from './ledger-alone.ts';
-import { acrossHands } from './hands.ts';
-import { onInterrupt } from './interrupt.ts';
+import {
+  formatFailedTasks,
+  formatProof,
+  receipt,
+  formatTasks,
+  summaryOf,
+  readPace,
+  formatSpeed,
+  formatUnfed,
+} from '../operate/summary.ts';
+import type { Pace, Summary } from '../operate/summary.ts';
+import type { LedgerApp } from '../worker/app.ts';
+import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { withReconnect } from './follow-ledger.ts';
+import { formatLimits } from './format.ts';
+import type { Io } from './io.ts';
+import { requireBatch, ledgerOpener, openLedgerOnly } from './open-ledger.ts';
+import { onInterrupt } from './signals.ts';
 import { forecastOptions, offPeakFlag } from './window-flags.ts';
 import type { ForecastOptions, OffPeakFlags } from './window-flags.ts';
 
@@ -89,7 +95,7 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
   const interrupt = onInterrupt(io.quit);
   try {
     if (!isOn(flags.watch)) {
-      const app = await openAlone(config, io);
+      const app = await openLedgerOnly(config, io);
       try {
         await look(app);
         return EXIT.ok;
@@ -98,7 +104,7 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
       }
     }
     const log = logOf(flags, 'warn');
-    await acrossHands(config, log, interrupt.signal, aloneOnce(config, io, log), async (app, moving) => {
+    await withReconnect(config, log, interrupt.signal, ledgerOpener(config, io, log), async (app, moving) => {
       while (!moving.aborted) {
         await look(app);
         await sleep(2000, undefined, { signal: moving }).catch(() => undefined);
@@ -110,7 +116,7 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
   }
 
   async function look(app: LedgerApp): Promise<void> {
-    const batches = name === undefined ? await listBatches(app.db) : [await batchNamed(app.db, name)];
+    const batches = name === undefined ? await listBatches(app.db) : [await requireBatch(app.db, name)];
     if (batches.length === 0) io.err('no batches yet');
     if (isOn(flags.watch) && flags.json !== true)
       io.out(`\n${new Date().toISOString().replace(/\.\d+Z$/, 'Z')}`);
@@ -179,7 +185,7 @@ async function withNextPoll(
   return { open, ...counts, nextPollSeconds: nextMs === undefined ? null : Math.round(nextMs / 1000) };
 }
 
-function nextPollTold({ open, nextPollSeconds: seconds }: NonNullable<Status['tasks']>): string {
+function formatNextPoll({ open, nextPollSeconds: seconds }: NonNullable<Status['tasks']>): string {
   if (open === 0) return '';
   if (seconds === null) return ' · nobody asks for them: `vidbatch work` or `reconcile --watch` does';
   return seconds === 0 ? ' · due to be asked for' : ` · next asked for in ${duration(seconds * 1000)}`;
@@ -190,7 +196,7 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
   if (status.priority !== 0) lines.push(`  priority ${status.priority}`);
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
-  if (status.tasks !== null) lines.push(`  ${formatTasks(status.tasks)}${nextPollTold(status.tasks)}`);
+  if (status.tasks !== null) lines.push(`  ${formatTasks(status.tasks)}${formatNextPoll(status.tasks)}`);
   const failed = formatFailedTasks(status.batch, status.failReasons);
   if (failed !== undefined) lines.push(`  ${failed}`);
   if (status.videos !== null) {
@@ -206,7 +212,7 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
       status.etaSeconds === null || status.forecast !== null
         ? ''
         : `  ETA ${duration(status.etaSeconds * 1000)}`;
-    lines.push(`  ${speedOf(lately)}${eta}`);
+    lines.push(`  ${formatSpeed(lately)}${eta}`);
   }
   const unfed = formatUnfed(status);
   if (unfed !== undefined) lines.push(`  ${unfed}`);
@@ -215,7 +221,7 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
     lines.push(`  budget: ${status.budget.told}`);
   const proof = formatProof(status.proof, status.counts.pending);
   if (proof !== undefined && status.gates.length === 0) lines.push(`  ${proof}`);
-  const limits = limitsTold(status.limits);
+  const limits = formatLimits(status.limits);
   if (limits !== '' && status.fed && status.counts.pending > 0) lines.push(`  limits: ${limits}`);
   for (const { gate, reason } of status.gates) lines.push(`  waiting: ${gate}: ${reason}`);
   if (status.deadline !== null && status.counts.pending > 0) {

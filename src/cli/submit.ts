@@ -1,27 +1,26 @@
 import type { Command } from 'commander';
-import { openApp } from '../worker/app.ts';
-import type { App } from '../worker/app.ts';
+import type { Produced } from '../batch/producer.ts';
 import type { Config } from '../core/config.ts';
 import { EXIT, messageOf } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { fill } from '../worker/feeder.ts';
-import { bring, bringOptions, openNamed } from './bring.ts';
-import { keepHeapSmall } from './heap.ts';
+import type { Logger } from '../core/log.ts';
+import { parseCount } from '../core/quantity.ts';
 import { countProof, countStates } from '../ledger/batches.ts';
 import { ensureProvider } from '../ledger/send/provider.ts';
-import type { Logger } from '../core/log.ts';
-import { columnsJson, formatColumns } from '../manifest/understanding.ts';
-import type { Produced } from '../batch/producer.ts';
+import { columnsJson } from '../manifest/understanding.ts';
+import { formatProof } from '../operate/summary.ts';
+import { openApp } from '../worker/app.ts';
+import type { App } from '../worker/app.ts';
+import { fill } from '../worker/feeder.ts';
 import { MOST_ROWS } from '../worker/queue/chunk.ts';
 import { queueName } from '../worker/queue/name.ts';
 import { openQueue } from '../worker/queue/queue.ts';
-import { count } from '../core/format.ts';
-import { formatProof } from '../operate/summary.ts';
-import { foreignFlag, configOf, flag, globalFlags, listFlag, logOf, providerFlags } from './io.ts';
+import { foreignFlag, configOf, flag, globalFlags, listFlag, logOf, providerFlags } from './flags.ts';
+import { importManifests, importOptions, formatProduced, openNamed } from './import-manifests.ts';
+import { keepHeapSmall } from './io.ts';
 import type { Io } from './io.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
-import { parseCount } from '../core/quantity.ts';
 
 type SubmitFlags = ManifestFlags & { queueDepth: string };
 
@@ -55,11 +54,11 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
   const named = await openNamed(manifests, options);
   const app = await openApp(config, 'writer');
   try {
-    const produced = await bring(app.db, named, bringOptions(options, config, io), io);
+    const produced = await importManifests(app.db, named, importOptions(options, config, io), io);
     for (const one of produced)
-      io.out(flags.json === true ? JSON.stringify(toJson(one)) : describeProduced(one));
+      io.out(flags.json === true ? JSON.stringify(toJson(one)) : formatProduced(one));
     await fillQueue(app, config, depth, logOf(flags, 'warn'));
-    if (flags.json !== true) await tellProof(app, produced, io);
+    if (flags.json !== true) await printProof(app, produced, io);
     return EXIT.ok;
   } finally {
     await app.close();
@@ -67,7 +66,7 @@ async function submitManifests(manifests: string[], flags: SubmitFlags, io: Io):
 }
 
 /** Somebody who looks at the queue now finds a job for one row of the batch. */
-async function tellProof(app: App, produced: readonly Produced[], io: Io): Promise<void> {
+async function printProof(app: App, produced: readonly Produced[], io: Io): Promise<void> {
   for (const { batch } of produced) {
     const { pending } = await countStates(app.db, batch.id);
     const told = formatProof(await countProof(app.db, batch.id), pending);
@@ -99,17 +98,4 @@ async function fillQueue(app: App, config: Config, depth: number, log: Logger): 
 function toJson(produced: Produced): Record<string, unknown> {
   const { batch, columns, ...numbers } = produced;
   return { batch: batch.name, source: batch.source, ...numbers, ...columnsJson(columns) };
-}
-
-/** `columnsTold`: the plan has named the columns already. */
-export function describeProduced(produced: Produced, columnsTold = false): string {
-  const { batch, rows, added, known, renamed, updated, pruned, invalid, columns } = produced;
-  const parts = [rows === 1 ? '1 row' : `${count(rows)} rows`, `${count(added)} new`];
-  if (known > 0) parts.push(`${count(known)} known`);
-  if (renamed > 0) parts.push(`${count(renamed)} renamed`);
-  if (updated > 0) parts.push(`${count(updated)} updated`);
-  if (pruned > 0) parts.push(`${count(pruned)} cancelled`);
-  if (invalid > 0) parts.push(`${count(invalid)} invalid`);
-  const lines = (columnsTold ? [] : formatColumns(columns)).map((line) => `\n  ${line}`);
-  return `${batch.name}: ${parts.join(' · ')}${lines.join('')}`;
 }

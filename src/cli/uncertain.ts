@@ -1,17 +1,19 @@
 import type { Command } from 'commander';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { keepHeapSmall } from './heap.ts';
-import { groupUncertain, readUnsettled } from '../ledger/read/uncertain.ts';
-import type { Group } from '../ledger/read/uncertain.ts';
+import { count } from '../core/format.ts';
 import { resolveLine } from '../core/next-step.ts';
 import { quoted } from '../core/shell-word.ts';
-import { count } from '../core/format.ts';
-import { batchNamed } from './batch-named.ts';
-import { describeGroup, describeUnsettled, unsettledJson } from './evidence.ts';
-import { configOf, globalFlags } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
+import { oneLine } from '../core/text.ts';
+import { groupUncertain, readUnsettled } from '../ledger/read/uncertain.ts';
+import type { Group, Heard, Unsettled } from '../ledger/read/uncertain.ts';
+import { REACHED } from '../operate/row-life.ts';
+import { idempotencyKey } from '../worker/submit.ts';
+import { configOf, globalFlags } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { keepHeapSmall } from './io.ts';
+import type { Io } from './io.ts';
+import { requireBatch, openLedgerOnly } from './open-ledger.ts';
 
 export function uncertainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -25,7 +27,7 @@ Examples:
   $ vidbatch uncertain text | less
   $ vidbatch uncertain --json | jq -r '[.batch, .key, .attempt.requestId] | @tsv'
 
-Look for these rows in the provider's own task list: by the time of the claim, the request id or the prompt. Then
+Inspection for these rows in the provider's own task list: by the time of the claim, the request id or the prompt. Then
 say what you found with \`vidbatch resolve\`.`,
     )
     .action(async (name: string | undefined, flags: GlobalFlags) => exit(await uncertain(name, flags, io)));
@@ -37,9 +39,9 @@ const MOST_GROUPS = 10;
 
 async function uncertain(name: string | undefined, flags: GlobalFlags, io: Io): Promise<ExitCode> {
   keepHeapSmall();
-  const app = await openAlone(configOf(flags), io);
+  const app = await openLedgerOnly(configOf(flags), io);
   try {
-    const batch = name === undefined ? null : await batchNamed(app.db, name);
+    const batch = name === undefined ? null : await requireBatch(app.db, name);
     const id = batch?.id ?? null;
     let first: { batch: string; key: string } | undefined;
     let surplus = 0;
@@ -47,7 +49,7 @@ async function uncertain(name: string | undefined, flags: GlobalFlags, io: Io): 
       if (row.kind === 'surplus') surplus += 1;
       else first ??= row;
       const text =
-        flags.json === true ? `${unsettledJson(row, app.ledgerId)}\n` : describeUnsettled(row, app.ledgerId);
+        flags.json === true ? `${unsettledJson(row, app.ledgerId)}\n` : formatUnsettled(row, app.ledgerId);
       if (!(await io.write(text))) return EXIT.ok;
     }
     if (flags.json === true) return EXIT.ok;
@@ -83,11 +85,82 @@ function ending(
   return [
     ...lines,
     'Uncertain rows:',
-    ...groups.map(describeGroup),
+    ...groups.map(formatGroup),
     "Next: look for them in the provider's own task list, then one of",
     `  ${line} --task-id <id> --reason <text>     it is there`,
     `  ${line} --not-sent --reason <text>         it is not there, and may be sent again`,
     `  ${line} --abandon --reason <text>          leave it, paid or not`,
     `  vidbatch resolve ${quoted(largest.batch)} ${filter.join(' ')} --abandon --reason <text>     many at once`,
   ];
+}
+
+function formatReached({ phase, intendedAt }: Pick<Heard, 'phase' | 'intendedAt'>): string {
+  if (phase === 'answered') return `${REACHED.answered}, which does not say whether the request was accepted`;
+  if (phase !== 'none') return REACHED[phase];
+  return intendedAt === null
+    ? 'the worker died or came too late, and no journal of it was read'
+    : 'the worker died; its journal holds the intent, so the request may have left';
+}
+
+/** One row with all that is known of it, for people. */
+export function formatUnsettled(row: Unsettled, ledgerId: string): string {
+  const { attempt } = row;
+  const lines = [`${row.batch} ${row.key}: ${headline(row)}`, `  from      ${row.source}:${row.line}`];
+  if (attempt !== null) lines.push(...formatAttempt(attempt));
+  lines.push(`  key       ${idempotencyKey(ledgerId, row)}`, `  request   ${shortened(row.request, 1000)}`);
+  return `${lines.join('\n')}\n\n`;
+}
+
+function headline({ kind, taskId, surplus, attempts }: Unsettled): string {
+  if (kind === 'surplus' && taskId === null)
+    return `PAID BESIDE THE ROW, which has no task now: task ${surplus.join(', ')}`;
+  if (kind === 'surplus') return `PAID TWICE: task ${taskId} and ${surplus.join(', ')}`;
+  return `uncertain, after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
+}
+
+function formatAttempt(attempt: Heard): string[] {
+  const heard = attempt.finishedAt === null ? 'never heard of' : `last heard ${at(attempt.finishedAt)}`;
+  const swept = attempt.sweptAt === null ? '' : `, judged ${at(attempt.sweptAt)}`;
+  const answer = [
+    attempt.httpStatus === null ? undefined : `HTTP ${attempt.httpStatus}`,
+    attempt.code,
+    attempt.message,
+  ].filter((part) => part !== undefined && part !== null);
+  const headers = Object.entries(attempt.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
+  return [
+    `  when      claimed ${at(attempt.claimedAt)}, ${heard}${swept}`,
+    `  deadline  ${at(attempt.deadline)}${attempt.deadlinePassed ? ', passed' : '; until then it cannot be called not sent'}`,
+    `  reached   ${attempt.phase}: ${formatReached(attempt)}`,
+    ...(answer.length === 0 ? [] : [`  answer    ${answer.join(' · ')}`]),
+    ...(headers.length === 0 ? [] : [`  headers   ${shortened(headers.join(' · '), 600)}`]),
+    ...(attempt.requestId === null ? [] : [`  id        ${attempt.requestId}`]),
+    ...(attempt.body === null ? [] : [`  body      ${shortened(attempt.body, 300)}`]),
+  ];
+}
+
+/** The same for a program: dates as RFC 3339, the request as JSON. */
+export function unsettledJson(row: Unsettled, ledgerId: string): string {
+  const { request, attempt, refusals: _refusals, submissionId: _id, ...rest } = row;
+  return JSON.stringify({
+    ...rest,
+    idempotencyKey: idempotencyKey(ledgerId, row),
+    attempt: attempt === null ? null : { ...attempt, reached: formatReached(attempt) },
+    request: JSON.parse(request) as unknown,
+  });
+}
+
+/** `  2,990  lost  ECONNRESET · sent` */
+export function formatGroup({ batch, code, httpStatus, phase, rows }: Group): string {
+  const what = [code, httpStatus === null ? null : `HTTP ${httpStatus}`, phase];
+  return `  ${count(rows).padStart(7)}  ${batch}  ${what.filter((part) => part !== null).join(' · ')}`;
+}
+
+function at(date: Date): string {
+  return date.toISOString();
+}
+
+function shortened(text: string, length: number): string {
+  return text.length > length
+    ? `${oneLine(text.slice(0, length), length)}… (${count(text.length)} characters; --json has more)`
+    : oneLine(text, length + 1);
 }

@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { keepHeapSmall } from './heap.ts';
+import { count } from '../core/format.ts';
 import { missingColumns, missingFields } from '../manifest/columns.ts';
-import { columnsJson, formatColumns } from '../manifest/understanding.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { checkRows, placed } from '../manifest/row.ts';
-import { count } from '../core/format.ts';
-import { FaultReport } from './fault-report.ts';
-import { configOf, flag, globalFlags, isOn } from './io.ts';
+import { columnsJson, formatColumns } from '../manifest/understanding.ts';
+import { configOf, flag, globalFlags, isOn } from './flags.ts';
+import { FaultReport } from './format.ts';
+import { keepHeapSmall } from './io.ts';
 import type { Io } from './io.ts';
 import { readFlags, readOptions } from './manifest-flags.ts';
 import type { ReadFlags } from './manifest-flags.ts';
-import { Progress } from './progress.ts';
+import { Progress } from './terminal.ts';
 
 export function validateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program

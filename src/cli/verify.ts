@@ -1,29 +1,28 @@
 import type { Command } from 'commander';
-import { openApp, openLedger } from '../worker/app.ts';
-import type { App, LedgerApp } from '../worker/app.ts';
-import { parseCount } from '../core/quantity.ts';
 import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { journalFolder } from '../worker/journal/journal.ts';
-import { journalLooks } from '../operate/verify/journal-check.ts';
-import type { Batch } from '../ledger/batches.ts';
-import { createProvider } from '../provider/client.ts';
-import type { Provider } from '../core/outcome.ts';
-import { queueLooks } from '../operate/verify/queue-check.ts';
 import { count } from '../core/format.ts';
-import { taskLooks } from '../operate/verify/task-check.ts';
-import { confirmed, ledgerLooks } from '../operate/verify/verify.ts';
-import type { Look } from '../operate/verify/verify.ts';
-import { batchNamed } from './batch-named.ts';
-import { FindingReport } from './finding-report.ts';
-import { configOf, flag, globalFlags, isOn, providerFlags, tellKeyApart } from './io.ts';
-import type { GlobalFlags, Io } from './io.ts';
-import { openAlone } from './ledger-alone.ts';
-import { onInterrupt } from './interrupt.ts';
-import { Progress } from './progress.ts';
-import { providerSilent } from './silence.ts';
+import type { Provider } from '../core/outcome.ts';
+import { parseCount } from '../core/quantity.ts';
+import type { Batch } from '../ledger/batches.ts';
+import type { Finding, Severity } from '../ledger/verify/invariant.ts';
+import { inspectJournals } from '../operate/verify/journal-check.ts';
+import { inspectTasks } from '../operate/verify/task-check.ts';
+import { inspectQueues, confirmed, inspectLedger } from '../operate/verify/verify.ts';
+import type { Inspection } from '../operate/verify/verify.ts';
+import { createProvider } from '../provider/client.ts';
+import { openApp, openLedger } from '../worker/app.ts';
+import type { App, LedgerApp } from '../worker/app.ts';
+import { journalFolder } from '../worker/journal/journal.ts';
+import { configOf, flag, globalFlags, isOn, providerFlags, warnOfKeyApart } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { providerSilent } from './format.ts';
+import type { Io } from './io.ts';
+import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { onInterrupt } from './signals.ts';
+import { Progress } from './terminal.ts';
 
 interface VerifyFlags extends GlobalFlags {
   provider?: boolean;
@@ -71,13 +70,13 @@ async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Pro
   const config = configOf(flags);
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
   const target = isOn(flags.provider) ? requireProvider(config) : undefined;
-  if (target !== undefined) tellKeyApart(config, io);
+  if (target !== undefined) warnOfKeyApart(config, io);
   const app = await openWithQueueIfThere(config, io);
   const provider = target && createProvider({ ...target, connections: concurrency, codes: config.codes });
   const interrupt = onInterrupt(io.quit);
   const progress = new Progress(io);
   try {
-    const batch = name === undefined ? undefined : await batchNamed(app.db, name);
+    const batch = name === undefined ? undefined : await requireBatch(app.db, name);
     const checked: Checked = {
       rows: 0,
       journals: 0,
@@ -124,7 +123,7 @@ async function openWithQueueIfThere(config: Config, io: Io): Promise<Opened> {
     return await openApp(config, 'reader');
   } catch (error) {
     if (!(error instanceof VidbatchError && error.code.startsWith('QUEUE_'))) throw error;
-    return openAlone(config, io);
+    return openLedgerOnly(config, io);
   }
 }
 
@@ -140,16 +139,16 @@ async function* everything(
     signal: AbortSignal;
     onRows: (rows: number) => void;
   },
-): AsyncGenerator<Look> {
+): AsyncGenerator<Inspection> {
   const { provider, concurrency, signal } = options;
   const batchId = batch?.id ?? null;
   const { ledgerId } = app;
   const parts = [
-    ledgerLooks(app.db, batchId, (rows) => {
+    inspectLedger(app.db, batchId, (rows) => {
       checked.rows = rows;
       options.onRows(rows);
     }),
-    journalLooks(app.db, journalFolder(config.dataDir), {
+    inspectJournals(app.db, journalFolder(config.dataDir), {
       ledgerId,
       batch: batch?.name ?? null,
       onJournal: () => (checked.journals += 1),
@@ -157,14 +156,14 @@ async function* everything(
     ...(app.store === undefined
       ? []
       : [
-          queueLooks(app.db, app.store, {
+          inspectQueues(app.db, app.store, {
             ledgerId,
             onJobs: (jobs) => (checked.jobs = (checked.jobs ?? 0) + jobs),
           }),
         ]),
     ...(provider === undefined
       ? []
-      : [taskLooks(app.db, provider, { batchId, concurrency, signal }, checked)]),
+      : [inspectTasks(app.db, provider, { batchId, concurrency, signal }, checked)]),
   ];
   for (const part of parts) {
     for await (const look of part) {
@@ -194,4 +193,84 @@ function describe({ rows, journals, jobs, asked, unanswered }: Checked, withProv
   parts.push(jobs === null ? 'no queue' : some(jobs, 'job'));
   if (withProvider) parts.push(`${some(asked, 'task')} asked for`, `${count(unanswered)} unanswered`);
   return `checked: ${parts.join(' · ')}`;
+}
+
+/** Worst first. */
+const WORDS: Record<Severity, string> = {
+  risk: 'RISK',
+  broken: 'BROKEN',
+  difference: 'differs',
+  note: 'note',
+};
+const ORDER = Object.keys(WORDS) as Severity[];
+
+const EXAMPLES = 3;
+
+interface Group {
+  severity: Severity;
+  invariant: string;
+  total: number;
+  examples: Finding[];
+}
+
+/** Tells findings as people read them, grouped with three examples each, or (`json`) each as a line as it comes. */
+export class FindingReport {
+  readonly #io: Pick<Io, 'out' | 'write'>;
+  readonly #json: boolean;
+  readonly #groups = new Map<string, Group>();
+
+  constructor(io: Pick<Io, 'out' | 'write'>, json: boolean) {
+    this.#io = io;
+    this.#json = json;
+  }
+
+  async add(finding: Finding): Promise<void> {
+    const { severity, invariant } = finding;
+    const name = `${severity} ${invariant}`;
+    const group = this.#groups.get(name) ?? { severity, invariant, total: 0, examples: [] };
+    this.#groups.set(name, group);
+    group.total += 1;
+    if (this.#json) await this.#io.write(`${JSON.stringify(finding)}\n`);
+    else if (group.examples.length < EXAMPLES) group.examples.push(finding);
+  }
+
+  /** How many findings there are of this severity. */
+  count(severity: Severity): number {
+    return [...this.#groups.values()].reduce(
+      (sum, one) => sum + (one.severity === severity ? one.total : 0),
+      0,
+    );
+  }
+
+  /** Shows the groups, worst first. With `json` everything has been said. */
+  finish(checked: string): void {
+    if (this.#json) return;
+    const groups = [...this.#groups.values()];
+    for (const group of ORDER.flatMap((severity) => groups.filter((one) => one.severity === severity))) {
+      for (const line of formatGroup(group)) this.#io.out(line);
+    }
+    const faults = ORDER.slice(0, -1).reduce((sum, severity) => sum + this.count(severity), 0);
+    const verdict =
+      faults === 0 ? 'every invariant holds' : `${count(faults)} ${faults === 1 ? 'fault' : 'faults'}`;
+    this.#io.out(`${checked} · ${verdict}`);
+  }
+
+  /** The highest risk wins: 5, 1, 7. */
+  exitCode(): ExitCode {
+    if (this.count('risk') > 0) return EXIT.uncertainRows;
+    if (this.count('broken') > 0) return EXIT.operational;
+    return this.count('difference') > 0 ? EXIT.differences : EXIT.ok;
+  }
+}
+
+function formatGroup({ severity, invariant, total, examples }: Group): string[] {
+  const shown = examples.flatMap(({ batch, key, what, next }, n) => {
+    const where = batch === null ? '' : ` ${key === null ? batch : `${batch} ${key}`}:`;
+    const line = `${WORDS[severity]}${where} ${what} [${invariant}]`;
+    return next === examples[n + 1]?.next ? [line] : [line, `  ${next}`];
+  });
+  const left = total - examples.length;
+  return left > 0
+    ? [...shown, `${WORDS[severity]} … and ${count(left)} more [${invariant}]; --json lists all`]
+    : shown;
 }

@@ -6,7 +6,7 @@ import { excerpt } from '../core/excerpt.ts';
 import { checkModels, parseRates, perSecondOf } from '../core/rate/limits.ts';
 import { parseWindow } from '../core/time/window.ts';
 import type { Window } from '../core/time/window.ts';
-import { flag } from './io.ts';
+import { flag } from './flags.ts';
 
 const SHAPE = '"23:00-07:00 Asia/Shanghai" or "Mon-Fri 22:00-06:00 UTC except 2030-12-25", or none';
 

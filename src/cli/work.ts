@@ -1,18 +1,16 @@
 import type { Command } from 'commander';
-import { openApp } from '../worker/app.ts';
 import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Queryable } from '../database/database.ts';
+import { untilLedgerAnswers } from '../database/outage.ts';
 import { listWaitingBatches } from '../ledger/batches.ts';
-import { readGates } from '../operate/gate.ts';
-import { parseAddress } from '../operate/monitor/listen.ts';
+import { readGates } from '../operate/gates.ts';
+import { parseAddress } from '../operate/monitor/http.ts';
 import { startMonitor } from '../operate/monitor/monitor.ts';
 import type { Monitor } from '../operate/monitor/monitor.ts';
-import { offPeakFlag, offPeakWindow } from './window-flags.ts';
-import type { OffPeakFlags } from './window-flags.ts';
-import { untilLedgerAnswers } from '../database/outage.ts';
 import { startSchedules } from '../schedule/schedule.ts';
+import { openApp } from '../worker/app.ts';
 import { startSending, untilDone } from '../worker/sending.ts';
 import type { Verdict } from '../worker/submit.ts';
 import {
@@ -23,12 +21,11 @@ import {
   isOn,
   logOf,
   providerFlags,
-  tellKeyApart,
+  warnOfKeyApart,
   workFlags,
   workLimits,
-} from './io.ts';
+} from './flags.ts';
 import type { Io } from './io.ts';
-import { onInterrupt } from './interrupt.ts';
 import {
   closeSoon,
   endSchedules,
@@ -39,6 +36,9 @@ import {
   startUnlessStopped,
 } from './shutdown.ts';
 import type { ShutdownFlags } from './shutdown.ts';
+import { onInterrupt } from './signals.ts';
+import { offPeakFlag, offPeakWindow } from './window-flags.ts';
+import type { OffPeakFlags } from './window-flags.ts';
 
 interface Flags extends ShutdownFlags, OffPeakFlags {
   drain?: boolean;
@@ -78,7 +78,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
   const address = flags.http === undefined ? undefined : parseAddress('--http', flags.http);
   const window = offPeakWindow(flags);
   requireProvider(config);
-  tellKeyApart(config, io);
+  warnOfKeyApart(config, io);
   const log = logOf(flags, 'info');
   const interrupt = onInterrupt(io.quit);
   const app = await startUnlessStopped(openApp(config, 'worker', log), interrupt);
@@ -122,7 +122,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
       const why = await Promise.race([happened, ...drained]);
       halted = why === 'halted' || why === 'spent';
       if (typeof why === 'string' && why !== 'nothing')
-        await untilLedgerAnswers('gates', log, () => tellGates(app.db, running.origin, log), signal);
+        await untilLedgerAnswers('gates', log, () => logGates(app.db, running.origin, log), signal);
     } finally {
       const [left] = await Promise.all([endSending(running, patienceMs, log), endSchedules(schedules)]);
       atRisk = left > 0 || atRisk;
@@ -145,7 +145,7 @@ function isRisk(verdict: Verdict): boolean {
 const MOST_BATCHES = 20;
 
 /** Says what keeps rows of a provider waiting: what a person has to open, and at level info what opens by itself. */
-async function tellGates(db: Queryable, origin: string, log: Logger): Promise<void> {
+async function logGates(db: Queryable, origin: string, log: Logger): Promise<void> {
   const batches = await listWaitingBatches(db, origin, MOST_BATCHES);
   const said = new Set<string>();
   for (const batch of batches) {

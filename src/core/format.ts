@@ -3,6 +3,11 @@ export function count(n: number): string {
   return n.toLocaleString('en');
 }
 
+/** `1 row`, `1,234 rows`. `many`: a plural that does not end in s. */
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${count(n)} ${n === 1 ? one : many}`;
+}
+
 /** `1h 02m`, `3m 20s`, `12s` */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));

@@ -10,6 +10,13 @@ export function oneLine(text: string, limit = 300): string {
   ).toWellFormed();
 }
 
+/** The first `length` UTF-16 units and an ellipsis. It never cuts a surrogate pair in two. */
+export function shorten(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const cut = text.slice(0, length);
+  return `${/[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut}…`;
+}
+
 /** At most `bytes` bytes of UTF-8, without NUL, which Postgres refuses to store. */
 export function storable(text: string, bytes: number): string {
   const clean = text.toWellFormed().replaceAll('\0', '\ufffd');

@@ -1,16 +1,16 @@
 import { estimate } from '../batch/estimate.ts';
 import type { Estimate } from '../batch/estimate.ts';
-import type { Batch } from '../ledger/batches.ts';
+import type { Prices } from '../core/money/prices.ts';
 import { transaction } from '../database/database.ts';
 import type { Database, Queryable } from '../database/database.ts';
 import { readBilled } from '../ledger/audit/provider-lines.ts';
 import type { Billed } from '../ledger/audit/provider-lines.ts';
+import type { Batch } from '../ledger/batches.ts';
 import { readAccepted, readCalls, readEndings, readTaskTimes } from '../ledger/read/report.ts';
 import type { Calls, Ending, Percentiles } from '../ledger/read/report.ts';
 import { readFailReasons } from '../ledger/operator/retry-failed-tasks.ts';
 import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
-import { summarise } from './overview.ts';
-import type { Prices } from '../core/money/prices.ts';
+import { summarise } from './summary.ts';
 import type { Summary } from './summary.ts';
 
 /** What became of a batch so far, in numbers. */
@@ -37,14 +37,14 @@ export interface Report extends Pick<
 }
 
 /** All parts are of one moment, also while the batch runs. */
-export async function reportOf(db: Database, batch: Batch, prices: Prices): Promise<Report> {
+export async function readReport(db: Database, batch: Batch, prices: Prices): Promise<Report> {
   return transaction(db, async (session) => {
     await session.query('set transaction isolation level repeatable read, read only');
-    return readReport(session, batch, prices);
+    return readParts(session, batch, prices);
   });
 }
 
-async function readReport(db: Queryable, batch: Batch, prices: Prices): Promise<Report> {
+async function readParts(db: Queryable, batch: Batch, prices: Prices): Promise<Report> {
   const summary = await summarise(db, batch, undefined);
   const calls = await readCalls(db, batch.id);
   const accepted = await readAccepted(db, batch.id, { withSeconds: prices.size > 0 });

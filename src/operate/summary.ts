@@ -1,14 +1,55 @@
-import { count } from '../core/format.ts';
+/**
+ * The room `operate` tells an operator how things stand: status, report, explain, verify, doctor and metrics.
+ * It may import schedule, worker, results, batch, manifest, provider, ledger, database and core.
+ */
+import { purseJson } from '../batch/budget.ts';
 import type { PurseJson } from '../batch/budget.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import type { Counts, State } from '../core/submission.ts';
+import { count, duration } from '../core/format.ts';
+import { remakeLine } from '../core/next-step.ts';
 import { STATES } from '../core/submission.ts';
+import type { Counts, State } from '../core/submission.ts';
 import { openOf } from '../core/task.ts';
 import type { TaskCounts } from '../core/task.ts';
-import type { Gate } from './gate.ts';
-import { remakeLine } from '../core/next-step.ts';
+import type { Queryable } from '../database/database.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readBudgetStatus } from '../ledger/money/budget.ts';
+import { readNumbers, readSpeed } from '../ledger/read/batch-numbers.ts';
+import type { BatchNumbers, Speed } from '../ledger/read/batch-numbers.ts';
+import { readLedgerId } from '../ledger/read/rows.ts';
 import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
+import { listFeeders } from '../ledger/send/feeder.ts';
+import { sends } from '../worker/queue/name.ts';
+import { readGates } from './gates.ts';
+import type { Gate } from './gates.ts';
+
+/** Reads where a batch stands. `origin`: the provider of this configuration, if there is one. */
+export async function summarise(db: Queryable, batch: Batch, origin?: string): Promise<Summary> {
+  return summaryOf(db, batch, await readNumbers(db, batch.id), origin);
+}
+
+/** Makes the summary from numbers that the caller has read already. */
+export async function summaryOf(
+  db: Queryable,
+  batch: Batch,
+  { counts, surplus, remade }: BatchNumbers,
+  origin?: string,
+): Promise<Summary> {
+  const purse = await readBudgetStatus(db, batch.id);
+  return {
+    batch: batch.name,
+    source: batch.source,
+    priority: batch.priority,
+    rows: totalOf(counts),
+    counts,
+    taskIds: counts.submitted,
+    surplus,
+    remade,
+    gates: counts.pending + counts.submitting === 0 ? [] : await readGates(db, batch, origin),
+    budget: purse === undefined ? null : purseJson(purse),
+  };
+}
 
 /** Where a batch stands. */
 export interface Summary {
@@ -118,4 +159,60 @@ export function formatFailedTasks(batch: string, reasons: readonly FailReason[])
   if (total === 0) return undefined;
   const them = total === 1 ? 'it' : 'them';
   return `${count(total)} ${total === 1 ? 'task' : 'tasks'} failed at the provider: ${formatReasons(reasons)}; \`${remakeLine(batch)}\` makes ${them} again, and pays again`;
+}
+
+/** How fast a batch is sent, and how long the rest takes. */
+export interface Pace {
+  /** Accepted rows a second, over the last minute or since the first one. */
+  rate: number;
+  /** Until everything is sent that the budget pays for. Null: nothing is left, nothing moves, or a gate may stay shut. */
+  etaSeconds: number | null;
+  /** A worker that would send its rows has been seen lately. */
+  fed: boolean;
+  /** The numbers behind `rate`. */
+  lately: Speed;
+}
+
+/** Gates that do not change the estimate: throttling is part of the rate already. */
+const PASSING: ReadonlySet<Gate['gate']> = new Set(['throttled', 'other-provider']);
+
+export async function readPace(db: Queryable, batch: Pick<Batch, 'id'>, summary: Summary): Promise<Pace> {
+  const lately = await readSpeed(db, batch.id);
+  const fed = await isFed(db, batch.id);
+  const rate = lately.accepted / lately.seconds;
+  return { rate, etaSeconds: etaOf(rate, fed, summary), fed, lately };
+}
+
+/** Whether a worker has been seen lately that would send the rows of this batch. */
+export async function isFed(db: Queryable, batchId: number): Promise<boolean> {
+  const id = await readLedgerId(db);
+  return (await listFeeders(db)).some(({ queue, alive }) => alive && sends(queue, id, batchId));
+}
+
+/** Says that rows wait for a worker; undefined: they do not. */
+export function formatUnfed({
+  counts,
+  fed,
+}: Pick<Summary, 'counts'> & Pick<Pace, 'fed'>): string | undefined {
+  if (counts.pending === 0 || fed) return undefined;
+  return 'no worker feeds these rows: start `vidbatch work`, or `vidbatch run` with the manifest';
+}
+
+/** Whole seconds. */
+export function etaOf(
+  rate: number,
+  fed: boolean,
+  { counts, gates, budget }: Pick<Summary, 'counts' | 'gates' | 'budget'>,
+): number | null {
+  // Rows that the budget does not pay for are never sent.
+  const open = counts.pending + counts.submitting - (budget?.beyond ?? 0);
+  const moves = rate > 0 && fed && gates.every(({ gate }) => PASSING.has(gate));
+  return open > 0 && moves ? Math.round(open / rate) : null;
+}
+
+/** A slow pace as a number of rows: `0.0 accepted/s` would look like a standstill. */
+export function formatSpeed({ accepted, seconds }: Speed): string {
+  const lately = seconds < 60 ? duration(seconds * 1000) : 'minute';
+  if (accepted / seconds >= 1) return `${(accepted / seconds).toFixed(1)} accepted/s over the last ${lately}`;
+  return `${count(accepted)} accepted in the last ${lately}`;
 }

@@ -4,11 +4,10 @@ import { connect } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import { pino } from 'pino';
 import { request } from 'undici';
+import { LoginThrottle } from '../../src/board/login-throttle.ts';
 import { startBoard } from '../../src/board/server.ts';
 import type { Board, BoardOptions } from '../../src/board/server.ts';
-import { HTTP_LIMITS } from '../../src/operate/monitor/listen.ts';
-import { Tries } from '../../src/board/tries.ts';
-import { startProbe } from '../../src/operate/monitor/probe.ts';
+import { HTTP_LIMITS, startProbe } from '../../src/operate/monitor/http.ts';
 import { openBrowser } from '../chromium.ts';
 import { until } from '../until.ts';
 import { bearing, get, openTheatre, silent } from './fixture.ts';
@@ -59,16 +58,16 @@ suite('the doors of the board', () => {
   }
 
   /** Tries that wait until the test lets them. */
-  function heldTries() {
+  function heldThrottle() {
     const waits: number[] = [];
     const held = Promise.withResolvers<void>();
-    const tries = new Tries({ now: () => 0, wait: (ms) => (waits.push(ms), held.promise) });
-    return { tries, waits, release: () => held.resolve() };
+    const throttle = new LoginThrottle({ now: () => 0, wait: (ms) => (waits.push(ms), held.promise) });
+    return { throttle, waits, release: () => held.resolve() };
   }
 
   test('wrong passwords make the guesser wait, and whoever was let in before does not wait with him', async () => {
-    const { tries, waits, release } = heldTries();
-    await withBoard({ credentials: CREDENTIALS, tries }, async (board) => {
+    const { throttle, waits, release } = heldThrottle();
+    await withBoard({ credentials: CREDENTIALS, throttle }, async (board) => {
       const { password } = CREDENTIALS;
       const first = await ask(board, { password });
       const port = new URL(board.url).port;
@@ -107,8 +106,8 @@ suite('the doors of the board', () => {
   });
 
   test('from an address that was never let in, the right password waits like a wrong one', async () => {
-    const { tries, waits, release } = heldTries();
-    await withBoard({ credentials: CREDENTIALS, tries }, async (board) => {
+    const { throttle, waits, release } = heldThrottle();
+    await withBoard({ credentials: CREDENTIALS, throttle }, async (board) => {
       for (let n = 0; n < 5; n++) await ask(board, { password: 'bad' });
       const right = ask(board, { password: CREDENTIALS.password });
       await until(async () => waits.length === 1);
@@ -125,9 +124,9 @@ suite('the doors of the board', () => {
     );
     const guess = async (board: Board, from: string): Promise<number> =>
       (await ask(board, { password: 'bad', from })).status;
-    const immediate = () => new Tries({ now: () => 0, wait: () => Promise.resolve() });
+    const immediate = () => new LoginThrottle({ now: () => 0, wait: () => Promise.resolve() });
     const publicName = '127.0.0.1';
-    await withBoard({ credentials: CREDENTIALS, publicName, log, tries: immediate() }, async (board) => {
+    await withBoard({ credentials: CREDENTIALS, publicName, log, throttle: immediate() }, async (board) => {
       for (let n = 0; n < 30; n++) await guess(board, `10.1.0.${n}`);
     });
     assert.deepEqual(new Set(lines.map(({ address }) => address)), new Set(['127.0.0.1']));
@@ -135,7 +134,7 @@ suite('the doors of the board', () => {
     lines.length = 0;
     const trustedProxies = ['127.0.0.0/8', '10.9.0.1'];
     await withBoard(
-      { credentials: CREDENTIALS, publicName, trustedProxies, log, tries: immediate() },
+      { credentials: CREDENTIALS, publicName, trustedProxies, log, throttle: immediate() },
       async (board) => {
         await guess(board, '203.0.113.7');
         await guess(board, '198.51.100.1, 203.0.113.8');

@@ -386,7 +386,7 @@ suite('the board over HTTP', () => {
     const port = Number(new URL(theatre.board.url).port);
     await assert.rejects(startBoard({ app: theatre.app, host: '127.0.0.1', port, log: silent }), {
       code: 'CANNOT_LISTEN',
-      message: /something listens there already/,
+      message: /another process listens there/,
     });
   });
 

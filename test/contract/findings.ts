@@ -1,10 +1,10 @@
 import type { Finding } from '../../src/ledger/verify/invariant.ts';
 import { confirmed } from '../../src/operate/verify/verify.ts';
-import type { Look } from '../../src/operate/verify/verify.ts';
+import type { Inspection } from '../../src/operate/verify/verify.ts';
 
 /** What is found twice. `meanwhile` happens between the two looks. */
 export async function found(
-  looks: AsyncIterable<Look>,
+  looks: AsyncIterable<Inspection>,
   meanwhile: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<Finding[]> {
   const all: Finding[] = [];

@@ -5,7 +5,7 @@ import type { Batch } from '../../src/ledger/batches.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
 import { describeEstimate } from '../../src/batch/estimate.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';
-import { reportOf } from '../../src/operate/report.ts';
+import { readReport } from '../../src/operate/report.ts';
 import { bring, ManifestFile, ORIGIN, row } from './manifest-file.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 
@@ -52,7 +52,7 @@ onEvery(LEDGERS, (storage) => {
   describe('a report', () => {
     test('counts calls, how long their answers took, and how they ended, with three examples', async () => {
       const { db } = storage();
-      const seen = await reportOf(db, await sent(db), new Map());
+      const seen = await readReport(db, await sent(db), new Map());
       const { calls, endings, durationMs } = seen;
       assert.deepEqual([calls.total, calls.open, calls.repeated, calls.throttled], [20, 0, 10, 10]);
       assert.deepEqual([calls.latency?.p50, calls.latency?.max, durationMs], [5500, 10_000, 10_000]);
@@ -72,7 +72,7 @@ onEvery(LEDGERS, (storage) => {
     test('says how many tasks are settled, and what they cost, by the prices and by the bill', async () => {
       const { db } = storage();
       const prices = parsePrices('{"viduq3p-720p":{"perSecond":"0.5","currency":"CNY"}}', 'prices.json');
-      const { tasks, estimated, billed } = await reportOf(db, await sent(db), prices);
+      const { tasks, estimated, billed } = await readReport(db, await sent(db), prices);
       assert.deepEqual(tasks.byStatus, { completed: 2, failed: 1, open: 2 });
       assert.equal(tasks.settled, 3);
       assert.deepEqual(
@@ -88,11 +88,11 @@ onEvery(LEDGERS, (storage) => {
     test('goes by the prices that the ledger has where no others are given', async () => {
       const { db } = storage();
       const batch = await sent(db);
-      assert.equal((await reportOf(db, batch, new Map())).estimated, null);
+      assert.equal((await readReport(db, batch, new Map())).estimated, null);
       await db.query(
         `update vidbatch.row_state set price = 0.75, currency = 'CNY' where id in (select id from vidbatch.row where line <= 4)`,
       );
-      const { estimated } = await reportOf(db, batch, new Map());
+      const { estimated } = await readReport(db, batch, new Map());
       assert.match(
         describeEstimate(estimated ?? assert.fail()),
         /^at most 3\.00 CNY, and unknown for 1 row;/,
@@ -123,16 +123,16 @@ onEvery(LEDGERS, (storage) => {
           };
         },
       };
-      assert.equal((await reportOf(moving, batch, new Map())).tasks.byStatus['completed'], 2);
+      assert.equal((await readReport(moving, batch, new Map())).tasks.byStatus['completed'], 2);
       await changed;
-      assert.equal((await reportOf(db, batch, new Map())).tasks.byStatus['completed'], 3);
+      assert.equal((await readReport(db, batch, new Map())).tasks.byStatus['completed'], 3);
     });
 
     test('is empty for a batch of which nothing was sent', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row(1)]);
       await bring(db, file);
-      const { calls, endings, durationMs, tasks, billed } = await reportOf(
+      const { calls, endings, durationMs, tasks, billed } = await readReport(
         db,
         (await findBatch(db, file.name)) as Batch,
         new Map(),

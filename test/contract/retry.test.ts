@@ -10,8 +10,7 @@ import type { Database } from '../../src/database/database.ts';
 import { readTrail } from '../../src/ledger/read/row-history.ts';
 import { countRetryable, retry, retryChanged } from '../../src/ledger/operator/retry.ts';
 import type { Chosen, Versions } from '../../src/ledger/operator/retry.ts';
-import { readGates } from '../../src/operate/gate.ts';
-import { readGatesOf } from '../../src/operate/row-gate.ts';
+import { readGates, readRowGates } from '../../src/operate/gates.ts';
 import {
   bring,
   ManifestFile,
@@ -157,7 +156,7 @@ onEvery(LEDGERS, (storage) => {
       const gatesOf = async (n: number): Promise<string[]> => {
         const [view] = (await submissions(db, file)).slice(n);
         assert.ok(view);
-        return (await readGatesOf(db, batch, view)).map(({ gate, reason }) => `${gate}: ${reason}`);
+        return (await readRowGates(db, batch, view)).map(({ gate, reason }) => `${gate}: ${reason}`);
       };
       const [gate = '', ...more] = await gatesOf(1);
       assert.match(gate, /^budget: its price is not known, .+ submit .+ --prices/);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { openLedger } from '../../src/worker/app.ts';
 import { readConfig } from '../../src/core/config.ts';
-import { gatherFolder, judgeFolder } from '../../src/operate/doctor/folder.ts';
+import { readFolderFacts, judgeFolder } from '../../src/operate/doctor/folder.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
 import { connectToHolder } from '../../src/database/ipc-client.ts';
 import { lockFolder } from '../../src/database/lock.ts';
@@ -48,7 +48,7 @@ async function refusalOf(dataDir: string): Promise<VidbatchError> {
   const [first, second] = refusals;
   assert.ok(first instanceof VidbatchError && second instanceof VidbatchError);
   assert.equal(first.message, second.message);
-  const [check] = judgeFolder(await gatherFolder(dataDir, true));
+  const [check] = judgeFolder(await readFolderFacts(dataDir, true));
   assert.deepEqual(check, { check: 'data-folder', status: 'failed', what: first.message, hint: first.hint });
   return first;
 }

@@ -102,7 +102,7 @@ describe('a worker that is told to stop', async () => {
     const { stderr } = exits(await here.run(['work', '--http', host]), 1);
     assert.match(
       stderr,
-      /^vidbatch: --http 127\.0\.0\.1:\d+: cannot listen there: something listens there already \[CANNOT_LISTEN\]$/m,
+      /^vidbatch: --http 127\.0\.0\.1:\d+: cannot listen there: another process listens there \[CANNOT_LISTEN\]$/m,
     );
   });
 

@@ -13,7 +13,7 @@ import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledge
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
 import { sameKeyOf } from '../../src/core/retry.ts';
-import { confirmed, ledgerLooks } from '../../src/operate/verify/verify.ts';
+import { confirmed, inspectLedger } from '../../src/operate/verify/verify.ts';
 import { makeBatch, outcomeOf, resultOf, tryAlone, editRow } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { openStorage } from '../contract/storages.ts';
@@ -140,7 +140,7 @@ describe('the invariants of a ledger', () => {
             const life = new Life(db, made);
             for (const one of steps) await life.go(one);
             const told = [];
-            for await (const finding of confirmed(ledgerLooks(db, made.id), () => Promise.resolve())) {
+            for await (const finding of confirmed(inspectLedger(db, made.id), () => Promise.resolve())) {
               if (finding.invariant !== 'paid-once') told.push(finding);
             }
             assert.deepEqual(told, []);

@@ -1,24 +1,22 @@
 import type { Config } from '../../core/config.ts';
 import { VidbatchError } from '../../core/errors.ts';
 import { reasonOf } from '../../database/connection-errors.ts';
-import { journalFolder } from '../../worker/journal/journal.ts';
 import { readCondition } from '../../ledger/read/alerts.ts';
 import { redactor } from '../../provider/api-key.ts';
+import { journalFolder } from '../../worker/journal/journal.ts';
 import { queueName } from '../../worker/queue/name.ts';
 import { redisTrouble } from '../../worker/queue/redis/trouble.ts';
 import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
 import { parsed, refused, skipped, subject, within } from './check.ts';
 import type { Check } from './check.ts';
-import { judgeCondition } from './condition.ts';
 import { judgeConfiguration, judgeMachine } from './configuration.ts';
 import type { Understood, MachineFacts } from './configuration.ts';
-import { gatherFolder, judgeFolder } from './folder.ts';
-import { gatherJournals, judgeJournals } from './journals.ts';
-import { openLedger } from './ledger.ts';
+import { readFolderFacts, judgeFolder, readJournalFacts, judgeJournals } from './folder.ts';
+import { judgeCondition, openLedger } from './ledger.ts';
 import type { OpenedLedger } from './ledger.ts';
-import { judgeProvider, gatherProvider } from './provider.ts';
-import { checkQueueSchema, gatherQueue, judgeQueue, openStore } from './queue.ts';
-import { judgeRedis, gatherRedis, openProbe } from './redis.ts';
+import { judgeProvider, readProviderFacts } from './provider.ts';
+import { checkQueueSchema, readQueueFacts, judgeQueue, openStore } from './queue.ts';
+import { judgeRedis, readRedisFacts, openProbe } from './redis.ts';
 
 /** Milliseconds for one question to another machine. */
 const LIMIT_MS = 5_000;
@@ -28,14 +26,14 @@ const LIMIT_MS = 5_000;
  * change nothing, make no ledger, and ask the provider one question that costs nothing. Each has a time limit, and no
  * failure ends the others.
  */
-export async function* examine(
+export async function* runChecks(
   understood: Understood,
   machine: Omit<MachineFacts, 'surroundings'>,
   limitMs = LIMIT_MS,
 ): AsyncGenerator<Check> {
   const { config, surroundings } = understood;
   const folder = subject('data-folder', limitMs, async () =>
-    judgeFolder(await gatherFolder(config.dataDir, config.databaseUrl === undefined)),
+    judgeFolder(await readFolderFacts(config.dataDir, config.databaseUrl === undefined)),
   );
   const ledger = openLedger(config, limitMs);
   const redis = examineRedis(config, limitMs);
@@ -82,7 +80,7 @@ async function examineJournals(
   if (db === undefined || ledgerId === undefined) return [];
   try {
     return await within(limitMs, async (signal) =>
-      judgeJournals(await gatherJournals(db, journalFolder(config.dataDir), ledgerId, signal)),
+      judgeJournals(await readJournalFacts(db, journalFolder(config.dataDir), ledgerId, signal)),
     );
   } catch (error) {
     return [
@@ -98,7 +96,7 @@ async function examineRedis({ redisUrl }: Config, limitMs: number): Promise<Chec
   try {
     return await within(limitMs, async (signal) => {
       const redis = await openProbe(place, signal);
-      const facts = await gatherRedis(redis, {
+      const facts = await readRedisFacts(redis, {
         tls: place.tls,
         key: `bull:${queueName('doctor', null)}:meta`,
       });
@@ -123,7 +121,7 @@ async function examineQueue(
   if (schema.some(({ status }) => status !== 'ok')) return schema;
   const checks = await subject('queue', 2 * limitMs, async (signal) => {
     const store = await openStore(config, embedded, signal);
-    return judgeQueue(await gatherQueue(db, store, ledgerId));
+    return judgeQueue(await readQueueFacts(db, store, ledgerId));
   });
   return [...schema, ...checks];
 }
@@ -133,6 +131,6 @@ async function examineProvider({ baseUrl, apiKey }: Config, limitMs: number): Pr
     return [skipped('provider', 'was not asked: its URL or the key is missing')];
   }
   return subject('provider', 4 * limitMs, async (signal) =>
-    judgeProvider(await gatherProvider(baseUrl, apiKey, { limitMs, signal }), redactor(apiKey)),
+    judgeProvider(await readProviderFacts(baseUrl, apiKey, { limitMs, signal }), redactor(apiKey)),
   );
 }

@@ -3,8 +3,13 @@ import { access, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from '../../core/errors.ts';
 import type { VidbatchError } from '../../core/errors.ts';
+import { count } from '../../core/format.ts';
+import type { Queryable } from '../../database/database.ts';
 import { isThere } from '../../database/disk-errors.ts';
 import { folderRefusal } from '../../database/ownership.ts';
+import { FOREIGN_HINT, foreignJournals, formatForeignJournals } from '../../worker/journal/foreign.ts';
+import type { ForeignJournal } from '../../worker/journal/foreign.ts';
+import { JOURNAL_RULES, inspectJournals } from '../verify/journal-check.ts';
 import { failed, ok, refused, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
 
@@ -42,7 +47,7 @@ const FILE_SYSTEMS: ReadonlyMap<number, FileSystem> = new Map([
 /** Below this a worker may soon have no room for its journal (a megabyte ahead) and an embedded ledger that grows. */
 const LITTLE_BYTES = 256 * 1024 * 1024;
 
-export async function gatherFolder(dir: string, embedded: boolean): Promise<FolderFacts> {
+export async function readFolderFacts(dir: string, embedded: boolean): Promise<FolderFacts> {
   const there = isThere(dir);
   const nearest = nearestFolder(dir);
   const unwritable = await access(nearest, constants.W_OK | constants.X_OK).then(
@@ -113,4 +118,69 @@ function judgeFileSystem({ fileSystem, embedded }: FolderFacts): Check {
   }
   const what = `in memory: a restart of this machine forgets ${kept}`;
   return embedded ? failed(name, what, MOVE) : warning(name, what, MOVE);
+}
+
+interface JournalFacts {
+  journals: number;
+  /** What is wrong with the files. */
+  damaged: string[];
+  /** Journals of other ledgers that no person has accepted. */
+  foreign: ForeignJournal[];
+  /** Attempts that only a journal knows. */
+  unknown: number;
+}
+
+export async function readJournalFacts(
+  db: Queryable,
+  folder: string,
+  ledgerId: string,
+  signal: AbortSignal,
+): Promise<JournalFacts> {
+  const foreign = await foreignJournals(db, folder, ledgerId);
+  const facts: JournalFacts = { journals: 0, damaged: [], foreign, unknown: 0 };
+  const onJournal = (): void => void (facts.journals += 1);
+  for await (const { found } of inspectJournals(db, folder, { ledgerId, batch: null, onJournal })) {
+    if (signal.aborted) break;
+    for (const { invariant, what } of found) {
+      if (invariant === JOURNAL_RULES.whole.name) facts.damaged.push(what);
+      if (invariant === JOURNAL_RULES.intent.name) facts.unknown += 1;
+    }
+  }
+  return facts;
+}
+
+export function judgeJournals({ journals, damaged, foreign, unknown }: JournalFacts): Check[] {
+  const checks: Check[] = [];
+  if (damaged.length > 0) {
+    checks.push(
+      warning(
+        'journals',
+        some(damaged),
+        `${sentence(JOURNAL_RULES.whole.next)}; \`vidbatch verify\` shows more.`,
+      ),
+    );
+  }
+  if (foreign.length > 0) {
+    const what = `${formatForeignJournals(foreign)}; a worker sends nothing`;
+    checks.push(failed('journals', what, FOREIGN_HINT));
+  }
+  if (unknown > 0) {
+    checks.push(
+      warning(
+        'journals',
+        `${count(unknown)} ${unknown === 1 ? 'attempt is' : 'attempts are'} in a journal alone, as after a restored ledger`,
+        'Start `vidbatch work` on this machine before anything is submitted again: it brings them back.',
+      ),
+    );
+  }
+  const read = journals === 0 ? 'none yet' : `${count(journals)} read`;
+  return checks.length > 0 ? checks : [ok('journals', `${read}; the ledger knows them`)];
+}
+
+function some([first = '', ...others]: readonly string[]): string {
+  return others.length === 0 ? first : `${first}, and ${count(others.length)} more like it`;
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

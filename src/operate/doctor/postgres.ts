@@ -54,7 +54,7 @@ export async function openClient(url: string, limitMs: number): Promise<Client> 
   return client;
 }
 
-export async function gatherPostgres(
+export async function readPostgresFacts(
   client: Client,
   lookForPooler: () => Promise<Pooler>,
 ): Promise<PostgresFacts> {

@@ -40,7 +40,7 @@ export interface Certificate {
 /** No provider issues such an id. */
 const MADE_UP_TASK = 'task_vidbatch_doctor';
 
-export async function gatherProvider(
+export async function readProviderFacts(
   baseUrl: string,
   apiKey: string,
   { limitMs, signal }: { limitMs: number; signal: AbortSignal },

@@ -32,7 +32,11 @@ interface QueueFacts {
   otherLedgers: string[];
 }
 
-export async function gatherQueue(db: Queryable, store: QueueStore, ledgerId: string): Promise<QueueFacts> {
+export async function readQueueFacts(
+  db: Queryable,
+  store: QueueStore,
+  ledgerId: string,
+): Promise<QueueFacts> {
   const shared = queueName(ledgerId, null);
   const fed = [shared, ...(await listFeeders(db)).map(({ queue }) => queue)];
   // The schedules' queue only shows the schedules: no row is sent from it.

@@ -68,7 +68,10 @@ async function openOne(place: RedisPlace, signal: AbortSignal): Promise<Redis> {
   }
 }
 
-export async function gatherRedis(redis: Redis, options: { tls: boolean; key: string }): Promise<RedisFacts> {
+export async function readRedisFacts(
+  redis: Redis,
+  options: { tls: boolean; key: string },
+): Promise<RedisFacts> {
   const latencyMs = await latencyOf(() => redis.ping());
   const info = readInfo(await redis.info());
   const number = (name: string): number | undefined => {

@@ -1,11 +1,11 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { LimitInForce } from '../../ledger/send/quota.ts';
 import type { Outcome, OutcomeKind } from '../../core/outcome.ts';
-import type { Polled } from '../../ledger/tasks/record-polls.ts';
-import type { Blocked } from '../../ledger/send/blocked.ts';
 import type { PollVerdict } from '../../core/poll-plan.ts';
+import type { Blocked } from '../../ledger/send/blocked.ts';
+import type { LimitInForce } from '../../ledger/send/quota.ts';
+import type { Polled } from '../../ledger/tasks/record-polls.ts';
 import type { Verdict } from '../../worker/submit.ts';
-import { PARTS } from './parts.ts';
+import { PARTS } from './survey.ts';
 import type { Survey } from './survey.ts';
 
 /** Seconds. Most answers to a create take one or two; `--timeout` ends the others, by default after 120. */

@@ -1,13 +1,11 @@
 import { createRequire } from 'node:module';
-import type { App } from '../../worker/app.ts';
 import { within } from '../../core/within.ts';
+import type { App } from '../../worker/app.ts';
 import type { RunningWorker } from '../../worker/worker.ts';
-import type { Address } from './listen.ts';
+import { startProbe } from './http.ts';
+import type { Address, Finding } from './http.ts';
 import { Metrics } from './metrics.ts';
-import { Parts } from './parts.ts';
-import { startProbe } from './probe.ts';
-import type { Finding } from './probe.ts';
-import { Surveyor } from './survey.ts';
+import { HealthCheck, Surveyor } from './survey.ts';
 
 /** Probes and metrics of one worker, over HTTP. */
 export interface Monitor {
@@ -40,7 +38,7 @@ export async function startMonitor(
   { stuckMs = STUCK_MS } = {},
 ): Promise<Monitor> {
   const metrics = new Metrics(version);
-  const parts = new Parts(app);
+  const parts = new HealthCheck(app);
   const surveyor = new Surveyor(app, parts);
   let worker: Watched | undefined;
   let draining = false;

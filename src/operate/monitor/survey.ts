@@ -1,17 +1,18 @@
-import type { App } from '../../worker/app.ts';
-import { limitsInForce } from '../../ledger/send/quota.ts';
-import type { LimitInForce } from '../../ledger/send/quota.ts';
-import { readAlerts, countAllStates } from '../../ledger/read/alerts.ts';
-import type { Alerts } from '../../ledger/read/alerts.ts';
-import { countTasks } from '../../ledger/tasks/tasks.ts';
-import { queueName } from '../../worker/queue/name.ts';
-import { countByState, openQueue } from '../../worker/queue/queue.ts';
-import type { ChunkQueue } from '../../worker/queue/queue.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { Counts } from '../../core/submission.ts';
 import type { TaskCounts } from '../../core/task.ts';
 import { within } from '../../core/within.ts';
+import type { Queryable } from '../../database/database.ts';
+import { readAlerts, countAllStates } from '../../ledger/read/alerts.ts';
+import type { Alerts } from '../../ledger/read/alerts.ts';
+import { limitsInForce } from '../../ledger/send/quota.ts';
+import type { LimitInForce } from '../../ledger/send/quota.ts';
+import { countTasks } from '../../ledger/tasks/tasks.ts';
+import type { App } from '../../worker/app.ts';
+import { queueName } from '../../worker/queue/name.ts';
+import { countByState, openQueue } from '../../worker/queue/queue.ts';
+import type { ChunkQueue } from '../../worker/queue/queue.ts';
 import type { RunningWorker } from '../../worker/worker.ts';
-import type { Health, Parts } from './parts.ts';
 
 interface Dated<T> {
   value: T;
@@ -40,7 +41,7 @@ const PATIENCE_MS = 2_000;
 
 /** Reads what the metrics show of ledger and queue. Never rejects, and never waits long. */
 export class Surveyor {
-  readonly #parts: Parts;
+  readonly #parts: HealthCheck;
   readonly #queue: ChunkQueue;
   readonly #rows: Paced<Counts>;
   readonly #tasks: Paced<TaskCounts>;
@@ -48,7 +49,7 @@ export class Surveyor {
   readonly #limits: Paced<LimitInForce[]>;
   readonly #jobs: Paced<Record<string, number>>;
 
-  constructor({ db, store, ledgerId }: Pick<App, 'db' | 'store' | 'ledgerId'>, parts: Parts) {
+  constructor({ db, store, ledgerId }: Pick<App, 'db' | 'store' | 'ledgerId'>, parts: HealthCheck) {
     this.#parts = parts;
     this.#queue = openQueue(store, queueName(ledgerId, null), { skipMetasUpdate: true });
     // `vidbatch_up` says whether it answers.
@@ -132,4 +133,69 @@ export class Paced<T> {
       this.#reading = undefined;
     }
   }
+}
+
+/** What a worker needs. */
+export const PARTS = ['ledger', 'queue'] as const;
+export type Part = (typeof PARTS)[number];
+
+/** Why a part does not answer; undefined when it does. */
+export type Health = Record<Part, string | undefined>;
+
+/** A part that takes longer counts as away, because probes wait a second or two. */
+const ANSWER_MS = 1_500;
+
+interface Asked {
+  asking: Promise<string | undefined> | undefined;
+  /** Since when it has answered every time, by the monotonic clock; undefined: the last time it did not. */
+  since: number | undefined;
+}
+
+/** Asks whether ledger and queue answer. Each is asked one question at a time, however many callers wait for it. */
+export class HealthCheck {
+  readonly #app: Pick<App, 'db' | 'store'>;
+  readonly #asked: Record<Part, Asked> = {
+    ledger: { asking: undefined, since: undefined },
+    queue: { asking: undefined, since: undefined },
+  };
+
+  constructor(app: Pick<App, 'db' | 'store'>) {
+    this.#app = app;
+  }
+
+  async ask(): Promise<Health> {
+    const [ledger, queue] = await Promise.all(PARTS.map((part) => this.#askOne(part)));
+    return { ledger, queue };
+  }
+
+  /** Milliseconds for which every part has answered each question; 0: one did not. */
+  answeringMs(): number {
+    const since = PARTS.map((part) => this.#asked[part].since ?? Infinity);
+    return Math.max(0, performance.now() - Math.max(...since));
+  }
+
+  async #askOne(part: Part): Promise<string | undefined> {
+    const asked = this.#asked[part];
+    asked.asking ??= this.#ping(part)
+      .then(() => undefined, reasonOf)
+      .finally(() => (asked.asking = undefined));
+    const reason = await within(ANSWER_MS, asked.asking, () => `no answer within ${ANSWER_MS / 1000} s`);
+    asked.since = reason === undefined ? (asked.since ?? performance.now()) : undefined;
+    return reason;
+  }
+
+  async #ping(part: Part): Promise<void> {
+    const { db, store } = this.#app;
+    if (part === 'ledger') await db.query('select 1');
+    else if (store.kind === 'postgres') await (store.pool as unknown as Queryable).query('select 1');
+    // A PING would wait in the client until the connection comes back.
+    else if (store.redis.status !== 'ready') throw new Error(`not connected: ${store.redis.status}`);
+    else await store.redis.ping();
+  }
+}
+
+/** Connection errors of several addresses come as an AggregateError with an empty message. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
+  return messageOf(error) || 'it failed without a reason';
 }

@@ -6,7 +6,7 @@ import { acceptedJournals } from '../../worker/journal/foreign.ts';
 import { finding } from '../../ledger/verify/invariant.ts';
 import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
 import { lockFile } from '../../database/lock.ts';
-import type { Look } from './verify.ts';
+import type { Inspection } from './verify.ts';
 
 /** The journals of this machine and the ledger. */
 export const JOURNAL_RULES = {
@@ -41,11 +41,11 @@ const CHUNK = 200;
 type Entry = Exclude<JournalLine, { kind: 'header' }>;
 
 /** Compares every journal of this machine with the ledger. With a batch, only its lines are findings. */
-export async function* journalLooks(
+export async function* inspectJournals(
   db: Queryable,
   folder: string,
   options: { ledgerId: string; batch: string | null; onJournal?: () => void },
-): AsyncGenerator<Look> {
+): AsyncGenerator<Inspection> {
   const accepted = await acceptedJournals(db);
   for (const name of await journalNames(folder)) {
     options.onJournal?.();
@@ -58,12 +58,12 @@ async function* lookAtJournal(
   path: string,
   name: string,
   { ledgerId, batch, accepted }: { ledgerId: string; batch: string | null; accepted: ReadonlySet<string> },
-): AsyncGenerator<Look> {
+): AsyncGenerator<Inspection> {
   let headed = false;
   let chunk: Entry[] = [];
   const ofBatch = (found: readonly Finding[]): readonly Finding[] =>
     batch === null ? found : found.filter((one) => one.batch === batch);
-  const look = async (): Promise<Look> => {
+  const look = async (): Promise<Inspection> => {
     const lines = chunk;
     chunk = [];
     const compare = async (): Promise<readonly Finding[]> => ofBatch(await compareLines(db, lines));

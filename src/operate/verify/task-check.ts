@@ -4,7 +4,7 @@ import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
 import { readSlices, readKnownTasks } from '../../ledger/verify/walk.ts';
 import type { KnownTask } from '../../ledger/verify/walk.ts';
 import type { Provider, TaskReport } from '../../core/outcome.ts';
-import type { Look } from './verify.ts';
+import type { Inspection } from './verify.ts';
 
 /** The ledger's task ids and what the provider says of them. */
 const TASK_RULES = {
@@ -40,12 +40,12 @@ const SLICE = 200;
  * Asks the provider for each of its task ids, `concurrency` at a time, and compares the answers with the ledger. It stores
  * nothing, and keeps `totals` up to date.
  */
-export async function* taskLooks(
+export async function* inspectTasks(
   db: Database,
   provider: Pick<Provider, 'query' | 'origin'>,
   options: { batchId: number | null; concurrency: number; signal?: AbortSignal },
   totals: Asked,
-): AsyncGenerator<Look> {
+): AsyncGenerator<Inspection> {
   for await (const slice of readSlices(db, options.batchId, SLICE)) {
     const waiting = await readKnownTasks(db, provider.origin, slice, options.batchId);
     const found: Finding[] = [];

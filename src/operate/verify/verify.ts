@@ -1,11 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Queryable } from '../../database/database.ts';
-import { INVARIANTS, checkSlice, checkWhole, readSlices } from '../../ledger/verify/walk.ts';
+import type { Queryable, Database } from '../../database/database.ts';
+import { readBatchNames } from '../../ledger/read/batch-numbers.ts';
+import { listFeeders } from '../../ledger/send/feeder.ts';
 import { checkContent } from '../../ledger/verify/content.ts';
-import type { Finding } from '../../ledger/verify/invariant.ts';
+import { finding } from '../../ledger/verify/invariant.ts';
+import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
+import { INVARIANTS, checkSlice, checkWhole, readSlices } from '../../ledger/verify/walk.ts';
+import { queueName } from '../../worker/queue/name.ts';
+import { openQueue, readLive } from '../../worker/queue/queue.ts';
+import type { QueueStore } from '../../worker/queue/queue.ts';
 
 /** What one look at one part found, and how to look again. Without `again` the part does not change by itself. */
-export interface Look {
+export interface Inspection {
   found: readonly Finding[];
   again?: () => Promise<readonly Finding[]>;
 }
@@ -17,10 +23,10 @@ const MOST_HELD = 1_000;
 
 /** Yields the findings that are still there at a second look, a moment later. `MOST_HELD` bounds the memory. */
 export async function* confirmed(
-  looks: AsyncIterable<Look>,
+  looks: AsyncIterable<Inspection>,
   pause: () => Promise<unknown> = () => sleep(BETWEEN_LOOKS_MS),
 ): AsyncGenerator<Finding> {
-  let held: Look[] = [];
+  let held: Inspection[] = [];
   let suspicions = 0;
   for await (const look of looks) {
     if (look.found.length === 0) continue;
@@ -37,7 +43,10 @@ export async function* confirmed(
   yield* secondLook(held, pause);
 }
 
-async function* secondLook(held: readonly Look[], pause: () => Promise<unknown>): AsyncGenerator<Finding> {
+async function* secondLook(
+  held: readonly Inspection[],
+  pause: () => Promise<unknown>,
+): AsyncGenerator<Finding> {
   if (held.length === 0) return;
   await pause();
   for (const { found, again } of held) {
@@ -54,11 +63,11 @@ function identityOf({ invariant, batch, key, attempt, what }: Finding): string {
  * Checks every invariant of the ledger, for one batch or (null) for all, in short queries and constant memory. `onRows` gets
  * the number of rows that were walked.
  */
-export async function* ledgerLooks(
+export async function* inspectLedger(
   db: Queryable,
   batchId: number | null,
   onRows: (rows: number) => void = () => undefined,
-): AsyncGenerator<Look> {
+): AsyncGenerator<Inspection> {
   const [ofSlices, ofWhole] = [
     INVARIANTS.filter(({ over }) => over === 'slice'),
     INVARIANTS.filter(({ over }) => over === 'whole'),
@@ -82,4 +91,50 @@ export async function* ledgerLooks(
     }
   }
   for await (const found of checkContent(db, batchId)) yield { found };
+}
+
+/** The queue may be lost, but every job in it should be ours. */
+const JOB_KNOWN: Rule = {
+  name: 'job-known',
+  holds: 'every job in the queue names a batch of this ledger',
+  severity: 'broken',
+  next: 'remove the job on the board (a worker refuses it), and find out what else writes to this queue',
+};
+
+interface QueueLooks {
+  ledgerId: string;
+  onJobs?: (jobs: number) => void;
+}
+
+/** Compares every queue of this ledger with the ledger. */
+export async function* inspectQueues(
+  db: Database,
+  store: QueueStore,
+  { ledgerId, onJobs }: QueueLooks,
+): AsyncGenerator<Inspection> {
+  const fed = (await listFeeders(db)).map(({ queue }) => queue);
+  for (const name of new Set([queueName(ledgerId, null), ...fed])) {
+    const look = (): Promise<Finding[]> => lookAt(db, store, name);
+    yield { found: await lookAt(db, store, name, onJobs), again: look };
+  }
+}
+
+async function lookAt(
+  db: Database,
+  store: QueueStore,
+  name: string,
+  onJobs?: (jobs: number) => void,
+): Promise<Finding[]> {
+  const queue = openQueue(store, name, { skipMetasUpdate: true });
+  try {
+    const { jobs } = await readLive(queue);
+    onJobs?.(jobs.length);
+    const named = jobs.flatMap(({ batch }) => batch ?? []);
+    const known = new Set((await readBatchNames(db, [...new Set(named)])).map(({ id }) => id));
+    return jobs
+      .filter(({ batch }) => batch === undefined || !known.has(batch))
+      .map(({ id }) => finding(JOB_KNOWN, { what: `job ${id} in ${name} names no batch of this ledger` }));
+  } finally {
+    await queue.close();
+  }
 }

@@ -13,7 +13,7 @@ import type { SubmissionView } from '../../../src/ledger/read/rows.ts';
 import type { TaskStatus } from '../../../src/core/task.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import { countRemade, readRemakable, remakeFailed } from '../../../src/ledger/operator/retry-failed-tasks.ts';
-import { ledgerLooks } from '../../../src/operate/verify/verify.ts';
+import { inspectLedger } from '../../../src/operate/verify/verify.ts';
 import {
   claimAll,
   countSurplus,
@@ -103,7 +103,7 @@ async function remake(
 
 async function faults(db: Database, { id }: Made): Promise<string[]> {
   const found: string[] = [];
-  for await (const look of ledgerLooks(db, id))
+  for await (const look of inspectLedger(db, id))
     found.push(...look.found.map((one) => `${one.invariant}: ${one.what}`));
   return found.filter((one) => !one.startsWith('content-hash'));
 }

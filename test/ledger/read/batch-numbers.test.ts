@@ -5,7 +5,7 @@ import { noCounts } from '../../../src/core/submission.ts';
 import type { Queryable } from '../../../src/database/database.ts';
 import { readNumbers } from '../../../src/ledger/read/batch-numbers.ts';
 import { findBatch } from '../../../src/ledger/batches.ts';
-import { summarise } from '../../../src/operate/overview.ts';
+import { summarise } from '../../../src/operate/summary.ts';
 import { claimAll, makeBatch, outcomeOf, recordOne } from '../../contract/rows.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
 

@@ -6,7 +6,7 @@ import { formatAmount } from '../../../src/core/money/amount.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { readAttempts, readTrail } from '../../../src/ledger/read/row-history.ts';
 import { resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
-import { ledgerLooks } from '../../../src/operate/verify/verify.ts';
+import { inspectLedger } from '../../../src/operate/verify/verify.ts';
 import { readBudgetStatus } from '../../../src/ledger/money/budget.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
@@ -142,7 +142,7 @@ onEvery(LEDGERS, (storage) => {
         ],
       );
       const found: string[] = [];
-      for await (const look of ledgerLooks(db, made.id)) {
+      for await (const look of inspectLedger(db, made.id)) {
         found.push(...look.found.map(({ invariant }) => invariant));
       }
       assert.deepEqual(

@@ -11,7 +11,7 @@ import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { limitsInForce, sayLimits, steerQuota, unsayLimits } from '../../../src/ledger/send/quota.ts';
 import { AHEAD_MS } from '../../../src/ledger/send/rate-limiter.ts';
-import { limitsTold } from '../../../src/cli/limit-text.ts';
+import { formatLimits } from '../../../src/cli/format.ts';
 import type { Limit } from '../../../src/core/rate/limits.ts';
 
 const ask = (db: Database, made: Made, limits: readonly Limit[], rows = made.rows.length): Promise<Claim[]> =>
@@ -193,10 +193,10 @@ onEvery(LEDGERS, (storage: () => Storage) => {
       { model: null, perSecond: 10, found: false, maxInFlight: 5, inFlight: 0, uncertain: 0 },
       { model: 'x', perSecond: null, found: false, maxInFlight: 5, inFlight: 0, uncertain: 0 },
     ]);
-    assert.equal(limitsTold(shown), '10/s, 0 of 5 tasks in flight · x 0 of 5 tasks in flight');
+    assert.equal(formatLimits(shown), '10/s, 0 of 5 tasks in flight · x 0 of 5 tasks in flight');
     await sayLimits(db, origin, [{ model: '', intervalMs: 'auto' }]);
     await steerQuota(db, origin, {});
-    assert.match(limitsTold((await limitsInForce(db, origin)).slice(0, 1)), /^2\/s \(found\)$/);
+    assert.match(formatLimits((await limitsInForce(db, origin)).slice(0, 1)), /^2\/s \(found\)$/);
   });
 
   test('of places that are taken, those of uncertain rows are named: a person can free them', async () => {
@@ -207,7 +207,7 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     const [first, ...others] = await claimAll(db, made, made.rows.slice(0, 3));
     assert.ok(first);
     await recordOne(db, first, 'uncertain');
-    const shown = async (): Promise<string> => limitsTold(await limitsInForce(db, made.origin));
+    const shown = async (): Promise<string> => formatLimits(await limitsInForce(db, made.origin));
     assert.match(await shown(), /^2 of 2 tasks in flight, 1 of them uncertain: `vidbatch uncertain`/);
     for (const other of others) await recordOne(db, other, 'uncertain');
     assert.match(await shown(), /^2 of 2 tasks in flight, 2 of them uncertain/);

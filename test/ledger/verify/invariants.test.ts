@@ -6,7 +6,7 @@ import { HELD } from '../../../src/ledger/money/budget.ts';
 import { INVARIANTS, readSlices } from '../../../src/ledger/verify/walk.ts';
 import { CONTENT_RULES } from '../../../src/ledger/verify/content.ts';
 import type { Finding } from '../../../src/ledger/verify/invariant.ts';
-import { confirmed, ledgerLooks } from '../../../src/operate/verify/verify.ts';
+import { confirmed, inspectLedger } from '../../../src/operate/verify/verify.ts';
 import { makeHistory } from '../../contract/history.ts';
 import type { History } from '../../contract/history.ts';
 import { LEDGERS, openStorage } from '../../contract/storages.ts';
@@ -156,7 +156,7 @@ async function findings(
   pause = (): Promise<unknown> => Promise.resolve(),
 ): Promise<Finding[]> {
   const found: Finding[] = [];
-  for await (const one of confirmed(ledgerLooks(db, null), pause)) found.push(one);
+  for await (const one of confirmed(inspectLedger(db, null), pause)) found.push(one);
   return found;
 }
 

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { judgeCondition } from '../../../src/operate/doctor/condition.ts';
-import { judgeFolder } from '../../../src/operate/doctor/folder.ts';
+import { VidbatchError } from '../../../src/core/errors.ts';
+import type { LedgerCondition } from '../../../src/ledger/read/alerts.ts';
+import { judgeFolder, judgeJournals } from '../../../src/operate/doctor/folder.ts';
 import type { FolderFacts } from '../../../src/operate/doctor/folder.ts';
-import { judgeJournals } from '../../../src/operate/doctor/journals.ts';
+import { judgeCondition } from '../../../src/operate/doctor/ledger.ts';
 import { judgeLedgerVersion, judgePostgres } from '../../../src/operate/doctor/postgres.ts';
 import type { PostgresFacts } from '../../../src/operate/doctor/postgres.ts';
 import { judgeQueue } from '../../../src/operate/doctor/queue.ts';
 import { judgeRedis } from '../../../src/operate/doctor/redis.ts';
 import type { RedisFacts } from '../../../src/operate/doctor/redis.ts';
-import type { LedgerCondition } from '../../../src/ledger/read/alerts.ts';
-import { VidbatchError } from '../../../src/core/errors.ts';
 import type { ForeignJournal } from '../../../src/worker/journal/foreign.ts';
 import { complaints, judges } from './judging.ts';
 

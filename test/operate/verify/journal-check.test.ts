@@ -4,13 +4,13 @@ import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { journalLooks } from '../../../src/operate/verify/journal-check.ts';
+import { inspectJournals } from '../../../src/operate/verify/journal-check.ts';
 import { openJournal } from '../../../src/worker/journal/journal.ts';
 import type { Journal } from '../../../src/worker/journal/journal.ts';
 import type { Queryable } from '../../../src/database/database.ts';
 import { replayJournals } from '../../../src/worker/journal/replay.ts';
-import { ledgerLooks } from '../../../src/operate/verify/verify.ts';
-import type { Look } from '../../../src/operate/verify/verify.ts';
+import { inspectLedger } from '../../../src/operate/verify/verify.ts';
+import type { Inspection } from '../../../src/operate/verify/verify.ts';
 import { found, names } from '../../contract/findings.ts';
 import { claimAll, claimFirst, makeBatch, outcomeOf, recordOne } from '../../contract/rows.ts';
 import type { Made } from '../../contract/rows.ts';
@@ -39,8 +39,8 @@ async function journalOf(
   return openJournal(folder, header, { reserve: 64 * 1024, flushAnswers: false });
 }
 
-function journalsOf(db: Queryable, folder: string, batch: string | null = null): AsyncGenerator<Look> {
-  return journalLooks(db, folder, { ledgerId: 'this', batch });
+function journalsOf(db: Queryable, folder: string, batch: string | null = null): AsyncGenerator<Inspection> {
+  return inspectJournals(db, folder, { ledgerId: 'this', batch });
 }
 
 onEvery(LEDGERS, (storage) => {
@@ -118,7 +118,7 @@ onEvery(LEDGERS, (storage) => {
     assert.equal((await found(journalsOf(db, folder))).length, 2);
     assert.equal((await replayJournals(db, folder, 'this')).unmatched, 1);
     assert.deepEqual(await found(journalsOf(db, folder)), []);
-    const told = (await found(ledgerLooks(db, null))).filter(
+    const told = (await found(inspectLedger(db, null))).filter(
       ({ invariant }) => invariant === 'orphan-adopted',
     );
     assert.ok(

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { TaskReport } from '../../../src/core/outcome.ts';
 import { keepFeeder } from '../../../src/ledger/send/feeder.ts';
 import type { Finding } from '../../../src/ledger/verify/invariant.ts';
+import { inspectTasks } from '../../../src/operate/verify/task-check.ts';
+import { inspectQueues, inspectLedger } from '../../../src/operate/verify/verify.ts';
+import type { Inspection } from '../../../src/operate/verify/verify.ts';
 import { queueName } from '../../../src/worker/queue/name.ts';
 import { addChunks, openQueue } from '../../../src/worker/queue/queue.ts';
-import { queueLooks } from '../../../src/operate/verify/queue-check.ts';
-import type { TaskReport } from '../../../src/core/outcome.ts';
-import { taskLooks } from '../../../src/operate/verify/task-check.ts';
-import { ledgerLooks } from '../../../src/operate/verify/verify.ts';
-import type { Look } from '../../../src/operate/verify/verify.ts';
 import { found, names } from '../../contract/findings.ts';
 import { poll, reportOf } from '../../contract/polls.ts';
 import { claimAll, makeBatch, outcomeOf, recordOne, editRow } from '../../contract/rows.ts';
@@ -26,7 +25,7 @@ describe('what is looked at twice', () => {
   };
 
   test('is told when it is there both times, with what the second look says of it', async () => {
-    async function* looks(): AsyncGenerator<Look> {
+    async function* looks(): AsyncGenerator<Inspection> {
       yield {
         found: [one],
         again: () =>
@@ -50,7 +49,7 @@ describe('what is looked at twice', () => {
   });
 
   test('shares one pause, and memory stays bounded when everything is suspicious', async () => {
-    async function* looks(): AsyncGenerator<Look> {
+    async function* looks(): AsyncGenerator<Inspection> {
       for (let n = 0; n < 25; n++) {
         const many = Array.from({ length: 100 }, (_, m) => ({ ...one, what: `${n}.${m}` }));
         yield { found: many, again: () => Promise.resolve(many) };
@@ -68,7 +67,7 @@ onEvery(LEDGERS, (storage) => {
     const { db } = storage();
     const made = await makeBatch(db);
     await db.query('update vidbatch.row_state set attempts = 1 where batch_id = $1', [made.id]);
-    const looks = ledgerLooks(db, made.id);
+    const looks = inspectLedger(db, made.id);
     const repaired = await found(looks, async () => {
       await db.query('update vidbatch.row_state set attempts = 0 where batch_id = $1', [made.id]);
       await editRow(db, made.rows[0] ?? 0, { contentHash: 'x' });
@@ -83,10 +82,10 @@ onEvery(LEDGERS, (storage) => {
     const { db } = storage();
     const [made, other] = [await makeBatch(db), await makeBatch(db)];
     await db.query('update vidbatch.row_state set attempts = 1, spent = 2 where batch_id = $1', [made.id]);
-    const ours = await found(ledgerLooks(db, made.id));
+    const ours = await found(inspectLedger(db, made.id));
     assert.ok(names(ours).includes('broken attempts-counted'));
     assert.ok(ours.every(({ batch }) => batch === made.name));
-    const theirs = await found(ledgerLooks(db, other.id));
+    const theirs = await found(inspectLedger(db, other.id));
     assert.deepEqual(
       new Set(names(theirs)),
       new Set(['broken content-hash']),
@@ -133,7 +132,7 @@ onEvery(LEDGERS, (storage) => {
     const before = await db.query('select * from vidbatch.submission where batch_id = $1 order by id', [
       made.id,
     ]);
-    const told = await found(taskLooks(db, provider, { batchId: null, concurrency: 2 }, totals));
+    const told = await found(inspectTasks(db, provider, { batchId: null, concurrency: 2 }, totals));
     assert.deepEqual(asked.toSorted(), Object.keys(reports).toSorted());
     assert.deepEqual(totals, { asked: 5, unanswered: 1 });
     assert.deepEqual(told.map(({ key, severity, what }) => `${key} ${severity}: ${what}`).toSorted(), [
@@ -147,15 +146,15 @@ onEvery(LEDGERS, (storage) => {
     ]);
     assert.deepEqual(now.rows, before.rows);
     const elsewhere = { ...provider, origin: 'https://elsewhere.example' };
-    assert.deepEqual(await found(taskLooks(db, elsewhere, { batchId: null, concurrency: 2 }, totals)), []);
+    assert.deepEqual(await found(inspectTasks(db, elsewhere, { batchId: null, concurrency: 2 }, totals)), []);
     assert.equal(asked.length, 5, 'a task id means nothing at another provider');
   });
 });
 
 onEvery(STORAGES, (storage) => {
-  function queuesOf(onJobs?: (jobs: number) => void): AsyncGenerator<Look> {
+  function queuesOf(onJobs?: (jobs: number) => void): AsyncGenerator<Inspection> {
     const { db, store, ledgerId } = storage();
-    return queueLooks(db, store, { ledgerId, ...(onJobs === undefined ? {} : { onJobs }) });
+    return inspectQueues(db, store, { ledgerId, ...(onJobs === undefined ? {} : { onJobs }) });
   }
 
   test('jobs of its batches are as they should be, and rows without a job are no fault', async () => {

@@ -1,0 +1,146 @@
+import type { TaskCounts } from '../core/task.ts';
+import type { Queryable } from '../database/database.ts';
+import { findBatch, listBatches } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readNumbers } from '../ledger/read/batch-numbers.ts';
+import { findSubmissionById, readPage, findRowIds } from '../ledger/read/rows.ts';
+import type { PageRow, RowsAsked } from '../ledger/read/rows.ts';
+import { listSchedules } from '../ledger/schedules/schedules.ts';
+import { readRowLife } from '../operate/row-life.ts';
+import type { RowLife } from '../operate/row-life.ts';
+import { readPace, summaryOf } from '../operate/summary.ts';
+import type { Pace, Summary } from '../operate/summary.ts';
+import { seenSchedule } from '../schedule/view.ts';
+import type { SeenSchedule } from '../schedule/view.ts';
+
+/** Counting a batch's rows reads all of them, so it may take at most one twentieth of the time. */
+const SHARE = 20;
+const BATCHES_A_PAGE = 50;
+const ROWS_A_PAGE = 200;
+
+/** The characters of a row's request that are shown; a request may be megabytes long. */
+export const SHOWN_CHARACTERS = 4000;
+export const SHOWN_ATTEMPTS = 20;
+
+/** A batch as the board shows it. */
+export interface BatchStatus extends Summary, Pace {
+  state: Batch['state'];
+  /** RFC 3339, UTC. */
+  createdAt: string;
+  /** Null: there are none. */
+  tasks: TaskCounts | null;
+  /** Rows whose task has failed at the provider. */
+  failedTasks: number;
+}
+
+export interface Overview {
+  /** Newest first. */
+  batches: BatchStatus[];
+  page: number;
+  pages: number;
+}
+
+export interface RowsPage {
+  items: PageRow[];
+  /** The value of `?after=` for the next page; null on the last one. */
+  next: string | null;
+}
+
+interface CachedStatus {
+  status: Promise<BatchStatus>;
+  /** Monotonic. It is `Infinity` during the reading, so that requests share one reading. */
+  until: number;
+}
+
+/** Reads what the pages show. It caches the counts for a moment, so that many open tabs cost no more than one. */
+export class PageData {
+  readonly #db: Queryable;
+  readonly #origin: string | undefined;
+  readonly #cache = new Map<number, CachedStatus>();
+
+  /** `origin`: the provider of this configuration. */
+  constructor(db: Queryable, origin: string | undefined) {
+    this.#db = db;
+    this.#origin = origin;
+  }
+
+  /** `page` counts from 1. A page beyond the last one is empty. */
+  async overview(page: number): Promise<Overview> {
+    const all = (await listBatches(this.#db)).toReversed();
+    const start = (page - 1) * BATCHES_A_PAGE;
+    const batches: BatchStatus[] = [];
+    for (const batch of all.slice(start, start + BATCHES_A_PAGE)) batches.push(await this.#status(batch));
+    return { batches, page, pages: Math.max(1, Math.ceil(all.length / BATCHES_A_PAGE)) };
+  }
+
+  async batch(name: string): Promise<{ id: number; status: BatchStatus } | undefined> {
+    const batch = isStorable(name) ? await findBatch(this.#db, name) : undefined;
+    return batch && { id: batch.id, status: await this.#status(batch) };
+  }
+
+  async rows(batchId: number, asked: RowsAsked): Promise<RowsPage> {
+    const found = await readPage(this.#db, batchId, { ...asked, limit: ROWS_A_PAGE + 1 });
+    const items = found.slice(0, ROWS_A_PAGE);
+    const last = items.at(-1);
+    return {
+      items,
+      next: found.length > items.length && last !== undefined ? `${last.line}-${last.id}` : null,
+    };
+  }
+
+  /** The ids of the rows whose key is `key` or begins with it, or of the row with this task id. */
+  async findRowIds(batchId: number, key: string): Promise<number[]> {
+    return isStorable(key) ? findRowIds(this.#db, batchId, key) : [];
+  }
+
+  /** One row's life, with one attempt more than is shown if there are earlier ones. */
+  async life(id: number): Promise<RowLife | undefined> {
+    const row = await findSubmissionById(this.#db, id, SHOWN_CHARACTERS);
+    const batch = row && (await findBatch(this.#db, row.batch));
+    if (row === undefined || batch === undefined) return undefined;
+    return readRowLife(this.#db, batch, row, { origin: this.#origin, lastAttempts: SHOWN_ATTEMPTS + 1 });
+  }
+
+  async schedules(): Promise<SeenSchedule[]> {
+    const seen: SeenSchedule[] = [];
+    for (const one of await listSchedules(this.#db)) seen.push(await seenSchedule(this.#db, one));
+    return seen;
+  }
+
+  /** Rejects when the ledger does not answer. */
+  async ping(): Promise<void> {
+    await this.#db.query('select 1');
+  }
+
+  #status(batch: Batch): Promise<BatchStatus> {
+    const cached = this.#cache.get(batch.id);
+    if (cached !== undefined && performance.now() < cached.until) return cached.status;
+    const started = performance.now();
+    const entry: CachedStatus = { status: this.#read(batch), until: Infinity };
+    this.#cache.set(batch.id, entry);
+    const expire = (): void => {
+      const cost = performance.now() - started;
+      entry.until = performance.now() + SHARE * cost;
+    };
+    entry.status.then(expire, () => this.#cache.delete(batch.id));
+    return entry.status;
+  }
+
+  async #read(batch: Batch): Promise<BatchStatus> {
+    const numbers = await readNumbers(this.#db, batch.id);
+    const summary = await summaryOf(this.#db, batch, numbers, this.#origin);
+    return {
+      ...summary,
+      state: batch.state,
+      createdAt: batch.createdAt.toISOString(),
+      failedTasks: numbers.failReasons.reduce((sum, { tasks }) => sum + tasks, 0),
+      tasks: summary.taskIds + summary.surplus === 0 ? null : numbers.tasks,
+      ...(await readPace(this.#db, batch, summary)),
+    };
+  }
+}
+
+/** Postgres refuses text that contains NUL, so no stored name contains it. */
+function isStorable(text: string): boolean {
+  return !text.includes('\0');
+}

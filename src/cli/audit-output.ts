@@ -1,0 +1,216 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { realpath, rename, rm, stat } from 'node:fs/promises';
+import { messageOf, usageError } from '../core/errors.ts';
+import { count } from '../core/format.ts';
+import { quoted } from '../core/shell-word.ts';
+import { oneLine } from '../core/text.ts';
+import type { FileFacts } from '../ledger/audit/provider-lines.ts';
+import type { Audit, Doubts } from '../results/audit/audit.ts';
+import type { AuditFinding } from '../results/audit/audited-task.ts';
+import { csvLine, DIFFERENCE_COLUMNS, differenceLine } from '../results/audit/difference.ts';
+import { FINDING_TYPES, isDifference } from '../results/audit/finding-type.ts';
+import type { Counted, Example, MoneyText } from '../results/audit/summary.ts';
+
+/** What was asked, and of whom. */
+export interface Asked {
+  /** Null: all batches. */
+  batch: string | null;
+  accepting: boolean;
+  /** Uncertain rows, as many as are shown. */
+  rows: readonly SideBySide[];
+}
+
+/** What was found, as a table for people. */
+export function formatAudit({ files, summary, doubts, stored }: Audit, asked: Asked): string[] {
+  const counted = summary.counted();
+  return [
+    ...files.map(fileLine),
+    '',
+    ...table(counted),
+    ...formatDoubts(doubts, asked),
+    ...asked.rows.map((row) => formatSideBySide(row, asked.accepting)),
+    ...(stored === 0
+      ? []
+      : ['', `${count(stored)} ${stored === 1 ? 'entry' : 'entries'} of what was billed stored`]),
+    '',
+    summary.differing === 0
+      ? 'nothing differs'
+      : `${count(summary.differing)} ${summary.differing === 1 ? 'task or line differs' : 'tasks or lines differ'}`,
+  ];
+}
+
+function fileLine({ file, lines, unreadable, listed, billed, from, to }: FileFacts): string {
+  const is = listed && billed ? 'task list and bill' : listed ? 'task list' : 'bill';
+  const time = from === null || to === null ? '' : `, ${from.toISOString()} to ${to.toISOString()}`;
+  const bad = unreadable === 0 ? '' : `, ${count(unreadable)} unreadable`;
+  return `${file}: ${is}, ${count(lines)} ${lines === 1 ? 'line' : 'lines'}${bad}${time}`;
+}
+
+function table(counted: readonly Counted[]): string[] {
+  const cells = counted.map(({ kind, tasks, amounts }) => [kind, count(tasks), moneyText(amounts)]);
+  const width = (column: number): number => Math.max(0, ...cells.map((row) => row[column]?.length ?? 0));
+  const [names, numbers, sums] = [width(0), width(1), width(2)];
+  return counted.flatMap((one, index) => {
+    const [name = '', tasks = '', amount = ''] = cells[index] ?? [];
+    const { means, next } = FINDING_TYPES[one.kind];
+    return [
+      `  ${name.padEnd(names)}  ${tasks.padStart(numbers)}  ${amount.padStart(sums)}  ${means}`,
+      ...one.examples.map((example) => `      ${formatExample(example)}`),
+      ...one.groups.map(({ group, tasks: n }) => `      ${oneLine(group, 60)}: ${count(n)}`),
+      ...(FINDING_TYPES[one.kind].is === 'difference' ? [`      next: ${next}`] : []),
+    ];
+  });
+}
+
+function moneyText(amounts: readonly MoneyText[]): string {
+  return amounts.map(({ amount, currency }) => `${amount} ${currency}`).join(' + ');
+}
+
+function formatExample({ taskId, batch, key, lines, fault, billed, expected }: Example): string {
+  const parts = [
+    batch === null || key === null ? null : `${batch} ${key}`,
+    taskId,
+    lines.length === 0 ? null : `(${lines.join(', ')})`,
+    fault,
+    expected === null ? null : `${moneyText(billed)} instead of ${moneyText([expected])}`,
+  ];
+  return parts.flatMap((part) => (part === null ? [] : oneLine(part, 120))).join(' ');
+}
+
+/** Rows of which nobody knows whether they were accepted, and what the files say to that. */
+function formatDoubts(doubts: Doubts, { batch, accepting }: Asked): string[] {
+  if (doubts.rows === 0) return [];
+  const { signs } = doubts;
+  const rows = (n: number): string => `${count(n)} uncertain ${n === 1 ? 'row' : 'rows'}`;
+  const lines = [''];
+  if (doubts.matching > 0) {
+    const raced = doubts.matching - doubts.settled;
+    lines.push(
+      accepting
+        ? `${rows(doubts.settled)} settled: one task each, and no other row that it may be of` +
+            (raced === 0 ? '' : `; ${count(raced)} more had an answer meanwhile`)
+        : `${rows(doubts.matching)} match one task each: --accept settles them`,
+    );
+  }
+  if (doubts.unproven > 0) {
+    const why = [
+      signs.clocks === 'differ'
+        ? "the provider's clock and the ledger's differ on tasks that both know (--tz, --clock-tolerance)"
+        : '',
+      signs.clocks === 'unseen' ? 'no task that both know shows that the clocks agree' : '',
+      signs.strangers > 0
+        ? `${count(signs.strangers)} tasks of this time are of nobody here: another client uses the account`
+        : '',
+      signs.twins > 0
+        ? `${signs.twins === 1 ? 'one of them has' : `${count(signs.twins)} of them have`} the prompt of a row that has its task: that client sends the same prompts, and only a request id tells (a list with request ids, or \`vidbatch resolve\`)`
+        : '',
+    ].filter((reason) => reason !== '');
+    lines.push(`${rows(doubts.unproven)} with one task each are not settled: ${why.join('; ')}`);
+  }
+  if (doubts.ambiguous > 0)
+    lines.push(`${rows(doubts.ambiguous)} cannot be told apart: several tasks, or several rows`);
+  if (doubts.without > 0) {
+    const of = batch === null ? '' : ` ${quoted(batch)}`;
+    lines.push(
+      `${rows(doubts.without)} without a task that fits: a list may be late or lack a page, so they are left as they are`,
+      `      next: \`vidbatch uncertain${of}\` shows what is known of each; \`vidbatch resolve${of === '' ? ' <batch>' : of}\` settles them`,
+    );
+  }
+  return lines;
+}
+
+/** A row beside what may be its task. */
+export interface SideBySide {
+  batch: string;
+  key: string;
+  verdict: string;
+  task: string | null;
+  why: string | null;
+}
+
+function formatSideBySide({ batch, key, verdict, task, why }: SideBySide, accepting: boolean): string {
+  // With --accept, an answer that came meanwhile knew better.
+  const now = verdict !== 'settled' ? verdict : accepting ? 'answered meanwhile' : 'would settle';
+  const what = task === null ? now : `${now}: task ${task}`;
+  const command =
+    task === null
+      ? ''
+      : ` · \`vidbatch resolve ${quoted(batch)} ${quoted(key)} --task-id ${quoted(task)} --reason <text>\``;
+  return `      ${batch} ${oneLine(key, 80)}  ${what}${why === null ? '' : ` (${why})`}${verdict === 'unproven' ? command : ''}`;
+}
+
+/** `--differences`: whole at its path, or not there, and what an earlier look found stays until then. */
+export interface Differences {
+  write: (finding: AuditFinding) => Promise<void>;
+  /** All of it was written: it takes its place. */
+  keep: () => Promise<void>;
+  /** Nothing is known of what it would have held. Without effect after `keep`. */
+  drop: () => Promise<void>;
+}
+
+const NOTHING: Differences = {
+  write: () => Promise.resolve(),
+  keep: () => Promise.resolve(),
+  drop: () => Promise.resolve(),
+};
+
+/**
+ * Opened before anything is read: a path that cannot be written to is told at once.
+ * @throws VidbatchError exit 2 for such a path, and for one of the files that are read.
+ */
+export async function openDifferences(
+  path: string | undefined,
+  files: readonly string[],
+  redact: (text: string) => string,
+): Promise<Differences> {
+  if (path === undefined) return NOTHING;
+  const real = await realpath(path).catch(() => undefined);
+  const read = await Promise.all(files.map((file) => realpath(file).catch(() => undefined)));
+  if (real !== undefined && read.includes(real)) {
+    throw usageError(
+      'WRITES_WHAT_IT_READS',
+      `--differences: ${path} is one of the provider's files`,
+      'Name another file.',
+    );
+  }
+  const target = real ?? path;
+  // A pipe, a terminal or a folder has no place beside it; the last cannot be opened, and says so.
+  const isPlain = real === undefined || (await stat(real)).isFile();
+  const part = isPlain ? `${target}.${process.pid}.part` : target;
+  // It holds prompts, and what was paid. A link that was named is followed; one that lies in wait beside it is not.
+  const stream = createWriteStream(part, { mode: 0o600, flags: isPlain ? 'wx' : 'w' });
+  try {
+    await once(stream, 'open');
+  } catch (error) {
+    throw usageError(
+      'BAD_DIFFERENCES',
+      `--differences: ${messageOf(error)}`,
+      'Name a file that can be written, in a folder that is there.',
+    );
+  }
+  const write = async (text: string): Promise<void> => {
+    if (!stream.write(text)) await once(stream, 'drain');
+  };
+  await write(csvLine(DIFFERENCE_COLUMNS));
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    isOpen = false;
+    stream.end();
+    await once(stream, 'close');
+  };
+  return {
+    write: async (finding) => {
+      if (finding.kinds.some(isDifference)) await write(differenceLine(finding, redact));
+    },
+    keep: async () => {
+      await close();
+      if (isPlain) await rename(part, target);
+    },
+    drop: async () => {
+      if (!isOpen) return;
+      await close();
+      if (isPlain) await rm(part, { force: true });
+    },
+  };
+}

@@ -1,0 +1,174 @@
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { formatKeyApart, readConfig, saysNothing } from '../core/config.ts';
+import type { Config } from '../core/config.ts';
+import { createLog, LOG_LEVELS, standardError } from '../core/log.ts';
+import type { Logger, LogLevel } from '../core/log.ts';
+import { parseCount, parseDuration } from '../core/quantity.ts';
+import { checkModels, joined, parseCaps, parseRate, parseRates } from '../core/rate/limits.ts';
+import { redactor } from '../provider/api-key.ts';
+import type { WorkLimits } from '../worker/sending.ts';
+import { operator } from './io.ts';
+import type { Io } from './io.ts';
+
+/** Flags that every command has. */
+export interface GlobalFlags {
+  json?: boolean;
+  logLevel?: LogLevel;
+  dataDir?: string;
+  baseUrl?: string;
+  allowHttp?: boolean;
+  yes?: boolean;
+}
+
+/** `--rate-limit` falls back to `VIDBATCH_RATE_LIMIT`. */
+export class VariableOption extends Option {
+  readonly variable: string;
+
+  constructor(flags: string, description: string) {
+    super(flags, description);
+    this.variable = `VIDBATCH_${this.name().replaceAll('-', '_').toUpperCase()}`;
+    // Commander reads any variable that is set as a yes, whatever its value.
+    if (!saysNothing(this.variable, this.required)) this.env(this.variable);
+  }
+}
+
+/** Adds an option whose value falls back to `VIDBATCH_<FLAG>`. */
+export function flag(command: Command, flags: string, description: string, fallback?: string): Command {
+  const option = new VariableOption(flags, description);
+  if (fallback !== undefined) option.default(fallback);
+  return command.addOption(option);
+}
+
+/** One that may be given several times; in its variable, separated by commas. */
+export function listFlag(command: Command, flags: string, description: string): Command {
+  const option = new VariableOption(flags, description).argParser((value: string, before?: string) =>
+    before === undefined ? value : `${before},${value}`,
+  );
+  return command.addOption(option);
+}
+
+/** The same, where a value may hold a comma: the variable gives one. */
+export function repeatable(command: Command, flags: string, description: string): Command {
+  const option = new VariableOption(flags, description).argParser(
+    (value: string, all: string[] | undefined) => [...(all ?? []), value],
+  );
+  return command.addOption(option);
+}
+
+/**
+ * Adds an option by which a person agrees to an act that vidbatch otherwise refuses or asks about. It has no variable: a
+ * variable that stays set would agree for every manifest, and another person may have written `.env`.
+ */
+export function consentFlag(command: Command, flags: string, description: string): Command {
+  return command.option(flags, description);
+}
+
+export function globalFlags(command: Command): Command {
+  command.option('--json', 'machine-readable output on stdout');
+  flag(command, '--data-dir <folder>', 'where the embedded ledger lives (default: .vidbatch)');
+  return command.addOption(new VariableOption('--log-level <level>', 'logs on stderr').choices(LOG_LEVELS));
+}
+
+export function providerFlags(command: Command): Command {
+  flag(command, '--base-url <url>', "the provider's base URL");
+  return flag(command, '--allow-http', 'plain http to a host that is not this machine');
+}
+
+/** For commands that send rows, or bring rows into the ledger. */
+export function foreignFlag(command: Command): Command {
+  return consentFlag(
+    command,
+    '--accept-foreign-journals',
+    'use this ledger although the data folder holds journals of another ledger; needed once',
+  );
+}
+
+/** The environment, with the global flags over it. */
+export function configOf(flags: GlobalFlags & { acceptForeignJournals?: boolean }): Config {
+  const { acceptForeignJournals, ...over } = flags;
+  return readConfig(
+    undefined,
+    isOn(acceptForeignJournals) ? { ...over, acceptForeignJournals: operator() } : over,
+  );
+}
+
+/** Said before anything is sent: `.env` may be of somebody else, as in a folder that was unpacked. */
+export function warnOfKeyApart(config: Config, io: Pick<Io, 'err'>): void {
+  const told = formatKeyApart(config);
+  if (told !== undefined) io.err(`warning: ${told}`);
+}
+
+/** Whether a flag without a value was given. */
+export function isOn(value: boolean | undefined): boolean {
+  return value === true;
+}
+
+/** A provider may repeat the API key in a task id, which is stored unchanged. The log removes the key. */
+export function logOf(flags: GlobalFlags, fallback: LogLevel, destination = standardError()): Logger {
+  const level = flags.logLevel ?? fallback;
+  const { apiKey } = configOf(flags);
+  if (apiKey === undefined) return createLog(level, destination);
+  const redact = redactor(apiKey);
+  return createLog(level, { write: (line) => destination.write(redact(line)) });
+}
+
+/** For all who ask for tasks. */
+export const POLL_RATE = [
+  '--poll-rate <rate>',
+  'questions about tasks, of all who ask together, such as 5/s (default: no limit)',
+] as const;
+
+/** Flags of whoever sends rows. */
+export interface WorkFlags extends GlobalFlags {
+  concurrency: string;
+  rate?: string;
+  maxInFlight?: string;
+  attempts: string;
+  timeout: string;
+  queueDepth: string;
+  pollConcurrency: string;
+  pollRate?: string;
+}
+
+export function workFlags(command: Command): Command {
+  flag(command, '--concurrency <n>', 'open calls of this worker', '8');
+  listFlag(
+    command,
+    '--rate <rate>',
+    'requests of all workers together, such as 10/s or 600/m, or of a model, 2/s@viduq3p-1080p; auto: as fast as the provider allows; may be repeated (default: no limit)',
+  );
+  listFlag(
+    command,
+    '--max-in-flight <n>',
+    'tasks of all workers that the provider has accepted and not finished, or of a model, 2@viduq3p-1080p; may be repeated (default: no limit)',
+  );
+  flag(command, '--attempts <n>', 'tries of a row that is known not to have been accepted', '5');
+  flag(command, '--timeout <duration>', 'for one whole answer; short ones leave rows uncertain', '120s');
+  flag(command, '--queue-depth <n>', 'rows in the queue at a time, at most', '1000');
+  flag(command, '--poll-concurrency <n>', 'open questions about tasks; 0: asks for none', '4');
+  flag(command, ...POLL_RATE);
+  return command;
+}
+
+function limitsOf({ rate, maxInFlight }: WorkFlags, models: readonly string[]): Pick<WorkLimits, 'limits'> {
+  if (rate === undefined && maxInFlight === undefined) return {};
+  const rates = rate === undefined ? [] : parseRates('--rate', rate);
+  const caps = maxInFlight === undefined ? [] : parseCaps('--max-in-flight', maxInFlight);
+  const limits = joined(rates, caps);
+  checkModels(limits, models);
+  return { limits };
+}
+
+/** `models`: that are known beside our own. @throws VidbatchError exit 2 for what is not allowed. */
+export function workLimits(flags: WorkFlags, models: readonly string[]): WorkLimits {
+  return {
+    concurrency: parseCount('--concurrency', flags.concurrency, 1, 1000),
+    maxAttempts: parseCount('--attempts', flags.attempts, 1, 100),
+    timeoutMs: parseDuration('--timeout', flags.timeout),
+    queueDepth: parseCount('--queue-depth', flags.queueDepth, 1, 100_000),
+    ...limitsOf(flags, models),
+    pollConcurrency: parseCount('--poll-concurrency', flags.pollConcurrency, 0, 1000),
+    ...(flags.pollRate === undefined ? {} : { pollIntervalMs: parseRate('--poll-rate', flags.pollRate) }),
+  };
+}

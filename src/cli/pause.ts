@@ -1,0 +1,164 @@
+import type { Command } from 'commander';
+import { EXIT, usageError } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { count } from '../core/format.ts';
+import { quoted } from '../core/shell-word.ts';
+import { transaction } from '../database/database.ts';
+import { countOpen, listBatches, logEvent } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { cancel, pauseBy, resumeBy } from '../ledger/operator/pause.ts';
+import { readGates } from '../operate/gates.ts';
+import type { Gate } from '../operate/gates.ts';
+import { rowsOf } from '../operate/summary.ts';
+import type { LedgerApp } from '../worker/app.ts';
+import { configOf, consentFlag, globalFlags, isOn, providerFlags } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import { confirm, operator } from './io.ts';
+import type { Io } from './io.ts';
+import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+
+type Exit = (code: ExitCode) => void;
+
+/** `pause`, `resume` and `cancel`: what an operator does to a batch, or to all. */
+export function gateCommands(program: Command, io: Io, exit: Exit): void {
+  const act =
+    (verb: (app: LedgerApp, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>) =>
+    async (name: string | undefined, flags: GlobalFlags): Promise<void> =>
+      exit(await onBatch(name, flags, io, verb));
+
+  const pauseIt = program
+    .command('pause [batch]')
+    .description('stop sending rows of a batch, or of all; open calls finish')
+    .addHelpText('after', '\nExamples:\n  $ vidbatch pause text\n  $ vidbatch pause')
+    .action(act(pauseBatch));
+  const resumeIt = program
+    .command('resume [batch]')
+    .description(
+      'go on with a batch that was paused, or that its canary or its share of failures stopped; without a batch: end the pause of everything, and try each halted provider with one row',
+    )
+    .addHelpText('after', '\nExamples:\n  $ vidbatch resume text\n  $ vidbatch resume')
+    .action(act(resumeBatch));
+  const cancelIt = program
+    .command('cancel [batch]')
+    .description('cancel the pending rows of a batch, or of all')
+    .addHelpText('after', '\nExamples:\n  $ vidbatch cancel text\n  $ vidbatch cancel --yes')
+    .action(act(cancelBatch));
+  consentFlag(cancelIt, '--yes', 'do not ask; needed without a terminal when no batch is named');
+  for (const command of [pauseIt, resumeIt, cancelIt]) globalFlags(command);
+  providerFlags(resumeIt);
+}
+
+interface Acted {
+  text: string;
+  json: Record<string, unknown>;
+}
+
+async function onBatch(
+  name: string | undefined,
+  flags: GlobalFlags,
+  io: Io,
+  verb: (app: LedgerApp, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>,
+): Promise<ExitCode> {
+  const app = await openLedgerOnly(configOf(flags), io);
+  try {
+    const batch = name === undefined ? undefined : await requireBatch(app.db, name);
+    const { text, json } = await verb(app, batch, flags, io);
+    io.out(flags.json === true ? JSON.stringify(json) : text);
+    return EXIT.ok;
+  } finally {
+    await app.close();
+  }
+}
+
+async function pauseBatch({ db }: LedgerApp, batch: Batch | undefined): Promise<Acted> {
+  if (batch?.state === 'cancelled') {
+    throw usageError('CANCELLED', `batch ${batch.name} was cancelled: there is nothing to pause`);
+  }
+  await pauseBy(db, operator(), batch && [batch]);
+  return {
+    text: `${batch?.name ?? 'everything'}: paused; open calls finish`,
+    json: { batch: batch?.name ?? null, paused: true },
+  };
+}
+
+async function resumeBatch({ db }: LedgerApp, batch: Batch | undefined, flags: GlobalFlags): Promise<Acted> {
+  if (batch?.state === 'cancelled') {
+    throw usageError(
+      'CANCELLED',
+      `batch ${batch.name} was cancelled`,
+      `\`vidbatch retry ${quoted(batch.name)}\` takes its rows up again.`,
+    );
+  }
+  const { held, trying } = await resumeBy(db, operator(), batch && [batch]);
+  const left = await waitingStill(db, batch, configOf(flags).baseUrl);
+  const lines = [
+    held
+      ? `${batch?.name ?? 'everything'}: resumed`
+      : batch === undefined
+        ? 'nothing was paused as a whole'
+        : `${batch.name}: was not paused`,
+    ...trying.map(
+      (origin) => `${origin} was halted: one row tries it out, and the others go when it is accepted`,
+    ),
+    ...left.slice(0, MOST_WAITING).map(({ name, reason }) => `still waiting: ${name}: ${reason}`),
+  ];
+  const more = left.length - MOST_WAITING;
+  if (more > 0) lines.push(`still waiting: ${count(more)} more; \`vidbatch status\` shows why`);
+  return {
+    text: lines.join('\n'),
+    json: {
+      batch: batch?.name ?? null,
+      paused: false,
+      resumed: held,
+      trying: trying.length > 0,
+      origins: trying,
+      waiting: left.map(({ name, gate, reason }) => ({ batch: name, gate, reason })),
+    },
+  };
+}
+
+const MOST_WAITING = 10;
+
+/** Gates that stay shut for rows of this batch, or of all. */
+async function waitingStill(
+  db: LedgerApp['db'],
+  batch: Batch | undefined,
+  origin: string | undefined,
+): Promise<(Gate & { name: string })[]> {
+  // Its state may have changed just now.
+  const batches = (await listBatches(db)).filter(({ id }) => batch === undefined || id === batch.id);
+  const left: (Gate & { name: string })[] = [];
+  for (const one of batches) {
+    if (one.state === 'cancelled' || (await countOpen(db, [one.id])) === 0) continue;
+    const gates = await readGates(db, one, origin);
+    left.push(...gates.filter(({ gate }) => gate !== 'trying').map((gate) => ({ ...gate, name: one.name })));
+  }
+  return left;
+}
+
+async function cancelBatch(
+  { db }: LedgerApp,
+  batch: Batch | undefined,
+  flags: GlobalFlags,
+  io: Io,
+): Promise<Acted> {
+  const batches = batch === undefined ? await listBatches(db) : [batch];
+  if (batch === undefined && !isOn(flags.yes)) {
+    await confirm(
+      io,
+      `Cancel the pending rows of ${batches.length === 1 ? 'the one batch' : `all ${count(batches.length)} batches`}?`,
+    );
+  }
+  let cancelled = 0;
+  for (const one of batches) {
+    cancelled += await transaction(db, async (session) => {
+      const rows = await cancel(session, one.id);
+      await logEvent(session, 'cancel', `${rows} rows`, one.id, operator());
+      return rows;
+    });
+  }
+  return {
+    text: `${batch?.name ?? 'everything'}: ${rowsOf(cancelled)} cancelled; rows in flight finish`,
+    json: { batch: batch?.name ?? null, cancelled },
+  };
+}

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../core/log.ts';
+import { frequent } from '../database/database.ts';
+import { untilLedgerAnswers } from '../database/outage.ts';
+import { countOpen } from '../ledger/batches.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readBudgetStatus } from '../ledger/money/budget.ts';
+import { readRemainingWork } from '../ledger/send/remaining-work.ts';
+import type { RemainingWork } from '../ledger/send/remaining-work.ts';
+import { readGates } from '../operate/gates.ts';
+import type { App } from '../worker/app.ts';
+import type { Sending } from '../worker/sending.ts';
+import type { Interrupt } from './signals.ts';
+import { bar, Speed } from './terminal.ts';
+import type { Progress } from './terminal.ts';
+
+/** Waits until the ledger has no work left for the batches; true when something stopped them before. */
+export async function waitForBatches(
+  app: App,
+  {
+    batches,
+    open: total,
+    sending,
+    wait,
+  }: { batches: readonly Batch[]; open: number; sending: Sending; wait: boolean },
+  progress: Progress,
+  interrupt: Interrupt,
+  log: Logger,
+): Promise<boolean> {
+  const ids = batches.map((batch) => batch.id);
+  const { signal } = interrupt;
+  const open = (): Promise<number> =>
+    untilLedgerAnswers('rows left', log, () => countOpen(app.db, ids), signal);
+  // A row in flight here is work that is left: no query is needed.
+  const look = (): Promise<RemainingWork> =>
+    sending.worker.inFlight() > 0
+      ? Promise.resolve('work')
+      : readRemainingWork(frequent(app.db), sending.origin, ids);
+  const beyond = beyondBudgets(app, ids);
+  const speed = new Speed();
+  let countedAt = -Infinity;
+  let countCost = 0;
+  let told = false;
+  while (!signal.aborted) {
+    const left = await untilLedgerAnswers('work left', log, look, signal);
+    if (left === 'nothing') return false;
+    if (left === 'halted' || left === 'expired' || left === 'spent') return true;
+    const waits = left === 'held' || left === 'later';
+    if (waits && !wait) return true;
+    if (left === 'later' && !told) {
+      told = true;
+      log.info({ event: 'later', until: await waitingFor(app, batches) }, 'the remaining rows wait');
+    } else if (left === 'work') told = false;
+    // Counting a million open rows is slow, so it may take at most a tenth of the time.
+    const countIn = total < 20_000 ? 250 : Math.max(500, 10 * countCost);
+    if (progress.isSeen() && performance.now() - countedAt > countIn) {
+      const before = performance.now();
+      const stillOpen = await open();
+      const unpaid = await untilLedgerAnswers('budgets', log, beyond, signal);
+      const done = total - stillOpen;
+      countedAt = performance.now();
+      countCost = countedAt - before;
+      const pace = bar({ done, total: Math.max(done, total - unpaid), rate: speed.measure(done) });
+      progress.show(
+        `${sending.worker.isFull() && left === 'work' ? 'waiting for tasks to end  ' : ''}${left === 'held' ? 'paused by an operator  ' : ''}${left === 'later' ? `${await waitingFor(app, batches)}  ` : ''}${pace}`,
+      );
+    }
+    await sleep(waits ? 500 : 100, undefined, { signal }).catch(() => undefined);
+  }
+  return false;
+}
+
+/**
+ * Counts the rows that the budgets of the batches do not pay for. Their number grows when expensive rows go first, so
+ * they are counted again every few seconds, and less often if counting is slow.
+ */
+function beyondBudgets(app: App, ids: readonly number[]): () => Promise<number> {
+  let rows = 0;
+  let nextAt = -Infinity;
+  return async () => {
+    const before = performance.now();
+    if (before < nextAt) return rows;
+    let counted = 0;
+    for (const id of ids) counted += (await readBudgetStatus(app.db, id))?.beyond ?? 0;
+    rows = counted;
+    nextAt = performance.now() + Math.max(2000, 20 * (performance.now() - before));
+    return rows;
+  };
+}
+
+/** The first reason why rows wait. */
+async function waitingFor(app: App, batches: readonly Batch[]): Promise<string> {
+  for (const batch of batches) {
+    const gate = (await readGates(app.db, batch)).find((one) => one.opensAt !== undefined);
+    if (gate !== undefined) return gate.reason;
+  }
+  return 'waiting';
+}

@@ -1,0 +1,237 @@
+import { priceHint, purseJson, raiseHint } from '../batch/budget.ts';
+import { VidbatchError } from '../core/errors.ts';
+import { count, duration } from '../core/format.ts';
+import { isOffPeak } from '../core/model.ts';
+import { quoted } from '../core/shell-word.ts';
+import { nextOpening, parseWindow } from '../core/time/window.ts';
+import type { Queryable } from '../database/database.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readBudgetStatus, readBudget } from '../ledger/money/budget.ts';
+import { readPausedBy } from '../ledger/operator/pause.ts';
+import type { SubmissionView } from '../ledger/read/rows.ts';
+import { readShutGates } from '../ledger/send/blocked.ts';
+import type { ShutGate } from '../ledger/send/blocked.ts';
+import { openHalts, providerStatus } from '../ledger/send/provider.ts';
+import { countWaiting, readWindows } from '../ledger/send/window.ts';
+import type { Waiting } from '../ledger/send/window.ts';
+
+/** A gate that keeps rows of a batch waiting, with its reason. */
+export interface Gate {
+  gate:
+    | 'paused'
+    | 'cancelled'
+    | 'halted'
+    | 'stopped'
+    | 'throttled'
+    | 'other-provider'
+    | 'trying'
+    | 'window'
+    | 'not-before'
+    | 'deadline'
+    | 'budget';
+  reason: string;
+  /** It concerns these rows of the batch alone. */
+  only?: 'off-peak';
+  /** When it opens, RFC 3339, where that is known. */
+  opensAt?: string;
+}
+
+/** Every gate of a batch: what the ledger says keeps its rows from being sent, and what slows them down. */
+export async function readGates(db: Queryable, batch: Batch, origin?: string): Promise<Gate[]> {
+  const waiting = await countWaiting(db, batch.id);
+  const gates: Gate[] = [];
+  for (const shut of await readShutGates(db, batch.id)) {
+    const gate = await gateOf(shut, db, batch, waiting);
+    if (gate !== undefined) gates.push(gate);
+  }
+  if (waiting.firstDue !== null) {
+    gates.push({
+      gate: 'not-before',
+      reason: `${rowsWait(waiting.notDue, '')} for a time of their own, the first ${moment(waiting.firstDue, waiting)}`,
+      opensAt: waiting.firstDue.toISOString(),
+    });
+  }
+  if (batch.origin === null) return gates;
+  if (origin !== undefined && origin !== batch.origin) {
+    gates.push({
+      gate: 'other-provider',
+      reason: `this batch is for ${batch.origin}, and VIDBATCH_BASE_URL here is ${origin}; only workers of ${batch.origin} send it`,
+    });
+  }
+  const provider = await providerStatus(db, batch.origin);
+  if (provider?.state === 'probing') {
+    const silent = `${count(provider.unreached)} tries in a row reached nobody at ${batch.origin}`;
+    const halt = await haltOf(db, batch.origin);
+    gates.push({
+      gate: 'trying',
+      reason: `one row at a time until one is accepted, after ${halt ?? (provider.unreached > 0 ? silent : 'a halt')}`,
+    });
+  }
+  return gates;
+}
+
+/** One reason of the ledger, and what a person can do about it. Undefined: it is told otherwise, or concerns no row. */
+async function gateOf(
+  shut: ShutGate,
+  db: Queryable,
+  batch: Batch,
+  waiting: Waiting,
+): Promise<Gate | undefined> {
+  const name = quoted(batch.name);
+  switch (shut) {
+    case 'cancelled':
+      return {
+        gate: 'cancelled',
+        reason: `the batch was cancelled; \`vidbatch retry ${name}\` takes it up again`,
+      };
+    case 'all-paused': {
+      const by = told(await readPausedBy(db, null));
+      return { gate: 'paused', reason: `everything is paused; \`vidbatch resume\` goes on${by}` };
+    }
+    case 'paused': {
+      const by = told(await readPausedBy(db, batch.id));
+      return { gate: 'paused', reason: `the batch is paused; \`vidbatch resume ${name}\` goes on${by}` };
+    }
+    case 'stopped':
+      return {
+        gate: 'stopped',
+        reason: `${readable(batch.stopReason ?? 'it stopped itself')}; \`vidbatch report ${name}\` names the rows: correct the manifest and submit it again, or \`vidbatch resume ${name}\` goes on`,
+      };
+    case 'halted': {
+      const halt = await haltOf(db, batch.origin);
+      return {
+        gate: 'halted',
+        reason: `${halt ?? 'the provider is halted'}; put it right (${batch.origin}), then \`vidbatch resume\`, \`run\` or \`work\` tries one row`,
+      };
+    }
+    case 'expired':
+      return {
+        gate: 'deadline',
+        reason: `its deadline${batch.deadline === null ? '' : ` ${timeOf(batch.deadline)}`} is over, and it shall not be sent late; submit it again with another --deadline, or none`,
+      };
+    case 'window':
+    case 'off-peak-window':
+      return windowGate(shut === 'off-peak-window', db, batch, waiting);
+    case 'budget':
+      return budgetGate(db, batch);
+    case 'throttled': {
+      const { throttledMs = 0, unreached = 0 } = (await providerStatus(db, batch.origin ?? '')) ?? {};
+      const wait = duration(throttledMs);
+      return {
+        gate: 'throttled',
+        reason:
+          unreached > 0
+            ? `nobody answers: tried again in ${wait}`
+            : `the provider asked to wait for another ${wait}`,
+      };
+    }
+    case 'alone':
+      return undefined;
+  }
+}
+
+async function windowGate(
+  offPeak: boolean,
+  db: Queryable,
+  batch: Batch,
+  waiting: Waiting,
+): Promise<Gate | undefined> {
+  const windows = await readWindows(db, batch.id);
+  const rows = offPeak ? waiting.offPeak : waiting.rows;
+  const text = offPeak ? windows.offPeak : windows.batch;
+  if (rows === 0 || text === null) return undefined;
+  const opensAt = opensNext(text, waiting);
+  const when = opensAt === undefined ? 'when it opens is not known' : `it opens ${moment(opensAt, waiting)}`;
+  return {
+    gate: 'window',
+    reason: `${rowsWait(rows, offPeak ? 'off-peak ' : '')} for ${offPeak ? 'their' : 'the'} window ${text}: ${when}`,
+    ...(offPeak ? { only: 'off-peak' } : {}),
+    ...(opensAt === undefined ? {} : { opensAt: opensAt.toISOString() }),
+  };
+}
+
+/** A new budget is shut until a worker has counted what the batch holds: that is not told. */
+async function budgetGate(db: Queryable, batch: Batch): Promise<Gate | undefined> {
+  const purse = await readBudgetStatus(db, batch.id);
+  if (purse?.reached !== true) return undefined;
+  const { told: budget } = purseJson(purse);
+  return {
+    gate: 'budget',
+    reason:
+      purse.unpriced === purse.beyond
+        ? `the price of what is left is not known, and the batch has a budget of ${budget}; ${priceHint(batch)}`
+        : `nothing that is left fits the budget of ${budget}; ${raiseHint(batch, purse)}`,
+  };
+}
+
+/** `NO_BALANCE (HTTP 402): …` */
+async function haltOf(db: Queryable, origin: string | null): Promise<string | undefined> {
+  const halt = (await openHalts(db)).find((one) => one.origin === origin);
+  return (
+    halt && `${halt.code}${halt.httpStatus === null ? '' : ` (HTTP ${halt.httpStatus})`}: ${halt.reason}`
+  );
+}
+
+/** `row k-1 failed …: {"code":400,"message":"too long"}` → the provider's words without its JSON. */
+function readable(reason: string): string {
+  const at = reason.indexOf('{');
+  if (at === -1) return reason;
+  try {
+    const body = JSON.parse(reason.slice(at)) as Record<string, unknown>;
+    const said = ['message', 'reason', 'msg', 'code'].map((name) => body[name]);
+    const words = said.find((one) => typeof one === 'string' && one !== '');
+    return typeof words === 'string' ? `${reason.slice(0, at)}${words}` : reason;
+  } catch {
+    return reason;
+  }
+}
+
+/** ` (anna@desk, 2026-01-31T12:00:00.000Z)` */
+function told(paused: Awaited<ReturnType<typeof readPausedBy>>): string {
+  if (paused === undefined) return '';
+  return ` (${paused.who === null ? '' : `${paused.who}, `}${paused.at.toISOString()})`;
+}
+
+/** When the window opens next; undefined: not known, for example because a later vidbatch wrote the window. */
+function opensNext(text: string, { now }: Pick<Waiting, 'now'>): Date | undefined {
+  try {
+    const at = nextOpening(parseWindow('the ledger', text), now.getTime());
+    return at === undefined ? undefined : new Date(at);
+  } catch (error) {
+    if (error instanceof VidbatchError) return undefined;
+    throw error;
+  }
+}
+
+function rowsWait(rows: number, what: string): string {
+  return rows === 1 ? `1 ${what}row waits` : `${count(rows)} ${what}rows wait`;
+}
+
+/** `at 2026-11-25T15:00:00Z, in 3h 20m` */
+function moment(at: Date, { now }: Pick<Waiting, 'now'>): string {
+  return `at ${timeOf(at)}, in ${duration(at.getTime() - now.getTime())}`;
+}
+
+function timeOf(at: Date): string {
+  return at.toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+/** Every shut gate of a row that waits. */
+export async function readRowGates(
+  db: Queryable,
+  batch: Batch,
+  row: Pick<SubmissionView, 'model' | 'price'>,
+  origin?: string,
+): Promise<Gate[]> {
+  const gates = (await readGates(db, batch, origin)).filter((gate) => concerns(gate, row));
+  const budget = await readBudget(db, batch.id);
+  if (budget === null || row.price?.currency === budget.currency) return gates;
+  // Others of its batch may go; this one may not, however high the budget is.
+  const reason = `its price is not known, and its batch has a budget; ${priceHint(batch)}`;
+  return [...gates.filter(({ gate }) => gate !== 'budget'), { gate: 'budget', reason }];
+}
+
+/** A gate of other rows of its batch is none of this one. */
+function concerns({ gate, only }: Gate, { model }: Pick<SubmissionView, 'model'>): boolean {
+  return gate !== 'not-before' && (only === undefined || (model !== null && isOffPeak(model)));
+}

@@ -1,0 +1,203 @@
+import { priceHint, raiseHint } from '../batch/budget.ts';
+import { nextStep } from '../core/next-step.ts';
+import { expiryOf } from '../core/task.ts';
+import { shorten } from '../core/text.ts';
+import type { Queryable } from '../database/database.ts';
+import type { Batch } from '../ledger/batches.ts';
+import { readAttempts, readTrail } from '../ledger/read/row-history.ts';
+import type { AttemptView, TrailView } from '../ledger/read/row-history.ts';
+import type { SubmissionView } from '../ledger/read/rows.ts';
+import type { Reached } from '../ledger/read/uncertain.ts';
+import { readTasks } from '../ledger/tasks/tasks.ts';
+import type { TaskView } from '../ledger/tasks/tasks.ts';
+import { readRowGates } from './gates.ts';
+import type { Gate } from './gates.ts';
+
+/** One row, with everything that the ledger knows of it. */
+export interface RowLife {
+  row: SubmissionView;
+  batch: Pick<Batch, 'name' | 'source'>;
+  tasks: TaskView[];
+  /** The HTTP calls, oldest first. */
+  attempts: AttemptView[];
+  /** What people did, oldest first. */
+  trail: TrailView[];
+  /** What keeps the row waiting; empty unless it is pending. */
+  gates: Gate[];
+}
+
+/** `origin`: the provider of this configuration. `lastAttempts`: reads only so many of the newest attempts. */
+export async function readRowLife(
+  db: Queryable,
+  batch: Batch,
+  row: SubmissionView,
+  { origin, lastAttempts = null }: { origin: string | undefined; lastAttempts?: number | null },
+): Promise<RowLife> {
+  return {
+    row,
+    batch,
+    tasks: await readTasks(db, row.id),
+    attempts: await readAttempts(db, row.id, lastAttempts),
+    trail: await readTrail(db, row.id),
+    gates: row.state === 'pending' ? await readRowGates(db, batch, row, origin) : [],
+  };
+}
+
+/** A row's life in words, for `explain` and for the row's page. */
+export interface RowText {
+  /** `CODE · HTTP 400 · message` */
+  error: string | undefined;
+  tasks: TaskText[];
+  attempts: AttemptText[];
+  trail: string[];
+  /** The time of its own that a pending row waits for. */
+  waitsUntil: string | undefined;
+  /** What a person can do next. */
+  next: string;
+}
+
+interface TaskText {
+  /** `surplus task X`, `earlier task X`; undefined: the task that the row has now. */
+  other: string | undefined;
+  status: string;
+  url: string | null;
+  expiry: string | undefined;
+  failReason: string | undefined;
+  laterStatus: string | undefined;
+  polls: string;
+}
+
+interface AttemptText {
+  number: number;
+  at: string;
+  end: string;
+  findings: string;
+  worker: string;
+}
+
+export function formatRowLife({ row, batch, tasks, attempts, trail, gates }: RowLife): RowText {
+  const error = [row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error];
+  return {
+    error:
+      row.errorCode === null && row.error === null
+        ? undefined
+        : error.filter((part) => part !== null).join(' · '),
+    tasks: tasks.map((task) => formatTask(task, row.taskId)),
+    attempts: attempts.map(formatAttempt),
+    trail: trail.map(({ at, ...event }) => `${at.toISOString()}  ${formatEvent(event)}`),
+    waitsUntil: formatWait(row),
+    next: formatNextStep(row, batch, gates),
+  };
+}
+
+function formatTask(task: TaskView, current: string | null): TaskText {
+  const isCurrent = task.taskId === current;
+  return {
+    other: isCurrent ? undefined : `${task.surplus ? 'SURPLUS' : 'earlier'} task ${task.taskId}`,
+    status: formatStatus(task),
+    url: task.resultUrl,
+    expiry: formatExpiry(task),
+    // The failure reason of the current task is the row's error.
+    failReason: isCurrent ? undefined : (task.failReason ?? undefined),
+    laterStatus: formatLaterStatus(task),
+    polls: formatPolls(task),
+  };
+}
+
+/** `completed 100%`, with the provider's own word if it differs. */
+export function formatStatus(task: Pick<TaskView, 'status' | 'rawStatus' | 'progress'>): string {
+  const { status, rawStatus, progress } = task;
+  const own = rawStatus !== null && rawStatus.toLowerCase() !== status ? ` ("${rawStatus}")` : '';
+  return `${status}${own}${progress === null ? '' : ` ${progress}%`}`;
+}
+
+const BY = { answer: 'as the provider says', url: 'as the URL says', assumed: 'assumed' } as const;
+
+/** `its URL is good until 2026-11-26T10:00:00.000Z (assumed)` */
+function formatExpiry(task: TaskView): string | undefined {
+  const expiry = expiryOf(task);
+  return expiry && `its URL is good until ${expiry.at.toISOString()} (${BY[expiry.by]})`;
+}
+
+/** The provider called the task something else after its end. */
+function formatLaterStatus(task: TaskView): string | undefined {
+  return task.laterStatus === null
+    ? undefined
+    : `it was ${task.status}, and since ${task.laterAt?.toISOString() ?? 'then'} the provider calls it ${task.laterStatus}`;
+}
+
+/** When the provider was asked for the task, with what result, and when it is asked again. */
+function formatPolls(task: TaskView): string {
+  const last = task.askedAt === null ? '' : `, last at ${task.askedAt.toISOString()}`;
+  const parts = [`asked ${task.polls === 1 ? 'once' : `${task.polls} times`}${last}`];
+  if (task.misses > 0) parts.push(`not known to the provider ${task.misses} times in a row`);
+  if (task.problem !== null) parts.push(`no answer: ${shorten(task.problem, 200)}`);
+  parts.push(task.dueAt === null ? 'not asked again by itself' : `next at ${task.dueAt.toISOString()}`);
+  return parts.join(' · ');
+}
+
+/** What each phase of an exchange means, if it ended there. */
+export const REACHED: Record<Exclude<Reached, 'none'>, string> = {
+  connecting: 'the request had not begun',
+  sending: 'the request was being written when it broke',
+  sent: 'the whole request was sent, and no answer began',
+  answering: "the answer's head arrived, and its body broke off",
+  answered: 'a whole answer arrived',
+};
+
+function formatAttempt(attempt: AttemptView): AttemptText {
+  const { number, worker, claimedAt, finishedAt, sweptAt } = attempt;
+  return {
+    number,
+    at: (finishedAt ?? sweptAt ?? claimedAt).toISOString(),
+    end: formatEnd(attempt),
+    findings: formatFindings(attempt),
+    worker,
+  };
+}
+
+/** The worker name of an attempt that `resolve --task-id` made begins with this. */
+const BY_A_PERSON = 'resolve by ';
+
+/** `not-sent after 0.3 s`, `in flight`: how an attempt ended, if that is known. */
+function formatEnd({ worker, outcome, claimedAt, finishedAt, sweptAt }: AttemptView): string {
+  if (worker.startsWith(BY_A_PERSON))
+    return `no call: a person found its task, ${worker.slice(BY_A_PERSON.length)}`;
+  const took =
+    finishedAt === null ? '' : ` after ${((finishedAt.getTime() - claimedAt.getTime()) / 1000).toFixed(1)} s`;
+  return `${outcome ?? (sweptAt === null ? 'in flight' : 'no answer recorded')}${took}`;
+}
+
+/** What is known of an attempt, the most important first. */
+function formatFindings(attempt: AttemptView): string {
+  return [
+    attempt.httpStatus === null ? null : `HTTP ${attempt.httpStatus}`,
+    attempt.errorCode,
+    attempt.error,
+    Object.entries(REACHED).find(([phase]) => phase === attempt.phase)?.[1],
+    attempt.requestId === null ? null : `request id ${attempt.requestId}`,
+    attempt.taskId === null
+      ? null
+      : `task ${attempt.taskId}${attempt.surplus ? ' (SURPLUS: paid twice)' : ''}${attempt.remadeAt === null ? '' : ' (failed, and made again on purpose)'}`,
+  ]
+    .filter((part) => part !== null && part !== undefined)
+    .join(' · ');
+}
+
+/** `resolve --not-sent by anna@desk: not in their list` */
+function formatEvent({ event, who, detail }: Omit<TrailView, 'at'>): string {
+  return `${event}${who === null ? '' : ` by ${who}`}: ${shorten(detail, 300)}`;
+}
+
+/** `until 2026-11-25T15:00:00.000Z` */
+function formatWait({ state, notBefore }: SubmissionView): string | undefined {
+  if (state !== 'pending' || notBefore === null || notBefore.getTime() <= Date.now()) return undefined;
+  return `until ${notBefore.toISOString()}`;
+}
+
+function formatNextStep(row: SubmissionView, batch: RowLife['batch'], gates: readonly Gate[]): string {
+  const isShut = (name: Gate['gate']): boolean => gates.some(({ gate }) => gate === name);
+  if (isShut('budget')) return (row.price === null ? priceHint : raiseHint)(batch);
+  if (isShut('window')) return 'nothing: it is sent when its gates are open, while a worker runs';
+  return nextStep(row);
+}

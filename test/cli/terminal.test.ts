@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { endSending } from '../../src/cli/shutdown.ts';
+import { logAbove, formatLogLine, terminalText } from '../../src/cli/terminal.ts';
+import { createLog } from '../../src/core/log.ts';
+
+describe('what is logged beside the bar', () => {
+  function logged(interactive: boolean): string {
+    let text = '';
+    const log = createLog('warn', logAbove({ above: (more) => (text += more) }, { interactive }));
+    const row = { batch: 'text', key: 'shot-007', attempt: 1, attemptId: '6a', state: 'rejected' };
+    log.warn(
+      { event: 'rejected', ...row, httpStatus: 400, code: 'policy', reason: 'not \u001b[2J this' },
+      'rejected',
+    );
+    return text;
+  }
+
+  test('is a line that a person reads on a terminal, and cannot steer it', () => {
+    assert.match(
+      logged(true),
+      /^\d\d:\d\d:\d\d warn {2}text shot-007: rejected: not \\u001b\[2J this \(attempt 1, httpStatus 400, code policy\)\n$/,
+    );
+    assert.equal(
+      formatLogLine(
+        '{"level":"error","time":"2026-01-31T12:00:01.000Z","event":"left","rows":2,"msg":"left"}',
+      ),
+      '12:00:01 error left (rows 2)',
+    );
+  });
+
+  test('is JSON for programs', () => {
+    const { event, key } = JSON.parse(logged(false)) as Record<string, unknown>;
+    assert.deepEqual([event, key], ['rejected', 'shot-007']);
+  });
+});
+
+describe('whoever stops it', () => {
+  async function told(inFlight: number): Promise<string[]> {
+    const lines: string[] = [];
+    const sending = { worker: { id: 'w', inFlight: () => inFlight }, close: () => Promise.resolve(0) };
+    await endSending(sending, 135_000, createLog('silent'), (line) => lines.push(line));
+    return lines;
+  }
+
+  test('is told what is waited for, and for how long', async () => {
+    assert.deepEqual(await told(0), []);
+    assert.deepEqual(await told(1), ['waiting for 1 open call, 2m 15s at the most']);
+    assert.deepEqual(await told(8), ['waiting for 8 open calls, 2m 15s at the most']);
+  });
+});
+
+test('nothing in a name steers the terminal, and lines stay lines', () => {
+  assert.equal(
+    terminalText('esc\u{1B}[31m.csv:2\u{9B}\r\n\tnext \u{202E}line'),
+    String.raw`esc\u001b[31m.csv:2\u009b\u000d` + '\n\tnext ' + String.raw`\u202eline`,
+  );
+});

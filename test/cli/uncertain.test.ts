@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatUnsettled } from '../../src/cli/uncertain.ts';
+
+test('a surplus task is told with the task of its row, or with the fact that it has none', () => {
+  const row = {
+    kind: 'surplus',
+    submissionId: 1,
+    batch: 'b',
+    source: '/m.csv',
+    key: 'k1',
+    line: 2,
+    request: '{}',
+    refusals: 0,
+    attempts: 2,
+    taskId: 'own',
+    surplus: ['late'],
+    attempt: null,
+  } as const;
+  const told = (taskId: string | null): string =>
+    formatUnsettled({ ...row, surplus: ['late'], taskId }, 'ledger').split('\n')[0] ?? '';
+  assert.equal(told('own'), 'b k1: PAID TWICE: task own and late');
+  assert.equal(told(null), 'b k1: PAID BESIDE THE ROW, which has no task now: task late');
+});
