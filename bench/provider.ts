@@ -2,16 +2,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { AcceptedCreate } from '../src/simulator/record.ts';
-import type { RuleInput } from '../src/simulator/rule.ts';
+import type { AcceptedCreate, StatsReport } from '../src/simulator/record.ts';
+import type { RuleInput } from '../src/simulator/fault-rules.ts';
 import type { SettingsPatch } from '../src/simulator/settings.ts';
-import type { StatsReport } from '../src/simulator/stats.ts';
 import type { ListedTask } from '../src/simulator/tasks.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../bin/vidbatch.js', import.meta.url));
 
 /** vidbatch's own simulator, in a process of its own: it keeps a quota, and its own record of what it accepted. */
-export interface StandIn {
+export interface SimulatorProcess {
   url: string;
   configure: (change: SettingsPatch) => Promise<void>;
   addRule: (rule: RuleInput) => Promise<void>;
@@ -21,7 +20,7 @@ export interface StandIn {
   stop: () => Promise<void>;
 }
 
-export async function startStandIn(args: readonly string[]): Promise<StandIn> {
+export async function startSimulatorProcess(args: readonly string[]): Promise<SimulatorProcess> {
   const child = spawn(process.execPath, [LAUNCHER, 'simulate', '--port', '0', '--json', ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { observe } from './child.ts';
-import { startStandIn } from './provider.ts';
-import type { StandIn } from './provider.ts';
+import { startSimulatorProcess } from './provider.ts';
+import type { SimulatorProcess } from './provider.ts';
 import { promptOf, writeManifest } from './rows.ts';
 import type { Stage } from './stage.ts';
 
@@ -23,10 +23,10 @@ interface Scene {
   rows: number;
   simulate: readonly string[];
   work: readonly string[];
-  prepare?: (provider: StandIn) => Promise<void>;
+  prepare?: (provider: SimulatorProcess) => Promise<void>;
   /** While they work. */
-  meanwhile?: (provider: StandIn, done: AbortSignal) => Promise<void>;
-  judge: (provider: StandIn) => Promise<QuotaResult['figures']>;
+  meanwhile?: (provider: SimulatorProcess, done: AbortSignal) => Promise<void>;
+  judge: (provider: SimulatorProcess) => Promise<QuotaResult['figures']>;
 }
 
 const atMost = (what: string, value: number, most: number): QuotaResult['figures'][number] => ({
@@ -36,7 +36,7 @@ const atMost = (what: string, value: number, most: number): QuotaResult['figures
   met: value <= most,
 });
 
-async function throttledShare(provider: StandIn): Promise<number> {
+async function throttledShare(provider: SimulatorProcess): Promise<number> {
   const { creates, byStatus } = await provider.stats();
   return (byStatus['429'] ?? 0) / creates;
 }
@@ -155,7 +155,7 @@ export const QUOTAS = SCENES.map(({ name }) => name);
 export async function measureQuota(stage: Stage, name: string): Promise<QuotaResult> {
   const scene = SCENES.find((one) => one.name === name);
   if (scene === undefined) throw new Error(`there is no ${name}`);
-  const provider = await startStandIn(scene.simulate);
+  const provider = await startSimulatorProcess(scene.simulate);
   try {
     await scene.prepare?.(provider);
     const { url: databaseUrl } = await stage.database();

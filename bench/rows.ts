@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
-import { readRequest } from '../src/manifest/request.ts';
+import { readRequest } from '../src/manifest/request/read-request.ts';
 
 const COLUMNS = ['id', 'model', 'prompt', 'aspect_ratio', 'duration', 'extra_body.seed'];
 

@@ -23,21 +23,21 @@ for (const name of samples)
 const env = withoutSettings(process.env);
 
 say('The demo sends 40 sample rows to a simulated provider on this machine. It costs nothing.');
-const standIn = spawn(
+const simulator = spawn(
   process.execPath,
   [...cli, 'simulate', '--port', '0', '--json', '--record', at('accepted.jsonl'), '--latency', '300ms-900ms'],
   { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] },
 );
 let complaint = '';
-standIn.stderr.on('data', (data) => (complaint += data));
-process.once('exit', () => standIn.kill());
+simulator.stderr.on('data', (data) => (complaint += data));
+process.once('exit', () => simulator.kill());
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
 process.exitCode = (await demo()) ? 0 : 1;
-standIn.kill();
+simulator.kill();
 
 /** Resolves with whether every command went well. */
 async function demo() {
-  const listening = await readLine(standIn.stdout);
+  const listening = await readLine(simulator.stdout);
   if (listening === undefined) {
     process.stderr.write(`\nThe simulator did not start:\n${complaint}`);
     return false;

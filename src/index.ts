@@ -33,13 +33,13 @@ export { openManifest } from './manifest/manifest.ts';
 export type { ManifestOptions } from './manifest/manifest.ts';
 export type { Manifest, ManifestEntry, ManifestFormat, RawRow } from './manifest/entry.ts';
 export { parseMap } from './manifest/columns.ts';
-export { checkRows } from './manifest/row.ts';
-export type { Row, RowOptions } from './manifest/row.ts';
-export { readRequest } from './manifest/request.ts';
-export type { Mode } from './manifest/request.ts';
+export { checkRows } from './manifest/check-rows.ts';
+export type { Row, RowOptions } from './manifest/check-rows.ts';
+export { readRequest } from './manifest/request/read-request.ts';
+export type { Mode } from './manifest/request/read-request.ts';
 export type { GenerationRequest } from './manifest/request/fields.ts';
-export { formatFault } from './manifest/fault.ts';
-export type { Fault } from './manifest/fault.ts';
+export { formatFault } from './manifest/entry.ts';
+export type { Fault } from './manifest/entry.ts';
 
 // Producing and working
 export { produce } from './batch/producer.ts';
@@ -51,8 +51,8 @@ export type { Sending, SendingOptions, WorkLimits } from './worker/sending.ts';
 export type { Verdict } from './worker/submit.ts';
 export { startSchedules } from './schedule/schedule.ts';
 export type { Schedules, SchedulesOptions } from './schedule/schedule.ts';
-export { nextTicks } from './core/time/tick.ts';
-export type { Rhythm } from './core/time/tick.ts';
+export { nextTicks } from './core/time/cron.ts';
+export type { Rhythm } from './core/time/cron.ts';
 
 // The ledger
 export { countStates, findBatch, listBatches } from './ledger/batches.ts';
@@ -67,8 +67,8 @@ export { countChosen, readUnsettled } from './ledger/read/uncertain.ts';
 export type { Choice, Heard, Unsettled } from './ledger/read/uncertain.ts';
 export { resolveAbandon, resolveAccepted, resolveNotSent } from './ledger/operator/resolve.ts';
 export type { Said, Seen } from './ledger/operator/resolve.ts';
-export { STATES, TRANSITIONS } from './core/submission.ts';
-export type { Counts, State } from './core/submission.ts';
+export { STATES, TRANSITIONS } from './core/states.ts';
+export type { Counts, State } from './core/states.ts';
 export { summarise } from './operate/summary.ts';
 export { exitCodeOf, receipt } from './operate/summary.ts';
 export type { Gate } from './operate/gates.ts';
@@ -79,8 +79,8 @@ export { reconcile } from './results/reconcile.ts';
 export type { Reconciled, ReconcileOptions } from './results/reconcile.ts';
 export { countTasks, readTasks } from './ledger/tasks/tasks.ts';
 export type { TaskView } from './ledger/tasks/tasks.ts';
-export { expiryOf } from './core/task.ts';
-export type { TaskCounts, TaskStatus } from './core/task.ts';
+export { expiryOf } from './core/task-status.ts';
+export type { TaskCounts, TaskStatus } from './core/task-status.ts';
 export { exportCsv, exportJsonl } from './batch/export.ts';
 
 // The provider, and its simulator

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parse } from 'csv-parse/sync';
-import type { Fault } from '../src/manifest/fault.ts';
-import type { RawRow } from '../src/manifest/entry.ts';
+import type { Fault, RawRow } from '../src/manifest/entry.ts';
 import { isOffPeak } from '../src/core/model.ts';
-import { readRequest, type ReadRequest } from '../src/manifest/request.ts';
+import { readRequest, type ReadRequest } from '../src/manifest/request/read-request.ts';
 
 function textOf(name: string, encoding = 'utf-8'): string {
   const bytes = readFileSync(new URL(`../jobs/${name}`, import.meta.url));

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { exits, lastLine, openPlace } from './cli.ts';
 import { createDatabase, servers } from './servers.ts';
-import { startStandIn } from './e2e/stand-in.ts';
+import { startSimulatorProcess } from './e2e/simulator.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
@@ -69,19 +69,19 @@ function linksOf(page: string): string[] {
 describe('the package', async () => {
   const project = await mkdtemp(join(tmpdir(), 'vidbatch-package-'));
   const shared = await servers();
-  const [packed, standIn, database] = await Promise.all([
+  const [packed, simulator, database] = await Promise.all([
     install(project),
-    startStandIn(),
+    startSimulatorProcess(),
     createDatabase(shared),
   ]);
   const place = await openPlace({
     DATABASE_URL: database.url,
-    VIDBATCH_BASE_URL: standIn.url,
+    VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-package',
   });
   after(async () => {
     await place.close();
-    await standIn.close();
+    await simulator.close();
     await database.drop();
     await rm(project, { recursive: true, force: true });
   });
@@ -139,7 +139,7 @@ describe('the package', async () => {
     const program = [process.execPath, launcher];
     const ended = exits(await place.run(['run', join(home, 'jobs', 'text.csv')], { program }), 0);
     assert.equal(lastLine(ended), '12 rows · 12 task ids · paid twice: none known');
-    assert.equal(standIn.accepted().length, 12);
+    assert.equal(simulator.accepted().length, 12);
   });
 
   it('has an example that compiles and sends a manifest', async () => {
@@ -161,7 +161,7 @@ describe('the package', async () => {
     await compile('consumer.mts');
     const program = [process.execPath, join(project, 'consumer.mjs')];
     const { stdout } = exits(await place.run([], { program }), 0);
-    assert.equal(stdout, `function ${standIn.url}`);
+    assert.equal(stdout, `function ${simulator.url}`);
   });
 
   it('says so on a Node that is too old', async () => {

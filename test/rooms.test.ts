@@ -19,14 +19,14 @@ const ROOMS = {
   ledger: 'migrate.ts',
   database: 'database.ts',
   simulator: 'server.ts',
-  core: 'submission.ts',
+  core: 'states.ts',
 };
 
 /** The library is above all rooms. It is the only file outside of them. */
 const LIBRARY = 'index.ts';
 const ORDER = [LIBRARY, ...Object.keys(ROOMS)];
 
-/** The provider's stand-in must never become a part of the program. */
+/** The simulator must never become a part of the program. */
 const SIMULATOR_FOR = ['simulator', 'cli', LIBRARY];
 
 /** Folders of `test/` that test no single room. */

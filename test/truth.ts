@@ -1,4 +1,4 @@
-import type { State } from '../src/core/submission.ts';
+import type { State } from '../src/core/states.ts';
 import type { AcceptedCreate } from '../src/simulator/record.ts';
 
 /** What `export --format jsonl` says of a row, as far as the truth needs it. */
@@ -9,10 +9,10 @@ export interface ExportedRow {
   request: { prompt: string };
 }
 
-/** What a batch came to, told by the record of the stand-in and not by the program under test. */
+/** What a batch came to, told by the record of the simulator and not by the program under test. */
 export interface Truth {
   rows: number;
-  /** Creates that the stand-in accepted. */
+  /** Creates that the simulator accepted. */
   accepted: number;
   /** Prompts that were accepted more than once. */
   acceptedTwice: string[];
@@ -20,17 +20,17 @@ export interface Truth {
   rowsLost: string[];
   /** Accepted, and the ledger would send them again, or says that they were never accepted. */
   forgotten: string[];
-  /** The ledger's task id is not one that the stand-in gave for this row. */
+  /** The ledger's task id is not one that the simulator gave for this row. */
   wrongTaskId: string[];
   /** Accepted, answered in full, and yet unknown: the task id was lost on its way into the ledger, or with a process. */
   uncertainAccepted: string[];
-  /** Uncertain, and the stand-in never accepted them. */
+  /** Uncertain, and the simulator never accepted them. */
   uncertainNotAccepted: string[];
   /** In flight still. */
   stuck: string[];
 }
 
-/** Compares what the ledger exports with what the stand-in accepted. Each row of the manifest has a prompt of its own. */
+/** Compares what the ledger exports with what the simulator accepted. Each row of the manifest has a prompt of its own. */
 export function compareWithTruth(
   prompts: readonly string[],
   exported: readonly ExportedRow[],

@@ -1,20 +1,31 @@
-import { CURRENCY_HINT, PRICE_HINT } from './allowance.ts';
-import { compare, formatAmount, ZERO } from '../core/money/amount.ts';
-import { usageError } from '../core/errors.ts';
-import type { VidbatchError } from '../core/errors.ts';
-import { excerpt } from '../core/excerpt.ts';
-import { logEvent } from '../ledger/batches.ts';
-import type { Batch } from '../ledger/batches.ts';
-import { findMisfit, readBudget, recount, setBudget } from '../ledger/money/budget.ts';
-import type { BudgetStatus, Misfit } from '../ledger/money/budget.ts';
+import { usageError, type VidbatchError } from '../core/errors.ts';
+import { defined } from '../core/json.ts';
+import {
+  compare,
+  formatAmount,
+  formatMoney,
+  negate,
+  parseMoney,
+  ZERO,
+  type Amount,
+  type Money,
+} from '../core/money/money.ts';
+import { readPrices, type Prices } from '../core/money/prices.ts';
+import { excerpt, quoted } from '../core/text.ts';
+import { formatCount, plural } from '../core/units.ts';
 import type { Queryable } from '../database/database.ts';
-import { parseMoney, formatMoney } from '../core/money/money.ts';
-import type { Money } from '../core/money/money.ts';
-import { readPrices } from '../core/money/prices.ts';
-import type { Prices } from '../core/money/prices.ts';
-import { quoted } from '../core/shell-word.ts';
+import { logEvent, type Batch } from '../ledger/batches.ts';
+import {
+  findMisfit,
+  readBudget,
+  recount,
+  setBudget,
+  type BudgetStatus,
+  type Misfit,
+} from '../ledger/money/budget.ts';
+import { CURRENCY_HINT, PRICE_HINT } from './estimate.ts';
 
-/** `null`: none any more. Undefined: nothing was said of it. */
+/** `null` removes the budget; undefined leaves it as it is. */
 function parseBudget(text: string | undefined): Money | null | undefined {
   if (text === undefined) return undefined;
   if (text.trim().toLowerCase() === 'none') return null;
@@ -26,41 +37,36 @@ function parseBudget(text: string | undefined): Money | null | undefined {
   );
 }
 
-/** What rows cost and may cost, as flags say it. @throws VidbatchError exit 2 when they say nothing sensible. */
+/** Prices and budget from the flags. @throws VidbatchError exit 2 when one of them is wrong. */
 export async function costOptions(flags: {
   prices?: string;
   budget?: string;
 }): Promise<{ prices?: Prices; budget?: Money | null }> {
   const budget = parseBudget(flags.budget);
-  return {
-    ...(flags.prices === undefined ? {} : { prices: await readPrices(flags.prices) }),
-    ...(budget === undefined ? {} : { budget }),
-  };
+  const prices = flags.prices === undefined ? undefined : await readPrices(flags.prices);
+  return defined({ prices, budget });
 }
 
 /**
- * Gives a batch its budget, or holds what it has against the manifest's new rows, before anything of them is sent. It
- * may be less than what is spent: then nothing more is sent.
+ * Gives a batch its budget, or checks the new rows of the manifest against the budget that it has. A budget below what is
+ * spent stops all sending.
  * @throws VidbatchError exit 2 when the price of a row is not known, or is in another currency.
  */
 export async function putBudget(
   db: Queryable,
-  batch: Pick<Batch, 'id' | 'name'>,
+  { id, name }: Pick<Batch, 'id' | 'name'>,
   asked: Money | null | undefined,
 ): Promise<void> {
-  const before = await readBudget(db, batch.id);
+  const before = await readBudget(db, id);
   const budget = asked === undefined ? before : asked;
-  if (budget !== null) await checkPrices(db, batch, budget);
+  const misfit = budget === null ? undefined : await findMisfit(db, id, budget.currency);
+  if (budget !== null && misfit !== undefined) throw budgetRefusal(name, budget.currency, misfit);
   if (asked !== undefined && !isSame(asked, before)) {
-    await setBudget(db, batch.id, asked);
-    await logEvent(
-      db,
-      'budget',
-      `${before === null ? 'none' : formatMoney(before)} → ${asked === null ? 'none' : formatMoney(asked)}`,
-      batch.id,
-    );
+    const words = (money: Money | null): string => (money === null ? 'none' : formatMoney(money));
+    await setBudget(db, id, asked);
+    await logEvent(db, 'budget', `${words(before)} → ${words(asked)}`, id);
   }
-  if (before !== null) await recount(db, batch.id);
+  if (before !== null) await recount(db, id);
 }
 
 function isSame(a: Money | null, b: Money | null): boolean {
@@ -68,31 +74,21 @@ function isSame(a: Money | null, b: Money | null): boolean {
   return a.currency === b.currency && compare(a.amount, b.amount) === 0;
 }
 
-async function checkPrices(
-  db: Queryable,
-  { id, name }: Pick<Batch, 'id' | 'name'>,
-  { currency }: Money,
-): Promise<void> {
-  const misfit = await findMisfit(db, id, currency);
-  if (misfit !== undefined) throw misfitting(name, currency, misfit);
-}
-
 /** Why a row cannot be under a budget in this currency. */
-export function misfitting(name: string, currency: string, misfit: Misfit): VidbatchError {
-  const { rows, key, line, model } = misfit;
-  const more = rows === 1 ? '' : `, and so it is with ${(rows - 1).toLocaleString('en')} more rows`;
+export function budgetRefusal(
+  name: string,
+  currency: string,
+  { rows, key, line, model, currency: other }: Misfit,
+): VidbatchError {
+  const more = rows === 1 ? '' : `, and so it is with ${formatCount(rows - 1)} more rows`;
   const which = `batch ${name} has a budget in ${currency}, and row ${key} (line ${line}, ${model})`;
-  return misfit.currency === null
+  return other === null
     ? usageError('PRICE_UNKNOWN', `${which} has no known price${more}; nothing was changed`, PRICE_HINT)
-    : usageError(
-        'OTHER_CURRENCY',
-        `${which} costs ${misfit.currency}${more}; nothing was changed`,
-        CURRENCY_HINT,
-      );
+    : usageError('OTHER_CURRENCY', `${which} costs ${other}${more}; nothing was changed`, CURRENCY_HINT);
 }
 
-/** As `--json` shows it: amounts are text. */
-export interface PurseJson {
+/** For `--json`: amounts are text. */
+export interface BudgetJson {
   currency: string;
   budget: string;
   spent: string;
@@ -105,8 +101,8 @@ export interface PurseJson {
   told: string;
 }
 
-export function purseJson(purse: BudgetStatus): PurseJson {
-  const { currency, budget, spent, reserved, left, beyond } = purse;
+export function budgetJson(status: BudgetStatus): BudgetJson {
+  const { currency, budget, spent, reserved, left, beyond } = status;
   return {
     currency,
     budget: formatAmount(budget),
@@ -114,57 +110,52 @@ export function purseJson(purse: BudgetStatus): PurseJson {
     reserved: formatAmount(reserved),
     left: formatAmount(left),
     beyond,
-    told: describePurse(purse),
+    told: formatBudget(status),
   };
 }
 
-export function isOverspent({ left }: Pick<PurseJson, 'left'>): boolean {
+export function isOverspent({ left }: Pick<BudgetJson, 'left'>): boolean {
   return left.startsWith('-');
 }
 
-/** What `--budget` asks a person to do; `purse`: with the sum that pays for all that waits. */
+/** How to raise the budget. `status`: with the sum that pays for all waiting rows. */
 export function raiseHint(
-  batch: Pick<Batch, 'name' | 'source'>,
-  purse?: Pick<BudgetStatus, 'needed' | 'currency'>,
+  { name, source }: Pick<Batch, 'name' | 'source'>,
+  status?: Pick<BudgetStatus, 'needed' | 'currency'>,
 ): string {
   const sum =
-    purse && formatMoney({ amount: purse.needed, currency: purse.currency }).replaceAll(/[ ,]/g, '');
-  if (batch.source === '-')
+    status && formatMoney({ amount: status.needed, currency: status.currency }).replaceAll(/[ ,]/g, '');
+  if (source === '-')
     return `submit it again with a higher --budget${sum === undefined ? '' : `, up to ${sum}`}`;
-  const command = `vidbatch run ${quoted(batch.source)} --batch ${quoted(batch.name)} --budget`;
+  const command = `vidbatch run ${quoted(source)} --batch ${quoted(name)} --budget`;
   return sum === undefined
     ? `\`${command} …\`, or \`submit\`, with a higher one goes on`
     : `\`${command} ${sum}\`, or \`submit\`, pays for all of them`;
 }
 
-/** What rows of a batch with a budget ask for whose price is not known: a higher one would let none of them go. */
-export function priceHint(batch: Pick<Batch, 'name' | 'source'>): string {
-  return batch.source === '-'
+/** What rows without a known price need: a higher budget would not help them. */
+export function priceHint({ name, source }: Pick<Batch, 'name' | 'source'>): string {
+  return source === '-'
     ? 'submit it again with --prices'
-    : `\`vidbatch submit ${quoted(batch.source)} --batch ${quoted(batch.name)} --prices …\` says what they cost`;
+    : `\`vidbatch submit ${quoted(source)} --batch ${quoted(name)} --prices …\` says what they cost`;
 }
 
 /** One line for people. */
-export function describePurse(purse: BudgetStatus): string {
-  const money = (amount: BudgetStatus['left']): string => formatMoney({ amount, currency: purse.currency });
-  const over = compare(purse.left, ZERO) < 0;
+export function formatBudget(status: BudgetStatus): string {
+  const { budget, spent, reserved, left, beyond, unpriced, reached, currency } = status;
+  const money = (amount: Amount): string => formatMoney({ amount, currency });
+  const priced = beyond - unpriced;
   return [
-    `${money(purse.budget)}: ${money(purse.spent)} spent`,
-    `${money(purse.reserved)} reserved`,
-    over
-      ? `${money({ ...purse.left, units: -purse.left.units })} MORE than the budget`
-      : `${money(purse.left)} left`,
-    ...(purse.beyond === purse.unpriced
+    `${money(budget)}: ${money(spent)} spent`,
+    `${money(reserved)} reserved`,
+    compare(left, ZERO) < 0 ? `${money(negate(left))} MORE than the budget` : `${money(left)} left`,
+    ...(priced === 0
       ? []
-      : [`${purse.reached ? '' : 'at least '}${rowsOf(purse.beyond - purse.unpriced)} not fit`]),
-    ...(purse.unpriced === 0 ? [] : [unpricedTold(purse.unpriced)]),
+      : [`${reached ? '' : 'at least '}${plural(priced, 'row')} ${priced === 1 ? 'does' : 'do'} not fit`]),
+    ...(unpriced === 0 ? [] : [formatUnpriced(unpriced)]),
   ].join(' · ');
 }
 
-export function unpricedTold(rows: number): string {
-  return rows === 1 ? '1 row has no known price' : `${rows.toLocaleString('en')} rows have no known price`;
-}
-
-function rowsOf(rows: number): string {
-  return rows === 1 ? '1 row does' : `${rows.toLocaleString('en')} rows do`;
+export function formatUnpriced(rows: number): string {
+  return `${plural(rows, 'row')} ${rows === 1 ? 'has' : 'have'} no known price`;
 }

@@ -1,49 +1,42 @@
 import { realpath } from 'node:fs/promises';
-import type { FreshRows } from './fresh-rows.ts';
-import { Intake } from './intake.ts';
-import { stageManifest } from './staging.ts';
-import type { Staged } from './staging.ts';
-import { refusal, usageError } from '../core/errors.ts';
-import type { VidbatchError } from '../core/errors.ts';
-import { count } from '../core/format.ts';
+import { Intake, type FreshRows } from './intake.ts';
+import { stageManifest, type Staged } from './staging.ts';
+import { refusal, usageError, type VidbatchError } from '../core/errors.ts';
+import { formatCount, plural } from '../core/units.ts';
 import { batchNameOf, checkBatchName } from '../core/identity.ts';
-import { quoted } from '../core/shell-word.ts';
+import { quoted } from '../core/text.ts';
 import type { Database } from '../database/database.ts';
-import { findBatch, hasUnmatchedAttempts } from '../ledger/batches.ts';
-import type { Batch } from '../ledger/batches.ts';
+import { findBatch, hasUnmatchedAttempts, type Batch } from '../ledger/batches.ts';
 import type { ReadRows } from '../ledger/import/known.ts';
-import { missingColumns } from '../manifest/columns.ts';
-import type { ColumnMap } from '../manifest/columns.ts';
-import type { Manifest } from '../manifest/entry.ts';
-import type { Fault } from '../manifest/fault.ts';
-import { openManifest } from '../manifest/manifest.ts';
-import type { ManifestOptions } from '../manifest/manifest.ts';
-import type { RowOptions } from '../manifest/row.ts';
+import { missingColumns, type ColumnMap } from '../manifest/columns.ts';
+import type { Manifest, Fault } from '../manifest/entry.ts';
+import { openManifest, type ManifestOptions } from '../manifest/manifest.ts';
+import type { RowOptions } from '../manifest/check-rows.ts';
 
 /** How a manifest is read, and into which batch. */
 export interface CandidateOptions extends ManifestOptions, RowOptions {
   /** Name of the batch; default: the file's name without extension. */
   batch?: string;
-  /** Invalid rows are recorded as such and the rest is sent; else one invalid row refuses the manifest. */
+  /** Valid rows are sent beside invalid ones. Without it, one invalid row refuses the manifest. */
   keepGoing?: boolean;
   /** The rows are for a plan, and never merged. */
-  looks?: boolean;
+  planOnly?: boolean;
   onFault?: (fault: Fault, manifest: string) => void;
   onProgress?: (rows: number) => void;
 }
 
-/** A manifest that was read and checked. Rows that the ledger does not have so stay in the staging table until `close`. */
+/** A manifest that was read and checked. Its new and changed rows stay in the staging table until `close`. */
 export interface Candidate {
   name: string;
   path: string;
   manifest: Manifest;
   read: ReadRows;
   staged: Staged;
-  /** It is only looked at, and never merged. */
-  looks: boolean;
-  /** Of a plan: there is no such batch yet, and these are its rows. */
+  /** For a plan: it is never merged. */
+  planOnly: boolean;
+  /** For a plan of a batch that does not exist yet: its rows. */
   fresh?: FreshRows;
-  /** The batch of that name when the manifest was read; undefined: there was none. */
+  /** The batch when the manifest was read; undefined: it did not exist. */
   batch: Batch | undefined;
   /** Deletes the staged rows. Idempotent. */
   close(): Promise<void>;
@@ -62,39 +55,35 @@ export async function openCandidate(
   const name = batchName(source, options.batch);
   const manifest = opened ?? (await openManifest(source, options));
   if (options.keepGoing !== true) checkHeader(manifest, options.map);
-  const path = await placeOf(source, manifest);
+  const path = await pathOf(source, manifest);
   const batch = await findBatch(db, name);
   const explicit = options.batch !== undefined;
   // An export may be in any folder. In JSON, only the rows show whether a file is an export.
   if (batch !== undefined && !explicit && manifest.format === 'csv' && manifest.exported !== true)
     checkSource(batch, path);
-  const looks = options.looks === true;
-  const imagined = looks && batch === undefined && !(await hasUnmatchedAttempts(db, name));
-  const intake = new Intake(db, batch, { looks, imagined });
+  const planOnly = options.planOnly === true;
+  const countOnly = planOnly && batch === undefined && !(await hasUnmatchedAttempts(db, name));
+  const intake = new Intake(db, batch, { planOnly, countOnly });
   const close = (): Promise<void> => intake.close();
   try {
     const staged = await stageManifest(db, manifest, (rows) => intake.take(rows), {
       ...options,
       into: batch ?? { name },
-      numbering: intake.fresh !== undefined || isNumberedHere(manifest),
+      // Exported rows have numbers, and the other rows take the free ones. In JSON, only the rows show whether they are exported.
+      numbering: intake.fresh !== undefined || (manifest.format === 'csv' && manifest.exported !== true),
     });
     if (batch !== undefined && !explicit) checkSource(batch, path, staged);
     const read = await intake.finish();
     const { fresh } = intake;
-    return { name, path, manifest, read, staged, batch, looks, ...(fresh && { fresh }), close };
+    return { name, path, manifest, read, staged, batch, planOnly, ...(fresh && { fresh }), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** Rows of an export know their numbers, and the others take those that are left. In JSON, only the rows show that. */
-function isNumberedHere({ format, exported }: Manifest): boolean {
-  return format === 'csv' && exported !== true;
-}
-
 /** The path of a manifest; `-`: it has none, and cannot be opened again. */
-async function placeOf(source: string, manifest: Manifest): Promise<string> {
+async function pathOf(source: string, manifest: Manifest): Promise<string> {
   if (source === '-') return '-';
   try {
     return await realpath(source);
@@ -121,7 +110,7 @@ export async function withCandidate<T>(
 }
 
 /**
- * A person agreed to the rows that were read. A file that changed since may ask for other rows.
+ * Refuses a file that changed after a person agreed to its rows.
  * @throws VidbatchError exit 3
  */
 export async function checkUnchanged({ manifest }: Candidate): Promise<void> {
@@ -134,7 +123,7 @@ export async function checkUnchanged({ manifest }: Candidate): Promise<void> {
 }
 
 /**
- * Without these columns no row of a manifest can be sent. One refusal is clearer than two faults for each row.
+ * Refuses a manifest without the required columns: one refusal is clearer than two faults for each row.
  * @throws VidbatchError exit 3
  */
 export function checkHeader(manifest: Manifest, map: ColumnMap | undefined): void {
@@ -156,8 +145,8 @@ export function brokenManifest(name: string): VidbatchError {
   );
 }
 
-/** Why every batch refuses this manifest, whatever the ledger holds. */
-export function unfit(
+/** Refuses a manifest that no batch accepts. */
+export function refuseManifest(
   name: string,
   { rows, invalid, broken }: Pick<Staged, 'rows' | 'invalid' | 'broken'>,
   { keepGoing }: CandidateOptions,
@@ -167,7 +156,7 @@ export function unfit(
   if (invalid === 0 || keepGoing === true) return undefined;
   return refusal(
     'INVALID_ROWS',
-    `${name}: ${count(invalid)} of ${rows === 1 ? '1 row' : `${count(rows)} rows`} ${invalid === 1 ? 'is' : 'are'} invalid; nothing was sent`,
+    `${name}: ${formatCount(invalid)} of ${plural(rows, 'row')} ${invalid === 1 ? 'is' : 'are'} invalid; nothing was sent`,
     '--keep-going sends the valid rows and records the others as invalid.',
   );
 }
@@ -187,8 +176,8 @@ export function batchName(source: string, given: string | undefined): string {
 }
 
 /**
- * Without `--batch`, the file gives the name. Another file of the same name is most likely another manifest.
- * @throws VidbatchError exit 2 when the batch was made from another file, and this file is no export of the batch.
+ * Without `--batch`, the file gives the name. Another file of the same name is probably another manifest.
+ * @throws VidbatchError exit 2 when the batch was made from another file, and this file is not an export of the batch.
  */
 export function checkSource(
   batch: Batch,

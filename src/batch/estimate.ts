@@ -1,34 +1,46 @@
 import type { Group } from '../ledger/import/outline.ts';
-import type { Money } from '../core/money/money.ts';
-import { moneyJson, sums, formatMoney } from '../core/money/money.ts';
-import { costOf } from '../core/money/prices.ts';
-import type { Prices } from '../core/money/prices.ts';
+import {
+  moneyJson,
+  sums,
+  formatMoney,
+  add,
+  compare,
+  negate,
+  ZERO,
+  type Money,
+  type Amount,
+} from '../core/money/money.ts';
+import { costOf, type Prices } from '../core/money/prices.ts';
+import { plural } from '../core/units.ts';
+import { usageError, type VidbatchError } from '../core/errors.ts';
+import { readBudget, readHeld } from '../ledger/money/budget.ts';
+import type { Queryable } from '../database/database.ts';
 
 /** The most that the rows to send can cost. */
 export interface Estimate {
   /** One sum for each currency, of the rows whose price is known. */
   totals: Money[];
-  /** Rows whose price nobody has said. */
+  /** Rows whose price is not known. */
   unknown: number;
 }
 
 type Priceable = Pick<Group, 'model' | 'shortest' | 'least'>;
 type Countable = Pick<Group, 'model' | 'toSend' | 'seconds'> & Partial<Pick<Group, 'stored'>>;
 
-/** Without a price file, what the ledger has goes. Undefined: the price of the model, or of some of its rows, is not known. */
+/** By the price file, or without one by the ledger. Undefined: the price of some rows is not known. */
 export function costOfGroup(prices: Prices, group: Countable): Money | undefined {
   const { cost, rows } = known(prices, group);
   return rows === group.toSend ? cost : undefined;
 }
 
-/** What the cheapest of its rows costs; undefined: nobody has said. */
+/** What the cheapest of its rows costs; undefined: its price is not known. */
 export function cheapest(prices: Prices, { model, shortest, least }: Priceable): Money | undefined {
   if (prices.size === 0) return least ?? undefined;
   const price = prices.get(model);
   return price === undefined ? undefined : costOf(price, { videos: 1, seconds: shortest });
 }
 
-/** Of how many rows the price is known, and what they cost. */
+/** The number of rows whose price is known, and what they cost. */
 function known(prices: Prices, group: Countable): { rows: number; cost: Money | undefined } {
   const { model, toSend, seconds, stored } = group;
   if (prices.size === 0) return { rows: stored?.rows ?? 0, cost: stored?.cost };
@@ -47,17 +59,83 @@ export function estimate(prices: Prices, groups: readonly Countable[]): Estimate
 }
 
 /** `at most 12.50 CNY and 3.00 USD, and unknown for 4 rows; …`. `prices`: those that were named. */
-export function describeEstimate({ totals, unknown }: Estimate, prices?: Prices): string {
+export function formatEstimate({ totals, unknown }: Estimate, prices?: Prices): string {
   const known = totals.map(formatMoney).join(' and ');
   if (unknown === 0) return known === '' ? 'nothing' : `at most ${known}`;
-  const rows = unknown === 1 ? '1 row' : `${unknown.toLocaleString('en')} rows`;
   const hint =
     prices === undefined || prices.size === 0
       ? '--prices FILE gives the prices'
       : 'the price file does not name their models';
-  return `${known === '' ? '' : `at most ${known}, and `}unknown for ${rows}; ${hint}`;
+  return `${known === '' ? '' : `at most ${known}, and `}unknown for ${plural(unknown, 'row')}; ${hint}`;
 }
 
 export function estimateJson({ totals, unknown }: Estimate): Record<string, unknown> {
   return { totals: totals.map(moneyJson), unknownRows: unknown };
 }
+
+/** What a budget leaves for rows that are not sent yet. */
+export interface Allowance {
+  budget: Money;
+  /** Negative: more was spent. */
+  left: Amount;
+}
+
+/** `asked`: the new budget, or null for none; undefined: the present one. Returns undefined without a budget. */
+export async function readAllowance(
+  db: Queryable,
+  { batchId }: { batchId: number | null },
+  asked: Money | null | undefined,
+): Promise<Allowance | undefined> {
+  const kept = batchId === null ? null : await readBudget(db, batchId);
+  const budget = asked === undefined ? kept : asked;
+  if (budget === null) return undefined;
+  const held = batchId === null ? ZERO : await readHeld(db, batchId);
+  return { budget, left: add(budget.amount, negate(held)) };
+}
+
+/** Which of the rows to send the rest of a budget pays for. */
+type Fit = 'all' | 'some' | 'none';
+
+export function fitOf(prices: Prices, groups: readonly Group[], { left }: Allowance): Fit {
+  const { totals } = estimate(prices, groups);
+  if (totals.every(({ amount }) => compare(amount, left) <= 0)) return 'all';
+  const waiting = groups.filter(({ toSend }) => toSend > 0);
+  const dear = (least: Money | undefined): boolean => least !== undefined && compare(least.amount, left) > 0;
+  return waiting.every((group) => dear(cheapest(prices, group))) ? 'none' : 'some';
+}
+
+/** `100.00 CNY, of which 12.50 CNY is left` */
+export function formatAllowance({ budget, left }: Allowance): string {
+  return `${formatMoney(budget)}, of which ${formatMoney({ amount: left, currency: budget.currency })} is left`;
+}
+
+/** Refuses rows to send that a budget in this currency cannot hold, before a person is asked about them. */
+export function refuseBudget(
+  { batch, groups }: { batch: string; groups: readonly Group[] },
+  prices: Prices,
+  currency: string,
+): VidbatchError | undefined {
+  const costs = groups
+    .filter(({ toSend }) => toSend > 0)
+    .map((group) => ({ model: group.model, cost: costOfGroup(prices, group) }));
+  const unpriced = costs.filter(({ cost }) => cost === undefined).map(({ model }) => model);
+  const others = costs.flatMap(({ cost }) => cost?.currency ?? []).filter((one) => one !== currency);
+  const has = `batch ${batch} has a budget in ${currency}, and`;
+  if (unpriced.length > 0)
+    return usageError(
+      'PRICE_UNKNOWN',
+      `${has} the price of ${[...new Set(unpriced)].join(', ')} is not known; nothing was changed`,
+      PRICE_HINT,
+    );
+  if (others.length === 0) return undefined;
+  return usageError(
+    'OTHER_CURRENCY',
+    `${has} rows of it cost ${[...new Set(others)].join(' and ')}; nothing was changed`,
+    CURRENCY_HINT,
+  );
+}
+
+export const PRICE_HINT =
+  '--prices names a file that says what each model costs; --budget none sends without a budget.';
+export const CURRENCY_HINT =
+  'Currencies are not converted: give the budget in the currency of the prices, or each its own batch.';

@@ -2,10 +2,10 @@ import { VidbatchError } from '../core/errors.ts';
 import { contentHash } from '../core/identity.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
-import { readHeader } from '../manifest/csv.ts';
+import { readHeader } from '../manifest/csv-rows.ts';
 import type { RawRow } from '../manifest/entry.ts';
-import { writeName, writeText, writeValue } from '../manifest/exported.ts';
-import { readRequest } from '../manifest/request.ts';
+import { writeName, writeText, writeValue } from '../manifest/export-format.ts';
+import { readRequest } from '../manifest/request/read-request.ts';
 import { EARLIER_TASK_IDS, exportColumns, speaks } from '../manifest/request/field-names.ts';
 
 type Appended = Record<(typeof exportColumns)[number], string | number | null>;
@@ -28,12 +28,11 @@ function appended(row: SubmissionView): Appended {
 }
 
 /**
- * CSV: every input column in its order and with its delimiter, then ours; an input column with a name of ours becomes
- * `input.<name>`. Cells are harmless to spreadsheets, and come back as they were when the export is submitted.
+ * CSV: the columns and the delimiter of the input, then the export columns. An input column with the name of an export
+ * column becomes `input.<name>`. Spreadsheets do not run the cells, and a submitted export has the same values again.
  *
- * What a row has beyond the header (a ragged row, an earlier header, a manifest in JSON) gets columns of its own after
- * those, in order of appearance, which takes a first pass over the inputs. `earlier`: a column for the
- * tasks that failed and were made again, as some row has one.
+ * A first pass over the inputs finds values without a column (of a ragged row, an earlier header, or JSON). They get columns
+ * of their own. `earlier` adds the column for failed tasks that were made again.
  */
 export async function* exportCsv(
   batch: Pick<Batch, 'columns' | 'delimiter' | 'format'>,
@@ -81,15 +80,15 @@ function moved({ batch }: SubmissionView): VidbatchError {
   });
 }
 
-/** All values as people read them, unless they would be read as another row than this one: then as JSON. */
+/** Plain text for all values, or JSON if plain text would be read as another row. */
 function cellsOf(input: RawRow, names: readonly string[], row: SubmissionView, format: string): string[] {
   const texts = names.map((name) => textOf(Object.hasOwn(input, name) ? input[name] : null));
   const plain = format === 'csv' && Object.values(input).every((value) => typeof value === 'string');
   const asText = (): RawRow => Object.fromEntries(names.map((name, at) => [name, texts[at]]));
-  if (plain || saysTheSame(asText(), input, row)) return texts.map(writeText);
+  if (plain || isSameRow(asText(), input, row)) return texts.map(writeText);
   const given = names.filter((name) => Object.hasOwn(input, name) && input[name] !== null);
   const fields = given.filter(speaks);
-  // One field at least has to say that this is JSON.
+  // At least one field must be JSON, so that the row is read as JSON.
   const teller = fields.some((name) => !isText(input[name])) ? undefined : fields[0];
   return names.map((name) => {
     const value = given.includes(name) ? input[name] : null;
@@ -108,7 +107,7 @@ export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-function saysTheSame(asText: RawRow, input: RawRow, { request, line }: SubmissionView): boolean {
+function isSameRow(asText: RawRow, input: RawRow, { request, line }: SubmissionView): boolean {
   const sent = request === null ? undefined : (JSON.parse(request) as { model?: unknown });
   const models = typeof sent?.model === 'string' ? [sent.model] : [];
   const read = readRequest(asText, { source: 'csv', line, models, asWritten: true });
@@ -117,7 +116,7 @@ function saysTheSame(asText: RawRow, input: RawRow, { request, line }: Submissio
   return hash(read.request) === hash(sent) && read.id === before.id && read.notBefore === before.notBefore;
 }
 
-/** One object a line: our columns, the row as read, and what was or would be sent. */
+/** One object a line: the export columns, the row as read, and the request. */
 export async function* exportJsonl(rows: AsyncIterable<SubmissionView>): AsyncGenerator<string> {
   for await (const row of rows) {
     const object = {

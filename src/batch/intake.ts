@@ -1,20 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { FreshRows } from './fresh-rows.ts';
-import type { ReadRow } from './staging.ts';
+import { writeStaged, type ReadRow } from './staging.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import type { Database } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
-import { assignKeys, stageRows } from '../ledger/import/merge-rows.ts';
-import { countRows, findKnown, findSent, KnownRows } from '../ledger/import/known.ts';
-import type { ReadRows } from '../ledger/import/known.ts';
+import { assignKeys } from '../ledger/import/merge-rows.ts';
+import { countRows, findKnown, findSent, KnownRows, type ReadRows } from '../ledger/import/known.ts';
 import { beginImport, endImport, keepImport } from '../ledger/import/stage.ts';
+import type { Misfit } from '../ledger/money/budget.ts';
+import type { Group } from '../ledger/import/outline.ts';
+import { isOffPeak } from '../core/model.ts';
+import { DEFAULT_SECONDS, type Prices } from '../core/money/prices.ts';
+import type { Mode } from '../manifest/request/read-request.ts';
+import type { GenerationRequest } from '../manifest/request/fields.ts';
 
 /** Staged rows of a dead command are deleted after 15 minutes. A person may take longer to answer. */
 const KEEP_MS = 60_000;
 
 /**
- * Takes the rows of one manifest. Rows that the batch has as they are are only remembered. A plan of a batch that does
- * not exist yet only counts its rows. All others are staged: the import begins with the first of them.
+ * Takes the rows of one manifest, and stages them. It only remembers rows that the batch already has unchanged, and it
+ * only counts the rows of a plan whose batch does not exist yet. The import begins with the first staged row.
  */
 export class Intake {
   readonly #db: Database;
@@ -23,7 +27,7 @@ export class Intake {
   readonly #known = new KnownRows();
   /** Undefined: rows of a new batch are staged. */
   readonly fresh: FreshRows | undefined;
-  readonly #looks: boolean;
+  readonly #planOnly: boolean;
   /** How many rows the batch has; undefined until it is counted. */
   #had: number | undefined;
   #staged = 0;
@@ -31,20 +35,20 @@ export class Intake {
   #taking: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  /** `looks`: the rows are for a plan, and never merged. `imagined`: of a batch that is not made. */
+  /** `planOnly`: the rows are never merged. `countOnly`: their batch does not exist yet. */
   constructor(
     db: Database,
     batch: Batch | undefined,
-    { looks, imagined }: { looks: boolean; imagined: boolean },
+    { planOnly, countOnly }: { planOnly: boolean; countOnly: boolean },
   ) {
     this.#db = db;
     this.#batch = batch;
-    this.#looks = looks;
-    this.fresh = imagined ? new FreshRows() : undefined;
+    this.#planOnly = planOnly;
+    this.fresh = countOnly ? new FreshRows() : undefined;
   }
 
   take(rows: readonly ReadRow[]): Promise<void> {
-    // A file that cannot be read further ends the import while its last chunk is on its way.
+    // After a read error, `close` runs while the last chunk is still being written.
     if (this.#closing === undefined) this.#taking = this.#take(rows);
     return this.#taking;
   }
@@ -55,11 +59,7 @@ export class Intake {
     if (others.length === 0) return;
     if (this.#staged === 0) await this.#begin();
     this.#staged += others.length;
-    await stageRows(
-      this.#db,
-      this.#importId,
-      others.map(({ staged }) => staged),
-    );
+    await writeStaged(this.#db, this.#importId, others);
     crashPoint('rows-staged');
   }
 
@@ -91,7 +91,7 @@ export class Intake {
     crashPoint('import-ended');
   }
 
-  /** Of a new batch that is only planned, the rows whose content another batch has sent. */
+  /** For a plan of a new batch: the rows whose content another batch has sent. */
   async #unsent(rows: readonly ReadRow[]): Promise<readonly ReadRow[]> {
     if (this.fresh === undefined) return rows;
     this.fresh.add(rows);
@@ -104,15 +104,73 @@ export class Intake {
 
   async #unknown(rows: readonly ReadRow[], { id }: Batch): Promise<readonly ReadRow[]> {
     this.#had ??= await countRows(this.#db, id);
-    // All rows of the batch were met: the rest is new.
+    // All rows of the batch have been seen: the rest is new.
     if (this.#known.count >= this.#had) return rows;
     const keyed = rows.filter(({ keyed }) => keyed).map(({ staged }) => staged);
     if (keyed.length === 0) return rows;
-    const found = await findKnown(this.#db, id, keyed, !this.#looks);
+    const found = await findKnown(this.#db, id, keyed, !this.#planOnly);
     return rows.filter(({ staged }) => {
       const known = found.get(staged.position);
       if (known !== undefined) this.#known.add(known);
       return known === undefined;
     });
+  }
+}
+
+/** The rows of a batch that does not exist yet: all of them are new. Memory does not grow with their number. */
+export class FreshRows {
+  readonly #groups = new Map<string, Group>();
+  readonly #models = new Map<string, { rows: number; line: number; key: string }>();
+  #rows = 0;
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** By model and mode. */
+  get groups(): Group[] {
+    return [...this.#groups.values()].toSorted((a, b) =>
+      `${a.model} ${a.mode}` < `${b.model} ${b.mode}` ? -1 : 1,
+    );
+  }
+
+  add(rows: readonly ReadRow[]): void {
+    this.#rows += rows.length;
+    for (const { row, staged } of rows) {
+      if (row.request === undefined) continue;
+      this.#count(row.request, row.mode);
+      const { model } = row.request;
+      const first = this.#models.get(model);
+      if (first === undefined) this.#models.set(model, { rows: 1, line: staged.line, key: staged.keyBasis });
+      else first.rows += 1;
+    }
+  }
+
+  #count({ model, duration }: GenerationRequest, mode: Mode = 'text'): void {
+    const key = `${model} ${mode}`;
+    const seconds = duration ?? DEFAULT_SECONDS;
+    const group = this.#groups.get(key);
+    if (group === undefined) {
+      const one = { fresh: 1, known: 0, changed: 0, toSend: 1, seconds, shortest: seconds };
+      this.#groups.set(key, { model, mode, offPeak: isOffPeak(model), ...one, stored: null, least: null });
+      return;
+    }
+    group.fresh += 1;
+    group.toSend += 1;
+    group.seconds += seconds;
+    group.shortest = Math.min(group.shortest, seconds);
+  }
+
+  /** The first row that cannot be under a budget in this currency, as the ledger would find it. */
+  misfit(prices: Prices, currency: string): Misfit | undefined {
+    const others = [...this.#models]
+      .map(([model, first]) => ({ ...first, model, currency: prices.get(model)?.currency ?? null }))
+      .filter((one) => one.currency !== currency);
+    const unpriced = others.filter((one) => one.currency === null);
+    const alike = unpriced.length > 0 ? unpriced : others;
+    const [first] = alike.toSorted(
+      (a, b) => (a.currency ?? '').localeCompare(b.currency ?? '') || a.line - b.line,
+    );
+    return first && { ...first, rows: alike.reduce((sum, { rows }) => sum + rows, 0) };
   }
 }

@@ -1,15 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { putBudget } from './budget.ts';
-import { checkSource } from './candidate.ts';
-import type { Candidate } from './candidate.ts';
-import { putDeadline } from './deadline.ts';
-import type { Deadline } from './deadline.ts';
-import { objection } from './objection.ts';
+import { checkSource, type Candidate } from './candidate.ts';
+import { putDeadline, type Deadline } from './deadline.ts';
+import { refuseChanges } from './confirm-changes.ts';
 import { refusal, usageError } from '../core/errors.ts';
 import type { Money } from '../core/money/money.ts';
 import type { Prices } from '../core/money/prices.ts';
 import { crashPoint } from '../core/crash-points.ts';
-import { quoted } from '../core/shell-word.ts';
+import { quoted } from '../core/text.ts';
 import type { Window } from '../core/time/window.ts';
 import type { Session } from '../database/database.ts';
 import {
@@ -21,12 +19,10 @@ import {
   logEvent,
   rebindBatch,
   updateLayout,
+  type Batch,
 } from '../ledger/batches.ts';
-import type { Batch } from '../ledger/batches.ts';
-import { compare } from '../ledger/import/comparison.ts';
-import type { Comparison } from '../ledger/import/comparison.ts';
-import { mergeRows } from '../ledger/import/merge-rows.ts';
-import type { Merged } from '../ledger/import/merge-rows.ts';
+import { compare, type Comparison } from '../ledger/import/comparison.ts';
+import { mergeRows, type Merged } from '../ledger/import/merge-rows.ts';
 import { priceRows } from '../ledger/money/row-price.ts';
 import { setPriority } from '../ledger/import/priority.ts';
 import { compareIds, renameRows, SAME_IDS } from '../ledger/import/renamed-ids.ts';
@@ -34,22 +30,20 @@ import { keepImport } from '../ledger/import/stage.ts';
 import { putBatchUnder } from '../ledger/send/window-change.ts';
 import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { ensureProvider } from '../ledger/send/provider.ts';
-import { restartCounts, setFailureLimits } from '../ledger/send/failure-limit.ts';
-import type { FailureLimits } from '../ledger/send/failure-limit.ts';
-import { mapFlags } from '../manifest/understanding.ts';
-import type { Understanding } from '../manifest/understanding.ts';
+import { restartCounts, setFailureLimits, type FailureLimits } from '../ledger/send/failure-limit.ts';
+import { mapFlags, type Understanding } from '../manifest/columns.ts';
 
 /** What a manifest requests for its batch, and what a person agrees to. */
 export interface MergeOptions extends FailureLimits {
   /** Name of the batch; default: the file's name without extension. */
   batch?: string;
-  /** Pending rows that are gone from the file are cancelled, or stay. */
+  /** Whether pending rows that are gone from the file are cancelled, or stay. */
   vanished?: 'prune' | 'keep';
-  /** New ids with the content of rows that the batch has are these rows. */
+  /** New ids with the content of known rows rename these rows. */
   rename?: boolean;
-  /** New rows that may be sent ones, edited or renamed, are new videos. */
+  /** New rows that look like edited or renamed sent rows are new videos. */
   add?: boolean;
-  /** Content that another batch has sent already is sent again. */
+  /** Content that another batch has sent is sent again. */
   again?: boolean;
   /** The person's name, for the trail. */
   who?: string;
@@ -57,15 +51,14 @@ export interface MergeOptions extends FailureLimits {
   origin?: string;
   /** A batch that has task ids of another provider continues at this provider. */
   rebind?: boolean;
-  /** Its rows are sent in these hours only; null: at any time. Without it, as it is. */
+  /** The hours of its rows; null: any time. Absent: no change, as for the next four. */
   window?: Window | null;
-  /** Until when it is to be sent. Without it, as it is. */
   deadline?: Deadline;
-  /** Added to that of each of its rows; from -100 to 100, higher first. Without it, as it is. */
+  /** Added to the priority of each row; from -100 to 100, higher first. */
   priority?: number;
-  /** What its rows cost at most. Without them, unsent rows keep the price that they have. */
+  /** Absent: unsent rows keep their prices. */
   prices?: Prices;
-  /** What it may cost, all its life; null: anything. Without it, as it is. */
+  /** The most that the whole batch may cost; null: no limit. */
   budget?: Money | null;
   /** Runs last in the transaction of the merge. If it throws, the whole transaction is undone. */
   alongside?: (session: Session, batch: Batch) => Promise<void>;
@@ -74,12 +67,11 @@ export interface MergeOptions extends FailureLimits {
 /** The result of a merge: how many rows it added, updated, cancelled, kept and renamed. */
 export type Taken = Merged & { batch: Batch; known: number; renamed: number };
 
-/** Called in a rehearsal, before the merge. True: the merge would be refused for nothing else, and need not be done. */
+/** Called in a rehearsal, before the merge. True: nothing else can refuse the merge, so it need not run. */
 export type Look = (session: Session, batch: Batch, comparison: Comparison) => Promise<boolean>;
 
 /**
- * Merges the staged rows into the batch, or refuses them. With `look` it is a rehearsal: it writes only what a check needs,
- * and the caller rolls it back.
+ * Merges the staged rows into the batch, or refuses them. With `look` it is a rehearsal, which the caller rolls back.
  */
 export async function mergeInto(
   session: Session,
@@ -97,7 +89,7 @@ export async function mergeInto(
   const byId = batch.keyScheme === 'id';
   const ids = byId ? await compareIds(session, read, batch.id, comparison) : SAME_IDS;
   const [exportOf] = staged.others;
-  const objected = objection(
+  const objected = refuseChanges(
     { ...comparison, ...ids },
     {
       keyScheme: batch.keyScheme,
@@ -120,7 +112,7 @@ export async function mergeInto(
   if (options.prices !== undefined) await priceRows(session, batch.id, options.prices);
   await adoptUnmatched(session, batch.id);
   await putBudget(session, batch, options.budget);
-  // An export of this batch has the same columns, or more. The rows hold these columns.
+  // An export of this batch does not change its layout: the rows hold their own columns.
   if (staged.own === 0) {
     if (!isDeepStrictEqual(layout, layoutOf(batch))) await updateLayout(session, batch.id, layout);
     await follow(session, batch, path, options.who);
@@ -130,7 +122,7 @@ export async function mergeInto(
   if (options.priority !== undefined) await setPriority(session, batch.id, options.priority);
   if (options.failShare !== undefined || options.canaryRows !== undefined)
     await setFailureLimits(session, batch.id, options);
-  if (isTriedAnew(batch, options, merged)) await restartCounts(session, batch.id);
+  if (needsTrial(batch, options, merged)) await restartCounts(session, batch.id);
   await options.alongside?.(session, batch);
   crashPoint('rows-merged');
   return { ...merged, batch, known, renamed };
@@ -143,12 +135,12 @@ function layoutOf({ format, delimiter, columns }: Batch): Layout {
 }
 
 /**
- * Makes or finds the batch, and locks it: two producers never merge into it at once. A plan only looks at it, or imagines
+ * Makes or finds the batch, and locks it, so that two producers never merge into it at once. A plan neither makes nor locks
  * it.
  */
 async function openBatch(
   session: Session,
-  { name, path, manifest, staged, looks, fresh }: Candidate,
+  { name, path, manifest, staged, planOnly, fresh }: Candidate,
   options: MergeOptions,
 ): Promise<{ batch: Batch; layout: Layout }> {
   const { scheme } = staged;
@@ -158,16 +150,16 @@ async function openBatch(
     columns: manifest.layout?.map((header) => staged.columns.map.get(header) ?? header) ?? null,
   };
   const asked = { name, source: path, keyScheme: scheme, ...layout };
-  if (fresh !== undefined) return { batch: { ...IMAGINED, ...asked }, layout };
+  if (fresh !== undefined) return { batch: { ...NEW_BATCH, ...asked }, layout };
   // Another producer may have made or moved the batch since the manifest was read.
-  const batch = (looks ? await findBatch(session, name) : undefined) ?? (await makeBatch(session, asked));
+  const batch = (planOnly ? await findBatch(session, name) : undefined) ?? (await makeBatch(session, asked));
   if (options.batch === undefined) checkSource(batch, path, staged);
   if (batch.keyScheme !== scheme) throw otherScheme(batch, staged.columns);
   return { batch, layout };
 }
 
-/** What a new batch is before a person asks for more. */
-const IMAGINED = {
+/** The properties of a new batch. */
+const NEW_BATCH = {
   id: 0,
   origin: null,
   state: 'active',
@@ -185,7 +177,7 @@ async function makeBatch(session: Session, asked: Parameters<typeof createBatch>
   return findAndLockBatch(session, asked.name);
 }
 
-/** A batch remembers the last path of its manifest. Standard input has no path. */
+/** A batch remembers the last path of its manifest. */
 async function follow(session: Session, batch: Batch, path: string, who: string | undefined): Promise<void> {
   if (path === '-' || path === batch.source) return;
   await updateSource(session, batch.id, path);
@@ -194,10 +186,10 @@ async function follow(session: Session, batch: Batch, path: string, who: string 
 }
 
 /**
- * A stopped batch continues when its rows or its rules have changed. New rows start a new trial of canaries. The same
- * command again changes nothing.
+ * A stopped batch continues when its rows or its rules have changed. New rows start a new canary trial. The same command
+ * again changes nothing.
  */
-function isTriedAnew(batch: Batch, { failShare, canaryRows }: MergeOptions, merged: Merged): boolean {
+function needsTrial(batch: Batch, { failShare, canaryRows }: MergeOptions, merged: Merged): boolean {
   const fresh = merged.added + merged.updated;
   return (
     (failShare !== undefined && failShare !== batch.failShare) ||
@@ -219,7 +211,7 @@ function otherScheme(batch: Batch, columns: Understanding): Error {
     return refusal(
       'KEYS_CHANGED',
       `batch ${batch.name} knows its rows by id, and this manifest has no ids`,
-      'Give it the id column that it had; --map id=<header> says which column that is.',
+      'Restore its id column; --map id=<header> says which column that is.',
     );
   }
   const unsent = keptBefore(batch, columns);
@@ -231,7 +223,7 @@ function otherScheme(batch: Batch, columns: Understanding): Error {
   );
 }
 
-/** Headers that the batch kept without sending them, and that vidbatch now understands: header → header. */
+/** Headers that were unsent columns of the batch, and that vidbatch now understands: header → header. */
 function keptBefore(batch: Batch, { understood }: Understanding): Map<string, string> {
   return new Map(
     [...understood.keys()].flatMap((header) =>

@@ -1,27 +1,130 @@
-import { readSendRate } from '../ledger/batches.ts';
-import type { Batch } from '../ledger/batches.ts';
+import { readSendRate, type Batch } from '../ledger/batches.ts';
+import type { Group } from '../ledger/import/outline.ts';
 import type { Queryable } from '../database/database.ts';
-import { countWaiting, readWindows } from '../ledger/send/window.ts';
-import { describeForecast, forecast } from './forecast.ts';
-import type { Forecast, Load } from './forecast.ts';
-import { AHEAD_MS, openings, parseWindow } from '../core/time/window.ts';
-import type { Window } from '../core/time/window.ts';
-import { common } from '../core/time/zone.ts';
-import type { Span } from '../core/time/zone.ts';
+import { countWaiting, ledgerNow, readWindows } from '../ledger/send/window.ts';
+import { AHEAD_MS, openings, parseWindow, type Window } from '../core/time/window.ts';
+import { common, DAY_MS, joined, wallClock, type Span } from '../core/time/zone.ts';
+import { formatCount } from '../core/units.ts';
 
-/** Under which windows rows wait. */
+/** Waiting rows with the same windows. */
+export interface Load {
+  rows: number;
+  /** When they may be sent, in order; undefined: at any time. */
+  openings?: readonly Span[] | undefined;
+}
+
+export interface Forecast {
+  /** Rows that wait for a window. */
+  waiting: number;
+  /** The openings until the last row is sent, each with its number of rows. */
+  windows: (Span & { rows: number })[];
+  /** When the last row is sent, in milliseconds since the epoch; undefined: after the known openings. */
+  doneAt: number | undefined;
+}
+
+/**
+ * When rows are sent at this rate, if nothing goes wrong and no other batch is sent. Rows without a window go first, and
+ * leave the rest of a window to the rows that wait for it.
+ */
+export function forecast(
+  loads: readonly Load[],
+  { now, perSecond }: { now: number; perSecond: number },
+): Forecast {
+  const perMs = perSecond / 1000;
+  const left = loads
+    .map((load) => ({ ...load }))
+    .toSorted((a, b) => Number(a.openings !== undefined) - Number(b.openings !== undefined));
+  const windows = joined(left.flatMap(({ openings = [] }) => openings))
+    .filter(({ to }) => to > now)
+    .map((window) => ({ ...window, rows: 0 }));
+  const waiting = left.reduce((sum, { rows, openings }) => sum + (openings === undefined ? 0 : rows), 0);
+  const ends = left.flatMap(({ openings = [] }) => openings.flatMap(({ from, to }) => [from, to]));
+  const marks = [...new Set([now, ...ends.filter((at) => at > now)])].toSorted((a, b) => a - b);
+  let doneAt: number | undefined = left.every(({ rows }) => rows === 0) ? now : undefined;
+  for (const [n, from] of marks.entries()) {
+    if (doneAt !== undefined) break;
+    const room = ((marks[n + 1] ?? Infinity) - from) * perMs;
+    let used = 0;
+    for (const load of left) {
+      if (load.openings?.some((open) => open.from <= from && from < open.to) === false) continue;
+      const sent = Math.min(load.rows, room - used);
+      load.rows -= sent;
+      used += sent;
+      const window = windows.find((open) => open.from <= from && from < open.to);
+      if (load.openings !== undefined && window !== undefined) window.rows += sent;
+    }
+    if (left.every(({ rows }) => rows < 1e-6)) doneAt = Math.ceil(from + used / perMs);
+  }
+  const shares = windows.map((window) => ({ ...window, rows: Math.floor(window.rows + 1e-6) }));
+  return { waiting, windows: shares.slice(0, shares.findLastIndex(({ rows }) => rows > 0) + 1), doneAt };
+}
+
+const ORDINALS = 'first second third fourth fifth sixth seventh eighth ninth tenth'.split(' ');
+const NIGHT = { earliest: 18, latest: 6, longest: 14 };
+/** A later opening is not tonight, but tomorrow night. */
+const TONIGHT_MS = 18 * 3_600_000;
+
+/** `4,210 of 6,000 rows fit in tonight's window at 2.3/s; done in the third night, 24 Nov 02:10 Asia/Shanghai` */
+export function formatForecast(
+  { waiting, windows, doneAt }: Forecast,
+  { now, perSecond, zone, known }: { now: number; perSecond: number; zone: string; known: Span },
+): string {
+  const [first] = windows;
+  const speed = `at ${formatRate(perSecond)}`;
+  if (waiting === 0 && doneAt !== undefined) return `done ${formatMoment(zone, doneAt)} ${speed}`;
+  const days = Math.round((known.to - known.from) / DAY_MS);
+  if (first === undefined)
+    return `${waiting === 1 ? 'the row does not fit' : `none of ${formatCount(waiting)} rows fits`} in a window of the next ${days} days ${speed}`;
+  const nights = windows.every((window) => isNight(window, zone));
+  const soon = nights && first.from - now < TONIGHT_MS;
+  const next = soon ? "tonight's window" : first.from <= now ? 'this window' : 'the next window';
+  const fit =
+    first.rows >= waiting
+      ? `${waiting === 1 ? 'the' : 'all'} ${formatCount(waiting)}`
+      : `${formatCount(first.rows)} of ${formatCount(waiting)}`;
+  const end =
+    doneAt === undefined
+      ? `not done within ${days} days`
+      : `done ${ordinal(windows.length, nights)}${formatMoment(zone, doneAt)}`;
+  const rows = waiting === 1 ? 'row fits' : 'rows fit';
+  return `${fit} ${rows} in ${next} ${speed}; ${end}`;
+}
+
+/** `12/s`, `2.3/s`, `1.7/m` */
+function formatRate(perSecond: number): string {
+  const [n, unit] =
+    perSecond >= 1 ? [perSecond, 's'] : perSecond >= 1 / 60 ? [perSecond * 60, 'm'] : [perSecond * 3600, 'h'];
+  return `${n.toFixed(n < 10 ? 1 : 0)}/${unit}`;
+}
+
+function isNight({ from, to }: Span, zone: string): boolean {
+  const hour = new Date(wallClock(zone, from)).getUTCHours();
+  return (hour >= NIGHT.earliest || hour < NIGHT.latest) && to - from <= NIGHT.longest * 3_600_000;
+}
+
+function ordinal(n: number, nights: boolean): string {
+  return n < 2 ? '' : `in the ${ORDINALS[n - 1] ?? `${n}th`} ${nights ? 'night' : 'window'}, `;
+}
+
+/** `24 Nov 02:10 Asia/Shanghai` */
+function formatMoment(zone: string, at: number): string {
+  const wall = new Date(wallClock(zone, at)).toUTCString();
+  return `${wall.slice(5, 11).replace(/^0/, '')} ${wall.slice(17, 22)} ${zone}`;
+}
+
+/** The windows of a batch; null: none. */
 export interface Windows {
   batch: Window | null;
   offPeak: Window | null;
 }
 
-/** When what is left of a batch will be sent, as far as anybody can say. */
+/** When the waiting rows of a batch will be sent. */
 export interface Outlook extends Partial<Forecast> {
   now: number;
   rows: number;
-  /** Of these, rows that wait for a window. */
+  /** How many of these rows wait for a window. */
   waiting: number;
-  /** Rows a second; null: not known, and so is the rest. */
+  /** Rows a second; null: neither the rate nor the rest is known. */
   perSecond: number | null;
   /** When it would be done if sending took no time; undefined: no window opens for some rows. */
   earliest: number | undefined;
@@ -38,8 +141,8 @@ export async function windowsOf(db: Queryable, batchId: number | null): Promise<
 }
 
 /**
- * What is left of a batch, under its windows. `perSecond`: as the user says; else as fast as its last rows were
- * accepted. `offPeak`: as if off-peak rows were under that window.
+ * The outlook of a batch under its windows. `perSecond`: the rate of the user; without it, the rate at which the last rows
+ * were accepted. `offPeak`: another window for off-peak rows.
  */
 export async function outlookOf(
   db: Queryable,
@@ -55,7 +158,29 @@ export async function outlookOf(
   );
 }
 
-/** The same for any number of rows; nothing is asked of anybody. */
+/** The rate and the windows that a person asks for. Without them, those of the ledger apply. */
+export interface Asked extends Partial<Windows> {
+  perSecond?: number;
+}
+
+/** When the rows of a plan would be sent. Without a ledger, there are no windows and no measured rate. */
+export async function lookAhead(
+  db: Queryable | undefined,
+  { batchId, groups }: { batchId: number | null; groups: readonly Group[] },
+  { perSecond, ...windows }: Asked,
+): Promise<Outlook> {
+  const rowsOf = (offPeak: boolean): number =>
+    groups.reduce((sum, group) => sum + (group.offPeak === offPeak ? group.toSend : 0), 0);
+  const known = db === undefined ? { batch: null, offPeak: null } : await windowsOf(db, batchId);
+  const measured = db === undefined || batchId === null ? null : await readSendRate(db, batchId);
+  return outlook(
+    { normal: rowsOf(false), offPeak: rowsOf(true) },
+    { ...known, ...windows },
+    { now: db === undefined ? Date.now() : await ledgerNow(db), perSecond: perSecond ?? measured },
+  );
+}
+
+/** When these rows are sent, under these windows and at this rate. */
 export function outlook(
   rows: { normal: number; offPeak: number },
   windows: Windows,
@@ -81,10 +206,10 @@ export function outlook(
   }
   const seen = forecast(loads, { now, perSecond });
   const zone = (windows.offPeak ?? windows.batch)?.rules[0]?.zone ?? 'UTC';
-  return { ...base, ...seen, told: describeForecast(seen, { now, perSecond, zone, known }) };
+  return { ...base, ...seen, told: formatForecast(seen, { now, perSecond, zone, known }) };
 }
 
-/** As `--json` shows it: times are RFC 3339. */
+/** For `--json`: times are RFC 3339. */
 export function outlookJson({ rows, waiting, perSecond, windows, doneAt }: Outlook): Record<string, unknown> {
   const time = (at: number): string => new Date(at).toISOString();
   return {

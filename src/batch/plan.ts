@@ -1,19 +1,22 @@
-import { misfit } from './allowance.ts';
-import { unreachable } from './deadline.ts';
 import type { VidbatchError } from '../core/errors.ts';
-import type { Database } from '../database/database.ts';
-import { readOutline } from '../ledger/import/outline.ts';
-import type { Group } from '../ledger/import/outline.ts';
+import { defined } from '../core/json.ts';
+import type { Money } from '../core/money/money.ts';
+import type { Prices } from '../core/money/prices.ts';
+import type { Database, Queryable } from '../database/database.ts';
+import { hasUnmatchedAttempts, type Batch } from '../ledger/batches.ts';
+import { findMisfit, readBudget } from '../ledger/money/budget.ts';
+import type { Comparison } from '../ledger/import/comparison.ts';
+import { readOutline, type Group } from '../ledger/import/outline.ts';
+import type { Understanding } from '../manifest/columns.ts';
 import { openManifest } from '../manifest/manifest.ts';
-import type { Understanding } from '../manifest/understanding.ts';
-import { batchName, checkHeader, unfit, withCandidate } from './candidate.ts';
-import type { Candidate } from './candidate.ts';
-import { foresee } from './foresight.ts';
-import { FreshRows } from './fresh-rows.ts';
-import { rehearse } from './producer.ts';
-import type { ProduceOptions } from './producer.ts';
-import { checkRows, isError, placed } from '../manifest/row.ts';
-import { outlook } from './outlook.ts';
+import { budgetRefusal } from './budget.ts';
+import { batchName, checkHeader, refuseManifest, withCandidate, type Candidate } from './candidate.ts';
+import { refuseDeadline } from './deadline.ts';
+import { FreshRows } from './intake.ts';
+import type { MergeOptions } from './merge.ts';
+import { lookAhead } from './outlook.ts';
+import { rehearse, type ProduceOptions } from './producer.ts';
+import { stageManifest, type ReadRow } from './staging.ts';
 
 /** What `submit` would make of a manifest. */
 export interface Plan {
@@ -23,81 +26,116 @@ export interface Plan {
   rows: number;
   invalid: number;
   groups: Group[];
-  /** Why `submit` would bring nothing of it in. */
+  /** Why `submit` would refuse the whole manifest. */
   refused?: VidbatchError;
   columns: Understanding;
 }
 
-/** Holds a manifest against its batch, and changes nothing. Without a ledger, every row is new. */
+/** Compares a manifest with its batch, and changes nothing. Without a ledger, every row is new. */
 export async function plan(db: Database | undefined, source: string, options: ProduceOptions): Promise<Plan> {
   const name = batchName(source, options.batch);
   return db === undefined
-    ? planAlone(name, source, options)
-    : withCandidate(db, source, { ...options, looks: true }, (candidate) => planOf(db, candidate, options));
+    ? planWithoutLedger(name, source, options)
+    : withCandidate(db, source, { ...options, planOnly: true }, (candidate) =>
+        planOf(db, candidate, options),
+      );
 }
 
 /** Plans a manifest whose rows are already read. */
 export async function planOf(db: Database, candidate: Candidate, options: ProduceOptions): Promise<Plan> {
   const { name, batch, read, staged, fresh } = candidate;
-  const { rows, invalid, columns } = staged;
-  let groups = fresh?.groups ?? (await readOutline(db, read, batch?.id ?? null));
+  const batchId = batch?.id ?? null;
+  let groups = fresh?.groups ?? (await readOutline(db, read, batchId));
   const refused = await rehearse(db, candidate, options, async (session, found, comparison) => {
     // With --rename, only the rehearsal knows which rows take new ids.
     if (options.rename === true && fresh === undefined) groups = await readOutline(session, read, found.id);
     return foresee(session, { batch: found, candidate, comparison, groups }, options);
   });
-  return {
-    batch: name,
-    batchId: batch?.id ?? null,
-    rows,
-    invalid,
-    groups,
-    columns,
-    ...(refused && { refused }),
-  };
+  const { rows, invalid, columns } = staged;
+  return { batch: name, batchId, rows, invalid, groups, columns, ...(refused && { refused }) };
 }
 
-async function planAlone(name: string, source: string, options: ProduceOptions): Promise<Plan> {
+async function planWithoutLedger(name: string, source: string, options: ProduceOptions): Promise<Plan> {
   const manifest = await openManifest(source, options);
   if (options.keepGoing !== true) checkHeader(manifest, options.map);
   const fresh = new FreshRows();
-  const { rows, faults, columns } = checkRows(manifest, options);
-  for (const fault of faults) options.onFault?.(fault, manifest.name);
-  const totals = { rows: 0, invalid: 0, broken: faults.filter(isError).length };
-  for await (const row of rows) {
-    totals.rows += 1;
-    for (const fault of placed(row, manifest)) {
-      options.onFault?.(fault, manifest.name);
-      if (isError(fault) && fault.scope === 'file') totals.broken += 1;
-    }
-    if (row.request === undefined) totals.invalid += 1;
-    else fresh.count(row.request, row.mode);
-  }
-  const alone: Plan = {
-    batch: name,
-    batchId: null,
-    rows: totals.rows,
-    invalid: totals.invalid,
-    groups: fresh.groups,
-    columns: columns(),
-  };
-  const refused = unfit(manifest.name, totals, options) ?? misfitAlone(alone, options);
-  return refused === undefined ? alone : { ...alone, refused };
+  const count = (rows: readonly ReadRow[]): Promise<void> => Promise.resolve(fresh.add(rows));
+  const staging = { ...options, into: { name }, numbering: true };
+  const staged = await stageManifest(undefined, manifest, count, staging);
+  const { groups } = fresh;
+  const refused =
+    refuseManifest(manifest.name, staged, options) ??
+    (options.budget == null ? undefined : refuseBudget(name, fresh, options.budget, options.prices)) ??
+    (await refuseLate(undefined, { name, batchId: null, groups }, options));
+  const { rows, invalid, columns } = staged;
+  return { batch: name, batchId: null, rows, invalid, groups, columns, ...(refused && { refused }) };
 }
 
-/** What a budget or a deadline refuses of a batch that is all new. */
-function misfitAlone(alone: Plan, options: ProduceOptions): VidbatchError | undefined {
-  const { budget, prices = new Map(), deadline, window = null } = options;
-  const allowance = budget == null ? undefined : { budget, left: budget.amount };
-  const refused = allowance && misfit(alone, prices, allowance);
-  if (refused !== undefined || deadline === undefined || deadline.at === null || deadline.on === 'wait')
-    return refused;
-  const rowsOf = (offPeak: boolean): number =>
-    alone.groups.reduce((sum, group) => sum + (group.offPeak === offPeak ? group.toSend : 0), 0);
-  const seen = outlook(
-    { normal: rowsOf(false), offPeak: rowsOf(true) },
-    { batch: window, offPeak: deadline.offPeak ?? null },
-    { now: Date.now(), perSecond: deadline.perSecond ?? null },
-  );
-  return unreachable(alone.batch, seen, deadline.at);
+/** Refuses rows of a new batch that its budget cannot hold. */
+function refuseBudget(
+  name: string,
+  fresh: FreshRows,
+  { currency }: Money,
+  prices: Prices = new Map(),
+): VidbatchError | undefined {
+  const misfit = fresh.misfit(prices, currency);
+  return misfit && budgetRefusal(name, currency, misfit);
+}
+
+/** A batch as it is, and what a manifest would make of it. */
+interface Prospect {
+  batch: Batch;
+  candidate: Candidate;
+  comparison: Comparison;
+  groups: readonly Group[];
+}
+
+/**
+ * Compares a budget and a strict deadline with the rows that would wait after the merge, without the merge. False: only
+ * the merge shows which rows these are.
+ * @throws VidbatchError what the merge would throw.
+ */
+export async function foresee(db: Queryable, prospect: Prospect, options: MergeOptions): Promise<boolean> {
+  const { batch, candidate, comparison, groups } = prospect;
+  const { deadline } = options;
+  const budget = options.budget === undefined ? await readBudget(db, batch.id) : options.budget;
+  if (budget === null && (deadline?.at == null || deadline.on === 'wait')) return true;
+  if (comparison.vanishedPending.count + comparison.vanishedPaid > 0) return false;
+  if (candidate.fresh === undefined && (await hasUnmatchedAttempts(db, batch.name))) return false;
+  if (budget !== null && !(await hasPrices(db, prospect, budget, options.prices))) return false;
+  const refused = await refuseLate(db, { name: batch.name, batchId: batch.id, groups }, options);
+  if (refused !== undefined) throw refused;
+  return true;
+}
+
+/** Whether it is known that each row has a price. @throws VidbatchError exit 2 when a row of a new batch has none. */
+async function hasPrices(
+  db: Queryable,
+  { batch, candidate, groups }: Prospect,
+  budget: Money,
+  prices: Prices | undefined,
+): Promise<boolean> {
+  if (candidate.fresh !== undefined) {
+    const refused = refuseBudget(batch.name, candidate.fresh, budget, prices);
+    if (refused !== undefined) throw refused;
+    return true;
+  }
+  // Rows that are not sent take their price from the named file; without one, they keep their price.
+  const priced = groups
+    .filter(({ toSend }) => toSend > 0)
+    .every(({ model, fresh, changed }) =>
+      prices === undefined ? fresh + changed === 0 : prices.get(model)?.currency === budget.currency,
+    );
+  return priced && (await findMisfit(db, batch.id, budget.currency)) === undefined;
+}
+
+/** Refuses a strict deadline that the rows to send cannot meet. */
+async function refuseLate(
+  db: Queryable | undefined,
+  { name, ...plan }: Pick<Plan, 'batchId'> & { name: string; groups: readonly Group[] },
+  { deadline, window }: MergeOptions,
+): Promise<VidbatchError | undefined> {
+  if (deadline?.at == null || deadline.on === 'wait') return undefined;
+  const asked = defined({ perSecond: deadline.perSecond, batch: window, offPeak: deadline.offPeak });
+  return refuseDeadline(name, await lookAhead(db, plan, asked), deadline.at);
 }

@@ -1,44 +1,40 @@
 /**
- * The room `batch` turns the checked rows of a manifest into a batch of the ledger: import, plan, consent to
- * changes, budget, retry and export.
+ * The room `batch` turns the checked rows of a manifest into a batch of the ledger: import, plan, refusal of risky changes,
+ * budget, retry and export.
  * It may import manifest, provider, ledger, database and core.
  */
-import { unfit, withCandidate } from './candidate.ts';
-import type { Candidate, CandidateOptions } from './candidate.ts';
-import { mergeInto } from './merge.ts';
-import type { Look, MergeOptions } from './merge.ts';
+import { refuseManifest, withCandidate, type Candidate, type CandidateOptions } from './candidate.ts';
+import { mergeInto, type Look, type MergeOptions } from './merge.ts';
 import { VidbatchError } from '../core/errors.ts';
 import { crashPoint } from '../core/crash-points.ts';
-import type { Database } from '../database/database.ts';
-import { transaction } from '../database/database.ts';
+import { transaction, type Database } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { countHeld } from '../ledger/money/budget.ts';
-import { analyseSubmissions } from '../ledger/import/merge-rows.ts';
-import type { Merged } from '../ledger/import/merge-rows.ts';
-import type { Understanding } from '../manifest/understanding.ts';
+import { analyseSubmissions, type Merged } from '../ledger/import/merge-rows.ts';
+import type { Understanding } from '../manifest/columns.ts';
 
 export interface ProduceOptions extends CandidateOptions, MergeOptions {}
 
-/** What became of a manifest. */
+/** The result of `produce`. */
 export interface Produced extends Merged {
   batch: Batch;
   rows: number;
   known: number;
   invalid: number;
   warnings: number;
-  /** Rows that took a new id. */
+  /** Rows that got a new id. */
   renamed: number;
   columns: Understanding;
 }
 
-/** From here on the planner needs to know of the new rows, or the first claims scan them all. */
+/** With more new rows, Postgres needs new statistics, or the first claims scan all of them. */
 const MANY = 1000;
 
 /**
- * Reads a manifest into the ledger: every row is checked first, then all become the batch's in one transaction, so
- * that it may be interrupted and repeated at any point. Sends nothing.
- * @throws VidbatchError exit 3 when a row is invalid (without `keepGoing`) or when what the file asks for could
- *   cost money unexpectedly; exit 2 when the name belongs to another file, or a row has no price that its budget can hold.
+ * Reads a manifest into the ledger. It checks every row, then merges all of them in one transaction, so it can be stopped
+ * and repeated at any point. Sends nothing.
+ * @throws VidbatchError exit 3 when a row is invalid (without `keepGoing`), or when a change could cost money unexpectedly;
+ *   exit 2 when the name belongs to another file, or the budget cannot hold the price of a row.
  */
 export async function produce(db: Database, source: string, options: ProduceOptions = {}): Promise<Produced> {
   return withCandidate(db, source, options, (candidate) => bringIn(db, candidate, options));
@@ -51,7 +47,7 @@ export async function bringIn(
   options: ProduceOptions,
 ): Promise<Produced> {
   const { manifest, staged } = candidate;
-  const refused = unfit(manifest.name, staged, options);
+  const refused = refuseManifest(manifest.name, staged, options);
   if (refused !== undefined) throw refused;
   const merged = await transaction(db, (session) => mergeInto(session, candidate, options));
   crashPoint('batch-committed');
@@ -61,11 +57,12 @@ export async function bringIn(
   return { ...merged, rows, invalid, warnings, columns };
 }
 
+/** Rolls the transaction of a rehearsal back. */
 class Undone extends Error {}
 
 /**
- * Does what `produce` does, looks, and undoes all of it: what this refuses, `produce` would refuse, in the same words.
- * `look` is asked when all has been compared; before anything is written.
+ * Does what `produce` does, and rolls it back. Returns the refusal of `produce`, if there is one. `look` is called after the
+ * comparison and before the merge.
  */
 export async function rehearse(
   db: Database,
@@ -74,7 +71,7 @@ export async function rehearse(
   look: Look,
 ): Promise<VidbatchError | undefined> {
   const { manifest, staged } = candidate;
-  const unfitting = unfit(manifest.name, staged, options);
+  const unfitting = refuseManifest(manifest.name, staged, options);
   if (unfitting !== undefined) return unfitting;
   try {
     await transaction(db, async (session) => {

@@ -1,73 +1,82 @@
 import { textOf } from './export.ts';
-import type { Fault } from '../manifest/fault.ts';
+import type { Fault, Manifest, RawRow } from '../manifest/entry.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
-import type { StagedRow } from '../ledger/import/merge-rows.ts';
-import { readInputsOf } from '../ledger/read/rows.ts';
-import type { KnownInput } from '../ledger/read/rows.ts';
-import type { Manifest, RawRow } from '../manifest/entry.ts';
-import type { Understanding } from '../manifest/understanding.ts';
-import { openTally } from '../core/seen.ts';
-import type { Tally } from '../core/seen.ts';
-import { checkRows, isError, placed } from '../manifest/row.ts';
-import type { KeyScheme, Row, RowOptions } from '../manifest/row.ts';
+import { stageRows, type StagedRow } from '../ledger/import/merge-rows.ts';
+import { readInputsOf, type KnownInput } from '../ledger/read/rows.ts';
+import type { Understanding } from '../manifest/columns.ts';
+import { openCounter, type Counter } from '../core/sqlite.ts';
+import {
+  checkRows,
+  isError,
+  placed,
+  type KeyScheme,
+  type Row,
+  type RowOptions,
+} from '../manifest/check-rows.ts';
 
 const CHUNK = { rows: 500, characters: 2_000_000 };
 
-/** A checked row, and what is written of it. */
+/** A checked row, and its form in the staging table. */
 export interface ReadRow {
   row: Row;
   staged: StagedRow;
-  /** Its key is the one in the batch. Otherwise it depends on rows that are read later, or theirs depend on it. */
+  /** Its key in the batch is known. Otherwise the key depends on the other rows of the manifest. */
   keyed: boolean;
 }
 
-/** What a manifest is as a whole. */
+/** The totals of a manifest. */
 export interface Staged {
   rows: number;
   invalid: number;
-  /** Errors that may be about every row: nothing of it may be sent. */
+  /** Errors that may affect every row: none of its rows may be sent. */
   broken: number;
   warnings: number;
   scheme: KeyScheme;
   columns: Understanding;
-  /** Rows that an export has of this batch. */
+  /** Rows that were exported from this batch. */
   own: number;
-  /** Batches that other rows are exported from; at most one is named. */
+  /** Batches that other rows were exported from; at most one is named. */
   others: string[];
 }
 
 export interface StagingOptions extends RowOptions {
-  /** The batch whose rows they are to be; without an id there is none yet. */
+  /** The target batch; without an id it does not exist yet. */
   into: Pick<Batch, 'name'> & Partial<Batch>;
-  /** Rows without an id are numbered as they are read: none of them is known to have a number. */
+  /** Rows without an id are numbered as they are read, since none of them has a number in the batch. */
   numbering?: boolean;
   onFault?: (fault: Fault, manifest: string) => void;
   /** With the number of rows so far. */
   onProgress?: (rows: number) => void;
 }
 
-/** Checks every row, and gives them to `write` in chunks. */
+/** Writes checked rows into the staging table. */
+export function writeStaged(db: Queryable, importId: string, rows: readonly ReadRow[]): Promise<void> {
+  const staged = rows.map((row) => row.staged);
+  return stageRows(db, importId, staged);
+}
+
+/** Checks every row, and gives them to `write` in chunks. Without a ledger, every row is new. */
 export async function stageManifest(
-  db: Queryable,
+  db: Queryable | undefined,
   manifest: Manifest,
   write: (rows: readonly ReadRow[]) => Promise<void>,
   options: StagingOptions,
 ): Promise<Staged> {
-  const tally = options.numbering === true ? openTally() : undefined;
+  const counter = options.numbering === true ? openCounter() : undefined;
   try {
-    return await stageNumbered(db, manifest, write, options, tally);
+    return await stageNumbered(db, manifest, write, options, counter);
   } finally {
-    tally?.close();
+    counter?.close();
   }
 }
 
 async function stageNumbered(
-  db: Queryable,
+  db: Queryable | undefined,
   manifest: Manifest,
   write: (rows: readonly ReadRow[]) => Promise<void>,
   options: StagingOptions,
-  tally: Tally | undefined,
+  counter: Counter | undefined,
 ): Promise<Staged> {
   const { into } = options;
   const { rows, faults, scheme, columns } = checkRows(manifest, options);
@@ -83,8 +92,8 @@ async function stageNumbered(
     await write(
       rows.map((row) => ({
         row,
-        staged: numbered(toStaged(row, known.get(row.knownAs ?? '')), tally),
-        keyed: !row.numbered || tally !== undefined,
+        staged: numbered(toStaged(row, known.get(row.knownAs ?? '')), counter),
+        keyed: !row.numbered || counter !== undefined,
       })),
     );
   };
@@ -92,7 +101,7 @@ async function stageNumbered(
   const flush = async (): Promise<void> => {
     await written;
     written = prepare(chunk);
-    // Told by the next flush. Reading may fail before.
+    // The next flush reports the error.
     written.catch(() => undefined);
     chunk = [];
     characters = 0;
@@ -118,23 +127,25 @@ async function stageNumbered(
   return { ...totals, scheme: scheme(), columns: columns(), others };
 }
 
-/** What the ledger has of the rows that an export names. */
+/** The input of exported rows, as the ledger has it. */
 async function readKnown(
-  db: Queryable,
+  db: Queryable | undefined,
   batchId: number | undefined,
   rows: readonly Row[],
 ): Promise<Map<string, KnownInput>> {
   const keys = rows.map(({ knownAs }) => knownAs).filter((key) => key !== undefined);
-  return batchId === undefined || keys.length === 0 ? new Map() : readInputsOf(db, batchId, keys);
+  return db === undefined || batchId === undefined || keys.length === 0
+    ? new Map()
+    : readInputsOf(db, batchId, keys);
 }
 
-/** Without a tally, the ledger numbers it once all rows are there. */
-function numbered(row: StagedRow, tally: Tally | undefined): StagedRow {
-  if (!row.numbered || tally === undefined) return row;
-  return { ...row, keyBasis: `${row.keyBasis}#${tally.add(row.keyBasis)}`, numbered: false };
+/** Without a counter, the ledger numbers the rows after the last one is staged. */
+function numbered(row: StagedRow, counter: Counter | undefined): StagedRow {
+  if (!row.numbered || counter === undefined) return row;
+  return { ...row, keyBasis: `${row.keyBasis}#${counter.add(row.keyBasis)}`, numbered: false };
 }
 
-/** How much memory a row holds, about. */
+/** Roughly the memory that a row takes. */
 function sizeOf({ raw }: Row): number {
   return Object.values(raw).reduce<number>(
     (sum, value) => sum + (typeof value === 'string' ? value.length : 100),
@@ -143,13 +154,13 @@ function sizeOf({ raw }: Row): number {
 }
 
 /**
- * A row on its way into the ledger. One of an export whose cells say what the ledger's row says is that row, to the
- * byte: its place, its types, and its key with its number among identical ones.
+ * The row for the staging table. An exported row with unchanged cells is exactly the row of the ledger: with its line, the
+ * types of its values, and its key.
  */
 function toStaged(row: Row, known: KnownInput | undefined): StagedRow {
   const error = row.faults.find((fault) => fault.severity === 'error');
-  const same = known !== undefined && saysTheSame(row.raw, JSON.parse(known.input) as RawRow);
-  const own = row.numbered && bearsOut(row, same) ? row.knownAs : undefined;
+  const same = known !== undefined && hasSameCells(row.raw, JSON.parse(known.input) as RawRow);
+  const own = row.numbered && confirmsKey(row, same) ? row.knownAs : undefined;
   return {
     position: row.position,
     line: known?.line ?? row.line,
@@ -169,16 +180,16 @@ function toStaged(row: Row, known: KnownInput | undefined): StagedRow {
   };
 }
 
-/** A key is of a content: an edited row has another one. What cannot be sent has no content but its cells. */
-function bearsOut({ keyBasis, knownAs, request }: Row, same: boolean): boolean {
+/** A key belongs to a content: an edited row has another key. An invalid row has no content but its cells. */
+function confirmsKey({ keyBasis, knownAs, request }: Row, same: boolean): boolean {
   if (request === undefined) return same;
   return (
     knownAs?.startsWith(`${keyBasis}#`) === true && /^[1-9]\d{0,8}$/.test(knownAs.slice(keyBasis.length + 1))
   );
 }
 
-/** As cells: an absent value is an empty one, and the order of columns is that of the file. */
-function saysTheSame(ours: RawRow, theirs: RawRow): boolean {
+/** An absent value equals an empty one, and the order of the columns does not count. */
+function hasSameCells(ours: RawRow, theirs: RawRow): boolean {
   const said = (row: RawRow, name: string): string => (Object.hasOwn(row, name) ? textOf(row[name]) : '');
   return Object.keys({ ...ours, ...theirs }).every((name) => said(ours, name) === said(theirs, name));
 }

@@ -1,4 +1,4 @@
-import { STATES } from '../core/submission.ts';
+import { STATES } from '../core/states.ts';
 
 /** The style of the board's own pages. It uses system fonts, fetches nothing, and follows the reader's light or dark mode. */
 export const STYLE = `

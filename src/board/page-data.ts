@@ -1,4 +1,4 @@
-import type { TaskCounts } from '../core/task.ts';
+import type { TaskCounts } from '../core/task-status.ts';
 import type { Queryable } from '../database/database.ts';
 import { findBatch, listBatches } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';

@@ -1,6 +1,6 @@
-import { count, duration, plural } from '../core/format.ts';
-import { STATES } from '../core/submission.ts';
-import type { State } from '../core/submission.ts';
+import { formatCount, formatDuration, plural } from '../core/units.ts';
+import { STATES } from '../core/states.ts';
+import type { State } from '../core/states.ts';
 import { formatSpeed, formatUnfed } from '../operate/summary.ts';
 import type { BatchStatus } from './page-data.ts';
 import { batchPath } from './url.ts';
@@ -84,7 +84,7 @@ export function batchStanding(status: BatchStatus, current?: State): Html {
     (state) =>
       html`<li>
         <a href="${batchPath(batch, { state })}" ${state === current ? html` aria-current="true"` : NOTHING}
-          ><span class="dot ${state}"></span>${state} ${count(counts[state])}</a
+          ><span class="dot ${state}"></span>${state} ${formatCount(counts[state])}</a
         >
       </li>`,
   );
@@ -92,7 +92,7 @@ export function batchStanding(status: BatchStatus, current?: State): Html {
     chips.push(
       html`<li>
         <a href="${batchPath(batch, { task: 'failed' })}"
-          ><span class="dot task-failed"></span>failed at the provider ${count(failedTasks)}</a
+          ><span class="dot task-failed"></span>failed at the provider ${formatCount(failedTasks)}</a
         >
       </li>`,
     );
@@ -138,6 +138,6 @@ function bar({ rows, counts, failedTasks }: BatchStatus, states: readonly State[
 export function formatPace(status: BatchStatus): string {
   const parts = [plural(status.rows, 'row'), plural(status.taskIds, 'task id')];
   if (status.rate > 0) parts.push(formatSpeed(status.lately));
-  if (status.etaSeconds !== null) parts.push(`ETA ${duration(status.etaSeconds * 1000)}`);
+  if (status.etaSeconds !== null) parts.push(`ETA ${formatDuration(status.etaSeconds * 1000)}`);
   return parts.join(' · ');
 }

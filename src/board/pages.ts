@@ -1,6 +1,6 @@
-import { count } from '../core/format.ts';
-import { STATES } from '../core/submission.ts';
-import { openOf } from '../core/task.ts';
+import { formatCount } from '../core/units.ts';
+import { STATES } from '../core/states.ts';
+import { openOf } from '../core/task-status.ts';
 import { shorten } from '../core/text.ts';
 import type { PageRow } from '../ledger/read/rows.ts';
 import { formatTasks } from '../operate/summary.ts';
@@ -157,6 +157,6 @@ function lastRun({ batch, state, reason, code, counts }: SeenRun): Html {
       <strong>last run ${state}:</strong> ${batch}: ${reason}${code === null ? NOTHING : html` [${code}]`}
     </p>`;
   }
-  const parts = STATES.filter((one) => counts[one] > 0).map((one) => `${count(counts[one])} ${one}`);
+  const parts = STATES.filter((one) => counts[one] > 0).map((one) => `${formatCount(counts[one])} ${one}`);
   return html`<p>last run <a href="${batchPath(batch)}">${batch}</a>: ${parts.join(', ')}</p>`;
 }

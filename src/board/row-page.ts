@@ -1,4 +1,4 @@
-import { isSettled } from '../core/task.ts';
+import { isSettled } from '../core/task-status.ts';
 import { shorten } from '../core/text.ts';
 import { formatRowLife } from '../operate/row-life.ts';
 import type { RowLife, RowText } from '../operate/row-life.ts';

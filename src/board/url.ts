@@ -1,6 +1,6 @@
 import { usageError } from '../core/errors.ts';
-import { STATES } from '../core/submission.ts';
-import type { State } from '../core/submission.ts';
+import { STATES } from '../core/states.ts';
+import type { State } from '../core/states.ts';
 import type { Place } from '../ledger/read/rows.ts';
 
 /** The query of a page's URL. */

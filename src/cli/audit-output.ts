@@ -2,9 +2,8 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { messageOf, usageError } from '../core/errors.ts';
-import { count } from '../core/format.ts';
-import { quoted } from '../core/shell-word.ts';
-import { oneLine } from '../core/text.ts';
+import { formatCount } from '../core/units.ts';
+import { quoted, oneLine } from '../core/text.ts';
 import type { FileFacts } from '../ledger/audit/provider-lines.ts';
 import type { Audit, Doubts } from '../results/audit/audit.ts';
 import type { AuditFinding } from '../results/audit/audited-task.ts';
@@ -32,23 +31,23 @@ export function formatAudit({ files, summary, doubts, stored }: Audit, asked: As
     ...asked.rows.map((row) => formatSideBySide(row, asked.accepting)),
     ...(stored === 0
       ? []
-      : ['', `${count(stored)} ${stored === 1 ? 'entry' : 'entries'} of what was billed stored`]),
+      : ['', `${formatCount(stored)} ${stored === 1 ? 'entry' : 'entries'} of what was billed stored`]),
     '',
     summary.differing === 0
       ? 'nothing differs'
-      : `${count(summary.differing)} ${summary.differing === 1 ? 'task or line differs' : 'tasks or lines differ'}`,
+      : `${formatCount(summary.differing)} ${summary.differing === 1 ? 'task or line differs' : 'tasks or lines differ'}`,
   ];
 }
 
 function fileLine({ file, lines, unreadable, listed, billed, from, to }: FileFacts): string {
   const is = listed && billed ? 'task list and bill' : listed ? 'task list' : 'bill';
   const time = from === null || to === null ? '' : `, ${from.toISOString()} to ${to.toISOString()}`;
-  const bad = unreadable === 0 ? '' : `, ${count(unreadable)} unreadable`;
-  return `${file}: ${is}, ${count(lines)} ${lines === 1 ? 'line' : 'lines'}${bad}${time}`;
+  const bad = unreadable === 0 ? '' : `, ${formatCount(unreadable)} unreadable`;
+  return `${file}: ${is}, ${formatCount(lines)} ${lines === 1 ? 'line' : 'lines'}${bad}${time}`;
 }
 
 function table(counted: readonly Counted[]): string[] {
-  const cells = counted.map(({ kind, tasks, amounts }) => [kind, count(tasks), moneyText(amounts)]);
+  const cells = counted.map(({ kind, tasks, amounts }) => [kind, formatCount(tasks), moneyText(amounts)]);
   const width = (column: number): number => Math.max(0, ...cells.map((row) => row[column]?.length ?? 0));
   const [names, numbers, sums] = [width(0), width(1), width(2)];
   return counted.flatMap((one, index) => {
@@ -57,7 +56,7 @@ function table(counted: readonly Counted[]): string[] {
     return [
       `  ${name.padEnd(names)}  ${tasks.padStart(numbers)}  ${amount.padStart(sums)}  ${means}`,
       ...one.examples.map((example) => `      ${formatExample(example)}`),
-      ...one.groups.map(({ group, tasks: n }) => `      ${oneLine(group, 60)}: ${count(n)}`),
+      ...one.groups.map(({ group, tasks: n }) => `      ${oneLine(group, 60)}: ${formatCount(n)}`),
       ...(FINDING_TYPES[one.kind].is === 'difference' ? [`      next: ${next}`] : []),
     ];
   });
@@ -82,14 +81,14 @@ function formatExample({ taskId, batch, key, lines, fault, billed, expected }: E
 function formatDoubts(doubts: Doubts, { batch, accepting }: Asked): string[] {
   if (doubts.rows === 0) return [];
   const { signs } = doubts;
-  const rows = (n: number): string => `${count(n)} uncertain ${n === 1 ? 'row' : 'rows'}`;
+  const rows = (n: number): string => `${formatCount(n)} uncertain ${n === 1 ? 'row' : 'rows'}`;
   const lines = [''];
   if (doubts.matching > 0) {
     const raced = doubts.matching - doubts.settled;
     lines.push(
       accepting
         ? `${rows(doubts.settled)} settled: one task each, and no other row that it may be of` +
-            (raced === 0 ? '' : `; ${count(raced)} more had an answer meanwhile`)
+            (raced === 0 ? '' : `; ${formatCount(raced)} more had an answer meanwhile`)
         : `${rows(doubts.matching)} match one task each: --accept settles them`,
     );
   }
@@ -100,10 +99,10 @@ function formatDoubts(doubts: Doubts, { batch, accepting }: Asked): string[] {
         : '',
       signs.clocks === 'unseen' ? 'no task that both know shows that the clocks agree' : '',
       signs.strangers > 0
-        ? `${count(signs.strangers)} tasks of this time are of nobody here: another client uses the account`
+        ? `${formatCount(signs.strangers)} tasks of this time are of nobody here: another client uses the account`
         : '',
       signs.twins > 0
-        ? `${signs.twins === 1 ? 'one of them has' : `${count(signs.twins)} of them have`} the prompt of a row that has its task: that client sends the same prompts, and only a request id tells (a list with request ids, or \`vidbatch resolve\`)`
+        ? `${signs.twins === 1 ? 'one of them has' : `${formatCount(signs.twins)} of them have`} the prompt of a row that has its task: that client sends the same prompts, and only a request id tells (a list with request ids, or \`vidbatch resolve\`)`
         : '',
     ].filter((reason) => reason !== '');
     lines.push(`${rows(doubts.unproven)} with one task each are not settled: ${why.join('; ')}`);

@@ -4,7 +4,7 @@ import type { Board } from '../board/server.ts';
 import { readBoardCredentials } from '../core/environment.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { parseCount } from '../core/quantity.ts';
+import { parseCount } from '../core/units.ts';
 import { openApp } from '../worker/app.ts';
 import type { App } from '../worker/app.ts';
 import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './flags.ts';

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { readWhatCanBe } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count } from '../core/format.ts';
+import { formatCount } from '../core/units.ts';
 import type { Check, Status } from '../operate/doctor/check.ts';
 import { isOfConfiguration } from '../operate/doctor/configuration.ts';
 import { globalFlags, isOn, providerFlags, workFlags, workLimits } from './flags.ts';
@@ -71,10 +71,10 @@ function sum(checks: readonly Check[]): string {
   const of = (wanted: Status): number => checks.filter(({ status }) => status === wanted).length;
   const warnings = of('warning');
   return [
-    `checked: ${count(of('ok'))} ok`,
-    `${count(warnings)} ${warnings === 1 ? 'warning' : 'warnings'}`,
-    `${count(of('failed'))} failed`,
-    `${count(of('skipped'))} skipped`,
+    `checked: ${formatCount(of('ok'))} ok`,
+    `${formatCount(warnings)} ${warnings === 1 ? 'warning' : 'warnings'}`,
+    `${formatCount(of('failed'))} failed`,
+    `${formatCount(of('skipped'))} skipped`,
   ].join(' · ');
 }
 
@@ -82,7 +82,7 @@ function sum(checks: readonly Check[]): string {
 function judge(checks: readonly Check[]): ExitCode {
   const faults = checks.filter(({ status }) => status === 'failed');
   if (faults.length === 0) return EXIT.ok;
-  const what = `${count(faults.length)} ${faults.length === 1 ? 'check' : 'checks'} failed`;
+  const what = `${formatCount(faults.length)} ${faults.length === 1 ? 'check' : 'checks'} failed`;
   throw new VidbatchError('CHECKS_FAILED', what, {
     exitCode: faults.some(isOfConfiguration) ? EXIT.usage : EXIT.operational,
     hint: 'Nothing was changed. Each of them says what to do.',

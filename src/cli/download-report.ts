@@ -1,6 +1,6 @@
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count, formatSize } from '../core/format.ts';
+import { formatCount, formatSize } from '../core/units.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { Outstanding, VideoView } from '../ledger/tasks/videos.ts';
 import type { HeldFolder } from '../results/download/folder.ts';
@@ -47,7 +47,7 @@ export class DownloadMeter {
 
   waiting(outstanding: number): void {
     this.#progress.show(
-      `${count(this.#done)} videos  ${formatSize(this.#bytes)}  ${count(outstanding)} rows may still complete`,
+      `${formatCount(this.#done)} videos  ${formatSize(this.#bytes)}  ${formatCount(outstanding)} rows may still complete`,
     );
   }
 
@@ -103,11 +103,11 @@ export async function printVideos(
 
 /** `now`: what this command has downloaded; the rest was there before. */
 export function formatVideos({ counts, bytes }: VideoTotals, now: number): string {
-  const earlier = now === counts.downloaded ? '' : `, ${count(now)} of them now`;
+  const earlier = now === counts.downloaded ? '' : `, ${formatCount(now)} of them now`;
   return VIDEO_STATES.filter((state) => counts[state] > 0 || state === 'downloaded')
     .map(
       (state) =>
-        `${count(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${formatSize(bytes)})${earlier}` : ''}`,
+        `${formatCount(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${formatSize(bytes)})${earlier}` : ''}`,
     )
     .join(' · ');
 }
@@ -118,7 +118,7 @@ export function formatOutstanding(
   there: { asks: boolean; sends: boolean },
 ): string[] {
   return [
-    `${count(rows)} ${rows === 1 ? 'row' : 'rows'} may still complete`,
+    `${formatCount(rows)} ${rows === 1 ? 'row' : 'rows'} may still complete`,
     ...(there.asks
       ? []
       : [
@@ -127,7 +127,7 @@ export function formatOutstanding(
     ...(there.sends || pending === 0
       ? []
       : [
-          `nobody sends the ${count(pending)} that are pending: start \`vidbatch work\`, or \`vidbatch run\` with the manifest`,
+          `nobody sends the ${formatCount(pending)} that are pending: start \`vidbatch work\`, or \`vidbatch run\` with the manifest`,
         ]),
   ];
 }
@@ -143,7 +143,7 @@ async function printFailures(rows: AsyncIterable<VideoView>, io: Io): Promise<vo
     kinds.set(code ?? '', kind);
   }
   for (const [code, { times, examples }] of kinds) {
-    io.err(`${count(times)} ${times === 1 ? 'video' : 'videos'}: ${code}`);
+    io.err(`${formatCount(times)} ${times === 1 ? 'video' : 'videos'}: ${code}`);
     for (const example of examples) io.err(example);
   }
 }

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Config } from '../core/config.ts';
-import { count } from '../core/format.ts';
+import { formatCount, parseCount, parseDuration, parseSize } from '../core/units.ts';
 import type { Logger } from '../core/log.ts';
 import type { Provider } from '../core/outcome.ts';
-import { parseCount, parseDuration, parseSize } from '../core/quantity.ts';
-import { parseRate } from '../core/rate/limits.ts';
+import { parseRate } from '../core/rate/rate-limits.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { saveFolder } from '../ledger/tasks/downloads.ts';
 import { readVideos, countOutstanding, countWanted } from '../ledger/tasks/videos.ts';
@@ -180,7 +179,7 @@ async function fetchAll(app: LedgerApp, task: Task, signal: AbortSignal, io: Io)
   const downloader = new Downloader({ ...task, db, batch, folder, tries: TRIES, signal });
   const poller = task.watch ? pollerOf(app, batch, task) : undefined;
   try {
-    await downloader.check((rows) => task.progress.show(`${count(rows)} files looked at`));
+    await downloader.check((rows) => task.progress.show(`${formatCount(rows)} files looked at`));
     for (let told = false; ;) {
       // Before the look at what is completed: what completes in between is fetched in the next pass.
       const outstanding = await countOutstanding(db, batch.id);

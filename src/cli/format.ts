@@ -1,8 +1,8 @@
 import { messageOf, VidbatchError } from '../core/errors.ts';
-import { count } from '../core/format.ts';
+import { formatCount } from '../core/units.ts';
 import type { LimitInForce } from '../ledger/send/quota.ts';
-import { formatFault } from '../manifest/fault.ts';
-import type { Fault } from '../manifest/fault.ts';
+import { formatFault } from '../manifest/entry.ts';
+import type { Fault } from '../manifest/entry.ts';
 import type { Io } from './io.ts';
 
 /** What a person is told of an error, line by line. */
@@ -28,7 +28,8 @@ export function providerSilent(
   { asked, unanswered, silent }: { asked: number; unanswered: number; silent?: string | null },
   more = '',
 ): VidbatchError {
-  const none = asked === 1 ? 'did not answer the one question' : `answered none of ${count(asked)} questions`;
+  const none =
+    asked === 1 ? 'did not answer the one question' : `answered none of ${formatCount(asked)} questions`;
   const what = unanswered === asked ? none : `answers no longer: ${silent ?? 'nobody knows why'}`;
   return new VidbatchError('PROVIDER_SILENT', `the provider ${what}`, {
     hint: `Check VIDBATCH_BASE_URL and VIDBATCH_API_KEY.${more}`,
@@ -41,12 +42,14 @@ export function formatLimits(limits: readonly Omit<LimitInForce, 'origin'>[]): s
     .map(({ model, perSecond, found, maxInFlight, inFlight, uncertain }) => {
       const parts = [
         ...(perSecond === null ? [] : [`${rate(perSecond)}${found ? ' (found)' : ''}`]),
-        ...(maxInFlight === null ? [] : [`${count(inFlight ?? 0)} of ${count(maxInFlight)} tasks in flight`]),
+        ...(maxInFlight === null
+          ? []
+          : [`${formatCount(inFlight ?? 0)} of ${formatCount(maxInFlight)} tasks in flight`]),
         // They may keep all others waiting, and only a person knows better.
         ...(uncertain === null || uncertain === 0
           ? []
           : [
-              `${count(uncertain)} of them uncertain: \`vidbatch uncertain\` lists them, \`resolve\` frees their places`,
+              `${formatCount(uncertain)} of them uncertain: \`vidbatch uncertain\` lists them, \`resolve\` frees their places`,
             ]),
       ];
       return parts.length === 0 ? '' : `${model === null ? '' : `${model} `}${parts.join(', ')}`;
@@ -114,7 +117,7 @@ export class FaultReport {
   finish(hint = ''): void {
     if (typeof this.#shown === 'number' && this.errors > this.#shown) {
       this.#io.err(
-        `… and ${count(this.errors - this.#shown)} more ${this.errors - this.#shown === 1 ? 'error' : 'errors'}${hint}`,
+        `… and ${formatCount(this.errors - this.#shown)} more ${this.errors - this.#shown === 1 ? 'error' : 'errors'}${hint}`,
       );
     }
     // Errors first.
@@ -122,7 +125,8 @@ export class FaultReport {
     for (const { prefix, rule, total, examples } of groups) {
       for (const example of examples) this.#io.err(`${prefix}${example}`);
       const left = total - examples.length;
-      if (left > 0) this.#io.err(`${prefix}… and ${count(left)} more [${rule}]${prefix === '' ? hint : ''}`);
+      if (left > 0)
+        this.#io.err(`${prefix}… and ${formatCount(left)} more [${rule}]${prefix === '' ? hint : ''}`);
     }
     this.#rules.clear();
   }

@@ -1,22 +1,22 @@
-import { describePurse } from '../batch/budget.ts';
+import { formatBudget } from '../batch/budget.ts';
 import { batchName, checkHeader, checkUnchanged, openCandidate } from '../batch/candidate.ts';
 import type { Candidate } from '../batch/candidate.ts';
 import { chanceOf } from '../batch/deadline.ts';
-import { foresee } from '../batch/foresight.ts';
+import { foresee } from '../batch/plan.ts';
 import { outlookOf } from '../batch/outlook.ts';
 import { bringIn, rehearse } from '../batch/producer.ts';
 import type { ProduceOptions, Produced } from '../batch/producer.ts';
 import type { Config } from '../core/config.ts';
 import { refusal } from '../core/errors.ts';
-import { count } from '../core/format.ts';
-import { quoted } from '../core/shell-word.ts';
+import { formatCount } from '../core/units.ts';
+import { quoted } from '../core/text.ts';
 import { within } from '../core/within.ts';
 import type { Database } from '../database/database.ts';
 import { readBudgetStatus } from '../ledger/money/budget.ts';
 import { readOutline } from '../ledger/import/outline.ts';
 import type { Manifest } from '../manifest/entry.ts';
 import { openManifest } from '../manifest/manifest.ts';
-import { formatColumns } from '../manifest/understanding.ts';
+import { formatColumns } from '../manifest/columns.ts';
 import { FaultReport } from './format.ts';
 import type { Io } from './io.ts';
 import type { Interrupt } from './signals.ts';
@@ -118,7 +118,7 @@ async function stageAll(
     const telling: ProduceOptions = {
       ...options,
       onFault: (fault, name) => faults.add(fault, name),
-      onProgress: (rows) => progress.show(`${source}: ${count(rows)} rows read`),
+      onProgress: (rows) => progress.show(`${source}: ${formatCount(rows)} rows read`),
     };
     try {
       candidates.push(await openCandidate(db, source, telling, manifest));
@@ -165,7 +165,7 @@ async function checkAmongOthers(db: Database, candidate: Candidate, options: Pro
   const { invalid } = candidate.staged;
   throw refusal(
     'INVALID_ROWS',
-    `${name}: ${invalid === 1 ? '1 row is' : `${count(invalid)} rows are`} invalid; nothing was sent from any manifest`,
+    `${name}: ${invalid === 1 ? '1 row is' : `${formatCount(invalid)} rows are`} invalid; nothing was sent from any manifest`,
     `\`vidbatch validate ${quoted(name)}\` shows ${invalid === 1 ? 'it' : 'them'}; --keep-going sends the valid rows.`,
   );
 }
@@ -189,18 +189,18 @@ async function warnOfDeadline(
 async function warnOfBudget(db: Database, { batch }: Produced, { err }: Pick<Io, 'err'>): Promise<void> {
   const purse = await readBudgetStatus(db, batch.id);
   if (purse === undefined || purse.beyond === 0) return;
-  err(`${batch.name}: the budget does not pay for all rows: ${describePurse(purse)}`);
+  err(`${batch.name}: the budget does not pay for all rows: ${formatBudget(purse)}`);
 }
 
 /** `columnsTold`: the plan has named the columns already. */
 export function formatProduced(produced: Produced, columnsTold = false): string {
   const { batch, rows, added, known, renamed, updated, pruned, invalid, columns } = produced;
-  const parts = [rows === 1 ? '1 row' : `${count(rows)} rows`, `${count(added)} new`];
-  if (known > 0) parts.push(`${count(known)} known`);
-  if (renamed > 0) parts.push(`${count(renamed)} renamed`);
-  if (updated > 0) parts.push(`${count(updated)} updated`);
-  if (pruned > 0) parts.push(`${count(pruned)} cancelled`);
-  if (invalid > 0) parts.push(`${count(invalid)} invalid`);
+  const parts = [rows === 1 ? '1 row' : `${formatCount(rows)} rows`, `${formatCount(added)} new`];
+  if (known > 0) parts.push(`${formatCount(known)} known`);
+  if (renamed > 0) parts.push(`${formatCount(renamed)} renamed`);
+  if (updated > 0) parts.push(`${formatCount(updated)} updated`);
+  if (pruned > 0) parts.push(`${formatCount(pruned)} cancelled`);
+  if (invalid > 0) parts.push(`${formatCount(invalid)} invalid`);
   const lines = (columnsTold ? [] : formatColumns(columns)).map((line) => `\n  ${line}`);
   return `${batch.name}: ${parts.join(' · ')}${lines.join('')}`;
 }

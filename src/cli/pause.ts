@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count } from '../core/format.ts';
-import { quoted } from '../core/shell-word.ts';
+import { formatCount } from '../core/units.ts';
+import { quoted } from '../core/text.ts';
 import { transaction } from '../database/database.ts';
 import { countOpen, listBatches, logEvent } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
@@ -103,7 +103,7 @@ async function resumeBatch({ db }: LedgerApp, batch: Batch | undefined, flags: G
     ...left.slice(0, MOST_WAITING).map(({ name, reason }) => `still waiting: ${name}: ${reason}`),
   ];
   const more = left.length - MOST_WAITING;
-  if (more > 0) lines.push(`still waiting: ${count(more)} more; \`vidbatch status\` shows why`);
+  if (more > 0) lines.push(`still waiting: ${formatCount(more)} more; \`vidbatch status\` shows why`);
   return {
     text: lines.join('\n'),
     json: {
@@ -146,7 +146,7 @@ async function cancelBatch(
   if (batch === undefined && !isOn(flags.yes)) {
     await confirm(
       io,
-      `Cancel the pending rows of ${batches.length === 1 ? 'the one batch' : `all ${count(batches.length)} batches`}?`,
+      `Cancel the pending rows of ${batches.length === 1 ? 'the one batch' : `all ${formatCount(batches.length)} batches`}?`,
     );
   }
   let cancelled = 0;

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { restOf } from '../batch/allowance.ts';
+import { readAllowance } from '../batch/estimate.ts';
 import { plan } from '../batch/plan.ts';
 import type { Config } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { quoted } from '../core/shell-word.ts';
+import { quoted } from '../core/text.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { configOf, globalFlags, listFlag, providerFlags } from './flags.ts';
 import { formatError, FaultReport } from './format.ts';
@@ -70,7 +70,7 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
       io.out(
         flags.json === true
           ? JSON.stringify(planJson(source, planned, prices, seen))
-          : formatPlan(planned, prices, seen, app && (await restOf(app.db, planned, options.budget))),
+          : formatPlan(planned, prices, seen, app && (await readAllowance(app.db, planned, options.budget))),
       );
       if (planned.refused === undefined) continue;
       refused.push(planned.refused);

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count } from '../core/format.ts';
+import { formatCount, parseDuration } from '../core/units.ts';
 import { priceOf } from '../core/money/prices.ts';
-import { parseDuration } from '../core/quantity.ts';
 import { findZone, nearestZone } from '../core/time/zone.ts';
 import type { Database } from '../database/database.ts';
 import { readOrigins } from '../ledger/audit/pairing.ts';
@@ -62,7 +61,7 @@ export async function reconcileFiles(
       ...(isOn(flags.accept) ? { accept: { who: operator(), reason: `found in ${files.join(', ')}` } } : {}),
       signal: interrupt.signal,
       onWarning: (text) => io.err(`warning: ${text}`),
-      onProgress: (lines) => progress.show(`${count(lines)} lines`),
+      onProgress: (lines) => progress.show(`${formatCount(lines)} lines`),
       onFinding: (finding) => out.write(finding),
       onVerdict: ({ batch: of, key, submissionId: _id, ...row }, verdict, accepted) => {
         if (accepted !== undefined) {

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
-import { count } from '../core/format.ts';
-import { parseCount } from '../core/quantity.ts';
-import { parseRate } from '../core/rate/limits.ts';
-import { openOf } from '../core/task.ts';
-import type { TaskCounts } from '../core/task.ts';
+import { formatCount, parseCount } from '../core/units.ts';
+import { parseRate } from '../core/rate/rate-limits.ts';
+import { openOf } from '../core/task-status.ts';
+import type { TaskCounts } from '../core/task-status.ts';
 import { countTasks, countOpenElsewhere } from '../ledger/tasks/tasks.ts';
 import { formatTasks } from '../operate/summary.ts';
 import { createProvider } from '../provider/client.ts';
@@ -107,7 +106,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
         const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
         for (const { origin, tasks } of await countOpenElsewhere(app.db, scope)) {
           io.err(
-            `${count(tasks)} open tasks belong to ${origin ?? 'no provider'}, and are not asked for here`,
+            `${formatCount(tasks)} open tasks belong to ${origin ?? 'no provider'}, and are not asked for here`,
           );
         }
         const watcher = watch ? new Watcher(app, scope.batches, progress, io) : undefined;
@@ -121,7 +120,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
           log,
           signal: moving,
           onAsked: (asked) => {
-            if (watcher === undefined) progress.show(`${count(asked)} tasks asked for`);
+            if (watcher === undefined) progress.show(`${formatCount(asked)} tasks asked for`);
             else watcher.show(asked);
           },
         });
@@ -164,7 +163,7 @@ class Watcher {
     const began = performance.now();
     void countTasks(this.#app.db, this.#batches)
       .then((counts) =>
-        this.#tell(`${formatTasks(counts)} · asked ${count(asked)} ${asked === 1 ? 'time' : 'times'}`),
+        this.#tell(`${formatTasks(counts)} · asked ${formatCount(asked)} ${asked === 1 ? 'time' : 'times'}`),
       )
       .catch(() => undefined)
       .finally(() => {
@@ -191,17 +190,17 @@ function tell(
     io.out(JSON.stringify({ batch: name ?? null, ...heard, tasks: { open: openOf(tasks), ...tasks } }));
   } else if (watch) {
     io.out(
-      `${formatTasks(tasks)} · asked ${count(heard.asked)} times, ${count(heard.unanswered)} unanswered`,
+      `${formatTasks(tasks)} · asked ${formatCount(heard.asked)} times, ${formatCount(heard.unanswered)} unanswered`,
     );
   } else {
     const parts = [
-      `${count(heard.asked)} tasks asked for`,
-      `${count(heard.completed)} completed`,
-      `${count(heard.failed)} failed`,
-      `${count(heard.open)} open`,
-      `${count(heard.missing)} not known to the provider`,
-      ...(heard.otherwise === 0 ? [] : [`${count(heard.otherwise)} otherwise than before`]),
-      `${count(heard.unanswered)} unanswered`,
+      `${formatCount(heard.asked)} tasks asked for`,
+      `${formatCount(heard.completed)} completed`,
+      `${formatCount(heard.failed)} failed`,
+      `${formatCount(heard.open)} open`,
+      `${formatCount(heard.missing)} not known to the provider`,
+      ...(heard.otherwise === 0 ? [] : [`${formatCount(heard.otherwise)} otherwise than before`]),
+      `${formatCount(heard.unanswered)} unanswered`,
     ];
     io.out(parts.join(' · '));
   }
@@ -214,9 +213,11 @@ function formatDifferences(name: string | undefined, { missing, otherwise }: Tas
   return [
     ...(missing === 0
       ? []
-      : [`the provider does not know ${count(missing)} tasks that it had accepted; ${verify}`]),
+      : [`the provider does not know ${formatCount(missing)} tasks that it had accepted; ${verify}`]),
     ...(otherwise === 0
       ? []
-      : [`${count(otherwise)} tasks had come to their end, and the provider says otherwise; ${verify}`]),
+      : [
+          `${formatCount(otherwise)} tasks had come to their end, and the provider says otherwise; ${verify}`,
+        ]),
   ];
 }

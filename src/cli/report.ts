@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
-import { describeEstimate, estimateJson } from '../batch/estimate.ts';
+import { formatEstimate, estimateJson } from '../batch/estimate.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count, duration } from '../core/format.ts';
-import { parseAmount } from '../core/money/amount.ts';
-import { formatMoney } from '../core/money/money.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
+import { parseAmount, formatMoney } from '../core/money/money.ts';
 import { remakeLine } from '../core/next-step.ts';
 import type { Ending, Percentiles } from '../ledger/read/report.ts';
 import { readReport } from '../operate/report.ts';
@@ -55,29 +54,29 @@ function describe(seen: Report): string[] {
   if (durationMs !== null && calls.first !== null && calls.last !== null) {
     const rate = rateOf(seen);
     lines.push(
-      `  sent     from ${calls.first.toISOString()} to ${calls.last.toISOString()}, ${duration(durationMs)}${rate === null ? '' : `: ${rate.toFixed(1)} task ids a second`}`,
+      `  sent     from ${calls.first.toISOString()} to ${calls.last.toISOString()}, ${formatDuration(durationMs)}${rate === null ? '' : `: ${rate.toFixed(1)} task ids a second`}`,
     );
   }
-  const parts = [count(calls.total)];
-  if (calls.repeated > 0) parts.push(`${count(calls.repeated)} of them again`);
-  if (calls.throttled > 0) parts.push(`${count(calls.throttled)} throttled`);
-  if (calls.open > 0) parts.push(`${count(calls.open)} without an end`);
+  const parts = [formatCount(calls.total)];
+  if (calls.repeated > 0) parts.push(`${formatCount(calls.repeated)} of them again`);
+  if (calls.throttled > 0) parts.push(`${formatCount(calls.throttled)} throttled`);
+  if (calls.open > 0) parts.push(`${formatCount(calls.open)} without an end`);
   lines.push(`  calls    ${parts.join(' · ')}`);
   if (calls.latency !== null) lines.push(`  latency  ${percentiles(calls.latency)}`);
   for (const ending of seen.endings) lines.push(...describeEnding(ending));
   if (seen.taskIds > 0) {
-    const statuses = Object.entries(tasks.byStatus).map(([status, n]) => `${count(n)} ${status}`);
+    const statuses = Object.entries(tasks.byStatus).map(([status, n]) => `${formatCount(n)} ${status}`);
     lines.push(
       `  tasks    ${statuses.join(' · ')} · settled ${percent(tasks.settled, seen.counts.submitted)}`,
     );
   }
   for (const { reason, tasks: n } of tasks.failReasons)
-    lines.push(`    failed ${shorten(reason.replaceAll(/\s+/g, ' '), 120)}: ${count(n)}`);
+    lines.push(`    failed ${shorten(reason.replaceAll(/\s+/g, ' '), 120)}: ${formatCount(n)}`);
   if (tasks.failReasons.length > 0)
     lines.push(`    next   \`${remakeLine(seen.batch)}\` makes failed tasks again, and pays again`);
   if (tasks.times !== null) lines.push(`  ends     known after ${percentiles(tasks.times)}`);
   lines.push(
-    `  cost     estimated: ${seen.estimated === null ? 'unknown, --prices FILE gives the prices' : describeEstimate(seen.estimated)}`,
+    `  cost     estimated: ${seen.estimated === null ? 'unknown, --prices FILE gives the prices' : formatEstimate(seen.estimated)}`,
   );
   lines.push(
     `           billed: ${seen.billed.length === 0 ? 'unknown, `vidbatch reconcile --provider-file` reads bills' : seen.billed.map(describeBilled).join(' and ')}`,
@@ -92,7 +91,7 @@ function describeEnding({ outcome, errorCode, calls, examples }: Ending): string
     .filter((part) => part !== null)
     .join(' ');
   return [
-    `    ${name}: ${count(calls)}`,
+    `    ${name}: ${formatCount(calls)}`,
     ...examples.map(({ key, httpStatus, error }) => {
       const what = [
         httpStatus === null ? null : `HTTP ${httpStatus}`,
@@ -109,7 +108,7 @@ function percentiles({ p50, p90, p99, max }: Percentiles): string {
 
 function time(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
-  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms);
+  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms);
 }
 
 function percent(part: number, whole: number): string {
@@ -118,7 +117,7 @@ function percent(part: number, whole: number): string {
 
 function describeBilled({ amount, currency, tasks }: Report['billed'][number]): string {
   const read = parseAmount(amount);
-  return `${read === undefined ? `${amount} ${currency}` : formatMoney({ amount: read, currency })} for ${count(tasks)} ${tasks === 1 ? 'task' : 'tasks'}`;
+  return `${read === undefined ? `${amount} ${currency}` : formatMoney({ amount: read, currency })} for ${formatCount(tasks)} ${tasks === 1 ? 'task' : 'tasks'}`;
 }
 
 /** Null: they came within no time that could be told. */

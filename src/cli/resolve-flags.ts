@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { usageError } from '../core/errors.ts';
-import { parseCount } from '../core/quantity.ts';
+import { parseCount } from '../core/units.ts';
 import type { Choice, Reached } from '../ledger/read/uncertain.ts';
 import { isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';

@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import { crashPoint } from '../core/crash-points.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode, VidbatchError } from '../core/errors.ts';
-import { count } from '../core/format.ts';
+import { formatCount } from '../core/units.ts';
 import type { Logger } from '../core/log.ts';
 import { nextStep } from '../core/next-step.ts';
-import { quoted } from '../core/shell-word.ts';
+import { quoted } from '../core/text.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { findSubmissions } from '../ledger/read/rows.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
@@ -151,10 +151,10 @@ async function resolveMany(
   // An answer came in while the person thought, and knows better.
   const meanwhile = Math.max(0, ready - total);
   const parts = (['pending', 'cancelled', 'abandoned'] as const).flatMap((state) =>
-    moved[state] === 0 ? [] : [`${count(moved[state])} ${state}`],
+    moved[state] === 0 ? [] : [`${formatCount(moved[state])} ${state}`],
   );
-  if (meanwhile > 0) parts.push(`${count(meanwhile)} settled by an answer meanwhile`);
-  if (early > 0) parts.push(`${count(early)} still uncertain until their deadline`);
+  if (meanwhile > 0) parts.push(`${formatCount(meanwhile)} settled by an answer meanwhile`);
+  if (early > 0) parts.push(`${formatCount(early)} still uncertain until their deadline`);
   return {
     text: `${batch.name}: ${parts.length === 0 ? 'no uncertain row matches' : parts.join(' · ')}${whatFollows(batch, moved)}`,
     json: { batch: batch.name, matched: counted.rows, ...moved, meanwhile, waiting: early },
@@ -220,5 +220,5 @@ function tooEarly(what: string, { until }: Counted): VidbatchError {
 }
 
 function rowsOf(n: number): string {
-  return `${count(n)} uncertain ${n === 1 ? 'row' : 'rows'}`;
+  return `${formatCount(n)} uncertain ${n === 1 ? 'row' : 'rows'}`;
 }

@@ -1,11 +1,10 @@
 import { realpath } from 'node:fs/promises';
-import { priceHint, unpricedTold } from '../batch/budget.ts';
-import { withVersions } from '../batch/changed.ts';
-import { checkReopening } from '../batch/reopening.ts';
+import { priceHint, formatUnpriced } from '../batch/budget.ts';
+import { withVersions, checkReopening } from '../batch/retry.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { refusal } from '../core/errors.ts';
-import { count } from '../core/format.ts';
-import { quoted } from '../core/shell-word.ts';
+import { formatCount } from '../core/units.ts';
+import { quoted } from '../core/text.ts';
 import { transaction } from '../database/database.ts';
 import { logEvent } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
@@ -94,7 +93,7 @@ async function sentBy({ source: own }: Batch, source: string, taken: number): Pr
 function unpriced(batch: Batch, { unpriced }: BudgetStatus): string | undefined {
   return unpriced === 0
     ? undefined
-    : `${unpricedTold(unpriced)}, and the batch has a budget: ${priceHint(batch)}`;
+    : `${formatUnpriced(unpriced)}, and the batch has a budget: ${priceHint(batch)}`;
 }
 
 function told(
@@ -109,16 +108,16 @@ function told(
       : `${rowsOf(taken)} took the manifest's version; ${sent}`,
   ];
   if (waits !== undefined) parts.push(waits);
-  if (invalid > 0) parts.push(`${count(invalid)} changed but still cannot be sent`);
-  if (same > 0) parts.push(`${count(same)} unchanged`);
-  if (others > 0) parts.push(`${count(others)} changed but neither rejected nor invalid: not retried`);
+  if (invalid > 0) parts.push(`${formatCount(invalid)} changed but still cannot be sent`);
+  if (same > 0) parts.push(`${formatCount(same)} unchanged`);
+  if (others > 0) parts.push(`${formatCount(others)} changed but neither rejected nor invalid: not retried`);
   if (unknown > 0) {
     const [are, them, fresh] =
       unknown === 1 ? ['row is', 'it', 'a new row'] : ['rows are', 'them', 'new rows'];
     const command =
       source === '-' ? '`vidbatch submit`' : `\`vidbatch submit ${quoted(source)} --batch ${quoted(batch)}\``;
     parts.push(
-      `${count(unknown)} ${are} not in the batch by ${unknown === 1 ? 'its id' : 'their ids'}: ${command} adds ${them} as ${fresh}, which ${unknown === 1 ? 'is' : 'are'} paid. It asks first if only the id changed`,
+      `${formatCount(unknown)} ${are} not in the batch by ${unknown === 1 ? 'its id' : 'their ids'}: ${command} adds ${them} as ${fresh}, which ${unknown === 1 ? 'is' : 'are'} paid. It asks first if only the id changed`,
     );
   }
   return parts.join('; ');

@@ -1,8 +1,8 @@
 import { usageError } from '../core/errors.ts';
 import { nextStep } from '../core/next-step.ts';
-import { quoted } from '../core/shell-word.ts';
-import { RETRYABLE_STATES, STATES } from '../core/submission.ts';
-import type { State } from '../core/submission.ts';
+import { quoted } from '../core/text.ts';
+import { RETRYABLE_STATES, STATES } from '../core/states.ts';
+import type { State } from '../core/states.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { findSubmissions } from '../ledger/read/rows.ts';
 import type { Chosen } from '../ledger/operator/retry.ts';

@@ -1,13 +1,12 @@
-import { fitOf, misfit, restOf } from '../batch/allowance.ts';
-import { estimate } from '../batch/estimate.ts';
+import { fitOf, readAllowance, refuseBudget, estimate } from '../batch/estimate.ts';
 import type { Estimate } from '../batch/estimate.ts';
-import { checkReopening } from '../batch/reopening.ts';
+import { checkReopening } from '../batch/retry.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { usageError } from '../core/errors.ts';
 import { formatMoney } from '../core/money/money.ts';
 import type { Prices } from '../core/money/prices.ts';
 import { nextStep } from '../core/next-step.ts';
-import { quoted } from '../core/shell-word.ts';
+import { quoted } from '../core/text.ts';
 import { transaction } from '../database/database.ts';
 import type { Database } from '../database/database.ts';
 import { logEvent } from '../ledger/batches.ts';
@@ -40,8 +39,9 @@ export async function retryFailedTasks(
   const seen = await readRemakable(db, batch.id, keys);
   const total = seen.groups.reduce((sum, { toSend }) => sum + toSend, 0);
   if (total > 0) {
-    const rest = await restOf(db, { batchId: batch.id }, undefined);
-    const refused = rest && misfit({ batch: batch.name, groups: asGroups(seen) }, prices, rest);
+    const rest = await readAllowance(db, { batchId: batch.id }, undefined);
+    const refused =
+      rest && refuseBudget({ batch: batch.name, groups: asGroups(seen) }, prices, rest.budget.currency);
     if (refused !== undefined) throw refused;
     const short = rest !== undefined && fitOf(prices, asGroups(seen), rest) !== 'all';
     const question = questionOf(batch.name, total, seen, estimate(prices, seen.groups), short);

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { checkReopening } from '../batch/reopening.ts';
+import { checkReopening } from '../batch/retry.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count } from '../core/format.ts';
-import { RETRYABLE_STATES } from '../core/submission.ts';
+import { formatCount } from '../core/units.ts';
+import { RETRYABLE_STATES } from '../core/states.ts';
 import { transaction } from '../database/database.ts';
 import { countStates, logEvent } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
@@ -123,12 +123,12 @@ async function retryAsTheyAre(
     ...(invalid === 0 || filtered
       ? []
       : [
-          `${count(invalid)} invalid: correct them in the manifest, and \`vidbatch run\` it again${batch.keyScheme === 'id' ? ', or `vidbatch retry --changed`' : ''}`,
+          `${formatCount(invalid)} invalid: correct them in the manifest, and \`vidbatch run\` it again${batch.keyScheme === 'id' ? ', or `vidbatch retry --changed`' : ''}`,
         ]),
   ];
   return { text: parts.join('; '), json: { batch: batch.name, retried: rows } };
 }
 
 function describe({ state, errorCode, rows }: Ended): string {
-  return `${count(rows)} ${state}${errorCode === null ? '' : ` (${errorCode})`}`;
+  return `${formatCount(rows)} ${state}${errorCode === null ? '' : ` (${errorCode})`}`;
 }

@@ -1,5 +1,5 @@
-import { count } from '../core/format.ts';
-import { quoted } from '../core/shell-word.ts';
+import { formatCount } from '../core/units.ts';
+import { quoted } from '../core/text.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { readCommonestReason } from '../ledger/read/batch-numbers.ts';
@@ -32,7 +32,7 @@ export async function failedRows(db: Queryable, batch: Batch, { counts, gates }:
 }
 
 function rows(n: number, state: string): string {
-  return n === 1 ? `1 ${state} row was` : `${count(n)} ${state} rows were`;
+  return n === 1 ? `1 ${state} row was` : `${formatCount(n)} ${state} rows were`;
 }
 
 /** ` (3 of them: ECONNREFUSED: api.example.com refuses connections)`; what a gate has `said` is not told again. */
@@ -43,5 +43,5 @@ function describe(reason: Reason | undefined, total: number, said: string): stri
   const news = message === null || said.includes(message) ? '' : message;
   const told = [what.join(', '), news].filter((part) => part !== '').join(': ');
   if (told === '') return '';
-  return n === total ? ` (${told})` : ` (${count(n)} of them: ${told})`;
+  return n === total ? ` (${told})` : ` (${formatCount(n)} of them: ${told})`;
 }

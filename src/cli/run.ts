@@ -2,14 +2,14 @@ import type { Command } from 'commander';
 import { isOverspent } from '../batch/budget.ts';
 import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
-import { count } from '../core/format.ts';
+import { formatCount } from '../core/units.ts';
 import type { Logger } from '../core/log.ts';
-import { quoted } from '../core/shell-word.ts';
+import { quoted } from '../core/text.ts';
 import { within } from '../core/within.ts';
 import { untilLedgerAnswers } from '../database/outage.ts';
 import { countOpen, findBatch } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
-import { columnsJson } from '../manifest/understanding.ts';
+import { columnsJson } from '../manifest/columns.ts';
 import { summarise, exitCodeOf, receipt } from '../operate/summary.ts';
 import type { Summary } from '../operate/summary.ts';
 import { openApp } from '../worker/app.ts';
@@ -191,7 +191,7 @@ async function endedEarly({ happened }: Interrupt, io: Io): Promise<number> {
 /** Told to stop with its manifests in the ledger, and before it sent a row. */
 function broughtIn(summary: Summary): string {
   const rows = Object.values(summary.counts).reduce((sum, n) => sum + n, 0);
-  return `interrupted: ${summary.batch} is submitted (${count(rows)} ${rows === 1 ? 'row' : 'rows'}), and this command sent nothing; the same command goes on`;
+  return `interrupted: ${summary.batch} is submitted (${formatCount(rows)} ${rows === 1 ? 'row' : 'rows'}), and this command sent nothing; the same command goes on`;
 }
 
 /** Its rows would be sent, if somebody went on: no gate keeps them. */
@@ -236,7 +236,7 @@ function tell(summary: Summary, hints: readonly string[], flags: RunFlags, io: I
   for (const gate of summary.gates) io.err(`${summary.batch}: ${gate.gate}: ${gate.reason}`);
   if (summary.counts.uncertain > 0) {
     io.err(
-      `${summary.batch}: ${summary.counts.uncertain === 1 ? '1 uncertain row may have been accepted and is' : `${count(summary.counts.uncertain)} uncertain rows may have been accepted and are`} not sent again; \`vidbatch uncertain ${quoted(summary.batch)}\` shows what is known of them`,
+      `${summary.batch}: ${summary.counts.uncertain === 1 ? '1 uncertain row may have been accepted and is' : `${formatCount(summary.counts.uncertain)} uncertain rows may have been accepted and are`} not sent again; \`vidbatch uncertain ${quoted(summary.batch)}\` shows what is known of them`,
     );
   }
   if (summary.budget !== null && isOverspent(summary.budget)) {

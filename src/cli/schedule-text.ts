@@ -1,5 +1,5 @@
-import { count } from '../core/format.ts';
-import { STATES } from '../core/submission.ts';
+import { formatCount } from '../core/units.ts';
+import { STATES } from '../core/states.ts';
 import type { SeenRun, SeenSchedule } from '../schedule/view.ts';
 
 export function formatSchedule(seen: SeenSchedule): string {
@@ -35,6 +35,6 @@ function formatRun({ batch, state, reason, code, counts }: SeenRun): string {
     if (reason === null) return `${batch}: ${state === 'taken' ? 'is being made' : 'is due'}`;
     return `${batch}: ${state}: ${reason}${code === null ? '' : ` [${code}]`}`;
   }
-  const parts = STATES.filter((one) => counts[one] > 0).map((one) => `${count(counts[one])} ${one}`);
+  const parts = STATES.filter((one) => counts[one] > 0).map((one) => `${formatCount(counts[one])} ${one}`);
   return `${batch}: ${parts.join(', ')}`;
 }

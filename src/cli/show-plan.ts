@@ -1,8 +1,14 @@
-import { describeRest, fitOf, restOf } from '../batch/allowance.ts';
-import type { Allowance } from '../batch/allowance.ts';
+import {
+  formatAllowance,
+  fitOf,
+  readAllowance,
+  costOfGroup,
+  formatEstimate,
+  estimate,
+  estimateJson,
+} from '../batch/estimate.ts';
+import type { Allowance, Estimate } from '../batch/estimate.ts';
 import type { Candidate } from '../batch/candidate.ts';
-import { costOfGroup, describeEstimate, estimate, estimateJson } from '../batch/estimate.ts';
-import type { Estimate } from '../batch/estimate.ts';
 import { outlook, outlookJson, windowsOf } from '../batch/outlook.ts';
 import type { Outlook } from '../batch/outlook.ts';
 import { planOf } from '../batch/plan.ts';
@@ -10,7 +16,7 @@ import type { Plan } from '../batch/plan.ts';
 import type { ProduceOptions } from '../batch/producer.ts';
 import { formatKeyApart } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
-import { count } from '../core/format.ts';
+import { formatCount } from '../core/units.ts';
 import { moneyJson, formatMoney } from '../core/money/money.ts';
 import type { Prices } from '../core/money/prices.ts';
 import type { Window } from '../core/time/window.ts';
@@ -18,7 +24,7 @@ import type { Database } from '../database/database.ts';
 import { readSendRate } from '../ledger/batches.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
-import { columnsJson, formatColumns } from '../manifest/understanding.ts';
+import { columnsJson, formatColumns } from '../manifest/columns.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { errorJson } from './format.ts';
 import { confirm } from './io.ts';
@@ -63,19 +69,19 @@ export function formatPlan(
   rest?: Allowance,
 ): string {
   const parts = (of: readonly Group[]): string[] => [
-    `${count(sum(of, 'fresh'))} new`,
-    ...(sum(of, 'known') > 0 ? [`${count(sum(of, 'known'))} known`] : []),
-    ...(sum(of, 'changed') > 0 ? [`${count(sum(of, 'changed'))} changed`] : []),
+    `${formatCount(sum(of, 'fresh'))} new`,
+    ...(sum(of, 'known') > 0 ? [`${formatCount(sum(of, 'known'))} known`] : []),
+    ...(sum(of, 'changed') > 0 ? [`${formatCount(sum(of, 'changed'))} changed`] : []),
   ];
   const head = [
-    rows === 1 ? '1 row' : `${count(rows)} rows`,
+    rows === 1 ? '1 row' : `${formatCount(rows)} rows`,
     ...parts(groups),
-    ...(invalid > 0 ? [`${count(invalid)} invalid`] : []),
+    ...(invalid > 0 ? [`${formatCount(invalid)} invalid`] : []),
   ];
   const lines = groups.map((group) => {
     const cost = costOfGroup(prices, group);
-    const size = [`${count(group.seconds)} s`, cost === undefined ? 'cost unknown' : formatMoney(cost)];
-    const sends = refused === undefined ? [`${count(group.toSend)} to send`] : [];
+    const size = [`${formatCount(group.seconds)} s`, cost === undefined ? 'cost unknown' : formatMoney(cost)];
+    const sends = refused === undefined ? [`${formatCount(group.toSend)} to send`] : [];
     const all = [...sends, ...parts([group]), ...(group.toSend > 0 ? size : [])];
     return `  ${group.model} ${group.mode}: ${all.join(' · ')}`;
   });
@@ -99,9 +105,9 @@ export function formatPlan(
   };
   return [
     ...about,
-    `  cost: ${describeEstimate(estimate(prices, groups), prices)}`,
+    `  cost: ${formatEstimate(estimate(prices, groups), prices)}`,
     `  forecast: ${forecast[fit]}`,
-    ...(rest === undefined ? [] : [`  budget: ${describeRest(rest)}${pays[fit]}`]),
+    ...(rest === undefined ? [] : [`  budget: ${formatAllowance(rest)}${pays[fit]}`]),
   ].join('\n');
 }
 
@@ -159,7 +165,7 @@ export async function confirmPlan(
   for (const candidate of candidates) {
     const one = await planOf(db, candidate, options);
     plans.push(one);
-    const rest = await restOf(db, one, options.budget);
+    const rest = await readAllowance(db, one, options.budget);
     io.err(formatPlan(one, prices, await readForecast({ db }, one, asked), rest));
     const fit = rest === undefined ? 'all' : fitOf(prices, one.groups, rest);
     if (fit !== 'none') payable.push(...one.groups);
@@ -183,10 +189,10 @@ export async function confirmPlan(
 
 /** `short`: a budget does not pay for all of them. */
 export function questionOf(rows: number, { totals, unknown }: Estimate, short: boolean): string {
-  const what = rows === 1 ? '1 row' : `${count(rows)} rows`;
+  const what = rows === 1 ? '1 row' : `${formatCount(rows)} rows`;
   const known = totals.map(formatMoney).join(' and ');
   const limit = short ? ', as far as the budget goes' : '';
   if (unknown === 0) return `Send ${what}, which cost at most ${known}${limit}?`;
   if (known === '') return `Send ${what}, at a cost that is not known?`;
-  return `Send ${what}, of which ${count(rows - unknown)} cost at most ${known} and ${count(unknown)} nobody knows how much${limit}?`;
+  return `Send ${what}, of which ${formatCount(rows - unknown)} cost at most ${known} and ${formatCount(unknown)} nobody knows how much${limit}?`;
 }

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '../core/errors.ts';
-import { count, duration } from '../core/format.ts';
+import { formatCount, formatDuration, parseDuration } from '../core/units.ts';
 import type { Logger } from '../core/log.ts';
-import { parseDuration } from '../core/quantity.ts';
 import { within } from '../core/within.ts';
 import type { Schedules } from '../schedule/schedule.ts';
 import type { App } from '../worker/app.ts';
@@ -77,8 +76,8 @@ export async function endSending(
     'taking no more rows; a second signal ends at once',
   );
   if (inFlight > 0) {
-    const calls = inFlight === 1 ? '1 open call' : `${count(inFlight)} open calls`;
-    tell?.(`waiting for ${calls}, ${duration(timeoutMs)} at the most`);
+    const calls = inFlight === 1 ? '1 open call' : `${formatCount(inFlight)} open calls`;
+    tell?.(`waiting for ${calls}, ${formatDuration(timeoutMs)} at the most`);
   }
   const rows = await sending.close(timeoutMs);
   if (rows === 0) {
@@ -87,7 +86,7 @@ export async function endSending(
   }
   log.error(
     { event: 'left', worker, rows, exitCode: EXIT.uncertainRows },
-    `the shutdown timeout is over: ${count(rows)} ${rows === 1 ? 'row is' : 'rows are'} left unrecorded; ` +
+    `the shutdown timeout is over: ${formatCount(rows)} ${rows === 1 ? 'row is' : 'rows are'} left unrecorded; ` +
       'what was answered is in the journal, the rest is uncertain after its deadline; exit code 5',
   );
   return rows;

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { parseCount, parseDuration, parseSize } from '../core/quantity.ts';
-import { writeBook } from '../simulator/books.ts';
+import { parseCount, parseDuration, parseSize } from '../core/units.ts';
+import { writeProviderFile } from '../simulator/provider-files.ts';
 import { RESULT_FAULT_NAMES, RESULT_FAULTS } from '../simulator/delivery.ts';
 import { FAULT_NAMES, FAULTS } from '../simulator/fault.ts';
 import { MISTAKE_NAMES, MISTAKES } from '../simulator/mistake.ts';
@@ -155,8 +155,8 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
   interrupt.dispose();
   const { creates, accepted } = simulator.stats();
   await simulator.close();
-  if (flags.taskList !== undefined) writeBook(simulator.books(), 'list', flags.taskList);
-  if (flags.bill !== undefined) writeBook(simulator.books(), 'bill', flags.bill);
+  if (flags.taskList !== undefined) writeProviderFile(simulator.providerFiles(), 'list', flags.taskList);
+  if (flags.bill !== undefined) writeProviderFile(simulator.providerFiles(), 'bill', flags.bill);
   io.err(`${creates} creates tried, ${accepted} accepted`);
   return EXIT.ok;
 }

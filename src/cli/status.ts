@@ -6,11 +6,11 @@ import { outlookJson, outlookOf } from '../batch/outlook.ts';
 import type { Outlook } from '../batch/outlook.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count, duration } from '../core/format.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
 import { POLL_PLAN } from '../core/poll-plan.ts';
-import { STATES } from '../core/submission.ts';
-import { openOf } from '../core/task.ts';
-import type { TaskCounts } from '../core/task.ts';
+import { STATES } from '../core/states.ts';
+import { openOf } from '../core/task-status.ts';
+import type { TaskCounts } from '../core/task-status.ts';
 import type { Queryable } from '../database/database.ts';
 import { countProof, listBatches } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
@@ -188,30 +188,30 @@ async function withNextPoll(
 function formatNextPoll({ open, nextPollSeconds: seconds }: NonNullable<Status['tasks']>): string {
   if (open === 0) return '';
   if (seconds === null) return ' · nobody asks for them: `vidbatch work` or `reconcile --watch` does';
-  return seconds === 0 ? ' · due to be asked for' : ` · next asked for in ${duration(seconds * 1000)}`;
+  return seconds === 0 ? ' · due to be asked for' : ` · next asked for in ${formatDuration(seconds * 1000)}`;
 }
 
 function describe(status: Status, lately: Speed, told: string | undefined): string {
   const lines = [`${status.batch}  ${receipt(status)}`, `  from ${status.source}`];
   if (status.priority !== 0) lines.push(`  priority ${status.priority}`);
   const shown = STATES.filter((state) => status.counts[state] > 0);
-  lines.push(`  ${shown.map((state) => `${state} ${count(status.counts[state])}`).join('  ')}`);
+  lines.push(`  ${shown.map((state) => `${state} ${formatCount(status.counts[state])}`).join('  ')}`);
   if (status.tasks !== null) lines.push(`  ${formatTasks(status.tasks)}${formatNextPoll(status.tasks)}`);
   const failed = formatFailedTasks(status.batch, status.failReasons);
   if (failed !== undefined) lines.push(`  ${failed}`);
   if (status.videos !== null) {
     const { downloaded, failed, expired } = status.videos;
     const not = [
-      failed > 0 ? `  ${count(failed)} failed` : '',
-      expired > 0 ? `  ${count(expired)} expired` : '',
+      failed > 0 ? `  ${formatCount(failed)} failed` : '',
+      expired > 0 ? `  ${formatCount(expired)} expired` : '',
     ];
-    lines.push(`  videos: ${count(downloaded)} downloaded${not.join('')}`);
+    lines.push(`  videos: ${formatCount(downloaded)} downloaded${not.join('')}`);
   }
   if (status.rate > 0) {
     const eta =
       status.etaSeconds === null || status.forecast !== null
         ? ''
-        : `  ETA ${duration(status.etaSeconds * 1000)}`;
+        : `  ETA ${formatDuration(status.etaSeconds * 1000)}`;
     lines.push(`  ${formatSpeed(lately)}${eta}`);
   }
   const unfed = formatUnfed(status);

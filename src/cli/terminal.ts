@@ -1,5 +1,5 @@
 import type { DestinationStream } from 'pino';
-import { count, duration } from '../core/format.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
 import type { Io } from './io.ts';
 
 /** A line on the terminal that is drawn over and over. Without a terminal, nothing is drawn. */
@@ -53,8 +53,8 @@ export interface Pace {
 export function bar({ done, total, rate, noun = 'rows' }: Pace, width = 24): string {
   const share = total === 0 ? 1 : Math.min(1, done / total);
   const full = Math.round(share * width);
-  const eta = rate > 0 && done < total ? `  ETA ${duration(((total - done) / rate) * 1000)}` : '';
-  return `▕${'█'.repeat(full)}${'░'.repeat(width - full)}▏ ${Math.floor(share * 100)}%  ${count(done)} of ${count(total)} ${noun}  ${rate.toFixed(1)}/s${eta}`;
+  const eta = rate > 0 && done < total ? `  ETA ${formatDuration(((total - done) / rate) * 1000)}` : '';
+  return `▕${'█'.repeat(full)}${'░'.repeat(width - full)}▏ ${Math.floor(share * 100)}%  ${formatCount(done)} of ${formatCount(total)} ${noun}  ${rate.toFixed(1)}/s${eta}`;
 }
 
 /** Rows a second over the last ten seconds or so. */

@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count } from '../core/format.ts';
+import { formatCount } from '../core/units.ts';
 import { resolveLine } from '../core/next-step.ts';
-import { quoted } from '../core/shell-word.ts';
-import { oneLine } from '../core/text.ts';
+import { quoted, oneLine } from '../core/text.ts';
 import { groupUncertain, readUnsettled } from '../ledger/read/uncertain.ts';
 import type { Group, Heard, Unsettled } from '../ledger/read/uncertain.ts';
 import { REACHED } from '../operate/row-life.ts';
@@ -69,7 +68,7 @@ function ending(
   const lines: string[] = [];
   if (surplus > 0) {
     lines.push(
-      `${count(surplus)} ${surplus === 1 ? 'row was' : 'rows were'} paid twice: cancel one of the tasks at the provider, or use both.`,
+      `${formatCount(surplus)} ${surplus === 1 ? 'row was' : 'rows were'} paid twice: cancel one of the tasks at the provider, or use both.`,
     );
   }
   const [largest] = groups;
@@ -152,7 +151,7 @@ export function unsettledJson(row: Unsettled, ledgerId: string): string {
 /** `  2,990  lost  ECONNRESET · sent` */
 export function formatGroup({ batch, code, httpStatus, phase, rows }: Group): string {
   const what = [code, httpStatus === null ? null : `HTTP ${httpStatus}`, phase];
-  return `  ${count(rows).padStart(7)}  ${batch}  ${what.filter((part) => part !== null).join(' · ')}`;
+  return `  ${formatCount(rows).padStart(7)}  ${batch}  ${what.filter((part) => part !== null).join(' · ')}`;
 }
 
 function at(date: Date): string {
@@ -161,6 +160,6 @@ function at(date: Date): string {
 
 function shortened(text: string, length: number): string {
   return text.length > length
-    ? `${oneLine(text.slice(0, length), length)}… (${count(text.length)} characters; --json has more)`
+    ? `${oneLine(text.slice(0, length), length)}… (${formatCount(text.length)} characters; --json has more)`
     : oneLine(text, length + 1);
 }

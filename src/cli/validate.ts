@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count } from '../core/format.ts';
-import { missingColumns, missingFields } from '../manifest/columns.ts';
+import { formatCount } from '../core/units.ts';
+import { missingColumns, missingFields, columnsJson, formatColumns } from '../manifest/columns.ts';
 import { openManifest } from '../manifest/manifest.ts';
-import { checkRows, placed } from '../manifest/row.ts';
-import { columnsJson, formatColumns } from '../manifest/understanding.ts';
+import { checkRows, placed } from '../manifest/check-rows.ts';
 import { configOf, flag, globalFlags, isOn } from './flags.ts';
 import { FaultReport } from './format.ts';
 import { keepHeapSmall } from './io.ts';
@@ -65,7 +64,7 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
       for (const fault of placed(row, manifest)) {
         if (!lacking.includes(fault.rule)) faults.add(fault, manifest.name);
       }
-      if (rows % 2000 === 0) progress.show(`${source}: ${count(rows)} rows read`);
+      if (rows % 2000 === 0) progress.show(`${source}: ${formatCount(rows)} rows read`);
     }
     progress.clear();
     faults.finish('; --all shows them all');
@@ -99,16 +98,16 @@ function describe(result: {
   warnings: number;
   modes: Record<string, number>;
 }): string {
-  const modes = Object.entries(result.modes).map(([mode, n]) => `${count(n)} ${mode}`);
+  const modes = Object.entries(result.modes).map(([mode, n]) => `${formatCount(n)} ${mode}`);
   const verdict =
     result.rows === 0
       ? 'no rows'
       : result.invalid + result.errors === 0
         ? 'valid'
-        : `${count(result.invalid)} invalid`;
+        : `${formatCount(result.invalid)} invalid`;
   const warnings =
     result.warnings === 0
       ? ''
-      : ` · ${count(result.warnings)} ${result.warnings === 1 ? 'warning' : 'warnings'}`;
-  return `${result.manifest}: ${count(result.rows)} ${result.rows === 1 ? 'row' : 'rows'} · ${verdict}${warnings}${modes.length === 0 ? '' : ` · ${modes.join(', ')}`}`;
+      : ` · ${formatCount(result.warnings)} ${result.warnings === 1 ? 'warning' : 'warnings'}`;
+  return `${result.manifest}: ${formatCount(result.rows)} ${result.rows === 1 ? 'row' : 'rows'} · ${verdict}${warnings}${modes.length === 0 ? '' : ` · ${modes.join(', ')}`}`;
 }

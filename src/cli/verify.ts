@@ -3,9 +3,8 @@ import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count } from '../core/format.ts';
+import { formatCount, parseCount } from '../core/units.ts';
 import type { Provider } from '../core/outcome.ts';
-import { parseCount } from '../core/quantity.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { Finding, Severity } from '../ledger/verify/invariant.ts';
 import { inspectJournals } from '../operate/verify/journal-check.ts';
@@ -89,7 +88,7 @@ async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Pro
       provider,
       concurrency,
       signal: interrupt.signal,
-      onRows: (rows) => progress.show(`${count(rows)} rows checked`),
+      onRows: (rows) => progress.show(`${formatCount(rows)} rows checked`),
     });
     for await (const one of confirmed(looks)) {
       progress.clear();
@@ -177,9 +176,13 @@ async function* everything(
 function judge(report: FindingReport, { asked, unanswered }: Checked): ExitCode {
   const code = report.exitCode();
   if (code === EXIT.operational) {
-    throw new VidbatchError('LEDGER_BROKEN', `${count(report.count('broken'))} invariants do not hold`, {
-      hint: 'Nothing was changed. Each finding says what to do next.',
-    });
+    throw new VidbatchError(
+      'LEDGER_BROKEN',
+      `${formatCount(report.count('broken'))} invariants do not hold`,
+      {
+        hint: 'Nothing was changed. Each finding says what to do next.',
+      },
+    );
   }
   if (code === EXIT.ok && asked > 0 && unanswered === asked) {
     throw providerSilent({ asked, unanswered }, ' The ledger itself is in order.');
@@ -188,10 +191,10 @@ function judge(report: FindingReport, { asked, unanswered }: Checked): ExitCode 
 }
 
 function describe({ rows, journals, jobs, asked, unanswered }: Checked, withProvider: boolean): string {
-  const some = (n: number, noun: string): string => `${count(n)} ${n === 1 ? noun : `${noun}s`}`;
+  const some = (n: number, noun: string): string => `${formatCount(n)} ${n === 1 ? noun : `${noun}s`}`;
   const parts = [some(rows, 'row'), some(journals, 'journal')];
   parts.push(jobs === null ? 'no queue' : some(jobs, 'job'));
-  if (withProvider) parts.push(`${some(asked, 'task')} asked for`, `${count(unanswered)} unanswered`);
+  if (withProvider) parts.push(`${some(asked, 'task')} asked for`, `${formatCount(unanswered)} unanswered`);
   return `checked: ${parts.join(' · ')}`;
 }
 
@@ -251,7 +254,7 @@ export class FindingReport {
     }
     const faults = ORDER.slice(0, -1).reduce((sum, severity) => sum + this.count(severity), 0);
     const verdict =
-      faults === 0 ? 'every invariant holds' : `${count(faults)} ${faults === 1 ? 'fault' : 'faults'}`;
+      faults === 0 ? 'every invariant holds' : `${formatCount(faults)} ${faults === 1 ? 'fault' : 'faults'}`;
     this.#io.out(`${checked} · ${verdict}`);
   }
 
@@ -271,6 +274,6 @@ function formatGroup({ severity, invariant, total, examples }: Group): string[] 
   });
   const left = total - examples.length;
   return left > 0
-    ? [...shown, `${WORDS[severity]} … and ${count(left)} more [${invariant}]; --json lists all`]
+    ? [...shown, `${WORDS[severity]} … and ${formatCount(left)} more [${invariant}]; --json lists all`]
     : shown;
 }

@@ -1,5 +1,4 @@
-import { channel } from 'node:diagnostics_channel';
-import type { Channel } from 'node:diagnostics_channel';
+import { channel, type Channel } from 'node:diagnostics_channel';
 
 /**
  * The points at which a crash matters: between any two of them, something outside of the program has changed. In the

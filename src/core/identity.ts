@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { parse } from 'node:path';
-import { excerpt } from './excerpt.ts';
+import { excerpt } from './text.ts';
 import { usageError } from './errors.ts';
 
 /**

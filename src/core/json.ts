@@ -1,4 +1,4 @@
-import { columnLabel } from './excerpt.ts';
+import { columnLabel } from './text.ts';
 
 /** Something in a JSON text that JSON.parse drops or changes. */
 type Loss =

@@ -1,6 +1,6 @@
-import type { State } from './submission.ts';
-import { quoted } from './shell-word.ts';
-import { isSettled } from './task.ts';
+import type { State } from './states.ts';
+import { quoted } from './text.ts';
+import { isSettled } from './task-status.ts';
 
 export interface Standing {
   batch: string;

@@ -1,8 +1,7 @@
 import type { TaskReport } from './outcome.ts';
-import { throttleMs } from './retry.ts';
-import { duration } from './format.ts';
-import { isFinal } from './task.ts';
-import type { TaskStatus } from './task.ts';
+import { throttleMs } from './retry-policy.ts';
+import { formatDuration } from './units.ts';
+import { isFinal, type TaskStatus } from './task-status.ts';
 
 /** How often the provider is asked about a task, in milliseconds. */
 export interface PollPlan {
@@ -146,5 +145,5 @@ function otherwise(task: AskedTask, status: TaskStatus, body: string): PollVerdi
 
 /** `asked 6 times in 12m 03s` */
 export function formatMisses({ misses, missedMs }: Pick<AskedTask, 'misses' | 'missedMs'>): string {
-  return `asked ${misses + 1} times in ${duration(missedMs)}`;
+  return `asked ${misses + 1} times in ${formatDuration(missedMs)}`;
 }

@@ -1,6 +1,6 @@
 import { chmodSync, closeSync, lstatSync, openSync, statSync } from 'node:fs';
 import { VidbatchError } from '../core/errors.ts';
-import { quoted } from '../core/shell-word.ts';
+import { quoted } from '../core/text.ts';
 import { isThere } from './disk-errors.ts';
 
 /** The owner and the permissions of a file. */

@@ -1,5 +1,5 @@
-import type { Counts, State } from '../core/submission.ts';
-import { noCounts, OPEN_STATES } from '../core/submission.ts';
+import type { Counts, State } from '../core/states.ts';
+import { noCounts, OPEN_STATES } from '../core/states.ts';
 import type { Queryable } from '../database/database.ts';
 import { readCount } from './read/query.ts';
 

@@ -1,7 +1,7 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { refusal, usageError } from '../core/errors.ts';
 import type { ByteSource } from './bytes.ts';
-import { characterEnd } from './text.ts';
+import { characterEnd } from './decode.ts';
 
 export interface Encoding {
   /** WHATWG name of the encoding. */

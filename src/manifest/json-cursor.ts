@@ -1,5 +1,5 @@
 import type { Position } from './json-row.ts';
-import type { BadBytes, TextChunk } from './text.ts';
+import type { BadBytes, TextChunk } from './decode.ts';
 
 /** The text of one JSON value. Only its quotes and brackets were read: it may be broken inside. */
 export interface ScannedValue {

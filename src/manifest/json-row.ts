@@ -1,8 +1,7 @@
-import { excerpt } from '../core/excerpt.ts';
-import { faultAt, type Fault } from './fault.ts';
-import { type ManifestEntry, type RawRow, unreadable } from './entry.ts';
+import { excerpt } from '../core/text.ts';
+import { faultAt, unreadable, type Fault, type ManifestEntry, type RawRow } from './entry.ts';
 import { formatLoss, findLoss, isExact, isPlainObject, parseJson } from '../core/json.ts';
-import { type BadBytes, badBytesFault } from './text.ts';
+import { type BadBytes, badBytesFault } from './decode.ts';
 
 /** Where a text begins in the file; both 1-based. */
 export interface Position {

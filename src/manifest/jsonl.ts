@@ -1,7 +1,7 @@
 import { MAX_RECORD, unreadable, type ManifestEntry } from './entry.ts';
-import type { JsonSource } from './json.ts';
+import type { JsonSource } from './json-list.ts';
 import { parseRow } from './json-row.ts';
-import type { BadBytes, TextChunk } from './text.ts';
+import type { BadBytes, TextChunk } from './decode.ts';
 
 /** The entries of a JSONL manifest: one object a line. A bad line is a fault of that line alone. */
 export async function* jsonlEntries(

@@ -4,18 +4,23 @@
  */
 import type { Readable } from 'node:stream';
 import { refusal, usageError, VidbatchError } from '../core/errors.ts';
-import type { Fault } from './fault.ts';
+import type { Fault, Manifest, ManifestEntry } from './entry.ts';
 import { openSource, type ByteSource } from './bytes.ts';
-import { csvRecords, type CsvRecord } from './csv-record.ts';
-import { csvEntries, isBlank, readHeader } from './csv.ts';
-import { parseDelimiter, separatorLine, sniffDelimiter } from './delimiter.ts';
+import { csvRecords, type CsvRecord } from './csv-records.ts';
+import {
+  csvEntries,
+  isBlank,
+  readHeader,
+  parseDelimiter,
+  separatorLine,
+  sniffDelimiter,
+} from './csv-rows.ts';
 import { detectEncoding, type Encoding } from './encoding.ts';
-import type { Manifest, ManifestEntry } from './entry.ts';
-import { exportDelimiter, exportedEntries, findExport, readName, unwrap } from './exported.ts';
-import { foreignTo, formatOf, formatUnknown, isTabSeparated } from './file-kind.ts';
-import { jsonEntries } from './json.ts';
+import { exportDelimiter, exportedEntries, findExport, readName, unwrap } from './export-format.ts';
+import { foreignTo, formatOf, formatUnknown, isTabSeparated } from './file-format.ts';
+import { jsonEntries } from './json-list.ts';
 import { jsonlEntries } from './jsonl.ts';
-import { decodeText, type TextChunk } from './text.ts';
+import { decodeText, type TextChunk } from './decode.ts';
 
 export interface ManifestOptions {
   /** `csv`, `json` or `jsonl`; by default the extension tells. */

@@ -1,8 +1,8 @@
-import { priceHint, purseJson, raiseHint } from '../batch/budget.ts';
+import { priceHint, budgetJson, raiseHint } from '../batch/budget.ts';
 import { VidbatchError } from '../core/errors.ts';
-import { count, duration } from '../core/format.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
 import { isOffPeak } from '../core/model.ts';
-import { quoted } from '../core/shell-word.ts';
+import { quoted } from '../core/text.ts';
 import { nextOpening, parseWindow } from '../core/time/window.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
@@ -60,7 +60,7 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
   }
   const provider = await providerStatus(db, batch.origin);
   if (provider?.state === 'probing') {
-    const silent = `${count(provider.unreached)} tries in a row reached nobody at ${batch.origin}`;
+    const silent = `${formatCount(provider.unreached)} tries in a row reached nobody at ${batch.origin}`;
     const halt = await haltOf(db, batch.origin);
     gates.push({
       gate: 'trying',
@@ -116,7 +116,7 @@ async function gateOf(
       return budgetGate(db, batch);
     case 'throttled': {
       const { throttledMs = 0, unreached = 0 } = (await providerStatus(db, batch.origin ?? '')) ?? {};
-      const wait = duration(throttledMs);
+      const wait = formatDuration(throttledMs);
       return {
         gate: 'throttled',
         reason:
@@ -154,7 +154,7 @@ async function windowGate(
 async function budgetGate(db: Queryable, batch: Batch): Promise<Gate | undefined> {
   const purse = await readBudgetStatus(db, batch.id);
   if (purse?.reached !== true) return undefined;
-  const { told: budget } = purseJson(purse);
+  const { told: budget } = budgetJson(purse);
   return {
     gate: 'budget',
     reason:
@@ -204,12 +204,12 @@ function opensNext(text: string, { now }: Pick<Waiting, 'now'>): Date | undefine
 }
 
 function rowsWait(rows: number, what: string): string {
-  return rows === 1 ? `1 ${what}row waits` : `${count(rows)} ${what}rows wait`;
+  return rows === 1 ? `1 ${what}row waits` : `${formatCount(rows)} ${what}rows wait`;
 }
 
 /** `at 2026-11-25T15:00:00Z, in 3h 20m` */
 function moment(at: Date, { now }: Pick<Waiting, 'now'>): string {
-  return `at ${timeOf(at)}, in ${duration(at.getTime() - now.getTime())}`;
+  return `at ${timeOf(at)}, in ${formatDuration(at.getTime() - now.getTime())}`;
 }
 
 function timeOf(at: Date): string {

@@ -1,6 +1,6 @@
 import { priceHint, raiseHint } from '../batch/budget.ts';
 import { nextStep } from '../core/next-step.ts';
-import { expiryOf } from '../core/task.ts';
+import { expiryOf } from '../core/task-status.ts';
 import { shorten } from '../core/text.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';

@@ -2,16 +2,16 @@
  * The room `operate` tells an operator how things stand: status, report, explain, verify, doctor and metrics.
  * It may import schedule, worker, results, batch, manifest, provider, ledger, database and core.
  */
-import { purseJson } from '../batch/budget.ts';
-import type { PurseJson } from '../batch/budget.ts';
+import { budgetJson } from '../batch/budget.ts';
+import type { BudgetJson } from '../batch/budget.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { count, duration } from '../core/format.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
 import { remakeLine } from '../core/next-step.ts';
-import { STATES } from '../core/submission.ts';
-import type { Counts, State } from '../core/submission.ts';
-import { openOf } from '../core/task.ts';
-import type { TaskCounts } from '../core/task.ts';
+import { STATES } from '../core/states.ts';
+import type { Counts, State } from '../core/states.ts';
+import { openOf } from '../core/task-status.ts';
+import type { TaskCounts } from '../core/task-status.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { readBudgetStatus } from '../ledger/money/budget.ts';
@@ -47,7 +47,7 @@ export async function summaryOf(
     surplus,
     remade,
     gates: counts.pending + counts.submitting === 0 ? [] : await readGates(db, batch, origin),
-    budget: purse === undefined ? null : purseJson(purse),
+    budget: purse === undefined ? null : budgetJson(purse),
   };
 }
 
@@ -66,7 +66,7 @@ export interface Summary {
   remade: number;
   gates: Gate[];
   /** Null: the batch has no budget. */
-  budget: PurseJson | null;
+  budget: BudgetJson | null;
 }
 
 export function totalOf(counts: Counts): number {
@@ -103,14 +103,14 @@ export function receipt(
   summary: Pick<Summary, 'rows' | 'counts' | 'taskIds' | 'surplus'> & Partial<Pick<Summary, 'remade'>>,
 ): string {
   const parts = [
-    `${count(summary.rows)} ${summary.rows === 1 ? 'row' : 'rows'}`,
-    `${count(summary.taskIds)} task ${summary.taskIds === 1 ? 'id' : 'ids'}`,
+    `${formatCount(summary.rows)} ${summary.rows === 1 ? 'row' : 'rows'}`,
+    `${formatCount(summary.taskIds)} task ${summary.taskIds === 1 ? 'id' : 'ids'}`,
   ];
   for (const state of RECEIPT_ORDER) {
-    if (summary.counts[state] > 0) parts.push(`${count(summary.counts[state])} ${state}`);
+    if (summary.counts[state] > 0) parts.push(`${formatCount(summary.counts[state])} ${state}`);
   }
   const { remade = 0 } = summary;
-  if (remade > 0) parts.push(`${count(remade)} paid again on purpose`);
+  if (remade > 0) parts.push(`${formatCount(remade)} paid again on purpose`);
   parts.push(`paid twice: ${summary.surplus === 0 ? 'none known' : rowsOf(summary.surplus)}`);
   return parts.join(' · ');
 }
@@ -121,36 +121,36 @@ export function formatTasks(tasks: TaskCounts): string {
   const settled = completed + failed + missing;
   const open = openOf(tasks);
   const total = settled + open;
-  const parts = [`${count(total)} ${total === 1 ? 'task' : 'tasks'}`];
+  const parts = [`${formatCount(total)} ${total === 1 ? 'task' : 'tasks'}`];
   // Rounded down: 9,999 of 10,000 must not read 100%.
   if (total > 0) parts.push(`${Math.floor((100 * settled) / total)}% settled`);
-  parts.push(`${count(completed)} completed`, `${count(failed)} failed`);
-  if (missing > 0) parts.push(`${count(missing)} not known to the provider`);
-  if (otherwise > 0) parts.push(`${count(otherwise)} otherwise than before`);
-  parts.push(`${count(open)} open`);
-  if (unknown > 0) parts.push(`${count(unknown)} of them with an unknown status`);
+  parts.push(`${formatCount(completed)} completed`, `${formatCount(failed)} failed`);
+  if (missing > 0) parts.push(`${formatCount(missing)} not known to the provider`);
+  if (otherwise > 0) parts.push(`${formatCount(otherwise)} otherwise than before`);
+  parts.push(`${formatCount(open)} open`);
+  if (unknown > 0) parts.push(`${formatCount(unknown)} of them with an unknown status`);
   return parts.join(' · ');
 }
 
 /** Why only one row of a batch is queued; undefined: more may be. */
 export function formatProof(proof: number, pending: number): string | undefined {
   if (proof === 0 || pending <= 1) return undefined;
-  const first = proof === 1 ? 'the first one is' : `the first ${count(proof)} are`;
+  const first = proof === 1 ? 'the first one is' : `the first ${formatCount(proof)} are`;
   return `one row at a time is queued and sent until ${first} accepted; then the others follow`;
 }
 
 /** `1 row`, `1,234 rows` */
 export function rowsOf(n: number): string {
-  return `${count(n)} ${n === 1 ? 'row' : 'rows'}`;
+  return `${formatCount(n)} ${n === 1 ? 'row' : 'rows'}`;
 }
 
 const MOST_REASONS = 3;
 
 /** `18 InternalServiceFailure · 3 the provider gave no reason · 2 for other reasons` */
 export function formatReasons(reasons: readonly FailReason[]): string {
-  const shown = reasons.slice(0, MOST_REASONS).map(({ reason, tasks }) => `${count(tasks)} ${reason}`);
+  const shown = reasons.slice(0, MOST_REASONS).map(({ reason, tasks }) => `${formatCount(tasks)} ${reason}`);
   const others = reasons.slice(MOST_REASONS).reduce((sum, { tasks }) => sum + tasks, 0);
-  return [...shown, ...(others === 0 ? [] : [`${count(others)} for other reasons`])].join(' · ');
+  return [...shown, ...(others === 0 ? [] : [`${formatCount(others)} for other reasons`])].join(' · ');
 }
 
 /** One line about the failed tasks of a batch; undefined: no task failed. */
@@ -158,7 +158,7 @@ export function formatFailedTasks(batch: string, reasons: readonly FailReason[])
   const total = reasons.reduce((sum, { tasks }) => sum + tasks, 0);
   if (total === 0) return undefined;
   const them = total === 1 ? 'it' : 'them';
-  return `${count(total)} ${total === 1 ? 'task' : 'tasks'} failed at the provider: ${formatReasons(reasons)}; \`${remakeLine(batch)}\` makes ${them} again, and pays again`;
+  return `${formatCount(total)} ${total === 1 ? 'task' : 'tasks'} failed at the provider: ${formatReasons(reasons)}; \`${remakeLine(batch)}\` makes ${them} again, and pays again`;
 }
 
 /** How fast a batch is sent, and how long the rest takes. */
@@ -212,7 +212,7 @@ export function etaOf(
 
 /** A slow pace as a number of rows: `0.0 accepted/s` would look like a standstill. */
 export function formatSpeed({ accepted, seconds }: Speed): string {
-  const lately = seconds < 60 ? duration(seconds * 1000) : 'minute';
+  const lately = seconds < 60 ? formatDuration(seconds * 1000) : 'minute';
   if (accepted / seconds >= 1) return `${(accepted / seconds).toFixed(1)} accepted/s over the last ${lately}`;
-  return `${count(accepted)} accepted in the last ${lately}`;
+  return `${formatCount(accepted)} accepted in the last ${lately}`;
 }

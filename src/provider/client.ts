@@ -8,11 +8,10 @@ import { Pool } from 'undici';
 import { usageError } from '../core/errors.ts';
 import { checkApiKey, redactor } from './api-key.ts';
 import { ANSWER_LIMIT, exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
-import { formatFailure, judgeFailure } from './failure.ts';
-import { judge } from './judgement.ts';
+import { formatFailure, judgeFailure, judge } from './judgement.ts';
 import type { Provider } from '../core/outcome.ts';
-import { checkCodes } from './table.ts';
-import { readTask } from './task.ts';
+import { checkCodes } from './outcome-table.ts';
+import { readTask } from './task-answer.ts';
 import { oneLine } from '../core/text.ts';
 
 export interface ProviderOptions {

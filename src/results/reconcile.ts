@@ -11,7 +11,7 @@ import type { Logger } from '../core/log.ts';
 import { startPoller } from './poll/poller.ts';
 import type { PollerOptions } from './poll/poller.ts';
 import type { Provider } from '../core/outcome.ts';
-import type { TaskCounts } from '../core/task.ts';
+import type { TaskCounts } from '../core/task-status.ts';
 
 export interface ReconcileOptions extends Pick<
   PollerOptions,

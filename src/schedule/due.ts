@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Decided, Schedule } from '../ledger/schedules/schedules.ts';
-import { lastTick, nextTick, ticksAfter } from '../core/time/tick.ts';
+import { lastTick, nextTick, ticksAfter } from '../core/time/cron.ts';
 import { offsetAt, wallClock } from '../core/time/zone.ts';
 
 /** A tick is missed when no worker has seen it for this long. A shorter absence, as for an upgrade, misses nothing. */

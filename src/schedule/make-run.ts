@@ -1,5 +1,5 @@
 import { costOptions } from '../batch/budget.ts';
-import { formatFault } from '../manifest/fault.ts';
+import { formatFault } from '../manifest/entry.ts';
 import type { Config } from '../core/config.ts';
 import { messageOf, VidbatchError } from '../core/errors.ts';
 import { isOutage } from '../database/connection-errors.ts';

@@ -5,8 +5,8 @@ import { isFailing, findLastRun } from '../ledger/schedules/runs.ts';
 import type { Run } from '../ledger/schedules/runs.ts';
 import type { Schedule } from '../ledger/schedules/schedules.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
-import type { Counts } from '../core/submission.ts';
-import { nextTicks } from '../core/time/tick.ts';
+import type { Counts } from '../core/states.ts';
+import { nextTicks } from '../core/time/cron.ts';
 
 /** A schedule as people and scripts see it. */
 export interface SeenSchedule extends Omit<Schedule, 'id' | 'nextAt' | 'decidedAt' | 'pausedAt'> {

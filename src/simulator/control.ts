@@ -4,13 +4,12 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { messageOf, VidbatchError } from '../core/errors.ts';
 import { type Answer, json } from './answer.ts';
-import { BOOK_FILES, type Books, bookText, contentType } from './books.ts';
-import type { AcceptedCreate } from './record.ts';
-import type { RuleInput } from './rule.ts';
+import { PROVIDER_FILES, type ProviderFiles, fileText, contentType } from './provider-files.ts';
+import type { AcceptedCreate, StatsReport } from './record.ts';
+import type { RuleInput } from './fault-rules.ts';
 import { checked, type Settings, type SettingsPatch } from './settings.ts';
-import type { StatsReport } from './stats.ts';
 import type { ListedTask } from './tasks.ts';
-import { readBody } from './wire.ts';
+import { readBody } from './http.ts';
 
 /** What a test can read and change, in this process or over `/control/`. */
 export interface Controls {
@@ -18,7 +17,7 @@ export interface Controls {
   record: () => readonly AcceptedCreate[];
   tasks: () => ListedTask[];
   /** The task list and the bill that the provider would export, with the requested mistakes. */
-  books: () => Books;
+  providerFiles: () => ProviderFiles;
   /** Throws a usage error when the rule is wrong. */
   addRule: (rule: RuleInput) => void;
   clearRules: () => void;
@@ -38,7 +37,7 @@ const outage = z.strictObject({ ms: z.int().min(1).max(3_600_000) });
 const ROUTES: Record<string, Route> = {
   'GET /control/stats': (controls) => json(200, controls.stats()),
   'GET /control/tasks': (controls) => json(200, { tasks: controls.tasks() }),
-  'GET /control/mistakes': (controls) => json(200, { mistakes: controls.books().mistakes }),
+  'GET /control/mistakes': (controls) => json(200, { mistakes: controls.providerFiles().mistakes }),
   'GET /control/settings': (controls) => json(200, controls.settings()),
   'POST /control/settings': (controls, body) => {
     controls.configure(body as SettingsPatch);
@@ -75,8 +74,8 @@ export async function serveControl(
     };
     return stream(lines(), 'application/x-ndjson', res);
   }
-  const book = BOOK_FILES.find((file) => route === `GET /control/${file}`);
-  if (book !== undefined) return stream(bookText(controls.books(), book), contentType(book), res);
+  const book = PROVIDER_FILES.find((file) => route === `GET /control/${file}`);
+  if (book !== undefined) return stream(fileText(controls.providerFiles(), book), contentType(book), res);
   const body = await readBody(req, MAX_BODY);
   if (body === 'gone') return;
   const answer: Reply =
@@ -90,7 +89,7 @@ export async function serveControl(
 function answerTo(controls: Controls, route: string, body: { text: string }): Reply {
   const handler = Object.hasOwn(ROUTES, route) ? ROUTES[route] : undefined;
   if (handler === undefined) {
-    const books = BOOK_FILES.map((file) => `GET /control/${file}`);
+    const books = PROVIDER_FILES.map((file) => `GET /control/${file}`);
     const known = [RECORD, ...books, ...Object.keys(ROUTES)].join(', ');
     return json(404, { error: `${route} is not known; known: ${known}` });
   }

@@ -1,5 +1,7 @@
 import { gzipSync } from 'node:zlib';
+import { usageError } from '../core/errors.ts';
 import { html } from './answer.ts';
+import { parseRated, quote } from './fault.ts';
 import { Video } from './video.ts';
 
 /** The answer to a GET of a result: its head, its bytes, and its end. */
@@ -209,3 +211,18 @@ export const RESULT_FAULTS = {
 export type ResultFaultName = keyof typeof RESULT_FAULTS;
 
 export const RESULT_FAULT_NAMES = Object.keys(RESULT_FAULTS) as ResultFaultName[];
+
+/** A fault of a GET of a result. Throws a usage error that lists what is known. */
+export function parseResultFaultName(name: string): ResultFaultName {
+  const trimmed = name.trim();
+  if (!Object.hasOwn(RESULT_FAULTS, trimmed)) {
+    const known = `known: ${RESULT_FAULT_NAMES.join(', ')}`;
+    throw usageError('unknown-fault', `fault ${quote(trimmed)} is not one of a result`, known);
+  }
+  return trimmed as ResultFaultName;
+}
+
+export function parseResultFault(spec: string): { name: ResultFaultName; rate: number } {
+  const { name, rate } = parseRated('fault', spec);
+  return { name: parseResultFaultName(name), rate };
+}

@@ -1,3 +1,4 @@
+import { usageError } from '../core/errors.ts';
 import { type Answer, gatewayError, html, taskError, text, tooLarge, vendorError } from './answer.ts';
 
 /**
@@ -196,3 +197,53 @@ export function faultKind(fault: ChosenFault): FaultKind {
 export function isRefusal(kind: FaultKind): boolean {
   return kind.behaviour.does === 'answer' && kind.creates === 'never';
 }
+
+/** A fault that strikes a share of all creates. */
+export interface RatedFault extends ChosenFault {
+  /** 0-1. */
+  rate: number;
+}
+
+/**
+ * Reads `name`, `name:created` or `name:not-created`; a fault with both variants is `created` by default, which costs
+ * money. Throws a usage error that lists the known names.
+ */
+export function parseFaultName(spec: string): ChosenFault {
+  const [name = '', variant, ...rest] = spec.trim().split(':');
+  if (!isFaultName(name)) {
+    const known = `known: ${FAULT_NAMES.join(', ')}`;
+    throw usageError('unknown-fault', `fault ${quote(name)} is not known`, known);
+  }
+  const { creates } = FAULTS[name];
+  if (rest.length > 0 || (variant !== undefined && variant !== 'created' && variant !== 'not-created')) {
+    throw usageError('unknown-variant', `fault ${quote(spec)}: after ${name} only :created or :not-created`);
+  }
+  const created = variant === undefined ? creates !== 'never' : variant === 'created';
+  if ((created && creates === 'never') || (!created && creates === 'always')) {
+    const message = `fault ${name} ${creates} creates a task: ${quote(spec)} is not possible`;
+    throw usageError('unknown-variant', message);
+  }
+  return { name, created };
+}
+
+/** Reads `name[:created|:not-created][=rate]`, for example `timeout:created=0.01`. Without a rate: every create. */
+export function parseFault(spec: string): RatedFault {
+  const { name, rate } = parseRated('fault', spec);
+  return { ...parseFaultName(name), rate };
+}
+
+/** `what`: for the error. */
+export function parseRated(what: 'fault' | 'mistake', spec: string): { name: string; rate: number } {
+  const [name = '', rate = '1', ...rest] = spec.split('=');
+  const share = Number(rate);
+  if (rest.length > 0 || rate.trim() === '' || !(share >= 0 && share <= 1)) {
+    throw usageError(`${what}-rate`, `${what} ${quote(spec)}: the rate is not a number between 0 and 1`);
+  }
+  return { name, rate: share };
+}
+
+function isFaultName(name: string): name is FaultName {
+  return Object.hasOwn(FAULTS, name);
+}
+
+export const quote = (text: string): string => JSON.stringify(text.slice(0, 80));

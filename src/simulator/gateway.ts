@@ -1,12 +1,26 @@
 import { type Answer, created, gatewayError, taskError } from './answer.ts';
-import type { RefusedCreate } from './books.ts';
-import { type ChosenFault, faultKind, isRefusal } from './fault.ts';
-import { type AcceptedCreate, newTaskId } from './record.ts';
-import { beforeBody } from './rule.ts';
-import { draw, pickByRate } from './seed.ts';
-import { parseFaultName } from './spec.ts';
-import type { World } from './world.ts';
+import type { RefusedCreate } from './provider-files.ts';
+import { faultKind, isRefusal, parseFaultName, type ChosenFault } from './fault.ts';
+import { newTaskId, type AcceptedCreate, type AcceptRecord, type Stats } from './record.ts';
+import { beforeBody, type Rules } from './fault-rules.ts';
+import { draw, pickByRate } from './random.ts';
 import { validate } from './validation.ts';
+import type { Settings } from './settings.ts';
+import type { Tasks } from './tasks.ts';
+import type { Delays } from './http.ts';
+
+/** What the parts of one simulator share. */
+export interface World {
+  record: AcceptRecord;
+  rules: Rules;
+  tasks: Tasks;
+  stats: Stats;
+  delays: Delays;
+  settings: () => Settings;
+  /** All that is random follows from it. */
+  seed: number;
+  now: () => number;
+}
 
 /** A create as it was read, without its key. */
 export interface CreateRequest {

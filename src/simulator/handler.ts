@@ -1,15 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf, VidbatchError } from '../core/errors.ts';
-import { type Answer, html, invalidUrl, taskError, taskNotExist, tooLarge } from './answer.ts';
-import { type ChosenFault, faultKind } from './fault.ts';
-import { badKey, type Gateway } from './gateway.ts';
-import { report } from './report.ts';
+import { html, invalidUrl, taskError, taskNotExist, tooLarge, report, type Answer } from './answer.ts';
+import { faultKind, parseFaultName, type ChosenFault } from './fault.ts';
+import { badKey, type Gateway, type World } from './gateway.ts';
 import type { Results } from './results.ts';
-import { beforeBody } from './rule.ts';
-import { draw, pickByRate } from './seed.ts';
-import { parseFaultName } from './spec.ts';
-import { Exchange, header, readBody } from './wire.ts';
-import type { World } from './world.ts';
+import { beforeBody } from './fault-rules.ts';
+import { draw, pickByRate } from './random.ts';
+import { Exchange, header, readBody } from './http.ts';
 
 interface HandlerOptions extends World {
   gateway: Gateway;

@@ -1,5 +1,5 @@
 import { usageError } from '../core/errors.ts';
-import { parseRated, quote } from './spec.ts';
+import { parseRated, quote } from './fault.ts';
 
 /** The mistakes that the task list and the bill can make about a task, and the tasks to which each applies. */
 export const MISTAKES = {

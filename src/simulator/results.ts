@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Delivery, deliver, RESULT_FAULTS, type ResultFaultName, storeError } from './delivery.ts';
 import type { AcceptedCreate } from './record.ts';
-import { draw, pickByRate } from './seed.ts';
-import { DROPS, header } from './wire.ts';
-import type { World } from './world.ts';
+import { draw, pickByRate } from './random.ts';
+import { DROPS, header } from './http.ts';
+import type { World } from './gateway.ts';
 
 const PATH = /^\/results\/([^/]+)\.mp4$/;
 /** The object store beside the provider: signed URLs that expire, and the videos behind them. */

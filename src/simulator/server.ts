@@ -7,17 +7,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { messageOf, usageError, VidbatchError } from '../core/errors.ts';
 import { taskError } from './answer.ts';
-import { drawUp } from './books.ts';
+import { makeProviderFiles } from './provider-files.ts';
 import { type Controls, serveControl } from './control.ts';
 import { Gateway } from './gateway.ts';
 import { Handler } from './handler.ts';
-import { AcceptRecord, type AcceptedCreate } from './record.ts';
+import { AcceptRecord, Stats, type AcceptedCreate } from './record.ts';
 import { Results } from './results.ts';
-import { type RuleInput, Rules } from './rule.ts';
+import { type RuleInput, Rules } from './fault-rules.ts';
 import { changed, DEFAULTS, type SettingsPatch } from './settings.ts';
-import { Stats } from './stats.ts';
 import { Tasks } from './tasks.ts';
-import { Delays } from './wire.ts';
+import { Delays } from './http.ts';
 
 const PATH = '/v1/video/generations';
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
@@ -100,8 +99,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     stats: () => stats.report(),
     record: () => record.entries,
     tasks: () => tasks.list(now()),
-    books: () =>
-      drawUp(tasks.list(now()), gateway.refused, {
+    providerFiles: () =>
+      makeProviderFiles(tasks.list(now()), gateway.refused, {
         settings: current,
         wanted: (prompt) => rules.mistake(prompt),
         seed,

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { defined } from '../core/json.ts';
-import { parseAmount } from '../core/money/amount.ts';
+import { parseAmount } from '../core/money/money.ts';
 import { usageError } from '../core/errors.ts';
 import { isOffPeak, knownModels } from '../core/model.ts';
-import { isRefusal, faultKind } from './fault.ts';
+import { isRefusal, faultKind, parseFault, parseFaultName } from './fault.ts';
 import { parseMistake } from './mistake.ts';
-import { parseFault, parseFaultName, parseResultFault } from './spec.ts';
+import { parseResultFault } from './delivery.ts';
 
 const ms = z.number().min(0);
 const count = z.int().min(0);

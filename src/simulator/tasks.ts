@@ -1,7 +1,7 @@
-import { draw } from './seed.ts';
+import { draw } from './random.ts';
 import type { Settings, TaskLife } from './settings.ts';
 import type { AcceptedCreate, AcceptRecord } from './record.ts';
-import type { Rules } from './rule.ts';
+import type { Rules } from './fault-rules.ts';
 
 /** When a task runs; milliseconds since 1970. */
 export interface Span {

@@ -1,6 +1,6 @@
 import type { Evidence } from '../core/outcome.ts';
 import type { RawRow } from '../manifest/entry.ts';
-import { readRequest } from '../manifest/request.ts';
+import { readRequest } from '../manifest/request/read-request.ts';
 
 /**
  * The first rule that a request breaks; undefined: none. It was valid when its manifest was read, but the rules or the

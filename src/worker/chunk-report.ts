@@ -1,5 +1,5 @@
 import type { Claim } from '../ledger/send/claim.ts';
-import { count } from '../core/format.ts';
+import { formatCount } from '../core/units.ts';
 import { oneLine } from '../core/text.ts';
 import type { ChunkReport } from './chunk.ts';
 import type { ChunkResult, TookRow } from './queue/chunk.ts';
@@ -54,7 +54,7 @@ export function formatLog({ settled }: Pick<ChunkReport, 'settled'>, nameOf = by
   let bytes = 0;
   const shown = lines.filter((line) => (bytes += Buffer.byteLength(line) + 1) <= MOST.log);
   const more = lines.length - shown.length;
-  return [...shown, ...(more > 0 ? [`${count(more)} more rows: see the ledger`] : [])].join('\n');
+  return [...shown, ...(more > 0 ? [`${formatCount(more)} more rows: see the ledger`] : [])].join('\n');
 }
 
 function formatRow({ claim, outcome, recorded }: Settled, nameOf: NameRow): string {
@@ -82,14 +82,14 @@ export function failureOf({ settled, errors }: ChunkReport, nameOf = byKey): str
   const looks =
     settled.length === 1
       ? ''
-      : `${count(bad.length)} of ${count(settled.length)} rows ${bad.length === 1 ? 'needs' : 'need'} a look; `;
+      : `${formatCount(bad.length)} of ${formatCount(settled.length)} rows ${bad.length === 1 ? 'needs' : 'need'} a look; `;
   const [are, them] = errors.length === 1 ? ['row is', 'it'] : ['rows are', 'them'];
   const parts = [
     ...(first === undefined ? [] : [`${looks}${formatRow(first, nameOf)}`]),
     ...(errors.length === 0
       ? []
       : [
-          `${count(errors.length)} ${are} not recorded: ${String(errors[0])}; the next start settles ${them}`,
+          `${formatCount(errors.length)} ${are} not recorded: ${String(errors[0])}; the next start settles ${them}`,
         ]),
   ];
   return parts.length === 0 ? undefined : oneLine(parts.join('; '), MOST.reason);

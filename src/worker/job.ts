@@ -4,7 +4,7 @@ import { failureOf, formatLog, resultOf, tookRows } from './chunk-report.ts';
 import { messageOf } from '../core/errors.ts';
 import { isHashKey } from '../core/identity.ts';
 import type { Logger } from '../core/log.ts';
-import { quoted } from '../core/shell-word.ts';
+import { quoted } from '../core/text.ts';
 import type { Queryable } from '../database/database.ts';
 import { readLines } from '../ledger/read/rows.ts';
 import type { Claim } from '../ledger/send/claim.ts';

@@ -8,7 +8,7 @@ import { claim, claimAfter, claimLocked, granted } from '../ledger/send/claim.ts
 import type { Claim, ClaimScope, Place, Wish } from '../ledger/send/claim.ts';
 import { frequent } from '../database/database.ts';
 import type { Database } from '../database/database.ts';
-import { grouped } from '../core/group.ts';
+import { grouped } from '../core/group-commit.ts';
 import { record, recordedBefore } from '../ledger/send/record.ts';
 import type { Recorded, Result } from '../ledger/send/result.ts';
 import type { Logger } from '../core/log.ts';

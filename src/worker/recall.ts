@@ -7,7 +7,7 @@ import { againOf } from './sweeper.ts';
 import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import type { Logger } from '../core/log.ts';
-import { sameKeyOf } from '../core/retry.ts';
+import { sameKeyOf } from '../core/retry-policy.ts';
 import { sendUnheardAgain } from '../ledger/send/unknown-outcome.ts';
 
 /** `recalled`: this app has sent nothing since its last recall. `sent`: it has, so it reads its journal before it sends again. */

@@ -3,9 +3,9 @@ import type { Claim } from '../ledger/send/claim.ts';
 import type { Blocked } from '../ledger/send/blocked.ts';
 import type { Recorded, Result } from '../ledger/send/result.ts';
 import type { Evidence, Outcome, Provider } from '../core/outcome.ts';
-import { leaveFor } from '../core/retry.ts';
-import type { SameKey } from '../core/retry.ts';
-import { STALE_MS } from '../core/submission.ts';
+import { leaveFor } from '../core/retry-policy.ts';
+import type { SameKey } from '../core/retry-policy.ts';
+import { STALE_MS } from '../core/states.ts';
 
 /** What `submit` needs of the worker. When a promise of these resolves, its promise is a fact on disk or in the ledger. */
 export interface SubmitPorts {

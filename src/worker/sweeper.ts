@@ -4,7 +4,7 @@ import type { Again } from '../ledger/send/unknown-outcome.ts';
 import { countHeld } from '../ledger/money/budget.ts';
 import { sweep } from '../ledger/send/sweep.ts';
 import type { Logger } from '../core/log.ts';
-import type { SameKey } from '../core/retry.ts';
+import type { SameKey } from '../core/retry-policy.ts';
 
 const SWEEP_MS = 5_000;
 

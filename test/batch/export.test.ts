@@ -4,7 +4,7 @@ import { parse } from 'csv-parse/sync';
 import * as fc from 'fast-check';
 import { exportCsv, exportJsonl } from '../../src/batch/export.ts';
 import type { SubmissionView } from '../../src/ledger/read/rows.ts';
-import { readCell } from '../../src/manifest/exported.ts';
+import { readCell } from '../../src/manifest/export-format.ts';
 import { exportColumns } from '../../src/manifest/request/field-names.ts';
 
 function view(input: Record<string, unknown>, more: Partial<SubmissionView> = {}): SubmissionView {

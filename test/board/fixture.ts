@@ -20,7 +20,7 @@ import { copyTemplate } from '../servers.ts';
 /** Rows of a manifest: id and prompt. */
 export type Prompts = Record<string, string>;
 
-/** A ledger, a stand-in provider and a board, all of this process. */
+/** A ledger, a simulator and a board, all of this process. */
 export interface Theatre {
   app: App;
   config: Config;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it, after, before, test } from 'node:test';
 import { formatAudit, openDifferences } from '../../src/cli/audit-output.ts';
 import type { SideBySide } from '../../src/cli/audit-output.ts';
-import { parseAmount } from '../../src/core/money/amount.ts';
+import { parseAmount } from '../../src/core/money/money.ts';
 import type { Audit } from '../../src/results/audit/audit.ts';
 import { AuditSummary } from '../../src/results/audit/summary.ts';
 

@@ -5,8 +5,8 @@ import type { Place } from '../cli.ts';
 import { place as placeFor } from '../contract/storages.ts';
 import type { StorageKind } from '../contract/storages.ts';
 import { csvOf, paidTwice } from '../e2e/manifest.ts';
-import { startStandIn } from '../e2e/stand-in.ts';
-import type { StandIn } from '../e2e/stand-in.ts';
+import { startSimulatorProcess } from '../e2e/simulator.ts';
+import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { shifted } from './shift.ts';
 
 const HOUR = 3_600_000;
@@ -22,17 +22,17 @@ const KINDS: readonly [StorageKind, Readonly<Record<string, number>>][] = [
 
 for (const [kind, jumps] of KINDS) {
   describe(`a wall clock that is set in the middle of a run, on ${kind}`, () => {
-    let standIn: StandIn;
+    let simulator: SimulatorProcess;
     let here: Place;
     let remove: () => Promise<void>;
 
     before(async () => {
-      standIn = await startStandIn();
+      simulator = await startSimulatorProcess();
       const { config, remove: gone } = await placeFor(kind, {}, true);
       remove = gone;
       here = await openPlace({
         VIDBATCH_DATA_DIR: config.dataDir,
-        VIDBATCH_BASE_URL: standIn.url,
+        VIDBATCH_BASE_URL: simulator.url,
         VIDBATCH_API_KEY: 'sk-clock',
         ...(config.databaseUrl === undefined ? {} : { DATABASE_URL: config.databaseUrl }),
         ...(config.redisUrl === undefined ? {} : { REDIS_URL: config.redisUrl }),
@@ -40,16 +40,16 @@ for (const [kind, jumps] of KINDS) {
     });
     after(async () => {
       await here.close();
-      await standIn.close();
+      await simulator.close();
       await remove();
     });
 
     for (const [name, jumpMs] of Object.entries(jumps)) {
       it(`sends each row once, also those that wait, when it is set ${name} an hour`, async () => {
         const batch = `waits-${name}`;
-        await standIn.addRule({ fault: 'throttle-seconds', match: { prompt: `${batch}-7`, times: 1 } });
+        await simulator.addRule({ fault: 'throttle-seconds', match: { prompt: `${batch}-7`, times: 1 } });
         const file = await here.write(`${batch}.csv`, csvOf(20, batch));
-        const before = standIn.accepted().length;
+        const before = simulator.accepted().length;
         // The throttled row is among the first nine; what it waits for was told by the old clock.
         const ended = await here.run(['run', file], {
           env: shifted({ at: 'recorded', time: 9, jumpMs }),
@@ -57,23 +57,23 @@ for (const [kind, jumps] of KINDS) {
         assert.match(ended.stderr, /^shifted at recorded$/m);
         exits(ended, 0);
         assert.equal(lastLine(ended), '20 rows · 20 task ids · paid twice: none known');
-        assert.equal(standIn.accepted().length, before + 20);
-        assert.deepEqual(paidTwice(standIn.accepted()), []);
+        assert.equal(simulator.accepted().length, before + 20);
+        assert.deepEqual(paidTwice(simulator.accepted()), []);
       });
     }
 
     if (kind === 'embedded') {
       it('waits no longer after a start with a clock that was set back since', async () => {
-        await standIn.addRule({ fault: 'throttle', match: { prompt: 'ahead-', nth: 2, times: 1_000 } });
+        await simulator.addRule({ fault: 'throttle', match: { prompt: 'ahead-', nth: 2, times: 1_000 } });
         const file = await here.write('ahead.csv', csvOf(3, 'ahead'));
         const first = here.start(['run', file, '--concurrency', '1'], { env: shifted({ aheadMs: HOUR }) });
         await first.says(/"event":"throttled"/, 3);
         first.kill('SIGKILL');
         await first.ended;
-        await standIn.clearRules();
+        await simulator.clearRules();
         const ended = exits(await here.run(['run', file]), 0);
         assert.equal(lastLine(ended), '3 rows · 3 task ids · paid twice: none known');
-        assert.deepEqual(paidTwice(standIn.accepted()), []);
+        assert.deepEqual(paidTwice(simulator.accepted()), []);
       });
     }
   });

@@ -5,29 +5,29 @@ import { exits, lastLine } from '../cli.ts';
 import { openScene, stops } from '../crash/scene.ts';
 import type { Scene } from '../crash/scene.ts';
 import { csvOf, paidTwice } from '../e2e/manifest.ts';
-import { startStandIn } from '../e2e/stand-in.ts';
-import type { StandIn } from '../e2e/stand-in.ts';
+import { startSimulatorProcess } from '../e2e/simulator.ts';
+import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { shifted } from './shift.ts';
 
 const HOUR = 3_600_000;
 
 describe('a worker whose clock is wrong, or that is held up', () => {
-  let standIn: StandIn;
+  let simulator: SimulatorProcess;
   let scene: Scene;
 
   before(async () => {
-    standIn = await startStandIn();
-    scene = await openScene('redis+postgres', standIn);
+    simulator = await startSimulatorProcess();
+    scene = await openScene('redis+postgres', simulator);
   });
   after(async () => {
     await scene.close();
-    await standIn.close();
+    await simulator.close();
   });
 
   const manifest = (name: string, rows: number): Promise<string> =>
     scene.write(`${name}.csv`, csvOf(rows, name));
   const paid = (name: string): number =>
-    standIn.accepted().filter(({ body }) => body.prompt.includes(` ${name}-`)).length;
+    simulator.accepted().filter(({ body }) => body.prompt.includes(` ${name}-`)).length;
   /** Of the attempts of a batch, in their order. */
   const outcomes = (batch: string): Promise<(string | null)[]> =>
     scene.ledger(async (db) => {
@@ -84,7 +84,7 @@ describe('a worker whose clock is wrong, or that is held up', () => {
   });
 
   it('shares a batch with another one: four seconds ahead here, four behind there', async () => {
-    await standIn.addRule({ fault: 'throttle', match: { prompt: 'skewed-20', times: 1 } });
+    await simulator.addRule({ fault: 'throttle', match: { prompt: 'skewed-20', times: 1 } });
     const file = await manifest('skewed', 100);
     exits(await scene.run(['submit', file]), 0);
     const ended = await Promise.all(
@@ -93,7 +93,7 @@ describe('a worker whose clock is wrong, or that is held up', () => {
     for (const one of ended) exits(one, 0);
     assert.deepEqual(await states('skewed'), { submitted: 100 });
     assert.equal(paid('skewed'), 100);
-    assert.deepEqual(paidTwice(standIn.accepted()), []);
+    assert.deepEqual(paidTwice(simulator.accepted()), []);
   });
 
   it("is refused at its start when its clock is ten seconds off the database's", async () => {

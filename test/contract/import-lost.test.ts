@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
-import { withVersions } from '../../src/batch/changed.ts';
+import { withVersions } from '../../src/batch/retry.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
 import { openCandidate, withCandidate } from '../../src/batch/candidate.ts';
 import { bringIn, produce, rehearse } from '../../src/batch/producer.ts';

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { formatAmount } from '../../src/core/money/amount.ts';
+import { formatAmount, parseMoney } from '../../src/core/money/money.ts';
 import { findBatch } from '../../src/ledger/batches.ts';
 import { readBudgetStatus } from '../../src/ledger/money/budget.ts';
 import type { Queryable } from '../../src/database/database.ts';
-import { parseMoney } from '../../src/core/money/money.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';
 import type { Prices } from '../../src/core/money/prices.ts';
 import { bring, ManifestFile, refused, row, send, submissions } from './manifest-file.ts';

@@ -3,7 +3,7 @@ import { beforeEach, describe, test } from 'node:test';
 import { findBatch } from '../../src/ledger/batches.ts';
 import type { Batch } from '../../src/ledger/batches.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
-import { describeEstimate } from '../../src/batch/estimate.ts';
+import { formatEstimate } from '../../src/batch/estimate.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';
 import { readReport } from '../../src/operate/report.ts';
 import { bring, ManifestFile, ORIGIN, row } from './manifest-file.ts';
@@ -93,10 +93,7 @@ onEvery(LEDGERS, (storage) => {
         `update vidbatch.row_state set price = 0.75, currency = 'CNY' where id in (select id from vidbatch.row where line <= 4)`,
       );
       const { estimated } = await readReport(db, batch, new Map());
-      assert.match(
-        describeEstimate(estimated ?? assert.fail()),
-        /^at most 3\.00 CNY, and unknown for 1 row;/,
-      );
+      assert.match(formatEstimate(estimated ?? assert.fail()), /^at most 3\.00 CNY, and unknown for 1 row;/);
     });
 
     test('is of one moment, whatever is recorded while it is read', async () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
-import { describePurse } from '../../src/batch/budget.ts';
-import { withVersions } from '../../src/batch/changed.ts';
+import { formatBudget } from '../../src/batch/budget.ts';
+import { withVersions } from '../../src/batch/retry.ts';
 import { findBatch } from '../../src/ledger/batches.ts';
 import type { Batch } from '../../src/ledger/batches.ts';
 import { readBudgetStatus } from '../../src/ledger/money/budget.ts';
@@ -163,7 +163,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([more, await gatesOf(0)], [[], []]);
       const purse = await readBudgetStatus(db, batch.id);
       assert.ok(purse);
-      assert.match(describePurse(purse), / left · 1 row has no known price$/);
+      assert.match(formatBudget(purse), / left · 1 row has no known price$/);
       assert.deepEqual(await readGates(db, batch), [], 'the other one may go');
 
       await db.query(`update vidbatch.row_state set price = null, currency = null where state = 'pending'`);

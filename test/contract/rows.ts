@@ -8,7 +8,7 @@ import { keepWindow } from '../../src/ledger/send/window-change.ts';
 import { record } from '../../src/ledger/send/record.ts';
 import type { Recorded, Result } from '../../src/ledger/send/result.ts';
 import type { Evidence, Outcome, OutcomeKind } from '../../src/core/outcome.ts';
-import type { State } from '../../src/core/submission.ts';
+import type { State } from '../../src/core/states.ts';
 import { DAY_MS } from '../../src/core/time/zone.ts';
 
 /** A batch that a test made for itself, on a provider of its own. */

@@ -4,7 +4,7 @@ import type { Schedule } from '../../src/ledger/schedules/schedules.ts';
 import { scheduleQueue } from '../../src/worker/queue/name.ts';
 import { openQueue } from '../../src/worker/queue/queue.ts';
 import { openMirror } from '../../src/schedule/mirror.ts';
-import { nextTicks } from '../../src/core/time/tick.ts';
+import { nextTicks } from '../../src/core/time/cron.ts';
 import { hear } from './log.ts';
 import { onEvery, STORAGES } from './storages.ts';
 

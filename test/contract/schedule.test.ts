@@ -24,7 +24,7 @@ import { replayJournals } from '../../src/worker/journal/replay.ts';
 import { decideAll } from '../../src/schedule/schedule.ts';
 import { makeRun } from '../../src/schedule/make-run.ts';
 import type { RunResult } from '../../src/schedule/make-run.ts';
-import { nextTicks } from '../../src/core/time/tick.ts';
+import { nextTicks } from '../../src/core/time/cron.ts';
 import { hear } from './log.ts';
 import { ManifestFile, ORIGIN, row } from './manifest-file.ts';
 import { only, outcomeOf } from './rows.ts';

@@ -39,17 +39,17 @@ export function planOf(unitMs: number): PollPlan {
 }
 
 export interface Crowd extends Made {
-  standIn: Simulator;
+  simulator: Simulator;
 }
 
-/** A batch whose rows a stand-in has accepted, living in every way. */
+/** A batch whose rows a simulator has accepted, living in every way. */
 export async function makeCrowd(
   db: Database,
   rows: number,
   unitMs: number,
   options: SimulatorOptions = {},
 ): Promise<Crowd> {
-  const standIn = await startSimulator({
+  const simulator = await startSimulator({
     queryShape: 'mixed',
     task: { queuedMs: 2 * unitMs, runningMs: 4 * unitMs },
     ...options,
@@ -60,15 +60,15 @@ export async function makeCrowd(
       ...(queuedMs === undefined ? {} : { queuedMs: queuedMs * unitMs }),
       ...(runningMs === undefined ? {} : { runningMs: runningMs * unitMs }),
     };
-    standIn.faults.add({ match: { prompt: `${kind} ` }, task: { ...life, ...times } });
+    simulator.faults.add({ match: { prompt: `${kind} ` }, task: { ...life, ...times } });
   }
-  const made = await makeBatch(db, { rows, origin: standIn.url });
+  const made = await makeBatch(db, { rows, origin: simulator.url });
   for (let at = 0; at < rows; at += 100) {
     const claims = await claimAll(db, made, made.rows.slice(at, at + 100));
     const results = await Promise.all(
       claims.map(async (claim, n) => {
         const kind = KINDS[(at + n) % KINDS.length] ?? 'plain';
-        const answer = await fetch(`${standIn.url}/v1/video/generations`, {
+        const answer = await fetch(`${simulator.url}/v1/video/generations`, {
           method: 'POST',
           headers: { authorization: 'Bearer any', 'content-type': 'application/json' },
           body: JSON.stringify({ model: 'viduq3p-720p', prompt: `${kind} ${at + n}`, duration: 5 }),
@@ -79,20 +79,20 @@ export async function makeCrowd(
     );
     await record(db, results);
   }
-  return { ...made, standIn };
+  return { ...made, simulator };
 }
 
-/** What the stand-in knows of its tasks, as the ledger should have it. */
-export function truthOf({ standIn }: Pick<Crowd, 'standIn'>): Map<string, Record<string, unknown>> {
+/** What the simulator knows of its tasks, as the ledger should have it. */
+export function truthOf({ simulator }: Pick<Crowd, 'simulator'>): Map<string, Record<string, unknown>> {
   return new Map(
-    standIn.tasks().map(({ taskId, prompt, status, failReason, polls }) => {
+    simulator.tasks().map(({ taskId, prompt, status, failReason, polls }) => {
       const lost = prompt.startsWith('lost ');
       const ended = status === 'expired' ? 'failed' : status;
       return [
         taskId,
         {
           status: lost ? 'missing' : ended,
-          url: !lost && ended === 'completed' ? standIn.resultUrl(taskId) : null,
+          url: !lost && ended === 'completed' ? simulator.resultUrl(taskId) : null,
           reason: lost ? null : (failReason ?? null),
           polls,
         },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { VidbatchError } from '../../src/core/errors.ts';
-import { normaliseBaseUrl } from '../../src/core/base-url.ts';
+import { normaliseBaseUrl } from '../../src/core/config.ts';
 
 describe('a base URL', () => {
   const same: [string, string][] = [

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { loadDotEnv, readConfig } from '../../src/core/config.ts';
-import { parseCount, parseDuration } from '../../src/core/quantity.ts';
+import { parseCount, parseDuration } from '../../src/core/units.ts';
 import { readBoardCredentials } from '../../src/core/environment.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
 

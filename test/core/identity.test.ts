@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { VidbatchError } from '../../src/core/errors.ts';
 import { batchNameOf, canonicalJson, checkBatchName, contentHash } from '../../src/core/identity.ts';
-import { readRequest } from '../../src/manifest/request.ts';
+import { readRequest } from '../../src/manifest/request/read-request.ts';
 
 describe('canonical JSON', () => {
   it('is what RFC 8785 shows in section 3.2.2', () => {

@@ -1,7 +1,7 @@
-/** `npm run states`: writes `docs/states.md` from the tables of `src/core/submission.ts`. */
+/** `npm run states`: writes `docs/states.md` from the tables of `src/core/states.ts`. */
 import { writeFileSync } from 'node:fs';
-import { OPEN_STATES, RETRYABLE_STATES, STATES, TRANSITIONS } from '../../src/core/submission.ts';
-import type { State } from '../../src/core/submission.ts';
+import { OPEN_STATES, RETRYABLE_STATES, STATES, TRANSITIONS } from '../../src/core/states.ts';
+import type { State } from '../../src/core/states.ts';
 
 export const PAGE = new URL('../../docs/states.md', import.meta.url);
 
@@ -51,9 +51,9 @@ export function statesPage(): string {
   );
   return `# States of a row
 
-<!-- Made by \`npm run states\` from src/core/submission.ts. Do not edit this page by hand. -->
+<!-- Made by \`npm run states\` from src/core/states.ts. Do not edit this page by hand. -->
 
-Every row is in exactly one of these states. The table \`TRANSITIONS\` in \`src/core/submission.ts\` holds every legal move. The constraint \`row_state_move\` in the schema of the ledger holds the same pairs, so the database refuses every other move. A new row is \`pending\`, or \`invalid\` if it breaks a rule.
+Every row is in exactly one of these states. The table \`TRANSITIONS\` in \`src/core/states.ts\` holds every legal move. The constraint \`row_state_move\` in the schema of the ledger holds the same pairs, so the database refuses every other move. A new row is \`pending\`, or \`invalid\` if it breaks a rule.
 
 | state | meaning | who moves it on |
 |---|---|---|

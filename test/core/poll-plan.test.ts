@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { isGone, judgePoll, nextPollMs, POLL_PLAN } from '../../src/core/poll-plan.ts';
 import type { AskedTask } from '../../src/core/poll-plan.ts';
 import type { TaskReport } from '../../src/core/outcome.ts';
-import type { TaskStatus } from '../../src/core/task.ts';
+import type { TaskStatus } from '../../src/core/task-status.ts';
 import { reportOf } from '../contract/polls.ts';
 
 const MINUTE = 60_000;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { raiseHint } from '../../src/batch/budget.ts';
 import { nextStep } from '../../src/core/next-step.ts';
-import { STATES } from '../../src/core/submission.ts';
+import { STATES } from '../../src/core/states.ts';
 
 test('commands that are shown name a batch and a file as a shell takes them', () => {
   const row = { batch: "anna's films", key: 'shot 1', queued: false, deadline: null };

@@ -5,7 +5,7 @@ import type { Queryable } from '../../src/database/database.ts';
 import { INVARIANTS, checkSlice, checkWhole } from '../../src/ledger/verify/walk.ts';
 import type { Finding } from '../../src/ledger/verify/invariant.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
-import type { State } from '../../src/core/submission.ts';
+import type { State } from '../../src/core/states.ts';
 import { compareWithTruth, violations } from '../truth.ts';
 import type { ExportedRow } from '../truth.ts';
 import { isLost } from './rows.ts';
@@ -20,12 +20,12 @@ interface LedgerRow extends ExportedRow {
 export interface Findings {
   wrong: string[];
   states: Partial<Record<State, number>>;
-  /** Rows whose answer a crash has cost: uncertain, although the stand-in answered in full or never heard of them. */
+  /** Rows whose answer a crash has cost: uncertain, although the simulator answered in full or never heard of them. */
   unknown: string[];
 }
 
 /**
- * Compares each batch, after everything has come to its end, with what the stand-in accepted and with what the workers
+ * Compares each batch, after everything has come to its end, with what the simulator accepted and with what the workers
  * wrote into their journals.
  */
 export async function findings(scene: Scene, batches: readonly string[]): Promise<Map<string, Findings>> {
@@ -33,7 +33,7 @@ export async function findings(scene: Scene, batches: readonly string[]): Promis
     rows: (await db.query<LedgerRow>(ROWS)).rows,
     breaches: await lookAt(db),
   }));
-  const accepted = scene.standIn.accepted();
+  const accepted = scene.simulator.accepted();
   const journal = await readJournals(scene.dataDir);
   return new Map(
     batches.map((batch): [string, Findings] => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startStandIn } from '../e2e/stand-in.ts';
-import type { StandIn } from '../e2e/stand-in.ts';
+import { startSimulatorProcess } from '../e2e/simulator.ts';
+import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { mutated } from '../mutation/mutate.ts';
 import type { MutationName } from '../mutation/mutations.ts';
 import { findings } from './findings.ts';
@@ -11,18 +11,18 @@ import type { Scene } from './scene.ts';
 
 /** A table that is never red proves nothing: here a guard is taken out of the program, and the findings must say so. */
 describe('the findings of a crash', { concurrency: 2 }, () => {
-  let standIn: StandIn;
+  let simulator: SimulatorProcess;
   before(async () => {
-    standIn = await startStandIn();
+    simulator = await startSimulatorProcess();
   });
-  after(() => standIn.close());
+  after(() => simulator.close());
 
   /** What is found of a batch named after the guard, whose first worker runs without it. */
   async function without(
     guard: MutationName,
     happens: (scene: Scene, file: string, env: Record<string, string>) => Promise<void>,
   ): Promise<Findings> {
-    const scene = await openScene('redis+postgres', standIn);
+    const scene = await openScene('redis+postgres', simulator);
     try {
       const file = await scene.manifest(guard);
       await happens(scene, file, mutated(guard));

@@ -10,8 +10,8 @@ export async function later(scene: Scene): Promise<void> {
 }
 
 /** The second row meets a bad key: the provider is halted, and the rows after it are not sent. */
-export async function refuseSecond({ standIn, prompts }: Scene, batch: string): Promise<void> {
-  await standIn.addRule({
+export async function refuseSecond({ simulator, prompts }: Scene, batch: string): Promise<void> {
+  await simulator.addRule({
     fault: 'unauthorized',
     match: { prompt: prompts.get(batch)?.[1] ?? '', times: 1 },
   });
@@ -48,9 +48,9 @@ export async function forgetAttempts(scene: Scene, batch: string): Promise<void>
 }
 
 /** A person has found the task of the row whose answer was lost. */
-export function resolveLost(_file: string, batch: string, { standIn, prompts }: Scene): string[] {
+export function resolveLost(_file: string, batch: string, { simulator, prompts }: Scene): string[] {
   const index = (prompts.get(batch) ?? []).findIndex((prompt) => isLost(prompt));
-  const task = standIn.accepted().find(({ body }) => body.prompt === prompts.get(batch)?.[index]);
+  const task = simulator.accepted().find(({ body }) => body.prompt === prompts.get(batch)?.[index]);
   return [
     'resolve',
     batch,

@@ -1,5 +1,5 @@
 import type { StorageKind } from '../contract/storages.ts';
-import type { RuleInput } from '../../src/simulator/rule.ts';
+import type { RuleInput } from '../../src/simulator/fault-rules.ts';
 
 /** In input order. What a row meets is in its prompt: once for `busy` and `full`, always for `lost` and `rude`. */
 const WEATHER = ['fine', 'fine', 'busy', 'full', 'lost', 'rude'] as const;
@@ -34,7 +34,7 @@ export function isLost(prompt: string): boolean {
   return prompt.endsWith(' lost');
 }
 
-/** A small manifest in which most things happen, and the rules by which the stand-in makes them happen. */
+/** A small manifest in which most things happen, and the rules by which the simulator makes them happen. */
 export function mixed(
   batch: string,
   kind: StorageKind,

@@ -12,7 +12,7 @@ import { describe as tell, openPlace } from '../cli.ts';
 import type { Ended, Place, Running } from '../cli.ts';
 import { place as placeFor } from '../contract/storages.ts';
 import type { StorageKind } from '../contract/storages.ts';
-import type { StandIn } from '../e2e/stand-in.ts';
+import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { until } from '../until.ts';
 import { armed } from './arm.ts';
 import type { Armed } from './arm.ts';
@@ -21,9 +21,9 @@ import { mixed } from './rows.ts';
 /** One ledger with its queue, on which real processes die, one after another. */
 export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
   kind: StorageKind;
-  standIn: StandIn;
+  simulator: SimulatorProcess;
   dataDir: string;
-  /** Writes the manifest of this batch and tells the stand-in what its rows meet; returns its path. */
+  /** Writes the manifest of this batch and tells the simulator what its rows meet; returns its path. */
   manifest: (batch: string, stormy?: boolean) => Promise<string>;
   /** Of the rows of each manifest, in input order. */
   prompts: ReadonlyMap<string, readonly string[]>;
@@ -40,12 +40,12 @@ export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
   close: () => Promise<void>;
 }
 
-export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Scene> {
+export async function openScene(kind: StorageKind, simulator: SimulatorProcess): Promise<Scene> {
   const { config, remove } = await placeFor(kind);
   const { databaseUrl, redisUrl, dataDir } = config;
   const here = await openPlace({
     VIDBATCH_DATA_DIR: dataDir,
-    VIDBATCH_BASE_URL: standIn.url,
+    VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-crash',
     ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
     ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
@@ -59,7 +59,7 @@ export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Sc
   const prompts = new Map<string, string[]>();
   const scene: Scene = {
     kind,
-    standIn,
+    simulator,
     dataDir,
     run: here.run,
     start: here.start,
@@ -68,7 +68,7 @@ export async function openScene(kind: StorageKind, standIn: StandIn): Promise<Sc
     async manifest(batch, stormy = false) {
       const { csv, rules, prompts: own } = mixed(batch, kind, stormy);
       prompts.set(batch, own);
-      for (const rule of rules) await standIn.addRule(rule);
+      for (const rule of rules) await simulator.addRule(rule);
       return here.write(`${batch}.csv`, csv);
     },
     async dies(at, args, env = {}) {

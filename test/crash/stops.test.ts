@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { exits } from '../cli.ts';
-import { startStandIn } from '../e2e/stand-in.ts';
-import type { StandIn } from '../e2e/stand-in.ts';
+import { startSimulatorProcess } from '../e2e/simulator.ts';
+import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { findings } from './findings.ts';
 import { openScene, stops } from './scene.ts';
 import type { Scene } from './scene.ts';
@@ -14,17 +14,17 @@ describe(
   'a process that stands still for longer than its deadline, and wakes up',
   { concurrency: true },
   () => {
-    let standIn: StandIn;
+    let simulator: SimulatorProcess;
     before(async () => {
-      standIn = await startStandIn();
+      simulator = await startSimulatorProcess();
     });
-    after(() => standIn.close());
+    after(() => simulator.close());
 
     describe('on redis+postgres, while another worker goes on', { concurrency: false }, () => {
       let scene: Scene;
       let woken: Woken;
       before(async () => {
-        scene = await openScene('redis+postgres', standIn);
+        scene = await openScene('redis+postgres', simulator);
         woken = await sleepThrough(scene, STOPS);
       });
       after(() => scene.close());
@@ -54,7 +54,7 @@ describe(
     });
 
     it('its job is given to another worker meanwhile: no row is sent twice', async () => {
-      const scene = await openScene('redis+postgres', standIn);
+      const scene = await openScene('redis+postgres', simulator);
       try {
         exits(await scene.run(['submit', await scene.manifest('stalled')]), 0);
         const asleep = await stops(scene, { point: 'claimed', time: 2 }, ['work']);
@@ -80,7 +80,7 @@ describe(
     describe('on embedded, whose folder it holds', { concurrency: false }, () => {
       let scene: Scene;
       before(async () => {
-        scene = await openScene('embedded', standIn);
+        scene = await openScene('embedded', simulator);
       });
       after(() => scene.close());
 

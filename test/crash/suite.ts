@@ -3,8 +3,8 @@ import { after, before, describe, it } from 'node:test';
 import { exits } from '../cli.ts';
 import { STORAGES } from '../contract/storages.ts';
 import type { StorageKind } from '../contract/storages.ts';
-import { startStandIn } from '../e2e/stand-in.ts';
-import type { StandIn } from '../e2e/stand-in.ts';
+import { startSimulatorProcess } from '../e2e/simulator.ts';
+import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { armed } from './arm.ts';
 import { exitCodeFor, findings } from './findings.ts';
 import type { Findings } from './findings.ts';
@@ -34,12 +34,12 @@ export function crashes(
 ): void {
   const kinds = STORAGES.filter((kind) => (CHOSEN ?? usual).includes(kind));
   describe(what, { concurrency: true }, () => {
-    let standIn: StandIn;
+    let simulator: SimulatorProcess;
     before(async () => {
-      standIn = await startStandIn();
+      simulator = await startSimulatorProcess();
     });
-    after(() => standIn.close());
-    for (const kind of kinds) on(kind, () => standIn, table, over);
+    after(() => simulator.close());
+    for (const kind of kinds) on(kind, () => simulator, table, over);
   });
 }
 
@@ -49,7 +49,7 @@ export function crashes(
  */
 function on(
   kind: StorageKind,
-  standIn: () => StandIn,
+  simulator: () => SimulatorProcess,
   table: readonly Death[],
   over: readonly Death[],
 ): void {
@@ -61,7 +61,7 @@ function on(
     let found = new Map<string, Findings>();
 
     before(async () => {
-      scene = await openScene(kind, standIn());
+      scene = await openScene(kind, simulator());
       for (const [index, batch] of batches.entries()) {
         files.set(batch, await scene.manifest(batch, index % 6 === 0));
       }

@@ -6,11 +6,11 @@ import { openDesk } from './storage.ts';
 
 describe('a manifest that is run again', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   after(desk.close);
-  const sent = async (): Promise<number> => (await standIn.stats()).creates;
+  const sent = async (): Promise<number> => (await simulator.stats()).creates;
   const prompts = (start: string): string[] =>
-    standIn
+    simulator
       .accepted()
       .map(({ body }) => body.prompt)
       .filter((prompt) => prompt.startsWith(start))
@@ -25,7 +25,7 @@ describe('a manifest that is run again', async () => {
     assert.match(again.stdout, /^shots: 3 rows · 1 new · 2 known\n/);
     assert.equal(lastLine(again), '3 rows · 3 task ids · paid twice: none known');
     assert.equal(await sent(), before + 1);
-    assert.equal(standIn.accepted().at(-1)?.body.prompt, 'the new one');
+    assert.equal(simulator.accepted().at(-1)?.body.prompt, 'the new one');
   });
 
   it('is refused when a row was edited after it was sent, and shows both versions', async () => {

@@ -4,7 +4,7 @@ import { exits, json, jsonLines, openPlace } from '../cli.ts';
 import type { Place } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 const ROWS = 120;
 /** Five seconds of 0.10 each: 61 of them, and a rest that pays for none. */
@@ -14,21 +14,21 @@ const BUDGET = { amount: '30.70CNY', rows: 61 };
 describe('four workers and a budget, on Redis and Postgres', async () => {
   const shared = await servers();
   // Some rows are refused, and give back what they held.
-  const [standIn, database] = await Promise.all([
-    startStandIn('--latency', '20ms', '--fault', 'policy=0.15'),
+  const [simulator, database] = await Promise.all([
+    startSimulatorProcess('--latency', '20ms', '--fault', 'policy=0.15'),
     createDatabase(shared),
   ]);
   const env = {
     REDIS_URL: shared.redisUrl,
     DATABASE_URL: database.url,
-    VIDBATCH_BASE_URL: standIn.url,
+    VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-e2e',
   };
   const places = await Promise.all(Array.from({ length: 4 }, () => openPlace(env)));
   const [here] = places as [Place, ...Place[]];
   after(async () => {
     await Promise.all(places.map(({ close }) => close()));
-    await standIn.close();
+    await simulator.close();
     await database.drop();
   });
 
@@ -39,7 +39,7 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
     assert.match(first.stderr, /does not pay for all rows: 30\.70 CNY: .+ 59 rows do not fit/);
     const ends = await Promise.all(places.map((place) => place.run(['work', '--drain'])));
     for (const ended of ends) exits(ended, 6);
-    assert.equal(standIn.accepted().length, BUDGET.rows);
+    assert.equal(simulator.accepted().length, BUDGET.rows);
 
     const status = json(exits(await here.run(['status', 'dear', '--json']), 0)) as Record<string, unknown>;
     const { told, beyond, ...budget } = status['budget'] as Record<string, unknown>;
@@ -74,7 +74,7 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
 
     const last = exits(await here.run(['run', file, '--budget', '100CNY', '--json']), 4);
     const { counts } = json(last) as { counts: Record<string, number> };
-    const accepted = standIn.accepted();
+    const accepted = simulator.accepted();
     assert.equal(accepted.length, counts['submitted']);
     assert.equal(accepted.length + (counts['rejected'] ?? 0), ROWS);
     assert.deepEqual(paidTwice(accepted), []);

@@ -6,7 +6,7 @@ import { exits, jsonLines, openPlace } from '../cli.ts';
 import type { Ended, Place } from '../cli.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 /** `CREW_ROWS=5000` is what was asked of four workers; fewer show the same, and sooner. */
 const ROWS = Number(process.env['CREW_ROWS'] ?? 1200);
@@ -33,11 +33,11 @@ interface Exported {
 
 describe('four workers on Redis and Postgres', async () => {
   const shared = await servers();
-  const [standIn, database] = await Promise.all([startStandIn(), createDatabase(shared)]);
+  const [simulator, database] = await Promise.all([startSimulatorProcess(), createDatabase(shared)]);
   const env = {
     REDIS_URL: shared.redisUrl,
     DATABASE_URL: database.url,
-    VIDBATCH_BASE_URL: standIn.url,
+    VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-e2e',
     VIDBATCH_CONCURRENCY: String(CONCURRENCY),
   };
@@ -48,7 +48,7 @@ describe('four workers on Redis and Postgres', async () => {
   after(async () => {
     await db.end();
     await Promise.all(machines.map(({ close }) => close()));
-    await standIn.close();
+    await simulator.close();
     await database.drop();
   });
 
@@ -62,7 +62,7 @@ describe('four workers on Redis and Postgres', async () => {
   }
 
   it('lose one to `kill -9` and one to SIGTERM: no row is paid twice, and every row is there', async (t) => {
-    await standIn.configure({ latency: SLOW });
+    await simulator.configure({ latency: SLOW });
     exits(await stopped.run(['submit', await stopped.write('crew.csv', csvOf(ROWS, 'crew'))]), 0);
     const victim = killed.start(['work']);
     const leaver = stopped.start(['work']);
@@ -71,7 +71,7 @@ describe('four workers on Redis and Postgres', async () => {
       victim.says(/"event":"accepted"/, CONCURRENCY).then(() => victim.kill('SIGKILL')),
       leaver.says(/"event":"accepted"/, CONCURRENCY).then(() => leaver.kill('SIGTERM')),
     ]);
-    await standIn.configure({ latency: QUICK });
+    await simulator.configure({ latency: QUICK });
     const left = exits(await leaver.ended, 0);
     const dead = await victim.ended;
     assert.equal(dead.signal, 'SIGKILL');
@@ -79,7 +79,7 @@ describe('four workers on Redis and Postgres', async () => {
 
     // What was in flight in the one that was told to stop is recorded, and told.
     assert.equal(eventsOf(left, 'left').length, 0);
-    const ids = new Set(standIn.accepted().map(({ taskId }) => taskId));
+    const ids = new Set(simulator.accepted().map(({ taskId }) => taskId));
     for (const { taskId } of eventsOf(left, 'accepted')) assert.ok(ids.has(taskId ?? ''), taskId);
 
     // The dead one's machine comes back, reads its journal, and works on with the others until nothing is left but rows
@@ -95,7 +95,7 @@ describe('four workers on Redis and Postgres', async () => {
     const ends = await Promise.all([again, ...stayers].map((worker) => worker.ended));
     for (const ended of ends) exits(ended, 0);
 
-    const accepted = standIn.accepted();
+    const accepted = simulator.accepted();
     assert.deepEqual(paidTwice(accepted), []);
     const [submitted, submitting] = [await count('submitted'), await count('submitting')];
     assert.equal(submitted + submitting, ROWS);
@@ -120,9 +120,9 @@ describe('four workers on Redis and Postgres', async () => {
     await db.query(`update vidbatch.row_state set deadline = now() where state = 'submitting'`);
     exits(await stopped.run(['work', '--drain']), 0);
     assert.equal(await count('uncertain'), submitting);
-    assert.equal(standIn.accepted().length, accepted.length);
+    assert.equal(simulator.accepted().length, accepted.length);
     t.diagnostic(
-      `${ROWS} rows: ${accepted.length} accepted by the stand-in, none twice; ${submitted} submitted, ${submitting} uncertain (in flight of the killed one)`,
+      `${ROWS} rows: ${accepted.length} accepted by the simulator, none twice; ${submitted} submitted, ${submitting} uncertain (in flight of the killed one)`,
     );
   });
 });

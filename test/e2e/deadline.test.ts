@@ -19,7 +19,7 @@ function laterToday(): string {
 
 describe('a deadline', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
   after(async () => {
     await db.end();
@@ -36,7 +36,7 @@ describe('a deadline', async () => {
     );
     // Whatever the rate.
     exits(await desk.run(['run', file, '--window', laterToday(), ...fail, inHours(1)]), 3);
-    assert.equal((await standIn.stats()).creates, 0);
+    assert.equal((await simulator.stats()).creates, 0);
     const { rows } = await db.query('select name from vidbatch.batch');
     assert.deepEqual(rows, []);
     const { stderr } = exits(await desk.run(['submit', file, ...fail, 'tomorrow']), 2);
@@ -71,11 +71,11 @@ describe('a deadline', async () => {
       `update vidbatch.batch set deadline = deadline - interval '2 h', not_after = not_after - interval '2 h'
         where name = 'over'`,
     );
-    const before = (await standIn.stats()).creates;
+    const before = (await simulator.stats()).creates;
     const ended = exits(await desk.run(['run', file]), 6);
     assert.match(ended.stderr, /^over: deadline: its deadline 20.*Z is over, and it shall not be sent late/m);
     assert.match(lastLine(ended), /^2 rows · 0 task ids · 2 pending/);
-    assert.equal((await standIn.stats()).creates, before);
+    assert.equal((await simulator.stats()).creates, before);
     exits(await desk.run(['run', file, '--deadline', 'none']), 0);
     const { rows } = await db.query<{ detail: string }>(
       `select t.detail from vidbatch.trail t join vidbatch.batch b on b.id = t.batch_id

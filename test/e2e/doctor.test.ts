@@ -6,16 +6,16 @@ import type { Check } from '../../src/operate/doctor/check.ts';
 import { exits, jsonLines, lastLine, openPlace } from '../cli.ts';
 import { copyTemplate } from '../servers.ts';
 import { csvOf } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 const KEY = 'sk-TheKeyThatTheDoctorMustNotShow';
 
 describe('doctor', async () => {
-  const standIn = await startStandIn();
-  const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: KEY });
+  const simulator = await startSimulatorProcess();
+  const here = await openPlace({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY });
   after(async () => {
     await here.close();
-    await standIn.close();
+    await simulator.close();
   });
   const folder = join(here.folder, '.vidbatch');
 

@@ -7,12 +7,12 @@ import type { Ended, Place } from '../cli.ts';
 import { createDatabase, servers, startServer } from '../servers.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 describe('a batch is sent, each row once, with its queue and its ledger', async () => {
   const { databaseUrl } = await servers();
-  const standIn = await startStandIn('--latency', '5ms-15ms');
-  after(standIn.close);
+  const simulator = await startSimulatorProcess('--latency', '5ms-15ms');
+  after(simulator.close);
 
   /** A place of its own, with an empty ledger on that server. */
   async function within(
@@ -23,7 +23,7 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
     const database = await createDatabase({ databaseUrl: server });
     const here = await openPlace({
       DATABASE_URL: database.url,
-      VIDBATCH_BASE_URL: standIn.url,
+      VIDBATCH_BASE_URL: simulator.url,
       VIDBATCH_API_KEY: 'sk-e2e',
       ...env,
     });
@@ -36,7 +36,7 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
   }
 
   async function sentOnce(here: Place, batch: string, rows: number): Promise<void> {
-    const accepted = standIn.accepted().filter(({ body }) => body.prompt.includes(` ${batch}-`));
+    const accepted = simulator.accepted().filter(({ body }) => body.prompt.includes(` ${batch}-`));
     assert.equal(accepted.length, rows);
     assert.deepEqual(paidTwice(accepted), []);
     assert.equal(countsOf(exits(await here.run(['status', batch, '--json']), 0))['submitted'], rows);

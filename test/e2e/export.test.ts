@@ -16,12 +16,12 @@ a;viduq3p-720p;plain;Hesse; padded ;
 
 describe('export', async () => {
   const desk = await openDesk('--task-time', '1ms');
-  const { standIn } = desk;
+  const { simulator } = desk;
   after(desk.close);
   let csv: string;
 
   before(async () => {
-    await standIn.configure({ task: { queuedMs: 0, runningMs: 1 } });
+    await simulator.configure({ task: { queuedMs: 0, runningMs: 1 } });
     const file = await desk.write('laender.csv', MANIFEST);
     exits(await desk.run(['run', file]), 0);
     csv = exits(await desk.run(['export', 'laender']), 0).stdout;
@@ -46,7 +46,7 @@ describe('export', async () => {
 
   it('says what became of each row', () => {
     const rows: Record<string, string>[] = parse(csv, { delimiter: ';', columns: true });
-    const ids = new Map(standIn.accepted().map(({ body, taskId }) => [body.prompt, taskId]));
+    const ids = new Map(simulator.accepted().map(({ body, taskId }) => [body.prompt, taskId]));
     for (const row of rows) {
       assert.equal(row['batch'], 'laender');
       assert.equal(row['row_key'], row['id']);
@@ -85,10 +85,10 @@ describe('export', async () => {
     const valid = exits(await desk.run(['validate', copy, '--json']), 0);
     const { rows, errors } = json(valid) as { rows: number; errors: number };
     assert.deepEqual([rows, errors], [2, 0]);
-    const before = standIn.accepted().length;
+    const before = simulator.accepted().length;
     const again = exits(await desk.run(['run', copy, '--batch', 'laender', '--json']), 0);
     assert.equal((json(again) as { rows: number }).rows, 2);
-    assert.equal(standIn.accepted().length, before);
+    assert.equal(simulator.accepted().length, before);
     assert.equal(exits(await desk.run(['export', 'laender', '--bom']), 0).stdout, `\uFEFF${csv}`);
   });
 

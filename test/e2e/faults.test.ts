@@ -10,7 +10,7 @@ const deep = (levels: number): string => `${'{"a":'.repeat(levels)}1${'}'.repeat
 describe('faults of a manifest', async () => {
   const desk = await openDesk();
   after(desk.close);
-  const sent = async (): Promise<number> => (await desk.standIn.stats()).creates;
+  const sent = async (): Promise<number> => (await desk.simulator.stats()).creates;
 
   const wholeFile = [
     ['twice.csv', `${HEADER},duration\n${ROW},5\n`, /duplicate-header/],
@@ -91,7 +91,7 @@ describe('faults of a manifest', async () => {
     const insist = await desk.write('insist.csv', 'id,model,prompt\ny1,viduq3p-720p,None\n');
     assert.match(exits(await desk.run(['run', insist]), 3).stderr, /1 of 1 row is invalid; nothing was sent/);
     exits(await desk.run(['run', insist, '--as-written']), 0);
-    assert.equal(desk.standIn.accepted().at(-1)?.body.prompt, 'None');
+    assert.equal(desk.simulator.accepted().at(-1)?.body.prompt, 'None');
     const lens = await desk.write('lens.csv', 'id,model,prompt\nl1,viduq3p-720p,a 5" lens\n');
     assert.match(exits(await desk.run(['run', lens, '--strict']), 3).stderr, /lens\.csv:2.*quote-in-cell/);
     assert.match(
@@ -100,6 +100,6 @@ describe('faults of a manifest', async () => {
     );
     assert.equal(await sent(), before + 1);
     exits(await desk.run(['run', lens]), 0);
-    assert.equal(desk.standIn.accepted().at(-1)?.body.prompt, 'a 5" lens');
+    assert.equal(desk.simulator.accepted().at(-1)?.body.prompt, 'a 5" lens');
   });
 });

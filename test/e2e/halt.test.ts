@@ -12,14 +12,14 @@ interface Status {
 
 describe('a halt', async () => {
   const desk = await openDesk('--key', 'sk-good', '--spa-fallback');
-  const { standIn } = desk;
+  const { simulator } = desk;
   after(desk.close);
   const good = { env: { VIDBATCH_API_KEY: 'sk-good' } };
 
   it('stops ten thousand rows after a handful of calls when the key is bad', async () => {
     const file = await desk.write('shots.csv', csvOf(10_000));
     const halted = exits(await desk.run(['run', file, '--concurrency', '8']), 6);
-    const { creates } = await standIn.stats();
+    const { creates } = await simulator.stats();
     assert.ok(creates >= 1 && creates <= 8, `${creates} calls`);
     assert.match(lastLine(halted), /^10,000 rows · 0 task ids · 10,000 pending · paid twice: none known$/);
     assert.match(halted.stderr, /halted: .*401.*Invalid token/);
@@ -37,9 +37,9 @@ describe('a halt', async () => {
   });
 
   it('is raised anew by one call when nothing has changed', async () => {
-    const { creates } = await standIn.stats();
+    const { creates } = await simulator.stats();
     exits(await desk.run(['work', '--drain']), 6);
-    assert.equal((await standIn.stats()).creates, creates + 1);
+    assert.equal((await simulator.stats()).creates, creates + 1);
   });
 
   it('is lifted by the first acceptance with a good key, and the rows go on', async () => {
@@ -49,7 +49,7 @@ describe('a halt', async () => {
     const ended = exits(await run.ended, 130);
     assert.doesNotMatch(ended.stderr, /"event":"halted"/);
     assert.deepEqual((json(await desk.run(['status', 'shots', '--json'])) as Status).gates, []);
-    assert.deepEqual(paidTwice(standIn.accepted()), []);
+    assert.deepEqual(paidTwice(simulator.accepted()), []);
   });
 
   it('is told by reconcile, too: with a bad key none of its questions is answered', async () => {
@@ -63,12 +63,12 @@ describe('a halt', async () => {
 
   it('stops a base URL that answers every path with a page, and says what is uncertain', async () => {
     const file = await desk.write('wrong.csv', csvOf(50, 'wrong'));
-    const before = await standIn.stats();
-    const wrong = { env: { ...good.env, VIDBATCH_BASE_URL: `${standIn.url}/wrong` } };
+    const before = await simulator.stats();
+    const wrong = { env: { ...good.env, VIDBATCH_BASE_URL: `${simulator.url}/wrong` } };
     const halted = exits(await desk.run(['run', file], wrong), 5);
-    const { elsewhere } = await standIn.stats();
+    const { elsewhere } = await simulator.stats();
     assert.ok(elsewhere >= 1 && elsewhere <= 5, `${elsewhere} calls`);
-    assert.equal((await standIn.stats()).creates, before.creates);
+    assert.equal((await simulator.stats()).creates, before.creates);
     assert.match(
       lastLine(halted),
       /^50 rows · 0 task ids · 5 uncertain · 45 pending · paid twice: none known$/,

@@ -19,7 +19,7 @@ describe('a disk that has no room for the journal', async () => {
       program: ['sh', '-c', LIMITED, 'sh', ...VIDBATCH],
     });
     await running.says(/"event":"journal-full"/);
-    const { accepted } = desk.standIn;
+    const { accepted } = desk.simulator;
     assert.ok(accepted().length < ROWS, 'the journal was never full');
 
     execFileSync('prlimit', ['--pid', String(running.pid), '--fsize=unlimited:']);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { countsOf, exits, jsonLines, openPlace } from '../cli.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 interface Exported {
   state: string;
@@ -11,12 +11,12 @@ interface Exported {
 }
 
 describe('a run that is killed in the middle, on the embedded ledger', async () => {
-  const standIn = await startStandIn();
+  const simulator = await startSimulatorProcess();
   const here = await openPlace(
-    { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' },
+    { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' },
     { ledger: true },
   );
-  after(() => Promise.all([here.close(), standIn.close()]));
+  after(() => Promise.all([here.close(), simulator.close()]));
 
   it('goes on where it was: no row is paid twice, and none is lost', async () => {
     const rows = 150;
@@ -25,11 +25,11 @@ describe('a run that is killed in the middle, on the embedded ledger', async () 
     await first.says(/"event":"accepted"/, 50);
     first.kill('SIGKILL');
     await first.ended;
-    const before = standIn.accepted().length;
+    const before = simulator.accepted().length;
     assert.ok(before < rows, `killed too late: ${before} were accepted`);
 
     const second = await here.run(['run', file, '--json']);
-    const accepted = standIn.accepted();
+    const accepted = simulator.accepted();
     assert.deepEqual(paidTwice(accepted), []);
     const counts = countsOf(second);
     const { submitted = 0, uncertain = 0 } = counts;

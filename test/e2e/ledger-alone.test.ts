@@ -57,7 +57,7 @@ describe('while Redis is away', async () => {
     const shared = await servers();
     const ended = await desk.run(['run', 'held.csv', '--no-wait'], { env: { REDIS_URL: shared.redisUrl } });
     assert.match(exits(ended, 6).stderr, /paused: the batch is paused/);
-    assert.equal(desk.standIn.accepted().length, 2);
+    assert.equal(desk.simulator.accepted().length, 2);
   });
 });
 

@@ -21,7 +21,7 @@ const RULES: [line: number, column: string, rule: string][] = [
 
 describe('a manifest with faults', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   after(desk.close);
 
   it('is told by validate with file, line, column and rule, each fault on a line', async () => {
@@ -52,14 +52,14 @@ describe('a manifest with faults', async () => {
   it('sends nothing', async () => {
     const refused = exits(await desk.run(['run', FAULTS]), 3);
     assert.match(refused.stderr, /11 of 15 rows are invalid; nothing was sent \[INVALID_ROWS\]/);
-    assert.equal((await standIn.stats()).creates, 0);
+    assert.equal((await simulator.stats()).creates, 0);
     assert.equal(exits(await desk.run(['status']), 0).stdout, '');
   });
 
   it('sends the valid rows with --keep-going, and exports the others with their faults', async () => {
     const ended = exits(await desk.run(['run', FAULTS, '--keep-going']), 4);
     assert.equal(lastLine(ended), '15 rows · 4 task ids · 11 invalid · paid twice: none known');
-    assert.equal(standIn.accepted().length, 4);
+    assert.equal(simulator.accepted().length, 4);
     const { stdout } = exits(await desk.run(['export', 'faults', '--format', 'jsonl']), 0);
     const rows = jsonLines<{
       line: number;
@@ -81,10 +81,10 @@ describe('a manifest with faults', async () => {
 
   it('queues nothing of any manifest when one of several is invalid', async () => {
     const fine = await desk.write('fine.csv', csvOf(2, 'fine'));
-    const before = (await standIn.stats()).creates;
+    const before = (await simulator.stats()).creates;
     const refused = exits(await desk.run(['run', fine, FAULTS, job('text.csv')]), 3);
     assert.match(refused.stderr, /faults\.csv: 11 rows are invalid; nothing was sent from any manifest/);
-    assert.equal((await standIn.stats()).creates, before);
+    assert.equal((await simulator.stats()).creates, before);
     const batches = jsonLines<{ batch: string }>(exits(await desk.run(['status', '--json']), 0).stdout);
     assert.deepEqual(
       batches.map(({ batch }) => batch),
@@ -105,7 +105,7 @@ describe('a manifest with faults', async () => {
     const args = ['run', '-', '--format', 'jsonl', '--batch', 'tonight', '--json'];
     const counts = countsOf(exits(await desk.run(args, { stdin }), 0));
     assert.equal(counts['submitted'], 2);
-    assert.equal(standIn.accepted().filter(({ body }) => body.prompt === '另一个').length, 1);
+    assert.equal(simulator.accepted().filter(({ body }) => body.prompt === '另一个').length, 1);
   });
 });
 

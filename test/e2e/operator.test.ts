@@ -6,7 +6,7 @@ import { openDesk } from './storage.ts';
 
 describe('an operator', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   after(desk.close);
   const counts = async (batch: string): Promise<Record<string, number>> =>
     countsOf(exits(await desk.run(['status', batch, '--json']), 0));
@@ -29,7 +29,7 @@ describe('an operator', async () => {
     assert.ok(exits(await desk.run(['status', 'shots']), 0).stdout.includes(`\n  ${why}\n`));
     assert.match(exits(await desk.run(['cancel', 'shots']), 0).stdout, /^shots: 3 rows cancelled/m);
     exits(await desk.run(['work', '--drain']), 0);
-    assert.equal((await standIn.stats()).creates, 0);
+    assert.equal((await simulator.stats()).creates, 0);
     assert.equal((await counts('shots'))['cancelled'], 3);
     assert.match(exits(await desk.run(['resume', 'shots']), 2).stderr, /was cancelled \[CANCELLED\]/);
     assert.match(exits(await desk.run(['retry', 'shots']), 0).stdout, /^shots: 3 rows are pending again/m);
@@ -45,10 +45,10 @@ describe('an operator', async () => {
     assert.doesNotMatch(status, /one row at a time/, 'what is paused waits for something else');
     assert.match(status, /^ {2}no worker feeds these rows: start `vidbatch work`/m);
     assert.doesNotMatch(status, /ETA/);
-    const before = (await standIn.stats()).creates;
+    const before = (await simulator.stats()).creates;
     const held = exits(await desk.run(['run', file, '--no-wait']), 6);
     assert.match(held.stderr, /paused: everything is paused; `vidbatch resume` goes on \(\S+@\S+, \S+Z\)/);
-    assert.equal((await standIn.stats()).creates, before);
+    assert.equal((await simulator.stats()).creates, before);
     assert.match(exits(await desk.run(['resume']), 0).stdout, /^everything: resumed/m);
     exits(await desk.run(['run', file]), 0);
     assert.equal((await counts('later'))['submitted'], 2);
@@ -75,10 +75,10 @@ describe('an operator', async () => {
   });
 
   it('retries what was rejected, once its cause is gone', async () => {
-    await standIn.addRule({ fault: 'invalid-request', match: { prompt: 'again-2' } });
+    await simulator.addRule({ fault: 'invalid-request', match: { prompt: 'again-2' } });
     const file = await desk.write('again.csv', csvOf(2, 'again'));
     exits(await desk.run(['run', file]), 4);
-    await standIn.clearRules();
+    await simulator.clearRules();
     assert.match(
       exits(await desk.run(['retry', 'again']), 0).stdout,
       /^again: 1 row is pending again; .* sends it$/m,
@@ -88,7 +88,7 @@ describe('an operator', async () => {
   });
 
   it('corrects what was rejected from another file, and the old one does not undo it', async () => {
-    await standIn.addRule({ fault: 'invalid-request', match: { prompt: 'wrong-1' } });
+    await simulator.addRule({ fault: 'invalid-request', match: { prompt: 'wrong-1' } });
     const file = await desk.write('wrong.csv', csvOf(1, 'wrong'));
     exits(await desk.run(['run', file]), 4);
     const right = await desk.write('right.csv', csvOf(1, 'wrong').replace('the shot wrong-1', 'right'));
@@ -111,11 +111,11 @@ describe('an operator', async () => {
       ]),
       0,
     );
-    await standIn.clearRules();
+    await simulator.clearRules();
   });
 
   it('sees status with exit code 0, whatever stands there', async () => {
-    await standIn.addRule({ fault: 'timeout:created', match: { prompt: 'murky' } });
+    await simulator.addRule({ fault: 'timeout:created', match: { prompt: 'murky' } });
     const file = await desk.write('murky.csv', csvOf(1, 'murky'));
     exits(await desk.run(['run', file, '--timeout', '300ms']), 5);
     const all = exits(await desk.run(['status', '--json']), 0);

@@ -4,7 +4,7 @@ import { countsOf, exits, openPlace } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 import { createDatabase, startServer } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 const ROWS = 1000;
 
@@ -23,17 +23,17 @@ function linesOf({ stderr }: Ended): Line[] {
 describe('two workers whose engines go away in the middle', async () => {
   const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
   // Slow enough that neither has sent all rows before the other has started, however busy the machine.
-  const standIn = await startStandIn('--latency', '200ms-300ms');
+  const simulator = await startSimulatorProcess('--latency', '200ms-300ms');
   const database = await createDatabase({ databaseUrl: postgres.url });
   const here = await openPlace({
     REDIS_URL: redis.url,
     DATABASE_URL: database.url,
-    VIDBATCH_BASE_URL: standIn.url,
+    VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-e2e',
   });
   after(async () => {
     await here.close();
-    await Promise.all([standIn.close(), redis.stop(), postgres.stop()]);
+    await Promise.all([simulator.close(), redis.stop(), postgres.stop()]);
   });
 
   it('wait, say so once each, and send every row once', async () => {
@@ -47,16 +47,16 @@ describe('two workers whose engines go away in the middle', async () => {
     await redis.kill();
     await all(/"event":"queue-away"/);
     await redis.restart();
-    const before = standIn.accepted().length;
+    const before = simulator.accepted().length;
     await all(/"event":"accepted"/, 60);
 
     await postgres.kill('SIGQUIT');
     await all(/"event":"ledger-away"/);
-    await standIn.configure({ latency: { minMs: 10, maxMs: 30 } });
+    await simulator.configure({ latency: { minMs: 10, maxMs: 30 } });
     await postgres.restart();
 
     const ended = await Promise.all(workers.map((worker) => worker.ended));
-    const accepted = standIn.accepted();
+    const accepted = simulator.accepted();
     assert.ok(accepted.length > before);
     assert.deepEqual(paidTwice(accepted), []);
     assert.equal(accepted.length, ROWS);

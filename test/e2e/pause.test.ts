@@ -4,7 +4,7 @@ import { countsOf, exits, openPlace } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 const ROWS = 400;
 
@@ -13,9 +13,9 @@ describe('pause, given by another process', async () => {
 
   /** A worker in the middle of a batch, paused, looked at and resumed. */
   async function pauses(env: Record<string, string>, embedded: boolean): Promise<void> {
-    const standIn = await startStandIn();
+    const simulator = await startSimulatorProcess();
     const here = await openPlace(
-      { ...env, VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' },
+      { ...env, VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' },
       embedded ? { ledger: true } : {},
     );
     const counts = async (): Promise<Record<string, number>> =>
@@ -26,20 +26,20 @@ describe('pause, given by another process', async () => {
       await running.says(/"event":"accepted"/, 10);
       exits(await here.run(['pause']), 0);
       await until(async () => (await counts())['submitting'] === 0);
-      const { creates } = await standIn.stats();
+      const { creates } = await simulator.stats();
       assert.ok(creates < ROWS, 'it was paused in the middle');
       // Each look starts a process: at this rate, a worker that went on would send several rows meanwhile.
       for (let look = 0; look < 3; look += 1) {
         assert.equal((await counts())['submitting'], 0);
-        assert.equal((await standIn.stats()).creates, creates, 'nothing was claimed after the pause');
+        assert.equal((await simulator.stats()).creates, creates, 'nothing was claimed after the pause');
       }
       exits(await here.run(['resume']), 0);
       exits(await running.ended, 0);
-      assert.equal(standIn.accepted().length, ROWS);
-      assert.deepEqual(paidTwice(standIn.accepted()), []);
+      assert.equal(simulator.accepted().length, ROWS);
+      assert.deepEqual(paidTwice(simulator.accepted()), []);
     } finally {
       await here.close();
-      await standIn.close();
+      await simulator.close();
     }
   }
 

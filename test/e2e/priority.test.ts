@@ -14,9 +14,9 @@ describe('batches beside each other', async () => {
   const desk = await openDesk();
   after(desk.close);
 
-  /** At which places of the stand-in's own record the rows of a batch were accepted. */
+  /** At which places of the simulator's own record the rows of a batch were accepted. */
   function placesOf(batch: string): number[] {
-    return desk.standIn
+    return desk.simulator
       .accepted()
       .flatMap(({ body }, place) => (body.prompt.startsWith(`the shot ${batch}-`) ? [place] : []));
   }

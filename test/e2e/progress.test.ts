@@ -82,7 +82,7 @@ describe('a question on a terminal', async () => {
     const ended = await typed('\u0004', 'run', file);
     assert.match(ended.said, /not confirmed: nothing was done \[NOT_CONFIRMED\]/);
     assert.equal(ended.code, 2, ended.said);
-    assert.equal(desk.standIn.accepted().length, 0);
+    assert.equal(desk.simulator.accepted().length, 0);
   });
 
   it('knows the budget, and the prices that the ledger has', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { startSimulator } from '../../src/simulator/server.ts';
-import { type BookFile, bookText } from '../../src/simulator/books.ts';
+import { type ProviderFile, fileText } from '../../src/simulator/provider-files.ts';
 import { exits, json, openPlace } from '../cli.ts';
 
 const KEY = 'sk-Zq7vX2mTheKeyThatMustNotLeak9Lw';
@@ -20,8 +20,8 @@ describe('reconcile --provider-file', async () => {
     await place.close();
     await simulator.close();
   });
-  const book = (file: BookFile): Promise<string> =>
-    place.write(file, [...bookText(simulator.books(), file)].join(''));
+  const book = (file: ProviderFile): Promise<string> =>
+    place.write(file, [...fileText(simulator.providerFiles(), file)].join(''));
 
   it('ends with 0 where all agree, and with 7 where something differs, which it writes down', async () => {
     const rows = [{ prompt: FORMULA }, { prompt: 'plain' }].map((row) => ({ ...row, model: 'viduq3p-720p' }));

@@ -7,12 +7,12 @@ import { openDesk } from './storage.ts';
 
 describe('tasks that failed at the provider', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   after(desk.close);
 
   it('are named with their reasons and what makes them again; without a terminal that needs --yes', async () => {
-    await standIn.configure({ task: { queuedMs: 0, runningMs: 1 } });
-    await standIn.addRule({ match: { prompt: 'shots-2' }, task: { ends: 'failed' } });
+    await simulator.configure({ task: { queuedMs: 0, runningMs: 1 } });
+    await simulator.addRule({ match: { prompt: 'shots-2' }, task: { ends: 'failed' } });
     exits(await desk.run(['run', await desk.write('shots.csv', csvOf(3, 'shots'))]), 0);
     exits(await desk.run(['reconcile', 'shots', '--watch']), 0);
     const line = 'vidbatch retry shots --failed-tasks';
@@ -28,7 +28,7 @@ describe('tasks that failed at the provider', async () => {
     assert.ok(exits(explain, 0).stdout.includes(`${line} --key shots-2`), explain.stdout);
     assert.match(exits(asked, 2).stderr, /1 task failed \(1 .+\); to make it again costs .*NOT_CONFIRMED/s);
     assert.match(exits(other, 2).stderr, /TASK_NOT_FAILED/);
-    assert.equal(standIn.accepted().length, 3);
+    assert.equal(simulator.accepted().length, 3);
   });
 
   it('stay failed tasks when the command is killed before its change is whole', async () => {
@@ -37,7 +37,7 @@ describe('tasks that failed at the provider', async () => {
     });
     assert.equal(killed.signal, 'SIGKILL');
     exits(await desk.run(['work', '--drain']), 0);
-    assert.equal(standIn.accepted().length, 3, 'nothing is paid again');
+    assert.equal(simulator.accepted().length, 3, 'nothing is paid again');
     assert.match(
       exits(await desk.run(['status', 'shots']), 0).stdout,
       /^shots {2}3 rows · 3 task ids · paid twice: none known$/m,
@@ -45,16 +45,16 @@ describe('tasks that failed at the provider', async () => {
   });
 
   it('are made again once, however often the command is given, and the first task is never forgotten', async () => {
-    const [first] = standIn.accepted().filter(({ body }) => body.prompt.includes('shots-2'));
+    const [first] = simulator.accepted().filter(({ body }) => body.prompt.includes('shots-2'));
     assert.ok(first !== undefined);
-    await standIn.clearRules();
+    await simulator.clearRules();
     const said = exits(await desk.run(['retry', 'shots', '--failed-tasks', '--yes']), 0);
     assert.match(said.stdout, /^shots: 1 row is pending again, and will be paid again/m);
     const twice = exits(await desk.run(['retry', 'shots', '--failed-tasks', '--yes']), 0);
     assert.match(twice.stdout, /nothing to make again: no failed task/);
     const ended = exits(await desk.run(['run', 'shots.csv']), 0);
     assert.match(lastLine(ended), /3 task ids · 1 paid again on purpose · paid twice: none known/);
-    assert.equal(standIn.accepted().length, 4);
+    assert.equal(simulator.accepted().length, 4);
     const [byTask, csv, jsonl, verify, asked] = await Promise.all([
       desk.run(['explain', 'shots', first.taskId]),
       desk.run(['export', 'shots']),
@@ -71,7 +71,7 @@ describe('tasks that failed at the provider', async () => {
       [undefined, [first.taskId], undefined],
     );
     exits(verify, 0);
-    // Without its rule the stand-in calls the first task completed: that is found, as for any task of the ledger.
+    // Without its rule the simulator calls the first task completed: that is found, as for any task of the ledger.
     assert.ok(
       exits(asked, 7).stdout.includes(
         `task ${first.taskId} was failed, and the provider calls it completed now`,
@@ -82,17 +82,17 @@ describe('tasks that failed at the provider', async () => {
   });
 
   it('that live after all are not given back to rows that were edited meanwhile: the edit is sent', async () => {
-    await standIn.addRule({ match: { prompt: 'edits-' }, task: { ends: 'failed' } });
+    await simulator.addRule({ match: { prompt: 'edits-' }, task: { ends: 'failed' } });
     const manifest = await desk.write('edits.csv', csvOf(2, 'edits'));
     exits(await desk.run(['run', manifest]), 0);
     exits(await desk.run(['reconcile', 'edits', '--watch']), 0);
     const first = (key: string): string =>
-      standIn.accepted().find(({ body }) => body.prompt === `the shot ${key}`)?.taskId ?? assert.fail(key);
+      simulator.accepted().find(({ body }) => body.prompt === `the shot ${key}`)?.taskId ?? assert.fail(key);
     exits(await desk.run(['retry', 'edits', '--failed-tasks', '--yes']), 0);
-    await standIn.clearRules();
+    await simulator.clearRules();
     await desk.write('edits.csv', csvOf(2, 'edits').replace('the shot edits-1', 'the shot edits-1 at dusk'));
     assert.match(exits(await desk.run(['submit', manifest]), 0).stdout, /1 updated/);
-    const before = standIn.accepted().length;
+    const before = simulator.accepted().length;
     exits(await desk.run(['reconcile', 'edits', '--ended']), 7);
     const waiting = await desk.run(['status', 'edits', '--json']);
     assert.deepEqual(
@@ -103,7 +103,7 @@ describe('tasks that failed at the provider', async () => {
       [[1, 1]],
     );
     exits(await desk.run(['run', manifest]), 0);
-    const sent = standIn.accepted().slice(before);
+    const sent = simulator.accepted().slice(before);
     assert.deepEqual(
       sent.map(({ body }) => body.prompt),
       ['the shot edits-1 at dusk'],

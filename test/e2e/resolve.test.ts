@@ -18,7 +18,7 @@ interface Listed {
 
 describe('rows of which nobody knows', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
   after(async () => {
     await db.end();
@@ -29,7 +29,7 @@ describe('rows of which nobody knows', async () => {
   const resolve = (...args: string[]): Promise<Ended> => desk.run(['resolve', 'lost', ...args]);
   const shot = (key: string): string => `the shot ${key}`;
   const taskOf = (prompt: string): string =>
-    standIn.accepted().find(({ body }) => body.prompt === shot(prompt))?.taskId ?? assert.fail(prompt);
+    simulator.accepted().find(({ body }) => body.prompt === shot(prompt))?.taskId ?? assert.fail(prompt);
   const because = (reason: string): string[] => ['--reason', reason];
 
   it('are listed with what was heard of them, and with the next command', async () => {
@@ -39,7 +39,7 @@ describe('rows of which nobody knows', async () => {
       ['lost-3', 'reset-after-body:created'],
       ['lost-4', 'status-502:created'],
     ] as const) {
-      await standIn.addRule({ fault, match: { prompt } });
+      await simulator.addRule({ fault, match: { prompt } });
     }
     await desk.write('lost.csv', csvOf(6, 'lost'));
     const ended = exits(await desk.run(['run', 'lost.csv', '--concurrency', '1']), 5);
@@ -64,7 +64,7 @@ describe('rows of which nobody knows', async () => {
     assert.match(rows[1]?.attempt.headers?.['content-type'] ?? '', /text\/html/);
     assert.equal(
       rows[0]?.idempotencyKey,
-      standIn.accepted().find(({ body }) => body.prompt === shot('lost-1'))?.idempotencyKey,
+      simulator.accepted().find(({ body }) => body.prompt === shot('lost-1'))?.idempotencyKey,
     );
     const text = exits(await desk.run(['uncertain']), 0).stdout;
     for (const part of [
@@ -120,7 +120,7 @@ describe('rows of which nobody knows', async () => {
     assert.match(given.stdout, /lost: 1 abandoned/);
     assert.deepEqual(await listed(), []);
 
-    await standIn.clearRules();
+    await simulator.clearRules();
     exits(await desk.run(['work', '--drain']), 0);
     assert.deepEqual(countsOf(exits(await desk.run(['status', 'lost', '--json']), 0)), {
       pending: 0,
@@ -133,7 +133,7 @@ describe('rows of which nobody knows', async () => {
       cancelled: 0,
       abandoned: 1,
     });
-    assert.deepEqual(paidTwice(standIn.accepted()), [shot('lost-4')]);
+    assert.deepEqual(paidTwice(simulator.accepted()), [shot('lost-4')]);
     const trail = json(exits(await desk.run(['explain', 'lost', 'lost-4', '--json']), 0)) as {
       trail: { event: string; who: string; detail: string }[];
       attempts: { outcome: string }[];
@@ -155,12 +155,12 @@ describe('rows of which nobody knows', async () => {
 
 describe('a provider that honours the idempotency key', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   after(desk.close);
   const env = { VIDBATCH_PROVIDER_IDEMPOTENT: 'true' };
 
   it('gets lost rows again under their key: all end submitted, each accepted once', async () => {
-    await standIn.configure({ honourIdempotency: true });
+    await simulator.configure({ honourIdempotency: true });
     const faults = [
       'reset-in-answer:created',
       'status-502:not-created',
@@ -168,21 +168,21 @@ describe('a provider that honours the idempotency key', async () => {
       'no-id:created',
     ];
     for (const [i, fault] of faults.entries())
-      await standIn.addRule({ fault, match: { prompt: `key-${i + 2}`, times: 1 } });
+      await simulator.addRule({ fault, match: { prompt: `key-${i + 2}`, times: 1 } });
     await desk.write('key.csv', csvOf(8, 'key'));
     const ended = exits(await desk.run(['run', 'key.csv'], { env }), 0);
     assert.equal(lastLine(ended), '8 rows · 8 task ids · paid twice: none known');
-    assert.equal(standIn.accepted().length, 8);
-    assert.deepEqual(paidTwice(standIn.accepted()), []);
-    const { creates } = await standIn.stats();
+    assert.equal(simulator.accepted().length, 8);
+    assert.deepEqual(paidTwice(simulator.accepted()), []);
+    const { creates } = await simulator.stats();
     assert.equal(creates, 12, 'four were sent twice');
   });
 
   it('gets a row no more that it may have, once its attempts are used up: it is uncertain', async () => {
-    await standIn.addRule({ fault: 'status-502:not-created', match: { prompt: 'dark-2' } });
+    await simulator.addRule({ fault: 'status-502:not-created', match: { prompt: 'dark-2' } });
     await desk.write('dark.csv', csvOf(3, 'dark'));
     const ended = exits(await desk.run(['run', 'dark.csv', '--attempts', '2'], { env }), 5);
     assert.equal(lastLine(ended), '3 rows · 2 task ids · 1 uncertain · paid twice: none known');
-    assert.deepEqual(paidTwice(standIn.accepted()), []);
+    assert.deepEqual(paidTwice(simulator.accepted()), []);
   });
 });

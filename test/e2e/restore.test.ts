@@ -6,7 +6,7 @@ import { countsOf, exits, openPlace } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 const ROWS = 90;
 const WHEN = 30;
@@ -15,12 +15,12 @@ describe('a ledger that is restored from a copy', async () => {
   const shared = await servers();
 
   it('made in the middle of a run pays nothing again: embedded, without its journal', async () => {
-    const standIn = await startStandIn();
+    const simulator = await startSimulatorProcess();
     const here = await openPlace(
-      { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' },
+      { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' },
       { ledger: true },
     );
-    after(() => Promise.all([here.close(), standIn.close()]));
+    after(() => Promise.all([here.close(), simulator.close()]));
     const file = await here.write('restored.csv', csvOf(ROWS, 'restored'));
     const [files, copy] = [join(here.folder, '.vidbatch', 'database'), join(here.folder, 'copy')];
     const running = here.start(['run', file]);
@@ -29,22 +29,22 @@ describe('a ledger that is restored from a copy', async () => {
     await cp(files, copy, { recursive: true });
     running.kill('SIGCONT');
     exits(await running.ended, 0);
-    assert.equal(standIn.accepted().length, ROWS);
+    assert.equal(simulator.accepted().length, ROWS);
 
     await rm(files, { recursive: true });
     await rename(copy, files);
     const again = exits(await here.run(['run', file, '--json']), 0);
-    assert.equal(standIn.accepted().length, ROWS, 'nothing more was sent');
+    assert.equal(simulator.accepted().length, ROWS, 'nothing more was sent');
     assert.equal(countsOf(again)['submitted'], ROWS);
     assert.match(again.stderr, /"event":"replayed"/);
   });
 
   it('made in the middle of a run, or before it, pays nothing again: Redis and Postgres', async () => {
-    const standIn = await startStandIn();
+    const simulator = await startSimulatorProcess();
     const database = await createDatabase(shared);
     const here = await openPlace({
       REDIS_URL: shared.redisUrl,
-      VIDBATCH_BASE_URL: standIn.url,
+      VIDBATCH_BASE_URL: simulator.url,
       VIDBATCH_API_KEY: 'sk-e2e',
     });
     const on = (databaseUrl: string): { env: Record<string, string> } => ({
@@ -52,7 +52,7 @@ describe('a ledger that is restored from a copy', async () => {
     });
     exits(await here.run(['migrate'], on(database.url)), 0);
     const before = await createDatabase(shared, { copyOf: database.url });
-    after(() => Promise.all([here.close(), standIn.close(), database.drop(), before.drop()]));
+    after(() => Promise.all([here.close(), simulator.close(), database.drop(), before.drop()]));
 
     const file = await here.write('restored.csv', csvOf(ROWS, 'restored'));
     const running = here.start(['run', file], on(database.url));
@@ -60,20 +60,20 @@ describe('a ledger that is restored from a copy', async () => {
     const middle = await createDatabase(shared, { copyOf: database.url });
     after(() => middle.drop());
     exits(await running.ended, 0);
-    assert.deepEqual([standIn.accepted().length, paidTwice(standIn.accepted())], [ROWS, []]);
+    assert.deepEqual([simulator.accepted().length, paidTwice(simulator.accepted())], [ROWS, []]);
 
     for (const copy of [middle, before]) {
       const again = exits(await here.run(['run', file, '--json'], on(copy.url)), 0);
-      assert.equal(standIn.accepted().length, ROWS, 'nothing more was sent');
+      assert.equal(simulator.accepted().length, ROWS, 'nothing more was sent');
       assert.equal(countsOf(again)['submitted'], ROWS);
     }
   });
 
   it('is not the empty ledger of a second DATABASE_URL, which sends nothing until a person says so', async () => {
-    const standIn = await startStandIn();
+    const simulator = await startSimulatorProcess();
     const [first, second] = [await createDatabase(shared), await createDatabase(shared)];
-    const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' });
-    after(() => Promise.all([here.close(), standIn.close(), first.drop(), second.drop()]));
+    const here = await openPlace({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' });
+    after(() => Promise.all([here.close(), simulator.close(), first.drop(), second.drop()]));
     const file = await here.write('two.csv', csvOf(2, 'two'));
     const run = (
       url: string,
@@ -83,7 +83,7 @@ describe('a ledger that is restored from a copy', async () => {
     const doctor = async (): Promise<string> =>
       (await here.run(['doctor'], { env: { DATABASE_URL: second.url } })).stdout;
     exits(await run(first.url), 0);
-    assert.equal(standIn.accepted().length, 2);
+    assert.equal(simulator.accepted().length, 2);
 
     const refused = exits(await run(second.url, [], { VIDBATCH_ACCEPT_FOREIGN_JOURNALS: '1' }), 3);
     assert.match(
@@ -95,13 +95,13 @@ describe('a ledger that is restored from a copy', async () => {
     assert.match(await doctor(), /^failed +journals: .*belongs to another ledger/m);
     const status = exits(await here.run(['status'], { env: { DATABASE_URL: second.url } }), 0);
     assert.match(status.stderr, /belongs to another ledger/);
-    assert.equal(standIn.accepted().length, 2, 'nothing was paid by the wrong ledger');
+    assert.equal(simulator.accepted().length, 2, 'nothing was paid by the wrong ledger');
 
     exits(await run(second.url, ['--accept-foreign-journals']), 0);
-    assert.equal(standIn.accepted().length, 4);
+    assert.equal(simulator.accepted().length, 4);
     assert.match(await doctor(), /^ok +journals: /m);
     exits(await run(second.url), 0);
     exits(await run(first.url), 3);
-    assert.equal(standIn.accepted().length, 4);
+    assert.equal(simulator.accepted().length, 4);
   });
 });

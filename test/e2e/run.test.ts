@@ -3,15 +3,15 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { exits, job, lastLine, openPlace } from '../cli.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 /** Of the canonical text of `jobs/contract.json`: the four bodies of the contract page, none of them edited since. */
 const CONTRACT = 'ea03721140e9';
 
 describe('run, with nothing configured but the provider', async () => {
-  const standIn = await startStandIn();
-  const here = await openPlace({ VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' });
-  after(() => Promise.all([here.close(), standIn.close()]));
+  const simulator = await startSimulatorProcess();
+  const here = await openPlace({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' });
+  after(() => Promise.all([here.close(), simulator.close()]));
 
   before(async () => {
     exits(await here.run(['run', job('contract.json')]), 0);
@@ -21,7 +21,7 @@ describe('run, with nothing configured but the provider', async () => {
     const text = readFileSync(job('contract.json'), 'utf8');
     const bodies = JSON.parse(text) as { model: string }[];
     assert.equal(sha256(JSON.stringify(bodies)).slice(0, 12), CONTRACT);
-    const accepted = standIn.accepted();
+    const accepted = simulator.accepted();
     const byModel = (a: { model: string }, b: { model: string }): number => a.model.localeCompare(b.model);
     assert.deepEqual(
       accepted.map((one) => JSON.parse(one.bodyText) as { model: string }).sort(byModel),
@@ -36,8 +36,8 @@ describe('run, with nothing configured but the provider', async () => {
   it('sends nothing the second time', async () => {
     const again = exits(await here.run(['run', job('contract.json')]), 0);
     assert.equal(lastLine(again), '4 rows · 4 task ids · paid twice: none known');
-    assert.equal(standIn.accepted().length, 4);
-    assert.equal((await standIn.stats()).creates, 4);
+    assert.equal(simulator.accepted().length, 4);
+    assert.equal((await simulator.stats()).creates, 4);
   });
 });
 

@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { after, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import { nextTicks } from '../../src/core/time/tick.ts';
+import { nextTicks } from '../../src/core/time/cron.ts';
 import { exits, json, jsonLines } from '../cli.ts';
 import type { Place } from '../cli.ts';
 import { startServer } from '../servers.ts';
@@ -37,7 +37,7 @@ describe('a schedule', async () => {
     // Content that was sent in one batch is sent again in the next: that is what it is for.
     exits(await here.run(['schedule', 'trigger', 'nightly']), 0);
     exits(await here.run(['work', '--drain']), 0);
-    assert.equal(here.standIn.accepted().length, 4);
+    assert.equal(here.simulator.accepted().length, 4);
     exits(await here.run(['schedule', 'pause', 'nightly']), 0);
     const [paused] = await list();
     assert.deepEqual([paused?.paused, paused?.next], [true, []]);
@@ -175,7 +175,7 @@ describe('three workers', async () => {
     assert.deepEqual([...told].sort(), ['failed manifest-not-found 0 0', 'made null 1 3', 'made null 1 4']);
     // A row of which nobody knows, since its worker was killed, is none that is sent again.
     const { rows: all } = await db.query<{ n: number }>('select count(*)::int as n from vidbatch.submission');
-    assert.ok(here.standIn.accepted().length <= (all[0]?.n ?? 0));
+    assert.ok(here.simulator.accepted().length <= (all[0]?.n ?? 0));
   });
 });
 

@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { exits, json, lastLine, openPlace } from '../cli.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 describe('a second terminal, while a run holds the embedded folder', async () => {
-  const standIn = await startStandIn('--latency', '500ms');
+  const simulator = await startSimulatorProcess('--latency', '500ms');
   const here = await openPlace(
-    { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-e2e' },
+    { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' },
     { ledger: true },
   );
-  after(() => Promise.all([here.close(), standIn.close()]));
+  after(() => Promise.all([here.close(), simulator.close()]));
 
   it('can look, submit, pause, explain and resume, but not send', async () => {
     const file = await here.write('shots.csv', csvOf(60));
@@ -42,17 +42,17 @@ describe('a second terminal, while a run holds the embedded folder', async () =>
       61,
     );
 
-    await standIn.configure({ latency: { minMs: 0, maxMs: 2 } });
+    await simulator.configure({ latency: { minMs: 0, maxMs: 2 } });
     assert.match(exits(await here.run(['resume', 'shots']), 0).stdout, /^shots: resumed/m);
     const ended = exits(await run.ended, 0);
     assert.equal(lastLine(ended), '60 rows · 60 task ids · paid twice: none known');
-    const accepted = standIn.accepted();
+    const accepted = simulator.accepted();
     assert.equal(accepted.length, 60);
     assert.deepEqual(paidTwice(accepted), []);
   });
 
   it('left its rows in the ledger, for the next worker', async () => {
     exits(await here.run(['work', '--drain']), 0);
-    assert.equal(standIn.accepted().length, 63);
+    assert.equal(simulator.accepted().length, 63);
   });
 });

@@ -8,7 +8,7 @@ import { exits, openPlace } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 import { createDatabase, servers, startServer } from '../servers.ts';
 import { csvOf } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 
 const KEY = 'sk-Zq7vX2mTheKeyThatMustNotLeak9Lw';
 /** Of every row: whoever looks for the key and does not find this one has looked in the wrong place. */
@@ -17,17 +17,17 @@ const PROMPT = 'the shot leak-1';
 describe('the API key', async () => {
   const shared = await servers();
   const own = await startServer('redis');
-  const standIn = await startStandIn('--key', KEY);
+  const simulator = await startSimulatorProcess('--key', KEY);
   after(async () => {
-    await standIn.close();
+    await simulator.close();
     await own.stop();
   });
 
   /** What a whole life of a batch says: accepted, refused, lost, halted with a wrong key, and looked at. */
   async function live(place: Awaited<ReturnType<typeof openPlace>>): Promise<string> {
-    await standIn.clearRules();
-    await standIn.addRule({ fault: 'policy', match: { prompt: 'leak-2' } });
-    await standIn.addRule({ fault: 'reset-after-body:created', match: { prompt: 'leak-3' } });
+    await simulator.clearRules();
+    await simulator.addRule({ fault: 'policy', match: { prompt: 'leak-2' } });
+    await simulator.addRule({ fault: 'reset-after-body:created', match: { prompt: 'leak-3' } });
     const file = await place.write('leak.csv', csvOf(4, 'leak'));
     const more = await place.write('more.csv', csvOf(1, 'more'));
     const wrong = { env: { VIDBATCH_API_KEY: `${KEY}-wrong` } };
@@ -45,7 +45,7 @@ describe('the API key', async () => {
 
   it('is in no output and in no file of an embedded ledger', async () => {
     const place = await openPlace(
-      { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: KEY },
+      { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY },
       { ledger: true },
     );
     try {
@@ -65,7 +65,7 @@ describe('the API key', async () => {
   it('is in no output, and neither in Redis nor in Postgres', async () => {
     const database = await createDatabase(shared);
     const place = await openPlace({
-      VIDBATCH_BASE_URL: standIn.url,
+      VIDBATCH_BASE_URL: simulator.url,
       VIDBATCH_API_KEY: KEY,
       REDIS_URL: own.url,
       DATABASE_URL: database.url,

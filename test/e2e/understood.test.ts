@@ -8,7 +8,7 @@ const NAMED = ['--map', 'model=模型', '--map', 'prompt=提示词'];
 describe('headers that are understood', async () => {
   const desk = await openDesk();
   after(desk.close);
-  const sent = async (): Promise<number> => (await desk.standIn.stats()).creates;
+  const sent = async (): Promise<number> => (await desk.simulator.stats()).creates;
 
   it('send their fields, and are named once, beside the columns that are kept', async () => {
     const file = await desk.write(
@@ -16,7 +16,7 @@ describe('headers that are understood', async () => {
       '编号,模型,提示词,时长（秒）,备注\na,viduq3p-720p,清晨,7,draft\n',
     );
     const ran = exits(await desk.run(['run', file]), 0);
-    assert.equal(desk.standIn.accepted().at(-1)?.body.duration, 7);
+    assert.equal(desk.simulator.accepted().at(-1)?.body.duration, 7);
     const told = ran.stdout + ran.stderr;
     assert.equal([...told.matchAll(/1 column is kept and not sent: "备注"/g)].length, 1);
     assert.equal([...told.matchAll(/4 columns are understood: /g)].length, 1);

@@ -21,14 +21,14 @@ describe('verify', async () => {
 
   it('finds nothing after a run, also at the provider, where it only asks', async () => {
     exits(await desk.run(['run', await desk.write('shots.csv', csvOf(5, 'shots'))]), 0);
-    const { creates } = await desk.standIn.stats();
+    const { creates } = await desk.simulator.stats();
     const ended = exits(await verify('--provider'), 0);
     assert.equal(
       lastLine(ended),
       'checked: 5 rows · 1 journal · 0 jobs · 5 tasks asked for · 0 unanswered · every invariant holds',
     );
     assert.equal(exits(await verify('shots', '--json'), 0).stdout, '');
-    assert.equal((await desk.standIn.stats()).creates, creates);
+    assert.equal((await desk.simulator.stats()).creates, creates);
   });
 
   it('lists what is broken with exit code 1, three examples of each for people, all of them as JSON', async () => {

@@ -6,23 +6,23 @@ import { openDesk } from './storage.ts';
 
 describe('a provider in bad weather', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   after(desk.close);
 
   it('gets every row once, through 429s and refusals that are known not to be accepts', async () => {
-    await standIn.configure({ faults: ['throttle=0.1', 'status-503-model-not-found=0.05'] });
+    await simulator.configure({ faults: ['throttle=0.1', 'status-503-model-not-found=0.05'] });
     const file = await desk.write('rain.csv', csvOf(60, 'rain'));
     const ended = exits(await desk.run(['run', file]), 0);
     assert.equal(lastLine(ended), '60 rows · 60 task ids · paid twice: none known');
-    const { byStatus } = await standIn.stats();
+    const { byStatus } = await simulator.stats();
     assert.ok((byStatus['429'] ?? 0) > 0 && (byStatus['503'] ?? 0) > 0, JSON.stringify(byStatus));
-    assert.equal(standIn.accepted().length, 60);
-    assert.deepEqual(paidTwice(standIn.accepted()), []);
+    assert.equal(simulator.accepted().length, 60);
+    assert.deepEqual(paidTwice(simulator.accepted()), []);
   });
 
   it('may throttle a row as often as it likes: that costs no attempt', async () => {
-    await standIn.configure({ faults: [] });
-    await standIn.addRule({ fault: 'throttle', match: { prompt: 'hail-2', times: 3 } });
+    await simulator.configure({ faults: [] });
+    await simulator.addRule({ fault: 'throttle', match: { prompt: 'hail-2', times: 3 } });
     const file = await desk.write('hail.csv', csvOf(4, 'hail'));
     const ended = exits(await desk.run(['run', file, '--attempts', '1']), 0);
     assert.equal(lastLine(ended), '4 rows · 4 task ids · paid twice: none known');
@@ -36,26 +36,26 @@ describe('a provider in bad weather', async () => {
   });
 
   it('with a quota is not provoked by a rate below it', async () => {
-    await standIn.clearRules();
-    await standIn.configure({ requestsPerSecond: 20 });
-    const before = (await standIn.stats()).byStatus['429'] ?? 0;
+    await simulator.clearRules();
+    await simulator.configure({ requestsPerSecond: 20 });
+    const before = (await simulator.stats()).byStatus['429'] ?? 0;
     const file = await desk.write('quota.csv', csvOf(45, 'quota'));
     exits(await desk.run(['run', file, '--rate', '15/s']), 0);
-    const throttled = ((await standIn.stats()).byStatus['429'] ?? 0) - before;
+    const throttled = ((await simulator.stats()).byStatus['429'] ?? 0) - before;
     assert.ok(throttled <= 2, `${throttled} were throttled`);
   });
 
   it('whose answers are lost leaves rows uncertain, and they are never sent again', async () => {
-    await standIn.configure({ requestsPerSecond: null });
-    await standIn.addRule({ fault: 'reset-in-answer:created', match: { prompt: 'lost-2' } });
-    await standIn.addRule({ fault: 'status-502:not-created', match: { prompt: 'lost-4' } });
+    await simulator.configure({ requestsPerSecond: null });
+    await simulator.addRule({ fault: 'reset-in-answer:created', match: { prompt: 'lost-2' } });
+    await simulator.addRule({ fault: 'status-502:not-created', match: { prompt: 'lost-4' } });
     const file = await desk.write('lost.csv', csvOf(6, 'lost'));
     const ended = exits(await desk.run(['run', file]), 5);
     assert.equal(lastLine(ended), '6 rows · 4 task ids · 2 uncertain · paid twice: none known');
-    const { creates } = await standIn.stats();
+    const { creates } = await simulator.stats();
     exits(await desk.run(['run', file]), 5);
     exits(await desk.run(['work', '--drain']), 0);
-    assert.equal((await standIn.stats()).creates, creates);
+    assert.equal((await simulator.stats()).creates, creates);
     const rows = jsonLines<{ row_key: string; state: string }>(
       exits(await desk.run(['export', 'lost', '--format', 'jsonl']), 0).stdout,
     );
@@ -66,18 +66,18 @@ describe('a provider in bad weather', async () => {
   });
 
   it('that cannot be reached for a while gets every row once, when it is back', async () => {
-    await standIn.configure({ slowMs: 1_000 });
-    await standIn.addRule({ fault: 'outage', match: { prompt: 'away-5' } });
+    await simulator.configure({ slowMs: 1_000 });
+    await simulator.addRule({ fault: 'outage', match: { prompt: 'away-5' } });
     const file = await desk.write('away.csv', csvOf(12, 'away'));
     // One call at a time: none is cut off in flight.
     const ended = exits(await desk.run(['run', file, '--concurrency', '1', '--attempts', '50']), 0);
     assert.match(ended.stderr, /"event":"not-sent".*refuses connections/);
     assert.equal(lastLine(ended), '12 rows · 12 task ids · paid twice: none known');
-    assert.deepEqual(paidTwice(standIn.accepted()), []);
+    assert.deepEqual(paidTwice(simulator.accepted()), []);
   });
 
   it('that refuses a row has it rejected, with its reason, and the others are sent', async () => {
-    await standIn.addRule({ fault: 'policy', match: { prompt: 'rude-1' } });
+    await simulator.addRule({ fault: 'policy', match: { prompt: 'rude-1' } });
     const file = await desk.write('rude.csv', csvOf(3, 'rude'));
     const ended = exits(await desk.run(['run', file]), 4);
     assert.equal(lastLine(ended), '3 rows · 2 task ids · 1 rejected · paid twice: none known');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Pool } from 'pg';
-import { WINDOW_MS } from '../../src/core/submission.ts';
+import { WINDOW_MS } from '../../src/core/states.ts';
 import { ledgerNow } from '../../src/ledger/send/window.ts';
 import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
 import { exits, json, lastLine, openPlace } from '../cli.ts';
@@ -9,7 +9,7 @@ import type { Running } from '../cli.ts';
 import { shifted } from '../clock/shift.ts';
 import { windowAt } from '../contract/rows.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
 import { openDesk } from './storage.ts';
 
 const HOUR = 3_600_000;
@@ -52,7 +52,7 @@ const RATE = '110/s';
 
 describe('off-peak rows that need three short windows', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
   after(async () => {
     await db.end();
@@ -67,7 +67,7 @@ describe('off-peak rows that need three short windows', async () => {
     const shut = await windowAt(db, [HOUR, 2 * HOUR]);
     await setOffPeakWindow(db, shut);
     exits(await desk.run(['submit', file]), 0);
-    assert.equal((await standIn.stats()).creates, 0);
+    assert.equal((await simulator.stats()).creates, 0);
 
     const now = await ledgerNow(db);
     // Windows open and shut at whole seconds: between two of them is a second at least.
@@ -82,7 +82,7 @@ describe('off-peak rows that need three short windows', async () => {
     await setOffPeakWindow(db, windows);
     await acceptedBy(workers, ROWS);
 
-    const accepted = standIn.accepted();
+    const accepted = simulator.accepted();
     assert.equal(accepted.length, ROWS);
     assert.deepEqual(paidTwice(accepted), []);
     // A request leaves within five seconds of its claim; how long it takes to arrive depends on the machine.
@@ -112,7 +112,7 @@ describe('off-peak rows that need three short windows', async () => {
 
 describe('a window', async () => {
   const desk = await openDesk();
-  const { standIn } = desk;
+  const { simulator } = desk;
   after(desk.close);
 
   it('ends run --no-wait with 6 and work --drain with 0, and is told everywhere', async () => {
@@ -136,19 +136,19 @@ describe('a window', async () => {
     const explained = exits(await desk.run(['explain', 'shut', 'shut-1']), 0).stdout;
     assert.match(explained, /^waiting {2}window: .*it opens at/m);
     assert.match(explained, /^next {5}nothing: it is sent when its gates are open/m);
-    assert.equal(standIn.accepted().length, 0);
+    assert.equal(simulator.accepted().length, 0);
     const went = exits(await desk.run(['run', file, '--offpeak-window', 'none']), 0);
     assert.equal(lastLine(went), '3 rows · 3 task ids · paid twice: none known');
   });
 
   it('of a batch stays until a submit changes it, with an entry in the trail', async () => {
     const file = await desk.write('own.csv', csvOf(2, 'own'));
-    const sent = standIn.accepted().length;
+    const sent = simulator.accepted().length;
     exits(await desk.run(['submit', file, '--window', opensIn(5 * HOUR)]), 0);
     exits(await desk.run(['run', file, '--no-wait']), 6);
-    assert.equal(standIn.accepted().length, sent);
+    assert.equal(simulator.accepted().length, sent);
     exits(await desk.run(['run', file, '--window', '00:00-24:00 UTC']), 0);
-    assert.equal(standIn.accepted().length, sent + 2);
+    assert.equal(simulator.accepted().length, sent + 2);
     const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
     const { rows } = await db.query<{ detail: string }>(
       `select detail from vidbatch.trail where event in ('window', 'offpeak-window') order by id`,
@@ -171,14 +171,14 @@ describe('a window', async () => {
 });
 
 describe('an embedded ledger, whose clock is the worker’s', async () => {
-  const standIn = await startStandIn();
+  const simulator = await startSimulatorProcess();
   const here = await openPlace(
-    { VIDBATCH_BASE_URL: standIn.url, VIDBATCH_API_KEY: 'sk-window' },
+    { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-window' },
     { ledger: true },
   );
   after(async () => {
     await here.close();
-    await standIn.close();
+    await simulator.close();
   });
 
   it('lets run wait for the window, and send the rows when it opens', async () => {
@@ -192,6 +192,6 @@ describe('an embedded ledger, whose clock is the worker’s', async () => {
     assert.match(ended.stderr, /"event":"offpeak-window".*for all workers of this ledger/);
     assert.ok(ended.stderr.indexOf('shifted at') < ended.stderr.indexOf('"event":"accepted"'));
     assert.equal(lastLine(ended), '20 rows · 20 task ids · paid twice: none known');
-    assert.deepEqual(paidTwice(standIn.accepted()), []);
+    assert.deepEqual(paidTwice(simulator.accepted()), []);
   });
 });

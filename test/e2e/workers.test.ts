@@ -6,8 +6,8 @@ import { countsOf, exits, openPlace } from '../cli.ts';
 import type { Place } from '../cli.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startStandIn } from './stand-in.ts';
-import type { StandIn } from './stand-in.ts';
+import { startSimulatorProcess } from './simulator.ts';
+import type { SimulatorProcess } from './simulator.ts';
 
 const ROWS = 500;
 
@@ -19,28 +19,28 @@ describe('two workers on one ledger', async () => {
   /** A new ledger with `ROWS` rows, two workers that drain it, and what became of it. */
   async function drain(env: Record<string, string>, meanwhile: (one: Place) => Promise<void>): Promise<void> {
     const database = await createDatabase(shared);
-    const standIn: StandIn = await startStandIn();
+    const simulator: SimulatorProcess = await startSimulatorProcess();
     const here = await openPlace({
       ...env,
       DATABASE_URL: database.url,
-      VIDBATCH_BASE_URL: standIn.url,
+      VIDBATCH_BASE_URL: simulator.url,
       VIDBATCH_API_KEY: 'sk-e2e',
     });
     try {
       const file = await here.write('many.csv', csvOf(ROWS, 'many'));
       exits(await here.run(['submit', file]), 0);
       const workers = [here.start(['work', '--drain']), here.start(['work', '--drain'])];
-      await until(() => standIn.accepted().length >= 150);
+      await until(() => simulator.accepted().length >= 150);
       await meanwhile(here);
       for (const ended of await Promise.all(workers.map((worker) => worker.ended))) exits(ended, 0);
-      const accepted = standIn.accepted();
+      const accepted = simulator.accepted();
       assert.deepEqual(paidTwice(accepted), []);
       assert.equal(accepted.length, ROWS);
       const counts = countsOf(await here.run(['status', 'many', '--json']));
       assert.equal(counts['submitted'], ROWS);
     } finally {
       await here.close();
-      await standIn.close();
+      await simulator.close();
       await database.drop();
     }
   }

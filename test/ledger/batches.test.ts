@@ -17,8 +17,8 @@ import { transaction } from '../../src/database/database.ts';
 import type { Database } from '../../src/database/database.ts';
 import { clockSkewMs, providerStatus } from '../../src/ledger/send/provider.ts';
 import { readSpeed } from '../../src/ledger/read/batch-numbers.ts';
-import { checkReopening } from '../../src/batch/reopening.ts';
-import { noCounts } from '../../src/core/submission.ts';
+import { checkReopening } from '../../src/batch/retry.ts';
+import { noCounts } from '../../src/core/states.ts';
 import {
   claimAll,
   claimFirst,

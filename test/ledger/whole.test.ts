@@ -12,7 +12,7 @@ import { record } from '../../src/ledger/send/record.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/operator/resolve.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
-import { sameKeyOf } from '../../src/core/retry.ts';
+import { sameKeyOf } from '../../src/core/retry-policy.ts';
 import { confirmed, inspectLedger } from '../../src/operate/verify/verify.ts';
 import { makeBatch, outcomeOf, resultOf, tryAlone, editRow } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';

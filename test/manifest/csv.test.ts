@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { quoteFlaw } from '../../src/manifest/csv-quoting.ts';
-import { csvRecords } from '../../src/manifest/csv-record.ts';
+import { quoteFlaw, csvRecords } from '../../src/manifest/csv-records.ts';
 import { collect, inChunks, read, rules } from './fixture.ts';
 
 test('a row is the text of its cells, exactly as it stands, under trimmed headers', async () => {

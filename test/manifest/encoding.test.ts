@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { openManifest } from '../../src/manifest/manifest.ts';
-import { decodeText } from '../../src/manifest/text.ts';
+import { decodeText } from '../../src/manifest/decode.ts';
 import { collect, gb18030, read, rules, utf16be } from './fixture.ts';
 
 const CSV = '编号,提示词\r\n1,镜头缓慢推进\r\n';

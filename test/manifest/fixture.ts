@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Manifest, ManifestEntry } from '../../src/manifest/entry.ts';
 import { openManifest, type ManifestOptions } from '../../src/manifest/manifest.ts';
-import type { TextChunk } from '../../src/manifest/text.ts';
+import type { TextChunk } from '../../src/manifest/decode.ts';
 
 export interface Folder extends AsyncDisposable {
   path(name: string): string;

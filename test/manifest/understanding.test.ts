@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { missingColumns, parseMap } from '../../src/manifest/columns.ts';
-import { formatColumns, understand } from '../../src/manifest/understanding.ts';
-import { checkRows } from '../../src/manifest/row.ts';
+import { missingColumns, parseMap, formatColumns, understand } from '../../src/manifest/columns.ts';
+import { checkRows } from '../../src/manifest/check-rows.ts';
 import { openManifest } from '../../src/manifest/manifest.ts';
 import { makeFolder } from './fixture.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { duration } from '../../src/core/format.ts';
-import { noCounts, STATES } from '../../src/core/submission.ts';
-import type { Counts } from '../../src/core/submission.ts';
+import { formatDuration } from '../../src/core/units.ts';
+import { noCounts, STATES } from '../../src/core/states.ts';
+import type { Counts } from '../../src/core/states.ts';
 import type { Gate } from '../../src/operate/gates.ts';
 import { exitCodeOf, receipt, totalOf, etaOf, formatSpeed } from '../../src/operate/summary.ts';
 
@@ -80,7 +80,7 @@ test('durations are short and to the second', () => {
     [3_720_000, '1h 02m'],
     [-5, '0s'],
   ];
-  for (const [ms, text] of cases) assert.equal(duration(ms), text);
+  for (const [ms, text] of cases) assert.equal(formatDuration(ms), text);
 });
 
 const summary = (...gates: Gate['gate'][]): Parameters<typeof etaOf>[2] => ({

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Answer } from '../../src/provider/answer.ts';
 import { judge } from '../../src/provider/judgement.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
-import type { RefusalKind } from '../../src/provider/table.ts';
+import type { RefusalKind } from '../../src/provider/outcome-table.ts';
 import { answer, gateway, HTML, openai, vendor } from './answers.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { judge } from '../../src/provider/judgement.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
-import { STATUSES, VENDOR_CODES } from '../../src/provider/table.ts';
+import { STATUSES, VENDOR_CODES } from '../../src/provider/outcome-table.ts';
 import { answer, gateway, HTML, openai, vendor } from './answers.ts';
 
 const now = 0;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { VidbatchError } from '../../src/core/errors.ts';
-import { checkCodes } from '../../src/provider/table.ts';
+import { checkCodes } from '../../src/provider/outcome-table.ts';
 
 describe('codes from the configuration', () => {
   it('may move a code to any kind of refusal', () => {

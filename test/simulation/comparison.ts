@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { AVALANCHE } from '../../src/ledger/send/decide/limits.ts';
-import { sameKeyOf } from '../../src/core/retry.ts';
+import { sameKeyOf } from '../../src/core/retry-policy.ts';
 import { parseWindow } from '../../src/core/time/window.ts';
 import { deedOf, ORIGINS, plain, SQL } from './deed.ts';
 import type { Sql } from './deed.ts';

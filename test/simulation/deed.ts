@@ -8,7 +8,7 @@ import * as records from '../../src/ledger/send/record.ts';
 import type { Result } from '../../src/ledger/send/result.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
-import { STALE_MS } from '../../src/core/submission.ts';
+import { STALE_MS } from '../../src/core/states.ts';
 import { outcomeOf } from '../contract/rows.ts';
 import * as model from './ledger/model.ts';
 import type { Decision } from './ledger/operator.ts';

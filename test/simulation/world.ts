@@ -1,5 +1,5 @@
-import { sameKeyOf } from '../../src/core/retry.ts';
-import type { SameKey } from '../../src/core/retry.ts';
+import { sameKeyOf } from '../../src/core/retry-policy.ts';
+import type { SameKey } from '../../src/core/retry-policy.ts';
 import { Connection } from './connection.ts';
 import { Disk } from './disk.ts';
 import { checkAlways, checkKept, journaledTaskIds, recordedTaskIds } from './invariants.ts';

@@ -8,9 +8,9 @@ import { readWitness } from './witness.ts';
 
 /** All is well again: what is left is sent, a person settles some rows, and then everything is compared. */
 export async function endRound(scene: Scene): Promise<Verdict> {
-  const { plan, standIn, ledger, office, manifests, witness } = scene;
+  const { plan, simulator, ledger, office, manifests, witness } = scene;
   const { must, settle, misjudge, misjudged } = office;
-  await standIn.configure({ latency: { minMs: 1, maxMs: 3 } });
+  await simulator.configure({ latency: { minMs: 1, maxMs: 3 } });
   await ledger.deadlinesPass('all');
   await ledger.feedersPass();
   const files: string[] = [];
@@ -33,7 +33,7 @@ export async function endRound(scene: Scene): Promise<Verdict> {
   }
   return judge({
     books,
-    accepted: standIn.accepted(),
+    accepted: simulator.accepted(),
     witnessed: readWitness(witness),
     surplus: await ledger.taskIds(),
     misjudged,

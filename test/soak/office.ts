@@ -1,6 +1,6 @@
 import { describe, jsonLines } from '../cli.ts';
 import type { Ended, Place } from '../cli.ts';
-import type { StandIn } from '../e2e/stand-in.ts';
+import type { SimulatorProcess } from '../e2e/simulator.ts';
 import type { Command } from './plan.ts';
 import { promptOf } from './verdict.ts';
 
@@ -29,7 +29,7 @@ const TOLD = /\[(CANCELLED|NO_SUCH_BATCH|NO_LEDGER|NOT_UNCERTAIN|BEFORE_DEADLINE
 /** Thousands of rows may be left for the end, and the machine may be busy. */
 const PATIENCE_MS = 300_000;
 
-export function openOffice(place: Place, standIn: StandIn, env: Record<string, string>): Office {
+export function openOffice(place: Place, simulator: SimulatorProcess, env: Record<string, string>): Office {
   const surprises: string[] = [];
   const misjudged = new Set<string>();
   let commands = 0;
@@ -53,7 +53,7 @@ export function openOffice(place: Place, standIn: StandIn, env: Record<string, s
     const ended = await run('uncertain', batch, '--json');
     heed(ended);
     if (ended.code !== 0) return [];
-    const tasks = new Map(standIn.accepted().map(({ body, taskId }) => [body.prompt, taskId]));
+    const tasks = new Map(simulator.accepted().map(({ body, taskId }) => [body.prompt, taskId]));
     return jsonLines<{ kind: string; key: string }>(ended.stdout)
       .filter(({ kind }) => kind === 'uncertain')
       .map(({ key }) => ({ key, prompt: promptOf(batch, key), taskId: tasks.get(promptOf(batch, key)) }));

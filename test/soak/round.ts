@@ -69,9 +69,9 @@ class Round {
 
   async play(): Promise<RoundResult> {
     const begun = performance.now();
-    const { plan, standIn, place, services, broken } = this.#scene;
+    const { plan, simulator, place, services, broken } = this.#scene;
     const { latency, slowMs, faults } = plan;
-    await standIn.configure({ latency, slowMs, faults: [...faults] });
+    await simulator.configure({ latency, slowMs, faults: [...faults] });
     for (const manifest of this.#scene.manifests) {
       await this.#scene.office.must([0], 'submit', await this.#write(manifest, 0));
     }
@@ -82,12 +82,12 @@ class Round {
         await this.#do(step, crew);
       }
       await this.#linger(crew);
-      await standIn.configure({ faults: [] });
+      await simulator.configure({ faults: [] });
       await services.healed();
     } finally {
       await crew.stop(plan.end.stop);
     }
-    const stats = await standIn.stats();
+    const stats = await simulator.stats();
     const verdict = await endRound(this.#scene);
     const { losses } = crew;
     const { producer, redis, postgres, ...others } = this.#count;
@@ -98,7 +98,7 @@ class Round {
       seconds: (performance.now() - begun) / 1000,
       kills: { worker: losses.atPoint + losses.anywhere, producer, redis, postgres },
       faults: stats.creates - (stats.byStatus['200'] ?? 0),
-      leftForTheEnd: standIn.accepted().length - stats.accepted,
+      leftForTheEnd: simulator.accepted().length - stats.accepted,
       gaveUp: losses.gaveUp,
       commands: this.#scene.office.commands(),
       ...others,
@@ -106,7 +106,7 @@ class Round {
   }
 
   async #do(deed: Deed, crew: Crew): Promise<void> {
-    const { services, standIn, ledger } = this.#scene;
+    const { services, simulator, ledger } = this.#scene;
     switch (deed.do) {
       case 'kill-worker':
         return crew.kill(deed.which);
@@ -126,7 +126,7 @@ class Round {
         this.#count.partitions += 1;
         return services.partition(deed);
       case 'weather':
-        return standIn.configure({ faults: [...deed.faults] });
+        return simulator.configure({ faults: [...deed.faults] });
       case 'duplicate-jobs':
         return services.duplicateJobs();
       case 'deadlines-pass':
@@ -154,7 +154,7 @@ class Round {
   }
 
   async #wait(sight: Sight, crew: Crew): Promise<void> {
-    const { plan, services, standIn, ledger } = this.#scene;
+    const { plan, services, simulator, ledger } = this.#scene;
     const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
     const sleepers = plan.fates.filter((fate) => fate?.signal === 'SIGSTOP').length;
     const seen: Record<Sight, () => Promise<boolean>> = {
@@ -162,7 +162,7 @@ class Round {
       'every fate is met': async () => crew.dead().length >= plan.fates.length,
       'as many rows are uncertain': async () => (await ledger.uncertain()) >= sleepers,
       'all others were accepted': async () =>
-        (await standIn.stats()).accepted >= rows - plan.fates.length * plan.concurrency,
+        (await simulator.stats()).accepted >= rows - plan.fates.length * plan.concurrency,
       'no job waits': async () => (await services.waitingJobs()) === 0,
     };
     const until = performance.now() + SIGHT_MS;
@@ -174,13 +174,13 @@ class Round {
 
   /** Until enough have died, or nothing is left to be sent. Who does not meet his fate is killed without it. */
   async #linger(crew: Crew): Promise<void> {
-    const { plan, standIn, ledger } = this.#scene;
+    const { plan, simulator, ledger } = this.#scene;
     const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
     const life = plan.storage.endsWith('embedded') ? 4 * LONGEST_LIFE_MS : LONGEST_LIFE_MS;
     let before = { dead: 0, accepted: 0, at: performance.now() };
     for (;;) {
       const dead = crew.losses.atPoint + crew.losses.anywhere;
-      const { accepted } = await standIn.stats();
+      const { accepted } = await simulator.stats();
       if (dead >= plan.fates.length || accepted > rows * 0.97) return;
       const still = performance.now() - before.at;
       if (dead !== before.dead) before = { dead, accepted, at: performance.now() };

@@ -6,7 +6,7 @@ import { isStorage, soak } from './soak.ts';
 const HELP = `npm run soak -- [options]
 
 Rounds of random faults, kills (workers, producers, Redis, Postgres), partitions and operator commands against the
-real command line, the stand-in provider, and private servers. Each round ends with everything healed and the rest
+real command line, the simulator, and private servers. Each round ends with everything healed and the rest
 sent; then the ledger is compared with the provider's own record.
 
   --seed N       what is done, and in which order, follows from it (default: the time)

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { openPlace } from '../cli.ts';
 import type { Place } from '../cli.ts';
-import { startStandIn } from '../e2e/stand-in.ts';
-import type { StandIn } from '../e2e/stand-in.ts';
+import { startSimulatorProcess } from '../e2e/simulator.ts';
+import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { openEmbeddedLedger, openPostgresLedger } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
 import { growing } from './manifest.ts';
@@ -18,7 +18,7 @@ export interface Scene {
   plan: Plan;
   services: Services;
   place: Place;
-  standIn: StandIn;
+  simulator: SimulatorProcess;
   ledger: Ledger;
   office: Office;
   manifests: readonly GrowingManifest[];
@@ -34,13 +34,16 @@ export async function openScene(
   services: Services,
   broken: Record<string, string>,
 ): Promise<Scene> {
-  const standIn = await startStandIn('--seed', `${Math.abs(plan.seed * 1000 + plan.round) % 2 ** 31}`);
+  const simulator = await startSimulatorProcess(
+    '--seed',
+    `${Math.abs(plan.seed * 1000 + plan.round) % 2 ** 31}`,
+  );
   // The queues of earlier rounds.
   await services.flush();
   const { redis, postgres, provider } = services.proxies;
-  provider.lead(standIn.url);
+  provider.lead(simulator.url);
   const place = await openPlace({
-    VIDBATCH_BASE_URL: by(provider, standIn.url),
+    VIDBATCH_BASE_URL: by(provider, simulator.url),
     VIDBATCH_API_KEY: 'sk-soak',
     ...(plan.storage.includes('redis') && { REDIS_URL: by(redis, services.servers.redis.url) }),
   });
@@ -52,16 +55,16 @@ export async function openScene(
     plan,
     services,
     place,
-    standIn,
+    simulator,
     ledger,
     broken,
-    office: openOffice(place, standIn, broken),
+    office: openOffice(place, simulator, broken),
     manifests: manifestsOf(plan),
     witness: join(place.folder, 'witness'),
     async close() {
       await services.healed();
       await place.close();
-      await standIn.close();
+      await simulator.close();
       await ledger.close();
     },
   };

@@ -16,16 +16,16 @@ test(`${ROWS} tasks that live in every way are known as they are, though an aske
   const crowd = await makeCrowd(storage.db, ROWS, UNIT_MS, {
     queryFaults: ['status-502=0.01', 'truncated-json=0.01', 'throttle=0.0005'],
   });
-  const { standIn } = crowd;
+  const { simulator } = crowd;
   const start = (): { process: ChildProcess; ended: Promise<unknown[]> } => {
-    const args = [ASKER, storage.config.databaseUrl ?? '', standIn.url, String(UNIT_MS)];
+    const args = [ASKER, storage.config.databaseUrl ?? '', simulator.url, String(UNIT_MS)];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
     return { process: child, ended: once(child, 'exit') };
   };
   try {
     const askers = [start(), start()];
     const victim = start();
-    await standIn.reached({ queries: ROWS });
+    await simulator.reached({ queries: ROWS });
     victim.process.kill('SIGKILL');
     await victim.ended;
     askers.push(start());
@@ -35,7 +35,7 @@ test(`${ROWS} tasks that live in every way are known as they are, though an aske
       'select task_id, polls from vidbatch.task where batch_id = $1',
       [crowd.id],
     );
-    const heard = new Map(standIn.tasks().map(({ taskId, polls }) => [taskId, polls]));
+    const heard = new Map(simulator.tasks().map(({ taskId, polls }) => [taskId, polls]));
     const more = rows.filter(({ task_id: taskId, polls }) => polls !== heard.get(taskId));
     assert.ok(more.length <= 16, `${more.length} tasks were counted otherwise`);
     for (const { task_id: taskId, polls } of more) {
@@ -43,11 +43,11 @@ test(`${ROWS} tasks that live in every way are known as they are, though an aske
       await storage.db.query('update vidbatch.task set polls = polls - 1 where task_id = $1', [taskId]);
     }
     await assertTrue(storage.db, crowd);
-    const { queries } = standIn.stats();
+    const { queries } = simulator.stats();
     process.stdout.write(`${queries} questions about ${ROWS} tasks, ${(queries / ROWS).toFixed(2)} each\n`);
     assert.ok(queries <= 8 * ROWS);
   } finally {
-    await standIn.close();
+    await simulator.close();
     await storage.close();
   }
 });

@@ -5,7 +5,7 @@ import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Recorded } from '../../src/ledger/send/result.ts';
 import { failureOf, formatLog, resultOf, tookRows } from '../../src/worker/chunk-report.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
-import type { State } from '../../src/core/submission.ts';
+import type { State } from '../../src/core/states.ts';
 import type { Settled } from '../../src/worker/submit.ts';
 import { outcomeOf } from '../contract/rows.ts';
 

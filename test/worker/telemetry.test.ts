@@ -35,20 +35,20 @@ for (const kind of ['redis+postgres', 'postgres'] as const) {
   describe(`spans, with the queue on ${kind.split('+')[0]}`, () => {
     const key = 'sk-never-in-a-span';
     let storage: Storage;
-    let standIn: Simulator;
+    let simulator: Simulator;
 
     before(async () => {
-      standIn = await startSimulator();
-      storage = await openStorage(kind, { otel: 'yes', baseUrl: standIn.url, apiKey: key });
+      simulator = await startSimulator();
+      storage = await openStorage(kind, { otel: 'yes', baseUrl: simulator.url, apiKey: key });
       exporter.reset();
     });
     after(async () => {
       await storage.close();
-      await standIn.close();
+      await simulator.close();
     });
 
     test('lead from the feeder that queued a job to the worker that took it, and hold no secret', async () => {
-      const made = await makeBatch(storage.db, { rows: 3, origin: standIn.url });
+      const made = await makeBatch(storage.db, { rows: 3, origin: simulator.url });
       const log = createLog('silent');
       const sending = await startSending(storage, storage.config, {}, { batches: null, log });
       await untilDone(storage, sending, null, { log });

@@ -19,15 +19,15 @@ const log = createLog('silent');
 for (const kind of ['postgres', 'redis+embedded'] as const) {
   describe(`a worker, with its queue on ${kind}`, () => {
     let storage: Storage;
-    let standIn: Simulator;
+    let simulator: Simulator;
 
     before(async () => {
-      standIn = await startSimulator({ slowMs: 2_500 });
-      storage = await openStorage(kind, { baseUrl: standIn.url, apiKey: 'sk-test' });
+      simulator = await startSimulator({ slowMs: 2_500 });
+      storage = await openStorage(kind, { baseUrl: simulator.url, apiKey: 'sk-test' });
     });
     after(async () => {
       await storage.close();
-      await standIn.close();
+      await simulator.close();
     });
 
     async function work(
@@ -42,11 +42,11 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
     }
 
     test('sends each row once, by jobs that say which rows they took and what became of them', async () => {
-      const made = await makeBatch(storage.db, { rows: 40, origin: standIn.url });
-      const sent = standIn.record.length;
+      const made = await makeBatch(storage.db, { rows: 40, origin: simulator.url });
+      const sent = simulator.record.length;
       await work(null);
       assert.deepEqual(new Set(await statesOf(storage.db, made)), new Set(['submitted']));
-      assert.equal(standIn.record.length - sent, 40);
+      assert.equal(simulator.record.length - sent, 40);
       const queue = openQueue(storage.store, queueName(storage.ledgerId, null));
       const jobs = (await queue.getJobs(['completed'])).filter(({ name }) => name === made.name);
       let rows = 0;
@@ -66,7 +66,7 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
     });
 
     test('fails a job in which a row was refused, and says why; the other rows are sent', async () => {
-      const made = await makeBatch(storage.db, { rows: 5, origin: standIn.url });
+      const made = await makeBatch(storage.db, { rows: 5, origin: simulator.url });
       const [, bad = 0] = made.rows;
       await editRow(storage.db, bad, { request: '{"model":"no-such-model","prompt":"😀"}' });
       await work(null, 2, ['no-such-model']);
@@ -79,12 +79,12 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
     });
 
     test('shows a job while it runs and at its end: who works on it, how far it is, and its rows by their lines', async () => {
-      const made = await makeBatch(storage.db, { rows: 1, origin: standIn.url });
+      const made = await makeBatch(storage.db, { rows: 1, origin: simulator.url });
       await storage.db.query(
         `update vidbatch.row set row_key = 'h1:' || repeat('0', 64) || '#1', line = 12 where id = any($1::bigint[])`,
         [made.rows],
       );
-      standIn.faults.add({ match: { times: 1 }, fault: 'slow-headers' });
+      simulator.faults.add({ match: { times: 1 }, fault: 'slow-headers' });
       const queue = openQueue(storage.store, queueName(storage.ledgerId, null));
       const sending = await startSending(storage, storage.config, {}, { batches: null, log });
       const active = async (): Promise<Job<ChunkData> | undefined> => (await queue.getJobs(['active']))[0];
@@ -102,12 +102,12 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
     });
 
     test('does not send a row that breaks a rule by now: it is invalid, costs nothing, and the job says so', async () => {
-      const made = await makeBatch(storage.db, { rows: 5, origin: standIn.url, price: 2, budget: 10 });
+      const made = await makeBatch(storage.db, { rows: 5, origin: simulator.url, price: 2, budget: 10 });
       const [, bad = 0] = made.rows;
       await editRow(storage.db, bad, { request: '{"model":"viduq3p-720p","prompt":"a fox","duration":99}' });
-      const sent = standIn.record.length;
+      const sent = simulator.record.length;
       await work(null, 2);
-      assert.equal(standIn.record.length - sent, 4);
+      assert.equal(simulator.record.length - sent, 4);
       const { state, error_code, error, spent } = await storedOne(storage.db, bad);
       assert.deepEqual(
         [state, error_code, error, spent],
@@ -128,7 +128,7 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
     });
 
     test('of a run leaves no queue behind', async () => {
-      const made = await makeBatch(storage.db, { rows: 3, proven: false, origin: standIn.url });
+      const made = await makeBatch(storage.db, { rows: 3, proven: false, origin: simulator.url });
       await work([made.id]);
       assert.deepEqual(new Set(await statesOf(storage.db, made)), new Set(['submitted']));
       const queue = openQueue(storage.store, queueName(storage.ledgerId, [made.id]), {
@@ -140,9 +140,9 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
     });
 
     test('leaves its journal to be read where the ledger was restored to before its claims', async () => {
-      const made = await makeBatch(storage.db, { rows: 2, origin: standIn.url });
+      const made = await makeBatch(storage.db, { rows: 2, origin: simulator.url });
       const [lost = 0] = made.rows;
-      const sent = standIn.record.length;
+      const sent = simulator.record.length;
       const sending = await startSending(storage, storage.config, {}, { batches: [made.id], log });
       await untilDone(storage, sending, [made.id], { log });
       await storage.db.query('delete from vidbatch.task where submission_id = $1', [lost]);
@@ -155,7 +155,7 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
       assert.equal(await sending.close(), 0);
       await work([made.id]);
       assert.deepEqual(await statesOf(storage.db, made), ['submitted', 'submitted']);
-      assert.equal(standIn.record.length - sent, 2);
+      assert.equal(simulator.record.length - sent, 2);
     });
 
     test('removes the queues of runs that were killed', async () => {
@@ -166,7 +166,7 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
         `insert into vidbatch.feeder (queue, seen_at) values ($1, now() - interval '31 seconds')`,
         [dead],
       );
-      await makeBatch(storage.db, { rows: 1, origin: standIn.url });
+      await makeBatch(storage.db, { rows: 1, origin: simulator.url });
       await work(null);
       assert.deepEqual((await readLive(left)).jobs, []);
       assert.ok((await listFeeders(storage.db)).every(({ queue }) => queue !== dead));
@@ -177,7 +177,7 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
       const queue = openQueue(storage.store, queueName(storage.ledgerId, null));
       await queue.add('foreign', { hello: 1 } as never, { jobId: 'foreign', attempts: 5 });
       await queue.add('gone', { batch: 987_654_321, rows: 3 }, { jobId: 'gone' });
-      const made = await makeBatch(storage.db, { rows: 2, origin: standIn.url });
+      const made = await makeBatch(storage.db, { rows: 2, origin: simulator.url });
       await work(null);
       assert.deepEqual(new Set(await statesOf(storage.db, made)), new Set(['submitted']));
       const foreign = await queue.getJob('foreign');

@@ -1,12 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { Amount } from './amount.ts';
-import { parseAmount, times, ZERO, compare } from './amount.ts';
+import { parseAmount, times, ZERO, compare, CURRENCY, type Amount, type Money } from './money.ts';
 import { messageOf, usageError } from '../errors.ts';
-import { excerpt, typedExcerpt } from '../excerpt.ts';
+import { excerpt, typedExcerpt } from '../text.ts';
 import { formatLoss, findLoss } from '../json.ts';
-import { CURRENCY } from './money.ts';
-import type { Money } from './money.ts';
 
 /** What a model's videos cost. */
 export interface Price extends Money {

@@ -1,8 +1,7 @@
 import { usageError } from '../errors.ts';
-import { excerpt } from '../excerpt.ts';
-import { WINDOW_MS } from '../submission.ts';
-import { DAY_MS, findZone, joined, nearestZone, shown, stretches, wallClock } from './zone.ts';
-import type { Span } from './zone.ts';
+import { excerpt } from '../text.ts';
+import { WINDOW_MS } from '../states.ts';
+import { DAY_MS, findZone, joined, nearestZone, shown, stretches, wallClock, type Span } from './zone.ts';
 
 /** Milliseconds after midnight; a close after 24:00 is on the next day. */
 interface Hours {

@@ -1,5 +1,5 @@
-import type { Amount } from '../../core/money/amount.ts';
-import { formatAmount } from '../../core/money/amount.ts';
+import type { Amount } from '../../core/money/money.ts';
+import { formatAmount } from '../../core/money/money.ts';
 import { storable } from '../../core/text.ts';
 import { writeScratch } from '../import/stage.ts';
 import type { Queryable } from '../../database/database.ts';

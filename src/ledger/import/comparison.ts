@@ -1,4 +1,4 @@
-import type { State } from '../../core/submission.ts';
+import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { isChanged, KNOWN, MARK, knownFrom, SENT } from './known.ts';
 import type { ReadRows } from './known.ts';

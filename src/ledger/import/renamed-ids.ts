@@ -1,6 +1,6 @@
-import { openSeen } from '../../core/seen.ts';
+import { openIdIndex } from '../../core/sqlite.ts';
 import { likenessOf } from '../../core/identity.ts';
-import type { State } from '../../core/submission.ts';
+import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { PAID, vanished } from './comparison.ts';
 import type { Comparison } from './comparison.ts';
@@ -178,7 +178,7 @@ export async function compareIds(
 
 /** Reads all ids of such rows: asked only where there are both. */
 async function findAlike(db: Queryable, { importId, known }: ReadRows, batchId: number): Promise<AlikeRows> {
-  const gone = openSeen();
+  const gone = openIdIndex();
   try {
     for await (const { id, key } of pages(
       db,

@@ -1,6 +1,5 @@
-import type { Amount } from '../../core/money/amount.ts';
-import { formatAmount, parseAmount, ZERO } from '../../core/money/amount.ts';
-import type { Money } from '../../core/money/money.ts';
+import { formatAmount, parseAmount, ZERO } from '../../core/money/money.ts';
+import type { Amount, Money } from '../../core/money/money.ts';
 import { PAID } from '../import/comparison.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 import { transaction } from '../../database/database.ts';

@@ -1,4 +1,4 @@
-import { formatAmount } from '../../core/money/amount.ts';
+import { formatAmount } from '../../core/money/money.ts';
 import { DEFAULT_SECONDS } from '../../core/money/prices.ts';
 import type { Money } from '../../core/money/money.ts';
 import type { Prices } from '../../core/money/prices.ts';

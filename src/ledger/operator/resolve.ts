@@ -1,4 +1,4 @@
-import type { State } from '../../core/submission.ts';
+import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { readOne } from '../read/query.ts';
 import { CHOSEN, choiceValues } from '../read/uncertain.ts';

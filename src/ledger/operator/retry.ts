@@ -1,5 +1,5 @@
-import type { State } from '../../core/submission.ts';
-import { RETRYABLE_STATES } from '../../core/submission.ts';
+import type { State } from '../../core/states.ts';
+import { RETRYABLE_STATES } from '../../core/states.ts';
 import { isChanged } from '../import/known.ts';
 import type { Queryable } from '../../database/database.ts';
 import { CALLED_OFF } from '../send/unknown-outcome.ts';

@@ -1,5 +1,5 @@
-import type { Counts, State } from '../../core/submission.ts';
-import { noCounts } from '../../core/submission.ts';
+import type { Counts, State } from '../../core/states.ts';
+import { noCounts } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { readOne } from './query.ts';
 import { CLAIM_ORDER, groups, PENDING } from '../send/group.ts';

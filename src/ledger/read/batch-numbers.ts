@@ -1,7 +1,7 @@
-import { noCounts } from '../../core/submission.ts';
-import type { Counts, State } from '../../core/submission.ts';
-import { noTaskCounts } from '../../core/task.ts';
-import type { TaskCounts } from '../../core/task.ts';
+import { noCounts } from '../../core/states.ts';
+import type { Counts, State } from '../../core/states.ts';
+import { noTaskCounts } from '../../core/task-status.ts';
+import type { TaskCounts } from '../../core/task-status.ts';
 import type { Queryable } from '../../database/database.ts';
 import { readOne } from './query.ts';
 import type { FailReason } from '../operator/retry-failed-tasks.ts';

@@ -1,5 +1,5 @@
 import { usageError } from '../../core/errors.ts';
-import type { Rhythm } from '../../core/time/tick.ts';
+import type { Rhythm } from '../../core/time/cron.ts';
 import type { Queryable } from '../../database/database.ts';
 
 /** What a run does while an earlier one of its schedule is still open. */

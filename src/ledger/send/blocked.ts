@@ -1,4 +1,4 @@
-import type { Limit } from '../../core/rate/limits.ts';
+import type { Limit } from '../../core/rate/rate-limits.ts';
 import type { Queryable } from '../../database/database.ts';
 import { groups } from './group.ts';
 import { ROOM, untilRoomMs } from './rate-limiter.ts';

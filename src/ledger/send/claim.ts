@@ -1,4 +1,4 @@
-import type { Limit } from '../../core/rate/limits.ts';
+import type { Limit } from '../../core/rate/rate-limits.ts';
 import type { Queryable } from '../../database/database.ts';
 import { doubtMsOf } from './unknown-outcome.ts';
 import { ASKED, chosen, CLAIMED, HAS_UNHALTED, IN_ORDER, OPEN_BATCH, pick, UNUSED } from './claim-parts.ts';

@@ -1,6 +1,6 @@
 import { steer, unknownQuota } from '../../core/rate/auto-rate.ts';
 import type { Known, Seen } from '../../core/rate/auto-rate.ts';
-import type { Limit } from '../../core/rate/limits.ts';
+import type { Limit } from '../../core/rate/rate-limits.ts';
 import type { Queryable } from '../../database/database.ts';
 
 /** After this time without a look, a rate that was found counts no longer. */

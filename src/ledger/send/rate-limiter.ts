@@ -1,4 +1,4 @@
-import type { Limit } from '../../core/rate/limits.ts';
+import type { Limit } from '../../core/rate/rate-limits.ts';
 
 /**
  * A slot is reserved at most this many milliseconds before it comes, because a worker that dies wastes its slots, and a

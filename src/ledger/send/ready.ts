@@ -1,4 +1,4 @@
-import type { Limit } from '../../core/rate/limits.ts';
+import type { Limit } from '../../core/rate/rate-limits.ts';
 import { affordable } from '../money/budget.ts';
 import type { Queryable } from '../../database/database.ts';
 import { DUE, dueGroups, groups } from './group.ts';

@@ -1,4 +1,4 @@
-import type { State } from '../../core/submission.ts';
+import type { State } from '../../core/states.ts';
 import { frequent, transaction } from '../../database/database.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 import { recordPlainAcceptances } from './acceptance.ts';

@@ -1,6 +1,6 @@
 import type { Outcome } from '../../core/outcome.ts';
-import type { SameKey } from '../../core/retry.ts';
-import type { State } from '../../core/submission.ts';
+import type { SameKey } from '../../core/retry-policy.ts';
+import type { State } from '../../core/states.ts';
 
 export interface Result {
   attemptId: string;

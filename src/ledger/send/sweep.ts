@@ -1,5 +1,5 @@
 import { crashPoint } from '../../core/crash-points.ts';
-import { KEY_LIFE_MS } from '../../core/retry.ts';
+import { KEY_LIFE_MS } from '../../core/retry-policy.ts';
 import type { Queryable } from '../../database/database.ts';
 import { CALLED_OFF, mayGoAgain } from './unknown-outcome.ts';
 import type { Again } from './unknown-outcome.ts';

@@ -1,5 +1,5 @@
-import type { SameKey } from '../../core/retry.ts';
-import { KEY_LIFE_MS } from '../../core/retry.ts';
+import type { SameKey } from '../../core/retry-policy.ts';
+import { KEY_LIFE_MS } from '../../core/retry-policy.ts';
 import type { Queryable } from '../../database/database.ts';
 
 /** Attempts `o` that may or may not have been accepted, as SQL. */

@@ -1,6 +1,6 @@
 import { formatMisses } from '../../core/poll-plan.ts';
 import type { PollVerdict } from '../../core/poll-plan.ts';
-import { isFinal } from '../../core/task.ts';
+import { isFinal } from '../../core/task-status.ts';
 import type { Queryable } from '../../database/database.ts';
 import type { TakenTask } from './poll.ts';
 import { TASK_BACK } from '../operator/retry-failed-tasks.ts';

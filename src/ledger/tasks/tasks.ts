@@ -1,5 +1,5 @@
-import { noTaskCounts } from '../../core/task.ts';
-import type { TaskCounts, TaskStatus } from '../../core/task.ts';
+import { noTaskCounts } from '../../core/task-status.ts';
+import type { TaskCounts, TaskStatus } from '../../core/task-status.ts';
 import type { Queryable } from '../../database/database.ts';
 import { ORIGIN, UNSETTLED } from './poll.ts';
 import type { PollScope } from './poll.ts';

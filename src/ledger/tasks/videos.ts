@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/database.ts';
 import { UNSETTLED } from './poll.ts';
-import type { State } from '../../core/submission.ts';
+import type { State } from '../../core/states.ts';
 import { pageByPage, readCount, readOne } from '../read/query.ts';
 
 /** Rows of one query. */

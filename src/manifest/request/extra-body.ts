@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import { columnLabel, excerpt, typedExcerpt } from '../../core/excerpt.ts';
+import { columnLabel, excerpt, typedExcerpt } from '../../core/text.ts';
 import { isPlainObject } from '../../core/json.ts';
 import { nearest } from '../../core/suggestion.ts';
 import { extraBodyKeys } from './field-names.ts';
 import { check, type ExtraBody, extraBodySchemas, type Report } from './fields.ts';
-import { type Flaw, flaw, textFlaw } from './text.ts';
+import { type Flaw, flaw, textFlaw } from './text-flaws.ts';
 
 /** A column such as `extra_body.seed`; `path` is what follows `extra_body`. */
 export interface DottedColumn {

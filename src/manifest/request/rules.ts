@@ -1,10 +1,10 @@
-import { excerpt } from '../../core/excerpt.ts';
+import { excerpt } from '../../core/text.ts';
 import { isKnownModel, isMix, isOffPeak, knownModels } from '../../core/model.ts';
 import { nearest } from '../../core/suggestion.ts';
 import type { Field } from './field-names.ts';
 import type { GenerationRequest, Report } from './fields.ts';
-import { flaw } from './text.ts';
-import { urlWarnings } from './url.ts';
+import { flaw } from './text-flaws.ts';
+import { urlWarnings } from './url-flaws.ts';
 
 /** What the rules between fields look at. */
 interface Draft {

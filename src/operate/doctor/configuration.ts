@@ -4,7 +4,7 @@ import type { Config, Surroundings } from '../../core/config.ts';
 import type { VidbatchError } from '../../core/errors.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import { checkApiKey } from '../../provider/api-key.ts';
-import { checkCodes } from '../../provider/table.ts';
+import { checkCodes } from '../../provider/outcome-table.ts';
 import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
 import { failed, misconfigured, ok, parsed, warning } from './check.ts';
 import type { Check } from './check.ts';

@@ -3,7 +3,7 @@ import { access, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from '../../core/errors.ts';
 import type { VidbatchError } from '../../core/errors.ts';
-import { count } from '../../core/format.ts';
+import { formatCount } from '../../core/units.ts';
 import type { Queryable } from '../../database/database.ts';
 import { isThere } from '../../database/disk-errors.ts';
 import { folderRefusal } from '../../database/ownership.ts';
@@ -168,17 +168,17 @@ export function judgeJournals({ journals, damaged, foreign, unknown }: JournalFa
     checks.push(
       warning(
         'journals',
-        `${count(unknown)} ${unknown === 1 ? 'attempt is' : 'attempts are'} in a journal alone, as after a restored ledger`,
+        `${formatCount(unknown)} ${unknown === 1 ? 'attempt is' : 'attempts are'} in a journal alone, as after a restored ledger`,
         'Start `vidbatch work` on this machine before anything is submitted again: it brings them back.',
       ),
     );
   }
-  const read = journals === 0 ? 'none yet' : `${count(journals)} read`;
+  const read = journals === 0 ? 'none yet' : `${formatCount(journals)} read`;
   return checks.length > 0 ? checks : [ok('journals', `${read}; the ledger knows them`)];
 }
 
 function some([first = '', ...others]: readonly string[]): string {
-  return others.length === 0 ? first : `${first}, and ${count(others.length)} more like it`;
+  return others.length === 0 ? first : `${first}, and ${formatCount(others.length)} more like it`;
 }
 
 function sentence(text: string): string {

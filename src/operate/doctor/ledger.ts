@@ -1,14 +1,13 @@
 import type { Client } from 'pg';
 import type { Config } from '../../core/config.ts';
 import { VidbatchError } from '../../core/errors.ts';
-import { count, duration } from '../../core/format.ts';
+import { formatCount, formatDuration } from '../../core/units.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 import { reasonOf } from '../../database/connection-errors.ts';
 import { hasFiles } from '../../database/database-files.ts';
 import { databaseOf, openFolder } from '../../database/data-folder.ts';
 import { readHolder } from '../../database/lock.ts';
-import { probePostgres } from '../../database/postgres/probe.ts';
-import { postgresTrouble } from '../../database/postgres/probe.ts';
+import { probePostgres, postgresTrouble } from '../../database/postgres/probe.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import type { PostgresPlace } from '../../database/postgres/url.ts';
 import { appliedMigrations, migrations } from '../../ledger/migrate.ts';
@@ -150,7 +149,7 @@ function judgeGates({ paused, pausedBatches, held, halts }: LedgerCondition): Ch
         warning(
           'gates',
           unreached > 0 && halt === undefined
-            ? `no answer from ${origin}: ${count(unreached)} tries in a row`
+            ? `no answer from ${origin}: ${formatCount(unreached)} tries in a row`
             : `${origin} is being tried out after a halt${reason}`,
           'Wait: one accepted row lifts it.',
         ),
@@ -161,8 +160,8 @@ function judgeGates({ paused, pausedBatches, held, halts }: LedgerCondition): Ch
         warning(
           'gates',
           unreached > 0
-            ? `${origin} is tried again in ${duration(throttledMs)}`
-            : `${origin} asked to wait for another ${duration(throttledMs)}`,
+            ? `${origin} is tried again in ${formatDuration(throttledMs)}`
+            : `${origin} asked to wait for another ${formatDuration(throttledMs)}`,
           'It goes on by itself.',
         ),
       );
@@ -185,23 +184,23 @@ function judgeSurplus({ surplus }: LedgerCondition): Check[] {
   return [
     warning(
       'surplus',
-      `${count(surplus)} task ${surplus === 1 ? 'id' : 'ids'} beyond one a row: paid more than once`,
+      `${formatCount(surplus)} task ${surplus === 1 ? 'id' : 'ids'} beyond one a row: paid more than once`,
       '`vidbatch verify` and `vidbatch explain <batch> <key>` show which.',
     ),
   ];
 }
 
 function judgeWorkers({ open, fed }: LedgerCondition): Check {
-  if (fed > 0) return ok('workers', `${count(fed)} ${fed === 1 ? 'queue is' : 'queues are'} being fed`);
+  if (fed > 0) return ok('workers', `${formatCount(fed)} ${fed === 1 ? 'queue is' : 'queues are'} being fed`);
   if (!open) return ok('workers', 'none, and no row is still to be sent');
   return warning('workers', 'rows are still to be sent, and no worker runs', 'Start `vidbatch work`.');
 }
 
 function rows(n: number): string {
-  return n === 1 ? '1 row is' : `${count(n)} rows are`;
+  return n === 1 ? '1 row is' : `${formatCount(n)} rows are`;
 }
 
 function some(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(', ');
-  return names.length > 3 ? `${shown} and ${count(names.length - 3)} more` : shown;
+  return names.length > 3 ? `${shown} and ${formatCount(names.length - 3)} more` : shown;
 }

@@ -6,7 +6,7 @@ import { clockSkewMs } from '../../ledger/send/provider.ts';
 import { latencyOf, failed, ok, warning } from './check.ts';
 import { appliedMigrations, migrations, compareMigrations } from '../../ledger/migrate.ts';
 import type { Migration } from '../../ledger/migrate.ts';
-import { duration } from '../../core/format.ts';
+import { formatDuration } from '../../core/units.ts';
 import type { Check } from './check.ts';
 
 /** What a Postgres server says to this user. */
@@ -225,7 +225,7 @@ function judgeConnections({ connections }: PostgresFacts, perWorker: number): Ch
 
 /** `ahead`: by how much this machine's clock is ahead of the database's. */
 function judgeClock(ahead: number): Check {
-  const off = `this machine's clock is ${duration(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'} the database's`;
+  const off = `this machine's clock is ${formatDuration(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'} the database's`;
   if (Math.abs(ahead) <= MOST_SKEW_MS) return ok('clock', 'this machine and the database agree on the time');
   return failed('clock', `${off}; workers refuse to start beyond 5 s`, 'Synchronise both clocks (NTP).');
 }

@@ -9,11 +9,11 @@ import { within, failed, ok, warning } from './check.ts';
 import { messageOf } from '../../core/errors.ts';
 import { headerOf } from '../../provider/answer.ts';
 import type { Answer } from '../../provider/answer.ts';
-import { formatFailure } from '../../provider/failure.ts';
-import { readRefusal } from '../../provider/refusal.ts';
-import { readTask } from '../../provider/task.ts';
+import { formatFailure } from '../../provider/judgement.ts';
+import { readRefusal } from '../../provider/answer-body.ts';
+import { readTask } from '../../provider/task-answer.ts';
 import { oneLine } from '../../core/text.ts';
-import { duration } from '../../core/format.ts';
+import { formatDuration } from '../../core/units.ts';
 import type { Check } from './check.ts';
 
 /** How far a question that costs nothing came. Steps after the first failure are undefined. */
@@ -249,7 +249,7 @@ function judgeClock(skewMs: number): Check {
   const way = skewMs > 0 ? 'behind' : 'ahead of';
   return warning(
     'provider-clock',
-    `is ${duration(Math.abs(skewMs))} ${way} this machine’s`,
+    `is ${formatDuration(Math.abs(skewMs))} ${way} this machine’s`,
     'Nothing hangs on it, but one of them is wrong: check this machine’s (NTP).',
   );
 }

@@ -6,7 +6,7 @@ import { queueName, scheduleQueue } from '../../worker/queue/name.ts';
 import { openQueue } from '../../worker/queue/queue.ts';
 import type { QueueStore } from '../../worker/queue/queue.ts';
 import type { RedisClient } from '../../worker/queue/redis/client.ts';
-import { count } from '../../core/format.ts';
+import { formatCount } from '../../core/units.ts';
 import { failed, ok, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
 import type { Config } from '../../core/config.ts';
@@ -91,7 +91,10 @@ export function judgeQueue({ queues, otherLedgers }: QueueFacts): Check[] {
   const live = queues.reduce((sum, queue) => sum + queue.live, 0);
   const failedJobs = queues.reduce((sum, queue) => sum + queue.failedJobs, 0);
   const checks = [
-    ok('queue', `${jobs(live)} to do in ${count(queues.length)} ${queues.length === 1 ? 'queue' : 'queues'}`),
+    ok(
+      'queue',
+      `${jobs(live)} to do in ${formatCount(queues.length)} ${queues.length === 1 ? 'queue' : 'queues'}`,
+    ),
   ];
   for (const { name, paused } of queues) {
     if (!paused) continue;
@@ -142,7 +145,7 @@ export async function checkQueueSchema(db: Queryable): Promise<Check> {
 }
 
 function jobs(n: number): string {
-  return `${count(n)} ${n === 1 ? 'job' : 'jobs'}`;
+  return `${formatCount(n)} ${n === 1 ? 'job' : 'jobs'}`;
 }
 
 type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];

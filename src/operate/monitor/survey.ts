@@ -1,6 +1,6 @@
 import { messageOf } from '../../core/errors.ts';
-import type { Counts } from '../../core/submission.ts';
-import type { TaskCounts } from '../../core/task.ts';
+import type { Counts } from '../../core/states.ts';
+import type { TaskCounts } from '../../core/task-status.ts';
 import { within } from '../../core/within.ts';
 import type { Queryable } from '../../database/database.ts';
 import { readAlerts, countAllStates } from '../../ledger/read/alerts.ts';

@@ -1,4 +1,4 @@
-import { compare, ZERO, parseAmount } from '../../core/money/amount.ts';
+import { compare, ZERO, parseAmount } from '../../core/money/money.ts';
 import type { Money } from '../../core/money/money.ts';
 import { settle } from './charge.ts';
 import type { Charge, Settled } from './charge.ts';

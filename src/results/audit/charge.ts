@@ -1,6 +1,6 @@
 import { identityOf } from '../../ledger/audit/provider-lines.ts';
-import { add, compare, negate, ZERO } from '../../core/money/amount.ts';
-import type { Amount } from '../../core/money/amount.ts';
+import { add, compare, negate, ZERO } from '../../core/money/money.ts';
+import type { Amount } from '../../core/money/money.ts';
 
 /** What one line says about money. */
 export interface Charge {

@@ -1,5 +1,5 @@
-import { formatAmount } from '../../core/money/amount.ts';
-import { writeText } from '../../manifest/exported.ts';
+import { formatAmount } from '../../core/money/money.ts';
+import { writeText } from '../../manifest/export-format.ts';
 import { settleTask } from './audited-task.ts';
 import type { AuditFinding } from './audited-task.ts';
 

@@ -1,9 +1,9 @@
 import type { ProviderRecord } from '../../ledger/audit/provider-lines.ts';
-import { compare, negate, ZERO, parseAmount } from '../../core/money/amount.ts';
-import { excerpt } from '../../core/excerpt.ts';
-import { taskStatusOf } from '../../provider/task.ts';
+import { compare, negate, ZERO, parseAmount } from '../../core/money/money.ts';
+import { excerpt } from '../../core/text.ts';
+import { taskStatusOf } from '../../provider/task-answer.ts';
 import type { Headers, Field } from './field.ts';
-import type { Amount } from '../../core/money/amount.ts';
+import type { Amount } from '../../core/money/money.ts';
 import { usageError } from '../../core/errors.ts';
 import { currencyOf } from './field.ts';
 import { readTime } from './time.ts';

@@ -1,5 +1,5 @@
-import { add, formatAmount } from '../../core/money/amount.ts';
-import type { Amount } from '../../core/money/amount.ts';
+import { add, formatAmount } from '../../core/money/money.ts';
+import type { Amount } from '../../core/money/money.ts';
 import { TYPE_NAMES, FINDING_TYPES, isDifference } from './finding-type.ts';
 import type { FindingType } from './finding-type.ts';
 import { settleTask } from './audited-task.ts';

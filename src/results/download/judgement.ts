@@ -1,4 +1,4 @@
-import { parseRetryAfter } from '../../core/retry.ts';
+import { parseRetryAfter } from '../../core/retry-policy.ts';
 
 /** A part of a video that is on the disk already. */
 export interface Part {

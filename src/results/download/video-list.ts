@@ -1,5 +1,5 @@
 import type { PlacedVideo, VideoView } from '../../ledger/tasks/videos.ts';
-import { formatSize } from '../../core/format.ts';
+import { formatSize } from '../../core/units.ts';
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, VidbatchError } from '../../core/errors.ts';
 import { quote } from '../../batch/export.ts';
-import { writeText } from '../../manifest/exported.ts';
+import { writeText } from '../../manifest/export-format.ts';
 
 /**
  * The state of a row's video, for people. `waiting`: it may still come; `ready`: it can be fetched; `none`: it will not come

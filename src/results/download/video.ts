@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WholeVideo } from '../../ledger/tasks/downloads.ts';
 import type { Wanted } from '../../ledger/tasks/videos.ts';
-import { backoffMs } from '../../core/retry.ts';
+import { backoffMs } from '../../core/retry-policy.ts';
 import { attempt } from './attempt.ts';
 import type { AttemptOptions, Tried } from './attempt.ts';
 import { giveName, partSize, removeFile } from './disk.ts';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { isOutage } from '../../database/connection-errors.ts';
 import { messageOf, VidbatchError } from '../../core/errors.ts';
 import type { Database } from '../../database/database.ts';
-import { grouped } from '../../core/group.ts';
+import { grouped } from '../../core/group-commit.ts';
 import { ensurePoller, releaseTasks, pollSoon, readNextPoll, takeTasks } from '../../ledger/tasks/poll.ts';
 import type { TakenTask } from '../../ledger/tasks/poll.ts';
 import { recordPolls } from '../../ledger/tasks/record-polls.ts';
@@ -14,7 +14,7 @@ import { crashPoint } from '../../core/crash-points.ts';
 import { judgePoll, POLL_PLAN } from '../../core/poll-plan.ts';
 import type { PollPlan } from '../../core/poll-plan.ts';
 import type { Provider } from '../../core/outcome.ts';
-import { isFinal } from '../../core/task.ts';
+import { isFinal } from '../../core/task-status.ts';
 
 export interface PollerOptions {
   db: Database;

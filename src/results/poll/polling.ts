@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database.ts';
 import { requireProvider } from '../../core/config.ts';
 import type { Config } from '../../core/config.ts';
-import type { Limit } from '../../core/rate/limits.ts';
+import type { Limit } from '../../core/rate/rate-limits.ts';
 import { POLL_TIMEOUT_MS, startPoller } from './poller.ts';
 import type { PollerOptions } from './poller.ts';
 import { createProvider } from '../../provider/client.ts';

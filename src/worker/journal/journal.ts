@@ -2,7 +2,7 @@ import { mkdir, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Claim } from '../../ledger/send/claim.ts';
-import { grouped } from '../../core/group.ts';
+import { grouped } from '../../core/group-commit.ts';
 import { lockFile } from '../../database/lock.ts';
 import { crashPoint } from '../../core/crash-points.ts';
 import type { Outcome } from '../../core/outcome.ts';

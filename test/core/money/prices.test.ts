@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatAmount } from '../../../src/core/money/amount.ts';
-import { describeEstimate, estimate } from '../../../src/batch/estimate.ts';
-import { isKnownModel } from '../../../src/core/model.ts';
-import { moneyJson, parseMoney, sums, formatMoney } from '../../../src/core/money/money.ts';
+import { formatAmount, moneyJson, parseMoney, sums, formatMoney } from '../../../src/core/money/money.ts';
 import type { Money } from '../../../src/core/money/money.ts';
+import { formatEstimate, estimate } from '../../../src/batch/estimate.ts';
+import { isKnownModel } from '../../../src/core/model.ts';
 import { parsePrices, priceOf, readPrices } from '../../../src/core/money/prices.ts';
 import { DEFAULTS } from '../../../src/simulator/settings.ts';
 
@@ -63,7 +62,7 @@ describe('a price file', () => {
     await assert.rejects(readPrices('/nowhere/p.json'), { code: 'PRICES_UNREADABLE', exitCode: 2 });
   });
 
-  it('has an example, of models that there are, with the prices of the stand-in', async () => {
+  it('has an example, of models that there are, with the prices of the simulator', async () => {
     const example = await readPrices(new URL('../../../jobs/prices.example.json', import.meta.url).pathname);
     assert.ok(example.size > 0);
     for (const [model, { per, amount, currency }] of example) {
@@ -72,7 +71,7 @@ describe('a price file', () => {
       assert.deepEqual(
         { per, ...moneyJson({ amount, currency }) },
         { per: 'second', ...(billed && moneyJson(billed)) },
-        `${model}, as the stand-in bills it`,
+        `${model}, as the simulator bills it`,
       );
     }
   });
@@ -89,16 +88,16 @@ describe('an estimate', () => {
       group('other', 4, 20),
     ]);
     assert.equal(
-      describeEstimate(all),
+      formatEstimate(all),
       'at most 1.54 CNY and 0.20 USD, and unknown for 4 rows; --prices FILE gives the prices',
     );
-    assert.equal(describeEstimate(estimate(PRICES, [group('viduq3p-720p', 3, 21)])), 'at most 1.47 CNY');
-    assert.match(describeEstimate(estimate(new Map(), [group('other', 1, 5)])), /^unknown for 1 row;/);
+    assert.equal(formatEstimate(estimate(PRICES, [group('viduq3p-720p', 3, 21)])), 'at most 1.47 CNY');
+    assert.match(formatEstimate(estimate(new Map(), [group('other', 1, 5)])), /^unknown for 1 row;/);
     assert.match(
-      describeEstimate(estimate(PRICES, [group('other', 1, 5)]), PRICES),
+      formatEstimate(estimate(PRICES, [group('other', 1, 5)]), PRICES),
       /^unknown for 1 row; the price file does not name their models$/,
     );
-    assert.equal(describeEstimate(estimate(PRICES, [])), 'nothing');
+    assert.equal(formatEstimate(estimate(PRICES, [])), 'nothing');
   });
 });
 

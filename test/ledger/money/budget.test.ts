@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { formatAmount } from '../../../src/core/money/amount.ts';
+import { formatAmount } from '../../../src/core/money/money.ts';
 import { cancel } from '../../../src/ledger/operator/pause.ts';
 import { countHeld, readBudgetStatus, setBudget } from '../../../src/ledger/money/budget.ts';
 import { readBlocked } from '../../../src/ledger/send/blocked.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseAmount } from '../../../src/core/money/amount.ts';
-import type { Amount } from '../../../src/core/money/amount.ts';
+import { parseAmount } from '../../../src/core/money/money.ts';
+import type { Amount } from '../../../src/core/money/money.ts';
 import type { Prices } from '../../../src/core/money/prices.ts';
 import { readBudgetStatus } from '../../../src/ledger/money/budget.ts';
 import { transaction } from '../../../src/database/database.ts';
@@ -10,7 +10,7 @@ import { recordPolls } from '../../../src/ledger/tasks/record-polls.ts';
 import { findByTask, findSubmissions } from '../../../src/ledger/read/rows.ts';
 import { readAttempts, readTrail } from '../../../src/ledger/read/row-history.ts';
 import type { SubmissionView } from '../../../src/ledger/read/rows.ts';
-import type { TaskStatus } from '../../../src/core/task.ts';
+import type { TaskStatus } from '../../../src/core/task-status.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import { countRemade, readRemakable, remakeFailed } from '../../../src/ledger/operator/retry-failed-tasks.ts';
 import { inspectLedger } from '../../../src/operate/verify/verify.ts';

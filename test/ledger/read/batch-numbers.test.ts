@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openOf } from '../../../src/core/task.ts';
-import { noCounts } from '../../../src/core/submission.ts';
+import { openOf } from '../../../src/core/task-status.ts';
+import { noCounts } from '../../../src/core/states.ts';
 import type { Queryable } from '../../../src/database/database.ts';
 import { readNumbers } from '../../../src/ledger/read/batch-numbers.ts';
 import { findBatch } from '../../../src/ledger/batches.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { cancel } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
-import { formatAmount } from '../../../src/core/money/amount.ts';
+import { formatAmount } from '../../../src/core/money/money.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { readAttempts, readTrail } from '../../../src/ledger/read/row-history.ts';
 import { resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
@@ -10,7 +10,7 @@ import { inspectLedger } from '../../../src/operate/verify/verify.ts';
 import { readBudgetStatus } from '../../../src/ledger/money/budget.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
-import type { State } from '../../../src/core/submission.ts';
+import type { State } from '../../../src/core/states.ts';
 import {
   claimFirst,
   countSurplus,

@@ -12,7 +12,7 @@ import type { Database } from '../../../src/database/database.ts';
 import { limitsInForce, sayLimits, steerQuota, unsayLimits } from '../../../src/ledger/send/quota.ts';
 import { AHEAD_MS } from '../../../src/ledger/send/rate-limiter.ts';
 import { formatLimits } from '../../../src/cli/format.ts';
-import type { Limit } from '../../../src/core/rate/limits.ts';
+import type { Limit } from '../../../src/core/rate/rate-limits.ts';
 
 const ask = (db: Database, made: Made, limits: readonly Limit[], rows = made.rows.length): Promise<Claim[]> =>
   claim(db, scopeOf(made, { limits }), wishFor(made.id, rows));

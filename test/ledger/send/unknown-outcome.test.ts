@@ -15,8 +15,8 @@ import { resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import { countChosen } from '../../../src/ledger/read/uncertain.ts';
 import type { Outcome, OutcomeKind } from '../../../src/core/outcome.ts';
-import { KEY_LIFE_MS, sameKeyOf } from '../../../src/core/retry.ts';
-import type { SameKey } from '../../../src/core/retry.ts';
+import { KEY_LIFE_MS, sameKeyOf } from '../../../src/core/retry-policy.ts';
+import type { SameKey } from '../../../src/core/retry-policy.ts';
 import {
   claimAll,
   claimFirst,

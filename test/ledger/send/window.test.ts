@@ -3,7 +3,7 @@ import { afterEach, describe, test } from 'node:test';
 import { readBlocked } from '../../../src/ledger/send/blocked.ts';
 import type { Blocked } from '../../../src/ledger/send/blocked.ts';
 import { claim, claimLocked, granted } from '../../../src/ledger/send/claim.ts';
-import { WINDOW_MS } from '../../../src/core/submission.ts';
+import { WINDOW_MS } from '../../../src/core/states.ts';
 import { readRemainingWork } from '../../../src/ledger/send/remaining-work.ts';
 import { setBatchWindow, setOffPeakWindow } from '../../../src/ledger/send/window-change.ts';
 import { claimAll, makeBatch, scopeOf, storedOne, windowAt, wishFor } from '../../contract/rows.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readRequest, type ReadRequest } from '../../../src/manifest/request.ts';
+import { readRequest, type ReadRequest } from '../../../src/manifest/request/read-request.ts';
 
 /** A CSV row: every value is text. */
 function read(cells: Record<string, string>): ReadRequest {

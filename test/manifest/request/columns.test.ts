@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readRequest, type ReadRequest } from '../../../src/manifest/request.ts';
+import { readRequest, type ReadRequest } from '../../../src/manifest/request/read-request.ts';
 import { exportColumns } from '../../../src/manifest/request/field-names.ts';
 
 function read(more: Record<string, unknown>, source: 'csv' | 'json' = 'csv'): ReadRequest {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import * as fc from 'fast-check';
 import { isMix, knownModels } from '../../../src/core/model.ts';
-import { readRequest } from '../../../src/manifest/request.ts';
+import { readRequest } from '../../../src/manifest/request/read-request.ts';
 import {
   exportColumns,
   extraBodyKeys,

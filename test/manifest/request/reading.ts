@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
-import { readRequest, type ReadRequest, type RequestOptions } from '../../../src/manifest/request.ts';
+import {
+  readRequest,
+  type ReadRequest,
+  type RequestOptions,
+} from '../../../src/manifest/request/read-request.ts';
 
 /** Minimal rows of three modes, for tests to break. */
 export const text = { model: 'viduq3p-720p', prompt: 'Fog lifts off a rice terrace at dawn' };

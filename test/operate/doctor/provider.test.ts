@@ -9,7 +9,7 @@ import type { Certificate, ProviderFacts } from '../../../src/operate/doctor/pro
 import { redactor } from '../../../src/provider/api-key.ts';
 import { EXPIRED_CERTIFICATE, TEST_CERTIFICATE, TEST_KEY } from '../../provider/certificate.ts';
 import { closed, http, listen, wireServer } from '../../provider/server.ts';
-import { startStandIn } from '../../e2e/stand-in.ts';
+import { startSimulatorProcess } from '../../e2e/simulator.ts';
 import { examined, told } from './patient.ts';
 
 const KEY = 'sk-TheKeyThatTheDoctorMustNotShow';
@@ -20,20 +20,20 @@ const look = (
   limitMs?: number,
 ): ReturnType<typeof examined> => examined({ ...folder, VIDBATCH_BASE_URL: baseUrl, ...over }, limitMs);
 
-describe('the stand-in provider', async () => {
-  const standIn = await startStandIn('--key', KEY);
-  after(standIn.close);
+describe('the simulator', async () => {
+  const simulator = await startSimulatorProcess('--key', KEY);
+  after(simulator.close);
 
   it('proves URL and key by a task that is not there, and nothing is created', async () => {
-    const checks = await look(standIn.url);
+    const checks = await look(simulator.url);
     assert.match(told(checks, 'provider-connection'), /^ok: .* takes connections/);
     assert.match(told(checks, 'provider-answer'), /^ok: .*URL and key are right$/);
     assert.match(told(checks, 'provider-clock'), /^ok/);
-    assert.equal((await standIn.stats()).creates, 0);
+    assert.equal((await simulator.stats()).creates, 0);
   });
 
   it('refuses another key', async () => {
-    const checks = await look(standIn.url, { VIDBATCH_API_KEY: 'sk-wrong' });
+    const checks = await look(simulator.url, { VIDBATCH_API_KEY: 'sk-wrong' });
     assert.match(told(checks, 'provider-answer'), /^failed: the key is refused: HTTP 401: Invalid token/);
   });
 });

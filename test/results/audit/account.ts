@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseAmount } from '../../../src/core/money/amount.ts';
+import { parseAmount } from '../../../src/core/money/money.ts';
 import type { AuditFinding } from '../../../src/results/audit/audited-task.ts';
 import { audit } from '../../../src/results/audit/audit.ts';
 import type { Audit, AuditOptions } from '../../../src/results/audit/audit.ts';
@@ -11,7 +11,7 @@ import { readPrices } from '../../../src/core/money/prices.ts';
 import type { Prices } from '../../../src/core/money/prices.ts';
 import { produce } from '../../../src/batch/producer.ts';
 import { createProvider } from '../../../src/provider/client.ts';
-import { type BookFile, bookText } from '../../../src/simulator/books.ts';
+import { type ProviderFile, fileText } from '../../../src/simulator/provider-files.ts';
 import { startSimulator } from '../../../src/simulator/server.ts';
 import type { Simulator, SimulatorOptions } from '../../../src/simulator/server.ts';
 import { claimAll, recordOne } from '../../contract/rows.ts';
@@ -23,7 +23,7 @@ export interface Row {
   duration: number;
 }
 
-/** A batch whose rows were really sent to a stand-in of its own, each once. */
+/** A batch whose rows were really sent to a simulator of its own, each once. */
 export interface Account {
   simulator: Simulator;
   batch: { id: number; name: string };
@@ -32,7 +32,7 @@ export interface Account {
   /** Sends the rows that are pending, and stores how their tasks ended. */
   send: () => Promise<void>;
   /** One of its books as a file, perhaps changed on the way. */
-  book: (file: BookFile, change?: (text: string) => string) => Promise<string>;
+  book: (file: ProviderFile, change?: (text: string) => string) => Promise<string>;
   write: (name: string, text: string) => Promise<string>;
   /** Holds the files against the ledger. */
   audit: (
@@ -106,7 +106,7 @@ export async function openAccount(
     send,
     write,
     book: (file, change = (text) => text) =>
-      write(file, change([...bookText(simulator.books(), file)].join(''))),
+      write(file, change([...fileText(simulator.providerFiles(), file)].join(''))),
     audit: async (files, more = {}) => {
       const findings: AuditFinding[] = [];
       const result = await audit(db, {

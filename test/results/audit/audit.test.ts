@@ -9,7 +9,7 @@ import { openAccount } from './account.ts';
 import type { Account, Row } from './account.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
 
-/** What each mistake of the stand-in's books is found as. */
+/** What each mistake of the simulator's books is found as. */
 const FOUND: Record<Mistake, FindingType> = {
   missing: 'only-ledger',
   unlisted: 'unlisted',
@@ -123,7 +123,7 @@ describe('a bill with every kind of difference', () => {
       );
       assert.deepEqual(await stored(), once);
       const tasks = account.simulator
-        .books()
+        .providerFiles()
         .bill.filter(
           ({ currency, amount, task_id }) => currency === 'CNY' && amount !== 'n/a' && task_id !== '',
         );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { parseAmount } from '../../../src/core/money/amount.ts';
+import { parseAmount } from '../../../src/core/money/money.ts';
 import type { Charge } from '../../../src/results/audit/charge.ts';
 import { expectedOf, judge } from '../../../src/results/audit/audited-task.ts';
 import type { Context, Known, Line, AuditedTask } from '../../../src/results/audit/audited-task.ts';

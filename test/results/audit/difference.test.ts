@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parse } from 'csv-parse/sync';
-import { parseAmount } from '../../../src/core/money/amount.ts';
+import { parseAmount } from '../../../src/core/money/money.ts';
 import { csvLine, DIFFERENCE_COLUMNS, differenceLine } from '../../../src/results/audit/difference.ts';
 import { withoutKeys } from '../../../src/results/audit/provider-file.ts';
 

@@ -8,7 +8,7 @@ import type { Account, Row } from './account.ts';
 
 /** An account with uncertain rows, every other one of them really accepted. */
 export interface Doubtful extends Account {
-  /** Of each uncertain row, by its key: the task that the stand-in made of it, or none. */
+  /** Of each uncertain row, by its key: the task that the simulator made of it, or none. */
   truth: ReadonlyMap<string, string | undefined>;
   rows: readonly Row[];
   /** What the list says of each uncertain row, when its columns are these. */

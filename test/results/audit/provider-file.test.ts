@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { formatAmount } from '../../../src/core/money/amount.ts';
+import { formatAmount } from '../../../src/core/money/money.ts';
 import { openProviderFile } from '../../../src/results/audit/provider-file.ts';
 import type { FileLine, ProviderRecord } from '../../../src/ledger/audit/provider-lines.ts';
 import type { FileOptions } from '../../../src/results/audit/provider-file.ts';

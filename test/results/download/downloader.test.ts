@@ -8,7 +8,7 @@ import { LEDGERS, onEvery } from '../../contract/storages.ts';
 import { fault, openScene, SIZE } from './scene.ts';
 import type { Scene } from './scene.ts';
 
-/** The bytes that the stand-in has for a task. */
+/** The bytes that the simulator has for a task. */
 function bytesOf(taskId: string | null, size = SIZE): Buffer {
   return Buffer.concat([...new Video(taskId ?? '', size).bytes()]);
 }

@@ -17,7 +17,7 @@ import { makeBatch } from '../../contract/rows.ts';
 
 export const SIZE = 200_000;
 
-/** A batch whose tasks are completed at a stand-in of its own, and a folder to download into. */
+/** A batch whose tasks are completed at a simulator of its own, and a folder to download into. */
 export interface Scene {
   simulator: Simulator;
   batchId: number;
@@ -102,7 +102,7 @@ export async function openScene(
   return scene;
 }
 
-/** A rule of the stand-in for the video of this row. */
+/** A rule of the simulator for the video of this row. */
 export function fault(simulator: Simulator, key: string, name: string, times?: number): void {
   simulator.faults.add({
     on: 'result',

@@ -17,10 +17,10 @@ const UNIT_MS = 40;
 const plan = planOf(UNIT_MS);
 const log = createLog('silent');
 
-function how({ standIn }: Crowd): Pick<PollerOptions, 'provider' | 'plan' | 'timeoutMs' | 'log'> & {
+function how({ simulator }: Crowd): Pick<PollerOptions, 'provider' | 'plan' | 'timeoutMs' | 'log'> & {
   close: () => Promise<void>;
 } {
-  const provider = createProvider({ baseUrl: standIn.url, apiKey: 'any-key-will-do', timeoutMs: 5_000 });
+  const provider = createProvider({ baseUrl: simulator.url, apiKey: 'any-key-will-do', timeoutMs: 5_000 });
   return { provider, plan, timeoutMs: 5_000, log, close: () => provider.close() };
 }
 
@@ -63,11 +63,11 @@ onEvery(LEDGERS, (storage) => {
           died.map((task) => task.submissionId),
         ]);
         await assertTrue(db, crowd);
-        const { queries } = crowd.standIn.stats();
+        const { queries } = crowd.simulator.stats();
         assert.ok(queries <= 8 * rows, `${queries} questions about ${rows} tasks`);
       } finally {
         await close();
-        await crowd.standIn.close();
+        await crowd.simulator.close();
       }
     });
 
@@ -86,7 +86,7 @@ onEvery(LEDGERS, (storage) => {
         const { completed, failed } = await countTasks(db, [crowd.id]);
         assert.deepEqual([completed, failed], [14, 4], 'what came first stays');
       } finally {
-        await crowd.standIn.close();
+        await crowd.simulator.close();
       }
     });
   });
@@ -95,7 +95,7 @@ onEvery(LEDGERS, (storage) => {
     it('refuses the key is not asked for every task', async () => {
       const { db } = storage();
       const crowd = await makeCrowd(db, 33, 0, { apiKey: 'any-key-will-do' });
-      const provider = createProvider({ baseUrl: crowd.standIn.url, apiKey: 'another' });
+      const provider = createProvider({ baseUrl: crowd.simulator.url, apiKey: 'another' });
       try {
         const result = await reconcile(db, provider, {
           batchId: crowd.id,
@@ -109,7 +109,7 @@ onEvery(LEDGERS, (storage) => {
         assert.ok(result.asked <= 8, String(result.asked));
       } finally {
         await provider.close();
-        await crowd.standIn.close();
+        await crowd.simulator.close();
       }
     });
 
@@ -117,13 +117,13 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const crowd = await makeCrowd(db, 3, 0, { queryFaults: ['timeout'] });
       const stop = new AbortController();
-      void crowd.standIn.reached({ queries: 3 }).then(() => stop.abort());
+      void crowd.simulator.reached({ queries: 3 }).then(() => stop.abort());
       try {
         const result = await reconciled(db, crowd, { watch: true, signal: stop.signal });
         assert.equal(result.asked, 0);
         assert.equal((await take(db, crowd)).length, 3);
       } finally {
-        await crowd.standIn.close();
+        await crowd.simulator.close();
       }
     });
   });

@@ -1,4 +1,4 @@
-import { KEY_LIFE_MS } from '../../../src/core/retry.ts';
+import { KEY_LIFE_MS } from '../../../src/core/retry-policy.ts';
 import type { Again } from '../../../src/ledger/send/unknown-outcome.ts';
 import type { Attempt, ModelLedger, Row } from './state.ts';
 

@@ -1,6 +1,6 @@
 import type { OutcomeKind } from '../../../src/core/outcome.ts';
-import { isLegal } from '../../../src/core/submission.ts';
-import type { State } from '../../../src/core/submission.ts';
+import { isLegal } from '../../../src/core/states.ts';
+import type { State } from '../../../src/core/states.ts';
 import type { Window } from '../../../src/core/time/window.ts';
 
 /** A row of `vidbatch.submission`, as far as the promise depends on it. Moments are milliseconds. */

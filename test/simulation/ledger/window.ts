@@ -1,4 +1,4 @@
-import { WINDOW_MS } from '../../../src/core/submission.ts';
+import { WINDOW_MS } from '../../../src/core/states.ts';
 import { openings } from '../../../src/core/time/window.ts';
 import type { Window } from '../../../src/core/time/window.ts';
 import type { Batch, ModelLedger } from './state.ts';

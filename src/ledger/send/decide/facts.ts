@@ -1,4 +1,4 @@
-import type { State } from '../../../core/submission.ts';
+import type { State } from '../../../core/states.ts';
 
 /** What answers are judged by, as it stands while all of it is locked. Moments are milliseconds since the epoch. */
 export interface Facts {

@@ -1,6 +1,6 @@
 import { isUnreached } from '../../../core/outcome.ts';
 import type { OutcomeKind } from '../../../core/outcome.ts';
-import type { State } from '../../../core/submission.ts';
+import type { State } from '../../../core/states.ts';
 import type { Result } from '../result.ts';
 import type { AttemptFacts, BatchFacts, Facts, ProviderFacts, RowFacts } from './facts.ts';
 import { AVALANCHE } from './limits.ts';

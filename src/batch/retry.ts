@@ -1,0 +1,66 @@
+import { usageError } from '../core/errors.ts';
+import { countStates, findBatch, lockBatch, type Batch } from '../ledger/batches.ts';
+import type { Database, Queryable } from '../database/database.ts';
+import { assignKeys } from '../ledger/import/merge-rows.ts';
+import { beginImport, endImport, keepImport } from '../ledger/import/stage.ts';
+import { countVersions, type Chosen, type Versions } from '../ledger/operator/retry.ts';
+import { openManifest } from '../manifest/manifest.ts';
+import { brokenManifest, type CandidateOptions } from './candidate.ts';
+import { stageManifest, writeStaged, type ReadRow } from './staging.ts';
+import { quoted } from '../core/text.ts';
+import { formatCount } from '../core/units.ts';
+
+/** Stages the rows of a manifest, compares them with those of a batch, and calls `take` before they are deleted. */
+export async function withVersions<T>(
+  db: Database,
+  batch: Batch,
+  source: string,
+  { chosen, ...options }: CandidateOptions & { chosen: Chosen },
+  take: (versions: Versions, importId: string) => Promise<T>,
+): Promise<T> {
+  if (batch.keyScheme !== 'id') {
+    throw usageError(
+      'IDS_NEEDED',
+      `batch ${batch.name} has no ids: its rows are identified by their content, so changed content makes another row`,
+      'Submit the corrected manifest. If it is refused, check its new rows: --add sends all of them as new videos, and pays for them.',
+    );
+  }
+  const manifest = await openManifest(source, options);
+  const importId = await beginImport(db);
+  try {
+    const write = (read: readonly ReadRow[]): Promise<void> => writeStaged(db, importId, read);
+    const { rows, scheme, broken } = await stageManifest(db, manifest, write, { ...options, into: batch });
+    if (broken > 0) throw brokenManifest(manifest.name);
+    if (scheme !== 'id')
+      throw usageError('KEYS_CHANGED', `batch ${batch.name} knows its rows by id, and ${source} has no ids`);
+    await assignKeys(db, importId, rows);
+    const versions = await countVersions(db, batch.id, importId, chosen);
+    // Staged rows that were deleted must not count as unchanged rows.
+    await keepImport(db, importId);
+    return await take(versions, importId);
+  } finally {
+    await endImport(db, importId);
+  }
+}
+
+/**
+ * `retry` of some rows makes a cancelled batch active again. A row in flight that comes back unsent would then be sent
+ * again, although it was not chosen. Call it in the transaction of the retry.
+ * @throws VidbatchError exit 2 while rows of it are in flight.
+ */
+export async function checkReopening(
+  db: Queryable,
+  { id, name }: Pick<Batch, 'id' | 'name'>,
+  chosen: Chosen,
+): Promise<void> {
+  if (Object.keys(chosen).length === 0) return;
+  await lockBatch(db, id);
+  if ((await findBatch(db, name))?.state !== 'cancelled') return;
+  const { submitting } = await countStates(db, id);
+  if (submitting === 0) return;
+  throw usageError(
+    'STILL_IN_FLIGHT',
+    `batch ${name} was cancelled, and ${formatCount(submitting)} of its rows ${submitting === 1 ? 'is' : 'are'} still in flight: a row that comes back unsent would be sent again with the rows that you chose; nothing was changed`,
+    `\`vidbatch status ${quoted(name)}\` shows when none is in flight; then run this command again. Without a choice of rows, \`retry\` takes all of them.`,
+  );
+}

@@ -1,0 +1,152 @@
+import { isExportColumn, speaks } from './request/field-names.ts';
+import { withoutQuoted, csvEntry, isBlank, type CsvHeader } from './csv-rows.ts';
+import { faultAt, setField, type Exported, type ManifestEntry, type RawRow } from './entry.ts';
+import type { CsvRecord } from './csv-records.ts';
+import { isPlainObject, parseJson } from '../core/json.ts';
+
+/**
+ * A spreadsheet runs a cell that begins with `= + - @`, their full-width forms, a tab or a line break. It also does so
+ * in the middle of a cell if it splits at another delimiter. An export adds one apostrophe before each such place, and
+ * reading removes one again.
+ */
+const AT_START = /^(?:'*(?=[=+\-@＝＋－＠\t\r\n])|'+(?=:))/;
+const WITHIN = /[,;|\t"\r\n]'*(?=[=+\-@＝＋－＠])/g;
+
+/** The same places with the added apostrophe. */
+const AT_START_HARMLESS = /^'(?='*[=+\-@＝＋－＠\t\r\n]|'+:)/;
+const WITHIN_HARMLESS = /([,;|\t"\r\n]'*)'(?=[=+\-@＝＋－＠])/g;
+
+/** The prefix of a cell that holds a JSON value. */
+const VALUE = "':";
+
+/** The harmless text of a cell. Text that no file can hold (NUL, half a character) is written as JSON. */
+export function writeText(text: string): string {
+  if (text.includes('\0') || !text.isWellFormed()) return writeValue(text);
+  return text.replace(AT_START, "$&'").replace(WITHIN, "$&'");
+}
+
+export function writeValue(value: unknown): string {
+  return VALUE + JSON.stringify(value).replace(WITHIN, "$&'");
+}
+
+/** The inverse of `writeText` and `writeValue`; `typed`: of the latter. */
+export function readCell(cell: string): { value: unknown; typed: boolean } {
+  if (!cell.includes("'")) return { value: cell, typed: false };
+  if (cell.startsWith(VALUE)) {
+    const parsed = parseJson(cell.slice(VALUE.length).replace(WITHIN_HARMLESS, '$1'));
+    if (parsed !== undefined) return { ...parsed, typed: true };
+  }
+  return { value: cell.replace(AT_START_HARMLESS, '').replace(WITHIN_HARMLESS, '$1'), typed: false };
+}
+
+/** A manifest with these columns is an export. Users may delete the other columns that an export adds. */
+const TELLING = ['batch', 'row_key', 'line', 'state', 'task_id'] as const;
+
+/** The positions of the input's columns, and of those that the export added. */
+interface ExportHeader {
+  input: number[];
+  ours: ReadonlyMap<string, number>;
+  length: number;
+}
+
+/** Undefined for the header of a manifest that is no export. */
+export function findExport(cells: readonly string[]): ExportHeader | undefined {
+  const ours = new Map<string, number>();
+  const input: number[] = [];
+  for (const [index, cell] of cells.entries()) {
+    const name = cell.trim();
+    if (isExportColumn(name) && !ours.has(name)) ours.set(name, index);
+    else input.push(index);
+  }
+  return TELLING.every((name) => ours.has(name)) ? { input, ours, length: cells.length } : undefined;
+}
+
+/** An input column gets a prefix if it has the name of an export column, or the prefix already. */
+export function writeName(name: string): string {
+  const prefixed = isExportColumn(name.replace(PREFIXES, '')) ? `input.${name}` : name;
+  // A header is trimmed when it is read.
+  return prefixed.trim() === prefixed && prefixed !== '' ? writeText(prefixed) : writeValue(prefixed);
+}
+
+/** The inverse of `writeName`. */
+export function readName(cell: string): string {
+  const name = String(readCell(cell).value);
+  return name.startsWith('input.') && isExportColumn(name.replace(PREFIXES, ''))
+    ? name.slice('input.'.length)
+    : name;
+}
+
+const PREFIXES = /^(?:input\.)+/;
+
+/** The delimiter of an export: the character between its own columns. */
+export function exportDelimiter(head: string): string | undefined {
+  const found = /batch"?([^\w"\r\n])"?row_key"?\1"?line"?\1"?state"?\1/.exec(head);
+  if (found === null) return undefined;
+  const isFirstRecord = !/[\r\n]/.test(withoutQuoted(head.slice(0, found.index)));
+  return isFirstRecord ? found[1] : undefined;
+}
+
+/** Faults of reading that an export does not show in its cells. */
+const NOT_SEEN_IN_CELLS = [
+  'ragged-row',
+  'bad-bytes',
+  'duplicate-key',
+  'number-precision',
+  'nesting',
+  'map-clash',
+  'id-duplicate',
+];
+
+/** The entries of a CSV export, without the columns that it added. */
+export async function* exportedEntries(
+  records: AsyncIterable<CsvRecord>,
+  header: CsvHeader,
+  layout: ExportHeader,
+): AsyncGenerator<ManifestEntry, void, void> {
+  for await (const record of records) {
+    if (!isBlank(record)) yield exportedEntry(record, header, layout);
+  }
+}
+
+function exportedEntry(record: CsvRecord, header: CsvHeader, layout: ExportHeader): ManifestEntry {
+  const { line, cells, faults } = record;
+  const said = (name: string): string => String(readCell(cells[layout.ours.get(name) ?? -1] ?? '').value);
+  const exported = {
+    batch: said('batch'),
+    key: said('row_key'),
+    errorCode: said('error_code'),
+    error: said('error'),
+  };
+  const input = layout.input.map((index) => cells[index]).filter((cell) => cell !== undefined);
+  const entry = csvEntry({ line, cells: [...input, ...cells.slice(layout.length)], faults }, header);
+  const read = Object.entries(entry.raw).map(([name, cell]) => ({ name, ...readCell(String(cell)) }));
+  // A row with a field as JSON is of a JSON manifest: an empty cell is an absent field.
+  const json = read.some(({ name, typed }) => typed && speaks(name));
+  const raw: RawRow = {};
+  for (const { name, value, typed } of read) if (!json || typed || value !== '') setField(raw, name, value);
+  return withUnseen({ ...entry, raw, source: json ? 'json' : 'csv', exported });
+}
+
+/** An entry of a JSON export as it was before the export; other entries as they are. */
+export function unwrap(entry: ManifestEntry): ManifestEntry {
+  const { raw } = entry;
+  const { input } = raw;
+  if (!isPlainObject(input) || !TELLING.every((name) => Object.hasOwn(raw, name))) return entry;
+  const said = (name: string): string => (typeof raw[name] === 'string' ? raw[name] : '');
+  const exported = {
+    batch: said('batch'),
+    key: said('row_key'),
+    errorCode: said('error_code'),
+    error: said('error'),
+    request: raw['request'] ?? null,
+  };
+  return withUnseen({ ...entry, raw: input, exported });
+}
+
+function withUnseen<T extends ManifestEntry & { exported: Exported }>(entry: T): T {
+  const { line, faults, exported } = entry;
+  const { errorCode, error } = exported;
+  if (!NOT_SEEN_IN_CELLS.includes(errorCode) || faults.some(({ rule }) => rule === errorCode)) return entry;
+  const message = `was not readable in its manifest: ${error.slice(0, 200)}; once its cells are right, empty its error_code`;
+  return { ...entry, faults: [...faults, faultAt(line, errorCode, message)] };
+}
