@@ -164,7 +164,7 @@ export interface Asked extends Partial<Windows> {
 }
 
 /** When the rows of a plan would be sent. Without a ledger, there are no windows and no measured rate. */
-export async function lookAhead(
+export async function readForecast(
   db: Queryable | undefined,
   { batchId, groups }: { batchId: number | null; groups: readonly Group[] },
   { perSecond, ...windows }: Asked,

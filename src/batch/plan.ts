@@ -14,7 +14,7 @@ import { batchName, checkHeader, refuseManifest, withCandidate, type Candidate }
 import { refuseDeadline } from './deadline.ts';
 import { FreshRows } from './intake.ts';
 import type { MergeOptions } from './merge.ts';
-import { lookAhead } from './outlook.ts';
+import { readForecast } from './outlook.ts';
 import { rehearse, type ProduceOptions } from './producer.ts';
 import { stageManifest, type ReadRow } from './staging.ts';
 
@@ -137,5 +137,5 @@ async function refuseLate(
 ): Promise<VidbatchError | undefined> {
   if (deadline?.at == null || deadline.on === 'wait') return undefined;
   const asked = defined({ perSecond: deadline.perSecond, batch: window, offPeak: deadline.offPeak });
-  return refuseDeadline(name, await lookAhead(db, plan, asked), deadline.at);
+  return refuseDeadline(name, await readForecast(db, plan, asked), deadline.at);
 }

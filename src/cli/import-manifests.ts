@@ -187,9 +187,9 @@ async function warnOfDeadline(
 
 /** Warns, before anything is sent, when the budget does not pay for all rows. */
 async function warnOfBudget(db: Database, { batch }: Produced, { err }: Pick<Io, 'err'>): Promise<void> {
-  const purse = await readBudgetStatus(db, batch.id);
-  if (purse === undefined || purse.beyond === 0) return;
-  err(`${batch.name}: the budget does not pay for all rows: ${formatBudget(purse)}`);
+  const status = await readBudgetStatus(db, batch.id);
+  if (status === undefined || status.beyond === 0) return;
+  err(`${batch.name}: the budget does not pay for all rows: ${formatBudget(status)}`);
 }
 
 /** `columnsTold`: the plan has named the columns already. */

@@ -13,8 +13,9 @@ import type { Io } from './io.ts';
 import { manifestFlags, produceOptions } from './manifest-flags.ts';
 import type { ManifestFlags } from './manifest-flags.ts';
 import { openLedgerOnly } from './open-ledger.ts';
-import { formatPlan, readForecast, planJson } from './show-plan.ts';
-import type { Asked } from './show-plan.ts';
+import { formatPlan, planJson } from './show-plan.ts';
+import { readForecast } from '../batch/outlook.ts';
+import type { Asked } from '../batch/outlook.ts';
 import { forecastOptions } from './window-flags.ts';
 
 type PlanFlags = ManifestFlags & { rate?: string };
@@ -66,7 +67,7 @@ async function planAll(manifests: readonly string[], flags: PlanFlags, io: Io): 
         onFault: (fault, name) => faults.add(fault, name),
       });
       faults.finish(`; \`vidbatch validate ${quoted(source)} --all\` shows them all`);
-      const seen = await readForecast(app, planned, asked);
+      const seen = await readForecast(app?.db, planned, asked);
       io.out(
         flags.json === true
           ? JSON.stringify(planJson(source, planned, prices, seen))

@@ -68,12 +68,12 @@ export async function retryChangedOnes(
             await adoptUnmatched(session, batch.id, false);
             return moved;
           });
-    const purse = await readBudgetStatus(db, batch.id);
+    const status = await readBudgetStatus(db, batch.id);
     return {
       text: told(taken, versions, await sentBy(batch, source, taken), {
         source,
         batch: batch.name,
-        waits: purse && unpriced(batch, purse),
+        waits: status && unpriced(batch, status),
       }),
       json: { batch: batch.name, retried: taken, ...versions },
     };

@@ -9,8 +9,8 @@ import {
 } from '../batch/estimate.ts';
 import type { Allowance, Estimate } from '../batch/estimate.ts';
 import type { Candidate } from '../batch/candidate.ts';
-import { outlook, outlookJson, windowsOf } from '../batch/outlook.ts';
-import type { Outlook } from '../batch/outlook.ts';
+import { outlookJson, readForecast } from '../batch/outlook.ts';
+import type { Asked, Outlook } from '../batch/outlook.ts';
 import { planOf } from '../batch/plan.ts';
 import type { Plan } from '../batch/plan.ts';
 import type { ProduceOptions } from '../batch/producer.ts';
@@ -19,43 +19,12 @@ import type { Config } from '../core/config.ts';
 import { formatCount } from '../core/units.ts';
 import { moneyJson, formatMoney } from '../core/money/money.ts';
 import type { Prices } from '../core/money/prices.ts';
-import type { Window } from '../core/time/window.ts';
 import type { Database } from '../database/database.ts';
-import { readSendRate } from '../ledger/batches.ts';
 import type { Group } from '../ledger/import/outline.ts';
-import { ledgerNow } from '../ledger/send/window.ts';
 import { columnsJson, formatColumns } from '../manifest/columns.ts';
-import type { LedgerApp } from '../worker/app.ts';
 import { errorJson } from './format.ts';
 import { confirm } from './io.ts';
 import type { Io } from './io.ts';
-
-/** For the forecast; what is not said is as the ledger has it. */
-export interface Asked {
-  perSecond?: number;
-  batch?: Window | null;
-  offPeak?: Window | null;
-}
-
-/** When the rows of a plan would be sent. */
-export async function readForecast(
-  app: Pick<LedgerApp, 'db'> | undefined,
-  { batchId, groups }: Plan,
-  { perSecond, ...windows }: Asked,
-): Promise<Outlook> {
-  const rowsOf = (offPeak: boolean): number =>
-    sum(
-      groups.filter((group) => group.offPeak === offPeak),
-      'toSend',
-    );
-  const known = app === undefined ? { batch: null, offPeak: null } : await windowsOf(app.db, batchId);
-  const measured = app === undefined || batchId === null ? null : await readSendRate(app.db, batchId);
-  return outlook(
-    { normal: rowsOf(false), offPeak: rowsOf(true) },
-    { ...known, ...windows },
-    { now: app === undefined ? Date.now() : await ledgerNow(app.db), perSecond: perSecond ?? measured },
-  );
-}
 
 function sum(groups: readonly Group[], what: 'fresh' | 'known' | 'changed' | 'toSend'): number {
   return groups.reduce((total, group) => total + group[what], 0);
@@ -166,7 +135,7 @@ export async function confirmPlan(
     const one = await planOf(db, candidate, options);
     plans.push(one);
     const rest = await readAllowance(db, one, options.budget);
-    io.err(formatPlan(one, prices, await readForecast({ db }, one, asked), rest));
+    io.err(formatPlan(one, prices, await readForecast(db, one, asked), rest));
     const fit = rest === undefined ? 'all' : fitOf(prices, one.groups, rest);
     if (fit !== 'none') payable.push(...one.groups);
     short ||= fit === 'some';

@@ -152,15 +152,15 @@ async function windowGate(
 
 /** A new budget is shut until a worker has counted what the batch holds: that is not told. */
 async function budgetGate(db: Queryable, batch: Batch): Promise<Gate | undefined> {
-  const purse = await readBudgetStatus(db, batch.id);
-  if (purse?.reached !== true) return undefined;
-  const { told: budget } = budgetJson(purse);
+  const status = await readBudgetStatus(db, batch.id);
+  if (status?.reached !== true) return undefined;
+  const { told: budget } = budgetJson(status);
   return {
     gate: 'budget',
     reason:
-      purse.unpriced === purse.beyond
+      status.unpriced === status.beyond
         ? `the price of what is left is not known, and the batch has a budget of ${budget}; ${priceHint(batch)}`
-        : `nothing that is left fits the budget of ${budget}; ${raiseHint(batch, purse)}`,
+        : `nothing that is left fits the budget of ${budget}; ${raiseHint(batch, status)}`,
   };
 }
 

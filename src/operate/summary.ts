@@ -36,7 +36,7 @@ export async function summaryOf(
   { counts, surplus, remade }: BatchNumbers,
   origin?: string,
 ): Promise<Summary> {
-  const purse = await readBudgetStatus(db, batch.id);
+  const status = await readBudgetStatus(db, batch.id);
   return {
     batch: batch.name,
     source: batch.source,
@@ -47,7 +47,7 @@ export async function summaryOf(
     surplus,
     remade,
     gates: counts.pending + counts.submitting === 0 ? [] : await readGates(db, batch, origin),
-    budget: purse === undefined ? null : budgetJson(purse),
+    budget: status === undefined ? null : budgetJson(status),
   };
 }
 

@@ -33,7 +33,7 @@ onEvery(LEDGERS, (storage) => {
   ): Promise<(string | null)[]> =>
     (await submissions(db, file)).map(({ price }) => price && `${price.amount} ${price.currency}`);
 
-  const purse = async (db: Queryable, file: ManifestFile): Promise<string[]> => {
+  const status = async (db: Queryable, file: ManifestFile): Promise<string[]> => {
     const read = await readBudgetStatus(db, (await findBatch(db, file.name))?.id ?? 0);
     return read === undefined ? [] : [read.budget, read.spent, read.left].map((one) => formatAmount(one));
   };
@@ -97,7 +97,7 @@ onEvery(LEDGERS, (storage) => {
       );
       const all = prices('1', { [OTHER]: { perSecond: '1', currency: 'CNY' } });
       await bring(db, file, { budget, prices: all });
-      assert.deepEqual(await purse(db, file), ['10', '0', '10']);
+      assert.deepEqual(await status(db, file), ['10', '0', '10']);
       await file.write([
         row(1),
         row(2, { model: OTHER }),
@@ -113,18 +113,18 @@ onEvery(LEDGERS, (storage) => {
       await bring(db, file, { prices: prices('1') });
       await send(db, file, 'prompt 1');
       await bring(db, file, { budget: money('12CNY') });
-      assert.deepEqual(await purse(db, file), ['12', '5', '7'], 'what was sent before is counted');
+      assert.deepEqual(await status(db, file), ['12', '5', '7'], 'what was sent before is counted');
       await bring(db, file);
       await bring(db, file, { budget: money('12.00CNY') });
-      assert.deepEqual(await purse(db, file), ['12', '5', '7']);
+      assert.deepEqual(await status(db, file), ['12', '5', '7']);
       await bring(db, file, { budget: money('3CNY') });
       assert.deepEqual(
-        await purse(db, file),
+        await status(db, file),
         ['3', '5', '-2'],
         'less than what is spent: nothing more is sent',
       );
       await bring(db, file, { budget: null });
-      assert.deepEqual(await purse(db, file), []);
+      assert.deepEqual(await status(db, file), []);
       const { rows } = await db.query<{ detail: string }>(
         `select detail from vidbatch.trail where event = 'budget' order by id`,
       );

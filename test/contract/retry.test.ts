@@ -161,9 +161,9 @@ onEvery(LEDGERS, (storage) => {
       const [gate = '', ...more] = await gatesOf(1);
       assert.match(gate, /^budget: its price is not known, .+ submit .+ --prices/);
       assert.deepEqual([more, await gatesOf(0)], [[], []]);
-      const purse = await readBudgetStatus(db, batch.id);
-      assert.ok(purse);
-      assert.match(formatBudget(purse), / left · 1 row has no known price$/);
+      const status = await readBudgetStatus(db, batch.id);
+      assert.ok(status);
+      assert.match(formatBudget(status), / left · 1 row has no known price$/);
       assert.deepEqual(await readGates(db, batch), [], 'the other one may go');
 
       await db.query(`update vidbatch.row_state set price = null, currency = null where state = 'pending'`);

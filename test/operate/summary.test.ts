@@ -96,7 +96,7 @@ describe('an ETA', () => {
   });
 
   test('is of the rows that the budget pays for', () => {
-    const purse = {
+    const status = {
       currency: 'CNY',
       budget: '9',
       spent: '1',
@@ -105,7 +105,7 @@ describe('an ETA', () => {
       beyond: 60,
       told: '',
     };
-    assert.equal(etaOf(4, true, { ...summary(), budget: purse }), 10);
+    assert.equal(etaOf(4, true, { ...summary(), budget: status }), 10);
   });
 
   test('is not told while a gate is shut, nobody works, or nothing was accepted', () => {

@@ -23,17 +23,17 @@ function cny(units: number): Parameters<typeof setBudget>[2] {
 }
 
 async function standing(db: Queryable, { id }: Made): Promise<Record<string, string | number>> {
-  const purse = await readBudgetStatus(db, id);
-  assert.ok(purse);
+  const status = await readBudgetStatus(db, id);
+  assert.ok(status);
   const { rows } = await db.query<{ held: string }>(
     'select held::text as held from vidbatch.batch where id = $1',
     [id],
   );
   const shown = {
-    spent: formatAmount(purse.spent),
-    reserved: formatAmount(purse.reserved),
-    left: formatAmount(purse.left),
-    beyond: purse.beyond,
+    spent: formatAmount(status.spent),
+    reserved: formatAmount(status.reserved),
+    left: formatAmount(status.left),
+    beyond: status.beyond,
   };
   const sum = Number(shown.spent) + Number(shown.reserved);
   assert.equal(Number(rows[0]?.held), sum, 'what the batch says is what its rows say');

@@ -221,8 +221,8 @@ onEvery(LEDGERS, (storage) => {
       await record(db, [resultOf(claim, outcomeOf('accepted', { taskId: 'task_7' }))]);
       await fails(db, made, id);
       assert.equal(await remake(db, made), 1);
-      const purse = (await readBudgetStatus(db, made.id)) ?? assert.fail('it has a budget');
-      assert.deepEqual([purse.spent, purse.left, purse.beyond], [amount('2'), amount('1'), 1]);
+      const status = (await readBudgetStatus(db, made.id)) ?? assert.fail('it has a budget');
+      assert.deepEqual([status.spent, status.left, status.beyond], [amount('2'), amount('1'), 1]);
       assert.equal(await tryAlone(db, made, id), undefined);
       assert.deepEqual(await faults(db, made), []);
       await db.query('update vidbatch.batch set budget = 4 where id = $1', [made.id]);
