@@ -1,16 +1,8 @@
-import { openApp, produce, readConfig, receipt, startSending, summarise, untilDone } from 'vidbatch';
+import { open, receipt } from 'vidbatch';
 
-const config = readConfig(); // VIDBATCH_BASE_URL, VIDBATCH_API_KEY, REDIS_URL, DATABASE_URL …
-const app = await openApp(config, 'worker'); // ledger and queue
-try {
-  const { batch } = await produce(app.db, process.argv[2] ?? 'prompts.csv');
-  const sending = await startSending(app, config, { concurrency: 8 }, { batches: [batch.id] });
-  try {
-    await untilDone(app, sending, [batch.id]);
-  } finally {
-    await sending.close(); // open calls end first, and their answers are recorded
-  }
-  console.log(receipt(await summarise(app.db, batch)));
-} finally {
-  await app.close();
+await using vidbatch = await open(); // VIDBATCH_BASE_URL, VIDBATCH_API_KEY, REDIS_URL, DATABASE_URL …
+const status = await vidbatch.run(process.argv[2] ?? 'prompts.csv');
+console.log(receipt(status));
+for await (const row of vidbatch.rows(status.batch)) {
+  if (row.state !== 'submitted') console.error(row.line, row.state, row.error);
 }

@@ -1,95 +1,236 @@
 /**
- * vidbatch as a library: what the command line does, for a program. `jobs/library.mts` is this example as a file.
+ * vidbatch as a library: what the command line does, for a program. `docs/library.md` is its page, and
+ * `jobs/library.mts` is this example as a file.
  *
  * @example
  * ```ts
- * import { openApp, produce, readConfig, receipt, startSending, summarise, untilDone } from 'vidbatch';
+ * import { open, receipt } from 'vidbatch';
  *
- * const config = readConfig(); // VIDBATCH_BASE_URL, VIDBATCH_API_KEY, REDIS_URL, DATABASE_URL …
- * const app = await openApp(config, 'worker'); // ledger and queue
- * try {
- *   const { batch } = await produce(app.db, process.argv[2] ?? 'prompts.csv');
- *   const sending = await startSending(app, config, { concurrency: 8 }, { batches: [batch.id] });
- *   try {
- *     await untilDone(app, sending, [batch.id]);
- *   } finally {
- *     await sending.close(); // open calls end first, and their answers are recorded
- *   }
- *   console.log(receipt(await summarise(app.db, batch)));
- * } finally {
- *   await app.close();
+ * await using vidbatch = await open(); // VIDBATCH_BASE_URL, VIDBATCH_API_KEY, REDIS_URL, DATABASE_URL …
+ * const status = await vidbatch.run(process.argv[2] ?? 'prompts.csv');
+ * console.log(receipt(status));
+ * for await (const row of vidbatch.rows(status.batch)) {
+ *   if (row.state !== 'submitted') console.error(row.line, row.state, row.error);
  * }
  * ```
  */
+import { exportCsv, exportJsonl } from './batch/export.ts';
+import { plan } from './batch/plan.ts';
+import { reopenRows } from './batch/retry.ts';
+import type { Plan } from './batch/plan.ts';
+import { produce } from './batch/producer.ts';
+import type { Produced, ProduceOptions } from './batch/producer.ts';
+import { readConfig, requireProvider } from './core/config.ts';
+import type { Config } from './core/config.ts';
+import { operator } from './core/operator.ts';
+import { createLog } from './core/log.ts';
+import type { Logger } from './core/log.ts';
+import type { Counts, State } from './core/states.ts';
+import { requireBatch, listBatches } from './ledger/batches.ts';
+import type { Batch } from './ledger/batches.ts';
+import { cancelBy, pauseBy, resumeBy } from './ledger/operator/pause.ts';
+import { readInputs, readSubmissions } from './ledger/read/rows.ts';
+import type { SubmissionView } from './ledger/read/rows.ts';
+import { countRemade } from './ledger/operator/retry-failed-tasks.ts';
+import { openManifest } from './manifest/manifest.ts';
+import { checkRows, placed } from './manifest/check-rows.ts';
+import type { Fault } from './manifest/entry.ts';
+import { summarise } from './operate/summary.ts';
+import type { Summary } from './operate/summary.ts';
+import { createProvider } from './provider/client.ts';
+import { POLL_TIMEOUT_MS } from './results/poll/poller.ts';
+import { reconcile } from './results/reconcile.ts';
+import type { Reconciled } from './results/reconcile.ts';
+import { openApp } from './worker/app.ts';
+import type { Role } from './worker/app.ts';
+import { recall } from './worker/recall.ts';
+import { DEFAULTS, startSending, untilDone } from './worker/sending.ts';
+import type { Sending, SendingOptions, WorkLimits } from './worker/sending.ts';
+import { resolveRow } from './operate/resolve.ts';
+import type { Decision } from './operate/resolve.ts';
 
-// Opening and closing
-export { readConfig } from './core/config.ts';
-export type { Config } from './core/config.ts';
-export { openApp } from './worker/app.ts';
-export type { App, Role } from './worker/app.ts';
-
-// Manifests and their rows
-export { openManifest } from './manifest/manifest.ts';
-export type { ManifestOptions } from './manifest/manifest.ts';
-export type { Manifest, ManifestEntry, ManifestFormat, RawRow } from './manifest/entry.ts';
-export { parseMap } from './manifest/columns.ts';
-export { checkRows } from './manifest/check-rows.ts';
-export type { Row, RowOptions } from './manifest/check-rows.ts';
-export { readRequest } from './manifest/request/read-request.ts';
-export type { Mode } from './manifest/request/read-request.ts';
-export type { GenerationRequest } from './manifest/request/fields.ts';
-export { formatFault } from './manifest/entry.ts';
-export type { Fault } from './manifest/entry.ts';
-
-// Producing and working
-export { produce } from './batch/producer.ts';
-export type { ProduceOptions, Produced } from './batch/producer.ts';
-export { parseWindow } from './core/time/window.ts';
-export type { Window } from './core/time/window.ts';
-export { startSending, untilDone } from './worker/sending.ts';
-export type { Sending, SendingOptions, WorkLimits } from './worker/sending.ts';
-export type { Verdict } from './worker/submit.ts';
-export { startSchedules } from './schedule/schedule.ts';
-export type { Schedules, SchedulesOptions } from './schedule/schedule.ts';
-export { nextTicks } from './core/time/cron.ts';
-export type { Rhythm } from './core/time/cron.ts';
-
-// The ledger
-export { countStates, findBatch, listBatches } from './ledger/batches.ts';
-export { cancel, pause, resume } from './ledger/operator/pause.ts';
-export { retry } from './ledger/operator/retry.ts';
-export type { Batch } from './ledger/batches.ts';
-export { findSubmissions, readSubmissions } from './ledger/read/rows.ts';
-export { readAttempts } from './ledger/read/row-history.ts';
-export type { SubmissionView } from './ledger/read/rows.ts';
-export type { AttemptView } from './ledger/read/row-history.ts';
-export { countChosen, readUnsettled } from './ledger/read/uncertain.ts';
-export type { Choice, Heard, Unsettled } from './ledger/read/uncertain.ts';
-export { resolveAbandon, resolveAccepted, resolveNotSent } from './ledger/operator/resolve.ts';
-export type { Said, Seen } from './ledger/operator/resolve.ts';
-export { STATES, TRANSITIONS } from './core/states.ts';
-export type { Counts, State } from './core/states.ts';
-export { summarise } from './operate/summary.ts';
-export { exitCodeOf, receipt } from './operate/summary.ts';
-export type { Gate } from './operate/gates.ts';
-export type { Summary } from './operate/summary.ts';
-export { outlookOf } from './batch/outlook.ts';
-export type { Outlook } from './batch/outlook.ts';
-export { reconcile } from './results/reconcile.ts';
-export type { Reconciled, ReconcileOptions } from './results/reconcile.ts';
-export { countTasks, readTasks } from './ledger/tasks/tasks.ts';
-export type { TaskView } from './ledger/tasks/tasks.ts';
-export { expiryOf } from './core/task-status.ts';
-export type { TaskCounts, TaskStatus } from './core/task-status.ts';
-export { exportCsv, exportJsonl } from './batch/export.ts';
-
-// The provider, and its simulator
-export { createProvider } from './provider/client.ts';
-export type { ProviderOptions } from './provider/client.ts';
-export type { Evidence, Outcome, Provider, TaskReport } from './core/outcome.ts';
-export { startSimulator } from './simulator/server.ts';
-export type { Simulator, SimulatorOptions } from './simulator/server.ts';
-
-// Errors
+export { receipt } from './operate/summary.ts';
 export { EXIT, VidbatchError } from './core/errors.ts';
+export { formatFault } from './manifest/entry.ts';
+export { readConfig } from './core/config.ts';
+export type { Decision, Batch, Config, Fault, Plan, Reconciled };
 export type { ExitCode } from './core/errors.ts';
+export type { Counts, State };
+/** A manifest that was submitted: its batch, and what became of its rows. */
+export type Submitted = Produced;
+export type SubmitOptions = ProduceOptions;
+/** Where a batch stands. */
+export type Status = Summary;
+/** A row of a batch, as `export` and `explain` show it. */
+export type Row = SubmissionView;
+/** A worker that sends rows until it is closed. */
+export type Worker = Sending;
+
+/** How a manifest is read and checked. */
+export type ValidateOptions = Pick<
+  ProduceOptions,
+  | 'format'
+  | 'encoding'
+  | 'delimiter'
+  | 'skipLines'
+  | 'wrapped'
+  | 'stdin'
+  | 'map'
+  | 'models'
+  | 'strict'
+  | 'asWritten'
+>;
+
+/** What the rules say of a manifest. */
+export interface Validation {
+  rows: number;
+  /** Rows that break no rule. A manifest with one that does is not submitted, unless `keepGoing` says so. */
+  valid: number;
+  faults: Fault[];
+}
+
+/** Reads and checks a manifest by every rule. It needs no ledger, writes nothing and sends nothing. */
+export async function validate(manifest: string, options: ValidateOptions = {}): Promise<Validation> {
+  const opened = await openManifest(manifest, options);
+  const { rows, faults } = checkRows(opened, options);
+  const validation: Validation = { rows: 0, valid: 0, faults: [...faults] };
+  for await (const row of rows) {
+    validation.rows += 1;
+    if (row.request !== undefined) validation.valid += 1;
+    validation.faults.push(...placed(row, opened));
+  }
+  return validation;
+}
+
+export interface OpenOptions {
+  /** Default: the environment. */
+  config?: Config;
+  /**
+   * `worker`: may send, and holds an embedded ledger alone. `writer`: makes the ledger when it is not there. `reader`: the ledger
+   * must be there. Default: `worker`.
+   */
+  role?: Role;
+  /** Name of the person or program that acts, for the event log. Default: the user of this process. */
+  who?: string;
+  /** Default: warnings and worse, as JSON lines on stderr. */
+  log?: Logger;
+}
+
+/** Rows in the queue and calls of one worker, and its limits; each has the default of the command line. */
+export type WorkOptions = Partial<WorkLimits> & Omit<SendingOptions, 'batches'>;
+
+/** An open ledger and its queue. Close it with `close`, or declare it with `await using`. */
+export interface Vidbatch extends AsyncDisposable {
+  /** What `submit` would do with a manifest, and what it would refuse. Changes nothing. */
+  plan(manifest: string, options?: SubmitOptions): Promise<Plan>;
+  /** Brings a manifest into the ledger, all of it or nothing. Rows that the ledger knows are not added again. */
+  submit(manifest: string, options?: SubmitOptions): Promise<Submitted>;
+  /** Submits a manifest, sends its rows, and waits until none can be sent any more. */
+  run(manifest: string, options?: SubmitOptions & WorkOptions): Promise<Status>;
+  /** Starts a worker for all batches. Close it before the ledger. */
+  work(options?: WorkOptions): Promise<Worker>;
+  /** Every batch, the oldest first. */
+  batches(): Promise<Batch[]>;
+  /** Where a batch stands. */
+  status(batch: string): Promise<Status>;
+  /** Every row of a batch, in the order of its manifest. */
+  rows(batch: string): AsyncIterable<Row>;
+  /** Says what became of an uncertain row. `not-sent` is refused while an answer may still come. */
+  resolve(batch: string, key: string, decision: Decision, reason: string): Promise<State>;
+  /** Asks the provider once for each open task of a batch, or of all batches, and stores its answers. */
+  reconcile(batch?: string): Promise<Reconciled>;
+  /** Rejected, exhausted and cancelled rows become pending again. Returns their number. Sends nothing. */
+  retry(batch: string): Promise<number>;
+  /** Stops new calls of a batch, or of all. Open calls finish. */
+  pause(batch?: string): Promise<void>;
+  resume(batch?: string): Promise<void>;
+  /** Pending rows are cancelled until a `retry`. Returns their number. */
+  cancel(batch: string): Promise<number>;
+  /** The rows as they came, joined with what is known of them: lines of CSV or JSON. */
+  export(batch: string, format?: 'csv' | 'jsonl'): AsyncIterable<string>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens ledger and queue as the configuration says.
+ * @throws VidbatchError when a server does not answer, or another worker holds the embedded ledger.
+ */
+export async function open(options: OpenOptions = {}): Promise<Vidbatch> {
+  const { config = readConfig(), role = 'worker', who = operator(), log = createLog('warn') } = options;
+  const app = await openApp(config, role, log);
+  const { db } = app;
+  const origin = config.baseUrl;
+  const known = { models: config.models, who, ...(origin === undefined ? {} : { origin }) };
+
+  async function status(name: string): Promise<Status> {
+    return summarise(db, await requireBatch(db, name), origin);
+  }
+
+  async function* exported(name: string, format: 'csv' | 'jsonl'): AsyncGenerator<string> {
+    const batch = await requireBatch(db, name);
+    const rows = readSubmissions(db, batch.id);
+    if (format === 'jsonl') yield* exportJsonl(rows);
+    else
+      yield* exportCsv(batch, readInputs(db, batch.id), rows, {
+        earlier: (await countRemade(db, batch.id)) > 0,
+      });
+  }
+
+  return {
+    plan: (manifest, more) => plan(db, manifest, { ...known, ...more }),
+    submit: (manifest, more) => produce(db, manifest, { ...known, ...more }),
+    async run(manifest, more = {}) {
+      // An earlier worker's journal may know of rows that were paid.
+      await recall(app, config, { maxAttempts: DEFAULTS.maxAttempts, ...more }, log);
+      const { batch } = await produce(db, manifest, { ...known, ...more });
+      const sending = await startSending(app, config, more, { log, ...more, batches: [batch.id] });
+      try {
+        await untilDone(app, sending, [batch.id]);
+      } finally {
+        await sending.close();
+      }
+      return status(batch.name);
+    },
+    work: (more = {}) => startSending(app, config, more, { log, ...more, batches: null }),
+    batches: () => listBatches(db),
+    status,
+    async *rows(name) {
+      yield* readSubmissions(db, (await requireBatch(db, name)).id);
+    },
+    async resolve(name, key, decision, reason) {
+      const { state } = await resolveRow(
+        db,
+        await requireBatch(db, name),
+        key,
+        decision,
+        { who, reason },
+        log,
+      );
+      return state;
+    },
+    async reconcile(name) {
+      const batchId = name === undefined ? null : (await requireBatch(db, name)).id;
+      const provider = createProvider({
+        ...requireProvider(config),
+        codes: config.codes,
+        timeoutMs: POLL_TIMEOUT_MS,
+        connections: 8,
+      });
+      try {
+        return await reconcile(db, provider, { batchId, concurrency: 8, log, timeoutMs: POLL_TIMEOUT_MS });
+      } finally {
+        await provider.close();
+      }
+    },
+    retry: async (name) => reopenRows(db, await requireBatch(db, name), {}, { who }),
+    pause: async (name) => pauseBy(db, who, name === undefined ? undefined : [await requireBatch(db, name)]),
+    async resume(name) {
+      await resumeBy(db, who, name === undefined ? undefined : [await requireBatch(db, name)]);
+    },
+    cancel: async (name) => cancelBy(db, who, await requireBatch(db, name)),
+    export: (name, format = 'csv') => exported(name, format),
+    close: () => app.close(),
+    [Symbol.asyncDispose]: () => app.close(),
+  };
+}

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { exits, lastLine, openPlace } from './cli.ts';
 import { createDatabase, servers } from './servers.ts';
+import { csvOf } from './e2e/manifest.ts';
 import { startSimulatorProcess } from './e2e/simulator.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -40,23 +41,10 @@ async function install(project: string): Promise<Packed> {
   return packed;
 }
 
-const CONSUMER = `
-import { openApp, produce, readConfig, startSending, summarise, untilDone } from 'vidbatch';
-import type { App, Config, Outcome, Summary, Verdict } from 'vidbatch';
-
-export async function send(config: Config, file: string): Promise<number> {
-  const app: App = await openApp(config, 'worker');
-  const { batch } = await produce(app.db, file);
-  const onVerdict = (verdict: Verdict): Outcome | undefined => (verdict.kind === 'settled' ? verdict.outcome : undefined);
-  const sending = await startSending(app, config, { concurrency: 8 }, { batches: [batch.id], onVerdict });
-  await untilDone(app, sending, [batch.id]);
-  await sending.close();
-  const summary: Summary = await summarise(app.db, batch);
-  await app.close();
-  return summary.counts.submitted;
-}
-process.stdout.write(typeof send + ' ' + readConfig().baseUrl);
-`;
+/** The examples of the library's page, in order; each is a program of its own. */
+const EXAMPLES = [
+  ...readFileSync(join(ROOT, 'docs', 'library.md'), 'utf8').matchAll(/```ts\n([^]*?)```/g),
+].map(([, program = '']) => program);
 
 /** What they link to may be in the repository alone: sources, tests and decisions. */
 const FOR_DEVELOPERS = ['architecture', 'contributing', 'promise', 'states'].map((name) => `docs/${name}.md`);
@@ -90,7 +78,7 @@ describe('the package', async () => {
   const paths = new Set(packed.files.map(({ path }) => path));
 
   /** As a strict project that checks its libraries, too. */
-  async function compile(file: string): Promise<void> {
+  async function compile(...files: string[]): Promise<void> {
     const compilerOptions = {
       target: 'es2023',
       module: 'nodenext',
@@ -99,8 +87,8 @@ describe('the package', async () => {
       skipLibCheck: false,
       types: ['node'],
     };
-    const config = join(project, `${file}.json`);
-    await writeFile(config, JSON.stringify({ compilerOptions, files: [file] }));
+    const config = join(project, 'tsconfig.json');
+    await writeFile(config, JSON.stringify({ compilerOptions, files }));
     const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
     const compiled = await run(process.execPath, [tsc, '-p', config], { cwd: project }).catch(
       (error: unknown) => error,
@@ -156,12 +144,26 @@ describe('the package', async () => {
     );
   });
 
-  it('is a library with types for a strict project that checks its libraries, too', async () => {
-    await writeFile(join(project, 'consumer.mts'), CONSUMER);
-    await compile('consumer.mts');
-    const program = [process.execPath, join(project, 'consumer.mjs')];
-    const { stdout } = exits(await place.run([], { program }), 0);
-    assert.equal(stdout, `function ${simulator.url}`);
+  it('has a page whose examples compile in a strict project, and run', async () => {
+    await place.write('prompts.csv', csvOf(12, 'prompts'));
+    const names = EXAMPLES.map((_, n) => `example-${n}`);
+    for (const [n, example] of EXAMPLES.entries()) await writeFile(join(project, `${names[n]}.mts`), example);
+    await compile(...names.map((name) => `${name}.mts`));
+    const outputs: string[] = [];
+    for (const [n, example] of EXAMPLES.entries()) {
+      const program = [process.execPath, join(project, `${names[n]}.mjs`)];
+      const running = place.start([], { program });
+      if (example.includes('SIGTERM')) {
+        await running.prints(/^working until SIGTERM$/);
+        running.kill('SIGTERM');
+      }
+      outputs.push(exits(await running.ended, 0).stdout);
+    }
+    const [run, check, submit, , follow] = outputs;
+    assert.equal(run, '12 rows · 12 task ids · paid twice: none known\n');
+    assert.match(check ?? '', /^12 of 12 rows can be sent\n/);
+    assert.equal(submit, 'prompts: 0 new rows, 12 known\n');
+    assert.match(follow ?? '', /^prompts: \d+ completed, \d+ failed, \d+ open$/m);
   });
 
   it('says so on a Node that is too old', async () => {

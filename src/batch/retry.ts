@@ -1,3 +1,8 @@
+import { transaction } from '../database/database.ts';
+import { logEvent } from '../ledger/batches.ts';
+import { retry } from '../ledger/operator/retry.ts';
+import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
+import { crashPoint } from '../core/crash-points.ts';
 import { usageError } from '../core/errors.ts';
 import { countStates, findBatch, lockBatch, type Batch } from '../ledger/batches.ts';
 import type { Database, Queryable } from '../database/database.ts';
@@ -63,4 +68,26 @@ export async function checkReopening(
     `batch ${name} was cancelled, and ${formatCount(submitting)} of its rows ${submitting === 1 ? 'is' : 'are'} still in flight: a row that comes back unsent would be sent again with the rows that you chose; nothing was changed`,
     `\`vidbatch status ${quoted(name)}\` shows when none is in flight; then run this command again. Without a choice of rows, \`retry\` takes all of them.`,
   );
+}
+
+/**
+ * Rejected, exhausted and cancelled rows become pending again. The event log says who did it and which rows were meant,
+ * in the same transaction.
+ * @throws VidbatchError exit 2 as `checkReopening`.
+ */
+export async function reopenRows(
+  db: Database,
+  batch: Batch,
+  chosen: Chosen,
+  { who, filters = '' }: { who: string; filters?: string },
+): Promise<number> {
+  return transaction(db, async (session) => {
+    await checkReopening(session, batch, chosen);
+    const moved = await retry(session, batch.id, chosen);
+    crashPoint('rows-retried');
+    await logEvent(session, 'retry', `${moved} rows${filters}`, batch.id, who);
+    // A journal may know that a row was sent as it is now. Only a row that waits can take that answer.
+    await adoptUnmatched(session, batch.id, false);
+    return moved;
+  });
 }

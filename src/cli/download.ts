@@ -34,7 +34,8 @@ import {
 import type { GlobalFlags } from './flags.ts';
 import { withReconnect } from './follow-ledger.ts';
 import type { Io } from './io.ts';
-import { requireBatch, ledgerOpener } from './open-ledger.ts';
+import { requireBatch } from '../ledger/batches.ts';
+import { ledgerOpener } from './open-ledger.ts';
 import { onInterrupt } from './signals.ts';
 import { logAbove, Progress } from './terminal.ts';
 

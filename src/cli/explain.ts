@@ -13,7 +13,8 @@ import { formatVideo } from '../results/download/video-list.ts';
 import { configOf, globalFlags, isOn, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
-import { openLedgerOnly, requireBatch } from './open-ledger.ts';
+import { openLedgerOnly } from './open-ledger.ts';
+import { requireBatch } from '../ledger/batches.ts';
 
 export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program

@@ -10,7 +10,8 @@ import { configOf, flag, globalFlags, isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { keepHeapSmall } from './io.ts';
 import type { Io } from './io.ts';
-import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { requireBatch } from '../ledger/batches.ts';
+import { openLedgerOnly } from './open-ledger.ts';
 import { bar, Progress, Speed } from './terminal.ts';
 
 export function exportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {

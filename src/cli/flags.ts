@@ -8,7 +8,7 @@ import { parseCount, parseDuration } from '../core/units.ts';
 import { checkModels, joined, parseCaps, parseRate, parseRates } from '../core/rate/rate-limits.ts';
 import { redactor } from '../provider/api-key.ts';
 import type { WorkLimits } from '../worker/sending.ts';
-import { operator } from './io.ts';
+import { operator } from '../core/operator.ts';
 import type { Io } from './io.ts';
 
 /** Flags that every command has. */

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { hostname, userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -47,16 +46,6 @@ export async function confirm(io: Pick<Io, 'interactive' | 'stdin'>, question: s
     );
   } finally {
     prompt.close();
-  }
-}
-
-/** Who says so, as far as this machine knows: it stands in the trail. */
-export function operator(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`;
-  } catch {
-    // A container may run under a number that no name belongs to.
-    return `${process.getuid?.() ?? 'somebody'}@${hostname()}`;
   }
 }
 

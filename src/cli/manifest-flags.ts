@@ -9,7 +9,7 @@ import { parseCount } from '../core/units.ts';
 import { parseMap } from '../manifest/columns.ts';
 import { consentFlag, flag, isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
-import { operator } from './io.ts';
+import { operator } from '../core/operator.ts';
 import { batchWindowFlag, deadlineFlags, offPeakFlag, readDeadline, readWindow } from './window-flags.ts';
 import type { DeadlineFlags } from './window-flags.ts';
 

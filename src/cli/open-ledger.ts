@@ -1,10 +1,6 @@
 import type { Config } from '../core/config.ts';
-import { VidbatchError, usageError } from '../core/errors.ts';
+import { VidbatchError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { likely } from '../core/suggestion.ts';
-import type { Queryable } from '../database/database.ts';
-import { findBatch, listBatches } from '../ledger/batches.ts';
-import type { Batch } from '../ledger/batches.ts';
 import { openLedger } from '../worker/app.ts';
 import type { LedgerApp, Role } from '../worker/app.ts';
 import { nameOfPlace, parseRedisUrl } from '../worker/queue/redis/url.ts';
@@ -51,19 +47,4 @@ async function troubleOf(url: string | undefined): Promise<string | undefined> {
       ? error.message
       : `Redis at ${nameOfPlace(place)} is away`;
   }
-}
-
-/** The batch of that name, or a usage error that says which there are. */
-export async function requireBatch(db: Queryable, name: string): Promise<Batch> {
-  const batch = await findBatch(db, name);
-  if (batch !== undefined) return batch;
-  const names = (await listBatches(db)).map((one) => one.name);
-  const meant = likely(name, names);
-  const hint =
-    names.length === 0
-      ? 'There are no batches yet.'
-      : meant === undefined
-        ? `There are: ${names.slice(-10).join(', ')}.`
-        : `Did you mean ${meant}?`;
-  throw usageError('NO_SUCH_BATCH', `there is no batch named ${name}`, hint);
 }

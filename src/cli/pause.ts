@@ -3,19 +3,20 @@ import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { formatCount } from '../core/units.ts';
 import { quoted } from '../core/text.ts';
-import { transaction } from '../database/database.ts';
-import { countOpen, listBatches, logEvent } from '../ledger/batches.ts';
+import { countOpen, listBatches } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
-import { cancel, pauseBy, resumeBy } from '../ledger/operator/pause.ts';
+import { cancelBy, pauseBy, resumeBy } from '../ledger/operator/pause.ts';
 import { readGates } from '../operate/gates.ts';
 import type { Gate } from '../operate/gates.ts';
 import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { configOf, consentFlag, globalFlags, isOn, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
-import { confirm, operator } from './io.ts';
+import { confirm } from './io.ts';
+import { operator } from '../core/operator.ts';
 import type { Io } from './io.ts';
-import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { requireBatch } from '../ledger/batches.ts';
+import { openLedgerOnly } from './open-ledger.ts';
 
 type Exit = (code: ExitCode) => void;
 
@@ -151,11 +152,7 @@ async function cancelBatch(
   }
   let cancelled = 0;
   for (const one of batches) {
-    cancelled += await transaction(db, async (session) => {
-      const rows = await cancel(session, one.id);
-      await logEvent(session, 'cancel', `${rows} rows`, one.id, operator());
-      return rows;
-    });
+    cancelled += await cancelBy(db, operator(), one);
   }
   return {
     text: `${batch?.name ?? 'everything'}: ${rowsOf(cancelled)} cancelled; rows in flight finish`,

@@ -19,11 +19,13 @@ import { formatAudit, openDifferences } from './audit-output.ts';
 import type { SideBySide } from './audit-output.ts';
 import { configOf, isOn, logOf, flag, repeatable } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
-import { keepHeapSmall, operator } from './io.ts';
+import { keepHeapSmall } from './io.ts';
+import { operator } from '../core/operator.ts';
 import type { Io } from './io.ts';
 import { pricesOf, pricesFlag } from './manifest-flags.ts';
 import type { PriceFlags } from './manifest-flags.ts';
-import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { requireBatch } from '../ledger/batches.ts';
+import { openLedgerOnly } from './open-ledger.ts';
 import { onInterrupt } from './signals.ts';
 import { Progress } from './terminal.ts';
 

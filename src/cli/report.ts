@@ -15,7 +15,8 @@ import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { pricesFlag, pricesOf } from './manifest-flags.ts';
 import type { PriceFlags } from './manifest-flags.ts';
-import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { requireBatch } from '../ledger/batches.ts';
+import { openLedgerOnly } from './open-ledger.ts';
 
 export function reportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program

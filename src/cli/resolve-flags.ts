@@ -1,3 +1,4 @@
+import type { Decision } from '../operate/resolve.ts';
 import type { Command } from 'commander';
 import { usageError } from '../core/errors.ts';
 import { parseCount } from '../core/units.ts';
@@ -17,9 +18,6 @@ export interface ResolveFlags extends GlobalFlags {
   after?: string;
   before?: string;
 }
-
-/** What a person says of a row. */
-export type Decision = { kind: 'task-id'; taskId: string } | { kind: 'not-sent' } | { kind: 'abandon' };
 
 /** Which rows, without a key. */
 export type Filter = Omit<Choice, 'batchId' | 'submissionId'>;

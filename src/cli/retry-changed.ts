@@ -17,7 +17,7 @@ import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { configOf, isOn } from './flags.ts';
-import { operator } from './io.ts';
+import { operator } from '../core/operator.ts';
 import type { Io } from './io.ts';
 import { readOptions } from './manifest-flags.ts';
 import { ask, formatChoice } from './retry-choice.ts';

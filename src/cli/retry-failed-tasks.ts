@@ -15,7 +15,8 @@ import { findSubmissions } from '../ledger/read/rows.ts';
 import { readRemakable, remakeFailed } from '../ledger/operator/retry-failed-tasks.ts';
 import type { Remakable } from '../ledger/operator/retry-failed-tasks.ts';
 import { formatReasons, rowsOf } from '../operate/summary.ts';
-import { confirm, operator } from './io.ts';
+import { confirm } from './io.ts';
+import { operator } from '../core/operator.ts';
 import type { Io } from './io.ts';
 
 /** What was chosen and agreed to. */

@@ -1,25 +1,24 @@
 import type { Command } from 'commander';
-import { checkReopening } from '../batch/retry.ts';
-import { crashPoint } from '../core/crash-points.ts';
+import { reopenRows } from '../batch/retry.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { formatCount } from '../core/units.ts';
 import { RETRYABLE_STATES } from '../core/states.ts';
-import { transaction } from '../database/database.ts';
-import { countStates, logEvent } from '../ledger/batches.ts';
+import { requireBatch, countStates } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
-import { countRetryable, retry } from '../ledger/operator/retry.ts';
+import { countRetryable } from '../ledger/operator/retry.ts';
 import type { Chosen, Ended } from '../ledger/operator/retry.ts';
-import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
+import { keepHeapSmall } from './io.ts';
 import { configOf, consentFlag, globalFlags, isOn } from './flags.ts';
-import { keepHeapSmall, operator } from './io.ts';
 import type { Io } from './io.ts';
-import { readFlags, pricesFlag, pricesOf } from './manifest-flags.ts';
-import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { openLedgerOnly } from './open-ledger.ts';
+import { readFlags } from './manifest-flags.ts';
+import { operator } from '../core/operator.ts';
+import { pricesFlag, pricesOf } from './manifest-flags.ts';
 import { retryChangedOnes } from './retry-changed.ts';
-import { ask, checkKeys, parseChoice, formatChoice } from './retry-choice.ts';
+import { ask, checkKeys, formatChoice, parseChoice } from './retry-choice.ts';
 import type { Done, RetryFlags } from './retry-choice.ts';
 import { retryFailedTasks } from './retry-failed-tasks.ts';
 
@@ -104,16 +103,7 @@ async function retryAsTheyAre(
     total,
     `${batch.name}: ${rowsOf(total)} again: ${found.slice(0, 5).map(describe).join(', ')}${found.length > 5 ? ', …' : ''}`,
   );
-  // Rows that are sent again without a word in the trail would be a riddle later.
-  const rows = await transaction(db, async (session) => {
-    await checkReopening(session, batch, chosen);
-    const moved = await retry(session, batch.id, chosen);
-    crashPoint('rows-retried');
-    await logEvent(session, 'retry', `${moved} rows${formatChoice(chosen)}`, batch.id, operator());
-    // A journal may know that a row was sent as it is now: only a row that waits can be told so.
-    await adoptUnmatched(session, batch.id, false);
-    return moved;
-  });
+  const rows = await reopenRows(db, batch, chosen, { who: operator(), filters: formatChoice(chosen) });
   const { invalid } = await countStates(db, batch.id);
   const filtered = Object.keys(chosen).length > 0;
   const parts = [

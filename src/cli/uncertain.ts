@@ -12,7 +12,8 @@ import { configOf, globalFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { keepHeapSmall } from './io.ts';
 import type { Io } from './io.ts';
-import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { requireBatch } from '../ledger/batches.ts';
+import { openLedgerOnly } from './open-ledger.ts';
 
 export function uncertainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program

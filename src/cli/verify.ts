@@ -19,7 +19,8 @@ import { configOf, flag, globalFlags, isOn, providerFlags, warnOfKeyApart } from
 import type { GlobalFlags } from './flags.ts';
 import { providerSilent } from './format.ts';
 import type { Io } from './io.ts';
-import { requireBatch, openLedgerOnly } from './open-ledger.ts';
+import { requireBatch } from '../ledger/batches.ts';
+import { openLedgerOnly } from './open-ledger.ts';
 import { onInterrupt } from './signals.ts';
 import { Progress } from './terminal.ts';
 

@@ -1,3 +1,5 @@
+import { usageError } from '../core/errors.ts';
+import { likely } from '../core/suggestion.ts';
 import type { Counts, State } from '../core/states.ts';
 import { noCounts, OPEN_STATES } from '../core/states.ts';
 import type { Queryable } from '../database/database.ts';
@@ -38,6 +40,21 @@ const COLUMNS = `id, name, source, key_scheme as "keyScheme", format, delimiter,
 export async function findBatch(db: Queryable, name: string): Promise<Batch | undefined> {
   const { rows } = await db.query<Batch>(`select ${COLUMNS} from vidbatch.batch where name = $1`, [name]);
   return rows[0];
+}
+
+/** @throws VidbatchError exit 2 that says which batches there are, or which one is likely meant. */
+export async function requireBatch(db: Queryable, name: string): Promise<Batch> {
+  const batch = await findBatch(db, name);
+  if (batch !== undefined) return batch;
+  const names = (await listBatches(db)).map((one) => one.name);
+  const meant = likely(name, names);
+  const hint =
+    names.length === 0
+      ? 'There are no batches yet.'
+      : meant === undefined
+        ? `There are: ${names.slice(-10).join(', ')}.`
+        : `Did you mean ${meant}?`;
+  throw usageError('NO_SUCH_BATCH', `there is no batch named ${name}`, hint);
 }
 
 /** Every batch, oldest first. */

@@ -45,7 +45,7 @@ export interface WorkLimits extends PollLimits {
   limits?: readonly Limit[];
 }
 
-const DEFAULTS: WorkLimits = {
+export const DEFAULTS: WorkLimits = {
   concurrency: 8,
   maxAttempts: 5,
   timeoutMs: 120_000,

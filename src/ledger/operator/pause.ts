@@ -121,3 +121,12 @@ export function cancel(db: Queryable, id: number): Promise<number> {
     [id],
   );
 }
+
+/** An operator cancels a batch. The event log says who, in the same transaction. */
+export async function cancelBy(db: Database, who: string, batch: Pick<Batch, 'id'>): Promise<number> {
+  return transaction(db, async (session) => {
+    const rows = await cancel(session, batch.id);
+    await logEvent(session, 'cancel', `${rows} rows`, batch.id, who);
+    return rows;
+  });
+}
