@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { BOARD_VARIABLES, plain, readEnvFile, readVariables, secret } from './environment.ts';
 import { usageError, VidbatchError } from './errors.ts';
+import { defined } from './json.ts';
 import type { LogLevel } from './log.ts';
 import { likely } from './suggestion.ts';
 
@@ -27,7 +28,7 @@ const VARIABLES = [
 type Variable = (typeof VARIABLES)[number];
 type Values = Record<Variable, string | undefined>;
 
-/** What flags say over the environment. */
+/** Flags that replace variables. */
 export interface Overrides {
   baseUrl?: string;
   dataDir?: string;
@@ -37,7 +38,7 @@ export interface Overrides {
   acceptForeignJournals?: string;
 }
 
-/** The environment, with the flags of the command over it. The API key leaves this object only to the wire. */
+/** The environment and the flags of the command. The API key leaves this object only in requests. */
 export interface Config {
   baseUrl: string | undefined;
   apiKey: string | undefined;
@@ -49,17 +50,17 @@ export interface Config {
   models: string[];
   /** Provider codes that the user has moved to another outcome: code → kind. */
   codes: Record<string, string>;
-  /** The user says that the provider honours the Idempotency-Key: an uncertain row may be sent again under its key. */
+  /** The provider honours the Idempotency-Key, so an uncertain row may be sent again under its key. */
   providerIdempotent: boolean;
-  /** The key comes from the environment, and the URL from `.env`, which another person may have written. */
+  /** The key comes from the environment, but the URL from `.env`, which another person may have written. */
   keyApart?: true;
   /** Variables that ask for a proxy. vidbatch uses none. */
   proxies?: string[];
   /** Whether spans are made: `maybe`, if the package is installed. */
   otel?: 'yes' | 'no' | 'maybe';
-  /** While the ledger is being opened; info. */
+  /** While the ledger is being opened. Default: info. */
   logLevel?: LogLevel;
-  /** The person who says that this ledger is the right one, although the data folder holds journals of another. */
+  /** The person who says that this ledger is right, although the data folder holds journals of another ledger. */
   acceptForeignJournals?: string;
 }
 
@@ -105,13 +106,13 @@ export async function loadDotEnv(
   ];
 }
 
-/**
- * Whether a flag's variable counts as not set: it is empty, as compose files leave it, or it says no for a flag without
- * a value, as `VIDBATCH_KEEP_GOING=false`.
- */
+const YES = /^(1|true|yes|on)$/i;
+const NO = /^(0|false|no|off)$/i;
+
+/** Whether a flag's variable counts as not set: it is empty, or `VIDBATCH_KEEP_GOING=false` for a flag without a value. */
 export function saysNothing(variable: string, takesValue: boolean, env = process.env): boolean {
   const value = env[variable]?.trim();
-  return value === '' || (!takesValue && /^(0|false|no|off)$/i.test(value ?? ''));
+  return value === '' || (!takesValue && NO.test(value ?? ''));
 }
 
 /**
@@ -121,7 +122,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
   const values = readVariables(VARIABLES, env);
   const baseUrl = over.baseUrl ?? plain('VIDBATCH_BASE_URL', values.VIDBATCH_BASE_URL);
   const proxies = proxyVariables(env);
-  const allowHttp = over.allowHttp ?? /^(1|true|yes|on)$/i.test(values.VIDBATCH_ALLOW_HTTP ?? '');
+  const allowHttp = over.allowHttp ?? YES.test(values.VIDBATCH_ALLOW_HTTP ?? '');
   return {
     baseUrl: baseUrl === undefined ? undefined : normaliseBaseUrl(baseUrl, { allowHttp }),
     apiKey: secret('VIDBATCH_API_KEY', values.VIDBATCH_API_KEY, values.VIDBATCH_API_KEY_FILE),
@@ -132,12 +133,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
     codes: parseCodes(values.VIDBATCH_CODES),
     providerIdempotent: parseSwitch('VIDBATCH_PROVIDER_IDEMPOTENT', values.VIDBATCH_PROVIDER_IDEMPOTENT),
     otel: otelOf(values),
-    ...(proxies.length === 0 ? {} : { proxies }),
-    ...(isKeyApart(values, over) ? { keyApart: true } : {}),
-    ...(over.logLevel === undefined ? {} : { logLevel: over.logLevel }),
-    ...(over.acceptForeignJournals === undefined
-      ? {}
-      : { acceptForeignJournals: over.acceptForeignJournals }),
+    ...defined({
+      proxies: proxies.length === 0 ? undefined : proxies,
+      keyApart: isKeyApart(values, over) ? true : undefined,
+      logLevel: over.logLevel,
+      acceptForeignJournals: over.acceptForeignJournals,
+    }),
   };
 }
 
@@ -149,14 +150,14 @@ function isKeyApart(values: Values, over: Overrides): boolean {
   return values[name] !== undefined && !fromFile.has(name);
 }
 
-/** The warning that comes before the key is sent, if one is due. */
+/** The warning for a key and a URL from different sources, if it applies. */
 export function formatKeyApart(config: Pick<Config, 'keyApart' | 'baseUrl'>): string | undefined {
   const { keyApart, baseUrl } = config;
   if (keyApart === undefined || baseUrl === undefined) return undefined;
   return `the API key comes from the environment, and goes to ${baseUrl}, which .env sets`;
 }
 
-/** Variables that are wrong or right together. */
+/** Variables that are checked together. */
 const GROUPS: readonly (readonly Variable[])[] = [
   ['VIDBATCH_BASE_URL', 'VIDBATCH_ALLOW_HTTP'],
   ['VIDBATCH_API_KEY', 'VIDBATCH_API_KEY_FILE'],
@@ -166,9 +167,9 @@ const GROUPS: readonly (readonly Variable[])[] = [
   ['VIDBATCH_PROVIDER_IDEMPOTENT'],
 ];
 
-/** What else in the environment affects a connection. */
+/** The rest of the environment that affects a connection. */
 export interface Surroundings {
-  /** Which of the variables gave the key. */
+  /** The variable that gives the key. */
   keyFrom: 'VIDBATCH_API_KEY' | 'VIDBATCH_API_KEY_FILE';
   /** Names of variables that ask for a proxy. */
   proxies: string[];
@@ -176,7 +177,7 @@ export interface Surroundings {
   tlsUnchecked: boolean;
 }
 
-/** The configuration as far as it can be read, and every fault in the rest, for `doctor`. */
+/** For `doctor`: the readable part of the configuration, and every fault in the rest. */
 export function readWhatCanBe(
   env: NodeJS.ProcessEnv = process.env,
   over: Overrides = {},
@@ -212,7 +213,7 @@ function proxyVariables(env: NodeJS.ProcessEnv): string[] {
   return names.filter((name) => env[name]?.trim());
 }
 
-/** What a call to the provider needs. */
+/** @throws VidbatchError exit 2 when the URL or the key is missing. */
 export function requireProvider(config: Config): { baseUrl: string; apiKey: string; proxies?: string[] } {
   const { baseUrl, apiKey, proxies } = config;
   if (baseUrl === undefined) {
@@ -232,7 +233,7 @@ export function requireProvider(config: Config): { baseUrl: string; apiKey: stri
   return { baseUrl, apiKey, ...(proxies === undefined ? {} : { proxies }) };
 }
 
-/** As `VIDBATCH_OTEL` says, else as the exporter's own variables suggest. */
+/** By `VIDBATCH_OTEL`, or without it by the variables of the exporter. */
 function otelOf(values: Values): 'yes' | 'no' | 'maybe' {
   if (values.VIDBATCH_OTEL !== undefined)
     return parseSwitch('VIDBATCH_OTEL', values.VIDBATCH_OTEL) ? 'yes' : 'no';
@@ -243,10 +244,10 @@ function otelOf(values: Values): 'yes' | 'no' | 'maybe' {
   return endpoint === undefined ? 'no' : 'maybe';
 }
 
-/** A switch may cost money, so a value that is neither yes nor no is refused. */
+/** A switch may cost money, so an unclear value is refused. */
 function parseSwitch(name: string, value: string | undefined): boolean {
-  if (value === undefined || /^(0|false|no|off)$/i.test(value)) return false;
-  if (/^(1|true|yes|on)$/i.test(value)) return true;
+  if (value === undefined || NO.test(value)) return false;
+  if (YES.test(value)) return true;
   throw usageError('BAD_SWITCH', `${name}: "${value}" is neither true nor false`);
 }
 
@@ -266,9 +267,9 @@ function parseCodes(list: string | undefined): Record<string, string> {
 }
 
 /**
- * The provider's base URL without a trailing `/`, `/v1` or `/v1/video/generations`. Plain http is only for this machine,
- * unless `allowHttp`, because every request carries the key.
- * @throws usageError that never shows the URL's credentials or query.
+ * The provider's base URL without a trailing `/`, `/v1` or `/v1/video/generations`. Every request carries the key, so plain
+ * http is allowed to this machine only, or with `allowHttp`.
+ * @throws usageError that does not show the URL's credentials or query.
  */
 export function normaliseBaseUrl(text: string, { allowHttp }: { allowHttp: boolean }): string {
   const trimmed = text.trim();

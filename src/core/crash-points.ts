@@ -1,8 +1,8 @@
 import { channel, type Channel } from 'node:diagnostics_channel';
 
 /**
- * The points at which a crash matters: between any two of them, something outside of the program has changed. In the
- * order of a row's life.
+ * The points at which a crash matters, in the order of a row's life. Between any two of them, something outside of the
+ * program changes.
  */
 export const POINTS = [
   // making the ledger
@@ -61,7 +61,7 @@ const channels = new Map<Point, Channel>(POINTS.map((point) => [point, channel(`
 
 /**
  * Publishes this point on the diagnostics channel `vidbatch:<point>`. Listeners run before this returns, and may end the
- * process here. `taskId`: an id that is now on the disk, and must not be lost.
+ * process. `taskId`: an id that is now on the disk, and must not be lost.
  */
 export function crashPoint(point: Point, taskId?: string): void {
   channels.get(point)?.publish({ point, taskId });

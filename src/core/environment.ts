@@ -1,4 +1,4 @@
-/** What the environment says: variables, secrets in files, `.env`, and the credentials of the board. */
+/** Reads the environment: variables, secrets in files, `.env`, and the credentials of the board. */
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { messageOf, usageError, VidbatchError } from './errors.ts';
@@ -35,8 +35,8 @@ export function secret(
 }
 
 /**
- * Refuses a value that only a shell would have turned into the real value: `docker --env-file` keeps quotes, and does
- * not replace `${NAME}`. The error shows such a name, and nothing else of the value.
+ * Refuses a value that a shell would have changed: `docker --env-file` keeps quotes, and does not replace `${NAME}`. The
+ * error shows such a name, and nothing else of the value.
  */
 export function plain(name: string, value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
@@ -62,9 +62,9 @@ export const BOARD_VARIABLES = [
 ] as const;
 
 /**
- * The user that the board answers; undefined: it answers every request. Only `board` reads this, so a mistake in it
- * never stops a worker.
- * @throws VidbatchError exit 2 when only one half is set: the board would be open although a person meant to close it.
+ * The user that may use the board; undefined: every request is answered. Only `board` reads this, so a mistake in it never
+ * stops a worker.
+ * @throws VidbatchError exit 2 when only one of the two is set: the board would be open by mistake.
  */
 export function readBoardCredentials(
   env: NodeJS.ProcessEnv = process.env,
@@ -103,8 +103,8 @@ interface EnvFile {
 }
 
 /**
- * Reads `.env` as Node does, also with a byte order mark or in UTF-16, as editors of Windows write it. Undefined: there
- * is no such file.
+ * Reads `.env` as Node does, also with a byte order mark or in UTF-16, as editors on Windows write it. Undefined: the file
+ * does not exist.
  * @throws VidbatchError BAD_ENV_FILE, exit 2, which shows nothing of its text.
  */
 export function readEnvFile(path: string): EnvFile | undefined {
@@ -128,7 +128,7 @@ function decode(bytes: Buffer, path: string): string {
   }
 }
 
-/** Without a byte order mark: of the two bytes of a Latin letter, one is zero. */
+/** Without a byte order mark, the zero byte of the first Latin letter tells the order. */
 function encodingOf([first, second]: Buffer): 'utf-8' | 'utf-16le' | 'utf-16be' {
   if (first === 0xff && second === 0xfe) return 'utf-16le';
   if (first === 0xfe && second === 0xff) return 'utf-16be';

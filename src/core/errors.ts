@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-/** Exit codes of the command line. Only `cli.ts` sets one; everything else throws or returns a reason. */
+/** Exit codes of the command line. Only the room `cli` sets them. */
 export const EXIT = {
   ok: 0,
   operational: 1,
@@ -10,15 +10,15 @@ export const EXIT = {
   uncertainRows: 5,
   stopped: 6,
   differences: 7,
-  /** By Ctrl-C, while a question was open. */
+  /** Ctrl-C at a question. */
   interrupted: 130,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /**
- * An error for a person: one line says where, what and what is allowed; `hint` says what to do next. Shown without a
- * stack trace. `code` is stable: scripts may match it.
+ * An error for a person, shown without a stack trace. The message says what happened, where, and what is allowed; `hint`
+ * says what to do next. `code` is stable: scripts may match it.
  */
 export class VidbatchError extends Error {
   override readonly name = 'VidbatchError';

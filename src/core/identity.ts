@@ -4,8 +4,8 @@ import { excerpt } from './text.ts';
 import { usageError } from './errors.ts';
 
 /**
- * Canonical JSON (RFC 8785): sorted keys, no white space. Properties that are `undefined` are left out. Throws TypeError
- * for NaN, infinities, lone surrogates and functions.
+ * Canonical JSON (RFC 8785): sorted keys, no white space, no `undefined` properties. Throws TypeError for NaN, infinities,
+ * lone surrogates and functions.
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(',')}]`;
@@ -25,9 +25,9 @@ export function canonicalJson(value: unknown): string {
 }
 
 /**
- * Hex SHA-256 of the request as it would be sent, so that column order, `5` or `5.0`, and columns that are not sent make
- * no difference. `readRequest` and this function together are the normalisation `h1`: a change that gives the same row
- * another hash would pay for known rows again, and must be called `h2`.
+ * Hex SHA-256 of the request as it is sent: column order, `5` or `5.0`, and unsent columns make no difference. `readRequest`
+ * and this function together are the normalisation `h1`. A change that gives the same row another hash would pay for known
+ * rows again, and must be called `h2`.
  */
 export function contentHash(request: object): string {
   return createHash('sha256').update(canonicalJson(request), 'utf8').digest('hex');
@@ -35,7 +35,7 @@ export function contentHash(request: object): string {
 
 const HASH_KEY = /^h1:[0-9a-f]{64}#\d+$/;
 
-/** Whether this is the key of a row to which its manifest gives none: it says nothing to a person. */
+/** Whether this key is made from the content of the row, and means nothing to a person. */
 export function isHashKey(key: string): boolean {
   return HASH_KEY.test(key);
 }
@@ -73,8 +73,8 @@ const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu;
 const WHOLE_NUMBER = /^0*(\d+?)(?:\.0+)?$/;
 
 /**
- * Ids with the same likeness look the same to a person, or are the same to a spreadsheet: they differ only by case,
- * width, normal form, invisible characters or spaces, leading zeros, or a decimal point with zeros behind it.
+ * The same for all ids that a person or a spreadsheet may confuse: they differ only by case, width, normal form, invisible
+ * characters or spaces, leading zeros, or a decimal point with zeros behind it.
  */
 export function likenessOf(id: string): string {
   const plain = id

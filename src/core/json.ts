@@ -1,6 +1,6 @@
 import { columnLabel } from './text.ts';
 
-/** Something in a JSON text that JSON.parse drops or changes. */
+/** A part of a JSON text that JSON.parse drops or changes. */
 type Loss =
   | { kind: 'duplicate-key'; path: string }
   | { kind: 'number-precision'; path: string; written: string }
@@ -68,7 +68,6 @@ export function findLoss(text: string): Loss | undefined {
   return undefined;
 }
 
-/** What is wrong, and what to write instead. */
 export function formatLoss(loss: Loss): { rule: string; message: string; column?: string } {
   switch (loss.kind) {
     case 'duplicate-key':
@@ -89,8 +88,8 @@ export function formatLoss(loss: Loss): { rule: string; message: string; column?
 }
 
 /**
- * Whether JSON.parse keeps the value of a number. A fraction may be a longer spelling of the same double, as some
- * programs print it: 0.10000000000000001 is 0.1. A whole number may not.
+ * Whether JSON.parse keeps the value of a number. A fraction may be a longer spelling of the same double, as some programs
+ * print it: 0.10000000000000001 is 0.1.
  */
 export function isExact(written: string): boolean {
   const value = Number(written);
@@ -139,7 +138,7 @@ export function parseJson(
   }
 }
 
-/** An object as JSON has them: no list, no instance of a class. */
+/** An object as in JSON: not a list, and not an instance of a class. */
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);

@@ -6,8 +6,8 @@ export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', '
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /**
- * Structured logs, one JSON object a line, on stderr: stdout belongs to data. Written synchronously, so that the
- * last line before a crash is there.
+ * Structured logs on stderr, one JSON object a line. They are written synchronously, so the last line before a crash is
+ * not lost.
  */
 export function createLog(level: LogLevel, destination = standardError()): Logger {
   return pino(
@@ -21,7 +21,7 @@ export function createLog(level: LogLevel, destination = standardError()): Logge
   );
 }
 
-/** A closed terminal must not end a worker: after the first failed write, lines are dropped. */
+/** After a failed write, lines are dropped: a closed terminal must not end a worker. */
 export function standardError(): DestinationStream {
   const destination = pino.destination({ dest: 2, sync: true });
   let broken = false;

@@ -1,12 +1,11 @@
 /**
- * What one POST told us. Only `throttled` and `not-sent` carry `retry`, so a re-send of anything else does not compile.
- * What follows from each kind is in the table of the design.
+ * The result of one POST. Only `throttled` and `not-sent` carry `retry`, so a re-send of anything else does not compile.
  */
 export type Outcome = Accepted | Rejected | Throttled | NotSent | Halted | Uncertain | Invalid;
 
 export type OutcomeKind = Outcome['kind'];
 
-/** What is kept of an answer, for people and for reconciliation. Contains no secret. */
+/** The part of an answer that is stored, for people and for reconciliation. Contains no secret. */
 export interface Evidence {
   /** When the head of an answer arrived. */
   httpStatus?: number;
@@ -20,7 +19,7 @@ export interface Evidence {
   requestId?: string;
   /** Headers of the answer, names in lower case: at most 4 KiB as JSON, without cookies. */
   headers?: Readonly<Record<string, string>>;
-  /** How far the exchange is known to have come. */
+  /** How far the exchange is known to have got. */
   phase: 'connecting' | 'sending' | 'sent' | 'answering' | 'answered';
 }
 
@@ -31,14 +30,14 @@ interface Judged<Kind extends string> {
 
 export interface Accepted extends Judged<'accepted'> {
   taskId: string;
-  /** The status of the task in the answer, in the provider's words. */
+  /** The status of the task, in the provider's words. */
   providerStatus?: string;
 }
 
-/** Refused for what the row says. A person must act before it is sent again. */
+/** Refused for the content of the row. A person must act before it is sent again. */
 export type Rejected = Judged<'rejected'>;
 
-/** Refused for now, known not to be accepted. Costs no attempt. */
+/** Refused for now, and known not to be accepted. Costs no attempt. */
 export interface Throttled extends Judged<'throttled'> {
   retry: { afterMs?: number };
 }
@@ -48,13 +47,13 @@ export interface NotSent extends Judged<'not-sent'> {
   retry: { afterMs?: number };
 }
 
-/** Refused because of the key, the account or the URL, so every row would be. Stops the provider for all workers. */
+/** Refused because of the key, the account or the URL, which affects every row. Stops the provider for all workers. */
 export type Halted = Judged<'halted'>;
 
 /** It cannot be known whether the provider accepted. Never sent again by itself. */
 export type Uncertain = Judged<'uncertain'>;
 
-/** Reasons of this program not to send. They say nothing about the provider. */
+/** Codes of vidbatch itself. They say nothing about the provider. */
 const OWN_REASONS = new Set([
   'NO_JOURNAL',
   'IN_DOUBT',
@@ -64,7 +63,7 @@ const OWN_REASONS = new Set([
   'UND_ERR_DESTROYED',
 ]);
 
-/** The provider could not be reached: the name is unknown, the connection was refused, TLS failed. No row is at fault. */
+/** The provider could not be reached: the name is unknown, the connection was refused, or TLS failed. */
 export function isUnreached({ kind, evidence: { phase, code = '' } }: Outcome): boolean {
   return kind === 'not-sent' && phase === 'connecting' && !OWN_REASONS.has(code);
 }
@@ -74,7 +73,7 @@ export function isReached({ evidence }: Outcome): boolean {
   return evidence.phase !== 'connecting';
 }
 
-/** The row breaks a rule by now, so it was not sent, and never is as it stands. */
+/** The check before sending found a broken rule: the row was not sent. */
 export type Invalid = Judged<'invalid'>;
 
 /** The provider as `submit` and the poller use it. */
@@ -82,16 +81,16 @@ export interface Provider {
   /** The base URL without `/v1`. Task ids are only valid at their origin. */
   readonly origin: string;
   /**
-   * One POST of `body` (the exact JSON text): no retry, no redirect. Never throws: every end is an outcome. `mayLeave`
-   * is asked directly before the write to the socket, because the process may have been stopped while it connected.
+   * One POST of `body` (the exact JSON text), without retry or redirect. Never throws. `mayLeave` is called directly before
+   * the write to the socket, because the process may have been suspended while it connected.
    */
   create(body: string, options: { idempotencyKey: string; mayLeave?: () => boolean }): Promise<Outcome>;
-  /** Asks for one task. Never throws. `signal`: the answer is no longer wanted. */
+  /** Asks for one task. Never throws. `signal` gives up the answer. */
   query(taskId: string, options?: { signal?: AbortSignal }): Promise<TaskReport>;
   close(): Promise<void>;
 }
 
-/** One answer to "how is this task". `transient` says nothing about the task: ask again later. */
+/** The answer to a poll. `transient` says nothing about the task: ask again later. */
 export type TaskReport =
   | {
       kind: 'task';
@@ -109,7 +108,7 @@ export type TaskReport =
   | { kind: 'missing'; body: string }
   | {
       kind: 'transient';
-      /** `refused`: because of the key or the URL, so every task would be. */
+      /** `refused`: because of the key or the URL, which affects every task. */
       trouble: 'throttled' | 'refused' | 'broken';
       message: string;
       afterMs?: number;

@@ -3,7 +3,7 @@ import { throttleMs } from './retry-policy.ts';
 import { formatDuration } from './units.ts';
 import { isFinal, type TaskStatus } from './task-status.ts';
 
-/** How often the provider is asked about a task, in milliseconds. */
+/** When the provider is asked about a task, in milliseconds. */
 export interface PollPlan {
   /** From its acceptance to the first poll. */
   firstMs: number;
@@ -15,11 +15,11 @@ export interface PollPlan {
   mostQueuedMs: number;
   /** While the provider says that there is no such task. */
   mostMissedMs: number;
-  /** The task counts as missing after so many such answers in a row, over such a time, at such an age. */
+  /** The task counts as missing after this many such answers in a row, over this time, at this age. */
   gone: { misses: number; missedMs: number; ageMs: number };
 }
 
-/** About 8 polls for a task of five minutes, 18 for one of two hours. Result URLs live for at least an hour. */
+/** About 8 polls for a task of five minutes, and 18 for a task of two hours. Result URLs live for at least an hour. */
 export const POLL_PLAN: PollPlan = {
   firstMs: 10_000,
   leastMs: 5_000,
@@ -31,8 +31,8 @@ export const POLL_PLAN: PollPlan = {
 };
 
 /**
- * While rows wait for a task to end, so that its place is filled soon. About 60 polls for a task of half a minute, 110
- * for one of five.
+ * Used while rows wait for a free place, so that it is filled soon. About 60 polls for a task of half a minute, and 110 for
+ * a task of five minutes.
  */
 export const HASTY_PLAN: PollPlan = {
   ...POLL_PLAN,
@@ -42,11 +42,11 @@ export const HASTY_PLAN: PollPlan = {
   mostQueuedMs: POLL_PLAN.mostMs,
 };
 
-/** A task that is polled, as it was when the poll began. */
+/** A task at the begin of its poll. */
 export interface AskedTask {
   submissionId: number;
   taskId: string;
-  /** The number of this poll, from 1. With the two ids it names the poll that an answer belongs to. */
+  /** The number of this poll, from 1. With the two ids it identifies the poll of an answer. */
   poll: number;
   status: TaskStatus;
   ageMs: number;
@@ -56,11 +56,10 @@ export interface AskedTask {
   /** Polls in a row without an answer about the task. */
   failures: number;
   laterStatus: string | null;
-  /** How often in a row the provider has refused or failed to answer, for any task. */
+  /** Refused or failed polls in a row, for any task. */
   level: number;
 }
 
-/** What an answer means for a task. */
 export type PollVerdict =
   /** The provider reported a status. */
   | { kind: 'said'; report: Extract<TaskReport, { kind: 'task' }>; nextMs: number | null }
@@ -68,10 +67,10 @@ export type PollVerdict =
   | { kind: 'missed'; body: string; missing: boolean; nextMs: number | null }
   /** The provider contradicts the final status that it reported before. */
   | { kind: 'otherwise'; status: TaskStatus; body: string; news: boolean }
-  /** No answer about the task. `holdMs`: the pause of all polls. `heard`: it was not a mere 429. */
+  /** No answer about the task. `holdMs`: the pause of all polls. `heard`: the answer was not a 429. */
   | { kind: 'unanswered'; problem: string; heard: boolean; nextMs: number; holdMs: number };
 
-/** Milliseconds until the next poll of an unfinished task. `random` gives [0, 1). */
+/** Milliseconds until the next poll of an unfinished task. */
 export function nextPollMs(
   task: Pick<AskedTask, 'ageMs' | 'status'> & { missed?: boolean },
   random: () => number,
@@ -80,11 +79,11 @@ export function nextPollMs(
   const usual = task.status === 'queued' ? plan.mostQueuedMs : plan.mostMs;
   const most = task.missed === true ? Math.min(usual, plan.mostMissedMs) : usual;
   const wait = Math.min(most, Math.max(plan.leastMs, task.ageMs * plan.share));
-  // Tasks that were accepted together do not stay together.
+  // Spreads tasks that were accepted together.
   return Math.round(wait * (0.9 + 0.2 * random()));
 }
 
-/** Whether "no such task" is final: a new task may not be in the provider's own list yet. */
+/** Whether "no such task" is final. A new task may not be in the provider's list yet. */
 export function isGone(
   task: Pick<AskedTask, 'misses' | 'missedMs' | 'ageMs'>,
   { gone }: PollPlan = POLL_PLAN,
@@ -120,10 +119,10 @@ export function judgePoll(
   }
 }
 
-/** Fewer polls in a row without an answer are no reason to pause. */
-const BAD_LUCK = 4;
-/** A gateway that is being replaced looks like a wrong URL for a moment. */
-const ONE_PAGE = 2;
+/** The failed polls in a row that cause no pause. */
+const TOLERATED_FAILURES = 4;
+/** The same for refused polls: a gateway that is being replaced looks like a wrong URL for a moment. */
+const TOLERATED_REFUSALS = 2;
 /** A person needs longer than seconds to correct a key or a URL. */
 const REFUSED_MS = 60_000;
 
@@ -134,9 +133,9 @@ function holdOf(
   random: () => number,
 ): number {
   if (trouble === 'throttled') return throttleMs({ level: level + 1, retryAfterMs: afterMs, random });
-  if (trouble === 'refused') return level < ONE_PAGE ? 0 : REFUSED_MS;
-  if (afterMs === undefined && level < BAD_LUCK) return 0;
-  return Math.max(afterMs ?? 0, throttleMs({ level: Math.max(1, level - BAD_LUCK), random }));
+  if (trouble === 'refused') return level < TOLERATED_REFUSALS ? 0 : REFUSED_MS;
+  if (afterMs === undefined && level < TOLERATED_FAILURES) return 0;
+  return Math.max(afterMs ?? 0, throttleMs({ level: Math.max(1, level - TOLERATED_FAILURES), random }));
 }
 
 function otherwise(task: AskedTask, status: TaskStatus, body: string): PollVerdict {

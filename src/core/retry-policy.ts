@@ -5,8 +5,8 @@ const HOUR_MS = 3_600_000;
 declare const given: unique symbol;
 
 /**
- * Permission to send an uncertain row again under its Idempotency-Key, because the user says that the provider honours
- * it. Only `sameKeyOf` makes one, so no other re-send of an uncertain row compiles.
+ * Permission to send an uncertain row again under its Idempotency-Key, because the user says that the provider honours the
+ * key. Only `sameKeyOf` makes one, so no other re-send of an uncertain row compiles.
  */
 export interface SameKey {
   readonly [given]: true;
@@ -16,23 +16,23 @@ export function sameKeyOf(config: { providerIdempotent?: boolean }): SameKey | u
   return config.providerIdempotent === true ? ({} as SameKey) : undefined;
 }
 
-/** Providers keep a key for at least 24 hours. Half of it leaves room for clocks and queues. */
+/** Providers keep a key for at least 24 hours. Half of that leaves room for clocks and queues. */
 export const KEY_LIFE_MS = 12 * HOUR_MS;
 
-/** The permission, unless the row has been in doubt for too long. `doubtMs` undefined: it is not in doubt. */
+/** The permission, unless the row has been uncertain for too long. `doubtMs` undefined: the row is not uncertain. */
 export function leaveFor(leave: SameKey | undefined, doubtMs: number | undefined): SameKey | undefined {
   return doubtMs === undefined || doubtMs < KEY_LIFE_MS ? leave : undefined;
 }
 
-/** Whether an outcome allows another attempt, by itself or by permission. Undefined: not sent again. */
+/** The next attempt that an outcome allows, by itself or by permission. Undefined: none. */
 export function retryOf(outcome: Outcome, leave?: SameKey): { afterMs?: number } | undefined {
   if (outcome.kind === 'throttled' || outcome.kind === 'not-sent') return outcome.retry;
   return outcome.kind === 'uncertain' && leave !== undefined ? {} : undefined;
 }
 
 /**
- * The wait before attempt `attempt + 1`, in whole milliseconds: exponential with full jitter, so that rows which failed
- * together do not come back together. `attempt` counts from 1; `random` gives [0, 1).
+ * The wait before attempt `attempt + 1`, in milliseconds: exponential with full jitter, which spreads rows that failed
+ * together. `attempt` counts from 1; `random` gives [0, 1).
  */
 export function backoffMs(options: {
   attempt: number;
@@ -46,8 +46,8 @@ export function backoffMs(options: {
 }
 
 /**
- * How long all workers wait after a 429, in whole milliseconds: never shorter than the provider asked for, never zero,
- * with jitter. `level` counts throttled answers in a row, from 1. `baseMs`: the first wait.
+ * How long all workers wait after a 429, in milliseconds: at least as long as the provider asked for, with jitter. `level`
+ * counts throttled answers in a row, from 1. `baseMs`: the first wait.
  */
 export function throttleMs(options: {
   level: number;
@@ -65,8 +65,8 @@ const NAMED_DAY = /^(mon|tue|wed|thu|fri|sat|sun)[a-z]*[ ,]/i;
 const ASCTIME = /^[a-z]{3} [a-z]{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$/i;
 
 /**
- * A `Retry-After` header (RFC 9110, 10.2.3: seconds or an HTTP date) in milliseconds from `now`. Between 0 and one hour:
- * a wrong clock must not stop a batch for a year. Undefined when it is neither.
+ * A `Retry-After` header (RFC 9110, 10.2.3: seconds or an HTTP date) in milliseconds from `now`, or undefined. At most one
+ * hour: a wrong clock must not stop a batch for a year.
  */
 export function parseRetryAfter(value: string, { now }: { now: number }): number | undefined {
   const text = value.trim();
@@ -76,8 +76,7 @@ export function parseRetryAfter(value: string, { now }: { now: number }): number
 }
 
 /**
- * Milliseconds since the epoch, NaN for anything else. `Date.parse` alone reads "5 apples" as a date, and asctime in the
- * zone of this machine.
+ * Milliseconds since the epoch, or NaN. `Date.parse` alone reads "5 apples" as a date, and asctime in the local zone.
  */
 export function parseHttpDate(text: string): number {
   if (!NAMED_DAY.test(text)) return Number.NaN;

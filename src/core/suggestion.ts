@@ -1,4 +1,4 @@
-/** Longer words are cut: the cost is quadratic, and no known name is longer. */
+/** Longer words are cut: the cost is quadratic. */
 const LONGEST = 64;
 
 /** Damerau-Levenshtein distance (optimal string alignment): insert, delete, replace, swap of neighbours. */
@@ -27,12 +27,12 @@ function at(row: readonly number[], index: number): number {
   return row[index] ?? Infinity;
 }
 
-/** The name that was probably meant: at most a third of the word is wrong. */
+/** The name that was probably meant: at most a third of the word differs. */
 export function likely(word: string, names: Iterable<string>): string | undefined {
   return nearest(word, names, Math.floor((word.length + 1) / 3));
 }
 
-/** The closest name, the first of equals; none when all are further than `farthest` edits. */
+/** The closest name, at most `farthest` edits away. */
 export function nearest(word: string, names: Iterable<string>, farthest = Infinity): string | undefined {
   let best: string | undefined;
   let bestDistance = Infinity;

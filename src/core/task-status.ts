@@ -1,16 +1,15 @@
 import type { TaskReport } from './outcome.ts';
 
-/** `missing`: the provider does not know the task, and was asked often enough. */
+/** `missing`: the provider repeatedly does not know the task. */
 export type TaskStatus = Extract<TaskReport, { kind: 'task' }>['status'] | 'missing';
 
-/** The poller does not ask again. The indexes of the schema hold the same words. */
+/** The poller does not ask again. The indexes of the schema have the same words. */
 const SETTLED_STATUSES = ['completed', 'failed', 'missing'] as const satisfies TaskStatus[];
 
 export function isSettled(status: string | null): boolean {
   return status !== null && (SETTLED_STATUSES as readonly string[]).includes(status);
 }
 
-/** The provider has reported an end. */
 export function isFinal(status: TaskStatus): boolean {
   return status === 'completed' || status === 'failed';
 }
@@ -18,7 +17,7 @@ export function isFinal(status: TaskStatus): boolean {
 /** Providers document a day. Some delete results after an hour. */
 const ASSUMED_LIFE_MS = 24 * 3_600_000;
 
-/** When a result URL expires, and whether the answer or the URL itself says so. */
+/** When a result URL expires, and how that is known. */
 export interface UrlExpiry {
   at: Date;
   by: 'answer' | 'url' | 'assumed';

@@ -1,8 +1,8 @@
 const LONGEST = 80;
 
 /**
- * A value for a message: text quoted and cut to 80 characters, numbers and booleans as they are, anything else by its
- * kind. Control characters and lone surrogates are escaped, so that it can be printed and stored.
+ * A value for a message: text quoted and cut to 80 characters, numbers and booleans as they are, other values by their kind.
+ * Control characters and lone surrogates are escaped, so the result can be printed and stored.
  */
 export function excerpt(value: unknown): string {
   if (typeof value === 'string') return `"${escaped(value)}"`;
@@ -12,7 +12,7 @@ export function excerpt(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a value of type ${typeof value}`;
 }
 
-/** The same, naming the type: `the text "5"`, `the number 5`, `an array`. */
+/** The same with the type: `the text "5"`, `the number 5`, `an array`. */
 export function typedExcerpt(value: unknown): string {
   if (typeof value === 'string') return `the text ${excerpt(value)}`;
   return typeof value === 'number' || typeof value === 'boolean'
@@ -20,7 +20,7 @@ export function typedExcerpt(value: unknown): string {
     : excerpt(value);
 }
 
-/** The name of a column, cut and escaped like an excerpt, but not quoted. */
+/** The name of a column, cut and escaped like an excerpt, but without quotes. */
 export function columnLabel(column: string): string {
   return escaped(column);
 }
@@ -67,7 +67,7 @@ export function storable(text: string, bytes: number): string {
     .replace(/\ufffd{1,3}$/, '');
 }
 
-/** Quoted for a shell, so that a shown command can be copied, whatever the name of a batch or file. */
+/** Quoted for a shell, so that a shown command can be copied. */
 export function quoted(word: string): string {
   return /^[\w.:/@%+,=-][\w.:/@%+,=#-]*$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

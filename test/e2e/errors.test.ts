@@ -132,7 +132,7 @@ const CASES: Case[] = [
     what: 'a rate of a model that nobody knows',
     args: ['plan', text, '--rate', '2/s@nomodel'],
     exit: 2,
-    says: /--rate: "nomodel" is not a model that is known/,
+    says: /--rate: "nomodel" is not a known model/,
     code: 'UNKNOWN_MODEL',
   },
   {

@@ -1,11 +1,11 @@
-/** An exact decimal, `units` × 10^-`scale`; never a float. Equal amounts may differ in scale: `compare` tells. */
+/** An exact decimal, `units` × 10^-`scale`. Equal amounts may differ in scale: use `compare`. */
 export interface Amount {
   units: bigint;
   /** 0 to `MAX_SCALE`. */
   scale: number;
 }
 
-/** The columns in Postgres keep as many digits behind the point. */
+/** As in the columns of the schema. */
 const MAX_SCALE = 20;
 const MOST_DIGITS = 40;
 
@@ -14,7 +14,7 @@ export const ZERO: Amount = { units: 0n, scale: 0 };
 const PLAIN =
   /^(?<sign>[+-]?)(?<whole>\d+|\d{1,3}(?:,\d{3})+(?=\.)|\d{1,3}(?:,\d{3}){2,})?(?:\.(?<part>\d*))?(?:[eE](?<shift>[+-]?\d{1,3}))?$/;
 
-/** Reads `1.20`, `-3`, `.5`, `1e-7` and `1,234.50`. Undefined for others, also for the ambiguous `1,234` and `0,5`. */
+/** Reads `1.20`, `-3`, `.5`, `1e-7` and `1,234.50`. Undefined for the ambiguous `1,234` and `0,5`, and for other text. */
 export function parseAmount(text: string): Amount | undefined {
   const { sign = '', whole = '', part = '', shift = '0' } = PLAIN.exec(text.trim())?.groups ?? {};
   if (whole === '' && part === '') return undefined;
@@ -48,7 +48,7 @@ export function times(a: Amount, b: Amount): Amount {
   return shortened({ units: a.units * b.units, scale: a.scale + b.scale });
 }
 
-/** Below 0, 0 or above, as `a` is less than, equal to or more than `b`. */
+/** Negative, 0 or positive, as in `toSorted`. */
 export function compare(a: Amount, b: Amount): number {
   const difference = add(a, negate(b)).units;
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
@@ -75,7 +75,7 @@ export interface Money {
 
 export const CURRENCY = /^[A-Z]{3,10}$/;
 
-/** `120CNY`, `99.50 usd`; undefined for anything else. */
+/** `120CNY`, `99.50 usd`; undefined for other text. */
 export function parseMoney(text: string): Money | undefined {
   const match = /^(.*[\d.])\s*([a-z]+)$/is.exec(text.trim());
   const amount = parseAmount(match?.[1] ?? '');
@@ -92,7 +92,7 @@ export function sums(of: Iterable<Money>): Money[] {
     .toSorted((a, b) => (a.currency < b.currency ? -1 : 1));
 }
 
-/** For people: `1,234.50 CNY`, with at least two places and as many as there are. */
+/** For people: `1,234.50 CNY`, with at least two decimal places. */
 export function formatMoney({ amount, currency }: Money): string {
   const [whole = '', part = ''] = formatAmount(amount, 2).split('.');
   return `${whole.replaceAll(/\B(?=(\d{3})+$)/g, ',')}.${part} ${currency}`;

@@ -5,7 +5,7 @@ import { messageOf, usageError } from '../errors.ts';
 import { excerpt, typedExcerpt } from '../text.ts';
 import { formatLoss, findLoss } from '../json.ts';
 
-/** What a model's videos cost. */
+/** The price of a model's videos. */
 export interface Price extends Money {
   per: 'second' | 'video';
 }
@@ -13,7 +13,7 @@ export interface Price extends Money {
 /** By model. A model that is not in the map has no known price, not a price of zero. */
 export type Prices = ReadonlyMap<string, Price>;
 
-/** The provider's default for a row without a duration. */
+/** The provider's duration for a row that names none. */
 export const DEFAULT_SECONDS = 5;
 
 const SHAPE =
@@ -57,7 +57,7 @@ const price = z
       return { amount: perSecond, currency, per: 'second' };
     if (perVideo !== undefined && perSecond === undefined)
       return { amount: perVideo, currency, per: 'video' };
-    context.addIssue({ code: 'custom', message: 'wants either perSecond or perVideo, and one of them' });
+    context.addIssue({ code: 'custom', message: 'needs exactly one of perSecond and perVideo' });
     return z.NEVER;
   });
 
@@ -65,7 +65,7 @@ const file = z.record(z.string(), price, {
   error: ({ input }) => `${typedExcerpt(input)} is not an object of models and their prices`,
 });
 
-/** @throws VidbatchError exit 2, which names the file, the place in it, and what is allowed there. */
+/** @throws VidbatchError exit 2, which names the place in the file, and what is allowed there. */
 export async function readPrices(path: string): Promise<Prices> {
   let text: string;
   try {
@@ -99,7 +99,7 @@ export function parsePrices(text: string, path: string): Prices {
   );
 }
 
-/** The most that a video of this request costs; undefined: the price is not known. */
+/** The highest cost of a video of this request; undefined: the price is not known. */
 export function priceOf(
   prices: Prices,
   { model, duration }: { model: string; duration?: number },

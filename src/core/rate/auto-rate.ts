@@ -1,10 +1,10 @@
-/** What is known about an undocumented quota. Moments are milliseconds since the epoch, by the ledger's clock. */
-export interface Known {
+/** The state of the search for an undocumented quota. Moments are milliseconds since the epoch, by the ledger's clock. */
+export interface QuotaState {
   /** The current limit, in requests a second. */
   perSecond: number;
   /** The rate at which the provider last refused; undefined: it never has. */
   ceiling?: number | undefined;
-  /** The time of the last refusal. Answers to earlier claims say nothing new. */
+  /** The time of the last cut. Refusals of earlier claims do not cut again. */
   cutAt: number;
   /** Refusals in quick succession. */
   streak: number;
@@ -17,17 +17,17 @@ export interface Known {
   sent: number;
   refused: number;
   /** The same at some moments of the last seconds, to measure what the provider accepted. */
-  marks: Pick<Known, 'at' | 'sent' | 'refused'>[];
+  marks: Pick<QuotaState, 'at' | 'sent' | 'refused'>[];
   /** The refused share of about the last hundred requests. */
   share: number;
 }
 
-/** What has happened until now. */
-export interface Seen {
+/** The events since the last state. */
+export interface Observed {
   at: number;
   /** Requests sent so far. */
   sent: number;
-  /** How long answers take, if one has come. */
+  /** How long the last answer took. */
   lagMs?: number | undefined;
   /** A request was refused. `isNew`: it was claimed since the last cut. `stopMs`: how long all workers wait. */
   refusal?: { isNew: boolean; stopMs: number } | undefined;
@@ -43,23 +43,23 @@ const CUTS = [0.965, 0.84, 0.58, 0.5];
 const SOON_MS = 800;
 /** After a cut, hold the rate for 8 calls, at least 2 s, and 6 times the pause that the refusal caused. */
 const HOLD = { calls: 8, ms: 2_000, stops: 6 };
-/** Above this share of refusals, hold longer. */
+/** Above this share of refusals, the rate holds longer. */
 const SHARE = 0.06;
 /** The weight of the share so far, after one more request. */
 const REMEMBERED = 0.99;
-/** A cut does not go below this part of what was just accepted. */
+/** A cut keeps at least this part of the rate that was just accepted. */
 const FLOOR = 0.94;
 const MEASURED_MS = 1_000;
 const MOST_MARKS = 20;
 /**
- * The growth in a second: `below` the ceiling, a part of the distance to it; at the ceiling, `least`; `beyond` it, a
- * multiple of the distance, so that an outdated ceiling is left ever faster. `quick` applies when answers come quickly.
+ * The growth in a second. `below` the ceiling: this part of the distance to it. At the ceiling: `least`. `beyond` it: this
+ * multiple of the distance, so the rate leaves an outdated ceiling ever faster. `quick` applies to quick answers.
  */
 const CLIMB = { below: 0.85, least: 0.025, beyond: { slow: 1, quick: 2, lagMs: 250 } };
 /** Without a ceiling the rate at most doubles in a second, and more slowly when answers are slow. */
 const DOUBLING = { most: 1, lags: 550 };
 
-export function unknownQuota(at: number, sent = 0): Known {
+export function unknownQuota(at: number, sent = 0): QuotaState {
   return {
     perSecond: START,
     cutAt: at,
@@ -75,10 +75,10 @@ export function unknownQuota(at: number, sent = 0): Known {
 }
 
 /**
- * The next state, from the last one and what happened since. A refusal lowers the rate, and a repeated one lowers it
- * more. Then the rate holds, climbs to the ceiling, and goes carefully beyond. An unused rate is not raised.
+ * The next state. A refusal lowers the rate, and a repeated refusal lowers it more. Then the rate holds, climbs to the
+ * ceiling, and slowly passes it. An unused rate is not raised.
  */
-export function steer(known: Known, seen: Seen): Known {
+export function steer(known: QuotaState, seen: Observed): QuotaState {
   const lagMs = seen.lagMs === undefined ? known.lagMs : known.lagMs + 0.2 * (seen.lagMs - known.lagMs);
   const calls = Math.max(0, seen.sent - known.sent);
   const now = {
@@ -93,7 +93,7 @@ export function steer(known: Known, seen: Seen): Known {
   return seen.refusal.isNew ? cut(now, seen.refusal.stopMs) : now;
 }
 
-function cut(known: Known, stopMs: number): Known {
+function cut(known: QuotaState, stopMs: number): QuotaState {
   const { perSecond, at } = known;
   const soon = at - known.cutAt < SOON_MS + known.stoppedMs + 2 * known.lagMs;
   const streak = soon ? known.streak + 1 : 1;
@@ -110,17 +110,17 @@ function cut(known: Known, stopMs: number): Known {
 }
 
 /** Accepted requests a second, over the last one or two seconds; undefined: not known yet. */
-function accepted({ at, sent, refused, marks }: Known): number | undefined {
+function accepted({ at, sent, refused, marks }: QuotaState): number | undefined {
   const since = marks.findLast((mark) => mark.at <= at - MEASURED_MS) ?? marks[0];
   if (since === undefined || at - since.at < MEASURED_MS) return undefined;
   return (1000 * (sent - refused - since.sent + since.refused)) / (at - since.at);
 }
 
-function raised(now: Known, before: Known): Known {
+function raised(now: QuotaState, before: QuotaState): QuotaState {
   const known = marked(now);
   const { perSecond, ceiling, cutAt, stoppedMs, lagMs, at, sent } = known;
   const seconds = Math.min(1, (at - before.at) / 1000);
-  // The clock was set back, or another worker was faster.
+  // The clock was set back, or another worker has a newer state.
   if (seconds <= 0) return at < before.at - 1000 ? { ...known, cutAt: Math.min(cutAt, at) } : before;
   // Too soon to tell whether the rate is used.
   if (perSecond * (at - before.at) < 1000) return before;
@@ -132,7 +132,7 @@ function raised(now: Known, before: Known): Known {
   return { ...known, perSecond: bounded(perSecond * (1 + climb(perSecond, ceiling, lagMs) * seconds)) };
 }
 
-function marked(known: Known): Known {
+function marked(known: QuotaState): QuotaState {
   const { at, sent, refused } = known;
   const marks = known.marks.filter((mark) => mark.at <= at && mark.at > at - 2 * MEASURED_MS);
   return { ...known, marks: [...marks, { at, sent, refused }].slice(-MOST_MARKS) };

@@ -4,13 +4,13 @@ import { excerpt } from '../text.ts';
 import { knownModels } from '../model.ts';
 import { nearest } from '../suggestion.ts';
 
-/** How fast, and how many at a time, all workers together may send. */
+/** The limits of all workers together. */
 export interface Limit {
   /** '': all rows. */
   model: string;
-  /** Milliseconds between two requests; `auto`: the worker finds out what the provider allows. */
+  /** Milliseconds between two requests; `auto`: the worker finds the provider's limit. */
   intervalMs?: number | 'auto';
-  /** The most tasks that the provider has accepted and not finished. */
+  /** The most unfinished tasks at the provider. */
   inFlight?: number;
 }
 
@@ -30,13 +30,13 @@ export function parseRate(name: string, text: string, more = ''): number {
 
 const MORE = ', nor 2/s@viduq3p-1080p of a model, nor auto';
 
-/** `10/s,2/s@viduq3p-1080p` or `auto`: at most one for all rows and one for each model. */
+/** `10/s,2/s@viduq3p-1080p` or `auto`: one for all rows and one for each model. */
 export function parseRates(name: string, text: string): Limit[] {
   const isAuto = (value: string): value is 'auto' => value === 'auto';
   return each(name, text, (value) => (isAuto(value) ? value : parseRate(name, value, MORE))).map(
     ({ model, value }) => {
       if (value === 'auto' && model !== '')
-        throw usageError('BAD_RATE', `${name}: auto is for all rows, and not for ${excerpt(model)}`);
+        throw usageError('BAD_RATE', `${name}: auto applies to all rows, and not to ${excerpt(model)} alone`);
       return { model, intervalMs: value };
     },
   );
@@ -58,7 +58,7 @@ export function joined(rates: readonly Limit[], caps: readonly Limit[]): Limit[]
   return [...models].map((model) => ({ ...of(rates, model), ...of(caps, model), model }));
 }
 
-/** Requests a second of all rows together; undefined: only single models are limited. */
+/** Requests a second of all rows together; undefined: no limit for all rows. */
 export function perSecondOf(limits: readonly Limit[]): number | undefined {
   const intervalMs = limits.find(({ model }) => model === '')?.intervalMs;
   return typeof intervalMs === 'number' ? 1000 / intervalMs : undefined;
@@ -69,7 +69,7 @@ export function throttleBaseMs(perSecond: number | undefined): number {
   return perSecond === undefined ? 1000 : Math.min(1000, Math.max(20, 2000 / perSecond));
 }
 
-/** In one order for all workers, so that two workers that lock all of them cannot deadlock. */
+/** In the same order for all workers, so that two workers which lock all limits cannot deadlock. */
 export function sorted(limits: readonly Limit[]): Limit[] {
   return limits.toSorted((a, b) => (a.model < b.model ? -1 : 1));
 }
@@ -83,8 +83,8 @@ export function checkModels(limits: readonly Limit[], models: readonly string[])
     const meant = nearest(model, all);
     throw usageError(
       'UNKNOWN_MODEL',
-      `${name}: ${excerpt(model)} is not a model that is known`,
-      `Did you mean ${meant}? Others are named in VIDBATCH_MODELS.`,
+      `${name}: ${excerpt(model)} is not a known model`,
+      `Did you mean ${meant}? VIDBATCH_MODELS names other models.`,
     );
   }
 }
@@ -99,7 +99,7 @@ function each<T>(name: string, text: string, read: (value: string) => T): { mode
   for (const [n, { model }] of parts.entries()) {
     if (parts.findIndex((other) => other.model === model) === n) continue;
     const whose = model === '' ? 'all rows' : excerpt(model);
-    throw usageError('TWICE_LIMITED', `${name}: there are two of ${whose} in ${excerpt(text)}`);
+    throw usageError('TWICE_LIMITED', `${name}: ${excerpt(text)} has two limits for ${whose}`);
   }
   return parts;
 }

@@ -3,7 +3,7 @@ import { usageError, messageOf } from '../errors.ts';
 import { excerpt } from '../text.ts';
 import { DAY_MS, stretches, wallClock, type Stretch } from './zone.ts';
 
-/** When a schedule is due: five cron fields, or six with the seconds first, in the local time of a zone. */
+/** When a schedule is due: five cron fields, or six with the seconds first, in the local time of the zone. */
 export interface Rhythm {
   cron: string;
   zone: string;
@@ -23,7 +23,7 @@ export function checkCron(text: string): string {
   // The library fills in missing fields, and gives H a random value.
   const fields = cron.split(' ');
   if (fields.length !== 5 && fields.length !== 6) throw wrong(`has ${fields.length} fields, not five or six`);
-  if (/(?<![a-z])h(?![a-z])/i.test(cron)) throw wrong('has an H, and no tick is left to chance');
+  if (/(?<![a-z])h(?![a-z])/i.test(cron)) throw wrong('has an H, which is a random value');
   try {
     CronExpressionParser.parse(cron, { tz: 'UTC' });
   } catch (error) {
@@ -60,8 +60,8 @@ export function lastTick(rhythm: Rhythm, after: number, until: number): number |
 }
 
 /**
- * Ticks are local times. A tick that a zone skips comes once, at the first moment after the gap; a repeated one comes
- * the first time. If the hour is `*`, a skipped tick is left out and a repeated one comes twice.
+ * Ticks are local times. A tick in a skipped hour comes once, at the first moment after the gap, and a tick in a repeated
+ * hour comes the first time. If the hour is `*`, a skipped tick is left out and a repeated tick comes twice.
  */
 export function* ticksAfter({ cron, zone }: Rhythm, after: number): Generator<number, void, void> {
   const hourly = everyHour(cron);
@@ -100,7 +100,7 @@ function* ticksOf(
   }
 }
 
-/** Local times as if they were UTC: the library decides months and weekdays only, not summer time. */
+/** Local times as if they were UTC, so that the library does not handle summer time. */
 function* matchesAfter(cron: string, wall: number): Generator<number, void, void> {
   const expression = CronExpressionParser.parse(cron, { tz: 'UTC', currentDate: new Date(wall) });
   for (;;) {

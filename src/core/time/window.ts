@@ -1,7 +1,7 @@
 import { usageError } from '../errors.ts';
 import { excerpt } from '../text.ts';
 import { WINDOW_MS } from '../states.ts';
-import { DAY_MS, findZone, joined, nearestZone, shown, stretches, wallClock, type Span } from './zone.ts';
+import { DAY_MS, findZone, joined, nearestZone, instantsOf, stretches, wallClock, type Span } from './zone.ts';
 
 /** Milliseconds after midnight; a close after 24:00 is on the next day. */
 interface Hours {
@@ -20,7 +20,7 @@ interface Rule {
 
 /** Hours in which rows may be sent. */
 export interface Window {
-  /** In the normal form in which it is stored and shown. */
+  /** The normal form, which is stored and shown. */
   text: string;
   rules: readonly Rule[];
 }
@@ -33,9 +33,8 @@ const SHAPE =
   'a window is [days] HH:MM-HH:MM[,…] Zone [except dates], such as "23:00-07:00 Asia/Shanghai" or "Sat,Sun 00:00-24:00 UTC except 2026-12-26"; several are joined by ";"';
 
 /**
- * `[days] HH:MM-HH:MM[,HH:MM-HH:MM…] Zone [except YYYY-MM-DD[,…]]`, several joined by `;`. Days are `Mon-Fri` or
- * `Sat,Sun`: those on which it opens. Times may have seconds; a close at or before the opening is on the next day.
- * `name`: of the flag, for the message.
+ * `[days] HH:MM-HH:MM[,HH:MM-HH:MM…] Zone [except YYYY-MM-DD[,…]]`, several joined by `;`. The window opens on the days, such
+ * as `Mon-Fri` or `Sat,Sun`. Times may have seconds; a close at or before the opening is on the next day. `name`: the flag.
  * @throws VidbatchError exit 2.
  */
 export function parseWindow(name: string, text: string): Window {
@@ -148,7 +147,7 @@ function isDate(text: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
 }
 
-/** When the window is open: exactly while the local time of its zone is in it. In order, without overlap. */
+/** The spans in which the local time is within the window: in order, without overlap. */
 export function openings({ rules }: Pick<Window, 'rules'>, range: Span): Span[] {
   return joined(
     rules.flatMap((rule) => {
@@ -159,7 +158,7 @@ export function openings({ rules }: Pick<Window, 'rules'>, range: Span): Span[] 
       for (let day = first; day <= last; day += 1) {
         if (!opensOn(rule, day)) continue;
         for (const { opens, closes } of rule.hours) {
-          spans.push(...shown(stretch, { from: day * DAY_MS + opens, to: day * DAY_MS + closes }));
+          spans.push(...instantsOf(stretch, { from: day * DAY_MS + opens, to: day * DAY_MS + closes }));
         }
       }
       return spans;
@@ -168,11 +167,11 @@ export function openings({ rules }: Pick<Window, 'rules'>, range: Span): Span[] 
 }
 
 /**
- * When a window that the database reports as shut opens next, in milliseconds since the epoch. Undefined: not in the
- * next 90 days, or it is open by the time zone data of this machine.
+ * When a window that the database reports as closed opens next, in milliseconds since the epoch. Undefined: not in the next
+ * 90 days, or it is open by the time zone data of this machine.
  */
 export function nextOpening(window: Pick<Window, 'rules'>, now: number): number | undefined {
-  // A window counts as shut in its last seconds.
+  // A window counts as closed in its last seconds.
   const next = openings(window, { from: now, to: now + AHEAD_MS }).find(({ to }) => to > now + WINDOW_MS);
   return next !== undefined && next.from > now ? next.from : undefined;
 }

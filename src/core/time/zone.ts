@@ -21,13 +21,13 @@ const STEP_MS = 6 * HOUR_MS;
 export function findZone(name: string): string | undefined {
   const known = Intl.supportedValuesOf('timeZone').find((one) => one.toLowerCase() === name.toLowerCase());
   if (known !== undefined) return known;
-  // Old names (`Asia/Calcutta`) are not listed but valid. Names without a place (`EST`, `+08:00`) are refused: people
-  // who write EST mean New York, also in summer.
+  // Old names (`Asia/Calcutta`) are valid, but not listed. Names without a place (`EST`, `+08:00`) are refused: EST usually
+  // means New York, also in summer.
   if (name.toUpperCase() === 'UTC') return 'UTC';
   return name.includes('/') && IANAZone.isValidZone(name) ? name : undefined;
 }
 
-/** The zone that was meant, perhaps: `Shanghai`, `Asia/Shangai`. */
+/** The zone that was probably meant: `Shanghai`, `Asia/Shangai`. */
 export function nearestZone(name: string): string | undefined {
   const names = Intl.supportedValuesOf('timeZone');
   const placeOf = (zone: string): string => zone.slice(zone.lastIndexOf('/') + 1).toLowerCase();
@@ -83,8 +83,8 @@ function changeBetween(zone: string, from: number, to: number): number {
   return high;
 }
 
-/** The instants at which the local time is in `wall`: none for a time that is skipped, two spans for a repeated one. */
-export function shown(of: readonly Stretch[], wall: Span): Span[] {
+/** The instants at which the local time is in `wall`: no span for a skipped time, two spans for a repeated time. */
+export function instantsOf(of: readonly Stretch[], wall: Span): Span[] {
   return of.flatMap(({ from, to, offset }) => {
     const span = { from: Math.max(from, wall.from - offset), to: Math.min(to, wall.to - offset) };
     return span.from < span.to ? [span] : [];
@@ -102,7 +102,7 @@ export function joined(spans: readonly Span[]): Span[] {
   return all;
 }
 
-/** Where both are. */
+/** The intersection. */
 export function common(some: readonly Span[], others: readonly Span[]): Span[] {
   return joined(
     some.flatMap((one) =>

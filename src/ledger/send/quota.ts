@@ -1,5 +1,5 @@
 import { steer, unknownQuota } from '../../core/rate/auto-rate.ts';
-import type { Known, Seen } from '../../core/rate/auto-rate.ts';
+import type { QuotaState, Observed } from '../../core/rate/auto-rate.ts';
 import type { Limit } from '../../core/rate/rate-limits.ts';
 import type { Queryable } from '../../database/database.ts';
 
@@ -64,7 +64,7 @@ export async function steerQuota(
   db: Queryable,
   origin: string,
   { lagMs, refused }: { lagMs?: number | undefined; refused?: Refused },
-): Promise<Known> {
+): Promise<QuotaState> {
   for (;;) {
     const { rows } = await db.query<{
       auto: string | null;
@@ -85,7 +85,7 @@ export async function steerQuota(
     const known = knownOf(row);
     const isNew = (row.claimed_at ?? Infinity) >= known.cutAt;
     const refusal = refused === undefined ? undefined : { isNew, stopMs: refused.stopMs };
-    const seen: Seen = { at: row.at, sent: row.sent, lagMs, refusal };
+    const seen: Observed = { at: row.at, sent: row.sent, lagMs, refusal };
     const next = steer(known, seen);
     const { rowCount } = await db.query(
       `update vidbatch.quota set auto = $2
@@ -96,8 +96,8 @@ export async function steerQuota(
   }
 }
 
-function knownOf({ auto, at, sent }: { auto: string | null; at: number; sent: number }): Known {
-  const known = auto === null ? undefined : (JSON.parse(auto) as Known);
+function knownOf({ auto, at, sent }: { auto: string | null; at: number; sent: number }): QuotaState {
+  const known = auto === null ? undefined : (JSON.parse(auto) as QuotaState);
   return known === undefined || at - known.at > FORGOTTEN_MS ? unknownQuota(at, sent) : known;
 }
 
@@ -143,7 +143,7 @@ export async function limitsInForce(db: Queryable, origin: string | null): Promi
   return rows.map((row) => {
     const found = row.interval_ms === null && row.auto !== null && row.model === ALL;
     const perSecond = found
-      ? (JSON.parse(row.auto ?? '') as Known).perSecond
+      ? (JSON.parse(row.auto ?? '') as QuotaState).perSecond
       : 1000 / (row.interval_ms ?? Infinity);
     return {
       origin: row.origin,

@@ -52,7 +52,7 @@ describe('a price file', () => {
     one({ perSecond: '1,5', currency: 'CNY' }, /^p\.json: m\.perSecond: "1,5" is not an amount/);
     one({ perSecond: '1' }, /^p\.json: m\.currency: is missing/);
     one({ perSecond: '1', currency: '元' }, /^p\.json: m\.currency: "元" is not three to ten capitals/);
-    one({ currency: 'CNY' }, /^p\.json: m: wants either perSecond or perVideo/);
+    one({ currency: 'CNY' }, /^p\.json: m: needs exactly one of perSecond and perVideo/);
     one({ perSecond: '1', perVideo: '1', currency: 'CNY' }, /^p\.json: m: wants either/);
     one({ persecond: '1', currency: 'CNY' }, /^p\.json: m: "persecond": allowed are perSecond or perVideo/);
     one({ perSecond: 'x', currency: 'cny' }, /\(and 1 more\)$/);

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { steer, unknownQuota } from '../../../src/core/rate/auto-rate.ts';
-import type { Known, Seen } from '../../../src/core/rate/auto-rate.ts';
+import type { QuotaState, Observed } from '../../../src/core/rate/auto-rate.ts';
 import { course, QUOTAS } from '../../quota.ts';
 import { randomOf } from '../../simulation/random.ts';
 
@@ -50,7 +50,7 @@ const seen = fc.record(
 );
 
 /** What comes of it, step by step. */
-function steps(all: readonly (Omit<Seen, 'at'> & { afterMs: number })[]): [Known, Known, Seen][] {
+function steps(all: readonly (Omit<Observed, 'at'> & { afterMs: number })[]): [QuotaState, QuotaState, Observed][] {
   let known = unknownQuota(1_000_000);
   let sent = 0;
   return all.map(({ afterMs, ...one }) => {

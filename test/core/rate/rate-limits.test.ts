@@ -82,7 +82,7 @@ test('a rate that is to be found out is one of all rows', () => {
     { model: 'x', intervalMs: 500 },
   ]);
   assert.equal(perSecondOf(parseRates('--rate', 'auto')), undefined);
-  assert.throws(() => parseRates('--rate', 'auto@x'), usage('BAD_RATE', /auto is for all rows/));
+  assert.throws(() => parseRates('--rate', 'auto@x'), usage('BAD_RATE', /auto applies to all rows/));
 });
 
 test('tasks at a time are counted, of all rows and of a model, beside a rate', () => {
