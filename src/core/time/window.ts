@@ -1,7 +1,16 @@
 import { usageError } from '../errors.ts';
 import { excerpt } from '../text.ts';
 import { WINDOW_MS } from '../states.ts';
-import { DAY_MS, findZone, joined, nearestZone, instantsOf, stretches, wallClock, type Span } from './zone.ts';
+import {
+  DAY_MS,
+  findZone,
+  joined,
+  nearestZone,
+  instantsOf,
+  stretches,
+  wallClock,
+  type Span,
+} from './zone.ts';
 
 /** Milliseconds after midnight; a close after 24:00 is on the next day. */
 interface Hours {

@@ -50,7 +50,9 @@ const seen = fc.record(
 );
 
 /** What comes of it, step by step. */
-function steps(all: readonly (Omit<Observed, 'at'> & { afterMs: number })[]): [QuotaState, QuotaState, Observed][] {
+function steps(
+  all: readonly (Omit<Observed, 'at'> & { afterMs: number })[],
+): [QuotaState, QuotaState, Observed][] {
   let known = unknownQuota(1_000_000);
   let sent = 0;
   return all.map(({ afterMs, ...one }) => {

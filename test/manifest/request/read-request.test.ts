@@ -7,7 +7,7 @@ import { image, messageOf, mix, read, rulesOf, text } from './reading.ts';
 
 describe('the contract page', () => {
   // The four bodies of the page, verbatim.
-  const bodies = readFileSync(new URL('../../jobs/contract.json', import.meta.url), 'utf8');
+  const bodies = readFileSync(new URL('../../../jobs/contract.json', import.meta.url), 'utf8');
   const examples = JSON.parse(bodies) as Record<string, unknown>[];
 
   it('has its four examples go out exactly as they are written', () => {
