@@ -9,6 +9,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = ['README.md', 'CHANGELOG.md', ...globSync('docs/**/*.md', { cwd: ROOT }).sort()];
 const read = (page: string): string => readFileSync(`${ROOT}/${page}`, 'utf8');
 
+const NAMES = new Set(globSync('{src,test}/**/*.ts', { cwd: ROOT }).map((path) => posix.basename(path)));
+
 /** What a page points to: links from its own folder, and paths of the checkout in code. */
 function pathsOf(page: string): string[] {
   const text = read(page);
@@ -26,6 +28,16 @@ describe('the pages', () => {
       pathsOf(page)
         .filter((path) => !existsSync(`${ROOT}/${path}`))
         .map((path) => `${page}: ${path}`),
+    );
+    assert.deepEqual(gone, []);
+  });
+
+  it('name only source files that are there, also without their folder', () => {
+    const gone = PAGES.flatMap((page) =>
+      [...read(page).matchAll(/`([\w-]+\.ts)`/g)]
+        .map(([, name = '']) => name)
+        .filter((name) => !NAMES.has(name))
+        .map((name) => `${page}: ${name}`),
     );
     assert.deepEqual(gone, []);
   });
