@@ -45,7 +45,7 @@ export interface MergeOptions extends FailureLimits {
   add?: boolean;
   /** Content that another batch has sent is sent again. */
   again?: boolean;
-  /** The person's name, for the trail. */
+  /** The person's name, for the event log. */
   who?: string;
   /** The provider to which this batch's task ids belong. */
   origin?: string;

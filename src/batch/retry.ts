@@ -1,14 +1,11 @@
 import { transaction } from '../database/database.ts';
-import { logEvent } from '../ledger/batches.ts';
-import { retry } from '../ledger/operator/retry.ts';
+import { logEvent, countStates, findBatch, lockBatch, type Batch } from '../ledger/batches.ts';
+import { retry, countVersions, type Chosen, type Versions } from '../ledger/operator/retry.ts';
 import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { usageError } from '../core/errors.ts';
-import { countStates, findBatch, lockBatch, type Batch } from '../ledger/batches.ts';
 import type { Database, Queryable } from '../database/database.ts';
-import { assignKeys } from '../ledger/import/merge-rows.ts';
-import { beginImport, endImport, keepImport } from '../ledger/import/stage.ts';
-import { countVersions, type Chosen, type Versions } from '../ledger/operator/retry.ts';
+import { assignKeys, beginImport, endImport, keepImport } from '../ledger/import/stage.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { brokenManifest, type CandidateOptions } from './candidate.ts';
 import { stageManifest, writeStaged, type ReadRow } from './staging.ts';

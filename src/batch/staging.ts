@@ -2,7 +2,7 @@ import { textOf } from './export.ts';
 import type { Fault, Manifest, RawRow } from '../manifest/entry.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
-import { stageRows, type StagedRow } from '../ledger/import/merge-rows.ts';
+import { type StagedRow, stageRows } from '../ledger/import/stage.ts';
 import { readInputsOf, type KnownInput } from '../ledger/read/rows.ts';
 import type { Understanding } from '../manifest/columns.ts';
 import { openCounter, type Counter } from '../core/sqlite.ts';

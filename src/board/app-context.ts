@@ -27,7 +27,7 @@ interface AppContextOptions {
   /** The provider of this configuration. */
   origin: string | undefined;
   readOnly: boolean;
-  /** The name in the trail for a person who uses the buttons. */
+  /** The name in the event log for a person who uses the buttons. */
   who: string;
 }
 

@@ -125,7 +125,7 @@ async function resumeQueues(queues: readonly ShownQueue[]): Promise<void> {
   for (const { queue } of queues) if (await queue.isPaused()) await queue.resume();
 }
 
-/** The pause buttons write what `vidbatch pause` writes. `who` is the name in the trail. */
+/** The pause buttons write what `vidbatch pause` writes. `who` is the name in the event log. */
 export function createPauseActions(db: Database, who: string): PauseActions {
   return {
     async pause(batches) {

@@ -93,7 +93,7 @@ export async function ask(io: Io, { yes }: RetryFlags, rows: number, what: strin
   else await confirm(io, `${what}. Go on?`);
 }
 
-/** For the trail: the filters that chose the rows. */
+/** For the event log: the filters that chose the rows. */
 export function formatChoice({ states, errorCodes, keys }: Chosen): string {
   const parts = [
     ...(states ?? []),

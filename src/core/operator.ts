@@ -1,6 +1,6 @@
 import { hostname, userInfo } from 'node:os';
 
-/** Who says so, as far as this machine knows: it stands in the trail. */
+/** Who says so, as far as this machine knows: it stands in the event log. */
 export function operator(): string {
   try {
     return `${userInfo().username}@${hostname()}`;

@@ -206,7 +206,7 @@ export async function readSendRate(db: Queryable, id: number): Promise<number | 
   return n >= ENOUGH && seconds > 0 ? (n - 1) / seconds : null;
 }
 
-/** Writes a line to the trail of what operators did. */
+/** Writes a line to the event log of what operators did. */
 export async function logEvent(
   db: Queryable,
   event: string,
@@ -214,7 +214,7 @@ export async function logEvent(
   batchId?: number,
   who?: string,
 ): Promise<void> {
-  await db.query('insert into vidbatch.trail (event, detail, batch_id, who) values ($1, $2, $3, $4)', [
+  await db.query('insert into vidbatch.event_log (event, detail, batch_id, who) values ($1, $2, $3, $4)', [
     event,
     detail,
     batchId ?? null,

@@ -4,8 +4,8 @@ import { expiryOf } from '../core/task-status.ts';
 import { shorten } from '../core/text.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
-import { readAttempts, readTrail } from '../ledger/read/row-history.ts';
-import type { AttemptView, TrailView } from '../ledger/read/row-history.ts';
+import { readAttempts, readEventLog } from '../ledger/read/row-history.ts';
+import type { AttemptView, LoggedEvent } from '../ledger/read/row-history.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
 import type { Reached } from '../ledger/read/uncertain.ts';
 import { readTasks } from '../ledger/tasks/tasks.ts';
@@ -21,7 +21,7 @@ export interface RowLife {
   /** The HTTP calls, oldest first. */
   attempts: AttemptView[];
   /** What people did, oldest first. */
-  trail: TrailView[];
+  trail: LoggedEvent[];
   /** What keeps the row waiting; empty unless it is pending. */
   gates: Gate[];
 }
@@ -38,7 +38,7 @@ export async function readRowLife(
     batch,
     tasks: await readTasks(db, row.id),
     attempts: await readAttempts(db, row.id, lastAttempts),
-    trail: await readTrail(db, row.id),
+    trail: await readEventLog(db, row.id),
     gates: row.state === 'pending' ? await readRowGates(db, batch, row, origin) : [],
   };
 }
@@ -185,7 +185,7 @@ function formatFindings(attempt: AttemptView): string {
 }
 
 /** `resolve --not-sent by anna@desk: not in their list` */
-function formatEvent({ event, who, detail }: Omit<TrailView, 'at'>): string {
+function formatEvent({ event, who, detail }: Omit<LoggedEvent, 'at'>): string {
   return `${event}${who === null ? '' : ` by ${who}`}: ${shorten(detail, 300)}`;
 }
 

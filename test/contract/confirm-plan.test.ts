@@ -97,7 +97,7 @@ onEvery(LEDGERS, (storage) => {
         ],
       ];
       const seeAll = async (): Promise<unknown> => {
-        const tables = ['batch', 'submission', 'trail', 'staged', 'provider'];
+        const tables = ['batch', 'submission', 'event_log', 'staged', 'provider'];
         return Promise.all(
           tables.map(async (table) => (await db.query(`select * from vidbatch.${table} order by 1`)).rows),
         );

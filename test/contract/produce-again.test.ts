@@ -186,7 +186,7 @@ onEvery(LEDGERS, (storage) => {
       const batch = await findBatch(db, first.name);
       assert.equal(batch?.source, await realpath(moved.path), 'it remembers the latest');
       const { rows: trail } = await db.query(
-        `select who, detail from vidbatch.trail where event = 'manifest'`,
+        `select who, detail from vidbatch.event_log where event = 'manifest'`,
       );
       assert.deepEqual(trail, [
         { who: 'ann@desk', detail: `${await realpath(first.path)} → ${await realpath(moved.path)}` },

@@ -107,7 +107,7 @@ onEvery(LEDGERS, (storage) => {
       await refused(db, file, {}, 'PRICE_UNKNOWN', 2, 'row 4');
     });
 
-    test('is changed by another one, and that is in the trail', async () => {
+    test('is changed by another one, and that is in the event log', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row(1), row(2), row(3)]);
       await bring(db, file, { prices: prices('1') });
@@ -126,7 +126,7 @@ onEvery(LEDGERS, (storage) => {
       await bring(db, file, { budget: null });
       assert.deepEqual(await status(db, file), []);
       const { rows } = await db.query<{ detail: string }>(
-        `select detail from vidbatch.trail where event = 'budget' order by id`,
+        `select detail from vidbatch.event_log where event = 'budget' order by id`,
       );
       assert.deepEqual(
         rows.map(({ detail }) => detail),

@@ -62,7 +62,7 @@ onEvery(LEDGERS, (storage) => {
         'the same rows, with their attempts and task ids',
       );
       const { rows: trail } = await db.query(
-        `select who, detail from vidbatch.trail where event = 'submit --rename' and submission_id is not null order by id`,
+        `select who, detail from vidbatch.event_log where event = 'submit --rename' and submission_id is not null order by id`,
       );
       assert.deepEqual(trail[0], { who: 'ann@desk', detail: 'was 001, is 1' });
       const { added: none, renamed: again } = await bring(db, file, { rename: true });

@@ -7,7 +7,7 @@ import { findBatch } from '../../src/ledger/batches.ts';
 import type { Batch } from '../../src/ledger/batches.ts';
 import { readBudgetStatus } from '../../src/ledger/money/budget.ts';
 import type { Database } from '../../src/database/database.ts';
-import { readTrail } from '../../src/ledger/read/row-history.ts';
+import { readEventLog } from '../../src/ledger/read/row-history.ts';
 import { countRetryable, retry, retryChanged } from '../../src/ledger/operator/retry.ts';
 import type { Chosen, Versions } from '../../src/ledger/operator/retry.ts';
 import { readGates, readRowGates } from '../../src/operate/gates.ts';
@@ -172,7 +172,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await gatesOf(1)).length, 1);
     });
 
-    test('keeps what was refused in the trail: the request and its end, or what was read', async () => {
+    test('keeps what was refused in the event log: the request and its end, or what was read', async () => {
       const { db } = storage();
       const file = await mixed(db);
       await file.write([row('a', { prompt: 'A' }), row('f', { duration: 9 })]);
@@ -181,13 +181,13 @@ onEvery(LEDGERS, (storage) => {
       await bring(db, file, { vanished: 'keep' });
       const rows = await submissions(db, file);
       const [a, f] = ['a', 'f'].map((key) => rows.find((one) => one.key === key));
-      const [refused] = await readTrail(db, a?.id ?? 0);
+      const [refused] = await readEventLog(db, a?.id ?? 0);
       assert.deepEqual([refused?.event, refused?.who], ['retry --changed', 'anna']);
       assert.equal(
         refused?.detail,
         'was rejected (HTTP 400 · invalid_request · invalid_request), with the request {"model":"viduq3p-720p","prompt":"prompt a"}',
       );
-      const [unread] = await readTrail(db, f?.id ?? 0);
+      const [unread] = await readEventLog(db, f?.id ?? 0);
       assert.equal(unread?.event, 'submit');
       assert.match(
         unread.detail,

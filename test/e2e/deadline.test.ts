@@ -78,7 +78,7 @@ describe('a deadline', async () => {
     assert.equal((await simulator.stats()).creates, before);
     exits(await desk.run(['run', file, '--deadline', 'none']), 0);
     const { rows } = await db.query<{ detail: string }>(
-      `select t.detail from vidbatch.trail t join vidbatch.batch b on b.id = t.batch_id
+      `select t.detail from vidbatch.event_log t join vidbatch.batch b on b.id = t.batch_id
         where t.event = 'deadline' and b.name = 'over' order by t.id`,
     );
     assert.deepEqual([rows.length, rows[1]?.detail], [2, 'none']);

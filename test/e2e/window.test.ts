@@ -141,7 +141,7 @@ describe('a window', async () => {
     assert.equal(lastLine(went), '3 rows · 3 task ids · paid twice: none known');
   });
 
-  it('of a batch stays until a submit changes it, with an entry in the trail', async () => {
+  it('of a batch stays until a submit changes it, with an entry in the event log', async () => {
     const file = await desk.write('own.csv', csvOf(2, 'own'));
     const sent = simulator.accepted().length;
     exits(await desk.run(['submit', file, '--window', opensIn(5 * HOUR)]), 0);
@@ -151,7 +151,7 @@ describe('a window', async () => {
     assert.equal(simulator.accepted().length, sent + 2);
     const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
     const { rows } = await db.query<{ detail: string }>(
-      `select detail from vidbatch.trail where event in ('window', 'offpeak-window') order by id`,
+      `select detail from vidbatch.event_log where event in ('window', 'offpeak-window') order by id`,
     );
     await db.end();
     const changes = rows.map(({ detail }) => detail.replaceAll(/\d\d:\d\d:\d\d/g, 'T'));

@@ -216,7 +216,7 @@ onEvery(LEDGERS, (storage) => {
       await logEvent(db, 'pause', 'because', made.id);
       await logEvent(db, 'resume', 'everything');
       const { rows } = await db.query(
-        'select event, detail, batch_id from vidbatch.trail order by id desc limit 2',
+        'select event, detail, batch_id from vidbatch.event_log order by id desc limit 2',
       );
       assert.deepEqual(rows, [
         { event: 'resume', detail: 'everything', batch_id: null },

@@ -29,7 +29,7 @@ export class SqlLedger {
     await db.query(
       `create function clock.now() returns timestamptz stable language sql as 'select at from clock.face'`,
     );
-    for (const column of ['attempt.claimed_at', 'row_state.updated_at', 'halt.raised_at', 'trail.at']) {
+    for (const column of ['attempt.claimed_at', 'row_state.updated_at', 'halt.raised_at', 'event_log.at']) {
       const [table, name] = column.split('.');
       await db.query(`alter table vidbatch.${table} alter column ${name} set default clock.now()`);
     }
@@ -46,7 +46,7 @@ export class SqlLedger {
   async fill(model: ModelLedger): Promise<void> {
     const { db } = this;
     await db.query(
-      `truncate vidbatch.attempt, vidbatch.trail, vidbatch.row_state, vidbatch.row, vidbatch.halt, vidbatch.batch, vidbatch.provider,
+      `truncate vidbatch.attempt, vidbatch.event_log, vidbatch.row_state, vidbatch.row, vidbatch.halt, vidbatch.batch, vidbatch.provider,
                 vidbatch.journal, vidbatch.unmatched_attempt cascade`,
     );
     await db.query('update vidbatch.meta set paused_at = null, offpeak_window_id = null');

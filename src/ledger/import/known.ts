@@ -1,6 +1,6 @@
 import { frequent } from '../../database/database.ts';
 import type { Database, Queryable } from '../../database/database.ts';
-import type { StagedRow } from './merge-rows.ts';
+import type { StagedRow } from './stage.ts';
 
 /** Whether the content of row `x` of another batch was sent there, or may have been. */
 export const SENT = `(x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful or x.remade > 0)`;

@@ -1,112 +1,11 @@
 import type { Queryable } from '../../database/database.ts';
-import { PAID, vanished, versionOf } from './comparison.ts';
+import { vanished, versionOf } from './comparison.ts';
 import type { Comparison } from './comparison.ts';
+import { mayBePaid } from '../money/budget.ts';
 import { isChanged } from './known.ts';
 import type { ReadRows } from './known.ts';
-import { writeScratch } from './stage.ts';
 
-/** One row of a manifest, checked, on its way into the ledger. Without `request` it is invalid. */
-export interface StagedRow {
-  position: number;
-  line: number;
-  /** The id, or what the key is made of when rows are told apart by content. */
-  keyBasis: string;
-  /** Rows with the same basis are told apart by their occurrence. */
-  numbered: boolean;
-  input: string;
-  request: string | null;
-  contentHash: string | null;
-  model: string | null;
-  mode: string | null;
-  notBefore: string | null;
-  priority: number;
-  errorCode: string | null;
-  error: string | null;
-}
-
-/** @throws VidbatchError `IMPORT_LOST` */
-export async function stageRows(db: Queryable, importId: string, rows: readonly StagedRow[]): Promise<void> {
-  await writeScratch(
-    db,
-    `with seen as (update vidbatch.import set seen_at = now() where id = $1)
-     insert into vidbatch.staged
-       (import_id, position, line, key_basis, numbered, row_key, input, request, content_hash, model, mode, not_before, priority,
-        error_code, error)
-     select $1, position, line, key_basis, numbered, case when not numbered then key_basis end, input, request, content_hash,
-            model, mode, not_before, priority, error_code, error
-       from unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[],
-                              $9::text[], $10::text[], $11::timestamptz[], $12::smallint[], $13::text[], $14::text[])
-         as r(position, line, key_basis, numbered, input, request, content_hash, model, mode, not_before, priority, error_code, error)`,
-    [
-      importId,
-      rows.map((row) => row.position),
-      rows.map((row) => row.line),
-      rows.map((row) => row.keyBasis),
-      rows.map((row) => row.numbered),
-      rows.map((row) => row.input),
-      rows.map((row) => row.request),
-      rows.map((row) => row.contentHash),
-      rows.map((row) => row.model),
-      rows.map((row) => row.mode),
-      rows.map((row) => row.notBefore),
-      rows.map((row) => row.priority),
-      rows.map((row) => row.errorCode),
-      rows.map((row) => row.error),
-    ],
-  );
-}
-
-/**
- * Without ids, identical rows are told apart by their occurrence: two identical rows are two videos. Those of an export
- * know their keys; the others take the numbers that are left, the lowest first.
- */
-export async function assignKeys(db: Queryable, importId: string, rows: number): Promise<void> {
-  if (rows > FEW) await analyseStaged(db);
-  const { rows: numbered } = await db.query(
-    'select from vidbatch.staged where import_id = $1 and numbered limit 1',
-    [importId],
-  );
-  if (numbered.length === 0) return;
-  await db.query(
-    `with row as (
-       select position, key_basis, row_number() over (partition by key_basis order by position) as rank
-         from vidbatch.staged where import_id = $1 and numbered
-     ), given as (
-       select substring(key_basis from '^(.*)#') as key_basis, substring(key_basis from '#(.*)$')::numeric as occurrence
-         from vidbatch.staged where import_id = $1 and not numbered and key_basis ~ '^(h1|invalid):[0-9a-f]+#[0-9]+$'
-     ), mixed as (
-       select key_basis, count(*) + (select count(*) from given g where g.key_basis = row.key_basis) as most
-         from row where key_basis in (select key_basis from given) group by key_basis
-     ), left_over as (
-       select m.key_basis, n as occurrence, row_number() over (partition by m.key_basis order by n) as rank
-         from mixed m cross join lateral generate_series(1, m.most) n
-        where not exists (select from given g where g.key_basis = m.key_basis and g.occurrence = n)
-     )
-     update vidbatch.staged s
-        set row_key = s.key_basis || '#' || k.occurrence
-       from (select t.position, coalesce(l.occurrence, r.rank) as occurrence
-               from vidbatch.staged t
-               left join row r on r.position = t.position
-               left join left_over l on l.key_basis = r.key_basis and l.rank = r.rank
-              where t.import_id = $1 and t.numbered) k
-      where s.import_id = $1 and s.position = k.position`,
-    [importId],
-  );
-  await analyseStaged(db);
-}
-
-/** With so few rows, a plan that compares each row with each other row is fast enough. */
-const FEW = 100;
-
-/**
- * The rows of every import are new to the planner, and a planner that believes in a handful compares each with each:
- * 10 s for 10,000 rows instead of 25 ms.
- */
-async function analyseStaged(db: Queryable): Promise<void> {
-  await db.query('analyze vidbatch.staged (import_id, position, row_key, content_hash)');
-}
-
-/** What row `s` was before it took another version: for the trail, in full. */
+/** What row `s` was before it took another version: for the event log, in full. */
 export const WAS = `'was ' || s.state
               || coalesce(' (' || nullif(concat_ws(' · ', 'HTTP ' || s.http_status, s.error_code, s.error), '') || ')', '')
               || ${versionOf('s')}`;
@@ -152,7 +51,7 @@ async function updateChanged(
      ), changed as materialized (
        select s.id, t.*, case when t.request is null then 'invalid' else 'pending' end as next
          from vidbatch.staged t join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
-        where t.import_id = $1 and s.state not in ${PAID} and not s.doubtful
+        where t.import_id = $1 and not ${mayBePaid('s')}
           and ${isChanged('s')}
           and (t.request is not null or s.state in ('pending', 'invalid'))
      ), moved as (
@@ -164,14 +63,14 @@ async function updateChanged(
               spent = 0, halted_at = null, error_code = t.error_code, error = t.error, http_status = null,
               updated_at = now()
          -- A worker may have claimed it meanwhile: only rows of which something else was known are locked.
-         from changed t where s.id = t.id and s.state not in ${PAID} and not s.doubtful
+         from changed t where s.id = t.id and not ${mayBePaid('s')}
        returning s.id
      ), edited as (
        update vidbatch.row r
           set line = t.line, input = t.input, request = t.request, content_hash = t.content_hash, mode = t.mode
          from changed t join moved using (id) where r.id = t.id
      ), told as (
-       insert into vidbatch.trail (batch_id, submission_id, event, detail)
+       insert into vidbatch.event_log (batch_id, submission_id, event, detail)
        select $2, id, case when $3 then 'submit of an export' else 'submit' end, was from moved join old using (id) order by id
      )
      select count(*)::int as n from moved`,

@@ -1,6 +1,5 @@
 import type { Money } from '../../core/money/money.ts';
-import { amountOf } from '../money/budget.ts';
-import { PAID } from './comparison.ts';
+import { amountOf, mayBePaid } from '../money/budget.ts';
 import type { Queryable } from '../../database/database.ts';
 import { isChanged, KNOWN } from './known.ts';
 import type { ReadRows } from './known.ts';
@@ -33,19 +32,16 @@ export async function readOutline(
   { importId, known }: ReadRows,
   batchId: number | null,
 ): Promise<Group[]> {
-  const { rows } = await db.query<
-    Omit<Group, 'offPeak' | 'toSend' | 'stored' | 'least'> &
-      StoredRow & { off_peak: boolean; to_send: number; least: string | null }
-  >(
+  const { rows } = await db.query<Omit<Group, 'stored' | 'least'> & StoredRow & { least: string | null }>(
     `with read as (
        select t.model, t.mode, t.request, s.state,
-              s.id is not null and not ${isChanged('s')} as same, s.state in ${PAID} or s.doubtful as paid,
+              s.id is not null and not ${isChanged('s')} as same, ${mayBePaid('s')} as paid,
               s.price, s.currency
          from vidbatch.staged t
          left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
         where t.import_id = $1 and t.request is not null
         union all
-       select s.model, s.mode, s.request, s.state, true, s.state in ${PAID} or s.doubtful, s.price, s.currency
+       select s.model, s.mode, s.request, s.state, true, ${mayBePaid('s')}, s.price, s.currency
          from vidbatch.submission s join ${KNOWN} k on k.id = s.id
         where s.batch_id = $2 and s.request is not null
      ), judged as (
@@ -54,11 +50,11 @@ export async function readOutline(
        select model, mode, state, same, price, currency, to_send, case when to_send then ${secondsOf('r')} end as seconds
          from judged r
      )
-     select model, mode, model like '%-offpeak' as off_peak,
+     select model, mode, vidbatch.is_off_peak(model) as "offPeak",
             count(*) filter (where state is null)::int as fresh,
             count(*) filter (where state is not null and same)::int as known,
             count(*) filter (where state is not null and not same)::int as changed,
-            count(*) filter (where to_send)::int as to_send,
+            count(*) filter (where to_send)::int as "toSend",
             coalesce(sum(seconds) filter (where to_send), 0)::int8 as seconds,
             coalesce(min(seconds) filter (where to_send), 0)::int as shortest,
             count(price) filter (where to_send and same)::int as priced,
@@ -70,10 +66,8 @@ export async function readOutline(
       order by model, mode`,
     [importId, batchId, ...known.ranges],
   );
-  return rows.map(({ off_peak: offPeak, to_send: toSend, priced, price, least, currency, ...row }) => ({
+  return rows.map(({ priced, price, least, currency, ...row }) => ({
     ...row,
-    offPeak,
-    toSend,
     stored: toStored({ priced, price, currency }),
     least: least === null || currency === null ? null : { amount: amountOf(least), currency },
   }));

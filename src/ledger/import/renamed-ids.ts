@@ -2,7 +2,8 @@ import { openIdIndex } from '../../core/sqlite.ts';
 import { likenessOf } from '../../core/identity.ts';
 import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
-import { PAID, vanished } from './comparison.ts';
+import { mayBePaid } from '../money/budget.ts';
+import { vanished } from './comparison.ts';
 import type { Comparison } from './comparison.ts';
 import { KNOWN } from './known.ts';
 import type { ReadRows } from './known.ts';
@@ -35,7 +36,7 @@ const PAIRS = `wanting as (
          from vidbatch.staged t left join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
         where t.import_id = $1 and t.content_hash is not null and s.content_hash is distinct from t.content_hash
      ), displaced as (
-       select s.id, s.row_key, s.line, s.state, s.content_hash, s.state in ${PAID} or s.doubtful as paid,
+       select s.id, s.row_key, s.line, s.state, s.content_hash, ${mayBePaid('s')} as paid,
               t.row_key is null as gone
          from vidbatch.submission s left join vidbatch.staged t on t.import_id = $1 and t.row_key = s.row_key
         where s.batch_id = $2 and s.content_hash in (select content_hash from wanting)
@@ -92,7 +93,7 @@ const ON_ITS_WAY = String.raw`chr(1)`;
 
 /**
  * The rows of the ledger take the ids that the manifest has for their content. They stay the same rows, with their attempts
- * and task ids; the trail says what each was called. A row that stands in the way, because another one takes its id, is
+ * and task ids; the event log says what each was called. A row that stands in the way, because another one takes its id, is
  * kept under a name that says so. Returns how many were renamed.
  */
 export async function renameRows(
@@ -105,7 +106,7 @@ export async function renameRows(
   if ((await lockDisplaced(db, read, batchId)) === 0) return 0;
   const { rows } = await db.query<{ n: number }>(
     `with ${PAIRS}, told as (
-       insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
+       insert into vidbatch.event_log (batch_id, submission_id, event, who, detail)
        select $2, id, 'submit --rename', $5, 'was ' || old_key || ', is ' || new_key from pair order by id
      ), moved as (
        update vidbatch.row r set row_key = ${ON_ITS_WAY} || p.new_key from pair p where r.id = p.id returning r.id
@@ -130,7 +131,7 @@ export async function renameRows(
         ) free
         where r.batch_id = $2 and starts_with(r.row_key, ${ON_ITS_WAY})
      ), told as (
-       insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
+       insert into vidbatch.event_log (batch_id, submission_id, event, who, detail)
        select $2, id, 'submit --rename', $3, 'was ' || old_key || ', which is the id of another row now; is ' || new_key
          from taken order by id
      )
@@ -183,7 +184,7 @@ async function findAlike(db: Queryable, { importId, known }: ReadRows, batchId: 
     for await (const { id, key } of pages(
       db,
       `select s.id, s.row_key as key from vidbatch.submission s
-        where s.batch_id = $2 and (s.state in ${PAID} or s.doubtful) and s.id > $5 and ${vanished('s')}
+        where s.batch_id = $2 and ${mayBePaid('s')} and s.id > $5 and ${vanished('s')}
         order by s.id limit ${PAGE}`,
       [importId, batchId, ...known.ranges],
     ))

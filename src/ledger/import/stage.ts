@@ -3,7 +3,7 @@ import { VidbatchError } from '../../core/errors.ts';
 import { transaction } from '../../database/database.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 
-/** Opens an import, and sweeps away those of producers that died in the middle. */
+/** Opens an import, and deletes those of commands that died. */
 export async function beginImport(db: Queryable, id: string = randomUUID()): Promise<string> {
   await db.query(
     `with swept as (delete from vidbatch.import where seen_at < now() - interval '15 minutes')
@@ -14,9 +14,9 @@ export async function beginImport(db: Queryable, id: string = randomUUID()): Pro
 }
 
 /**
- * Says that the command is still at work, and holds its staged rows until the transaction ends. Rows that are gone must
- * not look like an empty file: a new batch would be empty, and rows of a known one would count as removed. If the import
- * still exists, everything that was read of its rows until now was complete.
+ * Marks the import as in use, and keeps its rows until the transaction ends. If the import still exists, all that was read
+ * of its rows was complete. Lost rows must not look like an empty file: a new batch would be empty, and rows of a known
+ * batch would count as removed.
  * @throws VidbatchError `IMPORT_LOST` when another command or a crash of the database has deleted them.
  */
 export async function keepImport(db: Queryable, importId: string): Promise<void> {
@@ -25,7 +25,7 @@ export async function keepImport(db: Queryable, importId: string): Promise<void>
 }
 
 /**
- * A statement that adds rows to the scratch tables of an import.
+ * Runs a statement that adds rows to the tables of an import.
  * @throws VidbatchError `IMPORT_LOST` when the import no longer exists: its earlier rows were deleted with it.
  */
 export async function writeScratch(db: Queryable, sql: string, params: readonly unknown[]): Promise<void> {
@@ -37,7 +37,7 @@ export async function writeScratch(db: Queryable, sql: string, params: readonly 
   }
 }
 
-/** The scratch tables refer to nothing but their import. */
+/** The tables of an import have no other foreign key than that to their import. */
 const FOREIGN_KEY_VIOLATION = '23503';
 
 export function importLost(cause?: unknown): VidbatchError {
@@ -51,13 +51,11 @@ export function importLost(cause?: unknown): VidbatchError {
   );
 }
 
-/** What a command writes beside the ledger: the tables that `import` owns, and `import` itself. */
 const SCRATCH = 'vidbatch.import, vidbatch.staged, vidbatch.listed, vidbatch.paired, vidbatch.suspect';
 
 /**
- * Forgets the scratch rows of a command. The last import that ends empties the tables as a whole: their files shrink to
- * nothing at once, and no vacuum has to remove a row. While another command uses the tables, or the role does not own them,
- * the rows are deleted one by one.
+ * Deletes an import and its rows. The last import that ends truncates the tables: that leaves nothing to vacuum. The rows
+ * are deleted one by one while another command uses the tables, or when the role does not own them.
  */
 export async function endImport(db: Database, importId: string): Promise<void> {
   const { rows } = await db.query('select from vidbatch.import where id <> $1 limit 1', [importId]);
@@ -65,7 +63,7 @@ export async function endImport(db: Database, importId: string): Promise<void> {
     await db.query('delete from vidbatch.import where id = $1', [importId]);
 }
 
-/** An autovacuum gives way after a second. */
+/** An autovacuum gives up its lock after a second. */
 const LOCK_MS = 2_000;
 
 async function emptyScratch(db: Database, importId: string): Promise<boolean> {
@@ -86,3 +84,101 @@ async function emptyScratch(db: Database, importId: string): Promise<boolean> {
 
 /** `lock_not_available`, `insufficient_privilege`. */
 const BUSY = ['55P03', '42501'];
+
+/** A checked row of a manifest on its way into the ledger. Without `request` it is invalid. */
+export interface StagedRow {
+  position: number;
+  line: number;
+  /** The id; for rows without ids, what their key is made of. */
+  keyBasis: string;
+  /** The key ends in the number of the row among those with the same basis. */
+  numbered: boolean;
+  input: string;
+  request: string | null;
+  contentHash: string | null;
+  model: string | null;
+  mode: string | null;
+  notBefore: string | null;
+  priority: number;
+  errorCode: string | null;
+  error: string | null;
+}
+
+/** @throws VidbatchError `IMPORT_LOST` */
+export async function stageRows(db: Queryable, importId: string, rows: readonly StagedRow[]): Promise<void> {
+  await writeScratch(
+    db,
+    `with seen as (update vidbatch.import set seen_at = now() where id = $1)
+     insert into vidbatch.staged
+       (import_id, position, line, key_basis, numbered, row_key, input, request, content_hash, model, mode, not_before, priority,
+        error_code, error)
+     select $1, position, line, key_basis, numbered, case when not numbered then key_basis end, input, request, content_hash,
+            model, mode, not_before, priority, error_code, error
+       from unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[],
+                              $9::text[], $10::text[], $11::timestamptz[], $12::smallint[], $13::text[], $14::text[])
+         as r(position, line, key_basis, numbered, input, request, content_hash, model, mode, not_before, priority, error_code, error)`,
+    [
+      importId,
+      rows.map((row) => row.position),
+      rows.map((row) => row.line),
+      rows.map((row) => row.keyBasis),
+      rows.map((row) => row.numbered),
+      rows.map((row) => row.input),
+      rows.map((row) => row.request),
+      rows.map((row) => row.contentHash),
+      rows.map((row) => row.model),
+      rows.map((row) => row.mode),
+      rows.map((row) => row.notBefore),
+      rows.map((row) => row.priority),
+      rows.map((row) => row.errorCode),
+      rows.map((row) => row.error),
+    ],
+  );
+}
+
+/**
+ * Numbers identical rows without ids: two identical rows are two videos. Rows of an export know their keys. The other rows
+ * take the lowest free numbers.
+ */
+export async function assignKeys(db: Queryable, importId: string, rows: number): Promise<void> {
+  if (rows > FEW) await analyseStaged(db);
+  const { rows: numbered } = await db.query(
+    'select from vidbatch.staged where import_id = $1 and numbered limit 1',
+    [importId],
+  );
+  if (numbered.length === 0) return;
+  await db.query(
+    `with row as (
+       select position, key_basis, row_number() over (partition by key_basis order by position) as rank
+         from vidbatch.staged where import_id = $1 and numbered
+     ), given as (
+       select substring(key_basis from '^(.*)#') as key_basis, substring(key_basis from '#(.*)$')::numeric as occurrence
+         from vidbatch.staged where import_id = $1 and not numbered and key_basis ~ '^(h1|invalid):[0-9a-f]+#[0-9]+$'
+     ), mixed as (
+       select key_basis, count(*) + (select count(*) from given g where g.key_basis = row.key_basis) as most
+         from row where key_basis in (select key_basis from given) group by key_basis
+     ), left_over as (
+       select m.key_basis, n as occurrence, row_number() over (partition by m.key_basis order by n) as rank
+         from mixed m cross join lateral generate_series(1, m.most) n
+        where not exists (select from given g where g.key_basis = m.key_basis and g.occurrence = n)
+     )
+     update vidbatch.staged s
+        set row_key = s.key_basis || '#' || k.occurrence
+       from (select t.position, coalesce(l.occurrence, r.rank) as occurrence
+               from vidbatch.staged t
+               left join row r on r.position = t.position
+               left join left_over l on l.key_basis = r.key_basis and l.rank = r.rank
+              where t.import_id = $1 and t.numbered) k
+      where s.import_id = $1 and s.position = k.position`,
+    [importId],
+  );
+  await analyseStaged(db);
+}
+
+/** With so few rows, a plan that compares each row with each other row is fast enough. */
+const FEW = 100;
+
+/** Without statistics, the planner compares each staged row with each other: 10 s for 10,000 rows instead of 25 ms. */
+async function analyseStaged(db: Queryable): Promise<void> {
+  await db.query('analyze vidbatch.staged (import_id, position, row_key, content_hash)');
+}

@@ -6,7 +6,7 @@
 --   5 tasks and videos     task, folder, download
 --   6 limits               quota, and the functions `running` and `reserve_slots`
 --   7 schedules            schedule, run, ticker
---   8 records              trail, charge
+--   8 records              event_log, charge
 --   9 one command's work   import, staged, listed, paired, suspect
 -- Once released, this file does not change: a later version adds a numbered file. A ledger keeps the hash of each file.
 -- It is refused when a file has another hash.
@@ -660,7 +660,7 @@ create table vidbatch.ticker (
 -- 8 ── Records ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- What operators did and why, and what the program decided that the states alone do not explain.
-create table vidbatch.trail (
+create table vidbatch.event_log (
   id            bigint generated always as identity primary key,
   at            timestamptz not null default now(),
   batch_id      bigint references vidbatch.batch,
@@ -669,7 +669,7 @@ create table vidbatch.trail (
   who           text,
   detail        text not null
 );
-create index trail_submission on vidbatch.trail (submission_id) where submission_id is not null;
+create index event_log_submission on vidbatch.event_log (submission_id) where submission_id is not null;
 
 -- What was billed, entry by entry. `identity` is the provider's own number of the entry, or else its time. Together with
 -- `occurrence` it is the same in every file that has the entry: files may overlap and be read again.

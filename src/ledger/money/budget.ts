@@ -1,8 +1,11 @@
-import { formatAmount, parseAmount, ZERO } from '../../core/money/money.ts';
 import type { Amount, Money } from '../../core/money/money.ts';
-import { PAID } from '../import/comparison.ts';
+import { formatAmount, parseAmount, ZERO } from '../../core/money/money.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 import { transaction } from '../../database/database.ts';
+
+/** Row `row` has been paid or may have been, as SQL: its price counts as held. */
+export const mayBePaid = (row: string): string =>
+  `(${row}.state in ('submitting', 'submitted', 'uncertain', 'abandoned') or ${row}.doubtful)`;
 
 /*
  * Budgets as predicates of the claim. In all of these, `s` is the submission and `b` its batch. What a claim adds to
@@ -114,7 +117,7 @@ export async function findMisfit(
   const { rows } = await db.query<Misfit>(
     `select (count(*) over (partition by s.currency is null))::int as rows, s.line, s.row_key as key, s.model, s.currency
        from vidbatch.submission s
-      where s.batch_id = $1 and (s.state = 'pending' or s.state in ${PAID} or s.doubtful)
+      where s.batch_id = $1 and (s.state = 'pending' or ${mayBePaid('s')})
         and s.currency is distinct from $2
       order by s.currency nulls first, s.line, s.id limit 1`,
     [batchId, currency],

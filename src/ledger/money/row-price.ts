@@ -2,8 +2,7 @@ import { formatAmount } from '../../core/money/money.ts';
 import { DEFAULT_SECONDS } from '../../core/money/prices.ts';
 import type { Money } from '../../core/money/money.ts';
 import type { Prices } from '../../core/money/prices.ts';
-import { amountOf } from './budget.ts';
-import { PAID } from '../import/comparison.ts';
+import { amountOf, mayBePaid } from './budget.ts';
 import type { Queryable } from '../../database/database.ts';
 
 /** Seconds of the video that a row's request asks for, as SQL. */
@@ -29,7 +28,7 @@ export async function priceRows(db: Queryable, batchId: number, prices: Prices):
      update vidbatch.row_state s set price = p.price, currency = p.currency
        from priced p
       where s.id = p.id and (s.price, s.currency) is distinct from (p.price, p.currency)
-        and (s.price is null or not (s.state in ${PAID} or s.doubtful))`,
+        and (s.price is null or not ${mayBePaid('s')})`,
     [
       batchId,
       models,

@@ -35,7 +35,7 @@ export async function resume(db: Queryable, id: number | null): Promise<boolean>
 /** A batch, or everything. */
 type Held = Pick<Batch, 'id' | 'name'> | undefined;
 
-/** An operator stops new claims of these batches, or of everything. The trail says who, in the same transaction. */
+/** An operator stops new claims of these batches, or of everything. The event log says who, in the same transaction. */
 export async function pauseBy(
   db: Database,
   who: string,
@@ -81,13 +81,13 @@ export async function resumeBy(
   });
 }
 
-/** Who paused the batch, or everything, and when, by the last such line of the trail. */
+/** Who paused the batch, or everything, and when, by the last such line of the event log. */
 export async function readPausedBy(
   db: Queryable,
   batchId: number | null,
 ): Promise<{ at: Date; who: string | null } | undefined> {
   const { rows } = await db.query<{ at: Date; who: string | null }>(
-    `select at, who from vidbatch.trail
+    `select at, who from vidbatch.event_log
       where event = 'pause' and batch_id is not distinct from $1::bigint
       order by id desc limit 1`,
     [batchId],

@@ -4,7 +4,7 @@ import { readOne } from '../read/query.ts';
 import { CHOSEN, choiceValues } from '../read/uncertain.ts';
 import type { Choice } from '../read/uncertain.ts';
 
-/** Who settles, and why. The statement that moves a row also writes this to its trail. */
+/** Who settles, and why. The statement that moves a row also writes this to its event log. */
 export interface Said {
   who: string;
   reason: string;
@@ -57,7 +57,7 @@ export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Pro
        update vidbatch.batch b set held = b.held - t.freed
          from (select m.batch_id, sum(l.held - m.held) as freed from moved m join locked l on l.id = m.id group by m.batch_id) t
         where b.id = t.batch_id and b.held is not null
-     ), told as (${TRAIL})
+     ), told as (${LOGGED})
      select state, count(*)::int as n from moved group by state`,
     seen,
     'resolve --not-sent',
@@ -74,7 +74,7 @@ export async function resolveAbandon(db: Queryable, seen: Seen, said: Said): Pro
           set previous = s.state, state = 'abandoned', doubtful = false, updated_at = now()
          from locked l where s.id = l.id
        returning s.id, s.batch_id, s.state
-     ), told as (${TRAIL})
+     ), told as (${LOGGED})
      select state, count(*)::int as n from moved group by state`,
     seen,
     'resolve --abandon',
@@ -82,7 +82,7 @@ export async function resolveAbandon(db: Queryable, seen: Seen, said: Said): Pro
   );
 }
 
-const TRAIL = `insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
+const LOGGED = `insert into vidbatch.event_log (batch_id, submission_id, event, who, detail)
        select batch_id, id, $9::text, $10::text, $11::text from moved order by id`;
 
 async function move(
@@ -149,7 +149,7 @@ export async function resolveAccepted(
               attempt_id = t.id, attempts = t.number, doubtful = false, http_status = null, error_code = null, error = null, updated_at = now()
          from settled t where s.id = t.submission_id
        returning s.id, s.batch_id
-     ), told as (${TRAIL})
+     ), told as (${LOGGED})
      select t.id as "attemptId", t.number, (select name from taken) as batch, (select row_key from taken) as key
        from (select) one left join (settled t join moved m on m.id = t.submission_id) on true`,
     [

@@ -138,7 +138,7 @@ export async function remakeFailed(
          from failed f where s.id = f.id
        returning s.id, s.batch_id
      ), told as (
-       insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
+       insert into vidbatch.event_log (batch_id, submission_id, event, who, detail)
        select m.batch_id, m.id, 'retry --failed-tasks', $4,
               'task ' || f.task_id || ' failed: ' || coalesce(f.error, 'no reason known') || '; to be made again, and paid again'
          from moved m join failed f on f.id = m.id order by m.id
@@ -174,7 +174,7 @@ export const TASK_BACK = `back as (
          from (select batch_id, sum(adds) as adds from back group by batch_id) t
         where b.id = t.batch_id and b.held is not null and t.adds <> 0
      ), back_told as (
-       insert into vidbatch.trail (batch_id, submission_id, event, detail)
+       insert into vidbatch.event_log (batch_id, submission_id, event, detail)
        select batch_id, id, 'task-back', 'task ' || task_id || ' did not fail after all: it is not made again' from back
        union all
        select s.batch_id, s.id, 'task-kept', 'task ' || k.task_id || ' did not fail after all, but the row was edited since: '

@@ -1,6 +1,6 @@
 import type { State } from '../../core/states.ts';
 import { RETRYABLE_STATES } from '../../core/states.ts';
-import { isChanged } from '../import/known.ts';
+import { isChanged, SENT } from '../import/known.ts';
 import type { Queryable } from '../../database/database.ts';
 import { CALLED_OFF } from '../send/unknown-outcome.ts';
 import { WAS } from '../import/merge-rows.ts';
@@ -111,8 +111,7 @@ export function countVersions(
        from (select t.request, ${CHOSEN} as chosen, ${DIFFERS} as differs,
                     ${DIFFERS} and exists (
                       select from vidbatch.submission x
-                       where x.content_hash = t.content_hash and x.batch_id <> $1
-                         and (x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful or x.remade > 0)) as elsewhere
+                       where x.content_hash = t.content_hash and x.batch_id <> $1 and ${SENT}) as elsewhere
                from vidbatch.staged t
                left join vidbatch.submission s on s.batch_id = $1 and s.row_key = t.row_key
               where t.import_id = $5) t`,
@@ -121,7 +120,7 @@ export function countVersions(
 }
 
 /**
- * The chosen rows take the manifest's version, and start anew. What they were stays in the trail, written by the same
+ * The chosen rows take the manifest's version, and start anew. What they were stays in the event log, written by the same
  * statement: the request and how it ended, or what had been read and what was wrong with it.
  */
 export function retryChanged(
@@ -158,7 +157,7 @@ export function retryChanged(
         where s.id = o.id and s.state = any($2::text[])
        returning s.id, s.batch_id, o.was
      ), told as (
-       insert into vidbatch.trail (batch_id, submission_id, event, who, detail)
+       insert into vidbatch.event_log (batch_id, submission_id, event, who, detail)
        select batch_id, id, 'retry --changed', $6, was from moved order by id
      )
      select count(*)::int as n from moved`,

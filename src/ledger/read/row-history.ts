@@ -45,7 +45,7 @@ export async function readAttempts(
 }
 
 /** What a person did to a submission, and why. */
-export interface TrailView {
+export interface LoggedEvent {
   at: Date;
   event: string;
   who: string | null;
@@ -53,9 +53,9 @@ export interface TrailView {
 }
 
 /** Oldest first. */
-export async function readTrail(db: Queryable, submissionId: number): Promise<TrailView[]> {
-  const { rows } = await db.query<TrailView>(
-    'select at, event, who, detail from vidbatch.trail where submission_id = $1 order by id',
+export async function readEventLog(db: Queryable, submissionId: number): Promise<LoggedEvent[]> {
+  const { rows } = await db.query<LoggedEvent>(
+    'select at, event, who, detail from vidbatch.event_log where submission_id = $1 order by id',
     [submissionId],
   );
   return rows;

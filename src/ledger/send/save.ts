@@ -157,7 +157,7 @@ async function saveProvider(session: Queryable, provider: ProviderChange): Promi
 
 async function saveNote(session: Queryable, note: Note): Promise<void> {
   await session.query(
-    'insert into vidbatch.trail (batch_id, submission_id, event, detail) values ($1, $2, $3, $4)',
+    'insert into vidbatch.event_log (batch_id, submission_id, event, detail) values ($1, $2, $3, $4)',
     [note.batchId, note.submissionId, note.event, storable(note.detail)],
   );
 }

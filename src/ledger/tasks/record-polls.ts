@@ -72,7 +72,7 @@ export async function recordPolls(
           and (s.polled_at is null or s.provider_status is distinct from k.status
                or s.result_url is distinct from k.result_url)
      ), ${TASK_BACK}, told as (
-       insert into vidbatch.trail (batch_id, submission_id, event, detail)
+       insert into vidbatch.event_log (batch_id, submission_id, event, detail)
        select k.batch_id, k.submission_id, k.news, k.detail from recorded k where k.news is not null
      ), eased as (
        update vidbatch.poller p

@@ -32,7 +32,7 @@ export const IN_SLICE =
   '(s.id > $1::bigint and s.id <= $2::bigint and ($3::bigint is null or s.batch_id = $3))';
 
 /** A person has settled row `s` since attempt `a` was claimed. */
-export const RESOLVED = `exists (select from vidbatch.trail t
+export const RESOLVED = `exists (select from vidbatch.event_log t
                        where t.submission_id = s.id and starts_with(t.event, 'resolve') and t.at >= a.claimed_at)`;
 
 export const EXPLAIN = 'vidbatch explain {batch} {key}';

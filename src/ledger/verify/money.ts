@@ -84,7 +84,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
                            order by n.number limit 1) n`,
     attempt: 'n.id',
     where: `${UNKNOWN} and not n.same_key
-      and not exists (select from vidbatch.trail t
+      and not exists (select from vidbatch.event_log t
                        where t.submission_id = s.id and starts_with(t.event, 'resolve')
                          and t.at between a.claimed_at and n.claimed_at)`,
     what: `'was sent again as attempt ' || n.number || ' though it is not known whether attempt ' || a.number

@@ -39,9 +39,10 @@ export async function foreignJournals(
 
 /** What persons have accepted for this ledger: ids of ledgers, and names of journals that do not say theirs. */
 export async function acceptedJournals(db: Queryable): Promise<ReadonlySet<string>> {
-  const { rows } = await db.query<{ detail: string }>('select detail from vidbatch.trail where event = $1', [
-    ACCEPTED,
-  ]);
+  const { rows } = await db.query<{ detail: string }>(
+    'select detail from vidbatch.event_log where event = $1',
+    [ACCEPTED],
+  );
   return new Set(rows.map(({ detail }) => detail));
 }
 

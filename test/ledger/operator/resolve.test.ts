@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { cancel } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts, readTrail } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts, readEventLog } from '../../../src/ledger/read/row-history.ts';
 import { recordWithin } from '../../../src/ledger/send/record.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
@@ -111,14 +111,14 @@ onEvery(['postgres'], (storage) => {
       }
       const row = await storedOne(db, doubt.id);
       assert.deepEqual([row.state, row.task_id], ['submitted', 'late']);
-      assert.deepEqual(await readTrail(db, doubt.id), []);
+      assert.deepEqual(await readEventLog(db, doubt.id), []);
     });
   }
 });
 
 onEvery(LEDGERS, (storage) => {
   describe('a row that is said to be not sent', () => {
-    test('is pending with fresh attempts, and the trail knows who said so and why', async () => {
+    test('is pending with fresh attempts, and the event log knows who said so and why', async () => {
       const { db } = storage();
       const doubt = await silent(db);
       const { id } = doubt;
@@ -127,7 +127,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(moved, { ...NONE, pending: 1 });
       const row = await storedOne(db, id);
       assert.deepEqual([row.state, row.previous, row.spent, row.error], ['pending', 'uncertain', 0, null]);
-      const { at, ...told } = only(await readTrail(db, id));
+      const { at, ...told } = only(await readEventLog(db, id));
       assert.deepEqual(told, { event: 'resolve --not-sent', who: 'alice@desk', detail: 'not in their list' });
       assert.ok(at instanceof Date);
       assert.equal((await claimFirst(db, doubt.made)).number, 2);
@@ -141,7 +141,7 @@ onEvery(LEDGERS, (storage) => {
       assert.ok((counted.until?.getTime() ?? 0) > Date.now() - 60_000);
       assert.deepEqual(await resolveNotSent(db, await look(db, rowOf(doubt)), SAID), NONE);
       assert.equal((await storedOne(db, doubt.id)).state, 'uncertain');
-      assert.deepEqual(await readTrail(db, doubt.id), []);
+      assert.deepEqual(await readEventLog(db, doubt.id), []);
       await pastDeadline(db, doubt.made);
       assert.equal((await countChosen(db, rowOf(doubt))).waiting, 0);
       assert.equal((await resolveNotSent(db, await look(db, rowOf(doubt)), SAID)).pending, 1);
@@ -204,7 +204,7 @@ onEvery(LEDGERS, (storage) => {
           [2, 'accepted', 'task_1', null, false],
         ],
       );
-      const told = only(await readTrail(db, doubt.id));
+      const told = only(await readEventLog(db, doubt.id));
       assert.deepEqual([told.event, told.detail], ['resolve --task-id', 'task task_1: not in their list']);
     });
 
@@ -239,7 +239,7 @@ onEvery(LEDGERS, (storage) => {
         key: 'k1',
       });
       assert.deepEqual(await statesOf(db, made), ['submitted', 'uncertain']);
-      assert.deepEqual(await readTrail(db, two.submissionId), []);
+      assert.deepEqual(await readEventLog(db, two.submissionId), []);
       assert.equal((await readAttempts(db, two.submissionId)).length, 1);
       // Task ids of another provider mean something else.
       const elsewhere = await unclear(db);
@@ -253,7 +253,7 @@ onEvery(LEDGERS, (storage) => {
     const doubt = await silent(db);
     assert.deepEqual(await resolveAbandon(db, await look(db, rowOf(doubt)), SAID), { ...NONE, abandoned: 1 });
     assert.equal((await storedOne(db, doubt.id)).state, 'abandoned');
-    assert.equal(only(await readTrail(db, doubt.id)).event, 'resolve --abandon');
+    assert.equal(only(await readEventLog(db, doubt.id)).event, 'resolve --abandon');
     const late = await recordOne(db, doubt.claimed, outcomeOf('accepted', { taskId: 'late' }));
     assert.equal(late.state, 'submitted');
   });
@@ -268,7 +268,7 @@ onEvery(LEDGERS, (storage) => {
         assert.deepEqual(await resolve(db, seen, SAID), name === 'found' ? { kind: 'moved' } : NONE);
         const row = await storedOne(db, doubt.id);
         assert.deepEqual([row.state, row.task_id], ['submitted', 'late']);
-        assert.deepEqual(await readTrail(db, doubt.id), []);
+        assert.deepEqual(await readEventLog(db, doubt.id), []);
       });
 
       test(`${name}: it was sent again and is uncertain for another reason`, async () => {
@@ -353,7 +353,7 @@ onEvery(LEDGERS, (storage) => {
           await statesOf(db, made),
           expected.split('').map((one) => (one === 'x' ? 'abandoned' : 'uncertain')),
         );
-        const trails = await Promise.all(made.rows.map((id) => readTrail(db, id)));
+        const trails = await Promise.all(made.rows.map((id) => readEventLog(db, id)));
         assert.deepEqual(
           trails.map(({ length }) => length),
           expected.split('').map((one) => (one === 'x' ? 1 : 0)),

@@ -8,7 +8,7 @@ import { transaction } from '../../../src/database/database.ts';
 import type { Database, Queryable } from '../../../src/database/database.ts';
 import { recordPolls } from '../../../src/ledger/tasks/record-polls.ts';
 import { findByTask, findSubmissions } from '../../../src/ledger/read/rows.ts';
-import { readAttempts, readTrail } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts, readEventLog } from '../../../src/ledger/read/row-history.ts';
 import type { SubmissionView } from '../../../src/ledger/read/rows.ts';
 import type { TaskStatus } from '../../../src/core/task-status.ts';
 import { record } from '../../../src/ledger/send/record.ts';
@@ -142,7 +142,7 @@ onEvery(LEDGERS, (storage) => {
       );
       assert.equal(await countSurplus(db, made.id), 0);
       assert.equal(await countRemade(db, made.id), 1);
-      const told = only(await readTrail(db, first));
+      const told = only(await readEventLog(db, first));
       assert.deepEqual([told.event, told.who], ['retry --failed-tasks', 'anna']);
       assert.match(told.detail, /^task task_1 failed: InternalServiceFailure/);
       for (const task of ['task_1', 'task_3']) {
@@ -232,7 +232,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await faults(db, made), []);
     });
 
-    test('that turns out to live keeps its row: nothing is paid again, and the trail says so', async () => {
+    test('that turns out to live keeps its row: nothing is paid again, and the event log says so', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2, price: 2, budget: 9 });
       const [first = 0, second = 0] = made.rows;
@@ -255,7 +255,10 @@ onEvery(LEDGERS, (storage) => {
       );
       assert.equal(await tryAlone(db, made, first), undefined, 'it is not sent again');
       assert.equal(flying?.state, 'submitting', 'what is on its way decides by itself');
-      assert.match(JSON.stringify(await readTrail(db, first)), /task-back.*task_10 did not fail after all/);
+      assert.match(
+        JSON.stringify(await readEventLog(db, first)),
+        /task-back.*task_10 did not fail after all/,
+      );
       assert.deepEqual(await remake(db, made, ['k1']), 0, 'nor made again as long as it is called otherwise');
       await record(db, [resultOf(again, outcomeOf('accepted', { taskId: 'task_12' }))]);
       assert.deepEqual((await readBudgetStatus(db, made.id))?.spent, amount('8'), '2, and 2 and 4');
@@ -292,7 +295,7 @@ onEvery(LEDGERS, (storage) => {
         'what an attempt sent is known of the first two alone, and is what the second says again',
       );
       assert.match(
-        JSON.stringify(await readTrail(db, edited)),
+        JSON.stringify(await readEventLog(db, edited)),
         /task-kept.*task_20 did not fail.*edited since/,
       );
       assert.deepEqual(

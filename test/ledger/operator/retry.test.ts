@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { transaction } from '../../../src/database/database.ts';
-import { assignKeys, stageRows } from '../../../src/ledger/import/merge-rows.ts';
-import { beginImport } from '../../../src/ledger/import/stage.ts';
+import { assignKeys, stageRows, beginImport } from '../../../src/ledger/import/stage.ts';
 import { retryChanged } from '../../../src/ledger/operator/retry.ts';
 import { claimFirst, makeBatch, recordOne } from '../../contract/rows.ts';
 import { onEvery } from '../../contract/storages.ts';

@@ -4,7 +4,7 @@ import { cancel } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import { formatAmount } from '../../../src/core/money/money.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts, readTrail } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts, readEventLog } from '../../../src/ledger/read/row-history.ts';
 import { resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
 import { inspectLedger } from '../../../src/operate/verify/verify.ts';
 import { readBudgetStatus } from '../../../src/ledger/money/budget.ts';
@@ -112,7 +112,7 @@ onEvery(LEDGERS, (storage) => {
         assert.deepEqual([row.state, row.task_id], [name, null]);
         assert.equal(only(await readAttempts(db, id)).taskId, 'late');
         assert.equal(await countSurplus(db, made.id), 1);
-        assert.match(JSON.stringify(await readTrail(db, id)), /accepted-late.*earlier content.*task late/);
+        assert.match(JSON.stringify(await readEventLog(db, id)), /accepted-late.*earlier content.*task late/);
       });
     }
 

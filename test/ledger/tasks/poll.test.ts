@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Queryable } from '../../../src/database/database.ts';
 import { ensurePoller, releaseTasks, readNextPoll } from '../../../src/ledger/tasks/poll.ts';
 import { recordPolls } from '../../../src/ledger/tasks/record-polls.ts';
-import { readTrail } from '../../../src/ledger/read/row-history.ts';
+import { readEventLog } from '../../../src/ledger/read/row-history.ts';
 import { askNow, countTasks, readTasks } from '../../../src/ledger/tasks/tasks.ts';
 import type { TaskView } from '../../../src/ledger/tasks/tasks.ts';
 import { judgePoll } from '../../../src/core/poll-plan.ts';
@@ -203,7 +203,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([gone.provider_status, gone.error_code], ['missing', 'TASK_MISSING']);
       assert.match(gone.error ?? '', /does not know task \S+: asked 5 times in 10m/);
       assert.deepEqual(
-        (await readTrail(db, id)).map(({ event }) => event),
+        (await readEventLog(db, id)).map(({ event }) => event),
         ['task-missing'],
       );
       const scope = { origin: made.origin, batches: [made.id] };
@@ -221,7 +221,7 @@ onEvery(LEDGERS, (storage) => {
         error: null,
       });
       assert.deepEqual(
-        (await readTrail(db, id)).map(({ event }) => event),
+        (await readEventLog(db, id)).map(({ event }) => event),
         ['task-missing', 'task-found'],
       );
     });
@@ -244,7 +244,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await shown(db, id)).provider_status, 'completed');
       assert.equal((await countTasks(db, [made.id])).otherwise, 1);
       assert.deepEqual(
-        (await readTrail(db, id)).map(({ event }) => event),
+        (await readEventLog(db, id)).map(({ event }) => event),
         ['task-otherwise'],
       );
       await again(MISSING);

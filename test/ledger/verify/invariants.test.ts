@@ -45,7 +45,7 @@ const DAMAGE: Record<string, string[]> = {
   'unknown-kept': [
     `update vidbatch.row_state set previous = 'uncertain', state = 'pending' where id = :uncertain`,
   ],
-  'unknown-not-resent': ['delete from vidbatch.trail where submission_id = :resent'],
+  'unknown-not-resent': ['delete from vidbatch.event_log where submission_id = :resent'],
   'unknown-not-resent, without the key': [
     'update vidbatch.attempt set same_key = false where submission_id = :sameKey',
   ],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Verdict } from '../../../src/results/audit/candidate.ts';
-import { readTrail } from '../../../src/ledger/read/row-history.ts';
+import { readEventLog } from '../../../src/ledger/read/row-history.ts';
 import { onEvery } from '../../contract/storages.ts';
 import { distinct, openDoubtful } from './doubt.ts';
 import type { Doubtful } from './doubt.ts';
@@ -105,7 +105,7 @@ describe('uncertain rows, half of them accepted, beside the list of the provider
         );
       }
       const one = rows.find(({ row_key: key }) => key === accepted()[0]);
-      const [trail] = await readTrail(db, one?.id ?? 0);
+      const [trail] = await readEventLog(db, one?.id ?? 0);
       assert.equal(trail?.who, 'ann@desk');
       assert.match(
         trail?.detail ?? '',

@@ -15,7 +15,7 @@ export interface Decision {
   notes: readonly Note[];
 }
 
-/** What the states alone do not explain: kept in the trail. */
+/** What the states alone do not explain: kept in the event log. */
 export interface Note {
   batchId: number;
   submissionId: number | null;
