@@ -20,11 +20,11 @@ import {
   rebindBatch,
   updateLayout,
   type Batch,
+  setPriority,
 } from '../ledger/batches.ts';
 import { compare, type Comparison } from '../ledger/import/comparison.ts';
 import { mergeRows, type Merged } from '../ledger/import/merge-rows.ts';
 import { priceRows } from '../ledger/money/row-price.ts';
-import { setPriority } from '../ledger/import/priority.ts';
 import { compareIds, renameRows, SAME_IDS } from '../ledger/import/renamed-ids.ts';
 import { keepImport } from '../ledger/import/stage.ts';
 import { putBatchUnder } from '../ledger/send/window-change.ts';

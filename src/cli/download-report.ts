@@ -2,7 +2,7 @@ import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { formatCount, formatSize } from '../core/units.ts';
 import type { Batch } from '../ledger/batches.ts';
-import type { Outstanding, VideoView } from '../ledger/tasks/videos.ts';
+import type { Outstanding, VideoView } from '../ledger/tasks/downloads.ts';
 import type { HeldFolder } from '../results/download/folder.ts';
 import { VIDEO_STATES, videoJson } from '../results/download/video-list.ts';
 import type { VideoTotals } from '../results/download/video-list.ts';

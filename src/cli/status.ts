@@ -21,8 +21,8 @@ import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
 import { limitsInForce } from '../ledger/send/quota.ts';
 import type { LimitInForce } from '../ledger/send/quota.ts';
 import { readNextPoll } from '../ledger/tasks/poll.ts';
-import { countVideos } from '../ledger/tasks/videos.ts';
-import type { VideoCounts } from '../ledger/tasks/videos.ts';
+import { countVideos } from '../ledger/tasks/downloads.ts';
+import type { VideoCounts } from '../ledger/tasks/downloads.ts';
 import {
   formatFailedTasks,
   formatProof,

@@ -8,28 +8,28 @@ import { readCount } from './read/query.ts';
 export interface Batch {
   id: number;
   name: string;
-  /** Real path of its latest manifest, or `-` if it never came from a file. */
+  /** The real path of its latest manifest; `-`: it never came from a file. */
   source: string;
   keyScheme: 'id' | 'h1';
   format: string;
   delimiter: string | null;
   /** The CSV header as read, in order; null for JSON. */
   columns: string[] | null;
-  /** The provider of its task ids; null until a worker with a provider has seen the batch. */
+  /** The provider of its task ids; null: no worker has seen the batch yet. */
   origin: string | null;
   state: 'active' | 'paused' | 'cancelled' | 'stopped';
   createdAt: Date;
   /** By when a person wants it to be sent. */
   deadline: Date | null;
-  /** Whether rows are sent after it. */
+  /** `wait`: rows are also sent after the deadline. */
   onDeadline: 'wait' | 'fail';
   /** Added to the priority of its rows; higher first. */
   priority: number;
   /** The share of its outcomes that may be failures, between 0 and 1. */
   failShare: number | null;
-  /** This many rows must be accepted, one after another, before the others are sent. */
+  /** How many rows must be accepted, one after another, before the others are sent. */
   canaryRows: number | null;
-  /** Why it stopped itself; null: it has not. */
+  /** Why it stopped itself; null: it did not. */
   stopReason: string | null;
 }
 
@@ -63,7 +63,7 @@ export async function listBatches(db: Queryable): Promise<Batch[]> {
   return rows;
 }
 
-/** The first batches of a provider with rows that wait, oldest first. */
+/** The oldest batches of a provider with pending rows. */
 export async function listWaitingBatches(db: Queryable, origin: string, most: number): Promise<Batch[]> {
   const { rows } = await db.query<Batch>(
     `select ${COLUMNS} from vidbatch.batch b
@@ -75,7 +75,6 @@ export async function listWaitingBatches(db: Queryable, origin: string, most: nu
   return rows;
 }
 
-/** Makes the batch, unless a batch of that name exists. */
 export async function createBatch(
   db: Queryable,
   batch: Pick<Batch, 'name' | 'source' | 'keyScheme' | 'format' | 'delimiter' | 'columns'>,
@@ -95,7 +94,7 @@ export async function createBatch(
   );
 }
 
-/** Reads and locks the batch until the end of the transaction, so that two producers never merge into it at once. */
+/** Locks the batch until the end of the transaction, so that two producers never merge into it at once. */
 export async function findAndLockBatch(db: Queryable, name: string): Promise<Batch> {
   const { rows } = await db.query<Batch>(`select ${COLUMNS} from vidbatch.batch where name = $1 for update`, [
     name,
@@ -109,13 +108,13 @@ export async function lockBatch(db: Queryable, id: number): Promise<void> {
   await db.query('select id from vidbatch.batch where id = $1 for update', [id]);
 }
 
-/** Whether attempts wait for rows of a batch of that name: they are the rows that its manifest brings back. */
+/** Whether the ledger lacks rows of this batch that a journal knows to be sent. Its manifest brings them back. */
 export async function hasUnmatchedAttempts(db: Queryable, name: string): Promise<boolean> {
   const { rows } = await db.query('select from vidbatch.unmatched_attempt where batch = $1 limit 1', [name]);
   return rows.length > 0;
 }
 
-/** A newer manifest of the batch may have other columns: the export follows the latest. */
+/** The export has the columns of the latest manifest. */
 export async function updateLayout(
   db: Queryable,
   id: number,
@@ -129,17 +128,24 @@ export async function updateLayout(
   ]);
 }
 
-/** Where its manifest comes from now. */
+/** The priority of a batch is added to that of its rows. */
+export async function setPriority(db: Queryable, batchId: number, priority: number): Promise<void> {
+  await db.query('update vidbatch.batch set priority = $2 where id = $1 and priority <> $2', [
+    batchId,
+    priority,
+  ]);
+}
+
 export async function updateSource(db: Queryable, id: number, source: string): Promise<void> {
   await db.query('update vidbatch.batch set source = $2 where id = $1', [id, source]);
 }
 
-/** Binds batches without a provider to this one: then only workers of this provider may send them. */
+/** Binds batches without a provider to this one: from now on, only its workers may send them. */
 export async function bindBatches(db: Queryable, origin: string): Promise<void> {
   await db.query('update vidbatch.batch set origin = $1 where origin is null', [origin]);
 }
 
-/** How many rows of the batch may have been accepted by its provider. */
+/** Rows that the provider of the batch may have accepted. */
 export function countPaid(db: Queryable, id: number): Promise<number> {
   return readCount(
     db,
@@ -149,7 +155,7 @@ export function countPaid(db: Queryable, id: number): Promise<number> {
   );
 }
 
-/** Binds the batch to another provider. Its task ids keep the origin of their attempt. */
+/** Binds the batch to another provider. Its task ids keep the provider of their attempt. */
 export async function rebindBatch(db: Queryable, id: number, origin: string): Promise<void> {
   await db.query(
     'update vidbatch.batch set origin = $2, proven = false, canary = null, canaries = coalesce(canary_rows, 0) where id = $1',
@@ -157,7 +163,7 @@ export async function rebindBatch(db: Queryable, id: number, origin: string): Pr
   );
 }
 
-/** How many more rows must be accepted, one after another, before others are sent beside them. */
+/** How many more rows must be accepted, one after another, before rows are sent in parallel. */
 export function countProof(db: Queryable, id: number): Promise<number> {
   return readCount(
     db,
@@ -166,17 +172,18 @@ export function countProof(db: Queryable, id: number): Promise<number> {
   );
 }
 
-export async function countStates(db: Queryable, id: number): Promise<Counts> {
+/** The rows of a batch by state; null: of all batches, which is slow on large ledgers. */
+export async function countStates(db: Queryable, id: number | null): Promise<Counts> {
   const { rows } = await db.query<{ state: State; n: number }>(
-    'select state, count(*)::int as n from vidbatch.submission where batch_id = $1 group by state',
-    [id],
+    `select state, count(*)::int as n from vidbatch.row_state ${id === null ? '' : 'where batch_id = $1'} group by state`,
+    id === null ? [] : [id],
   );
   const counts = noCounts();
   for (const row of rows) counts[row.state] = row.n;
   return counts;
 }
 
-/** How many rows are still to be worked on. It reads only an index of open rows, far cheaper than counting every state. */
+/** Rows that are not at an end. This reads only an index of open rows, so it is much cheaper than `countStates`. */
 export function countOpen(db: Queryable, ids: readonly number[] | null): Promise<number> {
   return readCount(
     db,
@@ -187,14 +194,13 @@ export function countOpen(db: Queryable, ids: readonly number[] | null): Promise
   );
 }
 
-/** The fewest rows that give a rate. */
-const ENOUGH = 20;
+const FEWEST_FOR_RATE = 20;
 
 /** Rows a second, in the ten minutes before the last acceptance; null: too few rows were accepted. */
 export async function readSendRate(db: Queryable, id: number): Promise<number | null> {
   const { rows } = await db.query<{ n: number; seconds: number }>(
-    // Its newest moment is asked for once. As a table beside the rows it was asked for each of them, where Postgres did not
-    // know yet how many there are: minutes for 20,000 rows.
+    // The newest acceptance is a subquery, so it is read once. In a join, Postgres read it for each row where it had no
+    // statistics yet: minutes for 20,000 rows.
     `select count(*)::int as n, coalesce(extract(epoch from max(submitted_at) - min(submitted_at)), 0)::float8 as seconds
        from vidbatch.row_state
       where batch_id = $1 and state = 'submitted'
@@ -203,10 +209,10 @@ export async function readSendRate(db: Queryable, id: number): Promise<number | 
     [id],
   );
   const { n = 0, seconds = 0 } = rows[0] ?? {};
-  return n >= ENOUGH && seconds > 0 ? (n - 1) / seconds : null;
+  return n >= FEWEST_FOR_RATE && seconds > 0 ? (n - 1) / seconds : null;
 }
 
-/** Writes a line to the event log of what operators did. */
+/** Writes to the event log what an operator did. */
 export async function logEvent(
   db: Queryable,
   event: string,

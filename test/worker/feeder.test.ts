@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { fill, startFeeder } from '../../src/worker/feeder.ts';
 import type { Feeder } from '../../src/worker/feeder.ts';
 import { pause, resume } from '../../src/ledger/operator/pause.ts';
-import { setPriority } from '../../src/ledger/import/priority.ts';
+import { setPriority } from '../../src/ledger/batches.ts';
 import type { FeedScope } from '../../src/ledger/send/ready.ts';
 import { addChunks, openQueue, openWorker, readLive } from '../../src/worker/queue/queue.ts';
 import type { ChunkQueue } from '../../src/worker/queue/queue.ts';

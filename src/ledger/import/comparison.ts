@@ -55,8 +55,10 @@ type Totals = Pick<Comparison, 'rows' | 'fresh' | 'known' | 'moved'>;
 
 type Changed = Difference & { paid: boolean; outdated: boolean };
 
-function summarise(rows: readonly Changed[]): Differences {
-  const examples = rows.slice(0, 5).map(({ paid: _, outdated: __, ...difference }) => difference);
+function withExamples(rows: readonly Changed[]): Differences {
+  const examples = rows
+    .slice(0, 5)
+    .map(({ key, line, state, ours, theirs }) => ({ key, line, state, ours, theirs }));
   return { count: rows.length, examples };
 }
 
@@ -74,8 +76,8 @@ export async function compare(db: Queryable, read: ReadRows, batchId: number): P
   return {
     ...total,
     changed: changed.length - paid.length - outdated.length,
-    changedPaid: summarise(paid),
-    outdated: summarise(outdated),
+    changedPaid: withExamples(paid),
+    outdated: withExamples(outdated),
     vanishedPending: {
       count: vanishedRows.pending,
       examples: vanishedRows.pending === 0 ? [] : await findVanished(db, read, batchId),
@@ -212,5 +214,15 @@ async function findElsewhere(db: Queryable, importId: string, batchId: number): 
       order by t.position limit 5`,
     [importId, batchId],
   );
-  return { count: rows[0]?.count ?? 0, examples: rows.map(({ count: _, ...example }) => example) };
+  return {
+    count: rows[0]?.count ?? 0,
+    examples: rows.map(({ key, line, state, ours, theirs, batch = '' }) => ({
+      key,
+      line,
+      state,
+      ours,
+      theirs,
+      batch,
+    })),
+  };
 }

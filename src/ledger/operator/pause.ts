@@ -7,13 +7,13 @@ import { CALLED_OFF } from '../send/unknown-outcome.ts';
 import { armProbe, openHalts } from '../send/provider.ts';
 import { RESTARTED } from '../send/failure-limit.ts';
 
-/** Stops new claims of the batch, or of all with `null`. Open calls finish. */
+/** Stops new claims of the batch; null: of all batches. Open calls finish. */
 export async function pause(db: Queryable, id: number | null): Promise<void> {
   if (id === null) await db.query('update vidbatch.meta set paused_at = coalesce(paused_at, now())');
   else await db.query(`update vidbatch.batch set state = 'paused' where id = $1 and state = 'active'`, [id]);
 }
 
-/** Lets the batch, or with `null` everything, go on. Returns whether it was paused or stopped. */
+/** Lets the batch go on; null: all batches. Returns whether it was paused or stopped. */
 export async function resume(db: Queryable, id: number | null): Promise<boolean> {
   if (id === null) {
     const { rows } = await db.query(
@@ -32,14 +32,11 @@ export async function resume(db: Queryable, id: number | null): Promise<boolean>
   return paused.length + stopped.length > 0;
 }
 
-/** A batch, or everything. */
-type Held = Pick<Batch, 'id' | 'name'> | undefined;
-
-/** An operator stops new claims of these batches, or of everything. The event log says who, in the same transaction. */
+/** An operator stops new claims of these batches; undefined: of all. The event log names the operator. */
 export async function pauseBy(
   db: Database,
   who: string,
-  batches: readonly NonNullable<Held>[] | undefined,
+  batches: readonly Pick<Batch, 'id' | 'name'>[] | undefined,
 ): Promise<void> {
   await transaction(db, async (session) => {
     for (const batch of batches ?? [undefined]) {
@@ -51,20 +48,20 @@ export async function pauseBy(
 
 /** What `resume` did. */
 interface Resumed {
-  /** Something was paused, or had stopped itself. */
+  /** A batch, or everything, was paused or had stopped itself. */
   held: boolean;
-  /** Halted providers that are tried out with one row. */
+  /** Halted providers that are probed. */
   trying: string[];
 }
 
 /**
- * An operator lets these batches, or everything, go on. With everything, each halted provider is tried out with one row,
- * also providers that this configuration does not use: a halt stops every worker.
+ * An operator lets these batches go on; undefined: all. With all, each halted provider is probed with one row, also a
+ * provider that this configuration does not use: a halt stops every worker.
  */
 export async function resumeBy(
   db: Database,
   who: string,
-  batches: readonly NonNullable<Held>[] | undefined,
+  batches: readonly Pick<Batch, 'id' | 'name'>[] | undefined,
 ): Promise<Resumed> {
   return transaction(db, async (session) => {
     let held = false;
@@ -81,7 +78,7 @@ export async function resumeBy(
   });
 }
 
-/** Who paused the batch, or everything, and when, by the last such line of the event log. */
+/** Who paused the batch (null: everything), and when: the last such entry of the event log. */
 export async function readPausedBy(
   db: Queryable,
   batchId: number | null,
@@ -103,8 +100,8 @@ export async function isPaused(db: Queryable): Promise<boolean> {
 }
 
 /**
- * Pending rows become `cancelled`, until a `retry`. Rows of which an earlier attempt may have been accepted become
- * `uncertain`. Rows in flight finish. Returns how many were cancelled.
+ * Pending rows become `cancelled`, or `uncertain` when an earlier attempt may have been accepted. Rows in flight finish.
+ * Returns how many were cancelled.
  */
 export function cancel(db: Queryable, id: number): Promise<number> {
   return readCount(
@@ -113,7 +110,7 @@ export function cancel(db: Queryable, id: number): Promise<number> {
        update vidbatch.batch set state = 'cancelled' where id = $1 returning id
      ), moved as (
        update vidbatch.row_state s set ${CALLED_OFF}
-        -- The batch is named here so that it is locked before its rows, as claims do.
+        -- This reads the batch from stopped, so that the batch is locked before its rows, as in claims.
         where s.batch_id = (select id from stopped) and s.state = 'pending'
        returning s.state
      )

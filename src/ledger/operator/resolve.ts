@@ -4,18 +4,18 @@ import { readOne } from '../read/query.ts';
 import { CHOSEN, choiceValues } from '../read/uncertain.ts';
 import type { Choice } from '../read/uncertain.ts';
 
-/** Who settles, and why. The statement that moves a row also writes this to its event log. */
+/** Who settles the rows, and why. It goes into the event log. */
 export interface Said {
   who: string;
   reason: string;
 }
 
 /**
- * Which rows, as they were when a person looked at them. Rows that have moved since are left alone, because a late answer
- * knows more than the person did.
+ * Which rows, as a person saw them. Rows that have moved since are left alone, because a late answer knows more than the
+ * person did.
  */
 export interface Seen extends Choice {
-  /** `Counted.asOf` of when they were counted. */
+  /** `Counted.asOf` of the count that the person saw. */
   asOf: string;
 }
 
@@ -28,8 +28,8 @@ export interface Moved {
 }
 
 /**
- * The chosen rows, locked in the order in which records lock them: a late answer is seen here, or waits. After the
- * parameters of the choice, $8 to $11 are: as of when, event, who, reason.
+ * The chosen rows, locked in the same order as by a record: a late answer is seen here, or waits. After the parameters of
+ * the choice, $8 to $11 are: as of when, event, who, reason.
  */
 const LOCKED = `seen as materialized (${CHOSEN}), locked as (
        select s.id, s.held, c.batch_state, c.waits, c.evidence_id from seen c join vidbatch.row_state s on s.id = c.id
@@ -38,10 +38,9 @@ const LOCKED = `seen as materialized (${CHOSEN}), locked as (
      )`;
 
 /**
- * A person knows that the provider did not get these rows, or refused them. They are pending again with fresh attempts, or
- * cancelled with their batch, and what they held of a budget is free again. Rows whose deadline is still to come stay,
- * because an answer may be under way. The idempotency key does not change: if the person is wrong, a provider that
- * honours the key charges nothing more.
+ * A person knows that the provider did not get these rows, or refused them. They become pending with fresh attempts, or
+ * cancelled with their batch, and free what they held of a budget. Rows whose deadline is still to come stay: an answer may
+ * be under way. The idempotency key stays too: if the person is wrong, a provider that honours the key does not charge again.
  */
 export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Promise<Moved> {
   return move(
@@ -109,9 +108,9 @@ export type Accepted =
   | { kind: 'moved' };
 
 /**
- * A person has found the row's task at the provider. The id gets an attempt of its own, so that the attempt that made the
- * row uncertain keeps its evidence and can still take a late answer. If that answer brings another id, both are kept.
- * `taken`: the id belongs to another row. `moved`: the row is no longer uncertain.
+ * A person has found the row's task at the provider. The task id gets an attempt of its own. So the attempt that made the
+ * row uncertain keeps its evidence and can still take a late answer; if that brings another id, both are kept. `taken`: the
+ * id belongs to another row. `moved`: the row is no longer uncertain.
  */
 export async function resolveAccepted(
   db: Queryable,

@@ -3,16 +3,16 @@ import type { Queryable } from '../../database/database.ts';
 import { UNKNOWN } from '../send/unknown-outcome.ts';
 import { priceNamed, secondsOf, toStored } from '../money/row-price.ts';
 import type { Stored, StoredRow } from '../money/row-price.ts';
-import { active } from './retry.ts';
+import { reactivate } from './retry.ts';
 import { readCount } from '../read/query.ts';
 
-/** Rows of a batch whose task failed at the provider, of one model. */
+/** Rows of one model whose task failed at the provider. */
 interface FailedTasks {
   model: string;
   toSend: number;
-  /** The seconds of their videos in all. */
+  /** Seconds of all their videos. */
   seconds: number;
-  /** The seconds of the shortest video. */
+  /** Seconds of the shortest video. */
   shortest: number;
   stored: Stored | null;
   least: null;
@@ -24,15 +24,15 @@ export interface FailReason {
   tasks: number;
 }
 
-/** What a person looks at before tasks are made again. */
+/** What a person sees before failed tasks are paid again. */
 export interface Remakable {
   groups: FailedTasks[];
   reasons: FailReason[];
-  /** Failed, but the provider has since said otherwise: the video may exist. */
+  /** Tasks that failed, but of which the provider said otherwise later: the video may exist. */
   otherwise: number;
-  /** Failed, but a second task of the row has not, or a later request may have been accepted: the video may come from there. */
+  /** Tasks that failed, but whose row has another task or request that may bring the video. */
   another: number;
-  /** By the ledger's clock. */
+  /** When they were counted, by the ledger's clock. */
   asOf: string;
 }
 
@@ -44,8 +44,8 @@ const FAILED = `vidbatch.row_state s
          and ($2::text[] is null or r.row_key = any($2))`;
 
 /**
- * A second task for the same content that has not failed: the ledger was restored to before this row was made again,
- * or it was paid twice. Or a later attempt that may have been accepted.
+ * Row `s` has a second task for the same content that has not failed, or a later attempt that may have been accepted. The
+ * row was paid twice, or the ledger was restored from a backup.
  */
 const HAS_ANOTHER = `exists (
          select from vidbatch.attempt o
@@ -106,27 +106,27 @@ export async function readFailReasons(
 }
 
 /**
- * Call it in a transaction. Rows whose task had failed before `asOf`, when a person looked, are pending again: the person
- * wants the second payment. A failed task is made again once, because its row no longer names it; the attempt keeps its id
- * and its price. The idempotency key changes, because the old key would bring back the failed task.
+ * Call it in a transaction. Rows whose task had failed at `asOf` become pending: a person wants the second payment. Each
+ * failed task is made again once, because its row no longer names it; its attempt keeps the id and the price. The
+ * idempotency key changes, because the old key would bring back the failed task.
  */
 export async function remakeFailed(
   db: Queryable,
   batchId: number,
   { keys, asOf, who, prices }: { keys: readonly string[] | null; asOf: string; who: string; prices: Prices },
 ): Promise<number> {
-  // An answer about a task locks the task, and a second answer to a row locks the row. With both locked here, an answer
-  // that comes now is seen below, or waits.
+  // An answer about a task locks the task, and a late answer to a POST locks the row. With both locks, an answer is seen
+  // below, or waits.
   await db.query(`select t.task_id from ${FAILED} order by s.id for update of t, s`, [batchId, keys]);
   const { rows } = await db.query<{ id: number }>(
     `with failed as materialized (
        select s.id, s.task_id, s.price, s.error from ${FAILED}
          and t.later_status is null and t.finished_at <= $3::timestamptz and not ${HAS_ANOTHER}
         order by s.id for update of s
-     ), ${active('select from failed')}, kept as (
+     ), ${reactivate('select from failed')}, kept as (
        update vidbatch.attempt a set remade_at = now(), remade_price = f.price
          from failed f
-        -- An id that came twice is one task.
+        -- An id that two attempts brought is one task.
         where a.id = (select o.id from vidbatch.attempt o
                        where o.submission_id = f.id and o.task_id = f.task_id and not o.surplus order by o.number limit 1)
      ), moved as (
@@ -152,9 +152,9 @@ export async function remakeFailed(
 }
 
 /**
- * For `recordPolls`, after its part `recorded`: a task that was to be made again did not fail after all. While no second
- * request of its row can have been paid, the row takes its first task back. If the row was edited in between, that task
- * does not match the row any more. The row then stays pending.
+ * Parts of the statement of `recordPolls`, after its part `recorded`: a task that is to be made again did not fail after all.
+ * While no second request of its row can have been paid, the row takes the task back. But a row that was edited meanwhile
+ * stays pending, because the task does not match it any more.
  */
 export const TASK_BACK = `back as (
        update vidbatch.row_state s
@@ -185,7 +185,7 @@ export const TASK_BACK = `back as (
         where k.lives and k.news is not null and s.state = 'pending' and s.content_hash <> a.content_hash
      )`;
 
-/** How many tasks of the batch failed and were made again, or are to be. */
+/** Failed tasks of the batch that were made again or will be. */
 export function countRemade(db: Queryable, batchId: number): Promise<number> {
   return readCount(
     db,

@@ -7,7 +7,7 @@ import { WAS } from '../import/merge-rows.ts';
 import { secondsOf } from '../money/row-price.ts';
 import { readCount, readOne } from '../read/query.ts';
 
-/** Which rows of a batch: those that match all that is given. */
+/** Which rows of a batch: rows must match all fields that are given. */
 export interface Chosen {
   states?: readonly State[];
   errorCodes?: readonly string[];
@@ -24,14 +24,14 @@ function chosenValues(id: number, { states, errorCodes, keys }: Chosen, all: rea
   return [id, possible, errorCodes ?? null, keys ?? null];
 }
 
-/** Rows that ended with the same state and error. */
+/** Rows with the same final state and error. */
 export interface Ended {
   state: State;
   errorCode: string | null;
   rows: number;
 }
 
-/** The rows that `retry` would take back, the largest group first. */
+/** The rows that `retry` would send again, the largest group first. */
 export async function countRetryable(db: Queryable, id: number, chosen: Chosen): Promise<Ended[]> {
   const { rows } = await db.query<Ended>(
     `select s.state, s.error_code as "errorCode", count(*)::int as rows from vidbatch.submission s
@@ -43,22 +43,22 @@ export async function countRetryable(db: Queryable, id: number, chosen: Chosen):
 }
 
 /**
- * A cancelled batch is active again for the chosen rows. Its other pending rows are called off: they came back unsent while
- * it was cancelled.
+ * Parts of a statement that make a cancelled batch active if it has chosen rows. Its other pending rows came back unsent
+ * while it was cancelled, and are called off.
  */
-export const active = (chosen: string): string => `active as (
+export const reactivate = (chosen: string): string => `active as (
        update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled' and exists (${chosen}) returning id
      ), called_off as (
        update vidbatch.row_state s set ${CALLED_OFF} from active a where s.batch_id = a.id and s.state = 'pending'
      )`;
 
-/** The chosen rows that are known not to be paid go back to pending with fresh attempts; a cancelled batch is active again. */
+/** The chosen rows that are known to be unpaid become pending, with fresh attempts. A cancelled batch becomes active. */
 export function retry(db: Queryable, id: number, chosen: Chosen = {}): Promise<number> {
   return readCount(
     db,
     `with chosen as materialized (
        select s.id from vidbatch.submission s where ${CHOSEN} and s.request is not null
-     ), ${active('select from chosen')}, moved as (
+     ), ${reactivate('select from chosen')}, moved as (
        update vidbatch.row_state s
           set previous = s.state, state = 'pending', spent = 0, halted_at = null,
               error_code = null, error = null, http_status = null, updated_at = now()
@@ -71,23 +71,22 @@ export function retry(db: Queryable, id: number, chosen: Chosen = {}): Promise<n
   );
 }
 
-/** How the chosen rows of a batch compare with a manifest's new version of them. */
+/** How the chosen rows of a batch compare with their new version in a manifest. */
 export interface Versions {
   /** They differ, and can be sent now. */
   changed: number;
   /** They differ, and still cannot be sent. */
   invalid: number;
-  /** They have not changed. */
   same: number;
-  /** Rows of the manifest that differ from rows that may have been paid, or still wait: `retry` leaves them alone. */
+  /** They differ, but the row may have been paid or still waits: `retry` leaves it alone. */
   others: number;
   /** Rows of the manifest that are not in the batch. */
   unknown: number;
-  /** Of the changed ones, those whose content another batch has sent already. */
+  /** Changed rows whose content another batch has sent already. */
   elsewhere: number;
 }
 
-/** Refused by the provider or by the rules, and never accepted. */
+/** States of rows that the provider or a rule refused. */
 export const CORRECTABLE = ['rejected', 'invalid'] as const satisfies State[];
 
 const DIFFERS = isChanged('s');
@@ -120,8 +119,8 @@ export function countVersions(
 }
 
 /**
- * The chosen rows take the manifest's version, and start anew. What they were stays in the event log, written by the same
- * statement: the request and how it ended, or what had been read and what was wrong with it.
+ * The chosen rows take the manifest's version and start again. The same statement writes their old version to the event log:
+ * the request and how it ended, or the row as it was read and its fault.
  */
 export function retryChanged(
   db: Queryable,
@@ -138,10 +137,10 @@ export function retryChanged(
          join vidbatch.staged t on t.import_id = $5 and t.row_key = s.row_key
          join vidbatch.row_state locked on locked.id = s.id
         where ${CHOSEN} and ${DIFFERS} and t.request is not null
-          -- The locked record may be newer than what was read.
+          -- The locked record may be newer than the one that was read.
           and locked.state = any($2::text[]) and locked.content_hash is not distinct from s.content_hash
         order by s.id for update of locked
-     ), ${active('select from old')}, edited as (
+     ), ${reactivate('select from old')}, edited as (
        update vidbatch.row r
           set input = t.input, request = t.request, content_hash = t.content_hash, mode = t.mode
          from old o join vidbatch.staged t on t.import_id = $5 and t.position = o.position
@@ -149,7 +148,7 @@ export function retryChanged(
      ), moved as (
        update vidbatch.row_state s
           set previous = s.state, state = 'pending', content_hash = t.content_hash, model = t.model,
-              -- No price file is given here: the known price holds for the same seconds of the same model.
+              -- A retry has no price file: the known price holds for the same seconds of the same model.
               price = case when o.same_price then s.price end, currency = case when o.same_price then s.currency end,
               not_before = coalesce(t.not_before, '-infinity'), priority = t.priority, spent = 0,
               halted_at = null, error_code = null, error = null, http_status = null, updated_at = now()

@@ -1,39 +1,27 @@
-import type { Counts, State } from '../../core/states.ts';
-import { noCounts } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { readOne } from './query.ts';
 import { CLAIM_ORDER, groups, PENDING } from '../send/group.ts';
 import { heldProviders, openHalts } from '../send/provider.ts';
 import type { Halt, ProviderStatus } from '../send/provider.ts';
 
-/** The rows of all batches by state. It reads every row, so it is slow on large ledgers. */
-export async function countAllStates(db: Queryable): Promise<Counts> {
-  const { rows } = await db.query<{ state: State; n: number }>(
-    'select state, count(*) as n from vidbatch.submission group by state',
-  );
-  const counts = noCounts();
-  for (const row of rows) counts[row.state] = row.n;
-  return counts;
-}
-
-/** What needs a person, or shows that nothing moves. */
+/** What needs a person, or shows that nothing is sent. */
 export interface Alerts {
   uncertain: number;
-  /** Task ids beyond one a row: paid twice. */
+  /** Second task ids of rows: paid twice. */
   surplus: number;
-  /** Seconds since the oldest pending row came in or was first tried; 0: none is pending. */
+  /** Seconds since the oldest pending row was imported or first tried; 0: no row is pending. */
   oldestPendingSeconds: number;
   /** Open halts by their code. */
   halts: Record<string, number>;
   /** Batches that stopped themselves, by the code of the reason. */
   stopped: Record<string, number>;
-  /** Schedules whose newest run that was to make a batch has failed. */
+  /** Schedules whose latest run that was made has failed. */
   failingSchedules: number;
 }
 
 /**
- * Each part reads a few rows of an index. The oldest pending row is looked for among the first waiting row of each batch,
- * model and priority, and the first of those that had to wait.
+ * Each part reads a few rows of an index. The oldest pending row is the first row of a batch, model and priority, or the
+ * first of its rows that had to wait.
  */
 export function readAlerts(db: Queryable): Promise<Alerts> {
   return readOne<Alerts>(
@@ -66,22 +54,22 @@ export function readAlerts(db: Queryable): Promise<Alerts> {
   );
 }
 
-/** What keeps rows of the whole ledger from being sent, and what waits for a person. */
+/** What keeps rows of any batch from being sent, and what needs a person. */
 export interface LedgerCondition {
   ledgerId: string;
   /** Everything is paused. */
   paused: boolean;
-  /** Paused by an operator, or stopped by themselves. */
+  /** An operator paused them, or they stopped themselves. */
   pausedBatches: string[];
-  /** Providers that are halted, being tried out, or throttling. */
+  /** Providers that are halted, probed or throttling. */
   held: ProviderStatus[];
   halts: Halt[];
   uncertain: number;
-  /** Task ids beyond one a row: paid twice. */
+  /** Second task ids of rows: paid twice. */
   surplus: number;
-  /** Whether any row is still to be sent. */
+  /** Rows are still to be sent. */
   open: boolean;
-  /** Queues whose feeder has been seen in the last half minute. */
+  /** Queues whose feeder was seen in the last half minute. */
   fed: number;
 }
 

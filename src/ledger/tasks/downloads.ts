@@ -1,5 +1,7 @@
+import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
-import { pageByPage } from '../read/query.ts';
+import { pageByPage, readCount, readOne } from '../read/query.ts';
+import { UNSETTLED } from './poll.ts';
 
 /** Rows of one query. */
 const KEYS = 5_000;
@@ -7,7 +9,7 @@ const VIDEOS = 1_000;
 
 /** A folder into which videos of a batch are downloaded. */
 export interface Folder {
-  /** Held by a file in it. */
+  /** A file in the folder holds it. */
   id: string;
   batchId: number;
   host: string;
@@ -15,7 +17,7 @@ export interface Folder {
   path: string;
 }
 
-/** Notes where a folder is now. */
+/** Stores where a folder is now. */
 export async function saveFolder(db: Queryable, { id, batchId, host, path }: Folder): Promise<void> {
   await db.query(
     `insert into vidbatch.folder (id, batch_id, host, path) values ($1, $2, $3, $4)
@@ -39,7 +41,7 @@ export function readKeys(
   });
 }
 
-/** A whole video, and the name that it has or is about to get. */
+/** A complete video, and the name that it has or gets next. */
 export interface WholeVideo {
   file: string;
   bytes: number;
@@ -48,13 +50,13 @@ export interface WholeVideo {
 }
 
 export interface KnownVideo extends WholeVideo {
-  /** Of the row. */
+  /** The id of the row. */
   id: number;
   taskId: string;
   state: string;
 }
 
-/** Videos of a folder that have been whole, by submission. */
+/** Videos of a folder that were complete once, in the order of their rows. */
 export function readWholeVideos(db: Queryable, folderId: string): AsyncGenerator<KnownVideo> {
   return pageByPage(VIDEOS, async (after: KnownVideo | undefined) => {
     const { rows } = await db.query<KnownVideo>(
@@ -66,16 +68,16 @@ export function readWholeVideos(db: Queryable, folderId: string): AsyncGenerator
   });
 }
 
-interface Place {
+interface VideoPlace {
   folderId: string;
   id: number;
   taskId: string;
 }
 
-/** Writes what is known of a row's video. What is not given is forgotten. */
+/** Replaces what is known of a row's video. */
 async function put(
   db: Queryable,
-  { folderId, id, taskId }: Place,
+  { folderId, id, taskId }: VideoPlace,
   state: 'fetching' | 'downloaded',
   known: Partial<WholeVideo & { validator: string | null; total: number | null }>,
 ): Promise<void> {
@@ -95,25 +97,25 @@ async function put(
 /** Before the first bytes are written. */
 export function recordBegun(
   db: Queryable,
-  place: Place,
+  place: VideoPlace,
   part: { validator: string | null; total: number | null },
 ): Promise<void> {
   return put(db, place, 'fetching', part);
 }
 
-/** All of it is on the disk, and about to get its name. */
-export function recordWhole(db: Queryable, place: Place, video: WholeVideo): Promise<void> {
+/** All of it is on the disk. It gets its name next. */
+export function recordWhole(db: Queryable, place: VideoPlace, video: WholeVideo): Promise<void> {
   return put(db, place, 'fetching', { ...video, total: video.bytes });
 }
 
-export function recordDownloaded(db: Queryable, place: Place, video: WholeVideo): Promise<void> {
+export function recordDownloaded(db: Queryable, place: VideoPlace, video: WholeVideo): Promise<void> {
   return put(db, place, 'downloaded', video);
 }
 
-/** Why the video is not there. What is known of a part or a file stays: it may be continued, or compared again. */
+/** Why the video is missing. What is known of a part or a file stays: a later download may continue the part or check the file. */
 export async function recordNotHad(
   db: Queryable,
-  { folderId, id, taskId }: Place,
+  { folderId, id, taskId }: VideoPlace,
   { state, code, reason }: { state: 'failed' | 'expired'; code: string; reason: string },
 ): Promise<void> {
   await db.query(
@@ -126,7 +128,7 @@ export async function recordNotHad(
   );
 }
 
-/** The file is gone: it is to be fetched again. */
+/** For a file that is gone: the video is fetched again. */
 export async function forgetVideo(db: Queryable, folderId: string, id: number): Promise<void> {
   await db.query('delete from vidbatch.download where folder_id = $1 and submission_id = $2', [folderId, id]);
 }
@@ -134,7 +136,7 @@ export async function forgetVideo(db: Queryable, folderId: string, id: number): 
 /** The provider has given another URL for the same video. `expiry.at`: milliseconds since the epoch. */
 export async function renewUrl(
   db: Queryable,
-  { id, taskId }: Pick<Place, 'id' | 'taskId'>,
+  { id, taskId }: Pick<VideoPlace, 'id' | 'taskId'>,
   url: string,
   expiry: { at: number; by: 'answer' | 'url' } | undefined,
 ): Promise<void> {
@@ -147,4 +149,147 @@ export async function renewUrl(
      update vidbatch.row_state set result_url = $3 where id = $1 and task_id = $2 and state = 'submitted'`,
     [id, taskId, url, expiry?.at ?? null, expiry?.by ?? null],
   );
+}
+
+/** A row whose video can be fetched. */
+export interface Wanted {
+  id: number;
+  key: string;
+  taskId: string;
+  /** Null: the provider calls it completed, but gave no URL. */
+  url: string | null;
+  /** What is known of a part that may be there. */
+  validator: string | null;
+  total: number | null;
+}
+
+const MISSING = `
+       from vidbatch.submission s
+       left join vidbatch.download d on d.submission_id = s.id and d.folder_id = $2 and d.task_id = s.task_id
+       left join vidbatch.task t on t.submission_id = s.id and t.task_id = s.task_id
+      where s.batch_id = $1 and s.state = 'submitted' and s.provider_status = 'completed'
+        and d.state is distinct from 'downloaded'`;
+
+/** A URL without an expiry is assumed to live for a day, as `expiryOf` does. */
+const DIES_AT = `coalesce(t.url_expires_at, t.url_seen_at + interval '24 hours', 'infinity')`;
+
+/**
+ * Rows of a batch whose task is completed and whose video is not known to be in the folder. The URL that dies first is
+ * first.
+ */
+export function readWantedVideos(
+  db: Queryable,
+  { batchId, folderId }: { batchId: number; folderId: string },
+): AsyncGenerator<Wanted> {
+  return pageByPage(VIDEOS, async (after: (Wanted & { diesAt: string }) | undefined) => {
+    const { rows } = await db.query<Wanted & { diesAt: string }>(
+      `select s.id, s.row_key as key, s.task_id as "taskId", s.result_url as url, d.validator, d.total,
+              ${DIES_AT}::text as "diesAt"
+         ${MISSING} and (${DIES_AT}, s.id) > ($3::timestamptz, $4::bigint)
+        order by ${DIES_AT}, s.id limit $5`,
+      [batchId, folderId, after?.diesAt ?? '-infinity', after?.id ?? -1, VIDEOS],
+    );
+    return rows;
+  });
+}
+
+/** How many rows `readWantedVideos` finds. */
+export function countWanted(
+  db: Queryable,
+  { batchId, folderId }: { batchId: number; folderId: string },
+): Promise<number> {
+  return readCount(db, `select count(*)::int as n ${MISSING}`, [batchId, folderId]);
+}
+
+/** Rows whose video may still come as long as a worker runs. `pending`: those of them that are still to be sent. */
+export interface Outstanding {
+  rows: number;
+  pending: number;
+}
+
+export function countOutstanding(db: Queryable, batchId: number): Promise<Outstanding> {
+  return readOne<Outstanding>(
+    db,
+    `select count(*)::int as rows, (count(*) filter (where s.state = 'pending'))::int as pending
+       from vidbatch.submission s
+      where s.batch_id = $1 and (s.state in ('pending', 'submitting') or (${UNSETTLED}))`,
+    [batchId],
+  );
+}
+
+/** What is known of a row's video in a folder. */
+export interface VideoView {
+  key: string;
+  state: State;
+  taskId: string | null;
+  providerStatus: string | null;
+  download: 'fetching' | 'downloaded' | 'failed' | 'expired' | null;
+  file: string | null;
+  bytes: number | null;
+  sha256: string | null;
+  type: string | null;
+  code: string | null;
+  reason: string | null;
+  at: Date | null;
+}
+
+/** Every row of a batch in input order, with what is known of its video. */
+export function readVideos(
+  db: Queryable,
+  { batchId, folderId }: { batchId: number; folderId: string },
+): AsyncGenerator<VideoView> {
+  return pageByPage(VIDEOS, async (after: (VideoView & { id: number; line: number }) | undefined) => {
+    const { rows } = await db.query<VideoView & { id: number; line: number }>(
+      `select r.id, r.line, r.row_key as key, s.state, s.task_id as "taskId", s.provider_status as "providerStatus",
+              d.state as download, d.file, d.bytes, d.sha256, d.media_type as type, d.code, d.reason,
+              d.updated_at as at
+         from vidbatch.row r
+         join vidbatch.row_state s on s.id = r.id
+         left join vidbatch.download d on d.submission_id = s.id and d.folder_id = $2 and d.task_id = s.task_id
+        where r.batch_id = $1 and (r.line, r.id) > ($3::int, $4::bigint) order by r.line, r.id limit $5`,
+      [batchId, folderId, after?.line ?? -1, after?.id ?? -1, VIDEOS],
+    );
+    return rows;
+  });
+}
+
+/** A video of a row in one folder. */
+export interface PlacedVideo extends Pick<VideoView, 'file' | 'bytes' | 'sha256' | 'code' | 'reason'> {
+  host: string;
+  path: string;
+  state: NonNullable<VideoView['download']>;
+  at: Date;
+}
+
+/** Of one row, in every folder that it was downloaded into. */
+export async function readVideosOfRow(db: Queryable, submissionId: number): Promise<PlacedVideo[]> {
+  const { rows } = await db.query<PlacedVideo>(
+    `select f.host, f.path, d.state, d.file, d.bytes, d.sha256, d.code, d.reason, d.updated_at as at
+       from vidbatch.download d join vidbatch.folder f on f.id = d.folder_id
+      where d.submission_id = $1 order by d.updated_at`,
+    [submissionId],
+  );
+  return rows;
+}
+
+export interface VideoCounts {
+  downloaded: number;
+  failed: number;
+  expired: number;
+}
+
+/** The best download state of each row over all folders, counted; null: no video of the batch was downloaded. */
+export async function countVideos(db: Queryable, batchId: number): Promise<VideoCounts | null> {
+  const { n, ...counts } = await readOne<VideoCounts & { n: number }>(
+    db,
+    `select count(*)::int as n, count(*) filter (where downloaded)::int as downloaded,
+            count(*) filter (where not downloaded and failed)::int as failed,
+            count(*) filter (where not downloaded and not failed and expired)::int as expired
+       from (select bool_or(d.state = 'downloaded') as downloaded, bool_or(d.state = 'failed') as failed,
+                    bool_or(d.state = 'expired') as expired
+               from vidbatch.download d join vidbatch.folder f on f.id = d.folder_id
+              where f.batch_id = $1 group by d.submission_id) v`,
+    [batchId],
+  );
+  return n === 0 ? null : counts;
 }

@@ -1,10 +1,9 @@
 import type { Queryable } from '../../database/database.ts';
-import { ATTEMPT_INVARIANTS } from './rows.ts';
+import { ATTEMPT_INVARIANTS, POLL_INVARIANTS, STATE_INVARIANTS } from './rows.ts';
 import { GATE_INVARIANTS } from './gates.ts';
 import { finding, IN_SLICE } from './invariant.ts';
 import type { Finding, Invariant } from './invariant.ts';
 import { BUDGET_INVARIANTS, PAYMENT_INVARIANTS } from './money.ts';
-import { POLL_INVARIANTS, STATE_INVARIANTS } from './states.ts';
 
 /** What the ledger alone can tell, money first. */
 export const INVARIANTS: readonly Invariant[] = [

@@ -3,7 +3,8 @@ import type { Counts } from '../../core/states.ts';
 import type { TaskCounts } from '../../core/task-status.ts';
 import { within } from '../../core/within.ts';
 import type { Queryable } from '../../database/database.ts';
-import { readAlerts, countAllStates } from '../../ledger/read/alerts.ts';
+import { readAlerts } from '../../ledger/read/alerts.ts';
+import { countStates } from '../../ledger/batches.ts';
 import type { Alerts } from '../../ledger/read/alerts.ts';
 import { limitsInForce } from '../../ledger/send/quota.ts';
 import type { LimitInForce } from '../../ledger/send/quota.ts';
@@ -54,7 +55,7 @@ export class Surveyor {
     this.#queue = openQueue(store, queueName(ledgerId, null), { skipMetasUpdate: true });
     // `vidbatch_up` says whether it answers.
     this.#queue.on('error', () => undefined);
-    this.#rows = new Paced(() => countAllStates(db), { share: SHARE, leastMs: LEAST_COUNTING_MS });
+    this.#rows = new Paced(() => countStates(db, null), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#tasks = new Paced(() => countTasks(db, null), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#standing = new Paced(() => readAlerts(db), { share: SHARE, leastMs: LEAST_MS });
     this.#limits = new Paced(() => limitsInForce(db, null), { share: SHARE, leastMs: LEAST_MS });

@@ -11,10 +11,9 @@ import {
   recordWhole,
   renewUrl,
   readWholeVideos,
+  readWantedVideos,
 } from '../../ledger/tasks/downloads.ts';
-import type { Folder, KnownVideo } from '../../ledger/tasks/downloads.ts';
-import { readWantedVideos } from '../../ledger/tasks/videos.ts';
-import type { Wanted } from '../../ledger/tasks/videos.ts';
+import type { Folder, KnownVideo, Wanted } from '../../ledger/tasks/downloads.ts';
 import type { Provider } from '../../core/outcome.ts';
 import { removeFile, sha256Of, sizeOf, UnusableName } from './disk.ts';
 import { BaseNames } from './file-name.ts';

@@ -1,4 +1,4 @@
-import type { PlacedVideo, VideoView } from '../../ledger/tasks/videos.ts';
+import type { PlacedVideo, VideoView } from '../../ledger/tasks/downloads.ts';
 import { formatSize } from '../../core/units.ts';
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';

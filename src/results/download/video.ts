@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { WholeVideo } from '../../ledger/tasks/downloads.ts';
-import type { Wanted } from '../../ledger/tasks/videos.ts';
+import type { WholeVideo, Wanted } from '../../ledger/tasks/downloads.ts';
 import { backoffMs } from '../../core/retry-policy.ts';
 import { attempt } from './attempt.ts';
 import type { AttemptOptions, Tried } from './attempt.ts';

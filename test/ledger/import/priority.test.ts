@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Database } from '../../../src/database/database.ts';
-import { setPriority } from '../../../src/ledger/import/priority.ts';
+import { setPriority } from '../../../src/ledger/batches.ts';
 import { claim } from '../../../src/ledger/send/claim.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import { readRemainingWork } from '../../../src/ledger/send/remaining-work.ts';

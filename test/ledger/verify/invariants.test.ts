@@ -18,8 +18,7 @@ const budgeted = (budget: string, held: string): string =>
   `update vidbatch.batch b set budget = ${budget}, budget_currency = 'CNY', held = ${held} where b.id = ${BATCH}`;
 
 /**
- * For each invariant, statements after which it does not hold. `:accepted` and the like are rows of the history; a
- * constraint that would refuse the damage is dropped first.
+ * For each invariant, statements after which it does not hold. `:accepted` and the like are rows of the history.
  */
 const DAMAGE: Record<string, string[]> = {
   'paid-once': [
@@ -39,7 +38,6 @@ const DAMAGE: Record<string, string[]> = {
   'task-id-once': [
     `update vidbatch.attempt set task_id = 'task_one' where submission_id in (:accepted, :completed)`,
     `update vidbatch.task set task_id = 'task_one' where submission_id in (:accepted, :completed)`,
-    without('row_state_task_id'),
     `update vidbatch.row_state set task_id = 'task_one' where id in (:accepted, :completed)`,
   ],
   'unknown-kept': [
@@ -127,10 +125,6 @@ const DAMAGE: Record<string, string[]> = {
 /** `name, in some other way` */
 function nameOf(damage: string): string {
   return damage.split(',')[0] ?? '';
-}
-
-function without(constraint: string, table = 'row_state'): string {
-  return `alter table vidbatch.${table} drop constraint ${constraint}`;
 }
 
 /** Another attempt like that of the row, with other values. */

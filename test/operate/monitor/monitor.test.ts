@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { readAlerts, countAllStates } from '../../../src/ledger/read/alerts.ts';
+import { readAlerts } from '../../../src/ledger/read/alerts.ts';
+import { countStates } from '../../../src/ledger/batches.ts';
 import { startMonitor } from '../../../src/operate/monitor/monitor.ts';
 import type { Monitor } from '../../../src/operate/monitor/monitor.ts';
 import { until } from '../../until.ts';
@@ -242,6 +243,6 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual([stopped, failingSchedules], [{ CANARY_FAILED: 1 }, 1]);
     assert.ok(oldestPendingSeconds >= 3600 && oldestPendingSeconds < 3660, `${oldestPendingSeconds}`);
     assert.deepEqual(halts, { invalid_api_key: 1 });
-    assert.equal((await countAllStates(db)).pending, 4);
+    assert.equal((await countStates(db, null)).pending, 4);
   });
 });

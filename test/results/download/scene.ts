@@ -7,9 +7,8 @@ import type { DownloaderOptions } from '../../../src/results/download/downloader
 import { holdFolder } from '../../../src/results/download/folder.ts';
 import { openClient } from '../../../src/results/download/transfer.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { saveFolder } from '../../../src/ledger/tasks/downloads.ts';
-import { readVideos } from '../../../src/ledger/tasks/videos.ts';
-import type { VideoView } from '../../../src/ledger/tasks/videos.ts';
+import { saveFolder, readVideos } from '../../../src/ledger/tasks/downloads.ts';
+import type { VideoView } from '../../../src/ledger/tasks/downloads.ts';
 import { createProvider } from '../../../src/provider/client.ts';
 import { startSimulator } from '../../../src/simulator/server.ts';
 import type { Simulator, SimulatorOptions } from '../../../src/simulator/server.ts';
