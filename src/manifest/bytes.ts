@@ -3,20 +3,20 @@ import { open, stat, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { messageOf, refusal, usageError, VidbatchError } from '../core/errors.ts';
 
-/** The bytes from which encoding, delimiter and shape are detected. */
+/** Encoding, delimiter and shape are detected from these bytes. */
 const HEAD_BYTES = 64 * 1024;
 
 /** Where the bytes of a manifest come from. */
 export interface ByteSource {
-  /** The path as given, or `-`. */
+  /** The given path, or `-`. */
   name: string;
   /** The first bytes, at most `HEAD_BYTES`. */
   head: Buffer;
-  /** The head is all there is. */
+  /** The head is the whole file. */
   complete: boolean;
-  /** `read()` may be called any number of times; otherwise once. */
+  /** `read()` may be called more than once. */
   rereadable: boolean;
-  /** Whether the path now leads to another file, to other bytes or to nothing; always false for a stream. */
+  /** Whether the file behind the path has changed or is gone; always false for a stream. */
   isChanged(): Promise<boolean>;
   /** All bytes from the start. Ending it early closes the file. */
   read(): AsyncGenerator<Buffer, void, void>;
@@ -24,7 +24,7 @@ export interface ByteSource {
 
 /**
  * Opens a path, or `-` for `stdin`. No file stays open between two readings.
- * Throws a `VidbatchError`: exit 2 when there is no readable file, 1 when reading breaks later.
+ * @throws VidbatchError exit 2 when the file cannot be opened, 1 when reading fails later.
  */
 export async function openSource(source: string, stdin: Readable): Promise<ByteSource> {
   if (source === '-') return streamSource(source, stdin);
@@ -34,7 +34,7 @@ export async function openSource(source: string, stdin: Readable): Promise<ByteS
   if (stats.isDirectory()) {
     throw usageError('manifest-is-folder', `${source} is a folder`, 'Name the manifest files in it.');
   }
-  // A pipe or a device (`<(…)` of a shell) can be read only once.
+  // A pipe or a device, such as `<(…)` of a shell, can be read only once.
   if (!stats.isFile()) return streamSource(source, (await openFile(source)).createReadStream());
   const chunks = readFile(source, stats);
   const { head, complete } = await readHead(chunks);
@@ -89,7 +89,7 @@ function isSameFile(one: BigIntStats, other: BigIntStats): boolean {
   return one.ino === other.ino && one.size === other.size && one.mtimeNs === other.mtimeNs;
 }
 
-/** `seen`: the bytes that were taken from `chunks`, the head included. */
+/** `seen`: all bytes that were read, the head included. */
 async function readHead(
   chunks: AsyncGenerator<Buffer, void, void>,
 ): Promise<{ head: Buffer; seen: Buffer; ended: boolean; complete: boolean }> {

@@ -8,10 +8,10 @@ import { readRequest, type Mode } from './request/read-request.ts';
 import type { GenerationRequest } from './request/fields.ts';
 import { openIdIndex } from '../core/sqlite.ts';
 
-/** Rows of a manifest are identified by their `id`, or without one by their content. */
+/** Rows are identified by their `id`, or by their content (`h1`). */
 export type KeyScheme = 'id' | 'h1';
 
-/** One row of a manifest, checked by every rule. */
+/** A checked row of a manifest. */
 export interface Row {
   /** From 0, in file order. */
   position: number;
@@ -25,44 +25,44 @@ export interface Row {
   notBefore?: string;
   /** From -100 to 100, higher first. */
   priority?: number;
-  /** The id, or what the key is made of. `numbered`: rows with the same basis are numbered. */
+  /** The id, or the basis of the key. `numbered`: rows with the same basis are numbered. */
   keyBasis: string;
   numbered: boolean;
-  /** Of the request. */
   contentHash?: string;
-  /** The batch of its export. */
+  /** The batch from which it was exported. */
   of?: string;
-  /** Its key in an export of the target batch. Its content must confirm it. */
+  /** Its key in an export of the target batch. The content must confirm this key. */
   knownAs?: string;
   faults: Fault[];
 }
 
 export interface RowOptions {
   map?: ColumnMap;
-  /** Models that the configuration allows beside the known ones. */
+  /** Models that the configuration adds to the known ones. */
   models?: readonly string[];
   /** Warnings are errors. */
   strict?: boolean;
-  /** Text that looks like an accident is sent as it is. */
+  /** Text that looks like an accident is sent unchanged. */
   asWritten?: boolean;
-  /** The target batch: rows of its export have keys in it. */
+  /** The target batch. Rows of its export have keys in it. */
   into?: { name: string; keyScheme?: KeyScheme };
 }
 
-/** A manifest's rows, with the key scheme that its first row (or its header) asks for. */
+/** The checked rows of a manifest. */
 export interface CheckedRows {
-  /** Faults of the file as a whole. With an error among them no row is to be sent. */
+  /** Faults of the whole file. After an error, no row may be sent. */
   faults: Fault[];
+  /** By the header, or for JSON by the first row. */
   scheme: () => KeyScheme;
-  /** How its columns are read; for JSON known after the rows. */
+  /** How the columns are read; for JSON complete after the last row. */
   columns: () => Understanding;
   rows: AsyncGenerator<Row>;
 }
 
-/** The names of JSON keys that are remembered. */
+/** The most names of JSON keys that are remembered. */
 const MOST_KEPT = 1000;
 
-/** Checks every row of a manifest by every rule, in file order and in constant memory. Sends and writes nothing. */
+/** Checks every row by every rule, in file order and in constant memory. */
 export function checkRows(manifest: Manifest, options: RowOptions = {}): CheckedRows {
   const { into } = options;
   if (options.map !== undefined) checkMap(manifest, options.map);
@@ -82,18 +82,16 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
         scheme ??= schemeOf(manifest, entry);
         const row = checkRow(entry, position, scheme);
         position += 1;
-        const alone = row.numbered ? row.knownAs : row.keyBasis;
         const line = manifest.byRow === true ? row.position + 1 : row.line;
-        const first = alone === undefined ? undefined : seen.add(alone, { line, text: '' });
-        if (first !== undefined) yield duplicate(row, `${place} ${first.line}`);
-        else {
-          const like = row.numbered
+        const key = row.numbered ? row.knownAs : row.keyBasis;
+        const same = key === undefined ? undefined : seen.add(key, { line, text: '' });
+        const like =
+          row.numbered || same !== undefined
             ? undefined
             : alike.add(likenessOf(row.keyBasis), { line, text: row.keyBasis });
-          yield like === undefined
-            ? row
-            : lookalike(row, `${place} ${like.line}`, like.text, options.strict === true);
-        }
+        if (same !== undefined) yield withDuplicateKey(row, `${place} ${same.line}`);
+        else if (like === undefined) yield row;
+        else yield withSimilarId(row, `${place} ${like.line}`, like.text, options.strict === true);
       }
     } finally {
       seen.close();
@@ -112,14 +110,14 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     const read = readRequest(raw, { ...options, source: sourceOf(manifest, entry), line });
     if (manifest.columns === undefined && kept.size < MOST_KEPT)
       for (const name of read.extras) kept.add(name);
-    // The rules would only repeat the faults of an unreadable row in other words.
+    // For an unreadable row, the rules would only repeat its faults.
     const unreadable = reading.some(isError);
     const judged = reading.map((fault) => judge(fault, options));
     const faults = unreadable ? judged : [...judged, ...read.faults];
     const badId = faults.some((fault) => isError(fault) && fault.column === 'id');
     if (scheme === 'id' && read.id === undefined && !unreadable && !badId) {
       const message =
-        'is missing: either every row has an id, or none (then rows are told apart by their content)';
+        'is missing: either every row has an id, or no row has one (then rows are identified by their content)';
       faults.push(faultAt(line, 'id-missing', message, { column: 'id' }));
     }
     const request = faults.some(isError) ? undefined : read.request;
@@ -171,7 +169,7 @@ function blank(columns: readonly string[]): RawRow {
   return Object.fromEntries(columns.map((column) => [column, '']));
 }
 
-/** A row of a JSON export that is all text comes from a CSV manifest if it had a request, and is read as cells again. */
+/** A JSON export of a CSV manifest has only text, and is read as cells again. */
 function sourceOf({ format }: Manifest, { raw, source, exported }: ManifestEntry): 'csv' | 'json' {
   if (source !== undefined) return source;
   if (format === 'csv') return 'csv';
@@ -183,41 +181,35 @@ export function isError(fault: Fault): boolean {
   return fault.severity === 'error';
 }
 
-/** An invalid row without an id is identified by its content. */
+/** The key basis of an invalid row without an id. */
 function brokenKey(raw: RawRow): string {
   return `invalid:${createHash('sha256').update(JSON.stringify(raw)).digest('hex').slice(0, 32)}`;
 }
 
-/** The ids differ, but a person or a spreadsheet may confuse them. */
-function lookalike(row: Row, where: string, like: string, strict: boolean): Row {
-  const { request, contentHash: hash, ...rest } = row;
+/** Adds the fault of an id that a person or a spreadsheet may confuse with another. */
+function withSimilarId(row: Row, where: string, like: string, strict: boolean): Row {
+  const { request: _request, contentHash: _hash, ...rest } = row;
   const message = `${excerpt(shownId(row.keyBasis))} looks like the id ${excerpt(shownId(like))} of ${where}; both are sent, as two videos`;
   const severity = strict ? 'error' : 'warning';
-  return {
-    ...rest,
-    ...(strict || request === undefined || hash === undefined ? {} : { request, contentHash: hash }),
-    faults: [...row.faults, faultAt(row.line, 'id-lookalike', message, { column: 'id', severity })],
-  };
+  const fault = faultAt(row.line, 'id-lookalike', message, { column: 'id', severity });
+  return { ...(strict ? rest : row), faults: [...row.faults, fault] };
 }
 
-function duplicate(row: Row, where: string): Row {
+function withDuplicateKey(row: Row, where: string): Row {
   const { request: _request, contentHash: _hash, knownAs, ...rest } = row;
-  const fault = row.numbered
-    ? faultAt(
-        row.line,
+  const [rule, column, message] = row.numbered
+    ? [
         'row-key-duplicate',
+        'row_key',
         `is the row_key of ${where} already: an export has each row once; to pay for a second video of it, empty the cell`,
-        { column: 'row_key' },
-      )
-    : faultAt(row.line, 'id-duplicate', `is the id of ${where} already: ids are unique in a manifest`, {
-        column: 'id',
-      });
+      ]
+    : ['id-duplicate', 'id', `is the id of ${where} already: ids are unique in a manifest`];
   return {
     ...rest,
     keyBasis: brokenKey(row.raw),
     numbered: true,
     // A row that was a duplicate before its export keeps its key.
     ...(knownAs === undefined || row.numbered ? {} : { knownAs }),
-    faults: [...row.faults, fault],
+    faults: [...row.faults, faultAt(row.line, rule, message, { column })],
   };
 }

@@ -32,20 +32,20 @@ export function parseMap(specs: readonly string[]): ColumnMap {
   return map;
 }
 
-/** Several values in one text, by lines or else by commas. A comma without a later `=` is part of a header. */
+/** Several values in one text, separated by lines, or else by commas. A comma without a later `=` is part of a header. */
 function splitSpecs(text: string): string[] {
   if (/[\r\n]/.test(text)) return text.split(/[\r\n]+/).filter((line) => line.trim() !== '');
   return text.split(/,(?=[^,]*=)/);
 }
 
-/** Refuses a mapped header that a CSV does not have, and a field that a column is already named after. */
+/** Refuses a mapped header that a CSV does not have, and a field that already has a column. */
 export function checkMap(
   { name, columns, exported }: Pick<Manifest, 'name' | 'columns' | 'exported'>,
   map: ColumnMap,
 ): void {
   if (columns === undefined) return;
   for (const [header, field] of map) {
-    // An export has the names of the fields already; the flags of its manifest may stay.
+    // An export already has the names of the fields, so the flags of its manifest may stay.
     if (exported === true && !columns.includes(header) && columns.includes(field)) continue;
     if (!columns.includes(header)) {
       throw usageError(
@@ -67,13 +67,13 @@ export function checkMap(
 const REQUIRED = ['prompt', 'model'];
 const MOST_NAMES = 20;
 
-/** One message if a CSV header lacks a required field, in place of one fault a row. It names a later header line. */
+/** The message for a CSV header without a required field. It names a later line that looks like the header. */
 export function missingColumns(
   manifest: Pick<Manifest, 'columns' | 'faults' | 'firstLines'>,
   given: ColumnMap = new Map(),
 ): string | undefined {
   const { columns } = manifest;
-  // A header that could not be read has its own fault.
+  // An unreadable header has its own fault.
   if (columns === undefined || manifest.faults.some(({ severity }) => severity === 'error')) return undefined;
   const { suggested } = understand(manifest, given);
   const missing = missingFields(manifest, given);
@@ -89,7 +89,7 @@ export function missingColumns(
   return `the header has no ${missing.join(' and no ')}, which every row needs; its columns are ${shown}; say which it is with ${maps}`;
 }
 
-/** The 1-based line that names all required fields, if one of the first lines does. */
+/** The 1-based number of the first line that names all required fields. */
 function headerLine({ firstLines = [] }: Pick<Manifest, 'firstLines'>, given: ColumnMap): number | undefined {
   const index = firstLines.findIndex((line) => {
     const cells = line.split(sniffDelimiter(line)).map((cell) => cell.trim().replaceAll('"', ''));
@@ -109,7 +109,7 @@ export function missingFields(
   return REQUIRED.filter((field) => !fields.has(field));
 }
 
-/** The row with field names as keys. On a clash the mapped column wins; `mapEntry` adds a fault. */
+/** The row with field names as keys. If two columns have the same field, the mapped column wins. */
 export function applyMap(raw: RawRow, map: ColumnMap): RawRow {
   if (map.size === 0) return raw;
   const clashes = clashingFields(raw, map);
@@ -120,17 +120,17 @@ export function applyMap(raw: RawRow, map: ColumnMap): RawRow {
   return mapped;
 }
 
-/** The entry with field names as keys. A row that has a field under two names gets an error. */
+/** The entry with field names as keys. A row with two columns for one field gets an error. */
 export function mapEntry(entry: ManifestEntry, map: ColumnMap): ManifestEntry {
   if (map.size === 0) return entry;
   const faults = clashingFields(entry.raw, map).map((column) => {
-    const message = `the row has ${excerpt(column)} and also the name that --map gives it; which is meant cannot be known`;
+    const message = `the row has ${excerpt(column)} and also a column that --map names so; it is unknown which one is meant`;
     return faultAt(entry.line, 'map-clash', message, { column });
   });
   return { ...entry, raw: applyMap(entry.raw, map), faults: [...entry.faults, ...faults] };
 }
 
-/** Fields that the row has under their own name and under a mapped one. */
+/** Fields that the row has under their own name and under a mapped name. */
 function clashingFields(raw: RawRow, map: ColumnMap): string[] {
   return [...map]
     .filter(([header, field]) => Object.hasOwn(raw, header) && Object.hasOwn(raw, field) && !map.has(field))
@@ -150,8 +150,8 @@ export interface Understanding {
 }
 
 /**
- * The meaning of a CSV header. A column is understood if it certainly means a field that no other column gives. `--map
- * x=x` keeps a column as it is. Exports have the field names already; JSON has no header.
+ * The meaning of a CSV header. A column is understood if it certainly means a field, and no other column means the same
+ * field. `--map x=x` leaves a column as it is. Exports already have the field names; JSON has no header.
  */
 export function understand(
   { columns = [], exported = false }: Pick<Manifest, 'columns' | 'exported'>,
@@ -180,7 +180,7 @@ export function understand(
   };
 }
 
-/** One line for each note about columns; none if all of them are fields. */
+/** A line for each note about columns. */
 export function formatColumns({ understood, suggested, kept }: Omit<Understanding, 'map'>): string[] {
   const lines: string[] = [];
   if (understood.size > 0) {

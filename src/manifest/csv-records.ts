@@ -21,15 +21,15 @@ export interface CsvOptions {
 }
 
 /**
- * Splits text into records with csv-parse. Never throws for what the text holds: if the begin of the next record would
- * be a guess, the last record has a fault.
+ * Splits text into records with csv-parse. Broken text is a fault of a record, and never an exception. If the start of the
+ * next record is unclear, the last record has a fault.
  */
 export async function* csvRecords(
   chunks: AsyncIterable<TextChunk>,
   options: CsvOptions,
 ): AsyncGenerator<CsvRecord, void, void> {
   const maxRecord = options.maxRecord ?? MAX_RECORD;
-  // By on_record and not from the stream, which drops parsed records when it fails.
+  // Collected by on_record, because the stream drops parsed records when it fails.
   const parsed: { cells: string[]; end: number }[] = [];
   const parser = parse({
     delimiter: options.delimiter,
@@ -96,7 +96,7 @@ export async function* csvRecords(
 /** csv-parse ends a cell at a NUL behind a closing quote. */
 const QUOTE = /["\0]/;
 
-/** Removes the bad places before `end` from `bad`. One fault for a record is enough. */
+/** Takes the bad places before `end` from `bad`. A record gets one fault. */
 function badBefore(bad: { position: number; bytes: BadBytes }[], end: number, line: number): Fault[] {
   const after = bad.findIndex(({ position }) => position >= end);
   const [first] = bad.splice(0, after === -1 ? bad.length : after);
@@ -127,7 +127,7 @@ function brokenRecord(line: number, error: Error, maxRecord: number): CsvRecord 
 }
 
 function diagnosis(error: Error, maxRecord: number): [rule: string, what: string] {
-  // A string, since csv-parse's own list of codes leaves one out.
+  // A string, because a code is missing in csv-parse's own type.
   const code: string = error instanceof CsvError ? error.code : '';
   switch (code) {
     case 'CSV_MAX_RECORD_SIZE':
@@ -143,8 +143,8 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 /**
- * Turns byte offsets of records into line numbers: csv-parse counts a CR LF within quotes twice. Holds only the bytes
- * after the last record.
+ * Turns byte offsets of records into line numbers, because csv-parse counts a CR LF within quotes twice. Holds only the
+ * bytes after the last record.
  */
 class LineCounter {
   #line: number;
@@ -161,7 +161,7 @@ class LineCounter {
     this.#pending.push(bytes);
   }
 
-  /** Passes over blank lines; the line on which the next record begins. */
+  /** Skips blank lines, and returns the line on which the next record begins. */
   recordStart(): number {
     this.#consume((byte) => byte === LF || byte === CR);
     return this.#line;
@@ -177,7 +177,7 @@ class LineCounter {
       : Buffer.concat(this.#pending, length);
   }
 
-  /** Passes over everything before `offset`. */
+  /** Skips the bytes before `offset`. */
   advanceTo(offset: number): void {
     this.#consume(() => this.#offset < offset);
   }
@@ -202,7 +202,7 @@ class LineCounter {
   }
 }
 
-/** `ends`: the begin of the next record would be a guess. */
+/** `ends`: the start of the next record is unclear. */
 interface QuoteFlaw {
   severity: 'error' | 'warning';
   rule: string;
@@ -211,8 +211,9 @@ interface QuoteFlaw {
 }
 
 /**
- * Judges the quotes of one record, which csv-parse accepts everywhere. In an unquoted cell, a quote is a quote, as in
- * spreadsheets. After text behind a closing quote, or a quote after spaces, the cell may continue: the file is refused.
+ * Judges the quotes of one record; csv-parse accepts them everywhere. In an unquoted cell, a quote is text, as in
+ * spreadsheets. After text behind a closing quote, or a quote after spaces, the end of the cell is unclear: the file is
+ * refused.
  */
 export function quoteFlaw(text: string, delimiter: string): QuoteFlaw | undefined {
   let literal = false;

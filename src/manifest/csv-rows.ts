@@ -1,3 +1,4 @@
+import { plural } from '../core/units.ts';
 import { excerpt } from '../core/text.ts';
 import { faultAt, setField, type Fault, type ManifestEntry, type RawRow } from './entry.ts';
 import type { CsvRecord } from './csv-records.ts';
@@ -5,9 +6,9 @@ import { usageError } from '../core/errors.ts';
 
 /** One column of the header. */
 export interface CsvColumn {
-  /** As the header has it, trimmed. */
+  /** As in the header, trimmed. */
   header: string;
-  /** The key of its cells in a row: the header, or `column_<n>` (1-based) if that is no unique name. */
+  /** The key of its cells in a row: the header, or `column_<n>` (1-based) if the header is not unique. */
   name: string;
   /** `unnamed`: the header is empty. `ambiguous`: several columns have this header, so none of them is a field. */
   kind: 'named' | 'unnamed' | 'ambiguous';
@@ -15,16 +16,15 @@ export interface CsvColumn {
 
 export interface CsvHeader {
   columns: CsvColumn[];
-  /** Cells of unnamed columns at the end may be missing. */
+  /** Cells of unnamed last columns may be missing. */
   minimumCells: number;
-  /** The key for the cells of a column without a name; 0-based. */
+  /** The key for the cells of an unnamed column; 0-based. */
   nameAt: (index: number) => string;
   faults: Fault[];
 }
 
 /**
- * Reads the header record. Two columns of one name are an error of the file: which is meant would be a guess.
- * `nameOf` reads a cell of it.
+ * Reads the header record. Two columns with one name are an error of the file. `nameOf` reads a cell of the header.
  */
 export function readHeader(
   record: CsvRecord,
@@ -72,7 +72,7 @@ export async function* csvEntries(
   }
 }
 
-/** Every cell is kept, also one without a column, so that a person finds it when correcting the row. */
+/** Keeps every cell, also one without a column, so that a person finds it in the row. */
 export function csvEntry(record: CsvRecord, header: CsvHeader): ManifestEntry {
   const { line, cells } = record;
   const raw: RawRow = {};
@@ -86,7 +86,7 @@ export function csvEntry(record: CsvRecord, header: CsvHeader): ManifestEntry {
     }
     setField(raw, name, cell);
   }
-  // A record that ended in broken quoting has no cells to count.
+  // A record with broken quotes has no cells to count.
   if (cells.length > 0) faults.push(...raggedness(record, header));
   return { line, raw, faults };
 }
@@ -97,7 +97,7 @@ function raggedness({ line, cells }: CsvRecord, header: CsvHeader): Fault[] {
   const tooMany = cells.slice(expected).some((cell) => cell !== '');
   if (!tooFew && !tooMany) return [];
   const cause = tooFew ? 'a delimiter is missing' : 'a cell holds the delimiter and is not quoted';
-  const message = `${cells.length === 1 ? '1 cell' : `${cells.length} cells`} where the header has ${expected}; perhaps ${cause}`;
+  const message = `${plural(cells.length, 'cell')} where the header has ${expected}; perhaps ${cause}`;
   return [faultAt(line, 'ragged-row', message)];
 }
 
@@ -106,7 +106,7 @@ const CANDIDATES = [',', ';', '\t'] as const;
 /** Records after the header that are compared. */
 const SAMPLE_ROWS = 20;
 
-/** A value of `--delimiter`: one character, `tab`, or `\t`. Throws a usage error for others. */
+/** A value of `--delimiter`: one character, `tab`, or `\t`. @throws usageError */
 export function parseDelimiter(given: string): string {
   if (given === 'tab' || given === '\\t') return '\t';
   if (!/^[^"\r\n]$/u.test(given)) {
@@ -126,28 +126,23 @@ export function separatorLine(head: string): { delimiter: string; length: number
 }
 
 /**
- * The delimiter that occurs most in the header, outside quotes. On a tie, the one for which most of the first rows have
- * the count of the header. A comma when the header has none.
+ * The delimiter that occurs most often in the header, outside quotes. On a tie, the delimiter that occurs as often in most
+ * of the first rows. Default: a comma.
  */
 export function sniffDelimiter(head: string): string {
   const [header, ...rows] = countDelimiters(head);
   if (header === undefined) return ',';
   const most = Math.max(...header);
   if (most === 0) return ',';
-  let best = -1;
-  let winner: string = ',';
-  for (const [index, candidate] of CANDIDATES.entries()) {
-    if (header[index] !== most) continue;
-    const agreeing = rows.filter((row) => row[index] === most).length;
-    if (agreeing > best) {
-      best = agreeing;
-      winner = candidate;
-    }
-  }
-  return winner;
+  const [winner] = CANDIDATES.map((candidate, index) => ({
+    candidate,
+    inHeader: header[index] ?? 0,
+    inRows: rows.filter((row) => row[index] === most).length,
+  })).toSorted((a, b) => b.inHeader - a.inHeader || b.inRows - a.inRows);
+  return winner?.candidate ?? ',';
 }
 
-/** For the header and the first rows: how often each candidate occurs outside quotes. */
+/** The occurrences of each candidate outside quotes, in the header and the first rows. */
 function countDelimiters(head: string): number[][] {
   const lines = withoutQuoted(head)
     .split(/[\r\n]+/)

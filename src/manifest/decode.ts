@@ -3,25 +3,25 @@ import { faultAt, type Fault } from './entry.ts';
 
 /** Bytes that are not valid in the encoding. */
 export interface BadBytes {
-  /** 0-based offset of the first of them in the file. */
+  /** 0-based offset of the first bad byte in the file. */
   offset: number;
   encoding: string;
   /** Decoding ended here, after `MAX_BAD_PLACES`. */
   gaveUp: boolean;
 }
 
-/** A piece of the decoded file. With `bad`, its last character is U+FFFD, in the place of undecodable bytes. */
+/** A piece of the decoded file. With `bad`, its last character is U+FFFD and replaces undecodable bytes. */
 export interface TextChunk {
   text: string;
   bad?: BadBytes;
 }
 
-/** With more bad places the encoding is wrong, and finding each of them takes too long. */
+/** With more bad places, the encoding is wrong, and the search for all of them would take too long. */
 const MAX_BAD_PLACES = 100;
 
 /**
- * Decodes a file from byte `skip` on, in constant memory. Undecodable bytes become U+FFFD with their offset, so that
- * only their row is refused.
+ * Decodes a file from byte `skip` on, in constant memory. Undecodable bytes become U+FFFD with their offset, so only their
+ * row is refused.
  */
 export async function* decodeText(
   bytes: AsyncIterable<Buffer>,
@@ -65,7 +65,7 @@ function badChunk(good: Buffer, encoding: string, offset: number, gaveUp: boolea
 
 /** The fault of a row that holds undecodable bytes. */
 export function badBytesFault(line: number, bad: BadBytes): Fault {
-  const rest = bad.gaveUp ? `; the ${MAX_BAD_PLACES}th such place: the rest of the file was not read` : '';
+  const rest = bad.gaveUp ? `; the ${MAX_BAD_PLACES}th such place, so the rest of the file was not read` : '';
   const message = `byte ${bad.offset} of the file is not ${bad.encoding}${rest}; name its encoding, for example ${bad.encoding === 'utf-8' ? '--encoding gb18030 (Chinese)' : '--encoding utf-8'} or --encoding windows-1252 (Western European)`;
   return faultAt(line, 'bad-bytes', message, bad.gaveUp ? { scope: 'file' } : {});
 }
@@ -98,7 +98,7 @@ function decodablePrefix(bytes: Buffer, encoding: string): number {
   return 0;
 }
 
-/** The bytes, cut between characters, so that an error is within one piece. */
+/** The bytes, cut between characters, so an error is within one piece. */
 async function* wholeCharacters(
   bytes: AsyncIterable<Buffer>,
   encoding: string,
@@ -121,7 +121,7 @@ async function* wholeCharacters(
   if (carry.length > 0) yield { bytes: carry, offset };
 }
 
-/** The end of the last whole character, or near it where the encoding does not tell. */
+/** The end of the last whole character; in some encodings an earlier end of a character. */
 export function characterEnd(bytes: Buffer, encoding: string): number {
   if (encoding === 'utf-8') return utf8End(bytes);
   if (encoding.startsWith('utf-16')) {

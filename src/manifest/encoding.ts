@@ -4,11 +4,11 @@ import type { ByteSource } from './bytes.ts';
 import { characterEnd } from './decode.ts';
 
 export interface Encoding {
-  /** WHATWG name of the encoding. */
+  /** The WHATWG name. */
   label: string;
   /** Length of the byte order mark, which is not part of the text. */
   bomBytes: number;
-  /** Chosen only because no other encoding fits better. */
+  /** No other encoding fits better, but this one does not fit well. */
   doubtful: boolean;
 }
 
@@ -20,8 +20,9 @@ const BOMS: readonly (readonly [string, Buffer])[] = [
 ];
 
 /**
- * The encoding of a manifest: `override` (any WHATWG label), else by its byte order mark, else UTF-16 by its NUL bytes,
- * else UTF-8 or GB18030, whichever fits the bytes. Throws: exit 2 for an unknown label, exit 3 for a binary file.
+ * The encoding of a manifest: `override` (a WHATWG label), or by its byte order mark, or UTF-16 by its NUL bytes, or else
+ * UTF-8 or GB18030.
+ * @throws VidbatchError exit 2 for an unknown label, exit 3 for a binary file.
  */
 export async function detectEncoding(source: ByteSource, override?: string): Promise<Encoding> {
   const bom = BOMS.find(([, mark]) => source.head.subarray(0, mark.length).equals(mark));
@@ -117,11 +118,9 @@ interface Tally {
 }
 
 /**
- * UTF-8 or GB18030. A rereadable source is scanned until there is enough evidence, because the first Chinese prompt may
- * come late. Of other sources only the head is known.
- *
- * The majority of places decides: GB18030 reads almost any UTF-8 as other Chinese, so one bad byte must not change
- * every prompt.
+ * UTF-8 or GB18030. The first Chinese prompt may come late, so a rereadable source is scanned until there is enough
+ * evidence. The majority of the non-ASCII places decides: GB18030 reads almost any UTF-8 as wrong Chinese, so one bad byte
+ * must not change every prompt.
  */
 async function gatherEvidence(source: ByteSource): Promise<{ label: string; doubtful: boolean }> {
   const tally: Tally = { valid: 0, invalid: 0 };
@@ -158,7 +157,7 @@ function countUtf8(bytes: Buffer, tally: Tally): void {
   }
 }
 
-/** Length of the UTF-8 sequence at `at`; 0 when there is none. */
+/** Length of the UTF-8 sequence at `at`, or 0. */
 function sequenceLength(bytes: Buffer, at: number): number {
   const lead = bytes[at] ?? 0;
   if (lead < 0x80) return 1;
@@ -185,8 +184,7 @@ class ChineseTally {
     }
     for (let at = 0; at < chunk.length; at += 1) {
       if ((chunk[at] ?? 0) < 0x80) continue;
-      // Common Chinese has both bytes above 0xa0. Accented Latin letters, Big5 and Shift_JIS often have ASCII in the
-      // second place.
+      // Common Chinese has both bytes above 0xa0. In Latin text, Big5 and Shift_JIS the second byte is often ASCII.
       at += 1;
       if ((chunk[at] ?? 0xff) > 0xa0) this.#common += 1;
       else this.#rare += 1;

@@ -8,19 +8,19 @@ export interface Fault {
   severity: 'error' | 'warning';
   /** 1-based line in the file on which the row begins. */
   line: number;
-  /** As in the manifest (`duration`, `extra_body.seed`); absent: the whole row. */
+  /** As in the manifest (`duration`, `extra_body.seed`). Absent: the whole row. */
   column?: string;
   /** Stable name of the rule, kebab-case, for example `duration-range`. */
   rule: string;
-  /** What is wrong and what is allowed: `20 is not between 1 and 16`. At most 200 characters of the value. */
+  /** What is wrong and what is allowed: `20 is not between 1 and 16`. */
   message: string;
-  /** It may affect every row, so no row of the file is sent. */
+  /** The fault may affect every row, so no row of the file is sent. */
   scope?: 'file';
   /** 1-based number of the row. */
   row?: number;
-  /** The row's id, as it stands there. */
+  /** The row's id, as in the file. */
   id?: string;
-  /** Rows share lines, as in generated JSON, so the row number is shown instead. */
+  /** Show the row number and not the line: rows share lines, as in generated JSON. */
   byRow?: true;
 }
 
@@ -49,26 +49,26 @@ export function formatFault(file: string, fault: Fault): string {
 /** A row as in the manifest: column → cell text (CSV), or field → JSON value (JSON, JSONL). */
 export type RawRow = Record<string, unknown>;
 
-/** What an entry of an export says about its row; '' for a row that was added by hand. */
+/** The export columns of an entry; '' for a row that was added by hand. */
 export interface Exported {
   batch: string;
   key: string;
   errorCode: string;
   error: string;
-  /** JSONL: what was or would be sent. */
+  /** JSONL: the request. */
   request?: unknown;
 }
 
-/** One entry of a manifest, in file order. An unreadable one has faults and the readable part of its row. */
+/** One entry of a manifest. An unreadable entry has faults, and the readable part of its row. */
 export interface ManifestEntry {
   /** 1-based line in the file on which the row begins. */
   line: number;
   raw: RawRow;
-  /** Faults of reading (ragged row, broken JSON, bad bytes); rules of the request come later, in `request.ts`. */
+  /** Faults of reading (ragged row, broken JSON, bad bytes). Rules of the request are checked later. */
   faults: Fault[];
-  /** How its values are read; by default as the format of the manifest says. */
+  /** How its values are read. Default: by the format of the manifest. */
   source?: 'csv' | 'json';
-  /** In an export of vidbatch: `raw` is the row as it was read before, and this names the row. */
+  /** For an export of vidbatch: `raw` is the original row, and this identifies it. */
   exported?: Exported;
 }
 
@@ -76,35 +76,35 @@ export type ManifestFormat = 'csv' | 'json' | 'jsonl';
 
 /** A manifest whose beginning has been read. */
 export interface Manifest {
-  /** The name for messages: the path as given, or `-`. */
+  /** The given path, or `-`. */
   name: string;
   format: ManifestFormat;
-  /** WHATWG label of the encoding that is being decoded, such as `utf-8`, `gb18030`, `utf-16le`. */
+  /** The WHATWG label of the encoding, such as `utf-8`, `gb18030`, `utf-16le`. */
   encoding: string;
   /** CSV only: the delimiter, given or sniffed. */
   delimiter?: string;
-  /** CSV only: the header as read, trimmed, before `--map`; without unnamed columns. */
+  /** CSV only: the named columns of the header, trimmed, before `--map`. */
   columns?: string[];
   /** JSON only: rows share lines, so faults name them by their number. */
   byRow?: boolean;
   /** CSV only: the first lines of the file, each cut. */
   firstLines?: string[];
-  /** CSV only: every column of the header, `''` where it has no name. */
+  /** CSV only: every column of the header, `''` for an unnamed one. */
   layout?: string[];
-  /** CSV only: an export of vidbatch; its columns are those of the input. */
+  /** CSV only: it is an export of vidbatch. `columns` are those of the input. */
   exported?: boolean;
-  /** Faults of the file as a whole, such as a duplicate header. With an error among them no row is to be sent. */
+  /** Faults of the whole file, such as a duplicate header. After an error, no row may be sent. */
   faults: Fault[];
-  /** Whether the file has changed since it was opened, or no longer exists. */
+  /** Whether the file has changed or is gone since it was opened. */
   isChanged: () => Promise<boolean>;
-  /** May be iterated once. Memory does not grow with the number of rows. Reading stops when iteration stops. */
+  /** Can be iterated once, in constant memory. */
   entries: AsyncIterable<ManifestEntry>;
 }
 
-/** Largest row that is read, in bytes (CSV) or UTF-16 units (JSON, JSONL); a guard against an unclosed quote. */
+/** The largest row, in bytes (CSV) or UTF-16 units (JSON, JSONL): a guard against an unclosed quote. */
 export const MAX_RECORD = 64 * 1024 * 1024;
 
-/** Sets an own property even for `__proto__`, which plain assignment would take for the prototype. */
+/** Sets an own property, also for `__proto__`, where an assignment would set the prototype. */
 export function setField(row: RawRow, name: string, value: unknown): void {
   if (name === '__proto__') {
     Object.defineProperty(row, name, { value, enumerable: true, writable: true, configurable: true });
@@ -113,7 +113,7 @@ export function setField(row: RawRow, name: string, value: unknown): void {
   }
 }
 
-/** An entry without a readable part, with its one error. */
+/** An entry without a readable part. */
 export function unreadable(line: number, rule: string, message: string): ManifestEntry {
   return { line, raw: {}, faults: [faultAt(line, rule, message)] };
 }

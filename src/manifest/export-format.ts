@@ -5,21 +5,20 @@ import type { CsvRecord } from './csv-records.ts';
 import { isPlainObject, parseJson } from '../core/json.ts';
 
 /**
- * A spreadsheet runs a cell that begins with `= + - @`, their full-width forms, a tab or a line break. It also does so
- * in the middle of a cell if it splits at another delimiter. An export adds one apostrophe before each such place, and
- * reading removes one again.
+ * A spreadsheet runs a cell that begins with `= + - @`, their full-width forms, a tab or a line break, and also the middle of
+ * a cell after another delimiter. An export adds an apostrophe before each such place, and reading removes it.
  */
 const AT_START = /^(?:'*(?=[=+\-@＝＋－＠\t\r\n])|'+(?=:))/;
 const WITHIN = /[,;|\t"\r\n]'*(?=[=+\-@＝＋－＠])/g;
 
 /** The same places with the added apostrophe. */
-const AT_START_HARMLESS = /^'(?='*[=+\-@＝＋－＠\t\r\n]|'+:)/;
-const WITHIN_HARMLESS = /([,;|\t"\r\n]'*)'(?=[=+\-@＝＋－＠])/g;
+const AT_START_SAFE = /^'(?='*[=+\-@＝＋－＠\t\r\n]|'+:)/;
+const WITHIN_SAFE = /([,;|\t"\r\n]'*)'(?=[=+\-@＝＋－＠])/g;
 
 /** The prefix of a cell that holds a JSON value. */
 const VALUE = "':";
 
-/** The harmless text of a cell. Text that no file can hold (NUL, half a character) is written as JSON. */
+/** The safe text of a cell. Text that no file can hold (NUL, half a character) is written as JSON. */
 export function writeText(text: string): string {
   if (text.includes('\0') || !text.isWellFormed()) return writeValue(text);
   return text.replace(AT_START, "$&'").replace(WITHIN, "$&'");
@@ -33,23 +32,23 @@ export function writeValue(value: unknown): string {
 export function readCell(cell: string): { value: unknown; typed: boolean } {
   if (!cell.includes("'")) return { value: cell, typed: false };
   if (cell.startsWith(VALUE)) {
-    const parsed = parseJson(cell.slice(VALUE.length).replace(WITHIN_HARMLESS, '$1'));
+    const parsed = parseJson(cell.slice(VALUE.length).replace(WITHIN_SAFE, '$1'));
     if (parsed !== undefined) return { ...parsed, typed: true };
   }
-  return { value: cell.replace(AT_START_HARMLESS, '').replace(WITHIN_HARMLESS, '$1'), typed: false };
+  return { value: cell.replace(AT_START_SAFE, '').replace(WITHIN_SAFE, '$1'), typed: false };
 }
 
-/** A manifest with these columns is an export. Users may delete the other columns that an export adds. */
-const TELLING = ['batch', 'row_key', 'line', 'state', 'task_id'] as const;
+/** A manifest with these columns is an export. Users may delete the other export columns. */
+const REQUIRED = ['batch', 'row_key', 'line', 'state', 'task_id'] as const;
 
-/** The positions of the input's columns, and of those that the export added. */
+/** The positions of the input columns, and of the export columns. */
 interface ExportHeader {
   input: number[];
   ours: ReadonlyMap<string, number>;
   length: number;
 }
 
-/** Undefined for the header of a manifest that is no export. */
+/** Undefined for a header that is not an export's. */
 export function findExport(cells: readonly string[]): ExportHeader | undefined {
   const ours = new Map<string, number>();
   const input: number[] = [];
@@ -58,10 +57,10 @@ export function findExport(cells: readonly string[]): ExportHeader | undefined {
     if (isExportColumn(name) && !ours.has(name)) ours.set(name, index);
     else input.push(index);
   }
-  return TELLING.every((name) => ours.has(name)) ? { input, ours, length: cells.length } : undefined;
+  return REQUIRED.every((name) => ours.has(name)) ? { input, ours, length: cells.length } : undefined;
 }
 
-/** An input column gets a prefix if it has the name of an export column, or the prefix already. */
+/** An input column with the name of an export column gets a prefix, also if it has the prefix already. */
 export function writeName(name: string): string {
   const prefixed = isExportColumn(name.replace(PREFIXES, '')) ? `input.${name}` : name;
   // A header is trimmed when it is read.
@@ -78,7 +77,7 @@ export function readName(cell: string): string {
 
 const PREFIXES = /^(?:input\.)+/;
 
-/** The delimiter of an export: the character between its own columns. */
+/** The delimiter of an export: the character between its export columns. */
 export function exportDelimiter(head: string): string | undefined {
   const found = /batch"?([^\w"\r\n])"?row_key"?\1"?line"?\1"?state"?\1/.exec(head);
   if (found === null) return undefined;
@@ -86,8 +85,8 @@ export function exportDelimiter(head: string): string | undefined {
   return isFirstRecord ? found[1] : undefined;
 }
 
-/** Faults of reading that an export does not show in its cells. */
-const NOT_SEEN_IN_CELLS = [
+/** Faults of reading that the cells of an export do not show. */
+const HIDDEN_FAULTS = [
   'ragged-row',
   'bad-bytes',
   'duplicate-key',
@@ -97,7 +96,7 @@ const NOT_SEEN_IN_CELLS = [
   'id-duplicate',
 ];
 
-/** The entries of a CSV export, without the columns that it added. */
+/** The entries of a CSV export, without the export columns. */
 export async function* exportedEntries(
   records: AsyncIterable<CsvRecord>,
   header: CsvHeader,
@@ -120,18 +119,18 @@ function exportedEntry(record: CsvRecord, header: CsvHeader, layout: ExportHeade
   const input = layout.input.map((index) => cells[index]).filter((cell) => cell !== undefined);
   const entry = csvEntry({ line, cells: [...input, ...cells.slice(layout.length)], faults }, header);
   const read = Object.entries(entry.raw).map(([name, cell]) => ({ name, ...readCell(String(cell)) }));
-  // A row with a field as JSON is of a JSON manifest: an empty cell is an absent field.
+  // A field as JSON comes from a JSON manifest, in which an empty cell is an absent field.
   const json = read.some(({ name, typed }) => typed && speaks(name));
   const raw: RawRow = {};
   for (const { name, value, typed } of read) if (!json || typed || value !== '') setField(raw, name, value);
-  return withUnseen({ ...entry, raw, source: json ? 'json' : 'csv', exported });
+  return withHiddenFault({ ...entry, raw, source: json ? 'json' : 'csv', exported });
 }
 
-/** An entry of a JSON export as it was before the export; other entries as they are. */
+/** The original entry of a JSON export; other entries are returned unchanged. */
 export function unwrap(entry: ManifestEntry): ManifestEntry {
   const { raw } = entry;
   const { input } = raw;
-  if (!isPlainObject(input) || !TELLING.every((name) => Object.hasOwn(raw, name))) return entry;
+  if (!isPlainObject(input) || !REQUIRED.every((name) => Object.hasOwn(raw, name))) return entry;
   const said = (name: string): string => (typeof raw[name] === 'string' ? raw[name] : '');
   const exported = {
     batch: said('batch'),
@@ -140,13 +139,13 @@ export function unwrap(entry: ManifestEntry): ManifestEntry {
     error: said('error'),
     request: raw['request'] ?? null,
   };
-  return withUnseen({ ...entry, raw: input, exported });
+  return withHiddenFault({ ...entry, raw: input, exported });
 }
 
-function withUnseen<T extends ManifestEntry & { exported: Exported }>(entry: T): T {
+function withHiddenFault<T extends ManifestEntry & { exported: Exported }>(entry: T): T {
   const { line, faults, exported } = entry;
   const { errorCode, error } = exported;
-  if (!NOT_SEEN_IN_CELLS.includes(errorCode) || faults.some(({ rule }) => rule === errorCode)) return entry;
-  const message = `was not readable in its manifest: ${error.slice(0, 200)}; once its cells are right, empty its error_code`;
+  if (!HIDDEN_FAULTS.includes(errorCode) || faults.some(({ rule }) => rule === errorCode)) return entry;
+  const message = `was not readable in its manifest: ${error.slice(0, 200)}; when its cells are right, empty its error_code`;
   return { ...entry, faults: [...faults, faultAt(line, errorCode, message)] };
 }

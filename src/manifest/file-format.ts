@@ -13,7 +13,7 @@ const BY_EXTENSION: Readonly<Record<string, ManifestFormat>> = {
 
 const FORMATS: readonly ManifestFormat[] = ['csv', 'json', 'jsonl'];
 
-/** The given format, else by the file's extension; undefined if neither is known. Throws for an unknown name. */
+/** The given format, or the format of the file's extension. @throws usageError for an unknown format. */
 export function formatOf(source: string, given: string | undefined): ManifestFormat | undefined {
   if (given === undefined) return BY_EXTENSION[extname(source).toLowerCase()];
   const format = FORMATS.find((known) => known === given);
@@ -31,7 +31,6 @@ export function formatUnknown(source: string): VidbatchError {
   );
 }
 
-/** A `.tsv` is delimited by tabs, whatever its header looks like. */
 export function isTabSeparated(source: string): boolean {
   return extname(source).toLowerCase() === '.tsv';
 }
@@ -57,8 +56,11 @@ const KINDS: readonly Kind[] = [
   { starts: '%PDF-', what: 'a PDF', hint: 'Export the table itself as "CSV UTF-8".' },
 ];
 
-/** The refusal of a file whose first bytes are of another format, whatever its extension says. */
-export function foreignTo({ name, head }: Pick<ByteSource, 'name' | 'head'>): VidbatchError | undefined {
+/** Refuses a file whose first bytes belong to another format. */
+export function refuseOtherFormat({
+  name,
+  head,
+}: Pick<ByteSource, 'name' | 'head'>): VidbatchError | undefined {
   const start = head.toString('latin1');
   const extension = extname(name).toLowerCase();
   if (start.startsWith('PK\x03\x04')) return zipped(name, start, extension);
@@ -70,7 +72,7 @@ export function foreignTo({ name, head }: Pick<ByteSource, 'name' | 'head'>): Vi
     return refusal(
       'manifest-html',
       `${name} is a web page (HTML), not a manifest`,
-      `A sheet that was saved so: ${SAVE} A download: perhaps it wants you to log in.`,
+      `If you saved a sheet so: ${SAVE} If you downloaded it: perhaps the site wants you to log in.`,
     );
   }
   if (/^\s*<\?xml\b/i.test(text)) return refusal('manifest-xml', `${name} is XML, not a manifest`, SAVE);

@@ -1,12 +1,12 @@
 import type { Position } from './json-row.ts';
 import type { BadBytes, TextChunk } from './decode.ts';
 
-/** The text of one JSON value. Only its quotes and brackets were read: it may be broken inside. */
+/** The text of one JSON value. Only quotes and brackets were checked. */
 export interface ScannedValue {
-  /** Empty when it was not kept, or is `too-large`. */
+  /** Empty when it was not kept or is `too-large`. */
   text: string;
   at: Position;
-  /** `open`: the file ends within it. `too-large`: reading stopped within it. */
+  /** `open`: the file ends within the value. `too-large`: reading stopped within it. */
   end: 'closed' | 'open' | 'too-large';
   bad: BadBytes | undefined;
 }
@@ -21,12 +21,12 @@ export class JsonCursor {
   #text = '';
   #at = 0;
   #line = 1;
-  /** 1-based column of `#text[0]`, or less once a line has begun in the text. */
+  /** Plus `#at`: the 1-based column. */
   #columnBase = 1;
   #nextLf = Infinity;
   /** Undecodable bytes since the last value. */
   #bad: BadBytes | undefined;
-  /** Those at the last character of `#text`. */
+  /** The undecodable bytes at the last character of `#text`. */
   #badAtEnd: BadBytes | undefined;
 
   constructor(chunks: AsyncGenerator<TextChunk, void, void>) {
@@ -41,7 +41,7 @@ export class JsonCursor {
     return { line: this.#line, column: this.#columnBase + this.#at };
   }
 
-  /** Skips white space. The next character, or `''` at the end. */
+  /** Skips white space, and returns the next character, or `''` at the end. */
   async peek(): Promise<string> {
     for (;;) {
       while (this.#at < this.#text.length) {
@@ -102,7 +102,7 @@ export class JsonCursor {
     this.#at = index;
   }
 
-  /** Remembered: a search for every token would read a file of one long line many times. */
+  /** Remembered, because a search for each token would read a file of one long line many times. */
   #findLf(from: number): void {
     const found = this.#text.indexOf('\n', from);
     this.#nextLf = found === -1 ? Infinity : found;
@@ -114,7 +114,6 @@ export class JsonCursor {
     this.#badAtEnd = undefined;
   }
 
-  /** The next chunk, after this one is used up. */
   async #load(): Promise<boolean> {
     const next = await this.#chunks.next();
     if (next.done === true) return false;

@@ -8,17 +8,17 @@ import { badBytesFault, type TextChunk } from './decode.ts';
 const SHAPES = 'allowed are a list of rows, [{…}, {…}], or {"defaults": {…}, "rows": [{…}, {…}]}';
 
 export interface JsonSource {
-  /** The text from its start; again at each call when `rereadable`. */
+  /** The text from its start. If `rereadable`, it can be opened more than once. */
   open(): AsyncGenerator<TextChunk, void, void>;
   rereadable: boolean;
-  /** All lists of an object are rows, and the rest of it is ignored. Numbers that JSON.parse would change are text. */
+  /** All lists of an object hold rows, and its other members are ignored. Numbers that JSON.parse would change are text. */
   wrapped?: boolean;
   maxRecord?: number;
 }
 
 /**
- * The entries of a JSON manifest: a list of rows, or an object of `defaults` and `rows` in either order. Never throws for
- * what the text holds: an unreadable row is an entry with a fault, and the last entry if the rest cannot be read.
+ * The entries of a JSON manifest: a list of rows, or an object of `defaults` and `rows` in either order. Broken text is a
+ * fault of an entry, and never an exception. If the rest is unreadable, it is the last entry.
  */
 export async function* jsonEntries(source: JsonSource): AsyncGenerator<ManifestEntry, void, void> {
   const walk = new Walk(source);
@@ -49,7 +49,7 @@ class Walk {
     this.cursor = new JsonCursor(source.open());
   }
 
-  /** The rest is not read, so nothing of the file is sent. */
+  /** The rest is not read, so no row of the file is sent. */
   stop(entry: ManifestEntry): ManifestEntry {
     this.stopped = true;
     return { ...entry, faults: entry.faults.map((fault) => ({ ...fault, scope: 'file' })) };
@@ -223,11 +223,11 @@ class Walk {
 }
 
 function unclosed({ line, column }: Position): ManifestEntry {
-  const message = `line ${line} column ${column}: the list that opens here is never closed; perhaps a quote or a bracket in it is left open`;
+  const message = `line ${line} column ${column}: the list that opens here is never closed; perhaps a quote or a bracket in it is not closed`;
   return unreadable(line, 'bad-json', message);
 }
 
-/** Objects are merged key by key; anything else of the row wins, `null` included. Rows share nothing of the defaults. */
+/** Objects are merged key by key. Other values of the row win, also `null`. Each row gets a copy of the defaults. */
 function withDefaults(defaults: RawRow, row: RawRow): RawRow {
   const merged: RawRow = {};
   for (const [key, fallback] of Object.entries(defaults)) {

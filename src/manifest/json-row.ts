@@ -10,9 +10,8 @@ export interface Position {
 }
 
 /**
- * The entry of one JSON text that should be an object; `row` is absent if it is not one. Broken syntax beside undecodable
- * bytes gets no fault of its own. A number that JSON.parse would change is kept as text: a fault, unless `digits` are
- * `kept`.
+ * The entry of one JSON text; `row` is absent unless it is an object. Broken syntax beside undecodable bytes gets no extra
+ * fault. A number that JSON.parse would change is kept as text, with a fault unless `digits` are `kept`.
  */
 export function parseRow(
   text: string,
@@ -76,10 +75,10 @@ const LITERAL = /(?:true|false|null)(?!\w)/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const WORD = /[\p{L}\p{N}_$.+-]+/uy;
 
-/** What JSON allows next; the last two directly after an opening bracket. */
+/** What JSON allows next. `…-or-close`: directly after an opening bracket. */
 type Expected = 'value' | 'key' | 'colon' | 'comma' | 'end' | 'value-or-close' | 'key-or-close';
 
-/** Where and why `text` is not JSON. The message of `JSON.parse`, which refused it, often names no position. */
+/** Where and why `text` is not JSON. The message of `JSON.parse` often has no position. */
 function findSyntaxError(text: string): SyntaxProblem {
   const closers: string[] = [];
   let expected: Expected = 'value';
@@ -149,7 +148,7 @@ function readScalar(text: string, at: number): number | undefined {
   return scalar === undefined ? undefined : at + scalar.length;
 }
 
-/** The index after the string that opens at `start`, or what is wrong in it. */
+/** The index after the string that opens at `start`, or the error in it. */
 function readString(text: string, start: number): number | SyntaxProblem {
   for (let at = start + 1; at < text.length; at += 1) {
     const character = text[at] ?? '';

@@ -3,7 +3,7 @@ import type { JsonSource } from './json-list.ts';
 import { parseRow } from './json-row.ts';
 import type { BadBytes, TextChunk } from './decode.ts';
 
-/** The entries of a JSONL manifest: one object a line. A bad line is a fault of that line alone. */
+/** The entries of a JSONL manifest: one object a line. A fault affects its line alone. */
 export async function* jsonlEntries(
   chunks: AsyncIterable<TextChunk>,
   { maxRecord = MAX_RECORD, wrapped = false }: Pick<JsonSource, 'maxRecord' | 'wrapped'> = {},
@@ -21,7 +21,7 @@ export async function* jsonlEntries(
 interface TextLine {
   /** 1-based. */
   number: number;
-  /** Without its line break; absent when it is too large to keep. */
+  /** Without its line break; undefined when it is too large. */
   text: string | undefined;
   bad: BadBytes | undefined;
 }
@@ -55,7 +55,7 @@ async function* textLines(
       yield finish();
     }
     add(chunk.text.slice(from));
-    // The bad character is the chunk's last, so it is on the line that continues.
+    // The bad character is the last of the chunk, so it is on the unfinished line.
     bad ??= chunk.bad;
     if (chunk.bad?.gaveUp === true) bad = chunk.bad;
   }

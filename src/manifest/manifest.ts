@@ -17,37 +17,37 @@ import {
 } from './csv-rows.ts';
 import { detectEncoding, type Encoding } from './encoding.ts';
 import { exportDelimiter, exportedEntries, findExport, readName, unwrap } from './export-format.ts';
-import { foreignTo, formatOf, formatUnknown, isTabSeparated } from './file-format.ts';
+import { refuseOtherFormat, formatOf, formatUnknown, isTabSeparated } from './file-format.ts';
 import { jsonEntries } from './json-list.ts';
 import { jsonlEntries } from './jsonl.ts';
 import { decodeText, type TextChunk } from './decode.ts';
 
 export interface ManifestOptions {
-  /** `csv`, `json` or `jsonl`; by default the extension tells. */
+  /** `csv`, `json` or `jsonl`. Default: by the extension. */
   format?: string;
-  /** A WHATWG label; by default detected. */
+  /** A WHATWG label. Default: detected. */
   encoding?: string;
-  /** CSV: one character or `tab`; by default sniffed. */
+  /** CSV: one character or `tab`. Default: detected. */
   delimiter?: string;
   /** CSV: lines to skip above the header. */
   skipLines?: number;
-  /** JSON: the list may be within any object, as from gateways: `{"total": 2, "data": […]}`. */
+  /** JSON: the list may be within an object, as from gateways: `{"total": 2, "data": […]}`. */
   wrapped?: boolean;
-  /** Where `-` is read from. */
+  /** The source of `-`. */
   stdin?: Readable;
 }
 
 /**
- * Opens the manifest at a path, or on standard input for `-`, and reads its beginning. A file is open only while the
- * entries are iterated. Faults in rows are faults of the entries.
- * Throws a `VidbatchError`: exit 2 for a missing file or an unknown format, exit 3 for an empty or binary file.
+ * Opens the manifest at a path, or on standard input for `-`, and reads its beginning. A file is open only while the entries
+ * are iterated.
+ * @throws VidbatchError exit 2 for a missing file or an unknown format, exit 3 for an empty or binary file.
  */
 export async function openManifest(source: string, options: ManifestOptions = {}): Promise<Manifest> {
   const format = formatOf(source, options.format);
   if (source === '-' && format === undefined) throw formatUnknown(source);
   const bytes = await openSource(source, options.stdin ?? process.stdin);
   if (bytes.head.length === 0) throw empty(source);
-  const foreign = foreignTo(bytes);
+  const foreign = refuseOtherFormat(bytes);
   if (foreign !== undefined) throw foreign;
   if (format === undefined) throw formatUnknown(source);
 
@@ -152,7 +152,7 @@ async function* withoutStart(
   }
 }
 
-/** Lines of a CSV that are kept, to find a header below a title. */
+/** The lines of a CSV in which a header below a title is looked for. */
 const LINES_SHOWN = 20;
 
 /** The length of the first lines of a file, with their line breaks. */

@@ -16,8 +16,8 @@ export interface DottedColumn {
 type Members = Record<string, unknown>;
 
 /**
- * `extra_body` from its own column and from dotted ones, both decoded. Values for the same key must be equal.
- * Undocumented keys are passed on with a warning. Undefined when nothing is left to send.
+ * `extra_body` from its own column and from dotted columns. Values for the same key must be equal. Undocumented keys are
+ * passed on with a warning. Undefined when nothing is left to send.
  */
 export function readExtraBody(
   whole: unknown,
@@ -70,7 +70,11 @@ function passOn(key: string, value: unknown, dotted: ReadonlySet<string>, report
   const asText = dotted.has(`extra_body.${key}`) && typeof value === 'string' ? ' as text' : '';
   const rule = asText !== '' && meant !== undefined ? 'unknown-column-typo' : 'extra-body-unknown-key';
   const known = extraBodyKeys.join(', ');
-  report('warning', column, flaw(rule, `is no documented key (${known}), and is passed on${asText}${hint}`));
+  report(
+    'warning',
+    column,
+    flaw(rule, `is not a documented key (${known}), and is passed on${asText}${hint}`),
+  );
   return true;
 }
 
@@ -78,13 +82,13 @@ function isKnownKey(key: string): key is (typeof extraBodyKeys)[number] {
   return (extraBodyKeys as readonly string[]).includes(key);
 }
 
-/** `body` with `value` at `path`; undefined when something else is there already. */
+/** `body` with `value` at `path`; undefined when another value is there. */
 function place(body: Members, path: readonly string[], value: unknown): Members | undefined {
   const [key = '', ...rest] = path;
   const there = Object.hasOwn(body, key) ? body[key] : undefined;
   const free = there === undefined || there === null;
   if (rest.length === 0) {
-    // The comparison recurses as deep as both values go, so that one of them must be known to be shallow.
+    // The comparison recurses as deep as both values, so one of them must be shallow.
     const same = free || (jsonFlaw(value) === undefined && isDeepStrictEqual(there, value));
     return same ? withMember(body, key, value) : undefined;
   }
@@ -93,7 +97,7 @@ function place(body: Members, path: readonly string[], value: unknown): Members 
   return inner && withMember(body, key, inner);
 }
 
-/** Built with `fromEntries`, so that the key `__proto__` is an ordinary key. */
+/** `fromEntries` makes `__proto__` an ordinary key. */
 function withMember(body: Members, key: string, value: unknown): Members {
   return Object.fromEntries([...Object.entries(body), [key, value]]);
 }
@@ -109,7 +113,7 @@ function jsonFlaw(value: unknown, depth = 0): Flaw | undefined {
     return flaw('extra-body-value', `contains ${typedExcerpt(value)}, which is not JSON`);
   }
   if (depth >= DEEPEST) return flaw('extra-body-depth', `is nested more than ${DEEPEST} levels deep`);
-  // Not `every` or `map`: they skip the holes of an array, which JSON would turn into null.
+  // `every` and `map` would skip the holes of an array, which JSON turns into null.
   const members: unknown[] = Array.isArray(value) ? [...value] : Object.entries(value).flat();
   for (const member of members) {
     const broken = jsonFlaw(member, depth + 1);

@@ -13,11 +13,11 @@ export const fields = [
 ] as const;
 export type Field = (typeof fields)[number];
 
-/** Columns for vidbatch itself: read, and never sent. */
+/** Columns for vidbatch itself, which are never sent. */
 export const ownColumns = ['id', 'not_before', 'priority'] as const;
 export type OwnColumn = (typeof ownColumns)[number];
 
-/** The columns that `export` appends. They say nothing about the request when an export is read again. */
+/** The columns that `export` appends. They are no part of the request when an export is read again. */
 export const exportColumns = [
   'batch',
   'row_key',
@@ -33,7 +33,7 @@ export const exportColumns = [
   'submitted_at',
 ] as const;
 
-/** Appended where rows have them: tasks that failed and were made again. */
+/** Appended if a row has one: failed tasks that were made again. */
 export const EARLIER_TASK_IDS = 'earlier_task_ids';
 
 /** Keys of `extra_body` whose rules are known. */
@@ -71,7 +71,7 @@ export function pathInExtraBody(column: string): string[] | undefined {
   return path.length > DEEPEST_PATH || path.some((key) => key.trim() === '') ? undefined : path;
 }
 
-/** Without differences that people do not see: case, spaces, full-width forms, snake, kebab and camel. */
+/** Equal for names that differ only in case, spaces, width, or snake, kebab and camel. */
 function squash(name: string): string {
   return name
     .normalize('NFKC')
@@ -82,7 +82,7 @@ function squash(name: string): string {
 const byWord = (names: Readonly<Record<string, readonly string[]>>): [word: string, name: string][] =>
   Object.entries(names).flatMap(([name, all]) => all.map((word): [string, string] => [word, name]));
 
-/** Our own names, squashed. A bare `seed` belongs into `extra_body`. */
+/** The names of vidbatch. A bare `seed` belongs into `extra_body`. */
 const SPELLINGS = new Map<string, string>([
   ...[...fields, ...ownColumns].map((name): [string, string] => [squash(name), name]),
   ...extraBodyKeys.flatMap((key) =>
@@ -91,8 +91,7 @@ const SPELLINGS = new Map<string, string>([
 ]);
 
 /**
- * The names of other gateways for our fields. If a row has such a column in place of the field, ignoring it would pay
- * for another video than was meant.
+ * The names of fields at other gateways. Without such a column, the row would pay for another video than was meant.
  */
 const ALIASES = new Map(
   byWord({
@@ -121,7 +120,7 @@ const CERTAIN = new Map([
   ...SPELLINGS,
 ]);
 
-/** Headers that may mean a field, or something else: a person decides. */
+/** Headers that may mean a field; a person decides. */
 const LIKELY = new Map(
   byWord({
     prompt: ['text', 'description', 'caption', '描述', '画面描述', '文案', '内容', '提示'],
@@ -135,7 +134,7 @@ const LIKELY = new Map(
   }),
 );
 
-/** The field that a header certainly means, whatever its case, spaces and brackets: `Aspect Ratio`, `时长（秒）`. */
+/** The field that a header certainly means: `Aspect Ratio`, `时长（秒）`. */
 export function certainField(header: string): string | undefined {
   return CERTAIN.get(wordOf(header));
 }
@@ -149,7 +148,7 @@ function wordOf(header: string): string {
   return squash(header).replaceAll(/[()[\]:]/g, '');
 }
 
-/** The name of ours that a column looks like. */
+/** The column of vidbatch that this column looks like. */
 export function lookAlike(column: string, raw: Readonly<Record<string, unknown>>): string | undefined {
   // An export names an input column called `state` `input.state`.
   if (column.startsWith('input.')) return undefined;
@@ -158,11 +157,11 @@ export function lookAlike(column: string, raw: Readonly<Record<string, unknown>>
   if (spelling !== undefined) return spelling;
   const alias = ALIASES.get(word);
   if (alias !== undefined) return Object.hasOwn(raw, alias) ? undefined : alias;
-  // The mode is a word of our own output: beside a model, a column of that name is no typo.
+  // Beside a model, `mode` is not a typo of it: vidbatch prints a mode itself.
   if (word === 'mode' && Object.hasOwn(raw, 'model')) return undefined;
   return [...fields, ...ownColumns].find((name) => {
     const { length } = squash(name);
-    // Short names have too many innocent neighbours.
+    // Short names are similar to too many other words.
     const farthest = length < 4 ? 0 : length < 8 ? 1 : 2;
     const isNear = Math.abs(word.length - length) <= farthest;
     return isNear && nearest(word, [squash(name)], farthest) !== undefined;

@@ -21,7 +21,7 @@ export interface GenerationRequest {
   extra_body?: ExtraBody;
 }
 
-/** Takes what the rules find in a row. The reader of the row adds the line, and applies `strict`. */
+/** Takes a broken rule. The reader of the row adds the line, and applies `strict`. */
 export type Report = (severity: 'error' | 'warning', column: string, flaw: Flaw) => void;
 
 interface Issue {
@@ -74,7 +74,7 @@ export const extraBodySchemas = { audio: boolean, bgm: boolean, seed: whole('see
 
 export const prioritySchema = z.preprocess(wholeNumber, whole('priority', -100, 100));
 
-/** Checks one value by its schema and reports every broken rule under `column`; undefined when there was one. */
+/** Checks a value by its schema, and reports every broken rule under `column`. Undefined if there is one. */
 export function check<T>(
   schema: z.ZodType<T>,
   name: string,
@@ -100,14 +100,14 @@ function addFlaw(context: z.RefinementCtx, found: Flaw | undefined): void {
   context.addIssue({ code: 'custom', params: { rule: found.rule }, message: found.message, continue: false });
 }
 
-/** `5`, ` 5 `, and `5.0` as spreadsheets write it; not `1e1`, `0x5`, `+5` or `５`, which a person should check. */
+/** `5`, ` 5 `, and `5.0` as in spreadsheets. A person should check `1e1`, `0x5`, `+5` and `５`. */
 const WHOLE_TEXT = /^-?[0-9]+(\.0+)?$/;
 
-/** Text as a number when it is written as a whole one; anything else as it came. */
+/** A whole number in text as a number; other values unchanged. */
 export function wholeNumber(value: unknown): unknown {
   if (typeof value !== 'string') return value;
   const number = value.trim();
-  // More digits than a number holds stay text: a message must show them.
+  // Larger numbers stay text, so that a message shows all digits.
   return WHOLE_TEXT.test(number) && Number.isSafeInteger(Number(number)) ? Number(number) : value;
 }
 
@@ -123,7 +123,7 @@ function whole(name: string, from: number, to: number) {
     });
 }
 
-/** The end of a message: what to do about text that is nearly an allowed whole number. */
+/** The advice for text that is nearly an allowed whole number. */
 function wholeNumberHint(value: unknown, from: number, to: number): string {
   if (typeof value !== 'string') return '';
   const trimmed = value.trim();
@@ -145,7 +145,7 @@ function ratioMessage(found: string): string {
   }`;
 }
 
-/** The ratio that `16x9`, `16：9` or `1920*1080` mean, or `16:09:00`, which spreadsheets make of 16:9. */
+/** The ratio that `16x9`, `16：9` or `1920*1080` mean, or `16:09:00`, which spreadsheets make from 16:9. */
 function likelyRatio(written: string): string | undefined {
   const plain = written
     .slice(0, 40)
@@ -169,7 +169,7 @@ interface OwnColumns {
   priority?: number;
 }
 
-/** The columns for vidbatch itself: checked here, never sent. */
+/** Checks the columns for vidbatch itself. */
 export function readOwnColumns(values: ReadonlyMap<Field | OwnColumn, unknown>, report: Report): OwnColumns {
   const priority = readPriority(values.get('priority'), report);
   const id = readId(values.get('id'), report);
@@ -210,11 +210,11 @@ function readId(value: unknown, report: Report): string | undefined {
   return id;
 }
 
-/** RFC 3339 within the limits of Postgres: no year 0, offsets under 16 hours, at most nanoseconds. zod checks the calendar. */
+/** RFC 3339 in the limits of Postgres: no year 0, offsets under 16 hours, at most nanoseconds. zod checks the calendar. */
 const rfc3339 = /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-](0\d|1[0-5]):\d\d)$/;
 const dateTime = z.iso.datetime({ offset: true }).regex(rfc3339);
 
-/** The text itself, in capitals: RFC 3339 allows `t` and `z`, and not every reader does. */
+/** The text in capitals: RFC 3339 allows `t` and `z`, but some readers do not. */
 function readNotBefore(value: unknown, report: Report): string | undefined {
   if (value === undefined) return undefined;
   const parsed = dateTime.safeParse(typeof value === 'string' ? value.trim().toUpperCase() : value);

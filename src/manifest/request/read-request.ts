@@ -24,24 +24,24 @@ import { applyRules } from './rules.ts';
 import { flaw, garbledText, unwrittenPrompt, unwrittenText, type Flaw } from './text-flaws.ts';
 import { splitUrls } from './url-flaws.ts';
 
-/** What the provider will make of a request. Derived, shown to people, and never sent. */
+/** What the provider makes of a request. Shown to people, and never sent. */
 export type Mode = 'text' | 'image' | 'start-end' | 'reference';
 
 export interface RequestOptions {
-  /** In CSV every value is text, and an empty cell is absent. */
+  /** In CSV, every value is text, and an empty cell is absent. */
   source: 'csv' | 'json';
-  /** 1-based line of the row, for its faults. */
+  /** The 1-based line of the row. */
   line: number;
-  /** Models that the configuration allows beside the known ones. */
+  /** Models that the configuration adds to the known ones. */
   models?: readonly string[];
   /** Warnings are errors. */
   strict?: boolean;
-  /** Text that looks like an accident is sent as it is. */
+  /** Text that looks like an accident is sent unchanged. */
   asWritten?: boolean;
 }
 
 export interface ReadRequest {
-  /** Absent when there is an error among the faults. */
+  /** Absent when one of the faults is an error. */
   request?: GenerationRequest;
   /** Present together with the request. */
   mode?: Mode;
@@ -51,13 +51,12 @@ export interface ReadRequest {
   notBefore?: string;
   /** From -100 to 100, higher first. */
   priority?: number;
-  /** Columns of the row that are kept and never sent, except those of vidbatch and of its export. */
+  /** Unknown columns, which are kept and never sent. */
   extras: string[];
-  /** Errors and warnings, in the order of the rules. */
   faults: Fault[];
 }
 
-/** Reads a manifest's row by the rules of api.md. Never throws, whatever the row holds. */
+/** Reads a row by the rules of api.md. Never throws. */
 export function readRequest(raw: RawRow, options: RequestOptions): ReadRequest {
   const { source, line, strict = false } = options;
   const faults: Fault[] = [];
@@ -88,7 +87,6 @@ export function readRequest(raw: RawRow, options: RequestOptions): ReadRequest {
   return { request, mode: modeOf(request), ...own, extras, faults };
 }
 
-/** The mode of a request, from the fields that it has. */
 export function modeOf(request: GenerationRequest): Mode {
   if (request.image !== undefined) return request.last_image === undefined ? 'image' : 'start-end';
   return request.reference_image_urls === undefined ? 'text' : 'reference';
@@ -98,15 +96,14 @@ export function modeOf(request: GenerationRequest): Mode {
 interface Columns {
   values: Map<Field | OwnColumn, unknown>;
   dotted: DottedColumn[];
-  /** Kept with the row and never sent; in the order of the row. */
+  /** Kept and never sent. */
   extras: string[];
-  /** Columns among the extras that look like a mistyped name of ours. */
+  /** Extras that look like a mistyped column of vidbatch. */
   typos: { column: string; meant: string }[];
 }
 
 /**
- * `null` is absent everywhere, and an empty cell in CSV. A prompt of spaces is not empty: it is a mistake that must be
- * reported.
+ * `null` is absent, and in CSV also an empty cell. A prompt of spaces is not absent: it is a mistake that must be reported.
  */
 function sortColumns(raw: RawRow, source: 'csv' | 'json'): Columns {
   const columns: Columns = { values: new Map(), dotted: [], extras: [], typos: [] };
@@ -131,7 +128,7 @@ function sortColumns(raw: RawRow, source: 'csv' | 'json'): Columns {
   return columns;
 }
 
-/** Each field by its own rules. `draft` holds the fields that are in order; `given` names all that the row has. */
+/** Checks each field by its own rules. `draft` holds the valid fields; `given` names all fields of the row. */
 function readFields(columns: Columns, source: 'csv' | 'json', report: Report) {
   const decode = (column: string, value: unknown): unknown => {
     const decoded = source === 'csv' ? decodeCell(column, value) : { value };
@@ -160,7 +157,7 @@ function readFields(columns: Columns, source: 'csv' | 'json', report: Report) {
   return { draft: Object.fromEntries(checked) as Partial<GenerationRequest>, given };
 }
 
-/** What a spreadsheet or a program has left in the place of a text. */
+/** Reports text that a spreadsheet or a program has left in the place of the real text. */
 function judgeText({ prompt, extra_body: extra = {} }: Partial<GenerationRequest>, report: Report): void {
   if (prompt !== undefined) {
     const unwritten = unwrittenPrompt(prompt);
@@ -175,7 +172,7 @@ function judgeText({ prompt, extra_body: extra = {} }: Partial<GenerationRequest
   }
 }
 
-/** The depth of the value has been checked. */
+/** The depth of the value was checked before. */
 function textsIn(value: JsonValue): string[] {
   if (typeof value === 'string') return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
@@ -199,7 +196,7 @@ const decoders: Readonly<Record<string, (text: string) => Decoded>> = {
   'extra_body.seed': (text) => ({ value: wholeNumber(text) }),
 };
 
-/** The value of a CSV cell. Text that is no number or boolean stays text, for the rule of the field to report. */
+/** The value of a CSV cell. Text that is not a number or boolean stays text: the rule of its field reports it. */
 export function decodeCell(column: string, value: unknown): Decoded {
   const decode = typeof value === 'string' && Object.hasOwn(decoders, column) ? decoders[column] : undefined;
   return decode === undefined ? { value } : decode(String(value));

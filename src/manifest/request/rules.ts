@@ -6,13 +6,13 @@ import type { GenerationRequest, Report } from './fields.ts';
 import { flaw } from './text-flaws.ts';
 import { urlWarnings } from './url-flaws.ts';
 
-/** What the rules between fields look at. */
+/** The input of the rules between fields. */
 interface Draft {
-  /** The fields that are in order. */
+  /** The valid fields. */
   request: Partial<GenerationRequest>;
-  /** The fields that the row gives, in order or not, so that one mistake is not reported as two. */
+  /** All fields of the row, also invalid ones, so that one mistake is not reported twice. */
   given: ReadonlySet<Field>;
-  /** Models that the configuration allows beside the known ones; what they can do is not documented. */
+  /** Models that the configuration adds to the known ones. Their abilities are not documented. */
   models: readonly string[];
 }
 
@@ -27,12 +27,12 @@ interface Rule {
 
 const LONG_PROMPT = 5000;
 
-/** The model, unless it is unknown: then nothing can be said about what it takes. */
+/** The model, unless it is unknown: then its rules are unknown, too. */
 function usable({ request: { model }, models }: Draft): string | undefined {
   return model !== undefined && (isKnownModel(model) || models.includes(model)) ? model : undefined;
 }
 
-/** api.md, "The request": errors are of the contract page [S], warnings of a vendor's or the operator's documents [D]. */
+/** By api.md, "The request": errors are from the contract page [S], warnings from documents of a vendor or the operator [D]. */
 const rules: readonly Rule[] = [
   {
     name: 'model-unknown',

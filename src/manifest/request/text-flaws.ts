@@ -1,6 +1,6 @@
 import { excerpt } from '../../core/text.ts';
 
-/** A broken rule, and what is wrong. */
+/** A broken rule, and its message. */
 export interface Flaw {
   rule: string;
   message: string;
@@ -8,7 +8,7 @@ export interface Flaw {
 
 export const flaw = (rule: string, message: string): Flaw => ({ rule, message });
 
-/** Postgres refuses NUL. A lone surrogate has no UTF-8 form, so another text than the row's would be sent. */
+/** Postgres refuses NUL. A lone surrogate has no UTF-8 form, so another text would be sent. */
 export function textFlaw(text: string): Flaw | undefined {
   const nul = text.indexOf('\0');
   if (nul !== -1) return flaw('nul-character', `contains a NUL character at position ${nul + 1}`);
@@ -21,12 +21,12 @@ export function textFlaw(text: string): Flaw | undefined {
 const SPREADSHEET_ERROR =
   /^#(?:REF!|N\/A|VALUE!|DIV\/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!|ERROR!|FIELD!|BLOCKED!|GETTING_DATA|#+)$/i;
 
-/** What programs and people write where there is no value. */
+/** What programs and people write for a missing value. */
 const NO_VALUE = /^(?:<?nan?>?|nat|none|null|nil|undefined|n\/a|\[object object\]|[-‐-―－]+|\/|无|無)$/i;
 
 const AS_WRITTEN = '--as-written sends it as it is';
 
-/** Why this text is probably not what its author wrote as a prompt. */
+/** Finds a prompt that its author probably did not write. */
 export function unwrittenPrompt(text: string): Flaw | undefined {
   const plain = text.trim();
   if (NO_VALUE.test(plain)) {
@@ -44,7 +44,7 @@ export function unwrittenPrompt(text: string): Flaw | undefined {
   return unwrittenText(text);
 }
 
-/** The same for any text. Words such as "none" may be meant. */
+/** The same for other text, in which a word such as "none" may be meant. */
 export function unwrittenText(text: string): Flaw | undefined {
   const plain = text.trim();
   if (SPREADSHEET_ERROR.test(plain)) {
@@ -102,7 +102,7 @@ const GARBLED = [
   /(?:[\u00E2-\u00EF][\u0080-\u00BF€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]{2}.*){2}/s,
 ];
 
-/** Why a text was probably decoded with the wrong encoding before vidbatch read it. */
+/** Finds text that another program probably decoded with the wrong encoding. */
 export function garbledText(text: string): Flaw | undefined {
   if (!GARBLED.some((sign) => sign.test(text)) && !isUtf8AsGbk(text)) return undefined;
   return flaw(
@@ -111,7 +111,7 @@ export function garbledText(text: string): Flaw | undefined {
   );
 }
 
-/** So many characters whose GBK bytes are valid UTF-8 are no accident. */
+/** This many characters with GBK bytes that are valid UTF-8 are no accident. */
 const ENOUGH = 4;
 
 /** UTF-8 of Chinese read as GBK: `娓呮櫒` for 清晨. Real Chinese fails at its first character. */
@@ -137,7 +137,7 @@ function isUtf8AsGbk(text: string): boolean {
 
 let table: Map<string, readonly [number, number]> | undefined;
 
-/** All 24,000 characters of GBK. Made in some milliseconds, when the first Chinese text is checked. */
+/** All 24,000 characters of GBK, made for the first Chinese text. */
 function gbkBytes(): ReadonlyMap<string, readonly [number, number]> {
   if (table !== undefined) return table;
   table = new Map();

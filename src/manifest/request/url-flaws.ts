@@ -4,10 +4,9 @@ import { type Flaw, flaw } from './text-flaws.ts';
 
 /** Zero width characters, soft hyphens, direction marks, byte order marks. */
 const INVISIBLE = /[\u00AD\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFEFF]/u;
-/** What separates URLs in one cell. */
 const SEPARATORS = /[\s,;，；、｜|]+(?=https?:\/\/)/i;
 
-/** The URLs of one text. Each part must begin as a URL, because a URL may hold commas itself. */
+/** The URLs of one text. A separator counts only before another URL, because a URL may hold commas. */
 export function splitUrls(text: string): string[] {
   return text
     .split(SEPARATORS)
@@ -15,7 +14,7 @@ export function splitUrls(text: string): string[] {
     .filter((part) => part !== '');
 }
 
-/** Why the provider could not fetch an image from `text`, which is trimmed already. */
+/** Why the provider could not fetch an image from `text`, which is trimmed. */
 export function urlFlaw(text: string): Flaw | undefined {
   const found = excerpt(text);
   if (isImageData(text)) return undefined;
@@ -27,7 +26,7 @@ export function urlFlaw(text: string): Flaw | undefined {
     const where = `${codeOf(unseen[0])} at position ${unseen.index + 1}`;
     return flaw('url-invisible-character', `holds the invisible character ${where}; remove it`);
   }
-  // The WHATWG parser forgives `https:/host` and `https:host`, which other parsers do not.
+  // The WHATWG parser accepts `https:/host` and `https:host`; other parsers do not.
   if (!/^https?:\/\//i.test(text)) {
     return flaw(
       'url-not-http',
@@ -36,7 +35,7 @@ export function urlFlaw(text: string): Flaw | undefined {
   }
   const { length } = splitUrls(text);
   if (length > 1) return flaw('url-several', `${found} holds ${length} URLs, and one is allowed here`);
-  // The parser also drops line breaks and escapes blanks: it accepts more than what is sent.
+  // The parser drops line breaks and escapes blanks, so it accepts text that is sent otherwise.
   if (/[\s\p{Cc}]/u.test(text)) {
     return flaw('url-whitespace', `${found} contains white space; write %20 for a blank`);
   }
@@ -94,7 +93,7 @@ export function urlWarnings(text: string): Flaw[] {
   ].filter((found) => found !== undefined);
 }
 
-/** An address of this machine or its network; a name is judged by its end. */
+/** An address of this machine or its network. */
 function isPrivate(hostname: string): boolean {
   const host = hostname.replace(/^\[(.*)\]$/, '$1');
   if (ipaddr.isValid(host)) return ipaddr.process(host).range() !== 'unicast';
@@ -103,7 +102,7 @@ function isPrivate(hostname: string): boolean {
   );
 }
 
-/** Not one pattern: backtracking over megabytes of base64 overflows the stack of the regexp engine. */
+/** Not one pattern, because backtracking over megabytes of base64 overflows the stack. */
 function isImageData(text: string): boolean {
   const comma = /^data:image\/[a-z0-9.+-]{1,40};base64,/i.exec(text)?.[0].length;
   return comma !== undefined && text.length > comma && !/[^A-Za-z0-9+/=]/.test(text.slice(comma));
