@@ -1,4 +1,5 @@
 import { VidbatchError } from '../core/errors.ts';
+import { csvCell } from '../core/text.ts';
 import { contentHash } from '../core/identity.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
@@ -47,7 +48,7 @@ export async function* exportCsv(
   const names = [...known, ...beyond];
   const delimiter = batch.delimiter ?? ',';
   const line = (cells: readonly string[]): string =>
-    `${cells.map((cell) => quote(cell, delimiter)).join(delimiter)}\r\n`;
+    `${cells.map((cell) => csvCell(cell, delimiter)).join(delimiter)}\r\n`;
   yield line([
     ...header.map((column) => (column.kind === 'unnamed' ? '' : writeName(column.header))),
     ...[...beyond].map(writeName),
@@ -127,10 +128,4 @@ export async function* exportJsonl(rows: AsyncIterable<SubmissionView>): AsyncGe
     };
     yield `${JSON.stringify(object)}\n`;
   }
-}
-
-/** RFC 4180. */
-export function quote(text: string, delimiter: string): string {
-  const needed = text.includes('"') || text.includes(delimiter) || /[\r\n]|^\s|\s$/.test(text);
-  return needed ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { parse } from 'node:path';
-import { excerpt } from './text.ts';
+import { excerpt, formatCodePoint } from './text.ts';
 import { usageError } from './errors.ts';
 
 /**
@@ -92,8 +92,5 @@ export function likenessOf(id: string): string {
 
 /** The id for a message, with invisible characters as `<U+200B>`. */
 export function shownId(id: string): string {
-  return id.replaceAll(
-    INVISIBLE,
-    (c) => `<U+${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}>`,
-  );
+  return id.replaceAll(INVISIBLE, (character) => `<${formatCodePoint(character)}>`);
 }

@@ -1,7 +1,7 @@
 import { defined, isPlainObject, parseJson } from '../core/json.ts';
 import { FORWARDED } from './outcome-table.ts';
 
-/** The codes and the message in the body of an answer. */
+/** The codes and the message of an answer. */
 export interface Refusal {
   /** Codes, the outermost wrapper first; in each layer the most specific code first. */
   layers: string[][];
@@ -13,7 +13,7 @@ export interface Refusal {
 
 type Json = Record<string, unknown>;
 
-/** A JSON object, or undefined for everything else. A whole number that a double would change is a bigint. */
+/** A JSON object, or undefined. A whole number that a double would change becomes a bigint. */
 export function parseObject(text: string): Json | undefined {
   return asObject(parseJson(text, LONG_NUMBER.test(text) ? exact : undefined)?.value);
 }
@@ -67,7 +67,7 @@ function isError(value: unknown): boolean {
   return Object.values(value).some((part) => (typeof part === 'object' ? part !== null : isError(part)));
 }
 
-/** `status_code: 400, body: {…}`: some gateways put words around the vendor's JSON, or encode it twice. */
+/** Some gateways put words around the vendor's JSON, as in `status_code: 400, body: {…}`, or encode it twice. */
 function parseEmbedded(text: string): Json | undefined {
   const parsed = parseJson(text);
   if (parsed === undefined) return parseObject(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1));
@@ -115,7 +115,7 @@ const LETTERED = new RegExp(`^${LETTERS}`, 'i');
 interface FoundIds {
   /** Under a task's key, or with its prefix. */
   taskId?: string;
-  /** A plain `id`: of the task, unless the answer carries an error. */
+  /** A plain `id`: of the task, unless the answer has an error. */
   id?: string;
 }
 
@@ -132,8 +132,8 @@ export function findIds(object: Readonly<Record<string, unknown>>): FoundIds {
 }
 
 /**
- * A task id anywhere in the text: under a task's key, or by its prefix. Also deeper than `findIds` looks, in JSON within
- * a text, and in an answer that was cut off. An empty id, null and 0 do not count.
+ * A task id anywhere in the text, under a task's key or with its prefix: also deeper than `findIds` looks, in JSON within a
+ * text, and in a cut-off answer. An empty id, null and 0 do not count.
  */
 const NAMES_TASK = new RegExp(
   String.raw`"task[_-]?id\\*"\s*:\s*(?:\\*"[^"\\\s]|[1-9[{])|"(?:id|data|task)\\*"\s*:\s*\[?\s*\\*"${LETTERS}`,
@@ -163,13 +163,13 @@ export function readEvents(body: string): Record<string, unknown>[] {
 
 const LINE_END = /\r\n|\r|\n/;
 
-/** The task id in several objects of one answer. Different task ids are none; a plain `id` may name the stream. */
+/** The task id in several objects of one answer: none if they differ. A plain `id` may be the id of the stream. */
 export function findIdsInAll(objects: readonly Readonly<Record<string, unknown>>[]): FoundIds {
   const [taskId, ...others] = new Set(objects.flatMap((object) => findIds(object).taskId ?? []));
   return taskId === undefined || others.length > 0 ? {} : { taskId };
 }
 
-/** An id as text: 1-512 printable characters that can be stored and found again, or a positive whole number. */
+/** An id as text: 1-512 printable characters, or a positive whole number. */
 function readId(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value > 0 ? String(value) : undefined;
   if (typeof value === 'bigint') return value > 0n ? readId(String(value)) : undefined;

@@ -2,20 +2,20 @@ import { oneLine, storable } from '../core/text.ts';
 import { parseHttpDate, parseRetryAfter } from '../core/retry-policy.ts';
 import { asObject, parseObject } from './answer-body.ts';
 
-/** An HTTP answer, as far as it arrived. */
+/** The part of an HTTP answer that arrived. */
 export interface Answer {
   status: number;
   /** Names in lower case. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
   /** The decodable part of the body. */
   body: string;
-  /** The bytes of the body, if the text does not hold all of them. */
+  /** The bytes of the body, if they are not all text. */
   raw?: Buffer;
   /** Why the body is incomplete, when it is. */
   cutOff?: Problem;
 }
 
-/** `code`: for scripts. `message`: one line for people. */
+/** `code` is for scripts, `message` for people. */
 export interface Problem {
   code: string;
   message: string;
@@ -40,7 +40,7 @@ export function storedBody({ body, raw }: Answer, redact: (text: string) => stri
 
 const REQUEST_IDS = ['x-oneapi-request-id', 'x-request-id', 'request-id', 'x-trace-id', 'cf-ray'];
 
-/** `x-request-id=abc cf-ray=def`: what the provider's support asks for. */
+/** `x-request-id=abc cf-ray=def`, for the provider's support. */
 export function requestIdOf(answer: Answer): string | undefined {
   const found = REQUEST_IDS.flatMap((name) => {
     const value = headerOf(answer, name);
@@ -76,12 +76,12 @@ export function headersOf(
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }
 
-/** How long the provider asks to wait, in milliseconds, 0 to one hour. */
+/** The wait that the provider asks for, in milliseconds, at most one hour. */
 export function waitOf(answer: Answer, now: number): number | undefined {
   return retryAfter(answer, now) ?? waitOfBody(answer, now) ?? waitOfLimit(answer, now);
 }
 
-/** A date is compared with the answer's own `Date`, which comes from the same clock. */
+/** A date is compared with the `Date` of the answer, which comes from the same clock. */
 function retryAfter(answer: Answer, now: number): number | undefined {
   const exact = headerOf(answer, 'retry-after-ms')?.trim() ?? '';
   if (/^\d+(\.\d+)?$/.test(exact)) return bounded(Number(exact));
@@ -119,7 +119,7 @@ function waitOfLimit(answer: Answer, now: number): number | undefined {
   return undefined;
 }
 
-/** Larger numbers are seconds since the epoch; above 1000 times it, milliseconds. */
+/** Larger numbers are seconds since the epoch; above 1000 times this, milliseconds. */
 const MOMENT = 1_000_000_000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -1,9 +1,6 @@
 import { usageError } from '../core/errors.ts';
 
-/**
- * Refuses a key that could not travel in a header, without showing it.
- * @throws usageError
- */
+/** @throws usageError for a key that cannot be sent in a header; the error does not show it. */
 export function checkApiKey(key: string): void {
   if (key === '') throw usageError('api-key', 'the API key is empty');
   const at = key.search(/[^\x21-\x7e]/);
@@ -26,8 +23,8 @@ const NAMED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Removes the key from a text, also when it is escaped as in JSON, URLs or HTML, or encoded in base64. At the end of a
- * text, which may have been cut off, it also removes a beginning of the key.
+ * Removes the key from a text, also if it is escaped as in JSON, URLs or HTML, or encoded in base64. A text may be cut off, so
+ * the beginning of the key at its end is removed, too.
  */
 export function redactor(key: string): (text: string) => string {
   const forms = [Array.from(key, spellings), ...encodings(key).map((code) => Array.from(code, digit))];
@@ -44,10 +41,10 @@ function spellings(char: string): string {
   return `(?:${named}%${hex}|\\\\u00${hex}|&#0*${code};|&#[xX]0*${hex};|\\\\{0,3}${literal})`;
 }
 
-/** A shorter piece of base64 could come from any text. */
+/** Shorter base64 could come from any text. */
 const SHORTEST_CODE = 12;
 
-/** The three base64 forms of the key inside a longer text, by its position, without characters shared with other bytes. */
+/** The three base64 forms of the key inside a longer text, without the characters that it shares with other bytes. */
 function encodings(key: string): string[] {
   return [0, 1, 2]
     .map((before) => {

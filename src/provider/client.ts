@@ -24,7 +24,7 @@ export interface ProviderOptions {
   connections?: number;
   /** Codes with another meaning: code → outcome kind, as `checkCodes` allows. */
   codes?: Readonly<Record<string, string>>;
-  /** Variables that ask for a proxy, which is not used: for the message when the provider cannot be reached. */
+  /** Variables that ask for a proxy. vidbatch uses none, and says so when the provider cannot be reached. */
   proxies?: readonly string[];
   /** PEM certificates to trust besides the usual ones. */
   ca?: string;
@@ -37,8 +37,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /**
- * Under one second, whatever the server's `Keep-Alive` hint promises: a request on a socket that the server is just
- * closing ends as uncertain.
+ * Under one second, also if the server promises a longer `Keep-Alive`: a request on a socket that the server is closing ends
+ * as uncertain.
  */
 const IDLE_MS = 900;
 

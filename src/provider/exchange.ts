@@ -6,7 +6,7 @@ import type { Answer, Problem } from './answer.ts';
 import { decodeBody } from './content-coding.ts';
 import type { Evidence } from '../core/outcome.ts';
 
-/** The end of one HTTP call: an answer whose head arrived, or the phase in which it broke before that. */
+/** The result of one HTTP call: an answer, or the phase in which the call failed before an answer. */
 export type Exchange =
   { kind: 'answer'; answer: Answer } | { kind: 'failure'; phase: Evidence['phase']; problem: Problem };
 
@@ -15,13 +15,13 @@ export interface ExchangeRequest {
   path: string;
   headers: Record<string, string>;
   body?: string;
-  /** Asked directly before the write to the socket; false: it is not sent. */
+  /** Called directly before the write to the socket; false: do not send. */
   mayLeave?: (() => boolean) | undefined;
-  /** The answer is no longer wanted. Never for a paid request. */
+  /** Gives up the answer. Never used for a paid request. */
   signal?: AbortSignal | undefined;
 }
 
-/** Also when inflated. Answers of this endpoint are under a kilobyte. */
+/** The largest answer, also when inflated. Answers of this endpoint are under a kilobyte. */
 export const ANSWER_LIMIT = 1_048_576;
 
 /** One request, sent at most once. `timeoutMs` covers everything up to the last byte of the answer. Never rejects. */
@@ -40,8 +40,8 @@ export function exchange(
 }
 
 /**
- * The handler of one request. undici calls `onRequestStart` in the same synchronous stretch as the write to the socket:
- * until then, nothing has left this process.
+ * The handler of one request. undici calls `onRequestStart` synchronously before the write to the socket: until then,
+ * nothing has left this process.
  */
 class Call implements Dispatcher.DispatchHandler {
   readonly result: Promise<Exchange>;
@@ -68,8 +68,7 @@ class Call implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    // Settled: its time ran out before it had a connection, and it was reported as not sent. Begun before: undici is
-    // about to send it a second time. Either way it must not reach the socket.
+    // It was already reported as not sent, or undici is about to send it a second time. It must not reach the socket.
     if (this.#settled || this.#phase !== 'connecting') {
       controller.abort(new Error('a request is sent at most once'));
       return;
@@ -121,7 +120,7 @@ class Call implements Dispatcher.DispatchHandler {
 
   abandon(): void {
     if (this.#settled) return;
-    const problem = { code: 'ABANDONED', message: 'nobody waits for the answer any more' };
+    const problem = { code: 'ABANDONED', message: 'vidbatch no longer waits for the answer' };
     this.#controller?.abort(problemError(problem.code, problem.message));
     this.#finish(problem);
   }
@@ -132,8 +131,8 @@ class Call implements Dispatcher.DispatchHandler {
       this.#finish(problem);
       return;
     }
-    // After a pause of the process, timers run before sockets are read, and the answer may be there. One turn of the
-    // event loop reads it.
+    // After a pause of the process, timers run before sockets are read. One turn of the event loop reads an answer that is
+    // already there.
     setImmediate(() => {
       if (this.#settled) return;
       this.#controller?.abort(problemError(problem.code, problem.message));

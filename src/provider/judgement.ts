@@ -32,8 +32,8 @@ interface JudgeOptions {
 }
 
 /**
- * What an answer to a POST means, by the outcome table. Never throws. An answer that names a task may be an acceptance,
- * whatever its status or code: such a row is never sent again.
+ * The outcome of an answer to a POST, by the outcome table. Never throws. An answer with a task id may be an acceptance,
+ * also with a refusing status or code: such a row is never sent again.
  */
 export function judge(answer: Answer, options: JudgeOptions): Outcome {
   const outcome = judgeByTable(answer, options);
@@ -66,8 +66,8 @@ function refused(
 }
 
 /**
- * A task id is an acceptance, whatever became of the task. A plain `id` beside an error may be the id of the request.
- * Then, and without an id, a known code decides; else the outcome is uncertain.
+ * A task id is an acceptance, also of a failed task. A plain `id` beside an error may be the id of the request: then, and
+ * without an id, a known code decides, or else the outcome is uncertain.
  */
 function judgeSuccess(answer: Answer, options: JudgeOptions): Outcome {
   const object = parseObject(answer.body);
@@ -118,7 +118,7 @@ function formatCutOff({ code, message }: Problem): string {
     : `the answer was cut off (${message})`;
 }
 
-/** The innermost code that is known, by the configuration or at this status. */
+/** The innermost code that the configuration or the table knows at this status. */
 function kindByCode(
   refusal: Refusal,
   status: number,
@@ -154,9 +154,9 @@ function decide(
 }
 
 /**
- * `rejected` invites a person to send the row again, so it needs a readable verdict, such as the vendor's JSON at HTTP
- * 400. A body that was cut off, or a wrapper around something that is not JSON, is none: a proxy may speak after the
- * request was passed on. A wrong `uncertain` costs a look; a wrong `rejected` costs a second payment.
+ * `rejected` invites a person to send the row again, so it needs a readable verdict, such as the vendor's JSON at HTTP 400.
+ * A cut-off body, or a wrapper around text that is not JSON, may come from a proxy that passed the request on. A wrong
+ * `uncertain` costs a look; a wrong `rejected` costs a second payment.
  */
 function hasVerdict(answer: Answer, refusal: Refusal): boolean {
   return refusal.readable || (answer.cutOff === undefined && refusal.layers.length === 0);
@@ -205,7 +205,7 @@ interface Failure {
   problem: Problem;
 }
 
-/** A call that broke before any answer: not sent if the request had not begun, else uncertain. */
+/** A call without an answer: not sent if the request had not begun, or else uncertain. */
 export function judgeFailure(
   failure: Failure,
   { host, redact, proxies }: { host: string; redact: (text: string) => string; proxies?: readonly string[] },
@@ -228,7 +228,7 @@ const CONNECTING: Readonly<Record<string, (host: string) => string>> = {
   UND_ERR_DESTROYED: () => 'the client is closed',
 };
 
-/** What happens in a network that can only be left through a proxy. */
+/** Failures that a missing proxy may cause. */
 const NETWORK = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -240,7 +240,7 @@ const NETWORK = new Set([
   'TIMEOUT',
 ]);
 
-/** One line that says how far the call came. */
+/** One line that says how far the call got. */
 export function formatFailure(
   { phase, problem }: Failure,
   host: string,

@@ -1,7 +1,7 @@
 import { usageError } from '../core/errors.ts';
 import type { OutcomeKind } from '../core/outcome.ts';
 
-/** What a refusal can mean: not `accepted`, which needs a task id, nor `invalid`, which is not sent. */
+/** The outcomes of a refusal: `accepted` needs a task id, and `invalid` is not sent. */
 export type RefusalKind = Exclude<OutcomeKind, 'accepted' | 'invalid'>;
 
 /** Codes whose meaning the configuration changes: a code, or `fail_to_fetch_task/<inner code>`. */
@@ -14,10 +14,10 @@ interface Statuses {
 
 const any4xx: Statuses = { from: 400, to: 499 };
 
-/** HTTP status → kind; the first that fits. A 2xx is judged by its task id alone. Outside the list: uncertain. */
+/** HTTP status → kind; the first match counts. A 2xx is judged by its task id. Other statuses are uncertain. */
 export const STATUSES: readonly (Statuses & { kind: RefusalKind })[] = [
-  // A redirect is never followed: the POST would be sent twice, or become a GET. These say that the address is
-  // elsewhere; the others (303: "done, look there") do not say that nothing was done.
+  // A redirect is never followed: the POST would be sent twice, or become a GET. These four only name another address; the
+  // others, such as 303, may follow a request that was done.
   { from: 301, to: 302, kind: 'halted' },
   { from: 307, to: 308, kind: 'halted' },
   { from: 300, to: 399, kind: 'uncertain' },
@@ -60,8 +60,8 @@ export const VENDOR_CODES: readonly { code: string; kind: RefusalKind }[] = [
 ];
 
 /**
- * "No balance" in words. Used only at a clear 4xx without a known code: a message may quote the row, and a false match
- * costs a halt, never a payment.
+ * "No balance" in words. Used only at a clear 4xx without a known code. A message may quote the row, but a false match only
+ * causes a halt.
  */
 export const NO_BALANCE =
   /额度不足|余额不足|insufficient (account )?(balance|credits?|quota)|quota is not enough/i;

@@ -6,7 +6,7 @@ import { oneLine } from '../core/text.ts';
 
 type TaskStatus = Extract<TaskReport, { kind: 'task' }>['status'];
 
-/** The words of providers, in lower case. Anything else is unknown, and polled again. */
+/** The words of providers, in lower case. A task with another word is polled again. */
 const STATUSES: ReadonlyMap<string, TaskStatus> = new Map([
   ...words('queued', ['queued', 'submitted', 'not_start', 'created', 'queueing', 'pending', 'preparing']),
   ...words('in_progress', ['in_progress', 'processing', 'running', 'generating']),
@@ -23,7 +23,7 @@ export function taskStatusOf(written: string): TaskStatus {
   return STATUSES.get(written.trim().toLowerCase()) ?? 'unknown';
 }
 
-/** Also used for a failed request, so they count for a task only if the answer names one. */
+/** Words that may also mean a failed request: they count only if the answer names a task. */
 const OF_QUESTION = /^\s*(error|fail)\s*$/i;
 
 /** A bare 404 can also be a wrong base URL, and would make every task missing. */
@@ -35,7 +35,7 @@ interface ReadTaskOptions {
   redact?: (text: string) => string;
 }
 
-/** Reads an answer to "how is this task", flat or wrapped. Never throws. */
+/** Reads the answer to a poll, flat or wrapped. Never throws. */
 export function readTask(answer: Answer, options: ReadTaskOptions): TaskReport {
   const redact = options.redact ?? ((text) => text);
   const body = storedBody(answer, redact);
@@ -98,7 +98,7 @@ function statusWordOf(task: Json): string | undefined {
   return words.find((word) => typeof word === 'string');
 }
 
-/** A finished task without a video that says why. */
+/** A finished task without a video that has a reason. */
 function hasFailed(task: Json): boolean {
   return carriesError(task) || isText(task['fail_reason']);
 }
@@ -131,11 +131,16 @@ function readFailReason(task: Json): string | undefined {
   return candidates.find(isText);
 }
 
-/** Where a task's URL is by contract: any text there counts. */
-const OWN: readonly (readonly string[])[] = [['video_url'], ['result_url'], ['url'], ['result', 'video_url']];
+/** The places of a task's URL by contract, where any text counts. */
+const CONTRACT_PATHS: readonly (readonly string[])[] = [
+  ['video_url'],
+  ['result_url'],
+  ['url'],
+  ['result', 'video_url'],
+];
 
-/** Where other providers have it, as text, in an object or in a list. Only URLs count there. */
-const OTHER: readonly (readonly string[])[] = [
+/** The places at other providers, as text, in an object or in a list. Only URLs count. */
+const OTHER_PATHS: readonly (readonly string[])[] = [
   ['url'],
   ['result'],
   ['metadata', 'url'],
@@ -152,8 +157,8 @@ const OTHER: readonly (readonly string[])[] = [
 ];
 
 export function readResultUrl(task: Json): string | undefined {
-  const own = OWN.map((path) => at(task, path)).filter(isText);
-  const other = OTHER.map((path) => urlIn(at(task, path), DEEPEST)).filter(isText);
+  const own = CONTRACT_PATHS.map((path) => at(task, path)).filter(isText);
+  const other = OTHER_PATHS.map((path) => urlIn(at(task, path), DEEPEST)).filter(isText);
   return own.find(isHttpUrl) ?? other[0] ?? own[0];
 }
 
@@ -185,10 +190,10 @@ export function isHttpUrl(value: unknown): value is string {
   return typeof value === 'string' && /^\s*https?:\/\/\S+\s*$/i.test(value);
 }
 
-/** Numbers from here on are a time (2017), and not a duration. */
+/** The year 2017. Smaller numbers are durations. */
 const FROM_SECONDS = 1_500_000_000;
 const FROM_MS = FROM_SECONDS * 1000;
-/** The year 2100. Later times are not of a result. */
+/** The year 2100. */
 const UNTIL_MS = 4_102_444_800_000;
 
 /** A time in seconds or milliseconds since the epoch, or in RFC 3339 with a zone → milliseconds since the epoch. */
@@ -207,7 +212,7 @@ function inTime(ms: number): number | undefined {
   return ms >= FROM_MS && ms < UNTIL_MS ? ms : undefined;
 }
 
-/** With one of these, `Expires` is the end of a signature. */
+/** Beside one of these, `Expires` is the end of a signature. */
 const SIGNATURES = ['signature', 'sig', 'x-oss-signature'];
 
 /**

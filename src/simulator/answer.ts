@@ -3,7 +3,7 @@ import { draw } from './random.ts';
 import type { QueryShape } from './settings.ts';
 import type { TaskStatus } from './tasks.ts';
 
-/** A whole HTTP answer, before a fault spoils it. */
+/** A whole HTTP answer, before a fault. */
 export interface Answer {
   status: number;
   headers: Record<string, string>;
@@ -15,7 +15,7 @@ export function json(status: number, value: unknown, headers: Record<string, str
   return { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body };
 }
 
-/** A page for people, as from a proxy in front of the gateway. */
+/** A page, as from a proxy in front of the gateway. */
 export function html(status: number, title: string, headers: Record<string, string> = {}): Answer {
   const body = `<!DOCTYPE html>\n<html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>\n`;
   return { status, headers: { 'content-type': 'text/html; charset=utf-8', ...headers }, body };
@@ -84,13 +84,13 @@ export function created(task: { taskId: string; model: unknown; at: number }): A
   });
 }
 
-/** The same answer with everything in it except the task id. */
+/** The same answer without the task id. */
 export function withoutId(answer: Answer): Answer {
   const { id: _id, task_id: _taskId, ...rest } = JSON.parse(answer.body) as Record<string, unknown>;
   return { ...answer, body: JSON.stringify(rest) };
 }
 
-/** Where to cut an answer so that it loses its task id. */
+/** The place at which a cut removes the task id. */
 export function cutBeforeId(body: string): number {
   const id = body.indexOf('"task_');
   return id === -1 ? Math.floor(body.length / 2) : id + 8;
@@ -133,7 +133,7 @@ const WORDS: Record<Shape, Words> = {
   },
 };
 
-/** The answer to "how is this task". `mixed` draws one of the shapes for every poll of every task. */
+/** The answer to a poll. `mixed` draws a shape for each poll. */
 export function report(
   create: AcceptedCreate,
   task: TaskStatus,

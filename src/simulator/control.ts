@@ -11,7 +11,7 @@ import { checked, type Settings, type SettingsPatch } from './settings.ts';
 import type { ListedTask } from './tasks.ts';
 import { readBody } from './http.ts';
 
-/** What a test can read and change, in this process or over `/control/`. */
+/** The parts that a test can read and change, in this process or over `/control/`. */
 export interface Controls {
   stats: () => StatsReport;
   record: () => readonly AcceptedCreate[];
@@ -21,14 +21,14 @@ export interface Controls {
   /** Throws a usage error when the rule is wrong. */
   addRule: (rule: RuleInput) => void;
   clearRules: () => void;
-  /** Cuts every connection, and refuses new ones for so many milliseconds. */
+  /** Cuts every connection, and refuses new ones for this time. */
   leave: (ms: number) => void;
   settings: () => Settings;
   /** Throws a usage error, and changes nothing, when any part of the change is wrong. */
   configure: (change: SettingsPatch) => void;
 }
 
-/** `leaveMs`: after the reply, the server is closed for so long. */
+/** `leaveMs`: after the reply, the server is closed for this time. */
 type Reply = Answer & { leaveMs?: number };
 type Route = (controls: Controls, body: unknown) => Reply;
 
@@ -74,8 +74,8 @@ export async function serveControl(
     };
     return stream(lines(), 'application/x-ndjson', res);
   }
-  const book = PROVIDER_FILES.find((file) => route === `GET /control/${file}`);
-  if (book !== undefined) return stream(fileText(controls.providerFiles(), book), contentType(book), res);
+  const file = PROVIDER_FILES.find((file) => route === `GET /control/${file}`);
+  if (file !== undefined) return stream(fileText(controls.providerFiles(), file), contentType(file), res);
   const body = await readBody(req, MAX_BODY);
   if (body === 'gone') return;
   const answer: Reply =
@@ -89,8 +89,8 @@ export async function serveControl(
 function answerTo(controls: Controls, route: string, body: { text: string }): Reply {
   const handler = Object.hasOwn(ROUTES, route) ? ROUTES[route] : undefined;
   if (handler === undefined) {
-    const books = PROVIDER_FILES.map((file) => `GET /control/${file}`);
-    const known = [RECORD, ...books, ...Object.keys(ROUTES)].join(', ');
+    const files = PROVIDER_FILES.map((file) => `GET /control/${file}`);
+    const known = [RECORD, ...files, ...Object.keys(ROUTES)].join(', ');
     return json(404, { error: `${route} is not known; known: ${known}` });
   }
   try {
@@ -102,7 +102,7 @@ function answerTo(controls: Controls, route: string, body: { text: string }): Re
   }
 }
 
-/** In pieces: a record of a million creates is no single string. */
+/** In pieces, because a record may have a million creates. */
 async function stream(pieces: Iterable<string>, type: string, res: ServerResponse): Promise<void> {
   res.writeHead(200, { 'content-type': type });
   // A reader may leave early.

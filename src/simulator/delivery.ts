@@ -9,12 +9,12 @@ export interface Delivery {
   status: number;
   headers: Record<string, string>;
   body: Iterable<Buffer>;
-  /** After half of the body, or `after` so many bytes. */
+  /** After half of the body, or after `after` bytes. */
   end?: 'close' | 'reset' | 'stall';
   after?: number;
   /** In pieces, over slowMs. */
   slow?: true;
-  /** Only the end of the connection ends it. */
+  /** It ends with the connection. */
   unframed?: true;
 }
 
@@ -36,7 +36,7 @@ interface Fault {
   deliver: (asked: Asked) => Delivery;
 }
 
-/** As an object store answers: the whole object, or the requested range if the object is still the same. */
+/** The answer of an object store: the whole object, or the requested range if the object is unchanged. */
 export function deliver(asked: Asked, video = new Video(asked.taskId, asked.size)): Delivery {
   const headers = {
     'content-type': 'video/mp4',
@@ -172,14 +172,14 @@ export const RESULT_FAULTS = {
     end: 'close',
     after: asked.size / 2,
   })),
-  'result-gzip': fault('compressed, though nobody asked for it', (asked) => {
+  'result-gzip': fault('compressed, although the client did not ask for it', (asked) => {
     const plain = whole(asked);
     const body = gzipSync(Buffer.concat([...plain.body]));
     const headers = { ...plain.headers, 'content-encoding': 'gzip', 'content-length': String(body.length) };
     return { ...plain, headers, body: [body] };
   }),
-  'result-ignores-range': fault('200 and the whole, whatever range was asked for', (asked) => whole(asked)),
-  'result-wrong-range': fault('206 with another range than was asked for', (asked) =>
+  'result-ignores-range': fault('200 and the whole video for any range', (asked) => whole(asked)),
+  'result-wrong-range': fault('206 with a wrong range', (asked) =>
     asked.range === null ? deliver(asked) : deliver({ ...asked, range: 'bytes=1-', ifRange: null }),
   ),
   'result-changes': fault('another video, with another ETag, each time', (asked) =>
@@ -188,13 +188,10 @@ export const RESULT_FAULTS = {
   'result-no-validator': fault('neither ETag nor Last-Modified', (asked) =>
     without(deliver(asked), 'etag', 'last-modified'),
   ),
-  'result-octets': fault(
-    'application/octet-stream, as object stores say when nobody has told them',
-    (asked) => {
-      const good = deliver(asked);
-      return { ...good, headers: { ...good.headers, 'content-type': 'application/octet-stream' } };
-    },
-  ),
+  'result-octets': fault('application/octet-stream, the default type of object stores', (asked) => {
+    const good = deliver(asked);
+    return { ...good, headers: { ...good.headers, 'content-type': 'application/octet-stream' } };
+  }),
   'result-redirect': fault('one redirect, then the video', (asked) =>
     asked.target.includes('hop=1') ? deliver(asked) : redirect(`${asked.target}&hop=1`),
   ),

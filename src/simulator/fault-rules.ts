@@ -7,25 +7,25 @@ import { type Mistake, parseMistakeName } from './mistake.ts';
 import { checked, lifePatch, type TaskLife } from './settings.ts';
 
 const schema = z.strictObject({
-  /** The requests that the rule counts; `query` and `result` are GETs of a task or its video, by the task's prompt. */
+  /** The requests that the rule counts. `query` and `result` are GETs of a task or its video. */
   on: z.enum(['create', 'query', 'result']).default('create'),
   match: z
     .strictObject({
       /** Part of the prompt; absent: every request. */
       prompt: z.string().min(1).optional(),
-      /** The first matching request to strike, counted since the rule was added. */
+      /** The first matching request that gets the fault, counted since the rule was added. */
       nth: z.int().min(1).optional(),
-      /** How often it strikes. Default: once with `nth`, else always. */
+      /** The number of faults. Default: one with `nth`, or else no limit. */
       times: z.int().min(1).optional(),
     })
     .default({}),
   /** `name`, `name:created` or `name:not-created`. */
   fault: z.string().optional(),
-  /** The other way to say the variant. */
+  /** Another way to give the variant. */
   created: z.boolean().optional(),
   /** The life of the tasks of matching prompts; not counted, and not for `query`. */
   task: lifePatch.optional(),
-  /** The mistake of the books about matching prompts; not counted, and not for `query`. */
+  /** The mistake of the provider files about matching prompts; not counted, and not for `query`. */
   mistake: z.string().optional(),
 });
 
@@ -43,11 +43,11 @@ interface Rule {
   mistake: Mistake | undefined;
 }
 
-/** Rules in the order in which they were added; the first that strikes wins. */
+/** Rules in the order in which they were added; the first match wins. */
 export class Rules {
   #rules: Rule[] = [];
 
-  /** Throws a usage error when the rule is wrong or could never strike. */
+  /** Throws a usage error when the rule is wrong or could never apply. */
   add(input: unknown): void {
     this.#rules.push(readRule(input));
   }
@@ -56,12 +56,12 @@ export class Rules {
     this.#rules = [];
   }
 
-  /** The fault for a request of which only the head is known. */
+  /** The fault for a request before its body is read. */
   atHead(): ChosenFault | undefined {
     return this.#strike((rule) => rule.on === 'create' && strikesAtHead(rule))?.fault;
   }
 
-  /** The fault for a create, or for a query of the task, with this prompt. Counts the request once a rule. */
+  /** The fault for a create, or for a query of a task, with this prompt. */
   atBody(on: 'create' | 'query', prompt: string): ChosenFault | undefined {
     return this.#strike((rule) => rule.on === on && !strikesAtHead(rule) && prompt.includes(rule.prompt))
       ?.fault;
@@ -78,7 +78,7 @@ export class Rules {
     return Object.assign({}, ...parts.map((rule) => rule.task)) as Partial<TaskLife>;
   }
 
-  /** The mistake of the books about this prompt; the first rule wins. */
+  /** The mistake of the provider files about this prompt; the first rule wins. */
   mistake(prompt: string): Mistake | undefined {
     return this.#rules.find((rule) => rule.mistake !== undefined && prompt.includes(rule.prompt))?.mistake;
   }
@@ -122,7 +122,7 @@ function readRule(input: unknown): Rule {
   return rule;
 }
 
-/** True for the only fault that happens before the body is read. */
+/** Whether the fault happens before the body is read. */
 export function beforeBody(fault: ChosenFault | undefined): boolean {
   if (fault === undefined) return false;
   const { behaviour } = faultKind(fault);

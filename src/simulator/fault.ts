@@ -2,8 +2,8 @@ import { usageError } from '../core/errors.ts';
 import { type Answer, gatewayError, html, taskError, text, tooLarge, vendorError } from './answer.ts';
 
 /**
- * What happens to a request. Everything but `answer` starts from the success answer, also when nothing was created: the
- * client must not see the difference. `answer` gets the time in milliseconds.
+ * What happens to a request. All but `answer` start from the success answer, also if no task was created: the client must
+ * not see the difference. `answer` gets the time in milliseconds.
  */
 export type Behaviour =
   | { does: 'reset'; when: 'before-body' | 'after-body' | 'in-answer' }
@@ -18,7 +18,7 @@ export type Behaviour =
 export interface FaultKind {
   /** One line for people: what the client sees. */
   about: string;
-  /** Whether a task may, must or cannot exist after it. */
+  /** Whether a task exists afterwards. */
   creates: 'either' | 'always' | 'never';
   behaviour: Behaviour;
 }
@@ -33,7 +33,7 @@ const refuses = (about: string, answer: (now: number) => Answer): FaultKind =>
 const breaks = (about: string, answer: (now: number) => Answer): FaultKind =>
   fault(about, 'either', { does: 'answer', answer });
 
-/** Seconds from now as an HTTP date, rounded up: the client never comes back early. */
+/** Seconds from now as an HTTP date, rounded up, so that the client does not come back early. */
 const dateIn = (now: number, seconds: number): string =>
   new Date(Math.ceil(now / 1000 + seconds) * 1000).toUTCString();
 
@@ -193,7 +193,7 @@ export function faultKind(fault: ChosenFault): FaultKind {
   return FAULTS[fault.name];
 }
 
-/** A clear refusal of the gateway: nothing was created. */
+/** A clear refusal: no task was created. */
 export function isRefusal(kind: FaultKind): boolean {
   return kind.behaviour.does === 'answer' && kind.creates === 'never';
 }

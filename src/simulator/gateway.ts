@@ -9,20 +9,20 @@ import type { Settings } from './settings.ts';
 import type { Tasks } from './tasks.ts';
 import type { Delays } from './http.ts';
 
-/** What the parts of one simulator share. */
-export interface World {
+/** The state that the parts of one simulator share. */
+export interface SimulatorState {
   record: AcceptRecord;
   rules: Rules;
   tasks: Tasks;
   stats: Stats;
   delays: Delays;
   settings: () => Settings;
-  /** All that is random follows from it. */
+  /** All random values follow from it. */
   seed: number;
   now: () => number;
 }
 
-/** A create as it was read, without its key. */
+/** A create that was read, without its key. */
 export interface CreateRequest {
   number: number;
   bodyText: string;
@@ -37,44 +37,44 @@ type Decision =
   /** `accept` records the create, unless the fault says that none exists, and returns the success answer either way. */
   | { kind: 'admitted'; fault: ChosenFault | undefined; accept: () => Answer };
 
-/** What the provider decides: refuse, break, or accept and record. Knows no sockets. */
+/** Decides about creates: refuse, break, or accept and record. It does not know sockets. */
 export class Gateway {
-  readonly #world: World;
-  /** Models that are accepted beside those of the contract page. */
+  readonly #state: SimulatorState;
+  /** Models that are accepted in addition to the contract page. */
   readonly #models: readonly string[];
-  /** When each create of the last second was let through. */
+  /** The times of the creates that passed the quota in the last second. */
   #letThrough: number[] = [];
-  /** Creates that the account can still pay for. */
+  /** The creates that the balance still pays for. */
   #left: number | null = null;
-  /** Creates of this process that became no task: a bill may charge them by mistake. */
+  /** Creates of this process that became no task. A bill may charge them by mistake. */
   readonly refused: RefusedCreate[] = [];
   /** Refusals by Idempotency-Key, while keys are honoured; accepted creates are found in the record. */
   readonly #refusals = new Map<string, Answer>();
 
-  constructor(world: World, models: readonly string[]) {
-    this.#world = world;
+  constructor(state: SimulatorState, models: readonly string[]) {
+    this.#state = state;
     this.#models = models;
     this.balanceChanged();
   }
 
-  /** The balance of the settings is now what is left. */
+  /** Takes the balance of the settings. */
   balanceChanged(): void {
-    this.#left = this.#world.settings().balance;
+    this.#left = this.#state.settings().balance;
   }
 
   /** The fault of a create before its body is read. Throws for a bad header. */
   faultAtHead(number: number, header: string | undefined): ChosenFault | undefined {
     if (header !== undefined) return parseFaultName(header);
     const rated = this.#rated(number);
-    return this.#world.rules.atHead() ?? (beforeBody(rated) ? rated : undefined);
+    return this.#state.rules.atHead() ?? (beforeBody(rated) ? rated : undefined);
   }
 
   /**
-   * In the gateway's order: quota, balance, validation, fault. Nothing in it waits, so that no two creates share the
-   * last place or the last credit.
+   * In the gateway's order: quota, balance, validation, fault. It is synchronous, so two creates never share the last place
+   * or the last credit.
    */
   decide(request: CreateRequest, chosen: ChosenFault | undefined): Decision {
-    const { rules, now } = this.#world;
+    const { rules, now } = this.#state;
     const stored = this.#stored(request.idempotencyKey);
     if (stored !== undefined) return { kind: 'final', answer: stored };
     const refusal = this.#overQuota(now());
@@ -94,7 +94,7 @@ export class Gateway {
   }
 
   #accept(request: CreateRequest, body: AcceptedCreate['body'], fault: ChosenFault | undefined): Answer {
-    const { record, now, stats } = this.#world;
+    const { record, now, stats } = this.#state;
     const create: AcceptedCreate = {
       taskId: newTaskId(),
       at: now(),
@@ -118,11 +118,11 @@ export class Gateway {
 
   #remember({ number: requestNumber }: CreateRequest, body: AcceptedCreate['body']): void {
     const { prompt, model, duration = 5 } = body;
-    this.refused.push({ requestNumber, at: this.#world.now(), prompt, model, duration });
+    this.refused.push({ requestNumber, at: this.#state.now(), prompt, model, duration });
   }
 
   #overQuota(time: number): Answer | undefined {
-    const { settings, tasks } = this.#world;
+    const { settings, tasks } = this.#state;
     const { requestsPerSecond, runningTasks, throttle } = settings();
     const tooMany = runningTasks?.mode === 'refuse' && tasks.unfinished(time) >= runningTasks.limit;
     if (tooMany || (requestsPerSecond !== null && !this.#letsThrough(requestsPerSecond, time))) {
@@ -142,17 +142,17 @@ export class Gateway {
   }
 
   #rated(number: number): ChosenFault | undefined {
-    return pickByRate(this.#world.settings().faults, draw(this.#world.seed, 'fault', number));
+    return pickByRate(this.#state.settings().faults, draw(this.#state.seed, 'fault', number));
   }
 
   #refused(request: CreateRequest, answer: Answer): Decision {
     const { idempotencyKey: key } = request;
-    if (key !== null && this.#world.settings().honourIdempotency) this.#refusals.set(key, answer);
+    if (key !== null && this.#state.settings().honourIdempotency) this.#refusals.set(key, answer);
     return { kind: 'final', answer };
   }
 
   #stored(key: string | null): Answer | undefined {
-    const { settings, record } = this.#world;
+    const { settings, record } = this.#state;
     if (key === null || !settings().honourIdempotency) return undefined;
     const create = record.findByKey(key);
     return create === undefined ? this.#refusals.get(key) : success(create);
@@ -168,7 +168,7 @@ function success(create: AcceptedCreate): Answer {
   return created({ taskId: create.taskId, model: create.body['model'], at: create.at });
 }
 
-/** Whether the task id reaches a client that is patient. */
+/** Whether the task id reaches a client that waits long enough. */
 function arrives(fault: ChosenFault): boolean {
   const { does } = faultKind(fault).behaviour;
   return does === 'slow' || does === 'close' || does === 'leave';

@@ -2,19 +2,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf, VidbatchError } from '../core/errors.ts';
 import { html, invalidUrl, taskError, taskNotExist, tooLarge, report, type Answer } from './answer.ts';
 import { faultKind, parseFaultName, type ChosenFault } from './fault.ts';
-import { badKey, type Gateway, type World } from './gateway.ts';
+import { badKey, type Gateway, type SimulatorState } from './gateway.ts';
 import type { Results } from './results.ts';
 import { beforeBody } from './fault-rules.ts';
 import { draw, pickByRate } from './random.ts';
 import { Exchange, header, readBody } from './http.ts';
 
-interface HandlerOptions extends World {
+interface HandlerOptions extends SimulatorState {
   gateway: Gateway;
   results: Results;
   /** The only accepted key; absent: any. */
   apiKey: string | undefined;
   maxBodyBytes: number;
-  /** Cuts every connection, and refuses new ones for so many milliseconds. */
+  /** Cuts every connection, and refuses new ones for this time. */
   leave: (ms: number) => void;
 }
 

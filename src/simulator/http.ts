@@ -31,7 +31,7 @@ export class Delays {
   }
 }
 
-/** One request and its answer on a socket. Reports once what the client got: a status, or none. */
+/** One request and its answer on a socket. Reports once which status the client got. */
 export class Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -42,7 +42,7 @@ export class Exchange {
     this.res = res;
     this.#told = told;
     res.once('close', () => this.tell('none'));
-    // A gateway does not notice that its client has gone.
+    // A gateway does not notice that its client is gone.
     res.on('error', () => undefined);
   }
 
@@ -51,13 +51,12 @@ export class Exchange {
     this.#told = undefined;
   }
 
-  /** Answers as it should be. */
   send(answer: Answer): void {
     if (!this.#head(answer)) return;
     this.res.end(answer.body);
   }
 
-  /** RST, so that the client sees a reset and not an orderly end. */
+  /** RST: the client sees a reset. */
   reset(): void {
     this.tell('none');
     this.req.socket.resetAndDestroy();
@@ -69,7 +68,7 @@ export class Exchange {
     this.req.socket.end();
   }
 
-  /** Applies a behaviour to the answer. `slow accept` is over before this. `leave` closes the server for a while. */
+  /** Applies a fault to the answer. The wait of `slow accept` is over before. `leave` closes the server for a while. */
   async perform(
     behaviour: Behaviour,
     answer: Answer,

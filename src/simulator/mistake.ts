@@ -1,20 +1,20 @@
 import { usageError } from '../core/errors.ts';
 import { parseRated, quote } from './fault.ts';
 
-/** The mistakes that the task list and the bill can make about a task, and the tasks to which each applies. */
+/** Mistakes in the task list and the bill, and the tasks to which each applies. */
 export const MISTAKES = {
   missing: { of: 'any', about: 'it is neither in the list nor on the bill' },
   unlisted: { of: 'any', about: 'it is on the bill alone' },
-  extra: { of: 'any', about: 'beside it, both have a task that nobody created' },
+  extra: { of: 'any', about: 'both have an additional task that was never created' },
   'other-model': { of: 'any', about: 'both name another model' },
   'other-duration': { of: 'any', about: 'the list has it a second longer' },
   'other-end': { of: 'ended', about: 'the list says that it failed where it completed, or the reverse' },
-  unbilled: { of: 'completed', about: 'it is not on the bill, though it completed' },
+  unbilled: { of: 'completed', about: 'it completed, but is not on the bill' },
   'billed-twice': { of: 'completed', about: 'it is charged twice' },
-  'billed-failed': { of: 'failed', about: 'it is charged, though it failed' },
+  'billed-failed': { of: 'failed', about: 'it failed, but is charged' },
   'other-amount': { of: 'completed', about: 'the charge is higher than the price' },
   'other-currency': { of: 'completed', about: 'the charge is in another currency' },
-  refunded: { of: 'completed', about: 'it is charged and refunded, though it completed' },
+  refunded: { of: 'completed', about: 'it completed, but is charged and refunded' },
   'refund-alone': { of: 'completed', about: 'a refund without a charge' },
   unreadable: { of: 'completed', about: 'the amount of its charge is "n/a"' },
   'billed-refused': { of: 'refused', about: 'a create that was refused, or never became a task, is charged' },

@@ -1,3 +1,4 @@
+import { csvCell } from '../core/text.ts';
 import { formatAmount, parseAmount, times } from '../core/money/money.ts';
 import { concerns, type Mistake } from './mistake.ts';
 import { draw, pickByRate } from './random.ts';
@@ -5,7 +6,7 @@ import type { Settings } from './settings.ts';
 import type { ListedTask } from './tasks.ts';
 import { writeFileSync } from 'node:fs';
 
-/** One line of the task list; times are unix seconds, as in the answer. */
+/** One line of the task list. Times are unix seconds, as in the answers. */
 export interface TaskLine {
   id: number;
   task_id: string;
@@ -24,7 +25,7 @@ export interface BillLine {
   id: number;
   time: number;
   type: 'charge' | 'refund';
-  /** Empty where a create became no task. */
+  /** Empty for a create that became no task. */
   task_id: string;
   request_id: string;
   model: string;
@@ -33,7 +34,7 @@ export interface BillLine {
   currency: string;
 }
 
-/** A create that became no task: it was refused, or broke before it was one. */
+/** A create that became no task, because it was refused or failed. */
 export interface RefusedCreate {
   requestNumber: number;
   at: number;
@@ -42,7 +43,7 @@ export interface RefusedCreate {
   duration: unknown;
 }
 
-/** What the provider's operator would export, and where it is wrong. */
+/** The files that the provider's operator would export, and the mistakes in them. */
 export interface ProviderFiles {
   list: TaskLine[];
   bill: BillLine[];
@@ -56,23 +57,23 @@ export interface ProviderFilesOptions {
   seed: number;
 }
 
-/** The books of the simulator: the truth, with the mistakes of settings and rules. The same input gives the same books. */
+/** Makes the files: the truth, with the mistakes of settings and rules. The same input gives the same files. */
 export function makeProviderFiles(
   tasks: readonly ListedTask[],
   refused: readonly RefusedCreate[],
   options: ProviderFilesOptions,
 ): ProviderFiles {
-  const books: ProviderFiles = { list: [], bill: [], mistakes: [] };
-  for (const task of tasks) enter(books, task, options);
-  for (const create of refused) enterRefused(books, create, options);
-  books.bill.sort((a, b) => a.time - b.time);
-  return books;
+  const files: ProviderFiles = { list: [], bill: [], mistakes: [] };
+  for (const task of tasks) addTask(files, task, options);
+  for (const create of refused) addRefused(files, create, options);
+  files.bill.sort((a, b) => a.time - b.time);
+  return files;
 }
 
-function enter(books: ProviderFiles, task: ListedTask, options: ProviderFilesOptions): void {
+function addTask(files: ProviderFiles, task: ListedTask, options: ProviderFilesOptions): void {
   const mistake = mistakeOf(task, task.status, options);
   if (mistake !== undefined) {
-    books.mistakes.push({ mistake, taskId: task.taskId, requestId: requestId(task.requestNumber) });
+    files.mistakes.push({ mistake, taskId: task.taskId, requestId: requestId(task.requestNumber) });
   }
   if (mistake === 'missing') return;
   const line = taskLine(task);
@@ -90,28 +91,28 @@ function enter(books: ProviderFiles, task: ListedTask, options: ProviderFilesOpt
     line.status = task.status === 'completed' ? 'failed' : 'completed';
     line.fail_reason = line.status === 'failed' ? 'InternalServiceFailure' : '';
   }
-  if (mistake !== 'unlisted') books.list.push(line);
-  books.bill.push(...charges);
+  if (mistake !== 'unlisted') files.list.push(line);
+  files.bill.push(...charges);
   if (mistake === 'extra') {
     const extra = {
       task_id: `task_of_nobody_${task.requestNumber}`,
       request_id: `nobody-${task.requestNumber}`,
     };
-    books.list.push({ ...line, ...extra, id: entryId(task.requestNumber, EXTRA) });
-    books.bill.push(...charges.map((charge) => ({ ...charge, ...extra, id: charge.id + EXTRA })));
+    files.list.push({ ...line, ...extra, id: entryId(task.requestNumber, EXTRA) });
+    files.bill.push(...charges.map((charge) => ({ ...charge, ...extra, id: charge.id + EXTRA })));
   }
 }
 
-function enterRefused(books: ProviderFiles, create: RefusedCreate, options: ProviderFilesOptions): void {
+function addRefused(files: ProviderFiles, create: RefusedCreate, options: ProviderFilesOptions): void {
   const mistake = mistakeOf(create, 'refused', options);
   if (mistake === undefined) return;
   const request_id = requestId(create.requestNumber);
-  books.mistakes.push({ mistake, taskId: null, requestId: request_id });
+  files.mistakes.push({ mistake, taskId: null, requestId: request_id });
   const { settings } = options;
   const model = String(create.model);
   const duration = Number(create.duration);
   const amount = price(model, duration, settings);
-  books.bill.push({
+  files.bill.push({
     id: entryId(create.requestNumber, 0),
     time: seconds(create.at),
     type: 'charge',
@@ -124,7 +125,7 @@ function enterRefused(books: ProviderFiles, create: RefusedCreate, options: Prov
   });
 }
 
-/** By a rule, else by one draw for each task. */
+/** By a rule, or by one draw for each task. */
 function mistakeOf(
   task: { requestNumber: number; prompt: string },
   status: string,
@@ -186,7 +187,7 @@ function billed(
   return (mistake === undefined ? undefined : wrong[mistake]) ?? right;
 }
 
-/** At least two digits behind the point, so that another digit makes the amount higher. */
+/** At least two decimal places, so that another digit makes the amount higher. */
 function price(model: string, duration: number, { prices }: Pick<Settings, 'prices'>): string {
   const perSecond = parseAmount(prices[model] ?? prices['*'] ?? '0');
   const length = parseAmount(String(duration));
@@ -217,14 +218,14 @@ const COLUMNS = {
   bill: ['id', 'time', 'type', 'task_id', 'request_id', 'model', 'duration', 'amount', 'currency'],
 } as const;
 
-/** In pieces: a list of a million tasks is no single string. */
-export function* fileText(books: ProviderFiles, file: ProviderFile): Generator<string> {
-  const [book, format] = file.split('.') as ['list' | 'bill', 'csv' | 'json'];
-  const lines: readonly object[] = books[book];
+/** In pieces, because a list may have a million tasks. */
+export function* fileText(files: ProviderFiles, file: ProviderFile): Generator<string> {
+  const [name, format] = file.split('.') as ['list' | 'bill', 'csv' | 'json'];
+  const lines: readonly object[] = files[name];
   if (format === 'csv') {
-    yield `${COLUMNS[book].join(',')}\r\n`;
+    yield `${COLUMNS[name].join(',')}\r\n`;
     for (const line of lines)
-      yield csvLine(COLUMNS[book].map((column) => (line as Record<string, unknown>)[column]));
+      yield csvLine(COLUMNS[name].map((column) => (line as Record<string, unknown>)[column]));
     return;
   }
   // As gateways wrap a list.
@@ -237,16 +238,12 @@ export function contentType(file: ProviderFile): string {
   return file.endsWith('.csv') ? 'text/csv; charset=utf-8' : 'application/json; charset=utf-8';
 }
 
-/** As JSON if the path says so, else as CSV. */
-export function writeProviderFile(books: ProviderFiles, book: 'list' | 'bill', path: string): void {
+/** As JSON if the path ends so, or else as CSV. */
+export function writeProviderFile(files: ProviderFiles, name: 'list' | 'bill', path: string): void {
   const format = path.toLowerCase().endsWith('.json') ? 'json' : 'csv';
-  writeFileSync(path, [...fileText(books, `${book}.${format}`)].join(''));
+  writeFileSync(path, [...fileText(files, `${name}.${format}`)].join(''));
 }
 
 function csvLine(cells: readonly unknown[]): string {
-  const quoted = cells.map((cell) => {
-    const text = cell === null || cell === undefined ? '' : `${cell as string | number}`;
-    return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  });
-  return `${quoted.join(',')}\r\n`;
+  return `${cells.map((cell) => csvCell(String(cell ?? ''))).join(',')}\r\n`;
 }

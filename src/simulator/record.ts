@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { VidbatchError } from '../core/errors.ts';
 
-/** One accepted create: the customer pays for it, whatever the client was told. */
+/** One accepted create: the customer pays for it, also if the answer was lost. */
 export interface AcceptedCreate {
   taskId: string;
   /** Milliseconds since 1970, by the simulator's clock. */
@@ -15,18 +15,18 @@ export interface AcceptedCreate {
   idempotencyKey: string | null;
   /** `sent`: the answer with the task id was on its way; `lost`: a fault kept the id from the client. */
   answered: 'sent' | 'lost';
-  /** The number of this create among all attempts, from 1; continued after a restart. */
+  /** The number of this create among all creates, from 1; it continues after a restart. */
   requestNumber: number;
 }
 
-/** From the system's entropy, so that no restart repeats an id. */
+/** Random, so that no restart repeats an id. */
 export function newTaskId(): string {
   return `task_${randomBytes(18).toString('base64url')}`;
 }
 
 /**
- * The append-only record, in memory and, with a file, as JSON Lines. `append` returns when the kernel has the line, so
- * that no kill loses an answered create.
+ * The append-only record, in memory and, with a file, as JSON Lines. `append` returns when the kernel has the line, so a
+ * kill loses no answered create.
  */
 export class AcceptRecord {
   readonly entries: AcceptedCreate[] = [];
@@ -70,7 +70,7 @@ export class AcceptRecord {
     if (!fstatSync(file).isFile()) return;
     const bytes = readFileSync(path);
     const end = bytes.lastIndexOf(0x0a) + 1;
-    // A line without its end was written during a crash: its create was never answered.
+    // An unfinished line was written during a crash: its create was never answered.
     if (end < bytes.length) ftruncateSync(file, end);
     const lines = bytes.toString('utf8', 0, end).split('\n').slice(0, -1);
     lines.forEach((line, index) => this.#remember(readLine(line, `${path}:${index + 1}`)));

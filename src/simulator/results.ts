@@ -5,15 +5,15 @@ import { type Delivery, deliver, RESULT_FAULTS, type ResultFaultName, storeError
 import type { AcceptedCreate } from './record.ts';
 import { draw, pickByRate } from './random.ts';
 import { DROPS, header } from './http.ts';
-import type { World } from './gateway.ts';
+import type { SimulatorState } from './gateway.ts';
 
 const PATH = /^\/results\/([^/]+)\.mp4$/;
 /** The object store beside the provider: signed URLs that expire, and the videos behind them. */
 export class Results {
-  readonly #world: World;
+  readonly #state: SimulatorState;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(state: SimulatorState) {
+    this.#state = state;
   }
 
   isResult(path: string): boolean {
@@ -22,7 +22,7 @@ export class Results {
 
   /** The URL of a completed task's video, below `origin`. */
   url(create: AcceptedCreate, origin: string): string {
-    const { tasks, now } = this.#world;
+    const { tasks, now } = this.#state;
     const { resultMs, resultRenewed } = tasks.life(create);
     const query = new URLSearchParams();
     if (resultMs !== null) {
@@ -34,7 +34,7 @@ export class Results {
   }
 
   async serve(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
-    const { stats, delays, settings } = this.#world;
+    const { stats, delays, settings } = this.#state;
     stats.count('results');
     req.resume();
     res.on('error', () => undefined);
@@ -62,7 +62,7 @@ export class Results {
   }
 
   #delivery(req: IncomingMessage, path: string): Delivery {
-    const { record, rules, tasks, stats, settings, seed, now } = this.#world;
+    const { record, rules, tasks, stats, settings, seed, now } = this.#state;
     const query = new URLSearchParams(req.url?.split('?')[1]);
     const taskId = PATH.exec(path)?.[1] ?? '';
     const create = record.find(taskId);
@@ -91,7 +91,7 @@ export class Results {
   }
 
   #sign(taskId: string, expires: string | null): string {
-    return createHash('sha256').update(`${this.#world.seed}:${taskId}:${expires}`).digest('hex').slice(0, 32);
+    return createHash('sha256').update(`${this.#state.seed}:${taskId}:${expires}`).digest('hex').slice(0, 32);
   }
 }
 

@@ -32,11 +32,11 @@ export interface SimulatorOptions extends SettingsPatch {
   apiKey?: string | undefined;
   /** JSON Lines, appended before every answer. An existing file is continued. */
   recordFile?: string | undefined;
-  /** Decides all random values but task ids. Default 1. */
+  /** Decides all random values except task ids. Default 1. */
   seed?: number | undefined;
   /** The clock of tasks and quota, not of delays. Default Date.now. */
   now?: (() => number) | undefined;
-  /** Models that are accepted beside those of the contract page. */
+  /** Models that are accepted in addition to the contract page. */
   models?: readonly string[] | undefined;
   /** A larger body is 413. Default 32 MiB. */
   maxBodyBytes?: number | undefined;
@@ -46,24 +46,24 @@ export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearR
   /** The base URL, without `/v1` and without a slash at its end. */
   readonly url: string;
   readonly port: number;
-  /** Every accepted create, in order, also those whose answer was lost. Live. */
+  /** Every accepted create, in order, also with a lost answer. Live. */
   readonly record: readonly AcceptedCreate[];
   /** The signed URL of an accepted task's video, completed or not. */
   resultUrl: (taskId: string) => string;
   readonly faults: {
-    /** Adds a rule; throws a usage error when it is wrong or could never strike. */
+    /** Adds a rule; throws a usage error when it is wrong or could never apply. */
     add: (rule: RuleInput) => void;
     clear: () => void;
   };
   /** Resolves when the counts are reached. */
   reached: Stats['reached'];
-  /** Cuts every connection and refuses new ones for so many milliseconds. Resolves when it listens again. */
+  /** Cuts every connection, and refuses new ones for this time. Resolves when the server listens again. */
   leave: (ms: number) => Promise<void>;
   /** Stops listening and cuts every connection. May be called again. */
   close: () => Promise<void>;
 }
 
-/** Rejects with a usage error for a wrong option, with an operational one when it cannot listen or read its record. */
+/** @throws VidbatchError exit 2 for a wrong option, exit 1 when it cannot listen or read its record. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { host = '127.0.0.1', port = 0, apiKey, recordFile, seed = 1, now = Date.now, ...others } = options;
   const { models = [], maxBodyBytes = MAX_BODY_BYTES, ...change } = others;
@@ -75,11 +75,11 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const tasks = new Tasks(record, rules, settings, seed);
   const stats = new Stats(record.entries.length);
   const delays = new Delays();
-  const world = { record, rules, tasks, stats, delays, settings, seed, now };
-  const gateway = new Gateway(world, models);
-  const results = new Results(world);
+  const state = { record, rules, tasks, stats, delays, settings, seed, now };
+  const gateway = new Gateway(state, models);
+  const results = new Results(state);
   const away = (ms: number): void => void leave(ms);
-  const handler = new Handler({ ...world, gateway, results, apiKey, maxBodyBytes, leave: away });
+  const handler = new Handler({ ...state, gateway, results, apiKey, maxBodyBytes, leave: away });
 
   let closing: Promise<void> | undefined;
   let absence: Promise<void> | undefined;
@@ -166,7 +166,7 @@ async function route(
   return handler.elsewhere(req, res, path);
 }
 
-/** A failure of the simulator itself, such as a full disk, is never answered as a success. */
+/** Answers a failure of the simulator itself, such as a full disk. */
 function breakDown(res: ServerResponse, error: unknown): void {
   if (res.headersSent || res.destroyed) {
     res.destroy();
@@ -193,7 +193,7 @@ async function stop(server: Server, delays: Delays, record: AcceptRecord): Promi
   record.close();
 }
 
-/** Nothing listens and no connection is open any more. */
+/** Stops listening, and closes every connection. */
 async function shut(server: Server): Promise<void> {
   if (!server.listening) return;
   const closed = once(server, 'close');

@@ -23,11 +23,11 @@ const taskLife = z.strictObject({
   /** The number of first polls that answer `task_not_exist`, counted in memory only. */
   missingPolls: count,
   missingStatus: z.union([z.literal(400), z.literal(404)]),
-  /** A word reported instead of `in_progress`. */
+  /** The word that replaces `in_progress`. */
   unknownStatus: z.string().min(1).nullable(),
   /** Progress falls by 30 on every second poll. */
   backwards: z.boolean(),
-  /** The status in every poll after the end was reported; `missing`: `task_not_exist`. The books stay right. */
+  /** The status in every poll after the end was reported; `missing`: `task_not_exist`. The provider files stay right. */
   afterEnd: z.enum(['queued', 'in_progress', 'completed', 'failed', 'expired', 'missing']).nullable(),
   /** Bytes of the video. */
   resultBytes: z.int().min(0),
@@ -57,15 +57,15 @@ const settings = z.strictObject({
   latency: z.strictObject({ minMs: ms, maxMs: ms }).refine((l) => l.minMs <= l.maxMs, 'minMs is above maxMs'),
   /** Milliseconds that the slow faults take. */
   slowMs: ms,
-  /** Faults that strike at a rate: `timeout:created=0.01`. */
+  /** Faults in a share of the creates: `timeout:created=0.01`. */
   faults: z.array(z.string().transform(parseFault)).refine(isShare, 'rates add up to more than 1'),
-  /** Faults that strike a share of the questions about tasks: `throttle-seconds=0.05`. */
+  /** Faults in a share of the polls: `throttle-seconds=0.05`. */
   queryFaults: z.array(z.string().transform(parseFault)).refine(isShare, 'rates add up to more than 1'),
-  /** Faults that strike a share of the GETs of results: `result-truncated=0.1`. */
+  /** Faults in a share of the GETs of results: `result-truncated=0.1`. */
   resultFaults: z
     .array(z.string().transform(parseResultFault))
     .refine(isShare, 'rates add up to more than 1'),
-  /** Creates let through in any one second. */
+  /** The most creates a second. */
   requestsPerSecond: z.int().min(1).nullable(),
   /** The most running tasks. `queue`: others wait; `refuse`: further creates are throttled. */
   runningTasks: z.strictObject({ limit: z.int().min(1), mode: z.enum(['queue', 'refuse']) }).nullable(),
@@ -78,15 +78,15 @@ const settings = z.strictObject({
   /** A known Idempotency-Key gets the stored answer again, a refusal included. */
   honourIdempotency: z.boolean(),
   queryShape: z.enum(QUERY_SHAPES),
-  /** What a second of video costs, by model; `*`: any other. */
+  /** The price of a second of video, by model; `*`: all others. */
   prices: z.record(
     z.string(),
     z.string().refine((text) => parseAmount(text) !== undefined, 'not a price such as "0.20"'),
   ),
   currency: z.string().regex(/^[A-Z]{3}$/, 'not a currency such as CNY'),
-  /** Whether the bill has a charge and a refund of a failed task, or nothing. */
+  /** Whether a failed task has a charge and a refund on the bill, or nothing. */
   failedTasks: z.enum(['refunded', 'free']),
-  /** What the task list and the bill have wrong: `billed-twice=0.01`. */
+  /** Mistakes in the task list and the bill: `billed-twice=0.01`. */
   mistakes: z.array(z.string().transform(parseMistake)).refine(isShare, 'rates add up to more than 1'),
   task: taskLife,
 });
@@ -132,7 +132,7 @@ export const DEFAULTS: Settings = {
   },
 };
 
-/** Invented, in the usual proportions: by resolution, the turbo family cheaper, off-peak half. */
+/** Invented prices: higher for a higher resolution, half for the turbo family, half for off-peak. */
 function defaultPrices(): Record<string, string> {
   const cents = (model: string): number => {
     const size = model.includes('1080p') ? 40 : model.includes('720p') ? 20 : 10;

@@ -3,7 +3,7 @@ import type { Settings, TaskLife } from './settings.ts';
 import type { AcceptedCreate, AcceptRecord } from './record.ts';
 import type { Rules } from './fault-rules.ts';
 
-/** When a task runs; milliseconds since 1970. */
+/** When a task runs, in milliseconds since 1970. */
 export interface Span {
   startsAt: number;
   endsAt: number;
@@ -16,10 +16,10 @@ export interface TaskStatus {
   failReason?: string;
 }
 
-/** How a vendor explains a task that failed after it was accepted and paid. */
+/** The vendor's reasons for a failed task. */
 const FAIL_REASONS = ['CreationPolicyViolation', 'InternalServiceFailure', 'ImageDownloadFailure'] as const;
 
-/** When a task runs if its account has room at `free`. An expired task waits for the same time and never starts. */
+/** When a task runs, if a place is free at `free`. An expired task waits as long, and never starts. */
 export function spanOf(acceptedAt: number, free: number, life: TaskLife): Span {
   const startsAt = Math.max(acceptedAt + life.queuedMs, free);
   return { startsAt, endsAt: startsAt + life.runningMs };
@@ -68,7 +68,7 @@ export interface ListedTask {
   polls: number;
 }
 
-/** When each accepted task runs. The plan follows from record, settings and rules, and is made again when they change. */
+/** Plans when each accepted task runs. The plan follows from record, settings and rules. */
 export class Tasks {
   readonly #record: AcceptRecord;
   readonly #rules: Rules;
@@ -79,7 +79,7 @@ export class Tasks {
   /** Tasks whose end a poll has reported. */
   readonly #reported = new Set<string>();
   #planned = 0;
-  /** In queue mode: when each place is free again. */
+  /** Queue mode: when each place is free again. */
   #places: number[] = [];
   #unfinished: number[] = [];
 
@@ -90,7 +90,7 @@ export class Tasks {
     this.#seed = seed;
   }
 
-  /** To be called when settings or rules have changed. */
+  /** Call it after a change of settings or rules. */
   replan(): void {
     this.#spans.clear();
     this.#planned = 0;
@@ -121,7 +121,7 @@ export class Tasks {
     return statusOf({ number, span: this.span(create), life: this.life(create) }, now, poll, this.#seed);
   }
 
-  /** The status in a poll, which may change after its end was reported. `arrives`: no fault spoils the answer. */
+  /** The status in a poll, which may change after the end was reported. `arrives`: the answer has no fault. */
   answer(create: AcceptedCreate, now: number, poll: number, arrives: boolean): TaskStatus | 'missing' {
     const life = this.life(create);
     const status = this.status(create, now, poll);
@@ -134,7 +134,7 @@ export class Tasks {
     return status;
   }
 
-  /** Every task in the order of acceptance, also those whose answer was lost. */
+  /** Every task in the order of acceptance, also with a lost answer. */
   list(now: number): ListedTask[] {
     return this.#record.entries.map((create) => {
       const { status, failReason } = this.status(create, now, 1);

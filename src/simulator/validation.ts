@@ -8,8 +8,8 @@ type Body = Record<string, unknown>;
 type Check = (body: Body, extraModels: readonly string[]) => string | undefined;
 
 /**
- * The rules of the contract page, written a second time on purpose: with the client's rules, the simulator would share
- * its mistakes.
+ * The rules of the contract page, written a second time on purpose: with the rules of the client, the simulator would share
+ * the client's mistakes.
  */
 const CHECKS: readonly Check[] = [
   ({ model }, extra) =>
@@ -55,7 +55,7 @@ const CHECKS: readonly Check[] = [
 
 export type Validation = { valid: true; body: Body & { prompt: string } } | { valid: false; message: string };
 
-/** Reads a create's body. `extraModels`: names accepted beside those of the page. */
+/** Reads the body of a create. `extraModels`: models in addition to the contract page. */
 export function validate(bodyText: string, extraModels: readonly string[]): Validation {
   const body = parseJson(bodyText)?.value;
   if (!isPlainObject(body)) return { valid: false, message: 'the body is not a JSON object' };

@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import { excerpt } from '../../core/text.ts';
+import { excerpt, formatCodePoint } from '../../core/text.ts';
 import { type Flaw, flaw } from './text-flaws.ts';
 
 /** Zero width characters, soft hyphens, direction marks, byte order marks. */
@@ -23,7 +23,7 @@ export function urlFlaw(text: string): Flaw | undefined {
   }
   const unseen = INVISIBLE.exec(text);
   if (unseen !== null) {
-    const where = `${codeOf(unseen[0])} at position ${unseen.index + 1}`;
+    const where = `${formatCodePoint(unseen[0])} at position ${unseen.index + 1}`;
     return flaw('url-invisible-character', `holds the invisible character ${where}; remove it`);
   }
   // The WHATWG parser accepts `https:/host` and `https:host`; other parsers do not.
@@ -50,12 +50,8 @@ function meantUrl(text: string): string {
   if (url === undefined) return '';
   const wide = Array.from(text).find((character) => character.normalize('NFKC') !== character);
   return wide !== undefined && /^https?:\/\//i.test(plain)
-    ? `: it holds ${excerpt(wide)} (${codeOf(wide)}); write ${excerpt(url)}`
+    ? `: it holds ${excerpt(wide)} (${formatCodePoint(wide)}); write ${excerpt(url)}`
     : `; write ${excerpt(url)} alone`;
-}
-
-function codeOf(character: string): string {
-  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
 /** What may keep the provider from fetching a valid URL. */
@@ -81,7 +77,7 @@ export function urlWarnings(text: string): Flaw[] {
       ? undefined
       : flaw(
           'url-not-ascii',
-          `holds ${excerpt(foreign[0])} (${codeOf(foreign[0])}) at position ${foreign.index + 1}, which some servers refuse; the same in ASCII is ${excerpt(url.href)}`,
+          `holds ${excerpt(foreign[0])} (${formatCodePoint(foreign[0])}) at position ${foreign.index + 1}, which some servers refuse; the same in ASCII is ${excerpt(url.href)}`,
         ),
     /%(?![0-9a-f]{2})/i.test(text)
       ? flaw(

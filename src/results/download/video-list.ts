@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, VidbatchError } from '../../core/errors.ts';
-import { quote } from '../../batch/export.ts';
+import { csvCell } from '../../core/text.ts';
 import { writeText } from '../../manifest/export-format.ts';
 
 /**
@@ -119,5 +119,5 @@ export async function writeList(folder: string, rows: AsyncIterable<VideoView>):
 
 /** A spreadsheet must not run a row key as a formula, and a key that is read back must be the same. */
 function cell(value: string | number): string {
-  return quote(typeof value === 'number' ? String(value) : writeText(value), ',');
+  return csvCell(typeof value === 'number' ? String(value) : writeText(value));
 }
