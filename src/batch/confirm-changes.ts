@@ -21,7 +21,7 @@ export interface Consent {
 }
 
 /**
- * Refuses changes of a manifest that could cost money unexpectedly, the highest risk first. Undefined: there are none, or
+ * Refuses changes of a manifest that could cost money unexpectedly, the highest risk first. Undefined: no such changes, or
  * a person has agreed to them.
  */
 export function refuseChanges(

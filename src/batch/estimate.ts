@@ -104,9 +104,9 @@ export function fitOf(prices: Prices, groups: readonly Group[], { left }: Allowa
   return waiting.every((group) => dear(cheapest(prices, group))) ? 'none' : 'some';
 }
 
-/** `100.00 CNY, of which 12.50 CNY is left` */
+/** `100.00 CNY, 12.50 CNY left` */
 export function formatAllowance({ budget, left }: Allowance): string {
-  return `${formatMoney(budget)}, of which ${formatMoney({ amount: left, currency: budget.currency })} is left`;
+  return `${formatMoney(budget)}, ${formatMoney({ amount: left, currency: budget.currency })} left`;
 }
 
 /** Refuses rows to send that a budget in this currency cannot hold, before a person is asked about them. */

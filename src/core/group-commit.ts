@@ -1,6 +1,6 @@
 /**
- * Group commit: calls during a running group form the next group, so many rows share one statement and one commit. A group
- * that fails is repeated item by item, so one bad item does not fail the others. `run` answers in the order of its items.
+ * Group commit: calls during a running group form the next group, which shares one statement and one commit. A group that
+ * fails is repeated item by item, so one bad item does not fail the others. `run` answers in the order of its items.
  */
 export function grouped<Item, Answer>(
   run: (items: readonly Item[]) => Promise<readonly Answer[]>,

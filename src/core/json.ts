@@ -114,7 +114,7 @@ function decimal(written: string): { digits: string; exponent: number } {
     : { digits, exponent: Number(power) - fraction.length + all.length - digits.length };
 }
 
-/** The index of the closing quote; the text's length if there is none. */
+/** The index of the closing quote, or the length of the text. */
 function stringEnd(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let backslashes = 0;

@@ -68,7 +68,7 @@ export function isUnreached({ kind, evidence: { phase, code = '' } }: Outcome): 
   return kind === 'not-sent' && phase === 'connecting' && !OWN_REASONS.has(code);
 }
 
-/** The provider was reached, whatever it answered. */
+/** The provider was reached, with any result. */
 export function isReached({ evidence }: Outcome): boolean {
   return evidence.phase !== 'connecting';
 }

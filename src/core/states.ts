@@ -38,7 +38,7 @@ const MOVES: readonly [from: readonly State[], to: State, by: string][] = [
   [['uncertain'], 'invalid', 'late result of the check before sending'],
   [['uncertain'], 'exhausted', 'late answer "not sent", attempts used up'],
   [['uncertain'], 'abandoned', 'resolve --abandon'],
-  // A task id that arrived is never dropped, whatever state its row is in by then.
+  // A task id that arrived is never dropped, in any state of its row.
   [
     ['pending', 'rejected', 'exhausted', 'cancelled', 'invalid', 'abandoned'],
     'submitted',

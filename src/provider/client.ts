@@ -126,7 +126,7 @@ export function createProvider(options: ProviderOptions): Provider {
       };
     },
 
-    /** Waits for the running calls, each of which ends by its timeout. */
+    /** Waits for the running calls, which end by their timeouts. */
     close() {
       closing ??= Promise.allSettled(calls).then(() => pool.destroy());
       return closing;

@@ -95,8 +95,8 @@ function addTask(files: ProviderFiles, task: ListedTask, options: ProviderFilesO
   files.bill.push(...charges);
   if (mistake === 'extra') {
     const extra = {
-      task_id: `task_of_nobody_${task.requestNumber}`,
-      request_id: `nobody-${task.requestNumber}`,
+      task_id: `task_never_created_${task.requestNumber}`,
+      request_id: `never-created-${task.requestNumber}`,
     };
     files.list.push({ ...line, ...extra, id: entryId(task.requestNumber, EXTRA) });
     files.bill.push(...charges.map((charge) => ({ ...charge, ...extra, id: charge.id + EXTRA })));

@@ -90,7 +90,7 @@ describe('a question on a terminal', async () => {
     const prices = await desk.write('p.json', '{"viduq3p-720p": {"perVideo": "1.5", "currency": "CNY"}}');
     exits(await desk.run(['submit', file, '--prices', prices, '--budget', '4CNY']), 0);
     const { said, code } = await typed('n\r', 'run', file);
-    assert.match(said, / {2}budget: 4\.00 CNY, of which 4\.00 CNY is left, which may not pay for all/);
+    assert.match(said, / {2}budget: 4\.00 CNY, 4\.00 CNY left, which may not pay for all/);
     assert.match(said, /Send 3 rows, which cost at most 4\.50 CNY, as far as the budget goes\?/);
     assert.equal(code, 2);
   });

@@ -89,7 +89,7 @@ describe('a bill with every kind of difference', () => {
       }
       expect(
         'only-provider',
-        Array.from({ length: EACH }, () => 'task_of_nobody'),
+        Array.from({ length: EACH }, () => 'task_never_created'),
       );
       expect('matched', [...keys('clean', CLEAN), ...keys('throttled'), ...keys('extra')]);
       expect('refunded', keys('failing'));
