@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Command } from 'commander';
-import { commandsFor } from '../src/cli/all.ts';
+import { commandsFor } from '../src/cli/cli.ts';
 
 /** What `vidbatch <command> --help` prints, without a process for each. */
 export async function helpOf(command: string): Promise<string> {

@@ -1,6 +1,6 @@
-import { formatCount, formatDuration, plural } from '../core/units.ts';
 import { STATES } from '../core/states.ts';
 import type { State } from '../core/states.ts';
+import { formatCount, formatDuration, plural } from '../core/units.ts';
 import { formatSpeed, formatUnfed } from '../operate/summary.ts';
 import type { BatchStatus } from './page-data.ts';
 import { batchPath } from './url.ts';

@@ -1,7 +1,7 @@
-import { formatCount } from '../core/units.ts';
 import { STATES } from '../core/states.ts';
 import { openOf } from '../core/task-status.ts';
 import { shorten } from '../core/text.ts';
+import { formatCount } from '../core/units.ts';
 import type { PageRow } from '../ledger/read/rows.ts';
 import { formatTasks } from '../operate/summary.ts';
 import type { SeenRun, SeenSchedule } from '../schedule/view.ts';

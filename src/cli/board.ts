@@ -4,13 +4,23 @@ import type { Board } from '../board/server.ts';
 import { readBoardCredentials } from '../core/environment.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { parseCount } from '../core/units.ts';
+import { defined } from '../core/json.ts';
 import { openApp } from '../worker/app.ts';
 import type { App } from '../worker/app.ts';
-import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './flags.ts';
+import {
+  configOf,
+  flag,
+  globalFlags,
+  isOn,
+  listFlag,
+  logOf,
+  parseList,
+  parsePort,
+  providerFlags,
+} from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
-import { withReconnect } from './follow-ledger.ts';
 import type { Io } from './io.ts';
+import { withReconnect } from './open-ledger.ts';
 import { onInterrupt } from './signals.ts';
 
 interface BoardFlags extends GlobalFlags {
@@ -38,8 +48,8 @@ Batches at /, Bull Board at /queues, JSON at /api/batches, a health check at /he
 Without credentials the board is for the user who starts it: open the URL that it prints, with its token. A program sends
 \`Authorization: Bearer <token>\`; --json prints url and token. Each start makes a new token.
 The password comes from VIDBATCH_BOARD_PASSWORD or VIDBATCH_BOARD_PASSWORD_FILE. HTTP Basic sends it as it is: put TLS
-in front of an address of a network. Wrong passwords slow the address they come from. Behind a proxy, name the proxy with
---trusted-proxy, and let it set X-Forwarded-For: else all people have one address.`,
+in front of an address of a network. Wrong passwords slow down the address that sends them. Behind a proxy, name the proxy with
+--trusted-proxy, and let it set X-Forwarded-For: otherwise all people have one address.`,
     )
     .action(async (flags: BoardFlags) => exit(await board(flags, io)));
   providerFlags(globalFlags(command));
@@ -51,8 +61,8 @@ in front of an address of a network. Wrong passwords slow the address they come 
   );
   flag(command, '--port <n>', 'port to listen on; 0: any free one', '3000');
   flag(command, '--read-only', 'only show: every write is refused');
-  flag(command, '--board-user <name>', 'whom it answers; needs a password');
-  flag(command, '--public-name <host>', 'name by which a proxy on this machine is asked for the board');
+  flag(command, '--board-user <name>', 'the user name that opens it; needs a password');
+  flag(command, '--public-name <host>', 'host name under which a proxy on this machine serves the board');
   listFlag(
     command,
     '--trusted-proxy <address>',
@@ -61,17 +71,16 @@ in front of an address of a network. Wrong passwords slow the address they come 
 }
 
 async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
-  // Loaded when asked for: every other command starts the sooner.
+  // Loaded only here, so that other commands start faster.
   const { checkReach, startBoard } = await import('../board/server.ts');
   const config = configOf(flags);
   const credentials = readBoardCredentials(undefined, flags.boardUser);
   const reach = {
     host: flags.host,
-    port: flags.port.trim() === '0' ? 0 : parseCount('--port', flags.port, 1, 65_535),
+    port: parsePort(flags.port),
     readOnly: isOn(flags.readOnly),
-    ...(credentials === undefined ? {} : { credentials }),
-    ...(flags.publicName === undefined ? {} : { publicName: flags.publicName }),
-    trustedProxies: flags.trustedProxy?.split(/[\s,]+/).filter(Boolean) ?? [],
+    ...defined({ credentials, publicName: flags.publicName }),
+    trustedProxies: parseList(flags.trustedProxy),
   };
   checkReach(reach);
   const log = logOf(flags, 'warn');
@@ -83,12 +92,7 @@ async function board(flags: BoardFlags, io: Io): Promise<ExitCode> {
     await withReconnect(config, log, signal, open, async (app, moving) => {
       for (const outage of app.outages) outage.logTo(log);
       if (running === undefined) {
-        running = await startBoard({
-          app,
-          ...reach,
-          log,
-          ...(config.baseUrl === undefined ? {} : { origin: config.baseUrl }),
-        });
+        running = await startBoard({ app, ...reach, log, ...defined({ origin: config.baseUrl }) });
         const { url, token, entry } = running;
         io.out(
           flags.json === true

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { readWhatCanBe } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount } from '../core/units.ts';
+import { formatCount, plural } from '../core/units.ts';
 import type { Check, Status } from '../operate/doctor/check.ts';
 import { isOfConfiguration } from '../operate/doctor/configuration.ts';
 import { globalFlags, isOn, providerFlags, workFlags, workLimits } from './flags.ts';
@@ -28,8 +28,8 @@ Examples:
   $ vidbatch doctor --concurrency 64
 
 Looks at the configuration, the data folder, Postgres, Redis, the queue, what the ledger waits for, and asks the
-provider for a task that is not there, which costs nothing and shows whether URL and key are right. Each check has
-its own time limit. The flags of \`work\` are checked, and not used.
+provider for a task that does not exist, which costs nothing and shows whether URL and key are right. Each check has
+its own time limit. The flags of \`work\` are checked, but not used.
 
 Exit codes: 0 nothing failed · 1 a check failed [CHECKS_FAILED] · 2 the configuration is missing or cannot be used`,
     )
@@ -38,7 +38,7 @@ Exit codes: 0 nothing failed · 1 a check failed [CHECKS_FAILED] · 2 the config
 }
 
 async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
-  // Loaded when asked for: every other command starts the sooner.
+  // Loaded only here, so that other commands start faster.
   const { runChecks } = await import('../operate/doctor/doctor.ts');
   const understood = readWhatCanBe(undefined, flags);
   try {
@@ -56,35 +56,33 @@ async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
   for await (const check of runChecks(understood, machine)) {
     checks.push(check);
     if (isOn(flags.json)) io.out(JSON.stringify(check));
-    else for (const line of describe(check)) io.out(line);
+    else for (const line of formatCheck(check)) io.out(line);
   }
-  if (!isOn(flags.json)) io.out(sum(checks));
+  if (!isOn(flags.json)) io.out(formatTotals(checks));
   return judge(checks);
 }
 
-function describe({ check, status, what, hint }: Check): string[] {
+function formatCheck({ check, status, what, hint }: Check): string[] {
   const line = `${status.padEnd(8)} ${check}: ${what}`;
   return hint === null ? [line] : [line, `         ${hint}`];
 }
 
-function sum(checks: readonly Check[]): string {
+function formatTotals(checks: readonly Check[]): string {
   const of = (wanted: Status): number => checks.filter(({ status }) => status === wanted).length;
-  const warnings = of('warning');
   return [
     `checked: ${formatCount(of('ok'))} ok`,
-    `${formatCount(warnings)} ${warnings === 1 ? 'warning' : 'warnings'}`,
+    plural(of('warning'), 'warning'),
     `${formatCount(of('failed'))} failed`,
     `${formatCount(of('skipped'))} skipped`,
   ].join(' · ');
 }
 
-/** @throws VidbatchError exit 2 where the configuration itself is at fault, else exit 1 where anything failed. */
+/** @throws VidbatchError exit 2 if a check of the configuration failed, exit 1 if another check failed. */
 function judge(checks: readonly Check[]): ExitCode {
   const faults = checks.filter(({ status }) => status === 'failed');
   if (faults.length === 0) return EXIT.ok;
-  const what = `${formatCount(faults.length)} ${faults.length === 1 ? 'check' : 'checks'} failed`;
-  throw new VidbatchError('CHECKS_FAILED', what, {
+  throw new VidbatchError('CHECKS_FAILED', `${plural(faults.length, 'check')} failed`, {
     exitCode: faults.some(isOfConfiguration) ? EXIT.usage : EXIT.operational,
-    hint: 'Nothing was changed. Each of them says what to do.',
+    hint: 'Nothing was changed. Each failed check says what to do.',
   });
 }

@@ -1,6 +1,6 @@
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount, formatSize } from '../core/units.ts';
+import { formatCount, formatSize, plural } from '../core/units.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { Outstanding, VideoView } from '../ledger/tasks/downloads.ts';
 import type { HeldFolder } from '../results/download/folder.ts';
@@ -10,7 +10,7 @@ import type { Io } from './io.ts';
 import { bar, Speed } from './terminal.ts';
 import type { Progress } from './terminal.ts';
 
-/** How far a download has come, over all passes. */
+/** Shows how far a download is, over all passes. */
 export class DownloadMeter {
   readonly #progress: Pick<Progress, 'show'>;
   readonly #speed = new Speed();
@@ -32,7 +32,7 @@ export class DownloadMeter {
     this.#show();
   }
 
-  /** Of those that were fetched, or could not be, how many are there now. */
+  /** The videos that this command has downloaded. */
   get downloaded(): number {
     return this.#downloaded;
   }
@@ -40,7 +40,7 @@ export class DownloadMeter {
   fetched(isThere: boolean): void {
     this.#done += 1;
     if (isThere) this.#downloaded += 1;
-    // What completes during a pass is fetched in it, and was not counted before.
+    // A task that completes during the pass is fetched in it, but was not counted before.
     this.#total = Math.max(this.#total, this.#done);
     this.#show();
   }
@@ -62,10 +62,10 @@ export class DownloadMeter {
   }
 }
 
-/** As many failures of a kind are shown. */
+/** The failures of one code that are shown. */
 const EXAMPLES = 3;
 
-const TOLD = {
+const WORDS = {
   downloaded: 'downloaded',
   failed: 'failed',
   expired: 'expired',
@@ -78,13 +78,18 @@ export function exitCodeOfVideos({ counts }: VideoTotals): ExitCode {
   return counts.failed + counts.expired > 0 ? EXIT.failedRows : EXIT.ok;
 }
 
-/** The receipt: one line, and what could not be had; or one object with every row. `rows`: those of the batch, each time anew. */
+/** The receipt: one line and the failures; with `json`, one object with every row. `rows` reads them anew each time. */
 export async function printVideos(
-  told: { batch: Batch; folder: HeldFolder; totals: VideoTotals; now: number; json: boolean },
+  {
+    batch,
+    folder,
+    totals,
+    now,
+    json,
+  }: { batch: Batch; folder: HeldFolder; totals: VideoTotals; now: number; json: boolean },
   rows: () => AsyncIterable<VideoView>,
   io: Io,
 ): Promise<void> {
-  const { batch, folder, totals, now, json } = told;
   const { counts, bytes } = totals;
   if (json) {
     const head = JSON.stringify({ batch: batch.name, folder: folder.path, counts, bytes });
@@ -101,38 +106,38 @@ export async function printVideos(
   io.out(`${formatVideos(totals, now)} · in ${folder.path}`);
 }
 
-/** `now`: what this command has downloaded; the rest was there before. */
+/** `now`: the videos that this command has downloaded. The others were there before. */
 export function formatVideos({ counts, bytes }: VideoTotals, now: number): string {
   const earlier = now === counts.downloaded ? '' : `, ${formatCount(now)} of them now`;
   return VIDEO_STATES.filter((state) => counts[state] > 0 || state === 'downloaded')
     .map(
       (state) =>
-        `${formatCount(counts[state])} ${TOLD[state]}${state === 'downloaded' ? ` (${formatSize(bytes)})${earlier}` : ''}`,
+        `${formatCount(counts[state])} ${WORDS[state]}${state === 'downloaded' ? ` (${formatSize(bytes)})${earlier}` : ''}`,
     )
     .join(' · ');
 }
 
-/** What is waited for, and who is missing for it to come. */
+/** What the command waits for, and which process is missing. */
 export function formatOutstanding(
   { rows, pending }: Outstanding,
   there: { asks: boolean; sends: boolean },
 ): string[] {
   return [
-    `${formatCount(rows)} ${rows === 1 ? 'row' : 'rows'} may still complete`,
+    `${plural(rows, 'row')} may still complete`,
     ...(there.asks
       ? []
       : [
-          'nobody asks for them here: `vidbatch reconcile --watch` does, or VIDBATCH_BASE_URL and VIDBATCH_API_KEY of their provider',
+          'this command cannot ask for them: run `vidbatch reconcile --watch`, or set VIDBATCH_BASE_URL and VIDBATCH_API_KEY of their provider',
         ]),
     ...(there.sends || pending === 0
       ? []
       : [
-          `nobody sends the ${formatCount(pending)} that are pending: start \`vidbatch work\`, or \`vidbatch run\` with the manifest`,
+          `no worker sends the ${plural(pending, 'pending row')}: start \`vidbatch work\`, or \`vidbatch run\` with the manifest`,
         ]),
   ];
 }
 
-/** By code, with a few examples of each. */
+/** The failures by code, with a few examples of each. */
 async function printFailures(rows: AsyncIterable<VideoView>, io: Io): Promise<void> {
   const kinds = new Map<string, { times: number; examples: string[] }>();
   for await (const { key, download, code, reason } of rows) {
@@ -143,7 +148,7 @@ async function printFailures(rows: AsyncIterable<VideoView>, io: Io): Promise<vo
     kinds.set(code ?? '', kind);
   }
   for (const [code, { times, examples }] of kinds) {
-    io.err(`${formatCount(times)} ${times === 1 ? 'video' : 'videos'}: ${code}`);
+    io.err(`${plural(times, 'video')}: ${code}`);
     for (const example of examples) io.err(example);
   }
 }

@@ -3,6 +3,7 @@ import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { formatMoney } from '../core/money/money.ts';
 import { quoted, shorten } from '../core/text.ts';
+import { requireBatch } from '../ledger/batches.ts';
 import { amountOf } from '../ledger/money/budget.ts';
 import { findByTask, findSubmissions } from '../ledger/read/rows.ts';
 import { readVideosOfRow } from '../ledger/tasks/downloads.ts';
@@ -14,7 +15,6 @@ import { configOf, globalFlags, isOn, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { openLedgerOnly } from './open-ledger.ts';
-import { requireBatch } from '../ledger/batches.ts';
 
 export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program

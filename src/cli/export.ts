@@ -2,15 +2,14 @@ import type { Command } from 'commander';
 import { exportCsv, exportJsonl } from '../batch/export.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { countStates } from '../ledger/batches.ts';
-import { readInputs, readSubmissions } from '../ledger/read/rows.ts';
+import { countStates, requireBatch } from '../ledger/batches.ts';
 import { countRemade } from '../ledger/operator/retry-failed-tasks.ts';
+import { readInputs, readSubmissions } from '../ledger/read/rows.ts';
 import { totalOf } from '../operate/summary.ts';
 import { configOf, flag, globalFlags, isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { keepHeapSmall } from './io.ts';
 import type { Io } from './io.ts';
-import { requireBatch } from '../ledger/batches.ts';
 import { openLedgerOnly } from './open-ledger.ts';
 import { bar, Progress, Speed } from './terminal.ts';
 
@@ -27,8 +26,8 @@ Examples:
   $ vidbatch export text --bom > text.xlsx.csv      Excel shows Chinese as it is
   $ vidbatch submit text.results.csv --batch text   the same rows again: nothing is new
 
-The export is UTF-8, whatever the manifest was. A cell that a spreadsheet would run as a formula has an apostrophe in
-front, which goes away when the export is submitted. It may be edited: a row is known by its row_key and its content.`,
+The export is UTF-8, also if the manifest was not. A cell that a spreadsheet would run as a formula begins with an
+apostrophe, which is removed when the export is submitted. You may edit it: its row_key and content identify a row.`,
     )
     .action(async (batch: string, flags: ExportFlags) => exit(await exportBatch(batch, flags, io)));
   flag(globalFlags(command), '--format <format>', 'csv or jsonl', 'csv');
@@ -38,7 +37,7 @@ front, which goes away when the export is submitted. It may be edited: a row is 
 type ExportFlags = GlobalFlags & { format: string; bom?: boolean };
 
 async function exportBatch(name: string, flags: ExportFlags, io: Io): Promise<ExitCode> {
-  const format = flags.json === true ? 'jsonl' : flags.format;
+  const format = isOn(flags.json) ? 'jsonl' : flags.format;
   if (format !== 'csv' && format !== 'jsonl') {
     throw usageError('BAD_FORMAT', `--format: "${format}" is not csv or jsonl`);
   }

@@ -2,14 +2,73 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { formatKeyApart, readConfig, saysNothing } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
+import { defined } from '../core/json.ts';
 import { createLog, LOG_LEVELS, standardError } from '../core/log.ts';
 import type { Logger, LogLevel } from '../core/log.ts';
-import { parseCount, parseDuration } from '../core/units.ts';
+import { operator } from '../core/operator.ts';
 import { checkModels, joined, parseCaps, parseRate, parseRates } from '../core/rate/rate-limits.ts';
+import { parseCount, parseDuration } from '../core/units.ts';
 import { redactor } from '../provider/api-key.ts';
 import type { WorkLimits } from '../worker/sending.ts';
-import { operator } from '../core/operator.ts';
 import type { Io } from './io.ts';
+
+/** `--rate-limit` falls back to `VIDBATCH_RATE_LIMIT`. */
+export class VariableOption extends Option {
+  readonly variable: string;
+
+  constructor(flags: string, description: string) {
+    super(flags, description);
+    this.variable = `VIDBATCH_${this.name().replaceAll('-', '_').toUpperCase()}`;
+    // Commander takes any set variable as a yes, whatever its value is.
+    if (!saysNothing(this.variable, this.required)) this.env(this.variable);
+  }
+}
+
+/** Adds a flag whose value falls back to `VIDBATCH_<FLAG>`. */
+export function flag(command: Command, flags: string, description: string, fallback?: string): Command {
+  const option = new VariableOption(flags, description);
+  if (fallback !== undefined) option.default(fallback);
+  return command.addOption(option);
+}
+
+/** Adds a flag that may be given several times. Its variable separates the values by commas. */
+export function listFlag(command: Command, flags: string, description: string): Command {
+  const option = new VariableOption(flags, description).argParser((value: string, before?: string) =>
+    before === undefined ? value : `${before},${value}`,
+  );
+  return command.addOption(option);
+}
+
+/** The same for values that may contain a comma. Its variable gives one value. */
+export function repeatableFlag(command: Command, flags: string, description: string): Command {
+  const option = new VariableOption(flags, description).argParser(
+    (value: string, all: string[] | undefined) => [...(all ?? []), value],
+  );
+  return command.addOption(option);
+}
+
+/**
+ * Adds a flag by which a person agrees to an act that vidbatch otherwise refuses or asks about. It has no variable: a
+ * variable that stays set would agree for every manifest, and another person may have written `.env`.
+ */
+export function consentFlag(command: Command, flags: string, description: string): Command {
+  return command.option(flags, description);
+}
+
+/** Whether a flag without a value was given. */
+export function isOn(value: boolean | undefined): boolean {
+  return value === true;
+}
+
+/** The values of a `listFlag`. */
+export function parseList(text = ''): string[] {
+  return text.split(/[\s,]+/).filter(Boolean);
+}
+
+/** 0: any free port. */
+export function parsePort(text: string): number {
+  return text.trim() === '0' ? 0 : parseCount('--port', text, 1, 65_535);
+}
 
 /** Flags that every command has. */
 export interface GlobalFlags {
@@ -19,49 +78,6 @@ export interface GlobalFlags {
   baseUrl?: string;
   allowHttp?: boolean;
   yes?: boolean;
-}
-
-/** `--rate-limit` falls back to `VIDBATCH_RATE_LIMIT`. */
-export class VariableOption extends Option {
-  readonly variable: string;
-
-  constructor(flags: string, description: string) {
-    super(flags, description);
-    this.variable = `VIDBATCH_${this.name().replaceAll('-', '_').toUpperCase()}`;
-    // Commander reads any variable that is set as a yes, whatever its value.
-    if (!saysNothing(this.variable, this.required)) this.env(this.variable);
-  }
-}
-
-/** Adds an option whose value falls back to `VIDBATCH_<FLAG>`. */
-export function flag(command: Command, flags: string, description: string, fallback?: string): Command {
-  const option = new VariableOption(flags, description);
-  if (fallback !== undefined) option.default(fallback);
-  return command.addOption(option);
-}
-
-/** One that may be given several times; in its variable, separated by commas. */
-export function listFlag(command: Command, flags: string, description: string): Command {
-  const option = new VariableOption(flags, description).argParser((value: string, before?: string) =>
-    before === undefined ? value : `${before},${value}`,
-  );
-  return command.addOption(option);
-}
-
-/** The same, where a value may hold a comma: the variable gives one. */
-export function repeatable(command: Command, flags: string, description: string): Command {
-  const option = new VariableOption(flags, description).argParser(
-    (value: string, all: string[] | undefined) => [...(all ?? []), value],
-  );
-  return command.addOption(option);
-}
-
-/**
- * Adds an option by which a person agrees to an act that vidbatch otherwise refuses or asks about. It has no variable: a
- * variable that stays set would agree for every manifest, and another person may have written `.env`.
- */
-export function consentFlag(command: Command, flags: string, description: string): Command {
-  return command.option(flags, description);
 }
 
 export function globalFlags(command: Command): Command {
@@ -93,18 +109,13 @@ export function configOf(flags: GlobalFlags & { acceptForeignJournals?: boolean 
   );
 }
 
-/** Said before anything is sent: `.env` may be of somebody else, as in a folder that was unpacked. */
+/** Warns before anything is sent, because another person may have written `.env`, as in an unpacked folder. */
 export function warnOfKeyApart(config: Config, io: Pick<Io, 'err'>): void {
-  const told = formatKeyApart(config);
-  if (told !== undefined) io.err(`warning: ${told}`);
+  const warning = formatKeyApart(config);
+  if (warning !== undefined) io.err(`warning: ${warning}`);
 }
 
-/** Whether a flag without a value was given. */
-export function isOn(value: boolean | undefined): boolean {
-  return value === true;
-}
-
-/** A provider may repeat the API key in a task id, which is stored unchanged. The log removes the key. */
+/** A provider may repeat the API key in a task id, which the ledger stores unchanged. The log removes the key. */
 export function logOf(flags: GlobalFlags, fallback: LogLevel, destination = standardError()): Logger {
   const level = flags.logLevel ?? fallback;
   const { apiKey } = configOf(flags);
@@ -113,13 +124,21 @@ export function logOf(flags: GlobalFlags, fallback: LogLevel, destination = stan
   return createLog(level, { write: (line) => destination.write(redact(line)) });
 }
 
-/** For all who ask for tasks. */
-export const POLL_RATE = [
-  '--poll-rate <rate>',
-  'questions about tasks, of all who ask together, such as 5/s (default: no limit)',
-] as const;
+/** For commands that ask the provider for tasks. */
+export function pollRateFlag(command: Command): Command {
+  return flag(
+    command,
+    '--poll-rate <rate>',
+    'questions about tasks, of all processes together, such as 5/s (default: no limit)',
+  );
+}
 
-/** Flags of whoever sends rows. */
+/** Milliseconds between two questions. */
+export function parsePollRate({ pollRate }: { pollRate?: string }): number | undefined {
+  return pollRate === undefined ? undefined : parseRate('--poll-rate', pollRate);
+}
+
+/** Flags of commands that send rows. */
 export interface WorkFlags extends GlobalFlags {
   concurrency: string;
   rate?: string;
@@ -144,31 +163,29 @@ export function workFlags(command: Command): Command {
     'tasks of all workers that the provider has accepted and not finished, or of a model, 2@viduq3p-1080p; may be repeated (default: no limit)',
   );
   flag(command, '--attempts <n>', 'tries of a row that is known not to have been accepted', '5');
-  flag(command, '--timeout <duration>', 'for one whole answer; short ones leave rows uncertain', '120s');
+  flag(command, '--timeout <duration>', 'for a complete answer; a short one leaves rows uncertain', '120s');
   flag(command, '--queue-depth <n>', 'rows in the queue at a time, at most', '1000');
-  flag(command, '--poll-concurrency <n>', 'open questions about tasks; 0: asks for none', '4');
-  flag(command, ...POLL_RATE);
-  return command;
+  flag(command, '--poll-concurrency <n>', 'open questions about tasks; 0: asks for no task', '4');
+  return pollRateFlag(command);
 }
 
-function limitsOf({ rate, maxInFlight }: WorkFlags, models: readonly string[]): Pick<WorkLimits, 'limits'> {
-  if (rate === undefined && maxInFlight === undefined) return {};
-  const rates = rate === undefined ? [] : parseRates('--rate', rate);
-  const caps = maxInFlight === undefined ? [] : parseCaps('--max-in-flight', maxInFlight);
-  const limits = joined(rates, caps);
-  checkModels(limits, models);
-  return { limits };
-}
-
-/** `models`: that are known beside our own. @throws VidbatchError exit 2 for what is not allowed. */
+/** `models`: the models that the configuration adds. @throws VidbatchError exit 2 for a value that is not allowed. */
 export function workLimits(flags: WorkFlags, models: readonly string[]): WorkLimits {
   return {
     concurrency: parseCount('--concurrency', flags.concurrency, 1, 1000),
     maxAttempts: parseCount('--attempts', flags.attempts, 1, 100),
     timeoutMs: parseDuration('--timeout', flags.timeout),
     queueDepth: parseCount('--queue-depth', flags.queueDepth, 1, 100_000),
-    ...limitsOf(flags, models),
     pollConcurrency: parseCount('--poll-concurrency', flags.pollConcurrency, 0, 1000),
-    ...(flags.pollRate === undefined ? {} : { pollIntervalMs: parseRate('--poll-rate', flags.pollRate) }),
+    ...defined({ limits: limitsOf(flags, models), pollIntervalMs: parsePollRate(flags) }),
   };
+}
+
+function limitsOf({ rate, maxInFlight }: WorkFlags, models: readonly string[]): WorkLimits['limits'] {
+  if (rate === undefined && maxInFlight === undefined) return undefined;
+  const rates = rate === undefined ? [] : parseRates('--rate', rate);
+  const caps = maxInFlight === undefined ? [] : parseCaps('--max-in-flight', maxInFlight);
+  const limits = joined(rates, caps);
+  checkModels(limits, models);
+  return limits;
 }

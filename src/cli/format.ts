@@ -1,36 +1,32 @@
 import { messageOf, VidbatchError } from '../core/errors.ts';
-import { formatCount } from '../core/units.ts';
+import { formatCount, plural } from '../core/units.ts';
 import type { LimitInForce } from '../ledger/send/quota.ts';
 import { formatFault } from '../manifest/entry.ts';
 import type { Fault } from '../manifest/entry.ts';
 import type { Io } from './io.ts';
 
-/** What a person is told of an error, line by line. */
+/** The lines that show an error to a person. */
 export function formatError(error: unknown): string[] {
-  const { code, hint } = told(error);
-  // The code belongs to what went wrong, and not to the last of the rows that are listed below.
-  const [headline = '', ...listed] = messageOf(error).split('\n');
-  return [`vidbatch: ${headline} [${code}]`, ...listed, ...(hint === undefined ? [] : [`  ${hint}`])];
+  const { code, message, hint } = errorJson(error);
+  // The code stands behind what went wrong, not behind the last of the rows that follow.
+  const [headline = '', ...listed] = message.split('\n');
+  return [`vidbatch: ${headline} [${code}]`, ...listed, ...(hint === null ? [] : [`  ${hint}`])];
 }
 
 /** The same for a program. */
 export function errorJson(error: unknown): { code: string; message: string; hint: string | null } {
-  const { code, hint } = told(error);
-  return { code, message: messageOf(error), hint: hint ?? null };
+  const known = error instanceof VidbatchError ? error : undefined;
+  return { code: known?.code ?? 'UNEXPECTED', message: messageOf(error), hint: known?.hint ?? null };
 }
 
-function told(error: unknown): { code: string; hint?: string | undefined } {
-  return error instanceof VidbatchError ? error : { code: 'UNEXPECTED' };
-}
-
-/** Of a provider that was asked for tasks and said nothing: it is most likely not the one that has them. */
+/** The provider was asked for tasks and did not answer. Most likely it is not the provider that has them. */
 export function providerSilent(
   { asked, unanswered, silent }: { asked: number; unanswered: number; silent?: string | null },
   more = '',
 ): VidbatchError {
   const none =
     asked === 1 ? 'did not answer the one question' : `answered none of ${formatCount(asked)} questions`;
-  const what = unanswered === asked ? none : `answers no longer: ${silent ?? 'nobody knows why'}`;
+  const what = unanswered === asked ? none : `answers no longer: ${silent ?? 'the reason is not known'}`;
   return new VidbatchError('PROVIDER_SILENT', `the provider ${what}`, {
     hint: `Check VIDBATCH_BASE_URL and VIDBATCH_API_KEY.${more}`,
   });
@@ -41,11 +37,11 @@ export function formatLimits(limits: readonly Omit<LimitInForce, 'origin'>[]): s
   return limits
     .map(({ model, perSecond, found, maxInFlight, inFlight, uncertain }) => {
       const parts = [
-        ...(perSecond === null ? [] : [`${rate(perSecond)}${found ? ' (found)' : ''}`]),
+        ...(perSecond === null ? [] : [`${formatRate(perSecond)}${found ? ' (found)' : ''}`]),
         ...(maxInFlight === null
           ? []
           : [`${formatCount(inFlight ?? 0)} of ${formatCount(maxInFlight)} tasks in flight`]),
-        // They may keep all others waiting, and only a person knows better.
+        // Uncertain rows may block all others, and only a person can settle them.
         ...(uncertain === null || uncertain === 0
           ? []
           : [
@@ -58,34 +54,36 @@ export function formatLimits(limits: readonly Omit<LimitInForce, 'origin'>[]): s
     .join(' · ');
 }
 
-function rate(perSecond: number): string {
+function formatRate(perSecond: number): string {
   return perSecond >= 1
     ? `${Number(perSecond.toPrecision(3))}/s`
     : `${Number((perSecond * 60).toPrecision(3))}/m`;
 }
 
 const EXAMPLES = 3;
-/** So many are kept for a program: a file may have millions. */
+/** A file may have millions of faults. This many are kept for `--json`. */
 const MOST_KEPT = 10_000;
 
-function faultJson(fault: Fault, file: string): Record<string, unknown> {
-  const { severity, line, row = null, id = null, column = null, rule, message } = fault;
-  return { severity, file, line, row, id, column, rule, message };
+interface RuleGroup {
+  prefix: string;
+  rule: string;
+  total: number;
+  examples: string[];
 }
 
-/** Which errors are shown one by one as they come: so many, or three of each rule at the end. */
-type Shown = number | 'examples';
-
-/** Shows faults: errors as is asked, warnings grouped by rule with three examples (with `all`, each as it comes). */
+/**
+ * Shows the faults of a manifest. Errors are shown one by one as they come, as many as `shown` says, or at the end with
+ * three examples of each rule. Warnings have three examples of each rule, unless `shown` is `Infinity`.
+ */
 export class FaultReport {
   errors = 0;
   warnings = 0;
   readonly #kept: Record<string, unknown>[] = [];
   readonly #io: Pick<Io, 'err'>;
-  readonly #shown: Shown;
-  readonly #rules = new Map<string, { prefix: string; rule: string; total: number; examples: string[] }>();
+  readonly #shown: number | 'examples';
+  readonly #rules = new Map<string, RuleGroup>();
 
-  constructor(io: Pick<Io, 'err'>, shown: Shown = Infinity) {
+  constructor(io: Pick<Io, 'err'>, shown: number | 'examples') {
     this.#io = io;
     this.#shown = shown;
   }
@@ -108,26 +106,29 @@ export class FaultReport {
     if (group.examples.length < EXAMPLES) group.examples.push(formatFault(manifest, fault));
   }
 
-  /** All that was added, as a program reads it; `moreFaults` are too many to keep. */
+  /** For a program: the faults that were kept, and the number of those that were not. */
   json(): { faults: readonly Record<string, unknown>[]; moreFaults: number } {
     return { faults: this.#kept, moreFaults: this.errors + this.warnings - this.#kept.length };
   }
 
-  /** What is left to say at the end; `hint` says how to see all. */
+  /** Shows what was held back; `hint` says how to see all. */
   finish(hint = ''): void {
-    if (typeof this.#shown === 'number' && this.errors > this.#shown) {
-      this.#io.err(
-        `… and ${formatCount(this.errors - this.#shown)} more ${this.errors - this.#shown === 1 ? 'error' : 'errors'}${hint}`,
-      );
-    }
-    // Errors first.
-    const groups = [...this.#rules.values()].toSorted((a, b) => a.prefix.length - b.prefix.length);
-    for (const { prefix, rule, total, examples } of groups) {
+    const left = typeof this.#shown === 'number' ? this.errors - this.#shown : 0;
+    if (left > 0) this.#io.err(`… and ${plural(left, 'more error')}${hint}`);
+    const [errors, warnings] = [true, false].map((isError) =>
+      [...this.#rules.values()].filter(({ prefix }) => (prefix === '') === isError),
+    );
+    for (const { prefix, rule, total, examples } of [...(errors ?? []), ...(warnings ?? [])]) {
       for (const example of examples) this.#io.err(`${prefix}${example}`);
-      const left = total - examples.length;
-      if (left > 0)
-        this.#io.err(`${prefix}… and ${formatCount(left)} more [${rule}]${prefix === '' ? hint : ''}`);
+      const more = total - examples.length;
+      if (more > 0)
+        this.#io.err(`${prefix}… and ${formatCount(more)} more [${rule}]${prefix === '' ? hint : ''}`);
     }
     this.#rules.clear();
   }
+}
+
+function faultJson(fault: Fault, file: string): Record<string, unknown> {
+  const { severity, line, row = null, id = null, column = null, rule, message } = fault;
+  return { severity, file, line, row, id, column, rule, message };
 }

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount } from '../core/units.ts';
+import { operator } from '../core/operator.ts';
 import { quoted } from '../core/text.ts';
-import { countOpen, listBatches } from '../ledger/batches.ts';
+import { formatCount } from '../core/units.ts';
+import { countOpen, listBatches, requireBatch } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { cancelBy, pauseBy, resumeBy } from '../ledger/operator/pause.ts';
 import { readGates } from '../operate/gates.ts';
@@ -13,15 +14,13 @@ import type { LedgerApp } from '../worker/app.ts';
 import { configOf, consentFlag, globalFlags, isOn, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { confirm } from './io.ts';
-import { operator } from '../core/operator.ts';
 import type { Io } from './io.ts';
-import { requireBatch } from '../ledger/batches.ts';
 import { openLedgerOnly } from './open-ledger.ts';
 
 type Exit = (code: ExitCode) => void;
 
 /** `pause`, `resume` and `cancel`: what an operator does to a batch, or to all. */
-export function gateCommands(program: Command, io: Io, exit: Exit): void {
+export function pauseCommands(program: Command, io: Io, exit: Exit): void {
   const act =
     (verb: (app: LedgerApp, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>) =>
     async (name: string | undefined, flags: GlobalFlags): Promise<void> =>

@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount, parseDuration } from '../core/units.ts';
+import { defined } from '../core/json.ts';
 import { priceOf } from '../core/money/prices.ts';
-import { findZone, nearestZone } from '../core/time/zone.ts';
+import { operator } from '../core/operator.ts';
+import { formatCount, parseDuration } from '../core/units.ts';
 import type { Database } from '../database/database.ts';
 import { readOrigins } from '../ledger/audit/pairing.ts';
+import { requireBatch } from '../ledger/batches.ts';
 import { parseMap } from '../manifest/columns.ts';
 import { audit } from '../results/audit/audit.ts';
 import type { Audit, AuditOptions } from '../results/audit/audit.ts';
@@ -13,26 +15,24 @@ import { currencyOf } from '../results/audit/field.ts';
 import { FINDING_TYPES } from '../results/audit/finding-type.ts';
 import { withoutKeys } from '../results/audit/provider-file.ts';
 import type { FileOptions } from '../results/audit/provider-file.ts';
-import { readTime } from '../results/audit/time.ts';
 import { logAccepted } from '../worker/row-log.ts';
 import { formatAudit, openDifferences } from './audit-output.ts';
 import type { SideBySide } from './audit-output.ts';
-import { configOf, isOn, logOf, flag, repeatable } from './flags.ts';
+import { configOf, flag, isOn, logOf, repeatableFlag } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { keepHeapSmall } from './io.ts';
-import { operator } from '../core/operator.ts';
 import type { Io } from './io.ts';
 import { pricesOf, pricesFlag } from './manifest-flags.ts';
 import type { PriceFlags } from './manifest-flags.ts';
-import { requireBatch } from '../ledger/batches.ts';
 import { openLedgerOnly } from './open-ledger.ts';
 import { onInterrupt } from './signals.ts';
 import { Progress } from './terminal.ts';
+import { parseTime, parseZone } from './time-flags.ts';
 
-/** Rows that are shown beside their tasks; the rest is counted. */
+/** The rows that are shown beside their tasks. The others are only counted. */
 const MOST_ROWS = 20;
 
-/** `reconcile --provider-file`: the provider's own files against ledger and polled tasks. Asks the provider nothing. */
+/** `reconcile --provider-file`: compares the provider's own files with the ledger. It does not ask the provider. */
 export async function reconcileFiles(
   name: string | undefined,
   flags: ProviderFileFlags & GlobalFlags,
@@ -59,8 +59,8 @@ export async function reconcileFiles(
       origin,
       batch,
       redact,
-      price: (model, duration) => priceOf(prices, { model, ...(duration === null ? {} : { duration }) }),
-      ...(isOn(flags.accept) ? { accept: { who: operator(), reason: `found in ${files.join(', ')}` } } : {}),
+      price: (model, duration) => priceOf(prices, { model, ...defined({ duration: duration ?? undefined }) }),
+      ...(isOn(flags.accept) && { accept: { who: operator(), reason: `found in ${files.join(', ')}` } }),
       signal: interrupt.signal,
       onWarning: (text) => io.err(`warning: ${text}`),
       onProgress: (lines) => progress.show(`${formatCount(lines)} lines`),
@@ -83,14 +83,14 @@ export async function reconcileFiles(
       },
     });
     progress.clear();
-    // What it would have found is not known, so nothing is told.
+    // A partial comparison could mislead, so nothing is printed.
     if (interrupt.signal.aborted) return await interrupt.happened;
     await out.keep();
-    if (flags.json === true) io.out(JSON.stringify(auditJson(name ?? null, result, rows)));
+    if (isOn(flags.json)) io.out(JSON.stringify(auditJson(name ?? null, result, rows)));
     else {
       for (const line of formatAudit(result, { batch: name ?? null, accepting: isOn(flags.accept), rows }))
         io.out(line);
-      if (flags.differences !== undefined) io.out(`what differs: ${flags.differences}`);
+      if (flags.differences !== undefined) io.out(`differences: ${flags.differences}`);
     }
     return exitCode(result);
   } finally {
@@ -101,18 +101,18 @@ export async function reconcileFiles(
   }
 }
 
-/** Where the files are from, if the ledger has sent to one provider alone. */
+/** The provider of the files, if the ledger has sent to one provider only. */
 async function onlyOrigin(db: Database): Promise<string> {
   const [origin = '', ...more] = await readOrigins(db);
   if (more.length === 0) return origin;
   throw usageError(
     'WHICH_PROVIDER',
     `this ledger has sent to several providers: ${[origin, ...more].join(', ')}`,
-    'Say whose files these are: --base-url <url>, or name a batch.',
+    'Name the provider of these files with --base-url <url>, or name a batch.',
   );
 }
 
-/** As for every command that names batches: what may have been paid for nothing comes first. */
+/** The highest risk wins, as for every command: 5, then 7. */
 function exitCode({ doubts, summary }: Audit): ExitCode {
   if (doubts.rows > doubts.settled || summary.count('surplus') > 0) return EXIT.uncertainRows;
   return summary.differing > 0 ? EXIT.differences : EXIT.ok;
@@ -150,12 +150,12 @@ export interface ProviderFileFlags extends PriceFlags {
 }
 
 export function providerFileFlags(command: Command): Command {
-  repeatable(
+  repeatableFlag(
     command,
     '--provider-file <file>',
-    "hold this task list, export or bill of the provider's against the ledger; repeatable",
+    'compare this task list, export or bill of the provider with the ledger; repeatable',
   );
-  repeatable(
+  repeatableFlag(
     command,
     '--map <field=header>',
     'the field stands under this header, such as task_id=任务ID; repeatable',
@@ -165,25 +165,22 @@ export function providerFileFlags(command: Command): Command {
   flag(command, '--delimiter <character>', 'of CSV files: a character or tab (default: detected)');
   flag(command, '--tz <zone>', 'of times in the files that name no zone, such as Asia/Shanghai');
   flag(command, '--currency <code>', 'of amounts in the files that name none, such as CNY');
-  flag(command, '--negative <entry>', 'what negative amounts are where no column says it: charge or refund');
+  flag(command, '--negative <entry>', 'what a negative amount is if no column says it: charge or refund');
   pricesFlag(command);
-  flag(command, '--since <time>', 'the files cover everything from then on');
-  flag(command, '--until <time>', 'the files cover everything until then');
+  flag(command, '--since <time>', 'the files are complete from this time on');
+  flag(command, '--until <time>', 'the files are complete until this time');
   flag(
     command,
     '--clock-tolerance <duration>',
-    "how far the provider's clock may be from the ledger's",
+    "how far the provider's clock may differ from the ledger's",
     '60s',
   );
-  flag(command, '--differences <file>', 'write what differs to this CSV, for the provider to look into');
-  // Said each time, like all that settles a row.
-  return command.option(
-    '--accept',
-    'settle uncertain rows to which one task of the files belongs, and no other row',
-  );
+  flag(command, '--differences <file>', 'write the differences to this CSV, for the provider');
+  // It settles rows, so it has no variable.
+  return command.option('--accept', 'settle each uncertain row that exactly one task fits, and no other row');
 }
 
-/** Without a file they would say nothing; and with one, nobody is asked. */
+/** Flags that have no effect without --provider-file, and flags that have none with it. */
 const OF_FILES = [
   'map',
   'format',
@@ -202,8 +199,8 @@ const OF_FILES = [
 const OF_ASKING = ['watch', 'ended', 'concurrency', 'pollRate'] as const;
 
 /**
- * What stands in the environment may be meant for other commands, and is passed over.
- * @throws VidbatchError exit 2 for flags of the command line that would have no effect.
+ * Checks only flags of the command line, because a variable may be meant for other commands.
+ * @throws VidbatchError exit 2 for a flag that would have no effect.
  */
 export function checkMode(command: Command, { providerFile }: ProviderFileFlags): void {
   const idle = providerFile === undefined ? OF_FILES : OF_ASKING;
@@ -214,13 +211,13 @@ export function checkMode(command: Command, { providerFile }: ProviderFileFlags)
     .map(({ long }) => long)
     .join(', ');
   if (providerFile === undefined) {
-    const files = 'Name a file of the provider, --provider-file <file>, or leave them out.';
-    throw usageError('NO_PROVIDER_FILE', `${flags}: nothing to apply to without --provider-file`, files);
+    const hint = 'Name a file of the provider with --provider-file <file>, or leave the flags out.';
+    throw usageError('NO_PROVIDER_FILE', `${flags}: no effect without --provider-file`, hint);
   }
   throw usageError(
     'NOBODY_IS_ASKED',
-    `${flags}: nothing to apply to with --provider-file, which asks the provider nothing`,
-    'Leave them out, or run `vidbatch reconcile` once more without --provider-file.',
+    `${flags}: no effect with --provider-file, which does not ask the provider`,
+    'Leave the flags out, or run `vidbatch reconcile` again without --provider-file.',
   );
 }
 
@@ -234,41 +231,20 @@ export function fileOptions(flags: ProviderFileFlags): FileOptions {
     throw usageError('BAD_CURRENCY', `--currency: "${flags.currency}" is not a currency such as CNY`);
   }
   return {
-    ...(format === undefined ? {} : { format }),
-    ...(encoding === undefined ? {} : { encoding }),
-    ...(delimiter === undefined ? {} : { delimiter }),
+    ...defined({ format, encoding, delimiter }),
     map: parseMap(flags.map ?? []),
-    zone: zoneOf(flags.tz),
+    zone: flags.tz === undefined ? undefined : parseZone(flags.tz),
     currency,
     negative,
   };
 }
 
 export function spanOptions(flags: ProviderFileFlags): Pick<AuditOptions, 'since' | 'until' | 'toleranceMs'> {
-  const zone = zoneOf(flags.tz);
+  const zone = flags.tz === undefined ? undefined : parseZone(flags.tz);
+  const timeOf = (name: string, text: string | undefined): number | undefined =>
+    text === undefined ? undefined : parseTime(name, text, zone).getTime();
   return {
-    ...(flags.since === undefined ? {} : { since: timeOf('--since', flags.since, zone) }),
-    ...(flags.until === undefined ? {} : { until: timeOf('--until', flags.until, zone) }),
+    ...defined({ since: timeOf('--since', flags.since), until: timeOf('--until', flags.until) }),
     toleranceMs: parseDuration('--clock-tolerance', flags.clockTolerance),
   };
-}
-
-function zoneOf(name: string | undefined): string | undefined {
-  if (name === undefined) return undefined;
-  const zone = findZone(name);
-  if (zone !== undefined) return zone;
-  const meant = nearestZone(name);
-  throw usageError(
-    'BAD_ZONE',
-    `--tz: "${name}" is no zone of the tz database`,
-    meant === undefined ? 'For example Asia/Shanghai, or UTC.' : `Did you mean ${meant}?`,
-  );
-}
-
-/** Without a zone, that of `--tz`, else UTC: as every time is shown. */
-function timeOf(name: string, text: string, zone = 'UTC'): number {
-  const day = /^\d{4}-\d\d-\d\d$/.test(text.trim()) ? `${text.trim()}T00:00` : text;
-  const read = readTime(day, zone);
-  if (read.kind === 'time') return read.at;
-  throw usageError('BAD_TIME', `${name}: "${text}" is not a time such as 2026-03-01 or 2026-03-01T18:00Z`);
 }

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
-import { formatCount, parseCount } from '../core/units.ts';
-import { parseRate } from '../core/rate/rate-limits.ts';
 import { openOf } from '../core/task-status.ts';
 import type { TaskCounts } from '../core/task-status.ts';
+import { formatCount, parseCount, plural } from '../core/units.ts';
+import { requireBatch } from '../ledger/batches.ts';
 import { countTasks, countOpenElsewhere } from '../ledger/tasks/tasks.ts';
 import { formatTasks } from '../operate/summary.ts';
 import { createProvider } from '../provider/client.ts';
@@ -18,16 +18,15 @@ import {
   globalFlags,
   isOn,
   logOf,
-  POLL_RATE,
+  parsePollRate,
+  pollRateFlag,
   providerFlags,
   warnOfKeyApart,
 } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
-import { withReconnect } from './follow-ledger.ts';
 import { providerSilent } from './format.ts';
 import type { Io } from './io.ts';
-import { requireBatch } from '../ledger/batches.ts';
-import { ledgerOpener } from './open-ledger.ts';
+import { ledgerOpener, withReconnect } from './open-ledger.ts';
 import { checkMode, providerFileFlags, reconcileFiles } from './reconcile-files.ts';
 import type { ProviderFileFlags } from './reconcile-files.ts';
 import { onInterrupt } from './signals.ts';
@@ -43,46 +42,46 @@ interface ReconcileFlags extends GlobalFlags, ProviderFileFlags {
 export function reconcileCommand(program: Command, io: Io, exit: (code: number) => void): void {
   const command = program
     .command('reconcile [batch]')
-    .description('ask the provider how the tasks are, and store status, result URL and the raw answer')
+    .description('ask the provider for the tasks, and store status, result URL and the raw answer')
     .addHelpText(
       'after',
       `
 Examples:
   $ vidbatch reconcile text && vidbatch export text
-  $ vidbatch reconcile --watch                until every task has come to its end
-  $ vidbatch reconcile text --ended           completed and failed ones too: fresh result URLs, and whether they still are
+  $ vidbatch reconcile --watch                until every task has ended
+  $ vidbatch reconcile text --ended           ended tasks too: fresh result URLs, and whether their status is the same
   $ vidbatch reconcile --provider-file tasks.json --provider-file bill.csv --prices prices.json --differences differ.csv
   $ vidbatch reconcile text --provider-file 任务.csv --map task_id=任务号 --tz Asia/Shanghai --currency CNY
   $ vidbatch reconcile text --provider-file tasks.csv --accept
 
-Once: every open task is asked for, and those that the provider did not know. With --watch: each when it is due, fresh
-ones every few seconds, old ones seldom; \`work\` and \`run\` do the same meanwhile, and each task is asked for by one of
-them. A task that the provider does not know is \`missing\` after several questions over minutes; a status that it gives
-a task after its end is reported, and changes nothing.
+Without --watch, it asks once for every open task, and for tasks that the provider did not know. With --watch, it asks
+for each task when it is due, new tasks every few seconds, old tasks less often. \`work\` and \`run\` do the same, and
+only one of them asks for each task. A task that the provider does not know becomes \`missing\` after several questions
+over minutes. If the provider changes the status of an ended task, this is reported and changes nothing.
 
-With --provider-file the provider is not asked: its own task lists, exports and bills are held against the ledger and
-what polling has stored. Columns are found by their usual names. --accept settles an uncertain row only when one task
-fits it, and no other row can have made that task; where that stays open, rows and tasks are shown side by side.
+With --provider-file, it does not ask the provider. It compares the provider's own task lists, exports and bills with
+the ledger and with the polled answers. It finds columns by their usual names. --accept settles an uncertain row only if
+exactly one task fits it and no other row can have made that task; otherwise rows and tasks are shown side by side.
 
 Exit codes: 0 all well · 1 the provider did not answer [PROVIDER_SILENT] · 5 with --provider-file: rows stay uncertain
-  7 the provider does not know some task, or calls one that had come to its end something else; with --provider-file:
-  something differs · 129/130/143 interrupted`,
+  7 the provider does not know a task, or has changed the status of an ended task; with --provider-file: something
+  differs · 129/130/143 interrupted`,
     )
     .action(async (batch: string | undefined, flags: ReconcileFlags) => {
       checkMode(command, flags);
       exit(await (flags.providerFile === undefined ? reconcileBatch : reconcileFiles)(batch, flags, io));
     });
   flag(providerFlags(globalFlags(command)), '--watch', 'until no task is open');
-  flag(command, '--ended', 'also those that have come to their end');
+  flag(command, '--ended', 'also tasks that have ended');
   flag(command, '--concurrency <n>', 'open calls', '8');
-  flag(command, ...POLL_RATE);
+  pollRateFlag(command);
   providerFileFlags(command);
 }
 
 async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, io: Io): Promise<number> {
   const config = configOf(flags);
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
-  const intervalMs = flags.pollRate === undefined ? undefined : parseRate('--poll-rate', flags.pollRate);
+  const intervalMs = parsePollRate(flags);
   const target = requireProvider(config);
   warnOfKeyApart(config, io);
   const progress = new Progress(io);
@@ -107,10 +106,10 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
         const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
         for (const { origin, tasks } of await countOpenElsewhere(app.db, scope)) {
           io.err(
-            `${formatCount(tasks)} open tasks belong to ${origin ?? 'no provider'}, and are not asked for here`,
+            `${plural(tasks, 'open task belongs', 'open tasks belong')} to ${origin ?? 'no provider'}; this command does not ask for ${tasks === 1 ? 'it' : 'them'}`,
           );
         }
-        const watcher = watch ? new Watcher(app, scope.batches, progress, io) : undefined;
+        const watcher = watch ? new WatchProgress(app, scope.batches, progress, io) : undefined;
         return reconcile(app.db, provider, {
           batchId,
           watch,
@@ -129,7 +128,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
     );
     if (result === undefined) return await interrupt.happened;
     progress.clear();
-    tell(name, result, watch, flags, io);
+    printResult(name, result, watch, flags, io);
     if (interrupt.signal.aborted) return await interrupt.happened;
     if (result.silent !== null || (result.asked > 0 && result.unanswered === result.asked))
       throw providerSilent(result);
@@ -142,8 +141,8 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   }
 }
 
-/** How far it has come, as often as counting costs little. */
-class Watcher {
+/** Shows how far `--watch` is. It counts the tasks only as often as counting costs little. */
+class WatchProgress {
   readonly #app: LedgerApp;
   readonly #batches: readonly number[] | null;
   readonly #progress: Progress;
@@ -163,9 +162,7 @@ class Watcher {
     this.#counting = true;
     const began = performance.now();
     void countTasks(this.#app.db, this.#batches)
-      .then((counts) =>
-        this.#tell(`${formatTasks(counts)} · asked ${formatCount(asked)} ${asked === 1 ? 'time' : 'times'}`),
-      )
+      .then((counts) => this.#print(`${formatTasks(counts)} · asked ${plural(asked, 'time')}`))
       .catch(() => undefined)
       .finally(() => {
         const cost = performance.now() - began;
@@ -174,20 +171,20 @@ class Watcher {
       });
   }
 
-  #tell(text: string): void {
+  #print(text: string): void {
     if (this.#io.interactive) this.#progress.show(text);
     else this.#io.err(text);
   }
 }
 
-function tell(
+function printResult(
   name: string | undefined,
   { silent: _silent, tasks, ...heard }: Reconciled,
   watch: boolean,
   flags: ReconcileFlags,
   io: Io,
 ): void {
-  if (flags.json === true) {
+  if (isOn(flags.json)) {
     io.out(JSON.stringify({ batch: name ?? null, ...heard, tasks: { open: openOf(tasks), ...tasks } }));
   } else if (watch) {
     io.out(
@@ -200,7 +197,9 @@ function tell(
       `${formatCount(heard.failed)} failed`,
       `${formatCount(heard.open)} open`,
       `${formatCount(heard.missing)} not known to the provider`,
-      ...(heard.otherwise === 0 ? [] : [`${formatCount(heard.otherwise)} otherwise than before`]),
+      ...(heard.otherwise === 0
+        ? []
+        : [`${formatCount(heard.otherwise)} with another status after their end`]),
       `${formatCount(heard.unanswered)} unanswered`,
     ];
     io.out(parts.join(' · '));
@@ -208,17 +207,15 @@ function tell(
   for (const line of formatDifferences(name, tasks)) io.err(line);
 }
 
-/** What a person has to look at, and how. */
+/** What a person must look at. */
 function formatDifferences(name: string | undefined, { missing, otherwise }: TaskCounts): string[] {
   const verify = `\`vidbatch verify${name === undefined ? '' : ` ${name}`}\` names them`;
   return [
     ...(missing === 0
       ? []
-      : [`the provider does not know ${formatCount(missing)} tasks that it had accepted; ${verify}`]),
+      : [`the provider does not know ${plural(missing, 'task')} that it had accepted; ${verify}`]),
     ...(otherwise === 0
       ? []
-      : [
-          `${formatCount(otherwise)} tasks had come to their end, and the provider says otherwise; ${verify}`,
-        ]),
+      : [`the provider has changed the status of ${plural(otherwise, 'ended task')}; ${verify}`]),
   ];
 }

@@ -2,20 +2,20 @@ import type { Command } from 'commander';
 import { formatEstimate, estimateJson } from '../batch/estimate.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount, formatDuration } from '../core/units.ts';
 import { parseAmount, formatMoney } from '../core/money/money.ts';
 import { remakeLine } from '../core/next-step.ts';
+import { shorten } from '../core/text.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
+import { requireBatch } from '../ledger/batches.ts';
 import type { Ending, Percentiles } from '../ledger/read/report.ts';
 import { readReport } from '../operate/report.ts';
 import type { Report } from '../operate/report.ts';
-import { shorten } from '../core/text.ts';
 import { receipt } from '../operate/summary.ts';
 import { configOf, globalFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { pricesFlag, pricesOf } from './manifest-flags.ts';
 import type { PriceFlags } from './manifest-flags.ts';
-import { requireBatch } from '../ledger/batches.ts';
 import { openLedgerOnly } from './open-ledger.ts';
 
 export function reportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {

@@ -1,27 +1,76 @@
-import { formatCount } from '../core/units.ts';
+import { isOverspent } from '../batch/budget.ts';
+import type { Produced } from '../batch/producer.ts';
+import type { Logger } from '../core/log.ts';
 import { quoted } from '../core/text.ts';
+import { formatCount, plural } from '../core/units.ts';
+import { within } from '../core/within.ts';
 import type { Queryable } from '../database/database.ts';
+import { untilLedgerAnswers } from '../database/outage.ts';
+import { findBatch } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
+import { readFailReasons } from '../ledger/operator/retry-failed-tasks.ts';
 import { readCommonestReason } from '../ledger/read/batch-numbers.ts';
 import type { Reason } from '../ledger/read/batch-numbers.ts';
-import { readFailReasons } from '../ledger/operator/retry-failed-tasks.ts';
-import { formatFailedTasks } from '../operate/summary.ts';
+import { columnsJson } from '../manifest/columns.ts';
+import { formatFailedTasks, receipt, summarise } from '../operate/summary.ts';
 import type { Summary } from '../operate/summary.ts';
+import type { App } from '../worker/app.ts';
+import type { Io } from './io.ts';
 
-/** Rows that definitely failed: how many, mostly why, and what to do next. One line a state. */
-export async function failedRows(db: Queryable, batch: Batch, { counts, gates }: Summary): Promise<string[]> {
+/** How a batch of this run ended. */
+interface Receipt extends Summary {
+  columns: Produced['columns'];
+  /** What to do about rows that failed. */
+  hints: readonly string[];
+}
+
+/** An interrupted command waits this long for its receipt. Counting ten million rows takes about as long. */
+const RECEIPT_MS = 10_000;
+
+/** Reads the receipts. An interrupted command does not wait for a ledger that is away. */
+export async function readReceipts(
+  { app, log, signal }: { app: App; log: Logger; signal: AbortSignal },
+  produced: readonly Produced[],
+  origin: string | undefined,
+  io: Io,
+): Promise<Receipt[]> {
+  const readAll = async (): Promise<Receipt[]> => {
+    const receipts: Receipt[] = [];
+    for (const { batch, columns } of produced) {
+      const read = async (): Promise<Receipt> => {
+        // The batch may have been stopped, paused or cancelled since it was submitted.
+        const now = (await findBatch(app.db, batch.name)) ?? batch;
+        const summary = await summarise(app.db, now, origin);
+        return { ...summary, columns, hints: await readHints(app.db, now, summary) };
+      };
+      receipts.push(await untilLedgerAnswers('receipt', log, read, signal));
+    }
+    return receipts;
+  };
+  if (!signal.aborted) return readAll();
+  const none = (): Receipt[] => {
+    io.err('no receipt: the ledger does not answer; `vidbatch status` shows it when it does');
+    return [];
+  };
+  return within(RECEIPT_MS, readAll().catch(none), none);
+}
+
+/** One line for each state in which rows definitely failed: how many, the commonest reason, and what to do next. */
+async function readHints(db: Queryable, batch: Batch, { counts, gates }: Summary): Promise<string[]> {
   const lines: string[] = [];
-  const said = gates.map(({ reason }) => reason).join('\n');
-  if (counts.exhausted > 0) {
-    const why = describe(await readCommonestReason(db, batch.id, 'exhausted'), counts.exhausted, said);
+  const known = gates.map(({ reason }) => reason).join('\n');
+  const { exhausted, rejected } = counts;
+  if (exhausted > 0) {
+    const why = formatReason(await readCommonestReason(db, batch.id, 'exhausted'), exhausted, known);
     lines.push(
-      `${rows(counts.exhausted, 'exhausted')} never accepted, tries used up${why}; \`vidbatch retry ${quoted(batch.name)}\` makes ${counts.exhausted === 1 ? 'it' : 'them'} pending again`,
+      `${plural(exhausted, 'exhausted row was', 'exhausted rows were')} never accepted, tries used up${why}; \`vidbatch retry ${quoted(batch.name)}\` makes ${exhausted === 1 ? 'it' : 'them'} pending again`,
     );
   }
-  if (counts.rejected > 0) {
-    const why = describe(await readCommonestReason(db, batch.id, 'rejected'), counts.rejected, said);
+  if (rejected > 0) {
+    const why = formatReason(await readCommonestReason(db, batch.id, 'rejected'), rejected, known);
+    const [content, them] = rejected === 1 ? ['its content', 'it'] : ['their content', 'them'];
     lines.push(
-      `${rows(counts.rejected, 'rejected')} refused for what ${counts.rejected === 1 ? 'it says' : 'they say'}${why}; correct ${counts.rejected === 1 ? 'it' : 'them'} and run again`,
+      `${plural(rejected, 'rejected row was', 'rejected rows were')} refused for ${content}${why}; correct ${them} and run again`,
     );
   }
   if (counts.submitted > 0) {
@@ -31,17 +80,64 @@ export async function failedRows(db: Queryable, batch: Batch, { counts, gates }:
   return lines;
 }
 
-function rows(n: number, state: string): string {
-  return n === 1 ? `1 ${state} row was` : `${formatCount(n)} ${state} rows were`;
+/** ` (3 of them: ECONNREFUSED: api.example.com refuses connections)`, without a message that is `known` from a gate. */
+function formatReason(reason: Reason | undefined, total: number, known: string): string {
+  if (reason === undefined) return '';
+  const { rows, code, httpStatus, message } = reason;
+  const cause = [code, httpStatus === null ? null : `HTTP ${httpStatus}`].filter((part) => part !== null);
+  const news = message === null || known.includes(message) ? '' : message;
+  const text = [cause.join(', '), news].filter((part) => part !== '').join(': ');
+  if (text === '') return '';
+  return rows === total ? ` (${text})` : ` (${formatCount(rows)} of them: ${text})`;
 }
 
-/** ` (3 of them: ECONNREFUSED: api.example.com refuses connections)`; what a gate has `said` is not told again. */
-function describe(reason: Reason | undefined, total: number, said: string): string {
-  if (reason === undefined) return '';
-  const { rows: n, code, httpStatus, message } = reason;
-  const what = [code, httpStatus === null ? null : `HTTP ${httpStatus}`].filter((part) => part !== null);
-  const news = message === null || said.includes(message) ? '' : message;
-  const told = [what.join(', '), news].filter((part) => part !== '').join(': ');
-  if (told === '') return '';
-  return n === total ? ` (${told})` : ` (${formatCount(n)} of them: ${told})`;
+/** What an interrupted command leaves to do. `hasSent`: it had begun to send rows. */
+export function printInterrupted(receipts: readonly Receipt[], hasSent: boolean, io: Io): void {
+  if (!hasSent) {
+    for (const { batch, rows } of receipts)
+      io.err(
+        `interrupted: ${batch} is submitted (${plural(rows, 'row')}), and this command sent nothing; the same command continues`,
+      );
+    return;
+  }
+  const isSendable = ({ counts, gates }: Summary): boolean => counts.pending > 0 && gates.length === 0;
+  if (io.interactive && receipts.some(isSendable))
+    io.err('interrupted: the same command continues with the pending rows');
+}
+
+export function printReceipts(receipts: readonly Receipt[], json: boolean, io: Io): void {
+  for (const { columns, hints, ...summary } of receipts) {
+    if (json) {
+      io.out(JSON.stringify({ ...summary, ...columnsJson(columns) }));
+      continue;
+    }
+    for (const line of [...formatAttention(summary), ...hints]) io.err(`${summary.batch}: ${line}`);
+    io.out(receipts.length > 1 ? `${summary.batch}: ${receipt(summary)}` : receipt(summary));
+  }
+  if (io.interactive && !json) printNextStep(receipts, io);
+}
+
+/** What keeps rows waiting, and what a person must look at. */
+function formatAttention({ batch, gates, counts, budget }: Summary): string[] {
+  const uncertain = plural(
+    counts.uncertain,
+    'uncertain row may have been accepted and is',
+    'uncertain rows may have been accepted and are',
+  );
+  return [
+    ...gates.map(({ gate, reason }) => `${gate}: ${reason}`),
+    ...(counts.uncertain === 0
+      ? []
+      : [`${uncertain} not sent again; \`vidbatch uncertain ${quoted(batch)}\` shows what is known of them`]),
+    ...(budget !== null && isOverspent(budget) ? [`MORE WAS SPENT THAN THE BUDGET: ${budget.told}`] : []),
+  ];
+}
+
+/** The next command, once there is a task to follow. */
+function printNextStep(receipts: readonly Receipt[], io: Io): void {
+  const names = receipts.filter(({ taskIds }) => taskIds > 0).map(({ batch }) => quoted(batch));
+  const [name] = names;
+  if (name === undefined) return;
+  const watch = names.length === 1 ? `vidbatch reconcile ${name} --watch` : 'vidbatch reconcile --watch';
+  io.err(`next: \`${watch}\` waits for the videos, \`vidbatch download ${name}\` fetches them`);
 }

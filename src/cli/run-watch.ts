@@ -14,56 +14,62 @@ import type { Interrupt } from './signals.ts';
 import { bar, Speed } from './terminal.ts';
 import type { Progress } from './terminal.ts';
 
-/** Waits until the ledger has no work left for the batches; true when something stopped them before. */
+interface Watched {
+  batches: readonly Batch[];
+  /** Rows that were open at the start. */
+  open: number;
+  sending: Sending;
+  /** Whether to wait while an operator's pause or a window keeps the rows. */
+  wait: boolean;
+}
+
+/** Waits until the ledger has no work left for the batches. Resolves with true if something stopped them before. */
 export async function waitForBatches(
   app: App,
-  {
-    batches,
-    open: total,
-    sending,
-    wait,
-  }: { batches: readonly Batch[]; open: number; sending: Sending; wait: boolean },
+  { batches, open: total, sending, wait }: Watched,
   progress: Progress,
-  interrupt: Interrupt,
+  { signal }: Interrupt,
   log: Logger,
 ): Promise<boolean> {
   const ids = batches.map((batch) => batch.id);
-  const { signal } = interrupt;
-  const open = (): Promise<number> =>
+  const countLeft = (): Promise<number> =>
     untilLedgerAnswers('rows left', log, () => countOpen(app.db, ids), signal);
-  // A row in flight here is work that is left: no query is needed.
-  const look = (): Promise<RemainingWork> =>
+  // A row in flight in this process is work that is left, so no query is needed.
+  const readLeft = (): Promise<RemainingWork> =>
     sending.worker.inFlight() > 0
       ? Promise.resolve('work')
       : readRemainingWork(frequent(app.db), sending.origin, ids);
-  const beyond = beyondBudgets(app, ids);
+  const countUnpaid = unpaidCounter(app, ids);
   const speed = new Speed();
   let countedAt = -Infinity;
   let countCost = 0;
-  let told = false;
+  let logged = false;
   while (!signal.aborted) {
-    const left = await untilLedgerAnswers('work left', log, look, signal);
+    const left = await untilLedgerAnswers('work left', log, readLeft, signal);
     if (left === 'nothing') return false;
     if (left === 'halted' || left === 'expired' || left === 'spent') return true;
     const waits = left === 'held' || left === 'later';
     if (waits && !wait) return true;
-    if (left === 'later' && !told) {
-      told = true;
-      log.info({ event: 'later', until: await waitingFor(app, batches) }, 'the remaining rows wait');
-    } else if (left === 'work') told = false;
+    if (left === 'later' && !logged) {
+      logged = true;
+      log.info({ event: 'later', until: await readFirstWait(app, batches) }, 'the remaining rows wait');
+    } else if (left === 'work') logged = false;
     // Counting a million open rows is slow, so it may take at most a tenth of the time.
     const countIn = total < 20_000 ? 250 : Math.max(500, 10 * countCost);
     if (progress.isSeen() && performance.now() - countedAt > countIn) {
       const before = performance.now();
-      const stillOpen = await open();
-      const unpaid = await untilLedgerAnswers('budgets', log, beyond, signal);
-      const done = total - stillOpen;
+      const stillOpen = await countLeft();
+      const unpaid = await untilLedgerAnswers('budgets', log, countUnpaid, signal);
       countedAt = performance.now();
       countCost = countedAt - before;
-      const pace = bar({ done, total: Math.max(done, total - unpaid), rate: speed.measure(done) });
-      progress.show(
-        `${sending.worker.isFull() && left === 'work' ? 'waiting for tasks to end  ' : ''}${left === 'held' ? 'paused by an operator  ' : ''}${left === 'later' ? `${await waitingFor(app, batches)}  ` : ''}${pace}`,
-      );
+      const done = total - stillOpen;
+      const parts = [
+        ...(sending.worker.isFull() && left === 'work' ? ['waiting for tasks to end'] : []),
+        ...(left === 'held' ? ['paused by an operator'] : []),
+        ...(left === 'later' ? [await readFirstWait(app, batches)] : []),
+        bar({ done, total: Math.max(done, total - unpaid), rate: speed.measure(done) }),
+      ];
+      progress.show(parts.join('  '));
     }
     await sleep(waits ? 500 : 100, undefined, { signal }).catch(() => undefined);
   }
@@ -74,7 +80,7 @@ export async function waitForBatches(
  * Counts the rows that the budgets of the batches do not pay for. Their number grows when expensive rows go first, so
  * they are counted again every few seconds, and less often if counting is slow.
  */
-function beyondBudgets(app: App, ids: readonly number[]): () => Promise<number> {
+function unpaidCounter(app: App, ids: readonly number[]): () => Promise<number> {
   let rows = 0;
   let nextAt = -Infinity;
   return async () => {
@@ -89,9 +95,9 @@ function beyondBudgets(app: App, ids: readonly number[]): () => Promise<number> 
 }
 
 /** The first reason why rows wait. */
-async function waitingFor(app: App, batches: readonly Batch[]): Promise<string> {
+async function readFirstWait(app: App, batches: readonly Batch[]): Promise<string> {
   for (const batch of batches) {
-    const gate = (await readGates(app.db, batch)).find((one) => one.opensAt !== undefined);
+    const gate = (await readGates(app.db, batch)).find(({ opensAt }) => opensAt !== undefined);
     if (gate !== undefined) return gate.reason;
   }
   return 'waiting';

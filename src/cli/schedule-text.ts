@@ -1,5 +1,5 @@
-import { formatCount } from '../core/units.ts';
 import { STATES } from '../core/states.ts';
+import { formatCount } from '../core/units.ts';
 import type { SeenRun, SeenSchedule } from '../schedule/view.ts';
 
 export function formatSchedule(seen: SeenSchedule): string {

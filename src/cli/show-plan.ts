@@ -1,3 +1,4 @@
+import type { Candidate } from '../batch/candidate.ts';
 import {
   formatAllowance,
   fitOf,
@@ -8,7 +9,6 @@ import {
   estimateJson,
 } from '../batch/estimate.ts';
 import type { Allowance, Estimate } from '../batch/estimate.ts';
-import type { Candidate } from '../batch/candidate.ts';
 import { outlookJson, readForecast } from '../batch/outlook.ts';
 import type { Asked, Outlook } from '../batch/outlook.ts';
 import { planOf } from '../batch/plan.ts';
@@ -16,9 +16,9 @@ import type { Plan } from '../batch/plan.ts';
 import type { ProduceOptions } from '../batch/producer.ts';
 import { formatKeyApart } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
-import { formatCount } from '../core/units.ts';
-import { moneyJson, formatMoney } from '../core/money/money.ts';
+import { formatMoney, moneyJson } from '../core/money/money.ts';
 import type { Prices } from '../core/money/prices.ts';
+import { formatCount, plural } from '../core/units.ts';
 import type { Database } from '../database/database.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { columnsJson, formatColumns } from '../manifest/columns.ts';
@@ -26,45 +26,52 @@ import { errorJson } from './format.ts';
 import { confirm } from './io.ts';
 import type { Io } from './io.ts';
 
-function sum(groups: readonly Group[], what: 'fresh' | 'known' | 'changed' | 'toSend'): number {
-  return groups.reduce((total, group) => total + group[what], 0);
+function sum(groups: readonly Group[], valueOf: (group: Group) => number): number {
+  return groups.reduce((total, group) => total + valueOf(group), 0);
 }
 
-/** `rest`: what its budget leaves; without it, there is none. */
+/** How many rows are new, known and changed. */
+function sumsOf(groups: readonly Group[]): { fresh: number; known: number; changed: number; toSend: number } {
+  return {
+    fresh: sum(groups, ({ fresh }) => fresh),
+    known: sum(groups, ({ known }) => known),
+    changed: sum(groups, ({ changed }) => changed),
+    toSend: sum(groups, ({ toSend }) => toSend),
+  };
+}
+
+function formatSums(groups: readonly Group[]): string[] {
+  const { fresh, known, changed } = sumsOf(groups);
+  return [
+    `${formatCount(fresh)} new`,
+    ...(known > 0 ? [`${formatCount(known)} known`] : []),
+    ...(changed > 0 ? [`${formatCount(changed)} changed`] : []),
+  ];
+}
+
+/** `rest`: what the batch's budget leaves; undefined: it has none. */
 export function formatPlan(
   { batch, rows, invalid, groups, columns, refused }: Plan,
   prices: Prices,
-  seen: Outlook,
+  forecast: Outlook,
   rest?: Allowance,
 ): string {
-  const parts = (of: readonly Group[]): string[] => [
-    `${formatCount(sum(of, 'fresh'))} new`,
-    ...(sum(of, 'known') > 0 ? [`${formatCount(sum(of, 'known'))} known`] : []),
-    ...(sum(of, 'changed') > 0 ? [`${formatCount(sum(of, 'changed'))} changed`] : []),
-  ];
   const head = [
-    rows === 1 ? '1 row' : `${formatCount(rows)} rows`,
-    ...parts(groups),
+    plural(rows, 'row'),
+    ...formatSums(groups),
     ...(invalid > 0 ? [`${formatCount(invalid)} invalid`] : []),
   ];
-  const lines = groups.map((group) => {
-    const cost = costOfGroup(prices, group);
-    const size = [`${formatCount(group.seconds)} s`, cost === undefined ? 'cost unknown' : formatMoney(cost)];
-    const sends = refused === undefined ? [`${formatCount(group.toSend)} to send`] : [];
-    const all = [...sends, ...parts([group]), ...(group.toSend > 0 ? size : [])];
-    return `  ${group.model} ${group.mode}: ${all.join(' · ')}`;
-  });
-  const about = [
+  const lines = [
     `${batch}: ${head.join(' · ')}`,
     ...formatColumns(columns).map((line) => `  ${line}`),
-    ...lines,
+    ...groups.map((group) => `  ${formatGroup(group, prices, refused === undefined)}`),
   ];
-  // What it would cost, and when it would be done, is no answer to a manifest that is refused.
-  if (refused !== undefined) return [...about, `  refused: nothing is sent [${refused.code}]`].join('\n');
-  const fit = rest === undefined || seen.rows === 0 ? 'all' : fitOf(prices, groups, rest);
-  const forecast = {
-    all: seen.rows === 0 ? 'nothing is to be sent' : seen.told,
-    some: `${seen.told}, if the budget paid for all`,
+  // For a refused manifest, cost and time would only distract.
+  if (refused !== undefined) return [...lines, `  refused: nothing is sent [${refused.code}]`].join('\n');
+  const fit = rest === undefined || forecast.rows === 0 ? 'all' : fitOf(prices, groups, rest);
+  const when = {
+    all: forecast.rows === 0 ? 'no row is to be sent' : forecast.told,
+    some: `${forecast.told}, if the budget paid for all`,
     none: 'nothing is sent under this budget',
   };
   const pays = {
@@ -72,96 +79,106 @@ export function formatPlan(
     some: ', which may not pay for all of these rows',
     none: ', which pays for none of these rows',
   };
-  return [
-    ...about,
+  lines.push(
     `  cost: ${formatEstimate(estimate(prices, groups), prices)}`,
-    `  forecast: ${forecast[fit]}`,
+    `  forecast: ${when[fit]}`,
     ...(rest === undefined ? [] : [`  budget: ${formatAllowance(rest)}${pays[fit]}`]),
-  ].join('\n');
+  );
+  return lines.join('\n');
+}
+
+function formatGroup(group: Group, prices: Prices, isAllowed: boolean): string {
+  const cost = costOfGroup(prices, group);
+  const parts = [
+    ...(isAllowed ? [`${formatCount(group.toSend)} to send`] : []),
+    ...formatSums([group]),
+    ...(group.toSend === 0
+      ? []
+      : [`${formatCount(group.seconds)} s`, cost === undefined ? 'cost unknown' : formatMoney(cost)]),
+  ];
+  return `${group.model} ${group.mode}: ${parts.join(' · ')}`;
 }
 
 export function planJson(
   source: string,
   { batch, rows, invalid, groups, columns, refused }: Plan,
   prices: Prices,
-  seen: Outlook,
+  forecast: Outlook,
 ): Record<string, unknown> {
+  const { fresh, known, changed, toSend } = sumsOf(groups);
   return {
     batch,
     source,
     rows,
-    new: sum(groups, 'fresh'),
-    known: sum(groups, 'known'),
-    changed: sum(groups, 'changed'),
+    new: fresh,
+    known,
+    changed,
     invalid,
     ...columnsJson(columns),
-    toSend: refused === undefined ? sum(groups, 'toSend') : 0,
+    toSend: refused === undefined ? toSend : 0,
     refused: refused === undefined ? null : errorJson(refused),
     groups: groups.map((group) => {
-      const {
-        fresh,
-        offPeak: _offPeak,
-        stored: _stored,
-        least: _least,
-        shortest: _shortest,
-        ...told
-      } = group;
       const cost = costOfGroup(prices, group);
-      return { ...told, new: fresh, cost: cost === undefined ? null : moneyJson(cost) };
+      return {
+        model: group.model,
+        mode: group.mode,
+        known: group.known,
+        changed: group.changed,
+        toSend: group.toSend,
+        seconds: group.seconds,
+        new: group.fresh,
+        cost: cost === undefined ? null : moneyJson(cost),
+      };
     }),
     cost: estimateJson(estimate(prices, groups)),
-    forecast: outlookJson(seen),
+    forecast: outlookJson(forecast),
   };
 }
 
 /**
  * Shows a person the rows that will be sent and their cost, and asks. It does not ask when nothing can be sent, for
- * example because the budget is used up. Exactly the rows that are staged now are brought in.
- * @throws VidbatchError exit 2 for any answer but yes; and what `submit` would refuse, before anybody is asked.
+ * example because the budget is used up. Exactly the rows that are staged now are imported.
+ * @throws VidbatchError exit 2 for any answer but yes, and what `submit` would refuse, before it asks.
  */
 export async function confirmPlan(
   db: Database,
   config: Pick<Config, 'baseUrl' | 'keyApart'>,
   candidates: readonly Candidate[],
-  { options, asked }: { options: ProduceOptions; asked: Asked },
+  { options, assumed }: { options: ProduceOptions; assumed: Asked },
   io: Pick<Io, 'interactive' | 'err' | 'stdin'>,
   ask: typeof confirm = confirm,
 ): Promise<void> {
   const { prices = new Map() } = options;
   const plans: Plan[] = [];
   const payable: Group[] = [];
-  let short = false;
+  let isShort = false;
   for (const candidate of candidates) {
     const one = await planOf(db, candidate, options);
     plans.push(one);
     const rest = await readAllowance(db, one, options.budget);
-    io.err(formatPlan(one, prices, await readForecast(db, one, asked), rest));
+    io.err(formatPlan(one, prices, await readForecast(db, one, assumed), rest));
     const fit = rest === undefined ? 'all' : fitOf(prices, one.groups, rest);
     if (fit !== 'none') payable.push(...one.groups);
-    short ||= fit === 'some';
+    isShort ||= fit === 'some';
   }
   const refused = plans.flatMap((one) => one.refused ?? []);
   const [first] = refused.filter(({ code }) => code !== 'INVALID_ROWS' && code !== 'BROKEN_MANIFEST');
   if (first !== undefined) throw first;
-  // The producer refuses them, and names each fault.
+  // The import refuses invalid rows, and names each fault.
   if (refused.length > 0) return;
-  const rows = payable.reduce((sum, group) => sum + group.toSend, 0);
-  if (rows > 0) {
-    const apart = formatKeyApart(config);
-    const question = questionOf(rows, estimate(prices, payable), short);
-    await ask(
-      io,
-      apart === undefined ? question : `${question} ${apart[0]?.toUpperCase()}${apart.slice(1)}.`,
-    );
-  }
+  const { toSend } = sumsOf(payable);
+  if (toSend === 0) return;
+  const question = formatQuestion(toSend, estimate(prices, payable), isShort);
+  const apart = formatKeyApart(config);
+  await ask(io, apart === undefined ? question : `${question} ${apart[0]?.toUpperCase()}${apart.slice(1)}.`);
 }
 
-/** `short`: a budget does not pay for all of them. */
-export function questionOf(rows: number, { totals, unknown }: Estimate, short: boolean): string {
-  const what = rows === 1 ? '1 row' : `${formatCount(rows)} rows`;
+/** `isShort`: a budget does not pay for all rows. */
+export function formatQuestion(rows: number, { totals, unknown }: Estimate, isShort: boolean): string {
+  const what = plural(rows, 'row');
   const known = totals.map(formatMoney).join(' and ');
-  const limit = short ? ', as far as the budget goes' : '';
+  const limit = isShort ? ', as far as the budget goes' : '';
   if (unknown === 0) return `Send ${what}, which cost at most ${known}${limit}?`;
   if (known === '') return `Send ${what}, at a cost that is not known?`;
-  return `Send ${what}, of which ${formatCount(rows - unknown)} cost at most ${known} and ${formatCount(unknown)} nobody knows how much${limit}?`;
+  return `Send ${what}, ${formatCount(rows - unknown)} of them for at most ${known} and ${formatCount(unknown)} at unknown cost${limit}?`;
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '../core/errors.ts';
-import { formatCount, formatDuration, parseDuration } from '../core/units.ts';
 import type { Logger } from '../core/log.ts';
+import { formatDuration, parseDuration, plural } from '../core/units.ts';
 import { within } from '../core/within.ts';
 import type { Schedules } from '../schedule/schedule.ts';
 import type { App } from '../worker/app.ts';
@@ -14,15 +14,15 @@ export interface ShutdownFlags extends WorkFlags {
   shutdownTimeout?: string;
 }
 
-/** Beyond the HTTP timeout: to write an answer down and to record it. */
+/** Added to the HTTP timeout: the time to write an answer to the journal and to record it. */
 const MARGIN_MS = 15_000;
-/** Connections to a server that is away are not said goodbye to for longer. */
+/** The longest wait for closing a connection to a server that is away. */
 const CLOSING_MS = 3_000;
 
 export function shutdownFlag(command: Command): Command {
   return flag(
     command,
-    '--shutdown-timeout <duration>',
+    '--shutdown-timeout <formatDuration>',
     'after SIGTERM, for what is in flight to end and be recorded (default: --timeout and 15s)',
   );
 }
@@ -31,9 +31,9 @@ export const SHUTDOWN_HELP = `
 The first SIGTERM, SIGINT or SIGHUP takes no more rows, and ends when those in flight are recorded; a second SIGTERM or
 SIGINT ends at once. A closed terminal sends SIGHUP; under nohup it is ignored.
 After --shutdown-timeout the process leaves rows behind unrecorded and ends with 5: what was answered is read from the
-journal at the next start, the rest is uncertain after its deadline. Whoever kills it later than that must wait longer:
-in Kubernetes, terminationGracePeriodSeconds (30 unless set) has to be over --shutdown-timeout by 10 s or more, so 145
-for the default of 135 s; the same holds for stop_grace_period of compose and TimeoutStopSec of systemd.`;
+journal at the next start, the rest is uncertain after its deadline. A supervisor must wait longer before it kills the
+process: in Kubernetes, terminationGracePeriodSeconds (30 unless set) has to be over --shutdown-timeout by 10 s or more,
+so 145 for the default of 135 s; the same holds for stop_grace_period of compose and TimeoutStopSec of systemd.`;
 
 export function shutdownMs(flags: ShutdownFlags, { timeoutMs }: { timeoutMs: number }): number {
   const { shutdownTimeout } = flags;
@@ -43,8 +43,8 @@ export function shutdownMs(flags: ShutdownFlags, { timeoutMs }: { timeoutMs: num
 }
 
 /**
- * What starts, or undefined when the signal comes before: a start may wait for a ledger that is locked, or read a million
- * lines of journals. Nothing is in flight yet, and all of it can be interrupted; what starts too late is closed at once.
+ * What starts, or undefined if a signal comes first: a start may wait for a locked ledger, or read a million journal
+ * lines. Nothing is in flight yet, so everything may be interrupted. What starts too late is closed at once.
  */
 export async function startUnlessStopped<T extends { close: () => Promise<unknown> }>(
   starting: Promise<T>,
@@ -60,14 +60,14 @@ export async function startUnlessStopped<T extends { close: () => Promise<unknow
 }
 
 /**
- * Ends the sending within this time. Returns how many rows it leaves unrecorded, after saying so. `tell`: a person who
- * may wait for minutes, and is told for what.
+ * Ends the sending within this time. Returns the number of rows that it leaves unrecorded. `print`: a person watches, and
+ * reads what the command waits for.
  */
 export async function endSending(
   sending: Pick<Sending, 'close'> & { worker: Pick<Sending['worker'], 'id' | 'inFlight'> },
   timeoutMs: number,
   log: Logger,
-  tell?: (line: string) => void,
+  print?: (line: string) => void,
 ): Promise<number> {
   const worker = sending.worker.id;
   const inFlight = sending.worker.inFlight();
@@ -75,10 +75,8 @@ export async function endSending(
     { event: 'stopping', worker, inFlight, timeoutMs },
     'taking no more rows; a second signal ends at once',
   );
-  if (inFlight > 0) {
-    const calls = inFlight === 1 ? '1 open call' : `${formatCount(inFlight)} open calls`;
-    tell?.(`waiting for ${calls}, ${formatDuration(timeoutMs)} at the most`);
-  }
+  if (inFlight > 0)
+    print?.(`waiting for ${plural(inFlight, 'open call')}, ${formatDuration(timeoutMs)} at the most`);
   const rows = await sending.close(timeoutMs);
   if (rows === 0) {
     log.info({ event: 'stopped', worker }, 'stopped');
@@ -86,18 +84,18 @@ export async function endSending(
   }
   log.error(
     { event: 'left', worker, rows, exitCode: EXIT.uncertainRows },
-    `the shutdown timeout is over: ${formatCount(rows)} ${rows === 1 ? 'row is' : 'rows are'} left unrecorded; ` +
+    `the shutdown timeout is over: ${plural(rows, 'row is', 'rows are')} left unrecorded; ` +
       'what was answered is in the journal, the rest is uncertain after its deadline; exit code 5',
   );
   return rows;
 }
 
-/** A run that is not made by then is given back, or its lease ends: nothing of it is committed. */
+/** A run that is not made in time is given back, or its lease ends. Nothing of it is committed. */
 export async function endSchedules(schedules: Schedules): Promise<void> {
   await within(CLOSING_MS, schedules.stop(), () => undefined);
 }
 
-/** Closes what is open, without waiting for a server that is away: the process ends next. */
+/** Closes the app without waiting long for a server that is away: the process ends next. */
 export async function closeSoon(app: App): Promise<void> {
   await within(CLOSING_MS, app.close(), () => undefined);
 }

@@ -3,26 +3,26 @@ import type { Command } from 'commander';
 import { chanceOf } from '../batch/deadline.ts';
 import type { Chance } from '../batch/deadline.ts';
 import { outlookJson, outlookOf } from '../batch/outlook.ts';
-import type { Outlook } from '../batch/outlook.ts';
+import type { Asked, Outlook } from '../batch/outlook.ts';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount, formatDuration } from '../core/units.ts';
 import { POLL_PLAN } from '../core/poll-plan.ts';
 import { STATES } from '../core/states.ts';
 import { openOf } from '../core/task-status.ts';
 import type { TaskCounts } from '../core/task-status.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
 import type { Queryable } from '../database/database.ts';
-import { countProof, listBatches } from '../ledger/batches.ts';
+import { requireBatch, countProof, listBatches } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
+import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
 import { readNumbers } from '../ledger/read/batch-numbers.ts';
 import type { Speed } from '../ledger/read/batch-numbers.ts';
 import { cachedQueries } from '../ledger/read/query.ts';
-import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
 import { limitsInForce } from '../ledger/send/quota.ts';
 import type { LimitInForce } from '../ledger/send/quota.ts';
-import { readNextPoll } from '../ledger/tasks/poll.ts';
 import { countVideos } from '../ledger/tasks/downloads.ts';
 import type { VideoCounts } from '../ledger/tasks/downloads.ts';
+import { readNextPoll } from '../ledger/tasks/poll.ts';
 import {
   formatFailedTasks,
   formatProof,
@@ -35,16 +35,14 @@ import {
 } from '../operate/summary.ts';
 import type { Pace, Summary } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
-import { configOf, flag, globalFlags, isOn, listFlag, logOf, providerFlags } from './flags.ts';
+import { configOf, flag, globalFlags, isOn, logOf, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
-import { withReconnect } from './follow-ledger.ts';
 import { formatLimits } from './format.ts';
 import type { Io } from './io.ts';
-import { requireBatch } from '../ledger/batches.ts';
-import { ledgerOpener, openLedgerOnly } from './open-ledger.ts';
+import { ledgerOpener, withLedger, withReconnect } from './open-ledger.ts';
 import { onInterrupt } from './signals.ts';
-import { forecastOptions, offPeakFlag } from './window-flags.ts';
-import type { ForecastOptions, OffPeakFlags } from './window-flags.ts';
+import { forecastOptions, forecastRateFlag, offPeakFlag } from './time-flags.ts';
+import type { ForecastFlags } from './time-flags.ts';
 
 export function statusCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -60,33 +58,28 @@ Examples:
     )
     .action(async (name: string | undefined, flags: StatusFlags) => exit(await status(name, flags, io)));
   flag(providerFlags(globalFlags(command)), '--watch', 'again every few seconds, until interrupted');
-  listFlag(
-    command,
-    '--rate <rate>',
-    'forecast for so many rows, such as 10/s (default: as the last ones went)',
-  );
-  offPeakFlag(command);
+  offPeakFlag(forecastRateFlag(command));
 }
 
-/** Batches that are read at a time: most of it is waiting for the database to answer. */
+/** Batches that are read at a time, because most of the time is spent waiting for the database. */
 const TOGETHER = 4;
 
-type StatusFlags = GlobalFlags & OffPeakFlags & { watch?: boolean; rate?: string };
+type StatusFlags = GlobalFlags & ForecastFlags & { watch?: boolean };
 
 interface Status extends Summary, Omit<Pace, 'lately'> {
-  /** When rows that wait for a window will be sent; null: none does. */
+  /** When rows that wait for a window will be sent; null: no row waits for one. */
   forecast: Record<string, unknown> | null;
-  /** What became of its videos; null: none was downloaded. */
+  /** The downloaded videos; null: there are none. */
   videos: VideoCounts | null;
-  /** By when it is to be sent, and whether it will be; null: nobody has said. */
+  /** The deadline, and whether it will be met; null: the batch has none. */
   deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
-  /** How the tasks stand, and in how many seconds one may be asked for again; null: there are none. */
+  /** The tasks, and the seconds until the next one is asked for; null: there are none. */
   tasks: (TaskCounts & { open: number; nextPollSeconds: number | null }) | null;
-  /** So many rows must be accepted one after another before others go beside them; 0: none any more. */
+  /** The rows that must still be accepted one after another before several are sent at a time; 0: none. */
   proof: number;
-  /** Why tasks failed, the most frequent first. */
+  /** Why tasks failed, the most frequent reason first. */
   failReasons: FailReason[];
-  /** What the workers of its provider go by. */
+  /** The limits that workers of its provider keep. */
   limits: Omit<LimitInForce, 'origin'>[];
 }
 
@@ -96,18 +89,13 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
   const interrupt = onInterrupt(io.quit);
   try {
     if (!isOn(flags.watch)) {
-      const app = await openLedgerOnly(config, io);
-      try {
-        await look(app);
-        return EXIT.ok;
-      } finally {
-        await app.close();
-      }
+      await withLedger(config, io, print);
+      return EXIT.ok;
     }
     const log = logOf(flags, 'warn');
     await withReconnect(config, log, interrupt.signal, ledgerOpener(config, io, log), async (app, moving) => {
       while (!moving.aborted) {
-        await look(app);
+        await print(app);
         await sleep(2000, undefined, { signal: moving }).catch(() => undefined);
       }
     });
@@ -116,17 +104,17 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
     interrupt.dispose();
   }
 
-  async function look(app: LedgerApp): Promise<void> {
+  async function print(app: LedgerApp): Promise<void> {
     const batches = name === undefined ? await listBatches(app.db) : [await requireBatch(app.db, name)];
     if (batches.length === 0) io.err('no batches yet');
-    if (isOn(flags.watch) && flags.json !== true)
+    if (isOn(flags.watch) && !isOn(flags.json))
       io.out(`\n${new Date().toISOString().replace(/\.\d+Z$/, 'Z')}`);
     const once = cachedQueries(app.db);
     for (let from = 0; from < batches.length; from += TOGETHER) {
       const some = batches.slice(from, from + TOGETHER);
       const read = await Promise.all(some.map((batch) => readStatus(once, batch, config.baseUrl, asked)));
-      for (const { told, lately, ...one } of read) {
-        io.out(flags.json === true ? JSON.stringify(one) : describe(one, lately, told));
+      for (const { forecastText, lately, ...one } of read) {
+        io.out(isOn(flags.json) ? JSON.stringify(one) : formatStatus(one, lately, forecastText));
       }
     }
   }
@@ -136,20 +124,20 @@ async function readStatus(
   db: Queryable,
   batch: Batch,
   origin: string | undefined,
-  asked: ForecastOptions,
-): Promise<Status & Pick<Pace, 'lately'> & { told: string | undefined }> {
+  asked: Asked,
+): Promise<Status & Pick<Pace, 'lately'> & { forecastText: string | undefined }> {
   const numbers = await readNumbers(db, batch.id);
   const summary = await summaryOf(db, batch, numbers, origin);
   const pace = await readPace(db, batch, summary);
-  const seen = summary.counts.pending > 0 ? await outlookOf(db, batch, asked) : undefined;
-  const waiting = seen !== undefined && seen.waiting > 0 ? seen : undefined;
+  const outlook = summary.counts.pending > 0 ? await outlookOf(db, batch, asked) : undefined;
+  const waiting = outlook !== undefined && outlook.waiting > 0 ? outlook : undefined;
   const tasks = summary.taskIds + summary.surplus === 0 ? null : await withNextPoll(db, batch, numbers.tasks);
   return {
     ...summary,
     ...pace,
-    // The rate knows nothing of windows: where rows wait for one, the forecast says when.
+    // The rate does not consider windows. If rows wait for one, the forecast says when they end.
     etaSeconds: waiting === undefined ? pace.etaSeconds : secondsUntil(waiting),
-    limits: batch.origin === null ? [] : (await limitsInForce(db, batch.origin)).map(ofOneProvider),
+    limits: batch.origin === null ? [] : (await limitsInForce(db, batch.origin)).map(withoutOrigin),
     tasks,
     failReasons: numbers.failReasons,
     videos: await countVideos(db, batch.id),
@@ -160,10 +148,10 @@ async function readStatus(
         : {
             at: batch.deadline.toISOString(),
             on: batch.onDeadline,
-            chance: seen === undefined ? 'met' : chanceOf(seen, batch.deadline),
+            chance: outlook === undefined ? 'met' : chanceOf(outlook, batch.deadline),
           },
     forecast: waiting === undefined ? null : outlookJson(waiting),
-    told: waiting?.told ?? (batch.deadline === null ? undefined : seen?.told),
+    forecastText: waiting?.told ?? (batch.deadline === null ? undefined : outlook?.told),
   };
 }
 
@@ -171,7 +159,7 @@ function secondsUntil({ doneAt, now }: Outlook): number | null {
   return doneAt === undefined ? null : Math.round((doneAt - now) / 1000);
 }
 
-function ofOneProvider({ origin: _origin, ...limit }: LimitInForce): Omit<LimitInForce, 'origin'> {
+function withoutOrigin({ origin: _origin, ...limit }: LimitInForce): Omit<LimitInForce, 'origin'> {
   return limit;
 }
 
@@ -188,11 +176,11 @@ async function withNextPoll(
 
 function formatNextPoll({ open, nextPollSeconds: seconds }: NonNullable<Status['tasks']>): string {
   if (open === 0) return '';
-  if (seconds === null) return ' · nobody asks for them: `vidbatch work` or `reconcile --watch` does';
+  if (seconds === null) return ' · no process asks for them: `vidbatch work` or `reconcile --watch` does';
   return seconds === 0 ? ' · due to be asked for' : ` · next asked for in ${formatDuration(seconds * 1000)}`;
 }
 
-function describe(status: Status, lately: Speed, told: string | undefined): string {
+function formatStatus(status: Status, lately: Speed, forecastText: string | undefined): string {
   const lines = [`${status.batch}  ${receipt(status)}`, `  from ${status.source}`];
   if (status.priority !== 0) lines.push(`  priority ${status.priority}`);
   const shown = STATES.filter((state) => status.counts[state] > 0);
@@ -217,7 +205,7 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
   }
   const unfed = formatUnfed(status);
   if (unfed !== undefined) lines.push(`  ${unfed}`);
-  // The gate tells all of it.
+  // The budget gate says the same.
   if (status.budget !== null && !status.gates.some(({ gate }) => gate === 'budget'))
     lines.push(`  budget: ${status.budget.told}`);
   const proof = formatProof(status.proof, status.counts.pending);
@@ -231,6 +219,6 @@ function describe(status: Status, lately: Speed, told: string | undefined): stri
       `  deadline: ${at} ${{ met: 'will be met', missed: 'will be missed', unknown: 'may be missed' }[chance]}`,
     );
   }
-  if (told !== undefined) lines.push(`  forecast: ${told}`);
+  if (forecastText !== undefined) lines.push(`  forecast: ${forecastText}`);
   return lines.join('\n');
 }

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount } from '../core/units.ts';
 import { resolveLine } from '../core/next-step.ts';
 import { quoted, oneLine } from '../core/text.ts';
+import { formatCount } from '../core/units.ts';
+import { requireBatch } from '../ledger/batches.ts';
 import { groupUncertain, readUnsettled } from '../ledger/read/uncertain.ts';
 import type { Group, Heard, Unsettled } from '../ledger/read/uncertain.ts';
 import { REACHED } from '../operate/row-life.ts';
@@ -12,7 +13,6 @@ import { configOf, globalFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { keepHeapSmall } from './io.ts';
 import type { Io } from './io.ts';
-import { requireBatch } from '../ledger/batches.ts';
 import { openLedgerOnly } from './open-ledger.ts';
 
 export function uncertainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {

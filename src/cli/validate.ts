@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount } from '../core/units.ts';
-import { missingColumns, missingFields, columnsJson, formatColumns } from '../manifest/columns.ts';
-import { openManifest } from '../manifest/manifest.ts';
+import { formatCount, plural } from '../core/units.ts';
 import { checkRows, placed } from '../manifest/check-rows.ts';
+import { columnsJson, formatColumns, missingColumns, missingFields } from '../manifest/columns.ts';
+import { openManifest } from '../manifest/manifest.ts';
 import { configOf, flag, globalFlags, isOn } from './flags.ts';
 import { FaultReport } from './format.ts';
 import { keepHeapSmall } from './io.ts';
@@ -16,7 +16,7 @@ import { Progress } from './terminal.ts';
 export function validateCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('validate <manifest...>')
-    .description('read and check manifests, send nothing: what is wrong, with file, line, column and rule')
+    .description('read and check manifests, send nothing: every fault with file, line, column and rule')
     .addHelpText(
       'after',
       `
@@ -60,7 +60,7 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
       rows += 1;
       if (row.request !== undefined) valid += 1;
       if (row.request !== undefined && row.mode !== undefined) modes[row.mode] = (modes[row.mode] ?? 0) + 1;
-      // The header has said it of all rows.
+      // One fault of the header stands for these faults of all rows.
       for (const fault of placed(row, manifest)) {
         if (!lacking.includes(fault.rule)) faults.add(fault, manifest.name);
       }
@@ -69,8 +69,8 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
     progress.clear();
     faults.finish('; --all shows them all');
     if (faults.errors > 0 || rows === 0) invalid = true;
-    // Of what is no header, the columns are not worth naming.
-    if (flags.json !== true && missing === undefined)
+    // Without a header, the columns have no meaning.
+    if (!isOn(flags.json) && missing === undefined)
       for (const line of formatColumns(columns())) io.err(`${source}: ${line}`);
     const result = {
       manifest: source,
@@ -85,12 +85,12 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
       ...columnsJson(columns()),
       ...faults.json(),
     };
-    io.out(flags.json === true ? JSON.stringify(result) : describe(result));
+    io.out(isOn(flags.json) ? JSON.stringify(result) : formatResult(result));
   }
   return invalid ? EXIT.refused : EXIT.ok;
 }
 
-function describe(result: {
+function formatResult(result: {
   manifest: string;
   rows: number;
   invalid: number;
@@ -105,9 +105,11 @@ function describe(result: {
       : result.invalid + result.errors === 0
         ? 'valid'
         : `${formatCount(result.invalid)} invalid`;
-  const warnings =
-    result.warnings === 0
-      ? ''
-      : ` · ${formatCount(result.warnings)} ${result.warnings === 1 ? 'warning' : 'warnings'}`;
-  return `${result.manifest}: ${formatCount(result.rows)} ${result.rows === 1 ? 'row' : 'rows'} · ${verdict}${warnings}${modes.length === 0 ? '' : ` · ${modes.join(', ')}`}`;
+  const parts = [
+    plural(result.rows, 'row'),
+    verdict,
+    ...(result.warnings === 0 ? [] : [plural(result.warnings, 'warning')]),
+    ...(modes.length === 0 ? [] : [modes.join(', ')]),
+  ];
+  return `${result.manifest}: ${parts.join(' · ')}`;
 }

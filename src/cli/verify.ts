@@ -3,8 +3,9 @@ import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount, parseCount } from '../core/units.ts';
 import type { Provider } from '../core/outcome.ts';
+import { formatCount, parseCount } from '../core/units.ts';
+import { requireBatch } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { Finding, Severity } from '../ledger/verify/invariant.ts';
 import { inspectJournals } from '../operate/verify/journal-check.ts';
@@ -19,7 +20,6 @@ import { configOf, flag, globalFlags, isOn, providerFlags, warnOfKeyApart } from
 import type { GlobalFlags } from './flags.ts';
 import { providerSilent } from './format.ts';
 import type { Io } from './io.ts';
-import { requireBatch } from '../ledger/batches.ts';
 import { openLedgerOnly } from './open-ledger.ts';
 import { onInterrupt } from './signals.ts';
 import { Progress } from './terminal.ts';

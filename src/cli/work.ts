@@ -37,10 +37,10 @@ import {
 } from './shutdown.ts';
 import type { ShutdownFlags } from './shutdown.ts';
 import { onInterrupt } from './signals.ts';
-import { offPeakFlag, offPeakWindow } from './window-flags.ts';
-import type { OffPeakFlags } from './window-flags.ts';
+import { offPeakFlag, offPeakWindow } from './time-flags.ts';
+import type { OffPeakFlags } from './time-flags.ts';
 
-interface Flags extends ShutdownFlags, OffPeakFlags {
+interface WorkCommandFlags extends ShutdownFlags, OffPeakFlags {
   drain?: boolean;
   http?: string;
 }
@@ -61,20 +61,20 @@ Examples:
 
 With --http: /healthz is 200 while the process does its work, also while Redis or Postgres are away; /readyz is 200 when
 ledger and queue answer and the worker is not stopping, else 503 with the reasons; /metrics is for Prometheus. A host
-before the port is the address to listen on, \`[::1]:9090\` an IPv6 one; without one, it is every address of this
-machine. There is nothing secret in it.
+before the port is the address to listen on, \`[::1]:9090\` an IPv6 address; without a host, it listens on every
+address of this machine. The answers contain no secret.
 ${SHUTDOWN_HELP}`,
     )
-    .action(async (flags: Flags) => exit(await work(flags, io)));
+    .action(async (flags: WorkCommandFlags) => exit(await work(flags, io)));
   foreignFlag(offPeakFlag(shutdownFlag(workFlags(providerFlags(globalFlags(command))))));
   flag(command, '--drain', 'until nothing is eligible, then end');
   flag(command, '--http <host:port>', 'answer probes and serve metrics there (default: nowhere)');
 }
 
-async function work(flags: Flags, io: Io): Promise<number> {
+async function work(flags: WorkCommandFlags, io: Io): Promise<number> {
   const config = configOf(flags);
   const limits = workLimits(flags, config.models);
-  const patienceMs = shutdownMs(flags, limits);
+  const timeoutMs = shutdownMs(flags, limits);
   const address = flags.http === undefined ? undefined : parseAddress('--http', flags.http);
   const window = offPeakWindow(flags);
   requireProvider(config);
@@ -118,13 +118,13 @@ async function work(flags: Flags, io: Io): Promise<number> {
     try {
       const { signal, happened } = interrupt;
       const drained = isOn(flags.drain) ? [untilDone(app, running, null, { signal, log })] : [];
-      // Whoever is told to stop does not wait for a ledger that is away to say what is left.
-      const why = await Promise.race([happened, ...drained]);
-      halted = why === 'halted' || why === 'spent';
-      if (typeof why === 'string' && why !== 'nothing')
+      // A stopped worker does not wait for a ledger that is away to say which rows are left.
+      const end = await Promise.race([happened, ...drained]);
+      halted = end === 'halted' || end === 'spent';
+      if (typeof end === 'string' && end !== 'nothing')
         await untilLedgerAnswers('gates', log, () => logGates(app.db, running.origin, log), signal);
     } finally {
-      const [left] = await Promise.all([endSending(running, patienceMs, log), endSchedules(schedules)]);
+      const [left] = await Promise.all([endSending(running, timeoutMs, log), endSchedules(schedules)]);
       atRisk = left > 0 || atRisk;
     }
   } finally {
@@ -136,7 +136,7 @@ async function work(flags: Flags, io: Io): Promise<number> {
   return halted ? EXIT.stopped : EXIT.ok;
 }
 
-/** The row may have been paid in vain: nobody knows, or it was paid twice. */
+/** The row is uncertain, or it was paid twice. */
 function isRisk(verdict: Verdict): boolean {
   return verdict.kind === 'settled' && (verdict.recorded.state === 'uncertain' || verdict.recorded.surplus);
 }
@@ -144,15 +144,15 @@ function isRisk(verdict: Verdict): boolean {
 /** The log names at most this many batches; `status` shows all. */
 const MOST_BATCHES = 20;
 
-/** Says what keeps rows of a provider waiting: what a person has to open, and at level info what opens by itself. */
+/** Logs what keeps rows of a provider waiting. A gate that opens by itself is logged at level info. */
 async function logGates(db: Queryable, origin: string, log: Logger): Promise<void> {
   const batches = await listWaitingBatches(db, origin, MOST_BATCHES);
-  const said = new Set<string>();
+  const logged = new Set<string>();
   for (const batch of batches) {
     for (const { gate, reason, opensAt } of await readGates(db, batch, origin)) {
-      // A provider's halt and an operator's pause of all are every batch's.
-      if (said.has(reason)) continue;
-      said.add(reason);
+      // All batches share the halt of their provider and the pause of everything.
+      if (logged.has(reason)) continue;
+      logged.add(reason);
       const level = opensAt === undefined ? 'warn' : 'info';
       log[level]({ event: 'waiting', batch: batch.name, gate, reason }, 'the remaining rows wait');
     }

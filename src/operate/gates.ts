@@ -1,9 +1,9 @@
 import { priceHint, budgetJson, raiseHint } from '../batch/budget.ts';
 import { VidbatchError } from '../core/errors.ts';
-import { formatCount, formatDuration } from '../core/units.ts';
 import { isOffPeak } from '../core/model.ts';
 import { quoted } from '../core/text.ts';
 import { nextOpening, parseWindow } from '../core/time/window.ts';
+import { formatCount, formatDuration } from '../core/units.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { readBudgetStatus, readBudget } from '../ledger/money/budget.ts';

@@ -1,19 +1,17 @@
+import { crashPoint } from '../core/crash-points.ts';
 import { usageError } from '../core/errors.ts';
 import type { VidbatchError } from '../core/errors.ts';
-import { crashPoint } from '../core/crash-points.ts';
 import type { Logger } from '../core/log.ts';
 import { nextStep } from '../core/next-step.ts';
-import { quoted } from '../core/text.ts';
 import type { State } from '../core/states.ts';
+import { quoted } from '../core/text.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
-import { findSubmissions } from '../ledger/read/rows.ts';
-import type { SubmissionView } from '../ledger/read/rows.ts';
-import { countChosen } from '../ledger/read/uncertain.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../ledger/operator/resolve.ts';
-import type { Moved, Said } from '../ledger/operator/resolve.ts';
-import type { Seen } from '../ledger/operator/resolve.ts';
+import type { Moved, Said, Seen } from '../ledger/operator/resolve.ts';
+import { countChosen } from '../ledger/read/uncertain.ts';
 import { logAccepted } from '../worker/row-log.ts';
+import { requireRow } from './row-life.ts';
 
 /** What a person knows of an uncertain row. */
 export type Decision = { kind: 'task-id'; taskId: string } | { kind: 'not-sent' } | { kind: 'abandon' };
@@ -37,7 +35,7 @@ export async function resolveRow(
   said: Said,
   log: Logger,
 ): Promise<Resolved> {
-  const row = await rowNamed(db, batch, key);
+  const row = await requireRow(db, batch, key, keyHint(batch));
   const choice = { batchId: batch.id, submissionId: row.id };
   const counted = await countChosen(db, choice);
   if (counted.rows === 0) throw await notUncertain(db, batch, key);
@@ -91,27 +89,16 @@ export function tooEarly(what: string, until: Date | null): VidbatchError {
   );
 }
 
-/** Of "shot-1" and "shot-10", the wrong one would be paid twice. */
-async function rowNamed(db: Queryable, batch: Batch, key: string): Promise<SubmissionView> {
-  const found = await findSubmissions(db, batch.id, key);
-  const row = found.find((one) => one.key === key);
-  if (row !== undefined) return row;
-  const near = found.map((one) => one.key).join(', ');
-  throw usageError(
-    'NO_SUCH_ROW',
-    `batch ${batch.name} has no row with the key ${key}`,
-    near === ''
-      ? `\`vidbatch uncertain ${quoted(batch.name)}\` lists those that can be resolved.`
-      : `Give the whole key; there are: ${near}.`,
-  );
-}
-
 async function notUncertain(db: Queryable, batch: Batch, key: string): Promise<VidbatchError> {
-  const row = await rowNamed(db, batch, key);
+  const row = await requireRow(db, batch, key, keyHint(batch));
   const task = row.taskId === null ? '' : `, task ${row.taskId}`;
   return usageError(
     'NOT_UNCERTAIN',
     `${batch.name} ${key} is ${row.state}${task}: only an uncertain row is resolved`,
     `Next: ${nextStep(row)}.`,
   );
+}
+
+function keyHint({ name }: Batch): string {
+  return `\`vidbatch uncertain ${quoted(name)}\` lists those that can be resolved.`;
 }

@@ -1,11 +1,13 @@
 import { priceHint, raiseHint } from '../batch/budget.ts';
+import { usageError } from '../core/errors.ts';
 import { nextStep } from '../core/next-step.ts';
 import { expiryOf } from '../core/task-status.ts';
-import { shorten } from '../core/text.ts';
+import { quoted, shorten } from '../core/text.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { readAttempts, readEventLog } from '../ledger/read/row-history.ts';
 import type { AttemptView, LoggedEvent } from '../ledger/read/row-history.ts';
+import { findSubmissions } from '../ledger/read/rows.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
 import type { Reached } from '../ledger/read/uncertain.ts';
 import { readTasks } from '../ledger/tasks/tasks.ts';
@@ -24,6 +26,27 @@ export interface RowLife {
   trail: LoggedEvent[];
   /** What keeps the row waiting; empty unless it is pending. */
   gates: Gate[];
+}
+
+/**
+ * The row with exactly this key. A beginning is not enough: of "shot-1" and "shot-10", the wrong row would be changed.
+ * @throws VidbatchError exit 2 if there is no such row; `hint` says where to find the keys.
+ */
+export async function requireRow(
+  db: Queryable,
+  batch: Batch,
+  key: string,
+  hint = `\`vidbatch export ${quoted(batch.name)}\` lists them in the column row_key.`,
+): Promise<SubmissionView> {
+  const found = await findSubmissions(db, batch.id, key);
+  const row = found.find((one) => one.key === key);
+  if (row !== undefined) return row;
+  const near = found.map((one) => one.key).join(', ');
+  throw usageError(
+    'NO_SUCH_ROW',
+    `batch ${batch.name} has no row with the key ${key}`,
+    near === '' ? hint : `Give the whole key; there are: ${near}.`,
+  );
 }
 
 /** `origin`: the provider of this configuration. `lastAttempts`: reads only so many of the newest attempts. */

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { Job } from 'bullmq';
 import type { Browser, Page } from 'playwright-core';
-import { openBrowser, openPage } from '../chromium.ts';
-import { servers } from '../servers.ts';
 import { startBoard } from '../../src/board/server.ts';
 import type { ChunkData } from '../../src/worker/queue/chunk.ts';
 import { queueName } from '../../src/worker/queue/name.ts';
 import { openQueue } from '../../src/worker/queue/queue.ts';
+import { openBrowser, openPage } from '../chromium.ts';
+import { servers } from '../servers.ts';
 import { openTheatre, silent } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
 

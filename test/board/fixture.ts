@@ -1,20 +1,20 @@
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { openApp } from '../../src/worker/app.ts';
-import type { App } from '../../src/worker/app.ts';
+import { produce } from '../../src/batch/producer.ts';
 import { startBoard } from '../../src/board/server.ts';
 import type { Board } from '../../src/board/server.ts';
 import { readConfig } from '../../src/core/config.ts';
 import type { Config } from '../../src/core/config.ts';
-import { cancel, pause } from '../../src/ledger/operator/pause.ts';
 import { createLog } from '../../src/core/log.ts';
 import type { LogLevel } from '../../src/core/log.ts';
-import { produce } from '../../src/batch/producer.ts';
-import { startSending } from '../../src/worker/sending.ts';
-import type { Sending } from '../../src/worker/sending.ts';
+import { cancel, pause } from '../../src/ledger/operator/pause.ts';
 import { startSimulator } from '../../src/simulator/server.ts';
 import type { Simulator } from '../../src/simulator/server.ts';
+import { openApp } from '../../src/worker/app.ts';
+import type { App } from '../../src/worker/app.ts';
+import { startSending } from '../../src/worker/sending.ts';
+import type { Sending } from '../../src/worker/sending.ts';
 import { copyTemplate } from '../servers.ts';
 
 /** Rows of a manifest: id and prompt. */

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { openMirror } from '../../src/schedule/mirror.ts';
 import { pauseBy } from '../../src/ledger/operator/pause.ts';
 import { addSchedule, listSchedules } from '../../src/ledger/schedules/schedules.ts';
-import { scheduleQueue } from '../../src/worker/queue/name.ts';
+import { openMirror } from '../../src/schedule/mirror.ts';
 import type { SeenSchedule } from '../../src/schedule/view.ts';
-import { until } from '../until.ts';
+import { scheduleQueue } from '../../src/worker/queue/name.ts';
 import { createDatabase, servers } from '../servers.ts';
 import type { OwnDatabase } from '../servers.ts';
+import { until } from '../until.ts';
 import { get, openTheatre, silent } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
 

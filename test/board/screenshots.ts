@@ -5,10 +5,10 @@
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
-import { openBrowser, openPage } from '../chromium.ts';
-import { startServer } from '../servers.ts';
 import { queueName } from '../../src/worker/queue/name.ts';
 import { openQueue } from '../../src/worker/queue/queue.ts';
+import { openBrowser, openPage } from '../chromium.ts';
+import { startServer } from '../servers.ts';
 import { openTheatre } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { openMirror } from '../../src/schedule/mirror.ts';
 import { addSchedule, listSchedules } from '../../src/ledger/schedules/schedules.ts';
+import { openMirror } from '../../src/schedule/mirror.ts';
 import { queueName, scheduleQueue } from '../../src/worker/queue/name.ts';
-import { until } from '../until.ts';
 import { createDatabase, servers } from '../servers.ts';
 import type { OwnDatabase, Servers } from '../servers.ts';
+import { until } from '../until.ts';
 import { get, openTheatre, silent } from './fixture.ts';
 import type { Theatre } from './fixture.ts';
 

@@ -38,7 +38,7 @@ onEvery(LEDGERS, (storage) => {
         db,
         { baseUrl: ORIGIN },
         [candidate],
-        { options: bringing, asked: {} },
+        { options: bringing, assumed: {} },
         io,
         async (_io, question) => void asked.push(question),
       ),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
-import { questionOf } from '../../src/cli/show-plan.ts';
+import { formatQuestion } from '../../src/cli/show-plan.ts';
 import { bar } from '../../src/cli/terminal.ts';
 import type { Money } from '../../src/core/money/money.ts';
 import { describe as describeEnded, exits, VIDBATCH } from '../cli.ts';
@@ -97,9 +97,9 @@ describe('a question on a terminal', async () => {
 
   it('is a sentence, whatever is known of the cost', () => {
     const cny = { amount: { units: 15n, scale: 1 }, currency: 'CNY' };
-    const ask = (totals: Money[], unknown: number): string => questionOf(5, { totals, unknown }, false);
+    const ask = (totals: Money[], unknown: number): string => formatQuestion(5, { totals, unknown }, false);
     assert.equal(ask([cny], 0), 'Send 5 rows, which cost at most 1.50 CNY?');
     assert.equal(ask([], 5), 'Send 5 rows, at a cost that is not known?');
-    assert.equal(ask([cny], 2), 'Send 5 rows, of which 3 cost at most 1.50 CNY and 2 nobody knows how much?');
+    assert.equal(ask([cny], 2), 'Send 5 rows, 3 of them for at most 1.50 CNY and 2 at unknown cost?');
   });
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { formatDuration } from '../../src/core/units.ts';
 import { noCounts, STATES } from '../../src/core/states.ts';
 import type { Counts } from '../../src/core/states.ts';
+import { formatDuration } from '../../src/core/units.ts';
 import type { Gate } from '../../src/operate/gates.ts';
 import { exitCodeOf, receipt, totalOf, etaOf, formatSpeed } from '../../src/operate/summary.ts';
 

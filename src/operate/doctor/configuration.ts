@@ -1,10 +1,10 @@
-import { clearTextOf } from '../../worker/clear-text.ts';
 import { formatKeyApart } from '../../core/config.ts';
 import type { Config, Surroundings } from '../../core/config.ts';
 import type { VidbatchError } from '../../core/errors.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import { checkApiKey } from '../../provider/api-key.ts';
 import { checkCodes } from '../../provider/outcome-table.ts';
+import { clearTextOf } from '../../worker/clear-text.ts';
 import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
 import { failed, misconfigured, ok, parsed, warning } from './check.ts';
 import type { Check } from './check.ts';

@@ -1,12 +1,12 @@
 import { Client } from 'pg';
+import { formatDuration } from '../../core/units.ts';
+import type { Queryable } from '../../database/database.ts';
 import { parsers } from '../../database/parsers.ts';
 import type { PostgresReport } from '../../database/postgres/probe.ts';
-import type { Queryable } from '../../database/database.ts';
-import { clockSkewMs } from '../../ledger/send/provider.ts';
-import { latencyOf, failed, ok, warning } from './check.ts';
 import { appliedMigrations, migrations, compareMigrations } from '../../ledger/migrate.ts';
 import type { Migration } from '../../ledger/migrate.ts';
-import { formatDuration } from '../../core/units.ts';
+import { clockSkewMs } from '../../ledger/send/provider.ts';
+import { latencyOf, failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 
 /** What a Postgres server says to this user. */
@@ -87,7 +87,7 @@ const ANSWER = `
            'most', current_setting('max_connections')::int,
            'reserved', current_setting('superuser_reserved_connections')::int
              + coalesce(current_setting('reserved_connections', true)::int, 0),
-           'open', (select count(*) from pg_catalog.pg_stat_activity
+           'open', (select formatCount(*) from pg_catalog.pg_stat_activity
                      where backend_type is null or backend_type = 'client backend'),
            'role', (select nullif(rolconnlimit, -1) from pg_catalog.pg_roles where rolname = current_user)
          ) as connections`;

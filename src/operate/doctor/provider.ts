@@ -3,17 +3,17 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Pool } from 'undici';
-import { exchange } from '../../provider/exchange.ts';
-import type { Exchange } from '../../provider/exchange.ts';
-import { within, failed, ok, warning } from './check.ts';
 import { messageOf } from '../../core/errors.ts';
-import { headerOf } from '../../provider/answer.ts';
-import type { Answer } from '../../provider/answer.ts';
-import { formatFailure } from '../../provider/judgement.ts';
-import { readRefusal } from '../../provider/answer-body.ts';
-import { readTask } from '../../provider/task-answer.ts';
 import { oneLine } from '../../core/text.ts';
 import { formatDuration } from '../../core/units.ts';
+import { readRefusal } from '../../provider/answer-body.ts';
+import { headerOf } from '../../provider/answer.ts';
+import type { Answer } from '../../provider/answer.ts';
+import { exchange } from '../../provider/exchange.ts';
+import type { Exchange } from '../../provider/exchange.ts';
+import { formatFailure } from '../../provider/judgement.ts';
+import { readTask } from '../../provider/task-answer.ts';
+import { within, failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 
 /** How far a question that costs nothing came. Steps after the first failure are undefined. */

@@ -1,20 +1,20 @@
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION } from 'bullmq';
 import { Cluster } from 'ioredis';
-import type { Queryable, Database } from '../../database/database.ts';
-import { listFeeders } from '../../ledger/send/feeder.ts';
-import { queueName, scheduleQueue } from '../../worker/queue/name.ts';
-import { openQueue } from '../../worker/queue/queue.ts';
-import type { QueueStore } from '../../worker/queue/queue.ts';
-import type { RedisClient } from '../../worker/queue/redis/client.ts';
-import { formatCount } from '../../core/units.ts';
-import { failed, ok, skipped, warning } from './check.ts';
-import type { Check } from './check.ts';
 import type { Config } from '../../core/config.ts';
+import { formatCount } from '../../core/units.ts';
+import type { Queryable, Database } from '../../database/database.ts';
 import { Outage } from '../../database/outage.ts';
 import { openQueuePool } from '../../database/postgres/connect.ts';
 import { probePostgres } from '../../database/postgres/probe.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
+import { listFeeders } from '../../ledger/send/feeder.ts';
+import { queueName, scheduleQueue } from '../../worker/queue/name.ts';
+import { openQueue } from '../../worker/queue/queue.ts';
+import type { QueueStore } from '../../worker/queue/queue.ts';
 import { connectRedis, prefixOf } from '../../worker/queue/redis/client.ts';
+import type { RedisClient } from '../../worker/queue/redis/client.ts';
+import { failed, ok, skipped, warning } from './check.ts';
+import type { Check } from './check.ts';
 
 interface OneQueueFacts {
   name: string;

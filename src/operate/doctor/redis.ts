@@ -4,8 +4,8 @@ import { redisOptions } from '../../worker/queue/redis/options.ts';
 import { selectDatabase } from '../../worker/queue/redis/probe.ts';
 import type { RedisPlace } from '../../worker/queue/redis/url.ts';
 import { latencyOf, failed, ok, skipped, warning } from './check.ts';
-import { isBelow } from './configuration.ts';
 import type { Check } from './check.ts';
+import { isBelow } from './configuration.ts';
 
 /** What a Redis server says of itself. Undefined: it does not say, as managed servers may not. */
 export interface RedisFacts {

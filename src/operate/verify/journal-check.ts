@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { journalNames, lockOf, readJournal } from '../../worker/journal/file.ts';
-import type { JournalLine } from '../../worker/journal/journal.ts';
 import type { Queryable } from '../../database/database.ts';
-import { acceptedJournals } from '../../worker/journal/foreign.ts';
+import { lockFile } from '../../database/lock.ts';
 import { finding } from '../../ledger/verify/invariant.ts';
 import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
-import { lockFile } from '../../database/lock.ts';
+import { journalNames, lockOf, readJournal } from '../../worker/journal/file.ts';
+import { acceptedJournals } from '../../worker/journal/foreign.ts';
+import type { JournalLine } from '../../worker/journal/journal.ts';
 import type { Inspection } from './verify.ts';
 
 /** The journals of this machine and the ledger. */

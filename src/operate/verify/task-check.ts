@@ -1,9 +1,9 @@
+import type { Provider, TaskReport } from '../../core/outcome.ts';
 import type { Database } from '../../database/database.ts';
 import { finding } from '../../ledger/verify/invariant.ts';
 import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
 import { readSlices, readKnownTasks } from '../../ledger/verify/walk.ts';
 import type { KnownTask } from '../../ledger/verify/walk.ts';
-import type { Provider, TaskReport } from '../../core/outcome.ts';
 import type { Inspection } from './verify.ts';
 
 /** The ledger's task ids and what the provider says of them. */

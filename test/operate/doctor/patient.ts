@@ -1,6 +1,6 @@
 import { readWhatCanBe } from '../../../src/core/config.ts';
-import { runChecks } from '../../../src/operate/doctor/doctor.ts';
 import type { Check } from '../../../src/operate/doctor/check.ts';
+import { runChecks } from '../../../src/operate/doctor/doctor.ts';
 
 const MACHINE = { vidbatch: '0.1.0', node: '24.1.0', floor: '22.19.0' };
 

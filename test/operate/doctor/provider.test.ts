@@ -7,9 +7,9 @@ import { after, describe, it } from 'node:test';
 import { judgeProvider } from '../../../src/operate/doctor/provider.ts';
 import type { Certificate, ProviderFacts } from '../../../src/operate/doctor/provider.ts';
 import { redactor } from '../../../src/provider/api-key.ts';
+import { startSimulatorProcess } from '../../e2e/simulator.ts';
 import { EXPIRED_CERTIFICATE, TEST_CERTIFICATE, TEST_KEY } from '../../provider/certificate.ts';
 import { closed, http, listen, wireServer } from '../../provider/server.ts';
-import { startSimulatorProcess } from '../../e2e/simulator.ts';
 import { examined, told } from './patient.ts';
 
 const KEY = 'sk-TheKeyThatTheDoctorMustNotShow';

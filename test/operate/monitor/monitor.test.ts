@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { readAlerts } from '../../../src/ledger/read/alerts.ts';
 import { countStates } from '../../../src/ledger/batches.ts';
+import { readAlerts } from '../../../src/ledger/read/alerts.ts';
 import { startMonitor } from '../../../src/operate/monitor/monitor.ts';
 import type { Monitor } from '../../../src/operate/monitor/monitor.ts';
-import { until } from '../../until.ts';
 import { claimAll, makeBatch, outcomeOf, recordOne } from '../../contract/rows.ts';
 import { LEDGERS, onEvery, openStorage } from '../../contract/storages.ts';
 import type { Storage } from '../../contract/storages.ts';
 import { createDatabase, startServer } from '../../servers.ts';
 import type { OwnServer } from '../../servers.ts';
+import { until } from '../../until.ts';
 import { parseExposition } from './exposition.ts';
 import type { Family } from './exposition.ts';
 

@@ -15,8 +15,8 @@ describe('what download says', () => {
     const open = { rows: 135, pending: 130 };
     assert.deepEqual(formatOutstanding(open, { asks: true, sends: true }), ['135 rows may still complete']);
     const [, asks, sends] = formatOutstanding(open, { asks: false, sends: false });
-    assert.match(asks ?? '', /^nobody asks for them here: `vidbatch reconcile --watch`/);
-    assert.match(sends ?? '', /^nobody sends the 130 that are pending: start `vidbatch work`/);
+    assert.match(asks ?? '', /^this command cannot ask for them: run `vidbatch reconcile --watch`/);
+    assert.match(sends ?? '', /^no worker sends the 130 pending rows: start `vidbatch work`/);
     assert.equal(formatOutstanding({ rows: 1, pending: 0 }, { asks: true, sends: false }).length, 1);
   });
 

@@ -1,0 +1,130 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { Deadline } from '../batch/deadline.ts';
+import type { Asked } from '../batch/outlook.ts';
+import { usageError } from '../core/errors.ts';
+import { defined } from '../core/json.ts';
+import { checkModels, parseRates, perSecondOf } from '../core/rate/rate-limits.ts';
+import { excerpt } from '../core/text.ts';
+import { parseWindow } from '../core/time/window.ts';
+import type { Window } from '../core/time/window.ts';
+import { findZone, nearestZone } from '../core/time/zone.ts';
+import { readTime } from '../results/audit/time.ts';
+import { flag, listFlag } from './flags.ts';
+
+const SHAPE = '"23:00-07:00 Asia/Shanghai" or "Mon-Fri 22:00-06:00 UTC except 2030-12-25", or none';
+
+export interface OffPeakFlags {
+  offpeakWindow?: string;
+}
+
+export function offPeakFlag(command: Command): Command {
+  return flag(
+    command,
+    '--offpeak-window <window>',
+    `hours in which rows of off-peak models are sent, such as ${SHAPE}`,
+  );
+}
+
+export function batchWindowFlag(command: Command): Command {
+  return flag(
+    command,
+    '--window <window>',
+    `hours in which rows of this batch are sent, such as ${SHAPE} (default: as before)`,
+  );
+}
+
+/** Whether a flag's value removes what was set before. */
+export function isNone(text: string): boolean {
+  return text.trim().toLowerCase() === 'none';
+}
+
+/** Null removes the window; undefined leaves it unchanged. */
+export function parseWindowFlag(name: string, text: string | undefined): Window | null | undefined {
+  if (text === undefined) return undefined;
+  return isNone(text) ? null : parseWindow(name, text);
+}
+
+export function offPeakWindow(flags: OffPeakFlags): { offPeakWindow?: Window | null } {
+  return defined({ offPeakWindow: parseWindowFlag('--offpeak-window', flags.offpeakWindow) });
+}
+
+export interface ForecastFlags extends OffPeakFlags {
+  rate?: string;
+}
+
+export function forecastRateFlag(command: Command): Command {
+  return listFlag(
+    command,
+    '--rate <rate>',
+    'forecast for this rate, such as 10/s (default: the rate of the last rows)',
+  );
+}
+
+/** `models`: checks that the rates name known models, these and the built-in ones. */
+export function forecastOptions(flags: ForecastFlags, models?: readonly string[]): Asked {
+  const rates = flags.rate === undefined ? [] : parseRates('--rate', flags.rate);
+  if (models !== undefined) checkModels(rates, models);
+  return defined({
+    perSecond: perSecondOf(rates),
+    offPeak: parseWindowFlag('--offpeak-window', flags.offpeakWindow),
+  });
+}
+
+export interface DeadlineFlags extends ForecastFlags {
+  deadline?: string;
+  onDeadline?: string;
+}
+
+export function deadlineFlags(command: Command): Command {
+  flag(
+    command,
+    '--deadline <moment>',
+    'by when all rows are to be sent, such as 2030-11-25T07:00:00+08:00, or none',
+  );
+  return flag(
+    command,
+    '--on-deadline <wait|fail>',
+    'wait: rows are sent late; fail: refuse what cannot be sent in time, and send nothing late',
+    'wait',
+  );
+}
+
+const moment = z.iso.datetime({ offset: true });
+
+export function parseDeadline(flags: DeadlineFlags): Deadline | undefined {
+  const { deadline: text, onDeadline: on = 'wait' } = flags;
+  if (on !== 'wait' && on !== 'fail') {
+    throw usageError('BAD_ON_DEADLINE', `--on-deadline: ${excerpt(on)} is neither wait nor fail`);
+  }
+  if (text === undefined) return undefined;
+  if (isNone(text)) return { at: null, on };
+  const parsed = moment.safeParse(text.trim().toUpperCase());
+  if (!parsed.success) {
+    throw usageError(
+      'BAD_DEADLINE',
+      `--deadline: ${excerpt(text)} is not a date and time with a zone, such as 2030-11-25T07:00:00+08:00`,
+    );
+  }
+  return { at: new Date(parsed.data), on, ...forecastOptions(flags) };
+}
+
+/** @throws VidbatchError exit 2 for a name that is not a zone of the tz database. */
+export function parseZone(name: string): string {
+  const zone = findZone(name);
+  if (zone !== undefined) return zone;
+  const meant = nearestZone(name);
+  throw usageError(
+    'BAD_ZONE',
+    `--tz: ${excerpt(name)} is not a zone of the tz database`,
+    meant === undefined ? 'For example Asia/Shanghai, or UTC.' : `Did you mean ${meant}?`,
+  );
+}
+
+/** A day is its first moment. A time without a zone is in `zone`; UTC, as every time is shown. */
+export function parseTime(name: string, text: string, zone = 'UTC'): Date {
+  const day = /^\d{4}-\d\d-\d\d$/.test(text.trim()) ? `${text.trim()}T00:00` : text;
+  const read = readTime(day, zone);
+  if (read.kind === 'time') return new Date(read.at);
+  throw usageError('BAD_TIME', `${name}: "${text}" is not a time such as 2026-03-01 or 2026-03-01T18:00Z`);
+}
