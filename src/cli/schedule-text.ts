@@ -13,7 +13,7 @@ export function formatSchedule(seen: SeenSchedule): string {
   ].join('\n');
 }
 
-/** With its policies, and its newest runs. */
+/** A schedule with its policies and its newest runs. */
 export function formatScheduleDetails(seen: SeenSchedule, runs: readonly SeenRun[]): string {
   const { overlap, missed, jitterMs, flags } = seen;
   const policies = [

@@ -2,7 +2,6 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { EXIT, refusal, VidbatchError, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { likely } from '../core/suggestion.ts';
 import { transaction } from '../database/database.ts';
 import type { Queryable } from '../database/database.ts';
 import { logEvent } from '../ledger/batches.ts';
@@ -20,11 +19,11 @@ import { makeRun } from '../schedule/make-run.ts';
 import { takerOf } from '../schedule/schedule.ts';
 import { seenRun, seenSchedule } from '../schedule/view.ts';
 import type { LedgerApp } from '../worker/app.ts';
-import { configOf, globalFlags, providerFlags } from './flags.ts';
+import { configOf, globalFlags, isOn, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { formatProduced } from './import-manifests.ts';
 import type { Io } from './io.ts';
-import { openLedgerOnly } from './open-ledger.ts';
+import { formatNames, withLedger } from './open-ledger.ts';
 import { scheduleAdd } from './schedule-add.ts';
 import { formatSchedule, formatScheduleDetails } from './schedule-text.ts';
 
@@ -35,7 +34,7 @@ const RUNS_SHOWN = 10;
 export function scheduleCommand(program: Command, io: Io, exit: Exit): void {
   const schedule = program
     .command('schedule')
-    .description('submit a manifest again and again, by the clock; workers see to it')
+    .description('submit a manifest at fixed times, again and again; workers do it')
     .addHelpText(
       'after',
       `
@@ -49,7 +48,7 @@ Examples:
   const list = schedule
     .command('list')
     .description('every schedule: its next five runs, and how the last one ended')
-    .option('--check', 'end with 1 when the last run of any failed')
+    .option('--check', 'end with 1 if the last run of a schedule failed')
     .action(async (flags: GlobalFlags & { check?: boolean }) => exit(await listAll(flags, io)));
   globalFlags(list);
   const on = (command: Command, verb: Verb): Command =>
@@ -58,40 +57,34 @@ Examples:
   globalFlags(on(schedule.command('pause <name>').description('no ticks, until it is resumed'), pause));
   globalFlags(on(schedule.command('resume <name>').description('tick again, from the next tick on'), resume));
   globalFlags(
-    on(schedule.command('remove <name>').description('forget it and its runs; their batches stay'), remove),
+    on(schedule.command('remove <name>').description('delete it and its runs; their batches stay'), remove),
   );
-  const trigger = schedule.command('trigger <name>').description('one run now, besides the ticks');
+  const trigger = schedule.command('trigger <name>').description('one run now, in addition to the ticks');
   providerFlags(globalFlags(on(trigger, triggerSchedule)));
 }
 
-/** What is done to a schedule. Prints what became of it. */
+/** Does something to a schedule, and prints the result. */
 export type Verb = (app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io) => Promise<void>;
 
 async function onSchedule(name: string, flags: GlobalFlags, io: Io, verb: Verb): Promise<ExitCode> {
-  const app = await openLedgerOnly(configOf(flags), io);
-  try {
+  return withLedger(configOf(flags), io, async (app) => {
     await verb(app, await requireSchedule(app.db, name), flags, io);
     return EXIT.ok;
-  } finally {
-    await app.close();
-  }
+  });
 }
 
 async function listAll(flags: GlobalFlags & { check?: boolean }, io: Io): Promise<ExitCode> {
-  const app = await openLedgerOnly(configOf(flags), io);
-  try {
-    const schedules = await listSchedules(app.db);
+  return withLedger(configOf(flags), io, async ({ db }) => {
+    const schedules = await listSchedules(db);
     let failed = false;
     for (const schedule of schedules) {
-      const seen = await seenSchedule(app.db, schedule);
+      const seen = await seenSchedule(db, schedule);
       failed ||= seen.failing;
-      io.out(flags.json === true ? JSON.stringify(seen) : formatSchedule(seen));
+      io.out(isOn(flags.json) ? JSON.stringify(seen) : formatSchedule(seen));
     }
-    if (schedules.length === 0 && flags.json !== true) io.out('no schedules');
-    return flags.check === true && failed ? EXIT.operational : EXIT.ok;
-  } finally {
-    await app.close();
-  }
+    if (schedules.length === 0 && !isOn(flags.json)) io.out('no schedules');
+    return isOn(flags.check) && failed ? EXIT.operational : EXIT.ok;
+  });
 }
 
 async function show({ db }: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
@@ -100,31 +93,33 @@ async function show({ db }: LedgerApp, schedule: Schedule, flags: GlobalFlags, i
   for (const run of await listRuns(db, schedule.id, RUNS_SHOWN)) {
     runs.push(await seenRun(db, schedule.zone, run));
   }
-  io.out(flags.json === true ? JSON.stringify({ ...seen, runs }) : formatScheduleDetails(seen, runs));
+  io.out(isOn(flags.json) ? JSON.stringify({ ...seen, runs }) : formatScheduleDetails(seen, runs));
 }
 
 async function pause(app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
-  await noted(app, 'schedule-pause', schedule, (session) => pauseSchedule(session, schedule.id));
+  await changeAndLog(app, 'schedule-pause', schedule, (session) => pauseSchedule(session, schedule.id));
   await printSchedule(app, schedule, flags, io);
 }
 
 async function resume(app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
   const nextAt = firstAfter(schedule, await ledgerNow(app.db));
-  await noted(app, 'schedule-resume', schedule, (session) => resumeSchedule(session, schedule.id, nextAt));
+  await changeAndLog(app, 'schedule-resume', schedule, (session) =>
+    resumeSchedule(session, schedule.id, nextAt),
+  );
   await printSchedule(app, schedule, flags, io);
 }
 
 async function remove(app: LedgerApp, schedule: Schedule, flags: GlobalFlags, io: Io): Promise<void> {
-  await noted(app, 'schedule-remove', schedule, (session) => removeSchedule(session, schedule.id));
+  await changeAndLog(app, 'schedule-remove', schedule, (session) => removeSchedule(session, schedule.id));
   const { name } = schedule;
   io.out(
-    flags.json === true
+    isOn(flags.json)
       ? JSON.stringify({ name, removed: true })
-      : `${name}: removed; the batches of its runs stay, and \`vidbatch cancel\` calls one off`,
+      : `${name}: removed; the batches of its runs stay, and \`vidbatch cancel\` cancels one`,
   );
 }
 
-async function noted(
+async function changeAndLog(
   { db }: LedgerApp,
   event: string,
   { name }: Schedule,
@@ -143,26 +138,26 @@ async function printSchedule(
   io: Io,
 ): Promise<void> {
   const seen = await seenSchedule(db, await requireSchedule(db, name));
-  io.out(flags.json === true ? JSON.stringify(seen) : formatSchedule(seen));
+  io.out(isOn(flags.json) ? JSON.stringify(seen) : formatSchedule(seen));
 }
 
-/** Makes the run itself, as `submit` would. If it dies meanwhile, a worker makes it. */
+/** Makes the run in this process, as `submit` would. If the process dies, a worker makes the run. */
 export async function triggerSchedule(
   { db }: LedgerApp,
   schedule: Schedule,
   flags: GlobalFlags,
   io: Io,
 ): Promise<void> {
-  const { id, batch } = await ask(db, schedule);
+  const { id, batch } = await requestRun(db, schedule);
   await logEvent(db, 'schedule-trigger', batch);
   const host = hostname();
   const run = await takeRun(db, { worker: takerOf(host), host, only: id });
   if (run === undefined) {
-    tell(
+    print(
       flags,
       io,
       { batch, state: 'due' },
-      `${batch}: is due; a worker makes it when earlier runs are over`,
+      `${batch}: is due; a worker makes it when the earlier runs have ended`,
     );
     return;
   }
@@ -170,7 +165,7 @@ export async function triggerSchedule(
   switch (result.kind) {
     case 'made': {
       const { batch: _batch, ...numbers } = result.produced;
-      tell(flags, io, { batch, state: 'made', ...numbers }, formatProduced(result.produced));
+      print(flags, io, { batch, state: 'made', ...numbers }, formatProduced(result.produced));
       return;
     }
     case 'failed':
@@ -182,17 +177,17 @@ export async function triggerSchedule(
       throw refusal(
         'RUN_SKIPPED',
         `${batch}: ${result.kind}: ${result.reason}; nothing was sent`,
-        'Wait for that run, or `vidbatch cancel` what is left of it. A second run beside it would pay for the same rows again.',
+        'Wait for that run, or cancel its remaining rows with `vidbatch cancel`. A second run would pay for the same rows again.',
       );
     case 'left':
     case 'given-back':
     case 'lost':
-      tell(flags, io, { batch, state: 'due' }, `${batch}: a worker makes it`);
+      print(flags, io, { batch, state: 'due' }, `${batch}: a worker makes it`);
   }
 }
 
-/** Of a moment between two ticks, so that it takes no tick's place. */
-async function ask(db: LedgerApp['db'], schedule: Schedule): Promise<{ id: number; batch: string }> {
+/** Its moment lies between two ticks, so that it does not replace a tick. */
+async function requestRun(db: LedgerApp['db'], schedule: Schedule): Promise<{ id: number; batch: string }> {
   for (;;) {
     const now = await ledgerNow(db);
     const tick = now % 1000 === 0 ? now + 1 : now;
@@ -202,22 +197,16 @@ async function ask(db: LedgerApp['db'], schedule: Schedule): Promise<{ id: numbe
   }
 }
 
-function tell(flags: GlobalFlags, io: Io, json: Record<string, unknown>, text: string): void {
-  io.out(flags.json === true ? JSON.stringify(json) : text);
+function print(flags: GlobalFlags, io: Io, json: Record<string, unknown>, text: string): void {
+  io.out(isOn(flags.json) ? JSON.stringify(json) : text);
 }
 
-/** The schedule of that name, or a usage error that says which there are. */
+/** @throws VidbatchError exit 2 if there is no schedule of this name. */
 export async function requireSchedule(db: Queryable, name: string): Promise<Schedule> {
   const all = await listSchedules(db);
   const found = all.find((one) => one.name === name);
   if (found !== undefined) return found;
   const names = all.map((one) => one.name);
-  const meant = likely(name, names);
-  const hint =
-    names.length === 0
-      ? 'There are no schedules yet.'
-      : meant === undefined
-        ? `There are: ${names.slice(-10).join(', ')}.`
-        : `Did you mean ${meant}?`;
+  const hint = formatNames(name, names, 'There are no schedules yet.');
   throw usageError('NO_SUCH_SCHEDULE', `there is no schedule named ${name}`, hint);
 }
