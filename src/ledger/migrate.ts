@@ -9,24 +9,24 @@ import { crashPoint } from '../core/crash-points.ts';
 import type { Database, Queryable } from '../database/database.ts';
 import { transaction } from '../database/database.ts';
 
-/** "vidb": serialises migrations of the ledger across processes. */
+/** "vidb": one process migrates at a time. */
 const ADVISORY_LOCK = 0x76696462;
 const FOLDER = new URL('./migrations/', import.meta.url);
 
 export interface Migration {
   version: number;
   name: string;
-  /** SHA-256 of the file that was applied, in hex. Null in a ledger from before the first release. */
+  /** SHA-256 of the applied file, in hex; null: a ledger from before the first release. */
   sha256: string | null;
 }
 
-/** The numbered files of `migrations/`, in order. They only ever roll forward. */
+/** The numbered files of `migrations/`, in order. There is no way back. */
 export async function migrations(folder = FOLDER): Promise<Migration[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
   return Promise.all(
     names.map(async (name) => {
       const text = await readFile(new URL(name, folder), 'utf8');
-      // The line ends of a Git checkout may differ from those of the package.
+      // A Git checkout may have other line ends than the package.
       const sha256 = createHash('sha256').update(text.replaceAll('\r\n', '\n')).digest('hex');
       return { version: Number(name.slice(0, 3)), name, sha256 };
     }),
@@ -34,9 +34,9 @@ export async function migrations(folder = FOLDER): Promise<Migration[]> {
 }
 
 /**
- * Brings the schema `vidbatch` up to date, in one transaction under an advisory lock. Returns the names applied.
- * @throws VidbatchError `LEDGER_TOO_NEW` when a later version of vidbatch has been here, `LEDGER_UNKNOWN` when the
- * schema was made of other files.
+ * Brings the schema `vidbatch` up to date, in one transaction under an advisory lock. Returns the names of applied files.
+ * @throws VidbatchError `LEDGER_TOO_NEW` when a later vidbatch has migrated it, `LEDGER_UNKNOWN` when its schema comes from
+ * other files.
  */
 export async function migrateLedger(database: Database, folder = FOLDER): Promise<string[]> {
   const known = await migrations(folder);
@@ -44,7 +44,7 @@ export async function migrateLedger(database: Database, folder = FOLDER): Promis
   return againstRace(() => migrate(database, known, folder));
 }
 
-/** Most starts have nothing to migrate. Two queries find this out without a lock. */
+/** Most starts have nothing to migrate: two queries see this without a lock. */
 async function isCurrent(db: Queryable, known: readonly Migration[]): Promise<boolean> {
   const applied = await appliedMigrations(db, 'where exists (select from vidbatch.meta)');
   if (applied === null) return false;
@@ -53,8 +53,8 @@ async function isCurrent(db: Queryable, known: readonly Migration[]): Promise<bo
 }
 
 /**
- * Postgres may read its catalogue as of before the advisory lock was granted. Then `create schema if not exists` fails,
- * because another process has just made the schema. The second try sees it.
+ * Postgres may read its catalogue from before the advisory lock was granted. Then `create schema if not exists` fails,
+ * because another process has just made the schema. The second try sees the schema.
  */
 export async function againstRace<T>(work: () => Promise<T>): Promise<T> {
   try {
@@ -104,19 +104,19 @@ export async function isMigrated(database: Database): Promise<boolean> {
   return missing.length === 0;
 }
 
-/** For a process that does not migrate: the holder of the folder may still be about to. */
+/** For a client of the folder's holder: the holder migrates, perhaps only later. */
 export async function refuseUnknownLedger(database: Database): Promise<void> {
   await isMigrated(database);
 }
 
-/** In the order in which they were applied; null: there is no ledger. */
+/** The applied files, in order; null: there is no ledger. */
 export async function appliedMigrations(db: Queryable, only = ''): Promise<Migration[] | null> {
   const { rows: found } = await db.query<{ there: boolean }>(
     `select to_regclass('vidbatch.migration') is not null as there`,
   );
   if (found[0]?.there !== true) return null;
   const { rows } = await db.query<Migration>(
-    // Read as JSON, because the table of an old ledger has no column sha256.
+    // As JSON, because the table of an old ledger has no column sha256.
     `select version, name, to_jsonb(m) ->> 'sha256' as sha256 from vidbatch.migration m ${only} order by version`,
   );
   return rows;
@@ -129,7 +129,7 @@ interface Refused {
   hint: string;
 }
 
-/** What was applied to a ledger, against the files of this vidbatch. */
+/** Compares the applied files of a ledger with the files of this vidbatch. */
 export function compareMigrations(
   applied: readonly Migration[],
   known: readonly Migration[],

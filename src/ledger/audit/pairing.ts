@@ -9,10 +9,10 @@ interface Scope {
 }
 
 /**
- * Attempts of provider $2 that are alone with a request id that the lines of import $1 name. An attempt keeps the ids of
- * the provider and of the proxies before it: `x-oneapi-request-id=abc cf-ray=def`.
+ * The attempts of provider $2 that lines of import $1 name by a request id, if only one attempt has that id. An attempt keeps
+ * the ids of the provider and of the proxies before it: `x-oneapi-request-id=abc cf-ray=def`.
  */
-const HEARD = `heard as (
+const REQUESTED = `requested as (
        select r.request_id, (array_agg(r.id))[1] as id, min(r.task_id) as task_id
          from (select distinct a.id, a.task_id, substr(w.word, position('=' in w.word) + 1) as request_id
                  from vidbatch.attempt a cross join lateral string_to_table(a.request_id, ' ') w(word)
@@ -22,15 +22,15 @@ const HEARD = `heard as (
      )`;
 
 /**
- * Every task of the ledger and of the files once. A line without a task id finds its attempt by the request id, if that
- * is one attempt's alone.
+ * Writes every task of the ledger and of the files once to `paired`, with its attempt. A line without a task id finds its
+ * attempt by the request id.
  * @throws VidbatchError `IMPORT_LOST`
  */
 export async function pairTasks(db: Queryable, importId: string, { origin, batchId }: Scope): Promise<void> {
   await db.query(
-    `with ${HEARD}
+    `with ${REQUESTED}
      update vidbatch.listed l set subject = h.task_id
-       from heard h
+       from requested h
       where l.import_id = $1 and l.task_id is null and l.request_id = h.request_id and h.task_id is not null`,
     [importId, origin],
   );
@@ -50,14 +50,14 @@ export async function pairTasks(db: Queryable, importId: string, { origin, batch
          from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
         where a.task_id is not null and a.origin = $2
         order by a.task_id, a.surplus, a.number
-     ), ${HEARD}, unmatched as (
+     ), ${REQUESTED}, unmatched as (
        select distinct o.task_id from vidbatch.unmatched_attempt o where o.task_id is not null and o.origin = $2
      )
      select $1::uuid, coalesce(l.subject, k.task_id), coalesce(k.id, h.id), o.task_id is not null,
             case when l.is_task then l.model end, l.duration, l.prompt, l.created_from, l.created_to
        from lines l
        full join known k on k.task_id = l.subject
-       left join heard h on h.request_id = l.request_id and h.task_id is null and k.id is null
+       left join requested h on h.request_id = l.request_id and h.task_id is null and k.id is null
        left join unmatched o on o.task_id = l.subject and k.id is null
       where l.subject is not null or $3::bigint is null or k.batch_id = $3`,
     [importId, origin, batchId],
@@ -68,7 +68,7 @@ const PAGE = 500;
 /** The most lines of one subject that are read. */
 const MOST_LINES = 100;
 
-/** A task of the files or of the ledger, as the ledger has it. Amounts are text. */
+/** A task of the files or of the ledger. Amounts are text. */
 export interface SubjectRow {
   subject: string;
   orphaned: boolean;
@@ -90,10 +90,10 @@ export interface SubjectRow {
   requestId: string | null;
   httpStatus: number | null;
   body: string | null;
-  /** What the provider last said of the task. */
+  /** The provider's last answer about the task. */
   polled: string | null;
   lines: LineRow[];
-  /** What files of earlier days billed for it. */
+  /** What earlier files billed for it. */
   earlier: ChargeRow[];
 }
 
@@ -122,7 +122,7 @@ export type ChargeRow = Pick<
   'entry' | 'amount' | 'currency' | 'billedAt' | 'chargeId' | 'file' | 'line'
 >;
 
-/** The part of a JSON object that lines `l` and charges `c` have in common. */
+/** The fields of a JSON object that lines `l` and charges `c` share, as SQL. */
 const charge = (of: string): string =>
   `'file', ${of}.file, 'line', ${of}.line, 'entry', ${of}.entry, 'amount', ${of}.amount::text, 'currency', ${of}.currency,
   'billedAt', ${of}.billed_at, 'chargeId', ${of}.charge_id`;
@@ -130,7 +130,6 @@ const charge = (of: string): string =>
 const LINE = `${charge('l')}, 'listed', l.listed, 'model', l.model, 'duration', l.duration, 'status', l.status,
   'createdAt', l.created_at, 'client', l.client, 'requestId', l.request_id, 'fault', l.fault, 'raw', l.raw`;
 
-/** Every subject, with its lines and with what earlier files billed for it. */
 export function readSubjects(db: Queryable, importId: string): AsyncGenerator<SubjectRow> {
   return pageByPage(PAGE, async (after: SubjectRow | undefined) => {
     const { rows } = await db.query<SubjectRow>(
@@ -139,7 +138,7 @@ export function readSubjects(db: Queryable, importId: string): AsyncGenerator<Su
               coalesce(t.status, case when not a.surplus then s.provider_status end) as "providerStatus",
               left(t.body, 4000) as polled, a.outcome, a.task_id as "taskId", a.surplus, s.model,
               (case when json_typeof(s.request::json->'duration') = 'number' then s.request::json->>'duration' end)::int as duration,
-              -- A person found the id: then the row was sent when its last call was claimed.
+              -- For a task id that a person found: the row was sent when its last call was claimed.
               case when a.worker like 'resolve by %' then coalesce(
                 (select max(x.claimed_at) from vidbatch.attempt x
                   where x.submission_id = s.id and x.worker not like 'resolve by %'), a.claimed_at)
@@ -169,7 +168,7 @@ export function readSubjects(db: Queryable, importId: string): AsyncGenerator<Su
 
 type Nameless = LineRow & { aside: boolean; position: number };
 
-/** Lines that name no task: unreadable ones, and those that are about none. */
+/** Lines that name no task: unreadable lines, and lines about something else. */
 export function readNameless(db: Queryable, importId: string): AsyncGenerator<Nameless> {
   return pageByPage(PAGE, async (after: Nameless | undefined) => {
     const { rows } = await db.query<{ row: Nameless }>(
@@ -182,7 +181,7 @@ export function readNameless(db: Queryable, importId: string): AsyncGenerator<Na
   });
 }
 
-/** Since when tasks of this provider may be this ledger's. */
+/** The time from which tasks of this provider may belong to this ledger. */
 export async function readSendingSince(db: Queryable, origin: string): Promise<Date> {
   const { since } = await readOne<{ since: Date }>(
     db,
@@ -193,7 +192,7 @@ export async function readSendingSince(db: Queryable, origin: string): Promise<D
   return since;
 }
 
-/** The tokens or users under which the files have tasks that the ledger knows. */
+/** The tokens or users of the tasks in the files that the ledger knows. */
 export async function readOwnClients(db: Queryable, importId: string): Promise<string[]> {
   const { rows } = await db.query<{ client: string }>(
     `select distinct l.client from vidbatch.listed l
@@ -204,7 +203,6 @@ export async function readOwnClients(db: Queryable, importId: string): Promise<s
   return rows.map(({ client }) => client);
 }
 
-/** The providers that this ledger has sent to. */
 export async function readOrigins(db: Queryable): Promise<string[]> {
   const { rows } = await db.query<{ origin: string }>('select origin from vidbatch.provider order by origin');
   return rows.map(({ origin }) => origin);

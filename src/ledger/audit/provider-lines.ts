@@ -5,7 +5,7 @@ import { writeScratch } from '../import/stage.ts';
 import type { Queryable } from '../../database/database.ts';
 import { readCount } from '../read/query.ts';
 
-/** A line of a provider's file as it was read. What it does not say is null. */
+/** A line of a provider's file as it was read. Null: the line does not say it. */
 export interface ProviderRecord {
   taskId: string | null;
   requestId: string | null;
@@ -21,11 +21,11 @@ export interface ProviderRecord {
   amount: Amount | null;
   currency: string | null;
   billedAt: number | null;
-  /** A time in it has its zone from `--tz`. */
+  /** The zone of its times is that of `--tz`. */
   zoned: boolean;
   /** The amount is negative, and no column says what that means. */
   negative: boolean;
-  /** It says that it is about no task, such as a top-up. */
+  /** It is not about a task, but for example about a top-up. */
   aside: boolean;
   /** Why it cannot be read. */
   fault: string | null;
@@ -36,14 +36,14 @@ export interface FileLine {
   line: number;
   /** The line as JSON text. */
   raw: string;
-  /** It is in a list of tasks: the file says their status, or nothing of money. */
+  /** The file is a task list: it has statuses, or no amounts. */
   listed: boolean;
   read: ProviderRecord;
 }
 
 /**
- * The same entry has the same identity in two files that overlap: the provider's number, or the time to the second. A line
- * with neither only says what the task costs.
+ * The identity of an entry, which is the same in two files that overlap: the provider's number, or the time to the second. A
+ * line with neither only says what the task costs.
  */
 export function identityOf({
   entry,
@@ -57,7 +57,7 @@ export function identityOf({
 }
 
 export interface StagedLine extends FileLine {
-  /** Over all files, from 1. */
+  /** Counted over all files, from 1. */
   position: number;
   file: string;
 }
@@ -113,14 +113,14 @@ export async function stageLines(
   );
 }
 
-/** Without statistics the planner expects a handful of staged rows, and would compare each with each. */
+/** Without statistics, the planner compares each line with each other. */
 export async function analyseListing(db: Queryable): Promise<void> {
   await db.query('analyze vidbatch.listed');
   await db.query('analyze vidbatch.paired');
   await db.query('analyze vidbatch.suspect');
 }
 
-/** What the lines of one file add up to. */
+/** A summary of the lines of one file. */
 export interface FileFacts {
   file: string;
   lines: number;
@@ -144,8 +144,8 @@ export async function readFileFacts(db: Queryable, importId: string): Promise<Fi
 }
 
 /**
- * Stores what the files of an import bill for tasks of this ledger. An entry that is already there is only corrected, so
- * files may overlap and may be read again. Returns how many entries are new or changed.
+ * Stores what the files of an import bill for tasks of this ledger. It only corrects an entry that is there already, so files
+ * may overlap and may be read again. Returns how many entries are new or changed.
  */
 export function storeCharges(db: Queryable, importId: string): Promise<number> {
   return readCount(
@@ -176,7 +176,7 @@ export function storeCharges(db: Queryable, importId: string): Promise<number> {
   );
 }
 
-/** What a batch was billed, by the provider's files that were read. */
+/** What the provider billed for a batch, by the files that were read. */
 export interface Billed {
   currency: string;
   /** Charges less refunds: a decimal as text. */

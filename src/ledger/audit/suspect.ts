@@ -1,13 +1,14 @@
 import type { Queryable } from '../../database/database.ts';
+import { readCount, readOne } from '../read/query.ts';
 import { writeScratch } from '../import/stage.ts';
 
 /**
- * Why a task may be a row's. `request`: the file names the request of its attempt. `prompt`: the same prompt and model,
- * in its time. `time`: the same model, in its time.
+ * Why a task may belong to a row. `request`: the file names the request id of its attempt. `prompt`: the same prompt and
+ * model, created during the attempt. `time`: the same model, created during the attempt.
  */
 export type Evidence = 'request' | 'prompt' | 'time';
 
-/** A task that an attempt of `owner` may have made, with the best evidence. */
+/** A task that an attempt of `owner` may have created, with the best evidence. */
 export interface Edge {
   /** A row, or an attempt whose row is lost. */
   owner: string;
@@ -16,16 +17,16 @@ export interface Edge {
 }
 
 /**
- * Every attempt that may have made a task that the ledger does not know, of rows in any state and any batch. Rows are left
- * out when a person has found a task at the provider for each of their unknown attempts. An attempt whose row is lost may
- * have taken any time up to an hour.
+ * Writes to `suspect` every attempt that may have created a task that the ledger does not know, of rows in any state and
+ * batch. It leaves out rows for which a person has found a task for each unknown attempt. An attempt whose row is lost may
+ * have lasted up to an hour.
  * @throws VidbatchError `IMPORT_LOST`
  */
 export async function gatherSuspects(db: Queryable, importId: string, origin: string): Promise<void> {
   await writeScratch(
     db,
     `insert into vidbatch.suspect (import_id, attempt_id, owner, submission_id, settles, model, duration, prompt, during)
-     with unheard as (
+     with unknown as (
        select a.id, a.submission_id, a.claimed_at, greatest(a.deadline, a.claimed_at) as deadline,
               count(*) over (partition by a.submission_id) as n
          from vidbatch.attempt a
@@ -37,7 +38,7 @@ export async function gatherSuspects(db: Queryable, importId: string, origin: st
      select $1::uuid, u.id, 'row ' || s.id, s.id, s.state = 'uncertain', s.model,
             (case when json_typeof(s.request::json->'duration') = 'number' then s.request::json->>'duration' end)::int,
             s.request::json->>'prompt', tstzrange(u.claimed_at, u.deadline, '[]')
-       from unheard u
+       from unknown u
        join vidbatch.submission s on s.id = u.submission_id
        left join found f on f.submission_id = u.submission_id
       where u.n > coalesce(f.n, 0)
@@ -51,8 +52,8 @@ export async function gatherSuspects(db: Queryable, importId: string, origin: st
 }
 
 /**
- * Task and suspect fit. A time in whole seconds may be up to one second too early; $2 is the tolerance in milliseconds. Two
- * prompts must be the same, unless the file has cut its prompt off.
+ * Task `p` may be of suspect `q`. A time in whole seconds may be up to one second too early. $2 is the tolerance in
+ * milliseconds. The prompts must be the same, unless the file has shortened its prompt.
  */
 const FITS = `
       (q.model is null or q.model = p.model)
@@ -65,9 +66,9 @@ const UNKNOWN = `p.attempt_id is null and not p.orphaned and p.model is not null
 const EVIDENCE = `case when btrim(p.prompt) = btrim(q.prompt) then 'prompt' else 'time' end as evidence`;
 
 /**
- * Marks tasks that a suspect may have made (`candidates`). `strangers`: tasks from the ledger's time that another client must
- * have made, because they fit no suspect, or are more than their only suspect can have made. `twins`: tasks that fit no
- * suspect and have the prompt and model of a row that has its own task. Tasks of other `clients` are in none of these.
+ * Marks and counts the tasks that a suspect may have created (`candidates`). `strangers`: tasks since the ledger began to send
+ * that another client must have created. They fit no suspect, or their only suspect has too few attempts. `twins`: tasks that
+ * fit no suspect, with the prompt and model of a row that has its own task. Tasks of other `clients` do not count.
  */
 export async function markCandidates(
   db: Queryable,
@@ -91,11 +92,13 @@ export async function markCandidates(
   );
   const stranger = `p.import_id = $1 and p.attempt_id is null and not p.orphaned and not p.candidate
         and (p.created_to is null or p.created_to >= $2::timestamptz) and ${own}`;
-  const { rows } = await db.query<{ n: number }>(
+  const strangers = await readCount(
+    db,
     `select count(*)::int as n from vidbatch.paired p where ${stranger}`,
     [importId, since, clients],
   );
-  const { rows: alike } = await db.query<{ n: number }>(
+  const twins = await readCount(
+    db,
     `with stranger as materialized (
        select p.model, btrim(p.prompt) as prompt from vidbatch.paired p where ${stranger} and p.prompt is not null
      )
@@ -103,11 +106,12 @@ export async function markCandidates(
       where (model, prompt) in (
         select s.model, btrim(s.request::json->>'prompt')
           from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
-         -- Evaluated once, before any row: usually there are no strangers.
+         -- Postgres checks this once, before any row: usually there are no strangers.
          where exists (select from stranger) and b.origin = $4 and s.state = 'submitted')`,
     [importId, since, clients, origin],
   );
-  const { rows: crowds } = await db.query<{ n: number }>(
+  const beyondAttempts = await readCount(
+    db,
     `select coalesce(sum(c.tasks - c.attempts), 0)::int as n from (
        select o.owner, count(*) as tasks,
               (select count(*) from vidbatch.suspect x where x.import_id = $1 and x.owner = o.owner) as attempts
@@ -123,12 +127,12 @@ export async function markCandidates(
   );
   return {
     candidates: marked.rowCount ?? 0,
-    strangers: (rows[0]?.n ?? 0) + (crowds[0]?.n ?? 0),
-    twins: alike[0]?.n ?? 0,
+    strangers: strangers + beyondAttempts,
+    twins,
   };
 }
 
-/** An uncertain row that a task of the files may settle. */
+/** An uncertain row that a task in the files may settle. */
 export interface Suspect {
   owner: string;
   submissionId: number;
@@ -140,7 +144,7 @@ export interface Suspect {
   model: string | null;
 }
 
-/** One page of the uncertain rows that are asked about. A row with several attempts is one. */
+/** One page of uncertain rows. A row with several attempts is listed once. */
 export async function readSuspects(
   db: Queryable,
   importId: string,
@@ -162,10 +166,10 @@ export async function readSuspects(
   return rows;
 }
 
-/** The most tasks of an owner, and owners of a task, that are read: two show that there is not one. */
+/** How many tasks of an owner, and owners of a task, are read. Two are enough to see that there is not only one. */
 const ENOUGH = 3;
 
-/** All edges that `explain` needs to judge these owners. */
+/** The edges of these owners, and the other edges of their tasks. */
 export async function readEdges(
   db: Queryable,
   importId: string,
@@ -186,7 +190,7 @@ export async function readEdges(
         (select distinct p.subject, ${EVIDENCE}
            from vidbatch.suspect q
            join vidbatch.paired p on p.import_id = q.import_id and p.model = q.model and ${UNKNOWN} and p.candidate
-            -- In this form, because the index can use it.
+            -- The index can use this form.
             and p.created_from between lower(q.during) - $2 * interval '1 ms' - interval '1 s'
                                    and upper(q.during) + $2 * interval '1 ms'
             and ${FITS}
@@ -213,13 +217,14 @@ export async function readEdges(
   });
 }
 
-/** Whether tasks that both sides know were created when the ledger says, give or take the tolerance. */
+/** Whether known tasks were created during their attempts, within the tolerance. `unseen`: there are none. */
 export async function compareClocks(
   db: Queryable,
   importId: string,
   toleranceMs: number,
 ): Promise<'agree' | 'differ' | 'unseen'> {
-  const { rows } = await db.query<{ known: number; off: number }>(
+  const { known, off } = await readOne<{ known: number; off: number }>(
+    db,
     `select count(*)::int as known,
             (count(*) filter (where l.created_at > a.finished_at + $2 * interval '1 ms'
                or l.created_at < a.claimed_at - $2 * interval '1 ms' - interval '1 s'))::int as off
@@ -230,12 +235,11 @@ export async function compareClocks(
         and a.task_id is not null and a.worker not like 'resolve by %' and a.finished_at is not null`,
     [importId, toleranceMs],
   );
-  const { known, off } = rows[0] ?? { known: 0, off: 0 };
   if (off > 0) return 'differ';
   return known > 0 ? 'agree' : 'unseen';
 }
 
-/** From now on the task belongs to the attempt, also in the comparison with the files. */
+/** For a row that was settled: the task belongs to this attempt in the comparison, too. */
 export async function pairSettled(
   db: Queryable,
   importId: string,

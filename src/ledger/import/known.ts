@@ -1,31 +1,32 @@
 import { frequent } from '../../database/database.ts';
 import type { Database, Queryable } from '../../database/database.ts';
+import { readCount } from '../read/query.ts';
 import type { StagedRow } from './stage.ts';
 
-/** Whether the content of row `x` of another batch was sent there, or may have been. */
+/** The content of row `x` was sent or may have been, as SQL. */
 export const SENT = `(x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful or x.remade > 0)`;
 
 /**
- * Whether the staged row `t` is another version of `row`, whose state is `s`, as SQL. So is a row that a worker found
- * invalid, and that breaks no rule any more.
+ * The staged row `t` is another version of `row`, whose state is `s`, as SQL. A row that a worker found invalid has changed
+ * if it breaks no rule any more.
  */
 export function isChanged(row: 's' | 'r'): string {
   return `(${row}.content_hash is distinct from t.content_hash or (${row}.content_hash is null and ${row}.input <> t.input)
            or (s.state = 'invalid' and t.request is not null))`;
 }
 
-/** A known row, and a mark of its content. */
+/** A row of the batch that the manifest still has, and a mark of its content. */
 export interface Known {
   id: number;
   mark: string;
 }
 
-/** A number for the content of a row, as SQL. */
+/** The mark: a number for the content of a row, as SQL. */
 export const MARK = (row: string): string => `hashtextextended(coalesce(${row}.content_hash, ''), 0)`;
 
 /**
- * Rows of a batch that its manifest still has as they are, by their ids. They are not staged: nothing is to be done for
- * them. Their ids rise in the order of the manifest, so a million of them are a few ranges.
+ * The ids of rows that the manifest still has unchanged. They are not staged, because nothing is to be done for them. Their
+ * ids rise in the order of the manifest, so a million ids are a few ranges.
  */
 export class KnownRows {
   readonly #low: number[] = [];
@@ -37,7 +38,7 @@ export class KnownRows {
     return this.#count;
   }
 
-  /** The sum of the marks of their contents: another one means that a row was changed since it was read. */
+  /** The sum of the marks of their contents. Another sum means that a row was changed since it was read. */
   get marks(): string {
     return String(this.#marks);
   }
@@ -59,7 +60,7 @@ export class KnownRows {
   }
 }
 
-/** The ids of `KnownRows`, as SQL. Its parameters are $3 and $4, after the import and the batch. */
+/** The ids of `KnownRows`, as SQL. Their ranges are the parameters $3 and $4, after the import and the batch. */
 export const KNOWN = knownFrom(3);
 
 /** The same; `first`: the number of its first parameter. */
@@ -68,19 +69,19 @@ export function knownFrom(first: number): string {
              from unnest($${first}::bigint[], $${first + 1}::bigint[]) as range(low, high))`;
 }
 
-/** What a command reads of a manifest: the rows that are staged, and those that are known as they are. */
+/** The rows that a command has read of a manifest. */
 export interface ReadRows {
   importId: string;
-  /** So many rows are staged; without any, the import was not begun. */
+  /** How many rows are staged; 0: there is no import. */
   staged: number;
   known: KnownRows;
-  /** So many rows are new, and need not be staged for a plan. */
+  /** How many rows are new, but not staged: a plan does not need them. */
   fresh: number;
 }
 
 /**
- * Which of these rows a batch has with the same key and content, and their ids. `exact`: also with the same line and the
- * same spelling.
+ * Which of these rows the batch has already with the same key and content, by position. `exact`: also with the same line and
+ * spelling.
  */
 export async function findKnown(
   db: Database,
@@ -107,7 +108,7 @@ export async function findKnown(
   return new Map(found.map(({ position, ...known }) => [position, known]));
 }
 
-/** Which of these contents some batch has sent. */
+/** Which of these contents any batch has sent. */
 export async function findSent(db: Database, hashes: readonly (string | null)[]): Promise<Set<string>> {
   const { rows } = await frequent(db).query<{ hash: string }>(
     `select k.hash from unnest($1::text[]) as k(hash)
@@ -117,11 +118,6 @@ export async function findSent(db: Database, hashes: readonly (string | null)[])
   return new Set(rows.map(({ hash }) => hash));
 }
 
-/** How many rows a batch has. */
-export async function countRows(db: Queryable, batchId: number): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
-    'select count(*)::int as n from vidbatch.row where batch_id = $1',
-    [batchId],
-  );
-  return rows[0]?.n ?? 0;
+export function countRows(db: Queryable, batchId: number): Promise<number> {
+  return readCount(db, 'select count(*)::int as n from vidbatch.row where batch_id = $1', [batchId]);
 }

@@ -2,10 +2,11 @@ import type { Queryable } from '../../database/database.ts';
 import { vanished, versionOf } from './comparison.ts';
 import type { Comparison } from './comparison.ts';
 import { mayBePaid } from '../money/budget.ts';
+import { readCount } from '../read/query.ts';
 import { isChanged } from './known.ts';
 import type { ReadRows } from './known.ts';
 
-/** What row `s` was before it took another version: for the event log, in full. */
+/** For the event log: what row `s` was before it took another version, in full. */
 export const WAS = `'was ' || s.state
               || coalesce(' (' || nullif(concat_ws(' · ', 'HTTP ' || s.http_status, s.error_code, s.error), '') || ')', '')
               || ${versionOf('s')}`;
@@ -17,8 +18,8 @@ export interface Merged {
 }
 
 /**
- * The staged rows become the batch's: new ones are added, changed unpaid ones take the manifest's version. The
- * `comparison` comes from the same transaction. A step for which it counts no rows is left out.
+ * Merges the staged rows into the batch: new rows are added, changed unpaid rows take the manifest's version. Call it in the
+ * transaction of the `comparison`. It skips the steps for which the comparison counts no rows.
  */
 export async function mergeRows(
   db: Queryable,
@@ -36,13 +37,9 @@ export async function mergeRows(
   return { added, updated, pruned };
 }
 
-async function updateChanged(
-  db: Queryable,
-  importId: string,
-  batchId: number,
-  exported: boolean,
-): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
+function updateChanged(db: Queryable, importId: string, batchId: number, exported: boolean): Promise<number> {
+  return readCount(
+    db,
     `with old as materialized (
        select s.id, ${WAS} as was
          from vidbatch.staged t join vidbatch.submission s on s.batch_id = $2 and s.row_key = t.row_key
@@ -62,7 +59,7 @@ async function updateChanged(
               currency = case when s.content_hash = t.content_hash then s.currency end, not_before = coalesce(t.not_before, '-infinity'), priority = t.priority,
               spent = 0, halted_at = null, error_code = t.error_code, error = t.error, http_status = null,
               updated_at = now()
-         -- A worker may have claimed it meanwhile: only rows of which something else was known are locked.
+         -- A worker may have claimed it meanwhile: a row that was unchanged in the comparison is not locked.
          from changed t where s.id = t.id and not ${mayBePaid('s')}
        returning s.id
      ), edited as (
@@ -76,7 +73,6 @@ async function updateChanged(
      select count(*)::int as n from moved`,
     [importId, batchId, exported],
   );
-  return rows[0]?.n ?? 0;
 }
 
 async function updateMoved(db: Queryable, importId: string, batchId: number): Promise<void> {
@@ -90,15 +86,16 @@ async function updateMoved(db: Queryable, importId: string, batchId: number): Pr
      )
      update vidbatch.row_state s
         set priority = m.priority,
-            -- Its own time is no part of what is sent. Unedited rows keep the backoff that they may have here.
+            -- The row's own time is not part of what is sent. Unedited rows keep their backoff, which stands here too.
             not_before = case when s.state = 'pending' then coalesce(m.not_before, '-infinity') else s.not_before end
        from moved m where s.id = m.id and m.rewritten`,
     [importId, batchId],
   );
 }
 
-async function addFresh(db: Queryable, importId: string, batchId: number): Promise<number> {
-  const { rows } = await db.query<{ n: number }>(
+function addFresh(db: Queryable, importId: string, batchId: number): Promise<number> {
+  return readCount(
+    db,
     `with fresh as (
        insert into vidbatch.row (batch_id, row_key, line, input, request, content_hash, mode)
        select $2, t.row_key, t.line, t.input, t.request, t.content_hash, t.mode
@@ -118,10 +115,9 @@ async function addFresh(db: Queryable, importId: string, batchId: number): Promi
      select count(*)::int as n from fresh`,
     [importId, batchId],
   );
-  return rows[0]?.n ?? 0;
 }
 
-/** A person corrected or deleted an invalid row that is no longer in the file. It was never sent. */
+/** Invalid rows that a person has corrected or deleted in the file. They were never sent. */
 async function cancelInvalid(db: Queryable, { importId, known }: ReadRows, batchId: number): Promise<void> {
   await db.query(
     `update vidbatch.row_state s set previous = state, state = 'cancelled', updated_at = now()
@@ -149,9 +145,9 @@ async function cancelVanished(
   return rows[0]?.n ?? 0;
 }
 
-/** After a large merge, before autovacuum or upkeep come round. */
+/** Call it after a large merge: autovacuum and upkeep come later. */
 export async function analyseSubmissions(db: Queryable): Promise<void> {
   await db.query('analyze vidbatch.row_state');
-  // Without the texts, which are long and never compared.
+  // Without the texts: they are long and never compared.
   await db.query('analyze vidbatch.row (id, batch_id, row_key, line, content_hash)');
 }

@@ -6,7 +6,7 @@ import type { ReadRows } from './known.ts';
 import { secondsOf, toStored } from '../money/row-price.ts';
 import type { Stored, StoredRow } from '../money/row-price.ts';
 
-/** Rows of a manifest of one model and mode, held against what the batch has. */
+/** Rows of a manifest of one model and mode, compared with the batch. */
 export interface Group {
   model: string;
   mode: string;
@@ -16,17 +16,17 @@ export interface Group {
   changed: number;
   /** New, changed, or known and still pending. */
   toSend: number;
-  /** Of the videos to send, all together. */
+  /** Seconds of all videos to send. */
   seconds: number;
-  /** Of the shortest video to send; 0: there is none. */
+  /** Seconds of the shortest video to send; 0: there is none. */
   shortest: number;
-  /** Of the rows to send, those whose price the ledger has, and what they cost together; null: of none. */
+  /** Rows to send whose price the ledger has, and their cost; null: it has no price. */
   stored: Stored | null;
   /** The lowest of those prices. */
   least: Money | null;
 }
 
-/** The valid rows of a manifest by model and mode. `batchId` null: there is no such batch yet. */
+/** The valid rows of a manifest by model and mode. `batchId` null: the batch does not exist yet. */
 export async function readOutline(
   db: Queryable,
   { importId, known }: ReadRows,

@@ -3,12 +3,13 @@ import { likenessOf } from '../../core/identity.ts';
 import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { mayBePaid } from '../money/budget.ts';
+import { pageByPage, readOne } from '../read/query.ts';
 import { vanished } from './comparison.ts';
 import type { Comparison } from './comparison.ts';
 import { KNOWN } from './known.ts';
 import type { ReadRows } from './known.ts';
 
-/** A row of the ledger, and the row of the manifest that seems to be the same under another id. */
+/** A row of the ledger, and a row of the manifest that seems to be the same row under another id. */
 export interface Renamed {
   from: string;
   to: string;
@@ -19,7 +20,7 @@ export interface Renamed {
 export interface RenamedRows {
   /** Rows that may have been paid. */
   paid: number;
-  /** Rows that wait, and whose id is gone from the manifest. */
+  /** Pending rows whose id the manifest no longer has. */
   waiting: number;
   examples: Renamed[];
 }
@@ -27,9 +28,9 @@ export interface RenamedRows {
 const EXAMPLES = 5;
 
 /**
- * Rows of the ledger whose content the manifest has under another id, paired with it: those that may have been paid
- * first, and the others in the order of their lines. Of each content as many pairs as there are on both sides. Parameters: the
- * import, the batch, and those of `KNOWN`.
+ * Pairs of a row of the ledger and a row of the manifest with the same content and another id, as SQL. Of each content there
+ * are as many pairs as both sides allow. Rows that may have been paid come first, then the order of the lines decides.
+ * Parameters: the import, the batch, and those of `KNOWN`.
  */
 const PAIRS = `wanting as (
        select t.position, t.row_key, t.line, t.content_hash
@@ -53,9 +54,7 @@ const PAIRS = `wanting as (
          join chosen c using (content_hash, rank)
      )`;
 
-/**
- * Locks the rows that may be renamed until the end of the transaction, and returns their number.
- */
+/** Locks the rows that may be renamed until the end of the transaction. Returns their number. */
 async function lockDisplaced(db: Queryable, { importId }: ReadRows, batchId: number): Promise<number> {
   const { rows } = await db.query(
     `select s.id from vidbatch.row r join vidbatch.row_state s on s.id = r.id
@@ -69,7 +68,7 @@ async function lockDisplaced(db: Queryable, { importId }: ReadRows, batchId: num
   return rows.length;
 }
 
-/** Rows whose ids have changed, and nothing else. */
+/** Rows of which only the id has changed. */
 async function findRenamed(db: Queryable, read: ReadRows, batchId: number): Promise<RenamedRows> {
   if ((await lockDisplaced(db, read, batchId)) === 0) return SAME_IDS.renamed;
   const { rows } = await db.query<Renamed & { paidRows: number; waitingRows: number }>(
@@ -88,13 +87,13 @@ async function findRenamed(db: Queryable, read: ReadRows, batchId: number): Prom
   };
 }
 
-/** No id contains it: a row that has it before its key is on its way to that key. */
-const ON_ITS_WAY = String.raw`chr(1)`;
+/** Marks the new key of a row while another row may still have that key. No id contains it. */
+const IN_TRANSIT = String.raw`chr(1)`;
 
 /**
- * The rows of the ledger take the ids that the manifest has for their content. They stay the same rows, with their attempts
- * and task ids; the event log says what each was called. A row that stands in the way, because another one takes its id, is
- * kept under a name that says so. Returns how many were renamed.
+ * The rows of the ledger take the ids that the manifest has for their content. They keep their attempts and task ids. The
+ * event log holds their old ids. A row whose id another row takes gets the suffix `(gone)`. Returns how many rows were
+ * renamed.
  */
 export async function renameRows(
   db: Queryable,
@@ -109,7 +108,7 @@ export async function renameRows(
        insert into vidbatch.event_log (batch_id, submission_id, event, who, detail)
        select $2, id, 'submit --rename', $5, 'was ' || old_key || ', is ' || new_key from pair order by id
      ), moved as (
-       update vidbatch.row r set row_key = ${ON_ITS_WAY} || p.new_key from pair p where r.id = p.id returning r.id
+       update vidbatch.row r set row_key = ${IN_TRANSIT} || p.new_key from pair p where r.id = p.id returning r.id
      )
      select count(*)::int as n from moved`,
     [importId, batchId, ...read.known.ranges, who ?? null],
@@ -125,11 +124,11 @@ export async function renameRows(
           select k.key
             from (select n, s.row_key || ' (gone' || case when n = 1 then '' else ' ' || n end || ')' as key
                     from generate_series(1, 1000) n) k
-           where not exists (select from vidbatch.submission o where o.batch_id = $2 and o.row_key in (k.key, ${ON_ITS_WAY} || k.key))
+           where not exists (select from vidbatch.submission o where o.batch_id = $2 and o.row_key in (k.key, ${IN_TRANSIT} || k.key))
              and not exists (select from vidbatch.staged t where t.import_id = $1 and t.row_key = k.key)
            order by k.n limit 1
         ) free
-        where r.batch_id = $2 and starts_with(r.row_key, ${ON_ITS_WAY})
+        where r.batch_id = $2 and starts_with(r.row_key, ${IN_TRANSIT})
      ), told as (
        insert into vidbatch.event_log (batch_id, submission_id, event, who, detail)
        select $2, id, 'submit --rename', $3, 'was ' || old_key || ', which is the id of another row now; is ' || new_key
@@ -140,13 +139,13 @@ export async function renameRows(
   );
   await db.query(
     `update vidbatch.row set row_key = substr(row_key, 2)
-      where batch_id = $1 and starts_with(row_key, ${ON_ITS_WAY})`,
+      where batch_id = $1 and starts_with(row_key, ${IN_TRANSIT})`,
     [batchId],
   );
   return renamed;
 }
 
-/** Rows that may have been paid and are gone, each with a new row of other content whose id looks the same. */
+/** Rows that may have been paid and are gone, each with a new row of other content whose id looks alike. */
 export interface AlikeRows {
   count: number;
   examples: (Renamed & { ours: string | null; theirs: string | null })[];
@@ -177,7 +176,7 @@ export async function compareIds(
   return { renamed, alike };
 }
 
-/** Reads all ids of such rows: asked only where there are both. */
+/** Reads the ids of all new and all vanished paid rows: call it only where there are both. */
 async function findAlike(db: Queryable, { importId, known }: ReadRows, batchId: number): Promise<AlikeRows> {
   const gone = openIdIndex();
   try {
@@ -210,33 +209,26 @@ async function findAlike(db: Queryable, { importId, known }: ReadRows, batchId: 
   }
 }
 
-async function* pages(
-  db: Queryable,
-  sql: string,
-  params: readonly unknown[],
-): AsyncGenerator<{ id: number; key: string }> {
-  for (let after = -1; ;) {
-    const { rows } = await db.query<{ id: number; key: string }>(sql, [...params, after]);
-    yield* rows;
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < PAGE) return;
-    after = last.id;
-  }
+type Keyed = { id: number; key: string };
+
+/** The last parameter of `sql` is the id after which a page begins. */
+function pages(db: Queryable, sql: string, params: readonly unknown[]): AsyncGenerator<Keyed> {
+  return pageByPage(PAGE, async (after: Keyed | undefined) => {
+    return (await db.query<Keyed>(sql, [...params, after?.id ?? -1])).rows;
+  });
 }
 
-async function readAlike(
+function readAlike(
   db: Queryable,
   importId: string,
   position: number,
   id: number,
 ): Promise<AlikeRows['examples'][number]> {
-  const { rows } = await db.query<AlikeRows['examples'][number]>(
+  return readOne<AlikeRows['examples'][number]>(
+    db,
     `select s.row_key as "from", t.row_key as "to", t.line, s.state, left(s.request, 2000) as ours, left(t.request, 2000) as theirs
        from vidbatch.submission s, vidbatch.staged t
       where s.id = $3 and t.import_id = $1 and t.position = $2`,
     [importId, position, id],
   );
-  const [read] = rows;
-  if (read === undefined) throw new Error('a row that was just read is gone');
-  return read;
 }

@@ -104,6 +104,23 @@ export interface StagedRow {
   error: string | null;
 }
 
+/** In the order of the parameters of `stageRows`. */
+const COLUMNS = [
+  'position',
+  'line',
+  'keyBasis',
+  'numbered',
+  'input',
+  'request',
+  'contentHash',
+  'model',
+  'mode',
+  'notBefore',
+  'priority',
+  'errorCode',
+  'error',
+] as const satisfies (keyof StagedRow)[];
+
 /** @throws VidbatchError `IMPORT_LOST` */
 export async function stageRows(db: Queryable, importId: string, rows: readonly StagedRow[]): Promise<void> {
   await writeScratch(
@@ -117,22 +134,7 @@ export async function stageRows(db: Queryable, importId: string, rows: readonly 
        from unnest($2::bigint[], $3::int[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[],
                               $9::text[], $10::text[], $11::timestamptz[], $12::smallint[], $13::text[], $14::text[])
          as r(position, line, key_basis, numbered, input, request, content_hash, model, mode, not_before, priority, error_code, error)`,
-    [
-      importId,
-      rows.map((row) => row.position),
-      rows.map((row) => row.line),
-      rows.map((row) => row.keyBasis),
-      rows.map((row) => row.numbered),
-      rows.map((row) => row.input),
-      rows.map((row) => row.request),
-      rows.map((row) => row.contentHash),
-      rows.map((row) => row.model),
-      rows.map((row) => row.mode),
-      rows.map((row) => row.notBefore),
-      rows.map((row) => row.priority),
-      rows.map((row) => row.errorCode),
-      rows.map((row) => row.error),
-    ],
+    [importId, ...COLUMNS.map((column) => rows.map((row) => row[column]))],
   );
 }
 

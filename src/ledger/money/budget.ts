@@ -7,26 +7,24 @@ import { transaction } from '../../database/database.ts';
 export const mayBePaid = (row: string): string =>
   `(${row}.state in ('submitting', 'submitted', 'uncertain', 'abandoned') or ${row}.doubtful)`;
 
-/*
- * Budgets as predicates of the claim. In all of these, `s` is the submission and `b` its batch. What a claim adds to
- * what its batch holds is `price - held`: nothing, where an earlier attempt of the row is held already.
+/**
+ * Row `s` fits what is left of its batch's budget, as SQL: `money` in `currency`, columns of `batch`. Without a currency
+ * there is no budget. A claim adds `price - held`: nothing, where the batch holds an earlier attempt of the row already.
  */
-
-/** Row `s` fits what is left of the budget: `currency` and `money` of the table `batch`. Without a currency there is no budget. */
 export const affordable = (batch: string): string =>
   `(${batch}.currency is null or s.currency = ${batch}.currency and s.price - s.held <= ${batch}.money)`;
 
-/** What tasks beyond one a row have cost: surplus ones, and failed ones that were made again. */
+/** What batch `b` paid for more than one task a row: surplus tasks, and failed tasks that were made again. */
 const SURPLUS = `((select coalesce(sum(s.price), 0)
   from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id where a.surplus and s.batch_id = b.id)
   + (select coalesce(sum(a.remade_price), 0)
   from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
  where a.remade_at is not null and s.batch_id = b.id))`;
 
-/** What a batch holds. With a budget, `batch.held` says the same. */
+/** What batch `b` holds. With a budget, `batch.held` is the same. */
 export const HELD = `((select coalesce(sum(s.held), 0) from vidbatch.submission s where s.batch_id = b.id) + ${SURPLUS})`;
 
-/** What a batch holds, also without a budget. */
+/** Works also for a batch without a budget. */
 export async function readHeld(db: Queryable, batchId: number): Promise<Amount> {
   const { rows } = await db.query<{ held: string }>(
     `select ${HELD}::text as held from vidbatch.batch b where b.id = $1`,
@@ -35,7 +33,7 @@ export async function readHeld(db: Queryable, batchId: number): Promise<Amount> 
   return amountOf(rows[0]?.held ?? '0');
 }
 
-/** The most that a batch may cost in all; null: it has no budget. */
+/** The most that a batch may cost; null: it has no budget. */
 export async function readBudget(db: Queryable, batchId: number): Promise<Money | null> {
   const { rows } = await db.query<{ budget: string; currency: string }>(
     `select budget::text as budget, budget_currency as currency from vidbatch.batch
@@ -47,8 +45,8 @@ export async function readBudget(db: Queryable, batchId: number): Promise<Money 
 }
 
 /**
- * Gives a batch a budget; null removes it. Call it in a transaction that holds the batch's row. After the transaction,
- * `countHeld` counts a batch that had no budget.
+ * Gives a batch a budget; null removes it. Call it in a transaction that has locked the batch. If the batch had no budget,
+ * call `countHeld` after the transaction.
  */
 export async function setBudget(db: Queryable, batchId: number, budget: Money | null): Promise<void> {
   await db.query(
@@ -60,8 +58,8 @@ export async function setBudget(db: Queryable, batchId: number, budget: Money | 
 }
 
 /**
- * Counts anew what a batch holds. Call it in a transaction that holds the batch's row. A statement that moves a row also
- * writes to the batch, so it waits, and adds what is not counted here.
+ * Counts again what a batch holds. Call it in a transaction that has locked the batch. A statement that moves a row also
+ * writes to the batch, so it waits, and adds what this count has not seen.
  */
 export async function recount(db: Queryable, batchId: number): Promise<void> {
   await db.query(`update vidbatch.batch b set held = ${HELD} where b.id = $1 and b.held is not null`, [
@@ -69,12 +67,12 @@ export async function recount(db: Queryable, batchId: number): Promise<void> {
   ]);
 }
 
-/** Claims wait meanwhile. If they waited longer, their rows would be too old to be sent. */
+/** Claims wait meanwhile. After a longer wait, their rows would be too old to be sent. */
 const LOCK_MS = 2_000;
 
 /**
- * Counts batches that were just given a budget. A claim that began earlier does not know of the budget, so the count locks
- * out everything that writes rows. If the lock does not come in time, the sweeper of any worker counts later.
+ * Counts what batches hold that have just got a budget. A claim that began earlier does not see the budget, so the count
+ * locks out all that write rows. Without the lock in time, a sweeper counts later.
  */
 export async function countHeld(db: Database): Promise<void> {
   const { rows } = await db.query(
@@ -85,7 +83,7 @@ export async function countHeld(db: Database): Promise<void> {
     await transaction(db, async (session) => {
       await session.query(`set local lock_timeout = ${LOCK_MS}`);
       await session.query('lock table vidbatch.row_state in exclusive mode');
-      // A locked batch belongs to a producer that waits for the table.
+      // Skip a locked batch: its producer waits for the table.
       await session.query(
         `update vidbatch.batch b set held = ${HELD}
           where b.id in (select id from vidbatch.batch where budget is not null and held is null for update skip locked)`,
@@ -98,7 +96,7 @@ export async function countHeld(db: Database): Promise<void> {
 
 const LOCK_NOT_AVAILABLE = '55P03';
 
-/** A row that cannot have a budget: its price is unknown, or in another currency. */
+/** A row that keeps its batch from having a budget: its price is unknown, or in another currency. */
 export interface Misfit {
   /** How many rows have the same fault. */
   rows: number;
@@ -108,7 +106,7 @@ export interface Misfit {
   currency: string | null;
 }
 
-/** The first row that holds money, or would, in another currency than this. */
+/** The first pending or paid row without a price in this currency. */
 export async function findMisfit(
   db: Queryable,
   batchId: number,
@@ -129,19 +127,19 @@ export async function findMisfit(
 export interface BudgetStatus {
   currency: string;
   budget: Amount;
-  /** Of accepted rows, and of tasks beyond one a row. */
+  /** For accepted rows, and for more than one task a row. */
   spent: Amount;
-  /** Of rows that are in flight, or may have been accepted. */
+  /** For rows in flight, and for rows that may have been accepted. */
   reserved: Amount;
-  /** Below zero: something was paid that no claim could hold back. */
+  /** Below zero: a surplus task was paid. */
   left: Amount;
-  /** Pending rows that the rest does not pay for, even if the cheapest are sent first. */
+  /** Pending rows that the rest cannot pay, even if the cheapest are sent first. */
   beyond: number;
-  /** Rows among them whose price is unknown or in another currency: they are never sent under this budget. */
+  /** Those whose price is unknown or in another currency: under this budget, they are never sent. */
   unpriced: number;
-  /** Rows wait, and the rest pays for none of them. */
+  /** Rows are pending, and the rest can pay none of them. */
   reached: boolean;
-  /** The budget that would pay for every waiting row with a known price. */
+  /** The budget that would pay all pending rows with a known price. */
   needed: Amount;
 }
 
@@ -187,7 +185,7 @@ export async function readBudgetStatus(db: Queryable, batchId: number): Promise<
   };
 }
 
-/** Reads a `numeric` of Postgres. */
+/** Parses a `numeric` of Postgres. */
 export function amountOf(text: string): Amount {
   return parseAmount(text) ?? ZERO;
 }

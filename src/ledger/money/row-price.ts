@@ -5,65 +5,64 @@ import type { Prices } from '../../core/money/prices.ts';
 import { amountOf, mayBePaid } from './budget.ts';
 import type { Queryable } from '../../database/database.ts';
 
-/** Seconds of the video that a row's request asks for, as SQL. */
+/** The seconds of the video that a row asks for, as SQL. */
 export function secondsOf(row: string): string {
   return `coalesce((${row}.request::json ->> 'duration')::int, ${DEFAULT_SECONDS})`;
 }
 
+/** The prices as a table `k`, as SQL. Its parameters are $2 to $5 of `priceValues`. */
+const PRICES = 'unnest($2::text[], $3::numeric[], $4::text[], $5::text[]) as k(model, amount, currency, per)';
+
+const priceOf = (row: string): string =>
+  `case k.per when 'second' then k.amount * ${secondsOf(row)} else k.amount end`;
+
+function priceValues(prices: Prices): unknown[] {
+  const known = [...prices.values()];
+  return [
+    [...prices.keys()],
+    known.map(({ amount }) => formatAmount(amount)),
+    known.map(({ currency }) => currency),
+    known.map(({ per }) => per),
+  ];
+}
+
 /**
- * Gives the rows of a batch that were not sent their price, which is none if nobody has said one; those that were keep
- * the one that they were sent at, if it is known.
+ * Gives the unsent rows of a batch the price of their model; without one, they have no price. Rows that may have been paid
+ * keep the price at which they were sent, if it is known.
  */
 export async function priceRows(db: Queryable, batchId: number, prices: Prices): Promise<void> {
-  const models = [...prices.keys()];
-  const known = [...prices.values()];
   await db.query(
     `with priced as (
-       select s.id, case k.per when 'second' then k.amount * ${secondsOf('s')} else k.amount end as price, k.currency
+       select s.id, ${priceOf('s')} as price, k.currency
          from vidbatch.submission s
-         left join unnest($2::text[], $3::numeric[], $4::text[], $5::text[]) as k(model, amount, currency, per)
-                on k.model = s.model
+         left join ${PRICES} on k.model = s.model
         where s.batch_id = $1 and s.request is not null
      )
      update vidbatch.row_state s set price = p.price, currency = p.currency
        from priced p
       where s.id = p.id and (s.price, s.currency) is distinct from (p.price, p.currency)
         and (s.price is null or not ${mayBePaid('s')})`,
-    [
-      batchId,
-      models,
-      known.map(({ amount }) => formatAmount(amount)),
-      known.map(({ currency }) => currency),
-      known.map(({ per }) => per),
-    ],
+    [batchId, ...priceValues(prices)],
   );
 }
 
-/** Gives these rows, which are not sent, the price that is named for their model; others keep the one that they have. */
+/** Gives these unsent rows the price of their model. Rows of a model without a price keep the one that they have. */
 export async function priceNamed(db: Queryable, ids: readonly number[], prices: Prices): Promise<void> {
-  const known = [...prices.values()];
   await db.query(
-    `update vidbatch.row_state s
-        set price = case k.per when 'second' then k.amount * ${secondsOf('r')} else k.amount end, currency = k.currency
-       from vidbatch.row r, unnest($2::text[], $3::numeric[], $4::text[], $5::text[]) as k(model, amount, currency, per)
+    `update vidbatch.row_state s set price = ${priceOf('r')}, currency = k.currency
+       from vidbatch.row r, ${PRICES}
       where s.id = any($1::bigint[]) and r.id = s.id and k.model = s.model`,
-    [
-      ids,
-      [...prices.keys()],
-      known.map(({ amount }) => formatAmount(amount)),
-      known.map(({ currency }) => currency),
-      known.map(({ per }) => per),
-    ],
+    [ids, ...priceValues(prices)],
   );
 }
 
-/** What the ledger has of the prices of some rows: of how many it has one, and what these cost together. */
+/** The prices that the ledger has for some rows: for how many rows, and their sum. */
 export interface Stored {
   rows: number;
   cost: Money;
 }
 
-/** As SQL counts it; `currency` null: there is none, or there are several. */
+/** `Stored` as SQL counts it. `currency` null: there is none, or there are several. */
 export interface StoredRow {
   priced: number;
   price: string | null;

@@ -6,10 +6,10 @@ import type { Queryable } from '../../database/database.ts';
 import { readOne } from './query.ts';
 import type { FailReason } from '../operator/retry-failed-tasks.ts';
 
-/** The numbers of a batch, all of the same moment. Rows change state while the numbers are read. */
+/** The numbers of a batch, all from the same moment, because rows change their state meanwhile. */
 export interface BatchNumbers {
   counts: Counts;
-  /** Task ids beyond the one that each row should have. */
+  /** Second task ids of rows. */
   surplus: number;
   /** Failed tasks that were made again or will be. */
   remade: number;
@@ -18,7 +18,7 @@ export interface BatchNumbers {
   failReasons: FailReason[];
 }
 
-/** One statement, because several statements would read several moments. */
+/** In one statement: several would read several moments. */
 export async function readNumbers(db: Queryable, batchId: number): Promise<BatchNumbers> {
   const { rows } = await db.query<{
     of: 'rows' | 'surplus' | 'remade' | 'otherwise';
@@ -77,7 +77,7 @@ export async function readBatchNames(db: Queryable, ids: readonly number[]): Pro
   return rows;
 }
 
-/** Whether everything is paused, and which of these batches are. */
+/** Whether everything is paused, and which of these batches are paused. */
 export async function readPausedBatches(
   db: Queryable,
   ids: readonly number[],
@@ -94,10 +94,10 @@ export async function readPausedBatches(
 
 const WINDOW_S = 60;
 
-/** How many rows of a batch were accepted lately. */
+/** How many rows of a batch were accepted in the last minute. */
 export interface Speed {
   accepted: number;
-  /** The time that was looked at: a minute, or less if the first row was accepted later; at least a second. */
+  /** How long that was: a minute, or less if the first row was accepted later; at least a second. */
   seconds: number;
 }
 
@@ -111,7 +111,7 @@ export function readSpeed(db: Queryable, batchId: number): Promise<Speed> {
   );
 }
 
-/** Why most rows of a batch are in one state. */
+/** The most frequent reason of the rows of a batch in one state. */
 export interface Reason {
   rows: number;
   code: string | null;
@@ -120,7 +120,7 @@ export interface Reason {
   message: string | null;
 }
 
-/** The commonest reason; undefined: no row of the batch is in this state. A pass over the batch's rows. */
+/** Reads all rows of the batch. Undefined: no row is in this state. */
 export async function readCommonestReason(
   db: Queryable,
   batchId: number,

@@ -1,6 +1,6 @@
 import type { Queryable, QueryResult } from '../../database/database.ts';
 
-/** The one row of a query that always has one. */
+/** The row of a query that always has one. */
 export async function readOne<Row>(
   db: Queryable,
   text: string,
@@ -11,7 +11,7 @@ export async function readOne<Row>(
   return row;
 }
 
-/** The column `n` of the first row; 0 without a row. */
+/** The column `n` of the first row; 0: there is no row. */
 export async function readCount(
   db: Queryable,
   text: string,
@@ -21,7 +21,7 @@ export async function readCount(
   return rows[0]?.n ?? 0;
 }
 
-/** Rows, page by page: memory stays constant, and no cursor is held open. `read` gets the last row of the page before. */
+/** Rows, page by page, so that memory is constant and no cursor is open. `read` gets the last row of the page before. */
 export async function* pageByPage<Row>(
   size: number,
   read: (after: Row | undefined) => Promise<Row[]>,
@@ -34,22 +34,22 @@ export async function* pageByPage<Row>(
   }
 }
 
-/** Questions that are asked of every batch alike are few, and come again soon. */
+/** Few queries are the same for all batches, and those come again soon. */
 const REMEMBERED = 200;
 
 /**
- * Answers a question that was asked a moment ago as before. `status` reads the same of thousands of batches, and half of
- * its questions are about the provider, the workers and the ledger. Do not use it for what decides or writes.
+ * Remembers the answers to the latest queries. `status` reads thousands of batches, and half of its queries are about the
+ * provider, the workers and the ledger. Do not use it for queries that decide or write.
  */
 export function cachedQueries(db: Queryable): Queryable {
   const answers = new Map<string, Promise<QueryResult<unknown>>>();
   return {
     query<Row>(text: string, params: readonly unknown[] = []) {
-      const question = JSON.stringify([text, params]);
-      const answer = answers.get(question) ?? db.query<unknown>(text, params);
-      // The question that was asked last is forgotten last.
-      answers.delete(question);
-      answers.set(question, answer);
+      const key = JSON.stringify([text, params]);
+      const answer = answers.get(key) ?? db.query<unknown>(text, params);
+      // The latest query is forgotten last.
+      answers.delete(key);
+      answers.set(key, answer);
       for (const oldest of answers.keys()) {
         if (answers.size <= REMEMBERED) break;
         answers.delete(oldest);

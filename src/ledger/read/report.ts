@@ -3,7 +3,7 @@ import { readOne } from './query.ts';
 import { secondsOf, toStored } from '../money/row-price.ts';
 import type { Stored, StoredRow } from '../money/row-price.ts';
 
-/** Milliseconds within which this share was over. */
+/** Milliseconds within which 50, 90 and 99 % of the calls ended. */
 export interface Percentiles {
   p50: number;
   p90: number;
@@ -11,21 +11,21 @@ export interface Percentiles {
   max: number;
 }
 
-/** All calls for the rows of a batch. A task id that a person found at the provider is not a call. */
+/** The calls for the rows of a batch. A task id that a person found is not a call. */
 export interface Calls {
   total: number;
   /** Calls without a recorded outcome. */
   open: number;
-  /** Calls after the first one of their row. */
+  /** Calls after the first call of their row. */
   repeated: number;
   throttled: number;
   first: Date | null;
   last: Date | null;
-  /** From claim to record, of calls that were answered; null: no call was. */
+  /** From claim to record, for answered calls; null: no call was answered. */
   latency: Percentiles | null;
 }
 
-/** `Percentiles` of the column `ms`; null where no row has one. */
+/** `Percentiles` of the column `ms`, as SQL; null: no row has a value. */
 const PERCENTILES = `case when count(ms) > 0 then json_build_object(
               'p50', percentile_cont(0.5) within group (order by ms), 'p90', percentile_cont(0.9) within group (order by ms),
               'p99', percentile_cont(0.99) within group (order by ms), 'max', max(ms)) end`;
@@ -50,7 +50,7 @@ export function readCalls(db: Queryable, batchId: number): Promise<Calls> {
   );
 }
 
-/** Calls that ended alike. */
+/** Calls with the same outcome and error. */
 export interface Ending {
   /** Null: no outcome is recorded. */
   outcome: string | null;
@@ -87,10 +87,10 @@ export async function readEndings(db: Queryable, batchId: number): Promise<Endin
 /** Tasks that the provider accepted for rows of a batch, of one model and status. */
 export interface Accepted {
   model: string;
-  /** The provider's; null: it was not asked yet. */
+  /** The provider's status; null: it was not asked yet. */
   status: string | null;
   rows: number;
-  /** Of all videos; null: not read, because it takes a pass over every request. */
+  /** Seconds of all videos; null: not read, because that reads every request. */
   seconds: number | null;
   /** The prices that the ledger has; null: none. */
   stored: Stored | null;
@@ -116,7 +116,7 @@ export async function readAccepted(
   }));
 }
 
-/** How long after acceptance tasks were seen to have completed. They may have completed earlier. */
+/** How long after their acceptance tasks were first seen completed. They may have completed earlier. */
 export async function readTaskTimes(db: Queryable, batchId: number): Promise<Percentiles | null> {
   const { times } = await readOne<{ times: Percentiles | null }>(
     db,

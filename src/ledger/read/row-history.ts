@@ -9,7 +9,7 @@ export interface AttemptView {
   claimedAt: Date;
   finishedAt: Date | null;
   sweptAt: Date | null;
-  /** A dead worker's journal holds its intent: it may have left. */
+  /** A dead worker's journal holds its intent: the request may have left. */
   intendedAt: Date | null;
   deadline: Date;
   outcome: string | null;
@@ -18,16 +18,16 @@ export interface AttemptView {
   errorCode: string | null;
   error: string | null;
   requestId: string | null;
-  /** Of the answer. */
+  /** The headers of the answer. */
   headers: Record<string, string> | null;
   taskId: string | null;
   surplus: boolean;
-  /** Its task failed, and a person wanted another: the second payment of the row was wanted. */
+  /** Its task failed, and a person agreed to pay for the row again. */
   remadeAt: Date | null;
   body: string | null;
 }
 
-/** Every HTTP call for a submission, or the `last` ones, oldest first. */
+/** The attempts of a row, or only the `last` ones; oldest first. */
 export async function readAttempts(
   db: Queryable,
   submissionId: number,
@@ -44,7 +44,7 @@ export async function readAttempts(
   return rows.toReversed();
 }
 
-/** What a person did to a submission, and why. */
+/** What a person did to a row, and why. */
 export interface LoggedEvent {
   at: Date;
   event: string;

@@ -2,7 +2,7 @@ import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { pageByPage, readOne } from './query.ts';
 
-/** A submission as `export` and `explain` show it. */
+/** A row as `export` and `explain` show it. */
 export interface SubmissionView {
   id: number;
   batch: string;
@@ -11,11 +11,11 @@ export interface SubmissionView {
   state: State;
   /** The row as read, JSON text. */
   input: string;
-  /** What was or would be sent, JSON text. */
+  /** The body to send, JSON text. */
   request: string | null;
   model: string | null;
   mode: string | null;
-  /** Of the row and its batch together. */
+  /** The sum of the priorities of the row and its batch. */
   priority: number;
   taskId: string | null;
   providerStatus: string | null;
@@ -29,18 +29,18 @@ export interface SubmissionView {
   notBefore: Date | null;
   deadline: Date | null;
   updatedAt: Date;
-  /** Its earlier tasks, which failed at the provider and were made again, or are to be. */
+  /** Its earlier tasks, which failed and were made again or will be. */
   earlierTaskIds: string[];
-  /** The most that it costs; the amount as text. Null: unknown. */
+  /** The most that it can cost, the amount as text; null: unknown. */
   price: { amount: string; currency: string } | null;
 }
 
-/** A row may be megabytes. */
+/** Rows of one query: a row may have megabytes. */
 const PAGE = 200;
 
 const SELECT = select('r.input, r.request');
 
-/** `texts`: the two columns that may be megabytes long. */
+/** `texts`: the columns `input` and `request`, which may have megabytes. */
 function select(texts: string): string {
   return `
   select s.id, b.name as batch, r.row_key as key, r.line, s.state, ${texts}, s.model, r.mode, s.task_id as "taskId",
@@ -56,7 +56,7 @@ function select(texts: string): string {
     from vidbatch.row r join vidbatch.row_state s on s.id = r.id join vidbatch.batch b on b.id = r.batch_id`;
 }
 
-/** Every submission of a batch in input order. */
+/** The rows of a batch in input order. */
 export function readSubmissions(db: Queryable, batchId: number): AsyncGenerator<SubmissionView> {
   return pageByPage(PAGE, async (after: SubmissionView | undefined) => {
     const { rows } = await db.query<SubmissionView>(
@@ -67,7 +67,7 @@ export function readSubmissions(db: Queryable, batchId: number): AsyncGenerator<
   });
 }
 
-/** The inputs of a batch alone, as JSON text, in input order. */
+/** Only the inputs of a batch, as JSON text, in input order. */
 export async function* readInputs(db: Queryable, batchId: number): AsyncGenerator<string> {
   const pages = pageByPage(PAGE, async (after: (Place & { input: string }) | undefined) => {
     const { rows } = await db.query<Place & { input: string }>(
@@ -96,7 +96,7 @@ export async function readInputsOf(
   return new Map(rows.map((row) => [row.key, row]));
 }
 
-/** Submissions of a batch whose key is `key`, or begins with it (at most five). */
+/** The row of a batch with this key. Without one: at most five rows whose key begins with it. */
 export async function findSubmissions(
   db: Queryable,
   batchId: number,
@@ -114,7 +114,7 @@ export async function findSubmissions(
   return rows;
 }
 
-/** The submissions of a batch that have this task id, now or on an attempt, in input order; five at most. */
+/** At most five rows of a batch that have this task id, themselves or on an attempt. */
 export async function findByTask(db: Queryable, batchId: number, taskId: string): Promise<SubmissionView[]> {
   const { rows } = await db.query<SubmissionView>(
     `${SELECT} where r.batch_id = $1
@@ -125,7 +125,7 @@ export async function findByTask(db: Queryable, batchId: number, taskId: string)
   return rows;
 }
 
-/** A submission by its number, with at most `most` characters of its input and of its request. */
+/** A row with at most `most` characters of its input and of its request. */
 export async function findSubmissionById(
   db: Queryable,
   id: number,
@@ -136,7 +136,7 @@ export async function findSubmissionById(
   return rows[0];
 }
 
-/** What a list shows of a submission: never its whole input, which may be megabytes. `error`: at most 500 characters. */
+/** What a list shows of a row. `error`: at most 500 characters. */
 export interface PageRow extends Pick<
   SubmissionView,
   | 'id'
@@ -150,28 +150,28 @@ export interface PageRow extends Pick<
   | 'errorCode'
   | 'error'
 > {
-  /** The beginning of the prompt; null for a row that is not sendable. */
+  /** The beginning of the prompt; null: the row cannot be sent. */
   prompt: string | null;
 }
 
-/** Where a page ended: the next one begins after this row. */
+/** The last row of a page: the next page begins after it. */
 export type Place = Pick<SubmissionView, 'line' | 'id'>;
 
 /**
- * The beginning of the prompt. A request of megabytes is searched as text: to parse each request of a page of two hundred
- * would keep the ledger from its work.
+ * The beginning of the prompt, as SQL. It searches a long request as text: to parse two hundred of them for a page would
+ * block the ledger.
  */
 const PROMPT = `left(case when octet_length(request) < 65536 then request::json ->> 'prompt'
                      else substr(request, strpos(request, '"prompt":"') + 10, 160) end, 160)`;
 
-/** Which rows of a batch are asked for. A row must match all that is given. */
+/** Which rows of a batch: rows must match all fields that are given. */
 export interface RowsAsked {
   state?: State | undefined;
   /** Rows whose task has failed at the provider. */
   task?: 'failed' | undefined;
-  /** How the key begins. */
+  /** The beginning of the key. */
   key?: string | undefined;
-  /** Rows behind this one. */
+  /** Rows after this one. */
   after?: Place | undefined;
 }
 
@@ -196,7 +196,7 @@ export async function readPage(
   return rows;
 }
 
-/** On which line of the manifest these rows stand, by their ids. */
+/** The lines of these rows in the manifest, by their ids. */
 export async function readLines(db: Queryable, ids: readonly number[]): Promise<Map<number, number>> {
   const { rows } = await db.query<{ id: number; line: number }>(
     'select id, line from vidbatch.row where id = any($1::bigint[])',
@@ -205,7 +205,7 @@ export async function readLines(db: Queryable, ids: readonly number[]): Promise<
   return new Map(rows.map(({ id, line }) => [id, line]));
 }
 
-/** Numbers of the rows of a batch whose key or task id is `key`; without such a row, of those whose key begins with it (at most twenty). */
+/** Ids of the rows of a batch whose key or task id is `key`. Without one: at most twenty whose key begins with it. */
 export async function findRowIds(db: Queryable, batchId: number, key: string): Promise<number[]> {
   const { rows: exact } = await db.query<{ id: number }>(
     `select id from vidbatch.submission where batch_id = $1 and (row_key = $2 or task_id = $2)

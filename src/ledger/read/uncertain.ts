@@ -3,10 +3,10 @@ import type { Queryable } from '../../database/database.ts';
 import type { AttemptView } from './row-history.ts';
 import { pageByPage, readOne } from './query.ts';
 
-/** How far an exchange came. `none`: nothing is recorded. */
+/** How far a call came. `none`: nothing is recorded. */
 export type Reached = Evidence['phase'] | 'none';
 
-/** Which uncertain rows of a batch: those that match all that is given. Times are those of the claim. */
+/** Which uncertain rows of a batch: rows must match all fields that are given. Times are those of the claim. */
 export interface Choice {
   batchId: number;
   submissionId?: number;
@@ -18,8 +18,8 @@ export interface Choice {
 }
 
 /**
- * Uncertain rows, each with its evidence `e`: the latest attempt whose outcome is unknown, else the latest attempt. An
- * answer may come until `deadline`, the last deadline of the unknown attempts. `waits`: the deadline is still to come.
+ * Uncertain rows, each with its evidence `e`: the latest attempt with an unknown outcome, or else the latest attempt. An
+ * answer may come until `deadline`, the last deadline of the attempts with unknown outcomes. `waits`: it is still to come.
  */
 const UNCERTAIN = `
   select s.id, s.batch_id, s.attempt_id, s.updated_at, b.name as batch, b.state as batch_state,
@@ -40,7 +40,7 @@ const UNCERTAIN = `
     ) d on true
    where s.state = 'uncertain'`;
 
-/** The chosen rows as SQL, with the parameters $1 to $7 of `choiceValues`. */
+/** The chosen rows, as SQL. Its parameters are $1 to $7 of `choiceValues`. */
 export const CHOSEN = `${UNCERTAIN}
      and s.batch_id = $1 and ($2::bigint is null or s.id = $2)
      and ($3::text is null or e.code = $3) and ($4::int is null or e.http_status = $4)
@@ -61,11 +61,11 @@ export function choiceValues(choice: Choice): unknown[] {
 
 export interface Counted {
   rows: number;
-  /** Of these, rows whose deadline is still to come. */
+  /** Rows among them whose deadline is still to come. */
   waiting: number;
-  /** When the last of them may be called not sent. */
+  /** The last of these deadlines: from then on, all may be resolved as not sent. */
   until: Date | null;
-  /** When they were counted, as the database writes it. Rows that became uncertain later were not counted. */
+  /** When they were counted, by the database's clock and in its format. */
   asOf: string;
 }
 
@@ -88,7 +88,7 @@ export interface Group {
   rows: number;
 }
 
-/** The largest groups of uncertain rows, of a batch or of all. */
+/** The largest groups of uncertain rows. `batchId` null: of all batches. */
 export async function groupUncertain(db: Queryable, batchId: number | null, limit: number): Promise<Group[]> {
   const { rows } = await db.query<Group>(
     `select batch, code, http_status as "httpStatus", phase, count(*)::int as rows
@@ -104,23 +104,23 @@ export interface Unsettled {
   kind: 'uncertain' | 'surplus';
   submissionId: number;
   batch: string;
-  /** The manifest's path. */
+  /** The path of the manifest. */
   source: string;
   key: string;
   line: number;
   /** The exact JSON text of the body. */
   request: string;
-  /** Known refusals: with the submission id, the idempotency key. */
+  /** With the id of the row, it makes the idempotency key. */
   refusals: number;
   attempts: number;
-  /** Of a surplus row: the id that it has, and the ids that came later. */
+  /** The task id of a surplus row, and the ids that came later. */
   taskId: string | null;
   surplus: string[];
-  /** The attempt that made it so. Null only if the ledger has lost it. */
+  /** The evidence. Null: the ledger has lost it. */
   attempt: Heard | null;
 }
 
-/** The attempt that is the evidence. `deadline`: until then an answer may still come. `body`: its beginning. */
+/** The attempt that is the evidence. An answer may come until `deadline`. `body` is the beginning of the body. */
 export interface Heard extends Pick<
   AttemptView,
   | 'id'
@@ -145,13 +145,13 @@ export interface Heard extends Pick<
   bodyLength: number;
 }
 
-/** The most characters of a body that a person sees. The ledger has all of it. */
+/** How many characters of a body a person sees. */
 const EXCERPT = 2000;
 
-/** One record of the query: `id` to `bodyLength` are those of the attempt. */
+/** A row of the query: `id` to `bodyLength` belong to the attempt. */
 type Found = Omit<Unsettled, 'kind' | 'attempt'> & { batchId: number } & (Heard | { id: null });
 
-/** `deadline` and `passed` are SQL, and say until when an answer may come, and whether that is over. */
+/** `deadline` and `passed` are SQL: until when an answer may come, and whether that time is over. */
 const select = (deadline: string, passed: string): string => `
   select s.id as "submissionId", s.batch_id as "batchId", b.name as batch, b.source, s.row_key as key, s.line, s.request,
          s.refusals, s.attempts, s.task_id as "taskId",
@@ -166,7 +166,7 @@ const select = (deadline: string, passed: string): string => `
 const KINDS = {
   uncertain: `${select('coalesce(u.deadline, a.deadline)', 'not u.waits')}
     from (${UNCERTAIN} and s.id = any(array(
-            -- The page first, so that its index is read no further, whatever the planner expects.
+            -- The page comes first, so that no plan reads more of its index.
             select p.id from vidbatch.submission p
              where p.state = 'uncertain' and ($1::bigint is null or p.batch_id = $1)
                and (p.batch_id, p.id) > ($2::bigint, $3::bigint)
@@ -187,7 +187,7 @@ const KINDS = {
    order by s.batch_id, s.id`,
 } as const;
 
-/** Every row of a batch, or of all, that needs a person. */
+/** The rows that need a person. `batchId` null: of all batches. */
 export async function* readUnsettled(
   db: Queryable,
   batchId: number | null,

@@ -4,12 +4,12 @@ import type { Schedule } from './schedules.ts';
 
 type RunState = 'due' | 'taken' | 'made' | 'failed' | 'skipped' | 'missed';
 
-/** One submission of a schedule's manifest, that is to be or has been. */
+/** One tick of a schedule: its manifest is submitted, or was. */
 export interface Run {
   id: number;
   tick: Date;
   triggered: boolean;
-  /** The batch that it makes. */
+  /** The name of the batch that it makes. */
   batch: string;
   state: RunState;
   batchId: number | null;
@@ -19,19 +19,19 @@ export interface Run {
   endedAt: Date | null;
 }
 
-/** A run that a worker has taken: while its lease holds, no other worker takes it. */
+/** A run that a worker has taken. No other worker takes it before the end of its lease. */
 export interface TakenRun extends Pick<Run, 'id' | 'tick' | 'triggered' | 'batch'> {
   worker: string;
   schedule: Pick<Schedule, 'id' | 'name' | 'manifest' | 'flags' | 'overlap' | 'missed'>;
-  /** How long ago it was due, in milliseconds. */
+  /** Milliseconds since it was due. */
   lateMs: number;
-  /** The batch of an earlier run that is not over, and what of it is left. */
+  /** The batch of an earlier run that is not over, and how many of its rows are open. */
   before: { batch: string; open: number } | null;
 }
 
-/** A worker renews the lease of its run. Without a renewal for this long, another worker may take the run. */
+/** After this time without a renewal, another worker may take the run. */
 export const LEASE_MS = 15_000;
-/** A machine without a worker for this long is not expected to take a run. */
+/** After this time without a sign of its workers, a machine is not expected to take a run. */
 const HOST_MS = 30_000;
 
 const COLUMNS =
@@ -46,7 +46,7 @@ export async function listRuns(db: Queryable, scheduleId: number, limit: number)
   return rows;
 }
 
-/** Whether the newest run of a schedule that was to make a batch has failed. */
+/** Whether the newest run that was to make a batch has failed. */
 export async function isFailing(db: Queryable, scheduleId: number): Promise<boolean> {
   const { rows } = await db.query<{ state: RunState }>(
     `select state from vidbatch.run
@@ -66,7 +66,7 @@ export async function findLastRun(db: Queryable, scheduleId: number): Promise<Ru
   return rows[0];
 }
 
-/** A run that an operator asked for. Undefined when the schedule has a run of this very moment. */
+/** Adds a run that an operator asks for. Undefined: the schedule has a run of the same moment. */
 export async function triggerRun(
   db: Queryable,
   scheduleId: number,
@@ -81,7 +81,7 @@ export async function triggerRun(
   return rows[0]?.id;
 }
 
-/** Earlier runs of the same schedule that are not over: not made yet, or with rows that are still to be sent. */
+/** The first earlier run of the schedule that is not over, as SQL: it is not made, or has rows to send. */
 const EARLIER = `
   select e.batch,
          (select count(*)::int from vidbatch.submission x
@@ -94,15 +94,15 @@ const EARLIER = `
                           where x.batch_id = e.batch_id and x.state in ('pending', 'submitting')))
    order by e.tick limit 1`;
 
-/** Whether a worker is up on a machine that has not left this run. */
+/** A machine that has not left this run has a worker, as SQL. */
 const ELSEWHERE = (without: string): string =>
   `exists (select from vidbatch.ticker t
             where abs(extract(epoch from now() - t.seen_at)) * 1000 < ${HOST_MS} and t.host <> all(${without}))`;
 
 /**
- * Takes the run that has been due for the longest, unless a worker holds its lease; committed before it resolves. A
- * lease that ends more than twice `LEASE_MS` ahead was written before the clock was set back, and is ignored. `only`: the
- * run with this id or none.
+ * Takes the run that has been due for the longest, unless a worker holds its lease. It is committed before this resolves. A
+ * lease more than twice `LEASE_MS` ahead was written before the clock was set back, and is ignored. `only`: take the run
+ * with this id or none.
  */
 export async function takeRun(
   db: Queryable,
@@ -139,7 +139,7 @@ export async function takeRun(
 
 type Hold = Pick<TakenRun, 'id' | 'worker'>;
 
-/** Still the same worker's. */
+/** The run still belongs to the worker. */
 const HELD = `id = $1 and worker = $2 and state = 'taken'`;
 
 export async function renewLease(db: Queryable, { id, worker }: Hold): Promise<void> {
@@ -150,8 +150,8 @@ export async function renewLease(db: Queryable, { id, worker }: Hold): Promise<v
 }
 
 /**
- * In the transaction that gives the batch its rows: either both are committed, or neither.
- * @throws VidbatchError `RUN_LOST` when the run is no longer this worker's: nothing must be committed.
+ * Call it in the transaction that gives the batch its rows: both are committed, or neither.
+ * @throws VidbatchError `RUN_LOST` when the run no longer belongs to this worker: nothing may be committed.
  */
 export async function recordMade(db: Queryable, { id, worker }: Hold, batchId: number): Promise<void> {
   const { rows } = await db.query(
@@ -165,7 +165,7 @@ export async function recordMade(db: Queryable, { id, worker }: Hold, batchId: n
   }
 }
 
-/** Over, without a batch. False when the run is no longer this worker's. */
+/** Ends a run without a batch. False: the run no longer belongs to this worker. */
 export async function endRun(
   db: Queryable,
   { id, worker }: Hold,
@@ -181,7 +181,7 @@ export async function endRun(
   return rows.length > 0;
 }
 
-/** Nothing of it was done: any worker may take it. */
+/** For a run that was not begun: any worker may take it. */
 export async function releaseRun(db: Queryable, { id, worker }: Hold): Promise<void> {
   await db.query(`update vidbatch.run set state = 'due', worker = null, lease_until = null where ${HELD}`, [
     id,
@@ -189,9 +189,7 @@ export async function releaseRun(db: Queryable, { id, worker }: Hold): Promise<v
   ]);
 }
 
-/**
- * The manifest is not on this machine. A worker on another machine may have it; without another worker the run has failed.
- */
+/** For a manifest that is not on this machine. Another machine may have it; without another worker, the run has failed. */
 export async function leaveRun(
   db: Queryable,
   { id, worker }: Hold,

@@ -2,12 +2,12 @@ import { usageError } from '../../core/errors.ts';
 import type { Rhythm } from '../../core/time/cron.ts';
 import type { Queryable } from '../../database/database.ts';
 
-/** What a run does while an earlier one of its schedule is still open. */
+/** What a run does while an earlier run of its schedule is open. */
 export const OVERLAPS = ['skip', 'queue', 'allow'] as const;
-/** What becomes of ticks while no worker was up. */
+/** What happens to ticks that passed while no worker ran. */
 export const MISSED = ['skip', 'once'] as const;
 
-/** How a schedule's manifest is read and brought in, each time: as `submit` was told by these flags. */
+/** The flags with which `submit` imports the manifest at each tick. */
 export interface RunFlags {
   format?: string;
   encoding?: string;
@@ -19,9 +19,9 @@ export interface RunFlags {
   keepGoing?: boolean;
   window?: string;
   priority?: number;
-  /** Absolute path of a price file. */
+  /** The absolute path of a price file. */
   prices?: string;
-  /** Of each run. */
+  /** For each run. */
   budget?: string;
   failShare?: number | null;
   canaryRows?: number | null;
@@ -30,16 +30,16 @@ export interface RunFlags {
 export interface Schedule extends Rhythm {
   id: number;
   name: string;
-  /** Absolute path of the manifest. */
+  /** The absolute path. */
   manifest: string;
   flags: RunFlags;
   overlap: (typeof OVERLAPS)[number];
   missed: (typeof MISSED)[number];
   /** The longest delay of a run after its tick, in milliseconds. */
   jitterMs: number;
-  /** The first tick that is not decided. */
+  /** The first undecided tick. */
   nextAt: Date;
-  /** When that was written, by the ledger's clock. */
+  /** When `nextAt` was written, by the ledger's clock. */
   decidedAt: Date;
   pausedAt: Date | null;
 }
@@ -83,12 +83,11 @@ export async function addSchedule(
   );
 }
 
-/** No ticks, until it is resumed. */
 export async function pauseSchedule(db: Queryable, id: number): Promise<void> {
   await db.query('update vidbatch.schedule set paused_at = coalesce(paused_at, now()) where id = $1', [id]);
 }
 
-/** Ticks of the pause are not made up for. */
+/** Ticks during the pause are lost. */
 export async function resumeSchedule(db: Queryable, id: number, nextAt: Date): Promise<void> {
   await db.query(
     `update vidbatch.schedule set paused_at = null, next_at = $2, decided_at = now()
@@ -97,12 +96,12 @@ export async function resumeSchedule(db: Queryable, id: number, nextAt: Date): P
   );
 }
 
-/** With its runs; their batches stay. */
+/** Removes the schedule and its runs. Their batches stay. */
 export async function removeSchedule(db: Queryable, id: number): Promise<void> {
   await db.query('delete from vidbatch.schedule where id = $1', [id]);
 }
 
-/** Notes that a worker on this machine looks after the schedules. Names of containers change, so old names are deleted. */
+/** Records that a worker on this machine looks after the schedules. Deletes old names, because containers change theirs. */
 export async function recordTicker(db: Queryable, host: string): Promise<void> {
   await db.query(
     `with gone as (
@@ -113,10 +112,10 @@ export async function recordTicker(db: Queryable, host: string): Promise<void> {
   );
 }
 
-/** Schedules that tick, each with the ledger's time `now`. */
+/** Schedules with a tick to decide, each with the ledger's time `now`. */
 export async function listTickingSchedules(db: Queryable): Promise<(Schedule & { now: Date })[]> {
   const { rows } = await db.query<Schedule & { now: Date }>(
-    // In whole milliseconds, as ticks are. Then `decided_at` says exactly which ticks are decided.
+    // In whole milliseconds, like ticks, so that decided_at says exactly which ticks are decided.
     `select ${COLUMNS}, date_trunc('milliseconds', now()) as now
        from vidbatch.schedule where paused_at is null and (next_at <= now() or decided_at > now())`,
   );
@@ -127,14 +126,14 @@ export interface Decided {
   tick: Date;
   batch: string;
   dueAt: Date;
-  /** Why it is not run; null: it is. */
+  /** Why it is not run; null: it is run. */
   missed: string | null;
 }
 
 /**
- * Writes the runs of these ticks and moves the schedule on, in one statement. It does nothing if the schedule has moved
- * since it was read: one of several workers decides. A tick that has a run already, as after a clock was set back, gets
- * no second one. Returns the batches of new runs.
+ * Writes the runs of these ticks and moves the schedule on, in one statement. Only one worker decides: it does nothing if
+ * another has moved the schedule since it was read. A tick that has a run already gets no second one, also after a clock was
+ * set back. Returns the batches of the new runs.
  */
 export async function decideTicks(
   db: Queryable,

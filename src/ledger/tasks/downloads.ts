@@ -151,14 +151,14 @@ export async function renewUrl(
   );
 }
 
-/** A row whose video can be fetched. */
+/** A row whose video can be downloaded. */
 export interface Wanted {
   id: number;
   key: string;
   taskId: string;
-  /** Null: the provider calls it completed, but gave no URL. */
+  /** Null: the task is completed, but the provider gave no URL. */
   url: string | null;
-  /** What is known of a part that may be there. */
+  /** The version and the size of a part that may be in the folder. */
   validator: string | null;
   total: number | null;
 }
@@ -170,13 +170,10 @@ const MISSING = `
       where s.batch_id = $1 and s.state = 'submitted' and s.provider_status = 'completed'
         and d.state is distinct from 'downloaded'`;
 
-/** A URL without an expiry is assumed to live for a day, as `expiryOf` does. */
+/** A URL without an expiry is assumed to live for a day, as in `expiryOf`. */
 const DIES_AT = `coalesce(t.url_expires_at, t.url_seen_at + interval '24 hours', 'infinity')`;
 
-/**
- * Rows of a batch whose task is completed and whose video is not known to be in the folder. The URL that dies first is
- * first.
- */
+/** Rows with a completed task whose video is not known to be in the folder. The URL that expires first comes first. */
 export function readWantedVideos(
   db: Queryable,
   { batchId, folderId }: { batchId: number; folderId: string },
@@ -201,7 +198,7 @@ export function countWanted(
   return readCount(db, `select count(*)::int as n ${MISSING}`, [batchId, folderId]);
 }
 
-/** Rows whose video may still come as long as a worker runs. `pending`: those of them that are still to be sent. */
+/** Rows whose video a worker can still bring. `pending`: those that are still to be sent. */
 export interface Outstanding {
   rows: number;
   pending: number;
@@ -233,7 +230,7 @@ export interface VideoView {
   at: Date | null;
 }
 
-/** Every row of a batch in input order, with what is known of its video. */
+/** The rows of a batch in input order, with what is known of their videos. */
 export function readVideos(
   db: Queryable,
   { batchId, folderId }: { batchId: number; folderId: string },
@@ -261,7 +258,7 @@ export interface PlacedVideo extends Pick<VideoView, 'file' | 'bytes' | 'sha256'
   at: Date;
 }
 
-/** Of one row, in every folder that it was downloaded into. */
+/** The videos of a row in all folders. */
 export async function readVideosOfRow(db: Queryable, submissionId: number): Promise<PlacedVideo[]> {
   const { rows } = await db.query<PlacedVideo>(
     `select f.host, f.path, d.state, d.file, d.bytes, d.sha256, d.code, d.reason, d.updated_at as at
@@ -278,7 +275,7 @@ export interface VideoCounts {
   expired: number;
 }
 
-/** The best download state of each row over all folders, counted; null: no video of the batch was downloaded. */
+/** Counts rows by their best download state over all folders; null: there are no downloads. */
 export async function countVideos(db: Queryable, batchId: number): Promise<VideoCounts | null> {
   const { n, ...counts } = await readOne<VideoCounts & { n: number }>(
     db,

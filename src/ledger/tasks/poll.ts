@@ -1,22 +1,22 @@
 import type { AskedTask } from '../../core/poll-plan.ts';
 import type { Queryable } from '../../database/database.ts';
 
-/** Whose tasks are asked for. */
+/** Which tasks are polled. */
 export interface PollScope {
   origin: string;
   /** Only of these batches; null: of all. */
   batches: readonly number[] | null;
 }
 
-/** The task is not over. The index `row_state_unsettled` has the same condition. */
+/** The task of row `s` is not over, as SQL. The index `row_state_unsettled` has the same condition. */
 export const UNSETTLED = `s.state = 'submitted'
           and (s.provider_status is null or s.provider_status not in ('completed', 'failed', 'missing'))`;
 
-/** The provider that gave the task id of row `s`, even if its batch `b` is now bound to another one. */
+/** The provider that gave the task id of row `s`, also when its batch `b` has another provider now. */
 export const ORIGIN = `coalesce((select a.origin from vidbatch.attempt a
                            where a.submission_id = s.id and a.task_id = s.task_id limit 1), b.origin)`;
 
-/** Task ids, surplus ones included, that were accepted at least `firstMs` ago and never asked for. */
+/** Task ids, also surplus ones, that were accepted at least `firstMs` ago and never polled, as SQL. */
 function unasked({ rows, firstMs, room }: { rows: string; firstMs: string; room: string }): string {
   const old = (column: string): string => `${column} <= now() - ${firstMs} * interval '1 millisecond'`;
   return `select * from (
@@ -36,23 +36,23 @@ function unasked({ rows, firstMs, room }: { rows: string; firstMs: string; room:
 
 const OF_BATCHES = '($2::bigint[] is null or s.batch_id = any($2))';
 
-/** A task that only this asker asks for, until its lease ends. */
+/** A task that only this process polls, until its lease ends. */
 export interface TakenTask extends AskedTask {
-  /** Milliseconds until the rate allows the question. */
+  /** Milliseconds until the rate allows the poll. */
   waitMs: number;
 }
 
 export interface Taking {
-  /** Names this asker. */
+  /** The name of this process. */
   asker: string;
-  /** The most tasks. */
+  /** The most tasks to take. */
   room: number;
-  /** Milliseconds between two questions, over all askers; null: no limit. */
+  /** Milliseconds between two polls of all processes; null: no limit. */
   intervalMs: number | null;
-  /** Milliseconds after which a task is due again if its asker has not answered. */
+  /** Milliseconds after which a task is due again if its poll was not recorded. */
   leaseMs: number;
   firstMs: number;
-  /** Only tasks that were not asked for since this moment of the database's clock. */
+  /** Only tasks that were not polled since this moment of the database's clock. */
   before?: string | null;
 }
 
@@ -65,9 +65,9 @@ export async function ensurePoller(db: Queryable, origin: string): Promise<void>
 }
 
 /**
- * Takes tasks that are due, the longest due first, in one statement. The lease is a compare-and-set: each task goes to one
- * asker. No asker waits for a lock of another. Takes nothing while the provider is left alone (`held_until`), and no more
- * than may leave within a second under the rate.
+ * Takes the tasks that have been due for the longest, in one statement. The lease is a compare-and-set: each task goes to one
+ * process, and no process waits for a lock of another. Takes nothing before `held_until`, and no more than the rate allows
+ * within a second.
  */
 export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking): Promise<TakenTask[]> {
   const { rows } = await db.query<TakenTask>(
@@ -132,7 +132,7 @@ export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking)
   return rows;
 }
 
-/** Makes every task due now, because rows wait for tasks to end. */
+/** Makes every task due now: rows wait for tasks to end. */
 export async function pollSoon(db: Queryable, origin: string): Promise<void> {
   await db.query(
     `update vidbatch.task set due_at = now() where origin = $1 and due_at > now() + interval '1 second' and asker is null`,
@@ -140,14 +140,14 @@ export async function pollSoon(db: Queryable, origin: string): Promise<void> {
   );
 }
 
-/** Frees every taken task. For the holder of an embedded folder at its start, when no other asker can be alive. */
+/** Frees every taken task. For the holder of an embedded folder at its start, when no other process can poll. */
 export async function freeAllTasks(db: Queryable): Promise<void> {
   await db.query(
     `update vidbatch.task set asker = null, lease_until = null, due_at = now() where lease_until is not null`,
   );
 }
 
-/** Taken tasks are due again. Unless the provider was `asked`, the poll does not count. */
+/** Makes taken tasks due again. Unless the provider was `asked`, the poll does not count. */
 export async function releaseTasks(
   db: Queryable,
   tasks: readonly TakenTask[],
@@ -168,8 +168,8 @@ export async function releaseTasks(
 }
 
 /**
- * Milliseconds until a task may be asked for; undefined: none is open. `before`: only tasks that were not asked for since
- * that moment. Tasks that another asker holds are among them, because that asker may be dead.
+ * Milliseconds until a task may be polled; undefined: no task is open. `before`: only tasks that were not polled since that
+ * moment. Tasks of another process count too, because that process may be dead.
  */
 export async function readNextPoll(
   db: Queryable,

@@ -5,22 +5,22 @@ import type { Queryable } from '../../database/database.ts';
 import type { TakenTask } from './poll.ts';
 import { TASK_BACK } from '../operator/retry-failed-tasks.ts';
 
-/** A taken task, and what the provider answered or that it did not. */
+/** A taken task, and the provider's answer or its absence. */
 export interface Polled {
   task: TakenTask;
   verdict: PollVerdict;
 }
 
 /**
- * Records polls in one statement: the task, its row, and how long this provider is left alone. A poll whose lease has ended
- * changes nothing, because another worker may have asked since. Returns for each poll whether it was recorded.
+ * Records polls in one statement: the task, its row, and until when this provider is not polled. A poll whose lease has ended
+ * changes nothing, because another worker may have polled since. Returns for each poll whether it was recorded.
  */
 export async function recordPolls(
   db: Queryable,
   origin: string,
   polls: readonly Polled[],
 ): Promise<boolean[]> {
-  const { rows } = await db.query<{ submission_id: number; task_id: string }>(
+  const { rows } = await db.query<Pick<TakenTask, 'submissionId' | 'taskId'>>(
     `with heard as (
        select * from jsonb_to_recordset($1::jsonb) as r(
          submission_id bigint, task_id text, poll int, kind text, status text, raw_status text, body text, progress int,
@@ -68,7 +68,7 @@ export async function recordPolls(
                 when 'missing' then case when s.provider_status = 'missing' then s.error else k.detail end end
          from recorded k
         where s.id = k.submission_id and s.task_id = k.task_id and not k.surplus and s.state = 'submitted'
-          -- Most answers change nothing.
+          -- Most answers change nothing, so most rows are not written.
           and (s.polled_at is null or s.provider_status is distinct from k.status
                or s.result_url is distinct from k.result_url)
      ), ${TASK_BACK}, told as (
@@ -81,14 +81,16 @@ export async function recordPolls(
               reason = case when $4::float8 > 0 then $5 when $3::boolean then null else p.reason end
         where p.origin = $2 and (($3::boolean and (p.level > 0 or $4::float8 > 0)) or not $3::boolean)
      )
-     select submission_id, task_id from recorded`,
+     select submission_id as "submissionId", task_id as "taskId" from recorded`,
     [JSON.stringify(polls.map(toRow)), origin, ...troubleOf(polls)],
   );
-  const recorded = new Set(rows.map((row) => `${row.submission_id} ${row.task_id}`));
-  return polls.map(({ task }) => recorded.has(`${task.submissionId} ${task.taskId}`));
+  const nameOf = (task: Pick<TakenTask, 'submissionId' | 'taskId'>): string =>
+    `${task.submissionId} ${task.taskId}`;
+  const recorded = new Set(rows.map(nameOf));
+  return polls.map(({ task }) => recorded.has(nameOf(task)));
 }
 
-/** Whether any poll was answered, for how long the provider is left alone, and why. */
+/** Whether any poll was answered, for how long the provider is not polled, and why. */
 function troubleOf(polls: readonly Polled[]): [answered: boolean, holdMs: number, reason: string | null] {
   let [holdMs, reason]: [number, string | null] = [0, null];
   for (const { verdict } of polls) {

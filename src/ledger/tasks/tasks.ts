@@ -4,14 +4,14 @@ import type { Queryable } from '../../database/database.ts';
 import { ORIGIN, UNSETTLED } from './poll.ts';
 import type { PollScope } from './poll.ts';
 
-/** What is known of a task. */
+/** A task as the provider last described it. */
 export interface TaskView {
   taskId: string;
   origin: string;
   surplus: boolean;
   acceptedAt: Date;
   status: TaskStatus;
-  /** As the provider wrote it. */
+  /** The status in the provider's words. */
   rawStatus: string | null;
   /** The provider's last answer about the task. */
   body: string | null;
@@ -26,18 +26,18 @@ export interface TaskView {
   finishedAt: Date | null;
   polls: number;
   askedAt: Date | null;
-  /** Why the last poll brought no answer about the task. */
+  /** Why the last poll brought no answer. */
   problem: string | null;
   misses: number;
-  /** What the provider said after the task had ended, if it said otherwise. */
+  /** Another status that the provider gave after the task had ended. */
   laterStatus: TaskStatus | null;
   laterBody: string | null;
   laterAt: Date | null;
-  /** Null: it is asked for again only on demand. */
+  /** Null: it is polled again only on demand. */
   dueAt: Date | null;
 }
 
-/** The task of a row, then its surplus tasks. Empty until a worker has asked for them. */
+/** The task of a row, then its surplus tasks. Empty until a worker has polled them. */
 export async function readTasks(db: Queryable, submissionId: number): Promise<TaskView[]> {
   const { rows } = await db.query<TaskView>(
     `select task_id as "taskId", origin, surplus, accepted_at as "acceptedAt", status, raw_status as "rawStatus", body,
@@ -51,7 +51,7 @@ export async function readTasks(db: Queryable, submissionId: number): Promise<Ta
   return rows;
 }
 
-/** Tasks of these batches; null: of all. A pass over their rows. */
+/** Tasks of these batches; null: of all. Reads all their rows. */
 export async function countTasks(db: Queryable, batches: readonly number[] | null): Promise<TaskCounts> {
   const { rows } = await db.query<{ status: string; n: number }>(
     `select coalesce(s.provider_status, 'queued') as status, count(*)::int as n
@@ -73,7 +73,7 @@ export async function countTasks(db: Queryable, batches: readonly number[] | nul
   return counts;
 }
 
-/** How many open tasks belong to other providers. Polls of this provider do not ask for them. */
+/** How many open tasks belong to other providers, which this provider's polls leave out. */
 export async function countOpenElsewhere(
   db: Queryable,
   scope: PollScope,
@@ -90,8 +90,8 @@ export async function countOpenElsewhere(
 }
 
 /**
- * Makes tasks due now: those that the provider did not know; with `open` also all that are not over; with `ended` also all
- * that are. Returns the database's time: each of them is due until it was asked for after that.
+ * Makes tasks due now: tasks that the provider did not know, with `open` all open tasks, with `ended` all ended tasks.
+ * Returns the database's time: each of them is due until it was polled after that.
  */
 export async function askNow(
   db: Queryable,

@@ -4,7 +4,7 @@ import { pageByPage } from '../read/query.ts';
 import { EXPLAIN, finding } from './invariant.ts';
 import type { Finding, Rule } from './invariant.ts';
 
-/** What SQL cannot say: a hash of canonical JSON. */
+/** Rules that SQL cannot check: JSON, and the hash of canonical JSON. */
 export const CONTENT_RULES = {
   input: {
     name: 'input-json',
@@ -35,10 +35,10 @@ interface Content {
   hash: string | null;
 }
 
-/** A row may be megabytes. */
+/** Rows of one query: a row may have megabytes. */
 const PAGE = 200;
 
-/** Reads the texts of every row. A row is written by one statement, so a second look would see the same. */
+/** Reads the texts of every row. One statement writes them together, so a second look would see the same. */
 export async function* checkContent(db: Queryable, batchId: number | null): AsyncGenerator<Finding[]> {
   const rows = pageByPage(PAGE, async (after: Content | undefined) => {
     const page = await db.query<Content>(
@@ -58,18 +58,18 @@ export async function* checkContent(db: Queryable, batchId: number | null): Asyn
 function judge({ batch, key, input, request: text, hash }: Content): Finding[] {
   const found: Finding[] = [];
   const tell = (rule: Rule, what: string): void => void found.push(finding(rule, { batch, key, what }));
-  if (parse(input) === undefined) tell(CONTENT_RULES.input, 'its input is no JSON');
+  if (parse(input) === undefined) tell(CONTENT_RULES.input, 'its input is not JSON');
   if (text === null) return found;
   const request = parse(text);
   if (typeof request !== 'object' || request === null || Array.isArray(request))
-    tell(CONTENT_RULES.request, 'its request is no JSON object');
+    tell(CONTENT_RULES.request, 'its request is not a JSON object');
   else if (hash !== null && hashOf(request) !== hash) {
     tell(CONTENT_RULES.hash, 'its request is not the one of its hash');
   }
   return found;
 }
 
-/** Undefined for what is JSON and has no canonical form: half a character, a number beyond all measure. */
+/** Undefined: the JSON has no canonical form. It has a lone surrogate or a number that is too large. */
 function hashOf(request: object): string | undefined {
   try {
     return contentHash(request);

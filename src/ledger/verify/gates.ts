@@ -2,7 +2,7 @@ import { overLedger, overRows } from './invariant.ts';
 import type { Invariant } from './invariant.ts';
 import { isKnownZone } from '../send/window.ts';
 
-/** Whatever keeps rows waiting has a reason, and the reason is real. */
+/** What keeps rows from being sent has a real reason. */
 export const GATE_INVARIANTS: readonly Invariant[] = [
   overLedger({
     name: 'canary-in-flight',

@@ -1,33 +1,31 @@
 /**
- * How bad it is when it does not hold. `risk`: something may have been paid twice, or a task id may be lost.
- * `broken`: the ledger contradicts itself. `difference`: the provider says otherwise. `note`: worth knowing; the next worker
- * puts it right, or it needs no action.
+ * What a broken rule means. `risk`: a row may have been paid twice, or a task id may be lost. `broken`: the ledger contradicts
+ * itself. `difference`: the provider says otherwise. `note`: the next worker repairs it, or it needs no action.
  */
 export type Severity = 'risk' | 'broken' | 'difference' | 'note';
 
 /** Something that is true at every moment. */
 export interface Rule {
-  /** Stable: scripts may match it. */
+  /** Stable, for scripts. */
   name: string;
-  /** What is true, in one sentence. */
   holds: string;
   severity: Severity;
-  /** What a person does about it; `{batch}` and `{key}` are filled in. */
+  /** What a person can do; `{batch}` and `{key}` are filled in. */
   next: string;
 }
 
 /** A rule of the ledger that no constraint of the schema enforces, as a query for the places where it does not hold. */
 export interface Invariant extends Rule {
   /**
-   * `slice`: a query over the submissions `s` of one slice (`IN_SLICE`), so that a large ledger is walked in short queries
-   * between those of living workers. `whole`: one query without parameters, whose `what` tells its rows apart.
+   * `slice`: a query over the rows `s` of one slice (`IN_SLICE`), so that short queries check a large ledger beside working
+   * workers. `whole`: one query without parameters. Its `what` is different for each finding.
    */
   over: 'slice' | 'whole';
   /** Returns `batch_id`, `submission_id`, `attempt_id`, and `what`: one clause that does not change with time. */
   sql: string;
 }
 
-/** $1 < id ≤ $2, of the batch $3 or of all. Slices leave no gap between them, also for ids whose row is lost. */
+/** $1 < id ≤ $2, in the batch $3 (null: in all). Slices leave no gap, also for ids whose row is lost. */
 export const IN_SLICE =
   '(s.id > $1::bigint and s.id <= $2::bigint and ($3::bigint is null or s.batch_id = $3))';
 
@@ -37,13 +35,13 @@ export const RESOLVED = `exists (select from vidbatch.event_log t
 
 export const EXPLAIN = 'vidbatch explain {batch} {key}';
 
-/** Where it does not hold, and what is said of it: two SQL expressions. */
+/** A rule, with SQL for where it is broken and for what to say then. */
 interface Broken extends Omit<Rule, 'next'> {
   /** Default: `EXPLAIN`. */
   next?: string;
-  /** What is read; the function says the default. */
+  /** The tables, as SQL. */
   from?: string;
-  /** The attempt that is named. */
+  /** The attempt to name, as SQL. */
   attempt?: string;
   where: string;
   what: string;
@@ -68,14 +66,14 @@ export function overAttempts(broken: Broken): Invariant {
   return overRows({ from, attempt: 'a.id', ...broken });
 }
 
-/** The same over rows `s` and the attempt `a` that decides each. */
+/** An invariant over rows `s` and the attempt `a` that decides each of them. */
 export function overCurrentAttempts(broken: Broken): Invariant {
   const from =
     'vidbatch.submission s join vidbatch.attempt a on a.id = s.attempt_id and a.submission_id = s.id';
   return overRows({ from, attempt: 'a.id', ...broken });
 }
 
-/** An invariant over the whole ledger. `from` may end in a `where`; `batch` and `row` are named in the finding. */
+/** An invariant over the whole ledger. `from` may end in a `where`. The finding names `batch` and `row`. */
 export function overLedger({
   from,
   batch = 'null::bigint',
@@ -89,7 +87,7 @@ export function overLedger({
   return { next: EXPLAIN, ...rule, over: 'whole', sql };
 }
 
-/** One place where a rule does not hold. Batch and key are null for what belongs to no row. */
+/** One place where a rule is broken. Batch and key are null where no row is concerned. */
 export interface Finding {
   invariant: string;
   severity: Severity;

@@ -1,6 +1,6 @@
 import { EXPLAIN, overAttempts, overLedger, overRows, RESOLVED } from './invariant.ts';
 import type { Invariant } from './invariant.ts';
-import { HELD } from '../money/budget.ts';
+import { HELD, mayBePaid } from '../money/budget.ts';
 
 /** It is not known whether the provider accepted the attempt. */
 const UNKNOWN = `(a.outcome = 'uncertain' or (a.outcome is null and a.swept_at is not null))`;
@@ -48,7 +48,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
     sql: `with named as (
             select a.submission_id, a.task_id, a.origin from vidbatch.attempt a where a.task_id is not null
             union
-            -- Of no attempt: it should not be, and belongs to the provider of its batch.
+            -- A task id without an attempt is broken, and counts for the provider of its batch.
             select s.id, s.task_id, coalesce(b.origin, '')
               from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
              where s.task_id is not null
@@ -115,7 +115,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   }),
 ];
 
-/** What is left of a budget is counted right. */
+/** What batches hold of their budgets is counted right. */
 export const BUDGET_INVARIANTS: readonly Invariant[] = [
   overLedger({
     name: 'budget-counted',
@@ -134,7 +134,7 @@ export const BUDGET_INVARIANTS: readonly Invariant[] = [
     next: 'submit the manifest of {batch} again, with --prices',
     from: `vidbatch.batch b join vidbatch.submission s on s.batch_id = b.id
       where b.budget is not null and s.currency is distinct from b.budget_currency
-        and (s.state in ('submitting', 'submitted', 'uncertain', 'abandoned') or s.doubtful)`,
+        and ${mayBePaid('s')}`,
     batch: 'b.id',
     row: 's.id',
     what: `'row ' || s.id || ' was sent under a budget in ' || b.budget_currency || ', and its price is '

@@ -1,7 +1,7 @@
 import { IN_SLICE, overAttempts, overCurrentAttempts, overRows, RESOLVED } from './invariant.ts';
 import type { Invariant } from './invariant.ts';
 
-/** A row and its attempts: each POST that may have been made is counted once, and its answer is waited for. */
+/** A row and its attempts: each POST that may have been made counts once, and its answer is awaited. */
 export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   {
     name: 'attempt-of-row',
@@ -16,7 +16,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
            where ${IN_SLICE}`,
   },
   overRows({
-    // The number of attempts may be smaller: one that was never sent may be lost for good with a ledger that was restored.
+    // There may be fewer attempts: a restored ledger can lack an attempt that was never sent.
     name: 'attempts-counted',
     holds: 'a row counts its attempts up to the last',
     severity: 'broken',
@@ -28,7 +28,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
     what: `'counts ' || s.attempts || ' attempts, and its last is number ' || n.latest`,
   }),
   overRows({
-    // An attempt that was swept, sent again under its key, and then answered as not sent counts twice.
+    // An attempt that was swept, then sent again under its key and answered as not sent, counts twice.
     name: 'attempts-spent',
     holds: 'a row has spent, and was refused, no more often than it was tried',
     severity: 'broken',
@@ -66,8 +66,8 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
       || case when a.outcome is null then ' was judged' else ' was ' || a.outcome end`,
   }),
   overAttempts({
-    // A late task id settles a row while a newer attempt is in flight: that attempt may still end. A row that is uncertain
-    // or in doubt says itself that an attempt may have been sent; rows of a restored ledger begin so.
+    // A late task id can settle a row while a newer attempt is in flight. An uncertain row or a row in doubt says itself
+    // that an attempt may have been sent; rows of a restored ledger begin so.
     name: 'in-flight-watched',
     holds: 'no attempt is in flight beside the state of its row',
     severity: 'risk',
@@ -109,7 +109,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   }),
 ];
 
-/** What a row says of itself, beyond what the CHECKs of the schema hold. */
+/** A row by itself, beyond the CHECKs of the schema. */
 export const STATE_INVARIANTS: readonly Invariant[] = [
   overRows({
     name: 'task-status',
@@ -165,7 +165,7 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
   }),
 ];
 
-/** What is known of tasks fits what is known of rows, and the provider agrees. */
+/** Tasks fit their rows, and the provider agrees. */
 export const POLL_INVARIANTS: readonly Invariant[] = [
   overRows({
     name: 'task-of-row',

@@ -5,7 +5,7 @@ import { finding, IN_SLICE } from './invariant.ts';
 import type { Finding, Invariant } from './invariant.ts';
 import { BUDGET_INVARIANTS, PAYMENT_INVARIANTS } from './money.ts';
 
-/** What the ledger alone can tell, money first. */
+/** The invariants that the ledger alone can check, money first. */
 export const INVARIANTS: readonly Invariant[] = [
   ...PAYMENT_INVARIANTS,
   ...BUDGET_INVARIANTS,
@@ -15,17 +15,17 @@ export const INVARIANTS: readonly Invariant[] = [
   ...GATE_INVARIANTS,
 ];
 
-/** Submissions with `after` < id ≤ `last`. */
+/** Rows with `after` < id ≤ `last`. */
 interface Slice {
   after: number;
   last: number;
   rows: number;
 }
 
-/** So small that the queries hardly delay living workers, even on the one session of an embedded ledger. */
+/** Few enough that the queries hardly delay workers, also on the one session of an embedded ledger. */
 const SLICE_ROWS = 2_000;
 
-/** The slices of a batch (null: of all), one after another without a gap, and the empty one behind the last row. */
+/** The slices of a batch (null: of all), without a gap, and an empty one after the last row. */
 export async function* readSlices(
   db: Queryable,
   batchId: number | null,
@@ -45,7 +45,7 @@ export async function* readSlices(
   }
 }
 
-/** Where the invariant does not hold among the submissions of a slice. */
+/** Where the invariant is broken in a slice. */
 export function checkSlice(
   db: Queryable,
   invariant: Invariant,
@@ -55,7 +55,7 @@ export function checkSlice(
   return look(db, invariant, 'order by v.submission_id, v.attempt_id', [after, last, batchId]);
 }
 
-/** The same in the whole ledger: the next `limit` findings after the one that says `after`. */
+/** Where the invariant is broken in the whole ledger: the next `limit` findings after the finding `after`. */
 export function checkWhole(
   db: Queryable,
   invariant: Invariant,
@@ -84,19 +84,19 @@ async function look(
   return rows.map((row) => finding(invariant, row));
 }
 
-/** A task id that the ledger has, also one beside the row's own. */
+/** A task id of the ledger, also a second one of a row. */
 export interface KnownTask {
   taskId: string;
   batch: string;
   key: string;
-  /** Of a surplus task, or of one that was made again. */
+  /** The attempt of a surplus task, or of a task that was made again. */
   attempt: string | null;
   status: string | null;
-  /** Accepted a few minutes ago: its provider may not know it yet. */
+  /** Accepted a few minutes ago: the provider may not know it yet. */
   fresh: boolean;
 }
 
-/** Every task id among the submissions of a slice that belongs to this provider. */
+/** The task ids of this provider in a slice. */
 export async function readKnownTasks(
   db: Queryable,
   origin: string,
