@@ -13,7 +13,7 @@ export interface Load {
   openings?: readonly Span[] | undefined;
 }
 
-export interface Forecast {
+interface Forecast {
   /** Rows that wait for a window. */
   waiting: number;
   /** The openings until the last row is sent, each with its number of rows. */
@@ -133,7 +133,7 @@ export interface Outlook extends Partial<Forecast> {
 }
 
 /** The windows of a batch as the ledger has them. @throws VidbatchError when a later vidbatch has written them. */
-export async function windowsOf(db: Queryable, batchId: number | null): Promise<Windows> {
+async function windowsOf(db: Queryable, batchId: number | null): Promise<Windows> {
   const known = await readWindows(db, batchId);
   const read = (text: string | null): Window | null =>
     text === null ? null : parseWindow('the ledger', text);

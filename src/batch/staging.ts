@@ -40,7 +40,7 @@ export interface Staged {
   others: string[];
 }
 
-export interface StagingOptions extends RowOptions {
+interface StagingOptions extends RowOptions {
   /** The target batch; without an id it does not exist yet. */
   into: Pick<Batch, 'name'> & Partial<Batch>;
   /** Rows without an id are numbered as they are read, since none of them has a number in the batch. */

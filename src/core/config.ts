@@ -29,7 +29,7 @@ type Variable = (typeof VARIABLES)[number];
 type Values = Record<Variable, string | undefined>;
 
 /** Flags that replace variables. */
-export interface Overrides {
+interface Overrides {
   baseUrl?: string;
   dataDir?: string;
   /** Plain http to a host that is not this machine. */

@@ -2,7 +2,7 @@ import type { State } from './states.ts';
 import { quoted } from './text.ts';
 import { isSettled } from './task-status.ts';
 
-export interface Standing {
+interface Standing {
   batch: string;
   key: string;
   state: State;

@@ -38,7 +38,7 @@ export interface Accepted extends Judged<'accepted'> {
 export type Rejected = Judged<'rejected'>;
 
 /** Refused for now, and known not to be accepted. Costs no attempt. */
-export interface Throttled extends Judged<'throttled'> {
+interface Throttled extends Judged<'throttled'> {
   retry: { afterMs?: number };
 }
 

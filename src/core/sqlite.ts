@@ -22,14 +22,14 @@ export function sqlite(): typeof Sqlite {
 }
 
 /** The ids of a manifest so far, each with its first occurrence. On disk: memory does not grow with their number. */
-export interface IdIndex {
+interface IdIndex {
   /** Adds the id. Returns its first occurrence if it was there before. */
   add(id: string, first: Occurrence): Occurrence | undefined;
   find(id: string): Occurrence | undefined;
   close(): void;
 }
 
-export interface Occurrence {
+interface Occurrence {
   line: number;
   /** As it was written. */
   text: string;

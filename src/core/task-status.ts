@@ -18,7 +18,7 @@ export function isFinal(status: TaskStatus): boolean {
 const ASSUMED_LIFE_MS = 24 * 3_600_000;
 
 /** When a result URL expires, and how that is known. */
-export interface UrlExpiry {
+interface UrlExpiry {
   at: Date;
   by: 'answer' | 'url' | 'assumed';
 }

@@ -49,7 +49,7 @@ export interface RowOptions {
 }
 
 /** The checked rows of a manifest. */
-export interface CheckedRows {
+interface CheckedRows {
   /** Faults of the whole file. After an error, no row may be sent. */
   faults: Fault[];
   /** By the header, or for JSON by the first row. */

@@ -12,7 +12,7 @@ export interface CsvRecord {
   faults: Fault[];
 }
 
-export interface CsvOptions {
+interface CsvOptions {
   delimiter: string;
   /** Line of the first character; 2 after a `sep=` line. */
   firstLine: number;

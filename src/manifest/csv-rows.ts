@@ -5,7 +5,7 @@ import type { CsvRecord } from './csv-records.ts';
 import { usageError } from '../core/errors.ts';
 
 /** One column of the header. */
-export interface CsvColumn {
+interface CsvColumn {
   /** As in the header, trimmed. */
   header: string;
   /** The key of its cells in a row: the header, or `column_<n>` (1-based) if the header is not unique. */

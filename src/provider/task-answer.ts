@@ -156,7 +156,7 @@ const OTHER_PATHS: readonly (readonly string[])[] = [
   ['task_result', 'videos'],
 ];
 
-export function readResultUrl(task: Json): string | undefined {
+function readResultUrl(task: Json): string | undefined {
   const own = CONTRACT_PATHS.map((path) => at(task, path)).filter(isText);
   const other = OTHER_PATHS.map((path) => urlIn(at(task, path), DEEPEST)).filter(isText);
   return own.find(isHttpUrl) ?? other[0] ?? own[0];
@@ -186,7 +186,7 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string' && value.trim() !== '';
 }
 
-export function isHttpUrl(value: unknown): value is string {
+function isHttpUrl(value: unknown): value is string {
   return typeof value === 'string' && /^\s*https?:\/\/\S+\s*$/i.test(value);
 }
 
@@ -197,7 +197,7 @@ const FROM_MS = FROM_SECONDS * 1000;
 const UNTIL_MS = 4_102_444_800_000;
 
 /** A time in seconds or milliseconds since the epoch, or in RFC 3339 with a zone → milliseconds since the epoch. */
-export function readMoment(value: unknown): number | undefined {
+function readMoment(value: unknown): number | undefined {
   if (typeof value === 'number' || (typeof value === 'string' && /^\d{9,14}$/.test(value))) {
     const number = Number(value);
     if (number >= FROM_MS) return inTime(number);
@@ -219,7 +219,7 @@ const SIGNATURES = ['signature', 'sig', 'x-oss-signature'];
  * The end of a signed URL, in milliseconds since the epoch, by its parameters: a date and seconds (S3, GCS, OSS, TOS), a
  * time beside a signature (older S3, OSS, OBS, CloudFront), Azure's `se` beside `sig`, COS's `q-sign-time`.
  */
-export function expiryOfUrl(url: string): number | undefined {
+function expiryOfUrl(url: string): number | undefined {
   const parsed = URL.parse(url);
   if (parsed === null) return undefined;
   const values = new Map([...parsed.searchParams].map(([name, value]) => [name.toLowerCase(), value]));

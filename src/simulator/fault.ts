@@ -199,7 +199,7 @@ export function isRefusal(kind: FaultKind): boolean {
 }
 
 /** A fault that strikes a share of all creates. */
-export interface RatedFault extends ChosenFault {
+interface RatedFault extends ChosenFault {
   /** 0-1. */
   rate: number;
 }

@@ -23,7 +23,7 @@ export interface SimulatorState {
 }
 
 /** A create that was read, without its key. */
-export interface CreateRequest {
+interface CreateRequest {
   number: number;
   bodyText: string;
   contentType: string | null;

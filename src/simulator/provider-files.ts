@@ -7,7 +7,7 @@ import type { ListedTask } from './tasks.ts';
 import { writeFileSync } from 'node:fs';
 
 /** One line of the task list. Times are unix seconds, as in the answers. */
-export interface TaskLine {
+interface TaskLine {
   id: number;
   task_id: string;
   status: string;
@@ -21,7 +21,7 @@ export interface TaskLine {
 }
 
 /** One line of the bill. A charge has the time of the create, a refund that of the task's end. */
-export interface BillLine {
+interface BillLine {
   id: number;
   time: number;
   type: 'charge' | 'refund';
@@ -50,7 +50,7 @@ export interface ProviderFiles {
   mistakes: { mistake: Mistake; taskId: string | null; requestId: string }[];
 }
 
-export interface ProviderFilesOptions {
+interface ProviderFilesOptions {
   settings: Pick<Settings, 'prices' | 'currency' | 'failedTasks' | 'mistakes'>;
   /** The mistake of a rule for this prompt. */
   wanted: (prompt: string) => Mistake | undefined;

@@ -3,8 +3,9 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { judge } from '../../src/provider/judgement.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
-import { STATUSES, VENDOR_CODES } from '../../src/provider/outcome-table.ts';
+import { STATUSES, VENDOR_CODES, checkCodes } from '../../src/provider/outcome-table.ts';
 import { answer, gateway, HTML, openai, vendor } from './answers.ts';
+import { VidbatchError } from '../../src/core/errors.ts';
 
 const now = 0;
 
@@ -193,4 +194,30 @@ describe('any answer at all', () => {
       { numRuns: 500 },
     );
   });
+});
+
+describe('codes from the configuration', () => {
+  it('may move a code to any kind of refusal', () => {
+    const codes = { a: 'rejected', b: 'throttled', c: 'not-sent', d: 'halted', 'e/f': 'uncertain' };
+    assert.deepEqual(checkCodes(codes), codes);
+  });
+
+  const wrong: [string, string, RegExp][] = [
+    [
+      'strange',
+      'accepted',
+      /codes\.strange: "accepted" is not one of rejected, throttled, not-sent, halted, uncertain/,
+    ],
+    ['strange', 'Rejected', /"Rejected" is not one of/],
+    ['503', 'not-sent', /"503" is not a code .* an HTTP status cannot be moved/],
+    ['', 'rejected', /"" is not a code/],
+  ];
+  for (const [code, kind, message] of wrong) {
+    it(`may not say "${code}": "${kind}"`, () => {
+      assert.throws(
+        () => checkCodes({ [code]: kind }),
+        (error) => error instanceof VidbatchError && error.exitCode === 2 && message.test(error.message),
+      );
+    });
+  }
 });

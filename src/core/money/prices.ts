@@ -6,7 +6,7 @@ import { excerpt, typedExcerpt } from '../text.ts';
 import { formatLoss, findLoss } from '../json.ts';
 
 /** The price of a model's videos. */
-export interface Price extends Money {
+interface Price extends Money {
   per: 'second' | 'video';
 }
 

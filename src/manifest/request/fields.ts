@@ -72,7 +72,7 @@ export const schemas = {
 
 export const extraBodySchemas = { audio: boolean, bgm: boolean, seed: whole('seed', 0, 2_147_483_647) };
 
-export const prioritySchema = z.preprocess(wholeNumber, whole('priority', -100, 100));
+const prioritySchema = z.preprocess(wholeNumber, whole('priority', -100, 100));
 
 /** Checks a value by its schema, and reports every broken rule under `column`. Undefined if there is one. */
 export function check<T>(

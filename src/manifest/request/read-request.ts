@@ -197,7 +197,7 @@ const decoders: Readonly<Record<string, (text: string) => Decoded>> = {
 };
 
 /** The value of a CSV cell. Text that is not a number or boolean stays text: the rule of its field reports it. */
-export function decodeCell(column: string, value: unknown): Decoded {
+function decodeCell(column: string, value: unknown): Decoded {
   const decode = typeof value === 'string' && Object.hasOwn(decoders, column) ? decoders[column] : undefined;
   return decode === undefined ? { value } : decode(String(value));
 }
