@@ -225,7 +225,7 @@ export function* fileText(files: ProviderFiles, file: ProviderFile): Generator<s
   if (format === 'csv') {
     yield `${COLUMNS[name].join(',')}\r\n`;
     for (const line of lines)
-      yield csvLine(COLUMNS[name].map((column) => (line as Record<string, unknown>)[column]));
+      yield csvLine(COLUMNS[name].map((column) => (line as Record<string, string | number | null>)[column]));
     return;
   }
   // As gateways wrap a list.
@@ -244,6 +244,6 @@ export function writeProviderFile(files: ProviderFiles, name: 'list' | 'bill', p
   writeFileSync(path, [...fileText(files, `${name}.${format}`)].join(''));
 }
 
-function csvLine(cells: readonly unknown[]): string {
+function csvLine(cells: readonly (string | number | null | undefined)[]): string {
   return `${cells.map((cell) => csvCell(String(cell ?? ''))).join(',')}\r\n`;
 }
