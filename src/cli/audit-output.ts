@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { realpath, rename, rm, stat } from 'node:fs/promises';
 import { messageOf, usageError } from '../core/errors.ts';
 import { quoted, oneLine } from '../core/text.ts';
-import { formatCount } from '../core/units.ts';
+import { formatCount, plural } from '../core/units.ts';
 import type { FileFacts } from '../ledger/audit/provider-lines.ts';
 import type { Audit, Doubts } from '../results/audit/audit.ts';
 import type { AuditFinding } from '../results/audit/audited-task.ts';
@@ -11,43 +11,41 @@ import { csvLine, DIFFERENCE_COLUMNS, differenceLine } from '../results/audit/di
 import { FINDING_TYPES, isDifference } from '../results/audit/finding-type.ts';
 import type { Counted, Example, MoneyText } from '../results/audit/summary.ts';
 
-/** What was asked, and of whom. */
-export interface Asked {
+/** What the comparison was asked to do. */
+interface Asked {
   /** Null: all batches. */
   batch: string | null;
   accepting: boolean;
-  /** Uncertain rows, as many as are shown. */
+  /** The uncertain rows that are shown. */
   rows: readonly SideBySide[];
 }
 
-/** What was found, as a table for people. */
+/** The result of a comparison, as a table for people. */
 export function formatAudit({ files, summary, doubts, stored }: Audit, asked: Asked): string[] {
   const counted = summary.counted();
   return [
-    ...files.map(fileLine),
+    ...files.map(formatFile),
     '',
-    ...table(counted),
+    ...formatTable(counted),
     ...formatDoubts(doubts, asked),
     ...asked.rows.map((row) => formatSideBySide(row, asked.accepting)),
-    ...(stored === 0
-      ? []
-      : ['', `${formatCount(stored)} ${stored === 1 ? 'entry' : 'entries'} of what was billed stored`]),
+    ...(stored === 0 ? [] : ['', `${plural(stored, 'billed entry', 'billed entries')} stored`]),
     '',
     summary.differing === 0
       ? 'nothing differs'
-      : `${formatCount(summary.differing)} ${summary.differing === 1 ? 'task or line differs' : 'tasks or lines differ'}`,
+      : plural(summary.differing, 'task or line differs', 'tasks or lines differ'),
   ];
 }
 
-function fileLine({ file, lines, unreadable, listed, billed, from, to }: FileFacts): string {
+function formatFile({ file, lines, unreadable, listed, billed, from, to }: FileFacts): string {
   const is = listed && billed ? 'task list and bill' : listed ? 'task list' : 'bill';
   const time = from === null || to === null ? '' : `, ${from.toISOString()} to ${to.toISOString()}`;
   const bad = unreadable === 0 ? '' : `, ${formatCount(unreadable)} unreadable`;
-  return `${file}: ${is}, ${formatCount(lines)} ${lines === 1 ? 'line' : 'lines'}${bad}${time}`;
+  return `${file}: ${is}, ${plural(lines, 'line')}${bad}${time}`;
 }
 
-function table(counted: readonly Counted[]): string[] {
-  const cells = counted.map(({ kind, tasks, amounts }) => [kind, formatCount(tasks), moneyText(amounts)]);
+function formatTable(counted: readonly Counted[]): string[] {
+  const cells = counted.map(({ kind, tasks, amounts }) => [kind, formatCount(tasks), formatAmounts(amounts)]);
   const width = (column: number): number => Math.max(0, ...cells.map((row) => row[column]?.length ?? 0));
   const [names, numbers, sums] = [width(0), width(1), width(2)];
   return counted.flatMap((one, index) => {
@@ -62,7 +60,7 @@ function table(counted: readonly Counted[]): string[] {
   });
 }
 
-function moneyText(amounts: readonly MoneyText[]): string {
+function formatAmounts(amounts: readonly MoneyText[]): string {
   return amounts.map(({ amount, currency }) => `${amount} ${currency}`).join(' + ');
 }
 
@@ -72,24 +70,24 @@ function formatExample({ taskId, batch, key, lines, fault, billed, expected }: E
     taskId,
     lines.length === 0 ? null : `(${lines.join(', ')})`,
     fault,
-    expected === null ? null : `${moneyText(billed)} instead of ${moneyText([expected])}`,
+    expected === null ? null : `${formatAmounts(billed)} instead of ${formatAmounts([expected])}`,
   ];
   return parts.flatMap((part) => (part === null ? [] : oneLine(part, 120))).join(' ');
 }
 
-/** Rows of which nobody knows whether they were accepted, and what the files say to that. */
+/** The uncertain rows, and what the files say about them. */
 function formatDoubts(doubts: Doubts, { batch, accepting }: Asked): string[] {
   if (doubts.rows === 0) return [];
   const { signs } = doubts;
-  const rows = (n: number): string => `${formatCount(n)} uncertain ${n === 1 ? 'row' : 'rows'}`;
+  const rows = (n: number): string => plural(n, 'uncertain row');
   const lines = [''];
   if (doubts.matching > 0) {
     const raced = doubts.matching - doubts.settled;
     lines.push(
       accepting
-        ? `${rows(doubts.settled)} settled: one task each, and no other row that it may be of` +
-            (raced === 0 ? '' : `; ${formatCount(raced)} more had an answer meanwhile`)
-        : `${rows(doubts.matching)} match one task each: --accept settles them`,
+        ? `${rows(doubts.settled)} settled: exactly one task fits each, and no other row` +
+            (raced === 0 ? '' : `; ${formatCount(raced)} more got an answer meanwhile`)
+        : `${rows(doubts.matching)} match exactly one task each: --accept settles them`,
     );
   }
   if (doubts.unproven > 0) {
@@ -99,27 +97,27 @@ function formatDoubts(doubts: Doubts, { batch, accepting }: Asked): string[] {
         : '',
       signs.clocks === 'unseen' ? 'no task that both know shows that the clocks agree' : '',
       signs.strangers > 0
-        ? `${formatCount(signs.strangers)} tasks of this time are of nobody here: another client uses the account`
+        ? `${plural(signs.strangers, 'task')} of this time ${signs.strangers === 1 ? 'is' : 'are'} not in this ledger: another client uses the account`
         : '',
       signs.twins > 0
-        ? `${signs.twins === 1 ? 'one of them has' : `${formatCount(signs.twins)} of them have`} the prompt of a row that has its task: that client sends the same prompts, and only a request id tells (a list with request ids, or \`vidbatch resolve\`)`
+        ? `${signs.twins === 1 ? 'one of them has' : `${formatCount(signs.twins)} of them have`} the prompt of a row that has its task: that client sends the same prompts, so only a request id proves it (a list with request ids, or \`vidbatch resolve\`)`
         : '',
     ].filter((reason) => reason !== '');
     lines.push(`${rows(doubts.unproven)} with one task each are not settled: ${why.join('; ')}`);
   }
   if (doubts.ambiguous > 0)
-    lines.push(`${rows(doubts.ambiguous)} cannot be told apart: several tasks, or several rows`);
+    lines.push(`${rows(doubts.ambiguous)} cannot be matched: several tasks or several rows fit`);
   if (doubts.without > 0) {
     const of = batch === null ? '' : ` ${quoted(batch)}`;
     lines.push(
-      `${rows(doubts.without)} without a task that fits: a list may be late or lack a page, so they are left as they are`,
+      `${rows(doubts.without)} without a task that fits: a list may be late or lack a page, so they stay uncertain`,
       `      next: \`vidbatch uncertain${of}\` shows what is known of each; \`vidbatch resolve${of === '' ? ' <batch>' : of}\` settles them`,
     );
   }
   return lines;
 }
 
-/** A row beside what may be its task. */
+/** An uncertain row beside the task that may be its own. */
 export interface SideBySide {
   batch: string;
   key: string;
@@ -129,7 +127,7 @@ export interface SideBySide {
 }
 
 function formatSideBySide({ batch, key, verdict, task, why }: SideBySide, accepting: boolean): string {
-  // With --accept, an answer that came meanwhile knew better.
+  // With --accept, an answer that came meanwhile settled the row.
   const now = verdict !== 'settled' ? verdict : accepting ? 'answered meanwhile' : 'would settle';
   const what = task === null ? now : `${now}: task ${task}`;
   const command =
@@ -139,12 +137,12 @@ function formatSideBySide({ batch, key, verdict, task, why }: SideBySide, accept
   return `      ${batch} ${oneLine(key, 80)}  ${what}${why === null ? '' : ` (${why})`}${verdict === 'unproven' ? command : ''}`;
 }
 
-/** `--differences`: whole at its path, or not there, and what an earlier look found stays until then. */
+/** `--differences`: the file appears at its path only when it is complete. Until then an earlier file stays. */
 export interface Differences {
   write: (finding: AuditFinding) => Promise<void>;
-  /** All of it was written: it takes its place. */
+  /** Puts the complete file at its path. */
   keep: () => Promise<void>;
-  /** Nothing is known of what it would have held. Without effect after `keep`. */
+  /** Deletes an incomplete file. Without effect after `keep`. */
   drop: () => Promise<void>;
 }
 
@@ -155,8 +153,8 @@ const NOTHING: Differences = {
 };
 
 /**
- * Opened before anything is read: a path that cannot be written to is told at once.
- * @throws VidbatchError exit 2 for such a path, and for one of the files that are read.
+ * Opens the file before anything is read, so that a bad path is reported at once.
+ * @throws VidbatchError exit 2 for a path that cannot be written, and for one of the files that are read.
  */
 export async function openDifferences(
   path: string | undefined,
@@ -174,10 +172,10 @@ export async function openDifferences(
     );
   }
   const target = real ?? path;
-  // A pipe, a terminal or a folder has no place beside it; the last cannot be opened, and says so.
+  // A pipe or a terminal is written directly. Opening a folder fails with its own message.
   const isPlain = real === undefined || (await stat(real)).isFile();
   const part = isPlain ? `${target}.${process.pid}.part` : target;
-  // It holds prompts, and what was paid. A link that was named is followed; one that lies in wait beside it is not.
+  // It contains prompts and payments. The named link is followed, but `wx` follows no link at the temporary path.
   const stream = createWriteStream(part, { mode: 0o600, flags: isPlain ? 'wx' : 'w' });
   try {
     await once(stream, 'open');
@@ -185,7 +183,7 @@ export async function openDifferences(
     throw usageError(
       'BAD_DIFFERENCES',
       `--differences: ${messageOf(error)}`,
-      'Name a file that can be written, in a folder that is there.',
+      'Name a writable file in an existing folder.',
     );
   }
   const write = async (text: string): Promise<void> => {

@@ -14,12 +14,12 @@ import { formatVideo } from '../results/download/video-list.ts';
 import { configOf, globalFlags, isOn, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
-import { openLedgerOnly } from './open-ledger.ts';
+import { withLedger } from './open-ledger.ts';
 
 export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('explain <batch> <key>')
-    .description("one row's life in ten lines, by its key, the beginning of it, or a task id")
+    .description("one row's life in ten lines, by its key, its beginning, or a task id")
     .addHelpText(
       'after',
       '\nExamples:\n  $ vidbatch explain text shot-007\n  $ vidbatch explain text task_9f2',
@@ -32,11 +32,10 @@ export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) 
 
 async function explain(name: string, key: string, flags: GlobalFlags, io: Io): Promise<ExitCode> {
   const config = configOf(flags);
-  const app = await openLedgerOnly(config, io);
-  try {
-    const batch = await requireBatch(app.db, name);
-    const byKey = await findSubmissions(app.db, batch.id, key);
-    const found = byKey.length > 0 ? byKey : await findByTask(app.db, batch.id, key);
+  return withLedger(config, io, async ({ db }) => {
+    const batch = await requireBatch(db, name);
+    const byKey = await findSubmissions(db, batch.id, key);
+    const found = byKey.length > 0 ? byKey : await findByTask(db, batch.id, key);
     const row = found[0];
     if (row === undefined) {
       throw usageError(
@@ -49,17 +48,15 @@ async function explain(name: string, key: string, flags: GlobalFlags, io: Io): P
       throw usageError(
         'AMBIGUOUS_KEY',
         `${key} begins several keys of batch ${name}: ${found.map((one) => one.key).join(', ')}`,
-        'Give more of the key.',
+        'Give a longer part of the key.',
       );
     }
-    const life = await readRowLife(app.db, batch, row, { origin: config.baseUrl });
-    const videos = await readVideosOfRow(app.db, row.id);
+    const life = await readRowLife(db, batch, row, { origin: config.baseUrl });
+    const videos = await readVideosOfRow(db, row.id);
     if (isOn(flags.json)) io.out(JSON.stringify(toJson(life, videos)));
     else for (const line of formatLife(life, videos)) io.out(line);
     return EXIT.ok;
-  } finally {
-    await app.close();
-  }
+  });
 }
 
 function toJson({ row, gates, tasks, attempts, trail }: RowLife, videos: readonly PlacedVideo[]): object {

@@ -10,13 +10,13 @@ import { configOf, flag, globalFlags, isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { keepHeapSmall } from './io.ts';
 import type { Io } from './io.ts';
-import { openLedgerOnly } from './open-ledger.ts';
+import { withLedger } from './open-ledger.ts';
 import { bar, Progress, Speed } from './terminal.ts';
 
 export function exportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('export <batch>')
-    .description('the input rows in input order, joined with what we know of them')
+    .description('the input rows in input order, joined with what the ledger knows of them')
     .addHelpText(
       'after',
       `
@@ -44,16 +44,13 @@ async function exportBatch(name: string, flags: ExportFlags, io: Io): Promise<Ex
   keepHeapSmall();
   const progress = new Progress(io);
   const speed = new Speed();
-  const app = await openLedgerOnly(configOf(flags), io);
-  try {
-    const batch = await requireBatch(app.db, name);
-    const total = totalOf(await countStates(app.db, batch.id));
-    const earlier = (await countRemade(app.db, batch.id)) > 0;
-    const rows = readSubmissions(app.db, batch.id);
+  return withLedger(configOf(flags), io, async ({ db }) => {
+    const batch = await requireBatch(db, name);
+    const total = totalOf(await countStates(db, batch.id));
+    const earlier = (await countRemade(db, batch.id)) > 0;
+    const rows = readSubmissions(db, batch.id);
     const texts =
-      format === 'csv'
-        ? exportCsv(batch, readInputs(app.db, batch.id), rows, { earlier })
-        : exportJsonl(rows);
+      format === 'csv' ? exportCsv(batch, readInputs(db, batch.id), rows, { earlier }) : exportJsonl(rows);
     if (format === 'csv' && isOn(flags.bom)) await io.write('\uFEFF');
     let done = 0;
     for await (const text of texts) {
@@ -63,8 +60,5 @@ async function exportBatch(name: string, flags: ExportFlags, io: Io): Promise<Ex
         progress.show(bar({ done, total, rate: speed.measure(done) }));
     }
     return EXIT.ok;
-  } finally {
-    progress.clear();
-    await app.close();
-  }
+  }).finally(() => progress.clear());
 }

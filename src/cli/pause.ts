@@ -3,26 +3,25 @@ import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { operator } from '../core/operator.ts';
 import { quoted } from '../core/text.ts';
-import { formatCount } from '../core/units.ts';
+import { formatCount, plural } from '../core/units.ts';
 import { countOpen, listBatches, requireBatch } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { cancelBy, pauseBy, resumeBy } from '../ledger/operator/pause.ts';
 import { readGates } from '../operate/gates.ts';
 import type { Gate } from '../operate/gates.ts';
-import { rowsOf } from '../operate/summary.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { configOf, consentFlag, globalFlags, isOn, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import { confirm } from './io.ts';
 import type { Io } from './io.ts';
-import { openLedgerOnly } from './open-ledger.ts';
+import { withLedger } from './open-ledger.ts';
 
 type Exit = (code: ExitCode) => void;
 
-/** `pause`, `resume` and `cancel`: what an operator does to a batch, or to all. */
+/** `pause`, `resume` and `cancel`: an operator's commands for one batch, or for all. */
 export function pauseCommands(program: Command, io: Io, exit: Exit): void {
   const act =
-    (verb: (app: LedgerApp, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>) =>
+    (verb: (app: LedgerApp, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Result>) =>
     async (name: string | undefined, flags: GlobalFlags): Promise<void> =>
       exit(await onBatch(name, flags, io, verb));
 
@@ -34,7 +33,7 @@ export function pauseCommands(program: Command, io: Io, exit: Exit): void {
   const resumeIt = program
     .command('resume [batch]')
     .description(
-      'go on with a batch that was paused, or that its canary or its share of failures stopped; without a batch: end the pause of everything, and try each halted provider with one row',
+      'continue a batch that was paused, or that its canary or its share of failures stopped; without a batch: end the pause of everything, and try each halted provider with one row',
     )
     .addHelpText('after', '\nExamples:\n  $ vidbatch resume text\n  $ vidbatch resume')
     .action(act(resumeBatch));
@@ -48,7 +47,7 @@ export function pauseCommands(program: Command, io: Io, exit: Exit): void {
   providerFlags(resumeIt);
 }
 
-interface Acted {
+interface Result {
   text: string;
   json: Record<string, unknown>;
 }
@@ -57,20 +56,17 @@ async function onBatch(
   name: string | undefined,
   flags: GlobalFlags,
   io: Io,
-  verb: (app: LedgerApp, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Acted>,
+  verb: (app: LedgerApp, batch: Batch | undefined, flags: GlobalFlags, io: Io) => Promise<Result>,
 ): Promise<ExitCode> {
-  const app = await openLedgerOnly(configOf(flags), io);
-  try {
+  return withLedger(configOf(flags), io, async (app) => {
     const batch = name === undefined ? undefined : await requireBatch(app.db, name);
     const { text, json } = await verb(app, batch, flags, io);
-    io.out(flags.json === true ? JSON.stringify(json) : text);
+    io.out(isOn(flags.json) ? JSON.stringify(json) : text);
     return EXIT.ok;
-  } finally {
-    await app.close();
-  }
+  });
 }
 
-async function pauseBatch({ db }: LedgerApp, batch: Batch | undefined): Promise<Acted> {
+async function pauseBatch({ db }: LedgerApp, batch: Batch | undefined): Promise<Result> {
   if (batch?.state === 'cancelled') {
     throw usageError('CANCELLED', `batch ${batch.name} was cancelled: there is nothing to pause`);
   }
@@ -81,16 +77,16 @@ async function pauseBatch({ db }: LedgerApp, batch: Batch | undefined): Promise<
   };
 }
 
-async function resumeBatch({ db }: LedgerApp, batch: Batch | undefined, flags: GlobalFlags): Promise<Acted> {
+async function resumeBatch({ db }: LedgerApp, batch: Batch | undefined, flags: GlobalFlags): Promise<Result> {
   if (batch?.state === 'cancelled') {
     throw usageError(
       'CANCELLED',
       `batch ${batch.name} was cancelled`,
-      `\`vidbatch retry ${quoted(batch.name)}\` takes its rows up again.`,
+      `\`vidbatch retry ${quoted(batch.name)}\` makes its rows pending again.`,
     );
   }
   const { held, trying } = await resumeBy(db, operator(), batch && [batch]);
-  const left = await waitingStill(db, batch, configOf(flags).baseUrl);
+  const left = await readStillWaiting(db, batch, configOf(flags).baseUrl);
   const lines = [
     held
       ? `${batch?.name ?? 'everything'}: resumed`
@@ -98,7 +94,7 @@ async function resumeBatch({ db }: LedgerApp, batch: Batch | undefined, flags: G
         ? 'nothing was paused as a whole'
         : `${batch.name}: was not paused`,
     ...trying.map(
-      (origin) => `${origin} was halted: one row tries it out, and the others go when it is accepted`,
+      (origin) => `${origin} was halted: one row is tried, and the others follow when it is accepted`,
     ),
     ...left.slice(0, MOST_WAITING).map(({ name, reason }) => `still waiting: ${name}: ${reason}`),
   ];
@@ -119,13 +115,13 @@ async function resumeBatch({ db }: LedgerApp, batch: Batch | undefined, flags: G
 
 const MOST_WAITING = 10;
 
-/** Gates that stay shut for rows of this batch, or of all. */
-async function waitingStill(
+/** The gates that stay shut for rows of this batch, or of all. */
+async function readStillWaiting(
   db: LedgerApp['db'],
   batch: Batch | undefined,
   origin: string | undefined,
 ): Promise<(Gate & { name: string })[]> {
-  // Its state may have changed just now.
+  // The state of a batch may have changed just now.
   const batches = (await listBatches(db)).filter(({ id }) => batch === undefined || id === batch.id);
   const left: (Gate & { name: string })[] = [];
   for (const one of batches) {
@@ -141,7 +137,7 @@ async function cancelBatch(
   batch: Batch | undefined,
   flags: GlobalFlags,
   io: Io,
-): Promise<Acted> {
+): Promise<Result> {
   const batches = batch === undefined ? await listBatches(db) : [batch];
   if (batch === undefined && !isOn(flags.yes)) {
     await confirm(
@@ -154,7 +150,7 @@ async function cancelBatch(
     cancelled += await cancelBy(db, operator(), one);
   }
   return {
-    text: `${batch?.name ?? 'everything'}: ${rowsOf(cancelled)} cancelled; rows in flight finish`,
+    text: `${batch?.name ?? 'everything'}: ${plural(cancelled, 'row')} cancelled; rows in flight finish`,
     json: { batch: batch?.name ?? null, cancelled },
   };
 }

@@ -4,24 +4,24 @@ import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { parseAmount, formatMoney } from '../core/money/money.ts';
 import { remakeLine } from '../core/next-step.ts';
-import { shorten } from '../core/text.ts';
-import { formatCount, formatDuration } from '../core/units.ts';
+import { oneLine } from '../core/text.ts';
+import { formatCount, formatDuration, plural } from '../core/units.ts';
 import { requireBatch } from '../ledger/batches.ts';
 import type { Ending, Percentiles } from '../ledger/read/report.ts';
 import { readReport } from '../operate/report.ts';
 import type { Report } from '../operate/report.ts';
 import { receipt } from '../operate/summary.ts';
-import { configOf, globalFlags } from './flags.ts';
+import { configOf, globalFlags, isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { pricesFlag, pricesOf } from './manifest-flags.ts';
 import type { PriceFlags } from './manifest-flags.ts';
-import { openLedgerOnly } from './open-ledger.ts';
+import { withLedger } from './open-ledger.ts';
 
 export function reportCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('report <batch>')
-    .description('a batch in numbers: calls, latencies, outcomes with examples, tasks, cost')
+    .description('a batch in numbers: calls, latencies, outcomes with examples, tasks and cost')
     .addHelpText(
       'after',
       `
@@ -29,7 +29,8 @@ Examples:
   $ vidbatch report text
   $ vidbatch report text --prices jobs/prices.example.json --json
 
-Latency is from the claim of a call to the record of its answer. Billed is what \`reconcile --provider-file\` has read.`,
+Latency is the time from the claim of a call to the record of its answer. Billed amounts come from
+\`reconcile --provider-file\`.`,
     )
     .action(async (batch: string, flags: ReportFlags) => exit(await report(batch, flags, io)));
   pricesFlag(globalFlags(command));
@@ -39,17 +40,14 @@ type ReportFlags = GlobalFlags & PriceFlags;
 
 async function report(name: string, flags: ReportFlags, io: Io): Promise<ExitCode> {
   const prices = await pricesOf(flags);
-  const app = await openLedgerOnly(configOf(flags), io);
-  try {
-    const seen = await readReport(app.db, await requireBatch(app.db, name), prices);
-    io.out(flags.json === true ? JSON.stringify(toJson(seen)) : describe(seen).join('\n'));
+  return withLedger(configOf(flags), io, async ({ db }) => {
+    const seen = await readReport(db, await requireBatch(db, name), prices);
+    io.out(isOn(flags.json) ? JSON.stringify(toJson(seen)) : formatReport(seen).join('\n'));
     return EXIT.ok;
-  } finally {
-    await app.close();
-  }
+  });
 }
 
-function describe(seen: Report): string[] {
+function formatReport(seen: Report): string[] {
   const { calls, durationMs, tasks } = seen;
   const lines = [`${seen.batch}  ${receipt(seen)}`, `  from     ${seen.source}`];
   if (durationMs !== null && calls.first !== null && calls.last !== null) {
@@ -63,29 +61,29 @@ function describe(seen: Report): string[] {
   if (calls.throttled > 0) parts.push(`${formatCount(calls.throttled)} throttled`);
   if (calls.open > 0) parts.push(`${formatCount(calls.open)} without an end`);
   lines.push(`  calls    ${parts.join(' · ')}`);
-  if (calls.latency !== null) lines.push(`  latency  ${percentiles(calls.latency)}`);
-  for (const ending of seen.endings) lines.push(...describeEnding(ending));
+  if (calls.latency !== null) lines.push(`  latency  ${formatPercentiles(calls.latency)}`);
+  for (const ending of seen.endings) lines.push(...formatEnding(ending));
   if (seen.taskIds > 0) {
     const statuses = Object.entries(tasks.byStatus).map(([status, n]) => `${formatCount(n)} ${status}`);
     lines.push(
-      `  tasks    ${statuses.join(' · ')} · settled ${percent(tasks.settled, seen.counts.submitted)}`,
+      `  tasks    ${statuses.join(' · ')} · settled ${formatPercent(tasks.settled, seen.counts.submitted)}`,
     );
   }
   for (const { reason, tasks: n } of tasks.failReasons)
-    lines.push(`    failed ${shorten(reason.replaceAll(/\s+/g, ' '), 120)}: ${formatCount(n)}`);
+    lines.push(`    failed ${oneLine(reason, 120)}: ${formatCount(n)}`);
   if (tasks.failReasons.length > 0)
     lines.push(`    next   \`${remakeLine(seen.batch)}\` makes failed tasks again, and pays again`);
-  if (tasks.times !== null) lines.push(`  ends     known after ${percentiles(tasks.times)}`);
+  if (tasks.times !== null) lines.push(`  ends     known after ${formatPercentiles(tasks.times)}`);
   lines.push(
     `  cost     estimated: ${seen.estimated === null ? 'unknown, --prices FILE gives the prices' : formatEstimate(seen.estimated)}`,
   );
   lines.push(
-    `           billed: ${seen.billed.length === 0 ? 'unknown, `vidbatch reconcile --provider-file` reads bills' : seen.billed.map(describeBilled).join(' and ')}`,
+    `           billed: ${seen.billed.length === 0 ? 'unknown, `vidbatch reconcile --provider-file` reads bills' : seen.billed.map(formatBilled).join(' and ')}`,
   );
   return lines;
 }
 
-function describeEnding({ outcome, errorCode, calls, examples }: Ending): string[] {
+function formatEnding({ outcome, errorCode, calls, examples }: Ending): string[] {
   const statuses = new Set(examples.map(({ httpStatus }) => httpStatus));
   const [status] = errorCode === null && statuses.size === 1 ? statuses : [];
   const name = [outcome ?? 'no answer recorded', errorCode, status == null ? null : `HTTP ${status}`]
@@ -96,32 +94,32 @@ function describeEnding({ outcome, errorCode, calls, examples }: Ending): string
     ...examples.map(({ key, httpStatus, error }) => {
       const what = [
         httpStatus === null ? null : `HTTP ${httpStatus}`,
-        error === null ? null : shorten(error.replaceAll(/\s+/g, ' '), 120),
+        error === null ? null : oneLine(error, 120),
       ];
       return `      ${[key, ...what].filter((part) => part !== null).join(' · ')}`;
     }),
   ];
 }
 
-function percentiles({ p50, p90, p99, max }: Percentiles): string {
-  return `p50 ${time(p50)} · p90 ${time(p90)} · p99 ${time(p99)} · max ${time(max)}`;
+function formatPercentiles({ p50, p90, p99, max }: Percentiles): string {
+  return `p50 ${formatMs(p50)} · p90 ${formatMs(p90)} · p99 ${formatMs(p99)} · max ${formatMs(max)}`;
 }
 
-function time(ms: number): string {
+function formatMs(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms);
 }
 
-function percent(part: number, whole: number): string {
+function formatPercent(part: number, whole: number): string {
   return whole === 0 ? '0 %' : `${((100 * part) / whole).toFixed(part === whole ? 0 : 1)} %`;
 }
 
-function describeBilled({ amount, currency, tasks }: Report['billed'][number]): string {
+function formatBilled({ amount, currency, tasks }: Report['billed'][number]): string {
   const read = parseAmount(amount);
-  return `${read === undefined ? `${amount} ${currency}` : formatMoney({ amount: read, currency })} for ${formatCount(tasks)} ${tasks === 1 ? 'task' : 'tasks'}`;
+  return `${read === undefined ? `${amount} ${currency}` : formatMoney({ amount: read, currency })} for ${plural(tasks, 'task')}`;
 }
 
-/** Null: they came within no time that could be told. */
+/** Task ids a second; null: the time is too short to tell. */
 function rateOf({ durationMs, taskIds }: Report): number | null {
   return durationMs === null || durationMs <= 0 || taskIds === 0 ? null : taskIds / (durationMs / 1000);
 }

@@ -5,7 +5,7 @@ import type { Logger } from '../core/log.ts';
 import { operator } from '../core/operator.ts';
 import type { State } from '../core/states.ts';
 import { quoted } from '../core/text.ts';
-import { formatCount } from '../core/units.ts';
+import { formatCount, plural } from '../core/units.ts';
 import { requireBatch } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { Moved, Said } from '../ledger/operator/resolve.ts';
@@ -16,13 +16,13 @@ import type { LedgerApp } from '../worker/app.ts';
 import { configOf, consentFlag, globalFlags, isOn, logOf } from './flags.ts';
 import { confirm } from './io.ts';
 import type { Io } from './io.ts';
-import { openLedgerOnly } from './open-ledger.ts';
+import { withLedger } from './open-ledger.ts';
 import { parseDecision, parseFilter, parseReason, resolveFlags } from './resolve-flags.ts';
 import type { Filter, ResolveFlags } from './resolve-flags.ts';
 
 export function resolveCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = resolveFlags(program.command('resolve <batch> [key]'))
-    .description('say what became of an uncertain row, or of many')
+    .description('settle an uncertain row, or many')
     .addHelpText(
       'after',
       `
@@ -32,9 +32,9 @@ Examples:
   $ vidbatch resolve text --error-code ECONNRESET --after 2026-03-01T18:00Z --not-sent --reason "their proxy was down"
   $ vidbatch resolve text --all --abandon --reason "campaign is over" --yes
 
-Filters are combined. \`vidbatch uncertain\` shows what is known of each row. A row that is wrongly said to be not sent
-is paid twice. Until the deadline of its attempt has passed (--timeout and a minute after the claim) an answer may still
-come: --not-sent is refused before, and with filters such rows stay uncertain.`,
+A row is chosen if it fits all filters. \`vidbatch uncertain\` shows what is known of each row. A row that was sent and is
+called not sent is paid twice. An answer may still come until the deadline of the attempt (--timeout and a minute after
+the claim): before that, --not-sent is refused, and with filters such rows stay uncertain.`,
     )
     .action(async (batch: string, key: string | undefined, flags: ResolveFlags) =>
       exit(await resolve(batch, key, flags, io)),
@@ -51,8 +51,7 @@ async function resolve(
   const decision = parseDecision(flags);
   const said = { who: operator(), reason: parseReason(flags) };
   const filter = parseFilter(key, flags);
-  const app = await openLedgerOnly(configOf(flags), io);
-  try {
+  return withLedger(configOf(flags), io, async (app) => {
     const batch = await requireBatch(app.db, name);
     const done =
       filter === undefined
@@ -65,11 +64,9 @@ async function resolve(
             logOf(flags, io.interactive ? 'warn' : 'info'),
           )
         : await resolveMany(app, batch, filter, decision, said, flags, io);
-    io.out(flags.json === true ? JSON.stringify(done.json) : done.text);
+    io.out(isOn(flags.json) ? JSON.stringify(done.json) : done.text);
     return EXIT.ok;
-  } finally {
-    await app.close();
-  }
+  });
 }
 
 interface Done {
@@ -88,8 +85,8 @@ async function resolveOne(
   const { state, taskId } = await resolveRow(app.db, batch, key, decision, said, log);
   const what =
     taskId === undefined
-      ? `${state}${whatFollows(batch, state)}`
-      : `submitted, task ${taskId}; \`vidbatch reconcile ${quoted(batch.name)}\` asks how it is`;
+      ? `${state}${formatNext(batch, state)}`
+      : `submitted, task ${taskId}; \`vidbatch reconcile ${quoted(batch.name)}\` asks for its status`;
   return {
     text: `${batch.name} ${key}: ${what}`,
     json: { batch: batch.name, key, state, ...(taskId !== undefined && { taskId }) },
@@ -114,8 +111,7 @@ async function resolveMany(
   if (ready === 0 && early > 0) throw tooEarly(`${batch.name}: ${rowsOf(early)}`, counted.until);
   if (ready > 0) {
     const what = decision.kind === 'abandon' ? 'abandon' : 'call not sent';
-    const left =
-      early === 0 ? '' : `; ${rowsOf(early)} more cannot be yet, until ${counted.until?.toISOString()}`;
+    const left = early === 0 ? '' : `; ${rowsOf(early)} more must wait until ${counted.until?.toISOString()}`;
     const question = `${batch.name}: ${rowsOf(ready)} match${left}. ${what[0]?.toUpperCase()}${what.slice(1)}?`;
     if (isOn(flags.yes)) io.err(`${batch.name}: ${rowsOf(ready)} match${left}`);
     else await confirm(io, question);
@@ -123,7 +119,7 @@ async function resolveMany(
   const moved =
     ready === 0 ? NOTHING : await resolveRows(app.db, decision, { ...choice, asOf: counted.asOf }, said);
   const total = moved.pending + moved.cancelled + moved.abandoned;
-  // An answer came in while the person thought, and knows better.
+  // An answer may have settled rows while the person decided.
   const meanwhile = Math.max(0, ready - total);
   const parts = (['pending', 'cancelled', 'abandoned'] as const).flatMap((state) =>
     moved[state] === 0 ? [] : [`${formatCount(moved[state])} ${state}`],
@@ -131,22 +127,22 @@ async function resolveMany(
   if (meanwhile > 0) parts.push(`${formatCount(meanwhile)} settled by an answer meanwhile`);
   if (early > 0) parts.push(`${formatCount(early)} still uncertain until their deadline`);
   return {
-    text: `${batch.name}: ${parts.length === 0 ? 'no uncertain row matches' : parts.join(' · ')}${whatFollows(batch, stateOf(moved))}`,
+    text: `${batch.name}: ${parts.length === 0 ? 'no uncertain row matches' : parts.join(' · ')}${formatNext(batch, stateOf(moved))}`,
     json: { batch: batch.name, matched: counted.rows, ...moved, meanwhile, waiting: early },
   };
 }
 
 const NOTHING: Moved = { pending: 0, cancelled: 0, abandoned: 0 };
 
-function whatFollows(batch: Batch, state: State | undefined): string {
+function formatNext(batch: Batch, state: State | undefined): string {
   const name = quoted(batch.name);
   if (state === 'cancelled')
-    return `; the batch was cancelled: \`vidbatch retry ${name}\` takes its rows up again`;
+    return `; the batch was cancelled: \`vidbatch retry ${name}\` makes its rows pending again`;
   if (state !== 'pending') return '';
-  if (batch.state === 'paused') return `; the batch is paused: \`vidbatch resume ${name}\` lets them go on`;
-  return '; `vidbatch work --drain` or `vidbatch run` sends what is pending';
+  if (batch.state === 'paused') return `; the batch is paused: \`vidbatch resume ${name}\` continues it`;
+  return '; `vidbatch work --drain` or `vidbatch run` sends pending rows';
 }
 
 function rowsOf(n: number): string {
-  return `${formatCount(n)} uncertain ${n === 1 ? 'row' : 'rows'}`;
+  return plural(n, 'uncertain row');
 }

@@ -9,7 +9,7 @@ import { writeProviderFile } from '../simulator/provider-files.ts';
 import type { SimulatorOptions } from '../simulator/server.ts';
 import { QUERY_SHAPES } from '../simulator/settings.ts';
 import type { QueryShape } from '../simulator/settings.ts';
-import { flag, globalFlags, isOn } from './flags.ts';
+import { flag, globalFlags, isOn, parsePort } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { onInterrupt } from './signals.ts';
@@ -45,7 +45,7 @@ export function simulateCommand(program: Command, io: Io, exit: (code: ExitCode)
   const command = program
     .command('simulate')
     .description(
-      'the simulated provider, as a server: answers like the real one, costs nothing, records what it accepted',
+      'the simulated provider as a server: answers like the real one, costs nothing, records what it accepted',
     )
     .addHelpText(
       'after',
@@ -55,24 +55,27 @@ Examples:
   $ vidbatch simulate --port 8787 --fault timeout:created=0.01 --fault status-502:not-created=0.02 --quota 20
   $ VIDBATCH_BASE_URL=http://127.0.0.1:8787 VIDBATCH_API_KEY=any-key-will-do vidbatch run jobs/text.csv
 
-Faults strike at a rate (--fault name=0.05; without a rate: always), one request (header "x-simulate: name"), or one
-row (POST /control/rules {"fault":"name","match":{"prompt":"a red kite","times":2}} or {"match":{"nth":100}}).
+A fault happens at a rate (--fault name=0.05; without a rate: always), for one request (header "x-simulate: name"), or
+for one row (POST /control/rules {"fault":"name","match":{"prompt":"a red kite","times":2}} or {"match":{"nth":100}}).
 Those marked * are name:created (the default: it costs money) or name:not-created.
-${faultList()}
+${formatTable(
+  FAULT_NAMES.map((name) => `${name}${FAULTS[name].creates === 'either' ? ' *' : ''}`),
+  (name) => FAULTS[name.replace(' *', '') as (typeof FAULT_NAMES)[number]].about,
+)}
 
-Questions about tasks: --query-fault name=0.05 strikes a share of them, {"on":"query","fault":"throttle-seconds"} one
-row. How the tasks of a row live: POST /control/rules {"match":{"prompt":"a red kite"},"task":{"queuedMs":60000,
-"ends":"expired"}}, and missingPolls, missingStatus, unknownStatus, backwards, afterEnd (what it says after the end).
+Questions about tasks: --query-fault name=0.05 for a share of them, {"on":"query","fault":"throttle-seconds"} for one
+row. How the tasks of a row proceed: POST /control/rules {"match":{"prompt":"a red kite"},"task":{"queuedMs":60000,
+"ends":"expired"}}, and missingPolls, missingStatus, unknownStatus, backwards, afterEnd (the status after the end).
 
-Its own books, as an operator would export them: GET /control/list.csv, list.json, bill.csv, bill.json. What they have
-wrong: --mistake name=rate, or POST /control/rules {"mistake":"name","match":{"prompt":"a red kite"}};
-GET /control/mistakes tells where.
-${mistakeList()}
+Its own books, as an operator would export them: GET /control/list.csv, list.json, bill.csv, bill.json. Mistakes in
+them: --mistake name=rate, or POST /control/rules {"mistake":"name","match":{"prompt":"a red kite"}};
+GET /control/mistakes shows where.
+${formatTable(MISTAKE_NAMES, (name) => MISTAKES[name].about)}
 
-Videos are at signed URLs of its own. Theirs strike at a rate (--result-fault name=0.05) or one row (POST /control/rules
+Videos have signed URLs. Their faults happen at a rate (--result-fault name=0.05) or for one row (POST /control/rules
 {"on":"result","fault":"result-truncated","match":{"prompt":"a red kite","times":2}}; or, instead of a fault,
 {"task":{"resultBytes":50000000,"resultMs":1000,"resultRenewed":true}}):
-${resultFaultList()}
+${formatTable(RESULT_FAULT_NAMES, (name) => RESULT_FAULTS[name].about)}
 
 Ask it: GET /control/stats, /control/record (every create that it accepted), /control/tasks, /control/settings.
 Change it: POST or DELETE /control/rules; POST /control/settings, for example {"balance":10,"faults":["timeout=0.1"]};
@@ -94,27 +97,23 @@ POST /control/outage {"ms":5000} (refuses connections for so long).`,
   );
   flag(command, '--throttle <fault>', 'which 429 is given over --quota and --running', 'throttle');
   flag(command, '--slow <duration>', 'slowMs: how long slow faults and an outage take', '10s');
-  flag(command, '--balance <n>', 'creates left on the account, which runs out in the middle: then 403');
-  flag(command, '--seed <n>', 'all that is random follows from it', '1');
+  flag(command, '--balance <n>', 'creates that the account pays for; then 403');
+  flag(command, '--seed <n>', 'seed of all random decisions', '1');
   flag(command, '--task-time <duration>', 'how long a task runs', '5s');
   flag(command, '--queued <duration>', 'how long a task waits before it runs', '1s');
   flag(command, '--failing <share>', 'share of tasks that fail, 0-1', '0');
   flag(
     command,
     '--query-shape <shape>',
-    'how it tells of tasks: flat, flat-url, flat-result, wrapped, mixed',
+    'shape of its answers about tasks: flat, flat-url, flat-result, wrapped, mixed',
     'flat',
   );
   command.option('--query-fault <spec>', 'name=rate, repeatable: of questions about tasks', gather);
-  command.option(
-    '--mistake <spec>',
-    'name=rate, repeatable: what its task list and its bill have wrong',
-    gather,
-  );
-  flag(command, '--task-list <file>', 'at its end, write its task list here: .csv or .json');
-  flag(command, '--bill <file>', 'at its end, write its bill here: .csv or .json');
+  command.option('--mistake <spec>', 'name=rate, repeatable: mistakes in its task list and its bill', gather);
+  flag(command, '--task-list <file>', 'write its task list here at the end: .csv or .json');
+  flag(command, '--bill <file>', 'write its bill here at the end: .csv or .json');
   flag(command, '--result-size <size>', 'bytes of a video', '64KB');
-  flag(command, '--result-life <duration>', 'how long the URL of a video lives (default: for ever)');
+  flag(command, '--result-life <duration>', 'how long the URL of a video is valid (default: for ever)');
   command.option('--result-fault <spec>', 'name=rate, repeatable', gather);
   flag(command, '--spa-fallback', 'wrong paths answer 200 with a web page');
 }
@@ -122,7 +121,7 @@ POST /control/outage {"ms":5000} (refuses connections for so long).`,
 async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
   const options: SimulatorOptions = {
     host: flags.host,
-    port: flags.port.trim() === '0' ? 0 : parseCount('--port', flags.port, 1, 65_535),
+    port: parsePort(flags.port),
     recordFile: flags.record,
     apiKey: flags.key,
     seed: parseCount('--seed', flags.seed, 0, 2 ** 31),
@@ -147,10 +146,10 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
     },
   };
   const interrupt = onInterrupt(io.quit);
-  // Loaded when asked for: every other command starts the sooner.
+  // Loaded only here, so that other commands start faster.
   const { startSimulator } = await import('../simulator/server.ts');
   const simulator = await startSimulator(options);
-  io.out(flags.json === true ? JSON.stringify({ url: simulator.url }) : `listening on ${simulator.url}`);
+  io.out(isOn(flags.json) ? JSON.stringify({ url: simulator.url }) : `listening on ${simulator.url}`);
   await interrupt.happened;
   interrupt.dispose();
   const { creates, accepted } = simulator.stats();
@@ -161,30 +160,15 @@ async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
   return EXIT.ok;
 }
 
-/** Every mistake with what it is. */
-function mistakeList(): string {
-  const width = Math.max(...MISTAKE_NAMES.map((name) => name.length)) + 2;
-  return MISTAKE_NAMES.map((name) => `  ${name.padEnd(width)}  ${MISTAKES[name].about}`).join('\n');
-}
-
-/** Of an option that is given several times. */
+/** Collects the values of a flag that is given several times. */
 function gather(value: string, all: string[] | undefined): string[] {
   return [...(all ?? []), value];
 }
 
-function resultFaultList(): string {
-  const width = Math.max(...RESULT_FAULT_NAMES.map((name) => name.length)) + 2;
-  return RESULT_FAULT_NAMES.map((name) => `  ${name.padEnd(width)}${RESULT_FAULTS[name].about}`).join('\n');
-}
-
-/** Every fault with what the client sees of it. */
-function faultList(): string {
-  const width = Math.max(...FAULT_NAMES.map((name) => name.length)) + 2;
-  const lines = FAULT_NAMES.map((name) => {
-    const { about, creates } = FAULTS[name];
-    return `  ${`${name}${creates === 'either' ? ' *' : ''}`.padEnd(width)}  ${about}`;
-  });
-  return lines.join('\n');
+/** Each name with its meaning, in two columns. */
+function formatTable<Name extends string>(names: readonly Name[], aboutOf: (name: Name) => string): string {
+  const width = Math.max(...names.map((name) => name.length)) + 2;
+  return names.map((name) => `  ${name.padEnd(width)}  ${aboutOf(name)}`).join('\n');
 }
 
 function parseRunning(text: string): { limit: number; mode: 'queue' | 'refuse' } {

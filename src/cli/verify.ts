@@ -4,7 +4,7 @@ import type { Config } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import type { Provider } from '../core/outcome.ts';
-import { formatCount, parseCount } from '../core/units.ts';
+import { formatCount, parseCount, plural } from '../core/units.ts';
 import { requireBatch } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { Finding, Severity } from '../ledger/verify/invariant.ts';
@@ -41,22 +41,22 @@ Examples:
   $ vidbatch verify text --json
   $ vidbatch verify --provider
 
-What is suspicious is looked at twice, a second apart, so workers may go on meanwhile. Notes are no faults.
+It checks each suspicion twice, a second apart, so workers may run meanwhile. Notes are not faults.
 
 Exit codes: 0 all well · 1 the ledger contradicts itself, a journal or the queue [LEDGER_BROKEN]
-  5 something may have been paid twice, or a task id may be lost · 7 the provider says otherwise (--provider)
+  5 a row may have been paid twice, or a task id may be lost · 7 the provider contradicts the ledger (--provider)
   The highest risk wins: 5, 1, 7.`,
     )
     .action(async (batch: string | undefined, flags: VerifyFlags) => exit(await verify(batch, flags, io)));
   flag(
     providerFlags(globalFlags(command)),
     '--provider',
-    'ask the provider for every task id, too (it is only asked)',
+    'also ask the provider for every task id; stores nothing',
   );
   flag(command, '--concurrency <n>', 'open calls with --provider', '8');
 }
 
-/** What has been looked at. */
+/** What has been checked. */
 interface Checked {
   rows: number;
   journals: number;
@@ -85,19 +85,19 @@ async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Pro
       unanswered: 0,
     };
     const report = new FindingReport(io, isOn(flags.json));
-    const looks = everything(app, config, batch, checked, {
+    const inspections = inspectAll(app, config, batch, checked, {
       provider,
       concurrency,
       signal: interrupt.signal,
       onRows: (rows) => progress.show(`${formatCount(rows)} rows checked`),
     });
-    for await (const one of confirmed(looks)) {
+    for await (const one of confirmed(inspections)) {
       progress.clear();
       await report.add(one);
     }
     progress.clear();
     if (interrupt.signal.aborted) return await interrupt.happened;
-    report.finish(describe(checked, provider !== undefined));
+    report.finish(formatChecked(checked, provider !== undefined));
     return judge(report, checked);
   } finally {
     interrupt.dispose();
@@ -109,7 +109,7 @@ async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Pro
 
 type Opened = LedgerApp & Partial<Pick<App, 'store'>>;
 
-/** Without a queue that is away, or was never made: the ledger is checked all the same. */
+/** Opens the ledger with its queue. If the queue is away or was never made, it opens the ledger only. */
 async function openWithQueueIfThere(config: Config, io: Io): Promise<Opened> {
   if (config.databaseUrl !== undefined && config.redisUrl === undefined) {
     const alone = await openLedger(config, 'reader');
@@ -127,8 +127,8 @@ async function openWithQueueIfThere(config: Config, io: Io): Promise<Opened> {
   }
 }
 
-/** The ledger itself, then what stands beside it, then the provider. Ends early when interrupted. */
-async function* everything(
+/** Inspects the ledger, then the journals and the queue, then the provider. Ends early when interrupted. */
+async function* inspectAll(
   app: Opened,
   config: Config,
   batch: Batch | undefined,
@@ -166,36 +166,32 @@ async function* everything(
       : [inspectTasks(app.db, provider, { batchId, concurrency, signal }, checked)]),
   ];
   for (const part of parts) {
-    for await (const look of part) {
+    for await (const inspection of part) {
       if (signal.aborted) return;
-      yield look;
+      yield inspection;
     }
   }
 }
 
-/** @throws VidbatchError exit 1 where something is broken and nothing is worse. */
+/** @throws VidbatchError exit 1 if an invariant is broken and there is no higher risk. */
 function judge(report: FindingReport, { asked, unanswered }: Checked): ExitCode {
   const code = report.exitCode();
   if (code === EXIT.operational) {
-    throw new VidbatchError(
-      'LEDGER_BROKEN',
-      `${formatCount(report.count('broken'))} invariants do not hold`,
-      {
-        hint: 'Nothing was changed. Each finding says what to do next.',
-      },
-    );
+    const what = plural(report.count('broken'), 'finding contradicts', 'findings contradict');
+    throw new VidbatchError('LEDGER_BROKEN', `${what} the invariants`, {
+      hint: 'Nothing was changed. Each finding says what to do next.',
+    });
   }
   if (code === EXIT.ok && asked > 0 && unanswered === asked) {
-    throw providerSilent({ asked, unanswered }, ' The ledger itself is in order.');
+    throw providerSilent({ asked, unanswered }, ' The ledger itself has no fault.');
   }
   return code;
 }
 
-function describe({ rows, journals, jobs, asked, unanswered }: Checked, withProvider: boolean): string {
-  const some = (n: number, noun: string): string => `${formatCount(n)} ${n === 1 ? noun : `${noun}s`}`;
-  const parts = [some(rows, 'row'), some(journals, 'journal')];
-  parts.push(jobs === null ? 'no queue' : some(jobs, 'job'));
-  if (withProvider) parts.push(`${some(asked, 'task')} asked for`, `${formatCount(unanswered)} unanswered`);
+function formatChecked({ rows, journals, jobs, asked, unanswered }: Checked, withProvider: boolean): string {
+  const parts = [plural(rows, 'row'), plural(journals, 'journal')];
+  parts.push(jobs === null ? 'no queue' : plural(jobs, 'job'));
+  if (withProvider) parts.push(`${plural(asked, 'task')} asked for`, `${formatCount(unanswered)} unanswered`);
   return `checked: ${parts.join(' · ')}`;
 }
 
@@ -217,8 +213,8 @@ interface Group {
   examples: Finding[];
 }
 
-/** Tells findings as people read them, grouped with three examples each, or (`json`) each as a line as it comes. */
-export class FindingReport {
+/** Shows findings in groups with three examples each. With `json`, it prints each as a line as it comes. */
+class FindingReport {
   readonly #io: Pick<Io, 'out' | 'write'>;
   readonly #json: boolean;
   readonly #groups = new Map<string, Group>();
@@ -238,15 +234,12 @@ export class FindingReport {
     else if (group.examples.length < EXAMPLES) group.examples.push(finding);
   }
 
-  /** How many findings there are of this severity. */
   count(severity: Severity): number {
-    return [...this.#groups.values()].reduce(
-      (sum, one) => sum + (one.severity === severity ? one.total : 0),
-      0,
-    );
+    const groups = [...this.#groups.values()].filter((one) => one.severity === severity);
+    return groups.reduce((sum, { total }) => sum + total, 0);
   }
 
-  /** Shows the groups, worst first. With `json` everything has been said. */
+  /** Shows the groups, worst first. */
   finish(checked: string): void {
     if (this.#json) return;
     const groups = [...this.#groups.values()];
@@ -254,9 +247,7 @@ export class FindingReport {
       for (const line of formatGroup(group)) this.#io.out(line);
     }
     const faults = ORDER.slice(0, -1).reduce((sum, severity) => sum + this.count(severity), 0);
-    const verdict =
-      faults === 0 ? 'every invariant holds' : `${formatCount(faults)} ${faults === 1 ? 'fault' : 'faults'}`;
-    this.#io.out(`${checked} · ${verdict}`);
+    this.#io.out(`${checked} · ${faults === 0 ? 'every invariant holds' : plural(faults, 'fault')}`);
   }
 
   /** The highest risk wins: 5, 1, 7. */
