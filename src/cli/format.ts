@@ -82,6 +82,8 @@ export class FaultReport {
   readonly #io: Pick<Io, 'err'>;
   readonly #shown: number | 'examples';
   readonly #rules = new Map<string, RuleGroup>();
+  /** A column without a name is one warning, although each row with a value in it has one. */
+  readonly #unnamed = new Set<string>();
 
   constructor(io: Pick<Io, 'err'>, shown: number | 'examples') {
     this.#io = io;
@@ -90,6 +92,11 @@ export class FaultReport {
 
   add(fault: Fault, manifest: string): void {
     const isError = fault.severity === 'error';
+    if (fault.rule === 'unnamed-column' && !isError) {
+      const column = `${manifest} ${fault.column}`;
+      if (this.#unnamed.has(column)) return;
+      this.#unnamed.add(column);
+    }
     const prefix = isError ? '' : 'warning: ';
     if (isError) this.errors += 1;
     else this.warnings += 1;

@@ -50,7 +50,11 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
       const line = 1 + (options.skipLines ?? 0);
       faults.add({ severity: 'error', line, rule: 'header-missing', message: missing }, manifest.name);
     }
-    const lacking = missingFields(manifest, options.map).map((field) => `${field}-required`);
+    // One fault of the header stands for the faults that it causes in every row.
+    const causedByHeader = [
+      ...missingFields(manifest, options.map).map((field) => `${field}-required`),
+      ...(missing === undefined ? [] : ['ragged-row', 'unnamed-column']),
+    ];
     const modes: Record<string, number> = {};
     let rows = 0;
     let valid = 0;
@@ -60,9 +64,8 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
       rows += 1;
       if (row.request !== undefined) valid += 1;
       if (row.request !== undefined && row.mode !== undefined) modes[row.mode] = (modes[row.mode] ?? 0) + 1;
-      // One fault of the header stands for these faults of all rows.
       for (const fault of placed(row, manifest)) {
-        if (!lacking.includes(fault.rule)) faults.add(fault, manifest.name);
+        if (!causedByHeader.includes(fault.rule)) faults.add(fault, manifest.name);
       }
       if (rows % 2000 === 0) progress.show(`${source}: ${formatCount(rows)} rows read`);
     }
