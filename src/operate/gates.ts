@@ -3,7 +3,7 @@ import { VidbatchError } from '../core/errors.ts';
 import { isOffPeak } from '../core/model.ts';
 import { quoted } from '../core/text.ts';
 import { nextOpening, parseWindow } from '../core/time/window.ts';
-import { formatCount, formatDuration } from '../core/units.ts';
+import { formatCount, formatDuration, plural } from '../core/units.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { readBudgetStatus, readBudget } from '../ledger/money/budget.ts';
@@ -15,7 +15,7 @@ import { openHalts, providerStatus } from '../ledger/send/provider.ts';
 import { countWaiting, readWindows } from '../ledger/send/window.ts';
 import type { Waiting } from '../ledger/send/window.ts';
 
-/** A gate that keeps rows of a batch waiting, with its reason. */
+/** A gate: one reason why rows of a batch wait. */
 export interface Gate {
   gate:
     | 'paused'
@@ -30,13 +30,13 @@ export interface Gate {
     | 'deadline'
     | 'budget';
   reason: string;
-  /** It concerns these rows of the batch alone. */
+  /** It concerns only these rows of the batch. */
   only?: 'off-peak';
-  /** When it opens, RFC 3339, where that is known. */
+  /** When it opens, RFC 3339; undefined: not known. */
   opensAt?: string;
 }
 
-/** Every gate of a batch: what the ledger says keeps its rows from being sent, and what slows them down. */
+/** Every gate of a batch: what keeps its rows from being sent, and what slows them down. */
 export async function readGates(db: Queryable, batch: Batch, origin?: string): Promise<Gate[]> {
   const waiting = await countWaiting(db, batch.id);
   const gates: Gate[] = [];
@@ -60,7 +60,7 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
   }
   const provider = await providerStatus(db, batch.origin);
   if (provider?.state === 'probing') {
-    const silent = `${formatCount(provider.unreached)} tries in a row reached nobody at ${batch.origin}`;
+    const silent = `${formatCount(provider.unreached)} tries in a row did not reach ${batch.origin}`;
     const halt = await haltOf(db, batch.origin);
     gates.push({
       gate: 'trying',
@@ -70,7 +70,7 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
   return gates;
 }
 
-/** One reason of the ledger, and what a person can do about it. Undefined: it is told otherwise, or concerns no row. */
+/** One gate of the ledger, and what a person can do about it. Undefined: it concerns no row, or another line says it. */
 async function gateOf(
   shut: ShutGate,
   db: Queryable,
@@ -82,32 +82,32 @@ async function gateOf(
     case 'cancelled':
       return {
         gate: 'cancelled',
-        reason: `the batch was cancelled; \`vidbatch retry ${name}\` takes it up again`,
+        reason: `the batch was cancelled; \`vidbatch retry ${name}\` makes its rows pending again`,
       };
     case 'all-paused': {
-      const by = told(await readPausedBy(db, null));
-      return { gate: 'paused', reason: `everything is paused; \`vidbatch resume\` goes on${by}` };
+      const by = formatPauser(await readPausedBy(db, null));
+      return { gate: 'paused', reason: `everything is paused; \`vidbatch resume\` continues${by}` };
     }
     case 'paused': {
-      const by = told(await readPausedBy(db, batch.id));
-      return { gate: 'paused', reason: `the batch is paused; \`vidbatch resume ${name}\` goes on${by}` };
+      const by = formatPauser(await readPausedBy(db, batch.id));
+      return { gate: 'paused', reason: `the batch is paused; \`vidbatch resume ${name}\` continues${by}` };
     }
     case 'stopped':
       return {
         gate: 'stopped',
-        reason: `${readable(batch.stopReason ?? 'it stopped itself')}; \`vidbatch report ${name}\` names the rows: correct the manifest and submit it again, or \`vidbatch resume ${name}\` goes on`,
+        reason: `${formatStopReason(batch.stopReason ?? 'it stopped itself')}; \`vidbatch report ${name}\` names the rows: correct the manifest and submit it again, or \`vidbatch resume ${name}\` continues as it is`,
       };
     case 'halted': {
       const halt = await haltOf(db, batch.origin);
       return {
         gate: 'halted',
-        reason: `${halt ?? 'the provider is halted'}; put it right (${batch.origin}), then \`vidbatch resume\`, \`run\` or \`work\` tries one row`,
+        reason: `${halt ?? 'the provider is halted'}; correct the cause (${batch.origin}), then \`vidbatch resume\`, \`run\` or \`work\` tries one row`,
       };
     }
     case 'expired':
       return {
         gate: 'deadline',
-        reason: `its deadline${batch.deadline === null ? '' : ` ${timeOf(batch.deadline)}`} is over, and it shall not be sent late; submit it again with another --deadline, or none`,
+        reason: `its deadline${batch.deadline === null ? '' : ` ${timeOf(batch.deadline)}`} is over, and it must not be sent late; submit it again with another --deadline, or none`,
       };
     case 'window':
     case 'off-peak-window':
@@ -121,8 +121,8 @@ async function gateOf(
         gate: 'throttled',
         reason:
           unreached > 0
-            ? `nobody answers: tried again in ${wait}`
-            : `the provider asked to wait for another ${wait}`,
+            ? `the provider does not answer; the next try is in ${wait}`
+            : `the provider asked to wait another ${wait}`,
       };
     }
     case 'alone':
@@ -150,7 +150,7 @@ async function windowGate(
   };
 }
 
-/** A new budget is shut until a worker has counted what the batch holds: that is not told. */
+/** A new budget is also shut until a worker has counted what the batch holds, which is not shown. */
 async function budgetGate(db: Queryable, batch: Batch): Promise<Gate | undefined> {
   const status = await readBudgetStatus(db, batch.id);
   if (status?.reached !== true) return undefined;
@@ -159,8 +159,8 @@ async function budgetGate(db: Queryable, batch: Batch): Promise<Gate | undefined
     gate: 'budget',
     reason:
       status.unpriced === status.beyond
-        ? `the price of what is left is not known, and the batch has a budget of ${budget}; ${priceHint(batch)}`
-        : `nothing that is left fits the budget of ${budget}; ${raiseHint(batch, status)}`,
+        ? `the price of the remaining rows is not known, and the batch has a budget of ${budget}; ${priceHint(batch)}`
+        : `no remaining row fits the budget of ${budget}; ${raiseHint(batch, status)}`,
   };
 }
 
@@ -172,8 +172,8 @@ async function haltOf(db: Queryable, origin: string | null): Promise<string | un
   );
 }
 
-/** `row k-1 failed …: {"code":400,"message":"too long"}` → the provider's words without its JSON. */
-function readable(reason: string): string {
+/** `row k-1 failed …: {"code":400,"message":"too long"}` becomes the provider's words without its JSON. */
+function formatStopReason(reason: string): string {
   const at = reason.indexOf('{');
   if (at === -1) return reason;
   try {
@@ -187,12 +187,12 @@ function readable(reason: string): string {
 }
 
 /** ` (anna@desk, 2026-01-31T12:00:00.000Z)` */
-function told(paused: Awaited<ReturnType<typeof readPausedBy>>): string {
+function formatPauser(paused: Awaited<ReturnType<typeof readPausedBy>>): string {
   if (paused === undefined) return '';
   return ` (${paused.who === null ? '' : `${paused.who}, `}${paused.at.toISOString()})`;
 }
 
-/** When the window opens next; undefined: not known, for example because a later vidbatch wrote the window. */
+/** When the window opens next; undefined: not known, for example because a newer vidbatch wrote the window. */
 function opensNext(text: string, { now }: Pick<Waiting, 'now'>): Date | undefined {
   try {
     const at = nextOpening(parseWindow('the ledger', text), now.getTime());
@@ -204,7 +204,7 @@ function opensNext(text: string, { now }: Pick<Waiting, 'now'>): Date | undefine
 }
 
 function rowsWait(rows: number, what: string): string {
-  return rows === 1 ? `1 ${what}row waits` : `${formatCount(rows)} ${what}rows wait`;
+  return plural(rows, `${what}row waits`, `${what}rows wait`);
 }
 
 /** `at 2026-11-25T15:00:00Z, in 3h 20m` */
@@ -216,7 +216,7 @@ function timeOf(at: Date): string {
   return at.toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-/** Every shut gate of a row that waits. */
+/** Every gate of a pending row. */
 export async function readRowGates(
   db: Queryable,
   batch: Batch,
@@ -226,12 +226,12 @@ export async function readRowGates(
   const gates = (await readGates(db, batch, origin)).filter((gate) => concerns(gate, row));
   const budget = await readBudget(db, batch.id);
   if (budget === null || row.price?.currency === budget.currency) return gates;
-  // Others of its batch may go; this one may not, however high the budget is.
+  // Other rows of the batch may be sent. This one may not, however high the budget is.
   const reason = `its price is not known, and its batch has a budget; ${priceHint(batch)}`;
   return [...gates.filter(({ gate }) => gate !== 'budget'), { gate: 'budget', reason }];
 }
 
-/** A gate of other rows of its batch is none of this one. */
+/** Whether a gate of the batch concerns this row. */
 function concerns({ gate, only }: Gate, { model }: Pick<SubmissionView, 'model'>): boolean {
   return gate !== 'not-before' && (only === undefined || (model !== null && isOffPeak(model)));
 }

@@ -13,7 +13,7 @@ import type { Calls, Ending, Percentiles } from '../ledger/read/report.ts';
 import { summarise } from './summary.ts';
 import type { Summary } from './summary.ts';
 
-/** What became of a batch so far, in numbers. */
+/** A batch in numbers. */
 export interface Report extends Pick<
   Summary,
   'batch' | 'source' | 'rows' | 'counts' | 'taskIds' | 'surplus' | 'remade'
@@ -23,7 +23,7 @@ export interface Report extends Pick<
   /** From the first claim to the last answer; null: nothing was sent. */
   durationMs: number | null;
   tasks: {
-    /** By the provider's own word; `open`: not asked for yet. */
+    /** By the provider's status; `open`: not asked for yet. */
     byStatus: Record<string, number>;
     /** Accepted tasks whose end is known. */
     settled: number;
@@ -31,12 +31,12 @@ export interface Report extends Pick<
     /** Why tasks failed, the most frequent first. */
     failReasons: FailReason[];
   };
-  /** What the accepted rows cost, by the price file or by the prices in the ledger; null: there are no prices. */
+  /** The cost of the accepted rows, by the price file or by the ledger's prices; null: there are no prices. */
   estimated: Estimate | null;
   billed: Billed[];
 }
 
-/** All parts are of one moment, also while the batch runs. */
+/** All parts show the same moment, also while the batch runs. */
 export async function readReport(db: Database, batch: Batch, prices: Prices): Promise<Report> {
   return transaction(db, async (session) => {
     await session.query('set transaction isolation level repeatable read, read only');

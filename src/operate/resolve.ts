@@ -13,7 +13,7 @@ import { countChosen } from '../ledger/read/uncertain.ts';
 import { logAccepted } from '../worker/row-log.ts';
 import { requireRow } from './row-life.ts';
 
-/** What a person knows of an uncertain row. */
+/** What a person decides about an uncertain row. */
 export type Decision = { kind: 'task-id'; taskId: string } | { kind: 'not-sent' } | { kind: 'abandon' };
 
 export interface Resolved {
@@ -80,7 +80,7 @@ export function stateOf(moved: Moved): keyof Moved | undefined {
   return (['cancelled', 'pending', 'abandoned'] as const).find((state) => moved[state] > 0);
 }
 
-/** An answer may still come: then a row that is called not sent could be paid twice. */
+/** An answer may still come. A row that is called not sent too early could be paid twice. */
 export function tooEarly(what: string, until: Date | null): VidbatchError {
   return usageError(
     'BEFORE_DEADLINE',
@@ -100,5 +100,5 @@ async function notUncertain(db: Queryable, batch: Batch, key: string): Promise<V
 }
 
 function keyHint({ name }: Batch): string {
-  return `\`vidbatch uncertain ${quoted(name)}\` lists those that can be resolved.`;
+  return `\`vidbatch uncertain ${quoted(name)}\` lists the rows that can be resolved.`;
 }

@@ -11,7 +11,7 @@ import { STATES } from '../core/states.ts';
 import type { Counts, State } from '../core/states.ts';
 import { openOf } from '../core/task-status.ts';
 import type { TaskCounts } from '../core/task-status.ts';
-import { formatCount, formatDuration } from '../core/units.ts';
+import { formatCount, formatDuration, plural } from '../core/units.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { readBudgetStatus } from '../ledger/money/budget.ts';
@@ -29,7 +29,7 @@ export async function summarise(db: Queryable, batch: Batch, origin?: string): P
   return summaryOf(db, batch, await readNumbers(db, batch.id), origin);
 }
 
-/** Makes the summary from numbers that the caller has read already. */
+/** The same from numbers that the caller has read already. */
 export async function summaryOf(
   db: Queryable,
   batch: Batch,
@@ -55,14 +55,14 @@ export async function summaryOf(
 export interface Summary {
   batch: string;
   source: string;
-  /** Of the batch. It is added to the priority of its rows; higher first. */
+  /** The batch's priority, which is added to that of each row; higher first. */
   priority: number;
   rows: number;
   counts: Counts;
   taskIds: number;
-  /** Task ids beyond one a row: paid more than once, as far as we know. */
+  /** Task ids beyond one a row: these rows were paid more than once. */
   surplus: number;
-  /** Failed tasks that were made again for a person, or will be: paid again on purpose. */
+  /** Failed tasks that a person had made again: paid again on purpose. */
   remade: number;
   gates: Gate[];
   /** Null: the batch has no budget. */
@@ -86,7 +86,7 @@ export function exitCodeOf(
   return EXIT.ok;
 }
 
-/** First what has ended, then what needs a person, then what still waits. */
+/** Rows that have ended first, then rows that need a person, then rows that still wait. */
 const RECEIPT_ORDER = [
   'rejected',
   'exhausted',
@@ -102,16 +102,13 @@ const RECEIPT_ORDER = [
 export function receipt(
   summary: Pick<Summary, 'rows' | 'counts' | 'taskIds' | 'surplus'> & Partial<Pick<Summary, 'remade'>>,
 ): string {
-  const parts = [
-    `${formatCount(summary.rows)} ${summary.rows === 1 ? 'row' : 'rows'}`,
-    `${formatCount(summary.taskIds)} task ${summary.taskIds === 1 ? 'id' : 'ids'}`,
-  ];
+  const parts = [plural(summary.rows, 'row'), plural(summary.taskIds, 'task id')];
   for (const state of RECEIPT_ORDER) {
     if (summary.counts[state] > 0) parts.push(`${formatCount(summary.counts[state])} ${state}`);
   }
   const { remade = 0 } = summary;
   if (remade > 0) parts.push(`${formatCount(remade)} paid again on purpose`);
-  parts.push(`paid twice: ${summary.surplus === 0 ? 'none known' : rowsOf(summary.surplus)}`);
+  parts.push(`paid twice: ${summary.surplus === 0 ? 'none known' : plural(summary.surplus, 'row')}`);
   return parts.join(' · ');
 }
 
@@ -121,12 +118,12 @@ export function formatTasks(tasks: TaskCounts): string {
   const settled = completed + failed + missing;
   const open = openOf(tasks);
   const total = settled + open;
-  const parts = [`${formatCount(total)} ${total === 1 ? 'task' : 'tasks'}`];
+  const parts = [plural(total, 'task')];
   // Rounded down: 9,999 of 10,000 must not read 100%.
   if (total > 0) parts.push(`${Math.floor((100 * settled) / total)}% settled`);
   parts.push(`${formatCount(completed)} completed`, `${formatCount(failed)} failed`);
   if (missing > 0) parts.push(`${formatCount(missing)} not known to the provider`);
-  if (otherwise > 0) parts.push(`${formatCount(otherwise)} otherwise than before`);
+  if (otherwise > 0) parts.push(`${formatCount(otherwise)} with another status after their end`);
   parts.push(`${formatCount(open)} open`);
   if (unknown > 0) parts.push(`${formatCount(unknown)} of them with an unknown status`);
   return parts.join(' · ');
@@ -137,11 +134,6 @@ export function formatProof(proof: number, pending: number): string | undefined 
   if (proof === 0 || pending <= 1) return undefined;
   const first = proof === 1 ? 'the first one is' : `the first ${formatCount(proof)} are`;
   return `one row at a time is queued and sent until ${first} accepted; then the others follow`;
-}
-
-/** `1 row`, `1,234 rows` */
-export function rowsOf(n: number): string {
-  return `${formatCount(n)} ${n === 1 ? 'row' : 'rows'}`;
 }
 
 const MOST_REASONS = 3;
@@ -158,22 +150,22 @@ export function formatFailedTasks(batch: string, reasons: readonly FailReason[])
   const total = reasons.reduce((sum, { tasks }) => sum + tasks, 0);
   if (total === 0) return undefined;
   const them = total === 1 ? 'it' : 'them';
-  return `${formatCount(total)} ${total === 1 ? 'task' : 'tasks'} failed at the provider: ${formatReasons(reasons)}; \`${remakeLine(batch)}\` makes ${them} again, and pays again`;
+  return `${plural(total, 'task')} failed at the provider: ${formatReasons(reasons)}; \`${remakeLine(batch)}\` makes ${them} again, and pays again`;
 }
 
 /** How fast a batch is sent, and how long the rest takes. */
 export interface Pace {
   /** Accepted rows a second, over the last minute or since the first one. */
   rate: number;
-  /** Until everything is sent that the budget pays for. Null: nothing is left, nothing moves, or a gate may stay shut. */
+  /** Until all rows are sent that the budget pays for. Null: no row is left, nothing moves, or a gate may stay shut. */
   etaSeconds: number | null;
-  /** A worker that would send its rows has been seen lately. */
+  /** A worker that sends its rows was alive lately. */
   fed: boolean;
   /** The numbers behind `rate`. */
   lately: Speed;
 }
 
-/** Gates that do not change the estimate: throttling is part of the rate already. */
+/** Gates that do not change the estimate. The measured rate already includes throttling. */
 const PASSING: ReadonlySet<Gate['gate']> = new Set(['throttled', 'other-provider']);
 
 export async function readPace(db: Queryable, batch: Pick<Batch, 'id'>, summary: Summary): Promise<Pace> {
@@ -183,13 +175,13 @@ export async function readPace(db: Queryable, batch: Pick<Batch, 'id'>, summary:
   return { rate, etaSeconds: etaOf(rate, fed, summary), fed, lately };
 }
 
-/** Whether a worker has been seen lately that would send the rows of this batch. */
+/** Whether a worker that sends the rows of this batch was alive lately. */
 export async function isFed(db: Queryable, batchId: number): Promise<boolean> {
   const id = await readLedgerId(db);
   return (await listFeeders(db)).some(({ queue, alive }) => alive && sends(queue, id, batchId));
 }
 
-/** Says that rows wait for a worker; undefined: they do not. */
+/** That rows wait for a worker; undefined: they do not. */
 export function formatUnfed({
   counts,
   fed,
@@ -210,7 +202,7 @@ export function etaOf(
   return open > 0 && moves ? Math.round(open / rate) : null;
 }
 
-/** A slow pace as a number of rows: `0.0 accepted/s` would look like a standstill. */
+/** A slow speed is shown as a number of rows, because `0.0 accepted/s` would look like a standstill. */
 export function formatSpeed({ accepted, seconds }: Speed): string {
   const lately = seconds < 60 ? formatDuration(seconds * 1000) : 'minute';
   if (accepted / seconds >= 1) return `${(accepted / seconds).toFixed(1)} accepted/s over the last ${lately}`;

@@ -271,7 +271,10 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       const batch = await findBatch(db, 'held');
       assert.ok(batch);
       const [gate] = (await summarise(db, batch)).gates;
-      assert.match(gate?.reason ?? '', /everything is paused; `vidbatch resume` goes on \(the board, .*Z\)/);
+      assert.match(
+        gate?.reason ?? '',
+        /everything is paused; `vidbatch resume` continues \(the board, .*Z\)/,
+      );
       assert.equal(await queue.isPaused(), false, 'the queue itself runs');
       await ofQueue('Resume');
       await queue.add('by hand', {} as ChunkData);

@@ -168,7 +168,7 @@ onEvery(LEDGERS, (storage) => {
 
       await db.query(`update vidbatch.row_state set price = null, currency = null where state = 'pending'`);
       const [all] = await readGates(db, batch);
-      assert.match(all?.reason ?? '', /^the price of what is left is not known, .+ submit .+ --prices/);
+      assert.match(all?.reason ?? '', /^the price of the remaining rows is not known, .+ submit .+ --prices/);
       assert.equal((await gatesOf(1)).length, 1);
     });
 

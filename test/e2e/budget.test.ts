@@ -56,7 +56,7 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
       /^30\.70 CNY: 30\.50 CNY spent · 0\.00 CNY reserved · 0\.20 CNY left · (?:at least )?\d+ rows do not fit$/,
     );
     const text = exits(await here.run(['status', 'dear']), 0).stdout;
-    assert.match(text, /^ {2}waiting: budget: nothing that is left fits the budget of 30\.70 CNY: /m);
+    assert.match(text, /^ {2}waiting: budget: no remaining row fits the budget of 30\.70 CNY: /m);
     assert.match(
       text,
       /`vidbatch run \S+dear\.csv --batch dear --budget \d+\.\d\dCNY`, or `submit`, pays for all of them$/m,

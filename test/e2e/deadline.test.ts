@@ -73,7 +73,7 @@ describe('a deadline', async () => {
     );
     const before = (await simulator.stats()).creates;
     const ended = exits(await desk.run(['run', file]), 6);
-    assert.match(ended.stderr, /^over: deadline: its deadline 20.*Z is over, and it shall not be sent late/m);
+    assert.match(ended.stderr, /^over: deadline: its deadline 20.*Z is over, and it must not be sent late/m);
     assert.match(lastLine(ended), /^2 rows · 0 task ids · 2 pending/);
     assert.equal((await simulator.stats()).creates, before);
     exits(await desk.run(['run', file, '--deadline', 'none']), 0);

@@ -105,7 +105,7 @@ describe('a batch that stops', async () => {
     const stopped = exits(await desk.run(['run', file, '--canary', '3', '--rate', '9/s']), 6);
     assert.match(
       stopped.stderr,
-      /^k: stopped: row k-1 failed, and the first 3 rows must be accepted before the rest: .+: correct the manifest and submit it again, or `vidbatch resume k` goes on$/m,
+      /^k: stopped: row k-1 failed, and the first 3 rows must be accepted before the rest: .+: correct the manifest and submit it again, or `vidbatch resume k` continues as it is$/m,
     );
     const receipt = stopped.stderr.split('\n').filter((line) => line.startsWith('k: '));
     assert.equal(receipt.join('\n').match(/prompt policy violation/g)?.length, 1, 'the reason is told once');

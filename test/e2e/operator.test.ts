@@ -47,7 +47,7 @@ describe('an operator', async () => {
     assert.doesNotMatch(status, /ETA/);
     const before = (await simulator.stats()).creates;
     const held = exits(await desk.run(['run', file, '--no-wait']), 6);
-    assert.match(held.stderr, /paused: everything is paused; `vidbatch resume` goes on \(\S+@\S+, \S+Z\)/);
+    assert.match(held.stderr, /paused: everything is paused; `vidbatch resume` continues \(\S+@\S+, \S+Z\)/);
     assert.equal((await simulator.stats()).creates, before);
     assert.match(exits(await desk.run(['resume']), 0).stdout, /^everything: resumed/m);
     exits(await desk.run(['run', file]), 0);
@@ -60,7 +60,7 @@ describe('an operator', async () => {
     exits(await desk.run(['pause', 'still']), 0);
     const all = exits(await desk.run(['resume']), 0).stdout;
     assert.match(all, /^nothing was paused as a whole$/m);
-    assert.match(all, /^still waiting: still: the batch is paused; `vidbatch resume still` goes on/m);
+    assert.match(all, /^still waiting: still: the batch is paused; `vidbatch resume still` continues/m);
     assert.match(exits(await desk.run(['resume', 'still']), 0).stdout, /^still: resumed$/m);
     assert.match(exits(await desk.run(['resume', 'still']), 0).stdout, /^still: was not paused$/m);
     assert.match(exits(await desk.run(['cancel', 'still']), 0).stdout, /^still: 2 rows cancelled/m);

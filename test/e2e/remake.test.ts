@@ -74,7 +74,7 @@ describe('tasks that failed at the provider', async () => {
     // Without its rule the simulator calls the first task completed: that is found, as for any task of the ledger.
     assert.ok(
       exits(asked, 7).stdout.includes(
-        `task ${first.taskId} was failed, and the provider calls it completed now`,
+        `task ${first.taskId} was failed, and the provider now says completed`,
       ),
     );
     const back = await desk.write('back.csv', csv.stdout);

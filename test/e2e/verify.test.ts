@@ -71,7 +71,7 @@ describe('verify', async () => {
     const told = exits(await verify('--provider'), 5);
     assert.match(
       told.stdout,
-      /^RISK shots shots-1: attempt 1 was accepted as task \S+ by the journal; the ledger has no answer/m,
+      /^RISK shots shots-1: attempt 1 is accepted as task \S+ in the journal, but no answer in the ledger/m,
     );
     assert.ok(!(told.stdout + told.stderr).includes(KEY));
   });

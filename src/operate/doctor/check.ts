@@ -67,7 +67,7 @@ export async function within<T>(ms: number, work: (signal: AbortSignal) => Promi
 }
 
 /** The checks of one subject. An error is one failed check, so that no subject ends the others. */
-export async function subject(
+export async function checkSubject(
   check: string,
   ms: number,
   work: (signal: AbortSignal) => Promise<Check[]>,

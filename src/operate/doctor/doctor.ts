@@ -7,7 +7,7 @@ import { journalFolder } from '../../worker/journal/journal.ts';
 import { queueName } from '../../worker/queue/name.ts';
 import { redisTrouble } from '../../worker/queue/redis/trouble.ts';
 import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
-import { parsed, refused, skipped, subject, within } from './check.ts';
+import { parsed, refused, skipped, checkSubject, within } from './check.ts';
 import type { Check } from './check.ts';
 import { judgeConfiguration, judgeMachine } from './configuration.ts';
 import type { Understood, MachineFacts } from './configuration.ts';
@@ -15,7 +15,7 @@ import { readFolderFacts, judgeFolder, readJournalFacts, judgeJournals } from '.
 import { judgeCondition, openLedger } from './ledger.ts';
 import type { OpenedLedger } from './ledger.ts';
 import { judgeProvider, readProviderFacts } from './provider.ts';
-import { checkQueueSchema, readQueueFacts, judgeQueue, openStore } from './queue.ts';
+import { checkSchema, readQueueFacts, judgeQueue, openStore } from './queue.ts';
 import { judgeRedis, readRedisFacts, openProbe } from './redis.ts';
 
 /** Milliseconds for one question to another machine. */
@@ -32,38 +32,35 @@ export async function* runChecks(
   limitMs = LIMIT_MS,
 ): AsyncGenerator<Check> {
   const { config, surroundings } = understood;
-  const folder = subject('data-folder', limitMs, async () =>
+  const folder = checkSubject('data-folder', limitMs, async () =>
     judgeFolder(await readFolderFacts(config.dataDir, config.databaseUrl === undefined)),
   );
   const ledger = openLedger(config, limitMs);
-  const redis = examineRedis(config, limitMs);
-  const provider = examineProvider(config, limitMs);
+  const redis = checkRedis(config, limitMs);
+  const provider = checkProvider(config, limitMs);
   yield* judgeMachine({ ...machine, surroundings });
   yield* judgeConfiguration(understood);
   yield* await folder;
   const opened = await ledger;
   try {
     yield* opened.checks;
-    const ledgerId = yield* examineCondition(opened, limitMs);
-    yield* await examineJournals(opened, config, ledgerId, limitMs);
+    const ledgerId = yield* checkGates(opened, limitMs);
+    yield* await checkJournals(opened, config, ledgerId, limitMs);
     yield* await redis;
-    yield* await examineQueue(opened, config, ledgerId, limitMs);
+    yield* await checkQueue(opened, config, ledgerId, limitMs);
   } finally {
     await opened.close();
   }
   yield* await provider;
 }
 
-async function* examineCondition(
-  { db }: OpenedLedger,
-  limitMs: number,
-): AsyncGenerator<Check, string | undefined> {
+async function* checkGates({ db }: OpenedLedger, limitMs: number): AsyncGenerator<Check, string | undefined> {
   if (db === undefined) {
     yield skipped('gates', 'there is no ledger to ask');
     return undefined;
   }
   let ledgerId: string | undefined;
-  yield* await subject('gates', limitMs, async () => {
+  yield* await checkSubject('gates', limitMs, async () => {
     const condition = await readCondition(db);
     ({ ledgerId } = condition);
     return judgeCondition(condition);
@@ -71,7 +68,7 @@ async function* examineCondition(
   return ledgerId;
 }
 
-async function examineJournals(
+async function checkJournals(
   { db }: OpenedLedger,
   config: Config,
   ledgerId: string | undefined,
@@ -89,7 +86,7 @@ async function examineJournals(
   }
 }
 
-async function examineRedis({ redisUrl }: Config, limitMs: number): Promise<Check[]> {
+async function checkRedis({ redisUrl }: Config, limitMs: number): Promise<Check[]> {
   if (redisUrl === undefined) return [];
   const place = parsed(() => parseRedisUrl(redisUrl));
   if (place === undefined) return [skipped('redis', 'was not asked: REDIS_URL is not understood')];
@@ -107,7 +104,7 @@ async function examineRedis({ redisUrl }: Config, limitMs: number): Promise<Chec
   }
 }
 
-async function examineQueue(
+async function checkQueue(
   { db, embedded }: OpenedLedger,
   config: Config,
   ledgerId: string | undefined,
@@ -116,21 +113,21 @@ async function examineQueue(
   if (db === undefined || ledgerId === undefined) return [];
   const schema =
     config.redisUrl === undefined
-      ? await subject('queue-schema', limitMs, async () => [await checkQueueSchema(db)])
+      ? await checkSubject('queue-schema', limitMs, async () => [await checkSchema(db)])
       : [];
   if (schema.some(({ status }) => status !== 'ok')) return schema;
-  const checks = await subject('queue', 2 * limitMs, async (signal) => {
+  const checks = await checkSubject('queue', 2 * limitMs, async (signal) => {
     const store = await openStore(config, embedded, signal);
     return judgeQueue(await readQueueFacts(db, store, ledgerId));
   });
   return [...schema, ...checks];
 }
 
-async function examineProvider({ baseUrl, apiKey }: Config, limitMs: number): Promise<Check[]> {
+async function checkProvider({ baseUrl, apiKey }: Config, limitMs: number): Promise<Check[]> {
   if (baseUrl === undefined || apiKey === undefined) {
     return [skipped('provider', 'was not asked: its URL or the key is missing')];
   }
-  return subject('provider', 4 * limitMs, async (signal) =>
+  return checkSubject('provider', 4 * limitMs, async (signal) =>
     judgeProvider(await readProviderFacts(baseUrl, apiKey, { limitMs, signal }), redactor(apiKey)),
   );
 }

@@ -128,7 +128,7 @@ export function judgeQueue({ queues, otherLedgers }: QueueFacts): Check[] {
 }
 
 /** BullMQ's own schema, where it keeps its jobs in Postgres. Reads only. */
-export async function checkQueueSchema(db: Queryable): Promise<Check> {
+export async function checkSchema(db: Queryable): Promise<Check> {
   const name = 'queue-schema';
   const hint = 'Run `vidbatch migrate`; a worker does so by itself when it starts.';
   try {

@@ -3,7 +3,7 @@ import type { Server, IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { usageError, messageOf, VidbatchError } from '../../core/errors.ts';
 
-/** Where to listen. Without a host: on every address of this machine, IPv4 and IPv6. */
+/** Where to listen. Without a host, it is every address of this machine, IPv4 and IPv6. */
 export interface Address {
   host?: string;
   /** 0: any free port. */
@@ -14,7 +14,7 @@ const ADDRESS = /^(?:\[(?<six>[\da-f:.]+(?:%\w+)?)\]|(?<host>[a-z\d.-]*)):(?<por
 
 /**
  * `127.0.0.1:9090`, `[::1]:9090`, `localhost:0`, or `:9090` for every address, as Prometheus and its exporters write it.
- * @throws VidbatchError exit 2 for anything else. A bare number is not taken: it does not say who may look.
+ * @throws VidbatchError exit 2 for anything else. A bare number is refused, because it does not say who may connect.
  */
 export function parseAddress(name: string, text: string): Address {
   const { six, host, port = '' } = ADDRESS.exec(text.trim())?.groups ?? {};
@@ -30,19 +30,19 @@ export function parseAddress(name: string, text: string): Address {
   return { port: number, ...(where === undefined || where === '' ? {} : { host: where }) };
 }
 
-/** As it is written in a URL. */
+/** The host as it is written in a URL. */
 export function hostOf({ host }: Address, fallback: string): string {
   const name = host ?? fallback;
   return name.includes(':') ? `[${name}]` : name;
 }
 
-/** How long a client of our HTTP servers may take, and how many connections there may be. */
+/** Limits for the clients of vidbatch's HTTP servers. */
 export interface HttpLimits {
-  /** For the headers of a request, from its first byte or from the start of the connection. */
+  /** For the headers of a request, from its first byte or the start of the connection. */
   headersMs: number;
   /** For the whole request, its body too. */
   requestMs: number;
-  /** For a connection on which nothing moves. */
+  /** For a connection without traffic. */
   idleMs: number;
   connections: number;
 }
@@ -59,7 +59,7 @@ export function serverOptions({ headersMs, requestMs }: HttpLimits) {
   return {
     headersTimeout: headersMs,
     requestTimeout: requestMs,
-    // How often late requests are looked for.
+    // The interval at which the server checks for late requests.
     connectionsCheckingInterval: Math.ceil(headersMs / 4),
   };
 }
@@ -71,12 +71,12 @@ export function limitServer(server: Server, { idleMs, connections }: HttpLimits)
 }
 
 /** Reasons why not; empty: all is well. */
-export type Finding = string[];
+export type Reasons = string[];
 
-/** The answers. None may reject, or take longer than a few seconds. */
-export interface Subject {
-  alive(): Promise<Finding>;
-  ready(): Promise<Finding>;
+/** Gives the answers. No method may reject, or take longer than a few seconds. */
+export interface ProbeSource {
+  alive(): Promise<Reasons>;
+  ready(): Promise<Reasons>;
   metrics(): Promise<{ type: string; text: string }>;
 }
 
@@ -93,14 +93,18 @@ interface Answer {
 }
 
 /**
- * `/healthz`, `/readyz` and `/metrics`. Everyone who reaches the port may read them: they hold numbers and names of states, no
- * secret, no prompt and no batch, and nothing can be written. The Host header is not checked, as the board checks it, because
- * a kubelet and a Prometheus ask by address. A web page that gets here by DNS rebinding learns how many rows there are.
+ * Serves `/healthz`, `/readyz` and `/metrics` to everyone who reaches the port. They contain numbers and names of states, but
+ * no secret, no prompt and no batch name, and nothing can be written. Unlike the board, it does not check the Host header,
+ * because a kubelet and Prometheus connect by address. A page that uses DNS rebinding learns only the number of rows.
  * @throws VidbatchError exit 1 when it cannot listen there.
  */
-export async function startProbe(address: Address, subject: Subject, limits = HTTP_LIMITS): Promise<Probe> {
+export async function startProbe(
+  address: Address,
+  source: ProbeSource,
+  limits = HTTP_LIMITS,
+): Promise<Probe> {
   const server = createServer(serverOptions(limits), (request, response) => {
-    void answer(subject, request).then(
+    void answer(source, request).then(
       (found) => send(response, request, found),
       (error: unknown) => send(response, request, failed(messageOf(error))),
     );
@@ -125,28 +129,30 @@ export async function startProbe(address: Address, subject: Subject, limits = HT
   };
 }
 
-async function answer(subject: Subject, { method, url = '/' }: IncomingMessage): Promise<Answer> {
+async function answer(source: ProbeSource, { method, url = '/' }: IncomingMessage): Promise<Answer> {
   if (method !== 'GET' && method !== 'HEAD')
     return { status: 405, text: jsonOf({ error: { code: 'READ_ONLY', message: 'only GET and HEAD' } }) };
   const [path = ''] = url.split('?', 1);
   switch (path) {
     case '/healthz':
-      return found('alive', await subject.alive());
+      return found('alive', await source.alive());
     case '/readyz':
-      return found('ready', await subject.ready());
+      return found('ready', await source.ready());
     case '/metrics': {
-      const { type, text } = await subject.metrics();
+      const { type, text } = await source.metrics();
       return { status: 200, type, text };
     }
     default:
       return {
         status: 404,
-        text: jsonOf({ error: { code: 'NOT_FOUND', message: 'there are /healthz, /readyz and /metrics' } }),
+        text: jsonOf({
+          error: { code: 'NOT_FOUND', message: 'the paths are /healthz, /readyz and /metrics' },
+        }),
       };
   }
 }
 
-function found(name: 'alive' | 'ready', reasons: Finding): Answer {
+function found(name: 'alive' | 'ready', reasons: Reasons): Answer {
   const well = reasons.length === 0;
   return { status: well ? 200 : 503, text: jsonOf({ [name]: well, ...(well ? {} : { reasons }) }) };
 }

@@ -3,7 +3,7 @@ import { within } from '../../core/within.ts';
 import type { App } from '../../worker/app.ts';
 import type { RunningWorker } from '../../worker/worker.ts';
 import { startProbe } from './http.ts';
-import type { Address, Finding } from './http.ts';
+import type { Address, Reasons } from './http.ts';
 import { Metrics } from './metrics.ts';
 import { HealthCheck, Surveyor } from './survey.ts';
 
@@ -22,7 +22,7 @@ export interface Monitor {
 /** What the monitor reads of a worker. */
 type Watched = Pick<RunningWorker, 'inFlight' | 'journal' | 'feederIdleMs'>;
 
-/** A turn of the feeder takes milliseconds. A minute without one is a hang, if ledger and queue answer. */
+/** A turn of the feeder takes milliseconds. One minute without a turn is a hang, if ledger and queue answer. */
 const STUCK_MS = 60_000;
 const CLOSING_MS = 1_000;
 
@@ -38,22 +38,22 @@ export async function startMonitor(
   { stuckMs = STUCK_MS } = {},
 ): Promise<Monitor> {
   const metrics = new Metrics(version);
-  const parts = new HealthCheck(app);
-  const surveyor = new Surveyor(app, parts);
+  const health = new HealthCheck(app);
+  const surveyor = new Surveyor(app, health);
   let worker: Watched | undefined;
   let draining = false;
 
-  /** A server that is away is no reason: a restart of every worker would only make rows in flight uncertain. */
-  async function alive(): Promise<Finding> {
+  /** A server that is away is not a reason: restarting all workers would only make rows in flight uncertain. */
+  async function alive(): Promise<Reasons> {
     const idleMs = worker?.feederIdleMs() ?? 0;
     if (idleMs < stuckMs || draining) return [];
-    await parts.ask();
-    if (parts.answeringMs() < stuckMs) return [];
+    await health.ask();
+    if (health.answeringMs() < stuckMs) return [];
     return [`feeder: no turn for ${Math.round(idleMs / 1000)} s, while ledger and queue answer`];
   }
 
-  async function ready(): Promise<Finding> {
-    const { ledger, queue } = await parts.ask();
+  async function ready(): Promise<Reasons> {
+    const { ledger, queue } = await health.ask();
     return [
       ...(worker === undefined ? ['worker: starting'] : []),
       ...(draining ? ['worker: draining'] : []),

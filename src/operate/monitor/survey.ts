@@ -20,7 +20,7 @@ interface Dated<T> {
   at: Date;
 }
 
-/** What is known now. What cannot be read is undefined. */
+/** What is known now. Undefined: it could not be read. */
 export interface Survey {
   health: Health;
   rows?: Dated<Counts> | undefined;
@@ -32,15 +32,15 @@ export interface Survey {
   draining: boolean;
 }
 
-/** No reading takes more than a fiftieth of the time, however many scrape. */
+/** A reading takes at most one fiftieth of the time, however many clients scrape. */
 const SHARE = 50;
 const LEAST_MS = 1_000;
-/** Ten million rows take seconds to count, and even a few thousand need not be counted at every scrape. */
+/** Ten million rows take seconds to count. Even a few thousand need not be counted at every scrape. */
 const LEAST_COUNTING_MS = 5_000;
-/** Prometheus gives up a scrape after ten seconds by default. */
+/** By default Prometheus gives a scrape up after ten seconds. */
 const PATIENCE_MS = 2_000;
 
-/** Reads what the metrics show of ledger and queue. Never rejects, and never waits long. */
+/** Reads what the metrics show of ledger and queue. It never rejects, and never waits long. */
 export class Surveyor {
   readonly #parts: HealthCheck;
   readonly #queue: ChunkQueue;
@@ -143,12 +143,12 @@ export type Part = (typeof PARTS)[number];
 /** Why a part does not answer; undefined when it does. */
 export type Health = Record<Part, string | undefined>;
 
-/** A part that takes longer counts as away, because probes wait a second or two. */
+/** A part that takes longer counts as away, because probes wait one or two seconds. */
 const ANSWER_MS = 1_500;
 
 interface Asked {
   asking: Promise<string | undefined> | undefined;
-  /** Since when it has answered every time, by the monotonic clock; undefined: the last time it did not. */
+  /** Since when it has always answered, by the monotonic clock; undefined: the last time it did not. */
   since: number | undefined;
 }
 
@@ -169,7 +169,7 @@ export class HealthCheck {
     return { ledger, queue };
   }
 
-  /** Milliseconds for which every part has answered each question; 0: one did not. */
+  /** For how many milliseconds both parts have always answered; 0: one did not answer. */
   answeringMs(): number {
     const since = PARTS.map((part) => this.#asked[part].since ?? Infinity);
     return Math.max(0, performance.now() - Math.max(...since));
@@ -198,5 +198,5 @@ export class HealthCheck {
 /** Connection errors of several addresses come as an AggregateError with an empty message. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  return messageOf(error) || 'it failed without a reason';
+  return messageOf(error) || 'it failed without a message';
 }

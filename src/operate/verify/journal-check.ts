@@ -8,7 +8,7 @@ import { acceptedJournals } from '../../worker/journal/foreign.ts';
 import type { JournalLine } from '../../worker/journal/journal.ts';
 import type { Inspection } from './verify.ts';
 
-/** The journals of this machine and the ledger. */
+/** The rules for the journals of this machine and the ledger. */
 export const JOURNAL_RULES = {
   intent: {
     name: 'journal-intent',
@@ -18,15 +18,15 @@ export const JOURNAL_RULES = {
   },
   answer: {
     name: 'journal-answer',
-    holds: 'the ledger knows every answer that a journal knows, and no other one',
+    holds: 'the ledger has the same answer as the journal for every attempt',
     severity: 'risk',
     next: 'vidbatch work on this machine records it; after that, vidbatch explain {batch} {key}',
   },
   whole: {
     name: 'journal-whole',
-    holds: 'every line of a journal can be read, except a last one that a crash cut short',
+    holds: 'every line of a journal can be read, except a last line that a crash cut off',
     severity: 'broken',
-    next: 'keep the file: an answer may be in it, in pieces',
+    next: 'keep the file: it may contain part of an answer',
   },
   foreign: {
     name: 'journal-foreign',
@@ -49,11 +49,11 @@ export async function* inspectJournals(
   const accepted = await acceptedJournals(db);
   for (const name of await journalNames(folder)) {
     options.onJournal?.();
-    yield* lookAtJournal(db, join(folder, name), name, { ...options, accepted });
+    yield* inspectJournal(db, join(folder, name), name, { ...options, accepted });
   }
 }
 
-async function* lookAtJournal(
+async function* inspectJournal(
   db: Queryable,
   path: string,
   name: string,
@@ -67,7 +67,7 @@ async function* lookAtJournal(
     const lines = chunk;
     chunk = [];
     const compare = async (): Promise<readonly Finding[]> => ofBatch(await compareLines(db, lines));
-    return { found: await compare(), again: async () => excused(await compare(), path) };
+    return { found: await compare(), again: async () => withExcuse(await compare(), path) };
   };
   for await (const entry of readJournal(path)) {
     if (entry.kind === 'torn') continue;
@@ -87,12 +87,12 @@ async function* lookAtJournal(
     if (chunk.length >= CHUNK) yield look();
   }
   yield look();
-  const readable = async (): Promise<readonly Finding[]> => ofBatch(await tornLines(path, name));
+  const readable = async (): Promise<readonly Finding[]> => ofBatch(await findTornLines(path, name));
   yield { found: await readable(), again: readable };
 }
 
 /** Unreadable lines before the last one, and a file that does not begin like a journal. */
-async function tornLines(path: string, name: string): Promise<Finding[]> {
+async function findTornLines(path: string, name: string): Promise<Finding[]> {
   const found: Finding[] = [];
   let headed = false;
   let torn: number | undefined;
@@ -145,38 +145,41 @@ function compareLine(line: Entry, known: Known | undefined): Finding[] {
   if (line.kind === 'intent') {
     if (known !== undefined) return [];
     const { batch, key } = line;
-    const what = `attempt ${line.number} is in a journal alone: it may have been accepted`;
+    const what = `attempt ${line.number} is only in a journal: it may have been accepted`;
     return [finding(JOURNAL_RULES.intent, { batch, key, attempt, what })];
   }
-  const theirs = told(line.outcome.kind, line.outcome.kind === 'accepted' ? line.outcome.taskId : null);
+  const theirs = formatAnswer(
+    line.outcome.kind,
+    line.outcome.kind === 'accepted' ? line.outcome.taskId : null,
+  );
   if (known === undefined) {
-    const what = `an answer is in a journal alone: ${theirs}`;
+    const what = `an answer is only in a journal: ${theirs}`;
     return [finding(JOURNAL_RULES.answer, { attempt, what })];
   }
-  const ours = known.outcome === null ? 'no answer' : told(known.outcome, known.taskId);
+  const ours = known.outcome === null ? 'no answer' : formatAnswer(known.outcome, known.taskId);
   if (ours === theirs) return [];
   const { batch, key } = known;
-  const what = `attempt ${known.number} was ${theirs} by the journal; the ledger has ${ours}`;
+  const what = `attempt ${known.number} is ${theirs} in the journal, but ${ours} in the ledger`;
   return [finding(JOURNAL_RULES.answer, { batch, key, attempt, what })];
 }
 
 /** As the ledger stores it: Postgres text holds neither NUL nor lone surrogates. */
-function told(kind: string, taskId: string | null): string {
+function formatAnswer(kind: string, taskId: string | null): string {
   return taskId === null ? kind : `${kind} as task ${taskId.toWellFormed().replaceAll('\0', '\uFFFD')}`;
 }
 
-/** A living worker writes an answer to the journal first, and then tries to record it for as long as the ledger is away. */
-function excused(found: readonly Finding[], path: string): readonly Finding[] {
-  if (found.length === 0 || !isWritten(path)) return found;
+/** A running worker writes an answer to the journal first, and tries to record it until the ledger answers. */
+function withExcuse(found: readonly Finding[], path: string): readonly Finding[] {
+  if (found.length === 0 || !isInUse(path)) return found;
   return found.map((one) =>
     one.invariant === JOURNAL_RULES.answer.name
-      ? { ...one, severity: 'note', next: 'its worker lives and will record it' }
+      ? { ...one, severity: 'note', next: 'its worker runs and will record it' }
       : one,
   );
 }
 
-/** Called only for a journal with findings, because a worker that replays journals passes over a locked one. */
-function isWritten(path: string): boolean {
+/** Called only for a journal with findings: while this process locks it, a worker that replays journals skips it. */
+function isInUse(path: string): boolean {
   const lock = lockFile(lockOf(path));
   lock?.release();
   return lock === undefined;

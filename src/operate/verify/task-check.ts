@@ -6,7 +6,7 @@ import { readSlices, readKnownTasks } from '../../ledger/verify/walk.ts';
 import type { KnownTask } from '../../ledger/verify/walk.ts';
 import type { Inspection } from './verify.ts';
 
-/** The ledger's task ids and what the provider says of them. */
+/** The rules for the ledger's task ids and the provider's answers. */
 const TASK_RULES = {
   known: {
     name: 'task-known',
@@ -16,13 +16,13 @@ const TASK_RULES = {
   },
   final: {
     name: 'task-final',
-    holds: 'a task that came to its end stays there',
+    holds: 'a task that has ended keeps its status',
     severity: 'difference',
     next: "look for it in the provider's own task list and bill",
   },
   readable: {
     name: 'task-readable',
-    holds: 'what the provider says of a task means something to us',
+    holds: 'the status of each task is known to vidbatch',
     severity: 'note',
     next: 'vidbatch reconcile {batch} asks again',
   },
@@ -38,7 +38,7 @@ const SLICE = 200;
 
 /**
  * Asks the provider for each of its task ids, `concurrency` at a time, and compares the answers with the ledger. It stores
- * nothing, and keeps `totals` up to date.
+ * nothing. It counts in `totals`.
  */
 export async function* inspectTasks(
   db: Database,
@@ -75,7 +75,7 @@ function differences(task: KnownTask, report: TaskReport): Finding[] {
         key,
         attempt,
         what: `task ${taskId} is not known to the provider`,
-        ...(task.fresh ? { severity: 'note', next: 'ask again in a few minutes: it is a fresh one' } : {}),
+        ...(task.fresh ? { severity: 'note', next: 'ask again in a few minutes: the task is new' } : {}),
       }),
     ];
   }
@@ -85,6 +85,6 @@ function differences(task: KnownTask, report: TaskReport): Finding[] {
   }
   const ended = task.status === 'completed' || task.status === 'failed';
   if (!ended || report.status === task.status) return [];
-  const what = `task ${taskId} was ${task.status}, and the provider calls it ${report.status} now`;
+  const what = `task ${taskId} was ${task.status}, and the provider now says ${report.status}`;
   return [finding(TASK_RULES.final, { batch, key, attempt, what })];
 }

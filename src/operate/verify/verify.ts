@@ -10,46 +10,46 @@ import { queueName } from '../../worker/queue/name.ts';
 import { openQueue, readLive } from '../../worker/queue/queue.ts';
 import type { QueueStore } from '../../worker/queue/queue.ts';
 
-/** What one look at one part found, and how to look again. Without `again` the part does not change by itself. */
+/** What the inspection of one part found, and how to repeat it. Without `again`, the part does not change by itself. */
 export interface Inspection {
   found: readonly Finding[];
   again?: () => Promise<readonly Finding[]>;
 }
 
-/** Workers write meanwhile: only what is there at both looks is a finding. */
-const BETWEEN_LOOKS_MS = 1_000;
-/** At most this many findings wait for one second look. */
-const MOST_HELD = 1_000;
+/** Workers write meanwhile, so only a fault that is there twice is a finding. */
+const BETWEEN_MS = 1_000;
+/** The most findings that wait for their second inspection. It bounds the memory. */
+const MOST_WAITING = 1_000;
 
-/** Yields the findings that are still there at a second look, a moment later. `MOST_HELD` bounds the memory. */
+/** Yields the findings that are still there a moment later. */
 export async function* confirmed(
-  looks: AsyncIterable<Inspection>,
-  pause: () => Promise<unknown> = () => sleep(BETWEEN_LOOKS_MS),
+  inspections: AsyncIterable<Inspection>,
+  pause: () => Promise<unknown> = () => sleep(BETWEEN_MS),
 ): AsyncGenerator<Finding> {
-  let held: Inspection[] = [];
+  let waiting: Inspection[] = [];
   let suspicions = 0;
-  for await (const look of looks) {
-    if (look.found.length === 0) continue;
-    if (look.again === undefined) yield* look.found;
+  for await (const inspection of inspections) {
+    if (inspection.found.length === 0) continue;
+    if (inspection.again === undefined) yield* inspection.found;
     else {
-      held.push(look);
-      suspicions += look.found.length;
+      waiting.push(inspection);
+      suspicions += inspection.found.length;
     }
-    if (suspicions < MOST_HELD) continue;
-    yield* secondLook(held, pause);
-    held = [];
+    if (suspicions < MOST_WAITING) continue;
+    yield* inspectAgain(waiting, pause);
+    waiting = [];
     suspicions = 0;
   }
-  yield* secondLook(held, pause);
+  yield* inspectAgain(waiting, pause);
 }
 
-async function* secondLook(
-  held: readonly Inspection[],
+async function* inspectAgain(
+  waiting: readonly Inspection[],
   pause: () => Promise<unknown>,
 ): AsyncGenerator<Finding> {
-  if (held.length === 0) return;
+  if (waiting.length === 0) return;
   await pause();
-  for (const { found, again } of held) {
+  for (const { found, again } of waiting) {
     const before = new Set(found.map(identityOf));
     for (const one of (await again?.()) ?? []) if (before.has(identityOf(one))) yield one;
   }
@@ -93,15 +93,15 @@ export async function* inspectLedger(
   for await (const found of checkContent(db, batchId)) yield { found };
 }
 
-/** The queue may be lost, but every job in it should be ours. */
+/** The queue may be lost, but every job in it must name a batch of this ledger. */
 const JOB_KNOWN: Rule = {
   name: 'job-known',
   holds: 'every job in the queue names a batch of this ledger',
   severity: 'broken',
-  next: 'remove the job on the board (a worker refuses it), and find out what else writes to this queue',
+  next: 'remove the job on the board (a worker refuses it), and find out which program writes to this queue',
 };
 
-interface QueueLooks {
+interface QueueOptions {
   ledgerId: string;
   onJobs?: (jobs: number) => void;
 }
@@ -110,16 +110,16 @@ interface QueueLooks {
 export async function* inspectQueues(
   db: Database,
   store: QueueStore,
-  { ledgerId, onJobs }: QueueLooks,
+  { ledgerId, onJobs }: QueueOptions,
 ): AsyncGenerator<Inspection> {
   const fed = (await listFeeders(db)).map(({ queue }) => queue);
   for (const name of new Set([queueName(ledgerId, null), ...fed])) {
-    const look = (): Promise<Finding[]> => lookAt(db, store, name);
-    yield { found: await lookAt(db, store, name, onJobs), again: look };
+    const look = (): Promise<Finding[]> => inspectQueue(db, store, name);
+    yield { found: await inspectQueue(db, store, name, onJobs), again: look };
   }
 }
 
-async function lookAt(
+async function inspectQueue(
   db: Database,
   store: QueueStore,
   name: string,

@@ -82,19 +82,19 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual(
       told.map(({ invariant, batch, key, what }) => [invariant, batch, key, what]),
       [
-        ['journal-intent', made.name, 'k1', 'attempt 1 is in a journal alone: it may have been accepted'],
-        ['journal-answer', null, null, 'an answer is in a journal alone: accepted as task task_0'],
+        ['journal-intent', made.name, 'k1', 'attempt 1 is only in a journal: it may have been accepted'],
+        ['journal-answer', null, null, 'an answer is only in a journal: accepted as task task_0'],
         [
           'journal-answer',
           made.name,
           'k2',
-          'attempt 1 was accepted as task task_1 by the journal; the ledger has no answer',
+          'attempt 1 is accepted as task task_1 in the journal, but no answer in the ledger',
         ],
         [
           'journal-answer',
           made.name,
           'k3',
-          'attempt 1 was accepted as task task_2 by the journal; the ledger has accepted as task task_other',
+          'attempt 1 is accepted as task task_2 in the journal, but accepted as task task_other in the ledger',
         ],
       ],
     );
@@ -161,7 +161,7 @@ onEvery(LEDGERS, (storage) => {
       (await found(journalsOf(db, folder))).map(({ severity, what }) => `${severity}: ${what}`),
       [
         `note: ${foreign.name} belongs to another ledger, another`,
-        'risk: an answer is in a journal alone: rejected',
+        'risk: an answer is only in a journal: rejected',
         `broken: ${torn.name}: line 2 cannot be read`,
         'broken: x.jsonl does not say whose journal it is',
       ],

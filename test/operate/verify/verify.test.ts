@@ -137,7 +137,7 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual(totals, { asked: 5, unanswered: 1 });
     assert.deepEqual(told.map(({ key, severity, what }) => `${key} ${severity}: ${what}`).toSorted(), [
       'k1 difference: task task_0 is not known to the provider',
-      'k2 difference: task task_1 was completed, and the provider calls it in_progress now',
+      'k2 difference: task task_1 was completed, and the provider now says in_progress',
       'k3 note: task task_2 is not known to the provider',
       'k3 note: task task_surplus has the status "odd"',
     ]);
