@@ -7,7 +7,7 @@ import { remakeLine } from '../core/next-step.ts';
 import { oneLine } from '../core/text.ts';
 import { formatCount, formatDuration, plural } from '../core/units.ts';
 import { requireBatch } from '../ledger/batches.ts';
-import type { Ending, Percentiles } from '../ledger/read/report.ts';
+import type { Ending, Percentiles } from '../ledger/read/batch-numbers.ts';
 import { readReport } from '../operate/report.ts';
 import type { Report } from '../operate/report.ts';
 import { receipt } from '../operate/summary.ts';

@@ -22,7 +22,6 @@ export type Folder =
 /** A holder needs seconds for its first start, and for the checkpoint when it closes. */
 const TIMEOUT_MS = 15_000;
 
-/** What a process needs of a data folder. */
 export interface FolderNeeds {
   timeoutMs?: number;
   /** This process must be the holder. It asks a holder that can give up the folder to do so, and waits. */

@@ -18,7 +18,6 @@ export interface QueryResult<Row> {
   rowCount?: number | null;
 }
 
-/** One session, held from `connect()` to `release()`. */
 export interface Session extends Queryable {
   /** `destroy`: the session is not used again. */
   release(destroy?: boolean): void;

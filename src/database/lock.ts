@@ -19,7 +19,6 @@ import { checkFolder, secureLock } from './ownership.ts';
 /** The note of the process that holds the folder. It is for people and for the path of the socket; it is not the lock. */
 export interface Holder {
   pid: number;
-  /** RFC 3339. */
   startedAt: string;
   command: string;
   /** The path of its socket; undefined: not known yet. */

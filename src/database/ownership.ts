@@ -3,14 +3,12 @@ import { VidbatchError } from '../core/errors.ts';
 import { quoted } from '../core/text.ts';
 import { isThere } from './disk-errors.ts';
 
-/** The owner and the permissions of a file. */
 export interface Owned {
   uid: number;
   gid: number;
   mode: number;
 }
 
-/** The user and the groups of a process. */
 export interface User {
   uid: number;
   gids: readonly number[];

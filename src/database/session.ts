@@ -9,7 +9,6 @@ export interface Notification {
   payload: string;
 }
 
-/** What a session needs of the embedded database. */
 export interface Engine {
   readonly mutex: Mutex;
   /** Only while the session holds the mutex. Throws when the database is closed or broken; a refused statement is in the answer. */

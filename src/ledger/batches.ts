@@ -29,7 +29,6 @@ export interface Batch {
   failShare: number | null;
   /** How many rows must be accepted, one after another, before the others are sent. */
   canaryRows: number | null;
-  /** Why it stopped itself; null: it did not. */
   stopReason: string | null;
 }
 
@@ -57,7 +56,6 @@ export async function requireBatch(db: Queryable, name: string): Promise<Batch> 
   throw usageError('NO_SUCH_BATCH', `there is no batch named ${name}`, hint);
 }
 
-/** Every batch, oldest first. */
 export async function listBatches(db: Queryable): Promise<Batch[]> {
   const { rows } = await db.query<Batch>(`select ${COLUMNS} from vidbatch.batch order by id`);
   return rows;
@@ -103,7 +101,6 @@ export async function findAndLockBatch(db: Queryable, name: string): Promise<Bat
   return rows[0];
 }
 
-/** Locks the batch until the end of the transaction. */
 export async function lockBatch(db: Queryable, id: number): Promise<void> {
   await db.query('select id from vidbatch.batch where id = $1 for update', [id]);
 }

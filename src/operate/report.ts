@@ -8,8 +8,8 @@ import type { Billed } from '../ledger/audit/provider-lines.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { readFailReasons } from '../ledger/operator/retry-failed-tasks.ts';
 import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
-import { readAccepted, readCalls, readEndings, readTaskTimes } from '../ledger/read/report.ts';
-import type { Calls, Ending, Percentiles } from '../ledger/read/report.ts';
+import { readAccepted, readCalls, readEndings, readTaskTimes } from '../ledger/read/batch-numbers.ts';
+import type { Calls, Ending, Percentiles } from '../ledger/read/batch-numbers.ts';
 import { summarise } from './summary.ts';
 import type { Summary } from './summary.ts';
 

@@ -7,7 +7,7 @@ import { findBatch } from '../../src/ledger/batches.ts';
 import type { Batch } from '../../src/ledger/batches.ts';
 import { readBudgetStatus } from '../../src/ledger/money/budget.ts';
 import type { Database } from '../../src/database/database.ts';
-import { readEventLog } from '../../src/ledger/read/row-history.ts';
+import { readEventLog } from '../../src/ledger/read/rows.ts';
 import { countRetryable, retry, retryChanged } from '../../src/ledger/operator/retry.ts';
 import type { Chosen, Versions } from '../../src/ledger/operator/retry.ts';
 import { readGates, readRowGates } from '../../src/operate/gates.ts';

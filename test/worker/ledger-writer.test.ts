@@ -4,7 +4,7 @@ import { createLedgerWriter } from '../../src/worker/ledger-writer.ts';
 import type { Claimed } from '../../src/worker/ledger-writer.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
-import { readAttempts } from '../../src/ledger/read/row-history.ts';
+import { readAttempts } from '../../src/ledger/read/rows.ts';
 import { hear } from '../contract/log.ts';
 import { makeBatch, only, outcomeOf, resultOf, scopeOf, storedOne } from '../contract/rows.ts';
 import { openStorage } from '../contract/storages.ts';

@@ -3,9 +3,7 @@ import { VidbatchError } from '../../core/errors.ts';
 import { codeOf, PRIVATE_CA, reasonOf, tlsTrouble, within } from '../connection-errors.ts';
 import type { PostgresPlace } from './url.ts';
 
-/** What a probe learns of a Postgres server. */
 export interface PostgresReport {
-  /** `17.2` */
   version: string;
   /** For how long a pooler, such as PgBouncer, gives a session; `none`: there is no pooler. */
   pooler: 'none' | 'session' | 'transaction' | 'statement';

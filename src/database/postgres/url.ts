@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { messageOf, usageError } from '../../core/errors.ts';
 import type { VidbatchError } from '../../core/errors.ts';
 
-/** The server and database that a DATABASE_URL names. */
 export interface PostgresPlace {
   /** For the driver. */
   url: string;

@@ -84,13 +84,11 @@ export interface SubjectRow {
   surplus: boolean | null;
   model: string | null;
   duration: number | null;
-  /** When the row was sent. */
   at: Date | null;
   submittedAt: Date | null;
   requestId: string | null;
   httpStatus: number | null;
   body: string | null;
-  /** The provider's last answer about the task. */
   polled: string | null;
   lines: LineRow[];
   /** What earlier files billed for it. */

@@ -27,7 +27,6 @@ export interface ProviderRecord {
   negative: boolean;
   /** It is not about a task, but for example about a top-up. */
   aside: boolean;
-  /** Why it cannot be read. */
   fault: string | null;
 }
 
@@ -120,14 +119,12 @@ export async function analyseListing(db: Queryable): Promise<void> {
   await db.query('analyze vidbatch.suspect');
 }
 
-/** A summary of the lines of one file. */
 export interface FileFacts {
   file: string;
   lines: number;
   unreadable: number;
   listed: boolean;
   billed: boolean;
-  /** The first and last time in its lines. */
   from: Date | null;
   to: Date | null;
 }

@@ -108,7 +108,6 @@ export async function findKnown(
   return new Map(found.map(({ position, ...known }) => [position, known]));
 }
 
-/** Which of these contents any batch has sent. */
 export async function findSent(db: Database, hashes: readonly (string | null)[]): Promise<Set<string>> {
   const { rows } = await frequent(db).query<{ hash: string }>(
     `select k.hash from unnest($1::text[]) as k(hash)

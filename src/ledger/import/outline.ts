@@ -16,13 +16,11 @@ export interface Group {
   changed: number;
   /** New, changed, or known and still pending. */
   toSend: number;
-  /** Seconds of all videos to send. */
   seconds: number;
   /** Seconds of the shortest video to send; 0: there is none. */
   shortest: number;
   /** Rows to send whose price the ledger has, and their cost; null: it has no price. */
   stored: Stored | null;
-  /** The lowest of those prices. */
   least: Money | null;
 }
 

@@ -18,7 +18,6 @@ export interface Renamed {
 }
 
 export interface RenamedRows {
-  /** Rows that may have been paid. */
   paid: number;
   /** Pending rows whose id the manifest no longer has. */
   waiting: number;
@@ -153,7 +152,6 @@ export interface AlikeRows {
 
 const PAGE = 2000;
 
-/** How the ids of a manifest compare with those of its batch. */
 export interface IdComparison {
   renamed: RenamedRows;
   alike: AlikeRows;

@@ -98,7 +98,6 @@ const LOCK_NOT_AVAILABLE = '55P03';
 
 /** A row that keeps its batch from having a budget: its price is unknown, or in another currency. */
 export interface Misfit {
-  /** How many rows have the same fault. */
   rows: number;
   line: number;
   key: string;
@@ -123,7 +122,6 @@ export async function findMisfit(
   return rows[0];
 }
 
-/** What of a budget is spent, reserved and left. */
 export interface BudgetStatus {
   currency: string;
   budget: Amount;

@@ -46,7 +46,6 @@ export async function pauseBy(
   });
 }
 
-/** What `resume` did. */
 interface Resumed {
   /** A batch, or everything, was paused or had stopped itself. */
   held: boolean;

@@ -19,7 +19,6 @@ export interface Seen extends Choice {
   asOf: string;
 }
 
-/** How many rows went where. */
 export interface Moved {
   pending: number;
   /** Not sent, in a batch that has been cancelled. */

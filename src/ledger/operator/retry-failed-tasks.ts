@@ -10,15 +10,12 @@ import { readCount } from '../read/query.ts';
 interface FailedTasks {
   model: string;
   toSend: number;
-  /** Seconds of all their videos. */
   seconds: number;
-  /** Seconds of the shortest video. */
   shortest: number;
   stored: Stored | null;
   least: null;
 }
 
-/** Why tasks failed, as the provider says. */
 export interface FailReason {
   reason: string;
   tasks: number;

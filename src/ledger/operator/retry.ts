@@ -73,14 +73,12 @@ export function retry(db: Queryable, id: number, chosen: Chosen = {}): Promise<n
 
 /** How the chosen rows of a batch compare with their new version in a manifest. */
 export interface Versions {
-  /** They differ, and can be sent now. */
   changed: number;
   /** They differ, and still cannot be sent. */
   invalid: number;
   same: number;
   /** They differ, but the row may have been paid or still waits: `retry` leaves it alone. */
   others: number;
-  /** Rows of the manifest that are not in the batch. */
   unknown: number;
   /** Changed rows whose content another batch has sent already. */
   elsewhere: number;

@@ -11,7 +11,6 @@ export interface Alerts {
   surplus: number;
   /** Seconds since the oldest pending row was imported or first tried; 0: no row is pending. */
   oldestPendingSeconds: number;
-  /** Open halts by their code. */
   halts: Record<string, number>;
   /** Batches that stopped themselves, by the code of the reason. */
   stopped: Record<string, number>;
@@ -57,7 +56,6 @@ export function readAlerts(db: Queryable): Promise<Alerts> {
 /** What keeps rows of any batch from being sent, and what needs a person. */
 export interface LedgerCondition {
   ledgerId: string;
-  /** Everything is paused. */
   paused: boolean;
   /** An operator paused them, or they stopped themselves. */
   pausedBatches: string[];
@@ -67,7 +65,6 @@ export interface LedgerCondition {
   uncertain: number;
   /** Second task ids of rows: paid twice. */
   surplus: number;
-  /** Rows are still to be sent. */
   open: boolean;
   /** Queues whose feeder was seen in the last half minute. */
   fed: number;

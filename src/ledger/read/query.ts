@@ -1,6 +1,5 @@
 import type { Queryable, QueryResult } from '../../database/database.ts';
 
-/** The row of a query that always has one. */
 export async function readOne<Row>(
   db: Queryable,
   text: string,

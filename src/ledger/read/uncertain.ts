@@ -1,6 +1,6 @@
 import type { Evidence } from '../../core/outcome.ts';
 import type { Queryable } from '../../database/database.ts';
-import type { AttemptView } from './row-history.ts';
+import type { AttemptView } from './rows.ts';
 import { pageByPage, readOne } from './query.ts';
 
 /** How far a call came. `none`: nothing is recorded. */
@@ -79,7 +79,6 @@ export function countChosen(db: Queryable, choice: Choice): Promise<Counted> {
   );
 }
 
-/** Rows with the same evidence. */
 export interface Group {
   batch: string;
   code: string | null;
@@ -104,7 +103,6 @@ export interface Unsettled {
   kind: 'uncertain' | 'surplus';
   submissionId: number;
   batch: string;
-  /** The path of the manifest. */
   source: string;
   key: string;
   line: number;

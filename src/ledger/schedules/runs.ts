@@ -9,7 +9,6 @@ export interface Run {
   id: number;
   tick: Date;
   triggered: boolean;
-  /** The name of the batch that it makes. */
   batch: string;
   state: RunState;
   batchId: number | null;
@@ -46,7 +45,6 @@ export async function listRuns(db: Queryable, scheduleId: number, limit: number)
   return rows;
 }
 
-/** Whether the newest run that was to make a batch has failed. */
 export async function isFailing(db: Queryable, scheduleId: number): Promise<boolean> {
   const { rows } = await db.query<{ state: RunState }>(
     `select state from vidbatch.run
@@ -56,7 +54,6 @@ export async function isFailing(db: Queryable, scheduleId: number): Promise<bool
   return rows[0]?.state === 'failed';
 }
 
-/** The newest run of a schedule that is over. */
 export async function findLastRun(db: Queryable, scheduleId: number): Promise<Run | undefined> {
   const { rows } = await db.query<Run>(
     `select ${COLUMNS} from vidbatch.run r

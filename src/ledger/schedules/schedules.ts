@@ -30,7 +30,6 @@ export interface RunFlags {
 export interface Schedule extends Rhythm {
   id: number;
   name: string;
-  /** The absolute path. */
   manifest: string;
   flags: RunFlags;
   overlap: (typeof OVERLAPS)[number];

@@ -13,11 +13,9 @@ export interface Folder {
   id: string;
   batchId: number;
   host: string;
-  /** Absolute. */
   path: string;
 }
 
-/** Stores where a folder is now. */
 export async function saveFolder(db: Queryable, { id, batchId, host, path }: Folder): Promise<void> {
   await db.query(
     `insert into vidbatch.folder (id, batch_id, host, path) values ($1, $2, $3, $4)
@@ -151,7 +149,6 @@ export async function renewUrl(
   );
 }
 
-/** A row whose video can be downloaded. */
 export interface Wanted {
   id: number;
   key: string;
@@ -190,7 +187,6 @@ export function readWantedVideos(
   });
 }
 
-/** How many rows `readWantedVideos` finds. */
 export function countWanted(
   db: Queryable,
   { batchId, folderId }: { batchId: number; folderId: string },
@@ -214,7 +210,6 @@ export function countOutstanding(db: Queryable, batchId: number): Promise<Outsta
   );
 }
 
-/** What is known of a row's video in a folder. */
 export interface VideoView {
   key: string;
   state: State;
@@ -250,7 +245,6 @@ export function readVideos(
   });
 }
 
-/** A video of a row in one folder. */
 export interface PlacedVideo extends Pick<VideoView, 'file' | 'bytes' | 'sha256' | 'code' | 'reason'> {
   host: string;
   path: string;
@@ -258,7 +252,6 @@ export interface PlacedVideo extends Pick<VideoView, 'file' | 'bytes' | 'sha256'
   at: Date;
 }
 
-/** The videos of a row in all folders. */
 export async function readVideosOfRow(db: Queryable, submissionId: number): Promise<PlacedVideo[]> {
   const { rows } = await db.query<PlacedVideo>(
     `select f.host, f.path, d.state, d.file, d.bytes, d.sha256, d.code, d.reason, d.updated_at as at

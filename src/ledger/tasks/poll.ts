@@ -1,7 +1,6 @@
 import type { AskedTask } from '../../core/poll-plan.ts';
 import type { Queryable } from '../../database/database.ts';
 
-/** Which tasks are polled. */
 export interface PollScope {
   origin: string;
   /** Only of these batches; null: of all. */
@@ -38,14 +37,11 @@ const OF_BATCHES = '($2::bigint[] is null or s.batch_id = any($2))';
 
 /** A task that only this process polls, until its lease ends. */
 export interface TakenTask extends AskedTask {
-  /** Milliseconds until the rate allows the poll. */
   waitMs: number;
 }
 
 export interface Taking {
-  /** The name of this process. */
   asker: string;
-  /** The most tasks to take. */
   room: number;
   /** Milliseconds between two polls of all processes; null: no limit. */
   intervalMs: number | null;

@@ -13,7 +13,6 @@ export interface TaskView {
   status: TaskStatus;
   /** The status in the provider's words. */
   rawStatus: string | null;
-  /** The provider's last answer about the task. */
   body: string | null;
   progress: number | null;
   failReason: string | null;
@@ -26,7 +25,6 @@ export interface TaskView {
   finishedAt: Date | null;
   polls: number;
   askedAt: Date | null;
-  /** Why the last poll brought no answer. */
   problem: string | null;
   misses: number;
   /** Another status that the provider gave after the task had ended. */

@@ -4,7 +4,6 @@
  */
 export type Severity = 'risk' | 'broken' | 'difference' | 'note';
 
-/** Something that is true at every moment. */
 export interface Rule {
   /** Stable, for scripts. */
   name: string;
@@ -37,11 +36,8 @@ export const EXPLAIN = 'vidbatch explain {batch} {key}';
 
 /** A rule, with SQL for where it is broken and for what to say then. */
 interface Broken extends Omit<Rule, 'next'> {
-  /** Default: `EXPLAIN`. */
   next?: string;
-  /** The tables, as SQL. */
   from?: string;
-  /** The attempt to name, as SQL. */
   attempt?: string;
   where: string;
   what: string;

@@ -109,7 +109,6 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   }),
 ];
 
-/** A row by itself, beyond the CHECKs of the schema. */
 export const STATE_INVARIANTS: readonly Invariant[] = [
   overRows({
     name: 'task-status',

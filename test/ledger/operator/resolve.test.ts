@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { cancel } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts, readEventLog } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts, readEventLog } from '../../../src/ledger/read/rows.ts';
 import { recordWithin } from '../../../src/ledger/send/record.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';

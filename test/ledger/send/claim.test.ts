@@ -9,7 +9,7 @@ import type { Claim } from '../../../src/ledger/send/claim.ts';
 import { setOffPeakWindow } from '../../../src/ledger/send/window-change.ts';
 import { transaction } from '../../../src/database/database.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts } from '../../../src/ledger/read/rows.ts';
 import {
   claimAll,
   claimFirst,

@@ -4,7 +4,7 @@ import { cancel } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import { formatAmount } from '../../../src/core/money/money.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts, readEventLog } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts, readEventLog } from '../../../src/ledger/read/rows.ts';
 import { resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
 import { inspectLedger } from '../../../src/operate/verify/verify.ts';
 import { readBudgetStatus } from '../../../src/ledger/money/budget.ts';

@@ -5,7 +5,7 @@ import { cancel, pause } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import { transaction } from '../../../src/database/database.ts';
 import type { Database, Queryable } from '../../../src/database/database.ts';
-import { readAttempts } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts } from '../../../src/ledger/read/rows.ts';
 import { record, recordedBefore, recordWithin } from '../../../src/ledger/send/record.ts';
 import type { OutcomeKind } from '../../../src/core/outcome.ts';
 import {

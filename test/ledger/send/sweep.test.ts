@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { claim } from '../../../src/ledger/send/claim.ts';
 import { armProbe } from '../../../src/ledger/send/provider.ts';
-import { readAttempts } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts } from '../../../src/ledger/read/rows.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import {
   claimAll,

@@ -8,7 +8,7 @@ import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { sendUnheardAgain } from '../../../src/ledger/send/unknown-outcome.ts';
 import { restoreAttempts } from '../../../src/ledger/send/journal.ts';
-import { readAttempts } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts } from '../../../src/ledger/read/rows.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import type { Recorded } from '../../../src/ledger/send/result.ts';
 import { resolveNotSent } from '../../../src/ledger/operator/resolve.ts';

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Queryable } from '../../../src/database/database.ts';
 import { ensurePoller, releaseTasks, readNextPoll } from '../../../src/ledger/tasks/poll.ts';
 import { recordPolls } from '../../../src/ledger/tasks/record-polls.ts';
-import { readEventLog } from '../../../src/ledger/read/row-history.ts';
+import { readEventLog } from '../../../src/ledger/read/rows.ts';
 import { askNow, countTasks, readTasks } from '../../../src/ledger/tasks/tasks.ts';
 import type { TaskView } from '../../../src/ledger/tasks/tasks.ts';
 import { judgePoll } from '../../../src/core/poll-plan.ts';

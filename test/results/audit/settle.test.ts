@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Verdict } from '../../../src/results/audit/candidate.ts';
-import { readEventLog } from '../../../src/ledger/read/row-history.ts';
+import { readEventLog } from '../../../src/ledger/read/rows.ts';
 import { onEvery } from '../../contract/storages.ts';
 import { distinct, openDoubtful } from './doubt.ts';
 import type { Doubtful } from './doubt.ts';

@@ -7,7 +7,7 @@ import { openJournal } from '../../../src/worker/journal/journal.ts';
 import type { Journal } from '../../../src/worker/journal/journal.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readAttempts } from '../../../src/ledger/read/row-history.ts';
+import { readAttempts } from '../../../src/ledger/read/rows.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import { replayJournals } from '../../../src/worker/journal/replay.ts';
 import {
