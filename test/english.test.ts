@@ -27,7 +27,7 @@ const NOT_IN_CLEAN_ROOMS = [
   /\bshall\b/i,
   /\bwhatever\b/i,
 ];
-const CLEAN_ROOMS = ['core', 'manifest', 'provider', 'batch', 'simulator'];
+const CLEAN_ROOMS = ['core', 'manifest', 'provider', 'batch', 'database', 'simulator'];
 
 function findWords(pattern: string, words: readonly RegExp[]): string[] {
   return globSync(pattern, { cwd: ROOT }).flatMap((file) =>

@@ -28,7 +28,7 @@ export interface FolderNeeds {
   alone?: boolean;
   /** This process, as the holder, can give up the folder: called when a worker needs it. */
   onYield?: () => void;
-  /** False: open only a ledger that exists. Default: make one where there is none. */
+  /** False: open only a ledger that exists. Default: make a missing one, too. */
   mayMake?: boolean;
 }
 

@@ -26,7 +26,7 @@ export function hasFiles(dir: string): boolean {
 }
 
 /**
- * Starts PGlite on the files in `dir`, and makes them when there are none. It makes them in a folder beside it, which gets
+ * Starts PGlite on the files in `dir`, or makes them first. It makes them in a folder beside it, which gets
  * the name `dir` when it is complete. So `dir` is complete or absent, and no start ever removes it.
  */
 export async function openFiles(dir: string): Promise<PGlite> {

@@ -63,7 +63,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/stale file handle/i, 'ESTALE'],
 ];
 
-/** The name of the system error, such as EACCES; undefined: it is none. `printed`: what the database printed. */
+/** The name of the system error, such as EACCES; undefined: another error. `printed`: what the database printed. */
 export function systemError(cause: unknown, printed: readonly string[] = []): string | undefined {
   const { code, errno, name } = (cause ?? {}) as { code?: unknown; errno?: unknown; name?: unknown };
   if (typeof code === 'string' && /^E[A-Z\d]+$/.test(code)) return code;

@@ -167,7 +167,7 @@ export class EmbeddedDatabase
 }
 
 /**
- * Opens the database in `dir`, and makes it when there is none. Only one process may do so at a time: take the lock first.
+ * Opens the database in `dir`, or makes it. Only one process may do so at a time: take the lock first.
  * @throws VidbatchError when the files are damaged or of another version.
  */
 export async function openEmbedded(dir: string): Promise<EmbeddedDatabase> {

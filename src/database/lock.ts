@@ -40,8 +40,8 @@ export interface FolderTaken {
 }
 
 /**
- * Takes the folder for this process, or says which process has it. Does not wait. Makes the folder, for this user alone,
- * when there is none.
+ * Takes the folder for this process, or says which process has it. Does not wait. Makes a missing folder, for this user
+ * alone.
  *
  * It is a lock of the kernel on `lock.db`. So it ends with the process, also after kill -9, and it works between
  * containers that share the volume, where a pid means nothing. The kernel drops a process's locks on a file when that

@@ -136,7 +136,7 @@ export function compareMigrations(
 ): { refused?: Refused; missing: Migration[] } {
   const ofVersion = new Map(applied.map((one) => [one.version, one]));
   const missing = known.filter(({ version }) => !ofVersion.has(version));
-  // Another file under the same number means another schema, whatever the highest number is. A released file never
+  // Another file under the same number means another schema, also under the highest number. A released file never
   // changes, so a ledger of a released version passes this check in every later version.
   for (const { version, name, sha256 } of known) {
     const held = ofVersion.get(version);

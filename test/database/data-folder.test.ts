@@ -10,7 +10,7 @@ import { socketPath, openFolder } from '../../src/database/data-folder.ts';
 import { lockFolder } from '../../src/database/lock.ts';
 import { copyTemplate } from '../servers.ts';
 
-// What needs a database is in the tests of the door.
+// Tests that need a database are in ipc.test.ts.
 
 let root: string;
 before(async () => {
@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => rm(root, { recursive: true }));
 
-test('a folder whose holder does not answer is told with his pid', async () => {
+test('a folder whose holder does not answer is refused with the pid of the holder', async () => {
   const held = join(root, 'held');
   const lock = lockFolder(held);
   assert.ok(lock.held);
@@ -32,7 +32,7 @@ test('a folder whose holder does not answer is told with his pid', async () => {
   lock.release();
 });
 
-test('a folder that cannot be opened is let go again', async () => {
+test('a folder that cannot be opened is unlocked again', async () => {
   const broken = join(root, 'broken');
   await mkdir(broken);
   await writeFile(join(broken, 'database'), 'a file');
@@ -42,7 +42,7 @@ test('a folder that cannot be opened is let go again', async () => {
   lock.release();
 });
 
-test('a socket outside the folder is only put where nobody else can listen in', async (t) => {
+test('a socket outside of the folder is in a folder of this user alone', async (t) => {
   const { TMPDIR } = process.env;
   t.after(() => {
     if (TMPDIR === undefined) delete process.env['TMPDIR'];
@@ -57,16 +57,16 @@ test('a socket outside the folder is only put where nobody else can listen in', 
   assert.throws(() => socketPath(deep), { name: 'VidbatchError', code: 'DOOR' });
 });
 
-test('a holder that makes room for a worker is waited for; one that does not, or a worker, is named', async () => {
+test('a worker waits for a holder that yields; a holder that stays is named, and so is a worker', async () => {
   const dir = join(root, 'room');
   await copyTemplate(dir);
   const board = await openFolder(dir, { onYield: () => void board.close() });
-  const visitor = await openFolder(dir);
-  assert.equal(visitor.role, 'client');
+  const client = await openFolder(dir);
+  assert.equal(client.role, 'client');
   const working = openFolder(dir, { alone: true });
   // Not while somebody else is in the middle of something.
-  await visitor.database.query('select 1');
-  await visitor.close();
+  await client.database.query('select 1');
+  await client.close();
   const worker = await working;
   assert.equal(worker.role, 'holder');
   await assert.rejects(
@@ -103,7 +103,7 @@ async function compiled(dir: string, needs: string): Promise<{ all: number; opti
   };
 }
 
-test('only a worker has the code of the database optimised: it takes 600 MB', async () => {
+test('only a worker has the code of the database optimised, which takes 600 MB', async () => {
   const dir = join(root, 'compiled');
   await copyTemplate(dir);
   for (const needs of ['{ mayMake: false }', '{}']) {

@@ -25,7 +25,7 @@ function failing(code: string): () => never {
   };
 }
 
-test('only ENOENT means that nothing is there; every other error is told by its name and path', () => {
+test('only ENOENT means that nothing is there; every other error is reported with its name and path', () => {
   assert.equal(isThere('/data/database', failing('ENOENT')), false);
   for (const code of [...NAMES, 'EBUSY', 'ELOOP']) {
     assert.throws(
@@ -40,7 +40,7 @@ test('only ENOENT means that nothing is there; every other error is told by its 
   }
 });
 
-test('a link to a disk that is not mounted is there', async () => {
+test('a link to a disk that is not mounted counts as there', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-there-'));
   await symlink('/nowhere/at/all', join(folder, 'database'));
   assert.equal(isThere(join(folder, 'database')), true);
@@ -61,24 +61,25 @@ const said: readonly (readonly [string, unknown, readonly string[]])[] = [
   ['EPERM', { code: 'EPERM' }, []],
 ];
 for (const [name, cause, lines] of said) {
-  test(`${name} is known in what the database says`, () => assert.equal(systemError(cause, lines), name));
+  test(`${name} is recognised in the output of the database`, () =>
+    assert.equal(systemError(cause, lines), name));
 }
 
-test('damage is no system error', () => {
+test('damage is not a system error', () => {
   assert.equal(
     systemError(new Error('failed'), ['FATAL:  database files are incompatible with server']),
     undefined,
   );
 });
 
-test('no advice for any error leads to another ledger', () => {
+test('no hint for any error leads to another ledger', () => {
   for (const code of [...NAMES, 'ENOENT', 'EBUSY']) {
     const { hint = '' } = diskError('DATABASE_FILES', '/data', { code });
     assert.doesNotMatch(hint, /move|empty|another|remove|delete/i, code);
   }
 });
 
-test('what was thrown without a message is told by what it says of itself', () => {
+test('an error without a message is reported by its text', () => {
   assert.match(messageOf({ name: 'ErrnoError', errno: 51 }), /errno: 51/);
   assert.equal(messageOf({ message: 'so' }), 'so');
   assert.equal(messageOf(null), 'null');

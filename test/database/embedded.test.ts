@@ -43,11 +43,11 @@ async function notes(): Promise<number[]> {
 
 const insert = 'insert into vidbatch.note values ($1, $2)';
 
-test('what a first start left that was killed is removed, and nothing that a person named', async () => {
+test('the files of a killed first start are removed, and no files with another name', async () => {
   assert.deepEqual((await readdir(root)).sort(), ['database', 'database.unfinished-kept']);
 });
 
-describe('the grant of the one session', () => {
+describe('the mutex of the one session', () => {
   before(() => db.query('truncate vidbatch.note'));
 
   test('a write of the pool is not lost in the rollback of a session', async () => {
@@ -71,7 +71,7 @@ describe('the grant of the one session', () => {
     const one = (id: number): Promise<void> =>
       transaction(db, async (session) => {
         const { rows } = await session.query<{ n: number }>('select count(*) as n from vidbatch.note');
-        assert.equal(rows[0]?.n, order.length, 'nobody else is in the middle of his');
+        assert.equal(rows[0]?.n, order.length, 'no other transaction is open');
         await session.query(insert, [id, '']);
         order.push(id);
       });
@@ -79,7 +79,7 @@ describe('the grant of the one session', () => {
     assert.deepEqual(order, [1, 2, 3, 4, 5]);
   });
 
-  test('a statement that fails leaves the transaction aborted until its end, whatever that is called', async () => {
+  test('a failed statement leaves the transaction aborted until its end, however it ends', async () => {
     for (const end of ['rollback', 'ABORT', 'commit', 'end', '/* so */ Commit;']) {
       const session = await db.connect();
       await session.query('start transaction');
@@ -87,12 +87,12 @@ describe('the grant of the one session', () => {
       await assert.rejects(session.query('select 1/0'), { code: '22012' });
       await assert.rejects(session.query('select 1'), { code: '25P02' });
       await session.query(end);
-      assert.deepEqual(await notes(), [1, 2, 3, 4, 5], 'the grant is free, and nothing was kept');
+      assert.deepEqual(await notes(), [1, 2, 3, 4, 5], 'the mutex is free, and nothing was kept');
       session.release();
     }
   });
 
-  test('a commit that fails frees the grant', async () => {
+  test('a failed commit releases the mutex', async () => {
     await db.query(
       'create table vidbatch.late (id int unique deferrable initially deferred); insert into vidbatch.late values (1)',
     );
@@ -116,7 +116,7 @@ describe('the grant of the one session', () => {
     }
   });
 
-  test('a transaction begun on the pool is refused, and nothing of it stays', async () => {
+  test('a transaction begun on the pool is refused and rolled back', async () => {
     const refused = (error: unknown): boolean =>
       error instanceof VidbatchError && error.code === 'SESSION_NEEDED';
     await assert.rejects(db.query('begin'), refused);
@@ -128,7 +128,7 @@ describe('the grant of the one session', () => {
     assert.deepEqual(await notes(), [1, 2, 3, 4, 5, 6], 'a whole one is fine');
   });
 
-  test('timers and sockets get their turn between two statements', async () => {
+  test('timers and sockets run between two statements', async () => {
     let turned = false;
     setImmediate(() => (turned = true));
     await db.query('select 1');
@@ -140,7 +140,7 @@ describe('the grant of the one session', () => {
 describe('statements', () => {
   test('give the values of the contract', () => assertContract(db));
 
-  test('a text of many statements runs without parameters, as migrations need it, and not with them', async () => {
+  test('a text of several statements runs without parameters, but not with them', async () => {
     const { rows } = await db.query(
       "create table vidbatch.m (id int); -- ; \n select ';' as x; select 2 as y",
     );
@@ -149,7 +149,7 @@ describe('statements', () => {
     assert.deepEqual((await db.query('')).rows, []);
   });
 
-  test('errors tell code, constraint and detail', async () => {
+  test('errors have a code, a constraint and a detail', async () => {
     await assert.rejects(db.query(insert, [1, '']), {
       code: '23505',
       constraint: 'note_pkey',
@@ -177,14 +177,14 @@ describe('statements', () => {
     assert.deepEqual(rows, [{ x: 'é\ufffd', y: '\ufffd' }]);
   });
 
-  test('ten megabytes go in and come out', async () => {
+  test('ten megabytes are written and read', async () => {
     const { rows } = await db.query<{ x: string }>('select $1::text as x', ['ü'.repeat(5_000_000)]);
     assert.equal(rows[0]?.x.length, 5_000_000);
   });
 });
 
 describe('notifications', () => {
-  test('reach the sessions that listen to the channel, which hold no grant meanwhile', async () => {
+  test('reach the sessions that listen to the channel, which do not hold the mutex', async () => {
     const [listener, other] = await Promise.all([db.connect(), db.connect()]);
     await listener.query('-- a comment first\nLISTEN Jobs;\n');
     await other.query('listen "other ""one"""');
@@ -216,7 +216,7 @@ test('BullMQ works beside a ledger that keeps rolling back', async () => {
   assert.deepEqual(await notes(), [1, 2, 3, 4, 5, 6]);
 });
 
-test('upkeep vacuums what has many dead rows, cuts a long log, and then rests', async () => {
+test('upkeep vacuums tables with many dead rows, checkpoints a long log, and then rests', async () => {
   await db.query('create table vidbatch.big (id int primary key, body text)');
   await db.query(
     'insert into vidbatch.big select g, repeat(md5(g::text), 60) from generate_series(1, 20000) g',
@@ -231,7 +231,7 @@ test('upkeep vacuums what has many dead rows, cuts a long log, and then rests', 
 });
 
 describe('the end', () => {
-  test('turns away who waits and who comes later, and rolls back what is open', async () => {
+  test('rejects waiting and later queries, and rolls back open transactions', async () => {
     const session = await db.connect();
     await session.query('begin');
     await session.query(insert, [80, '']);
@@ -271,7 +271,7 @@ describe('the end', () => {
   });
 });
 
-test('the marker of an earlier version removes no database, and goes', async () => {
+test('the marker file of an earlier version is removed, and no database', async () => {
   const notesBefore = await reopened();
   assert.ok(notesBefore.length > 0);
   await writeFile(`${dir}.making`, '');
@@ -288,7 +288,7 @@ async function reopened(): Promise<number[]> {
   }
 }
 
-describe('a folder that cannot be opened is told in one line, and stays as it is', () => {
+describe('a folder that cannot be opened is reported in one line, and stays as it is', () => {
   async function refused(code: string, words: RegExp): Promise<void> {
     await assert.rejects(
       openEmbedded(dir),
@@ -318,12 +318,12 @@ describe('a folder that cannot be opened is told in one line, and stays as it is
     assert.ok((await reopened()).length > 0, 'nothing was removed');
   });
 
-  test('which another user owns in part, until the whole folder is given back', async () => {
+  test('that another user owns in part, until the whole folder is given back', async () => {
     const files = join(root, 'given', 'database');
     await copyTemplate(join(root, 'given'), 'empty');
     await chmod(root, 0o755);
     const before = await readdir(files, { recursive: true });
-    // Root may read everything: then it is nobody who tries.
+    // Root may read everything, so the user nobody tries.
     const isRoot = process.getuid?.() === 0;
     const other = isRoot ? { uid: 65_534, gid: 65_534, cwd: root } : {};
     if (isRoot) chownSync(join(root, 'given'), 65_534, 65_534);

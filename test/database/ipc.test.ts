@@ -25,7 +25,7 @@ let root: string;
 let dir: string;
 let path: string;
 let db: EmbeddedDatabase;
-let guest: RemoteDatabase;
+let client: RemoteDatabase;
 let closeHolder: () => Promise<void>;
 
 // Making a database takes seconds: all tests share one, and run in order.
@@ -39,11 +39,11 @@ before(async () => {
   db = folder.database;
   closeHolder = folder.close;
   await db.query('create schema vidbatch; create table vidbatch.note (id int primary key, body text)');
-  guest = await connectToHolder(path);
+  client = await connectToHolder(path);
 });
 
 after(async () => {
-  await guest.end();
+  await client.end();
   await closeHolder();
   await rm(root, { recursive: true });
 });
@@ -59,7 +59,7 @@ function isVidbatch(code: string): (error: unknown) => boolean {
   return (error) => error instanceof VidbatchError && error.code === code;
 }
 
-describe('a guest', () => {
+describe('a client', () => {
   test('finds the holder, behind a socket for this user alone', async () => {
     assert.equal((await stat(path)).mode & 0o777, 0o600);
     const folder = await openFolder(dir);
@@ -75,33 +75,33 @@ describe('a guest', () => {
     await assert.rejects(folder.database.connect(), /Cannot use a pool after calling end on the pool/);
   });
 
-  test('gets the values of the contract', () => assertContract(guest));
+  test('gets the values of the contract', () => assertContract(client));
 
-  test('gets errors with code, constraint and detail, and those of vidbatch as they are', async () => {
-    await guest.query(insert, [1, '']);
-    await assert.rejects(guest.query(insert, [1, '']), {
+  test('gets errors with a code, a constraint and a detail, and errors of vidbatch unchanged', async () => {
+    await client.query(insert, [1, '']);
+    await assert.rejects(client.query(insert, [1, '']), {
       code: '23505',
       constraint: 'note_pkey',
       detail: 'Key (id)=(1) already exists.',
       message: 'duplicate key value violates unique constraint "note_pkey"',
     });
-    await assert.rejects(guest.query('begin'), isVidbatch('SESSION_NEEDED'));
+    await assert.rejects(client.query('begin'), isVidbatch('SESSION_NEEDED'));
   });
 
-  test('holds a transaction apart from the holder and from other guests', async () => {
-    const session = await guest.connect();
+  test('keeps a transaction apart from the holder and from other clients', async () => {
+    const session = await client.connect();
     await session.query('begin');
     await session.query(insert, [2, 'rolled back']);
-    const others = [db.query(insert, [3, '']), guest.query(insert, [4, ''])];
+    const others = [db.query(insert, [3, '']), client.query(insert, [4, ''])];
     await session.query('rollback');
     await Promise.all(others);
-    await transaction(guest, (inner) => inner.query(insert, [5, '']));
+    await transaction(client, (inner) => inner.query(insert, [5, '']));
     session.release();
     assert.deepEqual(await notes(), [1, 3, 4, 5]);
   });
 
   test('that releases its session in a transaction is rolled back', async () => {
-    const session = await guest.connect();
+    const session = await client.connect();
     await session.query('begin');
     await session.query(insert, [6, '']);
     session.release();
@@ -109,7 +109,7 @@ describe('a guest', () => {
     await assert.rejects(session.query('select 1'), /after it was released/);
   });
 
-  test('that is killed in a transaction frees the grant', async () => {
+  test('that is killed in a transaction releases the mutex', async () => {
     const child = startChild(`
       const { connectToHolder } = await import(src + 'ipc-client.ts');
       const session = await (await connectToHolder(${JSON.stringify(path)})).connect();
@@ -125,14 +125,14 @@ describe('a guest', () => {
 
   test('sends and gets rows of ten megabytes', async () => {
     const text = 'ü'.repeat(5_000_000);
-    const { rows } = await guest.query<{ x: string }>('select $1::text as x from generate_series(1, 2)', [
+    const { rows } = await client.query<{ x: string }>('select $1::text as x from generate_series(1, 2)', [
       text,
     ]);
     assert.ok(rows.length === 2 && rows.every(({ x }) => x === text));
   });
 
-  test('hears notifications', async () => {
-    const session = await guest.connect();
+  test('gets notifications', async () => {
+    const session = await client.connect();
     await session.query('listen news');
     const heard = once(session, 'notification');
     await db.query("notify news, 'all well'");
@@ -141,7 +141,7 @@ describe('a guest', () => {
   });
 });
 
-test('a guest’s queue adds jobs that the holder’s worker runs', async () => {
+test('the queue of a client adds jobs that a worker of the holder runs', async () => {
   const session = await db.connect();
   await runMigrations(session);
   session.release();
@@ -166,40 +166,40 @@ test('a guest’s queue adds jobs that the holder’s worker runs', async () => 
     { connection: db },
     createPostgresBackend,
   );
-  assert.equal(await child.ended(), '', 'the guest ends by itself');
+  assert.equal(await child.ended(), '', 'the client ends by itself');
   await all.promise;
   assert.deepEqual(
     seen.sort((a, b) => a - b),
     Array.from({ length: 20 }, (_, n) => n),
   );
   await worker.close();
-  const queue = new Queue('shared', { connection: guest }, createPostgresBackend);
+  const queue = new Queue('shared', { connection: client }, createPostgresBackend);
   // It goes on listening to its pool after it is closed, and prints what it hears.
   queue.on('error', () => undefined);
   assert.equal(await queue.getCompletedCount(), 20);
   await queue.close();
 });
 
-describe('the door', () => {
-  test('tells a guest of another version so, and turns away who is no guest at all', async () => {
-    const strangers = [
+describe('the socket', () => {
+  test('refuses a client of another version, and disconnects what is not a client', async () => {
+    const others = [
       frameGreeting({ door: 'vidbatch', protocol: 0, wire: 15, kind: 'pool' }),
       frameGreeting(null),
       Buffer.from('GET / HTTP/1.1\r\n\r\n'),
       Buffer.from([0xff, 0xff, 0xff, 0xff]),
       Buffer.from([0, 0, 0, 0]),
     ];
-    for (const words of strangers) {
+    for (const words of others) {
       const stranger = createConnection(path);
       stranger.on('error', () => undefined);
       stranger.resume();
       stranger.write(words);
       await once(stranger, 'close');
     }
-    assert.deepEqual((await guest.query('select 1 as one')).rows, [{ one: 1 }], 'and serves on');
+    assert.deepEqual((await client.query('select 1 as one')).rows, [{ one: 1 }], 'and serves on');
   });
 
-  test('ends the connection of a guest for any frame that is no question, and nothing more', async () => {
+  test('ends the connection of a client for any frame that is not a request, and nothing else', async () => {
     const ours = greet('pool');
     const strange = fc.oneof(
       fc.constantFrom<unknown>(null, undefined, 0, '', [], {}, new Map(), 10n, { id: 1 }, { id: 1, text: 2 }),
@@ -212,7 +212,7 @@ describe('the door', () => {
       stranger.resume();
       stranger.end(Buffer.concat([frameGreeting(ours), bytes]));
       await once(stranger, 'close');
-      assert.deepEqual((await guest.query('select 1 as one')).rows, [{ one: 1 }]);
+      assert.deepEqual((await client.query('select 1 as one')).rows, [{ one: 1 }]);
     };
     await fc.assert(
       fc.asyncProperty(strange, (message) => send(frame(message))),
@@ -224,7 +224,7 @@ describe('the door', () => {
     );
   });
 
-  test('a holder of another version is told in words', async () => {
+  test('a holder of another version is refused with both versions', async () => {
     const other = join(root, 'other.sock');
     const server = createServer((socket) => {
       socket.end(frameGreeting({ door: 'vidbatch', protocol: 99, wire: 15 }));
@@ -238,13 +238,13 @@ describe('the door', () => {
     server.close();
   });
 
-  test('a frame over the limit is refused, and only that', async () => {
+  test('a frame over the limit is refused, and the connection goes on', async () => {
     const bytes = Buffer.alloc(FRAME_LIMIT);
-    await assert.rejects(guest.query('select $1::bytea', [bytes]), isVidbatch('FRAME_TOO_LONG'));
-    assert.deepEqual((await guest.query('select 1 as one')).rows, [{ one: 1 }]);
+    await assert.rejects(client.query('select $1::bytea', [bytes]), isVidbatch('FRAME_TOO_LONG'));
+    assert.deepEqual((await client.query('select 1 as one')).rows, [{ one: 1 }]);
   });
 
-  test('of a folder with a long path is elsewhere, and guests find it there', async (t) => {
+  test('of a folder with a long path has its socket elsewhere, and clients find it', async (t) => {
     const { TMPDIR } = process.env;
     t.after(() => {
       if (TMPDIR === undefined) delete process.env['TMPDIR'];
@@ -257,42 +257,42 @@ describe('the door', () => {
     const elsewhere = socketPath(deep);
     assert.match(elsewhere, /vidbatch-\d+\/[0-9a-f]{16}\.sock$/);
     assert.equal((await stat(dirname(elsewhere))).mode & 0o777, 0o700);
-    const door = await startIpcServer(db, elsewhere);
+    const server = await startIpcServer(db, elsewhere);
     lock.announce(elsewhere);
     await copyTemplate(deep, 'empty');
     const folder = await openFolder(deep);
     assert.equal(folder.role, 'client');
     await folder.close();
-    await door.close();
+    await server.close();
     lock.release();
   });
 });
 
-test('a holder who is slow to open his door is waited for', async () => {
+test('a client waits for a holder that is slow to open its socket', async () => {
   const held = join(root, 'held');
   const lock = lockFolder(held);
   assert.ok(lock.held);
   const waiting = openFolder(held);
-  const door = await startIpcServer(db, socketPath(held));
+  const server = await startIpcServer(db, socketPath(held));
   const folder = await waiting;
   assert.equal(folder.role, 'client');
   await folder.close();
-  await Promise.all([door.close(), door.close()]);
+  await Promise.all([server.close(), server.close()]);
   lock.release();
 });
 
-test('when the holder closes, guests are told, and who waits becomes the holder', async () => {
-  const told = once(guest, 'error');
-  const session = await guest.connect();
+test('when the holder closes, its clients get an error, and the next process becomes the holder', async () => {
+  const told = once(client, 'error');
+  const session = await client.connect();
   await session.query('begin');
   const lost = once(session, 'error');
-  const pending = assert.rejects(guest.query('select 1'), isVidbatch('HOLDER_GONE'));
+  const pending = assert.rejects(client.query('select 1'), isVidbatch('HOLDER_GONE'));
   await closeHolder();
   await closeHolder();
   await Promise.all([told, lost, pending]);
-  await assert.rejects(guest.query('select 1'), isVidbatch('HOLDER_GONE'));
+  await assert.rejects(client.query('select 1'), isVidbatch('HOLDER_GONE'));
   await assert.rejects(session.query('commit'), isVidbatch('HOLDER_GONE'));
-  await assert.rejects(guest.connect(), isVidbatch('HOLDER_GONE'));
+  await assert.rejects(client.connect(), isVidbatch('HOLDER_GONE'));
   assert.ok(!existsSync(path));
 
   const child = startChild(`
@@ -311,7 +311,7 @@ test('when the holder closes, guests are told, and who waits becomes the holder'
   await child.kill();
   await sleeping;
   await visit.close();
-  assert.ok(existsSync(path), 'the socket of the dead is still there');
+  assert.ok(existsSync(path), 'the socket file of the dead holder is still there');
 
   const heir = await openFolder(dir);
   assert.equal(heir.role, 'holder');

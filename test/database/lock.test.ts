@@ -34,7 +34,7 @@ function refusedWith(dir: string, words: RegExp): void {
   );
 }
 
-test('the folder is made for this user alone, and says who holds it while he does', async () => {
+test('the folder is made for this user alone, and names its holder while it is held', async () => {
   const dir = join(root, 'made', 'here');
   const lock = take(dir);
   assert.equal((await stat(dir)).mode & 0o777, 0o700);
@@ -50,7 +50,7 @@ test('the folder is made for this user alone, and says who holds it while he doe
   assert.deepEqual(await readdir(dir), ['lock.db']);
 });
 
-test('a second taker is told who holds it, in this process and in another', async () => {
+test('a second process that wants the folder gets the pid of its holder', async () => {
   const dir = join(root, 'twice');
   const lock = take(dir);
   assert.deepEqual(lockFolder(dir), { held: false, heldBy: process.pid });
@@ -62,7 +62,7 @@ test('a second taker is told who holds it, in this process and in another', asyn
   take(dir).release();
 });
 
-test('the lock ends with the process, killed or not', async () => {
+test('the lock ends with the process, also when it is killed', async () => {
   const dir = join(root, 'killed');
   const holder = startChild(HOLD(dir));
   assert.equal(await holder.line(), 'held');
@@ -74,7 +74,7 @@ test('the lock ends with the process, killed or not', async () => {
   lock.release();
 });
 
-test('a note that cannot be read is no holder, and no hindrance', async () => {
+test('an unreadable note counts as no holder, and the folder can be locked', async () => {
   const dir = join(root, 'garbled');
   await mkdir(dir);
   for (const note of ['', '{', 'null', '{"pid":"1"}', '[]']) {
@@ -84,7 +84,7 @@ test('a note that cannot be read is no holder, and no hindrance', async () => {
   take(dir).release();
 });
 
-test('a warning that is not about SQLite is still shown', async () => {
+test('a warning that is not about SQLite is still printed', async () => {
   const dir = join(root, 'warning');
   const child = startChild(`${HOLD(dir)}\nprocess.emitWarning('mind the gap'); process.stdin.destroy();`);
   await child.line();

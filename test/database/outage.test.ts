@@ -16,7 +16,7 @@ function watched(t: TestContext): { outage: Outage; heard: Heard; told: () => un
   return { outage, heard, told: () => heard.lines.map(({ event }) => event) };
 }
 
-test('an outage is told once when it begins, with its first reason, and once when it has ended', (t) => {
+test('an outage is logged once when it begins, with its first reason, and once when it has ended', (t) => {
   const { outage, heard, told } = watched(t);
   outage.failed(new Error('connect ECONNREFUSED'));
   for (let n = 0; n < 100; n += 1) outage.failed(new Error('another'));
@@ -30,7 +30,7 @@ test('an outage is told once when it begins, with its first reason, and once whe
   assert.deepEqual(told(), ['queue-away', 'queue-back', 'queue-away']);
 });
 
-test('an engine that comes and goes is one outage, until it stays', (t) => {
+test('a server that comes and goes is one outage, until it stays', (t) => {
   const { outage, told } = watched(t);
   for (let n = 0; n < 50; n += 1) {
     outage.failed(new Error('READONLY'));
@@ -42,7 +42,7 @@ test('an engine that comes and goes is one outage, until it stays', (t) => {
   assert.deepEqual(told(), ['queue-away', 'queue-back']);
 });
 
-test('its end is told at the latest when all is closed, and what breaks then is no outage', (t) => {
+test('its end is logged at the latest when all is closed, and later failures are not an outage', (t) => {
   const { outage, told } = watched(t);
   outage.failed(new Error('gone'));
   outage.worked();
@@ -52,7 +52,7 @@ test('its end is told at the latest when all is closed, and what breaks then is 
   assert.deepEqual(told(), ['queue-away', 'queue-back']);
 });
 
-test('one that nobody has waited for yet is told to whoever begins to', () => {
+test('an outage from before `logTo` is logged then', () => {
   const heard = hear();
   const outage = new Outage('ledger', 'Postgres at h');
   outage.failed(new Error('never worked: its opener says why'));

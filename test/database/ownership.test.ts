@@ -76,19 +76,22 @@ describe('a data folder', () => {
     });
   }
 
-  it('that others can write is refused, also behind a link, and the door in it is not spoken to', async () => {
+  it('that others can write is refused, also behind a link, and nothing is sent to its socket', async () => {
     const dir = await folder(0o777);
     const link = join(root, 'link');
     symlinkSync(dir, link);
-    const door = join(dir, 'evil.sock');
+    const socket = join(dir, 'evil.sock');
     let spokenTo = 0;
     const evil = createServer((socket) => {
       spokenTo += 1;
       socket.destroy();
     });
-    await new Promise<void>((done) => evil.listen(door, done));
+    await new Promise<void>((done) => evil.listen(socket, done));
     const { pid } = process;
-    await writeFile(join(dir, 'holder.json'), JSON.stringify({ pid, startedAt: '', command: '', door }));
+    await writeFile(
+      join(dir, 'holder.json'),
+      JSON.stringify({ pid, startedAt: '', command: '', door: socket }),
+    );
     for (const named of [dir, link]) {
       const { code, message, hint } = await refusalOf(named);
       assert.equal(code, 'UNSAFE_FOLDER');
@@ -131,7 +134,7 @@ describe('a data folder', () => {
     }
   });
 
-  it('has a lock that is no link, and of no other user', async () => {
+  it('has a lock that is not a link, and not of another user', async () => {
     const dir = await folder(0o700);
     const elsewhere = join(root, 'elsewhere');
     symlinkSync(elsewhere, join(dir, 'lock.db'));
@@ -143,17 +146,21 @@ describe('a data folder', () => {
     assert.throws(() => lockFolder(dir), /lock\.db: belongs to user 65534/);
   });
 
-  it('has a door that is not spoken to when it is of another user', { skip: !IS_ROOT }, async () => {
-    const door = join(await folder(0o700), 'door.sock');
-    let spokenTo = 0;
-    const evil = createServer((socket) => {
-      spokenTo += 1;
-      socket.destroy();
-    });
-    await new Promise<void>((done) => evil.listen(door, done));
-    chownSync(door, STRANGER, STRANGER);
-    await assert.rejects(connectToHolder(door, 1_000), /door\.sock: belongs to user 65534/);
-    await new Promise((done) => evil.close(done));
-    assert.equal(spokenTo, 0);
-  });
+  it(
+    'has a socket to which nothing is sent when it belongs to another user',
+    { skip: !IS_ROOT },
+    async () => {
+      const socket = join(await folder(0o700), 'door.sock');
+      let spokenTo = 0;
+      const evil = createServer((socket) => {
+        spokenTo += 1;
+        socket.destroy();
+      });
+      await new Promise<void>((done) => evil.listen(socket, done));
+      chownSync(socket, STRANGER, STRANGER);
+      await assert.rejects(connectToHolder(socket, 1_000), /door\.sock: belongs to user 65534/);
+      await new Promise((done) => evil.close(done));
+      assert.equal(spokenTo, 0);
+    },
+  );
 });

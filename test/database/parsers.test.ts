@@ -16,7 +16,7 @@ test('a server’s pool gives the values of the contract', async () => {
 
 const INT8_ARRAY: number = 1016;
 
-test('an int8 that is no exact number is refused, in an array too', () => {
+test('an int8 that is not an exact number is refused, also in an array', () => {
   assert.throws(() => parsers.getTypeParser(20)('9007199254740992'), RangeError);
   assert.throws(() => parsers.getTypeParser(INT8_ARRAY)('{1,9007199254740992}'), RangeError);
 });

@@ -13,7 +13,7 @@ after(async () => {
   await database.drop();
 });
 
-test('a statement is planned once a connection, and anew after a migration that changes what it returns', async () => {
+test('a statement is planned once a connection, and again after a migration that changes its result', async () => {
   await db.query('create table thing (id integer, size integer)');
   await db.query('insert into thing values (1, 2)');
   const ask = 'select * from thing where id = $1';
@@ -33,7 +33,7 @@ test('a statement is planned once a connection, and anew after a migration that 
   assert.deepEqual((await db.query(ask, [1])).rows, [{ id: 1, size: 2, name: null }]);
 });
 
-test('a session that was reset does not keep a statement from being asked again', async () => {
+test('a statement runs again after its session was reset', async () => {
   const ask = 'select $1::int + 1 as more';
   assert.deepEqual((await db.query(ask, [1])).rows, [{ more: 2 }]);
   await db.query('deallocate all');

@@ -10,11 +10,11 @@ import { startServer } from '../servers.ts';
 const SILENCE_MS = 300;
 
 /** An open connection on which nothing is answered any more: nothing but the program itself can notice. */
-describe('an engine that stands still', async () => {
+describe('a server that stands still', async () => {
   const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
   after(() => Promise.all([redis.stop(), postgres.stop()]));
 
-  it('is noticed, and what Redis was asked is asked again once it goes on', async () => {
+  it('is noticed, and commands to Redis are repeated when it goes on', async () => {
     const client = openRedis(redis.url, { silenceMs: SILENCE_MS });
     const noticed = Promise.withResolvers<Error>();
     client.on('error', noticed.resolve);
@@ -29,7 +29,7 @@ describe('an engine that stands still', async () => {
   });
 
   for (const direct of [true, false]) {
-    it(`is noticed, but a long answer is waited for: ${direct ? 'Postgres' : 'behind a pooler'}`, async () => {
+    it(`is noticed, but a long statement is not ended: ${direct ? 'Postgres' : 'behind a pooler'}`, async () => {
       const heard = hear();
       const outage = new Outage('ledger', 'Postgres');
       outage.logTo(heard.log);
@@ -50,7 +50,7 @@ describe('an engine that stands still', async () => {
     });
   }
 
-  it('does not end the process when it goes away after all listeners were taken off', async () => {
+  it('does not end the process when it goes away after all listeners were removed', async () => {
     const outage = new Outage('ledger', 'Postgres');
     const pool = new Pool({
       connectionString: postgres.url,

@@ -55,7 +55,7 @@ async function mixed(db: Database): Promise<Made> {
 }
 
 onEvery(LEDGERS, (storage) => {
-  test('a batch is found by its name, and listed in the order in which it was made', async () => {
+  test('a batch is found by its name, and listed in the order of creation', async () => {
     const { db } = storage();
     const made = [await makeBatch(db), await makeBatch(db)];
     const names = (await listBatches(db)).map(({ name }) => name);
@@ -83,7 +83,7 @@ onEvery(LEDGERS, (storage) => {
     assert.equal(await countPaid(db, made.id), 3);
   });
 
-  test('a speed is that of the last minute, or of the time since the first accept', async () => {
+  test('the speed is that of the last minute, or of the time since the first accept', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 3 });
     assert.deepEqual(await readSpeed(db, made.id), { accepted: 0, seconds: 60 });
@@ -120,7 +120,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await isPaused(db), false);
     });
 
-    test('cancels what is pending, and nothing else', async () => {
+    test('cancels pending rows, and nothing else', async () => {
       const { db } = storage();
       const made = await mixed(db);
       assert.equal(await cancel(db, made.id), 1);
@@ -141,7 +141,7 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('retries what definitely failed or was cancelled, and nothing that may have been paid', async () => {
+    test('retries rows that definitely failed or were cancelled, and no row that may have been paid', async () => {
       const { db } = storage();
       const made = await mixed(db);
       await cancel(db, made.id);
@@ -160,7 +160,7 @@ onEvery(LEDGERS, (storage) => {
       await claimAll(db, made, [made.rows[1] ?? 0, made.rows[3] ?? 0, made.rows[5] ?? 0]);
     });
 
-    test('retries only the states that are named, and never one that may have been paid', async () => {
+    test('retries only the named states, and never a row that may have been paid', async () => {
       const { db } = storage();
       const made = await mixed(db);
       assert.equal(await retry(db, made.id, { states: ['exhausted', 'uncertain', 'submitted'] }), 1);
@@ -168,7 +168,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await storedOne(db, made.rows[2] ?? 0)).state, 'uncertain');
     });
 
-    test('of a cancelled batch, takes up only what is named', async () => {
+    test('retries only the named rows of a cancelled batch', async () => {
       const { db } = storage();
       const made = await mixed(db);
       await cancel(db, made.id);
@@ -210,7 +210,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([state, (wait_ms ?? 0) > 86_400_000], ['pending', true]);
     });
 
-    test('leaves a trail', async () => {
+    test('writes to the event log', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       await logEvent(db, 'pause', 'because', made.id);
@@ -226,7 +226,7 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('a provider', () => {
-    test('adopts batches that have none, and takes nobody else’s', async () => {
+    test('is bound to batches without a provider, and not to other batches', async () => {
       const { db } = storage();
       const [free, taken] = [await makeBatch(db), await makeBatch(db)];
       await db.query('update vidbatch.batch set origin = null where id = $1', [free.id]);
@@ -237,7 +237,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await findBatch(db, other.name))?.origin, other.origin);
     });
 
-    test('has to prove itself anew for a batch that goes on there', async () => {
+    test('has to prove itself again for a batch that is rebound to it', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const other = await makeBatch(db);
@@ -248,7 +248,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(rows, [{ origin: other.origin, proven: false, canary: null }]);
     });
 
-    test('tells for how long it throttles', async () => {
+    test('says for how long it throttles', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       assert.deepEqual(await providerStatus(db, made.origin), {
@@ -263,7 +263,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await providerStatus(db, 'https://nobody.example'), undefined);
     });
 
-    test('on a clock like ours shows no skew worth speaking of', async () => {
+    test('on the clock of this machine has no noticeable skew', async () => {
       const { db } = storage();
       assert.ok(Math.abs(await clockSkewMs(db)) < 1000);
     });
@@ -283,7 +283,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await left(made), 'nothing');
     });
 
-    test('held, behind an operator’s pause', async () => {
+    test('held, while an operator has paused it', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       await pause(db, made.id);
@@ -306,7 +306,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await left(made), 'halted');
     });
 
-    test('over all batches of a provider when none is named', async () => {
+    test('of all batches of a provider when no batch is named', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       const other = await makeBatch(db, { origin: made.origin });

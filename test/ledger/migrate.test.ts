@@ -54,7 +54,7 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual(rows, [{ ledger_id: ledgerId }], 'the ledger keeps its id');
   });
 
-  test('two at once migrate once', async () => {
+  test('two processes at once migrate once', async () => {
     const { db, another } = storage();
     const other = await another();
     const latest = (await migrations()).at(-1)?.version ?? 0;
@@ -158,7 +158,7 @@ onEvery(LEDGERS, (storage) => {
     assert.equal(await isMigrated(db), true);
   });
 
-  test('a later file is applied to a ledger with rows, once, and as a whole or not at all', async (t) => {
+  test('a later file is applied to a ledger with rows, once, and completely or not at all', async (t) => {
     const { db } = storage();
     const { rows: made } = await makeBatch(db);
     const later = await laterFiles();
@@ -221,7 +221,7 @@ onEvery(LEDGERS, (storage) => {
       });
     }
 
-    test('refuses an attempt whose answer is half there', async () => {
+    test('refuses an attempt with a part of an answer', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       const insert = (columns: string, values: string): Promise<unknown> =>

@@ -125,18 +125,17 @@ onEvery(['postgres'], (storage) => {
     }
   }
 
-  test('what workers ask all the time costs no more for the rows that are done', () =>
-    assertCheap(nearlyOver));
+  test('the queries of workers cost no more when many rows are done', () => assertCheap(nearlyOver));
 
-  test('nor for the many priorities of those that wait', () => assertCheap(mixed));
+  test('nor when pending rows have many priorities', () => assertCheap(mixed));
 
-  test('nor for those that wait for their window', async () => {
+  test('nor when rows wait for their window', async () => {
     const { db } = storage();
     await setOffPeakWindow(db, await windowAt(db, [3_600_000, 7_200_000]));
     await assertCheap(nearlyShut);
   });
 
-  test('of a batch that is over, asking whether there is work left looks once at each of two indexes', async () => {
+  test('whether there is work left reads two index entries for a batch that is over', async () => {
     const { db } = storage();
     const { origin } = await makeBatch(db, { rows: 1 });
     const pages = (): Promise<number> =>
@@ -152,7 +151,7 @@ onEvery(['postgres'], (storage) => {
     assert.ok(beside < alone + 500 * 5 + 50, `${alone} pages alone, ${beside} beside 500 batches`);
   });
 
-  test('and of those that wait, only until one is found that may be sent', async () => {
+  test('and stops at the first row that may be sent', async () => {
     const { db } = storage();
     const { origin } = await makeBatch(db, { rows: 2 });
     for (let n = 0; n < 50; n += 1) await makeBatch(db, { rows: 2, origin });
@@ -169,7 +168,7 @@ onEvery(['postgres'], (storage) => {
     assert.ok(found + 50 * 4 < none, `${found} pages with rows to send, ${none} with none in 51 batches`);
   });
 
-  test('how fast a batch was sent is found in a pass or two, whatever the statistics say', async () => {
+  test('how fast a batch was sent is found in one or two passes, whatever the statistics say', async () => {
     const { db } = storage();
     const { id } = await makeBatch(db, { rows: 5 });
     await db.query('analyze vidbatch.row_state');

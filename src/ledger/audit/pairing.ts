@@ -13,12 +13,12 @@ interface Scope {
  * the ids of the provider and of the proxies before it: `x-oneapi-request-id=abc cf-ray=def`.
  */
 const REQUESTED = `requested as (
-       select r.request_id, (array_agg(r.id))[1] as id, min(r.task_id) as task_id
-         from (select distinct a.id, a.task_id, substr(w.word, position('=' in w.word) + 1) as request_id
-                 from vidbatch.attempt a cross join lateral string_to_table(a.request_id, ' ') w(word)
-                where a.request_id is not null and a.origin = $2) r
-        where r.request_id in (select request_id from vidbatch.listed where import_id = $1 and request_id is not null)
-        group by r.request_id having count(*) = 1
+       select named.request_id, (array_agg(named.id))[1] as id, min(named.task_id) as task_id
+         from (select distinct attempt.id, attempt.task_id, substr(words.word, position('=' in words.word) + 1) as request_id
+                 from vidbatch.attempt cross join lateral string_to_table(attempt.request_id, ' ') words(word)
+                where attempt.request_id is not null and attempt.origin = $2) named
+        where named.request_id in (select request_id from vidbatch.listed where import_id = $1 and request_id is not null)
+        group by named.request_id having count(*) = 1
      )`;
 
 /**
@@ -29,9 +29,10 @@ const REQUESTED = `requested as (
 export async function pairTasks(db: Queryable, importId: string, { origin, batchId }: Scope): Promise<void> {
   await db.query(
     `with ${REQUESTED}
-     update vidbatch.listed l set subject = h.task_id
-       from requested h
-      where l.import_id = $1 and l.task_id is null and l.request_id = h.request_id and h.task_id is not null`,
+     update vidbatch.listed line set subject = requested.task_id
+       from requested
+      where line.import_id = $1 and line.task_id is null
+        and line.request_id = requested.request_id and requested.task_id is not null`,
     [importId, origin],
   );
   await writeScratch(
@@ -46,20 +47,22 @@ export async function pairTasks(db: Queryable, importId: string, { origin, batch
               bool_or(task_id is not null) as is_task
          from vidbatch.listed where import_id = $1 and subject is not null group by subject
      ), known as (
-       select distinct on (a.task_id) a.task_id, a.id, s.batch_id
-         from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
-        where a.task_id is not null and a.origin = $2
-        order by a.task_id, a.surplus, a.number
+       select distinct on (attempt.task_id) attempt.task_id, attempt.id, submission.batch_id
+         from vidbatch.attempt join vidbatch.submission on submission.id = attempt.submission_id
+        where attempt.task_id is not null and attempt.origin = $2
+        order by attempt.task_id, attempt.surplus, attempt.number
      ), ${REQUESTED}, unmatched as (
-       select distinct o.task_id from vidbatch.unmatched_attempt o where o.task_id is not null and o.origin = $2
+       select distinct unmatched.task_id from vidbatch.unmatched_attempt unmatched
+        where unmatched.task_id is not null and unmatched.origin = $2
      )
-     select $1::uuid, coalesce(l.subject, k.task_id), coalesce(k.id, h.id), o.task_id is not null,
-            case when l.is_task then l.model end, l.duration, l.prompt, l.created_from, l.created_to
-       from lines l
-       full join known k on k.task_id = l.subject
-       left join requested h on h.request_id = l.request_id and h.task_id is null and k.id is null
-       left join unmatched o on o.task_id = l.subject and k.id is null
-      where l.subject is not null or $3::bigint is null or k.batch_id = $3`,
+     select $1::uuid, coalesce(line.subject, known.task_id), coalesce(known.id, requested.id), unmatched.task_id is not null,
+            case when line.is_task then line.model end, line.duration, line.prompt, line.created_from, line.created_to
+       from lines line
+       full join known on known.task_id = line.subject
+       left join requested
+              on requested.request_id = line.request_id and requested.task_id is null and known.id is null
+       left join unmatched on unmatched.task_id = line.subject and known.id is null
+      where line.subject is not null or $3::bigint is null or known.batch_id = $3`,
     [importId, origin, batchId],
   );
 }
@@ -120,44 +123,48 @@ export type ChargeRow = Pick<
   'entry' | 'amount' | 'currency' | 'billedAt' | 'chargeId' | 'file' | 'line'
 >;
 
-/** The fields of a JSON object that lines `l` and charges `c` share, as SQL. */
+/** The duration that a row asks for, as SQL; null: it names none. */
+export const durationOf = (row: string): string =>
+  `(case when json_typeof(${row}.request::json->'duration') = 'number' then ${row}.request::json->>'duration' end)::int`;
+
+/** The fields of a JSON object that lines and charges share, as SQL. */
 const charge = (of: string): string =>
   `'file', ${of}.file, 'line', ${of}.line, 'entry', ${of}.entry, 'amount', ${of}.amount::text, 'currency', ${of}.currency,
   'billedAt', ${of}.billed_at, 'chargeId', ${of}.charge_id`;
 
-const LINE = `${charge('l')}, 'listed', l.listed, 'model', l.model, 'duration', l.duration, 'status', l.status,
-  'createdAt', l.created_at, 'client', l.client, 'requestId', l.request_id, 'fault', l.fault, 'raw', l.raw`;
+const LINE = `${charge('line')}, 'listed', line.listed, 'model', line.model, 'duration', line.duration, 'status', line.status,
+  'createdAt', line.created_at, 'client', line.client, 'requestId', line.request_id, 'fault', line.fault, 'raw', line.raw`;
 
 export function readSubjects(db: Queryable, importId: string): AsyncGenerator<SubjectRow> {
   return pageByPage(PAGE, async (after: SubjectRow | undefined) => {
     const { rows } = await db.query<SubjectRow>(
-      `select p.subject, p.orphaned, p.candidate, s.batch_id as "batchId", b.name as batch, s.row_key as key,
-              s.line as "manifestLine", s.state,
-              coalesce(t.status, case when not a.surplus then s.provider_status end) as "providerStatus",
-              left(t.body, 4000) as polled, a.outcome, a.task_id as "taskId", a.surplus, s.model,
-              (case when json_typeof(s.request::json->'duration') = 'number' then s.request::json->>'duration' end)::int as duration,
+      `select pair.subject, pair.orphaned, pair.candidate, submission.batch_id as "batchId", batch.name as batch,
+              submission.row_key as key, submission.line as "manifestLine", submission.state,
+              coalesce(task.status, case when not attempt.surplus then submission.provider_status end) as "providerStatus",
+              left(task.body, 4000) as polled, attempt.outcome, attempt.task_id as "taskId", attempt.surplus, submission.model,
+              ${durationOf('submission')} as duration,
               -- For a task id that a person found: the row was sent when its last call was claimed.
-              case when a.worker like 'resolve by %' then coalesce(
-                (select max(x.claimed_at) from vidbatch.attempt x
-                  where x.submission_id = s.id and x.worker not like 'resolve by %'), a.claimed_at)
-              else a.claimed_at end as at,
-              s.submitted_at as "submittedAt", a.request_id as "requestId", a.http_status as "httpStatus",
-              left(a.body, 4000) as body, coalesce(x.lines, '[]') as lines, coalesce(c.earlier, '[]') as earlier
-         from vidbatch.paired p
-         left join vidbatch.attempt a on a.id = p.attempt_id
-         left join vidbatch.submission s on s.id = a.submission_id
-         left join vidbatch.batch b on b.id = s.batch_id
-         left join vidbatch.task t on t.submission_id = s.id and t.task_id = a.task_id
+              case when attempt.worker like 'resolve by %' then coalesce(
+                (select max(call.claimed_at) from vidbatch.attempt call
+                  where call.submission_id = submission.id and call.worker not like 'resolve by %'), attempt.claimed_at)
+              else attempt.claimed_at end as at,
+              submission.submitted_at as "submittedAt", attempt.request_id as "requestId", attempt.http_status as "httpStatus",
+              left(attempt.body, 4000) as body, coalesce(named.lines, '[]') as lines, coalesce(billed.earlier, '[]') as earlier
+         from vidbatch.paired pair
+         left join vidbatch.attempt on attempt.id = pair.attempt_id
+         left join vidbatch.submission on submission.id = attempt.submission_id
+         left join vidbatch.batch on batch.id = submission.batch_id
+         left join vidbatch.task on task.submission_id = submission.id and task.task_id = attempt.task_id
          left join lateral (
-           select json_agg(json_build_object(${LINE}) order by l.position) as lines
-             from (select * from vidbatch.listed l where l.import_id = p.import_id and l.subject = p.subject
-                    order by l.position limit ${MOST_LINES}) l
-         ) x on true
+           select json_agg(json_build_object(${LINE}) order by line.position) as lines
+             from (select * from vidbatch.listed line where line.import_id = pair.import_id and line.subject = pair.subject
+                    order by line.position limit ${MOST_LINES}) line
+         ) named on true
          left join lateral (
-           select json_agg(json_build_object(${charge('c')}) order by c.identity, c.occurrence) as earlier
-             from vidbatch.charge c where c.submission_id = s.id and c.task_id = a.task_id
-         ) c on true
-        where p.import_id = $1 and p.subject > $2 order by p.subject limit ${PAGE}`,
+           select json_agg(json_build_object(${charge('billed')}) order by billed.identity, billed.occurrence) as earlier
+             from vidbatch.charge billed where billed.submission_id = submission.id and billed.task_id = attempt.task_id
+         ) billed on true
+        where pair.import_id = $1 and pair.subject > $2 order by pair.subject limit ${PAGE}`,
       [importId, after?.subject ?? ''],
     );
     return rows;
@@ -170,9 +177,9 @@ type Nameless = LineRow & { aside: boolean; position: number };
 export function readNameless(db: Queryable, importId: string): AsyncGenerator<Nameless> {
   return pageByPage(PAGE, async (after: Nameless | undefined) => {
     const { rows } = await db.query<{ row: Nameless }>(
-      `select json_build_object('aside', l.aside, 'position', l.position, ${LINE}) as row
-         from vidbatch.listed l where l.import_id = $1 and l.subject is null and l.position > $2
-        order by l.position limit ${PAGE}`,
+      `select json_build_object('aside', line.aside, 'position', line.position, ${LINE}) as row
+         from vidbatch.listed line where line.import_id = $1 and line.subject is null and line.position > $2
+        order by line.position limit ${PAGE}`,
       [importId, after?.position ?? 0],
     );
     return rows.map(({ row }) => row);
@@ -183,8 +190,8 @@ export function readNameless(db: Queryable, importId: string): AsyncGenerator<Na
 export async function readSendingSince(db: Queryable, origin: string): Promise<Date> {
   const { since } = await readOne<{ since: Date }>(
     db,
-    `select least(m.created_at, (select min(claimed_at) from vidbatch.attempt where origin = $1)) as since
-       from vidbatch.meta m`,
+    `select least(meta.created_at, (select min(claimed_at) from vidbatch.attempt where origin = $1)) as since
+       from vidbatch.meta`,
     [origin],
   );
   return since;
@@ -193,9 +200,10 @@ export async function readSendingSince(db: Queryable, origin: string): Promise<D
 /** The tokens or users of the tasks in the files that the ledger knows. */
 export async function readOwnClients(db: Queryable, importId: string): Promise<string[]> {
   const { rows } = await db.query<{ client: string }>(
-    `select distinct l.client from vidbatch.listed l
-       join vidbatch.paired p on p.import_id = l.import_id and p.subject = l.subject and p.attempt_id is not null
-      where l.import_id = $1 and l.client is not null order by l.client limit 1000`,
+    `select distinct line.client from vidbatch.listed line
+       join vidbatch.paired pair
+         on pair.import_id = line.import_id and pair.subject = line.subject and pair.attempt_id is not null
+      where line.import_id = $1 and line.client is not null order by line.client limit 1000`,
     [importId],
   );
   return rows.map(({ client }) => client);

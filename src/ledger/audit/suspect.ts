@@ -1,4 +1,5 @@
 import type { Queryable } from '../../database/database.ts';
+import { durationOf } from './pairing.ts';
 import { readCount, readOne } from '../read/query.ts';
 import { writeScratch } from '../import/stage.ts';
 
@@ -27,43 +28,44 @@ export async function gatherSuspects(db: Queryable, importId: string, origin: st
     db,
     `insert into vidbatch.suspect (import_id, attempt_id, owner, submission_id, settles, model, duration, prompt, during)
      with unknown as (
-       select a.id, a.submission_id, a.claimed_at, greatest(a.deadline, a.claimed_at) as deadline,
-              count(*) over (partition by a.submission_id) as n
-         from vidbatch.attempt a
-        where a.origin = $2 and a.task_id is null and (a.outcome is null or a.outcome = 'uncertain')
+       select attempt.id, attempt.submission_id, attempt.claimed_at,
+              greatest(attempt.deadline, attempt.claimed_at) as deadline,
+              count(*) over (partition by attempt.submission_id) as n
+         from vidbatch.attempt
+        where attempt.origin = $2 and attempt.task_id is null
+          and (attempt.outcome is null or attempt.outcome = 'uncertain')
      ), found as (
        select submission_id, count(*) as n from vidbatch.attempt
         where origin = $2 and worker like 'resolve by %' and task_id is not null group by submission_id
      )
-     select $1::uuid, u.id, 'row ' || s.id, s.id, s.state = 'uncertain', s.model,
-            (case when json_typeof(s.request::json->'duration') = 'number' then s.request::json->>'duration' end)::int,
-            s.request::json->>'prompt', tstzrange(u.claimed_at, u.deadline, '[]')
-       from unknown u
-       join vidbatch.submission s on s.id = u.submission_id
-       left join found f on f.submission_id = u.submission_id
-      where u.n > coalesce(f.n, 0)
+     select $1::uuid, unknown.id, 'row ' || submission.id, submission.id, submission.state = 'uncertain', submission.model,
+            ${durationOf('submission')}, submission.request::json->>'prompt', tstzrange(unknown.claimed_at, unknown.deadline, '[]')
+       from unknown
+       join vidbatch.submission on submission.id = unknown.submission_id
+       left join found on found.submission_id = unknown.submission_id
+      where unknown.n > coalesce(found.n, 0)
      union all
-     select $1::uuid, o.attempt_id, 'attempt ' || o.attempt_id, null, false, null, null, null,
-            tstzrange(o.intended_at - interval '1 minute', o.intended_at + interval '1 hour', '[]')
-       from vidbatch.unmatched_attempt o
-      where o.origin = $2 and (o.kind is null or o.kind = 'uncertain')`,
+     select $1::uuid, unmatched.attempt_id, 'attempt ' || unmatched.attempt_id, null, false, null, null, null,
+            tstzrange(unmatched.intended_at - interval '1 minute', unmatched.intended_at + interval '1 hour', '[]')
+       from vidbatch.unmatched_attempt unmatched
+      where unmatched.origin = $2 and (unmatched.kind is null or unmatched.kind = 'uncertain')`,
     [importId, origin],
   );
 }
 
 /**
- * Task `p` may be of suspect `q`. A time in whole seconds may be up to one second too early. $2 is the tolerance in
+ * Task `pair` may be of `suspect`, as SQL. A time in whole seconds may be up to one second too early. $2 is the tolerance in
  * milliseconds. The prompts must be the same, unless the file has shortened its prompt.
  */
 const FITS = `
-      (q.model is null or q.model = p.model)
-  and q.during && tstzrange(p.created_from - $2 * interval '1 ms' - interval '1 s', p.created_to + $2 * interval '1 ms', '[]')
-  and (p.duration is null or q.duration is null or p.duration = q.duration)
-  and (p.prompt is null or q.prompt is null or p.prompt ~ '(…|\\.\\.\\.)$' or btrim(p.prompt) = btrim(q.prompt))`;
+      (suspect.model is null or suspect.model = pair.model)
+  and suspect.during && tstzrange(pair.created_from - $2 * interval '1 ms' - interval '1 s', pair.created_to + $2 * interval '1 ms', '[]')
+  and (pair.duration is null or suspect.duration is null or pair.duration = suspect.duration)
+  and (pair.prompt is null or suspect.prompt is null or pair.prompt ~ '(…|\\.\\.\\.)$' or btrim(pair.prompt) = btrim(suspect.prompt))`;
 
-const UNKNOWN = `p.attempt_id is null and not p.orphaned and p.model is not null and p.created_from is not null`;
+const UNKNOWN = `pair.attempt_id is null and not pair.orphaned and pair.model is not null and pair.created_from is not null`;
 
-const EVIDENCE = `case when btrim(p.prompt) = btrim(q.prompt) then 'prompt' else 'time' end as evidence`;
+const EVIDENCE = `case when btrim(pair.prompt) = btrim(suspect.prompt) then 'prompt' else 'time' end as evidence`;
 
 /**
  * Marks and counts the tasks that a suspect may have created (`candidates`). `strangers`: tasks since the ledger began to send
@@ -81,47 +83,49 @@ export async function markCandidates(
   }: { origin: string; toleranceMs: number; since: Date; clients: readonly string[] },
 ): Promise<{ candidates: number; strangers: number; twins: number }> {
   const own = `(cardinality($3::text[]) = 0 or not exists (
-      select from vidbatch.listed l where l.import_id = p.import_id and l.subject = p.subject and l.client is not null)
-    or exists (select from vidbatch.listed l
-                where l.import_id = p.import_id and l.subject = p.subject and l.client = any($3::text[])))`;
+      select from vidbatch.listed line
+       where line.import_id = pair.import_id and line.subject = pair.subject and line.client is not null)
+    or exists (select from vidbatch.listed line
+                where line.import_id = pair.import_id and line.subject = pair.subject and line.client = any($3::text[])))`;
   const marked = await db.query(
-    `update vidbatch.paired p set candidate = true
-      where p.import_id = $1 and ${UNKNOWN} and ${own}
-        and exists (select from vidbatch.suspect q where q.import_id = p.import_id and ${FITS})`,
+    `update vidbatch.paired pair set candidate = true
+      where pair.import_id = $1 and ${UNKNOWN} and ${own}
+        and exists (select from vidbatch.suspect where suspect.import_id = pair.import_id and ${FITS})`,
     [importId, toleranceMs, clients],
   );
-  const stranger = `p.import_id = $1 and p.attempt_id is null and not p.orphaned and not p.candidate
-        and (p.created_to is null or p.created_to >= $2::timestamptz) and ${own}`;
+  const stranger = `pair.import_id = $1 and pair.attempt_id is null and not pair.orphaned and not pair.candidate
+        and (pair.created_to is null or pair.created_to >= $2::timestamptz) and ${own}`;
   const strangers = await readCount(
     db,
-    `select count(*)::int as n from vidbatch.paired p where ${stranger}`,
+    `select count(*)::int as n from vidbatch.paired pair where ${stranger}`,
     [importId, since, clients],
   );
   const twins = await readCount(
     db,
     `with stranger as materialized (
-       select p.model, btrim(p.prompt) as prompt from vidbatch.paired p where ${stranger} and p.prompt is not null
+       select pair.model, btrim(pair.prompt) as prompt from vidbatch.paired pair where ${stranger} and pair.prompt is not null
      )
      select count(*)::int as n from stranger
       where (model, prompt) in (
-        select s.model, btrim(s.request::json->>'prompt')
-          from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+        select submission.model, btrim(submission.request::json->>'prompt')
+          from vidbatch.submission join vidbatch.batch on batch.id = submission.batch_id
          -- Postgres checks this once, before any row: usually there are no strangers.
-         where exists (select from stranger) and b.origin = $4 and s.state = 'submitted')`,
+         where exists (select from stranger) and batch.origin = $4 and submission.state = 'submitted')`,
     [importId, since, clients, origin],
   );
   const beyondAttempts = await readCount(
     db,
     `select coalesce(sum(c.tasks - c.attempts), 0)::int as n from (
-       select o.owner, count(*) as tasks,
-              (select count(*) from vidbatch.suspect x where x.import_id = $1 and x.owner = o.owner) as attempts
-         from vidbatch.paired p
+       select owned.owner, count(*) as tasks,
+              (select count(*) from vidbatch.suspect other where other.import_id = $1 and other.owner = owned.owner) as attempts
+         from vidbatch.paired pair
         cross join lateral (
-          select min(f.owner) as owner, count(*) as n
-            from (select distinct q.owner from vidbatch.suspect q where q.import_id = p.import_id and ${FITS} limit 2) f
-        ) o
-        where p.import_id = $1 and p.candidate and o.n = 1
-        group by o.owner
+          select min(found.owner) as owner, count(*) as n
+            from (select distinct suspect.owner from vidbatch.suspect
+                   where suspect.import_id = pair.import_id and ${FITS} limit 2) found
+        ) owned
+        where pair.import_id = $1 and pair.candidate and owned.n = 1
+        group by owned.owner
      ) c where c.tasks > c.attempts`,
     [importId, toleranceMs],
   );
@@ -153,14 +157,14 @@ export async function readSuspects(
   limit: number,
 ): Promise<Suspect[]> {
   const { rows } = await db.query<Suspect>(
-    `select q.owner, s.id as "submissionId", s.batch_id as "batchId", b.name as batch, r.row_key as key, s.model,
-            min(lower(q.during)) as "claimedAt", max(upper(q.during)) as deadline
-       from vidbatch.suspect q
-       join vidbatch.row_state s on s.id = q.submission_id
-       join vidbatch.row r on r.id = s.id
-       join vidbatch.batch b on b.id = s.batch_id
-      where q.import_id = $1 and q.settles and ($2::bigint is null or s.batch_id = $2) and s.id > $3
-      group by q.owner, s.id, r.id, b.id order by s.id limit $4`,
+    `select suspect.owner, state.id as "submissionId", state.batch_id as "batchId", batch.name as batch, row.row_key as key, state.model,
+            min(lower(suspect.during)) as "claimedAt", max(upper(suspect.during)) as deadline
+       from vidbatch.suspect
+       join vidbatch.row_state state on state.id = suspect.submission_id
+       join vidbatch.row on row.id = state.id
+       join vidbatch.batch on batch.id = state.batch_id
+      where suspect.import_id = $1 and suspect.settles and ($2::bigint is null or state.batch_id = $2) and state.id > $3
+      group by suspect.owner, state.id, row.id, batch.id order by state.id limit $4`,
     [importId, batchId, afterId, limit],
   );
   return rows;
@@ -177,37 +181,39 @@ export async function readEdges(
   toleranceMs: number,
 ): Promise<Edge[]> {
   const { rows: near } = await db.query<Edge>(
-    `select o.owner, t.task, t.evidence
-       from unnest($3::text[]) as o(owner)
+    `select owned.owner, edge.task, edge.evidence
+       from unnest($3::text[]) as owned(owner)
       cross join lateral (
-        (select p.subject as task, 'request' as evidence
-           from vidbatch.suspect q join vidbatch.paired p on p.import_id = q.import_id and p.attempt_id = q.attempt_id
-          where q.import_id = $1 and q.owner = o.owner
-            and exists (select from vidbatch.listed l
-                         where l.import_id = p.import_id and l.subject = p.subject and l.task_id = p.subject)
+        (select pair.subject as task, 'request' as evidence
+           from vidbatch.suspect
+           join vidbatch.paired pair on pair.import_id = suspect.import_id and pair.attempt_id = suspect.attempt_id
+          where suspect.import_id = $1 and suspect.owner = owned.owner
+            and exists (select from vidbatch.listed line
+                         where line.import_id = pair.import_id and line.subject = pair.subject and line.task_id = pair.subject)
           limit ${ENOUGH})
         union all
-        (select distinct p.subject, ${EVIDENCE}
-           from vidbatch.suspect q
-           join vidbatch.paired p on p.import_id = q.import_id and p.model = q.model and ${UNKNOWN} and p.candidate
+        (select distinct pair.subject, ${EVIDENCE}
+           from vidbatch.suspect
+           join vidbatch.paired pair
+             on pair.import_id = suspect.import_id and pair.model = suspect.model and ${UNKNOWN} and pair.candidate
             -- The index can use this form.
-            and p.created_from between lower(q.during) - $2 * interval '1 ms' - interval '1 s'
-                                   and upper(q.during) + $2 * interval '1 ms'
+            and pair.created_from between lower(suspect.during) - $2 * interval '1 ms' - interval '1 s'
+                                   and upper(suspect.during) + $2 * interval '1 ms'
             and ${FITS}
-          where q.import_id = $1 and q.owner = o.owner
+          where suspect.import_id = $1 and suspect.owner = owned.owner
           limit ${ENOUGH})
-      ) t`,
+      ) edge`,
     [importId, toleranceMs, owners],
   );
   const only = [...new Set(near.filter(({ evidence }) => evidence !== 'request').map(({ task }) => task))];
   const { rows: back } = await db.query<{ owner: string; task: string; evidence: Evidence }>(
-    `select t.owner, o.task, t.evidence
-       from unnest($3::text[]) as o(task)
-       join vidbatch.paired p on p.import_id = $1 and p.subject = o.task
+    `select edge.owner, asked.task, edge.evidence
+       from unnest($3::text[]) as asked(task)
+       join vidbatch.paired pair on pair.import_id = $1 and pair.subject = asked.task
       cross join lateral (
-        select distinct q.owner, ${EVIDENCE} from vidbatch.suspect q
-         where q.import_id = $1 and ${FITS} limit ${ENOUGH}
-      ) t`,
+        select distinct suspect.owner, ${EVIDENCE} from vidbatch.suspect
+         where suspect.import_id = $1 and ${FITS} limit ${ENOUGH}
+      ) edge`,
     [importId, toleranceMs, only],
   );
   const seen = new Set<string>();
@@ -217,7 +223,7 @@ export async function readEdges(
   });
 }
 
-/** Whether known tasks were created during their attempts, within the tolerance. `unseen`: there are none. */
+/** Whether known tasks were created during their attempts, within the tolerance. `unseen`: no task is known. */
 export async function compareClocks(
   db: Queryable,
   importId: string,
@@ -226,13 +232,13 @@ export async function compareClocks(
   const { known, off } = await readOne<{ known: number; off: number }>(
     db,
     `select count(*)::int as known,
-            (count(*) filter (where l.created_at > a.finished_at + $2 * interval '1 ms'
-               or l.created_at < a.claimed_at - $2 * interval '1 ms' - interval '1 s'))::int as off
-       from vidbatch.listed l
-       join vidbatch.paired p on p.import_id = l.import_id and p.subject = l.subject
-       join vidbatch.attempt a on a.id = p.attempt_id
-      where l.import_id = $1 and l.listed and l.created_at is not null
-        and a.task_id is not null and a.worker not like 'resolve by %' and a.finished_at is not null`,
+            (count(*) filter (where line.created_at > attempt.finished_at + $2 * interval '1 ms'
+               or line.created_at < attempt.claimed_at - $2 * interval '1 ms' - interval '1 s'))::int as off
+       from vidbatch.listed line
+       join vidbatch.paired pair on pair.import_id = line.import_id and pair.subject = line.subject
+       join vidbatch.attempt on attempt.id = pair.attempt_id
+      where line.import_id = $1 and line.listed and line.created_at is not null
+        and attempt.task_id is not null and attempt.worker not like 'resolve by %' and attempt.finished_at is not null`,
     [importId, toleranceMs],
   );
   if (off > 0) return 'differ';

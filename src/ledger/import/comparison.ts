@@ -34,7 +34,7 @@ export interface Comparison {
   changed: number;
   /** Known rows with other content now, which cannot change: they may have been paid. */
   changedPaid: Differences;
-  /** Known rows of which the manifest has an old version: another file has brought a newer one. */
+  /** Known rows whose version in the manifest is old: another file has brought a newer one. */
   outdated: Differences;
   vanishedPending: Differences;
   vanishedPaid: number;

@@ -17,7 +17,7 @@ export interface Group {
   /** New, changed, or known and still pending. */
   toSend: number;
   seconds: number;
-  /** Seconds of the shortest video to send; 0: there is none. */
+  /** Seconds of the shortest video to send; 0: no video is to send. */
   shortest: number;
   /** Rows to send whose price the ledger has, and their cost; null: it has no price. */
   stored: Stored | null;

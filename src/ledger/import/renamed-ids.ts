@@ -67,7 +67,7 @@ async function lockDisplaced(db: Queryable, { importId }: ReadRows, batchId: num
   return rows.length;
 }
 
-/** Rows of which only the id has changed. */
+/** Rows that have another id and are otherwise the same. */
 async function findRenamed(db: Queryable, read: ReadRows, batchId: number): Promise<RenamedRows> {
   if ((await lockDisplaced(db, read, batchId)) === 0) return SAME_IDS.renamed;
   const { rows } = await db.query<Renamed & { paidRows: number; waitingRows: number }>(

@@ -35,7 +35,7 @@ create table vidbatch.window_hours (
   constraint window_hours_closes check (closes > opens and closes <= opens + '24:00')
 );
 
--- Whether a window is open at a moment and for so many seconds after it, by the local time of its zone. A time that the
+-- Whether a window is open at a moment and for some seconds after it, by the local time of its zone. A time that the
 -- clocks skip opens nothing, and a time that they show twice opens twice. Hours that pass midnight belong to the day on
 -- which they open. Windows open and shut at whole seconds, so one check a second is enough.
 create function vidbatch.is_open(its_window bigint, moment timestamptz, seconds integer) returns boolean

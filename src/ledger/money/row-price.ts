@@ -62,7 +62,7 @@ export interface Stored {
   cost: Money;
 }
 
-/** `Stored` as SQL counts it. `currency` null: there is none, or there are several. */
+/** `Stored` as SQL counts it. `currency` null: no row has a price, or there are several currencies. */
 export interface StoredRow {
   priced: number;
   price: string | null;

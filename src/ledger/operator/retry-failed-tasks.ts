@@ -25,7 +25,7 @@ export interface FailReason {
 export interface Remakable {
   groups: FailedTasks[];
   reasons: FailReason[];
-  /** Tasks that failed, but of which the provider said otherwise later: the video may exist. */
+  /** Tasks that failed, but got another status later: the video may exist. */
   otherwise: number;
   /** Tasks that failed, but whose row has another task or request that may bring the video. */
   another: number;

@@ -18,34 +18,36 @@ export interface Choice {
 }
 
 /**
- * Uncertain rows, each with its evidence `e`: the latest attempt with an unknown outcome, or else the latest attempt. An
+ * Uncertain rows, each with its `evidence`: the latest attempt with an unknown outcome, or else the latest attempt. An
  * answer may come until `deadline`, the last deadline of the attempts with unknown outcomes. `waits`: it is still to come.
  */
 const UNCERTAIN = `
-  select s.id, s.batch_id, s.attempt_id, s.updated_at, b.name as batch, b.state as batch_state,
-         e.id as evidence_id, e.code, e.phase, e.http_status, e.claimed_at, d.deadline, coalesce(d.deadline > now(), false) as waits
-    from vidbatch.submission s
-    join vidbatch.batch b on b.id = s.batch_id
+  select submission.id, submission.batch_id, submission.attempt_id, submission.updated_at,
+         batch.name as batch, batch.state as batch_state,
+         evidence.id as evidence_id, evidence.code, evidence.phase, evidence.http_status, evidence.claimed_at,
+         last.deadline, coalesce(last.deadline > now(), false) as waits
+    from vidbatch.submission
+    join vidbatch.batch on batch.id = submission.batch_id
     left join lateral (
-      select a.id, a.http_status, a.claimed_at, coalesce(a.phase, 'none') as phase,
-             coalesce(a.error_code, case when a.outcome is null then 'NO_ANSWER_RECORDED' end) as code
-        from vidbatch.attempt a
-       where a.submission_id = s.id
-       order by a.outcome is null or a.outcome = 'uncertain' desc, a.number desc, a.claimed_at desc
+      select attempt.id, attempt.http_status, attempt.claimed_at, coalesce(attempt.phase, 'none') as phase,
+             coalesce(attempt.error_code, case when attempt.outcome is null then 'NO_ANSWER_RECORDED' end) as code
+        from vidbatch.attempt
+       where attempt.submission_id = submission.id
+       order by attempt.outcome is null or attempt.outcome = 'uncertain' desc, attempt.number desc, attempt.claimed_at desc
        limit 1
-    ) e on true
+    ) evidence on true
     left join lateral (
-      select max(a.deadline) as deadline from vidbatch.attempt a
-       where a.submission_id = s.id and (a.outcome is null or a.outcome = 'uncertain')
-    ) d on true
-   where s.state = 'uncertain'`;
+      select max(attempt.deadline) as deadline from vidbatch.attempt
+       where attempt.submission_id = submission.id and (attempt.outcome is null or attempt.outcome = 'uncertain')
+    ) last on true
+   where submission.state = 'uncertain'`;
 
 /** The chosen rows, as SQL. Its parameters are $1 to $7 of `choiceValues`. */
 export const CHOSEN = `${UNCERTAIN}
-     and s.batch_id = $1 and ($2::bigint is null or s.id = $2)
-     and ($3::text is null or e.code = $3) and ($4::int is null or e.http_status = $4)
-     and ($5::text is null or e.phase = $5)
-     and ($6::timestamptz is null or e.claimed_at >= $6) and ($7::timestamptz is null or e.claimed_at < $7)`;
+     and submission.batch_id = $1 and ($2::bigint is null or submission.id = $2)
+     and ($3::text is null or evidence.code = $3) and ($4::int is null or evidence.http_status = $4)
+     and ($5::text is null or evidence.phase = $5)
+     and ($6::timestamptz is null or evidence.claimed_at >= $6) and ($7::timestamptz is null or evidence.claimed_at < $7)`;
 
 export function choiceValues(choice: Choice): unknown[] {
   return [
@@ -91,7 +93,7 @@ export interface Group {
 export async function groupUncertain(db: Queryable, batchId: number | null, limit: number): Promise<Group[]> {
   const { rows } = await db.query<Group>(
     `select batch, code, http_status as "httpStatus", phase, count(*)::int as rows
-       from (${UNCERTAIN} and ($1::bigint is null or s.batch_id = $1)) u
+       from (${UNCERTAIN} and ($1::bigint is null or submission.batch_id = $1)) chosen
       group by batch, code, http_status, phase order by rows desc, batch, code limit $2`,
     [batchId, limit],
   );
@@ -151,38 +153,41 @@ type Found = Omit<Unsettled, 'kind' | 'attempt'> & { batchId: number } & (Heard 
 
 /** `deadline` and `passed` are SQL: until when an answer may come, and whether that time is over. */
 const select = (deadline: string, passed: string): string => `
-  select s.id as "submissionId", s.batch_id as "batchId", b.name as batch, b.source, s.row_key as key, s.line, s.request,
-         s.refusals, s.attempts, s.task_id as "taskId",
-         array(select x.task_id from vidbatch.attempt x
-                where x.submission_id = s.id and x.surplus order by x.number, x.finished_at) as surplus,
-         a.id, a.number, a.worker, a.origin, a.claimed_at as "claimedAt", a.finished_at as "finishedAt",
-         a.swept_at as "sweptAt", a.intended_at as "intendedAt", ${deadline} as deadline, ${passed} as "deadlinePassed",
-         coalesce(a.phase, 'none') as phase, a.http_status as "httpStatus",
-         coalesce(a.error_code, case when a.outcome is null then 'NO_ANSWER_RECORDED' end) as code, a.error as message,
-         a.request_id as "requestId", a.headers::json as headers, left(a.body, ${EXCERPT}) as body, coalesce(length(a.body), 0) as "bodyLength"`;
+  select submission.id as "submissionId", submission.batch_id as "batchId", batch.name as batch, batch.source,
+         submission.row_key as key, submission.line, submission.request, submission.refusals, submission.attempts, submission.task_id as "taskId",
+         array(select other.task_id from vidbatch.attempt other
+                where other.submission_id = submission.id and other.surplus order by other.number, other.finished_at) as surplus,
+         attempt.id, attempt.number, attempt.worker, attempt.origin, attempt.claimed_at as "claimedAt",
+         attempt.finished_at as "finishedAt", attempt.swept_at as "sweptAt", attempt.intended_at as "intendedAt",
+         ${deadline} as deadline, ${passed} as "deadlinePassed",
+         coalesce(attempt.phase, 'none') as phase, attempt.http_status as "httpStatus",
+         coalesce(attempt.error_code, case when attempt.outcome is null then 'NO_ANSWER_RECORDED' end) as code,
+         attempt.error as message, attempt.request_id as "requestId", attempt.headers::json as headers,
+         left(attempt.body, ${EXCERPT}) as body, coalesce(length(attempt.body), 0) as "bodyLength"`;
 
 const KINDS = {
-  uncertain: `${select('coalesce(u.deadline, a.deadline)', 'not u.waits')}
-    from (${UNCERTAIN} and s.id = any(array(
+  uncertain: `${select('coalesce(chosen.deadline, attempt.deadline)', 'not chosen.waits')}
+    from (${UNCERTAIN} and submission.id = any(array(
             -- The page comes first, so that no plan reads more of its index.
-            select p.id from vidbatch.submission p
-             where p.state = 'uncertain' and ($1::bigint is null or p.batch_id = $1)
-               and (p.batch_id, p.id) > ($2::bigint, $3::bigint)
-             order by p.batch_id, p.id limit $4))) u
-    join vidbatch.submission s on s.id = u.id
-    join vidbatch.batch b on b.id = s.batch_id
-    left join vidbatch.attempt a on a.id = u.evidence_id
-   order by s.batch_id, s.id`,
-  surplus: `${select('a.deadline', 'a.deadline <= now()')}
-    from (select s.id from vidbatch.submission s
-           where ($1::bigint is null or s.batch_id = $1) and (s.batch_id, s.id) > ($2::bigint, $3::bigint)
-             and s.id in (select submission_id from vidbatch.attempt where surplus)
-           order by s.batch_id, s.id limit $4) u
-    join vidbatch.submission s on s.id = u.id
-    join vidbatch.batch b on b.id = s.batch_id
-    join lateral (select * from vidbatch.attempt x where x.submission_id = s.id and x.surplus
-                   order by x.number desc, x.finished_at desc limit 1) a on true
-   order by s.batch_id, s.id`,
+            select page.id from vidbatch.submission page
+             where page.state = 'uncertain' and ($1::bigint is null or page.batch_id = $1)
+               and (page.batch_id, page.id) > ($2::bigint, $3::bigint)
+             order by page.batch_id, page.id limit $4))) chosen
+    join vidbatch.submission on submission.id = chosen.id
+    join vidbatch.batch on batch.id = submission.batch_id
+    left join vidbatch.attempt on attempt.id = chosen.evidence_id
+   order by submission.batch_id, submission.id`,
+  surplus: `${select('attempt.deadline', 'attempt.deadline <= now()')}
+    from (select submission.id from vidbatch.submission
+           where ($1::bigint is null or submission.batch_id = $1)
+             and (submission.batch_id, submission.id) > ($2::bigint, $3::bigint)
+             and submission.id in (select submission_id from vidbatch.attempt where surplus)
+           order by submission.batch_id, submission.id limit $4) chosen
+    join vidbatch.submission on submission.id = chosen.id
+    join vidbatch.batch on batch.id = submission.batch_id
+    join lateral (select * from vidbatch.attempt other where other.submission_id = submission.id and other.surplus
+                   order by other.number desc, other.finished_at desc limit 1) attempt on true
+   order by submission.batch_id, submission.id`,
 } as const;
 
 /** The rows that need a person. `batchId` null: of all batches. */
@@ -200,9 +205,11 @@ export async function* readUnsettled(
   }
 }
 
-function toUnsettled(kind: Unsettled['kind'], row: Found): Unsettled {
-  const {
-    batchId: _batchId,
+function toUnsettled(kind: Unsettled['kind'], { batchId: _batchId, ...row }: Found): Unsettled {
+  const { submissionId, batch, source, key, line, request, refusals, attempts, taskId, surplus, ...attempt } =
+    row;
+  const found = {
+    kind,
     submissionId,
     batch,
     source,
@@ -212,9 +219,7 @@ function toUnsettled(kind: Unsettled['kind'], row: Found): Unsettled {
     refusals,
     attempts,
     taskId,
-    ...more
-  } = row;
-  const { surplus, ...attempt } = more;
-  const told = { kind, submissionId, batch, source, key, line, request, refusals, attempts, taskId, surplus };
-  return { ...told, attempt: attempt.id === null ? null : attempt };
+    surplus,
+  };
+  return { ...found, attempt: attempt.id === null ? null : attempt };
 }

@@ -15,24 +15,6 @@ export const UNSETTLED = `s.state = 'submitted'
 export const ORIGIN = `coalesce((select a.origin from vidbatch.attempt a
                            where a.submission_id = s.id and a.task_id = s.task_id limit 1), b.origin)`;
 
-/** Task ids, also surplus ones, that were accepted at least `firstMs` ago and never polled, as SQL. */
-function unasked({ rows, firstMs, room }: { rows: string; firstMs: string; room: string }): string {
-  const old = (column: string): string => `${column} <= now() - ${firstMs} * interval '1 millisecond'`;
-  return `select * from (
-         (select s.id as submission_id, s.task_id, s.batch_id, false as surplus, s.submitted_at as accepted_at
-            from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
-           where ${UNSETTLED} and s.polled_at is null and ${old('s.submitted_at')} and ${rows} and ${ORIGIN} = $1
-             and not exists (select from vidbatch.task t where t.submission_id = s.id and t.task_id = s.task_id)
-           order by s.polled_at, s.submitted_at limit ${room})
-         union all
-         (select s.id, a.task_id, s.batch_id, true, a.finished_at
-            from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
-           where a.surplus and ${old('a.finished_at')} and ${rows} and a.origin = $1
-             and not exists (select from vidbatch.task t where t.submission_id = s.id and t.task_id = a.task_id)
-           limit ${room})
-       ) u limit ${room}`;
-}
-
 const OF_BATCHES = '($2::bigint[] is null or s.batch_id = any($2))';
 
 /** A task that only this process polls, until its lease ends. */
@@ -87,16 +69,30 @@ export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking)
               due_at = now() + $6 * interval '1 millisecond'
          from due d where t.submission_id = d.submission_id and t.task_id = d.task_id
        returning t.*
+     ), left_room as (
+       select (select room from gate) - (select count(*) from due) as room
      ), first as (
        insert into vidbatch.task (submission_id, task_id, batch_id, origin, surplus, accepted_at, polls, asker,
                                   lease_until, due_at)
        select u.submission_id, u.task_id, u.batch_id, $1, u.surplus, u.accepted_at, 1, $3,
               now() + $6 * interval '1 millisecond', now() + $6 * interval '1 millisecond'
-         from (${unasked({
-           rows: OF_BATCHES,
-           firstMs: '$7::float8',
-           room: '((select room from gate) - (select count(*) from due))',
-         })}) u
+         from (
+           -- Tasks of rows, and surplus tasks, that were accepted at least $7 ms ago and never polled.
+           (select s.id as submission_id, s.task_id, s.batch_id, false as surplus, s.submitted_at as accepted_at
+              from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
+             where ${UNSETTLED} and s.polled_at is null and s.submitted_at <= now() - $7::float8 * interval '1 millisecond'
+               and ${OF_BATCHES} and ${ORIGIN} = $1
+               and not exists (select from vidbatch.task t where t.submission_id = s.id and t.task_id = s.task_id)
+             order by s.polled_at, s.submitted_at limit (select room from left_room))
+           union all
+           (select s.id, a.task_id, s.batch_id, true, a.finished_at
+              from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
+             where a.surplus and a.finished_at <= now() - $7::float8 * interval '1 millisecond'
+               and ${OF_BATCHES} and a.origin = $1
+               and not exists (select from vidbatch.task t where t.submission_id = s.id and t.task_id = a.task_id)
+             limit (select room from left_room))
+           limit (select room from left_room)
+         ) u
        on conflict do nothing
        returning *
      ), taken as (

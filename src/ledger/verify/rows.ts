@@ -129,7 +129,7 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
   }),
   overRows({
     name: 'deadline-judged',
-    holds: 'whatever is past its deadline by a minute has been judged by a sweeper',
+    holds: 'a sweeper has judged each row that is past its deadline by a minute',
     severity: 'risk',
     next: 'vidbatch work judges it: uncertain, unless a journal on that machine holds its answer',
     attempt: 's.attempt_id',

@@ -38,7 +38,7 @@ function batches(chunks: readonly Chunk[], ...made: Made[]): string {
 
 onEvery(LEDGERS, (storage) => {
   describe('rows of higher priority', () => {
-    test('come first, and those of the same one in the order of the file', async () => {
+    test('come first, and rows of the same priority in the order of the file', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 6 });
       await prefer(db, made, [0, 5, -3, 100, 5, 0]);
@@ -50,7 +50,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(order, [one, six, three]);
     });
 
-    test('and of batches: their priority is added to that of their rows', async () => {
+    test('and of batches: the priority of a batch is added to that of its rows', async () => {
       const { db } = storage();
       const a = await makeBatch(db, { rows: 3 });
       const b = await makeBatch(db, { rows: 3, origin: a.origin });
@@ -68,7 +68,7 @@ onEvery(LEDGERS, (storage) => {
       assert.match(await ranks(), /^(a 9,b 9|b 9,a 9)$/);
     });
 
-    test('take all of the room, as long as there are some', async () => {
+    test('take all slots as long as there are such rows', async () => {
       const { db } = storage();
       const a = await makeBatch(db, { rows: 30 });
       const b = await makeBatch(db, { rows: 30, origin: a.origin });
@@ -78,7 +78,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(batches(await jobsOf(db, a, 25), a, b), 'b'.repeat(20) + 'a'.repeat(5));
     });
 
-    test('that wait for their own time leave the room to others, and come when it has come', async () => {
+    test('that wait for their own time leave the slots to others until then', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 4 });
       await prefer(db, made, [9, 9, 3, -3]);
@@ -92,7 +92,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(new Set(idsOf(await take(db, made, 4))), new Set(made.rows.slice(0, 2)));
     });
 
-    test('are one at a time all the same until the first accept of their batch', async () => {
+    test('are still sent one at a time until the first accept of their batch', async () => {
       const { db } = storage();
       const a = await makeBatch(db, { rows: 3 });
       const b = await makeBatch(db, { rows: 3, proven: false, origin: a.origin });
@@ -113,7 +113,7 @@ onEvery(LEDGERS, (storage) => {
     assert.equal(all.length, 204);
   });
 
-  test('without any priority jobs have none, and with one all have', async () => {
+  test('without priorities no job has one, and with a priority all jobs have one', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 2 });
     const other = await makeBatch(db, { rows: 1, origin: made.origin });

@@ -70,7 +70,7 @@ async function letDeadlinesPass(db: Queryable, { id }: Made): Promise<void> {
 
 onEvery(LEDGERS, (storage, kind) => {
   describe('a budget', () => {
-    test('is not passed by one row, however many claim at once over several connections', async () => {
+    test('is not exceeded by one row, however many connections claim at once', async () => {
       const { db, another } = storage();
       const other = await another();
       const made = await makeBatch(db, { rows: 20, price: 3, budget: 20 });
@@ -86,7 +86,7 @@ onEvery(LEDGERS, (storage, kind) => {
       await other.close();
     });
 
-    test('is not claimed from without its lock, under which many rows are claimed at once', async () => {
+    test('is claimed from only under its lock, and then for many rows at once', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 4, price: 1, budget: 3 });
       assert.deepEqual(await claim(db, scopeOf(made), wishFor(made.id, 4)), []);
@@ -97,7 +97,7 @@ onEvery(LEDGERS, (storage, kind) => {
       assert.deepEqual(await stands(), { blocked: { reason: 'budget' }, lockNeeded: true });
     });
 
-    test('is not passed by rows that are claimed at once, whatever each of them costs', async () => {
+    test('is not exceeded by rows that are claimed at once, whatever each of them costs', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 6, price: 4, budget: 10 });
       await db.query(
@@ -138,7 +138,7 @@ onEvery(LEDGERS, (storage, kind) => {
       });
     }
 
-    test('gets back what a person calls not sent, and not what is given up', async () => {
+    test('gets back what a person resolves as not sent, and not what is abandoned', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2, price: 4, budget: 8 });
       const [first, second] = [await take(db, made, 0), await take(db, made, 1)];
@@ -163,7 +163,7 @@ onEvery(LEDGERS, (storage, kind) => {
       assert.deepEqual(await standing(db, made), { spent: '8', reserved: '4', left: '-4', beyond: 0 });
     });
 
-    test('keeps a late acceptance of a row that had been cancelled', async () => {
+    test('counts a late acceptance of a row that had been cancelled', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { price: 4, budget: 10 });
       const claimed = await take(db, made);
@@ -178,7 +178,7 @@ onEvery(LEDGERS, (storage, kind) => {
       assert.deepEqual(await standing(db, made), { spent: '4', reserved: '0', left: '6', beyond: 0 });
     });
 
-    test('lets no row go whose price is not known or in another currency', async () => {
+    test('sends no row whose price is unknown or in another currency', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2, price: 1, budget: 100 });
       const [one = 0, two = 0] = made.rows;
@@ -192,7 +192,7 @@ onEvery(LEDGERS, (storage, kind) => {
       assert.equal(await readRemainingWork(db, made.origin, [made.id]), 'spent');
     });
 
-    test('is claimed from for as far as it goes, and a cheaper row that fits still goes', async () => {
+    test('is used as far as it goes, and a cheaper row that fits is still sent', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 5, price: 4, budget: 9 });
       const [one = 0, two = 0, , , last = 0] = made.rows;
@@ -217,7 +217,7 @@ onEvery(LEDGERS, (storage, kind) => {
       assert.equal((await takeSome(db, made, 5)).length, 1);
     });
 
-    test('is counted from what the batch had sent before, and nothing goes until then', async () => {
+    test('counts what the batch had sent before, and nothing is sent until then', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 3, price: 4 });
       const [accepted] = await claim(db, scopeOf(made), wishFor(made.id, 1));
@@ -234,7 +234,7 @@ onEvery(LEDGERS, (storage, kind) => {
 
     // An embedded ledger has one session: nothing is ever claimed meanwhile.
     if (kind !== 'embedded') {
-      test('counts a claim that had begun before there was one', async () => {
+      test('counts a claim that began before the budget', async () => {
         const { db, another } = storage();
         const other = await another();
         const made = await makeBatch(db, { rows: 2, price: 4 });

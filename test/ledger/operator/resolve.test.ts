@@ -117,8 +117,8 @@ onEvery(['postgres'], (storage) => {
 });
 
 onEvery(LEDGERS, (storage) => {
-  describe('a row that is said to be not sent', () => {
-    test('is pending with fresh attempts, and the event log knows who said so and why', async () => {
+  describe('a row that is resolved as not sent', () => {
+    test('is pending with fresh attempts, and the event log names the person and the reason', async () => {
       const { db } = storage();
       const doubt = await silent(db);
       const { id } = doubt;
@@ -156,7 +156,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await storedOne(db, doubt.id)).state, 'cancelled');
     });
 
-    test('and was accepted all the same: the late task id is its own, and it is not sent again', async () => {
+    test('but was accepted: the late task id is its own, and it is not sent again', async () => {
       const { db } = storage();
       const doubt = await silent(db);
       await resolveNotSent(db, await look(db, rowOf(doubt)), SAID);
@@ -165,7 +165,7 @@ onEvery(LEDGERS, (storage) => {
       await assert.rejects(claimFirst(db, doubt.made));
     });
 
-    test('and was accepted, after it was sent again: both ids are kept, one as surplus', async () => {
+    test('but was accepted, and answered after it was sent again: both ids are kept, one as surplus', async () => {
       const { db } = storage();
       const doubt = await silent(db);
       await resolveNotSent(db, await look(db, rowOf(doubt)), SAID);
@@ -180,7 +180,7 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('a row whose task was found', () => {
-    test('is submitted; the id stands on an attempt, and the one that was uncertain keeps its evidence', async () => {
+    test('is submitted; the id has an attempt of its own, and the uncertain attempt keeps its evidence', async () => {
       const { db } = storage();
       const doubt = await unclear(db, { httpStatus: 502, body: 'bad gateway' });
       const seen = await look(db, rowOf(doubt));
@@ -208,7 +208,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([told.event, told.detail], ['resolve --task-id', 'task task_1: not in their list']);
     });
 
-    test('has the right id when its answer comes late with the same', async () => {
+    test('has the right id when a late answer brings the same id', async () => {
       const { db } = storage();
       const doubt = await silent(db);
       await resolveAccepted(db, await look(db, rowOf(doubt)), 'task_2', SAID);
@@ -217,7 +217,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await countSurplus(db, doubt.made.id), 0);
     });
 
-    test('keeps both ids when its answer comes late with another', async () => {
+    test('keeps both ids when a late answer brings another id', async () => {
       const { db } = storage();
       const doubt = await silent(db);
       await resolveAccepted(db, await look(db, rowOf(doubt)), 'typo', SAID);
@@ -258,7 +258,7 @@ onEvery(LEDGERS, (storage) => {
     assert.equal(late.state, 'submitted');
   });
 
-  describe('what moved since a person looked is left as it is', () => {
+  describe('a row that moved since a person looked is left as it is', () => {
     for (const [name, resolve] of Object.entries(WORDS)) {
       test(`${name}: a late answer had come`, async () => {
         const { db } = storage();

@@ -109,7 +109,7 @@ async function faults(db: Database, { id }: Made): Promise<string[]> {
 
 onEvery(LEDGERS, (storage) => {
   describe('a task that failed at the provider', () => {
-    test('is made again once, and its first id and what came of it stay', async () => {
+    test('is made again once, and its first id and its status stay', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 3 });
       const [first = 0, second = 0] = made.rows;
@@ -150,7 +150,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await faults(db, made), []);
     });
 
-    test('is made again once also when two people say so at the same time', async () => {
+    test('is made again once when two people ask for it at the same time', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       const [id = 0] = made.rows;
@@ -163,7 +163,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(counts.toSorted(), [0, 0, 1]);
     });
 
-    test('that failed after a person had looked is not made again, nor one that the provider calls otherwise now', async () => {
+    test('that failed after a person had looked is not made again, nor a task with another status now', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const [first = 0, second = 0] = made.rows;
@@ -212,7 +212,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await remake(db, made), 1, 'a task for a text that was edited since is no second one');
     });
 
-    test('stays in what a budget has spent, and the second one needs room in it', async () => {
+    test('counts as spent in a budget, and the second task needs room in it', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { price: 2, budget: 3 });
       const [id = 0] = made.rows;
@@ -231,7 +231,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await faults(db, made), []);
     });
 
-    test('that turns out to live keeps its row: nothing is paid again, and the event log says so', async () => {
+    test('that did not fail after all keeps its row: nothing is paid again, and the event log says so', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2, price: 2, budget: 9 });
       const [first = 0, second = 0] = made.rows;
@@ -267,7 +267,7 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('that turns out to live is not given back to a row that was edited meanwhile', async () => {
+    test('that did not fail after all is not given back to a row that was edited meanwhile', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 3, price: 2, budget: 9 });
       const [edited = 0, restored = 0, unknown = 0] = made.rows;
@@ -304,7 +304,7 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('costs the second time what the price file says', async () => {
+    test('costs the price of the price file the second time', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { price: 2 });
       const [id = 0] = made.rows;
@@ -325,7 +325,7 @@ onEvery(LEDGERS, (storage) => {
 });
 
 onEvery(['postgres'], (storage) => {
-  test('a failed task that is found to live at the same moment is not made again', async () => {
+  test('a failed task that proves to be alive at the same moment is not made again', async () => {
     const { db } = storage();
     const made = await makeBatch(db);
     const [id = 0] = made.rows;

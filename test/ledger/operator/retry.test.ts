@@ -8,7 +8,7 @@ import { onEvery } from '../../contract/storages.ts';
 import { until } from '../../until.ts';
 
 onEvery(['postgres'], (storage) => {
-  test('a corrected row that is sent meanwhile, as it was, is left alone', async () => {
+  test('a corrected row that was sent meanwhile in its old version is left alone', async () => {
     const { db } = storage();
     const made = await makeBatch(db);
     const [id = 0] = made.rows;

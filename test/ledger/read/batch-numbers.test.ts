@@ -21,7 +21,7 @@ function moving(db: Queryable, accept: () => Promise<void>): Queryable {
 }
 
 onEvery(LEDGERS, (storage) => {
-  test('the numbers of a batch whose rows move are of one moment', async () => {
+  test('the numbers of a batch are from one moment while its rows move', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 8 });
     const claims = await claimAll(db, made, made.rows);
@@ -37,7 +37,7 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual([taskIds, rows], [2, 8]);
   });
 
-  test('what became of tasks is counted with the rows', async () => {
+  test('the status of tasks is counted with the rows', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 4 });
     const claims = await claimAll(db, made, made.rows);

@@ -21,7 +21,7 @@ onEvery(['embedded'], (storage) => {
   const said = async (db: Queryable, word: string): Promise<string> =>
     only((await db.query<{ word: string }>('select $1::text as word', [word])).rows).word;
 
-  test('a question is asked once in a look, also by several at a time, and each gets its own answer', async () => {
+  test('a query runs once, also for several callers at a time, and each query has its own answer', async () => {
     const { db, asked } = look();
     assert.deepEqual(await Promise.all(['a', 'b', 'a'].map((word) => said(db, word))), ['a', 'b', 'a']);
     assert.equal(await said(db, 'b'), 'b');
@@ -29,7 +29,7 @@ onEvery(['embedded'], (storage) => {
     assert.equal(await said(look().db, 'b'), 'b');
   });
 
-  test('what is asked again and again is remembered among thousands of others, and those are not', async () => {
+  test('a frequent query is remembered among thousands of others, and those are not', async () => {
     const { db, asked } = look();
     for (let batch = 0; batch < 250; batch += 1) {
       await said(db, 'of all');

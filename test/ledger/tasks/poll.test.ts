@@ -58,7 +58,7 @@ onEvery(LEDGERS, (storage) => {
   }
 
   describe('a task that is due', () => {
-    it('is given to one asker, however many ask at once', async () => {
+    it('is given to one process, however many ask at once', async () => {
       const { db } = storage();
       const made = await accepted(40);
       await ensurePoller(db, made.origin);
@@ -74,7 +74,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await take(db, made), []);
     });
 
-    it('is due again when the lease of its asker ends, and an answer after that changes nothing', async () => {
+    it('is due again when its lease ends, and an answer after that changes nothing', async () => {
       const { db } = storage();
       const made = await accepted();
       const first = only(await take(db, made));
@@ -92,7 +92,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await shown(db, only(made.rows))).provider_status, 'in_progress');
     });
 
-    it('is taken once it is old enough, the one that has waited longest first', async () => {
+    it('is taken when it is old enough, the task that has waited longest first', async () => {
       const { db } = storage();
       const made = await accepted(3);
       assert.deepEqual(await take(db, made, { firstMs: 10_000 }), []);
@@ -107,7 +107,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(order, made.rows.toReversed());
     });
 
-    it('leaves with the rate, which all askers share, no more than a second ahead', async () => {
+    it('is polled at the rate, which all processes share, no more than a second ahead', async () => {
       const { db } = storage();
       const made = await accepted(30);
       const waits: number[] = [];
@@ -121,14 +121,14 @@ onEvery(LEDGERS, (storage) => {
       assert.ok(wait !== undefined && wait >= 0);
     });
 
-    it('that was not asked for is given back, and it was no poll', async () => {
+    it('that was not polled is given back, and no poll counts', async () => {
       const { db } = storage();
       const made = await accepted();
       await releaseTasks(db, await take(db, made));
       assert.equal(only(await take(db, made)).poll, 1);
     });
 
-    it('of another provider, or another batch, is none of this asker’s', async () => {
+    it('of another provider or another batch is not taken', async () => {
       const { db } = storage();
       const made = await accepted();
       const other = await accepted();
@@ -138,7 +138,7 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('what the provider says of a task', () => {
-    it('is kept: its word, its answer, progress, URL with its end, reason and times', async () => {
+    it('is kept: status, answer, progress, URL with its expiry, reason and times', async () => {
       const { db } = storage();
       const made = await accepted(2);
       const [first = 0, second = 0] = made.rows;
@@ -181,7 +181,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await take(db, made), [], 'what is over is not asked for');
     });
 
-    it('is asked for again as long as nobody knows what it means', async () => {
+    it('is polled again as long as its status is unknown', async () => {
       const { db } = storage();
       const made = await accepted();
       await poll(db, made, () => reportOf('unknown', { rawStatus: 'ARCHIVING' }));
@@ -189,7 +189,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([status, rawStatus, dueAt === null], ['unknown', 'ARCHIVING', false]);
     });
 
-    it('is that there is none: missing after several answers over minutes, and asked again on demand', async () => {
+    it('is that it does not exist: missing after several answers over minutes, and polled again on demand', async () => {
       const { db } = storage();
       const made = await accepted();
       const id = only(made.rows);
@@ -226,7 +226,7 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    it('after its end is kept beside what it was, and told once; a fresh URL is taken', async () => {
+    it('after its end is kept beside its status, and reported once; a fresh URL is taken', async () => {
       const { db } = storage();
       const made = await accepted();
       const id = only(made.rows);
@@ -253,7 +253,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await task(db, id)).laterStatus, null);
     });
 
-    it('is nothing: the poll is counted, and asked again', async () => {
+    it('is nothing: the poll counts as a failure, and is repeated', async () => {
       const { db } = storage();
       const made = await accepted();
       await poll(db, made, () => ({ kind: 'transient', trouble: 'broken', message: 'HTTP 502' }));
@@ -261,7 +261,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([status, polls, problem, dueAt === null], ['queued', 1, 'HTTP 502', false]);
     });
 
-    it('is that it wants to be left alone: nobody asks it anything until then', async () => {
+    it('is to wait: no process polls it until then', async () => {
       const { db } = storage();
       const made = await accepted(2);
       const throttled = {
@@ -282,7 +282,7 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('a surplus task', () => {
-    it('is paid for too: asked for, shown beside the row’s own, and counted', async () => {
+    it('is paid too: it is polled, shown beside the task of the row, and counted', async () => {
       const { db } = storage();
       const made = await accepted();
       const id = only(made.rows);

@@ -153,7 +153,7 @@ async function findings(
   return found;
 }
 
-test('every invariant has its damage, and every damage its invariant', () => {
+test('every invariant has a damage, and every damage an invariant', () => {
   const names = [...INVARIANTS, ...Object.values(CONTENT_RULES)].map(({ name }) => name);
   assert.deepEqual([...new Set(Object.keys(DAMAGE).map(nameOf))].toSorted(), names.toSorted());
 });
@@ -191,7 +191,7 @@ for (const kind of LEDGERS) {
       return found.filter(({ what }) => !what.startsWith('was paid twice') || what.includes('task_second'));
     }
 
-    test('hold after everything that can happen to rows; what was paid twice is named', async () => {
+    test('hold after everything that can happen to rows; a row that was paid twice is named', async () => {
       const found = await findings(storage.db);
       assert.deepEqual(
         found.map(({ invariant, severity, batch, key }) => ({ invariant, severity, batch, key })),
@@ -199,7 +199,7 @@ for (const kind of LEDGERS) {
       );
     });
 
-    test('are looked at in slices that leave no gap', async () => {
+    test('are checked in slices that leave no gap', async () => {
       const walked = [];
       for await (const slice of readSlices(storage.db, null, 7)) walked.push(slice);
       const { rows } = await storage.db.query<{ n: number }>(
@@ -217,7 +217,7 @@ for (const kind of LEDGERS) {
     });
 
     for (const [name, statements] of Object.entries(DAMAGE)) {
-      test(`${name} is told, and nothing else`, async () => {
+      test(`${name} is reported, and nothing else`, async () => {
         const found = await foundAfter(statements);
         const told = new Set(found.map(({ invariant }) => invariant));
         assert.deepEqual([...told], [nameOf(name)], JSON.stringify(found));

@@ -60,7 +60,7 @@ test('a first start unpacks them, and no other user can read one', async () => {
   }
 });
 
-test('each has an identifier of its own, so the log of another is refused', async () => {
+test('each database has an identifier of its own, so the log of another is refused', async () => {
   const [mine, other] = [await unpacked('mine'), await unpacked('other')];
   const log = join(mine, 'pg_wal');
   await cp(log, join(root, 'log'), { recursive: true });

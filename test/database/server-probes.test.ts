@@ -104,7 +104,7 @@ describe('Redis is refused at once when', async () => {
 
   it('it is a replica', () => refused(probe(replica.url), 'QUEUE_READ_ONLY', /is a replica/));
 
-  it('nothing listens, the name is unknown, or something takes the connection and says nothing', async () => {
+  it('no server listens, the name is unknown, or the server never answers', async () => {
     await refused(connectRedis('redis://127.0.0.1:1'), 'QUEUE_UNREACHABLE', /ECONNREFUSED/);
     await refused(probe('redis://no.such.host.invalid'), 'QUEUE_UNREACHABLE', /no\.such\.host\.invalid/);
     for (const scheme of ['redis', 'rediss', 'redis+cluster', 'redis+sentinel']) {
@@ -114,7 +114,7 @@ describe('Redis is refused at once when', async () => {
     }
   });
 
-  it('the Sentinels know no such master, or there are none', async () => {
+  it('the Sentinels do not know the master, or there are no Sentinels', async () => {
     const sentinel = await startServer('redis', { sentinelOf: Number(new URL(shared.redisUrl).port) });
     await probe(sentinel.url);
     await refused(
@@ -135,7 +135,7 @@ describe('Redis is refused at once when', async () => {
     busy.close();
   });
 
-  it('it should be a cluster and is none', async () => {
+  it('it should be a cluster and is not', async () => {
     const { host } = new URL(shared.redisUrl);
     await refused(probe(`redis+cluster://${host}`), 'QUEUE_NOT_CLUSTER', /is not a cluster/);
   });
@@ -174,7 +174,7 @@ describe('Postgres is refused at once when', async () => {
     );
   });
 
-  it('nothing listens, or something takes the connection and says nothing', async () => {
+  it('no server listens, or the server never answers', async () => {
     await refused(probe('postgres://u:p%40ss@127.0.0.1:1/db'), 'LEDGER_UNREACHABLE', /ECONNREFUSED/);
     for (const search of ['', '?sslmode=require']) {
       const url = `postgres://u:p%40ss@127.0.0.1:${silence.port}/db${search}`;
@@ -189,7 +189,7 @@ describe('Postgres is refused at once when', async () => {
 });
 
 describe('a DATABASE_URL', () => {
-  it('that is none is refused, and nothing of it is repeated', () => {
+  it('that is invalid is refused, and no part of it is repeated', () => {
     for (const url of [
       'mysql://u:s3cret@h/db',
       'postgres://u:s3/cret@h/db',
@@ -214,7 +214,7 @@ describe('a DATABASE_URL', () => {
     }
   });
 
-  it('that asks for TLS gets it verified, whatever its mode is called', () => {
+  it('that asks for TLS gets it verified, in every mode', () => {
     const url = (text: string): string => parsePostgresUrl(text).url;
     assert.equal(url('postgres://h/db?sslmode=require&a=b'), 'postgres://h/db?sslmode=verify-full&a=b');
     assert.equal(url('postgres://h/db?a=b&sslmode=prefer'), 'postgres://h/db?a=b&sslmode=verify-full');
@@ -232,7 +232,7 @@ describe('a pooler before Postgres', async () => {
   after(() => Promise.all(poolers.map((pooler) => pooler.stop())));
 
   for (const mode of ['session', 'transaction', 'statement'] as const) {
-    it(`is known by what it does with sessions: ${mode}`, async () => {
+    it(`is recognised by what it does with sessions: ${mode}`, async () => {
       const pooler = await startServer('pgbouncer', { pool: { url: databaseUrl, mode } });
       poolers.push(pooler);
       const place = parsePostgresUrl(pooler.url);
@@ -244,7 +244,7 @@ describe('a pooler before Postgres', async () => {
     });
   }
 
-  it('is none where there is none', async () => {
+  it('is not found where there is none', async () => {
     assert.equal((await probePostgres(parsePostgresUrl(databaseUrl))).pooler, 'none');
   });
 });

@@ -6,6 +6,9 @@ import { connectionLost } from '../../src/database/connection-errors.ts';
 import { usageError } from '../../src/core/errors.ts';
 import { freePort } from '../provider/fixture.ts';
 import { createDatabase, servers } from '../servers.ts';
+import type { PoolClient } from 'pg';
+import { transaction } from '../../src/database/database.ts';
+import { openStorage } from '../contract/storages.ts';
 
 async function errorOf(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(
@@ -24,7 +27,7 @@ describe('a connection that broke', async () => {
     await database.drop();
   });
 
-  it('is told as such when Postgres ends it, when it is used once more, and when nobody listens', async () => {
+  it('to Postgres is reported when the server ends it, when it is used again, and when the server is gone', async () => {
     const client = await pool.connect();
     const ended = await errorOf(client.query('select pg_terminate_backend(pg_backend_pid())'));
     const again = await errorOf(client.query('select 1'));
@@ -39,7 +42,7 @@ describe('a connection that broke', async () => {
     }
   });
 
-  it('to Redis is told as such', async () => {
+  it('to Redis is reported', async () => {
     const redis = new Redis(`redis://127.0.0.1:${await freePort()}`, {
       lazyConnect: true,
       retryStrategy: () => null,
@@ -49,9 +52,38 @@ describe('a connection that broke', async () => {
     assert.equal(connectionLost(await errorOf(redis.ping()))?.code, 'CONNECTION_LOST');
   });
 
-  it('is not what every error is', async () => {
+  it('is not reported for other errors', async () => {
     assert.equal(connectionLost(await errorOf(pool.query('select 1 / 0'))), undefined);
     assert.equal(connectionLost(usageError('SOMETHING', 'ECONNRESET')), undefined);
     assert.equal(connectionLost('ECONNRESET'), undefined);
   });
+});
+
+describe('a connection to Postgres that breaks between two statements of a transaction', async () => {
+  const storage = await openStorage('postgres');
+  const server = new Pool({ connectionString: storage.config.databaseUrl, max: 1 });
+  after(async () => {
+    await server.end();
+    await storage.close();
+  });
+  const queue = storage.store.kind === 'postgres' ? storage.store.pool : undefined;
+
+  for (const [name, pool] of Object.entries({ ledger: storage.db, queue })) {
+    it(`fails the transaction, and not the process: ${name}`, async () => {
+      assert.ok(pool);
+      const database = pool as typeof storage.db;
+      await assert.rejects(
+        transaction(database, async (session) => {
+          const { rows } = await session.query<{ pid: number }>('select pg_backend_pid() as pid');
+          // Not by `once` of node:events, which would listen for the error, too.
+          const ended = new Promise((resolve) => (session as unknown as PoolClient).once('end', resolve));
+          await server.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
+          await ended;
+          await session.query('select 1');
+        }),
+        /not queryable/,
+      );
+      assert.equal((await database.query<{ one: number }>('select 1 as one')).rows[0]?.one, 1);
+    });
+  }
 });
