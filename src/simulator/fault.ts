@@ -1,5 +1,13 @@
 import { usageError } from '../core/errors.ts';
-import { type Answer, gatewayError, html, taskError, text, tooLarge, vendorError } from './answer.ts';
+import {
+  type Answer,
+  gatewayError,
+  html,
+  taskError,
+  text,
+  tooLarge,
+  vendorError,
+} from './gateway-answers.ts';
 
 /**
  * What happens to a request. All but `answer` start from the success answer, also if no task was created: the client must

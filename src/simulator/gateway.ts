@@ -1,4 +1,4 @@
-import { type Answer, created, gatewayError, taskError } from './answer.ts';
+import { type Answer, created, gatewayError, taskError } from './gateway-answers.ts';
 import type { RefusedCreate } from './provider-files.ts';
 import { faultKind, isRefusal, parseFaultName, type ChosenFault } from './fault.ts';
 import { newTaskId, type AcceptedCreate, type AcceptRecord, type Stats } from './record.ts';

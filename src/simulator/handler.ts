@@ -1,6 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf, VidbatchError } from '../core/errors.ts';
-import { html, invalidUrl, taskError, taskNotExist, tooLarge, report, type Answer } from './answer.ts';
+import {
+  html,
+  invalidUrl,
+  taskError,
+  taskNotExist,
+  tooLarge,
+  report,
+  type Answer,
+} from './gateway-answers.ts';
 import { faultKind, parseFaultName, type ChosenFault } from './fault.ts';
 import { badKey, type Gateway, type SimulatorState } from './gateway.ts';
 import type { Results } from './results.ts';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Answer, cutBeforeId, withoutId } from './answer.ts';
+import { type Answer, cutBeforeId, withoutId } from './gateway-answers.ts';
 import type { Behaviour } from './fault.ts';
 
 /** The pieces of a slow body. */

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { messageOf, usageError, VidbatchError } from '../core/errors.ts';
-import { taskError } from './answer.ts';
+import { taskError } from './gateway-answers.ts';
 import { makeProviderFiles } from './provider-files.ts';
 import { type Controls, serveControl } from './control.ts';
 import { Gateway } from './gateway.ts';

@@ -63,7 +63,7 @@ describe('what could cost money unexpectedly', () => {
     ['SENT_ELSEWHERE', { elsewhere: { count: 2, examples: [] } }, IDS, { again: true }],
   ];
   for (const [expected, comparison, consent, by] of asked) {
-    test(`${expected} (${consent.keyScheme}): until somebody says ${JSON.stringify(by)}`, () => {
+    test(`${expected} (${consent.keyScheme}): until a person says ${JSON.stringify(by)}`, () => {
       const error = refuseChanges({ ...NOTHING, ...comparison }, consent);
       assert.deepEqual([error?.code, error?.exitCode], [expected, 3]);
       assert.match(error?.message ?? '', /nothing was sent now/);

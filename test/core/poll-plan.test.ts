@@ -117,7 +117,7 @@ describe('a task', () => {
     assert.ok(verdict.kind === 'said' && verdict.nextMs !== null);
   });
 
-  it('of a status that nobody knows is asked for again', () => {
+  it('with an unknown status is polled again', () => {
     const verdict = judgePoll(asked(), reportOf('unknown', { rawStatus: 'ARCHIVING' }), middle);
     assert.ok(verdict.kind === 'said' && verdict.nextMs !== null);
   });
@@ -132,7 +132,7 @@ describe('no answer about a task', () => {
     assert.ok(silent.kind === 'unanswered' && silent.holdMs >= 16_000);
   });
 
-  it('that is bad luck holds up nobody, and that is one of many in a row does', () => {
+  it('that fails alone pauses no other poll, but one of many failures in a row does', () => {
     const hold = (level: number): number => {
       const verdict = judgePoll(asked({ level }), trouble('broken'), middle);
       return verdict.kind === 'unanswered' ? verdict.holdMs : assert.fail(verdict.kind);

@@ -20,7 +20,7 @@ describe('a TLS server that is not trusted gets nothing', () => {
       { ca: OTHER_CERTIFICATE },
       /^ERR_TLS_CERT_ALTNAME_INVALID$/,
     ],
-    ['is nobody known to us', { cert: TEST_CERTIFICATE }, {}, /SELF_SIGNED/],
+    ['has an unknown certificate', { cert: TEST_CERTIFICATE }, {}, /SELF_SIGNED/],
     [
       'is too old',
       { cert: TEST_CERTIFICATE, maxVersion: 'TLSv1.1', minVersion: 'TLSv1' },
@@ -51,7 +51,7 @@ describe('a TLS server that is not trusted gets nothing', () => {
     });
   }
 
-  it('but once the handshake is over for us, nobody can know', async (t) => {
+  it('but after the handshake the outcome is uncertain', async (t) => {
     // TLS 1.3: the client is done, and sends, before the server has looked at what it says of itself.
     const server = createTlsServer({
       key: TEST_KEY,
@@ -69,7 +69,7 @@ describe('a TLS server that is not trusted gets nothing', () => {
 });
 
 describe('a server that goes away in the middle of a run', () => {
-  it('gets nothing while nobody listens, and is asked again when it is back', async (t) => {
+  it('gets nothing while it does not listen, and is tried again when it is back', async (t) => {
     const server = await wireServer(({ socket }) => socket.write(http(200, ACCEPTANCE)));
     const made = provider(t, server.url, { connections: 1 });
     assert.equal((await create(made)).kind, 'accepted');

@@ -166,7 +166,7 @@ describe('an answer', () => {
     ['that stops in its headers', 'HTTP/1.1 200 OK\r\ncontent-le'],
     ['that is empty', ''],
     // undici takes an unasked-for 100 as a broken answer. Uncertain is the safe end of that.
-    ['after a 100 that nobody asked for', `HTTP/1.1 100 Continue\r\n\r\n${http(200, ACCEPTANCE)}`],
+    ['after an unexpected 100', `HTTP/1.1 100 Continue\r\n\r\n${http(200, ACCEPTANCE)}`],
     [
       'that switches protocols',
       'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n',

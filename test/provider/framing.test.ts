@@ -59,7 +59,7 @@ const ANSWERS: [string, string, OutcomeKind][] = [
   ],
   ['206 and a task', http(206, ACCEPTANCE), 'accepted'],
   [
-    'a compressed task that nobody asked for',
+    'an unexpectedly compressed task',
     http(200, '\x1f\x8b\x08\0\0\0', { 'content-encoding': 'gzip' }),
     'uncertain',
   ],
@@ -109,7 +109,7 @@ describe('an answer to one POST', () => {
   });
 });
 
-describe('a second answer that nobody asked for', () => {
+describe('an unexpected second answer', () => {
   for (const [name, stray] of [
     ['the same one', http(200, ACCEPTANCE)],
     ['another task', http(200, ACCEPTANCE.replaceAll('task_1', 'task_9'))],

@@ -106,7 +106,7 @@ const READERS: [string, string, Parameters<typeof reader>[1], readonly OutcomeKi
     ['rejected', 'uncertain'],
   ],
   [
-    // The reset may overtake the answer: then nobody can know.
+    // The reset may overtake the answer: then the outcome is uncertain.
     'refuses a large body, and resets',
     LARGE,
     { head: (s) => s.write(TOO_LARGE, () => s.resetAndDestroy()) },

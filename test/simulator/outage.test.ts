@@ -47,7 +47,7 @@ test('an outage of no length is refused', async (t) => {
   assert.equal((await client.create()).status, 200);
 });
 
-test('the fault outage answers, and then nobody listens for slowMs', async (t) => {
+test('the fault outage answers, and then nothing listens for slowMs', async (t) => {
   const client = await start(t, { slowMs: 3_600_000 });
   const seen = await client.fault('outage');
   assert.equal(fields(seen.text)['task_id'], client.simulator.record[0]?.taskId);

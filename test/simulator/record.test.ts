@@ -56,7 +56,7 @@ test('a restarted simulator that honours keys knows the old ones', async (t) => 
   assert.equal(lines(path).length, 1);
 });
 
-test('a last line that a kill cut off is dropped: nobody was told of it', async (t) => {
+test('a last line that a kill cut off is dropped: its create was never answered', async (t) => {
   const path = recordFile(t);
   const first = await start(t, { recordFile: path });
   await first.create();

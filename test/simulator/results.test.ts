@@ -62,7 +62,7 @@ test('a URL dies, and is signed for no other video', async (t) => {
   );
 });
 
-test('there is no video before the task has ended, nor for whoever brings a key', async (t) => {
+test('there is no video before the task has ended, nor for a request with a key', async (t) => {
   const client = await start(t, { task: { queuedMs: 0, runningMs: 60_000 } });
   const url = client.simulator.resultUrl(await client.taskId());
   assert.equal((await get(client, url)).status, 404);

@@ -30,7 +30,7 @@ describe('a price file', () => {
     assert.deepEqual(cost('viduq3p-720p', 16), { amount: '1.12', currency: 'CNY' });
     assert.deepEqual(cost('viduq3p-720p'), { amount: '0.35', currency: 'CNY' });
     assert.deepEqual(cost('viduq3t-720p', 16), { amount: '0.1', currency: 'USD' });
-    assert.equal(cost('viduq3p-1080p', 16), undefined, 'what nobody has said is not zero');
+    assert.equal(cost('viduq3p-1080p', 16), undefined, 'an unknown price is not zero');
   });
 
   it('is refused with its name, the place, and what is allowed there', () => {
@@ -53,7 +53,7 @@ describe('a price file', () => {
     one({ perSecond: '1' }, /^p\.json: m\.currency: is missing/);
     one({ perSecond: '1', currency: '元' }, /^p\.json: m\.currency: "元" is not three to ten capitals/);
     one({ currency: 'CNY' }, /^p\.json: m: needs exactly one of perSecond and perVideo/);
-    one({ perSecond: '1', perVideo: '1', currency: 'CNY' }, /^p\.json: m: wants either/);
+    one({ perSecond: '1', perVideo: '1', currency: 'CNY' }, /^p\.json: m: needs exactly one of/);
     one({ persecond: '1', currency: 'CNY' }, /^p\.json: m: "persecond": allowed are perSecond or perVideo/);
     one({ perSecond: 'x', currency: 'cny' }, /\(and 1 more\)$/);
   });

@@ -12,7 +12,7 @@ const PHASES = [
   [120, 40],
 ] as const;
 
-describe('a quota that nobody has told', () => {
+describe('an undocumented quota', () => {
   for (const [name, quota] of Object.entries(QUOTAS)) {
     test(`is found, held and followed where the provider counts by ${name}`, () => {
       for (const seed of [1, 2, 3]) {

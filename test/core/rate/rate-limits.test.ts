@@ -69,7 +69,7 @@ describe('a rate', () => {
     assert.throws(() => parseRates('--rate', '1@x,2@x'), usage('TWICE_LIMITED', /two of "x"/));
   });
 
-  test('of a model that nobody knows is refused, with the nearest one', () => {
+  test('of an unknown model is refused, with the nearest name', () => {
     const limits = parseRates('--rate', '1/s,2/s@viduq3p-180p,1/s@own');
     assert.throws(() => checkModels(limits, ['own']), usage('UNKNOWN_MODEL', /viduq3p-180p/));
     checkModels(parseRates('--rate', '2@viduq3p-1080p,1@own'), ['own']);

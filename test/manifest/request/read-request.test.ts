@@ -11,7 +11,7 @@ describe('the contract page', () => {
   const examples = JSON.parse(bodies) as Record<string, unknown>[];
 
   it('has its four examples go out exactly as they are written', () => {
-    // Taken from the page itself, lest somebody improves the sample.
+    // The hash of the page itself, so that a changed sample is noticed.
     assert.equal(contentHash(examples), '603f3a37f02c578189b546c7d4a24b47082a044f8ba109995db1831241a27059');
     for (const example of examples) {
       const { request, faults } = read(example);

@@ -4,7 +4,7 @@ import { image, mix, read, rulesOf, text } from './reading.ts';
 
 const rulesOfPrompt = (prompt: string): string[] => rulesOf(read({ ...text, prompt }));
 
-describe('text that nobody wrote', () => {
+describe('text that is no prompt', () => {
   it('is an error as a prompt: errors and formulas of spreadsheets, words for a missing value', () => {
     for (const prompt of ['#REF!', '#N/A', ' #value! ', '########'])
       assert.deepEqual(rulesOfPrompt(prompt), ['error text-spreadsheet-error'], prompt);
@@ -68,7 +68,7 @@ describe('an id that a spreadsheet has changed', () => {
 describe('a URL', () => {
   const rules = (url: string): string[] => rulesOf(read({ ...image, image: url }));
 
-  it('with characters that nobody sees, with several URLs, or in quotes or brackets is an error', () => {
+  it('with invisible characters, with several URLs, or in quotes or brackets is an error', () => {
     const url = 'https://cdn.example.com/a.png';
     assert.deepEqual(rules(`${url}\u200B`), ['error url-invisible-character']);
     for (const separator of [',', ';', '，', '、', '｜', ' ', '\n'])
