@@ -65,7 +65,7 @@ export interface MergeOptions extends FailureLimits {
 }
 
 /** The result of a merge: how many rows it added, updated, cancelled, kept and renamed. */
-export type Taken = Merged & { batch: Batch; known: number; renamed: number };
+export type MergeResult = Merged & { batch: Batch; known: number; renamed: number };
 
 /** Called in a rehearsal, before the merge. True: nothing else can refuse the merge, so it need not run. */
 export type Look = (session: Session, batch: Batch, comparison: Comparison) => Promise<boolean>;
@@ -78,7 +78,7 @@ export async function mergeInto(
   candidate: Candidate,
   options: MergeOptions,
   look?: Look,
-): Promise<Taken> {
+): Promise<MergeResult> {
   const { read, staged, path } = candidate;
   if (read.staged > 0) await keepImport(session, read.importId);
   const { batch, layout } = await openBatch(session, candidate, options);

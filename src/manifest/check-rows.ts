@@ -4,7 +4,7 @@ import { excerpt } from '../core/text.ts';
 import { defined } from '../core/json.ts';
 import { contentHash, likenessOf, shownId } from '../core/identity.ts';
 import { applyMap, checkMap, mapEntry, understand, type ColumnMap, type Understanding } from './columns.ts';
-import { readRequest, type Mode } from './request/read-request.ts';
+import { readRequest, type Mode, type RequestOptions } from './request/read-request.ts';
 import type { GenerationRequest } from './request/fields.ts';
 import { openIdIndex } from '../core/sqlite.ts';
 
@@ -36,14 +36,8 @@ export interface Row {
   faults: Fault[];
 }
 
-export interface RowOptions {
+export interface RowOptions extends Omit<RequestOptions, 'source' | 'line'> {
   map?: ColumnMap;
-  /** Models that the configuration adds to the known ones. */
-  models?: readonly string[];
-  /** Warnings are errors. */
-  strict?: boolean;
-  /** Text that looks like an accident is sent unchanged. */
-  asWritten?: boolean;
   /** The target batch. Rows of its export have keys in it. */
   into?: { name: string; keyScheme?: KeyScheme };
 }

@@ -45,30 +45,21 @@ export function deliver(asked: Asked, video = new Video(asked.taskId, asked.size
     'last-modified': new Date(asked.modifiedAt).toUTCString(),
   };
   const range = isSame(asked, video) ? readRange(asked.range, video.size) : undefined;
-  if (range === undefined) {
-    return {
-      status: 200,
-      headers: { ...headers, 'content-length': String(video.size) },
-      body: video.bytes(),
-    };
-  }
+  if (range === undefined) return reply(200, headers, video.bytes(), video.size);
   const { from, to } = range;
-  if (from >= video.size || from >= to) {
-    return {
-      status: 416,
-      headers: { 'content-range': `bytes */${video.size}`, 'content-length': '0' },
-      body: [],
-    };
-  }
-  return {
-    status: 206,
-    headers: {
-      ...headers,
-      'content-length': String(to - from),
-      'content-range': `bytes ${from}-${to - 1}/${video.size}`,
-    },
-    body: video.bytes(from, to),
-  };
+  if (from >= video.size || from >= to)
+    return reply(416, { 'content-range': `bytes */${video.size}` }, [], 0);
+  const part = { ...headers, 'content-range': `bytes ${from}-${to - 1}/${video.size}` };
+  return reply(206, part, video.bytes(from, to), to - from);
+}
+
+function reply(
+  status: number,
+  headers: Record<string, string>,
+  body: Iterable<Buffer>,
+  length: number,
+): Delivery {
+  return { status, headers: { ...headers, 'content-length': String(length) }, body };
 }
 
 function isSame({ ifRange, modifiedAt }: Asked, { etag }: Video): boolean {
@@ -89,7 +80,7 @@ function page(status: number, title: string, headers: Record<string, string> = {
 
 function text(status: number, content: string, headers: Record<string, string>): Delivery {
   const body = Buffer.from(content);
-  return { status, headers: { ...headers, 'content-length': String(body.length) }, body: [body] };
+  return reply(status, headers, [body], body.length);
 }
 
 /** In XML, as from S3, OSS and COS. */
@@ -99,7 +90,7 @@ export function storeError(status: number, code: string): Delivery {
 }
 
 function redirect(location: string): Delivery {
-  return { status: 302, headers: { location, 'content-length': '0' }, body: [] };
+  return reply(302, { location }, [], 0);
 }
 
 const without = (delivery: Delivery, ...names: string[]): Delivery => ({
@@ -148,10 +139,7 @@ export const RESULT_FAULTS = {
   })),
   'result-cut': fault('well-formed HTTP, and the video lacks its last 100 bytes', (asked) => {
     const video = new Video(asked.taskId, asked.size);
-    return {
-      ...withLength(whole(asked), -100),
-      body: video.bytes(0, video.size - 100),
-    };
+    return { ...withLength(whole(asked), -100), body: video.bytes(0, video.size - 100) };
   }),
   'result-endless': fault('bytes without end', (asked) => ({
     ...without(whole(asked), 'content-length'),
@@ -173,10 +161,9 @@ export const RESULT_FAULTS = {
     after: asked.size / 2,
   })),
   'result-gzip': fault('compressed, although the client did not ask for it', (asked) => {
-    const plain = whole(asked);
-    const body = gzipSync(Buffer.concat([...plain.body]));
-    const headers = { ...plain.headers, 'content-encoding': 'gzip', 'content-length': String(body.length) };
-    return { ...plain, headers, body: [body] };
+    const { status, headers, body } = whole(asked);
+    const zipped = gzipSync(Buffer.concat([...body]));
+    return reply(status, { ...headers, 'content-encoding': 'gzip' }, [zipped], zipped.length);
   }),
   'result-ignores-range': fault('200 and the whole video for any range', (asked) => whole(asked)),
   'result-wrong-range': fault('206 with a wrong range', (asked) =>

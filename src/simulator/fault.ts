@@ -45,7 +45,8 @@ const breaks = (about: string, answer: (now: number) => Answer): FaultKind =>
 const dateIn = (now: number, seconds: number): string =>
   new Date(Math.ceil(now / 1000 + seconds) * 1000).toUTCString();
 
-const BUSY = 'Too many requests, please try again later';
+const busy = (headers: Record<string, string> = {}): Answer =>
+  gatewayError(429, 'rate_limit_exceeded', 'Too many requests, please try again later', headers);
 
 /** Every fault by name. */
 export const FAULTS = {
@@ -122,12 +123,10 @@ export const FAULTS = {
   ),
   'status-504': breaks('504 with a page', () => html(504, '504 Gateway Time-out')),
   'status-524': breaks('524 with a page, as Cloudflare says it', () => html(524, '524: A timeout occurred')),
-  throttle: refuses('429 without Retry-After', () => gatewayError(429, 'rate_limit_exceeded', BUSY)),
-  'throttle-seconds': refuses('429 with Retry-After: 1', () =>
-    gatewayError(429, 'rate_limit_exceeded', BUSY, { 'retry-after': '1' }),
-  ),
+  throttle: refuses('429 without Retry-After', () => busy()),
+  'throttle-seconds': refuses('429 with Retry-After: 1', () => busy({ 'retry-after': '1' })),
   'throttle-date': refuses('429 with Retry-After as a date, one to two seconds ahead', (now) =>
-    gatewayError(429, 'rate_limit_exceeded', BUSY, { 'retry-after': dateIn(now, 1) }),
+    busy({ 'retry-after': dateIn(now, 1) }),
   ),
   'throttle-vendor': refuses("429 that relays the vendor's refusal", () =>
     vendorError(429, 'QuotaExceeded', 'exceeded concurrency limit'),

@@ -49,8 +49,10 @@ const throttleName = z.string().transform((name) => {
   return fault;
 });
 
-const isShare = (faults: readonly { rate: number }[]): boolean =>
-  faults.reduce((sum, { rate }) => sum + rate, 0) <= 1 + 1e-9;
+const rated = <T extends { rate: number }>(parse: (spec: string) => T) =>
+  z
+    .array(z.string().transform(parse))
+    .refine((all) => all.reduce((sum, { rate }) => sum + rate, 0) <= 1 + 1e-9, 'rates add up to more than 1');
 
 const settings = z.strictObject({
   /** Milliseconds before an answer, drawn between the two. */
@@ -58,13 +60,11 @@ const settings = z.strictObject({
   /** Milliseconds that the slow faults take. */
   slowMs: ms,
   /** Faults in a share of the creates: `timeout:created=0.01`. */
-  faults: z.array(z.string().transform(parseFault)).refine(isShare, 'rates add up to more than 1'),
+  faults: rated(parseFault),
   /** Faults in a share of the polls: `throttle-seconds=0.05`. */
-  queryFaults: z.array(z.string().transform(parseFault)).refine(isShare, 'rates add up to more than 1'),
+  queryFaults: rated(parseFault),
   /** Faults in a share of the GETs of results: `result-truncated=0.1`. */
-  resultFaults: z
-    .array(z.string().transform(parseResultFault))
-    .refine(isShare, 'rates add up to more than 1'),
+  resultFaults: rated(parseResultFault),
   /** The most creates a second. */
   requestsPerSecond: z.int().min(1).nullable(),
   /** The most running tasks. `queue`: others wait; `refuse`: further creates are throttled. */
@@ -87,7 +87,7 @@ const settings = z.strictObject({
   /** Whether a failed task has a charge and a refund on the bill, or nothing. */
   failedTasks: z.enum(['refunded', 'free']),
   /** Mistakes in the task list and the bill: `billed-twice=0.01`. */
-  mistakes: z.array(z.string().transform(parseMistake)).refine(isShare, 'rates add up to more than 1'),
+  mistakes: rated(parseMistake),
   task: taskLife,
 });
 
