@@ -55,12 +55,12 @@ onEvery(LEDGERS, (storage) => {
       await bring(db, file, { budget: money('14CNY') });
       const some = await shown(file);
       assert.deepEqual(some.asked, ['Send 2 rows, which cost at most 10.00 CNY, as far as the budget goes?']);
-      assert.match(some.text, /of which 9\.00 CNY is left, which may not pay for all/);
+      assert.match(some.text, /9\.00 CNY left, which may not pay for all/);
       await bring(db, file, { budget: money('9CNY') });
       const none = await shown(file);
       assert.deepEqual(none.asked, []);
       assert.match(none.text, /forecast: nothing is sent under this budget/);
-      assert.match(none.text, /of which 4\.00 CNY is left, which pays for none of these rows/);
+      assert.match(none.text, /4\.00 CNY left, which pays for none of these rows/);
       assert.equal((await shown(file, { budget: money('10CNY') })).asked.length, 1);
     });
 
