@@ -1,11 +1,9 @@
-/** The result of the promise, or `late()` after `ms`. The work itself continues; a late error of it is ignored. */
+/** The result of the promise, or after `ms` what `late` returns or throws. The work itself goes on; a late error of it is ignored. */
 export async function within<T>(ms: number, promise: Promise<T>, late: () => T): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<T>((resolve) => {
-    timer = setTimeout(() => resolve(late()), ms);
-  });
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
   try {
-    return await Promise.race([promise, over]);
+    return await Promise.race([promise, over.then(late)]);
   } finally {
     clearTimeout(timer);
   }

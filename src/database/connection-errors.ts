@@ -60,14 +60,7 @@ function firstOf(error: unknown): unknown {
   return error instanceof AggregateError && error.errors.length > 0 ? (error.errors[0] as unknown) : error;
 }
 
-/** Rejects with `late()` when the work is not done in time. The work goes on until the caller closes what it uses. */
-export async function within<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
-  const expired = Promise.withResolvers<never>();
-  const timer = setTimeout(() => expired.reject(late()), ms);
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, expired.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** For `within`: the server did not answer in time. */
+export function noAnswer(): never {
+  throw new Error('no answer in time');
 }

@@ -1,6 +1,8 @@
 /**
  * The room `ledger` holds the schema and every SQL statement, by topic.
  * It may import database and core.
+ * Its SQL has short names for the tables of every statement: `s` is a submission or its `row_state`, `r` a `row`, `b` its
+ * batch, `a` an attempt, `t` a task or a staged row, `p` a provider, `m` the row of `meta`.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';

@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { VidbatchError } from '../../core/errors.ts';
-import { codeOf, PRIVATE_CA, reasonOf, tlsTrouble, within } from '../connection-errors.ts';
+import { within } from '../../core/within.ts';
+import { codeOf, noAnswer, PRIVATE_CA, reasonOf, tlsTrouble } from '../connection-errors.ts';
 import type { PostgresPlace } from './url.ts';
 
 export interface PostgresReport {
@@ -35,7 +36,7 @@ export async function probePostgres(place: PostgresPlace, ms = STARTING_MS): Pro
     return client;
   };
   try {
-    return await within(ms, ask(place, open), () => new Error('no answer in time'));
+    return await within(ms, ask(place, open), noAnswer);
   } catch (error) {
     throw error instanceof VidbatchError ? error : postgresTrouble(error, place);
   } finally {

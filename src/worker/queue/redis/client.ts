@@ -1,5 +1,6 @@
 import { Cluster, Redis } from 'ioredis';
-import { within } from '../../../database/connection-errors.ts';
+import { within } from '../../../core/within.ts';
+import { noAnswer } from '../../../database/connection-errors.ts';
 import { Outage } from '../../../database/outage.ts';
 import { CONNECT_MS, redisOptions } from './options.ts';
 import { redisTrouble } from './trouble.ts';
@@ -80,7 +81,7 @@ export async function connectRedis(url: string): Promise<RedisQueue> {
   redis.on('ready', () => outage.worked());
   try {
     const left = STARTING_MS - (performance.now() - begun);
-    await within(left, ready(redis), () => new Error('no answer in time'));
+    await within(left, ready(redis), noAnswer);
   } catch (error) {
     redis.disconnect();
     throw redisTrouble(reason ?? error, place);

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
-import { within } from '../../../database/connection-errors.ts';
+import { within } from '../../../core/within.ts';
+import { noAnswer } from '../../../database/connection-errors.ts';
 import { messageOf, VidbatchError } from '../../../core/errors.ts';
 import { redisOptions } from './options.ts';
 import { redisTrouble } from './trouble.ts';
@@ -57,7 +58,7 @@ async function probeOne(place: RedisPlace, ms: number): Promise<RedisReport> {
   probe.on('error', (error) => (reason ??= error));
   probe.on('connect', () => (answered = true));
   try {
-    return await within(ms, look(place, probe), () => new Error('no answer in time'));
+    return await within(ms, look(place, probe), noAnswer);
   } catch (error) {
     throw error instanceof VidbatchError ? error : redisTrouble(reason ?? error, place, { answered });
   } finally {
