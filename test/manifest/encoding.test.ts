@@ -128,7 +128,7 @@ test('a file in quite another encoding is given up on after a hundred bad places
   assert.equal(entries.length, 101);
   assert.match(
     entries.at(-1)?.faults[0]?.message ?? '',
-    /100th such place: the rest of the file was not read/,
+    /100th such place, so the rest of the file was not read/,
   );
 });
 
