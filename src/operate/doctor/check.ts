@@ -43,7 +43,7 @@ export function parsed<T>(parse: () => T): T | undefined {
 
 /** It cannot be used, as the error says. */
 export function refused(check: string, { message, hint }: VidbatchError): Check {
-  return failed(check, message, hint ?? 'The other checks may say why.');
+  return failed(check, message, hint ?? 'The other checks may show the cause.');
 }
 
 export function skipped(check: string, what: string): Check {

@@ -94,7 +94,7 @@ function judgeKey(config: Config, faults: readonly VidbatchError[], { keyFrom }:
       failed(
         name,
         `${keyFrom} has a space, a line break or a character outside ASCII`,
-        'Give the key alone, without "Bearer" and without quotes.',
+        'Give only the key, without "Bearer" and without quotes.',
       ),
     ];
   }
@@ -126,14 +126,14 @@ export function judgeMachine({ vidbatch, node, floor, surroundings }: MachineFac
   checks.push(
     isBelow(node, floor)
       ? failed('node', `version ${node} is older than ${floor}`, `Install Node ${floor} or newer.`)
-      : ok('node', `version ${node}; ${floor} or newer will do`),
+      : ok('node', `version ${node}; ${floor} or newer is supported`),
   );
   if (surroundings.tlsUnchecked) {
     checks.push(
       warning(
         'tls',
-        'NODE_TLS_REJECT_UNAUTHORIZED=0: no certificate is checked, so anyone on the way can read the API key',
-        'Remove it; NODE_EXTRA_CA_CERTS names a file of certificates to trust beside the usual ones.',
+        'NODE_TLS_REJECT_UNAUTHORIZED=0: no certificate is checked, so another machine on the way can read the API key',
+        'Remove it; NODE_EXTRA_CA_CERTS names a file of certificates to trust in addition.',
       ),
     );
   }
@@ -141,8 +141,8 @@ export function judgeMachine({ vidbatch, node, floor, surroundings }: MachineFac
     checks.push(
       warning(
         'proxy',
-        `${surroundings.proxies.join(', ')}: set, and not used: vidbatch connects to the provider directly`,
-        'Nothing to do where the provider can be reached without a proxy, which the checks below say.',
+        `${surroundings.proxies.join(', ')}: set, but not used: vidbatch connects to the provider directly`,
+        'Nothing to do if the checks below reach the provider.',
       ),
     );
   }

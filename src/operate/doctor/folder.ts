@@ -1,17 +1,21 @@
 import { constants } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Config } from '../../core/config.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { VidbatchError } from '../../core/errors.ts';
 import { formatCount } from '../../core/units.ts';
+import { reasonOf } from '../../database/connection-errors.ts';
 import type { Queryable } from '../../database/database.ts';
 import { isThere } from '../../database/disk-errors.ts';
 import { folderRefusal } from '../../database/ownership.ts';
 import { FOREIGN_HINT, foreignJournals, formatForeignJournals } from '../../worker/journal/foreign.ts';
 import type { ForeignJournal } from '../../worker/journal/foreign.ts';
+import { journalFolder } from '../../worker/journal/journal.ts';
 import { JOURNAL_RULES, inspectJournals } from '../verify/journal-check.ts';
-import { failed, ok, refused, skipped, warning } from './check.ts';
+import { checkSubject, within, failed, ok, refused, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
+import type { OpenedLedger } from './ledger.ts';
 
 /** The folder of the journals and of the embedded ledger. */
 export interface FolderFacts {
@@ -83,17 +87,17 @@ function judgeAccess({ dir, there, unwritable, refusal }: FolderFacts): Check {
       'Give the whole data folder to this user with `chown -R`, or mount it writable.',
     );
   }
-  return ok('data-folder', there ? `${dir} can be written` : `${dir} is not there yet, and can be made`);
+  return ok('data-folder', there ? `${dir} can be written` : `${dir} does not exist yet, and can be made`);
 }
 
 function judgeRoom({ freeBytes }: FolderFacts): Check {
-  if (freeBytes === undefined) return skipped('data-folder-room', 'unknown: the system does not tell');
+  if (freeBytes === undefined) return skipped('data-folder-room', 'unknown: the system does not report it');
   const what = `${(freeBytes / 1024 ** 3).toFixed(1)} GiB free`;
   if (freeBytes >= LITTLE_BYTES) return ok('data-folder-room', what);
   return warning(
     'data-folder-room',
     `only ${what}`,
-    'Free space outside of the data folder: without space for its journal, a worker sends nothing.',
+    'Free space outside the data folder: without space for its journal, a worker sends nothing.',
   );
 }
 
@@ -107,16 +111,16 @@ function judgeFileSystem({ fileSystem, embedded }: FolderFacts): Check {
   if (fileSystem === 'local') return ok(name, 'on a disk of this machine');
   if (fileSystem === 'unknown') return skipped(name, 'unknown: it should be on a disk of this machine');
   if (fileSystem === 'network') {
-    return warning(name, 'on another machine: its locks and flushes may not be what they seem', MOVE);
+    return warning(name, 'on another machine: its locks and flushes may not be reliable', MOVE);
   }
   if (fileSystem === 'container') {
     return warning(
       name,
-      `in a container’s own layer: ${kept} would go with the container`,
+      `in a container’s own layer: ${kept} would be deleted with the container`,
       'Stop vidbatch, copy the whole folder to a volume, and mount that volume here: the ledger moves with it.',
     );
   }
-  const what = `in memory: a restart of this machine forgets ${kept}`;
+  const what = `in memory: a restart of this machine deletes ${kept}`;
   return embedded ? failed(name, what, MOVE) : warning(name, what, MOVE);
 }
 
@@ -168,7 +172,7 @@ export function judgeJournals({ journals, damaged, foreign, unknown }: JournalFa
     checks.push(
       warning(
         'journals',
-        `${formatCount(unknown)} ${unknown === 1 ? 'attempt is' : 'attempts are'} in a journal alone, as after a restored ledger`,
+        `${formatCount(unknown)} ${unknown === 1 ? 'attempt is' : 'attempts are'} only in a journal, as after a restored ledger`,
         'Start `vidbatch work` on this machine before anything is submitted again: it brings them back.',
       ),
     );
@@ -178,9 +182,33 @@ export function judgeJournals({ journals, damaged, foreign, unknown }: JournalFa
 }
 
 function some([first = '', ...others]: readonly string[]): string {
-  return others.length === 0 ? first : `${first}, and ${formatCount(others.length)} more like it`;
+  return others.length === 0 ? first : `${first}, and ${formatCount(others.length)} more of this kind`;
 }
 
 function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+export async function checkJournals(
+  { db }: OpenedLedger,
+  config: Config,
+  ledgerId: string | undefined,
+  limitMs: number,
+): Promise<Check[]> {
+  if (db === undefined || ledgerId === undefined) return [];
+  try {
+    return await within(limitMs, async (signal) =>
+      judgeJournals(await readJournalFacts(db, journalFolder(config.dataDir), ledgerId, signal)),
+    );
+  } catch (error) {
+    return [
+      skipped('journals', `not read completely: ${reasonOf(error)}; \`vidbatch verify\` reads all of them`),
+    ];
+  }
+}
+
+export function checkFolder({ dataDir, databaseUrl }: Config, limitMs: number): Promise<Check[]> {
+  return checkSubject('data-folder', limitMs, async () =>
+    judgeFolder(await readFolderFacts(dataDir, databaseUrl === undefined)),
+  );
 }

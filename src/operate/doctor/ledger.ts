@@ -11,8 +11,9 @@ import { probePostgres, postgresTrouble } from '../../database/postgres/probe.ts
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import type { PostgresPlace } from '../../database/postgres/url.ts';
 import { appliedMigrations, migrations } from '../../ledger/migrate.ts';
+import { readCondition } from '../../ledger/read/alerts.ts';
 import type { LedgerCondition } from '../../ledger/read/alerts.ts';
-import { failed, ok, parsed, refused, skipped, within, warning } from './check.ts';
+import { checkSubject, failed, ok, parsed, refused, skipped, within, warning } from './check.ts';
 import type { Check } from './check.ts';
 import { judgeLedgerVersion, judgePostgres, readPostgresFacts, openClient } from './postgres.ts';
 import type { Pooler } from './postgres.ts';
@@ -68,7 +69,7 @@ async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger>
   const none = async (): Promise<void> => undefined;
   try {
     if (!hasFiles(databaseOf(dir))) {
-      const what = `there is none yet in ${dir}: the first \`submit\` or \`run\` makes it`;
+      const what = `there is no ledger yet in ${dir}: the first \`submit\` or \`run\` makes it`;
       return { checks: [skipped('ledger', what)], close: none };
     }
     const folder = await within(EMBEDDED_MS, async () => openFolder(dir, { mayMake: false }));
@@ -98,7 +99,7 @@ function judgeHolder(dir: string, role: 'holder' | 'client'): Check {
   const { pid, startedAt } = readHolder(dir) ?? { pid: 'unknown', startedAt: 'unknown' };
   return ok(
     'data-folder-lock',
-    `held by process ${pid} since ${startedAt}, which was asked through its socket`,
+    `held by process ${pid} since ${startedAt}, which shares it through its socket`,
   );
 }
 
@@ -121,13 +122,13 @@ export function judgeCondition(condition: LedgerCondition): Check[] {
 
 function judgeGates({ paused, pausedBatches, held, halts }: LedgerCondition): Check[] {
   const checks: Check[] = [];
-  if (paused) checks.push(warning('gates', 'everything is paused', '`vidbatch resume` goes on.'));
+  if (paused) checks.push(warning('gates', 'everything is paused', '`vidbatch resume` continues.'));
   if (pausedBatches.length > 0) {
     checks.push(
       warning(
         'gates',
         `paused or stopped: ${some(pausedBatches)}`,
-        '`vidbatch resume <batch>` goes on with one.',
+        '`vidbatch resume <batch>` continues one.',
       ),
     );
   }
@@ -140,7 +141,7 @@ function judgeGates({ paused, pausedBatches, held, halts }: LedgerCondition): Ch
         warning(
           'gates',
           `${origin} is halted${reason}`,
-          'Mend it, then `vidbatch resume`, `run` or `work` tries one row; its acceptance lifts the halt.',
+          'Correct the cause, then `vidbatch resume`, `run` or `work` tries one row; if it is accepted, the halt ends.',
         ),
       );
     }
@@ -150,8 +151,8 @@ function judgeGates({ paused, pausedBatches, held, halts }: LedgerCondition): Ch
           'gates',
           unreached > 0 && halt === undefined
             ? `no answer from ${origin}: ${formatCount(unreached)} tries in a row`
-            : `${origin} is being tried out after a halt${reason}`,
-          'Wait: one accepted row lifts it.',
+            : `${origin} is tried with one row after a halt${reason}`,
+          'Wait: one accepted row ends it.',
         ),
       );
     }
@@ -161,8 +162,8 @@ function judgeGates({ paused, pausedBatches, held, halts }: LedgerCondition): Ch
           'gates',
           unreached > 0
             ? `${origin} is tried again in ${formatDuration(throttledMs)}`
-            : `${origin} asked to wait for another ${formatDuration(throttledMs)}`,
-          'It goes on by itself.',
+            : `${origin} asked to wait another ${formatDuration(throttledMs)}`,
+          'It continues by itself.',
         ),
       );
     }
@@ -174,7 +175,7 @@ function judgeUncertain({ uncertain }: LedgerCondition): Check {
   if (uncertain === 0) return ok('uncertain', 'no row is uncertain');
   return warning(
     'uncertain',
-    `${rows(uncertain)} uncertain: it is not known whether they were accepted`,
+    `${rows(uncertain)} uncertain: they may have been accepted`,
     '`vidbatch uncertain` shows the evidence, `vidbatch resolve` settles them.',
   );
 }
@@ -192,8 +193,8 @@ function judgeSurplus({ surplus }: LedgerCondition): Check[] {
 
 function judgeWorkers({ open, fed }: LedgerCondition): Check {
   if (fed > 0) return ok('workers', `${formatCount(fed)} ${fed === 1 ? 'queue is' : 'queues are'} being fed`);
-  if (!open) return ok('workers', 'none, and no row is still to be sent');
-  return warning('workers', 'rows are still to be sent, and no worker runs', 'Start `vidbatch work`.');
+  if (!open) return ok('workers', 'none, and no row waits to be sent');
+  return warning('workers', 'rows wait to be sent, and no worker runs', 'Start `vidbatch work`.');
 }
 
 function rows(n: number): string {
@@ -203,4 +204,22 @@ function rows(n: number): string {
 function some(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(', ');
   return names.length > 3 ? `${shown} and ${formatCount(names.length - 3)} more` : shown;
+}
+
+/** What keeps rows waiting. Returns the ledger's id, if there is a ledger. */
+export async function* checkGates(
+  { db }: OpenedLedger,
+  limitMs: number,
+): AsyncGenerator<Check, string | undefined> {
+  if (db === undefined) {
+    yield skipped('gates', 'there is no ledger to ask');
+    return undefined;
+  }
+  let ledgerId: string | undefined;
+  yield* await checkSubject('gates', limitMs, async () => {
+    const condition = await readCondition(db);
+    ({ ledgerId } = condition);
+    return judgeCondition(condition);
+  });
+  return ledgerId;
 }

@@ -139,7 +139,11 @@ function judgeServer({ version, latencyMs, tls }: PostgresFacts, where: string):
     return failed('postgres', `${what}: older than ${OLDEST}`, `Use Postgres ${OLDEST} or newer.`);
   }
   if (latencyMs > 50) {
-    return warning('postgres', `${what}: slow`, 'Every row costs several round trips: move closer to it.');
+    return warning(
+      'postgres',
+      `${what}: slow`,
+      'Every row costs several round trips: run workers closer to it.',
+    );
   }
   return ok('postgres', what);
 }
@@ -148,7 +152,7 @@ function judgeWriting({ standby, readOnly, mayCreate, unwritable, applied }: Pos
   if (standby || readOnly) {
     return failed(
       'postgres-writing',
-      standby ? 'it is a standby, which only reads' : 'this user’s sessions only read',
+      standby ? 'it is a standby, which is read-only' : 'the sessions of this user are read-only',
       standby
         ? 'DATABASE_URL must name the primary.'
         : 'default_transaction_read_only is on, for this user or this database: turn it off.',
@@ -160,7 +164,7 @@ function judgeWriting({ standby, readOnly, mayCreate, unwritable, applied }: Pos
       : failed(
           'postgres-writing',
           'there is no ledger, and this user may not make one',
-          'grant create on database … to this user, or run `vidbatch migrate` as one who may.',
+          'grant create on database … to this user, or run `vidbatch migrate` as a user with that right.',
         );
   }
   if (unwritable.length === 0) return ok('postgres-writing', 'this user may write the ledger');
@@ -174,14 +178,14 @@ function judgeWriting({ standby, readOnly, mayCreate, unwritable, applied }: Pos
 function judgeDurability({ settings }: PostgresFacts): Check {
   const off = Object.entries(settings).filter(([, { value }]) => value === 'off');
   if (off.length === 0) {
-    return ok('postgres-durability', 'what is committed is on the disk before a request leaves');
+    return ok('postgres-durability', 'a commit is on the disk before a request is sent');
   }
   const what = off.map(([name, { source }]) => `${name} is off (${source})`).join(', ');
   if (settings.synchronous_commit.value === 'off' || settings.fsync.value === 'off') {
     return failed(
       'postgres-durability',
-      `${what}: after a power failure rows that were paid may be pending again`,
-      'Turn it on, for the server, this database and this user. A service that keeps its log elsewhere may be right to say fsync=off; ask it.',
+      `${what}: after a power failure paid rows may be pending again`,
+      'Turn it on for the server, this database and this user. A managed service that keeps its log elsewhere may safely report fsync=off; ask its operator.',
     );
   }
   return warning(
@@ -195,12 +199,12 @@ function judgeDurability({ settings }: PostgresFacts): Check {
 function judgePooler({ pooler }: PostgresFacts, queueInPostgres: boolean): Check {
   if (pooler === 'none') return ok('postgres-pooler', 'none: a session keeps its own connection');
   const what = `there is a pooler that gives a session for one ${pooler}`;
-  if (pooler === 'session') return ok('postgres-pooler', 'there is a pooler, and its sessions last');
+  if (pooler === 'session') return ok('postgres-pooler', 'there is a pooler in session mode');
   if (pooler === 'transaction' && !queueInPostgres)
-    return ok('postgres-pooler', `${what}, which will do for a ledger alone`);
+    return ok('postgres-pooler', `${what}, which is enough for a ledger without a queue`);
   return failed(
     'postgres-pooler',
-    pooler === 'transaction' ? `${what}, and the queue needs sessions that last` : what,
+    pooler === 'transaction' ? `${what}, and the queue needs lasting sessions` : what,
     pooler === 'transaction'
       ? 'Set REDIS_URL, or name the server itself or a pooler in session mode (PgBouncer: pool_mode = session).'
       : 'Name the server itself, or a pooler in session mode (PgBouncer: pool_mode = session).',

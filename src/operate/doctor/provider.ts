@@ -3,17 +3,19 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Pool } from 'undici';
+import type { Config } from '../../core/config.ts';
 import { messageOf } from '../../core/errors.ts';
 import { oneLine } from '../../core/text.ts';
 import { formatDuration } from '../../core/units.ts';
 import { readRefusal } from '../../provider/answer-body.ts';
 import { headerOf } from '../../provider/answer.ts';
 import type { Answer } from '../../provider/answer.ts';
+import { redactor } from '../../provider/api-key.ts';
 import { exchange } from '../../provider/exchange.ts';
 import type { Exchange } from '../../provider/exchange.ts';
 import { formatFailure } from '../../provider/judgement.ts';
 import { readTask } from '../../provider/task-answer.ts';
-import { within, failed, ok, warning } from './check.ts';
+import { checkSubject, skipped, within, failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 
 /** How far a question that costs nothing came. Steps after the first failure are undefined. */
@@ -171,20 +173,20 @@ function judgeConnection(connectMs: number | Error, { baseUrl }: ProviderFacts):
 function judgeCertificate(certificate: NonNullable<ProviderFacts['certificate']>, now: number): Check {
   const name = 'provider-certificate';
   if (certificate instanceof Error) {
-    return failed(name, `no TLS connection: ${reason(certificate)}`, 'Does this port speak https at all?');
+    return failed(name, `no TLS connection: ${reason(certificate)}`, 'Check that this port serves https.');
   }
   const { fault, validTo } = certificate;
   if (fault !== null) {
     return failed(
       name,
       `is not trusted: ${fault}`,
-      'If it is your own authority’s, name its certificate with NODE_EXTRA_CA_CERTS.',
+      'If your own authority issued it, name the authority’s certificate with NODE_EXTRA_CA_CERTS.',
     );
   }
   const days = Math.floor((validTo - now) / DAY_MS);
   const what = `is trusted, until ${new Date(validTo).toISOString().slice(0, 10)} (${days} days)`;
   return days < SOON_DAYS
-    ? warning(name, what, 'The operator of the provider has to renew it.')
+    ? warning(name, what, 'The operator of the provider must renew it.')
     : ok(name, what);
 }
 
@@ -199,7 +201,7 @@ function judgeAnswer(answer: Answer, redact: (text: string) => string): Check {
   const isJson = refusal.readable;
   const report = readTask(answer, { now: 0, redact });
   if (report.kind === 'missing') {
-    return ok(name, 'it knows the key, and that a made-up task is not there: URL and key are right');
+    return ok(name, 'it accepts the key and does not know a made-up task: URL and key are right');
   }
   if (status === 401) return failed(name, `the key is refused: ${said}`, 'Check VIDBATCH_API_KEY.');
   if (status === 402 || refusal.layers.flat().includes('insufficient_user_quota')) {
@@ -219,13 +221,14 @@ function judgeAnswer(answer: Answer, redact: (text: string) => string): Check {
       'Set VIDBATCH_BASE_URL to the real address.',
     );
   }
-  if (status === 429) return warning(name, `it throttles: ${said}`, 'Wait a little; the key was not tried.');
+  if (status === 429)
+    return warning(name, `it throttles: ${said}`, 'Wait a little; the key was not checked.');
   if (status >= 500)
-    return failed(name, `it is in trouble: ${said}`, 'Try again later, or ask its operator.');
+    return failed(name, `it has a server error: ${said}`, 'Try again later, or ask its operator.');
   if (!isJson) {
     return failed(
       name,
-      `it answers with a page, not with the API: ${said}`,
+      `it answers with a web page, not with the API: ${said}`,
       'Check VIDBATCH_BASE_URL: the part before /v1.',
     );
   }
@@ -238,8 +241,8 @@ function judgeAnswer(answer: Answer, redact: (text: string) => string): Check {
   }
   return warning(
     name,
-    `it answers, but not as known: ${said}`,
-    'The first row of a batch goes alone, and tells more.',
+    `it answers in an unknown way: ${said}`,
+    'The first row of a batch is sent alone, and shows more.',
   );
 }
 
@@ -250,7 +253,7 @@ function judgeClock(skewMs: number): Check {
   return warning(
     'provider-clock',
     `is ${formatDuration(Math.abs(skewMs))} ${way} this machine’s`,
-    'Nothing hangs on it, but one of them is wrong: check this machine’s (NTP).',
+    'Nothing depends on it, but one of them is wrong: check this machine’s clock (NTP).',
   );
 }
 
@@ -259,4 +262,13 @@ function reason(error: Error): string {
   if (error instanceof AggregateError)
     return [...new Set((error.errors as unknown[]).map(messageOf))].join('; ');
   return error.message;
+}
+
+export async function checkProvider({ baseUrl, apiKey }: Config, limitMs: number): Promise<Check[]> {
+  if (baseUrl === undefined || apiKey === undefined) {
+    return [skipped('provider', 'was not asked: the URL or the key is missing')];
+  }
+  return checkSubject('provider', 4 * limitMs, async (signal) =>
+    judgeProvider(await readProviderFacts(baseUrl, apiKey, { limitMs, signal }), redactor(apiKey)),
+  );
 }

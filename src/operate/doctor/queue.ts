@@ -13,8 +13,9 @@ import { openQueue } from '../../worker/queue/queue.ts';
 import type { QueueStore } from '../../worker/queue/queue.ts';
 import { connectRedis, prefixOf } from '../../worker/queue/redis/client.ts';
 import type { RedisClient } from '../../worker/queue/redis/client.ts';
-import { failed, ok, skipped, warning } from './check.ts';
+import { checkSubject, failed, ok, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
+import type { OpenedLedger } from './ledger.ts';
 
 interface OneQueueFacts {
   name: string;
@@ -108,7 +109,7 @@ export function judgeQueue({ queues, otherLedgers }: QueueFacts): Check[] {
       warning(
         'queue-orphans',
         `${jobs(orphans.reduce((sum, queue) => sum + queue.live, 0))} in queues that no worker feeds: ${orphans.map(({ name }) => name).join(', ')}`,
-        'They harm nothing, as the rows are in the ledger: remove them on the board.',
+        'They do no harm, because the rows are in the ledger: remove them on the board.',
       ),
     );
   }
@@ -177,4 +178,23 @@ export async function openStore(
     void pool.end().catch(() => undefined);
   });
   return { kind: 'postgres', pool: pool as QueuePool, outage };
+}
+
+export async function checkQueue(
+  { db, embedded }: OpenedLedger,
+  config: Config,
+  ledgerId: string | undefined,
+  limitMs: number,
+): Promise<Check[]> {
+  if (db === undefined || ledgerId === undefined) return [];
+  const schema =
+    config.redisUrl === undefined
+      ? await checkSubject('queue-schema', limitMs, async () => [await checkSchema(db)])
+      : [];
+  if (schema.some(({ status }) => status !== 'ok')) return schema;
+  const checks = await checkSubject('queue', 2 * limitMs, async (signal) => {
+    const store = await openStore(config, embedded, signal);
+    return judgeQueue(await readQueueFacts(db, store, ledgerId));
+  });
+  return [...schema, ...checks];
 }

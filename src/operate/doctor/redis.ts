@@ -1,9 +1,13 @@
 import { Redis } from 'ioredis';
+import type { Config } from '../../core/config.ts';
 import { VidbatchError } from '../../core/errors.ts';
+import { queueName } from '../../worker/queue/name.ts';
 import { redisOptions } from '../../worker/queue/redis/options.ts';
 import { selectDatabase } from '../../worker/queue/redis/probe.ts';
+import { redisTrouble } from '../../worker/queue/redis/trouble.ts';
+import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
 import type { RedisPlace } from '../../worker/queue/redis/url.ts';
-import { latencyOf, failed, ok, skipped, warning } from './check.ts';
+import { parsed, refused, within, latencyOf, failed, ok, skipped, warning } from './check.ts';
 import type { Check } from './check.ts';
 import { isBelow } from './configuration.ts';
 
@@ -154,16 +158,20 @@ function judgeServer({ kind, version, latencyMs, tls }: RedisFacts, where: strin
     );
   }
   if (latencyMs > 50) {
-    return warning('redis', `${what}: slow`, 'Every row costs several round trips: move closer to it.');
+    return warning(
+      'redis',
+      `${what}: slow`,
+      'Every row costs several round trips: run workers closer to it.',
+    );
   }
   return ok('redis', what);
 }
 
 function judgeRole({ role, loading, cluster }: RedisFacts): Check {
-  if (loading) return failed('redis-role', 'it is loading its data', 'Wait until it has.');
-  if (role === undefined) return skipped('redis-role', 'unknown: it does not tell its role');
+  if (loading) return failed('redis-role', 'it is loading its data', 'Wait until it has loaded them.');
+  if (role === undefined) return skipped('redis-role', 'unknown: it does not report its role');
   if (role !== 'master') {
-    return failed('redis-role', `it is a ${role}, which only reads`, 'REDIS_URL must name the primary.');
+    return failed('redis-role', `it is a ${role}, which is read-only`, 'REDIS_URL must name the primary.');
   }
   return ok('redis-role', cluster ? 'a primary of a cluster' : 'a primary');
 }
@@ -172,20 +180,20 @@ function judgeEviction({ policy }: RedisFacts): Check {
   if (policy === undefined) {
     return skipped(
       'redis-eviction',
-      'unknown: it does not tell its maxmemory-policy, which must be noeviction',
+      'unknown: it does not report its maxmemory-policy, which must be noeviction',
     );
   }
   if (policy === 'noeviction') return ok('redis-eviction', 'maxmemory-policy is noeviction');
   return failed(
     'redis-eviction',
-    `maxmemory-policy is ${policy}: a queue whose keys are evicted stalls`,
+    `maxmemory-policy is ${policy}: a queue with evicted keys stalls`,
     'Set maxmemory-policy noeviction.',
   );
 }
 
 function judgeMemory({ maxMemory, usedMemory }: RedisFacts): Check {
   if (maxMemory === undefined || usedMemory === undefined) {
-    return skipped('redis-memory', 'unknown: it does not tell its memory');
+    return skipped('redis-memory', 'unknown: it does not report its memory');
   }
   const used = `${mebibytes(usedMemory)} MiB used`;
   if (maxMemory === 0) return ok('redis-memory', `${used}, no limit of its own`);
@@ -206,7 +214,7 @@ function judgePersistence({ aof, snapshots, lastSnapshotFailed }: RedisFacts): C
   const kinds = [...(aof === true ? ['append-only file'] : []), ...(snapshots === true ? ['snapshots'] : [])];
   if (kinds.length > 0) return ok('redis-persistence', kinds.join(' and '));
   if (aof === undefined || snapshots === undefined) return ok('redis-persistence', 'unknown, and not needed');
-  return ok('redis-persistence', 'none, and none is needed: the ledger fills the queue again');
+  return ok('redis-persistence', 'none, and none is needed: workers fill the queue again');
 }
 
 function judgeScripts({ scripts }: RedisFacts): Check {
@@ -220,4 +228,22 @@ function judgeScripts({ scripts }: RedisFacts): Check {
 
 function mebibytes(bytes: number): string {
   return (bytes / MEBIBYTE).toFixed(bytes < 10 * MEBIBYTE ? 1 : 0);
+}
+
+export async function checkRedis({ redisUrl }: Config, limitMs: number): Promise<Check[]> {
+  if (redisUrl === undefined) return [];
+  const place = parsed(() => parseRedisUrl(redisUrl));
+  if (place === undefined) return [skipped('redis', 'was not asked: REDIS_URL is not understood')];
+  try {
+    return await within(limitMs, async (signal) => {
+      const redis = await openProbe(place, signal);
+      const facts = await readRedisFacts(redis, {
+        tls: place.tls,
+        key: `bull:${queueName('doctor', null)}:meta`,
+      });
+      return judgeRedis(facts, nameOfPlace(place));
+    });
+  } catch (error) {
+    return [refused('redis', error instanceof VidbatchError ? error : redisTrouble(error, place))];
+  }
 }
