@@ -4,18 +4,21 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Lines } from './e2e/lines.ts';
 import { COMPILE_CACHE, copyTemplate } from './servers.ts';
+import { runShared } from './shared-process.ts';
 
 export const LAUNCHER = fileURLToPath(new URL('../bin/vidbatch.js', import.meta.url));
+/** `npm run soak` is no test, and starts commands as users do. */
+const IS_TEST = process.env['NODE_TEST_CONTEXT'] !== undefined;
 /**
  * Of the 1.5 s of processor time that a command on an embedded ledger takes to start, half is V8 optimising the
- * database's code, which pays off after minutes: to a test, its first compiler's code is enough. `npm run soak`, which is
- * none, starts commands as users do.
+ * database's code, which pays off after minutes: to a test, its first compiler's code is enough.
  */
-const SOON = process.env['NODE_TEST_CONTEXT'] === undefined ? [] : ['--liftoff-only'];
+const SOON = IS_TEST ? ['--liftoff-only'] : [];
 /** Node and the launcher. */
 export const VIDBATCH: readonly [string, ...string[]] = [process.execPath, ...SOON, LAUNCHER];
 const REAPER = fileURLToPath(new URL('e2e/reaper.ts', import.meta.url));
@@ -81,10 +84,16 @@ function clean(): Record<string, string> {
 /** A busy machine is slow: this ends what hangs, and measures nothing. */
 const PATIENCE_MS = 300_000;
 
-/** `ledger`: an empty embedded one is there already, as after a first command: making one takes seconds. */
+export interface Opening {
+  /** An empty embedded ledger is there already, as after a first command: making one takes seconds. */
+  ledger?: boolean;
+  /** Each command of `run` is a process. Without it, commands share one, where they need nothing of their own from it. */
+  alone?: boolean;
+}
+
 export async function openPlace(
   env: Record<string, string> = {},
-  { ledger = false }: { ledger?: boolean } = {},
+  { ledger = false, alone = !IS_TEST }: Opening = {},
 ): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-e2e-'));
   if (ledger) await copyTemplate(join(folder, '.vidbatch'));
@@ -106,7 +115,10 @@ export async function openPlace(
       return running;
     },
     async run(args, options = {}) {
-      const running = place.start(args, options);
+      const isShared = !alone && isPlain(options) && !existsSync(join(folder, '.env'));
+      const running = isShared
+        ? runShared({ args, folder, env: { ...clean(), ...env, ...options.env } })
+        : place.start(args, options);
       let late = false;
       const { patienceMs = PATIENCE_MS } = options;
       const timer = setTimeout(() => {
@@ -132,6 +144,15 @@ export async function openPlace(
     },
   };
   return place;
+}
+
+/** It needs nothing that a process is given once, at its start. */
+function isPlain({ stdin, program, env = {} }: Spawning): boolean {
+  return (
+    stdin === undefined &&
+    program === undefined &&
+    !Object.keys(env).some((name) => /^(NODE_|TZ$)/.test(name))
+  );
 }
 
 function watch(child: ChildProcessWithoutNullStreams, command: string): Running {

@@ -43,13 +43,16 @@ export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
 export async function openScene(kind: StorageKind, simulator: SimulatorProcess): Promise<Scene> {
   const { config, remove } = await placeFor(kind);
   const { databaseUrl, redisUrl, dataDir } = config;
-  const here = await openPlace({
-    VIDBATCH_DATA_DIR: dataDir,
-    VIDBATCH_BASE_URL: simulator.url,
-    VIDBATCH_API_KEY: 'sk-crash',
-    ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
-    ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
-  });
+  const here = await openPlace(
+    {
+      VIDBATCH_DATA_DIR: dataDir,
+      VIDBATCH_BASE_URL: simulator.url,
+      VIDBATCH_API_KEY: 'sk-crash',
+      ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+      ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
+    },
+    { alone: true },
+  );
   const pool =
     databaseUrl === undefined
       ? undefined

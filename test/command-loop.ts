@@ -1,0 +1,30 @@
+/**
+ * Runs one command line after another in one process, for tests: loading the modules of a command costs more processor
+ * time than most commands do. Each command has the folder, the environment and the arguments of its message.
+ */
+import { main } from '../src/cli/cli.ts';
+
+/** One command line, and the text that ends what it prints on both streams. */
+export interface CommandLine {
+  args: readonly string[];
+  env: Record<string, string>;
+  folder: string;
+  end: string;
+}
+
+process.on('message', (line: CommandLine) => void run(line));
+// The test file has ended.
+process.on('disconnect', () => process.exit());
+
+async function run({ args, env, folder, end }: CommandLine): Promise<void> {
+  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
+  Object.assign(process.env, env);
+  process.chdir(folder);
+  process.argv.splice(2, Infinity, ...args);
+  process.exitCode = undefined;
+  const code = await main(args);
+  // The folder may be removed now.
+  process.chdir('/');
+  process.stderr.write(end);
+  process.stdout.write(end, () => process.send?.(code));
+}
