@@ -1,10 +1,12 @@
 /**
  * `npm run tests -- [file…] [--flag of node --test…]`: all tests, or those of the named files, on real servers.
  * Starts the servers once, shares them by environment, and leaves with the exit code of the tests.
+ * `npm run test:fast` runs the tests that need no server and start no command.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
@@ -83,10 +85,31 @@ function spawnNode(file: string, args: readonly string[], env: NodeJS.ProcessEnv
   });
 }
 
+/** What `--fast` leaves out: whatever imports one of these, directly or through its imports. */
+const SLOW = ['servers.ts', 'cli.ts'].map((name) => fileURLToPath(new URL(name, import.meta.url)));
+
+/** Whether the file at this path, or a module that it imports, is one of `SLOW`. */
+function isSlow(path: string, seen = new Set<string>()): boolean {
+  if (SLOW.includes(path)) return true;
+  if (seen.has(path)) return false;
+  seen.add(path);
+  const imported = readFileSync(path, 'utf8').matchAll(/(?:\bfrom|\bimport|\bimport\()\s*'(\.[^']+\.ts)'/g);
+  return [...imported].some(([, name = '']) => isSlow(join(path, '..', name), seen));
+}
+
 async function runTests(args: readonly string[]): Promise<number> {
+  const all = globSync('test/**/*.test.ts', { cwd: ROOT }).sort();
+  if (args.includes('--fast')) {
+    const flags = args.filter((arg) => arg !== '--fast');
+    return runFiles(
+      all.filter((file) => !isSlow(join(ROOT, file))),
+      flags,
+      { ...process.env },
+    );
+  }
   const named = args.filter((arg) => !arg.startsWith('-'));
   const flags = args.filter((arg) => arg.startsWith('-'));
-  const files = named.length > 0 ? named : globSync('test/**/*.test.ts', { cwd: ROOT }).sort();
+  const files = named.length > 0 ? named : all;
   const gone = named.find((file) => !existsSync(file));
   if (gone !== undefined) throw new Error(`${gone}: no such test file`);
   const whole = named.length === 0;
@@ -104,25 +127,33 @@ async function runTests(args: readonly string[]): Promise<number> {
     for (const kind of KINDS) delete env[GIVEN[kind]];
     for (const { kind, url } of places) env[SHARED[kind]] = url;
     env[SHARED.template] = template;
-    // As for the commands that they start: what one file has compiled, the next one finds done.
-    env['NODE_COMPILE_CACHE'] = COMPILE_CACHE;
-    return await spawnNode(
-      process.execPath,
-      [
-        '--import',
-        new URL('watchdog.ts', import.meta.url).href,
-        '--test',
-        `--test-concurrency=${AT_A_TIME}`,
-        `--test-timeout=${LIMIT_MS}`,
-        '--test-reporter=spec',
-        ...flags,
-        ...files,
-      ],
-      env,
-    );
+    return await runFiles(files, flags, env);
   } finally {
     await Promise.all(places.map(({ stop }) => stop()));
   }
+}
+
+/** Resolves with the exit code of `node --test`. */
+function runFiles(
+  files: readonly string[],
+  flags: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
+  return spawnNode(
+    process.execPath,
+    [
+      '--import',
+      new URL('watchdog.ts', import.meta.url).href,
+      '--test',
+      `--test-concurrency=${AT_A_TIME}`,
+      `--test-timeout=${LIMIT_MS}`,
+      '--test-reporter=spec',
+      ...flags,
+      ...files,
+    ],
+    // As for the commands that they start: what one file has compiled, the next one finds done.
+    { ...env, NODE_COMPILE_CACHE: COMPILE_CACHE },
+  );
 }
 
 async function main(args: readonly string[]): Promise<number> {
