@@ -115,7 +115,10 @@ export async function openPlace(
       return running;
     },
     async run(args, options = {}) {
-      const isShared = !alone && isPlain(options) && !existsSync(join(folder, '.env'));
+      const isShared =
+        !alone &&
+        isPlain({ ...options, env: { ...env, ...options.env } }) &&
+        !existsSync(join(folder, '.env'));
       const running = isShared
         ? runShared({ args, folder, env: { ...clean(), ...env, ...options.env } })
         : place.start(args, options);

@@ -39,7 +39,7 @@ const shared = await servers();
 
 const STORAGES: Record<string, (own: OwnDatabase) => NodeJS.ProcessEnv> = {
   'Redis and Postgres': ({ url }) => ({ REDIS_URL: shared.redisUrl, DATABASE_URL: url }),
-  'the embedded database': () => ({}),
+  Postgres: ({ url }) => ({ DATABASE_URL: url }),
 };
 
 for (const [kind, envOf] of Object.entries(STORAGES)) {

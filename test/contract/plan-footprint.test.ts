@@ -12,11 +12,14 @@ import { bring, ManifestFile, ORIGIN, plain, row, send } from './manifest-file.t
 import type { Raw } from './manifest-file.ts';
 import { LEDGERS, onEvery, place } from './storages.ts';
 
-const ROWS = 1200;
+/** Many pages: what a plan left behind would show. */
+const ROWS = 300;
+/** A plan tells its progress once in a thousand rows. */
+const LONG = 1200;
 const MONEY = { amount: { units: 100n, scale: 0 }, currency: 'CNY' };
 
-function rows(make: (n: number) => Raw): Raw[] {
-  return Array.from({ length: ROWS }, (_, n) => make(n));
+function rows(make: (n: number) => Raw, length = ROWS): Raw[] {
+  return Array.from({ length }, (_, n) => make(n));
 }
 
 /** The bytes of the ledger's tables and indexes: more than a page of dead rows shows in them. */
@@ -84,7 +87,7 @@ onEvery(LEDGERS, (storage, kind) => {
     const file = await new ManifestFile().write(rows((n) => row(`d${n}`)));
     await bring(db, file);
     await file.write(
-      rows((n) => row(n < 600 ? `d${n}` : `e${n}`, n % 3 === 0 ? { prompt: `new ${n}` } : {})),
+      rows((n) => row(n < ROWS / 2 ? `d${n}` : `e${n}`, n % 3 === 0 ? { prompt: `new ${n}` } : {})),
     );
     assert.equal(await leavesNothing(file), 'ROWS_VANISHED');
     assert.equal(await leavesNothing(file, { vanished: 'prune' }), undefined);
@@ -112,7 +115,7 @@ onEvery(LEDGERS, (storage, kind) => {
     test(`a plan of a ${known ? 'known' : 'new'} batch that is killed leaves the ledger as it was`, async (t) => {
       const { config, remove } = await place(kind, {}, true);
       t.after(remove);
-      const file = await new ManifestFile().write(rows(row));
+      const file = await new ManifestFile().write(rows(row, LONG));
       const opened = await openApp(config, 'writer');
       if (known) await bring(opened.db, file);
       await opened.db.query('vacuum');

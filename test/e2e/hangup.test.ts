@@ -7,6 +7,7 @@ import { after, describe, it } from 'node:test';
 import { countsOf, exits, LAUNCHER, lastLine, openPlace, VIDBATCH } from '../cli.ts';
 import type { Place } from '../cli.ts';
 import { closed, listen } from '../provider/server.ts';
+import { createDatabase, servers } from '../servers.ts';
 import { until } from '../until.ts';
 import { startHolding } from './holding.ts';
 import type { HoldingProvider } from './holding.ts';
@@ -15,23 +16,27 @@ import { csvOf } from './manifest.ts';
 const ROWS = 9;
 const CONCURRENCY = 4;
 
-describe('a run', () => {
+describe('a run', async () => {
+  const shared = await servers();
   const closers: (() => Promise<unknown>)[] = [];
   after(async () => {
     for (const close of closers.toReversed()) await close();
   });
 
-  async function scene(): Promise<{ here: Place; file: string; provider: HoldingProvider }> {
-    const provider = await startHolding();
+  async function scene(
+    ledger: 'embedded' | 'postgres' = 'postgres',
+  ): Promise<{ here: Place; file: string; provider: HoldingProvider }> {
+    const [provider, database] = await Promise.all([startHolding(), createDatabase(shared)]);
     const here = await openPlace(
       {
         VIDBATCH_BASE_URL: provider.url,
         VIDBATCH_API_KEY: 'sk-e2e',
         VIDBATCH_CONCURRENCY: String(CONCURRENCY),
+        ...(ledger === 'postgres' ? { DATABASE_URL: database.url } : {}),
       },
-      { ledger: true },
+      { ledger: ledger === 'embedded' },
     );
-    closers.push(provider.close, here.close);
+    closers.push(database.drop, provider.close, here.close);
     return { here, provider, file: await here.write('hup.csv', csvOf(ROWS, 'hup')) };
   }
 
@@ -39,7 +44,7 @@ describe('a run', () => {
     countsOf(exits(await here.run(['status', 'hup', '--json']), 0));
 
   it('that gets SIGHUP records what is in flight, and ends with 129; a second one changes nothing', async () => {
-    const { here, provider, file } = await scene();
+    const { here, provider, file } = await scene('embedded');
     const run = here.start(['run', file]);
     await provider.waiting(CONCURRENCY);
     run.kill('SIGHUP');

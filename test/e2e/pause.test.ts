@@ -6,7 +6,10 @@ import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
 
-const ROWS = 400;
+const ROWS = 120;
+/** With answers that take this long, rows are left however late the pause comes. */
+const SLOW = { minMs: 1_000, maxMs: 1_000 };
+const QUICK = { minMs: 1, maxMs: 5 };
 
 describe('pause, given by another process', async () => {
   const shared = await servers();
@@ -22,13 +25,15 @@ describe('pause, given by another process', async () => {
       countsOf(exits(await here.run(['status', 'many', '--json']), 0));
     try {
       const file = await here.write('many.csv', csvOf(ROWS, 'many'));
-      const running = here.start(['run', file, '--rate', '20/s', '--concurrency', '4']);
-      await running.says(/"event":"accepted"/, 10);
+      await simulator.configure({ latency: SLOW });
+      const running = here.start(['run', file, '--concurrency', '2']);
+      await running.says(/"event":"accepted"/, 3);
       exits(await here.run(['pause']), 0);
       await until(async () => (await counts())['submitting'] === 0);
       const { creates } = await simulator.stats();
       assert.ok(creates < ROWS, 'it was paused in the middle');
-      // Each look starts a process: at this rate, a worker that went on would send several rows meanwhile.
+      // A worker that went on would send a row at each look.
+      await simulator.configure({ latency: QUICK });
       for (let look = 0; look < 3; look += 1) {
         assert.equal((await counts())['submitting'], 0);
         assert.equal((await simulator.stats()).creates, creates, 'nothing was claimed after the pause');

@@ -5,7 +5,8 @@ import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
 
 describe('a second terminal, while a run holds the embedded folder', async () => {
-  const simulator = await startSimulatorProcess('--latency', '500ms');
+  // Sixty rows take long enough for the other commands, however busy the machine.
+  const simulator = await startSimulatorProcess('--latency', '1500ms');
   const here = await openPlace(
     { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' },
     { ledger: true },
