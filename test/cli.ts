@@ -59,7 +59,7 @@ export interface Spawning {
 }
 
 /** A folder and an environment of their own in which commands run. */
-export interface Place {
+export interface Cli {
   folder: string;
   env: Record<string, string>;
   run: (args: readonly string[], options?: Spawning) => Promise<Ended>;
@@ -91,14 +91,14 @@ export interface Opening {
   alone?: boolean;
 }
 
-export async function openPlace(
+export async function openCli(
   env: Record<string, string> = {},
   { ledger = false, alone = !IS_TEST }: Opening = {},
-): Promise<Place> {
+): Promise<Cli> {
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-e2e-'));
   if (ledger) await copyTemplate(join(folder, '.vidbatch'));
   const all = new Set<Running>();
-  const place: Place = {
+  const cli: Cli = {
     folder,
     env,
     start(args, options = {}) {
@@ -121,7 +121,7 @@ export async function openPlace(
         !existsSync(join(folder, '.env'));
       const running = isShared
         ? runShared({ args, folder, env: { ...clean(), ...env, ...options.env } })
-        : place.start(args, options);
+        : cli.start(args, options);
       let late = false;
       const { patienceMs = PATIENCE_MS } = options;
       const timer = setTimeout(() => {
@@ -146,7 +146,7 @@ export async function openPlace(
       await rm(folder, { recursive: true, force: true });
     },
   };
-  return place;
+  return cli;
 }
 
 /** It needs nothing that a process is given once, at its start. */

@@ -12,6 +12,11 @@ export interface CommandLine {
   end: string;
 }
 
+// Each command listens to them, and leaves its listeners.
+process.stdout.setMaxListeners(0);
+process.stderr.setMaxListeners(0);
+const { warn } = console;
+
 process.on('message', (line: CommandLine) => void run(line));
 // The test file has ended.
 process.on('disconnect', () => process.exit());
@@ -22,6 +27,7 @@ async function run({ args, env, folder, end }: CommandLine): Promise<void> {
   process.chdir(folder);
   process.argv.splice(2, Infinity, ...args);
   process.exitCode = undefined;
+  console.warn = warn;
   const code = await main(args);
   // The folder may be removed now.
   process.chdir('/');

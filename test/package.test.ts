@@ -7,7 +7,7 @@ import { dirname, join, posix } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { exits, lastLine, openPlace } from './cli.ts';
+import { exits, lastLine, openCli } from './cli.ts';
 import { createDatabase, servers } from './servers.ts';
 import { csvOf } from './e2e/manifest.ts';
 import { startSimulatorProcess } from './e2e/simulator.ts';
@@ -62,13 +62,13 @@ describe('the package', async () => {
     startSimulatorProcess(),
     createDatabase(shared),
   ]);
-  const place = await openPlace({
+  const cli = await openCli({
     DATABASE_URL: database.url,
     VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-package',
   });
   after(async () => {
-    await place.close();
+    await cli.close();
     await simulator.close();
     await database.drop();
     await rm(project, { recursive: true, force: true });
@@ -125,7 +125,7 @@ describe('the package', async () => {
 
   it('runs a manifest', async () => {
     const program = [process.execPath, launcher];
-    const ended = exits(await place.run(['run', join(home, 'jobs', 'text.csv')], { program }), 0);
+    const ended = exits(await cli.run(['run', join(home, 'jobs', 'text.csv')], { program }), 0);
     assert.equal(lastLine(ended), '12 rows · 12 task ids · paid twice: none known');
     assert.equal(simulator.accepted().length, 12);
   });
@@ -135,7 +135,7 @@ describe('the package', async () => {
     await writeFile(join(project, 'library.mts'), example);
     await compile('library.mts');
     const program = [process.execPath, join(project, 'library.mjs')];
-    const ended = exits(await place.run([join(home, 'jobs', 'image.jsonl')], { program }), 0);
+    const ended = exits(await cli.run([join(home, 'jobs', 'image.jsonl')], { program }), 0);
     assert.equal(lastLine(ended), '8 rows · 8 task ids · paid twice: none known');
     const comment = readFileSync(join(ROOT, 'src', 'index.ts'), 'utf8').replaceAll(/^ \* ?/gm, '');
     assert.ok(
@@ -145,14 +145,14 @@ describe('the package', async () => {
   });
 
   it('has a page whose examples compile in a strict project, and run', async () => {
-    await place.write('prompts.csv', csvOf(12, 'prompts'));
+    await cli.write('prompts.csv', csvOf(12, 'prompts'));
     const names = EXAMPLES.map((_, n) => `example-${n}`);
     for (const [n, example] of EXAMPLES.entries()) await writeFile(join(project, `${names[n]}.mts`), example);
     await compile(...names.map((name) => `${name}.mts`));
     const outputs: string[] = [];
     for (const [n, example] of EXAMPLES.entries()) {
       const program = [process.execPath, join(project, `${names[n]}.mjs`)];
-      const running = place.start([], { program });
+      const running = cli.start([], { program });
       if (example.includes('SIGTERM')) {
         await running.prints(/^working until SIGTERM$/);
         running.kill('SIGTERM');
@@ -174,7 +174,7 @@ describe('the package', async () => {
       `data:text/javascript,${encodeURIComponent(older)}`,
       launcher,
     ];
-    const ended = exits(await place.run(['--version'], { program }), 2);
+    const ended = exits(await cli.run(['--version'], { program }), 2);
     assert.match(ended.stderr, /^vidbatch: needs Node 22\.19 or newer, this is v.* \[OLD_NODE\]$/m);
     assert.equal(ended.stdout, '');
   });

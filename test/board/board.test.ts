@@ -8,8 +8,8 @@ import { queueName } from '../../src/worker/queue/name.ts';
 import { openQueue } from '../../src/worker/queue/queue.ts';
 import { openBrowser, openPage } from '../chromium.ts';
 import { servers } from '../servers.ts';
-import { openTheatre, silent } from './fixture.ts';
-import type { Theatre } from './fixture.ts';
+import { openBoardFixture, silent } from './fixture.ts';
+import type { BoardFixture } from './fixture.ts';
 
 const { redisUrl } = await servers();
 const HOSTILE = '<script>document.title = "owned"</script><img src=x onerror="document.title = 1">';
@@ -17,10 +17,10 @@ const HOSTILE = '<script>document.title = "owned"</script><img src=x onerror="do
 /** A page that remembers everything a page should not do. */
 async function openWatchedPage(
   browser: Browser,
-  theatre: Theatre,
+  fixture: BoardFixture,
 ): Promise<{ page: Page; misdeeds: string[] }> {
   const page = await openPage(browser, { viewport: { width: 1280, height: 800 } });
-  await page.goto(theatre.board.entry);
+  await page.goto(fixture.board.entry);
   const misdeeds: string[] = [];
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning')
@@ -33,7 +33,7 @@ async function openWatchedPage(
     misdeeds.push(`failed: ${request.url()}`);
   });
   page.on('request', (request) => {
-    if (!request.url().startsWith(`${theatre.board.url}/`) && !request.url().startsWith('data:')) {
+    if (!request.url().startsWith(`${fixture.board.url}/`) && !request.url().startsWith('data:')) {
       misdeeds.push(`foreign: ${request.url()}`);
     }
   });
@@ -45,32 +45,32 @@ async function openWatchedPage(
 
 suite('the board in a browser, on Redis and an embedded ledger', () => {
   let browser: Browser;
-  let theatre: Theatre;
+  let fixture: BoardFixture;
   let page: Page;
   let misdeeds: string[];
 
   before(async () => {
-    theatre = await openTheatre({ REDIS_URL: redisUrl });
-    theatre.simulator.faults.add({ match: { prompt: 'refuse me' }, fault: 'policy' });
-    await theatre.submit('mixed', {
+    fixture = await openBoardFixture({ REDIS_URL: redisUrl });
+    fixture.simulator.faults.add({ match: { prompt: 'refuse me' }, fault: 'policy' });
+    await fixture.submit('mixed', {
       'row-1': 'a harbour before sunrise',
       'row-2': 'refuse me',
       'row-3': HOSTILE,
     });
-    await theatre.send(3);
-    await theatre.submit('later', { one: 'a tea hill', two: 'a night market' }, 'paused');
+    await fixture.send(3);
+    await fixture.submit('later', { one: 'a tea hill', two: 'a night market' }, 'paused');
     browser = await openBrowser();
-    ({ page, misdeeds } = await openWatchedPage(browser, theatre));
+    ({ page, misdeeds } = await openWatchedPage(browser, fixture));
   });
   after(async () => {
     await browser.close();
-    await forget(theatre);
-    await theatre.close();
+    await forget(fixture);
+    await fixture.close();
   });
 
   /** The job that sent this row. */
   async function jobOf(key: string): Promise<Job<ChunkData>> {
-    const { store, ledgerId } = theatre.app;
+    const { store, ledgerId } = fixture.app;
     const queue = openQueue(store, queueName(ledgerId, null), { skipMetasUpdate: true });
     try {
       const jobs = await queue.getJobs(['completed', 'failed']);
@@ -83,7 +83,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
   }
 
   test('the batches, with their counts and what keeps them waiting', async () => {
-    await page.goto(`${theatre.board.url}/`);
+    await page.goto(`${fixture.board.url}/`);
     const cards = page.locator('section.card');
     assert.equal(await cards.count(), 2);
     assert.match(await cards.nth(0).innerText(), /later[^]*pending 2[^]*waiting, paused/);
@@ -97,7 +97,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
   });
 
   test('a batch, its rows, and those of one state', async () => {
-    await page.goto(`${theatre.board.url}/`);
+    await page.goto(`${fixture.board.url}/`);
     await page.getByRole('link', { name: 'mixed' }).click();
     assert.equal(await page.locator('tbody tr').count(), 3);
     await page.getByRole('link', { name: 'rejected 1' }).click();
@@ -107,11 +107,11 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
   });
 
   test('a prompt that is a script does nothing but stand there', async () => {
-    await page.goto(`${theatre.board.url}/batches/mixed`);
+    await page.goto(`${fixture.board.url}/batches/mixed`);
     assert.ok((await page.locator('tbody').innerText()).includes(HOSTILE));
     assert.equal(await page.title(), 'mixed · vidbatch');
     const job = await jobOf('row-3');
-    await page.goto(`${theatre.board.url}/queues/queue/${job.queueName}/${job.id}?status=completed`);
+    await page.goto(`${fixture.board.url}/queues/queue/${job.queueName}/${job.id}?status=completed`);
     await page.getByText('Data', { exact: true }).click();
     await page.getByText('row-3: <script>document.title').waitFor();
     assert.equal(await page.title(), 'vidbatch');
@@ -121,7 +121,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
   test('on a telephone nothing is cut off', async () => {
     await page.setViewportSize({ width: 360, height: 740 });
     for (const path of ['/', '/batches/mixed']) {
-      await page.goto(`${theatre.board.url}${path}`);
+      await page.goto(`${fixture.board.url}${path}`);
       const width = await page.evaluate<number>('document.documentElement.scrollWidth');
       assert.ok(width <= 360, `${path} is ${width} wide`);
     }
@@ -130,7 +130,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
 
   test('a dark page for who wants one', async () => {
     const ground = (): Promise<string> => page.evaluate('getComputedStyle(document.body).backgroundColor');
-    await page.goto(`${theatre.board.url}/`);
+    await page.goto(`${fixture.board.url}/`);
     const light = await ground();
     await page.emulateMedia({ colorScheme: 'dark' });
     assert.notEqual(await ground(), light);
@@ -138,12 +138,12 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
   });
 
   test('Bull Board shows the queue, and a job with its rows and what became of them, and asks nobody else', async () => {
-    await page.goto(`${theatre.board.url}/`);
+    await page.goto(`${fixture.board.url}/`);
     await page.getByRole('link', { name: 'Queues' }).click();
     await page.getByText('all batches').first().click();
     await page.getByRole('heading', { name: 'mixed' }).first().waitFor();
     const refused = await jobOf('row-2');
-    await page.goto(`${theatre.board.url}/queues/queue/${refused.queueName}/${refused.id}?status=failed`);
+    await page.goto(`${fixture.board.url}/queues/queue/${refused.queueName}/${refused.id}?status=failed`);
     const why = /row-2: rejected \(fail_to_fetch_task\/TaskPromptPolicyViolation\)/;
     await page.getByText(why).waitFor();
     assert.equal(await page.getByText(/worker\.ts/).count(), 0, 'no line of the source');
@@ -153,18 +153,18 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
       .first()
       .waitFor();
     const first = await jobOf('row-1');
-    await page.goto(`${theatre.board.url}/queues/queue/${first.queueName}/${first.id}?status=completed`);
+    await page.goto(`${fixture.board.url}/queues/queue/${first.queueName}/${first.id}?status=completed`);
     await page.getByText('row-1: a harbour before sunrise').waitFor();
     await page.getByText('Logs', { exact: true }).click();
-    await page.getByText(`row-1: accepted as task ${theatre.simulator.record[0]?.taskId}`).waitFor();
+    await page.getByText(`row-1: accepted as task ${fixture.simulator.record[0]?.taskId}`).waitFor();
     const link = page.getByRole('link', { name: 'batch in the ledger' });
-    await page.goto(`${theatre.board.url}${await link.getAttribute('href')}`);
+    await page.goto(`${fixture.board.url}${await link.getAttribute('href')}`);
     assert.equal(await page.getByRole('heading', { level: 1 }).innerText(), 'mixed');
     assert.deepEqual(misdeeds, []);
   });
 
   test('a board that only shows offers nothing that writes, and refuses what its page sends all the same', async () => {
-    const { app } = theatre;
+    const { app } = fixture;
     const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, readOnly: true });
     try {
       const queue = `vidbatch-${app.ledgerId}`;
@@ -201,7 +201,7 @@ async function assertNoWriting(page: Page): Promise<void> {
 }
 
 /** The Redis is everybody's: what was put there is taken away. */
-async function forget({ app }: Theatre): Promise<void> {
+async function forget({ app }: BoardFixture): Promise<void> {
   if (app.store.kind !== 'redis') return;
   const keys = await app.store.redis.keys(`bull:vidbatch-${app.ledgerId}*`);
   if (keys.length > 0) await app.store.redis.del(...keys);

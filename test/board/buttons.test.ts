@@ -16,8 +16,8 @@ import { openBrowser, openPage } from '../chromium.ts';
 import { createDatabase, servers } from '../servers.ts';
 import type { OwnDatabase } from '../servers.ts';
 import { until } from '../until.ts';
-import { openTheatre, silent } from './fixture.ts';
-import type { Theatre } from './fixture.ts';
+import { openBoardFixture, silent } from './fixture.ts';
+import type { BoardFixture } from './fixture.ts';
 
 const KEYS = ['row-1', 'row-2', 'row-3', 'row-4'];
 
@@ -45,7 +45,7 @@ const STORAGES: Record<string, (own: OwnDatabase) => NodeJS.ProcessEnv> = {
 for (const [kind, envOf] of Object.entries(STORAGES)) {
   suite(`every button of Bull Board, pressed while a worker works, on ${kind}`, () => {
     let database: OwnDatabase;
-    let theatre: Theatre;
+    let fixture: BoardFixture;
     let browser: Browser;
     let page: Page;
     let sending: Sending | undefined;
@@ -56,31 +56,31 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
 
     before(async () => {
       database = await createDatabase(shared);
-      theatre = await openTheatre(envOf(database));
-      const { app, simulator } = theatre;
+      fixture = await openBoardFixture(envOf(database));
+      const { app, simulator } = fixture;
       name = queueName(app.ledgerId, null);
       queue = openQueue(app.store, name);
       simulator.faults.add({ match: { prompt: 'row-2' }, fault: 'policy' });
-      await theatre.submit('shots', Object.fromEntries(KEYS.map((key) => [key, `prompt of ${key}`])));
+      await fixture.submit('shots', Object.fromEntries(KEYS.map((key) => [key, `prompt of ${key}`])));
       await ensureProvider(app.db, simulator.url);
       // No worker yet: the batch's first row waits in the queue.
       const pace = { size: () => 10, ahead: () => 10 };
       await fill({ db: app.db, queue, scope: { origin: simulator.url, batches: null }, pace });
       browser = await openBrowser();
       page = await openPage(browser, { viewport: { width: 1280, height: 720 }, reducedMotion: 'reduce' });
-      await page.goto(theatre.board.entry);
+      await page.goto(fixture.board.entry);
     });
     after(async () => {
       await sending?.close();
       await browser.close();
       await queue.obliterate({ force: true });
       await queue.close();
-      await theatre.close();
+      await fixture.close();
       await database.drop();
     });
 
     const open = (status: string): Promise<unknown> =>
-      page.goto(`${theatre.board.url}/queues/queue/${name}?status=${status}`);
+      page.goto(`${fixture.board.url}/queues/queue/${name}?status=${status}`);
     const jobs = (): Locator => page.locator('ul[class^=jobActions]');
 
     /** Clicks, fills in what is asked, confirms, and notes what was answered. */
@@ -145,8 +145,8 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
     }
 
     const counts = async (named: string) => {
-      const batch = await findBatch(theatre.app.db, named);
-      return countStates(theatre.app.db, batch?.id ?? 0);
+      const batch = await findBatch(fixture.app.db, named);
+      return countStates(fixture.app.db, batch?.id ?? 0);
     };
 
     test('on a waiting job: it is neither copied, edited nor taken away', async () => {
@@ -168,11 +168,11 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
     });
 
     test('on a job that waits for its time: a promoted one sends nothing that has to wait', async () => {
-      const { db } = theatre.app;
+      const { db } = fixture.app;
       const batch = await findBatch(db, 'shots');
       assert.ok(batch);
       await db.query(`update vidbatch.row_state set not_before = now() + interval '1 hour'`);
-      sending = await theatre.work();
+      sending = await fixture.work();
       // The feeder makes none: rows wait in the ledger.
       const makeDelayed = (): Promise<unknown> =>
         queue.add('shots', { batch: batch.id, rows: 4 }, { delay: 3_600_000 });
@@ -189,7 +189,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       await until(async () => (await queue.getJobCountByTypes('active', 'waiting')) === 0);
       const promoted = await queue.getCompleted();
       assert.deepEqual(new Set(promoted.map((job) => job.returnvalue['no more rows'])), new Set(['not-due']));
-      assert.equal(theatre.simulator.record.length, 0, 'no button opens a gate of the ledger');
+      assert.equal(fixture.simulator.record.length, 0, 'no button opens a gate of the ledger');
       await db.query('update vidbatch.row_state set not_before = now()');
       await until(async () => (await counts('shots')).submitted === 3);
     });
@@ -204,7 +204,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
         'PUT /:queue/retry/completed': 200,
         'PUT /:queue/clean/completed': 200,
       });
-      assert.equal(theatre.simulator.record.length, 3);
+      assert.equal(fixture.simulator.record.length, 3);
     });
 
     test('on a job that failed for one of its rows: it says why, and repeated it sends nothing and stays failed', async () => {
@@ -228,11 +228,11 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       );
       assert.deepEqual(again?.data.took, job?.data.took);
       await again?.remove();
-      assert.equal(theatre.simulator.record.length, 3);
+      assert.equal(fixture.simulator.record.length, 3);
     });
 
     test('on a failed job: what names no batch fails again, alone', async () => {
-      const poison = theatre.app.store.kind === 'redis' ? [...POISON, HALF_A_CHARACTER] : POISON;
+      const poison = fixture.app.store.kind === 'redis' ? [...POISON, HALF_A_CHARACTER] : POISON;
       await queue.addBulk(
         poison.map((data) => ({ name: 'by hand', data: data as ChunkData, opts: { attempts: 9 } })),
       );
@@ -266,8 +266,8 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
         'PUT /:queue/obliterate': 'ROWS_STAY',
         'PUT /:queue/pause': 200,
       });
-      const { db } = theatre.app;
-      await theatre.submit('held', { a: 'held back' });
+      const { db } = fixture.app;
+      await fixture.submit('held', { a: 'held back' });
       const batch = await findBatch(db, 'held');
       assert.ok(batch);
       const [gate] = (await summarise(db, batch)).gates;
@@ -280,7 +280,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       await queue.add('by hand', {} as ChunkData);
       await until(async () => (await queue.getJobCountByTypes('failed')) > 0);
       for (const button of [/^Pause all$/, /^Resume all$/, /^Retry \d+ failed/]) {
-        await page.goto(`${theatre.board.url}/queues`);
+        await page.goto(`${fixture.board.url}/queues`);
         await page.locator('[class^=headerControls] button').last().click();
         await press(page.getByRole('menuitem', { name: button }));
       }
@@ -294,7 +294,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
     });
 
     test('no page of another origin presses any of them, though the browser knows the password', async () => {
-      const { app, simulator } = theatre;
+      const { app, simulator } = fixture;
       const credentials = { user: 'anna', password: 'correct horse' };
       const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, credentials });
       const elsewhere = createServer((_request, response) =>
@@ -336,7 +336,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
     });
 
     test('and in the end each row was paid once, and has ended', async () => {
-      const prompts = theatre.simulator.record.map(({ body }) => body.prompt).toSorted();
+      const prompts = fixture.simulator.record.map(({ body }) => body.prompt).toSorted();
       assert.deepEqual(prompts, ['held back', 'prompt of row-1', 'prompt of row-3', 'prompt of row-4']);
       const { submitted, rejected, ...others } = await counts('shots');
       assert.deepEqual([submitted, rejected], [3, 1]);

@@ -13,7 +13,7 @@ import type { Config } from '../../src/core/config.ts';
 import { VIDBATCH } from '../cli.ts';
 import { COMPILE_CACHE } from '../servers.ts';
 import { until } from '../until.ts';
-import { get, openTheatre } from './fixture.ts';
+import { get, openBoardFixture } from './fixture.ts';
 
 type Command = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -47,9 +47,9 @@ async function end(command: Command, signal: NodeJS.Signals): Promise<number | n
 
 suite('vidbatch board', () => {
   test('beside the process that holds the folder, on when that one has ended, and aside when a worker comes', async () => {
-    const theatre = await openTheatre();
-    await theatre.submit('text', { a: 'a harbour' }, 'paused');
-    const command = vidbatch(theatre, {}, 'board', '--port', '0', '--json');
+    const fixture = await openBoardFixture();
+    await fixture.submit('text', { a: 'a harbour' }, 'paused');
+    const command = vidbatch(fixture, {}, 'board', '--port', '0', '--json');
     try {
       const told = JSON.parse(await firstLine(command)) as { url: string; token: string; open: string };
       const { url, token, open } = told;
@@ -64,8 +64,8 @@ suite('vidbatch board', () => {
       assert.match((await get({ url, token }, '/queues/api/queues')).text, /all batches/);
       // Looked at from before the holder goes: the board may be quick to take over.
       const away = untilAway(url);
-      await theatre.board.close();
-      await theatre.app.close();
+      await fixture.board.close();
+      await fixture.app.close();
       await away;
       // The next healthy answer comes from the board's own hold on the folder.
       await until(async () => (await get({ url }, '/healthz')).status === 200);
@@ -74,10 +74,10 @@ suite('vidbatch board', () => {
       assert.match((await get({ url, token }, '/queues/api/queues')).text, /all batches/);
 
       // Now that it holds the folder, a worker comes, and later is gone again: the board makes room, and is there after.
-      const file = join(theatre.config.dataDir, 'later.json');
+      const file = join(fixture.config.dataDir, 'later.json');
       await writeFile(file, JSON.stringify([{ model: 'viduq3p-720p', prompt: 'a lighthouse' }]));
-      const provider = { VIDBATCH_BASE_URL: theatre.simulator.url, VIDBATCH_API_KEY: 'sk-later' };
-      const worker = vidbatch(theatre, provider, 'run', file);
+      const provider = { VIDBATCH_BASE_URL: fixture.simulator.url, VIDBATCH_API_KEY: 'sk-later' };
+      const worker = vidbatch(fixture, provider, 'run', file);
       const [code] = (await once(worker, 'close')) as [number];
       assert.equal(code, 0);
       await until(async () => (await get({ url }, '/healthz')).status === 200);
@@ -90,7 +90,7 @@ suite('vidbatch board', () => {
       );
     } finally {
       command.kill('SIGKILL');
-      await theatre.close();
+      await fixture.close();
     }
   });
 
@@ -120,11 +120,11 @@ suite('vidbatch board', () => {
   });
 
   test('with a password from a file it listens everywhere, under any name', async () => {
-    const theatre = await openTheatre();
-    const file = join(theatre.config.dataDir, 'password');
+    const fixture = await openBoardFixture();
+    const file = join(fixture.config.dataDir, 'password');
     await writeFile(file, 'correct horse\n');
     const env = { VIDBATCH_BOARD_PASSWORD_FILE: file, VIDBATCH_BOARD_USER: 'anna' };
-    const command = vidbatch(theatre, env, 'board', '--host', '0.0.0.0', '--port', '0');
+    const command = vidbatch(fixture, env, 'board', '--host', '0.0.0.0', '--port', '0');
     try {
       const line = await firstLine(command);
       const port = /^listening on http:\/\/0\.0\.0\.0:(\d+)$/.exec(line)?.[1];
@@ -138,7 +138,7 @@ suite('vidbatch board', () => {
       assert.equal(await end(command, 'SIGINT'), 0);
     } finally {
       command.kill('SIGKILL');
-      await theatre.close();
+      await fixture.close();
     }
   });
 });

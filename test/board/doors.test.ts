@@ -10,8 +10,8 @@ import type { Board, BoardOptions } from '../../src/board/server.ts';
 import { HTTP_LIMITS, startProbe } from '../../src/operate/monitor/http.ts';
 import { openBrowser } from '../chromium.ts';
 import { until } from '../until.ts';
-import { bearing, get, openTheatre, silent } from './fixture.ts';
-import type { Theatre } from './fixture.ts';
+import { bearing, get, openBoardFixture, silent } from './fixture.ts';
+import type { BoardFixture } from './fixture.ts';
 
 const CREDENTIALS = { user: 'anna', password: 'correct horse' };
 
@@ -39,17 +39,17 @@ async function ask(
 }
 
 suite('the doors of the board', () => {
-  let theatre: Theatre;
+  let fixture: BoardFixture;
   before(async () => {
-    theatre = await openTheatre();
+    fixture = await openBoardFixture();
   });
-  after(() => theatre.close());
+  after(() => fixture.close());
 
   async function withBoard(
     options: Partial<BoardOptions>,
     work: (board: Board) => Promise<void>,
   ): Promise<void> {
-    const board = await startBoard({ app: theatre.app, host: '127.0.0.1', port: 0, log: silent, ...options });
+    const board = await startBoard({ app: fixture.app, host: '127.0.0.1', port: 0, log: silent, ...options });
     try {
       await work(board);
     } finally {
@@ -149,7 +149,7 @@ suite('the doors of the board', () => {
     );
     for (const name of ['proxy.lan', '10.0.0.0/99', '127.1', '']) {
       const start = startBoard({
-        app: theatre.app,
+        app: fixture.app,
         host: '127.0.0.1',
         port: 0,
         log: silent,
@@ -220,7 +220,7 @@ suite('the doors of the board', () => {
             'two boards do not take each other’s cookie',
           );
         });
-        const { rows } = await theatre.app.db.query<{ paused: boolean }>(
+        const { rows } = await fixture.app.db.query<{ paused: boolean }>(
           'select paused_at is not null as paused from vidbatch.meta',
         );
         assert.deepEqual(rows, [{ paused: false }]);

@@ -21,7 +21,7 @@ import { copyTemplate } from '../servers.ts';
 export type Prompts = Record<string, string>;
 
 /** A ledger, a simulator and a board, all of this process. */
-export interface Theatre {
+export interface BoardFixture {
   app: App;
   config: Config;
   board: Board;
@@ -41,10 +41,10 @@ export const silent = createLog('silent');
 const LIMITS = { concurrency: 2, maxAttempts: 5, timeoutMs: 20_000, queueDepth: 100 };
 
 /** `env`: REDIS_URL and DATABASE_URL; without them, everything is in an embedded ledger of its own. */
-export async function openTheatre(
+export async function openBoardFixture(
   env: NodeJS.ProcessEnv = {},
   logLevel: LogLevel = 'silent',
-): Promise<Theatre> {
+): Promise<BoardFixture> {
   const log = createLog(logLevel);
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-board-'));
   const simulator = await startSimulator({ latency: { minMs: 0, maxMs: 0 } });

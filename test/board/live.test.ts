@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { openBrowser, openPage } from '../chromium.ts';
-import { openTheatre } from './fixture.ts';
+import { openBoardFixture } from './fixture.ts';
 
 suite('a page that asks for itself again', () => {
   test('keeps what is being typed, and goes on afterwards', async () => {
-    const theatre = await openTheatre();
+    const fixture = await openBoardFixture();
     const browser = await openBrowser();
     try {
-      await theatre.submit('slow', { one: 'a tea hill' }, 'paused');
+      await fixture.submit('slow', { one: 'a tea hill' }, 'paused');
       const page = await openPage(browser, {});
       await page.clock.install();
-      await page.goto(theatre.board.entry);
-      await page.goto(`${theatre.board.url}/batches/slow`);
+      await page.goto(fixture.board.entry);
+      await page.goto(`${fixture.board.url}/batches/slow`);
       const field = page.getByRole('textbox');
       await field.fill('sku-123');
       await page.clock.runFor(60_000);
@@ -25,7 +25,7 @@ suite('a page that asks for itself again', () => {
       assert.equal(await page.title(), 'slow · vidbatch');
     } finally {
       await browser.close();
-      await theatre.close();
+      await fixture.close();
     }
   });
 });

@@ -8,18 +8,18 @@ import { scheduleQueue } from '../../src/worker/queue/name.ts';
 import { createDatabase, servers } from '../servers.ts';
 import type { OwnDatabase } from '../servers.ts';
 import { until } from '../until.ts';
-import { get, openTheatre, silent } from './fixture.ts';
-import type { Theatre } from './fixture.ts';
+import { get, openBoardFixture, silent } from './fixture.ts';
+import type { BoardFixture } from './fixture.ts';
 
 suite('schedules on the board', () => {
   let database: OwnDatabase;
-  let theatre: Theatre;
+  let fixture: BoardFixture;
 
   before(async () => {
     database = await createDatabase(await servers());
-    theatre = await openTheatre({ DATABASE_URL: database.url });
-    const { db } = theatre.app;
-    const batchId = await theatre.submit('nightly@20261122T230000+0800', { a: 'a night market', b: 'a <b>' });
+    fixture = await openBoardFixture({ DATABASE_URL: database.url });
+    const { db } = fixture.app;
+    const batchId = await fixture.submit('nightly@20261122T230000+0800', { a: 'a night market', b: 'a <b>' });
     const { id } = await addSchedule(db, {
       name: 'nightly',
       cron: '0 23 * * *',
@@ -38,17 +38,17 @@ suite('schedules on the board', () => {
     );
   });
   after(async () => {
-    await theatre.close();
+    await fixture.close();
     await database.drop();
   });
 
   test('have a page with their next ticks and their last batches', async () => {
-    const { status, text } = await get(theatre.board, '/schedules');
+    const { status, text } = await get(fixture.board, '/schedules');
     assert.equal(status, 200);
     assert.match(text, /0 23 \* \* \* in Asia\/Shanghai · from \/jobs\/&lt;nightly&gt;\.csv/);
     assert.equal(text.match(/T23:00:00\+08:00/g)?.length, 5);
     assert.match(text, /href="\/batches\/nightly%4020261122T230000%2B0800">[^<]+<\/a>: 2 pending/);
-    const seen = JSON.parse((await get(theatre.board, '/api/schedules')).text) as SeenSchedule[];
+    const seen = JSON.parse((await get(fixture.board, '/api/schedules')).text) as SeenSchedule[];
     assert.deepEqual(
       seen.map(({ name, last }) => [name, last?.counts?.pending]),
       [['nightly', 2]],
@@ -56,7 +56,7 @@ suite('schedules on the board', () => {
   });
 
   test('stand among the queues with their next tick, where nothing can be pressed', async () => {
-    const { app, board } = theatre;
+    const { app, board } = fixture;
     const mirror = openMirror(app, silent);
     await pauseBy(app.db, 'a test', undefined);
     try {

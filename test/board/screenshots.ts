@@ -9,22 +9,22 @@ import { queueName } from '../../src/worker/queue/name.ts';
 import { openQueue } from '../../src/worker/queue/queue.ts';
 import { openBrowser, openPage } from '../chromium.ts';
 import { startServer } from '../servers.ts';
-import { openTheatre } from './fixture.ts';
-import type { Theatre } from './fixture.ts';
+import { openBoardFixture } from './fixture.ts';
+import type { BoardFixture } from './fixture.ts';
 
 const MOST_BYTES = 200_000;
 const pathOf = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 
-async function play(theatre: Theatre): Promise<void> {
-  const { simulator } = theatre;
-  await theatre.send(await theatre.submitFile(pathOf('jobs/text.csv')));
+async function play(fixture: BoardFixture): Promise<void> {
+  const { simulator } = fixture;
+  await fixture.send(await fixture.submitFile(pathOf('jobs/text.csv')));
   simulator.faults.add({ match: { nth: 2 }, fault: 'policy' });
   simulator.faults.add({ match: { nth: 4 }, fault: 'status-502:created' });
-  await theatre.send(await theatre.submitFile(pathOf('jobs/storyboard.json')));
-  await theatre.submitFile(pathOf('jobs/image.jsonl'), 'paused');
+  await fixture.send(await fixture.submitFile(pathOf('jobs/storyboard.json')));
+  await fixture.submitFile(pathOf('jobs/image.jsonl'), 'paused');
 }
 
-async function firstGroup({ app }: Theatre): Promise<string> {
+async function firstGroup({ app }: BoardFixture): Promise<string> {
   const queue = openQueue(app.store, queueName(app.ledgerId, null), { skipMetasUpdate: true });
   try {
     const [first, second] = await queue.getJobs('completed', 0, 1, true);
@@ -34,7 +34,7 @@ async function firstGroup({ app }: Theatre): Promise<string> {
   }
 }
 
-async function photograph(browser: Browser, theatre: Theatre, kind: string): Promise<void> {
+async function photograph(browser: Browser, fixture: BoardFixture, kind: string): Promise<void> {
   const page = await openPage(browser, { viewport: { width: 1280, height: 800 } });
   const shoot = async (name: string): Promise<void> => {
     const path = pathOf(`docs/${name}.png`);
@@ -43,10 +43,10 @@ async function photograph(browser: Browser, theatre: Theatre, kind: string): Pro
     if (size > MOST_BYTES) throw new Error(`${path}: ${size} bytes, more than ${MOST_BYTES}`);
     console.log(`docs/${name}.png: ${size} bytes`);
   };
-  await page.goto(theatre.board.entry);
+  await page.goto(fixture.board.entry);
   await shoot(`batches-${kind}`);
   // The job of the first group: its prompts are in a script that every machine has a font for.
-  await page.goto(`${theatre.board.url}${await firstGroup(theatre)}`);
+  await page.goto(`${fixture.board.url}${await firstGroup(fixture)}`);
   await page.getByText('took').first().waitFor();
   await page.getByText('Loading the job flow').waitFor({ state: 'hidden' });
   await page.evaluate('document.fonts.ready');
@@ -59,12 +59,12 @@ const browser = await openBrowser();
 try {
   const kinds = { embedded: {}, redis: { REDIS_URL: redis.url } };
   for (const [kind, env] of Object.entries(kinds)) {
-    const theatre = await openTheatre(env);
+    const fixture = await openBoardFixture(env);
     try {
-      await play(theatre);
-      await photograph(browser, theatre, kind);
+      await play(fixture);
+      await photograph(browser, fixture, kind);
     } finally {
-      await theatre.close();
+      await fixture.close();
     }
   }
 } finally {

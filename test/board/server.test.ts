@@ -6,8 +6,8 @@ import type { Board } from '../../src/board/server.ts';
 import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
 import { windowAt } from '../contract/rows.ts';
 import { until } from '../until.ts';
-import { bearing, get, openTheatre, silent } from './fixture.ts';
-import type { Theatre } from './fixture.ts';
+import { bearing, get, openBoardFixture, silent } from './fixture.ts';
+import type { BoardFixture } from './fixture.ts';
 
 interface Asked {
   path?: string;
@@ -36,35 +36,35 @@ async function ask(
 const HOSTILE = '<img src=x onerror=alert(1)>';
 
 suite('the board over HTTP', () => {
-  let theatre: Theatre;
+  let fixture: BoardFixture;
   before(async () => {
-    theatre = await openTheatre();
-    const { simulator } = theatre;
+    fixture = await openBoardFixture();
+    const { simulator } = fixture;
     simulator.faults.add({ match: { prompt: 'refuse me' }, fault: 'policy' });
     simulator.faults.add({ match: { prompt: 'lose me' }, fault: 'status-502:created' });
-    await theatre.submit('mixed', {
+    await fixture.submit('mixed', {
       'row-1': 'a harbour before sunrise',
       'row-2': 'refuse me',
       'row-3': 'lose me',
       'row-4': '<script>document.title = "owned"</script>',
     });
-    await theatre.send(4);
-    await theatre.submit(HOSTILE, { '"><script>1</script>': 'a tea hill' }, 'paused');
-    await theatre.submit(
+    await fixture.send(4);
+    await fixture.submit(HOSTILE, { '"><script>1</script>': 'a tea hill' }, 'paused');
+    await fixture.submit(
       'long',
       Object.fromEntries(Array.from({ length: 450 }, (_, n) => [`k${n + 1}`, `prompt ${n + 1}`])),
       'cancelled',
     );
   });
-  after(() => theatre.close());
+  after(() => fixture.close());
 
   test('the health check asks the ledger', async () => {
-    const { status, text } = await get(theatre.board, '/healthz');
+    const { status, text } = await get(fixture.board, '/healthz');
     assert.deepEqual([status, text], [200, '{"ok":true}']);
   });
 
   test('the first page has every batch with its counts, and why it waits', async () => {
-    const { status, text } = await get(theatre.board, '/');
+    const { status, text } = await get(fixture.board, '/');
     assert.equal(status, 200);
     assert.match(text, /submitted 2<.*uncertain 1<.*rejected 1</s);
     assert.match(text, /waiting, paused:<\/strong>\s*the batch is paused/);
@@ -74,22 +74,22 @@ suite('the board over HTTP', () => {
   });
 
   test('names and prompts stay text', async () => {
-    const first = await get(theatre.board, '/');
+    const first = await get(fixture.board, '/');
     assert.ok(first.text.includes('&lt;img src=x onerror=alert(1)&gt;'));
     assert.ok(!first.text.includes('<img'));
-    const rows = await get(theatre.board, `/batches/${encodeURIComponent(HOSTILE)}`);
+    const rows = await get(fixture.board, `/batches/${encodeURIComponent(HOSTILE)}`);
     assert.equal(rows.status, 200);
     assert.doesNotMatch(rows.text, /<script(?! src="\/live\.js" data)|<img/);
-    const mixed = await get(theatre.board, '/batches/mixed');
+    const mixed = await get(fixture.board, '/batches/mixed');
     assert.ok(mixed.text.includes('&lt;script&gt;document.title'));
     assert.doesNotMatch(mixed.text, /<script(?! src="\/live\.js" data)/);
-    const missing = await get(theatre.board, `/batches/${encodeURIComponent('<script>')}`);
+    const missing = await get(fixture.board, `/batches/${encodeURIComponent('<script>')}`);
     assert.equal(missing.status, 404);
     assert.doesNotMatch(missing.text, /<script/);
   });
 
   test('the rows of a batch come in the order of the manifest, of one state if asked', async () => {
-    const { text } = await get(theatre.board, '/api/batches/mixed');
+    const { text } = await get(fixture.board, '/api/batches/mixed');
     const {
       counts,
       rows: total,
@@ -107,11 +107,11 @@ suite('the board over HTTP', () => {
     );
     assert.deepEqual(
       rows.filter(({ taskId }) => taskId !== null).map(({ taskId }) => taskId),
-      theatre.simulator.record.filter(({ answered }) => answered === 'sent').map(({ taskId }) => taskId),
+      fixture.simulator.record.filter(({ answered }) => answered === 'sent').map(({ taskId }) => taskId),
     );
     assert.deepEqual([next, total], [null, 4]);
     assert.equal(counts['submitted'], 2);
-    const rejected = await get(theatre.board, '/batches/mixed?state=rejected');
+    const rejected = await get(fixture.board, '/batches/mixed?state=rejected');
     assert.match(rejected.text, /row-2/);
     assert.doesNotMatch(rejected.text, /row-1/);
   });
@@ -121,7 +121,7 @@ suite('the board over HTTP', () => {
     let next: string | null = '';
     let pages = 0;
     while (next !== null) {
-      const { text } = await get(theatre.board, `/api/batches/long?state=cancelled&after=${next}`);
+      const { text } = await get(fixture.board, `/api/batches/long?state=cancelled&after=${next}`);
       const page = JSON.parse(text) as { items: { key: string }[]; next: string | null };
       keys.push(...page.items.map(({ key }) => key));
       next = page.next;
@@ -132,7 +132,7 @@ suite('the board over HTTP', () => {
       keys,
       Array.from({ length: 450 }, (_, n) => `k${n + 1}`),
     );
-    const { text } = await get(theatre.board, '/batches/long');
+    const { text } = await get(fixture.board, '/batches/long');
     assert.match(text, /href="\/batches\/long\?after=[\d-]+"\s*>next page/);
   });
 
@@ -143,20 +143,20 @@ suite('the board over HTTP', () => {
       'after=99999999999-1': 'BAD_PLACE',
     };
     for (const [query, code] of Object.entries(questions)) {
-      const { status, text } = await get(theatre.board, `/api/batches/mixed?${query}`);
+      const { status, text } = await get(fixture.board, `/api/batches/mixed?${query}`);
       assert.equal(status, 400, query);
       assert.equal((JSON.parse(text) as { error: { code: string } }).error.code, code);
     }
     for (const path of ['/api/batches?page=0', '/api/batches/%E0%A4%A', '/?page=x']) {
-      assert.equal((await get(theatre.board, path)).status, 400, path);
+      assert.equal((await get(fixture.board, path)).status, 400, path);
     }
-    assert.equal((await get(theatre.board, '/api/batches/nobody')).status, 404);
-    assert.equal((await get(theatre.board, '/api/batches/%00')).status, 404);
-    assert.equal((await get(theatre.board, '/nowhere')).status, 404);
+    assert.equal((await get(fixture.board, '/api/batches/nobody')).status, 404);
+    assert.equal((await get(fixture.board, '/api/batches/%00')).status, 404);
+    assert.equal((await get(fixture.board, '/nowhere')).status, 404);
   });
 
   test('on a board that only shows nothing can be written, whatever the path', async () => {
-    const { app } = theatre;
+    const { app } = fixture;
     const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, readOnly: true });
     const queue = `/queues/api/queues/vidbatch-${app.ledgerId}`;
     const jobs = JSON.parse(
@@ -193,7 +193,7 @@ suite('the board over HTTP', () => {
   });
 
   test('a write has to come from this board’s own page, or from no page', async () => {
-    const url = `${theatre.board.url}/queues/api/queues/vidbatch-${theatre.app.ledgerId}/add`;
+    const url = `${fixture.board.url}/queues/api/queues/vidbatch-${fixture.app.ledgerId}/add`;
     const host = new URL(url).host;
     const from: [Record<string, string>, string][] = [
       [{ 'sec-fetch-site': 'cross-site' }, 'CROSS_SITE'],
@@ -210,13 +210,13 @@ suite('the board over HTTP', () => {
     for (const [headers, code] of from) {
       const response = await request(url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', ...bearing(theatre.board), ...headers },
+        headers: { 'content-type': 'application/json', ...bearing(fixture.board), ...headers },
         body: '{}',
       });
       const { code: found, error } = (await response.body.json()) as { code: string; error: unknown };
       assert.equal(found, code, JSON.stringify([headers, error]));
     }
-    const look = await request(`${theatre.board.url}/api/batches`, {
+    const look = await request(`${fixture.board.url}/api/batches`, {
       headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
     });
     assert.equal(look.statusCode, 403);
@@ -225,7 +225,7 @@ suite('the board over HTTP', () => {
 
   test('with credentials nothing is told without them but that it is well', async () => {
     const credentials = { user: 'anna', password: 'pass:wörd' };
-    const { app } = theatre;
+    const { app } = fixture;
     const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, credentials });
     try {
       assert.equal((await get(board, '/healthz')).status, 200);
@@ -244,7 +244,7 @@ suite('the board over HTTP', () => {
   });
 
   test('behind a proxy on this machine it has one more name', async () => {
-    const at = { app: theatre.app, host: '127.0.0.1', port: 0, log: silent, publicName: 'board.example' };
+    const at = { app: fixture.app, host: '127.0.0.1', port: 0, log: silent, publicName: 'board.example' };
     await assert.rejects(startBoard(at), { code: 'BOARD_NOT_LOCAL' });
     const board = await startBoard({ ...at, credentials: { user: 'anna', password: 'correct horse' } });
     try {
@@ -264,8 +264,8 @@ suite('the board over HTTP', () => {
 
   test('a row is shown by its number and by its key, however long it is', async () => {
     const long = `${'x'.repeat(10_000_000)}END`;
-    await theatre.submit('huge', { 'row-1': long, 'row-2': '😀'.repeat(4000) }, 'paused');
-    const { app, board } = theatre;
+    await fixture.submit('huge', { 'row-1': long, 'row-2': '😀'.repeat(4000) }, 'paused');
+    const { app, board } = fixture;
     const { rows } = await app.db.query<{ id: number }>('select max(id) as id from vidbatch.submission');
     const last = Number(rows[0]?.id);
     const one = await fetch(`${board.url}/batches/huge?key=row-1`, {
@@ -282,7 +282,7 @@ suite('the board over HTTP', () => {
     const both = await get(board, '/batches/huge?key=row');
     assert.equal(both.status, 200);
     assert.match(both.text, /rows whose keys begin with row.*row-1.*row-2/s);
-    const [known] = theatre.simulator.record;
+    const [known] = fixture.simulator.record;
     const byTask = await get(board, `/batches/mixed?key=${known?.taskId}`);
     assert.match(byTask.text, /<h1>row-1<\/h1>/);
     assert.equal((await get(board, '/batches/huge?key=nobody')).status, 404);
@@ -295,8 +295,8 @@ suite('the board over HTTP', () => {
   });
 
   test('a row shows the gates that keep itself waiting, and the next step because of them', async () => {
-    const { app, board } = theatre;
-    const id = await theatre.submit('night', { day: 'sun', night: 'moon' }, 'paused');
+    const { app, board } = fixture;
+    const id = await fixture.submit('night', { day: 'sun', night: 'moon' }, 'paused');
     const { rows } = await app.db.query<{ id: number }>(
       'select id from vidbatch.row where batch_id = $1 order by line',
       [id],
@@ -316,7 +316,7 @@ suite('the board over HTTP', () => {
 
   test('a name that is not this machine is refused, on every path', async () => {
     for (const path of ['/', '/api/batches', '/queues', '/queues/api/queues', '/healthz', '/nowhere']) {
-      const response = await request(`${theatre.board.url}${path}`, {
+      const response = await request(`${fixture.board.url}${path}`, {
         headers: { host: 'rebound.example:3000' },
       });
       assert.equal(response.statusCode, 403, path);
@@ -326,7 +326,7 @@ suite('the board over HTTP', () => {
 
   test('every answer forbids frames, guesses and referrers', async () => {
     for (const path of ['/', '/queues', '/queues/api/queues', '/nowhere', '/api/batches']) {
-      const { headers } = await get(theatre.board, path);
+      const { headers } = await get(fixture.board, path);
       assert.equal(headers.get('x-content-type-options'), 'nosniff');
       assert.equal(headers.get('x-frame-options'), 'DENY');
       assert.equal(headers.get('referrer-policy'), 'no-referrer');
@@ -339,14 +339,14 @@ suite('the board over HTTP', () => {
   });
 
   test("Bull Board's page names no other host", async () => {
-    const { text } = await get(theatre.board, '/queues');
+    const { text } = await get(fixture.board, '/queues');
     assert.match(text, /<base href="\/queues\/"/);
     assert.doesNotMatch(text, /https?:\/\//);
   });
 
   test('the queue of a run is shown as long as it runs, and is gone with it', async () => {
-    const { app } = theatre;
-    const id = await theatre.submit('one run', { a: 'a lighthouse' }, 'paused');
+    const { app } = fixture;
+    const id = await fixture.submit('one run', { a: 'a lighthouse' }, 'paused');
     const shown = async (): Promise<string[]> => {
       // The list of queues is looked up again after a moment; another board looks at once.
       const other = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent });
@@ -359,7 +359,7 @@ suite('the board over HTTP', () => {
         await other.close();
       }
     };
-    const sending = await theatre.work([id]);
+    const sending = await fixture.work([id]);
     await until(async () => (await shown()).length === 2);
     assert.deepEqual(await shown(), ['all batches', 'run of one run']);
     await sending.close();
@@ -370,12 +370,12 @@ suite('the board over HTTP', () => {
 
   test('it does not listen where others can reach it', async () => {
     for (const host of ['0.0.0.0', '::', '192.168.1.1', 'example.com']) {
-      await assert.rejects(startBoard({ app: theatre.app, host, port: 0, log: silent }), {
+      await assert.rejects(startBoard({ app: fixture.app, host, port: 0, log: silent }), {
         code: 'BOARD_NOT_LOCAL',
         exitCode: 2,
       });
       const credentials = { user: 'anna', password: 'short' };
-      await assert.rejects(startBoard({ app: theatre.app, host, port: 0, log: silent, credentials }), {
+      await assert.rejects(startBoard({ app: fixture.app, host, port: 0, log: silent, credentials }), {
         code: 'BOARD_PASSWORD_WEAK',
         exitCode: 2,
       });
@@ -383,15 +383,15 @@ suite('the board over HTTP', () => {
   });
 
   test('a port that is taken is one clear line', async () => {
-    const port = Number(new URL(theatre.board.url).port);
-    await assert.rejects(startBoard({ app: theatre.app, host: '127.0.0.1', port, log: silent }), {
+    const port = Number(new URL(fixture.board.url).port);
+    await assert.rejects(startBoard({ app: fixture.app, host: '127.0.0.1', port, log: silent }), {
       code: 'CANNOT_LISTEN',
       message: /another process listens there/,
     });
   });
 
   test('while the ledger changes hands, the board says so and goes on afterwards', async () => {
-    const { app } = theatre;
+    const { app } = fixture;
     const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent });
     try {
       await board.show(undefined);
@@ -408,9 +408,9 @@ suite('the board over HTTP', () => {
   });
 
   test('a task that failed at the provider is in the bar, is a filter, and is told on the page of its row', async () => {
-    const { app, board } = theatre;
-    const id = await theatre.submit('rendered', { good: 'a bridge', bad: 'a tower' });
-    await theatre.send(2);
+    const { app, board } = fixture;
+    const id = await fixture.submit('rendered', { good: 'a bridge', bad: 'a tower' });
+    await fixture.send(2);
     await app.db.query(
       `update vidbatch.row_state s set provider_status = case r.row_key when 'bad' then 'failed' else 'completed' end
          from vidbatch.row r where r.id = s.id and s.batch_id = $1`,

@@ -6,8 +6,8 @@ import { queueName, scheduleQueue } from '../../src/worker/queue/name.ts';
 import { createDatabase, servers } from '../servers.ts';
 import type { OwnDatabase, Servers } from '../servers.ts';
 import { until } from '../until.ts';
-import { get, openTheatre, silent } from './fixture.ts';
-import type { Theatre } from './fixture.ts';
+import { get, openBoardFixture, silent } from './fixture.ts';
+import type { BoardFixture } from './fixture.ts';
 
 const shared = await servers();
 
@@ -20,38 +20,38 @@ const STORAGES: Record<string, (own: OwnDatabase, shared: Servers) => NodeJS.Pro
 for (const [kind, envOf] of Object.entries(STORAGES)) {
   suite(`whether a queue has workers, on ${kind}`, () => {
     let database: OwnDatabase;
-    let theatre: Theatre;
+    let fixture: BoardFixture;
     let all: string;
 
     before(async () => {
       database = await createDatabase(shared);
-      theatre = await openTheatre(envOf(database, shared));
-      all = queueName(theatre.app.ledgerId, null);
+      fixture = await openBoardFixture(envOf(database, shared));
+      all = queueName(fixture.app.ledgerId, null);
     });
     after(async () => {
-      await theatre.close();
+      await fixture.close();
       await database.drop();
     });
 
     /** Bull Board says `No workers` of a queue for which this is false. */
     async function hasWorkers(name: string): Promise<boolean | null | undefined> {
-      const { text } = await get(theatre.board, '/queues/api/queues');
+      const { text } = await get(fixture.board, '/queues/api/queues');
       const { queues } = JSON.parse(text) as { queues: { name: string; hasWorkers: boolean | null }[] };
       return queues.find((queue) => queue.name === name)?.hasWorkers;
     }
 
     test('is said of the queue of all batches, and changes with its workers', async () => {
       assert.equal(await hasWorkers(all), false);
-      const sending = await theatre.work();
+      const sending = await fixture.work();
       await until(async () => (await hasWorkers(all)) === true);
       await sending.close();
       await until(async () => (await hasWorkers(all)) === false);
     });
 
     test('is said of the queue of a run while it is there, and of no other', async () => {
-      const batch = await theatre.submit('night', { a: 'a night market' });
-      const own = queueName(theatre.app.ledgerId, [batch]);
-      const sending = await theatre.work([batch]);
+      const batch = await fixture.submit('night', { a: 'a night market' });
+      const own = queueName(fixture.app.ledgerId, [batch]);
+      const sending = await fixture.work([batch]);
       await until(async () => (await hasWorkers(own)) === true);
       assert.equal(await hasWorkers(all), false);
       await sending.close();
@@ -59,7 +59,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
     });
 
     test('is not said of the schedules, where none is expected', async () => {
-      const { app, board } = theatre;
+      const { app, board } = fixture;
       await addSchedule(app.db, {
         name: 'nightly',
         cron: '0 23 * * *',

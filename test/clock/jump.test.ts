@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { exits, lastLine, openPlace } from '../cli.ts';
-import type { Place } from '../cli.ts';
+import { exits, lastLine, openCli } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { place as placeFor } from '../contract/storages.ts';
 import type { StorageKind } from '../contract/storages.ts';
 import { csvOf, paidTwice } from '../e2e/manifest.ts';
@@ -23,14 +23,14 @@ const KINDS: readonly [StorageKind, Readonly<Record<string, number>>][] = [
 for (const [kind, jumps] of KINDS) {
   describe(`a wall clock that is set in the middle of a run, on ${kind}`, () => {
     let simulator: SimulatorProcess;
-    let here: Place;
+    let here: Cli;
     let remove: () => Promise<void>;
 
     before(async () => {
       simulator = await startSimulatorProcess();
       const { config, remove: gone } = await placeFor(kind, {}, true);
       remove = gone;
-      here = await openPlace({
+      here = await openCli({
         VIDBATCH_DATA_DIR: config.dataDir,
         VIDBATCH_BASE_URL: simulator.url,
         VIDBATCH_API_KEY: 'sk-clock',

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import { exits, lastLine } from '../cli.ts';
-import { openScene, stops } from '../crash/scene.ts';
-import type { Scene } from '../crash/scene.ts';
+import { openCrashCli, stops } from '../crash/crash-cli.ts';
+import type { CrashCli } from '../crash/crash-cli.ts';
 import { csvOf, paidTwice } from '../e2e/manifest.ts';
 import { startSimulatorProcess } from '../e2e/simulator.ts';
 import type { SimulatorProcess } from '../e2e/simulator.ts';
@@ -13,24 +13,24 @@ const HOUR = 3_600_000;
 
 describe('a worker whose clock is wrong, or that is held up', () => {
   let simulator: SimulatorProcess;
-  let scene: Scene;
+  let cli: CrashCli;
 
   before(async () => {
     simulator = await startSimulatorProcess();
-    scene = await openScene('redis+postgres', simulator);
+    cli = await openCrashCli('redis+postgres', simulator);
   });
   after(async () => {
-    await scene.close();
+    await cli.close();
     await simulator.close();
   });
 
   const manifest = (name: string, rows: number): Promise<string> =>
-    scene.write(`${name}.csv`, csvOf(rows, name));
+    cli.write(`${name}.csv`, csvOf(rows, name));
   const paid = (name: string): number =>
     simulator.accepted().filter(({ body }) => body.prompt.includes(` ${name}-`)).length;
   /** Of the attempts of a batch, in their order. */
   const outcomes = (batch: string): Promise<(string | null)[]> =>
-    scene.ledger(async (db) => {
+    cli.ledger(async (db) => {
       const { rows } = await db.query<{ outcome: string | null }>(
         `select a.outcome from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
            join vidbatch.batch b on b.id = s.batch_id where b.name = $1 order by s.line, a.number`,
@@ -39,7 +39,7 @@ describe('a worker whose clock is wrong, or that is held up', () => {
       return rows.map(({ outcome }) => outcome);
     });
   const states = (batch: string): Promise<Record<string, number>> =>
-    scene.ledger(async (db) => {
+    cli.ledger(async (db) => {
       const { rows } = await db.query<{ state: string; rows: number }>(
         `select s.state, count(*)::int as rows from vidbatch.submission s
            join vidbatch.batch b on b.id = s.batch_id where b.name = $1 group by 1`,
@@ -55,7 +55,7 @@ describe('a worker whose clock is wrong, or that is held up', () => {
     it(`does not send what it has claimed before ${name}, and sends it after a new claim`, async () => {
       const batch = 'jumpMs' in shift ? 'jumped' : 'blocked';
       const file = await manifest(batch, 1);
-      const ended = await scene.run(['run', file], { env: shifted({ at: 'claimed', ...shift }) });
+      const ended = await cli.run(['run', file], { env: shifted({ at: 'claimed', ...shift }) });
       assert.match(ended.stderr, /^shifted at claimed$/m);
       exits(ended, 0);
       assert.deepEqual(await outcomes(batch), ['not-sent', 'accepted']);
@@ -65,15 +65,15 @@ describe('a worker whose clock is wrong, or that is held up', () => {
 
   it('sends what it has claimed before its wall clock jumps an hour back', async () => {
     const file = await manifest('back', 1);
-    exits(await scene.run(['run', file], { env: shifted({ at: 'claimed', jumpMs: -HOUR }) }), 0);
+    exits(await cli.run(['run', file], { env: shifted({ at: 'claimed', jumpMs: -HOUR }) }), 0);
     assert.deepEqual(await outcomes('back'), ['accepted']);
   });
 
   it('records the answer that it finds when it wakes up long after its row was judged', async () => {
     const file = await manifest('asleep', 1);
-    const running = await stops(scene, { point: 'sent' }, ['run', file]);
-    await scene.later();
-    assert.equal(await scene.ledger((db) => sweep(db)), 1);
+    const running = await stops(cli, { point: 'sent' }, ['run', file]);
+    await cli.later();
+    assert.equal(await cli.ledger((db) => sweep(db)), 1);
     assert.deepEqual(await states('asleep'), { uncertain: 1 });
 
     running.kill('SIGCONT');
@@ -86,9 +86,9 @@ describe('a worker whose clock is wrong, or that is held up', () => {
   it('shares a batch with another one: four seconds ahead here, four behind there', async () => {
     await simulator.addRule({ fault: 'throttle', match: { prompt: 'skewed-20', times: 1 } });
     const file = await manifest('skewed', 100);
-    exits(await scene.run(['submit', file]), 0);
+    exits(await cli.run(['submit', file]), 0);
     const ended = await Promise.all(
-      [4_000, -4_000].map((aheadMs) => scene.run(['work', '--drain'], { env: shifted({ aheadMs }) })),
+      [4_000, -4_000].map((aheadMs) => cli.run(['work', '--drain'], { env: shifted({ aheadMs }) })),
     );
     for (const one of ended) exits(one, 0);
     assert.deepEqual(await states('skewed'), { submitted: 100 });
@@ -98,7 +98,7 @@ describe('a worker whose clock is wrong, or that is held up', () => {
 
   it("is refused at its start when its clock is ten seconds off the database's", async () => {
     const file = await manifest('off', 1);
-    const ended = exits(await scene.run(['run', file], { env: shifted({ aheadMs: -10_000 }) }), 2);
+    const ended = exits(await cli.run(['run', file], { env: shifted({ aheadMs: -10_000 }) }), 2);
     assert.match(ended.stderr, /this machine's clock is -(9\.\d|10\.\d) s off the database's; at most 5 s/);
     assert.match(ended.stderr, /\[CLOCK_SKEW\]/);
     assert.equal(paid('off'), 0);

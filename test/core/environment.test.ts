@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readEnvFile } from '../../src/core/environment.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
-import { exits, openPlace } from '../cli.ts';
+import { exits, openCli } from '../cli.ts';
 import { wireServer, http, ACCEPTANCE } from '../provider/server.ts';
 import { csvOf } from '../e2e/manifest.ts';
 
@@ -66,8 +66,8 @@ describe('a file of variables', () => {
 
 describe('.env', () => {
   it('is told of where it is not understood, and goes on', async (t) => {
-    const here = await openPlace();
-    t.after(here.close);
+    const cli = await openCli();
+    t.after(cli.close);
     const lines = [
       'VIDBATCH_CONCURENCY=4',
       'VIDBATCH_HALT_ON_FAILURE=5%',
@@ -75,9 +75,9 @@ describe('.env', () => {
       'OTHER=1',
       'VIDBATCH_AGAIN=1',
     ];
-    await here.write('.env', `\ufeff${lines.join('\n')}\n`);
-    const file = await here.write('a.csv', csvOf(1));
-    const { stderr } = exits(await here.run(['validate', file]), 0);
+    await cli.write('.env', `\ufeff${lines.join('\n')}\n`);
+    const file = await cli.write('a.csv', csvOf(1));
+    const { stderr } = exits(await cli.run(['validate', file]), 0);
     assert.deepEqual(
       stderr.split('\n').filter((line) => line.startsWith('warning: .env')),
       [
@@ -90,14 +90,14 @@ describe('.env', () => {
 
   it('that names where the key of the environment goes is told of once, before anything is sent', async (t) => {
     const server = await wireServer(({ socket }) => socket.write(http(200, ACCEPTANCE)));
-    const here = await openPlace({ VIDBATCH_API_KEY: 'sk-practice-000111222' }, { ledger: true });
+    const cli = await openCli({ VIDBATCH_API_KEY: 'sk-practice-000111222' }, { ledger: true });
     t.after(async () => {
-      await here.close();
+      await cli.close();
       await server.close();
     });
-    await here.write('.env', `VIDBATCH_BASE_URL=${server.url}\n`);
-    const file = await here.write('a.csv', csvOf(1));
-    const { stderr } = exits(await here.run(['run', file]), 0);
+    await cli.write('.env', `VIDBATCH_BASE_URL=${server.url}\n`);
+    const file = await cli.write('a.csv', csvOf(1));
+    const { stderr } = exits(await cli.run(['run', file]), 0);
     const said = stderr.split('\n').filter((line) => line.includes('the API key comes from the environment'));
     assert.deepEqual(said, [
       `warning: the API key comes from the environment, and goes to ${server.url}, which .env sets`,
@@ -105,7 +105,7 @@ describe('.env', () => {
     assert.ok(stderr.indexOf(said[0] ?? '') < stderr.indexOf('"event":"accepted"'));
     const both = { VIDBATCH_BASE_URL: server.url };
     assert.doesNotMatch(
-      (await here.run(['run', file], { env: both })).stderr,
+      (await cli.run(['run', file], { env: both })).stderr,
       /key comes from the environment/,
     );
   });

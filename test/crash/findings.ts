@@ -9,7 +9,7 @@ import type { State } from '../../src/core/states.ts';
 import { compareWithTruth, violations } from '../truth.ts';
 import type { ExportedRow } from '../truth.ts';
 import { isLost } from './rows.ts';
-import type { Scene } from './scene.ts';
+import type { CrashCli } from './crash-cli.ts';
 
 interface LedgerRow extends ExportedRow {
   batch: string;
@@ -28,17 +28,17 @@ export interface Findings {
  * Compares each batch, after everything has come to its end, with what the simulator accepted and with what the workers
  * wrote into their journals.
  */
-export async function findings(scene: Scene, batches: readonly string[]): Promise<Map<string, Findings>> {
-  const { rows, breaches } = await scene.ledger(async (db) => ({
+export async function findings(cli: CrashCli, batches: readonly string[]): Promise<Map<string, Findings>> {
+  const { rows, breaches } = await cli.ledger(async (db) => ({
     rows: (await db.query<LedgerRow>(ROWS)).rows,
     breaches: await lookAt(db),
   }));
-  const accepted = scene.simulator.accepted();
-  const journal = await readJournals(scene.dataDir);
+  const accepted = cli.simulator.accepted();
+  const journal = await readJournals(cli.dataDir);
   return new Map(
     batches.map((batch): [string, Findings] => {
       const own = rows.filter((row) => row.batch === batch);
-      const prompts = scene.prompts.get(batch) ?? [];
+      const prompts = cli.prompts.get(batch) ?? [];
       const broken = violations(
         compareWithTruth(
           prompts,

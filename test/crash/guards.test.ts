@@ -6,8 +6,8 @@ import { mutated } from '../mutation/mutate.ts';
 import type { MutationName } from '../mutation/mutations.ts';
 import { findings } from './findings.ts';
 import type { Findings } from './findings.ts';
-import { openScene, stops } from './scene.ts';
-import type { Scene } from './scene.ts';
+import { openCrashCli, stops } from './crash-cli.ts';
+import type { CrashCli } from './crash-cli.ts';
 
 /** A table that is never red proves nothing: here a guard is taken out of the program, and the findings must say so. */
 describe('the findings of a crash', { concurrency: 2 }, () => {
@@ -20,36 +20,36 @@ describe('the findings of a crash', { concurrency: 2 }, () => {
   /** What is found of a batch named after the guard, whose first worker runs without it. */
   async function without(
     guard: MutationName,
-    happens: (scene: Scene, file: string, env: Record<string, string>) => Promise<void>,
+    happens: (cli: CrashCli, file: string, env: Record<string, string>) => Promise<void>,
   ): Promise<Findings> {
-    const scene = await openScene('redis+postgres', simulator);
+    const cli = await openCrashCli('redis+postgres', simulator);
     try {
-      const file = await scene.manifest(guard);
-      await happens(scene, file, mutated(guard));
-      const found = (await findings(scene, [guard])).get(guard);
+      const file = await cli.manifest(guard);
+      await happens(cli, file, mutated(guard));
+      const found = (await findings(cli, [guard])).get(guard);
       assert.ok(found !== undefined);
       return found;
     } finally {
-      await scene.close();
+      await cli.close();
     }
   }
 
   it('show an answer that was not written down before it was recorded', async () => {
-    const { unknown } = await without('journal-without-answers', async (scene, file, env) => {
-      await scene.dies({ point: 'answer-journaled' }, ['run', file], env);
-      await scene.later();
-      await scene.loseQueue();
-      await scene.run(['run', file]);
+    const { unknown } = await without('journal-without-answers', async (cli, file, env) => {
+      await cli.dies({ point: 'answer-journaled' }, ['run', file], env);
+      await cli.later();
+      await cli.loseQueue();
+      await cli.run(['run', file]);
     });
     assert.notDeepEqual(unknown, []);
   });
 
   it('show a row that is claimed whatever its state', async () => {
-    const { wrong } = await without('claim-without-compare', async (scene, file, env) => {
-      const asleep = await stops(scene, { point: 'job-taken', time: 2 }, ['run', file], env);
-      await scene.later();
-      await scene.loseQueue();
-      await scene.run(['run', file]);
+    const { wrong } = await without('claim-without-compare', async (cli, file, env) => {
+      const asleep = await stops(cli, { point: 'job-taken', time: 2 }, ['run', file], env);
+      await cli.later();
+      await cli.loseQueue();
+      await cli.run(['run', file]);
       asleep.kill('SIGCONT');
       await asleep.ended;
     });
@@ -57,18 +57,18 @@ describe('the findings of a crash', { concurrency: 2 }, () => {
   });
 
   it('show a worker that sends a row after it was settled without it', async () => {
-    const { wrong } = await without('stale-sender-sends', async (scene, file, env) => {
+    const { wrong } = await without('stale-sender-sends', async (cli, file, env) => {
       const asleep = await stops(
-        scene,
+        cli,
         { point: 'claimed', time: 2 },
         ['run', file, '--concurrency', '1'],
         env,
       );
-      await scene.later();
-      await scene.run(['run', file]);
+      await cli.later();
+      await cli.run(['run', file]);
       const row = ['stale-sender-sends', 'stale-sender-sends-2'];
-      await scene.run(['resolve', ...row, '--not-sent', '--reason', 'nothing came of it']);
-      await scene.run(['run', file]);
+      await cli.run(['resolve', ...row, '--not-sent', '--reason', 'nothing came of it']);
+      await cli.run(['run', file]);
       asleep.kill('SIGCONT');
       await asleep.ended;
     });

@@ -1,16 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isLost } from './rows.ts';
-import type { Scene } from './scene.ts';
+import type { CrashCli } from './crash-cli.ts';
 
 /** What happens around a death, so that the program comes to the points of its recovery. */
 
-export async function later(scene: Scene): Promise<void> {
-  await scene.later();
+export async function later(cli: CrashCli): Promise<void> {
+  await cli.later();
 }
 
 /** The second row meets a bad key: the provider is halted, and the rows after it are not sent. */
-export async function refuseSecond({ simulator, prompts }: Scene, batch: string): Promise<void> {
+export async function refuseSecond({ simulator, prompts }: CrashCli, batch: string): Promise<void> {
   await simulator.addRule({
     fault: 'unauthorized',
     match: { prompt: prompts.get(batch)?.[1] ?? '', times: 1 },
@@ -18,13 +18,13 @@ export async function refuseSecond({ simulator, prompts }: Scene, batch: string)
 }
 
 /** Redis has lost everything, where the queue is there. */
-export async function forgetQueue(scene: Scene): Promise<void> {
-  if (scene.kind.startsWith('redis')) await scene.loseQueue();
+export async function forgetQueue(cli: CrashCli): Promise<void> {
+  if (cli.kind.startsWith('redis')) await cli.loseQueue();
 }
 
 /** As a ledger that was restored from a copy older than all attempts of the batch. */
-export async function forgetAttempts(scene: Scene, batch: string): Promise<void> {
-  await scene.ledger(async (db) => {
+export async function forgetAttempts(cli: CrashCli, batch: string): Promise<void> {
+  await cli.ledger(async (db) => {
     const ofBatch = `batch_id = (select id from vidbatch.batch where name = $1)`;
     await db.query(
       `update vidbatch.row_state
@@ -48,7 +48,7 @@ export async function forgetAttempts(scene: Scene, batch: string): Promise<void>
 }
 
 /** A person has found the task of the row whose answer was lost. */
-export function resolveLost(_file: string, batch: string, { simulator, prompts }: Scene): string[] {
+export function resolveLost(_file: string, batch: string, { simulator, prompts }: CrashCli): string[] {
   const index = (prompts.get(batch) ?? []).findIndex((prompt) => isLost(prompt));
   const task = simulator.accepted().find(({ body }) => body.prompt === prompts.get(batch)?.[index]);
   return [
@@ -63,6 +63,6 @@ export function resolveLost(_file: string, batch: string, { simulator, prompts }
 }
 
 /** As on a first start: the scene has files that were copied. Nothing was sent yet. */
-export async function forgetDatabase({ dataDir }: Scene): Promise<void> {
+export async function forgetDatabase({ dataDir }: CrashCli): Promise<void> {
   await rm(join(dataDir, 'database'), { recursive: true });
 }

@@ -3,8 +3,8 @@ import type { Point } from '../../src/core/crash-points.ts';
 import { describe as tell, exits } from '../cli.ts';
 import { exitCodeFor, findings } from './findings.ts';
 import type { Findings } from './findings.ts';
-import { stops } from './scene.ts';
-import type { Scene } from './scene.ts';
+import { stops } from './crash-cli.ts';
+import type { CrashCli } from './crash-cli.ts';
 
 /** A worker that is stopped at a point for longer than its attempt may take. */
 export interface Stop {
@@ -38,36 +38,36 @@ export type Woken = ReadonlyMap<string, Findings>;
  * A worker for each stop stands still there; after their deadlines another one does what is left, and a person settles
  * what he can; then all of them wake up.
  */
-export async function sleepThrough(scene: Scene, all: readonly Stop[]): Promise<Woken> {
+export async function sleepThrough(cli: CrashCli, all: readonly Stop[]): Promise<Woken> {
   const files = new Map<Point, string>();
-  for (const { point } of all) files.set(point, await scene.manifest(point));
+  for (const { point } of all) files.set(point, await cli.manifest(point));
   const run = (points: readonly Point[]): string[] => [
     'run',
     ...points.map((point) => files.get(point) ?? ''),
   ];
   const asleep = await Promise.all(
-    all.map(({ point, time = 1 }) => stops(scene, { point, time }, [...run([point]), '--concurrency', '1'])),
+    all.map(({ point, time = 1 }) => stops(cli, { point, time }, [...run([point]), '--concurrency', '1'])),
   );
-  await scene.later();
+  await cli.later();
 
   const points = [...files.keys()];
-  const other = await scene.run(run(points));
-  exits(other, exitCodeFor((await findings(scene, points)).values()));
+  const other = await cli.run(run(points));
+  exits(other, exitCodeFor((await findings(cli, points)).values()));
   const settled = all.filter(({ calledNotSent }) => calledNotSent === true).map(({ point }) => point);
   for (const point of settled) {
     exits(
-      await scene.run(['resolve', point, '--all', '--not-sent', '--yes', '--reason', 'nothing came of it']),
+      await cli.run(['resolve', point, '--all', '--not-sent', '--yes', '--reason', 'nothing came of it']),
       0,
     );
   }
   if (settled.length > 0) {
-    const again = await scene.run(run(settled));
+    const again = await cli.run(run(settled));
     assert.ok(again.code === 0 || again.code === 4, tell(again));
   }
 
   for (const worker of asleep) worker.kill('SIGCONT');
   const woken = await Promise.all(asleep.map((worker) => worker.ended));
-  const found = await findings(scene, points);
+  const found = await findings(cli, points);
   for (const [index, { point }] of all.entries()) {
     const [one, ended] = [found.get(point), woken[index]];
     if (one !== undefined && ended !== undefined) exits(ended, exitCodeFor([one]));

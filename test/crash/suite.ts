@@ -8,8 +8,8 @@ import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { armed } from './arm.ts';
 import { exitCodeFor, findings } from './findings.ts';
 import type { Findings } from './findings.ts';
-import { openScene } from './scene.ts';
-import type { Scene } from './scene.ts';
+import { openCrashCli } from './crash-cli.ts';
+import type { CrashCli } from './crash-cli.ts';
 import { CONCURRENCY } from './table.ts';
 import type { Death } from './table.ts';
 
@@ -57,23 +57,23 @@ function on(
     const deaths = table.filter(({ never = [] }) => !never.includes(kind));
     const batches = [...new Set(deaths.map(batchOf))];
     const files = new Map<string, string>();
-    let scene: Scene;
+    let cli: CrashCli;
     let found = new Map<string, Findings>();
 
     before(async () => {
-      scene = await openScene(kind, simulator());
+      cli = await openCrashCli(kind, simulator());
       for (const [index, batch] of batches.entries()) {
-        files.set(batch, await scene.manifest(batch, index % 6 === 0));
+        files.set(batch, await cli.manifest(batch, index % 6 === 0));
       }
     });
-    after(() => scene.close());
+    after(() => cli.close());
 
     for (const death of deaths) it(`dies at ${nameOf(death)}`, () => die(death));
 
     it('goes on with all of it when the same manifests are run again', async () => {
-      await scene.later();
-      const ended = await scene.run(['run', ...files.values(), '--concurrency', String(CONCURRENCY)]);
-      found = await findings(scene, batches);
+      await cli.later();
+      const ended = await cli.run(['run', ...files.values(), '--concurrency', String(CONCURRENCY)]);
+      found = await findings(cli, batches);
       exits(ended, exitCodeFor(found.values()));
     });
 
@@ -84,8 +84,8 @@ function on(
     for (const death of over) it(`dies at ${nameOf(death)}`, () => die(death));
     if (over.length > 0) {
       it('has paid no row twice for what operators did when they are all done', async () => {
-        const ended = await scene.run(['run', ...files.values()]);
-        found = await findings(scene, batches);
+        const ended = await cli.run(['run', ...files.values()]);
+        found = await findings(cli, batches);
         exits(ended, exitCodeFor(found.values()));
         for (const batch of batches) check(batch);
       });
@@ -94,11 +94,11 @@ function on(
     async function die(death: Death): Promise<void> {
       const { point, time = 1, command, twice } = death;
       const batch = batchOf(death);
-      const args = command(files.get(batch) ?? '', over.includes(death) ? (batches[0] ?? '') : batch, scene);
-      await death.before?.(scene, batch);
-      await scene.dies({ point, time }, args);
+      const args = command(files.get(batch) ?? '', over.includes(death) ? (batches[0] ?? '') : batch, cli);
+      await death.before?.(cli, batch);
+      await cli.dies({ point, time }, args);
       if (twice !== true || kind !== 'redis+postgres') return;
-      const again = await scene.run(args, { env: armed({ point, time }) });
+      const again = await cli.run(args, { env: armed({ point, time }) });
       assert.ok(again.signal === 'SIGKILL' || again.code === 0 || again.code === 4 || again.code === 5);
     }
 

@@ -2,7 +2,7 @@ import type { Point } from '../../src/core/crash-points.ts';
 import type { StorageKind } from '../contract/storages.ts';
 import { later, refuseSecond, forgetAttempts, forgetDatabase, forgetQueue, resolveLost } from './mishaps.ts';
 import { CALLS } from './rows.ts';
-import type { Scene } from './scene.ts';
+import type { CrashCli } from './crash-cli.ts';
 
 /** One death: a command that is run until it comes to the point, and what that may cost. */
 export interface Death {
@@ -11,14 +11,14 @@ export interface Death {
   time?: number;
   /** The batch whose manifest the command is given; by itself one of its own, named after the point. */
   of?: string;
-  command: (file: string, batch: string, scene: Scene) => string[];
+  command: (file: string, batch: string, cli: CrashCli) => string[];
   /**
    * `no row`: not one may be uncertain for it. `those in flight`: at most as many as the worker had open, and each
    * of them with an intent on the disk.
    */
   costs: 'no row' | 'those in flight';
   /** What happens before. */
-  before?: (scene: Scene, batch: string) => Promise<void>;
+  before?: (cli: CrashCli, batch: string) => Promise<void>;
   /** It dies there a second time at once, on Postgres: then it need not come to the point again. */
   twice?: true;
   /** Not on these storages, which have no such step. */

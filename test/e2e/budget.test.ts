@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { exits, json, jsonLines, openPlace } from '../cli.ts';
-import type { Place } from '../cli.ts';
+import { exits, json, jsonLines, openCli } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
@@ -24,8 +24,8 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
     VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-e2e',
   };
-  const places = await Promise.all(Array.from({ length: 4 }, () => openPlace(env)));
-  const [here] = places as [Place, ...Place[]];
+  const places = await Promise.all(Array.from({ length: 4 }, () => openCli(env)));
+  const [here] = places as [Cli, ...Cli[]];
   after(async () => {
     await Promise.all(places.map(({ close }) => close()));
     await simulator.close();

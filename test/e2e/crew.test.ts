@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Pool } from 'pg';
 import { createDatabase, servers } from '../servers.ts';
-import { exits, jsonLines, openPlace } from '../cli.ts';
-import type { Ended, Place } from '../cli.ts';
+import { exits, jsonLines, openCli } from '../cli.ts';
+import type { Ended, Cli } from '../cli.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
@@ -42,8 +42,8 @@ describe('four workers on Redis and Postgres', async () => {
     VIDBATCH_CONCURRENCY: String(CONCURRENCY),
   };
   /** Each is a machine of its own: its journals are its own. */
-  const machines = await Promise.all(Array.from({ length: 4 }, () => openPlace(env)));
-  const [killed, stopped, ...others] = machines as [Place, Place, Place, Place];
+  const machines = await Promise.all(Array.from({ length: 4 }, () => openCli(env)));
+  const [killed, stopped, ...others] = machines as [Cli, Cli, Cli, Cli];
   const db = new Pool({ connectionString: database.url, max: 1 });
   after(async () => {
     await db.end();

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { exits, openPlace, VIDBATCH } from '../cli.ts';
+import { exits, openCli, VIDBATCH } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 
 const DEMO = [...VIDBATCH.slice(0, -1), fileURLToPath(new URL('../../jobs/demo.js', import.meta.url))];
@@ -20,8 +20,8 @@ const SETTINGS = {
 };
 
 describe('npm run demo', async () => {
-  const place = await openPlace(SETTINGS);
-  after(place.close);
+  const cli = await openCli(SETTINGS);
+  after(cli.close);
   const samples = readdirSync(JOBS).sort();
 
   /** The folder that it names, in which all of its files are. */
@@ -30,22 +30,22 @@ describe('npm run demo', async () => {
   }
 
   it('sends 40 rows once, and ends with task ids, videos, the export and the next command', async () => {
-    await place.write('.env', 'VIDBATCH_DATA_DIR=/nowhere\nVIDBATCH_WINDOW=23:00-23:01 UTC\n');
-    const ended = exits(await place.run([], { program: DEMO, env: { TMPDIR: place.folder } }), 0);
+    await cli.write('.env', 'VIDBATCH_DATA_DIR=/nowhere\nVIDBATCH_WINDOW=23:00-23:01 UTC\n');
+    const ended = exits(await cli.run([], { program: DEMO, env: { TMPDIR: cli.folder } }), 0);
     assert.equal(ended.stderr.replace(/^40 tasks .*\n/gm, ''), '');
     assert.match(ended.stdout, /accepted 40 requests\.$/m);
     assert.match(ended.stdout, /^ {2}harbor-01 +submitted +task_\S+ +completed$/m);
     assert.match(ended.stdout, /text\.videos +12 videos$/m);
     assert.match(ended.stdout, /^Next:\n {2}npx vidbatch validate /m);
     const folder = folderOf(ended);
-    assert.ok(folder.startsWith(place.folder));
+    assert.ok(folder.startsWith(cli.folder));
     assert.match(readFileSync(join(folder, 'results.csv'), 'utf8'), /^id,scene,.*\r\nharbor-01,/);
     assert.deepEqual(readdirSync(JOBS).sort(), samples);
   });
 
   it('draws a bar on a terminal, and asks nothing', { skip: process.platform !== 'linux' }, async () => {
     const program = ['script', '-qec', DEMO.map((word) => `'${word}'`).join(' '), '/dev/null'];
-    const ended = await place.run([], { program, env: { TMPDIR: place.folder, TERM: 'xterm' } });
+    const ended = await cli.run([], { program, env: { TMPDIR: cli.folder, TERM: 'xterm' } });
     exits(ended, 0);
     assert.match(ended.stdout, /▕█+░*▏ \d+% +\d+ of 40 rows/);
     assert.doesNotMatch(ended.stdout, /\[y\/N\]/);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { Check } from '../../src/operate/doctor/check.ts';
-import { exits, jsonLines, lastLine, openPlace } from '../cli.ts';
+import { exits, jsonLines, lastLine, openCli } from '../cli.ts';
 import { copyTemplate } from '../servers.ts';
 import { csvOf } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
@@ -12,15 +12,15 @@ const KEY = 'sk-TheKeyThatTheDoctorMustNotShow';
 
 describe('doctor', async () => {
   const simulator = await startSimulatorProcess();
-  const here = await openPlace({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY });
+  const cli = await openCli({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY });
   after(async () => {
-    await here.close();
+    await cli.close();
     await simulator.close();
   });
-  const folder = join(here.folder, '.vidbatch');
+  const folder = join(cli.folder, '.vidbatch');
 
   it('says what nothing configured means, and makes no ledger', async () => {
-    const ended = exits(await here.run(['doctor']), 0);
+    const ended = exits(await cli.run(['doctor']), 0);
     assert.match(
       ended.stdout,
       /^ok {7}configuration-storage: ledger: embedded in .*one machine, one worker$/m,
@@ -33,7 +33,7 @@ describe('doctor', async () => {
 
   it('ends with 2 where the configuration is missing, and goes on to the end all the same', async () => {
     const env = { VIDBATCH_BASE_URL: '', VIDBATCH_RATE: 'fast', REDIS_URL: 'redis://127.0.0.1:1' };
-    const ended = exits(await here.run(['doctor', '--json'], { env }), 2);
+    const ended = exits(await cli.run(['doctor', '--json'], { env }), 2);
     const checks = jsonLines<Check>(ended.stdout);
     assert.deepEqual(Object.keys(checks[0] ?? {}), ['check', 'status', 'what', 'hint']);
     const faults = checks.filter(({ status }) => status === 'failed').map(({ check }) => check);
@@ -43,7 +43,7 @@ describe('doctor', async () => {
   });
 
   it('ends with 1 where something failed, each with what to do', async () => {
-    const ended = exits(await here.run(['doctor', '--base-url', 'http://127.0.0.1:1']), 1);
+    const ended = exits(await cli.run(['doctor', '--base-url', 'http://127.0.0.1:1']), 1);
     assert.match(
       ended.stdout,
       /^failed {3}provider-connection: .*ECONNREFUSED.*\n {9}Check VIDBATCH_BASE_URL/m,
@@ -53,10 +53,10 @@ describe('doctor', async () => {
 
   it('asks the process that holds the folder, and disturbs it in nothing', async () => {
     await copyTemplate(folder);
-    const file = await here.write('many.csv', csvOf(200, 'many'));
-    const worker = here.start(['run', file, '--rate', '20/s', '--log-level', 'info']);
+    const file = await cli.write('many.csv', csvOf(200, 'many'));
+    const worker = cli.start(['run', file, '--rate', '20/s', '--log-level', 'info']);
     await worker.says(/"event":"accepted"/, 3);
-    const ended = exits(await here.run(['doctor']), 0);
+    const ended = exits(await cli.run(['doctor']), 0);
     assert.match(
       ended.stdout,
       new RegExp(`^ok {7}data-folder-lock: held by process ${worker.pid} since`, 'm'),
@@ -69,7 +69,7 @@ describe('doctor', async () => {
   });
 
   it('sweeps nothing when it opens a folder whose worker was killed', async () => {
-    const { stdout, stderr } = exits(await here.run(['doctor']), 0);
+    const { stdout, stderr } = exits(await cli.run(['doctor']), 0);
     assert.match(stdout, /^ok {7}data-folder-lock: no other process holds the folder$/m);
     assert.match(stdout, /^ok {7}uncertain: no row is uncertain$/m);
     assert.ok(!(stdout + stderr).includes(KEY));

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { startCluster } from '../cluster.ts';
-import { countsOf, exits, openPlace } from '../cli.ts';
-import type { Ended, Place } from '../cli.ts';
+import { countsOf, exits, openCli } from '../cli.ts';
+import type { Ended, Cli } from '../cli.ts';
 import { createDatabase, servers, startServer } from '../servers.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
@@ -17,29 +17,29 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
   /** A place of its own, with an empty ledger on that server. */
   async function within(
     env: Record<string, string>,
-    work: (here: Place) => Promise<void>,
+    work: (cli: Cli) => Promise<void>,
     server = databaseUrl,
   ): Promise<void> {
     const database = await createDatabase({ databaseUrl: server });
-    const here = await openPlace({
+    const cli = await openCli({
       DATABASE_URL: database.url,
       VIDBATCH_BASE_URL: simulator.url,
       VIDBATCH_API_KEY: 'sk-e2e',
       ...env,
     });
     try {
-      await work(here);
+      await work(cli);
     } finally {
-      await here.close();
+      await cli.close();
       await database.drop();
     }
   }
 
-  async function sentOnce(here: Place, batch: string, rows: number): Promise<void> {
+  async function sentOnce(cli: Cli, batch: string, rows: number): Promise<void> {
     const accepted = simulator.accepted().filter(({ body }) => body.prompt.includes(` ${batch}-`));
     assert.equal(accepted.length, rows);
     assert.deepEqual(paidTwice(accepted), []);
-    assert.equal(countsOf(exits(await here.run(['status', batch, '--json']), 0))['submitted'], rows);
+    assert.equal(countsOf(exits(await cli.run(['status', batch, '--json']), 0))['submitted'], rows);
   }
 
   /** Whatever is no log line was printed past the log, by a library. */
@@ -57,17 +57,17 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
     const env = { REDIS_URL: `${redis.url}/3`, NODE_EXTRA_CA_CERTS: redis.certificate ?? '' };
     await within(
       env,
-      async (here) => {
+      async (cli) => {
         // The authority is known to Node: then it need not be named in the URL.
-        const url = new URL(here.env['DATABASE_URL'] ?? '');
+        const url = new URL(cli.env['DATABASE_URL'] ?? '');
         url.search = '?sslmode=require';
-        const file = await here.write('tls.csv', csvOf(20, 'tls'));
+        const file = await cli.write('tls.csv', csvOf(20, 'tls'));
         const more = { env: { DATABASE_URL: url.href } };
-        const ended = exits(await here.run(['run', file, '--log-level', 'debug'], more), 0);
+        const ended = exits(await cli.run(['run', file, '--log-level', 'debug'], more), 0);
         saidNothingElse(ended);
         assert.doesNotMatch(`${ended.stdout}${ended.stderr}`, /p@ss|p%40ss/);
-        await sentOnce(here, 'tls', 20);
-        const untrusting = await here.run(['work', '--drain'], { env: { NODE_EXTRA_CA_CERTS: '' } });
+        await sentOnce(cli, 'tls', 20);
+        const untrusting = await cli.run(['work', '--drain'], { env: { NODE_EXTRA_CA_CERTS: '' } });
         assert.match(exits(untrusting, 1).stderr, /^vidbatch: Redis at localhost:\d+\/3 .*\[QUEUE_TLS\]$/m);
       },
       postgres.url,
@@ -77,10 +77,10 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
 
   it('on a cluster of which one address is known, as a plain server', async () => {
     const cluster = await startCluster();
-    await within({ REDIS_URL: cluster.oneUrl }, async (here) => {
-      const file = await here.write('clustered.csv', csvOf(20, 'clustered'));
-      saidNothingElse(exits(await here.run(['run', file, '--log-level', 'info']), 0));
-      await sentOnce(here, 'clustered', 20);
+    await within({ REDIS_URL: cluster.oneUrl }, async (cli) => {
+      const file = await cli.write('clustered.csv', csvOf(20, 'clustered'));
+      saidNothingElse(exits(await cli.run(['run', file, '--log-level', 'info']), 0));
+      await sentOnce(cli, 'clustered', 20);
     });
     await cluster.stop();
   });
@@ -92,17 +92,17 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
     await synchronised(replica.url);
     const sentinel = await startServer('redis', { sentinelOf: port });
     await knowsReplica(sentinel.url);
-    await within({ REDIS_URL: sentinel.url }, async (here) => {
-      const file = await here.write('failover.csv', csvOf(300, 'failover'));
-      exits(await here.run(['submit', file]), 0);
-      const worker = here.start(['work', '--drain']);
+    await within({ REDIS_URL: sentinel.url }, async (cli) => {
+      const file = await cli.write('failover.csv', csvOf(300, 'failover'));
+      exits(await cli.run(['submit', file]), 0);
+      const worker = cli.start(['work', '--drain']);
       await worker.says(/"event":"accepted"/, 30);
       await master.kill();
       const ended = exits(await worker.ended, 0);
       saidNothingElse(ended);
       assert.equal(ended.stderr.match(/"event":"queue-away"/g)?.length, 1);
       assert.equal(ended.stderr.match(/"event":"queue-back"/g)?.length, 1);
-      await sentOnce(here, 'failover', 300);
+      await sentOnce(cli, 'failover', 300);
       const jobs = new Redis(replica.url);
       assert.ok((await jobs.dbsize()) > 0, 'the queue went on there');
       jobs.disconnect();
@@ -115,14 +115,14 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
       startServer('redis'),
       startServer('pgbouncer', { pool: { url: databaseUrl, mode: 'transaction' } }),
     ]);
-    await within({ REDIS_URL: redis.url }, async (here) => {
-      const url = new URL(here.env['DATABASE_URL'] ?? '');
+    await within({ REDIS_URL: redis.url }, async (cli) => {
+      const url = new URL(cli.env['DATABASE_URL'] ?? '');
       url.port = new URL(pooler.url).port;
       const pooled = { DATABASE_URL: url.href };
-      const file = await here.write('pooled.csv', csvOf(20, 'pooled'));
-      saidNothingElse(exits(await here.run(['run', file, '--log-level', 'info'], { env: pooled }), 0));
-      await sentOnce(here, 'pooled', 20);
-      const refused = exits(await here.run(['work', '--drain'], { env: { ...pooled, REDIS_URL: '' } }), 1);
+      const file = await cli.write('pooled.csv', csvOf(20, 'pooled'));
+      saidNothingElse(exits(await cli.run(['run', file, '--log-level', 'info'], { env: pooled }), 0));
+      await sentOnce(cli, 'pooled', 20);
+      const refused = exits(await cli.run(['work', '--drain'], { env: { ...pooled, REDIS_URL: '' } }), 1);
       assert.match(refused.stderr, /\[POOLER_TRANSACTIONS\]/);
       await pooler.stop();
     });

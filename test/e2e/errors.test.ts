@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { countsOf, exits, job, json, openPlace } from '../cli.ts';
+import { countsOf, exits, job, json, openCli } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 import { csvOf } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 interface Case {
   what: string;
@@ -234,7 +234,7 @@ const CASES: Case[] = [
 ];
 
 describe('a mistake', async () => {
-  const here = await openPlace(PROVIDER);
+  const here = await openCli(PROVIDER);
   after(here.close);
   await mkdir(join(here.folder, 'folder'));
   await here.write('empty.csv', '');
@@ -275,25 +275,25 @@ describe('a mistake', async () => {
 });
 
 describe('a provider that cannot be reached', async () => {
-  const desk = await openDesk();
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  after(cli.close);
 
   it('costs attempts, and leaves rows that are known not to be sent', async () => {
-    const file = await desk.write('shots.csv', csvOf(3));
+    const file = await cli.write('shots.csv', csvOf(3));
     const env = { VIDBATCH_BASE_URL: 'http://127.0.0.1:1' };
-    const ended = exits(await desk.run(['run', file, '--attempts', '1', '--json'], { env }), 4);
+    const ended = exits(await cli.run(['run', file, '--attempts', '1', '--json'], { env }), 4);
     const counts = countsOf(ended);
     assert.deepEqual([counts['exhausted'], counts['pending'], counts['uncertain']], [3, 0, 0]);
-    const explained = exits(await desk.run(['explain', 'shots', 'row-1']), 0);
+    const explained = exits(await cli.run(['explain', 'shots', 'row-1']), 0);
     assert.match(explained.stdout, /^shots row-1: exhausted$/m);
     assert.match(explained.stdout, /not-sent.*ECONNREFUSED/);
     assert.match(explained.stdout, /^next {5}`vidbatch retry shots`$/m);
   });
 
   it('waits with backoff between attempts', async () => {
-    const file = await desk.write('twice.csv', csvOf(1, 'twice'));
+    const file = await cli.write('twice.csv', csvOf(1, 'twice'));
     const env = { VIDBATCH_BASE_URL: 'http://127.0.0.1:1' };
-    const ended = exits(await desk.run(['run', file, '--attempts', '2'], { env }), 4);
+    const ended = exits(await cli.run(['run', file, '--attempts', '2'], { env }), 4);
     assert.match(
       ended.stderr,
       /^twice: 1 exhausted row was never accepted, tries used up \(ECONNREFUSED: .*127\.0\.0\.1:1 refuses connections\); `vidbatch retry twice` makes/m,
@@ -303,7 +303,7 @@ describe('a provider that cannot be reached', async () => {
       levels.map(([, level, state]) => `${level} ${state}`),
       ['info pending', 'warn exhausted'],
     );
-    const { attempts } = json(exits(await desk.run(['explain', 'twice', 'twice-1', '--json']), 0)) as {
+    const { attempts } = json(exits(await cli.run(['explain', 'twice', 'twice-1', '--json']), 0)) as {
       attempts: { outcome: string }[];
     };
     assert.deepEqual(
@@ -313,10 +313,10 @@ describe('a provider that cannot be reached', async () => {
   });
 
   it('is no excuse for an unknown batch or row: both are named', async () => {
-    const batch = exits(await desk.run(['status', 'shot']), 2);
+    const batch = exits(await cli.run(['status', 'shot']), 2);
     clear(batch);
     assert.match(batch.stderr, /there is no batch named shot \[NO_SUCH_BATCH\]\n {2}Did you mean shots\?/);
-    const row = exits(await desk.run(['explain', 'shots', 'nobody']), 2);
+    const row = exits(await cli.run(['explain', 'shots', 'nobody']), 2);
     clear(row);
     assert.match(row.stderr, /has no row with the key or task id nobody \[NO_SUCH_ROW\]/);
   });

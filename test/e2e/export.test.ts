@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { exits, job, json, jsonLines } from '../cli.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 const OURS =
   'batch,row_key,line,state,task_id,provider_status,result_url,http_status,error_code,error,attempts,submitted_at';
@@ -15,16 +15,16 @@ a;viduq3p-720p;plain;Hesse; padded ;
 `;
 
 describe('export', async () => {
-  const desk = await openDesk('--task-time', '1ms');
-  const { simulator } = desk;
-  after(desk.close);
+  const cli = await openCliOnPostgres('--task-time', '1ms');
+  const { simulator } = cli;
+  after(cli.close);
   let csv: string;
 
   before(async () => {
     await simulator.configure({ task: { queuedMs: 0, runningMs: 1 } });
-    const file = await desk.write('laender.csv', MANIFEST);
-    exits(await desk.run(['run', file]), 0);
-    csv = exits(await desk.run(['export', 'laender']), 0).stdout;
+    const file = await cli.write('laender.csv', MANIFEST);
+    exits(await cli.run(['run', file]), 0);
+    csv = exits(await cli.run(['export', 'laender']), 0).stdout;
   });
 
   it("appends its columns to those of the input, in input order, with the input's delimiter", () => {
@@ -63,7 +63,7 @@ describe('export', async () => {
   });
 
   it('has, as JSONL, the same keys, the row as read and what was sent', async () => {
-    const { stdout } = exits(await desk.run(['export', 'laender', '--format', 'jsonl']), 0);
+    const { stdout } = exits(await cli.run(['export', 'laender', '--format', 'jsonl']), 0);
     const [first] = jsonLines<Record<string, unknown>>(stdout);
     assert.deepEqual(Object.keys(first ?? {}), [...OURS.split(','), 'input', 'request']);
     assert.deepEqual(first?.['input'], {
@@ -81,21 +81,21 @@ describe('export', async () => {
   });
 
   it('is submitted again to its batch as the same rows', async () => {
-    const copy = await desk.write('laender.results.csv', csv);
-    const valid = exits(await desk.run(['validate', copy, '--json']), 0);
+    const copy = await cli.write('laender.results.csv', csv);
+    const valid = exits(await cli.run(['validate', copy, '--json']), 0);
     const { rows, errors } = json(valid) as { rows: number; errors: number };
     assert.deepEqual([rows, errors], [2, 0]);
     const before = simulator.accepted().length;
-    const again = exits(await desk.run(['run', copy, '--batch', 'laender', '--json']), 0);
+    const again = exits(await cli.run(['run', copy, '--batch', 'laender', '--json']), 0);
     assert.equal((json(again) as { rows: number }).rows, 2);
     assert.equal(simulator.accepted().length, before);
-    assert.equal(exits(await desk.run(['export', 'laender', '--bom']), 0).stdout, `\uFEFF${csv}`);
+    assert.equal(exits(await cli.run(['export', 'laender', '--bom']), 0).stdout, `\uFEFF${csv}`);
   });
 
   it('tells, after reconcile, how the tasks ended and where the videos are', async () => {
-    const reconciled = exits(await desk.run(['reconcile', 'laender', '--json']), 0);
+    const reconciled = exits(await cli.run(['reconcile', 'laender', '--json']), 0);
     assert.equal((json(reconciled) as { completed: number }).completed, 2);
-    const { stdout } = exits(await desk.run(['export', 'laender', '--format', 'jsonl']), 0);
+    const { stdout } = exits(await cli.run(['export', 'laender', '--format', 'jsonl']), 0);
     for (const row of jsonLines<Record<string, unknown>>(stdout)) {
       assert.equal(row['provider_status'], 'completed');
       assert.match(String(row['result_url']), /^https?:\/\//);
@@ -104,8 +104,8 @@ describe('export', async () => {
   });
 
   it('has, for a manifest in JSON, the columns of its rows in order of appearance', async () => {
-    exits(await desk.run(['submit', job('image.jsonl')]), 0);
-    const { stdout } = exits(await desk.run(['export', 'image']), 0);
+    exits(await cli.run(['submit', job('image.jsonl')]), 0);
+    const { stdout } = exits(await cli.run(['export', 'image']), 0);
     assert.ok(
       stdout.startsWith(`id,model,prompt,image,duration,extra_body,usage,${OURS}\r\n`),
       stdout.slice(0, 200),

@@ -3,8 +3,8 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { countsOf, exits, jsonLines, openPlace, VIDBATCH } from '../cli.ts';
-import type { Ended, Place } from '../cli.ts';
+import { countsOf, exits, jsonLines, openCli, VIDBATCH } from '../cli.ts';
+import type { Ended, Cli } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { startOddGateway } from './odd-gateway.ts';
 
@@ -29,15 +29,15 @@ describe('what people report about batch tools', async () => {
   const gateway = await startOddGateway();
   const database = await createDatabase(shared);
   const provider = { VIDBATCH_BASE_URL: gateway.url, VIDBATCH_API_KEY: 'sk-field-reports-000' };
-  const desk = await openPlace({ ...provider, DATABASE_URL: database.url });
-  const places: Place[] = [desk];
+  const cli = await openCli({ ...provider, DATABASE_URL: database.url });
+  const places: Cli[] = [cli];
   after(async () => {
     await Promise.all(places.map((place) => place.close()));
     await gateway.close();
     await database.drop();
   });
-  const place = async (env: Record<string, string>, ledger = false): Promise<Place> => {
-    const opened = await openPlace(env, { ledger });
+  const place = async (env: Record<string, string>, ledger = false): Promise<Cli> => {
+    const opened = await openCli(env, { ledger });
     places.push(opened);
     return opened;
   };
@@ -48,11 +48,11 @@ describe('what people report about batch tools', async () => {
     ...flags: string[]
   ): Promise<Ended> => {
     const rows = prompts.map((prompt, i) => `r${i + 1},viduq3p-720p,${prompt} - of ${batch}\n`).join('');
-    const file = await desk.write(`${batch}.csv`, `id,model,prompt\n${rows}`);
-    return desk.run(['run', file, '--yes', ...flags]);
+    const file = await cli.write(`${batch}.csv`, `id,model,prompt\n${rows}`);
+    return cli.run(['run', file, '--yes', ...flags]);
   };
   const exported = async (batch: string): Promise<Exported[]> =>
-    jsonLines<Exported>(exits(await desk.run(['export', batch, '--format', 'jsonl']), 0).stdout);
+    jsonLines<Exported>(exits(await cli.run(['export', batch, '--format', 'jsonl']), 0).stdout);
 
   it('1: a database folder that may not be read keeps its ledger, whoever starts next', async () => {
     const own = await place(provider, true);
@@ -76,18 +76,18 @@ describe('what people report about batch tools', async () => {
   });
 
   it('2: ids that a spreadsheet changed are refused, and renamed or paid as the user says', async () => {
-    const file = await desk.write('shots.csv', BEFORE);
-    exits(await desk.run(['run', file, '--yes']), 0);
-    await desk.write('shots.csv', AFTER);
-    const plan = exits(await desk.run(['plan', file]), 3);
-    const refused = exits(await desk.run(['run', file, '--yes']), 3);
+    const file = await cli.write('shots.csv', BEFORE);
+    exits(await cli.run(['run', file, '--yes']), 0);
+    await cli.write('shots.csv', AFTER);
+    const plan = exits(await cli.run(['plan', file]), 3);
+    const refused = exits(await cli.run(['run', file, '--yes']), 3);
     for (const { stderr } of [plan, refused]) {
       assert.match(stderr, /\[RENAMED_IDS\]/);
       assert.match(stderr, /001.*\b1\b/s);
       assert.match(stderr, /--rename\b.*--add\b/s);
     }
-    exits(await desk.run(['run', file, '--yes', '--rename']), 0);
-    exits(await desk.run(['run', file, '--yes']), 0);
+    exits(await cli.run(['run', file, '--yes', '--rename']), 0);
+    exits(await cli.run(['run', file, '--yes']), 0);
     assert.equal(gateway.of('pier').length, 2);
     assert.deepEqual(
       (await exported('shots')).map(({ row_key }) => row_key),
@@ -112,10 +112,10 @@ describe('what people report about batch tools', async () => {
   it('4: a closed terminal lets open calls end, and starts no others', async () => {
     const prompts = Array.from({ length: 8 }, (_, i) => `held ${i}`);
     const rows = prompts.map((prompt, i) => `h${i},viduq3p-720p,${prompt}\n`).join('');
-    const first = await desk.write('warm.csv', 'id,model,prompt\nw,viduq3p-720p,warm\n');
-    exits(await desk.run(['run', first, '--yes']), 0);
-    const file = await desk.write('hup.csv', `id,model,prompt\nw,viduq3p-720p,warm too\n${rows}`);
-    const running = desk.start(['run', file, '--yes', '--concurrency', '4']);
+    const first = await cli.write('warm.csv', 'id,model,prompt\nw,viduq3p-720p,warm\n');
+    exits(await cli.run(['run', first, '--yes']), 0);
+    const file = await cli.write('hup.csv', `id,model,prompt\nw,viduq3p-720p,warm too\n${rows}`);
+    const running = cli.start(['run', file, '--yes', '--concurrency', '4']);
     await gateway.held(4);
     running.kill('SIGHUP');
     await running.says(/"event":"stopping"/);
@@ -138,14 +138,14 @@ describe('what people report about batch tools', async () => {
   it('6: an integer beyond 2^53 is sent with all its digits, or refused', async () => {
     const json =
       '{"id":"k1","model":"viduq3p-720p","prompt":"digits","extra_body":{"template_id":738529527931269425}}\n';
-    const file = await desk.write('digits.jsonl', json);
-    const csv = await desk.write(
+    const file = await cli.write('digits.jsonl', json);
+    const csv = await cli.write(
       'digits.csv',
       'id,model,prompt,extra_body\nk1,viduq3p-720p,digits,"{""template_id"":738529527931269425}"\n',
     );
     for (const path of [file, csv]) {
-      const valid = await desk.run(['validate', path]);
-      const ran = await desk.run(['run', path, '--yes', '--again', '--batch', `big-${path.endsWith('csv')}`]);
+      const valid = await cli.run(['validate', path]);
+      const ran = await cli.run(['run', path, '--yes', '--again', '--batch', `big-${path.endsWith('csv')}`]);
       assert.equal(ran.code, valid.code, ran.stderr);
     }
     for (const { text } of gateway.of('digits')) assert.match(text, /"template_id":738529527931269425\b/);
@@ -192,7 +192,7 @@ describe('what people report about batch tools', async () => {
       ),
       0,
     );
-    await desk.run(['reconcile', 'words']);
+    await cli.run(['reconcile', 'words']);
     const found = (await exported('words')).map(({ provider_status }) => provider_status);
     assert.deepEqual(found, [
       'completed',
@@ -216,8 +216,8 @@ describe('what people report about batch tools', async () => {
     exits(await runPrompts('coded', ['plain', 'code1302']), 5);
     assert.equal((await exported('coded'))[1]?.state, 'uncertain');
     const env = { VIDBATCH_CODES: '1302=throttled' };
-    const file = await desk.write('coded2.csv', 'id,model,prompt\nr1,viduq3p-720p,code1302-once\n');
-    exits(await desk.run(['run', file, '--yes'], { env }), 0);
+    const file = await cli.write('coded2.csv', 'id,model,prompt\nr1,viduq3p-720p,code1302-once\n');
+    exits(await cli.run(['run', file, '--yes'], { env }), 0);
     assert.equal(gateway.of('code1302-once').length, 2);
     await runPrompts('request', ['plain', 'request-id']);
     assert.notEqual((await exported('request'))[1]?.state, 'submitted', 'an error code is no acceptance');
@@ -279,19 +279,19 @@ describe('what people report about batch tools', async () => {
       '\u{FFFD} dawn',
     ];
     const rows = unwritten.map((prompt, i) => `x${i},viduq3p-720p,${prompt}\n`).join('');
-    const file = await desk.write('unwritten.csv', `id,model,prompt\n${rows}`);
+    const file = await cli.write('unwritten.csv', `id,model,prompt\n${rows}`);
     const before = gateway.creates.length;
-    const refused = exits(await desk.run(['run', file, '--yes']), 3);
+    const refused = exits(await cli.run(['run', file, '--yes']), 3);
     for (const [i] of unwritten.entries()) {
       assert.match(refused.stderr, new RegExp(`unwritten\\.csv:${i + 2} prompt`), `line ${i + 2}`);
     }
     assert.equal(gateway.creates.length, before);
-    const insist = await desk.write('insist.csv', 'id,model,prompt\ny1,viduq3p-720p,None\n');
-    exits(await desk.run(['run', insist, '--yes', '--as-written']), 0);
+    const insist = await cli.write('insist.csv', 'id,model,prompt\ny1,viduq3p-720p,None\n');
+    exits(await cli.run(['run', insist, '--yes', '--as-written']), 0);
     assert.equal(gateway.of('None').length, 1);
-    const garbled = await desk.write('garbled.csv', 'id,model,prompt\nz1,viduq3p-720p,锟斤拷烫烫烫\n');
-    assert.match(exits(await desk.run(['validate', garbled]), 0).stderr, /garbled\.csv:2 prompt/);
-    exits(await desk.run(['validate', garbled, '--strict']), 3);
+    const garbled = await cli.write('garbled.csv', 'id,model,prompt\nz1,viduq3p-720p,锟斤拷烫烫烫\n');
+    assert.match(exits(await cli.run(['validate', garbled]), 0).stderr, /garbled\.csv:2 prompt/);
+    exits(await cli.run(['validate', garbled, '--strict']), 3);
   });
 
   it('18: two URLs in one cell are two URLs, and never one', async () => {
@@ -299,8 +299,8 @@ describe('what people report about batch tools', async () => {
       (between) => `https://c.example/1.png${between}https://c.example/2.png`,
     );
     const rows = cells.map((cell, i) => `u${i},viduq3p-mix-720p,refs ${i},"${cell}"\n`).join('');
-    const file = await desk.write('refs.csv', `id,model,prompt,reference_image_urls\n${rows}`);
-    exits(await desk.run(['run', file, '--yes']), 0);
+    const file = await cli.write('refs.csv', `id,model,prompt,reference_image_urls\n${rows}`);
+    exits(await cli.run(['run', file, '--yes']), 0);
     for (const { text } of gateway.of('refs')) {
       assert.deepEqual((JSON.parse(text) as { reference_image_urls: string[] }).reference_image_urls, [
         'https://c.example/1.png',
@@ -308,22 +308,22 @@ describe('what people report about batch tools', async () => {
       ]);
     }
     assert.equal(gateway.of('refs').length, cells.length);
-    const image = await desk.write(
+    const image = await cli.write(
       'image.csv',
       'id,model,prompt,image\nv1,viduq3p-720p,two images,"https://c.example/1.png,https://c.example/2.png"\n',
     );
-    assert.match(exits(await desk.run(['validate', image]), 3).stderr, /image\.csv:2 image/);
+    assert.match(exits(await cli.run(['validate', image]), 3).stderr, /image\.csv:2 image/);
   });
 
   it('19: ids that differ by what nobody sees are warned of', async () => {
-    const file = await desk.write(
+    const file = await cli.write(
       'twins.csv',
       'id,model,prompt\na1,viduq3p-720p,first\na1\u{200B},viduq3p-720p,second\nShot-1,viduq3p-720p,third\nshot-1,viduq3p-720p,fourth\n',
     );
-    const { stderr } = exits(await desk.run(['validate', file]), 0);
+    const { stderr } = exits(await cli.run(['validate', file]), 0);
     assert.match(stderr, /twins\.csv:3 id/);
     assert.match(stderr, /twins\.csv:5 id/);
-    exits(await desk.run(['validate', file, '--strict']), 3);
+    exits(await cli.run(['validate', file, '--strict']), 3);
   });
 
   it('20: a workbook, an archive and a web page are called by their names at once', async () => {
@@ -340,25 +340,25 @@ describe('what people report about batch tools', async () => {
       ['packed.csv.br', brotliCompressSync(BEFORE), /extension|format/],
     ];
     for (const [name, content, says] of files) {
-      const path = await desk.write(name, content);
-      const ended = await desk.run(['validate', path]);
+      const path = await cli.write(name, content);
+      const ended = await cli.run(['validate', path]);
       assert.ok(ended.code === 2 || ended.code === 3, name);
       assert.match(ended.stderr.split('\n').slice(0, 2).join('\n'), says, name);
     }
   });
 
   it('21, 23, 28: a title above the header, a key twice in a cell, a key in quotes', async () => {
-    const titled = await desk.write('titled.csv', `第三季短片计划,,,\n${BEFORE}`);
-    assert.match(exits(await desk.run(['validate', titled]), 3).stderr, /line 2.*--skip-lines 1/s);
-    exits(await desk.run(['validate', titled, '--skip-lines', '1']), 0);
-    const twice = await desk.write(
+    const titled = await cli.write('titled.csv', `第三季短片计划,,,\n${BEFORE}`);
+    assert.match(exits(await cli.run(['validate', titled]), 3).stderr, /line 2.*--skip-lines 1/s);
+    exits(await cli.run(['validate', titled, '--skip-lines', '1']), 0);
+    const twice = await cli.write(
       'twice.csv',
       'id,model,prompt,extra_body\nt1,viduq3p-720p,twice,"{""a"":1,""a"":2}"\n',
     );
-    assert.match(exits(await desk.run(['validate', twice]), 3).stderr, /twice\.csv:2 extra_body/);
+    assert.match(exits(await cli.run(['validate', twice]), 3).stderr, /twice\.csv:2 extra_body/);
     for (const key of ['"sk-field-reports-000"', '${API_KEY}']) {
-      const file = await desk.write('quoted.csv', 'id,model,prompt\nq1,viduq3p-720p,quoted key\n');
-      await desk.run(['run', file, '--yes'], { env: { VIDBATCH_API_KEY: key } });
+      const file = await cli.write('quoted.csv', 'id,model,prompt\nq1,viduq3p-720p,quoted key\n');
+      await cli.run(['run', file, '--yes'], { env: { VIDBATCH_API_KEY: key } });
     }
     for (const { authorization } of gateway.creates)
       assert.equal(authorization, 'Bearer sk-field-reports-000');

@@ -3,7 +3,7 @@ import { after, describe, it } from 'node:test';
 import { exits, json, lastLine } from '../cli.ts';
 import { freePort } from '../provider/fixture.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 interface Status {
   counts: Record<string, number>;
@@ -11,14 +11,14 @@ interface Status {
 }
 
 describe('a halt', async () => {
-  const desk = await openDesk('--key', 'sk-good', '--spa-fallback');
-  const { simulator } = desk;
-  after(desk.close);
+  const cli = await openCliOnPostgres('--key', 'sk-good', '--spa-fallback');
+  const { simulator } = cli;
+  after(cli.close);
   const good = { env: { VIDBATCH_API_KEY: 'sk-good' } };
 
   it('stops ten thousand rows after a handful of calls when the key is bad', async () => {
-    const file = await desk.write('shots.csv', csvOf(10_000));
-    const halted = exits(await desk.run(['run', file, '--concurrency', '8']), 6);
+    const file = await cli.write('shots.csv', csvOf(10_000));
+    const halted = exits(await cli.run(['run', file, '--concurrency', '8']), 6);
     const { creates } = await simulator.stats();
     assert.ok(creates >= 1 && creates <= 8, `${creates} calls`);
     assert.match(lastLine(halted), /^10,000 rows · 0 task ids · 10,000 pending · paid twice: none known$/);
@@ -26,9 +26,9 @@ describe('a halt', async () => {
   });
 
   it('is stored: status shows it, with its reason', async () => {
-    const text = exits(await desk.run(['status']), 0).stdout;
+    const text = exits(await cli.run(['status']), 0).stdout;
     assert.match(text, /waiting: halted: \S*invalid_api_key \(HTTP 401\): Invalid token/);
-    const { counts, gates } = json(exits(await desk.run(['status', 'shots', '--json']), 0)) as Status;
+    const { counts, gates } = json(exits(await cli.run(['status', 'shots', '--json']), 0)) as Status;
     assert.equal(counts['pending'], 10_000);
     assert.deepEqual(
       gates.map(({ gate }) => gate),
@@ -38,22 +38,22 @@ describe('a halt', async () => {
 
   it('is raised anew by one call when nothing has changed', async () => {
     const { creates } = await simulator.stats();
-    exits(await desk.run(['work', '--drain']), 6);
+    exits(await cli.run(['work', '--drain']), 6);
     assert.equal((await simulator.stats()).creates, creates + 1);
   });
 
   it('is lifted by the first acceptance with a good key, and the rows go on', async () => {
-    const run = desk.start(['run', `${desk.folder}/shots.csv`], good);
+    const run = cli.start(['run', `${cli.folder}/shots.csv`], good);
     await run.says(/"event":"accepted"/, 300);
     run.kill('SIGINT');
     const ended = exits(await run.ended, 130);
     assert.doesNotMatch(ended.stderr, /"event":"halted"/);
-    assert.deepEqual((json(await desk.run(['status', 'shots', '--json'])) as Status).gates, []);
+    assert.deepEqual((json(await cli.run(['status', 'shots', '--json'])) as Status).gates, []);
     assert.deepEqual(paidTwice(simulator.accepted()), []);
   });
 
   it('is told by reconcile, too: with a bad key none of its questions is answered', async () => {
-    const ended = exits(await desk.run(['reconcile', 'shots']), 1);
+    const ended = exits(await cli.run(['reconcile', 'shots']), 1);
     assert.match(ended.stdout, /^(\S+) tasks asked for · .* · \1 unanswered$/m);
     assert.match(
       ended.stderr,
@@ -62,10 +62,10 @@ describe('a halt', async () => {
   });
 
   it('stops a base URL that answers every path with a page, and says what is uncertain', async () => {
-    const file = await desk.write('wrong.csv', csvOf(50, 'wrong'));
+    const file = await cli.write('wrong.csv', csvOf(50, 'wrong'));
     const before = await simulator.stats();
     const wrong = { env: { ...good.env, VIDBATCH_BASE_URL: `${simulator.url}/wrong` } };
-    const halted = exits(await desk.run(['run', file], wrong), 5);
+    const halted = exits(await cli.run(['run', file], wrong), 5);
     const { elsewhere } = await simulator.stats();
     assert.ok(elsewhere >= 1 && elsewhere <= 5, `${elsewhere} calls`);
     assert.equal((await simulator.stats()).creates, before.creates);
@@ -74,7 +74,7 @@ describe('a halt', async () => {
       /^50 rows · 0 task ids · 5 uncertain · 45 pending · paid twice: none known$/,
     );
     assert.match(halted.stderr, /halted: UNCERTAIN_IN_A_ROW/);
-    const { gates } = json(exits(await desk.run(['status', 'wrong', '--json'], wrong), 0)) as Status;
+    const { gates } = json(exits(await cli.run(['status', 'wrong', '--json'], wrong), 0)) as Status;
     assert.deepEqual(
       gates.map(({ gate }) => gate),
       ['halted'],
@@ -82,36 +82,36 @@ describe('a halt', async () => {
   });
 
   it('stops a URL where nobody listens after ten tries, and leaves the rows to another day', async () => {
-    const file = await desk.write('nobody.csv', csvOf(50, 'nobody'));
+    const file = await cli.write('nobody.csv', csvOf(50, 'nobody'));
     const nobody = { env: { ...good.env, VIDBATCH_BASE_URL: `http://127.0.0.1:${await freePort()}` } };
-    const halted = exits(await desk.run(['run', file, '--attempts', '2'], nobody), 6);
+    const halted = exits(await cli.run(['run', file, '--attempts', '2'], nobody), 6);
     // Rows that were not tried yet go first, so none has used up its two attempts.
     assert.equal(lastLine(halted), '50 rows · 0 task ids · 50 pending · paid twice: none known');
     assert.match(
       halted.stderr,
       /halted: NOBODY_ANSWERS: nobody answers at \S+: 10 tries in a row reached nobody, the last: \S+ refuses connections/,
     );
-    const again = exits(await desk.run(['run', file, '--attempts', '2'], nobody), 6);
+    const again = exits(await cli.run(['run', file, '--attempts', '2'], nobody), 6);
     assert.match(lastLine(again), / · 50 pending · /);
   });
 });
 
 describe('a batch that stops', async () => {
-  const desk = await openDesk('--fault', 'policy=1');
-  after(desk.close);
+  const cli = await openCliOnPostgres('--fault', 'policy=1');
+  after(cli.close);
 
   it('is told by the run that was stopped, and by the worker that has nothing else to do', async () => {
-    const file = await desk.write('k.csv', csvOf(20, 'k'));
-    const stopped = exits(await desk.run(['run', file, '--canary', '3', '--rate', '9/s']), 6);
+    const file = await cli.write('k.csv', csvOf(20, 'k'));
+    const stopped = exits(await cli.run(['run', file, '--canary', '3', '--rate', '9/s']), 6);
     assert.match(
       stopped.stderr,
       /^k: stopped: row k-1 failed, and the first 3 rows must be accepted before the rest: .+: correct the manifest and submit it again, or `vidbatch resume k` continues as it is$/m,
     );
     const receipt = stopped.stderr.split('\n').filter((line) => line.startsWith('k: '));
     assert.equal(receipt.join('\n').match(/prompt policy violation/g)?.length, 1, 'the reason is told once');
-    const { stderr } = exits(await desk.run(['work', '--drain']), 6);
+    const { stderr } = exits(await cli.run(['work', '--drain']), 6);
     assert.match(stderr, /"event":"waiting","batch":"k","gate":"stopped","reason":"row k-1 failed/);
-    const { stdout } = exits(await desk.run(['status', 'k']), 0);
+    const { stdout } = exits(await cli.run(['status', 'k']), 0);
     assert.doesNotMatch(stdout, /limits/, 'nobody is left who goes by them');
   });
 });

@@ -4,8 +4,8 @@ import { open, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { countsOf, exits, LAUNCHER, lastLine, openPlace, VIDBATCH } from '../cli.ts';
-import type { Place } from '../cli.ts';
+import { countsOf, exits, LAUNCHER, lastLine, openCli, VIDBATCH } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { closed, listen } from '../provider/server.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { until } from '../until.ts';
@@ -25,9 +25,9 @@ describe('a run', async () => {
 
   async function scene(
     ledger: 'embedded' | 'postgres' = 'postgres',
-  ): Promise<{ here: Place; file: string; provider: HoldingProvider }> {
+  ): Promise<{ cli: Cli; file: string; provider: HoldingProvider }> {
     const [provider, database] = await Promise.all([startHolding(), createDatabase(shared)]);
-    const here = await openPlace(
+    const cli = await openCli(
       {
         VIDBATCH_BASE_URL: provider.url,
         VIDBATCH_API_KEY: 'sk-e2e',
@@ -36,23 +36,23 @@ describe('a run', async () => {
       },
       { ledger: ledger === 'embedded' },
     );
-    closers.push(database.drop, provider.close, here.close);
-    return { here, provider, file: await here.write('hup.csv', csvOf(ROWS, 'hup')) };
+    closers.push(database.drop, provider.close, cli.close);
+    return { cli, provider, file: await cli.write('hup.csv', csvOf(ROWS, 'hup')) };
   }
 
-  const counted = async (here: Place): Promise<Record<string, number>> =>
-    countsOf(exits(await here.run(['status', 'hup', '--json']), 0));
+  const counted = async (cli: Cli): Promise<Record<string, number>> =>
+    countsOf(exits(await cli.run(['status', 'hup', '--json']), 0));
 
   it('that gets SIGHUP records what is in flight, and ends with 129; a second one changes nothing', async () => {
-    const { here, provider, file } = await scene('embedded');
-    const run = here.start(['run', file]);
+    const { cli, provider, file } = await scene('embedded');
+    const run = cli.start(['run', file]);
     await provider.waiting(CONCURRENCY);
     run.kill('SIGHUP');
     await run.says(/"event":"stopping"/);
     run.kill('SIGHUP');
     provider.release();
     exits(await run.ended, 129);
-    const { submitted, uncertain, submitting, pending } = await counted(here);
+    const { submitted, uncertain, submitting, pending } = await counted(cli);
     const sent = provider.prompts.length;
     assert.deepEqual(
       { submitted, uncertain, submitting, pending },
@@ -75,8 +75,8 @@ describe('a run', async () => {
   ];
   for (const [name, program, env] of starts) {
     it(`under nohup goes on after SIGHUP: started ${name}`, async () => {
-      const { here, provider, file } = await scene();
-      const run = here.start(['run', file], { program, env });
+      const { cli, provider, file } = await scene();
+      const run = cli.start(['run', file], { program, env });
       await provider.waiting(CONCURRENCY);
       run.kill('SIGHUP');
       let over = false;
@@ -91,19 +91,19 @@ describe('a run', async () => {
   }
 
   it('whose terminal is closed records what is in flight', async () => {
-    const { here, provider, file } = await scene();
-    const pidFile = join(here.folder, 'pid');
+    const { cli, provider, file } = await scene();
+    const pidFile = join(cli.folder, 'pid');
     const words = [...VIDBATCH, 'run', file, '--yes'].map((word) => `'${word}'`).join(' ');
     const command = `echo $$ > '${pidFile}'; exec ${words}`;
     // It holds the other end of the terminal.
-    const terminal = here.start([], { program: ['script', '-qfc', command, '/dev/null'] });
+    const terminal = cli.start([], { program: ['script', '-qfc', command, '/dev/null'] });
     await provider.waiting(CONCURRENCY);
     const pid = Number(await readFile(pidFile, 'utf8'));
     terminal.kill('SIGKILL');
     await terminal.ended;
     provider.release();
     await until(() => !isAlive(pid));
-    const { submitted, uncertain, submitting } = await counted(here);
+    const { submitted, uncertain, submitting } = await counted(cli);
     assert.deepEqual(
       { submitted, uncertain, submitting },
       { submitted: provider.prompts.length, uncertain: 0, submitting: 0 },
@@ -115,8 +115,8 @@ describe('a run', async () => {
     const silent = createServer(() => connected.resolve());
     const port = await listen(silent);
     t.after(() => closed(silent));
-    const { here, provider, file } = await scene();
-    const run = here.start(['run', file], { env: { DATABASE_URL: `postgres://u@127.0.0.1:${port}/d` } });
+    const { cli, provider, file } = await scene();
+    const run = cli.start(['run', file], { env: { DATABASE_URL: `postgres://u@127.0.0.1:${port}/d` } });
     await connected.promise;
     run.kill('SIGINT');
     const { stderr } = exits(await run.ended, 130);
@@ -128,11 +128,11 @@ describe('a run', async () => {
   });
 
   it('that is interrupted while it reads its manifest says what is in the ledger', async () => {
-    const { here, provider } = await scene();
-    const pipe = join(here.folder, 'pipe');
+    const { cli, provider } = await scene();
+    const pipe = join(cli.folder, 'pipe');
     execFileSync('mkfifo', [pipe]);
     const program = ['sh', '-c', 'exec "$@" < "$0"', pipe, ...VIDBATCH];
-    const run = here.start(['run', '-', '--format', 'csv', '--batch', 'piped'], { program });
+    const run = cli.start(['run', '-', '--format', 'csv', '--batch', 'piped'], { program });
     const writer = await open(pipe, 'w');
     // More than a pipe holds: it is written when the manifest is being read.
     await writer.writeFile(csvOf(3000, 'a long prompt that fills the pipe '.repeat(4)));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, describe, it } from 'node:test';
-import { exits, openPlace } from '../cli.ts';
+import { exits, openCli } from '../cli.ts';
 import { helpOf } from '../help.ts';
 
 const COMMANDS =
@@ -13,12 +13,12 @@ const COMMANDS =
 const AGREES = ['--yes', '--add', '--again', '--rebind', '--failed-tasks', '--accept-foreign-journals'];
 
 describe('help', async () => {
-  const here = await openPlace();
-  after(here.close);
+  const cli = await openCli();
+  after(cli.close);
 
   it('is there for every command, with examples; .env.example names the flags without a variable', async () => {
     const sample = await readFile(new URL('../../.env.example', import.meta.url), 'utf8');
-    const top = exits(await here.run(['--help']), 0).stdout;
+    const top = exits(await cli.run(['--help']), 0).stdout;
     for (const command of COMMANDS) assert.match(top, new RegExp(`^ {2}${command}\\b`, 'm'));
     for (const command of COMMANDS) {
       const help = await helpOf(command);
@@ -36,30 +36,30 @@ describe('help', async () => {
   });
 
   it('of one command is printed as it is made', async () => {
-    const { stdout } = exits(await here.run(['resolve', '--help']), 0);
+    const { stdout } = exits(await cli.run(['resolve', '--help']), 0);
     assert.equal(stdout, await helpOf('resolve'));
   });
 
   it('is shown, with exit code 2, when there is no command', async () => {
-    assert.match(exits(await here.run([]), 2).stderr, /^Usage: vidbatch/);
+    assert.match(exits(await cli.run([]), 2).stderr, /^Usage: vidbatch/);
   });
 
   it('knows its version', async () => {
-    assert.match(exits(await here.run(['--version']), 0).stdout, /^\d+\.\d+\.\d+\n$/);
+    assert.match(exits(await cli.run(['--version']), 0).stdout, /^\d+\.\d+\.\d+\n$/);
   });
 });
 
 describe('a variable of a flag', async () => {
-  const here = await openPlace({ VIDBATCH_API_KEY: 'sk-e2e' });
-  after(here.close);
+  const cli = await openCli({ VIDBATCH_API_KEY: 'sk-e2e' });
+  after(cli.close);
 
   it('that says no is a no: plain http stays forbidden', async () => {
     const env = { VIDBATCH_BASE_URL: 'http://api.example.com', VIDBATCH_ALLOW_HTTP: 'false' };
-    assert.match(exits(await here.run(['work'], { env }), 2).stderr, /\[base-url-http\]/);
+    assert.match(exits(await cli.run(['work'], { env }), 2).stderr, /\[base-url-http\]/);
   });
 
   it('that is empty is as good as unset', async () => {
     const env = { VIDBATCH_BASE_URL: '', VIDBATCH_RATE: '', VIDBATCH_CONCURRENCY: '' };
-    assert.match(exits(await here.run(['work'], { env }), 2).stderr, /\[NO_BASE_URL\]/);
+    assert.match(exits(await cli.run(['work'], { env }), 2).stderr, /\[NO_BASE_URL\]/);
   });
 });

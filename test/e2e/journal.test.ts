@@ -3,23 +3,23 @@ import { execFileSync } from 'node:child_process';
 import { after, describe, it } from 'node:test';
 import { exits, VIDBATCH } from '../cli.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 /** More rows than fit the first megabyte of a journal, which the limit allows; the second it does not. */
 const ROWS = 1_500;
 const LIMITED = `trap '' XFSZ; ulimit -S -f 3000; exec "$@"`;
 
 describe('a disk that has no room for the journal', async () => {
-  const desk = await openDesk();
-  after(() => desk.close());
+  const cli = await openCliOnPostgres();
+  after(() => cli.close());
 
   it('stops the claims, not what is in flight; with room again, the run goes on by itself', async () => {
-    const file = await desk.write('full.csv', csvOf(ROWS, 'full'));
-    const running = desk.start(['run', file], {
+    const file = await cli.write('full.csv', csvOf(ROWS, 'full'));
+    const running = cli.start(['run', file], {
       program: ['sh', '-c', LIMITED, 'sh', ...VIDBATCH],
     });
     await running.says(/"event":"journal-full"/);
-    const { accepted } = desk.simulator;
+    const { accepted } = cli.simulator;
     assert.ok(accepted().length < ROWS, 'the journal was never full');
 
     execFileSync('prlimit', ['--pid', String(running.pid), '--fsize=unlimited:']);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { countsOf, exits, jsonLines, openPlace } from '../cli.ts';
+import { countsOf, exits, jsonLines, openCli } from '../cli.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
 
@@ -12,23 +12,23 @@ interface Exported {
 
 describe('a run that is killed in the middle, on the embedded ledger', async () => {
   const simulator = await startSimulatorProcess();
-  const here = await openPlace(
+  const cli = await openCli(
     { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' },
     { ledger: true },
   );
-  after(() => Promise.all([here.close(), simulator.close()]));
+  after(() => Promise.all([cli.close(), simulator.close()]));
 
   it('goes on where it was: no row is paid twice, and none is lost', async () => {
     const rows = 150;
-    const file = await here.write('killed.csv', csvOf(rows, 'kill'));
-    const first = here.start(['run', file]);
+    const file = await cli.write('killed.csv', csvOf(rows, 'kill'));
+    const first = cli.start(['run', file]);
     await first.says(/"event":"accepted"/, 50);
     first.kill('SIGKILL');
     await first.ended;
     const before = simulator.accepted().length;
     assert.ok(before < rows, `killed too late: ${before} were accepted`);
 
-    const second = await here.run(['run', file, '--json']);
+    const second = await cli.run(['run', file, '--json']);
     const accepted = simulator.accepted();
     assert.deepEqual(paidTwice(accepted), []);
     const counts = countsOf(second);
@@ -39,7 +39,7 @@ describe('a run that is killed in the middle, on the embedded ledger', async () 
     exits(second, uncertain > 0 ? 5 : 0);
 
     const exported = jsonLines<Exported>(
-      exits(await here.run(['export', 'killed', '--format', 'jsonl']), 0).stdout,
+      exits(await cli.run(['export', 'killed', '--format', 'jsonl']), 0).stdout,
     );
     assert.equal(exported.length, rows);
     const byPrompt = new Map(exported.map((row) => [row.request.prompt, row]));

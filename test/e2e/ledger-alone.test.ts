@@ -3,22 +3,22 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Client } from 'pg';
-import { exits, openPlace } from '../cli.ts';
+import { exits, openCli } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { csvOf } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 /** Port 1 is reserved: nothing listens there. */
 const AWAY = 'redis://127.0.0.1:1';
 const SAID = /^Redis at 127\.0\.0\.1:1 is away; shown from the ledger$/gm;
 
 describe('while Redis is away', async () => {
-  const desk = await openDesk();
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  after(cli.close);
 
   before(async () => {
-    exits(await desk.run(['run', await desk.write('sent.csv', csvOf(2, 'sent'))]), 0);
-    exits(await desk.run(['submit', await desk.write('held.csv', csvOf(3, 'held'))]), 0);
+    exits(await cli.run(['run', await cli.write('sent.csv', csvOf(2, 'sent'))]), 0);
+    exits(await cli.run(['submit', await cli.write('held.csv', csvOf(3, 'held'))]), 0);
   });
 
   for (const [command, ...args] of [
@@ -39,7 +39,7 @@ describe('while Redis is away', async () => {
     ['schedule', 'pause', 'nightly'],
   ] as [string, ...string[]][]) {
     it(`${command} ${args[0] ?? ''} works with the ledger alone, and says so in one line`, async () => {
-      const ended = exits(await desk.run([command, ...args], { env: { REDIS_URL: AWAY } }), 0);
+      const ended = exits(await cli.run([command, ...args], { env: { REDIS_URL: AWAY } }), 0);
       assert.equal([...ended.stderr.matchAll(SAID)].length, 1, ended.stderr);
       assert.notEqual(ended.stdout + ended.stderr.replace(SAID, '').trim(), '');
     });
@@ -48,22 +48,22 @@ describe('while Redis is away', async () => {
   it('resolve asks the ledger alone', async () => {
     const env = { REDIS_URL: AWAY };
     const args = ['resolve', 'sent', 'sent-1', '--abandon', '--reason', 'a test'];
-    const ended = exits(await desk.run(args, { env }), 2);
+    const ended = exits(await cli.run(args, { env }), 2);
     assert.match(ended.stderr, /\[NOT_UNCERTAIN\]/);
   });
 
   it('a pause that was said meanwhile holds once Redis is back', async () => {
-    exits(await desk.run(['pause', 'held'], { env: { REDIS_URL: AWAY } }), 0);
+    exits(await cli.run(['pause', 'held'], { env: { REDIS_URL: AWAY } }), 0);
     const shared = await servers();
-    const ended = await desk.run(['run', 'held.csv', '--no-wait'], { env: { REDIS_URL: shared.redisUrl } });
+    const ended = await cli.run(['run', 'held.csv', '--no-wait'], { env: { REDIS_URL: shared.redisUrl } });
     assert.match(exits(ended, 6).stderr, /paused: the batch is paused/);
-    assert.equal(desk.simulator.accepted().length, 2);
+    assert.equal(cli.simulator.accepted().length, 2);
   });
 });
 
 describe('a command that needs the ledger alone', async () => {
   const database = await createDatabase(await servers());
-  const place = await openPlace({ DATABASE_URL: database.url });
+  const place = await openCli({ DATABASE_URL: database.url });
   after(async () => {
     await place.close();
     await database.drop();
@@ -94,7 +94,7 @@ describe('a command that needs the ledger alone', async () => {
 
 describe('an embedded folder without a ledger', () => {
   it('is left as it is by a command that only looks', async () => {
-    const place = await openPlace();
+    const place = await openCli();
     try {
       const folder = join(place.folder, '.vidbatch');
       await mkdir(folder, { mode: 0o700 });

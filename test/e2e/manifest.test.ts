@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { countsOf, exits, job, jsonLines, lastLine, VIDBATCH } from '../cli.ts';
 import { csvOf } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 const FAULTS = job('faults.csv');
 const RULES: [line: number, column: string, rule: string][] = [
@@ -20,12 +20,12 @@ const RULES: [line: number, column: string, rule: string][] = [
 ];
 
 describe('a manifest with faults', async () => {
-  const desk = await openDesk();
-  const { simulator } = desk;
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  const { simulator } = cli;
+  after(cli.close);
 
   it('is told by validate with file, line, column and rule, each fault on a line', async () => {
-    const ended = exits(await desk.run(['validate', FAULTS]), 3);
+    const ended = exits(await cli.run(['validate', FAULTS]), 3);
     const lines = ended.stderr.trimEnd().split('\n');
     assert.equal(lines.length, RULES.length, ended.stderr);
     for (const [i, [line, column, rule]] of RULES.entries()) {
@@ -36,31 +36,28 @@ describe('a manifest with faults', async () => {
   });
 
   it('that has no column for the prompt is told so once, with the columns that it has', async () => {
-    const file = await desk.write('unnamed.csv', 'id,text,model,"what\nfor"\na,a kite,viduq3p-720p,x\n');
+    const file = await cli.write('unnamed.csv', 'id,text,model,"what\nfor"\na,a kite,viduq3p-720p,x\n');
     const hint =
       /unnamed\.csv(?::1)?: the header has no prompt, which .*"id", "text", "model", "what\\nfor"; .*--map prompt=text\b/gm;
-    const validated = exits(await desk.run(['validate', file]), 3).stderr;
+    const validated = exits(await cli.run(['validate', file]), 3).stderr;
     assert.equal([...validated.matchAll(hint)].length, 1);
     assert.doesNotMatch(validated, /prompt-required/);
-    assert.equal([...exits(await desk.run(['run', file]), 3).stderr.matchAll(hint)].length, 1);
-    assert.doesNotMatch(
-      exits(await desk.run(['validate', file, '--map', 'prompt=text']), 0).stderr,
-      /header/,
-    );
+    assert.equal([...exits(await cli.run(['run', file]), 3).stderr.matchAll(hint)].length, 1);
+    assert.doesNotMatch(exits(await cli.run(['validate', file, '--map', 'prompt=text']), 0).stderr, /header/);
   });
 
   it('sends nothing', async () => {
-    const refused = exits(await desk.run(['run', FAULTS]), 3);
+    const refused = exits(await cli.run(['run', FAULTS]), 3);
     assert.match(refused.stderr, /11 of 15 rows are invalid; nothing was sent \[INVALID_ROWS\]/);
     assert.equal((await simulator.stats()).creates, 0);
-    assert.equal(exits(await desk.run(['status']), 0).stdout, '');
+    assert.equal(exits(await cli.run(['status']), 0).stdout, '');
   });
 
   it('sends the valid rows with --keep-going, and exports the others with their faults', async () => {
-    const ended = exits(await desk.run(['run', FAULTS, '--keep-going']), 4);
+    const ended = exits(await cli.run(['run', FAULTS, '--keep-going']), 4);
     assert.equal(lastLine(ended), '15 rows · 4 task ids · 11 invalid · paid twice: none known');
     assert.equal(simulator.accepted().length, 4);
-    const { stdout } = exits(await desk.run(['export', 'faults', '--format', 'jsonl']), 0);
+    const { stdout } = exits(await cli.run(['export', 'faults', '--format', 'jsonl']), 0);
     const rows = jsonLines<{
       line: number;
       state: string;
@@ -72,7 +69,7 @@ describe('a manifest with faults', async () => {
       RULES.map(([line, , rule]) => [line, rule]),
     );
     assert.ok(rows.every(({ state, task_id: id }) => (state === 'submitted') === (id !== null)));
-    const retried = exits(await desk.run(['retry', 'faults']), 0).stdout;
+    const retried = exits(await cli.run(['retry', 'faults']), 0).stdout;
     assert.match(
       retried,
       /^faults: nothing to retry: .*; 11 invalid: correct them in the manifest, and `vidbatch run`/,
@@ -80,12 +77,12 @@ describe('a manifest with faults', async () => {
   });
 
   it('queues nothing of any manifest when one of several is invalid', async () => {
-    const fine = await desk.write('fine.csv', csvOf(2, 'fine'));
+    const fine = await cli.write('fine.csv', csvOf(2, 'fine'));
     const before = (await simulator.stats()).creates;
-    const refused = exits(await desk.run(['run', fine, FAULTS, job('text.csv')]), 3);
+    const refused = exits(await cli.run(['run', fine, FAULTS, job('text.csv')]), 3);
     assert.match(refused.stderr, /faults\.csv: 11 rows are invalid; nothing was sent from any manifest/);
     assert.equal((await simulator.stats()).creates, before);
-    const batches = jsonLines<{ batch: string }>(exits(await desk.run(['status', '--json']), 0).stdout);
+    const batches = jsonLines<{ batch: string }>(exits(await cli.run(['status', '--json']), 0).stdout);
     assert.deepEqual(
       batches.map(({ batch }) => batch),
       ['faults'],
@@ -93,8 +90,8 @@ describe('a manifest with faults', async () => {
   });
 
   it('sends several when all are fine, with a receipt for each', async () => {
-    const fine = await desk.write('fine.csv', csvOf(2, 'fine'));
-    const ended = exits(await desk.run(['run', fine, job('text.csv')]), 0);
+    const fine = await cli.write('fine.csv', csvOf(2, 'fine'));
+    const ended = exits(await cli.run(['run', fine, job('text.csv')]), 0);
     assert.match(ended.stdout, /^fine: 2 rows · 2 task ids · paid twice: none known$/m);
     assert.match(ended.stdout, /^text: 12 rows · 12 task ids · paid twice: none known$/m);
   });
@@ -103,20 +100,20 @@ describe('a manifest with faults', async () => {
     const stdin =
       '{"model":"viduq3p-720p","prompt":"from a pipe"}\n{"model":"viduq3p-720p","prompt":"另一个"}\n';
     const args = ['run', '-', '--format', 'jsonl', '--batch', 'tonight', '--json'];
-    const counts = countsOf(exits(await desk.run(args, { stdin }), 0));
+    const counts = countsOf(exits(await cli.run(args, { stdin }), 0));
     assert.equal(counts['submitted'], 2);
     assert.equal(simulator.accepted().filter(({ body }) => body.prompt === '另一个').length, 1);
   });
 });
 
 describe('a manifest from a pipe of the shell', async () => {
-  const desk = await openDesk();
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  after(cli.close);
 
   it('is read once, from its beginning to its end', async () => {
     const rows = '"$@" <(printf "id,model,prompt\\np1,viduq3p-720p,a kite\\n") --format csv --batch piped';
     const program = ['bash', '-c', rows, 'bash', ...VIDBATCH];
-    const ended = exits(await desk.run(['submit'], { program }), 0);
+    const ended = exits(await cli.run(['submit'], { program }), 0);
     assert.match(ended.stdout, /^piped: 1 row · 1 new/);
   });
 });

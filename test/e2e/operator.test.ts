@@ -2,112 +2,112 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { countsOf, exits, json, jsonLines, lastLine } from '../cli.ts';
 import { csvOf } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 describe('an operator', async () => {
-  const desk = await openDesk();
-  const { simulator } = desk;
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  const { simulator } = cli;
+  after(cli.close);
   const counts = async (batch: string): Promise<Record<string, number>> =>
-    countsOf(exits(await desk.run(['status', batch, '--json']), 0));
+    countsOf(exits(await cli.run(['status', batch, '--json']), 0));
 
   it('makes the ledger with migrate, as often as he likes', async () => {
-    assert.match(exits(await desk.run(['status']), 2).stderr, /has no ledger of this version \[NO_LEDGER\]/);
-    const first = json(exits(await desk.run(['migrate', '--json']), 0));
-    const second = json(exits(await desk.run(['migrate', '--json']), 0));
+    assert.match(exits(await cli.run(['status']), 2).stderr, /has no ledger of this version \[NO_LEDGER\]/);
+    const first = json(exits(await cli.run(['migrate', '--json']), 0));
+    const second = json(exits(await cli.run(['migrate', '--json']), 0));
     assert.deepEqual(second, first);
-    const none = exits(await desk.run(['status']), 0);
+    const none = exits(await cli.run(['status']), 0);
     assert.equal(none.stdout, '');
     assert.match(none.stderr, /no batches yet/);
   });
 
   it('cancels a batch: nothing of it is sent until retry', async () => {
-    const file = await desk.write('shots.csv', csvOf(3));
+    const file = await cli.write('shots.csv', csvOf(3));
     const why =
       'one row at a time is queued and sent until the first one is accepted; then the others follow';
-    assert.ok(exits(await desk.run(['submit', file]), 0).stderr.includes(`shots: ${why}\n`));
-    assert.ok(exits(await desk.run(['status', 'shots']), 0).stdout.includes(`\n  ${why}\n`));
-    assert.match(exits(await desk.run(['cancel', 'shots']), 0).stdout, /^shots: 3 rows cancelled/m);
-    exits(await desk.run(['work', '--drain']), 0);
+    assert.ok(exits(await cli.run(['submit', file]), 0).stderr.includes(`shots: ${why}\n`));
+    assert.ok(exits(await cli.run(['status', 'shots']), 0).stdout.includes(`\n  ${why}\n`));
+    assert.match(exits(await cli.run(['cancel', 'shots']), 0).stdout, /^shots: 3 rows cancelled/m);
+    exits(await cli.run(['work', '--drain']), 0);
     assert.equal((await simulator.stats()).creates, 0);
     assert.equal((await counts('shots'))['cancelled'], 3);
-    assert.match(exits(await desk.run(['resume', 'shots']), 2).stderr, /was cancelled \[CANCELLED\]/);
-    assert.match(exits(await desk.run(['retry', 'shots']), 0).stdout, /^shots: 3 rows are pending again/m);
-    exits(await desk.run(['work', '--drain']), 0);
+    assert.match(exits(await cli.run(['resume', 'shots']), 2).stderr, /was cancelled \[CANCELLED\]/);
+    assert.match(exits(await cli.run(['retry', 'shots']), 0).stdout, /^shots: 3 rows are pending again/m);
+    exits(await cli.run(['work', '--drain']), 0);
     assert.equal((await counts('shots'))['submitted'], 3);
   });
 
   it('pauses everything, and resumes it', async () => {
-    const file = await desk.write('later.csv', csvOf(2, 'later'));
-    exits(await desk.run(['submit', file]), 0);
-    assert.match(exits(await desk.run(['pause']), 0).stdout, /^everything: paused/m);
-    const status = exits(await desk.run(['status', 'later']), 0).stdout;
+    const file = await cli.write('later.csv', csvOf(2, 'later'));
+    exits(await cli.run(['submit', file]), 0);
+    assert.match(exits(await cli.run(['pause']), 0).stdout, /^everything: paused/m);
+    const status = exits(await cli.run(['status', 'later']), 0).stdout;
     assert.doesNotMatch(status, /one row at a time/, 'what is paused waits for something else');
     assert.match(status, /^ {2}no worker feeds these rows: start `vidbatch work`/m);
     assert.doesNotMatch(status, /ETA/);
     const before = (await simulator.stats()).creates;
-    const held = exits(await desk.run(['run', file, '--no-wait']), 6);
+    const held = exits(await cli.run(['run', file, '--no-wait']), 6);
     assert.match(held.stderr, /paused: everything is paused; `vidbatch resume` continues \(\S+@\S+, \S+Z\)/);
     assert.equal((await simulator.stats()).creates, before);
-    assert.match(exits(await desk.run(['resume']), 0).stdout, /^everything: resumed/m);
-    exits(await desk.run(['run', file]), 0);
+    assert.match(exits(await cli.run(['resume']), 0).stdout, /^everything: resumed/m);
+    exits(await cli.run(['run', file]), 0);
     assert.equal((await counts('later'))['submitted'], 2);
   });
 
   it('is told by resume when nothing was paused, and what still waits', async () => {
-    const file = await desk.write('still.csv', csvOf(2, 'still'));
-    exits(await desk.run(['submit', file]), 0);
-    exits(await desk.run(['pause', 'still']), 0);
-    const all = exits(await desk.run(['resume']), 0).stdout;
+    const file = await cli.write('still.csv', csvOf(2, 'still'));
+    exits(await cli.run(['submit', file]), 0);
+    exits(await cli.run(['pause', 'still']), 0);
+    const all = exits(await cli.run(['resume']), 0).stdout;
     assert.match(all, /^nothing was paused as a whole$/m);
     assert.match(all, /^still waiting: still: the batch is paused; `vidbatch resume still` continues/m);
-    assert.match(exits(await desk.run(['resume', 'still']), 0).stdout, /^still: resumed$/m);
-    assert.match(exits(await desk.run(['resume', 'still']), 0).stdout, /^still: was not paused$/m);
-    assert.match(exits(await desk.run(['cancel', 'still']), 0).stdout, /^still: 2 rows cancelled/m);
+    assert.match(exits(await cli.run(['resume', 'still']), 0).stdout, /^still: resumed$/m);
+    assert.match(exits(await cli.run(['resume', 'still']), 0).stdout, /^still: was not paused$/m);
+    assert.match(exits(await cli.run(['cancel', 'still']), 0).stdout, /^still: 2 rows cancelled/m);
   });
 
   it('does not cancel everything without being asked, or --yes', async () => {
-    assert.match(exits(await desk.run(['cancel']), 2).stderr, /\[NOT_CONFIRMED\]/);
+    assert.match(exits(await cli.run(['cancel']), 2).stderr, /\[NOT_CONFIRMED\]/);
     const many = ['resolve', 'later', '--all', '--abandon', '--reason', 'over'];
-    assert.match(exits(await desk.run(many), 0).stdout, /no uncertain row matches/, 'nothing to ask about');
-    assert.match(exits(await desk.run(['cancel', '--yes']), 0).stdout, /^everything: 0 rows cancelled/m);
+    assert.match(exits(await cli.run(many), 0).stdout, /no uncertain row matches/, 'nothing to ask about');
+    assert.match(exits(await cli.run(['cancel', '--yes']), 0).stdout, /^everything: 0 rows cancelled/m);
     assert.equal((await counts('later'))['submitted'], 2);
   });
 
   it('retries what was rejected, once its cause is gone', async () => {
     await simulator.addRule({ fault: 'invalid-request', match: { prompt: 'again-2' } });
-    const file = await desk.write('again.csv', csvOf(2, 'again'));
-    exits(await desk.run(['run', file]), 4);
+    const file = await cli.write('again.csv', csvOf(2, 'again'));
+    exits(await cli.run(['run', file]), 4);
     await simulator.clearRules();
     assert.match(
-      exits(await desk.run(['retry', 'again']), 0).stdout,
+      exits(await cli.run(['retry', 'again']), 0).stdout,
       /^again: 1 row is pending again; .* sends it$/m,
     );
-    const ended = exits(await desk.run(['run', file]), 0);
+    const ended = exits(await cli.run(['run', file]), 0);
     assert.equal(lastLine(ended), '2 rows · 2 task ids · paid twice: none known');
   });
 
   it('corrects what was rejected from another file, and the old one does not undo it', async () => {
     await simulator.addRule({ fault: 'invalid-request', match: { prompt: 'wrong-1' } });
-    const file = await desk.write('wrong.csv', csvOf(1, 'wrong'));
-    exits(await desk.run(['run', file]), 4);
-    const right = await desk.write('right.csv', csvOf(1, 'wrong').replace('the shot wrong-1', 'right'));
+    const file = await cli.write('wrong.csv', csvOf(1, 'wrong'));
+    exits(await cli.run(['run', file]), 4);
+    const right = await cli.write('right.csv', csvOf(1, 'wrong').replace('the shot wrong-1', 'right'));
     assert.match(
-      exits(await desk.run(['retry', 'wrong', '--changed', right]), 0).stdout,
+      exits(await cli.run(['retry', 'wrong', '--changed', right]), 0).stdout,
       /^wrong: 1 row took .*; `vidbatch work --drain` sends it; put the change into \S+wrong\.csv, too, before/,
     );
-    const more = await desk.write('more.csv', csvOf(2, 'wrong'));
+    const more = await cli.write('more.csv', csvOf(2, 'wrong'));
     assert.ok(
-      exits(await desk.run(['retry', 'wrong', '--changed', more]), 0).stdout.includes(
+      exits(await cli.run(['retry', 'wrong', '--changed', more]), 0).stdout.includes(
         `1 row is not in the batch by its id: \`vidbatch submit ${more} --batch wrong\` adds it as a new row`,
       ),
     );
-    const { stderr } = exits(await desk.run(['run', file]), 3);
+    const { stderr } = exits(await cli.run(['run', file]), 3);
     assert.match(stderr, /\[NEWER_IN_LEDGER\]\n.*\n {4}ledger: .*"right".*\n {4}manifest: .*wrong-1"/);
     exits(
-      await desk.run([
+      await cli.run([
         'run',
-        await desk.write('wrong.csv', csvOf(1, 'wrong').replace('the shot wrong-1', 'right')),
+        await cli.write('wrong.csv', csvOf(1, 'wrong').replace('the shot wrong-1', 'right')),
       ]),
       0,
     );
@@ -116,13 +116,13 @@ describe('an operator', async () => {
 
   it('sees status with exit code 0, whatever stands there', async () => {
     await simulator.addRule({ fault: 'timeout:created', match: { prompt: 'murky' } });
-    const file = await desk.write('murky.csv', csvOf(1, 'murky'));
-    exits(await desk.run(['run', file, '--timeout', '300ms']), 5);
-    const all = exits(await desk.run(['status', '--json']), 0);
+    const file = await cli.write('murky.csv', csvOf(1, 'murky'));
+    exits(await cli.run(['run', file, '--timeout', '300ms']), 5);
+    const all = exits(await cli.run(['status', '--json']), 0);
     assert.equal(jsonLines(all.stdout).length, 6);
     const many = ['resolve', 'murky', '--all', '--abandon', '--reason', 'over'];
-    assert.match(exits(await desk.run(many), 2).stderr, /\[NOT_CONFIRMED\]/, 'many at once want --yes');
-    const text = exits(await desk.run(['status', 'murky']), 0).stdout;
+    assert.match(exits(await cli.run(many), 2).stderr, /\[NOT_CONFIRMED\]/, 'many at once want --yes');
+    const text = exits(await cli.run(['status', 'murky']), 0).stdout;
     assert.match(text, /^murky {2}1 row · 0 task ids · 1 uncertain · paid twice: none known$/m);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { countsOf, exits, openPlace } from '../cli.ts';
+import { countsOf, exits, openCli } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 import { createDatabase, startServer } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
@@ -25,21 +25,21 @@ describe('two workers whose engines go away in the middle', async () => {
   // Slow enough that neither has sent all rows before the other has started, however busy the machine.
   const simulator = await startSimulatorProcess('--latency', '200ms-300ms');
   const database = await createDatabase({ databaseUrl: postgres.url });
-  const here = await openPlace({
+  const cli = await openCli({
     REDIS_URL: redis.url,
     DATABASE_URL: database.url,
     VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-e2e',
   });
   after(async () => {
-    await here.close();
+    await cli.close();
     await Promise.all([simulator.close(), redis.stop(), postgres.stop()]);
   });
 
   it('wait, say so once each, and send every row once', async () => {
-    const file = await here.write('long.csv', csvOf(ROWS, 'long'));
-    exits(await here.run(['submit', file]), 0);
-    const workers = [here.start(['work', '--drain']), here.start(['work', '--drain'])];
+    const file = await cli.write('long.csv', csvOf(ROWS, 'long'));
+    exits(await cli.run(['submit', file]), 0);
+    const workers = [cli.start(['work', '--drain']), cli.start(['work', '--drain'])];
     const all = (says: RegExp, times?: number): Promise<unknown> =>
       Promise.all(workers.map((worker) => worker.says(says, times)));
 
@@ -69,7 +69,7 @@ describe('two workers whose engines go away in the middle', async () => {
       const loud = lines.filter(({ level }) => level !== 'info');
       assert.ok(loud.length <= 6, JSON.stringify(loud));
     }
-    const counts = countsOf(exits(await here.run(['status', 'long', '--json']), 0));
+    const counts = countsOf(exits(await cli.run(['status', 'long', '--json']), 0));
     assert.equal(counts['submitted'], ROWS);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { countsOf, exits, openPlace } from '../cli.ts';
+import { countsOf, exits, openCli } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
@@ -17,18 +17,18 @@ describe('pause, given by another process', async () => {
   /** A worker in the middle of a batch, paused, looked at and resumed. */
   async function pauses(env: Record<string, string>, embedded: boolean): Promise<void> {
     const simulator = await startSimulatorProcess();
-    const here = await openPlace(
+    const cli = await openCli(
       { ...env, VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' },
       embedded ? { ledger: true } : {},
     );
     const counts = async (): Promise<Record<string, number>> =>
-      countsOf(exits(await here.run(['status', 'many', '--json']), 0));
+      countsOf(exits(await cli.run(['status', 'many', '--json']), 0));
     try {
-      const file = await here.write('many.csv', csvOf(ROWS, 'many'));
+      const file = await cli.write('many.csv', csvOf(ROWS, 'many'));
       await simulator.configure({ latency: SLOW });
-      const running = here.start(['run', file, '--concurrency', '2']);
+      const running = cli.start(['run', file, '--concurrency', '2']);
       await running.says(/"event":"accepted"/, 3);
-      exits(await here.run(['pause']), 0);
+      exits(await cli.run(['pause']), 0);
       await until(async () => (await counts())['submitting'] === 0);
       const { creates } = await simulator.stats();
       assert.ok(creates < ROWS, 'it was paused in the middle');
@@ -38,12 +38,12 @@ describe('pause, given by another process', async () => {
         assert.equal((await counts())['submitting'], 0);
         assert.equal((await simulator.stats()).creates, creates, 'nothing was claimed after the pause');
       }
-      exits(await here.run(['resume']), 0);
+      exits(await cli.run(['resume']), 0);
       exits(await running.ended, 0);
       assert.equal(simulator.accepted().length, ROWS);
       assert.deepEqual(paidTwice(simulator.accepted()), []);
     } finally {
-      await here.close();
+      await cli.close();
       await simulator.close();
     }
   }

@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { join } from 'node:path';
 import { exits } from '../cli.ts';
-import type { Place, Spawning } from '../cli.ts';
+import type { Cli, Spawning } from '../cli.ts';
 import { csvRow } from './manifest.ts';
 
 /** Many times the rows may take so much more memory: nothing may grow with the manifest. */
@@ -16,18 +16,18 @@ const TELL = `data:text/javascript,${encodeURIComponent(
 
 /** The most memory that a command had, in KiB. */
 export async function peakOf(
-  place: Place,
+  cli: Cli,
   args: readonly string[],
   options: Pick<Spawning, 'program'> = {},
 ): Promise<number> {
-  const ended = exits(await place.run(args, { ...options, env: { NODE_OPTIONS: `--import=${TELL}` } }), 0);
+  const ended = exits(await cli.run(args, { ...options, env: { NODE_OPTIONS: `--import=${TELL}` } }), 0);
   const kib = Number(/peak (\d+) KiB$/.exec(ended.stderr)?.[1]);
   assert.ok(kib > 0, ended.stderr);
   return kib;
 }
 
-export async function writeRows(place: Place, name: string, rows: number): Promise<string> {
-  const path = join(place.folder, name);
+export async function writeRows(cli: Cli, name: string, rows: number): Promise<string> {
+  const path = join(cli.folder, name);
   await pipeline(function* () {
     yield 'id,model,prompt\n';
     for (let i = 1; i <= rows; i += 1) yield csvRow(`${name}-${i}`);

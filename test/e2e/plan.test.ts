@@ -1,51 +1,51 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { exits, json, openPlace } from '../cli.ts';
+import { exits, json, openCli } from '../cli.ts';
 import { csvOf } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 const PRICES = '{"viduq3p-720p": {"perSecond": "0.1", "currency": "CNY"}}';
 
 describe('plan', async () => {
-  const desk = await openDesk();
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  after(cli.close);
 
   it('shows what submit would do by model and mode, and changes nothing', async () => {
     const rows = `${csvOf(4, 'shot')}night,viduq3t-720p-offpeak,by night\n`;
-    const file = await desk.write('shots.csv', rows);
-    assert.match(exits(await desk.run(['plan', file]), 0).stdout, /^shots: 5 rows · 5 new$/m);
-    exits(await desk.run(['migrate']), 0);
-    exits(await desk.run(['submit', file]), 0);
-    await desk.write(
+    const file = await cli.write('shots.csv', rows);
+    assert.match(exits(await cli.run(['plan', file]), 0).stdout, /^shots: 5 rows · 5 new$/m);
+    exits(await cli.run(['migrate']), 0);
+    exits(await cli.run(['submit', file]), 0);
+    await cli.write(
       'shots.csv',
       `${rows.replace('the shot shot-1', 'another shot')}more,viduq3p-720p,one more\n`,
     );
-    const priced = ['--prices', await desk.write('prices.json', PRICES)];
+    const priced = ['--prices', await cli.write('prices.json', PRICES)];
     const { stdout } = exits(
-      await desk.run(['plan', file, '--rate', '1/s', '--offpeak-window', '00:00-24:00 UTC', ...priced]),
+      await cli.run(['plan', file, '--rate', '1/s', '--offpeak-window', '00:00-24:00 UTC', ...priced]),
       0,
     );
     assert.match(
       stdout,
       /^shots: 6 rows · 1 new · 4 known · 1 changed\n {2}viduq3p-720p text: 5 to send · 1 new · 3 known · 1 changed · 25 s · 2\.50 CNY\n {2}viduq3t-720p-offpeak text: 1 to send · 0 new · 1 known · 5 s · cost unknown\n {2}cost: at most 2\.50 CNY, and unknown for 1 row; .+\n {2}forecast: the 1 row fits in this window at 1\.0\/s; done /,
     );
-    const shown = json(exits(await desk.run(['status', 'shots', '--json']), 0)) as { rows: number };
+    const shown = json(exits(await cli.run(['status', 'shots', '--json']), 0)) as { rows: number };
     assert.equal(shown.rows, 5);
-    exits(await desk.run(['work', '--drain']), 0);
-    const planned = json(exits(await desk.run(['plan', file, '--json']), 3)) as Record<string, unknown>;
+    exits(await cli.run(['work', '--drain']), 0);
+    const planned = json(exits(await cli.run(['plan', file, '--json']), 3)) as Record<string, unknown>;
     assert.deepEqual(
       ['rows', 'new', 'known', 'changed', 'invalid', 'toSend'].map((name) => planned[name]),
       [6, 1, 4, 1, 0, 0],
       'what was sent is not sent again, and cannot change',
     );
-    const submitted = exits(await desk.run(['submit', file, '--json']), 3);
+    const submitted = exits(await cli.run(['submit', file, '--json']), 3);
     assert.deepEqual({ error: planned['refused'] }, JSON.parse(submitted.stderr), 'as submit says it');
     assert.equal(
-      exits(await desk.run(['plan', file]), 3).stderr,
-      exits(await desk.run(['submit', file]), 3).stderr,
+      exits(await cli.run(['plan', file]), 3).stderr,
+      exits(await cli.run(['submit', file]), 3).stderr,
     );
-    await desk.write('shots.csv', 'id,model,prompt\nx,viduq3p-720p,\n');
-    const refused = exits(await desk.run(['plan', file]), 3);
+    await cli.write('shots.csv', 'id,model,prompt\nx,viduq3p-720p,\n');
+    const refused = exits(await cli.run(['plan', file]), 3);
     assert.match(refused.stdout, /1 invalid/);
     assert.match(
       refused.stderr,
@@ -54,7 +54,7 @@ describe('plan', async () => {
   });
 
   it('makes no ledger where there is none', async () => {
-    const place = await openPlace();
+    const place = await openCli();
     const file = await place.write('few.csv', csvOf(2, 'few'));
     assert.match(
       exits(await place.run(['plan', file]), 0).stdout,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { exits } from '../cli.ts';
 import { csvOf } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 /** Rows in the queue at a time. */
 const DEPTH = 20;
@@ -11,24 +11,24 @@ const CONCURRENCY = 4;
 const BEFORE = DEPTH + CONCURRENCY * DEPTH;
 
 describe('batches beside each other', async () => {
-  const desk = await openDesk();
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  after(cli.close);
 
   /** At which places of the simulator's own record the rows of a batch were accepted. */
   function placesOf(batch: string): number[] {
-    return desk.simulator
+    return cli.simulator
       .accepted()
       .flatMap(({ body }, place) => (body.prompt.startsWith(`the shot ${batch}-`) ? [place] : []));
   }
 
   it('a small one does not wait for a large one, and an urgent one for nobody', async () => {
-    const large = await desk.write('large.csv', csvOf(300, 'large'));
-    const small = await desk.write('small.csv', csvOf(10, 'small'));
-    const urgent = await desk.write('urgent.csv', csvOf(60, 'urgent'));
-    for (const file of [large, small]) exits(await desk.run(['submit', file, '--queue-depth', '20']), 0);
-    exits(await desk.run(['submit', urgent, '--priority', '10', '--queue-depth', '20']), 0);
+    const large = await cli.write('large.csv', csvOf(300, 'large'));
+    const small = await cli.write('small.csv', csvOf(10, 'small'));
+    const urgent = await cli.write('urgent.csv', csvOf(60, 'urgent'));
+    for (const file of [large, small]) exits(await cli.run(['submit', file, '--queue-depth', '20']), 0);
+    exits(await cli.run(['submit', urgent, '--priority', '10', '--queue-depth', '20']), 0);
     const work = ['work', '--drain', '--queue-depth', String(DEPTH), '--concurrency', String(CONCURRENCY)];
-    exits(await desk.run(work), 0);
+    exits(await cli.run(work), 0);
     const [first = 0, last = 0] = [placesOf('urgent')[0], placesOf('urgent').at(-1)];
     assert.equal(placesOf('urgent').length, 60);
     // What was queued or in hand before its first accept opened it, and a row of each batch beside.
@@ -36,7 +36,7 @@ describe('batches beside each other', async () => {
     const end = placesOf('small').at(-1) ?? 0;
     assert.equal(placesOf('small').length, 10);
     assert.ok(end < last + BEFORE, `small ends at ${end}, urgent at ${last}`);
-    const status = exits(await desk.run(['status', 'urgent']), 0).stdout;
+    const status = exits(await cli.run(['status', 'urgent']), 0).stdout;
     assert.match(status, /^ {2}priority 10$/m);
   });
 });

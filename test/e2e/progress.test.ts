@@ -7,7 +7,7 @@ import { bar } from '../../src/cli/terminal.ts';
 import type { Money } from '../../src/core/money/money.ts';
 import { describe as describeEnded, exits, VIDBATCH } from '../cli.ts';
 import { csvOf } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 /** `script` of util-linux and of BSD give a command a terminal of its own. */
 function onTerminal(...args: readonly string[]): string[] {
@@ -18,13 +18,13 @@ function onTerminal(...args: readonly string[]): string[] {
 }
 
 describe('progress', async () => {
-  const desk = await openDesk('--latency', '100ms');
-  after(desk.close);
+  const cli = await openCliOnPostgres('--latency', '100ms');
+  after(cli.close);
 
   it('is drawn on a terminal: a bar, a rate and what is left, and is gone at the end', async () => {
-    const file = await desk.write('drawn.csv', csvOf(60, 'drawn'));
+    const file = await cli.write('drawn.csv', csvOf(60, 'drawn'));
     const program = onTerminal('run', file, '--concurrency', '2', '--yes');
-    const ended = await desk.run([], { program, env: { TERM: 'xterm' } });
+    const ended = await cli.run([], { program, env: { TERM: 'xterm' } });
     assert.equal(ended.code, 0, describeEnded(ended));
     assert.match(ended.stdout, /▕█*░*▏ \d+% {2}\d+ of 60 rows {2}\d+\.\d\/s {2}ETA \d+s/);
     const [last = '', next = ''] = ended.stdout.trimEnd().split(/\r?\n/).slice(-2);
@@ -37,8 +37,8 @@ describe('progress', async () => {
   });
 
   it('is not drawn without a terminal', async () => {
-    const file = await desk.write('plain.csv', csvOf(30, 'plain'));
-    const ended = exits(await desk.run(['run', file, '--concurrency', '2']), 0);
+    const file = await cli.write('plain.csv', csvOf(30, 'plain'));
+    const ended = exits(await cli.run(['run', file, '--concurrency', '2']), 0);
     for (const drawn of ['\r', '\u001b', '▕']) assert.ok(!(ended.stdout + ended.stderr).includes(drawn));
     assert.equal(ended.stdout, 'plain: 30 rows · 30 new\n30 rows · 30 task ids · paid twice: none known\n');
   });
@@ -54,15 +54,15 @@ describe('progress', async () => {
 });
 
 describe('a question on a terminal', async () => {
-  const desk = await openDesk();
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  after(cli.close);
 
   /** What the command says, and how it ends, when this is typed at its question. */
   async function typed(keys: string, ...args: readonly string[]): Promise<{ said: string; code: unknown }> {
     const [program = '', ...rest] = onTerminal(...args);
     const child = spawn(program, rest, {
-      cwd: desk.folder,
-      env: { ...process.env, ...desk.env, TERM: 'xterm' },
+      cwd: cli.folder,
+      env: { ...process.env, ...cli.env, TERM: 'xterm' },
     });
     let said = '';
     child.stdout.on('data', (data: Buffer) => {
@@ -75,20 +75,20 @@ describe('a question on a terminal', async () => {
   }
 
   it('is answered by Ctrl-C and by the end of the input: nothing is done', async () => {
-    const file = await desk.write('asked.csv', csvOf(3, 'asked'));
+    const file = await cli.write('asked.csv', csvOf(3, 'asked'));
     const interrupted = await typed('\u0003', 'run', file);
     assert.match(interrupted.said, /\[y\/N\] .*\r\n.*interrupted: nothing was done \[INTERRUPTED\]/);
     assert.equal(interrupted.code, 130, interrupted.said);
     const ended = await typed('\u0004', 'run', file);
     assert.match(ended.said, /not confirmed: nothing was done \[NOT_CONFIRMED\]/);
     assert.equal(ended.code, 2, ended.said);
-    assert.equal(desk.simulator.accepted().length, 0);
+    assert.equal(cli.simulator.accepted().length, 0);
   });
 
   it('knows the budget, and the prices that the ledger has', async () => {
-    const file = await desk.write('dear.csv', csvOf(3, 'dear'));
-    const prices = await desk.write('p.json', '{"viduq3p-720p": {"perVideo": "1.5", "currency": "CNY"}}');
-    exits(await desk.run(['submit', file, '--prices', prices, '--budget', '4CNY']), 0);
+    const file = await cli.write('dear.csv', csvOf(3, 'dear'));
+    const prices = await cli.write('p.json', '{"viduq3p-720p": {"perVideo": "1.5", "currency": "CNY"}}');
+    exits(await cli.run(['submit', file, '--prices', prices, '--budget', '4CNY']), 0);
     const { said, code } = await typed('n\r', 'run', file);
     assert.match(said, / {2}budget: 4\.00 CNY, 4\.00 CNY left, which may not pay for all/);
     assert.match(said, /Send 3 rows, which cost at most 4\.50 CNY, as far as the budget goes\?/);

@@ -4,7 +4,7 @@ import { Pool } from 'pg';
 import { countsOf, exits, json, jsonLines, lastLine } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 interface Listed {
   kind: 'uncertain' | 'surplus';
@@ -17,16 +17,16 @@ interface Listed {
 }
 
 describe('rows of which nobody knows', async () => {
-  const desk = await openDesk();
-  const { simulator } = desk;
-  const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
+  const cli = await openCliOnPostgres();
+  const { simulator } = cli;
+  const db = new Pool({ connectionString: cli.databaseUrl, max: 1 });
   after(async () => {
     await db.end();
-    await desk.close();
+    await cli.close();
   });
   const listed = async (): Promise<Listed[]> =>
-    jsonLines<Listed>(exits(await desk.run(['uncertain', 'lost', '--json']), 0).stdout);
-  const resolve = (...args: string[]): Promise<Ended> => desk.run(['resolve', 'lost', ...args]);
+    jsonLines<Listed>(exits(await cli.run(['uncertain', 'lost', '--json']), 0).stdout);
+  const resolve = (...args: string[]): Promise<Ended> => cli.run(['resolve', 'lost', ...args]);
   const shot = (key: string): string => `the shot ${key}`;
   const taskOf = (prompt: string): string =>
     simulator.accepted().find(({ body }) => body.prompt === shot(prompt))?.taskId ?? assert.fail(prompt);
@@ -41,8 +41,8 @@ describe('rows of which nobody knows', async () => {
     ] as const) {
       await simulator.addRule({ fault, match: { prompt } });
     }
-    await desk.write('lost.csv', csvOf(6, 'lost'));
-    const ended = exits(await desk.run(['run', 'lost.csv', '--concurrency', '1']), 5);
+    await cli.write('lost.csv', csvOf(6, 'lost'));
+    const ended = exits(await cli.run(['run', 'lost.csv', '--concurrency', '1']), 5);
     assert.equal(lastLine(ended), '6 rows · 2 task ids · 4 uncertain · paid twice: none known');
 
     const rows = await listed();
@@ -66,7 +66,7 @@ describe('rows of which nobody knows', async () => {
       rows[0]?.idempotencyKey,
       simulator.accepted().find(({ body }) => body.prompt === shot('lost-1'))?.idempotencyKey,
     );
-    const text = exits(await desk.run(['uncertain']), 0).stdout;
+    const text = exits(await cli.run(['uncertain']), 0).stdout;
     for (const part of [
       'lost lost-3: uncertain',
       'reached   sent',
@@ -107,7 +107,7 @@ describe('rows of which nobody knows', async () => {
       [['accepted', 'lost-1', taskOf('lost-1'), 'resolve']],
     );
 
-    const { stdout: life } = exits(await desk.run(['explain', 'lost', 'lost-1']), 0);
+    const { stdout: life } = exits(await cli.run(['explain', 'lost', 'lost-1']), 0);
     assert.match(life, /no call: a person found its task/);
     assert.doesNotMatch(life, /accepted after/, 'nothing was sent a second time');
 
@@ -121,8 +121,8 @@ describe('rows of which nobody knows', async () => {
     assert.deepEqual(await listed(), []);
 
     await simulator.clearRules();
-    exits(await desk.run(['work', '--drain']), 0);
-    assert.deepEqual(countsOf(exits(await desk.run(['status', 'lost', '--json']), 0)), {
+    exits(await cli.run(['work', '--drain']), 0);
+    assert.deepEqual(countsOf(exits(await cli.run(['status', 'lost', '--json']), 0)), {
       pending: 0,
       submitting: 0,
       submitted: 5,
@@ -134,7 +134,7 @@ describe('rows of which nobody knows', async () => {
       abandoned: 1,
     });
     assert.deepEqual(paidTwice(simulator.accepted()), [shot('lost-4')]);
-    const trail = json(exits(await desk.run(['explain', 'lost', 'lost-4', '--json']), 0)) as {
+    const trail = json(exits(await cli.run(['explain', 'lost', 'lost-4', '--json']), 0)) as {
       trail: { event: string; who: string; detail: string }[];
       attempts: { outcome: string }[];
     };
@@ -146,17 +146,14 @@ describe('rows of which nobody knows', async () => {
       trail.trail.map(({ event, detail }) => [event, detail]),
       [['resolve --not-sent', 'a guess']],
     );
-    assert.match(
-      exits(await desk.run(['explain', 'lost', 'lost-4']), 0).stdout,
-      /^trail .* by .+: a guess$/m,
-    );
+    assert.match(exits(await cli.run(['explain', 'lost', 'lost-4']), 0).stdout, /^trail .* by .+: a guess$/m);
   });
 });
 
 describe('a provider that honours the idempotency key', async () => {
-  const desk = await openDesk();
-  const { simulator } = desk;
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  const { simulator } = cli;
+  after(cli.close);
   const env = { VIDBATCH_PROVIDER_IDEMPOTENT: 'true' };
 
   it('gets lost rows again under their key: all end submitted, each accepted once', async () => {
@@ -169,8 +166,8 @@ describe('a provider that honours the idempotency key', async () => {
     ];
     for (const [i, fault] of faults.entries())
       await simulator.addRule({ fault, match: { prompt: `key-${i + 2}`, times: 1 } });
-    await desk.write('key.csv', csvOf(8, 'key'));
-    const ended = exits(await desk.run(['run', 'key.csv'], { env }), 0);
+    await cli.write('key.csv', csvOf(8, 'key'));
+    const ended = exits(await cli.run(['run', 'key.csv'], { env }), 0);
     assert.equal(lastLine(ended), '8 rows · 8 task ids · paid twice: none known');
     assert.equal(simulator.accepted().length, 8);
     assert.deepEqual(paidTwice(simulator.accepted()), []);
@@ -180,8 +177,8 @@ describe('a provider that honours the idempotency key', async () => {
 
   it('gets a row no more that it may have, once its attempts are used up: it is uncertain', async () => {
     await simulator.addRule({ fault: 'status-502:not-created', match: { prompt: 'dark-2' } });
-    await desk.write('dark.csv', csvOf(3, 'dark'));
-    const ended = exits(await desk.run(['run', 'dark.csv', '--attempts', '2'], { env }), 5);
+    await cli.write('dark.csv', csvOf(3, 'dark'));
+    const ended = exits(await cli.run(['run', 'dark.csv', '--attempts', '2'], { env }), 5);
     assert.equal(lastLine(ended), '3 rows · 2 task ids · 1 uncertain · paid twice: none known');
     assert.deepEqual(paidTwice(simulator.accepted()), []);
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { countsOf, exits, openPlace } from '../cli.ts';
+import { countsOf, exits, openCli } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
@@ -16,14 +16,14 @@ describe('a ledger that is restored from a copy', async () => {
 
   it('made in the middle of a run pays nothing again: embedded, without its journal', async () => {
     const simulator = await startSimulatorProcess();
-    const here = await openPlace(
+    const cli = await openCli(
       { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' },
       { ledger: true },
     );
-    after(() => Promise.all([here.close(), simulator.close()]));
-    const file = await here.write('restored.csv', csvOf(ROWS, 'restored'));
-    const [files, copy] = [join(here.folder, '.vidbatch', 'database'), join(here.folder, 'copy')];
-    const running = here.start(['run', file]);
+    after(() => Promise.all([cli.close(), simulator.close()]));
+    const file = await cli.write('restored.csv', csvOf(ROWS, 'restored'));
+    const [files, copy] = [join(cli.folder, '.vidbatch', 'database'), join(cli.folder, 'copy')];
+    const running = cli.start(['run', file]);
     await running.says(/"event":"accepted"/, WHEN);
     running.kill('SIGSTOP');
     await cp(files, copy, { recursive: true });
@@ -33,7 +33,7 @@ describe('a ledger that is restored from a copy', async () => {
 
     await rm(files, { recursive: true });
     await rename(copy, files);
-    const again = exits(await here.run(['run', file, '--json']), 0);
+    const again = exits(await cli.run(['run', file, '--json']), 0);
     assert.equal(simulator.accepted().length, ROWS, 'nothing more was sent');
     assert.equal(countsOf(again)['submitted'], ROWS);
     assert.match(again.stderr, /"event":"replayed"/);
@@ -42,7 +42,7 @@ describe('a ledger that is restored from a copy', async () => {
   it('made in the middle of a run, or before it, pays nothing again: Redis and Postgres', async () => {
     const simulator = await startSimulatorProcess();
     const database = await createDatabase(shared);
-    const here = await openPlace({
+    const cli = await openCli({
       REDIS_URL: shared.redisUrl,
       VIDBATCH_BASE_URL: simulator.url,
       VIDBATCH_API_KEY: 'sk-e2e',
@@ -50,12 +50,12 @@ describe('a ledger that is restored from a copy', async () => {
     const on = (databaseUrl: string): { env: Record<string, string> } => ({
       env: { DATABASE_URL: databaseUrl },
     });
-    exits(await here.run(['migrate'], on(database.url)), 0);
+    exits(await cli.run(['migrate'], on(database.url)), 0);
     const before = await createDatabase(shared, { copyOf: database.url });
-    after(() => Promise.all([here.close(), simulator.close(), database.drop(), before.drop()]));
+    after(() => Promise.all([cli.close(), simulator.close(), database.drop(), before.drop()]));
 
-    const file = await here.write('restored.csv', csvOf(ROWS, 'restored'));
-    const running = here.start(['run', file], on(database.url));
+    const file = await cli.write('restored.csv', csvOf(ROWS, 'restored'));
+    const running = cli.start(['run', file], on(database.url));
     await running.says(/"event":"accepted"/, WHEN);
     const middle = await createDatabase(shared, { copyOf: database.url });
     after(() => middle.drop());
@@ -63,7 +63,7 @@ describe('a ledger that is restored from a copy', async () => {
     assert.deepEqual([simulator.accepted().length, paidTwice(simulator.accepted())], [ROWS, []]);
 
     for (const copy of [middle, before]) {
-      const again = exits(await here.run(['run', file, '--json'], on(copy.url)), 0);
+      const again = exits(await cli.run(['run', file, '--json'], on(copy.url)), 0);
       assert.equal(simulator.accepted().length, ROWS, 'nothing more was sent');
       assert.equal(countsOf(again)['submitted'], ROWS);
     }
@@ -72,16 +72,16 @@ describe('a ledger that is restored from a copy', async () => {
   it('is not the empty ledger of a second DATABASE_URL, which sends nothing until a person says so', async () => {
     const simulator = await startSimulatorProcess();
     const [first, second] = [await createDatabase(shared), await createDatabase(shared)];
-    const here = await openPlace({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' });
-    after(() => Promise.all([here.close(), simulator.close(), first.drop(), second.drop()]));
-    const file = await here.write('two.csv', csvOf(2, 'two'));
+    const cli = await openCli({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' });
+    after(() => Promise.all([cli.close(), simulator.close(), first.drop(), second.drop()]));
+    const file = await cli.write('two.csv', csvOf(2, 'two'));
     const run = (
       url: string,
       args: readonly string[] = [],
       env: Record<string, string> = {},
-    ): Promise<Ended> => here.run(['run', file, ...args], { env: { DATABASE_URL: url, ...env } });
+    ): Promise<Ended> => cli.run(['run', file, ...args], { env: { DATABASE_URL: url, ...env } });
     const doctor = async (): Promise<string> =>
-      (await here.run(['doctor'], { env: { DATABASE_URL: second.url } })).stdout;
+      (await cli.run(['doctor'], { env: { DATABASE_URL: second.url } })).stdout;
     exits(await run(first.url), 0);
     assert.equal(simulator.accepted().length, 2);
 
@@ -90,10 +90,10 @@ describe('a ledger that is restored from a copy', async () => {
       refused.stderr,
       /belongs to another ledger .*nothing was sent \[FOREIGN_JOURNALS\]\n.*DATABASE_URL/,
     );
-    exits(await here.run(['migrate', '--accept-foreign-journals'], { env: { DATABASE_URL: first.url } }), 0);
+    exits(await cli.run(['migrate', '--accept-foreign-journals'], { env: { DATABASE_URL: first.url } }), 0);
     exits(await run(second.url), 3);
     assert.match(await doctor(), /^failed +journals: .*belongs to another ledger/m);
-    const status = exits(await here.run(['status'], { env: { DATABASE_URL: second.url } }), 0);
+    const status = exits(await cli.run(['status'], { env: { DATABASE_URL: second.url } }), 0);
     assert.match(status.stderr, /belongs to another ledger/);
     assert.equal(simulator.accepted().length, 2, 'nothing was paid by the wrong ledger');
 

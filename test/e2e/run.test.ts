@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { exits, job, lastLine, openPlace } from '../cli.ts';
+import { exits, job, lastLine, openCli } from '../cli.ts';
 import { startSimulatorProcess } from './simulator.ts';
 
 /** Of the canonical text of `jobs/contract.json`: the four bodies of the contract page, none of them edited since. */
@@ -10,11 +10,11 @@ const CONTRACT = 'ea03721140e9';
 
 describe('run, with nothing configured but the provider', async () => {
   const simulator = await startSimulatorProcess();
-  const here = await openPlace({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' });
-  after(() => Promise.all([here.close(), simulator.close()]));
+  const cli = await openCli({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e' });
+  after(() => Promise.all([cli.close(), simulator.close()]));
 
   before(async () => {
-    exits(await here.run(['run', job('contract.json')]), 0);
+    exits(await cli.run(['run', job('contract.json')]), 0);
   });
 
   it('sends the four bodies of the contract page as they stand there', () => {
@@ -34,7 +34,7 @@ describe('run, with nothing configured but the provider', async () => {
   });
 
   it('sends nothing the second time', async () => {
-    const again = exits(await here.run(['run', job('contract.json')]), 0);
+    const again = exits(await cli.run(['run', job('contract.json')]), 0);
     assert.equal(lastLine(again), '4 rows · 4 task ids · paid twice: none known');
     assert.equal(simulator.accepted().length, 4);
     assert.equal((await simulator.stats()).creates, 4);

@@ -5,10 +5,10 @@ import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import { nextTicks } from '../../src/core/time/cron.ts';
 import { exits, json, jsonLines } from '../cli.ts';
-import type { Place } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { startServer } from '../servers.ts';
 import { csvOf } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 const DAILY = ['--cron', '0 23 * * *', '--tz', 'Asia/Shanghai'];
 
@@ -20,44 +20,44 @@ interface Seen {
 }
 
 describe('a schedule', async () => {
-  const here = await openDesk();
-  after(here.close);
+  const cli = await openCliOnPostgres();
+  after(cli.close);
   const list = async (): Promise<Seen[]> =>
-    jsonLines<Seen>(exits(await here.run(['schedule', 'list', '--json']), 0).stdout);
+    jsonLines<Seen>(exits(await cli.run(['schedule', 'list', '--json']), 0).stdout);
 
   it('is added with its next five runs, triggered, paused, resumed and removed', async () => {
-    const file = await here.write('nightly.csv', csvOf(2));
-    const added = await here.run(['schedule', 'add', 'nightly', file, ...DAILY, '--overlap', 'allow']);
+    const file = await cli.write('nightly.csv', csvOf(2));
+    const added = await cli.run(['schedule', 'add', 'nightly', file, ...DAILY, '--overlap', 'allow']);
     assert.match(
       exits(added, 0).stdout,
       /next {2}\d{4}-\d\d-\d\dT23:00:00\+08:00\n( +\S+T23:00:00\+08:00\n){4}$/,
     );
-    const made = exits(await here.run(['schedule', 'trigger', 'nightly']), 0).stdout;
+    const made = exits(await cli.run(['schedule', 'trigger', 'nightly']), 0).stdout;
     assert.match(made, /^nightly@\d{8}T\d{6}(\.\d{3})?\+0800: 2 rows · 2 new\n$/);
     // Content that was sent in one batch is sent again in the next: that is what it is for.
-    exits(await here.run(['schedule', 'trigger', 'nightly']), 0);
-    exits(await here.run(['work', '--drain']), 0);
-    assert.equal(here.simulator.accepted().length, 4);
-    exits(await here.run(['schedule', 'pause', 'nightly']), 0);
+    exits(await cli.run(['schedule', 'trigger', 'nightly']), 0);
+    exits(await cli.run(['work', '--drain']), 0);
+    assert.equal(cli.simulator.accepted().length, 4);
+    exits(await cli.run(['schedule', 'pause', 'nightly']), 0);
     const [paused] = await list();
     assert.deepEqual([paused?.paused, paused?.next], [true, []]);
     assert.deepEqual([paused?.last?.state, paused?.last?.counts?.['submitted']], ['made', 2]);
-    exits(await here.run(['schedule', 'resume', 'nightly']), 0);
+    exits(await cli.run(['schedule', 'resume', 'nightly']), 0);
     assert.equal((await list())[0]?.next.length, 5);
     assert.match(
-      exits(await here.run(['schedule', 'show', 'nightly']), 0).stdout,
+      exits(await cli.run(['schedule', 'show', 'nightly']), 0).stdout,
       /( +run +nightly@\S+: 2 submitted\n){2}/,
     );
-    exits(await here.run(['schedule', 'remove', 'nightly']), 0);
+    exits(await cli.run(['schedule', 'remove', 'nightly']), 0);
     assert.deepEqual(await list(), []);
   });
 
   it('whose last run failed is told of, by its exit code with --check', async () => {
-    const file = await here.write('gone.csv', csvOf(2));
-    exits(await here.run(['schedule', 'add', 'gone', file, ...DAILY]), 0);
+    const file = await cli.write('gone.csv', csvOf(2));
+    exits(await cli.run(['schedule', 'add', 'gone', file, ...DAILY]), 0);
     await rm(file);
-    assert.match(exits(await here.run(['schedule', 'trigger', 'gone']), 2).stderr, /gone\.csv: no such file/);
-    const checked = await here.run(['schedule', 'list', '--check']);
+    assert.match(exits(await cli.run(['schedule', 'trigger', 'gone']), 2).stderr, /gone\.csv: no such file/);
+    const checked = await cli.run(['schedule', 'list', '--check']);
     assert.match(
       exits(checked, 1).stdout,
       /failed: .*gone\.csv: no such file \(on .+\) \[manifest-not-found\]/,
@@ -65,8 +65,8 @@ describe('a schedule', async () => {
   });
 
   it('that makes no sense is refused in one line, with exit code 2', async () => {
-    const file = await here.write('some.csv', csvOf(1));
-    exits(await here.run(['schedule', 'add', 'known', file, ...DAILY]), 0);
+    const file = await cli.write('some.csv', csvOf(1));
+    exits(await cli.run(['schedule', 'add', 'known', file, ...DAILY]), 0);
     const refusals: [string[], RegExp][] = [
       [['known', file, ...DAILY], /there is a schedule named known already \[SCHEDULE_EXISTS\]/],
       [['a/b', file, ...DAILY], /"a\/b" cannot name a schedule: .* \[schedule-name\]/],
@@ -80,23 +80,23 @@ describe('a schedule', async () => {
     ];
     await Promise.all(
       refusals.map(async ([args, message]) =>
-        assert.match(exits(await here.run(['schedule', 'add', ...args]), 2).stderr, message),
+        assert.match(exits(await cli.run(['schedule', 'add', ...args]), 2).stderr, message),
       ),
     );
-    const unknown = await here.run(['schedule', 'show', 'knwon', '--json']);
+    const unknown = await cli.run(['schedule', 'show', 'knwon', '--json']);
     const { error } = JSON.parse(exits(unknown, 2).stderr) as { error: Record<string, string> };
     assert.deepEqual([error['code'], error['hint']], ['NO_SUCH_SCHEDULE', 'Did you mean known?']);
   });
 
   it('tells with --json what submit would', async () => {
-    const file = await here.write('told.csv', csvOf(3));
-    exits(await here.run(['schedule', 'add', 'told', file, ...DAILY, '--json']), 0);
-    const told = json(exits(await here.run(['schedule', 'trigger', 'told', '--json']), 0)) as Record<
+    const file = await cli.write('told.csv', csvOf(3));
+    exits(await cli.run(['schedule', 'add', 'told', file, ...DAILY, '--json']), 0);
+    const told = json(exits(await cli.run(['schedule', 'trigger', 'told', '--json']), 0)) as Record<
       string,
       unknown
     >;
     assert.deepEqual([told['state'], told['rows'], told['added']], ['made', 3, 3]);
-    const skipped = await here.run(['schedule', 'trigger', 'told']);
+    const skipped = await cli.run(['schedule', 'trigger', 'told']);
     assert.match(
       exits(skipped, 3).stderr,
       /skipped: told@\S+ still has 3 rows to send; nothing was sent \[RUN_SKIPPED\]/,
@@ -105,23 +105,23 @@ describe('a schedule', async () => {
 });
 
 describe('three workers', async () => {
-  const here = await openDesk();
+  const cli = await openCliOnPostgres();
   const own = await startServer('redis');
-  const db = new Client({ connectionString: here.databaseUrl });
+  const db = new Client({ connectionString: cli.databaseUrl });
   after(async () => {
     await db.end();
-    await here.close();
+    await cli.close();
     await own.stop();
   });
 
   it('make one batch of each tick, though one is killed and Redis loses everything; what is edited counts from then on', async () => {
-    const file = await here.write('each.csv', csvOf(3, 'first'));
+    const file = await cli.write('each.csv', csvOf(3, 'first'));
     const schedule = ['each', file, '--cron', '* * * * * *', '--tz', 'Asia/Shanghai', '--overlap', 'allow'];
-    exits(await here.run(['schedule', 'add', ...schedule]), 0);
+    exits(await cli.run(['schedule', 'add', ...schedule]), 0);
     await db.connect();
     const runs = await watchRuns(db);
     const first = await nextOf(db);
-    const work = (): ReturnType<Place['start']> => here.start(['work'], { env: { REDIS_URL: own.url } });
+    const work = (): ReturnType<Cli['start']> => cli.start(['work'], { env: { REDIS_URL: own.url } });
     const workers = [work(), work(), work()];
 
     await runs.come(({ state }) => state === 'made');
@@ -134,7 +134,7 @@ describe('three workers', async () => {
     await db.query(`update vidbatch.run set lease_until = now() - interval '1 second' where worker = $1`, [
       worker,
     ]);
-    await replace(here, file, csvOf(4, 'second'));
+    await replace(cli, file, csvOf(4, 'second'));
     const redis = new Redis(own.url);
     await redis.flushall();
     redis.disconnect();
@@ -175,7 +175,7 @@ describe('three workers', async () => {
     assert.deepEqual([...told].sort(), ['failed manifest-not-found 0 0', 'made null 1 3', 'made null 1 4']);
     // A row of which nobody knows, since its worker was killed, is none that is sent again.
     const { rows: all } = await db.query<{ n: number }>('select count(*)::int as n from vidbatch.submission');
-    assert.ok(here.simulator.accepted().length <= (all[0]?.n ?? 0));
+    assert.ok(cli.simulator.accepted().length <= (all[0]?.n ?? 0));
   });
 });
 
@@ -193,8 +193,8 @@ async function openBefore(db: Client, end: number): Promise<number> {
 }
 
 /** A reader sees the old file or the new one. */
-async function replace(here: Place, file: string, text: string): Promise<void> {
-  await rename(await here.write('new.csv', text), file);
+async function replace(cli: Cli, file: string, text: string): Promise<void> {
+  await rename(await cli.write('new.csv', text), file);
 }
 
 interface Change {

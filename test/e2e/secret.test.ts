@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import { exits, openPlace } from '../cli.ts';
+import { exits, openCli } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 import { createDatabase, servers, startServer } from '../servers.ts';
 import { csvOf } from './manifest.ts';
@@ -24,33 +24,30 @@ describe('the API key', async () => {
   });
 
   /** What a whole life of a batch says: accepted, refused, lost, halted with a wrong key, and looked at. */
-  async function live(place: Awaited<ReturnType<typeof openPlace>>): Promise<string> {
+  async function live(cli: Awaited<ReturnType<typeof openCli>>): Promise<string> {
     await simulator.clearRules();
     await simulator.addRule({ fault: 'policy', match: { prompt: 'leak-2' } });
     await simulator.addRule({ fault: 'reset-after-body:created', match: { prompt: 'leak-3' } });
-    const file = await place.write('leak.csv', csvOf(4, 'leak'));
-    const more = await place.write('more.csv', csvOf(1, 'more'));
+    const file = await cli.write('leak.csv', csvOf(4, 'leak'));
+    const more = await cli.write('more.csv', csvOf(1, 'more'));
     const wrong = { env: { VIDBATCH_API_KEY: `${KEY}-wrong` } };
     const said: Ended[] = [
       // A run removes its queue at its end; what all workers share stays.
-      exits(await place.run(['submit', file, '--log-level', 'trace']), 0),
-      exits(await place.run(['work', '--drain', '--log-level', 'trace']), 5),
-      exits(await place.run(['run', more, '--log-level', 'trace'], wrong), 6),
-      exits(await place.run(['reconcile', '--log-level', 'trace']), 0),
-      exits(await place.run(['explain', 'leak', 'leak-3', '--json']), 0),
-      exits(await place.run(['export', 'leak', '--format', 'jsonl']), 0),
+      exits(await cli.run(['submit', file, '--log-level', 'trace']), 0),
+      exits(await cli.run(['work', '--drain', '--log-level', 'trace']), 5),
+      exits(await cli.run(['run', more, '--log-level', 'trace'], wrong), 6),
+      exits(await cli.run(['reconcile', '--log-level', 'trace']), 0),
+      exits(await cli.run(['explain', 'leak', 'leak-3', '--json']), 0),
+      exits(await cli.run(['export', 'leak', '--format', 'jsonl']), 0),
     ];
     return said.map(({ stdout, stderr }) => stdout + stderr).join('\n');
   }
 
   it('is in no output and in no file of an embedded ledger', async () => {
-    const place = await openPlace(
-      { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY },
-      { ledger: true },
-    );
+    const cli = await openCli({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY }, { ledger: true });
     try {
-      hides(await live(place));
-      const files = await readdir(join(place.folder, '.vidbatch'), { recursive: true, withFileTypes: true });
+      hides(await live(cli));
+      const files = await readdir(join(cli.folder, '.vidbatch'), { recursive: true, withFileTypes: true });
       const texts = await Promise.all(
         files
           .filter((file) => file.isFile())
@@ -58,24 +55,24 @@ describe('the API key', async () => {
       );
       hides(texts.join('\n'));
     } finally {
-      await place.close();
+      await cli.close();
     }
   });
 
   it('is in no output, and neither in Redis nor in Postgres', async () => {
     const database = await createDatabase(shared);
-    const place = await openPlace({
+    const cli = await openCli({
       VIDBATCH_BASE_URL: simulator.url,
       VIDBATCH_API_KEY: KEY,
       REDIS_URL: own.url,
       DATABASE_URL: database.url,
     });
     try {
-      hides(await live(place));
+      hides(await live(cli));
       hides(await everythingInRedis(own.url));
       hides(await everythingInPostgres(database.url));
     } finally {
-      await place.close();
+      await cli.close();
       await database.drop();
     }
   });

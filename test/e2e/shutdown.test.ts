@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Client } from 'pg';
-import { countsOf, exits, jsonLines, openPlace } from '../cli.ts';
-import type { Ended, Place, Running } from '../cli.ts';
+import { countsOf, exits, jsonLines, openCli } from '../cli.ts';
+import type { Ended, Cli, Running } from '../cli.ts';
 import { createDatabase, servers, startServer } from '../servers.ts';
 import { startHolding } from './holding.ts';
 import type { HoldingProvider } from './holding.ts';
@@ -26,7 +26,7 @@ const CONCURRENCY = 4;
 
 /** Rows in a ledger of their own, and a worker that has `CONCURRENCY` of them in flight. */
 interface Scene {
-  here: Place;
+  cli: Cli;
   work: Running;
   provider: HoldingProvider;
 }
@@ -41,31 +41,31 @@ describe('a worker that is told to stop', async () => {
 
   async function open(servers: { databaseUrl: string; redisUrl?: string }): Promise<Omit<Scene, 'work'>> {
     const [provider, database] = await Promise.all([startHolding(), createDatabase(servers)]);
-    const here = await openPlace({
+    const cli = await openCli({
       DATABASE_URL: database.url,
       ...(servers.redisUrl === undefined ? {} : { REDIS_URL: servers.redisUrl }),
       VIDBATCH_BASE_URL: provider.url,
       VIDBATCH_API_KEY: 'sk-e2e',
       VIDBATCH_CONCURRENCY: String(CONCURRENCY),
     });
-    closers.push(database.drop, provider.close, here.close);
-    return { here, provider };
+    closers.push(database.drop, provider.close, cli.close);
+    return { cli, provider };
   }
 
   async function inFlight(
     servers: { databaseUrl: string; redisUrl?: string },
     ...command: string[]
   ): Promise<Scene> {
-    const { here, provider } = await open(servers);
-    const file = await here.write('stop.csv', csvOf(ROWS, 'stop'));
-    if (command[0] !== 'run') exits(await here.run(['submit', file]), 0);
-    const work = here.start(command[0] === 'run' ? ['run', file, ...command.slice(1)] : command);
+    const { cli, provider } = await open(servers);
+    const file = await cli.write('stop.csv', csvOf(ROWS, 'stop'));
+    if (command[0] !== 'run') exits(await cli.run(['submit', file]), 0);
+    const work = cli.start(command[0] === 'run' ? ['run', file, ...command.slice(1)] : command);
     await provider.waiting(CONCURRENCY);
-    return { here, provider, work };
+    return { cli, provider, work };
   }
 
-  const counted = async ({ here }: Pick<Scene, 'here'>): Promise<Record<string, number>> =>
-    countsOf(exits(await here.run(['status', 'stop', '--json']), 0));
+  const counted = async ({ cli }: Pick<Scene, 'cli'>): Promise<Record<string, number>> =>
+    countsOf(exits(await cli.run(['status', 'stop', '--json']), 0));
 
   it('takes no more rows, records those in flight, and ends with 0; meanwhile it is alive, and not ready', async () => {
     const scene = await inFlight(shared, 'work', '--http', '127.0.0.1:0');
@@ -97,9 +97,9 @@ describe('a worker that is told to stop', async () => {
   });
 
   it('finds its address taken: one line, and exit code 1', async () => {
-    const { here, provider } = await open(shared);
+    const { cli, provider } = await open(shared);
     const { host } = new URL(provider.url);
-    const { stderr } = exits(await here.run(['work', '--http', host]), 1);
+    const { stderr } = exits(await cli.run(['work', '--http', host]), 1);
     assert.match(
       stderr,
       /^vidbatch: --http 127\.0\.0\.1:\d+: cannot listen there: another process listens there \[CANNOT_LISTEN\]$/m,
@@ -128,8 +128,8 @@ describe('a worker that is told to stop', async () => {
 
   it('has nothing to wait for when it is idle', async () => {
     for (const servers of [shared, { databaseUrl: shared.databaseUrl }]) {
-      const { here } = await open(servers);
-      const work = here.start(['work', '--shutdown-timeout', '60s']);
+      const { cli } = await open(servers);
+      const work = cli.start(['work', '--shutdown-timeout', '60s']);
       await work.says(/"event":"started"/);
       work.kill('SIGTERM');
       const ended = exits(await work.ended, 0);
@@ -138,13 +138,13 @@ describe('a worker that is told to stop', async () => {
   });
 
   it('before it has begun, because the ledger keeps it waiting: ends with 0, and has sent nothing', async () => {
-    const { here, provider } = await open(shared);
-    exits(await here.run(['submit', await here.write('stop.csv', csvOf(ROWS, 'stop'))]), 0);
-    const holder = new Client({ connectionString: here.env['DATABASE_URL'] });
+    const { cli, provider } = await open(shared);
+    exits(await cli.run(['submit', await cli.write('stop.csv', csvOf(ROWS, 'stop'))]), 0);
+    const holder = new Client({ connectionString: cli.env['DATABASE_URL'] });
     await holder.connect();
     try {
       await holder.query('begin; lock table vidbatch.provider in access exclusive mode');
-      const work = here.start(['work', '--http', '127.0.0.1:0']);
+      const work = cli.start(['work', '--http', '127.0.0.1:0']);
       await work.says(/"event":"listening"/);
       work.kill('SIGTERM');
       exits(await work.ended, 0);
@@ -189,7 +189,7 @@ describe('a worker that is told to stop', async () => {
       await postgres.restart();
     }
     scene.provider.release();
-    const next = scene.here.start(['work', '--drain']);
+    const next = scene.cli.start(['work', '--drain']);
     await next.says(/"by":"journal"/, CONCURRENCY);
     await scene.provider.waiting(CONCURRENCY);
     scene.provider.release();

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import type { AcceptedCreate, StatsReport } from '../../src/simulator/record.ts';
 import type { RuleInput } from '../../src/simulator/fault-rules.ts';
 import type { SettingsPatch } from '../../src/simulator/settings.ts';
-import { jsonLines, openPlace } from '../cli.ts';
+import { jsonLines, openCli } from '../cli.ts';
 
 /** The simulator in a process of its own, reached over HTTP only. */
 export interface SimulatorProcess {
@@ -19,19 +19,10 @@ export interface SimulatorProcess {
 }
 
 export async function startSimulatorProcess(...flags: string[]): Promise<SimulatorProcess> {
-  const place = await openPlace();
-  const record = join(place.folder, 'accepted.jsonl');
+  const cli = await openCli();
+  const record = join(cli.folder, 'accepted.jsonl');
   const latency = flags.includes('--latency') ? [] : ['--latency', '1ms-5ms'];
-  const running = place.start([
-    'simulate',
-    '--port',
-    '0',
-    '--json',
-    '--record',
-    record,
-    ...latency,
-    ...flags,
-  ]);
+  const running = cli.start(['simulate', '--port', '0', '--json', '--record', record, ...latency, ...flags]);
   const url = await running.prints(/^\{"url":/).then((line) => (JSON.parse(line) as { url: string }).url);
   const ask = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const sent = body === undefined ? {} : { body: JSON.stringify(body) };
@@ -47,6 +38,6 @@ export async function startSimulatorProcess(...flags: string[]): Promise<Simulat
     configure: async (change) => void (await ask('POST', 'settings', change)),
     addRule: async (rule) => void (await ask('POST', 'rules', rule)),
     clearRules: async () => void (await ask('DELETE', 'rules')),
-    close: place.close,
+    close: cli.close,
   };
 }

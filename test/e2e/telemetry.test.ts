@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { exits } from '../cli.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 describe('spans, where the optional package is not installed', async () => {
-  const desk = await openDesk();
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  after(cli.close);
   const NODE_OPTIONS = `--import=${new URL('absent.ts', import.meta.url).href}`;
 
   it('are an error that names the package when they were asked for', async () => {
     const { stderr } = exits(
-      await desk.run(['work', '--drain'], { env: { NODE_OPTIONS, VIDBATCH_OTEL: 'true' } }),
+      await cli.run(['work', '--drain'], { env: { NODE_OPTIONS, VIDBATCH_OTEL: 'true' } }),
       2,
     );
     assert.match(
@@ -21,6 +21,6 @@ describe('spans, where the optional package is not installed', async () => {
 
   it('are done without when only an exporter is set', async () => {
     const env = { NODE_OPTIONS, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' };
-    exits(await desk.run(['work', '--drain'], { env }), 0);
+    exits(await cli.run(['work', '--drain'], { env }), 0);
   });
 });

@@ -1,27 +1,27 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { exits } from '../cli.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 const NAMED = ['--map', 'model=模型', '--map', 'prompt=提示词'];
 
 describe('headers that are understood', async () => {
-  const desk = await openDesk();
-  after(desk.close);
-  const sent = async (): Promise<number> => (await desk.simulator.stats()).creates;
+  const cli = await openCliOnPostgres();
+  after(cli.close);
+  const sent = async (): Promise<number> => (await cli.simulator.stats()).creates;
 
   it('send their fields, and are named once, beside the columns that are kept', async () => {
-    const file = await desk.write(
+    const file = await cli.write(
       'plain.csv',
       '编号,模型,提示词,时长（秒）,备注\na,viduq3p-720p,清晨,7,draft\n',
     );
-    const ran = exits(await desk.run(['run', file]), 0);
-    assert.equal(desk.simulator.accepted().at(-1)?.body.duration, 7);
+    const ran = exits(await cli.run(['run', file]), 0);
+    assert.equal(cli.simulator.accepted().at(-1)?.body.duration, 7);
     const told = ran.stdout + ran.stderr;
     assert.equal([...told.matchAll(/1 column is kept and not sent: "备注"/g)].length, 1);
     assert.equal([...told.matchAll(/4 columns are understood: /g)].length, 1);
     const { keptColumns, understoodColumns } = JSON.parse(
-      exits(await desk.run(['run', file, '--json']), 0).stdout,
+      exits(await cli.run(['run', file, '--json']), 0).stdout,
     ) as Record<string, unknown>;
     assert.deepEqual(keptColumns, ['备注']);
     assert.deepEqual(understoodColumns, {
@@ -63,19 +63,19 @@ describe('headers that are understood', async () => {
   ];
   for (const { what, name, header, rows, flags, code, unsent } of cases) {
     it(`never pay again for rows that were sent without ${what}: ${code}, and how to go on`, async () => {
-      const file = await desk.write(`${name}.csv`, `${[header, ...rows].join('\n')}\n`);
+      const file = await cli.write(`${name}.csv`, `${[header, ...rows].join('\n')}\n`);
       const asBefore = header
         .split(',')
         .filter((one) => ['编号', '时长'].includes(one) && !flags.includes(`id=${one}`))
         .flatMap((one) => ['--map', `${one}=${one}`]);
-      exits(await desk.run(['run', file, ...flags, ...asBefore]), 0);
+      exits(await cli.run(['run', file, ...flags, ...asBefore]), 0);
       const before = await sent();
       for (const again of [
         ['plan', file],
         ['run', file],
         ['run', file, ...flags],
       ]) {
-        const { stderr } = exits(await desk.run(again), 3);
+        const { stderr } = exits(await cli.run(again), 3);
         assert.match(stderr, new RegExp(`\\[${code}\\]`));
         assert.ok(
           stderr.replaceAll("'", '').includes(unsent.join(' ')),
@@ -83,7 +83,7 @@ describe('headers that are understood', async () => {
         );
       }
       assert.equal(await sent(), before);
-      const onward = exits(await desk.run(['run', file, ...unsent]), 0);
+      const onward = exits(await cli.run(['run', file, ...unsent]), 0);
       assert.match(onward.stdout, new RegExp(`^${name}: 2 rows · 0 new · 2 known\n`));
       assert.equal(await sent(), before);
     });
@@ -93,7 +93,7 @@ describe('headers that are understood', async () => {
     const stdin = 'id,text\n1,a kite\n';
     for (const command of ['plan', 'submit', 'run']) {
       const { stderr } = exits(
-        await desk.run([command, '-', '--format', 'csv', '--batch', 'piped'], { stdin }),
+        await cli.run([command, '-', '--format', 'csv', '--batch', 'piped'], { stdin }),
         3,
       );
       assert.match(stderr, /the header has no prompt and no model, .*--map prompt=text.* \[HEADER_MISSING\]/);

@@ -4,31 +4,31 @@ import { Client } from 'pg';
 import { exits, jsonLines, lastLine } from '../cli.ts';
 import type { Ended } from '../cli.ts';
 import { csvOf } from './manifest.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 const KEY = 'sk-TheKeyThatVerifyMustNotShow';
 
 describe('verify', async () => {
-  const desk = await openDesk();
-  const db = new Client({ connectionString: desk.databaseUrl });
+  const cli = await openCliOnPostgres();
+  const db = new Client({ connectionString: cli.databaseUrl });
   await db.connect();
   after(async () => {
     await db.end();
-    await desk.close();
+    await cli.close();
   });
   const verify = (...args: string[]): Promise<Ended> =>
-    desk.run(['verify', ...args], { env: { VIDBATCH_API_KEY: KEY } });
+    cli.run(['verify', ...args], { env: { VIDBATCH_API_KEY: KEY } });
 
   it('finds nothing after a run, also at the provider, where it only asks', async () => {
-    exits(await desk.run(['run', await desk.write('shots.csv', csvOf(5, 'shots'))]), 0);
-    const { creates } = await desk.simulator.stats();
+    exits(await cli.run(['run', await cli.write('shots.csv', csvOf(5, 'shots'))]), 0);
+    const { creates } = await cli.simulator.stats();
     const ended = exits(await verify('--provider'), 0);
     assert.equal(
       lastLine(ended),
       'checked: 5 rows · 1 journal · 0 jobs · 5 tasks asked for · 0 unanswered · every invariant holds',
     );
     assert.equal(exits(await verify('shots', '--json'), 0).stdout, '');
-    assert.equal((await desk.simulator.stats()).creates, creates);
+    assert.equal((await cli.simulator.stats()).creates, creates);
   });
 
   it('lists what is broken with exit code 1, three examples of each for people, all of them as JSON', async () => {
@@ -77,8 +77,8 @@ describe('verify', async () => {
   });
 
   it('finds nothing while a worker is at it', async () => {
-    const file = await desk.write('many.csv', csvOf(400, 'many'));
-    const worker = desk.start(['run', file, '--log-level', 'info', '--concurrency', '2', '--rate', '40/s']);
+    const file = await cli.write('many.csv', csvOf(400, 'many'));
+    const worker = cli.start(['run', file, '--log-level', 'info', '--concurrency', '2', '--rate', '40/s']);
     await worker.says(/"event":"accepted"/, 20);
     const meanwhile = exits(await verify('many', '--json'), 0);
     worker.kill('SIGKILL');
@@ -93,6 +93,6 @@ describe('verify', async () => {
   it('names what it was not told: a batch that is not there, a provider that is not known', async () => {
     assert.match(exits(await verify('shosts'), 2).stderr, /Did you mean shots\?/);
     const env = { VIDBATCH_BASE_URL: '' };
-    assert.match(exits(await desk.run(['verify', '--provider'], { env }), 2).stderr, /\[NO_BASE_URL\]/);
+    assert.match(exits(await cli.run(['verify', '--provider'], { env }), 2).stderr, /\[NO_BASE_URL\]/);
   });
 });

@@ -4,13 +4,13 @@ import { Pool } from 'pg';
 import { WINDOW_MS } from '../../src/core/states.ts';
 import { ledgerNow } from '../../src/ledger/send/window.ts';
 import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
-import { exits, json, lastLine, openPlace } from '../cli.ts';
+import { exits, json, lastLine, openCli } from '../cli.ts';
 import type { Running } from '../cli.ts';
 import { shifted } from '../clock/shift.ts';
 import { windowAt } from '../contract/rows.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
-import { openDesk } from './storage.ts';
+import { openCliOnPostgres } from './cli-on-postgres.ts';
 
 const HOUR = 3_600_000;
 
@@ -51,22 +51,22 @@ const ROWS = 500;
 const RATE = '110/s';
 
 describe('off-peak rows that need three short windows', async () => {
-  const desk = await openDesk();
-  const { simulator } = desk;
-  const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
+  const cli = await openCliOnPostgres();
+  const { simulator } = cli;
+  const db = new Pool({ connectionString: cli.databaseUrl, max: 1 });
   after(async () => {
     await db.end();
-    await desk.close();
+    await cli.close();
   });
 
   it('are accepted inside of them alone, soon after each has opened, each once', async () => {
-    const file = await desk.write('night.csv', offPeakCsv(ROWS, 'night'));
-    exits(await desk.run(['migrate']), 0);
-    const workers = [1, 2].map(() => desk.start(['work', '--rate', RATE, '--concurrency', '16']));
+    const file = await cli.write('night.csv', offPeakCsv(ROWS, 'night'));
+    exits(await cli.run(['migrate']), 0);
+    const workers = [1, 2].map(() => cli.start(['work', '--rate', RATE, '--concurrency', '16']));
     for (const worker of workers) await worker.says(/"event":"started"/);
     const shut = await windowAt(db, [HOUR, 2 * HOUR]);
     await setOffPeakWindow(db, shut);
-    exits(await desk.run(['submit', file]), 0);
+    exits(await cli.run(['submit', file]), 0);
     assert.equal((await simulator.stats()).creates, 0);
 
     const now = await ledgerNow(db);
@@ -111,19 +111,19 @@ describe('off-peak rows that need three short windows', async () => {
 });
 
 describe('a window', async () => {
-  const desk = await openDesk();
-  const { simulator } = desk;
-  after(desk.close);
+  const cli = await openCliOnPostgres();
+  const { simulator } = cli;
+  after(cli.close);
 
   it('ends run --no-wait with 6 and work --drain with 0, and is told everywhere', async () => {
-    const file = await desk.write('shut.csv', offPeakCsv(3, 'shut'));
-    const ended = exits(await desk.run(['run', file, '--no-wait', '--offpeak-window', opensIn(5 * HOUR)]), 6);
+    const file = await cli.write('shut.csv', offPeakCsv(3, 'shut'));
+    const ended = exits(await cli.run(['run', file, '--no-wait', '--offpeak-window', opensIn(5 * HOUR)]), 6);
     assert.match(
       ended.stderr,
       /^shut: window: 3 off-peak rows wait for their window .*: it opens at 20.*Z, in [45]h/m,
     );
-    exits(await desk.run(['work', '--drain']), 0);
-    const { gates, counts } = json(exits(await desk.run(['status', 'shut', '--json']), 0)) as {
+    exits(await cli.run(['work', '--drain']), 0);
+    const { gates, counts } = json(exits(await cli.run(['status', 'shut', '--json']), 0)) as {
       gates: { gate: string; opensAt: string }[];
       counts: Record<string, number>;
     };
@@ -133,23 +133,23 @@ describe('a window', async () => {
       ['window'],
     );
     assert.ok(Date.parse(gates[0]?.opensAt ?? '') > Date.now() + 4 * HOUR);
-    const explained = exits(await desk.run(['explain', 'shut', 'shut-1']), 0).stdout;
+    const explained = exits(await cli.run(['explain', 'shut', 'shut-1']), 0).stdout;
     assert.match(explained, /^waiting {2}window: .*it opens at/m);
     assert.match(explained, /^next {5}nothing: it is sent when its gates are open/m);
     assert.equal(simulator.accepted().length, 0);
-    const went = exits(await desk.run(['run', file, '--offpeak-window', 'none']), 0);
+    const went = exits(await cli.run(['run', file, '--offpeak-window', 'none']), 0);
     assert.equal(lastLine(went), '3 rows · 3 task ids · paid twice: none known');
   });
 
   it('of a batch stays until a submit changes it, with an entry in the event log', async () => {
-    const file = await desk.write('own.csv', csvOf(2, 'own'));
+    const file = await cli.write('own.csv', csvOf(2, 'own'));
     const sent = simulator.accepted().length;
-    exits(await desk.run(['submit', file, '--window', opensIn(5 * HOUR)]), 0);
-    exits(await desk.run(['run', file, '--no-wait']), 6);
+    exits(await cli.run(['submit', file, '--window', opensIn(5 * HOUR)]), 0);
+    exits(await cli.run(['run', file, '--no-wait']), 6);
     assert.equal(simulator.accepted().length, sent);
-    exits(await desk.run(['run', file, '--window', '00:00-24:00 UTC']), 0);
+    exits(await cli.run(['run', file, '--window', '00:00-24:00 UTC']), 0);
     assert.equal(simulator.accepted().length, sent + 2);
-    const db = new Pool({ connectionString: desk.databaseUrl, max: 1 });
+    const db = new Pool({ connectionString: cli.databaseUrl, max: 1 });
     const { rows } = await db.query<{ detail: string }>(
       `select detail from vidbatch.event_log where event in ('window', 'offpeak-window') order by id`,
     );
@@ -161,18 +161,18 @@ describe('a window', async () => {
   });
 
   it('that cannot be read is refused in one line, before anything is done', async () => {
-    const file = await desk.write('wrong.csv', csvOf(1, 'wrong'));
+    const file = await cli.write('wrong.csv', csvOf(1, 'wrong'));
     const wrong = ['run', file, '--offpeak-window', '23:00-07:00 Asia/Shangai'];
-    const { stderr } = exits(await desk.run(wrong), 2);
+    const { stderr } = exits(await cli.run(wrong), 2);
     assert.match(stderr, /^vidbatch: --offpeak-window: .*did you mean Asia\/Shanghai\?.*\[BAD_WINDOW\]\n$/);
     const wrongEnv = { env: { VIDBATCH_WINDOW: '23:00-23:00 UTC' } };
-    assert.match(exits(await desk.run(['submit', file], wrongEnv), 2).stderr, /--window: .*is never open/);
+    assert.match(exits(await cli.run(['submit', file], wrongEnv), 2).stderr, /--window: .*is never open/);
   });
 });
 
 describe('an embedded ledger, whose clock is the worker’s', async () => {
   const simulator = await startSimulatorProcess();
-  const here = await openPlace(
+  const here = await openCli(
     { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-window' },
     { ledger: true },
   );

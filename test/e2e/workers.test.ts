@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { createDatabase, servers, startServer } from '../servers.ts';
-import { countsOf, exits, openPlace } from '../cli.ts';
-import type { Place } from '../cli.ts';
+import { countsOf, exits, openCli } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
@@ -17,29 +17,29 @@ describe('two workers on one ledger', async () => {
   after(own.stop);
 
   /** A new ledger with `ROWS` rows, two workers that drain it, and what became of it. */
-  async function drain(env: Record<string, string>, meanwhile: (one: Place) => Promise<void>): Promise<void> {
+  async function drain(env: Record<string, string>, meanwhile: (one: Cli) => Promise<void>): Promise<void> {
     const database = await createDatabase(shared);
     const simulator: SimulatorProcess = await startSimulatorProcess();
-    const here = await openPlace({
+    const cli = await openCli({
       ...env,
       DATABASE_URL: database.url,
       VIDBATCH_BASE_URL: simulator.url,
       VIDBATCH_API_KEY: 'sk-e2e',
     });
     try {
-      const file = await here.write('many.csv', csvOf(ROWS, 'many'));
-      exits(await here.run(['submit', file]), 0);
-      const workers = [here.start(['work', '--drain']), here.start(['work', '--drain'])];
+      const file = await cli.write('many.csv', csvOf(ROWS, 'many'));
+      exits(await cli.run(['submit', file]), 0);
+      const workers = [cli.start(['work', '--drain']), cli.start(['work', '--drain'])];
       await until(() => simulator.accepted().length >= 150);
-      await meanwhile(here);
+      await meanwhile(cli);
       for (const ended of await Promise.all(workers.map((worker) => worker.ended))) exits(ended, 0);
       const accepted = simulator.accepted();
       assert.deepEqual(paidTwice(accepted), []);
       assert.equal(accepted.length, ROWS);
-      const counts = countsOf(await here.run(['status', 'many', '--json']));
+      const counts = countsOf(await cli.run(['status', 'many', '--json']));
       assert.equal(counts['submitted'], ROWS);
     } finally {
-      await here.close();
+      await cli.close();
       await simulator.close();
       await database.drop();
     }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Ended, Place, Running } from '../cli.ts';
+import type { Ended, Cli, Running } from '../cli.ts';
 import { armed } from '../crash/arm.ts';
 import type { Fate, Plan } from './plan.ts';
 import { witnessed } from './witness.ts';
@@ -56,14 +56,14 @@ const STOP_MS = 45_000;
 
 /** What sends rows, and in which circumstances. */
 export interface Station {
-  place: Place;
+  cli: Cli;
   plan: Pick<Plan, 'workers' | 'concurrency' | 'timeoutMs' | 'fates'>;
   witness: string;
   /** The environment of a guard taken out, for tests of the soak itself. */
   broken: Record<string, string>;
 }
 
-export function startCrew({ place, plan, witness, broken }: Station): Crew {
+export function startCrew({ cli, plan, witness, broken }: Station): Crew {
   const losses: Losses = { atPoint: 0, anywhere: 0, gaveUp: new Map(), surprises: [] };
   const fates = plan.fates.values();
   const posts = new Map<number, Post>();
@@ -76,7 +76,7 @@ export function startCrew({ place, plan, witness, broken }: Station): Crew {
     while (!stopping.signal.aborted) {
       await back;
       const fate = fates.next().value ?? null;
-      const running = place.start(workArgs(plan), { env: environment([witnessed(witness), broken], fate) });
+      const running = cli.start(workArgs(plan), { env: environment([witnessed(witness), broken], fate) });
       const post: Post = { running, atWork: false };
       posts.set(slot, post);
       running.says(/"event":"started"/).then(

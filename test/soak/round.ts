@@ -5,8 +5,8 @@ import type { Crew, Losses } from './crew.ts';
 import { endRound } from './end.ts';
 import type { GrowingManifest } from './manifest.ts';
 import type { Deed, Fate, Plan, Sight } from './plan.ts';
-import { openScene } from './scene.ts';
-import type { Scene } from './scene.ts';
+import { openRoundSetup } from './round-setup.ts';
+import type { RoundSetup } from './round-setup.ts';
 import type { Services } from './services.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -35,11 +35,11 @@ export interface Stage {
 
 /** Plays a plan from the empty ledger to the judgement. Leaves nothing behind. */
 export async function playRound({ plan, services, broken = {} }: Stage): Promise<RoundResult> {
-  const scene = await openScene(plan, services, broken);
+  const setup = await openRoundSetup(plan, services, broken);
   try {
-    return await new Round(scene).play();
+    return await new Round(setup).play();
   } finally {
-    await scene.close();
+    await setup.close();
   }
 }
 
@@ -49,7 +49,7 @@ const LONGEST_LIFE_MS = 2_000;
 const SIGHT_MS = 60_000;
 
 class Round {
-  readonly #scene: Scene;
+  readonly #setup: RoundSetup;
   /** How many producers each manifest has seen. */
   readonly #turns: number[];
   readonly #count = {
@@ -62,20 +62,20 @@ class Round {
     restores: 0,
   };
 
-  constructor(scene: Scene) {
-    this.#scene = scene;
-    this.#turns = scene.manifests.map(() => 0);
+  constructor(setup: RoundSetup) {
+    this.#setup = setup;
+    this.#turns = setup.manifests.map(() => 0);
   }
 
   async play(): Promise<RoundResult> {
     const begun = performance.now();
-    const { plan, simulator, place, services, broken } = this.#scene;
+    const { plan, simulator, cli, services, broken } = this.#setup;
     const { latency, slowMs, faults } = plan;
     await simulator.configure({ latency, slowMs, faults: [...faults] });
-    for (const manifest of this.#scene.manifests) {
-      await this.#scene.office.must([0], 'submit', await this.#write(manifest, 0));
+    for (const manifest of this.#setup.manifests) {
+      await this.#setup.operator.must([0], 'submit', await this.#write(manifest, 0));
     }
-    const crew = startCrew({ place, plan, witness: this.#scene.witness, broken });
+    const crew = startCrew({ cli, plan, witness: this.#setup.witness, broken });
     try {
       for (const step of plan.steps) {
         await sleep(step.afterMs);
@@ -88,25 +88,25 @@ class Round {
       await crew.stop(plan.end.stop);
     }
     const stats = await simulator.stats();
-    const verdict = await endRound(this.#scene);
+    const verdict = await endRound(this.#setup);
     const { losses } = crew;
     const { producer, redis, postgres, ...others } = this.#count;
     return {
       ...verdict,
-      violations: [...verdict.violations, ...losses.surprises, ...this.#scene.office.surprises],
+      violations: [...verdict.violations, ...losses.surprises, ...this.#setup.operator.surprises],
       plan,
       seconds: (performance.now() - begun) / 1000,
       kills: { worker: losses.atPoint + losses.anywhere, producer, redis, postgres },
       faults: stats.creates - (stats.byStatus['200'] ?? 0),
       leftForTheEnd: simulator.accepted().length - stats.accepted,
       gaveUp: losses.gaveUp,
-      commands: this.#scene.office.commands(),
+      commands: this.#setup.operator.commands(),
       ...others,
     };
   }
 
   async #do(deed: Deed, crew: Crew): Promise<void> {
-    const { services, simulator, ledger } = this.#scene;
+    const { services, simulator, ledger } = this.#setup;
     switch (deed.do) {
       case 'kill-worker':
         return crew.kill(deed.which);
@@ -149,12 +149,12 @@ class Round {
           if (await ledger.restore()) this.#count.restores += 1;
         });
       case 'operator':
-        return this.#scene.office.operate(deed.command, this.#manifest(deed.which).batch);
+        return this.#setup.operator.operate(deed.command, this.#manifest(deed.which).batch);
     }
   }
 
   async #wait(sight: Sight, crew: Crew): Promise<void> {
-    const { plan, services, simulator, ledger } = this.#scene;
+    const { plan, services, simulator, ledger } = this.#setup;
     const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
     const sleepers = plan.fates.filter((fate) => fate?.signal === 'SIGSTOP').length;
     const seen: Record<Sight, () => Promise<boolean>> = {
@@ -174,7 +174,7 @@ class Round {
 
   /** Until enough have died, or nothing is left to be sent. Who does not meet his fate is killed without it. */
   async #linger(crew: Crew): Promise<void> {
-    const { plan, simulator, ledger } = this.#scene;
+    const { plan, simulator, ledger } = this.#setup;
     const rows = plan.manifests.reduce((sum, one) => sum + one, 0);
     const life = plan.storage.endsWith('embedded') ? 4 * LONGEST_LIFE_MS : LONGEST_LIFE_MS;
     let before = { dead: 0, accepted: 0, at: performance.now() };
@@ -195,26 +195,26 @@ class Round {
   }
 
   #manifest(which: number): GrowingManifest {
-    return this.#scene.manifests[which % this.#scene.manifests.length] as GrowingManifest;
+    return this.#setup.manifests[which % this.#setup.manifests.length] as GrowingManifest;
   }
 
   /** A producer that is killed on its way, and the one that comes after it. */
   async #killProducer(manifest: GrowingManifest, at: Fate | number): Promise<void> {
-    const { place, broken } = this.#scene;
-    const turn = (this.#turns[this.#scene.manifests.indexOf(manifest)] ?? 0) + 1;
-    this.#turns[this.#scene.manifests.indexOf(manifest)] = turn;
+    const { cli, broken } = this.#setup;
+    const turn = (this.#turns[this.#setup.manifests.indexOf(manifest)] ?? 0) + 1;
+    this.#turns[this.#setup.manifests.indexOf(manifest)] = turn;
     const file = await this.#write(manifest, turn);
     const env = typeof at === 'number' ? broken : environment([broken, armed(at)]);
-    const running = place.start(['submit', file], { env });
+    const running = cli.start(['submit', file], { env });
     const timer = typeof at === 'number' ? setTimeout(() => running.kill('SIGKILL'), at) : undefined;
     const ended = await running.ended;
     clearTimeout(timer);
     if (ended.signal === 'SIGKILL') this.#count.producer += 1;
-    else this.#scene.office.heed(ended);
-    this.#scene.office.heed(await place.run(['submit', file], { env: broken }));
+    else this.#setup.operator.heed(ended);
+    this.#setup.operator.heed(await cli.run(['submit', file], { env: broken }));
   }
 
   #write(manifest: GrowingManifest, turn: number): Promise<string> {
-    return this.#scene.place.write(manifest.file, manifest.textAt(turn));
+    return this.#setup.cli.write(manifest.file, manifest.textAt(turn));
   }
 }

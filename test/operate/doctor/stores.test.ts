@@ -5,7 +5,7 @@ import { Pool } from 'pg';
 import type { Queryable } from '../../../src/database/database.ts';
 import { migrateLedger } from '../../../src/ledger/migrate.ts';
 import { migrateQueue } from '../../../src/worker/app.ts';
-import { exits, openPlace } from '../../cli.ts';
+import { exits, openCli } from '../../cli.ts';
 import { createDatabase, servers, startServer } from '../../servers.ts';
 import { examined, told } from './patient.ts';
 
@@ -178,17 +178,17 @@ describe('a real Postgres', async () => {
 describe('queues on one Redis', async () => {
   const shared = await servers();
   const database = await createDatabase(shared);
-  const place = await openPlace({ DATABASE_URL: database.url, REDIS_URL: shared.redisUrl });
+  const cli = await openCli({ DATABASE_URL: database.url, REDIS_URL: shared.redisUrl });
   const redis = new Redis(shared.redisUrl);
-  const env = { ...place.env, VIDBATCH_DATA_DIR: place.folder };
+  const env = { ...cli.env, VIDBATCH_DATA_DIR: cli.folder };
   after(async () => {
     redis.disconnect();
-    await place.close();
+    await cli.close();
     await database.drop();
   });
 
   it('are told apart: those that wait, those that nobody feeds, and another ledger’s', async () => {
-    const { ledgerId } = JSON.parse(exits(await place.run(['migrate', '--json']), 0).stdout) as {
+    const { ledgerId } = JSON.parse(exits(await cli.run(['migrate', '--json']), 0).stdout) as {
       ledgerId: string;
     };
     const own = `bull:vidbatch-${ledgerId}`;

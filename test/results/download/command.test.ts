@@ -7,11 +7,11 @@ import { describe, it } from 'node:test';
 import { openApp } from '../../../src/worker/app.ts';
 import { readConfig } from '../../../src/core/config.ts';
 import { Video } from '../../../src/simulator/video.ts';
-import { exits, json, lastLine, openPlace } from '../../cli.ts';
-import type { Place } from '../../cli.ts';
+import { exits, json, lastLine, openCli } from '../../cli.ts';
+import type { Cli } from '../../cli.ts';
 import { copyTemplate } from '../../servers.ts';
-import { fault, openScene } from './scene.ts';
-import type { Scene } from './scene.ts';
+import { fault, openDownload } from './fixture.ts';
+import type { DownloadFixture } from './fixture.ts';
 import type { TestContext } from 'node:test';
 
 const MEGABYTE = 1_048_576;
@@ -21,18 +21,18 @@ async function openBatch(
   t: TestContext,
   keys: readonly string[],
   resultBytes: number,
-): Promise<{ here: Place; scene: Scene; args: string[] }> {
-  const here = await openPlace({ VIDBATCH_API_KEY: 'sk-test' });
-  t.after(here.close);
-  const dataDir = join(here.folder, '.vidbatch');
+): Promise<{ cli: Cli; fixture: DownloadFixture; args: string[] }> {
+  const cli = await openCli({ VIDBATCH_API_KEY: 'sk-test' });
+  t.after(cli.close);
+  const dataDir = join(cli.folder, '.vidbatch');
   await copyTemplate(dataDir);
   const app = await openApp({ ...readConfig({}), dataDir }, 'worker');
-  const scene = await openScene(t, app, keys, { task: { resultBytes } });
+  const fixture = await openDownload(t, app, keys, { task: { resultBytes } });
   const { rows } = await app.db.query<{ name: string }>('select name from vidbatch.batch');
   await app.close();
-  here.env['VIDBATCH_BASE_URL'] = scene.simulator.url;
+  cli.env['VIDBATCH_BASE_URL'] = fixture.simulator.url;
   const args = ['download', rows[0]?.name ?? '', '--folder', 'videos'];
-  return { here, scene, args };
+  return { cli, fixture, args };
 }
 
 /** Resolves when the file has so many bytes. */
@@ -48,14 +48,14 @@ async function grown(folder: string, file: string, bytes: number): Promise<void>
 
 describe('download', () => {
   it('goes on where it was killed, and leaves nothing half', async (t) => {
-    const { here, scene, args } = await openBatch(t, ['a', 'b'], 8 * MEGABYTE);
-    const folder = join(here.folder, 'videos');
-    for (const key of ['a', 'b']) fault(scene.simulator, key, 'result-stall', 1);
+    const { cli, fixture, args } = await openBatch(t, ['a', 'b'], 8 * MEGABYTE);
+    const folder = join(cli.folder, 'videos');
+    for (const key of ['a', 'b']) fault(fixture.simulator, key, 'result-stall', 1);
     const allowed = [...args, '--allow-private'];
-    const killed = here.start(allowed);
-    await scene.simulator.reached({ results: 2 });
+    const killed = cli.start(allowed);
+    await fixture.simulator.reached({ results: 2 });
     await Promise.all([grown(folder, 'a.part', 2 * MEGABYTE), grown(folder, 'b.part', 2 * MEGABYTE)]);
-    const busy = exits(await here.run(allowed), 1);
+    const busy = exits(await cli.run(allowed), 1);
     assert.match(busy.stderr, /\[FOLDER_BUSY\]/);
     killed.kill('SIGKILL');
     await killed.ended;
@@ -65,9 +65,9 @@ describe('download', () => {
     ]);
     await writeFile(join(folder, 'other.txt'), 'mine');
 
-    const again = exits(await here.run(allowed), 0);
+    const again = exits(await cli.run(allowed), 0);
     assert.match(lastLine(again), /^2 downloaded \(16 MB\) · in /);
-    for (const create of scene.simulator.record) {
+    for (const create of fixture.simulator.record) {
       const bytes = await readFile(join(folder, `${create.body.prompt.slice(1, -1)}.mp4`));
       assert.ok(bytes.equals(Buffer.concat([...new Video(create.taskId, 8 * MEGABYTE).bytes()])));
     }
@@ -79,42 +79,39 @@ describe('download', () => {
       'other.txt',
       'vidbatch-videos.csv',
     ]);
-    assert.equal(scene.simulator.stats().results, 4);
+    assert.equal(fixture.simulator.stats().results, 4);
   });
 
   it('asks nothing of a private address, and says what would let it', async (t) => {
-    const { here, scene, args } = await openBatch(t, ['a'], 1000);
-    const { stdout, stderr } = exits(await here.run(args), 4);
+    const { cli, fixture, args } = await openBatch(t, ['a'], 1000);
+    const { stdout, stderr } = exits(await cli.run(args), 4);
     assert.match(
       stderr,
       /^1 video: PRIVATE_ADDRESS\n {2}a: 127\.0\.0\.1 is no public address; --allow-private/m,
     );
     assert.match(stdout, /^0 downloaded \(0 bytes\) · 1 failed · in /);
-    assert.equal(scene.simulator.stats().results, 0);
-    const host = new URL(scene.simulator.url).host;
-    const told = json(exits(await here.run([...args, '--allow-host', host, '--json', '--watch']), 0));
+    assert.equal(fixture.simulator.stats().results, 0);
+    const host = new URL(fixture.simulator.url).host;
+    const told = json(exits(await cli.run([...args, '--allow-host', host, '--json', '--watch']), 0));
     assert.partialDeepStrictEqual(told, {
       counts: { downloaded: 1 },
       rows: [{ row_key: 'a', file: 'a.mp4' }],
     });
-    const again = exits(await here.run([...args, '--allow-host', host]), 0);
+    const again = exits(await cli.run([...args, '--allow-host', host]), 0);
     assert.match(lastLine(again), /^1 downloaded \(1000 bytes\), 0 of them now · in /);
-    const explained = exits(await here.run(['explain', args[1] ?? '', 'a']), 0).stdout;
+    const explained = exits(await cli.run(['explain', args[1] ?? '', 'a']), 0).stdout;
     assert.match(explained, /^video {4}downloaded · .*\/videos\/a\.mp4 · 1000 bytes · sha256 [\da-f]{64}/m);
-    assert.match(exits(await here.run(['status']), 0).stdout, /^ {2}videos: 1 downloaded$/m);
-    assert.match(
-      exits(await here.run(['download', 'none', '--folder', 'videos']), 2).stderr,
-      /NO_SUCH_BATCH/,
-    );
+    assert.match(exits(await cli.run(['status']), 0).stdout, /^ {2}videos: 1 downloaded$/m);
+    assert.match(exits(await cli.run(['download', 'none', '--folder', 'videos']), 2).stderr, /NO_SUCH_BATCH/);
   });
 
   it('follows a link to the folder and none in it, and says who else can write there', async (t) => {
-    const { here, args } = await openBatch(t, ['a', 'b'], 1000);
-    const folder = join(here.folder, 'real');
-    const victim = join(here.folder, 'victim.txt');
+    const { cli, args } = await openBatch(t, ['a', 'b'], 1000);
+    const folder = join(cli.folder, 'real');
+    const victim = join(cli.folder, 'victim.txt');
     await mkdir(folder);
     await chmod(folder, 0o777);
-    await symlink(folder, join(here.folder, 'videos'));
+    await symlink(folder, join(cli.folder, 'videos'));
     await writeFile(victim, 'KEEP');
     for (const name of [
       'vidbatch-videos.csv.new',
@@ -124,7 +121,7 @@ describe('download', () => {
     ]) {
       await symlink(victim, join(folder, name));
     }
-    const { stdout, stderr } = exits(await here.run([...args, '--allow-private']), 4);
+    const { stdout, stderr } = exits(await cli.run([...args, '--allow-private']), 4);
     assert.match(stderr, /videos: other users can write it: .*chmod go-w/);
     assert.match(stderr, /^1 video: FILE_UNUSABLE\n {2}a: a\.part: is a symbolic link/m);
     assert.match(stdout, /^1 downloaded \(1000 bytes\) · 1 failed/);
@@ -136,18 +133,18 @@ describe('download', () => {
     );
     await rm(join(folder, 'a.part'));
     await chmod(folder, 0o755);
-    assert.equal(exits(await here.run([...args, '--allow-private']), 0).stderr.includes('can write'), false);
+    assert.equal(exits(await cli.run([...args, '--allow-private']), 0).stderr.includes('can write'), false);
 
     for (const name of ['.vidbatch-download.json', '.vidbatch-download.lock']) {
       await rm(join(folder, name));
-      await symlink(join(here.folder, 'victim2.txt'), join(folder, name));
-      const refused = exits(await here.run([...args, '--allow-private']), 2);
+      await symlink(join(cli.folder, 'victim2.txt'), join(folder, name));
+      const refused = exits(await cli.run([...args, '--allow-private']), 2);
       assert.match(
         refused.stderr,
         new RegExp(`${name.replaceAll('.', '\\.')}: is a symbolic link.*\\[FOLDER_LINK\\]`),
       );
       await rm(join(folder, name));
     }
-    await assert.rejects(lstat(join(here.folder, 'victim2.txt')), { code: 'ENOENT' });
+    await assert.rejects(lstat(join(cli.folder, 'victim2.txt')), { code: 'ENOENT' });
   });
 });

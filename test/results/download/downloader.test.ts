@@ -5,16 +5,16 @@ import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Video } from '../../../src/simulator/video.ts';
 import { LEDGERS, onEvery } from '../../contract/storages.ts';
-import { fault, openScene, SIZE } from './scene.ts';
-import type { Scene } from './scene.ts';
+import { fault, openDownload, SIZE } from './fixture.ts';
+import type { DownloadFixture } from './fixture.ts';
 
 /** The bytes that the simulator has for a task. */
 function bytesOf(taskId: string | null, size = SIZE): Buffer {
   return Buffer.concat([...new Video(taskId ?? '', size).bytes()]);
 }
 
-async function fileOf(scene: Scene, name: string): Promise<Buffer> {
-  return readFile(join(scene.folder, name));
+async function fileOf(fixture: DownloadFixture, name: string): Promise<Buffer> {
+  return readFile(join(fixture.folder, name));
 }
 
 /** What each fault leaves behind: a whole video, or a clear word. */
@@ -58,13 +58,13 @@ const BAD: readonly [fault: string, state: 'failed' | 'expired', code: string, r
 onEvery(LEDGERS, (storage) => {
   describe('a video', () => {
     test('has its name, its size and its checksum when all of it is there', async (t) => {
-      const scene = await openScene(t, storage(), ['one', 'One', '../two']);
-      const rows = await scene.download();
+      const fixture = await openDownload(t, storage(), ['one', 'One', '../two']);
+      const rows = await fixture.download();
       const files = ['_._two.mp4', 'one.mp4', rows['One']?.file ?? ''];
-      assert.deepEqual(await scene.files(), files.sort());
+      assert.deepEqual(await fixture.files(), files.sort());
       for (const row of Object.values(rows)) {
         const bytes = bytesOf(row.taskId);
-        assert.deepEqual(await fileOf(scene, row.file ?? ''), bytes);
+        assert.deepEqual(await fileOf(fixture, row.file ?? ''), bytes);
         assert.deepEqual(
           [row.download, row.bytes, row.type, row.sha256],
           ['downloaded', SIZE, 'video/mp4', createHash('sha256').update(bytes).digest('hex')],
@@ -73,50 +73,50 @@ onEvery(LEDGERS, (storage) => {
     });
 
     test('is not fetched again, unless its file is gone; a file that was changed is left alone', async (t) => {
-      const scene = await openScene(t, storage(), ['kept', 'gone', 'changed']);
-      await scene.download();
-      await rm(join(scene.folder, 'gone.mp4'));
-      await writeFile(join(scene.folder, 'changed.mp4'), 'mine');
-      const { results } = scene.simulator.stats();
-      const rows = await scene.download();
-      assert.equal(scene.simulator.stats().results, results + 1);
+      const fixture = await openDownload(t, storage(), ['kept', 'gone', 'changed']);
+      await fixture.download();
+      await rm(join(fixture.folder, 'gone.mp4'));
+      await writeFile(join(fixture.folder, 'changed.mp4'), 'mine');
+      const { results } = fixture.simulator.stats();
+      const rows = await fixture.download();
+      assert.equal(fixture.simulator.stats().results, results + 1);
       assert.deepEqual(
         ['kept', 'gone', 'changed'].map((key) => rows[key]?.code ?? rows[key]?.download),
         ['downloaded', 'downloaded', 'FILE_CHANGED'],
       );
-      assert.equal((await fileOf(scene, 'changed.mp4')).toString(), 'mine');
-      await writeFile(join(scene.folder, 'changed.mp4'), bytesOf(rows['changed']?.taskId ?? null));
-      assert.equal((await scene.download())['changed']?.download, 'downloaded');
-      assert.equal(scene.simulator.stats().results, results + 1);
+      assert.equal((await fileOf(fixture, 'changed.mp4')).toString(), 'mine');
+      await writeFile(join(fixture.folder, 'changed.mp4'), bytesOf(rows['changed']?.taskId ?? null));
+      assert.equal((await fixture.download())['changed']?.download, 'downloaded');
+      assert.equal(fixture.simulator.stats().results, results + 1);
     });
 
     test('takes no name from a file that is there, unless it is the same', async (t) => {
-      const scene = await openScene(t, storage(), ['mine', 'same']);
-      const same = scene.simulator.record.find(({ body }) => body.prompt === '[same]');
-      await writeFile(join(scene.folder, 'mine.mp4'), 'mine');
-      await writeFile(join(scene.folder, 'same.mp4'), bytesOf(same?.taskId ?? null));
-      const rows = await scene.download();
+      const fixture = await openDownload(t, storage(), ['mine', 'same']);
+      const same = fixture.simulator.record.find(({ body }) => body.prompt === '[same]');
+      await writeFile(join(fixture.folder, 'mine.mp4'), 'mine');
+      await writeFile(join(fixture.folder, 'same.mp4'), bytesOf(same?.taskId ?? null));
+      const rows = await fixture.download();
       assert.equal(rows['mine']?.code, 'FILE_EXISTS');
-      assert.equal((await fileOf(scene, 'mine.mp4')).toString(), 'mine');
+      assert.equal((await fileOf(fixture, 'mine.mp4')).toString(), 'mine');
       assert.equal(rows['same']?.download, 'downloaded');
-      assert.deepEqual(await scene.files(), ['mine.mp4', 'same.mp4']);
+      assert.deepEqual(await fixture.files(), ['mine.mp4', 'same.mp4']);
     });
   });
 
   describe('a symbolic link in the folder', () => {
     test('is never written or read through, and fails one video alone', async (t) => {
       const keys = ['fine', 'part', 'named', 'dangling', 'folder'];
-      const scene = await openScene(t, storage(), keys);
-      const victim = join(scene.folder, '..', `${basename(scene.folder)}.victim`);
+      const fixture = await openDownload(t, storage(), keys);
+      const victim = join(fixture.folder, '..', `${basename(fixture.folder)}.victim`);
       t.after(() => rm(victim, { force: true }));
-      const named = scene.simulator.record.find(({ body }) => body.prompt === '[named]');
+      const named = fixture.simulator.record.find(({ body }) => body.prompt === '[named]');
       // The very video: read through the link, it would count as downloaded.
       await writeFile(victim, bytesOf(named?.taskId ?? null));
-      await symlink(victim, join(scene.folder, 'part.part'));
-      await symlink(victim, join(scene.folder, 'named.mp4'));
-      await symlink(join(scene.folder, 'nowhere'), join(scene.folder, 'dangling.mp4'));
-      await mkdir(join(scene.folder, 'folder.part'));
-      const rows = await scene.download();
+      await symlink(victim, join(fixture.folder, 'part.part'));
+      await symlink(victim, join(fixture.folder, 'named.mp4'));
+      await symlink(join(fixture.folder, 'nowhere'), join(fixture.folder, 'dangling.mp4'));
+      await mkdir(join(fixture.folder, 'folder.part'));
+      const rows = await fixture.download();
       assert.deepEqual(
         keys.map((key) => rows[key]?.code ?? rows[key]?.download),
         ['downloaded', 'FILE_UNUSABLE', 'FILE_UNUSABLE', 'FILE_UNUSABLE', 'FILE_UNUSABLE'],
@@ -127,37 +127,41 @@ onEvery(LEDGERS, (storage) => {
       );
       assert.match(rows['folder']?.reason ?? '', /^folder\.part: is not a file; move it away/);
       assert.deepEqual(await readFile(victim), bytesOf(named?.taskId ?? null));
-      await assert.rejects(lstat(join(scene.folder, 'nowhere')), { code: 'ENOENT' });
-      for (const name of ['part.part', 'named.mp4', 'dangling.mp4']) await rm(join(scene.folder, name));
-      await rm(join(scene.folder, 'folder.part'), { recursive: true });
+      await assert.rejects(lstat(join(fixture.folder, 'nowhere')), { code: 'ENOENT' });
+      for (const name of ['part.part', 'named.mp4', 'dangling.mp4']) await rm(join(fixture.folder, name));
+      await rm(join(fixture.folder, 'folder.part'), { recursive: true });
       assert.deepEqual(
-        Object.values(await scene.download()).map(({ download }) => download),
+        Object.values(await fixture.download()).map(({ download }) => download),
         keys.map(() => 'downloaded'),
       );
       // What was downloaded is a link by now: the others are there all the same.
-      await rm(join(scene.folder, 'fine.mp4'));
-      await symlink(victim, join(scene.folder, 'fine.mp4'));
-      const later = await scene.download();
+      await rm(join(fixture.folder, 'fine.mp4'));
+      await symlink(victim, join(fixture.folder, 'fine.mp4'));
+      const later = await fixture.download();
       assert.equal(later['fine']?.code, 'FILE_UNUSABLE');
       assert.equal(later['part']?.download, 'downloaded');
     });
 
     test('does not become a second name of another file: a part begins as a file of its own', async (t) => {
-      const scene = await openScene(t, storage(), ['a']);
-      const victim = join(scene.folder, 'victim');
+      const fixture = await openDownload(t, storage(), ['a']);
+      const victim = join(fixture.folder, 'victim');
       await writeFile(victim, 'KEEP');
-      await link(victim, join(scene.folder, 'a.part'));
-      assert.equal((await scene.download())['a']?.download, 'downloaded');
+      await link(victim, join(fixture.folder, 'a.part'));
+      assert.equal((await fixture.download())['a']?.download, 'downloaded');
       assert.equal(await readFile(victim, 'utf8'), 'KEEP');
     });
   });
 
   describe('whatever comes', () => {
     test('is a whole video under its name, or no file at all and the reason', async (t) => {
-      const scene = await openScene(t, storage(), ['fine', ...GOOD, ...BAD.map(([name]) => `bad ${name}`)]);
-      for (const name of GOOD) fault(scene.simulator, name, name);
-      for (const [name] of BAD) fault(scene.simulator, `bad ${name}`, name);
-      const rows = await scene.download();
+      const fixture = await openDownload(t, storage(), [
+        'fine',
+        ...GOOD,
+        ...BAD.map(([name]) => `bad ${name}`),
+      ]);
+      for (const name of GOOD) fault(fixture.simulator, name, name);
+      for (const [name] of BAD) fault(fixture.simulator, `bad ${name}`, name);
+      const rows = await fixture.download();
       for (const name of ['fine', ...GOOD])
         assert.equal(rows[name]?.download, 'downloaded', `${name}: ${rows[name]?.reason}`);
       for (const [name, state, code, reason] of BAD) {
@@ -166,22 +170,22 @@ onEvery(LEDGERS, (storage) => {
         assert.match(row?.reason ?? '', reason, name);
         assert.doesNotMatch(row?.reason ?? '', /Signature/);
       }
-      const named = (await scene.files()).filter((name) => !name.endsWith('.part'));
+      const named = (await fixture.files()).filter((name) => !name.endsWith('.part'));
       assert.deepEqual(named, ['fine', ...GOOD].map((name) => `${name}.mp4`).sort());
       for (const name of ['fine', ...GOOD]) {
-        assert.deepEqual(await fileOf(scene, `${name}.mp4`), bytesOf(rows[name]?.taskId ?? null), name);
+        assert.deepEqual(await fileOf(fixture, `${name}.mp4`), bytesOf(rows[name]?.taskId ?? null), name);
       }
     });
 
     test('is got in the end, if it goes wrong once', async (t) => {
-      const scene = await openScene(t, storage(), GOOD_IN_THE_END);
-      for (const name of GOOD_IN_THE_END) fault(scene.simulator, name, name, 1);
-      const rows = await scene.download();
+      const fixture = await openDownload(t, storage(), GOOD_IN_THE_END);
+      for (const name of GOOD_IN_THE_END) fault(fixture.simulator, name, name, 1);
+      const rows = await fixture.download();
       for (const name of GOOD_IN_THE_END) {
         assert.equal(rows[name]?.download, 'downloaded', `${name}: ${rows[name]?.reason}`);
-        assert.deepEqual(await fileOf(scene, `${name}.mp4`), bytesOf(rows[name]?.taskId ?? null), name);
+        assert.deepEqual(await fileOf(fixture, `${name}.mp4`), bytesOf(rows[name]?.taskId ?? null), name);
       }
-      assert.ok((await scene.files()).every((name) => name.endsWith('.mp4')));
+      assert.ok((await fixture.files()).every((name) => name.endsWith('.mp4')));
     });
   });
 
@@ -190,26 +194,26 @@ onEvery(LEDGERS, (storage) => {
       const keys = ['half', 'changed', 'ignored', 'wrong'];
       // Half of it is less than what allows any number of tries.
       const size = 1_800_000;
-      const scene = await openScene(t, storage(), keys, { task: { resultBytes: size } });
-      scene.options = { tries: 1, maxBytes: size };
-      for (const key of keys) fault(scene.simulator, key, 'result-truncated', 1);
-      await scene.download();
-      assert.deepEqual(await scene.files(), ['changed.part', 'half.part', 'ignored.part', 'wrong.part']);
-      const part = (await stat(join(scene.folder, 'half.part'))).size;
+      const fixture = await openDownload(t, storage(), keys, { task: { resultBytes: size } });
+      fixture.options = { tries: 1, maxBytes: size };
+      for (const key of keys) fault(fixture.simulator, key, 'result-truncated', 1);
+      await fixture.download();
+      assert.deepEqual(await fixture.files(), ['changed.part', 'half.part', 'ignored.part', 'wrong.part']);
+      const part = (await stat(join(fixture.folder, 'half.part'))).size;
       assert.ok(part > 0 && part <= size / 2, String(part));
-      fault(scene.simulator, 'changed', 'result-changes');
-      fault(scene.simulator, 'ignored', 'result-ignores-range');
-      fault(scene.simulator, 'wrong', 'result-wrong-range', 1);
+      fault(fixture.simulator, 'changed', 'result-changes');
+      fault(fixture.simulator, 'ignored', 'result-ignores-range');
+      fault(fixture.simulator, 'wrong', 'result-wrong-range', 1);
       let travelled = 0;
-      scene.options = { maxBytes: size, onBytes: (bytes) => (travelled += bytes) };
-      const rows = await scene.download();
+      fixture.options = { maxBytes: size, onBytes: (bytes) => (travelled += bytes) };
+      const rows = await fixture.download();
       for (const key of keys) assert.equal(rows[key]?.download, 'downloaded', `${key}: ${rows[key]?.reason}`);
       assert.equal(travelled, size - part + 3 * size);
       for (const key of ['half', 'ignored', 'wrong']) {
-        assert.deepEqual(await fileOf(scene, `${key}.mp4`), bytesOf(rows[key]?.taskId ?? null, size), key);
+        assert.deepEqual(await fileOf(fixture, `${key}.mp4`), bytesOf(rows[key]?.taskId ?? null, size), key);
       }
       const [other, first] = [
-        await fileOf(scene, 'changed.mp4'),
+        await fileOf(fixture, 'changed.mp4'),
         bytesOf(rows['changed']?.taskId ?? null, size),
       ];
       assert.deepEqual(
@@ -219,54 +223,57 @@ onEvery(LEDGERS, (storage) => {
     });
 
     test('that is whole gets its name, though its URL is dead by now', async (t) => {
-      const scene = await openScene(t, storage(), ['whole']);
-      const taskId = scene.simulator.record[0]?.taskId ?? '';
-      fault(scene.simulator, 'whole', 'result-truncated', 1);
-      scene.options = { tries: 1 };
-      await scene.download();
-      await writeFile(join(scene.folder, 'whole.part'), bytesOf(taskId));
-      fault(scene.simulator, 'whole', 'result-gone');
-      assert.equal((await scene.download())['whole']?.download, 'downloaded');
-      assert.deepEqual(await scene.files(), ['whole.mp4']);
+      const fixture = await openDownload(t, storage(), ['whole']);
+      const taskId = fixture.simulator.record[0]?.taskId ?? '';
+      fault(fixture.simulator, 'whole', 'result-truncated', 1);
+      fixture.options = { tries: 1 };
+      await fixture.download();
+      await writeFile(join(fixture.folder, 'whole.part'), bytesOf(taskId));
+      fault(fixture.simulator, 'whole', 'result-gone');
+      assert.equal((await fixture.download())['whole']?.download, 'downloaded');
+      assert.deepEqual(await fixture.files(), ['whole.mp4']);
     });
   });
 
   describe('a process that died', () => {
     test('after a file had its name, and before that was recorded, fetches nothing again', async (t) => {
       const { db } = storage();
-      const scene = await openScene(t, storage(), ['named', 'other']);
-      await scene.download();
+      const fixture = await openDownload(t, storage(), ['named', 'other']);
+      await fixture.download();
       await db.query(
         `update vidbatch.download d set state = 'fetching' from vidbatch.submission s
           where s.id = d.submission_id and s.batch_id = $1`,
-        [scene.batchId],
+        [fixture.batchId],
       );
-      await link(join(scene.folder, 'named.mp4'), join(scene.folder, 'named.part'));
-      await writeFile(join(scene.folder, 'other.mp4'), Buffer.alloc(SIZE));
-      const { results } = scene.simulator.stats();
-      const rows = await scene.download();
+      await link(join(fixture.folder, 'named.mp4'), join(fixture.folder, 'named.part'));
+      await writeFile(join(fixture.folder, 'other.mp4'), Buffer.alloc(SIZE));
+      const { results } = fixture.simulator.stats();
+      const rows = await fixture.download();
       assert.deepEqual([rows['named']?.download, rows['other']?.code], ['downloaded', 'FILE_CHANGED']);
-      assert.deepEqual(await scene.files(), ['named.mp4', 'other.mp4']);
-      assert.equal(scene.simulator.stats().results, results);
+      assert.deepEqual(await fixture.files(), ['named.mp4', 'other.mp4']);
+      assert.equal(fixture.simulator.stats().results, results);
     });
   });
 
   describe('a URL that has died', () => {
     test('is asked for anew, once', async (t) => {
       let now = Date.now();
-      const scene = await openScene(t, storage(), ['renewed'], { task: { resultMs: 5_000 }, now: () => now });
+      const fixture = await openDownload(t, storage(), ['renewed'], {
+        task: { resultMs: 5_000 },
+        now: () => now,
+      });
       now += 60_000;
-      scene.simulator.configure({ task: { resultRenewed: true } });
-      const { queries } = scene.simulator.stats();
-      assert.equal((await scene.download())['renewed']?.download, 'downloaded');
-      assert.equal(scene.simulator.stats().queries, queries + 1);
+      fixture.simulator.configure({ task: { resultRenewed: true } });
+      const { queries } = fixture.simulator.stats();
+      assert.equal((await fixture.download())['renewed']?.download, 'downloaded');
+      assert.equal(fixture.simulator.stats().queries, queries + 1);
     });
 
     test('is not called expired when nobody can be asked', async (t) => {
-      const scene = await openScene(t, storage(), ['dead']);
-      fault(scene.simulator, 'dead', 'result-dead');
-      scene.options = { provider: undefined };
-      const row = (await scene.download())['dead'];
+      const fixture = await openDownload(t, storage(), ['dead']);
+      fault(fixture.simulator, 'dead', 'result-dead');
+      fixture.options = { provider: undefined };
+      const row = (await fixture.download())['dead'];
       assert.deepEqual([row?.download, row?.code], ['failed', 'DEAD_URL']);
       assert.match(row?.reason ?? '', /VIDBATCH_API_KEY is not set/);
     });

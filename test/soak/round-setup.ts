@@ -1,26 +1,26 @@
 import { join } from 'node:path';
-import { openPlace } from '../cli.ts';
-import type { Place } from '../cli.ts';
+import { openCli } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { startSimulatorProcess } from '../e2e/simulator.ts';
 import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { openEmbeddedLedger, openPostgresLedger } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
 import { growing } from './manifest.ts';
 import type { GrowingManifest } from './manifest.ts';
-import { openOffice } from './office.ts';
-import type { Office } from './office.ts';
+import { startOperator } from './operator.ts';
+import type { Operator } from './operator.ts';
 import type { Plan } from './plan.ts';
 import { by } from './proxy.ts';
 import type { Services } from './services.ts';
 
 /** What a round is played with: all of it its own, but for the servers. */
-export interface Scene {
+export interface RoundSetup {
   plan: Plan;
   services: Services;
-  place: Place;
+  cli: Cli;
   simulator: SimulatorProcess;
   ledger: Ledger;
-  office: Office;
+  operator: Operator;
   manifests: readonly GrowingManifest[];
   /** Where the witness writes. */
   witness: string;
@@ -29,11 +29,11 @@ export interface Scene {
   close: () => Promise<void>;
 }
 
-export async function openScene(
+export async function openRoundSetup(
   plan: Plan,
   services: Services,
   broken: Record<string, string>,
-): Promise<Scene> {
+): Promise<RoundSetup> {
   const simulator = await startSimulatorProcess(
     '--seed',
     `${Math.abs(plan.seed * 1000 + plan.round) % 2 ** 31}`,
@@ -42,28 +42,31 @@ export async function openScene(
   await services.flush();
   const { redis, postgres, provider } = services.proxies;
   provider.lead(simulator.url);
-  const place = await openPlace({
-    VIDBATCH_BASE_URL: by(provider, simulator.url),
-    VIDBATCH_API_KEY: 'sk-soak',
-    ...(plan.storage.includes('redis') && { REDIS_URL: by(redis, services.servers.redis.url) }),
-  });
+  const cli = await openCli(
+    {
+      VIDBATCH_BASE_URL: by(provider, simulator.url),
+      VIDBATCH_API_KEY: 'sk-soak',
+      ...(plan.storage.includes('redis') && { REDIS_URL: by(redis, services.servers.redis.url) }),
+    },
+    { alone: true },
+  );
   const ledger = plan.storage.includes('postgres')
     ? await openPostgresLedger(services.servers.postgres.url)
-    : openEmbeddedLedger(place.folder);
-  if (ledger.url !== undefined) place.env['DATABASE_URL'] = by(postgres, ledger.url);
+    : openEmbeddedLedger(cli.folder);
+  if (ledger.url !== undefined) cli.env['DATABASE_URL'] = by(postgres, ledger.url);
   return {
     plan,
     services,
-    place,
+    cli,
     simulator,
     ledger,
     broken,
-    office: openOffice(place, simulator, broken),
+    operator: startOperator(cli, simulator, broken),
     manifests: manifestsOf(plan),
-    witness: join(place.folder, 'witness'),
+    witness: join(cli.folder, 'witness'),
     async close() {
       await services.healed();
-      await place.close();
+      await cli.close();
       await simulator.close();
       await ledger.close();
     },

@@ -1,11 +1,11 @@
 import { createDatabase, servers } from '../servers.ts';
-import { openPlace } from '../cli.ts';
-import type { Place } from '../cli.ts';
+import { openCli } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { startSimulatorProcess } from './simulator.ts';
 import type { SimulatorProcess } from './simulator.ts';
 
 /** A place whose ledger and queue are a Postgres database of its own, and a simulator to send to. */
-export interface Desk extends Place {
+export interface CliOnPostgres extends Cli {
   simulator: SimulatorProcess;
   databaseUrl: string;
 }
@@ -13,22 +13,22 @@ export interface Desk extends Place {
 const shared = await servers();
 
 /** The quick one: opening an embedded ledger takes seconds, which only tests of that ledger should pay. */
-export async function openDesk(...standInFlags: string[]): Promise<Desk> {
+export async function openCliOnPostgres(...standInFlags: string[]): Promise<CliOnPostgres> {
   const [simulator, database] = await Promise.all([
     startSimulatorProcess(...standInFlags),
     createDatabase(shared),
   ]);
-  const place = await openPlace({
+  const cli = await openCli({
     DATABASE_URL: database.url,
     VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-e2e',
   });
   return {
-    ...place,
+    ...cli,
     simulator,
     databaseUrl: database.url,
     async close() {
-      await place.close();
+      await cli.close();
       await simulator.close();
       await database.drop();
     },

@@ -1,11 +1,11 @@
 import { describe, jsonLines } from '../cli.ts';
-import type { Ended, Place } from '../cli.ts';
+import type { Ended, Cli } from '../cli.ts';
 import type { SimulatorProcess } from '../e2e/simulator.ts';
 import type { Command } from './plan.ts';
 import { promptOf } from './verdict.ts';
 
 /** A person at the command line, with the provider's own list of tasks beside it. */
-export interface Office {
+export interface Operator {
   /** A command in the middle of it all: it may fail, by a code that says so; it may not crash. */
   operate: (command: Command, batch: string) => Promise<void>;
   /** A command that has to end with one of these codes. */
@@ -29,14 +29,14 @@ const TOLD = /\[(CANCELLED|NO_SUCH_BATCH|NO_LEDGER|NOT_UNCERTAIN|BEFORE_DEADLINE
 /** Thousands of rows may be left for the end, and the machine may be busy. */
 const PATIENCE_MS = 300_000;
 
-export function openOffice(place: Place, simulator: SimulatorProcess, env: Record<string, string>): Office {
+export function startOperator(cli: Cli, simulator: SimulatorProcess, env: Record<string, string>): Operator {
   const surprises: string[] = [];
   const misjudged = new Set<string>();
   let commands = 0;
 
   function run(...line: string[]): Promise<Ended> {
     commands += 1;
-    return place.run(line, { env, patienceMs: PATIENCE_MS });
+    return cli.run(line, { env, patienceMs: PATIENCE_MS });
   }
 
   function heed(ended: Ended): void {

@@ -17,7 +17,7 @@ import { makeBatch } from '../../contract/rows.ts';
 export const SIZE = 200_000;
 
 /** A batch whose tasks are completed at a simulator of its own, and a folder to download into. */
-export interface Scene {
+export interface DownloadFixture {
   simulator: Simulator;
   batchId: number;
   folder: string;
@@ -29,12 +29,12 @@ export interface Scene {
   files: () => Promise<string[]>;
 }
 
-export async function openScene(
+export async function openDownload(
   t: TestContext,
   { db, ledgerId }: { db: Database; ledgerId: string },
   keys: readonly string[],
   settings: SimulatorOptions = {},
-): Promise<Scene> {
+): Promise<DownloadFixture> {
   const { task, ...others } = settings;
   const life = { queuedMs: 0, runningMs: 0, resultBytes: SIZE, ...task };
   const simulator = await startSimulator({ slowMs: 500, ...others, task: life });
@@ -60,7 +60,7 @@ export async function openScene(
       [made.rows[index], key, taskId, report.kind === 'task' ? (report.resultUrl ?? null) : null],
     );
   }
-  const scene: Scene = {
+  const fixture: DownloadFixture = {
     simulator,
     batchId: made.id,
     folder,
@@ -85,7 +85,7 @@ export async function openScene(
           tries: 2,
           signal: new AbortController().signal,
           random: () => 0.01,
-          ...scene.options,
+          ...fixture.options,
         });
         await downloader.check();
         await downloader.pass();
@@ -98,7 +98,7 @@ export async function openScene(
       }
     },
   };
-  return scene;
+  return fixture;
 }
 
 /** A rule of the simulator for the video of this row. */

@@ -8,8 +8,8 @@ import type { Queryable } from '../../src/database/database.ts';
 import { openEmbedded } from '../../src/database/embedded.ts';
 import { parsers } from '../../src/database/parsers.ts';
 import { queueName } from '../../src/worker/queue/name.ts';
-import { describe as tell, openPlace } from '../cli.ts';
-import type { Ended, Place, Running } from '../cli.ts';
+import { describe as tell, openCli } from '../cli.ts';
+import type { Ended, Cli, Running } from '../cli.ts';
 import { place as placeFor } from '../contract/storages.ts';
 import type { StorageKind } from '../contract/storages.ts';
 import type { SimulatorProcess } from '../e2e/simulator.ts';
@@ -19,7 +19,7 @@ import type { Armed } from './arm.ts';
 import { mixed } from './rows.ts';
 
 /** One ledger with its queue, on which real processes die, one after another. */
-export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
+export interface CrashCli extends Pick<Cli, 'run' | 'start' | 'write'> {
   kind: StorageKind;
   simulator: SimulatorProcess;
   dataDir: string;
@@ -40,10 +40,10 @@ export interface Scene extends Pick<Place, 'run' | 'start' | 'write'> {
   close: () => Promise<void>;
 }
 
-export async function openScene(kind: StorageKind, simulator: SimulatorProcess): Promise<Scene> {
+export async function openCrashCli(kind: StorageKind, simulator: SimulatorProcess): Promise<CrashCli> {
   const { config, remove } = await placeFor(kind);
   const { databaseUrl, redisUrl, dataDir } = config;
-  const here = await openPlace(
+  const here = await openCli(
     {
       VIDBATCH_DATA_DIR: dataDir,
       VIDBATCH_BASE_URL: simulator.url,
@@ -60,7 +60,7 @@ export async function openScene(kind: StorageKind, simulator: SimulatorProcess):
   // Its database is dropped while the last connection is still on its way out.
   pool?.on('error', () => undefined);
   const prompts = new Map<string, string[]>();
-  const scene: Scene = {
+  const cli: CrashCli = {
     kind,
     simulator,
     dataDir,
@@ -106,7 +106,7 @@ export async function openScene(kind: StorageKind, simulator: SimulatorProcess):
     },
     async stalled() {
       assert.ok(redisUrl !== undefined, `the queue of ${kind} is not on Redis`);
-      const { rows } = await scene.ledger((db) =>
+      const { rows } = await cli.ledger((db) =>
         db.query<{ ledger_id: string }>('select ledger_id from vidbatch.meta'),
       );
       const redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
@@ -124,7 +124,7 @@ export async function openScene(kind: StorageKind, simulator: SimulatorProcess):
     },
     async loseQueue() {
       assert.ok(redisUrl !== undefined, `the queue of ${kind} is not on Redis`);
-      const { rows } = await scene.ledger((db) =>
+      const { rows } = await cli.ledger((db) =>
         db.query<{ ledger_id: string }>('select ledger_id from vidbatch.meta'),
       );
       const redis = new Redis(redisUrl);
@@ -141,12 +141,12 @@ export async function openScene(kind: StorageKind, simulator: SimulatorProcess):
     },
     async close() {
       await here.close();
-      if (redisUrl !== undefined && (await isMade(pool))) await scene.loseQueue();
+      if (redisUrl !== undefined && (await isMade(pool))) await cli.loseQueue();
       await pool?.end();
       await remove();
     },
   };
-  return scene;
+  return cli;
 }
 
 /** Two environments of preloads: both are loaded. */
@@ -166,12 +166,12 @@ async function isMade(pool: Pool | undefined): Promise<boolean> {
 
 /** Starts the command, and resolves once it stands still at the point. */
 export async function stops(
-  scene: Scene,
+  cli: CrashCli,
   at: Armed,
   args: readonly string[],
   env: Record<string, string> = {},
 ): Promise<Running> {
-  const running = scene.start(args, { env: onTopOf(env, armed({ ...at, signal: 'SIGSTOP' })) });
+  const running = cli.start(args, { env: onTopOf(env, armed({ ...at, signal: 'SIGSTOP' })) });
   await running.says(new RegExp(`^stopped at ${at.point}$`));
   // The process says so before it stops. A SIGCONT before that would be lost, and the process would stay stopped.
   await until(async () => (await stateOf(running.pid)) === 'T');
