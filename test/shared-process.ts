@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Ended } from './cli.ts';
-import type { CommandLine } from './command-loop.ts';
+import type { Answer, CommandLine } from './command-loop.ts';
 
 const COMMAND_LOOP = fileURLToPath(new URL('command-loop.ts', import.meta.url));
 
@@ -28,16 +28,17 @@ async function perform(child: ChildProcess, line: Omit<CommandLine, 'end'>): Pro
   const died = once(child, 'close').then(([code, signal]) => ({
     code: code as number | null,
     signal: signal as NodeJS.Signals | null,
+    reusable: false,
   }));
-  const answered = once(child, 'message').then(([code]) => ({ code: code as number, signal: null }));
+  const answered = once(child, 'message').then(([answer]) => ({ ...(answer as Answer), signal: null }));
   child.send({ ...line, end } satisfies CommandLine);
-  const { code, signal } = await Promise.race([answered, died]);
+  const { code, signal, reusable } = await Promise.race([answered, died]);
   const [stdout = '', stderr = ''] = await Promise.all(texts);
   child.removeAllListeners();
-  if (child.exitCode === null && child.signalCode === null) {
+  if (reusable) {
     holdOpen(child, false);
     idle.push(child);
-  }
+  } else child.kill('SIGKILL');
   return { command: `vidbatch ${line.args.join(' ')}`, code, signal, stdout, stderr };
 }
 
