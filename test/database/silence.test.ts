@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { Pool } from 'pg';
 import { Outage } from '../../src/database/outage.ts';
@@ -64,6 +67,25 @@ describe('a server that stands still', async () => {
     await pool.query('select pg_terminate_backend($1)', [rows[0]?.pid]);
     await ended;
     client.release(true);
+    await pool.end();
+    outage.close();
+  });
+
+  it('does not end the process when it goes away while a connection is being opened', async (t) => {
+    // It says that it is ready, and leaves when it is sent the settings of the session.
+    const server = createServer((socket) => {
+      socket.once('data', () => {
+        socket.write(Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I', 'latin1'));
+        socket.once('data', () => socket.destroy());
+      });
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const outage = new Outage('ledger', 'Postgres');
+    const Client = watchedClient({ outage, direct: true, settings: 'set statement_timeout = 0' });
+    const pool = new Pool({ host: '127.0.0.1', port, Client });
+    await assert.rejects(pool.connect(), /Connection terminated/);
     await pool.end();
     outage.close();
   });

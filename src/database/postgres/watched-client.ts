@@ -39,6 +39,8 @@ export function watchedClient({ outage, direct, settings, silenceMs = SILENCE_MS
     constructor(config: ClientConfig) {
       super(config);
       this.#config = config;
+      // The pool listens only to a client that it has: an error while the settings run would end the process.
+      this.on('error', () => undefined);
       // pg's overloads cannot be written in a subclass, so all arguments are passed on.
       const ask = this.query.bind(this) as (...args: unknown[]) => unknown;
       this.query = ((...args: unknown[]) => this.#watched(ask, args)) as typeof this.query;
