@@ -262,7 +262,7 @@ onEvery(LEDGERS, (storage) => {
       await record(db, [resultOf(again, outcomeOf('accepted', { taskId: 'task_12' }))]);
       assert.deepEqual((await readBudgetStatus(db, made.id))?.spent, amount('8'), '2, and 2 and 4');
       assert.deepEqual(
-        (await faults(db, made)).filter((one) => !/provider now says completed/.test(one)),
+        (await faults(db, made)).filter((one) => !/provider calls it completed/.test(one)),
         [],
       );
     });
