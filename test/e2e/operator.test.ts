@@ -94,7 +94,7 @@ describe('an operator', async () => {
     const right = await cli.write('right.csv', csvOf(1, 'wrong').replace('the shot wrong-1', 'right'));
     assert.match(
       exits(await cli.run(['retry', 'wrong', '--changed', right]), 0).stdout,
-      /^wrong: 1 row took .*; `vidbatch work --drain` sends it; put the change into \S+wrong\.csv, too, before/,
+      /^wrong: 1 row took .*; `vidbatch work --drain` sends it; make the change in \S+wrong\.csv, too, before/,
     );
     const more = await cli.write('more.csv', csvOf(2, 'wrong'));
     assert.ok(

@@ -73,7 +73,7 @@ describe('tasks that failed at the provider', async () => {
     exits(verify, 0);
     // Without its rule the simulator calls the first task completed: that is found, as for any task of the ledger.
     assert.ok(
-      exits(asked, 7).stdout.includes(`task ${first.taskId} was failed, and the provider calls it completed now`),
+      exits(asked, 7).stdout.includes(`task ${first.taskId} was failed, and the provider now says completed`),
     );
     const back = await cli.write('back.csv', csv.stdout);
     assert.match(exits(await cli.run(['plan', back, '--batch', 'shots']), 0).stdout, /0 to send/);

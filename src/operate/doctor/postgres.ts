@@ -87,7 +87,7 @@ const ANSWER = `
            'most', current_setting('max_connections')::int,
            'reserved', current_setting('superuser_reserved_connections')::int
              + coalesce(current_setting('reserved_connections', true)::int, 0),
-           'open', (select formatCount(*) from pg_catalog.pg_stat_activity
+           'open', (select count(*) from pg_catalog.pg_stat_activity
                      where backend_type is null or backend_type = 'client backend'),
            'role', (select nullif(rolconnlimit, -1) from pg_catalog.pg_roles where rolname = current_user)
          ) as connections`;

@@ -45,9 +45,9 @@ describe('what is not the API', () => {
       200,
       '<html><title>Welcome</title>',
       {},
-      /^failed: it answers with a page.*: HTTP 200: Welcome/,
+      /^failed: it answers with a web page.*: HTTP 200: Welcome/,
     ],
-    ['a page that is not there', 404, 'nothing here', {}, /^failed: it answers with a page/],
+    ['a page that is not there', 404, 'nothing here', {}, /^failed: it answers with a web page/],
     [
       'an unknown address of an API',
       404,
@@ -71,8 +71,8 @@ describe('what is not the API', () => {
       /^warning: the account is empty/,
     ],
     ['a throttle', 429, '', {}, /^warning: it throttles/],
-    ['a broken gateway', 502, '<html>', {}, /^failed: it is in trouble/],
-    ['some other JSON', 200, '{"hello":1}', {}, /^warning: it answers, but not as known/],
+    ['a broken gateway', 502, '<html>', {}, /^failed: it has a server error/],
+    ['some other JSON', 200, '{"hello":1}', {}, /^warning: it answers in an unknown way/],
     ['an echo of the key', 500, `{"message":"${KEY}"}`, {}, /^failed: .*\[API key\]/],
   ] as [string, number, string, Record<string, string>, RegExp][]) {
     it(`is told: ${what}`, async () => {
