@@ -11,8 +11,19 @@ export interface Slots {
 /** Gives slots in the order in which they were asked for. */
 export function createSlots(concurrency: number): Slots {
   let free = concurrency;
+  let isGiving = false;
   let onAllFree: (() => void)[] = [];
   const waiting: { most: number; resolve: (slots: number) => void }[] = [];
+
+  /** Slots that are released in one turn of the event loop are given together: then one claim takes all of them. */
+  function giveSoon(): void {
+    if (isGiving || waiting.length === 0) return;
+    isGiving = true;
+    setImmediate(() => {
+      isGiving = false;
+      give();
+    });
+  }
 
   function give(): void {
     while (free > 0) {
@@ -32,7 +43,7 @@ export function createSlots(concurrency: number): Slots {
       }),
     release(slots) {
       free += slots;
-      give();
+      giveSoon();
       if (free < concurrency) return;
       for (const resolve of onAllFree) resolve();
       onAllFree = [];

@@ -3,12 +3,7 @@ import type { Owner, Scheduler } from './scheduler.ts';
 
 /** What `worker/journal/journal.ts` uses of Node's. */
 export interface FileHandle {
-  write(
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    position: number,
-  ): Promise<{ bytesWritten: number }>;
+  readonly fd: number;
   datasync(): Promise<void>;
   sync(): Promise<void>;
   truncate(length: number): Promise<void>;
@@ -35,6 +30,8 @@ export class Disk {
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #files = new Map<string, File>();
+  /** By their descriptors. */
+  readonly #opened: File[] = [];
   readonly #locks = new Map<string, Owner>();
 
   constructor(scheduler: Scheduler, random: Random) {
@@ -80,6 +77,22 @@ export class Disk {
     return [...this.#files.keys()].flatMap((path) => this.textOf(path).split(/[\n\0]+/));
   }
 
+  /** Returns how many of the bytes it took. */
+  write(fd: number, bytes: Uint8Array, position: number): number {
+    const file = this.#opened[fd];
+    if (file === undefined) throw new Error(`EBADF: ${fd}`);
+    const { length } = bytes;
+    const end = position + length;
+    if (this.full && end > file.size) throw new Error('ENOSPC: no space left on device');
+    this.#mayFail('EIO: write');
+    file.size = Math.max(file.size, end);
+    if (bytes[0] === 0) return length;
+    const written = this.faultRate > 0 && this.#random.chance(0.1) ? 1 + this.#random.below(length) : length;
+    const text = Buffer.from(bytes.subarray(0, written)).toString('latin1');
+    file.writes.push({ at: position, text, durable: false });
+    return written;
+  }
+
   lock(path: string, owner: Owner): { release(): void } | undefined {
     if (this.#locks.get(path)?.alive === true) return undefined;
     this.#locks.set(path, owner);
@@ -101,19 +114,7 @@ export class Disk {
 
   #handleOf(path: string, file: File): FileHandle {
     return {
-      write: async (bytes, offset, length, position) => {
-        await this.#scheduler.park(`write ${path}`);
-        const end = position + length;
-        if (this.full && end > file.size) throw new Error('ENOSPC: no space left on device');
-        this.#mayFail('EIO: write');
-        file.size = Math.max(file.size, end);
-        if (bytes[offset] === 0) return { bytesWritten: length };
-        const written =
-          this.faultRate > 0 && this.#random.chance(0.1) ? 1 + this.#random.below(length) : length;
-        const text = Buffer.from(bytes.subarray(offset, offset + written)).toString('latin1');
-        file.writes.push({ at: position, text, durable: false });
-        return { bytesWritten: written };
-      },
+      fd: this.#opened.push(file) - 1,
       datasync: async () => {
         const pending = file.writes.slice();
         await this.#scheduler.park(`flush ${path}`);

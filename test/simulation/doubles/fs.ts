@@ -17,6 +17,17 @@ export async function open(path: string, flags: string): Promise<FileHandle> {
   return disk(owner).open(path, flags);
 }
 
+export function writeSync(
+  fd: number,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+): number {
+  const { disk, owner } = onStage();
+  return disk(owner).write(fd, bytes.subarray(offset, offset + length), position);
+}
+
 export async function readdir(folder: string): Promise<string[]> {
   const { disk, owner } = onStage();
   return disk(owner).list(folder);
