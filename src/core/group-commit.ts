@@ -1,10 +1,11 @@
 /**
  * Group commit: calls during a running group form the next group, which shares one statement and one commit. A group that
  * fails is repeated item by item, so one bad item does not fail the others. `run` answers in the order of its items.
+ * A group that is not full waits for `gather`: by default one turn of the event loop, whose calls all join.
  */
 export function grouped<Item, Answer>(
   run: (items: readonly Item[]) => Promise<readonly Answer[]>,
-  { max = 100 } = {},
+  { max = 100, gather = nextTurn }: { max?: number; gather?: () => Promise<unknown> } = {},
 ): (item: Item) => Promise<Answer> {
   interface Waiting {
     item: Item;
@@ -37,9 +38,8 @@ export function grouped<Item, Answer>(
 
   async function drain(): Promise<void> {
     running = true;
-    // Calls of the same turn of the event loop join the first group.
-    await new Promise(setImmediate);
     while (waiting.length > 0) {
+      if (waiting.length < max) await gather();
       const group = waiting.slice(0, max);
       waiting = waiting.slice(max);
       await runGroup(group);
@@ -52,4 +52,8 @@ export function grouped<Item, Answer>(
       waiting.push({ item, resolve, reject });
       if (!running) void drain();
     });
+}
+
+function nextTurn(): Promise<unknown> {
+  return new Promise(setImmediate);
 }

@@ -9,6 +9,7 @@ export const SEEDS: Record<number, string> = {
   1972: 'a claim was committed and judged while its worker could not hear of it; the worker claims under the same id',
   1987: 'a restored attempt comes back for a row that is not pending any more',
   3809: 'two workers start on a machine at once after the ledger was restored, and one reads what the other must know',
+  15986: 'one worker reads a journal while another starts to send rows that the journal says were sent',
 };
 
 /** Run each time, one after another. */
