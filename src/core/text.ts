@@ -40,8 +40,12 @@ function escaped(text: string): string {
 // oxlint-disable-next-line no-control-regex -- control characters are what is being removed
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\s]+/g;
 
+/** Most texts: visible ASCII, with single spaces between words. */
+const PLAIN = /^[!-~]+(?: [!-~]+)*$/;
+
 /** One line for a person, at most `limit` UTF-16 units, safe to print and to store. */
 export function oneLine(text: string, limit = 300): string {
+  if (text.length <= limit && PLAIN.test(text)) return text;
   const line = text.replace(UNPRINTABLE, ' ').trim();
   return (
     line.length <= limit ? line : `${line.slice(0, limit - 1).replace(/[\ud800-\udbff]$/, '')}…`

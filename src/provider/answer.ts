@@ -66,6 +66,8 @@ export function headersOf(
     const text = Array.isArray(value) ? value.join(', ') : value;
     return [[oneLine(redact(name), 100), oneLine(redact(text), 500)]];
   });
+  const all = Object.fromEntries(lines);
+  if (Buffer.byteLength(JSON.stringify(all)) <= HEADERS_LIMIT) return lines.length === 0 ? undefined : all;
   let room = HEADERS_LIMIT - 2;
   const kept = lines
     .toSorted(([, a], [, b]) => a.length - b.length)

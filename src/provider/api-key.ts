@@ -68,6 +68,7 @@ function anyCase(hex: string): string {
 const SHORTEST_TAIL = 8;
 
 function withoutTail(text: string, key: string): string {
+  if (!text.includes(key.slice(0, SHORTEST_TAIL))) return text;
   for (let length = key.length - 1; length >= SHORTEST_TAIL; length--) {
     if (text.endsWith(key.slice(0, length))) return text.slice(0, -length) + REDACTED;
   }

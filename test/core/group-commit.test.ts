@@ -34,19 +34,23 @@ describe('calls in groups', () => {
 
   test('that come while one is under way form the next', async () => {
     const { groups, run, end } = manual();
+    const gathered = async (): Promise<void> => {
+      await turn();
+      await turn();
+    };
     const call = grouped(run);
     const first = call(1);
-    await turn();
+    await gathered();
     const rest = [call(2), call(3)];
-    await turn();
+    await gathered();
     assert.deepEqual(groups, [[1]], 'and wait for it');
     end();
     assert.equal(await first, 10);
-    await turn();
+    await gathered();
     rest.push(call(4));
     assert.deepEqual(groups, [[1], [2, 3]]);
     end();
-    await turn();
+    await gathered();
     end();
     assert.deepEqual(await Promise.all(rest), [20, 30, 40]);
     assert.deepEqual(groups, [[1], [2, 3], [4]]);
