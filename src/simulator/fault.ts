@@ -206,7 +206,7 @@ export function isRefusal(kind: FaultKind): boolean {
 }
 
 /** A fault that strikes a share of all creates. */
-interface RatedFault extends ChosenFault {
+export interface RatedFault extends ChosenFault {
   /** 0-1. */
   rate: number;
 }

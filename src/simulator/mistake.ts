@@ -28,7 +28,7 @@ export type Mistake = keyof typeof MISTAKES;
 export const MISTAKE_NAMES = Object.keys(MISTAKES) as Mistake[];
 
 /** A mistake in a share of the tasks that it applies to. */
-interface RatedMistake {
+export interface RatedMistake {
   name: Mistake;
   /** 0-1. */
   rate: number;
