@@ -25,7 +25,7 @@ describe('doctor', async () => {
       ended.stdout,
       /^ok {7}configuration-storage: ledger: embedded in .*one machine, one worker$/m,
     );
-    assert.match(ended.stdout, /^skipped {2}ledger: there is none yet in /m);
+    assert.match(ended.stdout, /^skipped {2}ledger: there is no ledger yet in /m);
     assert.match(ended.stdout, /^ok {7}provider-answer: .*URL and key are right$/m);
     assert.match(lastLine(ended), /^checked: \d+ ok · 0 warnings · 0 failed · \d+ skipped$/);
     assert.ok(!existsSync(folder));

@@ -31,7 +31,7 @@ describe('help', async () => {
         if (command === 'resolve' || name === '--help' || hasVariable) continue;
         assert.ok(sample.includes(`\`${name}\``), `${command} ${name} has no variable`);
       }
-      if (command === 'resolve') assert.match(help, /--not-sent is refused before/);
+      if (command === 'resolve') assert.match(help, /before that, --not-sent is refused/);
     }
   });
 

@@ -143,7 +143,7 @@ describe('a real Postgres', async () => {
     await db.query('alter role visitor set default_transaction_read_only = on');
     assert.match(
       told(await look({ DATABASE_URL: url.href }), 'postgres-writing'),
-      /^failed: .*sessions only read/,
+      /^failed: .*sessions of this user are read-only/,
     );
   });
 
