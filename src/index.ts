@@ -141,7 +141,7 @@ export interface Vidbatch extends AsyncDisposable {
   reconcile(batch?: string): Promise<Reconciled>;
   /** Rejected, exhausted and cancelled rows become pending again. Returns their number. Sends nothing. */
   retry(batch: string): Promise<number>;
-  /** Stops new calls of a batch, or of all. Open calls finish. */
+  /** Stops new calls of this batch, or without a name of all batches. Open calls finish. */
   pause(batch?: string): Promise<void>;
   resume(batch?: string): Promise<void>;
   /** Pending rows are cancelled until a `retry`. Returns their number. */

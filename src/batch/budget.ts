@@ -48,8 +48,8 @@ export async function costOptions(flags: {
 }
 
 /**
- * Gives a batch its budget, or checks the new rows of the manifest against the budget that it has. A budget below what is
- * spent stops all sending.
+ * Sets the budget of a batch, if one is given. Otherwise checks the new rows of the manifest against the present
+ * budget. A budget that is less than what was spent stops all sending.
  * @throws VidbatchError exit 2 when the price of a row is not known, or is in another currency.
  */
 export async function putBudget(

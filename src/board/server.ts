@@ -152,7 +152,7 @@ export function checkReach({
   if (password.length >= SHORTEST_PASSWORD && password !== user) return proxies;
   throw usageError(
     'BOARD_PASSWORD_WEAK',
-    `VIDBATCH_BOARD_PASSWORD: is too easy to guess for an address that other machines can reach: at least ${SHORTEST_PASSWORD} characters, and not the user's name`,
+    `VIDBATCH_BOARD_PASSWORD is too easy to guess, and other machines can reach this address: it needs at least ${SHORTEST_PASSWORD} characters, and is not the user's name`,
     '`openssl rand -base64 18` makes a good one.',
   );
 }

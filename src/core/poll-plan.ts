@@ -8,7 +8,7 @@ export interface PollPlan {
   /** From its acceptance to the first poll. */
   firstMs: number;
   leastMs: number;
-  /** The next poll comes after this share of its age. */
+  /** The wait before the next poll, as a share of the task's age. */
   share: number;
   mostMs: number;
   /** While the task waits in the provider's queue. */

@@ -24,7 +24,10 @@ export function leaveFor(leave: SameKey | undefined, doubtMs: number | undefined
   return doubtMs === undefined || doubtMs < KEY_LIFE_MS ? leave : undefined;
 }
 
-/** The next attempt that an outcome allows, by itself or by permission. Undefined: none. */
+/**
+ * When a row may be tried again: because the outcome allows it, or because the user permits it. Undefined: it may
+ * not.
+ */
 export function retryOf(outcome: Outcome, leave?: SameKey): { afterMs?: number } | undefined {
   if (outcome.kind === 'throttled' || outcome.kind === 'not-sent') return outcome.retry;
   return outcome.kind === 'uncertain' && leave !== undefined ? {} : undefined;

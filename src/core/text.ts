@@ -71,7 +71,7 @@ export function storable(text: string, bytes: number): string {
     .replace(/\ufffd{1,3}$/, '');
 }
 
-/** Quoted for a shell, so that a shown command can be copied. */
+/** The word as a shell takes it, so that a person can copy a printed command. */
 export function quoted(word: string): string {
   return /^[\w.:/@%+,=-][\w.:/@%+,=#-]*$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -26,7 +26,10 @@ export interface Session extends Queryable {
 export interface Database extends Queryable {
   connect(): Promise<Session>;
   end(): Promise<void>;
-  /** See `frequent`. Undefined: such statements have no settings of their own. */
+  /**
+   * The connections for statements that run often, with settings of their own (see the function `frequent`).
+   * Undefined: these statements use the other connections.
+   */
   frequent?: Queryable;
 }
 

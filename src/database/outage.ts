@@ -87,9 +87,9 @@ const PAUSE = { firstMs: 100, maxMs: 5_000 };
 const LOG_EVERY = 20;
 
 /**
- * Repeats a query of the ledger until it answers, with growing pauses: the ledger may be away for a while. A VidbatchError
- * is thrown at once, because to repeat does not help. After the signal, the next failure is thrown: a worker that stops does
- * not wait for a ledger that is away.
+ * Repeats a query until the ledger answers, because it may be away for a while. The pauses grow. A VidbatchError is
+ * thrown at once: repeating does not help. After the abort signal, the next failure is thrown: a worker that stops
+ * does not wait for the ledger.
  */
 export async function untilLedgerAnswers<T>(
   what: string,

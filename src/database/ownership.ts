@@ -87,7 +87,10 @@ export function secureLock(path: string): void {
   if (found.uid === user.uid && (found.mode & 0o077) !== 0) chmodSync(path, 0o600);
 }
 
-/** Checks the owner of the holder's socket before anything is sent to it. Does nothing when there is no socket. */
+/**
+ * Checks who owns the socket of the process that holds the ledger. Call it before anything is sent there. Without a
+ * socket it does nothing.
+ */
 export function checkSocket(path: string): void {
   const user = thisUser();
   if (user === undefined || !isThere(path)) return;

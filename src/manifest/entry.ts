@@ -68,7 +68,7 @@ export interface ManifestEntry {
   faults: Fault[];
   /** How its values are read. Default: by the format of the manifest. */
   source?: 'csv' | 'json';
-  /** For an export of vidbatch: `raw` is the original row, and this identifies it. */
+  /** Only in an export that vidbatch wrote: `raw` is the original row, and this field says which row it is. */
   exported?: Exported;
 }
 

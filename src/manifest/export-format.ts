@@ -85,7 +85,7 @@ export function exportDelimiter(head: string): string | undefined {
   return isFirstRecord ? found[1] : undefined;
 }
 
-/** Faults of reading that the cells of an export do not show. */
+/** Faults that were found when the manifest was read. The cells of an export do not have them. */
 const HIDDEN_FAULTS = [
   'ragged-row',
   'bad-bytes',

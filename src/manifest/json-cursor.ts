@@ -26,7 +26,7 @@ export class JsonCursor {
   #nextLf = Infinity;
   /** Undecodable bytes since the last value. */
   #bad: BadBytes | undefined;
-  /** The undecodable bytes at the last character of `#text`. */
+  /** The bytes that the last character of `#text` replaces, if they could not be decoded. */
   #badAtEnd: BadBytes | undefined;
 
   constructor(chunks: AsyncGenerator<TextChunk, void, void>) {

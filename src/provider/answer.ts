@@ -125,7 +125,10 @@ function waitOfLimit(answer: Answer, now: number): number | undefined {
 const MOMENT = 1_000_000_000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** `4`, `4.5`, `4s`, `1m30s`, `120ms`, a moment as a number, or a date. */
+/**
+ * Milliseconds until a limit ends. The header may hold seconds (`4`, `4.5`), a duration (`4s`, `1m30s`, `120ms`), a
+ * Unix time, or a date.
+ */
 function parseReset(value: string, now: number): number | undefined {
   const text = value.trim();
   if (/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {

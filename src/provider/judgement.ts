@@ -109,7 +109,7 @@ function judgeWithoutTask(
   return refused('uncertain', answer, options, code, why === undefined ? said : `${said}: ${why}`);
 }
 
-/** A code under a 2xx means what it means under a plain refusal. */
+/** An error code in a 2xx answer means the same as in an answer with status 400. */
 const CODE_STATUS = 400;
 
 function formatCutOff({ code, message }: Problem): string {

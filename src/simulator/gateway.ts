@@ -42,7 +42,7 @@ export class Gateway {
   readonly #state: SimulatorState;
   /** Models that are accepted in addition to the contract page. */
   readonly #models: readonly string[];
-  /** The times of the creates that passed the quota in the last second. */
+  /** The times of the create requests that the quota allowed in the last second. */
   #letThrough: number[] = [];
   /** The creates that the balance still pays for. */
   #left: number | null = null;

@@ -38,7 +38,7 @@ const POKE_MS = 20;
 const UPKEEP_MS = 2_000;
 /** The feeder fills the queue when this share of the work ahead is done. */
 const GONE = 0.25;
-/** Looks at the ledger take at most this share of the time. */
+/** The feeder reads the ledger for at most this share of the time. */
 const LOOK_SHARE = 1 / 4;
 /** Batches that one look reads, at most. */
 const MOST_BATCHES = 50;

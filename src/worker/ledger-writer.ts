@@ -62,7 +62,10 @@ export function createLedgerWriter(
     return claims;
   }
 
-  /** Counts the time to a row's slot from now: the answer took a while. */
+  /**
+   * Counts the time until a row may leave from now on. The ledger's answer, which counted from the claim, took a
+   * while.
+   */
   function untilSlot(one: Claim): Claim {
     const { slotMs, nowMs } = one;
     if (slotMs === undefined || nowMs === undefined || ahead === undefined) return one;

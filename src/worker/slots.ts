@@ -1,4 +1,4 @@
-/** The open calls of a worker: each row that is being sent holds one slot. */
+/** Counts the calls that a worker has open: each row that is being sent takes one slot. */
 export interface Slots {
   /** Takes one to `most` slots, as many as are free, as soon as one is. */
   take(most: number): Promise<number>;

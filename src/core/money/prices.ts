@@ -48,8 +48,8 @@ const price = z
     {
       error: ({ code, input, keys }) =>
         code === 'unrecognized_keys'
-          ? `${keys.map(excerpt).join(', ')}: allowed are perSecond or perVideo, and currency`
-          : `${typedExcerpt(input)} is not an object with perSecond or perVideo, and currency`,
+          ? `unknown ${keys.map(excerpt).join(', ')}: a price has currency, and either perSecond or perVideo`
+          : `${typedExcerpt(input)} is not a price: an object with currency, and either perSecond or perVideo`,
     },
   )
   .transform(({ perSecond, perVideo, currency }, context): Price => {

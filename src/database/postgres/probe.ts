@@ -63,7 +63,7 @@ async function ask(place: PostgresPlace, open: () => Promise<Client>): Promise<P
       { hint: 'Name the primary in DATABASE_URL.' },
     );
   }
-  // The process id from the start of the connection. A pooler makes up its own.
+  // The process id that the server sends when a connection starts. A pooler sends an invented one.
   const announced = (client as unknown as { processID: number }).processID;
   return { version, pooler: announced === pid ? 'none' : await probePooler(client, open) };
 }

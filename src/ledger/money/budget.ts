@@ -14,7 +14,7 @@ export const mayBePaid = (row: string): string =>
 export const affordable = (batch: string): string =>
   `(${batch}.currency is null or s.currency = ${batch}.currency and s.price - s.held <= ${batch}.money)`;
 
-/** What batch `b` paid for more than one task a row: surplus tasks, and failed tasks that were made again. */
+/** The cost of tasks beyond the first of a row in batch `b`: surplus tasks, and failed tasks that were made again. */
 const SURPLUS = `((select coalesce(sum(s.price), 0)
   from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id where a.surplus and s.batch_id = b.id)
   + (select coalesce(sum(a.remade_price), 0)

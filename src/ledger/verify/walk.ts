@@ -160,7 +160,7 @@ interface Content {
 /** Rows of one query: a row may have megabytes. */
 const PAGE = 200;
 
-/** Reads the texts of every row. One statement writes them together, so a second look would see the same. */
+/** Reads the texts of every row once. One statement writes all texts of a row, so a second read would find the same. */
 export async function* checkContent(db: Queryable, batchId: number | null): AsyncGenerator<Finding[]> {
   const rows = pageByPage(PAGE, async (after: Content | undefined) => {
     const page = await db.query<Content>(

@@ -18,7 +18,7 @@ import { readTask } from '../../provider/task-answer.ts';
 import { checkSubject, skipped, within, failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
 
-/** How far a question that costs nothing came. Steps after the first failure are undefined. */
+/** Which steps of a request that costs nothing succeeded. The steps after the first failure are undefined. */
 export interface ProviderFacts {
   baseUrl: string;
   addresses: string[] | Error;

@@ -40,7 +40,7 @@ const CHUNK = 200;
 
 type Entry = Exclude<JournalLine, { kind: 'header' }>;
 
-/** Compares every journal of this machine with the ledger. With a batch, only its lines are findings. */
+/** Compares every journal of this machine with the ledger. If a batch is given, reports only what concerns its rows. */
 export async function* inspectJournals(
   db: Queryable,
   folder: string,

@@ -47,7 +47,10 @@ export interface Journal {
 
 /** Room is taken from the disk in pieces of this size, ahead of need, so that a full disk is known before a claim. */
 const PIECE = 1024 * 1024;
-/** The raw answer is in the ledger; the journal keeps enough of it to judge. */
+/**
+ * Characters of an answer that the journal keeps. They are enough to find the outcome; the ledger stores the whole
+ * answer.
+ */
 const MOST_BODY = 4096;
 
 export function journalFolder(dataDir: string): string {

@@ -81,7 +81,7 @@ export function openWorker(
     ...(id === undefined ? {} : { name: id.replace(/[^!-~]/g, '-') }),
     concurrency,
     autorun: false,
-    // A stalled job may run again any number of times, because its claims decide.
+    // BullMQ starts a stalled job again this many times. That is safe: a run sends only rows that it claims.
     maxStalledCount: 100,
     // For the same reason, jobs of a dead worker need not wait a minute, as they would by default.
     lockDuration: 10_000,

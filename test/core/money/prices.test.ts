@@ -43,7 +43,10 @@ describe('a price file', () => {
       '{"m": {"perVideo": "1", "currency": "CNY", "perVideo": "2"}}',
       /^p\.json: m\.perVideo: the key occurs twice/,
     );
-    one(5, /^p\.json: m: the number 5 is not an object with perSecond or perVideo, and currency$/);
+    one(
+      5,
+      /^p\.json: m: the number 5 is not a price: an object with currency, and either perSecond or perVideo$/,
+    );
     one(
       { perSecond: 0.5, currency: 'CNY' },
       /^p\.json: m\.perSecond: the number 0\.5 is to be text, such as "0\.5"/,
@@ -54,7 +57,10 @@ describe('a price file', () => {
     one({ perSecond: '1', currency: '元' }, /^p\.json: m\.currency: "元" is not three to ten capitals/);
     one({ currency: 'CNY' }, /^p\.json: m: needs exactly one of perSecond and perVideo/);
     one({ perSecond: '1', perVideo: '1', currency: 'CNY' }, /^p\.json: m: needs exactly one of/);
-    one({ persecond: '1', currency: 'CNY' }, /^p\.json: m: "persecond": allowed are perSecond or perVideo/);
+    one(
+      { persecond: '1', currency: 'CNY' },
+      /^p\.json: m: unknown "persecond": a price has currency, and either perSecond or perVideo/,
+    );
     one({ perSecond: 'x', currency: 'cny' }, /\(and 1 more\)$/);
   });
 

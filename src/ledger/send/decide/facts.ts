@@ -60,7 +60,10 @@ export interface BatchFacts {
 
 export interface ProviderFacts {
   origin: string;
-  /** Only a locked provider can change. A calm one is not locked by answers that leave it calm. */
+  /**
+   * True if this transaction holds the lock of the provider. Without it, the provider does not change: an acceptance
+   * at a provider without trouble changes nothing, and locks nothing.
+   */
   locked: boolean;
   state: 'open' | 'halted' | 'probing';
   epoch: number;
