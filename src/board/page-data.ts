@@ -27,7 +27,7 @@ export interface BatchStatus extends Summary, Pace {
   state: Batch['state'];
   /** RFC 3339, UTC. */
   createdAt: string;
-  /** Null: there are none. */
+  /** Null without any. */
   tasks: TaskCounts | null;
   /** Rows whose task has failed at the provider. */
   failedTasks: number;

@@ -88,7 +88,7 @@ Exit codes: 0 every completed video is there · 1 the disk, the ledger, or anoth
   flag(
     command,
     '--allow-host <hosts>',
-    'connect to these hosts, whatever their addresses: host[:port], separated by commas',
+    'connect to these hosts at any address: host[:port], separated by commas',
   );
   pollRateFlag(command);
 }

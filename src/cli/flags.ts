@@ -19,7 +19,7 @@ export class VariableOption extends Option {
   constructor(flags: string, description: string) {
     super(flags, description);
     this.variable = `VIDBATCH_${this.name().replaceAll('-', '_').toUpperCase()}`;
-    // Commander takes any set variable as a yes, whatever its value is.
+    // Commander takes any variable that is set as a yes.
     if (!saysNothing(this.variable, this.required)) this.env(this.variable);
   }
 }

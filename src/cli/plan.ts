@@ -76,7 +76,7 @@ async function planAll(manifests: readonly string[], flags: ManifestFlags, io: I
   }
 }
 
-/** A plan makes no ledger where there is none. */
+/** A plan does not make a ledger. */
 async function openIfThere(config: Config, io: Io): Promise<LedgerApp | undefined> {
   try {
     return await openLedgerOnly(config, io);

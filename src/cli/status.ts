@@ -69,11 +69,11 @@ type StatusFlags = GlobalFlags & ForecastFlags & { watch?: boolean };
 interface Status extends Summary, Omit<Pace, 'lately'> {
   /** When rows that wait for a window will be sent; null: no row waits for one. */
   forecast: Record<string, unknown> | null;
-  /** The downloaded videos; null: there are none. */
+  /** The downloaded videos; null without any. */
   videos: VideoCounts | null;
   /** The deadline, and whether it will be met; null: the batch has none. */
   deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
-  /** The tasks, and the seconds until the next one is asked for; null: there are none. */
+  /** The tasks, and the seconds until the next one is asked for; null without any. */
   tasks: (TaskCounts & { open: number; nextPollSeconds: number | null }) | null;
   /** The rows that must still be accepted one after another before several are sent at a time; 0: none. */
   proof: number;

@@ -47,7 +47,7 @@ export async function requireRow(
   );
 }
 
-/** `origin`: the provider of this configuration. `lastAttempts`: reads only so many of the newest attempts. */
+/** `origin`: the provider of this configuration. `lastAttempts`: how many of the newest attempts it reads. */
 export async function readRowLife(
   db: Queryable,
   batch: Batch,

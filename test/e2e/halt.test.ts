@@ -89,7 +89,7 @@ describe('a halt', async () => {
     assert.equal(lastLine(halted), '50 rows · 0 task ids · 50 pending · paid twice: none known');
     assert.match(
       halted.stderr,
-      /halted: NOBODY_ANSWERS: nobody answers at \S+: 10 tries in a row reached nobody, the last: \S+ refuses connections/,
+      /halted: NOBODY_ANSWERS: no answer from \S+: 10 tries in a row did not reach it, the last: \S+ refuses connections/,
     );
     const again = exits(await cli.run(['run', file, '--attempts', '2'], nobody), 6);
     assert.match(lastLine(again), / · 50 pending · /);

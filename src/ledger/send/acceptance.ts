@@ -42,7 +42,7 @@ export async function recordPlainAcceptances(db: Queryable, results: readonly Re
           and (select count(*) from plain) = (select count(*) from result)
        returning r.*
      ), settled as (
-       -- Only what has been moved: whoever was faster (a sweeper, a person) has left it to 'record'.
+       -- Only what has been moved: a row that a sweeper or a person moved first is left to 'record'.
        update vidbatch.attempt a
           set outcome = m.kind, finished_at = now(), phase = m.phase, http_status = m.http_status,
               error_code = m.code, error = m.message, request_id = m.request_id, headers = m.headers, task_id = m.task_id, body = m.body

@@ -55,7 +55,7 @@ export interface BatchFacts {
     dueMs: number;
     /** What keeps rows of this model from being sent, and not the others: their window. */
     gate: Blocked['reason'] | null;
-    /** Milliseconds until the next free slot under its limits; null: there is none. */
+    /** Milliseconds until the next free slot under its limits; null if it is not known. */
     aheadMs: number | null;
     full: boolean;
   }[];

@@ -27,9 +27,9 @@ export interface Claim {
   refusals: number;
   /** Milliseconds since the first attempt of this row that may have been accepted; undefined: none may. */
   doubtMs?: number;
-  /** Milliseconds until its turn, under a limit; undefined: there is none. */
+  /** Milliseconds until its slot under a limit; undefined without a limit. */
   slotMs?: number;
-  /** Milliseconds since the epoch by the ledger's clock, of which `slotMs` is counted. */
+  /** The time from which `slotMs` counts: milliseconds since the epoch by the ledger's clock. */
   nowMs?: number;
   /** Its place, where all rows of its batch that are due have one model and one priority, and no limit holds. */
   place?: Place;
@@ -200,7 +200,7 @@ export async function claimAfter(
 }
 
 /**
- * The same as `claim` with the batch and its provider locked: for a batch with a budget, of which it takes what the rows cost, and
+ * The same as `claim` with the batch and its provider locked: for a batch with a budget, from which it takes what the rows cost, and
  * where only one row may be in flight, because the batch has had no accepted row yet (canary) or a halt is being tried
  * out (probe). A halt is tried with a row that has not run into it, if one may be sent: one bad row must not keep it shut.
  */

@@ -22,7 +22,7 @@ export const groups = (batch: string): string => `(
   )
   select * from step)`;
 
-/** Of the groups of batch `batch` those of which a row may be sent now, by its time and by the window of off-peak rows. */
+/** The groups of batch `batch` that have a row which may be sent now, by its time and by the window of off-peak rows. */
 export const dueGroups = (batch: string): string => `(
   select g.* from ${groups(`${batch}.id`)} g
    where g.due_at <= now() and (${batch}.off_peak_too or not vidbatch.is_off_peak(g.model)))`;

@@ -6,7 +6,7 @@ import type { Again } from './unknown-outcome.ts';
 
 /**
  * Rows whose attempt passed its deadline, by the database's clock, become `uncertain`: their worker is dead or too late.
- * `all`: every row in flight, whatever its deadline. That is only for the holder of an embedded folder at its start, when
+ * `all`: every row in flight, also before its deadline. That is only for the holder of an embedded folder at its start, when
  * no other process can be sending. `again`: the provider honours the idempotency key, so rows with attempts left become
  * pending instead. Returns how many rows were moved.
  */

@@ -5,13 +5,13 @@ import type { Queryable } from '../../database/database.ts';
 /** Attempts `o` that may or may not have been accepted, as SQL. */
 export const UNKNOWN = `(o.outcome is null or o.outcome = 'uncertain')`;
 
-/** The latest such attempt of a submission, as an SQL expression; null when there is none. */
+/** The latest such attempt of a submission, as an SQL expression; null without one. */
 export function unknownOf(submission: string, more = ''): string {
   return `(select o.id from vidbatch.attempt o where o.submission_id = ${submission} and ${UNKNOWN} ${more}
             order by o.number desc, o.id desc limit 1)`;
 }
 
-/** Milliseconds since the first such attempt of a submission, as an SQL expression; null when there is none. */
+/** Milliseconds since the first such attempt of a submission, as an SQL expression; null without one. */
 export function doubtMsOf(submission: string): string {
   return `(select (extract(epoch from now() - min(o.claimed_at)) * 1000)::float8 from vidbatch.attempt o
             where o.submission_id = ${submission} and ${UNKNOWN})`;
@@ -22,7 +22,7 @@ export const CALLED_OFF = `
   previous = s.state, state = case when s.doubtful then 'uncertain' else 'cancelled' end, updated_at = now(),
   attempt_id = case when s.doubtful then coalesce(${unknownOf('s.id')}, s.attempt_id) else s.attempt_id end`;
 
-/** Permission to send rows without an answer again: of which provider, and up to how many attempts. */
+/** Permission to send rows without an answer again: at one provider, and up to a number of attempts. */
 export interface Again {
   origin: string;
   maxAttempts: number;

@@ -44,7 +44,7 @@ export function readRecord(
   const cells = new Cells(raw, headers, options);
   const [taskId, requestId] = [cells.id('task_id'), cells.id('request_id')];
   const createdAt = cells.time('created_at');
-  // A bill has one time, whatever its name is.
+  // A bill has one time, under any name.
   const onlyTime = cells.has('amount') && !cells.has('status') && !cells.has('billed_at');
   const billedAt = onlyTime ? createdAt : cells.time('billed_at');
   const status = cells.text('status');

@@ -9,7 +9,7 @@ import { buildConnector } from 'undici';
 export interface Reach {
   /** Loopback and private networks too. Never link-local addresses: a cloud's metadata service is one. */
   allowPrivate: boolean;
-  /** `host` or `host:port` that may be connected to whatever its address is. */
+  /** `host` or `host:port` that may be connected to at any address. */
   allowHosts: readonly string[];
 }
 

@@ -60,7 +60,7 @@ function diskFull(path: string, cause?: unknown): VidbatchError {
   });
 }
 
-/** @throws VidbatchError `DISK_FULL` when so many bytes more would leave too little. */
+/** @throws VidbatchError `DISK_FULL` when this many more bytes would leave too little. */
 export async function checkRoom(path: string, bytes: number): Promise<void> {
   const { bavail, bsize } = await onDisk(path, () => statfs(dirname(path)));
   if (bavail * bsize < bytes + RESERVE_BYTES) throw diskFull(path);
@@ -81,7 +81,7 @@ export async function partSize(path: string, now: number): Promise<number> {
   return found.mtimeMs < now - uptime() * 1000 ? 0 : found.size;
 }
 
-/** The size of a file under its final name; undefined: there is none. */
+/** The size of a file under its final name; undefined if it is not there. */
 export async function sizeOf(path: string): Promise<number | undefined> {
   const found = await onDisk(path, () => lstat(path).catch(ifMissing));
   if (found !== undefined) checkIsFile(path, found);

@@ -32,7 +32,7 @@ export interface HeldFolder extends Folder {
 }
 
 /**
- * Locks a folder for the videos of one batch, and makes it if there is none.
+ * Locks a folder for the videos of one batch, and makes it if it is not there.
  * @throws usageError when it holds the videos of another batch; VidbatchError when another process downloads into it,
  * or it cannot be written.
  */

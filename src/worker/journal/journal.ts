@@ -10,7 +10,7 @@ import type { Outcome } from '../../core/outcome.ts';
 
 /**
  * One line of a journal. An intent stands on the disk before its request leaves, an answer before the ledger hears
- * of it; so whatever dies, also the ledger, an attempt that was made is known, and a task id that reached us is too.
+ * of it; so an attempt that was made is known, and so is a task id that reached us, also when the ledger is lost.
  */
 export type JournalLine =
   | { kind: 'header'; version: 1; ledger: string; worker: string; origin: string; at: string }
@@ -30,7 +30,7 @@ export type JournalLine =
 
 export type Intent = Extract<JournalLine, { kind: 'intent' }>;
 
-/** The journal of one worker: a file of its own, which nobody else writes. */
+/** The journal of one worker: a file that no other process writes. */
 export interface Journal {
   /** Name of the file, as the ledger remembers it once everything in it is recorded. */
   readonly name: string;

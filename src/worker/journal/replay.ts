@@ -220,7 +220,7 @@ async function replay(
 
 /**
  * An intent is flushed before its request leaves. So if a dead worker's journal is whole and has no intent of an attempt,
- * the attempt never left. It is recorded as not sent, whatever the sweeper decided meanwhile. False: the journal cannot
+ * the attempt never left. It is recorded as not sent, also if the sweeper has judged it meanwhile. False: the journal cannot
  * prove it.
  */
 async function settleUnheard(

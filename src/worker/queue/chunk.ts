@@ -53,7 +53,7 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) > 0;
 }
 
-/** Why a job failed, in words. BullMQ does not try it again, whatever its options say: the ledger decides about its rows. */
+/** Why a job failed, in words. BullMQ does not try it again, because the ledger decides about its rows. */
 export function jobFailure(why: string): UnrecoverableError {
   const failure = new UnrecoverableError(why);
   // Bull Board shows the stack, which does not help a person here.

@@ -61,7 +61,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await providerOf(db, made)).state, 'halted');
       assert.equal(
         await haltOf(db, made),
-        `NOBODY_ANSWERS: nobody answers at ${made.origin}: 10 tries in a row reached nobody, the last: refuses connections`,
+        `NOBODY_ANSWERS: no answer from ${made.origin}: 10 tries in a row did not reach it, the last: refuses connections`,
       );
       assert.deepEqual(new Set(await statesOf(db, made)), new Set(['pending']));
     });

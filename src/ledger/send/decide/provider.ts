@@ -24,7 +24,7 @@ interface Signs {
   acceptedNow: boolean;
   uncertain: number;
   unreached: number;
-  /** The provider was reached, whatever it answered. */
+  /** The provider was reached, and gave any answer. */
   reached: boolean;
   throttled: readonly Decided[];
   halting: boolean;
@@ -57,7 +57,7 @@ const BREAKERS: readonly Breaker[] = [
     shows: ({ result }) => isUnreached(result.outcome),
     code: () => 'NOBODY_ANSWERS',
     reason: (message = '', { origin, unreachedStreak }, { unreached }) =>
-      `nobody answers at ${origin}: ${unreachedStreak + unreached} tries in a row reached nobody, the last: ${message}`,
+      `no answer from ${origin}: ${unreachedStreak + unreached} tries in a row did not reach it, the last: ${message}`,
   },
   {
     trips: ({ throttledSince }, { accepted, throttled }, now) =>
@@ -75,7 +75,7 @@ const BREAKERS: readonly Breaker[] = [
     shows: ({ result }) => result.outcome.kind === 'uncertain',
     code: () => 'UNCERTAIN_IN_A_ROW',
     reason: (message = '') =>
-      `${AVALANCHE.uncertainInARow} answers in a row that nobody can judge, the last: ${message}`,
+      `${AVALANCHE.uncertainInARow} answers in a row that cannot be judged, the last: ${message}`,
   },
 ];
 

@@ -86,9 +86,9 @@ function readHosts(kind: RedisPlace['kind'], text: string): Common['hosts'] {
 function readHost(text: string, port: number): Host {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]\s%]+))(?::(\d{1,5}))?$/i.exec(text);
   const host = match?.[1] ?? match?.[2];
-  if (host === undefined) throw bad('has a host that is none');
+  if (host === undefined) throw bad('has an invalid host');
   const own = match?.[3] === undefined ? port : Number(match[3]);
-  if (own < 1 || own > 65_535) throw bad('has a port that is none');
+  if (own < 1 || own > 65_535) throw bad('has an invalid port');
   return { host, port: own };
 }
 
