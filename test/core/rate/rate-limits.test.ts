@@ -65,8 +65,8 @@ describe('a rate', () => {
   });
 
   test('is said once of all rows, and once of a model', () => {
-    assert.throws(() => parseRates('--rate', '1/s,2/s'), usage('TWICE_LIMITED', /two of all rows/));
-    assert.throws(() => parseRates('--rate', '1@x,2@x'), usage('TWICE_LIMITED', /two of "x"/));
+    assert.throws(() => parseRates('--rate', '1/s,2/s'), usage('TWICE_LIMITED', /two limits for all rows/));
+    assert.throws(() => parseRates('--rate', '1@x,2@x'), usage('TWICE_LIMITED', /two limits for "x"/));
   });
 
   test('of an unknown model is refused, with the nearest name', () => {

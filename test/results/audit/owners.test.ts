@@ -157,7 +157,7 @@ describe('a task of an uncertain row’s model and time', () => {
       query: async (text, params) => {
         const answer = await db.query(text, params);
         // The tasks of this row are read, but not the other rows that may have made them.
-        if (text.includes('as o(owner)')) await db.query('delete from vidbatch.import');
+        if (text.includes('as owned(owner)')) await db.query('delete from vidbatch.import');
         return answer as never;
       },
       connect: () => db.connect(),
