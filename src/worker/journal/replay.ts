@@ -283,10 +283,12 @@ async function recordAnswer(
   intent: Intent | undefined,
   { total, onAccepted }: Output,
 ): Promise<void> {
-  const [recorded] = await record(db, [
-    { attemptId: attempt, outcome, waitMs: 0, maxAttempts: NEVER_EXHAUSTED },
-  ]);
-  const isNews = recorded === undefined ? await keepUnmatchedAnswer(db, attempt, outcome) : !recorded.known;
+  const result = { attemptId: attempt, outcome, waitMs: 0, maxAttempts: NEVER_EXHAUSTED };
+  const [found] = await record(db, [result]);
+  const isKept = found === undefined && (await keepUnmatchedAnswer(db, attempt, outcome));
+  // Between the two, an import can find the row of this attempt. Then the ledger has the attempt, without this answer.
+  const [recorded] = found === undefined && !isKept ? await record(db, [result]) : [found];
+  const isNews = isKept || recorded?.known === false;
   if (recorded !== undefined) total.answers += 1;
   if (!isNews || outcome.kind !== 'accepted') return;
   const { batch, key, number } = intent ?? TORN;

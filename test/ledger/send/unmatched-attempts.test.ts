@@ -70,6 +70,42 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual(await states(db, file), ['submitted', 'uncertain', 'pending', 'pending']);
   });
 
+  test('an answer that is read while the import of its row finds the attempt is recorded', async () => {
+    const { db } = storage();
+    const folder = await mkdtemp(join(tmpdir(), 'vidbatch-unmatched-'));
+    after(() => rm(folder, { recursive: true, force: true }));
+    const file = await new ManifestFile().write([row('adopted', { prompt: 'sent before the copy' })]);
+    const journal = await openJournal(
+      folder,
+      { ledger: 'this', worker: `before-${randomUUID()}`, origin: ORIGIN },
+      { reserve: 1024, flushAnswers: false },
+    );
+    const claim = {
+      ...CLAIM,
+      attemptId: randomUUID(),
+      submissionId: 9_100_000,
+      batch: file.name,
+      key: 'adopted',
+    };
+    await journal.intend(claim);
+    await journal.answer(claim, outcomeOf('accepted', { taskId: `task of ${file.name}` }));
+    await journal.close();
+
+    const meanwhile: Database = {
+      query: async (text, params) => {
+        if (text.includes('update vidbatch.unmatched_attempt set outcome')) await bring(db, file);
+        return db.query(text, params);
+      },
+      connect: () => db.connect(),
+      end: () => db.end(),
+    };
+    const told: string[] = [];
+    const replayed = await replayJournals(meanwhile, folder, 'this', ({ taskId }) => told.push(taskId));
+    assert.equal(replayed.answers, 1);
+    assert.deepEqual(told, [`task of ${file.name}`]);
+    assert.deepEqual(await states(db, file), ['submitted']);
+  });
+
   describe('rows whose ids or contents were changed after this copy of the ledger was made', () => {
     beforeEach(() =>
       storage().db.query('truncate vidbatch.batch, vidbatch.import, vidbatch.unmatched_attempt cascade'),
