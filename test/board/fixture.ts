@@ -32,7 +32,7 @@ export interface BoardFixture {
   submitFile(manifest: string, gate?: 'paused'): Promise<number>;
   /** Starts a worker, whose caller closes it. `batches`: in the queue of a `run` of these. */
   work(batches?: readonly number[]): Promise<Sending>;
-  /** Sends until so many rows are settled, then stops. `batches`: in the queue of a `run` of these. */
+  /** Sends until this many rows are settled, then stops. `batches`: uses the queue of a `run` of these batches. */
   send(rows: number, batches?: readonly number[]): Promise<void>;
   close(): Promise<void>;
 }

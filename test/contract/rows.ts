@@ -109,7 +109,7 @@ export async function tryAlone(db: Queryable, made: Made, submissionId: number):
   return claims[0];
 }
 
-/** Leave to claim so many rows. */
+/** Permission to claim this many rows. */
 export function wishFor(batchId: number, rows: number): Wish {
   return { batchId, attemptIds: Array.from({ length: rows }, () => randomUUID()) };
 }
