@@ -97,7 +97,12 @@ describe('the package', async () => {
   }
 
   it('holds what it needs, and nothing of its making', () => {
-    const needed = ['dist/index.d.ts', 'dist/ledger/migrations/001-schema.sql', 'dist/database/image.zst'];
+    const needed = [
+      'dist/index.d.ts',
+      'dist/ledger/migrations/001-schema.sql',
+      'dist/provider/profiles/vidu-gateway.yaml',
+      'dist/database/image.zst',
+    ];
     for (const path of ['LICENSE', 'README.md', ...needed]) assert.ok(paths.has(path), `${path} is missing`);
     for (const path of paths)
       assert.doesNotMatch(

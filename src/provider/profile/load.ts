@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { usageError, messageOf } from '../../core/errors.ts';
+import { nearest } from '../../core/suggestion.ts';
+import { requireProfile } from './read.ts';
+import type { Profile } from './schema.ts';
+
+/** The profile of a batch that names none: the endpoint of the contract page. */
+export const DEFAULT_PROFILE = 'vidu-gateway';
+
+const FOLDER = new URL('../profiles/', import.meta.url);
+
+/** A profile, and the text that it was read from. */
+export interface LoadedProfile {
+  profile: Profile;
+  text: string;
+  /** It is part of vidbatch, so its name is enough to find it again. */
+  builtIn: boolean;
+}
+
+export function builtInNames(): string[] {
+  return readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => file.slice(0, -'.yaml'.length))
+    .toSorted();
+}
+
+const builtIns = new Map<string, LoadedProfile>();
+
+/** The built-in profile of this name; undefined if the name is unknown. */
+export function builtInProfile(name: string): LoadedProfile | undefined {
+  const known = builtIns.get(name);
+  if (known !== undefined) return known;
+  if (!builtInNames().includes(name)) return undefined;
+  const text = readFileSync(new URL(`${name}.yaml`, FOLDER), 'utf8');
+  const loaded = { profile: requireProfile(text, `${name}.yaml`), text, builtIn: true };
+  builtIns.set(name, loaded);
+  return loaded;
+}
+
+/**
+ * The profile of `--profile`: the name of a built-in one, or a file.
+ * @throws VidbatchError exit 2 for a name that is unknown, a file that cannot be read, or one with faults.
+ */
+export function loadProfile(nameOrFile: string): LoadedProfile {
+  const builtIn = builtInProfile(nameOrFile);
+  if (builtIn !== undefined) return builtIn;
+  if (!/[./\\]/.test(nameOrFile)) throw unknownProfile(nameOrFile);
+  let text: string;
+  try {
+    text = readFileSync(nameOrFile, 'utf8');
+  } catch (error) {
+    throw usageError('PROFILE_UNREADABLE', `--profile ${nameOrFile}: ${messageOf(error)}`);
+  }
+  const profile = requireProfile(text, nameOrFile);
+  if (builtInNames().includes(profile.name)) {
+    throw usageError(
+      'PROFILE_NAME_TAKEN',
+      `${nameOrFile}: the name ${profile.name} is that of a built-in profile`,
+      'Give it a name of its own.',
+    );
+  }
+  return { profile, text, builtIn: false };
+}
+
+function unknownProfile(name: string): Error {
+  const names = builtInNames();
+  const meant = nearest(name, names, 2);
+  return usageError(
+    'NO_SUCH_PROFILE',
+    `--profile ${name}: there is no profile of this name${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+    `The built-in ones are ${names.join(', ')}. A file needs its extension, such as ${name}.yaml.`,
+  );
+}

@@ -1,0 +1,77 @@
+import { LineCounter, isNode, parseDocument, type Document } from 'yaml';
+import { usageError } from '../../core/errors.ts';
+import { profileSchema, type Profile } from './schema.ts';
+
+/** A profile file is a few kilobytes. */
+export const LARGEST_PROFILE = 262_144;
+
+/** What is wrong in a profile. */
+export interface ProfileFault {
+  /** From 1; undefined if the fault has no place. */
+  line: number | undefined;
+  /** The field, dotted; empty for the whole file. */
+  field: string;
+  message: string;
+}
+
+export type ReadProfile = { profile: Profile } | { faults: ProfileFault[] };
+
+/** Reads the text of a profile: YAML 1.2, plain data. Never throws. */
+export function readProfile(text: string): ReadProfile {
+  if (Buffer.byteLength(text) > LARGEST_PROFILE)
+    return fault(undefined, '', `is larger than ${LARGEST_PROFILE} bytes`);
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
+  const [error] = document.errors;
+  if (error !== undefined)
+    return fault(lines.linePos(error.pos[0]).line, '', `is not YAML: ${error.message}`);
+  let written: unknown;
+  try {
+    written = document.toJS({ maxAliasCount: 20 });
+  } catch {
+    return fault(undefined, '', 'repeats its parts by too many aliases');
+  }
+  const checked = profileSchema.safeParse(written);
+  if (checked.success) return { profile: checked.data };
+  const faults = checked.error.issues.map((issue): ProfileFault => {
+    const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
+    return { line: lineOf(document, lines, at), field: formatField(issue.path), message: issue.message };
+  });
+  return { faults: faults.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)) };
+}
+
+function fault(line: number | undefined, field: string, message: string): ReadProfile {
+  return { faults: [{ line, field, message }] };
+}
+
+type FieldPath = readonly PropertyKey[];
+
+function formatField(path: FieldPath): string {
+  return path
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+/** The line of a field, or of the nearest field around it that is written. */
+function lineOf(document: Document, lines: LineCounter, path: FieldPath): number | undefined {
+  for (let length = path.length; length >= 0; length -= 1) {
+    const node: unknown = document.getIn(path.slice(0, length), true);
+    const start = isNode(node) ? node.range?.[0] : undefined;
+    if (start !== undefined) return lines.linePos(start).line;
+  }
+  return undefined;
+}
+
+/** @throws VidbatchError exit 2 that names every fault, a line each. */
+export function requireProfile(text: string, where: string): Profile {
+  const read = readProfile(text);
+  if ('profile' in read) return read.profile;
+  const told = read.faults.map((one) => `${where}${formatFault(one)}`);
+  throw usageError('PROFILE_INVALID', told.join('\n'), 'docs/profiles.md explains each field.');
+}
+
+/** `:12: outcomes.statuses[0].status: 600 is not …` */
+export function formatFault({ line, field, message }: ProfileFault): string {
+  return `${line === undefined ? '' : `:${line}`}: ${field === '' ? '' : `${field} `}${message}`;
+}

@@ -1,0 +1,480 @@
+import { z } from 'zod';
+import { excerpt, typedExcerpt } from '../../core/text.ts';
+import { expandBraces } from './brace.ts';
+import { parsePath, type Path } from './path.ts';
+import { placeholdersOf, type Template } from './template.ts';
+
+/**
+ * The format of a profile: what one kind of provider looks like, as data. docs/profiles.md explains each field.
+ *
+ * A profile cannot run code or read files: places are paths (`path.ts`), bodies are templates (`template.ts`), texts are
+ * compared as they are, and addresses are paths below the base URL, so the key goes to no other host.
+ */
+
+interface Issue {
+  input?: unknown;
+}
+
+const described =
+  (what: string) =>
+  ({ input }: Issue): string =>
+    input === undefined ? `is missing: ${what}` : `${typedExcerpt(input)} is not ${what}`;
+
+const object = <T extends z.ZodRawShape>(shape: T, what: string) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `unknown ${issue.keys.map(excerpt).join(', ')}: allowed are ${Object.keys(shape).join(', ')}`
+        : described(what)(issue),
+  });
+
+const LONGEST_TEXT = 1000;
+const text = z
+  .string({ error: described('text') })
+  .min(1, 'is empty')
+  .max(LONGEST_TEXT, `is longer than ${LONGEST_TEXT} characters`);
+const flag = z.boolean({ error: described('true or false') });
+
+/** One or a list → a list. */
+const listOf = <T extends z.ZodType>(one: T) =>
+  z.preprocess(
+    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
+    z.array(one, { error: described('a value or a list of values') }),
+  );
+const texts = listOf(text);
+
+const path = text.transform((written, context): Path => {
+  const read = parsePath(written);
+  if (read !== undefined) return read;
+  context.addIssue({
+    code: 'custom',
+    message: `${excerpt(written)} is not a place in an answer, such as task_id, data.task_id or videos[].url`,
+  });
+  return z.NEVER;
+});
+const paths = listOf(path);
+
+/** Below the base URL. Without `..`, a second `//`, a query that hides a host, and so on: URL parsing changes nothing in it. */
+const urlPath = text.refine(isUrlPath, {
+  error: ({ input }) =>
+    `${typedExcerpt(input)} is not a path below the base URL, such as /v1/video/generations`,
+});
+const taskPath = urlPath.refine((value) => value.split('{id}').length === 2, {
+  error: 'needs {id} once, where the task id goes',
+});
+
+function isUrlPath(value: string): boolean {
+  if (!/^\/(?!\/)[\x21-\x7e]*$/.test(value) || value.includes('\\') || value.includes('#')) return false;
+  const plain = value.replaceAll('{id}', 'id');
+  const parsed = URL.parse(plain, 'http://same.invalid');
+  return parsed?.host === 'same.invalid' && parsed.pathname + parsed.search === plain;
+}
+
+/** Modes of a request: api.md, "mode". */
+export const MODES = ['text', 'image', 'start-end', 'reference'] as const;
+export type Mode = (typeof MODES)[number];
+
+const createPath = z.union(
+  [
+    urlPath.transform((one): Readonly<Record<Mode, string>> => ({
+      text: one,
+      image: one,
+      'start-end': one,
+      reference: one,
+    })),
+    object(
+      { text: urlPath, image: urlPath, 'start-end': urlPath, reference: urlPath },
+      'a path for each mode',
+    ),
+  ],
+  {
+    error: described(
+      'a path such as /v1/video/generations, or one for each of text, image, start-end and reference',
+    ),
+  },
+);
+
+const headerName = text.regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'is not the name of a header');
+/** vidbatch sets these itself; a second one would be refused, or would change where the request goes. */
+const OWN_HEADERS = [
+  'host',
+  'authorization',
+  'content-length',
+  'content-type',
+  'transfer-encoding',
+  'connection',
+  'cookie',
+];
+const headers = z
+  .record(headerName, text.regex(/^[\x20-\x7e]*$/, 'holds a character that cannot be sent'), {
+    error: described('headers, such as X-Async: enable'),
+  })
+  .superRefine((all, context) => {
+    for (const name of Object.keys(all).filter((one) => OWN_HEADERS.includes(one.toLowerCase())))
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: `cannot be set: vidbatch sends ${name} itself`,
+      });
+  });
+
+const auth = z
+  .union(
+    [
+      z.enum(['bearer', 'none']),
+      object({ header: headerName, prefix: z.string().max(40).default('') }, 'a header for the key'),
+    ],
+    { error: described('bearer, none, or a header such as {header: x-api-key}') },
+  )
+  .transform((value) =>
+    value === 'bearer'
+      ? { header: 'authorization', prefix: 'Bearer ' }
+      : value === 'none'
+        ? undefined
+        : value,
+  );
+
+/** The outcomes of a refusal. */
+const outcome = z.enum(['rejected', 'throttled', 'not-sent', 'halted', 'uncertain'], {
+  error: described('one of rejected, throttled, not-sent, halted, uncertain'),
+});
+
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/** `400`, `4xx`, `400-413`, or a list of these. */
+const statuses = listOf(
+  z.union([z.number(), z.string()]).transform((value, context): Span => {
+    const written = String(value);
+    const span = /^[1-5]xx$/.test(written)
+      ? { from: Number(written[0]) * 100, to: Number(written[0]) * 100 + 99 }
+      : { from: Number(written.split('-')[0]), to: Number(written.split('-').at(-1)) };
+    if (/^([1-5]xx|[1-5]\d\d(-[1-5]\d\d)?)$/.test(written) && span.from <= span.to) return span;
+    context.addIssue({
+      code: 'custom',
+      message: `${excerpt(value)} is not an HTTP status such as 429, 4xx or 400-413`,
+    });
+    return z.NEVER;
+  }),
+);
+
+/** What a status alone cannot prove: proxies answer with these after they have passed the request on. */
+const PASSED_ON: readonly Span[] = [
+  { from: 100, to: 300 },
+  { from: 303, to: 306 },
+  { from: 309, to: 399 },
+  { from: 408, to: 409 },
+  { from: 425, to: 425 },
+  { from: 500, to: 599 },
+];
+
+const statusRule = object({ status: statuses, outcome }, 'a rule such as {status: 429, outcome: throttled}');
+
+const statusRules = z.array(statusRule).superRefine((rules, context) => {
+  for (const { from, to } of PASSED_ON) {
+    for (let status = from; status <= to; status += 1) {
+      const at = rules.findIndex((rule) => rule.status.some((one) => one.from <= status && status <= one.to));
+      const kind = rules[at]?.outcome ?? 'uncertain';
+      if (kind === 'uncertain') continue;
+      context.addIssue({
+        code: 'custom',
+        path: [at, 'outcome'],
+        message: `cannot be ${kind} for ${status} alone: a proxy may answer so after it passed the request on. Name a code or a text of the body, or begin with a rule that makes ${status} uncertain`,
+      });
+      return;
+    }
+  }
+});
+
+const codeRule = object(
+  {
+    code: listOf(z.union([text, z.number().transform(String)])),
+    /** Only inside the wrapper; then at any status. */
+    wrapped: flag.default(false),
+    status: statuses.optional(),
+    outcome,
+  },
+  'a rule such as {code: insufficient_quota, outcome: halted}',
+);
+
+const textRule = object(
+  { text: texts, status: statuses, outcome },
+  'a rule such as {text: no balance, status: 4xx, outcome: halted}',
+);
+
+const duration = text.transform((written, context): number => {
+  const [, number, unit = ''] = /^(\d{1,6})(s|m|h|d)$/.exec(written) ?? [];
+  const ms = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit];
+  if (number !== undefined && ms !== undefined) return Number(number) * ms;
+  context.addIssue({
+    code: 'custom',
+    message: `${excerpt(written)} is not a duration such as 30s, 10m, 24h or 7d`,
+  });
+  return z.NEVER;
+});
+
+/** A wait that an answer tells. The first that can be read counts. */
+const wait = z.union(
+  [
+    object(
+      {
+        header: headerName,
+        /** retry-after: seconds or a date · reset: seconds, a duration, a time · ratelimit: `"default";r=0;t=30` */
+        as: z.enum(['ms', 'retry-after', 'reset', 'ratelimit']),
+        /** Counts only if this header is 0 or absent. */
+        whenZero: headerName.optional(),
+      },
+      'a header',
+    ),
+    object({ at: path, as: z.enum(['ms', 'retry-after']) }, 'a place in the body'),
+    object(
+      { text: text.refine((value) => value.split('{}').length === 2, 'needs {} where the seconds stand') },
+      'a text',
+    ),
+  ],
+  { error: described('a wait: {header, as}, {at, as} or {text: "resets in ~{}s"}') },
+);
+
+const idempotency = z
+  .union(
+    [
+      z.literal('none'),
+      object(
+        {
+          header: headerName,
+          /** It is documented that a repeated key is answered with the first task. */
+          honoured: flag,
+          longest: z.number().int().min(16).max(1024).default(255),
+          /** How long the provider remembers a key. Later, a repeated key is a new order. */
+          lifetime: duration.optional(),
+          /** A header of an answer that repeats the first one. */
+          replayed: headerName.optional(),
+        },
+        'a header',
+      ),
+    ],
+    { error: described('none, or {header: Idempotency-Key, honoured: true, lifetime: 24h}') },
+  )
+  .transform((value) => (value === 'none' ? undefined : value))
+  .superRefine((value, context) => {
+    if (value?.honoured !== true || value.lifetime !== undefined) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['lifetime'],
+      message: 'is missing: how long a key is remembered, such as 24h',
+    });
+  });
+
+const create = object(
+  {
+    path: createPath,
+    headers: headers.default({}),
+    /** Absent: the request as it is. */
+    body: z
+      .record(z.string(), z.json(), { error: described('an object: the body, with ${field} for each field') })
+      .superRefine((template, context) => {
+        for (const name of placeholdersOf(template).filter((one) => !PLACEHOLDERS.test(one)))
+          context.addIssue({ code: 'custom', message: `\${${name}} is not a field of a request` });
+      })
+      .transform((template): Template => template as Template)
+      .optional(),
+    /** Keys that only a task has. */
+    taskId: paths,
+    /** A plain id: of the task, unless the answer reports an error. */
+    id: paths.default([]),
+    /** An id that begins so is a task's. */
+    idPrefix: texts.default([]),
+    /** A URL that asks for the task; it counts on the provider's own host only. */
+    queryUrl: paths.default([]),
+    /** Where the first status of the task stands. */
+    status: paths.default([]),
+  },
+  'how a task is created',
+);
+
+/** `extra_body.x` is a member of it. */
+const PLACEHOLDERS =
+  /^(model|prompt|image|last_image|reference_image_urls(\[\])?|aspect_ratio|duration|extra_body(\.[\w-]{1,64})?)$/;
+
+/** How an answer that is not a task tells its codes and reasons. */
+const answers = object(
+  {
+    /** The most specific first. Texts and numbers count. */
+    code: paths,
+    message: paths,
+    /** Any value here but a word of `well` reports an error, also under 2xx. */
+    error: paths,
+    /** `false` here reports an error. */
+    success: paths.default([]),
+    /** Values that report no error, in lower case. */
+    well: z.array(z.string()),
+    /** A gateway that puts its vendor's JSON into a text: under this code, at these places. */
+    wrapper: object({ code: text, at: paths }, 'a wrapper').optional(),
+    requestId: z.array(headerName).default([]),
+    waits: z.array(wait).default([]),
+  },
+  'how answers tell what happened',
+);
+
+const outcomes = object(
+  {
+    codes: z.array(codeRule).default([]),
+    texts: z.array(textRule).default([]),
+    statuses: statusRules,
+  },
+  'the outcome table',
+);
+
+const words = z.array(text.transform((word) => word.trim().toLowerCase()));
+const task = object(
+  {
+    path: taskPath,
+    /** The objects that may be the task, in this order; one that has an id comes first. */
+    in: paths.default([[]]),
+    id: paths,
+    status: paths,
+    words: object(
+      { queued: words, in_progress: words, completed: words, failed: words },
+      'the words of each status',
+    ),
+    /** Words that also mean a failed request: they count only if the answer names a task. */
+    doubtful: words.default([]),
+    /** Codes that say that there is no such task. */
+    missing: texts.default([]),
+    progress: paths.default([]),
+    /** Places of the video's URL. */
+    result: paths,
+    /** Places that may hold a URL deeper inside, in a list or an object. */
+    resultIn: paths.default([]),
+    /** The video itself, for providers that tell no URL. */
+    content: taskPath.optional(),
+    expires: paths.default([]),
+    /** How long a URL lives if nothing else tells. */
+    urlLife: duration.optional(),
+    /** A finished task without a video has failed if one of these has a value. */
+    failedWhen: paths.default([]),
+    reason: paths,
+    cost: object(
+      { at: paths, unit: text.max(20) },
+      'a cost such as {at: usage.total_tokens, unit: token}',
+    ).optional(),
+  },
+  'how a task is asked for',
+);
+
+const span = (what: string) =>
+  z.union([z.string(), z.number()]).transform((value, context): Span => {
+    const [, from, to = from] = /^(\d{1,15})(?:\.\.(\d{1,15}))?$/.exec(String(value)) ?? [];
+    if (from !== undefined && Number(from) <= Number(to)) return { from: Number(from), to: Number(to) };
+    context.addIssue({ code: 'custom', message: `${excerpt(value)} is not ${what}` });
+    return z.NEVER;
+  });
+
+const pattern = text.refine((value) => expandBraces(value) !== undefined, {
+  error: 'has braces that do not match, or stands for more than a thousand names',
+});
+
+const money = object(
+  {
+    perSecond: text.optional(),
+    perVideo: text.optional(),
+    currency: text.regex(/^[A-Z]{3,10}$/, 'is not three to ten capitals, such as CNY'),
+  },
+  'a price such as {perSecond: "0.5", currency: CNY}',
+).refine(({ perSecond, perVideo }) => (perSecond === undefined) !== (perVideo === undefined), {
+  error: 'needs exactly one of perSecond and perVideo',
+});
+
+const model = object(
+  {
+    /** Names with `{a,b}` are known names. `*` stands for any text. */
+    match: texts.pipe(z.array(pattern)),
+    duration: span('seconds such as 1..16').or(z.array(z.number().int())).optional(),
+    aspect_ratio: z.array(text).optional(),
+    references: span('a number of reference images such as 0 or 1..7').optional(),
+    price: money.optional(),
+  },
+  'a model such as {match: q3-*}',
+);
+
+const RULE_FIELDS =
+  /^(model|prompt|image|last_image|reference_image_urls|aspect_ratio|duration|extra_body\.[\w-]{1,64})$/;
+
+/** Why a row is wrong or doubtful: all its conditions hold. */
+const rule = object(
+  {
+    name: text.regex(/^[a-z0-9-]{1,64}$/, 'is not a name such as offpeak-audio'),
+    column: text.regex(RULE_FIELDS, 'is not a column of a request'),
+    severity: z.enum(['error', 'warning', 'documented'], {
+      error: described('error, warning or documented'),
+    }),
+    when: z.record(
+      text.regex(RULE_FIELDS, 'is not a field of a request'),
+      z.union([z.boolean(), z.number(), text], { error: described('given, absent, or a value') }),
+      { error: described('conditions, such as {image: given}') },
+    ),
+    message: text,
+  },
+  'a rule such as {name, column, severity, when, message}',
+);
+
+const fields = object(
+  {
+    prompt: object({ longest: z.number().int().positive() }, 'the limits of a prompt').optional(),
+    aspect_ratio: z.array(text).optional(),
+    duration: span('seconds such as 1..16'),
+    /** What the provider makes of a row that names none. */
+    defaultDuration: z.number().int().positive().default(5),
+    reference_image_urls: object(
+      { most: z.number().int().positive(), doubtfulAbove: z.number().int().positive().optional() },
+      'the number of references',
+    ),
+    extra_body: z
+      .record(
+        text,
+        z.union([z.literal('boolean'), z.literal('text'), span('boolean, text or numbers such as 0..100')]),
+      )
+      .default({}),
+  },
+  'the fields of a request',
+);
+
+const limits = object(
+  {
+    rate: text.optional(),
+    maxInFlight: z.number().int().positive().optional(),
+  },
+  'limits such as {rate: 5/s, maxInFlight: 5}',
+);
+
+export const profileSchema = object(
+  {
+    profile: z.literal(1, { error: described('1, the version of this format') }),
+    name: text.regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'is not a name such as my-gateway'),
+    about: text.optional(),
+    documents: z.array(text).default([]),
+    /** What the documents do not say. */
+    unverified: z.array(text).default([]),
+    auth: auth.default({ header: 'authorization', prefix: 'Bearer ' }),
+    create,
+    idempotency,
+    answers,
+    outcomes,
+    task,
+    /** A list of models that the key may use: where it is asked for, and where the names stand. */
+    modelList: object({ path: urlPath, names: paths }, 'a list of models').optional(),
+    limits: limits.default({}),
+    fields,
+    models: z.array(model).default([]),
+    /** What a model is that no entry of `models` matches. */
+    unknownModel: z.enum(['error', 'warning', 'allowed']).default('error'),
+    rules: z.array(rule).default([]),
+  },
+  'a profile',
+);
+
+export type Profile = z.output<typeof profileSchema>;
+/** A profile as it is written. */
+export type WrittenProfile = z.input<typeof profileSchema>;
