@@ -77,6 +77,7 @@ export type ValidateOptions = Pick<
   | 'stdin'
   | 'map'
   | 'models'
+  | 'profile'
   | 'strict'
   | 'asWritten'
 >;

@@ -1,14 +1,20 @@
 import type { Evidence } from '../core/outcome.ts';
+import { defined } from '../core/json.ts';
 import type { RawRow } from '../manifest/entry.ts';
 import { readRequest } from '../manifest/request/read-request.ts';
+import type { Profile } from '../provider/profile/schema.ts';
 
 /**
  * The first rule that a request breaks; undefined: none. It was valid when its manifest was read, but the rules or the
  * models may have changed, or a person has edited the ledger. Warnings, and texts that `--as-written` allows, were accepted
  * when the manifest was read.
  */
-export function brokenRule(request: string, models: readonly string[]): Evidence | undefined {
-  const [fault] = faultsOf(request, models);
+export function brokenRule(
+  request: string,
+  models: readonly string[],
+  profile?: Profile,
+): Evidence | undefined {
+  const [fault] = faultsOf(request, models, profile);
   if (fault === undefined) return undefined;
   const { column, rule, message } = fault;
   return {
@@ -21,6 +27,7 @@ export function brokenRule(request: string, models: readonly string[]): Evidence
 function faultsOf(
   request: string,
   models: readonly string[],
+  profile: Profile | undefined,
 ): { rule: string; column?: string; message: string }[] {
   let body: RawRow;
   try {
@@ -28,6 +35,12 @@ function faultsOf(
   } catch {
     return [{ rule: 'request-json', message: 'the request in the ledger is not JSON' }];
   }
-  const { faults } = readRequest(body, { source: 'json', line: 0, models, asWritten: true });
+  const { faults } = readRequest(body, {
+    source: 'json',
+    line: 0,
+    models,
+    ...defined({ profile }),
+    asWritten: true,
+  });
   return faults.filter(({ severity }) => severity === 'error');
 }

@@ -23,6 +23,7 @@ import {
 import { applyRules } from './rules.ts';
 import { flaw, garbledText, unwrittenPrompt, unwrittenText, type Flaw } from './text-flaws.ts';
 import { splitUrls } from './url-flaws.ts';
+import type { Profile } from '../../provider/profile/schema.ts';
 
 /** What the provider makes of a request. Shown to people, and never sent. */
 export type Mode = 'text' | 'image' | 'start-end' | 'reference';
@@ -32,8 +33,10 @@ export interface RequestOptions {
   source: 'csv' | 'json';
   /** The 1-based line of the row. */
   line: number;
-  /** Models that the configuration adds to the known ones. */
+  /** Models that the configuration adds to those of the profile. */
   models?: readonly string[];
+  /** The rules of its provider. Default: those of the built-in default. */
+  profile?: Profile;
   /** Warnings are errors. */
   strict?: boolean;
   /** Text that looks like an accident is sent unchanged. */
