@@ -32,6 +32,10 @@ export interface Accepted extends Judged<'accepted'> {
   taskId: string;
   /** The status of the task, in the provider's words. */
   providerStatus?: string;
+  /** Where the provider says to ask for the task: path and query on its own origin. */
+  queryUrl?: string;
+  /** The provider says that this answer repeats an earlier one to the same idempotency key. */
+  replayed?: true;
 }
 
 /** Refused for the content of the row. A person must act before it is sent again. */
@@ -76,20 +80,6 @@ export function isReached({ evidence }: Outcome): boolean {
 /** The check before sending found a broken rule: the row was not sent. */
 export type Invalid = Judged<'invalid'>;
 
-/** The provider as `submit` and the poller use it. */
-export interface Provider {
-  /** The base URL without `/v1`. Task ids are only valid at their origin. */
-  readonly origin: string;
-  /**
-   * One POST of `body` (the exact JSON text), without retry or redirect. Never throws. `mayLeave` is called directly before
-   * the write to the socket, because the process may have been suspended while it connected.
-   */
-  create(body: string, options: { idempotencyKey: string; mayLeave?: () => boolean }): Promise<Outcome>;
-  /** Asks for one task. Never throws. `signal` gives up the answer. */
-  query(taskId: string, options?: { signal?: AbortSignal }): Promise<TaskReport>;
-  close(): Promise<void>;
-}
-
 /** The answer to a poll. `transient` says nothing about the task: ask again later. */
 export type TaskReport =
   | {
@@ -99,10 +89,13 @@ export type TaskReport =
       rawStatus: string;
       /** 0-100. */
       progress?: number;
+      /** The key must go along where `Provider.headersFor` says so. */
       resultUrl?: string;
       /** When that URL expires, in milliseconds since the epoch, if the answer or the URL itself says so. */
       urlExpiry?: { at: number; by: 'answer' | 'url' };
       failReason?: string;
+      /** What the task costs, if the answer tells it: a decimal number with all its digits. */
+      cost?: { amount: string; unit: string };
       body: string;
     }
   | { kind: 'missing'; body: string }

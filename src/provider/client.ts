@@ -9,15 +9,42 @@ import { usageError } from '../core/errors.ts';
 import { checkApiKey, redactor } from './api-key.ts';
 import { ANSWER_LIMIT, exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
 import { formatFailure, judgeFailure, judge } from './judgement.ts';
-import type { Provider } from '../core/outcome.ts';
+import type { Outcome, TaskReport } from '../core/outcome.ts';
+import { defaultProfile } from './profile/load.ts';
+import type { Profile } from './profile/schema.ts';
 import { checkCodes } from './outcome-table.ts';
 import { readTask } from './task-answer.ts';
 import { oneLine } from '../core/text.ts';
+
+/** The provider as `submit`, the poller and the downloader use it. */
+export interface Provider {
+  /** The base URL without `/v1`. Task ids are only valid at their origin. */
+  readonly origin: string;
+  /** What it says and understands. */
+  readonly profile: Profile;
+  /** The same provider by another profile, over the same connections; closing one closes both. */
+  speaking(profile: Profile): Provider;
+  /**
+   * One POST of the request `body` (its exact JSON text), without retry or redirect. Never throws. `mayLeave` is called
+   * directly before the write to the socket, because the process may have been suspended while it connected.
+   */
+  create(body: string, options: { idempotencyKey: string; mayLeave?: () => boolean }): Promise<Outcome>;
+  /** Asks for one task, at the `queryUrl` of its create answer if there is one. Never throws. `signal` gives up the answer. */
+  query(taskId: string, options?: { signal?: AbortSignal; queryUrl?: string }): Promise<TaskReport>;
+  /**
+   * Headers for a GET of this URL: the key, if the URL is a task's video at the provider's own origin; or else none. Ask
+   * again for the address of a redirect.
+   */
+  headersFor(url: string): Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
 
 export interface ProviderOptions {
   /** As `normaliseBaseUrl` returns it. */
   baseUrl: string;
   apiKey: string;
+  /** What the provider says and understands, unless `speaking` names another; the built-in default. */
+  profile?: Profile;
   /** From the call to the last byte of the answer; 120 s. */
   timeoutMs?: number;
   /** The most sockets; with fewer than concurrent calls, calls wait for each other. Default: no limit. */
@@ -99,8 +126,25 @@ export function createProvider(options: ProviderOptions): Provider {
     }
   }
 
-  return {
+  /** Waits for the running calls, which end by their timeouts. */
+  function close(): Promise<void> {
+    closing ??= Promise.allSettled(calls).then(() => pool.destroy());
+    return closing;
+  }
+
+  const speakers = new WeakMap<Profile, Provider>();
+  function speaking(profile: Profile): Provider {
+    const known = speakers.get(profile);
+    if (known !== undefined) return known;
+    const speaker = speakerOf(profile);
+    speakers.set(profile, speaker);
+    return speaker;
+  }
+
+  const speakerOf = (profile: Profile): Provider => ({
     origin: baseUrl,
+    profile,
+    speaking,
 
     async create(body, { idempotencyKey, mayLeave }) {
       const result = await call({
@@ -126,12 +170,11 @@ export function createProvider(options: ProviderOptions): Provider {
       };
     },
 
-    /** Waits for the running calls, which end by their timeouts. */
-    close() {
-      closing ??= Promise.allSettled(calls).then(() => pool.destroy());
-      return closing;
-    },
-  };
+    headersFor: () => ({}),
+    close,
+  });
+
+  return speaking(options.profile ?? defaultProfile());
 }
 
 function refused(code: string, message: string): Exchange {

@@ -10,7 +10,7 @@ import type { Polled } from '../ledger/tasks/record-polls.ts';
 import type { Logger } from '../core/log.ts';
 import { startPoller } from './poll/poller.ts';
 import type { PollerOptions } from './poll/poller.ts';
-import type { Provider } from '../core/outcome.ts';
+import type { Provider } from '../provider/client.ts';
 import type { TaskCounts } from '../core/task-status.ts';
 
 export interface ReconcileOptions extends Pick<

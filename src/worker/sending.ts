@@ -23,7 +23,8 @@ import { HASTY_PLAN, POLL_PLAN } from '../core/poll-plan.ts';
 import { startPolling, unaskedPlaces } from '../results/poll/polling.ts';
 import type { Polling, PollLimits } from '../results/poll/polling.ts';
 import { createProvider } from '../provider/client.ts';
-import type { Outcome, Provider } from '../core/outcome.ts';
+import type { Provider } from '../provider/client.ts';
+import type { Outcome } from '../core/outcome.ts';
 import { queueName } from './queue/name.ts';
 import { sameKeyOf } from '../core/retry-policy.ts';
 import type { Verdict } from './submit.ts';
@@ -176,6 +177,7 @@ export async function startSending(
 function timed(provider: Provider, onExchange: (outcome: Outcome, ms: number) => void): Provider {
   return {
     ...provider,
+    speaking: (profile) => timed(provider.speaking(profile), onExchange),
     async create(body, options) {
       const began = performance.now();
       const outcome = await provider.create(body, options);

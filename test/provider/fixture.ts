@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import type { TestContext } from 'node:test';
-import { createProvider, type ProviderOptions } from '../../src/provider/client.ts';
-import type { Outcome, Provider } from '../../src/core/outcome.ts';
+import { createProvider, type Provider, type ProviderOptions } from '../../src/provider/client.ts';
+import type { Outcome } from '../../src/core/outcome.ts';
 import { closed, listen, wireServer, type WireRequest, type WireServer } from './server.ts';
 
 export const API_KEY = 'sk-test/0123456789';

@@ -1,4 +1,5 @@
-import type { Provider, TaskReport } from '../../core/outcome.ts';
+import type { TaskReport } from '../../core/outcome.ts';
+import type { Provider } from '../../provider/client.ts';
 import type { Database } from '../../database/database.ts';
 import { finding } from '../../ledger/verify/invariant.ts';
 import type { Finding, Rule } from '../../ledger/verify/invariant.ts';

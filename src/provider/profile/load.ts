@@ -37,6 +37,13 @@ export function builtInProfile(name: string): LoadedProfile | undefined {
   return loaded;
 }
 
+/** The profile where none is named. */
+export function defaultProfile(): Profile {
+  const loaded = builtInProfile(DEFAULT_PROFILE);
+  if (loaded === undefined) throw new Error(`the built-in profile ${DEFAULT_PROFILE} is missing`);
+  return loaded.profile;
+}
+
 /**
  * The profile of `--profile`: the name of a built-in one, or a file.
  * @throws VidbatchError exit 2 for a name that is unknown, a file that cannot be read, or one with faults.

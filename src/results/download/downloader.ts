@@ -14,7 +14,7 @@ import {
   readWantedVideos,
 } from '../../ledger/tasks/downloads.ts';
 import type { Folder, KnownVideo, Wanted } from '../../ledger/tasks/downloads.ts';
-import type { Provider } from '../../core/outcome.ts';
+import type { Provider } from '../../provider/client.ts';
 import { removeFile, sha256Of, sizeOf, UnusableName } from './disk.ts';
 import { BaseNames } from './file-name.ts';
 import { fetchVideo } from './video.ts';

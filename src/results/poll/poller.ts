@@ -13,7 +13,7 @@ import { untilLedgerAnswers } from '../../database/outage.ts';
 import { crashPoint } from '../../core/crash-points.ts';
 import { judgePoll, POLL_PLAN } from '../../core/poll-plan.ts';
 import type { PollPlan } from '../../core/poll-plan.ts';
-import type { Provider } from '../../core/outcome.ts';
+import type { Provider } from '../../provider/client.ts';
 import { isFinal } from '../../core/task-status.ts';
 
 export interface PollerOptions {
