@@ -296,7 +296,7 @@ const create = object(
 
 /** `extra_body.x` is a member of it. */
 const PLACEHOLDERS =
-  /^(model|prompt|image|last_image|reference_image_urls(\[\])?|aspect_ratio|duration|extra_body(\.[\w-]{1,64})?)$/;
+  /^(model|prompt|image|last_image|reference_image_urls(\[\])?|aspect_ratio|duration|extra_body(\.[\w-]{1,64})?)(:text)?$/;
 
 /** How an answer that is not a task tells its codes and reasons. */
 const answers = object(

@@ -35,6 +35,12 @@ test('a body is filled from the fields, and what has no value is left out', () =
   });
 });
 
+test('a list without items is left out, and a value can be written as a text', () => {
+  const written = { images: ['${image}', '${reference_image_urls[]}'], seconds: '${duration:text}' };
+  assert.deepEqual(fillTemplate(written, { duration: 5 }), { seconds: '5' });
+  assert.deepEqual(fillTemplate(written, { image: 'u' }), { images: ['u'] });
+});
+
 test('a place is read, with every element of a list', () => {
   const answer = { data: { creations: [{ url: 'a' }, { url: null }, { url: 'b' }] } };
   assert.deepEqual(valuesAt(answer, parsePath('data.creations[].url') ?? []), ['a', 'b']);
