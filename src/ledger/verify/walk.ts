@@ -164,9 +164,9 @@ const PAGE = 200;
 export async function* checkContent(db: Queryable, batchId: number | null): AsyncGenerator<Finding[]> {
   const rows = pageByPage(PAGE, async (after: Content | undefined) => {
     const page = await db.query<Content>(
-      `select s.id, b.name as batch, s.row_key as key, s.input, s.request, s.content_hash as hash
-         from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
-        where s.id > $1 and ($2::bigint is null or s.batch_id = $2) order by s.id limit $3`,
+      `select r.id, b.name as batch, r.row_key as key, r.input, r.request, r.content_hash as hash
+         from vidbatch.row r join vidbatch.batch b on b.id = r.batch_id
+        where r.id > $1 and ($2::bigint is null or r.batch_id = $2) order by r.id limit $3`,
       [after?.id ?? 0, batchId, PAGE],
     );
     return page.rows;
