@@ -124,16 +124,16 @@ export function logOf(flags: GlobalFlags, fallback: LogLevel, destination = stan
   return createLog(level, { write: (line) => destination.write(redact(line)) });
 }
 
-/** For commands that ask the provider for tasks. */
+/** For commands that poll tasks. */
 export function pollRateFlag(command: Command): Command {
   return flag(
     command,
     '--poll-rate <rate>',
-    'questions about tasks, of all processes together, such as 5/s (default: no limit)',
+    'polls of all processes together, such as 5/s (default: no limit)',
   );
 }
 
-/** Milliseconds between two questions. */
+/** Milliseconds between two polls. */
 export function parsePollRate({ pollRate }: { pollRate?: string }): number | undefined {
   return pollRate === undefined ? undefined : parseRate('--poll-rate', pollRate);
 }
@@ -163,9 +163,14 @@ export function workFlags(command: Command): Command {
     'tasks of all workers that the provider has accepted and not finished, or of a model, 2@viduq3p-1080p; may be repeated (default: no limit)',
   );
   flag(command, '--attempts <n>', 'tries of a row that is known not to have been accepted', '5');
-  flag(command, '--timeout <duration>', 'for a complete answer; a short one leaves rows uncertain', '120s');
+  flag(
+    command,
+    '--timeout <duration>',
+    'time for a complete answer; a short time leaves rows uncertain',
+    '120s',
+  );
   flag(command, '--queue-depth <n>', 'rows in the queue at a time, at most', '1000');
-  flag(command, '--poll-concurrency <n>', 'open questions about tasks; 0: asks for no task', '4');
+  flag(command, '--poll-concurrency <n>', 'polls open at a time; 0: this worker polls no task', '4');
   return pollRateFlag(command);
 }
 

@@ -8,7 +8,7 @@ import type { Io } from './io.ts';
 /** The lines that show an error to a person. */
 export function formatError(error: unknown): string[] {
   const { code, message, hint } = errorJson(error);
-  // The code stands behind what went wrong, not behind the last of the rows that follow.
+  // The code follows the headline, and not the last of the listed rows.
   const [headline = '', ...listed] = message.split('\n');
   return [`vidbatch: ${headline} [${code}]`, ...listed, ...(hint === null ? [] : [`  ${hint}`])];
 }
@@ -19,13 +19,12 @@ export function errorJson(error: unknown): { code: string; message: string; hint
   return { code: known?.code ?? 'UNEXPECTED', message: messageOf(error), hint: known?.hint ?? null };
 }
 
-/** The provider was asked for tasks and did not answer. Most likely it is not the provider that has them. */
+/** The provider did not answer polls. Most likely it is another provider than the one that has the tasks. */
 export function providerSilent(
   { asked, unanswered, silent }: { asked: number; unanswered: number; silent?: string | null },
   more = '',
 ): VidbatchError {
-  const none =
-    asked === 1 ? 'did not answer the one question' : `answered none of ${formatCount(asked)} questions`;
+  const none = asked === 1 ? 'did not answer the one poll' : `answered none of ${formatCount(asked)} polls`;
   const what = unanswered === asked ? none : `answers no longer: ${silent ?? 'the reason is not known'}`;
   return new VidbatchError('PROVIDER_SILENT', `the provider ${what}`, {
     hint: `Check VIDBATCH_BASE_URL and VIDBATCH_API_KEY.${more}`,
@@ -72,8 +71,9 @@ interface RuleGroup {
 }
 
 /**
- * Shows the faults of a manifest. Errors are shown one by one as they come, as many as `shown` says, or at the end with
- * three examples of each rule. Warnings have three examples of each rule, unless `shown` is `Infinity`.
+ * Shows the faults of a manifest. If `shown` is a number, each error is shown when it is found, up to this number. If
+ * it is `examples`, three examples of each rule are shown at the end. Warnings are shown as examples, unless `shown` is
+ * `Infinity`.
  */
 export class FaultReport {
   errors = 0;

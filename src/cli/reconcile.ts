@@ -56,8 +56,7 @@ Examples:
 
 Without --watch, it asks once for every open task, and for tasks that the provider did not know. With --watch, it asks
 for each task when it is due, new tasks every few seconds, old tasks less often. \`work\` and \`run\` do the same, and
-only one of them asks for each task. A task that the provider does not know becomes \`missing\` after several questions
-over minutes. If the provider changes the status of an ended task, this is reported and changes nothing.
+only one of them asks for each task. A task that the provider does not know becomes \`missing\` after several polls over minutes. If the provider changes the status of an ended task, this is reported and changes nothing.
 
 With --provider-file, it does not ask the provider. It compares the provider's own task lists, exports and bills with
 the ledger and with the polled answers. It finds columns by their usual names. --accept settles an uncertain row only if

@@ -63,7 +63,7 @@ ${formatTable(
   (name) => FAULTS[name.replace(' *', '') as (typeof FAULT_NAMES)[number]].about,
 )}
 
-Questions about tasks: --query-fault name=0.05 for a share of them, {"on":"query","fault":"throttle-seconds"} for one
+Polls: --query-fault name=0.05 for a share of them, {"on":"query","fault":"throttle-seconds"} for one
 row. How the tasks of a row proceed: POST /control/rules {"match":{"prompt":"a red kite"},"task":{"queuedMs":60000,
 "ends":"expired"}}, and missingPolls, missingStatus, unknownStatus, backwards, afterEnd (the status after the end).
 
@@ -108,7 +108,7 @@ POST /control/outage {"ms":5000} (refuses connections for so long).`,
     'shape of its answers about tasks: flat, flat-url, flat-result, wrapped, mixed',
     'flat',
   );
-  command.option('--query-fault <spec>', 'name=rate, repeatable: of questions about tasks', gather);
+  command.option('--query-fault <spec>', 'name=rate, repeatable: faults of polls', gather);
   command.option('--mistake <spec>', 'name=rate, repeatable: mistakes in its task list and its bill', gather);
   flag(command, '--task-list <file>', 'write its task list here at the end: .csv or .json');
   flag(command, '--bill <file>', 'write its bill here at the end: .csv or .json');

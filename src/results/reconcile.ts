@@ -19,7 +19,7 @@ export interface ReconcileOptions extends Pick<
 > {
   /** Null: of all. */
   batchId: number | null;
-  /** Goes on until no task is open, and asks for each when it is due. Otherwise each task is asked for once, now. */
+  /** Continues until no task is open, and polls each task when it is due. Without it, each task is polled once, now. */
   watch?: boolean;
   /** Also tasks that have ended. */
   ended?: boolean;
@@ -30,24 +30,24 @@ export interface ReconcileOptions extends Pick<
 
 /** What the provider answered, and the counts of tasks afterwards. */
 export interface Reconciled {
-  /** Questions: one a task, except with `watch`. */
+  /** Polls: one for each task, except with `watch`. */
   asked: number;
   completed: number;
   failed: number;
   open: number;
-  /** The provider does not know the task. It may be too fresh: it is asked for again. */
+  /** The provider does not know the task. The task may be too new, so it is polled again. */
   missing: number;
-  /** It had ended, and the provider now says otherwise. */
+  /** It had ended, and the provider now gives another status. */
   otherwise: number;
   /** No answer about the task. */
   unanswered: number;
-  /** Why it ended early: the last questions were refused, or got no answer. */
+  /** Why it ended early: the last polls were refused, or got no answer. */
   silent: string | null;
   /** The counts of the ledger afterwards, surplus tasks included. */
   tasks: TaskCounts;
 }
 
-/** After this many questions in a row without an answer, the rest would get none either. */
+/** After this many polls in a row without an answer, the other polls would also get no answer. */
 const SILENT_AFTER = 20;
 /** One page instead of an answer says little; several in a row mean a bad key or a wrong URL. */
 const REFUSED_AFTER = 3;

@@ -55,10 +55,7 @@ describe('a halt', async () => {
   it('is told by reconcile, too: with a bad key none of its questions is answered', async () => {
     const ended = exits(await cli.run(['reconcile', 'shots']), 1);
     assert.match(ended.stdout, /^(\S+) tasks asked for · .* · \1 unanswered$/m);
-    assert.match(
-      ended.stderr,
-      /answered none of \S+ questions \[PROVIDER_SILENT\]\n {2}Check VIDBATCH_BASE_URL/,
-    );
+    assert.match(ended.stderr, /answered none of \S+ polls \[PROVIDER_SILENT\]\n {2}Check VIDBATCH_BASE_URL/);
   });
 
   it('stops a base URL that answers every path with a page, and says what is uncertain', async () => {

@@ -41,7 +41,7 @@ export function parsed<T>(parse: () => T): T | undefined {
   }
 }
 
-/** It cannot be used, as the error says. */
+/** The subject cannot be used. The error says why. */
 export function refused(check: string, { message, hint }: VidbatchError): Check {
   return failed(check, message, hint ?? 'The other checks may show the cause.');
 }
@@ -50,7 +50,10 @@ export function skipped(check: string, what: string): Check {
   return { check, status: 'skipped', what, hint: null };
 }
 
-/** The result of `work`, or an error after `ms` milliseconds. Then the signal tells `work` to end, and it is not waited for. */
+/**
+ * The result of `work`, or an error after `ms` milliseconds. Then the signal tells `work` to end, and the caller does
+ * not wait for it.
+ */
 export async function within<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const over = new AbortController();
   const { promise: late, reject } = Promise.withResolvers<never>();
@@ -79,7 +82,7 @@ export async function checkSubject(
   }
 }
 
-/** Milliseconds of the quickest of five questions: a single one may have waited for something else. */
+/** The time of the fastest of five requests, in milliseconds: a single request may have waited for something else. */
 export async function latencyOf(ask: () => Promise<unknown>): Promise<number> {
   let quickest = Number.POSITIVE_INFINITY;
   for (let times = 0; times < 5; times += 1) {

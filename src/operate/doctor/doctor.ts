@@ -7,13 +7,13 @@ import { checkProvider } from './provider.ts';
 import { checkQueue } from './queue.ts';
 import { checkRedis } from './redis.ts';
 
-/** Milliseconds for one question to another machine. */
+/** The time limit of one request to another machine, in milliseconds. */
 const LIMIT_MS = 5_000;
 
 /**
- * Checks everything that a worker on this machine depends on. The checks run side by side and are reported in order. They
- * change nothing, make no ledger, and ask the provider one question that costs nothing. Each has a time limit, and no
- * failure ends the others.
+ * Checks everything that a worker on this machine depends on. The checks run side by side and are reported in order.
+ * They change nothing, make no ledger, and send the provider one request that costs nothing. Each has a time limit, and
+ * no failure ends the others.
  */
 export async function* runChecks(
   understood: Understood,

@@ -21,7 +21,7 @@ import type { Pooler } from './postgres.ts';
 /** The ledger, if there is one. */
 export interface OpenedLedger {
   checks: Check[];
-  /** Undefined: it is not there, cannot be reached, or is of another version. */
+  /** Undefined: it does not exist, cannot be reached, or has another version. */
   db?: Queryable;
   /** The embedded database, which may hold the queue, too. */
   embedded?: Database;
@@ -185,7 +185,7 @@ function judgeSurplus({ surplus }: LedgerCondition): Check[] {
   return [
     warning(
       'surplus',
-      `${formatCount(surplus)} task ${surplus === 1 ? 'id' : 'ids'} beyond one a row: paid more than once`,
+      `${formatCount(surplus)} surplus task ${surplus === 1 ? 'id' : 'ids'}: rows were paid more than once`,
       '`vidbatch verify` and `vidbatch explain <batch> <key>` show which.',
     ),
   ];

@@ -11,7 +11,7 @@ import type { Check } from './check.ts';
 
 /** What a Postgres server says to this user. */
 export interface PostgresFacts {
-  /** Milliseconds of one question and its answer. */
+  /** Milliseconds from a query to its answer. */
   latencyMs: number;
   /** As in `170002`. */
   version: number;

@@ -128,7 +128,7 @@ async function ask(
       limitMs,
     );
     const date = answer.kind === 'answer' ? Date.parse(String(answer.answer.headers['date'])) : Number.NaN;
-    // The date is in whole seconds, and was written between the question and the answer.
+    // The date is in whole seconds, and was written between the request and the answer.
     const skewMs = (began + Date.now()) / 2 - (date + 500);
     return { answer, ...(Number.isNaN(skewMs) ? {} : { skewMs }) };
   } finally {
@@ -138,7 +138,7 @@ async function ask(
 
 const DAY_MS = 24 * 3_600_000;
 const SOON_DAYS = 14;
-/** More than the time of the answer and the whole seconds of its date explain. */
+/** A difference above this is not explained by the time of the answer and the whole seconds of its date. */
 const MOST_SKEW_MS = 5_000;
 const CHECK_URL = 'Check VIDBATCH_BASE_URL, the network and the firewall.';
 

@@ -11,7 +11,7 @@ import { parsed, refused, within, latencyOf, failed, ok, skipped, warning } from
 import type { Check } from './check.ts';
 import { isBelow } from './configuration.ts';
 
-/** What a Redis server says of itself. Undefined: it does not say, as managed servers may not. */
+/** What a Redis server reports about itself. Undefined: not reported, as on many managed servers. */
 export interface RedisFacts {
   latencyMs: number;
   tls: boolean;
@@ -55,7 +55,7 @@ async function openOne(place: RedisPlace, signal: AbortSignal): Promise<Redis> {
     retryStrategy: () => null,
     sentinelRetryStrategy: () => null,
     maxRetriesPerRequest: 0,
-    // A server that is loading its data says so, instead of keeping us.
+    // Without this check, a server that is loading its data answers at once.
     enableReadyCheck: false,
   });
   let reason: unknown;
@@ -198,7 +198,7 @@ function judgeMemory({ maxMemory, usedMemory }: RedisFacts): Check {
   const used = `${mebibytes(usedMemory)} MiB used`;
   if (maxMemory === 0) return ok('redis-memory', `${used}, no limit of its own`);
   const what = `${used} of ${mebibytes(maxMemory)} MiB`;
-  // A full Redis refuses writes: nothing is lost, and nothing goes on.
+  // A full Redis refuses writes: nothing is lost, but no row is sent.
   if (usedMemory < maxMemory * 0.9) return ok('redis-memory', what);
   return warning('redis-memory', `${what}: nearly full`, 'Raise maxmemory, or lower --queue-depth.');
 }
@@ -214,7 +214,7 @@ function judgePersistence({ aof, snapshots, lastSnapshotFailed }: RedisFacts): C
   const kinds = [...(aof === true ? ['append-only file'] : []), ...(snapshots === true ? ['snapshots'] : [])];
   if (kinds.length > 0) return ok('redis-persistence', kinds.join(' and '));
   if (aof === undefined || snapshots === undefined) return ok('redis-persistence', 'unknown, and not needed');
-  return ok('redis-persistence', 'none, and none is needed: workers fill the queue again');
+  return ok('redis-persistence', 'no persistence, which is not needed: workers fill the queue again');
 }
 
 function judgeScripts({ scripts }: RedisFacts): Check {

@@ -71,13 +71,13 @@ export class Metrics {
     });
     this.#refused = new Counter({
       name: 'vidbatch_claims_refused_total',
-      help: 'Claims of this worker that brought no row, by what kept the rows',
+      help: 'Claims of this worker that got no row, by the reason',
       labelNames: ['reason'],
       registers,
     });
     this.#throttled = new Counter({
       name: 'vidbatch_throttled_seconds_total',
-      help: 'Seconds for which this worker was told that the provider throttles; a wait counts when it begins',
+      help: 'Seconds for which the provider throttled this worker; a wait counts when it begins',
       registers,
     });
     this.#latency = new Histogram({
@@ -89,7 +89,7 @@ export class Metrics {
     });
     this.#polls = new Counter({
       name: 'vidbatch_polls_total',
-      help: 'Questions of this worker about tasks, by what came of them',
+      help: 'Polls of this worker, by result',
       labelNames: ['outcome'],
       registers,
     });
@@ -99,7 +99,7 @@ export class Metrics {
       this.#latency.zero({ outcome });
     }
     for (const reason of Object.keys(REASONS)) this.#refused.inc({ reason }, 0);
-    gauge(this.#registry, 'vidbatch_build_info', 'The version that runs; always 1', [
+    gauge(this.#registry, 'vidbatch_build_info', 'The running version, as a label; the value is always 1', [
       { labels: { version }, value: 1 },
     ]);
     collectDefaultMetrics({ register: this.#registry });
@@ -155,7 +155,7 @@ function surveyed({ health, rows, tasks, standing, limits, queue, worker, draini
   const up = Object.fromEntries(PARTS.map((part) => [part, health[part] === undefined ? 1 : 0]));
   sayBy(
     'vidbatch_up',
-    'Whether this part answers; what is read from one that does not is left out',
+    '1: this part answers; the values of a part that does not answer are left out',
     'part',
     up,
   );
@@ -163,17 +163,17 @@ function surveyed({ health, rows, tasks, standing, limits, queue, worker, draini
   sayBy('vidbatch_rows', 'Rows of all batches, as they were last counted', 'state', rows?.value);
   say(
     'vidbatch_rows_counted_timestamp_seconds',
-    'When vidbatch_rows was counted: the more rows there are, the more seldom',
+    'When vidbatch_rows was counted; many rows are counted less often',
     rows === undefined ? undefined : rows.at.getTime() / 1000,
   );
   sayBy(
     'vidbatch_tasks',
-    'Tasks of all batches by what the provider last said of them; otherwise: at their end, and called something else',
+    'Tasks of all batches by their last status; otherwise: the provider changed the final status',
     'state',
     tasks?.value && { ...tasks.value },
   );
   say('vidbatch_uncertain_rows', 'Rows that may have been paid and wait for a person', standing?.uncertain);
-  say('vidbatch_surplus_task_ids', 'Task ids beyond one a row: paid twice', standing?.surplus);
+  say('vidbatch_surplus_task_ids', 'Second task ids of rows: paid twice', standing?.surplus);
   say(
     'vidbatch_oldest_pending_age_seconds',
     'Since the oldest pending row came in or was first tried; 0: none is pending',
@@ -193,7 +193,7 @@ function surveyed({ health, rows, tasks, standing, limits, queue, worker, draini
   );
   say(
     'vidbatch_failing_schedules',
-    'Schedules whose newest run that was to make a batch has failed',
+    'Schedules whose latest run could not make its batch',
     standing?.failingSchedules,
   );
   const byModel = (value: (limit: LimitInForce) => number | null): Record<string, number> =>
@@ -205,13 +205,13 @@ function surveyed({ health, rows, tasks, standing, limits, queue, worker, draini
     );
   sayBy(
     'vidbatch_rate_limit_per_second',
-    'Requests a second that all workers together let go, as told or as found, by model',
+    'Requests a second that all workers together may send, given or found, by model',
     'model',
     byModel(({ perSecond }) => perSecond),
   );
   sayBy(
     'vidbatch_task_limit',
-    'Tasks that the provider may have at a time, by model',
+    'Tasks that may run at the provider at a time, by model',
     'model',
     byModel(({ maxInFlight }) => maxInFlight),
   );

@@ -40,7 +40,7 @@ const LEAST_COUNTING_MS = 5_000;
 /** By default Prometheus gives a scrape up after ten seconds. */
 const PATIENCE_MS = 2_000;
 
-/** Reads what the metrics show of ledger and queue. It never rejects, and never waits long. */
+/** Reads what the metrics show about ledger and queue. It never rejects, and never waits long. */
 export class Surveyor {
   readonly #parts: HealthCheck;
   readonly #queue: ChunkQueue;
@@ -152,7 +152,7 @@ interface Asked {
   since: number | undefined;
 }
 
-/** Asks whether ledger and queue answer. Each is asked one question at a time, however many callers wait for it. */
+/** Asks whether ledger and queue answer. Each gets one query at a time, even if many callers wait for it. */
 export class HealthCheck {
   readonly #app: Pick<App, 'db' | 'store'>;
   readonly #asked: Record<Part, Asked> = {

@@ -31,7 +31,7 @@ const TASK_RULES = {
 
 export interface Asked {
   asked: number;
-  /** Questions without an answer about the task. */
+  /** Polls without an answer about the task. */
   unanswered: number;
 }
 

@@ -21,19 +21,19 @@ export interface PollerOptions {
   provider: Pick<Provider, 'query' | 'origin'>;
   /** Only tasks of these batches; null: of all. */
   batches: readonly number[] | null;
-  /** Open questions of this poller. */
+  /** Polls that this poller has open at a time. */
   concurrency: number;
-  /** Milliseconds between two questions of all pollers together; no limit without it. */
+  /** Milliseconds between two polls of all pollers together; no limit without it. */
   intervalMs?: number | undefined;
   /** Milliseconds for one whole answer. */
   timeoutMs: number;
   log: Logger;
-  /** A function is called before each question. */
+  /** A function is called before each poll. */
   plan?: PollPlan | (() => PollPlan);
   random?: () => number;
   /**
-   * `settled`: it ends when no task is open. `askedSince`, a moment of the database's clock: it ends when each task that is
-   * due has been asked for since. By default it goes on until it is stopped.
+   * `settled`: it ends when no task is open. `askedSince`, a moment of the database's clock: it ends when each task
+   * that is due has been asked for since. By default it continues until it is stopped.
    */
   until?: 'settled' | { askedSince: string };
   onPolled?: (polled: Polled) => void;
@@ -48,9 +48,9 @@ export interface Poller {
   stop(): Promise<void>;
 }
 
-/** For one whole answer. A question costs nothing, so it may be asked again. */
+/** For one whole answer. A poll costs nothing, so it may be repeated. */
 export const POLL_TIMEOUT_MS = 30_000;
-/** After the timeout, a task whose asker is gone is due again after this long. */
+/** After the timeout, a task whose poller is dead is due again after this time. */
 const LEASE_MARGIN_MS = 30_000;
 /** The longest time between two looks, because rows may be accepted at any time. */
 const LOOK_MS = 5_000;
@@ -74,7 +74,7 @@ export function startPoller(options: PollerOptions): Poller {
   const taken: { task: TakenTask; leavesAt: number }[] = [];
   const asking = new Set<Promise<void>>();
   let wake: (() => void) | undefined;
-  /** The log says already that the provider is left alone for a while. */
+  /** The log says already that polls are paused for a while. */
   let held = false;
 
   let lookAt = 0;
@@ -138,7 +138,7 @@ export function startPoller(options: PollerOptions): Poller {
     }
   }
 
-  /** Waits until an answer comes, a question may leave, or it is time to look. */
+  /** Waits until an answer comes, a poll may leave, or it is time to look. */
   async function pause(): Promise<void> {
     const now = performance.now();
     const leavesAt = asking.size < concurrency ? (taken[0]?.leavesAt ?? Infinity) : Infinity;
@@ -154,7 +154,7 @@ export function startPoller(options: PollerOptions): Poller {
     wake = undefined;
   }
 
-  /** As many tasks are taken ahead as are being asked for, so that no question waits for the ledger. */
+  /** As many tasks are taken ahead as are being polled, so that no poll waits for the ledger. */
   function hasRoom(): boolean {
     return asking.size + taken.length <= concurrency;
   }
@@ -234,7 +234,7 @@ function logPolled(
       if (verdict.news)
         log.warn(
           { event: 'task-otherwise', ...told, was: task.status, status: verdict.status },
-          'a task had come to its end, and the provider says otherwise',
+          'the provider has changed the final status of a task',
         );
       return;
     case 'unanswered':

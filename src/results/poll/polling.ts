@@ -8,9 +8,9 @@ import { createProvider } from '../../provider/client.ts';
 import { within } from '../../core/within.ts';
 
 export interface PollLimits {
-  /** The most open questions about tasks, beside the calls. 0: it asks for none. */
+  /** The most polls that are open at a time. Open calls do not count. 0: this worker polls no task. */
   pollConcurrency: number;
-  /** Milliseconds between two questions of all workers together; undefined: no limit. */
+  /** Milliseconds between two polls of all workers together; undefined: no limit. */
   pollIntervalMs?: number;
 }
 
@@ -23,10 +23,10 @@ export function unaskedPlaces({
   pollConcurrency: number;
 }): string | undefined {
   if (pollConcurrency > 0 || limits.every(({ inFlight }) => inFlight === undefined)) return undefined;
-  return '--max-in-flight counts tasks until they are known to have ended, and --poll-concurrency 0 asks for none: places become free only while another worker or `vidbatch reconcile --watch` asks';
+  return '--max-in-flight counts tasks until they are known to have ended, and --poll-concurrency 0 polls no task: places become free only while another worker or `vidbatch reconcile --watch` polls';
 }
 
-/** An unanswered question is asked again later, so it is not waited for. */
+/** A task without an answer is polled again later, so nothing waits for this answer. */
 const POLLER_ENDS_MS = 3_000;
 
 /** A poller with its provider. */
@@ -35,7 +35,7 @@ export interface Polling {
   stop: () => Promise<void>;
 }
 
-/** Asks for tasks over its own connections, so that no question delays a paid call. */
+/** Polls tasks over its own connections, so that no poll delays a paid call. */
 export function startPolling(
   { db }: { db: Database },
   config: Config,

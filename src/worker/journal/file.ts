@@ -4,11 +4,11 @@ import { createInterface } from 'node:readline';
 import { diskError, isThere } from '../../database/disk-errors.ts';
 import type { JournalLine } from './journal.ts';
 
-/** A line as it stands in the file; `torn` when it cannot be read. One at the end of a file is what a crash leaves. */
+/** A line of the file; `torn` when it cannot be read. A crash leaves a torn line at the end of a file. */
 export type JournalEntry =
   { kind: 'line'; number: number; line: JournalLine } | { kind: 'torn'; number: number };
 
-/** Every journal in the folder, by name; none where there is no folder. */
+/** Every journal in the folder, by name; empty without a folder. */
 export async function journalNames(folder: string): Promise<string[]> {
   if (!isThere(folder)) return [];
   try {
@@ -23,12 +23,12 @@ export function lockOf(path: string): string {
   return path.replace(/\.jsonl$/, '.lock');
 }
 
-/** Line by line, in constant memory. The room that its writer has taken ahead, zeros, is passed over. */
+/** Line by line, in constant memory. It skips the zeros that the writer has allocated in advance. */
 export async function* readJournal(path: string): AsyncGenerator<JournalEntry> {
   let number = 0;
   for await (const text of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })) {
     number += 1;
-    // A line that a power failure cut short has zeros after it, and the next one may stand behind them.
+    // A line that a power failure cut short has zeros after it, and the next line may follow them.
     for (const written of text.split(/\0+/)) {
       if (written === '') continue;
       const line = parse(written);
@@ -48,7 +48,7 @@ function parse(text: string): JournalLine | undefined {
 
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
-/** Enough to be asked for in the ledger: what is no uuid would fail the whole question. */
+/** Checks what a query in the ledger needs: an id that is not a UUID would fail the whole query. */
 function isLine(line: JournalLine | null): line is JournalLine {
   if (line === null) return false;
   if (line.kind === 'header') return typeof line.ledger === 'string';

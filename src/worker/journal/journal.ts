@@ -9,8 +9,8 @@ import { crashPoint } from '../../core/crash-points.ts';
 import type { Outcome } from '../../core/outcome.ts';
 
 /**
- * One line of a journal. An intent stands on the disk before its request leaves, an answer before the ledger hears
- * of it; so an attempt that was made is known, and so is a task id that reached us, also when the ledger is lost.
+ * One line of a journal. An intent is on the disk before its request leaves. An answer is written before the ledger
+ * records it. So even if the ledger is lost, the journal has each attempt and each task id that arrived.
  */
 export type JournalLine =
   | { kind: 'header'; version: 1; ledger: string; worker: string; origin: string; at: string }
@@ -45,7 +45,10 @@ export interface Journal {
   close(): Promise<number>;
 }
 
-/** Room is taken from the disk in pieces of this size, ahead of need, so that a full disk is known before a claim. */
+/**
+ * Space on the disk is allocated in pieces of this size, before it is needed, so that a full disk is known before a
+ * claim.
+ */
 const PIECE = 1024 * 1024;
 /**
  * Characters of an answer that the journal keeps. They are enough to find the outcome; the ledger stores the whole
@@ -61,8 +64,9 @@ export interface JournalOptions {
   /** Bytes that must always be free for what is in flight. */
   reserve: number;
   /**
-   * Answers, too, are flushed before they are recorded: for a ledger that does not flush by itself. Otherwise they are
-   * written, which outlives the process, and the ledger's commit outlives the machine.
+   * Also flushes each answer before the ledger records it: for a ledger that does not flush by itself. Otherwise
+   * answers are only written. They survive a crash of the process, and the ledger's commit survives a crash of the
+   * machine.
    */
   flushAnswers: boolean;
 }
@@ -89,7 +93,10 @@ export async function openJournal(
   let allocated = 0;
   let allocating = Promise.resolve();
 
-  /** Writes zeros ahead of the text: overwriting them later needs no room. One at a time, or late zeros hit text. */
+  /**
+   * Writes zeros ahead of the text: overwriting them later needs no space. Only one call runs at a time: otherwise late zeros
+   * could overwrite text.
+   */
   function allocate(needed: number): Promise<void> {
     const done = allocating.then(async () => {
       while (allocated < length + needed) {
@@ -102,7 +109,7 @@ export async function openJournal(
     return done;
   }
 
-  /** Where the next text goes: always within the room that was taken, so no zeros can come after it. */
+  /** The position of the next text. It is within the allocated space, so no zeros can overwrite the text. */
   async function place(bytes: number): Promise<number> {
     while (allocated < length + bytes) await allocate(bytes);
     const position = length;
@@ -116,7 +123,7 @@ export async function openJournal(
     writeAll(file.fd, text, position);
   }
 
-  /** One write and one flush for all lines that came meanwhile. */
+  /** One write and one flush for all lines that arrived during the last flush. */
   const append = inGroups(async (lines) => {
     await write(lines);
     await file.datasync();

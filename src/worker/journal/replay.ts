@@ -46,7 +46,7 @@ export interface Replayed {
 }
 
 const CHUNK = 200;
-/** A ledger restored from a copy as old as this still finds what it has missed. */
+/** A journal is kept for this time. So a ledger that is restored from a backup of this age finds what it lacks. */
 const KEEP_MS = 30 * 24 * 3_600_000;
 /** The next worker decides whether a row is exhausted, because it knows its `--attempts`. */
 const NEVER_EXHAUSTED = 2 ** 31 - 1;
@@ -101,7 +101,7 @@ async function lockReplay(folder: string): Promise<{ release(): void }> {
   }
 }
 
-/** What a replay counts, and whom it tells of task ids. */
+/** What a replay counts, and the function that gets new task ids. */
 interface Output {
   total: Replayed;
   onAccepted: OnAccepted;
@@ -219,9 +219,9 @@ async function replay(
 }
 
 /**
- * An intent is flushed before its request leaves. So if a dead worker's journal is whole and has no intent of an attempt,
- * the attempt never left. It is recorded as not sent, also if the sweeper has judged it meanwhile. False: the journal cannot
- * prove it.
+ * An intent is flushed before its request leaves. So if a dead worker's journal is complete and has no intent of an
+ * attempt, the request never left. It is recorded as not sent, also if the sweeper has judged it meanwhile. False: the
+ * journal cannot prove it.
  */
 async function settleUnheard(
   db: Database,
