@@ -3,6 +3,7 @@ import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { parseCount, parseDuration, parseSize } from '../core/units.ts';
 import { RESULT_FAULT_NAMES, RESULT_FAULTS } from '../simulator/delivery.ts';
+import { DIALECT_NAMES } from '../simulator/dialects/dialects.ts';
 import { FAULT_NAMES, FAULTS } from '../simulator/fault.ts';
 import { MISTAKE_NAMES, MISTAKES } from '../simulator/mistake.ts';
 import { writeProviderFile } from '../simulator/provider-files.ts';
@@ -15,6 +16,7 @@ import type { Io } from './io.ts';
 import { onInterrupt } from './signals.ts';
 
 interface SimulateFlags extends GlobalFlags {
+  profile: string;
   host: string;
   port: string;
   record?: string;
@@ -83,6 +85,12 @@ POST /control/outage {"ms":5000} (refuses connections for so long).`,
     )
     .action(async (flags: SimulateFlags) => exit(await simulate(flags, io)));
   globalFlags(command);
+  flag(
+    command,
+    '--profile <name>',
+    `the provider whose format it speaks: ${DIALECT_NAMES.join(', ')}`,
+    'vidu-gateway',
+  );
   flag(command, '--host <address>', 'address to listen on', '127.0.0.1');
   flag(command, '--port <n>', 'port to listen on; 0: any free one', '8787');
   flag(command, '--record <file>', 'append every accepted create to this file, before it is answered');
@@ -120,6 +128,7 @@ POST /control/outage {"ms":5000} (refuses connections for so long).`,
 
 async function simulate(flags: SimulateFlags, io: Io): Promise<ExitCode> {
   const options: SimulatorOptions = {
+    profile: flags.profile,
     host: flags.host,
     port: parsePort(flags.port),
     recordFile: flags.record,

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { messageOf, VidbatchError } from '../core/errors.ts';
-import { type Answer, json } from './gateway-answers.ts';
+import { type Answer, json } from './answer.ts';
 import { PROVIDER_FILES, type ProviderFiles, fileText, contentType } from './provider-files.ts';
 import type { AcceptedCreate, StatsReport } from './record.ts';
 import type { RuleInput } from './fault-rules.ts';

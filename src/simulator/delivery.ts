@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { usageError } from '../core/errors.ts';
-import { html } from './gateway-answers.ts';
+import { html } from './answer.ts';
 import { parseRated, quote } from './fault.ts';
 import { Video } from './video.ts';
 

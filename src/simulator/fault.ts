@@ -1,13 +1,7 @@
 import { usageError } from '../core/errors.ts';
-import {
-  type Answer,
-  gatewayError,
-  html,
-  taskError,
-  text,
-  tooLarge,
-  vendorError,
-} from './gateway-answers.ts';
+import { type Answer, html, text } from './answer.ts';
+import type { Dialect, Reason } from './dialect.ts';
+import { gatewayError, taskError, tooLarge, vendorError } from './gateway-answers.ts';
 
 /**
  * What happens to a request. All but `answer` start from the success answer, also if no task was created: the client must
@@ -21,7 +15,14 @@ export type Behaviour =
   | { does: 'spoil'; by: 'truncating' | 'dropping-id' }
   | { does: 'close' }
   | { does: 'leave' }
-  | { does: 'answer'; answer: (now: number) => Answer };
+  | RefusingBehaviour;
+
+/** `says`: what another dialect says in its own words. Without it, the answer is a proxy's, the same before any provider. */
+interface RefusingBehaviour {
+  does: 'answer';
+  answer: (now: number) => Answer;
+  says?: Reason;
+}
 
 export interface FaultKind {
   /** One line for people: what the client sees. */
@@ -36,10 +37,19 @@ const fault = (about: string, creates: FaultKind['creates'], behaviour: Behaviou
   creates,
   behaviour,
 });
-const refuses = (about: string, answer: (now: number) => Answer): FaultKind =>
-  fault(about, 'never', { does: 'answer', answer });
-const breaks = (about: string, answer: (now: number) => Answer): FaultKind =>
-  fault(about, 'either', { does: 'answer', answer });
+const refuses = (about: string, answer: (now: number) => Answer, says?: Reason): FaultKind =>
+  fault(about, 'never', { does: 'answer', answer, ...(says === undefined ? {} : { says }) });
+const breaks = (about: string, answer: (now: number) => Answer, says?: Reason): FaultKind =>
+  fault(about, 'either', { does: 'answer', answer, ...(says === undefined ? {} : { says }) });
+
+/** The answer of a fault in a dialect. A wait that it tells is the same in each. */
+export function answerOf({ answer, says }: RefusingBehaviour, now: number, dialect: Dialect): Answer {
+  const own = answer(now);
+  if (says === undefined || dialect.gateway === true) return own;
+  const spoken = dialect.refuse(says);
+  const wait = own.headers['retry-after'];
+  return wait === undefined ? spoken : { ...spoken, headers: { ...spoken.headers, 'retry-after': wait } };
+}
 
 /** Seconds from now as an HTTP date, rounded up, so that the client does not come back early. */
 const dateIn = (now: number, seconds: number): string =>
@@ -101,11 +111,15 @@ export const FAULTS = {
   'status-408': breaks('408 with a page', () => html(408, '408 Request Time-out')),
   'status-409': breaks('409, plain text', () => text(409, 'conflict')),
   'status-425': breaks('425, plain text', () => text(425, 'too early')),
-  'status-500': breaks("500 do_request_failed: the gateway's own call upstream broke", () =>
-    taskError(500, 'do_request_failed', 'do request failed: unexpected EOF'),
+  'status-500': breaks(
+    "500 do_request_failed: the gateway's own call upstream broke",
+    () => taskError(500, 'do_request_failed', 'do request failed: unexpected EOF'),
+    'broken',
   ),
-  'status-500-unreadable': breaks("500 unmarshal_response_failed: the vendor's answer was not JSON", () =>
-    taskError(500, 'unmarshal_response_failed', "invalid character '<' looking for beginning of value"),
+  'status-500-unreadable': breaks(
+    "500 unmarshal_response_failed: the vendor's answer was not JSON",
+    () => taskError(500, 'unmarshal_response_failed', "invalid character '<' looking for beginning of value"),
+    'broken',
   ),
   'status-502': breaks('502 with a page', () => html(502, '502 Bad Gateway')),
   'status-503': breaks('503, plain text, as Envoy says it', () =>
@@ -118,18 +132,24 @@ export const FAULTS = {
     html(503, '503 Service Temporarily Unavailable', { 'retry-after': '1' }),
   ),
   'status-503-html': breaks('503 with a page', () => html(503, '503 Service Temporarily Unavailable')),
-  'status-503-model-not-found': refuses('503 model_not_found: no channel now', () =>
-    gatewayError(503, 'model_not_found', 'No available channel for the model under group default'),
+  'status-503-model-not-found': refuses(
+    '503 model_not_found: no channel now',
+    () => gatewayError(503, 'model_not_found', 'No available channel for the model under group default'),
+    'no-channel',
   ),
   'status-504': breaks('504 with a page', () => html(504, '504 Gateway Time-out')),
   'status-524': breaks('524 with a page, as Cloudflare says it', () => html(524, '524: A timeout occurred')),
-  throttle: refuses('429 without Retry-After', () => busy()),
-  'throttle-seconds': refuses('429 with Retry-After: 1', () => busy({ 'retry-after': '1' })),
-  'throttle-date': refuses('429 with Retry-After as a date, one to two seconds ahead', (now) =>
-    busy({ 'retry-after': dateIn(now, 1) }),
+  throttle: refuses('429 without Retry-After', () => busy(), 'throttled'),
+  'throttle-seconds': refuses('429 with Retry-After: 1', () => busy({ 'retry-after': '1' }), 'throttled'),
+  'throttle-date': refuses(
+    '429 with Retry-After as a date, one to two seconds ahead',
+    (now) => busy({ 'retry-after': dateIn(now, 1) }),
+    'throttled',
   ),
-  'throttle-vendor': refuses("429 that relays the vendor's refusal", () =>
-    vendorError(429, 'QuotaExceeded', 'exceeded concurrency limit'),
+  'throttle-vendor': refuses(
+    "429 that relays the vendor's refusal",
+    () => vendorError(429, 'QuotaExceeded', 'exceeded concurrency limit'),
+    'throttled',
   ),
   'throttle-empty': refuses('429 with an empty body', () => ({ status: 429, headers: {}, body: '' })),
   'throttle-html': refuses('429 with a page', () => html(429, '429 Too Many Requests')),
@@ -141,46 +161,80 @@ export const FAULTS = {
   'throttle-html-seconds': refuses('429 with a page and Retry-After: 1', () =>
     html(429, '429 Too Many Requests', { 'retry-after': '1' }),
   ),
-  'invalid-request': refuses('400 invalid_request', () =>
-    taskError(400, 'invalid_request', 'invalid request body'),
+  'invalid-request': refuses(
+    '400 invalid_request',
+    () => taskError(400, 'invalid_request', 'invalid request body'),
+    'invalid',
   ),
-  'invalid-request-error': refuses('400 invalid_request, in the other shape', () =>
-    gatewayError(400, 'invalid_request', 'invalid request body'),
+  'invalid-request-error': refuses(
+    '400 invalid_request, in the other shape',
+    () => gatewayError(400, 'invalid_request', 'invalid request body'),
+    'invalid',
   ),
-  policy: refuses('400, the vendor refused the prompt', () =>
-    vendorError(400, 'TaskPromptPolicyViolation', 'prompt policy violation'),
+  policy: refuses(
+    '400, the vendor refused the prompt',
+    () => vendorError(400, 'TaskPromptPolicyViolation', 'prompt policy violation'),
+    'policy',
   ),
-  'policy-error': refuses('400, the same in the other shape', () =>
-    gatewayError(400, 'TaskPromptPolicyViolation', 'prompt policy violation'),
+  'policy-error': refuses(
+    '400, the same in the other shape',
+    () => gatewayError(400, 'TaskPromptPolicyViolation', 'prompt policy violation'),
+    'policy',
   ),
-  'policy-creation': refuses('400, the vendor refused what came out', () =>
-    vendorError(400, 'CreationPolicyViolation', 'creation policy violation'),
+  'policy-creation': refuses(
+    '400, the vendor refused what came out',
+    () => vendorError(400, 'CreationPolicyViolation', 'creation policy violation'),
+    'policy',
   ),
-  'policy-audit': refuses('400, the vendor refused the input', () =>
-    vendorError(400, 'AuditSubmitIllegal', 'submit is illegal'),
+  'policy-audit': refuses(
+    '400, the vendor refused the input',
+    () => vendorError(400, 'AuditSubmitIllegal', 'submit is illegal'),
+    'policy',
   ),
-  'image-download': refuses('400, the vendor could not fetch an image', () =>
-    vendorError(400, 'ImageDownloadFailure', 'image download failure'),
+  'image-download': refuses(
+    '400, the vendor could not fetch an image',
+    () => vendorError(400, 'ImageDownloadFailure', 'image download failure'),
+    'image',
   ),
-  unauthorized: refuses('401, bad key', () => gatewayError(401, 'invalid_api_key', 'Invalid token')),
-  'payment-required': refuses('402', () => gatewayError(402, 'insufficient_user_quota', 'Payment required')),
-  forbidden: refuses('403, no right to the model', () =>
-    gatewayError(403, 'access_denied', 'This token has no access to the model'),
+  unauthorized: refuses(
+    '401, bad key',
+    () => gatewayError(401, 'invalid_api_key', 'Invalid token'),
+    'unauthorized',
   ),
-  'no-balance': refuses('403 insufficient_user_quota', () =>
-    taskError(403, 'insufficient_user_quota', 'user quota is not enough'),
+  'payment-required': refuses(
+    '402',
+    () => gatewayError(402, 'insufficient_user_quota', 'Payment required'),
+    'no-balance',
   ),
-  'no-balance-error': refuses('403 insufficient_user_quota, in the other shape', () =>
-    gatewayError(403, 'insufficient_user_quota', 'user quota is not enough'),
+  forbidden: refuses(
+    '403, no right to the model',
+    () => gatewayError(403, 'access_denied', 'This token has no access to the model'),
+    'forbidden',
   ),
-  'no-balance-vendor': refuses("400, the operator's account with the vendor is empty", () =>
-    vendorError(400, 'CreditInsufficient', 'insufficient credits'),
+  'no-balance': refuses(
+    '403 insufficient_user_quota',
+    () => taskError(403, 'insufficient_user_quota', 'user quota is not enough'),
+    'no-balance',
+  ),
+  'no-balance-error': refuses(
+    '403 insufficient_user_quota, in the other shape',
+    () => gatewayError(403, 'insufficient_user_quota', 'user quota is not enough'),
+    'no-balance',
+  ),
+  'no-balance-vendor': refuses(
+    "400, the operator's account with the vendor is empty",
+    () => vendorError(400, 'CreditInsufficient', 'insufficient credits'),
+    'no-balance',
   ),
   'not-found': refuses('404 with a page', () => html(404, '404 Not Found')),
   'method-not-allowed': refuses('405 with a page', () => html(405, '405 Not Allowed')),
-  'too-large': refuses('413 read_request_body_failed', tooLarge),
-  'unsupported-media': refuses('415', () => taskError(415, 'invalid_request', 'unsupported content type')),
-  unprocessable: refuses('422', () => taskError(422, 'invalid_request', 'unprocessable entity')),
+  'too-large': refuses('413 read_request_body_failed', tooLarge, 'too-large'),
+  'unsupported-media': refuses(
+    '415',
+    () => taskError(415, 'invalid_request', 'unsupported content type'),
+    'invalid',
+  ),
+  unprocessable: refuses('422', () => taskError(422, 'invalid_request', 'unprocessable entity'), 'invalid'),
   redirect: refuses('307 to a path that accepts nothing', () =>
     html(307, '307 Temporary Redirect', { location: '/moved/v1/video/generations' }),
   ),

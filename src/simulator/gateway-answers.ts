@@ -1,29 +1,9 @@
+import { json, type Answer } from './answer.ts';
+import { about, type Asked } from './dialect.ts';
 import type { AcceptedCreate } from './record.ts';
 import { draw } from './random.ts';
 import type { QueryShape } from './settings.ts';
 import type { TaskStatus } from './tasks.ts';
-
-/** A whole HTTP answer, before a fault. */
-export interface Answer {
-  status: number;
-  headers: Record<string, string>;
-  body: string;
-}
-
-export function json(status: number, value: unknown, headers: Record<string, string> = {}): Answer {
-  const body = JSON.stringify(value);
-  return { status, headers: { 'content-type': 'application/json; charset=utf-8', ...headers }, body };
-}
-
-/** A page, as from a proxy in front of the gateway. */
-export function html(status: number, title: string, headers: Record<string, string> = {}): Answer {
-  const body = `<!DOCTYPE html>\n<html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>\n`;
-  return { status, headers: { 'content-type': 'text/html; charset=utf-8', ...headers }, body };
-}
-
-export function text(status: number, body: string, headers: Record<string, string> = {}): Answer {
-  return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body };
-}
 
 /** The gateway's shape for refusals about the account, the key or the channel. */
 export function gatewayError(
@@ -57,8 +37,7 @@ export function vendorError(
 }
 
 /** No such path on the gateway. */
-export function invalidUrl(method: string, path: string): Answer {
-  const message = `Invalid URL (${method} ${path})`;
+export function invalidUrl(message: string): Answer {
   return json(404, { error: { message, type: 'invalid_request_error', param: '', code: '' } });
 }
 
@@ -71,29 +50,17 @@ export function tooLarge(): Answer {
   return taskError(413, 'read_request_body_failed', 'http: request body too large');
 }
 
-/** The success answer of the contract page. `at`: milliseconds since 1970. */
-export function created(task: { taskId: string; model: unknown; at: number }): Answer {
-  return json(200, {
-    id: task.taskId,
-    task_id: task.taskId,
+/** The success answer of the contract page. */
+export function created(create: AcceptedCreate): Answer {
+  return about(create, {
+    id: create.taskId,
+    task_id: create.taskId,
     object: 'video.generation.job',
-    model: task.model,
+    model: create.body['model'],
     status: 'queued',
     progress: 0,
-    created_at: Math.floor(task.at / 1000),
+    created_at: Math.floor(create.at / 1000),
   });
-}
-
-/** The same answer without the task id. */
-export function withoutId(answer: Answer): Answer {
-  const { id: _id, task_id: _taskId, ...rest } = JSON.parse(answer.body) as Record<string, unknown>;
-  return { ...answer, body: JSON.stringify(rest) };
-}
-
-/** The place at which a cut removes the task id. */
-export function cutBeforeId(body: string): number {
-  const id = body.indexOf('"task_');
-  return id === -1 ? Math.floor(body.length / 2) : id + 8;
 }
 
 type Shape = Exclude<QueryShape, 'mixed'>;
@@ -134,24 +101,14 @@ const WORDS: Record<Shape, Words> = {
 };
 
 /** The answer to a poll. `mixed` draws a shape for each poll. */
-export function report(
-  create: AcceptedCreate,
-  task: TaskStatus,
-  options: {
-    shape: QueryShape;
-    unknownStatus: string | null;
-    poll: number;
-    seed: number;
-    /** Of a completed task. */
-    resultUrl: string;
-  },
-): Answer {
-  const shape = options.shape === 'mixed' ? drawnShape(create, options) : options.shape;
-  const status = word(shape, task.status, options);
+export function report(create: AcceptedCreate, task: TaskStatus, asked: Asked): Answer {
+  const { queryShape } = asked.settings;
+  const shape = queryShape === 'mixed' ? drawnShape(create, asked) : queryShape;
+  const status = word(shape, task.status, asked);
   const { taskId } = create;
   const { model } = create.body;
   const created_at = Math.floor(create.at / 1000);
-  const url = task.status === 'completed' ? options.resultUrl : undefined;
+  const url = task.status === 'completed' ? asked.resultUrl : undefined;
   const percent = `${task.progress}%`;
   const failed = task.failReason;
   switch (shape) {
@@ -159,13 +116,13 @@ export function report(
       const error = failed === undefined ? null : { code: failed, message: failed };
       const { progress } = task;
       const ids = { id: taskId, task_id: taskId };
-      return json(200, { ...ids, model, status, progress, created_at, video_url: url, error });
+      return about(create, { ...ids, model, status, progress, created_at, video_url: url, error });
     }
     case 'flat-url':
-      return json(200, { id: taskId, model, status, progress: percent, created_at, url, error: failed });
+      return about(create, { id: taskId, model, status, progress: percent, created_at, url, error: failed });
     case 'flat-result': {
       const result = url === undefined ? null : { video_url: url };
-      return json(200, { task_id: taskId, status, progress: task.progress, result, error: failed ?? '' });
+      return about(create, { task_id: taskId, status, progress: task.progress, result, error: failed ?? '' });
     }
     case 'wrapped':
       break;
@@ -177,20 +134,16 @@ export function report(
     result_url: url ?? '',
     progress: percent,
   };
-  return json(200, { code: 'success', message: '', data });
+  return about(create, { code: 'success', message: '', data });
 }
 
-function word(
-  shape: Shape,
-  status: TaskStatus['status'],
-  options: { unknownStatus: string | null; poll: number },
-) {
-  if (status === 'in_progress' && options.unknownStatus !== null) return options.unknownStatus;
+function word(shape: Shape, status: TaskStatus['status'], { unknownStatus, poll }: Asked) {
+  if (status === 'in_progress' && unknownStatus !== null) return unknownStatus;
   const words = WORDS[shape][status];
-  return words[(options.poll - 1) % words.length] ?? words[0];
+  return words[(poll - 1) % words.length] ?? words[0];
 }
 
-function drawnShape(create: AcceptedCreate, options: { poll: number; seed: number }): Shape {
-  const drawn = draw(options.seed, `shape-${options.poll}`, create.requestNumber);
+function drawnShape(create: AcceptedCreate, { poll, seed }: Asked): Shape {
+  const drawn = draw(seed, `shape-${poll}`, create.requestNumber);
   return SHAPES[Math.floor(drawn * SHAPES.length)] ?? 'flat';
 }

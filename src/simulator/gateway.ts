@@ -1,10 +1,10 @@
-import { type Answer, created, gatewayError, taskError } from './gateway-answers.ts';
+import type { Answer } from './answer.ts';
+import type { Dialect } from './dialect.ts';
 import type { RefusedCreate } from './provider-files.ts';
-import { faultKind, isRefusal, parseFaultName, type ChosenFault } from './fault.ts';
-import { newTaskId, type AcceptedCreate, type AcceptRecord, type Stats } from './record.ts';
+import { answerOf, faultKind, isRefusal, parseFaultName, type ChosenFault } from './fault.ts';
+import type { AcceptedCreate, AcceptRecord, Stats } from './record.ts';
 import { beforeBody, type Rules } from './fault-rules.ts';
 import { draw, pickByRate } from './random.ts';
-import { validate } from './validation.ts';
 import type { Settings } from './settings.ts';
 import type { Tasks } from './tasks.ts';
 import type { Delays } from './http.ts';
@@ -17,6 +17,7 @@ export interface SimulatorState {
   stats: Stats;
   delays: Delays;
   settings: () => Settings;
+  dialect: Dialect;
   /** All random values follow from it. */
   seed: number;
   now: () => number;
@@ -25,6 +26,7 @@ export interface SimulatorState {
 /** A create that was read, without its key. */
 interface CreateRequest {
   number: number;
+  path: string;
   bodyText: string;
   contentType: string | null;
   idempotencyKey: string | null;
@@ -40,7 +42,7 @@ type Decision =
 /** Decides about creates: refuse, break, or accept and record. It does not know sockets. */
 export class Gateway {
   readonly #state: SimulatorState;
-  /** Models that are accepted in addition to the contract page. */
+  /** Models that are accepted in addition to the documented ones. */
   readonly #models: readonly string[];
   /** The times of the create requests that the quota allowed in the last second. */
   #letThrough: number[] = [];
@@ -74,29 +76,27 @@ export class Gateway {
    * or the last credit.
    */
   decide(request: CreateRequest, chosen: ChosenFault | undefined): Decision {
-    const { rules, now } = this.#state;
+    const { dialect, rules, now } = this.#state;
     const stored = this.#stored(request.idempotencyKey);
     if (stored !== undefined) return { kind: 'final', answer: stored };
     const refusal = this.#overQuota(now());
     if (refusal !== undefined) return this.#refused(request, refusal);
-    const validation = validate(request.bodyText, this.#models);
-    if (!validation.valid) {
-      return this.#refused(request, taskError(400, 'invalid_request', validation.message));
-    }
+    const validation = dialect.read(request.bodyText, request.path, this.#models);
+    if (!validation.valid) return this.#refused(request, dialect.refuse('invalid', validation.message));
     const { body } = validation;
     const fault = chosen ?? rules.atBody('create', body.prompt) ?? this.#rated(request.number);
     const kind = fault && faultKind(fault);
     if (kind?.behaviour.does === 'answer' && isRefusal(kind)) {
       this.#remember(request, body);
-      return this.#refused(request, kind.behaviour.answer(now()));
+      return this.#refused(request, answerOf(kind.behaviour, now(), dialect));
     }
     return { kind: 'admitted', fault, accept: () => this.#accept(request, body, fault) };
   }
 
   #accept(request: CreateRequest, body: AcceptedCreate['body'], fault: ChosenFault | undefined): Answer {
-    const { record, now, stats } = this.#state;
+    const { dialect, record, now, stats } = this.#state;
     const create: AcceptedCreate = {
-      taskId: newTaskId(),
+      taskId: dialect.newTaskId(),
       at: now(),
       body,
       bodyText: request.bodyText,
@@ -108,12 +108,12 @@ export class Gateway {
     };
     if (fault?.created === false) {
       this.#remember(request, body);
-      return success(create);
+      return dialect.created(create);
     }
     record.append(create);
     if (this.#left !== null) this.#left = Math.max(0, this.#left - 1);
     stats.count('accepted');
-    return success(create);
+    return dialect.created(create);
   }
 
   #remember({ number: requestNumber }: CreateRequest, body: AcceptedCreate['body']): void {
@@ -122,16 +122,14 @@ export class Gateway {
   }
 
   #overQuota(time: number): Answer | undefined {
-    const { settings, tasks } = this.#state;
+    const { dialect, settings, tasks } = this.#state;
     const { requestsPerSecond, runningTasks, throttle } = settings();
     const tooMany = runningTasks?.mode === 'refuse' && tasks.unfinished(time) >= runningTasks.limit;
     if (tooMany || (requestsPerSecond !== null && !this.#letsThrough(requestsPerSecond, time))) {
       const { behaviour } = faultKind(throttle);
-      if (behaviour.does === 'answer') return behaviour.answer(time);
+      if (behaviour.does === 'answer') return answerOf(behaviour, time, dialect);
     }
-    return this.#left === 0
-      ? taskError(403, 'insufficient_user_quota', 'user quota is not enough')
-      : undefined;
+    return this.#left === 0 ? dialect.refuse('no-balance') : undefined;
   }
 
   #letsThrough(perSecond: number, time: number): boolean {
@@ -152,20 +150,11 @@ export class Gateway {
   }
 
   #stored(key: string | null): Answer | undefined {
-    const { settings, record } = this.#state;
+    const { dialect, settings, record } = this.#state;
     if (key === null || !settings().honourIdempotency) return undefined;
     const create = record.findByKey(key);
-    return create === undefined ? this.#refusals.get(key) : success(create);
+    return create === undefined ? this.#refusals.get(key) : dialect.created(create);
   }
-}
-
-/** The gateway's refusal of a key that is not one of its own. */
-export function badKey(): Answer {
-  return gatewayError(401, 'invalid_api_key', 'Invalid token');
-}
-
-function success(create: AcceptedCreate): Answer {
-  return created({ taskId: create.taskId, model: create.body['model'], at: create.at });
 }
 
 /** Whether the task id reaches a client that waits long enough. */

@@ -1,16 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf, VidbatchError } from '../core/errors.ts';
-import {
-  html,
-  invalidUrl,
-  taskError,
-  taskNotExist,
-  tooLarge,
-  report,
-  type Answer,
-} from './gateway-answers.ts';
-import { faultKind, parseFaultName, type ChosenFault } from './fault.ts';
-import { badKey, type Gateway, type SimulatorState } from './gateway.ts';
+import { html, json, type Answer } from './answer.ts';
+import { answerOf, faultKind, parseFaultName, type ChosenFault } from './fault.ts';
+import type { Gateway, SimulatorState } from './gateway.ts';
+import { taskError } from './gateway-answers.ts';
 import type { Results } from './results.ts';
 import { beforeBody } from './fault-rules.ts';
 import { draw, pickByRate } from './random.ts';
@@ -22,11 +15,13 @@ interface HandlerOptions extends SimulatorState {
   /** The only accepted key; absent: any. */
   apiKey: string | undefined;
   maxBodyBytes: number;
+  /** Listed beside those of accepted creates. */
+  models: readonly string[];
   /** Cuts every connection, and refuses new ones for this time. */
   leave: (ms: number) => void;
 }
 
-/** The two calls of the provider, from the head of a request to the end of its answer. */
+/** The calls of the provider, from the head of a request to the end of its answer. */
 export class Handler {
   readonly #options: HandlerOptions;
   #creates: number;
@@ -36,14 +31,14 @@ export class Handler {
     this.#creates = options.record.entries.reduce((last, create) => Math.max(last, create.requestNumber), 0);
   }
 
-  async create(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const { gateway, stats, delays, settings, maxBodyBytes } = this.#options;
+  async create(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
+    const { dialect, gateway, stats, delays, settings, maxBodyBytes } = this.#options;
     this.#creates += 1;
     const number = this.#creates;
     stats.opened();
     res.once('close', () => stats.closed());
-    // The gateway's own id of a request.
-    res.setHeader('x-oneapi-request-id', `simulated-${number}`);
+    // The provider's own id of a request.
+    res.setHeader(dialect.requestIdHeader, `simulated-${number}`);
     stats.count('creates');
     const exchange = new Exchange(req, res, (status) => stats.answered(status));
 
@@ -56,12 +51,13 @@ export class Handler {
     if (body === 'gone') return;
 
     const final = (answer: Answer): Promise<void> => this.#send(exchange, answer, number);
-    if (!authorized) return final(badKey());
+    if (!authorized) return final(dialect.refuse('unauthorized'));
     if (chosen !== undefined && 'body' in chosen) return final(chosen);
-    if (body === 'too-large') return final(tooLarge());
+    if (body === 'too-large') return final(dialect.refuse('too-large'));
     const decision = gateway.decide(
       {
         number,
+        path,
         bodyText: body.text,
         contentType: header(req, 'content-type'),
         idempotencyKey: header(req, 'idempotency-key'),
@@ -75,12 +71,12 @@ export class Handler {
   }
 
   async query(req: IncomingMessage, res: ServerResponse, taskId: string): Promise<void> {
-    const { record, rules, stats, settings, seed } = this.#options;
+    const { dialect, record, rules, stats, settings, seed } = this.#options;
     stats.count('queries');
     const { queries: number } = stats.report();
     req.resume();
     const exchange = new Exchange(req, res, () => undefined);
-    if (!this.#isAuthorized(req)) return this.#send(exchange, badKey(), number);
+    if (!this.#isAuthorized(req)) return this.#send(exchange, dialect.refuse('unauthorized'), number);
     const asked = header(req, 'x-simulate');
     const prompt = record.find(taskId)?.body.prompt ?? '';
     const rated = pickByRate(settings().queryFaults, draw(seed, 'query-fault', number));
@@ -96,27 +92,49 @@ export class Handler {
     );
   }
 
+  /** The video itself, where the provider asks for the key. */
+  async content(req: IncomingMessage, res: ServerResponse, taskId: string): Promise<void> {
+    const { dialect, results } = this.#options;
+    if (this.#isAuthorized(req)) return results.serveContent(req, res, taskId);
+    req.resume();
+    new Exchange(req, res, () => undefined).send(dialect.refuse('unauthorized'));
+  }
+
+  /** The models that the key may use. */
+  models(req: IncomingMessage, res: ServerResponse): void {
+    const { dialect, models, record } = this.#options;
+    req.resume();
+    const names = new Set([...models, ...record.entries.map(({ body }) => String(body['model']))]);
+    const data = [...names].map((id) => ({ id, object: 'model' }));
+    const answer = this.#isAuthorized(req)
+      ? json(200, { object: 'list', data })
+      : dialect.refuse('unauthorized');
+    new Exchange(req, res, () => undefined).send(answer);
+  }
+
   /** Any other path or method. */
   async elsewhere(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
-    const { stats, settings, maxBodyBytes } = this.#options;
+    const { dialect, stats, settings, maxBodyBytes } = this.#options;
     stats.count('elsewhere');
     const exchange = new Exchange(req, res, () => undefined);
     if ((await readBody(req, maxBodyBytes)) === 'gone') return;
-    exchange.send(settings().spaFallback ? html(200, 'New API') : invalidUrl(req.method ?? '', path));
+    const wrong = dialect.refuse('no-path', `Invalid URL (${req.method ?? ''} ${path})`);
+    exchange.send(settings().spaFallback ? html(200, 'New API') : wrong);
   }
 
   #report(taskId: string, origin: string, arrives: boolean): Answer {
-    const { record, results, tasks, settings, seed, now } = this.#options;
+    const { dialect, record, results, tasks, settings, seed, now } = this.#options;
+    const missing = dialect.missing ?? (() => dialect.refuse('no-task'));
     const create = record.find(taskId);
-    if (create === undefined) return taskNotExist(settings().task.missingStatus);
+    if (create === undefined) return missing(settings().task.missingStatus);
     const life = tasks.life(create);
     const poll = tasks.poll(taskId);
-    if (poll <= life.missingPolls) return taskNotExist(life.missingStatus);
+    if (poll <= life.missingPolls) return missing(life.missingStatus);
     const { unknownStatus } = life;
     const task = tasks.answer(create, now(), poll, arrives);
-    if (task === 'missing') return taskNotExist(life.missingStatus);
-    return report(create, task, {
-      shape: settings().queryShape,
+    if (task === 'missing') return missing(life.missingStatus);
+    return dialect.report(create, task, {
+      settings: settings(),
       unknownStatus,
       poll,
       seed,
@@ -125,16 +143,20 @@ export class Handler {
   }
 
   async #send(exchange: Exchange, answer: Answer, number: number, chosen?: ChosenFault): Promise<void> {
-    const { settings, delays, seed, now, leave } = this.#options;
+    const { dialect, settings, delays, seed, now, leave } = this.#options;
     const { latency, slowMs } = settings();
     await delays.wait(latency.minMs + (latency.maxMs - latency.minMs) * draw(seed, 'latency', number));
-    if (chosen === undefined) exchange.send(answer);
-    else await exchange.perform(faultKind(chosen).behaviour, answer, now(), slowMs, delays, leave);
+    if (chosen === undefined) return exchange.send(answer);
+    const { behaviour } = faultKind(chosen);
+    if (behaviour.does === 'answer') return exchange.send(answerOf(behaviour, now(), dialect));
+    await exchange.perform(behaviour, answer, slowMs, delays, leave);
   }
 
   #isAuthorized(req: IncomingMessage): boolean {
-    const [, key] = /^Bearer (\S+)$/.exec(header(req, 'authorization') ?? '') ?? [];
-    return key !== undefined && (this.#options.apiKey === undefined || key === this.#options.apiKey);
+    const { apiKey, dialect } = this.#options;
+    const sent = header(req, 'authorization') ?? '';
+    const key = sent.startsWith(dialect.keyPrefix) ? sent.slice(dialect.keyPrefix.length) : '';
+    return /^\S+$/.test(key) && (apiKey === undefined || key === apiKey);
   }
 }
 

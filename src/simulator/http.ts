@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Answer, cutBeforeId, withoutId } from './gateway-answers.ts';
+import { type Answer, cutBeforeId, withoutId } from './answer.ts';
 import type { Behaviour } from './fault.ts';
 
 /** The pieces of a slow body. */
@@ -70,29 +70,25 @@ export class Exchange {
 
   /** Applies a fault to the answer. The wait of `slow accept` is over before. `leave` closes the server for a while. */
   async perform(
-    behaviour: Behaviour,
+    behaviour: Exclude<Behaviour, { does: 'answer' }>,
     answer: Answer,
-    now: number,
     slowMs: number,
     delays: Delays,
     leave: (ms: number) => void,
   ): Promise<void> {
     switch (behaviour.does) {
-      case 'answer':
-        this.send(behaviour.answer(now));
-        return;
       case 'hang':
         return;
       case 'reset':
       case 'hang-up':
         if (behaviour.when === 'in-answer' && this.#head(answer)) {
-          await this.#write(answer.body.slice(0, cutBeforeId(answer.body)));
+          await this.#write(cutBeforeId(answer));
         }
         if (behaviour.does === 'reset') this.reset();
         else this.hangUp();
         return;
       case 'spoil': {
-        const cut = { ...answer, body: answer.body.slice(0, cutBeforeId(answer.body)) };
+        const cut = { ...answer, body: cutBeforeId(answer) };
         this.send(behaviour.by === 'truncating' ? cut : withoutId(answer));
         return;
       }

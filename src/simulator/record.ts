@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { VidbatchError } from '../core/errors.ts';
 
@@ -17,11 +16,6 @@ export interface AcceptedCreate {
   answered: 'sent' | 'lost';
   /** The number of this create among all creates, from 1; it continues after a restart. */
   requestNumber: number;
-}
-
-/** Random, so that no restart repeats an id. */
-export function newTaskId(): string {
-  return `task_${randomBytes(18).toString('base64url')}`;
 }
 
 /**

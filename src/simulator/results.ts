@@ -34,11 +34,20 @@ export class Results {
   }
 
   async serve(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
+    await this.#send(req, res, () => this.#signed(req, PATH.exec(path)?.[1] ?? ''));
+  }
+
+  /** The video for a request whose key is right. */
+  async serveContent(req: IncomingMessage, res: ServerResponse, taskId: string): Promise<void> {
+    await this.#send(req, res, () => this.#delivery(req, taskId));
+  }
+
+  async #send(req: IncomingMessage, res: ServerResponse, choose: () => Delivery): Promise<void> {
     const { stats, delays, settings } = this.#state;
     stats.count('results');
     req.resume();
     res.on('error', () => undefined);
-    const delivery = this.#delivery(req, path);
+    const delivery = choose();
     const { slowMs } = settings();
     if (delivery.unframed === true) {
       res.useChunkedEncodingByDefault = false;
@@ -61,20 +70,28 @@ export class Results {
     else res.write('', () => req.socket.resetAndDestroy());
   }
 
-  #delivery(req: IncomingMessage, path: string): Delivery {
-    const { record, rules, tasks, stats, settings, seed, now } = this.#state;
-    const query = new URLSearchParams(req.url?.split('?')[1]);
-    const taskId = PATH.exec(path)?.[1] ?? '';
-    const create = record.find(taskId);
+  #signed(req: IncomingMessage, taskId: string): Delivery {
     // As S3 does: a signed URL with a key is refused.
     if (req.headers.authorization !== undefined) return storeError(400, 'InvalidArgument');
-    if (create === undefined || tasks.status(create, now(), 1).status !== 'completed') {
-      return storeError(404, 'NoSuchKey');
-    }
+    if (this.#completed(taskId) === undefined) return storeError(404, 'NoSuchKey');
+    const query = new URLSearchParams(req.url?.split('?')[1]);
     const expires = query.get('Expires');
     const isSigned = query.get('Signature') === this.#sign(taskId, expires);
-    if (!isSigned || (expires !== null && now() > Number(expires) * 1000))
+    if (!isSigned || (expires !== null && this.#state.now() > Number(expires) * 1000))
       return storeError(403, 'AccessDenied');
+    return this.#delivery(req, taskId);
+  }
+
+  #completed(taskId: string): AcceptedCreate | undefined {
+    const { record, tasks, now } = this.#state;
+    const create = record.find(taskId);
+    return create !== undefined && tasks.status(create, now(), 1).status === 'completed' ? create : undefined;
+  }
+
+  #delivery(req: IncomingMessage, taskId: string): Delivery {
+    const { rules, tasks, stats, settings, seed } = this.#state;
+    const create = this.#completed(taskId);
+    if (create === undefined) return storeError(404, 'NoSuchKey');
     const asked = {
       taskId,
       size: tasks.life(create).resultBytes,

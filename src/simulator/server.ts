@@ -6,6 +6,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { messageOf, usageError, VidbatchError } from '../core/errors.ts';
+import { idIn, type Dialect } from './dialect.ts';
+import { dialectOf } from './dialects/dialects.ts';
 import { taskError } from './gateway-answers.ts';
 import { makeProviderFiles } from './provider-files.ts';
 import { type Controls, serveControl } from './control.ts';
@@ -18,12 +20,13 @@ import { changed, DEFAULTS, type SettingsPatch } from './settings.ts';
 import { Tasks } from './tasks.ts';
 import { Delays } from './http.ts';
 
-const PATH = '/v1/video/generations';
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 /** As in nginx. A shorter time would bring the keep-alive race into every run. */
 const KEEP_ALIVE_MS = 75_000;
 
 export interface SimulatorOptions extends SettingsPatch {
+  /** The built-in profile whose format it speaks. Default vidu-gateway. */
+  profile?: string | undefined;
   /** Default 127.0.0.1. The control endpoint has no password. */
   host?: string | undefined;
   /** Default 0: any free port. */
@@ -36,7 +39,7 @@ export interface SimulatorOptions extends SettingsPatch {
   seed?: number | undefined;
   /** The clock of tasks and quota, not of delays. Default Date.now. */
   now?: (() => number) | undefined;
-  /** Models that are accepted in addition to the contract page. */
+  /** Models that are accepted in addition to the documented ones. */
   models?: readonly string[] | undefined;
   /** A larger body is 413. Default 32 MiB. */
   maxBodyBytes?: number | undefined;
@@ -66,7 +69,8 @@ export interface Simulator extends Omit<Controls, 'record' | 'addRule' | 'clearR
 /** @throws VidbatchError exit 2 for a wrong option, exit 1 when it cannot listen or read its record. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { host = '127.0.0.1', port = 0, apiKey, recordFile, seed = 1, now = Date.now, ...others } = options;
-  const { models = [], maxBodyBytes = MAX_BODY_BYTES, ...change } = others;
+  const { models = [], maxBodyBytes = MAX_BODY_BYTES, profile, ...change } = others;
+  const dialect = dialectOf(profile);
 
   let current = changed(DEFAULTS, change);
   const settings = () => current;
@@ -75,11 +79,11 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const tasks = new Tasks(record, rules, settings, seed);
   const stats = new Stats(record.entries.length);
   const delays = new Delays();
-  const state = { record, rules, tasks, stats, delays, settings, seed, now };
+  const state = { record, rules, tasks, stats, delays, settings, dialect, seed, now };
   const gateway = new Gateway(state, models);
   const results = new Results(state);
   const away = (ms: number): void => void leave(ms);
-  const handler = new Handler({ ...state, gateway, results, apiKey, maxBodyBytes, leave: away });
+  const handler = new Handler({ ...state, gateway, results, apiKey, maxBodyBytes, models, leave: away });
 
   let closing: Promise<void> | undefined;
   let absence: Promise<void> | undefined;
@@ -123,7 +127,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   };
 
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0 }, (req, res) => {
-    route({ handler, results, controls }, req, res).catch((error: unknown) => breakDown(res, error));
+    route({ dialect, handler, results, controls }, req, res).catch((error: unknown) => breakDown(res, error));
   });
   try {
     await listen(server, host, port);
@@ -153,16 +157,24 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 }
 
 async function route(
-  { handler, results, controls }: { handler: Handler; results: Results; controls: Controls },
+  {
+    dialect,
+    handler,
+    results,
+    controls,
+  }: { dialect: Dialect; handler: Handler; results: Results; controls: Controls },
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
   const [path = ''] = (req.url ?? '').split('?');
   if (path.startsWith('/control/')) return serveControl(controls, req, res, path);
-  if (req.method === 'POST' && path === PATH) return handler.create(req, res);
-  const [, taskId] = path.startsWith(`${PATH}/`) ? (/\/([^/]+)$/.exec(path.slice(PATH.length)) ?? []) : [];
-  if (req.method === 'GET' && taskId !== undefined) return handler.query(req, res, taskId);
-  if (req.method === 'GET' && results.isResult(path)) return results.serve(req, res, path);
+  if (req.method === 'POST' && dialect.creates.includes(path)) return handler.create(req, res, path);
+  if (req.method !== 'GET') return handler.elsewhere(req, res, path);
+  if (path === dialect.models) return handler.models(req, res);
+  const [asked, wanted] = [idIn(dialect.task, path), idIn(dialect.content, path)];
+  if (asked !== undefined) return handler.query(req, res, asked);
+  if (wanted !== undefined) return handler.content(req, res, wanted);
+  if (results.isResult(path)) return results.serve(req, res, path);
   return handler.elsewhere(req, res, path);
 }
 

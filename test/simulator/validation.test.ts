@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { validate } from '../../src/simulator/validation.ts';
+import { validate } from '../../src/simulator/dialects/gateway-rules.ts';
 
 const TEXT = { model: 'viduq3p-720p', prompt: 'x' };
 const IMAGE = { ...TEXT, image: 'https://example.com/a.png' };

@@ -1,11 +1,11 @@
-import { isPlainObject, parseJson } from '../core/json.ts';
+import { isPlainObject, parseJson } from '../../core/json.ts';
+import { isText, type Json, type Validation } from '../dialect.ts';
 
 const MODEL = /^viduq3[pt]-(mix-)?(540p|720p|1080p)(-offpeak)?$/;
 const RATIOS = new Set(['16:9', '9:16', '1:1', '4:3', '3:4']);
 const MAX_SEED = 2_147_483_647;
 
-type Body = Record<string, unknown>;
-type Check = (body: Body, extraModels: readonly string[]) => string | undefined;
+type Check = (body: Json, extraModels: readonly string[]) => string | undefined;
 
 /**
  * The rules of the contract page, written a second time on purpose: with the rules of the client, the simulator would share
@@ -53,8 +53,6 @@ const CHECKS: readonly Check[] = [
   },
 ];
 
-export type Validation = { valid: true; body: Body & { prompt: string } } | { valid: false; message: string };
-
 /** Reads the body of a create. `extraModels`: models in addition to the contract page. */
 export function validate(bodyText: string, extraModels: readonly string[]): Validation {
   const body = parseJson(bodyText)?.value;
@@ -63,10 +61,9 @@ export function validate(bodyText: string, extraModels: readonly string[]): Vali
     const message = check(body, extraModels);
     if (message !== undefined) return { valid: false, message };
   }
-  return { valid: true, body: body as Body & { prompt: string } };
+  return { valid: true, body: body as Json & { prompt: string } };
 }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== '';
 const isOptionalBoolean = (value: unknown): boolean => value === undefined || typeof value === 'boolean';
 const isIntegerIn = (value: unknown, min: number, max: number): boolean =>
   typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
