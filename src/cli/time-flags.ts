@@ -9,6 +9,8 @@ import { excerpt } from '../core/text.ts';
 import { parseWindow } from '../core/time/window.ts';
 import type { Window } from '../core/time/window.ts';
 import { findZone, nearestZone } from '../core/time/zone.ts';
+import { modelNames } from '../provider/profile/models.ts';
+import type { Profile } from '../provider/profile/schema.ts';
 import { readTime } from '../results/audit/time.ts';
 import { flag, listFlag } from './flags.ts';
 
@@ -61,10 +63,10 @@ export function forecastRateFlag(command: Command): Command {
   );
 }
 
-/** `models`: checks that the rates name known models, these and the built-in ones. */
-export function forecastOptions(flags: ForecastFlags, models?: readonly string[]): Asked {
+/** `models`: checks that the rates name known models, these and those of the profile. */
+export function forecastOptions(flags: ForecastFlags, models?: readonly string[], profile?: Profile): Asked {
   const rates = flags.rate === undefined ? [] : parseRates('--rate', flags.rate);
-  if (models !== undefined) checkModels(rates, models);
+  if (models !== undefined) checkModels(rates, modelNames(models, profile));
   return defined({
     perSecond: perSecondOf(rates),
     offPeak: parseWindowFlag('--offpeak-window', flags.offpeakWindow),

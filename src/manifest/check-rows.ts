@@ -6,6 +6,7 @@ import { contentHash, likenessOf, shownId } from '../core/identity.ts';
 import { applyMap, checkMap, mapEntry, understand, type ColumnMap, type Understanding } from './columns.ts';
 import { readRequest, type Mode, type RequestOptions } from './request/read-request.ts';
 import type { GenerationRequest } from './request/fields.ts';
+import { requestRules } from './request/request-rules.ts';
 import { openIdIndex } from '../core/sqlite.ts';
 
 /** Rows are identified by their `id`, or by their content (`h1`). */
@@ -60,7 +61,7 @@ const MOST_KEPT = 1000;
 export function checkRows(manifest: Manifest, options: RowOptions = {}): CheckedRows {
   const { into } = options;
   if (options.map !== undefined) checkMap(manifest, options.map);
-  const columns = understand(manifest, options.map);
+  const columns = understand(manifest, options.map, requestRules(options.profile).words);
   const map = columns.map.size === 0 ? undefined : columns.map;
   const kept = new Set(columns.kept);
   let scheme: KeyScheme | undefined;

@@ -2,7 +2,8 @@ import { excerpt, quoted } from '../core/text.ts';
 import { usageError } from '../core/errors.ts';
 import { faultAt, setField, type Manifest, type ManifestEntry, type RawRow } from './entry.ts';
 import { sniffDelimiter } from './csv-rows.ts';
-import { isOurs, certainField, likelyField } from './request/field-names.ts';
+import { isOurs, type ColumnWords } from './request/field-names.ts';
+import { requestRules } from './request/request-rules.ts';
 
 /** Header in the manifest → field. */
 export type ColumnMap = ReadonlyMap<string, string>;
@@ -156,6 +157,7 @@ export interface Understanding {
 export function understand(
   { columns = [], exported = false }: Pick<Manifest, 'columns' | 'exported'>,
   map: ColumnMap = new Map(),
+  words: ColumnWords = requestRules().words,
 ): Understanding {
   const named = (header: string): string => map.get(header) ?? header;
   const open = columns.filter((header) => !map.has(header) && !isOurs(header));
@@ -169,13 +171,13 @@ export function understand(
       ),
     );
   };
-  const understood = exported ? new Map<string, string>() : pick(certainField);
+  const understood = exported ? new Map<string, string>() : pick((header) => words.certain(header));
   for (const field of understood.values()) taken.add(field);
   const all = new Map([...map, ...understood]);
   return {
     map: all,
     understood,
-    suggested: exported ? new Map() : pick(likelyField),
+    suggested: exported ? new Map() : pick((header) => words.likely(header)),
     kept: [...new Set(columns)].filter((header) => !isOurs(all.get(header) ?? header)),
   };
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defined } from '../core/json.ts';
 import { parseAmount } from '../core/money/money.ts';
 import { usageError } from '../core/errors.ts';
-import { isOffPeak, knownModels } from '../core/model.ts';
+import { isOffPeak } from '../core/model.ts';
 import { isRefusal, faultKind, parseFault, parseFaultName } from './fault.ts';
 import { parseMistake } from './mistake.ts';
 import { parseResultFault } from './delivery.ts';
@@ -99,6 +99,15 @@ const patch = settings.partial().extend({ task: lifePatch.optional() });
 /** A change of settings, as options and the control endpoint take it. */
 export type SettingsPatch = z.input<typeof patch>;
 
+/** The models of the contract page, written a second time on purpose, like the rules in `validation.ts`. */
+const MODELS = ['viduq3p', 'viduq3t'].flatMap((family) =>
+  ['', '-mix'].flatMap((mix) =>
+    ['540p', '720p', '1080p'].flatMap((size) =>
+      ['', '-offpeak'].map((offPeak) => `${family}${mix}-${size}${offPeak}`),
+    ),
+  ),
+);
+
 export const DEFAULTS: Settings = {
   latency: { minMs: 0, maxMs: 0 },
   slowMs: 10_000,
@@ -138,7 +147,7 @@ function defaultPrices(): Record<string, string> {
     const size = model.includes('1080p') ? 40 : model.includes('720p') ? 20 : 10;
     return (size / (model.startsWith('viduq3t') ? 2 : 1)) * (isOffPeak(model) ? 5 : 10);
   };
-  const prices = knownModels.map((model) => [model, `0.${String(cents(model)).padStart(3, '0')}`]);
+  const prices = MODELS.map((model) => [model, `0.${String(cents(model)).padStart(3, '0')}`]);
   return Object.fromEntries([...prices, ['*', '0.200']]) as Record<string, string>;
 }
 

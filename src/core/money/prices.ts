@@ -6,7 +6,7 @@ import { excerpt, typedExcerpt } from '../text.ts';
 import { formatLoss, findLoss } from '../json.ts';
 
 /** The price of a model's videos. */
-interface Price extends Money {
+export interface Price extends Money {
   per: 'second' | 'video';
 }
 
@@ -36,7 +36,8 @@ const amount = z
     return z.NEVER;
   });
 
-const price = z
+/** A price as it is written. */
+export const price = z
   .strictObject(
     {
       perSecond: amount.optional(),

@@ -1,7 +1,6 @@
 import { parseCount } from '../units.ts';
 import { usageError } from '../errors.ts';
 import { excerpt } from '../text.ts';
-import { knownModels } from '../model.ts';
 import { nearest } from '../suggestion.ts';
 
 /** The limits of all workers together. */
@@ -74,17 +73,22 @@ export function sorted(limits: readonly Limit[]): Limit[] {
   return limits.toSorted((a, b) => (a.model < b.model ? -1 : 1));
 }
 
+/** The models that a limit may be for. */
+export interface ModelNames {
+  names: readonly string[];
+  knows: (model: string) => boolean;
+}
+
 /** Refuses a limit for an unknown model: it would silently limit nothing. */
-export function checkModels(limits: readonly Limit[], models: readonly string[]): void {
-  const all = [...knownModels, ...models];
+export function checkModels(limits: readonly Limit[], { names, knows }: ModelNames): void {
   for (const { model, intervalMs } of limits) {
-    if (model === '' || all.includes(model)) continue;
+    if (model === '' || knows(model)) continue;
     const name = intervalMs === undefined ? '--max-in-flight' : '--rate';
-    const meant = nearest(model, all);
+    const meant = nearest(model, names);
     throw usageError(
       'UNKNOWN_MODEL',
       `${name}: ${excerpt(model)} is not a known model`,
-      `Did you mean ${meant}? VIDBATCH_MODELS names other models.`,
+      `${meant === undefined ? '' : `Did you mean ${meant}? `}VIDBATCH_MODELS names other models.`,
     );
   }
 }

@@ -2,8 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { columnLabel, excerpt, typedExcerpt } from '../../core/text.ts';
 import { isPlainObject } from '../../core/json.ts';
 import { nearest } from '../../core/suggestion.ts';
-import { extraBodyKeys } from './field-names.ts';
-import { check, type ExtraBody, extraBodySchemas, type Report } from './fields.ts';
+import { check, type ExtraBody, type ExtraKey, type Report } from './fields.ts';
 import { type Flaw, flaw, textFlaw } from './text-flaws.ts';
 
 /** A column such as `extra_body.seed`; `path` is what follows `extra_body`. */
@@ -17,11 +16,12 @@ type Members = Record<string, unknown>;
 
 /**
  * `extra_body` from its own column and from dotted columns. Values for the same key must be equal. Undocumented keys are
- * passed on with a warning. Undefined when nothing is left to send.
+ * passed on with a warning. Undefined when nothing is left to send. `keys`: those that the profile describes.
  */
 export function readExtraBody(
   whole: unknown,
   dotted: readonly DottedColumn[],
+  keys: ReadonlyMap<string, ExtraKey>,
   report: Report,
 ): ExtraBody | undefined {
   let body: Members = {};
@@ -45,10 +45,11 @@ export function readExtraBody(
   const kept: [string, unknown][] = [];
   for (const [key, value] of Object.entries(body)) {
     if (value === undefined) continue;
-    if (!isKnownKey(key)) {
-      if (passOn(key, value, dottedColumns, report)) kept.push([key, value]);
+    const known = keys.get(key);
+    if (known === undefined) {
+      if (passOn(key, value, { dottedColumns, keys: [...keys.keys()] }, report)) kept.push([key, value]);
     } else if (value !== null) {
-      const checked = check<boolean | number>(extraBodySchemas[key], key, value, `extra_body.${key}`, report);
+      const checked = check(known.schema, key, value, `extra_body.${key}`, report);
       if (checked !== undefined) kept.push([key, checked]);
     }
   }
@@ -57,29 +58,26 @@ export function readExtraBody(
   return JSON.parse(JSON.stringify(Object.fromEntries(kept))) as ExtraBody;
 }
 
-function passOn(key: string, value: unknown, dotted: ReadonlySet<string>, report: Report): boolean {
+function passOn(
+  key: string,
+  value: unknown,
+  { dottedColumns, keys }: { dottedColumns: ReadonlySet<string>; keys: readonly string[] },
+  report: Report,
+): boolean {
   const column = columnLabel(`extra_body.${key}`);
   const broken = textFlaw(key) ?? jsonFlaw(value);
   if (broken !== undefined) {
     report('error', column, broken);
     return false;
   }
-  const meant = nearest(key.trim().toLowerCase(), extraBodyKeys, 1);
+  const meant = nearest(key.trim().toLowerCase(), keys, 1);
   const hint = meant === undefined ? '' : `; did you mean extra_body.${meant}?`;
   // The text of a cell could be meant as a number or a boolean.
-  const asText = dotted.has(`extra_body.${key}`) && typeof value === 'string' ? ' as text' : '';
+  const asText = dottedColumns.has(`extra_body.${key}`) && typeof value === 'string' ? ' as text' : '';
   const rule = asText !== '' && meant !== undefined ? 'unknown-column-typo' : 'extra-body-unknown-key';
-  const known = extraBodyKeys.join(', ');
-  report(
-    'warning',
-    column,
-    flaw(rule, `is not a documented key (${known}), and is passed on${asText}${hint}`),
-  );
+  const known = keys.length === 0 ? '' : ` (${keys.join(', ')})`;
+  report('warning', column, flaw(rule, `is not a documented key${known}, and is passed on${asText}${hint}`));
   return true;
-}
-
-function isKnownKey(key: string): key is (typeof extraBodyKeys)[number] {
-  return (extraBodyKeys as readonly string[]).includes(key);
 }
 
 /** `body` with `value` at `path`; undefined when another value is there. */

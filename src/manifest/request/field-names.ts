@@ -36,9 +36,6 @@ export const exportColumns = [
 /** Appended if a row has one: failed tasks that were made again. */
 export const EARLIER_TASK_IDS = 'earlier_task_ids';
 
-/** Keys of `extra_body` whose rules are known. */
-export const extraBodyKeys = ['audio', 'bgm', 'seed'] as const;
-
 /** Deeper dotted columns are kept, and not sent. */
 const DEEPEST_PATH = 32;
 
@@ -82,13 +79,8 @@ function squash(name: string): string {
 const byWord = (names: Readonly<Record<string, readonly string[]>>): [word: string, name: string][] =>
   Object.entries(names).flatMap(([name, all]) => all.map((word): [string, string] => [word, name]));
 
-/** The names of vidbatch. A bare `seed` belongs into `extra_body`. */
-const SPELLINGS = new Map<string, string>([
-  ...[...fields, ...ownColumns].map((name): [string, string] => [squash(name), name]),
-  ...extraBodyKeys.flatMap((key) =>
-    [key, `extra_body.${key}`].map((name): [string, string] => [squash(name), `extra_body.${key}`]),
-  ),
-]);
+/** The names of vidbatch. */
+const SPELLINGS = [...fields, ...ownColumns].map((name): [string, string] => [squash(name), name]);
 
 /**
  * The names of fields at other gateways. Without such a column, the row would pay for another video than was meant.
@@ -103,7 +95,7 @@ const ALIASES = new Map(
 );
 
 /** Headers that certainly mean a field. */
-const CERTAIN = new Map([
+const CERTAIN = [
   ...byWord({
     model: ['modelname', '模型', '模型名称'],
     prompt: ['提示词', '提示詞'],
@@ -117,53 +109,73 @@ const CERTAIN = new Map([
     priority: ['优先级'],
   }),
   ...ALIASES,
-  ...SPELLINGS,
-]);
+];
 
 /** Headers that may mean a field; a person decides. */
-const LIKELY = new Map(
-  byWord({
-    prompt: ['text', 'description', 'caption', '描述', '画面描述', '文案', '内容', '提示'],
-    id: ['no', 'number', '序号', '名称', 'name'],
-    duration: ['length', 'time', '秒', '长度'],
-    aspect_ratio: ['size', '尺寸'],
-    image: ['picture', 'photo', 'url', '图片', '图片链接'],
-    reference_image_urls: ['images'],
-    'extra_body.audio': ['音频', '声音'],
-    'extra_body.bgm': ['背景音乐', '配乐'],
-  }),
-);
+const LIKELY = byWord({
+  prompt: ['text', 'description', 'caption', '描述', '画面描述', '文案', '内容', '提示'],
+  id: ['no', 'number', '序号', '名称', 'name'],
+  duration: ['length', 'time', '秒', '长度'],
+  aspect_ratio: ['size', '尺寸'],
+  image: ['picture', 'photo', 'url', '图片', '图片链接'],
+  reference_image_urls: ['images'],
+  'extra_body.audio': ['音频', '声音'],
+  'extra_body.bgm': ['背景音乐', '配乐'],
+});
 
-/** The field that a header certainly means: `Aspect Ratio`, `时长（秒）`. */
-export function certainField(header: string): string | undefined {
-  return CERTAIN.get(wordOf(header));
-}
+/** What headers mean: depends on the keys that the provider's `extra_body` has. */
+export class ColumnWords {
+  readonly #spellings: ReadonlyMap<string, string>;
+  readonly #certain: ReadonlyMap<string, string>;
+  readonly #likely: ReadonlyMap<string, string>;
 
-/** The field that a header may mean. */
-export function likelyField(header: string): string | undefined {
-  return certainField(header) ?? LIKELY.get(wordOf(header));
+  /** `keys`: those of `extra_body`. A bare `seed` belongs into it. */
+  constructor(keys: Iterable<string>) {
+    const extra = new Set<string>();
+    const spellings = new Map<string, string>();
+    for (const key of keys) {
+      const name = `extra_body.${key}`;
+      extra.add(name);
+      for (const one of [key, name]) spellings.set(squash(one), name);
+    }
+    for (const [word, name] of SPELLINGS) spellings.set(word, name);
+    const known = ([, name]: [string, string]): boolean => !name.startsWith('extra_body.') || extra.has(name);
+    this.#spellings = spellings;
+    this.#certain = new Map([...CERTAIN.filter(known), ...spellings]);
+    this.#likely = new Map(LIKELY.filter(known));
+  }
+
+  /** The field that a header certainly means: `Aspect Ratio`, `时长（秒）`. */
+  certain(header: string): string | undefined {
+    return this.#certain.get(wordOf(header));
+  }
+
+  /** The field that a header may mean. */
+  likely(header: string): string | undefined {
+    return this.certain(header) ?? this.#likely.get(wordOf(header));
+  }
+
+  /** The column of vidbatch that this column looks like. */
+  alike(column: string, raw: Readonly<Record<string, unknown>>): string | undefined {
+    // An export names an input column called `state` `input.state`.
+    if (column.startsWith('input.')) return undefined;
+    const word = squash(column);
+    const spelling = this.#spellings.get(word);
+    if (spelling !== undefined) return spelling;
+    const alias = ALIASES.get(word);
+    if (alias !== undefined) return Object.hasOwn(raw, alias) ? undefined : alias;
+    // Beside a model, `mode` is not a typo of it: vidbatch prints a mode itself.
+    if (word === 'mode' && Object.hasOwn(raw, 'model')) return undefined;
+    return SPELLINGS.find(([name]) => {
+      const { length } = name;
+      // Short names are similar to too many other words.
+      const farthest = length < 4 ? 0 : length < 8 ? 1 : 2;
+      const isNear = Math.abs(word.length - length) <= farthest;
+      return isNear && nearest(word, [name], farthest) !== undefined;
+    })?.[1];
+  }
 }
 
 function wordOf(header: string): string {
   return squash(header).replaceAll(/[()[\]:]/g, '');
-}
-
-/** The column of vidbatch that this column looks like. */
-export function lookAlike(column: string, raw: Readonly<Record<string, unknown>>): string | undefined {
-  // An export names an input column called `state` `input.state`.
-  if (column.startsWith('input.')) return undefined;
-  const word = squash(column);
-  const spelling = SPELLINGS.get(word);
-  if (spelling !== undefined) return spelling;
-  const alias = ALIASES.get(word);
-  if (alias !== undefined) return Object.hasOwn(raw, alias) ? undefined : alias;
-  // Beside a model, `mode` is not a typo of it: vidbatch prints a mode itself.
-  if (word === 'mode' && Object.hasOwn(raw, 'model')) return undefined;
-  return [...fields, ...ownColumns].find((name) => {
-    const { length } = squash(name);
-    // Short names are similar to too many other words.
-    const farthest = length < 4 ? 0 : length < 8 ? 1 : 2;
-    const isNear = Math.abs(word.length - length) <= farthest;
-    return isNear && nearest(word, [squash(name)], farthest) !== undefined;
-  });
 }

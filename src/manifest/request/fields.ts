@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { excerpt, typedExcerpt } from '../../core/text.ts';
-import { defined, type JsonValue } from '../../core/json.ts';
-import { nearest } from '../../core/suggestion.ts';
-import { flaw, textFlaw, mangledId, type Flaw } from './text-flaws.ts';
+import type { JsonValue } from '../../core/json.ts';
+import { likely, nearest } from '../../core/suggestion.ts';
+import type { ExtraType, Span } from '../../provider/profile/row-schema.ts';
+import { flaw, textFlaw, type Flaw } from './text-flaws.ts';
 import { urlFlaw } from './url-flaws.ts';
-import type { Field, OwnColumn } from './field-names.ts';
 
 export type ExtraBody = { [key: string]: JsonValue };
 
@@ -41,38 +41,79 @@ const boolean = z.boolean({
     `${typedExcerpt(issue.input)} is not true or false (a CSV cell may also hold 1 or 0)`,
 });
 
-const ASPECT_RATIOS: readonly string[] = ['16:9', '9:16', '1:1', '4:3', '3:4'];
+/** Seconds or numbers that are allowed: a range, or a list. */
+export type Allowed = Span | readonly number[];
+
+/** What the documents of the provider say of the fields of a request. */
+export interface FieldLimits {
+  /** Undefined: any text. */
+  ratios: readonly string[] | undefined;
+  duration: Allowed;
+  /** Reference images; undefined: any number. */
+  mostReferences: number | undefined;
+}
+
+const prompt = text.refine((value) => /[^\s\p{Cc}\p{Cf}]/u.test(value), {
+  params: { rule: 'prompt-blank' },
+  error: 'is blank; write what should be seen',
+});
 
 /**
- * The documented rules of single fields (api.md, "The request"). A wrong type is the rule `<field>-type`; every other
- * issue names its rule in `params.rule`.
+ * The documented rules of single fields. A wrong type is the rule `<field>-type`; every other issue names its rule in
+ * `params.rule`.
  */
-export const schemas = {
-  model: text.trim(),
-  prompt: text.refine((value) => /[^\s\p{Cc}\p{Cf}]/u.test(value), {
-    params: { rule: 'prompt-blank' },
-    error: 'is blank; write what should be seen',
-  }),
-  image: url,
-  last_image: url,
-  reference_image_urls: z
-    .array(url, { error: (issue: Issue) => `${typedExcerpt(issue.input)} is not a list of URLs` })
-    .refine((list) => list.length <= 7, {
-      params: { rule: 'reference-count' },
-      error: (issue) =>
-        `${Array.isArray(issue.input) ? issue.input.length : 'too many'} URLs are more than 7`,
+export function fieldSchemas({ ratios, duration, mostReferences = Infinity }: FieldLimits) {
+  return {
+    model: text.trim(),
+    prompt,
+    image: url,
+    last_image: url,
+    reference_image_urls: z
+      .array(url, { error: (issue: Issue) => `${typedExcerpt(issue.input)} is not a list of URLs` })
+      .refine((list) => list.length <= mostReferences, {
+        params: { rule: 'reference-count' },
+        error: (issue) =>
+          `${Array.isArray(issue.input) ? issue.input.length : 'too many'} URLs are more than ${mostReferences}`,
+      }),
+    aspect_ratio: text.trim().refine((value) => ratios?.includes(value) !== false, {
+      params: { rule: 'aspect-ratio-unknown' },
+      error: (issue) => ratioMessage(String(issue.input), ratios ?? []),
     }),
-  aspect_ratio: text.trim().refine((value) => ASPECT_RATIOS.includes(value), {
-    params: { rule: 'aspect-ratio-unknown' },
-    error: (issue) => ratioMessage(String(issue.input)),
-  }),
-  // Text is accepted from JSON, too: the contract page itself calls the type "string" and shows a number.
-  duration: z.preprocess(wholeNumber, whole('duration', 1, 16)),
-};
+    // Text is accepted from JSON, too: the contract page itself calls the type "string" and shows a number.
+    duration: z.preprocess(wholeNumber, whole('duration', duration)),
+  };
+}
 
-export const extraBodySchemas = { audio: boolean, bgm: boolean, seed: whole('seed', 0, 2_147_483_647) };
+/** A key of `extra_body`: the value of a cell, and the rule for it. */
+export interface ExtraKey {
+  decode: (cell: string) => unknown;
+  schema: z.ZodType<JsonValue>;
+}
 
-const prioritySchema = z.preprocess(wholeNumber, whole('priority', -100, 100));
+export function extraKey(name: string, type: ExtraType): ExtraKey {
+  const asText = (cell: string): unknown => cell;
+  if (type === 'boolean') return { decode: decodeBoolean, schema: boolean };
+  if (type === 'text') return { decode: asText, schema: text };
+  if (!('from' in type)) return { decode: asText, schema: oneOf(name, type) };
+  return { decode: wholeNumber, schema: whole(name, type) };
+}
+
+function decodeBoolean(cell: string): unknown {
+  const word = cell.trim().toLowerCase();
+  if (word === 'true' || word === '1') return true;
+  return word === 'false' || word === '0' ? false : cell;
+}
+
+function oneOf(name: string, values: readonly string[]) {
+  return text.trim().refine((value) => values.includes(value), {
+    params: { rule: `${kebab(name)}-unknown` },
+    error: (issue) => {
+      const found = String(issue.input);
+      const meant = likely(found.toLowerCase(), values);
+      return `${excerpt(found)} is not one of ${values.join(', ')}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+    },
+  });
+}
 
 /** Checks a value by its schema, and reports every broken rule under `column`. Undefined if there is one. */
 export function check<T>(
@@ -111,115 +152,57 @@ export function wholeNumber(value: unknown): unknown {
   return WHOLE_TEXT.test(number) && Number.isSafeInteger(Number(number)) ? Number(number) : value;
 }
 
-function whole(name: string, from: number, to: number) {
+export function whole(name: string, allowed: Allowed) {
+  const isAllowed = (value: number): boolean =>
+    'from' in allowed ? value >= allowed.from && value <= allowed.to : allowed.includes(value);
+  const which =
+    'from' in allowed ? `between ${allowed.from} and ${allowed.to}` : `one of ${allowed.join(', ')}`;
+  const kind = 'from' in allowed ? `a whole number ${which}` : which;
   const notWhole = (issue: Issue) =>
-    `${typedExcerpt(issue.input)} is not a whole number between ${from} and ${to}${wholeNumberHint(issue.input, from, to)}`;
+    `${typedExcerpt(issue.input)} is not ${kind}${wholeNumberHint(issue.input, isAllowed)}`;
   return z
     .number({ error: notWhole })
-    .refine(Number.isInteger, { params: { rule: `${name}-type` }, error: notWhole, abort: true })
-    .refine((value) => value >= from && value <= to, {
-      params: { rule: `${name}-range` },
-      error: (issue) => `${excerpt(issue.input)} is not between ${from} and ${to}`,
+    .refine(Number.isInteger, { params: { rule: `${kebab(name)}-type` }, error: notWhole, abort: true })
+    .refine(isAllowed, {
+      params: { rule: `${kebab(name)}-range` },
+      error: (issue) => `${excerpt(issue.input)} is not ${which}`,
     });
 }
 
 /** The advice for text that is nearly an allowed whole number. */
-function wholeNumberHint(value: unknown, from: number, to: number): string {
+function wholeNumberHint(value: unknown, isAllowed: (value: number) => boolean): string {
   if (typeof value !== 'string') return '';
   const trimmed = value.trim();
   const ascii = trimmed.slice(0, 40).normalize('NFKC');
   if (/^[0-9.]+e\+?[0-9]+$/i.test(ascii))
     return '; a spreadsheet may have shortened it: format the column as text';
-  const fits = (number: string): boolean => Number(number) >= from && Number(number) <= to;
-  if (ascii !== trimmed && WHOLE_TEXT.test(ascii) && fits(ascii)) return `; write ${ascii} in plain digits`;
+  if (ascii !== trimmed && WHOLE_TEXT.test(ascii) && isAllowed(Number(ascii)))
+    return `; write ${ascii} in plain digits`;
   const [, number] = /^([0-9]+)\s*(\p{L}+\.?|")$/u.exec(ascii) ?? [];
-  return number !== undefined && fits(number) ? `; write ${number} alone` : '';
+  return number !== undefined && isAllowed(Number(number)) ? `; write ${number} alone` : '';
 }
 
-function ratioMessage(found: string): string {
-  const likely = likelyRatio(found);
+function ratioMessage(found: string, ratios: readonly string[]): string {
+  const likely = likelyRatio(found, ratios);
   const hint = likely === undefined ? '' : `; did you mean ${likely}?`;
   const time = /^\d+:\d\d(:\d\d)?$/.test(found) && likely !== undefined;
-  return `${excerpt(found)} is not one of ${ASPECT_RATIOS.join(', ')}${hint}${
+  return `${excerpt(found)} is not one of ${ratios.join(', ')}${hint}${
     time ? ' A spreadsheet made it a time of day: format the column as text' : ''
   }`;
 }
 
 /** The ratio that `16x9`, `16：9` or `1920*1080` mean, or `16:09:00`, which spreadsheets make from 16:9. */
-function likelyRatio(written: string): string | undefined {
+function likelyRatio(written: string, ratios: readonly string[]): string | undefined {
   const plain = written
     .slice(0, 40)
     .normalize('NFKC')
     .replaceAll(/[\s"']/g, '')
     .replaceAll(/[x×*/∶_\-比]/gi, ':');
   const [, width, height] = /^0*(\d{1,5}):0*(\d{1,5})(?::00)?$/.exec(plain) ?? [];
-  if (width === undefined || height === undefined) return nearest(plain, ASPECT_RATIOS, 1);
+  if (width === undefined || height === undefined) return nearest(plain, ratios, 1);
   // Another well-formed ratio, such as 2:1, is meant as it is.
-  return ASPECT_RATIOS.find((ratio) => {
+  return ratios.find((ratio) => {
     const [w = 0, h = 0] = ratio.split(':').map(Number);
     return Number(width) > 0 && Number(width) * h === Number(height) * w;
   });
-}
-
-const LONGEST_ID = 200;
-
-interface OwnColumns {
-  id?: string;
-  notBefore?: string;
-  priority?: number;
-}
-
-/** Checks the columns for vidbatch itself. */
-export function readOwnColumns(values: ReadonlyMap<Field | OwnColumn, unknown>, report: Report): OwnColumns {
-  const priority = readPriority(values.get('priority'), report);
-  const id = readId(values.get('id'), report);
-  return defined({ id, notBefore: readNotBefore(values.get('not_before'), report), priority });
-}
-
-/** A whole number from -100 to 100; higher is sent first. */
-function readPriority(value: unknown, report: Report): number | undefined {
-  if (value === undefined) return undefined;
-  return check(prioritySchema, 'priority', value, 'priority', (severity, column, { message }) =>
-    report(severity, column, flaw('priority-integer', message)),
-  );
-}
-
-/** The row's key, trimmed. A whole number, which JSON manifests often use, is its digits. */
-function readId(value: unknown, report: Report): string | undefined {
-  const refuse = (rule: string, message: string): undefined => {
-    report('error', 'id', flaw(rule, message));
-    return undefined;
-  };
-  const text = Number.isSafeInteger(value) ? String(value) : value;
-  if (text === undefined) return undefined;
-  if (typeof text !== 'string')
-    return refuse('id-type', `${typedExcerpt(value)} is not text or a whole number`);
-  const id = text.trim();
-  if (id === '') return undefined;
-  if (/\p{Cc}/u.test(id) || !id.isWellFormed()) {
-    const what = 'a control character, or half a character (a lone surrogate)';
-    return refuse('id-characters', `${excerpt(id)} contains ${what}`);
-  }
-  // With twice as many UTF-16 units the characters need not be counted.
-  const length = id.length > 2 * LONGEST_ID ? id.length : Array.from(id).length;
-  if (length > LONGEST_ID) {
-    return refuse('id-length', `${excerpt(id)} has ${length} characters, more than ${LONGEST_ID}`);
-  }
-  const mangled = mangledId(id);
-  if (mangled !== undefined) report('warning', 'id', mangled);
-  return id;
-}
-
-/** RFC 3339 in the limits of Postgres: no year 0, offsets under 16 hours, at most nanoseconds. zod checks the calendar. */
-const rfc3339 = /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-](0\d|1[0-5]):\d\d)$/;
-const dateTime = z.iso.datetime({ offset: true }).regex(rfc3339);
-
-/** The text in capitals: RFC 3339 allows `t` and `z`, but some readers do not. */
-function readNotBefore(value: unknown, report: Report): string | undefined {
-  if (value === undefined) return undefined;
-  const parsed = dateTime.safeParse(typeof value === 'string' ? value.trim().toUpperCase() : value);
-  if (parsed.success) return parsed.data;
-  const message = `${excerpt(value)} is not a date and time with a zone, such as 2026-08-20T02:00:00+08:00`;
-  report('error', 'not_before', flaw('not-before-format', message));
-  return undefined;
 }

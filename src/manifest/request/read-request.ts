@@ -8,18 +8,13 @@ import {
   isField,
   isOurs,
   isOwn,
-  lookAlike,
+  type ColumnWords,
   type OwnColumn,
   pathInExtraBody,
 } from './field-names.ts';
-import {
-  check,
-  schemas,
-  wholeNumber,
-  readOwnColumns,
-  type GenerationRequest,
-  type Report,
-} from './fields.ts';
+import { check, type GenerationRequest, type Report } from './fields.ts';
+import { readOwnColumns } from './own-columns.ts';
+import { requestRules, type RequestRules } from './request-rules.ts';
 import { applyRules } from './rules.ts';
 import { flaw, garbledText, unwrittenPrompt, unwrittenText, type Flaw } from './text-flaws.ts';
 import { splitUrls } from './url-flaws.ts';
@@ -59,7 +54,7 @@ export interface ReadRequest {
   faults: Fault[];
 }
 
-/** Reads a row by the rules of api.md. Never throws. */
+/** Reads a row by the rules of its profile. Never throws. */
 export function readRequest(raw: RawRow, options: RequestOptions): ReadRequest {
   const { source, line, strict = false } = options;
   const faults: Fault[] = [];
@@ -71,13 +66,14 @@ export function readRequest(raw: RawRow, options: RequestOptions): ReadRequest {
     return { extras: [], faults: [{ severity: 'error', line, rule: 'row-type', message }] };
   }
 
-  const columns = sortColumns(raw, source);
+  const rules = requestRules(options.profile);
+  const columns = sortColumns(raw, source, rules.words);
   for (const { column, meant } of columns.typos) {
     const message = `is no field, and is not sent; did you mean ${meant}?`;
     report('warning', columnLabel(column), flaw('unknown-column-typo', message));
   }
-  const { draft, given } = readFields(columns, source, report);
-  applyRules({ request: draft, given, models: options.models ?? [] }, report);
+  const { draft, given } = readFields(columns, source, rules, report);
+  applyRules({ request: draft, given }, rules, options.models ?? [], report);
   if (options.asWritten !== true) judgeText(draft, report);
   const own = readOwnColumns(columns.values, report);
 
@@ -108,7 +104,7 @@ interface Columns {
 /**
  * `null` is absent, and in CSV also an empty cell. A prompt of spaces is not absent: it is a mistake that must be reported.
  */
-function sortColumns(raw: RawRow, source: 'csv' | 'json'): Columns {
+function sortColumns(raw: RawRow, source: 'csv' | 'json', words: ColumnWords): Columns {
   const columns: Columns = { values: new Map(), dotted: [], extras: [], typos: [] };
   for (const [column, value] of Object.entries(raw)) {
     if (value === null || value === undefined) {
@@ -124,7 +120,7 @@ function sortColumns(raw: RawRow, source: 'csv' | 'json'): Columns {
       if (!empty) columns.dotted.push({ column, path, value });
     } else if (!isOurs(column)) {
       columns.extras.push(column);
-      const meant = lookAlike(column, raw);
+      const meant = words.alike(column, raw);
       if (meant !== undefined) columns.typos.push({ column, meant });
     }
   }
@@ -132,14 +128,15 @@ function sortColumns(raw: RawRow, source: 'csv' | 'json'): Columns {
 }
 
 /** Checks each field by its own rules. `draft` holds the valid fields; `given` names all fields of the row. */
-function readFields(columns: Columns, source: 'csv' | 'json', report: Report) {
+function readFields(columns: Columns, source: 'csv' | 'json', rules: RequestRules, report: Report) {
   const decode = (column: string, value: unknown): unknown => {
-    const decoded = source === 'csv' ? decodeCell(column, value) : { value };
+    const decoded = source === 'csv' ? decodeCell(column, value, rules) : { value };
     if ('value' in decoded) return decoded.value;
     report('error', column, decoded);
     return undefined;
   };
   const draft: [Field, unknown][] = [];
+  let { schemas } = rules.of(undefined);
   const given = new Set<Field>();
   for (const field of fields) {
     const cell = columns.values.get(field);
@@ -148,11 +145,14 @@ function readFields(columns: Columns, source: 'csv' | 'json', report: Report) {
     if (cell !== undefined && !emptyList) given.add(field);
     if (field === 'extra_body') {
       const dotted = columns.dotted.map((each) => ({ ...each, value: decode(each.column, each.value) }));
-      draft.push([field, readExtraBody(value, dotted, report)]);
+      draft.push([field, readExtraBody(value, dotted, rules.extraKeys, report)]);
     } else if (cell === undefined) {
       if (field === 'model' || field === 'prompt') reportMissing(field, columns, report);
     } else if (value !== undefined && !emptyList) {
-      draft.push([field, check<unknown>(schemas[field], field, value, field, report)]);
+      const checked = check<unknown>(schemas[field], field, value, field, report);
+      draft.push([field, checked]);
+      // The model is the first field: it decides what the others may hold.
+      if (field === 'model' && typeof checked === 'string') ({ schemas } = rules.of(checked));
     }
   }
   const checked = draft.filter(([, value]) => value !== undefined);
@@ -190,19 +190,16 @@ function reportMissing(field: Field, { typos }: Columns, report: Report): void {
 /** A JSON value, or why the cell is not one. */
 type Decoded = { value: unknown } | Flaw;
 
-/** The columns whose CSV cells are not text. */
-const decoders: Readonly<Record<string, (text: string) => Decoded>> = {
-  reference_image_urls: decodeList,
-  extra_body: (text) => decodeJson(text, 'extra-body-json', 'a JSON object such as {"seed": 42}'),
-  'extra_body.audio': (text) => ({ value: decodeBoolean(text) }),
-  'extra_body.bgm': (text) => ({ value: decodeBoolean(text) }),
-  'extra_body.seed': (text) => ({ value: wholeNumber(text) }),
-};
-
 /** The value of a CSV cell. Text that is not a number or boolean stays text: the rule of its field reports it. */
-function decodeCell(column: string, value: unknown): Decoded {
-  const decode = typeof value === 'string' && Object.hasOwn(decoders, column) ? decoders[column] : undefined;
-  return decode === undefined ? { value } : decode(String(value));
+function decodeCell(column: string, value: unknown, { extraKeys }: RequestRules): Decoded {
+  if (typeof value !== 'string') return { value };
+  if (column === 'reference_image_urls') return decodeList(value);
+  if (column === 'extra_body')
+    return decodeJson(value, 'extra-body-json', 'a JSON object such as {"seed": 42}');
+  const key = column.startsWith('extra_body.')
+    ? extraKeys.get(column.slice('extra_body.'.length))
+    : undefined;
+  return { value: key === undefined ? value : key.decode(value) };
 }
 
 /** A JSON array, or items between `|`, a comma and the like. A URL that holds a `|` needs the array. */
@@ -230,10 +227,4 @@ function decodeJson(text: string, rule: string, allowed: string): Decoded {
   if (loss === undefined) return parsed;
   const { rule: lost, column, message } = formatLoss(loss);
   return flaw(lost, column === undefined ? message : `${column}: ${message}`);
-}
-
-function decodeBoolean(text: string): unknown {
-  const word = text.trim().toLowerCase();
-  if (word === 'true' || word === '1') return true;
-  return word === 'false' || word === '0' ? false : text;
 }

@@ -1,6 +1,10 @@
-import { LineCounter, isNode, parseDocument, type Document } from 'yaml';
+import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
 import { usageError } from '../../core/errors.ts';
 import { profileSchema, type Profile } from './schema.ts';
+
+/** Loaded by the first profile: a short command spends most of its time on loading. */
+const yaml = (): typeof Yaml => createRequire(import.meta.url)('yaml') as typeof Yaml;
 
 /** A profile file is a few kilobytes. */
 export const LARGEST_PROFILE = 262_144;
@@ -20,6 +24,7 @@ export type ReadProfile = { profile: Profile } | { faults: ProfileFault[] };
 export function readProfile(text: string): ReadProfile {
   if (Buffer.byteLength(text) > LARGEST_PROFILE)
     return fault(undefined, '', `is larger than ${LARGEST_PROFILE} bytes`);
+  const { LineCounter, parseDocument } = yaml();
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
   const [error] = document.errors;
@@ -54,10 +59,10 @@ function formatField(path: FieldPath): string {
 }
 
 /** The line of a field, or of the nearest field around it that is written. */
-function lineOf(document: Document, lines: LineCounter, path: FieldPath): number | undefined {
+function lineOf(document: Yaml.Document, lines: Yaml.LineCounter, path: FieldPath): number | undefined {
   for (let length = path.length; length >= 0; length -= 1) {
     const node: unknown = document.getIn(path.slice(0, length), true);
-    const start = isNode(node) ? node.range?.[0] : undefined;
+    const start = yaml().isNode(node) ? node.range?.[0] : undefined;
     if (start !== undefined) return lines.linePos(start).line;
   }
   return undefined;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { excerpt, typedExcerpt } from '../../core/text.ts';
-import { expandBraces } from './brace.ts';
-import { parsePath, type Path } from './path.ts';
+import { described, flag, listOf, object, path, paths, text, texts } from './parts.ts';
+import { fields, model, rule, type Span } from './row-schema.ts';
 import { placeholdersOf, type Template } from './template.ts';
 
 /**
@@ -10,49 +10,6 @@ import { placeholdersOf, type Template } from './template.ts';
  * A profile cannot run code or read files: places are paths (`path.ts`), bodies are templates (`template.ts`), texts are
  * compared as they are, and addresses are paths below the base URL, so the key goes to no other host.
  */
-
-interface Issue {
-  input?: unknown;
-}
-
-const described =
-  (what: string) =>
-  ({ input }: Issue): string =>
-    input === undefined ? `is missing: ${what}` : `${typedExcerpt(input)} is not ${what}`;
-
-const object = <T extends z.ZodRawShape>(shape: T, what: string) =>
-  z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `unknown ${issue.keys.map(excerpt).join(', ')}: allowed are ${Object.keys(shape).join(', ')}`
-        : described(what)(issue),
-  });
-
-const LONGEST_TEXT = 1000;
-const text = z
-  .string({ error: described('text') })
-  .min(1, 'is empty')
-  .max(LONGEST_TEXT, `is longer than ${LONGEST_TEXT} characters`);
-const flag = z.boolean({ error: described('true or false') });
-
-/** One or a list → a list. */
-const listOf = <T extends z.ZodType>(one: T) =>
-  z.preprocess(
-    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
-    z.array(one, { error: described('a value or a list of values') }),
-  );
-const texts = listOf(text);
-
-const path = text.transform((written, context): Path => {
-  const read = parsePath(written);
-  if (read !== undefined) return read;
-  context.addIssue({
-    code: 'custom',
-    message: `${excerpt(written)} is not a place in an answer, such as task_id, data.task_id or videos[].url`,
-  });
-  return z.NEVER;
-});
-const paths = listOf(path);
 
 /** Below the base URL. Without `..`, a second `//`, a query that hides a host, and so on: URL parsing changes nothing in it. */
 const urlPath = text.refine(isUrlPath, {
@@ -138,11 +95,6 @@ const auth = z
 const outcome = z.enum(['rejected', 'throttled', 'not-sent', 'halted', 'uncertain'], {
   error: described('one of rejected, throttled, not-sent, halted, uncertain'),
 });
-
-export interface Span {
-  from: number;
-  to: number;
-}
 
 /** `400`, `4xx`, `400-413`, or a list of these. */
 const statuses = listOf(
@@ -364,83 +316,6 @@ const task = object(
   'how a task is asked for',
 );
 
-const span = (what: string) =>
-  z.union([z.string(), z.number()]).transform((value, context): Span => {
-    const [, from, to = from] = /^(\d{1,15})(?:\.\.(\d{1,15}))?$/.exec(String(value)) ?? [];
-    if (from !== undefined && Number(from) <= Number(to)) return { from: Number(from), to: Number(to) };
-    context.addIssue({ code: 'custom', message: `${excerpt(value)} is not ${what}` });
-    return z.NEVER;
-  });
-
-const pattern = text.refine((value) => expandBraces(value) !== undefined, {
-  error: 'has braces that do not match, or stands for more than a thousand names',
-});
-
-const money = object(
-  {
-    perSecond: text.optional(),
-    perVideo: text.optional(),
-    currency: text.regex(/^[A-Z]{3,10}$/, 'is not three to ten capitals, such as CNY'),
-  },
-  'a price such as {perSecond: "0.5", currency: CNY}',
-).refine(({ perSecond, perVideo }) => (perSecond === undefined) !== (perVideo === undefined), {
-  error: 'needs exactly one of perSecond and perVideo',
-});
-
-const model = object(
-  {
-    /** Names with `{a,b}` are known names. `*` stands for any text. */
-    match: texts.pipe(z.array(pattern)),
-    duration: span('seconds such as 1..16').or(z.array(z.number().int())).optional(),
-    aspect_ratio: z.array(text).optional(),
-    references: span('a number of reference images such as 0 or 1..7').optional(),
-    price: money.optional(),
-  },
-  'a model such as {match: q3-*}',
-);
-
-const RULE_FIELDS =
-  /^(model|prompt|image|last_image|reference_image_urls|aspect_ratio|duration|extra_body\.[\w-]{1,64})$/;
-
-/** Why a row is wrong or doubtful: all its conditions hold. */
-const rule = object(
-  {
-    name: text.regex(/^[a-z0-9-]{1,64}$/, 'is not a name such as offpeak-audio'),
-    column: text.regex(RULE_FIELDS, 'is not a column of a request'),
-    severity: z.enum(['error', 'warning', 'documented'], {
-      error: described('error, warning or documented'),
-    }),
-    when: z.record(
-      text.regex(RULE_FIELDS, 'is not a field of a request'),
-      z.union([z.boolean(), z.number(), text], { error: described('given, absent, or a value') }),
-      { error: described('conditions, such as {image: given}') },
-    ),
-    message: text,
-  },
-  'a rule such as {name, column, severity, when, message}',
-);
-
-const fields = object(
-  {
-    prompt: object({ longest: z.number().int().positive() }, 'the limits of a prompt').optional(),
-    aspect_ratio: z.array(text).optional(),
-    duration: span('seconds such as 1..16'),
-    /** What the provider makes of a row that names none. */
-    defaultDuration: z.number().int().positive().default(5),
-    reference_image_urls: object(
-      { most: z.number().int().positive(), doubtfulAbove: z.number().int().positive().optional() },
-      'the number of references',
-    ),
-    extra_body: z
-      .record(
-        text,
-        z.union([z.literal('boolean'), z.literal('text'), span('boolean, text or numbers such as 0..100')]),
-      )
-      .default({}),
-  },
-  'the fields of a request',
-);
-
 const limits = object(
   {
     rate: text.optional(),
@@ -467,10 +342,12 @@ export const profileSchema = object(
     modelList: object({ path: urlPath, names: paths }, 'a list of models').optional(),
     limits: limits.default({}),
     fields,
-    models: z.array(model).default([]),
-    /** What a model is that no entry of `models` matches. */
-    unknownModel: z.enum(['error', 'warning', 'allowed']).default('error'),
-    rules: z.array(rule).default([]),
+    models: listOf(model).default([]),
+    /** What a model is that no entry of `models` matches. Default: an error, if there are entries. */
+    unknownModel: z
+      .enum(['error', 'warning', 'allowed'], { error: described('error, warning or allowed') })
+      .optional(),
+    rules: listOf(rule).default([]),
   },
   'a profile',
 );

@@ -1,20 +1,19 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import * as fc from 'fast-check';
-import { isMix, knownModels } from '../../../src/core/model.ts';
 import { readRequest } from '../../../src/manifest/request/read-request.ts';
-import {
-  exportColumns,
-  extraBodyKeys,
-  fields,
-  ownColumns,
-} from '../../../src/manifest/request/field-names.ts';
+import { requestRules } from '../../../src/manifest/request/request-rules.ts';
+import { exportColumns, fields, ownColumns } from '../../../src/manifest/request/field-names.ts';
+
+const { models, extraKeys } = requestRules();
+const knownModels = models.names;
+const isMix = (model: string): boolean => models.entryOf(model)?.references?.to !== 0;
 
 const source = fc.constantFrom('csv' as const, 'json' as const);
 
 const column = fc.oneof(
   fc.constantFrom(...fields, ...ownColumns, ...exportColumns, 'promt', 'extra_body.', '__proto__'),
-  fc.constantFrom(...extraBodyKeys).map((key) => `extra_body.${key}`),
+  fc.constantFrom(...extraKeys.keys()).map((key) => `extra_body.${key}`),
   fc.string({ unit: 'binary' }).map((key) => `extra_body.${key}`),
   fc.string({ unit: 'binary' }),
 );

@@ -2,7 +2,7 @@ import { parse } from 'csv-parse/sync';
 import type { Verdict } from '../../../src/results/audit/candidate.ts';
 import { csvLine } from '../../../src/results/audit/difference.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { knownModels } from '../../../src/core/model.ts';
+import { modelsOf } from '../../../src/provider/profile/models.ts';
 import { openAccount } from './account.ts';
 import type { Account, Row } from './account.ts';
 
@@ -20,7 +20,7 @@ export interface Doubtful extends Account {
 export type Line = Record<string, string>;
 
 /** A mix model would want reference images. */
-const MODELS = knownModels.filter((model) => !model.includes('mix'));
+const MODELS = modelsOf().names.filter((model) => !model.includes('mix'));
 /** Rows that were accepted and answered, so that both sides know some tasks. */
 const ANSWERED = 4;
 /** So many rows were sent within one hour, and as many within the hour before. */
