@@ -1,13 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { usageError, messageOf } from '../../core/errors.ts';
 import { nearest } from '../../core/suggestion.ts';
+import { builtInNames, builtInText } from './built-in.ts';
 import { requireProfile } from './read.ts';
 import type { Profile } from './schema.ts';
 
 /** The profile of a batch that names none: the endpoint of the contract page. */
 export const DEFAULT_PROFILE = 'vidu-gateway';
-
-const FOLDER = new URL('../profiles/', import.meta.url);
 
 /** A profile, and the text that it was read from. */
 export interface LoadedProfile {
@@ -17,21 +16,14 @@ export interface LoadedProfile {
   builtIn: boolean;
 }
 
-export function builtInNames(): string[] {
-  return readdirSync(FOLDER)
-    .filter((file) => file.endsWith('.yaml'))
-    .map((file) => file.slice(0, -'.yaml'.length))
-    .toSorted();
-}
-
 const builtIns = new Map<string, LoadedProfile>();
 
 /** The built-in profile of this name; undefined if the name is unknown. */
 export function builtInProfile(name: string): LoadedProfile | undefined {
   const known = builtIns.get(name);
   if (known !== undefined) return known;
-  if (!builtInNames().includes(name)) return undefined;
-  const text = readFileSync(new URL(`${name}.yaml`, FOLDER), 'utf8');
+  const text = builtInText(name);
+  if (text === undefined) return undefined;
   const loaded = { profile: requireProfile(text, `${name}.yaml`), text, builtIn: true };
   builtIns.set(name, loaded);
   return loaded;

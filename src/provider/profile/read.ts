@@ -1,6 +1,10 @@
 import { createRequire } from 'node:module';
 import type * as Yaml from 'yaml';
 import { usageError } from '../../core/errors.ts';
+import { isPlainObject } from '../../core/json.ts';
+import { typedExcerpt } from '../../core/text.ts';
+import { builtInNames, builtInText } from './built-in.ts';
+import { extended } from './extend.ts';
 import { profileSchema, type Profile } from './schema.ts';
 
 /** Loaded by the first profile: a short command spends most of its time on loading. */
@@ -36,7 +40,11 @@ export function readProfile(text: string): ReadProfile {
   } catch {
     return fault(undefined, '', 'repeats its parts by too many aliases');
   }
-  const checked = profileSchema.safeParse(written);
+  const whole = withBase(written);
+  if (typeof whole === 'string') {
+    return fault(lineOf(document, lines, ['extends']), 'extends', whole);
+  }
+  const checked = profileSchema.safeParse(whole.written);
   if (checked.success) return { profile: checked.data };
   const faults = checked.error.issues.map((issue): ProfileFault => {
     const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
@@ -44,6 +52,19 @@ export function readProfile(text: string): ReadProfile {
   });
   return { faults: faults.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)) };
 }
+
+/** The profile with what it takes from the built-in one that it extends; a text: why it cannot. */
+function withBase(written: unknown): { written: unknown } | string {
+  if (!isPlainObject(written) || written['extends'] === undefined) return { written };
+  const { extends: name } = written;
+  const base = typeof name === 'string' ? builtInText(name) : undefined;
+  if (base === undefined)
+    return `${typedExcerpt(name)} is not a built-in profile: ${builtInNames().join(', ')}`;
+  const whole = withBase(yaml().parse(base));
+  return typeof whole === 'string' ? whole : { written: extended(asMembers(whole.written), written) };
+}
+
+const asMembers = (value: unknown): Record<string, unknown> => (isPlainObject(value) ? value : {});
 
 function fault(line: number | undefined, field: string, message: string): ReadProfile {
   return { faults: [{ line, field, message }] };
@@ -58,10 +79,23 @@ function formatField(path: FieldPath): string {
     .replace(/^\./, '');
 }
 
+/** A field as the file has it: `+codes` may stand for `codes`. As much of it as is written. */
+function writtenPath(document: Yaml.Document, path: FieldPath): FieldPath {
+  const found: PropertyKey[] = [];
+  for (const part of path) {
+    const names = [part, `+${String(part)}`];
+    const name = names.find((one) => document.hasIn([...found, one]));
+    if (name === undefined) return found;
+    found.push(name);
+  }
+  return found;
+}
+
 /** The line of a field, or of the nearest field around it that is written. */
 function lineOf(document: Yaml.Document, lines: Yaml.LineCounter, path: FieldPath): number | undefined {
-  for (let length = path.length; length >= 0; length -= 1) {
-    const node: unknown = document.getIn(path.slice(0, length), true);
+  const written = writtenPath(document, path);
+  for (let length = written.length; length >= 0; length -= 1) {
+    const node: unknown = document.getIn(written.slice(0, length), true);
     const start = yaml().isNode(node) ? node.range?.[0] : undefined;
     if (start !== undefined) return lines.linePos(start).line;
   }

@@ -328,6 +328,8 @@ export const profileSchema = object(
   {
     profile: z.literal(1, { error: described('1, the version of this format') }),
     name: text.regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'is not a name such as my-gateway'),
+    /** A built-in profile: what is not written here is taken from it. */
+    extends: text.optional(),
     about: text.optional(),
     documents: z.array(text).default([]),
     /** What the documents do not say. */

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import {
-  builtInNames,
-  builtInProfile,
-  DEFAULT_PROFILE,
-  loadProfile,
-} from '../../../src/provider/profile/load.ts';
+import { builtInNames } from '../../../src/provider/profile/built-in.ts';
+import { builtInProfile, DEFAULT_PROFILE, loadProfile } from '../../../src/provider/profile/load.ts';
 import { formatFault, readProfile } from '../../../src/provider/profile/read.ts';
 import { expandBraces, fits } from '../../../src/provider/profile/brace.ts';
 
@@ -92,4 +88,43 @@ test('braces list names, and a star stands for any text', () => {
   assert.ok(!fits('ab', 'ab*b'));
   const long = 'a'.repeat(50_000);
   assert.ok(!fits(long, `${'*a'.repeat(400)}b`));
+});
+
+test('a profile that extends a built-in one holds what it does not say itself', () => {
+  const read = (changes: string) => readProfile(`profile: 1\nname: mine\nextends: vidu-gateway\n${changes}`);
+  const whole = (changes: string) => {
+    const one = read(changes);
+    return 'profile' in one ? one.profile : assert.fail(one.faults.map(formatFault).join('\n'));
+  };
+  const base = builtInProfile(DEFAULT_PROFILE)?.profile ?? assert.fail();
+  assert.deepEqual(whole('').task, base.task);
+  assert.equal(whole('').about, undefined);
+  const { words } = whole('task: { words: { +completed: [Fini], failed: [mort] } }').task;
+  assert.deepEqual(words, {
+    ...base.task.words,
+    completed: ['fini', ...base.task.words.completed],
+    failed: ['mort'],
+  });
+  assert.deepEqual(whole('+rules: []\nmodelList: null').rules, base.rules);
+  const own = whole('outcomes: { +codes: { code: busy, status: 4xx, outcome: throttled } }').outcomes.codes;
+  assert.deepEqual([own[0]?.code, own.length], [['busy'], base.outcomes.codes.length + 1]);
+  assert.equal(whole('task: { cost: { at: cost, unit: USD } }').task.cost?.unit, 'USD');
+
+  const faults = (changes: string): string[] => {
+    const one = read(changes);
+    return 'faults' in one ? one.faults.map(formatFault) : [];
+  };
+  assert.match(
+    faults('outcomes:\n  +codes:\n    - { code: x, outcome: maybe }').join('\n'),
+    /^:6: outcomes\.codes\[0\]\.outcome the text "maybe" is not one of/,
+  );
+  const unknown = readProfile('profile: 1\nextends: ../secret\nname: x');
+  assert.match(
+    'faults' in unknown ? unknown.faults.map(formatFault).join() : '',
+    /^:2: extends the text "\.\.\/secret" is not a built-in profile: ark, /,
+  );
+  assert.match(
+    faults('outcomes: { +statuses: { status: 503, outcome: not-sent } }').join('\n'),
+    /cannot be not-sent for 503 alone/,
+  );
 });
