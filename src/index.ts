@@ -56,7 +56,7 @@ export { readConfig } from './core/config.ts';
 export type { Decision, Batch, Config, Fault, Plan, Reconciled };
 export type { ExitCode } from './core/errors.ts';
 export type { Counts, State };
-/** A manifest that was submitted: its batch, and what became of its rows. */
+/** A manifest that was submitted: its batch, and the results of its rows. */
 export type Submitted = Produced;
 export type SubmitOptions = ProduceOptions;
 /** Where a batch stands. */
@@ -82,10 +82,10 @@ export type ValidateOptions = Pick<
   | 'asWritten'
 >;
 
-/** What the rules say of a manifest. */
+/** The result of checking a manifest. */
 export interface Validation {
   rows: number;
-  /** Rows that break no rule. A manifest with one that does is not submitted, unless `keepGoing` says so. */
+  /** Rows that break no rule. A manifest with an invalid row is not submitted, unless `keepGoing` is set. */
   valid: number;
   faults: Fault[];
 }
@@ -136,7 +136,7 @@ export interface Vidbatch extends AsyncDisposable {
   status(batch: string): Promise<Status>;
   /** Every row of a batch, in the order of its manifest. */
   rows(batch: string): AsyncIterable<Row>;
-  /** Says what became of an uncertain row. `not-sent` is refused while an answer may still come. */
+  /** Settles an uncertain row. `not-sent` is refused while an answer may still come. */
   resolve(batch: string, key: string, decision: Decision, reason: string): Promise<State>;
   /** Asks the provider once for each open task of a batch, or of all batches, and stores its answers. */
   reconcile(batch?: string): Promise<Reconciled>;
@@ -147,7 +147,7 @@ export interface Vidbatch extends AsyncDisposable {
   resume(batch?: string): Promise<void>;
   /** Pending rows are cancelled until a `retry`. Returns their number. */
   cancel(batch: string): Promise<number>;
-  /** The rows as they came, joined with what is known of them: lines of CSV or JSON. */
+  /** The rows as they were read, joined with what is known about them: lines of CSV or JSON. */
   export(batch: string, format?: 'csv' | 'jsonl'): AsyncIterable<string>;
   /** Idempotent. */
   close(): Promise<void>;

@@ -196,9 +196,7 @@ function printResult(
       `${formatCount(heard.failed)} failed`,
       `${formatCount(heard.open)} open`,
       `${formatCount(heard.missing)} not known to the provider`,
-      ...(heard.otherwise === 0
-        ? []
-        : [`${formatCount(heard.otherwise)} with another status after their end`]),
+      ...(heard.otherwise === 0 ? [] : [`${formatCount(heard.otherwise)} whose final status changed`]),
       `${formatCount(heard.unanswered)} unanswered`,
     ];
     io.out(parts.join(' · '));

@@ -42,7 +42,7 @@ export const HASTY_PLAN: PollPlan = {
   mostQueuedMs: POLL_PLAN.mostMs,
 };
 
-/** A task at the begin of its poll. */
+/** A task when its poll begins. */
 export interface AskedTask {
   submissionId: number;
   taskId: string;
@@ -63,7 +63,7 @@ export interface AskedTask {
 export type PollVerdict =
   /** The provider reported a status. */
   | { kind: 'said'; report: Extract<TaskReport, { kind: 'task' }>; nextMs: number | null }
-  /** The provider does not know the task: too early to tell, or (`missing`) for good. */
+  /** The provider does not know the task: perhaps because it is new, or (`missing`) finally. */
   | { kind: 'missed'; body: string; missing: boolean; nextMs: number | null }
   /** The provider contradicts the final status that it reported before. */
   | { kind: 'otherwise'; status: TaskStatus; body: string; news: boolean }

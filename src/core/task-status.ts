@@ -43,7 +43,7 @@ export interface TaskCounts {
   completed: number;
   failed: number;
   missing: number;
-  /** The provider contradicts the end that it reported before. */
+  /** The provider changed the final status that it had reported. */
   otherwise: number;
 }
 

@@ -180,7 +180,7 @@ export async function countStates(db: Queryable, id: number | null): Promise<Cou
   return counts;
 }
 
-/** Rows that are not at an end. This reads only an index of open rows, so it is much cheaper than `countStates`. */
+/** Rows that have not ended. This reads only an index of open rows, so it is much cheaper than `countStates`. */
 export function countOpen(db: Queryable, ids: readonly number[] | null): Promise<number> {
   return readCount(
     db,

@@ -23,9 +23,9 @@ export interface Report extends Pick<
   /** From the first claim to the last answer; null: nothing was sent. */
   durationMs: number | null;
   tasks: {
-    /** By the provider's status; `open`: not asked for yet. */
+    /** By the provider's status; `open`: not polled yet. */
     byStatus: Record<string, number>;
-    /** Accepted tasks whose end is known. */
+    /** Accepted tasks whose final status is known. */
     settled: number;
     times: Percentiles | null;
     /** Why tasks failed, the most frequent first. */

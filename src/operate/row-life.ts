@@ -140,7 +140,7 @@ function formatExpiry(task: TaskView): string | undefined {
   return expiry && `its URL is good until ${expiry.at.toISOString()} (${BY[expiry.by]})`;
 }
 
-/** The provider called the task something else after its end. */
+/** The provider changed the final status of the task. */
 function formatLaterStatus(task: TaskView): string | undefined {
   return task.laterStatus === null
     ? undefined
@@ -189,7 +189,7 @@ function formatEnd({ worker, outcome, claimedAt, finishedAt, sweptAt }: AttemptV
   return `${outcome ?? (sweptAt === null ? 'in flight' : 'no answer recorded')}${took}`;
 }
 
-/** What is known of an attempt, the most important first. */
+/** What is known about an attempt, the most important first. */
 function formatFindings(attempt: AttemptView): string {
   return [
     attempt.httpStatus === null ? null : `HTTP ${attempt.httpStatus}`,

@@ -123,7 +123,7 @@ export function formatTasks(tasks: TaskCounts): string {
   if (total > 0) parts.push(`${Math.floor((100 * settled) / total)}% settled`);
   parts.push(`${formatCount(completed)} completed`, `${formatCount(failed)} failed`);
   if (missing > 0) parts.push(`${formatCount(missing)} not known to the provider`);
-  if (otherwise > 0) parts.push(`${formatCount(otherwise)} with another status after their end`);
+  if (otherwise > 0) parts.push(`${formatCount(otherwise)} whose final status changed`);
   parts.push(`${formatCount(open)} open`);
   if (unknown > 0) parts.push(`${formatCount(unknown)} of them with an unknown status`);
   return parts.join(' · ');

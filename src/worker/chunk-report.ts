@@ -48,7 +48,7 @@ export function resultOf({ settled, blocked }: ChunkReport): ChunkResult {
   };
 }
 
-/** One line a row: what became of it. */
+/** One line for each row: its result. */
 export function formatLog({ settled }: Pick<ChunkReport, 'settled'>, nameOf = byKey): string {
   const lines = settled.map((one) => formatRow(one, nameOf));
   let bytes = 0;

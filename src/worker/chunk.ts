@@ -19,7 +19,7 @@ export interface ChunkPorts {
   onClaimed(claimed: Claimed): void;
 }
 
-/** What became of a chunk's rows. */
+/** The results of a chunk's rows. */
 export interface ChunkReport {
   settled: Settled[];
   /** Why it took no more rows; undefined: it took as many as it may, or its time was over. */

@@ -25,7 +25,7 @@ export function logAccepted(log: Logger, { surplus, ...accepted }: Accepted): vo
   else log.info(line, 'accepted');
 }
 
-/** One line for what became of a row, or why rows of a batch wait. */
+/** One line for the result of a row, or for the reason why rows of a batch wait. */
 export function logVerdict(log: Logger, verdict: Verdict): void {
   if (verdict.kind === 'blocked') {
     log.debug({ event: 'blocked', batch: verdict.batchId, ...verdict.blocked }, 'rows wait');

@@ -19,7 +19,7 @@ export interface SubmitPorts {
   };
   /** Which rule the row breaks now, although it was valid when its manifest was read; undefined: none. */
   check(claim: Claim): Evidence | undefined;
-  /** Sends one POST. Every end of it is an outcome. */
+  /** Sends one POST. It returns an outcome in every case, also after an error. */
   provider: Pick<Provider, 'create'>;
   /** Writes the outcome to the ledger. Resolves only when it is committed, however long that takes. */
   record(result: Result): Promise<Recorded>;
@@ -39,7 +39,7 @@ export interface SubmitPorts {
 export interface Clock {
   /** Milliseconds since the epoch; may jump. */
   wall(): number;
-  /** Milliseconds since some moment. Never jumps, but may stand still while the machine sleeps. */
+  /** Milliseconds since some moment. Never jumps, but may stop while the machine sleeps. */
   monotonic(): number;
 }
 
@@ -56,7 +56,7 @@ export interface ClaimedRow {
   asked: Moment;
 }
 
-/** What became of a row. */
+/** The result for a row. */
 export interface Settled {
   kind: 'settled';
   claim: Claim;
@@ -143,7 +143,7 @@ function slotOf({ slotMs }: Claim, ports: SubmitPorts): (earlierMs: number) => P
   };
 }
 
-/** By the clock that shows more time: one may have jumped, the other may have stood still. */
+/** By the clock that shows more time: one may have jumped, the other may have stopped. */
 function elapsedMs(from: Moment, to: Moment): number {
   return Math.max(to.wall - from.wall, to.monotonic - from.monotonic);
 }

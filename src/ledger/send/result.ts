@@ -13,7 +13,7 @@ export interface Result {
   sameKey?: SameKey;
 }
 
-/** What became of the row. `moved` false: the attempt had been recorded before, or a newer one decides. */
+/** The result for the row. `moved` false: the attempt had been recorded before, or a newer one decides. */
 export interface Recorded {
   attemptId: string;
   state: State;

@@ -6,7 +6,7 @@ import { isKnownZone } from '../send/window.ts';
 export const GATE_INVARIANTS: readonly Invariant[] = [
   overLedger({
     name: 'canary-in-flight',
-    holds: 'the one row that tries out a batch is in flight',
+    holds: 'the canary of a batch is in flight',
     severity: 'broken',
     next: 'vidbatch work frees the slot',
     from: `vidbatch.batch b
@@ -15,11 +15,11 @@ export const GATE_INVARIANTS: readonly Invariant[] = [
                          where s.attempt_id = b.canary and s.state = 'submitting' and s.batch_id = b.id)`,
     batch: 'b.id',
     attempt: 'b.canary',
-    what: `'batch ' || b.name || ' is tried out by an attempt that is not in flight'`,
+    what: `'batch ' || b.name || ' has a canary that is not in flight'`,
   }),
   overLedger({
     name: 'probe-in-flight',
-    holds: 'the one row that tries out a halted provider is in flight',
+    holds: 'the probe of a halted provider is in flight',
     severity: 'broken',
     next: 'vidbatch work frees the slot',
     from: `vidbatch.provider p
@@ -27,13 +27,13 @@ export const GATE_INVARIANTS: readonly Invariant[] = [
         and not exists (select from vidbatch.attempt a join vidbatch.submission s on s.attempt_id = a.id
                          where a.id = p.probe and a.origin = p.origin and s.state = 'submitting')`,
     attempt: 'p.probe',
-    what: `p.origin || ' is tried out by an attempt that is not in flight'`,
+    what: `p.origin || ' has a probe that is not in flight'`,
   }),
   overLedger({
     name: 'halt-told',
     holds: 'a provider is stopped exactly while there is an open halt with its reason',
     severity: 'broken',
-    next: 'vidbatch work tries the provider out with one row',
+    next: 'vidbatch work tries the provider with one row',
     from: `vidbatch.provider p
       cross join lateral (select count(*) as n from vidbatch.halt h
                            where h.origin = p.origin and h.lifted_at is null) h
@@ -43,7 +43,7 @@ export const GATE_INVARIANTS: readonly Invariant[] = [
   overRows({
     name: 'provider-known',
     holds:
-      'the provider of every attempt and of every batch that was tried is in the ledger, which could not record answers without it',
+      'the ledger has the provider of every attempt and of every tried batch: without it, no answer can be recorded',
     severity: 'broken',
     from: `vidbatch.attempt a
       join vidbatch.submission s on s.id = a.submission_id
@@ -76,11 +76,11 @@ export const GATE_INVARIANTS: readonly Invariant[] = [
   }),
   overLedger({
     name: 'import-ended',
-    holds: 'nothing is left of imports that never ended',
+    holds: 'interrupted imports have left nothing behind',
     severity: 'note',
-    next: 'the next `vidbatch submit` sweeps it away',
+    next: 'the next `vidbatch submit` deletes it',
     from: `vidbatch.import i where i.seen_at < now() - interval '15 minutes'`,
-    what: `'import ' || i.id || ' never ended and left '
+    what: `'import ' || i.id || ' was interrupted and left '
       || (select count(*) from vidbatch.staged g where g.import_id = i.id) || ' rows'`,
   }),
 ];

@@ -1,6 +1,7 @@
 /**
- * What a broken rule means. `risk`: a row may have been paid twice, or a task id may be lost. `broken`: the ledger contradicts
- * itself. `difference`: the provider says otherwise. `note`: the next worker repairs it, or it needs no action.
+ * What a broken rule means. `risk`: a row may have been paid twice, or a task id may be lost. `broken`: the ledger
+ * contradicts itself. `difference`: the provider contradicts the ledger. `note`: the next worker repairs it, or it
+ * needs no action.
  */
 export type Severity = 'risk' | 'broken' | 'difference' | 'note';
 
@@ -34,7 +35,7 @@ export const RESOLVED = `exists (select from vidbatch.event_log t
 
 export const EXPLAIN = 'vidbatch explain {batch} {key}';
 
-/** A rule, with SQL for where it is broken and for what to say then. */
+/** A rule, with SQL for the places where it is broken and for the text of a finding. */
 interface Broken extends Omit<Rule, 'next'> {
   next?: string;
   from?: string;

@@ -18,7 +18,8 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   }),
   overAttempts({
     name: 'task-id-kept',
-    holds: 'the task id of every accepted attempt stands on its row, or is known as surplus or as made again',
+    holds:
+      'the task id of every accepted attempt belongs to its row, or is known as surplus or as made again',
     severity: 'risk',
     where: `a.outcome = 'accepted' and not a.surplus and a.remade_at is null
       and a.task_id is distinct from s.task_id
@@ -31,17 +32,17 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   }),
   overRows({
     name: 'submitted-accepted',
-    holds: 'a submitted row has the task id of an attempt that was accepted, or that a person has found so',
+    holds: 'a submitted row has the task id of an accepted attempt, or one that a person has found',
     severity: 'broken',
     where: `s.state = 'submitted'
       and not exists (select from vidbatch.attempt a
                        where a.submission_id = s.id and a.outcome = 'accepted' and not a.surplus
                          and a.task_id = s.task_id)`,
-    what: `'is submitted as task ' || s.task_id || ', which no answer and no person has told of'`,
+    what: `'is submitted as task ' || s.task_id || ', which no answer and no person has reported'`,
   }),
   {
     name: 'task-id-once',
-    holds: 'a task id stands on one row',
+    holds: 'a task id belongs to one row',
     severity: 'risk',
     next: EXPLAIN,
     over: 'whole',
@@ -58,14 +59,14 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
             select task_id, origin, count(*) as n from named group by task_id, origin having count(*) > 1
           )
           select s.batch_id, s.id as submission_id, null::uuid as attempt_id,
-                 'task ' || d.task_id || ' stands on ' || d.n || ' rows, one of them row ' || s.id as what
+                 'task ' || d.task_id || ' belongs to ' || d.n || ' rows, one of them row ' || s.id as what
             from shared d
             join named n on n.task_id = d.task_id and n.origin = d.origin
             join vidbatch.submission s on s.id = n.submission_id`,
   },
   overAttempts({
     name: 'unknown-kept',
-    holds: 'a row stays uncertain until an answer or a person says what became of it',
+    holds: 'a row stays uncertain until an answer or a person settles it',
     severity: 'risk',
     where: `${UNKNOWN} and not s.doubtful
       and s.state not in ('uncertain', 'submitted', 'submitting')
@@ -75,7 +76,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   overRows({
     name: 'unknown-not-resent',
     holds:
-      'a row is sent again only when its last attempt is known not to have been accepted, or under the key of that one',
+      'a row is sent again only when its last attempt is known not to have been accepted, or under the same idempotency key',
     severity: 'risk',
     from: `vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
       cross join lateral (select id, number, claimed_at, same_key from vidbatch.attempt n
@@ -92,8 +93,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   }),
   overRows({
     name: 'doubt-has-reason',
-    holds:
-      'a row is in doubt because it was not known, at least for a while, whether an attempt of it was accepted',
+    holds: 'a row in doubt has an attempt whose outcome was not known, at least for a while',
     severity: 'broken',
     where: `s.doubtful
       and not exists (select from vidbatch.attempt a
@@ -104,7 +104,7 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   }),
   overLedger({
     name: 'orphan-adopted',
-    holds: 'every attempt that a journal brought back has found its row',
+    holds: 'every attempt that was restored from a journal has found its row',
     severity: 'risk',
     next: 'submit its manifest again: the row comes back as sent',
     from: `vidbatch.unmatched_attempt o left join vidbatch.batch b on b.name = o.batch`,
@@ -115,13 +115,13 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
   }),
 ];
 
-/** What batches hold of their budgets is counted right. */
+/** What batches hold of their budgets is counted correctly. */
 export const BUDGET_INVARIANTS: readonly Invariant[] = [
   overLedger({
     name: 'budget-counted',
-    holds: 'a batch with a budget holds of it what its rows have spent, or may have',
+    holds: 'a batch holds the part of its budget that its rows have spent or may have spent',
     severity: 'broken',
-    next: 'submit the manifest of {batch} again: it is counted anew',
+    next: 'submit the manifest of {batch} again: its budget is then counted again',
     from: `vidbatch.batch b cross join lateral (select ${HELD} as held) h
       where b.held is not null and b.held <> h.held`,
     batch: 'b.id',
@@ -129,7 +129,7 @@ export const BUDGET_INVARIANTS: readonly Invariant[] = [
   }),
   overLedger({
     name: 'budget-priced',
-    holds: 'every row that has cost something of a budget has a price in its currency',
+    holds: 'every row that was paid from a budget has a price in the currency of the budget',
     severity: 'broken',
     next: 'submit the manifest of {batch} again, with --prices',
     from: `vidbatch.batch b join vidbatch.submission s on s.batch_id = b.id
@@ -144,7 +144,7 @@ export const BUDGET_INVARIANTS: readonly Invariant[] = [
     name: 'budget-kept',
     holds: 'no batch has cost more than its budget',
     severity: 'note',
-    next: 'vidbatch status {batch} shows it; nothing more of it is sent',
+    next: 'vidbatch status {batch} shows it; no more rows of this batch are sent',
     from: `vidbatch.batch b where b.held > b.budget`,
     batch: 'b.id',
     what: `'batch ' || b.name || ' holds ' || trim_scale(b.held) || ' ' || b.budget_currency || ' of a budget of ' || trim_scale(b.budget)`,

@@ -1,13 +1,13 @@
 import { IN_SLICE, overAttempts, overCurrentAttempts, overRows, RESOLVED } from './invariant.ts';
 import type { Invariant } from './invariant.ts';
 
-/** A row and its attempts: each POST that may have been made counts once, and its answer is awaited. */
+/** Rows and their attempts: each POST that may have been made counts once, and waits for its answer. */
 export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   {
     name: 'attempt-of-row',
     holds: 'every attempt belongs to a row',
     severity: 'broken',
-    next: 'restore the ledger from a copy; the journals of its workers bring back what came after it',
+    next: 'restore the ledger from a backup; the journals of its workers then add what the backup lacks',
     over: 'slice',
     sql: `select null::bigint as batch_id, s.id as submission_id, s.attempt_id,
                  'belongs to row ' || s.id || ', which is not there' as what
@@ -18,9 +18,9 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   overRows({
     // There may be fewer attempts: a restored ledger can lack an attempt that was never sent.
     name: 'attempts-counted',
-    holds: 'a row counts its attempts up to the last',
+    holds: 'the number of attempts of a row is the number of its last attempt',
     severity: 'broken',
-    next: 'vidbatch work on every machine that has worked on this ledger: a journal there may know the missing one',
+    next: 'vidbatch work on every machine that has worked on this ledger: a journal there may have the missing attempt',
     from: `vidbatch.submission s
       cross join lateral (select coalesce(max(a.number), 0) as latest
                             from vidbatch.attempt a where a.submission_id = s.id) n`,
@@ -30,7 +30,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   overRows({
     // An attempt that was swept, then sent again under its key and answered as not sent, counts twice.
     name: 'attempts-spent',
-    holds: 'a row has spent, and was refused, no more often than it was tried',
+    holds: 'a row has not more spent attempts or refusals than attempts',
     severity: 'broken',
     where: `s.refusals not between 0 and s.attempts
       or s.spent not between 0 and s.attempts + (select count(*) from vidbatch.attempt a
@@ -48,14 +48,14 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   }),
   overRows({
     name: 'attempt-current',
-    holds: 'a row that was tried names the attempt that decides it, and that is one of its own',
+    holds: 'a row that was tried names the attempt that decides it, and the attempt belongs to the row',
     severity: 'broken',
     attempt: 's.attempt_id',
     where: `case when s.attempt_id is null then s.attempts > 0
       else not exists (select from vidbatch.attempt a
                         where a.id = s.attempt_id and a.submission_id = s.id) end`,
     what: `case when s.attempt_id is null then 'was tried, and no attempt decides it'
-      else 'is decided by an attempt that is not its own' end`,
+      else 'is decided by an attempt of another row' end`,
   }),
   overCurrentAttempts({
     name: 'submitting-in-flight',
@@ -69,7 +69,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
     // A late task id can settle a row while a newer attempt is in flight. An uncertain row or a row in doubt says itself
     // that an attempt may have been sent; rows of a restored ledger begin so.
     name: 'in-flight-watched',
-    holds: 'no attempt is in flight beside the state of its row',
+    holds: 'an attempt is in flight only if the state of its row says so',
     severity: 'risk',
     where: `a.outcome is null and a.swept_at is null
       and not (s.state = 'submitting' and s.attempt_id is not distinct from a.id)
@@ -80,7 +80,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   }),
   overRows({
     name: 'uncertain-unknown',
-    holds: 'a row is uncertain because it is not known how an attempt of it ended',
+    holds: 'an uncertain row has an attempt whose outcome is not known',
     severity: 'broken',
     where: `s.state = 'uncertain' and s.attempts > 0
       and not exists (select from vidbatch.attempt a
@@ -88,11 +88,11 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
                          and (a.outcome is null or a.outcome = 'uncertain'
                               -- In doubt when its batch was cancelled: an answer may have come meanwhile.
                               or (a.swept_at is not null and s.previous is not distinct from 'pending')))`,
-    what: `'is uncertain, and how each of its attempts ended is known'`,
+    what: `'is uncertain, but the outcome of each of its attempts is known'`,
   }),
   overCurrentAttempts({
     name: 'ended-by-answer',
-    holds: 'a row is rejected or exhausted because an answer said so',
+    holds: 'a row is rejected or exhausted only by an answer',
     severity: 'broken',
     where: `case s.state when 'rejected' then coalesce(a.outcome, '') not in ('rejected', 'halted')
       when 'exhausted' then coalesce(a.outcome, '') <> 'not-sent'
@@ -101,7 +101,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
   }),
   overRows({
     name: 'tried-is-counted',
-    holds: 'a row that came to an end by sending was sent',
+    holds: 'a row whose state needs an attempt has one',
     severity: 'broken',
     where: `s.attempt_id is null and s.attempts = 0
       and s.state in ('submitting', 'uncertain', 'rejected', 'exhausted', 'abandoned')`,
@@ -112,7 +112,7 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
 export const STATE_INVARIANTS: readonly Invariant[] = [
   overRows({
     name: 'task-status',
-    holds: "only a submitted row has a status of the provider's, and it is one that we know",
+    holds: 'only a submitted row has a task status, and vidbatch knows this status',
     severity: 'broken',
     where: `s.provider_status is not null
       and (s.state <> 'submitted'
@@ -129,7 +129,7 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
   }),
   overRows({
     name: 'deadline-judged',
-    holds: 'a sweeper has judged each row that is past its deadline by a minute',
+    holds: 'a sweeper has judged each row within one minute after its deadline',
     severity: 'risk',
     next: 'vidbatch work judges it: uncertain, unless a journal on that machine holds its answer',
     attempt: 's.attempt_id',
@@ -138,7 +138,7 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
   }),
   overRows({
     name: 'request-of-sendable',
-    holds: 'a row that can be sent, or was, has its request',
+    holds: 'a row that can be sent or was sent has its request',
     severity: 'broken',
     next: 'submit its manifest again, with this row corrected',
     where: `s.state not in ('invalid', 'cancelled') and s.request is null`,
@@ -146,21 +146,21 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
   }),
   overRows({
     name: 'content-of-state',
-    holds: 'the state of a row is about the content that the row has',
+    holds: 'a row and its state have the same content',
     severity: 'broken',
     from: `vidbatch.submission s join vidbatch.row_state one on one.id = s.id`,
     attempt: 's.attempt_id',
     where: `one.content_hash is distinct from s.content_hash`,
-    what: `'has a state of other content than its request'`,
+    what: `'has a state for other content than that of its request'`,
   }),
   overRows({
     name: 'key-of-content',
-    holds: 'the key of a row without an id is the hash of what it asks for',
+    holds: 'the key of a row without an id is the hash of its content',
     severity: 'risk',
     from: `vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id`,
     where: `b.key_scheme = 'h1' and s.content_hash is not null
       and not starts_with(s.row_key, 'h1:' || s.content_hash || '#')`,
-    what: `'asks for something else than its key says: the same manifest would be paid again'`,
+    what: `'has another content than its key says: the same manifest would be paid again'`,
   }),
 ];
 
@@ -168,7 +168,7 @@ export const STATE_INVARIANTS: readonly Invariant[] = [
 export const POLL_INVARIANTS: readonly Invariant[] = [
   overRows({
     name: 'task-of-row',
-    holds: 'a task that is asked for is its row’s, or one of its surplus ones, or was made again',
+    holds: 'a polled task is the task of its row, a surplus task, or a task that was made again',
     severity: 'broken',
     from: `vidbatch.task t join vidbatch.submission s on s.id = t.submission_id`,
     where: `case when t.surplus
@@ -179,11 +179,11 @@ export const POLL_INVARIANTS: readonly Invariant[] = [
                             where a.submission_id = s.id and a.task_id = t.task_id
                               and a.remade_at is not null) end`,
     what: `'is ' || s.state || coalesce(' as task ' || s.task_id, '') || ', and task ' || t.task_id
-      || ' is asked for'`,
+      || ' is polled'`,
   }),
   overRows({
     name: 'task-agrees',
-    holds: 'a row shows the status of its task, and what was asked for once is remembered',
+    holds: 'a row shows the status of its task, and the task of a polled row is known',
     severity: 'broken',
     next: 'vidbatch reconcile {batch} asks again',
     from: `vidbatch.submission s
@@ -191,20 +191,20 @@ export const POLL_INVARIANTS: readonly Invariant[] = [
     where: `s.state = 'submitted' and s.polled_at is not null
       and t.status is distinct from s.provider_status`,
     what: `'shows ' || coalesce(s.provider_status, 'no status') || ', and its task is '
-      || coalesce(t.status, 'not known, though it was asked for')`,
+      || coalesce(t.status, 'not known, although it was polled')`,
   }),
   overRows({
     name: 'task-missing',
-    holds: 'the provider knew every task when it was last asked',
+    holds: 'the provider knew every task at the last poll',
     severity: 'difference',
     next: "look for it in the provider's own task list and bill; vidbatch reconcile {batch} asks again",
     from: `vidbatch.task t join vidbatch.submission s on s.id = t.submission_id`,
     where: `t.status = 'missing'`,
-    what: `'task ' || t.task_id || ' was not known to the provider when it was last asked'`,
+    what: `'task ' || t.task_id || ' was not known to the provider at the last poll'`,
   }),
   overRows({
     name: 'task-otherwise',
-    holds: 'no task that had come to its end was called something else when it was last asked for',
+    holds: 'the provider has not changed the final status of a task',
     severity: 'difference',
     next: "look for it in the provider's own task list and bill; vidbatch reconcile {batch} --ended asks again",
     from: `vidbatch.task t join vidbatch.submission s on s.id = t.submission_id`,

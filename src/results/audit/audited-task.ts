@@ -40,12 +40,12 @@ export interface Line {
   fault: string | null;
 }
 
-/** A task id, or a request id without a task id, with all that is known of it. */
+/** A task id, or a request id without a task id, with all that is known about it. */
 export interface AuditedTask {
   known: Known | null;
-  /** Only a journal knows it: its row is not in this ledger. */
+  /** It is known only from a journal: its row is not in this ledger. */
   orphaned: boolean;
-  /** It may be an uncertain row's. */
+  /** It may belong to an uncertain row. */
   candidate: boolean;
   lines: readonly Line[];
   /** Charges from files of earlier days. */
@@ -89,7 +89,7 @@ const NOT_THE_PRICE: ReadonlySet<FindingType> = new Set([
   'charged-twice',
 ]);
 
-/** The price of a task that was billed otherwise; null: it was not, or the price is unknown. Pure. */
+/** The price of a task whose bill differs from it; null: no difference, or the price is unknown. Pure. */
 export function expectedOf(
   kinds: readonly FindingType[],
   { known }: AuditedTask,
@@ -181,7 +181,7 @@ function money(
   return price === undefined || end === 'failed' ? kinds : [...kinds, 'amount-differs'];
 }
 
-/** The ends that ledger and lines name. */
+/** The final statuses that the ledger and the lines give. */
 function endsOf({ status }: Known, lines: readonly Line[]): Set<End> {
   const named = lines.flatMap(({ end }) => end ?? []);
   if (status === 'completed' || status === 'failed') named.push(status);
@@ -197,10 +197,10 @@ function covers(spans: readonly Span[], at: number): boolean {
   return spans.some(({ from, to }) => from <= at && at <= to);
 }
 
-/** What was found of one task, or of a line that names none. */
+/** The findings for one task, or for a line that names no task. */
 export interface AuditFinding {
   kinds: FindingType[];
-  /** Its price, if it was billed otherwise. */
+  /** Its price, if the bill differs from it. */
   expected: Money | null;
   /** Null: the line names no task. */
   subject: AuditedTask | null;

@@ -1,6 +1,6 @@
 import type { Evidence, Edge } from '../../ledger/audit/suspect.ts';
 
-/** What the files show of the account as a whole. */
+/** What the files show about the account as a whole. */
 export interface Signs {
   /**
    * Whether tasks that both sides know were created when the ledger says. `unseen`: there is no such task with a time.

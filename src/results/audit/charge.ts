@@ -2,7 +2,7 @@ import { identityOf } from '../../ledger/audit/provider-lines.ts';
 import { add, compare, negate, ZERO } from '../../core/money/money.ts';
 import type { Amount } from '../../core/money/money.ts';
 
-/** What one line says about money. */
+/** The money of one line. */
 export interface Charge {
   entry: 'charge' | 'refund';
   /** Never negative: `entry` has the sign. */
@@ -21,9 +21,9 @@ export interface Settled {
   refunds: Charge[];
   /** Charges less refunds, by currency. */
   net: Map<string, Amount>;
-  /** How many there were before refunds were set off against them. */
+  /** The number of charges before pairs of a charge and its refund were removed. */
   charged: number;
-  /** Two files, or two lines, say two amounts of the same entry. */
+  /** Two files or two lines give different amounts for the same entry. */
   conflict: boolean;
 }
 

@@ -11,7 +11,7 @@ const match = (means: string): TypeText => ({ is: 'match', means, next: 'nothing
 const difference = (means: string, next: string): TypeText => ({ is: 'difference', means, next });
 const aside = (means: string, next: string): TypeText => ({ is: 'aside', grouped: true, means, next });
 
-/** Everything that can be said of a task or of a line when ledger, polled tasks and the provider's files are compared. */
+/** Every result for a task or a line when ledger, polled tasks and the provider's files are compared. */
 const TYPES = {
   matched: match('ledger and files say the same'),
   refunded: match('failed, charged and refunded in full'),
@@ -56,7 +56,7 @@ const TYPES = {
     'see the uncertain rows below',
   ),
   orphaned: difference(
-    "known from a worker's journal alone: its row is missing here",
+    "known only from a worker's journal: its row is missing here",
     'submit its manifest again: it comes back as sent',
   ),
   'only-ledger': difference(
@@ -67,14 +67,14 @@ const TYPES = {
   'model-differs': difference('another model than was asked for', 'ask the provider, with the request'),
   'duration-differs': difference('another length than was asked for', 'ask the provider, with the request'),
   'status-differs': difference(
-    'it ended otherwise than polling had heard, or two lines disagree',
+    'its final status differs from the polled one, or two lines disagree',
     'poll it again; ask the provider',
   ),
-  unreadable: difference('a line that cannot be read', 'mend the line, or name the columns with --map'),
+  unreadable: difference('a line that cannot be read', 'correct the line, or name the columns with --map'),
   'other-batch': aside("another batch's task", 'leave the batch out to see all'),
   foreign: aside(
     'at the provider: of another user, or from before this ledger',
-    'nothing, unless it should be ours',
+    'nothing, unless the task should be yours',
   ),
   'not-covered': aside(
     'in the ledger, from another time than the files',

@@ -127,8 +127,8 @@ function asProviderFile(error: unknown, path: string): unknown {
 function noEntries(path: string): VidbatchError {
   return usageError(
     'NO_ENTRIES',
-    `${path}: no task and no charge in it, so it was held against nothing`,
-    'Check that it is a task list or a bill; if there was nothing in some time, say which: --since, --until.',
+    `${path}: it has no task and no charge, so nothing was compared`,
+    'Check that it is a task list or a bill. If nothing happened in the time of the file, give that time: --since, --until.',
   );
 }
 

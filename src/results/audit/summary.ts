@@ -39,7 +39,7 @@ const MOST_GROUPS = 5;
 /** After this many names, all others are one group. */
 const MOST_NAMES = 100;
 
-/** What was found of one type so far. */
+/** The findings of one type so far. */
 interface Found {
   tasks: number;
   amounts: Map<string, Amount>;
@@ -84,7 +84,7 @@ export class AuditSummary {
     return this.#found.get(kind)?.tasks ?? 0;
   }
 
-  /** What was found at all, in the order of the table. */
+  /** All findings, in the order of the table. */
   counted(): Counted[] {
     return TYPE_NAMES.flatMap((kind) => {
       const found = this.#found.get(kind);

@@ -32,7 +32,7 @@ export function openClient(reach: Reach, idleMs: number): Agent {
   });
 }
 
-/** What a GET came to, before its body is read. */
+/** The result of a GET, before its body is read. */
 export type Opened =
   | {
       kind: 'answer';

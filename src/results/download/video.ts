@@ -7,10 +7,10 @@ import type { AttemptOptions, Tried } from './attempt.ts';
 import { giveName, partSize, removeFile } from './disk.ts';
 import type { Part } from './judgement.ts';
 
-/** What became of a row's video. */
+/** How the download of a row's video ended. */
 export type Fetched =
   | ({ kind: 'downloaded' } & WholeVideo)
-  /** `again`: it may go better later. */
+  /** `again`: it may succeed later. */
   | { kind: 'failed'; code: string; reason: string; again: boolean }
   | { kind: 'expired'; code: string; reason: string }
   /** Interrupted; its part stays. */
