@@ -9,7 +9,7 @@ import type { Misfit } from '../ledger/money/budget.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { isOffPeak } from '../core/model.ts';
 import { DEFAULT_SECONDS, type Prices } from '../core/money/prices.ts';
-import type { Mode } from '../manifest/request/read-request.ts';
+import type { Mode } from '../provider/profile/mode.ts';
 import type { GenerationRequest } from '../manifest/request/fields.ts';
 
 /** Staged rows of a dead command are deleted after 15 minutes. A person may take longer to answer. */

@@ -213,8 +213,14 @@ function proxyVariables(env: NodeJS.ProcessEnv): string[] {
   return names.filter((name) => env[name]?.trim());
 }
 
-/** @throws VidbatchError exit 2 when the URL or the key is missing. */
-export function requireProvider(config: Config): { baseUrl: string; apiKey: string; proxies?: string[] } {
+/**
+ * `keyless`: the profile needs no key.
+ * @throws VidbatchError exit 2 when the URL or the key is missing.
+ */
+export function requireProvider(
+  config: Config,
+  { keyless = false }: { keyless?: boolean } = {},
+): { baseUrl: string; apiKey?: string; proxies?: string[] } {
   const { baseUrl, apiKey, proxies } = config;
   if (baseUrl === undefined) {
     throw usageError(
@@ -223,14 +229,14 @@ export function requireProvider(config: Config): { baseUrl: string; apiKey: stri
       'For example VIDBATCH_BASE_URL=https://api.example.com, in the environment or in .env.',
     );
   }
-  if (apiKey === undefined) {
+  if (apiKey === undefined && !keyless) {
     throw usageError(
       'NO_API_KEY',
       'the API key is not known: VIDBATCH_API_KEY is not set',
       'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
     );
   }
-  return { baseUrl, apiKey, ...(proxies === undefined ? {} : { proxies }) };
+  return defined({ baseUrl, apiKey, proxies });
 }
 
 /** By `VIDBATCH_OTEL`, or without it by the variables of the exporter. */

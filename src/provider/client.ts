@@ -8,11 +8,14 @@ import { Pool } from 'undici';
 import { usageError } from '../core/errors.ts';
 import { checkApiKey, redactor } from './api-key.ts';
 import { ANSWER_LIMIT, exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
-import { formatFailure, judgeFailure, judge } from './judgement.ts';
+import { dialectOf } from './dialect.ts';
+import { formatFailure, judgeFailure } from './failure.ts';
+import { judge } from './judgement.ts';
 import type { Outcome, TaskReport } from '../core/outcome.ts';
 import { defaultProfile } from './profile/load.ts';
 import type { Profile } from './profile/schema.ts';
 import { checkCodes } from './outcome-table.ts';
+import { Requests } from './request.ts';
 import { readTask } from './task-answer.ts';
 import { oneLine } from '../core/text.ts';
 
@@ -42,7 +45,8 @@ export interface Provider {
 export interface ProviderOptions {
   /** As `normaliseBaseUrl` returns it. */
   baseUrl: string;
-  apiKey: string;
+  /** Undefined: the profile needs none, or nothing is asked of the provider. */
+  apiKey?: string | undefined;
   /** What the provider says and understands, unless `speaking` names another; the built-in default. */
   profile?: Profile;
   /** From the call to the last byte of the answer; 120 s. */
@@ -59,7 +63,6 @@ export interface ProviderOptions {
   now?: () => number;
 }
 
-const PATH = '/v1/video/generations';
 const CONNECT_TIMEOUT_MS = 10_000;
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -77,16 +80,14 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
  */
 export function createProvider(options: ProviderOptions): Provider {
   const { baseUrl, apiKey, timeoutMs = 120_000, now = Date.now, proxies = [] } = options;
-  checkApiKey(apiKey);
+  if (apiKey !== undefined) checkApiKey(apiKey);
   const codes = checkCodes(options.codes ?? {});
   if (!(timeoutMs >= 1 && timeoutMs <= LONGEST_TIMEOUT_MS)) {
     throw usageError('timeout', `the timeout of ${timeoutMs} ms is not between 1 and ${LONGEST_TIMEOUT_MS}`);
   }
-  const redact = redactor(apiKey);
-  const { origin, host, pathname } = new URL(baseUrl);
-  const path = pathname.replace(/\/$/, '') + PATH;
+  const redact = apiKey === undefined ? (text: string): string => text : redactor(apiKey);
+  const { origin, host } = new URL(baseUrl);
   const headers = {
-    authorization: `Bearer ${apiKey}`,
     accept: 'application/json',
     // Without it, a server may use any encoding (RFC 9110, 12.5.3), and the task id must be readable.
     'accept-encoding': 'identity',
@@ -141,41 +142,58 @@ export function createProvider(options: ProviderOptions): Provider {
     return speaker;
   }
 
-  const speakerOf = (profile: Profile): Provider => ({
-    origin: baseUrl,
-    profile,
-    speaking,
+  function speakerOf(profile: Profile): Provider {
+    const dialect = dialectOf(profile, codes);
+    const requests = new Requests(profile, { baseUrl, apiKey, headers });
+    const keyless = profile.auth !== undefined && apiKey === undefined;
+    const queryUrlOf = (url: string): string | undefined => {
+      const path = requests.queryUrlOf(url);
+      // A URL that holds the key is not stored.
+      return path === undefined || redact(path) !== path ? undefined : path;
+    };
+    return {
+      origin: baseUrl,
+      profile,
+      speaking,
 
-    async create(body, { idempotencyKey, mayLeave }) {
-      const result = await call({
-        method: 'POST',
-        path,
-        headers: { ...headers, 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
-        body,
-        mayLeave,
-      });
-      if (result.kind === 'failure') return judgeFailure(result, { host, redact, proxies });
-      return judge(result.answer, { now: now(), codes, redact });
-    },
+      async create(body, { idempotencyKey, mayLeave }) {
+        if (keyless) return { kind: 'halted', evidence: { ...NO_KEY, phase: 'connecting' } };
+        const request = requests.create(body, idempotencyKey);
+        const result =
+          request === undefined
+            ? refused('INVALID_BODY', 'the request is not a JSON object')
+            : await call({ method: 'POST', ...request, mayLeave });
+        if (result.kind === 'failure') return judgeFailure(result, { host, redact, proxies });
+        return judge(result.answer, dialect, { now: now(), redact, queryUrlOf });
+      },
 
-    async query(taskId, { signal } = {}) {
-      // encodeURIComponent throws on a lone surrogate.
-      const id = encodeURIComponent(taskId.toWellFormed());
-      const result = await call({ method: 'GET', path: `${path}/${id}`, headers, signal });
-      if (result.kind === 'answer') return readTask(result.answer, { now: now(), redact });
-      return {
-        kind: 'transient',
-        trouble: 'broken',
-        message: oneLine(redact(formatFailure(result, host, proxies))),
-      };
-    },
+      async query(taskId, { signal, queryUrl } = {}) {
+        if (keyless) return { kind: 'transient', trouble: 'refused', message: NO_KEY.message };
+        const path = requests.queryPath(taskId, queryUrl);
+        const result = await call({ method: 'GET', path, headers: { ...requests.query }, signal });
+        if (result.kind === 'answer') {
+          const contentUrl = requests.contentUrl(taskId);
+          return readTask(result.answer, dialect, { now: now(), redact, contentUrl });
+        }
+        return {
+          kind: 'transient',
+          trouble: 'broken',
+          message: oneLine(redact(formatFailure(result, host, proxies))),
+        };
+      },
 
-    headersFor: () => ({}),
-    close,
-  });
+      headersFor: (url) => (requests.isContent(url) ? { ...requests.key } : {}),
+      close,
+    };
+  }
 
   return speaking(options.profile ?? defaultProfile());
 }
+
+const NO_KEY = {
+  code: 'NO_API_KEY',
+  message: 'the API key is not known: VIDBATCH_API_KEY is not set, and the profile needs one',
+};
 
 function refused(code: string, message: string): Exchange {
   return { kind: 'failure', phase: 'connecting', problem: { code, message } };

@@ -1,80 +1,68 @@
 import { usageError } from '../core/errors.ts';
-import type { OutcomeKind } from '../core/outcome.ts';
+import type { Span } from './profile/row-schema.ts';
+import type { Profile, RefusalKind } from './profile/schema.ts';
 
-/** The outcomes of a refusal: `accepted` needs a task id, and `invalid` is not sent. */
-export type RefusalKind = Exclude<OutcomeKind, 'accepted' | 'invalid'>;
-
-/** Codes whose meaning the configuration changes: a code, or `fail_to_fetch_task/<inner code>`. */
+/** Codes whose meaning the configuration changes: a code, or `wrapper/inner code`. */
 export type CodeOverrides = Readonly<Record<string, RefusalKind>>;
 
-interface Statuses {
-  from: number;
-  to: number;
+/** An error code in a 2xx answer means the same as in an answer with status 400. */
+const CODE_STATUS = 400;
+
+type CodeRule = Profile['outcomes']['codes'][number];
+
+/** Which status, code or text means which outcome, as a profile says. The first rule that matches counts. */
+export class OutcomeTable {
+  readonly #statuses: Profile['outcomes']['statuses'];
+  readonly #texts: Profile['outcomes']['texts'];
+  readonly #codes = new Map<string, CodeRule[]>();
+  readonly #moved: ReadonlyMap<string, RefusalKind>;
+
+  constructor({ statuses, codes, texts }: Profile['outcomes'], moved: CodeOverrides = {}) {
+    this.#statuses = statuses;
+    this.#texts = texts.map((rule) => ({ ...rule, text: rule.text.map((one) => one.toLowerCase()) }));
+    this.#moved = new Map(Object.entries(moved));
+    for (const rule of codes) {
+      for (const code of rule.code) {
+        const rules = this.#codes.get(code);
+        if (rules === undefined) this.#codes.set(code, [rule]);
+        else rules.push(rule);
+      }
+    }
+  }
+
+  /** The outcome of a status alone. A 2xx is judged by its task id. */
+  ofStatus(status: number): RefusalKind {
+    return this.#statuses.find((rule) => isIn(status, rule.status))?.outcome ?? 'uncertain';
+  }
+
+  /** The outcome of a code. `path`: the code with the wrappers around it; `wrapped`: there is one. */
+  ofCode(code: string, path: string, wrapped: boolean, status: number): RefusalKind | undefined {
+    const moved = this.#moved.get(path) ?? this.#moved.get(code);
+    if (moved !== undefined) return moved;
+    const isSuccess = status >= 200 && status <= 299;
+    return this.#codes
+      .get(code)
+      ?.find(
+        (rule) =>
+          (wrapped || !rule.wrapped) &&
+          (rule.status === undefined ||
+            isIn(status, rule.status) ||
+            (isSuccess && isIn(CODE_STATUS, rule.status))),
+      )?.outcome;
+  }
+
+  /** The outcome of words in a message, at a status that their rule names. */
+  ofText(message: string | undefined, status: number): RefusalKind | undefined {
+    if (message === undefined || this.#texts.length === 0) return undefined;
+    const said = message.toLowerCase();
+    return this.#texts.find(
+      (rule) => isIn(status, rule.status) && rule.text.some((one) => said.includes(one)),
+    )?.outcome;
+  }
 }
 
-const any4xx: Statuses = { from: 400, to: 499 };
-
-/** HTTP status → kind; the first match counts. A 2xx is judged by its task id. Other statuses are uncertain. */
-export const STATUSES: readonly (Statuses & { kind: RefusalKind })[] = [
-  // A redirect is never followed: the POST would be sent twice, or become a GET. These four only name another address; the
-  // others, such as 303, may follow a request that was done.
-  { from: 301, to: 302, kind: 'halted' },
-  { from: 307, to: 308, kind: 'halted' },
-  { from: 300, to: 399, kind: 'uncertain' },
-  { from: 401, to: 405, kind: 'halted' },
-  // Proxies use these for their own waits, conflicts and replays: the request may have been passed on.
-  { from: 408, to: 409, kind: 'uncertain' },
-  { from: 425, to: 425, kind: 'uncertain' },
-  { from: 429, to: 429, kind: 'throttled' },
-  { ...any4xx, kind: 'rejected' },
-  // Proxies answer 502, 503 and 504 after forwarding, and the gateway relays its upstream's status.
-  { from: 500, to: 599, kind: 'uncertain' },
-];
-
-/** A code in the body → kind, where the code is known at that status; elsewhere the status decides. */
-const CODES: readonly (Statuses & { code: string; kind: RefusalKind })[] = [
-  { code: 'invalid_request', from: 400, to: 400, kind: 'rejected' },
-  { code: 'read_request_body_failed', from: 400, to: 413, kind: 'rejected' },
-  { code: 'insufficient_user_quota', ...any4xx, kind: 'halted' },
-  { code: 'insufficient_quota', ...any4xx, kind: 'halted' },
-  { code: 'insufficient_balance', ...any4xx, kind: 'halted' },
-  { code: 'pre_consume_token_quota_failed', ...any4xx, kind: 'halted' },
-  { code: 'CreditInsufficient', ...any4xx, kind: 'halted' },
-  // The gateway's own call upstream broke, or its answer was not understood: the task may exist.
-  { code: 'do_request_failed', from: 400, to: 599, kind: 'uncertain' },
-  { code: 'unmarshal_response_failed', from: 400, to: 599, kind: 'uncertain' },
-  // No channel for the model now: at 503 the gateway answers before it calls the vendor.
-  { code: 'model_not_found', from: 503, to: 503, kind: 'not-sent' },
-];
-
-/** The gateway's wrapper; the vendor's JSON is a string in its message. */
-export const FORWARDED = 'fail_to_fetch_task';
-
-/** The vendor's own code inside the wrapper → kind, at any refusing status. Other inner codes: the status decides. */
-export const VENDOR_CODES: readonly { code: string; kind: RefusalKind }[] = [
-  { code: 'ImageDownloadFailure', kind: 'rejected' },
-  { code: 'TaskPromptPolicyViolation', kind: 'rejected' },
-  { code: 'AuditSubmitIllegal', kind: 'rejected' },
-  { code: 'CreationPolicyViolation', kind: 'rejected' },
-  { code: 'CreditInsufficient', kind: 'halted' },
-];
-
-/**
- * "No balance" in words. Used only at a clear 4xx without a known code. A message may quote the row, but a false match only
- * causes a halt.
- */
-export const NO_BALANCE =
-  /额度不足|余额不足|insufficient (account )?(balance|credits?|quota)|quota is not enough/i;
-
-/** The kind of a status alone. */
-export function kindOfStatus(status: number): RefusalKind {
-  return STATUSES.find(({ from, to }) => status >= from && status <= to)?.kind ?? 'uncertain';
-}
-
-/** The kind of a code; `forwarded`: it was found inside the gateway's wrapper. */
-export function kindOfCode(code: string, status: number, forwarded: boolean): RefusalKind | undefined {
-  const vendor = forwarded ? VENDOR_CODES.find((row) => row.code === code) : undefined;
-  return (vendor ?? CODES.find((row) => row.code === code && status >= row.from && status <= row.to))?.kind;
+function isIn(status: number, spans: readonly Span[]): boolean {
+  return spans.some(({ from, to }) => status >= from && status <= to);
 }
 
 const MOVABLE: readonly string[] = [

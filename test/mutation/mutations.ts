@@ -75,7 +75,7 @@ export const MUTATIONS = {
     breaks: 'a worker that slept past its deadline sends a row that may have been settled meanwhile',
   },
   'uncertain-is-sent-again': {
-    file: 'provider/judgement.ts',
+    file: 'provider/failure.ts',
     from: "return phase === 'connecting' ?",
     to: "return phase !== 'answered' ?",
     breaks: 'a row whose answer was lost is taken for one that was not sent, and sent again',

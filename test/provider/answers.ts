@@ -1,4 +1,21 @@
 import type { Answer } from '../../src/provider/answer.ts';
+import { dialectOf } from '../../src/provider/dialect.ts';
+import { judge as judgeBy } from '../../src/provider/judgement.ts';
+import type { CodeOverrides } from '../../src/provider/outcome-table.ts';
+import { defaultProfile } from '../../src/provider/profile/load.ts';
+import type { Outcome } from '../../src/core/outcome.ts';
+
+/** The default profile, with what the configuration lays over it. */
+export const dialect = (codes: CodeOverrides = {}): ReturnType<typeof dialectOf> =>
+  dialectOf(defaultProfile(), codes);
+
+/** The outcome by the default profile. */
+export function judge(
+  given: Answer,
+  { codes, ...options }: { now: number; codes?: CodeOverrides; redact?: (text: string) => string },
+): Outcome {
+  return judgeBy(given, dialect(codes), options);
+}
 
 /** An answer with this body, as JSON unless it is text. */
 export function answer(status: number, body: unknown, headers: Answer['headers'] = {}): Answer {

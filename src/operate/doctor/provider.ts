@@ -7,13 +7,17 @@ import type { Config } from '../../core/config.ts';
 import { messageOf } from '../../core/errors.ts';
 import { oneLine } from '../../core/text.ts';
 import { formatDuration } from '../../core/units.ts';
-import { readRefusal } from '../../provider/answer-body.ts';
+import { parseValue } from '../../provider/answer-body.ts';
 import { headerOf } from '../../provider/answer.ts';
 import type { Answer } from '../../provider/answer.ts';
 import { redactor } from '../../provider/api-key.ts';
 import { exchange } from '../../provider/exchange.ts';
 import type { Exchange } from '../../provider/exchange.ts';
-import { formatFailure } from '../../provider/judgement.ts';
+import { dialectOf } from '../../provider/dialect.ts';
+import { formatFailure } from '../../provider/failure.ts';
+import { kindByCode } from '../../provider/judgement.ts';
+import { defaultProfile } from '../../provider/profile/load.ts';
+import { Requests } from '../../provider/request.ts';
 import { readTask } from '../../provider/task-answer.ts';
 import { checkSubject, skipped, within, failed, ok, warning } from './check.ts';
 import type { Check } from './check.ts';
@@ -107,10 +111,12 @@ async function readCertificate(
 }
 
 async function ask(
-  { origin, pathname }: URL,
+  { origin, href }: URL,
   apiKey: string,
   limitMs: number,
 ): Promise<Pick<ProviderFacts, 'answer' | 'skewMs'>> {
+  const headers = { accept: 'application/json', 'accept-encoding': 'identity' };
+  const requests = new Requests(defaultProfile(), { baseUrl: href, apiKey, headers });
   const pool = new Pool(origin, { allowH2: false, connections: 1, connect: { timeout: limitMs } });
   try {
     const began = Date.now();
@@ -118,12 +124,8 @@ async function ask(
       pool,
       {
         method: 'GET',
-        path: `${pathname.replace(/\/$/, '')}/v1/video/generations/${MADE_UP_TASK}`,
-        headers: {
-          authorization: `Bearer ${apiKey}`,
-          accept: 'application/json',
-          'accept-encoding': 'identity',
-        },
+        path: requests.queryPath(MADE_UP_TASK),
+        headers: { ...requests.query },
       },
       limitMs,
     );
@@ -194,17 +196,18 @@ function judgeCertificate(certificate: NonNullable<ProviderFacts['certificate']>
 function judgeAnswer(answer: Answer, redact: (text: string) => string): Check {
   const name = 'provider-answer';
   const { status, body } = answer;
-  const refusal = readRefusal(body);
+  const dialect = dialectOf(defaultProfile());
+  const refusal = dialect.refusals.read(parseValue(body), body);
   const said = oneLine(
     redact(`HTTP ${status}${refusal.message === undefined ? '' : `: ${refusal.message}`}`),
   );
   const isJson = refusal.readable;
-  const report = readTask(answer, { now: 0, redact });
+  const report = readTask(answer, dialect, { now: 0, redact });
   if (report.kind === 'missing') {
     return ok(name, 'it accepts the key and does not know a made-up task: URL and key are right');
   }
   if (status === 401) return failed(name, `the key is refused: ${said}`, 'Check VIDBATCH_API_KEY.');
-  if (status === 402 || refusal.layers.flat().includes('insufficient_user_quota')) {
+  if (status === 402 || kindByCode(refusal, status, dialect)?.kind === 'halted') {
     return warning(
       name,
       `the account is empty: ${said}`,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { excerpt, typedExcerpt } from '../../core/text.ts';
+import type { Mode } from './mode.ts';
 import { described, flag, listOf, object, path, paths, text, texts } from './parts.ts';
 import { fields, model, rule, type Span } from './row-schema.ts';
 import { placeholdersOf, type Template } from './template.ts';
@@ -26,10 +27,6 @@ function isUrlPath(value: string): boolean {
   const parsed = URL.parse(plain, 'http://same.invalid');
   return parsed?.host === 'same.invalid' && parsed.pathname + parsed.search === plain;
 }
-
-/** Modes of a request: api.md, "mode". */
-export const MODES = ['text', 'image', 'start-end', 'reference'] as const;
-export type Mode = (typeof MODES)[number];
 
 const createPath = z.union(
   [
@@ -60,14 +57,29 @@ const OWN_HEADERS = [
   'content-type',
   'transfer-encoding',
   'connection',
+  'keep-alive',
+  'upgrade',
+  'expect',
+  'te',
+  'trailer',
   'cookie',
+  'proxy-authorization',
 ];
+
+const isOwn = (name: string): boolean => OWN_HEADERS.includes(name.toLowerCase());
+
+/** A header for the key or the idempotency key. */
+const freeHeader = (allowed?: string) =>
+  headerName.refine((name) => !isOwn(name) || name.toLowerCase() === allowed, {
+    error: ({ input }) => `cannot be ${excerpt(input)}: vidbatch sends it itself`,
+  });
+
 const headers = z
   .record(headerName, text.regex(/^[\x20-\x7e]*$/, 'holds a character that cannot be sent'), {
     error: described('headers, such as X-Async: enable'),
   })
   .superRefine((all, context) => {
-    for (const name of Object.keys(all).filter((one) => OWN_HEADERS.includes(one.toLowerCase())))
+    for (const name of Object.keys(all).filter(isOwn))
       context.addIssue({
         code: 'custom',
         path: [name],
@@ -79,7 +91,17 @@ const auth = z
   .union(
     [
       z.enum(['bearer', 'none']),
-      object({ header: headerName, prefix: z.string().max(40).default('') }, 'a header for the key'),
+      object(
+        {
+          header: freeHeader('authorization'),
+          prefix: z
+            .string()
+            .max(40)
+            .regex(/^[\x20-\x7e]*$/, 'holds a character that cannot be sent')
+            .default(''),
+        },
+        'a header for the key',
+      ),
     ],
     { error: described('bearer, none, or a header such as {header: x-api-key}') },
   )
@@ -91,10 +113,12 @@ const auth = z
         : value,
   );
 
-/** The outcomes of a refusal. */
+/** The outcomes of a refusal: `accepted` needs a task id, and `invalid` is not sent. */
 const outcome = z.enum(['rejected', 'throttled', 'not-sent', 'halted', 'uncertain'], {
   error: described('one of rejected, throttled, not-sent, halted, uncertain'),
 });
+
+export type RefusalKind = z.output<typeof outcome>;
 
 /** `400`, `4xx`, `400-413`, or a list of these. */
 const statuses = listOf(
@@ -195,7 +219,7 @@ const idempotency = z
       z.literal('none'),
       object(
         {
-          header: headerName,
+          header: freeHeader(),
           /** It is documented that a repeated key is answered with the first task. */
           honoured: flag,
           longest: z.number().int().min(16).max(1024).default(255),
@@ -238,6 +262,8 @@ const create = object(
     id: paths.default([]),
     /** An id that begins so is a task's. */
     idPrefix: texts.default([]),
+    /** Where only an id that begins so counts. */
+    prefixedId: paths.default([]),
     /** A URL that asks for the task; it counts on the provider's own host only. */
     queryUrl: paths.default([]),
     /** Where the first status of the task stands. */
@@ -279,7 +305,20 @@ const outcomes = object(
   'the outcome table',
 );
 
-const words = z.array(text.transform((word) => word.trim().toLowerCase()));
+const words = z.array(
+  z
+    .union([text, z.number(), z.boolean()], { error: described('a word') })
+    .transform((word) => String(word).trim().toLowerCase()),
+);
+
+const sign = z.union(
+  [
+    path.transform((at) => ({ at, is: undefined })),
+    object({ at: path, is: z.union([z.boolean(), z.number(), text]) }, 'a place and its value'),
+  ],
+  { error: described('a place such as error, or {at: success, is: false}') },
+);
+
 const task = object(
   {
     path: taskPath,
@@ -305,8 +344,8 @@ const task = object(
     expires: paths.default([]),
     /** How long a URL lives if nothing else tells. */
     urlLife: duration.optional(),
-    /** A finished task without a video has failed if one of these has a value. */
-    failedWhen: paths.default([]),
+    /** A finished task without a video has failed if one of these holds an error, or the value that is named. */
+    failedWhen: listOf(sign).default([]),
     reason: paths,
     cost: object(
       { at: paths, unit: text.max(20) },

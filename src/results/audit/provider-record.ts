@@ -1,7 +1,8 @@
 import type { ProviderRecord } from '../../ledger/audit/provider-lines.ts';
 import { compare, negate, ZERO, parseAmount } from '../../core/money/money.ts';
 import { excerpt } from '../../core/text.ts';
-import { taskStatusOf } from '../../provider/task-answer.ts';
+import { defaultProfile } from '../../provider/profile/load.ts';
+import { TaskWords } from '../../provider/task-words.ts';
 import type { Headers, Field } from './field.ts';
 import type { Amount } from '../../core/money/money.ts';
 import { usageError } from '../../core/errors.ts';
@@ -28,6 +29,8 @@ const TYPES: Readonly<Record<'charge' | 'refund' | 'aside', readonly string[]>> 
 };
 
 interface LineOptions extends CellOptions {
+  /** The provider's words for a task's status; those of the default profile. */
+  words?: TaskWords;
   /** What a negative amount is, where no word says it. */
   negative: 'charge' | 'refund';
 }
@@ -42,6 +45,7 @@ export function readRecord(
   options: LineOptions,
 ): ProviderRecord {
   const cells = new Cells(raw, headers, options);
+  const { words = new TaskWords(defaultProfile().task) } = options;
   const [taskId, requestId] = [cells.id('task_id'), cells.id('request_id')];
   const createdAt = cells.time('created_at');
   // A bill has one time, under any name.
@@ -63,7 +67,7 @@ export function readRecord(
     model: cells.text('model'),
     duration: cells.seconds('duration'),
     prompt: cells.text('prompt'),
-    status: status === null ? null : taskStatusOf(status),
+    status: status === null ? null : words.statusOf(status),
     createdAt,
     client: cells.text('client'),
     chargeId: cells.id('charge_id'),

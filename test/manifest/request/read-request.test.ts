@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { contentHash } from '../../../src/core/identity.ts';
-import { modeOf } from '../../../src/manifest/request/read-request.ts';
+import { modeOf } from '../../../src/provider/profile/mode.ts';
 import { image, messageOf, mix, read, rulesOf, text } from './reading.ts';
 
 describe('the contract page', () => {
