@@ -38,6 +38,7 @@ const COMMANDS: readonly { names: readonly string[]; load: () => Promise<Registe
   { names: ['report'], load: async () => (await import('./report.ts')).reportCommand },
   { names: ['verify'], load: async () => (await import('./verify.ts')).verifyCommand },
   { names: ['doctor'], load: async () => (await import('./doctor.ts')).doctorCommand },
+  { names: ['profile'], load: async () => (await import('./profile.ts')).profileCommand },
   { names: ['schedule'], load: async () => (await import('./schedule.ts')).scheduleCommand },
   { names: ['board'], load: async () => (await import('./board.ts')).boardCommand },
   { names: ['simulate'], load: async () => (await import('./simulate.ts')).simulateCommand },

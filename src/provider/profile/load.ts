@@ -44,12 +44,7 @@ export function loadProfile(nameOrFile: string): LoadedProfile {
   const builtIn = builtInProfile(nameOrFile);
   if (builtIn !== undefined) return builtIn;
   if (!/[./\\]/.test(nameOrFile)) throw unknownProfile(nameOrFile);
-  let text: string;
-  try {
-    text = readFileSync(nameOrFile, 'utf8');
-  } catch (error) {
-    throw usageError('PROFILE_UNREADABLE', `--profile ${nameOrFile}: ${messageOf(error)}`);
-  }
+  const text = profileText(nameOrFile);
   const profile = requireProfile(text, nameOrFile);
   if (builtInNames().includes(profile.name)) {
     throw usageError(
@@ -59,6 +54,15 @@ export function loadProfile(nameOrFile: string): LoadedProfile {
     );
   }
   return { profile, text, builtIn: false };
+}
+
+/** @throws VidbatchError exit 2 for a file that cannot be read. */
+export function profileText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw usageError('PROFILE_UNREADABLE', `the profile ${file} cannot be read: ${messageOf(error)}`);
+  }
 }
 
 function unknownProfile(name: string): Error {

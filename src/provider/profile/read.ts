@@ -22,7 +22,8 @@ export interface ProfileFault {
   message: string;
 }
 
-export type ReadProfile = { profile: Profile } | { faults: ProfileFault[] };
+/** `written`: the profile as it is written, with what it takes from the one that it extends. */
+export type ReadProfile = { profile: Profile; written: Readonly<Record<string, unknown>> } | { faults: ProfileFault[] };
 
 /** Reads the text of a profile: YAML 1.2, plain data. Never throws. */
 export function readProfile(text: string): ReadProfile {
@@ -45,7 +46,7 @@ export function readProfile(text: string): ReadProfile {
     return fault(lineOf(document, lines, ['extends']), 'extends', whole);
   }
   const checked = profileSchema.safeParse(whole.written);
-  if (checked.success) return { profile: checked.data };
+  if (checked.success) return { profile: checked.data, written: asMembers(whole.written) };
   const faults = checked.error.issues.map((issue): ProfileFault => {
     const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
     return { line: lineOf(document, lines, at), field: formatField(issue.path), message: issue.message };
