@@ -3,7 +3,7 @@ import { parseValue, readEvents } from './answer-body.ts';
 import { UNDECODED } from './content-coding.ts';
 import type { Dialect } from './dialect.ts';
 import { firstOf } from './profile/path.ts';
-import type { RefusalKind } from './profile/schema.ts';
+import type { RefusalKind } from './profile/outcome-schema.ts';
 import type { Refusal } from './refusal.ts';
 import { defined } from '../core/json.ts';
 import type { Evidence, Outcome } from '../core/outcome.ts';

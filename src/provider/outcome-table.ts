@@ -1,6 +1,7 @@
 import { usageError } from '../core/errors.ts';
 import type { Span } from './profile/row-schema.ts';
-import type { Profile, RefusalKind } from './profile/schema.ts';
+import type { RefusalKind } from './profile/outcome-schema.ts';
+import type { Profile } from './profile/schema.ts';
 
 /** Codes whose meaning the configuration changes: a code, or `wrapper/inner code`. */
 export type CodeOverrides = Readonly<Record<string, RefusalKind>>;

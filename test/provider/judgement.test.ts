@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Answer } from '../../src/provider/answer.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
-import type { RefusalKind } from '../../src/provider/profile/schema.ts';
+import type { RefusalKind } from '../../src/provider/profile/outcome-schema.ts';
 import { answer, gateway, HTML, judge, openai, vendor } from './answers.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');

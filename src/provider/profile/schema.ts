@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { excerpt, typedExcerpt } from '../../core/text.ts';
-import type { Mode } from './mode.ts';
+import { excerpt } from '../../core/text.ts';
 import { described, flag, listOf, object, path, paths, text, texts } from './parts.ts';
-import { fields, model, rule, type Span } from './row-schema.ts';
+import { outcomes } from './outcome-schema.ts';
+import { auth, createPath, freeHeader, headerName, headers, taskPath, urlPath } from './request-schema.ts';
+import { fields, model, rule } from './row-schema.ts';
 import { placeholdersOf, type Template } from './template.ts';
 
 /**
@@ -11,174 +12,6 @@ import { placeholdersOf, type Template } from './template.ts';
  * A profile cannot run code or read files: places are paths (`path.ts`), bodies are templates (`template.ts`), texts are
  * compared as they are, and addresses are paths below the base URL, so the key goes to no other host.
  */
-
-/** Below the base URL. Without `..`, a second `//`, a query that hides a host, and so on: URL parsing changes nothing in it. */
-const urlPath = text.refine(isUrlPath, {
-  error: ({ input }) =>
-    `${typedExcerpt(input)} is not a path below the base URL, such as /v1/video/generations`,
-});
-const taskPath = urlPath.refine((value) => value.split('{id}').length === 2, {
-  error: 'needs {id} once, where the task id goes',
-});
-
-function isUrlPath(value: string): boolean {
-  if (!/^\/(?!\/)[\x21-\x7e]*$/.test(value) || value.includes('\\') || value.includes('#')) return false;
-  const plain = value.replaceAll('{id}', 'id');
-  const parsed = URL.parse(plain, 'http://same.invalid');
-  return parsed?.host === 'same.invalid' && parsed.pathname + parsed.search === plain;
-}
-
-const createPath = z.union(
-  [
-    urlPath.transform((one): Readonly<Record<Mode, string>> => ({
-      text: one,
-      image: one,
-      'start-end': one,
-      reference: one,
-    })),
-    object(
-      { text: urlPath, image: urlPath, 'start-end': urlPath, reference: urlPath },
-      'a path for each mode',
-    ),
-  ],
-  {
-    error: described(
-      'a path such as /v1/video/generations, or one for each of text, image, start-end and reference',
-    ),
-  },
-);
-
-const headerName = text.regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'is not the name of a header');
-/** vidbatch sets these itself; a second one would be refused, or would change where the request goes. */
-const OWN_HEADERS = [
-  'host',
-  'authorization',
-  'content-length',
-  'content-type',
-  'transfer-encoding',
-  'connection',
-  'keep-alive',
-  'upgrade',
-  'expect',
-  'te',
-  'trailer',
-  'cookie',
-  'proxy-authorization',
-];
-
-const isOwn = (name: string): boolean => OWN_HEADERS.includes(name.toLowerCase());
-
-/** A header for the key or the idempotency key. */
-const freeHeader = (allowed?: string) =>
-  headerName.refine((name) => !isOwn(name) || name.toLowerCase() === allowed, {
-    error: ({ input }) => `cannot be ${excerpt(input)}: vidbatch sends it itself`,
-  });
-
-const headers = z
-  .record(headerName, text.regex(/^[\x20-\x7e]*$/, 'holds a character that cannot be sent'), {
-    error: described('headers, such as X-Async: enable'),
-  })
-  .superRefine((all, context) => {
-    for (const name of Object.keys(all).filter(isOwn))
-      context.addIssue({
-        code: 'custom',
-        path: [name],
-        message: `cannot be set: vidbatch sends ${name} itself`,
-      });
-  });
-
-const auth = z
-  .union(
-    [
-      z.enum(['bearer', 'none']),
-      object(
-        {
-          header: freeHeader('authorization'),
-          prefix: z
-            .string()
-            .max(40)
-            .regex(/^[\x20-\x7e]*$/, 'holds a character that cannot be sent')
-            .default(''),
-        },
-        'a header for the key',
-      ),
-    ],
-    { error: described('bearer, none, or a header such as {header: x-api-key}') },
-  )
-  .transform((value) =>
-    value === 'bearer'
-      ? { header: 'authorization', prefix: 'Bearer ' }
-      : value === 'none'
-        ? undefined
-        : value,
-  );
-
-/** The outcomes of a refusal: `accepted` needs a task id, and `invalid` is not sent. */
-const outcome = z.enum(['rejected', 'throttled', 'not-sent', 'halted', 'uncertain'], {
-  error: described('one of rejected, throttled, not-sent, halted, uncertain'),
-});
-
-export type RefusalKind = z.output<typeof outcome>;
-
-/** `400`, `4xx`, `400-413`, or a list of these. */
-const statuses = listOf(
-  z.union([z.number(), z.string()]).transform((value, context): Span => {
-    const written = String(value);
-    const span = /^[1-5]xx$/.test(written)
-      ? { from: Number(written[0]) * 100, to: Number(written[0]) * 100 + 99 }
-      : { from: Number(written.split('-')[0]), to: Number(written.split('-').at(-1)) };
-    if (/^([1-5]xx|[1-5]\d\d(-[1-5]\d\d)?)$/.test(written) && span.from <= span.to) return span;
-    context.addIssue({
-      code: 'custom',
-      message: `${excerpt(value)} is not an HTTP status such as 429, 4xx or 400-413`,
-    });
-    return z.NEVER;
-  }),
-);
-
-/** What a status alone cannot prove: proxies answer with these after they have passed the request on. */
-const PASSED_ON: readonly Span[] = [
-  { from: 100, to: 300 },
-  { from: 303, to: 306 },
-  { from: 309, to: 399 },
-  { from: 408, to: 409 },
-  { from: 425, to: 425 },
-  { from: 500, to: 599 },
-];
-
-const statusRule = object({ status: statuses, outcome }, 'a rule such as {status: 429, outcome: throttled}');
-
-const statusRules = z.array(statusRule).superRefine((rules, context) => {
-  for (const { from, to } of PASSED_ON) {
-    for (let status = from; status <= to; status += 1) {
-      const at = rules.findIndex((rule) => rule.status.some((one) => one.from <= status && status <= one.to));
-      const kind = rules[at]?.outcome ?? 'uncertain';
-      if (kind === 'uncertain') continue;
-      context.addIssue({
-        code: 'custom',
-        path: [at, 'outcome'],
-        message: `cannot be ${kind} for ${status} alone: a proxy may answer so after it passed the request on. Name a code or a text of the body, or begin with a rule that makes ${status} uncertain`,
-      });
-      return;
-    }
-  }
-});
-
-const codeRule = object(
-  {
-    code: listOf(z.union([text, z.number().transform(String)])),
-    /** Only inside the wrapper; then at any status. */
-    wrapped: flag.default(false),
-    status: statuses.optional(),
-    outcome,
-  },
-  'a rule such as {code: insufficient_quota, outcome: halted}',
-);
-
-const textRule = object(
-  { text: texts, status: statuses, outcome },
-  'a rule such as {text: no balance, status: 4xx, outcome: halted}',
-);
 
 const duration = text.transform((written, context): number => {
   const [, number, unit = ''] = /^(\d{1,6})(s|m|h|d)$/.exec(written) ?? [];
@@ -294,15 +127,6 @@ const answers = object(
     waits: z.array(wait).default([]),
   },
   'how answers tell what happened',
-);
-
-const outcomes = object(
-  {
-    codes: z.array(codeRule).default([]),
-    texts: z.array(textRule).default([]),
-    statuses: statusRules,
-  },
-  'the outcome table',
 );
 
 const words = z.array(
