@@ -59,8 +59,7 @@ export type { Counts, State };
 /** A manifest that was submitted: its batch, and the results of its rows. */
 export type Submitted = Produced;
 export type SubmitOptions = ProduceOptions;
-/** Where a batch stands. */
-export type Status = Summary;
+/** The status of a batch. */ export type Status = Summary;
 /** A row of a batch, as `export` and `explain` show it. */
 export type Row = SubmissionView;
 /** A worker that sends rows until it is closed. */

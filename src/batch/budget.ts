@@ -80,7 +80,7 @@ export function budgetRefusal(
   currency: string,
   { rows, key, line, model, currency: other }: Misfit,
 ): VidbatchError {
-  const more = rows === 1 ? '' : `, and so it is with ${formatCount(rows - 1)} more rows`;
+  const more = rows === 1 ? '' : ` (${formatCount(rows - 1)} more rows have this problem)`;
   const which = `batch ${name} has a budget in ${currency}, and row ${key} (line ${line}, ${model})`;
   return other === null
     ? usageError('PRICE_UNKNOWN', `${which} has no known price${more}; nothing was changed`, PRICE_HINT)
@@ -129,7 +129,7 @@ export function raiseHint(
     return `submit it again with a higher --budget${sum === undefined ? '' : `, up to ${sum}`}`;
   const command = `vidbatch run ${quoted(source)} --batch ${quoted(name)} --budget`;
   return sum === undefined
-    ? `\`${command} …\`, or \`submit\`, with a higher one goes on`
+    ? `\`${command} …\`, or \`submit\`, with a higher budget continues the batch`
     : `\`${command} ${sum}\`, or \`submit\`, pays for all of them`;
 }
 

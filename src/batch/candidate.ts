@@ -190,6 +190,6 @@ export function checkSource(
   throw usageError(
     'BATCH_OF_OTHER_FILE',
     `batch ${batch.name} was made from ${batch.source}, not from ${path}${rows}`,
-    `--batch ${quoted(batch.name)} goes on with that batch, and sends what is new in it. If it is another manifest, --batch NAME makes a new batch, and pays for all of its rows.`,
+    `--batch ${quoted(batch.name)} continues that batch, and sends its new rows. If it is another manifest, --batch NAME makes a new batch, and pays for all of its rows.`,
   );
 }

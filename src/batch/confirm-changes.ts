@@ -29,7 +29,7 @@ export function refuseChanges(
   consent: Consent,
 ): VidbatchError | undefined {
   const { name, keyScheme, vanished, add, again, otherSource, exportOf, unsent = '' } = consent;
-  const asBefore = unsent === '' ? '' : `${unsent} leaves these columns unsent, as before, and goes on. `;
+  const asBefore = unsent === '' ? '' : `${unsent} leaves these columns unsent, as before, and continues. `;
   const renamed = add === true ? undefined : refuseRenamedIds(comparison, consent);
   if (renamed !== undefined) return renamed;
   if (otherSource !== undefined && comparison.known === 0 && add !== true) {

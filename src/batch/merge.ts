@@ -219,7 +219,7 @@ function otherScheme(batch: Batch, columns: Understanding): Error {
   return refusal(
     'KEYS_CHANGED',
     `batch ${batch.name} knows its rows by their content, and this manifest has ids`,
-    `${understood ? `Go on with ${mapFlags(unsent)}` : 'Submit it without the id column, or without its --map'}. In a new batch, all of its rows are new videos, and are paid.`,
+    `${understood ? `Continue with ${mapFlags(unsent)}` : 'Submit it without the id column, or without its --map'}. In a new batch, all of its rows are new videos, and are paid.`,
   );
 }
 

@@ -76,7 +76,7 @@ export function page(
     </html>`.markup;
 }
 
-/** Where a batch stands: a bar, its counts as links to the rows, and what keeps rows waiting. */
+/** The state of a batch: a bar, its counts as links to the rows, and what keeps rows waiting. */
 export function batchStanding(status: BatchStatus, current?: State): Html {
   const { batch, counts, failedTasks, surplus, budget, gates } = status;
   const states = STATES.filter((state) => counts[state] > 0);
@@ -107,9 +107,7 @@ export function batchStanding(status: BatchStatus, current?: State): Html {
     ${
       surplus === 0
         ? NOTHING
-        : html`<p class="gate">
-            <strong>paid twice:</strong> ${plural(surplus, 'task id')} beyond one a row
-          </p>`
+        : html`<p class="gate"><strong>paid twice:</strong> ${plural(surplus, 'surplus task id')}</p>`
     }
     ${gates.map(({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`)}`;
 }

@@ -85,7 +85,7 @@ export function batchPage(
     <p class="soft">Showing ${isFiltered ? shown : 'all rows'}, in the order of the manifest${all}</p>
     ${items.length === 0 ? html`<p>None.</p>` : rowTable(items)}
     <nav class="pages">${first}${more}</nav>`;
-  // A batch at rest is not reloaded, so that a person can read and copy.
+  // A page is not reloaded if its batch does not change, so that a person can read and copy.
   const open = status.tasks === null ? 0 : openOf(status.tasks);
   const moving = status.counts.pending + status.counts.submitting + open > 0;
   return page(`${status.batch} · vidbatch`, body, { place, ...(moving ? { refreshS: ROWS_REFRESH_S } : {}) });
@@ -131,7 +131,7 @@ function formatRowError({ httpStatus, errorCode, error }: PageRow): string {
   return `${status}${errorCode === null ? '' : `${errorCode}: `}${error ?? ''}`;
 }
 
-/** `/schedules`: each with its next ticks, and how its last run stands. */
+/** `/schedules`: each with its next ticks and the state of its last run. */
 export function schedulesPage(schedules: readonly SeenSchedule[], place: string): string {
   const none = html`<p>No schedules. \`vidbatch schedule add\` makes one.</p>`;
   const body = html`<h1>Schedules</h1>

@@ -5,7 +5,7 @@ import { usageError } from '../core/errors.ts';
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = ReturnType<typeof ipaddr.parseCIDR>;
 
-/** The parts of a request that tell its sender. */
+/** The parts of a request that name its sender. */
 export interface Sender {
   headers: IncomingHttpHeaders;
   socket: { remoteAddress?: string | undefined };
@@ -22,7 +22,7 @@ export class Proxies {
 
   /**
    * The address of the client. Each proxy appends to X-Forwarded-For, so the list is read from its end, as far as the
-   * proxies are trusted. Addresses that a client invents stand before those, and are never reached.
+   * proxies are trusted. Addresses that a client invents come before those, and are never read.
    */
   clientOf({ headers, socket }: Sender): string {
     let client = parseAddress(socket.remoteAddress);

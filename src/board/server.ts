@@ -34,7 +34,7 @@ export interface BoardOptions {
   credentials?: Credentials;
   /** Every write is refused. */
   readOnly?: boolean;
-  /** The public name of a proxy on this machine, as it stands in Host headers. */
+  /** The public name of a proxy on this machine, as browsers send it in the Host header. */
   publicName?: string;
   /** Addresses and networks of proxies whose forwarding headers count. */
   trustedProxies?: readonly string[];

@@ -1,8 +1,7 @@
 /**
- * The room `cli` turns a command line into a command. One file is one command; shared flags and texts stand
- * beside them. Only this room sets exit codes.
- * It may import board, operate, schedule, worker, results, batch, manifest, provider, ledger, database,
- * simulator and core.
+ * The room `cli` turns a command line into a command. One file is one command; shared flags and texts have their own
+ * files. Only this room sets exit codes. It may import board, operate, schedule, worker, results, batch, manifest,
+ * provider, ledger, database, simulator and core.
  */
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';

@@ -78,7 +78,10 @@ export function exitCodeOfVideos({ counts }: VideoTotals): ExitCode {
   return counts.failed + counts.expired > 0 ? EXIT.failedRows : EXIT.ok;
 }
 
-/** The receipt: one line and the failures; with `json`, one object with every row. `rows` reads them anew each time. */
+/**
+ * The receipt: one line and the failures; with `json`, one object with every row. `rows` reads them again with each
+ * call.
+ */
 export async function printVideos(
   {
     batch,
@@ -127,7 +130,7 @@ export function formatOutstanding(
     ...(there.asks
       ? []
       : [
-          'this command cannot ask for them: run `vidbatch reconcile --watch`, or set VIDBATCH_BASE_URL and VIDBATCH_API_KEY of their provider',
+          'this command cannot poll their tasks: run `vidbatch reconcile --watch`, or set VIDBATCH_BASE_URL and VIDBATCH_API_KEY of their provider',
         ]),
     ...(there.sends || pending === 0
       ? []

@@ -42,7 +42,7 @@ export function readFlags(command: Command): Command {
   flag(
     command,
     '--map <field=header...>',
-    'the field stands under this header, such as prompt=描述; header=header keeps a column unsent',
+    'the field is the column with this header, such as prompt=描述; header=header keeps a column unsent',
   );
   flag(
     command,

@@ -158,7 +158,7 @@ export function providerFileFlags(command: Command): Command {
   repeatableFlag(
     command,
     '--map <field=header>',
-    'the field stands under this header, such as task_id=任务ID; repeatable',
+    'the field is the column with this header, such as task_id=任务ID; repeatable',
   );
   flag(command, '--format <format>', 'of the files: csv, json or jsonl (default: by the extension)');
   flag(command, '--encoding <label>', 'of the files, such as gb18030 (default: detected)');

@@ -26,7 +26,7 @@ export type Filter = Omit<Choice, 'batchId' | 'submissionId'>;
 
 const PHASES = ['sending', 'sent', 'answering', 'answered', 'none'] as const satisfies Reached[];
 
-/** None has a variable, because each decision about money is made anew. */
+/** None has a variable, because each decision about money is a new one. */
 export function resolveFlags(command: Command): Command {
   return command
     .option('--task-id <id>', 'the row was accepted: its task id at the provider')

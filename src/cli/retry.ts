@@ -23,7 +23,7 @@ import { withLedger } from './open-ledger.ts';
 import { retryWithManifest } from './retry-changed.ts';
 import { retryFailedTasks } from './retry-failed-tasks.ts';
 
-/** None of the flags that choose rows has a variable, because each choice is made anew. */
+/** None of the flags that choose rows has a variable, because each choice is a new decision. */
 interface RetryFlags extends ReadFlags, PriceFlags {
   failedTasks?: boolean;
   state?: string[];
@@ -155,7 +155,7 @@ function formatChoice({ states, errorCodes, keys }: Chosen): string {
   return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 }
 
-/** A key of a row that cannot be retried is a mistake, which a formatCount alone would hide. */
+/** A key of a row that cannot be retried is a mistake, which a count alone would hide. */
 async function checkKeys(
   db: Database,
   batch: Batch,

@@ -45,7 +45,7 @@ Examples:
   $ vidbatch schedule add nightly jobs/nightly.csv --cron "0 23 * * *" --tz Asia/Shanghai \\
       --window "23:00-07:00 Asia/Shanghai" --jitter 5m
 
-Each run reads the manifest anew and makes a batch such as nightly@20261122T230000+0800. Rows that earlier runs have
+Each run reads the manifest again and makes a batch such as nightly@20261122T230000+0800. Rows that earlier runs have
 sent are sent again, and paid again. Runs need a running worker: vidbatch work.`,
     )
     .action(async (name: string, manifest: string, flags: AddFlags) =>
@@ -144,7 +144,7 @@ const LONGEST_NAME = 100;
 /** The names of a schedule's batches are its name, @ and a time. */
 function checkName(name: string): void {
   const why = name.includes('@')
-    ? 'it contains "@", which stands before the time in the names of its batches'
+    ? 'it contains "@", which comes before the time in the names of its batches'
     : name.length > LONGEST_NAME
       ? `it has ${name.length} characters, and at most ${LONGEST_NAME} are allowed`
       : undefined;

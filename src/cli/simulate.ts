@@ -81,7 +81,7 @@ ${formatTable(RESULT_FAULT_NAMES, (name) => RESULT_FAULTS[name].about)}
 
 Ask it: GET /control/stats, /control/record (every create that it accepted), /control/tasks, /control/settings.
 Change it: POST or DELETE /control/rules; POST /control/settings, for example {"balance":10,"faults":["timeout=0.1"]};
-POST /control/outage {"ms":5000} (refuses connections for so long).`,
+POST /control/outage {"ms":5000} (refuses connections for this time).`,
     )
     .action(async (flags: SimulateFlags) => exit(await simulate(flags, io)));
   globalFlags(command);

@@ -50,7 +50,7 @@ async function validate(manifests: readonly string[], flags: ValidateFlags, io: 
       const line = 1 + (options.skipLines ?? 0);
       faults.add({ severity: 'error', line, rule: 'header-missing', message: missing }, manifest.name);
     }
-    // One fault of the header stands for the faults that it causes in every row.
+    // One fault of the header is shown instead of the faults that it causes in every row.
     const causedByHeader = [
       ...missingFields(manifest, options.map).map((field) => `${field}-required`),
       ...(missing === undefined ? [] : ['ragged-row', 'unnamed-column']),

@@ -1,4 +1,7 @@
-/** The result of the promise, or after `ms` what `late` returns or throws. The work itself goes on; a late error of it is ignored. */
+/**
+ * The result of the promise, or after `ms` what `late` returns or throws. The work itself continues; its late error is
+ * ignored.
+ */
 export async function within<T>(ms: number, promise: Promise<T>, late: () => T): Promise<T> {
   const { promise: over, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);

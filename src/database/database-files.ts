@@ -174,7 +174,7 @@ export async function unpackImage(dir: string): Promise<void> {
   await identify(dir);
 }
 
-/** Where the identifier stands: in `ControlFileData` of Postgres 18, and in the long header of a log's first page. */
+/** The places of the identifier: `ControlFileData` of Postgres 18, and the long header of a log's first page. */
 const ID = { control: 0, log: 24 };
 const CHECKSUM = 292;
 

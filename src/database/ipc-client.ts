@@ -10,8 +10,8 @@ import type { Notification } from './session.ts';
 import { wireValues } from './wire-protocol.ts';
 
 /**
- * The database of the process that holds the folder, in the shape of `pg.Pool`, for the ledger and for BullMQ.
- * When the holder ends, every query is rejected with `HOLDER_GONE`, for good.
+ * The database of the process that holds the folder, in the shape of `pg.Pool`, for the ledger and for BullMQ. When the
+ * holder ends, every query is rejected with `HOLDER_GONE` from then on.
  */
 export class RemoteDatabase
   extends EventEmitter<{ error: [Error]; connect: [RemoteSession] }>
@@ -107,7 +107,10 @@ export async function connectToHolder(path: string, timeoutMs?: number): Promise
   return new RemoteDatabase(path, await IpcConnection.open(path, 'pool', timeoutMs));
 }
 
-/** Asks the holder to give the folder to a worker. Resolves with whether it will. Rejects as `IpcConnection.open` does. */
+/**
+ * Asks the holder to give the folder to a worker. Resolves with true if it will give it. Rejects as
+ * `IpcConnection.open` does.
+ */
 export async function askToYield(path: string, timeoutMs: number): Promise<boolean> {
   const connection = await IpcConnection.open(path, 'yield', timeoutMs);
   const { yields } = connection;

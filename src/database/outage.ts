@@ -9,7 +9,7 @@ import { isOutage } from './connection-errors.ts';
  */
 const SETTLED_MS = 10_000;
 
-/** Whether one server, Redis or Postgres, is away. All its users report to it. It logs the begin and the end once. */
+/** Whether one server, Redis or Postgres, is away. All its users report to it. It logs the start and the end once. */
 export class Outage {
   readonly #engine: 'ledger' | 'queue';
   readonly #name: string;
@@ -69,7 +69,7 @@ export class Outage {
     this.#begun.logged = true;
     this.#log.warn(
       { event: `${this.#engine}-away`, error: messageOf(this.#begun.error) },
-      `${this.#name} is away: what needs it waits`,
+      `${this.#name} is away: everything that needs it waits`,
     );
   }
 

@@ -76,7 +76,7 @@ export class EmbeddedSession
     }
   }
 
-  // PGlite goes on listening, because other sessions may listen to the same channel.
+  // PGlite continues to listen, because other sessions may listen to the same channel.
   #unlisten({ channel }: Subscription): Answer['result'] {
     if (channel === '*') this.#channels.clear();
     else this.#channels.delete(channel);

@@ -1,6 +1,6 @@
 /**
- * The room `operate` tells an operator how things stand: status, report, explain, verify, doctor and metrics.
- * It may import schedule, worker, results, batch, manifest, provider, ledger, database and core.
+ * The room `operate` shows an operator the state of batches and servers: status, report, explain, verify, doctor and
+ * metrics. It may import schedule, worker, results, batch, manifest, provider, ledger, database and core.
  */
 import { budgetJson } from '../batch/budget.ts';
 import type { BudgetJson } from '../batch/budget.ts';
@@ -24,7 +24,7 @@ import { sends } from '../worker/queue/name.ts';
 import { readGates } from './gates.ts';
 import type { Gate } from './gates.ts';
 
-/** Reads where a batch stands. `origin`: the provider of this configuration, if there is one. */
+/** Reads the status of a batch. `origin`: the provider of this configuration, if there is one. */
 export async function summarise(db: Queryable, batch: Batch, origin?: string): Promise<Summary> {
   return summaryOf(db, batch, await readNumbers(db, batch.id), origin);
 }
@@ -51,7 +51,7 @@ export async function summaryOf(
   };
 }
 
-/** Where a batch stands. */
+/** The status of a batch. */
 export interface Summary {
   batch: string;
   source: string;
@@ -60,7 +60,7 @@ export interface Summary {
   rows: number;
   counts: Counts;
   taskIds: number;
-  /** Task ids beyond one a row: these rows were paid more than once. */
+  /** Second task ids of rows: these rows were paid more than once. */
   surplus: number;
   /** Failed tasks that a person had made again: paid again on purpose. */
   remade: number;

@@ -7,8 +7,8 @@ import { offsetAt, wallClock } from '../core/time/zone.ts';
 export const LATE_MS = 5 * 60_000;
 
 /**
- * Decides the ticks from the first undecided one up to now, and finds the next one. Ticks of the last minutes are run. Of
- * earlier ticks none is run, or with `once` the last one, if no other tick is run: one run stands for all of them.
+ * Decides the ticks from the first undecided one up to now, and finds the next one. Ticks of the last minutes are run.
+ * Of earlier ticks none is run, or with `once` the last one, if no other tick is run: one run replaces all of them.
  */
 export function dueTicks(
   schedule: Pick<Schedule, 'name' | 'cron' | 'zone' | 'missed' | 'jitterMs'> & { nextAt: number },
@@ -47,11 +47,11 @@ function decided(schedule: Pick<Schedule, 'name' | 'zone' | 'jitterMs'>, tick: n
 
 function missedFrom({ zone }: Pick<Schedule, 'zone'>, first: number, last: number, made: boolean): string {
   const until = made
-    ? `up to the one of ${wallTime(zone, last)}, which stands for them`
+    ? `up to the one of ${wallTime(zone, last)}, which is run for all of them`
     : `to ${wallTime(zone, last)}`;
   const which =
     first === last ? `the tick of ${wallTime(zone, first)}` : `ticks from ${wallTime(zone, first)} ${until}`;
-  return `no worker was up: ${which}`;
+  return `no worker was running: ${which}`;
 }
 
 /** The same for all workers, because it follows from the tick. */

@@ -7,17 +7,20 @@ import { scheduleQueue } from '../worker/queue/name.ts';
 import { openQueue } from '../worker/queue/queue.ts';
 
 export interface Mirror {
-  /** Shows these, as soon as what was to be shown before is. Resolves when it has tried; never rejects: nothing hangs on it. */
+  /**
+   * Shows these schedules after the earlier call has ended. Resolves when it has tried, and never rejects: nothing
+   * depends on it.
+   */
   show(schedules: readonly Schedule[]): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What was lost in the queue is shown again after so long. */
+/** Jobs that the queue has lost are shown again after this time. */
 const AGAIN_MS = 60_000;
 
 /**
  * The schedules as BullMQ's job schedulers, for people on Bull Board: each with a delayed job for its next tick, which
- * no worker takes. The ledger knows nothing of it: what is lost, removed or run there changes no run.
+ * no worker takes. The ledger does not read them: a job that is lost, removed or run there changes no run.
  */
 export function openMirror(app: Pick<App, 'store' | 'ledgerId'>, log: Logger): Mirror {
   const queue = openQueue(app.store, scheduleQueue(app.ledgerId));
@@ -37,7 +40,8 @@ export function openMirror(app: Pick<App, 'store' | 'ledgerId'>, log: Logger): M
       try {
         await put(schedule);
       } catch {
-        // BullMQ on Postgres: a removal in the middle of a change leaves the job, and the job stands in the way for ever.
+        // BullMQ on Postgres: a removal in the middle of a change leaves the job, which then blocks this schedule for
+        // ever.
         const jobs = await queue.getDelayed();
         await Promise.all(jobs.filter(({ name }) => name === schedule.name).map(async (job) => job.remove()));
         await put(schedule);
@@ -48,7 +52,7 @@ export function openMirror(app: Pick<App, 'store' | 'ledgerId'>, log: Logger): M
   async function put({ name, cron, zone, manifest, nextAt }: Schedule): Promise<void> {
     await queue.upsertJobScheduler(
       name,
-      // Where clocks change, BullMQ reckons another next tick; the one that counts is in the data.
+      // Where clocks change, BullMQ computes another next tick. The right one is in the data.
       { pattern: cron, tz: zone },
       { name, data: { schedule: name, manifest, tick: wallTime(zone, nextAt.getTime()) } as never },
     );

@@ -15,7 +15,7 @@ export interface SeenSchedule extends Omit<Schedule, 'id' | 'nextAt' | 'decidedA
   next: string[];
   /** The newest run that is over. */
   last: SeenRun | null;
-  /** The newest run that was to make a batch has failed. */
+  /** The latest run, apart from skipped and missed ticks, could not make its batch. */
   failing: boolean;
 }
 

@@ -13,7 +13,7 @@ export interface Pace {
   jobs: number;
 }
 
-/** More jobs at a time are of no use. */
+/** More jobs at a time do not help. */
 const MOST_JOBS = 8;
 
 /** The rate is measured over this time. */

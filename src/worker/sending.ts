@@ -89,7 +89,7 @@ const JOURNAL_BYTES = 32 * 1024;
 const MOST_SKEW_MS = 5_000;
 
 /**
- * Starts sending rows. A halt from before is tried out with one row at a time.
+ * Starts sending rows. A provider that is still halted is probed with one row at a time.
  * @throws VidbatchError exit 2 without a provider, with a bad key, or when the clocks disagree.
  */
 export async function startSending(

@@ -12,10 +12,10 @@ export interface Supply {
 }
 
 /**
- * The jobs that fill the queue: the highest rank first, and the batches of one rank in turn. If only one row of a batch may
- * be in flight, it gets one job for one row. While a halt is being tried out there is one job in all, preferably of a
- * batch with a row that has not run into the halt. A batch whose limits have no room gets a job only if no other batch
- * has rows.
+ * The jobs that fill the queue: the highest rank first, and the batches of one rank in turn. If only one row of a batch
+ * may be in flight, it gets one job for one row. While a halted provider is being probed, there is only one job,
+ * preferably for a batch with a row that has not caused a halt. A batch whose limits have no room gets a job only if no
+ * other batch has rows.
  */
 export function topUp(ready: readonly ReadyBatch[], { size, ahead, waiting }: Supply): Chunk[] {
   const probing = ready.some((batch) => batch.probing);

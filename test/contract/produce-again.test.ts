@@ -170,7 +170,7 @@ onEvery(LEDGERS, (storage) => {
       await assert.rejects(produce(db, join(folder, `${first.name}.jsonl`)), {
         code: 'BATCH_OF_OTHER_FILE',
         exitCode: 2,
-        hint: new RegExp(`^--batch ${first.name} goes on with that batch, and sends what is new in it`),
+        hint: new RegExp(`^--batch ${first.name} continues that batch, and sends its new rows`),
       });
     });
 

@@ -25,7 +25,7 @@ test('an outage is logged once when it begins, with its first reason, and once w
   t.mock.timers.tick(SETTLED_MS);
   assert.deepEqual(told(), ['queue-away', 'queue-back']);
   assert.equal(heard.lines[0]?.['error'], 'connect ECONNREFUSED');
-  assert.equal(heard.lines[0]?.['msg'], 'Redis at h is away: what needs it waits');
+  assert.equal(heard.lines[0]?.['msg'], 'Redis at h is away: everything that needs it waits');
   outage.failed(new Error('once more'));
   assert.deepEqual(told(), ['queue-away', 'queue-back', 'queue-away']);
 });

@@ -35,7 +35,7 @@ describe('ticks that nobody has seen', () => {
     assert.deepEqual(runs, [
       [
         '08:00',
-        'no worker was up: ticks from 2026-11-25 08:00:00 +00:00 up to the one of 2026-11-25 11:00:00 +00:00, which stands for them',
+        'no worker was running: ticks from 2026-11-25 08:00:00 +00:00 up to the one of 2026-11-25 11:00:00 +00:00, which is run for all of them',
       ],
       ['11:00', null],
     ]);
@@ -56,7 +56,7 @@ describe('ticks that nobody has seen', () => {
   test('are not run at all when they shall not be', () => {
     const { runs, next } = due({ missed: 'skip' }, '2026-11-25T08:00Z', '2026-11-25T11:30Z');
     assert.deepEqual(runs, [
-      ['08:00', 'no worker was up: ticks from 2026-11-25 08:00:00 +00:00 to 2026-11-25 11:00:00 +00:00'],
+      ['08:00', 'no worker was running: ticks from 2026-11-25 08:00:00 +00:00 to 2026-11-25 11:00:00 +00:00'],
     ]);
     assert.equal(next, at('2026-11-25T12:00Z'));
   });

@@ -54,8 +54,8 @@ export async function gatherSuspects(db: Queryable, importId: string, origin: st
 }
 
 /**
- * Task `pair` may be of `suspect`, as SQL. A time in whole seconds may be up to one second too early. $2 is the tolerance in
- * milliseconds. The prompts must be the same, unless the file has shortened its prompt.
+ * Task `pair` may belong to `suspect`, as SQL. A time in whole seconds may be up to one second too early. $2 is the
+ * tolerance in milliseconds. The prompts must be the same, unless the file has shortened its prompt.
  */
 const FITS = `
       (suspect.model is null or suspect.model = pair.model)

@@ -86,7 +86,8 @@ async function updateMoved(db: Queryable, importId: string, batchId: number): Pr
      )
      update vidbatch.row_state s
         set priority = m.priority,
-            -- The row's own time is not part of what is sent. Unedited rows keep their backoff, which stands here too.
+            -- The row's own time is not part of what is sent. Unedited rows keep their backoff, which this column also
+            -- holds.
             not_before = case when s.state = 'pending' then coalesce(m.not_before, '-infinity') else s.not_before end
        from moved m where s.id = m.id and m.rewritten`,
     [importId, batchId],

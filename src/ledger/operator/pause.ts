@@ -13,7 +13,7 @@ export async function pause(db: Queryable, id: number | null): Promise<void> {
   else await db.query(`update vidbatch.batch set state = 'paused' where id = $1 and state = 'active'`, [id]);
 }
 
-/** Lets the batch go on; null: all batches. Returns whether it was paused or stopped. */
+/** Lets the batch continue; null: all batches. Returns whether it was paused or stopped. */
 export async function resume(db: Queryable, id: number | null): Promise<boolean> {
   if (id === null) {
     const { rows } = await db.query(
@@ -54,8 +54,8 @@ interface Resumed {
 }
 
 /**
- * An operator lets these batches go on; undefined: all. With all, each halted provider is probed with one row, also a
- * provider that this configuration does not use: a halt stops every worker.
+ * An operator lets these batches continue; undefined: all. With all, each halted provider is probed with one row, also
+ * a provider that this configuration does not use: a halt stops every worker.
  */
 export async function resumeBy(
   db: Database,

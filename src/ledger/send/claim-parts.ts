@@ -30,7 +30,7 @@ export const OPEN_BATCH = `
         where b.id = $1 and b.origin = $4 and ($6::bigint[] is null or b.id = any($6))
           and vidbatch.blocked_by(b, p, m) <@ '{off-peak-window}'`;
 
-/** The batch has a row that may be sent now and has not run into a halt. */
+/** The batch has a row that may be sent now and has not caused a halt. */
 export const HAS_UNHALTED = `exists (
                 select from ${dueGroups('locked')} g
                  cross join lateral (

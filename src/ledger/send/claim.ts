@@ -5,7 +5,7 @@ import { ASKED, chosen, CLAIMED, HAS_UNHALTED, IN_ORDER, OPEN_BATCH, pick, UNUSE
 import { CLAIM_ORDER } from './group.ts';
 import { limitParams } from './rate-limiter.ts';
 
-/** A granted claim: the row is `submitting` under `attemptId`, committed. Only what stands here is sent. */
+/** A granted claim: the row is `submitting` under `attemptId`, committed. Only what it contains is sent. */
 export interface Claim {
   attemptId: string;
   submissionId: number;
@@ -35,7 +35,7 @@ export interface Claim {
   place?: Place;
 }
 
-/** Where a row stands in the order in which rows of one batch are claimed. */
+/** The position of a row in the order in which rows of one batch are claimed. */
 export interface Place {
   model: string;
   priority: number;
@@ -57,7 +57,7 @@ export interface ClaimScope {
   limits?: readonly Limit[];
 }
 
-/** Leave to claim as many rows of a batch as there are ids. Each id is used for one attempt, once. */
+/** Permission to claim as many rows of a batch as there are ids. Each id is used for one attempt, once. */
 export interface Wish {
   batchId: number;
   attemptIds: readonly string[];
@@ -150,10 +150,10 @@ export async function claim(db: Queryable, scope: ClaimScope, wish: Wish): Promi
 }
 
 /**
- * The same for the rows after `place`, while the batch has no others that are due. A claim begins at the first row that
- * is pending, and so walks over all that have left that state since the last vacuum; this one does not. Rows that have
- * become due before that place, or with another model or priority, are for the next `claim`: so ask for a new place often.
- * Not to be repeated after an error: it does not look whether its attempts were made.
+ * The same for the rows after `place`, while no other rows of the batch are due. It is cheaper: a claim searches from
+ * the first pending row, and so reads the index entries of all rows that were sent since the last vacuum. Rows that
+ * became due before that place, or that have another model or priority, wait for the next `claim`: so ask for a new
+ * place often. Do not repeat it after an error: it does not check whether its attempts were made.
  */
 export async function claimAfter(
   db: Queryable,
@@ -200,9 +200,10 @@ export async function claimAfter(
 }
 
 /**
- * The same as `claim` with the batch and its provider locked: for a batch with a budget, from which it takes what the rows cost, and
- * where only one row may be in flight, because the batch has had no accepted row yet (canary) or a halt is being tried
- * out (probe). A halt is tried with a row that has not run into it, if one may be sent: one bad row must not keep it shut.
+ * The same as `claim` with the batch and its provider locked: for a batch with a budget, from which it takes what the
+ * rows cost, and where only one row may be in flight, because the batch has had no accepted row yet (canary) or a
+ * halted provider is being probed. The probe is a row that has not caused the halt, if there is one: one bad row must
+ * not keep the provider halted.
  */
 export async function claimLocked(
   db: Queryable,
@@ -235,7 +236,7 @@ export async function claimLocked(
   return { claims: rows.map(toClaim), lockNeeded: rows[0]?.lock_needed ?? true };
 }
 
-/** Those of the attempts that were made: their statement was committed, though its answer was lost. */
+/** Those of the attempts that were made: their statement was committed, although its answer was lost. */
 export async function granted(db: Queryable, attemptIds: readonly string[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
     `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.content_hash, s.request, a.number, a.epoch, s.spent, p.throttle_level,

@@ -49,7 +49,7 @@ export async function providerStatus(db: Queryable, origin: string): Promise<Pro
   return rows[0];
 }
 
-/** Providers that are halted, being tried out, or throttling. */
+/** Providers that are halted, being probed, or throttling. */
 export async function heldProviders(db: Queryable): Promise<ProviderStatus[]> {
   const { rows } = await db.query<ProviderStatus>(
     `${STATUS} where state <> 'open' or throttled_until > now() order by origin`,

@@ -22,11 +22,11 @@ export interface ReadyBatch {
   name: string;
   /** The highest sum of the batch's priority and a row's. */
   rank: number;
-  /** Only one row may be in flight: the batch has no accepted row yet, or a halt is being tried out. */
+  /** Only one row may be in flight: the batch has no accepted row yet, or a halted provider is being probed. */
   alone: boolean;
-  /** A halt is being tried out, so only one row of all batches may be in flight. */
+  /** A halted provider is being probed, so only one row of all batches may be in flight. */
   probing: boolean;
-  /** All its rows that may be sent have run into the halt. */
+  /** Each of its rows that may be sent has caused a halt. */
   halted: boolean;
   /** Rows that are due, counted up to what was asked for. */
   rows: number;

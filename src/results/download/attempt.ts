@@ -33,7 +33,7 @@ export async function attempt(
   part: Part,
   options: AttemptOptions,
 ): Promise<Tried> {
-  // All of it had come, and the process ended before it was named.
+  // The whole video had arrived, and the process ended before the file got its name.
   if (part.size > 0 && part.size === part.total) {
     return withFile(await PartFile.resume(path, part.size), (file) => judgeFile(file, part, '', true));
   }
@@ -137,7 +137,7 @@ async function pour(
     return error instanceof Unwanted ? error.tried : broken(error, host);
   }
   if (total === null || travelled === total) return undefined;
-  return { kind: 'again', code: 'BROKEN', reason: `${host}: ${travelled} bytes came instead of ${total}` };
+  return { kind: 'again', code: 'BROKEN', reason: `${host}: ${travelled} bytes arrived instead of ${total}` };
 }
 
 function withHost<T extends { reason: string }>(host: string, refused: T): T {
@@ -146,12 +146,12 @@ function withHost<T extends { reason: string }>(host: string, refused: T): T {
 
 /** A page instead of a video: usually the URL is dead, and the server answers 200 all the same. */
 function notAVideo(what: string): Tried {
-  return { kind: 'dead', code: 'NOT_A_VIDEO', reason: `what came is no video: ${what}` };
+  return { kind: 'dead', code: 'NOT_A_VIDEO', reason: `the answer is not a video: ${what}` };
 }
 
 /** Whether a file that has ended is a whole video. `isFramed`: the answer said where it ends. */
 async function judgeFile(file: PartFile, part: Part, declared: string, isFramed: boolean): Promise<Tried> {
-  if (file.bytes === 0) return { kind: 'again', code: 'EMPTY', reason: 'what came is empty' };
+  if (file.bytes === 0) return { kind: 'again', code: 'EMPTY', reason: 'the answer is empty' };
   const content = await readContent(await file.head(HEAD_BYTES), declared);
   if (content.kind === 'other') {
     part.size = 0;
@@ -161,7 +161,8 @@ async function judgeFile(file: PartFile, part: Part, declared: string, isFramed:
   const end = await endOfBoxes(file.file, file.bytes, extension);
   if (end === 'beyond' || (!isFramed && end !== 'at-end')) {
     part.size = 0;
-    const reason = end === 'beyond' ? 'the video is cut short' : 'nothing says that the video is whole';
+    const reason =
+      end === 'beyond' ? 'the video is cut short' : 'it is not known whether the video is complete';
     return { kind: 'again', code: 'CUT_SHORT', reason };
   }
   const { bytes, sha256 } = await file.sync();

@@ -17,17 +17,17 @@ const FULL = new Set(['ENOSPC', 'EDQUOT']);
 /** File systems without hard links. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
-/** Error codes that concern one name, not the disk or the folder: the other videos can go on. */
+/** Error codes that concern one name, not the disk or the folder: the other downloads continue. */
 const OF_A_NAME = new Set(
   'ELOOP EISDIR ENOTDIR EACCES EPERM EEXIST ENOTEMPTY ENAMETOOLONG EINVAL EILSEQ ENXIO EBUSY ETXTBSY ERR_FS_EISDIR'.split(
     ' ',
   ),
 );
 
-/** One name in the folder cannot be used. Its video fails; the others go on. */
+/** One name in the folder cannot be used. Its video fails; the other downloads continue. */
 export class UnusableName extends VidbatchError {
   constructor(path: string, what: string, cause?: unknown) {
-    super('FILE_UNUSABLE', `${basename(path)}: ${what}; move it away, and run this again`, { cause });
+    super('FILE_UNUSABLE', `${basename(path)}: ${what}; move it away, and run this command again`, { cause });
   }
 }
 
@@ -48,7 +48,7 @@ async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
     if (OF_A_NAME.has(code ?? '')) throw unusableName(path, cause as NodeJS.ErrnoException);
     throw new VidbatchError('DISK', `${path}: ${messageOf(cause)}`, {
       cause,
-      hint: 'The folder must be one that this user can write. What is there is complete; run the command again.',
+      hint: 'The folder must be one that this user can write. The videos in it are complete; run the command again.',
     });
   }
 }
@@ -56,7 +56,7 @@ async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
 function diskFull(path: string, cause?: unknown): VidbatchError {
   return new VidbatchError('DISK_FULL', `${dirname(path)}: there is no room left on the disk`, {
     cause,
-    hint: 'Make room, or name another folder. What is there is complete, and the rest goes on where it stopped.',
+    hint: 'Make room, or name another folder. The videos in it are complete, and the next run continues where this one stopped.',
   });
 }
 

@@ -93,7 +93,7 @@ export class Downloader {
       if (error instanceof UnusableName) return { code: error.code, reason: error.message };
       throw error;
     }
-    const reason = `${video.file} is no longer what was downloaded; move it away, and run this again`;
+    const reason = `${video.file} has changed since its download; move it away, and run this command again`;
     return { code: 'FILE_CHANGED', reason };
   }
 

@@ -21,7 +21,7 @@ export type Judgement =
   | { kind: 'whole'; total: number | null; validator: string | null; encoding: string | null }
   /** What is missing of the part comes. */
   | { kind: 'rest'; total: number }
-  /** The part is of no use: ask again from the beginning. */
+  /** The part cannot be continued: ask again from the beginning. */
   | { kind: 'restart'; reason: string }
   | { kind: 'redirect'; to: string }
   /** Nothing is there, or no longer at this URL. */
@@ -34,7 +34,8 @@ export function judgeHead(head: Head, part: Part, limits: { maxBytes: number; no
   const { status } = head;
   if (status === 200) return judgeWhole(head, limits.maxBytes);
   if (status === 206) return judgeRest(head, part);
-  if (status === 416) return { kind: 'restart', reason: 'the part that is here is of no use (HTTP 416)' };
+  if (status === 416)
+    return { kind: 'restart', reason: 'the part on the disk cannot be continued (HTTP 416)' };
   if ([301, 302, 303, 307, 308].includes(status)) {
     const to = one(head, 'location');
     if (to !== undefined) return { kind: 'redirect', to };
@@ -88,7 +89,7 @@ function judgeRest(head: Head, part: Part): Judgement {
     (one(head, 'content-encoding') ?? 'identity') === 'identity';
   return fits
     ? { kind: 'rest', total }
-    : { kind: 'restart', reason: 'another range came than was asked for' };
+    : { kind: 'restart', reason: 'the answer has another range than the request' };
 }
 
 /** A strong validator: a weak ETag does not say that the bytes are the same (RFC 9110, 13.1.5). */

@@ -57,7 +57,10 @@ export async function openTransfer(
   for (let hop = 0; hop <= MOST_REDIRECTS; hop += 1) {
     if (target === null) return refused('BAD_URL', 'there is no valid result URL');
     if (target.protocol !== 'https:' && target.protocol !== 'http:') {
-      return refused('BAD_URL', `the result URL is of ${target.protocol}, which is neither https: nor http:`);
+      return refused(
+        'BAD_URL',
+        `the result URL begins with ${target.protocol}, which is neither https: nor http:`,
+      );
     }
     const { host } = target;
     let answer: Dispatcher.ResponseData;
@@ -86,13 +89,16 @@ function refused(code: string, reason: string): Opened {
   return { kind: 'refused', code, reason };
 }
 
-/** A transfer that broke; what has come stays. It names only the host, because the rest of the URL is signed. */
+/**
+ * A transfer that broke. The bytes that arrived are kept. It names only the host, because the rest of the URL is
+ * signed.
+ */
 export function broken(error: unknown, host: string): Extract<Opened, { kind: 'again' | 'refused' }> {
   if (error instanceof UnreachableAddress) {
     return {
       kind: 'refused',
       code: 'PRIVATE_ADDRESS',
-      reason: `${error.message}; --allow-private or --allow-host would let it be connected to`,
+      reason: `${error.message}; --allow-private or --allow-host allows this connection`,
     };
   }
   const { code, message = '' } = error as { code?: string; message?: string };
@@ -104,11 +110,11 @@ const BROKEN: Readonly<Record<string, string>> = {
   UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
   UND_ERR_SOCKET: 'the connection was closed in the middle',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'another length came than was said',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer has another length than its header says',
   ECONNRESET: 'the connection was reset',
   ECONNREFUSED: 'the connection was refused',
   ENOTFOUND: 'there is no such host',
-  STALLED: 'nothing came any more',
+  STALLED: 'no more bytes arrived',
 };
 
 /** Whether the answer says where its body ends. Otherwise only the end of the connection does. */

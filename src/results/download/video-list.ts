@@ -76,7 +76,7 @@ export function formatVideo({
   return [state, place, ...known.filter((part) => part !== null), at.toISOString()].join(' · ');
 }
 
-/** Says which file belongs to which row, for people. It is written anew each time, and vidbatch never reads it. */
+/** Says which file belongs to which row, for people. It is replaced each time, and vidbatch never reads it. */
 export const LIST = 'vidbatch-videos.csv';
 
 const COLUMNS = [
@@ -92,7 +92,9 @@ const COLUMNS = [
   'at',
 ] as const;
 
-/** Writes the list into the folder, in input order. Returns what there is of each state. */
+/**
+ * Writes the list into the folder, in input order. Returns how many rows are in each state, and the size of the videos.
+ */
 export async function writeList(folder: string, rows: AsyncIterable<VideoView>): Promise<VideoTotals> {
   const totals = noTotals();
   async function* lines(): AsyncGenerator<string> {

@@ -104,6 +104,6 @@ async function name(
   await onWhole(video);
   if (await giveName(path, join(folder, video.file), sha256)) return { kind: 'downloaded', ...video };
   await removeFile(path);
-  const reason = `${video.file} is there already, with another content; move it away, and run this again`;
+  const reason = `${video.file} exists already, with other content; move it away, and run this command again`;
   return { kind: 'failed', code: 'FILE_EXISTS', reason, again: false };
 }

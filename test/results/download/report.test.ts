@@ -15,7 +15,7 @@ describe('what download says', () => {
     const open = { rows: 135, pending: 130 };
     assert.deepEqual(formatOutstanding(open, { asks: true, sends: true }), ['135 rows may still complete']);
     const [, asks, sends] = formatOutstanding(open, { asks: false, sends: false });
-    assert.match(asks ?? '', /^this command cannot ask for them: run `vidbatch reconcile --watch`/);
+    assert.match(asks ?? '', /^this command cannot poll their tasks: run `vidbatch reconcile --watch`/);
     assert.match(sends ?? '', /^no worker sends the 130 pending rows: start `vidbatch work`/);
     assert.equal(formatOutstanding({ rows: 1, pending: 0 }, { asks: true, sends: false }).length, 1);
   });

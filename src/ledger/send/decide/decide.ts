@@ -25,8 +25,8 @@ export interface Note {
 
 /**
  * What answers mean for their rows, their batches and their providers. An answer is judged by its attempt, not by its
- * row: it is legal from `submitting` and, for late truth, from `uncertain`; and a task id is kept wherever its row stands.
- * While a row is in doubt (another attempt of it may have been accepted), no refusal settles it.
+ * row: it is legal from `submitting` and, for late truth, from `uncertain`; and a task id is kept in every state of its
+ * row. While a row is in doubt (another attempt of it may have been accepted), no refusal settles it.
  */
 export function decide(facts: Facts, results: readonly Result[]): Decision {
   const rows = decideRows(facts, results);

@@ -1,6 +1,9 @@
 import type { State } from '../../../core/states.ts';
 
-/** What answers are judged by, as it stands while all of it is locked. Moments are milliseconds since the epoch. */
+/**
+ * The facts by which answers are judged. All of them are locked when they are read. Moments are milliseconds since the
+ * epoch.
+ */
 export interface Facts {
   now: number;
   /** Those of the answered attempts that have no outcome yet. */
@@ -16,9 +19,9 @@ export interface AttemptFacts {
   submissionId: number;
   number: number;
   origin: string;
-  /** The provider's at the claim: a halt that was raised since is not raised again by it. */
+  /** The provider's epoch at the claim: the answer does not raise a halt again that was raised later. */
   epoch: number;
-  /** Of what was sent. Null: the journal of an older version does not say. */
+  /** Hash of what was sent. Null: the attempt comes from a journal of an older version, which lacks it. */
   contentHash: string | null;
   claimedAt: number;
 }

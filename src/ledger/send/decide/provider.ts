@@ -17,10 +17,10 @@ export interface Halt {
   attemptId: string;
 }
 
-/** What a group of answers says of its provider. */
+/** What a group of answers says about its provider. */
 interface Signs {
   accepted: number;
-  /** Of attempts that were claimed since it was last tried out. */
+  /** Of attempts that were claimed since its last probe. */
   acceptedNow: boolean;
   uncertain: number;
   unreached: number;

@@ -18,11 +18,11 @@ interface Answer {
 export interface Decided extends Answer {
   /** The state of the row from now on. */
   next: State;
-  /** It is this answer that moves the row. */
+  /** This answer moves the row. */
   decides: boolean;
-  /** Its task is of the content that the row has, or waits for. */
+  /** Its task has the content that the row has, or waits for. */
   settles: boolean;
-  /** It brought a task that the row does not have: a second one, or one of content that the row had before. */
+  /** It brought a task that the row does not have: a second task, or a task for content that the row had before. */
   surplus: boolean;
   /** Its task id was known before, from another attempt of the row. */
   known: boolean;
@@ -102,7 +102,7 @@ function settles({ result, attempt, row }: Answer): boolean {
   return row.attemptId === attempt.id && (row.state === 'submitting' || row.state === 'uncertain');
 }
 
-/** The row has run into a halt before, and that was lifted since: the row itself is wrong. */
+/** The row has caused a halt before, and that halt was lifted: the row itself is wrong. */
 function isHopeless({ result, row, provider }: Answer): boolean {
   const { haltedAt } = row;
   const { liftedAt } = provider;

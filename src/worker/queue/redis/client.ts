@@ -11,8 +11,8 @@ import type { RedisPlace } from './url.ts';
 export type RedisClient = Redis | Cluster;
 
 /**
- * A connection that owes an answer for so long is given up, and what it was asked is asked again on the next one: a
- * server that is stopped or cut off keeps its connections open for ever. No command blocks longer: BullMQ's wait for a
+ * A connection without an answer for this time is closed, and its commands are repeated on the next one: a server that
+ * is stopped or cannot be reached keeps its connections open for ever. No command blocks longer: BullMQ's wait for a
  * job ends after ten seconds at most.
  */
 const SILENCE_MS = 20_000;
@@ -37,7 +37,7 @@ export function openRedis(url: string | RedisPlace, { silenceMs = SILENCE_MS } =
     slotsRefreshTimeout: CONNECT_MS,
     retryDelayOnFailover: 500,
     retryDelayOnClusterDown: 500,
-    // Certificates are of names: a name must not be exchanged for its address.
+    // A certificate names a host, so a host name must not be replaced by its address.
     ...(place.tls
       ? { dnsLookup: (host: string, done: (error: null, address: string) => void) => done(null, host) }
       : {}),
@@ -56,12 +56,12 @@ export interface RedisQueue {
   /** `Redis at localhost:6379`, for people. */
   name: string;
   outage: Outage;
-  /** `noeviction` is what a queue needs; undefined where it is not told. */
+  /** A queue needs `noeviction`; undefined if the server does not report it. */
   evictionPolicy: string | undefined;
 }
 
 /**
- * One address that turns out to be a node of a cluster is opened as the cluster: managed ones hand out nothing else.
+ * If the one address is a node of a cluster, it opens the whole cluster: managed clusters give only such an address.
  * @throws VidbatchError within ten seconds when it cannot be used.
  */
 export async function connectRedis(url: string): Promise<RedisQueue> {
@@ -89,7 +89,7 @@ export async function connectRedis(url: string): Promise<RedisQueue> {
   return { redis, name, outage, evictionPolicy };
 }
 
-/** Of a cluster: also the node that holds the queue answers, whose address was told by another one. */
+/** For a cluster, also checks that the node of the queue answers: its address comes from another node. */
 async function ready(redis: RedisClient): Promise<void> {
   await redis.connect();
   await redis.exists(`${prefixOf(redis)}:`);

@@ -7,16 +7,16 @@ import { redisTrouble } from './trouble.ts';
 import { nameOfPlace } from './url.ts';
 import type { RedisPlace } from './url.ts';
 
-/** What a Redis says of itself. */
+/** What a Redis server reports about itself. */
 export interface RedisReport {
   /** `7.0.15`; of Valkey and other relatives, the version of Redis that they are compatible with. */
   version: string;
   cluster: boolean;
-  /** `noeviction` is what a queue needs; undefined where it is not told. */
+  /** A queue needs `noeviction`; undefined if the server does not report it. */
   evictionPolicy: string | undefined;
 }
 
-/** Opening an engine takes this long at most, also at an address that swallows everything. */
+/** Opening an engine takes this long at most, also at an address that never answers. */
 export const STARTING_MS = 8_000;
 
 /** Commands that BullMQ uses (`bzpopmin`, streams) came with it. */
@@ -50,7 +50,7 @@ async function probeOne(place: RedisPlace, ms: number): Promise<RedisReport> {
     lazyConnect: true,
     retryStrategy: () => null,
     sentinelRetryStrategy: () => null,
-    // It would wait for a server that loads.
+    // The check would wait while a server loads its data.
     enableReadyCheck: false,
   });
   let reason: unknown;
@@ -74,7 +74,7 @@ async function look(place: RedisPlace, probe: Redis): Promise<RedisReport> {
 }
 
 /**
- * The client itself asks for its database without looking at the answer, and goes on in database 0.
+ * The client does not check the answer when it selects its database, and continues in database 0.
  * @throws VidbatchError QUEUE_NO_DATABASE
  */
 export async function selectDatabase(probe: Redis, place: RedisPlace): Promise<void> {

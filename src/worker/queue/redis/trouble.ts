@@ -4,8 +4,8 @@ import { nameOfPlace } from './url.ts';
 import type { RedisPlace } from './url.ts';
 
 /**
- * Why Redis cannot be used, as an error with a code and what to do. `answered`: something took the connection. What
- * ioredis says holds no password; it keeps them in the command, which is not looked at.
+ * Why Redis cannot be used, as an error with a code and what to do. `answered`: something took the connection. Messages
+ * of ioredis contain no password: it keeps passwords in the command, which is not read here.
  */
 export function redisTrouble(error: unknown, place: RedisPlace, { answered = false } = {}): VidbatchError {
   const reason = reasonOf(error);
@@ -25,7 +25,7 @@ export function redisTrouble(error: unknown, place: RedisPlace, { answered = fal
     return trouble(
       'QUEUE_MASTER_UNKNOWN',
       `is not known: the Sentinels answer, and know no master of the name ${place.master}`,
-      'The name stands after the hosts in REDIS_URL, and in the configuration of the Sentinels after `sentinel monitor`.',
+      'The name comes after the hosts in REDIS_URL, and after `sentinel monitor` in the configuration of the Sentinels.',
     );
   }
   const tls = tlsTrouble(error);
@@ -53,7 +53,7 @@ export function redisTrouble(error: unknown, place: RedisPlace, { answered = fal
   if (reason.startsWith('Unknown RESP type')) {
     return trouble(
       'QUEUE_UNREACHABLE',
-      'does not speak as a Redis does',
+      'does not answer like a Redis server',
       'Check host and port in REDIS_URL; if it speaks TLS: rediss:// instead of redis://.',
     );
   }

@@ -33,8 +33,8 @@ const PARAMETERS = {
 const PORTS = { server: 6379, cluster: 6379, sentinel: 26379 } as const;
 
 /**
- * Several hosts fit in no URL of the standard. Nothing of the text is ever repeated in an error: where it was misread,
- * any part of it may be of the password.
+ * A standard URL cannot hold several hosts. An error never repeats any part of the text: if the text was misread, each
+ * part may belong to the password.
  * @throws VidbatchError BAD_URL, exit 2.
  */
 export function parseRedisUrl(url: string): RedisPlace {
