@@ -8,7 +8,7 @@ import { checkModels, parseRates, perSecondOf } from '../core/rate/rate-limits.t
 import { excerpt } from '../core/text.ts';
 import { parseWindow } from '../core/time/window.ts';
 import type { Window } from '../core/time/window.ts';
-import { findZone, nearestZone } from '../core/time/zone.ts';
+import { DAY_MS, findZone, nearestZone, offsetAt } from '../core/time/zone.ts';
 import { modelNames } from '../provider/profile/models.ts';
 import type { Profile } from '../provider/profile/schema.ts';
 import { readTime } from '../results/audit/time.ts';
@@ -129,4 +129,16 @@ export function parseTime(name: string, text: string, zone = 'UTC'): Date {
   const read = readTime(day, zone);
   if (read.kind === 'time') return new Date(read.at);
   throw usageError('BAD_TIME', `${name}: "${text}" is not a time such as 2026-03-01 or 2026-03-01T18:00Z`);
+}
+
+/** `today` and `yesterday` begin at midnight of the zone; `12h` and `7d` count back from now; otherwise as `parseTime`. */
+export function parseSince(name: string, text: string, zone: string, now = Date.now()): Date {
+  const word = text.trim().toLowerCase();
+  const [, number, unit] = /^(\d{1,5})(m|h|d)$/.exec(word) ?? [];
+  if (number !== undefined)
+    return new Date(now - Number(number) * (unit === 'd' ? DAY_MS : unit === 'h' ? 3_600_000 : 60_000));
+  if (word !== 'today' && word !== 'yesterday') return parseTime(name, text, zone);
+  const local = now + offsetAt(zone, now);
+  const day = new Date(local - (word === 'yesterday' ? DAY_MS : 0)).toISOString().slice(0, 10);
+  return parseTime(name, day, zone);
 }

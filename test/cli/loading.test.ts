@@ -19,7 +19,18 @@ function packagesOf(file: URL, seen = new Set<string>()): string[] {
   );
 }
 
-for (const command of ['status', 'explain', 'export', 'pause', 'report', 'resolve', 'retry', 'uncertain']) {
+for (const command of [
+  'cost',
+  'status',
+  'explain',
+  'export',
+  'failures',
+  'pause',
+  'report',
+  'resolve',
+  'retry',
+  'uncertain',
+]) {
   test(`${command} needs the ledger alone, and loads no queue, no engine and no HTTP client before`, () => {
     const loaded = packagesOf(new URL(`${command}.ts`, CLI));
     assert.ok(loaded.includes('commander'));

@@ -25,6 +25,8 @@ describe('while Redis is away', async () => {
     ['status'],
     ['explain', 'sent', 'sent-1'],
     ['uncertain'],
+    ['cost', '--by', 'day'],
+    ['failures'],
     ['report', 'sent'],
     ['export', 'sent'],
     ['verify'],

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatAmount } from '../../../src/core/money/money.ts';
+import type { Database } from '../../../src/database/database.ts';
+import { readHeld } from '../../../src/ledger/money/budget.ts';
+import { readCosts } from '../../../src/ledger/money/costs.ts';
+import type { Cost, CostQuery } from '../../../src/ledger/money/costs.ts';
+import { claimAll, makeBatch, recordOne } from '../../contract/rows.ts';
+import type { Made } from '../../contract/rows.ts';
+import { LEDGERS, onEvery } from '../../contract/storages.ts';
+
+const ALL: CostQuery = { batchId: null, since: null, by: [], zone: 'UTC' };
+
+function shown({ spent, inFlight, atRisk, billed, ...cost }: Cost): Record<string, unknown> {
+  return {
+    ...cost,
+    spent: formatAmount(spent),
+    inFlight: formatAmount(inFlight),
+    atRisk: formatAmount(atRisk),
+    billed: billed === null ? null : formatAmount(billed),
+  };
+}
+
+/** Of five rows at 3 CNY: two accepted, one in flight, one uncertain, one rejected. */
+async function makeCosts(db: Database): Promise<Made> {
+  const made = await makeBatch(db, { rows: 5, price: 3 });
+  const [first, second, third, , fifth] = await claimAll(db, made, made.rows);
+  assert.ok(first && second && third && fifth);
+  await recordOne(db, first, 'accepted');
+  await recordOne(db, second, 'accepted');
+  await recordOne(db, third, 'uncertain');
+  await recordOne(db, fifth, 'rejected');
+  return made;
+}
+
+onEvery(LEDGERS, (storage) => {
+  test('what is spent, in flight and at risk adds up to what the batch holds', async () => {
+    const { db } = storage();
+    const { id } = await makeCosts(db);
+    const [cost, ...others] = await readCosts(db, { ...ALL, batchId: id });
+    assert.ok(cost);
+    assert.deepEqual(others, []);
+    assert.deepEqual(shown(cost), {
+      currency: 'CNY',
+      rows: 4,
+      spent: '6',
+      inFlight: '3',
+      atRisk: '3',
+      atRiskRows: 1,
+      billed: null,
+    });
+    assert.equal(formatAmount(await readHeld(db, id)), '12');
+  });
+
+  test('costs are grouped by batch, model and day, and only rows since a time count', async () => {
+    const { db } = storage();
+    const { id, name, rows } = await makeCosts(db);
+    await db.query(`update vidbatch.attempt set claimed_at = '2026-03-01T20:00Z' where submission_id = $1`, [
+      rows[0],
+    ]);
+    const costs = await readCosts(db, {
+      batchId: id,
+      since: null,
+      by: ['batch', 'model', 'day'],
+      zone: 'Asia/Shanghai',
+    });
+    assert.deepEqual(
+      costs.map((cost) => [cost.batch, cost.model, cost.rows]),
+      [
+        [name, 'viduq3p-720p', 1],
+        [name, 'viduq3p-720p', 3],
+      ],
+    );
+    assert.equal(costs[0]?.day, '2026-03-02', 'the day in Shanghai');
+    const since = await readCosts(db, { ...ALL, batchId: id, since: new Date('2026-03-02T00:00Z') });
+    assert.deepEqual(
+      since.map(shown).map(({ spent }) => spent),
+      ['3'],
+    );
+  });
+
+  test('bills count in their own currency, less refunds, and rows without a price are counted', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db, { rows: 1 });
+    const [claim] = await claimAll(db, made, made.rows);
+    assert.ok(claim);
+    await recordOne(db, claim, 'accepted');
+    await db.query(
+      `insert into vidbatch.charge (submission_id, task_id, identity, occurrence, entry, amount, currency, file, line)
+       values ($1, 't', 'a', 1, 'charge', 2.5, 'USD', 'bill.csv', 2), ($1, 't', 'b', 1, 'refund', 1, 'USD', 'bill.csv', 3)`,
+      [claim.submissionId],
+    );
+    const costs = await readCosts(db, { ...ALL, batchId: made.id });
+    assert.deepEqual(
+      costs.map(shown).map(({ currency, rows, billed }) => [currency, rows, billed]),
+      [
+        ['USD', 0, '1.5'],
+        [null, 1, null],
+      ],
+    );
+  });
+});
