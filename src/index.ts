@@ -22,6 +22,7 @@ import { produce } from './batch/producer.ts';
 import type { Produced, ProduceOptions } from './batch/producer.ts';
 import { readConfig, requireProvider } from './core/config.ts';
 import type { Config } from './core/config.ts';
+import { defined } from './core/json.ts';
 import { operator } from './core/operator.ts';
 import { createLog } from './core/log.ts';
 import type { Logger } from './core/log.ts';
@@ -38,6 +39,7 @@ import type { Fault } from './manifest/entry.ts';
 import { summarise } from './operate/summary.ts';
 import type { Summary } from './operate/summary.ts';
 import { createProvider } from './provider/client.ts';
+import { DEFAULT_PROFILE, loadProfile } from './provider/profile/load.ts';
 import { POLL_TIMEOUT_MS } from './results/poll/poller.ts';
 import { reconcile } from './results/reconcile.ts';
 import type { Reconciled } from './results/reconcile.ts';
@@ -91,8 +93,9 @@ export interface Validation {
 
 /** Reads and checks a manifest by every rule. It needs no ledger, writes nothing and sends nothing. */
 export async function validate(manifest: string, options: ValidateOptions = {}): Promise<Validation> {
-  const opened = await openManifest(manifest, options);
-  const { rows, faults } = checkRows(opened, options);
+  const { profile = DEFAULT_PROFILE, ...read } = options;
+  const opened = await openManifest(manifest, read);
+  const { rows, faults } = checkRows(opened, { ...read, profile: loadProfile(profile).profile });
   const validation: Validation = { rows: 0, valid: 0, faults: [...faults] };
   for await (const row of rows) {
     validation.rows += 1;
@@ -161,7 +164,7 @@ export async function open(options: OpenOptions = {}): Promise<Vidbatch> {
   const app = await openApp(config, role, log);
   const { db } = app;
   const origin = config.baseUrl;
-  const known = { models: config.models, who, ...(origin === undefined ? {} : { origin }) };
+  const known = { models: config.models, who, ...defined({ origin, profile: config.profile }) };
 
   async function status(name: string): Promise<Status> {
     return summarise(db, await requireBatch(db, name), origin);

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { Intake, type FreshRows } from './intake.ts';
+import { profileFor } from './batch-profile.ts';
 import { stageManifest, type Staged } from './staging.ts';
 import { refusal, usageError, type VidbatchError } from '../core/errors.ts';
 import { formatCount, plural } from '../core/units.ts';
@@ -12,9 +13,12 @@ import { missingColumns, type ColumnMap } from '../manifest/columns.ts';
 import type { Manifest, Fault } from '../manifest/entry.ts';
 import { openManifest, type ManifestOptions } from '../manifest/manifest.ts';
 import type { RowOptions } from '../manifest/check-rows.ts';
+import type { LoadedProfile } from '../provider/profile/load.ts';
 
 /** How a manifest is read, and into which batch. */
-export interface CandidateOptions extends ManifestOptions, RowOptions {
+export interface CandidateOptions extends ManifestOptions, Omit<RowOptions, 'profile'> {
+  /** What its provider looks like: the name of a built-in profile, or a file. Default: as the batch remembers it. */
+  profile?: string;
   /** Name of the batch; default: the file's name without extension. */
   batch?: string;
   /** Valid rows are sent beside invalid ones. Without it, one invalid row refuses the manifest. */
@@ -32,6 +36,8 @@ export interface Candidate {
   manifest: Manifest;
   read: ReadRows;
   staged: Staged;
+  /** The profile by which its rows were checked; undefined: no profile was named, and that of the batch counts. */
+  named: LoadedProfile | undefined;
   /** For a plan: it is never merged. */
   planOnly: boolean;
   /** For a plan of a batch that does not exist yet: its rows. */
@@ -58,6 +64,8 @@ export async function openCandidate(
   const path = await pathOf(source, manifest);
   const batch = await findBatch(db, name);
   const explicit = options.batch !== undefined;
+  const { profile, ...asked } = options;
+  const loaded = await profileFor(db, batch, profile);
   // An export may be in any folder. In JSON, only the rows show whether a file is an export.
   if (batch !== undefined && !explicit && manifest.format === 'csv' && manifest.exported !== true)
     checkSource(batch, path);
@@ -67,7 +75,8 @@ export async function openCandidate(
   const close = (): Promise<void> => intake.close();
   try {
     const staged = await stageManifest(db, manifest, (rows) => intake.take(rows), {
-      ...options,
+      ...asked,
+      profile: loaded.profile,
       into: batch ?? { name },
       // Exported rows have numbers, and the other rows take the free ones. In JSON, only the rows show whether they are exported.
       numbering: intake.fresh !== undefined || (manifest.format === 'csv' && manifest.exported !== true),
@@ -75,7 +84,8 @@ export async function openCandidate(
     if (batch !== undefined && !explicit) checkSource(batch, path, staged);
     const read = await intake.finish();
     const { fresh } = intake;
-    return { name, path, manifest, read, staged, batch, planOnly, ...(fresh && { fresh }), close };
+    const named = profile === undefined ? undefined : loaded;
+    return { name, path, manifest, read, staged, named, batch, planOnly, ...(fresh && { fresh }), close };
   } catch (error) {
     await close();
     throw error;

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { profileNews, takeProfile, type ProfileNews } from './batch-profile.ts';
 import { putBudget } from './budget.ts';
 import { checkSource, type Candidate } from './candidate.ts';
 import { putDeadline, type Deadline } from './deadline.ts';
@@ -31,7 +32,10 @@ import { putBatchUnder } from '../ledger/send/window-change.ts';
 import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { ensureProvider } from '../ledger/send/provider.ts';
 import { restartCounts, setFailureLimits, type FailureLimits } from '../ledger/send/failure-limit.ts';
+import { keepProfile } from '../ledger/profiles.ts';
 import { mapFlags, type Understanding } from '../manifest/columns.ts';
+import { keptOf } from '../provider/profile/remembered.ts';
+import { DEFAULT_PROFILE, loadProfile, type LoadedProfile } from '../provider/profile/load.ts';
 
 /** What a manifest requests for its batch, and what a person agrees to. */
 export interface MergeOptions extends FailureLimits {
@@ -65,7 +69,13 @@ export interface MergeOptions extends FailureLimits {
 }
 
 /** The result of a merge: how many rows it added, updated, cancelled, kept and renamed. */
-export type MergeResult = Merged & { batch: Batch; known: number; renamed: number };
+export type MergeResult = Merged & {
+  batch: Batch;
+  known: number;
+  renamed: number;
+  /** How the named profile changed what the batch remembers. */
+  profile?: ProfileNews;
+};
 
 /** Called in a rehearsal, before the merge. True: nothing else can refuse the merge, so it need not run. */
 export type Look = (session: Session, batch: Batch, comparison: Comparison) => Promise<boolean>;
@@ -79,10 +89,13 @@ export async function mergeInto(
   options: MergeOptions,
   look?: Look,
 ): Promise<MergeResult> {
-  const { read, staged, path } = candidate;
+  const { read, staged, path, named, fresh } = candidate;
   if (read.staged > 0) await keepImport(session, read.importId);
   const { batch, layout } = await openBatch(session, candidate, options);
   await checkProvider(session, batch, options);
+  // A plan of a batch that does not exist yet finds no other profile.
+  const taken =
+    named === undefined || fresh !== undefined ? undefined : await profileNews(session, batch, named);
   const renamed = options.rename === true ? await renameRows(session, read, batch.id, options.who) : 0;
   const comparison = await compare(session, read, batch.id);
   if (batch.state === 'cancelled' && comparison.fresh + comparison.changed > 0) throw cancelled(batch);
@@ -105,6 +118,7 @@ export async function mergeInto(
   if (look !== undefined && (await look(session, batch, comparison)))
     return { added: 0, updated: 0, pruned: 0, batch, known, renamed };
   await bindProvider(session, batch, options);
+  if (taken !== undefined) await takeProfile(session, batch, taken, options.who);
   const merged = await mergeRows(session, read, batch.id, comparison, {
     prune: options.vanished === 'prune',
     exported: staged.own > 0,
@@ -125,7 +139,7 @@ export async function mergeInto(
   if (needsTrial(batch, options, merged)) await restartCounts(session, batch.id);
   await options.alongside?.(session, batch);
   crashPoint('rows-merged');
-  return { ...merged, batch, known, renamed };
+  return { ...merged, batch, known, renamed, ...(taken && { profile: taken.news }) };
 }
 
 type Layout = Pick<Batch, 'format' | 'delimiter' | 'columns'>;
@@ -140,7 +154,7 @@ function layoutOf({ format, delimiter, columns }: Batch): Layout {
  */
 async function openBatch(
   session: Session,
-  { name, path, manifest, staged, planOnly, fresh }: Candidate,
+  { name, path, manifest, staged, named, planOnly, fresh }: Candidate,
   options: MergeOptions,
 ): Promise<{ batch: Batch; layout: Layout }> {
   const { scheme } = staged;
@@ -152,7 +166,8 @@ async function openBatch(
   const asked = { name, source: path, keyScheme: scheme, ...layout };
   if (fresh !== undefined) return { batch: { ...NEW_BATCH, ...asked }, layout };
   // Another producer may have made or moved the batch since the manifest was read.
-  const batch = (planOnly ? await findBatch(session, name) : undefined) ?? (await makeBatch(session, asked));
+  const batch =
+    (planOnly ? await findBatch(session, name) : undefined) ?? (await makeBatch(session, asked, named));
   if (options.batch === undefined) checkSource(batch, path, staged);
   if (batch.keyScheme !== scheme) throw otherScheme(batch, staged.columns);
   return { batch, layout };
@@ -162,6 +177,8 @@ async function openBatch(
 const NEW_BATCH = {
   id: 0,
   origin: null,
+  profile: '',
+  profileId: 0,
   state: 'active',
   createdAt: new Date(),
   deadline: null,
@@ -172,8 +189,13 @@ const NEW_BATCH = {
   stopReason: null,
 } as const;
 
-async function makeBatch(session: Session, asked: Parameters<typeof createBatch>[1]): Promise<Batch> {
-  await createBatch(session, asked);
+async function makeBatch(
+  session: Session,
+  asked: Omit<Parameters<typeof createBatch>[1], 'profileId'>,
+  named: LoadedProfile | undefined,
+): Promise<Batch> {
+  const profileId = await keepProfile(session, keptOf(named ?? loadProfile(DEFAULT_PROFILE)));
+  await createBatch(session, { ...asked, profileId });
   return findAndLockBatch(session, asked.name);
 }
 

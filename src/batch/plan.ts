@@ -9,6 +9,7 @@ import type { Comparison } from '../ledger/import/comparison.ts';
 import { readOutline, type Group } from '../ledger/import/outline.ts';
 import type { Understanding } from '../manifest/columns.ts';
 import { openManifest } from '../manifest/manifest.ts';
+import { profileFor } from './batch-profile.ts';
 import { budgetRefusal } from './budget.ts';
 import { batchName, checkHeader, refuseManifest, withCandidate, type Candidate } from './candidate.ts';
 import { refuseDeadline } from './deadline.ts';
@@ -60,7 +61,8 @@ async function planWithoutLedger(name: string, source: string, options: ProduceO
   if (options.keepGoing !== true) checkHeader(manifest, options.map);
   const fresh = new FreshRows();
   const count = (rows: readonly ReadRow[]): Promise<void> => Promise.resolve(fresh.add(rows));
-  const staging = { ...options, into: { name }, numbering: true };
+  const { profile } = await profileFor(undefined, undefined, options.profile);
+  const staging = { ...options, profile, into: { name }, numbering: true };
   const staged = await stageManifest(undefined, manifest, count, staging);
   const { groups } = fresh;
   const refused =

@@ -8,17 +8,19 @@ import type { Database, Queryable } from '../database/database.ts';
 import { assignKeys, beginImport, endImport, keepImport } from '../ledger/import/stage.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { brokenManifest, type CandidateOptions } from './candidate.ts';
+import { profileFor } from './batch-profile.ts';
 import { stageManifest, writeStaged, type ReadRow } from './staging.ts';
 import { quoted } from '../core/text.ts';
 import { formatCount } from '../core/units.ts';
+import type { LoadedProfile } from '../provider/profile/load.ts';
 
 /** Stages the rows of a manifest, compares them with those of a batch, and calls `take` before they are deleted. */
 export async function withVersions<T>(
   db: Database,
   batch: Batch,
   source: string,
-  { chosen, ...options }: CandidateOptions & { chosen: Chosen },
-  take: (versions: Versions, importId: string) => Promise<T>,
+  { chosen, profile, ...options }: CandidateOptions & { chosen: Chosen },
+  take: (versions: Versions, importId: string, named: LoadedProfile | undefined) => Promise<T>,
 ): Promise<T> {
   if (batch.keyScheme !== 'id') {
     throw usageError(
@@ -27,11 +29,16 @@ export async function withVersions<T>(
       'Submit the corrected manifest. If it is refused, check its new rows: --add sends all of them as new videos, and pays for them.',
     );
   }
+  const loaded = await profileFor(db, batch, profile);
   const manifest = await openManifest(source, options);
   const importId = await beginImport(db);
   try {
     const write = (read: readonly ReadRow[]): Promise<void> => writeStaged(db, importId, read);
-    const { rows, scheme, broken } = await stageManifest(db, manifest, write, { ...options, into: batch });
+    const { rows, scheme, broken } = await stageManifest(db, manifest, write, {
+      ...options,
+      profile: loaded.profile,
+      into: batch,
+    });
     if (broken > 0) throw brokenManifest(manifest.name);
     if (scheme !== 'id')
       throw usageError('KEYS_CHANGED', `batch ${batch.name} knows its rows by id, and ${source} has no ids`);
@@ -39,7 +46,7 @@ export async function withVersions<T>(
     const versions = await countVersions(db, batch.id, importId, chosen);
     // Staged rows that were deleted must not count as unchanged rows.
     await keepImport(db, importId);
-    return await take(versions, importId);
+    return await take(versions, importId, profile === undefined ? undefined : loaded);
   } finally {
     await endImport(db, importId);
   }

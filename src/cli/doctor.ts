@@ -6,7 +6,7 @@ import type { ExitCode } from '../core/errors.ts';
 import { formatCount, plural } from '../core/units.ts';
 import type { Check, Status } from '../operate/doctor/check.ts';
 import { isOfConfiguration } from '../operate/doctor/configuration.ts';
-import { globalFlags, isOn, providerFlags, workFlags, workLimits } from './flags.ts';
+import { globalFlags, isOn, profileFlag, providerFlags, workFlags, workLimits } from './flags.ts';
 import type { WorkFlags } from './flags.ts';
 import type { Io } from './io.ts';
 
@@ -34,7 +34,7 @@ its own time limit. The flags of \`work\` are checked, but not used.
 Exit codes: 0 nothing failed · 1 a check failed [CHECKS_FAILED] · 2 the configuration is missing or cannot be used`,
     )
     .action(async (flags: WorkFlags) => exit(await doctor(flags, io)));
-  workFlags(providerFlags(globalFlags(command)));
+  profileFlag(workFlags(providerFlags(globalFlags(command))));
 }
 
 async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {

@@ -80,6 +80,7 @@ export interface GlobalFlags {
   dataDir?: string;
   baseUrl?: string;
   allowHttp?: boolean;
+  profile?: string;
   yes?: boolean;
 }
 
@@ -92,6 +93,14 @@ export function globalFlags(command: Command): Command {
 export function providerFlags(command: Command): Command {
   flag(command, '--base-url <url>', "the provider's base URL");
   return flag(command, '--allow-http', 'plain http to a host that is not this machine');
+}
+
+export function profileFlag(command: Command): Command {
+  return flag(
+    command,
+    '--profile <name>',
+    'what the provider looks like: a built-in profile, or a file (default: as the batch remembers it, else vidu-gateway)',
+  );
 }
 
 /** For commands that send rows, or bring rows into the ledger. */

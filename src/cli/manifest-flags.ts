@@ -10,7 +10,8 @@ import { operator } from '../core/operator.ts';
 import { excerpt } from '../core/text.ts';
 import { parseCount } from '../core/units.ts';
 import { parseMap } from '../manifest/columns.ts';
-import { consentFlag, flag, isOn } from './flags.ts';
+import { loadProfile } from '../provider/profile/load.ts';
+import { consentFlag, flag, isOn, profileFlag } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import {
@@ -49,7 +50,8 @@ export function readFlags(command: Command): Command {
     '--as-written',
     'send cells that look like a spreadsheet error or a missing value (#REF!, =A1, nan, null)',
   );
-  return flag(command, '--strict', 'warnings are errors');
+  flag(command, '--strict', 'warnings are errors');
+  return profileFlag(command);
 }
 
 /** The options that a manifest is read with. */
@@ -63,10 +65,17 @@ export function readOptions(flags: ReadFlags): ProduceOptions {
       delimiter,
       map: maps.length === 0 ? undefined : parseMap(maps),
       skipLines: parseSkipLines(flags),
+      profile: checkedProfile(flags),
     }),
     strict: isOn(flags.strict),
     asWritten: isOn(flags.asWritten),
   };
+}
+
+/** @throws VidbatchError exit 2 for a profile that cannot be found or read, before a ledger is opened. */
+export function checkedProfile({ profile }: GlobalFlags): string | undefined {
+  if (profile !== undefined) loadProfile(profile);
+  return profile;
 }
 
 export function parseSkipLines({ skipLines }: ReadFlags): number | undefined {

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { priceHint, formatUnpriced } from '../batch/budget.ts';
+import { profileNews, takeProfile } from '../batch/batch-profile.ts';
 import type { ProduceOptions } from '../batch/producer.ts';
 import { withVersions, checkReopening } from '../batch/retry.ts';
 import { crashPoint } from '../core/crash-points.ts';
@@ -34,7 +35,7 @@ export async function retryWithManifest(
   source: string,
   { read, choice, again, agree }: Options,
 ): Promise<Retried> {
-  return withVersions(db, batch, source, read, async (versions, importId) => {
+  return withVersions(db, batch, source, read, async (versions, importId, named) => {
     const { changed, invalid, elsewhere } = versions;
     if (changed === 0 && invalid > 0) {
       throw refusal(
@@ -55,6 +56,8 @@ export async function retryWithManifest(
       transaction(db, async (session) => {
         await keepImport(session, importId);
         await checkReopening(session, batch, { ...read.chosen, states: CORRECTABLE });
+        const taken = named && (await profileNews(session, batch, named));
+        if (taken !== undefined) await takeProfile(session, batch, taken, operator());
         const moved = await retryChanged(session, batch.id, importId, read.chosen, operator());
         crashPoint('rows-retried');
         const detail = `${moved} rows from ${source}${choice}`;

@@ -13,13 +13,14 @@ import { addSchedule, MISSED, OVERLAPS } from '../ledger/schedules/schedules.ts'
 import type { RunFlags, Schedule } from '../ledger/schedules/schedules.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import { openManifest } from '../manifest/manifest.ts';
+import { builtInProfile } from '../provider/profile/load.ts';
 import { firstAfter } from '../schedule/due.ts';
 import { optionsOf } from '../schedule/make-run.ts';
 import { seenSchedule } from '../schedule/view.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { foreignFlag, configOf, flag, globalFlags, isOn } from './flags.ts';
 import type { Io } from './io.ts';
-import { batchFlags, batchOptions, parseSkipLines, readFlags } from './manifest-flags.ts';
+import { batchFlags, batchOptions, checkedProfile, parseSkipLines, readFlags } from './manifest-flags.ts';
 import type { BatchFlags, ReadFlags } from './manifest-flags.ts';
 import { withLedger } from './open-ledger.ts';
 import { formatSchedule } from './schedule-text.ts';
@@ -122,6 +123,7 @@ function parseSchedule(
       prices: flags.prices === undefined ? undefined : resolve(flags.prices),
       budget: unlessNone(flags.budget),
       skipLines: parseSkipLines(flags),
+      profile: placeOfProfile(flags),
     }),
     ...batchOptions(flags),
     ...(isOn(flags.strict) && { strict: true }),
@@ -137,6 +139,12 @@ function parseSchedule(
     missed: oneOf('--missed', flags.missed, MISSED),
     jitterMs: flags.jitter === undefined ? 0 : parseDuration('--jitter', flags.jitter),
   };
+}
+
+/** A file is read at every tick, like the manifest. */
+function placeOfProfile(flags: AddFlags): string | undefined {
+  const profile = checkedProfile(flags);
+  return profile === undefined || builtInProfile(profile) !== undefined ? profile : resolve(profile);
 }
 
 const LONGEST_NAME = 100;

@@ -5,6 +5,7 @@ import { formatCount, plural } from '../core/units.ts';
 import { checkRows, placed } from '../manifest/check-rows.ts';
 import { columnsJson, formatColumns, missingColumns, missingFields } from '../manifest/columns.ts';
 import { openManifest } from '../manifest/manifest.ts';
+import { DEFAULT_PROFILE, loadProfile } from '../provider/profile/load.ts';
 import { configOf, flag, globalFlags, isOn } from './flags.ts';
 import { FaultReport } from './format.ts';
 import { keepHeapSmall } from './io.ts';
@@ -36,7 +37,8 @@ type ValidateFlags = ReadFlags & { all?: boolean };
 async function validate(manifests: readonly string[], flags: ValidateFlags, io: Io): Promise<ExitCode> {
   keepHeapSmall();
   const { models } = configOf(flags);
-  const options = { ...readOptions(flags), models, stdin: io.stdin };
+  const { profile = DEFAULT_PROFILE, ...read } = readOptions(flags);
+  const options = { ...read, models, profile: loadProfile(profile).profile, stdin: io.stdin };
   let invalid = false;
   for (const source of manifests) {
     const manifest = await openManifest(source, options);

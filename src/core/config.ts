@@ -15,6 +15,7 @@ const VARIABLES = [
   'DATABASE_URL_FILE',
   'VIDBATCH_DATA_DIR',
   'VIDBATCH_ALLOW_HTTP',
+  'VIDBATCH_PROFILE',
   'VIDBATCH_MODELS',
   'VIDBATCH_CODES',
   'VIDBATCH_PROVIDER_IDEMPOTENT',
@@ -36,6 +37,7 @@ interface Overrides {
   allowHttp?: boolean;
   logLevel?: LogLevel;
   acceptForeignJournals?: string;
+  profile?: string;
 }
 
 /** The environment and the flags of the command. The API key leaves this object only in requests. */
@@ -46,6 +48,8 @@ export interface Config {
   databaseUrl: string | undefined;
   /** Absolute. */
   dataDir: string;
+  /** What the provider of a new batch looks like: the name of a built-in profile, or a file. */
+  profile?: string;
   /** Models beyond the known ones that this user's provider has. */
   models: string[];
   /** Provider codes that the user has moved to another outcome: code → kind. */
@@ -136,6 +140,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
     ...defined({
       proxies: proxies.length === 0 ? undefined : proxies,
       keyApart: isKeyApart(values, over) ? true : undefined,
+      profile: over.profile ?? values.VIDBATCH_PROFILE,
       logLevel: over.logLevel,
       acceptForeignJournals: over.acceptForeignJournals,
     }),

@@ -5,23 +5,52 @@ const HOUR_MS = 3_600_000;
 declare const given: unique symbol;
 
 /**
- * Permission to send an uncertain row again under its Idempotency-Key, because the user says that the provider honours the
- * key. Only `sameKeyOf` makes one, so no other re-send of an uncertain row compiles.
+ * Permission to send an uncertain row again under its Idempotency-Key, because the provider honours the key: the user or
+ * the profile says so. Only `sameKeyOf` makes one, so no other re-send of an uncertain row compiles.
  */
 export interface SameKey {
   readonly [given]: true;
+  /** No request leaves under a key that was first used longer ago than this. */
+  readonly lifeMs: number;
 }
 
-export function sameKeyOf(config: { providerIdempotent?: boolean }): SameKey | undefined {
-  return config.providerIdempotent === true ? ({} as SameKey) : undefined;
+/** How a profile treats idempotency keys. */
+export interface KeyTerms {
+  /** It is documented that a repeated key is answered with the first task. */
+  honoured: boolean;
+  /** Milliseconds for which the provider remembers a key. */
+  lifetime?: number | undefined;
 }
 
-/** Providers keep a key for at least 24 hours. Half of that leaves room for clocks and queues. */
-export const KEY_LIFE_MS = 12 * HOUR_MS;
+/** Providers keep a key for at least 24 hours, if nothing else is known. */
+const USUAL_LIFETIME_MS = 24 * HOUR_MS;
+/** A request may be on its way for minutes after it left: in a proxy, or at a provider that is busy. */
+const TRAVEL_MS = 10 * 60_000;
 
-/** The permission, unless the row has been uncertain for too long. `doubtMs` undefined: the row is not uncertain. */
+/** Half of a lifetime leaves room for clocks and queues. */
+function lifeOf(lifetimeMs: number): number {
+  return Math.min(lifetimeMs / 2, lifetimeMs - TRAVEL_MS);
+}
+
+/** For a user who says that the provider honours the key. */
+export const KEY_LIFE_MS = lifeOf(USUAL_LIFETIME_MS);
+
+/**
+ * `terms`: of the batch's profile; `none`: it sends no key, so a row that goes again would be a second order whatever the
+ * user says. A lifetime in the terms counts in each case.
+ */
+export function sameKeyOf(
+  config: { providerIdempotent?: boolean },
+  terms: KeyTerms | 'none' = { honoured: false },
+): SameKey | undefined {
+  if (terms === 'none' || !(terms.honoured || config.providerIdempotent === true)) return undefined;
+  const lifeMs = lifeOf(terms.lifetime ?? USUAL_LIFETIME_MS);
+  return lifeMs > 0 ? ({ lifeMs } as SameKey) : undefined;
+}
+
+/** The permission, unless the key is too old. `doubtMs` undefined: no earlier attempt may have been accepted. */
 export function leaveFor(leave: SameKey | undefined, doubtMs: number | undefined): SameKey | undefined {
-  return doubtMs === undefined || doubtMs < KEY_LIFE_MS ? leave : undefined;
+  return doubtMs === undefined || (leave !== undefined && doubtMs < leave.lifeMs) ? leave : undefined;
 }
 
 /**

@@ -17,6 +17,9 @@ export interface Batch {
   columns: string[] | null;
   /** The provider of its task ids; null: no worker has seen the batch yet. */
   origin: string | null;
+  /** The name of its profile, and its number in the ledger. */
+  profile: string;
+  profileId: number;
   state: 'active' | 'paused' | 'cancelled' | 'stopped';
   createdAt: Date;
   /** By when a person wants it to be sent. */
@@ -32,7 +35,8 @@ export interface Batch {
   stopReason: string | null;
 }
 
-const COLUMNS = `id, name, source, key_scheme as "keyScheme", format, delimiter, columns::json as columns, origin, state,
+const COLUMNS = `id, name, source, key_scheme as "keyScheme", format, delimiter, columns::json as columns, origin,
+  (select p.name from vidbatch.profile p where p.id = profile_id) as profile, profile_id as "profileId", state,
   created_at as "createdAt", deadline, case when isfinite(not_after) then 'fail' else 'wait' end as "onDeadline", priority,
   fail_share as "failShare", canary_rows as "canaryRows", stop_reason as "stopReason"`;
 
@@ -75,11 +79,11 @@ export async function listWaitingBatches(db: Queryable, origin: string, most: nu
 
 export async function createBatch(
   db: Queryable,
-  batch: Pick<Batch, 'name' | 'source' | 'keyScheme' | 'format' | 'delimiter' | 'columns'>,
+  batch: Pick<Batch, 'name' | 'source' | 'keyScheme' | 'format' | 'delimiter' | 'columns' | 'profileId'>,
 ): Promise<void> {
   await db.query(
-    `insert into vidbatch.batch (name, source, key_scheme, format, delimiter, columns)
-     values ($1, $2, $3, $4, $5, $6)
+    `insert into vidbatch.batch (name, source, key_scheme, format, delimiter, columns, profile_id)
+     values ($1, $2, $3, $4, $5, $6, $7)
      on conflict (name) do nothing`,
     [
       batch.name,
@@ -88,6 +92,7 @@ export async function createBatch(
       batch.format,
       batch.delimiter,
       batch.columns === null ? null : JSON.stringify(batch.columns),
+      batch.profileId,
     ],
   );
 }

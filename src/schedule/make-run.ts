@@ -21,7 +21,7 @@ export type RunResult =
   | { kind: 'left' | 'given-back' | 'lost' };
 
 interface Making {
-  config: Pick<Config, 'baseUrl' | 'models'>;
+  config: Pick<Config, 'baseUrl' | 'models' | 'profile'>;
   /** This machine's name. */
   host: string;
   /** Then the run is given back. */
@@ -64,6 +64,7 @@ export async function makeRun(db: Database, run: TakenRun, making: Making): Prom
   let fault: string | undefined;
   try {
     outcome = await produce(db, schedule.manifest, {
+      ...(making.config.profile === undefined ? {} : { profile: making.config.profile }),
       ...(await optionsOf(schedule.flags)),
       batch: run.batch,
       models: making.config.models,

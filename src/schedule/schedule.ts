@@ -29,7 +29,7 @@ const LOOK_MS = 1_000;
 const SEEN_MS = 5_000;
 
 export interface SchedulesOptions {
-  config: Pick<Config, 'baseUrl' | 'models'>;
+  config: Pick<Config, 'baseUrl' | 'models' | 'profile'>;
   log: Logger;
   /** This machine's name. */
   host?: string;

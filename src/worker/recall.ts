@@ -7,7 +7,7 @@ import { againOf } from './sweeper.ts';
 import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import type { Logger } from '../core/log.ts';
-import { sameKeyOf } from '../core/retry-policy.ts';
+import { rememberedProfiles } from '../provider/profile/remembered.ts';
 import { sendUnheardAgain } from '../ledger/send/unknown-outcome.ts';
 
 /** `recalled`: this app has sent nothing since its last recall. `sent`: it has, so it reads its journal before it sends again. */
@@ -35,7 +35,8 @@ export async function recall(
     const folder = journalFolder(config.dataDir);
     logReplayed(await replayJournals(app.db, folder, app.ledgerId, (one) => logAccepted(log, one)), log);
   }
-  const again = againOf(requireProvider(config).baseUrl, { sameKey: sameKeyOf(config), maxAttempts });
+  const { baseUrl } = requireProvider(config);
+  const again = await againOf(baseUrl, maxAttempts, rememberedProfiles(app.db, config));
   const rows = again === undefined ? 0 : await sendUnheardAgain(app.db, again);
   if (rows > 0)
     log.warn({ event: 'sent-again', rows }, 'rows without an answer are sent again, under the same key');

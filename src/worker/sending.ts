@@ -26,7 +26,7 @@ import { createProvider } from '../provider/client.ts';
 import type { Provider } from '../provider/client.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { queueName } from './queue/name.ts';
-import { sameKeyOf } from '../core/retry-policy.ts';
+import { rememberedProfiles } from '../provider/profile/remembered.ts';
 import type { Verdict } from './submit.ts';
 import { beginsSending, recall } from './recall.ts';
 import type { Window } from '../core/time/window.ts';
@@ -143,8 +143,9 @@ export async function startSending(
       provider: onExchange === undefined ? provider : timed(provider, onExchange),
       ledgerId: app.ledgerId,
       queueName: queueName(app.ledgerId, options.batches),
-      sameKey: sameKeyOf(config),
+      profiles: rememberedProfiles(app.db, config),
       models: config.models,
+      hasKey: config.apiKey !== undefined,
       log,
       ...effective,
       ...(effective.limits === undefined ? {} : { limits: sorted(effective.limits) }),

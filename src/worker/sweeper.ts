@@ -4,24 +4,31 @@ import type { Again } from '../ledger/send/unknown-outcome.ts';
 import { countHeld } from '../ledger/money/budget.ts';
 import { sweep } from '../ledger/send/sweep.ts';
 import type { Logger } from '../core/log.ts';
-import type { SameKey } from '../core/retry-policy.ts';
+import type { RememberedProfiles } from '../provider/profile/remembered.ts';
 
 const SWEEP_MS = 5_000;
 
 /** Which rows without an answer may be sent again; undefined: none. */
-export function againOf(
+export async function againOf(
   origin: string,
-  { sameKey, maxAttempts }: { sameKey?: SameKey | undefined; maxAttempts: number },
-): Again | undefined {
-  return sameKey === undefined ? undefined : { origin, maxAttempts, sameKey };
+  maxAttempts: number,
+  profiles: Pick<RememberedProfiles, 'sameKeys'>,
+): Promise<Again | undefined> {
+  const sameKeys = await profiles.sameKeys();
+  return sameKeys.size === 0 ? undefined : { origin, maxAttempts, sameKeys };
 }
 
 /** Every few seconds, moves rows whose attempt passed its deadline. Each worker does so. Returns a function that stops it. */
-export function startSweeper(db: Database, log: Logger, again?: Again): () => Promise<void> {
+export function startSweeper(
+  db: Database,
+  log: Logger,
+  mayGoAgain: () => Promise<Again | undefined>,
+): () => Promise<void> {
   let running: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
     running = running.then(async () => {
       try {
+        const again = await mayGoAgain();
         const swept = await sweep(db, { again });
         if (swept > 0) {
           log.warn(

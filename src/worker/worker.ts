@@ -34,8 +34,9 @@ import { isUnreadable, openQueue, openWorker, removeDeadQueues } from './queue/q
 import type { QueueStore } from './queue/queue.ts';
 import { backoffMs, retryOf, throttleMs } from '../core/retry-policy.ts';
 import type { SameKey } from '../core/retry-policy.ts';
-import { brokenRule } from './broken-rule.ts';
+import type { RememberedProfiles } from '../provider/profile/remembered.ts';
 import { createSlots } from './slots.ts';
+import { createSpeaker } from './speaker.ts';
 import { submit } from './submit.ts';
 import type { ClaimedRow, Clock, Settled, Verdict } from './submit.ts';
 import { againOf, startSweeper } from './sweeper.ts';
@@ -60,8 +61,10 @@ export interface WorkerOptions {
   maxAttempts: number;
   /** Models that the configuration allows besides the known ones. */
   models: readonly string[];
-  /** Permission to send rows again although their outcome is unknown. */
-  sameKey?: SameKey | undefined;
+  /** Whether there is an API key. */
+  hasKey: boolean;
+  /** By which the rows of each batch are checked and sent. */
+  profiles: RememberedProfiles;
   /** Milliseconds for one whole exchange with the provider. */
   timeoutMs: number;
   /** Limits of all workers together, sorted by model. */
@@ -105,19 +108,7 @@ const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performanc
 
 /** The BullMQ worker around `submit`: it fills the queue, takes jobs, and claims and sends rows for each job. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
-  const {
-    db,
-    store,
-    provider,
-    journal,
-    id,
-    queueName,
-    batches,
-    concurrency,
-    models,
-    limits = [],
-    log,
-  } = options;
+  const { db, store, provider, journal, id, queueName, batches, concurrency, limits = [], log } = options;
   const { random = Math.random, clock = systemClock } = options;
   const stopping = new AbortController();
   let allRecorded = true;
@@ -130,6 +121,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const quota = keepQuota(db, provider.origin, limits, log);
   const cooldown = createCooldown(clock, options.onFull);
   const slots = createSlots(concurrency);
+  const speaker = createSpeaker(options);
   const pace = createPace(clock, { concurrency, most: options.queueDepth });
   const scope = { origin: provider.origin, batches, limits };
   const writer = createLedgerWriter(
@@ -140,20 +132,20 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   );
   const queue = openQueue(store, queueName);
   const feeder = startFeeder(queueName, { db, queue, scope, pace, log });
-  const stopSweeper = startSweeper(db, log, againOf(provider.origin, options));
+  const stopSweeper = startSweeper(db, log, () =>
+    againOf(provider.origin, options.maxAttempts, options.profiles),
+  );
 
-  function wait(claim: Claim, outcome: Outcome): number {
+  function wait(claim: Claim, outcome: Outcome, sameKey: SameKey | undefined): number {
     if (outcome.kind === 'throttled') {
-      const { afterMs } = outcome.retry;
-      const retryAfterMs = afterMs === undefined ? {} : { retryAfterMs: afterMs };
       return throttleMs({
         level: claim.throttleLevel,
         random,
         baseMs: quota.throttleBaseMs(),
-        ...retryAfterMs,
+        retryAfterMs: outcome.retry.afterMs,
       });
     }
-    const retry = retryOf(outcome, options.sameKey);
+    const retry = retryOf(outcome, sameKey);
     return retry === undefined ? 0 : (retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random }));
   }
 
@@ -192,7 +184,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         mayClaim,
         isStopping: () => stopping.signal.aborted,
         pause: (ms) => pause(ms).catch(() => undefined),
-        claim: writer.claim,
+        claim,
         send: async (row) => {
           const settled = await send(row);
           shown.settled();
@@ -212,6 +204,11 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     return shown.end(report);
   }
 
+  async function claim(batchId: number, rows: number): Promise<Claimed> {
+    await speaker.ready(batchId);
+    return writer.claim(batchId, rows);
+  }
+
   function note(batchId: number, shown: ShownJob, { claims, blocked }: Claimed): void {
     shown.claimed(claims);
     pace.claimed(claims.length);
@@ -226,14 +223,13 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   async function send(row: ClaimedRow): Promise<Settled> {
     const began = clock.monotonic();
     try {
+      const speech = await speaker.of(row.claim);
       const settled = await submit(row, {
+        ...speech,
         journal: keeper.written,
-        check: ({ request }) => brokenRule(request, models),
-        provider,
         record: writer.record,
-        wait,
+        wait: (claim, outcome) => wait(claim, outcome, speech.sameKey),
         maxAttempts: options.maxAttempts,
-        sameKey: options.sameKey,
         ledgerId: options.ledgerId,
         clock,
         pause: (ms) => sleep(ms),

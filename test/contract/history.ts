@@ -10,7 +10,7 @@ import { sweep } from '../../src/ledger/send/sweep.ts';
 import { sameKeyOf } from '../../src/core/retry-policy.ts';
 import type { SameKey } from '../../src/core/retry-policy.ts';
 import { poll, reportOf } from './polls.ts';
-import { claimAll, makeBatch, only, outcomeOf, recordOne, tryAlone, editRow } from './rows.ts';
+import { againOf, claimAll, makeBatch, only, outcomeOf, recordOne, tryAlone, editRow } from './rows.ts';
 import type { Made } from './rows.ts';
 
 /** The rows of a ledger to which everything has happened, by what happened. */
@@ -85,7 +85,7 @@ export async function makeHistory(db: Database): Promise<History> {
   await recordOne(db, await send(rows.notSent), 'not-sent');
   await recordOne(db, await send(rows.exhausted), 'not-sent', { maxAttempts: 1 });
   await recordOne(db, await send(rows.throttled), outcomeOf('throttled'));
-  const again = { origin: batch.origin, maxAttempts: 5, sameKey: LEAVE };
+  const again = againOf(batch, LEAVE);
   const unheard = await claimAll(db, batch, [rows.sameKey, rows.doubtful]);
   await sweep(db, { all: true, again });
   await recordOne(db, await send(rows.sameKey), 'accepted');
@@ -112,7 +112,7 @@ async function makeOthers(db: Database): Promise<History['others']> {
   for (const made of [unproven, halted, stopped, unnamed]) await realRequests(db, made);
   // Sent again under its key, and cancelled while that was to come: uncertain.
   await claimAll(db, stopped, [calledOff]);
-  await sweep(db, { all: true, again: { origin: stopped.origin, maxAttempts: 5, sameKey: LEAVE } });
+  await sweep(db, { all: true, again: againOf(stopped, LEAVE) });
   await cancel(db, stopped.id);
   const [canary = 0] = unproven.rows;
   await tryAlone(db, unproven, canary);

@@ -8,6 +8,11 @@ import { keepWindow } from '../../src/ledger/send/window-change.ts';
 import { record } from '../../src/ledger/send/record.ts';
 import type { Recorded, Result } from '../../src/ledger/send/result.ts';
 import type { Evidence, Outcome, OutcomeKind } from '../../src/core/outcome.ts';
+import { keepProfile } from '../../src/ledger/profiles.ts';
+import type { Again } from '../../src/ledger/send/unknown-outcome.ts';
+import { DEFAULT_PROFILE, loadProfile } from '../../src/provider/profile/load.ts';
+import { keptOf } from '../../src/provider/profile/remembered.ts';
+import type { SameKey } from '../../src/core/retry-policy.ts';
 import type { State } from '../../src/core/states.ts';
 import { DAY_MS } from '../../src/core/time/zone.ts';
 
@@ -18,6 +23,21 @@ export interface Made {
   origin: string;
   /** Of its submissions, in the order of their lines. */
   rows: number[];
+  profileId: number;
+}
+
+/** Permission to send rows of this batch again. */
+export function againOf(
+  { origin, profileId }: Pick<Made, 'origin' | 'profileId'>,
+  sameKey: SameKey,
+  maxAttempts = 5,
+): Again {
+  return { origin, maxAttempts, sameKeys: new Map([[profileId, sameKey]]) };
+}
+
+/** The number of the built-in default in this ledger. */
+export function keepDefaultProfile(db: Queryable): Promise<number> {
+  return keepProfile(db, keptOf(loadProfile(DEFAULT_PROFILE)));
 }
 
 /**
@@ -37,10 +57,11 @@ export async function makeBatch(
 ): Promise<Made> {
   const name = `batch-${randomUUID()}`;
   await db.query('insert into vidbatch.provider (origin) values ($1) on conflict do nothing', [origin]);
+  const profileId = await keepDefaultProfile(db);
   const { rows: batches } = await db.query<{ id: number }>(
-    `insert into vidbatch.batch (name, source, key_scheme, format, origin, proven)
-     values ($1, '/nowhere.jsonl', 'id', 'jsonl', $2, $3) returning id`,
-    [name, origin, proven],
+    `insert into vidbatch.batch (name, source, key_scheme, format, origin, proven, profile_id)
+     values ($1, '/nowhere.jsonl', 'id', 'jsonl', $2, $3, $4) returning id`,
+    [name, origin, proven, profileId],
   );
   const id = only(batches).id;
   const { rows: made } = await db.query<{ id: number }>(
@@ -65,7 +86,7 @@ export async function makeBatch(
       id,
       budget,
     ]);
-  return { id, name, origin, rows: made.map((row) => row.id).sort((a, b) => a - b) };
+  return { id, name, origin, profileId, rows: made.map((row) => row.id).sort((a, b) => a - b) };
 }
 
 /** A window that is open in these spans, in milliseconds from now by the database's clock, and so every day. */

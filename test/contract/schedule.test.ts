@@ -233,6 +233,7 @@ onEvery(LEDGERS, (storage) => {
       request: '{}',
       number: 1,
       epoch: 0,
+      profileId: 1,
       spent: 0,
       throttleLevel: 0,
       refusals: 0,

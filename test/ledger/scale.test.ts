@@ -9,7 +9,7 @@ import { claim, claimLocked } from '../../src/ledger/send/claim.ts';
 import { readyBatches } from '../../src/ledger/send/ready.ts';
 import { readAlerts } from '../../src/ledger/read/alerts.ts';
 import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
-import { makeBatch, only, scopeOf, windowAt, wishFor } from '../contract/rows.ts';
+import { keepDefaultProfile, makeBatch, only, scopeOf, windowAt, wishFor } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { onEvery } from '../contract/storages.ts';
 
@@ -142,9 +142,9 @@ onEvery(['postgres'], (storage) => {
       pagesOf(db, (explained) => readRemainingWork(explained, origin, null));
     const alone = await pages();
     await db.query(
-      `insert into vidbatch.batch (name, source, key_scheme, format, origin, proven)
-       select 'over-' || n, '/nowhere.jsonl', 'id', 'jsonl', $1, true from generate_series(1, 500) n`,
-      [origin],
+      `insert into vidbatch.batch (name, source, key_scheme, format, origin, proven, profile_id)
+       select 'over-' || n, '/nowhere.jsonl', 'id', 'jsonl', $1, true, $2 from generate_series(1, 500) n`,
+      [origin, await keepDefaultProfile(db)],
     );
     const beside = await pages();
     // Two pages of each index, and the batches themselves.

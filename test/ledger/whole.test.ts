@@ -14,7 +14,7 @@ import { sweep } from '../../src/ledger/send/sweep.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
 import { sameKeyOf } from '../../src/core/retry-policy.ts';
 import { confirmed, inspectLedger } from '../../src/operate/verify/verify.ts';
-import { makeBatch, outcomeOf, resultOf, tryAlone, editRow } from '../contract/rows.ts';
+import { againOf, makeBatch, outcomeOf, resultOf, tryAlone, editRow } from '../contract/rows.ts';
 import type { Made } from '../contract/rows.ts';
 import { openStorage } from '../contract/storages.ts';
 
@@ -67,7 +67,6 @@ class Life {
 
   async go(one: Step): Promise<void> {
     await this.#openGates();
-    const { origin } = this.#made;
     const leave = 'leave' in one ? sameKeyOf({ providerIdempotent: one.leave }) : undefined;
     if (one.do === 'claim') await this.#claim(this.#made.rows[one.row] ?? 0);
     if (one.do === 'answer') {
@@ -77,7 +76,7 @@ class Life {
       await record(this.#db, [leave === undefined ? result : { ...result, sameKey: leave }]);
     }
     if (one.do === 'sweep') {
-      const again = leave && { origin, maxAttempts: 3, sameKey: leave };
+      const again = leave && againOf(this.#made, leave, 3);
       await this.#letDeadlinesPass();
       await sweep(this.#db, { again });
     }

@@ -9,7 +9,8 @@ import type { Result } from '../../src/ledger/send/result.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
 import { STALE_MS } from '../../src/core/states.ts';
-import { outcomeOf } from '../contract/rows.ts';
+import { againOf, outcomeOf } from '../contract/rows.ts';
+import { PROFILE } from './ledger/doubt.ts';
 import * as model from './ledger/model.ts';
 import type { Decision } from './ledger/operator.ts';
 import type { Random } from './random.ts';
@@ -75,7 +76,7 @@ export function deedOf(random: Random, twin: model.ModelLedger, sameKey: Result[
   };
   const idOf = (): string =>
     attempts.length > 0 && random.chance(0.05) ? random.pick(attempts) : random.uuid();
-  const again = sameKey && { origin: scope.origin, maxAttempts: 3, sameKey };
+  const again = sameKey && againOf({ origin: scope.origin, profileId: PROFILE }, sameKey, 3);
   const known = attempts.length === 0 ? [random.uuid()] : some(attempts, 3);
   const batchId = 1 + random.below(3);
   const wish = { batchId, attemptIds: [...new Set(Array.from({ length: 1 + random.below(3) }, idOf))] };

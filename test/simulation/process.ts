@@ -9,6 +9,8 @@ import { backoffMs, retryOf, throttleMs } from '../../src/core/retry-policy.ts';
 import type { SameKey } from '../../src/core/retry-policy.ts';
 import { momentOf } from '../../src/worker/submit.ts';
 import type { Clock, SubmitPorts } from '../../src/worker/submit.ts';
+import { againOf } from '../contract/rows.ts';
+import { PROFILE } from './ledger/doubt.ts';
 import type { Connection } from './connection.ts';
 import type { Machine } from './machine.ts';
 import type { Owner } from './scheduler.ts';
@@ -132,7 +134,7 @@ export class Process implements Owner {
 
   #again(): Again | undefined {
     const { sameKey, origin } = this.#world;
-    return sameKey === undefined ? undefined : { sameKey, origin, maxAttempts: MAX_ATTEMPTS };
+    return sameKey === undefined ? undefined : againOf({ origin, profileId: PROFILE }, sameKey, MAX_ATTEMPTS);
   }
 
   #db(): Database {

@@ -7,6 +7,8 @@ import { keepWindow, setBatchWindow, setOffPeakWindow } from '../../src/ledger/s
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/operator/resolve.ts';
 import { held } from './ledger/budget.ts';
 import { restartCounts } from '../../src/ledger/send/failure-limit.ts';
+import { keepDefaultProfile } from '../contract/rows.ts';
+import { PROFILE } from './ledger/doubt.ts';
 import type { ModelLedger } from './ledger/state.ts';
 import type { Decision } from './ledger/operator.ts';
 
@@ -60,11 +62,12 @@ export class SqlLedger {
         unreachedStreak,
       ]);
     }
+    if ((await keepDefaultProfile(db)) !== PROFILE) throw new Error('the profile has another number');
     for (const one of model.batches.values()) {
       await db.query(
         `insert into vidbatch.batch (id, name, source, key_scheme, format, origin, proven, fail_share, canary_rows, canaries,
-                                     succeeded, failed) overriding system value
-         values ($1, $2, '/nowhere.jsonl', 'id', 'jsonl', $3, $4, $5, $6, $7, $8, $9)`,
+                                     succeeded, failed, profile_id) overriding system value
+         values ($1, $2, '/nowhere.jsonl', 'id', 'jsonl', $3, $4, $5, $6, $7, $8, $9, $10)`,
         [
           one.id,
           one.name,
@@ -75,6 +78,7 @@ export class SqlLedger {
           one.canaries,
           one.succeeded,
           one.failed,
+          PROFILE,
         ],
       );
     }
@@ -109,7 +113,7 @@ export class SqlLedger {
             'id', id, 'submissionId', submission_id, 'number', number, 'worker', worker, 'origin', origin, 'epoch', epoch,
             'contentHash', content_hash, 'claimedAt', ${ms('claimed_at')}, 'deadline', ${ms('deadline')}, 'intendedAt', ${ms('intended_at')},
             'sweptAt', ${ms('swept_at')}, 'outcome', outcome, 'phase', phase, 'code', error_code, 'taskId', task_id,
-            'surplus', surplus, 'sameKey', same_key) order by submission_id, number, claimed_at, id), '[]') from vidbatch.attempt),
+            'surplus', surplus, 'sameKey', same_key, 'profileId', profile_id, 'refusals', refusals) order by submission_id, number, claimed_at, id), '[]') from vidbatch.attempt),
          'batches', (select jsonb_agg(jsonb_build_object('id', id, 'state', state, 'proven', proven, 'canary', canary,
             'windowId', window_id, 'notAfter', ${ms('not_after')}, 'failShare', fail_share, 'canaryRows', canary_rows,
             'canaries', canaries, 'countedSince', ${ms('counted_since')}, 'succeeded', succeeded, 'failed', failed, 'stopCode', stop_code,

@@ -186,6 +186,7 @@ onEvery(['postgres'], (storage) => {
         request: '{}',
         number: 1,
         epoch: 0,
+        profileId: 1,
         spent: 0,
         throttleLevel: 0,
         refusals: 0,

@@ -22,6 +22,7 @@ const CLAIM: Claim = {
   throttleLevel: 2,
   refusals: 2,
   epoch: 0,
+  profileId: 1,
 };
 
 /** The beginning of the SHA-256 of that request. */

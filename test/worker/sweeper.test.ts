@@ -20,7 +20,7 @@ test('every few seconds what passed its deadline is judged, also after the ledge
   };
   const heard = hear();
   t.mock.timers.enable({ apis: ['setInterval'] });
-  const stop = startSweeper(flaky, heard.log);
+  const stop = startSweeper(flaky, heard.log, () => Promise.resolve(undefined));
   t.mock.timers.tick(5000);
   await heard.event('sweep-failed');
   away = false;

@@ -1,7 +1,7 @@
 -- The schema of the ledger, by topic:
 --   1 the ledger itself    meta, window, and the function `is_open`
 --   2 providers            provider, halt, poller
---   3 batches and rows     batch, row, row_state, and the view `submission` of both
+--   3 batches and rows     profile, batch, row, row_state, and the view `submission` of both
 --   4 sending              attempt, feeder, journal, unmatched_attempt, and the function `blocked_by`
 --   5 tasks and videos     task, folder, download
 --   6 limits               quota, and the functions `running` and `reserve_slots`
@@ -115,11 +115,24 @@ create table vidbatch.poller (
 
 -- 3 ── Batches and rows ─────────────────────────────────────────────────────────────────────────────────────────────
 
+-- What one kind of provider looks like, as batches remember it: the whole `text` of a file, so that no batch needs the
+-- file any more. Null: a built-in profile, found by its name. `hash` is of the text, or of how a built-in profile sends
+-- idempotency keys. A profile never changes: another text is a new profile.
+create table vidbatch.profile (
+  id         bigint generated always as identity primary key,
+  name       text not null,
+  hash       text not null,
+  text       text,
+  created_at timestamptz not null default now(),
+  unique (name, hash)
+);
+
 -- One manifest and what a person wants for all of its rows.
 create table vidbatch.batch (
   id              bigint generated always as identity primary key,
   name            text not null unique,
   origin          text references vidbatch.provider,
+  profile_id      bigint not null references vidbatch.profile,
   state           text not null default 'active',
   priority        smallint not null default 0,
   created_at      timestamptz not null default now(),
@@ -330,6 +343,10 @@ create table vidbatch.attempt (
   epoch         integer not null,
   -- Hash of what was sent, because a row can be edited later. Null: the journal of an older version does not hold it.
   content_hash  text,
+  -- The profile by which it was sent, and the known refusals of its row before it: with the row and its content, they
+  -- make its idempotency key. Null: a person or a journal brought it.
+  profile_id    bigint,
+  refusals      integer,
   -- It was sent although an earlier attempt may have been accepted, under the idempotency key of that attempt.
   same_key      boolean not null default false,
   claimed_at    timestamptz not null default now(),
@@ -349,6 +366,8 @@ create table vidbatch.attempt (
   headers       text,
   body          text,
   task_id       text,
+  -- Where the provider says that the task is asked for: path and query on its own origin.
+  query_url     text,
   -- It brought a second task id for its row.
   surplus       boolean not null default false,
   -- Its task failed, and a person pays for the row again: it keeps its task id, and `remade_price` is what it cost.
@@ -429,6 +448,9 @@ create table vidbatch.task (
   url_seen_at    timestamptz,
   url_expires_at timestamptz,
   url_expiry     text,
+  -- What the provider says that the task costs. Null: it has not said so.
+  cost           numeric,
+  cost_unit      text,
   -- `due_at` is when to ask next. Null: the task is over, or the provider does not know it; then only a person has it
   -- asked again. A process asks under a lease (`asker`), with the number of its poll, and `due_at` is the end of the
   -- lease: when the process dies, the task is due again.
@@ -451,6 +473,7 @@ create table vidbatch.task (
   primary key (submission_id, task_id),
   constraint task_status check (status in ('queued', 'in_progress', 'completed', 'failed', 'unknown', 'missing')),
   constraint task_url_expiry check (url_expiry in ('answer', 'url')),
+  constraint task_cost check ((cost is null) = (cost_unit is null)),
   constraint task_expiry check ((url_expires_at is null) = (url_expiry is null)),
   -- A task that is not over is always asked about again.
   constraint task_due check (due_at is not null or status in ('completed', 'failed', 'missing')),
@@ -460,6 +483,9 @@ create table vidbatch.task (
 create index task_due on vidbatch.task (origin, due_at) where due_at is not null;
 create index task_difference on vidbatch.task (batch_id) where status = 'missing' or later_status is not null;
 create index task_surplus on vidbatch.task (batch_id) where surplus;
+-- Answers in which the profile of the batch does not find the status or the video.
+create index task_unread on vidbatch.task (batch_id)
+  where status = 'unknown' or (status = 'completed' and result_url is null);
 
 -- Folders into which videos of a batch are downloaded. A file in the folder holds the id: the folder may move.
 create table vidbatch.folder (

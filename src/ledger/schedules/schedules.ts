@@ -13,6 +13,8 @@ export interface RunFlags {
   encoding?: string;
   delimiter?: string;
   map?: string[];
+  /** A built-in name, or the absolute path of a file. */
+  profile?: string;
   strict?: boolean;
   asWritten?: boolean;
   skipLines?: number;

@@ -11,7 +11,7 @@ import { MODELS_WITH_ROOM, SLOTS } from './rate-limiter.ts';
 export const ASKED = '(select count(*) from wish)';
 
 /** The claim's own attempt is not there yet for the statement that makes it. */
-const DOUBT_MS = `case when s.doubtful then ${doubtMsOf('s.id')} end as doubt_ms`;
+const DOUBT_MS = `case when s.doubtful then ${doubtMsOf('s', 'batch.profile_id')} end as doubt_ms`;
 
 /** Ids that no attempt has: a statement whose answer was lost may be repeated, and each id makes one attempt. */
 export const UNUSED = `
@@ -22,7 +22,7 @@ export const UNUSED = `
 
 /** The batch, if nothing keeps its rows from being sent. */
 export const OPEN_BATCH = `
-       select b.id, b.name, b.proven, b.budget_currency as currency, b.budget - b.held as money, p.epoch, p.throttle_level,
+       select b.id, b.name, b.profile_id, b.proven, b.budget_currency as currency, b.budget - b.held as money, p.epoch, p.throttle_level,
               p.origin, p.state = 'probing' as probing, vidbatch.blocked_by(b, p, m) = '{}' as off_peak_too
          from vidbatch.batch b
          join vidbatch.provider p on p.origin = b.origin
@@ -72,11 +72,15 @@ export const CLAIMED = `
          from chosen c join wish w on w.n = c.n join vidbatch.row r on r.id = c.id cross join batch
         where s.id = c.id and s.content_hash = r.content_hash
        returning s.id as submission_id, s.attempt_id, r.request, s.content_hash, s.attempts as number, s.spent, s.deadline,
-                 r.row_key, batch.name as batch, batch.epoch, batch.throttle_level, s.refusals, ${DOUBT_MS}, c.slot_ms, c.adds,
+                 r.row_key, batch.name as batch, batch.epoch, batch.profile_id,
+                 batch.throttle_level, s.refusals, ${DOUBT_MS}, c.slot_ms, c.adds,
                  s.model, s.priority, s.not_before
      ), attempted as (
-       insert into vidbatch.attempt (id, submission_id, number, worker, origin, epoch, content_hash, same_key, deadline)
-       select attempt_id, submission_id, number, $3, $4, epoch, content_hash, doubt_ms is not null, deadline from claimed
+       insert into vidbatch.attempt
+         (id, submission_id, number, worker, origin, epoch, profile_id, content_hash, refusals, same_key, deadline)
+       select attempt_id, submission_id, number, $3, $4, epoch, profile_id, content_hash, refusals,
+              doubt_ms is not null, deadline
+         from claimed
      )`;
 
 export const IN_ORDER = 'order by priority desc, not_before, id';

@@ -19,13 +19,18 @@ export interface Claim {
   number: number;
   /** Of the provider, at the claim. */
   epoch: number;
+  /** The profile of its batch, at the claim: the row is sent by it. */
+  profileId: number;
   /** Attempts that cost one: provably not sent, not throttled; or in doubt. */
   spent: number;
   /** How often in a row the provider has throttled, for the backoff. */
   throttleLevel: number;
   /** Known refusals of this row while it was not in doubt: with the submission id, the idempotency key. */
   refusals: number;
-  /** Milliseconds since the first attempt of this row that may have been accepted; undefined: none may. */
+  /**
+   * An attempt of this row may have been accepted: milliseconds since its key was first used, or Infinity if this attempt
+   * may carry another key. Undefined: none may have been.
+   */
   doubtMs?: number;
   /** Milliseconds until its slot under a limit; undefined without a limit. */
   slotMs?: number;
@@ -72,6 +77,7 @@ interface ClaimRow {
   request: string;
   number: number;
   epoch: number;
+  profile_id: number;
   spent: number;
   throttle_level: number;
   refusals: number;
@@ -85,10 +91,10 @@ interface ClaimRow {
 
 const NOW_MS = `(extract(epoch from now()) * 1000)::float8 as now_ms`;
 
-const DOUBT_MS_BEFORE = `case when a.same_key then ${doubtMsOf('s.id')} end as doubt_ms`;
+const DOUBT_MS_BEFORE = `case when a.same_key then ${doubtMsOf('s', 'a.profile_id')} end as doubt_ms`;
 
-const COLUMNS = `submission_id, attempt_id, batch, row_key, content_hash, request, number, epoch, spent, throttle_level,
-            refusals, doubt_ms, slot_ms, ${NOW_MS}`;
+const COLUMNS = `submission_id, attempt_id, batch, row_key, content_hash, request, number, epoch, profile_id, spent,
+            throttle_level, refusals, doubt_ms, slot_ms, ${NOW_MS}`;
 const PLACE = 'case when (select count(*) from due) = 1 then model end as model, priority, not_before::text';
 const NO_PLACE = 'null::text as model, 0 as priority, null::text as not_before';
 
@@ -102,6 +108,7 @@ function toClaim(row: ClaimRow): Claim {
     request: row.request,
     number: row.number,
     epoch: row.epoch,
+    profileId: row.profile_id,
     spent: row.spent,
     throttleLevel: row.throttle_level,
     refusals: row.refusals,
@@ -239,8 +246,8 @@ export async function claimLocked(
 /** Those of the attempts that were made: their statement was committed, although its answer was lost. */
 export async function granted(db: Queryable, attemptIds: readonly string[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
-    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.content_hash, s.request, a.number, a.epoch, s.spent, p.throttle_level,
-            s.refusals, ${DOUBT_MS_BEFORE}, null::float8 as slot_ms, ${NOW_MS}, ${NO_PLACE}
+    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.content_hash, s.request, a.number, a.epoch, coalesce(a.profile_id, b.profile_id) as profile_id,
+            s.spent, p.throttle_level, s.refusals, ${DOUBT_MS_BEFORE}, null::float8 as slot_ms, ${NOW_MS}, ${NO_PLACE}
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
        join vidbatch.batch b on b.id = s.batch_id

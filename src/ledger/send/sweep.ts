@@ -1,7 +1,6 @@
 import { crashPoint } from '../../core/crash-points.ts';
-import { KEY_LIFE_MS } from '../../core/retry-policy.ts';
 import type { Queryable } from '../../database/database.ts';
-import { CALLED_OFF, mayGoAgain } from './unknown-outcome.ts';
+import { CALLED_OFF, livesOf, mayGoAgain } from './unknown-outcome.ts';
 import type { Again } from './unknown-outcome.ts';
 
 /**
@@ -35,7 +34,7 @@ export async function sweep(
        update vidbatch.attempt a set swept_at = now() from expired e where a.id = e.attempt_id
      )
      select id from expired`,
-    [all, again?.origin ?? null, again?.maxAttempts ?? null, KEY_LIFE_MS],
+    [all, again?.origin ?? null, again?.maxAttempts ?? null, livesOf(again)],
   );
   if (rows.length > 0) crashPoint('rows-swept');
   await freeSlots(db);

@@ -18,6 +18,7 @@ import type { Outcome, OutcomeKind } from '../../../src/core/outcome.ts';
 import { KEY_LIFE_MS, sameKeyOf } from '../../../src/core/retry-policy.ts';
 import type { SameKey } from '../../../src/core/retry-policy.ts';
 import {
+  againOf,
   claimAll,
   claimFirst,
   countSurplus,
@@ -141,7 +142,7 @@ onEvery(LEDGERS, (storage) => {
       const made = await makeBatch(db);
       const first = await claimFirst(db, made);
       await expire(db, made);
-      await sweep(db, { again: { origin: made.origin, maxAttempts: 5, sameKey: LEAVE } });
+      await sweep(db, { again: againOf(made, LEAVE) });
       const second = await claimAgain(db, made);
       assert.notEqual(second.doubtMs, undefined);
       assert.equal((await tell(db, first, 'rejected')).state, 'submitting', 'the second decides');
@@ -154,7 +155,7 @@ onEvery(LEDGERS, (storage) => {
         const made = await makeBatch(db);
         const first = await claimFirst(db, made);
         await expire(db, made);
-        await sweep(db, { again: { origin: made.origin, maxAttempts: 5, sameKey: LEAVE } });
+        await sweep(db, { again: againOf(made, LEAVE) });
         const both = [first, await claimAgain(db, made)];
         if (order === 1) both.reverse();
         for (const one of both) {
@@ -172,7 +173,7 @@ onEvery(LEDGERS, (storage) => {
       for (let i = 0; i < 3; i += 1) {
         attempts.push(await claimAgain(db, made));
         await expire(db, made);
-        await sweep(db, { again: { origin: made.origin, maxAttempts: 5, sameKey: LEAVE } });
+        await sweep(db, { again: againOf(made, LEAVE) });
       }
       const ids = ['one', 'two', 'two'];
       for (const [i, one] of attempts.entries())
@@ -189,7 +190,7 @@ onEvery(LEDGERS, (storage) => {
         const made = await makeBatch(db);
         const first = await claimFirst(db, made);
         await expire(db, made);
-        await sweep(db, { again: { origin: made.origin, maxAttempts: 5, sameKey: LEAVE } });
+        await sweep(db, { again: againOf(made, LEAVE) });
         const second = await claimAgain(db, made);
         await record(
           db,
@@ -213,7 +214,7 @@ onEvery(LEDGERS, (storage) => {
         `update vidbatch.attempt set claimed_at = claimed_at - $2 * interval '1 hour' where id = $1`,
         [attemptId, hours],
       );
-      await sweep(db, { again: { origin: origin ?? made.origin, maxAttempts, sameKey: LEAVE } });
+      await sweep(db, { again: againOf({ ...made, origin: origin ?? made.origin }, LEAVE, maxAttempts) });
       const { state, spent } = await storedOne(db, only(made.rows));
       return `${state} ${spent}`;
     };
@@ -235,9 +236,9 @@ onEvery(LEDGERS, (storage) => {
       const lost = { batch: made.name, key: 'k1', number: 1, epoch: 0, at: new Date().toISOString() };
       const from = { origin: made.origin, worker: 'w0' };
       assert.ok(await restoreAttempts(db, from, { attempt: randomUUID(), ...lost }));
-      await sweep(db, { all: true, again: { origin: made.origin, maxAttempts: 5, sameKey: LEAVE } });
+      await sweep(db, { all: true, again: againOf(made, LEAVE) });
       assert.equal((await storedOne(db, only(made.rows))).state, 'uncertain');
-      assert.equal(await sendUnheardAgain(db, { origin: made.origin, maxAttempts: 5, sameKey: LEAVE }), 0);
+      assert.equal(await sendUnheardAgain(db, againOf(made, LEAVE)), 0);
     });
 
     test('and was called uncertain by somebody without leave, is taken back; an uncertain answer is not', async () => {
@@ -248,7 +249,7 @@ onEvery(LEDGERS, (storage) => {
       await tell(db, heard, 'uncertain', { leave: false });
       await expire(db, made);
       await sweep(db);
-      assert.equal(await sendUnheardAgain(db, { origin: made.origin, maxAttempts: 5, sameKey: LEAVE }), 1);
+      assert.equal(await sendUnheardAgain(db, againOf(made, LEAVE)), 1);
       assert.equal((await storedOne(db, heard.submissionId)).state, 'uncertain');
       assert.equal((await storedOne(db, unheard.submissionId)).state, 'pending');
     });
@@ -339,7 +340,7 @@ onEvery(LEDGERS, (storage) => {
           if (!comesLate) await tell(db, claimed, outcome);
           else {
             await expire(db, made);
-            await sweep(db, { again: { origin: made.origin, maxAttempts: 5, sameKey: LEAVE } });
+            await sweep(db, { again: againOf(made, LEAVE) });
             late.push([claimed, outcome]);
           }
           const first = other ? late.shift() : undefined;

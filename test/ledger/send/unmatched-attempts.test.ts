@@ -25,6 +25,7 @@ const CLAIM: Claim = {
   request: '{}',
   number: 1,
   epoch: 0,
+  profileId: 1,
   spent: 0,
   throttleLevel: 0,
   refusals: 0,

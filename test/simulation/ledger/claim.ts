@@ -2,7 +2,7 @@ import { blockedBy } from '../../../src/ledger/send/blocked.ts';
 import type { Blocked, readBlocked as realBlocked } from '../../../src/ledger/send/blocked.ts';
 import type { Claim, ClaimScope, Place, Wish } from '../../../src/ledger/send/claim.ts';
 import { held, heldOf, isAffordable } from './budget.ts';
-import { doubtMsOf } from './doubt.ts';
+import { doubtMsOf, PROFILE } from './doubt.ts';
 import { isExpired, isWindowOpen } from './window.ts';
 import type { Batch, Gateway, ModelLedger, Row } from './state.ts';
 
@@ -170,6 +170,8 @@ function takeOne(ledger: ModelLedger, scope: ClaimScope, row: Row, attemptId: st
     claimedAt: ledger.at,
     deadline,
     sameKey: doubtMs !== null,
+    profileId: PROFILE,
+    refusals: row.refusals,
     intendedAt: null,
     sweptAt: null,
     outcome: null,
@@ -209,6 +211,7 @@ function answerOf(
     spent: row.spent,
     throttleLevel: gateway.throttleLevel,
     refusals: row.refusals,
+    profileId: PROFILE,
     ...(attempt.doubtMs === null ? {} : { doubtMs: attempt.doubtMs }),
   };
 }

@@ -1,4 +1,3 @@
-import { KEY_LIFE_MS } from '../../../src/core/retry-policy.ts';
 import type { Again } from '../../../src/ledger/send/unknown-outcome.ts';
 import type { Attempt, ModelLedger, Row } from './state.ts';
 
@@ -9,9 +8,17 @@ export function unknownOf(ledger: ModelLedger, row: Row): Attempt[] {
     .sort((a, b) => b.number - a.number || (a.id < b.id ? 1 : -1));
 }
 
+/** All batches of the model have this profile. */
+export const PROFILE = 1;
+
 export function doubtMsOf(ledger: ModelLedger, row: Row): number | null {
   const unknown = unknownOf(ledger, row);
-  return unknown.length === 0 ? null : ledger.at - Math.min(...unknown.map(({ claimedAt }) => claimedAt));
+  if (unknown.length === 0) return null;
+  if (unknown.some(({ profileId }) => profileId !== PROFILE)) return Infinity;
+  const sameKey = [...ledger.attempts.values()].filter(
+    (one) => one.submissionId === row.id && one.refusals === row.refusals,
+  );
+  return ledger.at - Math.min(...[...unknown, ...sameKey].map(({ claimedAt }) => claimedAt));
 }
 
 /** A waiting row whose batch was cancelled. */
@@ -36,7 +43,7 @@ export function mayGoAgain(
     batch.state !== 'cancelled' &&
     row.spent + 1 < again.maxAttempts &&
     doubtMs !== null &&
-    doubtMs < KEY_LIFE_MS
+    doubtMs < (again.sameKeys.get(PROFILE)?.lifeMs ?? 0)
   );
 }
 

@@ -72,6 +72,8 @@ export function restoreAttempts(
     claimedAt: at,
     deadline: ledger.at,
     sameKey: false,
+    profileId: null,
+    refusals: null,
     intendedAt: at,
     sweptAt: null,
     outcome: null,

@@ -89,6 +89,8 @@ export function resolve(ledger: ModelLedger, id: number, decision: Decision): bo
       claimedAt: ledger.at,
       deadline: ledger.at,
       sameKey: false,
+      profileId: null,
+      refusals: null,
       surplus: false,
       intendedAt: null,
       sweptAt: null,

@@ -38,6 +38,9 @@ export interface Attempt {
   claimedAt: number;
   deadline: number;
   sameKey: boolean;
+  /** By which it was sent; null: a journal brought it. */
+  profileId: number | null;
+  refusals: number | null;
   intendedAt: number | null;
   sweptAt: number | null;
   outcome: OutcomeKind | null;
