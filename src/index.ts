@@ -38,6 +38,8 @@ import { checkRows, placed } from './manifest/check-rows.ts';
 import type { Fault } from './manifest/entry.ts';
 import { summarise } from './operate/summary.ts';
 import type { Summary } from './operate/summary.ts';
+import { askerOf } from './provider/asker.ts';
+import { rememberedProfiles } from './provider/profile/remembered.ts';
 import { createProvider } from './provider/client.ts';
 import { DEFAULT_PROFILE, loadProfile } from './provider/profile/load.ts';
 import { POLL_TIMEOUT_MS } from './results/poll/poller.ts';
@@ -221,7 +223,12 @@ export async function open(options: OpenOptions = {}): Promise<Vidbatch> {
         connections: 8,
       });
       try {
-        return await reconcile(db, provider, { batchId, concurrency: 8, log, timeoutMs: POLL_TIMEOUT_MS });
+        return await reconcile(db, askerOf(provider, rememberedProfiles(db)), {
+          batchId,
+          concurrency: 8,
+          log,
+          timeoutMs: POLL_TIMEOUT_MS,
+        });
       } finally {
         await provider.close();
       }

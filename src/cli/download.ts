@@ -7,6 +7,9 @@ import { requireBatch } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { saveFolder, readVideos, countOutstanding, countWanted } from '../ledger/tasks/downloads.ts';
 import { isFed } from '../operate/summary.ts';
+import { askerOf } from '../provider/asker.ts';
+import type { Asker } from '../provider/asker.ts';
+import { rememberedProfiles } from '../provider/profile/remembered.ts';
 import { createProvider } from '../provider/client.ts';
 import type { Provider } from '../provider/client.ts';
 import { Downloader } from '../results/download/downloader.ts';
@@ -186,8 +189,9 @@ async function fetchAll(app: LedgerApp, job: DownloadJob, signal: AbortSignal, i
     );
   }
   const scope = { batchId: batch.id, folderId: folder.id };
-  const downloader = new Downloader({ ...job, db, batch, folder, tries: TRIES, signal });
-  const poller = job.watch ? startJobPoller(app, batch, job) : undefined;
+  const provider = job.provider && askerOf(job.provider, rememberedProfiles(db));
+  const downloader = new Downloader({ ...job, provider, db, batch, folder, tries: TRIES, signal });
+  const poller = job.watch ? startJobPoller(app, batch, provider, job) : undefined;
   try {
     await downloader.check((rows) => job.progress.show(`${formatCount(rows)} files looked at`));
     for (let isFirst = true; ; isFirst = false) {
@@ -219,7 +223,8 @@ async function fetchAll(app: LedgerApp, job: DownloadJob, signal: AbortSignal, i
 function startJobPoller(
   { db }: LedgerApp,
   batch: Batch,
-  { provider, pollIntervalMs, log }: DownloadJob,
+  provider: Asker | undefined,
+  { pollIntervalMs, log }: Pick<DownloadJob, 'pollIntervalMs' | 'log'>,
 ): Poller | undefined {
   if (provider === undefined || provider.origin !== batch.origin) return undefined;
   return startPoller({

@@ -7,6 +7,8 @@ import { formatCount, parseCount, plural } from '../core/units.ts';
 import { requireBatch } from '../ledger/batches.ts';
 import { countTasks, countOpenElsewhere } from '../ledger/tasks/tasks.ts';
 import { formatTasks } from '../operate/summary.ts';
+import { askerOf } from '../provider/asker.ts';
+import { rememberedProfiles } from '../provider/profile/remembered.ts';
 import { createProvider } from '../provider/client.ts';
 import { POLL_TIMEOUT_MS } from '../results/poll/poller.ts';
 import { reconcile } from '../results/reconcile.ts';
@@ -109,7 +111,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
           );
         }
         const watcher = watch ? new WatchProgress(app, scope.batches, progress, io) : undefined;
-        return reconcile(app.db, provider, {
+        return reconcile(app.db, askerOf(provider, rememberedProfiles(app.db)), {
           batchId,
           watch,
           ended: isOn(flags.ended),

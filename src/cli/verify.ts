@@ -11,8 +11,10 @@ import { inspectJournals } from '../operate/verify/journal-check.ts';
 import { inspectTasks } from '../operate/verify/task-check.ts';
 import { inspectQueues, confirmed, inspectLedger } from '../operate/verify/verify.ts';
 import type { Inspection } from '../operate/verify/verify.ts';
+import { askerOf } from '../provider/asker.ts';
+import type { Asker } from '../provider/asker.ts';
 import { createProvider } from '../provider/client.ts';
-import type { Provider } from '../provider/client.ts';
+import { rememberedProfiles } from '../provider/profile/remembered.ts';
 import { openApp, openLedger } from '../worker/app.ts';
 import type { App, LedgerApp } from '../worker/app.ts';
 import { journalFolder } from '../worker/journal/journal.ts';
@@ -86,7 +88,7 @@ async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Pro
     };
     const report = new FindingReport(io, isOn(flags.json));
     const inspections = inspectAll(app, config, batch, checked, {
-      provider,
+      provider: provider && askerOf(provider, rememberedProfiles(app.db)),
       concurrency,
       signal: interrupt.signal,
       onRows: (rows) => progress.show(`${formatCount(rows)} rows checked`),
@@ -134,7 +136,7 @@ async function* inspectAll(
   batch: Batch | undefined,
   checked: Checked,
   options: {
-    provider: Provider | undefined;
+    provider: Asker | undefined;
     concurrency: number;
     signal: AbortSignal;
     onRows: (rows: number) => void;

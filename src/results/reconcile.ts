@@ -10,7 +10,7 @@ import type { Polled } from '../ledger/tasks/record-polls.ts';
 import type { Logger } from '../core/log.ts';
 import { startPoller } from './poll/poller.ts';
 import type { PollerOptions } from './poll/poller.ts';
-import type { Provider } from '../provider/client.ts';
+import type { Asker } from '../provider/asker.ts';
 import type { TaskCounts } from '../core/task-status.ts';
 
 export interface ReconcileOptions extends Pick<
@@ -58,7 +58,7 @@ const REFUSED_AFTER = 3;
  */
 export async function reconcile(
   db: Database,
-  provider: Pick<Provider, 'query' | 'origin'>,
+  provider: Asker,
   { batchId, watch = false, ended = false, log, onAsked, signal, ...how }: ReconcileOptions,
 ): Promise<Reconciled> {
   const batches = batchId === null ? null : [batchId];
@@ -74,7 +74,7 @@ export async function reconcile(
       origin: provider.origin,
       async query(taskId, asked) {
         const report = await provider.query(taskId, asked);
-        if (asked?.signal?.aborted === true) return report;
+        if (asked.signal?.aborted === true) return report;
         inARow = report.kind === 'transient' ? inARow + 1 : 0;
         if (report.kind === 'transient' && isSilent(report.trouble)) {
           silent = report.message;

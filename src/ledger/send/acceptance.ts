@@ -45,7 +45,8 @@ export async function recordPlainAcceptances(db: Queryable, results: readonly Re
        -- Only what has been moved: a row that a sweeper or a person moved first is left to 'record'.
        update vidbatch.attempt a
           set outcome = m.kind, finished_at = now(), phase = m.phase, http_status = m.http_status,
-              error_code = m.code, error = m.message, request_id = m.request_id, headers = m.headers, task_id = m.task_id, body = m.body
+              error_code = m.code, error = m.message, request_id = m.request_id, headers = m.headers, task_id = m.task_id,
+              query_url = m.query_url, body = m.body
          from moved m where a.id = m.attempt_id
      )
      select attempt_id from moved`,

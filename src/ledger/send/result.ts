@@ -32,7 +32,7 @@ export function toJson(results: readonly Result[]): string {
 
 /** The columns of `toJson`. */
 export const ANSWER = `attempt_id uuid, kind text, phase text, http_status int, code text, message text, request_id text,
-         headers text, task_id text, body text`;
+         headers text, task_id text, query_url text, body text`;
 
 function answerOf({ attemptId, outcome }: Result): Record<string, unknown> {
   const { evidence } = outcome;
@@ -46,6 +46,7 @@ function answerOf({ attemptId, outcome }: Result): Record<string, unknown> {
     request_id: storable(evidence.requestId),
     headers: evidence.headers === undefined ? undefined : JSON.stringify(evidence.headers),
     task_id: outcome.kind === 'accepted' ? storable(outcome.taskId) : undefined,
+    query_url: outcome.kind === 'accepted' ? storable(outcome.queryUrl) : undefined,
     body: storable(evidence.body),
   };
 }

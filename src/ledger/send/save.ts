@@ -20,7 +20,8 @@ async function saveAnswers(session: Queryable, rows: readonly Decided[]): Promis
     `with settled as (
        update vidbatch.attempt a
           set outcome = r.kind, finished_at = now(), phase = r.phase, http_status = r.http_status, error_code = r.code,
-              error = r.message, request_id = r.request_id, headers = r.headers, task_id = r.task_id, body = r.body,
+              error = r.message, request_id = r.request_id, headers = r.headers, task_id = r.task_id,
+              query_url = r.query_url, body = r.body,
               surplus = a.id = any($2::uuid[])
          from jsonb_to_recordset($1::jsonb) as r(${ANSWER})
         where a.id = r.attempt_id

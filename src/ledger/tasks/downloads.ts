@@ -1,7 +1,7 @@
 import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { pageByPage, readCount, readOne } from '../read/query.ts';
-import { UNSETTLED } from './poll.ts';
+import { queryUrlOf, UNSETTLED } from './poll.ts';
 
 /** Rows of one query. */
 const KEYS = 5_000;
@@ -155,6 +155,8 @@ export interface Wanted {
   taskId: string;
   /** Null: the task is completed, but the provider gave no URL. */
   url: string | null;
+  /** Where the provider said to ask for the task. */
+  queryUrl: string | null;
   /** The version and the size of a part that may be in the folder. */
   validator: string | null;
   total: number | null;
@@ -177,7 +179,8 @@ export function readWantedVideos(
 ): AsyncGenerator<Wanted> {
   return pageByPage(VIDEOS, async (after: (Wanted & { diesAt: string }) | undefined) => {
     const { rows } = await db.query<Wanted & { diesAt: string }>(
-      `select s.id, s.row_key as key, s.task_id as "taskId", s.result_url as url, d.validator, d.total,
+      `select s.id, s.row_key as key, s.task_id as "taskId", s.result_url as url,
+              ${queryUrlOf('s.id', 's.task_id')} as "queryUrl", d.validator, d.total,
               ${DIES_AT}::text as "diesAt"
          ${MISSING} and (${DIES_AT}, s.id) > ($3::timestamptz, $4::bigint)
         order by ${DIES_AT}, s.id limit $5`,

@@ -17,8 +17,18 @@ export const ORIGIN = `coalesce((select a.origin from vidbatch.attempt a
 
 const OF_BATCHES = '($2::bigint[] is null or s.batch_id = any($2))';
 
+/** Where the provider said to ask for a task, as SQL; null: where the profile says. */
+export const queryUrlOf = (
+  submission: string,
+  task: string,
+): string => `(select a.query_url from vidbatch.attempt a
+              where a.submission_id = ${submission} and a.task_id = ${task} and a.query_url is not null limit 1)`;
+
 /** A task that only this process polls, until its lease ends. */
 export interface TakenTask extends AskedTask {
+  /** The profile of its batch. */
+  profileId: number;
+  queryUrl: string | null;
   waitMs: number;
 }
 
@@ -103,12 +113,13 @@ export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking)
         where p.origin = $1 and $5::float8 is not null and exists (select from taken)
        returning p.next_slot
      )
-     select t.submission_id as "submissionId", t.task_id as "taskId", t.polls as poll, t.status, t.misses, t.failures,
+     select t.submission_id as "submissionId", t.task_id as "taskId", b.profile_id as "profileId",
+            ${queryUrlOf('t.submission_id', 't.task_id')} as "queryUrl", t.polls as poll, t.status, t.misses, t.failures,
             t.later_status as "laterStatus", g.level, (extract(epoch from now() - t.accepted_at) * 1000)::float8 as "ageMs",
             coalesce(extract(epoch from now() - t.missed_since) * 1000, 0)::float8 as "missedMs",
             case when $5::float8 is null then 0 else greatest(0, (extract(epoch from s.next_slot - now()) * 1000)::float8
               - $5 * row_number() over (order by t.accepted_at)) end as "waitMs"
-       from taken t cross join gate g left join slotted s on true
+       from taken t join vidbatch.batch b on b.id = t.batch_id cross join gate g left join slotted s on true
       order by "waitMs"`,
     [
       scope.origin,

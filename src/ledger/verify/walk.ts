@@ -6,6 +6,7 @@ import type { Finding, Invariant, Rule } from './invariant.ts';
 import { BUDGET_INVARIANTS, PAYMENT_INVARIANTS } from './money.ts';
 import { contentHash } from '../../core/identity.ts';
 import { pageByPage } from '../read/query.ts';
+import { queryUrlOf } from '../tasks/poll.ts';
 
 /** The invariants that the ledger alone can check, money first. */
 export const INVARIANTS: readonly Invariant[] = [
@@ -88,6 +89,9 @@ async function look(
 /** A task id of the ledger, also a second one of a row. */
 export interface KnownTask {
   taskId: string;
+  /** The profile of its batch. */
+  profileId: number;
+  queryUrl: string | null;
   batch: string;
   key: string;
   /** The attempt of a surplus task, or of a task that was made again. */
@@ -104,7 +108,7 @@ export async function readKnownTasks(
   batchId: number | null,
 ): Promise<KnownTask[]> {
   const { rows } = await db.query<KnownTask>(
-    `select t.task_id as "taskId", b.name as batch, s.row_key as key, t.attempt, t.status,
+    `select t.task_id as "taskId", b.profile_id as "profileId", ${queryUrlOf('s.id', 't.task_id')} as "queryUrl", b.name as batch, s.row_key as key, t.attempt, t.status,
             coalesce(t.accepted_at, '-infinity') > now() - interval '10 minutes' as fresh
        from vidbatch.submission s
        join vidbatch.batch b on b.id = s.batch_id

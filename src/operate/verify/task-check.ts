@@ -1,5 +1,5 @@
 import type { TaskReport } from '../../core/outcome.ts';
-import type { Provider } from '../../provider/client.ts';
+import type { Asker } from '../../provider/asker.ts';
 import type { Database } from '../../database/database.ts';
 import { finding } from '../../ledger/verify/invariant.ts';
 import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
@@ -43,7 +43,7 @@ const SLICE = 200;
  */
 export async function* inspectTasks(
   db: Database,
-  provider: Pick<Provider, 'query' | 'origin'>,
+  provider: Asker,
   options: { batchId: number | null; concurrency: number; signal?: AbortSignal },
   totals: Asked,
 ): AsyncGenerator<Inspection> {
@@ -54,7 +54,7 @@ export async function* inspectTasks(
       Array.from({ length: Math.min(options.concurrency, waiting.length) }, async () => {
         for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
           if (options.signal?.aborted === true) return;
-          const report = await provider.query(task.taskId);
+          const report = await provider.query(task.taskId, task);
           totals.asked += 1;
           if (report.kind === 'transient') totals.unanswered += 1;
           found.push(...differences(task, report));

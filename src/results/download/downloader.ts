@@ -14,7 +14,7 @@ import {
   readWantedVideos,
 } from '../../ledger/tasks/downloads.ts';
 import type { Folder, KnownVideo, Wanted } from '../../ledger/tasks/downloads.ts';
-import type { Provider } from '../../provider/client.ts';
+import type { Asker } from '../../provider/asker.ts';
 import { removeFile, sha256Of, sizeOf, UnusableName } from './disk.ts';
 import { BaseNames } from './file-name.ts';
 import { fetchVideo } from './video.ts';
@@ -22,11 +22,11 @@ import type { Fetched, FetchOptions, Renewed } from './video.ts';
 
 export interface DownloaderOptions {
   db: Database;
-  batch: Pick<Batch, 'id' | 'origin'>;
+  batch: Pick<Batch, 'id' | 'origin' | 'profileId'>;
   folder: Folder;
   client: Agent;
   /** It is asked for another URL; undefined: no provider can be asked. */
-  provider: Pick<Provider, 'query' | 'origin'> | undefined;
+  provider: Asker | undefined;
   concurrency: number;
   maxBytes: number;
   idleMs: number;
@@ -159,7 +159,7 @@ export class Downloader {
     else this.#over.add(id);
   }
 
-  async #renew({ id, taskId, url }: Wanted): Promise<Renewed> {
+  async #renew({ id, taskId, url, queryUrl }: Wanted): Promise<Renewed> {
     const { db, batch, provider } = this.#options;
     if (provider === undefined) {
       return {
@@ -170,7 +170,7 @@ export class Downloader {
     if (provider.origin !== batch.origin) {
       return { kind: 'unknown', reason: `only ${batch.origin ?? 'its provider'} can give another` };
     }
-    const report = await provider.query(taskId);
+    const report = await provider.query(taskId, { profileId: batch.profileId, queryUrl });
     if (report.kind === 'transient') {
       return { kind: 'unknown', reason: `the provider was asked for another: ${report.message}` };
     }

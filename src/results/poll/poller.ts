@@ -13,12 +13,12 @@ import { untilLedgerAnswers } from '../../database/outage.ts';
 import { crashPoint } from '../../core/crash-points.ts';
 import { judgePoll, POLL_PLAN } from '../../core/poll-plan.ts';
 import type { PollPlan } from '../../core/poll-plan.ts';
-import type { Provider } from '../../provider/client.ts';
+import type { Asker } from '../../provider/asker.ts';
 import { isFinal } from '../../core/task-status.ts';
 
 export interface PollerOptions {
   db: Database;
-  provider: Pick<Provider, 'query' | 'origin'>;
+  provider: Asker;
   /** Only tasks of these batches; null: of all. */
   batches: readonly number[] | null;
   /** Polls that this poller has open at a time. */
@@ -104,7 +104,11 @@ export function startPoller(options: PollerOptions): Poller {
   }
 
   async function ask(task: TakenTask): Promise<void> {
-    const report = await provider.query(task.taskId, { signal });
+    const report = await provider.query(task.taskId, {
+      profileId: task.profileId,
+      queryUrl: task.queryUrl,
+      signal,
+    });
     crashPoint('task-asked');
     if (report.kind === 'transient' && signal.aborted) return releaseTasks(db, [task], { asked: true });
     const polled = { task, verdict: judgePoll(task, report, { random, plan: plan() }) };

@@ -4,6 +4,8 @@ import type { Config } from '../../core/config.ts';
 import type { Limit } from '../../core/rate/rate-limits.ts';
 import { POLL_TIMEOUT_MS, startPoller } from './poller.ts';
 import type { PollerOptions } from './poller.ts';
+import { askerOf } from '../../provider/asker.ts';
+import { rememberedProfiles } from '../../provider/profile/remembered.ts';
 import { createProvider } from '../../provider/client.ts';
 import { within } from '../../core/within.ts';
 
@@ -52,7 +54,7 @@ export function startPolling(
   });
   const poller = startPoller({
     db,
-    provider,
+    provider: askerOf(provider, rememberedProfiles(db)),
     concurrency: pollConcurrency,
     intervalMs: pollIntervalMs,
     timeoutMs: POLL_TIMEOUT_MS,

@@ -71,6 +71,8 @@ async function says(
     ageMs: 0,
     misses: 0,
     missedMs: 0,
+    profileId: 1,
+    queryUrl: null,
   } as const;
   const verdict = { kind: 'otherwise', status, body: '{}', news: true } as const;
   const [recorded] = await recordPolls(db, origin, [

@@ -9,6 +9,8 @@ import { openClient } from '../../../src/results/download/transfer.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { saveFolder, readVideos } from '../../../src/ledger/tasks/downloads.ts';
 import type { VideoView } from '../../../src/ledger/tasks/downloads.ts';
+import { askerOf } from '../../../src/provider/asker.ts';
+import { rememberedProfiles } from '../../../src/provider/profile/remembered.ts';
 import { createProvider } from '../../../src/provider/client.ts';
 import { startSimulator } from '../../../src/simulator/server.ts';
 import type { Simulator, SimulatorOptions } from '../../../src/simulator/server.ts';
@@ -75,10 +77,10 @@ export async function openDownload(
         await saveFolder(db, held);
         const downloader = new Downloader({
           db,
-          batch: { id: made.id, origin: simulator.url },
+          batch: { id: made.id, origin: simulator.url, profileId: made.profileId },
           folder: held,
           client,
-          provider,
+          provider: askerOf(provider, rememberedProfiles(db)),
           concurrency: 4,
           maxBytes: 1_000_000,
           idleMs: 300,

@@ -5,6 +5,8 @@ import { countTasks } from '../../../src/ledger/tasks/tasks.ts';
 import { createLog } from '../../../src/core/log.ts';
 import { startPoller } from '../../../src/results/poll/poller.ts';
 import type { PollerOptions } from '../../../src/results/poll/poller.ts';
+import { askerOf } from '../../../src/provider/asker.ts';
+import { rememberedProfiles } from '../../../src/provider/profile/remembered.ts';
 import { createProvider } from '../../../src/provider/client.ts';
 import { reconcile } from '../../../src/results/reconcile.ts';
 import type { Reconciled, ReconcileOptions } from '../../../src/results/reconcile.ts';
@@ -17,11 +19,15 @@ const UNIT_MS = 40;
 const plan = planOf(UNIT_MS);
 const log = createLog('silent');
 
-function how({ simulator }: Crowd): Pick<PollerOptions, 'provider' | 'plan' | 'timeoutMs' | 'log'> & {
+function how(
+  db: Database,
+  { simulator }: Crowd,
+): Pick<PollerOptions, 'provider' | 'plan' | 'timeoutMs' | 'log'> & {
   close: () => Promise<void>;
 } {
   const provider = createProvider({ baseUrl: simulator.url, apiKey: 'any-key-will-do', timeoutMs: 5_000 });
-  return { provider, plan, timeoutMs: 5_000, log, close: () => provider.close() };
+  const asker = askerOf(provider, rememberedProfiles(db));
+  return { provider: asker, plan, timeoutMs: 5_000, log, close: () => provider.close() };
 }
 
 async function reconciled(
@@ -29,7 +35,7 @@ async function reconciled(
   crowd: Crowd,
   options: Partial<ReconcileOptions> = {},
 ): Promise<Reconciled> {
-  const { provider, close, ...rest } = how(crowd);
+  const { provider, close, ...rest } = how(db, crowd);
   try {
     return await reconcile(db, provider, { batchId: crowd.id, concurrency: 8, ...rest, ...options });
   } finally {
@@ -45,7 +51,7 @@ onEvery(LEDGERS, (storage) => {
       const crowd = await makeCrowd(db, rows, UNIT_MS, {
         queryFaults: ['status-502=0.02', 'truncated-json=0.02', 'throttle=0.01'],
       });
-      const { provider, close, ...rest } = how(crowd);
+      const { provider, close, ...rest } = how(db, crowd);
       try {
         const died = await take(db, crowd, { room: 10, leaseMs: 10 * UNIT_MS });
         const workers = [1, 2].map(() =>
@@ -97,7 +103,7 @@ onEvery(LEDGERS, (storage) => {
       const crowd = await makeCrowd(db, 33, 0, { apiKey: 'any-key-will-do' });
       const provider = createProvider({ baseUrl: crowd.simulator.url, apiKey: 'another' });
       try {
-        const result = await reconcile(db, provider, {
+        const result = await reconcile(db, askerOf(provider, rememberedProfiles(db)), {
           batchId: crowd.id,
           concurrency: 4,
           timeoutMs: 5_000,

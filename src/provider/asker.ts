@@ -1,0 +1,37 @@
+import { messageOf, VidbatchError } from '../core/errors.ts';
+import type { TaskReport } from '../core/outcome.ts';
+import type { Provider } from './client.ts';
+import type { RememberedProfiles } from './profile/remembered.ts';
+
+/** How one task is asked for. */
+export interface AskedAs {
+  /** The profile of its batch, by its number in the ledger. */
+  profileId: number;
+  /** Where the provider said to ask for it; null: where the profile says. */
+  queryUrl: string | null;
+}
+
+/** Asks one provider for tasks, each by the profile of its batch. */
+export interface Asker {
+  readonly origin: string;
+  /** Never throws for an answer. `signal` gives up the answer. */
+  query(taskId: string, how: AskedAs & { signal?: AbortSignal }): Promise<TaskReport>;
+}
+
+export function askerOf(provider: Provider, profiles: Pick<RememberedProfiles, 'of'>): Asker {
+  return {
+    origin: provider.origin,
+    async query(taskId, { profileId, queryUrl, signal }) {
+      try {
+        const { profile } = await profiles.of(profileId);
+        return await provider.speaking(profile).query(taskId, {
+          ...(signal === undefined ? {} : { signal }),
+          ...(queryUrl === null ? {} : { queryUrl }),
+        });
+      } catch (error) {
+        if (!(error instanceof VidbatchError)) throw error;
+        return { kind: 'transient', trouble: 'broken', message: messageOf(error) };
+      }
+    },
+  };
+}
