@@ -36,8 +36,8 @@ function lifeOf(lifetimeMs: number): number {
 export const KEY_LIFE_MS = lifeOf(USUAL_LIFETIME_MS);
 
 /**
- * `terms`: of the batch's profile; `none`: it sends no key, so a row that goes again would be a second order whatever the
- * user says. A lifetime in the terms counts in each case.
+ * `terms`: of the batch's profile. `none`: it sends no key. Then a row that goes again would be a second order, also if the
+ * user says that the provider honours keys. A lifetime in the terms counts in each case.
  */
 export function sameKeyOf(
   config: { providerIdempotent?: boolean },

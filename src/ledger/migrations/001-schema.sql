@@ -116,8 +116,8 @@ create table vidbatch.poller (
 -- 3 ── Batches and rows ─────────────────────────────────────────────────────────────────────────────────────────────
 
 -- What one kind of provider looks like, as batches remember it: the whole `text` of a file, so that no batch needs the
--- file any more. Null: a built-in profile, found by its name. `hash` is of the text, or of how a built-in profile sends
--- idempotency keys. A profile never changes: another text is a new profile.
+-- file any more. Null: a built-in profile, found by its name. `hash` is of the text, and of how idempotency keys are sent.
+-- A profile never changes: another text is a new profile.
 create table vidbatch.profile (
   id         bigint generated always as identity primary key,
   name       text not null,

@@ -5,25 +5,24 @@ import type { SameKey } from '../../core/retry-policy.ts';
 import type { Queryable } from '../../database/database.ts';
 import { findProfile, listProfiles } from '../../ledger/profiles.ts';
 import type { KeptProfile } from '../../ledger/profiles.ts';
-import { builtInNames, builtInProfile } from './load.ts';
+import { builtInNames } from './built-in.ts';
+import { builtInProfile } from './load.ts';
 import type { LoadedProfile } from './load.ts';
 import { readProfile } from './read.ts';
 import type { Profile } from './schema.ts';
 
 /** What the ledger keeps of a profile. */
 export function keptOf({ profile, text, builtIn }: LoadedProfile): Omit<KeptProfile, 'id'> {
-  return { name: profile.name, hash: hashOf(builtIn ? keysOf(profile) : text), text: builtIn ? null : text };
+  const kept = builtIn ? null : text;
+  return { name: profile.name, hash: hashOf(kept, profile), text: kept };
 }
 
-function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-/** How keys are sent. A later vidbatch may bring another built-in profile of the same name. */
-function keysOf({ idempotency }: Profile): string {
-  return idempotency === undefined
-    ? 'no key'
-    : JSON.stringify([idempotency.header.toLowerCase(), idempotency.longest]);
+/** Of the text, and of how keys are sent: a later vidbatch may bring another built-in profile of the same name. */
+function hashOf(text: string | null, { idempotency }: Profile): string {
+  const keys = idempotency && [idempotency.header.toLowerCase(), idempotency.longest];
+  return createHash('sha256')
+    .update(JSON.stringify([text, keys ?? null]))
+    .digest('hex');
 }
 
 /**
@@ -106,6 +105,6 @@ function keyOf(
   profile: Profile,
   config: { providerIdempotent?: boolean },
 ): SameKey | undefined {
-  if (kept.text === null && kept.hash !== hashOf(keysOf(profile))) return undefined;
+  if (kept.hash !== hashOf(kept.text, profile)) return undefined;
   return sameKeyOf(config, profile.idempotency ?? 'none');
 }
