@@ -6,6 +6,7 @@ import { builtInNames } from '../../../src/provider/profile/built-in.ts';
 import { builtInProfile } from '../../../src/provider/profile/load.ts';
 import { FAULT_NAMES, FAULTS } from '../../../src/simulator/fault.ts';
 import { startSimulator, type Simulator, type SimulatorOptions } from '../../../src/simulator/server.ts';
+import { REQUESTS } from './documents.ts';
 import { SPOKEN } from './spoken.ts';
 
 const ROW = { model: 'viduq3p-720p', fields: { duration: 5 } };
@@ -63,6 +64,15 @@ for (const name of builtInNames()) {
       }
       for (const kind of ['accepted', 'rejected', 'throttled', 'halted', 'uncertain'])
         assert.ok(seen.has(kind), `no fault was ${kind}: ${[...seen].join(', ')}`);
+    });
+
+    test('a row of each documented kind is accepted', async (t) => {
+      const { provider, simulator } = await open(t, name);
+      for (const { row, path } of REQUESTS[name] ?? []) {
+        const outcome = await provider.create(JSON.stringify(row), { idempotencyKey: path });
+        assert.equal(outcome.kind, 'accepted', JSON.stringify({ row, outcome }));
+        assert.equal(simulator.record.at(-1)?.body.prompt, row['prompt']);
+      }
     });
 
     test('a task is asked for until its end: done with a video and its cost, failed with its reason', async (t) => {
