@@ -3,9 +3,10 @@ import type { Command } from 'commander';
 import { readWhatCanBe } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { formatCount, plural } from '../core/units.ts';
-import type { Check, Status } from '../operate/doctor/check.ts';
+import { plural } from '../core/units.ts';
+import type { Check } from '../operate/doctor/check.ts';
 import { isOfConfiguration } from '../operate/doctor/configuration.ts';
+import { formatCheck, formatTotals } from './check-text.ts';
 import { globalFlags, isOn, profileFlag, providerFlags, workFlags, workLimits } from './flags.ts';
 import type { WorkFlags } from './flags.ts';
 import type { Io } from './io.ts';
@@ -60,21 +61,6 @@ async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
   }
   if (!isOn(flags.json)) io.out(formatTotals(checks));
   return judge(checks);
-}
-
-function formatCheck({ check, status, what, hint }: Check): string[] {
-  const line = `${status.padEnd(8)} ${check}: ${what}`;
-  return hint === null ? [line] : [line, `         ${hint}`];
-}
-
-function formatTotals(checks: readonly Check[]): string {
-  const of = (wanted: Status): number => checks.filter(({ status }) => status === wanted).length;
-  return [
-    `checked: ${formatCount(of('ok'))} ok`,
-    plural(of('warning'), 'warning'),
-    `${formatCount(of('failed'))} failed`,
-    `${formatCount(of('skipped'))} skipped`,
-  ].join(' · ');
 }
 
 /** @throws VidbatchError exit 2 if a check of the configuration failed, exit 1 if another check failed. */

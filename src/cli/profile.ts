@@ -8,10 +8,12 @@ import { modelsOf } from '../provider/profile/models.ts';
 import { formatFault, readProfile } from '../provider/profile/read.ts';
 import type { ProfileFault } from '../provider/profile/read.ts';
 import type { Profile } from '../provider/profile/schema.ts';
-import { globalFlags, isOn } from './flags.ts';
+import { globalFlags, isOn, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
+import { testProfile } from './profile-test.ts';
 import { formatProfile } from './profile-text.ts';
+import { tryAnswer } from './profile-try.ts';
 
 type Exit = (code: ExitCode) => void;
 
@@ -47,6 +49,18 @@ docs/profiles.md explains each field, and walks from nothing to a first paid row
     .option('--yaml', 'the text of the profile, to begin a profile of your own')
     .action((name: string, flags: ShowFlags) => exit(showProfile(name, flags, io)));
   globalFlags(show);
+  const test = profile
+    .command('test [name-or-file]')
+    .description('ask the provider for a task that is not there, and for its models: creates nothing')
+    .action(async (name: string | undefined, flags: GlobalFlags) => exit(await testProfile(name, flags, io)));
+  providerFlags(globalFlags(test));
+  const attempt = profile
+    .command('try <name-or-file> <answer>')
+    .description('what an answer in a JSON file would mean, to a create and about a task; asks no provider')
+    .action(async (name: string, answer: string, flags: GlobalFlags) =>
+      exit(await tryAnswer(name, answer, flags, io)),
+    );
+  globalFlags(attempt);
 }
 
 function listProfiles(flags: GlobalFlags, io: Io): ExitCode {

@@ -68,11 +68,16 @@ export class Requests {
     return { path: this.#path + create.path[modeOf(request)], headers, body: mapped };
   }
 
+  /** A path of the profile, below the base URL. */
+  below(path: string): string {
+    return this.#path + path;
+  }
+
   /** Where to ask for a task. A `queryUrl` that is not a path is ignored. */
   queryPath(taskId: string, queryUrl?: string): string {
     return queryUrl !== undefined && isPath(queryUrl)
       ? queryUrl
-      : this.#path + filled(this.#profile.task.path, taskId);
+      : this.below(filled(this.#profile.task.path, taskId));
   }
 
   /** Path and query of a URL that an answer tells. Undefined: it is at another origin, so it is not used. */

@@ -53,6 +53,18 @@ export function readAlerts(db: Queryable): Promise<Alerts> {
   );
 }
 
+/** The models of pending rows, of all batches. */
+export async function readPendingModels(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query<{ model: string }>(
+    `select distinct g.model
+       from vidbatch.batch b
+      cross join lateral ${groups('b.id')} g
+      where g.model is not null
+      order by g.model`,
+  );
+  return rows.map(({ model }) => model);
+}
+
 /** What keeps rows of any batch from being sent, and what needs a person. */
 export interface LedgerCondition {
   ledgerId: string;

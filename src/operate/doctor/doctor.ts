@@ -1,8 +1,10 @@
+import { defaultProfile } from '../../provider/profile/load.ts';
 import type { Check } from './check.ts';
 import { judgeConfiguration, judgeMachine } from './configuration.ts';
 import type { MachineFacts, Understood } from './configuration.ts';
 import { checkFolder, checkJournals } from './folder.ts';
-import { checkGates, openLedger } from './ledger.ts';
+import { checkGates, openLedger, pendingModels } from './ledger.ts';
+import { checkModelList } from './models.ts';
 import { checkProvider } from './provider.ts';
 import { checkQueue } from './queue.ts';
 import { checkRedis } from './redis.ts';
@@ -19,24 +21,29 @@ export async function* runChecks(
   understood: Understood,
   machine: Omit<MachineFacts, 'surroundings'>,
   limitMs = LIMIT_MS,
+  profile = defaultProfile(),
 ): AsyncGenerator<Check> {
   const { config, surroundings } = understood;
   const folder = checkFolder(config, limitMs);
   const ledger = openLedger(config, limitMs);
   const redis = checkRedis(config, limitMs);
-  const provider = checkProvider(config, limitMs);
+  const provider = checkProvider(config, limitMs, profile);
   yield* judgeMachine({ ...machine, surroundings });
   yield* judgeConfiguration(understood);
   yield* await folder;
   const opened = await ledger;
+  let models: Promise<Check[]> | undefined;
   try {
     yield* opened.checks;
     const ledgerId = yield* checkGates(opened, limitMs);
     yield* await checkJournals(opened, config, ledgerId, limitMs);
+    const wanted = [...(await pendingModels(opened, limitMs)), ...config.models];
+    models = checkModelList(config, profile, wanted, limitMs);
     yield* await redis;
     yield* await checkQueue(opened, config, ledgerId, limitMs);
   } finally {
     await opened.close();
   }
   yield* await provider;
+  yield* (await models) ?? [];
 }

@@ -11,7 +11,7 @@ import { probePostgres, postgresTrouble } from '../../database/postgres/probe.ts
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import type { PostgresPlace } from '../../database/postgres/url.ts';
 import { appliedMigrations, migrations } from '../../ledger/migrate.ts';
-import { readCondition } from '../../ledger/read/alerts.ts';
+import { readCondition, readPendingModels } from '../../ledger/read/alerts.ts';
 import type { LedgerCondition } from '../../ledger/read/alerts.ts';
 import { checkSubject, failed, ok, parsed, refused, skipped, within, warning } from './check.ts';
 import type { Check } from './check.ts';
@@ -204,6 +204,12 @@ function rows(n: number): string {
 function some(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(', ');
   return names.length > 3 ? `${shown} and ${formatCount(names.length - 3)} more` : shown;
+}
+
+/** The models of rows that wait to be sent. Without a ledger, none. */
+export async function pendingModels({ db }: OpenedLedger, limitMs: number): Promise<string[]> {
+  if (db === undefined) return [];
+  return within(limitMs, () => readPendingModels(db)).catch(() => []);
 }
 
 /** What keeps rows waiting. Returns the ledger's id, if there is a ledger. */

@@ -17,6 +17,7 @@ import { dialectOf } from '../../provider/dialect.ts';
 import { formatFailure } from '../../provider/failure.ts';
 import { kindByCode } from '../../provider/judgement.ts';
 import { defaultProfile } from '../../provider/profile/load.ts';
+import type { Profile } from '../../provider/profile/schema.ts';
 import { Requests } from '../../provider/request.ts';
 import { readTask } from '../../provider/task-answer.ts';
 import { checkSubject, skipped, within, failed, ok, warning } from './check.ts';
@@ -48,8 +49,8 @@ const MADE_UP_TASK = 'task_vidbatch_doctor';
 
 export async function readProviderFacts(
   baseUrl: string,
-  apiKey: string,
-  { limitMs, signal }: { limitMs: number; signal: AbortSignal },
+  apiKey: string | undefined,
+  { limitMs, signal, profile }: { limitMs: number; signal: AbortSignal; profile: Profile },
 ): Promise<ProviderFacts> {
   const url = new URL(baseUrl);
   const host = url.hostname.replace(/^\[|\]$/g, '');
@@ -64,7 +65,7 @@ export async function readProviderFacts(
     reached.certificate = await settled(readCertificate(host, port, limitMs, signal));
     if (reached.certificate instanceof Error || reached.certificate.fault !== null) return reached;
   }
-  return { ...reached, ...(await ask(url, apiKey, limitMs)) };
+  return { ...reached, ...(await ask(url, apiKey, profile, limitMs)) };
 }
 
 function settled<T>(work: Promise<T>): Promise<T | Error> {
@@ -112,11 +113,12 @@ async function readCertificate(
 
 async function ask(
   { origin, href }: URL,
-  apiKey: string,
+  apiKey: string | undefined,
+  profile: Profile,
   limitMs: number,
 ): Promise<Pick<ProviderFacts, 'answer' | 'skewMs'>> {
   const headers = { accept: 'application/json', 'accept-encoding': 'identity' };
-  const requests = new Requests(defaultProfile(), { baseUrl: href, apiKey, headers });
+  const requests = new Requests(profile, { baseUrl: href, apiKey, headers });
   const pool = new Pool(origin, { allowH2: false, connections: 1, connect: { timeout: limitMs } });
   try {
     const began = Date.now();
@@ -145,7 +147,11 @@ const MOST_SKEW_MS = 5_000;
 const CHECK_URL = 'Check VIDBATCH_BASE_URL, the network and the firewall.';
 
 /** `redact` takes the API key out of what the provider says. */
-export function judgeProvider(facts: ProviderFacts, redact: (text: string) => string): Check[] {
+export function judgeProvider(
+  facts: ProviderFacts,
+  redact: (text: string) => string,
+  profile = defaultProfile(),
+): Check[] {
   const checks = [judgeDns(facts)];
   if (facts.connectMs !== undefined) checks.push(judgeConnection(facts.connectMs, facts));
   if (facts.certificate !== undefined) checks.push(judgeCertificate(facts.certificate, facts.now));
@@ -153,7 +159,7 @@ export function judgeProvider(facts: ProviderFacts, redact: (text: string) => st
     const what = formatFailure(facts.answer, new URL(facts.baseUrl).host);
     checks.push(failed('provider-answer', oneLine(redact(what)), CHECK_URL));
   }
-  if (facts.answer?.kind === 'answer') checks.push(judgeAnswer(facts.answer.answer, redact));
+  if (facts.answer?.kind === 'answer') checks.push(judgeAnswer(facts.answer.answer, redact, profile));
   if (facts.skewMs !== undefined) checks.push(judgeClock(facts.skewMs));
   return checks;
 }
@@ -193,10 +199,10 @@ function judgeCertificate(certificate: NonNullable<ProviderFacts['certificate']>
 }
 
 /** What the answer to a made-up task says about the URL and the key. */
-function judgeAnswer(answer: Answer, redact: (text: string) => string): Check {
+function judgeAnswer(answer: Answer, redact: (text: string) => string, profile: Profile): Check {
   const name = 'provider-answer';
   const { status, body } = answer;
-  const dialect = dialectOf(defaultProfile());
+  const dialect = dialectOf(profile);
   const refusal = dialect.refusals.read(parseValue(body), body);
   const said = oneLine(
     redact(`HTTP ${status}${refusal.message === undefined ? '' : `: ${refusal.message}`}`),
@@ -267,11 +273,16 @@ function reason(error: Error): string {
   return error.message;
 }
 
-export async function checkProvider({ baseUrl, apiKey }: Config, limitMs: number): Promise<Check[]> {
-  if (baseUrl === undefined || apiKey === undefined) {
+export async function checkProvider(
+  { baseUrl, apiKey }: Pick<Config, 'baseUrl' | 'apiKey'>,
+  limitMs: number,
+  profile = defaultProfile(),
+): Promise<Check[]> {
+  if (baseUrl === undefined || (apiKey === undefined && profile.auth !== undefined)) {
     return [skipped('provider', 'was not asked: the URL or the key is missing')];
   }
-  return checkSubject('provider', 4 * limitMs, async (signal) =>
-    judgeProvider(await readProviderFacts(baseUrl, apiKey, { limitMs, signal }), redactor(apiKey)),
-  );
+  return checkSubject('provider', 4 * limitMs, async (signal) => {
+    const facts = await readProviderFacts(baseUrl, apiKey, { limitMs, signal, profile });
+    return judgeProvider(facts, apiKey === undefined ? (text) => text : redactor(apiKey), profile);
+  });
 }

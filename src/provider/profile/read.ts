@@ -23,7 +23,8 @@ export interface ProfileFault {
 }
 
 /** `written`: the profile as it is written, with what it takes from the one that it extends. */
-export type ReadProfile = { profile: Profile; written: Readonly<Record<string, unknown>> } | { faults: ProfileFault[] };
+export type ReadProfile =
+  { profile: Profile; written: Readonly<Record<string, unknown>> } | { faults: ProfileFault[] };
 
 /** Reads the text of a profile: YAML 1.2, plain data. Never throws. */
 export function readProfile(text: string): ReadProfile {
