@@ -43,7 +43,7 @@ async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
   const { runChecks } = await import('../operate/doctor/doctor.ts');
   const understood = readWhatCanBe(undefined, flags);
   try {
-    workLimits(flags, understood.config.models);
+    workLimits(flags, understood.config);
   } catch (error) {
     if (!(error instanceof VidbatchError)) throw error;
     understood.faults.push(error);

@@ -7,11 +7,9 @@ import { createLog, LOG_LEVELS, standardError } from '../core/log.ts';
 import type { Logger, LogLevel } from '../core/log.ts';
 import { operator } from '../core/operator.ts';
 import { checkModels, joined, parseCaps, parseRate, parseRates } from '../core/rate/rate-limits.ts';
-import type { ModelNames } from '../core/rate/rate-limits.ts';
 import { parseCount, parseDuration } from '../core/units.ts';
 import { redactor } from '../provider/api-key.ts';
-import { modelNames } from '../provider/profile/models.ts';
-import type { Profile } from '../provider/profile/schema.ts';
+import { configuredModels } from '../provider/profile/models.ts';
 import type { WorkLimits } from '../worker/sending.ts';
 import type { Io } from './io.ts';
 
@@ -186,8 +184,8 @@ export function workFlags(command: Command): Command {
   return pollRateFlag(command);
 }
 
-/** `models`: those that the configuration adds to the profile's. @throws VidbatchError exit 2 for a value that is not allowed. */
-export function workLimits(flags: WorkFlags, models: readonly string[], profile?: Profile): WorkLimits {
+/** @throws VidbatchError exit 2 for a value that is not allowed. */
+export function workLimits(flags: WorkFlags, config: Pick<Config, 'models' | 'profile'>): WorkLimits {
   return {
     concurrency: parseCount('--concurrency', flags.concurrency, 1, 1000),
     maxAttempts: parseCount('--attempts', flags.attempts, 1, 100),
@@ -195,17 +193,20 @@ export function workLimits(flags: WorkFlags, models: readonly string[], profile?
     queueDepth: parseCount('--queue-depth', flags.queueDepth, 1, 100_000),
     pollConcurrency: parseCount('--poll-concurrency', flags.pollConcurrency, 0, 1000),
     ...defined({
-      limits: limitsOf(flags, modelNames(models, profile)),
+      limits: limitsOf(flags, config),
       pollIntervalMs: parsePollRate(flags),
     }),
   };
 }
 
-function limitsOf({ rate, maxInFlight }: WorkFlags, models: ModelNames): WorkLimits['limits'] {
+function limitsOf(
+  { rate, maxInFlight }: WorkFlags,
+  config: Pick<Config, 'models' | 'profile'>,
+): WorkLimits['limits'] {
   if (rate === undefined && maxInFlight === undefined) return undefined;
   const rates = rate === undefined ? [] : parseRates('--rate', rate);
   const caps = maxInFlight === undefined ? [] : parseCaps('--max-in-flight', maxInFlight);
   const limits = joined(rates, caps);
-  checkModels(limits, models);
+  checkModels(limits, configuredModels(config));
   return limits;
 }

@@ -43,7 +43,7 @@ async function planAll(manifests: readonly string[], flags: ManifestFlags, io: I
   const config = configOf(flags);
   const options = await produceOptions(flags, manifests, config, io);
   const { prices = new Map() } = options;
-  const assumed = { ...forecastOptions(flags, config.models), ...defined({ batch: options.window }) };
+  const assumed = { ...forecastOptions(flags, config), ...defined({ batch: options.window }) };
   const app = await openIfThere(config, io);
   try {
     const refused: VidbatchError[] = [];

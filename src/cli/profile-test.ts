@@ -3,7 +3,7 @@ import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
 import { plural } from '../core/units.ts';
 import type { Check } from '../operate/doctor/check.ts';
-import { DEFAULT_PROFILE, loadProfile } from '../provider/profile/load.ts';
+import { configuredProfile } from '../provider/profile/load.ts';
 import { formatCheck, formatTotals } from './check-text.ts';
 import { configOf, isOn, warnOfKeyApart } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
@@ -17,7 +17,7 @@ const LIMIT_MS = 5_000;
  */
 export async function testProfile(name: string | undefined, flags: GlobalFlags, io: Io): Promise<ExitCode> {
   const config = configOf(flags);
-  const { profile } = loadProfile(name ?? DEFAULT_PROFILE);
+  const profile = configuredProfile({ profile: name ?? config.profile });
   const target = { apiKey: undefined, ...requireProvider(config, { keyless: profile.auth === undefined }) };
   warnOfKeyApart(config, io);
   const { checkProvider } = await import('../operate/doctor/provider.ts');

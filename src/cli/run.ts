@@ -79,7 +79,7 @@ ${SHUTDOWN_HELP}`,
 async function run(interrupt: Interrupt, manifests: string[], flags: RunFlags, io: Io): Promise<number> {
   const { signal, happened } = interrupt;
   const config = configOf(flags);
-  const limits = workLimits(flags, config.models);
+  const limits = workLimits(flags, config);
   const timeoutMs = shutdownMs(flags, limits);
   const window = offPeakWindow(flags);
   const options = await produceOptions(flags, manifests, config, io);

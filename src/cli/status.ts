@@ -85,7 +85,7 @@ interface Status extends Summary, Omit<Pace, 'lately'> {
 
 async function status(name: string | undefined, flags: StatusFlags, io: Io): Promise<ExitCode> {
   const config = configOf(flags);
-  const asked = forecastOptions(flags, config.models);
+  const asked = forecastOptions(flags, config);
   const interrupt = onInterrupt(io.quit);
   try {
     if (!isOn(flags.watch)) {

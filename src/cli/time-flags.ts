@@ -3,14 +3,14 @@ import { z } from 'zod';
 import type { Deadline } from '../batch/deadline.ts';
 import type { Asked } from '../batch/outlook.ts';
 import { usageError } from '../core/errors.ts';
+import type { Config } from '../core/config.ts';
 import { defined } from '../core/json.ts';
 import { checkModels, parseRates, perSecondOf } from '../core/rate/rate-limits.ts';
 import { excerpt } from '../core/text.ts';
 import { parseWindow } from '../core/time/window.ts';
 import type { Window } from '../core/time/window.ts';
 import { DAY_MS, findZone, nearestZone, offsetAt } from '../core/time/zone.ts';
-import { modelNames } from '../provider/profile/models.ts';
-import type { Profile } from '../provider/profile/schema.ts';
+import { configuredModels } from '../provider/profile/models.ts';
 import { readTime } from '../results/audit/time.ts';
 import { flag, listFlag } from './flags.ts';
 
@@ -63,10 +63,10 @@ export function forecastRateFlag(command: Command): Command {
   );
 }
 
-/** `models`: checks that the rates name known models, these and those of the profile. */
-export function forecastOptions(flags: ForecastFlags, models?: readonly string[], profile?: Profile): Asked {
+/** `config`: checks that the rates name known models. */
+export function forecastOptions(flags: ForecastFlags, config?: Pick<Config, 'models' | 'profile'>): Asked {
   const rates = flags.rate === undefined ? [] : parseRates('--rate', flags.rate);
-  if (models !== undefined) checkModels(rates, modelNames(models, profile));
+  if (config !== undefined) checkModels(rates, configuredModels(config));
   return defined({
     perSecond: perSecondOf(rates),
     offPeak: parseWindowFlag('--offpeak-window', flags.offpeakWindow),

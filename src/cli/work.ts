@@ -73,7 +73,7 @@ ${SHUTDOWN_HELP}`,
 
 async function work(flags: WorkCommandFlags, io: Io): Promise<number> {
   const config = configOf(flags);
-  const limits = workLimits(flags, config.models);
+  const limits = workLimits(flags, config);
   const timeoutMs = shutdownMs(flags, limits);
   const address = flags.http === undefined ? undefined : parseAddress('--http', flags.http);
   const window = offPeakWindow(flags);

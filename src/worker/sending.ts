@@ -30,7 +30,7 @@ import { rememberedProfiles } from '../provider/profile/remembered.ts';
 import type { Verdict } from './submit.ts';
 import { beginsSending, recall } from './recall.ts';
 import type { Window } from '../core/time/window.ts';
-import { modelNames } from '../provider/profile/models.ts';
+import { configuredModels } from '../provider/profile/models.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
 
@@ -101,7 +101,7 @@ export async function startSending(
   const target = requireProvider(config);
   const { log = createLog('warn'), onExchange, onPolled, offPeakWindow, ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
-  if (effective.limits !== undefined) checkModels(effective.limits, modelNames(config.models));
+  if (effective.limits !== undefined) checkModels(effective.limits, configuredModels(config));
   for (const outage of app.outages) outage.logTo(log);
   const unasked = unaskedPlaces(effective);
   if (unasked !== undefined) log.warn({ event: 'places-unasked' }, unasked);

@@ -88,7 +88,7 @@ export function checkModels(limits: readonly Limit[], { names, knows }: ModelNam
     throw usageError(
       'UNKNOWN_MODEL',
       `${name}: ${excerpt(model)} is not a known model`,
-      `${meant === undefined ? '' : `Did you mean ${meant}? `}VIDBATCH_MODELS names other models.`,
+      `${meant === undefined ? '' : `Did you mean ${meant}? `}--profile and VIDBATCH_MODELS name others.`,
     );
   }
 }

@@ -3,6 +3,7 @@ import type { Config, Surroundings } from '../../core/config.ts';
 import type { VidbatchError } from '../../core/errors.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import { checkApiKey } from '../../provider/api-key.ts';
+import { configuredProfile } from '../../provider/profile/load.ts';
 import { checkCodes } from '../../provider/outcome-table.ts';
 import { clearTextOf } from '../../worker/clear-text.ts';
 import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
@@ -29,6 +30,7 @@ export function judgeConfiguration({ config, faults, surroundings }: Understood)
     judgeStorage(config),
     ...judgeClearText(config),
     ...judgeBaseUrl(config, faults),
+    ...judgeProfile(config),
     ...judgeKey(config, faults, surroundings),
     ...judgeCodes(config),
   ];
@@ -69,12 +71,27 @@ function judgeBaseUrl({ baseUrl }: Config, faults: readonly VidbatchError[]): Ch
   ];
 }
 
+/** Without one, batches have the default, or the one that they remember. */
+function judgeProfile({ profile }: Config): Check[] {
+  const name = `${CONFIGURATION}-profile`;
+  if (profile === undefined) return [];
+  try {
+    const { name: called, unverified } = configuredProfile({ profile });
+    const open = unverified.length === 0 ? '' : `; \`profile show\` names what is unverified in it`;
+    return [ok(name, `${called}${open}`)];
+  } catch (error) {
+    return [misconfigured(name, error)];
+  }
+}
+
 /** Never shows the key, nor its length. */
 function judgeKey(config: Config, faults: readonly VidbatchError[], { keyFrom }: Surroundings): Check[] {
   const { apiKey } = config;
   const name = `${CONFIGURATION}-api-key`;
   if (apiKey === undefined) {
     if (faults.some(({ message }) => message.startsWith('VIDBATCH_API_KEY'))) return [];
+    const profile = parsed(() => configuredProfile(config));
+    if (profile !== undefined && profile.auth === undefined) return [ok(name, 'the profile needs no key')];
     return [
       failed(
         name,

@@ -1,4 +1,5 @@
-import { defaultProfile } from '../../provider/profile/load.ts';
+import { configuredProfile, defaultProfile } from '../../provider/profile/load.ts';
+import { parsed } from './check.ts';
 import type { Check } from './check.ts';
 import { judgeConfiguration, judgeMachine } from './configuration.ts';
 import type { MachineFacts, Understood } from './configuration.ts';
@@ -21,9 +22,10 @@ export async function* runChecks(
   understood: Understood,
   machine: Omit<MachineFacts, 'surroundings'>,
   limitMs = LIMIT_MS,
-  profile = defaultProfile(),
 ): AsyncGenerator<Check> {
   const { config, surroundings } = understood;
+  // A profile that cannot be read is a fault of the configuration.
+  const profile = parsed(() => configuredProfile(config)) ?? defaultProfile();
   const folder = checkFolder(config, limitMs);
   const ledger = openLedger(config, limitMs);
   const redis = checkRedis(config, limitMs);

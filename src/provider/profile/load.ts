@@ -56,6 +56,11 @@ export function loadProfile(nameOrFile: string): LoadedProfile {
   return { profile, text, builtIn: false };
 }
 
+/** The profile of the configuration, or else the default. @throws VidbatchError exit 2 as `loadProfile`. */
+export function configuredProfile({ profile = DEFAULT_PROFILE }: { profile?: string | undefined }): Profile {
+  return loadProfile(profile).profile;
+}
+
 /** @throws VidbatchError exit 2 for a file that cannot be read. */
 export function profileText(file: string): string {
   try {

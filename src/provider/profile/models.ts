@@ -1,6 +1,6 @@
 import type { ModelNames } from '../../core/rate/rate-limits.ts';
 import { expandBraces, fits } from './brace.ts';
-import { defaultProfile } from './load.ts';
+import { configuredProfile, defaultProfile } from './load.ts';
 import type { ModelEntry } from './row-schema.ts';
 import type { Profile } from './schema.ts';
 
@@ -44,8 +44,12 @@ function compile({ models }: Profile): Models {
 }
 
 /** The names that a limit may be for: those of the profile, and those that the configuration adds. */
-export function modelNames(more: readonly string[], profile?: Profile): ModelNames {
-  const { names, entryOf } = modelsOf(profile);
+export function configuredModels(config: {
+  models: readonly string[];
+  profile?: string | undefined;
+}): ModelNames {
+  const more = config.models;
+  const { names, entryOf } = modelsOf(configuredProfile(config));
   return {
     names: [...names, ...more],
     knows: (name) => more.includes(name) || entryOf(name) !== undefined,

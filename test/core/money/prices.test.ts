@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { formatAmount, moneyJson, parseMoney, sums, formatMoney } from '../../../src/core/money/money.ts';
 import type { Money } from '../../../src/core/money/money.ts';
 import { formatEstimate, estimate } from '../../../src/batch/estimate.ts';
-import { modelNames } from '../../../src/provider/profile/models.ts';
+import { configuredModels } from '../../../src/provider/profile/models.ts';
 import { parsePrices, priceOf, readPrices } from '../../../src/core/money/prices.ts';
 import { DEFAULTS } from '../../../src/simulator/settings.ts';
 
@@ -72,7 +72,7 @@ describe('a price file', () => {
     const example = await readPrices(new URL('../../../jobs/prices.example.json', import.meta.url).pathname);
     assert.ok(example.size > 0);
     for (const [model, { per, amount, currency }] of example) {
-      assert.ok(modelNames([]).knows(model), model);
+      assert.ok(configuredModels({ models: [] }).knows(model), model);
       const billed = parseMoney(`${DEFAULTS.prices[model]}${DEFAULTS.currency}`);
       assert.deepEqual(
         { per, ...moneyJson({ amount, currency }) },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { VidbatchError } from '../../../src/core/errors.ts';
-import { modelNames } from '../../../src/provider/profile/models.ts';
+import { configuredModels } from '../../../src/provider/profile/models.ts';
 import {
   checkModels,
   joined,
@@ -71,7 +71,7 @@ describe('a rate', () => {
   });
 
   test('of an unknown model is refused, with the nearest name', () => {
-    const models = modelNames(['own']);
+    const models = configuredModels({ models: ['own'] });
     const limits = parseRates('--rate', '1/s,2/s@viduq3p-180p,1/s@own');
     assert.throws(() => checkModels(limits, models), usage('UNKNOWN_MODEL', /viduq3p-180p/));
     checkModels(parseRates('--rate', '2@viduq3p-1080p,1@own'), models);

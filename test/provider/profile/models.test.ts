@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { modelNames, modelsOf } from '../../../src/provider/profile/models.ts';
+import { configuredModels, modelsOf } from '../../../src/provider/profile/models.ts';
 
 test('the default profile knows the whole grammar of the contract page', () => {
   const { names, entryOf } = modelsOf();
@@ -24,6 +24,6 @@ test('a name alone is a hint', () => {
 });
 
 test('a limit may be for a model that the configuration adds', () => {
-  const { knows } = modelNames(['own']);
+  const { knows } = configuredModels({ models: ['own'] });
   assert.ok(knows('own') && knows('viduq3p-720p') && !knows('mix'));
 });
