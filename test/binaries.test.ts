@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { adviceFor } from './binaries.ts';
 
 describe('what the tests need of the machine', () => {
-  it('is told all at once, with one command to paste', () => {
+  it('is reported at once, with one command to paste', () => {
     const user = { system: 'debian', root: false } as const;
     assert.equal(
       adviceFor(['redis', 'postgres', 'pgbouncer', 'chromium'], user),

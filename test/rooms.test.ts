@@ -91,7 +91,7 @@ describe('the rooms of src/', () => {
 });
 
 describe('an import that is not allowed', () => {
-  it('is told with both rooms and the order', () => {
+  it('is reported with both rooms and the order', () => {
     const fault = faultOf('src/core/prices.ts', 'src/manifest/request.ts') ?? '';
     assert.match(fault, /^src\/core\/prices\.ts \(core\) imports src\/manifest\/request\.ts \(manifest\)/);
     assert.match(fault, /above it.*index\.ts → cli → .* → manifest → .* → core$/);

@@ -50,7 +50,7 @@ test('a server of one’s own can be killed and started again at the same place'
   await assert.rejects(redisSays(redis.url));
 });
 
-test('a server of one’s own ends with the process that holds it, however that ends', async () => {
+test('a server that a test starts ends with the process that holds it', async () => {
   const code = `
     const { startServer } = await import(${JSON.stringify(new URL('servers.ts', import.meta.url).href)});
     const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);

@@ -102,7 +102,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }
 
-/** The text of a cell. Null is absent, as everywhere. */
+/** The text of a cell. Null counts as absent, as in all inputs. */
 export function textOf(value: unknown): string {
   if (value === null || value === undefined) return '';
   return typeof value === 'string' ? value : JSON.stringify(value);

@@ -16,8 +16,8 @@ import type { GenerationRequest } from '../manifest/request/fields.ts';
 const KEEP_MS = 60_000;
 
 /**
- * Takes the rows of one manifest, and stages them. It only remembers rows that the batch already has unchanged, and it
- * only counts the rows of a plan whose batch does not exist yet. The import begins with the first staged row.
+ * Stages the rows of one manifest. A row that the batch already has unchanged is not staged: its id is remembered. The
+ * rows of a plan whose batch does not exist yet are only counted. The import begins with the first staged row.
  */
 export class Intake {
   readonly #db: Database;

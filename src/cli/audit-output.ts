@@ -111,7 +111,7 @@ function formatDoubts(doubts: Doubts, { batch, accepting }: Asked): string[] {
     const of = batch === null ? '' : ` ${quoted(batch)}`;
     lines.push(
       `${rows(doubts.without)} without a task that fits: a list may be late or lack a page, so they stay uncertain`,
-      `      next: \`vidbatch uncertain${of}\` shows what is known of each; \`vidbatch resolve${of === '' ? ' <batch>' : of}\` settles them`,
+      `      next: \`vidbatch uncertain${of}\` shows what is known about each; \`vidbatch resolve${of === '' ? ' <batch>' : of}\` settles them`,
     );
   }
   return lines;

@@ -19,7 +19,9 @@ import { withLedger } from './open-ledger.ts';
 export function explainCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('explain <batch> <key>')
-    .description("one row's life in ten lines, by its key, its beginning, or a task id")
+    .description(
+      'the history of one row in ten lines, found by its key, the beginning of its key, or a task id',
+    )
     .addHelpText(
       'after',
       '\nExamples:\n  $ vidbatch explain text shot-007\n  $ vidbatch explain text task_9f2',

@@ -27,7 +27,7 @@ Examples:
   $ vidbatch export text --format jsonl | jq -r .task_id
   $ vidbatch export text --bom > text.xlsx.csv      Excel shows Chinese as it is
   $ vidbatch export text --state rejected > fix.csv  only these rows, to be corrected
-  $ vidbatch submit text.results.csv --batch text   the same rows again: nothing is new
+  $ vidbatch submit text.results.csv --batch text   the same rows again: no row is new
 
 The export is UTF-8, also if the manifest was not. A cell that a spreadsheet would run as a formula begins with an
 apostrophe, which is removed when the export is submitted. You may edit it: its row_key and content identify a row.`,

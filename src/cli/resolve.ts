@@ -32,7 +32,7 @@ Examples:
   $ vidbatch resolve text --error-code ECONNRESET --after 2026-03-01T18:00Z --not-sent --reason "their proxy was down"
   $ vidbatch resolve text --all --abandon --reason "campaign is over" --yes
 
-A row is chosen if it fits all filters. \`vidbatch uncertain\` shows what is known of each row. A row that was sent and is
+A row is chosen if it fits all filters. \`vidbatch uncertain\` shows what is known about each row. A row that was sent and is
 called not sent is paid twice. An answer may still come until the deadline of the attempt (--timeout and a minute after
 the claim): before that, --not-sent is refused, and with filters such rows stay uncertain.`,
     )

@@ -128,7 +128,9 @@ function formatAttention({ batch, gates, counts, budget }: Summary): string[] {
     ...gates.map(({ gate, reason }) => `${gate}: ${reason}`),
     ...(counts.uncertain === 0
       ? []
-      : [`${uncertain} not sent again; \`vidbatch uncertain ${quoted(batch)}\` shows what is known of them`]),
+      : [
+          `${uncertain} not sent again; \`vidbatch uncertain ${quoted(batch)}\` shows what is known about them`,
+        ]),
     ...(budget !== null && isOverspent(budget) ? [`MORE WAS SPENT THAN THE BUDGET: ${budget.told}`] : []),
   ];
 }

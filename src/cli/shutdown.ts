@@ -43,8 +43,9 @@ export function shutdownMs(flags: ShutdownFlags, { timeoutMs }: { timeoutMs: num
 }
 
 /**
- * What starts, or undefined if a signal comes first: a start may wait for a locked ledger, or read a million journal
- * lines. Nothing is in flight yet, so everything may be interrupted. What starts too late is closed at once.
+ * The result of `starting`, or undefined if a signal comes first: a start may wait for a locked ledger, or read a
+ * million journal lines. Nothing is in flight yet, so everything may be interrupted. If `starting` resolves after the
+ * signal, its result is closed at once.
  */
 export async function startUnlessStopped<T extends { close: () => Promise<unknown> }>(
   starting: Promise<T>,

@@ -73,7 +73,7 @@ interface Status extends Summary, Omit<Pace, 'lately'> {
   videos: VideoCounts | null;
   /** The deadline, and whether it will be met; null: the batch has none. */
   deadline: { at: string; on: 'wait' | 'fail'; chance: Chance } | null;
-  /** The tasks, and the seconds until the next one is asked for; null without any. */
+  /** The tasks, and the seconds until the next poll; null without tasks. */
   tasks: (TaskCounts & { open: number; nextPollSeconds: number | null }) | null;
   /** The rows that must still be accepted one after another before several are sent at a time; 0: none. */
   proof: number;
@@ -176,8 +176,8 @@ async function withNextPoll(
 
 function formatNextPoll({ open, nextPollSeconds: seconds }: NonNullable<Status['tasks']>): string {
   if (open === 0) return '';
-  if (seconds === null) return ' · no process asks for them: `vidbatch work` or `reconcile --watch` does';
-  return seconds === 0 ? ' · due to be asked for' : ` · next asked for in ${formatDuration(seconds * 1000)}`;
+  if (seconds === null) return ' · no process polls them: start `vidbatch work` or `reconcile --watch`';
+  return seconds === 0 ? ' · next poll now' : ` · next poll in ${formatDuration(seconds * 1000)}`;
 }
 
 function formatStatus(status: Status, lately: Speed, forecastText: string | undefined): string {

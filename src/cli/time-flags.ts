@@ -123,7 +123,10 @@ export function parseZone(name: string): string {
   );
 }
 
-/** A day is its first moment. A time without a zone is in `zone`; UTC, as every time is shown. */
+/**
+ * A date means its first moment. A time without a zone is in `zone`, which is UTC by default, because every time is
+ * shown in UTC.
+ */
 export function parseTime(name: string, text: string, zone = 'UTC'): Date {
   const day = /^\d{4}-\d\d-\d\d$/.test(text.trim()) ? `${text.trim()}T00:00` : text;
   const read = readTime(day, zone);

@@ -48,7 +48,7 @@ interface WorkCommandFlags extends ShutdownFlags, OffPeakFlags {
 export function workCommand(program: Command, io: Io, exit: (code: number) => void): void {
   const command = program
     .command('work')
-    .description('feed the queue, send rows and ask how their tasks are, until SIGTERM')
+    .description('feed the queue, send rows and poll their tasks, until SIGTERM')
     .addHelpText(
       'after',
       `

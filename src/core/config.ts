@@ -58,7 +58,7 @@ export interface Config {
   providerIdempotent: boolean;
   /** The key comes from the environment, but the URL from `.env`, which another person may have written. */
   keyApart?: true;
-  /** Variables that ask for a proxy. vidbatch uses none. */
+  /** Variables that set a proxy. vidbatch does not use a proxy. */
   proxies?: string[];
   /** Whether spans are made: `maybe`, if the package is installed. */
   otel?: 'yes' | 'no' | 'maybe';
@@ -120,7 +120,7 @@ export function saysNothing(variable: string, takesValue: boolean, env = process
 }
 
 /**
- * @throws VidbatchError exit 2 for a base URL that is not one, or that would send the key in the clear over a network.
+ * @throws VidbatchError exit 2 for an invalid base URL, or one that would send the key unencrypted over a network.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides = {}): Config {
   const values = readVariables(VARIABLES, env);
@@ -176,7 +176,7 @@ const GROUPS: readonly (readonly Variable[])[] = [
 export interface Surroundings {
   /** The variable that gives the key. */
   keyFrom: 'VIDBATCH_API_KEY' | 'VIDBATCH_API_KEY_FILE';
-  /** Names of variables that ask for a proxy. */
+  /** Names of variables that set a proxy. */
   proxies: string[];
   /** Certificates are not checked. */
   tlsUnchecked: boolean;
@@ -293,8 +293,8 @@ export function normaliseBaseUrl(text: string, { allowHttp }: { allowHttp: boole
   if (url.protocol === 'http:' && !allowHttp && !isThisMachine(url.hostname)) {
     throw usageError(
       'base-url-http',
-      `the base URL is plain http to ${url.host}: anyone on the way could read the API key`,
-      'use https://, or --allow-http if the way is trusted',
+      `the base URL is plain http to ${url.host}: other machines on the network could read the API key`,
+      'use https://, or --allow-http if you trust the network',
     );
   }
   const path = url.pathname.replace(/\/+$/, '').replace(/\/v1(\/video\/generations)?$/, '');

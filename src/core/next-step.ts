@@ -20,7 +20,7 @@ export function nextStep(row: Standing): string {
   const batch = quoted(row.batch);
   switch (row.state) {
     case 'pending':
-      return 'a worker sends it once nothing keeps it waiting: `vidbatch work --drain` is one';
+      return 'a worker sends it when nothing keeps it waiting: `vidbatch work --drain` starts a worker';
     case 'submitting':
       return `in flight; judged by ${row.deadline?.toISOString() ?? 'its deadline'} at the latest`;
     case 'submitted':
@@ -34,7 +34,7 @@ export function nextStep(row: Standing): string {
       }
       return isSettled(row.providerStatus)
         ? `\`vidbatch export ${batch}\``
-        : `\`vidbatch reconcile ${batch}\` asks how it is`;
+        : `\`vidbatch reconcile ${batch}\` asks for its status`;
     case 'uncertain':
       return `look for it in the provider's own task list, then \`${resolveLine(row)} --task-id <id>\`, or \`--not-sent\` if it is not there, or \`--abandon\`; each with \`--reason <text>\`. It is never sent again by itself`;
     case 'rejected':
@@ -44,7 +44,7 @@ export function nextStep(row: Standing): string {
     case 'cancelled':
       return `\`vidbatch retry ${batch}\``;
     case 'abandoned':
-      return 'nothing: it was given up by a person';
+      return 'nothing: a person has given it up';
   }
 }
 

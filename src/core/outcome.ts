@@ -19,7 +19,7 @@ export interface Evidence {
   requestId?: string;
   /** Headers of the answer, names in lower case: at most 4 KiB as JSON, without cookies. */
   headers?: Readonly<Record<string, string>>;
-  /** How far the exchange is known to have got. */
+  /** The last phase that the exchange certainly reached. */
   phase: 'connecting' | 'sending' | 'sent' | 'answering' | 'answered';
 }
 

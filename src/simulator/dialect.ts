@@ -50,7 +50,7 @@ export interface Dialect {
   content?: string;
   /** The path of the list of models. */
   models?: string;
-  /** What stands before the key in `Authorization`. */
+  /** The word before the key in `Authorization`. */
   keyPrefix: string;
   requestIdHeader: string;
   /** The faults are written in its refusals. Another dialect says them by their reason. */

@@ -72,7 +72,7 @@ function formatRow({ claim, outcome, recorded }: Settled, nameOf: NameRow): stri
   ].join('');
 }
 
-/** Why a person should look at this chunk; undefined: all is well, or is tried again. */
+/** Why a person should look at this chunk; undefined: all rows are settled, or will be tried again. */
 export function failureOf({ settled, errors }: ChunkReport, nameOf = byKey): string | undefined {
   const bad = settled.filter(
     ({ recorded: { state, surplus } }) =>

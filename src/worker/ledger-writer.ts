@@ -31,8 +31,8 @@ export interface LedgerWriter {
 }
 
 /**
- * A record waits this long for others. Half of what a statement costs does not depend on its rows, and the slots that a
- * group of records frees are one claim.
+ * A record waits this long for others. Half of the cost of a statement does not depend on the number of its rows, and
+ * one claim takes all slots that a group of records frees.
  */
 const GATHER_MS = 2;
 /** For this time, a claim continues after the last row. A row that becomes due before that place waits as long. */

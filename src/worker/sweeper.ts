@@ -38,7 +38,7 @@ export function startSweeper(
         }
         await countHeld(db);
       } catch (error) {
-        log.debug({ event: 'sweep-failed', error: messageOf(error) }, 'sweep failed; the next one will tell');
+        log.debug({ event: 'sweep-failed', error: messageOf(error) }, 'the sweep failed; trying again');
       }
     });
   }, SWEEP_MS);

@@ -71,7 +71,7 @@ describe('what could cost money unexpectedly', () => {
     });
   }
 
-  test('an export that goes into another batch is told where it belongs, before it is told how to pay again', () => {
+  test('the refusal of an export for another batch first names its own batch, and then how to pay again', () => {
     const elsewhere = { count: 1, examples: [] };
     const hint = (consent: Consent): string | undefined =>
       refuseChanges({ ...NOTHING, elsewhere }, consent)?.hint;

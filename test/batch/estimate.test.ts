@@ -42,7 +42,7 @@ describe('what is left of a budget', () => {
     assert.equal(fitOf(PRICES, [group('viduq3p-720p', 9, { shortest: 2 })], left('0.4CNY')), 'some');
   });
 
-  test('is held against the prices that the ledger has, where none are named', () => {
+  test('is compared with the prices of the ledger, if no price file is named', () => {
     const stored = { stored: { rows: 3, cost: money('9CNY') }, least: money('2CNY') };
     const groups = [group('viduq3p-720p', 3, stored)];
     assert.equal(fitOf(NONE, groups, left('2CNY')), 'some');

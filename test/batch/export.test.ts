@@ -103,7 +103,7 @@ describe('CSV', () => {
     assert.ok(text.endsWith('\r\n,b,k,2,pending,,,,,,,0,\r\n'), text);
   });
 
-  test('comes back as it was, whatever stands in the cells', async () => {
+  test('comes back unchanged with any cells', async () => {
     const cell = fc.oneof(
       fc.string({ unit: 'grapheme' }),
       fc.constantFrom('"', ',', '\n', '\r\n', ' x', 'x ', '""', ';', '\t', '', 'a"b,c\nd'),

@@ -106,7 +106,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     assert.deepEqual(misdeeds, []);
   });
 
-  test('a prompt that is a script does nothing but stand there', async () => {
+  test('a prompt that is a script is shown, and does not run', async () => {
     await page.goto(`${fixture.board.url}/batches/mixed`);
     assert.ok((await page.locator('tbody').innerText()).includes(HOSTILE));
     assert.equal(await page.title(), 'mixed · vidbatch');
@@ -128,7 +128,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     await page.setViewportSize({ width: 1280, height: 800 });
   });
 
-  test('a dark page for who wants one', async () => {
+  test('the page is dark in dark mode', async () => {
     const ground = (): Promise<string> => page.evaluate('getComputedStyle(document.body).backgroundColor');
     await page.goto(`${fixture.board.url}/`);
     const light = await ground();
@@ -137,7 +137,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     await page.emulateMedia({ colorScheme: 'light' });
   });
 
-  test('Bull Board shows the queue, and a job with its rows and what became of them, and asks nobody else', async () => {
+  test('Bull Board shows the queue, and a job with its rows and their results, and contacts no other host', async () => {
     await page.goto(`${fixture.board.url}/`);
     await page.getByRole('link', { name: 'Queues' }).click();
     await page.getByText('all batches').first().click();
@@ -163,7 +163,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     assert.deepEqual(misdeeds, []);
   });
 
-  test('a board that only shows offers nothing that writes, and refuses what its page sends all the same', async () => {
+  test('a read-only board has no buttons that write, and refuses such requests', async () => {
     const { app } = fixture;
     const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, readOnly: true });
     try {

@@ -249,7 +249,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       });
     });
 
-    test('of the queue, and of all queues: a pause is the ledger’s, with who and when', async () => {
+    test('of one queue and of all queues: a pause is stored in the ledger, with the person and the time', async () => {
       const ofQueue = async (button: string): Promise<void> => {
         await open('latest');
         await page.locator('[class^=trailing] button').last().click();
@@ -335,7 +335,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       assert.equal(simulator.record.length, 4);
     });
 
-    test('and in the end each row was paid once, and has ended', async () => {
+    test('and at last each row was paid once, and has ended', async () => {
       const prompts = fixture.simulator.record.map(({ body }) => body.prompt).toSorted();
       assert.deepEqual(prompts, ['held back', 'prompt of row-1', 'prompt of row-3', 'prompt of row-4']);
       const { submitted, rejected, ...others } = await counts('shots');

@@ -65,7 +65,7 @@ suite('the doors of the board', () => {
     return { throttle, waits, release: () => held.resolve() };
   }
 
-  test('wrong passwords make the guesser wait, and whoever was let in before does not wait with him', async () => {
+  test('wrong passwords slow down the client that guesses, and not a client that has logged in before', async () => {
     const { throttle, waits, release } = heldThrottle();
     await withBoard({ credentials: CREDENTIALS, throttle }, async (board) => {
       const { password } = CREDENTIALS;
@@ -116,7 +116,7 @@ suite('the doors of the board', () => {
     });
   });
 
-  test('only a named proxy says who asks, and only by an address; the log stays short', async () => {
+  test('only a trusted proxy gives the client’s address; the log stays short', async () => {
     const lines: { event: string; address: string }[] = [];
     const log = pino(
       { level: 'warn' },
@@ -280,7 +280,7 @@ suite('the doors of the board', () => {
     }
   });
 
-  test('so many connections are held at a time, and no more', async () => {
+  test('the number of open connections has a limit', async () => {
     await withBoard({ limits: { ...HTTP_LIMITS, connections: 2 } }, async ({ url }) => {
       const port = Number(new URL(url).port);
       const open = [await socketTo(port), await socketTo(port)];

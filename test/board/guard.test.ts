@@ -36,7 +36,7 @@ suite('who may knock', () => {
     test(`Host: ${header} is not`, () => assert.equal(isOwnHost(header), false));
   }
 
-  test('the board may listen where nobody else can come from', () => {
+  test('the board may listen on addresses that only this machine can reach', () => {
     for (const host of ['127.0.0.1', 'localhost', '::1', '[::1]', '127.8.8.8'])
       assert.ok(isLoopback(host), host);
     for (const host of ['0.0.0.0', '::', '192.168.0.1', 'example.com', '127.0.0.1.nip.io', '']) {

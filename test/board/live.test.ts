@@ -4,7 +4,7 @@ import { openBrowser, openPage } from '../chromium.ts';
 import { openBoardFixture } from './fixture.ts';
 
 suite('a page that asks for itself again', () => {
-  test('keeps what is being typed, and goes on afterwards', async () => {
+  test('keeps text that is being typed, and reloads afterwards', async () => {
     const fixture = await openBoardFixture();
     const browser = await openBrowser();
     try {

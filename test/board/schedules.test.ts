@@ -55,7 +55,7 @@ suite('schedules on the board', () => {
     );
   });
 
-  test('stand among the queues with their next tick, where nothing can be pressed', async () => {
+  test('are shown among the queues with their next tick, and their buttons do nothing', async () => {
     const { app, board } = fixture;
     const mirror = openMirror(app, silent);
     await pauseBy(app.db, 'a test', undefined);

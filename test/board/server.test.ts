@@ -155,7 +155,7 @@ suite('the board over HTTP', () => {
     assert.equal((await get(fixture.board, '/nowhere')).status, 404);
   });
 
-  test('on a board that only shows nothing can be written, whatever the path', async () => {
+  test('a read-only board refuses writes on every path', async () => {
     const { app } = fixture;
     const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, readOnly: true });
     const queue = `/queues/api/queues/vidbatch-${app.ledgerId}`;
@@ -223,7 +223,7 @@ suite('the board over HTTP', () => {
     await look.body.dump();
   });
 
-  test('with credentials nothing is told without them but that it is well', async () => {
+  test('a board with credentials shows a client without them only its health', async () => {
     const credentials = { user: 'anna', password: 'pass:wörd' };
     const { app } = fixture;
     const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, credentials });
@@ -262,7 +262,7 @@ suite('the board over HTTP', () => {
     }
   });
 
-  test('a row is shown by its number and by its key, however long it is', async () => {
+  test('a row is shown by its number and by its key, also by a long key', async () => {
     const long = `${'x'.repeat(10_000_000)}END`;
     await fixture.submit('huge', { 'row-1': long, 'row-2': '😀'.repeat(4000) }, 'paused');
     const { app, board } = fixture;
@@ -390,7 +390,7 @@ suite('the board over HTTP', () => {
     });
   });
 
-  test('while the ledger changes hands, the board says so and goes on afterwards', async () => {
+  test('while another process takes the ledger, the board says so, and continues afterwards', async () => {
     const { app } = fixture;
     const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent });
     try {
@@ -407,7 +407,7 @@ suite('the board over HTTP', () => {
     }
   });
 
-  test('a task that failed at the provider is in the bar, is a filter, and is told on the page of its row', async () => {
+  test('a task that failed at the provider is in the bar, in a filter, and on the page of its row', async () => {
     const { app, board } = fixture;
     const id = await fixture.submit('rendered', { good: 'a bridge', bad: 'a tower' });
     await fixture.send(2);

@@ -40,7 +40,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       return queues.find((queue) => queue.name === name)?.hasWorkers;
     }
 
-    test('is said of the queue of all batches, and changes with its workers', async () => {
+    test('is shown for the queue of all batches, and changes with its workers', async () => {
       assert.equal(await hasWorkers(all), false);
       const sending = await fixture.work();
       await until(async () => (await hasWorkers(all)) === true);
@@ -48,7 +48,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       await until(async () => (await hasWorkers(all)) === false);
     });
 
-    test('is said of the queue of a run while it is there, and of no other', async () => {
+    test('is shown for the queue of a run while that queue exists, and for no other run', async () => {
       const batch = await fixture.submit('night', { a: 'a night market' });
       const own = queueName(fixture.app.ledgerId, [batch]);
       const sending = await fixture.work([batch]);
@@ -58,7 +58,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       await until(async () => (await hasWorkers(own)) === undefined);
     });
 
-    test('is not said of the schedules, where none is expected', async () => {
+    test('is not shown for the schedules, which need no worker', async () => {
       const { app, board } = fixture;
       await addSchedule(app.db, {
         name: 'nightly',

@@ -26,8 +26,8 @@ function told(accepting: boolean, rows: readonly SideBySide[] = [ROW], summary =
   return formatAudit(audit, { batch: 'kites', accepting, rows }).join('\n');
 }
 
-describe('what is told of a comparison', () => {
-  it('says of a row that was not settled that it would be, and of one that was that it is', () => {
+describe('the text of a comparison', () => {
+  it('says which rows were settled, and which rows --accept would settle', () => {
     assert.match(told(false), /^ {6}kites k1 {2}would settle: task t1 \(by request\)$/m);
     assert.match(told(true, [{ ...ROW, verdict: 'accepted' }]), /k1 {2}accepted: task t1/);
     assert.match(told(true), /k1 {2}answered meanwhile: task t1/);
@@ -88,7 +88,7 @@ describe('the file of differences', () => {
     assert.deepEqual(await readdir(folder), ['differ.csv']);
   });
 
-  test('is opened at once, and is none of the files that are read', async () => {
+  test('is opened at once, and is not one of the files that are read', async () => {
     const bill = join(folder, 'bill.csv');
     await writeFile(bill, 'theirs');
     await assert.rejects(open(bill, [bill]), { code: 'WRITES_WHAT_IT_READS', exitCode: 2 });

@@ -39,7 +39,7 @@ describe('a flag of reconcile that would have no effect', () => {
     );
   });
 
-  it('may stand in the environment, for other commands', async (t) => {
+  it('may be set in the environment, for other commands', async (t) => {
     process.env['VIDBATCH_PRICES'] = 'p.json';
     t.after(() => delete process.env['VIDBATCH_PRICES']);
     // It goes on to the next mistake.

@@ -10,7 +10,7 @@ function refuses(call: () => unknown, code: string): void {
   );
 }
 
-test('one thing is said of a row', () => {
+test('exactly one decision is given for a row', () => {
   assert.deepEqual(parseDecision({ taskId: ' task_1 ' }), { kind: 'task-id', taskId: 'task_1' });
   assert.deepEqual(parseDecision({ notSent: true }), { kind: 'not-sent' });
   assert.deepEqual(parseDecision({ abandon: true }), { kind: 'abandon' });

@@ -35,7 +35,7 @@ describe('what is logged beside the bar', () => {
   });
 });
 
-describe('whoever stops it', () => {
+describe('a person who stops a command', () => {
   async function told(inFlight: number): Promise<string[]> {
     const lines: string[] = [];
     const sending = { worker: { id: 'w', inFlight: () => inFlight }, close: () => Promise.resolve(0) };
@@ -43,7 +43,7 @@ describe('whoever stops it', () => {
     return lines;
   }
 
-  test('is told what is waited for, and for how long', async () => {
+  test('sees what the command waits for, and for how long', async () => {
     assert.deepEqual(await told(0), []);
     assert.deepEqual(await told(1), ['waiting for 1 open call, 2m 15s at the most']);
     assert.deepEqual(await told(8), ['waiting for 8 open calls, 2m 15s at the most']);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatUnsettled } from '../../src/cli/uncertain.ts';
 
-test('a surplus task is told with the task of its row, or with the fact that it has none', () => {
+test('a surplus task is shown with the task of its row, or with the fact that the row has no task', () => {
   const row = {
     kind: 'surplus',
     submissionId: 1,

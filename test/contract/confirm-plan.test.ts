@@ -46,7 +46,7 @@ onEvery(LEDGERS, (storage) => {
     return { text, asked };
   }
 
-  describe('whoever is to pay', () => {
+  describe('a person who must agree to the cost', () => {
     test('is asked about what the budget can pay for, and about nothing when it is used up', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row(1), row(2), row(3)]);

@@ -174,7 +174,7 @@ onEvery(LEDGERS, (storage) => {
       });
     });
 
-    test('a manifest that lies elsewhere now goes on with its batch when that is named', async () => {
+    test('a moved manifest continues its batch when --batch names it', async () => {
       const { db } = storage();
       const first = await new ManifestFile().write([row('a'), row('b')]);
       await bring(db, first);
@@ -199,7 +199,7 @@ onEvery(LEDGERS, (storage) => {
       await assert.rejects(bring(db, moved, { batch: first.name }), { code: 'RENAMED_IDS' });
     });
 
-    test('a manifest from standard input goes on with it, too, and is no place to remember', async () => {
+    test('a manifest from standard input also continues its batch, and does not become the batch’s path', async () => {
       const { db } = storage();
       const first = await new ManifestFile().write([row('a')]);
       await bring(db, first);

@@ -134,7 +134,7 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('in another currency is none for what was paid already', async () => {
+    test('in another currency does not fit rows that were paid already', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row(1), row(2)]);
       await bring(db, file, { prices: prices('1') });

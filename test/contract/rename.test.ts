@@ -38,7 +38,7 @@ onEvery(LEDGERS, (storage) => {
   }
 
   describe('ids that a spreadsheet has changed', () => {
-    test('are refused with their pairs, and nothing is sent until somebody says which it is', async () => {
+    test('are refused with their pairs, and nothing is sent until a person decides', async () => {
       const { db } = storage();
       const file = await sentBatch(shot('001', 'dawn'), shot('002', 'noon'), shot('003', 'dusk'));
       await file.write([shot('1', 'dawn'), shot('2', 'noon'), shot('3', 'dusk')]);
@@ -176,7 +176,7 @@ onEvery(LEDGERS, (storage) => {
       await refused(db, file, {}, 'RENAMED_IDS', 3, '5 rows', 'x → x<U+200B>');
     });
 
-    test('and new rows beside rows that are gone, with nothing in common, go on as they did', async () => {
+    test('and new rows beside missing rows, with nothing in common, are handled as before', async () => {
       const { db } = storage();
       const file = await sentBatch(shot('a', 'dawn'), shot('b', 'noon'));
       await file.write([shot('b', 'noon'), shot('c', 'dusk'), shot('d', 'noon')]);

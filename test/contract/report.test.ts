@@ -96,7 +96,7 @@ onEvery(LEDGERS, (storage) => {
       assert.match(formatEstimate(estimated ?? assert.fail()), /^at most 3\.00 CNY, and unknown for 1 row;/);
     });
 
-    test('is of one moment, whatever is recorded while it is read', async () => {
+    test('shows one moment, even if answers are recorded while it is read', async () => {
       const { db, kind } = storage();
       const batch = await sent(db);
       let changed: Promise<unknown> | undefined;
@@ -125,7 +125,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await readReport(db, batch, new Map())).tasks.byStatus['completed'], 3);
     });
 
-    test('is empty for a batch of which nothing was sent', async () => {
+    test('is empty for a batch without sent rows', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row(1)]);
       await bring(db, file);

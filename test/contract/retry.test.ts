@@ -61,7 +61,7 @@ onEvery(LEDGERS, (storage) => {
     (await findBatch(db, file.name)) as Batch;
 
   describe('retry', () => {
-    test('takes the rows that all of its filters choose, and tells their ends before', async () => {
+    test('takes the rows that all of its filters choose, and shows first how they ended', async () => {
       const { db } = storage();
       const file = await mixed(db);
       const { id } = await batchOf(db, file);

@@ -20,7 +20,7 @@ onEvery(LEDGERS, (storage, kind) => {
 
   describe('an export that is submitted to its batch brings nothing new and changes nothing', () => {
     for (const [what, manifest] of Object.entries({ CSV: dirtyCsv, JSON: dirtyJson })) {
-      test(`whatever stands in a manifest of ${what}; to another batch, it asks for the same`, async () => {
+      test(`for any manifest of ${what}; in another batch it gives the same requests`, async () => {
         const { db } = storage();
         await fc.assert(
           fc.asyncProperty(manifest, async (dirty) => {
@@ -126,7 +126,7 @@ onEvery(['postgres'], (storage) => {
       assert.deepEqual(numbers, ['#1', '#2', '#1', '#3', '#2']);
     });
 
-    test('stand there once: a second one of the same key is a fault, and no video', async () => {
+    test('must be unique: a second row with the same key is a fault, and no video', async () => {
       const { db } = storage();
       const name = await bringIn(db, { extension: 'csv', content: two });
       const [header, first, ...rest] = (await exportOf(db, name, 'csv')).split('\r\n');
@@ -161,7 +161,7 @@ onEvery(['postgres'], (storage) => {
       }
     });
 
-    test('takes edits of what was not sent, by id, and columns that somebody added', async () => {
+    test('takes edits of unsent rows, by id, and added columns', async () => {
       const { db } = storage();
       const name = await bringIn(db, {
         extension: 'csv',

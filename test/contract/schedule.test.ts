@@ -92,7 +92,7 @@ onEvery(LEDGERS, (storage) => {
   );
 
   describe('a tick that is due', () => {
-    test('has one run, whoever sees it, and the run one batch', async () => {
+    test('has one run, even if several workers see it, and the run has one batch', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row('a'), row('b')]);
       const one = await schedule(db, file);
@@ -119,7 +119,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await statesOf(db, only(await listSchedules(db))), ['due']);
     });
 
-    test('is none while its schedule is paused, nor when that is resumed', async () => {
+    test('is lost while its schedule is paused, also after it is resumed', async () => {
       const { db } = storage();
       const one = await schedule(db, await new ManifestFile().write([row('a')]));
       await pauseSchedule(db, one.id);
@@ -130,7 +130,7 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
-  test('a run that no worker was free for is not made late, if it shall not be', async () => {
+  test('a run that waited too long for a free worker is not made, if its schedule says so', async () => {
     const { db } = storage();
     const one = await schedule(db, await new ManifestFile().write([row('a')]), { missed: 'skip' });
     await decideAll(db, log);
@@ -139,7 +139,7 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual([await statesOf(db, one), await listBatches(db)], [['missed'], []]);
   });
 
-  test('a worker that is told to stop gives back the run whose manifest it is reading', async () => {
+  test('a worker that gets a stop signal gives back the run whose manifest it is reading', async () => {
     const { db } = storage();
     const rows = Array.from({ length: 600 }, (_, n) => row(n));
     const one = await schedule(db, await new ManifestFile().write(rows));

@@ -71,7 +71,7 @@ describe('the environment', () => {
     assert.ok(isAbsolute(config.dataDir) && config.dataDir.endsWith('.vidbatch'));
   });
 
-  test('an empty value is none', () => {
+  test('an empty value counts as not set', () => {
     const { redisUrl, apiKey, baseUrl } = readConfig({
       REDIS_URL: '',
       VIDBATCH_API_KEY: '  ',

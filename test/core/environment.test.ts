@@ -65,7 +65,7 @@ describe('a file of variables', () => {
 });
 
 describe('.env', () => {
-  it('is told of where it is not understood, and goes on', async (t) => {
+  it('gives a warning where it is not understood, and the rest is read', async (t) => {
     const cli = await openCli();
     t.after(cli.close);
     const lines = [
@@ -88,7 +88,7 @@ describe('.env', () => {
     );
   });
 
-  it('that names where the key of the environment goes is told of once, before anything is sent', async (t) => {
+  it('that sets the URL for a key of the environment gives one warning, before anything is sent', async (t) => {
     const server = await wireServer(({ socket }) => socket.write(http(200, ACCEPTANCE)));
     const cli = await openCli({ VIDBATCH_API_KEY: 'sk-practice-000111222' }, { ledger: true });
     t.after(async () => {

@@ -70,7 +70,7 @@ describe('calls in groups', () => {
     assert.deepEqual(sizes, [4, 4, 2]);
   });
 
-  test('go on after a group that failed', async () => {
+  test('continue after a group that failed', async () => {
     let failing = true;
     const call = grouped((items: readonly number[]) =>
       failing ? Promise.reject(new Error('away')) : Promise.resolve(items),
@@ -90,7 +90,7 @@ describe('calls in groups', () => {
     assert.ok(ends.every(({ status }) => status === 'rejected'));
   });
 
-  test('a poisoned one fails alone, whatever the order, the groups and the timing', async () => {
+  test('a poisoned item fails alone, in any order, grouping and timing', async () => {
     const item = fc.record({ poison: fc.boolean(), turns: fc.integer({ min: 0, max: 3 }) });
     await fc.assert(
       fc.asyncProperty(

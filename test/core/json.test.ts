@@ -22,7 +22,7 @@ test('every number that JavaScript prints is exact', () => {
   );
 });
 
-test('a text of which JSON.parse would lose nothing has no loss', () => {
+test('a text that JSON.parse keeps completely has no loss', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 8 }), (value) => {
       assert.equal(findLoss(JSON.stringify(value)), undefined);
@@ -30,7 +30,7 @@ test('a text of which JSON.parse would lose nothing has no loss', () => {
   );
 });
 
-test('a loss names the place, wherever it stands', () => {
+test('a loss names its place, anywhere in the text', () => {
   const at = (text: string): string => {
     const loss = findLoss(text);
     return loss === undefined ? '' : `${loss.kind} ${'path' in loss ? loss.path : ''}`;

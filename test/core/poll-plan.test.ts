@@ -36,7 +36,7 @@ function trouble(
 }
 
 describe('the next question for a task', () => {
-  it('comes soon for a fresh one and seldom for an old one, never sooner or later than the plan has it', () => {
+  it('comes soon for a new task and less often for an old one, always within the limits of the plan', () => {
     const status = fc.constantFrom<TaskStatus>('queued', 'in_progress', 'unknown');
     const age = fc.double({ min: 0, max: 7 * 24 * 60 * MINUTE, noNaN: true });
     fc.assert(
@@ -88,7 +88,7 @@ describe('"there is no such task"', () => {
     assert.ok(again.kind === 'missed' && again.missing);
   });
 
-  it('does not end a task that has come to its end: it is told as something else', () => {
+  it('does not change a task that has ended: it is reported as a changed status', () => {
     for (const status of ['completed', 'failed'] as const) {
       const verdict = judgePoll(asked({ status }), MISSING, middle);
       assert.deepEqual(verdict, { kind: 'otherwise', status: 'missing', body: 'task_not_exist', news: true });
@@ -97,7 +97,7 @@ describe('"there is no such task"', () => {
 });
 
 describe('a task', () => {
-  it('that has come to its end stays there, whatever the provider says later; it is news once', () => {
+  it('that has ended keeps its status when the provider changes it later; the change is logged once', () => {
     for (const [was, now] of [
       ['completed', 'failed'],
       ['failed', 'completed'],

@@ -52,7 +52,7 @@ test('a task id that arrives late is welcome in every state', () => {
   }
 });
 
-test('a row that may have been paid is only taken back by what is known of it', () => {
+test('a row that may have been paid becomes pending again only by evidence', () => {
   const back = TRANSITIONS.filter(({ from, to }) => to === 'pending' && PAID_STATES.some((s) => s === from));
   assert.deepEqual(
     back.map(({ from }) => from),

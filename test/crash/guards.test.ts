@@ -44,7 +44,7 @@ describe('the findings of a crash', { concurrency: 2 }, () => {
     assert.notDeepEqual(unknown, []);
   });
 
-  it('show a row that is claimed whatever its state', async () => {
+  it('show a row that is claimed in a wrong state', async () => {
     const { wrong } = await without('claim-without-compare', async (cli, file, env) => {
       const asleep = await stops(cli, { point: 'job-taken', time: 2 }, ['run', file], env);
       await cli.later();

@@ -20,7 +20,7 @@ describe(
     });
     after(() => simulator.close());
 
-    describe('on redis+postgres, while another worker goes on', { concurrency: false }, () => {
+    describe('on redis+postgres, while another worker continues', { concurrency: false }, () => {
       let cli: CrashCli;
       let woken: Woken;
       before(async () => {
@@ -30,7 +30,7 @@ describe(
       after(() => cli.close());
 
       for (const { point, mayStayUnknown } of STOPS) {
-        it(`at ${point}: each row is paid once, and its answer is recorded however late it comes`, () => {
+        it(`at ${point}: each row is paid once, and its late answer is recorded`, () => {
           const { wrong = [], unknown = [] } = woken.get(point) ?? {};
           assert.deepEqual(wrong, []);
           assert.ok(unknown.length <= (mayStayUnknown === true ? 1 : 0), unknown.join(', '));
@@ -84,7 +84,7 @@ describe(
       });
       after(() => cli.close());
 
-      it('a second terminal says who holds the folder; the row is not sent under its old claim, but under a new one', async () => {
+      it('a second terminal says which process holds the folder; the row is not sent under its old claim, but under a new one', async () => {
         const file = await cli.manifest('held');
         const holder = await stops(cli, { point: 'claimed', time: 2 }, ['run', file]);
         // It waits 15 s for an answer; more than 5 s after its claim, nothing may leave.
@@ -103,7 +103,7 @@ describe(
         });
       });
 
-      it('a second terminal that dies in the middle of its transaction holds nobody up', async () => {
+      it('a second terminal that dies in the middle of its transaction blocks no other process', async () => {
         const file = await cli.manifest('guest');
         const holder = cli.start(['work']);
         await holder.says(/"event":"started"/);

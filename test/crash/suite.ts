@@ -70,7 +70,7 @@ function on(
 
     for (const death of deaths) it(`dies at ${nameOf(death)}`, () => die(death));
 
-    it('goes on with all of it when the same manifests are run again', async () => {
+    it('continues when the same manifests are run again', async () => {
       await cli.later();
       const ended = await cli.run(['run', ...files.values(), '--concurrency', String(CONCURRENCY)]);
       found = await findings(cli, batches);

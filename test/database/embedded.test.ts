@@ -79,7 +79,7 @@ describe('the mutex of the one session', () => {
     assert.deepEqual(order, [1, 2, 3, 4, 5]);
   });
 
-  test('a failed statement leaves the transaction aborted until its end, however it ends', async () => {
+  test('a failed statement leaves the transaction aborted until COMMIT or ROLLBACK', async () => {
     for (const end of ['rollback', 'ABORT', 'commit', 'end', '/* so */ Commit;']) {
       const session = await db.connect();
       await session.query('start transaction');

@@ -238,7 +238,7 @@ describe('the socket', () => {
     server.close();
   });
 
-  test('a frame over the limit is refused, and the connection goes on', async () => {
+  test('a frame over the limit is refused, and the connection continues', async () => {
     const bytes = Buffer.alloc(FRAME_LIMIT);
     await assert.rejects(client.query('select $1::bytea', [bytes]), isVidbatch('FRAME_TOO_LONG'));
     assert.deepEqual((await client.query('select 1 as one')).rows, [{ one: 1 }]);

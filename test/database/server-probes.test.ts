@@ -244,7 +244,7 @@ describe('a pooler before Postgres', async () => {
     });
   }
 
-  it('is not found where there is none', async () => {
+  it('is not found where there is no pooler', async () => {
     assert.equal((await probePostgres(parsePostgresUrl(databaseUrl))).pooler, 'none');
   });
 });

@@ -13,11 +13,11 @@ import { startServer } from '../servers.ts';
 const SILENCE_MS = 300;
 
 /** An open connection on which nothing is answered any more: nothing but the program itself can notice. */
-describe('a server that stands still', async () => {
+describe('a server that is suspended', async () => {
   const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
   after(() => Promise.all([redis.stop(), postgres.stop()]));
 
-  it('is noticed, and commands to Redis are repeated when it goes on', async () => {
+  it('is noticed, and commands to Redis are repeated when it continues', async () => {
     const client = openRedis(redis.url, { silenceMs: SILENCE_MS });
     const noticed = Promise.withResolvers<Error>();
     client.on('error', noticed.resolve);

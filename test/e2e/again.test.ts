@@ -70,7 +70,7 @@ describe('a manifest that is run again', async () => {
     assert.deepEqual(prompts('the shot later'), ['the shot later-1', 'the shot later-2']);
   });
 
-  it('does not send what another batch has sent, unless it is told to', async () => {
+  it('does not send what another batch has sent without --again', async () => {
     const copy = await cli.write('copy.csv', csvOf(1));
     const before = await sent();
     assert.match(

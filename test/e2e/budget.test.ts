@@ -32,7 +32,7 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
     await database.drop();
   });
 
-  it('is never overshot, not by one row; reached, it ends them with 6, and a higher one goes on', async () => {
+  it('is never exceeded, not even by one row; a run that reaches it ends with 6, and a higher budget continues', async () => {
     const file = await here.write('dear.csv', csvOf(ROWS, 'dear'));
     const prices = ['--prices', await here.write('prices.json', PRICES)];
     const first = exits(await here.run(['submit', file, ...prices, '--budget', BUDGET.amount]), 0);

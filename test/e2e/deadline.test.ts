@@ -26,7 +26,7 @@ describe('a deadline', async () => {
     await cli.close();
   });
 
-  it('that cannot be met and shall not be missed refuses the manifest: nothing is there, nothing is sent', async () => {
+  it('that is strict and cannot be met refuses the manifest: nothing is imported, nothing is sent', async () => {
     const file = await cli.write('tight.csv', csvOf(100, 'tight'));
     const fail = ['--on-deadline', 'fail', '--deadline'];
     const slow = exits(await cli.run(['run', file, '--rate', '100/h', ...fail, inHours(0.5)]), 3);
@@ -43,7 +43,7 @@ describe('a deadline', async () => {
     assert.match(stderr, /--deadline: "tomorrow" is not a date and time with a zone, such as 2030-/);
   });
 
-  it('that may be missed is told, and the rows wait', async () => {
+  it('that may be missed gives a warning, and the rows wait', async () => {
     const file = await cli.write('late.csv', csvOf(100, 'late'));
     const late = ['submit', file, '--rate', '10/s', '--window', laterToday(), '--deadline', inHours(1)];
     assert.match(
@@ -63,7 +63,7 @@ describe('a deadline', async () => {
     );
   });
 
-  it('is a gate where nothing shall be sent late: what is left stays, until somebody says otherwise', async () => {
+  it('is a gate if it is strict: the remaining rows wait until a person changes it', async () => {
     const file = await cli.write('over.csv', csvOf(2, 'over'));
     const fail = ['--on-deadline', 'fail', '--rate', '10/s', '--deadline'];
     exits(await cli.run(['submit', file, ...fail, inHours(1)]), 0);

@@ -31,7 +31,7 @@ describe('doctor', async () => {
     assert.ok(!existsSync(folder));
   });
 
-  it('ends with 2 where the configuration is missing, and goes on to the end all the same', async () => {
+  it('ends with 2 if the configuration is missing, after it has run all checks', async () => {
     const env = { VIDBATCH_BASE_URL: '', VIDBATCH_RATE: 'fast', REDIS_URL: 'redis://127.0.0.1:1' };
     const ended = exits(await cli.run(['doctor', '--json'], { env }), 2);
     const checks = jsonLines<Check>(ended.stdout);

@@ -75,7 +75,7 @@ describe('a batch is sent, each row once, with its queue and its ledger', async 
     await Promise.all([redis.stop(), postgres.stop()]);
   });
 
-  it('on a cluster of which one address is known, as a plain server', async () => {
+  it('on a cluster that is configured by one address, like a plain server', async () => {
     const cluster = await startCluster();
     await within({ REDIS_URL: cluster.oneUrl }, async (cli) => {
       const file = await cli.write('clustered.csv', csvOf(20, 'clustered'));

@@ -44,7 +44,7 @@ describe('export', async () => {
     assert.deepEqual([rows[0]?.['input.state'], rows[0]?.['input.line']], ['Bavaria', '17']);
   });
 
-  it('says what became of each row', () => {
+  it('shows the result of each row', () => {
     const rows: Record<string, string>[] = parse(csv, { delimiter: ';', columns: true });
     const ids = new Map(simulator.accepted().map(({ body, taskId }) => [body.prompt, taskId]));
     for (const row of rows) {
@@ -92,7 +92,7 @@ describe('export', async () => {
     assert.equal(exits(await cli.run(['export', 'laender', '--bom']), 0).stdout, `\uFEFF${csv}`);
   });
 
-  it('tells, after reconcile, how the tasks ended and where the videos are', async () => {
+  it('shows, after reconcile, how the tasks ended and where the videos are', async () => {
     const reconciled = exits(await cli.run(['reconcile', 'laender', '--json']), 0);
     assert.equal((json(reconciled) as { completed: number }).completed, 2);
     const { stdout } = exits(await cli.run(['export', 'laender', '--format', 'jsonl']), 0);

@@ -71,7 +71,7 @@ describe('faults of a manifest', async () => {
     );
   });
 
-  it('are the same for validate and run, however deep a column that is kept is nested', async () => {
+  it('are the same for validate and run, also for deeply nested columns that are kept', async () => {
     const good = '{"id":"g","model":"viduq3p-720p","prompt":"good"}';
     const file = await cli.write(
       'deep.jsonl',

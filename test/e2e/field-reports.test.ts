@@ -54,7 +54,7 @@ describe('what people report about batch tools', async () => {
   const exported = async (batch: string): Promise<Exported[]> =>
     jsonLines<Exported>(exits(await cli.run(['export', batch, '--format', 'jsonl']), 0).stdout);
 
-  it('1: a database folder that may not be read keeps its ledger, whoever starts next', async () => {
+  it('1: a database folder that cannot be read keeps its ledger at every later start', async () => {
     const own = await place(provider, true);
     const file = await own.write(
       'two.csv',
@@ -151,7 +151,7 @@ describe('what people report about batch tools', async () => {
     for (const { text } of gateway.of('digits')) assert.match(text, /"template_id":738529527931269425\b/);
   });
 
-  it('7: too few open files are told as such, with no advice that costs money', async () => {
+  it('7: too few open files are reported as such, with no advice that costs money', async () => {
     const own = await place(provider, true);
     for (const limit of [24, 64]) {
       const ended = await own.run(['status'], {
@@ -237,14 +237,14 @@ describe('what people report about batch tools', async () => {
     assert.equal(gateway.of('two-events').length, 1);
   });
 
-  it('the API key in a task id is kept with it, and stands in no log', async () => {
+  it('an API key in a task id is kept with it, and is in no log', async () => {
     const { stderr } = exits(await runPrompts('echoed', ['echo-key'], '--log-level', 'trace'), 0);
     assert.ok(!stderr.includes(provider.VIDBATCH_API_KEY), stderr);
     assert.match(stderr, /"event":"accepted".*"taskId":"task_\d+-\[API key\]"/);
     assert.ok((await exported('echoed'))[0]?.task_id?.endsWith(provider.VIDBATCH_API_KEY));
   });
 
-  it('13 and 14: the wait that a 429 asks for is kept, however it is said', async () => {
+  it('13 and 14: the wait that a 429 asks for is kept in all its forms', async () => {
     const waits = ['wait-date', 'wait-broken', 'wait-ms', 'wait-reset', 'wait-body'];
     for (const wait of waits) exits(await runPrompts(wait, [wait]), 0);
     const gap = (wait: string): number => {
@@ -266,7 +266,7 @@ describe('what people report about batch tools', async () => {
     );
   });
 
-  it('16 and 17: prompts that nobody wrote are refused by line, and sent when the user insists', async () => {
+  it('16 and 17: prompts that a spreadsheet made are refused by line, and sent with --as-written', async () => {
     const unwritten = [
       '#REF!',
       '#N/A',
@@ -315,7 +315,7 @@ describe('what people report about batch tools', async () => {
     assert.match(exits(await cli.run(['validate', image]), 3).stderr, /image\.csv:2 image/);
   });
 
-  it('19: ids that differ by what nobody sees are warned of', async () => {
+  it('19: ids that differ only by invisible characters give a warning', async () => {
     const file = await cli.write(
       'twins.csv',
       'id,model,prompt\na1,viduq3p-720p,first\na1\u{200B},viduq3p-720p,second\nShot-1,viduq3p-720p,third\nshot-1,viduq3p-720p,fourth\n',

@@ -36,13 +36,13 @@ describe('a halt', async () => {
     );
   });
 
-  it('is raised anew by one call when nothing has changed', async () => {
+  it('is raised again by one call when nothing has changed', async () => {
     const { creates } = await simulator.stats();
     exits(await cli.run(['work', '--drain']), 6);
     assert.equal((await simulator.stats()).creates, creates + 1);
   });
 
-  it('is lifted by the first acceptance with a good key, and the rows go on', async () => {
+  it('is lifted by the first acceptance with a good key, and the other rows follow', async () => {
     const run = cli.start(['run', `${cli.folder}/shots.csv`], good);
     await run.says(/"event":"accepted"/, 300);
     run.kill('SIGINT');
@@ -52,7 +52,7 @@ describe('a halt', async () => {
     assert.deepEqual(paidTwice(simulator.accepted()), []);
   });
 
-  it('is told by reconcile, too: with a bad key none of its questions is answered', async () => {
+  it('is also reported by reconcile: with a bad key, no poll is answered', async () => {
     const ended = exits(await cli.run(['reconcile', 'shots']), 1);
     assert.match(ended.stdout, /^(\S+) tasks asked for · .* · \1 unanswered$/m);
     assert.match(ended.stderr, /answered none of \S+ polls \[PROVIDER_SILENT\]\n {2}Check VIDBATCH_BASE_URL/);
@@ -78,7 +78,7 @@ describe('a halt', async () => {
     );
   });
 
-  it('stops a URL where nobody listens after ten tries, and leaves the rows to another day', async () => {
+  it('stops after ten tries at a URL where no server listens, and leaves the rows pending', async () => {
     const file = await cli.write('nobody.csv', csvOf(50, 'nobody'));
     const nobody = { env: { ...good.env, VIDBATCH_BASE_URL: `http://127.0.0.1:${await freePort()}` } };
     const halted = exits(await cli.run(['run', file, '--attempts', '2'], nobody), 6);
@@ -97,7 +97,7 @@ describe('a batch that stops', async () => {
   const cli = await openCliOnPostgres('--fault', 'policy=1');
   after(cli.close);
 
-  it('is told by the run that was stopped, and by the worker that has nothing else to do', async () => {
+  it('is reported by the run that was stopped, and by the worker that has no other rows', async () => {
     const file = await cli.write('k.csv', csvOf(20, 'k'));
     const stopped = exits(await cli.run(['run', file, '--canary', '3', '--rate', '9/s']), 6);
     assert.match(

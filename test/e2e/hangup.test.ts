@@ -43,7 +43,7 @@ describe('a run', async () => {
   const counted = async (cli: Cli): Promise<Record<string, number>> =>
     countsOf(exits(await cli.run(['status', 'hup', '--json']), 0));
 
-  it('that gets SIGHUP records what is in flight, and ends with 129; a second one changes nothing', async () => {
+  it('that gets SIGHUP records the rows in flight, and ends with 129; a second signal changes nothing', async () => {
     const { cli, provider, file } = await scene('embedded');
     const run = cli.start(['run', file]);
     await provider.waiting(CONCURRENCY);
@@ -74,7 +74,7 @@ describe('a run', async () => {
     ],
   ];
   for (const [name, program, env] of starts) {
-    it(`under nohup goes on after SIGHUP: started ${name}`, async () => {
+    it(`under nohup continues after SIGHUP: started ${name}`, async () => {
       const { cli, provider, file } = await scene();
       const run = cli.start(['run', file], { program, env });
       await provider.waiting(CONCURRENCY);

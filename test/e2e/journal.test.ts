@@ -13,7 +13,7 @@ describe('a disk that has no room for the journal', async () => {
   const cli = await openCliOnPostgres();
   after(() => cli.close());
 
-  it('stops the claims, not what is in flight; with room again, the run goes on by itself', async () => {
+  it('stops the claims, not rows in flight; the run continues when there is room again', async () => {
     const file = await cli.write('full.csv', csvOf(ROWS, 'full'));
     const running = cli.start(['run', file], {
       program: ['sh', '-c', LIMITED, 'sh', ...VIDBATCH],

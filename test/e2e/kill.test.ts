@@ -18,7 +18,7 @@ describe('a run that is killed in the middle, on the embedded ledger', async () 
   );
   after(() => Promise.all([cli.close(), simulator.close()]));
 
-  it('goes on where it was: no row is paid twice, and none is lost', async () => {
+  it('continues where it was: no row is paid twice, and no row is lost', async () => {
     const rows = 150;
     const file = await cli.write('killed.csv', csvOf(rows, 'kill'));
     const first = cli.start(['run', file]);

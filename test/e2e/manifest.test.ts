@@ -24,7 +24,7 @@ describe('a manifest with faults', async () => {
   const { simulator } = cli;
   after(cli.close);
 
-  it('is told by validate with file, line, column and rule, each fault on a line', async () => {
+  it('is checked by validate: each fault is on one line, with file, line, column and rule', async () => {
     const ended = exits(await cli.run(['validate', FAULTS]), 3);
     const lines = ended.stderr.trimEnd().split('\n');
     assert.equal(lines.length, RULES.length, ended.stderr);
@@ -35,7 +35,7 @@ describe('a manifest with faults', async () => {
     }
   });
 
-  it('that has no column for the prompt is told so once, with the columns that it has', async () => {
+  it('without a column for the prompt gets one error, with the columns that it has', async () => {
     const file = await cli.write('unnamed.csv', 'id,text,model,"what\nfor"\na,a kite,viduq3p-720p,x\n');
     const hint =
       /unnamed\.csv(?::1)?: the header has no prompt, which .*"id", "text", "model", "what\\nfor"; .*--map prompt=text\b/gm;

@@ -11,7 +11,7 @@ describe('an operator', async () => {
   const counts = async (batch: string): Promise<Record<string, number>> =>
     countsOf(exits(await cli.run(['status', batch, '--json']), 0));
 
-  it('makes the ledger with migrate, as often as he likes', async () => {
+  it('can run migrate repeatedly', async () => {
     assert.match(exits(await cli.run(['status']), 2).stderr, /has no ledger of this version \[NO_LEDGER\]/);
     const first = json(exits(await cli.run(['migrate', '--json']), 0));
     const second = json(exits(await cli.run(['migrate', '--json']), 0));
@@ -21,7 +21,7 @@ describe('an operator', async () => {
     assert.match(none.stderr, /no batches yet/);
   });
 
-  it('cancels a batch: nothing of it is sent until retry', async () => {
+  it('cancels a batch: no row of it is sent until retry', async () => {
     const file = await cli.write('shots.csv', csvOf(3));
     const why =
       'one row at a time is queued and sent until the first one is accepted; then the others follow';
@@ -54,7 +54,7 @@ describe('an operator', async () => {
     assert.equal((await counts('later'))['submitted'], 2);
   });
 
-  it('is told by resume when nothing was paused, and what still waits', async () => {
+  it('learns from resume that nothing was paused, and what still waits', async () => {
     const file = await cli.write('still.csv', csvOf(2, 'still'));
     exits(await cli.run(['submit', file]), 0);
     exits(await cli.run(['pause', 'still']), 0);
@@ -114,7 +114,7 @@ describe('an operator', async () => {
     await simulator.clearRules();
   });
 
-  it('sees status with exit code 0, whatever stands there', async () => {
+  it('sees status with exit code 0 for every state of the batches', async () => {
     await simulator.addRule({ fault: 'timeout:created', match: { prompt: 'murky' } });
     const file = await cli.write('murky.csv', csvOf(1, 'murky'));
     exits(await cli.run(['run', file, '--timeout', '300ms']), 5);

@@ -48,13 +48,13 @@ describe('pause, given by another process', async () => {
     }
   }
 
-  it('stops a worker that runs, and resume lets it go on: embedded', () => pauses({}, true));
+  it('stops a worker that runs, and resume lets it continue: embedded', () => pauses({}, true));
 
   for (const [name, env] of [
     ['Redis and Postgres', { REDIS_URL: shared.redisUrl }],
     ['Postgres', {}],
   ] as const) {
-    it(`stops a worker that runs, and resume lets it go on: ${name}`, async () => {
+    it(`stops a worker that runs, and resume lets it continue: ${name}`, async () => {
       const database = await createDatabase(shared);
       try {
         await pauses({ ...env, DATABASE_URL: database.url }, false);

@@ -53,7 +53,7 @@ describe('plan', async () => {
     );
   });
 
-  it('makes no ledger where there is none', async () => {
+  it('makes no ledger', async () => {
     const place = await openCli();
     const file = await place.write('few.csv', csvOf(2, 'few'));
     assert.match(

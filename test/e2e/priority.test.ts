@@ -21,7 +21,7 @@ describe('batches beside each other', async () => {
       .flatMap(({ body }, place) => (body.prompt.startsWith(`the shot ${batch}-`) ? [place] : []));
   }
 
-  it('a small one does not wait for a large one, and an urgent one for nobody', async () => {
+  it('a small batch does not wait for a large one, and an urgent batch waits for no other', async () => {
     const large = await cli.write('large.csv', csvOf(300, 'large'));
     const small = await cli.write('small.csv', csvOf(10, 'small'));
     const urgent = await cli.write('urgent.csv', csvOf(60, 'urgent'));

@@ -95,7 +95,7 @@ describe('a question on a terminal', async () => {
     assert.equal(code, 2);
   });
 
-  it('is a sentence, whatever is known of the cost', () => {
+  it('is a sentence for known, unknown and partly known costs', () => {
     const cny = { amount: { units: 15n, scale: 1 }, currency: 'CNY' };
     const ask = (totals: Money[], unknown: number): string => formatQuestion(5, { totals, unknown }, false);
     assert.equal(ask([cny], 0), 'Send 5 rows, which cost at most 1.50 CNY?');

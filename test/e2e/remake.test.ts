@@ -44,7 +44,7 @@ describe('tasks that failed at the provider', async () => {
     );
   });
 
-  it('are made again once, however often the command is given, and the first task is never forgotten', async () => {
+  it('are made again once, also if the command is repeated, and the first task id is kept', async () => {
     const [first] = simulator.accepted().filter(({ body }) => body.prompt.includes('shots-2'));
     assert.ok(first !== undefined);
     await simulator.clearRules();

@@ -16,7 +16,7 @@ interface Listed {
   request: { prompt: string };
 }
 
-describe('rows of which nobody knows', async () => {
+describe('uncertain rows', async () => {
   const cli = await openCliOnPostgres();
   const { simulator } = cli;
   const db = new Pool({ connectionString: cli.databaseUrl, max: 1 });
@@ -85,7 +85,7 @@ describe('rows of which nobody knows', async () => {
     assert.equal((await listed()).length, 4);
   });
 
-  it('are settled by whoever knows the row, the task, and that many are meant', async () => {
+  it('are settled by a person who names the row and the task, or agrees to settle many', async () => {
     const wrong: Record<string, string[]> = {
       NO_SUCH_ROW: ['lost', '--abandon', ...because('x')],
       NOT_CONFIRMED: ['--all', '--abandon', ...because('x')],
@@ -98,7 +98,7 @@ describe('rows of which nobody knows', async () => {
     assert.equal((await listed()).length, 4);
   });
 
-  it('end as what a person knows of them, and nothing is paid twice but by his error', async () => {
+  it('end as the person decides, and are paid twice only by the person’s error', async () => {
     const found = exits(await resolve('lost-1', '--task-id', taskOf('lost-1'), ...because('their list')), 0);
     assert.match(found.stdout, /lost lost-1: submitted, task task_/);
     const told = jsonLines<Record<string, unknown>>(found.stderr);

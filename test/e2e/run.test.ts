@@ -17,7 +17,7 @@ describe('run, with nothing configured but the provider', async () => {
     exits(await cli.run(['run', job('contract.json')]), 0);
   });
 
-  it('sends the four bodies of the contract page as they stand there', () => {
+  it('sends the four bodies of the contract page unchanged', () => {
     const text = readFileSync(job('contract.json'), 'utf8');
     const bodies = JSON.parse(text) as { model: string }[];
     assert.equal(sha256(JSON.stringify(bodies)).slice(0, 12), CONTRACT);

@@ -52,7 +52,7 @@ describe('a schedule', async () => {
     assert.deepEqual(await list(), []);
   });
 
-  it('whose last run failed is told of, by its exit code with --check', async () => {
+  it('whose last run failed is reported, with --check also by the exit code', async () => {
     const file = await cli.write('gone.csv', csvOf(2));
     exits(await cli.run(['schedule', 'add', 'gone', file, ...DAILY]), 0);
     await rm(file);
@@ -88,7 +88,7 @@ describe('a schedule', async () => {
     assert.deepEqual([error['code'], error['hint']], ['NO_SUCH_SCHEDULE', 'Did you mean known?']);
   });
 
-  it('tells with --json what submit would', async () => {
+  it('gives with --json the same fields as submit', async () => {
     const file = await cli.write('told.csv', csvOf(3));
     exits(await cli.run(['schedule', 'add', 'told', file, ...DAILY, '--json']), 0);
     const told = json(exits(await cli.run(['schedule', 'trigger', 'told', '--json']), 0)) as Record<

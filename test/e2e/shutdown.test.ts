@@ -31,7 +31,7 @@ interface Scene {
   provider: HoldingProvider;
 }
 
-describe('a worker that is told to stop', async () => {
+describe('a worker that gets a stop signal', async () => {
   const shared = await servers();
   const [redis, postgres] = await Promise.all([startServer('redis'), startServer('postgres')]);
   const closers: (() => Promise<unknown>)[] = [redis.stop, postgres.stop];

@@ -62,7 +62,7 @@ describe('headers that are understood', async () => {
     },
   ];
   for (const { what, name, header, rows, flags, code, unsent } of cases) {
-    it(`never pay again for rows that were sent without ${what}: ${code}, and how to go on`, async () => {
+    it(`never pay again for rows that were sent without ${what}: ${code}, and how to continue`, async () => {
       const file = await cli.write(`${name}.csv`, `${[header, ...rows].join('\n')}\n`);
       const asBefore = header
         .split(',')

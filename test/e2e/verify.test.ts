@@ -59,7 +59,7 @@ describe('verify', async () => {
     await db.query('update vidbatch.row_state set attempts = attempts - 1');
   });
 
-  it('ends with 7 when the provider says otherwise, and with 5 when a task id may be lost', async () => {
+  it('ends with 7 when the provider contradicts the ledger, and with 5 when a task id may be lost', async () => {
     await db.query(
       `update vidbatch.row_state set provider_status = 'failed' where id = (select id from vidbatch.row where row_key = 'shots-1')`,
     );

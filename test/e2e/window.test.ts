@@ -113,7 +113,7 @@ describe('a window', async () => {
   const { simulator } = cli;
   after(cli.close);
 
-  it('ends run --no-wait with 6 and work --drain with 0, and is told everywhere', async () => {
+  it('ends run --no-wait with 6 and work --drain with 0, and is shown by every command', async () => {
     const file = await cli.write('shut.csv', offPeakCsv(3, 'shut'));
     const ended = exits(await cli.run(['run', file, '--no-wait', '--offpeak-window', opensIn(5 * HOUR)]), 6);
     assert.match(

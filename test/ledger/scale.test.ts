@@ -168,7 +168,7 @@ onEvery(['postgres'], (storage) => {
     assert.ok(found + 50 * 4 < none, `${found} pages with rows to send, ${none} with none in 51 batches`);
   });
 
-  test('how fast a batch was sent is found in one or two passes, whatever the statistics say', async () => {
+  test('the speed of a batch is found in one or two passes with any statistics', async () => {
     const { db } = storage();
     const { id } = await makeBatch(db, { rows: 5 });
     await db.query('analyze vidbatch.row_state');

@@ -122,7 +122,7 @@ class Life {
 }
 
 describe('the invariants of a ledger', () => {
-  test('hold whatever happens to its rows, in any order: only rows that were paid twice are reported', async () => {
+  test('hold for any events in any order: only rows that were paid twice are reported', async () => {
     const storage = await openStorage('postgres');
     const { db } = storage;
     try {

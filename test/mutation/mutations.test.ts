@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { applyMutation } from './mutate.ts';
 import { MUTATIONS } from './mutations.ts';
 
-test('every guard that a mutation takes out stands in the source exactly once', () => {
+test('every guard that a mutation takes out is in the source exactly once', () => {
   for (const mutation of Object.values(MUTATIONS)) {
     const source = readFileSync(new URL(`../../src/${mutation.file}`, import.meta.url), 'utf8');
     assert.notEqual(applyMutation(source, mutation), source);

@@ -108,7 +108,7 @@ describe('an ETA', () => {
     assert.equal(etaOf(4, true, { ...summary(), budget: status }), 10);
   });
 
-  test('is not told while a gate is shut, nobody works, or nothing was accepted', () => {
+  test('is not shown while a gate is shut, no worker runs, or no row was accepted', () => {
     for (const gate of [
       'paused',
       'cancelled',
@@ -126,7 +126,7 @@ describe('an ETA', () => {
   });
 });
 
-test('a slow batch is told by the number of its rows', () => {
+test('the speed of a slow batch is shown as a number of rows', () => {
   assert.equal(formatSpeed({ accepted: 8, seconds: 60 }), '8 accepted in the last minute');
   assert.equal(formatSpeed({ accepted: 750, seconds: 60 }), '12.5 accepted/s over the last minute');
   assert.equal(formatSpeed({ accepted: 40, seconds: 20 }), '2.0 accepted/s over the last 20s');

@@ -29,7 +29,7 @@ describe('a tick that is due', () => {
   });
 });
 
-describe('ticks that nobody has seen', () => {
+describe('ticks that no worker has seen', () => {
   test('are run once, for all of them, as the last one', () => {
     const { runs } = due({}, '2026-11-25T08:00Z', '2026-11-25T11:30Z');
     assert.deepEqual(runs, [
@@ -53,7 +53,7 @@ describe('ticks that nobody has seen', () => {
     );
   });
 
-  test('are not run at all when they shall not be', () => {
+  test('are not run at all if the schedule says so', () => {
     const { runs, next } = due({ missed: 'skip' }, '2026-11-25T08:00Z', '2026-11-25T11:30Z');
     assert.deepEqual(runs, [
       ['08:00', 'no worker was running: ticks from 2026-11-25 08:00:00 +00:00 to 2026-11-25 11:00:00 +00:00'],
@@ -61,7 +61,7 @@ describe('ticks that nobody has seen', () => {
     assert.equal(next, at('2026-11-25T12:00Z'));
   });
 
-  test('of a month of seconds are told of, not counted', () => {
+  test('of a month of seconds are reported, not counted', () => {
     const { runs } = due({ cron: '* * * * * *' }, '2026-10-25T08:00Z', '2026-11-25T11:30Z');
     assert.equal(runs.length, 1 + 300);
   });

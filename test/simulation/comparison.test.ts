@@ -26,7 +26,7 @@ onEvery(LEDGERS, (storage, kind) => {
       } else ledger = new SqlLedger((await storage().another()).db);
     });
 
-    test('answers and leaves what the SQL does, whatever is done to them', async () => {
+    test('gives the same answers and the same state as the SQL for any operations', async () => {
       const anew = Math.floor(Math.random() * 2 ** 31);
       const seeds = Array.from({ length: SEQUENCES * 1.5 }, (_, n) => (n < SEQUENCES ? n + 1 : anew + n));
       for (const seed of [...FOUND, ...seeds]) {

@@ -4,7 +4,7 @@ import { type Client, fields, ROW, start } from './client.ts';
 
 const post = (client: Client, path: string, body: unknown) => client.send('POST', path, body);
 
-test('stats tell what was tried, accepted and answered', async (t) => {
+test('stats count what was tried, accepted and answered', async (t) => {
   const client = await start(t);
   await client.create();
   await client.create({ ...ROW, prompt: ' ' });

@@ -56,7 +56,7 @@ test('a failed task is refunded, or free', async (t) => {
   assert.deepEqual(types(), []);
 });
 
-test('every mistake can be made of one row, and is told', async (t) => {
+test('every mistake can be made for one row, and is recorded', async (t) => {
   for (const mistake of MISTAKE_NAMES) {
     const { of } = MISTAKES[mistake];
     const { client, end } = await simulator(t);
@@ -91,7 +91,7 @@ test('mistakes at a rate are the same for the same seed, and are made only where
   assert.deepEqual(told, { mistakes });
 });
 
-test('a mistake that is none is refused', async (t) => {
+test('an unknown mistake is refused', async (t) => {
   await assert.rejects(start(t, { mistakes: ['billed-thrice'] }), /"billed-thrice" is not known.*/);
   await assert.rejects(start(t, { mistakes: ['missing=2'] }), /not a number between 0 and 1/);
   await assert.rejects(start(t, { mistakes: ['missing=0.6', 'extra=0.6'] }), /more than 1/);

@@ -194,7 +194,7 @@ suite('surprises', () => {
   });
 });
 
-test('an end that has been told can be called something else afterwards', async (t) => {
+test('the final status of a task can change later', async (t) => {
   const client = await start(t, { task: { queuedMs: 0, runningMs: 0, afterEnd: 'failed' } });
   const id = await client.taskId();
   const seen = [];

@@ -48,7 +48,7 @@ test('refuse mode never lets two concurrent creates share the last place', async
   assert.equal(client.simulator.record.length, 5);
 });
 
-test('queue mode accepts everything and runs so many at a time, in order', async (t) => {
+test('queue mode accepts everything and runs a limited number of tasks at a time, in order', async (t) => {
   let now = 0;
   const client = await start(t, {
     runningTasks: { limit: 2, mode: 'queue' },

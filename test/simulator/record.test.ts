@@ -26,7 +26,7 @@ test('the line is in the file before the client has its answer', async (t) => {
   assert.deepEqual(lines(path), client.simulator.record);
 });
 
-test('a restarted simulator goes on with the record', async (t) => {
+test('a restarted simulator continues the record', async (t) => {
   const path = recordFile(t);
   const first = await start(t, { recordFile: path, seed: 9 });
   const before = await first.taskId();

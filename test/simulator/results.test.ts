@@ -98,7 +98,7 @@ suite('faults', () => {
     });
   }
 
-  test('without end go on for as long as they are read', async (t) => {
+  test('without end continue for as long as they are read', async (t) => {
     const client = await start(t, { ...DONE, resultFaults: ['result-endless'] });
     const { body } = await request(await made(client), { dispatcher: client.agent });
     let seen = 0;

@@ -93,7 +93,7 @@ describe('the rows that a job shows', () => {
 });
 
 describe('what a job leaves behind', () => {
-  test('counts its rows by what became of them, and says why it took no more', () => {
+  test('counts its rows by their results, and says why it took no more', () => {
     const all = [settled('accepted'), settled('accepted'), settled('throttled')];
     assert.deepEqual(resultOf({ settled: all, errors: [], blocked: { reason: 'window' } }), {
       rows: 3,
@@ -177,7 +177,7 @@ describe('a job has failed', () => {
   });
 });
 
-test('whatever a provider says, every queue can store it, and it is short', () => {
+test('every queue can store every text of a provider, and the text is short', () => {
   const text = fc.string({ unit: 'binary', maxLength: 700 });
   fc.assert(
     fc.property(text, text, text, (key, message, code) => {

@@ -198,7 +198,7 @@ describe('a chunk', () => {
     assert.deepEqual([asked, settled.length, blocked], [[2, 1], 3, undefined]);
   });
 
-  test('that waited for a slot has its second all the same', async () => {
+  test('that waited for a slot still has its full second', async () => {
     const { ports, slots, asked, answerAll, pass } = stage({ concurrency: 2 });
     await slots.take(2);
     const done = sendChunk({ batch: 1, rows: 2 }, ports);
@@ -248,7 +248,7 @@ describe('a chunk', () => {
     assert.equal(slots.inUse(), 0);
   });
 
-  test('of which a row is not recorded tells the error, and sends the others', async () => {
+  test('with a row that is not recorded reports the error, and sends the others', async () => {
     const { ports, slots, flying, answerAll } = stage({ concurrency: 3 });
     const done = sendChunk({ batch: 1, rows: 3 }, ports);
     await settle();

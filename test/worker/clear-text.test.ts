@@ -22,7 +22,7 @@ describe('a server of another machine without TLS', () => {
     [undefined, undefined, 0],
   ];
   for (const [databaseUrl, redisUrl, servers] of told) {
-    it(`${servers === 0 ? 'is none' : 'is told'}: ${databaseUrl ?? ''} ${redisUrl ?? ''}`, () => {
+    it(`${servers === 0 ? 'is not found' : 'is reported'}: ${databaseUrl ?? ''} ${redisUrl ?? ''}`, () => {
       const found = clearTextOf({ databaseUrl, redisUrl });
       assert.equal(found.length, servers);
       assert.ok(found.every(({ what }) => !what.includes('secret')));

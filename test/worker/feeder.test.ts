@@ -137,7 +137,7 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     await one.close();
   });
 
-  test('a job that somebody removed by hand is made up for', async () => {
+  test('a job that a person removed is replaced', async () => {
     const one = await feeding(storage());
     one.start();
     await full(one);
@@ -194,7 +194,7 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     await one.close();
   });
 
-  test('rows of which a dead feeder left jobs are queued by another one, too', async () => {
+  test('rows for which a dead feeder left jobs are also queued by another feeder', async () => {
     const dead = await feeding(storage());
     await dead.fill();
     const name = `${dead.name}-other`;
@@ -207,7 +207,7 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     await dead.close();
   });
 
-  test('a job of something else stands in nobody’s way', async () => {
+  test('a job of another program blocks no other job', async () => {
     const one = await feeding(storage());
     await one.queue.add('foreign', { hello: 1 } as never, { jobId: 'foreign' });
     await addChunks(one.queue, [{ batch: 987_654_321, name: 'gone', rows: 100 }]);

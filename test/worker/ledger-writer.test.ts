@@ -97,7 +97,7 @@ describe('claims', () => {
     assert.equal(statements.length, 2, 'it knows by now that the batch has to be locked');
   });
 
-  test('under a rate, each has its turn when the ledger said, however long it takes to say why others have none', async () => {
+  test('under a rate, each row gets its slot at the ledger’s time, also if the query for the other rows is slow', async () => {
     const made = await makeBatch(storage.db, { rows: 3 });
     const STEP_MS = 100;
     let passed = 0;
@@ -140,7 +140,7 @@ describe('claims', () => {
     await heard.event('answered');
   });
 
-  test('of many rows whose answer was lost are ours all the same, and none of them twice', async () => {
+  test('of many rows whose answer was lost still belong to this worker, each row once', async () => {
     const made = await makeBatch(storage.db, { rows: 9 });
     const writer = createLedgerWriter(behind(storage.db, ['unanswered']).db, scopeOf(made), hear().log);
     const { claims, blocked } = await writer.claim(made.id, 6);
@@ -151,7 +151,7 @@ describe('claims', () => {
   });
 
   for (const proven of [true, false]) {
-    test(`whose answer was lost are ours all the same (${proven ? 'plain' : 'with the batch locked'})`, async () => {
+    test(`whose answer was lost still belong to this worker (${proven ? 'plain' : 'with the batch locked'})`, async () => {
       const made = await makeBatch(storage.db, { rows: 2, proven });
       // With the batch locked: the plain claim, and why it brought nothing, come first.
       const fates: Fate[] = proven ? ['unanswered'] : ['well', 'well', 'unanswered'];

@@ -88,7 +88,7 @@ test('jobs wait for about a second of work, for each open call at least, and no 
   assert.equal(pace.ahead(), 300);
 });
 
-test('a worker has as many jobs in hand as fill its open calls, however slow the provider is', () => {
+test('a worker has enough jobs to fill its open calls, also with a slow provider', () => {
   for (const concurrency of [1, 2, 4, 8, 50, 100, 1_000]) {
     const { pace, send } = stage({ concurrency });
     send(1, 4);
@@ -97,7 +97,7 @@ test('a worker has as many jobs in hand as fill its open calls, however slow the
   }
 });
 
-test('it stays within its bounds, however rows are claimed', () => {
+test('it stays within its bounds for all sequences of claims', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 500 }),

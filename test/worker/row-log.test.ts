@@ -68,7 +68,7 @@ test('a task id is a line with its batch, key and attempt; a surplus one is an e
   ]);
 });
 
-test('a row that is rejected while its provider is halted is told as rejected, not as a halt', async () => {
+test('a row that is rejected while its provider is halted is logged as rejected, not as a halt', async () => {
   const { log, lines } = hear();
   const claim = { batch: 'b', key: 'k', number: 1, attemptId: 'a' } as Claim;
   const outcome = outcomeOf('rejected', { httpStatus: 400 });
@@ -113,7 +113,7 @@ onEvery(['postgres'], (storage) => {
     assert.equal((await resolveAccepted(db, { ...choice, asOf }, taskId, said)).kind, 'submitted');
   }
 
-  describe('a task id is told once', () => {
+  describe('a task id is logged once', () => {
     test('by the worker that it answered, also when that comes late', async () => {
       const { db } = storage();
       const claim = await claimFirst(db, await makeBatch(db));
@@ -122,7 +122,7 @@ onEvery(['postgres'], (storage) => {
       assert.deepEqual([line?.['event'], line?.['taskId'], more.length], ['accepted', 'task_late', 0]);
     });
 
-    test('by whoever reads it in a dead worker’s journal, and not by the next reader', async () => {
+    test('by the worker that reads it in a dead worker’s journal, and not by the next reader', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 110 });
       const { folder, journal } = await newJournal(made.origin);
@@ -155,7 +155,7 @@ onEvery(['postgres'], (storage) => {
       ]);
     });
 
-    test('by the person who found it; the answer that brings the same one is no news', async () => {
+    test('for the person who found it; a later answer with the same id is not logged', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const { folder, journal } = await newJournal(made.origin);
@@ -204,7 +204,7 @@ onEvery(['postgres'], (storage) => {
   });
 });
 
-test('any command that opens an embedded folder tells what its journals know', async () => {
+test('any command that opens an embedded folder logs what its journals know', async () => {
   const { config, remove } = await place('embedded');
   after(remove);
   const first = await openApp(config, 'writer');

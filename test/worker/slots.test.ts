@@ -42,7 +42,7 @@ test('slots that are released in one turn of the event loop go to the first that
   assert.equal(await second, 1);
 });
 
-test('all are free when none is in use, at once or when the last is released', async () => {
+test('waiting for all slots ends when no slot is in use', async () => {
   const slots = createSlots(2);
   await slots.allFree();
   await slots.take(2);
@@ -54,7 +54,7 @@ test('all are free when none is in use, at once or when the last is released', a
   await Promise.all([free, also]);
 });
 
-test('no more slots are in use than there are, whoever takes and releases', async () => {
+test('no more slots are in use than exist, in any order of takes and releases', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 8 }),

@@ -188,7 +188,7 @@ describe('a claim that took too long', () => {
   }
 });
 
-describe('a row of which an earlier attempt may have been accepted', () => {
+describe('a row with an earlier attempt that may have been accepted', () => {
   const leave = sameKeyOf({ providerIdempotent: true });
   const doubted = (doubtMs: number): Claim => ({ ...CLAIM, doubtMs });
 

@@ -106,7 +106,7 @@ describe('while a halt is being tried out', () => {
     assert.equal(told(jobs(ready, { waiting: { 3: 100 } })), '');
   });
 
-  test('it is of a batch that has a row which has not run into the halt, if there is one', () => {
+  test('it is for a batch with a row that has not caused the halt, if there is one', () => {
     const bad = batch(1, { ...probing, halted: true });
     assert.equal(told(jobs([bad, batch(2, probing)])), '2:1');
     assert.equal(told(jobs([bad])), '1:1');
@@ -138,8 +138,8 @@ function rowsOf(chunks: readonly Chunk[], id: number): number {
   return sum(chunks.filter((chunk) => chunk.batch === id).map(({ rows }) => rows));
 }
 
-describe('whatever is ready and whatever waits', () => {
-  test('there are never jobs for more rows than shall wait and those of one job', () => {
+describe('for any ready rows and any waiting jobs', () => {
+  test('there are never jobs for more rows than the limit and one more job', () => {
     fc.assert(
       fc.property(anyQueue, ({ ready, ...supply }) => {
         const chunks = topUp(ready, supply);

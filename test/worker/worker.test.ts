@@ -41,7 +41,7 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
       assert.equal(await sending.close(), 0);
     }
 
-    test('sends each row once, by jobs that say which rows they took and what became of them', async () => {
+    test('sends each row once, by jobs that show their rows and the results', async () => {
       const made = await makeBatch(storage.db, { rows: 40, origin: simulator.url });
       const sent = simulator.record.length;
       await work(null);
@@ -78,7 +78,7 @@ for (const kind of ['postgres', 'redis+embedded'] as const) {
       await queue.close();
     });
 
-    test('shows a job while it runs and at its end: who works on it, how far it is, and its rows by their lines', async () => {
+    test('shows a job while it runs and at its end: its worker, its progress, and its rows by their lines', async () => {
       const made = await makeBatch(storage.db, { rows: 1, origin: simulator.url });
       await storage.db.query(
         `update vidbatch.row set row_key = 'h1:' || repeat('0', 64) || '#1', line = 12 where id = any($1::bigint[])`,

@@ -13,7 +13,7 @@ const SHAPE =
   'A cron expression has five fields (minute hour day month weekday, such as "0 23 * * *" or "30 22 * * 1-5"), or six with the seconds first.';
 /** No zone sets its clocks back by more. */
 const FURTHEST_BACK_MS = DAY_MS;
-/** The span that is searched at once. */
+/** The length of the time that is searched at once. */
 const PIECE_MS = 8 * DAY_MS;
 
 /** @throws VidbatchError exit 2 for an invalid cron expression, or one that is never due. */

@@ -102,9 +102,8 @@ create table vidbatch.halt (
 );
 create unique index halt_open on vidbatch.halt (origin) where lifted_at is null;
 
--- All processes that ask one provider about tasks share this. `next_slot`: when the next question may leave.
--- `held_until`: no question leaves before, because the provider asks for a pause or has not answered `level` times in
--- a row.
+-- All processes that poll one provider share this. `next_slot`: when the next poll may leave. `held_until`: no poll
+-- leaves before, because the provider asks for a pause or has not answered `level` times in a row.
 create table vidbatch.poller (
   origin     text primary key references vidbatch.provider,
   next_slot  timestamptz not null default '-infinity',
@@ -181,7 +180,7 @@ create table vidbatch.batch (
 create function vidbatch.is_off_peak(its_model text) returns boolean
 language sql immutable as $$ select coalesce(its_model like '%-offpeak', false) $$;
 
--- What the manifest says of a row. It is written once, and again when the row is edited. `input` is the row as read,
+-- What the manifest says about a row. It is written once, and again when the row is edited. `input` is the row as read,
 -- `request` the body to send, both as JSON text: the bytes that were checked are the bytes that are sent.
 create table vidbatch.row (
   id           bigint generated always as identity primary key,
@@ -197,7 +196,7 @@ create table vidbatch.row (
 create index row_order on vidbatch.row (batch_id, line, id);
 create index row_content on vidbatch.row (content_hash);
 
--- What becomes of a row. Each move writes the whole record again, so it is narrow and has few indexes.
+-- The state of a row. Each move writes the whole record again, so it is narrow and has few indexes.
 create table vidbatch.row_state (
   id              bigint primary key references vidbatch.row,
   batch_id        bigint not null,
@@ -205,7 +204,8 @@ create table vidbatch.row_state (
   state           text not null,
   previous        text,
   updated_at      timestamptz not null default now(),
-  -- The same as that of the row, for statements that lock this record: what they read of the row can be of before an edit.
+  -- The same as that of the row, for statements that lock this record: what they read of the row can be older than an
+  -- edit.
   content_hash    text,
   -- When and in which order it is sent. `priority` is added to that of the batch. `halted_at`: a halt was raised by it.
   model           text,
@@ -229,7 +229,7 @@ create table vidbatch.row_state (
   error           text,
   task_id         text,
   submitted_at    timestamptz,
-  -- What its task became: a copy of `task`. `polled_at` is when the provider was first asked about it.
+  -- The status of its task: a copy from `task`. `polled_at` is when the provider was first asked about it.
   provider_status text,
   result_url      text,
   polled_at       timestamptz,
@@ -298,9 +298,9 @@ create view vidbatch.submission as
 
 -- 4 ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
--- Why rows of a batch may not be sent now: every reason, the one first that a person would want to hear first. Empty: they
--- may. `off-peak-window` keeps only rows of off-peak models. The one rule for the claim, the feeder and all that tell
--- people why rows wait. It is asked for each claim: with one simple expression, it takes a few microseconds.
+-- Why rows of a batch may not be sent now: every reason, the most important for a person first. Empty: they may.
+-- `off-peak-window` keeps only rows of off-peak models. The one rule for the claim, the feeder and all that tell people
+-- why rows wait. It is asked for each claim: with one simple expression, it takes a few microseconds.
 create function vidbatch.blocked_by(b vidbatch.batch, p vidbatch.provider, m vidbatch.meta) returns text[]
 language plpgsql stable as $$
 declare
@@ -427,7 +427,7 @@ create index unmatched_attempt_row on vidbatch.unmatched_attempt (batch, row_key
 
 -- 5 ── Tasks and videos ─────────────────────────────────────────────────────────────────────────────────────────────
 
--- What the provider says of a task: one row for every task id of a row, also a surplus one, from the first question on.
+-- What the provider says about a task: one row for every task id of a row, also a surplus one, from the first poll on.
 create table vidbatch.task (
   submission_id  bigint not null references vidbatch.row,
   task_id        text not null,
@@ -466,7 +466,7 @@ create table vidbatch.task (
   -- Answers in a row that the task does not exist.
   misses         integer not null default 0,
   missed_since   timestamptz,
-  -- The task was over, and the provider says otherwise later: the first status stays.
+  -- The task was over, and the provider gave another status later: the first status stays.
   later_status   text,
   later_body     text,
   later_at       timestamptz,
@@ -497,8 +497,9 @@ create table vidbatch.folder (
 );
 create index folder_batch on vidbatch.folder (batch_id);
 
--- What became of a row's video in a folder. While it is `fetching`, a part of the file may be there: of the version that
--- `validator` names (an ETag or a date) and of `total` bytes. With a checksum, the file is whole and gets its name next.
+-- The download of a row's video into a folder. While it is `fetching`, a part of the file may be there: of the version
+-- that `validator` names (an ETag or a date) and of `total` bytes. With a checksum, the file is whole and gets its name
+-- next.
 create table vidbatch.download (
   folder_id     uuid not null references vidbatch.folder,
   submission_id bigint not null references vidbatch.row,
@@ -780,8 +781,8 @@ create unlogged table vidbatch.listed (
 );
 create index listed_subject on vidbatch.listed (import_id, subject);
 
--- Every task of the ledger or of the files, once, with its attempt where the ledger has one. `model` to `created_to` are
--- what the task lists say of a task that the ledger does not know.
+-- Every task of the ledger or of the files, once, with its attempt where the ledger has one. `model` to `created_to`
+-- are what the task lists say about a task that the ledger does not know.
 create unlogged table vidbatch.paired (
   import_id    uuid not null references vidbatch.import on delete cascade,
   subject      text not null,

@@ -11,8 +11,8 @@ export interface Said {
 }
 
 /**
- * Which rows, as a person saw them. Rows that have moved since are left alone, because a late answer knows more than the
- * person did.
+ * Which rows, as a person saw them. Rows whose state has changed since are not touched, because a late answer is better
+ * evidence than the person had.
  */
 export interface Seen extends Choice {
   /** `Counted.asOf` of the count that the person saw. */

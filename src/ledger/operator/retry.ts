@@ -43,8 +43,8 @@ export async function countRetryable(db: Queryable, id: number, chosen: Chosen):
 }
 
 /**
- * Parts of a statement that make a cancelled batch active if it has chosen rows. Its other pending rows came back unsent
- * while it was cancelled, and are called off.
+ * Parts of a statement that make a cancelled batch active if it has chosen rows. Its other pending rows came back
+ * unsent while it was cancelled. They become cancelled.
  */
 export const reactivate = (chosen: string): string => `active as (
        update vidbatch.batch set state = 'active' where id = $1 and state = 'cancelled' and exists (${chosen}) returning id

@@ -136,7 +136,7 @@ export async function findSubmissionById(
   return rows[0];
 }
 
-/** What a list shows of a row. `error`: at most 500 characters. */
+/** What a list shows about a row. `error`: at most 500 characters. */
 export interface PageRow extends Pick<
   SubmissionView,
   | 'id'

@@ -9,10 +9,10 @@ import type { Result } from './result.ts';
 const IN_FLIGHT = `s.state || '' = 'submitting'`;
 
 /**
- * The plain case, which is nearly all of them: every one of these answers is an acceptance of a row that is in flight
- * under this very attempt and not in doubt, its batch has had accepts before, and its provider is calm. Then the row and
- * its attempt are all that changes, and half the work of `record` has nothing to find. One answer that is not plain
- * leaves all of them to `record`: what it means for the provider depends on its neighbours.
+ * Records the plain case, which is the usual one: each answer is an acceptance of a row that is in flight under this
+ * attempt and not in doubt, its batch has had an accepted row before, and its provider has no trouble. Then only the
+ * row and its attempt change, so half of the work of `record` is not needed. If one answer of the group is not plain,
+ * `record` takes the whole group: what an answer means for the provider depends on the other answers.
  *
  * Returns the ids of the attempts that were recorded.
  */

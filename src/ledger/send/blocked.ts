@@ -19,7 +19,7 @@ export interface Blocked {
   waitMs?: number;
 }
 
-/** Why rows of a batch may not be sent now, as the ledger says it; `off-peak-window` keeps its off-peak rows alone. */
+/** Why rows of a batch may not be sent now, as the ledger says it; `off-peak-window` keeps only its off-peak rows. */
 export type ShutGate =
   | 'cancelled'
   | 'all-paused'
@@ -33,7 +33,7 @@ export type ShutGate =
   | 'throttled'
   | 'alone';
 
-/** Every reason why rows of a batch may not be sent now, the one first that a person would want to hear first. */
+/** Every reason why rows of a batch may not be sent now, the most important for a person first. */
 export async function readShutGates(db: Queryable, batchId: number): Promise<ShutGate[]> {
   const { rows } = await db.query<{ shut: ShutGate[] }>(
     `select vidbatch.blocked_by(b, p, m) as shut
@@ -124,7 +124,7 @@ function firstOf(shut: readonly ShutGate[], offPeak: boolean): Blocked['reason']
   return gate === 'all-paused' ? 'paused' : gate;
 }
 
-/** The first reason, in the order in which a person would want to hear of them. */
+/** The most important reason for a person. */
 export function blockedBy({ gate, throttledMs, groups: all }: BatchFacts, limits: readonly Limit[]): Blocked {
   if (gate === 'throttled') return { reason: gate, waitMs: Math.max(1, Math.ceil(throttledMs)) };
   if (gate !== null) return { reason: gate };

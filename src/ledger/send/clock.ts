@@ -43,7 +43,7 @@ export async function followClock(db: Queryable): Promise<number> {
         where (select by from back) is not null
           and s.state = 'submitting' and a.id = s.attempt_id and a.claimed_at > now()
      ), asking as (
-       -- Too early costs a question, too late a result URL.
+       -- A poll that is too early costs one request. A poll that is too late can cost a result URL.
        update vidbatch.task t
           set due_at = t.due_at - (select by from back), lease_until = t.lease_until - (select by from back),
               asked_at = least(t.asked_at, now())

@@ -1,7 +1,8 @@
 /**
- * The models and priorities of the pending rows of a batch, as a table expression with `model`, `priority` and `due_at`,
- * the first moment at which a row of the group may be sent. Each group costs three looks at the index, and a batch has
- * few: so rows of a model that has to wait, or that are due later, are skipped without being read.
+ * The models and priorities of the pending rows of a batch, as a table expression with `model`, `priority` and
+ * `due_at`, the first moment at which a row of the group may be sent. So rows of a model that has to wait, and rows
+ * that are due later, are skipped and not read. It costs three index lookups for each group, and a batch has few
+ * groups.
  */
 export const groups = (batch: string): string => `(
   with recursive step(model, priority, due_at) as (

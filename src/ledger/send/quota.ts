@@ -3,7 +3,7 @@ import type { QuotaState, Observed } from '../../core/rate/auto-rate.ts';
 import type { Limit } from '../../core/rate/rate-limits.ts';
 import type { Queryable } from '../../database/database.ts';
 
-/** After this time without a look, a rate that was found counts no longer. */
+/** If no worker has computed it for this time, a found rate is forgotten. */
 const FORGOTTEN_MS = 3_600_000;
 
 /** A rate is found for all requests of a provider together. */
@@ -57,7 +57,7 @@ export interface Refused {
 }
 
 /**
- * Computes the rate anew from what the ledger knows, stores it for all workers, and returns it. If another worker stored
+ * Computes a new rate from the facts in the ledger, stores it for all workers, and returns it. If another worker stored
  * one meanwhile, it computes again from that.
  */
 export async function steerQuota(

@@ -22,7 +22,7 @@ export const MODELS_WITH_ROOM = `not exists (
              where l.model in ('', g.model)
                and (q.next_slot > now() + $10 * interval '1 millisecond' or vidbatch.running($4, l.model, l.cap) >= l.cap))`;
 
-/** `$7` to `$10` of a claim, or none where there are no limits. */
+/** `$7` to `$10` of a claim; empty without limits. */
 export function limitParams(limits: readonly Limit[]): unknown[] {
   if (limits.length === 0) return [];
   return [

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/database.ts';
 
-/** The database knows the zone: a window in another one is shut. */
+/** Whether the database knows the zone, as SQL. A window in an unknown zone is shut. */
 export const isKnownZone = (zone: string): string =>
   `exists (select from pg_timezone_names known where lower(known.name) = lower(${zone}))`;
 
@@ -41,7 +41,10 @@ export async function countWaiting(db: Queryable, batchId: number): Promise<Wait
   return rows[0] ?? { rows: 0, offPeak: 0, notDue: 0, firstDue: null, now: new Date() };
 }
 
-/** `closes`: from this moment on nothing of the batch is sent; else it is what a person hopes for. Null: none. */
+/**
+ * `closes`: no row of the batch is sent after this time. Otherwise the time is only used for forecasts. Null: no
+ * deadline.
+ */
 export async function setDeadline(
   db: Queryable,
   batchId: number,
@@ -54,7 +57,7 @@ export async function setDeadline(
   );
 }
 
-/** By which clock everybody goes, milliseconds since the epoch. */
+/** The time of the ledger's clock, in milliseconds since the epoch. */
 export async function ledgerNow(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ now: Date }>('select now() as now');
   return rows[0]?.now.getTime() ?? Date.now();

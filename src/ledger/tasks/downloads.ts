@@ -72,7 +72,7 @@ interface VideoPlace {
   taskId: string;
 }
 
-/** Replaces what is known of a row's video. */
+/** Replaces what is known about a row's video. */
 async function put(
   db: Queryable,
   { folderId, id, taskId }: VideoPlace,
@@ -110,7 +110,10 @@ export function recordDownloaded(db: Queryable, place: VideoPlace, video: WholeV
   return put(db, place, 'downloaded', video);
 }
 
-/** Why the video is missing. What is known of a part or a file stays: a later download may continue the part or check the file. */
+/**
+ * Why the video is missing. The facts about a part or a file are kept: a later download may continue the part or check
+ * the file.
+ */
 export async function recordNotHad(
   db: Queryable,
   { folderId, id, taskId }: VideoPlace,
@@ -228,7 +231,7 @@ export interface VideoView {
   at: Date | null;
 }
 
-/** The rows of a batch in input order, with what is known of their videos. */
+/** The rows of a batch in input order, with what is known about their videos. */
 export function readVideos(
   db: Queryable,
   { batchId, folderId }: { batchId: number; folderId: string },

@@ -40,7 +40,7 @@ export interface Taking {
   /** Milliseconds after which a task is due again if its poll was not recorded. */
   leaseMs: number;
   firstMs: number;
-  /** Only tasks that were not polled since this moment of the database's clock. */
+  /** Only tasks whose last poll is before this moment of the database's clock. */
   before?: string | null;
 }
 

@@ -44,7 +44,7 @@ const boolean = z.boolean({
 /** Seconds or numbers that are allowed: a range, or a list. */
 export type Allowed = Span | readonly number[];
 
-/** What the documents of the provider say of the fields of a request. */
+/** What the documents of the provider say about the fields of a request. */
 export interface FieldLimits {
   /** Undefined: any text. */
   ratios: readonly string[] | undefined;

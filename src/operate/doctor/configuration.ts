@@ -149,7 +149,7 @@ export function judgeMachine({ vidbatch, node, floor, surroundings }: MachineFac
     checks.push(
       warning(
         'tls',
-        'NODE_TLS_REJECT_UNAUTHORIZED=0: no certificate is checked, so another machine on the way can read the API key',
+        'NODE_TLS_REJECT_UNAUTHORIZED=0: no certificate is checked, so another machine on the network can read the API key',
         'Remove it; NODE_EXTRA_CA_CERTS names a file of certificates to trust in addition.',
       ),
     );

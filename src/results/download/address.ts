@@ -21,7 +21,7 @@ export function isReachable(address: string, { allowPrivate }: Pick<Reach, 'allo
   const parsed = plain(ipaddr.process(address));
   const range = parsed.range();
   if (PRIVATE.has(range)) return allowPrivate;
-  // The library also calls `::/96` and the like unicast; only 2000::/3 is public (RFC 4291).
+  // The library also calls other ranges unicast, such as `::/96`; only 2000::/3 is public (RFC 4291).
   return range === 'unicast' && (parsed.kind() === 'ipv4' || (parsed.toByteArray()[0] ?? 0) >> 5 === 1);
 }
 

@@ -164,21 +164,21 @@ export class Downloader {
     if (provider === undefined) {
       return {
         kind: 'unknown',
-        reason: 'no provider could be asked for another: VIDBATCH_API_KEY is not set',
+        reason: 'no provider could be asked for another URL: VIDBATCH_API_KEY is not set',
       };
     }
     if (provider.origin !== batch.origin) {
-      return { kind: 'unknown', reason: `only ${batch.origin ?? 'its provider'} can give another` };
+      return { kind: 'unknown', reason: `only ${batch.origin ?? 'its provider'} can give another URL` };
     }
     const report = await provider.query(taskId, { profileId: batch.profileId, queryUrl });
     if (report.kind === 'transient') {
-      return { kind: 'unknown', reason: `the provider was asked for another: ${report.message}` };
+      return { kind: 'unknown', reason: `the provider was asked for another URL: ${report.message}` };
     }
     if (report.kind === 'missing')
       return { kind: 'none', reason: 'the provider does not know the task any more' };
     if (report.status !== 'completed')
       return { kind: 'none', reason: `the provider calls it ${report.status} now` };
-    if (report.resultUrl === undefined) return { kind: 'none', reason: 'the provider gives no other' };
+    if (report.resultUrl === undefined) return { kind: 'none', reason: 'the provider gives no other URL' };
     if (report.resultUrl !== url) await renewUrl(db, { id, taskId }, report.resultUrl, report.urlExpiry);
     return { kind: 'url', url: report.resultUrl };
   }

@@ -61,7 +61,9 @@ export async function fetchVideo(wanted: Wanted, options: FetchOptions): Promise
       return { ...tried, kind: 'failed', again: false };
     }
     if (tried.kind === 'dead') {
-      const fresh = renewed ? { kind: 'none' as const, reason: 'nor is its new URL' } : await options.renew();
+      const fresh = renewed
+        ? { kind: 'none' as const, reason: 'the new URL does not work either' }
+        : await options.renew();
       renewed = true;
       if (fresh.kind !== 'url' || fresh.url === url) return notHad(tried, fresh, path);
       ({ url } = fresh);

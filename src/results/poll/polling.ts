@@ -16,7 +16,9 @@ export interface PollLimits {
   pollIntervalMs?: number;
 }
 
-/** Says that `limits` count tasks and this worker never asks whether they have ended; undefined: that is not so. */
+/**
+ * Says that `limits` count tasks and this worker never asks whether they have ended; undefined: no warning is needed.
+ */
 export function unaskedPlaces({
   limits = [],
   pollConcurrency,

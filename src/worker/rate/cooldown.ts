@@ -7,7 +7,7 @@ export interface Cooldown {
   start(ms: number): void;
   /** Milliseconds until it is over; zero or less: it is over. */
   leftMs(): number;
-  /** Takes note of why rows of a batch were not claimed. */
+  /** Records why rows of a batch were not claimed. */
   note(blocked: Blocked): void;
   /** Whether rows have recently waited for tasks of the provider to end. */
   isFull(): boolean;

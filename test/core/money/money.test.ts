@@ -40,7 +40,7 @@ describe('an amount', () => {
     for (const [text, shown] of Object.entries(cases)) assert.equal(formatAmount(read(text)), shown, text);
   });
 
-  test('is none where it would be a guess', () => {
+  test('is not read if it would be a guess', () => {
     const none = [
       '',
       '.',

@@ -115,7 +115,7 @@ describe('money', () => {
       assert.equal(parseMoney(text), undefined, text);
   });
 
-  it('is told with at least two places, and summed by currency', () => {
+  it('is shown with at least two places, and summed by currency', () => {
     assert.equal(formatMoney(money('1234567.5CNY')), '1,234,567.50 CNY');
     assert.equal(formatMoney(money('-1234.12345CNY')), '-1,234.12345 CNY');
     const all = sums([money('0.1USD'), money('3CNY'), money('0.2USD')]);

@@ -18,7 +18,7 @@ const usage =
     error instanceof VidbatchError && error.code === code && message.test(error.message);
 
 describe('a rate', () => {
-  test('is so many in a second, a minute or an hour', () => {
+  test('is a number in a second, a minute or an hour', () => {
     const cases: [string, number][] = [
       ['10', 100],
       ['10/s', 100],
@@ -57,7 +57,7 @@ describe('a rate', () => {
     }
   });
 
-  test('that is refused names what is allowed: less of it for questions about tasks', () => {
+  test('that is refused names what is allowed: fewer forms for polls', () => {
     assert.throws(
       () => parseRates('--rate', 'x'),
       usage('BAD_RATE', /100\/h, nor 2\/s@viduq3p-1080p .*auto$/),

@@ -50,7 +50,7 @@ describe('ticks', () => {
     ]);
   });
 
-  test('of every hour go on through both changes', () => {
+  test('of every hour continue through both changes', () => {
     assert.deepEqual(iso('30 * * * *', 'Europe/Berlin', '2026-10-25T00:00:00Z', 3), [
       '2026-10-25T00:30:00',
       '2026-10-25T01:30:00',

@@ -101,7 +101,7 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
-  test('within a priority batches take turns, however long they are', async () => {
+  test('within a priority, long and short batches take turns', async () => {
     const { db } = storage();
     const a = await makeBatch(db, { rows: 100 });
     const b = await makeBatch(db, { rows: 4, origin: a.origin });

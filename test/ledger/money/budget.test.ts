@@ -70,7 +70,7 @@ async function letDeadlinesPass(db: Queryable, { id }: Made): Promise<void> {
 
 onEvery(LEDGERS, (storage, kind) => {
   describe('a budget', () => {
-    test('is not exceeded by one row, however many connections claim at once', async () => {
+    test('is not exceeded by one row when many connections claim at once', async () => {
       const { db, another } = storage();
       const other = await another();
       const made = await makeBatch(db, { rows: 20, price: 3, budget: 20 });
@@ -97,7 +97,7 @@ onEvery(LEDGERS, (storage, kind) => {
       assert.deepEqual(await stands(), { blocked: { reason: 'budget' }, lockNeeded: true });
     });
 
-    test('is not exceeded by rows that are claimed at once, whatever each of them costs', async () => {
+    test('is not exceeded by rows of any price that are claimed at once', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 6, price: 4, budget: 10 });
       await db.query(
@@ -251,7 +251,7 @@ onEvery(LEDGERS, (storage, kind) => {
         await other.close();
       });
 
-      test('is locked before the provider by whoever gives back, as by whoever claims', async () => {
+      test('is locked before the provider by a claim and when money is given back', async () => {
         const { db, another } = storage();
         const other = await another();
         const made = await makeBatch(db, { price: 4, budget: 4 });
@@ -276,7 +276,7 @@ onEvery(LEDGERS, (storage, kind) => {
         cancels: (db, { id }) => cancel(db, id),
       };
       for (const [name, call] of Object.entries(callers)) {
-        test(`is locked before its rows by whoever ${name}, as by whoever brings in rows`, async () => {
+        test(`is locked before its rows by a command that ${name}, as by an import`, async () => {
           const { db, another } = storage();
           const other = await another();
           const made = await makeBatch(db, { price: 4, budget: 4 });

@@ -282,7 +282,7 @@ onEvery(LEDGERS, (storage) => {
         assert.equal((await storedOne(db, doubt.id)).state, 'uncertain');
       });
 
-      test(`${name}: an answer comes in the same moment: its task id is kept, whoever is first`, async () => {
+      test(`${name}: the task id of an answer that comes in the same moment is kept in both orders`, async () => {
         const { db } = storage();
         const doubt = await silent(db);
         const seen = await look(db, rowOf(doubt));

@@ -88,7 +88,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([rest.claims.length, rest.lockNeeded], [2, false]);
     });
 
-    test('a halt is tried out with one row over all batches, proven or not', async () => {
+    test('a halted provider is probed with one row of all batches, proven or not', async () => {
       const { db, another } = storage();
       const other = await another();
       const one = await makeBatch(db, { rows: 10 });
@@ -111,7 +111,7 @@ onEvery(LEDGERS, (storage) => {
       await other.close();
     });
 
-    test('a halt is tried out with another row than the one that ran into it, if one may be sent', async () => {
+    test('a halted provider is probed with another row than the one that caused the halt, if one may be sent', async () => {
       const { db } = storage();
       for (const proven of [true, false]) {
         const made = await makeBatch(db, { rows: 3, proven });

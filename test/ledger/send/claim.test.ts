@@ -81,7 +81,7 @@ onEvery(LEDGERS, (storage) => {
       await other.close();
     });
 
-    test('of many rows at once gives each row to one, over several connections, and in the end all of them', async () => {
+    test('of many rows over several connections gives each row to one worker, and no row is left', async () => {
       const { db, another } = storage();
       const other = await another();
       const made = await makeBatch(db, { rows: 120 });
@@ -143,7 +143,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await claim(db, scopeOf(made), wish), [], 'also once its attempt is over');
     });
 
-    test('goes on after the last row that was claimed, in the order of the manifest', async () => {
+    test('continues after the last row that was claimed, in the order of the manifest', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 6 });
       const [, again = 0, , fourth = 0, fifth = 0, sixth = 0] = made.rows;
@@ -162,7 +162,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await claimAfter(db, scopeOf(made), wishFor(made.id, 5), place), []);
     });
 
-    test('goes on only while all rows that are due have one model and one priority', async () => {
+    test('continues only while all rows that are due have one model and one priority', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 4 });
       await db.query(`update vidbatch.row_state set priority = 1 where id = $1`, [made.rows[3]]);
@@ -334,7 +334,7 @@ onEvery(LEDGERS, (storage) => {
       });
     }
 
-    test('is told beside all others that are shut, and the first one is why no row is claimed', async () => {
+    test('is listed with all other shut gates, and the first one is why no row is claimed', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       const shut = await windowAt(db, [3_600_000, 7_200_000]);
@@ -376,7 +376,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await claim(db, scopeOf(made), wishFor(987_654_321, 1)), []);
     });
 
-    test('a batch of which another worker is claiming the last row is busy', async () => {
+    test('a batch is busy while another worker claims its last row', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       const { blocked, lockNeeded } = await readBlocked(db, scopeOf(made), made.id);

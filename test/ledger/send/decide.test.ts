@@ -142,7 +142,7 @@ describe('what an answer means for a row that waits for it', () => {
     });
   }
 
-  test('a halt that it has run into before, and that was lifted since: the row is rejected', () => {
+  test('a second halt by a row whose first halt was lifted: the row is rejected', () => {
     const facts = factsOf([rowOf(1, 2, { haltedAt: NOW - 5000 })], { provider: { liftedAt: NOW - 4000 } });
     const { rows, providers } = decide(facts, [answer('1.2', 'halted')]);
     assert.equal(rows[0]?.next, 'rejected');
@@ -216,7 +216,7 @@ function caseOf({
   return { facts, results };
 }
 
-describe('whatever is answered to whatever attempts', () => {
+describe('any answers to any attempts', () => {
   const always = (name: string, holds: (facts: Facts, results: Result[]) => void): void => {
     test(name, () => {
       fc.assert(

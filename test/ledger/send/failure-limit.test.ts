@@ -29,7 +29,7 @@ async function stopOf(db: Database, { name }: Made): Promise<string | null> {
 
 onEvery(LEDGERS, (storage) => {
   describe('a batch that is wrong as a whole', () => {
-    test('is stopped once fifty outcomes are known and the share of failures is reached; other batches go on', async () => {
+    test('is stopped when fifty outcomes are known and the share of failures is reached; other batches continue', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: FEWEST_OUTCOMES + 4 });
       const other = await makeBatch(db, { rows: 2, origin: made.origin });
@@ -54,7 +54,7 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('goes on by resume, and is judged by what is sent from then on', async () => {
+    test('continues after resume, and is judged by rows that are sent from then on', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 * FEWEST_OUTCOMES + 10 });
       await setFailureLimits(db, made.id, { failShare: 0.5 });
@@ -94,7 +94,7 @@ onEvery(LEDGERS, (storage) => {
       return made;
     }
 
-    test('sends so many rows one after another, and the rest when they are accepted', async () => {
+    test('sends its canary rows one after another, and the rest when they are accepted', async () => {
       const { db } = storage();
       const made = await withCanaries(6, 3);
       for (const id of made.rows.slice(0, 3)) {
@@ -125,7 +125,7 @@ onEvery(LEDGERS, (storage) => {
       await assert.rejects(claimAll(db, made, made.rows.slice(3)), 'two are wanted again');
     });
 
-    test('of which nobody knows has another in its place, and counts when its answer comes', async () => {
+    test('without a known outcome is replaced by another, and counts when its answer comes', async () => {
       const { db } = storage();
       const made = await withCanaries(4, 2);
       const [first = 0, second = 0] = made.rows;

@@ -55,7 +55,7 @@ onEvery(LEDGERS, (storage) => {
       assert.ok(raisedAt instanceof Date);
     });
 
-    test('is one, however many rows ran into it', async () => {
+    test('is one halt, even if many rows caused it', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 6 });
       const [first, ...rest] = await claimAll(db, made, made.rows);
@@ -70,7 +70,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await providerOf(db, made)).state, 'halted');
     });
 
-    test('is lifted by the acceptance of the row that tries it out', async () => {
+    test('is lifted when its probe is accepted', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const [first = 0] = made.rows;
@@ -97,7 +97,7 @@ onEvery(LEDGERS, (storage) => {
       });
     }
 
-    test('stands again when the trial runs into it', async () => {
+    test('is raised again when the probe is refused', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const [first = 0, second = 0] = made.rows;
@@ -196,7 +196,7 @@ onEvery(LEDGERS, (storage) => {
       assert.ok(recorded.every((one) => one.halted));
     });
 
-    test('counts anew after an accept', async () => {
+    test('counts from zero after an accept', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 * LIMIT - 1 });
       const claims = await claimAll(db, made, made.rows);
@@ -243,7 +243,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await statesOf(db, made), ['pending']);
     });
 
-    test('counts throttling anew after an accept', async () => {
+    test('counts throttling from zero after an accept', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const [first = 0, second = 0] = made.rows;

@@ -68,7 +68,7 @@ async function twice(db: Database): Promise<Swept & { second: Claim }> {
 }
 
 onEvery(LEDGERS, (storage) => {
-  describe('a late task id is kept wherever its row stands by then', () => {
+  describe('a late task id is kept in every state of its row', () => {
     const paths: Record<string, State[]> = {
       uncertain: [],
       pending: ['pending'],
@@ -183,7 +183,7 @@ onEvery(LEDGERS, (storage) => {
       });
     }
 
-    test('settles it where its content is what was sent, or nobody knows what was sent', async () => {
+    test('settles it if its content is what was sent, or if the sent content is not known', async () => {
       const { db } = storage();
       const { id, claimed } = await swept(db);
       await move(db, id, 'pending');

@@ -57,7 +57,7 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     await other.close();
   });
 
-  test('rows that have to wait are told for how long, and those of other models go', async () => {
+  test('rows that must wait get the length of the wait, and rows of other models are sent', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 3 });
     const other = await makeBatch(db, { rows: 2, origin: made.origin, model: 'viduq3p-1080p' });
@@ -113,7 +113,7 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     assert.ok((await blockedOf(db, made, limits)).reason === 'rate', 'only the slow ones are left');
   });
 
-  test('no more tasks run than may, however many ask at once', async () => {
+  test('no more tasks run than the limit allows when many workers ask at once', async () => {
     const { db, another } = storage();
     const made = await makeBatch(db, { rows: 12 });
     const limits = [{ model: '', inFlight: 3 }];
@@ -178,7 +178,7 @@ onEvery(LEDGERS, (storage: () => Storage) => {
     assert.ok((rows[0]?.ahead ?? 1) < 1 / begun.perSecond);
   });
 
-  test('workers that go by other limits are told so', async () => {
+  test('workers with different limits get a warning', async () => {
     const { db } = storage();
     const { origin } = await makeBatch(db);
     assert.deepEqual(await sayLimits(db, origin, [{ model: '', intervalMs: 100 }]), []);

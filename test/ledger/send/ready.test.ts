@@ -33,8 +33,8 @@ function ready(
 onEvery(LEDGERS, (storage) => {
   afterEach(() => setOffPeakWindow(storage().db, null));
 
-  describe('a batch of which rows may be sent', () => {
-    test('is told with what a job of it needs to know, and nothing is changed', async () => {
+  describe('a batch with rows that may be sent', () => {
+    test('is returned with the facts that a job needs, and nothing is changed', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 7 });
       const before = await stored(db, made.rows);
@@ -82,7 +82,7 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('is found in the end, however many there are beside it', async () => {
+    test('is found after some queries among many other batches', async () => {
       const { db } = storage();
       const first = await makeBatch(db);
       const all = [first.id];
@@ -113,7 +113,7 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('where only one may be in flight', () => {
-    test('an unproven batch is alone; while its canary flies there is none, and an accept ends it', async () => {
+    test('an unproven batch sends one row alone; while its canary is in flight it is not ready; an accept ends this', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 5, proven: false });
       const { alone, probing } = only(await ready(db, made));
@@ -169,7 +169,7 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('a batch of which every row that may be sent has run into the halt says so', async () => {
+    test('a batch says so if every row that may be sent has caused a halt', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const [bad = 0, other = 0] = made.rows;

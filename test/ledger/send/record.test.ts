@@ -158,7 +158,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await storedOne(db, id)).state, 'rejected');
     });
 
-    test('keeps whatever text a provider sends, as far as a database can hold it', async () => {
+    test('keeps any text that a provider sends, as far as a database can hold it', async () => {
       const { db } = storage();
       const texts: [sent: string, kept: string][] = [
         ['nul \0 in the middle', 'nul \uFFFD in the middle'],
@@ -191,7 +191,7 @@ onEvery(LEDGERS, (storage) => {
       }
     });
 
-    test('keeps an answer of which nothing is known', async () => {
+    test('keeps an answer without any evidence', async () => {
       const { db } = storage();
       const { id, claimed } = await flying(db);
       await recordOne(db, claimed, { kind: 'uncertain', evidence: { phase: 'sending' } });
@@ -257,7 +257,7 @@ onEvery(LEDGERS, (storage) => {
     );
   });
 
-  test('a worker that stands still while it records does not keep its locks for long', async () => {
+  test('a worker that is suspended while it records does not keep its locks for long', async () => {
     const { db } = storage();
     const made = await makeBatch(db);
     const claimed = await claimFirst(db, made);
@@ -290,7 +290,7 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual([state, throttled], ['open', true]);
   });
 
-  test('throttling slows everybody down by one level a wave, not by one for each that was under way', async () => {
+  test('throttling raises the wait of all workers by one level for each wave of answers, not for each answer', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 8 });
     const wave = await claimAll(db, made, made.rows.slice(0, 4));

@@ -44,14 +44,14 @@ async function knock(db: Database, made: Made, times: number): Promise<void> {
   }
 }
 
-test('nobody is there when the connection fails, and not when we held the row back', () => {
+test('a failed connection counts as unreachable, and a row that was held back does not', () => {
   assert.equal(isUnreached(REFUSED), true);
   assert.equal(isUnreached(notSent('STALE_CLAIM', '')), false);
   assert.equal(isUnreached(outcomeOf('not-sent', { phase: 'answered', code: 'model_not_found' })), false);
 });
 
 onEvery(LEDGERS, (storage) => {
-  describe('where nobody answers', () => {
+  describe('a provider that does not answer', () => {
     test('ten tries in a row halt a provider that has accepted nothing, and no more rows are used up', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 20, proven: false });
@@ -66,7 +66,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(new Set(await statesOf(db, made)), new Set(['pending']));
     });
 
-    test('whoever starts again learns it from one row, which pays nothing for it', async () => {
+    test('after a restart it is probed with one row, which costs no attempt', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { proven: false });
       await knock(db, made, LIMIT);
@@ -79,7 +79,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await storedOne(db, made.rows[0] ?? 0)).spent, spent);
     });
 
-    test('one that has accepted rows is knocked at, one row at a time and ever more seldom, and opens', async () => {
+    test('one that has accepted rows is tried with one row at a time, less and less often, until it accepts', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 * LIMIT });
       const claims = await claimAll(db, made, made.rows.slice(0, LIMIT));

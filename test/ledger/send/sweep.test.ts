@@ -49,7 +49,7 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual([state, task_id, error_code], ['submitted', 'late', null]);
   });
 
-  test('all of them, whatever their deadline, when their worker is known to be gone', async () => {
+  test('all of them, also before their deadline, when their worker is known to be dead', async () => {
     const { db } = storage();
     await sweep(db, { all: true });
     const made = await makeBatch(db, { rows: 3 });

@@ -84,7 +84,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await tell(db, second, outcomeOf('accepted', { taskId: 't' }))).state, 'submitted');
     });
 
-    test('without leave is uncertain, as ever', async () => {
+    test('without permission is uncertain', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       const recorded = await tell(db, await claimFirst(db, made), 'uncertain', { leave: false });
@@ -130,7 +130,7 @@ onEvery(LEDGERS, (storage) => {
       });
     }
 
-    test('five in a row halt the provider all the same', async () => {
+    test('five in a row halt the provider nevertheless', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 5 });
       for (const claimed of await claimAll(db, made, made.rows)) await tell(db, claimed, 'uncertain');
@@ -202,7 +202,7 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
-  describe('a row of which nothing was heard until its deadline', () => {
+  describe('a row without an answer until its deadline', () => {
     const swept = async (
       db: Database,
       { maxAttempts = 5, origin, hours = 0 }: { maxAttempts?: number; origin?: string; hours?: number } = {},
@@ -241,7 +241,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(await sendUnheardAgain(db, againOf(made, LEAVE)), 0);
     });
 
-    test('and was called uncertain by somebody without leave, is taken back; an uncertain answer is not', async () => {
+    test('and was made uncertain by a worker without permission, becomes pending again; a row with an uncertain answer does not', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const [heard, unheard] = await claimAll(db, made, made.rows);
@@ -311,7 +311,7 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
-  test('whatever is lost, late or refused, in whatever order: a provider that honours the key is paid once', async () => {
+  test('answers are lost, late or refused in any order: a provider that honours the key is paid once', async () => {
     const { db } = storage();
     const answers = fc.constantFrom('accepts', 'refuses', 'throttles', 'is away', 'breaks' as const);
     const step = fc.record({ answer: answers, lost: fc.boolean(), late: fc.boolean(), other: fc.boolean() });

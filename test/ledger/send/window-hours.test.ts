@@ -122,7 +122,7 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual(rows, [{ six: true, unknown: false }]);
   });
 
-  test('a window is written once, whoever writes it at the same time', async () => {
+  test('a window that two processes write at the same time is stored once', async () => {
     const { db } = storage();
     const window = parseWindow(
       'the test',

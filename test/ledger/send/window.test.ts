@@ -38,7 +38,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(await storedOne(db, submissionId), before);
     });
 
-    test('rows of other models are sent as ever, also those beside them in a batch', async () => {
+    test('rows of other models are sent as usual, also in the same batch', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 6 });
       const offPeak = made.rows.filter((_, n) => n % 2 === 0);

@@ -58,7 +58,7 @@ onEvery(LEDGERS, (storage) => {
   }
 
   describe('a task that is due', () => {
-    it('is given to one process, however many ask at once', async () => {
+    it('is given to one process when many ask at once', async () => {
       const { db } = storage();
       const made = await accepted(40);
       await ensurePoller(db, made.origin);
@@ -137,7 +137,7 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
-  describe('what the provider says of a task', () => {
+  describe('what the provider says about a task', () => {
     it('is kept: status, answer, progress, URL with its expiry, reason and times', async () => {
       const { db } = storage();
       const made = await accepted(2);

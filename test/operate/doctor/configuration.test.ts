@@ -35,7 +35,7 @@ describe('the configuration', () => {
   const judged = (env: Record<string, string>): Check[] =>
     judgeConfiguration(readWhatCanBe({ ...given, ...env }));
 
-  it('is told as it was understood, without a secret', () => {
+  it('is shown as it was understood, without a secret', () => {
     const checks = judged({
       DATABASE_URL: 'postgres://me:hunter2@db/app?sslmode=verify-full',
       REDIS_URL: 'rediss://:hunter2@queue:6379',
@@ -84,7 +84,7 @@ describe('the configuration', () => {
     ['codes that are none', { VIDBATCH_CODES: 'busy' }, 'failed configuration'],
     ['a switch that is neither', { VIDBATCH_PROVIDER_IDEMPOTENT: 'perhaps' }, 'failed configuration'],
   ] as [string, Record<string, string>, string][]) {
-    it(`with a fault is told as far as it can be read: ${what}`, () => {
+    it(`with a fault is shown as far as it can be read: ${what}`, () => {
       const checks = judged(env);
       assert.deepEqual(complaints(checks), [complaint]);
       assert.ok(!JSON.stringify(checks).includes(KEY));

@@ -11,7 +11,7 @@ export function complaints(checks: readonly Check[]): string[] {
 type Case<Facts> = [what: string, change: Partial<Facts>, complaint: string | null];
 
 export function judges<Facts>(healthy: Facts, judge: (facts: Facts) => Check[], cases: Case<Facts>[]): void {
-  it('has nothing to say of what is as it should be', () => assert.deepEqual(complaints(judge(healthy)), []));
+  it('reports no fault for correct facts', () => assert.deepEqual(complaints(judge(healthy)), []));
   for (const [what, change, complaint] of cases) {
     it(`${what}: ${complaint ?? 'ok'}`, () => {
       const checks = judge({ ...healthy, ...change });

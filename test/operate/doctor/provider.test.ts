@@ -75,7 +75,7 @@ describe('what is not the API', () => {
     ['some other JSON', 200, '{"hello":1}', {}, /^warning: it answers in an unknown way/],
     ['an echo of the key', 500, `{"message":"${KEY}"}`, {}, /^failed: .*\[API key\]/],
   ] as [string, number, string, Record<string, string>, RegExp][]) {
-    it(`is told: ${what}`, async () => {
+    it(`is reported: ${what}`, async () => {
       const server = await wireServer(({ socket }) => socket.end(http(status, body, headers)));
       const checks = await look(server.url);
       await server.close();
@@ -117,14 +117,14 @@ describe('a provider with a certificate', () => {
     assert.deepEqual(judged({ certificate: days(13) }), ['ok provider-dns', 'warning provider-certificate']);
   });
 
-  it('and a clock of its own is told of either way', () => {
+  it('and its clock is compared, ahead or behind', () => {
     assert.deepEqual(judged({ skewMs: 4_000 }), ['ok provider-dns', 'ok provider-clock']);
     assert.deepEqual(judged({ skewMs: -60_000 }), ['ok provider-dns', 'warning provider-clock']);
   });
 });
 
 describe('servers that do not answer', () => {
-  it('are told one by one, in time, and none keeps the others', async () => {
+  it('are reported one by one, within the time limit, and no check delays the others', async () => {
     const sockets = new Set<Socket>();
     const silent = createServer((socket) => void sockets.add(socket));
     silent.listen(0, '127.0.0.1');
@@ -144,7 +144,7 @@ describe('servers that do not answer', () => {
     await once(silent, 'close');
   });
 
-  it('are told one by one where nobody listens', async () => {
+  it('are reported one by one at an address where no server listens', async () => {
     const at = '127.0.0.1:1';
     const checks = await look(`http://${at}`, {
       DATABASE_URL: `postgres://me@${at}/db`,
@@ -155,7 +155,7 @@ describe('servers that do not answer', () => {
     assert.match(told(checks, 'provider-connection'), /^failed: .*ECONNREFUSED/);
   });
 
-  it('are told by a name that nobody knows', async () => {
+  it('are reported for a host name that does not exist', async () => {
     assert.match(
       told(await look('https://no-such-host.invalid'), 'provider-dns'),
       /^failed: .* has no address/,

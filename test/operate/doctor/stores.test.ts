@@ -18,7 +18,7 @@ describe('a real Redis', async () => {
   });
   const folder = { VIDBATCH_DATA_DIR: '/nowhere/vidbatch' };
 
-  it('that evicts fails, and its other facts are told', async () => {
+  it('that evicts keys fails the check, and its other facts are shown', async () => {
     const checks = await examined({ ...folder, REDIS_URL: server.url });
     assert.match(
       told(checks, 'redis'),
@@ -84,7 +84,7 @@ describe('a real Postgres', async () => {
   const look = (over: Record<string, string> = {}): ReturnType<typeof examined> =>
     examined({ DATABASE_URL: server.url, VIDBATCH_DATA_DIR: '/nowhere/vidbatch', ...over });
 
-  it('without a ledger is told as such, and stays without one', async () => {
+  it('without a ledger is reported, and gets no ledger', async () => {
     const checks = await look();
     assert.match(
       told(checks, 'postgres'),
@@ -128,7 +128,7 @@ describe('a real Postgres', async () => {
     assert.match(told(await look(), 'queue-schema'), /^failed: BullMQ’s schema is not there/);
   });
 
-  it('with too little room, for a user who may only read, tells both', async () => {
+  it('with too little room and a read-only user is reported with both faults', async () => {
     await db.query(`create role visitor login connection limit 3`);
     await db.query('grant usage on schema vidbatch to visitor');
     await db.query('grant select on all tables in schema vidbatch to visitor');
@@ -147,7 +147,7 @@ describe('a real Postgres', async () => {
     );
   });
 
-  it('with gates that are shut and rows that need a person tells of them', async () => {
+  it('with shut gates and rows that need a person is reported with both', async () => {
     await db.query(`update vidbatch.meta set paused_at = now()`);
     await db.query(
       `insert into vidbatch.provider (origin, state) values ('https://api.example.com', 'halted')`,
@@ -187,7 +187,7 @@ describe('queues on one Redis', async () => {
     await database.drop();
   });
 
-  it('are told apart: those that wait, those that nobody feeds, and another ledger’s', async () => {
+  it('are listed by kind: waiting jobs, jobs without a feeder, and jobs of another ledger', async () => {
     const { ledgerId } = JSON.parse(exits(await cli.run(['migrate', '--json']), 0).stdout) as {
       ledgerId: string;
     };

@@ -35,7 +35,7 @@ test('anything else is a usage error that says what is allowed', () => {
   }
 });
 
-test('an IPv6 address stands in brackets in a URL', () => {
+test('an IPv6 address is in brackets in a URL', () => {
   assert.equal(hostOf({ host: '::1', port: 1 }, 'localhost'), '[::1]');
   assert.equal(hostOf({ port: 1 }, 'localhost'), 'localhost');
 });

@@ -70,7 +70,7 @@ describe('a monitor', () => {
     assert.deepEqual(await ask(monitor, '/readyz'), { status: 200, body: { ready: true } });
   });
 
-  it('counts what the worker tells, in a form that Prometheus reads', async () => {
+  it('counts what the worker reports, in a form that Prometheus reads', async () => {
     const made = await makeBatch(storage.db, { rows: 4 });
     const claims = await claimAll(storage.db, made, made.rows.slice(0, 2));
     const [first, second] = claims;
@@ -172,7 +172,7 @@ describe('a monitor', () => {
     await until(async () => (await ask(monitor, '/readyz')).status === 200);
   });
 
-  it('says that the ledger is away, and stays alive though its feeder stands still', async () => {
+  it('says that the ledger is away, and stays alive although its feeder is blocked', async () => {
     monitor.watch({ ...WORKER, feederIdleMs: () => 3_600_000 });
     await postgres.kill();
     try {
@@ -189,7 +189,7 @@ describe('a monitor', () => {
     }
   });
 
-  it('is not alive when its feeder stands still though ledger and queue answer', async () => {
+  it('is not alive when its feeder is blocked although ledger and queue answer', async () => {
     await until(async () => (await ask(monitor, '/healthz')).status === 503);
     const { body } = await ask(monitor, '/healthz');
     assert.match(body.reasons?.join() ?? '', /^feeder: no turn for 3600 s/);

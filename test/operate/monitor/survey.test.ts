@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Paced } from '../../../src/operate/monitor/survey.ts';
 import { until } from '../../until.ts';
 
-test('a reading is taken by one, however many ask meanwhile', async () => {
+test('callers that ask at the same time share one reading', async () => {
   const { promise, resolve } = Promise.withResolvers<number>();
   let taken = 0;
   const paced = new Paced(() => ((taken += 1), promise), { share: 50, leastMs: 60_000 });

@@ -24,7 +24,7 @@ describe('what is looked at twice', () => {
     next: 'n',
   };
 
-  test('is told when it is there both times, with what the second look says of it', async () => {
+  test('is reported if both inspections find it, as the second one describes it', async () => {
     async function* looks(): AsyncGenerator<Inspection> {
       yield {
         found: [one],
@@ -63,7 +63,7 @@ describe('what is looked at twice', () => {
 });
 
 onEvery(LEDGERS, (storage) => {
-  test('a row that a living worker puts right between the two looks is none', async () => {
+  test('a row that a living worker corrects between the two inspections is not reported', async () => {
     const { db } = storage();
     const made = await makeBatch(db);
     await db.query('update vidbatch.row_state set attempts = 1 where batch_id = $1', [made.id]);
@@ -175,7 +175,7 @@ onEvery(STORAGES, (storage) => {
     await queue.close();
   });
 
-  test('a job of a batch that the ledger does not have is told, whatever its id', async () => {
+  test('a job of a batch that the ledger does not have is reported, with any id', async () => {
     const { store, ledgerId } = storage();
     const name = queueName(ledgerId, null);
     const queue = openQueue(store, name);

@@ -147,7 +147,7 @@ describe('a bill with every kind of difference', () => {
       assert.deepEqual(await readBilled(db, account.batch.id), billed);
     });
 
-    test('is not held against a file without an entry, unless it is said what time that covers', async () => {
+    test('is not compared with a file without entries, unless a person gives the time of the file', async () => {
       const nothing = await account.write('nothing.json', '[]');
       await assert.rejects(account.audit([nothing]), { code: 'NO_ENTRIES', exitCode: 2 });
       const { files, summary } = await account.audit([nothing], { since: 0 });

@@ -268,7 +268,7 @@ describe('a task is judged', () => {
     );
   });
 
-  test('the same, in whatever order its lines stand', () => {
+  test('the same for every order of its lines', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...CASES).chain((one) =>
@@ -289,7 +289,7 @@ describe('a task is judged', () => {
     );
   });
 
-  test('no difference is invented, however often and in however many files the truth is told', () => {
+  test('correct lines give no difference, also if they are repeated in several files', () => {
     const truth = fc.record({
       end: fc.constantFrom('completed' as const, 'failed' as const),
       refunded: fc.boolean(),
@@ -317,7 +317,7 @@ describe('a task is judged', () => {
     );
   });
 
-  test('a charge beyond the first is found, in whatever files the charges stand', () => {
+  test('a charge beyond the first is found, also in different files', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 5 }), fc.integer({ min: 1, max: 3 }), (charges, files) => {
         const lines = Array.from({ length: charges }, (_, index) =>

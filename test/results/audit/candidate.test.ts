@@ -51,7 +51,7 @@ describe('an uncertain row', () => {
     assert.deepEqual(verdict('a', [edge('a', 't', 'request')], signs), settled('t', 'request'));
   });
 
-  test('is not settled by clocks that differ, or of which nothing is known', () => {
+  test('is not settled by clocks that differ or are not known', () => {
     const unproven = { kind: 'unproven', task: 't', why: 'clocks' };
     assert.deepEqual(verdict('a', [edge('a', 't', 'prompt')], { clocks: 'differ' }), unproven);
     assert.deepEqual(verdict('a', [edge('a', 't')], { clocks: 'unseen' }), unproven);
@@ -100,7 +100,7 @@ const world = fc
     return { owners, tasks, edges };
   });
 
-test('whoever was accepted, no row is settled wrongly, and all are that nothing else can explain', () => {
+test('for all accepted rows, no row is settled wrongly, and each row without another explanation is settled', () => {
   fc.assert(
     fc.property(world, ({ owners, edges }) => {
       const asked = owners.filter((row) => row.asked).map(({ owner }) => owner);

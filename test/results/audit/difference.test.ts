@@ -28,7 +28,7 @@ describe('the file for the provider’s support', () => {
     assert.partialDeepStrictEqual(unknown, [{ expected_amount: '', expected_currency: '' }]);
   });
 
-  test('holds no key: neither ours, nor one that stands in a column of theirs', () => {
+  test('contains no key: neither the own key, nor one in a column of the provider', () => {
     const redact = withoutKeys('abc"def-secret');
     assert.equal(redact('abc"def-secret'), '[API key]');
     assert.equal(redact(JSON.stringify({ token: 'abc"def-secret' })), '{"token":"[API key]"}');

@@ -141,7 +141,7 @@ describe('a task of an uncertain row’s model and time', () => {
   }
 
   for (const [who, other] of Object.entries(OTHERS)) {
-    test(`is not settled while it may be of ${who}`, async () => {
+    test(`is not settled while it may belong to ${who}`, async () => {
       assert.equal(await verdictOf(other), 'ambiguous');
     });
   }

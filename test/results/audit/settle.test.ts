@@ -35,7 +35,7 @@ describe('uncertain rows, half of them accepted, beside the list of the provider
     const kindsOf = (verdicts: ReadonlyMap<string, Verdict>): string[] =>
       [...new Set([...verdicts.values()].map(({ kind }) => kind))].sort();
 
-    test('are told apart by the request, by the prompt, or else by model, length and time', async () => {
+    test('are distinguished by the request, by the prompt, or else by model, length and time', async () => {
       assert.deepEqual(settled(await account.verdicts([])), accepted());
       assert.deepEqual(settled(await account.verdicts(['request_id'])), accepted());
       const bare = await account.verdicts(['request_id', 'prompt']);

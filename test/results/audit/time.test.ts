@@ -25,7 +25,7 @@ describe('a time of a provider’s file', () => {
     }
   });
 
-  test('is none where it would be a guess', () => {
+  test('is not read if it would be a guess', () => {
     assert.equal(readTime('2026-03-01 18:00:00', undefined).kind, 'zoneless');
     assert.equal(readTime('2026-11-01 01:30:00', 'America/New_York').kind, 'ambiguous');
     assert.equal(readTime('2026-03-08 02:30:00', 'America/New_York').kind, 'ambiguous');

@@ -47,7 +47,7 @@ async function grown(folder: string, file: string, bytes: number): Promise<void>
 }
 
 describe('download', () => {
-  it('goes on where it was killed, and leaves nothing half', async (t) => {
+  it('continues where it was killed, and leaves no incomplete file', async (t) => {
     const { cli, fixture, args } = await openBatch(t, ['a', 'b'], 8 * MEGABYTE);
     const folder = join(cli.folder, 'videos');
     for (const key of ['a', 'b']) fault(fixture.simulator, key, 'result-stall', 1);
@@ -82,7 +82,7 @@ describe('download', () => {
     assert.equal(fixture.simulator.stats().results, 4);
   });
 
-  it('asks nothing of a private address, and says what would let it', async (t) => {
+  it('does not connect to a private address, and names the flag that allows it', async (t) => {
     const { cli, fixture, args } = await openBatch(t, ['a'], 1000);
     const { stdout, stderr } = exits(await cli.run(args), 4);
     assert.match(
@@ -105,7 +105,7 @@ describe('download', () => {
     assert.match(exits(await cli.run(['download', 'none', '--folder', 'videos']), 2).stderr, /NO_SUCH_BATCH/);
   });
 
-  it('follows a link to the folder and none in it, and says who else can write there', async (t) => {
+  it('follows a link to the folder and no link in it, and says which other users can write there', async (t) => {
     const { cli, args } = await openBatch(t, ['a', 'b'], 1000);
     const folder = join(cli.folder, 'real');
     const victim = join(cli.folder, 'victim.txt');

@@ -152,7 +152,7 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
-  describe('whatever comes', () => {
+  describe('any answer', () => {
     test('is a whole video under its name, or no file at all and the reason', async (t) => {
       const fixture = await openDownload(t, storage(), [
         'fine',
@@ -177,7 +177,7 @@ onEvery(LEDGERS, (storage) => {
       }
     });
 
-    test('is got in the end, if it goes wrong once', async (t) => {
+    test('is downloaded at last, if it fails once', async (t) => {
       const fixture = await openDownload(t, storage(), GOOD_IN_THE_END);
       for (const name of GOOD_IN_THE_END) fault(fixture.simulator, name, name, 1);
       const rows = await fixture.download();
@@ -256,7 +256,7 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('a URL that has died', () => {
-    test('is asked for anew, once', async (t) => {
+    test('is renewed once', async (t) => {
       let now = Date.now();
       const fixture = await openDownload(t, storage(), ['renewed'], {
         task: { resultMs: 5_000 },
@@ -269,7 +269,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal(fixture.simulator.stats().queries, queries + 1);
     });
 
-    test('is not called expired when nobody can be asked', async (t) => {
+    test('is not called expired when no provider can be asked', async (t) => {
       const fixture = await openDownload(t, storage(), ['dead']);
       fault(fixture.simulator, 'dead', 'result-dead');
       fixture.options = { provider: undefined };

@@ -61,7 +61,7 @@ function named(all: readonly string[]): string[] {
   return all.map((key, id) => names.of({ id, key }));
 }
 
-test('no two rows have one name, whatever the file system makes of case and accents', () => {
+test('no two rows have one name, also on file systems that ignore case and accents', () => {
   fc.assert(
     fc.property(keys, (all) => {
       const names = named(all);

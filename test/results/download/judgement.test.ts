@@ -12,7 +12,7 @@ function judge(status: number, headers: Record<string, string> = {}, part = NOTH
 }
 
 describe('the head of an answer', () => {
-  test('with 200 brings the whole, whatever is there', () => {
+  test('with 200 brings the whole file, with or without a part on the disk', () => {
     assert.deepEqual(judge(200, { 'content-length': '1000', etag: '"v2"' }, SOME), {
       kind: 'whole',
       total: 1000,
@@ -50,7 +50,7 @@ describe('the head of an answer', () => {
     assert.equal(judge(416, {}, SOME).kind, 'restart');
   });
 
-  test('of a video that is too large, or of an encoding that nobody asked for, is refused', () => {
+  test('of a video that is too large, or with an encoding that was not requested, is refused', () => {
     assert.partialDeepStrictEqual(judge(200, { 'content-length': '10001' }), { code: 'TOO_LARGE' });
     assert.partialDeepStrictEqual(judge(200, { 'content-encoding': 'compress' }), { code: 'ENCODING' });
   });
@@ -65,7 +65,7 @@ describe('the head of an answer', () => {
   });
 });
 
-test('a part is continued only if somebody can tell that it is of the same version', () => {
+test('a part is continued only if it certainly belongs to the same version', () => {
   assert.deepEqual(rangeOf(SOME), { range: 'bytes=100-', 'if-range': '"v1"' });
   assert.deepEqual(rangeOf({ ...SOME, validator: null }), {});
   assert.deepEqual(rangeOf({ ...SOME, size: 0 }), {});

@@ -4,14 +4,14 @@ import { DownloadMeter, formatVideos, formatOutstanding } from '../../../src/cli
 import { noTotals } from '../../../src/results/download/video-list.ts';
 
 describe('what download says', () => {
-  it('tells videos of now from those that were there', () => {
+  it('counts new videos and earlier videos separately', () => {
     const { counts } = noTotals();
     const totals = { counts: { ...counts, downloaded: 60, waiting: 2 }, bytes: 2048 };
     assert.equal(formatVideos(totals, 60), '60 downloaded (2.0 KB) · 2 not completed yet');
     assert.equal(formatVideos(totals, 0), '60 downloaded (2.0 KB), 0 of them now · 2 not completed yet');
   });
 
-  it('names who is missing for more to come', () => {
+  it('names the process that is missing', () => {
     const open = { rows: 135, pending: 130 };
     assert.deepEqual(formatOutstanding(open, { asks: true, sends: true }), ['135 rows may still complete']);
     const [, asks, sends] = formatOutstanding(open, { asks: false, sends: false });

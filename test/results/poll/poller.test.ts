@@ -77,7 +77,7 @@ onEvery(LEDGERS, (storage) => {
       }
     });
 
-    it('are asked for once by a pass, the ended ones on demand: what is otherwise then is told', async () => {
+    it('are polled once in a pass, and ended tasks on demand: a changed status is reported', async () => {
       const { db } = storage();
       const rows = 22;
       const crowd = await makeCrowd(db, rows, 0, { task: { queuedMs: 0, runningMs: 0 } });
@@ -119,7 +119,7 @@ onEvery(LEDGERS, (storage) => {
       }
     });
 
-    it('does not answer is left alone when who asks is told to stop, and the tasks are free', async () => {
+    it('does not answer is not waited for when the poller is stopped, and the tasks are free', async () => {
       const { db } = storage();
       const crowd = await makeCrowd(db, 3, 0, { queryFaults: ['timeout'] });
       const stop = new AbortController();

@@ -39,7 +39,7 @@ async function leaveJournalOf(ledger: string): Promise<void> {
   await leave(ledger, `${JSON.stringify(header)}\n`);
 }
 
-test('journals of another ledger stop whoever sends until a person has accepted them, once', async () => {
+test('journals of another ledger stop every sender until a person has accepted them, once', async () => {
   assert.equal(await opens('worker'), 'opened');
   await leaveJournalOf('older');
   assert.match(

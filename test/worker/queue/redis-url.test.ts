@@ -51,7 +51,7 @@ describe('a REDIS_URL', () => {
     });
   });
 
-  test('is told to people without its user and its password', () => {
+  test('is shown to people without its user and its password', () => {
     assert.equal(nameOfPlace(parseRedisUrl('redis://u:secret@[::1]/2')), '[::1]:6379/2');
     assert.equal(
       nameOfPlace(parseRedisUrl('redis+sentinel://u:secret@a,b/m?db=1&sentinel_password=secret')),
@@ -59,7 +59,7 @@ describe('a REDIS_URL', () => {
     );
   });
 
-  test('that is none is refused, and nothing of it is repeated', () => {
+  test('that is invalid is refused, and no part of it is repeated', () => {
     const secret = 's3cret';
     const none = [
       `localhost:6379/${secret}`,
