@@ -67,6 +67,6 @@ function otherProfile(batch: Batch, name: string): Error {
   return refusal(
     'PROFILE_DIFFERS',
     `batch ${batch.name} was sent by the profile ${batch.profile}, and --profile names ${name}; nothing was sent`,
-    `Without --profile and VIDBATCH_PROFILE, \`vidbatch run\` goes on with ${batch.profile}. A corrected file keeps its name: ${quoted(batch.profile)}. --batch NAME makes a new batch, and pays for all of its rows.`,
+    `Without --profile and VIDBATCH_PROFILE, \`vidbatch run\` continues with ${batch.profile}. A corrected file keeps its name: ${quoted(batch.profile)}. --batch NAME makes a new batch, and pays for all of its rows.`,
   );
 }
