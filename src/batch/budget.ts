@@ -95,7 +95,7 @@ export interface BudgetJson {
   reserved: string;
   /** Negative: more was spent. */
   left: string;
-  /** Pending rows that the rest does not pay for, even if the cheapest go first. */
+  /** Pending rows that the remaining budget does not pay for, even if the cheapest rows are sent first. */
   beyond: number;
   /** One line for people. */
   told: string;

@@ -73,7 +73,7 @@ export function estimateJson({ totals, unknown }: Estimate): Record<string, unkn
   return { totals: totals.map(moneyJson), unknownRows: unknown };
 }
 
-/** What a budget leaves for rows that are not sent yet. */
+/** The part of a budget that remains for rows that are not sent yet. */
 export interface Allowance {
   budget: Money;
   /** Negative: more was spent. */
@@ -93,7 +93,7 @@ export async function readAllowance(
   return { budget, left: add(budget.amount, negate(held)) };
 }
 
-/** Which of the rows to send the rest of a budget pays for. */
+/** How many of the rows to send the remaining budget pays for. */
 type Fit = 'all' | 'some' | 'none';
 
 export function fitOf(prices: Prices, groups: readonly Group[], { left }: Allowance): Fit {
@@ -138,4 +138,4 @@ export function refuseBudget(
 export const PRICE_HINT =
   '--prices names a file that says what each model costs; --budget none sends without a budget.';
 export const CURRENCY_HINT =
-  'Currencies are not converted: give the budget in the currency of the prices, or each its own batch.';
+  'Currencies are not converted: give the budget in the currency of the prices, or make one batch for each currency.';

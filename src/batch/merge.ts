@@ -55,7 +55,7 @@ export interface MergeOptions extends FailureLimits {
   origin?: string;
   /** A batch that has task ids of another provider continues at this provider. */
   rebind?: boolean;
-  /** The hours of its rows; null: any time. Absent: no change, as for the next four. */
+  /** The hours of its rows; null: any time. Absent: no change, as in the next four fields. */
   window?: Window | null;
   deadline?: Deadline;
   /** Added to the priority of each row; from -100 to 100, higher first. */

@@ -90,7 +90,7 @@ export async function reopenRows(
     const moved = await retry(session, batch.id, chosen);
     crashPoint('rows-retried');
     await logEvent(session, 'retry', `${moved} rows${filters}`, batch.id, who);
-    // A journal may know that a row was sent as it is now. Only a row that waits can take that answer.
+    // A journal may know that the present content of a row was sent. Only a pending row can take that answer.
     await adoptUnmatched(session, batch.id, false);
     return moved;
   });

@@ -175,7 +175,8 @@ export async function openDifferences(
   // A pipe or a terminal is written directly. Opening a folder fails with its own message.
   const isPlain = real === undefined || (await stat(real)).isFile();
   const part = isPlain ? `${target}.${process.pid}.part` : target;
-  // It contains prompts and payments. The named link is followed, but `wx` follows no link at the temporary path.
+  // The file contains prompts and payments. A link at the given path is followed. `wx` refuses a link at the temporary
+  // path.
   const stream = createWriteStream(part, { mode: 0o600, flags: isPlain ? 'wx' : 'w' });
   try {
     await once(stream, 'open');

@@ -118,7 +118,7 @@ export class FaultReport {
     return { faults: this.#kept, moreFaults: this.errors + this.warnings - this.#kept.length };
   }
 
-  /** Shows what was held back; `hint` says how to see all. */
+  /** Shows the examples and the number of the other faults; `hint` says how to see all. */
   finish(hint = ''): void {
     const left = typeof this.#shown === 'number' ? this.errors - this.#shown : 0;
     if (left > 0) this.#io.err(`… and ${plural(left, 'more error')}${hint}`);

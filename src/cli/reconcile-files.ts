@@ -177,7 +177,10 @@ export function providerFileFlags(command: Command): Command {
   );
   flag(command, '--differences <file>', 'write the differences to this CSV, for the provider');
   // It settles rows, so it has no variable.
-  return command.option('--accept', 'settle each uncertain row that exactly one task fits, and no other row');
+  return command.option(
+    '--accept',
+    'settle an uncertain row if exactly one task fits it, and that task fits no other row',
+  );
 }
 
 /** Flags that have no effect without --provider-file, and flags that have none with it. */

@@ -41,7 +41,7 @@ export function resolveFlags(command: Command): Command {
     .option('--http-status <n>', 'instead of a key: rows that were answered with this status')
     .option(
       '--phase <phase>',
-      `instead of a key: rows whose exchange ended in this phase: ${PHASES.join(', ')} (nothing was heard)`,
+      `instead of a key: rows whose exchange ended in this phase: ${PHASES.join(', ')} (no answer)`,
     )
     .option(
       '--after <time>',

@@ -115,8 +115,7 @@ function formatHeadline({ kind, taskId, surplus, attempts }: Unsettled): string 
 }
 
 function formatAttempt(attempt: Heard): string[] {
-  const heard =
-    attempt.finishedAt === null ? 'no answer was heard' : `last heard ${formatTime(attempt.finishedAt)}`;
+  const heard = attempt.finishedAt === null ? 'no answer' : `call ended ${formatTime(attempt.finishedAt)}`;
   const swept = attempt.sweptAt === null ? '' : `, judged ${formatTime(attempt.sweptAt)}`;
   const answer = [
     attempt.httpStatus === null ? undefined : `HTTP ${attempt.httpStatus}`,

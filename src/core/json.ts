@@ -15,7 +15,7 @@ interface Nesting {
   last: string;
 }
 
-/** Deeper than any request, and far from where recursion would overflow the stack. */
+/** More levels than any request has, and so few that recursion does not overflow the stack. */
 const DEEPEST_JSON = 100;
 
 const NUMBER = /-?\d[\d.eE+-]*/y;

@@ -35,8 +35,8 @@ export interface Database extends Queryable {
 
 /**
  * For single statements that run often and look up few records. They are planned once, with indexes only. Otherwise
- * Postgres plans some of them each time, which takes as long as to run them. And a plan from when a table was small
- * reads the whole table later.
+ * Postgres plans some of them each time, which takes as long as to run them. And a plan that was made for a small table
+ * later reads the whole table.
  */
 export function frequent(db: Database): Queryable {
   return db.frequent ?? db;

@@ -47,7 +47,7 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
   if (waiting.firstDue !== null) {
     gates.push({
       gate: 'not-before',
-      reason: `${rowsWait(waiting.notDue, '')} for a time of their own, the first ${moment(waiting.firstDue, waiting)}`,
+      reason: `${rowsWait(waiting.notDue, '')} for their own not_before time, the first ${moment(waiting.firstDue, waiting)}`,
       opensAt: waiting.firstDue.toISOString(),
     });
   }

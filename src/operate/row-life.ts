@@ -71,7 +71,7 @@ export interface RowText {
   tasks: TaskText[];
   attempts: AttemptText[];
   trail: string[];
-  /** The time of its own that a pending row waits for. */
+  /** The own time (`not_before`) that a pending row waits for. */
   waitsUntil: string | undefined;
   /** What a person can do next. */
   next: string;

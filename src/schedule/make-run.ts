@@ -91,7 +91,7 @@ async function failed(
   error: unknown,
   fault: string | undefined,
 ): Promise<RunResult> {
-  // The ledger is away, and may have committed all the same. The worker that takes the run after its lease finds out.
+  // The ledger is away, but it may have committed. The worker that takes the run after its lease finds out.
   if (isOutage(error)) throw error;
   const code = error instanceof VidbatchError ? error.code : 'UNEXPECTED';
   // With the first fault of the manifest, so that `schedule show` says what to correct.

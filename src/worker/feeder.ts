@@ -23,7 +23,7 @@ export interface FeederOptions {
 }
 
 export interface Feeder {
-  /** A job is done: look again soon. */
+  /** A job has ended: read the ledger again soon. */
   poke(): void;
   /** A worker found a job that cannot be read: remove such jobs. */
   sift(): void;

@@ -32,7 +32,7 @@ describe('uncertain rows', async () => {
     simulator.accepted().find(({ body }) => body.prompt === shot(prompt))?.taskId ?? assert.fail(prompt);
   const because = (reason: string): string[] => ['--reason', reason];
 
-  it('are listed with what was heard of them, and with the next command', async () => {
+  it('are listed with their evidence and the next command', async () => {
     for (const [prompt, fault] of [
       ['lost-1', 'reset-in-answer:created'],
       ['lost-2', 'status-502:not-created'],

@@ -50,7 +50,8 @@ export async function connectPostgres(url: string): Promise<Postgres> {
 
 /**
  * A pool for BullMQ, whose SQL names no schema. BullMQ holds one more client for LISTEN.
- * @throws VidbatchError where sessions do not last: LISTEN would hear nothing, and the search path would be forgotten.
+ * @throws VidbatchError where sessions do not last: LISTEN would get no notification, and the search path would be
+ * lost.
  */
 export function openQueuePool(server: Server): Pool {
   if (!keepsSessions(server.report)) {

@@ -24,10 +24,10 @@ const RECONNECT_MS = 500;
 type Callback = (error: Error | null, ...rest: unknown[]) => void;
 
 /**
- * pg's client that reports to an `Outage` and does not wait for ever. A stopped or unreachable server keeps connections open
- * and answers nothing. But a statement may also take long. So after a silence, another connection asks the server: if it
- * does not answer, or does not work on this connection's statement, this connection is closed. The statement may have been
- * done all the same: a caller that repeats it must check.
+ * pg's client that reports to an `Outage` and does not wait for ever. A stopped or unreachable server keeps connections
+ * open and answers nothing. But a statement may also take long. So after a silence, another connection asks the server:
+ * if it does not answer, or does not work on this connection's statement, this connection is closed. The server may
+ * still have executed the statement: a caller that repeats it must check.
  */
 export function watchedClient({ outage, direct, settings, silenceMs = SILENCE_MS }: Watch): typeof Client {
   return class extends Client {

@@ -197,7 +197,7 @@ export async function readSendingSince(db: Queryable, origin: string): Promise<D
   return since;
 }
 
-/** The tokens or users of the tasks in the files that the ledger knows. */
+/** The tokens or users of those tasks in the files that the ledger also has. */
 export async function readOwnClients(db: Queryable, importId: string): Promise<string[]> {
   const { rows } = await db.query<{ client: string }>(
     `select distinct line.client from vidbatch.listed line

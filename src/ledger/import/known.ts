@@ -80,8 +80,8 @@ export interface ReadRows {
 }
 
 /**
- * Which of these rows the batch has already with the same key and content, by position. `exact`: also with the same line and
- * spelling.
+ * The rows among these that the batch already has with the same key and content, by position. `exact`: also with the
+ * same line and spelling.
  */
 export async function findKnown(
   db: Database,

@@ -131,11 +131,11 @@ export interface BudgetStatus {
   reserved: Amount;
   /** Below zero: a surplus task was paid. */
   left: Amount;
-  /** Pending rows that the rest cannot pay, even if the cheapest are sent first. */
+  /** Pending rows that the remaining budget does not pay for, even if the cheapest rows are sent first. */
   beyond: number;
   /** Those whose price is unknown or in another currency: under this budget, they are never sent. */
   unpriced: number;
-  /** Rows are pending, and the rest can pay none of them. */
+  /** Rows are pending, and the remaining budget pays for none of them. */
   reached: boolean;
   /** The budget that would pay all pending rows with a known price. */
   needed: Amount;

@@ -3,7 +3,7 @@ import type { Queryable } from '../../database/database.ts';
 import type { AttemptView } from './rows.ts';
 import { pageByPage, readOne } from './query.ts';
 
-/** How far a call came. `none`: nothing is recorded. */
+/** The last phase that a call reached. `none`: no phase is recorded. */
 export type Reached = Evidence['phase'] | 'none';
 
 /** Which uncertain rows of a batch: rows must match all fields that are given. Times are those of the claim. */

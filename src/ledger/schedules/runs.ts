@@ -91,7 +91,7 @@ const EARLIER = `
                           where x.batch_id = e.batch_id and x.state in ('pending', 'submitting')))
    order by e.tick limit 1`;
 
-/** A machine that has not left this run has a worker, as SQL. */
+/** Another machine that may have the manifest of this run has a worker, as SQL. */
 const ELSEWHERE = (without: string): string =>
   `exists (select from vidbatch.ticker t
             where abs(extract(epoch from now() - t.seen_at)) * 1000 < ${HOST_MS} and t.host <> all(${without}))`;

@@ -68,10 +68,11 @@ export async function keepUnmatchedAnswer(
 }
 
 /**
- * What was sent for rows of the batch $1, and the row that each belongs to: the one with its id and content. Where no row
- * has both, ids may have changed since: then a row with its content that was never sent. Else the content may have changed
- * since: then the row with its id, if that was never sent, or if the attempt is known to have cost nothing. With $2, before
- * the manifest is read again, that row must have its number, too: otherwise its id belongs to another row now.
+ * The unmatched attempts of the batch $1, each with its row. This is the row with the id and the content of the
+ * attempt. If there is no such row, ids may have changed: then it is a row with the content that was never sent.
+ * Otherwise the content may have changed: then it is the row with the id, if that row was never sent, or if the attempt
+ * certainly cost nothing. With $2, before the manifest is read again, the row must also have the number of the attempt:
+ * otherwise its id belongs to another row now.
  */
 const BELONGS = `sent as (
        select o.row_key, o.content_hash, o.row_id,

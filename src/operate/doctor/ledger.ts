@@ -28,7 +28,7 @@ export interface OpenedLedger {
   close(): Promise<void>;
 }
 
-/** An embedded database takes seconds to start, and its holder may be starting, too. */
+/** An embedded database takes seconds to start, and the process that holds it may also be starting. */
 const EMBEDDED_MS = 30_000;
 
 /** Opens the ledger to look at it: makes nothing, migrates nothing, replays and sweeps nothing. */
@@ -74,7 +74,8 @@ async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger>
     }
     const folder = await within(EMBEDDED_MS, async () => openFolder(dir, { mayMake: false }));
     const { database } = folder;
-    // A holder that was stopped does not answer when the client leaves. This process waits for its own checkpoint.
+    // A suspended holder does not answer when the client closes. A holder in this process writes a checkpoint when it
+    // closes.
     const closingMs = folder.role === 'client' ? limitMs : EMBEDDED_MS;
     const close = (): Promise<void> => within(closingMs, () => folder.close()).catch(() => undefined);
     try {

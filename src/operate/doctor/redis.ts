@@ -128,7 +128,7 @@ async function scripts(redis: Redis, key: string): Promise<string | null> {
   }
 }
 
-/** BullMQ's floor, and what it recommends. */
+/** The oldest version that BullMQ supports, and the version that it recommends. */
 const OLDEST = '5.0.0';
 const RECOMMENDED = '6.2.0';
 const MEBIBYTE = 1024 * 1024;

@@ -10,7 +10,7 @@ import { HealthCheck, Surveyor } from './survey.ts';
 /** Probes and metrics of one worker, over HTTP. */
 export interface Monitor {
   readonly url: string;
-  /** The worker reports to these as it goes. */
+  /** The worker reports its events to these metrics. */
   readonly metrics: Pick<Metrics, 'onVerdict' | 'onExchange' | 'onPolled'>;
   /** The worker has started: it is ready from now on. */
   watch(worker: Watched): void;

@@ -247,8 +247,8 @@ async function settleDoubts(
 
 const BECAUSE = {
   request: 'the file names the request of its attempt',
-  prompt: 'the only task of this prompt and model in its time',
-  time: 'the only task of this model in its time, and no other row may have made it',
+  prompt: 'the only task with this prompt and model in the time of the attempt',
+  time: 'the only task with this model in the time of the attempt, and no other row can have made it',
 };
 
 /** Settles a row as a person would; undefined: an answer has settled it meanwhile. */

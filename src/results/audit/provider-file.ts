@@ -20,9 +20,9 @@ export interface FileOptions {
   zone: string | undefined;
   /** For amounts without a currency. */
   currency: string | undefined;
-  /** What a negative amount is, where no word says it; undefined: a refund, if the file has other amounts too. */
+  /** What a negative amount means if no column says it; undefined: a refund, if the file also has positive amounts. */
   negative: 'charge' | 'refund' | undefined;
-  /** A person has said what time the files cover. Then a file without entries means that nothing happened. */
+  /** A person has given the time that the files cover. Then a file without entries means that nothing happened. */
   mayBeEmpty?: boolean;
 }
 

@@ -31,7 +31,7 @@ const TYPES: Readonly<Record<'charge' | 'refund' | 'aside', readonly string[]>> 
 interface LineOptions extends CellOptions {
   /** The provider's words for a task's status; those of the default profile. */
   words?: TaskWords;
-  /** What a negative amount is, where no word says it. */
+  /** What a negative amount means if no column says it. */
   negative: 'charge' | 'refund';
 }
 

@@ -8,7 +8,7 @@ import type { Part } from './judgement.ts';
 import { broken, isFramed, openTransfer, readBody } from './transfer.ts';
 import type { Opened, TransferLimits } from './transfer.ts';
 
-/** How one try to get a video, or the rest of it, ended. */
+/** How one try to download a video, or its missing part, ended. */
 export type Tried =
   | ({ kind: 'whole' } & Omit<WholeVideo, 'file'> & { extension: string })
   | { kind: 'dead'; code: string; reason: string }
@@ -144,7 +144,7 @@ function withHost<T extends { reason: string }>(host: string, refused: T): T {
   return { ...refused, reason: `${host}: ${refused.reason}` };
 }
 
-/** A page instead of a video: usually the URL is dead, and the server answers 200 all the same. */
+/** A page instead of a video: usually the URL is dead, and the server nevertheless answers 200. */
 function notAVideo(what: string): Tried {
   return { kind: 'dead', code: 'NOT_A_VIDEO', reason: `the answer is not a video: ${what}` };
 }

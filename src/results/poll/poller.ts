@@ -32,8 +32,8 @@ export interface PollerOptions {
   plan?: PollPlan | (() => PollPlan);
   random?: () => number;
   /**
-   * `settled`: it ends when no task is open. `askedSince`, a moment of the database's clock: it ends when each task
-   * that is due has been asked for since. By default it continues until it is stopped.
+   * `settled`: it ends when no task is open. `askedSince`, a moment of the database's clock: it ends when each due task
+   * has been polled after it. By default it continues until it is stopped.
    */
   until?: 'settled' | { askedSince: string };
   onPolled?: (polled: Polled) => void;

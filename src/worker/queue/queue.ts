@@ -57,7 +57,7 @@ export function isUnreadable(error: unknown): boolean {
   return error instanceof SyntaxError || error instanceof TypeError;
 }
 
-/** All that BullMQ reports of its connections is one outage. Without a listener, BullMQ would print it. */
+/** All connection errors of BullMQ are reported as one outage. Without a listener, BullMQ would print them. */
 function heard<Of extends { on(event: 'error', listener: (error: Error) => void): unknown }>(
   of: Of,
   outage: Outage,

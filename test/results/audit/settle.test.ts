@@ -109,7 +109,7 @@ describe('uncertain rows, half of them accepted, beside the list of the provider
       assert.equal(trail?.who, 'ann@desk');
       assert.match(
         trail?.detail ?? '',
-        /found in list\.csv: the only task of this prompt and model in its time/,
+        /found in list\.csv: the only task with this prompt and model in the time of the attempt/,
       );
 
       const again = await account.audit([list], { accept: SAID });

@@ -120,7 +120,7 @@ describe('a journal', () => {
 });
 
 onEvery(LEDGERS, (storage) => {
-  test('an answer that the ledger never heard of is recorded from the journal', async () => {
+  test('an answer that the ledger lacks is recorded from the journal', async () => {
     const { db } = storage();
     const made = await makeBatch(db);
     const claim = await claimFirst(db, made);

@@ -1,7 +1,7 @@
 /**
- * The provider is halted after five uncertain answers in a row without an accept, and when it has throttled for this long
- * without one. After ten tries in a row that did not reach it, only one row at a time is tried. It is halted if it was never
- * reached, or not for this long.
+ * The provider is halted after five uncertain answers in a row without an accept, and when it has throttled for this
+ * long without one. After ten tries in a row that did not reach it, rows are tried one at a time. It is halted if it
+ * was never reached, or not for this long.
  */
 export const AVALANCHE = {
   uncertainInARow: 5,

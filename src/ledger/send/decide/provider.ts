@@ -28,7 +28,7 @@ interface Signs {
   reached: boolean;
   throttled: readonly Decided[];
   halting: boolean;
-  /** How many tries in a row failed to reach the provider beyond the limit; undefined: the limit is not reached. */
+  /** How far the number of tries in a row that did not reach the provider is over the limit; undefined: it is not. */
   beyond: number | undefined;
   /** The provider was never reached, or not for too long a time. */
   givenUp: boolean;
