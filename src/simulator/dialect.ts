@@ -48,8 +48,8 @@ export interface Dialect {
   task: string;
   /** The path of the video itself, for those that need the key for it. */
   content?: string;
-  /** The path of the list of models. */
-  models?: string;
+  /** The path of the list of models, and the names that are always in it. */
+  models?: { path: string; names: readonly string[] };
   /** The word before the key in `Authorization`. */
   keyPrefix: string;
   requestIdHeader: string;

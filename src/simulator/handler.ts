@@ -15,7 +15,7 @@ interface HandlerOptions extends SimulatorState {
   /** The only accepted key; absent: any. */
   apiKey: string | undefined;
   maxBodyBytes: number;
-  /** Listed beside those of accepted creates. */
+  /** Listed in addition to those of the dialect. */
   models: readonly string[];
   /** Cuts every connection, and refuses new ones for this time. */
   leave: (ms: number) => void;
@@ -102,9 +102,9 @@ export class Handler {
 
   /** The models that the key may use. */
   models(req: IncomingMessage, res: ServerResponse): void {
-    const { dialect, models, record } = this.#options;
+    const { dialect, models } = this.#options;
     req.resume();
-    const names = new Set([...models, ...record.entries.map(({ body }) => String(body['model']))]);
+    const names = new Set([...(dialect.models?.names ?? []), ...models]);
     const data = [...names].map((id) => ({ id, object: 'model' }));
     const answer = this.#isAuthorized(req)
       ? json(200, { object: 'list', data })

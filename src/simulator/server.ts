@@ -170,7 +170,7 @@ async function route(
   if (path.startsWith('/control/')) return serveControl(controls, req, res, path);
   if (req.method === 'POST' && dialect.creates.includes(path)) return handler.create(req, res, path);
   if (req.method !== 'GET') return handler.elsewhere(req, res, path);
-  if (path === dialect.models) return handler.models(req, res);
+  if (path === dialect.models?.path) return handler.models(req, res);
   const [asked, wanted] = [idIn(dialect.task, path), idIn(dialect.content, path)];
   if (asked !== undefined) return handler.query(req, res, asked);
   if (wanted !== undefined) return handler.content(req, res, wanted);

@@ -241,6 +241,13 @@ function judgeAnswer(answer: Answer, redact: (text: string) => string, profile: 
       'Check VIDBATCH_BASE_URL: the part before /v1.',
     );
   }
+  if (status === 404 && profile.task.missing.length === 0) {
+    return warning(
+      name,
+      `it is not known how it names an unknown task, and this may be an unknown address: ${said}`,
+      'The first row of a batch is sent alone, and shows more.',
+    );
+  }
   if (status === 404 || status === 405) {
     return failed(
       name,

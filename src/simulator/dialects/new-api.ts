@@ -28,7 +28,7 @@ const WORDS = {
 export const newApi: Dialect = {
   ...viduGateway,
   name: 'new-api',
-  models: '/v1/models',
+  models: { path: '/v1/models', names: ['kling-v1', 'viduq3-pro'] },
   read: reading((body) => {
     const { prompt, image, duration } = body;
     const unknown = unknownIn(body, FIELDS);

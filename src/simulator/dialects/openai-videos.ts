@@ -49,7 +49,7 @@ export const openaiVideos: Dialect = {
   creates: ['/v1/videos'],
   task: '/v1/videos/{id}',
   content: '/v1/videos/{id}/content',
-  models: '/v1/models',
+  models: { path: '/v1/models', names: ['sora-2', 'sora-2-pro'] },
   keyPrefix: 'Bearer ',
   requestIdHeader: 'x-request-id',
   newTaskId: () => `video_${randomLetters()}`,

@@ -44,7 +44,7 @@ export const openrouter: Dialect = {
   creates: [PATH],
   task: `${PATH}/{id}`,
   content: `${PATH}/{id}/content`,
-  models: `${PATH}/models`,
+  models: { path: `${PATH}/models`, names: ['google/veo-3.1', 'bytedance/seedance-2.0'] },
   keyPrefix: 'Bearer ',
   requestIdHeader: 'x-request-id',
   newTaskId: () => `job-${randomLetters()}`,

@@ -7,6 +7,7 @@ import { after, describe, it } from 'node:test';
 import { judgeProvider } from '../../../src/operate/doctor/provider.ts';
 import type { Certificate, ProviderFacts } from '../../../src/operate/doctor/provider.ts';
 import { redactor } from '../../../src/provider/api-key.ts';
+import { builtInProfile } from '../../../src/provider/profile/load.ts';
 import { startSimulatorProcess } from '../../e2e/simulator.ts';
 import { EXPIRED_CERTIFICATE, TEST_CERTIFICATE, TEST_KEY } from '../../provider/certificate.ts';
 import { closed, http, listen, wireServer } from '../../provider/server.ts';
@@ -35,6 +36,20 @@ describe('the simulator', async () => {
   it('refuses another key', async () => {
     const checks = await look(simulator.url, { VIDBATCH_API_KEY: 'sk-wrong' });
     assert.match(told(checks, 'provider-answer'), /^failed: the key is refused: HTTP 401: Invalid token/);
+  });
+});
+
+describe('a profile that knows no code for a task that is not there', () => {
+  it('leaves a 404 open: the URL may be right', () => {
+    const { profile } = builtInProfile('openrouter') ?? assert.fail('no such profile');
+    const body = '{"error":{"code":404,"message":"Job not found"}}';
+    const answer = { kind: 'answer', answer: { status: 404, headers: {}, body } } as const;
+    const facts = { baseUrl: 'https://openrouter.ai', addresses: [], answer, now: 0 };
+    const check = judgeProvider(facts, (text) => text, profile).find(
+      ({ name }) => name === 'provider-answer',
+    );
+    assert.equal(check?.status, 'warning');
+    assert.match(check.what, /may be an unknown address: HTTP 404: Job not found/);
   });
 });
 
