@@ -46,7 +46,7 @@ describe('a profile that knows no code for a task that is not there', () => {
     const answer = { kind: 'answer', answer: { status: 404, headers: {}, body } } as const;
     const facts = { baseUrl: 'https://openrouter.ai', addresses: [], answer, now: 0 };
     const check = judgeProvider(facts, (text) => text, profile).find(
-      ({ name }) => name === 'provider-answer',
+      (one) => one.check === 'provider-answer',
     );
     assert.equal(check?.status, 'warning');
     assert.match(check.what, /may be an unknown address: HTTP 404: Job not found/);
