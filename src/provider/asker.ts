@@ -18,7 +18,13 @@ export interface Asker {
   query(taskId: string, how: AskedAs & { signal?: AbortSignal }): Promise<TaskReport>;
 }
 
-export function askerOf(provider: Provider, profiles: Pick<RememberedProfiles, 'of'>): Asker {
+/** An asker that also says where a video needs the key. */
+export interface VideoAsker extends Asker {
+  /** `Provider.headersFor` by the profile of the task's batch. */
+  headersFor(url: string, how: Pick<AskedAs, 'profileId'>): Promise<Readonly<Record<string, string>>>;
+}
+
+export function askerOf(provider: Provider, profiles: Pick<RememberedProfiles, 'of'>): VideoAsker {
   return {
     origin: provider.origin,
     async query(taskId, { profileId, queryUrl, signal }) {
@@ -31,6 +37,14 @@ export function askerOf(provider: Provider, profiles: Pick<RememberedProfiles, '
       } catch (error) {
         if (!(error instanceof VidbatchError)) throw error;
         return { kind: 'transient', trouble: 'broken', message: messageOf(error) };
+      }
+    },
+    async headersFor(url, { profileId }) {
+      try {
+        return provider.speaking((await profiles.of(profileId)).profile).headersFor(url);
+      } catch (error) {
+        if (!(error instanceof VidbatchError)) throw error;
+        return {};
       }
     },
   };

@@ -173,7 +173,7 @@ export function createProvider(options: ProviderOptions): Provider {
         const result = await call({ method: 'GET', path, headers: { ...requests.query }, signal });
         if (result.kind === 'answer') {
           const contentUrl = requests.contentUrl(taskId);
-          return readTask(result.answer, dialect, { now: now(), redact, contentUrl });
+          return readTask(result.answer, dialect, { now: now(), redact, origin, contentUrl });
         }
         return {
           kind: 'transient',

@@ -13,6 +13,8 @@ interface ReadTaskOptions {
   /** Milliseconds since the epoch, for a `Retry-After` date in an answer without `Date`. */
   now: number;
   redact?: (text: string) => string;
+  /** The origin of the base URL, for a URL that is only a path. */
+  origin?: string;
   /** Where the provider gives out the video of this task, if it tells no URL. */
   contentUrl?: string | undefined;
 }
@@ -45,13 +47,14 @@ function readFields(
   task: Json,
   value: unknown,
   dialect: Dialect,
-  { redact, contentUrl }: ReadTaskOptions & { redact: (text: string) => string },
+  { redact, contentUrl, origin = '' }: ReadTaskOptions & { redact: (text: string) => string },
 ): Omit<Task, 'kind' | 'body'> {
   const { words, task: places } = dialect;
   const rawStatus = statusWordOf(task, dialect) ?? '';
   const word =
     words.isDoubtful(rawStatus) && !namesTask(task, dialect) ? 'unknown' : words.statusOf(rawStatus);
-  const told = resultUrlOf(task, places, word === 'completed');
+  const written = resultUrlOf(task, places, word === 'completed');
+  const told = written !== undefined && /^\/[^/\\]/.test(written) ? origin + written : written;
   const failed = word === 'completed' && told === undefined && hasFailed(task, dialect);
   const status = failed ? 'failed' : word;
   const resultUrl = told ?? (status === 'completed' ? contentUrl : undefined);

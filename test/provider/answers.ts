@@ -3,7 +3,16 @@ import { dialectOf } from '../../src/provider/dialect.ts';
 import { judge as judgeBy } from '../../src/provider/judgement.ts';
 import type { CodeOverrides } from '../../src/provider/outcome-table.ts';
 import { defaultProfile } from '../../src/provider/profile/load.ts';
+import { formatFault, readProfile } from '../../src/provider/profile/read.ts';
+import type { Profile } from '../../src/provider/profile/schema.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
+
+/** The default profile with these lines of YAML laid over it. */
+export function profileWith(...lines: string[]): Profile {
+  const read = readProfile(['profile: 1', 'name: changed', 'extends: vidu-gateway', ...lines].join('\n'));
+  if ('profile' in read) return read.profile;
+  throw new Error(read.faults.map(formatFault).join('\n'));
+}
 
 /** The default profile, with what the configuration lays over it. */
 export const dialect = (codes: CodeOverrides = {}): ReturnType<typeof dialectOf> =>

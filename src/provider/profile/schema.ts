@@ -197,7 +197,7 @@ export const profileSchema = object(
     documents: z.array(text).default([]),
     /** What the documents do not say. */
     unverified: z.array(text).default([]),
-    auth: auth.default({ header: 'authorization', prefix: 'Bearer ' }),
+    auth: auth.prefault('bearer'),
     create,
     idempotency,
     answers,

@@ -14,7 +14,7 @@ import {
   readWantedVideos,
 } from '../../ledger/tasks/downloads.ts';
 import type { Folder, KnownVideo, Wanted } from '../../ledger/tasks/downloads.ts';
-import type { Asker } from '../../provider/asker.ts';
+import type { VideoAsker } from '../../provider/asker.ts';
 import { removeFile, sha256Of, sizeOf, UnusableName } from './disk.ts';
 import { BaseNames } from './file-name.ts';
 import { fetchVideo } from './video.ts';
@@ -25,8 +25,8 @@ export interface DownloaderOptions {
   batch: Pick<Batch, 'id' | 'origin' | 'profileId'>;
   folder: Folder;
   client: Agent;
-  /** It is asked for another URL; undefined: no provider can be asked. */
-  provider: Asker | undefined;
+  /** It is asked for another URL, and gives out videos itself; undefined: no provider can be asked. */
+  provider: VideoAsker | undefined;
   concurrency: number;
   maxBytes: number;
   idleMs: number;
@@ -137,6 +137,7 @@ export class Downloader {
     const place = { folderId: folder.id, id: row.id, taskId: row.taskId };
     const options: FetchOptions = {
       ...this.#options,
+      headersFor: (url) => this.#headersFor(url),
       folder: folder.path,
       baseName: this.#names.of(row),
       signal,
@@ -150,6 +151,11 @@ export class Downloader {
     else await recordNotHad(db, place, { state: fetched.kind, code: fetched.code, reason: fetched.reason });
     this.#note(row.id, fetched);
     onFetched?.(row, fetched);
+  }
+
+  async #headersFor(url: string): Promise<Readonly<Record<string, string>>> {
+    const { batch, provider } = this.#options;
+    return (await provider?.headersFor(url, batch)) ?? {};
   }
 
   #note(id: number, fetched: Fetched): void {

@@ -16,9 +16,11 @@ const LEAST_BYTES = 1024;
 export interface TransferLimits {
   maxBytes: number;
   idleMs: number;
+  /** The key, where a URL is the provider's own; asked for each URL of a redirect anew. */
+  headersFor?: (url: string) => Promise<Readonly<Record<string, string>>>;
 }
 
-/** A client for result URLs. It has no key, follows no redirect, and connects only to what `reach` allows. */
+/** A client for result URLs. It follows no redirect, and connects only to what `reach` allows. */
 export function openClient(reach: Reach, idleMs: number): Agent {
   return new Agent({
     allowH2: false,
@@ -51,7 +53,7 @@ export async function openTransfer(
   url: string,
   headers: Readonly<Record<string, string>>,
   part: Part,
-  { maxBytes, signal }: TransferLimits & { signal: AbortSignal },
+  { maxBytes, signal, headersFor }: TransferLimits & { signal: AbortSignal },
 ): Promise<Opened> {
   let target = URL.parse(url);
   for (let hop = 0; hop <= MOST_REDIRECTS; hop += 1) {
@@ -70,7 +72,12 @@ export async function openTransfer(
         path: target.pathname + target.search,
         method: 'GET',
         // The bytes that travel are the bytes that are stored, so that lengths and ranges fit both.
-        headers: { accept: 'video/*, */*;q=0.5', 'accept-encoding': 'identity', ...headers },
+        headers: {
+          accept: 'video/*, */*;q=0.5',
+          'accept-encoding': 'identity',
+          ...headers,
+          ...(await headersFor?.(target.href)),
+        },
         signal,
       });
     } catch (error) {

@@ -57,6 +57,15 @@ const BAD: readonly [fault: string, state: 'failed' | 'expired', code: string, r
 
 onEvery(LEDGERS, (storage) => {
   describe('a video', () => {
+    test('comes from the provider itself with the key, where the provider tells no URL', async (t) => {
+      const settings = { profile: 'openai-videos', apiKey: 'sk-test' };
+      const fixture = await openDownload(t, storage(), ['a'], settings);
+      assert.equal((await fixture.download())['a']?.download, 'downloaded');
+      fixture.options = { provider: undefined };
+      await rm(join(fixture.folder, 'a.mp4'));
+      assert.equal((await fixture.download())['a']?.code, 'DEAD_URL');
+    });
+
     test('has its name, its size and its checksum when all of it is there', async (t) => {
       const fixture = await openDownload(t, storage(), ['one', 'One', '../two']);
       const rows = await fixture.download();

@@ -7,11 +7,13 @@ import type { DownloaderOptions } from '../../../src/results/download/downloader
 import { holdFolder } from '../../../src/results/download/folder.ts';
 import { openClient } from '../../../src/results/download/transfer.ts';
 import type { Database } from '../../../src/database/database.ts';
+import { keepProfile } from '../../../src/ledger/profiles.ts';
 import { saveFolder, readVideos } from '../../../src/ledger/tasks/downloads.ts';
 import type { VideoView } from '../../../src/ledger/tasks/downloads.ts';
 import { askerOf } from '../../../src/provider/asker.ts';
-import { rememberedProfiles } from '../../../src/provider/profile/remembered.ts';
+import { keptOf, rememberedProfiles } from '../../../src/provider/profile/remembered.ts';
 import { createProvider } from '../../../src/provider/client.ts';
+import { DEFAULT_PROFILE, loadProfile } from '../../../src/provider/profile/load.ts';
 import { startSimulator } from '../../../src/simulator/server.ts';
 import type { Simulator, SimulatorOptions } from '../../../src/simulator/server.ts';
 import { makeBatch } from '../../contract/rows.ts';
@@ -40,7 +42,9 @@ export async function openDownload(
   const { task, ...others } = settings;
   const life = { queuedMs: 0, runningMs: 0, resultBytes: SIZE, ...task };
   const simulator = await startSimulator({ slowMs: 500, ...others, task: life });
-  const provider = createProvider({ baseUrl: simulator.url, apiKey: 'sk-test' });
+  const named = loadProfile(settings.profile ?? DEFAULT_PROFILE);
+  const profileId = await keepProfile(db, keptOf(named));
+  const provider = createProvider({ baseUrl: simulator.url, apiKey: 'sk-test', profile: named.profile });
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-videos-'));
   t.after(async () => {
     await provider.close();
@@ -77,7 +81,7 @@ export async function openDownload(
         await saveFolder(db, held);
         const downloader = new Downloader({
           db,
-          batch: { id: made.id, origin: simulator.url, profileId: made.profileId },
+          batch: { id: made.id, origin: simulator.url, profileId },
           folder: held,
           client,
           provider: askerOf(provider, rememberedProfiles(db)),
