@@ -16,7 +16,7 @@ const LEAST_BYTES = 1024;
 export interface TransferLimits {
   maxBytes: number;
   idleMs: number;
-  /** The key, where a URL is the provider's own; asked for each URL of a redirect anew. */
+  /** The key, where a URL is the provider's own; called for each URL of a redirect. */
   headersFor?: (url: string) => Promise<Readonly<Record<string, string>>>;
 }
 
