@@ -67,7 +67,7 @@ Examples:
 A row's file is <row key>.<mp4, webm, mov …>; ${LIST} in the folder says which file belongs to which row. A video gets
 its name only when it is complete, is a video, and is on the disk. Run the command again: it fetches missing videos and
 continues partial ones; it never touches a file that was changed. For an expired URL it asks the provider once for a new
-one. --watch also asks for the tasks, together with \`work\`, \`run\` and \`reconcile --watch\`, and ends when no more
+one. --watch also polls the tasks, together with \`work\`, \`run\` and \`reconcile --watch\`, and ends when no more
 videos can come.
 
 It connects to public addresses only, wherever a name or a redirect leads, and sends none of them the API key.
@@ -171,7 +171,7 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
   }
 }
 
-/** Public videos need no API key. Without a key, the command asks for no tasks and for no new URLs. */
+/** Public videos need no API key. Without a key, the command polls no tasks and gets no new URLs. */
 function providerOf({ baseUrl, apiKey, codes }: Config, connections: number): Provider | undefined {
   if (baseUrl === undefined || apiKey === undefined) return undefined;
   return createProvider({ baseUrl, apiKey, timeoutMs: POLL_TIMEOUT_MS, connections, codes });
@@ -219,7 +219,7 @@ async function fetchAll(app: LedgerApp, job: DownloadJob, signal: AbortSignal, i
   return exitCodeOfVideos(totals);
 }
 
-/** With --watch: asks for the tasks, together with all other processes that do. */
+/** With --watch: polls the tasks, together with all other processes that poll. */
 function startJobPoller(
   { db }: LedgerApp,
   batch: Batch,

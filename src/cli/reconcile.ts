@@ -56,9 +56,10 @@ Examples:
   $ vidbatch reconcile text --provider-file 任务.csv --map task_id=任务号 --tz Asia/Shanghai --currency CNY
   $ vidbatch reconcile text --provider-file tasks.csv --accept
 
-Without --watch, it asks once for every open task, and for tasks that the provider did not know. With --watch, it asks
-for each task when it is due, new tasks every few seconds, old tasks less often. \`work\` and \`run\` do the same, and
-only one of them asks for each task. A task that the provider does not know becomes \`missing\` after several polls over minutes. If the provider changes the status of an ended task, this is reported and changes nothing.
+Without --watch, it polls every open task once, and also tasks that the provider did not know. With --watch, it polls
+each task when it is due: new tasks every few seconds, old tasks less often. \`work\` and \`run\` do the same, and only
+one of them polls each task. A task that the provider does not know becomes \`missing\` after several polls over
+minutes. If the provider changes the status of an ended task, this is reported and changes nothing.
 
 With --provider-file, it does not ask the provider. It compares the provider's own task lists, exports and bills with
 the ledger and with the polled answers. It finds columns by their usual names. --accept settles an uncertain row only if
@@ -107,7 +108,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
         const scope = { origin: provider.origin, batches: batchId === null ? null : [batchId] };
         for (const { origin, tasks } of await countOpenElsewhere(app.db, scope)) {
           io.err(
-            `${plural(tasks, 'open task belongs', 'open tasks belong')} to ${origin ?? 'no provider'}; this command does not ask for ${tasks === 1 ? 'it' : 'them'}`,
+            `${plural(tasks, 'open task belongs', 'open tasks belong')} to ${origin ?? 'no provider'}; this command does not poll ${tasks === 1 ? 'it' : 'them'}`,
           );
         }
         const watcher = watch ? new WatchProgress(app, scope.batches, progress, io) : undefined;
@@ -121,7 +122,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
           log,
           signal: moving,
           onAsked: (asked) => {
-            if (watcher === undefined) progress.show(`${formatCount(asked)} tasks asked for`);
+            if (watcher === undefined) progress.show(`${formatCount(asked)} tasks polled`);
             else watcher.show(asked);
           },
         });
@@ -193,7 +194,7 @@ function printResult(
     );
   } else {
     const parts = [
-      `${formatCount(heard.asked)} tasks asked for`,
+      `${formatCount(heard.asked)} tasks polled`,
       `${formatCount(heard.completed)} completed`,
       `${formatCount(heard.failed)} failed`,
       `${formatCount(heard.open)} open`,

@@ -72,7 +72,7 @@ export async function retryFailedTasks(
 async function checkFailed(db: Database, batch: Batch, key: string): Promise<void> {
   const row = await requireRow(db, batch, key);
   if (row.state === 'submitted' && row.providerStatus === 'failed') return;
-  const task = row.taskId === null ? '' : `, its task is ${row.providerStatus ?? 'not asked for yet'}`;
+  const task = row.taskId === null ? '' : `, its task is ${row.providerStatus ?? 'not polled yet'}`;
   throw usageError(
     'TASK_NOT_FAILED',
     `${batch.name} ${key} is ${row.state}${task}: only a task that failed is made again; nothing was changed`,

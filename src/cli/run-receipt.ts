@@ -91,7 +91,7 @@ function formatReason(reason: Reason | undefined, total: number, known: string):
   return rows === total ? ` (${text})` : ` (${formatCount(rows)} of them: ${text})`;
 }
 
-/** What an interrupted command leaves to do. `hasSent`: it had begun to send rows. */
+/** What a person does after an interrupted command. `hasSent`: it had begun to send rows. */
 export function printInterrupted(receipts: readonly Receipt[], hasSent: boolean, io: Io): void {
   if (!hasSent) {
     for (const { batch, rows } of receipts)

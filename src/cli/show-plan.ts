@@ -49,7 +49,7 @@ function formatSums(groups: readonly Group[]): string[] {
   ];
 }
 
-/** `rest`: what the batch's budget leaves; undefined: it has none. */
+/** `rest`: the remaining budget of the batch; undefined: it has no budget. */
 export function formatPlan(
   { batch, rows, invalid, groups, columns, refused }: Plan,
   prices: Prices,

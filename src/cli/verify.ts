@@ -193,7 +193,7 @@ function judge(report: FindingReport, { asked, unanswered }: Checked): ExitCode 
 function formatChecked({ rows, journals, jobs, asked, unanswered }: Checked, withProvider: boolean): string {
   const parts = [plural(rows, 'row'), plural(journals, 'journal')];
   parts.push(jobs === null ? 'no queue' : plural(jobs, 'job'));
-  if (withProvider) parts.push(`${plural(asked, 'task')} asked for`, `${formatCount(unanswered)} unanswered`);
+  if (withProvider) parts.push(`${plural(asked, 'task')} polled`, `${formatCount(unanswered)} unanswered`);
   return `checked: ${parts.join(' · ')}`;
 }
 

@@ -89,7 +89,7 @@ export type TaskReport =
       rawStatus: string;
       /** 0-100. */
       progress?: number;
-      /** The key must go along where `Provider.headersFor` says so. */
+      /** The request must carry the key if `Provider.headersFor` says so. */
       resultUrl?: string;
       /** When that URL expires, in milliseconds since the epoch, if the answer or the URL itself says so. */
       urlExpiry?: { at: number; by: 'answer' | 'url' };

@@ -3,7 +3,7 @@ import { throttleMs } from './retry-policy.ts';
 import { formatDuration } from './units.ts';
 import { isFinal, type TaskStatus } from './task-status.ts';
 
-/** When the provider is asked about a task, in milliseconds. */
+/** When a task is polled, in milliseconds. */
 export interface PollPlan {
   /** From its acceptance to the first poll. */
   firstMs: number;
@@ -123,7 +123,7 @@ export function judgePoll(
 const TOLERATED_FAILURES = 4;
 /** The same for refused polls: a gateway that is being replaced looks like a wrong URL for a moment. */
 const TOLERATED_REFUSALS = 2;
-/** A person needs longer than seconds to correct a key or a URL. */
+/** A person needs minutes to correct a key or a URL. */
 const REFUSED_MS = 60_000;
 
 /** The pause of all polls: at once after a 429, and after several failures in a row. */

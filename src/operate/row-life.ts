@@ -147,7 +147,7 @@ function formatLaterStatus(task: TaskView): string | undefined {
     : `it was ${task.status}, and since ${task.laterAt?.toISOString() ?? 'then'} the provider calls it ${task.laterStatus}`;
 }
 
-/** When the provider was asked for the task, with what result, and when it is asked again. */
+/** When the task was polled, with what result, and when it is polled again. */
 function formatPolls(task: TaskView): string {
   const last = task.askedAt === null ? '' : `, last at ${task.askedAt.toISOString()}`;
   const parts = [`asked ${task.polls === 1 ? 'once' : `${task.polls} times`}${last}`];

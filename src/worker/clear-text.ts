@@ -20,14 +20,14 @@ export function clearTextOf({
   const found: ClearText[] = [];
   if (databaseUrl !== undefined && isPostgresClear(databaseUrl)) {
     found.push({
-      what: `Postgres at ${parsePostgresUrl(databaseUrl).name} is on another machine, and DATABASE_URL asks for no TLS: others on the network can read its password`,
+      what: `Postgres at ${parsePostgresUrl(databaseUrl).name} is on another machine, and DATABASE_URL does not use TLS: others on the network can read its password`,
       hint: 'Add sslmode=verify-full to DATABASE_URL.',
     });
   }
   const place = redisUrl === undefined ? undefined : parseRedisUrl(redisUrl);
   if (place !== undefined && !place.tls && place.hosts.some(({ host }) => !isThisMachine(host))) {
     found.push({
-      what: `Redis at ${nameOfPlace(place)} is on another machine, and REDIS_URL asks for no TLS: others on the network can read its password`,
+      what: `Redis at ${nameOfPlace(place)} is on another machine, and REDIS_URL does not use TLS: others on the network can read its password`,
       hint: 'Use rediss:// in REDIS_URL.',
     });
   }

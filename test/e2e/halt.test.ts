@@ -54,7 +54,7 @@ describe('a halt', async () => {
 
   it('is also reported by reconcile: with a bad key, no poll is answered', async () => {
     const ended = exits(await cli.run(['reconcile', 'shots']), 1);
-    assert.match(ended.stdout, /^(\S+) tasks asked for · .* · \1 unanswered$/m);
+    assert.match(ended.stdout, /^(\S+) tasks polled · .* · \1 unanswered$/m);
     assert.match(ended.stderr, /answered none of \S+ polls \[PROVIDER_SILENT\]\n {2}Check VIDBATCH_BASE_URL/);
   });
 

@@ -25,7 +25,7 @@ describe('verify', async () => {
     const ended = exits(await verify('--provider'), 0);
     assert.equal(
       lastLine(ended),
-      'checked: 5 rows · 1 journal · 0 jobs · 5 tasks asked for · 0 unanswered · every invariant holds',
+      'checked: 5 rows · 1 journal · 0 jobs · 5 tasks polled · 0 unanswered · every invariant holds',
     );
     assert.equal(exits(await verify('shots', '--json'), 0).stdout, '');
     assert.equal((await cli.simulator.stats()).creates, creates);

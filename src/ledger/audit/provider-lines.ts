@@ -61,7 +61,7 @@ export interface StagedLine extends FileLine {
   file: string;
 }
 
-/** The most of a line that is kept for a person. */
+/** The most bytes of a line that are kept for a person. */
 const RAW_BYTES = 16_384;
 
 /** Stages lines of a provider's file under this import. @throws VidbatchError `IMPORT_LOST` */

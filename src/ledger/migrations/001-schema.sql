@@ -229,7 +229,7 @@ create table vidbatch.row_state (
   error           text,
   task_id         text,
   submitted_at    timestamptz,
-  -- The status of its task: a copy from `task`. `polled_at` is when the provider was first asked about it.
+  -- The status of its task: a copy from `task`. `polled_at` is the time of the first poll.
   provider_status text,
   result_url      text,
   polled_at       timestamptz,
@@ -284,11 +284,11 @@ create index row_state_uncertain on vidbatch.row_state (batch_id, id) where stat
 -- Whether any row fits into what is left of the budget: the cheapest one that waits.
 create index row_state_cheapest on vidbatch.row_state (batch_id, (price - held))
   where state = 'pending' and price is not null;
--- Tasks that are not over, to ask about and to count. Those that were never asked about have no `polled_at`.
+-- Tasks that are not over, to poll and to count. Tasks that were never polled have no `polled_at`.
 create index row_state_unsettled on vidbatch.row_state (polled_at, submitted_at) include (batch_id, model)
   where state = 'submitted' and (provider_status is null or provider_status not in ('completed', 'failed', 'missing'));
 
--- A row with its state, for readers. The join is left out of the plan where only the state is asked for.
+-- A row with its state, for readers. The plan leaves out the join for queries that read only the state.
 create view vidbatch.submission as
   select s.id, s.batch_id, r.row_key, r.line, s.state, s.previous, s.updated_at, r.input, r.request, r.content_hash, s.model,
          r.mode, s.off_peak, s.not_before, s.priority, s.halted_at, s.attempt_id, s.deadline, s.attempts, s.spent, s.refusals,
@@ -300,7 +300,7 @@ create view vidbatch.submission as
 
 -- Why rows of a batch may not be sent now: every reason, the most important for a person first. Empty: they may.
 -- `off-peak-window` keeps only rows of off-peak models. The one rule for the claim, the feeder and all that tell people
--- why rows wait. It is asked for each claim: with one simple expression, it takes a few microseconds.
+-- why rows wait. Each claim calls it. It is one simple expression, so it takes a few microseconds.
 create function vidbatch.blocked_by(b vidbatch.batch, p vidbatch.provider, m vidbatch.meta) returns text[]
 language plpgsql stable as $$
 declare
@@ -459,7 +459,7 @@ create table vidbatch.task (
   lease_until    timestamptz,
   polls          integer not null default 0,
   asked_at       timestamptz,
-  -- The last answer that says something of the task. `failures`: polls without one since then, and why (`problem`).
+  -- The last answer that says something about the task. `failures`: polls without one since then, and why (`problem`).
   answered_at    timestamptz,
   failures       integer not null default 0,
   problem        text,
@@ -475,7 +475,7 @@ create table vidbatch.task (
   constraint task_url_expiry check (url_expiry in ('answer', 'url')),
   constraint task_cost check ((cost is null) = (cost_unit is null)),
   constraint task_expiry check ((url_expires_at is null) = (url_expiry is null)),
-  -- A task that is not over is always asked about again.
+  -- A task that is not over is always polled again.
   constraint task_due check (due_at is not null or status in ('completed', 'failed', 'missing')),
   constraint task_asked check ((asker is null) = (lease_until is null)),
   constraint task_later check ((later_status is null) = (later_at is null))

@@ -4,10 +4,11 @@ import type { Queryable } from '../../database/database.ts';
 const SET_BACK_MS = 5_000;
 
 /**
- * If the database's clock was set back (an embedded database uses this machine's clock), everything that the ledger waits
- * for would come late. So all moments that it took from that clock and that now lie in the future go back with it: waits
- * of rows and providers, deadlines of attempts in flight, sightings of feeders, times to ask for tasks. A row's own
- * `not_before` stays, because a person has chosen it. Returns by how many milliseconds; 0: the clock was not set back.
+ * If the database's clock was set back (an embedded database uses this machine's clock), everything that the ledger
+ * waits for would come late. So all moments that it took from that clock and that now lie in the future go back with
+ * it: waits of rows and providers, deadlines of attempts in flight, sightings of feeders, times of the next polls. A
+ * row's own `not_before` stays, because a person has chosen it. Returns by how many milliseconds; 0: the clock was not
+ * set back.
  */
 export async function followClock(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ by_ms: number }>(

@@ -35,7 +35,7 @@ export async function recordWithin(session: Queryable, results: readonly Result[
   return recordedOf(decision);
 }
 
-/** What the ledger holds of attempts that were recorded before. */
+/** The records of attempts that were recorded before. */
 export async function recordedBefore(db: Queryable, attemptIds: readonly string[]): Promise<Recorded[]> {
   const { rows } = await db.query<{ attemptId: string; state: State; surplus: boolean; halted: boolean }>(
     `select a.id as "attemptId", s.state, a.surplus, p.state = 'halted' as halted

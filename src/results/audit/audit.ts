@@ -43,7 +43,7 @@ export interface AuditOptions extends FileOptions {
   origin: string;
   /** Null: all batches. */
   batch: { id: number; name: string } | null;
-  /** What the files cover, if a person says so: milliseconds since the epoch. */
+  /** The time that the files cover, if a person gives it: milliseconds since the epoch. */
   since?: number;
   until?: number;
   /** How far the provider's clock may be from the ledger's. */
@@ -67,7 +67,7 @@ export interface Accepted {
   number: number;
 }
 
-/** The uncertain rows that were asked about, by verdict. */
+/** The uncertain rows of the comparison, by verdict. */
 export interface Doubts {
   rows: number;
   /** With one task each, which fits no other row. */
@@ -193,7 +193,7 @@ function allNegative(path: string): Error {
   return usageError(
     'ALL_NEGATIVE',
     `${path}: every amount is negative: charges as changes of a balance, or refunds?`,
-    'Say it: --negative charge or --negative refund; or name the column of types, --map type=<header>.',
+    'Choose one: --negative charge or --negative refund; or name the column of types, --map type=<header>.',
   );
 }
 

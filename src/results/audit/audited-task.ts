@@ -9,7 +9,7 @@ type End = 'completed' | 'failed';
 
 /** What the ledger knows of a task, or of the attempt that a line's request id names. */
 export interface Known {
-  /** Its batch was asked about, or all batches were. */
+  /** The comparison is for its batch, or for all batches. */
   asked: boolean;
   state: string;
   /** Of the attempt; null: no answer was recorded. */
@@ -208,7 +208,7 @@ export interface AuditFinding {
   lines: readonly LineRow[];
 }
 
-/** What `judge` needs. `batchId`: the batch that was asked about. */
+/** What `judge` needs. `batchId`: the batch that is compared. */
 export function toAuditedTask(row: SubjectRow, batchId: number | null): AuditedTask {
   return {
     known: knownOf(row, batchId),

@@ -64,8 +64,8 @@ const TYPES = {
     'poll it with `vidbatch reconcile`; ask the provider',
   ),
   unlisted: difference('on the bill, and not in the task list', 'check that the list is complete'),
-  'model-differs': difference('another model than was asked for', 'ask the provider, with the request'),
-  'duration-differs': difference('another length than was asked for', 'ask the provider, with the request'),
+  'model-differs': difference('another model than the row has', 'ask the provider, with the request'),
+  'duration-differs': difference('another duration than the row has', 'ask the provider, with the request'),
   'status-differs': difference(
     'its final status differs from the polled one, or two lines disagree',
     'poll it again; ask the provider',

@@ -151,7 +151,7 @@ class Cells {
         throw usageError(
           'NO_ZONE',
           `${where} ${field}: ${excerpt(text)} does not say in which zone`,
-          'Say it: --tz Asia/Shanghai, or --tz UTC.',
+          'Give the zone: --tz Asia/Shanghai, or --tz UTC.',
         );
       case 'ambiguous':
         return this.#fault(field, `is shown by the clocks of ${zone} twice, or never`);
@@ -206,7 +206,7 @@ class Cells {
     return usageError(
       'NO_CURRENCY',
       `${this.#options.where} amount: ${excerpt(text)} is in no currency that the file names`,
-      'Say it: --currency CNY, or --map currency=<header>.',
+      'Give the currency: --currency CNY, or --map currency=<header>.',
     );
   }
 }

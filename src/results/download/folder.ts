@@ -114,8 +114,8 @@ function readNote(folder: string): Note | undefined {
   }
   throw usageError(
     'FOLDER_NOTE',
-    `${path}: cannot be read as the note of a folder of videos`,
-    'Name another folder with --folder; without that file, what is in this one is compared before anything is kept.',
+    `${path}: is not the note that vidbatch keeps in a folder of videos`,
+    'Name another folder with --folder. Or delete the file: then the videos in this folder are compared before they are kept.',
   );
 }
 

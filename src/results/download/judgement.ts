@@ -61,7 +61,7 @@ function judgeWhole(head: Head, maxBytes: number): Judgement {
     return {
       kind: 'refused',
       code: 'ENCODING',
-      reason: `it comes in an encoding that was not asked for: ${encoding}`,
+      reason: `the answer has an encoding that was not requested: ${encoding}`,
     };
   }
   // Ranges count the bytes that travel, so a decoded part cannot be continued.

@@ -64,7 +64,7 @@ export function startPoller(options: PollerOptions): Poller {
   const scope = { origin, batches: options.batches };
   const asker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const since = typeof until === 'object' ? until.askedSince : null;
-  // With `askedSince`, also tasks that are new are asked for at once.
+  // With `askedSince`, new tasks are also polled at once.
   const plan = (): PollPlan => (typeof planned === 'function' ? planned() : planned);
   const firstMs = (): number => (since === null ? plan().firstMs : 0);
   const leaseMs = options.timeoutMs + LEASE_MARGIN_MS;
@@ -113,7 +113,7 @@ export function startPoller(options: PollerOptions): Poller {
     if (report.kind === 'transient' && signal.aborted) return releaseTasks(db, [task], { asked: true });
     const polled = { task, verdict: judgePoll(task, report, { random, plan: plan() }) };
     if (polled.verdict.kind === 'unanswered' && polled.verdict.holdMs > 0) await giveBack();
-    // If this process ends first, the lease ends, and the task is asked for again.
+    // If this process ends first, the lease ends, and the task is polled again.
     const recorded = await untilLedgerAnswers('poll', log, () => record(polled), signal);
     crashPoint('task-recorded');
     const { verdict } = polled;
@@ -208,7 +208,7 @@ function logFailure(error: unknown, log: Logger): void {
   const toldElsewhere = isOutage(error) || (error instanceof VidbatchError && error.code === 'HOLDER_GONE');
   log[toldElsewhere ? 'debug' : 'warn'](
     { event: 'poll-failed', error: messageOf(error) },
-    'asking for tasks failed; trying again',
+    'polling failed; trying again',
   );
 }
 
@@ -245,7 +245,7 @@ function logPolled(
       if (verdict.holdMs > 0)
         log[held ? 'debug' : 'warn'](
           { event: 'polls-held', ms: Math.round(verdict.holdMs), problem: verdict.problem },
-          'the provider is not asked for tasks for a while',
+          'no task is polled for a while',
         );
       else log.debug({ event: 'poll-unanswered', ...told, problem: verdict.problem }, 'no answer for a task');
   }

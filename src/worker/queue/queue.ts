@@ -18,7 +18,7 @@ export type QueueStore = (
   | { kind: 'postgres'; pool: PgPool }
 ) & {
   outage: Outage;
-  /** Spans for what queue and worker do, when they are asked for. */
+  /** Spans of the queue and the worker, if OpenTelemetry is configured. */
   telemetry?: Telemetry;
 };
 

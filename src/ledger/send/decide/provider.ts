@@ -28,7 +28,7 @@ interface Signs {
   reached: boolean;
   throttled: readonly Decided[];
   halting: boolean;
-  /** How far the number of tries in a row that did not reach the provider is over the limit; undefined: it is not. */
+  /** Tries in a row that did not reach the provider, counted from the limit on; undefined: the limit is not reached. */
   beyond: number | undefined;
   /** The provider was never reached, or not for too long a time. */
   givenUp: boolean;

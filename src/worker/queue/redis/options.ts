@@ -19,7 +19,7 @@ export function redisOptions(place: RedisPlace): Settings {
   };
   if (place.kind !== 'sentinel') {
     const [{ host, port }] = hosts;
-    // Node asks for a certificate of that name only when it is told to.
+    // Node requests a certificate for that name only if `servername` is set.
     return { ...common, host, port, ...(tls ? { tls: isIP(host) === 0 ? { servername: host } : {} } : {}) };
   }
   const { master, sentinelUsername, sentinelPassword } = place;
