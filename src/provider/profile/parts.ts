@@ -46,3 +46,33 @@ export const path = text.transform((written, context): Path => {
   return z.NEVER;
 });
 export const paths = listOf(path);
+
+const TYPES: Readonly<Record<string, string>> = {
+  array: 'a list',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  object: 'fields and their values',
+  record: 'fields and their values',
+};
+
+/** The message for an issue whose field has none of its own. */
+export function clearMessage(issue: z.core.$ZodRawIssue): string {
+  if (issue.input === undefined) return 'is missing';
+  const found = typedExcerpt(issue.input);
+  switch (issue.code) {
+    case 'invalid_type':
+      return described(TYPES[issue.expected] ?? issue.expected)(issue);
+    case 'invalid_value':
+      return described(`one of ${issue.values.map(String).join(', ')}`)(issue);
+    case 'too_small':
+      return `${found} is ${issue.inclusive === false ? 'not more' : 'less'} than ${issue.minimum}`;
+    case 'too_big':
+      return `${found} is more than ${issue.maximum}`;
+    case 'invalid_key':
+      return issue.issues.map(({ message }) => message).join('; ');
+    default:
+      return `${found} is not allowed here`;
+  }
+}

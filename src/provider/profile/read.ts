@@ -1,10 +1,12 @@
 import { createRequire } from 'node:module';
 import type * as Yaml from 'yaml';
+import type { z } from 'zod';
 import { usageError } from '../../core/errors.ts';
 import { isPlainObject } from '../../core/json.ts';
 import { typedExcerpt } from '../../core/text.ts';
 import { builtInNames, builtInText } from './built-in.ts';
 import { extended } from './extend.ts';
+import { clearMessage } from './parts.ts';
 import { profileSchema, type Profile } from './schema.ts';
 
 /** Loaded by the first profile: a short command spends most of its time on loading. */
@@ -46,24 +48,48 @@ export function readProfile(text: string): ReadProfile {
   if (typeof whole === 'string') {
     return fault(lineOf(document, lines, ['extends']), 'extends', whole);
   }
-  const checked = profileSchema.safeParse(whole.written);
+  const checked = profileSchema.safeParse(whole.written, { error: clearMessage });
   if (checked.success) return { profile: checked.data, written: asMembers(whole.written) };
-  const faults = checked.error.issues.map((issue): ProfileFault => {
+  const faults = checked.error.issues.flatMap(detailed).map((issue): ProfileFault => {
     const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path;
     return { line: lineOf(document, lines, at), field: formatField(issue.path), message: issue.message };
   });
   return { faults: faults.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)) };
 }
 
+/**
+ * A value that may have several forms has the faults of the form that it comes closest to: the only one whose faults are all
+ * inside it.
+ */
+function detailed(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const [closest, ...others] = issue.errors.filter((form) => form.every(({ path }) => path.length > 0));
+  if (closest === undefined || others.length > 0) return [issue];
+  return closest.flatMap((inner) => detailed({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
 /** The profile with what it takes from the built-in one that it extends; a text: why it cannot. */
 function withBase(written: unknown): { written: unknown } | string {
   if (!isPlainObject(written) || written['extends'] === undefined) return { written };
   const { extends: name } = written;
-  const base = typeof name === 'string' ? builtInText(name) : undefined;
+  const base = typeof name === 'string' ? builtInWhole(name) : undefined;
   if (base === undefined)
     return `${typedExcerpt(name)} is not a built-in profile: ${builtInNames().join(', ')}`;
-  const whole = withBase(yaml().parse(base));
-  return typeof whole === 'string' ? whole : { written: extended(asMembers(whole.written), written) };
+  return { written: extended(base, written) };
+}
+
+const wholes = new Map<string, Readonly<Record<string, unknown>>>();
+
+/** A built-in profile with what it takes from another one; undefined if the name is unknown. */
+function builtInWhole(name: string): Readonly<Record<string, unknown>> | undefined {
+  const known = wholes.get(name);
+  if (known !== undefined) return known;
+  const text = builtInText(name);
+  if (text === undefined) return undefined;
+  const whole = withBase(yaml().parse(text));
+  const members = asMembers(typeof whole === 'string' ? undefined : whole.written);
+  wholes.set(name, members);
+  return members;
 }
 
 const asMembers = (value: unknown): Record<string, unknown> => (isPlainObject(value) ? value : {});

@@ -69,7 +69,10 @@ export const freeHeader = (allowed?: string) =>
 
 export const headers = z
   .record(headerName, text.regex(/^[\x20-\x7e]*$/, 'holds a character that cannot be sent'), {
-    error: described('headers, such as X-Async: enable'),
+    error: (issue) =>
+      issue.code === 'invalid_key'
+        ? 'is not the name of a header'
+        : described('headers, such as X-Async: enable')(issue),
   })
   .superRefine((all, context) => {
     for (const name of Object.keys(all).filter(isOwn))

@@ -126,7 +126,10 @@ export const fields = object(
     ).default({}),
     extra_body: z
       .record(z.string().regex(/^[\w-]{1,64}$/, 'is not a key such as seed'), extraType, {
-        error: described('keys and their types, such as {audio: boolean, seed: 0..2147483647}'),
+        error: (issue) =>
+          issue.code === 'invalid_key'
+            ? 'is not a key such as seed'
+            : described('keys and their types, such as {audio: boolean, seed: 0..2147483647}')(issue),
       })
       .default({}),
   },

@@ -103,7 +103,14 @@ const create = object(
     status: paths.default([]),
   },
   'how a task is created',
-);
+).superRefine(({ taskId, id, prefixedId }, context) => {
+  if (taskId.length + id.length + prefixedId.length > 0) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['taskId'],
+    message: 'is empty, and so is id: no row could ever be accepted',
+  });
+});
 
 /** `extra_body.x` is a member of it. */
 const PLACEHOLDERS =
@@ -149,7 +156,7 @@ const task = object(
     /** The objects that may be the task, in this order; one that has an id comes first. */
     in: paths.default([[]]),
     id: paths,
-    status: paths,
+    status: paths.refine((places) => places.length > 0, { error: 'is empty: no task would ever end' }),
     words: object(
       { queued: words, in_progress: words, completed: words, failed: words },
       'the words of each status',
