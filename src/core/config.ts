@@ -50,7 +50,7 @@ export interface Config {
   dataDir: string;
   /** What the provider of a new batch looks like: the name of a built-in profile, or a file. */
   profile?: string;
-  /** Models beyond the known ones that this user's provider has. */
+  /** Models that the provider of this user has besides the known models. */
   models: string[];
   /** Provider codes that the user has moved to another outcome: code → kind. */
   codes: Record<string, string>;

@@ -24,7 +24,7 @@ interface Making {
   config: Pick<Config, 'baseUrl' | 'models' | 'profile'>;
   /** This machine's name. */
   host: string;
-  /** Then the run is given back. */
+  /** When it is aborted, the run is given back. */
   signal?: AbortSignal;
 }
 

@@ -28,7 +28,7 @@ export interface SeenRun {
   /** Why there is no batch. */
   code: string | null;
   reason: string | null;
-  /** Of the batch, by state. */
+  /** The rows of the batch, by state. */
   counts: Counts | null;
 }
 

@@ -47,7 +47,7 @@ export interface WorkerOptions {
   db: Database;
   store: QueueStore;
   provider: Provider;
-  /** Of this worker alone. The worker closes it. */
+  /** The journal of this worker. The worker closes it. */
   journal: Journal;
   /** The name of this worker in the ledger, new for each start. */
   id: string;

@@ -135,7 +135,7 @@ create table vidbatch.batch (
   state           text not null default 'active',
   priority        smallint not null default 0,
   created_at      timestamptz not null default now(),
-  -- The manifest, and how its rows are told apart.
+  -- The manifest, and how its rows are identified.
   source          text not null,
   key_scheme      text not null,
   format          text not null,

@@ -11,7 +11,7 @@ export interface Cost {
   /** Undefined: costs are not grouped by it. */
   batch?: string;
   model?: string | null;
-  /** Such as `2026-11-30`, in the zone that was asked for. */
+  /** Such as `2026-11-30`, in the given zone. */
   day?: string;
   /** Null: the price of these rows is not known. Then all amounts are zero. */
   currency: string | null;

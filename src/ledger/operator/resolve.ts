@@ -21,7 +21,7 @@ export interface Seen extends Choice {
 
 export interface Moved {
   pending: number;
-  /** Not sent, in a batch that has been cancelled. */
+  /** Rows that were resolved as not sent and whose batch was cancelled. */
   cancelled: number;
   abandoned: number;
 }

@@ -7,11 +7,11 @@ export interface FailureGroup {
   kind: Extract<State, 'rejected' | 'exhausted' | 'invalid'> | 'task';
   batch: string;
   model: string | null;
-  /** Of the answer, or ours; of a failed task, the first words of its reason. */
+  /** The code of the answer, or vidbatch's own code. For a failed task: the first words of its reason. */
   code: string | null;
   httpStatus: number | null;
   rows: number;
-  /** Of these, how many failed within the last hour. */
+  /** How many of these failed within the last hour. */
   lastHour: number;
   first: Date;
   last: Date;

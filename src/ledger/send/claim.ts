@@ -17,7 +17,7 @@ export interface Claim {
   request: string;
   /** Attempts of this row so far, this one included. */
   number: number;
-  /** Of the provider, at the claim. */
+  /** The epoch of the provider at the claim. */
   epoch: number;
   /** The profile of its batch, at the claim: the row is sent by it. */
   profileId: number;
@@ -58,7 +58,7 @@ export interface ClaimScope {
   batches: readonly number[] | null;
   /** Milliseconds from the claim to the attempt's deadline: all HTTP timeouts and a margin. */
   lifetimeMs: number;
-  /** Of all workers together, sorted by model. */
+  /** The limits of all workers together, sorted by model. */
   limits?: readonly Limit[];
 }
 
@@ -207,10 +207,10 @@ export async function claimAfter(
 }
 
 /**
- * The same as `claim` with the batch and its provider locked: for a batch with a budget, from which it takes what the
- * rows cost, and where only one row may be in flight, because the batch has had no accepted row yet (canary) or a
- * halted provider is being probed. The probe is a row that has not caused the halt, if there is one: one bad row must
- * not keep the provider halted.
+ * The same as `claim`, with the batch and its provider locked. It is for a batch with a budget, because the claim takes
+ * the cost of the rows from the budget. It is also for the cases in which only one row may be in flight: the batch has
+ * had no accepted row yet (canary), or a halted provider is being probed. The probe is a row that has not caused the
+ * halt, if there is one: one bad row must not keep the provider halted.
  */
 export async function claimLocked(
   db: Queryable,

@@ -12,7 +12,7 @@ export interface FeedScope {
   origin: string;
   /** Only rows of these batches; null: of all. */
   batches: readonly number[] | null;
-  /** Of all workers together. */
+  /** The limits of all workers together. */
   limits?: readonly Limit[];
 }
 

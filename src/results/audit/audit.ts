@@ -72,7 +72,7 @@ export interface Doubts {
   rows: number;
   /** With one task each, which fits no other row. */
   matching: number;
-  /** Of these, settled now. */
+  /** How many of these were settled now. */
   settled: number;
   unproven: number;
   ambiguous: number;

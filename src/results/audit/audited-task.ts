@@ -12,7 +12,7 @@ export interface Known {
   /** The comparison is for its batch, or for all batches. */
   asked: boolean;
   state: string;
-  /** Of the attempt; null: no answer was recorded. */
+  /** The outcome of the attempt; null: no answer was recorded. */
   outcome: string | null;
   taskId: string | null;
   surplus: boolean;
@@ -71,7 +71,7 @@ export interface Context {
   price: (model: string, duration: number | null) => Money | undefined;
 }
 
-/** `matched` alone, or one type or more of what does not match. Pure. */
+/** Only `matched`, or each type of difference that was found. Pure. */
 export function judge(subject: AuditedTask, context: Context): FindingType[] {
   const { known, lines } = subject;
   const kinds = new Set<FindingType>();
@@ -215,7 +215,7 @@ export function toAuditedTask(row: SubjectRow, batchId: number | null): AuditedT
     orphaned: row.orphaned,
     candidate: row.candidate,
     lines: row.lines.map(lineOf),
-    // As of one file, because the ledger has each entry once.
+    // These charges count as one file, because the ledger has each entry once.
     earlier: row.earlier.flatMap((charge) => chargeOf(charge, '') ?? []),
   };
 }

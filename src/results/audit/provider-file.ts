@@ -41,7 +41,9 @@ interface ProviderFile {
   lines: AsyncIterable<FileLine>;
 }
 
-/** @throws VidbatchError exit 2 or 3 when it cannot be opened or its columns cannot be told apart. */
+/**
+ * @throws VidbatchError exit 2 or 3 when it cannot be opened or its columns are ambiguous.
+ */
 export async function openProviderFile(path: string, options: FileOptions): Promise<ProviderFile> {
   const { map, format, encoding, delimiter } = options;
   checkFields(map);

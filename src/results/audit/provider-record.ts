@@ -97,7 +97,7 @@ function typeOf(word: string): keyof typeof TYPES | undefined {
 interface CellOptions {
   /** File and line, for errors that end the reading. */
   where: string;
-  /** Of `--tz` and `--currency`. */
+  /** The values of `--tz` and `--currency`. */
   zone: string | undefined;
   currency: string | undefined;
 }

@@ -18,7 +18,7 @@ export interface Counted {
   /** Charges less refunds, by currency: exact decimals as text. */
   amounts: MoneyText[];
   examples: Example[];
-  /** Of a kind that is grouped: the largest groups. */
+  /** The largest groups, for a type that is grouped. */
   groups: { group: string; tasks: number }[];
 }
 

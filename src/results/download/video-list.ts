@@ -34,7 +34,7 @@ function videoState(row: Pick<VideoView, 'state' | 'providerStatus' | 'download'
 
 export interface VideoTotals {
   counts: Record<VideoState, number>;
-  /** Of what is downloaded. */
+  /** The size of the downloaded videos. */
   bytes: number;
 }
 

@@ -20,7 +20,7 @@ export interface Halt {
 /** What a group of answers says about its provider. */
 interface Signs {
   accepted: number;
-  /** Of attempts that were claimed since its last probe. */
+  /** An attempt of the provider's present epoch was accepted. */
   acceptedNow: boolean;
   uncertain: number;
   unreached: number;

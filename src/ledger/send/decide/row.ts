@@ -156,7 +156,7 @@ export interface RowChange {
 
 const WAITS: readonly OutcomeKind[] = ['throttled', 'not-sent', 'uncertain'];
 
-/** Of the answer that `decides`. */
+/** The change of a row by the answer that `decides`. */
 export function rowChange({ result, row, next, doubt, cost }: Decided, now: number): RowChange {
   const { kind } = result.outcome;
   const inDoubt = doubt !== undefined;

@@ -7,7 +7,7 @@ export const CONNECT_MS = 5_000;
 /** Its generic parameter does not survive a spread. */
 type Settings = Omit<RedisOptions, 'replyMapping'>;
 
-/** Of one connection: where it leads, and as whom. */
+/** The options of one connection: its server and its user. */
 export function redisOptions(place: RedisPlace): Settings {
   const { hosts, username, password, db, tls } = place;
   const common: Settings = {

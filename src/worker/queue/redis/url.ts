@@ -7,12 +7,12 @@ export interface Host {
 }
 
 interface Common {
-  /** In their order; at least one. */
+  /** At least one host, in the order of the URL. */
   hosts: [Host, ...Host[]];
   tls: boolean;
   username?: string;
   password?: string;
-  /** The database's number; 0 where nothing is said, and always on a cluster. */
+  /** The number of the database. It is 0 by default, and always 0 on a cluster. */
   db: number;
 }
 
