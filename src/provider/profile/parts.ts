@@ -59,20 +59,13 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** The message for an issue whose field has none of its own. */
 export function clearMessage(issue: z.core.$ZodRawIssue): string {
-  if (issue.input === undefined) return 'is missing';
-  const found = typedExcerpt(issue.input);
-  switch (issue.code) {
-    case 'invalid_type':
-      return described(TYPES[issue.expected] ?? issue.expected)(issue);
-    case 'invalid_value':
-      return described(`one of ${issue.values.map(String).join(', ')}`)(issue);
-    case 'too_small':
-      return `${found} is ${issue.inclusive === false ? 'not more' : 'less'} than ${issue.minimum}`;
-    case 'too_big':
-      return `${found} is more than ${issue.maximum}`;
-    case 'invalid_key':
-      return issue.issues.map(({ message }) => message).join('; ');
-    default:
-      return `${found} is not allowed here`;
-  }
+  const { code, input } = issue;
+  if (input === undefined) return 'is missing';
+  const found = typedExcerpt(input);
+  if (code === 'invalid_type') return described(TYPES[issue.expected] ?? issue.expected)(issue);
+  if (code === 'invalid_value') return described(`one of ${issue.values.map(String).join(', ')}`)(issue);
+  if (code === 'too_small')
+    return `${found} is ${issue.inclusive === false ? 'not more' : 'less'} than ${issue.minimum}`;
+  if (code === 'too_big') return `${found} is more than ${issue.maximum}`;
+  return `${found} is not allowed here`;
 }
