@@ -29,14 +29,14 @@ async function redisSays(url: string): Promise<string> {
   }
 }
 
-test('a database of one’s own is made, and gone once it is dropped', async () => {
+test('a database for a test is made, and is gone after it is dropped', async () => {
   const { url, drop } = await createDatabase(shared);
   assert.equal(`/${String(await postgresSays(url))}`, new URL(url).pathname);
   await drop();
   await assert.rejects(postgresSays(url), { code: '3D000' });
 });
 
-test('a server of one’s own can be killed and started again at the same place', async () => {
+test('a server for a test can be killed and started again at the same place', async () => {
   const redis = await startServer('redis');
   assert.equal(await redisSays(redis.url), 'PONG');
   const { pid } = redis;

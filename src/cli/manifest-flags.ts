@@ -178,7 +178,7 @@ export function manifestFlags(command: Command): Command {
   flag(
     command,
     '--rename',
-    'rows with a new id and the content of a sent row are that row: it gets the new id, and nothing is sent',
+    'if a row has a new id and the content of a sent row, the sent row gets the new id, and nothing is sent',
   );
   consentFlag(
     command,

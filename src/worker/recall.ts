@@ -48,7 +48,7 @@ export function beginsSending(app: App): void {
   state.set(app, 'sent');
 }
 
-/** Logs what was found when the app was opened: rows whose worker was gone, and what the journals knew of them. */
+/** Logs what was found when the app was opened: rows whose worker was gone, and what the journals knew about them. */
 function logFound(app: App, log: Logger): void {
   if (app.replayed !== undefined) logReplayed(app.replayed, log);
   if (app.swept > 0) {

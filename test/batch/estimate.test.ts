@@ -32,7 +32,7 @@ function left(text: string): { budget: Money; left: Money['amount'] } {
 }
 
 describe('what is left of a budget', () => {
-  test('pays for all rows, for some, or not even for the cheapest', () => {
+  test('pays for all rows, for some rows, or for none', () => {
     const groups = [group('viduq3p-720p', 10), group('viduq3t-720p', 2), group('unknown', 0)];
     assert.equal(fitOf(PRICES, groups, left('16CNY')), 'all');
     assert.equal(fitOf(PRICES, groups, left('15.99CNY')), 'some');
@@ -49,7 +49,7 @@ describe('what is left of a budget', () => {
     assert.equal(fitOf(NONE, groups, left('1.99CNY')), 'none');
   });
 
-  test('holds no row without a price, and none in another currency', () => {
+  test('does not fit rows without a price or in another currency', () => {
     const refused = (models: string[], prices = PRICES): string | undefined => {
       const groups = models.map((model) => group(model, 1));
       return refuseBudget({ batch: 'text', groups }, prices, 'CNY')?.message;

@@ -58,7 +58,7 @@ async function csv(
 const OURS = exportColumns.join(',');
 
 describe('CSV', () => {
-  test('gives the input columns in their order, then ours', async () => {
+  test('gives the input columns in their order, then the export columns', async () => {
     const batch = { columns: ['prompt', 'model', 'note'], delimiter: null };
     assert.equal(
       await csv(batch, [view({ model: 'm', prompt: 'p', note: 'kept' })]),
@@ -71,7 +71,7 @@ describe('CSV', () => {
     assert.match(text, /^a;b;batch;.*\r\n"x;y";x,y;b;k;/);
   });
 
-  test('gives an input column of such a name another one', async () => {
+  test('renames an input column with the name of an export column', async () => {
     const text = await csv({ columns: ['state', 'line', 'id'], delimiter: null }, [
       view({ state: 'mine', line: '7', id: '1' }),
     ]);
@@ -95,7 +95,7 @@ describe('CSV', () => {
     assert.ok(text.includes('\r\n,,b,k,2'));
   });
 
-  test('leaves what is not known empty', async () => {
+  test('leaves unknown values empty', async () => {
     const empty = { taskId: null, providerStatus: null, httpStatus: null, submittedAt: null, attempts: 0 };
     const text = await csv({ columns: ['a'], delimiter: null }, [
       view({ a: '' }, { ...empty, state: 'pending' }),
@@ -129,7 +129,7 @@ describe('CSV', () => {
   });
 });
 
-test('JSONL gives our columns, the row as read, and what was or would be sent', async () => {
+test('JSONL gives the export columns, the row as read, and the request', async () => {
   const rows = [
     view({ id: '1', nested: { a: [1, 'ü'] } }),
     view(

@@ -73,7 +73,7 @@ describe('a forecast', () => {
     assert.equal(doneAt, NOW + 3_700_000);
   });
 
-  test('of rows under both windows is for the hours that both have', () => {
+  test('of rows under both windows uses the hours that both have', () => {
     const batch = parseWindow('--window', '05:00-08:00 UTC');
     const offPeak = parseWindow('--offpeak-window', '07:00-12:00 UTC');
     const { windows } = outlook({ normal: 0, offPeak: 3700 }, { batch, offPeak }, { now: NOW, perSecond: 1 });
@@ -86,7 +86,7 @@ describe('a forecast', () => {
     );
   });
 
-  test('sends no row twice and none outside, and comes to an end as soon as it can', () => {
+  test('sends no row twice or outside of a window, and ends as soon as possible', () => {
     const span = fc
       .tuple(fc.nat(1000), fc.nat(300))
       .map(([from, ms]) => ({ from: NOW + from, to: NOW + from + ms + 1 }));

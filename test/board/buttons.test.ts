@@ -149,7 +149,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       return countStates(fixture.app.db, batch?.id ?? 0);
     };
 
-    test('on a waiting job: it is neither copied, edited nor taken away', async () => {
+    test('on a waiting job: it is not copied, edited or removed', async () => {
       await pressTab('waiting', []);
       assert.deepEqual(answers(), {
         'POST /:queue/add': 'JOBS_FOLLOW_THE_LEDGER',
@@ -167,7 +167,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       });
     });
 
-    test('on a job that waits for its time: a promoted one sends nothing that has to wait', async () => {
+    test('on a delayed job: a promoted job sends no row that must wait', async () => {
       const { db } = fixture.app;
       const batch = await findBatch(db, 'shots');
       assert.ok(batch);
@@ -231,7 +231,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       assert.equal(fixture.simulator.record.length, 3);
     });
 
-    test('on a failed job: what names no batch fails again, alone', async () => {
+    test('on a failed job: a job that names no batch fails again, and no other job does', async () => {
       const poison = fixture.app.store.kind === 'redis' ? [...POISON, HALF_A_CHARACTER] : POISON;
       await queue.addBulk(
         poison.map((data) => ({ name: 'by hand', data: data as ChunkData, opts: { attempts: 9 } })),
@@ -293,7 +293,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
       await until(async () => (await counts('held')).submitted === 1);
     });
 
-    test('no page of another origin presses any of them, though the browser knows the password', async () => {
+    test('no page of another origin can use a button, although the browser knows the password', async () => {
       const { app, simulator } = fixture;
       const credentials = { user: 'anna', password: 'correct horse' };
       const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, credentials });

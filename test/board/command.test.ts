@@ -46,7 +46,7 @@ async function end(command: Command, signal: NodeJS.Signals): Promise<number | n
 }
 
 suite('vidbatch board', () => {
-  test('beside the process that holds the folder, on when that one has ended, and aside when a worker comes', async () => {
+  test('runs beside the process that holds the folder, opens the folder when that process ends, and yields to a worker', async () => {
     const fixture = await openBoardFixture();
     await fixture.submit('text', { a: 'a harbour' }, 'paused');
     const command = vidbatch(fixture, {}, 'board', '--port', '0', '--json');

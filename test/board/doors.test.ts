@@ -105,7 +105,7 @@ suite('the doors of the board', () => {
     });
   });
 
-  test('from an address that was never let in, the right password waits like a wrong one', async () => {
+  test('from an address without an earlier login, the right password waits like a wrong one', async () => {
     const { throttle, waits, release } = heldThrottle();
     await withBoard({ credentials: CREDENTIALS, throttle }, async (board) => {
       for (let n = 0; n < 5; n++) await ask(board, { password: 'bad' });
@@ -230,7 +230,7 @@ suite('the doors of the board', () => {
     }
   });
 
-  test('what is refused before it is read has the headers of every other answer', async () => {
+  test('a request that is refused before it is read gets the headers of every other answer', async () => {
     await withBoard({}, async ({ url, token }) => {
       const port = Number(new URL(url).port);
       const heads = {

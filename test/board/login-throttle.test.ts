@@ -15,7 +15,7 @@ function fixture() {
 }
 
 suite('wrong passwords', () => {
-  test('make the next ones slower, up to a limit, and those of no other address', async () => {
+  test('make the next logins of this address slower, up to a limit, and of no other address', async () => {
     const { throttle, waits, wrong } = fixture();
     wrong('10.0.0.1', 4);
     assert.equal(throttle.wait('10.0.0.1'), undefined);
@@ -27,7 +27,7 @@ suite('wrong passwords', () => {
     assert.equal(throttle.wait('10.0.0.2'), undefined, 'who asks from elsewhere is not kept waiting');
   });
 
-  test('are forgiven by a right one, but for one free try, and by time', async () => {
+  test('are forgotten after some time; a right password gives one more free try', async () => {
     const { throttle, waits, wrong, pass } = fixture();
     wrong('10.0.0.1', 9);
     throttle.record('10.0.0.1', true);
@@ -40,7 +40,7 @@ suite('wrong passwords', () => {
     assert.equal(throttle.size, 0);
   });
 
-  test('do not pile up: few wait at a time, and few addresses are remembered', () => {
+  test('are limited: few logins wait at a time, and few addresses are remembered', () => {
     const throttle = new LoginThrottle({ now: () => 0, wait: () => new Promise(() => undefined) });
     const knock = (address: string): string => {
       for (let n = 0; n < 5; n++) throttle.record(address, false);
@@ -67,7 +67,7 @@ suite('wrong passwords', () => {
 suite('credentials', () => {
   const known = { user: 'anna', password: 'a:bß' };
   const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
-  test('are right when both halves are, to the last character', () => {
+  test('are right only if name and password are equal to the last character', () => {
     assert.ok(areValid(known, basic('anna:a:bß')));
     assert.ok(areValid(known, basic('anna:a:bß').replace('Basic', 'basic')));
     const others = ['anna:a:b', 'anna:a:bß ', 'Anna:a:bß', 'anna', ':a:bß', 'anna:', '', 'ann:aa:bß'];

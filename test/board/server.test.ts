@@ -88,7 +88,7 @@ suite('the board over HTTP', () => {
     assert.doesNotMatch(missing.text, /<script/);
   });
 
-  test('the rows of a batch come in the order of the manifest, of one state if asked', async () => {
+  test('the rows of a batch are in the order of the manifest, and can be filtered by state', async () => {
     const { text } = await get(fixture.board, '/api/batches/mixed');
     const {
       counts,
@@ -136,7 +136,7 @@ suite('the board over HTTP', () => {
     assert.match(text, /href="\/batches\/long\?after=[\d-]+"\s*>next page/);
   });
 
-  test('a question that makes no sense is refused with what is allowed', async () => {
+  test('an invalid query is refused with the allowed values', async () => {
     const questions = {
       'state=gone': 'BAD_STATE',
       'after=1': 'BAD_PLACE',
@@ -344,7 +344,7 @@ suite('the board over HTTP', () => {
     assert.doesNotMatch(text, /https?:\/\//);
   });
 
-  test('the queue of a run is shown as long as it runs, and is gone with it', async () => {
+  test('the queue of a run is shown as long as the run lasts', async () => {
     const { app } = fixture;
     const id = await fixture.submit('one run', { a: 'a lighthouse' }, 'paused');
     const shown = async (): Promise<string[]> => {
@@ -382,7 +382,7 @@ suite('the board over HTTP', () => {
     }
   });
 
-  test('a port that is taken is one clear line', async () => {
+  test('a port that is in use gives one clear line', async () => {
     const port = Number(new URL(fixture.board.url).port);
     await assert.rejects(startBoard({ app: fixture.app, host: '127.0.0.1', port, log: silent }), {
       code: 'CANNOT_LISTEN',

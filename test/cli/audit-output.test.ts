@@ -70,7 +70,7 @@ describe('the file of differences', () => {
   const open = (path: string, files: string[] = []): ReturnType<typeof openDifferences> =>
     openDifferences(path, files, (text) => text);
 
-  test('is not there, and the one of an earlier look stays, until all is written', async () => {
+  test('is written completely first; until then an earlier file stays', async () => {
     const path = join(folder, 'differ.csv');
     const refused = await open(path);
     await refused.drop();
@@ -97,7 +97,7 @@ describe('the file of differences', () => {
     assert.equal(await readFile(bill, 'utf8'), 'theirs');
   });
 
-  test('may be no file at all', async () => {
+  test('may be a pipe or a terminal', async () => {
     const out = await open('/dev/null');
     await out.keep();
     assert.ok((await stat('/dev/null')).isCharacterDevice());

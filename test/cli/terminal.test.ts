@@ -16,7 +16,7 @@ describe('what is logged beside the bar', () => {
     return text;
   }
 
-  test('is a line that a person reads on a terminal, and cannot steer it', () => {
+  test('is a readable line on a terminal, and cannot control the terminal', () => {
     assert.match(
       logged(true),
       /^\d\d:\d\d:\d\d warn {2}text shot-007: rejected: not \\u001b\[2J this \(attempt 1, httpStatus 400, code policy\)\n$/,
@@ -50,7 +50,7 @@ describe('a person who stops a command', () => {
   });
 });
 
-test('nothing in a name steers the terminal, and lines stay lines', () => {
+test('no text in a name controls the terminal, and lines stay lines', () => {
   assert.equal(
     terminalText('esc\u{1B}[31m.csv:2\u{9B}\r\n\tnext \u{202E}line'),
     String.raw`esc\u001b[31m.csv:2\u009b\u000d` + '\n\tnext ' + String.raw`\u202eline`,

@@ -11,7 +11,7 @@ import { shifted } from './shift.ts';
 
 const HOUR = 3_600_000;
 
-describe('a worker whose clock is wrong, or that is held up', () => {
+describe('a worker whose clock is wrong, or that is suspended', () => {
   let simulator: SimulatorProcess;
   let cli: CrashCli;
 

@@ -47,7 +47,7 @@ async function countScratch(db: Queryable): Promise<unknown> {
 }
 
 onEvery(LEDGERS, (storage) => {
-  test('staged rows that another command has swept away do not look like an empty file', async () => {
+  test('staged rows that another command has deleted do not look like an empty file', async () => {
     const { db } = storage();
     const file = await new ManifestFile().write([row(1), row(2)]);
     await produce(db, file.path);
@@ -74,7 +74,7 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
-  test('rows cannot be added to those that were swept away', async () => {
+  test('rows cannot be added to deleted staged rows', async () => {
     const { db } = storage();
     const importId = await beginImport(db);
     await db.query('delete from vidbatch.import');
@@ -108,7 +108,7 @@ onEvery(LEDGERS, (storage) => {
     await db.query('delete from vidbatch.row_state where batch_id = $1', [id]);
   });
 
-  test('versions that were swept away are not called those that the rows have', async () => {
+  test('deleted versions do not count as the versions of the rows', async () => {
     const { db } = storage();
     const file = await new ManifestFile().write([row('a')]);
     const { batch } = await bring(db, file);

@@ -121,7 +121,7 @@ onEvery(LEDGERS, (storage) => {
       });
     });
 
-    test('is not taken for one with ids, nor the other way round', async () => {
+    test('is not confused with a manifest with ids', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([plain('a')]);
       await bring(db, file);
@@ -211,7 +211,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(told(await bring(db, first)), { rows: 2, known: 2 });
     });
 
-    test('quite another manifest does not go into a batch by mistake', async () => {
+    test('a different manifest does not get into a batch by mistake', async () => {
       const { db } = storage();
       for (const [mine, theirs] of [
         [row(1), row('x')],
@@ -255,7 +255,7 @@ onEvery(LEDGERS, (storage) => {
       await other.close();
     });
 
-    test('a batch that a provider has accepted rows of stays with it, until told otherwise', async () => {
+    test('a batch with accepted rows stays with its provider until --rebind', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row('p1'), row('p2')]);
       await bring(db, file);

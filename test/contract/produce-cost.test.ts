@@ -67,7 +67,7 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('a budget', () => {
-    test('wants a price of every row, in its currency; else nothing is changed', async () => {
+    test('wants a price of every row, in its currency; otherwise nothing is changed', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([
         row(1),

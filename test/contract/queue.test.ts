@@ -131,7 +131,7 @@ onEvery(QUEUES, (storage) => {
     await queue.close();
   });
 
-  test('a job in hand lives, and no rows wait for it', async () => {
+  test('a job that a worker holds counts as live, and no rows wait for it', async () => {
     const name = newName();
     const queue = openQueue(storage().store, name);
     await addChunks(queue, [chunk(1), chunk(2)]);
@@ -225,7 +225,7 @@ onEvery(QUEUES, (storage) => {
     await queue.close();
   });
 
-  test('a job that fails is failed at once: nothing but us tries again', async () => {
+  test('a job that fails is failed at once: BullMQ does not try it again', async () => {
     const name = newName();
     const queue = openQueue(storage().store, name);
     await addChunks(queue, [chunk(1), chunk(2)]);

@@ -135,7 +135,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([after[0]?.spent, after[0]?.error], [0, null]);
     });
 
-    test('keeps the price of as many seconds of the same model: a budget still lets them go', async () => {
+    test('keeps the price if model and duration are the same: the rows still fit the budget', async () => {
       const { db } = storage();
       const file = await mixed(db);
       await db.query(`update vidbatch.row_state set price = 4, currency = 'CNY'`);
@@ -145,7 +145,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(prices.slice(0, 2), ['4', null]);
     });
 
-    test('says what a row with a new price waits for under a budget, which no higher one pays for', async () => {
+    test('says what a row without a known price waits for under a budget', async () => {
       const { db } = storage();
       const file = await mixed(db);
       await db.query(`update vidbatch.row_state set price = 4, currency = 'CNY'`);

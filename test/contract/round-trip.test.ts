@@ -66,7 +66,7 @@ onEvery(['postgres'], (storage) => {
       );
     });
 
-    test('keeps a row invalid that its cells would not, until its error_code is emptied', async () => {
+    test('keeps a row invalid although its cells are valid, until its error_code is emptied', async () => {
       const { db } = storage();
       const name = await bringIn(db, { extension: 'csv', content: `model,prompt,note\n${MODEL},p\n` });
       const text = await comesBack(db, name, 'csv');
@@ -135,7 +135,7 @@ onEvery(['postgres'], (storage) => {
       await assert.rejects(refused, { code: 'INVALID_ROWS', exitCode: 3 });
     });
 
-    test('are other rows once they are edited', async () => {
+    test('are new rows after an edit', async () => {
       const { db } = storage();
       const name = await bringIn(db, { extension: 'csv', content: two });
       const text = (await exportOf(db, name, 'csv')).replace(`${MODEL},q,`, `${MODEL},Q,`);

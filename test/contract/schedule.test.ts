@@ -150,7 +150,7 @@ onEvery(LEDGERS, (storage) => {
     assert.equal((await make(db, await taken(db, 'w2'))).kind, 'made');
   });
 
-  describe('a worker that dies with a run in its hands', () => {
+  describe('a worker that dies while it makes a run', () => {
     test('leaves it to the next one once its lease is over, which reads the manifest as it is then', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row('a')]);
@@ -292,7 +292,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual([state, reason], ['failed', `${file.path}: no such file (on here, there)`]);
     });
 
-    test('that only a machine had whose worker is gone is not waited for', async () => {
+    test('that was only on a machine without a worker now is not waited for', async () => {
       const { db } = storage();
       const file = await new ManifestFile().write([row('a')]);
       const one = await schedule(db, file);

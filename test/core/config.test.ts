@@ -155,7 +155,7 @@ describe('the environment', () => {
     );
   });
 
-  test('has .env under it, and wins', async (t) => {
+  test('has priority over .env', async (t) => {
     const file = join(root, 'dot-env');
     await writeFile(file, 'VIDBATCH_TEST_ONLY_A=from file\nVIDBATCH_TEST_ONLY_B="from file"\n');
     t.after(() => {
@@ -171,7 +171,7 @@ describe('the environment', () => {
   });
 });
 
-test('spans are made when they were asked for, and perhaps when an exporter is set', () => {
+test('spans are made if they are configured, and perhaps if an exporter is set', () => {
   const of = (env: Record<string, string>): unknown => readConfig(env).otel;
   const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
   assert.equal(of({}), 'no');

@@ -55,7 +55,7 @@ describe('canonical JSON', () => {
     }
   });
 
-  it('refuses what JSON cannot say', () => {
+  it('refuses values that JSON cannot express', () => {
     for (const value of [NaN, Infinity, '\ud800', { '\udc00': 1 }, undefined, () => 1, [undefined]]) {
       assert.throws(() => canonicalJson(value), TypeError);
     }
@@ -78,7 +78,7 @@ describe('canonical JSON', () => {
 });
 
 describe('the key of a row without id', () => {
-  it('stays what it is: known rows would be paid again', () => {
+  it('never changes: known rows would be paid again', () => {
     const request = {
       model: 'viduq3p-720p',
       prompt: '电影感航拍镜头,日出时分掠过未来海滨城市,光线柔和,镜头缓慢推进。',

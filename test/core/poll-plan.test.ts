@@ -35,7 +35,7 @@ function trouble(
   return { kind: 'transient', trouble: kind, message: kind, ...(afterMs === undefined ? {} : { afterMs }) };
 }
 
-describe('the next question for a task', () => {
+describe('the next poll of a task', () => {
   it('comes soon for a new task and less often for an old one, always within the limits of the plan', () => {
     const status = fc.constantFrom<TaskStatus>('queued', 'in_progress', 'unknown');
     const age = fc.double({ min: 0, max: 7 * 24 * 60 * MINUTE, noNaN: true });
@@ -56,7 +56,7 @@ describe('the next question for a task', () => {
     );
   });
 
-  it('makes a few of a task of minutes, and some dozens of one of two days', () => {
+  it('is repeated a few times for a task of minutes, and dozens of times for a task of two days', () => {
     const polls = (life: number, status: TaskStatus): number => {
       let [age, n] = [POLL_PLAN.firstMs, 1];
       for (; age < life; n += 1) age += nextPollMs({ ageMs: age, status }, () => 0.5);
@@ -71,7 +71,7 @@ describe('the next question for a task', () => {
 });
 
 describe('"there is no such task"', () => {
-  it('is the last word after several answers in a row, over minutes, of a task that is not fresh', () => {
+  it('is final after several answers in a row over minutes, for a task that is not new', () => {
     const { misses, missedMs, ageMs } = POLL_PLAN.gone;
     assert.ok(isGone({ misses, missedMs, ageMs }));
     assert.ok(!isGone({ misses: misses - 1, missedMs, ageMs }));
@@ -79,7 +79,7 @@ describe('"there is no such task"', () => {
     assert.ok(!isGone({ misses, missedMs, ageMs: ageMs - 1 }));
   });
 
-  it('is asked again until then, and no more afterwards', () => {
+  it('is polled again until then, and not afterwards', () => {
     const first = judgePoll(asked(), MISSING, middle);
     assert.ok(first.kind === 'missed' && !first.missing && first.nextMs !== null);
     const last = judgePoll(asked({ misses: 4, missedMs: 6 * MINUTE, ageMs: 20 * MINUTE }), MISSING, middle);
@@ -112,7 +112,7 @@ describe('a task', () => {
     assert.equal(judgePoll(asked({ status: 'completed' }), reportOf('completed'), middle).kind, 'said');
   });
 
-  it('that the provider did not know is what it says as soon as it knows it', () => {
+  it('that the provider did not know gets its status when the provider knows it', () => {
     const verdict = judgePoll(asked({ status: 'missing' }), reportOf('in_progress'), middle);
     assert.ok(verdict.kind === 'said' && verdict.nextMs !== null);
   });
@@ -124,7 +124,7 @@ describe('a task', () => {
 });
 
 describe('no answer about a task', () => {
-  it('that is a 429 holds up all questions, at least for as long as the provider says', () => {
+  it('that is a 429 pauses all polls, at least for as long as the provider says', () => {
     const verdict = judgePoll(asked(), trouble('throttled', 30_000), middle);
     assert.ok(verdict.kind === 'unanswered' && verdict.holdMs >= 30_000 && verdict.nextMs >= verdict.holdMs);
     assert.equal(verdict.heard, false);
@@ -132,7 +132,7 @@ describe('no answer about a task', () => {
     assert.ok(silent.kind === 'unanswered' && silent.holdMs >= 16_000);
   });
 
-  it('that fails alone pauses no other poll, but one of many failures in a row does', () => {
+  it('that is a single failure pauses no other poll, and many failures in a row do', () => {
     const hold = (level: number): number => {
       const verdict = judgePoll(asked({ level }), trouble('broken'), middle);
       return verdict.kind === 'unanswered' ? verdict.holdMs : assert.fail(verdict.kind);
@@ -143,7 +143,7 @@ describe('no answer about a task', () => {
     assert.ok(asks.kind === 'unanswered' && asks.holdMs >= 5_000);
   });
 
-  it('for one task again and again makes it wait longer, and no longer than its age would', () => {
+  it('for one task again and again makes this task wait longer, up to the wait of its age', () => {
     const next = (failures: number): number => {
       const verdict = judgePoll(asked({ failures, ageMs: 60 * MINUTE }), trouble('broken'), middle);
       return verdict.kind === 'unanswered' ? verdict.nextMs : assert.fail(verdict.kind);

@@ -46,12 +46,12 @@ describe('what an outcome allows', () => {
     }
   });
 
-  it('is another try for an unknown only with leave', () => {
+  it('is another try for an unknown outcome only with permission', () => {
     assert.equal(retryOf(outcomeOf('uncertain')), undefined);
     assert.deepEqual(retryOf(outcomeOf('uncertain'), leave), {});
   });
 
-  it('needs leave that holds: not once the provider may have forgotten the key', () => {
+  it('is no other try once the provider may have forgotten the key', () => {
     assert.equal(leaveFor(leave, undefined), leave);
     assert.equal(leaveFor(leave, KEY_LIFE_MS - 1), leave);
     assert.equal(leaveFor(leave, KEY_LIFE_MS), undefined);

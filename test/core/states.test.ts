@@ -24,7 +24,7 @@ function reachable(from: State): Set<State> {
 /** States in which a row may have been paid: it is never sent again by itself. */
 const PAID_STATES: State[] = ['submitting', 'submitted', 'uncertain', 'abandoned'];
 
-test('every move is there once, and none stays where it is', () => {
+test('every move is listed once, and changes the state', () => {
   assert.equal(new Set(pairs).size, pairs.length);
   assert.ok(TRANSITIONS.every(({ from, to }) => from !== to));
   assert.ok(TRANSITIONS.every(({ by }) => by.length > 0));

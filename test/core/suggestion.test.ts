@@ -36,7 +36,7 @@ it('suggests the nearest name, unless it is too far', () => {
   assert.equal(nearest('x', []), undefined);
 });
 
-it('takes a word for a slip only while most of it is right', () => {
+it('suggests a name only if most of the word is right', () => {
   assert.equal(likely('knwon', ['a', 'known']), 'known');
   assert.equal(likely('shot', ['shots', 'shoes']), 'shots');
   for (const word of ['zzz', 'nob', 'b', '']) assert.equal(likely(word, ['a', 'c']), undefined, word);

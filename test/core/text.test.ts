@@ -16,7 +16,7 @@ it('cuts at 80 characters, never through one', () => {
   assert.equal(excerpt('👍'.repeat(81)), `"${'👍'.repeat(79)}…"`);
 });
 
-it('escapes what a terminal or a database would stumble over', () => {
+it('escapes characters that a terminal or a database cannot handle', () => {
   assert.equal(excerpt('a\0b\u001b\u009b\ud800\n'), '"a\\u0000b\\u001b\\u009b\\ud800\\n"');
   assert.equal(columnLabel('Prompt \t'), 'Prompt \\t');
 });

@@ -56,7 +56,7 @@ describe('the findings of a crash', { concurrency: 2 }, () => {
     assert.match(String(wrong), /acceptedTwice: .* shot \d fine/);
   });
 
-  it('show a worker that sends a row after it was settled without it', async () => {
+  it('show a worker that sends a row that was settled meanwhile', async () => {
     const { wrong } = await without('stale-sender-sends', async (cli, file, env) => {
       const asleep = await stops(
         cli,

@@ -11,7 +11,7 @@ import { sleepThrough, STOPS } from './stop.ts';
 import type { Woken } from './stop.ts';
 
 describe(
-  'a process that stands still for longer than its deadline, and wakes up',
+  'a process that is suspended for longer than its deadline, and wakes up',
   { concurrency: true },
   () => {
     let simulator: SimulatorProcess;

@@ -83,7 +83,7 @@ function on(
 
     for (const death of over) it(`dies at ${nameOf(death)}`, () => die(death));
     if (over.length > 0) {
-      it('has paid no row twice for what operators did when they are all done', async () => {
+      it('has paid no row twice after all commands of the operators', async () => {
         const ended = await cli.run(['run', ...files.values()]);
         found = await findings(cli, batches);
         exits(ended, exitCodeFor(found.values()));

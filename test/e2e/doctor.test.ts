@@ -51,7 +51,7 @@ describe('doctor', async () => {
     assert.match(ended.stderr, /^vidbatch: 1 check failed \[CHECKS_FAILED\]$/m);
   });
 
-  it('asks the process that holds the folder, and disturbs it in nothing', async () => {
+  it('asks the process that holds the folder, and does not disturb it', async () => {
     await copyTemplate(folder);
     const file = await cli.write('many.csv', csvOf(200, 'many'));
     const worker = cli.start(['run', file, '--rate', '20/s', '--log-level', 'info']);

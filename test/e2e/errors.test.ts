@@ -312,7 +312,7 @@ describe('a provider that cannot be reached', async () => {
     );
   });
 
-  it('is no excuse for an unknown batch or row: both are named', async () => {
+  it('does not hide an unknown batch or row: both are named', async () => {
     const batch = exits(await cli.run(['status', 'shot']), 2);
     clear(batch);
     assert.match(batch.stderr, /there is no batch named shot \[NO_SUCH_BATCH\]\n {2}Did you mean shots\?/);

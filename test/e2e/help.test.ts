@@ -53,12 +53,12 @@ describe('a variable of a flag', async () => {
   const cli = await openCli({ VIDBATCH_API_KEY: 'sk-e2e' });
   after(cli.close);
 
-  it('that says no is a no: plain http stays forbidden', async () => {
+  it('with the value no switches the flag off: plain http stays forbidden', async () => {
     const env = { VIDBATCH_BASE_URL: 'http://api.example.com', VIDBATCH_ALLOW_HTTP: 'false' };
     assert.match(exits(await cli.run(['work'], { env }), 2).stderr, /\[base-url-http\]/);
   });
 
-  it('that is empty is as good as unset', async () => {
+  it('that is empty counts as not set', async () => {
     const env = { VIDBATCH_BASE_URL: '', VIDBATCH_RATE: '', VIDBATCH_CONCURRENCY: '' };
     assert.match(exits(await cli.run(['work'], { env }), 2).stderr, /\[NO_BASE_URL\]/);
   });

@@ -59,7 +59,7 @@ describe('reconcile --provider-file', async () => {
     }
   });
 
-  it('takes the bill of a task that failed and was made again for two tasks, not for one charged twice', async () => {
+  it('counts a failed task and its remake as two tasks, not as one task that was charged twice', async () => {
     simulator.faults.add({ match: { prompt: 'made again' }, task: { ends: 'failed' } });
     const file = await cli.write('remade.csv', 'id,model,prompt\nr1,viduq3p-720p,made again\n');
     exits(await cli.run(['run', file]), 0);

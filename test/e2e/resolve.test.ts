@@ -175,7 +175,7 @@ describe('a provider that honours the idempotency key', async () => {
     assert.equal(creates, 12, 'four were sent twice');
   });
 
-  it('gets a row no more that it may have, once its attempts are used up: it is uncertain', async () => {
+  it('gets no more attempts of a row that it may have, once they are used up: the row is uncertain', async () => {
     await simulator.addRule({ fault: 'status-502:not-created', match: { prompt: 'dark-2' } });
     await cli.write('dark.csv', csvOf(3, 'dark'));
     const ended = exits(await cli.run(['run', 'dark.csv', '--attempts', '2'], { env }), 5);

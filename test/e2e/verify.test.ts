@@ -76,7 +76,7 @@ describe('verify', async () => {
     assert.ok(!(told.stdout + told.stderr).includes(KEY));
   });
 
-  it('finds nothing while a worker is at it', async () => {
+  it('finds nothing while a worker sends rows', async () => {
     const file = await cli.write('many.csv', csvOf(400, 'many'));
     const worker = cli.start(['run', file, '--log-level', 'info', '--concurrency', '2', '--rate', '40/s']);
     await worker.says(/"event":"accepted"/, 20);
@@ -90,7 +90,7 @@ describe('verify', async () => {
     );
   });
 
-  it('names what it was not told: a batch that is not there, a provider that is not known', async () => {
+  it('names what is missing: an unknown batch, a provider that is not configured', async () => {
     assert.match(exits(await verify('shosts'), 2).stderr, /Did you mean shots\?/);
     const env = { VIDBATCH_BASE_URL: '' };
     assert.match(exits(await cli.run(['verify', '--provider'], { env }), 2).stderr, /\[NO_BASE_URL\]/);

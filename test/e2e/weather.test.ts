@@ -35,7 +35,7 @@ describe('a provider in bad weather', async () => {
     );
   });
 
-  it('with a quota is not provoked by a rate below it', async () => {
+  it('with a quota refuses nothing at a rate below it', async () => {
     await simulator.clearRules();
     await simulator.configure({ requestsPerSecond: 20 });
     const before = (await simulator.stats()).byStatus['429'] ?? 0;

@@ -237,7 +237,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await findBatch(db, other.name))?.origin, other.origin);
     });
 
-    test('has to prove itself again for a batch that is rebound to it', async () => {
+    test('must accept a canary again for a batch that is rebound to it', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 2 });
       const other = await makeBatch(db);

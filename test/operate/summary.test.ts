@@ -90,12 +90,12 @@ const summary = (...gates: Gate['gate'][]): Parameters<typeof etaOf>[2] => ({
 });
 
 describe('an ETA', () => {
-  test('is what is left at the speed of the last minute', () => {
+  test('is the remaining time at the speed of the last minute', () => {
     assert.equal(etaOf(4, true, summary()), 25);
     assert.equal(etaOf(4, true, summary('throttled')), 25);
   });
 
-  test('is of the rows that the budget pays for', () => {
+  test('counts only rows that the budget pays for', () => {
     const status = {
       currency: 'CNY',
       budget: '9',

@@ -77,7 +77,7 @@ test('settings can be changed from outside, all or none', async (t) => {
   assert.equal(client.simulator.settings().requestsPerSecond, 5);
 });
 
-test('the key is no setting', async (t) => {
+test('the key cannot be changed from outside', async (t) => {
   const client = await start(t);
   const seen = await post(client, '/control/settings', { apiKey: 'x' });
   assert.match(String(fields(seen.text)['error']), /apiKey/);
@@ -109,7 +109,7 @@ test('the task list shows every task, ready for a bill', async (t) => {
   });
 });
 
-test('what the control endpoint does not know, it says, with what it knows', async (t) => {
+test('an unknown path of the control endpoint is refused with the known ones', async (t) => {
   const client = await start(t);
   const unknown = await client.send('GET', '/control/bills');
   assert.equal(unknown.status, 404);

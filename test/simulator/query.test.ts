@@ -27,14 +27,14 @@ test('a task is queued, progresses and is completed with a result', async (t) =>
   });
 });
 
-test('a task whose answer was lost can be asked about', async (t) => {
+test('a task whose answer was lost can be polled', async (t) => {
   const client = await start(t);
   await client.fault('truncated-json:created');
   const id = client.simulator.record[0]?.taskId ?? '';
   assert.equal(fields((await client.query(id)).text)['id'], id);
 });
 
-test('asking needs a key', async (t) => {
+test('a poll needs a key', async (t) => {
   const client = await start(t, { apiKey: 'sk-test' });
   const id = await client.taskId();
   assert.equal((await client.query(id, { authorization: 'Bearer no' })).status, 401);
@@ -179,7 +179,7 @@ suite('surprises', () => {
     assert.equal(await failed(), first);
   });
 
-  test('asking can be disturbed like creating', async (t) => {
+  test('polls can be disturbed like creates', async (t) => {
     const client = await start(t);
     const id = await client.taskId();
     client.simulator.faults.add({
@@ -206,7 +206,7 @@ test('the final status of a task can change later', async (t) => {
   assert.deepEqual([listed?.status, listed?.polls], ['completed', 4], 'its books know better');
 });
 
-test('questions have faults of their own, at a rate, and with Retry-After', async (t) => {
+test('polls have their own faults, at a rate, and with Retry-After', async (t) => {
   const queryFaults = ['throttle-seconds=0.3', 'status-503-seconds=0.3'];
   const client = await start(t, { queryFaults, task: { queuedMs: 0, runningMs: 0 } });
   const id = await client.taskId();

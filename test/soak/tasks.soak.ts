@@ -11,7 +11,7 @@ const ROWS = Number(process.env['SOAK_TASKS'] ?? 10_000);
 const UNIT_MS = 1_000;
 const ASKER = fileURLToPath(new URL('asker.ts', import.meta.url));
 
-test(`${ROWS} tasks that live in every way are known as they are, though an asker of three is killed`, async () => {
+test(`${ROWS} tasks of every kind get their status, although one of three pollers is killed`, async () => {
   const storage = await openStorage('postgres');
   const crowd = await makeCrowd(storage.db, ROWS, UNIT_MS, {
     queryFaults: ['status-502=0.01', 'truncated-json=0.01', 'throttle=0.0005'],

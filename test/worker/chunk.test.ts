@@ -155,7 +155,7 @@ describe('a chunk', () => {
     assert.deepEqual(asked, [3]);
   });
 
-  test('ends when no more rows are to be had, says why, and waits for those that it has claimed', async () => {
+  test('ends when it gets no more rows, says why, and waits for the rows that it has claimed', async () => {
     const { ports, slots, flying, told, answerAll } = stage({ rows: 2, blocked: { reason: 'window' } });
     let over = false;
     const done = sendChunk({ batch: 1, rows: 10 }, ports).finally(() => (over = true));
@@ -283,7 +283,7 @@ describe('a chunk', () => {
     assert.deepEqual(asked, []);
   });
 
-  test('asks by the clocks of the moment before its claim: a row that waited in it is not sent late', async () => {
+  test('counts from the moment before its claim: a row that waited in the claim is not sent late', async () => {
     const { ports, flying, answerAll } = stage({ concurrency: 1, claimTakes: 700 });
     const done = sendChunk({ batch: 1, rows: 1 }, ports);
     await settle();

@@ -225,7 +225,7 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     await one.close();
   });
 
-  test('an error of the ledger is said once, and is over when it is over', async () => {
+  test('an error of the ledger is logged once, and its end once', async () => {
     const one = await feeding(storage());
     const real = storage().db;
     let away = true;
@@ -255,7 +255,7 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     await one.close();
   });
 
-  test('while it runs its queue is known as fed, and once it has stopped it is not', async () => {
+  test('its queue counts as fed only while the feeder runs', async () => {
     const one = await feeding(storage());
     const known = async (): Promise<number> => {
       const { rows } = await storage().db.query('select from vidbatch.feeder where queue = $1', [one.name]);
@@ -295,7 +295,7 @@ describe('a queue whose store is lost', () => {
     await one.close();
   });
 
-  test('jobs that cannot be read are taken away, and made up for', async () => {
+  test('jobs that cannot be read are removed and replaced', async () => {
     const one = await feeding(storage);
     const feeder = one.start();
     await full(one);

@@ -166,7 +166,7 @@ describe('claims', () => {
 });
 
 for (const proven of [true, false]) {
-  test(`a claim that a server commits while it is made again is ours (${proven ? 'plain' : 'with the batch locked'})`, async () => {
+  test(`a claim that a server commits while it is repeated belongs to this worker (${proven ? 'plain' : 'with the batch locked'})`, async () => {
     const made = await makeBatch(storage.db, { rows: 2, proven });
     const before: Fate[] = proven ? [] : ['well', 'well'];
     const fates: Fate[] = [...before, 'late', 'overtaken'];

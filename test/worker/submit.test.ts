@@ -192,7 +192,7 @@ describe('a row with an earlier attempt that may have been accepted', () => {
   const leave = sameKeyOf({ providerIdempotent: true });
   const doubted = (doubtMs: number): Claim => ({ ...CLAIM, doubtMs });
 
-  test('is sent with leave, and recorded with it', async () => {
+  test('is sent with permission, and recorded with it', async () => {
     const { row, ports, log, results } = stage({ claim: doubted(KEY_LIFE_MS - 1) });
     await submit(row, { ...ports, sameKey: leave });
     assert.ok(log.includes(`create vidbatch-abc-7-2-${CONTENT} ${CLAIM.request}`));
@@ -203,7 +203,7 @@ describe('a row with an earlier attempt that may have been accepted', () => {
     ['without leave', undefined, 1],
     ['once the provider may have forgotten its key', leave, KEY_LIFE_MS],
   ] as const) {
-    test(`is not sent ${name}, and recorded without leave`, async () => {
+    test(`is not sent ${name}, and recorded without permission`, async () => {
       const { row, ports, log, results } = stage({ claim: doubted(doubtMs) });
       await submit(row, { ...ports, sameKey });
       assert.ok(!log.some((line) => line.startsWith('create')));

@@ -82,7 +82,7 @@ for (const kind of ['redis+postgres', 'postgres'] as const) {
   });
 }
 
-test('without being asked, nothing is loaded; when it is only likely to be wanted, what is there is taken', async () => {
+test('are not loaded without configuration; with only an exporter, an installed package is used', async () => {
   assert.equal(await loadTelemetry({ otel: 'no' }), undefined);
   assert.equal(await loadTelemetry({}), undefined);
   assert.ok((await loadTelemetry({ otel: 'maybe' })) !== undefined);

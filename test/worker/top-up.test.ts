@@ -96,10 +96,10 @@ describe('a queue is filled up', () => {
   });
 });
 
-describe('while a halt is being tried out', () => {
+describe('while a halted provider is being probed', () => {
   const probing = { alone: true, probing: true };
 
-  test('there is one job for one row, and none while any job is there', () => {
+  test('there is one job for one row, and no second job while it exists', () => {
     const ready = [batch(1, probing), batch(2, { ...probing, rank: 9 })];
     assert.equal(told(jobs(ready)), '1:1');
     assert.equal(told(jobs(ready, { waiting: { 2: 0 } })), '');
@@ -213,7 +213,7 @@ describe('for any ready rows and any waiting jobs', () => {
     );
   });
 
-  test('while a halt is being tried out there is one job at most', () => {
+  test('while a halted provider is being probed, there is at most one job', () => {
     fc.assert(
       fc.property(anyQueue, ({ ready, ...supply }) => {
         const probing = ready.map((one) => ({ ...one, alone: true, probing: true }));

@@ -190,7 +190,7 @@ function judge({ batch, key, input, request: text, hash }: Content): Finding[] {
   if (typeof request !== 'object' || request === null || Array.isArray(request))
     tell(CONTENT_RULES.request, 'its request is not a JSON object');
   else if (hash !== null && hashOf(request) !== hash) {
-    tell(CONTENT_RULES.hash, 'its request is not the one of its hash');
+    tell(CONTENT_RULES.hash, 'its request does not have its hash');
   }
   return found;
 }

@@ -30,7 +30,7 @@ describe('a rate', () => {
       assert.deepEqual(parseRates('--rate', text), [{ model: '', intervalMs }], text);
   });
 
-  test('may be of one model', () => {
+  test('may apply to one model', () => {
     assert.deepEqual(parseRates('--rate', '10/s,120/m@viduq3p-1080p, 1@x'), [
       { model: '', intervalMs: 100 },
       { model: 'viduq3p-1080p', intervalMs: 500 },
@@ -65,7 +65,7 @@ describe('a rate', () => {
     assert.throws(() => parseRate('--poll-rate', 'auto'), usage('BAD_RATE', /600\/m or 100\/h$/));
   });
 
-  test('is said once of all rows, and once of a model', () => {
+  test('is given at most once for all rows, and once for each model', () => {
     assert.throws(() => parseRates('--rate', '1/s,2/s'), usage('TWICE_LIMITED', /two limits for all rows/));
     assert.throws(() => parseRates('--rate', '1@x,2@x'), usage('TWICE_LIMITED', /two limits for "x"/));
   });
@@ -78,7 +78,7 @@ describe('a rate', () => {
   });
 });
 
-test('a rate that is to be found out is one of all rows', () => {
+test('an automatic rate applies to all rows', () => {
   assert.deepEqual(parseRates('--rate', 'auto,2/s@x'), [
     { model: '', intervalMs: 'auto' },
     { model: 'x', intervalMs: 500 },

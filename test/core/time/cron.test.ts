@@ -110,7 +110,7 @@ describe('ticks', () => {
     );
   });
 
-  test('do not depend on where one begins to count, and the last one is the one before', () => {
+  test('do not depend on the first instant, and the last tick is the one before', () => {
     const crons = ['*/30 * * * *', '15 1,2,3 * * *', '0 0 1 * *', '30 2 * * 0'];
     check(
       property(constantFrom(...CHANGING), constantFrom(...crons), nat({ max: 364 }), (zone, cron, day) => {

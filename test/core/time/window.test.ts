@@ -81,7 +81,7 @@ describe('a window', () => {
     ]);
   });
 
-  test('of whole days is one without a break, but for the days that it skips', () => {
+  test('of whole days has no break, except for the days that it skips', () => {
     const days = span('2026-11-20T00:00Z', '2026-11-24T00:00Z');
     assert.deepEqual(told('00:00-24:00 UTC', days), ['2026-11-20T00:00Z 2026-11-24T00:00Z']);
     assert.deepEqual(told('00:00-12:00 UTC; 12:00-24:00 UTC except 2026-11-22', days), [

@@ -132,7 +132,7 @@ onEvery(LEDGERS, (storage) => {
       }
     });
 
-    test('trying again does nothing where there is no halt', async () => {
+    test('a probe does nothing without a halt', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       assert.equal(await armProbe(db, made.origin), false);

@@ -83,7 +83,7 @@ onEvery(LEDGERS, (storage) => {
     });
 
     for (const kind of ['not-sent', 'throttled', 'rejected', 'uncertain'] as const) {
-      test(`is not lifted by a trial that was ${kind}; the next one may try`, async () => {
+      test(`is not lifted by a probe that was ${kind}; the next row may be the probe`, async () => {
         const { db } = storage();
         const made = await makeBatch(db, { rows: 3 });
         const [first = 0, second = 0] = made.rows;
@@ -170,7 +170,7 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
-  describe('the avalanche guard', () => {
+  describe('the guard against many uncertain rows', () => {
     const LIMIT = AVALANCHE.uncertainInARow;
 
     test('halts after five uncertain answers in a row', async () => {

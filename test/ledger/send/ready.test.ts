@@ -142,7 +142,7 @@ onEvery(LEDGERS, (storage) => {
       );
     });
 
-    test('a halt shuts all batches; being tried out, all are alone until its probe flies', async () => {
+    test('a halt shuts all batches; while it is probed, each sends one row alone until the probe is in flight', async () => {
       const { db } = storage();
       const made = await makeBatch(db, { rows: 3 });
       await makeBatch(db, { rows: 3, origin: made.origin });

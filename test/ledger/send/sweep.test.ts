@@ -72,7 +72,7 @@ onEvery(LEDGERS, (storage) => {
     assert.equal(await tryAlone(db, made, third), undefined, 'and the next one holds it');
   });
 
-  test('a dead trial of a halted provider frees its slot, and does not lift the halt', async () => {
+  test('a dead probe of a halted provider frees its slot, and does not lift the halt', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 3 });
     const [first = 0, second = 0, third = 0] = made.rows;

@@ -72,7 +72,7 @@ async function expire(db: Database, made: Made): Promise<void> {
 
 onEvery(LEDGERS, (storage) => {
   describe('an unknown, where the provider honours the key', () => {
-    test('goes again under the same key, and costs an attempt', async () => {
+    test('is sent again under the same key, and costs an attempt', async () => {
       const { db } = storage();
       const { id, first, second } = await again(db);
       assert.deepEqual([first.refusals, second.refusals, second.spent], [0, 0, 1]);
@@ -99,7 +99,7 @@ onEvery(LEDGERS, (storage) => {
       }
     });
 
-    test('and then refused is uncertain: the refusal says nothing of the first attempt', async () => {
+    test('and then refused is uncertain: the refusal says nothing about the first attempt', async () => {
       const { db } = storage();
       const { made, id, first, second } = await again(db);
       assert.equal((await tell(db, second, 'rejected')).state, 'uncertain');
@@ -112,7 +112,7 @@ onEvery(LEDGERS, (storage) => {
     });
 
     for (const kind of ['throttled', 'not-sent', 'halted', 'uncertain'] as const) {
-      test(`and then ${kind} at a worker without leave is uncertain`, async () => {
+      test(`and then ${kind} at a worker without permission is uncertain`, async () => {
         const { db } = storage();
         const { second } = await again(db);
         assert.equal((await tell(db, second, kind, { leave: false })).state, 'uncertain');
@@ -137,7 +137,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await providerOf(db, made)).state, 'halted');
     });
 
-    test('is settled by its first answer, though that comes late', async () => {
+    test('is settled by its first answer, although the answer comes late', async () => {
       const { db } = storage();
       const made = await makeBatch(db);
       const first = await claimFirst(db, made);
@@ -219,7 +219,7 @@ onEvery(LEDGERS, (storage) => {
       return `${state} ${spent}`;
     };
 
-    test('goes again, with leave', async () => {
+    test('is sent again, with permission', async () => {
       assert.equal(await swept(storage().db), 'pending 1');
     });
 
@@ -278,7 +278,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await tell(db, second, 'not-sent')).state, 'uncertain');
     });
 
-    test('is fixed: its manifest can neither change it nor drop it', async () => {
+    test('cannot be changed or cancelled by its manifest', async () => {
       const { db } = storage();
       await db.query('insert into vidbatch.provider (origin) values ($1) on conflict do nothing', [ORIGIN]);
       const file = await new ManifestFile().write([row('doubt-1'), row('doubt-2')]);
@@ -297,7 +297,7 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await storedOne(db, one.id)).state, 'pending');
     });
 
-    test('that a person calls not sent is in doubt no more, and keeps its key', async () => {
+    test('that a person resolves as not sent is no longer in doubt, and keeps its key', async () => {
       const { db } = storage();
       const { made, id, second } = await again(db);
       await tell(db, second, 'uncertain', { leave: false });

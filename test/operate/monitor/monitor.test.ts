@@ -125,7 +125,7 @@ describe('a monitor', () => {
     }
   });
 
-  it('only shows: GET and HEAD', async () => {
+  it('is read-only: GET and HEAD', async () => {
     for (const path of ['/healthz', '/readyz', '/metrics']) {
       assert.equal((await fetch(monitor.url + path, { method: 'HEAD' })).status, 200);
       const written = await fetch(monitor.url + path, { method: 'POST', body: 'x' });

@@ -44,7 +44,7 @@ function journalsOf(db: Queryable, folder: string, batch: string | null = null):
 }
 
 onEvery(LEDGERS, (storage) => {
-  test('a journal whose attempts and answers are all recorded is in order, with a torn end too', async () => {
+  test('a journal whose attempts and answers are all recorded has no finding, also with a torn end', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 2 });
     const claims = await claimAll(db, made, made.rows);

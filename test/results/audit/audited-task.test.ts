@@ -329,7 +329,7 @@ describe('a task is judged', () => {
   });
 });
 
-test('the price is named where what was billed is not that, and only there', () => {
+test('the price is named only where the bill differs from it', () => {
   const price = { amount: money('1'), currency: 'CNY' };
   const expected = (over: Partial<AuditedTask>, of: Partial<Context> = PRICE): unknown => {
     const one = subject(over);

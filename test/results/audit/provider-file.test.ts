@@ -100,7 +100,7 @@ describe('a file of the provider', () => {
     ]);
   });
 
-  test('has lines that cannot be read, and the others can', async () => {
+  test('is read except for the lines that cannot be read', async () => {
     const text = [
       'task_id,amount,currency,created_at,status,type',
       't1,1.00,CNY,1700000000,completed,charge',
@@ -146,7 +146,7 @@ describe('a file of the provider', () => {
     }
   });
 
-  test('is refused where it is of something else, or has nothing in it', async () => {
+  test('is refused if it is about something else, or is empty', async () => {
     const cases: [code: string, name: string, text: string][] = [
       ['NO_ENTRIES', 'prices.json', '{"m": {"perSecond": "0.40", "currency": "CNY"}}'],
       ['NO_ENTRIES', 'none.json', '[]'],

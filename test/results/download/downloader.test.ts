@@ -57,7 +57,7 @@ const BAD: readonly [fault: string, state: 'failed' | 'expired', code: string, r
 
 onEvery(LEDGERS, (storage) => {
   describe('a video', () => {
-    test('comes from the provider itself with the key, where the provider tells no URL', async (t) => {
+    test('comes from the provider itself with the key, if the provider gives no URL', async (t) => {
       const settings = { profile: 'openai-videos', apiKey: 'sk-test' };
       const fixture = await openDownload(t, storage(), ['a'], settings);
       assert.equal((await fixture.download())['a']?.download, 'downloaded');

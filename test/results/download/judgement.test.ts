@@ -55,7 +55,7 @@ describe('the head of an answer', () => {
     assert.partialDeepStrictEqual(judge(200, { 'content-encoding': 'compress' }), { code: 'ENCODING' });
   });
 
-  test('says whether it is worth coming back', () => {
+  test('says whether another try may succeed', () => {
     for (const status of [401, 403, 404, 410]) assert.equal(judge(status).kind, 'dead');
     for (const status of [408, 425, 429, 500, 503, 599]) assert.equal(judge(status).kind, 'again');
     for (const status of [204, 300, 304, 400, 451]) assert.equal(judge(status).kind, 'refused');

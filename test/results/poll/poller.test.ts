@@ -44,8 +44,8 @@ async function reconciled(
 }
 
 onEvery(LEDGERS, (storage) => {
-  describe('tasks that live in every way', () => {
-    it('are known as they are, row by row, though three ask at once and one of them died: each once a time', async () => {
+  describe('tasks of every kind', () => {
+    it('get their status, although one of three pollers dies: no task is polled by two at a time', async () => {
       const { db } = storage();
       const rows = 110;
       const crowd = await makeCrowd(db, rows, UNIT_MS, {

@@ -341,7 +341,7 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual(await readdir(folder), ['replay.lock']);
   });
 
-  test('a folder that is not there, and a file that is no journal, do no harm', async () => {
+  test('a missing folder and a file that is not a journal cause no error', async () => {
     const { db } = storage();
     const folder = await newFolder();
     assert.equal((await replayJournals(db, join(folder, 'none'), 'this')).journals, 0);

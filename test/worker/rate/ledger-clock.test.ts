@@ -30,7 +30,7 @@ function heard(all: readonly { before: number; after: number; pause: number }[],
   return known;
 }
 
-test('a moment of the ledger is known as well as its quickest question was', () => {
+test('a moment of the ledger is known as exactly as the fastest reading', () => {
   fc.assert(
     fc.property(exchanges, (all) => {
       const error = momentOf(0, heard(all)) - AHEAD;
@@ -62,7 +62,7 @@ test('a clock that was set is followed at once', () => {
   }
 });
 
-test('a clock that runs slowly away is followed', () => {
+test('a clock that drifts slowly is followed', () => {
   let known: Ahead | undefined;
   const rate = 1.0003;
   for (let mono = 0; mono < 3_600_000; mono += 500)
