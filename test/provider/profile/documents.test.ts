@@ -59,6 +59,15 @@ for (const name of builtInNames().filter((one) => one !== DEFAULT_PROFILE)) {
       });
     }
 
+    test('a status that no document names proves nothing', () => {
+      // new-api follows the gateway's source, as the default does.
+      const unnamed = name === 'new-api' ? [409, 500] : [406, 409, 418, 424, 451, 499, 500, 503, 529];
+      for (const status of unnamed) {
+        const outcome = judge({ status, headers: {}, body: '{"message":"no"}' }, dialect, { now: NOW });
+        assert.equal(outcome.kind, 'uncertain', `HTTP ${status}`);
+      }
+    });
+
     test('its documents are named, and what they do not say', () => {
       const { documents, unverified } = profileOf(name);
       assert.ok(documents.length > 0 && documents.every((one) => one.startsWith('https://')));
