@@ -20,7 +20,7 @@ import { reopenRows } from './batch/retry.ts';
 import type { Plan } from './batch/plan.ts';
 import { produce } from './batch/producer.ts';
 import type { Produced, ProduceOptions } from './batch/producer.ts';
-import { readConfig, requireProvider } from './core/config.ts';
+import { readConfig } from './core/config.ts';
 import type { Config } from './core/config.ts';
 import { defined } from './core/json.ts';
 import { operator } from './core/operator.ts';
@@ -52,6 +52,7 @@ import { DEFAULTS, startSending, untilDone } from './worker/sending.ts';
 import type { Sending, SendingOptions, WorkLimits } from './worker/sending.ts';
 import { resolveRow } from './operate/resolve.ts';
 import type { Decision } from './operate/resolve.ts';
+import { requireTarget } from './provider/target.ts';
 
 export { receipt } from './operate/summary.ts';
 export { EXIT, VidbatchError } from './core/errors.ts';
@@ -217,7 +218,7 @@ export async function open(options: OpenOptions = {}): Promise<Vidbatch> {
     async reconcile(name) {
       const batchId = name === undefined ? null : (await requireBatch(db, name)).id;
       const provider = createProvider({
-        ...requireProvider(config),
+        ...requireTarget(config),
         codes: config.codes,
         timeoutMs: POLL_TIMEOUT_MS,
         connections: 8,

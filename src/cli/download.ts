@@ -11,6 +11,7 @@ import { askerOf } from '../provider/asker.ts';
 import type { Asker } from '../provider/asker.ts';
 import { rememberedProfiles } from '../provider/profile/remembered.ts';
 import { createProvider } from '../provider/client.ts';
+import { needsNoKey } from '../provider/target.ts';
 import type { Provider } from '../provider/client.ts';
 import { Downloader } from '../results/download/downloader.ts';
 import type { DownloaderOptions } from '../results/download/downloader.ts';
@@ -70,7 +71,8 @@ continues partial ones; it never touches a file that was changed. For an expired
 one. --watch also polls the tasks, together with \`work\`, \`run\` and \`reconcile --watch\`, and ends when no more
 videos can come.
 
-It connects to public addresses only, wherever a name or a redirect leads, and sends none of them the API key.
+It connects to public addresses only, wherever a name or a redirect leads. It sends the API key to none of them, unless
+the profile says that the provider itself gives out the videos: then to that address of the provider alone.
 --allow-private adds this machine and private networks (for \`vidbatch simulate\`, or a local store).
 
 Exit codes: 0 every completed video is there · 1 the disk, the ledger, or another process that downloads into the folder
@@ -172,8 +174,9 @@ async function download(name: string, flags: DownloadFlags, io: Io): Promise<num
 }
 
 /** Public videos need no API key. Without a key, the command polls no tasks and gets no new URLs. */
-function providerOf({ baseUrl, apiKey, codes }: Config, connections: number): Provider | undefined {
-  if (baseUrl === undefined || apiKey === undefined) return undefined;
+function providerOf(config: Config, connections: number): Provider | undefined {
+  const { baseUrl, apiKey, codes } = config;
+  if (baseUrl === undefined || (apiKey === undefined && !needsNoKey(config))) return undefined;
   return createProvider({ baseUrl, apiKey, timeoutMs: POLL_TIMEOUT_MS, connections, codes });
 }
 

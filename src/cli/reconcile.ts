@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
 import { openOf } from '../core/task-status.ts';
 import type { TaskCounts } from '../core/task-status.ts';
@@ -33,6 +32,7 @@ import { checkMode, providerFileFlags, reconcileFiles } from './reconcile-files.
 import type { ProviderFileFlags } from './reconcile-files.ts';
 import { onInterrupt } from './signals.ts';
 import { logAbove, Progress } from './terminal.ts';
+import { requireTarget } from '../provider/target.ts';
 
 interface ReconcileFlags extends GlobalFlags, ProviderFileFlags {
   concurrency: string;
@@ -84,7 +84,7 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const config = configOf(flags);
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
   const intervalMs = parsePollRate(flags);
-  const target = requireProvider(config);
+  const target = requireTarget(config);
   warnOfKeyApart(config, io);
   const progress = new Progress(io);
   const log = logOf(flags, 'warn', logAbove(progress, io));

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import type { Produced } from '../batch/producer.ts';
-import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
 import { defined } from '../core/json.ts';
 import { countOpen } from '../ledger/batches.ts';
@@ -41,6 +40,7 @@ import { onInterrupt } from './signals.ts';
 import type { Interrupt } from './signals.ts';
 import { logAbove, Progress } from './terminal.ts';
 import { forecastOptions, offPeakWindow } from './time-flags.ts';
+import { requireTarget } from '../provider/target.ts';
 
 type RunFlags = ManifestFlags & ShutdownFlags & { wait?: boolean };
 
@@ -84,7 +84,7 @@ async function run(interrupt: Interrupt, manifests: string[], flags: RunFlags, i
   const window = offPeakWindow(flags);
   const options = await produceOptions(flags, manifests, config, io);
   const assumed = { ...forecastOptions(flags), ...defined({ batch: options.window }) };
-  requireProvider(config);
+  requireTarget(config);
   const asks = io.interactive && !isOn(flags.yes) && !isOn(flags.json) && !manifests.includes('-');
   if (!asks) warnOfKeyApart(config, io);
   const named = await openNamed(manifests, options);

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
@@ -25,6 +24,7 @@ import type { Io } from './io.ts';
 import { openLedgerOnly } from './open-ledger.ts';
 import { onInterrupt } from './signals.ts';
 import { Progress } from './terminal.ts';
+import { requireTarget } from '../provider/target.ts';
 
 interface VerifyFlags extends GlobalFlags {
   provider?: boolean;
@@ -71,7 +71,7 @@ interface Checked {
 async function verify(name: string | undefined, flags: VerifyFlags, io: Io): Promise<number> {
   const config = configOf(flags);
   const concurrency = parseCount('--concurrency', flags.concurrency, 1, 1000);
-  const target = isOn(flags.provider) ? requireProvider(config) : undefined;
+  const target = isOn(flags.provider) ? requireTarget(config) : undefined;
   if (target !== undefined) warnOfKeyApart(config, io);
   const app = await openWithQueueIfThere(config, io);
   const provider = target && createProvider({ ...target, connections: concurrency, codes: config.codes });

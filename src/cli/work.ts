@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { requireProvider } from '../core/config.ts';
 import { EXIT } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Queryable } from '../database/database.ts';
@@ -39,6 +38,7 @@ import type { ShutdownFlags } from './shutdown.ts';
 import { onInterrupt } from './signals.ts';
 import { offPeakFlag, offPeakWindow } from './time-flags.ts';
 import type { OffPeakFlags } from './time-flags.ts';
+import { requireTarget } from '../provider/target.ts';
 
 interface WorkCommandFlags extends ShutdownFlags, OffPeakFlags {
   drain?: boolean;
@@ -77,7 +77,7 @@ async function work(flags: WorkCommandFlags, io: Io): Promise<number> {
   const timeoutMs = shutdownMs(flags, limits);
   const address = flags.http === undefined ? undefined : parseAddress('--http', flags.http);
   const window = offPeakWindow(flags);
-  requireProvider(config);
+  requireTarget(config);
   warnOfKeyApart(config, io);
   const log = logOf(flags, 'info');
   const interrupt = onInterrupt(io.quit);

@@ -4,11 +4,11 @@ import { journalFolder } from './journal/journal.ts';
 import { replayJournals } from './journal/replay.ts';
 import type { Replayed } from './journal/replay.ts';
 import { againOf } from './sweeper.ts';
-import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import type { Logger } from '../core/log.ts';
 import { rememberedProfiles } from '../provider/profile/remembered.ts';
 import { sendUnheardAgain } from '../ledger/send/unknown-outcome.ts';
+import { requireTarget } from '../provider/target.ts';
 
 /** `recalled`: this app has sent nothing since its last recall. `sent`: it has, so it reads its journal before it sends again. */
 const state = new WeakMap<App, 'recalled' | 'sent'>();
@@ -35,7 +35,7 @@ export async function recall(
     const folder = journalFolder(config.dataDir);
     logReplayed(await replayJournals(app.db, folder, app.ledgerId, (one) => logAccepted(log, one)), log);
   }
-  const { baseUrl } = requireProvider(config);
+  const { baseUrl } = requireTarget(config);
   const again = await againOf(baseUrl, maxAttempts, rememberedProfiles(app.db, config));
   const rows = again === undefined ? 0 : await sendUnheardAgain(app.db, again);
   if (rows > 0)

@@ -4,7 +4,6 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from './app.ts';
 import { putOffPeakUnder } from '../ledger/send/window-change.ts';
-import { requireProvider } from '../core/config.ts';
 import type { Config } from '../core/config.ts';
 import { usageError } from '../core/errors.ts';
 import { journalFolder, openJournal } from './journal/journal.ts';
@@ -33,6 +32,7 @@ import type { Window } from '../core/time/window.ts';
 import { configuredModels } from '../provider/profile/models.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
+import { requireTarget } from '../provider/target.ts';
 
 export interface WorkLimits extends PollLimits {
   /** Open calls of this worker; 8. */
@@ -98,7 +98,7 @@ export async function startSending(
   limits: Partial<WorkLimits>,
   options: SendingOptions,
 ): Promise<Sending> {
-  const target = requireProvider(config);
+  const target = requireTarget(config);
   const { log = createLog('warn'), onExchange, onPolled, offPeakWindow, ...rest } = options;
   const effective = { ...DEFAULTS, ...limits };
   if (effective.limits !== undefined) checkModels(effective.limits, configuredModels(config));

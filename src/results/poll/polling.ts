@@ -1,5 +1,4 @@
 import type { Database } from '../../database/database.ts';
-import { requireProvider } from '../../core/config.ts';
 import type { Config } from '../../core/config.ts';
 import type { Limit } from '../../core/rate/rate-limits.ts';
 import { POLL_TIMEOUT_MS, startPoller } from './poller.ts';
@@ -8,6 +7,7 @@ import { askerOf } from '../../provider/asker.ts';
 import { rememberedProfiles } from '../../provider/profile/remembered.ts';
 import { createProvider } from '../../provider/client.ts';
 import { within } from '../../core/within.ts';
+import { requireTarget } from '../../provider/target.ts';
 
 export interface PollLimits {
   /** The most polls that are open at a time. Open calls do not count. 0: this worker polls no task. */
@@ -49,7 +49,7 @@ export function startPolling(
   if (pollConcurrency === 0) return { hurry: () => Promise.resolve(), stop: () => Promise.resolve() };
   const { onPolled, ...rest } = how;
   const provider = createProvider({
-    ...requireProvider(config),
+    ...requireTarget(config),
     timeoutMs: POLL_TIMEOUT_MS,
     connections: pollConcurrency,
     codes: config.codes,
