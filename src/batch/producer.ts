@@ -4,6 +4,7 @@
  * It may import manifest, provider, ledger, database and core.
  */
 import { refuseManifest, withCandidate, type Candidate, type CandidateOptions } from './candidate.ts';
+import type { ProfileNews } from './batch-profile.ts';
 import { mergeInto, type Look, type MergeOptions } from './merge.ts';
 import { VidbatchError } from '../core/errors.ts';
 import { crashPoint } from '../core/crash-points.ts';
@@ -25,6 +26,8 @@ export interface Produced extends Merged {
   /** Rows that got a new id. */
   renamed: number;
   columns: Understanding;
+  /** How a named profile changed what the batch remembers. */
+  profile?: ProfileNews;
 }
 
 /** With more new rows, Postgres needs new statistics, or the first claims scan all of them. */

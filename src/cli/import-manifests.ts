@@ -1,3 +1,4 @@
+import { formatProfileNews } from '../batch/batch-profile.ts';
 import { formatBudget } from '../batch/budget.ts';
 import { batchName, checkHeader, checkUnchanged, openCandidate } from '../batch/candidate.ts';
 import type { Candidate } from '../batch/candidate.ts';
@@ -178,11 +179,15 @@ async function warnOfBudget(db: Database, { batch }: Produced, { err }: Pick<Io,
 
 /** `columnsShown`: the plan has named the columns already. */
 export function formatProduced(produced: Produced, columnsShown = false): string {
-  const { batch, rows, added, known, renamed, updated, pruned, invalid, columns } = produced;
+  const { batch, rows, added, known, renamed, updated, pruned, invalid, columns, profile } = produced;
   const parts = [plural(rows, 'row'), `${formatCount(added)} new`];
   for (const [name, n] of Object.entries({ known, renamed, updated, cancelled: pruned, invalid })) {
     if (n > 0) parts.push(`${formatCount(n)} ${name}`);
   }
-  const lines = (columnsShown ? [] : formatColumns(columns)).map((line) => `\n  ${line}`);
+  const told = [
+    ...(profile === undefined ? [] : [formatProfileNews(profile)]),
+    ...(columnsShown ? [] : formatColumns(columns)),
+  ];
+  const lines = told.map((line) => `\n  ${line}`);
   return `${batch.name}: ${parts.join(' · ')}${lines.join('')}`;
 }

@@ -90,9 +90,9 @@ async function reconcileBatch(name: string | undefined, flags: ReconcileFlags, i
   const log = logOf(flags, 'warn', logAbove(progress, io));
   const provider = createProvider({
     ...target,
+    codes: config.codes,
     timeoutMs: POLL_TIMEOUT_MS,
     connections: concurrency,
-    codes: config.codes,
   });
   const interrupt = onInterrupt(io.quit);
   const watch = isOn(flags.watch);

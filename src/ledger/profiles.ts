@@ -42,6 +42,15 @@ export async function findProfileOf(db: Queryable, batchId: number): Promise<num
   return rows[0]?.id;
 }
 
+/** The numbers of the profiles of these batches. */
+export async function findProfilesOf(db: Queryable, batches: readonly number[]): Promise<number[]> {
+  const { rows } = await db.query<{ id: number }>(
+    'select distinct profile_id as id from vidbatch.batch where id = any($1::bigint[]) order by id',
+    [batches],
+  );
+  return rows.map(({ id }) => id);
+}
+
 /** The numbers of all profiles. */
 export async function listProfiles(db: Queryable): Promise<number[]> {
   const { rows } = await db.query<{ id: number }>('select id from vidbatch.profile order by id');

@@ -10,6 +10,8 @@ import { readFailReasons } from '../ledger/operator/retry-failed-tasks.ts';
 import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
 import { readAccepted, readCalls, readEndings, readTaskTimes } from '../ledger/read/batch-numbers.ts';
 import type { Calls, Ending, Percentiles } from '../ledger/read/batch-numbers.ts';
+import { readAnsweredCosts } from '../ledger/tasks/costs.ts';
+import type { AnsweredCosts } from '../ledger/tasks/costs.ts';
 import { summarise } from './summary.ts';
 import type { Summary } from './summary.ts';
 
@@ -34,6 +36,8 @@ export interface Report extends Pick<
   /** The cost of the accepted rows, by the price file or by the ledger's prices; null: there are no prices. */
   estimated: Estimate | null;
   billed: Billed[];
+  /** The cost that the answers about tasks tell. */
+  answered: AnsweredCosts;
 }
 
 /** All parts show the same moment, also while the batch runs. */
@@ -76,5 +80,6 @@ async function readParts(db: Queryable, batch: Batch, prices: Prices): Promise<R
     estimated:
       prices.size > 0 || groups.some(({ stored }) => stored !== null) ? estimate(prices, groups) : null,
     billed: await readBilled(db, batch.id),
+    answered: await readAnsweredCosts(db, [batch.id]),
   };
 }

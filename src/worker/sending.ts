@@ -12,7 +12,8 @@ import type { RemainingWork } from '../ledger/send/remaining-work.ts';
 import { foreignJournals, foreignRefusal } from './journal/foreign.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from '../ledger/send/provider.ts';
 import { checkModels, sorted } from '../core/rate/rate-limits.ts';
-import type { Limit } from '../core/rate/rate-limits.ts';
+import type { Limit, ModelNames } from '../core/rate/rate-limits.ts';
+import { limitsWith } from './rate/profile-limits.ts';
 import type { Polled } from '../ledger/tasks/record-polls.ts';
 import { createLog } from '../core/log.ts';
 import type { Logger } from '../core/log.ts';
@@ -26,12 +27,16 @@ import type { Provider } from '../provider/client.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { queueName } from './queue/name.ts';
 import { rememberedProfiles } from '../provider/profile/remembered.ts';
+import type { RememberedProfiles } from '../provider/profile/remembered.ts';
+import type { Profile } from '../provider/profile/schema.ts';
+import { findProfilesOf } from '../ledger/profiles.ts';
 import type { Verdict } from './submit.ts';
 import { beginsSending, recall } from './recall.ts';
 import type { Window } from '../core/time/window.ts';
-import { configuredModels } from '../provider/profile/models.ts';
+import { modelsOf } from '../provider/profile/models.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
+import { configuredProfile } from '../provider/profile/load.ts';
 import { requireTarget } from '../provider/target.ts';
 
 export interface WorkLimits extends PollLimits {
@@ -100,17 +105,19 @@ export async function startSending(
 ): Promise<Sending> {
   const target = requireTarget(config);
   const { log = createLog('warn'), onExchange, onPolled, offPeakWindow, ...rest } = options;
-  const effective = { ...DEFAULTS, ...limits };
-  if (effective.limits !== undefined) checkModels(effective.limits, configuredModels(config));
+  const profiles = rememberedProfiles(app.db, config);
+  const spoken = await profilesOf(app, config, options.batches, profiles);
+  if (limits.limits !== undefined) checkModels(limits.limits, namesOf(config.models, spoken));
+  const effective = { ...DEFAULTS, ...limits, limits: limitsWith(limits.limits ?? [], spoken) };
   for (const outage of app.outages) outage.logTo(log);
   const unasked = unaskedPlaces(effective);
   if (unasked !== undefined) log.warn({ event: 'places-unasked' }, unasked);
   await checkClock(app);
   const provider = createProvider({
     ...target,
+    codes: config.codes,
     timeoutMs: effective.timeoutMs,
     connections: effective.concurrency,
-    codes: config.codes,
   });
   try {
     await ensureProvider(app.db, provider.origin);
@@ -143,17 +150,17 @@ export async function startSending(
       provider: onExchange === undefined ? provider : timed(provider, onExchange),
       ledgerId: app.ledgerId,
       queueName: queueName(app.ledgerId, options.batches),
-      profiles: rememberedProfiles(app.db, config),
+      profiles,
       models: config.models,
       hasKey: config.apiKey !== undefined,
       log,
       ...effective,
-      ...(effective.limits === undefined ? {} : { limits: sorted(effective.limits) }),
+      limits: sorted(effective.limits),
       onFull: () => void polling?.hurry(),
       ...rest,
     });
     // A limit on tasks at a time counts the tasks of all batches, and no other process may be polling them.
-    const isCapped = effective.limits?.some(({ inFlight }) => inFlight !== undefined) === true;
+    const isCapped = effective.limits.some(({ inFlight }) => inFlight !== undefined);
     polling = startPolling(app, config, effective, {
       batches: isCapped ? null : options.batches,
       log,
@@ -174,6 +181,28 @@ export async function startSending(
     await provider.close();
     throw error;
   }
+}
+
+/** The profiles of the rows to send. A worker for all batches takes the limits of the configured profile. */
+async function profilesOf(
+  { db }: App,
+  config: Config,
+  batches: readonly number[] | null,
+  profiles: RememberedProfiles,
+): Promise<Profile[]> {
+  if (batches === null) return [configuredProfile(config)];
+  const found: Profile[] = [];
+  for (const id of await findProfilesOf(db, batches)) found.push((await profiles.of(id)).profile);
+  return found;
+}
+
+/** A limit may name a model that one of the profiles knows. */
+function namesOf(models: readonly string[], profiles: readonly Profile[]): ModelNames {
+  const each = profiles.map(modelsOf);
+  return {
+    names: [...new Set([...each.flatMap(({ names }) => names), ...models])],
+    knows: (name) => models.includes(name) || each.some(({ entryOf }) => entryOf(name) !== undefined),
+  };
 }
 
 function timed(provider: Provider, onExchange: (outcome: Outcome, ms: number) => void): Provider {

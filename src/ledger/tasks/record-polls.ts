@@ -1,5 +1,6 @@
 import { formatMisses } from '../../core/poll-plan.ts';
 import type { PollVerdict } from '../../core/poll-plan.ts';
+import { parseAmount } from '../../core/money/money.ts';
 import { isFinal } from '../../core/task-status.ts';
 import type { Queryable } from '../../database/database.ts';
 import type { TakenTask } from './poll.ts';
@@ -24,8 +25,8 @@ export async function recordPolls(
     `with heard as (
        select * from jsonb_to_recordset($1::jsonb) as r(
          submission_id bigint, task_id text, poll int, kind text, status text, raw_status text, body text, progress int,
-         fail_reason text, result_url text, url_expires_at float8, url_expiry text, problem text, heard boolean,
-         next_ms float8, news text, detail text)
+         fail_reason text, result_url text, url_expires_at float8, url_expiry text, cost numeric, cost_unit text,
+         problem text, heard boolean, next_ms float8, news text, detail text)
      ), recorded as (
        update vidbatch.task t
           set status = coalesce(r.status, t.status),
@@ -39,6 +40,7 @@ export async function recordPolls(
               url_expires_at = case when r.result_url is not null
                 then to_timestamp(r.url_expires_at / 1000) else t.url_expires_at end,
               url_expiry = case when r.result_url is not null then r.url_expiry else t.url_expiry end,
+              cost = coalesce(r.cost, t.cost), cost_unit = case when r.cost is null then t.cost_unit else r.cost_unit end,
               started_at = case when r.status = 'in_progress' then coalesce(t.started_at, now()) else t.started_at end,
               finished_at = case when r.status in ('completed', 'failed') then coalesce(t.finished_at, now())
                 else t.finished_at end,
@@ -100,6 +102,15 @@ function troubleOf(polls: readonly Polled[]): [answered: boolean, holdMs: number
   return [polls.some(({ verdict }) => verdict.kind !== 'unanswered'), holdMs, reason];
 }
 
+/** A cost that is no number is no cost: it must not fail the record of the answer. */
+function costOf({ cost }: { cost?: { amount: string; unit: string } }): {
+  cost?: string;
+  cost_unit?: string;
+} {
+  if (cost === undefined || parseAmount(cost.amount) === undefined) return {};
+  return { cost: cost.amount, cost_unit: cost.unit };
+}
+
 function toRow({ task, verdict }: Polled): Record<string, unknown> {
   const { submissionId, taskId, poll } = task;
   const row = { submission_id: submissionId, task_id: taskId, poll, kind: verdict.kind, heard: true };
@@ -116,6 +127,7 @@ function toRow({ task, verdict }: Polled): Record<string, unknown> {
         result_url: report.resultUrl,
         url_expires_at: report.urlExpiry?.at,
         url_expiry: report.urlExpiry?.by,
+        ...costOf(report),
         next_ms: verdict.nextMs,
         ...(task.status === 'missing'
           ? { news: 'task-found', detail: `task ${taskId} is ${report.status}: the provider knows it again` }

@@ -50,9 +50,9 @@ export function startPolling(
   const { onPolled, ...rest } = how;
   const provider = createProvider({
     ...requireTarget(config),
+    codes: config.codes,
     timeoutMs: POLL_TIMEOUT_MS,
     connections: pollConcurrency,
-    codes: config.codes,
   });
   const poller = startPoller({
     db,

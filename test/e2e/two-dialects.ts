@@ -1,0 +1,107 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+
+/** One POST as it reached the gateway. */
+export interface Create {
+  path: string;
+  prompt: string;
+  key: string | undefined;
+  authorization: string | undefined;
+}
+
+/** A provider that speaks the built-in default, and beside it a dialect of its own below `/api/`. */
+export interface TwoDialects {
+  url: string;
+  creates: readonly Create[];
+  /** Paths of questions about tasks. */
+  asked: readonly string[];
+  /** What a task of its own dialect says of its state. */
+  word: string;
+  /** What a POST is answered; 'hangs': nothing, and the row is uncertain. */
+  answers: 'accepts' | 'hangs up';
+  close: () => Promise<void>;
+}
+
+/** As `--profile` names it: the default, but for paths and places. `more`: lines that stand behind. */
+export function ownProfile(name = 'own-gateway', more = ''): string {
+  return `profile: 1
+extends: vidu-gateway
+name: ${name}
+create:
+  path: /api/jobs
+  taskId: [job.number]
+  id: []
+  queryUrl: [job.watch]
+task:
+  path: /api/jobs/{id}
+  id: [job.number]
+  in: [.]
+  status: [job.phase]
+  words: { completed: [ready] }
+  result: [job.film]
+  cost: { at: job.price, unit: coin }
+${more}`;
+}
+
+export async function startTwoDialects(): Promise<TwoDialects> {
+  const creates: Create[] = [];
+  const asked: string[] = [];
+  const server = createServer((request, response) => void answer(request, response));
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = request.url ?? '';
+    const say = (body: object, status = 200): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
+    const own = path.startsWith('/api/');
+    if (request.method === 'GET') {
+      asked.push(path);
+      const id = path.split(/[/?]/).find((part) => part.startsWith('t-')) ?? '';
+      const film = `https://cdn.example/${id}.mp4`;
+      say(
+        own
+          ? { job: { number: id, phase: gateway.word, film, price: 2.5 } }
+          : { task_id: id, status: 'completed', video_url: film },
+      );
+      return;
+    }
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const { prompt } = JSON.parse(Buffer.concat(chunks).toString()) as { prompt: string };
+    const key = request.headers['idempotency-key'];
+    creates.push({
+      path,
+      prompt,
+      key: typeof key === 'string' ? key : undefined,
+      authorization: request.headers.authorization,
+    });
+    if (gateway.answers === 'hangs up') {
+      response.destroy();
+      return;
+    }
+    const id = `t-${creates.length}`;
+    say(
+      own
+        ? { job: { number: id, watch: `${gateway.url}/api/watch/${id}?token=1` } }
+        : { task_id: id, status: 'queued' },
+    );
+  }
+
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const gateway: TwoDialects = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    creates,
+    asked,
+    word: 'ready',
+    answers: 'accepts',
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  return gateway;
+}
