@@ -110,7 +110,7 @@ export async function foresee(db: Queryable, prospect: Prospect, options: MergeO
   return true;
 }
 
-/** Whether it is known that each row has a price. @throws VidbatchError exit 2 when a row of a new batch has none. */
+/** True if each row certainly has a price. @throws VidbatchError exit 2 when a row of a new batch has none. */
 async function hasPrices(
   db: Queryable,
   { batch, candidate, groups }: Prospect,

@@ -35,7 +35,8 @@ export function sendError(
 ): FastifyReply {
   const known = error instanceof VidbatchError ? error : undefined;
   const code = known?.code ?? (status === 500 ? 'UNEXPECTED' : 'BAD_REQUEST');
-  const message = known?.message ?? (status === 500 ? 'this failed; the log says why' : messageOf(error));
+  const message =
+    known?.message ?? (status === 500 ? 'the request failed; the log says why' : messageOf(error));
   reply.code(status);
   if (request.url.startsWith('/api/')) return reply.send({ error: { code, message } });
   const title = status === 404 ? 'Not found' : status < 500 ? 'Bad request' : 'Not available';

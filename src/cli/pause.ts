@@ -91,7 +91,7 @@ async function resumeBatch({ db }: LedgerApp, batch: Batch | undefined, flags: G
     held
       ? `${batch?.name ?? 'everything'}: resumed`
       : batch === undefined
-        ? 'nothing was paused as a whole'
+        ? 'there was no pause of all batches'
         : `${batch.name}: was not paused`,
     ...trying.map(
       (origin) => `${origin} was halted: one row is tried, and the others follow when it is accepted`,

@@ -103,7 +103,7 @@ async function resolveMany(
   io: Io,
 ): Promise<Done> {
   if (decision.kind === 'task-id')
-    throw usageError('ONE_ROW_ONLY', '--task-id: a task is one row; name it by its key');
+    throw usageError('ONE_ROW_ONLY', '--task-id: a task belongs to one row; name the row by its key');
   const choice = { ...filter, batchId: batch.id };
   const counted = await countChosen(app.db, choice);
   const early = decision.kind === 'not-sent' ? counted.waiting : 0;

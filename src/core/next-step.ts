@@ -25,7 +25,7 @@ export function nextStep(row: Standing): string {
       return `in flight; judged by ${row.deadline?.toISOString() ?? 'its deadline'} at the latest`;
     case 'submitted':
       if (row.providerStatus === 'missing')
-        return `look for it in the provider's own task list; \`vidbatch reconcile ${batch}\` asks again`;
+        return `look for it in the provider's own task list; \`vidbatch reconcile ${batch}\` polls it again`;
       if (row.providerStatus === 'completed') {
         return `\`vidbatch download ${batch}\` fetches the videos, \`vidbatch export ${batch}\` lists all rows`;
       }

@@ -53,7 +53,7 @@ export async function resolveRow(
   if (accepted.kind === 'taken') {
     throw usageError(
       'TASK_ID_TAKEN',
-      `task ${taskId} belongs to row ${accepted.key} of batch ${accepted.batch}: a task is one row's`,
+      `task ${taskId} belongs to row ${accepted.key} of batch ${accepted.batch}: a task belongs to one row`,
       `\`vidbatch explain ${quoted(accepted.batch)} ${quoted(accepted.key)}\` shows it. Nothing was changed.`,
     );
   }

@@ -59,7 +59,7 @@ describe('an operator', async () => {
     exits(await cli.run(['submit', file]), 0);
     exits(await cli.run(['pause', 'still']), 0);
     const all = exits(await cli.run(['resume']), 0).stdout;
-    assert.match(all, /^nothing was paused as a whole$/m);
+    assert.match(all, /^there was no pause of all batches$/m);
     assert.match(all, /^still waiting: still: the batch is paused; `vidbatch resume still` continues/m);
     assert.match(exits(await cli.run(['resume', 'still']), 0).stdout, /^still: resumed$/m);
     assert.match(exits(await cli.run(['resume', 'still']), 0).stdout, /^still: was not paused$/m);

@@ -185,7 +185,7 @@ export const POLL_INVARIANTS: readonly Invariant[] = [
     name: 'task-agrees',
     holds: 'a row shows the status of its task, and the task of a polled row is known',
     severity: 'broken',
-    next: 'vidbatch reconcile {batch} asks again',
+    next: 'vidbatch reconcile {batch} polls it again',
     from: `vidbatch.submission s
       left join vidbatch.task t on t.submission_id = s.id and t.task_id = s.task_id`,
     where: `s.state = 'submitted' and s.polled_at is not null
@@ -197,7 +197,7 @@ export const POLL_INVARIANTS: readonly Invariant[] = [
     name: 'task-missing',
     holds: 'the provider knew every task at the last poll',
     severity: 'difference',
-    next: "look for it in the provider's own task list and bill; vidbatch reconcile {batch} asks again",
+    next: "look for it in the provider's own task list and bill; vidbatch reconcile {batch} polls it again",
     from: `vidbatch.task t join vidbatch.submission s on s.id = t.submission_id`,
     where: `t.status = 'missing'`,
     what: `'task ' || t.task_id || ' was not known to the provider at the last poll'`,
@@ -206,7 +206,7 @@ export const POLL_INVARIANTS: readonly Invariant[] = [
     name: 'task-otherwise',
     holds: 'the provider has not changed the final status of a task',
     severity: 'difference',
-    next: "look for it in the provider's own task list and bill; vidbatch reconcile {batch} --ended asks again",
+    next: "look for it in the provider's own task list and bill; vidbatch reconcile {batch} --ended polls it again",
     from: `vidbatch.task t join vidbatch.submission s on s.id = t.submission_id`,
     where: `t.later_status is not null`,
     what: `'task ' || t.task_id || ' was ' || t.status || ', and the provider calls it ' || t.later_status`,

@@ -45,7 +45,7 @@ async function openPostgres(url: string, queueInPostgres: boolean, limitMs: numb
   };
   const place = parsed(() => parsePostgresUrl(url));
   if (place === undefined)
-    return { checks: [skipped('postgres', 'was not asked: DATABASE_URL is not understood')], close };
+    return { checks: [skipped('postgres', 'was not checked: DATABASE_URL is not valid')], close };
   try {
     const opened = await openClient(place.url, limitMs);
     client = opened;

@@ -233,7 +233,7 @@ function mebibytes(bytes: number): string {
 export async function checkRedis({ redisUrl }: Config, limitMs: number): Promise<Check[]> {
   if (redisUrl === undefined) return [];
   const place = parsed(() => parseRedisUrl(redisUrl));
-  if (place === undefined) return [skipped('redis', 'was not asked: REDIS_URL is not understood')];
+  if (place === undefined) return [skipped('redis', 'was not checked: REDIS_URL is not valid')];
   try {
     return await within(limitMs, async (signal) => {
       const redis = await openProbe(place, signal);

@@ -25,7 +25,7 @@ const TASK_RULES = {
     name: 'task-readable',
     holds: 'the status of each task is known to vidbatch',
     severity: 'note',
-    next: 'vidbatch reconcile {batch} asks again',
+    next: 'vidbatch reconcile {batch} polls it again',
   },
 } as const satisfies Record<string, Rule>;
 
@@ -76,7 +76,9 @@ function differences(task: KnownTask, report: TaskReport): Finding[] {
         key,
         attempt,
         what: `task ${taskId} is not known to the provider`,
-        ...(task.fresh ? { severity: 'note', next: 'ask again in a few minutes: the task is new' } : {}),
+        ...(task.fresh
+          ? { severity: 'note', next: 'run the command again in a few minutes: the task is new' }
+          : {}),
       }),
     ];
   }

@@ -105,7 +105,7 @@ async function* linesOf(
   if (!empty && !named && seen.size > 0) throw noTaskIds(path, [...seen]);
 }
 
-/** It says the status of tasks, or nothing of money. */
+/** It has the status of tasks, or no amounts. */
 function isListed({ of }: Headers): boolean {
   return of.has('status') || !of.has('amount');
 }
