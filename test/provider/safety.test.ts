@@ -78,7 +78,8 @@ const profiles: fc.Arbitrary<Profile> = fc
       outcomes: { codes: made.codes, texts: made.texts, statuses: made.statuses },
       task: {
         id: made.id,
-        status: made.words,
+        // A profile without a place of the status cannot be read.
+        status: made.words.length === 0 ? ['status'] : made.words,
         result: made.result,
         reason: made.reason,
         resultIn: made.result,
