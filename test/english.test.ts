@@ -24,6 +24,9 @@ const WORDS = [
   /\b(became|becomes?|come|came) of (a|an|the|its|it|them|each)\b/i,
   /\b(told|known|says?|said) of\b/i,
   /\b(run|runs|ran) into\b/i,
+  /\b(with|without) leave\b/i,
+  /\bswept away\b/i,
+  /\bheard? of\b/i,
 ];
 
 interface Text {

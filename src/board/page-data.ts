@@ -93,7 +93,7 @@ export class PageData {
     return isStorable(key) ? findRowIds(this.#db, batchId, key) : [];
   }
 
-  /** One row's life, with one attempt more than is shown if there are earlier ones. */
+  /** The history of one row, with one attempt more than the page shows: so the page knows that there are earlier ones. */
   async life(id: number): Promise<RowLife | undefined> {
     const row = await findSubmissionById(this.#db, id, SHOWN_CHARACTERS);
     const batch = row && (await findBatch(this.#db, row.batch));

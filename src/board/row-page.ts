@@ -9,7 +9,7 @@ import { batchPath } from './url.ts';
 
 const REFRESH_S = 5;
 
-/** `/rows/<number>`: one row's life, ending in the next command. */
+/** `/rows/<number>`: the history of one row, and the next command for a person. */
 export function rowPage(life: RowLife, place: string): string {
   const { row, batch, gates } = life;
   const key = shorten(row.key, 300);

@@ -17,7 +17,7 @@ import type { Io } from './io.ts';
 const SHAPE =
   'The file holds the body of an answer, or {"status": 429, "headers": {"retry-after": "5"}, "body": {…}}.';
 
-/** What an answer means by a profile: to a create, and to a question about a task. Asks no provider. */
+/** What an answer means by a profile: to a create, and to a poll. Asks no provider. */
 export async function tryAnswer(
   profileName: string,
   file: string,

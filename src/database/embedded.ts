@@ -179,7 +179,7 @@ export async function openEmbedded(dir: string): Promise<EmbeddedDatabase> {
   return database;
 }
 
-/** BullMQ recognises the end of a pool by node-postgres' own words. */
+/** BullMQ recognises a pool that has ended by this error text of node-postgres. */
 function afterEnd(): Error {
   return new VidbatchError('DATABASE_CLOSED', 'Cannot use a pool after calling end on the pool');
 }

@@ -158,7 +158,7 @@ export function readFrames(
 /** An error on its way between two processes: only what callers read of it. */
 export interface PackedError {
   message: string;
-  /** Of a statement that Postgres refused: `code` (SQLSTATE), `constraint`, `detail` and so on, as in pg. */
+  /** For a statement that Postgres refused: `code` (SQLSTATE), `constraint`, `detail` and so on, as in pg. */
   fields: Record<string, string>;
   vidbatch?: { code: string; exitCode: ExitCode; hint: string | undefined };
 }

@@ -64,7 +64,7 @@ export async function readRowLife(
   };
 }
 
-/** A row's life in words, for `explain` and for the row's page. */
+/** The history of a row in words, for `explain` and for the row's page. */
 export interface RowText {
   /** `CODE · HTTP 400 · message` */
   error: string | undefined;

@@ -141,7 +141,7 @@ create table vidbatch.batch (
   format          text not null,
   delimiter       text,
   columns         text,
-  -- When its rows may be sent. `deadline` is only what a person hopes for; from `not_after` on, no row is sent.
+  -- When its rows may be sent. `deadline` is only used for forecasts; from `not_after` on, no row is sent.
   window_id       bigint references vidbatch.window,
   deadline        timestamptz,
   not_after       timestamptz not null default 'infinity',

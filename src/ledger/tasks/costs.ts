@@ -9,7 +9,7 @@ export interface AnsweredCosts {
   untold: number | null;
 }
 
-/** Of these batches; null: of all. Surplus tasks count, too. */
+/** The tasks of these batches; null: of all. Surplus tasks count, too. */
 export async function readAnsweredCosts(
   db: Queryable,
   batches: readonly number[] | null,

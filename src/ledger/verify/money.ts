@@ -121,7 +121,7 @@ export const BUDGET_INVARIANTS: readonly Invariant[] = [
     name: 'budget-counted',
     holds: 'a batch holds the part of its budget that its rows have spent or may have spent',
     severity: 'broken',
-    next: 'submit the manifest of {batch} again: its budget is then counted again',
+    next: 'submit the manifest of {batch} again: this counts its budget again',
     from: `vidbatch.batch b cross join lateral (select ${HELD} as held) h
       where b.held is not null and b.held <> h.held`,
     batch: 'b.id',

@@ -8,7 +8,7 @@ export interface Check {
   /** Stable, for scripts: `redis-eviction`. */
   check: string;
   status: Status;
-  /** What was found, in one line, without any secret. */
+  /** The finding, in one line, without any secret. */
   what: string;
   /** What to do about it. */
   hint: string | null;
@@ -69,7 +69,7 @@ export async function within<T>(ms: number, work: (signal: AbortSignal) => Promi
   }
 }
 
-/** The checks of one subject. An error is one failed check, so that no subject ends the others. */
+/** The checks of one subject. An error becomes one failed check, so that the checks of the other subjects still run. */
 export async function checkSubject(
   check: string,
   ms: number,

@@ -2,7 +2,7 @@ import { identityOf } from '../../ledger/audit/provider-lines.ts';
 import { add, compare, negate, ZERO } from '../../core/money/money.ts';
 import type { Amount } from '../../core/money/money.ts';
 
-/** The money of one line. */
+/** The charge or refund that one line names. */
 export interface Charge {
   entry: 'charge' | 'refund';
   /** Never negative: `entry` has the sign. */

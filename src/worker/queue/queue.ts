@@ -26,7 +26,7 @@ type PgPool = NonNullable<Parameters<typeof createPostgresBackend>[1]['connectio
 
 export type ChunkQueue = Queue<ChunkData, ChunkResult>;
 
-/** Finished jobs stay for people to look at, in bounded number; the ledger has all rows. */
+/** A limited number of finished jobs is kept for people; the ledger has all rows. */
 const KEEP = { removeOnComplete: { count: 1000 }, removeOnFail: { count: 1000 } };
 
 /** `skipMetasUpdate` is for readers: otherwise opening a queue writes its settings, even if the queue is long gone. */
