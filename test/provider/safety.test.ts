@@ -65,8 +65,14 @@ const profiles: fc.Arbitrary<Profile> = fc
     reason: places,
   })
   .map((made) => {
+    const idPlaces = made.taskId.length + made.id.length + made.prefixedId.length;
     const written = {
-      create: { taskId: made.taskId, id: made.id, idPrefix: made.idPrefix, prefixedId: made.prefixedId },
+      create: {
+        taskId: idPlaces === 0 ? ['task_id'] : made.taskId,
+        id: made.id,
+        idPrefix: made.idPrefix,
+        prefixedId: made.prefixedId,
+      },
       answers: {
         code: made.code,
         message: made.message,
@@ -78,7 +84,7 @@ const profiles: fc.Arbitrary<Profile> = fc
       outcomes: { codes: made.codes, texts: made.texts, statuses: made.statuses },
       task: {
         id: made.id,
-        // A profile without a place of the status cannot be read.
+        // A profile without a place of the status, or of any id, cannot be read.
         status: made.words.length === 0 ? ['status'] : made.words,
         result: made.result,
         reason: made.reason,
