@@ -91,8 +91,8 @@ export type TaskReport =
       progress?: number;
       /** The request must carry the key if `Provider.headersFor` says so. */
       resultUrl?: string;
-      /** When that URL expires, in milliseconds since the epoch, if the answer or the URL itself says so. */
-      urlExpiry?: { at: number; by: 'answer' | 'url' };
+      /** When that URL expires, in milliseconds since the epoch: the answer, the URL itself or the profile says so. */
+      urlExpiry?: { at: number; by: 'answer' | 'url' | 'profile' };
       failReason?: string;
       /** What the task costs, if the answer tells it: a decimal number with all its digits. */
       cost?: { amount: string; unit: string };

@@ -20,13 +20,13 @@ const ASSUMED_LIFE_MS = 24 * 3_600_000;
 /** When a result URL expires, and how that is known. */
 interface UrlExpiry {
   at: Date;
-  by: 'answer' | 'url' | 'assumed';
+  by: 'answer' | 'url' | 'profile' | 'assumed';
 }
 
 export function expiryOf(task: {
   urlSeenAt: Date | null;
   urlExpiresAt: Date | null;
-  urlExpiry: 'answer' | 'url' | null;
+  urlExpiry: 'answer' | 'url' | 'profile' | null;
 }): UrlExpiry | undefined {
   if (task.urlExpiresAt !== null && task.urlExpiry !== null)
     return { at: task.urlExpiresAt, by: task.urlExpiry };

@@ -132,7 +132,12 @@ export function formatStatus(task: Pick<TaskView, 'status' | 'rawStatus' | 'prog
   return `${status}${own}${progress === null ? '' : ` ${progress}%`}`;
 }
 
-const BY = { answer: 'as the provider says', url: 'as the URL says', assumed: 'assumed' } as const;
+const BY = {
+  answer: 'as the provider says',
+  url: 'as the URL says',
+  profile: 'as the profile says',
+  assumed: 'assumed',
+} as const;
 
 /** `its URL is good until 2026-11-26T10:00:00.000Z (assumed)` */
 function formatExpiry(task: TaskView): string | undefined {

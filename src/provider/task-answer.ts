@@ -47,7 +47,7 @@ function readFields(
   task: Json,
   value: unknown,
   dialect: Dialect,
-  { redact, contentUrl, origin = '' }: ReadTaskOptions & { redact: (text: string) => string },
+  { now, redact, contentUrl, origin = '' }: ReadTaskOptions & { redact: (text: string) => string },
 ): Omit<Task, 'kind' | 'body'> {
   const { words, task: places } = dialect;
   const rawStatus = statusWordOf(task, dialect) ?? '';
@@ -64,10 +64,20 @@ function readFields(
     rawStatus: oneLine(redact(rawStatus), 100),
     progress: firstOf(task, places.progress, readProgress),
     resultUrl: resultUrl === undefined ? undefined : oneLine(redact(resultUrl), 8192),
-    urlExpiry: told === undefined ? undefined : expiryOf(task, told, places.expires),
+    urlExpiry: resultUrl === undefined ? undefined : readExpiry(task, resultUrl, places, now),
     failReason: failReason === undefined ? undefined : oneLine(redact(failReason)),
     cost: readCost(task, value, dialect),
   });
+}
+
+function readExpiry(
+  task: Json,
+  resultUrl: string,
+  { expires, urlLife }: Dialect['task'],
+  now: number,
+): Task['urlExpiry'] {
+  const told = expiryOf(task, resultUrl, expires);
+  return told ?? (urlLife === undefined ? undefined : { at: now + urlLife, by: 'profile' });
 }
 
 function troubleOf(

@@ -148,6 +148,14 @@ describe('the answer to a poll', () => {
     });
   }
 
+  it('gives its URL the life that the profile says, unless it says more itself', () => {
+    const life = 'task: { urlLife: 1h }';
+    const body = { id: 't', status: 'done', url };
+    assert.deepEqual(task(body, life).urlExpiry, { at: 3_600_000, by: 'profile' });
+    assert.equal(task({ ...body, expires_at: 1_900_000_000 }, life).urlExpiry?.by, 'answer');
+    assert.equal(task(body).urlExpiry, undefined);
+  });
+
   it('tells no cost by default', () => assert.equal(task({ status: 'done', credits: 20 }).cost, undefined));
 
   it('tells a throttle and a refusal by the codes of the profile', () => {

@@ -443,7 +443,7 @@ create table vidbatch.task (
   fail_reason    text,
   started_at     timestamptz,
   finished_at    timestamptz,
-  -- `url_expires_at` is known only where the answer or the URL says so (`url_expiry`).
+  -- `url_expires_at` is known only where the answer, the URL or the profile says so (`url_expiry`).
   result_url     text,
   url_seen_at    timestamptz,
   url_expires_at timestamptz,
@@ -472,7 +472,7 @@ create table vidbatch.task (
   later_at       timestamptz,
   primary key (submission_id, task_id),
   constraint task_status check (status in ('queued', 'in_progress', 'completed', 'failed', 'unknown', 'missing')),
-  constraint task_url_expiry check (url_expiry in ('answer', 'url')),
+  constraint task_url_expiry check (url_expiry in ('answer', 'url', 'profile')),
   constraint task_cost check ((cost is null) = (cost_unit is null)),
   constraint task_expiry check ((url_expires_at is null) = (url_expiry is null)),
   -- A task that is not over is always polled again.

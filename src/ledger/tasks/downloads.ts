@@ -139,7 +139,7 @@ export async function renewUrl(
   db: Queryable,
   { id, taskId }: Pick<VideoPlace, 'id' | 'taskId'>,
   url: string,
-  expiry: { at: number; by: 'answer' | 'url' } | undefined,
+  expiry: { at: number; by: 'answer' | 'url' | 'profile' } | undefined,
 ): Promise<void> {
   await db.query(
     `with told as (

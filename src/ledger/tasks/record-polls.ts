@@ -37,9 +37,13 @@ export async function recordPolls(
               result_url = coalesce(r.result_url, t.result_url),
               url_seen_at = case when r.result_url is distinct from t.result_url and r.result_url is not null
                 then now() else t.url_seen_at end,
-              url_expires_at = case when r.result_url is not null
-                then to_timestamp(r.url_expires_at / 1000) else t.url_expires_at end,
-              url_expiry = case when r.result_url is not null then r.url_expiry else t.url_expiry end,
+              -- By the profile, the life of a URL begins when it is first seen.
+              url_expires_at = case
+                when r.result_url is null then t.url_expires_at
+                when r.result_url = t.result_url and t.url_expiry = 'profile' and r.url_expiry = 'profile'
+                  then t.url_expires_at
+                else to_timestamp(r.url_expires_at / 1000) end,
+              url_expiry = case when r.result_url is null then t.url_expiry else r.url_expiry end,
               cost = coalesce(r.cost, t.cost), cost_unit = case when r.cost is null then t.cost_unit else r.cost_unit end,
               started_at = case when r.status = 'in_progress' then coalesce(t.started_at, now()) else t.started_at end,
               finished_at = case when r.status in ('completed', 'failed') then coalesce(t.finished_at, now())

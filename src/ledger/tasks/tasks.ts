@@ -19,7 +19,7 @@ export interface TaskView {
   resultUrl: string | null;
   urlSeenAt: Date | null;
   urlExpiresAt: Date | null;
-  urlExpiry: 'answer' | 'url' | null;
+  urlExpiry: 'answer' | 'url' | 'profile' | null;
   /** When it was first seen in progress, and when it was first seen to have ended. */
   startedAt: Date | null;
   finishedAt: Date | null;

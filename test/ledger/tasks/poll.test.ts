@@ -138,6 +138,21 @@ onEvery(LEDGERS, (storage) => {
   });
 
   describe('what the provider says about a task', () => {
+    it('keeps the life of a URL by the profile from when the URL was first seen', async () => {
+      const { db } = storage();
+      const made = await accepted(1);
+      const [row = 0] = made.rows;
+      const see = async (url: string, at: number): Promise<number | undefined> => {
+        const expiry = { resultUrl: `https://r.example/${url}`, urlExpiry: { at, by: 'profile' as const } };
+        await poll(db, made, () => reportOf('in_progress', expiry));
+        await age(db, made, 60_000);
+        return (await task(db, row)).urlExpiresAt?.getTime();
+      };
+      assert.equal(await see('a', 1000), 1000);
+      assert.equal(await see('a', 2000), 1000);
+      assert.equal(await see('b', 3000), 3000);
+    });
+
     it('is kept: status, answer, progress, URL with its expiry, reason and times', async () => {
       const { db } = storage();
       const made = await accepted(2);
