@@ -22,6 +22,12 @@ export async function profileFor(
   return kept === undefined ? loadProfile(DEFAULT_PROFILE) : recallProfile(kept);
 }
 
+/** The seconds of a video of this batch whose row names none. */
+export async function defaultSeconds(db: Queryable, batch: Pick<Batch, 'profileId'>): Promise<number> {
+  const { profile } = await profileFor(db, batch, undefined);
+  return profile.fields.defaultDuration;
+}
+
 /** How a named profile changes what a batch remembers. */
 export type ProfileNews =
   /** It has the name that the batch knows, and another text. */

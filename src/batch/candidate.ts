@@ -14,9 +14,13 @@ import type { Manifest, Fault } from '../manifest/entry.ts';
 import { openManifest, type ManifestOptions } from '../manifest/manifest.ts';
 import type { RowOptions } from '../manifest/check-rows.ts';
 import type { LoadedProfile } from '../provider/profile/load.ts';
+import { pricingOf } from '../provider/profile/pricing.ts';
+import type { Prices, Pricing } from '../core/money/prices.ts';
 
 /** How a manifest is read, and into which batch. */
 export interface CandidateOptions extends ManifestOptions, Omit<RowOptions, 'profile'> {
+  /** Of a price file. Absent: rows keep their prices, and those without one have that of the profile. */
+  prices?: Prices;
   /** What its provider looks like: the name of a built-in profile, or a file. Default: as the batch remembers it. */
   profile?: string;
   /** Name of the batch; default: the file's name without extension. */
@@ -38,6 +42,8 @@ export interface Candidate {
   staged: Staged;
   /** The profile by which its rows were checked; undefined: no profile was named, and that of the batch counts. */
   named: LoadedProfile | undefined;
+  /** How its rows get their prices. */
+  pricing: Pricing;
   /** For a plan: it is never merged. */
   planOnly: boolean;
   /** For a plan of a batch that does not exist yet: its rows. */
@@ -71,7 +77,11 @@ export async function openCandidate(
     checkSource(batch, path);
   const planOnly = options.planOnly === true;
   const countOnly = planOnly && batch === undefined && !(await hasUnmatchedAttempts(db, name));
-  const intake = new Intake(db, batch, { planOnly, countOnly });
+  const intake = new Intake(db, batch, {
+    planOnly,
+    countOnly,
+    seconds: loaded.profile.fields.defaultDuration,
+  });
   const close = (): Promise<void> => intake.close();
   try {
     const staged = await stageManifest(db, manifest, (rows) => intake.take(rows), {
@@ -85,7 +95,9 @@ export async function openCandidate(
     const read = await intake.finish();
     const { fresh } = intake;
     const named = profile === undefined ? undefined : loaded;
-    return { name, path, manifest, read, staged, named, batch, planOnly, ...(fresh && { fresh }), close };
+    const pricing = pricingOf(loaded.profile, options.prices);
+    const rest = { pricing, planOnly, ...(fresh && { fresh }), close };
+    return { name, path, manifest, read, staged, named, batch, ...rest };
   } catch (error) {
     await close();
     throw error;

@@ -27,7 +27,7 @@ export interface Estimate {
 type Priceable = Pick<Group, 'model' | 'shortest' | 'least'>;
 type Countable = Pick<Group, 'model' | 'toSend' | 'seconds'> & Partial<Pick<Group, 'stored'>>;
 
-/** By the price file, or without one by the ledger. Undefined: the price of some rows is not known. */
+/** By the price file, or else by what the group knows. Undefined: the price of some rows is not known. */
 export function costOfGroup(prices: Prices, group: Countable): Money | undefined {
   const { cost, rows } = known(prices, group);
   return rows === group.toSend ? cost : undefined;
@@ -35,18 +35,16 @@ export function costOfGroup(prices: Prices, group: Countable): Money | undefined
 
 /** What the cheapest of its rows costs; undefined: its price is not known. */
 export function cheapest(prices: Prices, { model, shortest, least }: Priceable): Money | undefined {
-  if (prices.size === 0) return least ?? undefined;
   const price = prices.get(model);
-  return price === undefined ? undefined : costOf(price, { videos: 1, seconds: shortest });
+  return price === undefined ? (least ?? undefined) : costOf(price, { videos: 1, seconds: shortest });
 }
 
 /** The number of rows whose price is known, and what they cost. */
 function known(prices: Prices, group: Countable): { rows: number; cost: Money | undefined } {
   const { model, toSend, seconds, stored } = group;
-  if (prices.size === 0) return { rows: stored?.rows ?? 0, cost: stored?.cost };
   const price = prices.get(model);
   return price === undefined
-    ? { rows: 0, cost: undefined }
+    ? { rows: stored?.rows ?? 0, cost: stored?.cost }
     : { rows: toSend, cost: costOf(price, { videos: toSend, seconds }) };
 }
 

@@ -8,7 +8,7 @@ import { countRows, findKnown, findSent, KnownRows, type ReadRows } from '../led
 import type { Misfit } from '../ledger/money/budget.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { isOffPeak } from '../core/model.ts';
-import { DEFAULT_SECONDS, type Prices } from '../core/money/prices.ts';
+import { costOf, type Prices } from '../core/money/prices.ts';
 import type { Mode } from '../provider/profile/mode.ts';
 import type { GenerationRequest } from '../manifest/request/fields.ts';
 
@@ -34,16 +34,19 @@ export class Intake {
   #taking: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  /** `planOnly`: the rows are never merged. `countOnly`: their batch does not exist yet. */
+  /**
+   * `planOnly`: the rows are never merged. `countOnly`: their batch does not exist yet. `seconds`: of a row that names no
+   * duration.
+   */
   constructor(
     db: Database,
     batch: Batch | undefined,
-    { planOnly, countOnly }: { planOnly: boolean; countOnly: boolean },
+    { planOnly, countOnly, seconds }: { planOnly: boolean; countOnly: boolean; seconds: number },
   ) {
     this.#db = db;
     this.#batch = batch;
     this.#planOnly = planOnly;
-    this.fresh = countOnly ? new FreshRows() : undefined;
+    this.fresh = countOnly ? new FreshRows(seconds) : undefined;
   }
 
   take(rows: readonly ReadRow[]): Promise<void> {
@@ -116,21 +119,39 @@ export class Intake {
   }
 }
 
+function pricesOf(
+  { model, toSend, seconds, shortest }: Group,
+  prices: Prices,
+): Pick<Group, 'stored' | 'least'> {
+  const price = prices.get(model);
+  if (price === undefined) return { stored: null, least: null };
+  return {
+    stored: { rows: toSend, cost: costOf(price, { videos: toSend, seconds }) },
+    least: costOf(price, { videos: 1, seconds: shortest }),
+  };
+}
+
 /** The rows of a batch that does not exist yet: all of them are new. Memory does not grow with their number. */
 export class FreshRows {
   readonly #groups = new Map<string, Group>();
   readonly #models = new Map<string, { rows: number; line: number; key: string }>();
+  readonly #seconds: number;
   #rows = 0;
+
+  /** `seconds`: of a row that names no duration. */
+  constructor(seconds: number) {
+    this.#seconds = seconds;
+  }
 
   get rows(): number {
     return this.#rows;
   }
 
   /** By model and mode. */
-  get groups(): Group[] {
-    return [...this.#groups.values()].toSorted((a, b) =>
-      `${a.model} ${a.mode}` < `${b.model} ${b.mode}` ? -1 : 1,
-    );
+  groups(prices: Prices): Group[] {
+    return [...this.#groups.values()]
+      .map((group) => ({ ...group, ...pricesOf(group, prices) }))
+      .toSorted((a, b) => (`${a.model} ${a.mode}` < `${b.model} ${b.mode}` ? -1 : 1));
   }
 
   add(rows: readonly ReadRow[]): void {
@@ -147,7 +168,7 @@ export class FreshRows {
 
   #count({ model, duration }: GenerationRequest, mode: Mode = 'text'): void {
     const key = `${model} ${mode}`;
-    const seconds = duration ?? DEFAULT_SECONDS;
+    const seconds = duration ?? this.#seconds;
     const group = this.#groups.get(key);
     if (group === undefined) {
       const one = { fresh: 1, known: 0, changed: 0, toSend: 1, seconds, shortest: seconds };

@@ -6,7 +6,6 @@ import { putDeadline, type Deadline } from './deadline.ts';
 import { refuseChanges } from './confirm-changes.ts';
 import { refusal, usageError } from '../core/errors.ts';
 import type { Money } from '../core/money/money.ts';
-import type { Prices } from '../core/money/prices.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { quoted } from '../core/text.ts';
 import type { Window } from '../core/time/window.ts';
@@ -60,8 +59,6 @@ export interface MergeOptions extends FailureLimits {
   deadline?: Deadline;
   /** Added to the priority of each row; from -100 to 100, higher first. */
   priority?: number;
-  /** Absent: unsent rows keep their prices. */
-  prices?: Prices;
   /** The most that the whole batch may cost; null: no limit. */
   budget?: Money | null;
   /** Runs last in the transaction of the merge. If it throws, the whole transaction is undone. */
@@ -123,7 +120,7 @@ export async function mergeInto(
     prune: options.vanished === 'prune',
     exported: staged.own > 0,
   });
-  if (options.prices !== undefined) await priceRows(session, batch.id, options.prices);
+  await priceRows(session, batch.id, candidate.pricing);
   await adoptUnmatched(session, batch.id);
   await putBudget(session, batch, options.budget);
   // An export of this batch does not change its layout: the rows hold their own columns.

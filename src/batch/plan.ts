@@ -16,6 +16,7 @@ import { refuseDeadline } from './deadline.ts';
 import { FreshRows } from './intake.ts';
 import type { MergeOptions } from './merge.ts';
 import { readForecast } from './outlook.ts';
+import { pricingOf } from '../provider/profile/pricing.ts';
 import { rehearse, type ProduceOptions } from './producer.ts';
 import { stageManifest, type ReadRow } from './staging.ts';
 
@@ -44,12 +45,13 @@ export async function plan(db: Database | undefined, source: string, options: Pr
 
 /** Plans a manifest whose rows are already read. */
 export async function planOf(db: Database, candidate: Candidate, options: ProduceOptions): Promise<Plan> {
-  const { name, batch, read, staged, fresh } = candidate;
+  const { name, batch, read, staged, fresh, pricing } = candidate;
   const batchId = batch?.id ?? null;
-  let groups = fresh?.groups ?? (await readOutline(db, read, batchId));
+  let groups = fresh?.groups(pricing.prices) ?? (await readOutline(db, read, batchId, pricing));
   const refused = await rehearse(db, candidate, options, async (session, found, comparison) => {
     // With --rename, only the rehearsal knows which rows take new ids.
-    if (options.rename === true && fresh === undefined) groups = await readOutline(session, read, found.id);
+    if (options.rename === true && fresh === undefined)
+      groups = await readOutline(session, read, found.id, pricing);
     return foresee(session, { batch: found, candidate, comparison, groups }, options);
   });
   const { rows, invalid, columns } = staged;
@@ -59,15 +61,16 @@ export async function planOf(db: Database, candidate: Candidate, options: Produc
 async function planWithoutLedger(name: string, source: string, options: ProduceOptions): Promise<Plan> {
   const manifest = await openManifest(source, options);
   if (options.keepGoing !== true) checkHeader(manifest, options.map);
-  const fresh = new FreshRows();
-  const count = (rows: readonly ReadRow[]): Promise<void> => Promise.resolve(fresh.add(rows));
   const { profile } = await profileFor(undefined, undefined, options.profile);
+  const { prices, seconds } = pricingOf(profile, options.prices);
+  const fresh = new FreshRows(seconds);
+  const count = (rows: readonly ReadRow[]): Promise<void> => Promise.resolve(fresh.add(rows));
   const staging = { ...options, profile, into: { name }, numbering: true };
   const staged = await stageManifest(undefined, manifest, count, staging);
-  const { groups } = fresh;
+  const groups = fresh.groups(prices);
   const refused =
     refuseManifest(manifest.name, staged, options) ??
-    (options.budget == null ? undefined : refuseBudget(name, fresh, options.budget, options.prices)) ??
+    (options.budget == null ? undefined : refuseBudget(name, fresh, options.budget, prices)) ??
     (await refuseLate(undefined, { name, batchId: null, groups }, options));
   const { rows, invalid, columns } = staged;
   return { batch: name, batchId: null, rows, invalid, groups, columns, ...(refused && { refused }) };
@@ -78,7 +81,7 @@ function refuseBudget(
   name: string,
   fresh: FreshRows,
   { currency }: Money,
-  prices: Prices = new Map(),
+  prices: Prices,
 ): VidbatchError | undefined {
   const misfit = fresh.misfit(prices, currency);
   return misfit && budgetRefusal(name, currency, misfit);
@@ -104,7 +107,7 @@ export async function foresee(db: Queryable, prospect: Prospect, options: MergeO
   if (budget === null && (deadline?.at == null || deadline.on === 'wait')) return true;
   if (comparison.vanishedPending.count + comparison.vanishedPaid > 0) return false;
   if (candidate.fresh === undefined && (await hasUnmatchedAttempts(db, batch.name))) return false;
-  if (budget !== null && !(await hasPrices(db, prospect, budget, options.prices))) return false;
+  if (budget !== null && !(await hasPrices(db, prospect, budget))) return false;
   const refused = await refuseLate(db, { name: batch.name, batchId: batch.id, groups }, options);
   if (refused !== undefined) throw refused;
   return true;
@@ -115,18 +118,19 @@ async function hasPrices(
   db: Queryable,
   { batch, candidate, groups }: Prospect,
   budget: Money,
-  prices: Prices | undefined,
 ): Promise<boolean> {
+  const { prices, replaces } = candidate.pricing;
   if (candidate.fresh !== undefined) {
     const refused = refuseBudget(batch.name, candidate.fresh, budget, prices);
     if (refused !== undefined) throw refused;
     return true;
   }
-  // Rows that are not sent take their price from the named file; without one, they keep their price.
+  // Rows that wait take their price from the named file; without one, they keep theirs, and new ones have that of the profile.
   const priced = groups
     .filter(({ toSend }) => toSend > 0)
-    .every(({ model, fresh, changed }) =>
-      prices === undefined ? fresh + changed === 0 : prices.get(model)?.currency === budget.currency,
+    .every(
+      ({ model, fresh, changed }) =>
+        (!replaces && fresh + changed === 0) || prices.get(model)?.currency === budget.currency,
     );
   return priced && (await findMisfit(db, batch.id, budget.currency)) === undefined;
 }

@@ -141,7 +141,7 @@ async function importAll(
 
 async function checkAmongOthers(db: Database, candidate: Candidate, options: ProduceOptions): Promise<void> {
   const refused = await rehearse(db, candidate, options, async (session, batch, comparison) => {
-    const groups = await readOutline(session, candidate.read, batch.id);
+    const groups = await readOutline(session, candidate.read, batch.id, candidate.pricing);
     return foresee(session, { batch, candidate, comparison, groups }, options);
   });
   if (refused === undefined) return;

@@ -114,12 +114,12 @@ function formatReport(report: TaskReport): string[] {
   if (report.kind === 'missing') return ['missing: the provider does not know this task (yet)'];
   if (report.kind === 'transient')
     return [
-      `${report.trouble}: says nothing about the task, which is asked for again`,
+      `${report.trouble}: says nothing about the task, which is polled again`,
       ...field('message', report.message),
       ...field('wait', report.afterMs === undefined ? undefined : formatDuration(report.afterMs)),
     ];
   const { status, rawStatus, progress, resultUrl, urlExpiry, failReason, cost } = report;
-  const unread = status === 'unknown' ? ': no word of task.words, so the task is asked for again' : '';
+  const unread = status === 'unknown' ? ': no word of task.words, so the task is polled again' : '';
   return [
     `${status}${unread}`,
     ...field('status', rawStatus === '' ? 'not found: see task.status' : rawStatus),

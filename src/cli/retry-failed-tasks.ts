@@ -1,3 +1,4 @@
+import { defaultSeconds } from '../batch/batch-profile.ts';
 import { fitOf, readAllowance, refuseBudget, estimate } from '../batch/estimate.ts';
 import type { Estimate } from '../batch/estimate.ts';
 import { checkReopening } from '../batch/retry.ts';
@@ -40,7 +41,8 @@ export async function retryFailedTasks(
   io: Io,
 ): Promise<Retried> {
   for (const key of keys ?? []) await checkFailed(db, batch, key);
-  const found = await readRemakable(db, batch.id, keys);
+  const seconds = await defaultSeconds(db, batch);
+  const found = await readRemakable(db, batch.id, keys, seconds);
   const total = found.groups.reduce((sum, { toSend }) => sum + toSend, 0);
   if (total > 0) {
     const rest = await readAllowance(db, { batchId: batch.id }, undefined);
@@ -56,7 +58,7 @@ export async function retryFailedTasks(
     transaction(db, async (session) => {
       await checkReopening(session, batch, keys === null ? {} : { keys });
       const who = operator();
-      const moved = await remakeFailed(session, batch.id, { keys, asOf: found.asOf, who, prices });
+      const moved = await remakeFailed(session, batch.id, { keys, asOf: found.asOf, who, prices, seconds });
       crashPoint('rows-retried');
       await logEvent(session, 'retry --failed-tasks', plural(moved, 'row'), batch.id, who);
       return moved;

@@ -1,5 +1,6 @@
 import { estimate } from '../batch/estimate.ts';
 import type { Estimate } from '../batch/estimate.ts';
+import { defaultSeconds } from '../batch/batch-profile.ts';
 import type { Prices } from '../core/money/prices.ts';
 import { transaction } from '../database/database.ts';
 import type { Database, Queryable } from '../database/database.ts';
@@ -51,7 +52,9 @@ export async function readReport(db: Database, batch: Batch, prices: Prices): Pr
 async function readParts(db: Queryable, batch: Batch, prices: Prices): Promise<Report> {
   const summary = await summarise(db, batch, undefined);
   const calls = await readCalls(db, batch.id);
-  const accepted = await readAccepted(db, batch.id, { withSeconds: prices.size > 0 });
+  const accepted = await readAccepted(db, batch.id, {
+    seconds: prices.size > 0 ? await defaultSeconds(db, batch) : null,
+  });
   const byStatus: Record<string, number> = {};
   for (const { status, rows } of accepted) {
     byStatus[status ?? 'open'] = (byStatus[status ?? 'open'] ?? 0) + rows;

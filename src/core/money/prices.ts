@@ -13,7 +13,16 @@ export interface Price extends Money {
 /** By model. A model that is not in the map has no known price, not a price of zero. */
 export type Prices = ReadonlyMap<string, Price>;
 
-/** The provider's duration for a row that names none. */
+/** How the rows of a batch get their prices. */
+export interface Pricing {
+  prices: Prices;
+  /** Of a video whose row names no duration. */
+  seconds: number;
+  /** Also of waiting rows that have a price already: a price file was named. */
+  replaces: boolean;
+}
+
+/** The duration of a row that names none, where its profile is not known. */
 export const DEFAULT_SECONDS = 5;
 
 const SHAPE =

@@ -1,9 +1,10 @@
 import type { Money } from '../../core/money/money.ts';
+import type { Pricing } from '../../core/money/prices.ts';
 import { amountOf, mayBePaid } from '../money/budget.ts';
 import type { Queryable } from '../../database/database.ts';
 import { isChanged, KNOWN } from './known.ts';
 import type { ReadRows } from './known.ts';
-import { secondsOf, toStored } from '../money/row-price.ts';
+import { priceOf, priceTable, priceValues, secondsOf, toStored } from '../money/row-price.ts';
 import type { Stored, StoredRow } from '../money/row-price.ts';
 
 /** Rows of a manifest of one model and mode, compared with the batch. */
@@ -19,7 +20,7 @@ export interface Group {
   seconds: number;
   /** Seconds of the shortest video to send; 0: no video is to send. */
   shortest: number;
-  /** Rows to send whose price the ledger has, and their cost; null: it has no price. */
+  /** Rows to send whose price is known after the import, and their cost; null: no price is known. */
   stored: Stored | null;
   least: Money | null;
 }
@@ -29,6 +30,7 @@ export async function readOutline(
   db: Queryable,
   { importId, known }: ReadRows,
   batchId: number | null,
+  { prices, seconds, replaces }: Pricing,
 ): Promise<Group[]> {
   const { rows } = await db.query<Omit<Group, 'stored' | 'least'> & StoredRow & { least: string | null }>(
     `with read as (
@@ -44,9 +46,14 @@ export async function readOutline(
         where s.batch_id = $2 and s.request is not null
      ), judged as (
        select *, state is null or state = 'pending' or not (same or paid) as to_send from read
-     ), row as materialized (
-       select model, mode, state, same, price, currency, to_send, case when to_send then ${secondsOf('r')} end as seconds
+     ), timed as materialized (
+       select model, mode, state, same, to_send, case when to_send then ${secondsOf('r', seconds)} end as seconds,
+              case when same and not ${replaces} then price end as kept, currency as kept_in
          from judged r
+     ), row as materialized (
+       select t.*, coalesce(t.kept, ${priceOf('t.seconds')}) as price,
+              case when t.kept is null then k.currency else t.kept_in end as currency
+         from timed t left join ${priceTable(5)} on k.model = t.model
      )
      select model, mode, vidbatch.is_off_peak(model) as "offPeak",
             count(*) filter (where state is null)::int as fresh,
@@ -55,14 +62,15 @@ export async function readOutline(
             count(*) filter (where to_send)::int as "toSend",
             coalesce(sum(seconds) filter (where to_send), 0)::int8 as seconds,
             coalesce(min(seconds) filter (where to_send), 0)::int as shortest,
-            count(price) filter (where to_send and same)::int as priced,
-            (sum(price) filter (where to_send and same))::text as price,
-            (min(price) filter (where to_send and same))::text as least,
-            case when min(currency) = max(currency) then min(currency) end as currency
+            count(price) filter (where to_send)::int as priced,
+            (sum(price) filter (where to_send))::text as price,
+            (min(price) filter (where to_send))::text as least,
+            case when min(currency) filter (where to_send) = max(currency) filter (where to_send)
+                 then min(currency) filter (where to_send) end as currency
        from row
       group by model, mode
       order by model, mode`,
-    [importId, batchId, ...known.ranges],
+    [importId, batchId, ...known.ranges, ...priceValues(prices)],
   );
   return rows.map(({ priced, price, least, currency, ...row }) => ({
     ...row,

@@ -57,6 +57,7 @@ export async function readRemakable(
   db: Queryable,
   batchId: number,
   keys: readonly string[] | null,
+  seconds?: number,
 ): Promise<Remakable> {
   type Counts = Pick<Remakable, 'otherwise' | 'another' | 'asOf'>;
   const { rows } = await db.query<StoredRow & Counts & Omit<FailedTasks, 'stored' | 'least'>>(
@@ -66,7 +67,7 @@ export async function readRemakable(
             coalesce(min(seconds) filter (where same), 0)::int as shortest,
             count(s.price) filter (where same)::int as priced, (sum(s.price) filter (where same))::text as price,
             case when min(s.currency) = max(s.currency) then min(s.currency) end as currency, now()::text as "asOf"
-       from (select s.model, s.price, s.currency, ${secondsOf('r')} as seconds, t.later_status is null as failed,
+       from (select s.model, s.price, s.currency, ${secondsOf('r', seconds)} as seconds, t.later_status is null as failed,
                     t.later_status is null and not ${HAS_ANOTHER} as same
                from ${FAILED}) s
       group by s.model order by s.model`,
@@ -110,7 +111,13 @@ export async function readFailReasons(
 export async function remakeFailed(
   db: Queryable,
   batchId: number,
-  { keys, asOf, who, prices }: { keys: readonly string[] | null; asOf: string; who: string; prices: Prices },
+  {
+    keys,
+    asOf,
+    who,
+    prices,
+    seconds,
+  }: { keys: readonly string[] | null; asOf: string; who: string; prices: Prices; seconds?: number },
 ): Promise<number> {
   // An answer about a task locks the task, and a late answer to a POST locks the row. With both locks, an answer is seen
   // below, or waits.
@@ -144,7 +151,7 @@ export async function remakeFailed(
     [batchId, keys, asOf, who],
   );
   const ids = rows.map(({ id }) => id);
-  if (prices.size > 0) await priceNamed(db, ids, prices);
+  if (prices.size > 0) await priceNamed(db, ids, prices, seconds);
   return ids.length;
 }
 

@@ -231,11 +231,11 @@ export interface Accepted {
 export async function readAccepted(
   db: Queryable,
   batchId: number,
-  { withSeconds }: { withSeconds: boolean },
+  { seconds }: { seconds: number | null },
 ): Promise<Accepted[]> {
   const { rows } = await db.query<Omit<Accepted, 'stored'> & StoredRow>(
     `select s.model, s.provider_status as status, count(*)::int as rows,
-            ${withSeconds ? `sum(${secondsOf('s')})::int8` : 'null::int8'} as seconds,
+            ${seconds === null ? 'null::int8' : `sum(${secondsOf('s', seconds)})::int8`} as seconds,
             count(s.price)::int as priced, sum(s.price)::text as price,
             case when min(s.currency) = max(s.currency) then min(s.currency) end as currency
        from vidbatch.submission s where s.batch_id = $1 and s.state = 'submitted'

@@ -234,32 +234,21 @@ function judgeAnswer(answer: Answer, redact: (text: string) => string, profile: 
     return warning(name, `it throttles: ${said}`, 'Wait a little; the key was not checked.');
   if (status >= 500)
     return failed(name, `it has a server error: ${said}`, 'Try again later, or ask its operator.');
-  if (!isJson) {
-    return failed(
-      name,
-      `it answers with a web page, not with the API: ${said}`,
-      'Check VIDBATCH_BASE_URL: the part before /v1.',
-    );
-  }
+  const where = `Check VIDBATCH_BASE_URL: the part before ${profile.task.path}.`;
+  if (!isJson) return failed(name, `it answers with a web page, not with the API: ${said}`, where);
+  const code = refusal.layers.at(-1)?.[0];
+  const orMissing =
+    code === undefined
+      ? ''
+      : ` If ${oneLine(redact(code), 80)} means that there is no such task, add it to task.missing of the profile.`;
+  const first = `The first row of a batch is sent alone, and shows more.${orMissing}`;
   if (status === 404 && profile.task.missing.length === 0) {
-    return warning(
-      name,
-      `it is not known how it names an unknown task, and this may be an unknown address: ${said}`,
-      'The first row of a batch is sent alone, and shows more.',
-    );
+    const what = 'it is not known how it names an unknown task, and this may be an unknown address';
+    return warning(name, `${what}: ${said}`, first);
   }
-  if (status === 404 || status === 405) {
-    return failed(
-      name,
-      `the address is not known there: ${said}`,
-      'Check VIDBATCH_BASE_URL: the part before /v1.',
-    );
-  }
-  return warning(
-    name,
-    `it answers in an unknown way: ${said}`,
-    'The first row of a batch is sent alone, and shows more.',
-  );
+  if (status === 404 || status === 405)
+    return failed(name, `the address is not known there: ${said}`, `${where}${orMissing}`);
+  return warning(name, `it answers in an unknown way: ${said}`, first);
 }
 
 function judgeClock(skewMs: number): Check {
