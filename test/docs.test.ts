@@ -6,7 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { PAGE, statesPage } from './core/make-states.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const PAGES = ['README.md', 'CHANGELOG.md', ...globSync('docs/**/*.md', { cwd: ROOT }).sort()];
+const PAGES = [
+  'README.md',
+  'README.zh-CN.md',
+  'CHANGELOG.md',
+  ...globSync('docs/**/*.md', { cwd: ROOT }).sort(),
+];
 const read = (page: string): string => readFileSync(`${ROOT}/${page}`, 'utf8');
 
 const NAMES = new Set(globSync('{src,test}/**/*.ts', { cwd: ROOT }).map((path) => posix.basename(path)));
