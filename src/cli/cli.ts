@@ -34,6 +34,7 @@ const COMMANDS: readonly { names: readonly string[]; load: () => Promise<Registe
   { names: ['retry'], load: async () => (await import('./retry.ts')).retryCommand },
   { names: ['reconcile'], load: async () => (await import('./reconcile.ts')).reconcileCommand },
   { names: ['download'], load: async () => (await import('./download.ts')).downloadCommand },
+  { names: ['find'], load: async () => (await import('./find.ts')).findCommand },
   { names: ['failures'], load: async () => (await import('./failures.ts')).failuresCommand },
   { names: ['cost'], load: async () => (await import('./cost.ts')).costCommand },
   { names: ['report'], load: async () => (await import('./report.ts')).reportCommand },

@@ -25,6 +25,7 @@ for (const command of [
   'explain',
   'export',
   'failures',
+  'find',
   'pause',
   'report',
   'resolve',

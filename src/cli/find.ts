@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import { EXIT, usageError } from '../core/errors.ts';
+import type { ExitCode } from '../core/errors.ts';
+import { oneLine, quoted } from '../core/text.ts';
+import { findRows, QUALIFIERS, readSearch } from '../ledger/read/find.ts';
+import type { FoundRow } from '../ledger/read/find.ts';
+import { configOf, globalFlags, isOn } from './flags.ts';
+import type { GlobalFlags } from './flags.ts';
+import type { Io } from './io.ts';
+import { withLedger } from './open-ledger.ts';
+import { formatTable } from './table.ts';
+import { parseSince } from './time-flags.ts';
+
+export function findCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
+  const command = program
+    .command('find <text...>')
+    .description('rows of all batches by key, task id, request id, prompt or error')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ vidbatch find task_9f2
+  $ vidbatch find fishing harbour state:uncertain
+  $ vidbatch find error:timeout model:'viduq3p-*' after:yesterday --json
+
+${QUALIFIERS.map((name) => `${name}:`).join(' ')} choose rows; a value with spaces stands in double quotes. Capitals do not matter.`,
+    )
+    .action(async (words: string[], flags: GlobalFlags) => exit(await find(words.join(' '), flags, io)));
+  globalFlags(command);
+}
+
+/** A person reads no more; `--json` has a limit, too, because a text may be in every row. */
+const MOST = { text: 50, json: 10_000 };
+
+async function find(words: string, flags: GlobalFlags, io: Io): Promise<ExitCode> {
+  const read = readSearch(words, parseMoment);
+  if ('fault' in read) throw usageError('BAD_SEARCH', read.fault, '`vidbatch find --help` has examples.');
+  const most = isOn(flags.json) ? MOST.json : MOST.text;
+  return withLedger(configOf(flags), io, async ({ db }) => {
+    const found = await findRows(db, read.search, most + 1);
+    const shown = found.slice(0, most);
+    if (isOn(flags.json)) {
+      for (const row of shown) if (!(await io.write(`${JSON.stringify(row)}\n`))) return EXIT.ok;
+    } else for (const line of formatFound(shown)) io.out(line);
+    if (found.length > most)
+      io.err(`… and more rows: add a word, or one of ${QUALIFIERS.map((name) => `${name}:`).join(', ')}`);
+    return EXIT.ok;
+  });
+}
+
+function parseMoment(text: string): Date | undefined {
+  try {
+    return parseSince('time', text, 'UTC');
+  } catch {
+    return undefined;
+  }
+}
+
+function formatFound(rows: readonly FoundRow[]): string[] {
+  const [first] = rows;
+  if (first === undefined) return ['no row fits'];
+  return [
+    ...formatTable<FoundRow>(
+      [
+        { title: 'batch', of: ({ batch }) => batch },
+        { title: 'key', of: ({ key }) => oneLine(key, 40) },
+        {
+          title: 'state',
+          of: ({ state, providerStatus }) =>
+            providerStatus === null ? state : `${state}, ${providerStatus}`,
+        },
+        { title: 'model', of: ({ model }) => model ?? '' },
+        { title: 'task id', of: ({ taskId }) => taskId ?? '' },
+        { title: 'error', of: ({ errorCode, error }) => oneLine(errorCode ?? error ?? '', 40) },
+        { title: 'prompt', of: ({ prompt }) => oneLine(prompt ?? '', 40) },
+      ],
+      rows,
+    ),
+    `next: \`vidbatch explain ${quoted(first.batch)} ${quoted(first.key)}\` shows the life of ${rows.length === 1 ? 'this row' : 'the first'}`,
+  ];
+}
