@@ -3,8 +3,8 @@
  * files. Only this room sets exit codes. It may import board, operate, schedule, worker, results, batch, manifest,
  * provider, ledger, database, simulator and core.
  */
-import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { VERSION } from '../core/version.ts';
 import { loadDotEnv } from '../core/config.ts';
 import { EXIT, usageError, VidbatchError } from '../core/errors.ts';
 import { connectionLost } from '../database/connection-errors.ts';
@@ -13,8 +13,6 @@ import { errorJson, formatError } from './format.ts';
 import { openIo } from './io.ts';
 import type { Io } from './io.ts';
 import { endListening } from './signals.ts';
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 type Register = (program: Command, io: Io, exit: (code: number) => void) => void;
 
@@ -26,6 +24,7 @@ const COMMANDS: readonly { names: readonly string[]; load: () => Promise<Registe
   { names: ['work'], load: async () => (await import('./work.ts')).workCommand },
   { names: ['run'], load: async () => (await import('./run.ts')).runCommand },
   { names: ['status'], load: async () => (await import('./status.ts')).statusCommand },
+  { names: ['workers'], load: async () => (await import('./workers.ts')).workersCommand },
   { names: ['explain'], load: async () => (await import('./explain.ts')).explainCommand },
   { names: ['export'], load: async () => (await import('./export.ts')).exportCommand },
   { names: ['uncertain'], load: async () => (await import('./uncertain.ts')).uncertainCommand },
@@ -90,7 +89,7 @@ async function build(argv: readonly string[], io: Io, exit: (code: number) => vo
     .description(
       'Submit a manifest of video prompts once, pay for each row once, and know where every task id went.',
     )
-    .version(version)
+    .version(VERSION)
     .exitOverride()
     // `main` shows a wrong command line like every other error.
     .configureOutput({ outputError: () => undefined })

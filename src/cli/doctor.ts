@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import type { Command } from 'commander';
+import { NODE_VERSIONS, VERSION } from '../core/version.ts';
 import { readWhatCanBe } from '../core/config.ts';
 import { EXIT, VidbatchError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
@@ -10,11 +10,6 @@ import { formatCheck, formatTotals } from './check-text.ts';
 import { globalFlags, isOn, profileFlag, providerFlags, workFlags, workLimits } from './flags.ts';
 import type { WorkFlags } from './flags.ts';
 import type { Io } from './io.ts';
-
-const { version, engines } = createRequire(import.meta.url)('../../package.json') as {
-  version: string;
-  engines: { node: string };
-};
 
 export function doctorCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -50,9 +45,9 @@ async function doctor(flags: WorkFlags, io: Io): Promise<ExitCode> {
   }
   const checks: Check[] = [];
   const machine = {
-    vidbatch: version,
+    vidbatch: VERSION,
     node: process.versions.node,
-    floor: engines.node.replace(/^[^\d]*/, ''),
+    floor: NODE_VERSIONS.replace(/^[^\d]*/, ''),
   };
   for await (const check of runChecks(understood, machine)) {
     checks.push(check);

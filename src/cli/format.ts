@@ -53,7 +53,8 @@ export function formatLimits(limits: readonly Omit<LimitInForce, 'origin'>[]): s
     .join(' · ');
 }
 
-function formatRate(perSecond: number): string {
+/** `20/s`, or `30/m` for less than one a second. */
+export function formatRate(perSecond: number): string {
   return perSecond >= 1
     ? `${Number(perSecond.toPrecision(3))}/s`
     : `${Number((perSecond * 60).toPrecision(3))}/m`;

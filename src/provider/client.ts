@@ -2,9 +2,9 @@
  * The room `provider` speaks HTTP with the provider and judges its answers.
  * It may import ledger, database and core.
  */
-import { createRequire } from 'node:module';
 import { getCACertificates } from 'node:tls';
 import { Pool } from 'undici';
+import { VERSION } from '../core/version.ts';
 import { usageError } from '../core/errors.ts';
 import { checkApiKey, redactor } from './api-key.ts';
 import { ANSWER_LIMIT, exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
@@ -72,8 +72,6 @@ const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
  */
 const IDLE_MS = 900;
 
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
-
 /**
  * The provider over HTTP/1.1.
  * @throws usageError for a key that cannot travel in a header, a code that cannot be moved, or a timeout out of range.
@@ -91,7 +89,7 @@ export function createProvider(options: ProviderOptions): Provider {
     accept: 'application/json',
     // Without it, a server may use any encoding (RFC 9110, 12.5.3), and the task id must be readable.
     'accept-encoding': 'identity',
-    'user-agent': `vidbatch/${version}`,
+    'user-agent': `vidbatch/${VERSION}`,
   };
   const pool = new Pool(origin, {
     connections: options.connections ?? null,

@@ -1,12 +1,10 @@
-import { createRequire } from 'node:module';
 import type { Telemetry } from 'bullmq';
 import type { BullMQOtel } from 'bullmq-otel';
+import { VERSION } from '../core/version.ts';
 import type { Config } from '../core/config.ts';
 import { messageOf, usageError } from '../core/errors.ts';
 
 const PACKAGE = 'bullmq-otel';
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
 /**
  * BullMQ's spans, for an OpenTelemetry SDK in the same process (`node --import …/register`). Without an SDK they go nowhere.
@@ -26,7 +24,7 @@ export async function loadTelemetry({ otel }: Pick<Config, 'otel'>): Promise<Tel
       `\`npm install ${PACKAGE} @opentelemetry/auto-instrumentations-node\` beside vidbatch, and start it with \`node --import @opentelemetry/auto-instrumentations-node/register\`.`,
     );
   }
-  return new loaded.BullMQOtel({ tracerName: 'vidbatch', version });
+  return new loaded.BullMQOtel({ tracerName: 'vidbatch', version: VERSION });
 }
 
 function firstLine(text: string): string {

@@ -17,6 +17,7 @@ import { createCooldown } from './rate/cooldown.ts';
 import type { Claim } from '../ledger/send/claim.ts';
 import type { Database } from '../database/database.ts';
 import type { Journal } from './journal/journal.ts';
+import { startHeartbeat } from './heartbeat.ts';
 import { keepJournal } from './journal/keeper.ts';
 import { keepQuota } from './rate/quota-keeper.ts';
 import { rememberOwnJournal } from '../ledger/send/journal.ts';
@@ -132,6 +133,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   );
   const queue = openQueue(store, queueName);
   const feeder = startFeeder(queueName, { db, queue, scope, pace, log });
+  const pulse = () => ({ inFlight: slots.inUse(), recorded, draining: stopping.signal.aborted });
+  const heartbeat = startHeartbeat(db, { id, concurrency, ...scope }, pulse, log);
   const stopSweeper = startSweeper(db, log, () =>
     againOf(provider.origin, options.maxAttempts, options.profiles),
   );
@@ -265,6 +268,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
 
   async function stop(timeoutMs: number | undefined): Promise<number> {
     stopping.abort();
+    void heartbeat.beat();
     const closed = worker.close();
     if (timeoutMs === undefined) await slots.allFree();
     else await within(timeoutMs, slots.allFree(), () => undefined);
@@ -294,6 +298,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     await feeder.stop();
     await stopSweeper();
     await quota.stop();
+    await heartbeat.stop();
     // A run removes its queue: the rows are in the ledger.
     if (batches !== null) await queue.obliterate({ force: true }).catch(() => undefined);
     await queue.close();

@@ -31,6 +31,7 @@ for (const command of [
   'resolve',
   'retry',
   'uncertain',
+  'workers',
 ]) {
   test(`${command} needs the ledger alone, and loads no queue, no engine and no HTTP client before`, () => {
     const loaded = packagesOf(new URL(`${command}.ts`, CLI));

@@ -5,7 +5,7 @@ import { exits, openCli } from '../cli.ts';
 import { helpOf } from '../help.ts';
 
 const COMMANDS =
-  'validate plan submit work run status explain export uncertain resolve pause resume cancel retry reconcile download find failures cost report verify doctor profile schedule board simulate migrate'.split(
+  'validate plan submit work run status workers explain export uncertain resolve pause resume cancel retry reconcile download find failures cost report verify doctor profile schedule board simulate migrate'.split(
     ' ',
   );
 

@@ -27,6 +27,7 @@ describe('while Redis is away', async () => {
     ['uncertain'],
     ['cost', '--by', 'day'],
     ['failures'],
+    ['workers'],
     ['find', 'sent'],
     ['report', 'sent'],
     ['export', 'sent'],

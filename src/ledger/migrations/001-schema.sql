@@ -2,7 +2,7 @@
 --   1 the ledger itself    meta, window, and the function `is_open`
 --   2 providers            provider, halt, poller
 --   3 batches and rows     profile, batch, row, row_state, and the view `submission` of both
---   4 sending              attempt, feeder, journal, unmatched_attempt, and the function `blocked_by`
+--   4 sending              attempt, feeder, worker, journal, unmatched_attempt, and the function `blocked_by`
 --   5 tasks and videos     task, folder, download
 --   6 limits               quota, and the functions `running` and `reserve_slots`
 --   7 schedules            schedule, run, ticker
@@ -392,6 +392,25 @@ create index attempt_remade on vidbatch.attempt (submission_id) where remade_at 
 create table vidbatch.feeder (
   queue   text primary key,
   seen_at timestamptz not null default now()
+);
+
+-- Workers that send rows, as each last described itself. A worker that ends as it should removes its record. `batches`: the
+-- only ones whose rows it sends; null: of all. `recorded` and `per_second`: rows since its start, and in the last seconds.
+create table vidbatch.worker (
+  id          text primary key,
+  host        text not null,
+  pid         integer not null,
+  version     text not null,
+  origin      text not null references vidbatch.provider,
+  batches     bigint[],
+  concurrency integer not null,
+  limits      json not null,
+  started_at  timestamptz not null default now(),
+  seen_at     timestamptz not null default now(),
+  in_flight   integer not null default 0,
+  recorded    bigint not null default 0,
+  per_second  float8 not null default 0,
+  draining    boolean not null default false
 );
 
 -- Journals of workers that this ledger has read to their end. A ledger that was restored from a backup knows fewer of

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { VERSION } from '../../core/version.ts';
 import { within } from '../../core/within.ts';
 import type { App } from '../../worker/app.ts';
 import type { RunningWorker } from '../../worker/worker.ts';
@@ -26,8 +26,6 @@ type Watched = Pick<RunningWorker, 'inFlight' | 'journal' | 'feederIdleMs'>;
 const STUCK_MS = 60_000;
 const CLOSING_MS = 1_000;
 
-const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string };
-
 /**
  * Listens at once, so that probes see a worker that is still reading its journals.
  * @throws VidbatchError exit 1 when it cannot listen there.
@@ -37,7 +35,7 @@ export async function startMonitor(
   address: Address,
   { stuckMs = STUCK_MS } = {},
 ): Promise<Monitor> {
-  const metrics = new Metrics(version);
+  const metrics = new Metrics(VERSION);
   const health = new HealthCheck(app);
   const surveyor = new Surveyor(app, health);
   let worker: Watched | undefined;
