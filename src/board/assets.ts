@@ -36,6 +36,8 @@ h2 { font-size: 1.1rem; margin: 0; overflow-wrap: anywhere; }
 .dot { display: inline-block; width: .65em; height: .65em; border-radius: 50%; margin-right: .35em; }
 .gate { margin: .6rem 0 0; padding: .35rem .6rem; border-left: .25rem solid var(--uncertain); background: var(--ground);
   overflow-wrap: anywhere; }
+.attention { margin: .35rem 0 0; padding-left: 1.1rem; }
+.attention li { margin: .35rem 0; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 th, td { padding: .35rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }

@@ -6,6 +6,8 @@ import { readNumbers } from '../ledger/read/batch-numbers.ts';
 import { findSubmissionById, readPage, findRowIds } from '../ledger/read/rows.ts';
 import type { PageRow, RowsAsked } from '../ledger/read/rows.ts';
 import { listSchedules } from '../ledger/schedules/schedules.ts';
+import { readAttention } from '../operate/attention.ts';
+import type { Attention } from '../operate/attention.ts';
 import { readRowLife } from '../operate/row-life.ts';
 import type { RowLife } from '../operate/row-life.ts';
 import { readPace, summaryOf } from '../operate/summary.ts';
@@ -34,6 +36,8 @@ export interface BatchStatus extends Summary, Pace {
 }
 
 export interface Overview {
+  /** What needs a person, the worst first. */
+  attention: Attention[];
   /** Newest first. */
   batches: BatchStatus[];
   page: number;
@@ -46,17 +50,39 @@ export interface RowsPage {
   next: string | null;
 }
 
-interface CachedStatus {
-  status: Promise<BatchStatus>;
-  /** Monotonic. It is `Infinity` during the reading, so that requests share one reading. */
-  until: number;
+/** Answers of `read`, each for twenty times as long as it took. Requests share one reading. */
+function cached<Key, Value>(
+  read: (key: Key) => Promise<Value>,
+  name: (key: Key) => number,
+): (key: Key) => Promise<Value> {
+  const known = new Map<number, { value: Promise<Value>; until: number }>();
+  return (key) => {
+    const found = known.get(name(key));
+    const started = performance.now();
+    if (found !== undefined && started < found.until) return found.value;
+    const entry = { value: read(key), until: Infinity };
+    known.set(name(key), entry);
+    const expire = (): void => {
+      const ended = performance.now();
+      entry.until = ended + SHARE * (ended - started);
+    };
+    entry.value.then(expire, () => known.delete(name(key)));
+    return entry.value;
+  };
 }
 
 /** Reads what the pages show. It caches the counts for a moment, so that many open tabs cost no more than one. */
 export class PageData {
   readonly #db: Queryable;
   readonly #origin: string | undefined;
-  readonly #cache = new Map<number, CachedStatus>();
+  readonly #status = cached(
+    (batch: Batch) => this.#read(batch),
+    ({ id }) => id,
+  );
+  readonly #attention = cached(
+    () => readAttention(this.#db),
+    () => 0,
+  );
 
   /** `origin`: the provider of this configuration. */
   constructor(db: Queryable, origin: string | undefined) {
@@ -70,7 +96,8 @@ export class PageData {
     const start = (page - 1) * BATCHES_A_PAGE;
     const batches: BatchStatus[] = [];
     for (const batch of all.slice(start, start + BATCHES_A_PAGE)) batches.push(await this.#status(batch));
-    return { batches, page, pages: Math.max(1, Math.ceil(all.length / BATCHES_A_PAGE)) };
+    const attention = await this.#attention(undefined);
+    return { attention, batches, page, pages: Math.max(1, Math.ceil(all.length / BATCHES_A_PAGE)) };
   }
 
   async batch(name: string): Promise<{ id: number; status: BatchStatus } | undefined> {
@@ -110,20 +137,6 @@ export class PageData {
   /** Rejects when the ledger does not answer. */
   async ping(): Promise<void> {
     await this.#db.query('select 1');
-  }
-
-  #status(batch: Batch): Promise<BatchStatus> {
-    const cached = this.#cache.get(batch.id);
-    if (cached !== undefined && performance.now() < cached.until) return cached.status;
-    const started = performance.now();
-    const entry: CachedStatus = { status: this.#read(batch), until: Infinity };
-    this.#cache.set(batch.id, entry);
-    const expire = (): void => {
-      const cost = performance.now() - started;
-      entry.until = performance.now() + SHARE * cost;
-    };
-    entry.status.then(expire, () => this.#cache.delete(batch.id));
-    return entry.status;
   }
 
   async #read(batch: Batch): Promise<BatchStatus> {

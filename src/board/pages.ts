@@ -2,6 +2,7 @@ import { STATES } from '../core/states.ts';
 import { openOf } from '../core/task-status.ts';
 import { shorten } from '../core/text.ts';
 import { formatCount } from '../core/units.ts';
+import type { Attention } from '../operate/attention.ts';
 import type { PageRow } from '../ledger/read/rows.ts';
 import { formatTasks } from '../operate/summary.ts';
 import type { SeenRun, SeenSchedule } from '../schedule/view.ts';
@@ -16,15 +17,33 @@ const ROWS_REFRESH_S = 10;
 
 /** `/`: every batch, newest first. `away`: why the queue does not answer. */
 export function batchesPage(
-  { batches, page: number, pages }: Overview,
+  { attention, batches, page: number, pages }: Overview,
   place: string,
   away: string | undefined,
 ): string {
   const none = number === 1 ? ' yet. `vidbatch submit` or `vidbatch run` adds one' : ' on this page';
   const body = html`<h1>Batches</h1>
     ${away === undefined ? NOTHING : html`<p class="gate" role="status">${away}</p>`}
+    ${number === 1 && batches.length > 0 ? attentionList(attention) : NOTHING}
     ${batches.length === 0 ? html`<p>No batches${none}.</p>` : batches.map(batchCard)}${pager(number, pages)}`;
   return page('Batches · vidbatch', body, { place, refreshS: LIST_REFRESH_S });
+}
+
+function attentionList(attention: readonly Attention[]): Html {
+  if (attention.length === 0) return html`<p class="soft">Nothing needs attention.</p>`;
+  return html`<section class="card" aria-label="Attention">
+    <h2>Attention</h2>
+    <ul class="attention">
+      ${attention.map(
+        ({ kind, what, command, batch }) =>
+          html`<li class="${kind}">
+            ${what}<br />
+            <code>${command}</code
+            >${batch === undefined ? NOTHING : html` · <a href="${batchPath(batch)}">${batch}</a>`}
+          </li>`,
+      )}
+    </ul>
+  </section>`;
 }
 
 function batchCard(status: BatchStatus): Html {

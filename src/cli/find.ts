@@ -23,7 +23,7 @@ Examples:
   $ vidbatch find fishing harbour state:uncertain
   $ vidbatch find error:timeout model:'viduq3p-*' after:yesterday --json
 
-${QUALIFIERS.map((name) => `${name}:`).join(' ')} choose rows; a value with spaces stands in double quotes. Capitals do not matter.`,
+${QUALIFIERS.map((name) => `${name}:`).join(' ')} choose rows; a value with spaces needs double quotes. Capitals do not matter.`,
     )
     .action(async (words: string[], flags: GlobalFlags) => exit(await find(words.join(' '), flags, io)));
   globalFlags(command);

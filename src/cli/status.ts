@@ -23,6 +23,7 @@ import type { LimitInForce } from '../ledger/send/quota.ts';
 import { countVideos } from '../ledger/tasks/downloads.ts';
 import type { VideoCounts } from '../ledger/tasks/downloads.ts';
 import { readNextPoll } from '../ledger/tasks/poll.ts';
+import { formatAttention, readAttention } from '../operate/attention.ts';
 import {
   formatFailedTasks,
   formatProof,
@@ -47,7 +48,7 @@ import type { ForecastFlags } from './time-flags.ts';
 export function statusCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
     .command('status [batch]')
-    .description('counts by state, rate, ETA, and what keeps rows waiting')
+    .description('what needs attention, then counts by state, rate, ETA, and what keeps rows waiting')
     .addHelpText(
       'after',
       `
@@ -109,6 +110,8 @@ async function status(name: string | undefined, flags: StatusFlags, io: Io): Pro
     if (batches.length === 0) io.err('no batches yet');
     if (isOn(flags.watch) && !isOn(flags.json))
       io.out(`\n${new Date().toISOString().replace(/\.\d+Z$/, 'Z')}`);
+    if (name === undefined && batches.length > 0 && !isOn(flags.json))
+      for (const line of formatAttention(await readAttention(app.db))) io.out(line);
     const once = cachedQueries(app.db);
     for (let from = 0; from < batches.length; from += TOGETHER) {
       const some = batches.slice(from, from + TOGETHER);

@@ -16,7 +16,7 @@ export interface Heartbeat {
 
 const BEAT_MS = 5_000;
 
-/** Stores every few seconds that the worker is alive. Without the ledger it goes on: the next beat may reach it. */
+/** Stores every few seconds that the worker is alive. Without the ledger it continues: the next beat may reach it. */
 export function startHeartbeat(
   db: Database,
   worker: Omit<WorkerFacts, 'host' | 'pid' | 'version'>,
