@@ -33,7 +33,8 @@ export async function readAttention(db: Queryable, now = Date.now()): Promise<At
 
 /** The order is that of the money at stake: paid for nothing, then all rows stand still, then one batch, then videos. */
 export function attentionOf(facts: AttentionFacts, now: number): Attention[] {
-  const ago = (time: string | Date): string => `${formatDuration(now - new Date(time).getTime())} ago`;
+  const age = (time: string | Date): string => formatDuration(now - new Date(time).getTime());
+  const ago = (time: string | Date): string => `${age(time)} ago`;
   return [
     ...(facts.paidTwice === 0
       ? []
@@ -46,7 +47,7 @@ export function attentionOf(facts: AttentionFacts, now: number): Attention[] {
         ]),
     ...facts.halts.map(({ origin, code, reason, raisedAt, rows }) => ({
       kind: 'halted' as const,
-      what: `nothing is sent to ${origin} since ${ago(raisedAt)}: ${code}: ${oneLine(reason, 200)}; ${plural(rows, 'row waits', 'rows wait')}`,
+      what: `nothing has been sent to ${origin} for ${age(raisedAt)}: ${code}: ${oneLine(reason, 200)}; ${plural(rows, 'row waits', 'rows wait')}`,
       command: 'vidbatch resume',
     })),
     ...(facts.unfed === 0
@@ -63,7 +64,7 @@ export function attentionOf(facts: AttentionFacts, now: number): Attention[] {
       : [
           {
             kind: 'uncertain' as const,
-            what: `${plural(facts.uncertain, 'row')} may have been paid${formatCost(facts)}${facts.oldestUncertain === null ? '' : `, the oldest since ${ago(facts.oldestUncertain)}`}`,
+            what: `${plural(facts.uncertain, 'row')} may have been paid${formatCost(facts)}${facts.oldestUncertain === null ? '' : `; the oldest is ${age(facts.oldestUncertain)} old`}`,
             command: 'vidbatch uncertain',
           },
         ]),

@@ -48,7 +48,7 @@ test('the worst comes first, each with its cause and its command', () => {
       ['no-worker', 'no worker is alive, the last one was seen 1m 30s ago: 400 rows wait', 'vidbatch work'],
       [
         'uncertain',
-        '18 rows may have been paid, at most 26.40 CNY, the oldest since 14m 00s ago',
+        '18 rows may have been paid, at most 26.40 CNY; the oldest is 14m 00s old',
         'vidbatch uncertain',
       ],
       [
