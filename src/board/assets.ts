@@ -51,6 +51,9 @@ form.find { display: flex; gap: .5rem; margin: 0 0 .75rem; }
 form.find input, form.find button { font: inherit; color: inherit; background: var(--ground); padding: .3rem .6rem;
   border: 1px solid var(--line); border-radius: .35rem; }
 form.find input { min-width: 0; width: 20rem; }
+form.search input { font: inherit; font-size: .875rem; color: inherit; background: var(--ground); padding: .15rem .5rem;
+  border: 1px solid var(--line); border-radius: .35rem; min-width: 0; width: 12rem; }
+nav.pages a[aria-current] { font-weight: 600; text-decoration: none; color: inherit; }
 pre { margin: .5rem 0 0; white-space: pre-wrap; overflow-wrap: anywhere; font: .8125rem/1.45 ui-monospace, monospace; }
 .card p, .card a { overflow-wrap: anywhere; }
 h2.part { margin: 1.25rem 0 .5rem; }

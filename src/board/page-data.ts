@@ -1,13 +1,23 @@
+import { usageError } from '../core/errors.ts';
 import type { TaskCounts } from '../core/task-status.ts';
 import type { Queryable } from '../database/database.ts';
 import { findBatch, listBatches } from '../ledger/batches.ts';
 import type { Batch } from '../ledger/batches.ts';
+import { readCosts } from '../ledger/money/costs.ts';
+import type { Cost } from '../ledger/money/costs.ts';
+import { readFailures } from '../ledger/read/failures.ts';
+import type { FailureGroup } from '../ledger/read/failures.ts';
+import { findRows, readSearch } from '../ledger/read/find.ts';
+import type { FoundRow } from '../ledger/read/find.ts';
 import { readNumbers } from '../ledger/read/batch-numbers.ts';
 import { findSubmissionById, readPage, findRowIds } from '../ledger/read/rows.ts';
 import type { PageRow, RowsAsked } from '../ledger/read/rows.ts';
 import { listSchedules } from '../ledger/schedules/schedules.ts';
 import { readAttention } from '../operate/attention.ts';
 import type { Attention } from '../operate/attention.ts';
+import { readWorkers } from '../ledger/workers.ts';
+import type { SeenWorker } from '../ledger/workers.ts';
+import { parseMoment, parseSince } from '../operate/since.ts';
 import { readRowLife } from '../operate/row-life.ts';
 import type { RowLife } from '../operate/row-life.ts';
 import { readPace, summaryOf } from '../operate/summary.ts';
@@ -134,6 +144,29 @@ export class PageData {
     return seen;
   }
 
+  workers(): Promise<SeenWorker[]> {
+    return readWorkers(this.#db);
+  }
+
+  /** @throws VidbatchError exit 2 for a `since` that is not a time. */
+  async failures(since: string | undefined): Promise<FailureGroup[]> {
+    return readFailures(this.#db, { batchId: null, since: sinceOf(since) });
+  }
+
+  /** @throws VidbatchError exit 2 for a `since` that is not a time. */
+  async costs(since: string | undefined): Promise<Cost[]> {
+    return readCosts(this.#db, { batchId: null, since: sinceOf(since), by: ['batch', 'model'], zone: 'UTC' });
+  }
+
+  /** @throws VidbatchError exit 2 for a qualifier with a value that is not allowed. */
+  async find(query: string): Promise<{ rows: FoundRow[]; more: boolean }> {
+    if (!isStorable(query)) return { rows: [], more: false };
+    const read = readSearch(query, parseMoment);
+    if ('fault' in read) throw usageError('BAD_SEARCH', read.fault);
+    const found = await findRows(this.#db, read.search, ROWS_A_PAGE + 1);
+    return { rows: found.slice(0, ROWS_A_PAGE), more: found.length > ROWS_A_PAGE };
+  }
+
   /** Rejects when the ledger does not answer. */
   async ping(): Promise<void> {
     await this.#db.query('select 1');
@@ -156,4 +189,8 @@ export class PageData {
 /** Postgres refuses text that contains NUL, so no stored name contains it. */
 function isStorable(text: string): boolean {
   return !text.includes('\0');
+}
+
+function sinceOf(text: string | undefined): Date | null {
+  return text === undefined ? null : parseSince('since', text, 'UTC');
 }

@@ -67,8 +67,20 @@ export function page(
         <header>
           <strong>vidbatch</strong>
           <a href="/">Batches</a>
+          <a href="/failures">Failures</a>
+          <a href="/cost">Cost</a>
+          <a href="/workers">Workers</a>
           <a href="/schedules">Schedules</a>
           <a href="/queues">Queues</a>
+          <form class="search" action="/find" method="get" role="search">
+            <input
+              name="q"
+              type="search"
+              aria-label="find a row by any text"
+              placeholder="find a row"
+              required
+            />
+          </form>
           <span class="place">${place}</span>
         </header>
         <main>${body}</main>

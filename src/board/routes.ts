@@ -6,10 +6,11 @@ import type { AppContext } from './app-context.ts';
 import { LIVE_SCRIPT, STYLE } from './assets.ts';
 import { HEALTH_PATH } from './guard.ts';
 import type { BatchStatus } from './page-data.ts';
+import { costPage, failuresPage, findPage, workersPage } from './operating-pages.ts';
 import { batchesPage, batchPage, schedulesPage } from './pages.ts';
 import { sendError, sendHtml } from './responses.ts';
 import { rowPage } from './row-page.ts';
-import { parseQuery, rowPath } from './url.ts';
+import { parseText, parseQuery, rowPath } from './url.ts';
 
 interface Named {
   Params: { name: string };
@@ -62,6 +63,30 @@ export function mountPages(server: FastifyInstance, context: AppContext, log: Lo
     const life = /^[1-9]\d{0,14}$/.test(id) ? await data.life(Number(id)) : undefined;
     if (life === undefined) throw noSuchRow(`there is no row number ${shorten(id, 40)}`);
     return sendHtml(reply, rowPage(life, place));
+  });
+
+  server.get('/workers', async (_request, reply) => {
+    const { data, place } = context.opened();
+    return sendHtml(reply, workersPage(await data.workers(), place, Date.now()));
+  });
+
+  server.get('/failures', async (request, reply) => {
+    const { data, place } = context.opened();
+    const since = parseText(request.query, 'since');
+    return sendHtml(reply, failuresPage(await data.failures(since), since, place));
+  });
+
+  server.get('/cost', async (request, reply) => {
+    const { data, place } = context.opened();
+    const since = parseText(request.query, 'since');
+    return sendHtml(reply, costPage(await data.costs(since), since, place));
+  });
+
+  server.get('/find', async (request, reply) => {
+    const { data, place } = context.opened();
+    const query = parseText(request.query, 'q') ?? '';
+    const { rows, more } = await data.find(query);
+    return sendHtml(reply, findPage(query, rows, more, place));
   });
 
   server.get('/schedules', async (_request, reply) => {

@@ -26,6 +26,12 @@ export function parseQuery(query: unknown): PageQuery {
   };
 }
 
+/** One text of a query; undefined: it is not given. */
+export function parseText(query: unknown, name: string): string | undefined {
+  const text = (query as Record<string, unknown>)[name];
+  return typeof text === 'string' && text.trim() !== '' ? text.trim() : undefined;
+}
+
 function parseState(text: unknown): State | undefined {
   if (text === undefined || text === '') return undefined;
   const state = STATES.find((one) => one === text);

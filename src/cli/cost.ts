@@ -8,12 +8,13 @@ import { either, formatCount, plural } from '../core/units.ts';
 import { requireBatch } from '../ledger/batches.ts';
 import { COST_GROUPS, readCosts } from '../ledger/money/costs.ts';
 import type { Cost, CostGroup } from '../ledger/money/costs.ts';
+import { parseSince } from '../operate/since.ts';
 import { configOf, flag, globalFlags, isOn, listFlag, parseList } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { withLedger } from './open-ledger.ts';
 import { formatTable } from './table.ts';
-import { parseSince, parseZone } from './time-flags.ts';
+import { parseZone } from './time-flags.ts';
 
 export function costCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program

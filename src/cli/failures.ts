@@ -1,17 +1,19 @@
 import type { Command } from 'commander';
 import { EXIT } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
-import { remakeLine } from '../core/next-step.ts';
-import { oneLine, quoted } from '../core/text.ts';
+import { oneLine } from '../core/text.ts';
 import { formatCount, plural } from '../core/units.ts';
 import { requireBatch } from '../ledger/batches.ts';
 import { readFailures } from '../ledger/read/failures.ts';
 import type { FailureGroup } from '../ledger/read/failures.ts';
+import { nextSteps } from '../operate/failure-steps.ts';
+import type { Step } from '../operate/failure-steps.ts';
+import { parseSince } from '../operate/since.ts';
 import { configOf, flag, globalFlags, isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { withLedger } from './open-ledger.ts';
-import { parseSince, parseZone } from './time-flags.ts';
+import { parseZone } from './time-flags.ts';
 
 export function failuresCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -57,27 +59,6 @@ async function failures(name: string | undefined, flags: FailureFlags, io: Io): 
       io.out(`no row and no task failed${since === null ? '' : ` since ${since.toISOString()}`}`);
     return EXIT.ok;
   });
-}
-
-interface Step {
-  command: string;
-  /** What it is for, in one or two words. */
-  what: string;
-}
-
-/** The commands that help, the cheapest first. */
-function nextSteps({ kind, batch, code }: FailureGroup): Step[] {
-  const name = quoted(batch);
-  if (kind === 'task') return [{ what: 'pay again', command: remakeLine(batch) }];
-  const chosen = `--state ${kind}${code === null ? '' : ` --error-code ${quoted(code)}`}`;
-  const file = quoted(`${batch}.failed.csv`);
-  const correct: Step[] = [
-    { what: 'correct', command: `vidbatch export ${name} ${chosen} > ${file}` },
-    { what: 'then', command: `vidbatch retry ${name} --changed ${file}` },
-  ];
-  const again: Step = { what: 'as it is', command: `vidbatch retry ${name} ${chosen}` };
-  if (kind === 'exhausted') return [again];
-  return kind === 'invalid' ? correct : [...correct, again];
 }
 
 function formatGroup(group: FailureGroup, next: readonly Step[]): string[] {

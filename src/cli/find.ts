@@ -4,12 +4,12 @@ import type { ExitCode } from '../core/errors.ts';
 import { oneLine, quoted } from '../core/text.ts';
 import { findRows, QUALIFIERS, readSearch } from '../ledger/read/find.ts';
 import type { FoundRow } from '../ledger/read/find.ts';
+import { parseMoment } from '../operate/since.ts';
 import { configOf, globalFlags, isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { withLedger } from './open-ledger.ts';
 import { formatTable } from './table.ts';
-import { parseSince } from './time-flags.ts';
 
 export function findCommand(program: Command, io: Io, exit: (code: ExitCode) => void): void {
   const command = program
@@ -46,14 +46,6 @@ async function find(words: string, flags: GlobalFlags, io: Io): Promise<ExitCode
       io.err(`… and more rows: add a word, or one of ${QUALIFIERS.map((name) => `${name}:`).join(', ')}`);
     return EXIT.ok;
   });
-}
-
-function parseMoment(text: string): Date | undefined {
-  try {
-    return parseSince('time', text, 'UTC');
-  } catch {
-    return undefined;
-  }
 }
 
 function formatFound(rows: readonly FoundRow[]): string[] {

@@ -16,6 +16,7 @@ import { FINDING_TYPES } from '../results/audit/finding-type.ts';
 import { withoutKeys } from '../results/audit/provider-file.ts';
 import type { FileOptions } from '../results/audit/provider-file.ts';
 import { logAccepted } from '../worker/row-log.ts';
+import { parseTime } from '../operate/since.ts';
 import { formatAudit, openDifferences } from './audit-output.ts';
 import type { SideBySide } from './audit-output.ts';
 import { configOf, flag, isOn, logOf, repeatableFlag } from './flags.ts';
@@ -27,7 +28,7 @@ import type { PriceFlags } from './manifest-flags.ts';
 import { openLedgerOnly } from './open-ledger.ts';
 import { onInterrupt } from './signals.ts';
 import { Progress } from './terminal.ts';
-import { parseTime, parseZone } from './time-flags.ts';
+import { parseZone } from './time-flags.ts';
 
 /** The rows that are shown beside their tasks. The others are only counted. */
 const MOST_ROWS = 20;

@@ -4,9 +4,9 @@ import { defined } from '../core/json.ts';
 import { parseCount } from '../core/units.ts';
 import type { Choice, Reached } from '../ledger/read/uncertain.ts';
 import type { Decision } from '../operate/resolve.ts';
+import { parseTime } from '../operate/since.ts';
 import { isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
-import { parseTime } from './time-flags.ts';
 
 export interface ResolveFlags extends GlobalFlags {
   taskId?: string;

@@ -9,9 +9,8 @@ import { checkModels, parseRates, perSecondOf } from '../core/rate/rate-limits.t
 import { excerpt } from '../core/text.ts';
 import { parseWindow } from '../core/time/window.ts';
 import type { Window } from '../core/time/window.ts';
-import { DAY_MS, findZone, nearestZone, offsetAt } from '../core/time/zone.ts';
+import { findZone, nearestZone } from '../core/time/zone.ts';
 import { configuredModels } from '../provider/profile/models.ts';
-import { readTime } from '../results/audit/time.ts';
 import { flag, listFlag } from './flags.ts';
 
 const SHAPE = '"23:00-07:00 Asia/Shanghai" or "Mon-Fri 22:00-06:00 UTC except 2030-12-25", or none';
@@ -121,27 +120,4 @@ export function parseZone(name: string): string {
     `--tz: ${excerpt(name)} is not a zone of the tz database`,
     meant === undefined ? 'For example Asia/Shanghai, or UTC.' : `Did you mean ${meant}?`,
   );
-}
-
-/**
- * A date means its first moment. A time without a zone is in `zone`, which is UTC by default, because every time is
- * shown in UTC.
- */
-export function parseTime(name: string, text: string, zone = 'UTC'): Date {
-  const day = /^\d{4}-\d\d-\d\d$/.test(text.trim()) ? `${text.trim()}T00:00` : text;
-  const read = readTime(day, zone);
-  if (read.kind === 'time') return new Date(read.at);
-  throw usageError('BAD_TIME', `${name}: "${text}" is not a time such as 2026-03-01 or 2026-03-01T18:00Z`);
-}
-
-/** `today` and `yesterday` begin at midnight of the zone; `12h` and `7d` count back from now; otherwise as `parseTime`. */
-export function parseSince(name: string, text: string, zone: string, now = Date.now()): Date {
-  const word = text.trim().toLowerCase();
-  const [, number, unit] = /^(\d{1,5})(m|h|d)$/.exec(word) ?? [];
-  if (number !== undefined)
-    return new Date(now - Number(number) * (unit === 'd' ? DAY_MS : unit === 'h' ? 3_600_000 : 60_000));
-  if (word !== 'today' && word !== 'yesterday') return parseTime(name, text, zone);
-  const local = now + offsetAt(zone, now);
-  const day = new Date(local - (word === 'yesterday' ? DAY_MS : 0)).toISOString().slice(0, 10);
-  return parseTime(name, day, zone);
 }
