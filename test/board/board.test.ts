@@ -118,9 +118,32 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     assert.deepEqual(misdeeds, []);
   });
 
+  test('what failed, what it cost, who works: each has a page, and the box finds a row', async () => {
+    await page.goto(`${fixture.board.url}/`);
+    await page.getByRole('link', { name: 'Failures' }).click();
+    assert.match(
+      await page.locator('tbody').innerText(),
+      /mixed[^]*1 rejected[^]*TaskPromptPolicyViolation[^]*row-2[^]*vidbatch retry mixed --state rejected/,
+    );
+    await page.getByRole('link', { name: 'Cost' }).click();
+    assert.match(await page.locator('tbody').innerText(), /mixed[^]*the price is not known/);
+    await page.getByRole('link', { name: 'Workers' }).click();
+    await page.getByRole('heading', { name: 'Workers' }).waitFor();
+    await page.getByRole('searchbox').fill('NIGHT market');
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'two' }).click();
+    await page.getByText('a night market').first().waitFor();
+    await page.goto(`${fixture.board.url}/find?q=${encodeURIComponent(HOSTILE)}`);
+    assert.ok((await page.locator('tbody').innerText()).includes(HOSTILE));
+    assert.equal(await page.title(), 'Find · vidbatch');
+    const refused = await page.request.get(`${fixture.board.url}/find?q=state:nowhere`);
+    assert.equal(refused.status(), 400);
+    assert.deepEqual(misdeeds, []);
+  });
+
   test('on a telephone nothing is cut off', async () => {
     await page.setViewportSize({ width: 360, height: 740 });
-    for (const path of ['/', '/batches/mixed']) {
+    for (const path of ['/', '/batches/mixed', '/failures', '/cost', '/workers', '/find?q=row']) {
       await page.goto(`${fixture.board.url}${path}`);
       const width = await page.evaluate<number>('document.documentElement.scrollWidth');
       assert.ok(width <= 360, `${path} is ${width} wide`);

@@ -87,27 +87,23 @@ function escaped(text: string): string {
   return text.replaceAll(/[\\%_]/g, String.raw`\$&`);
 }
 
-/** The names before a colon that are no part of the text. */
+/** Names before a colon that choose rows. Every other word is text. */
 export const QUALIFIERS = ['state', 'model', 'batch', 'error', 'after', 'before'] as const;
 type Qualifier = (typeof QUALIFIERS)[number];
 
 export type ReadSearch = { search: Search } | { fault: string };
 
+const QUALIFIED = new RegExp(String.raw`(?<!\S)(${QUALIFIERS.join('|')}):(?:"([^"]*)"|(\S+))`, 'g');
+
 /** Reads `harbour state:uncertain error:"bad gateway"`. `parseTime` returns undefined for what is not a time. */
 export function readSearch(words: string, parseTime: (text: string) => Date | undefined): ReadSearch {
-  const search: Search = { text: '' };
-  const free: string[] = [];
-  for (const [part, name, quoted, plain] of words.matchAll(/(?:([a-z]+):)?(?:"([^"]*)"|(\S+))/g)) {
-    const value = quoted ?? plain ?? '';
+  const search: Search = { text: words.replaceAll(QUALIFIED, ' ').trim().replaceAll(/\s+/g, ' ') };
+  for (const [, name, quoted, plain = ''] of words.matchAll(QUALIFIED)) {
     const qualifier = QUALIFIERS.find((known) => known === name);
-    if (qualifier === undefined) {
-      free.push(quoted ?? part);
-      continue;
-    }
-    const fault = put(search, qualifier, value, parseTime);
+    const fault = qualifier && put(search, qualifier, quoted ?? plain, parseTime);
     if (fault !== undefined) return { fault };
   }
-  return { search: { ...search, text: free.join(' ') } };
+  return { search };
 }
 
 function put(
