@@ -11,7 +11,7 @@ import { DEFAULT_PROFILE } from '../../src/provider/profile/load.ts';
 import { fileText } from '../../src/simulator/provider-files.ts';
 import { startSimulator } from '../../src/simulator/server.ts';
 import { Video } from '../../src/simulator/video.ts';
-import { countsOf, exits, jsonLines, openCli } from '../cli.ts';
+import { countsOf, exits, json, jsonLines, openCli } from '../cli.ts';
 import { startSimulatorProcess } from './simulator.ts';
 import { SPOKEN } from '../provider/profile/spoken.ts';
 
@@ -25,7 +25,7 @@ interface Exported {
 }
 
 for (const name of builtInNames().filter((one) => one !== DEFAULT_PROFILE)) {
-  const { model, fields } = SPOKEN[name] ?? assert.fail(`${name} has no rows here`);
+  const { model, fields, cost } = SPOKEN[name] ?? assert.fail(`${name} has no rows here`);
 
   describe(name, async () => {
     const simulator = await startSimulator({ profile: name, task: { queuedMs: 0, runningMs: 0 } });
@@ -80,6 +80,18 @@ for (const name of builtInNames().filter((one) => one !== DEFAULT_PROFILE)) {
         assert.deepEqual(video, Buffer.concat([...new Video(taskId, 65_536).bytes()]));
       }
       assert.equal(known.get('failing')?.provider_status, 'failed');
+    });
+
+    it('reports the cost that the answers tell', async () => {
+      const { answered } = json(exits(await cli.run(['report', 'rows', '--json']), 0)) as {
+        answered: { sums: { unit: string; amount: string }[]; untold: number | null };
+      };
+      if (cost === undefined) return assert.deepEqual(answered, { sums: [], untold: null });
+      const [sum, ...others] = answered.sums;
+      assert.deepEqual(others, []);
+      assert.equal(sum?.unit, cost.unit);
+      // first, second and throttled are done. A failed task costs nothing.
+      assert.equal(Number(sum.amount), 3 * Number(cost.amount));
     });
 
     it('settles the lost row by the list of the provider', async () => {
