@@ -125,7 +125,8 @@ async function hasPrices(
     if (refused !== undefined) throw refused;
     return true;
   }
-  // Rows that wait take their price from the named file; without one, they keep theirs, and new ones have that of the profile.
+  // Rows that wait take their price from the named price file. Without a file, they keep their price, and new rows have the
+  // price of the profile.
   const priced = groups
     .filter(({ toSend }) => toSend > 0)
     .every(

@@ -43,7 +43,7 @@ function escape(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }
 
-/** A whole page. `refreshS`: seconds after which the browser loads it again; without it, never. */
+/** A whole page. `refreshS`: seconds after which the browser loads it again; undefined: never. */
 export function page(
   title: string,
   body: Html,

@@ -82,7 +82,7 @@ async function checkFailed(db: Database, batch: Batch, key: string): Promise<voi
   );
 }
 
-/** The budget's rules take groups of a manifest. */
+/** The failed rows in the form that `fitOf` needs: groups of rows, as a manifest has them. */
 function asGroups({ groups }: Remakable): Parameters<typeof fitOf>[1] {
   return groups.map((group) => ({
     ...group,

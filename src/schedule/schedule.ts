@@ -46,8 +46,8 @@ export function takerOf(host: string): string {
 }
 
 /**
- * Every worker looks after the schedules. Every second, ticks that are due become runs, and runs that are due become batches.
- * Both are compare-and-set in the ledger, so any number of workers make each once.
+ * Every worker looks after the schedules. Every second, ticks that are due become runs, and runs that are due become
+ * batches. Both are compare-and-set in the ledger, so any number of workers make each run once.
  */
 export function startSchedules(
   app: Pick<App, 'db' | 'store' | 'ledgerId'>,

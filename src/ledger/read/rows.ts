@@ -96,7 +96,7 @@ export async function readInputsOf(
   return new Map(rows.map((row) => [row.key, row]));
 }
 
-/** The row of a batch with this key. Without one: at most five rows whose key begins with it. */
+/** The row of a batch with this key. If there is no such row: at most five rows whose key begins with it. */
 export async function findSubmissions(
   db: Queryable,
   batchId: number,
@@ -202,7 +202,10 @@ export async function readLines(db: Queryable, ids: readonly number[]): Promise<
   return new Map(rows.map(({ id, line }) => [id, line]));
 }
 
-/** Ids of the rows of a batch whose key or task id is `key`. Without one: at most twenty whose key begins with it. */
+/**
+ * Ids of the rows of a batch whose key or task id is `key`. If there is no such row: at most twenty whose key begins
+ * with it.
+ */
 export async function findRowIds(db: Queryable, batchId: number, key: string): Promise<number[]> {
   const { rows: exact } = await db.query<{ id: number }>(
     `select id from vidbatch.submission where batch_id = $1 and (row_key = $2 or task_id = $2)

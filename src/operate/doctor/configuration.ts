@@ -71,7 +71,7 @@ function judgeBaseUrl({ baseUrl }: Config, faults: readonly VidbatchError[]): Ch
   ];
 }
 
-/** Without one, batches have the default, or the one that they remember. */
+/** Without `--profile`, a batch has the default profile, or the profile that it remembers. */
 function judgeProfile({ profile }: Config): Check[] {
   const name = `${CONFIGURATION}-profile`;
   if (profile === undefined) return [];
