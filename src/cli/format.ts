@@ -1,5 +1,6 @@
 import { messageOf, VidbatchError } from '../core/errors.ts';
 import { formatCount, plural } from '../core/units.ts';
+import type { AnsweredCosts } from '../ledger/tasks/costs.ts';
 import type { LimitInForce } from '../ledger/send/quota.ts';
 import { formatFault } from '../manifest/entry.ts';
 import type { Fault } from '../manifest/entry.ts';
@@ -29,6 +30,16 @@ export function providerSilent(
   return new VidbatchError('PROVIDER_SILENT', `the provider ${what}`, {
     hint: `Check VIDBATCH_BASE_URL and VIDBATCH_API_KEY.${more}`,
   });
+}
+
+/** `7.5 coin for 3 tasks · 1 ended task tells none`; undefined: no answer tells a cost. */
+export function formatCosts({ sums, untold }: AnsweredCosts): string | undefined {
+  if (untold === null) return undefined;
+  const parts = sums.map(({ unit, amount, tasks }) => `${amount} ${unit} for ${plural(tasks, 'task')}`);
+  return [
+    parts.join(' and '),
+    ...(untold === 0 ? [] : [`${plural(untold, 'ended task tells none', 'ended tasks tell none')}`]),
+  ].join(' · ');
 }
 
 /** `20/s · 3 of 5 tasks in flight · viduq3p-1080p 2/s` */

@@ -25,7 +25,7 @@ import {
   warnOfKeyApart,
 } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
-import { providerSilent } from './format.ts';
+import { formatCosts, providerSilent } from './format.ts';
 import type { Io } from './io.ts';
 import { ledgerOpener, withReconnect } from './open-ledger.ts';
 import { checkMode, providerFileFlags, reconcileFiles } from './reconcile-files.ts';
@@ -204,6 +204,8 @@ function printResult(
     ];
     io.out(parts.join(' · '));
   }
+  const told = formatCosts(heard.costs);
+  if (told !== undefined && !isOn(flags.json)) io.out(`billed by the answers: ${told}`);
   for (const line of formatDifferences(name, tasks)) io.err(line);
 }
 

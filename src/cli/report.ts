@@ -13,6 +13,7 @@ import type { Report } from '../operate/report.ts';
 import { receipt } from '../operate/summary.ts';
 import { configOf, globalFlags, isOn } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
+import { formatCosts } from './format.ts';
 import type { Io } from './io.ts';
 import { pricesFlag, pricesOf } from './manifest-flags.ts';
 import type { PriceFlags } from './manifest-flags.ts';
@@ -80,6 +81,8 @@ function formatReport(seen: Report): string[] {
   lines.push(
     `           billed: ${seen.billed.length === 0 ? 'unknown, `vidbatch reconcile --provider-file` reads bills' : seen.billed.map(formatBilled).join(' and ')}`,
   );
+  const told = formatCosts(seen.answered);
+  if (told !== undefined) lines.push(`           billed by the answers: ${told}`);
   return lines;
 }
 

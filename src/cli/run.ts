@@ -4,6 +4,7 @@ import { EXIT } from '../core/errors.ts';
 import { defined } from '../core/json.ts';
 import { countOpen } from '../ledger/batches.ts';
 import { exitCodeOf } from '../operate/summary.ts';
+import { unreadTeller } from '../operate/unread.ts';
 import { openApp } from '../worker/app.ts';
 import { recall } from '../worker/recall.ts';
 import { startSending } from '../worker/sending.ts';
@@ -112,11 +113,19 @@ async function run(interrupt: Interrupt, manifests: string[], flags: RunFlags, i
 
     const batches = produced.map(({ batch }) => batch);
     const ids = batches.map(({ id }) => id);
+    const print = (line: string): void => progress.above(`${line}\n`);
     let stopped = false;
     let left = 0;
     const open = signal.aborted ? 0 : await countOpen(app.db, ids);
     const starting =
-      open > 0 ? startSending(app, config, limits, { batches: ids, ...window, log }) : undefined;
+      open > 0
+        ? startSending(app, config, limits, {
+            batches: ids,
+            ...window,
+            log,
+            ...unreadTeller(app.db, batches, print),
+          })
+        : undefined;
     const sending = starting && (await startUnlessStopped(starting, interrupt));
     if (sending !== undefined) {
       try {

@@ -35,6 +35,8 @@ import {
   formatUnfed,
 } from '../operate/summary.ts';
 import type { Pace, Summary } from '../operate/summary.ts';
+import { readUnreadAnswers } from '../operate/unread.ts';
+import type { UnreadAnswer } from '../operate/unread.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { configOf, flag, globalFlags, isOn, logOf, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
@@ -80,6 +82,8 @@ interface Status extends Summary, Omit<Pace, 'lately'> {
   proof: number;
   /** Why tasks failed, the most frequent reason first. */
   failReasons: FailReason[];
+  /** Answers of the provider that the profile of the batch does not understand. */
+  unread: UnreadAnswer[];
   /** The limits that workers of its provider keep. */
   limits: Omit<LimitInForce, 'origin'>[];
 }
@@ -143,6 +147,7 @@ async function readStatus(
     limits: batch.origin === null ? [] : (await limitsInForce(db, batch.origin)).map(withoutOrigin),
     tasks,
     failReasons: numbers.failReasons,
+    unread: await readUnreadAnswers(db, batch),
     videos: await countVideos(db, batch.id),
     proof: await countProof(db, batch.id),
     deadline:
@@ -189,6 +194,7 @@ function formatStatus(status: Status, lately: Speed, forecastText: string | unde
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${formatCount(status.counts[state])}`).join('  ')}`);
   if (status.tasks !== null) lines.push(`  ${formatTasks(status.tasks)}${formatNextPoll(status.tasks)}`);
+  for (const { told } of status.unread) lines.push(`  unread: ${told}`);
   const failed = formatFailedTasks(status.batch, status.failReasons);
   if (failed !== undefined) lines.push(`  ${failed}`);
   if (status.videos !== null) {

@@ -5,6 +5,8 @@
  */
 import type { Database } from '../database/database.ts';
 import { askNow, countTasks } from '../ledger/tasks/tasks.ts';
+import { readAnsweredCosts } from '../ledger/tasks/costs.ts';
+import type { AnsweredCosts } from '../ledger/tasks/costs.ts';
 import { ensurePoller } from '../ledger/tasks/poll.ts';
 import type { Polled } from '../ledger/tasks/record-polls.ts';
 import type { Logger } from '../core/log.ts';
@@ -45,6 +47,8 @@ export interface Reconciled {
   silent: string | null;
   /** The counts of the ledger afterwards, surplus tasks included. */
   tasks: TaskCounts;
+  /** What the answers of all these tasks say that they cost. */
+  costs: AnsweredCosts;
 }
 
 /** After this many polls in a row without an answer, the other polls would also get no answer. */
@@ -98,7 +102,8 @@ export async function reconcile(
   if (signal?.aborted === true) stop();
   await poller.ended;
   signal?.removeEventListener('abort', stop);
-  return { ...totals, silent, tasks: await countTasks(db, batches) };
+  const costs = await readAnsweredCosts(db, batches);
+  return { ...totals, silent, tasks: await countTasks(db, batches), costs };
 
   function isSilent(trouble: 'throttled' | 'refused' | 'broken'): boolean {
     if (trouble === 'refused') return inARow >= REFUSED_AFTER;
@@ -106,7 +111,7 @@ export async function reconcile(
   }
 }
 
-function kindOf({ verdict }: Polled): Exclude<keyof Reconciled, 'asked' | 'silent' | 'tasks'> {
+function kindOf({ verdict }: Polled): Exclude<keyof Reconciled, 'asked' | 'silent' | 'tasks' | 'costs'> {
   switch (verdict.kind) {
     case 'said': {
       const { status } = verdict.report;

@@ -27,6 +27,7 @@ describe('a batch', async () => {
   beforeEach(() => {
     gateway.word = 'ready';
     gateway.answers = 'accepts';
+    gateway.price = undefined;
   });
   const pathsOf = (start: string): string[] => [
     ...new Set(gateway.creates.filter(({ prompt }) => prompt.includes(start)).map(({ path }) => path)),
@@ -142,6 +143,87 @@ describe('a batch', async () => {
     assert.deepEqual(pathsOf('killed'), ['/api/jobs']);
     assert.equal(gateway.creates.filter(({ prompt }) => prompt.includes('killed')).length, 3);
   });
+
+  it('is paid as the answers about its tasks tell, and tasks without a cost are counted', async () => {
+    const file = await cli.write('paid.csv', csvOf(3, 'paid'));
+    exits(await cli.run(['run', file, '--profile', await own('paid')]), 0);
+    assert.doesNotMatch(exits(await cli.run(['reconcile', 'paid']), 0).stdout, /billed by the answers/);
+    gateway.price = 2.5;
+    const told = /billed by the answers: 7.5 coin for 3 tasks$/m;
+    assert.match(exits(await cli.run(['reconcile', 'paid', '--ended']), 0).stdout, told);
+    assert.match(exits(await cli.run(['report', 'paid']), 0).stdout, told);
+    await cli.write('paid.csv', csvOf(3, 'paid') + csvRow('paid-4', 'paid without a price'));
+    exits(await cli.run(['run', file]), 0);
+    gateway.price = undefined;
+    const some = exits(await cli.run(['reconcile', 'paid']), 0).stdout;
+    assert.match(some, /billed by the answers: 7.5 coin for 3 tasks · 1 ended task tells none$/m);
+    const { answered } = JSON.parse(exits(await cli.run(['report', 'paid', '--json']), 0).stdout) as {
+      answered: unknown;
+    };
+    assert.deepEqual(answered, { sums: [{ unit: 'coin', amount: '7.5', tasks: 3 }], untold: 1 });
+  });
+
+  it('tells what its profile does not find in an answer, until it is found', async () => {
+    const profile = await own('unread');
+    const file = await cli.write('unread.csv', csvOf(1, 'unread'));
+    exits(await cli.run(['run', file, '--profile', profile]), 0);
+    gateway.word = 'Well-Done';
+    exits(await cli.run(['reconcile', 'unread']), 0);
+    const said = exits(await cli.run(['status', 'unread']), 0).stdout;
+    assert.match(
+      said,
+      /unread: the profile unread does not know the status "Well-Done" of a task in the answer \{"job"/,
+    );
+    const line = 'task: { words: { +completed: ["well-done"] } }';
+    assert.ok(said.includes(`needs: ${line} (or`), said);
+    await writeFile(
+      profile,
+      ownProfile('unread').replace('completed: [ready]', 'completed: [ready, well-done]'),
+    );
+    exits(await cli.run(['submit', file, '--profile', profile]), 0);
+    exits(await cli.run(['reconcile', 'unread']), 0);
+    assert.doesNotMatch(exits(await cli.run(['status', 'unread']), 0).stdout, /unread:/);
+  });
+
+  it('tells at once that no task id is found in the answer to its first row', async () => {
+    gateway.answers = 'without an id';
+    const file = await cli.write('noid.csv', csvOf(2, 'noid'));
+    const ran = exits(await cli.run(['run', file, '--profile', await own('noid'), '--no-wait']), 5);
+    const line = 'needs: create: { +taskId: [made.work_id] }';
+    assert.equal(ran.stderr.split(line).length, 2, ran.stderr);
+    assert.match(
+      ran.stderr,
+      /^noid: the profile noid does not find the task id in the answer \{"made":\{"work_id":"w-7"\}\}/m,
+    );
+    assert.ok(exits(await cli.run(['status', 'noid']), 0).stdout.includes(line));
+  });
+
+  it('is sent again under one key, where its profile says that the provider honours it', async () => {
+    const honoured = 'idempotency: { header: X-Once, honoured: true, lifetime: 24h }\n';
+    gateway.answers = 'hangs up once';
+    const file = await cli.write('keyed.csv', csvOf(1, 'keyed'));
+    const profile = await cli.write('keyed.yaml', ownProfile('keyed', honoured));
+    const ran = exits(await cli.run(['run', file, '--profile', profile]), 0);
+    assert.equal(lastLine(ran), '1 row · 1 task id · paid twice: none known');
+    const keys = gateway.creates.filter(({ prompt }) => prompt.includes('keyed')).map(({ once }) => once);
+    assert.equal(keys.length, 2);
+    assert.ok(keys[0] !== undefined && keys[0] === keys[1]);
+  });
+
+  for (const [what, terms] of [
+    ['no key is sent', 'idempotency: none\n'],
+    ['the key is forgotten too soon', 'idempotency: { header: X-Once, honoured: true, lifetime: 10m }\n'],
+  ] as const) {
+    it(`is not sent again where ${what}, also if the user says that keys are honoured`, async () => {
+      const name = what.replaceAll(' ', '-');
+      gateway.answers = 'hangs up';
+      const file = await cli.write(`${name}.csv`, csvOf(1, name));
+      const profile = await cli.write(`${name}.yaml`, ownProfile(name, terms));
+      const env = { VIDBATCH_PROVIDER_IDEMPOTENT: 'true' };
+      exits(await cli.run(['run', file, '--profile', profile, '--no-wait'], { env }), 5);
+      assert.equal(gateway.creates.filter(({ prompt }) => prompt.includes(name)).length, 1);
+    });
+  }
 
   it('needs no API key, if its profile says so', async () => {
     const profile = await own('keyless', 'auth: none\n');

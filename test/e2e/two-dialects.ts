@@ -1,13 +1,14 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { once } from 'node:events';
+import { once as happens } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
 /** One POST as it reached the gateway. */
 export interface Create {
   path: string;
   prompt: string;
-  key: string | undefined;
+  /** The header `X-Once`. */
+  once: string | undefined;
   authorization: string | undefined;
 }
 
@@ -19,8 +20,10 @@ export interface TwoDialects {
   asked: readonly string[];
   /** What a task of its own dialect says of its state. */
   word: string;
-  /** What a POST is answered; 'hangs': nothing, and the row is uncertain. */
-  answers: 'accepts' | 'hangs up';
+  /** How a POST is answered. After `hangs up` it is not known whether it was accepted. */
+  answers: 'accepts' | 'hangs up' | 'hangs up once' | 'without an id';
+  /** Whether an answer to a question of the own dialect tells a price. */
+  price: number | undefined;
   close: () => Promise<void>;
 }
 
@@ -62,7 +65,7 @@ export async function startTwoDialects(): Promise<TwoDialects> {
       const film = `https://cdn.example/${id}.mp4`;
       say(
         own
-          ? { job: { number: id, phase: gateway.word, film, price: 2.5 } }
+          ? { job: { number: id, phase: gateway.word, film, price: gateway.price } }
           : { task_id: id, status: 'completed', video_url: film },
       );
       return;
@@ -70,15 +73,20 @@ export async function startTwoDialects(): Promise<TwoDialects> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const { prompt } = JSON.parse(Buffer.concat(chunks).toString()) as { prompt: string };
-    const key = request.headers['idempotency-key'];
+    const once = request.headers['x-once'];
     creates.push({
       path,
       prompt,
-      key: typeof key === 'string' ? key : undefined,
+      once: typeof once === 'string' ? once : undefined,
       authorization: request.headers.authorization,
     });
-    if (gateway.answers === 'hangs up') {
+    if (gateway.answers === 'hangs up' || gateway.answers === 'hangs up once') {
+      if (gateway.answers === 'hangs up once') gateway.answers = 'accepts';
       response.destroy();
+      return;
+    }
+    if (gateway.answers === 'without an id') {
+      say({ made: { work_id: 'w-7' } });
       return;
     }
     const id = `t-${creates.length}`;
@@ -90,17 +98,18 @@ export async function startTwoDialects(): Promise<TwoDialects> {
   }
 
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await happens(server, 'listening');
   const gateway: TwoDialects = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     creates,
     asked,
     word: 'ready',
     answers: 'accepts',
+    price: undefined,
     async close() {
       server.closeAllConnections();
       server.close();
-      await once(server, 'close');
+      await happens(server, 'close');
     },
   };
   return gateway;

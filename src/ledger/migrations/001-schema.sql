@@ -502,9 +502,9 @@ create table vidbatch.task (
 create index task_due on vidbatch.task (origin, due_at) where due_at is not null;
 create index task_difference on vidbatch.task (batch_id) where status = 'missing' or later_status is not null;
 create index task_surplus on vidbatch.task (batch_id) where surplus;
--- Answers in which the profile of the batch does not find the status or the video.
+-- Answers in which the profile of the batch does not find the task, its status or its video.
 create index task_unread on vidbatch.task (batch_id)
-  where status = 'unknown' or (status = 'completed' and result_url is null);
+  where status = 'unknown' or (status = 'completed' and result_url is null) or (answered_at is null and failures > 0);
 
 -- Folders into which videos of a batch are downloaded. A file in the folder holds the id: the folder may move.
 create table vidbatch.folder (
