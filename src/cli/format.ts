@@ -38,7 +38,7 @@ export function formatCosts({ sums, untold }: AnsweredCosts): string | undefined
   const parts = sums.map(({ unit, amount, tasks }) => `${amount} ${unit} for ${plural(tasks, 'task')}`);
   return [
     parts.join(' and '),
-    ...(untold === 0 ? [] : [`${plural(untold, 'ended task tells none', 'ended tasks tell none')}`]),
+    ...(untold === 0 ? [] : [plural(untold, 'ended task tells none', 'ended tasks tell none')]),
   ].join(' · ');
 }
 

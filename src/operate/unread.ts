@@ -86,7 +86,7 @@ export function unreadTeller(
 ): Required<Pick<SendingOptions, 'onVerdict' | 'onPolled'>> {
   const left = new Map(batches.map((batch) => [batch.id, batch]));
   async function look(): Promise<void> {
-    for (const batch of [...left.values()]) {
+    for (const batch of left.values()) {
       const [first] = await readUnreadAnswers(db, batch);
       if (first === undefined || !left.delete(batch.id)) continue;
       print(`${batch.name}: ${first.told}`);
