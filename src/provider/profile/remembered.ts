@@ -60,6 +60,8 @@ export interface Remembered {
 export interface RememberedProfiles {
   /** @throws VidbatchError as `recallProfile`. */
   of(id: number): Promise<Remembered>;
+  /** All profiles that this version can read. */
+  all(): Promise<Profile[]>;
   /** Of all profiles that this version can read. */
   sameKeys(): Promise<ReadonlyMap<number, SameKey>>;
 }
@@ -82,15 +84,24 @@ export function rememberedProfiles(
     return remembered;
   }
 
+  async function readable(): Promise<[id: number, one: Remembered][]> {
+    const found: [number, Remembered][] = [];
+    for (const id of await listProfiles(db)) {
+      const one = known.get(id) ?? (await of(id).catch(unlessUnreadable));
+      if (one !== undefined) found.push([id, one]);
+    }
+    return found;
+  }
+
   return {
     of,
+    async all() {
+      return (await readable()).map(([, { profile }]) => profile);
+    },
     async sameKeys() {
-      const keys = new Map<number, SameKey>();
-      for (const id of await listProfiles(db)) {
-        const one = known.get(id) ?? (await of(id).catch(unlessUnreadable));
-        if (one?.sameKey !== undefined) keys.set(id, one.sameKey);
-      }
-      return keys;
+      return new Map(
+        (await readable()).flatMap(([id, { sameKey }]) => (sameKey === undefined ? [] : [[id, sameKey]])),
+      );
     },
   };
 }

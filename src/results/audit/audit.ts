@@ -37,6 +37,9 @@ import {
 } from '../../ledger/audit/suspect.ts';
 import type { Suspect } from '../../ledger/audit/suspect.ts';
 import { countChosen } from '../../ledger/read/uncertain.ts';
+import { defaultProfile } from '../../provider/profile/load.ts';
+import { rememberedProfiles } from '../../provider/profile/remembered.ts';
+import { TaskWords } from '../../provider/task-words.ts';
 
 export interface AuditOptions extends FileOptions {
   files: readonly string[];
@@ -101,7 +104,9 @@ export async function audit(db: Database, options: AuditOptions): Promise<Audit>
   const { origin, batch, toleranceMs } = options;
   const importId = await beginImport(db);
   try {
-    const { zoned, empty } = await stageFiles(db, importId, options);
+    const profiles = [...(await rememberedProfiles(db).all()), defaultProfile()];
+    const words = profiles.map(({ task }) => new TaskWords(task));
+    const { zoned, empty } = await stageFiles(db, importId, { ...options, words });
     await analyseListing(db);
     await pairTasks(db, importId, { origin, batchId: batch?.id ?? null });
     await gatherSuspects(db, importId, origin);

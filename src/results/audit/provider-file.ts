@@ -7,6 +7,8 @@ import { isPlainObject } from '../../core/json.ts';
 import { openManifest } from '../../manifest/manifest.ts';
 import { checkFields, findHeaders } from './field.ts';
 import type { Headers } from './field.ts';
+import { defaultProfile } from '../../provider/profile/load.ts';
+import { TaskWords } from '../../provider/task-words.ts';
 import { readRecord } from './provider-record.ts';
 import { createHash } from 'node:crypto';
 import { REDACTED, redactor } from '../../provider/api-key.ts';
@@ -22,6 +24,8 @@ export interface FileOptions {
   currency: string | undefined;
   /** What a negative amount means if no column says it; undefined: a refund, if the file also has positive amounts. */
   negative: 'charge' | 'refund' | undefined;
+  /** The provider's words for a task's status; those of the default profile. */
+  words?: readonly TaskWords[];
   /** A person has given the time that the files cover. Then a file without entries means that nothing happened. */
   mayBeEmpty?: boolean;
 }
@@ -76,7 +80,7 @@ async function* linesOf(
   path: string,
   entries: AsyncIterable<ManifestEntry>,
   seen: Set<string>,
-  { map, zone, currency, negative, mayBeEmpty = false }: FileOptions,
+  { map, zone, currency, negative, words = defaultWords(), mayBeEmpty = false }: FileOptions,
 ): AsyncGenerator<FileLine> {
   const known = new Map<string, Headers>();
   let [empty, named] = [true, false];
@@ -91,7 +95,13 @@ async function* linesOf(
       if (known.size < 100) known.set(signature, headers);
       for (const name of names) if (seen.size < 1000 || map.has(name)) seen.add(name);
     }
-    const options = { where: `${path}:${line}`, zone, currency, negative: negative ?? ('refund' as const) };
+    const options = {
+      where: `${path}:${line}`,
+      zone,
+      currency,
+      negative: negative ?? ('refund' as const),
+      words,
+    };
     const read =
       fault === undefined
         ? readRecord(raw, headers, options)
@@ -103,6 +113,10 @@ async function* linesOf(
   if (empty && !mayBeEmpty) throw noEntries(path);
   // Only now are all keys of JSON known. An unreadable line has no keys; it is reported by itself.
   if (!empty && !named && seen.size > 0) throw noTaskIds(path, [...seen]);
+}
+
+function defaultWords(): TaskWords[] {
+  return [new TaskWords(defaultProfile().task)];
 }
 
 /** It has the status of tasks, or no amounts. */

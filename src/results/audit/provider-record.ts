@@ -1,13 +1,17 @@
 import type { ProviderRecord } from '../../ledger/audit/provider-lines.ts';
 import { compare, negate, ZERO, parseAmount } from '../../core/money/money.ts';
 import { excerpt } from '../../core/text.ts';
-import { defaultProfile } from '../../provider/profile/load.ts';
-import { TaskWords } from '../../provider/task-words.ts';
+import type { TaskStatus } from '../../core/task-status.ts';
+import type { TaskWords } from '../../provider/task-words.ts';
 import type { Headers, Field } from './field.ts';
 import type { Amount } from '../../core/money/money.ts';
 import { usageError } from '../../core/errors.ts';
 import { currencyOf } from './field.ts';
 import { readTime } from './time.ts';
+
+function statusOf(written: string, words: readonly TaskWords[]): TaskStatus {
+  return words.map((one) => one.statusOf(written)).find((status) => status !== 'unknown') ?? 'unknown';
+}
 
 /** Words for the type of a line: only letters, digits and ideographs, in lower case. */
 const TYPES: Readonly<Record<'charge' | 'refund' | 'aside', readonly string[]>> = {
@@ -29,8 +33,8 @@ const TYPES: Readonly<Record<'charge' | 'refund' | 'aside', readonly string[]>> 
 };
 
 interface LineOptions extends CellOptions {
-  /** The provider's words for a task's status; those of the default profile. */
-  words?: TaskWords;
+  /** The provider's words for a task's status: what the first of them says that knows the word. */
+  words: readonly TaskWords[];
   /** What a negative amount means if no column says it. */
   negative: 'charge' | 'refund';
 }
@@ -45,7 +49,6 @@ export function readRecord(
   options: LineOptions,
 ): ProviderRecord {
   const cells = new Cells(raw, headers, options);
-  const { words = new TaskWords(defaultProfile().task) } = options;
   const [taskId, requestId] = [cells.id('task_id'), cells.id('request_id')];
   const createdAt = cells.time('created_at');
   // A bill has one time, under any name.
@@ -67,7 +70,7 @@ export function readRecord(
     model: cells.text('model'),
     duration: cells.seconds('duration'),
     prompt: cells.text('prompt'),
-    status: status === null ? null : words.statusOf(status),
+    status: status === null ? null : statusOf(status, options.words),
     createdAt,
     client: cells.text('client'),
     chargeId: cells.id('charge_id'),

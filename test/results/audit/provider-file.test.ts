@@ -9,6 +9,9 @@ import type { FileLine, ProviderRecord } from '../../../src/ledger/audit/provide
 import type { FileOptions } from '../../../src/results/audit/provider-file.ts';
 import { VidbatchError } from '../../../src/core/errors.ts';
 import { parseMap } from '../../../src/manifest/columns.ts';
+import { defaultProfile } from '../../../src/provider/profile/load.ts';
+import { TaskWords } from '../../../src/provider/task-words.ts';
+import { profileWith } from '../../provider/answers.ts';
 
 let folder: string;
 
@@ -50,6 +53,14 @@ const refused = (code: string) => (error: unknown) =>
   error instanceof VidbatchError && error.code === code && error.exitCode === 2;
 
 describe('a file of the provider', () => {
+  test('has the words of the profiles for the status of a task', async () => {
+    const { task } = profileWith('task: { words: { completed: [ready] } }');
+    const words = [new TaskWords(task), new TaskWords(defaultProfile().task)];
+    const list = 'task_id,status\na,READY\nb,success\nc,strange\n';
+    const statuses = (await linesOf('words.csv', list, { words })).map(({ read: line }) => line.status);
+    assert.deepEqual(statuses, ['completed', 'completed', 'unknown']);
+  });
+
   test('has its columns under their usual names', async () => {
     const list = 'Task ID,Status,Model,Seconds,createdAt\nt1,SUCCESS,m,5,1700000000\n';
     assert.deepEqual(await read('list.csv', list), [
