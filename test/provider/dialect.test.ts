@@ -69,6 +69,21 @@ describe('the answer to a create', () => {
     assert.equal(judge({ ...whole, cutOff }, dialect, { now }).kind, 'uncertain');
   });
 
+  it('that refuses and names a task in the places or with the prefix of the profile is uncertain', () => {
+    const lines = ['create: { taskId: [output.job], id: [ref], idPrefix: [cgt-] }'];
+    const bodies = [
+      { output: { job: 'x1' } },
+      { error: 'no', extra: [{ job: 738 }] },
+      '{"output":{"job":"x1',
+      { ref: 'CGT-1' },
+      { text: '{"ref":"cgt-1"}' },
+    ];
+    for (const status of [400, 402, 429]) {
+      for (const body of bodies) assert.equal(told(status, body, ...lines).kind, 'uncertain');
+      assert.notEqual(told(status, { ref: 'req-1', output: { job: '' } }, ...lines).kind, 'uncertain');
+    }
+  });
+
   it('that repeats an earlier one says so by the header of the profile', () => {
     const line =
       'idempotency: { header: Idempotency-Key, honoured: true, lifetime: 24h, replayed: Idempotency-Replayed }';

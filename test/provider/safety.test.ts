@@ -7,6 +7,7 @@ import { judge } from '../../src/provider/judgement.ts';
 import { builtInNames } from '../../src/provider/profile/built-in.ts';
 import { loadProfile } from '../../src/provider/profile/load.ts';
 import { profileSchema, type Profile } from '../../src/provider/profile/schema.ts';
+import { Requests } from '../../src/provider/request.ts';
 import { readTask } from '../../src/provider/task-answer.ts';
 import { answer, profileWith } from './answers.ts';
 import { API_KEY, BODY, provider } from './fixture.ts';
@@ -197,6 +198,30 @@ describe('by each built-in profile', () => {
         fc.property(httpStatus, naming, (code, body) => {
           const { kind: judged } = judge(answer(code, body), dialect, { now: 0 });
           assert.ok(judged === 'accepted' || judged === 'uncertain', judged);
+        }),
+      );
+    });
+  }
+});
+
+describe('a request', () => {
+  const row = fc.dictionary(
+    fc.constantFrom('model', 'prompt', 'image', 'last_image', 'duration', 'extra_body', '__proto__', 'x'),
+    fc.jsonValue({ maxDepth: 2 }),
+  );
+  for (const name of builtInNames()) {
+    it(`by ${name} is a path below the base URL and an object, for any row`, () => {
+      const { profile } = loadProfile(name);
+      const base = { baseUrl: 'https://api.example/gw', apiKey: API_KEY, headers: {} };
+      const requests = new Requests(profile, base);
+      fc.assert(
+        fc.property(row, fc.string(), fc.string(), (fields, taskId, url) => {
+          const made = requests.create(JSON.stringify(fields), 'k');
+          assert.ok(made !== undefined && Object.values(profile.create.path).includes(made.path.slice(3)));
+          assert.equal(typeof JSON.parse(made.body), 'object');
+          assert.ok(requests.queryPath(taskId).startsWith('/gw/'));
+          assert.match(requests.queryPath(taskId, url), /^\/[!-~]*$/);
+          assert.match(requests.queryUrlOf(url) ?? '/', /^\/[!-~]*$/);
         }),
       );
     });
