@@ -41,6 +41,7 @@ import type { Summary } from './operate/summary.ts';
 import { askerOf } from './provider/asker.ts';
 import { rememberedProfiles } from './provider/profile/remembered.ts';
 import { createProvider } from './provider/client.ts';
+import { profileFor } from './batch/batch-profile.ts';
 import { DEFAULT_PROFILE, loadProfile } from './provider/profile/load.ts';
 import { POLL_TIMEOUT_MS } from './results/poll/poller.ts';
 import { reconcile } from './results/reconcile.ts';
@@ -180,6 +181,7 @@ export async function open(options: OpenOptions = {}): Promise<Vidbatch> {
     else
       yield* exportCsv(batch, readInputs(db, batch.id), rows, {
         earlier: (await countRemade(db, batch.id)) > 0,
+        profile: (await profileFor(db, batch, undefined)).profile,
       });
   }
 

@@ -1,6 +1,8 @@
 import { VidbatchError } from '../core/errors.ts';
 import { csvCell } from '../core/text.ts';
 import { contentHash } from '../core/identity.ts';
+import { defined } from '../core/json.ts';
+import type { Profile } from '../provider/profile/schema.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
 import { readHeader } from '../manifest/csv-rows.ts';
@@ -33,13 +35,13 @@ function appended(row: SubmissionView): Appended {
  * column becomes `input.<name>`. Spreadsheets do not run the cells, and a submitted export has the same values again.
  *
  * A first pass over the inputs finds values without a column (of a ragged row, an earlier header, or JSON). They get columns
- * of their own. `earlier` adds the column for failed tasks that were made again.
+ * of their own. `earlier` adds the column for failed tasks that were made again. `profile`: that of the batch.
  */
 export async function* exportCsv(
   batch: Pick<Batch, 'columns' | 'delimiter' | 'format'>,
   inputs: AsyncIterable<string>,
   rows: AsyncIterable<SubmissionView>,
-  { earlier = false }: { earlier?: boolean } = {},
+  { earlier = false, profile }: { earlier?: boolean; profile?: Profile } = {},
 ): AsyncGenerator<string> {
   const record = { line: 1, cells: batch.columns ?? [], faults: [] };
   const header = readHeader(record).columns;
@@ -60,7 +62,7 @@ export async function* exportCsv(
     if (Object.keys(input).some((name) => !known.has(name) && !beyond.has(name))) throw moved(row);
     const ours = appended(row);
     yield line([
-      ...cellsOf(input, names, row, batch.format),
+      ...cellsOf(input, names, row, { format: batch.format, profile }),
       ...exportColumns.map((column) => writeText(String(ours[column] ?? ''))),
       ...(earlier ? [writeText(row.earlierTaskIds.join(' '))] : []),
     ]);
@@ -82,11 +84,16 @@ function moved({ batch }: SubmissionView): VidbatchError {
 }
 
 /** Plain text for all values, or JSON if plain text would be read as another row. */
-function cellsOf(input: RawRow, names: readonly string[], row: SubmissionView, format: string): string[] {
+function cellsOf(
+  input: RawRow,
+  names: readonly string[],
+  row: SubmissionView,
+  { format, profile }: { format: string; profile: Profile | undefined },
+): string[] {
   const texts = names.map((name) => textOf(Object.hasOwn(input, name) ? input[name] : null));
   const plain = format === 'csv' && Object.values(input).every((value) => typeof value === 'string');
   const asText = (): RawRow => Object.fromEntries(names.map((name, at) => [name, texts[at]]));
-  if (plain || isSameRow(asText(), input, row)) return texts.map(writeText);
+  if (plain || isSameRow(asText(), input, row, profile)) return texts.map(writeText);
   const given = names.filter((name) => Object.hasOwn(input, name) && input[name] !== null);
   const fields = given.filter(speaks);
   // At least one field must be JSON, so that the row is read as JSON.
@@ -108,11 +115,17 @@ export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-function isSameRow(asText: RawRow, input: RawRow, { request, line }: SubmissionView): boolean {
+function isSameRow(
+  asText: RawRow,
+  input: RawRow,
+  { request, line }: SubmissionView,
+  profile: Profile | undefined,
+): boolean {
   const sent = request === null ? undefined : (JSON.parse(request) as { model?: unknown });
   const models = typeof sent?.model === 'string' ? [sent.model] : [];
-  const read = readRequest(asText, { source: 'csv', line, models, asWritten: true });
-  const before = readRequest(input, { source: 'json', line, models, asWritten: true });
+  const options = { line, models, asWritten: true, ...defined({ profile }) };
+  const read = readRequest(asText, { ...options, source: 'csv' });
+  const before = readRequest(input, { ...options, source: 'json' });
   const hash = (one: object | undefined): string => (one === undefined ? '' : contentHash(one));
   return hash(read.request) === hash(sent) && read.id === before.id && read.notBefore === before.notBefore;
 }

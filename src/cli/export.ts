@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { profileFor } from '../batch/batch-profile.ts';
 import { exportCsv, exportJsonl } from '../batch/export.ts';
 import { EXIT, usageError } from '../core/errors.ts';
 import type { ExitCode } from '../core/errors.ts';
@@ -62,8 +63,11 @@ async function exportBatch(name: string, flags: ExportFlags, io: Io): Promise<Ex
     const total = totalOf(await countStates(db, batch.id));
     const earlier = (await countRemade(db, batch.id)) > 0;
     const rows = chosen(readSubmissions(db, batch.id), flags);
+    const { profile } = await profileFor(db, batch, undefined);
     const texts =
-      format === 'csv' ? exportCsv(batch, readInputs(db, batch.id), rows, { earlier }) : exportJsonl(rows);
+      format === 'csv'
+        ? exportCsv(batch, readInputs(db, batch.id), rows, { earlier, profile })
+        : exportJsonl(rows);
     if (format === 'csv' && isOn(flags.bom)) await io.write('\uFEFF');
     let done = 0;
     for await (const text of texts) {
