@@ -116,7 +116,11 @@ describe('a row by its own profile', () => {
 
   it('has cells of these types in CSV, and headers that mean them', () => {
     const cells = { 'extra_body.seed': ' 7 ', 'extra_body.loop': '0', 'extra_body.style': '7' };
-    assert.deepEqual(read(cells, { source: 'csv' }).request?.extra_body, { seed: 7, loop: false, style: '7' });
+    assert.deepEqual(read(cells, { source: 'csv' }).request?.extra_body, {
+      seed: 7,
+      loop: false,
+      style: '7',
+    });
     assert.deepEqual(rules({ style: 'x' }), ['warning unknown-column-typo'], 'it belongs into extra_body');
     assert.deepEqual(rules({ bgm: 'x' }), []);
   });
