@@ -86,8 +86,9 @@ function troubleOf(
   dialect: Dialect,
 ): Extract<TaskReport, { kind: 'transient' }>['trouble'] {
   if (status >= 300 && status <= 399) return 'refused';
-  const kind = kindByCode(refusal, status, dialect)?.kind ?? dialect.outcomes.ofStatus(status);
-  if (kind === 'throttled') return 'throttled';
+  const kind = dialect.outcomes.ofStatus(status);
+  // Other codes may be about one task alone.
+  if (kind === 'throttled' || kindByCode(refusal, status, dialect)?.kind === 'throttled') return 'throttled';
   return kind === 'halted' ? 'refused' : 'broken';
 }
 

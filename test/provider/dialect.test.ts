@@ -173,14 +173,15 @@ describe('the answer to a poll', () => {
 
   it('tells no cost by default', () => assert.equal(task({ status: 'done', credits: 20 }).cost, undefined));
 
-  it('tells a throttle and a refusal by the codes of the profile', () => {
+  it('tells a throttle by a code of the profile, and a refusal of all polls by its status', () => {
     const trouble = (status: number, body: unknown): unknown => {
       const line = 'outcomes: { +codes: { code: busy, outcome: throttled } }';
       const report = readTask(answer(status, body), dialectOf(profileWith(line)), { now });
       return report.kind === 'transient' ? report.trouble : report.kind;
     };
     assert.equal(trouble(200, { code: 'busy' }), 'throttled');
-    assert.equal(trouble(200, { code: 'insufficient_user_quota' }), 'refused');
+    assert.equal(trouble(400, { code: 'insufficient_user_quota' }), 'broken');
+    assert.equal(trouble(403, { code: 'insufficient_user_quota' }), 'refused');
     assert.equal(trouble(303, ''), 'refused');
     assert.equal(trouble(400, { code: 'invalid_request' }), 'broken');
   });
