@@ -9,6 +9,7 @@ import { operator } from '../core/operator.ts';
 import { checkModels, joined, parseCaps, parseRate, parseRates } from '../core/rate/rate-limits.ts';
 import { parseCount, parseDuration } from '../core/units.ts';
 import { redactor } from '../provider/api-key.ts';
+import { configuredProfile } from '../provider/profile/load.ts';
 import { configuredModels } from '../provider/profile/models.ts';
 import type { WorkLimits } from '../worker/sending.ts';
 import type { Io } from './io.ts';
@@ -199,10 +200,10 @@ export function workLimits(flags: WorkFlags, config: Pick<Config, 'models' | 'pr
   };
 }
 
-function limitsOf(
-  { rate, maxInFlight }: WorkFlags,
-  config: Pick<Config, 'models' | 'profile'>,
-): WorkLimits['limits'] {
+/** Flags count more than what the profile of the configuration says. */
+function limitsOf(flags: WorkFlags, config: Pick<Config, 'models' | 'profile'>): WorkLimits['limits'] {
+  const own = configuredProfile(config).limits;
+  const { rate = own.rate, maxInFlight = own.maxInFlight?.toString() } = flags;
   if (rate === undefined && maxInFlight === undefined) return undefined;
   const rates = rate === undefined ? [] : parseRates('--rate', rate);
   const caps = maxInFlight === undefined ? [] : parseCaps('--max-in-flight', maxInFlight);

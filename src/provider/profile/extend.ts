@@ -20,7 +20,9 @@ function merged(base: Members, changes: Members): Members {
     const adds = written.startsWith('+');
     const name = adds ? written.slice(1) : written;
     const before = result.get(name);
-    if (adds) result.set(name, [value, before ?? []].flat());
+    // What is no list has nothing to add to: the name stays as it is written, and is refused.
+    if (adds && isPlainObject(before)) result.set(written, value);
+    else if (adds) result.set(name, [value, before ?? []].flat());
     else if (value === null) result.delete(name);
     else result.set(name, isPlainObject(before) && isPlainObject(value) ? merged(before, value) : value);
   }

@@ -188,7 +188,10 @@ const task = object(
 
 const limits = object(
   {
-    rate: text.optional(),
+    rate: text
+      .regex(/^\d+(\.\d+)?(\/[smh])?$/, 'is not a rate such as 5/s, 600/m or 100/h')
+      .refine((rate) => Number.parseFloat(rate) > 0, 'is not more than 0')
+      .optional(),
     maxInFlight: z.number().int().positive().optional(),
   },
   'limits such as {rate: 5/s, maxInFlight: 5}',

@@ -118,6 +118,10 @@ test('a profile that extends a built-in one holds what it does not say itself', 
     faults('outcomes:\n  +codes:\n    - { code: x, outcome: maybe }').join('\n'),
     /^:6: outcomes\.codes\[0\]\.outcome the text "maybe" is not one of/,
   );
+  assert.match(
+    faults('task: { +words: { failed: [x] } }').join(),
+    /^:4: task unknown "\+words": allowed are /,
+  );
   const unknown = readProfile('profile: 1\nextends: ../secret\nname: x');
   assert.match(
     'faults' in unknown ? unknown.faults.map(formatFault).join() : '',
