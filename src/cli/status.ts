@@ -37,6 +37,7 @@ import {
 import type { Pace, Summary } from '../operate/summary.ts';
 import { readUnreadAnswers } from '../operate/unread.ts';
 import type { UnreadAnswer } from '../operate/unread.ts';
+import { DEFAULT_PROFILE } from '../provider/profile/load.ts';
 import type { LedgerApp } from '../worker/app.ts';
 import { configOf, flag, globalFlags, isOn, logOf, providerFlags } from './flags.ts';
 import type { GlobalFlags } from './flags.ts';
@@ -82,6 +83,8 @@ interface Status extends Summary, Omit<Pace, 'lately'> {
   proof: number;
   /** Why tasks failed, the most frequent reason first. */
   failReasons: FailReason[];
+  /** What the provider looks like to the batch. */
+  profile: string;
   /** Answers of the provider that the profile of the batch does not understand. */
   unread: UnreadAnswer[];
   /** The limits that workers of its provider keep. */
@@ -147,6 +150,7 @@ async function readStatus(
     limits: batch.origin === null ? [] : (await limitsInForce(db, batch.origin)).map(withoutOrigin),
     tasks,
     failReasons: numbers.failReasons,
+    profile: batch.profile,
     unread: await readUnreadAnswers(db, batch),
     videos: await countVideos(db, batch.id),
     proof: await countProof(db, batch.id),
@@ -190,6 +194,7 @@ function formatNextPoll({ open, nextPollSeconds: seconds }: NonNullable<Status['
 
 function formatStatus(status: Status, lately: Speed, forecastText: string | undefined): string {
   const lines = [`${status.batch}  ${receipt(status)}`, `  from ${status.source}`];
+  if (status.profile !== DEFAULT_PROFILE) lines.push(`  profile ${status.profile}`);
   if (status.priority !== 0) lines.push(`  priority ${status.priority}`);
   const shown = STATES.filter((state) => status.counts[state] > 0);
   lines.push(`  ${shown.map((state) => `${state} ${formatCount(status.counts[state])}`).join('  ')}`);

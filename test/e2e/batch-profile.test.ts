@@ -170,6 +170,7 @@ describe('a batch', async () => {
     gateway.word = 'Well-Done';
     exits(await cli.run(['reconcile', 'unread']), 0);
     const said = exits(await cli.run(['status', 'unread']), 0).stdout;
+    assert.match(said, /^  profile unread$/m);
     assert.match(
       said,
       /unread: the profile unread does not know the status "Well-Done" of a task in the answer \{"job"/,

@@ -10,7 +10,9 @@ import type { Claim } from '../../src/ledger/send/claim.ts';
 import { record } from '../../src/ledger/send/record.ts';
 import { sendUnheardAgain } from '../../src/ledger/send/unknown-outcome.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
+import { builtInNames } from '../../src/provider/profile/built-in.ts';
 import { builtInProfile } from '../../src/provider/profile/load.ts';
+import { readProfile } from '../../src/provider/profile/read.ts';
 import { keptOf, rememberedProfiles } from '../../src/provider/profile/remembered.ts';
 import {
   againOf,
@@ -43,6 +45,23 @@ async function claimedAgain(db: Database, made: Made, claimed: Claim): Promise<C
   await db.query(`update vidbatch.row_state set not_before = now() where batch_id = $1`, [made.id]);
   return claimFirst(db, made);
 }
+
+test('a built-in profile sends its keys for ever under one header: another header is another order', () => {
+  const KEYS = {
+    ark: undefined,
+    minimax: undefined,
+    'new-api': ['Idempotency-Key', 255],
+    'openai-videos': undefined,
+    openrouter: undefined,
+    vidu: undefined,
+    'vidu-gateway': ['Idempotency-Key', 255],
+  };
+  const found = builtInNames().map((name) => {
+    const { idempotency } = builtInProfile(name)?.profile ?? {};
+    return [name, idempotency && [idempotency.header, idempotency.longest]];
+  });
+  assert.deepEqual(Object.fromEntries(found), KEYS);
+});
 
 onEvery(LEDGERS, (storage) => {
   describe('a profile in the ledger', () => {
@@ -137,7 +156,6 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const profiles = rememberedProfiles(db, config);
       const text = textOf('mine', terms);
-      const { readProfile } = await import('../../src/provider/profile/read.ts');
       const read = readProfile(text);
       assert.ok('profile' in read);
       const id = await keepProfile(db, keptOf({ profile: read.profile, text, builtIn: false }));
