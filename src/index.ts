@@ -78,6 +78,7 @@ export type ValidateOptions = Pick<
   | 'encoding'
   | 'delimiter'
   | 'skipLines'
+  | 'sheet'
   | 'wrapped'
   | 'stdin'
   | 'map'

@@ -33,13 +33,19 @@ export interface ReadFlags extends GlobalFlags {
   strict?: boolean;
   asWritten?: boolean;
   skipLines?: string;
+  sheet?: string;
 }
 
 export function readFlags(command: Command): Command {
-  flag(command, '--format <format>', 'csv, json or jsonl (default: by the extension)');
+  flag(command, '--format <format>', 'csv, json, jsonl or xlsx (default: by the extension)');
   flag(command, '--encoding <label>', 'such as utf-8, gb18030, utf-16le (default: detected)');
   flag(command, '--delimiter <character>', 'of a CSV: a character or tab (default: detected)');
-  flag(command, '--skip-lines <n>', 'skip this many lines above the header of a CSV');
+  flag(command, '--skip-lines <n>', 'skip this many lines above the header of a CSV or a sheet');
+  flag(
+    command,
+    '--sheet <name>',
+    'the sheet of an Excel workbook (default: the only one that is not hidden)',
+  );
   flag(
     command,
     '--map <field=header...>',
@@ -65,6 +71,7 @@ export function readOptions(flags: ReadFlags): ProduceOptions {
       delimiter,
       map: maps.length === 0 ? undefined : parseMap(maps),
       skipLines: parseSkipLines(flags),
+      sheet: flags.sheet,
       profile: checkedProfile(flags),
     }),
     strict: isOn(flags.strict),

@@ -123,6 +123,7 @@ function parseSchedule(
       prices: flags.prices === undefined ? undefined : resolve(flags.prices),
       budget: unlessNone(flags.budget),
       skipLines: parseSkipLines(flags),
+      sheet: flags.sheet,
       profile: placeOfProfile(flags),
     }),
     ...batchOptions(flags),

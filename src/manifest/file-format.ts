@@ -3,22 +3,31 @@ import { refusal, usageError, type VidbatchError } from '../core/errors.ts';
 import type { ManifestFormat } from './entry.ts';
 import type { ByteSource } from './bytes.ts';
 
-const BY_EXTENSION: Readonly<Record<string, ManifestFormat>> = {
+/** Formats of files. The rows of a workbook are read as those of a CSV. */
+export type FileFormat = ManifestFormat | 'xlsx';
+
+const BY_EXTENSION: Readonly<Record<string, FileFormat>> = {
   '.csv': 'csv',
   '.tsv': 'csv',
   '.json': 'json',
   '.jsonl': 'jsonl',
   '.ndjson': 'jsonl',
+  '.xlsx': 'xlsx',
+  '.xlsm': 'xlsx',
 };
 
-const FORMATS: readonly ManifestFormat[] = ['csv', 'json', 'jsonl'];
+const FORMATS: readonly FileFormat[] = ['csv', 'json', 'jsonl', 'xlsx'];
 
 /** The given format, or the format of the file's extension. @throws usageError for an unknown format. */
-export function formatOf(source: string, given: string | undefined): ManifestFormat | undefined {
+export function formatOf(source: string, given: string | undefined): FileFormat | undefined {
   if (given === undefined) return BY_EXTENSION[extname(source).toLowerCase()];
   const format = FORMATS.find((known) => known === given);
   if (format !== undefined) return format;
-  throw usageError('format-unknown', `--format ${given}: no such format`, 'Allowed are csv, json and jsonl.');
+  throw usageError(
+    'format-unknown',
+    `--format ${given}: no such format`,
+    `Allowed are ${FORMATS.join(', ')}.`,
+  );
 }
 
 export function formatUnknown(source: string): VidbatchError {
@@ -27,7 +36,7 @@ export function formatUnknown(source: string): VidbatchError {
   return usageError(
     'format-unknown',
     source === '-' ? `${what} that tells its format` : `${what} ${extensions}`,
-    'Say what it is: --format csv|json|jsonl.',
+    `Say what it is: --format ${FORMATS.join('|')}.`,
   );
 }
 
@@ -85,10 +94,11 @@ export function refuseOtherFormat({
 function zipped(name: string, start: string, extension: string): VidbatchError {
   const isWorkbook =
     extension.startsWith('.xls') || start.includes('xl/') || start.includes('[Content_Types]');
-  if (isWorkbook) return refusal('manifest-binary', `${name} is an Excel workbook, not text`, SAVE);
+  if (isWorkbook)
+    return refusal('manifest-binary', `${name} is an Excel workbook, not text`, 'Say so: --format xlsx.');
   return refusal(
     'manifest-binary',
     `${name} is a zip archive, or an Excel workbook, not text`,
-    `An archive: unpack it first. A workbook: ${SAVE.toLowerCase().replace('csv utf', 'CSV UTF')}`,
+    'An archive: unpack it first. A workbook: --format xlsx.',
   );
 }

@@ -20,17 +20,21 @@ import { exportDelimiter, exportedEntries, findExport, readName, unwrap } from '
 import { refuseOtherFormat, formatOf, formatUnknown, isTabSeparated } from './file-format.ts';
 import { jsonEntries } from './json-list.ts';
 import { jsonlEntries } from './jsonl.ts';
+import { sheetRecords } from './sheet-records.ts';
+import { openWorkbook } from './workbook.ts';
 import { decodeText, type TextChunk } from './decode.ts';
 
 export interface ManifestOptions {
-  /** `csv`, `json` or `jsonl`. Default: by the extension. */
+  /** `csv`, `json`, `jsonl` or `xlsx`. Default: by the extension. */
   format?: string;
   /** A WHATWG label. Default: detected. */
   encoding?: string;
   /** CSV: one character or `tab`. Default: detected. */
   delimiter?: string;
-  /** CSV: lines to skip above the header. */
+  /** CSV and XLSX: lines to skip above the header. */
   skipLines?: number;
+  /** XLSX: the name of the sheet. Default: the only one that is not hidden. */
+  sheet?: string;
   /** JSON: the list may be within an object, as from gateways: `{"total": 2, "data": […]}`. */
   wrapped?: boolean;
   /** The source of `-`. */
@@ -47,6 +51,12 @@ export async function openManifest(source: string, options: ManifestOptions = {}
   if (source === '-' && format === undefined) throw formatUnknown(source);
   const bytes = await openSource(source, options.stdin ?? process.stdin);
   if (bytes.head.length === 0) throw empty(source);
+  if (format === 'xlsx') return openSheet(source, bytes, options);
+  if (options.sheet !== undefined)
+    throw usageError(
+      'SHEET_OF_XLSX',
+      `--sheet: ${source} is not an Excel workbook (.xlsx), and has no sheets`,
+    );
   const foreign = refuseOtherFormat(bytes);
   if (foreign !== undefined) throw foreign;
   if (format === undefined) throw formatUnknown(source);
@@ -99,11 +109,50 @@ async function openCsv(
   const open = (): AsyncGenerator<CsvRecord, void, void> =>
     csvRecords(withoutStart(text(), skip), { delimiter, firstLine });
 
+  const firstLines = head.split(/\r\n|\n|\r/, LINES_SHOWN).map((line) => line.slice(0, 4096));
+  return openTable({ ...shared, delimiter, firstLines }, open, bytes.rereadable);
+}
+
+/** A sheet of an Excel workbook, as if it had been saved as CSV. */
+async function openSheet(source: string, bytes: ByteSource, options: ManifestOptions): Promise<Manifest> {
+  if (!bytes.rereadable || source === '-') {
+    throw usageError(
+      'workbook-stream',
+      `${source === '-' ? 'standard input' : source}: an Excel workbook can be read from a file only`,
+      'Save it, and name the file.',
+    );
+  }
+  const shared = {
+    name: source,
+    format: 'csv' as const,
+    encoding: 'utf-8',
+    delimiter: ',',
+    faults: [],
+    isChanged: () => bytes.isChanged(),
+  };
+  const open = async function* (): AsyncGenerator<CsvRecord, void, void> {
+    const workbook = await openWorkbook(source, options.sheet);
+    try {
+      yield* sheetRecords(source, workbook, options.skipLines ?? 0);
+    } finally {
+      workbook.close();
+    }
+  };
+  return openTable(shared, open, true);
+}
+
+/** Reads the header of a table. `rereadable`: `open` may be called more than once. */
+async function openTable(
+  shared: Omit<Manifest, 'entries'>,
+  open: () => AsyncGenerator<CsvRecord, void, void>,
+  rereadable: boolean,
+): Promise<Manifest> {
+  const { name } = shared;
   const beginning = open();
   const record = await headerRecord(beginning);
-  if (bytes.rereadable) await beginning.return();
-  if (record === undefined) throw empty(bytes.name);
-  if (record.cells.length === 0) throw unreadableHeader(bytes.name, record);
+  if (rereadable) await beginning.return();
+  if (record === undefined) throw empty(name);
+  if (record.cells.length === 0) throw unreadableHeader(name, record);
   const exported = findExport(record.cells);
   const header =
     exported === undefined
@@ -111,15 +160,13 @@ async function openCsv(
       : readHeader({ ...record, cells: exported.input.map((index) => record.cells[index] ?? '') }, readName);
   return {
     ...shared,
-    delimiter,
-    firstLines: head.split(/\r\n|\n|\r/, LINES_SHOWN).map((line) => line.slice(0, 4096)),
     columns: header.columns.filter(({ kind }) => kind !== 'unnamed').map((column) => column.header),
     layout: header.columns.map((column) => column.header),
     exported: exported !== undefined,
     faults: [...shared.faults, ...header.faults],
-    entries: once(bytes.name, async function* () {
-      const records = bytes.rereadable ? open() : beginning;
-      if (bytes.rereadable) await headerRecord(records);
+    entries: once(name, async function* () {
+      const records = rereadable ? open() : beginning;
+      if (rereadable) await headerRecord(records);
       if (exported === undefined) yield* csvEntries(records, header);
       else yield* exportedEntries(records, header, exported);
     }),

@@ -18,6 +18,7 @@ export interface RunFlags {
   strict?: boolean;
   asWritten?: boolean;
   skipLines?: number;
+  sheet?: string;
   keepGoing?: boolean;
   window?: string;
   priority?: number;
