@@ -34,6 +34,7 @@ import type { Verdict } from './submit.ts';
 import { beginsSending, recall } from './recall.ts';
 import type { Window } from '../core/time/window.ts';
 import { modelsOf } from '../provider/profile/models.ts';
+import { checkKey } from './speaker.ts';
 import { startWorker } from './worker.ts';
 import type { RunningWorker } from './worker.ts';
 import { configuredProfile } from '../provider/profile/load.ts';
@@ -192,7 +193,11 @@ async function profilesOf(
 ): Promise<Profile[]> {
   if (batches === null) return [configuredProfile(config)];
   const found: Profile[] = [];
-  for (const id of await findProfilesOf(db, batches)) found.push((await profiles.of(id)).profile);
+  for (const id of await findProfilesOf(db, batches)) {
+    const { profile } = await profiles.of(id);
+    checkKey(profile, config.apiKey !== undefined);
+    found.push(profile);
+  }
   return found;
 }
 

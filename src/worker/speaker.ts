@@ -6,6 +6,7 @@ import { findProfileOf } from '../ledger/profiles.ts';
 import type { Claim } from '../ledger/send/claim.ts';
 import type { Provider } from '../provider/client.ts';
 import type { Remembered, RememberedProfiles } from '../provider/profile/remembered.ts';
+import type { Profile } from '../provider/profile/schema.ts';
 import { brokenRule } from './broken-rule.ts';
 import { notSent } from './submit.ts';
 import type { SubmitPorts } from './submit.ts';
@@ -34,17 +35,23 @@ export interface SpeakerOptions {
   log: Logger;
 }
 
+/** @throws VidbatchError exit 2 when rows of this profile cannot be sent without a key. */
+export function checkKey({ name, auth }: Profile, hasKey: boolean): void {
+  if (auth === undefined || hasKey) return;
+  throw usageError(
+    'NO_API_KEY',
+    `the profile ${name} needs an API key, and VIDBATCH_API_KEY is not set`,
+    'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
+  );
+}
+
 export function createSpeaker({ db, provider, profiles, models, hasKey, log }: SpeakerOptions): Speaker {
   const readyBatches = new Set<number>();
 
   async function usable(profileId: number): Promise<Remembered> {
     const remembered = await profiles.of(profileId);
-    if (remembered.profile.auth === undefined || hasKey) return remembered;
-    throw usageError(
-      'NO_API_KEY',
-      `the profile ${remembered.profile.name} needs an API key, and VIDBATCH_API_KEY is not set`,
-      'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
-    );
+    checkKey(remembered.profile, hasKey);
+    return remembered;
   }
 
   return {

@@ -233,5 +233,13 @@ describe('a batch', async () => {
     exits(await cli.run(['run', file], { env }), 2);
     exits(await cli.run(['run', file, '--profile', profile], { env }), 0);
     assert.equal(gateway.creates.find(({ prompt }) => prompt.includes('keyless'))?.authorization, undefined);
+    // A worker without a key leaves rows alone that need one.
+    const needy = await cli.write('needy.csv', csvOf(1, 'needy'));
+    exits(await cli.run(['submit', needy]), 0);
+    const worker = cli.start(['work'], { env: { ...env, VIDBATCH_PROFILE: profile } });
+    await worker.says(/the profile vidu-gateway needs an API key/);
+    worker.kill('SIGTERM');
+    await worker.ended;
+    assert.match(exits(await cli.run(['status', 'needy']), 0).stdout, /pending 1/);
   });
 });
