@@ -9,7 +9,7 @@ const KEY = 'sk-TheKeyOfTheProfileTest';
 
 describe('profile', async () => {
   const simulator = await startSimulatorProcess('--key', KEY);
-  const cli = await openCli({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY });
+  const cli = await openCli({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY }, { ledger: true });
   after(async () => {
     await cli.close();
     await simulator.close();
@@ -164,6 +164,13 @@ describe('profile', async () => {
         ['GET', KEY, undefined],
       ],
     );
+    // The doctor also knows the models of rows that wait, and takes the profile from its variable.
+    const waiting = await cli.write('waiting.csv', 'id,model,prompt\na,q9-1080p,fog\nb,q9-4k,rain\n');
+    const named = { ...env, VIDBATCH_PROFILE: file, VIDBATCH_MODELS: 'q9-1080p,q9-4k' };
+    exits(await cli.run(['submit', waiting], { env: named }), 0);
+    const doctor = exits(await cli.run(['doctor'], { env: { ...named, VIDBATCH_MODELS: '' } }), 0).stdout;
+    assert.match(doctor, /^ok {7}configuration-profile: mine;/m);
+    assert.match(doctor, /^warning {2}provider-models: the key may use 2 models, without q9-4k/m);
     await server.close();
   });
 });
