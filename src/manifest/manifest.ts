@@ -20,8 +20,6 @@ import { exportDelimiter, exportedEntries, findExport, readName, unwrap } from '
 import { refuseOtherFormat, formatOf, formatUnknown, isTabSeparated } from './file-format.ts';
 import { jsonEntries } from './json-list.ts';
 import { jsonlEntries } from './jsonl.ts';
-import { sheetRecords } from './sheet-records.ts';
-import { openWorkbook } from './workbook.ts';
 import { decodeText, type TextChunk } from './decode.ts';
 
 export interface ManifestOptions {
@@ -131,6 +129,9 @@ async function openSheet(source: string, bytes: ByteSource, options: ManifestOpt
     isChanged: () => bytes.isChanged(),
   };
   const open = async function* (): AsyncGenerator<CsvRecord, void, void> {
+    // Loaded here, because most manifests are no workbooks.
+    const { openWorkbook } = await import('./workbook.ts');
+    const { sheetRecords } = await import('./sheet-records.ts');
     const workbook = await openWorkbook(source, options.sheet);
     try {
       yield* sheetRecords(source, workbook, options.skipLines ?? 0);

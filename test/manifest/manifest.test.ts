@@ -34,7 +34,11 @@ test('a file without permission is a usage error', async () => {
 });
 
 test('a format that nothing tells is a usage error that names the allowed ones', async () => {
-  const unknown = { code: 'format-unknown', exitCode: 2, hint: 'Say what it is: --format csv|json|jsonl|xlsx.' };
+  const unknown = {
+    code: 'format-unknown',
+    exitCode: 2,
+    hint: 'Say what it is: --format csv|json|jsonl|xlsx.',
+  };
   await assert.rejects(read('a.txt', 'a\n1\n'), unknown);
   await assert.rejects(openManifest('-', { stdin: Readable.from([]) }), unknown);
   await assert.rejects(read('a.csv', 'a\n', { format: 'xml' }), { code: 'format-unknown', exitCode: 2 });

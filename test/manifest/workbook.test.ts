@@ -116,7 +116,7 @@ test('a broken workbook is refused with a reason, wherever it is broken', async 
           await entriesOf(path);
         } catch (error) {
           assert.match(
-            (error as { code?: string }).code ?? `${error}`,
+            (error as { code?: string }).code ?? String(error),
             /^(workbook-unreadable|manifest-\w+|SHEET_NEEDED|duplicate-header)$/,
           );
         }
