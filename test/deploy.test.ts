@@ -8,10 +8,20 @@ import { helpOf } from './help.ts';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = ['docs/deploy.md', 'docker-compose.yml', ...globSync('docs/kubernetes/*.yaml', { cwd: ROOT })];
 /** Commands whose flags the pages name. */
-const COMMANDS = ['work', 'submit', 'board', 'migrate', 'simulate', 'doctor', 'schedule', 'reconcile'];
+const COMMANDS = [
+  'work',
+  'submit',
+  'board',
+  'migrate',
+  'simulate',
+  'doctor',
+  'schedule',
+  'reconcile',
+  'retry',
+];
 /** Flags of docker, redis-server, pg_isready, node, npm and kubectl. */
 const FOREIGN_FLAGS = words(
-  'build scale rm profile appendonly maxmemory-policy quiet username dbname eval global ignore-not-found for from-file host',
+  'build scale rm profile appendonly maxmemory-policy quiet username dbname eval global ignore-not-found for from-file host import',
 );
 /** Of docker-compose.yml alone, which says what they are. */
 const FOREIGN_VARIABLES = words('POSTGRES_PASSWORD POSTGRES_USER POSTGRES_DB BOARD_PORT');
