@@ -61,9 +61,7 @@ test('no text of src/ sounds translated', () => {
 });
 
 test('no title of a test sounds translated', () => {
-  const titles = globSync('test/**/*.ts', { cwd: ROOT, exclude: ['test/{manifest,provider}/**'] }).flatMap(
-    titlesOf,
-  );
+  const titles = globSync('test/**/*.ts', { cwd: ROOT }).flatMap(titlesOf);
   assert.ok(titles.length > 1000, `${titles.length} titles`);
   assert.deepEqual(findWords(titles), []);
 });

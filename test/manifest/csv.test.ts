@@ -55,7 +55,7 @@ const nasty = fc
   )
   .map((parts) => parts.join(''));
 
-test('whatever the cells hold, they come back equal, with the line on which their row begins', async () => {
+test('any cells come back equal, with the line on which their row begins', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.array(nasty, { minLength: 2, maxLength: 4 }), { minLength: 1, maxLength: 6 }),
@@ -177,7 +177,7 @@ test('broken quotes that close within their line end nothing, and refuse the fil
   assert.ok(entries.slice(0, 3).every(({ faults: [fault] }) => fault?.scope === 'file'));
 });
 
-test('cells that are quoted as they should be have no flaw, whatever is in them', () => {
+test('cells that are quoted correctly have no flaw, with any content', () => {
   fc.assert(
     fc.property(
       fc.array(fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', ' ', 'a', '\0', '"') })),

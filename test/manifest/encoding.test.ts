@@ -59,7 +59,7 @@ test('Chinese after a long beginning of plain ASCII is found in a file', async (
   assert.equal((await read('a.csv', `${ascii}2,镜头\n`)).manifest.encoding, 'utf-8');
 });
 
-test('on standard input it is an error of its row, which says how to go on', async () => {
+test('on standard input it is an error of its row, which says how to continue', async () => {
   const bytes = gb18030(`id,prompt\n${'1,plain\n'.repeat(20_000)}2,镜头\n3,plain\n`);
   const manifest = await openManifest('-', {
     format: 'csv',

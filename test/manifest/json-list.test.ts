@@ -21,7 +21,7 @@ test('a list of rows is read with the line on which each begins', async () => {
   assert.deepEqual((await read('a.json', ' [ ] ')).entries, []);
 });
 
-test('however the text is cut into chunks, whatever the rows hold, they come back with their lines', async () => {
+test('any rows in any chunks come back with their lines', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.dictionary(fc.string(), fc.jsonValue(), { noNullPrototype: true }), { maxLength: 4 }),
@@ -113,7 +113,7 @@ test('other shapes are refused with the shapes that are allowed', async () => {
   assert.deepEqual(rules((await read('a.json', '{"rows": [], "rows": []}')).entries), ['1 duplicate-key']);
 });
 
-test('a row that is no object is an error, and reading goes on', async () => {
+test('a row that is not an object is an error, and reading continues', async () => {
   const reading = await read('a.json', '[{}, 1, null,\n[2], "x", {"a": 1}]');
   assert.deepEqual(rules(reading.entries), [
     '1 row-not-object',
@@ -125,7 +125,7 @@ test('a row that is no object is an error, and reading goes on', async () => {
   assert.deepEqual(reading.entries.at(-1)?.raw, { a: 1 });
 });
 
-test('broken JSON within a row names line, column and what was found, and reading goes on', async () => {
+test('broken JSON within a row names line, column and what was found, and reading continues', async () => {
   const reading = await read('a.json', '[{"a": 1},\n {"b": 2,\n  "c": tru},\n {"d": 1,}, {"e": 5}]');
   assert.deepEqual(rules(reading.entries), ['2 bad-json', '4 bad-json']);
   assert.equal(message(reading, 1), 'line 3 column 8: expected a value, found "tru"');
@@ -164,7 +164,7 @@ test('a row over the limit ends the reading with an error', async () => {
   assert.equal(entries.length, 2);
 });
 
-test('whatever the text is, reading it ends without an exception', async () => {
+test('reading any text ends without an exception', async () => {
   const pieces = fc.constantFrom(
     '{',
     '}',

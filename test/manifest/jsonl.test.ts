@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { jsonlEntries } from '../../src/manifest/jsonl.ts';
 import { collect, inChunks, read, rules } from './fixture.ts';
 
-test('each line is a row; blank lines count but are none; the last line needs no line break', async () => {
+test('each line is a row; blank lines are counted and are not rows; the last line needs no line break', async () => {
   const { manifest, entries } = await read('a.ndjson', '\uFEFF{"a": 1}\r\n\r\n  \n{"a": "é"}\n{"a": 3}');
   assert.equal(manifest.format, 'jsonl');
   assert.deepEqual(entries, [
@@ -13,7 +13,7 @@ test('each line is a row; blank lines count but are none; the last line needs no
   ]);
 });
 
-test('a bad line is an error of that line, and reading goes on', async () => {
+test('a bad line is an error of that line, and reading continues', async () => {
   const { entries } = await read(
     'a.jsonl',
     [
@@ -48,7 +48,7 @@ test('a bad line is an error of that line, and reading goes on', async () => {
   assert.deepEqual(entries.at(-1), { line: 8, raw: { b: 2 }, faults: [] });
 });
 
-test('a line over the limit is an error of that line, and reading goes on', async () => {
+test('a line over the limit is an error of that line, and reading continues', async () => {
   const text = `{"a": 1}\n{"b": "${'x'.repeat(5000)}"}\n{"c": 3}\n`;
   const entries = await collect(jsonlEntries(inChunks(text, 100), { maxRecord: 1000 }));
   assert.deepEqual(rules(entries), ['2 record-too-large']);

@@ -76,7 +76,7 @@ test('a binary file is refused, with a hint for what it looks like', async () =>
   });
 });
 
-test('what is no manifest is called by its name, whatever its extension and its format are said to be', async () => {
+test('a file that is not a manifest is named for what it is, with any extension and any --format', async () => {
   const html = '<!DOCTYPE html><html><body>log in</body></html>';
   const workbook = Buffer.concat([Buffer.from('PK\x03\x04', 'latin1'), Buffer.alloc(64)]);
   const files: [name: string, content: string | Buffer, says: RegExp][] = [
@@ -140,7 +140,7 @@ test('stopping early ends standard input', async () => {
   assert.ok(stdin.destroyed);
 });
 
-test('standard input is read in every format, whatever its chunks are', async () => {
+test('standard input is read in every format, in any chunks', async () => {
   const contents = {
     csv: 'id\n"1\n"\n2\n',
     json: '[\n{"id": 1},\n\n{"id": 2}]',
@@ -157,7 +157,7 @@ test('standard input is read in every format, whatever its chunks are', async ()
   }
 });
 
-test('on standard input defaults may follow only so many rows as fit in memory', async () => {
+test('on standard input defaults may follow only as many rows as fit in memory', async () => {
   const small = await openManifest('-', {
     format: 'json',
     stdin: Readable.from(['{"rows": [{}], "defaults": {"a": 1}}']),

@@ -48,7 +48,7 @@ describe('redaction', () => {
     );
   });
 
-  it('takes it out of base64, of whatever else is encoded with it', () => {
+  it('removes it from base64, also if other text is encoded with it', () => {
     const long = fc.string({
       unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
       minLength: 16,

@@ -88,7 +88,7 @@ describe('a compressed answer', () => {
     }
   });
 
-  it('never throws, whatever it is', () => {
+  it('never throws for any bytes', () => {
     const encodings = fc.constantFrom('gzip', 'deflate', 'br', 'zstd', 'x', 'gzip, br', '__proto__', '');
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), encodings, (bytes, encoding) => {
@@ -128,7 +128,7 @@ describe('the outcome of an answer whose bytes cannot be read', () => {
     });
   }
 
-  it('keeps at most 64 KiB, of which each group is whole', () => {
+  it('keeps at most 64 KiB, in whole groups', () => {
     const many = Buffer.alloc(100_000, 0xff);
     const { evidence } = judge({ status: 500, headers: {}, body: '', raw: many }, { now: 0 });
     assert.ok(Buffer.byteLength(evidence.body ?? '') <= 65_536);

@@ -139,7 +139,7 @@ describe('the answer to a poll', () => {
     });
   }
 
-  it('has no URL in the reason of a failure, though it may stand there when the task is completed', () => {
+  it('has no URL in the reason of a failure, although a completed task may have one there', () => {
     assert.equal(task({ id: 't', status: 'failed', fail_reason: url }).resultUrl, undefined);
     assert.equal(task({ id: 't', status: 'completed', fail_reason: url }).resultUrl, url);
   });

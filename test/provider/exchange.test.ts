@@ -173,7 +173,7 @@ describe('an answer', () => {
     ],
   ];
   for (const [name, wire] of none) {
-    it(`${name} is none, after the request was sent`, async (t) => {
+    it(`${name} is not an answer, after the request was sent`, async (t) => {
       const [pool, server] = await setUp(t, ({ socket }) => socket.end(wire));
       assert.equal(failed(await exchange(pool, POST, LONG)).phase, 'sent');
       assert.equal(server.posts(), 1);

@@ -63,7 +63,7 @@ describe('the task id', () => {
 describe('a stream of events', () => {
   const kind = (status: number, body: string): OutcomeKind => judge(answer(status, body), { now }).kind;
 
-  it('without a readable task id is uncertain, whatever else it says', () => {
+  it('without a readable task id is uncertain, with any other content', () => {
     for (const data of [
       '{"code":"insufficient_user_quota"}',
       '{"error":{"code":"rate_limit"}}',

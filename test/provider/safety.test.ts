@@ -229,7 +229,7 @@ describe('a request', () => {
 });
 
 describe('the key', () => {
-  it('goes to the origin of the base URL alone, whatever profile and answers say', async (t) => {
+  it('goes to the origin of the base URL alone, for any profile and any answer', async (t) => {
     const evil = await wireServer(({ socket }) =>
       socket.end(http(200, '{"id":"task_evil","status":"done"}')),
     );

@@ -80,7 +80,7 @@ describe('a task', () => {
     assert.equal(task({ code: 0, data: { task_id: 't', task_status: 'succeed' } }).status, 'completed');
   });
 
-  it('is not what is said of the question', () => {
+  it('is not the status of the request', () => {
     assert.equal(
       task({ status: 'success', data: { task_id: 't', status: 'running' } }).status,
       'in_progress',
@@ -195,7 +195,7 @@ describe('an answer that says nothing about the task', () => {
     });
   }
 
-  it('gets a report, whatever it is', () => {
+  it('gets a report for any content', () => {
     fc.assert(
       fc.property(fc.integer({ min: 100, max: 700 }), fc.oneof(fc.json(), fc.string()), (status, body) => {
         const report = readTask({ status, headers: {}, body }, dialect(), { now });

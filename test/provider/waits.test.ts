@@ -43,7 +43,7 @@ describe('a wait', () => {
       assert.equal(wait("{ text: 'resets in ~{}s' }", body), ms));
   }
 
-  it('may stand in any place of the body', () => {
+  it('may be in any place of the body', () => {
     assert.equal(wait('{ at: error.wait, as: ms }', { error: { wait: 1500 } }), 1500);
     assert.equal(wait('{ at: error.wait, as: retry-after }', { error: { wait: '2' } }), 2000);
     assert.equal(wait('{ at: error.wait, as: ms }', { error: { wait: {} } }), undefined);

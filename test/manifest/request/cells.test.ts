@@ -49,7 +49,7 @@ describe('a CSV row', () => {
     assert.match(seed.faults[0]?.message ?? '', /9007199254740993/);
   });
 
-  it('has as many URLs as begin in a list cell, whatever clear separator stands between them', () => {
+  it('has as many URLs as begin in a list cell, with any clear separator between them', () => {
     const [one, two] = ['https://c.example/1,a;b.png', 'https://c.example/2.png'];
     const urls = (cell: string): unknown =>
       read({ model: 'viduq3p-mix-720p', reference_image_urls: cell }).request?.reference_image_urls;

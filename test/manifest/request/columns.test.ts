@@ -81,7 +81,7 @@ describe('id', () => {
     assert.deepEqual(rulesOf(read({ id: { a: 1 } }, 'json')), ['error id-type']);
   });
 
-  it('is known of a row that is wrong otherwise', () => {
+  it('is found for a row that has other faults', () => {
     assert.equal(read({ id: 'a', duration: '99' }).id, 'a');
   });
 });

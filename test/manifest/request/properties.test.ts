@@ -71,7 +71,7 @@ const anyRow = fc
   .array(fc.tuple(column, plausible))
   .map((entries) => Object.fromEntries(entries) as Record<string, unknown>);
 
-it('whatever the row, there are faults and no exception', () => {
+it('any row gives faults and no exception', () => {
   fc.assert(
     fc.property(fc.oneof(anyRow, fc.anything()), source, fc.boolean(), (raw, source, strict) => {
       const result = readRequest(raw as Record<string, unknown>, { source, line: 1, strict });

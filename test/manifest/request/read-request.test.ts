@@ -33,7 +33,7 @@ describe('the contract page', () => {
     }
   });
 
-  it('gives the fields their order, whatever the order of the row', () => {
+  it('gives the fields their order, for a row in any order', () => {
     for (const example of examples) {
       const reversed = Object.fromEntries(Object.entries(example).toReversed());
       assert.equal(JSON.stringify(read(reversed).request), JSON.stringify(example));

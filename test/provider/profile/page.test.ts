@@ -49,7 +49,7 @@ describe('the page about profiles', () => {
 describe('a mistake in a profile', () => {
   const WRONG: readonly unknown[] = ['', '${nothing}', -1, true, ['', {}], { nothing: 1 }];
 
-  it('is told in clear words, with its line and its field, whatever field it is in', () => {
+  it('is named in clear words, with its line and its field, in each field', () => {
     for (const example of examples) {
       for (const path of pathsIn(parse(example)).filter((one) => one.at(-1) !== 1)) {
         const told = WRONG.flatMap((wrong) => {

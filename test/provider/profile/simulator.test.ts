@@ -48,7 +48,7 @@ async function open(
 
 for (const name of builtInNames()) {
   suite(name, () => {
-    test('a row that may be paid is never called refused, whatever the answer to its create', async (t) => {
+    test('a row that may be paid is never called refused, by any answer to its create', async (t) => {
       const { provider, simulator, bodyOf } = await open(t, name);
       const seen = new Set<string>();
       for (const [index, fault] of VARIANTS.entries()) {
