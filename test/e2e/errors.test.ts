@@ -93,11 +93,11 @@ const CASES: Case[] = [
     code: 'format-unknown',
   },
   {
-    what: 'a workbook',
+    what: 'a workbook that is broken',
     args: ['validate', 'rows.xlsx'],
     exit: 3,
-    says: /rows\.xlsx is an Excel workbook.*save the sheet as "CSV UTF-8"/s,
-    code: 'manifest-binary',
+    says: /rows\.xlsx cannot be read as an Excel workbook.*save it again, as \.xlsx or as "CSV UTF-8"/s,
+    code: 'workbook-unreadable',
   },
   {
     what: 'an unknown flag',
