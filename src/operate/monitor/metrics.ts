@@ -1,6 +1,9 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { formatAmount } from '../../core/money/money.ts';
+import type { Amount } from '../../core/money/money.ts';
 import type { Outcome, OutcomeKind } from '../../core/outcome.ts';
 import type { PollVerdict } from '../../core/poll-plan.ts';
+import type { Cost } from '../../ledger/money/costs.ts';
 import type { Blocked } from '../../ledger/send/blocked.ts';
 import type { LimitInForce } from '../../ledger/send/quota.ts';
 import type { Polled } from '../../ledger/tasks/record-polls.ts';
@@ -138,7 +141,8 @@ export class Metrics {
   }
 }
 
-function surveyed({ health, rows, tasks, standing, limits, queue, worker, draining }: Survey): Registry {
+function surveyed(survey: Survey): Registry {
+  const { health, rows, tasks, standing, limits, queue, workers, worker, draining, costs = [] } = survey;
   const registry = new Registry();
   const say = (name: string, help: string, value: number | undefined): void => {
     if (value !== undefined) gauge(registry, name, help, [{ value }]);
@@ -196,6 +200,30 @@ function surveyed({ health, rows, tasks, standing, limits, queue, worker, draini
     'Schedules whose latest run could not make its batch',
     standing?.failingSchedules,
   );
+  sayBy(
+    'vidbatch_workers',
+    'Workers of this ledger; gone: killed within the last day, or without the ledger',
+    'state',
+    workers && {
+      alive: workers.filter(({ alive }) => alive).length,
+      gone: workers.filter(({ alive }) => !alive).length,
+    },
+  );
+  const money = (name: string, help: string, of: (cost: Cost) => Amount): void => {
+    const samples = costs.flatMap((cost) =>
+      cost.currency === null
+        ? []
+        : [
+            {
+              labels: { currency: cost.currency, model: cost.model ?? 'unknown' },
+              value: Number(formatAmount(of(cost))),
+            },
+          ],
+    );
+    if (samples.length > 0) gauge(registry, name, help, samples);
+  };
+  money('vidbatch_spent', 'What accepted rows cost by their prices', ({ spent }) => spent);
+  money('vidbatch_at_risk', 'What uncertain rows may have cost', ({ atRisk }) => atRisk);
   const byModel = (value: (limit: LimitInForce) => number | null): Record<string, number> =>
     Object.fromEntries(
       (limits ?? []).flatMap((limit) => {

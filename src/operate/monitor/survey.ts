@@ -4,11 +4,15 @@ import type { TaskCounts } from '../../core/task-status.ts';
 import { within } from '../../core/within.ts';
 import type { Queryable } from '../../database/database.ts';
 import { countStates } from '../../ledger/batches.ts';
+import { readCosts } from '../../ledger/money/costs.ts';
+import type { Cost } from '../../ledger/money/costs.ts';
 import { readAlerts } from '../../ledger/read/alerts.ts';
 import type { Alerts } from '../../ledger/read/alerts.ts';
 import { limitsInForce } from '../../ledger/send/quota.ts';
 import type { LimitInForce } from '../../ledger/send/quota.ts';
 import { countTasks } from '../../ledger/tasks/tasks.ts';
+import { readWorkers } from '../../ledger/workers.ts';
+import type { SeenWorker } from '../../ledger/workers.ts';
 import type { App } from '../../worker/app.ts';
 import { queueName } from '../../worker/queue/name.ts';
 import { countByState, openQueue } from '../../worker/queue/queue.ts';
@@ -28,6 +32,8 @@ export interface Survey {
   standing?: Alerts | undefined;
   queue?: Dated<Record<string, number>> | undefined;
   limits?: readonly LimitInForce[] | undefined;
+  workers?: readonly SeenWorker[] | undefined;
+  costs?: readonly Cost[] | undefined;
   worker: Pick<RunningWorker, 'inFlight' | 'journal'> | undefined;
   draining: boolean;
 }
@@ -48,6 +54,8 @@ export class Surveyor {
   readonly #tasks: Paced<TaskCounts>;
   readonly #standing: Paced<Alerts>;
   readonly #limits: Paced<LimitInForce[]>;
+  readonly #workers: Paced<SeenWorker[]>;
+  readonly #costs: Paced<Cost[]>;
   readonly #jobs: Paced<Record<string, number>>;
 
   constructor({ db, store, ledgerId }: Pick<App, 'db' | 'store' | 'ledgerId'>, parts: HealthCheck) {
@@ -59,6 +67,9 @@ export class Surveyor {
     this.#tasks = new Paced(() => countTasks(db, null), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#standing = new Paced(() => readAlerts(db), { share: SHARE, leastMs: LEAST_MS });
     this.#limits = new Paced(() => limitsInForce(db, null), { share: SHARE, leastMs: LEAST_MS });
+    this.#workers = new Paced(() => readWorkers(db), { share: SHARE, leastMs: LEAST_MS });
+    const all = { batchId: null, since: null, by: ['model'], zone: 'UTC' } as const;
+    this.#costs = new Paced(() => readCosts(db, all), { share: SHARE, leastMs: LEAST_COUNTING_MS });
     this.#jobs = new Paced(() => countByState(this.#queue), {
       share: SHARE,
       leastMs: LEAST_MS,
@@ -68,11 +79,13 @@ export class Surveyor {
   async look(worker: Survey['worker'], draining: boolean): Promise<Survey> {
     const health = await this.#parts.ask();
     const ledger = health.ledger === undefined;
-    const [rows, tasks, standing, limits, queue] = await Promise.all([
+    const [rows, tasks, standing, limits, workers, costs, queue] = await Promise.all([
       ledger ? soon(this.#rows) : undefined,
       ledger ? soon(this.#tasks) : undefined,
       ledger ? soon(this.#standing) : undefined,
       ledger ? soon(this.#limits) : undefined,
+      ledger ? soon(this.#workers) : undefined,
+      ledger ? soon(this.#costs) : undefined,
       health.queue === undefined ? soon(this.#jobs) : undefined,
     ]);
     return {
@@ -81,6 +94,8 @@ export class Surveyor {
       tasks,
       standing: standing?.value,
       limits: limits?.value,
+      workers: workers?.value,
+      costs: costs?.value,
       queue,
       worker,
       draining,

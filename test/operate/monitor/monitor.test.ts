@@ -71,7 +71,7 @@ describe('a monitor', () => {
   });
 
   it('counts what the worker reports, in a form that Prometheus reads', async () => {
-    const made = await makeBatch(storage.db, { rows: 4 });
+    const made = await makeBatch(storage.db, { rows: 4, price: 2.5 });
     const claims = await claimAll(storage.db, made, made.rows.slice(0, 2));
     const [first, second] = claims;
     assert.ok(first !== undefined && second !== undefined);
@@ -85,7 +85,7 @@ describe('a monitor', () => {
     let families = await scrape(monitor);
     await until(async () => {
       families = await scrape(monitor);
-      return families.get('vidbatch_rows') !== undefined && families.get('vidbatch_queue_jobs') !== undefined;
+      return ['vidbatch_rows', 'vidbatch_queue_jobs', 'vidbatch_spent'].every((name) => families.has(name));
     });
     assert.deepEqual(
       (['pending', 'submitted', 'uncertain', 'rejected'] as const).map((state) =>
@@ -106,6 +106,9 @@ describe('a monitor', () => {
     assert.equal(valueOf(families, 'vidbatch_in_flight_rows'), 3);
     assert.equal(valueOf(families, 'vidbatch_journal_bytes'), 4096);
     assert.equal(valueOf(families, 'vidbatch_uncertain_rows'), 1);
+    assert.equal(valueOf(families, 'vidbatch_spent', { currency: 'CNY', model: 'viduq3p-720p' }), 2.5);
+    assert.equal(valueOf(families, 'vidbatch_at_risk', { currency: 'CNY' }), 2.5);
+    assert.equal(valueOf(families, 'vidbatch_workers', { state: 'alive' }), 0);
     assert.ok(valueOf(families, 'vidbatch_oldest_pending_age_seconds') > 0);
     assert.equal(valueOf(families, 'vidbatch_queue_jobs', { state: 'waiting' }), 0);
     assert.ok(valueOf(families, 'process_resident_memory_bytes') > 0);
@@ -119,7 +122,7 @@ describe('a monitor', () => {
       assert.doesNotMatch(name, /_(ms|millis|minutes|kb|count)$/);
       for (const { labels } of samples) {
         for (const label of Object.keys(labels)) {
-          assert.match(label, /^(state|outcome|reason|part|code|version|le)$/, name);
+          assert.match(label, /^(state|outcome|reason|part|code|version|le|currency|model)$/, name);
         }
       }
     }
