@@ -149,9 +149,9 @@ class RowReader {
     if (value === '') return '';
     const format = this.#workbook.formats[this.#style] ?? 'plain';
     if (format === 'date') return DATE;
-    const number = Number(value);
-    // A spreadsheet computes with 15 digits: 16.1 may be stored as 16.100000000000001.
-    const plain = Number.isSafeInteger(number) ? String(number) : String(Number(number.toPrecision(15)));
+    // Digits and exponents stay as they are written, so that no digit of an id is lost. A fraction has 15 digits in a
+    // spreadsheet: 16.1 may be stored as 16.100000000000001.
+    const plain = /^-?\d+\.\d+$/.test(value) ? String(Number(Number(value).toPrecision(15))) : value;
     return typeof format === 'object' && /^\d+$/.test(plain) ? plain.padStart(format.zeros, '0') : plain;
   }
 }

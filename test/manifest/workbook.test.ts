@@ -82,6 +82,17 @@ test('formulas, dates and errors are refused, each by its cell', async () => {
   );
 });
 
+test('no digit of a long number is lost, and a fraction is as the spreadsheet shows it', async () => {
+  const rows = await entriesOf(fixture('numbers'));
+  assert.deepEqual(
+    rows.map(({ raw }) => [raw['id'], raw['duration']]),
+    [
+      ['738529527931269425', '16.1'],
+      ['1.2345678901234568E+17', '5'],
+    ],
+  );
+});
+
 test('a sheet must be named where there are several, and a wrong name lists them', async () => {
   await assert.rejects(openManifest(fixture('faults')), {
     code: 'SHEET_NEEDED',
