@@ -1,13 +1,11 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createPostgresBackend, Queue } from 'bullmq';
-import type { QueueOptions } from 'bullmq';
+import { createPostgresBackend, Queue, type QueueOptions } from 'bullmq';
 import { makeWorkerUtils } from 'graphile-worker';
 import { Redis } from 'ioredis';
-import { migrateQueue } from '../src/worker/app.ts';
+import { migrateQueue } from '../src/worker/queue/store.ts';
 import { openEmbedded } from '../src/database/embedded.ts';
-import { BULK, KEEP, QUEUE } from './bare/task.ts';
-import type { Body, Task } from './bare/task.ts';
+import { BULK, KEEP, QUEUE, type Body, type Task } from './bare/task.ts';
 import type { Contender, Prepared, Setting } from './contender.ts';
 import { bodyOf, writeManifest } from './rows.ts';
 import type { Stage } from './stage.ts';

@@ -1,6 +1,5 @@
 import { contendersOf } from './race.ts';
-import { whole } from './report.ts';
-import type { RaceResult } from './report.ts';
+import { whole, type RaceResult } from './report.ts';
 import { spreadOf } from './statistics.ts';
 
 /** What a row costs one contender: microseconds of CPU, by process. */

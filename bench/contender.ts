@@ -1,11 +1,9 @@
 import { rm } from 'node:fs/promises';
-import { observe } from './child.ts';
-import type { Run } from './child.ts';
+import { observe, type Run } from './child.ts';
 import type { Observed } from './observer.ts';
 import { checksumOf } from './rows.ts';
 import type { Stage } from './stage.ts';
-import { wearOf, wearPerRow } from './wear.ts';
-import type { Wear } from './wear.ts';
+import { wearOf, wearPerRow, type Wear } from './wear.ts';
 
 /** The circumstances of a run. */
 export interface Setting {

@@ -3,8 +3,7 @@
  * sockets itself: every cycle that it takes is taken from whoever is measured, as they share the cores.
  */
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { crc32 } from 'node:zlib';
 
 /** What has come since the last `begin`. */

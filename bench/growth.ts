@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import type { QuotaResult } from './quota.ts';
 import type { Stage } from './stage.ts';
 import { spreadOf } from './statistics.ts';
-import { envOf, startWorker, submitted, until, vidbatch } from './vidbatch.ts';
-import type { Ledger } from './vidbatch.ts';
+import { envOf, startWorker, submitted, until, vidbatch, type Ledger } from './vidbatch.ts';
 
 export const GROWTH = 'growth';
 

@@ -1,13 +1,9 @@
 import { parseArgs } from 'node:util';
-import { FAIRNESS } from './fairness.ts';
-import type { FairnessCase } from './fairness.ts';
-import { GROWTH } from './growth.ts';
-import type { GrowthCase } from './growth.ts';
-import { LARGE, MEMORY } from './memory.ts';
-import type { MemoryCase } from './memory.ts';
+import { FAIRNESS, type FairnessCase } from './fairness.ts';
+import { GROWTH, type GrowthCase } from './growth.ts';
+import { LARGE, MEMORY, type MemoryCase } from './memory.ts';
 import { QUOTAS } from './quota.ts';
-import { NAMES, RACES } from './race.ts';
-import type { Race } from './race.ts';
+import { NAMES, RACES, type Race } from './race.ts';
 
 export interface Options {
   races: Race[];

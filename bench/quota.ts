@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { observe } from './child.ts';
-import { startSimulatorProcess } from './provider.ts';
-import type { SimulatorProcess } from './provider.ts';
+import { startSimulatorProcess, type SimulatorProcess } from './provider.ts';
 import { promptOf, writeManifest } from './rows.ts';
 import type { Stage } from './stage.ts';
 

@@ -1,6 +1,5 @@
 import { bullmq, bullmqPglite, csvBulk, graphile, graphileDefaults, undici } from './bare.ts';
-import { runOnce } from './contender.ts';
-import type { Contender, Sample, Setting } from './contender.ts';
+import { runOnce, type Contender, type Sample, type Setting } from './contender.ts';
 import type { Stage } from './stage.ts';
 import { submit, work, workBesideSnapshot, workEmbedded } from './vidbatch.ts';
 

@@ -2,10 +2,8 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { createRequire } from 'node:module';
 import type { MemoryResult } from './memory.ts';
 import type { QuotaResult } from './quota.ts';
-import { contendersOf } from './race.ts';
-import type { Comparison, Race, Samples } from './race.ts';
-import { spreadOf } from './statistics.ts';
-import type { Spread } from './statistics.ts';
+import { contendersOf, type Comparison, type Race, type Samples } from './race.ts';
+import { spreadOf, type Spread } from './statistics.ts';
 import type { Wear } from './wear.ts';
 
 export interface Machine {

@@ -5,18 +5,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { barsOf, chartOf } from './chart.ts';
-import { runOnce } from './contender.ts';
-import type { Contender } from './contender.ts';
+import { runOnce, type Contender } from './contender.ts';
 import { measureFairness } from './fairness.ts';
-import { measureMemory } from './memory.ts';
-import type { MemoryCase, MemoryResult } from './memory.ts';
+import { measureMemory, type MemoryCase, type MemoryResult } from './memory.ts';
 import { measureGrowth } from './growth.ts';
-import { HELP, readOptions } from './options.ts';
-import type { Options } from './options.ts';
-import { measureQuota } from './quota.ts';
-import type { QuotaResult } from './quota.ts';
-import { contendersOf, run } from './race.ts';
-import type { Race } from './race.ts';
+import { HELP, readOptions, type Options } from './options.ts';
+import { measureQuota, type QuotaResult } from './quota.ts';
+import { contendersOf, run, type Race } from './race.ts';
 import {
   cpuText,
   machineOf,
@@ -27,10 +22,9 @@ import {
   title,
   toJson,
   whole,
+  type RaceResult,
 } from './report.ts';
-import type { RaceResult } from './report.ts';
-import { openStage } from './stage.ts';
-import type { Stage } from './stage.ts';
+import { openStage, type Stage } from './stage.ts';
 
 const tell = (line: string): void => console.error(line);
 

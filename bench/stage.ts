@@ -1,11 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDatabase, startServer } from '../test/servers.ts';
-import type { OwnDatabase, OwnServer } from '../test/servers.ts';
+import { createDatabase, startServer, type OwnDatabase, type OwnServer } from '../test/servers.ts';
 import { cpuOf } from './cpu.ts';
-import { startTarget } from './target.ts';
-import type { Target } from './target.ts';
+import { startTarget, type Target } from './target.ts';
 
 /** What all contenders share: the target, Redis and Postgres, each started when it is first needed. */
 export interface Stage {

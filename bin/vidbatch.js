@@ -24,7 +24,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
   await import(existsSync(source) ? source.href : new URL('../dist/cli/start.js', import.meta.url).href);
 }
 
-/** A folder for code to be run from, which no other user can write or replace; undefined: there is none. */
+/** A folder for compiled code, which no other user can write or replace; undefined: there is none. */
 function ownFolder() {
   try {
     const home = homedir();
@@ -38,7 +38,7 @@ function ownFolder() {
   }
 }
 
-/** Whether no other user than root can write the folder, or put another in its place. A symbolic link is none. */
+/** Whether only root and this user can write the folder, or put another in its place. A symbolic link is refused. */
 function isSafe(folder) {
   const uid = process.getuid?.();
   if (uid === undefined) return true;

@@ -15,44 +15,43 @@
  * ```
  */
 import { exportCsv, exportJsonl } from './batch/export.ts';
-import { plan } from './batch/plan.ts';
+import { plan, type Plan } from './batch/plan.ts';
 import { reopenRows } from './batch/retry.ts';
-import type { Plan } from './batch/plan.ts';
-import { produce } from './batch/producer.ts';
-import type { Produced, ProduceOptions } from './batch/producer.ts';
-import { readConfig } from './core/config.ts';
-import type { Config } from './core/config.ts';
+import { produce, type Produced, type ProduceOptions } from './batch/producer.ts';
+import { readConfig, type Config } from './core/config.ts';
+import { usageError } from './core/errors.ts';
 import { defined } from './core/json.ts';
 import { operator } from './core/operator.ts';
-import { createLog } from './core/log.ts';
-import type { Logger } from './core/log.ts';
+import { createLog, type Logger } from './core/log.ts';
 import type { Counts, State } from './core/states.ts';
-import { requireBatch, listBatches } from './ledger/batches.ts';
-import type { Batch } from './ledger/batches.ts';
+import type { Database } from './database/database.ts';
+import { requireBatch, listBatches, type Batch } from './ledger/batches.ts';
 import { cancelBy, pauseBy, resumeBy } from './ledger/operator/pause.ts';
-import { readInputs, readSubmissions } from './ledger/read/rows.ts';
-import type { SubmissionView } from './ledger/read/rows.ts';
+import { readInputs, readSubmissions, type SubmissionView } from './ledger/read/rows.ts';
 import { countRemade } from './ledger/operator/retry-failed-tasks.ts';
 import { openManifest } from './manifest/manifest.ts';
 import { checkRows, placed } from './manifest/check-rows.ts';
 import type { Fault } from './manifest/entry.ts';
-import { summarise } from './operate/summary.ts';
-import type { Summary } from './operate/summary.ts';
+import { summarise, type Summary } from './operate/summary.ts';
 import { askerOf } from './provider/asker.ts';
 import { rememberedProfiles } from './provider/profile/remembered.ts';
 import { createProvider } from './provider/client.ts';
 import { profileFor } from './batch/batch-profile.ts';
 import { DEFAULT_PROFILE, loadProfile } from './provider/profile/load.ts';
 import { POLL_TIMEOUT_MS } from './results/poll/poller.ts';
-import { reconcile } from './results/reconcile.ts';
-import type { Reconciled } from './results/reconcile.ts';
+import { reconcile, type Reconciled } from './results/reconcile.ts';
 import { openApp } from './worker/app.ts';
-import type { Role } from './worker/app.ts';
+import type { Role } from './worker/judge-ledger.ts';
 import { recall } from './worker/recall.ts';
-import { DEFAULTS, startSending, untilDone } from './worker/sending.ts';
-import type { Sending, SendingOptions, WorkLimits } from './worker/sending.ts';
-import { resolveRow } from './operate/resolve.ts';
-import type { Decision } from './operate/resolve.ts';
+import {
+  DEFAULTS,
+  startSending,
+  untilDone,
+  type Sending,
+  type SendingOptions,
+  type WorkLimits,
+} from './worker/sending.ts';
+import { resolveRow, type Decision } from './operate/resolve.ts';
 import { requireTarget } from './provider/target.ts';
 
 export { receipt } from './operate/summary.ts';
@@ -86,6 +85,8 @@ export type ValidateOptions = Pick<
   | 'profile'
   | 'strict'
   | 'asWritten'
+  | 'variants'
+  | 'template'
 >;
 
 /** The result of checking a manifest. */
@@ -135,7 +136,7 @@ export interface Vidbatch extends AsyncDisposable {
   submit(manifest: string, options?: SubmitOptions): Promise<Submitted>;
   /** Submits a manifest, sends its rows, and waits until none can be sent any more. */
   run(manifest: string, options?: SubmitOptions & WorkOptions): Promise<Status>;
-  /** Starts a worker for all batches. Close it before the ledger. */
+  /** Starts a worker for all batches. It sends until it is closed, or the ledger is. */
   work(options?: WorkOptions): Promise<Worker>;
   /** Every batch, the oldest first. */
   batches(): Promise<Batch[]>;
@@ -156,9 +157,12 @@ export interface Vidbatch extends AsyncDisposable {
   cancel(batch: string): Promise<number>;
   /** The rows as they were read, joined with what is known about them: lines of CSV or JSON. */
   export(batch: string, format?: 'csv' | 'jsonl'): AsyncIterable<string>;
-  /** Idempotent. */
+  /** Closes its workers, whose open calls end first, and then the ledger. Idempotent. */
   close(): Promise<void>;
 }
+
+/** Polls that `reconcile` has open at a time. */
+const POLLS = 8;
 
 /**
  * Opens ledger and queue as the configuration says.
@@ -171,29 +175,40 @@ export async function open(options: OpenOptions = {}): Promise<Vidbatch> {
   const origin = config.baseUrl;
   const known = { models: config.models, who, ...defined({ origin, profile: config.profile }) };
 
-  async function status(name: string): Promise<Status> {
-    return summarise(db, await requireBatch(db, name), origin);
+  const begun: Promise<Worker>[] = [];
+  let closing: Promise<void> | undefined;
+
+  /** `batches`: null is all of them. */
+  function startWorker(options: WorkOptions, batches: number[] | null): Promise<Worker> {
+    const worker = startSending(app, config, options, { log, ...options, batches });
+    begun.push(worker);
+    return worker;
   }
 
-  async function* exported(name: string, format: 'csv' | 'jsonl'): AsyncGenerator<string> {
-    const batch = await requireBatch(db, name);
-    const rows = readSubmissions(db, batch.id);
-    if (format === 'jsonl') yield* exportJsonl(rows);
-    else
-      yield* exportCsv(batch, readInputs(db, batch.id), rows, {
-        earlier: (await countRemade(db, batch.id)) > 0,
-        profile: (await profileFor(db, batch, undefined)).profile,
-      });
+  /** Workers first: without the ledger, an answer could only wait in their journals. */
+  async function closeAll(): Promise<void> {
+    try {
+      const started = await Promise.allSettled(begun);
+      const workers = started.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+      await Promise.all(workers.map((worker) => worker.close()));
+    } finally {
+      await app.close();
+    }
+  }
+
+  async function status(name: string): Promise<Status> {
+    return summarise(db, await requireBatch(db, name), origin);
   }
 
   return {
     plan: (manifest, more) => plan(db, manifest, { ...known, ...more }),
     submit: (manifest, more) => produce(db, manifest, { ...known, ...more }),
     async run(manifest, more = {}) {
+      requireWorker(role, 'run');
       // An earlier worker's journal may know of rows that were paid.
       await recall(app, config, { maxAttempts: DEFAULTS.maxAttempts, ...more }, log);
       const { batch } = await produce(db, manifest, { ...known, ...more });
-      const sending = await startSending(app, config, more, { log, ...more, batches: [batch.id] });
+      const sending = await startWorker(more, [batch.id]);
       try {
         await untilDone(app, sending, [batch.id]);
       } finally {
@@ -201,7 +216,10 @@ export async function open(options: OpenOptions = {}): Promise<Vidbatch> {
       }
       return status(batch.name);
     },
-    work: (more = {}) => startSending(app, config, more, { log, ...more, batches: null }),
+    async work(more = {}) {
+      requireWorker(role, 'work');
+      return startWorker(more, null);
+    },
     batches: () => listBatches(db),
     status,
     async *rows(name) {
@@ -220,22 +238,7 @@ export async function open(options: OpenOptions = {}): Promise<Vidbatch> {
     },
     async reconcile(name) {
       const batchId = name === undefined ? null : (await requireBatch(db, name)).id;
-      const provider = createProvider({
-        ...requireTarget(config),
-        codes: config.codes,
-        timeoutMs: POLL_TIMEOUT_MS,
-        connections: 8,
-      });
-      try {
-        return await reconcile(db, askerOf(provider, rememberedProfiles(db)), {
-          batchId,
-          concurrency: 8,
-          log,
-          timeoutMs: POLL_TIMEOUT_MS,
-        });
-      } finally {
-        await provider.close();
-      }
+      return reconcileTasks(db, config, batchId, log);
     },
     retry: async (name) => reopenRows(db, await requireBatch(db, name), {}, { who }),
     pause: async (name) => pauseBy(db, who, name === undefined ? undefined : [await requireBatch(db, name)]),
@@ -243,8 +246,49 @@ export async function open(options: OpenOptions = {}): Promise<Vidbatch> {
       await resumeBy(db, who, name === undefined ? undefined : [await requireBatch(db, name)]);
     },
     cancel: async (name) => cancelBy(db, who, await requireBatch(db, name)),
-    export: (name, format = 'csv') => exported(name, format),
-    close: () => app.close(),
-    [Symbol.asyncDispose]: () => app.close(),
+    export: (name, format = 'csv') => exportRows(db, name, format),
+    close: () => (closing ??= closeAll()),
+    [Symbol.asyncDispose]: () => (closing ??= closeAll()),
   };
+}
+
+async function reconcileTasks(
+  db: Database,
+  config: Config,
+  batchId: number | null,
+  log: Logger,
+): Promise<Reconciled> {
+  const provider = createProvider({
+    ...requireTarget(config),
+    codes: config.codes,
+    timeoutMs: POLL_TIMEOUT_MS,
+    connections: POLLS,
+  });
+  try {
+    const how = { batchId, concurrency: POLLS, log, timeoutMs: POLL_TIMEOUT_MS };
+    return await reconcile(db, askerOf(provider, rememberedProfiles(db)), how);
+  } finally {
+    await provider.close();
+  }
+}
+
+async function* exportRows(db: Database, name: string, format: 'csv' | 'jsonl'): AsyncGenerator<string> {
+  const batch = await requireBatch(db, name);
+  const rows = readSubmissions(db, batch.id);
+  if (format === 'jsonl') yield* exportJsonl(rows);
+  else
+    yield* exportCsv(batch, readInputs(db, batch.id), rows, {
+      earlier: (await countRemade(db, batch.id)) > 0,
+      profile: (await profileFor(db, batch, undefined)).profile,
+    });
+}
+
+/** Other roles do not check what a worker checks before it sends, and may share an embedded ledger. */
+function requireWorker(role: Role, act: 'run' | 'work'): void {
+  if (role === 'worker') return;
+  throw usageError(
+    'NOT_A_WORKER',
+    `${act}: the ledger was opened with the role ${role}, which sends nothing`,
+    'Open it with the role worker, which is the default.',
+  );
 }

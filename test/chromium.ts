@@ -1,5 +1,4 @@
-import { chromium } from 'playwright-core';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { ensureBinaries, findChromium } from './binaries.ts';
 
 /** A browser of the machine's own, without a window, that calls no server by itself. Its opener closes it. */

@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -8,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Lines } from './e2e/lines.ts';
-import { COMPILE_CACHE, copyTemplate } from './servers.ts';
+import { COMPILE_CACHE, copyTemplate, SHARED } from './servers.ts';
 import { runShared } from './shared-process.ts';
 
 export const LAUNCHER = fileURLToPath(new URL('../bin/vidbatch.js', import.meta.url));
@@ -78,6 +77,8 @@ function clean(): Record<string, string> {
     HOME,
     ...(TMPDIR === undefined ? {} : { TMPDIR }),
     NODE_COMPILE_CACHE: COMPILE_CACHE,
+    // Tests look for events in the log.
+    VIDBATCH_LOG_FORMAT: 'json',
   };
 }
 
@@ -89,13 +90,16 @@ export interface Opening {
   ledger?: boolean;
   /** Each command of `run` is a process. Without it, commands share one, where they need nothing of their own from it. */
   alone?: boolean;
+  /** Its folder is on a disk: `doctor` warns of one in memory. */
+  onDisk?: boolean;
 }
 
 export async function openCli(
   env: Record<string, string> = {},
-  { ledger = false, alone = !IS_TEST }: Opening = {},
+  { ledger = false, alone = !IS_TEST, onDisk = false }: Opening = {},
 ): Promise<Cli> {
-  const folder = await mkdtemp(join(tmpdir(), 'vidbatch-e2e-'));
+  const parent = onDisk ? process.env[SHARED.disk] : undefined;
+  const folder = await mkdtemp(join(parent ?? tmpdir(), 'vidbatch-e2e-'));
   if (ledger) await copyTemplate(join(folder, '.vidbatch'));
   const all = new Set<Running>();
   const cli: Cli = {

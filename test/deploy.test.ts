@@ -21,7 +21,7 @@ const COMMANDS = [
 ];
 /** Flags of docker, redis-server, pg_isready, node, npm and kubectl. */
 const FOREIGN_FLAGS = words(
-  'build scale rm profile appendonly maxmemory-policy quiet username dbname eval global ignore-not-found for from-file host import',
+  'build scale rm profile appendonly maxmemory-policy quiet username dbname eval global ignore-not-found for from-file host import now',
 );
 /** Of docker-compose.yml alone, which says what they are. */
 const FOREIGN_VARIABLES = words('POSTGRES_PASSWORD POSTGRES_USER POSTGRES_DB BOARD_PORT');

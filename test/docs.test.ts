@@ -27,12 +27,35 @@ function pathsOf(page: string): string[] {
   ];
 }
 
+/** The anchors of its headings, as GitHub makes them. */
+function anchorsOf(page: string): string[] {
+  return [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\p{M}_\- ]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
 describe('the pages', () => {
   it('name only files that are there', () => {
     const gone = PAGES.flatMap((page) =>
       pathsOf(page)
         .filter((path) => !existsSync(`${ROOT}/${path}`))
         .map((path) => `${page}: ${path}`),
+    );
+    assert.deepEqual(gone, []);
+  });
+
+  it('link only to headings that are there', () => {
+    const gone = PAGES.flatMap((page) =>
+      [...read(page).matchAll(/\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)/g)]
+        .map(([, path = '', anchor = '']) => ({
+          target: path === '' ? page : posix.join(posix.dirname(page), path),
+          anchor,
+        }))
+        .filter(({ target, anchor }) => !anchorsOf(target).includes(anchor))
+        .map(({ target, anchor }) => `${page}: ${target}#${anchor}`),
     );
     assert.deepEqual(gone, []);
   });

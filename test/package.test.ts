@@ -102,6 +102,7 @@ describe('the package', async () => {
       'dist/ledger/migrations/001-schema.sql',
       'dist/provider/profiles/vidu-gateway.yaml',
       'dist/database/image.zst',
+      'dist/board/live.js',
     ];
     for (const path of ['LICENSE', 'README.md', ...needed]) assert.ok(paths.has(path), `${path} is missing`);
     for (const path of paths)

@@ -99,10 +99,10 @@ describe('an import that is not allowed', () => {
 
   it('is one of the simulator, except by the command line and the library', () => {
     assert.match(faultOf('src/worker/app.ts', 'src/simulator/server.ts') ?? '', /only .* may import/);
-    assert.equal(faultOf('src/cli/simulate.ts', 'src/simulator/server.ts'), undefined);
+    assert.equal(faultOf('src/cli/operating/simulate.ts', 'src/simulator/server.ts'), undefined);
   });
 
   it('is one of a folder that is not a room', () => {
-    assert.match(faultOf('src/cli/run.ts', 'src/helpers/text.ts') ?? '', /helpers is not a room/);
+    assert.match(faultOf('src/cli/daily/run.ts', 'src/helpers/text.ts') ?? '', /helpers is not a room/);
   });
 });

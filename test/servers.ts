@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, mkdir } from 'node:fs/promises';
+import { cpSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
-import { ensureBinaries } from './binaries.ts';
-import type { ServerKind } from './binaries.ts';
+import { ensureBinaries, type ServerKind } from './binaries.ts';
 import type { Manner } from './plan.ts';
 import type { Started } from './supervisor.ts';
 import { until } from './until.ts';
@@ -33,6 +33,10 @@ export const SHARED = {
   redis: 'VIDBATCH_TEST_REDIS_URL',
   postgres: 'VIDBATCH_TEST_DATABASE_URL',
   template: 'VIDBATCH_TEST_TEMPLATE',
+  /** The database of the shared Postgres that holds an empty ledger, to be copied. */
+  ledger: 'VIDBATCH_TEST_LEDGER',
+  /** A folder on a disk, where the temporary folder is in memory. */
+  disk: 'VIDBATCH_TEST_DISK',
 } as const;
 
 /**
@@ -102,7 +106,8 @@ export async function copyTemplate(dataDir: string, of: 'ledger' | 'empty' = 'le
   const template = process.env[SHARED.template];
   if (template === undefined) return;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  await cp(join(template, of), join(dataDir, 'database'), { recursive: true });
+  // Five times as fast as its asynchronous twin.
+  cpSync(join(template, of), join(dataDir, 'database'), { recursive: true });
 }
 
 interface Held {
@@ -166,14 +171,14 @@ export interface OwnDatabase {
   drop: () => Promise<void>;
 }
 
-/** A new, empty database on the server, for one suite alone. */
+/** A new, empty database on the server, for one suite alone. `template`: a database there without open connections. */
 export async function createDatabase(
   { databaseUrl }: Pick<Servers, 'databaseUrl'>,
-  { copyOf }: { copyOf?: string } = {},
+  { copyOf, template }: { copyOf?: string; template?: string | undefined } = {},
 ): Promise<OwnDatabase> {
   const name = `vb_${randomBytes(6).toString('hex')}`;
-  if (copyOf === undefined) await administer(databaseUrl, `create database ${name}`);
-  else await copyDatabase(databaseUrl, new URL(copyOf).pathname.slice(1), name);
+  if (copyOf !== undefined) await copyDatabase(databaseUrl, new URL(copyOf).pathname.slice(1), name);
+  else await administer(databaseUrl, `create database ${name} template ${template ?? 'template1'}`);
   const url = new URL(databaseUrl);
   url.pathname = `/${name}`;
   return {
@@ -184,6 +189,19 @@ export async function createDatabase(
         administer(databaseUrl, `drop database if exists ${name} with (force)`),
       ),
   };
+}
+
+/**
+ * The same on the shared Postgres, with an empty ledger, if the runner has one. A command that only reads refuses it: the
+ * first one must be a writer, which gives the ledger its id.
+ */
+export function createLedgerDatabase(shared: Servers): Promise<OwnDatabase> {
+  return createDatabase(shared, { template: process.env[SHARED.ledger] });
+}
+
+/** From now on, the database refuses new connections. */
+export function sealDatabase({ databaseUrl }: Pick<Servers, 'databaseUrl'>, name: string): Promise<void> {
+  return administer(databaseUrl, `alter database ${name} allow_connections false`);
 }
 
 /** Whoever is connected to the original is cut off: a template has to be alone. */

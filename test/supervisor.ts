@@ -4,17 +4,14 @@
  * the server is stopped and its folder removed. Prints one line of JSON for each start; the line `restart` on standard
  * input starts a server that was killed once more, on the same port and the same files.
  */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ServerKind } from './binaries.ts';
-import { planPgbouncer, planPostgres, planRedis } from './plan.ts';
-import type { Manner, Plan } from './plan.ts';
+import { planPgbouncer, planPostgres, planRedis, type Manner, type Plan } from './plan.ts';
 
 export interface Started {
   url: string;

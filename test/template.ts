@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { migrateQueue } from '../src/worker/app.ts';
+import { migrateQueue } from '../src/worker/queue/store.ts';
 import { openEmbedded } from '../src/database/embedded.ts';
 import { migrateLedger } from '../src/ledger/migrate.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Loaded into every test file by the runner. Node's own `--test-timeout` fails a test that hangs but leaves its
+ * Loaded by the runner into every process that runs tests. Node's own `--test-timeout` fails a test that hangs but leaves its
  * process running, and nothing in it looks for handles that were left open. Here both end the file, hard.
  */
 import { after } from 'node:test';
@@ -10,7 +10,7 @@ const LIMIT_MS = Number(process.env['VIDBATCH_TEST_LIMIT_MS'] ?? 820_000);
 /** After the last test of a file: sockets and pools that were closed need a moment to be gone. */
 const LEAK_MS = 60_000;
 
-if (process.env['NODE_TEST_CONTEXT'] !== undefined) {
+if (process.env['NODE_TEST_CONTEXT'] !== undefined || process.execArgv.includes('--test-isolation=none')) {
   // As in cli.ts: an embedded ledger that lives for seconds is not worth optimising.
   setFlagsFromString('--liftoff-only');
 

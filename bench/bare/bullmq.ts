@@ -1,13 +1,11 @@
 /** A BullMQ worker as its documentation has it, on Redis or on PGlite, which only posts. */
-import { createPostgresBackend, Worker } from 'bullmq';
-import type { Processor, WorkerOptions } from 'bullmq';
+import { createPostgresBackend, Worker, type Processor, type WorkerOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import { join } from 'node:path';
 import { openEmbedded } from '../../src/database/embedded.ts';
 import { crashPoint } from '../../src/core/crash-points.ts';
 import { openPoster } from './post.ts';
-import { KEEP, QUEUE, readTask } from './task.ts';
-import type { Body } from './task.ts';
+import { KEEP, QUEUE, readTask, type Body } from './task.ts';
 
 const { baseUrl, rows, concurrency, redisUrl, folder } = readTask();
 const { post, close } = openPoster(baseUrl, concurrency);

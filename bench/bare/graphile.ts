@@ -2,8 +2,7 @@
 import { Logger, run } from 'graphile-worker';
 import { crashPoint } from '../../src/core/crash-points.ts';
 import { openPoster } from './post.ts';
-import { QUEUE, readTask } from './task.ts';
-import type { Body } from './task.ts';
+import { QUEUE, readTask, type Body } from './task.ts';
 
 const { baseUrl, rows, concurrency, databaseUrl } = readTask();
 const { post, close } = openPoster(baseUrl, concurrency);

@@ -1,12 +1,10 @@
 import { refusal } from '../core/errors.ts';
 import { quoted } from '../core/text.ts';
 import type { Queryable, Session } from '../database/database.ts';
-import { logEvent } from '../ledger/batches.ts';
-import type { Batch } from '../ledger/batches.ts';
+import { logEvent, type Batch } from '../ledger/batches.ts';
 import { findProfile, keepProfile, updateProfile, wasSent } from '../ledger/profiles.ts';
 import { keptOf, recallProfile } from '../provider/profile/remembered.ts';
-import { DEFAULT_PROFILE, loadProfile } from '../provider/profile/load.ts';
-import type { LoadedProfile } from '../provider/profile/load.ts';
+import { DEFAULT_PROFILE, loadProfile, type LoadedProfile } from '../provider/profile/load.ts';
 
 /**
  * The profile by which a manifest is read: the named one, or that of its batch. `named`: a built-in name or a file.

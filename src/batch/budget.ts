@@ -25,15 +25,14 @@ import {
 } from '../ledger/money/budget.ts';
 import { CURRENCY_HINT, PRICE_HINT } from './estimate.ts';
 
-/** `null` removes the budget; undefined leaves it as it is. */
-function parseBudget(text: string | undefined): Money | null | undefined {
-  if (text === undefined) return undefined;
+/** `name`: of the flag or the field. `null` removes the budget. @throws VidbatchError exit 2 for what is no amount. */
+export function parseBudget(name: string, text: string): Money | null {
   if (text.trim().toLowerCase() === 'none') return null;
   const money = parseMoney(text);
   if (money !== undefined && compare(money.amount, ZERO) >= 0) return money;
   throw usageError(
     'BAD_BUDGET',
-    `--budget: ${excerpt(text)} is not an amount of 0 or more with its currency, such as 120CNY or 99.50USD, or none`,
+    `${name}: ${excerpt(text)} is not an amount of 0 or more with its currency, such as 120CNY or 99.50USD, or none`,
   );
 }
 
@@ -42,20 +41,21 @@ export async function costOptions(flags: {
   prices?: string;
   budget?: string;
 }): Promise<{ prices?: Prices; budget?: Money | null }> {
-  const budget = parseBudget(flags.budget);
+  const budget = flags.budget === undefined ? undefined : parseBudget('--budget', flags.budget);
   const prices = flags.prices === undefined ? undefined : await readPrices(flags.prices);
   return defined({ prices, budget });
 }
 
 /**
  * Sets the budget of a batch, if one is given. Otherwise checks the new rows of the manifest against the present
- * budget. A budget that is less than what was spent stops all sending.
+ * budget. A budget that is less than what was spent stops all sending. `who`: for the event log.
  * @throws VidbatchError exit 2 when the price of a row is not known, or is in another currency.
  */
 export async function putBudget(
   db: Queryable,
   { id, name }: Pick<Batch, 'id' | 'name'>,
   asked: Money | null | undefined,
+  who?: string,
 ): Promise<void> {
   const before = await readBudget(db, id);
   const budget = asked === undefined ? before : asked;
@@ -64,7 +64,7 @@ export async function putBudget(
   if (asked !== undefined && !isSame(asked, before)) {
     const words = (money: Money | null): string => (money === null ? 'none' : formatMoney(money));
     await setBudget(db, id, asked);
-    await logEvent(db, 'budget', `${words(before)} → ${words(asked)}`, id);
+    await logEvent(db, 'budget', `${words(before)} → ${words(asked)}`, id, who);
   }
   if (before !== null) await recount(db, id);
 }
@@ -118,13 +118,17 @@ export function isOverspent({ left }: Pick<BudgetJson, 'left'>): boolean {
   return left.startsWith('-');
 }
 
+/** `1200.00CNY`: as a person types it. */
+export function formatPlain(money: Money): string {
+  return formatMoney(money).replaceAll(/[ ,]/g, '');
+}
+
 /** How to raise the budget. `status`: with the sum that pays for all waiting rows. */
 export function raiseHint(
   { name, source }: Pick<Batch, 'name' | 'source'>,
   status?: Pick<BudgetStatus, 'needed' | 'currency'>,
 ): string {
-  const sum =
-    status && formatMoney({ amount: status.needed, currency: status.currency }).replaceAll(/[ ,]/g, '');
+  const sum = status && formatPlain({ amount: status.needed, currency: status.currency });
   if (source === '-')
     return `submit it again with a higher --budget${sum === undefined ? '' : `, up to ${sum}`}`;
   const command = `vidbatch run ${quoted(source)} --batch ${quoted(name)} --budget`;
@@ -147,7 +151,7 @@ export function formatBudget(status: BudgetStatus): string {
   const priced = beyond - unpriced;
   return [
     `${money(budget)}: ${money(spent)} spent`,
-    `${money(reserved)} reserved`,
+    `${money(reserved)} held`,
     compare(left, ZERO) < 0 ? `${money(negate(left))} MORE than the budget` : `${money(left)} left`,
     ...(priced === 0
       ? []

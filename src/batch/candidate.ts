@@ -9,6 +9,7 @@ import { quoted } from '../core/text.ts';
 import type { Database } from '../database/database.ts';
 import { findBatch, hasUnmatchedAttempts, type Batch } from '../ledger/batches.ts';
 import type { ReadRows } from '../ledger/import/known.ts';
+import { changedError } from '../manifest/bytes.ts';
 import { missingColumns, type ColumnMap } from '../manifest/columns.ts';
 import type { Manifest, Fault } from '../manifest/entry.ts';
 import { openManifest, type ManifestOptions } from '../manifest/manifest.ts';
@@ -109,9 +110,9 @@ async function pathOf(source: string, manifest: Manifest): Promise<string> {
   if (source === '-') return '-';
   try {
     return await realpath(source);
-  } catch (error) {
+  } catch {
     // A pipe of the shell, `<(…)`, has no path.
-    if (await manifest.isChanged()) throw error;
+    if (await manifest.isChanged()) throw changedError(source);
     return '-';
   }
 }
@@ -179,7 +180,9 @@ export function refuseManifest(
   return refusal(
     'INVALID_ROWS',
     `${name}: ${formatCount(invalid)} of ${plural(rows, 'row')} ${invalid === 1 ? 'is' : 'are'} invalid; nothing was sent`,
-    '--keep-going sends the valid rows and records the others as invalid.',
+    invalid === rows
+      ? `\`vidbatch validate ${quoted(name)} --all\` shows every fault.`
+      : '--keep-going sends the valid rows and records the others as invalid.',
   );
 }
 

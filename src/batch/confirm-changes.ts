@@ -43,14 +43,14 @@ export function refuseChanges(
   if (changedPaid.count > 0) {
     return refusal(
       'CHANGED_AFTER_SENT',
-      `${plural(changedPaid.count, 'row')} of batch ${name} changed after ${either(changedPaid.count, 'it was', 'they were')} sent; nothing was sent now${formatExamples(changedPaid.examples)}`,
+      `${plural(changedPaid.count, 'row')} of batch ${name} changed after ${either(changedPaid.count, 'it was', 'they were')} sent; nothing was sent now${formatExamples(changedPaid)}`,
       `${asBefore}${asBefore === '' ? 'Undo' : 'Or undo'} the change. Under a new id, the new version is a new video, and is paid.`,
     );
   }
   if (outdated.count > 0) {
     return refusal(
       'NEWER_IN_LEDGER',
-      `${plural(outdated.count, 'row')} of batch ${name} ${either(outdated.count, 'has', 'have')} a newer version in the ledger, from \`retry --changed\` or an edited export; nothing was sent now${formatExamples(outdated.examples)}`,
+      `${plural(outdated.count, 'row')} of batch ${name} ${either(outdated.count, 'has', 'have')} a newer version in the ledger, from \`retry --changed\` or an edited export; nothing was sent now${formatExamples(outdated)}`,
       'Put the newer version into the manifest, too. Under a new id, the older version is a new video, and is paid.',
     );
   }
@@ -64,15 +64,15 @@ export function refuseChanges(
   if (vanishedPending.count > 0 && vanished === undefined) {
     return refusal(
       'ROWS_VANISHED',
-      `${plural(vanishedPending.count, 'row')} of batch ${name} still ${either(vanishedPending.count, 'waits to be sent, and is', 'wait to be sent, and are')} gone from the manifest; nothing was sent now${formatExamples(vanishedPending.examples)}`,
+      `${plural(vanishedPending.count, 'row')} of batch ${name} still ${either(vanishedPending.count, 'waits to be sent, and is', 'wait to be sent, and are')} gone from the manifest; nothing was sent now${formatExamples(vanishedPending)}`,
       '--prune cancels them; --keep sends them, and pays for them.',
     );
   }
   if (elsewhere.count > 0 && again !== true) {
     return refusal(
       'SENT_ELSEWHERE',
-      `${plural(elsewhere.count, 'row')} of batch ${name} ${either(elsewhere.count, 'was', 'were')} sent in another batch already; nothing was sent now${formatExamples(elsewhere.examples)}`,
-      `${exportOf === undefined ? '' : `${exportHint(exportOf)} `}--again sends them once more, and pays for them once more.`,
+      `${plural(elsewhere.count, 'row')} of batch ${name} ${either(elsewhere.count, 'was', 'were')} sent in another batch already; nothing was sent now${formatExamples(elsewhere)}`,
+      `${exportOf === undefined ? sameBatchHint(elsewhere.examples) : `${exportHint(exportOf)} `}--again sends them once more, and pays for them once more.`,
     );
   }
   return undefined;
@@ -80,6 +80,13 @@ export function refuseChanges(
 
 function exportHint(batch: string): string {
   return `The manifest is an export of ${batch}: --batch ${quoted(batch)} submits it there.`;
+}
+
+/** A renamed file makes a new batch, so its rows seem to be sent elsewhere. In their own batch they are known rows. */
+function sameBatchHint(examples: readonly Difference[]): string {
+  const [batch, ...others] = new Set(examples.map((one) => one.batch));
+  if (batch === undefined || others.length > 0) return '';
+  return `If the manifest continues batch ${batch}: --batch ${quoted(batch)} sends only what is new there. `;
 }
 
 /** New ids for rows that the ledger has: it cannot tell whether they are the same videos. */
@@ -115,18 +122,20 @@ function formatPairs(examples: readonly (Renamed & Versions)[], count: number): 
     (one) =>
       `\n  line ${one.line}, ${shownId(one.from)} → ${shownId(one.to)} (${one.state})${formatVersions(one)}`,
   );
-  const more = count - examples.length;
-  return lines.join('') + (more > 0 ? `\n  and ${formatCount(more)} more` : '');
+  return lines.join('') + formatMore(count - examples.length);
 }
 
-function formatExamples(examples: readonly Difference[]): string {
-  return examples
-    .map((one) => {
-      const where = one.batch === undefined ? formatVersions(one) : '';
-      const batch = one.batch === undefined ? '' : `, in batch ${one.batch}`;
-      return `\n  line ${one.line}, ${one.key}${batch} (${one.state})${where}`;
-    })
-    .join('');
+function formatExamples({ examples, count }: Comparison['elsewhere']): string {
+  const lines = examples.map((one) => {
+    const where = one.batch === undefined ? formatVersions(one) : '';
+    const batch = one.batch === undefined ? '' : `, in batch ${one.batch}`;
+    return `\n  line ${one.line}, ${one.key}${batch} (${one.state})${where}`;
+  });
+  return lines.join('') + formatMore(count - examples.length);
+}
+
+function formatMore(more: number): string {
+  return more > 0 ? `\n  and ${formatCount(more)} more` : '';
 }
 
 function formatVersions({ ours, theirs }: Versions): string {

@@ -34,7 +34,7 @@ export function costOfGroup(prices: Prices, group: Countable): Money | undefined
 }
 
 /** What the cheapest of its rows costs; undefined: its price is not known. */
-export function cheapest(prices: Prices, { model, shortest, least }: Priceable): Money | undefined {
+function cheapest(prices: Prices, { model, shortest, least }: Priceable): Money | undefined {
   const price = prices.get(model);
   return price === undefined ? (least ?? undefined) : costOf(price, { videos: 1, seconds: shortest });
 }

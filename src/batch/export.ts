@@ -7,7 +7,7 @@ import type { Batch } from '../ledger/batches.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
 import { readHeader } from '../manifest/csv-rows.ts';
 import type { RawRow } from '../manifest/entry.ts';
-import { writeName, writeText, writeValue } from '../manifest/export-format.ts';
+import { writeName, writeSheetText, writeText, writeValue } from '../manifest/export-format.ts';
 import { readRequest } from '../manifest/request/read-request.ts';
 import { EARLIER_TASK_IDS, exportColumns, speaks } from '../manifest/request/field-names.ts';
 
@@ -30,42 +30,69 @@ function appended(row: SubmissionView): Appended {
   };
 }
 
-/**
- * CSV: the columns and the delimiter of the input, then the export columns. An input column with the name of an export
- * column becomes `input.<name>`. Spreadsheets do not run the cells, and a submitted export has the same values again.
- *
- * A first pass over the inputs finds values without a column (of a ragged row, an earlier header, or JSON). They get columns
- * of their own. `earlier` adds the column for failed tasks that were made again. `profile`: that of the batch.
- */
+export interface TableOptions {
+  /** Adds the column for failed tasks that were made again. */
+  earlier?: boolean;
+  /** That of the batch. */
+  profile?: Profile;
+}
+
+/** CSV: the table with the delimiter of the input. */
 export async function* exportCsv(
   batch: Pick<Batch, 'columns' | 'delimiter' | 'format'>,
   inputs: AsyncIterable<string>,
   rows: AsyncIterable<SubmissionView>,
-  { earlier = false, profile }: { earlier?: boolean; profile?: Profile } = {},
+  options: TableOptions = {},
 ): AsyncGenerator<string> {
+  const delimiter = batch.delimiter ?? ',';
+  for await (const cells of exportTable(batch, inputs, rows, writeText, options))
+    yield `${cells.map((cell) => csvCell(cell, delimiter)).join(delimiter)}\r\n`;
+}
+
+/** The cells of a workbook, row by row. */
+export function exportSheet(
+  batch: Pick<Batch, 'columns' | 'format'>,
+  inputs: AsyncIterable<string>,
+  rows: AsyncIterable<SubmissionView>,
+  options: TableOptions = {},
+): AsyncGenerator<string[]> {
+  return exportTable(batch, inputs, rows, writeSheetText, options);
+}
+
+/**
+ * The columns of the input, then the export columns. An input column with the name of an export
+ * column becomes `input.<name>`. Spreadsheets do not run the cells, and a submitted export has the same values again.
+ *
+ * A first pass over the inputs finds values without a column (of a ragged row, an earlier header, or JSON). They get columns
+ * of their own. `write` makes the text of a cell.
+ */
+async function* exportTable(
+  batch: Pick<Batch, 'columns' | 'format'>,
+  inputs: AsyncIterable<string>,
+  rows: AsyncIterable<SubmissionView>,
+  write: (text: string) => string,
+  { earlier = false, profile }: TableOptions,
+): AsyncGenerator<string[]> {
   const record = { line: 1, cells: batch.columns ?? [], faults: [] };
   const header = readHeader(record).columns;
   const known = new Set(header.map(({ name }) => name));
   const beyond = await namesBeyond(known, inputs);
   const names = [...known, ...beyond];
-  const delimiter = batch.delimiter ?? ',';
-  const line = (cells: readonly string[]): string =>
-    `${cells.map((cell) => csvCell(cell, delimiter)).join(delimiter)}\r\n`;
-  yield line([
-    ...header.map((column) => (column.kind === 'unnamed' ? '' : writeName(column.header))),
-    ...[...beyond].map(writeName),
+  yield [
+    ...header.map((column) => (column.kind === 'unnamed' ? '' : writeName(column.header, write))),
+    ...[...beyond].map((name) => writeName(name, write)),
     ...exportColumns,
     ...(earlier ? [EARLIER_TASK_IDS] : []),
-  ]);
+  ];
   for await (const row of rows) {
     const input = JSON.parse(row.input) as RawRow;
     if (Object.keys(input).some((name) => !known.has(name) && !beyond.has(name))) throw moved(row);
     const ours = appended(row);
-    yield line([
-      ...cellsOf(input, names, row, { format: batch.format, profile }),
-      ...exportColumns.map((column) => writeText(String(ours[column] ?? ''))),
-      ...(earlier ? [writeText(row.earlierTaskIds.join(' '))] : []),
-    ]);
+    yield [
+      ...cellsOf(input, names, row, { format: batch.format, profile, write }),
+      ...exportColumns.map((column) => write(String(ours[column] ?? ''))),
+      ...(earlier ? [write(row.earlierTaskIds.join(' '))] : []),
+    ];
   }
 }
 
@@ -88,12 +115,16 @@ function cellsOf(
   input: RawRow,
   names: readonly string[],
   row: SubmissionView,
-  { format, profile }: { format: string; profile: Profile | undefined },
+  {
+    format,
+    profile,
+    write,
+  }: { format: string; profile: Profile | undefined; write: (text: string) => string },
 ): string[] {
   const texts = names.map((name) => textOf(Object.hasOwn(input, name) ? input[name] : null));
   const plain = format === 'csv' && Object.values(input).every((value) => typeof value === 'string');
   const asText = (): RawRow => Object.fromEntries(names.map((name, at) => [name, texts[at]]));
-  if (plain || isSameRow(asText(), input, row, profile)) return texts.map(writeText);
+  if (plain || isSameRow(asText(), input, row, profile)) return texts.map((text) => write(text));
   const given = names.filter((name) => Object.hasOwn(input, name) && input[name] !== null);
   const fields = given.filter(speaks);
   // At least one field must be JSON, so that the row is read as JSON.
@@ -101,7 +132,7 @@ function cellsOf(
   return names.map((name) => {
     const value = given.includes(name) ? input[name] : null;
     if (value === null) return '';
-    return isText(value) && name !== teller ? writeText(value) : writeValue(value);
+    return isText(value) && name !== teller ? write(value) : writeValue(value);
   });
 }
 

@@ -4,7 +4,7 @@ import { crashPoint } from '../core/crash-points.ts';
 import type { Database } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { assignKeys, beginImport, endImport, keepImport } from '../ledger/import/stage.ts';
-import { countRows, findKnown, findSent, KnownRows, type ReadRows } from '../ledger/import/known.ts';
+import { countRows, findKnown, findSentOrWaiting, KnownRows, type ReadRows } from '../ledger/import/known.ts';
 import type { Misfit } from '../ledger/money/budget.ts';
 import type { Group } from '../ledger/import/outline.ts';
 import { isOffPeak } from '../core/model.ts';
@@ -93,15 +93,15 @@ export class Intake {
     crashPoint('import-ended');
   }
 
-  /** For a plan of a new batch: the rows whose content another batch has sent. */
+  /** For a plan of a new batch: the rows whose content another batch has sent, or will send. */
   async #unsent(rows: readonly ReadRow[]): Promise<readonly ReadRow[]> {
     if (this.fresh === undefined) return rows;
     this.fresh.add(rows);
-    const sent = await findSent(
+    const taken = await findSentOrWaiting(
       this.#db,
       rows.map(({ staged }) => staged.contentHash),
     );
-    return rows.filter(({ staged }) => sent.has(staged.contentHash ?? ''));
+    return rows.filter(({ staged }) => taken.has(staged.contentHash ?? ''));
   }
 
   async #unknown(rows: readonly ReadRow[], { id }: Batch): Promise<readonly ReadRow[]> {

@@ -5,6 +5,7 @@ import { checkSource, type Candidate } from './candidate.ts';
 import { putDeadline, type Deadline } from './deadline.ts';
 import { refuseChanges } from './confirm-changes.ts';
 import { refusal, usageError } from '../core/errors.ts';
+import { defined } from '../core/json.ts';
 import type { Money } from '../core/money/money.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { quoted } from '../core/text.ts';
@@ -22,6 +23,7 @@ import {
   type Batch,
   setPriority,
 } from '../ledger/batches.ts';
+import { requireOpen } from '../ledger/closed.ts';
 import { compare, type Comparison } from '../ledger/import/comparison.ts';
 import { mergeRows, type Merged } from '../ledger/import/merge-rows.ts';
 import { priceRows } from '../ledger/money/row-price.ts';
@@ -33,6 +35,7 @@ import { ensureProvider } from '../ledger/send/provider.ts';
 import { restartCounts, setFailureLimits, type FailureLimits } from '../ledger/send/failure-limit.ts';
 import { keepProfile } from '../ledger/profiles.ts';
 import { mapFlags, type Understanding } from '../manifest/columns.ts';
+import { isMangledId } from '../manifest/request/text-flaws.ts';
 import { keptOf } from '../provider/profile/remembered.ts';
 import { DEFAULT_PROFILE, loadProfile, type LoadedProfile } from '../provider/profile/load.ts';
 
@@ -70,6 +73,7 @@ export type MergeResult = Merged & {
   batch: Batch;
   known: number;
   renamed: number;
+  waitsElsewhere?: Comparison['waitsElsewhere'];
   /** How the named profile changed what the batch remembers. */
   profile?: ProfileNews;
 };
@@ -87,6 +91,7 @@ export async function mergeInto(
   look?: Look,
 ): Promise<MergeResult> {
   const { read, staged, path, named, fresh } = candidate;
+  await requireOpen(session);
   if (read.staged > 0) await keepImport(session, read.importId);
   const { batch, layout } = await openBatch(session, candidate, options);
   await checkProvider(session, batch, options);
@@ -97,7 +102,7 @@ export async function mergeInto(
   const comparison = await compare(session, read, batch.id);
   if (batch.state === 'cancelled' && comparison.fresh + comparison.changed > 0) throw cancelled(batch);
   const byId = batch.keyScheme === 'id';
-  const ids = byId ? await compareIds(session, read, batch.id, comparison) : SAME_IDS;
+  const ids = byId ? await compareIds(session, read, batch.id, comparison, isMangledId) : SAME_IDS;
   const [exportOf] = staged.others;
   const objected = refuseChanges(
     { ...comparison, ...ids },
@@ -111,7 +116,7 @@ export async function mergeInto(
     },
   );
   if (objected !== undefined) throw objected;
-  const { known } = comparison;
+  const { known, waitsElsewhere } = comparison;
   if (look !== undefined && (await look(session, batch, comparison)))
     return { added: 0, updated: 0, pruned: 0, batch, known, renamed };
   await bindProvider(session, batch, options);
@@ -122,7 +127,7 @@ export async function mergeInto(
   });
   await priceRows(session, batch.id, candidate.pricing);
   await adoptUnmatched(session, batch.id);
-  await putBudget(session, batch, options.budget);
+  await putBudget(session, batch, options.budget, options.who);
   // An export of this batch does not change its layout: the rows hold their own columns.
   if (staged.own === 0) {
     if (!isDeepStrictEqual(layout, layoutOf(batch))) await updateLayout(session, batch.id, layout);
@@ -136,7 +141,14 @@ export async function mergeInto(
   if (needsTrial(batch, options, merged)) await restartCounts(session, batch.id);
   await options.alongside?.(session, batch);
   crashPoint('rows-merged');
-  return { ...merged, batch, known, renamed, ...(taken && { profile: taken.news }) };
+  return {
+    ...merged,
+    batch,
+    known,
+    renamed,
+    ...defined({ waitsElsewhere }),
+    ...(taken && { profile: taken.news }),
+  };
 }
 
 type Layout = Pick<Batch, 'format' | 'delimiter' | 'columns'>;

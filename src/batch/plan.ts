@@ -30,6 +30,7 @@ export interface Plan {
   groups: Group[];
   /** Why `submit` would refuse the whole manifest. */
   refused?: VidbatchError;
+  waitsElsewhere?: Comparison['waitsElsewhere'];
   columns: Understanding;
 }
 
@@ -48,14 +49,17 @@ export async function planOf(db: Database, candidate: Candidate, options: Produc
   const { name, batch, read, staged, fresh, pricing } = candidate;
   const batchId = batch?.id ?? null;
   let groups = fresh?.groups(pricing.prices) ?? (await readOutline(db, read, batchId, pricing));
+  let waitsElsewhere: Plan['waitsElsewhere'];
   const refused = await rehearse(db, candidate, options, async (session, found, comparison) => {
+    ({ waitsElsewhere } = comparison);
     // With --rename, only the rehearsal knows which rows take new ids.
     if (options.rename === true && fresh === undefined)
       groups = await readOutline(session, read, found.id, pricing);
     return foresee(session, { batch: found, candidate, comparison, groups }, options);
   });
   const { rows, invalid, columns } = staged;
-  return { batch: name, batchId, rows, invalid, groups, columns, ...(refused && { refused }) };
+  const more = defined({ refused, waitsElsewhere });
+  return { batch: name, batchId, rows, invalid, groups, columns, ...more };
 }
 
 async function planWithoutLedger(name: string, source: string, options: ProduceOptions): Promise<Plan> {

@@ -4,31 +4,23 @@
  * It may import manifest, provider, ledger, database and core.
  */
 import { refuseManifest, withCandidate, type Candidate, type CandidateOptions } from './candidate.ts';
-import type { ProfileNews } from './batch-profile.ts';
-import { mergeInto, type Look, type MergeOptions } from './merge.ts';
+import { mergeInto, type Look, type MergeOptions, type MergeResult } from './merge.ts';
 import { VidbatchError } from '../core/errors.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { transaction, type Database } from '../database/database.ts';
-import type { Batch } from '../ledger/batches.ts';
 import { countHeld } from '../ledger/money/budget.ts';
-import { analyseSubmissions, type Merged } from '../ledger/import/merge-rows.ts';
+import { analyseSubmissions } from '../ledger/import/merge-rows.ts';
 import type { Understanding } from '../manifest/columns.ts';
 
 export interface ProduceOptions extends CandidateOptions, MergeOptions {}
 
 /** The result of `produce`. */
-export interface Produced extends Merged {
-  batch: Batch;
+export type Produced = MergeResult & {
   rows: number;
-  known: number;
   invalid: number;
   warnings: number;
-  /** Rows that got a new id. */
-  renamed: number;
   columns: Understanding;
-  /** How a named profile changed what the batch remembers. */
-  profile?: ProfileNews;
-}
+};
 
 /** With more new rows, Postgres needs new statistics, or the first claims scan all of them. */
 const MANY = 1000;

@@ -1,10 +1,10 @@
-import { transaction } from '../database/database.ts';
+import { transaction, type Database, type Queryable, type Session } from '../database/database.ts';
+import { refuseCopied } from '../ledger/closed.ts';
 import { logEvent, countStates, findBatch, lockBatch, type Batch } from '../ledger/batches.ts';
 import { retry, countVersions, type Chosen, type Versions } from '../ledger/operator/retry.ts';
 import { adoptUnmatched } from '../ledger/send/unmatched-attempts.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { usageError } from '../core/errors.ts';
-import type { Database, Queryable } from '../database/database.ts';
 import { assignKeys, beginImport, endImport, keepImport } from '../ledger/import/stage.ts';
 import { openManifest } from '../manifest/manifest.ts';
 import { brokenManifest, type CandidateOptions } from './candidate.ts';
@@ -41,7 +41,11 @@ export async function withVersions<T>(
     });
     if (broken > 0) throw brokenManifest(manifest.name);
     if (scheme !== 'id')
-      throw usageError('KEYS_CHANGED', `batch ${batch.name} knows its rows by id, and ${source} has no ids`);
+      throw usageError(
+        'KEYS_CHANGED',
+        `batch ${batch.name} knows its rows by id, and ${source} has no ids`,
+        'Restore its id column; --map id=<header> says which column that is.',
+      );
     await assignKeys(db, importId, rows);
     const versions = await countVersions(db, batch.id, importId, chosen);
     // Staged rows that were deleted must not count as unchanged rows.
@@ -55,13 +59,14 @@ export async function withVersions<T>(
 /**
  * `retry` of some rows makes a cancelled batch active again. A row in flight that comes back unsent would then be sent
  * again, although it was not chosen. Call it in the transaction of the retry.
- * @throws VidbatchError exit 2 while rows of it are in flight.
+ * @throws VidbatchError exit 2 while rows of it are in flight; exit 3 when the ledger has a copy, which sends.
  */
 export async function checkReopening(
   db: Queryable,
   { id, name }: Pick<Batch, 'id' | 'name'>,
   chosen: Chosen,
 ): Promise<void> {
+  await refuseCopied(db);
   if (Object.keys(chosen).length === 0) return;
   await lockBatch(db, id);
   if ((await findBatch(db, name))?.state !== 'cancelled') return;
@@ -76,22 +81,34 @@ export async function checkReopening(
 
 /**
  * Rejected, exhausted and cancelled rows become pending again. The event log says who did it and which rows were meant,
- * in the same transaction.
- * @throws VidbatchError exit 2 as `checkReopening`.
+ * in the same transaction. `asOf`: when a person saw them; rows that have moved since stay as they are.
+ * @throws VidbatchError exit 2 as `checkReopening`, and when the batch was cancelled since the person saw it.
  */
 export async function reopenRows(
   db: Database,
   batch: Batch,
   chosen: Chosen,
-  { who, filters = '' }: { who: string; filters?: string },
+  { who, filters = '', asOf }: { who: string; filters?: string; asOf?: string },
 ): Promise<number> {
   return transaction(db, async (session) => {
     await checkReopening(session, batch, chosen);
-    const moved = await retry(session, batch.id, chosen);
+    if (asOf !== undefined) await refuseCancelledSince(session, batch);
+    const moved = await retry(session, batch.id, chosen, asOf);
     crashPoint('rows-retried');
     await logEvent(session, 'retry', `${moved} rows${filters}`, batch.id, who);
     // A journal may know that the present content of a row was sent. Only a pending row can take that answer.
     await adoptUnmatched(session, batch.id, false);
     return moved;
   });
+}
+
+/** `retry` of a cancelled batch also sends rows again that another person has just cancelled. */
+async function refuseCancelledSince(session: Session, { id, name, state }: Batch): Promise<void> {
+  await lockBatch(session, id);
+  if (state === 'cancelled' || (await findBatch(session, name))?.state !== 'cancelled') return;
+  throw usageError(
+    'CHANGED_MEANWHILE',
+    `batch ${name} was cancelled meanwhile: nothing was changed`,
+    'Run the same command again: it says how many rows it would send.',
+  );
 }

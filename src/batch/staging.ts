@@ -5,15 +5,9 @@ import type { Queryable } from '../database/database.ts';
 import { type StagedRow, stageRows } from '../ledger/import/stage.ts';
 import { readInputsOf, type KnownInput } from '../ledger/read/rows.ts';
 import type { Understanding } from '../manifest/columns.ts';
+import type { KeyScheme, Row } from '../manifest/checked-row.ts';
 import { openCounter, type Counter } from '../core/sqlite.ts';
-import {
-  checkRows,
-  isError,
-  placed,
-  type KeyScheme,
-  type Row,
-  type RowOptions,
-} from '../manifest/check-rows.ts';
+import { checkRows, isError, placed, type RowOptions } from '../manifest/check-rows.ts';
 
 const CHUNK = { rows: 500, characters: 2_000_000 };
 

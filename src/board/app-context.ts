@@ -4,16 +4,21 @@ import { messageOf, VidbatchError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Database } from '../database/database.ts';
 import { readPausedBatches } from '../ledger/read/batch-numbers.ts';
-import { HealthCheck } from '../operate/monitor/survey.ts';
+import { readChangeMark } from '../ledger/read/change-mark.ts';
+import { HealthCheck } from '../operate/monitor/health.ts';
 import type { App } from '../worker/app.ts';
-import { createPauseActions } from './buttons.ts';
-import type { PauseActions } from './buttons.ts';
+import { Notices } from './notices.ts';
+import { createPauseActions, type PauseActions } from './buttons.ts';
+import { ChangeWatch } from './change-watch.ts';
+import { liveReads } from './live-reads.ts';
 import { PageData } from './page-data.ts';
 import { formatJob, QueueList } from './queue-list.ts';
+import type { Away } from './standing.ts';
 
 /** Everything that the pages need of one open app. */
 export interface OpenedApp {
   db: Database;
+  ledgerId: string;
   data: PageData;
   queueList: QueueList;
   pauses: PauseActions;
@@ -27,8 +32,12 @@ interface AppContextOptions {
   /** The provider of this configuration. */
   origin: string | undefined;
   readOnly: boolean;
+  /** The path under which browsers see the board, without a slash at its end. */
+  publicPath: string;
   /** The name in the event log for a person who uses the buttons. */
   who: string;
+  /** The token that each form of a page carries. */
+  formToken: string;
 }
 
 /**
@@ -38,11 +47,38 @@ interface AppContextOptions {
 export class AppContext {
   readonly #options: AppContextOptions;
   #opened: OpenedApp | undefined;
+  /** When the board first saw that the queue does not answer; undefined: it answers. */
+  #awaySince: Date | undefined;
+  /** Whether open pages show something old. */
+  readonly watch = new ChangeWatch(() => this.#mark());
+  /** What acts did, for the pages that are shown after them. */
+  readonly notices = new Notices();
   /** Sets the queues that Bull Board shows. */
   setQueues: (adapters: readonly BullMQAdapter[]) => void = () => undefined;
 
   constructor(options: AppContextOptions) {
     this.#options = options;
+  }
+
+  /** The next page shows the ledger as it is now. */
+  forget(): void {
+    this.#opened?.data.forget();
+  }
+
+  get readOnly(): boolean {
+    return this.#options.readOnly;
+  }
+
+  get origin(): string | undefined {
+    return this.#options.origin;
+  }
+
+  get who(): string {
+    return this.#options.who;
+  }
+
+  get formToken(): string {
+    return this.#options.formToken;
   }
 
   /** Shows this app from now on; `undefined`: none for now. It does not close the old app. */
@@ -54,12 +90,18 @@ export class AppContext {
     const { log, origin, readOnly, who } = this.#options;
     this.#opened = {
       db: app.db,
-      data: new PageData(app.db, origin),
+      ledgerId: app.ledgerId,
+      data: new PageData(liveReads(app.db, this.watch), origin),
       queueList: new QueueList(app, log, { readOnly, setQueues: (adapters) => this.setQueues(adapters) }),
       pauses: createPauseActions(app.db, who),
       health: new HealthCheck(app),
       place: `ledger: ${app.storage.ledger} · queue: ${app.storage.queue}`,
     };
+  }
+
+  /** Where ledger and queue are stored, for people; undefined while no ledger is open. */
+  get place(): string | undefined {
+    return this.#opened?.place;
   }
 
   /** @throws VidbatchError `LEDGER_AWAY` while no app is shown. */
@@ -71,11 +113,26 @@ export class AppContext {
     );
   }
 
-  /** Why the queue does not answer; undefined: it does. */
-  async queueAway(): Promise<string | undefined> {
-    const reason = (await this.#opened?.health.ask())?.queue;
-    if (reason === undefined) return undefined;
-    return `the queue does not answer (${reason}): no new row is sent meanwhile, and no row is lost. Start the queue again; workers fill it from the ledger`;
+  /** Why the queue does not answer, and since when; undefined: it does. */
+  async queueAway(): Promise<Away | undefined> {
+    const why = (await this.#opened?.health.ask())?.queue;
+    if (why === undefined) {
+      this.#awaySince = undefined;
+      return undefined;
+    }
+    const since = (this.#awaySince ??= new Date());
+    const reason = `the queue does not answer (${why}): no new row is sent meanwhile, and no row is lost. Start the queue again; workers fill it from the ledger`;
+    return { reason, since };
+  }
+
+  /** How many things need a person. Rejects if the ledger does not answer. */
+  async countAttention(): Promise<number> {
+    return (await this.opened().data.attention()).length;
+  }
+
+  async #mark(): Promise<string> {
+    const queueIsAway = (await this.queueAway()) !== undefined;
+    return `${queueIsAway} ${this.#opened === undefined ? '' : await readChangeMark(this.#opened.db)}`;
   }
 
   async refresh(): Promise<void> {
@@ -99,7 +156,7 @@ export class AppContext {
         ...queue,
         isPaused: queue.isPaused || isPaused,
         hasWorkers: queueList?.hasWorkers(queue.name, queue.hasWorkers) ?? null,
-        jobs: queue.jobs.map(formatJob),
+        jobs: queue.jobs.map((job) => formatJob(job, this.#options.publicPath)),
       });
     }
     return shown;

@@ -3,8 +3,8 @@ import type { Database } from '../database/database.ts';
 import { isPaused, pauseBy, resumeBy } from '../ledger/operator/pause.ts';
 import { readBatchNames } from '../ledger/read/batch-numbers.ts';
 import type { ChunkQueue } from '../worker/queue/queue.ts';
-import { QUEUES_PATH } from './responses.ts';
 import type { Refusal } from './responses.ts';
+import { QUEUES_PATH } from './url.ts';
 
 /** A queue that a button acts on. */
 export interface ShownQueue {

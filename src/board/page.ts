@@ -1,153 +1,160 @@
-import { STATES } from '../core/states.ts';
-import type { State } from '../core/states.ts';
-import { formatCount, formatDuration, plural } from '../core/units.ts';
-import { formatSpeed, formatUnfed } from '../operate/summary.ts';
-import type { BatchStatus } from './page-data.ts';
-import { batchPath } from './url.ts';
+import { html, NOTHING, type Html } from '../core/html.ts';
+import { DOCTOR_PATH } from './url.ts';
+import { LANGUAGES, type View } from './view.ts';
+import type { Text } from './words/zh.ts';
 
-/** Text that is markup already. Any other value is escaped before it goes into a page. */
-export class Html {
-  readonly markup: string;
-  constructor(markup: string) {
-    this.markup = markup;
-  }
-}
+/** The pages of the header, in order. */
+const SECTIONS: readonly (readonly [path: string, name: Text])[] = [
+  ['/', 'Batches'],
+  ['/uncertain', 'Uncertain'],
+  ['/failures', 'Failures'],
+  ['/cost', 'Cost'],
+  ['/workers', 'Workers'],
+  ['/schedules', 'Schedules'],
+  ['/queues', 'Queue internals'],
+];
 
-export const NOTHING = new Html('');
-
-type Piece = string | number | null | undefined | Html | readonly Html[];
-
-/** A template whose values cannot become markup. Only `Html`, alone or in a list, goes in unescaped. */
-export function html(strings: TemplateStringsArray, ...values: readonly Piece[]): Html {
-  let markup = strings[0] ?? '';
-  for (const [index, value] of values.entries()) markup += render(value) + (strings[index + 1] ?? '');
-  return new Html(markup);
-}
-
-function render(value: Piece): string {
-  if (value === null || value === undefined) return '';
-  if (value instanceof Html) return value.markup;
-  return typeof value === 'object' ? value.map((one) => one.markup).join('') : escape(String(value));
-}
-
-const ENTITIES: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-/** For text and for quoted attributes. */
-function escape(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
-}
-
-/** A whole page. `refreshS`: seconds after which the browser loads it again; undefined: never. */
+/** A whole page. `title`: already in the reader's language. `live`: it shows changes by itself. */
 export function page(
+  view: View,
   title: string,
-  body: Html,
-  { place, refreshS }: { place?: string; refreshS?: number } = {},
+  content: Html,
+  { live = view.isLive }: { live?: boolean } = {},
 ): string {
-  const live =
-    refreshS === undefined
-      ? NOTHING
-      : html`<script src="/live.js" data-seconds="${refreshS}" defer></script>`;
+  const { say, href } = view;
+  const script = html`<script src="${href('/live.js')}" data-events="${href('/events')}" defer></script>`;
+  const body = html`<a class="skip" href="#content">${say('Skip to the content')}</a>
+    <header>
+      <strong>vidbatch</strong>
+      <nav class="sections" aria-label="${say('Sections')}">${sectionLinks(view)}</nav>
+      ${attentionCount(view)}
+      <form class="search" action="${href('/find')}" method="get" role="search">
+        <input
+          name="q"
+          type="search"
+          aria-label="${say('find a row by any text')}"
+          placeholder="${say('find a row')}"
+          required
+        />
+      </form>
+      <div class="reader">
+        ${live ? liveSwitch(view) : NOTHING}
+        <span class="languages">${languageLinks(view)}</span>
+        <form class="leave" action="${href('/sign-out')}" method="post">
+          <button>${say('Sign out')}</button>
+        </form>
+      </div>
+    </header>
+    <main id="content" tabindex="-1">
+      ${awayBanner(view)}${view.notice.map((line) => html`<p class="done" role="status">${line}</p>`)}${content}
+    </main>
+    <footer>
+      ${view.place && html`${view.sentence(view.place)} · `}<a href="${href(DOCTOR_PATH)}"
+        >${say('Checks')}</a
+      >
+    </footer>`;
+  return documentOf(view, {
+    title: `${title} · vidbatch`,
+    style: '/style.css',
+    script: live ? script : NOTHING,
+    body,
+  });
+}
+
+interface Document {
+  title: string;
+  /** The path of its style sheet. */
+  style: string;
+  script?: Html;
+  body: Html;
+}
+
+export function documentOf(view: View, { title, style, script = NOTHING, body }: Document): string {
   return html`<!doctype html>
-    <html lang="en">
+    <html lang="${view.language === 'zh' ? 'zh-CN' : 'en'}">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title}</title>
         <link rel="icon" href="data:," />
-        <link rel="stylesheet" href="/style.css" />
-        ${live}
+        <link rel="stylesheet" href="${view.href(style)}" />
+        ${script}
       </head>
       <body>
-        <header>
-          <strong>vidbatch</strong>
-          <a href="/">Batches</a>
-          <a href="/failures">Failures</a>
-          <a href="/cost">Cost</a>
-          <a href="/workers">Workers</a>
-          <a href="/schedules">Schedules</a>
-          <a href="/queues">Queues</a>
-          <form class="search" action="/find" method="get" role="search">
-            <input
-              name="q"
-              type="search"
-              aria-label="find a row by any text"
-              placeholder="find a row"
-              required
-            />
-          </form>
-          <span class="place">${place}</span>
-        </header>
-        <main>${body}</main>
+        ${body}
       </body>
     </html>`.markup;
 }
 
-/** The state of a batch: a bar, its counts as links to the rows, and what keeps rows waiting. */
-export function batchStanding(status: BatchStatus, current?: State): Html {
-  const { batch, counts, failedTasks, surplus, budget, gates } = status;
-  const states = STATES.filter((state) => counts[state] > 0);
-  const chips = states.map(
-    (state) =>
-      html`<li>
-        <a href="${batchPath(batch, { state })}" ${state === current ? html` aria-current="true"` : NOTHING}
-          ><span class="dot ${state}"></span>${state} ${formatCount(counts[state])}</a
-        >
-      </li>`,
-  );
-  if (failedTasks > 0) {
-    chips.push(
-      html`<li>
-        <a href="${batchPath(batch, { task: 'failed' })}"
-          ><span class="dot task-failed"></span>failed at the provider ${formatCount(failedTasks)}</a
-        >
-      </li>`,
-    );
-  }
-  const unfed = formatUnfed(status);
-  return html`${bar(status, states)}
-    <ul class="chips">
-      ${chips}
-    </ul>
-    ${unfed === undefined ? NOTHING : html`<p class="gate">${unfed}</p>`}
-    ${budget === null ? NOTHING : html`<p class="soft">budget: ${budget.told}</p>`}
-    ${
-      surplus === 0
-        ? NOTHING
-        : html`<p class="gate"><strong>paid twice:</strong> ${plural(surplus, 'surplus task id')}</p>`
-    }
-    ${gates.map(({ gate, reason }) => html`<p class="gate"><strong>waiting, ${gate}:</strong> ${reason}</p>`)}`;
+/** How many things need a person, as a link to the list. The script changes it together with the page. */
+function attentionCount({ standing, say, href }: View): Html {
+  const n = standing?.attention ?? 0;
+  return html`<a id="attention" href="${href('/')}" ${n === 0 ? html`hidden` : NOTHING}
+    >${say('Attention: {n}', { n })}</a
+  >`;
 }
 
-function bar({ rows, counts, failedTasks }: BatchStatus, states: readonly State[]): Html {
-  const pieces = states.flatMap((state): [string, number][] => {
-    const failed = state === 'submitted' ? failedTasks : 0;
-    return [
-      [state, counts[state] - failed],
-      ['task-failed', failed],
-    ];
-  });
-  let x = 0;
-  const drawn = pieces.map(([name, n]) => {
-    const width = (100 * n) / rows;
-    const piece = html`<rect class="${name}" x="${x}" y="0" width="${width}" height="4" />`;
-    x += width;
-    return n === 0 ? NOTHING : piece;
-  });
-  return html`<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
-    ${drawn}
-  </svg>`;
+function awayBanner({ standing, say, href, sentence, tell, time }: View): Html {
+  if (standing?.away === undefined) return NOTHING;
+  const { reason, since } = standing.away;
+  return html`<p class="gate away" role="status">
+    ${sentence(reason)}<br />${tell('Known since {time}.', { time: time(since) })}
+    <a href="${href(DOCTOR_PATH)}">${say('Checks')}</a>
+  </p>`;
 }
 
-/** `50,000 rows · 49,988 task ids · 12.5 accepted/s · ETA 3m 20s` */
-export function formatPace(status: BatchStatus): string {
-  const parts = [plural(status.rows, 'row'), plural(status.taskIds, 'task id')];
-  if (status.rate > 0) parts.push(formatSpeed(status.lately));
-  if (status.etaSeconds !== null) parts.push(`ETA ${formatDuration(status.etaSeconds * 1000)}`);
-  return parts.join(' · ');
+/** The links of the header. The section of this page is marked. */
+function sectionLinks({ say, href, path }: View): Html[] {
+  const current = sectionOf(path);
+  return SECTIONS.map(([section, name]) => {
+    const mark = section === current ? html`aria-current="${section === path ? 'page' : 'true'}"` : NOTHING;
+    return html`<a href="${href(section)}" ${mark}>${say(name)}</a>`;
+  });
+}
+
+/** The section that a page belongs to; undefined: none, as with what was found. */
+function sectionOf(path: string): string | undefined {
+  const [plain = ''] = path.split('?');
+  if (/^\/uncertain|\/uncertain\b|\/settle$/.test(plain)) return '/uncertain';
+  const own = SECTIONS.find(([section]) => section !== '/' && plain.startsWith(section));
+  if (own !== undefined) return own[0];
+  if (plain.startsWith('/act/schedule-')) return '/schedules';
+  return /^\/($|batches\/|rows\/|act\/)/.test(plain) ? '/' : undefined;
+}
+
+/** The script shows these buttons. Without the script they could do nothing, so they stay hidden. */
+function liveSwitch({ say }: View): Html {
+  return html`<button
+      id="live"
+      type="button"
+      data-live="${say('Live · Pause')}"
+      data-paused="${say('Paused · Resume')}"
+      hidden
+    ></button>
+    <span
+      id="not-live"
+      role="status"
+      data-text="${say('Not live since {time}; trying again', { time: '{time}' })}"
+      hidden
+    ></span>`;
+}
+
+/** One link for each other language. It comes back to this page. */
+function languageLinks({ language, path, href }: View): Html[] {
+  return Object.entries(LANGUAGES)
+    .filter(([code]) => code !== language)
+    .map(([code, name]) => {
+      const query = new URLSearchParams({ to: code, next: path });
+      return html`<a href="${href(`/language?${query.toString()}`)}" lang="${code}">${name}</a>`;
+    });
+}
+
+/** Why rows wait. */
+export function waiting(
+  { say, sentence, prose }: View,
+  { gate, reason }: { gate: string; reason: string },
+): Html {
+  return html`<p class="gate">
+    <strong>${say('waiting, {gate}:', { gate: sentence(gate) })}</strong> ${prose(reason)}
+  </p>`;
 }

@@ -6,8 +6,7 @@ import { readBatchNames } from '../ledger/read/batch-numbers.ts';
 import { listSchedules } from '../ledger/schedules/schedules.ts';
 import { listFeeders } from '../ledger/send/feeder.ts';
 import type { App } from '../worker/app.ts';
-import { chunkOf } from '../worker/queue/chunk.ts';
-import type { ChunkData, TookRow } from '../worker/queue/chunk.ts';
+import { chunkOf, type ChunkData, type TookRow } from '../worker/queue/chunk.ts';
 import { batchesOfQueue, queueName, scheduleQueue } from '../worker/queue/name.ts';
 import { openQueue } from '../worker/queue/queue.ts';
 import type { ShownQueue } from './buttons.ts';
@@ -137,14 +136,15 @@ export class QueueList {
 }
 
 /** A job as Bull Board shows it, with a link to its batch. Each row is a line of text, because Bull Board folds objects. */
-export function formatJob(job: AppJob): AppJob {
-  if (isTick(job.data)) return { ...job, externalUrl: { displayText: 'schedules', href: '/schedules' } };
+export function formatJob(job: AppJob, publicPath: string): AppJob {
+  if (isTick(job.data))
+    return { ...job, externalUrl: { displayText: 'schedules', href: `${publicPath}/schedules` } };
   if (chunkOf(job.data) === undefined) return { ...job, name: `${job.name} · names no batch` };
   const { took, ...rest } = job.data as ChunkData;
   return {
     ...job,
     data: { ...rest, ...(Array.isArray(took) ? { took: took.map(formatTookRow) } : {}) },
-    externalUrl: { displayText: 'batch in the ledger', href: batchPath(job.name) },
+    externalUrl: { displayText: 'batch in the ledger', href: `${publicPath}${batchPath(job.name)}` },
   };
 }
 

@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { messageOf, VidbatchError } from '../core/errors.ts';
-import { html, page } from './page.ts';
-
-export const QUEUES_PATH = '/queues';
+import { html } from '../core/html.ts';
+import { page } from './page.ts';
+import { QUEUES_PATH } from './url.ts';
+import type { View } from './view.ts';
 
 /** Why the board does not do something. */
 export interface Refusal {
@@ -26,24 +27,26 @@ export function sendRefusal(
     .send(`${JSON.stringify(body)}\n`);
 }
 
-/** Sends an error as a page, or as JSON under `/api`. An internal message goes to the log only. */
+/** Sends an error as a page, or as JSON under `/api` and for what was posted as JSON. An internal message goes to the log only. */
 export function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
   status: number,
   error: unknown,
+  view: View = request.view,
 ): FastifyReply {
   const known = error instanceof VidbatchError ? error : undefined;
   const code = known?.code ?? (status === 500 ? 'UNEXPECTED' : 'BAD_REQUEST');
   const message =
     known?.message ?? (status === 500 ? 'the request failed; the log says why' : messageOf(error));
   reply.code(status);
-  if (request.url.startsWith('/api/')) return reply.send({ error: { code, message } });
-  const title = status === 404 ? 'Not found' : status < 500 ? 'Bad request' : 'Not available';
+  const isProgram = request.headers['content-type']?.startsWith('application/json') === true;
+  if (isProgram || request.url.startsWith('/api/')) return reply.send({ error: { code, message } });
+  const title = view.say(status === 404 ? 'Not found' : status < 500 ? 'Bad request' : 'Not available');
   const body = html`<h1>${title}</h1>
-    <p>${message} [${code}]</p>
-    <p><a href="/">All batches</a></p>`;
-  return sendHtml(reply, page(`${title} · vidbatch`, body, status === 503 ? { refreshS: 2 } : {}));
+    <p>${view.sentence(message)} [${code}]</p>
+    <p><a href="${view.href('/')}">${view.say('All batches')}</a></p>`;
+  return sendHtml(reply, page(view, title, body, { live: status === 503 }));
 }
 
 export function sendHtml(reply: FastifyReply, text: string): FastifyReply {

@@ -4,22 +4,32 @@
  */
 import { STATUS_CODES } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { fastify } from 'fastify';
-import type { FastifyInstance } from 'fastify';
+import { fastify, type FastifyInstance } from 'fastify';
 import { messageOf, usageError, VidbatchError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { HTTP_LIMITS, limitServer, serverOptions } from '../operate/monitor/http.ts';
-import type { HttpLimits } from '../operate/monitor/http.ts';
+import { HTTP_LIMITS, limitServer, serverOptions, type HttpLimits } from '../operate/monitor/http.ts';
 import type { App } from '../worker/app.ts';
+import type { Check } from '../operate/doctor/check.ts';
+import { mountActs } from './acts/routes.ts';
 import { AppContext } from './app-context.ts';
 import { mountBullBoard } from './bull-board.ts';
-import { makeSecret } from './credentials.ts';
-import type { Credentials } from './credentials.ts';
-import { createGuard, HEADERS, isLoopback } from './guard.ts';
-import type { LoginThrottle } from './login-throttle.ts';
-import { Proxies } from './proxy.ts';
+import { formTokenOf, makeSecret, type Credentials } from './access/credentials.ts';
+import type { QueuePlace } from './doctor/doctor-page.ts';
+import { mountDoctor } from './doctor/doctor-routes.ts';
+import { mountEvents } from './events.ts';
+import { createGuard, HEADERS, isLoopback } from './access/guard.ts';
+import { markLiveRequests } from './live-reads.ts';
+import type { LoginThrottle } from './access/login-throttle.ts';
+import { Login } from './access/login.ts';
+import { Proxies } from './access/proxy.ts';
+import { Sessions } from './access/sessions.ts';
+import { mountSignIn } from './access/sign-in.ts';
+import { parsePublicPath, withoutPublicPath } from './access/public-path.ts';
 import { sendError } from './responses.ts';
 import { mountErrors, mountPages } from './routes.ts';
+import { mountSettling } from './settle/routes.ts';
+import { mountStanding } from './standing.ts';
+import { createView, languageOf, mountViews } from './view.ts';
 
 export interface BoardOptions {
   app: App;
@@ -36,8 +46,12 @@ export interface BoardOptions {
   readOnly?: boolean;
   /** The public name of a proxy on this machine, as browsers send it in the Host header. */
   publicName?: string;
+  /** The path under which a proxy serves the board, such as `/vidbatch`. The proxy may keep it or take it away. */
+  publicPath?: string;
   /** Addresses and networks of proxies whose forwarding headers count. */
   trustedProxies?: readonly string[];
+  /** The checks of `/doctor`; undefined: the page has none. */
+  check?: () => AsyncIterable<Check>;
   /** Tests set other limits. */
   limits?: HttpLimits;
   throttle?: LoginThrottle;
@@ -70,45 +84,55 @@ const SHORTEST_PASSWORD = 8;
 export async function startBoard(options: BoardOptions): Promise<Board> {
   const { app, host, port, log, credentials, publicName, readOnly = false, limits = HTTP_LIMITS } = options;
   const proxies = checkReach(options);
+  const publicPath = parsePublicPath(options.publicPath);
   const token = credentials === undefined ? makeSecret() : undefined;
+  const sessions = new Sessions({ proxies, publicPath });
+  const login = new Login({ log, proxies, throttle: options.throttle });
+  const opener = credentials ?? { token: token ?? '' };
   const local = isLoopback(host);
   const context = new AppContext({
     log,
     origin: options.origin,
     readOnly,
+    publicPath,
     who: credentials === undefined ? 'the board' : `${credentials.user} (board)`,
+    formToken: formTokenOf(makeSecret()),
   });
-  const server = fastify({
-    logger: false,
-    forceCloseConnections: true,
-    http: serverOptions(limits),
-    requestTimeout: limits.requestMs,
-    routerOptions: { maxParamLength: LONGEST_PARAMETER, ignoreTrailingSlash: true },
-    frameworkErrors: (error, request, reply) => {
-      reply.headers(HEADERS);
-      sendError(request, reply, error.statusCode ?? 400, error);
-    },
-    clientErrorHandler: refuseUnreadable,
-  });
-  limitServer(server.server, limits);
+  const server = makeServer({ limits, readOnly, publicPath });
   server.addHook(
     'onRequest',
     createGuard({
       local,
       readOnly,
-      log,
-      proxies,
-      publicPath: '',
-      credentials: credentials ?? { token: token ?? '' },
+      login,
+      sessions,
+      publicPath,
+      credentials: opener,
       ...(publicName === undefined ? {} : { publicName }),
-      ...(options.throttle === undefined ? {} : { throttle: options.throttle }),
     }),
   );
+  mountViews(server, {
+    place: () => context.place,
+    notice: (id) => context.notices.read(id),
+    readOnly,
+    publicPath,
+  });
+  mountStanding(server, {
+    attention: () => context.countAttention(),
+    away: () => context.queueAway(),
+  });
+  markLiveRequests(server);
   mountErrors(server, log);
+  mountDoctor(server, { queue: queuePlace(app), check: options.check });
+  mountSignIn(server, { credentials: opener, login, sessions });
   mountPages(server, context, log);
+  mountSettling(server, context, log);
+  mountActs(server, context);
+  mountEvents(server, context.watch);
   context.setQueues = await mountBullBoard(server, context, {
     // Only Redis knows which workers are connected to a queue.
     showWorkers: app.store.kind === 'redis',
+    publicPath,
   });
   await context.show(app);
   try {
@@ -126,6 +150,35 @@ export async function startBoard(options: BoardOptions): Promise<Board> {
     show: (next) => context.show(next),
     close: () => (closing ??= server.close().then(() => context.show(undefined))),
   };
+}
+
+/** A server without routes. It answers a request that breaks the rules of HTTP in the same form as other errors of the board. */
+function makeServer({
+  limits,
+  readOnly,
+  publicPath,
+}: {
+  limits: HttpLimits;
+  readOnly: boolean;
+  publicPath: string;
+}): FastifyInstance {
+  const server = fastify({
+    logger: false,
+    rewriteUrl: ({ url = '/' }) => withoutPublicPath(url, publicPath),
+    forceCloseConnections: true,
+    http: serverOptions(limits),
+    requestTimeout: limits.requestMs,
+    routerOptions: { maxParamLength: LONGEST_PARAMETER, ignoreTrailingSlash: true },
+    frameworkErrors: (error, request, reply) => {
+      reply.headers(HEADERS);
+      // Fastify gives such a request none of the board's properties.
+      const view = createView({ language: languageOf(request), readOnly, publicPath });
+      sendError(request, reply, error.statusCode ?? 400, error, view);
+    },
+    clientErrorHandler: refuseUnreadable,
+  });
+  limitServer(server.server, limits);
+  return server;
 }
 
 /**
@@ -179,6 +232,12 @@ const UNREADABLE: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
   HPE_HEADER_OVERFLOW: 431,
 };
+
+/** Only an embedded ledger can move to another process. */
+function queuePlace({ store, moved }: App): QueuePlace {
+  if (store.kind === 'redis') return 'redis';
+  return moved === undefined ? 'postgres' : 'embedded';
+}
 
 function urlOf(server: FastifyInstance, host: string): string {
   const { port } = server.server.address() as AddressInfo;

@@ -1,55 +1,89 @@
 /**
- * The room `cli` turns a command line into a command. One file is one command; shared flags and texts have their own
- * files. Only this room sets exit codes. It may import board, operate, schedule, worker, results, batch, manifest,
- * provider, ledger, database, simulator and core.
+ * The room `cli` turns a command line into a command. One file is one command, in the folder of its group of the help.
+ * Shared flags are in `flags`, and how a command speaks is in `output`. Only this room sets exit codes. It may import board,
+ * operate, schedule, worker, results, batch, manifest, provider, ledger, database, simulator and core.
  */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../core/version.ts';
-import { loadDotEnv } from '../core/config.ts';
+import { OWN_VARIABLES } from '../core/config.ts';
+import { loadEnvFile } from '../core/env-file.ts';
 import { EXIT, usageError, VidbatchError } from '../core/errors.ts';
 import { connectionLost } from '../database/connection-errors.ts';
-import { VariableOption } from './flags.ts';
-import { errorJson, formatError } from './format.ts';
-import { openIo } from './io.ts';
-import type { Io } from './io.ts';
+import { VariableOption } from './flags/flags.ts';
+import { errorJson, formatError } from './output/format.ts';
+import { COMMAND_GROUPS, configureHelp, EXIT_CODES, helpStream, type CommandGroup } from './help.ts';
+import { openIo, type Io } from './output/io.ts';
 import { endListening } from './signals.ts';
 
 type Register = (program: Command, io: Io, exit: (code: number) => void) => void;
 
-/** The commands in the order of the help. Only the needed file is loaded, because loading is half of a command's start. */
-const COMMANDS: readonly { names: readonly string[]; load: () => Promise<Register> }[] = [
-  { names: ['validate'], load: async () => (await import('./validate.ts')).validateCommand },
-  { names: ['plan'], load: async () => (await import('./plan.ts')).planCommand },
-  { names: ['submit'], load: async () => (await import('./submit.ts')).submitCommand },
-  { names: ['work'], load: async () => (await import('./work.ts')).workCommand },
-  { names: ['run'], load: async () => (await import('./run.ts')).runCommand },
-  { names: ['status'], load: async () => (await import('./status.ts')).statusCommand },
-  { names: ['workers'], load: async () => (await import('./workers.ts')).workersCommand },
-  { names: ['explain'], load: async () => (await import('./explain.ts')).explainCommand },
-  { names: ['export'], load: async () => (await import('./export.ts')).exportCommand },
-  { names: ['uncertain'], load: async () => (await import('./uncertain.ts')).uncertainCommand },
-  { names: ['resolve'], load: async () => (await import('./resolve.ts')).resolveCommand },
-  { names: ['pause', 'resume', 'cancel'], load: async () => (await import('./pause.ts')).pauseCommands },
-  { names: ['retry'], load: async () => (await import('./retry.ts')).retryCommand },
-  { names: ['reconcile'], load: async () => (await import('./reconcile.ts')).reconcileCommand },
-  { names: ['download'], load: async () => (await import('./download.ts')).downloadCommand },
-  { names: ['find'], load: async () => (await import('./find.ts')).findCommand },
-  { names: ['failures'], load: async () => (await import('./failures.ts')).failuresCommand },
-  { names: ['cost'], load: async () => (await import('./cost.ts')).costCommand },
-  { names: ['report'], load: async () => (await import('./report.ts')).reportCommand },
-  { names: ['verify'], load: async () => (await import('./verify.ts')).verifyCommand },
-  { names: ['doctor'], load: async () => (await import('./doctor.ts')).doctorCommand },
-  { names: ['profile'], load: async () => (await import('./profile.ts')).profileCommand },
-  { names: ['schedule'], load: async () => (await import('./schedule.ts')).scheduleCommand },
-  { names: ['board'], load: async () => (await import('./board.ts')).boardCommand },
-  { names: ['simulate'], load: async () => (await import('./simulate.ts')).simulateCommand },
-  { names: ['migrate'], load: async () => (await import('./migrate.ts')).migrateCommand },
-];
+interface Loader {
+  names: readonly string[];
+  load: () => Promise<Register>;
+}
 
-/** The command that this command line names. Without a known name it is all of them, for the help and for suggestions. */
+const VERSION_FLAGS = ['-V', '--version'];
+
+/** The commands in the order of the help. Only the needed file is loaded, because loading is half of a command's start. */
+const COMMANDS: Readonly<Record<CommandGroup, readonly Loader[]>> = {
+  daily: [
+    { names: ['validate'], load: async () => (await import('./daily/validate.ts')).validateCommand },
+    { names: ['plan'], load: async () => (await import('./daily/plan.ts')).planCommand },
+    { names: ['submit'], load: async () => (await import('./daily/submit.ts')).submitCommand },
+    { names: ['work'], load: async () => (await import('./daily/work.ts')).workCommand },
+    { names: ['run'], load: async () => (await import('./daily/run.ts')).runCommand },
+    { names: ['status'], load: async () => (await import('./daily/status.ts')).statusCommand },
+  ],
+  trouble: [
+    { names: ['failures'], load: async () => (await import('./trouble/failures.ts')).failuresCommand },
+    { names: ['uncertain'], load: async () => (await import('./trouble/uncertain.ts')).uncertainCommand },
+    { names: ['resolve'], load: async () => (await import('./trouble/resolve.ts')).resolveCommand },
+    { names: ['retry'], load: async () => (await import('./trouble/retry.ts')).retryCommand },
+    {
+      names: ['pause', 'resume', 'cancel'],
+      load: async () => (await import('./trouble/pause.ts')).pauseCommands,
+    },
+    { names: ['find'], load: async () => (await import('./trouble/find.ts')).findCommand },
+    { names: ['explain'], load: async () => (await import('./trouble/explain.ts')).explainCommand },
+    { names: ['doctor'], load: async () => (await import('./trouble/doctor.ts')).doctorCommand },
+  ],
+  results: [
+    { names: ['reconcile'], load: async () => (await import('./results/reconcile.ts')).reconcileCommand },
+    { names: ['download'], load: async () => (await import('./results/download.ts')).downloadCommand },
+    { names: ['export'], load: async () => (await import('./results/export.ts')).exportCommand },
+    { names: ['report'], load: async () => (await import('./results/report.ts')).reportCommand },
+    { names: ['cost'], load: async () => (await import('./results/cost.ts')).costCommand },
+  ],
+  operating: [
+    { names: ['workers'], load: async () => (await import('./operating/workers.ts')).workersCommand },
+    { names: ['priority'], load: async () => (await import('./operating/priority.ts')).priorityCommand },
+    { names: ['schedule'], load: async () => (await import('./operating/schedule.ts')).scheduleCommand },
+    { names: ['board'], load: async () => (await import('./operating/board.ts')).boardCommand },
+    { names: ['notify'], load: async () => (await import('./operating/notify.ts')).notifyCommand },
+    { names: ['profile'], load: async () => (await import('./operating/profile.ts')).profileCommand },
+    { names: ['verify'], load: async () => (await import('./operating/verify.ts')).verifyCommand },
+    { names: ['ledger'], load: async () => (await import('./operating/ledger.ts')).ledgerCommand },
+    { names: ['migrate'], load: async () => (await import('./operating/migrate.ts')).migrateCommand },
+    { names: ['simulate'], load: async () => (await import('./operating/simulate.ts')).simulateCommand },
+  ],
+};
+
+/**
+ * The command that this command line names. Without a known name it is all of them, for the help and for suggestions.
+ * The version needs none.
+ */
 export async function commandsFor(argv: readonly string[]): Promise<Register[]> {
-  const named = COMMANDS.filter(({ names }) => names.includes(argv[0] ?? ''));
-  return Promise.all((named.length > 0 ? named : COMMANDS).map(({ load }) => load()));
+  if (VERSION_FLAGS.includes(argv[0] ?? '')) return [];
+  const all = Object.entries(COMMANDS).flatMap(([group, commands]) =>
+    commands.map((command) => ({ ...command, group: COMMAND_GROUPS[group as CommandGroup] })),
+  );
+  const named = all.filter(({ names }) => names.includes(argv[0] ?? ''));
+  return Promise.all(
+    (named.length > 0 ? named : all).map(async ({ group, load }) => {
+      const register = await load();
+      return (program, io, exit) => register(program.commandsGroup(group), io, exit);
+    }),
+  );
 }
 
 /** Runs one command line. Resolves with its exit code. */
@@ -57,10 +91,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   quietBullMq();
   const io = openIo();
   let code: number = EXIT.ok;
+  let program: Command | undefined;
   try {
     // The flags fall back to the environment, so .env is read first.
-    for (const line of await loadDotEnv(() => flagNames(io))) io.err(`warning: ${line}`);
-    const program = await build(argv, io, (result) => (code = result));
+    for (const line of await loadEnvFile(OWN_VARIABLES, () => flagNames(io))) io.err(`warning: ${line}`);
+    program = await build(argv, io, (result) => (code = result));
     endListening();
     await program.parseAsync([...argv], { from: 'user' });
     return code;
@@ -69,7 +104,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     // Without a command, commander has shown the help.
     if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage;
     const shown =
-      error instanceof CommanderError ? wrongCommandLine(error, argv) : (connectionLost(error) ?? error);
+      error instanceof CommanderError
+        ? wrongCommandLine(error, namesOf(program, argv))
+        : (connectionLost(error) ?? error);
     if (argv.includes('--json')) io.err(JSON.stringify({ error: errorJson(shown) }));
     else for (const line of formatError(shown)) io.err(line);
     return shown instanceof VidbatchError ? shown.exitCode : EXIT.operational;
@@ -85,11 +122,15 @@ function quietBullMq(): void {
 }
 
 async function build(argv: readonly string[], io: Io, exit: (code: number) => void): Promise<Command> {
-  const program = new Command('vidbatch')
+  const program = configureHelp(
+    new Command('vidbatch'),
+    helpStream(process.stdout),
+    helpStream(process.stderr),
+  )
     .description(
       'Submit a manifest of video prompts once, pay for each row once, and know where every task id went.',
     )
-    .version(VERSION)
+    .version(VERSION, VERSION_FLAGS.join(', '))
     .exitOverride()
     // `main` shows a wrong command line like every other error.
     .configureOutput({ outputError: () => undefined })
@@ -103,9 +144,8 @@ Examples:
   $ vidbatch export text > results.csv
 In a checkout of the repository, type \`npx vidbatch\` wherever a message says \`vidbatch\`.
 
-Exit codes: 0 all well · 1 operational error · 2 usage or configuration · 3 manifest invalid or refused, nothing sent
-  4 some rows definitely failed · 5 some rows are uncertain or surplus · 6 stopped by a halt, a budget, a share of failures,
-  a canary, a window or a deadline · 7 reconciliation differences · 129/130/143 interrupted`,
+Exit codes:
+${EXIT_CODES.map(([code, meaning]) => `  ${code}  ${meaning}`).join('\n')}`,
     );
   for (const register of await commandsFor(argv)) register(program, io, exit);
   return program;
@@ -123,14 +163,16 @@ async function flagNames(io: Io): Promise<{ variables: string[]; without: string
   };
 }
 
+/** The names of the command with which the arguments begin: `schedule add`. Empty: they begin with none. */
+function namesOf(program: Command | undefined, [name, ...rest]: readonly string[]): string[] {
+  const command = program?.commands.find((one) => one.name() === name);
+  return command === undefined ? [] : [command.name(), ...namesOf(command, rest)];
+}
+
 /** `commander.unknownOption` becomes UNKNOWN_OPTION, and a suggestion in brackets becomes the hint. */
-function wrongCommandLine(
-  { code, message }: CommanderError,
-  [command = '-']: readonly string[],
-): VidbatchError {
+function wrongCommandLine({ code, message }: CommanderError, names: readonly string[]): VidbatchError {
   const [text = '', suggestion] = message.replace(/^error: /, '').split('\n');
   const ours = code.replace('commander.', '').replaceAll(/[A-Z]/g, (letter) => `_${letter}`);
-  const known = code !== 'commander.unknownCommand' && !command.startsWith('-');
-  const help = `\`vidbatch${known ? ` ${command}` : ''} --help\` lists what is allowed.`;
+  const help = `\`${['vidbatch', ...names].join(' ')} --help\` lists what is allowed.`;
   return usageError(ours.toUpperCase(), text, suggestion?.replace(/^\((.*)\)$/, '$1') ?? help);
 }

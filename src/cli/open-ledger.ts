@@ -2,11 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../core/config.ts';
 import { messageOf, VidbatchError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { likely } from '../core/suggestion.ts';
-import { openLedger } from '../worker/app.ts';
-import type { LedgerApp, Role } from '../worker/app.ts';
+import { openLedger, type LedgerApp } from '../worker/app.ts';
+import type { Role } from '../worker/judge-ledger.ts';
 import { nameOfPlace, parseRedisUrl } from '../worker/queue/redis/url.ts';
-import type { Io } from './io.ts';
+import type { Io } from './output/io.ts';
 
 /** How long Redis is asked, beside the opening of the ledger. The command does not wait longer for it. */
 const REDIS_MS = 1_000;
@@ -131,11 +130,4 @@ async function reopen<Open extends LedgerApp>(
     await sleep(REOPEN_MS, undefined, { signal }).catch(() => undefined);
   }
   return undefined;
-}
-
-/** Which name was probably meant, or which names there are. */
-export function formatNames(name: string, names: readonly string[], none: string): string {
-  const meant = likely(name, names);
-  if (meant !== undefined) return `Did you mean ${meant}?`;
-  return names.length === 0 ? none : `There are: ${names.slice(-10).join(', ')}.`;
 }

@@ -6,8 +6,7 @@ import { within } from '../core/within.ts';
 import type { Schedules } from '../schedule/schedule.ts';
 import type { App } from '../worker/app.ts';
 import type { Sending } from '../worker/sending.ts';
-import { flag } from './flags.ts';
-import type { WorkFlags } from './flags.ts';
+import { flag, type WorkFlags } from './flags/flags.ts';
 import type { Interrupt } from './signals.ts';
 
 export interface ShutdownFlags extends WorkFlags {
@@ -22,7 +21,7 @@ const CLOSING_MS = 3_000;
 export function shutdownFlag(command: Command): Command {
   return flag(
     command,
-    '--shutdown-timeout <formatDuration>',
+    '--shutdown-timeout <duration>',
     'after SIGTERM, for what is in flight to end and be recorded (default: --timeout and 15s)',
   );
 }
@@ -74,7 +73,7 @@ export async function endSending(
   const inFlight = sending.worker.inFlight();
   log.info(
     { event: 'stopping', worker, inFlight, timeoutMs },
-    'taking no more rows; a second signal ends at once',
+    inFlight === 0 ? 'taking no more rows' : 'taking no more rows; a second signal ends at once',
   );
   if (inFlight > 0)
     print?.(`waiting for ${plural(inFlight, 'open call')}, ${formatDuration(timeoutMs)} at the most`);

@@ -4,8 +4,8 @@ import { basename } from 'node:path';
 // This file imports nothing of the project: it handles signals while the rest is loaded, which takes a second.
 
 /** Exit codes as shells set them: 128 and the signal's number. */
-export const SIGNAL_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
-export type StopSignal = keyof typeof SIGNAL_CODES;
+const SIGNAL_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+type StopSignal = keyof typeof SIGNAL_CODES;
 const SIGNALS = Object.keys(SIGNAL_CODES) as StopSignal[];
 
 const ignoresHangup = isHangupIgnored(process.env);
@@ -13,7 +13,7 @@ const ignoresHangup = isHangupIgnored(process.env);
 delete process.env['VIDBATCH_SIGHUP'];
 
 /** The signals that end a command. Under nohup, SIGHUP does not. */
-export const STOP_SIGNALS: readonly StopSignal[] = ignoresHangup
+const STOP_SIGNALS: readonly StopSignal[] = ignoresHangup
   ? SIGNALS.filter((name) => name !== 'SIGHUP')
   : SIGNALS;
 

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
-import { BOARD_VARIABLES, plain, readEnvFile, readVariables, secret } from './environment.ts';
+import { normaliseBaseUrl } from './base-url.ts';
+import { isFromEnvFile } from './env-file.ts';
+import { BOARD_VARIABLES, NOTIFY_VARIABLES, plain, readVariables, secret } from './environment.ts';
 import { usageError, VidbatchError } from './errors.ts';
 import { defined } from './json.ts';
 import type { LogLevel } from './log.ts';
-import { likely } from './suggestion.ts';
 
 const VARIABLES = [
   'VIDBATCH_BASE_URL',
@@ -27,6 +28,9 @@ const VARIABLES = [
 ] as const;
 
 type Variable = (typeof VARIABLES)[number];
+
+/** All variables that do not follow from the name of a flag. */
+export const OWN_VARIABLES = [...VARIABLES, ...BOARD_VARIABLES, ...NOTIFY_VARIABLES] as const;
 type Values = Record<Variable, string | undefined>;
 
 /** Flags that replace variables. */
@@ -66,48 +70,6 @@ export interface Config {
   logLevel?: LogLevel;
   /** The person who says that this ledger is right, although the data folder holds journals of another ledger. */
   acceptForeignJournals?: string;
-}
-
-/** Names of the environment that `.env` gave. */
-const fromFile = new Set<string>();
-
-/**
- * Adds `.env` to the process environment, which wins. Must run before the flags are read: they fall back to
- * `VIDBATCH_<FLAG>`. Returns warnings about its lines. `flagNames` returns the variables of all flags, and the flags
- * without a variable; it is called only for names that this file does not know.
- */
-export async function loadDotEnv(
-  flagNames: () => Promise<{ variables: readonly string[]; without: readonly string[] }>,
-  path = '.env',
-): Promise<string[]> {
-  const file = readEnvFile(path);
-  if (file === undefined) return [];
-  for (const [name, value] of Object.entries(file.values)) {
-    if (process.env[name] !== undefined) continue;
-    process.env[name] = value;
-    fromFile.add(name);
-  }
-  const own = [...VARIABLES, ...BOARD_VARIABLES] as string[];
-  const others = [...file.lines].filter(([name]) => /^VIDBATCH_/i.test(name) && !own.includes(name));
-  const { variables, without } = others.length === 0 ? { variables: [], without: [] } : await flagNames();
-  const known = [...own, ...variables];
-  return [
-    ...file.strange.map(
-      (line) => `${path}:${line}: is not an assignment such as NAME=value; the line is ignored`,
-    ),
-    ...others
-      .filter(([name]) => !known.includes(name))
-      .map(([name, line]) => {
-        const flag = `--${name
-          .replace(/^VIDBATCH_/i, '')
-          .toLowerCase()
-          .replaceAll('_', '-')}`;
-        if (without.includes(flag))
-          return `${path}:${line}: ${flag} has no variable; give it with each command that needs it`;
-        const meant = likely(name, known);
-        return `${path}:${line}: vidbatch has no variable ${name}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
-      }),
-  ];
 }
 
 const YES = /^(1|true|yes|on)$/i;
@@ -150,9 +112,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, over: Overrides
 function isKeyApart(values: Values, over: Overrides): boolean {
   // The flag falls back to the variable, and holds its value then.
   const fromFlag = over.baseUrl !== undefined && over.baseUrl !== values.VIDBATCH_BASE_URL;
-  if (fromFlag || !fromFile.has('VIDBATCH_BASE_URL')) return false;
+  if (fromFlag || !isFromEnvFile('VIDBATCH_BASE_URL')) return false;
   const name = values.VIDBATCH_API_KEY === undefined ? 'VIDBATCH_API_KEY_FILE' : 'VIDBATCH_API_KEY';
-  return values[name] !== undefined && !fromFile.has(name);
+  return values[name] !== undefined && !isFromEnvFile(name);
 }
 
 /** The warning for a key and a URL from different sources, if it applies. */
@@ -235,13 +197,18 @@ export function requireProvider(
     );
   }
   if (apiKey === undefined && !keyless) {
-    throw usageError(
-      'NO_API_KEY',
-      'the API key is not known: VIDBATCH_API_KEY is not set',
-      'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
-    );
+    throw noApiKey('the API key is not known: VIDBATCH_API_KEY is not set');
   }
   return defined({ baseUrl, apiKey, proxies });
+}
+
+/** Exit code 2. */
+export function noApiKey(message: string): VidbatchError {
+  return usageError(
+    'NO_API_KEY',
+    message,
+    'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
+  );
 }
 
 /** By `VIDBATCH_OTEL`, or without it by the variables of the exporter. */
@@ -275,37 +242,4 @@ function parseCodes(list: string | undefined): Record<string, string> {
     codes[code] = kind;
   }
   return codes;
-}
-
-/**
- * The provider's base URL without a trailing `/`, `/v1` or `/v1/video/generations`. Every request carries the key, so plain
- * http is allowed to this machine only, or with `allowHttp`.
- * @throws usageError that does not show the URL's credentials or query.
- */
-export function normaliseBaseUrl(text: string, { allowHttp }: { allowHttp: boolean }): string {
-  const trimmed = text.trim();
-  const url = URL.parse(trimmed);
-  if (url === null) throw wrong('is not a URL');
-  if (url.protocol !== 'https:' && url.protocol !== 'http:')
-    throw wrong('begins with neither https:// nor http://');
-  if (url.username !== '' || url.password !== '') throw wrong('contains a user name or a password');
-  if (/[?#]/.test(trimmed)) throw wrong('contains "?" or "#"');
-  if (url.protocol === 'http:' && !allowHttp && !isThisMachine(url.hostname)) {
-    throw usageError(
-      'base-url-http',
-      `the base URL is plain http to ${url.host}: other machines on the network could read the API key`,
-      'use https://, or --allow-http if you trust the network',
-    );
-  }
-  const path = url.pathname.replace(/\/+$/, '').replace(/\/v1(\/video\/generations)?$/, '');
-  return `${url.origin}${path.replace(/\/+$/, '')}`;
-}
-
-function wrong(what: string): VidbatchError {
-  return usageError('base-url', `the base URL ${what}; allowed is https://host[:port][/path]`);
-}
-
-/** `hostname` as the URL parser leaves it: IPv4 in four decimal parts, IPv6 shortened, with or without brackets. */
-export function isThisMachine(hostname: string): boolean {
-  return /^(localhost|\[::1\]|::1)$/i.test(hostname) || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

@@ -53,6 +53,12 @@ export const POINTS = [
   // reconciliation
   'task-asked',
   'task-recorded',
+  // copying a ledger
+  'target-marked',
+  'target-made',
+  'source-closed',
+  'tables-copied',
+  'copy-committed',
 ] as const;
 
 export type Point = (typeof POINTS)[number];

@@ -1,6 +1,5 @@
-/** Reads the environment: variables, secrets in files, `.env`, and the credentials of the board. */
+/** Reads the environment: variables, secrets in files, and the credentials of the board. */
 import { readFileSync } from 'node:fs';
-import { parseEnv } from 'node:util';
 import { messageOf, usageError, VidbatchError } from './errors.ts';
 
 /** The values of these variables, trimmed. An empty variable counts as not set. */
@@ -94,75 +93,10 @@ export function readBoardCredentials(
   return { user, password };
 }
 
-interface EnvFile {
-  values: Readonly<Record<string, string>>;
-  /** The line of each name, from 1. */
-  lines: ReadonlyMap<string, number>;
-  /** Lines that are neither an assignment, nor a comment, nor empty. */
-  strange: readonly number[];
-}
+export const NOTIFY_VARIABLES = ['VIDBATCH_NOTIFY_SECRET', 'VIDBATCH_NOTIFY_SECRET_FILE'] as const;
 
-/**
- * Reads `.env` as Node does, also with a byte order mark or in UTF-16, as editors on Windows write it. Undefined: the file
- * does not exist.
- * @throws VidbatchError BAD_ENV_FILE, exit 2, which shows nothing of its text.
- */
-export function readEnvFile(path: string): EnvFile | undefined {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw usageError('BAD_ENV_FILE', `${path}: ${messageOf(error)}`);
-  }
-  const text = decode(bytes, path).replaceAll(/\r\n?/g, '\n');
-  return { values: parseEnv(text) as Record<string, string>, ...findLines(text) };
-}
-
-function decode(bytes: Buffer, path: string): string {
-  const encoding = encodingOf(bytes);
-  try {
-    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
-  } catch {
-    throw usageError('BAD_ENV_FILE', `${path}: is not valid ${encoding.toUpperCase()}`, 'Save it as UTF-8.');
-  }
-}
-
-/** Without a byte order mark, the zero byte of the first Latin letter tells the order. */
-function encodingOf([first, second]: Buffer): 'utf-8' | 'utf-16le' | 'utf-16be' {
-  if (first === 0xff && second === 0xfe) return 'utf-16le';
-  if (first === 0xfe && second === 0xff) return 'utf-16be';
-  if (first !== 0 && second === 0) return 'utf-16le';
-  return first === 0 && second !== 0 ? 'utf-16be' : 'utf-8';
-}
-
-const ASSIGNMENT = /^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*=\s*(.*)$/;
-
-function findLines(text: string): Pick<EnvFile, 'lines' | 'strange'> {
-  const lines = new Map<string, number>();
-  const strange: number[] = [];
-  let open: string | undefined;
-  const all = text.split('\n');
-  for (const [n, line] of all.entries()) {
-    if (open !== undefined) {
-      if (line.includes(open)) open = undefined;
-      continue;
-    }
-    if (/^\s*(#|$)/.test(line)) continue;
-    const [, name, value = ''] = ASSIGNMENT.exec(line) ?? [];
-    if (name === undefined) {
-      strange.push(n + 1);
-      continue;
-    }
-    lines.set(name, n + 1);
-    open = openQuote(value, all.slice(n + 1));
-  }
-  return { lines, strange };
-}
-
-/** A quoted value continues in the next lines until its closing quote, if there is one. */
-function openQuote(value: string, rest: readonly string[]): string | undefined {
-  const quote = /^["'`]/.exec(value)?.[0];
-  if (quote === undefined || value.slice(1).includes(quote)) return undefined;
-  return rest.some((line) => line.includes(quote)) ? quote : undefined;
+/** Signs notifications to targets that have no secret of their own. */
+export function readNotifySecret(env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const values = readVariables(NOTIFY_VARIABLES, env);
+  return secret('VIDBATCH_NOTIFY_SECRET', values.VIDBATCH_NOTIFY_SECRET, values.VIDBATCH_NOTIFY_SECRET_FILE);
 }

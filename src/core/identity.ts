@@ -90,7 +90,22 @@ export function likenessOf(id: string): string {
   return plain.replace(WHOLE_NUMBER, '$1');
 }
 
-/** The id for a message, with invisible characters as `<U+200B>`. */
+/**
+ * The id for a message. What cannot be seen is shown as code points: invisible characters, as `x<U+200B>`, and the parts of a
+ * character that was composed differently, as `cafe<U+0301>`.
+ */
 export function shownId(id: string): string {
-  return id.replaceAll(INVISIBLE, (character) => `<${formatCodePoint(character)}>`);
+  const visible = id.replaceAll(INVISIBLE, (character) => `<${formatCodePoint(character)}>`);
+  if (visible === visible.normalize('NFC')) return visible;
+  return Array.from(GRAPHEMES.segment(visible), ({ segment }) =>
+    segment === segment.normalize('NFC') ? segment : shownParts(segment),
+  ).join('');
+}
+
+const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+function shownParts(grapheme: string): string {
+  const [first = '', ...rest] = grapheme;
+  if (rest.length === 0) return `<${formatCodePoint(first)}>`;
+  return first + rest.map((part) => `<${formatCodePoint(part)}>`).join('');
 }

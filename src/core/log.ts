@@ -5,6 +5,9 @@ export type { DestinationStream, Logger };
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+export const LOG_FORMATS = ['text', 'json'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
 /**
  * Structured logs on stderr, one JSON object a line. They are written synchronously, so the last line before a crash is
  * not lost.

@@ -1,5 +1,6 @@
 import type { State } from './states.ts';
 import { quoted } from './text.ts';
+import { tellUtc, type TellTime } from './time/tell-time.ts';
 import { isSettled } from './task-status.ts';
 
 interface Standing {
@@ -16,13 +17,13 @@ export function remakeLine(batch: string, key?: string): string {
 }
 
 /** What a person can do now. */
-export function nextStep(row: Standing): string {
+export function nextStep(row: Standing, tell: TellTime = tellUtc): string {
   const batch = quoted(row.batch);
   switch (row.state) {
     case 'pending':
       return 'a worker sends it when nothing keeps it waiting: `vidbatch work --drain` starts a worker';
     case 'submitting':
-      return `in flight; judged by ${row.deadline?.toISOString() ?? 'its deadline'} at the latest`;
+      return `in flight; judged by ${row.deadline === null ? 'its deadline' : tell(row.deadline)} at the latest`;
     case 'submitted':
       if (row.providerStatus === 'missing')
         return `look for it in the provider's own task list; \`vidbatch reconcile ${batch}\` polls it again`;

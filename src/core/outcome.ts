@@ -39,7 +39,7 @@ export interface Accepted extends Judged<'accepted'> {
 }
 
 /** Refused for the content of the row. A person must act before it is sent again. */
-export type Rejected = Judged<'rejected'>;
+type Rejected = Judged<'rejected'>;
 
 /** Refused for now, and known not to be accepted. Costs no attempt. */
 interface Throttled extends Judged<'throttled'> {
@@ -51,8 +51,13 @@ export interface NotSent extends Judged<'not-sent'> {
   retry: { afterMs?: number };
 }
 
+/** It never left this process, and may be tried again at once. */
+export function notSent(code: string, message: string): NotSent {
+  return { kind: 'not-sent', retry: { afterMs: 0 }, evidence: { phase: 'connecting', code, message } };
+}
+
 /** Refused because of the key, the account or the URL, which affects every row. Stops the provider for all workers. */
-export type Halted = Judged<'halted'>;
+type Halted = Judged<'halted'>;
 
 /** It cannot be known whether the provider accepted. Never sent again by itself. */
 export type Uncertain = Judged<'uncertain'>;
@@ -78,7 +83,7 @@ export function isReached({ evidence }: Outcome): boolean {
 }
 
 /** The check before sending found a broken rule: the row was not sent. */
-export type Invalid = Judged<'invalid'>;
+type Invalid = Judged<'invalid'>;
 
 /** The answer to a poll. `transient` says nothing about the task: ask again later. */
 export type TaskReport =

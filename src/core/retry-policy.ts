@@ -32,9 +32,6 @@ function lifeOf(lifetimeMs: number): number {
   return Math.min(lifetimeMs / 2, lifetimeMs - TRAVEL_MS);
 }
 
-/** For a user who says that the provider honours the key. */
-export const KEY_LIFE_MS = lifeOf(USUAL_LIFETIME_MS);
-
 /**
  * `terms`: of the batch's profile. `none`: it sends no key. Then a row that goes again would be a second order, also if the
  * user says that the provider honours keys. A lifetime in the terms counts in each case.
@@ -49,17 +46,17 @@ export function sameKeyOf(
 }
 
 /** The permission, unless the key is too old. `doubtMs` undefined: no earlier attempt may have been accepted. */
-export function leaveFor(leave: SameKey | undefined, doubtMs: number | undefined): SameKey | undefined {
-  return doubtMs === undefined || (leave !== undefined && doubtMs < leave.lifeMs) ? leave : undefined;
+export function unlessTooOld(sameKey: SameKey | undefined, doubtMs: number | undefined): SameKey | undefined {
+  return doubtMs === undefined || (sameKey !== undefined && doubtMs < sameKey.lifeMs) ? sameKey : undefined;
 }
 
 /**
  * When a row may be tried again: because the outcome allows it, or because the user permits it. Undefined: it may
  * not.
  */
-export function retryOf(outcome: Outcome, leave?: SameKey): { afterMs?: number } | undefined {
+export function retryOf(outcome: Outcome, sameKey?: SameKey): { afterMs?: number } | undefined {
   if (outcome.kind === 'throttled' || outcome.kind === 'not-sent') return outcome.retry;
-  return outcome.kind === 'uncertain' && leave !== undefined ? {} : undefined;
+  return outcome.kind === 'uncertain' && sameKey !== undefined ? {} : undefined;
 }
 
 /**

@@ -67,10 +67,6 @@ export const OPEN_STATES = ['pending', 'submitting'] as const satisfies State[];
 /** States that `retry` takes back to pending. */
 export const RETRYABLE_STATES = ['rejected', 'exhausted', 'cancelled'] as const satisfies State[];
 
-export function isLegal(from: State, to: State): boolean {
-  return TRANSITIONS.some((move) => move.from === from && move.to === to);
-}
-
 export type Counts = Record<State, number>;
 
 export function noCounts(): Counts {

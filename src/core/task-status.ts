@@ -14,8 +14,8 @@ export function isFinal(status: TaskStatus): boolean {
   return status === 'completed' || status === 'failed';
 }
 
-/** Providers document a day. Some delete results after an hour. */
-const ASSUMED_LIFE_MS = 24 * 3_600_000;
+/** The life of a URL without an expiry. Providers document a day. Some delete results after an hour. */
+export const ASSUMED_LIFE_MS = 24 * 3_600_000;
 
 /** When a result URL expires, and how that is known. */
 interface UrlExpiry {

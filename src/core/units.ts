@@ -1,4 +1,5 @@
 import { usageError } from './errors.ts';
+import { excerpt } from './text.ts';
 
 /** `10,000` */
 export function formatCount(n: number): string {
@@ -21,6 +22,20 @@ export function formatDuration(ms: number): string {
   const two = (n: number): string => String(n).padStart(2, '0');
   if (seconds >= 3600) return `${Math.floor(seconds / 3600)}h ${two(Math.floor((seconds % 3600) / 60))}m`;
   return seconds >= 60 ? `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s` : `${seconds}s`;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_HOURS = 24;
+
+/** How far a moment is from another: as a duration, and from 48 hours on in days. `2h 05m`, `6 days` */
+export function formatDistance(ms: number): string {
+  const hours = Math.max(0, ms) / HOUR_MS;
+  return hours < 2 * DAY_HOURS ? formatDuration(ms) : `${formatCount(Math.round(hours / DAY_HOURS))} days`;
+}
+
+/** `2026-11-30 14:32:05 UTC`: for readers who may be anywhere. */
+export function formatUtc(at: Date | number): string {
+  return `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
 const UNITS = ['KB', 'MB', 'GB', 'TB'];
@@ -66,4 +81,16 @@ export function parseCount(name: string, text: string, min: number, max: number)
     throw usageError('BAD_NUMBER', `${name}: "${text}" is not a whole number from ${min} to ${max}`);
   }
   return value;
+}
+
+/** @throws VidbatchError exit 2 under `code` for a text that is not one of the words. `name`: of the flag. */
+export function parseOneOf<Word extends string>(
+  code: string,
+  name: string,
+  text: string,
+  words: readonly Word[],
+): Word {
+  const found = words.find((word) => word === text.trim());
+  if (found !== undefined) return found;
+  throw usageError(code, `${name}: ${excerpt(text)} is not one of ${words.join(', ')}`);
 }

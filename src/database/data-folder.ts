@@ -6,13 +6,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { usageError, VidbatchError } from '../core/errors.ts';
 import { hasFiles } from './database-files.ts';
-import type { EmbeddedDatabase } from './embedded.ts';
-import { openEmbedded } from './embedded.ts';
-import type { RemoteDatabase } from './ipc-client.ts';
-import { askToYield, connectToHolder } from './ipc-client.ts';
+import { databaseOf } from './incoming.ts';
+import { openEmbedded, type EmbeddedDatabase } from './embedded.ts';
+import { askToYield, connectToHolder, type RemoteDatabase } from './ipc-client.ts';
 import { startIpcServer } from './ipc-server.ts';
-import type { FolderLock } from './lock.ts';
-import { lockFolder, readHolder } from './lock.ts';
+import { lockFolder, readHolder, type FolderLock } from './lock.ts';
 
 /** An open data folder. Its holder runs the database, and other processes are clients of the holder. */
 export type Folder =
@@ -111,10 +109,6 @@ async function openAsHolder(
     await closeAll();
     throw cause;
   }
-}
-
-export function databaseOf(dir: string): string {
-  return join(dir, 'database');
 }
 
 export function noLedger(dir: string): VidbatchError {

@@ -8,6 +8,7 @@ import { PGlite } from '@electric-sql/pglite';
 import { VidbatchError, messageOf } from '../core/errors.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { diskError, isThere, systemError } from './disk-errors.ts';
+import { flush } from './flush.ts';
 
 /** The major version of the Postgres in PGlite. Its files must have the same. */
 const MAJOR = '18';
@@ -53,11 +54,11 @@ async function make(dir: string): Promise<void> {
   const unfinished = await mkdtemp(`${dir}${UNFINISHED}`);
   try {
     await unpackImage(unfinished);
-    await flush(unfinished);
+    await flushFolder(unfinished);
     crashPoint('database-made');
     // Fails where `dir` has become a folder with files.
     await rename(unfinished, dir);
-    await flushOne(dirname(dir));
+    await flush(dirname(dir));
   } catch (cause) {
     await rm(unfinished, { recursive: true, force: true });
     throw cause;
@@ -76,24 +77,19 @@ async function removeUnfinished(dir: string): Promise<void> {
   }
 }
 
-/** Flushes all files of the folder, and their names, to the disk. */
-async function flush(dir: string): Promise<void> {
+/** Flushes all files of the folder, and their names, to the disk. A database that runs may remove files meanwhile. */
+export async function flushFolder(dir: string): Promise<void> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });
   const paths = [dir, ...entries.map(({ parentPath, name }) => join(parentPath, name))];
   const next = paths.values();
   const flushEach = async (): Promise<void> => {
-    for (const path of next) await flushOne(path);
+    for (const path of next) {
+      await flush(path).catch((cause: unknown) => {
+        if (systemError(cause) !== 'ENOENT') throw cause;
+      });
+    }
   };
   await Promise.all(Array.from({ length: 8 }, flushEach));
-}
-
-async function flushOne(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function checkVersion(dir: string): Promise<void> {

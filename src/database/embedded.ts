@@ -2,16 +2,13 @@ import { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { PGlite } from '@electric-sql/pglite';
 import { VidbatchError, messageOf } from '../core/errors.ts';
-import { PLANNING } from './database.ts';
-import type { Database, Queryable, QueryResult } from './database.ts';
+import { PLANNING, type Database, type Queryable, type QueryResult } from './database.ts';
 import { openFiles } from './database-files.ts';
 import { Mutex } from './mutex.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import { EmbeddedSession, parseSubscription } from './session.ts';
-import { Upkeep } from './upkeep.ts';
-import type { UpkeepDone } from './upkeep.ts';
-import { runStatement, toStatement } from './wire-protocol.ts';
-import type { Answer, Statement } from './wire-protocol.ts';
+import { Upkeep, type UpkeepDone } from './upkeep.ts';
+import { runStatement, toStatement, type Answer, type Statement } from './wire-protocol.ts';
 
 /**
  * PGlite behind the shape of `pg.Pool`, for the ledger and for BullMQ.

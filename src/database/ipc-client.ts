@@ -1,10 +1,17 @@
 import { EventEmitter, once } from 'node:events';
-import type { Socket } from 'node:net';
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { VidbatchError } from '../core/errors.ts';
 import type { Database, QueryResult, Session } from './database.ts';
-import { checkGreeting, frame, frameGreeting, greet, readFrames, unpackError } from './ipc-protocol.ts';
-import type { Greeting, IpcResponse } from './ipc-protocol.ts';
+import {
+  checkGreeting,
+  frame,
+  frameGreeting,
+  greet,
+  readFrames,
+  unpackError,
+  type Greeting,
+  type IpcResponse,
+} from './ipc-protocol.ts';
 import { checkSocket } from './ownership.ts';
 import type { Notification } from './session.ts';
 import { wireValues } from './wire-protocol.ts';

@@ -1,7 +1,6 @@
 import { deserialize, serialize } from 'node:v8';
 import type { Socket } from 'node:net';
-import type { ExitCode } from '../core/errors.ts';
-import { messageOf, VidbatchError } from '../core/errors.ts';
+import { messageOf, VidbatchError, type ExitCode } from '../core/errors.ts';
 import type { QueryResult } from './database.ts';
 import type { Notification } from './session.ts';
 

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
-import type { Server, Socket } from 'node:net';
-import { createServer } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { diskError } from './disk-errors.ts';
 import type { EmbeddedDatabase } from './embedded.ts';
 import {
@@ -12,8 +11,9 @@ import {
   greet,
   packError,
   readFrames,
+  type IpcRequest,
+  type IpcResponse,
 } from './ipc-protocol.ts';
-import type { IpcRequest, IpcResponse } from './ipc-protocol.ts';
 import type { EmbeddedSession } from './session.ts';
 
 /** Serves the embedded database of this process to other processes of the same user, on a socket in the data folder. */

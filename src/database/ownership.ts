@@ -15,7 +15,7 @@ export interface User {
 }
 
 /** Undefined: the system has no user ids. */
-export function thisUser(): User | undefined {
+function thisUser(): User | undefined {
   const uid = process.geteuid?.();
   if (uid === undefined) return undefined;
   return { uid, gids: [process.getegid?.() ?? uid, ...(process.getgroups?.() ?? [])] };

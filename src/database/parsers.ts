@@ -1,5 +1,4 @@
-import type { CustomTypesConfig } from 'pg';
-import { types } from 'pg';
+import { types, type CustomTypesConfig } from 'pg';
 
 const INT8 = 20;
 const INT8_ARRAY = 1016;

@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { QueryResult, Session } from './database.ts';
 import type { Mutex, Release } from './mutex.ts';
-import { toStatement } from './wire-protocol.ts';
-import type { Answer, Statement } from './wire-protocol.ts';
+import { toStatement, type Answer, type Statement } from './wire-protocol.ts';
 
 export interface Notification {
   channel: string;

@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module';
-import type { PGlite } from '@electric-sql/pglite';
-import { protocol } from '@electric-sql/pglite';
+import { protocol, type PGlite } from '@electric-sql/pglite';
 import type { QueryResult } from './database.ts';
 import { parsers } from './parsers.ts';
 import type { PreparedStatement, PreparedStatements } from './prepared-statements.ts';

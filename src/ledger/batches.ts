@@ -1,7 +1,6 @@
 import { usageError } from '../core/errors.ts';
 import { likely } from '../core/suggestion.ts';
-import type { Counts, State } from '../core/states.ts';
-import { noCounts, OPEN_STATES } from '../core/states.ts';
+import { noCounts, OPEN_STATES, type Counts, type State } from '../core/states.ts';
 import type { Queryable } from '../database/database.ts';
 import { readCount } from './read/query.ts';
 

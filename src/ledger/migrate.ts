@@ -8,8 +8,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createHash, randomBytes } from 'node:crypto';
 import { VidbatchError } from '../core/errors.ts';
 import { crashPoint } from '../core/crash-points.ts';
-import type { Database, Queryable } from '../database/database.ts';
-import { transaction } from '../database/database.ts';
+import { transaction, type Database, type Queryable } from '../database/database.ts';
+import { ledgerExpected } from '../database/incoming.ts';
 
 /** "vidb": one process migrates at a time. */
 const ADVISORY_LOCK = 0x76696462;
@@ -40,10 +40,22 @@ export async function migrations(folder = FOLDER): Promise<Migration[]> {
  * @throws VidbatchError `LEDGER_TOO_NEW` when a later vidbatch has migrated it, `LEDGER_UNKNOWN` when its schema comes from
  * other files.
  */
-export async function migrateLedger(database: Database, folder = FOLDER): Promise<string[]> {
+export async function migrateLedger(
+  database: Database,
+  folder = FOLDER,
+  made: NewLedger = {},
+): Promise<string[]> {
   const known = await migrations(folder);
   if (await isCurrent(database, known)) return [];
-  return againstRace(() => migrate(database, known, folder));
+  return againstRace(() => migrate(database, known, folder, made));
+}
+
+/** How a ledger is made that does not exist yet. */
+interface NewLedger {
+  /** Default: a new id. */
+  ledgerId?: string;
+  /** The ledger that is copied into it. Until its rows have come it is incomplete, and no command uses it. */
+  incompleteFrom?: string;
 }
 
 /** Most starts have nothing to migrate: two queries see this without a lock. */
@@ -70,10 +82,17 @@ export async function againstRace<T>(work: () => Promise<T>): Promise<T> {
 /** unique_violation, duplicate_schema, duplicate_table */
 const RACES = new Set(['23505', '42P06', '42P07']);
 
-function migrate(database: Database, known: readonly Migration[], folder: URL): Promise<string[]> {
+function migrate(
+  database: Database,
+  known: readonly Migration[],
+  folder: URL,
+  { ledgerId = randomBytes(5).toString('hex'), incompleteFrom }: NewLedger,
+): Promise<string[]> {
   return transaction(database, async (session) => {
     await session.query('select pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
     await session.query('create schema if not exists vidbatch');
+    if (incompleteFrom === undefined) await refuseExpected(session);
+    else await session.query('drop table if exists vidbatch.incoming');
     await session.query(
       `create table if not exists vidbatch.migration (
          version integer primary key, name text not null, sha256 text not null,
@@ -90,11 +109,54 @@ function migrate(database: Database, known: readonly Migration[], folder: URL): 
       ]);
       crashPoint('ledger-migrating');
     }
-    await session.query('insert into vidbatch.meta (ledger_id) values ($1) on conflict do nothing', [
-      randomBytes(5).toString('hex'),
-    ]);
+    await session.query(
+      `insert into vidbatch.meta (ledger_id, closed_code, closed_note, closed_at)
+       values ($1, case when $2::text is not null then 'incomplete' end, $2, case when $2::text is not null then now() end)
+       on conflict do nothing`,
+      [ledgerId, incompleteFrom ?? null],
+    );
     return missing.map((migration) => migration.name);
   });
+}
+
+/**
+ * Marks an empty database as the place of a ledger that is copied there, before anything else is written: if the copy dies in
+ * its first second, the database does not look new.
+ */
+export async function expectLedgerIn(database: Database): Promise<void> {
+  await againstRace(() =>
+    transaction(database, async (session) => {
+      await session.query('select pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
+      if ((await appliedMigrations(session)) !== null) return;
+      await session.query('create schema if not exists vidbatch');
+      await session.query('create table if not exists vidbatch.incoming ()');
+    }),
+  );
+}
+
+/** Whether the schema of ledgers has tables, beside the mark of `expectLedgerIn`. */
+export async function hasTables(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query(
+    `select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'vidbatch' and c.relname <> 'incoming' limit 1`,
+  );
+  return rows.length > 0;
+}
+
+/** Whether the database has a schema of this name, such as that of a queue. */
+export async function hasSchema(db: Queryable, name: string): Promise<boolean> {
+  const { rows } = await db.query<{ there: boolean }>('select to_regnamespace($1) is not null as there', [
+    name,
+  ]);
+  return rows[0]?.there === true;
+}
+
+/** @throws VidbatchError exit 3 when a copy of a ledger was begun here, and its tables are not there yet. */
+export async function refuseExpected(db: Queryable): Promise<void> {
+  const { rows } = await db.query<{ there: boolean }>(
+    `select to_regclass('vidbatch.incoming') is not null as there`,
+  );
+  if (rows[0]?.there === true) throw ledgerExpected('the database of DATABASE_URL');
 }
 
 /** Whether every known migration has been applied; reads only. A later vidbatch may have applied more. */

@@ -67,9 +67,18 @@ function openError(path: string, error: unknown): VidbatchError {
     return usageError('manifest-not-found', `${path}: no such file`, hint);
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    return usageError('manifest-unreadable', `${path}: no permission to read it`, 'Check its permissions.');
+    return usageError(
+      'manifest-unreadable',
+      `${path}: no permission to read it`,
+      'Give this user permission to read it.',
+    );
   }
   return usageError('manifest-unreadable', `${path} cannot be opened: ${messageOf(error)}`);
+}
+
+/** For a file that is another one by now, or gone. */
+export function changedError(path: string): VidbatchError {
+  return refusal('manifest-changed', `${path} changed while it was being read`, 'Run the command again.');
 }
 
 async function* readFile(path: string, seen: BigIntStats): AsyncGenerator<Buffer, void, void> {
@@ -77,7 +86,7 @@ async function* readFile(path: string, seen: BigIntStats): AsyncGenerator<Buffer
   try {
     if (!isSameFile(await handle.stat({ bigint: true }), seen)) {
       // The detected encoding and the header belong to the old content.
-      throw refusal('manifest-changed', `${path} changed while it was being read`, 'Run the command again.');
+      throw changedError(path);
     }
     yield* chunksOf(path, handle.createReadStream({ autoClose: false }));
   } finally {

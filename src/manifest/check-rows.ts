@@ -1,47 +1,24 @@
 import { createHash } from 'node:crypto';
-import { faultAt, type Fault, type Manifest, type ManifestEntry, type RawRow } from './entry.ts';
+import type { CheckedRow, KeyScheme, Row } from './checked-row.ts';
+import { DATE_RULE, faultAt, type Fault, type Manifest, type ManifestEntry, type RawRow } from './entry.ts';
 import { excerpt } from '../core/text.ts';
 import { defined } from '../core/json.ts';
 import { contentHash, likenessOf, shownId } from '../core/identity.ts';
 import { applyMap, checkMap, mapEntry, understand, type ColumnMap, type Understanding } from './columns.ts';
 import { readRequest, type RequestOptions } from './request/read-request.ts';
-import type { Mode } from '../provider/profile/mode.ts';
-import type { GenerationRequest } from './request/fields.ts';
 import { requestRules } from './request/request-rules.ts';
 import { openIdIndex } from '../core/sqlite.ts';
-
-/** Rows are identified by their `id`, or by their content (`h1`). */
-export type KeyScheme = 'id' | 'h1';
-
-/** A checked row of a manifest. */
-export interface Row {
-  /** From 0, in file order. */
-  position: number;
-  /** 1-based line in the file on which the row begins. */
-  line: number;
-  /** As read, after `--map`. */
-  raw: RawRow;
-  /** Absent when a rule is broken. */
-  request?: GenerationRequest;
-  mode?: Mode;
-  notBefore?: string;
-  /** From -100 to 100, higher first. */
-  priority?: number;
-  /** The id, or the basis of the key. `numbered`: rows with the same basis are numbered. */
-  keyBasis: string;
-  numbered: boolean;
-  contentHash?: string;
-  /** The batch from which it was exported. */
-  of?: string;
-  /** Its key in an export of the target batch. The content must confirm this key. */
-  knownAs?: string;
-  faults: Fault[];
-}
+import { fillPrompt } from './prompt-template.ts';
+import { variantsOf } from './variants.ts';
 
 export interface RowOptions extends Omit<RequestOptions, 'source' | 'line'> {
   map?: ColumnMap;
   /** The target batch. Rows of its export have keys in it. */
   into?: { name: string; keyScheme?: KeyScheme };
+  /** How many videos each row stands for. Default: 1. */
+  variants?: number;
+  /** `{{column}}` in a prompt is replaced by the value of that column. */
+  template?: boolean;
 }
 
 /** The checked rows of a manifest. */
@@ -65,6 +42,8 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
   const columns = understand(manifest, options.map, requestRules(options.profile).words);
   const map = columns.map.size === 0 ? undefined : columns.map;
   const kept = new Set(columns.kept);
+  const used = new Set<string>();
+  const { variants = 1, strict = false } = options;
   let scheme: KeyScheme | undefined;
 
   async function* rows(): AsyncGenerator<Row> {
@@ -73,21 +52,28 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     const alike = openIdIndex();
     try {
       let position = 0;
+      let number = 0;
       for await (const read of manifest.entries) {
         const entry = map === undefined ? read : mapEntry(read, map);
         scheme ??= schemeOf(manifest, entry);
-        const row = checkRow(entry, position, scheme);
-        position += 1;
-        const line = manifest.byRow === true ? row.position + 1 : row.line;
-        const key = row.numbered ? row.knownAs : row.keyBasis;
-        const same = key === undefined ? undefined : seen.add(key, { line, text: '' });
-        const like =
-          row.numbered || same !== undefined
-            ? undefined
-            : alike.add(likenessOf(row.keyBasis), { line, text: row.keyBasis });
-        if (same !== undefined) yield withDuplicateKey(row, `${place} ${same.line}`);
-        else if (like === undefined) yield row;
-        else yield withSimilarId(row, `${place} ${like.line}`, like.text, options.strict === true);
+        number += 1;
+        const checked = checkRow(entry, number, scheme);
+        // Rows of an export of the batch are variants already.
+        const its = checked.knownAs === undefined ? variants : 1;
+        for (const one of variantsOf(checked, scheme, { variants: its, strict })) {
+          const row = { ...one, position };
+          position += 1;
+          const line = manifest.byRow === true ? row.number : row.line;
+          const key = row.numbered ? row.knownAs : row.keyBasis;
+          const same = key === undefined ? undefined : seen.add(key, { line, text: '' });
+          const like =
+            row.numbered || same !== undefined
+              ? undefined
+              : alike.add(likenessOf(row.keyBasis), { line, text: row.keyBasis });
+          if (same !== undefined) yield withDuplicateKey(row, `${place} ${same.line}`);
+          else if (like === undefined) yield row;
+          else yield withSimilarId(row, `${place} ${like.line}`, like.text, strict);
+        }
       }
     } finally {
       seen.close();
@@ -101,14 +87,16 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     return Object.hasOwn(map === undefined ? header : applyMap(header, map), 'id') ? 'id' : 'h1';
   }
 
-  function checkRow(entry: ManifestEntry, position: number, scheme: KeyScheme): Row {
-    const { raw, line, faults: reading, exported } = entry;
-    const read = readRequest(raw, { ...options, source: sourceOf(manifest, entry), line });
+  function checkRow(entry: ManifestEntry, number: number, scheme: KeyScheme): CheckedRow {
+    const { raw, line, exported } = entry;
+    const reading = entry.faults.filter((fault) => !isUnsentDate(fault));
+    const filled = options.template === true ? fillPrompt(raw, line, { map, used }) : { raw, faults: [] };
+    const read = readRequest(filled.raw, { ...options, source: sourceOf(manifest, entry), line });
     if (manifest.columns === undefined && kept.size < MOST_KEPT)
       for (const name of read.extras) kept.add(name);
     // For an unreadable row, the rules would only repeat its faults.
     const unreadable = reading.some(isError);
-    const judged = reading.map((fault) => judge(fault, options));
+    const judged = [...reading, ...filled.faults].map((fault) => judge(fault, options));
     const faults = unreadable ? judged : [...judged, ...read.faults];
     const badId = faults.some((fault) => isError(fault) && fault.column === 'id');
     if (scheme === 'id' && read.id === undefined && !unreadable && !badId) {
@@ -122,7 +110,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     const id = scheme === 'id' && !isDuplicate ? read.id : undefined;
     const { batch: of = '', key = '' } = exported ?? {};
     return defined({
-      position,
+      number,
       line,
       raw,
       request,
@@ -138,19 +126,24 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     });
   }
 
+  /** A date in a column that is only kept. A template may bring the column into a prompt. */
+  function isUnsentDate({ rule, column = '' }: Fault): boolean {
+    return rule === DATE_RULE && options.template !== true && columns.kept.includes(column);
+  }
+
   return {
     faults: manifest.faults.map((fault) => judge(fault, options)),
     scheme: () => scheme ?? 'h1',
-    columns: () => ({ ...columns, kept: [...kept] }),
+    columns: () => ({ ...columns, kept: [...kept].filter((name) => !used.has(name)) }),
     rows: rows(),
   };
 }
 
 /** The faults of a row, with its number and id. */
-export function placed({ faults, position, raw }: Row, { byRow = false }: Pick<Manifest, 'byRow'>): Fault[] {
+export function placed({ faults, number, raw }: Row, { byRow = false }: Pick<Manifest, 'byRow'>): Fault[] {
   const { id } = raw;
   const row = {
-    row: position + 1,
+    row: number,
     ...(typeof id === 'string' || typeof id === 'number' ? { id: String(id) } : {}),
     ...(byRow ? { byRow } : {}),
   };

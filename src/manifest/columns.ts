@@ -46,7 +46,7 @@ export function checkMap(
 ): void {
   if (columns === undefined) return;
   for (const [header, field] of map) {
-    // An export already has the names of the fields, so the flags of its manifest may stay.
+    // An export already has the names of the fields, so the --map flags of its manifest may be given again.
     if (exported === true && !columns.includes(header) && columns.includes(field)) continue;
     if (!columns.includes(header)) {
       throw usageError(
@@ -83,11 +83,22 @@ export function missingColumns(
   if (line !== undefined) {
     return `the header has no ${missing.join(' and no ')}; line ${line} looks like the header: skip what is above it with --skip-lines ${line - 1}`;
   }
+  const delimiter = columns.length === 1 ? otherDelimiter(columns[0] ?? '', given) : undefined;
+  if (delimiter !== undefined)
+    return `the header has no ${missing.join(' and no ')}, because "${delimiter}" separates its cells: say so with --delimiter ${quoted(delimiter)}`;
   const shown = list(columns.map(excerpt));
   const known = [...suggested.values()];
   const rest = missing.filter((field) => !known.includes(field)).map((field) => `--map ${field}=<header>`);
   const maps = [mapFlags(given), mapFlags(suggested), ...rest].filter((part) => part !== '').join(' ');
   return `the header has no ${missing.join(' and no ')}, which every row needs; its columns are ${shown}; say which it is with ${maps}`;
+}
+
+/** What separates the cells of a header that was read as one cell. Cells may hold it, so it is never taken by itself. */
+function otherDelimiter(header: string, given: ColumnMap): string | undefined {
+  return ['|', ':', '^', '~'].find((one) => {
+    const cells = header.split(one).map((cell) => cell.trim());
+    return missingFields({ columns: cells }, given).length === 0;
+  });
 }
 
 /** The 1-based number of the first line that names all required fields. */
@@ -188,9 +199,9 @@ export function formatColumns({ understood, suggested, kept }: Omit<Understandin
   if (understood.size > 0) {
     const [first = ''] = understood.keys();
     const names = [...understood].map(([header, field]) => `${excerpt(header)} as ${field}`);
-    const unsent = quoted(`${first}=${first}`);
+    const ownColumn = quoted(`${first}=${first}`);
     lines.push(
-      `${columnsAre(understood.size)} understood: ${list(names)} (--map ${unsent} would not send it)`,
+      `${columnsAre(understood.size)} understood: ${list(names)} (if ${excerpt(first)} is a column of your own: --map ${ownColumn})`,
     );
   }
   if (kept.length > 0) {

@@ -24,6 +24,9 @@ export interface Fault {
   byRow?: true;
 }
 
+/** A cell of a workbook is a date. This is an error only where the cell may be sent. */
+export const DATE_RULE = 'cell-date';
+
 /** An error, unless `more` says otherwise. */
 export function faultAt(
   line: number,
@@ -87,7 +90,7 @@ export interface Manifest {
   columns?: string[];
   /** JSON only: rows share lines, so faults name them by their number. */
   byRow?: boolean;
-  /** CSV only: the first lines of the file, each cut. */
+  /** CSV and sheets: the first lines, each cut; of a sheet, its rows with tabs between the cells. */
   firstLines?: string[];
   /** CSV only: every column of the header, `''` for an unnamed one. */
   layout?: string[];

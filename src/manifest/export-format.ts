@@ -24,6 +24,15 @@ export function writeText(text: string): string {
   return text.replace(AT_START, "$&'").replace(WITHIN, "$&'");
 }
 
+/**
+ * The same for a workbook, in which no cell of text is run: only what `readCell` would change is written as in CSV.
+ */
+export function writeSheetText(text: string): string {
+  const read = readCell(text);
+  const isKept = !read.typed && read.value === text && !text.includes('\0') && text.isWellFormed();
+  return isKept ? text : writeText(text);
+}
+
 export function writeValue(value: unknown): string {
   return VALUE + JSON.stringify(value).replace(WITHIN, "$&'");
 }
@@ -61,10 +70,10 @@ export function findExport(cells: readonly string[]): ExportHeader | undefined {
 }
 
 /** An input column with the name of an export column gets a prefix, also if it has the prefix already. */
-export function writeName(name: string): string {
+export function writeName(name: string, write = writeText): string {
   const prefixed = isExportColumn(name.replace(PREFIXES, '')) ? `input.${name}` : name;
   // A header is trimmed when it is read.
-  return prefixed.trim() === prefixed && prefixed !== '' ? writeText(prefixed) : writeValue(prefixed);
+  return prefixed.trim() === prefixed && prefixed !== '' ? write(prefixed) : writeValue(prefixed);
 }
 
 /** The inverse of `writeName`. */

@@ -54,6 +54,7 @@ export async function openManifest(source: string, options: ManifestOptions = {}
     throw usageError(
       'SHEET_OF_XLSX',
       `--sheet: ${source} is not an Excel workbook (.xlsx), and has no sheets`,
+      'Leave --sheet out.',
     );
   const foreign = refuseOtherFormat(bytes);
   if (foreign !== undefined) throw foreign;
@@ -72,7 +73,11 @@ export async function openManifest(source: string, options: ManifestOptions = {}
     isChanged: () => bytes.isChanged(),
   };
   if (format !== 'csv' && (options.skipLines ?? 0) > 0) {
-    throw usageError('SKIP_LINES_OF_CSV', `--skip-lines: ${source} is ${format}, and has no header`);
+    throw usageError(
+      'SKIP_LINES_OF_CSV',
+      `--skip-lines: ${source} is ${format}, and has no header`,
+      'Leave --skip-lines out.',
+    );
   }
   if (format === 'csv') return openCsv(shared, bytes, text, head, options);
   const { rereadable } = bytes;
@@ -151,6 +156,7 @@ async function openTable(
   const { name } = shared;
   const beginning = open();
   const record = await headerRecord(beginning);
+  const firstLines = shared.firstLines ?? (await recordLines(record, beginning));
   if (rereadable) await beginning.return();
   if (record === undefined) throw empty(name);
   if (record.cells.length === 0) throw unreadableHeader(name, record);
@@ -161,6 +167,7 @@ async function openTable(
       : readHeader({ ...record, cells: exported.input.map((index) => record.cells[index] ?? '') }, readName);
   return {
     ...shared,
+    firstLines,
     columns: header.columns.filter(({ kind }) => kind !== 'unnamed').map((column) => column.header),
     layout: header.columns.map((column) => column.header),
     exported: exported !== undefined,
@@ -187,6 +194,22 @@ async function headerRecord(records: AsyncGenerator<CsvRecord, void, void>): Pro
   }
 }
 
+/** The first rows of a sheet, written as lines. An empty line takes the place of a row that the file leaves out. */
+async function recordLines(
+  header: CsvRecord | undefined,
+  records: AsyncGenerator<CsvRecord, void, void>,
+): Promise<string[]> {
+  const lines: string[] = [];
+  let record = header;
+  while (record !== undefined && record.line <= LINES_SHOWN) {
+    while (lines.length < record.line - 1) lines.push('');
+    lines.push(record.cells.map((cell) => cell.replaceAll(/\s+/g, ' ')).join('\t'));
+    const next = await records.next();
+    record = next.done === true ? undefined : next.value;
+  }
+  return lines;
+}
+
 async function* withoutStart(
   chunks: AsyncGenerator<TextChunk, void, void>,
   length: number,
@@ -200,7 +223,7 @@ async function* withoutStart(
   }
 }
 
-/** The lines of a CSV in which a header below a title is looked for. */
+/** The lines of a table in which a header below a title is looked for. */
 const LINES_SHOWN = 20;
 
 /** The length of the first lines of a file, with their line breaks. */
@@ -209,13 +232,21 @@ function linesLength(name: string, head: string, lines: number): number {
   const end = ends[lines - 1];
   if (lines === 0) return 0;
   if (end === undefined) {
-    throw refusal('SKIP_LINES', `--skip-lines ${lines}: ${name} has fewer lines, or they are too long`);
+    throw refusal(
+      'SKIP_LINES',
+      `--skip-lines ${lines}: ${name} has fewer lines, or they are too long`,
+      'Give the number of lines above the header.',
+    );
   }
   return end.index + end[0].length;
 }
 
 function unreadableHeader(name: string, { line, faults: [fault] }: CsvRecord): VidbatchError {
-  return refusal('manifest-header', `${name}:${line}: the header cannot be read: ${fault?.message ?? ''}`);
+  return refusal(
+    'manifest-header',
+    `${name}:${line}: the header cannot be read: ${fault?.message ?? ''}`,
+    'Correct that line. If the header is further down, skip what is above it: --skip-lines N.',
+  );
 }
 
 function decodeHead(bytes: ByteSource, encoding: Encoding): string {

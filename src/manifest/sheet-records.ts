@@ -1,10 +1,9 @@
 import type { Readable } from 'node:stream';
 import { SaxesParser } from 'saxes';
-import { faultAt } from './entry.ts';
-import type { Fault } from './entry.ts';
+import { DATE_RULE, faultAt, type Fault } from './entry.ts';
 import type { CsvRecord } from './csv-records.ts';
-import { tagName, unescapeText, unreadable } from './workbook.ts';
-import type { Workbook } from './workbook.ts';
+import { dateText } from './sheet-date.ts';
+import { tagName, unescapeText, unreadable, type Workbook } from './workbook.ts';
 
 /** A sheet has no more columns. */
 const MOST_COLUMNS = 16_384;
@@ -15,7 +14,7 @@ export async function* sheetRecords(
   workbook: Workbook,
   skipRows: number,
 ): AsyncGenerator<CsvRecord, void, void> {
-  const rows = new RowReader(workbook);
+  const rows = new RowReader(workbook, skipRows);
   let width = 0;
   function* taken(): Generator<CsvRecord, void, void> {
     for (const record of rows.take()) {
@@ -52,7 +51,9 @@ export async function* sheetRecords(
 /** Collects the cells of the rows while the XML of a sheet is parsed. */
 class RowReader {
   readonly #workbook: Workbook;
+  readonly #skipRows: number;
   readonly #records: CsvRecord[] = [];
+  #header: readonly string[] | undefined;
   #row = 0;
   #cells: string[] = [];
   #faults: Fault[] = [];
@@ -64,8 +65,9 @@ class RowReader {
   #inValue = false;
   #spoken = 0;
 
-  constructor(workbook: Workbook) {
+  constructor(workbook: Workbook, skipRows: number) {
     this.#workbook = workbook;
+    this.#skipRows = skipRows;
   }
 
   /** The rows that have ended. */
@@ -110,54 +112,70 @@ class RowReader {
     if (name === 'v' || name === 't') this.#inValue = false;
     if (name === 'rPh') this.#spoken -= 1;
     if (name === 'c') this.#endCell();
-    if (name === 'row') this.#records.push({ line: this.#row, cells: this.#cells, faults: this.#faults });
+    if (name === 'row') this.#endRow();
+  }
+
+  #endRow(): void {
+    this.#records.push({ line: this.#row, cells: this.#cells, faults: this.#faults });
+    if (this.#row > this.#skipRows && this.#cells.some((cell) => cell.trim() !== ''))
+      this.#header ??= this.#cells.map((cell) => cell.trim());
   }
 
   #endCell(): void {
-    const read = this.#read();
-    if (this.#column < MOST_COLUMNS && (typeof read === 'string' ? read : '') !== '') {
+    const { text = '', rule, message = '' } = this.#read();
+    if (this.#column < MOST_COLUMNS && text !== '') {
       while (this.#cells.length < this.#column) this.#cells.push('');
-      this.#cells[this.#column] = read as string;
+      this.#cells[this.#column] = text;
     }
-    if (typeof read === 'string') return;
-    const cell = `${nameOf(this.#column)}${this.#row}`;
-    this.#faults.push(faultAt(this.#row, read.rule, `${cell} ${read.message}`));
+    if (rule === undefined) return;
+    const cell = `${nameOfColumn(this.#column)}${this.#row}`;
+    const column = this.#header?.[this.#column] ?? '';
+    this.#faults.push(faultAt(this.#row, rule, `${cell} ${message}`, column === '' ? {} : { column }));
   }
 
-  #read(): string | { rule: string; message: string } {
+  #read(): CellRead {
     if (this.#formula)
       return { rule: 'cell-formula', message: 'is a formula: copy the cells, and paste them as values' };
     const value = this.#value;
     switch (this.#type) {
       case 's':
-        return this.#workbook.strings[Number(value)] ?? '';
+        return { text: this.#workbook.strings[Number(value)] ?? '' };
       case 'inlineStr':
       case 'str':
-        return unescapeText(value);
+        return { text: unescapeText(value) };
       case 'b':
-        return value === '1' ? 'true' : 'false';
+        return { text: value === '1' ? 'true' : 'false' };
       case 'e':
         return { rule: 'cell-error', message: `holds the error ${value}` };
       case 'd':
-        return DATE;
+        return { text: value, ...DATE };
       default:
         return this.#readNumber(value);
     }
   }
 
-  #readNumber(value: string): string | { rule: string; message: string } {
-    if (value === '') return '';
+  #readNumber(value: string): CellRead {
+    if (value === '') return {};
     const format = this.#workbook.formats[this.#style] ?? 'plain';
-    if (format === 'date') return DATE;
+    if (format === 'date') return { text: dateText(value, this.#workbook.calendar), ...DATE };
     // Digits and exponents stay as they are written, so that no digit of an id is lost. A fraction has 15 digits in a
     // spreadsheet: 16.1 may be stored as 16.100000000000001.
     const plain = /^-?\d+\.\d+$/.test(value) ? String(Number(Number(value).toPrecision(15))) : value;
-    return typeof format === 'object' && /^\d+$/.test(plain) ? plain.padStart(format.zeros, '0') : plain;
+    return {
+      text: typeof format === 'object' && /^\d+$/.test(plain) ? plain.padStart(format.zeros, '0') : plain,
+    };
   }
 }
 
+/** The text of a cell, and what is wrong with it. */
+interface CellRead {
+  text?: string;
+  rule?: string;
+  message?: string;
+}
+
 const DATE = {
-  rule: 'cell-date',
+  rule: DATE_RULE,
   message:
     'is a date or a time (a spreadsheet makes one of 16:9 and of 1-2): format the column as text, and write the cell again',
 };
@@ -170,7 +188,7 @@ function columnOf(reference: string | undefined): number | undefined {
 }
 
 /** 1 → `B`. */
-function nameOf(column: number): string {
+export function nameOfColumn(column: number): string {
   const rest = Math.floor(column / 26);
-  return `${rest > 0 ? nameOf(rest - 1) : ''}${String.fromCharCode(65 + (column % 26))}`;
+  return `${rest > 0 ? nameOfColumn(rest - 1) : ''}${String.fromCharCode(65 + (column % 26))}`;
 }

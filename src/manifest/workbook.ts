@@ -1,20 +1,20 @@
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { SaxesParser } from 'saxes';
-import type { SaxesTagPlain } from 'saxes';
-import yauzl from 'yauzl';
-import type { Entry, ZipFile } from 'yauzl';
+import { SaxesParser, type SaxesTagPlain } from 'saxes';
+import yauzl, { type Entry, type ZipFile } from 'yauzl';
 import { messageOf, refusal, usageError } from '../core/errors.ts';
 import { excerpt } from '../core/text.ts';
+import type { Calendar } from './sheet-date.ts';
 
 /** What a number in a cell is shown as. */
-export type NumberFormat = 'plain' | 'date' | { zeros: number };
+type NumberFormat = 'plain' | 'date' | { zeros: number };
 
 /** The parts of an Excel workbook (.xlsx) that its cells refer to. */
 export interface Workbook {
   strings: readonly string[];
   /** By the style of a cell. */
   formats: readonly NumberFormat[];
+  calendar: Calendar;
   /** The XML of the chosen sheet. */
   sheet: () => Promise<Readable>;
   close: () => void;
@@ -41,7 +41,7 @@ export async function openWorkbook(path: string, wanted: string | undefined): Pr
       const entry = entries.get(name);
       return entry && openEntry(zip, entry);
     };
-    const sheets = await readSheets(await part('xl/workbook.xml'));
+    const { sheets, calendar } = await readSheets(await part('xl/workbook.xml'));
     const { id } = chooseSheet(path, sheets, wanted);
     const target = (await readTargets(await part('xl/_rels/workbook.xml.rels'))).get(id);
     const name = target?.startsWith('/') === true ? target.slice(1) : `xl/${target ?? ''}`;
@@ -49,6 +49,7 @@ export async function openWorkbook(path: string, wanted: string | undefined): Pr
     return {
       strings: await readStrings(await part('xl/sharedStrings.xml')),
       formats: await readFormats(await part('xl/styles.xml')),
+      calendar,
       sheet: async () => (await part(name)) ?? Promise.reject(new Error('the sheet is missing in the file')),
       close: () => zip.close(),
     };
@@ -103,7 +104,7 @@ type Handlers = Partial<{
 }>;
 
 /** Reads XML to its end. A document type is refused, because it can define entities that grow. */
-export async function readXml(stream: Readable, { open, close, text }: Handlers): Promise<void> {
+async function readXml(stream: Readable, { open, close, text }: Handlers): Promise<void> {
   const parser = new SaxesParser();
   parser.on('error', (error) => {
     throw error;
@@ -124,18 +125,20 @@ export function tagName({ name }: SaxesTagPlain): string {
   return name.slice(name.indexOf(':') + 1);
 }
 
-async function readSheets(stream: Readable | undefined): Promise<Sheet[]> {
+async function readSheets(stream: Readable | undefined): Promise<{ sheets: Sheet[]; calendar: Calendar }> {
   const sheets: Sheet[] = [];
+  let calendar: Calendar = 1900;
   if (stream === undefined) throw new Error('it has no list of sheets');
   await readXml(stream, {
     open(tag) {
+      if (/^(1|true)$/.test(tag.attributes['date1904'] ?? '')) calendar = 1904;
       if (tagName(tag) !== 'sheet') return;
       const { name = '', state, ...attributes } = tag.attributes;
       const id = Object.entries(attributes).find(([key]) => key.endsWith(':id'))?.[1] ?? '';
       sheets.push({ name, id, hidden: state === 'hidden' || state === 'veryHidden' });
     },
   });
-  return sheets;
+  return { sheets, calendar };
 }
 
 function chooseSheet(path: string, sheets: readonly Sheet[], wanted: string | undefined): Sheet {

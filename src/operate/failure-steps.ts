@@ -8,6 +8,13 @@ export interface Step {
   what: string;
 }
 
+/** `TaskPromptPolicyViolation · HTTP 400`. Empty: neither is known. */
+export function formatCause({ code, httpStatus }: Pick<FailureGroup, 'code' | 'httpStatus'>): string {
+  return [code, httpStatus === null ? null : `HTTP ${httpStatus}`]
+    .filter((part) => part !== null)
+    .join(' · ');
+}
+
 /** The commands that help, the cheapest first. */
 export function nextSteps({ kind, batch, code }: FailureGroup): Step[] {
   const name = quoted(batch);

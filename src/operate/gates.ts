@@ -1,23 +1,25 @@
 import { priceHint, budgetJson, raiseHint } from '../batch/budget.ts';
 import { VidbatchError } from '../core/errors.ts';
 import { isOffPeak } from '../core/model.ts';
-import { quoted } from '../core/text.ts';
+import { oneLine, quoted } from '../core/text.ts';
+import { tellUtc, type TellTime } from '../core/time/tell-time.ts';
 import { nextOpening, parseWindow } from '../core/time/window.ts';
-import { formatCount, formatDuration, plural } from '../core/units.ts';
+import { formatCount, formatDistance, formatDuration, plural } from '../core/units.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
+import { closedHint, formatClosed, readClosed } from '../ledger/closed.ts';
 import { readBudgetStatus, readBudget } from '../ledger/money/budget.ts';
-import { readPausedBy } from '../ledger/operator/pause.ts';
+import { EVERYTHING, readPause, type Paused } from '../ledger/operator/pause.ts';
+import { readPausedModels, type PausedModel } from '../ledger/operator/pause-model.ts';
 import type { SubmissionView } from '../ledger/read/rows.ts';
-import { readShutGates } from '../ledger/send/blocked.ts';
-import type { ShutGate } from '../ledger/send/blocked.ts';
-import { openHalts, providerStatus } from '../ledger/send/provider.ts';
-import { countWaiting, readWindows } from '../ledger/send/window.ts';
-import type { Waiting } from '../ledger/send/window.ts';
+import { readShutGates, type ShutGate } from '../ledger/send/blocked.ts';
+import { openHalts, providerStatus, type Halt } from '../ledger/send/provider.ts';
+import { countWaiting, readWindows, type Waiting } from '../ledger/send/window.ts';
 
 /** A gate: one reason why rows of a batch wait. */
 export interface Gate {
   gate:
+    | 'closed'
     | 'paused'
     | 'cancelled'
     | 'halted'
@@ -32,22 +34,40 @@ export interface Gate {
   reason: string;
   /** It concerns only these rows of the batch. */
   only?: 'off-peak';
+  /** It concerns only rows of this model. */
+  model?: string;
+  /** What an operator paused: this batch, or all of them. */
+  scope?: 'batch' | 'all';
   /** When it opens, RFC 3339; undefined: not known. */
   opensAt?: string;
 }
 
-/** Every gate of a batch: what keeps its rows from being sent, and what slows them down. */
-export async function readGates(db: Queryable, batch: Batch, origin?: string): Promise<Gate[]> {
+/**
+ * Every gate of a batch: what keeps its rows from being sent, and what slows them down. `tell`: how reasons tell moments;
+ * by default in UTC.
+ */
+export async function readGates(
+  db: Queryable,
+  batch: Batch,
+  origin?: string,
+  tell?: TellTime,
+): Promise<Gate[]> {
   const waiting = await countWaiting(db, batch.id);
   const gates: Gate[] = [];
   for (const shut of await readShutGates(db, batch.id)) {
-    const gate = await gateOf(shut, db, batch, waiting);
+    if (shut === 'model-paused') {
+      gates.push(...(await readPausedModels(db, batch.id)).map((paused) => modelGate(batch, paused, tell)));
+      const budget = await budgetGate(db, batch, 'beside-paused');
+      if (budget !== undefined) gates.push(budget);
+      continue;
+    }
+    const gate = await gateOf(shut, db, batch, waiting, tell);
     if (gate !== undefined) gates.push(gate);
   }
   if (waiting.firstDue !== null) {
     gates.push({
       gate: 'not-before',
-      reason: `${rowsWait(waiting.notDue, '')} for their own not_before time, the first ${moment(waiting.firstDue, waiting)}`,
+      reason: `${rowsWait(waiting.notDue, '')} for their own not_before time, the first ${moment(waiting.firstDue, waiting, tell)}`,
       opensAt: waiting.firstDue.toISOString(),
     });
   }
@@ -61,10 +81,10 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
   const provider = await providerStatus(db, batch.origin);
   if (provider?.state === 'probing') {
     const silent = `${formatCount(provider.unreached)} tries in a row did not reach ${batch.origin}`;
-    const halt = await haltOf(db, batch.origin);
+    const halt = await findHalt(db, batch.origin);
     gates.push({
       gate: 'trying',
-      reason: `one row at a time until one is accepted, after ${halt ?? (provider.unreached > 0 ? silent : 'a halt')}`,
+      reason: `one row at a time until one is accepted, after ${halt !== undefined ? formatHalt(halt) : provider.unreached > 0 ? silent : 'a halt'}`,
     });
   }
   return gates;
@@ -72,10 +92,11 @@ export async function readGates(db: Queryable, batch: Batch, origin?: string): P
 
 /** One gate of the ledger, and what a person can do about it. Undefined: it concerns no row, or another line says it. */
 async function gateOf(
-  shut: ShutGate,
+  shut: Exclude<ShutGate, 'model-paused'>,
   db: Queryable,
   batch: Batch,
   waiting: Waiting,
+  tell: TellTime | undefined,
 ): Promise<Gate | undefined> {
   const name = quoted(batch.name);
   switch (shut) {
@@ -84,36 +105,48 @@ async function gateOf(
         gate: 'cancelled',
         reason: `the batch was cancelled; \`vidbatch retry ${name}\` makes its rows pending again`,
       };
+    case 'closed': {
+      const closed = await readClosed(db);
+      return closed && { gate: 'closed', reason: `${formatClosed(closed)}. ${closedHint(closed)}` };
+    }
     case 'all-paused': {
-      const by = formatPauser(await readPausedBy(db, null));
-      return { gate: 'paused', reason: `everything is paused; \`vidbatch resume\` continues${by}` };
+      const by = formatPauser(await readPause(db, 'pause', null, EVERYTHING), tell);
+      return {
+        gate: 'paused',
+        reason: `everything is paused; \`vidbatch resume\` continues${by}`,
+        scope: 'all',
+      };
     }
     case 'paused': {
-      const by = formatPauser(await readPausedBy(db, batch.id));
-      return { gate: 'paused', reason: `the batch is paused; \`vidbatch resume ${name}\` continues${by}` };
+      const by = formatPauser(await readPause(db, 'pause', batch.id, batch.name), tell);
+      return {
+        gate: 'paused',
+        reason: `the batch is paused; \`vidbatch resume ${name}\` continues${by}`,
+        scope: 'batch',
+      };
     }
     case 'stopped':
       return {
         gate: 'stopped',
-        reason: `${formatStopReason(batch.stopReason ?? 'it stopped itself')}; \`vidbatch report ${name}\` names the rows: correct the manifest and submit it again, or \`vidbatch resume ${name}\` continues as it is`,
+        reason: `${batch.stopReason ?? 'it stopped itself'}; \`vidbatch report ${name}\` names the rows: correct the manifest and submit it again, or \`vidbatch resume ${name}\` continues as it is`,
       };
     case 'halted': {
-      const halt = await haltOf(db, batch.origin);
+      const halt = await findHalt(db, batch.origin);
       return {
         gate: 'halted',
-        reason: `${halt ?? 'the provider is halted'}; correct the cause (${batch.origin}), then \`vidbatch resume\`, \`run\` or \`work\` tries one row`,
+        reason: `${formatHalted(halt, batch.origin)}, then \`vidbatch resume\`, \`run\` or \`work\` tries one row`,
       };
     }
     case 'expired':
       return {
         gate: 'deadline',
-        reason: `its deadline${batch.deadline === null ? '' : ` ${timeOf(batch.deadline)}`} is over, and it must not be sent late; submit it again with another --deadline, or none`,
+        reason: `its deadline${batch.deadline === null ? '' : ` ${(tell ?? timeOf)(batch.deadline)}`} is over, and it must not be sent late; submit it again with another --deadline, or none`,
       };
     case 'window':
     case 'off-peak-window':
-      return windowGate(shut === 'off-peak-window', db, batch, waiting);
+      return windowGate(shut === 'off-peak-window', db, batch, waiting, tell);
     case 'budget':
-      return budgetGate(db, batch);
+      return budgetGate(db, batch, 'all');
     case 'throttled': {
       const { throttledMs = 0, unreached = 0 } = (await providerStatus(db, batch.origin ?? '')) ?? {};
       const wait = formatDuration(throttledMs);
@@ -130,18 +163,35 @@ async function gateOf(
   }
 }
 
+function modelGate(
+  { name }: Batch,
+  { model, inBatch, rows, ...paused }: PausedModel,
+  tell: TellTime | undefined,
+): Gate {
+  const where = inBatch ? 'in this batch' : 'in all batches';
+  const command = `vidbatch resume ${inBatch ? `${quoted(name)} ` : ''}--model ${quoted(model)}`;
+  return {
+    gate: 'paused',
+    reason: `model ${model} is paused ${where}, and ${rowsWait(rows, '')} for it; \`${command}\` continues${formatPauser(paused, tell)}`,
+    model,
+    scope: inBatch ? 'batch' : 'all',
+  };
+}
+
 async function windowGate(
   offPeak: boolean,
   db: Queryable,
   batch: Batch,
   waiting: Waiting,
+  tell: TellTime | undefined,
 ): Promise<Gate | undefined> {
   const windows = await readWindows(db, batch.id);
   const rows = offPeak ? waiting.offPeak : waiting.rows;
   const text = offPeak ? windows.offPeak : windows.batch;
   if (rows === 0 || text === null) return undefined;
   const opensAt = opensNext(text, waiting);
-  const when = opensAt === undefined ? 'when it opens is not known' : `it opens ${moment(opensAt, waiting)}`;
+  const when =
+    opensAt === undefined ? 'when it opens is not known' : `it opens ${moment(opensAt, waiting, tell)}`;
   return {
     gate: 'window',
     reason: `${rowsWait(rows, offPeak ? 'off-peak ' : '')} for ${offPeak ? 'their' : 'the'} window ${text}: ${when}`,
@@ -150,46 +200,51 @@ async function windowGate(
   };
 }
 
-/** A new budget is also shut until a worker has counted what the batch holds, which is not shown. */
-async function budgetGate(db: Queryable, batch: Batch): Promise<Gate | undefined> {
+/**
+ * `all`: no row fits the budget. `beside-paused`: rows of paused models fit, and no other row does. A new budget is also shut
+ * until a worker has counted what the batch holds, which is not shown.
+ */
+async function budgetGate(
+  db: Queryable,
+  batch: Batch,
+  rows: 'all' | 'beside-paused',
+): Promise<Gate | undefined> {
   const status = await readBudgetStatus(db, batch.id);
-  if (status?.reached !== true) return undefined;
+  if (status === undefined || !(rows === 'all' ? status.reached : status.onlyPausedFit)) return undefined;
   const { told: budget } = budgetJson(status);
-  return {
-    gate: 'budget',
-    reason:
-      status.unpriced === status.beyond
-        ? `the price of the remaining rows is not known, and the batch has a budget of ${budget}; ${priceHint(batch)}`
-        : `no remaining row fits the budget of ${budget}; ${raiseHint(batch, status)}`,
-  };
+  const reason =
+    status.unpriced === status.beyond
+      ? `the price of the remaining rows is not known, and the batch has a budget of ${budget}; ${priceHint(batch)}`
+      : `no remaining row${rows === 'all' ? '' : ' of a model that is not paused'} fits the budget of ${budget}; ${raiseHint(batch, status)}`;
+  return { gate: 'budget', reason };
+}
+
+async function findHalt(db: Queryable, origin: string | null): Promise<Halt | undefined> {
+  return (await openHalts(db)).find((one) => one.origin === origin);
+}
+
+/** `NO_BALANCE (HTTP 402)` */
+export function formatHaltCode({ code, httpStatus }: Pick<Halt, 'code' | 'httpStatus'>): string {
+  return `${code}${httpStatus === null ? '' : ` (HTTP ${httpStatus})`}`;
 }
 
 /** `NO_BALANCE (HTTP 402): …` */
-async function haltOf(db: Queryable, origin: string | null): Promise<string | undefined> {
-  const halt = (await openHalts(db)).find((one) => one.origin === origin);
-  return (
-    halt && `${halt.code}${halt.httpStatus === null ? '' : ` (HTTP ${halt.httpStatus})`}: ${halt.reason}`
-  );
+export function formatHalt(halt: Pick<Halt, 'code' | 'httpStatus' | 'reason'>): string {
+  return `${formatHaltCode(halt)}: ${halt.reason}`;
 }
 
-/** `row k-1 failed …: {"code":400,"message":"too long"}` becomes the provider's words without its JSON. */
-function formatStopReason(reason: string): string {
-  const at = reason.indexOf('{');
-  if (at === -1) return reason;
-  try {
-    const body = JSON.parse(reason.slice(at)) as Record<string, unknown>;
-    const said = ['message', 'reason', 'msg', 'code'].map((name) => body[name]);
-    const words = said.find((one) => typeof one === 'string' && one !== '');
-    return typeof words === 'string' ? `${reason.slice(0, at)}${words}` : reason;
-  } catch {
-    return reason;
-  }
+/** Why a provider is halted, and what a person corrects. */
+function formatHalted(halt: Halt | undefined, origin: string | null): string {
+  if (halt?.httpStatus === 401)
+    return `${origin} refuses the API key (HTTP 401: ${halt.reason}); put the right key into VIDBATCH_API_KEY`;
+  return `${halt === undefined ? 'the provider is halted' : formatHalt(halt)}; correct the cause (${origin})`;
 }
 
-/** ` (anna@desk, 2026-01-31T12:00:00.000Z)` */
-function formatPauser(paused: Awaited<ReturnType<typeof readPausedBy>>): string {
-  if (paused === undefined) return '';
-  return ` (${paused.who === null ? '' : `${paused.who}, `}${paused.at.toISOString()})`;
+/** ` (anna@desk, 2026-01-31T12:00:00.000Z: faces are blurred)` */
+function formatPauser(paused: Paused | undefined, tell: TellTime = tellUtc): string {
+  if (paused === undefined || paused.at === null) return '';
+  const { at, who, why } = paused;
+  return ` (${who === null ? '' : `${who}, `}${tell(at)}${why === null ? '' : `: ${oneLine(why, 200)}`})`;
 }
 
 /** When the window opens next; undefined: not known, for example because a newer vidbatch wrote the window. */
@@ -208,8 +263,9 @@ function rowsWait(rows: number, what: string): string {
 }
 
 /** `at 2026-11-25T15:00:00Z, in 3h 20m` */
-function moment(at: Date, { now }: Pick<Waiting, 'now'>): string {
-  return `at ${timeOf(at)}, in ${formatDuration(at.getTime() - now.getTime())}`;
+function moment(at: Date, { now }: Pick<Waiting, 'now'>, tell: TellTime | undefined): string {
+  const utc = (): string => `${timeOf(at)}, in ${formatDistance(at.getTime() - now.getTime())}`;
+  return `at ${tell === undefined ? utc() : tell(at)}`;
 }
 
 function timeOf(at: Date): string {
@@ -222,8 +278,9 @@ export async function readRowGates(
   batch: Batch,
   row: Pick<SubmissionView, 'model' | 'price'>,
   origin?: string,
+  tell?: TellTime,
 ): Promise<Gate[]> {
-  const gates = (await readGates(db, batch, origin)).filter((gate) => concerns(gate, row));
+  const gates = (await readGates(db, batch, origin, tell)).filter((gate) => concerns(gate, row));
   const budget = await readBudget(db, batch.id);
   if (budget === null || row.price?.currency === budget.currency) return gates;
   // Other rows of the batch may be sent. This one may not, however high the budget is.
@@ -232,6 +289,7 @@ export async function readRowGates(
 }
 
 /** Whether a gate of the batch concerns this row. */
-function concerns({ gate, only }: Gate, { model }: Pick<SubmissionView, 'model'>): boolean {
-  return gate !== 'not-before' && (only === undefined || (model !== null && isOffPeak(model)));
+function concerns({ gate, only, model: paused }: Gate, { model }: Pick<SubmissionView, 'model'>): boolean {
+  if (gate === 'not-before' || (paused !== undefined && paused !== model)) return false;
+  return only === undefined || (model !== null && isOffPeak(model));
 }

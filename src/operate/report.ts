@@ -1,20 +1,22 @@
-import { estimate } from '../batch/estimate.ts';
-import type { Estimate } from '../batch/estimate.ts';
+import { estimate, type Estimate } from '../batch/estimate.ts';
 import { defaultSeconds } from '../batch/batch-profile.ts';
 import type { Prices } from '../core/money/prices.ts';
-import { transaction } from '../database/database.ts';
-import type { Database, Queryable } from '../database/database.ts';
-import { readBilled } from '../ledger/audit/provider-lines.ts';
-import type { Billed } from '../ledger/audit/provider-lines.ts';
+import { formatDuration } from '../core/units.ts';
+import { transaction, type Database, type Queryable } from '../database/database.ts';
+import { readBilled, type Billed } from '../ledger/audit/provider-lines.ts';
 import type { Batch } from '../ledger/batches.ts';
-import { readFailReasons } from '../ledger/operator/retry-failed-tasks.ts';
-import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
-import { readAccepted, readCalls, readEndings, readTaskTimes } from '../ledger/read/batch-numbers.ts';
-import type { Calls, Ending, Percentiles } from '../ledger/read/batch-numbers.ts';
-import { readAnsweredCosts } from '../ledger/tasks/costs.ts';
-import type { AnsweredCosts } from '../ledger/tasks/costs.ts';
-import { summarise } from './summary.ts';
-import type { Summary } from './summary.ts';
+import { readFailReasons, type FailReason } from '../ledger/operator/retry-failed-tasks.ts';
+import {
+  readAccepted,
+  readCalls,
+  readEndings,
+  readTaskTimes,
+  type Calls,
+  type Ending,
+  type Percentiles,
+} from '../ledger/read/batch-numbers.ts';
+import { readAnsweredCosts, type AnsweredCosts } from '../ledger/tasks/costs.ts';
+import { summarise, type Summary } from './summary.ts';
 
 /** A batch in numbers. */
 export interface Report extends Pick<
@@ -85,4 +87,19 @@ async function readParts(db: Queryable, batch: Batch, prices: Prices): Promise<R
     billed: await readBilled(db, batch.id),
     answered: await readAnsweredCosts(db, [batch.id]),
   };
+}
+
+/** `340 ms`, `1.2 s`, `3m 20s` */
+export function formatMs(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms);
+}
+
+export function formatPercent(part: number, whole: number): string {
+  return whole === 0 ? '0%' : `${((100 * part) / whole).toFixed(part === whole ? 0 : 1)}%`;
+}
+
+/** Task ids a second; null: the time is too short to tell. */
+export function rateOf({ durationMs, taskIds }: Report): number | null {
+  return durationMs === null || durationMs <= 0 || taskIds === 0 ? null : taskIds / (durationMs / 1000);
 }

@@ -1,17 +1,22 @@
 import { priceHint, raiseHint } from '../batch/budget.ts';
 import { usageError } from '../core/errors.ts';
 import { nextStep } from '../core/next-step.ts';
-import { expiryOf } from '../core/task-status.ts';
+import { expiryOf, isSettled } from '../core/task-status.ts';
 import { quoted, shorten } from '../core/text.ts';
+import { tellUtc, type TellTime } from '../core/time/tell-time.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
-import { readAttempts, readEventLog, findSubmissions } from '../ledger/read/rows.ts';
-import type { AttemptView, LoggedEvent, SubmissionView } from '../ledger/read/rows.ts';
+import {
+  readAttempts,
+  readEventLog,
+  findSubmissions,
+  type AttemptView,
+  type LoggedEvent,
+  type SubmissionView,
+} from '../ledger/read/rows.ts';
 import type { Reached } from '../ledger/read/uncertain.ts';
-import { readTasks } from '../ledger/tasks/tasks.ts';
-import type { TaskView } from '../ledger/tasks/tasks.ts';
-import { readRowGates } from './gates.ts';
-import type { Gate } from './gates.ts';
+import { readTasks, type TaskView } from '../ledger/tasks/tasks.ts';
+import { readRowGates, type Gate } from './gates.ts';
 
 /** One row, with everything that the ledger knows of it. */
 export interface RowLife {
@@ -47,12 +52,19 @@ export async function requireRow(
   );
 }
 
-/** `origin`: the provider of this configuration. `lastAttempts`: how many of the newest attempts it reads. */
+/**
+ * `origin`: the provider of this configuration. `lastAttempts`: how many of the newest attempts it reads. `tell`: how the
+ * reasons of its gates tell moments.
+ */
 export async function readRowLife(
   db: Queryable,
   batch: Batch,
   row: SubmissionView,
-  { origin, lastAttempts = null }: { origin: string | undefined; lastAttempts?: number | null },
+  {
+    origin,
+    lastAttempts = null,
+    tell,
+  }: { origin: string | undefined; lastAttempts?: number | null; tell?: TellTime | undefined },
 ): Promise<RowLife> {
   return {
     row,
@@ -60,7 +72,7 @@ export async function readRowLife(
     tasks: await readTasks(db, row.id),
     attempts: await readAttempts(db, row.id, lastAttempts),
     trail: await readEventLog(db, row.id),
-    gates: row.state === 'pending' ? await readRowGates(db, batch, row, origin) : [],
+    gates: row.state === 'pending' ? await readRowGates(db, batch, row, origin, tell) : [],
   };
 }
 
@@ -96,43 +108,47 @@ interface AttemptText {
   worker: string;
 }
 
-export function formatRowLife({ row, batch, tasks, attempts, trail, gates }: RowLife): RowText {
+export function formatRowLife(
+  { row, batch, tasks, attempts, trail, gates }: RowLife,
+  tell: TellTime = tellUtc,
+): RowText {
   const error = [row.errorCode, row.httpStatus === null ? null : `HTTP ${row.httpStatus}`, row.error];
   return {
     error:
       row.errorCode === null && row.error === null
         ? undefined
         : error.filter((part) => part !== null).join(' · '),
-    tasks: tasks.map((task) => formatTask(task, row.taskId)),
-    attempts: attempts.map(formatAttempt),
-    trail: trail.map(({ at, ...event }) => `${at.toISOString()}  ${formatEvent(event)}`),
-    waitsUntil: formatWait(row),
-    next: formatNextStep(row, batch, gates),
+    tasks: tasks.map((task) => formatTask(task, row.taskId, tell)),
+    attempts: attempts.map((attempt) => formatAttempt(attempt, tell)),
+    trail: trail.map(({ at, ...event }) => `${tell(at)}  ${formatEvent(event)}`),
+    waitsUntil: formatWait(row, tell),
+    next: formatNextStep(row, batch, gates, tell),
   };
 }
 
-function formatTask(task: TaskView, current: string | null): TaskText {
+function formatTask(task: TaskView, current: string | null, tell: TellTime): TaskText {
   const isCurrent = task.taskId === current;
   return {
     other: isCurrent ? undefined : `${task.surplus ? 'SURPLUS' : 'earlier'} task ${task.taskId}`,
     status: formatStatus(task),
     url: task.resultUrl,
-    expiry: formatExpiry(task),
+    expiry: formatExpiry(task, tell),
     // The failure reason of the current task is the row's error.
     failReason: isCurrent ? undefined : (task.failReason ?? undefined),
-    laterStatus: formatLaterStatus(task),
-    polls: formatPolls(task),
+    laterStatus: formatLaterStatus(task, tell),
+    polls: formatPolls(task, tell),
   };
 }
 
-/** `completed 100%`, with the provider's own word if it differs. */
-export function formatStatus(task: Pick<TaskView, 'status' | 'rawStatus' | 'progress'>): string {
+/** `in_progress 40%`, with the provider's own word if it differs. How far a task came counts until its end. */
+function formatStatus(task: Pick<TaskView, 'status' | 'rawStatus' | 'progress'>): string {
   const { status, rawStatus, progress } = task;
   const own = rawStatus !== null && rawStatus.toLowerCase() !== status ? ` ("${rawStatus}")` : '';
-  return `${status}${own}${progress === null ? '' : ` ${progress}%`}`;
+  return `${status}${own}${progress === null || isSettled(status) ? '' : ` ${progress}%`}`;
 }
 
-const BY = {
+/** How it is known when a URL expires. */
+export const EXPIRY_KNOWN = {
   answer: 'as the provider says',
   url: 'as the URL says',
   profile: 'as the profile says',
@@ -140,42 +156,42 @@ const BY = {
 } as const;
 
 /** `its URL is good until 2026-11-26T10:00:00.000Z (assumed)` */
-function formatExpiry(task: TaskView): string | undefined {
+function formatExpiry(task: TaskView, tell: TellTime): string | undefined {
   const expiry = expiryOf(task);
-  return expiry && `its URL is good until ${expiry.at.toISOString()} (${BY[expiry.by]})`;
+  return expiry && `its URL is good until ${tell(expiry.at)} (${EXPIRY_KNOWN[expiry.by]})`;
 }
 
 /** The provider changed the final status of the task. */
-function formatLaterStatus(task: TaskView): string | undefined {
+function formatLaterStatus(task: TaskView, tell: TellTime): string | undefined {
   return task.laterStatus === null
     ? undefined
-    : `it was ${task.status}, and since ${task.laterAt?.toISOString() ?? 'then'} the provider calls it ${task.laterStatus}`;
+    : `it was ${task.status}, and since ${task.laterAt === null ? 'then' : tell(task.laterAt)} the provider calls it ${task.laterStatus}`;
 }
 
 /** When the task was polled, with what result, and when it is polled again. */
-function formatPolls(task: TaskView): string {
-  const last = task.askedAt === null ? '' : `, last at ${task.askedAt.toISOString()}`;
+function formatPolls(task: TaskView, tell: TellTime): string {
+  const last = task.askedAt === null ? '' : `, last at ${tell(task.askedAt)}`;
   const parts = [`asked ${task.polls === 1 ? 'once' : `${task.polls} times`}${last}`];
   if (task.misses > 0) parts.push(`not known to the provider ${task.misses} times in a row`);
   if (task.problem !== null) parts.push(`no answer: ${shorten(task.problem, 200)}`);
-  parts.push(task.dueAt === null ? 'not asked again by itself' : `next at ${task.dueAt.toISOString()}`);
+  parts.push(task.dueAt === null ? 'not asked again by itself' : `next at ${tell(task.dueAt)}`);
   return parts.join(' · ');
 }
 
 /** What each phase of an exchange means, if it ended there. */
-export const REACHED: Record<Exclude<Reached, 'none'>, string> = {
+export const REACHED = {
   connecting: 'the request had not begun',
   sending: 'the request was being written when it broke',
   sent: 'the whole request was sent, and no answer began',
   answering: "the answer's head arrived, and its body broke off",
   answered: 'a whole answer arrived',
-};
+} as const satisfies Record<Exclude<Reached, 'none'>, string>;
 
-function formatAttempt(attempt: AttemptView): AttemptText {
+export function formatAttempt(attempt: AttemptView, tell: TellTime = tellUtc): AttemptText {
   const { number, worker, claimedAt, finishedAt, sweptAt } = attempt;
   return {
     number,
-    at: (finishedAt ?? sweptAt ?? claimedAt).toISOString(),
+    at: tell(finishedAt ?? sweptAt ?? claimedAt),
     end: formatEnd(attempt),
     findings: formatFindings(attempt),
     worker,
@@ -211,19 +227,25 @@ function formatFindings(attempt: AttemptView): string {
 }
 
 /** `resolve --not-sent by anna@desk: not in their list` */
-function formatEvent({ event, who, detail }: Omit<LoggedEvent, 'at'>): string {
+export function formatEvent({ event, who, detail }: Omit<LoggedEvent, 'at'>): string {
   return `${event}${who === null ? '' : ` by ${who}`}: ${shorten(detail, 300)}`;
 }
 
 /** `until 2026-11-25T15:00:00.000Z` */
-function formatWait({ state, notBefore }: SubmissionView): string | undefined {
+function formatWait({ state, notBefore }: SubmissionView, tell: TellTime): string | undefined {
   if (state !== 'pending' || notBefore === null || notBefore.getTime() <= Date.now()) return undefined;
-  return `until ${notBefore.toISOString()}`;
+  return `until ${tell(notBefore)}`;
 }
 
-function formatNextStep(row: SubmissionView, batch: RowLife['batch'], gates: readonly Gate[]): string {
+function formatNextStep(
+  row: SubmissionView,
+  batch: RowLife['batch'],
+  gates: readonly Gate[],
+  tell: TellTime,
+): string {
   const isShut = (name: Gate['gate']): boolean => gates.some(({ gate }) => gate === name);
   if (isShut('budget')) return (row.price === null ? priceHint : raiseHint)(batch);
-  if (isShut('window')) return 'nothing: it is sent when its gates are open, while a worker runs';
-  return nextStep(row);
+  if (gates.length > 0 && gates.every(({ opensAt }) => opensAt !== undefined))
+    return 'nothing: it is sent when its gates are open, while a worker runs';
+  return nextStep(row, tell);
 }

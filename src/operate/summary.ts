@@ -1,32 +1,34 @@
 /**
  * The room `operate` shows an operator the state of batches and servers: status, report, explain, verify, doctor and
- * metrics. It may import schedule, worker, results, batch, manifest, provider, ledger, database and core.
+ * metrics. It also copies whole ledgers.
+ * It may import schedule, worker, results, batch, manifest, provider, ledger, database and core.
  */
-import { budgetJson } from '../batch/budget.ts';
-import type { BudgetJson } from '../batch/budget.ts';
-import { EXIT } from '../core/errors.ts';
-import type { ExitCode } from '../core/errors.ts';
+import { budgetJson, type BudgetJson } from '../batch/budget.ts';
+import { EXIT, type ExitCode } from '../core/errors.ts';
 import { remakeLine } from '../core/next-step.ts';
-import { STATES } from '../core/states.ts';
-import type { Counts, State } from '../core/states.ts';
-import { openOf } from '../core/task-status.ts';
-import type { TaskCounts } from '../core/task-status.ts';
+import { STATES, type Counts, type State } from '../core/states.ts';
+import { openOf, type TaskCounts } from '../core/task-status.ts';
+import type { TellTime } from '../core/time/tell-time.ts';
 import { formatCount, formatDuration, plural } from '../core/units.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
 import { readBudgetStatus } from '../ledger/money/budget.ts';
 import type { FailReason } from '../ledger/operator/retry-failed-tasks.ts';
-import { readNumbers, readSpeed } from '../ledger/read/batch-numbers.ts';
-import type { BatchNumbers, Speed } from '../ledger/read/batch-numbers.ts';
-import { readLedgerId } from '../ledger/read/rows.ts';
-import { listFeeders } from '../ledger/send/feeder.ts';
-import { sends } from '../worker/queue/name.ts';
-import { readGates } from './gates.ts';
-import type { Gate } from './gates.ts';
+import { readNumbers, readSpeed, type BatchNumbers, type Speed } from '../ledger/read/batch-numbers.ts';
+import { isFed } from '../ledger/workers.ts';
+import { readGates, type Gate } from './gates.ts';
 
-/** Reads the status of a batch. `origin`: the provider of this configuration, if there is one. */
-export async function summarise(db: Queryable, batch: Batch, origin?: string): Promise<Summary> {
-  return summaryOf(db, batch, await readNumbers(db, batch.id), origin);
+/**
+ * Reads the status of a batch. `origin`: the provider of this configuration, if there is one. `tell`: how reasons tell
+ * moments.
+ */
+export async function summarise(
+  db: Queryable,
+  batch: Batch,
+  origin?: string,
+  tell?: TellTime,
+): Promise<Summary> {
+  return summaryOf(db, batch, await readNumbers(db, batch.id), origin, tell);
 }
 
 /** The same from numbers that the caller has read already. */
@@ -35,6 +37,7 @@ export async function summaryOf(
   batch: Batch,
   { counts, surplus, remade }: BatchNumbers,
   origin?: string,
+  tell?: TellTime,
 ): Promise<Summary> {
   const status = await readBudgetStatus(db, batch.id);
   return {
@@ -46,7 +49,7 @@ export async function summaryOf(
     taskIds: counts.submitted,
     surplus,
     remade,
-    gates: counts.pending + counts.submitting === 0 ? [] : await readGates(db, batch, origin),
+    gates: counts.pending + counts.submitting === 0 ? [] : await readGates(db, batch, origin, tell),
     budget: status === undefined ? null : budgetJson(status),
   };
 }
@@ -159,7 +162,7 @@ export interface Pace {
   rate: number;
   /** Until all rows are sent that the budget pays for. Null: no row is left, nothing moves, or a gate may stay shut. */
   etaSeconds: number | null;
-  /** A worker that sends its rows was alive lately. */
+  /** A worker that sends its rows is alive. */
   fed: boolean;
   /** The numbers behind `rate`. */
   lately: Speed;
@@ -173,12 +176,6 @@ export async function readPace(db: Queryable, batch: Pick<Batch, 'id'>, summary:
   const fed = await isFed(db, batch.id);
   const rate = lately.accepted / lately.seconds;
   return { rate, etaSeconds: etaOf(rate, fed, summary), fed, lately };
-}
-
-/** Whether a worker that sends the rows of this batch was alive lately. */
-export async function isFed(db: Queryable, batchId: number): Promise<boolean> {
-  const id = await readLedgerId(db);
-  return (await listFeeders(db)).some(({ queue, alive }) => alive && sends(queue, id, batchId));
 }
 
 /** That rows wait for a worker; undefined: they do not. */

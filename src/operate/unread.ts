@@ -3,8 +3,7 @@ import type { PollVerdict } from '../core/poll-plan.ts';
 import { excerpt, oneLine } from '../core/text.ts';
 import type { Queryable } from '../database/database.ts';
 import type { Batch } from '../ledger/batches.ts';
-import { readUnread } from '../ledger/read/unread.ts';
-import type { Unread } from '../ledger/read/unread.ts';
+import { readUnread, type Unread } from '../ledger/read/unread.ts';
 import type { SendingOptions } from '../worker/sending.ts';
 
 /** An answer that the profile of a batch does not understand, and what to write into the profile. */
@@ -20,27 +19,43 @@ export async function readUnreadAnswers(
   db: Queryable,
   { id, profile }: Pick<Batch, 'id' | 'profile'>,
 ): Promise<UnreadAnswer[]> {
-  return (await readUnread(db, id)).map((one) => {
-    const line = lineFor(one);
-    return { ...one, line, told: formatUnread(one, profile, line) };
-  });
+  return (await readUnread(db, id)).map((one) => explainUnread(one, profile));
 }
 
 const LONGEST_ANSWER = 300;
 
-function formatUnread({ what, word, body }: Unread, profile: string, line: string): string {
-  const missing =
-    what === 'status' && word !== null && word !== ''
-      ? `does not know the status ${excerpt(word)} of a task`
-      : `does not find the ${{ 'task-id': 'task id', task: 'task', status: 'status', video: "video's URL" }[what]}`;
-  return `the profile ${profile} ${missing} in the answer ${oneLine(body, LONGEST_ANSWER)}; a profile that extends it needs: ${line}`;
+export function explainUnread(unread: Unread, profile: string): UnreadAnswer {
+  const { what, body } = unread;
+  const answer = oneLine(body, LONGEST_ANSWER);
+  if (what === 'task-id' && body.trimStart().startsWith('<')) {
+    const line = 'create: { path: /… }';
+    const told = `the answer ${answer} is a page, not JSON: VIDBATCH_BASE_URL may be wrong, or the path in the profile ${profile}: ${line}`;
+    return { ...unread, line, told };
+  }
+  const line = lineFor(unread);
+  const told = `the profile ${profile} ${formatMissing(unread)} in the answer ${answer}; a profile that extends it needs: ${line}`;
+  return { ...unread, line, told };
 }
 
-/** `…`: a person has to find the place. */
+function formatMissing({ what, word }: Unread): string {
+  const isNamed = word !== null && word !== '';
+  if (what === 'status' && isNamed) return `does not know the status ${excerpt(word)} of a task`;
+  if (what === 'task-id' && isNamed) return `does not know the code ${excerpt(word)}`;
+  return `does not find the ${{ 'task-id': 'task id', task: 'task', status: 'status', video: "video's URL" }[what]}`;
+}
+
+/** A person has to find the place, or the meaning. */
 const UNKNOWN_PLACE = '…';
 
 function lineFor({ what, word, body }: Unread): string {
-  if (what === 'task-id') return `create: { +taskId: [${placeIn(body, isId)}] }`;
+  if (what === 'task-id') {
+    const place = placeIn(body, isId);
+    const taskId = `create: { +taskId: [${place}] }`;
+    if (word === null || word === '') return taskId;
+    const code = `outcomes: { +codes: [{ code: ${JSON.stringify(word)}, status: 4xx, outcome: ${UNKNOWN_PLACE} }] }`;
+    // An id beside a code may be the id of the request.
+    return place === UNKNOWN_PLACE ? code : `${code}, or ${taskId} if the row was accepted`;
+  }
   if (what === 'task') return `task: { +in: [${UNKNOWN_PLACE}], +status: [${UNKNOWN_PLACE}] }`;
   if (what === 'video') return `task: { +result: [${placeIn(body, isUrl)}] }`;
   if (word === null || word === '') return `task: { +status: [${placeIn(body, isStatus)}] }`;
@@ -50,11 +65,13 @@ function lineFor({ what, word, body }: Unread): string {
 type Test = (key: string, value: unknown) => boolean;
 
 const isId: Test = (key, value) =>
-  /(^|[_-]|task)(id|key|no|number)$/i.test(key) && (typeof value === 'string' || typeof value === 'number');
+  !/request|trace|session/i.test(key) &&
+  /(^|[_-]|task)(id|key|no|number)$/i.test(key) &&
+  (typeof value === 'string' || typeof value === 'number');
 const isUrl: Test = (_key, value) => typeof value === 'string' && /^https?:\/\//.test(value);
 const isStatus: Test = (key, value) => /status|state|phase/i.test(key) && typeof value === 'string';
 
-/** The first place whose value looks right, as a profile names it. */
+/** The first path in the answer whose value has the right form, written as an item of a YAML list. */
 function placeIn(body: string, looksRight: Test): string {
   let value: unknown;
   try {
@@ -62,7 +79,8 @@ function placeIn(body: string, looksRight: Test): string {
   } catch {
     return UNKNOWN_PLACE;
   }
-  return find(value, '', looksRight) ?? UNKNOWN_PLACE;
+  const place = find(value, '', looksRight) ?? UNKNOWN_PLACE;
+  return /^[\w.]+$|^…$/.test(place) ? place : `'${place.replaceAll("'", "''")}'`;
 }
 
 function find(value: unknown, place: string, looksRight: Test): string | undefined {

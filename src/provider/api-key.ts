@@ -8,7 +8,7 @@ export function checkApiKey(key: string): void {
   throw usageError(
     'api-key',
     `the API key has a space, a line break or a character outside ASCII at position ${at + 1} of ${key.length}`,
-    'give the key alone, without "Bearer" and without quotes',
+    'Give the key alone, without "Bearer" and without quotes.',
   );
 }
 
@@ -24,9 +24,10 @@ const NAMED: Readonly<Record<string, string>> = {
 
 /**
  * Removes the key from a text, also if it is escaped as in JSON, URLs or HTML, or encoded in base64. A text may be cut off, so
- * the beginning of the key at its end is removed, too.
+ * the beginning of the key at its end is removed, too. Without a key, it leaves each text as it is.
  */
-export function redactor(key: string): (text: string) => string {
+export function redactor(key: string | undefined): (text: string) => string {
+  if (key === undefined) return (text) => text;
   const forms = [Array.from(key, spellings), ...encodings(key).map((code) => Array.from(code, digit))];
   const whole = new RegExp(forms.map((form) => form.join('')).join('|'), 'g');
   return (text) => withoutTail(text.replace(whole, REDACTED), key);

@@ -4,7 +4,7 @@ import type { Provider } from './client.ts';
 import type { RememberedProfiles } from './profile/remembered.ts';
 
 /** How one task is asked for. */
-export interface AskedAs {
+interface AskedAs {
   /** The profile of its batch, by its number in the ledger. */
   profileId: number;
   /** Where the provider said to ask for it; null: where the profile says. */

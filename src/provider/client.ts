@@ -2,12 +2,10 @@
  * The room `provider` speaks HTTP with the provider and judges its answers.
  * It may import ledger, database and core.
  */
-import { getCACertificates } from 'node:tls';
-import { Pool } from 'undici';
 import { VERSION } from '../core/version.ts';
 import { usageError } from '../core/errors.ts';
 import { checkApiKey, redactor } from './api-key.ts';
-import { ANSWER_LIMIT, exchange, type Exchange, type ExchangeRequest } from './exchange.ts';
+import { Calls, refused } from './calls.ts';
 import { dialectOf } from './dialect.ts';
 import { formatFailure, judgeFailure } from './failure.ts';
 import { judge } from './judgement.ts';
@@ -51,7 +49,7 @@ export interface ProviderOptions {
   profile?: Profile;
   /** From the call to the last byte of the answer; 120 s. */
   timeoutMs?: number;
-  /** The most sockets; with fewer than concurrent calls, calls wait for each other. Default: no limit. */
+  /** The most sockets at a time. If there are fewer than open calls, calls wait for a socket. Default: no limit. */
   connections?: number;
   /** Codes with another meaning: code → outcome kind, as `checkCodes` allows. */
   codes?: Readonly<Record<string, string>>;
@@ -63,14 +61,7 @@ export interface ProviderOptions {
   now?: () => number;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
-
-/**
- * Under one second, also if the server promises a longer `Keep-Alive`: a request on a socket that the server is closing ends
- * as uncertain.
- */
-const IDLE_MS = 900;
 
 /**
  * The provider over HTTP/1.1.
@@ -83,7 +74,7 @@ export function createProvider(options: ProviderOptions): Provider {
   if (!(timeoutMs >= 1 && timeoutMs <= LONGEST_TIMEOUT_MS)) {
     throw usageError('timeout', `the timeout of ${timeoutMs} ms is not between 1 and ${LONGEST_TIMEOUT_MS}`);
   }
-  const redact = apiKey === undefined ? (text: string): string => text : redactor(apiKey);
+  const redact = redactor(apiKey);
   const { origin, host } = new URL(baseUrl);
   const headers = {
     accept: 'application/json',
@@ -91,45 +82,7 @@ export function createProvider(options: ProviderOptions): Provider {
     'accept-encoding': 'identity',
     'user-agent': `vidbatch/${VERSION}`,
   };
-  const pool = new Pool(origin, {
-    connections: options.connections ?? null,
-    // h2 multiplexes, and undici replays a POST after REFUSED_STREAM.
-    allowH2: false,
-    pipelining: 1,
-    // A proxy's cookies must not cost a task id (default: 16 KiB).
-    maxHeaderSize: ANSWER_LIMIT,
-    keepAliveTimeout: IDLE_MS,
-    keepAliveMaxTimeout: IDLE_MS,
-    keepAliveTimeoutThreshold: 2000,
-    connect: {
-      timeout: CONNECT_TIMEOUT_MS,
-      ...(options.ca === undefined ? {} : { ca: [...getCACertificates('default'), options.ca] }),
-    },
-  });
-
-  const calls = new Set<Promise<Exchange>>();
-  let closing: Promise<void> | undefined;
-
-  async function call(request: ExchangeRequest): Promise<Exchange> {
-    if (closing !== undefined) return refused('UND_ERR_CLOSED', 'the client is closed');
-    // undici refuses such a header too, but its pool then never uses that connection again.
-    if (Object.values(request.headers).some((value) => /[^\x20-\x7e]/.test(value))) {
-      return refused('INVALID_HEADER', 'a header holds a character that cannot be sent');
-    }
-    const running = exchange(pool, request, timeoutMs);
-    calls.add(running);
-    try {
-      return await running;
-    } finally {
-      calls.delete(running);
-    }
-  }
-
-  /** Waits for the running calls, which end by their timeouts. */
-  function close(): Promise<void> {
-    closing ??= Promise.allSettled(calls).then(() => pool.destroy());
-    return closing;
-  }
+  const calls = new Calls(origin, { ...options, timeoutMs });
 
   const speakers = new WeakMap<Profile, Provider>();
   function speaking(profile: Profile): Provider {
@@ -160,7 +113,7 @@ export function createProvider(options: ProviderOptions): Provider {
         const result =
           request === undefined
             ? refused('INVALID_BODY', 'the request is not a JSON object')
-            : await call({ method: 'POST', ...request, mayLeave });
+            : await calls.make({ method: 'POST', ...request, mayLeave });
         if (result.kind === 'failure') return judgeFailure(result, { host, redact, proxies });
         return judge(result.answer, dialect, { now: now(), redact, queryUrlOf });
       },
@@ -168,7 +121,7 @@ export function createProvider(options: ProviderOptions): Provider {
       async query(taskId, { signal, queryUrl } = {}) {
         if (keyless) return { kind: 'transient', trouble: 'refused', message: NO_KEY.message };
         const path = requests.queryPath(taskId, queryUrl);
-        const result = await call({ method: 'GET', path, headers: { ...requests.query }, signal });
+        const result = await calls.make({ method: 'GET', path, headers: { ...requests.query }, signal });
         if (result.kind === 'answer') {
           const contentUrl = requests.contentUrl(taskId);
           return readTask(result.answer, dialect, { now: now(), redact, origin, contentUrl });
@@ -181,7 +134,7 @@ export function createProvider(options: ProviderOptions): Provider {
       },
 
       headersFor: (url) => (requests.isContent(url) ? { ...requests.key } : {}),
-      close,
+      close: () => calls.close(),
     };
   }
 
@@ -192,7 +145,3 @@ const NO_KEY = {
   code: 'NO_API_KEY',
   message: 'the API key is not known: VIDBATCH_API_KEY is not set, and the profile needs one',
 };
-
-function refused(code: string, message: string): Exchange {
-  return { kind: 'failure', phase: 'connecting', problem: { code, message } };
-}

@@ -60,7 +60,7 @@ class Judge {
     }
     const refusal = this.#refusal();
     const { kind, code } = this.#decide(refusal);
-    return this.#refused(kind, code, refusal.message ?? `HTTP ${status} without a message`);
+    return this.#refused(kind, code, refusal.said ?? `HTTP ${status} without a message`);
   }
 
   #refusal(): Refusal {
@@ -118,13 +118,13 @@ class Judge {
   #withoutTask(refusal: Refusal, byCode: Known | undefined): Outcome {
     const { status, cutOff } = this.#answer;
     const said = `HTTP ${status} without a readable task id`;
-    const code = refusal.layers[0]?.[0] ?? 'NO_TASK_ID';
+    const code = refusal.layers[0]?.find((one) => this.#dialect.refusals.isError(one)) ?? 'NO_TASK_ID';
     if (cutOff === undefined) {
       const kind = this.#dialect.outcomes.ofText(refusal.message, status);
       const known = byCode ?? (kind === undefined ? undefined : { kind, code });
-      if (known !== undefined) return this.#refused(known.kind, known.code, refusal.message ?? said);
+      if (known !== undefined) return this.#refused(known.kind, known.code, refusal.said ?? said);
     }
-    const why = cutOff === undefined ? refusal.message : formatCutOff(cutOff);
+    const why = cutOff === undefined ? refusal.said : formatCutOff(cutOff);
     return this.#refused('uncertain', code, why === undefined ? said : `${said}: ${why}`);
   }
 

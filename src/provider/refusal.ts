@@ -1,5 +1,5 @@
 import { defined } from '../core/json.ts';
-import { asObject, parseEmbedded, plainMessage, textIn, type Json } from './answer-body.ts';
+import { asObject, parseEmbedded, parseValue, plainMessage, textIn, type Json } from './answer-body.ts';
 import { firstOf, valuesAt, type Path } from './profile/path.ts';
 import type { Profile } from './profile/schema.ts';
 
@@ -9,6 +9,8 @@ export interface Refusal {
   layers: string[][];
   /** The innermost message. */
   message?: string;
+  /** The same for people: a message that is JSON, in its own words. */
+  said?: string;
   /** The body, and what a wrapper contains, are JSON objects. */
   readable: boolean;
 }
@@ -40,13 +42,23 @@ export class RefusalReader {
       const codes = codesAt(object, this.#answers.code);
       layers.push(codes);
       message = firstOf(object, messages, textIn) ?? message;
-      if (wrapper === undefined || !codes.includes(wrapper.code))
-        return defined({ layers, message, readable: true });
+      if (wrapper === undefined || !codes.includes(wrapper.code)) return this.#refusal(layers, message, true);
       const wrapped = firstOf(object, wrapper.at, (one) => one);
       text = typeof wrapped === 'string' ? wrapped : '';
       object = asObject(wrapped) ?? parseEmbedded(text);
     }
-    return defined({ layers, message: message ?? plainMessage(text), readable: false });
+    return this.#refusal(layers, message ?? plainMessage(text), false);
+  }
+
+  #refusal(layers: string[][], message: string | undefined, readable: boolean): Refusal {
+    return defined({ layers, message, said: message && this.#inWords(message), readable });
+  }
+
+  #inWords(message: string): string {
+    const object = asObject(parseValue(message));
+    if (object === undefined) return message;
+    const { message: messages, code } = this.#answers;
+    return firstOf(object, messages, textIn) ?? codesAt(object, code)[0] ?? message;
   }
 
   /** Whether an answer reports an error, or a code that does not mean success. */

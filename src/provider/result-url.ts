@@ -45,7 +45,7 @@ function httpUrlIn(value: unknown): string | undefined {
   return isHttpUrl(value) ? value : undefined;
 }
 
-/** When the URL dies, if the answer or the URL itself says so. */
+/** When the URL expires, if the answer or the URL itself says so. */
 export function expiryOf(
   task: Json,
   resultUrl: string,

@@ -5,13 +5,11 @@
  */
 import type { Database } from '../database/database.ts';
 import { askNow, countTasks } from '../ledger/tasks/tasks.ts';
-import { readAnsweredCosts } from '../ledger/tasks/costs.ts';
-import type { AnsweredCosts } from '../ledger/tasks/costs.ts';
+import { readAnsweredCosts, type AnsweredCosts } from '../ledger/tasks/costs.ts';
 import { ensurePoller } from '../ledger/tasks/poll.ts';
 import type { Polled } from '../ledger/tasks/record-polls.ts';
 import type { Logger } from '../core/log.ts';
-import { startPoller } from './poll/poller.ts';
-import type { PollerOptions } from './poll/poller.ts';
+import { startPoller, type PollerOptions } from './poll/poller.ts';
 import type { Asker } from '../provider/asker.ts';
 import type { TaskCounts } from '../core/task-status.ts';
 

@@ -5,12 +5,18 @@ import { messageOf, VidbatchError } from '../core/errors.ts';
 import { isOutage } from '../database/connection-errors.ts';
 import { LATE_MS } from './due.ts';
 import type { Database } from '../database/database.ts';
-import { endRun, releaseRun, LEASE_MS, leaveRun, renewLease, recordMade } from '../ledger/schedules/runs.ts';
-import type { TakenRun } from '../ledger/schedules/runs.ts';
+import {
+  endRun,
+  releaseRun,
+  LEASE_MS,
+  leaveRun,
+  renewLease,
+  recordMade,
+  type TakenRun,
+} from '../ledger/schedules/runs.ts';
 import type { RunFlags } from '../ledger/schedules/schedules.ts';
 import { parseMap } from '../manifest/columns.ts';
-import { produce } from '../batch/producer.ts';
-import type { ProduceOptions, Produced } from '../batch/producer.ts';
+import { produce, type ProduceOptions, type Produced } from '../batch/producer.ts';
 import { parseWindow } from '../core/time/window.ts';
 
 export type RunResult =

@@ -11,19 +11,17 @@ import { isOutage } from '../database/connection-errors.ts';
 import { dueTicks, firstAfter } from './due.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';
-import { takeRun } from '../ledger/schedules/runs.ts';
-import type { TakenRun } from '../ledger/schedules/runs.ts';
+import { takeRun, type TakenRun } from '../ledger/schedules/runs.ts';
 import {
   decideTicks,
   recordTicker,
   listSchedules,
   listTickingSchedules,
+  type Schedule,
 } from '../ledger/schedules/schedules.ts';
-import type { Schedule } from '../ledger/schedules/schedules.ts';
 import type { Logger } from '../core/log.ts';
 import { openMirror } from './mirror.ts';
-import { makeRun } from './make-run.ts';
-import type { RunResult } from './make-run.ts';
+import { makeRun, type RunResult } from './make-run.ts';
 
 const LOOK_MS = 1_000;
 const SEEN_MS = 5_000;
@@ -36,7 +34,7 @@ export interface SchedulesOptions {
 }
 
 export interface Schedules {
-  /** Takes no more runs, and gives back the run that it is making unless it is made by then. */
+  /** Starts no more runs. A run that is not finished by then goes back, so that another worker makes it. */
   stop(): Promise<void>;
 }
 

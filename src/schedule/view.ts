@@ -1,8 +1,7 @@
 import { wallTime } from './due.ts';
 import { countStates } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
-import { isFailing, findLastRun } from '../ledger/schedules/runs.ts';
-import type { Run } from '../ledger/schedules/runs.ts';
+import { isFailing, findLastRun, type Run } from '../ledger/schedules/runs.ts';
 import type { Schedule } from '../ledger/schedules/schedules.ts';
 import { ledgerNow } from '../ledger/send/window.ts';
 import type { Counts } from '../core/states.ts';

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { usageError } from '../core/errors.ts';
 import { html } from './answer.ts';
-import { parseRated, quote } from './fault.ts';
+import { parseRated, quote } from './random.ts';
 import { Video } from './video.ts';
 
 /** The answer to a GET of a result: its head, its bytes, and its end. */

@@ -2,8 +2,6 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { isPlainObject, parseJson } from '../core/json.ts';
 import { json, type Answer } from './answer.ts';
 import type { AcceptedCreate } from './record.ts';
-import type { Settings } from './settings.ts';
-import type { TaskStatus } from './tasks.ts';
 
 /** Why a request is refused, in the words of no dialect. */
 export type Reason =
@@ -25,9 +23,21 @@ export type Json = Record<string, unknown>;
 /** The body of a create as the record keeps it: as it came, with the fields that every dialect has. */
 export type Validation = { valid: true; body: Json & { prompt: string } } | { valid: false; message: string };
 
+/** What a task does now, in the words of no dialect. */
+export interface TaskStatus {
+  status: 'queued' | 'in_progress' | 'completed' | 'failed' | 'expired';
+  /** 0-100. */
+  progress: number;
+  failReason?: string;
+}
+
+/** The shapes in which gateways answer a question about a task; `mixed`: another one each time. */
+export const QUERY_SHAPES = ['flat', 'flat-url', 'flat-result', 'wrapped', 'mixed'] as const;
+export type QueryShape = (typeof QUERY_SHAPES)[number];
+
 /** A question about a task. */
 export interface Asked {
-  settings: Settings;
+  queryShape: QueryShape;
   /** The word that replaces the one for `in_progress`. */
   unknownStatus: string | null;
   /** From 1. */

@@ -2,6 +2,7 @@ import { usageError } from '../core/errors.ts';
 import { type Answer, html, text } from './answer.ts';
 import type { Dialect, Reason } from './dialect.ts';
 import { gatewayError, taskError, tooLarge, vendorError } from './gateway-answers.ts';
+import { parseRated, quote } from './random.ts';
 
 /**
  * What happens to a request. All but `answer` start from the success answer, also if no task was created: the client must
@@ -293,18 +294,6 @@ export function parseFault(spec: string): RatedFault {
   return { ...parseFaultName(name), rate };
 }
 
-/** `what`: for the error. */
-export function parseRated(what: 'fault' | 'mistake', spec: string): { name: string; rate: number } {
-  const [name = '', rate = '1', ...rest] = spec.split('=');
-  const share = Number(rate);
-  if (rest.length > 0 || rate.trim() === '' || !(share >= 0 && share <= 1)) {
-    throw usageError(`${what}-rate`, `${what} ${quote(spec)}: the rate is not a number between 0 and 1`);
-  }
-  return { name, rate: share };
-}
-
 function isFaultName(name: string): name is FaultName {
   return Object.hasOwn(FAULTS, name);
 }
-
-export const quote = (text: string): string => JSON.stringify(text.slice(0, 80));

@@ -1,9 +1,7 @@
 import { json, type Answer } from './answer.ts';
-import { about, type Asked } from './dialect.ts';
+import { about, type Asked, type QueryShape, type TaskStatus } from './dialect.ts';
 import type { AcceptedCreate } from './record.ts';
 import { draw } from './random.ts';
-import type { QueryShape } from './settings.ts';
-import type { TaskStatus } from './tasks.ts';
 
 /** The gateway's shape for refusals about the account, the key or the channel. */
 export function gatewayError(
@@ -102,7 +100,7 @@ const WORDS: Record<Shape, Words> = {
 
 /** The answer to a poll. `mixed` draws a shape for each poll. */
 export function report(create: AcceptedCreate, task: TaskStatus, asked: Asked): Answer {
-  const { queryShape } = asked.settings;
+  const { queryShape } = asked;
   const shape = queryShape === 'mixed' ? drawnShape(create, asked) : queryShape;
   const status = word(shape, task.status, asked);
   const { taskId } = create;

@@ -134,7 +134,7 @@ export class Handler {
     const task = tasks.answer(create, now(), poll, arrives);
     if (task === 'missing') return missing(life.missingStatus);
     return dialect.report(create, task, {
-      settings: settings(),
+      queryShape: settings().queryShape,
       unknownStatus,
       poll,
       seed,

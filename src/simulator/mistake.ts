@@ -1,5 +1,5 @@
 import { usageError } from '../core/errors.ts';
-import { parseRated, quote } from './fault.ts';
+import { parseRated, quote } from './random.ts';
 
 /** Mistakes in the task list and the bill, and the tasks to which each applies. */
 export const MISTAKES = {

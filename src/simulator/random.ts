@@ -1,3 +1,5 @@
+import { usageError } from '../core/errors.ts';
+
 /**
  * A number in [0, 1) that depends only on its arguments, so every run is the same. Purposes are independent: adding
  * latency to a run does not change which requests fail.
@@ -20,3 +22,15 @@ export function pickByRate<T extends { rate: number }>(rated: readonly T[], draw
     return drawn < edge;
   });
 }
+
+/** Reads `name=rate`, for example `timeout=0.01`; without a rate: always. `what`: for the error. */
+export function parseRated(what: 'fault' | 'mistake', spec: string): { name: string; rate: number } {
+  const [name = '', rate = '1', ...rest] = spec.split('=');
+  const share = Number(rate);
+  if (rest.length > 0 || rate.trim() === '' || !(share >= 0 && share <= 1)) {
+    throw usageError(`${what}-rate`, `${what} ${quote(spec)}: the rate is not a number between 0 and 1`);
+  }
+  return { name, rate: share };
+}
+
+export const quote = (text: string): string => JSON.stringify(text.slice(0, 80));

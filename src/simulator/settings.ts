@@ -3,6 +3,7 @@ import { defined } from '../core/json.ts';
 import { parseAmount } from '../core/money/money.ts';
 import { usageError } from '../core/errors.ts';
 import { isOffPeak } from '../core/model.ts';
+import { QUERY_SHAPES } from './dialect.ts';
 import { isRefusal, faultKind, parseFault, parseFaultName } from './fault.ts';
 import { parseMistake } from './mistake.ts';
 import { parseResultFault } from './delivery.ts';
@@ -40,8 +41,6 @@ const taskLife = z.strictObject({
 export type TaskLife = z.infer<typeof taskLife>;
 
 export const lifePatch = taskLife.partial();
-
-export const QUERY_SHAPES = ['flat', 'flat-url', 'flat-result', 'wrapped', 'mixed'] as const;
 
 const throttleName = z.string().transform((name) => {
   const fault = parseFaultName(name);
@@ -92,14 +91,13 @@ const settings = z.strictObject({
 });
 
 export type Settings = z.infer<typeof settings>;
-export type QueryShape = Settings['queryShape'];
 
 const patch = settings.partial().extend({ task: lifePatch.optional() });
 
 /** A change of settings, as options and the control endpoint take it. */
 export type SettingsPatch = z.input<typeof patch>;
 
-/** The models of the contract page, written a second time on purpose, like the rules in `validation.ts`. */
+/** The models of the contract page, written a second time on purpose, like `dialects/gateway-rules.ts`. */
 const MODELS = ['viduq3p', 'viduq3t'].flatMap((family) =>
   ['', '-mix'].flatMap((mix) =>
     ['540p', '720p', '1080p'].flatMap((size) =>

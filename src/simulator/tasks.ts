@@ -1,3 +1,4 @@
+import type { TaskStatus } from './dialect.ts';
 import { draw } from './random.ts';
 import type { Settings, TaskLife } from './settings.ts';
 import type { AcceptedCreate, AcceptRecord } from './record.ts';
@@ -7,13 +8,6 @@ import type { Rules } from './fault-rules.ts';
 export interface Span {
   startsAt: number;
   endsAt: number;
-}
-
-export interface TaskStatus {
-  status: 'queued' | 'in_progress' | 'completed' | 'failed' | 'expired';
-  /** 0-100. */
-  progress: number;
-  failReason?: string;
 }
 
 /** The vendor's reasons for a failed task. */
@@ -90,7 +84,7 @@ export class Tasks {
     this.#seed = seed;
   }
 
-  /** Call it after a change of settings or rules. */
+  /** Plans the course of every task again, after a change of settings or rules. */
   replan(): void {
     this.#spans.clear();
     this.#planned = 0;

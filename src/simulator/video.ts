@@ -62,7 +62,7 @@ function box(type: string, content: Buffer): Buffer {
   return Buffer.concat([head, content]);
 }
 
-/** ISO 14496-12, 8.2.2, version 0: a thousand ticks a second, and a thousand of them. */
+/** ISO 14496-12, 8.2.2, version 0: a second has a thousand ticks, and the video lasts a thousand ticks. */
 function movieHeader(): Buffer {
   const header = Buffer.alloc(100);
   header.writeUInt32BE(1000, 12);

@@ -1,42 +1,36 @@
 import { logAccepted } from './row-log.ts';
 import { clearTextOf } from './clear-text.ts';
 import type { Config } from '../core/config.ts';
-import { messageOf, usageError } from '../core/errors.ts';
-import {
-  acceptForeignJournals,
-  foreignJournals,
-  foreignRefusal,
-  formatForeignJournals,
-} from './journal/foreign.ts';
+import { usageError } from '../core/errors.ts';
 import { freeAllTasks } from '../ledger/tasks/poll.ts';
 import { followClock } from '../ledger/send/clock.ts';
+import { judgeClosed, judgeForeignJournals, refuseSecondLedger, type Role } from './judge-ledger.ts';
 import type { Database } from '../database/database.ts';
-import { isThere } from '../database/disk-errors.ts';
+import { holdsLedger, isExpected, ledgerExpected } from '../database/incoming.ts';
 import type { EmbeddedDatabase } from '../database/embedded.ts';
 import { forgetFeeders } from '../ledger/send/feeder.ts';
-import { againstRace, isMigrated, migrateLedger, refuseUnknownLedger } from '../ledger/migrate.ts';
+import { forgetPulses } from '../ledger/workers.ts';
+import {
+  appliedMigrations,
+  isMigrated,
+  migrateLedger,
+  refuseExpected,
+  refuseUnknownLedger,
+} from '../ledger/migrate.ts';
 import { checkFolder } from '../database/ownership.ts';
 import { PreparedPool } from '../database/prepared-statements.ts';
 import { readHolder } from '../database/lock.ts';
 import { readLedgerId } from '../ledger/read/rows.ts';
 import { sweep } from '../ledger/send/sweep.ts';
 import { journalFolder } from './journal/journal.ts';
-import { createLog } from '../core/log.ts';
-import type { Logger } from '../core/log.ts';
+import { createLog, type Logger } from '../core/log.ts';
 import { Outage } from '../database/outage.ts';
 import { crashPoint } from '../core/crash-points.ts';
-import type { Postgres } from '../database/postgres/connect.ts';
 import { parseRedisUrl } from './queue/redis/url.ts';
-import { replayJournals } from './journal/replay.ts';
-import type { Replayed } from './journal/replay.ts';
+import { replayJournals, type Replayed } from './journal/replay.ts';
 import type { QueueStore } from './queue/queue.ts';
+import { migrateQueue, openStore, type Closer, type LedgerServer } from './queue/store.ts';
 import { loadTelemetry } from './telemetry.ts';
-
-/**
- * `worker`: sends rows, so it must hold the embedded folder itself. `writer`: may make the ledger. `reader`: the
- * ledger must be there.
- */
-export type Role = 'worker' | 'writer' | 'reader';
 
 /** The open ledger without its queue: enough for commands that read, pause or resolve. The caller closes it. */
 export interface LedgerApp {
@@ -63,8 +57,6 @@ export interface App extends LedgerApp {
   store: QueueStore;
   storage: { ledger: string; queue: string };
 }
-
-type Closer = () => unknown;
 
 /**
  * Opens ledger and queue as the configuration says. Closes what it had opened when a later step fails.
@@ -121,7 +113,7 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
     if (config.databaseUrl === undefined || role !== 'reader') checkFolder(config.dataDir);
     const ledger = await (config.databaseUrl === undefined
       ? openEmbeddedLedger(config.dataDir, role, closers, log)
-      : openPostgresLedger(config.databaseUrl, role, closers));
+      : openPostgresLedger(config, config.databaseUrl, role, closers, log));
     const { id } = ledger;
     await judgeForeignJournals(ledger.db, id, config, role, log);
     return {
@@ -139,28 +131,8 @@ async function opening<More extends Pick<LedgerApp, 'storage' | 'outages'>>(
   }
 }
 
-/** Foreign journals stop a worker and a writer. A reader only warns. */
-async function judgeForeignJournals(
-  db: Database,
-  id: string,
-  { dataDir, acceptForeignJournals: acceptedBy }: Config,
-  role: Role,
-  log: Logger,
-): Promise<void> {
-  if (role === 'reader') {
-    const told = await foreignJournals(db, journalFolder(dataDir), id).then(
-      (journals) =>
-        journals.length === 0 ? undefined : `${formatForeignJournals(journals)}; nothing is sent`,
-      // Its ledger may be on another machine, and the folder may belong to another user.
-      (error: unknown) => messageOf(error),
-    );
-    if (told !== undefined) log.warn({ event: 'foreign-journals' }, told);
-    return;
-  }
-  const journals = await foreignJournals(db, journalFolder(dataDir), id);
-  if (journals.length === 0) return;
-  if (acceptedBy === undefined) throw foreignRefusal(journals);
-  await acceptForeignJournals(db, journals, acceptedBy);
+function mustExist(role: Role): boolean {
+  return role === 'reader' || role === 'copier';
 }
 
 async function closeAll(closers: Closer[]): Promise<void> {
@@ -176,24 +148,23 @@ interface Ledger {
   replayed?: Replayed;
   moved?: AbortSignal;
   /** Where the queue is when there is no Redis. */
-  queue: { embedded: QueuePool } | { server: Postgres };
+  queue: LedgerServer;
 }
-
-type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
 
 const UPKEEP_MS = 15_000;
 
 async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], log: Logger): Promise<Ledger> {
   // Loading code takes half of a command's start, so each engine is loaded only where it is used.
-  const { databaseOf, noLedger, openFolder } = await import('../database/data-folder.ts');
+  const { noLedger, openFolder } = await import('../database/data-folder.ts');
   // A process that holds the folder may be about to make the ledger.
-  if (role === 'reader' && !isThere(databaseOf(dir)) && readHolder(dir) === undefined) throw noLedger(dir);
+  const mayMake = !mustExist(role);
+  if (!mayMake && !holdsLedger(dir) && readHolder(dir) === undefined) throw noLedger(dir);
   const moved = new AbortController();
   const folder = await openFolder(
     dir,
-    role === 'worker'
-      ? { alone: true }
-      : { mayMake: role !== 'reader', onYield: () => moved.abort('wanted') },
+    role === 'worker' || role === 'copier'
+      ? { alone: true, mayMake }
+      : { mayMake, onYield: () => moved.abort('wanted') },
   );
   closers.push(() => folder.close());
   const name = `embedded PGlite in ${dir}`;
@@ -209,9 +180,20 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
     folder.database.on('error', () => moved.abort('gone'));
     // The process that holds the folder may be an older vidbatch.
     await refuseUnknownLedger(folder.database);
+    await judgeClosed(folder.database, role, log);
     return { ...opened, id: await readLedgerId(folder.database), swept: 0 };
   }
+  if ((await appliedMigrations(folder.database)) === null) {
+    if (isExpected(dir)) throw ledgerExpected(dir);
+    // A process died after it had made the database, and before the ledger.
+    if (!mayMake) throw noLedger(dir);
+  }
   await migrate(folder.database);
+  const isClosed = await judgeClosed(folder.database, role, log);
+  // A closed ledger stays as it is.
+  if (isClosed && role === 'reader') {
+    return { ...opened, id: await readLedgerId(folder.database), swept: 0 };
+  }
   // Under the folder's lock no other process can send or feed: rows in flight have lost their worker.
   // The journals come first: an answer settles a row that the sweep could only call uncertain.
   const id = await readLedgerId(folder.database);
@@ -222,6 +204,7 @@ async function openEmbeddedLedger(dir: string, role: Role, closers: Closer[], lo
   // Before the feeders are forgotten: they show whether this machine's clock was set back.
   await followClock(folder.database);
   await forgetFeeders(folder.database);
+  await forgetPulses(folder.database);
   await freeAllTasks(folder.database);
   crashPoint('feeders-forgotten');
   keepUp(folder.database, closers);
@@ -241,7 +224,13 @@ function keepUp(database: EmbeddedDatabase, closers: Closer[]): void {
   });
 }
 
-async function openPostgresLedger(url: string, role: Role, closers: Closer[]): Promise<Ledger> {
+async function openPostgresLedger(
+  config: Config,
+  url: string,
+  role: Role,
+  closers: Closer[],
+  log: Logger,
+): Promise<Ledger> {
   const { connectPostgres, keepsSessions } = await import('../database/postgres/connect.ts');
   const server = await connectPostgres(url);
   const { pool, frequent, place, outage } = server;
@@ -251,66 +240,24 @@ async function openPostgresLedger(url: string, role: Role, closers: Closer[]): P
     () => outage.close(),
   );
   const name = `Postgres at ${place.name}`;
-  if (role === 'reader' && !(await isMigrated(pool))) {
-    throw usageError('NO_LEDGER', `${name} has no ledger of this version`, 'Run `vidbatch migrate`.');
+  if (mustExist(role) && !(await isMigrated(pool))) {
+    await refuseExpected(pool);
+    throw usageError(
+      'NO_LEDGER',
+      `${name} has no ledger of this version`,
+      'If rows were sent before, check DATABASE_URL first: a new ledger would pay for them again. If it is right, `vidbatch migrate` makes the ledger, or updates an older one.',
+    );
   }
-  if (role !== 'reader') await migrate(pool);
+  if (!mustExist(role)) {
+    if ((await appliedMigrations(pool)) === null) refuseSecondLedger(config, name);
+    await migrate(pool);
+  }
+  await judgeClosed(pool, role, log);
   const db = keepsSessions(server.report) ? new PreparedPool(pool, frequent) : pool;
   return { db, id: await readLedgerId(db), name, outage, swept: 0, queue: { server } };
-}
-
-async function openStore(
-  config: Config,
-  { db, queue, outage }: Ledger,
-  closers: Closer[],
-  log: Logger,
-): Promise<{ store: QueueStore; name: string }> {
-  if (config.redisUrl !== undefined) {
-    const { connectRedis, prefixOf } = await import('./queue/redis/client.ts');
-    const opened = await connectRedis(config.redisUrl);
-    const { redis, evictionPolicy } = opened;
-    if (evictionPolicy !== undefined && evictionPolicy !== 'noeviction')
-      log.warn(
-        { event: 'queue-evicts', policy: evictionPolicy },
-        `${opened.name} may remove jobs when its memory is full: set its maxmemory-policy to noeviction; the ledger fills the queue again`,
-      );
-    closers.push(
-      () => redis.disconnect(),
-      () => opened.outage.close(),
-    );
-    const store: QueueStore = { kind: 'redis', redis, prefix: prefixOf(redis), outage: opened.outage };
-    return { store, name: opened.name };
-  }
-  const name = 'the same database';
-  if ('embedded' in queue) {
-    await migrateQueue(db);
-    return { store: { kind: 'postgres', pool: queue.embedded, outage }, name };
-  }
-  const { openQueuePool } = await import('../database/postgres/connect.ts');
-  const pool = openQueuePool(queue.server);
-  closers.push(() => pool.end());
-  await migrateQueue(pool);
-  return { store: { kind: 'postgres', pool: pool as QueuePool, outage }, name };
 }
 
 async function migrate(db: Database): Promise<void> {
   await migrateLedger(db);
   crashPoint('ledger-migrated');
-}
-
-/** Runs BullMQ's own migrations, on one session as BullMQ requires. A schema that is up to date is only read. */
-export async function migrateQueue(db: Database): Promise<void> {
-  const { assertSchemaCompatibility, LATEST_SCHEMA_VERSION, runMigrations, SchemaMigrationRequiredError } =
-    await import('bullmq');
-  const session = await db.connect();
-  try {
-    const found = await assertSchemaCompatibility(session).catch((error: unknown) => {
-      if (error instanceof SchemaMigrationRequiredError) return 0;
-      throw error;
-    });
-    if (found < LATEST_SCHEMA_VERSION) await againstRace(() => runMigrations(session));
-    crashPoint('queue-migrated');
-  } finally {
-    session.release();
-  }
 }

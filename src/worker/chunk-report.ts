@@ -9,7 +9,7 @@ import type { Settled } from './submit.ts';
 const MOST = { key: 60, prompt: 80, code: 60, message: 200, data: 900, log: 8_000, reason: 500 };
 
 /** What a person calls a row. */
-export type NameRow = (claim: Pick<Claim, 'submissionId' | 'key'>) => string;
+type NameRow = (claim: Pick<Claim, 'submissionId' | 'key'>) => string;
 
 const byKey: NameRow = ({ key }) => key;
 

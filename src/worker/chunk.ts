@@ -1,8 +1,7 @@
 import type { Blocked } from '../ledger/send/blocked.ts';
 import type { Claimed } from './ledger-writer.ts';
 import type { Slots } from './slots.ts';
-import type { Clock, ClaimedRow, Settled } from './submit.ts';
-import { momentOf } from './submit.ts';
+import { momentOf, type Clock, type ClaimedRow, type Settled } from './submit.ts';
 
 /** What `sendChunk` needs of the worker. */
 export interface ChunkPorts {

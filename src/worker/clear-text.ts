@@ -1,6 +1,6 @@
 import type { Config } from '../core/config.ts';
 import { parsePostgresUrl } from '../database/postgres/url.ts';
-import { isThisMachine } from '../core/config.ts';
+import { isThisMachine } from '../core/base-url.ts';
 import { nameOfPlace, parseRedisUrl } from './queue/redis/url.ts';
 
 /** A server that is reached over a network, and without TLS. */

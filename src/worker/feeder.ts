@@ -2,17 +2,14 @@ import { isOutage } from '../database/connection-errors.ts';
 import { messageOf } from '../core/errors.ts';
 import { bindBatches } from '../ledger/batches.ts';
 import { followClock } from '../ledger/send/clock.ts';
-import { frequent } from '../database/database.ts';
-import type { Database } from '../database/database.ts';
+import { frequent, type Database } from '../database/database.ts';
 import { keepFeeder, leaveFeeder } from '../ledger/send/feeder.ts';
-import { readyBatches } from '../ledger/send/ready.ts';
-import type { FeedScope } from '../ledger/send/ready.ts';
+import { readyBatches, type FeedScope } from '../ledger/send/ready.ts';
 import type { Logger } from '../core/log.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import type { Pace } from './pace.ts';
-import { addChunks, readLive, removeUnreadable } from './queue/queue.ts';
-import type { ChunkQueue } from './queue/queue.ts';
-import { topUp } from './top-up.ts';
+import { addChunks, readLive, removeUnreadable, type ChunkQueue } from './queue/queue.ts';
+import { sum, topUp } from './top-up.ts';
 
 export interface FeederOptions {
   db: Database;
@@ -47,16 +44,27 @@ const MOST_BATCHES = 50;
  * Fills the queue once from the ledger, so that `submit` without a worker already shows jobs on the board.
  * Returns how many jobs were added.
  */
-export async function fill({ db, queue, scope, pace }: Omit<FeederOptions, 'log'>): Promise<number> {
-  const { waiting } = await readLive(queue);
+export async function fill(options: Omit<FeederOptions, 'log'>): Promise<number> {
+  return (await look(options)).added;
+}
+
+/** `waits`: jobs that wait after it. */
+async function look({
+  db,
+  queue,
+  scope,
+  pace,
+}: Omit<FeederOptions, 'log'>): Promise<{ added: number; waits: number }> {
+  const { waits, waiting } = await readLive(queue);
   const supply = { size: pace.size(), ahead: pace.ahead(), waiting };
-  if (sum(waiting.values()) > supply.ahead * (1 - GONE)) return 0;
+  if (sum(waiting.values()) > supply.ahead * (1 - GONE)) return { added: 0, waits };
   const ready = await readyBatches(frequent(db), scope, { most: MOST_BATCHES, rows: supply.ahead });
   const chunks = topUp(ready, supply);
-  if (chunks.length === 0) return 0;
-  await addChunks(queue, chunks);
-  crashPoint('chunks-queued');
-  return chunks.length;
+  if (chunks.length > 0) {
+    await addChunks(queue, chunks);
+    crashPoint('chunks-queued');
+  }
+  return { added: chunks.length, waits: waits + chunks.length };
 }
 
 /**
@@ -64,30 +72,38 @@ export async function fill({ db, queue, scope, pace }: Omit<FeederOptions, 'log'
  * flushed Redis, a job removed on the dashboard), the next look fills the queue again. If there are too many jobs, the
  * surplus ones find no row to claim.
  */
-export function startFeeder(queueName: string, options: FeederOptions): Feeder {
+export function startFeeder(
+  queueName: string,
+  options: FeederOptions,
+  now: () => number = () => performance.now(),
+): Feeder {
   const { db, queue, scope, log } = options;
   const stopping = new AbortController();
   let away = false;
   let keptAt = -Infinity;
   let lookAfter = -Infinity;
-  let turnedAt = performance.now();
-  let wake: ((now: boolean) => void) | undefined;
+  let turnedAt = now();
+  let wake: ((atOnce: boolean) => void) | undefined;
   let poked = false;
   /** A look was put off because looks took too much time. */
   let owed = false;
+  /** As many jobs as waited after the last look, less those that have ended since. */
+  let ahead = 0;
   let spoilt = false;
 
   async function tick(): Promise<void> {
-    if (performance.now() - keptAt > UPKEEP_MS) {
+    if (now() - keptAt > UPKEEP_MS) {
       await upkeep();
-      keptAt = performance.now();
+      keptAt = now();
     }
-    const before = performance.now();
+    const before = now();
     owed = before < lookAfter;
     if (owed) return;
-    await fill(options);
-    const now = performance.now();
-    lookAfter = now + (now - before) * (1 / LOOK_SHARE - 1);
+    ahead = 0;
+    const { waits } = await look(options);
+    ahead += waits;
+    const after = now();
+    lookAfter = poked && ahead <= 0 ? -Infinity : after + (after - before) * (1 / LOOK_SHARE - 1);
   }
 
   async function upkeep(): Promise<void> {
@@ -112,11 +128,11 @@ export function startFeeder(queueName: string, options: FeederOptions): Feeder {
   /** Until the next tick, a poke, or the end. */
   async function rest(): Promise<void> {
     await new Promise<void>((resolve) => {
-      const soon = owed ? Math.max(POKE_MS, lookAfter - performance.now()) : POKE_MS;
+      const soon = owed ? Math.max(POKE_MS, lookAfter - now()) : POKE_MS;
       const timer = setTimeout(resolve, poked || owed ? soon : TICK_MS);
-      wake = (now) => {
+      wake = (atOnce) => {
         clearTimeout(timer);
-        if (now) resolve();
+        if (atOnce) resolve();
         else setTimeout(resolve, POKE_MS);
         wake = undefined;
       };
@@ -140,7 +156,7 @@ export function startFeeder(queueName: string, options: FeederOptions): Feeder {
           away = true;
         }
       }
-      turnedAt = performance.now();
+      turnedAt = now();
       if (!stopping.signal.aborted) await rest();
     }
     await leaveFeeder(db, queueName).catch(() => undefined);
@@ -150,22 +166,19 @@ export function startFeeder(queueName: string, options: FeederOptions): Feeder {
   return {
     poke() {
       poked = true;
+      ahead -= 1;
+      // No job waits any more: the next look is not put off, however long the last one took.
+      if (ahead <= 0) lookAfter = -Infinity;
       wake?.(false);
     },
     sift() {
       spoilt = true;
     },
-    idleMs: () => performance.now() - turnedAt,
+    idleMs: () => now() - turnedAt,
     async stop() {
       stopping.abort();
       wake?.(true);
       await done;
     },
   };
-}
-
-function sum(numbers: Iterable<number>): number {
-  let all = 0;
-  for (const one of numbers) all += one;
-  return all;
 }

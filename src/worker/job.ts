@@ -8,8 +8,13 @@ import { quoted } from '../core/text.ts';
 import type { Queryable } from '../database/database.ts';
 import { readLines } from '../ledger/read/rows.ts';
 import type { Claim } from '../ledger/send/claim.ts';
-import { jobFailure } from './queue/chunk.ts';
-import type { Chunk, ChunkData, ChunkProgress, ChunkResult } from './queue/chunk.ts';
+import {
+  jobFailure,
+  type Chunk,
+  type ChunkData,
+  type ChunkProgress,
+  type ChunkResult,
+} from './queue/chunk.ts';
 
 /** What a person sees of a job. The rows are in the ledger, so nothing is lost if the queue cannot be reached. */
 export interface ShownJob {

@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VidbatchError } from '../core/errors.ts';
-import { momentOf as ledgerMoment, narrowed } from './rate/ledger-clock.ts';
-import type { Ahead } from './rate/ledger-clock.ts';
-import { readBlocked } from '../ledger/send/blocked.ts';
-import type { Blocked } from '../ledger/send/blocked.ts';
-import { claim, claimAfter, claimLocked, granted } from '../ledger/send/claim.ts';
-import type { Claim, ClaimScope, Place, Wish } from '../ledger/send/claim.ts';
-import { frequent } from '../database/database.ts';
-import type { Database } from '../database/database.ts';
+import { createSlotClock } from './rate/ledger-clock.ts';
+import { readBlocked, type Blocked } from '../ledger/send/blocked.ts';
+import {
+  claim,
+  claimAfter,
+  claimLocked,
+  granted,
+  type Claim,
+  type ClaimScope,
+  type Place,
+  type Wish,
+} from '../ledger/send/claim.ts';
+import { frequent, type Database, type Queryable } from '../database/database.ts';
 import { grouped } from '../core/group-commit.ts';
 import { record, recordedBefore } from '../ledger/send/record.ts';
 import type { Recorded, Result } from '../ledger/send/result.ts';
@@ -45,38 +50,30 @@ export function createLedgerWriter(
   log: Logger,
   stopping?: AbortSignal,
 ): LedgerWriter {
-  const db = frequent(database);
-  let ahead: Ahead | undefined;
+  return {
+    claim: createClaimer(frequent(database), scope, log, stopping),
+    record: createRecorder(database, log),
+  };
+}
+
+function createClaimer(
+  db: Queryable,
+  scope: ClaimScope,
+  log: Logger,
+  stopping: AbortSignal | undefined,
+): LedgerWriter['claim'] {
+  const slotClock = createSlotClock();
   /** Batches whose last claim needed a lock. */
   const locked = new Set<number>();
   /** The last claimed row of each batch whose next claim may continue after it. */
   const places = new Map<number, { place: Place; until: number }>();
 
-  /** Each claim under a limit is a reading of the ledger's clock. */
-  async function timed(ask: () => Promise<Claim[]>): Promise<Claim[]> {
-    const asked = performance.now();
-    const claims = await ask();
-    const answered = performance.now();
-    const nowMs = claims.find((one) => one.nowMs !== undefined)?.nowMs;
-    if (nowMs !== undefined) ahead = narrowed(ahead, { nowMs, asked, answered });
-    return claims;
-  }
-
-  /**
-   * Counts the time until a row may leave from now on. The ledger's answer, which counted from the claim, took a
-   * while.
-   */
-  function untilSlot(one: Claim): Claim {
-    const { slotMs, nowMs } = one;
-    if (slotMs === undefined || nowMs === undefined || ahead === undefined) return one;
-    return { ...one, slotMs: ledgerMoment(nowMs + slotMs, ahead) - performance.now() };
-  }
-
   /** One statement. If it is repeated after an error, each attempt is still granted once: see `granted`. */
-  function claimOnce(wish: Wish): Promise<Claim[]> {
+  function claimOnce(batchId: number, rows: number): Promise<Claim[]> {
+    const wish = { batchId, attemptIds: Array.from({ length: rows }, () => randomUUID()) };
     const attempt = async (again: boolean): Promise<Claim[]> => {
-      const fresh = again ? await fromTheStart(wish) : await goOn(wish);
-      if (!again) return fresh;
+      if (!again) return goOn(wish);
+      const fresh = await fromTheStart(wish);
       // The failed statement may have been committed, or may be committed now by a server that stood still. So attempts
       // that we did not get may already be ours. Each attempt is made once, so this is no second claim.
       const known = new Set(fresh.map((one) => one.attemptId));
@@ -90,7 +87,7 @@ export function createLedgerWriter(
   }
 
   function fromTheStart(wish: Wish): Promise<Claim[]> {
-    return timed(() => (locked.has(wish.batchId) ? underLock(wish) : claim(db, scope, wish)));
+    return slotClock.timed(() => (locked.has(wish.batchId) ? underLock(wish) : claim(db, scope, wish)));
   }
 
   /** Claims after the last row, if its place is known. If that brings too few rows, it claims the others from the start. */
@@ -125,39 +122,34 @@ export function createLedgerWriter(
   }
 
   async function claimRows(batchId: number, rows: number): Promise<Claimed> {
-    const wish = { batchId, attemptIds: Array.from({ length: rows }, () => randomUUID()) };
-    const claims = await claimOnce(wish);
+    const claims = await claimOnce(batchId, rows);
     if (claims.length === rows) return { claims };
-    const { blocked, lockNeeded } = await untilLedgerAnswers(
-      'claim',
-      log,
-      () => readBlocked(db, scope, batchId),
-      stopping,
-    );
+    const ask = (): ReturnType<typeof readBlocked> => readBlocked(db, scope, batchId);
+    const { blocked, lockNeeded } = await untilLedgerAnswers('claim', log, ask, stopping);
     if (claims.length > 0 || blocked.reason !== 'busy') return { claims, blocked };
     if (!lockNeeded || locked.has(batchId)) {
       locked.delete(batchId);
       return { claims, blocked };
     }
     locked.add(batchId);
-    const alone = await claimOnce({
-      batchId,
-      attemptIds: Array.from({ length: rows }, () => randomUUID()),
-    });
+    const alone = await claimOnce(batchId, rows);
     return alone.length === rows ? { claims: alone } : { claims: alone, blocked };
   }
 
+  return async (batchId, rows) => {
+    const { claims, ...rest } = await claimRows(batchId, rows);
+    if (claims.length > 0) crashPoint('claimed');
+    return { claims: claims.map((one) => slotClock.fromNow(one)), ...rest };
+  };
+}
+
+function createRecorder(db: Database, log: Logger): LedgerWriter['record'] {
   async function recordGroup(results: readonly Result[]): Promise<Recorded[]> {
-    const recorded = await record(database, results);
+    const recorded = await record(db, results);
     const byAttempt = new Map(recorded.map((one) => [one.attemptId, one]));
-    const before = results.filter((result) => !byAttempt.has(result.attemptId));
-    if (before.length > 0) {
-      for (const one of await recordedBefore(
-        db,
-        before.map((result) => result.attemptId),
-      )) {
-        byAttempt.set(one.attemptId, one);
-      }
+    const others = results.map(({ attemptId }) => attemptId).filter((id) => !byAttempt.has(id));
+    if (others.length > 0) {
+      for (const one of await recordedBefore(frequent(db), others)) byAttempt.set(one.attemptId, one);
     }
     return results.map((result) => {
       const one = byAttempt.get(result.attemptId);
@@ -167,17 +159,10 @@ export function createLedgerWriter(
   }
 
   const recordInGroup = grouped(recordGroup, { gather: () => sleep(GATHER_MS) });
-  return {
-    async claim(batchId, rows) {
-      const { claims, ...rest } = await claimRows(batchId, rows);
-      if (claims.length > 0) crashPoint('claimed');
-      return { claims: claims.map(untilSlot), ...rest };
-    },
-    async record(result) {
-      const recorded = await untilLedgerAnswers('record', log, () => recordInGroup(result));
-      crashPoint('recorded');
-      return recorded;
-    },
+  return async (result) => {
+    const recorded = await untilLedgerAnswers('record', log, () => recordInGroup(result));
+    crashPoint('recorded');
+    return recorded;
   };
 }
 
@@ -187,5 +172,8 @@ function unknownAttempt({ attemptId, outcome }: Result): VidbatchError {
   return new VidbatchError(
     'UNKNOWN_ATTEMPT',
     `attempt ${attemptId} is not in the ledger, which cannot record that it was ${told}`,
+    {
+      hint: 'Another ledger has taken its place, perhaps a backup. Keep the data folder and start again: the journal there has the answer.',
+    },
   );
 }

@@ -1,8 +1,7 @@
 import { logAccepted } from './row-log.ts';
 import type { App } from './app.ts';
 import { journalFolder } from './journal/journal.ts';
-import { replayJournals } from './journal/replay.ts';
-import type { Replayed } from './journal/replay.ts';
+import { replayJournals, type Replayed } from './journal/replay.ts';
 import { againOf } from './sweeper.ts';
 import type { Config } from '../core/config.ts';
 import type { Logger } from '../core/log.ts';

@@ -7,27 +7,21 @@ import { putOffPeakUnder } from '../ledger/send/window-change.ts';
 import type { Config } from '../core/config.ts';
 import { usageError } from '../core/errors.ts';
 import { journalFolder, openJournal } from './journal/journal.ts';
-import { readRemainingWork } from '../ledger/send/remaining-work.ts';
-import type { RemainingWork } from '../ledger/send/remaining-work.ts';
+import { readRemainingWork, type RemainingWork } from '../ledger/send/remaining-work.ts';
 import { foreignJournals, foreignRefusal } from './journal/foreign.ts';
 import { armProbe, clockSkewMs, ensureProvider, openHalts } from '../ledger/send/provider.ts';
-import { checkModels, sorted } from '../core/rate/rate-limits.ts';
-import type { Limit, ModelNames } from '../core/rate/rate-limits.ts';
+import { checkModels, sorted, type Limit, type ModelNames } from '../core/rate/rate-limits.ts';
 import { limitsWith } from './rate/profile-limits.ts';
 import type { Polled } from '../ledger/tasks/record-polls.ts';
-import { createLog } from '../core/log.ts';
-import type { Logger } from '../core/log.ts';
+import { createLog, type Logger } from '../core/log.ts';
 import { untilLedgerAnswers } from '../database/outage.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { HASTY_PLAN, POLL_PLAN } from '../core/poll-plan.ts';
-import { startPolling, unaskedPlaces } from '../results/poll/polling.ts';
-import type { Polling, PollLimits } from '../results/poll/polling.ts';
-import { createProvider } from '../provider/client.ts';
-import type { Provider } from '../provider/client.ts';
+import { startPolling, unaskedPlaces, type Polling, type PollLimits } from '../results/poll/polling.ts';
+import { createProvider, type Provider } from '../provider/client.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { queueName } from './queue/name.ts';
-import { rememberedProfiles } from '../provider/profile/remembered.ts';
-import type { RememberedProfiles } from '../provider/profile/remembered.ts';
+import { rememberedProfiles, type RememberedProfiles } from '../provider/profile/remembered.ts';
 import type { Profile } from '../provider/profile/schema.ts';
 import { findProfilesOf } from '../ledger/profiles.ts';
 import type { Verdict } from './submit.ts';
@@ -35,8 +29,7 @@ import { beginsSending, recall } from './recall.ts';
 import type { Window } from '../core/time/window.ts';
 import { modelsOf } from '../provider/profile/models.ts';
 import { checkKey } from './speaker.ts';
-import { startWorker } from './worker.ts';
-import type { RunningWorker } from './worker.ts';
+import { startWorker, type RunningWorker } from './worker.ts';
 import { configuredProfile } from '../provider/profile/load.ts';
 import { requireTarget } from '../provider/target.ts';
 
@@ -123,20 +116,13 @@ export async function startSending(
   try {
     await ensureProvider(app.db, provider.origin);
     if (offPeakWindow !== undefined) await putOffPeakUnder(app.db, offPeakWindow, log);
-    if (await armProbe(app.db, provider.origin)) {
-      crashPoint('probe-armed');
-      const halt = (await openHalts(app.db)).find((one) => one.origin === provider.origin);
-      log.warn(
-        { event: 'probing', reason: halt?.reason },
-        'after a halt: one row at a time until one is accepted',
-      );
-    }
-    const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+    await probeAfterHalt(app, provider.origin, log);
     const folder = journalFolder(config.dataDir);
     const foreign = await foreignJournals(app.db, folder, app.ledgerId);
     if (foreign.length > 0) throw foreignRefusal(foreign);
     await recall(app, config, effective, log);
     beginsSending(app);
+    const id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
     const journal = await openJournal(
       folder,
       { ledger: app.ledgerId, worker: id, origin: provider.origin },
@@ -182,6 +168,16 @@ export async function startSending(
     await provider.close();
     throw error;
   }
+}
+
+async function probeAfterHalt(app: App, origin: string, log: Logger): Promise<void> {
+  if (!(await armProbe(app.db, origin))) return;
+  crashPoint('probe-armed');
+  const halt = (await openHalts(app.db)).find((one) => one.origin === origin);
+  log.warn(
+    { event: 'probing', reason: halt?.reason },
+    'after a halt: one row at a time until one is accepted',
+  );
 }
 
 /** The profiles of the rows to send. A worker for all batches takes the limits of the configured profile. */

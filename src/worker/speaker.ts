@@ -1,4 +1,6 @@
-import { usageError, VidbatchError } from '../core/errors.ts';
+import { noApiKey } from '../core/config.ts';
+import { VidbatchError } from '../core/errors.ts';
+import { notSent } from '../core/outcome.ts';
 import type { Logger } from '../core/log.ts';
 import type { Queryable } from '../database/database.ts';
 import { untilLedgerAnswers } from '../database/outage.ts';
@@ -8,11 +10,10 @@ import type { Provider } from '../provider/client.ts';
 import type { Remembered, RememberedProfiles } from '../provider/profile/remembered.ts';
 import type { Profile } from '../provider/profile/schema.ts';
 import { brokenRule } from './broken-rule.ts';
-import { notSent } from './submit.ts';
 import type { SubmitPorts } from './submit.ts';
 
 /** What `submit` needs to check and send a row by the profile of its batch. */
-export type Speech = Pick<SubmitPorts, 'check' | 'provider' | 'sameKey'>;
+type Speech = Pick<SubmitPorts, 'check' | 'provider' | 'sameKey'>;
 
 export interface Speaker {
   /**
@@ -38,11 +39,7 @@ export interface SpeakerOptions {
 /** @throws VidbatchError exit 2 when rows of this profile cannot be sent without a key. */
 export function checkKey({ name, auth }: Profile, hasKey: boolean): void {
   if (auth === undefined || hasKey) return;
-  throw usageError(
-    'NO_API_KEY',
-    `the profile ${name} needs an API key, and VIDBATCH_API_KEY is not set`,
-    'Set it in the environment, in .env, or name a file that holds it with VIDBATCH_API_KEY_FILE.',
-  );
+  throw noApiKey(`the profile ${name} needs an API key, and VIDBATCH_API_KEY is not set`);
 }
 
 export function createSpeaker({ db, provider, profiles, models, hasKey, log }: SpeakerOptions): Speaker {

@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto';
 import type { Claim } from '../ledger/send/claim.ts';
 import type { Blocked } from '../ledger/send/blocked.ts';
 import type { Recorded, Result } from '../ledger/send/result.ts';
-import type { Evidence, Outcome } from '../core/outcome.ts';
 import type { Provider } from '../provider/client.ts';
-import { leaveFor } from '../core/retry-policy.ts';
-import type { SameKey } from '../core/retry-policy.ts';
+import { notSent, type Evidence, type Outcome } from '../core/outcome.ts';
+import { unlessTooOld, type SameKey } from '../core/retry-policy.ts';
 import { STALE_MS } from '../core/states.ts';
 
 /** What `submit` needs of the worker. When a promise of these resolves, its promise is a fact on disk or in the ledger. */
@@ -84,10 +83,10 @@ const INTENT_MS = 50;
  */
 export async function submit(row: ClaimedRow, ports: SubmitPorts): Promise<Settled> {
   const { claim } = row;
-  const leave = leaveFor(ports.sameKey, claim.doubtMs);
+  const sameKey = unlessTooOld(ports.sameKey, claim.doubtMs);
   const broken = ports.check(claim);
   const outcome: Outcome =
-    broken === undefined ? await sendOnce(row, leave, ports) : { kind: 'invalid', evidence: broken };
+    broken === undefined ? await sendOnce(row, sameKey, ports) : { kind: 'invalid', evidence: broken };
   await ports.journal.answer(claim, outcome);
 
   const waitMs = ports.wait(claim, outcome);
@@ -96,24 +95,25 @@ export async function submit(row: ClaimedRow, ports: SubmitPorts): Promise<Settl
     outcome,
     waitMs,
     maxAttempts: ports.maxAttempts,
-    ...(leave === undefined ? {} : { sameKey: leave }),
+    ...(sameKey === undefined ? {} : { sameKey }),
   });
   return { kind: 'settled', claim, outcome, recorded, waitMs };
 }
 
 async function sendOnce(
   { claim, asked }: ClaimedRow,
-  leave: SameKey | undefined,
+  sameKey: SameKey | undefined,
   ports: SubmitPorts,
 ): Promise<Outcome> {
   const isFresh = (): boolean => elapsedMs(asked, momentOf(ports.clock)) <= STALE_MS;
+  const isAllowed = claim.doubtMs === undefined || sameKey !== undefined;
 
   const waitForSlot = slotOf(claim, ports);
   await waitForSlot(INTENT_MS);
   const intended = await ports.journal.intend(claim);
   await waitForSlot(0);
   return (
-    obstacle(intended, claim.doubtMs === undefined || leave !== undefined, isFresh()) ??
+    obstacle(intended, isAllowed, isFresh()) ??
     (await ports.provider.create(claim.request, {
       idempotencyKey: idempotencyKey(ports.ledgerId, claim),
       mayLeave: isFresh,
@@ -149,20 +149,16 @@ function elapsedMs(from: Moment, to: Moment): number {
 }
 
 /** Undefined when the request may leave; otherwise why it does not. */
-function obstacle(intended: boolean, allowed: boolean, fresh: boolean): Outcome | undefined {
+function obstacle(intended: boolean, isAllowed: boolean, isFresh: boolean): Outcome | undefined {
   if (!intended) return notSent('NO_JOURNAL', 'the journal could not be written: not sent');
-  if (!allowed) {
+  if (!isAllowed) {
     return notSent(
       'IN_DOUBT',
       'an earlier attempt may have been accepted, and its key is not known to be honoured (any more): not sent',
     );
   }
-  if (!fresh) {
+  if (!isFresh) {
     return notSent('STALE_CLAIM', 'more than 5 s passed between the claim and the request: not sent');
   }
   return undefined;
-}
-
-export function notSent(code: string, message: string): Outcome {
-  return { kind: 'not-sent', retry: { afterMs: 0 }, evidence: { phase: 'connecting', code, message } };
 }

@@ -2,6 +2,7 @@ import { messageOf } from '../core/errors.ts';
 import type { Database } from '../database/database.ts';
 import type { Again } from '../ledger/send/unknown-outcome.ts';
 import { countHeld } from '../ledger/money/budget.ts';
+import { addUpCounts } from '../ledger/row-counts.ts';
 import { sweep } from '../ledger/send/sweep.ts';
 import type { Logger } from '../core/log.ts';
 import type { RememberedProfiles } from '../provider/profile/remembered.ts';
@@ -37,6 +38,7 @@ export function startSweeper(
           );
         }
         await countHeld(db);
+        await addUpCounts(db);
       } catch (error) {
         log.debug({ event: 'sweep-failed', error: messageOf(error) }, 'the sweep failed; trying again');
       }

@@ -57,7 +57,7 @@ function chunkOf({ id, name, rank }: ReadyBatch, rows: number, ranked: boolean):
   return { batch: id, name, rows, ...(ranked ? { rank } : {}) };
 }
 
-function sum(numbers: Iterable<number>): number {
+export function sum(numbers: Iterable<number>): number {
   let all = 0;
   for (const one of numbers) all += one;
   return all;

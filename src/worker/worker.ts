@@ -3,43 +3,41 @@
  * the queue, the journal, the rate limits and the sweeper.
  * It may import results, batch, manifest, provider, ledger, database and core.
  */
-import { UnrecoverableError } from 'bullmq';
-import type { Job } from 'bullmq';
+import { UnrecoverableError, type Worker } from 'bullmq';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sendChunk } from './chunk.ts';
-import type { ChunkReport } from './chunk.ts';
 import { createLedgerWriter } from './ledger-writer.ts';
-import type { Claimed } from './ledger-writer.ts';
 import { isOutage } from '../database/connection-errors.ts';
 import { messageOf } from '../core/errors.ts';
-import { startFeeder } from './feeder.ts';
-import { createCooldown } from './rate/cooldown.ts';
-import type { Claim } from '../ledger/send/claim.ts';
+import { startFeeder, type Feeder } from './feeder.ts';
+import { createCooldown, type Cooldown } from './rate/cooldown.ts';
 import type { Database } from '../database/database.ts';
 import type { Journal } from './journal/journal.ts';
-import { startHeartbeat } from './heartbeat.ts';
-import { keepJournal } from './journal/keeper.ts';
-import { keepQuota } from './rate/quota-keeper.ts';
+import { startHeartbeat, type Heartbeat } from './heartbeat.ts';
+import { keepJournal, type JournalKeeper } from './journal/keeper.ts';
+import { keepQuota, type QuotaKeeper } from './rate/quota-keeper.ts';
 import { rememberOwnJournal } from '../ledger/send/journal.ts';
+import type { WorkerPulse } from '../ledger/workers.ts';
 import type { Limit } from '../core/rate/rate-limits.ts';
 import type { Logger } from '../core/log.ts';
-import type { Outcome } from '../core/outcome.ts';
 import type { Provider } from '../provider/client.ts';
 import { crashPoint } from '../core/crash-points.ts';
 import { createPace } from './pace.ts';
-import { showJob } from './job.ts';
-import type { ShownJob } from './job.ts';
-import { chunkOf, namesNoBatch } from './queue/chunk.ts';
+import { createJobRunner } from './job-runner.ts';
 import type { ChunkData, ChunkResult } from './queue/chunk.ts';
-import { isUnreadable, openQueue, openWorker, removeDeadQueues } from './queue/queue.ts';
-import type { QueueStore } from './queue/queue.ts';
-import { backoffMs, retryOf, throttleMs } from '../core/retry-policy.ts';
-import type { SameKey } from '../core/retry-policy.ts';
+import {
+  isUnreadable,
+  openQueue,
+  openWorker,
+  removeDeadQueues,
+  type ChunkQueue,
+  type QueueStore,
+} from './queue/queue.ts';
 import type { RememberedProfiles } from '../provider/profile/remembered.ts';
-import { createSlots } from './slots.ts';
+import { createRowSender, type RowSender } from './row-sender.ts';
+import { createSharedWatch } from './given-tasks.ts';
+import { createSlots, type Slots } from './slots.ts';
 import { createSpeaker } from './speaker.ts';
-import { submit } from './submit.ts';
-import type { ClaimedRow, Clock, Settled, Verdict } from './submit.ts';
+import type { Clock, Verdict } from './submit.ts';
 import { againOf, startSweeper } from './sweeper.ts';
 import { logVerdict } from './row-log.ts';
 import { within } from '../core/within.ts';
@@ -71,8 +69,6 @@ export interface WorkerOptions {
   /** Limits of all workers together, sorted by model. */
   limits?: readonly Limit[];
   log: Logger;
-  random?: () => number;
-  clock?: Clock;
   /** Called when rows begin to wait for tasks to end. */
   onFull?: () => void;
   /** Called after each row that was settled, and when the rows of a batch are blocked. */
@@ -99,219 +95,180 @@ export interface RunningWorker {
 
 /** A deadline is the whole exchange and this margin after the claim, so that only rows of dead workers are swept. */
 const DEADLINE_MARGIN_MS = 60_000;
-const JOURNAL_PAUSE_MS = 5_000;
 /** Once the rows are recorded, a worker waits at most this long for a queue or a ledger that does not answer. */
 const CLOSING_MS = 3_000;
 /** The clocks of the ledger and of this machine differ by less. */
 const CLOCKS_DIFFER_MS = 60_000;
 
-const systemClock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
-
 /** The BullMQ worker around `submit`: it fills the queue, takes jobs, and claims and sends rows for each job. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
-  const { db, store, provider, journal, id, queueName, batches, concurrency, limits = [], log } = options;
-  const { random = Math.random, clock = systemClock } = options;
-  const stopping = new AbortController();
-  let allRecorded = true;
-  let recorded = 0;
-  const startedAt = clock.wall();
-  let stopped: Promise<number> | undefined;
-  let lastClaim: Promise<unknown> = Promise.resolve();
+  const worker = new QueueWorker(options);
+  await worker.takeJobs();
+  return worker;
+}
 
-  const keeper = keepJournal(journal, log);
-  const quota = keepQuota(db, provider.origin, limits, log);
-  const cooldown = createCooldown(clock, options.onFull);
-  const slots = createSlots(concurrency);
-  const speaker = createSpeaker(options);
-  const pace = createPace(clock, { concurrency, most: options.queueDepth });
-  const scope = { origin: provider.origin, batches, limits };
-  const writer = createLedgerWriter(
-    db,
-    { ...scope, worker: id, lifetimeMs: options.timeoutMs + DEADLINE_MARGIN_MS },
-    log,
-    stopping.signal,
-  );
-  const queue = openQueue(store, queueName);
-  const feeder = startFeeder(queueName, { db, queue, scope, pace, log });
-  const pulse = () => ({ inFlight: slots.inUse(), recorded, draining: stopping.signal.aborted });
-  const heartbeat = startHeartbeat(db, { id, concurrency, ...scope }, pulse, log);
-  const stopSweeper = startSweeper(db, log, () =>
-    againOf(provider.origin, options.maxAttempts, options.profiles),
-  );
+class QueueWorker implements RunningWorker {
+  readonly id: string;
+  readonly #options: WorkerOptions;
+  readonly #stopping = new AbortController();
+  readonly #startedAt: number;
+  readonly #keeper: JournalKeeper;
+  readonly #quota: QuotaKeeper;
+  readonly #cooldown: Cooldown;
+  readonly #slots: Slots;
+  readonly #sender: RowSender;
+  readonly #queue: ChunkQueue;
+  readonly #feeder: Feeder;
+  readonly #heartbeat: Heartbeat;
+  readonly #stopSweeper: () => Promise<void>;
+  readonly #worker: Worker<ChunkData, ChunkResult>;
+  #stopped: Promise<number> | undefined;
 
-  function wait(claim: Claim, outcome: Outcome, sameKey: SameKey | undefined): number {
-    if (outcome.kind === 'throttled') {
-      return throttleMs({
-        level: claim.throttleLevel,
-        random,
-        baseMs: quota.throttleBaseMs(),
-        retryAfterMs: outcome.retry.afterMs,
-      });
-    }
-    const retry = retryOf(outcome, sameKey);
-    return retry === undefined ? 0 : (retry.afterMs ?? backoffMs({ attempt: claim.spent + 1, random }));
+  constructor(options: WorkerOptions) {
+    const { db, store, provider, id, queueName, concurrency, batches, maxAttempts, profiles, log } = options;
+    const { limits = [] } = options;
+    const { origin } = provider;
+    const clock: Clock = { wall: () => Date.now(), monotonic: () => performance.now() };
+    const scope = { origin, batches, limits };
+    this.id = id;
+    this.#options = options;
+    this.#startedAt = clock.wall();
+    this.#keeper = keepJournal(options.journal, log);
+    this.#quota = keepQuota(db, origin, limits, log);
+    this.#cooldown = createCooldown(clock, options.onFull);
+    this.#slots = createSlots(concurrency);
+    const speaker = createSpeaker(options);
+    const pace = createPace(clock, { concurrency, most: options.queueDepth });
+    const lifetimeMs = options.timeoutMs + DEADLINE_MARGIN_MS;
+    const writer = createLedgerWriter(db, { ...scope, worker: id, lifetimeMs }, log, this.#stopping.signal);
+    this.#sender = createRowSender({
+      speaker,
+      quota: this.#quota,
+      cooldown: this.#cooldown,
+      random: Math.random,
+      clock,
+      journal: this.#keeper.written,
+      record: writer.record,
+      maxAttempts,
+      ledgerId: options.ledgerId,
+      pause: (ms) => sleep(ms),
+      onSettled: (settled) => this.#tell(settled),
+      watchShared: createSharedWatch(db, log),
+    });
+    this.#queue = openQueue(store, queueName);
+    this.#feeder = startFeeder(queueName, { db, queue: this.#queue, scope, pace, log });
+    this.#heartbeat = startHeartbeat(db, { id, concurrency, ...scope }, () => this.#pulse(), log);
+    this.#stopSweeper = startSweeper(db, log, () => againOf(origin, maxAttempts, profiles));
+    const run = createJobRunner({
+      db,
+      log,
+      slots: this.#slots,
+      clock,
+      speaker,
+      writer,
+      sender: this.#sender,
+      keeper: this.#keeper,
+      cooldown: this.#cooldown,
+      pace,
+      feeder: this.#feeder,
+      stopping: this.#stopping.signal,
+      onBlocked: (batchId, blocked) => this.#tell({ kind: 'blocked', batchId, blocked }),
+    });
+    this.#worker = openWorker(store, queueName, run, pace.jobs, id);
   }
 
-  /** Waits for the end of a throttle, and for room in the journal. False: the worker stops. */
-  async function mayClaim(): Promise<boolean> {
-    try {
-      while (cooldown.leftMs() > 0) await pause(cooldown.leftMs());
-      while (!(await keeper.hasRoom())) await pause(JOURNAL_PAUSE_MS);
-    } catch (error) {
-      if (!stopping.signal.aborted) throw error;
-    }
-    return !stopping.signal.aborted;
+  async takeJobs(): Promise<void> {
+    const { log } = this.#options;
+    this.#worker.on('failed', (job, error) => {
+      // Each row has its own line in this log, and the connection has logged an outage.
+      const level = isOutage(error) || error instanceof UnrecoverableError ? 'debug' : 'error';
+      log[level]({ event: 'job-failed', job: job?.id, error: messageOf(error) }, 'a job failed');
+    });
+    this.#worker.on('error', (error) => {
+      if (isUnreadable(error)) this.#feeder.sift();
+    });
+    this.#worker.on('completed', () => crashPoint('job-completed'));
+    await this.#worker.waitUntilReady();
+    void this.#worker.run();
   }
 
-  async function pause(ms: number): Promise<void> {
-    if (ms > 0) await sleep(ms, undefined, { signal: stopping.signal });
+  inFlight(): number {
+    return this.#slots.inUse();
   }
 
-  function oneByOne<T>(act: () => Promise<T>): Promise<T> {
-    const next = lastClaim.then(act);
-    lastClaim = next.catch(() => undefined);
-    return next;
+  isFull(): boolean {
+    return this.#cooldown.isFull();
   }
 
-  async function perform(job: Job<ChunkData, ChunkResult>): Promise<ChunkResult> {
-    crashPoint('job-taken');
-    const chunk = chunkOf(job.data);
-    if (chunk === undefined) throw namesNoBatch('its data holds no batch and number of rows');
-    const shown = showJob(job, chunk, db, log);
-    let report: ChunkReport | undefined;
-    try {
-      report = await sendChunk(chunk, {
-        slots,
-        clock,
-        oneByOne,
-        mayClaim,
-        isStopping: () => stopping.signal.aborted,
-        pause: (ms) => pause(ms).catch(() => undefined),
-        claim,
-        send: async (row) => {
-          const settled = await send(row);
-          shown.settled();
-          return settled;
-        },
-        onClaimed: (claimed) => note(chunk.batch, shown, claimed),
-      });
-    } catch (error) {
-      if (!stopping.signal.aborted) throw error;
-      return { rows: 0, 'no more rows': 'the worker stopped' };
-    } finally {
-      shown.stop();
-      // If it claimed nothing, the next look would make the same job again at once.
-      if (shown.size > 0) feeder.poke();
-    }
-    if (report.blocked?.reason === 'unknown') throw namesNoBatch(`the ledger has no batch ${chunk.batch}`);
-    return shown.end(report);
+  feederIdleMs(): number {
+    return this.#feeder.idleMs();
   }
 
-  async function claim(batchId: number, rows: number): Promise<Claimed> {
-    await speaker.ready(batchId);
-    return writer.claim(batchId, rows);
+  journal(): { bytes: number; full: boolean } {
+    return { bytes: this.#options.journal.bytes(), full: this.#keeper.isFull() };
   }
 
-  function note(batchId: number, shown: ShownJob, { claims, blocked }: Claimed): void {
-    shown.claimed(claims);
-    pace.claimed(claims.length);
-    if (blocked === undefined) return;
-    cooldown.note(blocked);
-    if (claims.length > 0) return;
-    const verdict = { kind: 'blocked', batchId, blocked } as const;
-    logVerdict(log, verdict);
-    options.onVerdict?.(verdict);
+  stop(timeoutMs?: number): Promise<number> {
+    return (this.#stopped ??= this.#stop(timeoutMs));
   }
 
-  async function send(row: ClaimedRow): Promise<Settled> {
-    const began = clock.monotonic();
-    try {
-      const speech = await speaker.of(row.claim);
-      const settled = await submit(row, {
-        ...speech,
-        journal: keeper.written,
-        record: writer.record,
-        wait: (claim, outcome) => wait(claim, outcome, speech.sameKey),
-        maxAttempts: options.maxAttempts,
-        ledgerId: options.ledgerId,
-        clock,
-        pause: (ms) => sleep(ms),
-      });
-      recorded += 1;
-      quota.settled(clock.monotonic() - began);
-      if (settled.outcome.kind === 'throttled') {
-        cooldown.start(settled.waitMs);
-        await quota.refused(settled.claim.attemptId, settled.waitMs);
-      }
-      logVerdict(log, settled);
-      options.onVerdict?.(settled);
-      return settled;
-    } catch (error) {
-      // The journal may hold an answer that the ledger lacks: the next start must read it.
-      allRecorded = false;
-      throw error;
-    }
+  #pulse(): Omit<WorkerPulse, 'perSecond'> {
+    return {
+      inFlight: this.inFlight(),
+      recorded: this.#sender.recorded(),
+      draining: this.#stopping.signal.aborted,
+    };
   }
 
-  const worker = openWorker(store, queueName, perform, pace.jobs, id);
-  worker.on('failed', (job, error) => {
-    // Each row has its own line in this log, and the connection has logged an outage.
-    const level = isOutage(error) || error instanceof UnrecoverableError ? 'debug' : 'error';
-    log[level]({ event: 'job-failed', job: job?.id, error: messageOf(error) }, 'a job failed');
-  });
-  worker.on('error', (error) => {
-    if (isUnreadable(error)) feeder.sift();
-  });
-  worker.on('completed', () => crashPoint('job-completed'));
-  await worker.waitUntilReady();
-  void worker.run();
+  #tell(verdict: Verdict): void {
+    logVerdict(this.#options.log, verdict);
+    this.#options.onVerdict?.(verdict);
+  }
 
-  async function stop(timeoutMs: number | undefined): Promise<number> {
-    stopping.abort();
-    void heartbeat.beat();
-    const closed = worker.close();
-    if (timeoutMs === undefined) await slots.allFree();
-    else await within(timeoutMs, slots.allFree(), () => undefined);
+  async #stop(timeoutMs: number | undefined): Promise<number> {
+    this.#stopping.abort();
+    void this.#heartbeat.beat();
+    const closed = this.#worker.close();
+    if (timeoutMs === undefined) await this.#slots.allFree();
+    else await within(timeoutMs, this.#slots.allFree(), () => undefined);
     // The journal stays open and locked: rows in flight may still need it.
-    if (slots.inUse() > 0) return slots.inUse();
-    await within(CLOSING_MS, closeParts(closed), () => {
-      log.warn(
+    if (this.inFlight() > 0) return this.inFlight();
+    await within(CLOSING_MS, this.#closeParts(closed), () => {
+      this.#options.log.warn(
         { event: 'closing-late' },
         'queue or ledger do not answer: left as they are; every row is recorded, and jobs can be lost safely',
       );
     });
     crashPoint('worker-closed');
+    await this.#closeJournal();
+    return 0;
+  }
+
+  async #closeParts(closed: Promise<void>): Promise<void> {
+    const { db, store, ledgerId, batches } = this.#options;
+    await closed;
+    await this.#feeder.stop();
+    await this.#stopSweeper();
+    await this.#quota.stop();
+    await this.#heartbeat.stop();
+    // A run removes its queue: the rows are in the ledger.
+    if (batches !== null) await this.#queue.obliterate({ force: true }).catch(() => undefined);
+    await this.#queue.close();
+    // Not while rows are sent: if a connection breaks while BullMQ closes a queue on Postgres, the process ends.
+    await removeDeadQueues(db, store, ledgerId).catch(() => undefined);
+  }
+
+  async #closeJournal(): Promise<void> {
+    const { db, journal, id: worker } = this.#options;
     const bytes = await journal.close();
     crashPoint('journal-closed');
     // All answers are recorded, so the next start need not read the journal. If the ledger is away now, it does.
-    if (allRecorded) {
-      const own = { worker: id, since: new Date(startedAt - CLOCKS_DIFFER_MS), recorded };
+    if (this.#sender.hasRecordedAll()) {
+      const since = new Date(this.#startedAt - CLOCKS_DIFFER_MS);
+      const own = { worker, since, recorded: this.#sender.recorded() };
       const remembered = rememberOwnJournal(db, { name: journal.name, bytes }, own).catch(() => undefined);
       await within(CLOSING_MS, remembered, () => undefined);
     }
     crashPoint('journal-remembered');
-    return 0;
   }
-
-  async function closeParts(closed: Promise<void>): Promise<void> {
-    await closed;
-    await feeder.stop();
-    await stopSweeper();
-    await quota.stop();
-    await heartbeat.stop();
-    // A run removes its queue: the rows are in the ledger.
-    if (batches !== null) await queue.obliterate({ force: true }).catch(() => undefined);
-    await queue.close();
-    // Not while rows are sent: if a connection breaks while BullMQ closes a queue on Postgres, the process ends.
-    await removeDeadQueues(db, store, options.ledgerId).catch(() => undefined);
-  }
-
-  return {
-    id,
-    inFlight: () => slots.inUse(),
-    isFull: () => cooldown.isFull(),
-    feederIdleMs: () => feeder.idleMs(),
-    journal: () => ({ bytes: journal.bytes(), full: keeper.isFull() }),
-    stop: (timeoutMs) => (stopped ??= stop(timeoutMs)),
-  };
 }

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Comparison, Difference } from '../../src/ledger/import/comparison.ts';
-import { SAME_IDS } from '../../src/ledger/import/renamed-ids.ts';
-import type { IdComparison } from '../../src/ledger/import/renamed-ids.ts';
-import { refuseChanges } from '../../src/batch/confirm-changes.ts';
-import type { Consent } from '../../src/batch/confirm-changes.ts';
+import { SAME_IDS, type IdComparison } from '../../src/ledger/import/renamed-ids.ts';
+import { refuseChanges, type Consent } from '../../src/batch/confirm-changes.ts';
 
 const NOTHING: Comparison & IdComparison = {
   ...SAME_IDS,
@@ -82,6 +80,18 @@ describe('what could cost money unexpectedly', () => {
     assert.match(hint(IDS) ?? '', /^--again sends/);
   });
 
+  test('rows that one other batch has sent: the hint names that batch first, where they are not sent again', () => {
+    const hint = (...batches: string[]): string => {
+      const examples = batches.map((batch) => ({ ...example, batch }));
+      return refuseChanges({ ...NOTHING, elsewhere: { count: 9, examples } }, IDS)?.hint ?? '';
+    };
+    assert.match(
+      hint('a b', 'a b'),
+      /^If the manifest continues batch a b: --batch 'a b' sends only what is new there\. --again sends/,
+    );
+    assert.match(hint('a', 'b'), /^--again sends/);
+  });
+
   test('one consent is not another', () => {
     const everything: Partial<Comparison & IdComparison> = {
       fresh: 1,
@@ -114,7 +124,7 @@ describe('the message', () => {
     const elsewhere = { count: 12_345, examples: [{ ...example, batch: 'other', ours: null }] };
     const message = refuseChanges({ ...NOTHING, elsewhere }, IDS)?.message ?? '';
     assert.match(message, /^12,345 rows of batch b/);
-    assert.match(message, /line 3, k, in batch other \(submitted\)$/);
+    assert.match(message, /line 3, k, in batch other \(submitted\)\n {2}and 12,344 more$/);
     const long = { count: 1, examples: [{ ...example, theirs: 'x'.repeat(2000) }] };
     assert.ok((refuseChanges({ ...NOTHING, changedPaid: long }, IDS)?.message ?? '').length < 700);
   });

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fitOf, refuseBudget } from '../../src/batch/estimate.ts';
 import type { Group } from '../../src/ledger/import/outline.ts';
-import { parseMoney } from '../../src/core/money/money.ts';
-import type { Money } from '../../src/core/money/money.ts';
+import { parseMoney, type Money } from '../../src/core/money/money.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';
 
 const PRICES = parsePrices(

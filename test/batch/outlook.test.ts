@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { formatForecast, forecast, outlook } from '../../src/batch/outlook.ts';
-import type { Load } from '../../src/batch/outlook.ts';
+import { formatForecast, forecast, outlook, type Load } from '../../src/batch/outlook.ts';
 import { openings, parseWindow } from '../../src/core/time/window.ts';
 import { DAY_MS, joined } from '../../src/core/time/zone.ts';
 

@@ -2,14 +2,12 @@ import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { Job } from 'bullmq';
 import type { Browser, Page } from 'playwright-core';
-import { startBoard } from '../../src/board/server.ts';
 import type { ChunkData } from '../../src/worker/queue/chunk.ts';
 import { queueName } from '../../src/worker/queue/name.ts';
 import { openQueue } from '../../src/worker/queue/queue.ts';
 import { openBrowser, openPage } from '../chromium.ts';
 import { servers } from '../servers.ts';
-import { openBoardFixture, silent } from './fixture.ts';
-import type { BoardFixture } from './fixture.ts';
+import { openBoardFixture, type BoardFixture } from './fixture.ts';
 
 const { redisUrl } = await servers();
 const HOSTILE = '<script>document.title = "owned"</script><img src=x onerror="document.title = 1">';
@@ -86,12 +84,10 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     await page.goto(`${fixture.board.url}/`);
     const cards = page.locator('section.card');
     assert.equal(await cards.count(), 2);
-    assert.match(await cards.nth(0).innerText(), /later[^]*pending 2[^]*waiting, paused/);
-    assert.match(await cards.nth(1).innerText(), /mixed[^]*submitted 2[^]*rejected 1/);
+    assert.match(await cards.nth(0).innerText(), /later[^]*waiting 2[^]*Waiting, paused/);
+    assert.match(await cards.nth(1).innerText(), /mixed[^]*(sent|rendering|completed) [12][^]*rejected 1/);
     // The bar is drawn, and in colours: the style sheet has passed the page's own policy.
-    const fill = await page.evaluate<string>(
-      `getComputedStyle(document.querySelector('rect.submitted')).fill`,
-    );
+    const fill = await page.evaluate<string>(`getComputedStyle(document.querySelector('.bar rect')).fill`);
     assert.notEqual(fill, 'rgb(0, 0, 0)');
     assert.deepEqual(misdeeds, []);
   });
@@ -99,16 +95,16 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
   test('a batch, its rows, and those of one state', async () => {
     await page.goto(`${fixture.board.url}/`);
     await page.getByRole('link', { name: 'mixed' }).click();
-    assert.equal(await page.locator('tbody tr').count(), 3);
+    assert.equal(await page.locator('.rows tbody tr').count(), 3);
     await page.getByRole('link', { name: 'rejected 1' }).click();
-    const row = await page.locator('tbody tr').innerText();
+    const row = await page.locator('.rows tbody tr').innerText();
     assert.match(row, /row-2[^]*HTTP 400 fail_to_fetch_task\/TaskPromptPolicyViolation/);
     assert.deepEqual(misdeeds, []);
   });
 
   test('a prompt that is a script is shown, and does not run', async () => {
     await page.goto(`${fixture.board.url}/batches/mixed`);
-    assert.ok((await page.locator('tbody').innerText()).includes(HOSTILE));
+    assert.ok((await page.locator('.rows tbody').innerText()).includes(HOSTILE));
     assert.equal(await page.title(), 'mixed · vidbatch');
     const job = await jobOf('row-3');
     await page.goto(`${fixture.board.url}/queues/queue/${job.queueName}/${job.id}?status=completed`);
@@ -162,7 +158,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
 
   test('Bull Board shows the queue, and a job with its rows and their results, and contacts no other host', async () => {
     await page.goto(`${fixture.board.url}/`);
-    await page.getByRole('link', { name: 'Queues' }).click();
+    await page.getByRole('link', { name: 'Queue internals' }).click();
     await page.getByText('all batches').first().click();
     await page.getByRole('heading', { name: 'mixed' }).first().waitFor();
     const refused = await jobOf('row-2');
@@ -186,11 +182,30 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
     assert.deepEqual(misdeeds, []);
   });
 
-  test('a read-only board has no buttons that write, and refuses such requests', async () => {
-    const { app } = fixture;
-    const board = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, readOnly: true });
+  test('in a browser that asks for Chinese, the pages and Bull Board are Chinese, and a link makes them English', async () => {
+    const context = await browser.newContext({ locale: 'zh-CN', timezoneId: 'Asia/Shanghai' });
+    const chinese = await context.newPage();
     try {
-      const queue = `vidbatch-${app.ledgerId}`;
+      await chinese.goto(fixture.board.entry);
+      assert.equal(await chinese.locator('html').getAttribute('lang'), 'zh-CN');
+      assert.equal(await chinese.getByRole('heading', { level: 1 }).innerText(), '批次');
+      await chinese.goto(`${fixture.board.url}/queues`);
+      await chinese.getByText('队列').first().waitFor();
+      await chinese.goto(`${fixture.board.url}/failures`);
+      const title = await chinese.locator('time').first().getAttribute('title');
+      assert.match(title ?? '', /GMT\+8/, 'a time has the zone of the browser, too');
+      await chinese.goto(`${fixture.board.url}/workers`);
+      await chinese.getByRole('link', { name: 'English' }).click();
+      assert.equal(await chinese.getByRole('heading', { level: 1 }).innerText(), 'Workers');
+      assert.equal(new URL(chinese.url()).pathname, '/workers', 'the same page');
+    } finally {
+      await context.close();
+    }
+  });
+
+  test('a read-only board has no buttons that write, and refuses such requests', async () => {
+    await fixture.withBoard({ readOnly: true }, async (board) => {
+      const queue = `vidbatch-${fixture.app.ledgerId}`;
       await page.goto(board.entry);
       await page.goto(`${board.url}/queues/queue/${queue}?status=completed`);
       await page.getByRole('heading', { name: 'mixed' }).first().waitFor();
@@ -200,9 +215,7 @@ suite('the board in a browser, on Redis and an embedded ledger', () => {
         `/queues/api/queues/${queue}/${(await jobOf('row-1')).id}/retry`,
       );
       assert.equal(status, 405);
-    } finally {
-      await board.close();
-    }
+    });
   });
 });
 

@@ -4,16 +4,12 @@ import { connect } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import { pino } from 'pino';
 import { request } from 'undici';
-import { LoginThrottle } from '../../src/board/login-throttle.ts';
-import { startBoard } from '../../src/board/server.ts';
-import type { Board, BoardOptions } from '../../src/board/server.ts';
+import { LoginThrottle } from '../../src/board/access/login-throttle.ts';
+import { startBoard, type Board } from '../../src/board/server.ts';
 import { HTTP_LIMITS, startProbe } from '../../src/operate/monitor/http.ts';
 import { openBrowser } from '../chromium.ts';
 import { until } from '../until.ts';
-import { bearing, get, openBoardFixture, silent } from './fixture.ts';
-import type { BoardFixture } from './fixture.ts';
-
-const CREDENTIALS = { user: 'anna', password: 'correct horse' };
+import { bearing, CREDENTIALS, get, openBoardFixture, silent, type BoardFixture } from './fixture.ts';
 
 interface Asked {
   password?: string;
@@ -45,18 +41,6 @@ suite('the doors of the board', () => {
   });
   after(() => fixture.close());
 
-  async function withBoard(
-    options: Partial<BoardOptions>,
-    work: (board: Board) => Promise<void>,
-  ): Promise<void> {
-    const board = await startBoard({ app: fixture.app, host: '127.0.0.1', port: 0, log: silent, ...options });
-    try {
-      await work(board);
-    } finally {
-      await board.close();
-    }
-  }
-
   /** Tries that wait until the test lets them. */
   function heldThrottle() {
     const waits: number[] = [];
@@ -67,7 +51,7 @@ suite('the doors of the board', () => {
 
   test('wrong passwords slow down the client that guesses, and not a client that has logged in before', async () => {
     const { throttle, waits, release } = heldThrottle();
-    await withBoard({ credentials: CREDENTIALS, throttle }, async (board) => {
+    await fixture.withBoard({ credentials: CREDENTIALS, throttle }, async (board) => {
       const { password } = CREDENTIALS;
       const first = await ask(board, { password });
       const port = new URL(board.url).port;
@@ -107,7 +91,7 @@ suite('the doors of the board', () => {
 
   test('from an address without an earlier login, the right password waits like a wrong one', async () => {
     const { throttle, waits, release } = heldThrottle();
-    await withBoard({ credentials: CREDENTIALS, throttle }, async (board) => {
+    await fixture.withBoard({ credentials: CREDENTIALS, throttle }, async (board) => {
       for (let n = 0; n < 5; n++) await ask(board, { password: 'bad' });
       const right = ask(board, { password: CREDENTIALS.password });
       await until(async () => waits.length === 1);
@@ -126,14 +110,17 @@ suite('the doors of the board', () => {
       (await ask(board, { password: 'bad', from })).status;
     const immediate = () => new LoginThrottle({ now: () => 0, wait: () => Promise.resolve() });
     const publicName = '127.0.0.1';
-    await withBoard({ credentials: CREDENTIALS, publicName, log, throttle: immediate() }, async (board) => {
-      for (let n = 0; n < 30; n++) await guess(board, `10.1.0.${n}`);
-    });
+    await fixture.withBoard(
+      { credentials: CREDENTIALS, publicName, log, throttle: immediate() },
+      async (board) => {
+        for (let n = 0; n < 30; n++) await guess(board, `10.1.0.${n}`);
+      },
+    );
     assert.deepEqual(new Set(lines.map(({ address }) => address)), new Set(['127.0.0.1']));
     assert.equal(lines.length, 10, 'ten lines a minute');
     lines.length = 0;
     const trustedProxies = ['127.0.0.0/8', '10.9.0.1'];
-    await withBoard(
+    await fixture.withBoard(
       { credentials: CREDENTIALS, publicName, trustedProxies, log, throttle: immediate() },
       async (board) => {
         await guess(board, '203.0.113.7');
@@ -160,7 +147,7 @@ suite('the doors of the board', () => {
   });
 
   test('without credentials the token of the printed URL opens it, and becomes a cookie', async () => {
-    await withBoard({}, async (board) => {
+    await fixture.withBoard({}, async (board) => {
       const { url, token = '', entry } = board;
       assert.ok(Buffer.from(token, 'base64url').length * 8 >= 128);
       assert.equal(entry, `${url}/?token=${token}`);
@@ -191,7 +178,7 @@ suite('the doors of the board', () => {
   test('a browser with the token reads, presses buttons, and a page of another port does neither', async () => {
     const browser = await openBrowser();
     try {
-      await withBoard({}, async (board) => {
+      await fixture.withBoard({}, async (board) => {
         const page = await browser.newPage();
         await page.goto(board.entry);
         assert.equal(page.url(), `${board.url}/`, 'the token is gone from the address');
@@ -202,7 +189,7 @@ suite('the doors of the board', () => {
           page.evaluate(async (target) => (await fetch(target, { method: 'PUT' })).status, path);
         assert.equal(await press('/queues/api/queues/pause'), 200);
         assert.equal(await press('/queues/api/queues/resume'), 200);
-        await withBoard({}, async (other) => {
+        await fixture.withBoard({}, async (other) => {
           await page.goto(other.entry);
           const kept = await page.evaluate(
             (target) =>
@@ -231,7 +218,7 @@ suite('the doors of the board', () => {
   });
 
   test('a request that is refused before it is read gets the headers of every other answer', async () => {
-    await withBoard({}, async ({ url, token }) => {
+    await fixture.withBoard({}, async ({ url, token }) => {
       const port = Number(new URL(url).port);
       const heads = {
         '/batches/%zz': 400,
@@ -264,7 +251,7 @@ suite('the doors of the board', () => {
     };
     const probe = await startProbe({ host: '127.0.0.1', port: 0 }, subject, limits);
     try {
-      await withBoard({ limits }, async (board) => {
+      await fixture.withBoard({ limits }, async (board) => {
         for (const { url } of [board, probe]) {
           const port = Number(new URL(url).port);
           assert.match(await raw(port, 'GET / HTTP/1.1\r\n'), /^HTTP\/1.1 408 |^$/);
@@ -281,7 +268,7 @@ suite('the doors of the board', () => {
   });
 
   test('the number of open connections has a limit', async () => {
-    await withBoard({ limits: { ...HTTP_LIMITS, connections: 2 } }, async ({ url }) => {
+    await fixture.withBoard({ limits: { ...HTTP_LIMITS, connections: 2 } }, async ({ url }) => {
       const port = Number(new URL(url).port);
       const open = [await socketTo(port), await socketTo(port)];
       assert.equal(await raw(port, ''), '', 'the third is closed');

@@ -1,21 +1,19 @@
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { produce } from '../../src/batch/producer.ts';
-import { startBoard } from '../../src/board/server.ts';
-import type { Board } from '../../src/board/server.ts';
-import { readConfig } from '../../src/core/config.ts';
-import type { Config } from '../../src/core/config.ts';
-import { createLog } from '../../src/core/log.ts';
-import type { LogLevel } from '../../src/core/log.ts';
+import { startBoard, type Board, type BoardOptions } from '../../src/board/server.ts';
+import { readConfig, type Config } from '../../src/core/config.ts';
+import { createLog, type LogLevel } from '../../src/core/log.ts';
 import { cancel, pause } from '../../src/ledger/operator/pause.ts';
-import { startSimulator } from '../../src/simulator/server.ts';
-import type { Simulator } from '../../src/simulator/server.ts';
-import { openApp } from '../../src/worker/app.ts';
-import type { App } from '../../src/worker/app.ts';
-import { startSending } from '../../src/worker/sending.ts';
-import type { Sending } from '../../src/worker/sending.ts';
-import { copyTemplate } from '../servers.ts';
+import { addSchedule, type Schedule } from '../../src/ledger/schedules/schedules.ts';
+import { startSimulator, type Simulator } from '../../src/simulator/server.ts';
+import { openApp, type App } from '../../src/worker/app.ts';
+import { startSending, type Sending } from '../../src/worker/sending.ts';
+import { VIDBATCH } from '../cli.ts';
+import { COMPILE_CACHE, copyTemplate, createLedgerDatabase, servers } from '../servers.ts';
 
 /** Rows of a manifest: id and prompt. */
 export type Prompts = Record<string, string>;
@@ -34,26 +32,44 @@ export interface BoardFixture {
   work(batches?: readonly number[]): Promise<Sending>;
   /** Sends until this many rows are settled, then stops. `batches`: uses the queue of a `run` of these batches. */
   send(rows: number, batches?: readonly number[]): Promise<void>;
+  /** Starts another board on the same ledger, for as long as this work takes. */
+  withBoard(options: Partial<BoardOptions>, work: (board: Board) => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 
 export const silent = createLog('silent');
 const LIMITS = { concurrency: 2, maxAttempts: 5, timeoutMs: 20_000, queueDepth: 100 };
 
-/** `env`: REDIS_URL and DATABASE_URL; without them, everything is in an embedded ledger of its own. */
+/** The person of a board with `credentials`. */
+export const CREDENTIALS = { user: 'anna', password: 'correct horse' };
+/** What a program sends as this person. */
+export const BASIC = {
+  authorization: `Basic ${Buffer.from(`${CREDENTIALS.user}:${CREDENTIALS.password}`).toString('base64')}`,
+};
+/** The place of a fixture whose queue and ledger are embedded. */
+export const EMBEDDED: NodeJS.ProcessEnv = {};
+
+const shared = await servers();
+
+/**
+ * `place`: REDIS_URL and DATABASE_URL, where the place matters. Without it, everything is in a Postgres database of its
+ * own: a tenth of the processor time of an embedded one.
+ */
 export async function openBoardFixture(
-  env: NodeJS.ProcessEnv = {},
+  place?: NodeJS.ProcessEnv,
   logLevel: LogLevel = 'silent',
 ): Promise<BoardFixture> {
   const log = createLog(logLevel);
+  const database = place === undefined ? await createLedgerDatabase(shared) : undefined;
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-board-'));
   const simulator = await startSimulator({ latency: { minMs: 0, maxMs: 0 } });
   const config = readConfig({
     VIDBATCH_DATA_DIR: join(folder, 'data'),
     VIDBATCH_BASE_URL: simulator.url,
     VIDBATCH_API_KEY: 'sk-of-the-tests',
-    ...env,
+    ...(database === undefined ? place : { DATABASE_URL: database.url }),
   });
+  await mkdir(config.dataDir, { mode: 0o700 });
   if (config.databaseUrl === undefined) await copyTemplate(config.dataDir);
   const app = await openApp(config, 'worker');
   const board = await startBoard({ app, host: '127.0.0.1', port: 0, log, origin: simulator.url });
@@ -92,13 +108,61 @@ export async function openBoardFixture(
       await sending.close();
     },
     work: (batches) => startSending(app, config, LIMITS, { batches: batches ?? null, log }),
+    async withBoard(options, work) {
+      const other = await startBoard({ app, host: '127.0.0.1', port: 0, log: silent, ...options });
+      try {
+        await work(other);
+      } finally {
+        await other.close();
+      }
+    },
     async close() {
       await board.close();
       await app.close();
       await simulator.close();
+      await database?.drop();
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The schedule `nightly`, which is never due; `own`: how this one differs. */
+export function addNightly(
+  { app }: Pick<BoardFixture, 'app'>,
+  own: Partial<Parameters<typeof addSchedule>[1]> = {},
+): Promise<Schedule> {
+  return addSchedule(app.db, {
+    name: 'nightly',
+    cron: '0 23 * * *',
+    zone: 'Asia/Shanghai',
+    manifest: '/jobs/nightly.csv',
+    flags: {},
+    overlap: 'skip',
+    missed: 'once',
+    jitterMs: 0,
+    nextAt: new Date('2099-01-01T15:00:00Z'),
+    ...own,
+  });
+}
+
+export type Command = ChildProcessByStdio<null, Readable, Readable>;
+
+/** The command in a process of its own, on the ledger of a fixture. */
+export function vidbatch(
+  { config }: { config: Pick<Config, 'dataDir'> },
+  env: Record<string, string>,
+  ...args: string[]
+): Command {
+  const [node, ...launcher] = VIDBATCH;
+  return spawn(node, [...launcher, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      VIDBATCH_DATA_DIR: config.dataDir,
+      ...env,
+    },
+  });
 }
 
 /** What a program sends that was given the token. */

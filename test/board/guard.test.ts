@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { isLoopback, isOwnHost } from '../../src/board/guard.ts';
+import { isLoopback, isOwnForm, isOwnHost } from '../../src/board/access/guard.ts';
 
 suite('who may knock', () => {
   for (const header of [
@@ -42,5 +42,30 @@ suite('who may knock', () => {
     for (const host of ['0.0.0.0', '::', '192.168.0.1', 'example.com', '127.0.0.1.nip.io', '']) {
       assert.ok(!isLoopback(host), host);
     }
+  });
+});
+
+suite('a form', () => {
+  const own: Record<string, string>[] = [
+    { 'sec-fetch-site': 'same-origin', host: 'localhost:3000' },
+    { origin: 'http://localhost:3000', host: 'localhost:3000' },
+    { origin: 'https://board.example', host: 'board.example' },
+  ];
+  const foreign: Record<string, string>[] = [
+    { host: 'localhost:3000' },
+    { 'sec-fetch-site': 'cross-site', host: 'localhost:3000' },
+    { 'sec-fetch-site': 'same-site', host: 'localhost:3000' },
+    { 'sec-fetch-site': 'none', host: 'localhost:3000' },
+    { 'sec-fetch-site': 'cross-site', origin: 'http://localhost:3000', host: 'localhost:3000' },
+    { origin: 'http://localhost:4000', host: 'localhost:3000' },
+    { origin: 'null', host: 'localhost:3000' },
+  ];
+
+  test('is one of the board where the browser says so', () => {
+    for (const headers of own) assert.ok(isOwnForm(headers), JSON.stringify(headers));
+  });
+
+  test('is refused where the browser says otherwise, or says nothing', () => {
+    for (const headers of foreign) assert.ok(!isOwnForm(headers), JSON.stringify(headers));
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { areValid } from '../../src/board/credentials.ts';
-import { networkOf, LoginThrottle } from '../../src/board/login-throttle.ts';
+import { areValid } from '../../src/board/access/credentials.ts';
+import { networkOf, LoginThrottle } from '../../src/board/access/login-throttle.ts';
 
 /** A clock that a test turns, and the waits that were asked for. */
 function fixture() {

@@ -1,36 +1,21 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { pauseBy } from '../../src/ledger/operator/pause.ts';
-import { addSchedule, listSchedules } from '../../src/ledger/schedules/schedules.ts';
+import { listSchedules } from '../../src/ledger/schedules/schedules.ts';
 import { openMirror } from '../../src/schedule/mirror.ts';
 import type { SeenSchedule } from '../../src/schedule/view.ts';
 import { scheduleQueue } from '../../src/worker/queue/name.ts';
-import { createDatabase, servers } from '../servers.ts';
-import type { OwnDatabase } from '../servers.ts';
 import { until } from '../until.ts';
-import { get, openBoardFixture, silent } from './fixture.ts';
-import type { BoardFixture } from './fixture.ts';
+import { addNightly, get, openBoardFixture, silent, type BoardFixture } from './fixture.ts';
 
 suite('schedules on the board', () => {
-  let database: OwnDatabase;
   let fixture: BoardFixture;
 
   before(async () => {
-    database = await createDatabase(await servers());
-    fixture = await openBoardFixture({ DATABASE_URL: database.url });
+    fixture = await openBoardFixture();
     const { db } = fixture.app;
     const batchId = await fixture.submit('nightly@20261122T230000+0800', { a: 'a night market', b: 'a <b>' });
-    const { id } = await addSchedule(db, {
-      name: 'nightly',
-      cron: '0 23 * * *',
-      zone: 'Asia/Shanghai',
-      manifest: '/jobs/<nightly>.csv',
-      flags: {},
-      overlap: 'skip',
-      missed: 'once',
-      jitterMs: 0,
-      nextAt: new Date('2099-01-01T15:00:00Z'),
-    });
+    const { id } = await addNightly(fixture, { manifest: '/jobs/<nightly>.csv' });
     await db.query(
       `insert into vidbatch.run (schedule_id, tick, batch, due_at, state, batch_id, ended_at)
        values ($1, '2026-11-22T15:00:00Z', 'nightly@20261122T230000+0800', now(), 'made', $2, now())`,
@@ -39,7 +24,6 @@ suite('schedules on the board', () => {
   });
   after(async () => {
     await fixture.close();
-    await database.drop();
   });
 
   test('have a page with their next ticks and their last batches', async () => {

@@ -1,73 +1,109 @@
 /**
- * `node test/board/screenshots.ts`: makes the pictures of `docs/`, of a real board over real batches, on an embedded
- * ledger and on a Redis of its own.
+ * `node test/board/screenshots.ts`: makes the pictures of `docs/`, of a real board and a real report over real batches.
  */
-import { stat } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import type { Browser } from 'playwright-core';
-import { queueName } from '../../src/worker/queue/name.ts';
-import { openQueue } from '../../src/worker/queue/queue.ts';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { startBoard } from '../../src/board/server.ts';
+import { readConfig } from '../../src/core/config.ts';
+import { createLog } from '../../src/core/log.ts';
+import { startSimulator } from '../../src/simulator/server.ts';
+import { openApp } from '../../src/worker/app.ts';
 import { openBrowser, openPage } from '../chromium.ts';
-import { startServer } from '../servers.ts';
-import { openBoardFixture } from './fixture.ts';
-import type { BoardFixture } from './fixture.ts';
+import { VIDBATCH } from '../cli.ts';
 
 const MOST_BYTES = 200_000;
+const OK = 0;
+/** Of a `run` that left rejected and uncertain rows. */
+const UNCERTAIN_ROWS = 5;
 const pathOf = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 
-async function play(fixture: BoardFixture): Promise<void> {
-  const { simulator } = fixture;
-  await fixture.send(await fixture.submitFile(pathOf('jobs/text.csv')));
+const folder = await mkdtemp(join(tmpdir(), 'vidbatch-'));
+const simulator = await startSimulator({ latency: { minMs: 80, maxMs: 400 } });
+const env = {
+  PATH: process.env['PATH'],
+  VIDBATCH_DATA_DIR: join(folder, '.vidbatch'),
+  VIDBATCH_BASE_URL: simulator.url,
+  VIDBATCH_API_KEY: 'practice',
+  VIDBATCH_LOG_LEVEL: 'warn',
+};
+
+async function vidbatch(args: readonly string[], expected = OK): Promise<void> {
+  const [node, ...launcher] = VIDBATCH;
+  const child = spawn(node, [...launcher, ...args], {
+    cwd: folder,
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const [code] = await once(child, 'exit');
+  if (code !== expected)
+    throw new Error(`vidbatch ${args.join(' ')}: exit code ${String(code)}, not ${expected}`);
+}
+
+/** One batch is done, one has rows that a person must look at, and one is paused. */
+async function play(): Promise<void> {
+  for (const name of ['text.csv', 'start-end.csv', 'image.jsonl', 'prices.example.json'])
+    await copyFile(pathOf(`jobs/${name}`), join(folder, name));
+  const prices = ['--prices', 'prices.example.json'];
+  await vidbatch(['run', 'text.csv', '--yes', ...prices]);
+  await vidbatch(['reconcile', 'text', '--watch']);
+  await vidbatch(['download', 'text', '--allow-private']);
+  await vidbatch(['report', 'text', '--html', '--output', 'report.html']);
   simulator.faults.add({ match: { nth: 2 }, fault: 'policy' });
   simulator.faults.add({ match: { nth: 4 }, fault: 'status-502:created' });
-  await fixture.send(await fixture.submitFile(pathOf('jobs/storyboard.json')));
-  await fixture.submitFile(pathOf('jobs/image.jsonl'), 'paused');
+  await vidbatch(['run', 'start-end.csv', '--yes', ...prices], UNCERTAIN_ROWS);
+  await vidbatch(['submit', 'image.jsonl', ...prices]);
+  await vidbatch(['pause', 'image']);
 }
 
-async function firstGroup({ app }: BoardFixture): Promise<string> {
-  const queue = openQueue(app.store, queueName(app.ledgerId, null), { skipMetasUpdate: true });
+async function photograph(): Promise<void> {
+  const app = await openApp(readConfig(env), 'worker');
+  const board = await startBoard({
+    app,
+    host: '127.0.0.1',
+    port: 0,
+    log: createLog('silent'),
+    origin: simulator.url,
+  });
+  const browser = await openBrowser();
   try {
-    const [first, second] = await queue.getJobs('completed', 0, 1, true);
-    return `/queues/queue/${queue.name}/${(second ?? first)?.id}?status=completed`;
+    const page = await openPage(browser);
+    // WebP is less than half of the PNG that Playwright makes, and the pictures are in the package.
+    const devtools = await page.context().newCDPSession(page);
+    const shoot = async (name: string, url: string, height: number): Promise<void> => {
+      await page.setViewportSize({ width: 1360, height });
+      await page.goto(url);
+      await page.evaluate('document.fonts.ready');
+      const { data } = await devtools.send('Page.captureScreenshot', { format: 'webp', quality: 85 });
+      const picture = Buffer.from(data, 'base64');
+      const path = `docs/console-${name}.webp`;
+      if (picture.length > MOST_BYTES)
+        throw new Error(`${path}: ${picture.length} bytes, more than ${MOST_BYTES}`);
+      await writeFile(pathOf(path), picture);
+      console.log(`${path}: ${picture.length} bytes`);
+    };
+    const { rows } = await app.db.query<{ id: number }>(
+      `select id from vidbatch.row_state where state = 'uncertain'`,
+    );
+    await shoot('home', board.entry, 760);
+    await shoot('batch', `${board.url}/batches/text`, 760);
+    await shoot('videos', `${board.url}/batches/text/videos`, 720);
+    await shoot('settle', `${board.url}/rows/${rows[0]?.id}/settle`, 800);
+    await shoot('report', pathToFileURL(join(folder, 'report.html')).href, 800);
   } finally {
-    await queue.close();
+    await browser.close();
+    await board.close();
+    await app.close();
   }
 }
 
-async function photograph(browser: Browser, fixture: BoardFixture, kind: string): Promise<void> {
-  const page = await openPage(browser, { viewport: { width: 1280, height: 800 } });
-  const shoot = async (name: string): Promise<void> => {
-    const path = pathOf(`docs/${name}.png`);
-    await page.screenshot({ path });
-    const { size } = await stat(path);
-    if (size > MOST_BYTES) throw new Error(`${path}: ${size} bytes, more than ${MOST_BYTES}`);
-    console.log(`docs/${name}.png: ${size} bytes`);
-  };
-  await page.goto(fixture.board.entry);
-  await shoot(`batches-${kind}`);
-  // The job of the first group: its prompts are in a script that every machine has a font for.
-  await page.goto(`${fixture.board.url}${await firstGroup(fixture)}`);
-  await page.getByText('took').first().waitFor();
-  await page.getByText('Loading the job flow').waitFor({ state: 'hidden' });
-  await page.evaluate('document.fonts.ready');
-  await shoot(`board-${kind}`);
-  await page.close();
-}
-
-const redis = await startServer('redis');
-const browser = await openBrowser();
 try {
-  const kinds = { embedded: {}, redis: { REDIS_URL: redis.url } };
-  for (const [kind, env] of Object.entries(kinds)) {
-    const fixture = await openBoardFixture(env);
-    try {
-      await play(fixture);
-      await photograph(browser, fixture, kind);
-    } finally {
-      await fixture.close();
-    }
-  }
+  await play();
+  await photograph();
 } finally {
-  await browser.close();
-  await redis.stop();
+  await simulator.close();
+  await rm(folder, { recursive: true, force: true });
 }

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import { request } from 'undici';
-import { startBoard } from '../../src/board/server.ts';
-import type { Board } from '../../src/board/server.ts';
+import { startBoard, type Board } from '../../src/board/server.ts';
 import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
 import { windowAt } from '../contract/rows.ts';
 import { until } from '../until.ts';
-import { bearing, get, openBoardFixture, silent } from './fixture.ts';
-import type { BoardFixture } from './fixture.ts';
+import { bearing, get, openBoardFixture, silent, type BoardFixture } from './fixture.ts';
 
 interface Asked {
   path?: string;
@@ -66,11 +64,11 @@ suite('the board over HTTP', () => {
   test('the first page has every batch with its counts, and why it waits', async () => {
     const { status, text } = await get(fixture.board, '/');
     assert.equal(status, 200);
-    assert.match(text, /submitted 2<.*uncertain 1<.*rejected 1</s);
+    assert.match(text, /(sent|rendering|completed) [12]<.*uncertain 1<.*rejected 1</s);
     assert.match(text, /waiting, paused:<\/strong>\s*the batch is paused/);
-    assert.match(text, /ledger: embedded PGlite in .* queue: the same database/);
-    assert.match(text, /<script src="\/live\.js" data-seconds="5" defer>/);
-    assert.match(text, /no worker feeds these rows: start `vidbatch work`/);
+    assert.match(text, /ledger: Postgres at .* queue: the same database/);
+    assert.match(text, /<script src="\/live\.js" data-events="\/events" defer>/);
+    assert.match(text, /no worker feeds these rows: start <code>vidbatch work<\/code>/);
   });
 
   test('names and prompts stay text', async () => {
@@ -127,13 +125,13 @@ suite('the board over HTTP', () => {
       next = page.next;
       pages++;
     }
-    assert.equal(pages, 3);
+    assert.equal(pages, 9);
     assert.deepEqual(
       keys,
       Array.from({ length: 450 }, (_, n) => `k${n + 1}`),
     );
     const { text } = await get(fixture.board, '/batches/long');
-    assert.match(text, /href="\/batches\/long\?after=[\d-]+"\s*>next page/);
+    assert.match(text, /href="\/batches\/long\?after=[\d-]+&amp;skipped=50"\s*>next page/);
   });
 
   test('an invalid query is refused with the allowed values', async () => {
@@ -281,7 +279,7 @@ suite('the board over HTTP', () => {
     assert.match((await get(board, `/rows/${last}`)).text, /waiting, paused/);
     const both = await get(board, '/batches/huge?key=row');
     assert.equal(both.status, 200);
-    assert.match(both.text, /rows whose keys begin with row.*row-1.*row-2/s);
+    assert.match(both.text, /name="key"\s+value="row".*row-1.*row-2/s);
     const [known] = fixture.simulator.record;
     const byTask = await get(board, `/batches/mixed?key=${known?.taskId}`);
     assert.match(byTask.text, /<h1>row-1<\/h1>/);
@@ -308,7 +306,7 @@ suite('the board over HTTP', () => {
       assert.doesNotMatch((await get(board, `/rows/${day}`)).text, /waiting, window/);
       const { text } = await get(board, `/rows/${night}`);
       assert.match(text, /waiting, window:<\/strong>\s*1 off-peak row waits for their window/);
-      assert.match(text, /Next: nothing: it is sent when its gates are open/);
+      assert.match(text, /Next: a worker sends it when nothing keeps it waiting: /);
     } finally {
       await setOffPeakWindow(app.db, null);
     }
@@ -417,13 +415,17 @@ suite('the board over HTTP', () => {
       [id],
     );
     const home = await get(board, '/');
-    assert.match(home.text, /<rect class="task-failed" x="50" y="0" width="50"/);
-    assert.match(home.text, /failed at the provider 1</);
+    assert.match(home.text, /<rect class="failed" x="50" y="0" width="50"/);
+    assert.match(home.text, /failed at the provider 1\s*</);
     const failed = await get(board, '/batches/rendered?task=failed');
-    assert.match(failed.text, /whose task failed at the provider/);
     assert.match(failed.text, />bad</);
     assert.doesNotMatch(failed.text, />good</);
-    assert.match((await get(board, '/batches/rendered?key=bad')).text, /submitted, failed at the provider/);
+    const row = await get(board, '/batches/rendered?key=bad');
+    assert.match(
+      row.text,
+      /The provider failed to make this video.*vidbatch retry rendered --failed-tasks --key bad/s,
+    );
+    assert.doesNotMatch(row.text, /dot (completed|submitted)"/);
     assert.equal((await get(board, '/batches/rendered?task=x')).status, 400);
   });
 });

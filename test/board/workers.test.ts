@@ -1,20 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { addSchedule, listSchedules } from '../../src/ledger/schedules/schedules.ts';
+import { listSchedules } from '../../src/ledger/schedules/schedules.ts';
 import { openMirror } from '../../src/schedule/mirror.ts';
 import { queueName, scheduleQueue } from '../../src/worker/queue/name.ts';
-import { createDatabase, servers } from '../servers.ts';
-import type { OwnDatabase, Servers } from '../servers.ts';
+import { createDatabase, servers, type OwnDatabase, type Servers } from '../servers.ts';
 import { until } from '../until.ts';
-import { get, openBoardFixture, silent } from './fixture.ts';
-import type { BoardFixture } from './fixture.ts';
+import { addNightly, EMBEDDED, get, openBoardFixture, silent, type BoardFixture } from './fixture.ts';
 
 const shared = await servers();
 
 const STORAGES: Record<string, (own: OwnDatabase, shared: Servers) => NodeJS.ProcessEnv> = {
   'Redis and Postgres': ({ url }, { redisUrl }) => ({ REDIS_URL: redisUrl, DATABASE_URL: url }),
   Postgres: ({ url }) => ({ DATABASE_URL: url }),
-  'the embedded database': () => ({}),
+  'the embedded database': () => EMBEDDED,
 };
 
 for (const [kind, envOf] of Object.entries(STORAGES)) {
@@ -60,17 +58,7 @@ for (const [kind, envOf] of Object.entries(STORAGES)) {
 
     test('is not shown for the schedules, which need no worker', async () => {
       const { app, board } = fixture;
-      await addSchedule(app.db, {
-        name: 'nightly',
-        cron: '0 23 * * *',
-        zone: 'Asia/Shanghai',
-        manifest: '/jobs/nightly.csv',
-        flags: {},
-        overlap: 'skip',
-        missed: 'once',
-        jitterMs: 0,
-        nextAt: new Date('2099-01-01T15:00:00Z'),
-      });
+      await addNightly(fixture);
       const mirror = openMirror(app, silent);
       const schedules = scheduleQueue(app.ledgerId);
       try {

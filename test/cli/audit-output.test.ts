@@ -3,8 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, after, before, test } from 'node:test';
-import { formatAudit, openDifferences } from '../../src/cli/audit-output.ts';
-import type { SideBySide } from '../../src/cli/audit-output.ts';
+import { formatAudit, openDifferences, type SideBySide } from '../../src/cli/results/audit-output.ts';
 import { parseAmount } from '../../src/core/money/money.ts';
 import type { Audit } from '../../src/results/audit/audit.ts';
 import { AuditSummary } from '../../src/results/audit/summary.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Command } from 'commander';
-import type { Io } from '../../src/cli/io.ts';
-import { reconcileCommand } from '../../src/cli/reconcile.ts';
+import type { Io } from '../../src/cli/output/io.ts';
+import { reconcileCommand } from '../../src/cli/results/reconcile.ts';
 
 const nothing = (): never => assert.fail('it went on');
 const io: Io = {
@@ -11,6 +11,7 @@ const io: Io = {
   write: nothing,
   interactive: false,
   columns: 80,
+  width: 80,
   stdin: process.stdin,
   quit: nothing,
 };

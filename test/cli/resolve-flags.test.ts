@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseFilter, parseReason, parseDecision } from '../../src/cli/resolve-flags.ts';
+import { parseFilter, parseReason, parseDecision } from '../../src/cli/trouble/resolve-flags.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
 
 function refuses(call: () => unknown, code: string): void {
@@ -32,6 +32,10 @@ test('rows are named by a key, or chosen by filters, and never by leaving both o
     errorCode: 'ECONNRESET',
     httpStatus: 502,
     phase: 'none',
+  });
+  assert.deepEqual(parseFilter(undefined, { errorCode: 'none', httpStatus: 'none' }), {
+    errorCode: null,
+    httpStatus: null,
   });
   refuses(() => parseFilter(undefined, {}), 'NO_ROWS_NAMED');
   refuses(() => parseFilter('k', { all: true }), 'KEY_AND_FILTER');

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { GlobalFlags } from '../../src/cli/flags/flags.ts';
+import { formatLogLine, logOf } from '../../src/cli/log.ts';
 import { endSending } from '../../src/cli/shutdown.ts';
-import { logAbove, formatLogLine, terminalText } from '../../src/cli/terminal.ts';
+import { plain, terminalText } from '../../src/cli/output/style.ts';
 import { createLog } from '../../src/core/log.ts';
 
-describe('what is logged beside the bar', () => {
-  function logged(interactive: boolean): string {
+describe('what is logged', () => {
+  function logged(flags: GlobalFlags): string {
     let text = '';
-    const log = createLog('warn', logAbove({ above: (more) => (text += more) }, { interactive }));
+    const log = logOf(flags, 'warn', { destination: { write: (more) => (text += more) } });
     const row = { batch: 'text', key: 'shot-007', attempt: 1, attemptId: '6a', state: 'rejected' };
     log.warn(
       { event: 'rejected', ...row, httpStatus: 400, code: 'policy', reason: 'not \u001b[2J this' },
@@ -16,21 +18,21 @@ describe('what is logged beside the bar', () => {
     return text;
   }
 
-  test('is a readable line on a terminal, and cannot control the terminal', () => {
+  test('is a readable line, and cannot control the terminal', () => {
     assert.match(
-      logged(true),
+      logged({}),
       /^\d\d:\d\d:\d\d warn {2}text shot-007: rejected: not \\u001b\[2J this \(attempt 1, httpStatus 400, code policy\)\n$/,
     );
+    const time = new Date(2026, 0, 31, 12, 0, 1).toISOString();
     assert.equal(
-      formatLogLine(
-        '{"level":"error","time":"2026-01-31T12:00:01.000Z","event":"left","rows":2,"msg":"left"}',
-      ),
+      plain(formatLogLine(JSON.stringify({ level: 'error', time, event: 'left', rows: 2, msg: 'left' }))),
       '12:00:01 error left (rows 2)',
+      'in local time',
     );
   });
 
   test('is JSON for programs', () => {
-    const { event, key } = JSON.parse(logged(false)) as Record<string, unknown>;
+    const { event, key } = JSON.parse(logged({ logFormat: 'json' })) as Record<string, unknown>;
     assert.deepEqual([event, key], ['rejected', 'shot-007']);
   });
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { workLimits, type WorkFlags } from '../../src/cli/flags.ts';
+import { workLimits, type WorkFlags } from '../../src/cli/flags/flags.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vidbatch-limits-'));
 after(() => rmSync(folder, { recursive: true }));

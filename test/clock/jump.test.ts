@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { exits, lastLine, openCli } from '../cli.ts';
-import type { Cli } from '../cli.ts';
-import { place as placeFor } from '../contract/storages.ts';
-import type { StorageKind } from '../contract/storages.ts';
+import { exits, lastLine, openCli, type Cli } from '../cli.ts';
+import { place as placeFor, type StorageKind } from '../contract/storages.ts';
 import { csvOf, paidTwice } from '../e2e/manifest.ts';
-import { startSimulatorProcess } from '../e2e/simulator.ts';
-import type { SimulatorProcess } from '../e2e/simulator.ts';
+import { startSimulatorProcess, type SimulatorProcess } from '../e2e/simulator.ts';
 import { shifted } from './shift.ts';
 
 const HOUR = 3_600_000;

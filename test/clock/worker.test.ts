@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { sweep } from '../../src/ledger/send/sweep.ts';
 import { exits, lastLine } from '../cli.ts';
-import { openCrashCli, stops } from '../crash/crash-cli.ts';
-import type { CrashCli } from '../crash/crash-cli.ts';
+import { openCrashCli, stops, type CrashCli } from '../crash/crash-cli.ts';
 import { csvOf, paidTwice } from '../e2e/manifest.ts';
-import { startSimulatorProcess } from '../e2e/simulator.ts';
-import type { SimulatorProcess } from '../e2e/simulator.ts';
+import { startSimulatorProcess, type SimulatorProcess } from '../e2e/simulator.ts';
 import { shifted } from './shift.ts';
 
 const HOUR = 3_600_000;

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
-import { confirmPlan } from '../../src/cli/show-plan.ts';
-import { parseMoney } from '../../src/core/money/money.ts';
-import type { Money } from '../../src/core/money/money.ts';
+import { confirmPlan } from '../../src/cli/daily/show-plan.ts';
+import { parseMoney, type Money } from '../../src/core/money/money.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';
 import { checkUnchanged, withCandidate } from '../../src/batch/candidate.ts';
 import { plan } from '../../src/batch/plan.ts';
-import { bringIn } from '../../src/batch/producer.ts';
-import type { ProduceOptions } from '../../src/batch/producer.ts';
+import { bringIn, type ProduceOptions } from '../../src/batch/producer.ts';
 import { bring, ManifestFile, ORIGIN, refused, row, send } from './manifest-file.ts';
-import { LEDGERS, onEvery } from './storages.ts';
+import { SQL_LEDGERS, onEvery } from './storages.ts';
 
 const prices = parsePrices('{"viduq3p-720p": {"perSecond": "1", "currency": "CNY"}}', 'prices.json');
 
@@ -20,7 +18,7 @@ function money(text: string): Money {
   return read;
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import cascade'));
 
   /** What a person reads, and is asked. */

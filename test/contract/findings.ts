@@ -1,6 +1,5 @@
 import type { Finding } from '../../src/ledger/verify/invariant.ts';
-import { confirmed } from '../../src/operate/verify/verify.ts';
-import type { Inspection } from '../../src/operate/verify/verify.ts';
+import { confirmed, type Inspection } from '../../src/operate/verify/verify.ts';
 
 /** What is found twice. `meanwhile` happens between the two looks. */
 export async function found(

@@ -7,11 +7,19 @@ import type { Database } from '../../src/database/database.ts';
 import { armProbe } from '../../src/ledger/send/provider.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../src/ledger/operator/resolve.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
-import { sameKeyOf } from '../../src/core/retry-policy.ts';
-import type { SameKey } from '../../src/core/retry-policy.ts';
+import { sameKeyOf, type SameKey } from '../../src/core/retry-policy.ts';
 import { poll, reportOf } from './polls.ts';
-import { againOf, claimAll, makeBatch, only, outcomeOf, recordOne, tryAlone, editRow } from './rows.ts';
-import type { Made } from './rows.ts';
+import {
+  againOf,
+  claimAll,
+  makeBatch,
+  only,
+  outcomeOf,
+  recordOne,
+  tryAlone,
+  editRow,
+  type Made,
+} from './rows.ts';
 
 /** The rows of a ledger to which everything has happened, by what happened. */
 export interface History {

@@ -1,5 +1,4 @@
-import { createLog } from '../../src/core/log.ts';
-import type { Logger } from '../../src/core/log.ts';
+import { createLog, type Logger } from '../../src/core/log.ts';
 
 /** A log that a test can wait on. */
 export interface Heard {

@@ -5,13 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { VidbatchError } from '../../src/core/errors.ts';
-import { findBatch } from '../../src/ledger/batches.ts';
-import type { Batch } from '../../src/ledger/batches.ts';
+import { findBatch, type Batch } from '../../src/ledger/batches.ts';
 import type { Database } from '../../src/database/database.ts';
-import { readSubmissions } from '../../src/ledger/read/rows.ts';
-import type { SubmissionView } from '../../src/ledger/read/rows.ts';
-import { produce } from '../../src/batch/producer.ts';
-import type { ProduceOptions, Produced } from '../../src/batch/producer.ts';
+import { readSubmissions, type SubmissionView } from '../../src/ledger/read/rows.ts';
+import { produce, type ProduceOptions, type Produced } from '../../src/batch/producer.ts';
 import { claimAll, recordOne } from './rows.ts';
 
 export type Raw = Record<string, unknown>;

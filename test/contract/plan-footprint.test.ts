@@ -8,8 +8,7 @@ import { plan } from '../../src/batch/plan.ts';
 import type { ProduceOptions } from '../../src/batch/producer.ts';
 import type { Queryable } from '../../src/database/database.ts';
 import { openApp } from '../../src/worker/app.ts';
-import { bring, ManifestFile, ORIGIN, plain, row, send } from './manifest-file.ts';
-import type { Raw } from './manifest-file.ts';
+import { bring, ManifestFile, ORIGIN, plain, row, send, type Raw } from './manifest-file.ts';
 import { LEDGERS, onEvery, place } from './storages.ts';
 
 /** Many pages: what a plan left behind would show. */

@@ -1,9 +1,7 @@
-import { ensurePoller, takeTasks } from '../../src/ledger/tasks/poll.ts';
-import type { TakenTask, Taking } from '../../src/ledger/tasks/poll.ts';
+import { ensurePoller, takeTasks, type TakenTask, type Taking } from '../../src/ledger/tasks/poll.ts';
 import { recordPolls } from '../../src/ledger/tasks/record-polls.ts';
 import type { Queryable } from '../../src/database/database.ts';
-import { judgePoll } from '../../src/core/poll-plan.ts';
-import type { PollPlan } from '../../src/core/poll-plan.ts';
+import { judgePoll, type PollPlan } from '../../src/core/poll-plan.ts';
 import type { TaskReport } from '../../src/core/outcome.ts';
 import type { Made } from './rows.ts';
 

@@ -8,8 +8,9 @@ import { Readable } from 'node:stream';
 import { beforeEach, describe, test } from 'node:test';
 import { findBatch } from '../../src/ledger/batches.ts';
 import type { VidbatchError } from '../../src/core/errors.ts';
+import { plan } from '../../src/batch/plan.ts';
 import { produce } from '../../src/batch/producer.ts';
-import { LEDGERS, onEvery, openStorage } from './storages.ts';
+import { SQL_LEDGERS, onEvery, openStorage } from './storages.ts';
 import {
   bring,
   ManifestFile,
@@ -24,7 +25,7 @@ import {
   told,
 } from './manifest-file.ts';
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   // What another batch has sent is asked about: no test must see the rows of another one.
   beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import cascade'));
 
@@ -149,6 +150,20 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(told(await bring(db, second)), { rows: 2, known: 2 }, 'and asked about once');
     });
 
+    test('content that waits to be sent in another batch, too, is named', async () => {
+      const { db } = storage();
+      const first = await new ManifestFile().write([plain('waits here'), plain('alone')]);
+      await bring(db, first);
+      const second = await new ManifestFile().write([
+        row(1, { prompt: 'waits here' }),
+        row(2, { prompt: 'of its own' }),
+      ]);
+      const expected = { rows: 1, batch: first.name };
+      assert.deepEqual((await plan(db, second.path, { origin: ORIGIN })).waitsElsewhere, expected);
+      assert.deepEqual((await bring(db, second)).waitsElsewhere, expected);
+      assert.equal((await bring(db, second)).waitsElsewhere, undefined, 'known rows are named once');
+    });
+
     test('an edit into what another batch has sent is asked about, too', async () => {
       const { db } = storage();
       const first = await new ManifestFile().write([plain('sent before')]);
@@ -270,7 +285,7 @@ onEvery(LEDGERS, (storage) => {
 });
 
 describe('a producer that is killed in the middle', () => {
-  for (const kind of LEDGERS) {
+  for (const kind of SQL_LEDGERS) {
     test(`leaves no half batch, and the next one brings all of it in (${kind})`, async () => {
       const storage = await openStorage(kind);
       const rows = Array.from({ length: 1600 }, (_, n) => row(`k${n}`));

@@ -4,10 +4,9 @@ import { formatAmount, parseMoney } from '../../src/core/money/money.ts';
 import { findBatch } from '../../src/ledger/batches.ts';
 import { readBudgetStatus } from '../../src/ledger/money/budget.ts';
 import type { Queryable } from '../../src/database/database.ts';
-import { parsePrices } from '../../src/core/money/prices.ts';
-import type { Prices } from '../../src/core/money/prices.ts';
+import { parsePrices, type Prices } from '../../src/core/money/prices.ts';
 import { bring, ManifestFile, refused, row, send, submissions } from './manifest-file.ts';
-import { LEDGERS, onEvery } from './storages.ts';
+import { SQL_LEDGERS, onEvery } from './storages.ts';
 
 const OTHER = 'viduq3p-1080p';
 
@@ -24,7 +23,7 @@ function money(text: string): NonNullable<ReturnType<typeof parseMoney>> {
   return read;
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import cascade'));
 
   const costs = async (

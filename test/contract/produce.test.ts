@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
 import { findBatch } from '../../src/ledger/batches.ts';
+import { openCandidate } from '../../src/batch/candidate.ts';
+import { openManifest } from '../../src/manifest/manifest.ts';
 import { cancel } from '../../src/ledger/operator/pause.ts';
 import type { Database } from '../../src/database/database.ts';
 import { claim } from '../../src/ledger/send/claim.ts';
@@ -17,8 +19,8 @@ import {
   states,
   submissions,
   told,
+  type Raw,
 } from './manifest-file.ts';
-import type { Raw } from './manifest-file.ts';
 
 onEvery(LEDGERS, (storage) => {
   // What another batch has sent is asked about: no test must see the rows of another one.
@@ -199,6 +201,17 @@ onEvery(LEDGERS, (storage) => {
         await send(db, other, 'prompt 2');
         await refused(db, file, {}, 'SENT_ELSEWHERE', 3, '1 row');
         assert.deepEqual(told(await bring(db, file, { again: true })), { rows: 2, known: 1, updated: 1 });
+      });
+    });
+
+    test('that is taken away while it is read is refused as changed', async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(1)]);
+      const opened = await openManifest(file.path, {});
+      await rm(file.path);
+      await assert.rejects(openCandidate(db, file.path, {}, opened), {
+        code: 'manifest-changed',
+        exitCode: 3,
       });
     });
 

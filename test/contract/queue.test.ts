@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { DelayedError, UnrecoverableError } from 'bullmq';
-import type { Job } from 'bullmq';
-import { chunkOf, MOST_ROWS } from '../../src/worker/queue/chunk.ts';
-import type { Chunk, ChunkData, ChunkResult } from '../../src/worker/queue/chunk.ts';
-import { batchesOfQueue, queueName, scheduleQueue, sends } from '../../src/worker/queue/name.ts';
-import { addChunks, countByState, openQueue, openWorker, readLive } from '../../src/worker/queue/queue.ts';
-import type { ChunkQueue } from '../../src/worker/queue/queue.ts';
+import { DelayedError, UnrecoverableError, type Job } from 'bullmq';
+import {
+  chunkOf,
+  MOST_ROWS,
+  type Chunk,
+  type ChunkData,
+  type ChunkResult,
+} from '../../src/worker/queue/chunk.ts';
+import { batchesOfQueue, queueName, scheduleQueue } from '../../src/worker/queue/name.ts';
+import {
+  addChunks,
+  countByState,
+  openQueue,
+  openWorker,
+  readLive,
+  type ChunkQueue,
+} from '../../src/worker/queue/queue.ts';
 import { until } from '../until.ts';
 import { onEvery, QUEUES } from './storages.ts';
 
@@ -28,14 +38,6 @@ test('a queue is named after its ledger, and a run’s also after its batches', 
   assert.deepEqual(batchesOfQueue('vidbatch-abc-run-3-5', 'abc'), [3, 5]);
   for (const name of [queueName('abc', null), scheduleQueue('abc'), queueName('abcd', [3])])
     assert.equal(batchesOfQueue(name, 'abc'), null);
-});
-
-test('rows of a batch are sent from the shared queue and by runs that name it', () => {
-  const sent = (name: string): boolean => sends(name, 'ab12', 7);
-  assert.ok(sent(queueName('ab12', null)) && sent(queueName('ab12', [3, 7])) && sent(queueName('ab12', [7])));
-  assert.ok(
-    !sent(queueName('ab12', [17, 70])) && !sent(queueName('cd34', null)) && !sent(queueName('cd34', [7])),
-  );
 });
 
 describe('what a job names', () => {
@@ -74,7 +76,7 @@ onEvery(QUEUES, (storage) => {
 
   test('takes thousands of jobs, and knows by their ids which live and for how many rows', async () => {
     const queue = openQueue(storage().store, newName());
-    assert.deepEqual(await readLive(queue), { jobs: [], waiting: new Map() });
+    assert.deepEqual(await readLive(queue), { jobs: [], waits: 0, waiting: new Map() });
     await addChunks(queue, CHUNKS);
     assert.deepEqual(
       await liveBatches(queue),

@@ -4,14 +4,12 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { beforeEach, describe, test } from 'node:test';
 import { exportJsonl } from '../../src/batch/export.ts';
-import { findBatch } from '../../src/ledger/batches.ts';
-import type { Batch } from '../../src/ledger/batches.ts';
+import { findBatch, type Batch } from '../../src/ledger/batches.ts';
 import type { Database } from '../../src/database/database.ts';
 import { readSubmissions } from '../../src/ledger/read/rows.ts';
-import { bring, ManifestFile, refused, row, send, submissions, ORIGIN } from './manifest-file.ts';
-import type { Raw } from './manifest-file.ts';
+import { bring, ManifestFile, refused, row, send, submissions, ORIGIN, type Raw } from './manifest-file.ts';
 import { claimAll, recordOne } from './rows.ts';
-import { LEDGERS, onEvery } from './storages.ts';
+import { SQL_LEDGERS, onEvery } from './storages.ts';
 
 const shot = (id: string, prompt: string): Raw => row(id, { prompt });
 
@@ -26,7 +24,7 @@ async function known(db: Database, file: ManifestFile): Promise<Record<string, s
   );
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   beforeEach(() => storage().db.query('truncate vidbatch.batch, vidbatch.import cascade'));
 
   /** Rows of these ids and prompts, all of them sent. */
@@ -157,6 +155,24 @@ onEvery(LEDGERS, (storage) => {
       assert.equal((await bring(db, file, { add: true })).added, 3);
     });
 
+    test('beyond recognition, with their content as well, are found by their lines', async () => {
+      const { db } = storage();
+      const file = await sentBatch(shot('1E5', 'dawn'), shot('1-2', 'noon'), shot('c', 'dusk'));
+      await file.write([shot('1.00E+05', 'dawn, wide'), shot('2-Jan', 'noon, wide'), shot('d', 'night')]);
+      await refused(
+        db,
+        file,
+        {},
+        'RENAMED_IDS',
+        3,
+        '2 rows',
+        'whose id and content changed',
+        'line 1, 1E5 → 1.00E+05 (submitted)',
+        'line 2, 1-2 → 2-Jan (submitted)',
+      );
+      assert.equal((await bring(db, file, { add: true })).added, 3);
+    });
+
     test('that only differ to a computer are the same to a person', async () => {
       const { db } = storage();
       const file = await sentBatch(
@@ -173,7 +189,7 @@ onEvery(LEDGERS, (storage) => {
         shot('7.0', 'd'),
         shot('A1', 'e'),
       ]);
-      await refused(db, file, {}, 'RENAMED_IDS', 3, '5 rows', 'x → x<U+200B>');
+      await refused(db, file, {}, 'RENAMED_IDS', 3, '5 rows', 'x → x<U+200B>', 'caf\u00e9 → cafe<U+0301>');
     });
 
     test('and new rows beside missing rows, with nothing in common, are handled as before', async () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { findBatch } from '../../src/ledger/batches.ts';
-import type { Batch } from '../../src/ledger/batches.ts';
+import { findBatch, type Batch } from '../../src/ledger/batches.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
 import { formatEstimate } from '../../src/batch/estimate.ts';
 import { parsePrices } from '../../src/core/money/prices.ts';
@@ -42,8 +41,8 @@ onEvery(LEDGERS, (storage) => {
          from vidbatch.row r where r.id = s.id`,
     );
     await db.query(
-      `insert into vidbatch.charge (submission_id, task_id, identity, occurrence, entry, amount, currency, file, line)
-       select id, task_id, 'i', n, case n when 1 then 'charge' else 'refund' end, case n when 1 then 2.50 else 0.10 end, 'CNY', 'f', 1
+      `insert into vidbatch.charge (submission_id, batch_id, model, task_id, identity, occurrence, entry, amount, currency, file, line)
+       select id, batch_id, model, task_id, 'i', n, case n when 1 then 'charge' else 'refund' end, case n when 1 then 2.50 else 0.10 end, 'CNY', 'f', 1
          from vidbatch.submission cross join (values (1), (2)) c(n) where line <= 2`,
     );
     return (await findBatch(db, file.name)) as Batch;

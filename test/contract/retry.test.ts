@@ -3,13 +3,17 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, test } from 'node:test';
 import { formatBudget } from '../../src/batch/budget.ts';
 import { withVersions } from '../../src/batch/retry.ts';
-import { findBatch } from '../../src/ledger/batches.ts';
-import type { Batch } from '../../src/ledger/batches.ts';
+import { findBatch, type Batch } from '../../src/ledger/batches.ts';
 import { readBudgetStatus } from '../../src/ledger/money/budget.ts';
 import type { Database } from '../../src/database/database.ts';
 import { readEventLog } from '../../src/ledger/read/rows.ts';
-import { countRetryable, retry, retryChanged } from '../../src/ledger/operator/retry.ts';
-import type { Chosen, Versions } from '../../src/ledger/operator/retry.ts';
+import {
+  countRetryable,
+  retry,
+  retryChanged,
+  type Chosen,
+  type Versions,
+} from '../../src/ledger/operator/retry.ts';
 import { readGates, readRowGates } from '../../src/operate/gates.ts';
 import {
   bring,

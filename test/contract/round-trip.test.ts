@@ -4,8 +4,15 @@ import { parse } from 'csv-parse/sync';
 import * as fc from 'fast-check';
 import { dirtyCsv, dirtyJson } from './dirty.ts';
 import { told } from './manifest-file.ts';
-import { asksForTheSame, bringIn, comesBack, exportOf, rowsOf, submitExport } from './round-trip.ts';
-import type { Format } from './round-trip.ts';
+import {
+  asksForTheSame,
+  bringIn,
+  comesBack,
+  exportOf,
+  rowsOf,
+  submitExport,
+  type Format,
+} from './round-trip.ts';
 import { LEDGERS, onEvery } from './storages.ts';
 
 const MODEL = 'viduq3p-720p';

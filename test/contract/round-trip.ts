@@ -2,12 +2,10 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exportCsv, exportJsonl } from '../../src/batch/export.ts';
-import { findBatch } from '../../src/ledger/batches.ts';
-import type { Batch } from '../../src/ledger/batches.ts';
+import { findBatch, type Batch } from '../../src/ledger/batches.ts';
 import type { Database } from '../../src/database/database.ts';
 import { readInputs, readSubmissions } from '../../src/ledger/read/rows.ts';
-import { produce } from '../../src/batch/producer.ts';
-import type { ProduceOptions, Produced } from '../../src/batch/producer.ts';
+import { produce, type ProduceOptions, type Produced } from '../../src/batch/producer.ts';
 import type { Dirty } from './dirty.ts';
 import { root, told } from './manifest-file.ts';
 

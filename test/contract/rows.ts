@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { claim, claimLocked } from '../../src/ledger/send/claim.ts';
-import type { Claim, ClaimScope, Wish } from '../../src/ledger/send/claim.ts';
+import { claim, claimLocked, type Claim, type ClaimScope, type Wish } from '../../src/ledger/send/claim.ts';
 import type { Database, Queryable } from '../../src/database/database.ts';
 import { readNumbers } from '../../src/ledger/read/batch-numbers.ts';
 import { ledgerNow } from '../../src/ledger/send/window.ts';
@@ -123,7 +122,11 @@ export async function claimFirst(db: Queryable, made: Made): Promise<Claim> {
 }
 
 /** Where only one may be in flight. */
-export async function tryAlone(db: Queryable, made: Made, submissionId: number): Promise<Claim | undefined> {
+export async function tryAlone(
+  db: Queryable,
+  made: Pick<Made, 'origin'>,
+  submissionId: number,
+): Promise<Claim | undefined> {
   const { claims } = await onlyThese(db, [submissionId], (batchId) =>
     claimLocked(db, scopeOf(made), wishFor(batchId, 1)),
   );

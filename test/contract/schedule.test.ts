@@ -8,8 +8,7 @@ import { runName } from '../../src/schedule/due.ts';
 import { openJournal } from '../../src/worker/journal/journal.ts';
 import { listBatches } from '../../src/ledger/batches.ts';
 import type { Database } from '../../src/database/database.ts';
-import { listRuns, renewLease, takeRun, triggerRun } from '../../src/ledger/schedules/runs.ts';
-import type { TakenRun } from '../../src/ledger/schedules/runs.ts';
+import { listRuns, renewLease, takeRun, triggerRun, type TakenRun } from '../../src/ledger/schedules/runs.ts';
 import {
   addSchedule,
   recordTicker,
@@ -17,13 +16,12 @@ import {
   pauseSchedule,
   removeSchedule,
   resumeSchedule,
+  type Schedule,
 } from '../../src/ledger/schedules/schedules.ts';
-import type { Schedule } from '../../src/ledger/schedules/schedules.ts';
 import { ledgerNow } from '../../src/ledger/send/window.ts';
 import { replayJournals } from '../../src/worker/journal/replay.ts';
 import { decideAll } from '../../src/schedule/schedule.ts';
-import { makeRun } from '../../src/schedule/make-run.ts';
-import type { RunResult } from '../../src/schedule/make-run.ts';
+import { makeRun, type RunResult } from '../../src/schedule/make-run.ts';
 import { nextTicks } from '../../src/core/time/cron.ts';
 import { hear } from './log.ts';
 import { ManifestFile, ORIGIN, row } from './manifest-file.ts';

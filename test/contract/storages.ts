@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
 import { Redis } from 'ioredis';
-import { openApp } from '../../src/worker/app.ts';
-import type { App, Role } from '../../src/worker/app.ts';
+import { openApp, type App } from '../../src/worker/app.ts';
+import type { Role } from '../../src/worker/judge-ledger.ts';
 import type { Config } from '../../src/core/config.ts';
 import { startCluster } from '../cluster.ts';
-import { copyTemplate, createDatabase, servers } from '../servers.ts';
+import { copyTemplate, createDatabase, createLedgerDatabase, servers } from '../servers.ts';
 
 /** Where queue and ledger can be: every row of the design's table. */
 export const STORAGES = ['embedded', 'postgres', 'redis+postgres', 'redis+embedded'] as const;
@@ -17,6 +17,14 @@ export const QUEUES = [...STORAGES, 'cluster+postgres'] as const;
 
 /** The storages that differ in their ledger: enough for suites that never touch the queue. */
 export const LEDGERS = ['embedded', 'postgres'] as const;
+
+/**
+ * For suites of SQL alone, which does not differ: Postgres, and with `npm run soak:ledgers` the embedded one. There, the
+ * same queries take four times the processor time, and each opening half a second.
+ */
+export const SQL_LEDGERS = (process.env['VIDBATCH_SQL_LEDGERS']?.split(',') ?? [
+  'postgres',
+]) as readonly (typeof LEDGERS)[number][];
 
 export type StorageKind = (typeof QUEUES)[number];
 
@@ -58,14 +66,15 @@ export async function openStorage(kind: StorageKind, own: Partial<Config> = {}):
   }
 }
 
-/** A place for a ledger; `made`: the files of an embedded one hold its tables already. */
+/** A place for a ledger; `made`: it holds its tables already. */
 export async function place(
   kind: StorageKind,
   own: Partial<Config> = {},
   made = false,
 ): Promise<{ config: Config; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'vidbatch-ledger-'));
-  const database = kind.endsWith('postgres') ? await createDatabase(shared) : undefined;
+  const create = made ? createLedgerDatabase : createDatabase;
+  const database = kind.endsWith('postgres') ? await create(shared) : undefined;
   const cluster = kind.startsWith('cluster') ? await startCluster() : undefined;
   const config: Config = {
     baseUrl: undefined,

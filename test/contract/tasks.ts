@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import type { Database } from '../../src/database/database.ts';
 import { record } from '../../src/ledger/send/record.ts';
 import type { PollPlan } from '../../src/core/poll-plan.ts';
-import { startSimulator } from '../../src/simulator/server.ts';
-import type { Simulator, SimulatorOptions } from '../../src/simulator/server.ts';
+import { startSimulator, type Simulator, type SimulatorOptions } from '../../src/simulator/server.ts';
 import type { TaskLife } from '../../src/simulator/settings.ts';
-import { claimAll, makeBatch, outcomeOf, resultOf } from './rows.ts';
-import type { Made } from './rows.ts';
+import { claimAll, makeBatch, outcomeOf, resultOf, type Made } from './rows.ts';
 
 /** Ways in which a task may live; its prompt names it. All times are in units, of which a test says how long one is. */
 const LIVES = {

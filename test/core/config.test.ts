@@ -3,7 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { after, before, describe, test, it } from 'node:test';
-import { loadDotEnv, readConfig, normaliseBaseUrl } from '../../src/core/config.ts';
+import { normaliseBaseUrl } from '../../src/core/base-url.ts';
+import { OWN_VARIABLES, readConfig } from '../../src/core/config.ts';
+import { loadEnvFile } from '../../src/core/env-file.ts';
 import { parseCount, parseDuration } from '../../src/core/units.ts';
 import { readBoardCredentials } from '../../src/core/environment.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
@@ -163,11 +165,11 @@ describe('the environment', () => {
       delete process.env['VIDBATCH_TEST_ONLY_B'];
     });
     process.env['VIDBATCH_TEST_ONLY_A'] = 'from the process';
-    await loadDotEnv(none, file);
+    await loadEnvFile(OWN_VARIABLES, none, file);
     assert.equal(process.env['VIDBATCH_TEST_ONLY_A'], 'from the process');
     assert.equal(process.env['VIDBATCH_TEST_ONLY_B'], 'from file');
-    await loadDotEnv(none, join(root, 'no-such-file'));
-    await assert.rejects(loadDotEnv(none, root), usage('BAD_ENV_FILE'));
+    await loadEnvFile(OWN_VARIABLES, none, join(root, 'no-such-file'));
+    await assert.rejects(loadEnvFile(OWN_VARIABLES, none, root), usage('BAD_ENV_FILE'));
   });
 });
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { readEnvFile } from '../../src/core/environment.ts';
+import { readEnvFile } from '../../src/core/env-file.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
 import { exits, openCli } from '../cli.ts';
 import { wireServer, http, ACCEPTANCE } from '../provider/server.ts';

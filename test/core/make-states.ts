@@ -1,7 +1,6 @@
 /** `npm run states`: writes `docs/states.md` from the tables of `src/core/states.ts`. */
 import { writeFileSync } from 'node:fs';
-import { OPEN_STATES, RETRYABLE_STATES, STATES, TRANSITIONS } from '../../src/core/states.ts';
-import type { State } from '../../src/core/states.ts';
+import { OPEN_STATES, RETRYABLE_STATES, STATES, TRANSITIONS, type State } from '../../src/core/states.ts';
 
 export const PAGE = new URL('../../docs/states.md', import.meta.url);
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { isGone, judgePoll, nextPollMs, POLL_PLAN } from '../../src/core/poll-plan.ts';
-import type { AskedTask } from '../../src/core/poll-plan.ts';
+import { isGone, judgePoll, nextPollMs, POLL_PLAN, type AskedTask } from '../../src/core/poll-plan.ts';
 import type { TaskReport } from '../../src/core/outcome.ts';
 import type { TaskStatus } from '../../src/core/task-status.ts';
 import { reportOf } from '../contract/polls.ts';

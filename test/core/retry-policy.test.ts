@@ -3,8 +3,7 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import {
   backoffMs,
-  KEY_LIFE_MS,
-  leaveFor,
+  unlessTooOld,
   parseRetryAfter,
   retryOf,
   sameKeyOf,
@@ -52,10 +51,11 @@ describe('what an outcome allows', () => {
   });
 
   it('is no other try once the provider may have forgotten the key', () => {
-    assert.equal(leaveFor(leave, undefined), leave);
-    assert.equal(leaveFor(leave, KEY_LIFE_MS - 1), leave);
-    assert.equal(leaveFor(leave, KEY_LIFE_MS), undefined);
-    assert.equal(leaveFor(undefined, 0), undefined);
+    assert.equal(unlessTooOld(leave, undefined), leave);
+    assert.ok(leave);
+    assert.equal(unlessTooOld(leave, leave.lifeMs - 1), leave);
+    assert.equal(unlessTooOld(leave, leave.lifeMs), undefined);
+    assert.equal(unlessTooOld(undefined, 0), undefined);
   });
 });
 

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import {
-  isLegal,
   noCounts,
   OPEN_STATES,
   RETRYABLE_STATES,
   STATES,
   TRANSITIONS,
+  type State,
 } from '../../src/core/states.ts';
-import type { State } from '../../src/core/states.ts';
+import { isLegal } from './moves.ts';
 
 const pairs = TRANSITIONS.map(({ from, to }) => `${from} → ${to}`);
 

@@ -8,14 +8,11 @@ import type { Queryable } from '../../src/database/database.ts';
 import { openEmbedded } from '../../src/database/embedded.ts';
 import { parsers } from '../../src/database/parsers.ts';
 import { queueName } from '../../src/worker/queue/name.ts';
-import { describe as tell, openCli } from '../cli.ts';
-import type { Ended, Cli, Running } from '../cli.ts';
-import { place as placeFor } from '../contract/storages.ts';
-import type { StorageKind } from '../contract/storages.ts';
+import { describe as tell, openCli, type Ended, type Cli, type Running } from '../cli.ts';
+import { place as placeFor, type StorageKind } from '../contract/storages.ts';
 import type { SimulatorProcess } from '../e2e/simulator.ts';
 import { until } from '../until.ts';
-import { armed } from './arm.ts';
-import type { Armed } from './arm.ts';
+import { armed, type Armed } from './arm.ts';
 import { mixed } from './rows.ts';
 
 /** One ledger with its queue, on which real processes die, one after another. */

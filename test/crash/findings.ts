@@ -6,8 +6,7 @@ import { INVARIANTS, checkSlice, checkWhole } from '../../src/ledger/verify/walk
 import type { Finding } from '../../src/ledger/verify/invariant.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import type { State } from '../../src/core/states.ts';
-import { compareWithTruth, violations } from '../truth.ts';
-import type { ExportedRow } from '../truth.ts';
+import { compareWithTruth, violations, type ExportedRow } from '../truth.ts';
 import { isLost } from './rows.ts';
 import type { CrashCli } from './crash-cli.ts';
 

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startSimulatorProcess } from '../e2e/simulator.ts';
-import type { SimulatorProcess } from '../e2e/simulator.ts';
+import { startSimulatorProcess, type SimulatorProcess } from '../e2e/simulator.ts';
 import { mutated } from '../mutation/mutate.ts';
 import type { MutationName } from '../mutation/mutations.ts';
-import { findings } from './findings.ts';
-import type { Findings } from './findings.ts';
-import { openCrashCli, stops } from './crash-cli.ts';
-import type { CrashCli } from './crash-cli.ts';
+import { findings, type Findings } from './findings.ts';
+import { openCrashCli, stops, type CrashCli } from './crash-cli.ts';
 
 /** A table that is never red proves nothing: here a guard is taken out of the program, and the findings must say so. */
 describe('the findings of a crash', { concurrency: 2 }, () => {

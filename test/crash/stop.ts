@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Point } from '../../src/core/crash-points.ts';
 import { describe as tell, exits } from '../cli.ts';
-import { exitCodeFor, findings } from './findings.ts';
-import type { Findings } from './findings.ts';
-import { stops } from './crash-cli.ts';
-import type { CrashCli } from './crash-cli.ts';
+import { exitCodeFor, findings, type Findings } from './findings.ts';
+import { stops, type CrashCli } from './crash-cli.ts';
 
 /** A worker that is stopped at a point for longer than its attempt may take. */
 export interface Stop {

@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { exits } from '../cli.ts';
-import { startSimulatorProcess } from '../e2e/simulator.ts';
-import type { SimulatorProcess } from '../e2e/simulator.ts';
+import { startSimulatorProcess, type SimulatorProcess } from '../e2e/simulator.ts';
 import { findings } from './findings.ts';
-import { openCrashCli, stops } from './crash-cli.ts';
-import type { CrashCli } from './crash-cli.ts';
+import { openCrashCli, stops, type CrashCli } from './crash-cli.ts';
 import { until } from '../until.ts';
-import { sleepThrough, STOPS } from './stop.ts';
-import type { Woken } from './stop.ts';
+import { sleepThrough, STOPS, type Woken } from './stop.ts';
 
 describe(
   'a process that is suspended for longer than its deadline, and wakes up',

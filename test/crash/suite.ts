@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { exits } from '../cli.ts';
-import { STORAGES } from '../contract/storages.ts';
-import type { StorageKind } from '../contract/storages.ts';
-import { startSimulatorProcess } from '../e2e/simulator.ts';
-import type { SimulatorProcess } from '../e2e/simulator.ts';
+import { STORAGES, type StorageKind } from '../contract/storages.ts';
+import { startSimulatorProcess, type SimulatorProcess } from '../e2e/simulator.ts';
 import { armed } from './arm.ts';
-import { exitCodeFor, findings } from './findings.ts';
-import type { Findings } from './findings.ts';
-import { openCrashCli } from './crash-cli.ts';
-import type { CrashCli } from './crash-cli.ts';
-import { CONCURRENCY } from './table.ts';
-import type { Death } from './table.ts';
+import { exitCodeFor, findings, type Findings } from './findings.ts';
+import { openCrashCli, type CrashCli } from './crash-cli.ts';
+import { CONCURRENCY, type Death } from './table.ts';
 
 /** `npm run soak:deaths` has every table on every storage. */
 const CHOSEN = process.env['VIDBATCH_CRASH_STORAGES']?.split(',');

@@ -126,8 +126,17 @@ export const REPLAYING: readonly Death[] = [
 
 /** What operators do to batches that are over. */
 export const OPERATING: readonly Death[] = [
-  { point: 'rows-retried', command: (_file, batch) => ['retry', batch], costs: 'no row' },
+  { point: 'rows-retried', command: (_file, batch) => ['retry', batch, '--yes'], costs: 'no row' },
   { point: 'row-resolved', command: resolveLost, costs: 'no row' },
   { point: 'task-asked', command: () => ['reconcile'], costs: 'no row' },
   { point: 'task-recorded', command: () => ['reconcile'], costs: 'no row', before: later },
 ];
+
+/** The copying of a ledger. `test/crash/copying.test.ts` goes through them: each needs a ledger of its own. */
+export const COPYING = [
+  'target-marked',
+  'target-made',
+  'source-closed',
+  'tables-copied',
+  'copy-committed',
+] as const satisfies Point[];

@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
+import { spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import type { SpawnOptions } from 'node:child_process';
 
 export interface Child {
   readonly pid: number;

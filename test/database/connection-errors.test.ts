@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
-import { Pool } from 'pg';
+import { Pool, type PoolClient } from 'pg';
 import { connectionLost } from '../../src/database/connection-errors.ts';
 import { usageError } from '../../src/core/errors.ts';
 import { freePort } from '../provider/fixture.ts';
 import { createDatabase, servers } from '../servers.ts';
-import type { PoolClient } from 'pg';
 import { transaction } from '../../src/database/database.ts';
 import { openStorage } from '../contract/storages.ts';
 

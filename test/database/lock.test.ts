@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { VidbatchError } from '../../src/core/errors.ts';
-import type { FolderLock } from '../../src/database/lock.ts';
-import { lockFolder, readHolder } from '../../src/database/lock.ts';
+import { lockFolder, readHolder, type FolderLock } from '../../src/database/lock.ts';
 import { startChild } from './child.ts';
 
 let root: string;

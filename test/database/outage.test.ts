@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { Outage } from '../../src/database/outage.ts';
-import { hear } from '../contract/log.ts';
-import type { Heard } from '../contract/log.ts';
+import { hear, type Heard } from '../contract/log.ts';
 
 const SETTLED_MS = 10_000;
 

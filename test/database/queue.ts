@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { Queue, QueueEvents, Worker, createPostgresBackend, runMigrations } from 'bullmq';
-import type { Session } from '../../src/database/database.ts';
-import { transaction } from '../../src/database/database.ts';
+import { transaction, type Session } from '../../src/database/database.ts';
 import type { EmbeddedDatabase } from '../../src/database/embedded.ts';
 
 /** BullMQ runs all of its jobs, while transactions that did `write` are rolled back, one after another. */

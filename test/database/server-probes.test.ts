@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { VidbatchError } from '../../src/core/errors.ts';
 import { probePostgres } from '../../src/database/postgres/probe.ts';
@@ -10,8 +9,7 @@ import { Outage } from '../../src/database/outage.ts';
 import { connectRedis } from '../../src/worker/queue/redis/client.ts';
 import { probeRedis } from '../../src/worker/queue/redis/probe.ts';
 import { parseRedisUrl } from '../../src/worker/queue/redis/url.ts';
-import { startServer, servers } from '../servers.ts';
-import type { OwnServer } from '../servers.ts';
+import { startServer, servers, type OwnServer } from '../servers.ts';
 
 const PASSWORD = 'p@ss:w/o#r%d';
 

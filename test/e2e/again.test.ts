@@ -84,6 +84,17 @@ describe('a manifest that is run again', async () => {
     assert.equal(await sent(), before + 1);
   });
 
+  it('names what waits in another batch, before it asks and when it imports', async () => {
+    const one = await cli.write('one.csv', csvOf(2, 'in two files'));
+    const two = await cli.write('two.csv', csvOf(2, 'in two files'));
+    exits(await cli.run(['submit', one]), 0);
+    const named = /2 rows also wait in another batch, such as one: both batches send them, and both pay/;
+    assert.match(exits(await cli.run(['plan', two]), 0).stdout, named);
+    assert.match(exits(await cli.run(['submit', two]), 0).stdout, named);
+    exits(await cli.run(['cancel', 'one', '--yes']), 0);
+    exits(await cli.run(['cancel', 'two', '--yes']), 0);
+  });
+
   it('cannot take the name of a batch from another file', async () => {
     const other = await cli.write('elsewhere/shots.csv', csvOf(1, 'other'));
     const refused = exits(await cli.run(['submit', other]), 2);

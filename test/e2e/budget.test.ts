@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { exits, json, jsonLines, openCli } from '../cli.ts';
-import type { Cli } from '../cli.ts';
+import { exits, json, jsonLines, openCli, type Cli } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
@@ -36,7 +35,7 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
     const file = await here.write('dear.csv', csvOf(ROWS, 'dear'));
     const prices = ['--prices', await here.write('prices.json', PRICES)];
     const first = exits(await here.run(['submit', file, ...prices, '--budget', BUDGET.amount]), 0);
-    assert.match(first.stderr, /does not pay for all rows: 30\.70 CNY: .+ 59 rows do not fit/);
+    assert.match(first.stderr, /does not pay for all rows: 30\.70 CNY: .+ · at least 59 rows do not fit/);
     const ends = await Promise.all(places.map((place) => place.run(['work', '--drain'])));
     for (const ended of ends) exits(ended, 6);
     assert.equal(simulator.accepted().length, BUDGET.rows);
@@ -53,7 +52,7 @@ describe('four workers and a budget, on Redis and Postgres', async () => {
     assert.ok(Number(beyond) > 30, 'most of the others were not tried');
     assert.match(
       String(told),
-      /^30\.70 CNY: 30\.50 CNY spent · 0\.00 CNY reserved · 0\.20 CNY left · (?:at least )?\d+ rows do not fit$/,
+      /^30\.70 CNY: 30\.50 CNY spent · 0\.00 CNY held · 0\.20 CNY left · (?:at least )?\d+ rows do not fit$/,
     );
     const text = exits(await here.run(['status', 'dear']), 0).stdout;
     assert.match(text, /^ {2}waiting: budget: no remaining row fits the budget of 30\.70 CNY: /m);

@@ -1,8 +1,6 @@
 import { createDatabase, servers } from '../servers.ts';
-import { openCli } from '../cli.ts';
-import type { Cli } from '../cli.ts';
-import { startSimulatorProcess } from './simulator.ts';
-import type { SimulatorProcess } from './simulator.ts';
+import { openCli, type Cli } from '../cli.ts';
+import { startSimulatorProcess, type SimulatorProcess } from './simulator.ts';
 
 /** A place whose ledger and queue are a Postgres database of its own, and a simulator to send to. */
 export interface CliOnPostgres extends Cli {

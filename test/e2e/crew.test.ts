@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Pool } from 'pg';
 import { createDatabase, servers } from '../servers.ts';
-import { exits, jsonLines, openCli } from '../cli.ts';
-import type { Ended, Cli } from '../cli.ts';
+import { exits, jsonLines, openCli, type Ended, type Cli } from '../cli.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';
@@ -85,6 +84,8 @@ describe('four workers on Redis and Postgres', async () => {
     // The dead one's machine comes back, reads its journal, and works on with the others until nothing is left but rows
     // in flight of which nobody heard: these have a deadline.
     const again = killed.start(['work']);
+    // What its journal shows as never sent is pending again, and it listens to signals.
+    await again.says(/"event":"started"/);
     await until(
       async () =>
         (await count('pending')) === 0 &&

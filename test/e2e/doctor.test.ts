@@ -12,7 +12,7 @@ const KEY = 'sk-TheKeyThatTheDoctorMustNotShow';
 
 describe('doctor', async () => {
   const simulator = await startSimulatorProcess();
-  const cli = await openCli({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY });
+  const cli = await openCli({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY }, { onDisk: true });
   after(async () => {
     await cli.close();
     await simulator.close();

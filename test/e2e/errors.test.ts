@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { countsOf, exits, job, json, openCli } from '../cli.ts';
-import type { Ended } from '../cli.ts';
+import { countsOf, exits, job, json, openCli, type Ended } from '../cli.ts';
 import { csvOf } from './manifest.ts';
 import { openCliOnPostgres } from './cli-on-postgres.ts';
 
@@ -104,6 +103,13 @@ const CASES: Case[] = [
     args: ['run', text, '--concurency', '4'],
     exit: 2,
     says: /--concurency.*--concurrency/s,
+    code: 'UNKNOWN_OPTION',
+  },
+  {
+    what: 'an unknown flag of a command below another one',
+    args: ['schedule', 'add', 'nightly', text, '--zone', 'UTC'],
+    exit: 2,
+    says: /--zone.*vidbatch schedule add --help/s,
     code: 'UNKNOWN_OPTION',
   },
   { what: 'an unknown command', args: ['rnu', text], exit: 2, says: /rnu.*run/s, code: 'UNKNOWN_COMMAND' },

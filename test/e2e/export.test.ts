@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { parse } from 'csv-parse/sync';
 import { exits, job, json, jsonLines } from '../cli.ts';
@@ -113,5 +114,38 @@ describe('export', async () => {
     const rows: Record<string, string>[] = parse(stdout, { columns: true });
     assert.equal(rows.length, 8);
     assert.equal(rows[0]?.['extra_body'], '{"seed":42}');
+  });
+});
+
+describe('export to a workbook', async () => {
+  const cli = await openCliOnPostgres();
+  const { simulator } = cli;
+  after(cli.close);
+
+  it('has the same rows again when it is submitted, and is refused where a file is', async () => {
+    const rows = [
+      '007,viduq3p-720p,清晨的渔港,=1+1',
+      '12345678901234567890,viduq3p-720p,"two\nlines",\'=quoted',
+    ];
+    const file = await cli.write('sheet.csv', `id,model,prompt,note\n${rows.join('\n')}\n`);
+    exits(await cli.run(['run', file]), 0);
+    const path = `${cli.folder}/sheet.results.xlsx`;
+    assert.equal(exits(await cli.run(['export', 'sheet', '--output', path]), 0).stdout, `wrote ${path}\n`);
+    const before = simulator.accepted().length;
+    const again = exits(await cli.run(['run', path, '--batch', 'sheet', '--json']), 0);
+    const { counts } = json(again) as { counts: Record<string, number> };
+    assert.equal(counts['submitted'], 2);
+    assert.equal(simulator.accepted().length, before);
+    assert.match(exits(await cli.run(['export', 'sheet', '--output', path]), 2).stderr, /\[FILE_EXISTS\]/);
+    assert.match(
+      exits(await cli.run(['export', 'sheet', '--format', 'xlsx']), 2).stderr,
+      /\[OUTPUT_NEEDED\]/,
+    );
+  });
+
+  it('writes CSV into a file, too', async () => {
+    const path = `${cli.folder}/out.csv`;
+    exits(await cli.run(['export', 'sheet', '--output', path]), 0);
+    assert.equal(await readFile(path, 'utf8'), exits(await cli.run(['export', 'sheet']), 0).stdout);
   });
 });

@@ -3,8 +3,7 @@ import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { countsOf, exits, jsonLines, openCli, VIDBATCH } from '../cli.ts';
-import type { Ended, Cli } from '../cli.ts';
+import { countsOf, exits, jsonLines, openCli, VIDBATCH, type Ended, type Cli } from '../cli.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { startOddGateway } from './odd-gateway.ts';
 
@@ -73,6 +72,20 @@ describe('what people report about batch tools', async () => {
     assert.equal(countsOf(exits(await own.run(['status', 'two', '--json']), 0))['submitted'], 2);
     exits(await own.run(['run', file, '--yes']), 0);
     assert.equal(gateway.of('locked').length, 2);
+  });
+
+  it('one task id for several rows needs attention', async () => {
+    exits(await runPrompts('shared', ['same-task 1', 'same-task 2', 'same-task 3', 'plain']), 0);
+    const { stdout } = await cli.run(['status']);
+    assert.match(
+      stdout,
+      /2 rows of batch shared have the task id of another row: the provider gave both one task, and one of them may have no video/,
+    );
+    assert.match(stdout, /vidbatch verify/);
+    const verified = await cli.run(['verify']);
+    assert.match(verified.stdout, /task task_of_all belongs to 3 rows/);
+    const explained = exits(await cli.run(['explain', 'shared', 'r3']), 0).stdout;
+    assert.match(explained, /task task_of_all is also that of r[12] of batch shared/);
   });
 
   it('2: ids that a spreadsheet changed are refused, and renamed or paid as the user says', async () => {

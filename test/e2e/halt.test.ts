@@ -26,8 +26,17 @@ describe('a halt', async () => {
   });
 
   it('is stored: status shows it, with its reason', async () => {
-    const text = exits(await cli.run(['status']), 0).stdout;
-    assert.match(text, /waiting: halted: \S*invalid_api_key \(HTTP 401\): Invalid token/);
+    const all = exits(await cli.run(['status']), 0).stdout;
+    assert.match(
+      all,
+      /nothing has been sent to \S+ for .*: invalid_api_key: Invalid token; 10,000 rows wait\n/,
+    );
+    assert.match(all, /^shots {2}halted +10,000 /m);
+    const text = exits(await cli.run(['status', 'shots']), 0).stdout;
+    assert.match(
+      text,
+      /waiting: halted: http:\S+ refuses the API key \(HTTP 401: Invalid token\); put the right key into VIDBATCH_API_KEY, then `vidbatch resume`/,
+    );
     const { counts, gates } = json(exits(await cli.run(['status', 'shots', '--json']), 0)) as Status;
     assert.equal(counts['pending'], 10_000);
     assert.deepEqual(

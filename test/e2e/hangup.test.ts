@@ -4,13 +4,11 @@ import { open, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { countsOf, exits, LAUNCHER, lastLine, openCli, VIDBATCH } from '../cli.ts';
-import type { Cli } from '../cli.ts';
+import { countsOf, exits, LAUNCHER, lastLine, openCli, VIDBATCH, type Cli } from '../cli.ts';
 import { closed, listen } from '../provider/server.ts';
 import { createDatabase, servers } from '../servers.ts';
 import { until } from '../until.ts';
-import { startHolding } from './holding.ts';
-import type { HoldingProvider } from './holding.ts';
+import { startHolding, type HoldingProvider } from './holding.ts';
 import { csvOf } from './manifest.ts';
 
 const ROWS = 9;

@@ -69,7 +69,7 @@ describe('a manifest with faults', async () => {
       RULES.map(([line, , rule]) => [line, rule]),
     );
     assert.ok(rows.every(({ state, task_id: id }) => (state === 'submitted') === (id !== null)));
-    const retried = exits(await cli.run(['retry', 'faults']), 0).stdout;
+    const retried = exits(await cli.run(['retry', 'faults', '--yes']), 0).stdout;
     assert.match(
       retried,
       /^faults: nothing to retry: .*; 11 invalid: correct them in the manifest, and `vidbatch run`/,

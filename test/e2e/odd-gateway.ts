@@ -1,5 +1,4 @@
-import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
@@ -74,6 +73,7 @@ const ANSWERS: Record<string, (id: string, create: Create) => Answer> = {
   'echo-key': (id, { authorization }) => ({
     body: created(`${id}-${authorization?.replace('Bearer ', '')}`),
   }),
+  'same-task': () => ({ body: created('task_of_all') }),
   'number-id': () => ({ body: '{"task_id":738529527931269425}' }),
   'http-202': (id) => ({ status: 202, body: created(id) }),
   'bom-answer': (id) => ({ body: `\u{FEFF}${created(id)}` }),

@@ -27,12 +27,28 @@ describe('an operator', async () => {
       'one row at a time is queued and sent until the first one is accepted; then the others follow';
     assert.ok(exits(await cli.run(['submit', file]), 0).stderr.includes(`shots: ${why}\n`));
     assert.ok(exits(await cli.run(['status', 'shots']), 0).stdout.includes(`\n  ${why}\n`));
-    assert.match(exits(await cli.run(['cancel', 'shots']), 0).stdout, /^shots: 3 rows cancelled/m);
+    const asked = exits(await cli.run(['cancel', 'shots']), 2).stderr;
+    assert.match(
+      asked,
+      /shots: 3 pending rows, which would cost an unknown amount\. Cancel\? \[NOT_CONFIRMED\]/,
+    );
+    assert.equal((await counts('shots'))['pending'], 3, 'a script cancels nothing without --yes');
+    assert.match(exits(await cli.run(['cancel', 'shots', '--yes']), 0).stdout, /^shots: 3 rows cancelled/m);
     exits(await cli.run(['work', '--drain']), 0);
     assert.equal((await simulator.stats()).creates, 0);
     assert.equal((await counts('shots'))['cancelled'], 3);
     assert.match(exits(await cli.run(['resume', 'shots']), 2).stderr, /was cancelled \[CANCELLED\]/);
-    assert.match(exits(await cli.run(['retry', 'shots']), 0).stdout, /^shots: 3 rows are pending again/m);
+    assert.match(
+      exits(await cli.run(['retry', 'shots']), 2).stderr,
+      /shots: 3 rows again: 3 cancelled; sending them costs an unknown amount\. Continue\? \[NOT_CONFIRMED\]/,
+    );
+    const [first] = csvOf(1).split('\n')[1]?.split(',') ?? [];
+    const named = exits(await cli.run(['retry', 'shots', '--key', String(first)]), 0).stdout;
+    assert.match(named, /^shots: 1 row is pending again/m, 'a row that is named is not asked about');
+    assert.match(
+      exits(await cli.run(['retry', 'shots', '--yes']), 0).stdout,
+      /^shots: 2 rows are pending again/m,
+    );
     exits(await cli.run(['work', '--drain']), 0);
     assert.equal((await counts('shots'))['submitted'], 3);
   });
@@ -47,7 +63,10 @@ describe('an operator', async () => {
     assert.doesNotMatch(status, /ETA/);
     const before = (await simulator.stats()).creates;
     const held = exits(await cli.run(['run', file, '--no-wait']), 6);
-    assert.match(held.stderr, /paused: everything is paused; `vidbatch resume` continues \(\S+@\S+, \S+Z\)/);
+    assert.match(
+      held.stderr,
+      /paused: everything is paused; `vidbatch resume` continues \(\S+@\S+, \S+ \S+ UTC\S* \(\d+s ago\)\)/,
+    );
     assert.equal((await simulator.stats()).creates, before);
     assert.match(exits(await cli.run(['resume']), 0).stdout, /^everything: resumed/m);
     exits(await cli.run(['run', file]), 0);
@@ -63,7 +82,48 @@ describe('an operator', async () => {
     assert.match(all, /^still waiting: still: the batch is paused; `vidbatch resume still` continues/m);
     assert.match(exits(await cli.run(['resume', 'still']), 0).stdout, /^still: resumed$/m);
     assert.match(exits(await cli.run(['resume', 'still']), 0).stdout, /^still: was not paused$/m);
-    assert.match(exits(await cli.run(['cancel', 'still']), 0).stdout, /^still: 2 rows cancelled/m);
+    assert.match(exits(await cli.run(['cancel', 'still', '--yes']), 0).stdout, /^still: 2 rows cancelled/m);
+  });
+
+  it('pauses one model: the other rows are sent, and resume says what still waits', async () => {
+    const slow = 'viduq3p-1080p';
+    const rows = `${csvOf(2, 'models')}models-3,${slow},the shot models-3\n`;
+    const file = await cli.write('models.csv', rows);
+    const typo = exits(await cli.run(['pause', '--model', 'viduq3p-108p']), 2).stderr;
+    assert.match(
+      typo,
+      /no row of the ledger has the model viduq3p-108p, .*nothing was paused \[NO_SUCH_MODEL\]/,
+    );
+    assert.match(typo, /Did you mean viduq3p-1080p\?/);
+    const why = ['--reason', 'faces are blurred'];
+    assert.equal(
+      exits(await cli.run(['pause', '--model', slow, ...why]), 0).stdout,
+      `model ${slow}: paused; open calls finish\n`,
+    );
+    const run = exits(await cli.run(['run', file, '--no-wait']), 6);
+    const gate = new RegExp(
+      `paused: model ${slow} is paused in all batches, and 1 row waits for it; ` +
+        `\`vidbatch resume --model ${slow}\` continues \\(\\S+@\\S+, [^(]+\\([^)]+\\): faces are blurred\\)`,
+    );
+    assert.match(run.stderr + run.stdout, gate);
+    assert.match(exits(await cli.run(['status', 'models']), 0).stdout, gate);
+    assert.match(exits(await cli.run(['explain', 'models', 'models-3']), 0).stdout, gate);
+    const [seen] = jsonLines(exits(await cli.run(['status', 'models', '--json']), 0).stdout);
+    const { counts: by, gates } = seen as { counts: Record<string, number>; gates: { model: string }[] };
+    assert.deepEqual([by['submitted'], by['pending']], [2, 1]);
+    assert.deepEqual(
+      gates.map(({ model }) => model),
+      [slow],
+    );
+    const all = exits(await cli.run(['resume']), 0).stdout;
+    assert.match(all, /^there was no pause of all batches$/m);
+    assert.match(all, new RegExp(`^still waiting: models: model ${slow} is paused in all batches`, 'm'));
+    const inBatch = exits(await cli.run(['resume', 'models', '--model', slow]), 0).stdout;
+    assert.match(inBatch, new RegExp(`^models: model ${slow}: was not paused in this batch$`, 'm'));
+    assert.match(inBatch, /^still waiting: models: model /m);
+    assert.equal(exits(await cli.run(['resume', '--model', slow]), 0).stdout, `model ${slow}: resumed\n`);
+    exits(await cli.run(['run', file]), 0);
+    assert.equal((await counts('models'))['submitted'], 3);
   });
 
   it('does not cancel everything without being asked, or --yes', async () => {
@@ -80,7 +140,7 @@ describe('an operator', async () => {
     exits(await cli.run(['run', file]), 4);
     await simulator.clearRules();
     assert.match(
-      exits(await cli.run(['retry', 'again']), 0).stdout,
+      exits(await cli.run(['retry', 'again', '--yes']), 0).stdout,
       /^again: 1 row is pending again; .* sends it$/m,
     );
     const ended = exits(await cli.run(['run', file]), 0);
@@ -93,12 +153,12 @@ describe('an operator', async () => {
     exits(await cli.run(['run', file]), 4);
     const right = await cli.write('right.csv', csvOf(1, 'wrong').replace('the shot wrong-1', 'right'));
     assert.match(
-      exits(await cli.run(['retry', 'wrong', '--changed', right]), 0).stdout,
+      exits(await cli.run(['retry', 'wrong', '--changed', right, '--yes']), 0).stdout,
       /^wrong: 1 row took .*; `vidbatch work --drain` sends it; make the change in \S+wrong\.csv, too, before/,
     );
     const more = await cli.write('more.csv', csvOf(2, 'wrong'));
     assert.ok(
-      exits(await cli.run(['retry', 'wrong', '--changed', more]), 0).stdout.includes(
+      exits(await cli.run(['retry', 'wrong', '--changed', more, '--yes']), 0).stdout.includes(
         `1 row is not in the batch by its id: \`vidbatch submit ${more} --batch wrong\` adds it as a new row`,
       ),
     );
@@ -119,10 +179,27 @@ describe('an operator', async () => {
     const file = await cli.write('murky.csv', csvOf(1, 'murky'));
     exits(await cli.run(['run', file, '--timeout', '300ms']), 5);
     const all = exits(await cli.run(['status', '--json']), 0);
-    assert.equal(jsonLines(all.stdout).length, 6);
+    assert.equal(jsonLines(all.stdout).length, 7);
     const many = ['resolve', 'murky', '--all', '--abandon', '--reason', 'over'];
-    assert.match(exits(await cli.run(many), 2).stderr, /\[NOT_CONFIRMED\]/, 'many at once want --yes');
+    const asked = exits(await cli.run(many), 2).stderr;
+    assert.match(
+      asked,
+      /murky: 1 uncertain row matches\. Abandon it\? \[NOT_CONFIRMED\]/,
+      'many at once want --yes',
+    );
     const text = exits(await cli.run(['status', 'murky']), 0).stdout;
     assert.match(text, /^murky {2}1 row · 0 task ids · 1 uncertain · paid twice: none known$/m);
+  });
+
+  it('is told by cost of rows that may have been paid, and sent to `uncertain` only while one is uncertain', async () => {
+    const cost = async (): Promise<string> => exits(await cli.run(['cost', 'murky']), 0).stdout;
+    assert.match(
+      await cost(),
+      /^1 row may have been paid, and is not sent again: `vidbatch uncertain` lists it$/m,
+    );
+    exits(await cli.run(['resolve', 'murky', '--all', '--abandon', '--reason', 'over', '--yes']), 0);
+    const after = await cost();
+    assert.match(after, /^1 row may have been paid: a person gave it up, or an earlier attempt /m);
+    assert.doesNotMatch(after, /vidbatch uncertain/);
   });
 });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { countsOf, exits, openCli } from '../cli.ts';
-import type { Ended } from '../cli.ts';
+import { countsOf, exits, openCli, type Ended } from '../cli.ts';
 import { createDatabase, startServer } from '../servers.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { startSimulatorProcess } from './simulator.ts';

@@ -27,7 +27,7 @@ describe('plan', async () => {
     );
     assert.match(
       stdout,
-      /^shots: 6 rows · 1 new · 4 known · 1 changed\n {2}viduq3p-720p text: 5 to send · 1 new · 3 known · 1 changed · 25 s · 2\.50 CNY\n {2}viduq3t-720p-offpeak text: 1 to send · 0 new · 1 known · 5 s · cost unknown\n {2}cost: at most 2\.50 CNY, and unknown for 1 row; .+\n {2}forecast: the 1 row fits in this window at 1\.0\/s; done /,
+      /^shots: 6 rows · 1 new · 4 known · 1 changed\n {2}viduq3p-720p text: 5 to send · 1 new · 3 known · 1 changed · 25 s of video · 2\.50 CNY\n {2}viduq3t-720p-offpeak text: 1 to send · 0 new · 1 known · 5 s of video · cost unknown\n {2}cost: at most 2\.50 CNY, and unknown for 1 row; .+\n {2}forecast: the 1 row fits in this window at 1\.0\/s; done /,
     );
     const shown = json(exits(await cli.run(['status', 'shots', '--json']), 0)) as { rows: number };
     assert.equal(shown.rows, 5);
@@ -49,7 +49,7 @@ describe('plan', async () => {
     assert.match(refused.stdout, /1 invalid/);
     assert.match(
       refused.stderr,
-      /shots\.csv: 1 of 1 row is invalid; nothing was sent \[INVALID_ROWS\]\n {2}--keep-going sends/,
+      /shots\.csv: 1 of 1 row is invalid; nothing was sent \[INVALID_ROWS\]\n {2}`vidbatch validate \S+shots\.csv --all` shows/,
     );
   });
 
@@ -58,7 +58,7 @@ describe('plan', async () => {
     const file = await place.write('few.csv', csvOf(2, 'few'));
     assert.match(
       exits(await place.run(['plan', file]), 0).stdout,
-      /^few: 2 rows · 2 new\n {2}viduq3p-720p text: 2 to send · 2 new · 10 s · cost unknown\n {2}cost: unknown for 2 rows; .+\n {2}forecast: not known until the first rows are accepted/,
+      /^few: 2 rows · 2 new\n {2}viduq3p-720p text: 2 to send · 2 new · 10 s of video · cost unknown\n {2}cost: unknown for 2 rows; .+\n {2}forecast: not known until the first rows are accepted/,
     );
     assert.match(exits(await place.run(['status']), 2).stderr, /there is no ledger here \[NO_LEDGER\]/);
     await place.close();

@@ -9,7 +9,10 @@ const KEY = 'sk-TheKeyOfTheProfileTest';
 
 describe('profile', async () => {
   const simulator = await startSimulatorProcess('--key', KEY);
-  const cli = await openCli({ VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY }, { ledger: true });
+  const cli = await openCli(
+    { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: KEY },
+    { ledger: true, onDisk: true },
+  );
   after(async () => {
     await cli.close();
     await simulator.close();

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
-import { formatQuestion } from '../../src/cli/show-plan.ts';
-import { bar } from '../../src/cli/terminal.ts';
+import { formatQuestion } from '../../src/cli/daily/show-plan.ts';
+import { bar } from '../../src/cli/output/terminal.ts';
 import type { Money } from '../../src/core/money/money.ts';
 import { describe as describeEnded, exits, VIDBATCH } from '../cli.ts';
 import { csvOf } from './manifest.ts';
@@ -41,6 +41,9 @@ describe('progress', async () => {
     const ended = exits(await cli.run(['run', file, '--concurrency', '2']), 0);
     for (const drawn of ['\r', '\u001b', '▕']) assert.ok(!(ended.stdout + ended.stderr).includes(drawn));
     assert.equal(ended.stdout, 'plain: 30 rows · 30 new\n30 rows · 30 task ids · paid twice: none known\n');
+    assert.match(ended.stderr, /^next: `vidbatch reconcile plain --watch` /m, 'the next step is not data');
+    const again = exits(await cli.run(['run', file, '--json']), 0);
+    assert.doesNotMatch(again.stderr, /next:/);
   });
 
   it('is full at the end, and has no ETA before it has a rate', () => {

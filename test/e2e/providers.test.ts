@@ -12,6 +12,7 @@ import { fileText } from '../../src/simulator/provider-files.ts';
 import { startSimulator } from '../../src/simulator/server.ts';
 import { Video } from '../../src/simulator/video.ts';
 import { countsOf, exits, json, jsonLines, openCli } from '../cli.ts';
+import { createLedgerDatabase, servers } from '../servers.ts';
 import { startSimulatorProcess } from './simulator.ts';
 import { SPOKEN } from '../provider/profile/spoken.ts';
 
@@ -24,18 +25,24 @@ interface Exported {
   provider_status: string | null;
 }
 
+const shared = await servers();
+
 for (const name of builtInNames().filter((one) => one !== DEFAULT_PROFILE)) {
   const { model, fields, cost } = SPOKEN[name] ?? assert.fail(`${name} has no rows here`);
 
   describe(name, async () => {
     const simulator = await startSimulator({ profile: name, task: { queuedMs: 0, runningMs: 0 } });
-    const cli = await openCli(
-      { VIDBATCH_BASE_URL: simulator.url, VIDBATCH_API_KEY: 'sk-e2e', VIDBATCH_PROFILE: name },
-      { ledger: true },
-    );
+    const database = await createLedgerDatabase(shared);
+    const cli = await openCli({
+      DATABASE_URL: database.url,
+      VIDBATCH_BASE_URL: simulator.url,
+      VIDBATCH_API_KEY: 'sk-e2e',
+      VIDBATCH_PROFILE: name,
+    });
     after(async () => {
       await cli.close();
       await simulator.close();
+      await database.drop();
     });
     simulator.faults.add({ match: { prompt: 'refused' }, fault: 'invalid-request' });
     simulator.faults.add({ match: { prompt: 'throttled', times: 1 }, fault: 'throttle-seconds' });

@@ -26,6 +26,7 @@ describe('tasks that failed at the provider', async () => {
     assert.match(exits(status, 0).stdout, /1 task failed at the provider: 1 /);
     for (const { stdout } of [status, report]) assert.ok(stdout.includes(line), stdout);
     assert.ok(exits(explain, 0).stdout.includes(`${line} --key shots-2`), explain.stdout);
+    assert.doesNotMatch(explain.stdout, /failed\b.* \d+%/, 'how far a failed task came is no news');
     assert.match(exits(asked, 2).stderr, /1 task failed \(1 .+\); making it again costs .*NOT_CONFIRMED/s);
     assert.match(exits(other, 2).stderr, /TASK_NOT_FAILED/);
     assert.equal(simulator.accepted().length, 3);

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Pool } from 'pg';
-import { countsOf, exits, json, jsonLines, lastLine } from '../cli.ts';
-import type { Ended } from '../cli.ts';
+import { countsOf, exits, json, jsonLines, lastLine, type Ended } from '../cli.ts';
 import { csvOf, paidTwice } from './manifest.ts';
 import { openCliOnPostgres } from './cli-on-postgres.ts';
 
@@ -67,7 +66,13 @@ describe('uncertain rows', async () => {
       simulator.accepted().find(({ body }) => body.prompt === shot('lost-1'))?.idempotencyKey,
     );
     const text = exits(await cli.run(['uncertain']), 0).stdout;
+    assert.match(text, /^4 uncertain rows\n +2  lost  HTTP 502 · answered/);
+    assert.ok(
+      text.indexOf('lost lost-1: uncertain') > text.indexOf('--phase sent --abandon'),
+      'groups come first',
+    );
     for (const part of [
+      'vidbatch resolve lost --error-code none --http-status 502 --phase answered --abandon --reason <text>',
       'lost lost-3: uncertain',
       'reached   sent',
       'HTTP 502',
@@ -79,7 +84,7 @@ describe('uncertain rows', async () => {
 
   it('cannot be called not sent before their deadline', async () => {
     const early = exits(await resolve('lost-2', '--not-sent', ...because('502')), 2);
-    assert.match(early.stderr, /an answer may still come until 20.*\[BEFORE_DEADLINE\]/);
+    assert.match(early.stderr, /an answer may still come until 20\S+ \S+ UTC\S* \(in .*\[BEFORE_DEADLINE\]/);
     const all = exits(await resolve('--all', '--not-sent', '--yes', ...because('502')), 2);
     assert.match(all.stderr, /\[BEFORE_DEADLINE\]/);
     assert.equal((await listed()).length, 4);
@@ -114,6 +119,12 @@ describe('uncertain rows', async () => {
     await db.query(`update vidbatch.attempt set deadline = now() where outcome = 'uncertain'`);
     const right = exits(await resolve('lost-2', '--not-sent', ...because('not there'), '--json'), 0);
     assert.deepEqual(json(right), { batch: 'lost', key: 'lost-2', state: 'pending' });
+    const late = exits(
+      await resolve('lost-2', '--task-id', 'task_late', ...because('there it is')),
+      2,
+    ).stderr;
+    assert.match(late, /\[NOT_UNCERTAIN\][^]*must not be sent again: `vidbatch pause lost`/);
+    assert.doesNotMatch(late, /work --drain/);
     // lost-4 was accepted: whoever says that it was not is wrong.
     exits(await resolve('--http-status', '502', '--not-sent', '--yes', ...because('a guess')), 0);
     const given = exits(await resolve('--phase', 'sent', '--abandon', '--yes', ...because('too old')), 0);

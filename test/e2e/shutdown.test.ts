@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Client } from 'pg';
-import { countsOf, exits, jsonLines, openCli } from '../cli.ts';
-import type { Ended, Cli, Running } from '../cli.ts';
+import { countsOf, exits, jsonLines, openCli, type Ended, type Cli, type Running } from '../cli.ts';
 import { createDatabase, servers, startServer } from '../servers.ts';
-import { startHolding } from './holding.ts';
-import type { HoldingProvider } from './holding.ts';
+import { startHolding, type HoldingProvider } from './holding.ts';
 import { csvOf } from './manifest.ts';
 
 interface Line {

@@ -33,7 +33,11 @@ export async function startSimulatorProcess(...flags: string[]): Promise<Simulat
   };
   return {
     url,
-    accepted: () => jsonLines<AcceptedCreate>(readFileSync(record, 'utf8')),
+    accepted() {
+      const text = readFileSync(record, 'utf8');
+      // The simulator may be in the middle of a line.
+      return jsonLines<AcceptedCreate>(text.slice(0, text.lastIndexOf('\n') + 1));
+    },
     stats: async () => (await ask('GET', 'stats')) as StatsReport,
     configure: async (change) => void (await ask('POST', 'settings', change)),
     addRule: async (rule) => void (await ask('POST', 'rules', rule)),

@@ -100,4 +100,11 @@ describe('headers that are understood', async () => {
       assert.doesNotMatch(stderr, /-required/);
     }
   });
+
+  it('are told apart by a delimiter that must be named, because cells may hold it', async () => {
+    const file = await cli.write('bars.csv', 'id|model|prompt\n1|viduq3p-720p|a kite\n');
+    const { stderr } = exits(await cli.run(['validate', file]), 3);
+    assert.match(stderr, /because "\|" separates its cells: say so with --delimiter '\|' \[header-missing\]/);
+    exits(await cli.run(['validate', file, '--delimiter', '|']), 0);
+  });
 });

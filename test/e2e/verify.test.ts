@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Client } from 'pg';
-import { exits, jsonLines, lastLine } from '../cli.ts';
-import type { Ended } from '../cli.ts';
+import { exits, jsonLines, lastLine, type Ended } from '../cli.ts';
 import { csvOf } from './manifest.ts';
 import { openCliOnPostgres } from './cli-on-postgres.ts';
 

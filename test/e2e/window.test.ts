@@ -4,8 +4,7 @@ import { Pool } from 'pg';
 import { WINDOW_MS } from '../../src/core/states.ts';
 import { ledgerNow } from '../../src/ledger/send/window.ts';
 import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
-import { exits, json, lastLine, openCli } from '../cli.ts';
-import type { Running } from '../cli.ts';
+import { exits, json, lastLine, openCli, type Running } from '../cli.ts';
 import { shifted } from '../clock/shift.ts';
 import { windowAt } from '../contract/rows.ts';
 import { csvOf, paidTwice } from './manifest.ts';
@@ -118,7 +117,7 @@ describe('a window', async () => {
     const ended = exits(await cli.run(['run', file, '--no-wait', '--offpeak-window', opensIn(5 * HOUR)]), 6);
     assert.match(
       ended.stderr,
-      /^shut: window: 3 off-peak rows wait for their window .*: it opens at 20.*Z, in [45]h/m,
+      /^shut: window: 3 off-peak rows wait for their window .*: it opens at 20\S+ \S+ UTC\S* \(in [45]h/m,
     );
     exits(await cli.run(['work', '--drain']), 0);
     const { gates, counts } = json(exits(await cli.run(['status', 'shut', '--json']), 0)) as {

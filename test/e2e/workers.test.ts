@@ -2,12 +2,10 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { createDatabase, servers, startServer } from '../servers.ts';
-import { countsOf, exits, openCli } from '../cli.ts';
-import type { Cli } from '../cli.ts';
+import { countsOf, exits, openCli, type Cli } from '../cli.ts';
 import { until } from '../until.ts';
 import { csvOf, paidTwice } from './manifest.ts';
-import { startSimulatorProcess } from './simulator.ts';
-import type { SimulatorProcess } from './simulator.ts';
+import { startSimulatorProcess, type SimulatorProcess } from './simulator.ts';
 
 const ROWS = 500;
 

@@ -13,8 +13,7 @@ import {
 import { cancel, isPaused, pause, resume } from '../../src/ledger/operator/pause.ts';
 import { retry } from '../../src/ledger/operator/retry.ts';
 import { readRemainingWork } from '../../src/ledger/send/remaining-work.ts';
-import { transaction } from '../../src/database/database.ts';
-import type { Database } from '../../src/database/database.ts';
+import { transaction, type Database } from '../../src/database/database.ts';
 import { clockSkewMs, providerStatus } from '../../src/ledger/send/provider.ts';
 import { readSpeed } from '../../src/ledger/read/batch-numbers.ts';
 import { checkReopening } from '../../src/batch/retry.ts';
@@ -29,9 +28,9 @@ import {
   statesOf,
   stored,
   storedOne,
+  type Made,
 } from '../contract/rows.ts';
-import type { Made } from '../contract/rows.ts';
-import { LEDGERS, onEvery } from '../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../contract/storages.ts';
 
 /** A batch with one row in each of these states, in this order; the rest is pending. */
 async function mixed(db: Database): Promise<Made> {
@@ -54,7 +53,7 @@ async function mixed(db: Database): Promise<Made> {
   return made;
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('a batch is found by its name, and listed in the order of creation', async () => {
     const { db } = storage();
     const made = [await makeBatch(db), await makeBatch(db)];

@@ -8,8 +8,8 @@ import { openApp } from '../../src/worker/app.ts';
 import { VidbatchError } from '../../src/core/errors.ts';
 import type { Database } from '../../src/database/database.ts';
 import { isMigrated, migrateLedger, migrations } from '../../src/ledger/migrate.ts';
-import { isLegal, STATES } from '../../src/core/states.ts';
-import type { State } from '../../src/core/states.ts';
+import { STATES, type State } from '../../src/core/states.ts';
+import { isLegal } from '../core/moves.ts';
 import { makeBatch, only } from '../contract/rows.ts';
 import { LEDGERS, onEvery, place } from '../contract/storages.ts';
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { leaveFor, sameKeyOf } from '../../src/core/retry-policy.ts';
-import type { SameKey } from '../../src/core/retry-policy.ts';
+import { unlessTooOld, sameKeyOf, type SameKey } from '../../src/core/retry-policy.ts';
 import type { Database } from '../../src/database/database.ts';
 import { keepProfile, updateProfile, wasSent } from '../../src/ledger/profiles.ts';
-import { claim, granted } from '../../src/ledger/send/claim.ts';
-import type { Claim } from '../../src/ledger/send/claim.ts';
+import { claim, granted, type Claim } from '../../src/ledger/send/claim.ts';
 import { record } from '../../src/ledger/send/record.ts';
 import { sendUnheardAgain } from '../../src/ledger/send/unknown-outcome.ts';
 import { sweep } from '../../src/ledger/send/sweep.ts';
@@ -25,9 +23,9 @@ import {
   scopeOf,
   statesOf,
   wishFor,
+  type Made,
 } from '../contract/rows.ts';
-import type { Made } from '../contract/rows.ts';
-import { LEDGERS, onEvery } from '../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../contract/storages.ts';
 
 const LEAVE = sameKeyOf({ providerIdempotent: true }) as SameKey;
 
@@ -63,7 +61,7 @@ test('a built-in profile sends its keys for ever under one header: another heade
   assert.deepEqual(Object.fromEntries(found), KEYS);
 });
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('a profile in the ledger', () => {
     test('is kept once, also if many processes keep it at the same time', async () => {
       const { db } = storage();
@@ -108,12 +106,12 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       const made = await makeBatch(db);
       const second = await claimedAgain(db, made, await claimFirst(db, made));
-      assert.ok(leaveFor(LEAVE, second.doubtMs), 'by the same profile it is');
+      assert.ok(unlessTooOld(LEAVE, second.doubtMs), 'by the same profile it is');
       const other = await keep(db);
       await updateProfile(db, made.id, other);
       const third = await claimedAgain(db, made, second);
       assert.equal(third.doubtMs, Infinity);
-      assert.equal(leaveFor(LEAVE, third.doubtMs), undefined);
+      assert.equal(unlessTooOld(LEAVE, third.doubtMs), undefined);
     });
 
     test('is not repeated by another after its worker was gone', async () => {

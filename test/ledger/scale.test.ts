@@ -7,10 +7,22 @@ import type { Database, QueryResult } from '../../src/database/database.ts';
 import { readBlocked } from '../../src/ledger/send/blocked.ts';
 import { claim, claimLocked } from '../../src/ledger/send/claim.ts';
 import { readyBatches } from '../../src/ledger/send/ready.ts';
-import { readAlerts } from '../../src/ledger/read/alerts.ts';
+import { readOldestPending } from '../../src/ledger/read/backlog.ts';
+import { readTrouble } from '../../src/ledger/read/trouble.ts';
+import { readBudgetStatus } from '../../src/ledger/money/budget.ts';
+import { readCosts } from '../../src/ledger/money/costs.ts';
+import { readNumbers, readSpeed } from '../../src/ledger/read/batch-numbers.ts';
+import { countWaiting } from '../../src/ledger/send/window.ts';
 import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
-import { keepDefaultProfile, makeBatch, only, scopeOf, windowAt, wishFor } from '../contract/rows.ts';
-import type { Made } from '../contract/rows.ts';
+import {
+  keepDefaultProfile,
+  makeBatch,
+  only,
+  scopeOf,
+  windowAt,
+  wishFor,
+  type Made,
+} from '../contract/rows.ts';
 import { onEvery } from '../contract/storages.ts';
 
 const [FEW, MANY] = [1_000, 20_000];
@@ -19,22 +31,29 @@ interface Plan {
   Plan: { 'Shared Hit Blocks': number; 'Shared Read Blocks': number };
 }
 
-/** How many pages the statements of `work` look at, all together. */
+/**
+ * How many pages the statements of `work` look at, all together. They run in one session, and what only reads is run
+ * before it is explained: a statement that is the first in its session also reads some hundred pages of the catalog.
+ */
 async function pagesOf(db: Database, work: (db: Database) => Promise<unknown>): Promise<number> {
+  const session = await db.connect();
   let pages = 0;
-  await work({
-    ...db,
-    async query<Row>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>> {
-      const explained = await db.query<{ 'QUERY PLAN': [Plan] }>(
-        `explain (analyze, buffers, format json) ${text}`,
-        params,
-      );
-      const plan = only(explained.rows)['QUERY PLAN'][0].Plan;
-      pages += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
-      // What writes has written while it was explained.
-      return /\b(?:insert|update)\b/.test(text) ? { rows: [] } : db.query<Row>(text, params);
-    },
-  });
+  async function query<Row>(text: string, params?: readonly unknown[]): Promise<QueryResult<Row>> {
+    // What writes does so while it is explained.
+    const answer = /\b(?:insert|update)\b/.test(text) ? { rows: [] } : await session.query<Row>(text, params);
+    const explained = await session.query<{ 'QUERY PLAN': [Plan] }>(
+      `explain (analyze, buffers, format json) ${text}`,
+      params,
+    );
+    const plan = only(explained.rows)['QUERY PLAN'][0].Plan;
+    pages += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+    return answer;
+  }
+  try {
+    await work({ ...db, query });
+  } finally {
+    session.release();
+  }
   return pages;
 }
 
@@ -108,7 +127,8 @@ onEvery(['postgres'], (storage) => {
     'asking why no row was claimed': (db, made) => readBlocked(db, scopeOf(made), made.id),
     'asking whether there is work left': (db, { origin }) => readRemainingWork(db, origin, null),
     'following the clock': (db) => followClock(db),
-    'saying how things stand': (db) => readAlerts(db),
+    'saying what needs a person': (db) => readTrouble(db),
+    'saying how long the oldest row has waited': (db) => readOldestPending(db),
   };
 
   async function assertCheap(make: (db: Database, rows: number) => Promise<Made>): Promise<void> {
@@ -133,6 +153,48 @@ onEvery(['postgres'], (storage) => {
     const { db } = storage();
     await setOffPeakWindow(db, await windowAt(db, [3_600_000, 7_200_000]));
     await assertCheap(nearlyShut);
+  });
+
+  test('what pages and sums tell of a batch costs no more when it has many rows', async () => {
+    const { db } = storage();
+    const reads: Record<string, (db: Database, id: number) => Promise<unknown>> = {
+      'counting its rows': (explained, id) => readNumbers(explained, id, { reasons: false }),
+      'summing what it cost': (explained, batchId) =>
+        readCosts(explained, { batchId, since: null, by: ['batch', 'model'], zone: 'UTC' }),
+      'adding up its budget': readBudgetStatus,
+      'asking what its rows wait for': countWaiting,
+      'asking for its speed': readSpeed,
+    };
+    const pages: Record<string, number[]> = {};
+    for (const rows of [FEW, MANY]) {
+      const { id } = await makeBatch(db, { rows, price: 2.2, budget: 1000 });
+      await db.query(
+        `update vidbatch.row_state set previous = 'submitting', state = 'submitted', task_id = 'task_' || id, submitted_at = now()
+          where batch_id = $1 and id % 2 = 0`,
+        [id],
+      );
+      await db.query(
+        `update vidbatch.row_state set provider_status = case when id % 4 = 0 then 'completed' else 'failed' end
+          where batch_id = $1 and state = 'submitted'`,
+        [id],
+      );
+      await db.query(
+        `insert into vidbatch.task (submission_id, task_id, batch_id, origin, surplus, accepted_at, status, finished_at)
+         select id, task_id, batch_id, 'https://a.example', false, now(), provider_status, now() - interval '2 days'
+           from vidbatch.row_state where batch_id = $1 and state = 'submitted'`,
+        [id],
+      );
+      await db.query(`update vidbatch.row_count set at = now() - interval '1 hour'`);
+      await vacuum(db);
+      for (const table of ['row_state', 'row_count', 'task'])
+        await db.query(`vacuum analyze vidbatch.${table}`);
+      for (const [name, read] of Object.entries(reads)) {
+        (pages[name] ??= []).push(await pagesOf(db, (explained) => read(explained, id)));
+      }
+    }
+    for (const [name, [few = 0, many = 0]] of Object.entries(pages)) {
+      assert.ok(many <= few * 2 + 50, `${name}: ${few} pages beside ${FEW} rows, ${many} beside ${MANY}`);
+    }
   });
 
   test('whether there is work left reads two index entries for a batch that is over', async () => {

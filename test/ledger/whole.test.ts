@@ -14,8 +14,7 @@ import { sweep } from '../../src/ledger/send/sweep.ts';
 import type { OutcomeKind } from '../../src/core/outcome.ts';
 import { sameKeyOf } from '../../src/core/retry-policy.ts';
 import { confirmed, inspectLedger } from '../../src/operate/verify/verify.ts';
-import { againOf, makeBatch, outcomeOf, resultOf, tryAlone, editRow } from '../contract/rows.ts';
-import type { Made } from '../contract/rows.ts';
+import { againOf, makeBatch, outcomeOf, resultOf, tryAlone, editRow, type Made } from '../contract/rows.ts';
 import { openStorage } from '../contract/storages.ts';
 
 const ROWS = 3;

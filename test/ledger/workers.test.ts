@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ALIVE_MS, forgetWorker, readWorkers, sayAlive } from '../../src/ledger/workers.ts';
-import type { WorkerFacts } from '../../src/ledger/workers.ts';
+import {
+  forgetPulses,
+  forgetWorker,
+  isFed,
+  readWorkers,
+  sayAlive,
+  type WorkerFacts,
+} from '../../src/ledger/workers.ts';
 import { makeBatch } from '../contract/rows.ts';
-import { LEDGERS, onEvery } from '../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../contract/storages.ts';
 
 const PULSE = { inFlight: 2, recorded: 40, perSecond: 8, draining: false };
 
-onEvery(LEDGERS, (storage) => {
-  test('a worker is alive while it says so, gone when it is silent, and forgotten when it ends', async () => {
+onEvery(SQL_LEDGERS, (storage) => {
+  test('a worker is alive while it says so, silent after some seconds, gone after more, and forgotten when it ends', async () => {
     const { db } = storage();
     const made = await makeBatch(db);
     const facts: WorkerFacts = {
@@ -30,10 +36,20 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual([first.batches, second.batches], [[made.name], null]);
     assert.deepEqual(first.limits, facts.limits);
 
-    await db.query(
-      `update vidbatch.worker set seen_at = now() - $1 * interval '1 millisecond' where id = $2`,
-      [ALIVE_MS, facts.id],
+    await db.query(`update vidbatch.worker set seen_at = now() - interval '3 seconds' where id = $1`, [
+      facts.id,
+    ]);
+    assert.deepEqual(
+      (await readWorkers(db)).map(({ id, alive, silent }) => [id, alive, silent]),
+      [
+        [facts.id, true, true],
+        ['host-2-def', true, false],
+      ],
     );
+
+    await db.query(`update vidbatch.worker set seen_at = now() - interval '20 seconds' where id = $1`, [
+      facts.id,
+    ]);
     assert.deepEqual(
       (await readWorkers(db)).map(({ id, alive }) => [id, alive]),
       [
@@ -47,5 +63,21 @@ onEvery(LEDGERS, (storage) => {
     await sayAlive(db, { ...facts, id: 'host-2-def', batches: null }, PULSE);
     await forgetWorker(db, 'host-2-def');
     assert.deepEqual(await readWorkers(db), []);
+  });
+
+  test('rows have a worker while one is alive that sends all batches, or a run of their batch', async () => {
+    const { db } = storage();
+    const [made, other] = [await makeBatch(db), await makeBatch(db)];
+    const fed = async (): Promise<boolean[]> => [await isFed(db, made.id), await isFed(db, other.id)];
+    const facts = { host: 'host', pid: 1, version: '0.1.0', origin: made.origin, concurrency: 8, limits: [] };
+    assert.deepEqual(await fed(), [false, false]);
+    await sayAlive(db, { ...facts, id: 'run', batches: [made.id] }, PULSE);
+    assert.deepEqual(await fed(), [true, false]);
+    await sayAlive(db, { ...facts, id: 'work', batches: null }, PULSE);
+    assert.deepEqual(await fed(), [true, true]);
+    await forgetPulses(db);
+    assert.deepEqual(await fed(), [false, false]);
+    await sayAlive(db, { ...facts, id: 'run', batches: [made.id] }, PULSE);
+    assert.deepEqual(await fed(), [true, false]);
   });
 });

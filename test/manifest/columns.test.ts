@@ -78,6 +78,11 @@ test('headers that certainly mean a field are understood, in Chinese and in othe
     ' Aspect Ratio': 'aspect_ratio',
     Seconds: 'duration',
   });
+  for (const header of ['Duration (s)', 'Duration (sec.)', 'Duration in seconds', 'Clip duration'])
+    assert.deepEqual(understood([header]), { [header]: 'duration' }, header);
+  assert.deepEqual(formatColumns(understand({ columns: ['ID', 'model', 'prompt'] })), [
+    '1 column is understood: "ID" as id (if "ID" is a column of your own: --map ID=ID)',
+  ]);
 });
 
 test('nothing is guessed: not beside the field, not of two headers, not against --map, not in an export', () => {
@@ -85,15 +90,15 @@ test('nothing is guessed: not beside the field, not of two headers, not against 
   assert.deepEqual(understood(['比例', '画幅']), {});
   assert.deepEqual(understood(['时长', 'Seconds', 'x'], ['duration=x']), {});
   assert.deepEqual(understood(['时长'], ['时长=时长']), {});
-  assert.deepEqual(understood(['text', '序号', '图片', '备注']), {});
+  assert.deepEqual(understood(['text', '镜号', '图片', '备注']), {});
   assert.equal(understand({ columns: ['时长'], exported: true }).understood.size, 0);
 });
 
 test('columns that are kept, and those that may be fields, are named in one line each', () => {
-  const columns = ['id', 'model', 'prompt', '图片', '备注', 'batch', 'row_key'];
+  const columns = ['镜号', 'model', 'prompt', '图片', '备注', 'batch', 'row_key'];
   assert.deepEqual(formatColumns(understand({ columns })), [
-    '2 columns are kept and not sent: "图片", "备注"',
-    "if these are fields, say so: --map 'image=图片'",
+    '3 columns are kept and not sent: "镜号", "图片", "备注"',
+    "if these are fields, say so: --map 'id=镜号' --map 'image=图片'",
   ]);
   assert.deepEqual(formatColumns(understand({ columns: ['id', 'model', 'prompt'] })), []);
 });

@@ -7,7 +7,7 @@ import { assert as hold, property, string } from 'fast-check';
 import { likenessOf } from '../../src/core/identity.ts';
 import { openManifest } from '../../src/manifest/manifest.ts';
 import { checkRows } from '../../src/manifest/check-rows.ts';
-import type { Row } from '../../src/manifest/check-rows.ts';
+import type { Row } from '../../src/manifest/checked-row.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vidbatch-likeness-'));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as fc from 'fast-check';
+import { checkRows } from '../../src/manifest/check-rows.ts';
+import { missingColumns } from '../../src/manifest/columns.ts';
 import { openManifest } from '../../src/manifest/manifest.ts';
+import { dateText } from '../../src/manifest/sheet-date.ts';
 import type { ManifestEntry } from '../../src/manifest/entry.ts';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`workbooks/${name}.xlsx`, import.meta.url));
@@ -82,6 +85,30 @@ test('formulas, dates and errors are refused, each by its cell', async () => {
   );
 });
 
+test('a date in a column that is not sent is kept as text, and is a fault of every other column', async () => {
+  const check = async (template: boolean): Promise<[unknown, string[]][]> => {
+    const rows: [unknown, string[]][] = [];
+    for await (const { raw, faults } of checkRows(await openManifest(fixture('dates')), { template }).rows)
+      rows.push([raw['拍摄日期'], faults.map(({ rule, column = '' }) => `${rule} ${column}`)]);
+    return rows;
+  };
+  assert.deepEqual(await check(false), [
+    ['2026-12-02', []],
+    ['2026-12-03 14:30:00', []],
+    ['2026-12-04', ['cell-date 画幅']],
+    ['16:09:00', []],
+  ]);
+  assert.equal((await check(true)).flatMap(([, faults]) => faults).length, 5, 'a prompt may name the column');
+});
+
+test('a date is read by the calendar of its workbook', () => {
+  assert.deepEqual(
+    ['1', '59', '61', '46358', '46358.604166666664', '0.5', '1e9'].map((value) => dateText(value, 1900)),
+    ['1900-01-01', '1900-02-28', '1900-03-01', '2026-12-02', '2026-12-02 14:30:00', '12:00:00', '1e9'],
+  );
+  assert.equal(dateText('44896', 1904), '2026-12-02');
+});
+
 test('no digit of a long number is lost, and a fraction is as the spreadsheet shows it', async () => {
   const rows = await entriesOf(fixture('numbers'));
   assert.deepEqual(
@@ -91,6 +118,13 @@ test('no digit of a long number is lost, and a fraction is as the spreadsheet sh
       ['1.2345678901234568E+17', '5'],
     ],
   );
+});
+
+test('a header below a title is found, and told with the rows to skip', async () => {
+  const titled = await openManifest(fixture('titled'), {});
+  assert.match(missingColumns(titled) ?? '', /line 3 looks like the header: .* --skip-lines 2$/);
+  const [row] = await entriesOf(fixture('titled'), { skipLines: 2 });
+  assert.deepEqual([row?.line, row?.raw['提示词']], [4, 'a harbour, at dawn']);
 });
 
 test('a sheet must be named where there are several, and a wrong name lists them', async () => {

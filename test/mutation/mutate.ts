@@ -5,8 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { MUTATIONS } from './mutations.ts';
-import type { Mutation, MutationName } from './mutations.ts';
+import { MUTATIONS, type Mutation, type MutationName } from './mutations.ts';
 
 /** The environment in which a command runs with this guard taken out. */
 export function mutated(name: MutationName): Record<string, string> {

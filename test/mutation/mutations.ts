@@ -56,6 +56,12 @@ export const MUTATIONS = {
     to: 'if (contentHash === null || contentHash !== undefined) return true;',
     breaks: 'a row that was edited gets the task of its earlier content',
   },
+  'unheard-deciding-only': {
+    file: 'ledger/send/journal.ts',
+    from: 'join vidbatch.attempt a on a.submission_id = s.id',
+    to: 'join vidbatch.row_state d on d.id = s.id join vidbatch.attempt a on a.id = d.attempt_id',
+    breaks: 'a replay does not look for the earlier attempts of a row',
+  },
   'journal-without-answers': {
     file: 'worker/journal/journal.ts',
     from: 'return flushAnswers ? append(line) : appendUnflushed(line);',

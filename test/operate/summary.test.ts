@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { noCounts, STATES } from '../../src/core/states.ts';
-import type { Counts } from '../../src/core/states.ts';
-import { formatDuration } from '../../src/core/units.ts';
+import { noCounts, STATES, type Counts } from '../../src/core/states.ts';
+import { formatDistance, formatDuration } from '../../src/core/units.ts';
 import type { Gate } from '../../src/operate/gates.ts';
 import { exitCodeOf, receipt, totalOf, etaOf, formatSpeed } from '../../src/operate/summary.ts';
 
@@ -81,6 +80,12 @@ test('durations are short and to the second', () => {
     [-5, '0s'],
   ];
   for (const [ms, text] of cases) assert.equal(formatDuration(ms), text);
+});
+
+test('from two days on, the distance of a moment is told in days', () => {
+  const hour = 3_600_000;
+  const told = [12_400, 47.5 * hour, 48 * hour, 150.2 * hour].map(formatDistance);
+  assert.deepEqual(told, ['12s', '47h 30m', '2 days', '6 days']);
 });
 
 const summary = (...gates: Gate['gate'][]): Parameters<typeof etaOf>[2] => ({

@@ -24,6 +24,31 @@ describe('an acceptance', () => {
   });
 });
 
+describe('what an answer says to a person', () => {
+  const said = (status: number, body: unknown): unknown =>
+    judge(answer(status, body), { now }).evidence.message;
+
+  it('is the text that the vendor gives, without its JSON', () => {
+    assert.equal(
+      said(400, gateway('fail_to_fetch_task', '{"reason":"AuditSubmitIllegal"}')),
+      'AuditSubmitIllegal',
+    );
+    assert.equal(said(400, gateway('invalid_request', '{"code":3,"message":"too long"}')), 'too long');
+  });
+
+  it('is the message as it is, if it is no JSON or holds nothing to read', () => {
+    assert.equal(said(400, gateway('invalid_request', '{"a":1}')), '{"a":1}');
+    assert.equal(said(400, gateway('invalid_request', 'too {long}')), 'too {long}');
+  });
+
+  it('has the code of a 2xx without a task id, unless the code says that all is well', () => {
+    const code = (body: unknown): unknown => judge(answer(200, body), { now }).evidence.code;
+    assert.equal(code({ code: 1302, message: 'too many' }), '1302');
+    assert.equal(code({ code: 'success', data: {} }), 'NO_TASK_ID');
+    assert.equal(code({ code: 0, work: 'w' }), 'NO_TASK_ID');
+  });
+});
+
 describe('the task id', () => {
   const idOf = (body: unknown): string | undefined => {
     const outcome = judge(answer(200, body), { now });

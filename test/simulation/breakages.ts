@@ -1,5 +1,4 @@
-import { MUTATIONS } from '../mutation/mutations.ts';
-import type { Mutation } from '../mutation/mutations.ts';
+import { MUTATIONS, type Mutation } from '../mutation/mutations.ts';
 import type { Slip } from './ledger/state.ts';
 
 /** One guard taken out of the program's source, or of the model of its SQL. */
@@ -14,6 +13,9 @@ export const BREAKAGES: Record<string, Breakage> = {
   'a sweeper that does not wait for the deadline': { slip: 'sweep-before-the-deadline' },
   'a restored ledger that does not take back what was sent': { slip: 'restore-revives-paid-rows' },
   'a restored attempt that decides a pending row only': { slip: 'restore-moves-pending-rows-only' },
+  'a replay that looks for the deciding attempt of a row only': {
+    slip: 'unheard-asks-for-the-deciding-attempt-only',
+  },
   'a wish that is claimed again after it was judged': { slip: 'attempt-made-twice' },
   'a claim that its budget does not pay for': { slip: 'claim-over-the-budget' },
   'a sender that sends what is stale': { mutation: MUTATIONS['stale-sender-sends'] },

@@ -2,11 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { AVALANCHE } from '../../src/ledger/send/decide/limits.ts';
 import { sameKeyOf } from '../../src/core/retry-policy.ts';
 import { parseWindow } from '../../src/core/time/window.ts';
-import { deedOf, ORIGINS, plain, SQL } from './deed.ts';
-import type { Sql } from './deed.ts';
+import { deedOf, ORIGINS, plain, SQL, type Sql } from './deed.ts';
 import { randomOf } from './random.ts';
-import { asRead } from './sql.ts';
-import type { SqlLedger } from './sql.ts';
+import { asRead, type SqlLedger } from './sql.ts';
 import { newLedger } from './start.ts';
 
 const BEGIN_MS = Date.UTC(2026, 2, 4);

@@ -1,6 +1,6 @@
 /**
  * `node test/simulation/run.ts --seed 123`: one run, with every step of it.
- * `node test/simulation/run.ts --runs 100000 [--from 1]`: many; prints the seeds that fail, and how fast it was.
+ * `node test/simulation/run.ts --runs 100000 [--from 1|new]`: many; `new`: from a random seed on; prints the seeds that fail, and how fast it was.
  * `--breakage "a journal without answers"` takes a guard out first; `breakages.ts` lists them.
  */
 import { parseArgs } from 'node:util';
@@ -27,7 +27,7 @@ const sources = await loadSources(breakage && 'mutation' in breakage ? breakage.
 const slip = breakage && 'slip' in breakage ? breakage.slip : undefined;
 
 if (values.seed === undefined) {
-  const from = Number(values.from);
+  const from = values.from === 'new' ? Math.floor(Math.random() * 2 ** 31) : Number(values.from);
   let steps = 0;
   let runs = 0;
   let failed = 0;

@@ -1,10 +1,8 @@
-import { happen, happeningsOf } from './happenings.ts';
-import type { Happening } from './happenings.ts';
+import { happen, happeningsOf, type Happening } from './happenings.ts';
 import { checkFinished, checkSettled, Violation } from './invariants.ts';
 import { armProbe, resume, setBudget, sweep } from './ledger/model.ts';
 import { FAIR } from './weather.ts';
-import { World } from './world.ts';
-import type { WorldOptions } from './world.ts';
+import { World, type WorldOptions } from './world.ts';
 
 /** How a run ended: what it violated, if anything, and how many steps it took. */
 export interface Ended {

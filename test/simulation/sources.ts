@@ -21,7 +21,6 @@ const HERE = new URL('./', import.meta.url).href;
 const DOUBLES: Record<string, string> = {
   'node:fs': 'doubles/fs.ts',
   'node:fs/promises': 'doubles/fs.ts',
-  'node:readline': 'doubles/fs.ts',
   'node:timers/promises': 'doubles/machine.ts',
   'node:crypto': 'doubles/machine.ts',
   'database/lock.ts': 'doubles/machine.ts',

@@ -1,23 +1,18 @@
-import { sameKeyOf } from '../../src/core/retry-policy.ts';
-import type { SameKey } from '../../src/core/retry-policy.ts';
+import { sameKeyOf, type SameKey } from '../../src/core/retry-policy.ts';
 import { Connection } from './connection.ts';
 import { Disk } from './disk.ts';
 import { checkAlways, checkKept, journaledTaskIds, recordedTaskIds } from './invariants.ts';
 import { setBudget } from './ledger/model.ts';
 import type { ModelLedger, Slip } from './ledger/state.ts';
-import { VirtualClock } from './machine.ts';
-import type { Machine } from './machine.ts';
+import { VirtualClock, type Machine } from './machine.ts';
 import { Process } from './process.ts';
-import { randomOf } from './random.ts';
-import type { Random } from './random.ts';
-import { Scheduler } from './scheduler.ts';
-import type { Owner } from './scheduler.ts';
+import { randomOf, type Random } from './random.ts';
+import { Scheduler, type Owner } from './scheduler.ts';
 import type { Sources } from './sources.ts';
 import { enter } from './stage.ts';
 import { newLedger } from './start.ts';
 import { Truth } from './truth.ts';
-import { weatherOf } from './weather.ts';
-import type { Weather } from './weather.ts';
+import { weatherOf, type Weather } from './weather.ts';
 import { Wire } from './wire.ts';
 
 export interface WorldOptions {

@@ -1,8 +1,7 @@
 import { mutated } from '../mutation/mutate.ts';
 import type { MutationName } from '../mutation/mutations.ts';
 import type { Plan } from './plan.ts';
-import { playRound } from './round.ts';
-import type { RoundResult } from './round.ts';
+import { playRound, type RoundResult } from './round.ts';
 import type { Services } from './services.ts';
 
 /** What rounds that are aimed at one guard have in common: nothing that they do not need. */

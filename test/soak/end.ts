@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jsonLines } from '../cli.ts';
 import type { ExportedRow } from '../truth.ts';
 import type { RoundSetup } from './round-setup.ts';
-import { judge } from './verdict.ts';
-import type { Book, Verdict } from './verdict.ts';
+import { judge, type Book, type Verdict } from './verdict.ts';
 import { readWitness } from './witness.ts';
 
 /** All is well again: what is left is sent, a person settles some rows, and then everything is compared. */
@@ -51,7 +50,7 @@ async function unlock({ plan, operator, manifests }: RoundSetup): Promise<void> 
   const commands = plan.steps.flatMap((step) => (step.do === 'operator' ? [step.command] : []));
   if (commands.length > 0) await must([0], 'resume');
   for (const { batch } of manifests) {
-    if (plan.end.retry || commands.includes('cancel-and-retry')) await must([0, 2], 'retry', batch);
+    if (plan.end.retry || commands.includes('cancel-and-retry')) await must([0, 2], 'retry', batch, '--yes');
     if (commands.includes('pause')) await must([0, 2], 'resume', batch);
   }
 }

@@ -1,5 +1,4 @@
-import { describe, jsonLines } from '../cli.ts';
-import type { Ended, Cli } from '../cli.ts';
+import { describe, jsonLines, type Ended, type Cli } from '../cli.ts';
 import type { SimulatorProcess } from '../e2e/simulator.ts';
 import type { Command } from './plan.ts';
 import { promptOf } from './verdict.ts';
@@ -83,10 +82,10 @@ export function startOperator(cli: Cli, simulator: SimulatorProcess, env: Record
         resume: [['resume', batch]],
         'resume-all': [['resume']],
         'cancel-and-retry': [
-          ['cancel', batch],
-          ['retry', batch],
+          ['cancel', batch, '--yes'],
+          ['retry', batch, '--yes'],
         ],
-        retry: [['retry', batch]],
+        retry: [['retry', batch, '--yes']],
         status: [['status', batch]],
         export: [['export', batch, '--format', 'jsonl']],
         reconcile: [['reconcile', batch]],

@@ -1,6 +1,5 @@
 import type { Point } from '../../src/core/crash-points.ts';
-import { randomOf } from '../simulation/random.ts';
-import type { Random } from '../simulation/random.ts';
+import { randomOf, type Random } from '../simulation/random.ts';
 import type { Passage } from './proxy.ts';
 
 export const STORAGES = ['redis+postgres', 'postgres', 'embedded', 'redis+embedded'] as const;

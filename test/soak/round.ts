@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { armed } from '../crash/arm.ts';
-import { environment, startCrew } from './crew.ts';
-import type { Crew, Losses } from './crew.ts';
+import { environment, startCrew, type Crew, type Losses } from './crew.ts';
 import { endRound } from './end.ts';
 import type { GrowingManifest } from './manifest.ts';
 import type { Deed, Fate, Plan, Sight } from './plan.ts';
-import { openRoundSetup } from './round-setup.ts';
-import type { RoundSetup } from './round-setup.ts';
+import { openRoundSetup, type RoundSetup } from './round-setup.ts';
 import type { Services } from './services.ts';
 import type { Verdict } from './verdict.ts';
 

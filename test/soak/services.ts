@@ -2,11 +2,9 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
-import { startServer } from '../servers.ts';
-import type { OwnServer } from '../servers.ts';
+import { startServer, type OwnServer } from '../servers.ts';
 import type { Deed, Service } from './plan.ts';
-import { openProxy } from './proxy.ts';
-import type { Proxy } from './proxy.ts';
+import { openProxy, type Proxy } from './proxy.ts';
 
 type Partition = Extract<Deed, { do: 'partition' }>;
 

@@ -1,10 +1,7 @@
 import { randomOf } from '../simulation/random.ts';
-import { planOf, STORAGES } from './plan.ts';
-import type { Plan, Size, Storage } from './plan.ts';
-import { add, noTotals } from './report.ts';
-import type { Totals } from './report.ts';
-import { playRound } from './round.ts';
-import type { RoundResult } from './round.ts';
+import { planOf, STORAGES, type Plan, type Size, type Storage } from './plan.ts';
+import { add, noTotals, type Totals } from './report.ts';
+import { playRound, type RoundResult } from './round.ts';
 import { openServices } from './services.ts';
 
 export interface SoakOptions {

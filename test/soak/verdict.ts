@@ -1,6 +1,5 @@
 import type { AcceptedCreate } from '../../src/simulator/record.ts';
-import { compareWithTruth, violations } from '../truth.ts';
-import type { ExportedRow } from '../truth.ts';
+import { compareWithTruth, violations, type ExportedRow } from '../truth.ts';
 
 /** What the ledger says of one manifest at the end, beside what was in the file. */
 export interface Book {

@@ -1,22 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { fill, startFeeder } from '../../src/worker/feeder.ts';
-import type { Feeder } from '../../src/worker/feeder.ts';
+import { fill, startFeeder, type Feeder } from '../../src/worker/feeder.ts';
 import { pause, resume } from '../../src/ledger/operator/pause.ts';
 import { setPriority } from '../../src/ledger/batches.ts';
 import type { FeedScope } from '../../src/ledger/send/ready.ts';
-import { addChunks, openQueue, openWorker, readLive } from '../../src/worker/queue/queue.ts';
-import type { ChunkQueue } from '../../src/worker/queue/queue.ts';
-import { hear } from '../contract/log.ts';
+import { addChunks, openQueue, openWorker, readLive, type ChunkQueue } from '../../src/worker/queue/queue.ts';
+import { hear, type Heard } from '../contract/log.ts';
 import { until } from '../until.ts';
-import type { Heard } from '../contract/log.ts';
 import { setOffPeakWindow } from '../../src/ledger/send/window-change.ts';
-import { makeBatch, statesOf, stored, windowAt } from '../contract/rows.ts';
-import type { Made } from '../contract/rows.ts';
-import { onEvery, openStorage } from '../contract/storages.ts';
-import type { Storage } from '../contract/storages.ts';
-import { startServer } from '../servers.ts';
-import type { OwnServer } from '../servers.ts';
+import { makeBatch, statesOf, stored, windowAt, type Made } from '../contract/rows.ts';
+import { onEvery, openStorage, type Storage } from '../contract/storages.ts';
+import { startServer, type OwnServer } from '../servers.ts';
 
 interface Feeding {
   made: Made;
@@ -134,6 +128,34 @@ onEvery(['postgres', 'redis+embedded'], (storage) => {
     feeder.poke();
     await full(one);
     assert.ok((await idsOf(one.queue)).every((id) => !before.includes(id)));
+    await one.close();
+  });
+
+  test('after a look that took long, the queue is filled as soon as no job waits any more', async () => {
+    const one = await feeding(storage());
+    const { db } = storage();
+    /** Each look that adds jobs takes an hour by the feeder's clock. */
+    let looks = 0;
+    const slow = Object.create(one.queue, {
+      addBulk: {
+        value: async (jobs: Parameters<ChunkQueue['addBulk']>[0]) => {
+          const added = await one.queue.addBulk(jobs);
+          looks += 1;
+          return added;
+        },
+      },
+    }) as ChunkQueue;
+    const options = { db, queue: slow, scope: one.scope, pace: PACE, log: one.heard.log };
+    const feeder = startFeeder(one.name, options, () => looks * 3_600_000);
+    await full(one);
+    const before = await idsOf(one.queue);
+    for (const id of before) {
+      await one.queue.remove(id);
+      feeder.poke();
+    }
+    await full(one);
+    assert.ok((await idsOf(one.queue)).every((id) => !before.includes(id)));
+    await feeder.stop();
     await one.close();
   });
 

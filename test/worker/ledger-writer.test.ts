@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, mock, test } from 'node:test';
-import { createLedgerWriter } from '../../src/worker/ledger-writer.ts';
-import type { Claimed } from '../../src/worker/ledger-writer.ts';
+import { createLedgerWriter, type Claimed } from '../../src/worker/ledger-writer.ts';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Database, QueryResult } from '../../src/database/database.ts';
 import { readAttempts } from '../../src/ledger/read/rows.ts';
 import { hear } from '../contract/log.ts';
 import { makeBatch, only, outcomeOf, resultOf, scopeOf, storedOne } from '../contract/rows.ts';
-import { openStorage } from '../contract/storages.ts';
-import type { Storage } from '../contract/storages.ts';
+import { openStorage, type Storage } from '../contract/storages.ts';
 
 let storage: Storage;
 

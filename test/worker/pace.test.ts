@@ -1,8 +1,7 @@
 import * as fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createPace } from '../../src/worker/pace.ts';
-import type { Pace } from '../../src/worker/pace.ts';
+import { createPace, type Pace } from '../../src/worker/pace.ts';
 
 interface Staged {
   pace: Pace;

@@ -4,10 +4,9 @@ import { describe, test } from 'node:test';
 import type { Claim } from '../../src/ledger/send/claim.ts';
 import type { Recorded, Result } from '../../src/ledger/send/result.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
-import { KEY_LIFE_MS, sameKeyOf } from '../../src/core/retry-policy.ts';
+import { sameKeyOf } from '../../src/core/retry-policy.ts';
 import { STALE_MS } from '../../src/core/states.ts';
-import { idempotencyKey, submit } from '../../src/worker/submit.ts';
-import type { ClaimedRow, SubmitPorts } from '../../src/worker/submit.ts';
+import { idempotencyKey, submit, type ClaimedRow, type SubmitPorts } from '../../src/worker/submit.ts';
 import { outcomeOf } from '../contract/rows.ts';
 
 const CLAIM: Claim = {
@@ -190,10 +189,11 @@ describe('a claim that took too long', () => {
 
 describe('a row with an earlier attempt that may have been accepted', () => {
   const leave = sameKeyOf({ providerIdempotent: true });
+  assert.ok(leave);
   const doubted = (doubtMs: number): Claim => ({ ...CLAIM, doubtMs });
 
   test('is sent with permission, and recorded with it', async () => {
-    const { row, ports, log, results } = stage({ claim: doubted(KEY_LIFE_MS - 1) });
+    const { row, ports, log, results } = stage({ claim: doubted(leave.lifeMs - 1) });
     await submit(row, { ...ports, sameKey: leave });
     assert.ok(log.includes(`create vidbatch-abc-7-2-${CONTENT} ${CLAIM.request}`));
     assert.equal(results[0]?.sameKey, leave);
@@ -201,7 +201,7 @@ describe('a row with an earlier attempt that may have been accepted', () => {
 
   for (const [name, sameKey, doubtMs] of [
     ['without leave', undefined, 1],
-    ['once the provider may have forgotten its key', leave, KEY_LIFE_MS],
+    ['once the provider may have forgotten its key', leave, leave.lifeMs],
   ] as const) {
     test(`is not sent ${name}, and recorded without permission`, async () => {
       const { row, ports, log, results } = stage({ claim: doubted(doubtMs) });

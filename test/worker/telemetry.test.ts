@@ -7,18 +7,16 @@ import {
   BasicTracerProvider,
   InMemorySpanExporter,
   SimpleSpanProcessor,
+  type ReadableSpan,
 } from '@opentelemetry/sdk-trace-base';
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { startSending, untilDone } from '../../src/worker/sending.ts';
-import { startSimulator } from '../../src/simulator/server.ts';
-import type { Simulator } from '../../src/simulator/server.ts';
+import { startSimulator, type Simulator } from '../../src/simulator/server.ts';
 import { queueName } from '../../src/worker/queue/name.ts';
 import { openQueue } from '../../src/worker/queue/queue.ts';
 import { createLog } from '../../src/core/log.ts';
 import { loadTelemetry } from '../../src/worker/telemetry.ts';
 import { makeBatch } from '../contract/rows.ts';
-import { openStorage } from '../contract/storages.ts';
-import type { Storage } from '../contract/storages.ts';
+import { openStorage, type Storage } from '../contract/storages.ts';
 
 /** What an operator's `--import …/register` does. */
 const exporter = new InMemorySpanExporter();

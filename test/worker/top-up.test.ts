@@ -2,8 +2,7 @@ import * as fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ReadyBatch } from '../../src/ledger/send/ready.ts';
-import { topUp } from '../../src/worker/top-up.ts';
-import type { Supply } from '../../src/worker/top-up.ts';
+import { topUp, type Supply } from '../../src/worker/top-up.ts';
 import type { Chunk } from '../../src/worker/queue/chunk.ts';
 
 function batch(id: number, more: Partial<ReadyBatch> = {}): ReadyBatch {

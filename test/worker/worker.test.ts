@@ -2,16 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Job } from 'bullmq';
 import { createLog } from '../../src/core/log.ts';
-import { startSimulator } from '../../src/simulator/server.ts';
-import type { Simulator } from '../../src/simulator/server.ts';
+import { startSimulator, type Simulator } from '../../src/simulator/server.ts';
 import { listFeeders } from '../../src/ledger/send/feeder.ts';
 import type { ChunkData } from '../../src/worker/queue/chunk.ts';
 import { queueName } from '../../src/worker/queue/name.ts';
 import { countByState, openQueue, readLive } from '../../src/worker/queue/queue.ts';
 import { startSending, untilDone } from '../../src/worker/sending.ts';
 import { makeBatch, only, statesOf, storedOne, editRow } from '../contract/rows.ts';
-import { openStorage } from '../contract/storages.ts';
-import type { Storage } from '../contract/storages.ts';
+import { openStorage, type Storage } from '../contract/storages.ts';
 import { until } from '../until.ts';
 
 const log = createLog('silent');

@@ -1,13 +1,10 @@
-import { Pool } from 'pg';
-import type { PoolConfig } from 'pg';
+import { Pool, type PoolConfig } from 'pg';
 import { VidbatchError } from '../../core/errors.ts';
 import { PLANNING } from '../database.ts';
 import { Outage } from '../outage.ts';
 import { parsers } from '../parsers.ts';
-import { probePostgres } from './probe.ts';
-import type { PostgresReport } from './probe.ts';
-import { parsePostgresUrl } from './url.ts';
-import type { PostgresPlace } from './url.ts';
+import { probePostgres, type PostgresReport } from './probe.ts';
+import { parsePostgresUrl, type PostgresPlace } from './url.ts';
 import { watchedClient } from './watched-client.ts';
 
 /** A connected server: the ledger, and also the queue where there is no Redis. The caller ends its pools. */
@@ -17,7 +14,7 @@ export interface Postgres {
   outage: Outage;
   /** The ledger's. */
   pool: Pool;
-  /** The ledger's for `frequent` statements; undefined where sessions do not last. */
+  /** The ledger's pool for `frequent` statements. Undefined: a pooler gives no sessions that last. */
   frequent?: Pool;
 }
 

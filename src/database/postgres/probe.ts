@@ -88,7 +88,7 @@ async function probePooler(
     }
     return 'session';
   } catch (error) {
-    // Another error: the pooler has only one session, and the transaction holds it.
+    // With any other error, the second connection got no session: the pooler has only one, and gives it to transactions.
     return reasonOf(error).includes('transaction blocks not allowed') ? 'statement' : 'transaction';
   }
 }

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { messageOf, usageError } from '../../core/errors.ts';
-import type { VidbatchError } from '../../core/errors.ts';
+import { messageOf, usageError, type VidbatchError } from '../../core/errors.ts';
 
 export interface PostgresPlace {
   /** For the driver. */

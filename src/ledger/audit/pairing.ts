@@ -213,3 +213,38 @@ export async function readOrigins(db: Queryable): Promise<string[]> {
   const { rows } = await db.query<{ origin: string }>('select origin from vidbatch.provider order by origin');
   return rows.map(({ origin }) => origin);
 }
+
+/** How many tasks the files name, and how many of them the ledger knows. */
+export function countListed(db: Queryable, importId: string): Promise<{ tasks: number; known: number }> {
+  return readOne(
+    db,
+    `select count(*)::int as tasks, (count(*) filter (where pair.orphaned or attempt.task_id is not null))::int as known
+       from vidbatch.paired pair left join vidbatch.attempt on attempt.id = pair.attempt_id
+      where pair.import_id = $1
+        and exists (select from vidbatch.listed line
+                     where line.import_id = pair.import_id and line.subject = pair.subject and line.task_id = pair.subject)`,
+    [importId],
+  );
+}
+
+/** Whether known tasks were created during their attempts, within the tolerance. `unseen`: no task is known. */
+export async function compareClocks(
+  db: Queryable,
+  importId: string,
+  toleranceMs: number,
+): Promise<'agree' | 'differ' | 'unseen'> {
+  const { known, off } = await readOne<{ known: number; off: number }>(
+    db,
+    `select count(*)::int as known,
+            (count(*) filter (where line.created_at > attempt.finished_at + $2 * interval '1 ms'
+               or line.created_at < attempt.claimed_at - $2 * interval '1 ms' - interval '1 s'))::int as off
+       from vidbatch.listed line
+       join vidbatch.paired pair on pair.import_id = line.import_id and pair.subject = line.subject
+       join vidbatch.attempt on attempt.id = pair.attempt_id
+      where line.import_id = $1 and line.listed and line.created_at is not null
+        and attempt.task_id is not null and attempt.worker not like 'resolve by %' and attempt.finished_at is not null`,
+    [importId, toleranceMs],
+  );
+  if (off > 0) return 'differ';
+  return known > 0 ? 'agree' : 'unseen';
+}

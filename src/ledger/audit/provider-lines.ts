@@ -1,5 +1,4 @@
-import type { Amount } from '../../core/money/money.ts';
-import { formatAmount } from '../../core/money/money.ts';
+import { formatAmount, type Amount } from '../../core/money/money.ts';
 import { storable } from '../../core/text.ts';
 import { writeScratch } from '../import/stage.ts';
 import type { Queryable } from '../../database/database.ts';
@@ -148,20 +147,21 @@ export function storeCharges(db: Queryable, importId: string): Promise<number> {
   return readCount(
     db,
     `with entries as (
-       select a.submission_id, a.task_id, l.identity, l.entry, l.amount, l.currency, l.billed_at, l.charge_id, l.file, l.line, l.position,
+       select a.submission_id, s.batch_id, s.model, a.task_id, l.identity, l.entry, l.amount, l.currency, l.billed_at, l.charge_id, l.file, l.line, l.position,
               case when l.charge_id is not null then 1 else row_number() over (
                 partition by l.file, l.subject, l.identity order by l.position) end as occurrence
          from vidbatch.listed l
          join vidbatch.paired p on p.import_id = l.import_id and p.subject = l.subject
          join vidbatch.attempt a on a.id = p.attempt_id and a.task_id is not null
+         join vidbatch.row_state s on s.id = a.submission_id
         where l.import_id = $1 and l.entry is not null and l.fault is null
      ), once as (
        select distinct on (submission_id, task_id, identity, occurrence) * from entries
         order by submission_id, task_id, identity, occurrence, position desc
      ), stored as (
        insert into vidbatch.charge as c
-         (submission_id, task_id, identity, occurrence, entry, amount, currency, billed_at, charge_id, file, line)
-       select submission_id, task_id, identity, occurrence, entry, amount, currency, billed_at, charge_id, file, line from once
+         (submission_id, batch_id, model, task_id, identity, occurrence, entry, amount, currency, billed_at, charge_id, file, line)
+       select submission_id, batch_id, model, task_id, identity, occurrence, entry, amount, currency, billed_at, charge_id, file, line from once
        on conflict (submission_id, task_id, identity, occurrence) do update
           set entry = excluded.entry, amount = excluded.amount, currency = excluded.currency,
               file = excluded.file, line = excluded.line, stored_at = now()
@@ -182,16 +182,18 @@ export interface Billed {
   tasks: number;
 }
 
-/** In the order of the currencies. Entries without time and number count only for tasks without other entries. */
+/** Whether the charge `c` counts: an entry without time and number counts only for a task without other entries. */
+export const COUNTED_CHARGE = `(c.identity not like 'untimed:%' or not exists (
+          select from vidbatch.charge x where x.submission_id = c.submission_id and x.task_id = c.task_id
+             and x.identity not like 'untimed:%'))`;
+
+/** In the order of the currencies. */
 export async function readBilled(db: Queryable, batchId: number): Promise<Billed[]> {
   const { rows } = await db.query<Billed>(
     `select c.currency, sum(case when c.entry = 'charge' then c.amount else -c.amount end)::text as amount,
             count(distinct c.task_id)::int as tasks
        from vidbatch.charge c join vidbatch.submission s on s.id = c.submission_id
-      where s.batch_id = $1
-        and (c.identity not like 'untimed:%' or not exists (
-          select from vidbatch.charge x where x.submission_id = c.submission_id and x.task_id = c.task_id
-             and x.identity not like 'untimed:%'))
+      where s.batch_id = $1 and ${COUNTED_CHARGE}
       group by c.currency order by c.currency`,
     [batchId],
   );

@@ -1,21 +1,7 @@
 import type { Queryable } from '../../database/database.ts';
 import { durationOf } from './pairing.ts';
-import { readCount, readOne } from '../read/query.ts';
+import { readCount } from '../read/query.ts';
 import { writeScratch } from '../import/stage.ts';
-
-/**
- * Why a task may belong to a row. `request`: the file names the request id of its attempt. `prompt`: the same prompt and
- * model, created during the attempt. `time`: the same model, created during the attempt.
- */
-export type Evidence = 'request' | 'prompt' | 'time';
-
-/** A task that an attempt of `owner` may have created, with the best evidence. */
-export interface Edge {
-  /** A row, or an attempt whose row is lost. */
-  owner: string;
-  task: string;
-  evidence: Evidence;
-}
 
 /**
  * Writes to `suspect` every attempt that may have created a task that the ledger does not know, of rows in any state and
@@ -57,15 +43,35 @@ export async function gatherSuspects(db: Queryable, importId: string, origin: st
  * Task `pair` may belong to `suspect`, as SQL. A time in whole seconds may be up to one second too early. $2 is the
  * tolerance in milliseconds. The prompts must be the same, unless the file has shortened its prompt.
  */
-const FITS = `
+export const FITS = `
       (suspect.model is null or suspect.model = pair.model)
   and suspect.during && tstzrange(pair.created_from - $2 * interval '1 ms' - interval '1 s', pair.created_to + $2 * interval '1 ms', '[]')
   and (pair.duration is null or suspect.duration is null or pair.duration = suspect.duration)
   and (pair.prompt is null or suspect.prompt is null or pair.prompt ~ '(…|\\.\\.\\.)$' or btrim(pair.prompt) = btrim(suspect.prompt))`;
 
-const UNKNOWN = `pair.attempt_id is null and not pair.orphaned and pair.model is not null and pair.created_from is not null`;
+/** Task `pair` belongs to no known attempt, as SQL, and says enough to be compared. */
+export const UNKNOWN = `pair.attempt_id is null and not pair.orphaned and pair.model is not null and pair.created_from is not null`;
 
-const EVIDENCE = `case when btrim(pair.prompt) = btrim(suspect.prompt) then 'prompt' else 'time' end as evidence`;
+/** Which tasks of an import may be candidates. */
+interface Marking {
+  origin: string;
+  toleranceMs: number;
+  /** When the ledger began to send. */
+  since: Date;
+  /** The clients of the provider that count as ours; empty: all, where the files do not tell them apart. */
+  clients: readonly string[];
+}
+
+/** Task `pair` is of one of our clients, which are $3, as SQL. */
+const OWN = `(cardinality($3::text[]) = 0 or not exists (
+      select from vidbatch.listed line
+       where line.import_id = pair.import_id and line.subject = pair.subject and line.client is not null)
+    or exists (select from vidbatch.listed line
+                where line.import_id = pair.import_id and line.subject = pair.subject and line.client = any($3::text[])))`;
+
+/** Task `pair` of import $1, made since $2, fits no suspect, as SQL. */
+const STRANGER = `pair.import_id = $1 and pair.attempt_id is null and not pair.orphaned and not pair.candidate
+        and (pair.created_to is null or pair.created_to >= $2::timestamptz) and ${OWN}`;
 
 /**
  * Marks and counts the tasks that a suspect may have created (`candidates`). `strangers`: tasks since the ledger began to send
@@ -75,35 +81,32 @@ const EVIDENCE = `case when btrim(pair.prompt) = btrim(suspect.prompt) then 'pro
 export async function markCandidates(
   db: Queryable,
   importId: string,
-  {
-    origin,
-    toleranceMs,
-    since,
-    clients,
-  }: { origin: string; toleranceMs: number; since: Date; clients: readonly string[] },
+  marking: Marking,
 ): Promise<{ candidates: number; strangers: number; twins: number }> {
-  const own = `(cardinality($3::text[]) = 0 or not exists (
-      select from vidbatch.listed line
-       where line.import_id = pair.import_id and line.subject = pair.subject and line.client is not null)
-    or exists (select from vidbatch.listed line
-                where line.import_id = pair.import_id and line.subject = pair.subject and line.client = any($3::text[])))`;
+  const { toleranceMs, since, clients } = marking;
   const marked = await db.query(
     `update vidbatch.paired pair set candidate = true
-      where pair.import_id = $1 and ${UNKNOWN} and ${own}
+      where pair.import_id = $1 and ${UNKNOWN} and ${OWN}
         and exists (select from vidbatch.suspect where suspect.import_id = pair.import_id and ${FITS})`,
     [importId, toleranceMs, clients],
   );
-  const stranger = `pair.import_id = $1 and pair.attempt_id is null and not pair.orphaned and not pair.candidate
-        and (pair.created_to is null or pair.created_to >= $2::timestamptz) and ${own}`;
   const strangers = await readCount(
     db,
-    `select count(*)::int as n from vidbatch.paired pair where ${stranger}`,
+    `select count(*)::int as n from vidbatch.paired pair where ${STRANGER}`,
     [importId, since, clients],
   );
-  const twins = await readCount(
+  return {
+    candidates: marked.rowCount ?? 0,
+    strangers: strangers + (await countBeyondAttempts(db, importId, toleranceMs)),
+    twins: await countTwins(db, importId, marking),
+  };
+}
+
+function countTwins(db: Queryable, importId: string, { origin, since, clients }: Marking): Promise<number> {
+  return readCount(
     db,
     `with stranger as materialized (
-       select pair.model, btrim(pair.prompt) as prompt from vidbatch.paired pair where ${stranger} and pair.prompt is not null
+       select pair.model, btrim(pair.prompt) as prompt from vidbatch.paired pair where ${STRANGER} and pair.prompt is not null
      )
      select count(*)::int as n from stranger
       where (model, prompt) in (
@@ -113,7 +116,11 @@ export async function markCandidates(
          where exists (select from stranger) and batch.origin = $4 and submission.state = 'submitted')`,
     [importId, since, clients, origin],
   );
-  const beyondAttempts = await readCount(
+}
+
+/** Candidates with one suspect only, beyond the attempts that this suspect made. */
+function countBeyondAttempts(db: Queryable, importId: string, toleranceMs: number): Promise<number> {
+  return readCount(
     db,
     `select coalesce(sum(c.tasks - c.attempts), 0)::int as n from (
        select owned.owner, count(*) as tasks,
@@ -129,11 +136,6 @@ export async function markCandidates(
      ) c where c.tasks > c.attempts`,
     [importId, toleranceMs],
   );
-  return {
-    candidates: marked.rowCount ?? 0,
-    strangers: strangers + beyondAttempts,
-    twins,
-  };
 }
 
 /** An uncertain row that a task in the files may settle. */
@@ -168,81 +170,6 @@ export async function readSuspects(
     [importId, batchId, afterId, limit],
   );
   return rows;
-}
-
-/** How many tasks of an owner, and owners of a task, are read. Two are enough to see that there is not only one. */
-const ENOUGH = 3;
-
-/** The edges of these owners, and the other edges of their tasks. */
-export async function readEdges(
-  db: Queryable,
-  importId: string,
-  owners: readonly string[],
-  toleranceMs: number,
-): Promise<Edge[]> {
-  const { rows: near } = await db.query<Edge>(
-    `select owned.owner, edge.task, edge.evidence
-       from unnest($3::text[]) as owned(owner)
-      cross join lateral (
-        (select pair.subject as task, 'request' as evidence
-           from vidbatch.suspect
-           join vidbatch.paired pair on pair.import_id = suspect.import_id and pair.attempt_id = suspect.attempt_id
-          where suspect.import_id = $1 and suspect.owner = owned.owner
-            and exists (select from vidbatch.listed line
-                         where line.import_id = pair.import_id and line.subject = pair.subject and line.task_id = pair.subject)
-          limit ${ENOUGH})
-        union all
-        (select distinct pair.subject, ${EVIDENCE}
-           from vidbatch.suspect
-           join vidbatch.paired pair
-             on pair.import_id = suspect.import_id and pair.model = suspect.model and ${UNKNOWN} and pair.candidate
-            -- The index can use this form.
-            and pair.created_from between lower(suspect.during) - $2 * interval '1 ms' - interval '1 s'
-                                   and upper(suspect.during) + $2 * interval '1 ms'
-            and ${FITS}
-          where suspect.import_id = $1 and suspect.owner = owned.owner
-          limit ${ENOUGH})
-      ) edge`,
-    [importId, toleranceMs, owners],
-  );
-  const only = [...new Set(near.filter(({ evidence }) => evidence !== 'request').map(({ task }) => task))];
-  const { rows: back } = await db.query<{ owner: string; task: string; evidence: Evidence }>(
-    `select edge.owner, asked.task, edge.evidence
-       from unnest($3::text[]) as asked(task)
-       join vidbatch.paired pair on pair.import_id = $1 and pair.subject = asked.task
-      cross join lateral (
-        select distinct suspect.owner, ${EVIDENCE} from vidbatch.suspect
-         where suspect.import_id = $1 and ${FITS} limit ${ENOUGH}
-      ) edge`,
-    [importId, toleranceMs, only],
-  );
-  const seen = new Set<string>();
-  return [...near, ...back].filter((edge) => {
-    const key = JSON.stringify(edge);
-    return !seen.has(key) && seen.add(key);
-  });
-}
-
-/** Whether known tasks were created during their attempts, within the tolerance. `unseen`: no task is known. */
-export async function compareClocks(
-  db: Queryable,
-  importId: string,
-  toleranceMs: number,
-): Promise<'agree' | 'differ' | 'unseen'> {
-  const { known, off } = await readOne<{ known: number; off: number }>(
-    db,
-    `select count(*)::int as known,
-            (count(*) filter (where line.created_at > attempt.finished_at + $2 * interval '1 ms'
-               or line.created_at < attempt.claimed_at - $2 * interval '1 ms' - interval '1 s'))::int as off
-       from vidbatch.listed line
-       join vidbatch.paired pair on pair.import_id = line.import_id and pair.subject = line.subject
-       join vidbatch.attempt on attempt.id = pair.attempt_id
-      where line.import_id = $1 and line.listed and line.created_at is not null
-        and attempt.task_id is not null and attempt.worker not like 'resolve by %' and attempt.finished_at is not null`,
-    [importId, toleranceMs],
-  );
-  if (off > 0) return 'differ';
-  return known > 0 ? 'agree' : 'unseen';
 }
 
 /** For a row that was settled: the task belongs to this attempt in the comparison, too. */

@@ -3,8 +3,7 @@ import { VidbatchError } from '../../core/errors.ts';
 import type { Queryable } from '../../database/database.ts';
 import { mayBePaid } from '../money/budget.ts';
 import { readOne } from '../read/query.ts';
-import { isChanged, KNOWN, knownFrom, MARK, SENT } from './known.ts';
-import type { ReadRows } from './known.ts';
+import { isChanged, KNOWN, knownFrom, MARK, SENT, WAITS, type ReadRows } from './known.ts';
 import { importLost } from './stage.ts';
 
 /** A row of the manifest beside the row of the ledger with the same key: `theirs` beside `ours`. */
@@ -22,6 +21,8 @@ interface Differences {
   count: number;
   examples: Difference[];
 }
+
+const NONE: Differences = { count: 0, examples: [] };
 
 /** How a manifest compares with the rows that its batch has already. */
 export interface Comparison {
@@ -41,6 +42,8 @@ export interface Comparison {
   vanishedInvalid: number;
   /** New rows whose content another batch has sent already. */
   elsewhere: Differences;
+  /** New rows whose content waits to be sent in another batch, and one such batch: both batches send it and pay for it. */
+  waitsElsewhere?: { rows: number; batch: string };
 }
 
 /** How the event log ends an entry that keeps a replaced version of a row. */
@@ -73,6 +76,9 @@ export async function compare(db: Queryable, read: ReadRows, batchId: number): P
   const vanishedRows = await countVanished(db, read, batchId);
   const outdated = changed.filter((row) => row.outdated);
   const paid = changed.filter((row) => row.paid && !row.outdated);
+  const hasNews = total.known < total.rows;
+  const waits = hasNews ? await findElsewhere(db, read.importId, batchId, WAITS) : NONE;
+  const [waiting] = waits.examples;
   return {
     ...total,
     changed: changed.length - paid.length - outdated.length,
@@ -84,8 +90,8 @@ export async function compare(db: Queryable, read: ReadRows, batchId: number): P
     },
     vanishedPaid: vanishedRows.paid,
     vanishedInvalid: vanishedRows.invalid,
-    elsewhere:
-      total.known < total.rows ? await findElsewhere(db, read.importId, batchId) : { count: 0, examples: [] },
+    elsewhere: hasNews ? await findElsewhere(db, read.importId, batchId, SENT) : NONE,
+    ...(waiting?.batch === undefined ? {} : { waitsElsewhere: { rows: waits.count, batch: waiting.batch } }),
   };
 }
 
@@ -196,8 +202,13 @@ function batchChanged(): VidbatchError {
   );
 }
 
-/** The rows `t` of the manifest that are new or changed, and whose content another batch, row `x`, has sent. */
-async function findElsewhere(db: Queryable, importId: string, batchId: number): Promise<Differences> {
+/** The rows `t` of the manifest that are new or changed, and whose content another batch has, in a row `x` that was sent or waits. */
+async function findElsewhere(
+  db: Queryable,
+  importId: string,
+  batchId: number,
+  which: typeof SENT | typeof WAITS,
+): Promise<Differences> {
   const { rows } = await db.query<Difference & { count: number }>(
     `select t.row_key as key, t.line, o.state, null as ours, left(t.request, 2000) as theirs, o.name as batch,
             (count(*) over ())::int as count
@@ -206,7 +217,7 @@ async function findElsewhere(db: Queryable, importId: string, batchId: number): 
        join lateral (
          select x.state, b.name from vidbatch.submission x join vidbatch.batch b on b.id = x.batch_id
           where x.content_hash = t.content_hash and x.batch_id <> $2
-            and ${SENT}
+            and ${which}
           limit 1
        ) o on true
       where t.import_id = $1 and t.request is not null

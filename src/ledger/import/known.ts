@@ -1,10 +1,12 @@
-import { frequent } from '../../database/database.ts';
-import type { Database, Queryable } from '../../database/database.ts';
+import { frequent, type Database, type Queryable } from '../../database/database.ts';
 import { readCount } from '../read/query.ts';
 import type { StagedRow } from './stage.ts';
 
 /** The content of row `x` was sent or may have been, as SQL. */
 export const SENT = `(x.state in ('submitting', 'submitted', 'uncertain') or x.doubtful or x.remade > 0)`;
+
+/** It waits to be sent. */
+export const WAITS = `x.state = 'pending'`;
 
 /**
  * The staged row `t` is another version of `row`, whose state is `s`, as SQL. A row that a worker found invalid has changed
@@ -108,10 +110,14 @@ export async function findKnown(
   return new Map(found.map(({ position, ...known }) => [position, known]));
 }
 
-export async function findSent(db: Database, hashes: readonly (string | null)[]): Promise<Set<string>> {
+/** Those of the contents that were sent, or wait to be sent. */
+export async function findSentOrWaiting(
+  db: Database,
+  hashes: readonly (string | null)[],
+): Promise<Set<string>> {
   const { rows } = await frequent(db).query<{ hash: string }>(
     `select k.hash from unnest($1::text[]) as k(hash)
-      where exists (select from vidbatch.submission x where x.content_hash = k.hash and ${SENT})`,
+      where exists (select from vidbatch.submission x where x.content_hash = k.hash and (${WAITS} or ${SENT}))`,
     [hashes],
   );
   return new Set(rows.map(({ hash }) => hash));

@@ -1,10 +1,8 @@
 import type { Queryable } from '../../database/database.ts';
-import { vanished, versionOf } from './comparison.ts';
-import type { Comparison } from './comparison.ts';
+import { vanished, versionOf, type Comparison } from './comparison.ts';
 import { mayBePaid } from '../money/budget.ts';
 import { readCount } from '../read/query.ts';
-import { isChanged } from './known.ts';
-import type { ReadRows } from './known.ts';
+import { isChanged, type ReadRows } from './known.ts';
 
 /** For the event log: what row `s` was before it took another version, in full. */
 export const WAS = `'was ' || s.state

@@ -2,10 +2,16 @@ import type { Money } from '../../core/money/money.ts';
 import type { Pricing } from '../../core/money/prices.ts';
 import { amountOf, mayBePaid } from '../money/budget.ts';
 import type { Queryable } from '../../database/database.ts';
-import { isChanged, KNOWN } from './known.ts';
-import type { ReadRows } from './known.ts';
-import { priceOf, priceTable, priceValues, secondsOf, toStored } from '../money/row-price.ts';
-import type { Stored, StoredRow } from '../money/row-price.ts';
+import { isChanged, KNOWN, type ReadRows } from './known.ts';
+import {
+  priceOf,
+  priceTable,
+  priceValues,
+  secondsOf,
+  toStored,
+  type Stored,
+  type StoredRow,
+} from '../money/row-price.ts';
 
 /** Rows of a manifest of one model and mode, compared with the batch. */
 export interface Group {

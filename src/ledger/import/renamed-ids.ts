@@ -4,10 +4,8 @@ import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { mayBePaid } from '../money/budget.ts';
 import { pageByPage, readOne } from '../read/query.ts';
-import { vanished } from './comparison.ts';
-import type { Comparison } from './comparison.ts';
-import { KNOWN } from './known.ts';
-import type { ReadRows } from './known.ts';
+import { vanished, type Comparison } from './comparison.ts';
+import { KNOWN, type ReadRows } from './known.ts';
 
 /** A row of the ledger, and a row of the manifest that seems to be the same row under another id. */
 export interface Renamed {
@@ -17,7 +15,7 @@ export interface Renamed {
   state: State;
 }
 
-export interface RenamedRows {
+interface RenamedRows {
   paid: number;
   /** Pending rows whose id the manifest no longer has. */
   waiting: number;
@@ -144,8 +142,11 @@ export async function renameRows(
   return renamed;
 }
 
-/** Rows that may have been paid and are gone, each with a new row of other content whose id looks alike. */
-export interface AlikeRows {
+/**
+ * Rows that may have been paid and are gone, each with a new row of other content: one whose id looks alike, or one on the
+ * same line whose id a spreadsheet seems to have made.
+ */
+interface AlikeRows {
   count: number;
   examples: (Renamed & { ours: string | null; theirs: string | null })[];
 }
@@ -167,35 +168,44 @@ export async function compareIds(
   read: ReadRows,
   batchId: number,
   { rows, known, fresh, vanishedPaid }: Pick<Comparison, 'rows' | 'known' | 'fresh' | 'vanishedPaid'>,
+  isMangled: (id: string) => boolean,
 ): Promise<IdComparison> {
   if (rows === known) return SAME_IDS;
   const renamed = await findRenamed(db, read, batchId);
-  const alike = fresh > 0 && vanishedPaid > 0 ? await findAlike(db, read, batchId) : SAME_IDS.alike;
+  const alike =
+    fresh > 0 && vanishedPaid > 0 ? await findAlike(db, read, batchId, isMangled) : SAME_IDS.alike;
   return { renamed, alike };
 }
 
 /** Reads the ids of all new and all vanished paid rows: call it only where there are both. */
-async function findAlike(db: Queryable, { importId, known }: ReadRows, batchId: number): Promise<AlikeRows> {
+async function findAlike(
+  db: Queryable,
+  { importId, known }: ReadRows,
+  batchId: number,
+  isMangled: (id: string) => boolean,
+): Promise<AlikeRows> {
   const gone = openIdIndex();
   try {
-    for await (const { id, key } of pages(
+    for await (const { id, key, line } of pages(
       db,
-      `select s.id, s.row_key as key from vidbatch.submission s
+      `select s.id, s.row_key as key, s.line from vidbatch.submission s
         where s.batch_id = $2 and ${mayBePaid('s')} and s.id > $5 and ${vanished('s')}
         order by s.id limit ${PAGE}`,
       [importId, batchId, ...known.ranges],
-    ))
+    )) {
       gone.add(likenessOf(key), { line: id, text: key });
+      gone.add(onLine(line), { line: id, text: key });
+    }
     const found: AlikeRows = { count: 0, examples: [] };
-    for await (const { id: position, key } of pages(
+    for await (const { id: position, key, line } of pages(
       db,
-      `select t.position as id, t.row_key as key from vidbatch.staged t
+      `select t.position as id, t.row_key as key, t.line from vidbatch.staged t
         where t.import_id = $1 and t.request is not null and t.position > $3
           and not exists (select from vidbatch.submission s where s.batch_id = $2 and s.row_key = t.row_key)
         order by t.position limit ${PAGE}`,
       [importId, batchId],
     )) {
-      const like = gone.find(likenessOf(key));
+      const like = gone.find(likenessOf(key)) ?? (isMangled(key) ? gone.find(onLine(line)) : undefined);
       if (like === undefined) continue;
       found.count += 1;
       if (found.examples.length < EXAMPLES)
@@ -207,7 +217,12 @@ async function findAlike(db: Queryable, { importId, known }: ReadRows, batchId: 
   }
 }
 
-type Keyed = { id: number; key: string };
+/** What the index has for a line. No id contains it. */
+function onLine(line: number): string {
+  return `\u0001${line}`;
+}
+
+type Keyed = { id: number; key: string; line: number };
 
 /** The last parameter of `sql` is the id after which a page begins. */
 function pages(db: Queryable, sql: string, params: readonly unknown[]): AsyncGenerator<Keyed> {

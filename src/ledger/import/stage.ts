@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { VidbatchError } from '../../core/errors.ts';
-import { transaction } from '../../database/database.ts';
-import type { Database, Queryable } from '../../database/database.ts';
+import { transaction, type Database, type Queryable } from '../../database/database.ts';
+
+/** The command of an import has died, as SQL: it marks the import as in use much more often. */
+export const ABANDONED = `seen_at < now() - interval '15 minutes'`;
 
 /** Opens an import, and deletes those of commands that died. */
 export async function beginImport(db: Queryable, id: string = randomUUID()): Promise<string> {
   await db.query(
-    `with swept as (delete from vidbatch.import where seen_at < now() - interval '15 minutes')
+    `with swept as (delete from vidbatch.import where ${ABANDONED})
      insert into vidbatch.import (id) values ($1)`,
     [id],
   );

@@ -1,12 +1,12 @@
 -- The schema of the ledger, by topic:
 --   1 the ledger itself    meta, window, and the function `is_open`
 --   2 providers            provider, halt, poller
---   3 batches and rows     profile, batch, row, row_state, and the view `submission` of both
+--   3 batches and rows     profile, batch, row, row_state, row_count, and the view `submission`
 --   4 sending              attempt, feeder, worker, journal, unmatched_attempt, and the function `blocked_by`
 --   5 tasks and videos     task, folder, download
 --   6 limits               quota, and the functions `running` and `reserve_slots`
 --   7 schedules            schedule, run, ticker
---   8 records              event_log, charge
+--   8 records              event_log, charge, bill_sum, notify_target, notice
 --   9 one command's work   import, staged, listed, paired, suspect
 -- Once released, this file does not change: a later version adds a numbered file. A ledger keeps the hash of each file.
 -- It is refused when a file has another hash.
@@ -58,14 +58,24 @@ exception when invalid_parameter_value then
   return false;
 end $$;
 
--- One row about the ledger as a whole. `paused_at`: nothing is sent. `offpeak_window_id`: the window of all rows of
--- off-peak models, in every batch.
+-- One row about the ledger as a whole. `paused_at`: nothing is sent. `paused_models`: no row of these models is sent, in
+-- any batch. `offpeak_window_id`: the window of all rows of off-peak models, in every batch. `closed_code`: another copy of
+-- this ledger may send, or its rows are not all there; nothing is sent until a person reopens it. `closed_note` names the
+-- other copy, or what this one is made from.
 create table vidbatch.meta (
   only_row          boolean primary key default true constraint meta_only_row check (only_row),
   ledger_id         text not null,
   paused_at         timestamptz,
+  paused_models     text[] not null default '{}',
   offpeak_window_id bigint references vidbatch.window,
-  created_at        timestamptz not null default now()
+  closed_at         timestamptz,
+  closed_code       text,
+  closed_note       text,
+  created_at        timestamptz not null default now(),
+  constraint meta_closed_code check (closed_code in ('incomplete', 'copying', 'copied', 'restored')),
+  constraint meta_closed check (
+    (closed_code is null) = (closed_at is null) and (closed_code is null) = (closed_note is null)
+  )
 );
 
 -- 2 ── Providers ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,6 +143,8 @@ create table vidbatch.batch (
   origin          text references vidbatch.provider,
   profile_id      bigint not null references vidbatch.profile,
   state           text not null default 'active',
+  -- No row of these models is sent.
+  paused_models   text[] not null default '{}',
   priority        smallint not null default 0,
   created_at      timestamptz not null default now(),
   -- The manifest, and how its rows are identified.
@@ -233,6 +245,8 @@ create table vidbatch.row_state (
   provider_status text,
   result_url      text,
   polled_at       timestamptz,
+  -- The video of its task is in a folder. Downloads keep it (`note_stored`).
+  stored          boolean not null default false,
   -- `price` is the most that the row can cost, by the price file of its manifest; null: unknown. `held` is the part of
   -- it that is spent or may be spent: all of it, from the claim until a refusal is known.
   price           numeric,
@@ -278,15 +292,72 @@ create table vidbatch.row_state (
 create index row_state_claim on vidbatch.row_state (batch_id, model, priority desc, not_before, id)
   where state = 'pending';
 create index row_state_in_flight on vidbatch.row_state (batch_id, deadline) where state = 'submitting';
--- The rows of a batch, and how many are in each state.
-create index row_state_batch on vidbatch.row_state (batch_id, state);
-create index row_state_uncertain on vidbatch.row_state (batch_id, id) where state = 'uncertain';
+-- The rows of a batch, and how many are in each state, with each status of their tasks and each error. Counting a million
+-- rows reads this index alone. Equal entries share their space, so it is as small as one of the state.
+create index row_state_batch on vidbatch.row_state (batch_id, state, provider_status, error_code);
+-- Only rows that were submitted have the status of a task. Postgres must know it to find the few rows of a filter.
+create statistics vidbatch.row_state_task (mcv) on state, provider_status, stored from vidbatch.row_state;
+-- Uncertain rows, with what tells their age and their most cost: to count thousands of them reads this index alone.
+create index row_state_uncertain on vidbatch.row_state (batch_id, id) include (updated_at, price, currency)
+  where state = 'uncertain';
 -- Whether any row fits into what is left of the budget: the cheapest one that waits.
 create index row_state_cheapest on vidbatch.row_state (batch_id, (price - held))
   where state = 'pending' and price is not null;
 -- Tasks that are not over, to poll and to count. Tasks that were never polled have no `polled_at`.
 create index row_state_unsettled on vidbatch.row_state (polled_at, submitted_at) include (batch_id, model)
   where state = 'submitted' and (provider_status is null or provider_status not in ('completed', 'failed', 'missing'));
+
+-- How many rows of a batch are alike: the sum of `rows` over the records that are alike. Each statement that writes to
+-- `row_state` adds a record for what became more and one for what became less, so no two statements wait for each other.
+-- Pages and sums read it instead of a million rows. A sweeper adds up old records; `at` is then that of the oldest.
+-- It has no foreign key: the check would lock the batch, and so write it again, for each statement.
+create table vidbatch.row_count (
+  batch_id        bigint not null,
+  state           text not null,
+  provider_status text,
+  error_code      text,
+  model           text,
+  price           numeric,
+  currency        text,
+  doubtful        boolean not null,
+  stored          boolean not null,
+  rows            bigint not null,
+  at              timestamptz not null default now()
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+create index row_count_batch on vidbatch.row_count (batch_id);
+
+create function vidbatch.count_rows() returns trigger
+language plpgsql as $$
+begin
+  if tg_op = 'INSERT' then
+    insert into vidbatch.row_count (batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored,
+                                    rows)
+    select n.batch_id, n.state, n.provider_status, n.error_code, n.model, n.price, n.currency, n.doubtful, n.stored,
+           count(*)
+      from after_write n group by 1, 2, 3, 4, 5, 6, 7, 8, 9;
+  else
+    insert into vidbatch.row_count (batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored,
+                                    rows)
+    select c.batch_id, c.state, c.provider_status, c.error_code, c.model, c.price, c.currency, c.doubtful, c.stored,
+           sum(c.rows)
+      from (select n.batch_id, n.state, n.provider_status, n.error_code, n.model, n.price, n.currency, n.doubtful, n.stored,
+                   1 as rows
+              from after_write n
+            union all
+            select o.batch_id, o.state, o.provider_status, o.error_code, o.model, o.price, o.currency, o.doubtful, o.stored, -1
+              from before_write o) c
+     group by 1, 2, 3, 4, 5, 6, 7, 8, 9 having sum(c.rows) <> 0;
+  end if;
+  return null;
+end $$;
+create trigger row_state_inserted after insert on vidbatch.row_state
+  referencing new table as after_write for each statement execute function vidbatch.count_rows();
+create trigger row_state_updated after update on vidbatch.row_state
+  referencing old table as before_write new table as after_write for each statement execute function vidbatch.count_rows();
+
+-- Completed videos that are in no folder, to find those whose URLs expire soon.
+create index row_state_unstored on vidbatch.row_state (id) include (batch_id, task_id)
+  where state = 'submitted' and provider_status = 'completed' and not stored;
 
 -- A row with its state, for readers. The plan leaves out the join for queries that read only the state.
 create view vidbatch.submission as
@@ -299,15 +370,21 @@ create view vidbatch.submission as
 -- 4 ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- Why rows of a batch may not be sent now: every reason, the most important for a person first. Empty: they may.
--- `off-peak-window` keeps only rows of off-peak models. The one rule for the claim, the feeder and all that tell people
--- why rows wait. Each claim calls it. It is one simple expression, so it takes a few microseconds.
+-- `off-peak-window` keeps only rows of off-peak models, and `model-paused` only rows of paused models. The one rule for
+-- the claim, the feeder and all that tell people why rows wait. Each claim calls it. It is one simple expression, so it takes a few microseconds.
 create function vidbatch.blocked_by(b vidbatch.batch, p vidbatch.provider, m vidbatch.meta) returns text[]
 language plpgsql stable as $$
 declare
   -- What is claimed may leave for 5 s, and arrives within another one.
   seconds constant integer := 6;
   spent   boolean := false;
+  stands  boolean := false;
 begin
+  if cardinality(m.paused_models) + cardinality(b.paused_models) > 0 then
+    stands := exists (
+      select from vidbatch.row_state c
+       where c.batch_id = b.id and c.state = 'pending' and c.model = any (m.paused_models || b.paused_models));
+  end if;
   if b.budget is not null then
     spent := b.held is null or not exists (
       select from vidbatch.row_state c
@@ -316,8 +393,10 @@ begin
   end if;
   return array_remove(array[
     case when b.state = 'cancelled' then 'cancelled' end,
+    case when m.closed_code is not null then 'closed' end,
     case when m.paused_at is not null then 'all-paused' end,
     case when b.state = 'paused' then 'paused' end,
+    case when stands then 'model-paused' end,
     case when b.state = 'stopped' then 'stopped' end,
     case when p.state = 'halted' then 'halted' end,
     case when b.not_after <= now() + make_interval(secs => seconds) then 'expired' end,
@@ -500,8 +579,12 @@ create table vidbatch.task (
   constraint task_later check ((later_status is null) = (later_at is null))
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 create index task_due on vidbatch.task (origin, due_at) where due_at is not null;
+-- Videos come in the order of time: such an index costs nothing, and finds the URLs that expire soon.
+create index task_expiry on vidbatch.task using brin (url_expires_at) with (pages_per_range = 32);
 create index task_difference on vidbatch.task (batch_id) where status = 'missing' or later_status is not null;
 create index task_surplus on vidbatch.task (batch_id) where surplus;
+-- Tasks of rows that failed, by when: those of the last day are found without the others.
+create index task_failed on vidbatch.task ((coalesce(finished_at, answered_at))) where status = 'failed' and not surplus;
 -- Answers in which the profile of the batch does not find the task, its status or its video.
 create index task_unread on vidbatch.task (batch_id)
   where status = 'unknown' or (status = 'completed' and result_url is null) or (answered_at is null and failures > 0);
@@ -540,6 +623,27 @@ create table vidbatch.download (
   constraint download_reason check ((state in ('failed', 'expired')) = (code is not null and reason is not null))
 );
 create index download_submission on vidbatch.download (submission_id);
+
+-- Keeps `row_state.stored`. The row is locked first: of two folders, the second sees what the first one has done.
+create function vidbatch.note_stored() returns trigger
+language plpgsql as $$
+declare
+  its_row bigint := case tg_op when 'DELETE' then old.submission_id else new.submission_id end;
+begin
+  perform from vidbatch.row_state where id = its_row for no key update;
+  update vidbatch.row_state s set stored = not s.stored
+   where s.id = its_row
+     and s.stored <> exists (select from vidbatch.download d
+                              where d.submission_id = s.id and d.task_id = s.task_id and d.state = 'downloaded');
+  return null;
+end $$;
+create trigger download_inserted after insert on vidbatch.download
+  for each row when (new.state = 'downloaded') execute function vidbatch.note_stored();
+create trigger download_updated after update on vidbatch.download
+  for each row when ((old.state = 'downloaded' or new.state = 'downloaded') and (old.state, old.task_id) <> (new.state, new.task_id))
+  execute function vidbatch.note_stored();
+create trigger download_deleted after delete on vidbatch.download
+  for each row when (old.state = 'downloaded') execute function vidbatch.note_stored();
 
 -- 6 ── Limits of a provider ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -716,11 +820,16 @@ create table vidbatch.event_log (
   detail        text not null
 );
 create index event_log_submission on vidbatch.event_log (submission_id) where submission_id is not null;
+-- Rows that got the task id of another row.
+create index event_log_shared on vidbatch.event_log (submission_id) where event = 'task-shared';
 
 -- What was billed, entry by entry. `identity` is the provider's own number of the entry, or else its time. Together with
--- `occurrence` it is the same in every file that has the entry: files may overlap and be read again.
+-- `occurrence` it is the same in every file that has the entry: files may overlap and be read again. `batch_id` and `model`
+-- are those of the row when the bill came.
 create table vidbatch.charge (
   submission_id bigint not null references vidbatch.row,
+  batch_id      bigint not null,
+  model         text,
   task_id       text not null,
   identity      text not null,
   occurrence    integer not null,
@@ -736,6 +845,68 @@ create table vidbatch.charge (
   constraint charge_entry check (entry in ('charge', 'refund')),
   constraint charge_amount check (amount >= 0)
 );
+
+-- What was billed in all: the sum of `amount` over the records that are alike. Each statement that writes to `charge` adds
+-- records, as `row_count` does for rows.
+create table vidbatch.bill_sum (
+  batch_id bigint not null,
+  model    text,
+  currency text not null,
+  amount   numeric not null
+);
+
+create function vidbatch.sum_bills() returns trigger
+language plpgsql as $$
+begin
+  if tg_op = 'UPDATE' then
+    insert into vidbatch.bill_sum (batch_id, model, currency, amount)
+    select o.batch_id, o.model, o.currency, - sum(case o.entry when 'refund' then - o.amount else o.amount end)
+      from before_write o group by 1, 2, 3;
+  end if;
+  insert into vidbatch.bill_sum (batch_id, model, currency, amount)
+  select n.batch_id, n.model, n.currency, sum(case n.entry when 'refund' then - n.amount else n.amount end)
+    from after_write n group by 1, 2, 3;
+  return null;
+end $$;
+create trigger charge_inserted after insert on vidbatch.charge
+  referencing new table as after_write for each statement execute function vidbatch.sum_bills();
+create trigger charge_updated after update on vidbatch.charge
+  referencing old table as before_write new table as after_write for each statement execute function vidbatch.sum_bills();
+
+-- Where notifications go. `id` is a hash of the URL, because the URL is a secret. The process that holds a lock on the
+-- record looks for news. Attempts that were claimed before `looked_at` are looked at. `place`: format, scheme and host, for
+-- people.
+create table vidbatch.notify_target (
+  id         text primary key,
+  place      text not null,
+  created_at timestamptz not null default now(),
+  looked_at  timestamptz not null default now()
+);
+
+-- What a target is told, once for each event. Without a `message` it waits for its event, which sets `began_at` again.
+-- `ended_at` is null while the event lasts: it is not told again until it has ended. `next_at`: when the next try is due;
+-- null: no try is due, because it was told, it is given up, or its event has not come. `failure`: why the last try failed.
+create table vidbatch.notice (
+  id          bigint generated always as identity primary key,
+  target      text not null references vidbatch.notify_target,
+  event       text not null,
+  subject     text not null,
+  began_at    timestamptz not null default now(),
+  ended_at    timestamptz,
+  message     text,
+  tries       integer not null default 0,
+  next_at     timestamptz,
+  told_at     timestamptz,
+  given_up_at timestamptz,
+  failure     text,
+  constraint notice_message check (message is not null or next_at is null and told_at is null),
+  constraint notice_told check (told_at is null or next_at is null),
+  constraint notice_given_up check (given_up_at is null or next_at is null and told_at is null and failure is not null)
+);
+create unique index notice_lasts on vidbatch.notice (target, event, subject) where ended_at is null;
+create index notice_event on vidbatch.notice (target, event, subject, ended_at);
+create index notice_due on vidbatch.notice (target, next_at) where next_at is not null;
+create index notice_given_up on vidbatch.notice (given_up_at) where given_up_at is not null;
 
 -- 9 ── One command's work ───────────────────────────────────────────────────────────────────────────────────────────
 

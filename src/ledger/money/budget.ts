@@ -1,7 +1,6 @@
-import type { Amount, Money } from '../../core/money/money.ts';
-import { formatAmount, parseAmount, ZERO } from '../../core/money/money.ts';
-import type { Database, Queryable } from '../../database/database.ts';
-import { transaction } from '../../database/database.ts';
+import { formatAmount, parseAmount, ZERO, type Amount, type Money } from '../../core/money/money.ts';
+import { transaction, type Database, type Queryable } from '../../database/database.ts';
+import { groups, PAUSED_MODELS, PENDING } from '../send/group.ts';
 
 /** Row `row` has been paid or may have been, as SQL: its price counts as held. */
 export const mayBePaid = (row: string): string =>
@@ -13,6 +12,29 @@ export const mayBePaid = (row: string): string =>
  */
 export const affordable = (batch: string): string =>
   `(${batch}.currency is null or s.currency = ${batch}.currency and s.price - s.held <= ${batch}.money)`;
+
+/**
+ * Batch `b` has pending rows whose model is not paused, and `rest`, what is left of its budget, pays for none of them. Beside
+ * `m`, the row of `meta`.
+ */
+export const ONLY_PAUSED_FIT = (
+  rest: string,
+): string => `(${rest}.currency is not null and ${PAUSED_MODELS} <> '{}'
+  and exists (select from ${groups('b.id')} g where g.model <> all ${PAUSED_MODELS})
+  and not exists (
+    select from ${groups('b.id')} g
+     cross join lateral (
+       select from vidbatch.row_state s where ${PENDING('b.id')} and ${affordable(rest)} limit 1) one
+     where g.model <> all ${PAUSED_MODELS}))`;
+
+/**
+ * Batch `b` is active, has rows that the rest of its budget does not pay for, and no row in flight that could give money
+ * back. Beside `p`, its provider, and `m`, the row of `meta`.
+ */
+export const BUDGET_USED = `(b.state = 'active' and b.budget is not null and b.held is not null
+  and exists (select from vidbatch.row_state s where s.batch_id = b.id and s.state = 'pending')
+  and not exists (select from vidbatch.row_state s where s.batch_id = b.id and s.state = 'submitting')
+  and 'budget' = any(vidbatch.blocked_by(b, p, m)))`;
 
 /** The cost of tasks beyond the first of a row in batch `b`: surplus tasks, and failed tasks that were made again. */
 const SURPLUS = `((select coalesce(sum(s.price), 0)
@@ -42,6 +64,15 @@ export async function readBudget(db: Queryable, batchId: number): Promise<Money 
   );
   const row = rows[0];
   return row === undefined ? null : { amount: amountOf(row.budget), currency: row.currency };
+}
+
+/** Names the newest decision about the budget of a batch; each decision has another mark. */
+export async function readBudgetMark(db: Queryable, batchId: number): Promise<string> {
+  const { rows } = await db.query<{ mark: string }>(
+    `select coalesce(max(id), 0)::text as mark from vidbatch.event_log where batch_id = $1 and event = 'budget'`,
+    [batchId],
+  );
+  return rows[0]?.mark ?? '0';
 }
 
 /**
@@ -137,35 +168,50 @@ export interface BudgetStatus {
   unpriced: number;
   /** Rows are pending, and the remaining budget pays for none of them. */
   reached: boolean;
+  /** It pays only for rows whose model an operator paused, and other rows are pending, too. */
+  onlyPausedFit: boolean;
   /** The budget that would pay all pending rows with a known price. */
   needed: Amount;
 }
 
+/** What a claim adds for a pending row that `c`, a record of `row_count`, counts. The price of a row in doubt is held already. */
+const WAITING_COST = `case when c.doubtful then 0 else c.price end`;
+
 /** Undefined: the batch has no budget. */
 export async function readBudgetStatus(db: Queryable, batchId: number): Promise<BudgetStatus | undefined> {
   type Sums = Record<'budget' | 'spent' | 'reserved' | 'left' | 'needed', string>;
-  type Found = Sums & Pick<BudgetStatus, 'currency' | 'beyond' | 'unpriced' | 'reached'>;
+  type Found = Sums & Pick<BudgetStatus, 'currency' | 'beyond' | 'unpriced' | 'reached' | 'onlyPausedFit'>;
   const { rows } = await db.query<Found>(
     `select b.budget_currency as currency, b.budget::text as budget, (t.accepted + u.surplus)::text as spent,
             t.reserved::text as reserved, (b.budget - t.accepted - u.surplus - t.reserved)::text as left, t.unpriced,
             (t.accepted + u.surplus + t.reserved + t.waiting)::text as needed,
-            w.beyond, t.pending > 0 and t.pending = w.beyond as reached
+            w.beyond, t.pending > 0 and t.pending = w.beyond as reached,
+            t.pending > w.beyond and ${ONLY_PAUSED_FIT('rest')} as "onlyPausedFit"
        from vidbatch.batch b
+      cross join vidbatch.meta m
       cross join lateral (
-        select coalesce(sum(s.held) filter (where s.state = 'submitted'), 0) as accepted,
-               coalesce(sum(s.held) filter (where s.state <> 'submitted'), 0) as reserved,
-               (count(*) filter (where s.state = 'pending'))::int as pending,
-               coalesce(sum(s.price - s.held) filter (where s.state = 'pending' and s.currency = b.budget_currency), 0) as waiting,
-               (count(*) filter (where s.state = 'pending' and s.currency is distinct from b.budget_currency))::int as unpriced
-          from vidbatch.submission s where s.batch_id = b.id
+        select coalesce(sum(c.rows * c.price) filter (where c.state = 'submitted'), 0) as accepted,
+               coalesce(sum(c.rows * c.price) filter (where c.state <> 'submitted' and ${mayBePaid('c')}), 0) as reserved,
+               coalesce(sum(c.rows) filter (where c.state = 'pending'), 0)::int as pending,
+               coalesce(sum(c.rows * ${WAITING_COST}) filter (
+                 where c.state = 'pending' and c.currency = b.budget_currency), 0) as waiting,
+               coalesce(sum(c.rows) filter (
+                 where c.state = 'pending' and c.currency is distinct from b.budget_currency), 0)::int as unpriced
+          from vidbatch.row_count c where c.batch_id = b.id
       ) t
       cross join lateral (select ${SURPLUS} as surplus) u
       cross join lateral (
-        select count(*)::int as beyond from (
-          select s.currency, sum(s.price - s.held) over (order by s.price - s.held, s.id) as upto
-            from vidbatch.submission s where s.batch_id = b.id and s.state = 'pending') one
-         where (one.currency = b.budget_currency
-                and one.upto <= b.budget - t.accepted - u.surplus - t.reserved) is not true
+        select b.budget_currency as currency, b.budget - t.accepted - u.surplus - t.reserved as money) rest
+      cross join lateral (
+        select t.pending - coalesce(sum(
+                 case when alike.cost > 0 then least(alike.rows, greatest(0, floor((rest.money - alike.before) / alike.cost)))
+                      when alike.before <= rest.money then alike.rows else 0 end), 0)::int as beyond
+          from (select p.rows, p.cost, coalesce(sum(p.rows * p.cost) over (
+                         order by p.cost rows between unbounded preceding and 1 preceding), 0) as before
+                  from (select ${WAITING_COST} as cost, sum(c.rows) as rows
+                          from vidbatch.row_count c
+                         where c.batch_id = b.id and c.state = 'pending' and c.currency = b.budget_currency
+                         group by 1 having sum(c.rows) > 0) p) alike
       ) w
       where b.id = $1 and b.budget is not null`,
     [batchId],

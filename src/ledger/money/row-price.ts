@@ -1,7 +1,5 @@
-import { formatAmount } from '../../core/money/money.ts';
-import { DEFAULT_SECONDS } from '../../core/money/prices.ts';
-import type { Money } from '../../core/money/money.ts';
-import type { Prices, Pricing } from '../../core/money/prices.ts';
+import { formatAmount, type Money } from '../../core/money/money.ts';
+import { DEFAULT_SECONDS, type Prices, type Pricing } from '../../core/money/prices.ts';
 import { amountOf, mayBePaid } from './budget.ts';
 import type { Queryable } from '../../database/database.ts';
 

@@ -1,7 +1,6 @@
-import type { Database, Queryable } from '../../database/database.ts';
-import { transaction } from '../../database/database.ts';
-import { logEvent } from '../batches.ts';
-import type { Batch } from '../batches.ts';
+import { transaction, type Database, type Queryable } from '../../database/database.ts';
+import { refuseCopied } from '../closed.ts';
+import { logEvent, type Batch } from '../batches.ts';
 import { readCount } from '../read/query.ts';
 import { CALLED_OFF } from '../send/unknown-outcome.ts';
 import { armProbe, openHalts } from '../send/provider.ts';
@@ -32,18 +31,28 @@ export async function resume(db: Queryable, id: number | null): Promise<boolean>
   return paused.length + stopped.length > 0;
 }
 
-/** An operator stops new claims of these batches; undefined: of all. The event log names the operator. */
+/** An operator stops new claims of these batches; undefined: of all. The event log names the operator, and says why. */
 export async function pauseBy(
   db: Database,
   who: string,
   batches: readonly Pick<Batch, 'id' | 'name'>[] | undefined,
+  why?: string,
 ): Promise<void> {
   await transaction(db, async (session) => {
+    await refuseCopied(session);
     for (const batch of batches ?? [undefined]) {
       await pause(session, batch?.id ?? null);
-      await logEvent(session, 'pause', batch?.name ?? 'everything', batch?.id, who);
+      await logEvent(session, 'pause', formatWhy(batch?.name ?? EVERYTHING, why), batch?.id, who);
     }
   });
+}
+
+/** What a pause of all batches is called in the event log. */
+export const EVERYTHING = 'everything';
+
+/** The detail of a pause in the event log. `readPause` reads it. */
+export function formatWhy(what: string, why: string | undefined): string {
+  return why === undefined ? what : `${what}: ${why}`;
 }
 
 interface Resumed {
@@ -63,10 +72,11 @@ export async function resumeBy(
   batches: readonly Pick<Batch, 'id' | 'name'>[] | undefined,
 ): Promise<Resumed> {
   return transaction(db, async (session) => {
+    await refuseCopied(session);
     let held = false;
     for (const batch of batches ?? [undefined]) {
       if (await resume(session, batch?.id ?? null)) held = true;
-      await logEvent(session, 'resume', batch?.name ?? 'everything', batch?.id, who);
+      await logEvent(session, 'resume', batch?.name ?? EVERYTHING, batch?.id, who);
     }
     const trying: string[] = [];
     if (batches !== undefined) return { held, trying };
@@ -77,16 +87,25 @@ export async function resumeBy(
   });
 }
 
-/** Who paused the batch (null: everything), and when: the last such entry of the event log. */
-export async function readPausedBy(
+/** Who paused something, when and why; null: not known. */
+export interface Paused {
+  at: Date | null;
+  who: string | null;
+  why: string | null;
+}
+
+/** The last such entry of the event log. `batchId`: null of all batches; `what`: the beginning of its detail. */
+export async function readPause(
   db: Queryable,
+  event: 'pause' | 'pause-model',
   batchId: number | null,
-): Promise<{ at: Date; who: string | null } | undefined> {
-  const { rows } = await db.query<{ at: Date; who: string | null }>(
-    `select at, who from vidbatch.event_log
-      where event = 'pause' and batch_id is not distinct from $1::bigint
+  what: string,
+): Promise<Paused | undefined> {
+  const { rows } = await db.query<Paused>(
+    `select at, who, nullif(substr(detail, length($3) + 3), '') as why from vidbatch.event_log
+      where event = $1 and batch_id is not distinct from $2::bigint and (detail = $3 or starts_with(detail, $3 || ': '))
       order by id desc limit 1`,
-    [batchId],
+    [event, batchId, what],
   );
   return rows[0];
 }
@@ -121,6 +140,7 @@ export function cancel(db: Queryable, id: number): Promise<number> {
 /** An operator cancels a batch. The event log says who, in the same transaction. */
 export async function cancelBy(db: Database, who: string, batch: Pick<Batch, 'id'>): Promise<number> {
   return transaction(db, async (session) => {
+    await refuseCopied(session);
     const rows = await cancel(session, batch.id);
     await logEvent(session, 'cancel', `${rows} rows`, batch.id, who);
     return rows;

@@ -1,8 +1,8 @@
 import type { State } from '../../core/states.ts';
-import type { Queryable } from '../../database/database.ts';
+import { transaction, type Database, type Session } from '../../database/database.ts';
+import { refuseCopied } from '../closed.ts';
 import { readOne } from '../read/query.ts';
-import { CHOSEN, choiceValues } from '../read/uncertain.ts';
-import type { Choice } from '../read/uncertain.ts';
+import { CHOSEN, choiceValues, type Choice } from '../read/uncertain.ts';
 
 /** Who settles the rows, and why. It goes into the event log. */
 export interface Said {
@@ -28,11 +28,11 @@ export interface Moved {
 
 /**
  * The chosen rows, locked in the same order as by a record: a late answer is seen here, or waits. After the parameters of
- * the choice, $8 to $11 are: as of when, event, who, reason.
+ * the choice, $9 to $12 are: as of when, event, who, reason.
  */
 const LOCKED = `seen as materialized (${CHOSEN}), locked as (
        select s.id, s.held, c.batch_state, c.waits, c.evidence_id from seen c join vidbatch.row_state s on s.id = c.id
-        where s.state = 'uncertain' and s.updated_at <= $8::timestamptz
+        where s.state = 'uncertain' and s.updated_at <= $9::timestamptz
         order by s.id for update of s
      )`;
 
@@ -41,7 +41,7 @@ const LOCKED = `seen as materialized (${CHOSEN}), locked as (
  * cancelled with their batch, and free what they held of a budget. Rows whose deadline is still to come stay: an answer may
  * be under way. The idempotency key stays too: if the person is wrong, a provider that honours the key does not charge again.
  */
-export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Promise<Moved> {
+export async function resolveNotSent(db: Database, seen: Seen, said: Said): Promise<Moved> {
   return move(
     db,
     `with ${LOCKED}, moved as (
@@ -64,7 +64,7 @@ export async function resolveNotSent(db: Queryable, seen: Seen, said: Said): Pro
 }
 
 /** A person gives these rows up, paid or not. A task id that still arrives is kept. */
-export async function resolveAbandon(db: Queryable, seen: Seen, said: Said): Promise<Moved> {
+export async function resolveAbandon(db: Database, seen: Seen, said: Said): Promise<Moved> {
   return move(
     db,
     `with ${LOCKED}, moved as (
@@ -81,22 +81,27 @@ export async function resolveAbandon(db: Queryable, seen: Seen, said: Said): Pro
 }
 
 const LOGGED = `insert into vidbatch.event_log (batch_id, submission_id, event, who, detail)
-       select batch_id, id, $9::text, $10::text, $11::text from moved order by id`;
+       select batch_id, id, $10::text, $11::text, $12::text from moved order by id`;
+
+/** A copy that is begun meanwhile waits for the end of `work`, and has what it has written. */
+function whileUncopied<T>(db: Database, work: (session: Session) => Promise<T>): Promise<T> {
+  return transaction(db, async (session) => {
+    await refuseCopied(session);
+    return work(session);
+  });
+}
 
 async function move(
-  db: Queryable,
+  db: Database,
   statement: string,
   seen: Seen,
   event: string,
   { who, reason }: Said,
 ): Promise<Moved> {
-  const { rows } = await db.query<{ state: State; n: number }>(statement, [
-    ...choiceValues(seen),
-    seen.asOf,
-    event,
-    who,
-    reason,
-  ]);
+  const values = [...choiceValues(seen), seen.asOf, event, who, reason];
+  const { rows } = await whileUncopied(db, (session) =>
+    session.query<{ state: State; n: number }>(statement, values),
+  );
   const of = (state: State): number => rows.find((row) => row.state === state)?.n ?? 0;
   return { pending: of('pending'), cancelled: of('cancelled'), abandoned: of('abandoned') };
 }
@@ -112,52 +117,54 @@ export type Accepted =
  * id belongs to another row. `moved`: the row is no longer uncertain.
  */
 export async function resolveAccepted(
-  db: Queryable,
+  db: Database,
   seen: Seen & { submissionId: number },
   taskId: string,
   said: Said,
 ): Promise<Accepted> {
-  const { attemptId, number, batch, key } = await readOne<{
-    attemptId: string | null;
-    number: number | null;
-    batch: string | null;
-    key: string | null;
-  }>(
-    db,
-    `with ${LOCKED}, evidence as (
+  const { attemptId, number, batch, key } = await whileUncopied(db, (session) =>
+    readOne<{
+      attemptId: string | null;
+      number: number | null;
+      batch: string | null;
+      key: string | null;
+    }>(
+      session,
+      `with ${LOCKED}, evidence as (
        select a.* from locked l join vidbatch.attempt a on a.id = l.evidence_id
      ), taken as (
        select b.name, s.row_key
          from evidence e
-         join vidbatch.attempt a on a.task_id = $12 and a.origin = e.origin and a.submission_id <> e.submission_id
+         join vidbatch.attempt a on a.task_id = $13 and a.origin = e.origin and a.submission_id <> e.submission_id
          join vidbatch.submission s on s.id = a.submission_id
          join vidbatch.batch b on b.id = s.batch_id
         limit 1
      ), settled as (
        insert into vidbatch.attempt
          (id, submission_id, number, worker, origin, epoch, content_hash, claimed_at, deadline, finished_at, outcome, task_id)
-       select gen_random_uuid(), e.submission_id, s.attempts + 1, 'resolve by ' || $10::text, e.origin, e.epoch, e.content_hash,
-              now(), now(), now(), 'accepted', $12
+       select gen_random_uuid(), e.submission_id, s.attempts + 1, 'resolve by ' || $11::text, e.origin, e.epoch, e.content_hash,
+              now(), now(), now(), 'accepted', $13
          from evidence e join vidbatch.submission s on s.id = e.submission_id
         where not exists (select from taken)
        returning id, submission_id, number
      ), moved as (
        update vidbatch.row_state s
-          set previous = s.state, state = 'submitted', task_id = $12, submitted_at = now(), provider_status = 'queued',
+          set previous = s.state, state = 'submitted', task_id = $13, submitted_at = now(), provider_status = 'queued',
               attempt_id = t.id, attempts = t.number, doubtful = false, http_status = null, error_code = null, error = null, updated_at = now()
          from settled t where s.id = t.submission_id
        returning s.id, s.batch_id
      ), told as (${LOGGED})
      select t.id as "attemptId", t.number, (select name from taken) as batch, (select row_key from taken) as key
        from (select) one left join (settled t join moved m on m.id = t.submission_id) on true`,
-    [
-      ...choiceValues(seen),
-      seen.asOf,
-      'resolve --task-id',
-      said.who,
-      `task ${taskId}: ${said.reason}`,
-      taskId,
-    ],
+      [
+        ...choiceValues(seen),
+        seen.asOf,
+        'resolve --task-id',
+        said.who,
+        `task ${taskId}: ${said.reason}`,
+        taskId,
+      ],
+    ),
   );
   if (batch !== null && key !== null) return { kind: 'taken', batch, key };
   return attemptId === null || number === null ? { kind: 'moved' } : { kind: 'submitted', attemptId, number };

@@ -1,10 +1,10 @@
 import type { Prices } from '../../core/money/prices.ts';
 import type { Queryable } from '../../database/database.ts';
 import { UNKNOWN } from '../send/unknown-outcome.ts';
-import { priceNamed, secondsOf, toStored } from '../money/row-price.ts';
-import type { Stored, StoredRow } from '../money/row-price.ts';
+import { priceNamed, secondsOf, toStored, type Stored, type StoredRow } from '../money/row-price.ts';
 import { reactivate } from './retry.ts';
 import { readCount } from '../read/query.ts';
+import { FAIL_REASON, TASK_FAILED } from '../tasks/tasks.ts';
 
 /** Rows of one model whose task failed at the provider. */
 interface FailedTasks {
@@ -31,13 +31,15 @@ export interface Remakable {
   another: number;
   /** When they were counted, by the ledger's clock. */
   asOf: string;
+  /** Which tasks would be made again: another set of tasks has another text. */
+  mark: string;
 }
 
 /** Rows of the batch $1 whose task failed; $2: their keys, null: all of them. */
 const FAILED = `vidbatch.row_state s
         join vidbatch.row r on r.id = s.id
         join vidbatch.task t on t.submission_id = s.id and t.task_id = s.task_id and not t.surplus
-       where s.batch_id = $1 and s.state = 'submitted' and s.provider_status = 'failed' and t.status = 'failed'
+       where s.batch_id = $1 and ${TASK_FAILED} and t.status = 'failed'
          and ($2::text[] is null or r.row_key = any($2))`;
 
 /**
@@ -59,15 +61,16 @@ export async function readRemakable(
   keys: readonly string[] | null,
   seconds?: number,
 ): Promise<Remakable> {
-  type Counts = Pick<Remakable, 'otherwise' | 'another' | 'asOf'>;
+  type Counts = Pick<Remakable, 'otherwise' | 'another' | 'asOf' | 'mark'>;
   const { rows } = await db.query<StoredRow & Counts & Omit<FailedTasks, 'stored' | 'least'>>(
     `select s.model, count(*) filter (where same)::int as "toSend",
             count(*) filter (where not failed)::int as otherwise, count(*) filter (where failed and not same)::int as another,
             coalesce(sum(seconds) filter (where same), 0)::int8 as seconds,
             coalesce(min(seconds) filter (where same), 0)::int as shortest,
             count(s.price) filter (where same)::int as priced, (sum(s.price) filter (where same))::text as price,
-            case when min(s.currency) = max(s.currency) then min(s.currency) end as currency, now()::text as "asOf"
-       from (select s.model, s.price, s.currency, ${secondsOf('r', seconds)} as seconds, t.later_status is null as failed,
+            case when min(s.currency) = max(s.currency) then min(s.currency) end as currency, now()::text as "asOf",
+            md5(string_agg(task_id, ' ' order by task_id) filter (where same)) as mark
+       from (select s.model, s.task_id, s.price, s.currency, ${secondsOf('r', seconds)} as seconds, t.later_status is null as failed,
                     t.later_status is null and not ${HAS_ANOTHER} as same
                from ${FAILED}) s
       group by s.model order by s.model`,
@@ -83,6 +86,7 @@ export async function readRemakable(
     otherwise: rows.reduce((sum, { otherwise }) => sum + otherwise, 0),
     another: rows.reduce((sum, { another }) => sum + another, 0),
     asOf: rows[0]?.asOf ?? '-infinity',
+    mark: rows.map(({ mark }) => mark).join(' '),
   };
 }
 
@@ -93,9 +97,9 @@ export async function readFailReasons(
   keys: readonly string[] | null = null,
 ): Promise<FailReason[]> {
   const { rows } = await db.query<FailReason>(
-    `select coalesce(left(s.error, 200), 'no reason known') as reason, count(*)::int as tasks
+    `select ${FAIL_REASON} as reason, count(*)::int as tasks
        from vidbatch.submission s
-      where s.batch_id = $1 and s.state = 'submitted' and s.provider_status = 'failed'
+      where s.batch_id = $1 and ${TASK_FAILED}
         and ($2::text[] is null or s.row_key = any($2))
       group by 1 order by tasks desc, reason`,
     [batchId, keys],

@@ -1,5 +1,4 @@
-import type { State } from '../../core/states.ts';
-import { RETRYABLE_STATES } from '../../core/states.ts';
+import { RETRYABLE_STATES, type State } from '../../core/states.ts';
 import { isChanged, SENT } from '../import/known.ts';
 import type { Queryable } from '../../database/database.ts';
 import { CALLED_OFF } from '../send/unknown-outcome.ts';
@@ -42,6 +41,21 @@ export async function countRetryable(db: Queryable, id: number, chosen: Chosen):
   return rows;
 }
 
+/** What sending the rows that `retry` would take can cost at most: by currency; null: the price is not known. */
+export async function readRetryPrices(
+  db: Queryable,
+  id: number,
+  chosen: Chosen,
+): Promise<{ currency: string | null; amount: string; rows: number }[]> {
+  const { rows } = await db.query<{ currency: string | null; amount: string; rows: number }>(
+    `select s.currency, coalesce(sum(s.price), 0)::text as amount, count(*)::int as rows from vidbatch.submission s
+      where ${CHOSEN} and s.request is not null
+      group by s.currency order by s.currency`,
+    chosenValues(id, chosen, RETRYABLE_STATES),
+  );
+  return rows;
+}
+
 /**
  * Parts of a statement that make a cancelled batch active if it has chosen rows. Its other pending rows came back
  * unsent while it was cancelled. They become cancelled.
@@ -52,22 +66,26 @@ export const reactivate = (chosen: string): string => `active as (
        update vidbatch.row_state s set ${CALLED_OFF} from active a where s.batch_id = a.id and s.state = 'pending'
      )`;
 
-/** The chosen rows that are known to be unpaid become pending, with fresh attempts. A cancelled batch becomes active. */
-export function retry(db: Queryable, id: number, chosen: Chosen = {}): Promise<number> {
+/**
+ * The chosen rows that are known to be unpaid become pending, with fresh attempts. A cancelled batch becomes active. `asOf`:
+ * rows that have moved since then stay as they are; default: all.
+ */
+export function retry(db: Queryable, id: number, chosen: Chosen = {}, asOf = 'infinity'): Promise<number> {
   return readCount(
     db,
     `with chosen as materialized (
-       select s.id from vidbatch.submission s where ${CHOSEN} and s.request is not null
+       select s.id from vidbatch.submission s
+        where ${CHOSEN} and s.request is not null and s.updated_at <= $5::timestamptz
      ), ${reactivate('select from chosen')}, moved as (
        update vidbatch.row_state s
           set previous = s.state, state = 'pending', spent = 0, halted_at = null,
               error_code = null, error = null, http_status = null, updated_at = now()
          from chosen c
-        where s.id = c.id and s.state = any($2::text[])
+        where s.id = c.id and s.state = any($2::text[]) and s.updated_at <= $5::timestamptz
        returning s.id
      )
      select count(*)::int as n from moved`,
-    chosenValues(id, chosen, RETRYABLE_STATES),
+    [...chosenValues(id, chosen, RETRYABLE_STATES), asOf],
   );
 }
 

@@ -1,12 +1,12 @@
-import { noCounts } from '../../core/states.ts';
-import type { Counts, State } from '../../core/states.ts';
-import { noTaskCounts } from '../../core/task-status.ts';
-import type { TaskCounts } from '../../core/task-status.ts';
+import { noCounts, type Counts, type State } from '../../core/states.ts';
+import { noTaskCounts, type TaskCounts } from '../../core/task-status.ts';
+import { noStages, stageOf, type StageCounts } from '../../core/video-stage.ts';
 import type { Queryable } from '../../database/database.ts';
+import { wasAcceptedLately } from '../row-counts.ts';
 import { readOne } from './query.ts';
 import type { FailReason } from '../operator/retry-failed-tasks.ts';
-import { secondsOf, toStored } from '../money/row-price.ts';
-import type { Stored, StoredRow } from '../money/row-price.ts';
+import { secondsOf, toStored, type Stored, type StoredRow } from '../money/row-price.ts';
+import { FAIL_REASON, TASK_FAILED } from '../tasks/tasks.ts';
 
 /** The numbers of a batch, all from the same moment, because rows change their state meanwhile. */
 export interface BatchNumbers {
@@ -16,53 +16,84 @@ export interface BatchNumbers {
   /** Failed tasks that were made again or will be. */
   remade: number;
   tasks: TaskCounts;
+  /** How far the videos of its rows are. */
+  stages: StageCounts;
   /** Why tasks of rows failed, the most frequent first. */
   failReasons: FailReason[];
+  /** How many rows have each error code, the most frequent first. */
+  codes: { code: string; rows: number }[];
 }
 
-/** In one statement: several would read several moments. */
-export async function readNumbers(db: Queryable, batchId: number): Promise<BatchNumbers> {
+/** In one statement: several would read several moments. `reasons`: false to leave out `failReasons`, which reads each failed row. */
+export async function readNumbers(
+  db: Queryable,
+  batchId: number,
+  { reasons: withReasons = true } = {},
+): Promise<BatchNumbers> {
   const { rows } = await db.query<{
-    of: 'rows' | 'surplus' | 'remade' | 'otherwise';
+    of: 'rows' | 'reason' | 'surplus' | 'remade' | 'otherwise' | 'downloaded';
     state: State | null;
     status: keyof TaskCounts | null;
     reason: string | null;
+    code: string | null;
     n: number;
   }>(
     `select 'rows' as of, state, case when state = 'submitted' then coalesce(provider_status, 'queued') end as status,
-            case when state = 'submitted' and provider_status = 'failed'
-              then coalesce(left(error, 200), 'no reason known') end as reason, count(*)::int as n
-       from vidbatch.submission where batch_id = $1 group by 2, 3, 4
+            null as reason, error_code as code, sum(rows)::int as n
+       from vidbatch.row_count where batch_id = $1 group by state, provider_status, error_code having sum(rows) <> 0
       union all
-     select 'surplus', null, coalesce(t.status, 'queued'), null, count(*)::int
+     select 'reason', null, null, ${FAIL_REASON}, null, count(*)::int
+       from vidbatch.row_state s where s.batch_id = $1 and ${TASK_FAILED} and $2::boolean group by 4
+      union all
+     select 'surplus', null, coalesce(t.status, 'queued'), null, null, count(*)::int
        from vidbatch.attempt a
        join vidbatch.submission s on s.id = a.submission_id
        left join vidbatch.task t on t.submission_id = a.submission_id and t.task_id = a.task_id
       where a.surplus and s.batch_id = $1 group by 3
       union all
-     select 'otherwise', null, 'otherwise', null, count(*)::int from vidbatch.task
+     select 'otherwise', null, 'otherwise', null, null, count(*)::int from vidbatch.task
       where later_status is not null and batch_id = $1
       union all
-     select 'remade', null, null, null, count(*)::int
+     select 'remade', null, null, null, null, count(*)::int
        from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
-      where a.remade_at is not null and s.batch_id = $1`,
-    [batchId],
+      where a.remade_at is not null and s.batch_id = $1
+      union all
+     select 'downloaded', null, null, null, null, coalesce(sum(rows), 0)::int
+       from vidbatch.row_count where batch_id = $1 and stored and provider_status = 'completed'`,
+    [batchId, withReasons],
   );
   const numbers: BatchNumbers = {
     counts: noCounts(),
     surplus: 0,
     remade: 0,
     tasks: noTaskCounts(),
+    stages: noStages(),
     failReasons: [],
+    codes: [],
   };
-  for (const { of, state, status, reason, n } of rows) {
-    if (state !== null) numbers.counts[state] += n;
+  const codes = new Map<string, number>();
+  const reasons = new Map<string, number>();
+  for (const { of, state, status, reason, code, n } of rows) {
+    if (state !== null) {
+      numbers.counts[state] += n;
+      numbers.stages[stageOf({ state, providerStatus: status, downloaded: false })] += n;
+    }
+    if (of === 'downloaded') {
+      numbers.stages.downloaded += n;
+      numbers.stages.completed -= n;
+    }
     if (status !== null) numbers.tasks[status] += n;
-    if (reason !== null) numbers.failReasons.push({ reason, tasks: n });
+    if (reason !== null) reasons.set(reason, (reasons.get(reason) ?? 0) + n);
+    if (code !== null) codes.set(code, (codes.get(code) ?? 0) + n);
     if (of === 'surplus' || of === 'remade') numbers[of] += n;
   }
-  numbers.failReasons.sort((a, b) => b.tasks - a.tasks || (a.reason < b.reason ? -1 : 1));
+  numbers.failReasons = mostFirst(reasons).map(([reason, tasks]) => ({ reason, tasks }));
+  numbers.codes = mostFirst(codes).map(([code, n]) => ({ code, rows: n }));
   return numbers;
+}
+
+function mostFirst(counts: ReadonlyMap<string, number>): [string, number][] {
+  return [...counts].sort(([one, a], [other, b]) => b - a || (one < other ? -1 : 1));
 }
 
 interface NamedBatch {
@@ -102,7 +133,8 @@ export interface Speed {
   seconds: number;
 }
 
-export function readSpeed(db: Queryable, batchId: number): Promise<Speed> {
+export async function readSpeed(db: Queryable, batchId: number): Promise<Speed> {
+  if (!(await wasAcceptedLately(db, batchId, WINDOW_S))) return { accepted: 0, seconds: WINDOW_S };
   return readOne<Speed>(
     db,
     `select count(*) filter (where submitted_at > now() - $2 * interval '1 second')::int as accepted,

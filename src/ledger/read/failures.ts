@@ -1,5 +1,6 @@
 import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
+import { TASK_FAILED } from '../tasks/tasks.ts';
 
 /** Rows that failed in the same way, or rows whose tasks did. */
 export interface FailureGroup {
@@ -38,7 +39,7 @@ export async function readFailures(
          from vidbatch.submission s
          left join vidbatch.task t
            on t.submission_id = s.id and t.task_id = s.task_id and s.state = 'submitted'
-        where (s.state in ('rejected', 'exhausted', 'invalid') or s.state = 'submitted' and s.provider_status = 'failed')
+        where (s.state in ('rejected', 'exhausted', 'invalid') or ${TASK_FAILED})
           and ($1::bigint is null or s.batch_id = $1)
      )
      select f.kind, b.name as batch, f.model, f.code, case f.kind when 'task' then null else f.http_status end as "httpStatus",

@@ -1,10 +1,9 @@
-import { STATES } from '../../core/states.ts';
-import type { State } from '../../core/states.ts';
+import { STATES, type State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 
 /** What a person looks for, over all batches. All parts that are given must fit. */
 export interface Search {
-  /** In the key, a task id, a request id, the prompt or the error; capitals do not matter. Empty: any row. */
+  /** A whole key, task id or request id, or a part of a key, the prompt or the error; capitals do not matter. Empty: any row. */
   text: string;
   state?: State;
   /** `*` stands for any text. */
@@ -34,53 +33,94 @@ export interface FoundRow {
   updatedAt: Date;
 }
 
-/** At most `limit` rows: those whose key or task id is the text come first. */
+/**
+ * At most `limit` rows, the newest change first. A whole key, task id or request id finds its rows alone, by the indexes or by
+ * a scan of narrow columns. Every other text is looked for in each table alone: a search in joined tables took eight
+ * times as long for a million rows (measured). `*` in the text stands for any text.
+ */
 export async function findRows(db: Queryable, search: Search, limit: number): Promise<FoundRow[]> {
-  const like = (text: string): string => `%${escaped(text)}%`;
+  const { text } = search;
+  const exact = text === '' || text.includes('*') ? [] : await select(db, search, EXACT, [text], limit);
+  if (exact.length > 0) return exact;
+  const like = likeOf(text);
+  // The request is JSON text.
+  const inRequest = likeOf(JSON.stringify(text).slice(1, -1));
+  return text === ''
+    ? select(db, search, undefined, [], limit)
+    : select(db, search, CONTAINS, [like, inRequest], limit);
+}
+
+/** The ids of candidates. The conditions then choose among them. */
+type Candidates = (conditions: string, limit: string) => string;
+
+const EXACT: Candidates = () => `
+  select r.id from vidbatch.batch b join vidbatch.row r on r.batch_id = b.id and r.row_key = $1
+  union
+  select s.id from vidbatch.row_state s where s.task_id = $1
+  union
+  select a.submission_id from vidbatch.attempt a where a.task_id = $1 or a.request_id = $1`;
+
+// The collation "C" folds the letters of ASCII alone, in half of the time. Capitals of a task id matter.
+const CONTAINS: Candidates = (conditions, limit) => `
+  (select s.id ${TABLES}
+    where (lower(r.request collate "C") like lower($2) or lower(r.row_key collate "C") like lower($1)) ${conditions} limit ${limit})
+  union
+  (select s.id ${TABLES}
+    where (s.task_id like $1 or lower(s.error collate "C") like lower($1) or lower(s.error_code collate "C") like lower($1)) ${conditions}
+    limit ${limit})`;
+
+const TABLES = `
+  from vidbatch.row_state s join vidbatch.row r on r.id = s.id join vidbatch.batch b on b.id = s.batch_id`;
+
+async function select(
+  db: Queryable,
+  search: Search,
+  candidates: Candidates | undefined,
+  values: readonly unknown[],
+  limit: number,
+): Promise<FoundRow[]> {
+  const all = [...values];
+  const bind = (value: unknown): string => `$${all.push(value)}`;
+  const most = bind(limit);
+  const conditions = conditionsOf(search, bind)
+    .map((one) => ` and ${one}`)
+    .join('');
+  const chosen = candidates === undefined ? '' : `and s.id in (select id from candidate)`;
   const { rows } = await db.query<FoundRow>(
-    `with exact as materialized (
-       select r.id from vidbatch.batch b join vidbatch.row r on r.batch_id = b.id and r.row_key = $1 where $1 <> ''
-       union
-       select s.id from vidbatch.row_state s where s.task_id = $1
-       union
-       select a.submission_id from vidbatch.attempt a where a.task_id = $1
-     ), fit as (
-       select r.id, b.name as batch, r.row_key as key, r.line, s.state, s.model, s.task_id as "taskId",
-              s.provider_status as "providerStatus", s.error_code as "errorCode", left(s.error, 500) as error,
-              r.request, s.updated_at as "updatedAt"
-         from vidbatch.row_state s
-         join vidbatch.row r on r.id = s.id
-         join vidbatch.batch b on b.id = s.batch_id
-        where ($4::text is null or s.state = $4) and ($5::text is null or s.model like $5) and ($6::text is null or b.name = $6)
-          and ($7::text is null or s.error_code ilike $7 or s.error ilike $7)
-          and ($8::timestamptz is null or s.updated_at >= $8) and ($9::timestamptz is null or s.updated_at < $9)
-     ), found as (
-       (select 0 as rank, fit.* from fit where id in (select id from exact) limit $10)
-       union all
-       (select 1, fit.* from fit
-         where id not in (select id from exact)
-           and ($1 = '' or key ilike $2 or "taskId" ilike $2 or error ilike $2 or "errorCode" ilike $2 or request ilike $3
-                or exists (select from vidbatch.attempt a where a.submission_id = fit.id and a.request_id ilike $2))
-         limit $10)
-     )
-     select id, batch, key, line, state, model, "taskId", "providerStatus", "errorCode", error, "updatedAt",
-            left(case when octet_length(request) < 65536 then request::json ->> 'prompt' end, 160) as prompt
-       from found order by rank, "updatedAt" desc, id limit $10`,
-    [
-      search.text,
-      like(search.text),
-      // The request is JSON text.
-      like(JSON.stringify(search.text).slice(1, -1)),
-      search.state ?? null,
-      search.model === undefined ? null : escaped(search.model).replaceAll('*', '%'),
-      search.batch ?? null,
-      search.error === undefined ? null : like(search.error),
-      search.after ?? null,
-      search.before ?? null,
-      limit,
-    ],
+    `${candidates === undefined ? '' : `with candidate as materialized (${candidates(conditions, most)})`}
+     select r.id, b.name as batch, r.row_key as key, r.line, s.state, s.model, s.task_id as "taskId",
+            s.provider_status as "providerStatus", s.error_code as "errorCode", left(s.error, 500) as error,
+            s.updated_at as "updatedAt",
+            left(case when octet_length(r.request) < 65536 then r.request::json ->> 'prompt' end, 160) as prompt
+     ${TABLES}
+      where true ${chosen} ${conditions}
+      order by s.updated_at desc, s.id limit ${most}`,
+    all,
   );
   return rows;
+}
+
+/** Conditions for the qualifiers that are given. */
+function conditionsOf(
+  { state, model, batch, error, after, before }: Search,
+  bind: (value: unknown) => string,
+): string[] {
+  const conditions: string[] = [];
+  if (state !== undefined) conditions.push(`s.state = ${bind(state)}`);
+  if (model !== undefined) conditions.push(`s.model like ${bind(likeOf(model, ''))}`);
+  if (batch !== undefined) conditions.push(`b.name = ${bind(batch)}`);
+  if (error !== undefined) {
+    const like = bind(likeOf(error));
+    conditions.push(`(s.error_code ilike ${like} or s.error ilike ${like})`);
+  }
+  if (after !== undefined) conditions.push(`s.updated_at >= ${bind(after)}`);
+  if (before !== undefined) conditions.push(`s.updated_at < ${bind(before)}`);
+  return conditions;
+}
+
+/** A pattern of LIKE. `around` comes before and after the text; `%` means that the text may be anywhere. */
+function likeOf(text: string, around = '%'): string {
+  return `${around}${escaped(text).replaceAll('*', '%')}${around}`;
 }
 
 function escaped(text: string): string {

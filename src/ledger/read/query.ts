@@ -10,6 +10,10 @@ export async function readOne<Row>(
   return row;
 }
 
+/** SQL of a column that holds the rows of `query` as a JSON list. `order` names columns of the query. */
+export const listOf = (query: string, order: string): string =>
+  `(select coalesce(json_agg(one order by ${order}), '[]') from (${query}) one)`;
+
 /** The column `n` of the first row; 0: there is no row. */
 export async function readCount(
   db: Queryable,

@@ -67,10 +67,12 @@ export function readSubmissions(db: Queryable, batchId: number): AsyncGenerator<
   });
 }
 
+type InputPlace = Pick<SubmissionView, 'line' | 'id' | 'input'>;
+
 /** Only the inputs of a batch, as JSON text, in input order. */
 export async function* readInputs(db: Queryable, batchId: number): AsyncGenerator<string> {
-  const pages = pageByPage(PAGE, async (after: (Place & { input: string }) | undefined) => {
-    const { rows } = await db.query<Place & { input: string }>(
+  const pages = pageByPage(PAGE, async (after: InputPlace | undefined) => {
+    const { rows } = await db.query<InputPlace>(
       `select line, id, input from vidbatch.row
         where batch_id = $1 and (line, id) > ($2::int, $3::bigint) order by line, id limit $4`,
       [batchId, after?.line ?? -1, after?.id ?? -1, PAGE],
@@ -134,63 +136,6 @@ export async function findSubmissionById(
   const texts = 'left(r.input, $2::int) as input, left(r.request, $2::int) as request';
   const { rows } = await db.query<SubmissionView>(`${select(texts)} where s.id = $1`, [id, most]);
   return rows[0];
-}
-
-/** What a list shows about a row. `error`: at most 500 characters. */
-export interface PageRow extends Pick<
-  SubmissionView,
-  | 'id'
-  | 'key'
-  | 'line'
-  | 'state'
-  | 'taskId'
-  | 'providerStatus'
-  | 'resultUrl'
-  | 'httpStatus'
-  | 'errorCode'
-  | 'error'
-> {
-  /** The beginning of the prompt; null: the row cannot be sent. */
-  prompt: string | null;
-}
-
-/** The last row of a page: the next page begins after it. */
-export type Place = Pick<SubmissionView, 'line' | 'id'>;
-
-/**
- * The beginning of the prompt, as SQL. It searches a long request as text: to parse two hundred of them for a page would
- * block the ledger.
- */
-const PROMPT = `left(case when octet_length(request) < 65536 then request::json ->> 'prompt'
-                     else substr(request, strpos(request, '"prompt":"') + 10, 160) end, 160)`;
-
-/** Which rows of a batch: rows must match all fields that are given. */
-export interface RowsAsked {
-  state?: State | undefined;
-  /** Rows whose task has failed at the provider. */
-  task?: 'failed' | undefined;
-  key?: string | undefined;
-  after?: Place | undefined;
-}
-
-export async function readPage(
-  db: Queryable,
-  batchId: number,
-  { state, task, key, after, limit }: RowsAsked & { limit: number },
-): Promise<PageRow[]> {
-  const { rows } = await db.query<PageRow>(
-    `select r.id, r.row_key as key, r.line, s.state, s.task_id as "taskId", s.provider_status as "providerStatus",
-            s.result_url as "resultUrl", s.http_status as "httpStatus", s.error_code as "errorCode",
-            left(s.error, 500) as error, ${PROMPT} as prompt
-       from vidbatch.row r join vidbatch.row_state s on s.id = r.id
-      where r.batch_id = $1 and (r.line, r.id) > ($2::int, $3::bigint) and ($4::text is null or s.state = $4)
-        and ($6::text is null or (s.state = 'submitted' and s.provider_status = $6))
-        and ($7::text is null or starts_with(r.row_key, $7))
-      order by r.line, r.id
-      limit $5`,
-    [batchId, after?.line ?? -1, after?.id ?? -1, state ?? null, limit, task ?? null, key ?? null],
-  );
-  return rows;
 }
 
 /** The lines of these rows in the manifest, by their ids. */

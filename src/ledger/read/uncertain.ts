@@ -10,26 +10,30 @@ export type Reached = Evidence['phase'] | 'none';
 export interface Choice {
   batchId: number;
   submissionId?: number;
-  errorCode?: string;
-  httpStatus?: number;
+  /** Null: rows without a code. */
+  errorCode?: string | null;
+  /** Null: rows without a status. */
+  httpStatus?: number | null;
   phase?: Reached;
   after?: Date;
   before?: Date;
+  /** Rows to which no answer may come after this moment, in the database's format. */
+  readyAt?: string;
 }
 
 /**
  * Uncertain rows, each with its `evidence`: the latest attempt with an unknown outcome, or else the latest attempt. An
  * answer may come until `deadline`, the last deadline of the attempts with unknown outcomes. `waits`: it is still to come.
  */
-const UNCERTAIN = `
-  select submission.id, submission.batch_id, submission.attempt_id, submission.updated_at,
-         batch.name as batch, batch.state as batch_state,
-         evidence.id as evidence_id, evidence.code, evidence.phase, evidence.http_status, evidence.claimed_at,
+export const UNCERTAIN = `
+  select submission.id, submission.batch_id, submission.attempt_id, submission.updated_at, submission.price, submission.currency,
+         batch.name as batch, batch.state as batch_state, evidence.id as evidence_id, evidence.code,
+         coalesce(evidence.phase, 'none') as phase, evidence.http_status, evidence.message, evidence.claimed_at,
          last.deadline, coalesce(last.deadline > now(), false) as waits
     from vidbatch.submission
     join vidbatch.batch on batch.id = submission.batch_id
     left join lateral (
-      select attempt.id, attempt.http_status, attempt.claimed_at, coalesce(attempt.phase, 'none') as phase,
+      select attempt.id, attempt.http_status, attempt.claimed_at, attempt.phase, attempt.error as message,
              coalesce(attempt.error_code, case when attempt.outcome is null then 'NO_ANSWER_RECORDED' end) as code
         from vidbatch.attempt
        where attempt.submission_id = submission.id
@@ -42,23 +46,30 @@ const UNCERTAIN = `
     ) last on true
    where submission.state = 'uncertain'`;
 
-/** The chosen rows, as SQL. Its parameters are $1 to $7 of `choiceValues`. */
+/** The chosen rows, as SQL. Its parameters are $1 to $8 of `choiceValues`. */
 export const CHOSEN = `${UNCERTAIN}
      and submission.batch_id = $1 and ($2::bigint is null or submission.id = $2)
-     and ($3::text is null or evidence.code = $3) and ($4::int is null or evidence.http_status = $4)
-     and ($5::text is null or evidence.phase = $5)
-     and ($6::timestamptz is null or evidence.claimed_at >= $6) and ($7::timestamptz is null or evidence.claimed_at < $7)`;
+     and ($3::text is null or coalesce(evidence.code, '') = $3) and ($4::int is null or coalesce(evidence.http_status, 0) = $4)
+     and ($5::text is null or coalesce(evidence.phase, 'none') = $5)
+     and ($6::timestamptz is null or evidence.claimed_at >= $6) and ($7::timestamptz is null or evidence.claimed_at < $7)
+     and ($8::timestamptz is null or last.deadline is null or last.deadline <= $8)`;
 
 export function choiceValues(choice: Choice): unknown[] {
   return [
     choice.batchId,
     choice.submissionId ?? null,
-    choice.errorCode ?? null,
-    choice.httpStatus ?? null,
+    choice.errorCode === null ? '' : (choice.errorCode ?? null),
+    choice.httpStatus === null ? 0 : (choice.httpStatus ?? null),
     choice.phase ?? null,
     choice.after ?? null,
     choice.before ?? null,
+    choice.readyAt ?? null,
   ];
+}
+
+/** Now, by the database's clock and in its format: for `Counted.asOf`. */
+export async function readAsOf(db: Queryable): Promise<string> {
+  return (await readOne<{ asOf: string }>(db, 'select now()::text as "asOf"')).asOf;
 }
 
 export interface Counted {
@@ -79,25 +90,6 @@ export function countChosen(db: Queryable, choice: Choice): Promise<Counted> {
        from (${CHOSEN}) c`,
     choiceValues(choice),
   );
-}
-
-export interface Group {
-  batch: string;
-  code: string | null;
-  httpStatus: number | null;
-  phase: Reached | null;
-  rows: number;
-}
-
-/** The largest groups of uncertain rows. `batchId` null: of all batches. */
-export async function groupUncertain(db: Queryable, batchId: number | null, limit: number): Promise<Group[]> {
-  const { rows } = await db.query<Group>(
-    `select batch, code, http_status as "httpStatus", phase, count(*)::int as rows
-       from (${UNCERTAIN} and ($1::bigint is null or submission.batch_id = $1)) chosen
-      group by batch, code, http_status, phase order by rows desc, batch, code limit $2`,
-    [batchId, limit],
-  );
-  return rows;
 }
 
 /** A row that needs a person, with its evidence. */
@@ -171,7 +163,7 @@ const KINDS = {
             -- The page comes first, so that no plan reads more of its index.
             select page.id from vidbatch.submission page
              where page.state = 'uncertain' and ($1::bigint is null or page.batch_id = $1)
-               and (page.batch_id, page.id) > ($2::bigint, $3::bigint)
+               and (page.batch_id, page.id) > ($2::bigint, $3::bigint) and ($5::bigint is null or page.id = $5)
              order by page.batch_id, page.id limit $4))) chosen
     join vidbatch.submission on submission.id = chosen.id
     join vidbatch.batch on batch.id = submission.batch_id
@@ -180,7 +172,7 @@ const KINDS = {
   surplus: `${select('attempt.deadline', 'attempt.deadline <= now()')}
     from (select submission.id from vidbatch.submission
            where ($1::bigint is null or submission.batch_id = $1)
-             and (submission.batch_id, submission.id) > ($2::bigint, $3::bigint)
+             and (submission.batch_id, submission.id) > ($2::bigint, $3::bigint) and ($5::bigint is null or submission.id = $5)
              and submission.id in (select submission_id from vidbatch.attempt where surplus)
            order by submission.batch_id, submission.id limit $4) chosen
     join vidbatch.submission on submission.id = chosen.id
@@ -199,10 +191,26 @@ export async function* readUnsettled(
   for (const kind of ['uncertain', 'surplus'] as const) {
     const found = pageByPage(pageSize, async (after: Found | undefined) => {
       const place = [after?.batchId ?? -1, after?.submissionId ?? -1];
-      return (await db.query<Found>(KINDS[kind], [batchId, ...place, pageSize])).rows;
+      return (await db.query<Found>(KINDS[kind], [batchId, ...place, pageSize, null])).rows;
     });
     for await (const row of found) yield toUnsettled(kind, row);
   }
+}
+
+/** One uncertain row; undefined: there is no such row, or it is no longer uncertain. */
+export async function findUncertain(db: Queryable, submissionId: number): Promise<Unsettled | undefined> {
+  const { rows } = await db.query<Found>(KINDS.uncertain, [null, -1, -1, 1, submissionId]);
+  return rows[0] && toUnsettled('uncertain', rows[0]);
+}
+
+/** Rows that were paid twice. `batchId` null: of all batches. */
+export async function listSurplus(
+  db: Queryable,
+  batchId: number | null,
+  limit: number,
+): Promise<Unsettled[]> {
+  const { rows } = await db.query<Found>(KINDS.surplus, [batchId, -1, -1, limit, null]);
+  return rows.map((row) => toUnsettled('surplus', row));
 }
 
 function toUnsettled(kind: Unsettled['kind'], { batchId: _batchId, ...row }: Found): Unsettled {

@@ -3,7 +3,10 @@ import type { Queryable } from '../../database/database.ts';
 /** What the profile of a batch does not find in an answer of the provider. */
 export interface Unread {
   what: 'task-id' | 'task' | 'status' | 'video';
-  /** The status in the provider's words; empty: the answer has none where the profile looks. */
+  /**
+   * The status of a task in the provider's words; empty: the answer has none where the profile looks. Of an answer without a
+   * task id, its code.
+   */
   word: string | null;
   /** The answer; of a task that is not found, what was wrong with it. */
   body: string;
@@ -15,7 +18,7 @@ export interface Unread {
  */
 export async function readUnread(db: Queryable, batchId: number): Promise<Unread[]> {
   const { rows } = await db.query<Unread>(
-    `(select 'task-id' as what, null::text as word, a.body
+    `(select 'task-id' as what, nullif(a.error_code, 'NO_TASK_ID') as word, a.body
         from vidbatch.row_state s join vidbatch.attempt a on a.id = s.attempt_id
        where s.batch_id = $1 and s.state = 'uncertain' and a.outcome = 'uncertain'
          and a.http_status between 200 and 299 and a.body <> '' order by s.id limit 1)

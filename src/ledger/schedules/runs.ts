@@ -45,12 +45,15 @@ export async function listRuns(db: Queryable, scheduleId: number, limit: number)
   return rows;
 }
 
+/** The latest run of a schedule that was made or has failed, as SQL. */
+export const LAST_MADE_RUN = (schedule: string): string => `(
+  select r.* from vidbatch.run r
+   where r.schedule_id = ${schedule} and r.state in ('made', 'failed') order by r.tick desc limit 1)`;
+
 export async function isFailing(db: Queryable, scheduleId: number): Promise<boolean> {
-  const { rows } = await db.query<{ state: RunState }>(
-    `select state from vidbatch.run
-      where schedule_id = $1 and state in ('made', 'failed') order by tick desc limit 1`,
-    [scheduleId],
-  );
+  const { rows } = await db.query<{ state: RunState }>(`select r.state from ${LAST_MADE_RUN('$1')} r`, [
+    scheduleId,
+  ]);
   return rows[0]?.state === 'failed';
 }
 

@@ -17,6 +17,8 @@ export interface RunFlags {
   profile?: string;
   strict?: boolean;
   asWritten?: boolean;
+  variants?: number;
+  template?: boolean;
   skipLines?: number;
   sheet?: string;
   keepGoing?: boolean;
@@ -83,6 +85,11 @@ export async function addSchedule(
     `there is a schedule named ${schedule.name} already`,
     `\`vidbatch schedule show ${schedule.name}\` shows it, \`vidbatch schedule remove ${schedule.name}\` removes it.`,
   );
+}
+
+/** Until the end of the transaction, no other person asks for a run. */
+export async function lockSchedule(session: Queryable, id: number): Promise<void> {
+  await session.query('select from vidbatch.schedule where id = $1 for no key update', [id]);
 }
 
 export async function pauseSchedule(db: Queryable, id: number): Promise<void> {

@@ -1,12 +1,12 @@
 import type { Limit } from '../../core/rate/rate-limits.ts';
 import type { Queryable } from '../../database/database.ts';
-import { groups } from './group.ts';
+import { groups, PAUSED_MODELS } from './group.ts';
 import { ROOM, untilRoomMs } from './rate-limiter.ts';
 
 /** Why no row of a batch is claimed. */
 export interface Blocked {
   reason:
-    | Exclude<ShutGate, 'all-paused' | 'off-peak-window'>
+    | Exclude<ShutGate, 'all-paused' | 'model-paused' | 'off-peak-window'>
     | 'unknown'
     | 'other-batch'
     | 'other-provider'
@@ -19,11 +19,16 @@ export interface Blocked {
   waitMs?: number;
 }
 
-/** Why rows of a batch may not be sent now, as the ledger says it; `off-peak-window` keeps only its off-peak rows. */
+/**
+ * Why rows of a batch may not be sent now, as the ledger says it. `off-peak-window` keeps only its off-peak rows, and
+ * `model-paused` only rows of the models that an operator paused.
+ */
 export type ShutGate =
   | 'cancelled'
+  | 'closed'
   | 'all-paused'
   | 'paused'
+  | 'model-paused'
   | 'stopped'
   | 'halted'
   | 'expired'
@@ -53,7 +58,7 @@ export interface BatchFacts {
   groups: {
     /** Milliseconds until its first row is due; not above zero: it is. */
     dueMs: number;
-    /** What keeps rows of this model from being sent, and not the others: their window. */
+    /** What keeps rows of this model from being sent, and not the others: their window, or a pause of the model. */
     gate: Blocked['reason'] | null;
     /** Milliseconds until the next free slot under its limits; null if it is not known. */
     aheadMs: number | null;
@@ -78,6 +83,7 @@ export async function readBlocked(
     lockNeeded: boolean | null;
     dueMs: number | null;
     offPeak: boolean;
+    modelPaused: boolean;
     aheadMs: number | null;
     full: boolean;
   }>(
@@ -90,7 +96,7 @@ export async function readBlocked(
             not b.proven or b.budget is not null or p.state <> 'open' as "lockNeeded",
             case when not isfinite(g.due_at) then 0
                  else (extract(epoch from g.due_at - now()) * 1000)::float8 end as "dueMs",
-            vidbatch.is_off_peak(g.model) as "offPeak",
+            vidbatch.is_off_peak(g.model) as "offPeak", g.model = any ${PAUSED_MODELS} as "modelPaused",
             room.ahead_ms as "aheadMs", coalesce(room.full, false) as full
        from (values ($1::bigint)) as w(id)
       cross join vidbatch.meta m
@@ -108,20 +114,26 @@ export async function readBlocked(
   );
   const [first] = rows;
   const facts: BatchFacts = {
-    gate: first?.foreign ?? firstOf(first?.shut ?? [], false),
+    gate: first?.foreign ?? firstOf(first?.shut ?? [], {}),
     throttledMs: first?.throttledMs ?? 0,
-    groups: rows.flatMap(({ shut, dueMs, offPeak, aheadMs, full }) =>
-      dueMs === null ? [] : [{ dueMs, gate: firstOf(shut, offPeak), aheadMs, full }],
+    groups: rows.flatMap(({ shut, dueMs, aheadMs, full, ...group }) =>
+      dueMs === null ? [] : [{ dueMs, gate: firstOf(shut, group), aheadMs, full }],
     ),
   };
   return { blocked: blockedBy(facts, limits), lockNeeded: first?.lockNeeded ?? false };
 }
 
-/** The first reason that holds for off-peak rows, or for the others. */
-function firstOf(shut: readonly ShutGate[], offPeak: boolean): Blocked['reason'] | null {
-  const gate = shut.find((one) => offPeak || one !== 'off-peak-window') ?? null;
+/** The first reason that holds for rows of a group; without one, for all rows of the batch. */
+function firstOf(
+  shut: readonly ShutGate[],
+  { offPeak = false, modelPaused = false }: { offPeak?: boolean; modelPaused?: boolean },
+): Blocked['reason'] | null {
+  const gate = shut.find((one) =>
+    one === 'off-peak-window' ? offPeak : one !== 'model-paused' || modelPaused,
+  );
+  if (gate === undefined) return null;
   if (gate === 'off-peak-window') return 'window';
-  return gate === 'all-paused' ? 'paused' : gate;
+  return gate === 'all-paused' || gate === 'model-paused' ? 'paused' : gate;
 }
 
 /** The most important reason for a person. */

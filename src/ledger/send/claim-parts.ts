@@ -4,7 +4,7 @@
  */
 import { affordable } from '../money/budget.ts';
 import { doubtMsOf } from './unknown-outcome.ts';
-import { CLAIM_ORDER, DUE, dueGroups } from './group.ts';
+import { CLAIM_ORDER, DUE, dueGroups, PAUSED_MODELS } from './group.ts';
 import { MODELS_WITH_ROOM, SLOTS } from './rate-limiter.ts';
 
 /** How many rows are asked for. */
@@ -23,12 +23,13 @@ export const UNUSED = `
 /** The batch, if nothing keeps its rows from being sent. */
 export const OPEN_BATCH = `
        select b.id, b.name, b.profile_id, b.proven, b.budget_currency as currency, b.budget - b.held as money, p.epoch, p.throttle_level,
-              p.origin, p.state = 'probing' as probing, vidbatch.blocked_by(b, p, m) = '{}' as off_peak_too
+              p.origin, p.state = 'probing' as probing, 'off-peak-window' <> all (vidbatch.blocked_by(b, p, m)) as off_peak_too,
+              ${PAUSED_MODELS} as paused_models
          from vidbatch.batch b
          join vidbatch.provider p on p.origin = b.origin
         cross join vidbatch.meta m
         where b.id = $1 and b.origin = $4 and ($6::bigint[] is null or b.id = any($6))
-          and vidbatch.blocked_by(b, p, m) <@ '{off-peak-window}'`;
+          and vidbatch.blocked_by(b, p, m) <@ '{off-peak-window,model-paused}'`;
 
 /** The batch has a row that may be sent now and has not caused a halt. */
 export const HAS_UNHALTED = `exists (

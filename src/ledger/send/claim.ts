@@ -68,75 +68,36 @@ export interface Wish {
   attemptIds: readonly string[];
 }
 
-interface ClaimRow {
-  attempt_id: string;
-  submission_id: number;
-  batch: string;
-  row_key: string;
-  content_hash: string;
-  request: string;
-  number: number;
-  epoch: number;
-  profile_id: number;
-  spent: number;
-  throttle_level: number;
-  refusals: number;
-  doubt_ms: number | null;
-  slot_ms: number | null;
-  now_ms: number;
+type ClaimRow = Omit<Claim, 'doubtMs' | 'slotMs' | 'nowMs' | 'place'> & {
+  doubtMs: number | null;
+  slotMs: number | null;
+  nowMs: number;
+  /** Null: the claim has no place. */
   model: string | null;
   priority: number;
-  not_before: string;
-}
+  notBefore: string;
+};
 
-const NOW_MS = `(extract(epoch from now()) * 1000)::float8 as now_ms`;
+const NOW_MS = `(extract(epoch from now()) * 1000)::float8 as "nowMs"`;
 
-const DOUBT_MS_BEFORE = `case when a.same_key then ${doubtMsOf('s', 'a.profile_id')} end as doubt_ms`;
+const COLUMNS = `submission_id as "submissionId", attempt_id as "attemptId", batch, row_key as key, content_hash as content,
+            request, number, epoch, profile_id as "profileId", spent, throttle_level as "throttleLevel", refusals,
+            doubt_ms as "doubtMs", slot_ms as "slotMs", ${NOW_MS}`;
+const ITS_PLACE = 'priority, not_before::text as "notBefore"';
+const PLACE = `case when (select count(*) from due) = 1 then model end as model, ${ITS_PLACE}`;
+const NO_PLACE = 'null::text as model, 0 as priority, null::text as "notBefore"';
 
-const COLUMNS = `submission_id, attempt_id, batch, row_key, content_hash, request, number, epoch, profile_id, spent,
-            throttle_level, refusals, doubt_ms, slot_ms, ${NOW_MS}`;
-const PLACE = 'case when (select count(*) from due) = 1 then model end as model, priority, not_before::text';
-const NO_PLACE = 'null::text as model, 0 as priority, null::text as not_before';
-
-function toClaim(row: ClaimRow): Claim {
+function toClaim({ doubtMs, slotMs, nowMs, model, priority, notBefore, ...row }: ClaimRow): Claim {
   return {
-    attemptId: row.attempt_id,
-    submissionId: row.submission_id,
-    batch: row.batch,
-    key: row.row_key,
-    content: row.content_hash,
-    request: row.request,
-    number: row.number,
-    epoch: row.epoch,
-    profileId: row.profile_id,
-    spent: row.spent,
-    throttleLevel: row.throttle_level,
-    refusals: row.refusals,
-    ...(row.doubt_ms === null ? {} : { doubtMs: row.doubt_ms }),
-    ...(row.slot_ms === null ? {} : { slotMs: Math.max(0, row.slot_ms), nowMs: row.now_ms }),
-    ...(row.model === null
-      ? {}
-      : {
-          place: {
-            model: row.model,
-            priority: row.priority,
-            notBefore: row.not_before,
-            submissionId: row.submission_id,
-          },
-        }),
+    ...row,
+    ...(doubtMs === null ? {} : { doubtMs }),
+    ...(slotMs === null ? {} : { slotMs: Math.max(0, slotMs), nowMs }),
+    ...(model === null ? {} : { place: { model, priority, notBefore, submissionId: row.submissionId } }),
   };
 }
 
-function params(scope: ClaimScope, wish: Wish): unknown[] {
-  return [
-    wish.batchId,
-    wish.attemptIds,
-    scope.worker,
-    scope.origin,
-    scope.lifetimeMs,
-    scope.batches,
-    ...limitParams(scope.limits ?? []),
-  ];
+function params(scope: ClaimScope, { batchId, attemptIds }: Wish, more: readonly unknown[]): unknown[] {
+  return [batchId, attemptIds, scope.worker, scope.origin, scope.lifetimeMs, scope.batches, ...more];
 }
 
 /**
@@ -151,7 +112,7 @@ export async function claim(db: Queryable, scope: ClaimScope, wish: Wish): Promi
      ), ${pick(ASKED, limited, false)}, ${chosen(ASKED, limited)}, ${CLAIMED}
      select ${COLUMNS}, ${limited ? NO_PLACE : PLACE} from claimed
       order by claimed.priority desc, claimed.not_before, submission_id`,
-    params(scope, wish),
+    params(scope, wish, limitParams(scope.limits ?? [])),
   );
   return rows.map(toClaim);
 }
@@ -182,26 +143,15 @@ export async function claimAfter(
            limit cardinality($2::uuid[])
              for update skip locked
         ) c
-        where batch.off_peak_too or not vidbatch.is_off_peak($7)
+        where (batch.off_peak_too or not vidbatch.is_off_peak($7)) and $7 <> all (batch.paused_models)
      ), chosen as (
        select p.id, p.n, null::float8 as slot_ms, null::numeric as adds from picked p
      ), wish as (
        select id, n from unnest($2::uuid[]) with ordinality w(id, n)
      ), ${CLAIMED}
-     select ${COLUMNS}, model, priority, not_before::text from claimed
+     select ${COLUMNS}, model, ${ITS_PLACE} from claimed
       order by claimed.not_before, submission_id`,
-    [
-      wish.batchId,
-      wish.attemptIds,
-      scope.worker,
-      scope.origin,
-      scope.lifetimeMs,
-      scope.batches,
-      place.model,
-      place.priority,
-      place.notBefore,
-      place.submissionId,
-    ],
+    params(scope, wish, [place.model, place.priority, place.notBefore, place.submissionId]),
   );
   return rows.map(toClaim);
 }
@@ -219,7 +169,7 @@ export async function claimLocked(
 ): Promise<{ claims: Claim[]; lockNeeded: boolean }> {
   const limited = (scope.limits ?? []).length > 0;
   const most = `(select case when proven and not probing then ${ASKED} else least(1, ${ASKED}) end from batch)`;
-  const { rows } = await db.query<ClaimRow & { lock_needed: boolean }>(
+  const { rows } = await db.query<ClaimRow & { lockNeeded: boolean }>(
     `with ${UNUSED}, locked as materialized (${OPEN_BATCH}
           for update of b, p
      ), batch as materialized (
@@ -237,17 +187,25 @@ export async function claimLocked(
        update vidbatch.provider p set probe = t.attempt_id
          from batch, taken t where p.origin = batch.origin and batch.probing
      )
-     select ${COLUMNS}, ${NO_PLACE}, (select not proven or probing or currency is not null from batch) as lock_needed from claimed`,
-    params(scope, wish),
+     select ${COLUMNS}, ${NO_PLACE}, (select not proven or probing or currency is not null from batch) as "lockNeeded" from claimed`,
+    params(scope, wish, limitParams(scope.limits ?? [])),
   );
-  return { claims: rows.map(toClaim), lockNeeded: rows[0]?.lock_needed ?? true };
+  let lockNeeded = true;
+  const claims = rows.map(({ lockNeeded: isNeeded, ...row }) => {
+    lockNeeded = isNeeded;
+    return toClaim(row);
+  });
+  return { claims, lockNeeded };
 }
 
 /** Those of the attempts that were made: their statement was committed, although its answer was lost. */
 export async function granted(db: Queryable, attemptIds: readonly string[]): Promise<Claim[]> {
   const { rows } = await db.query<ClaimRow>(
-    `select s.id as submission_id, a.id as attempt_id, b.name as batch, s.row_key, s.content_hash, s.request, a.number, a.epoch, coalesce(a.profile_id, b.profile_id) as profile_id,
-            s.spent, p.throttle_level, s.refusals, ${DOUBT_MS_BEFORE}, null::float8 as slot_ms, ${NOW_MS}, ${NO_PLACE}
+    `select s.id as "submissionId", a.id as "attemptId", b.name as batch, s.row_key as key, s.content_hash as content,
+            s.request, a.number, a.epoch, coalesce(a.profile_id, b.profile_id) as "profileId", s.spent,
+            p.throttle_level as "throttleLevel", s.refusals,
+            case when a.same_key then ${doubtMsOf('s', 'a.profile_id')} end as "doubtMs", null::float8 as "slotMs", ${NOW_MS},
+            ${NO_PLACE}
        from vidbatch.attempt a
        join vidbatch.submission s on s.attempt_id = a.id and s.state = 'submitting'
        join vidbatch.batch b on b.id = s.batch_id

@@ -18,12 +18,12 @@ export async function leaveFeeder(db: Queryable, queue: string): Promise<void> {
   await rememberClock(db);
 }
 
-/** The queue is gone, unless it is fed again meanwhile. */
+/** Forgets the feeder of a queue, unless another process feeds the queue meanwhile. */
 export async function forgetFeeder(db: Queryable, queue: string): Promise<void> {
   await db.query(`delete from vidbatch.feeder where queue = $1 and seen_at <= now() - ${LIFETIME}`, [queue]);
 }
 
-/** No queue is fed. Only for the holder of an embedded folder at its start, when no other feeder can be alive. */
+/** Forgets all feeders. Only for the holder of an embedded folder at its start, when no other feeder can be alive. */
 export async function forgetFeeders(db: Queryable): Promise<void> {
   await db.query('delete from vidbatch.feeder');
   await rememberClock(db);

@@ -23,10 +23,14 @@ export const groups = (batch: string): string => `(
   )
   select * from step)`;
 
-/** The groups of batch `batch` that have a row which may be sent now, by its time and by the window of off-peak rows. */
+/** The models that an operator paused: in the batch `b`, or in all batches. */
+export const PAUSED_MODELS = '(m.paused_models || b.paused_models)';
+
+/** The groups of batch `batch` that have a row which may be sent now, by its time, its model and the window of off-peak rows. */
 export const dueGroups = (batch: string): string => `(
   select g.* from ${groups(`${batch}.id`)} g
-   where g.due_at <= now() and (${batch}.off_peak_too or not vidbatch.is_off_peak(g.model)))`;
+   where g.due_at <= now() and (${batch}.off_peak_too or not vidbatch.is_off_peak(g.model))
+     and g.model <> all (${batch}.paused_models))`;
 
 /** The order of the index `row_state_claim`, of rows `s` of one batch. */
 export const CLAIM_ORDER = 's.model, s.priority desc, s.not_before, s.id';

@@ -57,34 +57,25 @@ export async function heldProviders(db: Queryable): Promise<ProviderStatus[]> {
   return rows;
 }
 
+/** As SQL. */
+export const OPEN_HALTS = `(select * from vidbatch.halt where lifted_at is null)`;
+
 export async function openHalts(db: Queryable): Promise<Halt[]> {
-  const { rows } = await db.query<{
-    origin: string;
-    code: string;
-    reason: string;
-    http_status: number | null;
-    raised_at: Date;
-  }>(
-    `select origin, code, reason, http_status, raised_at from vidbatch.halt
-      where lifted_at is null order by raised_at`,
+  const { rows } = await db.query<Halt>(
+    `select origin, code, reason, http_status as "httpStatus", raised_at as "raisedAt"
+       from ${OPEN_HALTS} h order by raised_at`,
   );
-  return rows.map((row) => ({
-    origin: row.origin,
-    code: row.code,
-    reason: row.reason,
-    httpStatus: row.http_status,
-    raisedAt: row.raised_at,
-  }));
+  return rows;
 }
 
 /** How far this machine's clock is ahead of the database's, in milliseconds, to within the query's own duration. */
 export async function clockSkewMs(db: Queryable): Promise<number> {
   const before = Date.now();
-  const { rows } = await db.query<{ now_ms: number }>(
-    `select (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms`,
+  const { rows } = await db.query<{ nowMs: number }>(
+    `select (extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs"`,
   );
   const after = Date.now();
-  const there = rows[0]?.now_ms ?? after;
+  const there = rows[0]?.nowMs ?? after;
   if (there < before) return before - there;
   return there > after ? after - there : 0;
 }

@@ -1,5 +1,4 @@
-import { steer, unknownQuota } from '../../core/rate/auto-rate.ts';
-import type { QuotaState, Observed } from '../../core/rate/auto-rate.ts';
+import { steer, unknownQuota, type QuotaState, type Observed } from '../../core/rate/auto-rate.ts';
 import type { Limit } from '../../core/rate/rate-limits.ts';
 import type { Queryable } from '../../database/database.ts';
 
@@ -70,10 +69,10 @@ export async function steerQuota(
       auto: string | null;
       at: number;
       sent: number;
-      claimed_at: number | null;
+      claimedAt: number | null;
     }>(
       `select q.auto, q.slots as sent, (extract(epoch from now()) * 1000)::float8 as at,
-              (select (extract(epoch from a.claimed_at) * 1000)::float8 from vidbatch.attempt a where a.id = $2) as claimed_at
+              (select (extract(epoch from a.claimed_at) * 1000)::float8 from vidbatch.attempt a where a.id = $2) as "claimedAt"
          from vidbatch.quota q where q.origin = $1 and q.model = '${ALL}'`,
       [origin, refused?.attemptId ?? null],
     );
@@ -83,7 +82,7 @@ export async function steerQuota(
       continue;
     }
     const known = knownOf(row);
-    const isNew = (row.claimed_at ?? Infinity) >= known.cutAt;
+    const isNew = (row.claimedAt ?? Infinity) >= known.cutAt;
     const refusal = refused === undefined ? undefined : { isNew, stopMs: refused.stopMs };
     const seen: Observed = { at: row.at, sent: row.sent, lagMs, refusal };
     const next = steer(known, seen);
@@ -119,17 +118,11 @@ export interface LimitInForce {
 
 /** The limits that workers stored within the last minute, for this provider; null: for all providers. */
 export async function limitsInForce(db: Queryable, origin: string | null): Promise<LimitInForce[]> {
-  const { rows } = await db.query<{
-    origin: string;
-    model: string;
-    interval_ms: number | null;
-    auto: string | null;
-    in_flight: number | null;
-    running: number | null;
-    uncertain: number | null;
-  }>(
-    `select q.origin, q.model, q.interval_ms, q.auto, q.in_flight,
-            case when q.in_flight is not null then vidbatch.running(q.origin, q.model, q.in_flight) end as running,
+  const { rows } = await db.query<
+    Omit<LimitInForce, 'perSecond' | 'found'> & { intervalMs: number | null; auto: string | null }
+  >(
+    `select q.origin, nullif(q.model, '${ALL}') as model, q.interval_ms as "intervalMs", q.auto, q.in_flight as "maxInFlight",
+            case when q.in_flight is not null then vidbatch.running(q.origin, q.model, q.in_flight) end as "inFlight",
             case when q.in_flight is not null then (
               select least(count(*), q.in_flight) from vidbatch.row_state s join vidbatch.batch b on b.id = s.batch_id
                where b.origin = q.origin and q.model in ('', s.model) and s.state = 'uncertain'
@@ -140,19 +133,10 @@ export async function limitsInForce(db: Queryable, origin: string | null): Promi
       order by q.origin, q.model`,
     [origin],
   );
-  return rows.map((row) => {
-    const found = row.interval_ms === null && row.auto !== null && row.model === ALL;
-    const perSecond = found
-      ? (JSON.parse(row.auto ?? '') as QuotaState).perSecond
-      : 1000 / (row.interval_ms ?? Infinity);
-    return {
-      origin: row.origin,
-      model: row.model === ALL ? null : row.model,
-      perSecond: perSecond === 0 ? null : perSecond,
-      found,
-      maxInFlight: row.in_flight,
-      inFlight: row.running,
-      uncertain: row.uncertain,
-    };
+  return rows.map(({ intervalMs, auto, ...limit }) => {
+    const state = intervalMs === null && limit.model === null ? auto : null;
+    const perSecond =
+      state === null ? 1000 / (intervalMs ?? Infinity) : (JSON.parse(state) as QuotaState).perSecond;
+    return { ...limit, perSecond: perSecond === 0 ? null : perSecond, found: state !== null };
   });
 }

@@ -1,7 +1,7 @@
 import type { Limit } from '../../core/rate/rate-limits.ts';
 import { affordable } from '../money/budget.ts';
 import type { Queryable } from '../../database/database.ts';
-import { DUE, dueGroups, groups } from './group.ts';
+import { DUE, dueGroups, groups, PAUSED_MODELS } from './group.ts';
 import { ROOM, untilRoomMs } from './rate-limiter.ts';
 
 /** A job itself waits for the next slot of a limit, if the slot comes within this time. */
@@ -53,6 +53,7 @@ export async function readyBatches(
        select b.id, b.name, b.proven, p.state = 'probing' as probing, max(b.priority + g.priority) as rank,
               min(coalesce(room.ahead_ms, 0)) as "aheadMs", bool_and(room.full) as full,
               bool_or(vidbatch.is_off_peak(g.model)) as off_peak_too,
+              ${PAUSED_MODELS} as paused_models,
               b.budget_currency as currency, b.budget - b.held as money
          from vidbatch.batch b
          join vidbatch.provider p on p.origin = b.origin
@@ -60,9 +61,11 @@ export async function readyBatches(
         cross join lateral ${groups('b.id')} g
         cross join lateral ${ROOM('$1', '$3', '$4', 'g.model')}
         where b.origin = $1 and ($2::bigint[] is null or b.id = any($2)) and g.due_at <= now()
+          and g.model <> all ${PAUSED_MODELS}
           -- Asked for each group, so not for the many batches that have no group.
-          and vidbatch.blocked_by(b, p, m) <@ case when vidbatch.is_off_peak(g.model) then '{}' else '{off-peak-window}'::text[] end
-        group by b.id, p.state
+          and vidbatch.blocked_by(b, p, m) <@ case when vidbatch.is_off_peak(g.model) then '{model-paused}'
+                                               else '{off-peak-window,model-paused}'::text[] end
+        group by b.id, p.state, m.only_row
         order by rank desc, random() limit $5
      )
      select r.id, r.name, r.rank, not r.proven or r.probing as alone, r.probing, r."aheadMs", r.full,

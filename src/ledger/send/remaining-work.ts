@@ -1,7 +1,7 @@
-import { affordable } from '../money/budget.ts';
+import { affordable, ONLY_PAUSED_FIT } from '../money/budget.ts';
 import type { Queryable } from '../../database/database.ts';
 import type { ShutGate } from './blocked.ts';
-import { CLAIM_ORDER, groups, PENDING } from './group.ts';
+import { CLAIM_ORDER, groups, PAUSED_MODELS, PENDING } from './group.ts';
 
 /** Batch `b` has a row that may be sent now, or that was tried and waits at most two hours for its next try. */
 const ANY_READY = `exists (
@@ -12,12 +12,13 @@ const ANY_READY = `exists (
                           and (s.not_before <= now() or s.attempts > 0)
                           and ${affordable('b')}
                         order by ${CLAIM_ORDER} limit 1) one
-   where 'off-peak-window' <> all(b.shut) or not vidbatch.is_off_peak(g.model))`;
+   where ('off-peak-window' <> all(b.shut) or not vidbatch.is_off_peak(g.model)) and g.model <> all(b.paused_models))`;
 
 /**
  * What a worker of this provider still has to do for these batches. Unless it is `work` or `nothing`, rows are pending and
  * none is in flight. `held`: an operator has paused them. `halted`: the provider or a batch is stopped. `later`: they wait
- * for their window or their own time. `expired`: their time is over. `spent`: none fits its batch's budget.
+ * for their window or their own time. `expired`: their time is over. `spent`: none fits its batch's budget, or only
+ * rows of paused models do.
  */
 export type RemainingWork = 'work' | 'held' | 'halted' | 'later' | 'expired' | 'spent' | 'nothing';
 
@@ -41,16 +42,24 @@ export async function readRemainingWork(
         where b.origin = $1 and ($2::bigint[] is null or b.id = any($2)) and (o.pending or o.flying)
      ), waiting as materialized (
        -- A budget that is yet to be counted is work: the worker counts it.
-       select b.id, case when b.held is not null then b.budget_currency end as currency, b.budget - b.held as money,
-              array_remove(vidbatch.blocked_by(b, p, m), case when b.held is null then 'budget' end) as shut
+       select b.id, rest.*, ${PAUSED_MODELS} as paused_models,
+              array_remove(
+                vidbatch.blocked_by(b, p, m)
+                -- Where an operator paused the model of every row, the batch is as good as paused.
+                || case when not exists (select from ${groups('b.id')} g where g.model <> all ${PAUSED_MODELS})
+                        then '{paused}'::text[] end
+                || case when ${ONLY_PAUSED_FIT('rest')} then '{budget}'::text[] end,
+                case when b.held is null then 'budget' end) as shut
          from open
          join vidbatch.batch b on b.id = open.id
          join vidbatch.provider p on p.origin = b.origin
         cross join vidbatch.meta m
+        cross join lateral (
+          select case when b.held is not null then b.budget_currency end as currency, b.budget - b.held as money) rest
         where open.pending
      )
      select exists (select from open where flying) as flying,
-            exists (select from waiting b where shut <@ '{off-peak-window,throttled,alone}' and ${ANY_READY}) as ready,
+            exists (select from waiting b where shut <@ '{off-peak-window,model-paused,throttled,alone}' and ${ANY_READY}) as ready,
             (select coalesce(jsonb_agg(distinct to_jsonb(shut)), '[]') from waiting) as shut`,
     [origin, ids],
   );
@@ -60,11 +69,11 @@ export async function readRemainingWork(
   const isBehind = (gates: readonly string[], ...some: ShutGate[]): boolean =>
     some.some((gate) => gates.includes(gate));
   const waiting = shut.filter(
-    (gates) => !isBehind(gates, 'cancelled', 'all-paused', 'paused', 'stopped', 'budget'),
+    (gates) => !isBehind(gates, 'cancelled', 'closed', 'all-paused', 'paused', 'stopped', 'budget'),
   );
   if (waiting.length === 0) {
     if (shut.some((gates) => isBehind(gates, 'cancelled', 'all-paused', 'paused'))) return 'held';
-    return shut.some((gates) => isBehind(gates, 'stopped')) ? 'halted' : 'spent';
+    return shut.some((gates) => isBehind(gates, 'closed', 'stopped')) ? 'halted' : 'spent';
   }
   if (waiting.some((gates) => isBehind(gates, 'halted'))) return 'halted';
   if (ready) return 'work';

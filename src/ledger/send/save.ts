@@ -2,8 +2,7 @@ import type { Queryable } from '../../database/database.ts';
 import type { BatchChange } from './decide/batch.ts';
 import type { Decision, Note } from './decide/decide.ts';
 import type { ProviderChange } from './decide/provider.ts';
-import { rowChange } from './decide/row.ts';
-import type { Decided } from './decide/row.ts';
+import { rowChange, type Decided } from './decide/row.ts';
 import { ANSWER, storable, toJson } from './result.ts';
 
 /** Writes what was decided. `now`: of the facts. */

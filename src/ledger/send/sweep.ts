@@ -1,7 +1,6 @@
 import { crashPoint } from '../../core/crash-points.ts';
 import type { Queryable } from '../../database/database.ts';
-import { CALLED_OFF, livesOf, mayGoAgain } from './unknown-outcome.ts';
-import type { Again } from './unknown-outcome.ts';
+import { CALLED_OFF, livesOf, mayGoAgain, type Again } from './unknown-outcome.ts';
 
 /**
  * Rows whose attempt passed its deadline, by the database's clock, become `uncertain`: their worker is dead or too late.

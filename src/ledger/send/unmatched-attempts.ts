@@ -1,6 +1,5 @@
 import type { Outcome } from '../../core/outcome.ts';
-import { transaction } from '../../database/database.ts';
-import type { Database, Queryable } from '../../database/database.ts';
+import { transaction, type Database, type Queryable } from '../../database/database.ts';
 import { lockBatch } from '../batches.ts';
 import { recordWithin } from './record.ts';
 import { storable } from './result.ts';
@@ -68,6 +67,12 @@ export async function keepUnmatchedAnswer(
 }
 
 /**
+ * The ledger has no attempt with the id of the unmatched attempt `o`. If a replay and an import run at the same time, an
+ * attempt can be in both tables. It has moved its row already, so it moves no second row.
+ */
+const LACKS = 'not exists (select from vidbatch.attempt k where k.id = o.attempt_id)';
+
+/**
  * The unmatched attempts of the batch $1, each with its row. This is the row with the id and the content of the
  * attempt. If there is no such row, ids may have changed: then it is a row with the content that was never sent.
  * Otherwise the content may have changed: then it is the row with the id, if that row was never sent, or if the attempt
@@ -77,7 +82,8 @@ export async function keepUnmatchedAnswer(
 const BELONGS = `sent as (
        select o.row_key, o.content_hash, o.row_id,
               bool_and(coalesce(o.kind in ('rejected', 'throttled', 'not-sent', 'halted', 'invalid'), false)) as free_of_charge
-         from vidbatch.unmatched_attempt o join vidbatch.batch b on b.name = o.batch where b.id = $1
+         from vidbatch.unmatched_attempt o join vidbatch.batch b on b.name = o.batch
+        where b.id = $1 and ${LACKS}
         group by o.row_key, o.content_hash, o.row_id
      ), exact as (
        select t.row_key, t.content_hash, t.row_id, s.id
@@ -111,32 +117,60 @@ const BELONGS = `sent as (
        select * from exact union all select * from paired union all select * from changed
      )`;
 
+/** It is not known whether the adopted attempt `o` was accepted. */
+const MAY_BE_ACCEPTED = `coalesce(o.kind, 'uncertain') = 'uncertain'`;
+
+/** The row has an attempt that decides. An adopted one does not. */
+const IN_HAND = `s.state in ('submitting', 'uncertain')`;
+
 /**
  * Rows of this batch whose attempts had lost them are in flight or settled, and not pending. `again`: its manifest is
  * read again just now, so its ids are those of today. Returns how many attempts found their row.
  */
 export async function adoptUnmatched(db: Queryable, batchId: number, again = true): Promise<number> {
   const { rows } = await db.query<{ attempt_id: string; submission_id: number; outcome: string | null }>(
-    `with ${BELONGS}, adopted as (
+    `with ${BELONGS}, known as (
+       delete from vidbatch.unmatched_attempt o
+        using vidbatch.attempt a, vidbatch.batch b
+        where b.id = $1 and o.batch = b.name and a.id = o.attempt_id
+       returning o.attempt_id, o.number, o.outcome, a.submission_id
+     ), adopted as (
        delete from vidbatch.unmatched_attempt o
         using belongs l, vidbatch.batch b
-        where b.id = $1 and o.batch = b.name and l.row_key = o.row_key
+        where b.id = $1 and o.batch = b.name and ${LACKS} and l.row_key = o.row_key
           and l.content_hash is not distinct from o.content_hash and l.row_id is not distinct from o.row_id
        returning o.*, l.id as submission_id
      ), attempted as (
        insert into vidbatch.attempt
-         (id, submission_id, number, worker, origin, epoch, content_hash, claimed_at, deadline, intended_at)
-       select attempt_id, submission_id, number, worker, origin, epoch, content_hash, intended_at, now(), intended_at
-         from adopted
+         (id, submission_id, number, worker, origin, epoch, content_hash, claimed_at, deadline, intended_at, swept_at)
+       select o.attempt_id, o.submission_id, o.number, o.worker, o.origin, o.epoch, o.content_hash, o.intended_at, now(),
+              o.intended_at,
+              -- The sweeper judges only the attempt that decides.
+              case when ${IN_HAND} or o.number < max(o.number) over (partition by o.submission_id) then now() end
+         from adopted o join vidbatch.row_state s on s.id = o.submission_id
        on conflict (id) do nothing
+     ), doubted as (
+       -- The import of the row was followed by a claim before its lost attempt was read. The claim decides, but its refusal
+       -- sends nothing again.
+       update vidbatch.row_state s set doubtful = true, updated_at = now()
+        where ${IN_HAND} and exists (select from adopted o where o.submission_id = s.id and ${MAY_BE_ACCEPTED})
      ), moved as (
        update vidbatch.row_state s
           set previous = 'pending', state = 'submitting', attempt_id = a.attempt_id, deadline = now(),
-              attempts = greatest(s.attempts, a.number), updated_at = now()
+              attempts = greatest(s.attempts, a.number),
+              -- The latest attempt decides. If an earlier one may have been accepted, a refusal of the latest sends
+              -- nothing again.
+              doubtful = s.doubtful or exists (
+                select from adopted o where o.submission_id = s.id and o.attempt_id <> a.attempt_id
+                                        and ${MAY_BE_ACCEPTED}),
+              updated_at = now()
          from (select distinct on (submission_id) * from adopted order by submission_id, number desc) a
         where s.id = a.submission_id
           -- A worker found it invalid, in a past that this ledger does not know to the end.
-          and (s.state = 'pending' or s.state = 'invalid' and s.content_hash is not null)
+          and (s.state = 'pending' or s.state = 'invalid' and s.content_hash is not null
+               -- A retry sends these rows again, so none of them may hide an attempt that may have been accepted.
+               or s.state in ('rejected', 'exhausted', 'cancelled') and s.content_hash is not null and exists (
+                 select from adopted o where o.submission_id = s.id and ${MAY_BE_ACCEPTED}))
        returning s.id, s.held
      ), kept as (
        -- What these rows cost at most is counted from now on, as by a claim.
@@ -144,7 +178,10 @@ export async function adoptUnmatched(db: Queryable, batchId: number, again = tru
          from (select sum(m.held - s.held) as more from moved m join vidbatch.submission s using (id)) m
         where b.id = $1 and b.held is not null and m.more <> 0
      )
-     select attempt_id, submission_id, outcome from adopted order by submission_id, number`,
+     select attempt_id, submission_id, outcome
+       from (select attempt_id, submission_id, number, outcome from adopted
+             union all select attempt_id, submission_id, number, outcome from known) found
+      order by submission_id, number`,
     [batchId, !again],
   );
   for (const { attempt_id: attemptId, outcome } of rows) {

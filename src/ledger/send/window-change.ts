@@ -2,8 +2,7 @@ import { hostname } from 'node:os';
 import { usageError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Window } from '../../core/time/window.ts';
-import type { Database, Queryable } from '../../database/database.ts';
-import { transaction } from '../../database/database.ts';
+import { transaction, type Database, type Queryable } from '../../database/database.ts';
 import { logEvent } from '../batches.ts';
 import { isKnownZone } from './window.ts';
 

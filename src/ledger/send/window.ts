@@ -1,4 +1,5 @@
 import type { Queryable } from '../../database/database.ts';
+import { groups, PENDING } from './group.ts';
 
 /** Whether the database knows the zone, as SQL. A window in an unknown zone is shut. */
 export const isKnownZone = (zone: string): string =>
@@ -32,10 +33,13 @@ export interface Waiting {
 
 export async function countWaiting(db: Queryable, batchId: number): Promise<Waiting> {
   const { rows } = await db.query<Waiting>(
-    `select count(*)::int as rows, count(*) filter (where off_peak)::int as "offPeak",
-            count(*) filter (where attempts = 0 and not_before > now())::int as "notDue",
-            min(not_before) filter (where attempts = 0 and not_before > now()) as "firstDue", now() as now
-       from vidbatch.submission where batch_id = $1 and state = 'pending'`,
+    `select w.rows, w."offPeak", d."notDue", d."firstDue", now() as now
+       from (select coalesce(sum(rows), 0)::int as rows,
+                    coalesce(sum(rows) filter (where vidbatch.is_off_peak(model)), 0)::int as "offPeak"
+               from vidbatch.row_count where batch_id = $1 and state = 'pending') w
+      cross join (select count(*)::int as "notDue", min(not_before) as "firstDue" from ${groups('$1')} g
+                   cross join lateral (select s.not_before from vidbatch.row_state s
+                                        where ${PENDING('$1')} and s.attempts = 0 and s.not_before > now()) later) d`,
     [batchId],
   );
   return rows[0] ?? { rows: 0, offPeak: 0, notDue: 0, firstDue: null, now: new Date() };

@@ -1,3 +1,4 @@
+import { ASSUMED_LIFE_MS } from '../../core/task-status.ts';
 import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
 import { pageByPage, readCount, readOne } from '../read/query.ts';
@@ -172,8 +173,8 @@ const MISSING = `
       where s.batch_id = $1 and s.state = 'submitted' and s.provider_status = 'completed'
         and d.state is distinct from 'downloaded'`;
 
-/** A URL without an expiry is assumed to live for a day, as in `expiryOf`. */
-const DIES_AT = `coalesce(t.url_expires_at, t.url_seen_at + interval '24 hours', 'infinity')`;
+/** When a URL expires, by the rule of `expiryOf`, as SQL to sort by. */
+const DIES_AT = `coalesce(t.url_expires_at, t.url_seen_at + ${ASSUMED_LIFE_MS} * interval '1 millisecond', 'infinity')`;
 
 /** Rows with a completed task whose video is not known to be in the folder. The URL that expires first comes first. */
 export function readWantedVideos(
@@ -254,13 +255,14 @@ export function readVideos(
 export interface PlacedVideo extends Pick<VideoView, 'file' | 'bytes' | 'sha256' | 'code' | 'reason'> {
   host: string;
   path: string;
+  taskId: string;
   state: NonNullable<VideoView['download']>;
   at: Date;
 }
 
 export async function readVideosOfRow(db: Queryable, submissionId: number): Promise<PlacedVideo[]> {
   const { rows } = await db.query<PlacedVideo>(
-    `select f.host, f.path, d.state, d.file, d.bytes, d.sha256, d.code, d.reason, d.updated_at as at
+    `select f.host, f.path, d.task_id as "taskId", d.state, d.file, d.bytes, d.sha256, d.code, d.reason, d.updated_at as at
        from vidbatch.download d join vidbatch.folder f on f.id = d.folder_id
       where d.submission_id = $1 order by d.updated_at`,
     [submissionId],

@@ -170,6 +170,12 @@ export async function releaseTasks(
   );
 }
 
+/** Whether a process has polled this provider's tasks. */
+export async function isPolled(db: Queryable, origin: string): Promise<boolean> {
+  const { rows } = await db.query('select from vidbatch.poller where origin = $1', [origin]);
+  return rows.length > 0;
+}
+
 /**
  * Milliseconds until a task may be polled; undefined: no task is open. `before`: only tasks that were not polled since that
  * moment. Tasks of another process count too, because that process may be dead.

@@ -1,5 +1,4 @@
-import { formatMisses } from '../../core/poll-plan.ts';
-import type { PollVerdict } from '../../core/poll-plan.ts';
+import { formatMisses, type PollVerdict } from '../../core/poll-plan.ts';
 import { parseAmount } from '../../core/money/money.ts';
 import { isFinal } from '../../core/task-status.ts';
 import type { Queryable } from '../../database/database.ts';

@@ -1,8 +1,12 @@
-import { noTaskCounts } from '../../core/task-status.ts';
-import type { TaskCounts, TaskStatus } from '../../core/task-status.ts';
+import { noTaskCounts, type TaskCounts, type TaskStatus } from '../../core/task-status.ts';
 import type { Queryable } from '../../database/database.ts';
-import { ORIGIN, UNSETTLED } from './poll.ts';
-import type { PollScope } from './poll.ts';
+import { readCount } from '../read/query.ts';
+import { ORIGIN, UNSETTLED, type PollScope } from './poll.ts';
+
+/** The task of row `s` has failed, as SQL. */
+export const TASK_FAILED = `s.state = 'submitted' and s.provider_status = 'failed'`;
+/** Why the task of row `s` has failed, as SQL. */
+export const FAIL_REASON = `coalesce(left(s.error, 200), 'no reason known')`;
 
 /** A task as the provider last described it. */
 export interface TaskView {
@@ -107,4 +111,19 @@ export async function askNow(
     [scope.origin, scope.batches, open, ended],
   );
   return rows[0]?.since ?? '';
+}
+
+/** How long before its expiry a URL expires soon. */
+export const SOON = { sql: `interval '6 hours'`, words: 'six hours' } as const;
+
+/** Completed videos that are not downloaded and whose URLs expire soon, with `batch_id` and `url_expires_at`, as SQL. */
+export const DYING = `(
+  select s.batch_id, t.url_expires_at
+    from vidbatch.task t
+    join vidbatch.row_state s on s.id = t.submission_id and s.task_id = t.task_id
+   where t.url_expires_at between now() and now() + ${SOON.sql}
+     and s.state = 'submitted' and s.provider_status = 'completed' and not s.stored)`;
+
+export function countDying(db: Queryable): Promise<number> {
+  return readCount(db, `select count(*)::int as n from ${DYING} t`);
 }

@@ -1,6 +1,6 @@
-import { overLedger, overRows } from './invariant.ts';
-import type { Invariant } from './invariant.ts';
+import { overLedger, overRows, type Invariant } from './invariant.ts';
 import { isKnownZone } from '../send/window.ts';
+import { ABANDONED } from '../import/stage.ts';
 
 /** What keeps rows from being sent has a real reason. */
 export const GATE_INVARIANTS: readonly Invariant[] = [
@@ -79,7 +79,7 @@ export const GATE_INVARIANTS: readonly Invariant[] = [
     holds: 'interrupted imports have left nothing behind',
     severity: 'note',
     next: 'the next `vidbatch submit` deletes it',
-    from: `vidbatch.import i where i.seen_at < now() - interval '15 minutes'`,
+    from: `vidbatch.import i where ${ABANDONED}`,
     what: `'import ' || i.id || ' was interrupted and left '
       || (select count(*) from vidbatch.staged g where g.import_id = i.id) || ' rows'`,
   }),

@@ -1,5 +1,4 @@
-import { EXPLAIN, overAttempts, overLedger, overRows, RESOLVED } from './invariant.ts';
-import type { Invariant } from './invariant.ts';
+import { EXPLAIN, overAttempts, overLedger, overRows, RESOLVED, type Invariant } from './invariant.ts';
 import { HELD, mayBePaid } from '../money/budget.ts';
 
 /** It is not known whether the provider accepted the attempt. */
@@ -112,6 +111,26 @@ export const PAYMENT_INVARIANTS: readonly Invariant[] = [
     attempt: 'o.attempt_id',
     what: `'attempt ' || o.number || ' of ' || o.batch || ' ' || o.row_key
       || coalesce(', accepted as task ' || o.task_id, '') || ', has no row (' || o.attempt_id || ')'`,
+  }),
+];
+
+/** What was billed is summed correctly. */
+export const BILL_INVARIANTS: readonly Invariant[] = [
+  overLedger({
+    name: 'bills-summed',
+    holds: 'the sums of what was billed are those of the entries of the bills',
+    severity: 'broken',
+    next: 'copy the ledger with `vidbatch ledger copy`: the copy sums its bills again',
+    from: `(select n.batch_id, n.currency, sum(n.amount) as off
+              from (select batch_id, model, currency, amount from vidbatch.bill_sum
+                    union all
+                    select batch_id, model, currency, case entry when 'refund' then amount else - amount end
+                      from vidbatch.charge) n
+             group by n.batch_id, n.model, n.currency having sum(n.amount) <> 0) d
+      join vidbatch.batch b on b.id = d.batch_id`,
+    batch: 'b.id',
+    what: `'batch ' || b.name || ' sums ' || trim_scale(abs(d.off)) || ' ' || d.currency
+      || case when d.off > 0 then ' more' else ' less' end || ' than was billed'`,
   }),
 ];
 

@@ -1,5 +1,12 @@
-import { IN_SLICE, overAttempts, overCurrentAttempts, overRows, RESOLVED } from './invariant.ts';
-import type { Invariant } from './invariant.ts';
+import {
+  IN_SLICE,
+  overAttempts,
+  overCurrentAttempts,
+  overLedger,
+  overRows,
+  RESOLVED,
+  type Invariant,
+} from './invariant.ts';
 
 /** Rows and their attempts: each POST that may have been made counts once, and waits for its answer. */
 export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
@@ -15,6 +22,34 @@ export const ATTEMPT_INVARIANTS: readonly Invariant[] = [
                    where not exists (select from vidbatch.row r where r.id = a.submission_id)) s
            where ${IN_SLICE}`,
   },
+  overLedger({
+    name: 'rows-counted',
+    holds: 'the counters of a batch are those of its rows',
+    severity: 'broken',
+    next: 'copy the ledger with `vidbatch ledger copy`: the copy counts its rows again',
+    from: `(select n.batch_id, n.state, sum(n.rows) as off
+              from (select batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored, rows
+                      from vidbatch.row_count
+                    union all
+                    select batch_id, state, provider_status, error_code, model, price, currency, doubtful, stored, -1
+                      from vidbatch.row_state) n
+             group by n.batch_id, n.state, n.provider_status, n.error_code, n.model, n.price, n.currency, n.doubtful, n.stored
+            having sum(n.rows) <> 0) d
+      join vidbatch.batch b on b.id = d.batch_id`,
+    batch: 'b.id',
+    what: `'batch ' || b.name || ' counts ' || abs(d.off) || case when d.off > 0 then ' too many' else ' too few' end
+      || ' of its rows that are ' || d.state`,
+  }),
+  overRows({
+    name: 'video-stored',
+    holds: 'a row is known to have its video in a folder when a download says so',
+    severity: 'broken',
+    where: `s.stored <> exists (select from vidbatch.download d
+      where d.submission_id = s.id and d.task_id = s.task_id and d.state = 'downloaded')`,
+    what: `case when s.stored then 'counts as downloaded, and no download says so'
+      else 'is downloaded, and does not count as such' end`,
+    from: 'vidbatch.row_state s',
+  }),
   overRows({
     // There may be fewer attempts: a restored ledger can lack an attempt that was never sent.
     name: 'attempts-counted',

@@ -1,9 +1,8 @@
 import type { Queryable } from '../../database/database.ts';
 import { ATTEMPT_INVARIANTS, POLL_INVARIANTS, STATE_INVARIANTS } from './rows.ts';
 import { GATE_INVARIANTS } from './gates.ts';
-import { finding, IN_SLICE, EXPLAIN } from './invariant.ts';
-import type { Finding, Invariant, Rule } from './invariant.ts';
-import { BUDGET_INVARIANTS, PAYMENT_INVARIANTS } from './money.ts';
+import { finding, IN_SLICE, EXPLAIN, type Finding, type Invariant, type Rule } from './invariant.ts';
+import { BILL_INVARIANTS, BUDGET_INVARIANTS, PAYMENT_INVARIANTS } from './money.ts';
 import { contentHash } from '../../core/identity.ts';
 import { pageByPage } from '../read/query.ts';
 import { queryUrlOf } from '../tasks/poll.ts';
@@ -12,6 +11,7 @@ import { queryUrlOf } from '../tasks/poll.ts';
 export const INVARIANTS: readonly Invariant[] = [
   ...PAYMENT_INVARIANTS,
   ...BUDGET_INVARIANTS,
+  ...BILL_INVARIANTS,
   ...ATTEMPT_INVARIANTS,
   ...STATE_INVARIANTS,
   ...POLL_INVARIANTS,

@@ -99,7 +99,20 @@ const CERTAIN = [
   ...byWord({
     model: ['modelname', '模型', '模型名称'],
     prompt: ['提示词', '提示詞'],
-    duration: ['seconds', 'durationsec', 'durationseconds', '时长', '時長', '时长秒', '视频时长'],
+    duration: [
+      'seconds',
+      'durations',
+      'durationsec',
+      'durationsecs',
+      'durationseconds',
+      'durationinseconds',
+      'clipduration',
+      'videoduration',
+      '时长',
+      '時長',
+      '时长秒',
+      '视频时长',
+    ],
     aspect_ratio: ['比例', '画幅', '宽高比', '長寬比', '长宽比', '画面比例', '视频比例'],
     id: ['编号', '編號'],
     image: ['firstframeurl', '首帧', '首帧图', '首帧图片'],
@@ -114,7 +127,7 @@ const CERTAIN = [
 /** Headers that may mean a field; a person decides. */
 const LIKELY = byWord({
   prompt: ['text', 'description', 'caption', '描述', '画面描述', '文案', '内容', '提示'],
-  id: ['no', 'number', '序号', '名称', 'name'],
+  id: ['no', 'number', 'shot', 'shotid', 'shotno', '序号', '镜号', '镜头号', '名称', 'name'],
   duration: ['length', 'time', '秒', '长度'],
   aspect_ratio: ['size', '尺寸'],
   image: ['picture', 'photo', 'url', '图片', '图片链接'],
@@ -145,7 +158,7 @@ export class ColumnWords {
     this.#likely = new Map(LIKELY.filter(known));
   }
 
-  /** The field that a header certainly means: `Aspect Ratio`, `时长（秒）`. */
+  /** The field that a header certainly means: `Aspect Ratio`, `Duration (s)`, `时长（秒）`. */
   certain(header: string): string | undefined {
     return this.#certain.get(wordOf(header));
   }

@@ -7,7 +7,7 @@ import { flaw, mangledId } from './text-flaws.ts';
 
 const prioritySchema = z.preprocess(wholeNumber, whole('priority', { from: -100, to: 100 }));
 
-const LONGEST_ID = 200;
+export const LONGEST_ID = 200;
 
 interface OwnColumns {
   id?: string;

@@ -65,7 +65,7 @@ function compile(profile: Profile): RequestRules {
     const schemas = fieldSchemas({
       ratios: entry?.aspect_ratio ?? fields.aspect_ratio,
       duration: entry?.duration ?? fields.duration,
-      // A model that takes none has a rule of its own.
+      // A model that takes no reference image is judged by another rule, which names the model.
       mostReferences:
         references === undefined || references.to === 0 ? fields.reference_image_urls.most : references.to,
     });

@@ -84,6 +84,10 @@ export function mangledId(id: string): Flaw | undefined {
       );
 }
 
+export function isMangledId(id: string): boolean {
+  return whatMangled(id) !== undefined;
+}
+
 function whatMangled(id: string): string | undefined {
   if (/^[+-]?\d(?:[.,]\d+)?E[+-]?\d+$/i.test(id)) return 'a number that a spreadsheet has shortened';
   if (SPREADSHEET_DATE.test(id)) return 'a date that a spreadsheet has made';

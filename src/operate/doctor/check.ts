@@ -1,4 +1,5 @@
 import { messageOf, VidbatchError } from '../../core/errors.ts';
+import { within } from '../../core/within.ts';
 
 /** `skipped`: it could not be checked, for a reason outside of it. */
 export type Status = 'ok' | 'warning' | 'failed' | 'skipped';
@@ -54,17 +55,13 @@ export function skipped(check: string, what: string): Check {
  * The result of `work`, or an error after `ms` milliseconds. Then the signal tells `work` to end, and the caller does
  * not wait for it.
  */
-export async function within<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function withLimit<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const over = new AbortController();
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
-  const working = work(over.signal);
-  // It may still fail after the limit.
-  working.catch(() => undefined);
   try {
-    return await Promise.race([working, late]);
+    return await within(ms, work(over.signal), () => {
+      throw new Error(`no answer within ${ms / 1000} s`);
+    });
   } finally {
-    clearTimeout(timer);
     over.abort();
   }
 }
@@ -76,7 +73,7 @@ export async function checkSubject(
   work: (signal: AbortSignal) => Promise<Check[]>,
 ): Promise<Check[]> {
   try {
-    return await within(ms, work);
+    return await withLimit(ms, work);
   } catch (error) {
     return [refused(check, error instanceof VidbatchError ? error : new VidbatchError('', messageOf(error)))];
   }

@@ -1,5 +1,5 @@
-import { formatKeyApart } from '../../core/config.ts';
-import type { Config, Surroundings } from '../../core/config.ts';
+import { formatKeyApart, type Config, type Surroundings } from '../../core/config.ts';
+import { NODE_VERSIONS, VERSION } from '../../core/version.ts';
 import type { VidbatchError } from '../../core/errors.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import { checkApiKey } from '../../provider/api-key.ts';
@@ -7,14 +7,18 @@ import { configuredProfile } from '../../provider/profile/load.ts';
 import { checkCodes } from '../../provider/outcome-table.ts';
 import { clearTextOf } from '../../worker/clear-text.ts';
 import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
-import { failed, misconfigured, ok, parsed, warning } from './check.ts';
-import type { Check } from './check.ts';
+import { formatTarget, type Target } from '../notify/target.ts';
+import { failed, misconfigured, ok, parsed, skipped, warning, type Check } from './check.ts';
 
 /** The configuration as far as it was understood, and every fault in it. */
 export interface Understood {
   config: Config;
   faults: VidbatchError[];
   surroundings: Surroundings;
+  /** Where notifications go, as far as the URLs could be used. */
+  targets?: readonly Target[];
+  /** False: a board, which sends nothing. It may have no URL, no key and no data folder. */
+  sends?: boolean;
 }
 
 /** A failed check of this name ends with exit code 2: it needed no server. */
@@ -24,15 +28,22 @@ export function isOfConfiguration({ check }: Check): boolean {
   return check.startsWith(CONFIGURATION);
 }
 
-export function judgeConfiguration({ config, faults, surroundings }: Understood): Check[] {
+export function judgeConfiguration({
+  config,
+  faults,
+  surroundings,
+  targets = [],
+  sends = true,
+}: Understood): Check[] {
   return [
     ...faults.map((fault) => misconfigured(CONFIGURATION, fault)),
     judgeStorage(config),
     ...judgeClearText(config),
-    ...judgeBaseUrl(config, faults),
+    ...judgeBaseUrl(config, faults, sends),
     ...judgeProfile(config),
-    ...judgeKey(config, faults, surroundings),
+    ...judgeKey(config, faults, { surroundings, sends }),
     ...judgeCodes(config),
+    ...targets.map(judgeTarget),
   ];
 }
 
@@ -57,11 +68,12 @@ function judgeClearText(config: Config): Check[] {
   return clear.map(({ what, hint }) => warning(`${CONFIGURATION}-tls`, what, hint));
 }
 
-function judgeBaseUrl({ baseUrl }: Config, faults: readonly VidbatchError[]): Check[] {
+function judgeBaseUrl({ baseUrl }: Config, faults: readonly VidbatchError[], sends: boolean): Check[] {
   const name = `${CONFIGURATION}-base-url`;
   if (baseUrl !== undefined) return [ok(name, baseUrl)];
   // The fault says why.
   if (faults.some(({ code }) => code.startsWith('base-url'))) return [];
+  if (!sends) return [skipped(name, 'not set here: only workers need it')];
   return [
     failed(
       name,
@@ -85,13 +97,18 @@ function judgeProfile({ profile }: Config): Check[] {
 }
 
 /** Never shows the key, nor its length. */
-function judgeKey(config: Config, faults: readonly VidbatchError[], { keyFrom }: Surroundings): Check[] {
+function judgeKey(
+  config: Config,
+  faults: readonly VidbatchError[],
+  { surroundings: { keyFrom }, sends }: { surroundings: Surroundings; sends: boolean },
+): Check[] {
   const { apiKey } = config;
   const name = `${CONFIGURATION}-api-key`;
   if (apiKey === undefined) {
     if (faults.some(({ message }) => message.startsWith('VIDBATCH_API_KEY'))) return [];
     const profile = parsed(() => configuredProfile(config));
     if (profile !== undefined && profile.auth === undefined) return [ok(name, 'the profile needs no key')];
+    if (!sends) return [skipped(name, 'not set here: only workers need it')];
     return [
       failed(
         name,
@@ -129,6 +146,16 @@ function judgeCodes({ codes }: Config): Check[] {
   }
 }
 
+/** Nothing is sent: a message would disturb people. */
+function judgeTarget(target: Target): Check {
+  const signed = target.secret === undefined ? 'not signed' : 'signed';
+  const isSigned = target.format !== 'slack' && target.format !== 'wecom';
+  return ok(
+    `${CONFIGURATION}-notify`,
+    `${formatTarget(target)}${isSigned ? `, ${signed}` : ''}; \`vidbatch notify test\` sends a message`,
+  );
+}
+
 /** What runs here. Versions as in `24.1.0`. */
 export interface MachineFacts {
   vidbatch: string;
@@ -136,6 +163,14 @@ export interface MachineFacts {
   /** The oldest Node that is supported. */
   floor: string;
   surroundings: Surroundings;
+}
+
+export function thisMachine(): Omit<MachineFacts, 'surroundings'> {
+  return {
+    vidbatch: VERSION,
+    node: process.versions.node,
+    floor: NODE_VERSIONS.replace(/^[^\d]*/, ''),
+  };
 }
 
 export function judgeMachine({ vidbatch, node, floor, surroundings }: MachineFacts): Check[] {

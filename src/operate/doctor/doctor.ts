@@ -1,8 +1,6 @@
 import { configuredProfile, defaultProfile } from '../../provider/profile/load.ts';
-import { parsed } from './check.ts';
-import type { Check } from './check.ts';
-import { judgeConfiguration, judgeMachine } from './configuration.ts';
-import type { MachineFacts, Understood } from './configuration.ts';
+import { parsed, type Check } from './check.ts';
+import { judgeConfiguration, judgeMachine, type MachineFacts, type Understood } from './configuration.ts';
 import { checkFolder, checkJournals } from './folder.ts';
 import { checkGates, openLedger, pendingModels } from './ledger.ts';
 import { checkModelList } from './models.ts';
@@ -23,10 +21,12 @@ export async function* runChecks(
   machine: Omit<MachineFacts, 'surroundings'>,
   limitMs = LIMIT_MS,
 ): AsyncGenerator<Check> {
-  const { config, surroundings } = understood;
+  const { config, surroundings, sends = true } = understood;
+  // A board of a ledger on a server uses no folder.
+  const usesFolder = sends || config.databaseUrl === undefined;
   // A profile that cannot be read is a fault of the configuration.
   const profile = parsed(() => configuredProfile(config)) ?? defaultProfile();
-  const folder = checkFolder(config, limitMs);
+  const folder = usesFolder ? checkFolder(config, limitMs) : [];
   const ledger = openLedger(config, limitMs);
   const redis = checkRedis(config, limitMs);
   const provider = checkProvider(config, limitMs, profile);
@@ -38,7 +38,7 @@ export async function* runChecks(
   try {
     yield* opened.checks;
     const ledgerId = yield* checkGates(opened, limitMs);
-    yield* await checkJournals(opened, config, ledgerId, limitMs);
+    if (usesFolder) yield* await checkJournals(opened, config, ledgerId, limitMs);
     const wanted = [...(await pendingModels(opened, limitMs)), ...config.models];
     models = checkModelList(config, profile, wanted, limitMs);
     yield* await redis;

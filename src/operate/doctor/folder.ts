@@ -2,19 +2,21 @@ import { constants } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Config } from '../../core/config.ts';
-import { messageOf } from '../../core/errors.ts';
-import type { VidbatchError } from '../../core/errors.ts';
-import { formatCount } from '../../core/units.ts';
+import { messageOf, type VidbatchError } from '../../core/errors.ts';
+import { formatCount, plural } from '../../core/units.ts';
 import { reasonOf } from '../../database/connection-errors.ts';
 import type { Queryable } from '../../database/database.ts';
 import { isThere } from '../../database/disk-errors.ts';
 import { folderRefusal } from '../../database/ownership.ts';
-import { FOREIGN_HINT, foreignJournals, formatForeignJournals } from '../../worker/journal/foreign.ts';
-import type { ForeignJournal } from '../../worker/journal/foreign.ts';
+import {
+  FOREIGN_HINT,
+  foreignJournals,
+  formatForeignJournals,
+  type OwnedJournal,
+} from '../../worker/journal/foreign.ts';
 import { journalFolder } from '../../worker/journal/journal.ts';
 import { JOURNAL_RULES, inspectJournals } from '../verify/journal-check.ts';
-import { checkSubject, within, failed, ok, refused, skipped, warning } from './check.ts';
-import type { Check } from './check.ts';
+import { checkSubject, withLimit, failed, ok, refused, skipped, warning, type Check } from './check.ts';
 import type { OpenedLedger } from './ledger.ts';
 
 /** The folder of the journals and of the embedded ledger. */
@@ -129,12 +131,12 @@ interface JournalFacts {
   /** What is wrong with the files. */
   damaged: string[];
   /** Journals of other ledgers that no person has accepted. */
-  foreign: ForeignJournal[];
+  foreign: OwnedJournal[];
   /** Attempts that only a journal knows. */
   unknown: number;
 }
 
-export async function readJournalFacts(
+async function readJournalFacts(
   db: Queryable,
   folder: string,
   ledgerId: string,
@@ -172,7 +174,7 @@ export function judgeJournals({ journals, damaged, foreign, unknown }: JournalFa
     checks.push(
       warning(
         'journals',
-        `${formatCount(unknown)} ${unknown === 1 ? 'attempt is' : 'attempts are'} only in a journal, as after a restored ledger`,
+        `${plural(unknown, 'attempt is', 'attempts are')} only in a journal, as after a restored ledger`,
         'Start `vidbatch work` on this machine before anything is submitted again: it brings them back.',
       ),
     );
@@ -197,7 +199,7 @@ export async function checkJournals(
 ): Promise<Check[]> {
   if (db === undefined || ledgerId === undefined) return [];
   try {
-    return await within(limitMs, async (signal) =>
+    return await withLimit(limitMs, async (signal) =>
       judgeJournals(await readJournalFacts(db, journalFolder(config.dataDir), ledgerId, signal)),
     );
   } catch (error) {

@@ -1,22 +1,33 @@
 import type { Client } from 'pg';
 import type { Config } from '../../core/config.ts';
 import { VidbatchError } from '../../core/errors.ts';
-import { formatCount, formatDuration } from '../../core/units.ts';
+import { formatFirst } from '../../core/text.ts';
+import { formatCount, formatDuration, plural } from '../../core/units.ts';
 import { reasonOf } from '../../database/connection-errors.ts';
-import { databaseOf, openFolder } from '../../database/data-folder.ts';
+import { openFolder } from '../../database/data-folder.ts';
+import { databaseOf } from '../../database/incoming.ts';
 import { hasFiles } from '../../database/database-files.ts';
 import type { Database, Queryable } from '../../database/database.ts';
 import { readHolder } from '../../database/lock.ts';
 import { probePostgres, postgresTrouble } from '../../database/postgres/probe.ts';
-import { parsePostgresUrl } from '../../database/postgres/url.ts';
-import type { PostgresPlace } from '../../database/postgres/url.ts';
+import { parsePostgresUrl, type PostgresPlace } from '../../database/postgres/url.ts';
+import { closedHint, formatClosed } from '../../ledger/closed.ts';
 import { appliedMigrations, migrations } from '../../ledger/migrate.ts';
-import { readCondition, readPendingModels } from '../../ledger/read/alerts.ts';
-import type { LedgerCondition } from '../../ledger/read/alerts.ts';
-import { checkSubject, failed, ok, parsed, refused, skipped, within, warning } from './check.ts';
-import type { Check } from './check.ts';
-import { judgeLedgerVersion, judgePostgres, readPostgresFacts, openClient } from './postgres.ts';
-import type { Pooler } from './postgres.ts';
+import { readPendingModels } from '../../ledger/read/backlog.ts';
+import { readCondition, type LedgerCondition } from '../../ledger/read/condition.ts';
+import { formatHalt } from '../gates.ts';
+import {
+  checkSubject,
+  failed,
+  ok,
+  parsed,
+  refused,
+  skipped,
+  withLimit,
+  warning,
+  type Check,
+} from './check.ts';
+import { judgeLedgerVersion, judgePostgres, readPostgresFacts, openClient, type Pooler } from './postgres.ts';
 
 /** The ledger, if there is one. */
 export interface OpenedLedger {
@@ -41,7 +52,7 @@ export function openLedger(config: Config, limitMs: number): Promise<OpenedLedge
 async function openPostgres(url: string, queueInPostgres: boolean, limitMs: number): Promise<OpenedLedger> {
   let client: Client | undefined;
   const close = async (): Promise<void> => {
-    await within(limitMs, async () => client?.end()).catch(() => undefined);
+    await withLimit(limitMs, async () => client?.end()).catch(() => undefined);
   };
   const place = parsed(() => parsePostgresUrl(url));
   if (place === undefined)
@@ -49,7 +60,9 @@ async function openPostgres(url: string, queueInPostgres: boolean, limitMs: numb
   try {
     const opened = await openClient(place.url, limitMs);
     client = opened;
-    const facts = await within(2 * limitMs, () => readPostgresFacts(opened, () => poolerOf(place, limitMs)));
+    const facts = await withLimit(2 * limitMs, () =>
+      readPostgresFacts(opened, () => poolerOf(place, limitMs)),
+    );
     const checks = judgePostgres(facts, place.name, { queueInPostgres });
     return { checks, close, ...(readable(checks) ? { db: opened } : {}) };
   } catch (error) {
@@ -72,14 +85,14 @@ async function openEmbedded(dir: string, limitMs: number): Promise<OpenedLedger>
       const what = `there is no ledger yet in ${dir}: the first \`submit\` or \`run\` makes it`;
       return { checks: [skipped('ledger', what)], close: none };
     }
-    const folder = await within(EMBEDDED_MS, async () => openFolder(dir, { mayMake: false }));
+    const folder = await withLimit(EMBEDDED_MS, async () => openFolder(dir, { mayMake: false }));
     const { database } = folder;
     // A suspended holder does not answer when the client closes. A holder in this process writes a checkpoint when it
     // closes.
     const closingMs = folder.role === 'client' ? limitMs : EMBEDDED_MS;
-    const close = (): Promise<void> => within(closingMs, () => folder.close()).catch(() => undefined);
+    const close = (): Promise<void> => withLimit(closingMs, () => folder.close()).catch(() => undefined);
     try {
-      const applied = await within(limitMs, () => appliedMigrations(database));
+      const applied = await withLimit(limitMs, () => appliedMigrations(database));
       const checks = [judgeHolder(dir, folder.role), judgeLedgerVersion(applied, await migrations())];
       return { checks, close, ...(readable(checks) ? { db: database, embedded: database } : {}) };
     } catch (error) {
@@ -121,22 +134,31 @@ export function judgeCondition(condition: LedgerCondition): Check[] {
   ];
 }
 
-function judgeGates({ paused, pausedBatches, held, halts }: LedgerCondition): Check[] {
+function judgeGates({ closed, paused, pausedBatches, pausedModels, held, halts }: LedgerCondition): Check[] {
   const checks: Check[] = [];
+  if (closed !== null) checks.push(failed('gates', formatClosed(closed), closedHint(closed)));
   if (paused) checks.push(warning('gates', 'everything is paused', '`vidbatch resume` continues.'));
   if (pausedBatches.length > 0) {
     checks.push(
       warning(
         'gates',
-        `paused or stopped: ${some(pausedBatches)}`,
+        `paused or stopped: ${formatFirst(pausedBatches)}`,
         '`vidbatch resume <batch>` continues one.',
+      ),
+    );
+  }
+  if (pausedModels.length > 0) {
+    checks.push(
+      warning(
+        'gates',
+        `paused models: ${formatFirst(pausedModels)}`,
+        '`vidbatch status` says where; `vidbatch resume --model <model>` continues one.',
       ),
     );
   }
   for (const { origin, state, throttledMs, unreached } of held) {
     const halt = halts.find((one) => one.origin === origin);
-    const status = halt?.httpStatus === null || halt === undefined ? '' : ` (HTTP ${halt.httpStatus})`;
-    const reason = halt === undefined ? '' : `: ${halt.code}${status}: ${halt.reason}`;
+    const reason = halt === undefined ? '' : `: ${formatHalt(halt)}`;
     if (state === 'halted') {
       checks.push(
         warning(
@@ -176,41 +198,32 @@ function judgeUncertain({ uncertain }: LedgerCondition): Check {
   if (uncertain === 0) return ok('uncertain', 'no row is uncertain');
   return warning(
     'uncertain',
-    `${rows(uncertain)} uncertain: they may have been accepted`,
-    '`vidbatch uncertain` shows the evidence, `vidbatch resolve` settles them.',
+    `${plural(uncertain, 'row is', 'rows are')} uncertain: ${uncertain === 1 ? 'it' : 'they'} may have been accepted`,
+    '`vidbatch uncertain` shows the evidence, `vidbatch resolve` settles a row.',
   );
 }
 
-function judgeSurplus({ surplus }: LedgerCondition): Check[] {
-  if (surplus === 0) return [];
+function judgeSurplus({ paidTwice }: LedgerCondition): Check[] {
+  if (paidTwice === 0) return [];
   return [
     warning(
       'surplus',
-      `${formatCount(surplus)} surplus task ${surplus === 1 ? 'id' : 'ids'}: rows were paid more than once`,
+      `${plural(paidTwice, 'surplus task id')}: rows were paid more than once`,
       '`vidbatch verify` and `vidbatch explain <batch> <key>` show which.',
     ),
   ];
 }
 
 function judgeWorkers({ open, fed }: LedgerCondition): Check {
-  if (fed > 0) return ok('workers', `${formatCount(fed)} ${fed === 1 ? 'queue is' : 'queues are'} being fed`);
+  if (fed > 0) return ok('workers', `${plural(fed, 'queue is', 'queues are')} being fed`);
   if (!open) return ok('workers', 'none, and no row waits to be sent');
   return warning('workers', 'rows wait to be sent, and no worker runs', 'Start `vidbatch work`.');
-}
-
-function rows(n: number): string {
-  return n === 1 ? '1 row is' : `${formatCount(n)} rows are`;
-}
-
-function some(names: readonly string[]): string {
-  const shown = names.slice(0, 3).join(', ');
-  return names.length > 3 ? `${shown} and ${formatCount(names.length - 3)} more` : shown;
 }
 
 /** The models of rows that wait to be sent. Without a ledger, none. */
 export async function pendingModels({ db }: OpenedLedger, limitMs: number): Promise<string[]> {
   if (db === undefined) return [];
-  return within(limitMs, () => readPendingModels(db)).catch(() => []);
+  return withLimit(limitMs, () => readPendingModels(db)).catch(() => []);
 }
 
 /** What keeps rows waiting. Returns the ledger's id, if there is a ledger. */

@@ -3,11 +3,9 @@ import { formatDuration } from '../../core/units.ts';
 import type { Queryable } from '../../database/database.ts';
 import { parsers } from '../../database/parsers.ts';
 import type { PostgresReport } from '../../database/postgres/probe.ts';
-import { appliedMigrations, migrations, compareMigrations } from '../../ledger/migrate.ts';
-import type { Migration } from '../../ledger/migrate.ts';
+import { appliedMigrations, migrations, compareMigrations, type Migration } from '../../ledger/migrate.ts';
 import { clockSkewMs } from '../../ledger/send/provider.ts';
-import { latencyOf, failed, ok, warning } from './check.ts';
-import type { Check } from './check.ts';
+import { latencyOf, failed, ok, warning, type Check } from './check.ts';
 
 /** What a Postgres server says to this user. */
 export interface PostgresFacts {
@@ -128,7 +126,7 @@ export function judgePostgres(
     judgePooler(facts, options.queueInPostgres),
     judgeConnections(facts, connectionsOfWorker(options.queueInPostgres)),
     judgeClock(facts.skewMs),
-    judgeMigrations(facts),
+    judgeLedgerVersion(facts.applied, facts.known),
   ];
 }
 
@@ -232,10 +230,6 @@ function judgeClock(ahead: number): Check {
   const off = `this machine's clock is ${formatDuration(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'} the database's`;
   if (Math.abs(ahead) <= MOST_SKEW_MS) return ok('clock', 'this machine and the database agree on the time');
   return failed('clock', `${off}; workers refuse to start beyond 5 s`, 'Synchronise both clocks (NTP).');
-}
-
-function judgeMigrations({ applied, known }: Pick<PostgresFacts, 'applied' | 'known'>): Check {
-  return judgeLedgerVersion(applied, known);
 }
 
 /** `applied`: null where there is no ledger. */

@@ -6,13 +6,12 @@ import { Pool } from 'undici';
 import type { Config } from '../../core/config.ts';
 import { messageOf } from '../../core/errors.ts';
 import { oneLine } from '../../core/text.ts';
+import { DAY_MS } from '../../core/time/zone.ts';
 import { formatDuration } from '../../core/units.ts';
 import { parseValue } from '../../provider/answer-body.ts';
-import { headerOf } from '../../provider/answer.ts';
-import type { Answer } from '../../provider/answer.ts';
+import { headerOf, type Answer } from '../../provider/answer.ts';
 import { redactor } from '../../provider/api-key.ts';
-import { exchange } from '../../provider/exchange.ts';
-import type { Exchange } from '../../provider/exchange.ts';
+import { exchange, type Exchange } from '../../provider/exchange.ts';
 import { dialectOf } from '../../provider/dialect.ts';
 import { formatFailure } from '../../provider/failure.ts';
 import { kindByCode } from '../../provider/judgement.ts';
@@ -20,8 +19,7 @@ import { defaultProfile } from '../../provider/profile/load.ts';
 import type { Profile } from '../../provider/profile/schema.ts';
 import { Requests } from '../../provider/request.ts';
 import { readTask } from '../../provider/task-answer.ts';
-import { checkSubject, skipped, within, failed, ok, warning } from './check.ts';
-import type { Check } from './check.ts';
+import { checkSubject, skipped, withLimit, failed, ok, warning, type Check } from './check.ts';
 
 /** Which steps of a request that costs nothing succeeded. The steps after the first failure are undefined. */
 export interface ProviderFacts {
@@ -47,7 +45,7 @@ export interface Certificate {
 /** No provider issues such an id. */
 const MADE_UP_TASK = 'task_vidbatch_doctor';
 
-export async function readProviderFacts(
+async function readProviderFacts(
   baseUrl: string,
   apiKey: string | undefined,
   { limitMs, signal, profile }: { limitMs: number; signal: AbortSignal; profile: Profile },
@@ -56,7 +54,7 @@ export async function readProviderFacts(
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
   const now = Date.now();
-  const addresses = await settled(within(limitMs, () => lookup(host, { all: true })));
+  const addresses = await settled(withLimit(limitMs, () => lookup(host, { all: true })));
   if (addresses instanceof Error) return { baseUrl, now, addresses };
   const reached: ProviderFacts = { baseUrl, now, addresses: addresses.map(({ address }) => address) };
   reached.connectMs = await settled(timeToConnect(host, port, limitMs, signal));
@@ -65,7 +63,7 @@ export async function readProviderFacts(
     reached.certificate = await settled(readCertificate(host, port, limitMs, signal));
     if (reached.certificate instanceof Error || reached.certificate.fault !== null) return reached;
   }
-  return { ...reached, ...(await ask(url, apiKey, profile, limitMs)) };
+  return { ...reached, ...(await askForTask({ baseUrl: url.href, apiKey }, profile, limitMs)) };
 }
 
 function settled<T>(work: Promise<T>): Promise<T | Error> {
@@ -111,36 +109,38 @@ async function readCertificate(
   }
 }
 
-async function ask(
-  { origin, href }: URL,
-  apiKey: string | undefined,
+/** One GET without a connection that lasts. `pathOf`: the path that is asked. */
+export async function getOnce(
+  { baseUrl, apiKey }: { baseUrl: string; apiKey: string | undefined },
   profile: Profile,
   limitMs: number,
-): Promise<Pick<ProviderFacts, 'answer' | 'skewMs'>> {
+  pathOf: (requests: Requests) => string,
+): Promise<Exchange> {
   const headers = { accept: 'application/json', 'accept-encoding': 'identity' };
-  const requests = new Requests(profile, { baseUrl: href, apiKey, headers });
+  const requests = new Requests(profile, { baseUrl, apiKey, headers });
+  const { origin } = new URL(baseUrl);
   const pool = new Pool(origin, { allowH2: false, connections: 1, connect: { timeout: limitMs } });
   try {
-    const began = Date.now();
-    const answer = await exchange(
-      pool,
-      {
-        method: 'GET',
-        path: requests.queryPath(MADE_UP_TASK),
-        headers: { ...requests.query },
-      },
-      limitMs,
-    );
-    const date = answer.kind === 'answer' ? Date.parse(String(answer.answer.headers['date'])) : Number.NaN;
-    // The date is in whole seconds, and was written between the request and the answer.
-    const skewMs = (began + Date.now()) / 2 - (date + 500);
-    return { answer, ...(Number.isNaN(skewMs) ? {} : { skewMs }) };
+    const request = { method: 'GET', path: pathOf(requests), headers: { ...requests.query } } as const;
+    return await exchange(pool, request, limitMs);
   } finally {
     await pool.destroy();
   }
 }
 
-const DAY_MS = 24 * 3_600_000;
+async function askForTask(
+  target: { baseUrl: string; apiKey: string | undefined },
+  profile: Profile,
+  limitMs: number,
+): Promise<Pick<ProviderFacts, 'answer' | 'skewMs'>> {
+  const began = Date.now();
+  const answer = await getOnce(target, profile, limitMs, (requests) => requests.queryPath(MADE_UP_TASK));
+  const date = answer.kind === 'answer' ? Date.parse(String(answer.answer.headers['date'])) : Number.NaN;
+  // The date is in whole seconds, and was written between the request and the answer.
+  const skewMs = (began + Date.now()) / 2 - (date + 500);
+  return { answer, ...(Number.isNaN(skewMs) ? {} : { skewMs }) };
+}
+
 const SOON_DAYS = 14;
 /** A difference above this is not explained by the time of the answer and the whole seconds of its date. */
 const MOST_SKEW_MS = 5_000;
@@ -279,6 +279,6 @@ export async function checkProvider(
   }
   return checkSubject('provider', 4 * limitMs, async (signal) => {
     const facts = await readProviderFacts(baseUrl, apiKey, { limitMs, signal, profile });
-    return judgeProvider(facts, apiKey === undefined ? (text) => text : redactor(apiKey), profile);
+    return judgeProvider(facts, redactor(apiKey), profile);
   });
 }

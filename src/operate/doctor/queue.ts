@@ -1,7 +1,7 @@
 import { assertSchemaCompatibility, LATEST_SCHEMA_VERSION } from 'bullmq';
 import { Cluster } from 'ioredis';
 import type { Config } from '../../core/config.ts';
-import { formatCount } from '../../core/units.ts';
+import { plural } from '../../core/units.ts';
 import type { Queryable, Database } from '../../database/database.ts';
 import { Outage } from '../../database/outage.ts';
 import { openQueuePool } from '../../database/postgres/connect.ts';
@@ -9,12 +9,9 @@ import { probePostgres } from '../../database/postgres/probe.ts';
 import { parsePostgresUrl } from '../../database/postgres/url.ts';
 import { listFeeders } from '../../ledger/send/feeder.ts';
 import { queueName, scheduleQueue } from '../../worker/queue/name.ts';
-import { openQueue } from '../../worker/queue/queue.ts';
-import type { QueueStore } from '../../worker/queue/queue.ts';
-import { connectRedis, prefixOf } from '../../worker/queue/redis/client.ts';
-import type { RedisClient } from '../../worker/queue/redis/client.ts';
-import { checkSubject, failed, ok, skipped, warning } from './check.ts';
-import type { Check } from './check.ts';
+import { openQueue, type QueuePool, type QueueStore } from '../../worker/queue/queue.ts';
+import { connectRedis, prefixOf, type RedisClient } from '../../worker/queue/redis/client.ts';
+import { checkSubject, failed, ok, skipped, warning, type Check } from './check.ts';
 import type { OpenedLedger } from './ledger.ts';
 
 interface OneQueueFacts {
@@ -33,11 +30,7 @@ interface QueueFacts {
   otherLedgers: string[];
 }
 
-export async function readQueueFacts(
-  db: Queryable,
-  store: QueueStore,
-  ledgerId: string,
-): Promise<QueueFacts> {
+async function readQueueFacts(db: Queryable, store: QueueStore, ledgerId: string): Promise<QueueFacts> {
   const shared = queueName(ledgerId, null);
   const fed = [shared, ...(await listFeeders(db)).map(({ queue }) => queue)];
   // The schedules' queue only shows the schedules: no row is sent from it.
@@ -91,12 +84,7 @@ async function queueNames(redis: RedisClient, prefix: string): Promise<string[]>
 export function judgeQueue({ queues, otherLedgers }: QueueFacts): Check[] {
   const live = queues.reduce((sum, queue) => sum + queue.live, 0);
   const failedJobs = queues.reduce((sum, queue) => sum + queue.failedJobs, 0);
-  const checks = [
-    ok(
-      'queue',
-      `${jobs(live)} to do in ${formatCount(queues.length)} ${queues.length === 1 ? 'queue' : 'queues'}`,
-    ),
-  ];
+  const checks = [ok('queue', `${plural(live, 'job')} to do in ${plural(queues.length, 'queue')}`)];
   for (const { name, paused } of queues) {
     if (!paused) continue;
     const hint =
@@ -108,7 +96,10 @@ export function judgeQueue({ queues, otherLedgers }: QueueFacts): Check[] {
     checks.push(
       warning(
         'queue-orphans',
-        `${jobs(orphans.reduce((sum, queue) => sum + queue.live, 0))} in queues that no worker feeds: ${orphans.map(({ name }) => name).join(', ')}`,
+        `${plural(
+          orphans.reduce((sum, queue) => sum + queue.live, 0),
+          'job',
+        )} in queues that no worker feeds: ${orphans.map(({ name }) => name).join(', ')}`,
         'They do no harm, because the rows are in the ledger: remove them on the board.',
       ),
     );
@@ -117,7 +108,7 @@ export function judgeQueue({ queues, otherLedgers }: QueueFacts): Check[] {
     checks.push(
       warning(
         'queue-failed',
-        `${jobs(failedJobs)} failed`,
+        `${plural(failedJobs, 'job')} failed`,
         'Each says why on the board; the rows are in the ledger, and `vidbatch status` shows which need a look.',
       ),
     );
@@ -129,7 +120,7 @@ export function judgeQueue({ queues, otherLedgers }: QueueFacts): Check[] {
 }
 
 /** BullMQ's own schema, where it keeps its jobs in Postgres. Reads only. */
-export async function checkSchema(db: Queryable): Promise<Check> {
+async function checkSchema(db: Queryable): Promise<Check> {
   const name = 'queue-schema';
   const hint = 'Run `vidbatch migrate`; a worker does so by itself when it starts.';
   try {
@@ -145,14 +136,8 @@ export async function checkSchema(db: Queryable): Promise<Check> {
   }
 }
 
-function jobs(n: number): string {
-  return `${formatCount(n)} ${n === 1 ? 'job' : 'jobs'}`;
-}
-
-type QueuePool = Extract<QueueStore, { kind: 'postgres' }>['pool'];
-
 /** The queue as a worker opens it, until the signal comes. It waits through outages, so the caller sets a limit. */
-export async function openStore(
+async function openStore(
   { redisUrl, databaseUrl = '' }: Pick<Config, 'redisUrl' | 'databaseUrl'>,
   embedded: Database | undefined,
   signal: AbortSignal,

@@ -5,10 +5,8 @@ import { queueName } from '../../worker/queue/name.ts';
 import { redisOptions } from '../../worker/queue/redis/options.ts';
 import { selectDatabase } from '../../worker/queue/redis/probe.ts';
 import { redisTrouble } from '../../worker/queue/redis/trouble.ts';
-import { nameOfPlace, parseRedisUrl } from '../../worker/queue/redis/url.ts';
-import type { RedisPlace } from '../../worker/queue/redis/url.ts';
-import { parsed, refused, within, latencyOf, failed, ok, skipped, warning } from './check.ts';
-import type { Check } from './check.ts';
+import { nameOfPlace, parseRedisUrl, type RedisPlace } from '../../worker/queue/redis/url.ts';
+import { parsed, refused, withLimit, latencyOf, failed, ok, skipped, warning, type Check } from './check.ts';
 import { isBelow } from './configuration.ts';
 
 /** What a Redis server reports about itself. Undefined: not reported, as on many managed servers. */
@@ -37,7 +35,7 @@ export interface RedisFacts {
  * A connection that does not retry and ends with the signal: to the server, to the master that the Sentinels name, or to
  * the first node of a cluster that answers.
  */
-export async function openProbe(place: RedisPlace, signal: AbortSignal): Promise<Redis> {
+async function openProbe(place: RedisPlace, signal: AbortSignal): Promise<Redis> {
   const [, ...others] = place.hosts;
   try {
     return await openOne(place, signal);
@@ -72,10 +70,7 @@ async function openOne(place: RedisPlace, signal: AbortSignal): Promise<Redis> {
   }
 }
 
-export async function readRedisFacts(
-  redis: Redis,
-  options: { tls: boolean; key: string },
-): Promise<RedisFacts> {
+async function readRedisFacts(redis: Redis, options: { tls: boolean; key: string }): Promise<RedisFacts> {
   const latencyMs = await latencyOf(() => redis.ping());
   const info = readInfo(await redis.info());
   const number = (name: string): number | undefined => {
@@ -235,7 +230,7 @@ export async function checkRedis({ redisUrl }: Config, limitMs: number): Promise
   const place = parsed(() => parseRedisUrl(redisUrl));
   if (place === undefined) return [skipped('redis', 'was not checked: REDIS_URL is not valid')];
   try {
-    return await within(limitMs, async (signal) => {
+    return await withLimit(limitMs, async (signal) => {
       const redis = await openProbe(place, signal);
       const facts = await readRedisFacts(redis, {
         tls: place.tls,

@@ -1,5 +1,4 @@
-import { createServer } from 'node:http';
-import type { Server, IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { usageError, messageOf, VidbatchError } from '../../core/errors.ts';
 

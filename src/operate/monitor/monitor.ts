@@ -2,10 +2,10 @@ import { VERSION } from '../../core/version.ts';
 import { within } from '../../core/within.ts';
 import type { App } from '../../worker/app.ts';
 import type { RunningWorker } from '../../worker/worker.ts';
-import { startProbe } from './http.ts';
-import type { Address, Reasons } from './http.ts';
+import { startProbe, type Address, type Reasons } from './http.ts';
 import { Metrics } from './metrics.ts';
-import { HealthCheck, Surveyor } from './survey.ts';
+import { HealthCheck } from './health.ts';
+import { Surveyor } from './survey.ts';
 
 /** Probes and metrics of one worker, over HTTP. */
 export interface Monitor {

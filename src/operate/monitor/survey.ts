@@ -1,23 +1,18 @@
-import { messageOf } from '../../core/errors.ts';
 import type { Counts } from '../../core/states.ts';
 import type { TaskCounts } from '../../core/task-status.ts';
 import { within } from '../../core/within.ts';
-import type { Queryable } from '../../database/database.ts';
 import { countStates } from '../../ledger/batches.ts';
-import { readCosts } from '../../ledger/money/costs.ts';
-import type { Cost } from '../../ledger/money/costs.ts';
-import { readAlerts } from '../../ledger/read/alerts.ts';
-import type { Alerts } from '../../ledger/read/alerts.ts';
-import { limitsInForce } from '../../ledger/send/quota.ts';
-import type { LimitInForce } from '../../ledger/send/quota.ts';
-import { countTasks } from '../../ledger/tasks/tasks.ts';
-import { readWorkers } from '../../ledger/workers.ts';
-import type { SeenWorker } from '../../ledger/workers.ts';
+import { readCosts, type Cost } from '../../ledger/money/costs.ts';
+import { readOldestPending } from '../../ledger/read/backlog.ts';
+import { readTrouble, type Trouble } from '../../ledger/read/trouble.ts';
+import { limitsInForce, type LimitInForce } from '../../ledger/send/quota.ts';
+import { countDying, countTasks } from '../../ledger/tasks/tasks.ts';
+import { readWorkers, type SeenWorker } from '../../ledger/workers.ts';
 import type { App } from '../../worker/app.ts';
 import { queueName } from '../../worker/queue/name.ts';
-import { countByState, openQueue } from '../../worker/queue/queue.ts';
-import type { ChunkQueue } from '../../worker/queue/queue.ts';
+import { countByState, openQueue, type ChunkQueue } from '../../worker/queue/queue.ts';
 import type { RunningWorker } from '../../worker/worker.ts';
+import type { Health, HealthCheck } from './health.ts';
 
 interface Dated<T> {
   value: T;
@@ -29,7 +24,11 @@ export interface Survey {
   health: Health;
   rows?: Dated<Counts> | undefined;
   tasks?: Dated<TaskCounts> | undefined;
-  standing?: Alerts | undefined;
+  /** Completed videos that are not downloaded, and whose URLs expire soon. */
+  dying?: number | undefined;
+  trouble?: Trouble | undefined;
+  /** Since the oldest pending row was imported or first tried; 0: no row is pending. */
+  oldestPendingSeconds?: number | undefined;
   queue?: Dated<Record<string, number>> | undefined;
   limits?: readonly LimitInForce[] | undefined;
   workers?: readonly SeenWorker[] | undefined;
@@ -40,9 +39,9 @@ export interface Survey {
 
 /** A reading takes at most one fiftieth of the time, however many clients scrape. */
 const SHARE = 50;
-const LEAST_MS = 1_000;
+const READING = { share: SHARE, leastMs: 1_000 };
 /** Ten million rows take seconds to count. Even a few thousand need not be counted at every scrape. */
-const LEAST_COUNTING_MS = 5_000;
+const COUNTING = { share: SHARE, leastMs: 5_000 };
 /** By default Prometheus gives a scrape up after ten seconds. */
 const PATIENCE_MS = 2_000;
 
@@ -52,7 +51,9 @@ export class Surveyor {
   readonly #queue: ChunkQueue;
   readonly #rows: Paced<Counts>;
   readonly #tasks: Paced<TaskCounts>;
-  readonly #standing: Paced<Alerts>;
+  readonly #dying: Paced<number>;
+  readonly #trouble: Paced<Trouble>;
+  readonly #oldestPending: Paced<number>;
   readonly #limits: Paced<LimitInForce[]>;
   readonly #workers: Paced<SeenWorker[]>;
   readonly #costs: Paced<Cost[]>;
@@ -63,26 +64,27 @@ export class Surveyor {
     this.#queue = openQueue(store, queueName(ledgerId, null), { skipMetasUpdate: true });
     // `vidbatch_up` says whether it answers.
     this.#queue.on('error', () => undefined);
-    this.#rows = new Paced(() => countStates(db, null), { share: SHARE, leastMs: LEAST_COUNTING_MS });
-    this.#tasks = new Paced(() => countTasks(db, null), { share: SHARE, leastMs: LEAST_COUNTING_MS });
-    this.#standing = new Paced(() => readAlerts(db), { share: SHARE, leastMs: LEAST_MS });
-    this.#limits = new Paced(() => limitsInForce(db, null), { share: SHARE, leastMs: LEAST_MS });
-    this.#workers = new Paced(() => readWorkers(db), { share: SHARE, leastMs: LEAST_MS });
+    this.#rows = new Paced(() => countStates(db, null), COUNTING);
+    this.#tasks = new Paced(() => countTasks(db, null), COUNTING);
+    this.#dying = new Paced(() => countDying(db), COUNTING);
+    this.#trouble = new Paced(() => readTrouble(db), READING);
+    this.#oldestPending = new Paced(() => readOldestPending(db), READING);
+    this.#limits = new Paced(() => limitsInForce(db, null), READING);
+    this.#workers = new Paced(() => readWorkers(db), READING);
     const all = { batchId: null, since: null, by: ['model'], zone: 'UTC' } as const;
-    this.#costs = new Paced(() => readCosts(db, all), { share: SHARE, leastMs: LEAST_COUNTING_MS });
-    this.#jobs = new Paced(() => countByState(this.#queue), {
-      share: SHARE,
-      leastMs: LEAST_MS,
-    });
+    this.#costs = new Paced(() => readCosts(db, all), COUNTING);
+    this.#jobs = new Paced(() => countByState(this.#queue), READING);
   }
 
   async look(worker: Survey['worker'], draining: boolean): Promise<Survey> {
     const health = await this.#parts.ask();
     const ledger = health.ledger === undefined;
-    const [rows, tasks, standing, limits, workers, costs, queue] = await Promise.all([
+    const [rows, tasks, dying, trouble, oldestPending, limits, workers, costs, queue] = await Promise.all([
       ledger ? soon(this.#rows) : undefined,
       ledger ? soon(this.#tasks) : undefined,
-      ledger ? soon(this.#standing) : undefined,
+      ledger ? soon(this.#dying) : undefined,
+      ledger ? soon(this.#trouble) : undefined,
+      ledger ? soon(this.#oldestPending) : undefined,
       ledger ? soon(this.#limits) : undefined,
       ledger ? soon(this.#workers) : undefined,
       ledger ? soon(this.#costs) : undefined,
@@ -92,7 +94,9 @@ export class Surveyor {
       health,
       rows,
       tasks,
-      standing: standing?.value,
+      dying: dying?.value,
+      trouble: trouble?.value,
+      oldestPendingSeconds: oldestPending?.value,
       limits: limits?.value,
       workers: workers?.value,
       costs: costs?.value,
@@ -149,69 +153,4 @@ export class Paced<T> {
       this.#reading = undefined;
     }
   }
-}
-
-/** What a worker needs. */
-export const PARTS = ['ledger', 'queue'] as const;
-export type Part = (typeof PARTS)[number];
-
-/** Why a part does not answer; undefined when it does. */
-export type Health = Record<Part, string | undefined>;
-
-/** A part that takes longer counts as away, because probes wait one or two seconds. */
-const ANSWER_MS = 1_500;
-
-interface Asked {
-  asking: Promise<string | undefined> | undefined;
-  /** Since when it has always answered, by the monotonic clock; undefined: the last time it did not. */
-  since: number | undefined;
-}
-
-/** Asks whether ledger and queue answer. Each gets one query at a time, even if many callers wait for it. */
-export class HealthCheck {
-  readonly #app: Pick<App, 'db' | 'store'>;
-  readonly #asked: Record<Part, Asked> = {
-    ledger: { asking: undefined, since: undefined },
-    queue: { asking: undefined, since: undefined },
-  };
-
-  constructor(app: Pick<App, 'db' | 'store'>) {
-    this.#app = app;
-  }
-
-  async ask(): Promise<Health> {
-    const [ledger, queue] = await Promise.all(PARTS.map((part) => this.#askOne(part)));
-    return { ledger, queue };
-  }
-
-  /** For how many milliseconds both parts have always answered; 0: one did not answer. */
-  answeringMs(): number {
-    const since = PARTS.map((part) => this.#asked[part].since ?? Infinity);
-    return Math.max(0, performance.now() - Math.max(...since));
-  }
-
-  async #askOne(part: Part): Promise<string | undefined> {
-    const asked = this.#asked[part];
-    asked.asking ??= this.#ping(part)
-      .then(() => undefined, reasonOf)
-      .finally(() => (asked.asking = undefined));
-    const reason = await within(ANSWER_MS, asked.asking, () => `no answer within ${ANSWER_MS / 1000} s`);
-    asked.since = reason === undefined ? (asked.since ?? performance.now()) : undefined;
-    return reason;
-  }
-
-  async #ping(part: Part): Promise<void> {
-    const { db, store } = this.#app;
-    if (part === 'ledger') await db.query('select 1');
-    else if (store.kind === 'postgres') await (store.pool as unknown as Queryable).query('select 1');
-    // A PING would wait in the client until the connection comes back.
-    else if (store.redis.status !== 'ready') throw new Error(`not connected: ${store.redis.status}`);
-    else await store.redis.ping();
-  }
-}
-
-/** Connection errors of several addresses come as an AggregateError with an empty message. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  return messageOf(error) || 'it failed without a message';
 }

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import type { Queryable } from '../../database/database.ts';
 import { lockFile } from '../../database/lock.ts';
-import { finding } from '../../ledger/verify/invariant.ts';
-import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
+import { finding, type Finding, type Rule } from '../../ledger/verify/invariant.ts';
 import { journalNames, lockOf, readJournal } from '../../worker/journal/file.ts';
-import { acceptedJournals } from '../../worker/journal/foreign.ts';
+import { acceptedJournals, knownAttempts, type KnownAttempt } from '../../ledger/send/journal.ts';
 import type { JournalLine } from '../../worker/journal/journal.ts';
 import type { Inspection } from './verify.ts';
 
@@ -110,37 +109,13 @@ async function findTornLines(path: string, name: string): Promise<Finding[]> {
   return found;
 }
 
-/** What the ledger has of an attempt. */
-interface Known {
-  number: number;
-  outcome: string | null;
-  taskId: string | null;
-  batch: string;
-  key: string;
-}
-
-/** Attempts without a row are known, too: an invariant of the ledger reports them. */
-async function knownAttempts(db: Queryable, attemptIds: readonly string[]): Promise<Map<string, Known>> {
-  const { rows } = await db.query<Known & { id: string }>(
-    `select a.id, a.number, a.outcome, a.task_id as "taskId", b.name as batch, s.row_key as key
-       from vidbatch.attempt a
-       join vidbatch.submission s on s.id = a.submission_id
-       join vidbatch.batch b on b.id = s.batch_id
-      where a.id = any($1::uuid[])
-      union all
-     select attempt_id, number, kind, task_id, batch, row_key from vidbatch.unmatched_attempt where attempt_id = any($1::uuid[])`,
-    [attemptIds],
-  );
-  return new Map(rows.map(({ id, ...known }) => [id, known]));
-}
-
 async function compareLines(db: Queryable, lines: readonly Entry[]): Promise<Finding[]> {
   if (lines.length === 0) return [];
   const known = await knownAttempts(db, [...new Set(lines.map((line) => line.attempt))]);
   return lines.flatMap((line) => compareLine(line, known.get(line.attempt)));
 }
 
-function compareLine(line: Entry, known: Known | undefined): Finding[] {
+function compareLine(line: Entry, known: KnownAttempt | undefined): Finding[] {
   const { attempt } = line;
   if (line.kind === 'intent') {
     if (known !== undefined) return [];

@@ -1,10 +1,8 @@
 import type { TaskReport } from '../../core/outcome.ts';
 import type { Asker } from '../../provider/asker.ts';
 import type { Database } from '../../database/database.ts';
-import { finding } from '../../ledger/verify/invariant.ts';
-import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
-import { readSlices, readKnownTasks } from '../../ledger/verify/walk.ts';
-import type { KnownTask } from '../../ledger/verify/walk.ts';
+import { finding, type Finding, type Rule } from '../../ledger/verify/invariant.ts';
+import { readSlices, readKnownTasks, type KnownTask } from '../../ledger/verify/walk.ts';
 import type { Inspection } from './verify.ts';
 
 /** The rules for the ledger's task ids and the provider's answers. */

@@ -3,11 +3,9 @@ import type { Queryable, Database } from '../../database/database.ts';
 import { readBatchNames } from '../../ledger/read/batch-numbers.ts';
 import { listFeeders } from '../../ledger/send/feeder.ts';
 import { checkContent, INVARIANTS, checkSlice, checkWhole, readSlices } from '../../ledger/verify/walk.ts';
-import { finding } from '../../ledger/verify/invariant.ts';
-import type { Finding, Rule } from '../../ledger/verify/invariant.ts';
+import { finding, type Finding, type Rule } from '../../ledger/verify/invariant.ts';
 import { queueName } from '../../worker/queue/name.ts';
-import { openQueue, readLive } from '../../worker/queue/queue.ts';
-import type { QueueStore } from '../../worker/queue/queue.ts';
+import { openQueue, readLive, type QueueStore } from '../../worker/queue/queue.ts';
 
 /** What the inspection of one part found, and how to repeat it. Without `again`, the part does not change by itself. */
 export interface Inspection {

@@ -1,5 +1,5 @@
 /** How a request makes its video: api.md, "mode". It is derived, shown, and never sent. */
-export const MODES = ['text', 'image', 'start-end', 'reference'] as const;
+const MODES = ['text', 'image', 'start-end', 'reference'] as const;
 export type Mode = (typeof MODES)[number];
 
 export function modeOf(request: {

@@ -13,7 +13,7 @@ import { profileSchema, type Profile } from './schema.ts';
 const yaml = (): typeof Yaml => createRequire(import.meta.url)('yaml') as typeof Yaml;
 
 /** A profile file is a few kilobytes. */
-export const LARGEST_PROFILE = 262_144;
+const LARGEST_PROFILE = 262_144;
 
 /** What is wrong in a profile. */
 export interface ProfileFault {

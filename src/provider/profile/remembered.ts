@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto';
 import { usageError, VidbatchError } from '../../core/errors.ts';
-import { sameKeyOf } from '../../core/retry-policy.ts';
-import type { SameKey } from '../../core/retry-policy.ts';
+import { sameKeyOf, type SameKey } from '../../core/retry-policy.ts';
 import type { Queryable } from '../../database/database.ts';
-import { findProfile, listProfiles } from '../../ledger/profiles.ts';
-import type { KeptProfile } from '../../ledger/profiles.ts';
+import { findProfile, listProfiles, type KeptProfile } from '../../ledger/profiles.ts';
 import { builtInNames } from './built-in.ts';
-import { builtInProfile } from './load.ts';
-import type { LoadedProfile } from './load.ts';
+import { builtInProfile, type LoadedProfile } from './load.ts';
 import { readProfile } from './read.ts';
 import type { Profile } from './schema.ts';
 

@@ -5,7 +5,7 @@ import { described, object, text } from './parts.ts';
 
 /** The parts of a profile that say where a request goes: paths below the base URL, and headers. */
 
-/** Below the base URL. Without `..`, a second `//`, a query that hides a host, and so on: URL parsing changes nothing in it. */
+/** A path below the base URL that URL parsing leaves as it is: no `..`, no second `//`, no query that hides a host. */
 export const urlPath = text.refine(isUrlPath, {
   error: ({ input }) =>
     `${typedExcerpt(input)} is not a path below the base URL, such as /v1/video/generations`,

@@ -228,5 +228,3 @@ export const profileSchema = object(
 );
 
 export type Profile = z.output<typeof profileSchema>;
-/** A profile as it is written. */
-export type WrittenProfile = z.input<typeof profileSchema>;

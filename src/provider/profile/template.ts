@@ -1,5 +1,4 @@
-import type { JsonValue } from '../../core/json.ts';
-import { isPlainObject } from '../../core/json.ts';
+import { isPlainObject, type JsonValue } from '../../core/json.ts';
 
 /**
  * The body of a create request as a profile writes it: JSON in which `${field}` stands for a field of the request.

@@ -1,70 +1,38 @@
-import { basename } from 'node:path';
-import { explain } from './candidate.ts';
-import type { Signs, Verdict } from './candidate.ts';
-import { checkMapped } from './field.ts';
-import { openProviderFile, lineWithoutKeys } from './provider-file.ts';
-import type { FileOptions } from './provider-file.ts';
-import { expectedOf, judge, toAuditedTask } from './audited-task.ts';
-import type { Context, Span, AuditFinding } from './audited-task.ts';
+import { explain, type Signs, type Verdict } from './candidate.ts';
+import { matchFiles, type MatchOptions } from './match-files.ts';
+import {
+  expectedOf,
+  judge,
+  toAuditedTask,
+  type Context,
+  type Span,
+  type AuditFinding,
+} from './audited-task.ts';
 import { AuditSummary } from './summary.ts';
-import { usageError } from '../../core/errors.ts';
-import {
-  storeCharges,
-  analyseListing,
-  readFileFacts,
-  stageLines,
-} from '../../ledger/audit/provider-lines.ts';
-import type { Database } from '../../database/database.ts';
-import { transaction } from '../../database/database.ts';
+import { storeCharges, readFileFacts, type FileFacts } from '../../ledger/audit/provider-lines.ts';
+import { transaction, type Database } from '../../database/database.ts';
 import { beginImport, endImport, keepImport } from '../../ledger/import/stage.ts';
-import type { FileFacts, StagedLine } from '../../ledger/audit/provider-lines.ts';
-import {
-  readNameless,
-  readOwnClients,
-  pairTasks,
-  readSendingSince,
-  readSubjects,
-} from '../../ledger/audit/pairing.ts';
-import { resolveAccepted } from '../../ledger/operator/resolve.ts';
-import type { Said } from '../../ledger/operator/resolve.ts';
-import {
-  compareClocks,
-  readEdges,
-  gatherSuspects,
-  markCandidates,
-  pairSettled,
-  readSuspects,
-} from '../../ledger/audit/suspect.ts';
-import type { Suspect } from '../../ledger/audit/suspect.ts';
+import { readNameless, readSubjects } from '../../ledger/audit/pairing.ts';
+import { resolveAccepted, type Said } from '../../ledger/operator/resolve.ts';
+import { readEdges } from '../../ledger/audit/candidates.ts';
+import { pairSettled, readSuspects, type Suspect } from '../../ledger/audit/suspect.ts';
 import { countChosen } from '../../ledger/read/uncertain.ts';
-import { defaultProfile } from '../../provider/profile/load.ts';
-import { rememberedProfiles } from '../../provider/profile/remembered.ts';
-import { TaskWords } from '../../provider/task-words.ts';
 
-export interface AuditOptions extends FileOptions {
-  files: readonly string[];
-  origin: string;
+export interface AuditOptions extends Omit<MatchOptions, 'batchId' | 'mayBeEmpty'> {
   /** Null: all batches. */
   batch: { id: number; name: string } | null;
   /** The time that the files cover, if a person gives it: milliseconds since the epoch. */
   since?: number;
   until?: number;
-  /** How far the provider's clock may be from the ledger's. */
-  toleranceMs: number;
   price: Context['price'];
-  /** Removes API keys from the text of a line before it is stored. */
-  redact?: (text: string) => string;
   /** Who settles rows that match one task each; undefined: they are only shown. */
   accept?: Said;
   onFinding?: (finding: AuditFinding) => Promise<void> | void;
   onVerdict?: (row: Suspect, verdict: Verdict, accepted: Accepted | undefined) => void;
-  onProgress?: (lines: number) => void;
-  onWarning?: (text: string) => void;
-  signal?: AbortSignal;
 }
 
 /** A row that was settled by a file. */
-export interface Accepted {
+interface Accepted {
   taskId: string;
   attemptId: string;
   number: number;
@@ -91,7 +59,6 @@ export interface Audit {
   stored: number;
 }
 
-const CHUNK = 1000;
 const PAGE = 200;
 
 /**
@@ -101,25 +68,14 @@ const PAGE = 200;
  *   `IMPORT_LOST` when the staged lines of the files were deleted: rows that were settled before stay settled.
  */
 export async function audit(db: Database, options: AuditOptions): Promise<Audit> {
-  const { origin, batch, toleranceMs } = options;
+  const { batch, toleranceMs } = options;
   const importId = await beginImport(db);
   try {
-    const profiles = [...(await rememberedProfiles(db).all()), defaultProfile()];
-    const words = profiles.map(({ task }) => new TaskWords(task));
-    const { zoned, empty } = await stageFiles(db, importId, { ...options, words });
-    await analyseListing(db);
-    await pairTasks(db, importId, { origin, batchId: batch?.id ?? null });
-    await gatherSuspects(db, importId, origin);
-    await analyseListing(db);
-    const since = await readSendingSince(db, origin);
-    const clients = await readOwnClients(db, importId);
-    const { strangers, twins } = await markCandidates(db, importId, { origin, toleranceMs, since, clients });
-    const signs = {
-      clocks: await compareClocks(db, importId, toleranceMs),
-      absolute: !zoned,
-      strangers,
-      twins,
-    };
+    const { empty, signs, since, clients } = await matchFiles(db, importId, {
+      ...options,
+      batchId: batch?.id ?? null,
+      mayBeEmpty: options.since !== undefined || options.until !== undefined,
+    });
     const doubts = await settleDoubts(db, importId, signs, options);
     const files = [...(await readFileFacts(db, importId)), ...empty];
     const context: Context = {
@@ -144,62 +100,6 @@ export async function audit(db: Database, options: AuditOptions): Promise<Audit>
   } finally {
     await endImport(db, importId);
   }
-}
-
-/** `zoned`: a time has its zone from a flag. `empty`: files without a line, which SQL cannot count. */
-async function stageFiles(
-  db: Database,
-  importId: string,
-  options: AuditOptions,
-): Promise<{ zoned: boolean; empty: FileFacts[] }> {
-  let position = 0;
-  let zoned = false;
-  const empty: FileFacts[] = [];
-  const headers = new Set<string>();
-  const mayBeEmpty = options.since !== undefined || options.until !== undefined;
-  for (const [index, path] of options.files.entries()) {
-    const file = await openProviderFile(path, { ...options, mayBeEmpty });
-    for (const warning of file.warnings) options.onWarning?.(warning);
-    // Two files may have the same name.
-    const name = options.files.slice(0, index).some((other) => basename(other) === file.name)
-      ? path
-      : file.name;
-    const signs = { below: 0, above: 0 };
-    const before = position;
-    let chunk: StagedLine[] = [];
-    for await (const line of file.lines) {
-      if (options.signal?.aborted === true) return { zoned, empty };
-      position += 1;
-      zoned ||= line.read.zoned;
-      if (line.read.negative) signs.below += 1;
-      else if (line.read.amount !== null) signs.above += 1;
-      chunk.push({ ...lineWithoutKeys(line, options.redact ?? same), position, file: name });
-      if (chunk.length < CHUNK) continue;
-      await stageLines(db, importId, chunk);
-      options.onProgress?.(position);
-      chunk = [];
-    }
-    if (chunk.length > 0) await stageLines(db, importId, chunk);
-    if (signs.below > 0 && signs.above === 0 && options.negative === undefined) throw allNegative(path);
-    for (const header of file.headers) headers.add(header);
-    if (position > before) continue;
-    const { listed, billed } = file;
-    empty.push({ file: name, lines: 0, unreadable: 0, listed, billed, from: null, to: null });
-  }
-  checkMapped(options.map, headers);
-  return { zoned, empty };
-}
-
-function same(text: string): string {
-  return text;
-}
-
-function allNegative(path: string): Error {
-  return usageError(
-    'ALL_NEGATIVE',
-    `${path}: every amount is negative: charges as changes of a balance, or refunds?`,
-    'Choose one: --negative charge or --negative refund; or name the column of types, --map type=<header>.',
-  );
 }
 
 /** A file covers the time from its first line to its last, unless a person says otherwise. For one batch it covers all. */

@@ -1,7 +1,5 @@
-import { compare, ZERO, parseAmount } from '../../core/money/money.ts';
-import type { Money } from '../../core/money/money.ts';
-import { settle } from './charge.ts';
-import type { Charge, Settled } from './charge.ts';
+import { compare, ZERO, parseAmount, type Money } from '../../core/money/money.ts';
+import { settle, type Charge, type Settled } from './charge.ts';
 import type { FindingType } from './finding-type.ts';
 import type { ChargeRow, LineRow, SubjectRow } from '../../ledger/audit/pairing.ts';
 

@@ -1,4 +1,4 @@
-import type { Evidence, Edge } from '../../ledger/audit/suspect.ts';
+import type { Evidence, Edge } from '../../ledger/audit/candidates.ts';
 
 /** What the files show about the account as a whole. */
 export interface Signs {

@@ -1,6 +1,5 @@
 import { identityOf } from '../../ledger/audit/provider-lines.ts';
-import { add, compare, negate, ZERO } from '../../core/money/money.ts';
-import type { Amount } from '../../core/money/money.ts';
+import { add, compare, negate, ZERO, type Amount } from '../../core/money/money.ts';
 
 /** The charge or refund that one line names. */
 export interface Charge {

@@ -1,7 +1,6 @@
 import { formatAmount } from '../../core/money/money.ts';
 import { writeText } from '../../manifest/export-format.ts';
-import { settleTask } from './audited-task.ts';
-import type { AuditFinding } from './audited-task.ts';
+import { settleTask, type AuditFinding } from './audited-task.ts';
 
 /** Columns of the file that goes to the provider's support. */
 export const DIFFERENCE_COLUMNS = [

@@ -2,11 +2,10 @@ import type { FileLine } from '../../ledger/audit/provider-lines.ts';
 import { basename } from 'node:path';
 import { usageError, VidbatchError } from '../../core/errors.ts';
 import type { ColumnMap } from '../../manifest/columns.ts';
-import type { ManifestEntry, RawRow } from '../../manifest/entry.ts';
+import { DATE_RULE, type Fault, type ManifestEntry, type RawRow } from '../../manifest/entry.ts';
 import { isPlainObject } from '../../core/json.ts';
 import { openManifest } from '../../manifest/manifest.ts';
-import { checkFields, findHeaders } from './field.ts';
-import type { Headers } from './field.ts';
+import { checkFields, findHeaders, type Field, type Headers } from './field.ts';
 import { defaultProfile } from '../../provider/profile/load.ts';
 import { TaskWords } from '../../provider/task-words.ts';
 import { readRecord } from './provider-record.ts';
@@ -85,7 +84,6 @@ async function* linesOf(
   const known = new Map<string, Headers>();
   let [empty, named] = [true, false];
   for await (const { line, raw: row, faults } of entries) {
-    const fault = faults.find(({ severity }) => severity === 'error');
     const raw = flat(row);
     const names = Object.keys(raw);
     const signature = names.join('\n');
@@ -95,6 +93,7 @@ async function* linesOf(
       if (known.size < 100) known.set(signature, headers);
       for (const name of names) if (seen.size < 1000 || map.has(name)) seen.add(name);
     }
+    const fault = faults.find((one) => one.severity === 'error' && !isTime(one, headers));
     const options = {
       where: `${path}:${line}`,
       zone,
@@ -118,6 +117,14 @@ async function* linesOf(
 function defaultWords(): TaskWords[] {
   return [new TaskWords(defaultProfile().task)];
 }
+
+/** A cell of a workbook that is a date, where a time is expected or nothing is read. */
+function isTime({ rule, column }: Fault, { of }: Headers): boolean {
+  if (rule !== DATE_RULE || column === undefined) return false;
+  return [...of].every(([field, header]) => header !== column || TIMES.includes(field));
+}
+
+const TIMES: readonly Field[] = ['created_at', 'billed_at'];
 
 /** It has the status of tasks, or no amounts. */
 function isListed({ of }: Headers): boolean {
@@ -172,7 +179,7 @@ const KEY = /\bsk-[A-Za-z0-9_-]{8,}/g;
 
 /** Removes our own key from a text, and everything that looks like a key. */
 export function withoutKeys(apiKey: string | undefined): (text: string) => string {
-  const ours = apiKey === undefined ? (text: string): string => text : redactor(apiKey);
+  const ours = redactor(apiKey);
   return (text) => ours(text).replace(KEY, REDACTED);
 }
 

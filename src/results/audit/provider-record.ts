@@ -1,12 +1,10 @@
 import type { ProviderRecord } from '../../ledger/audit/provider-lines.ts';
-import { compare, negate, ZERO, parseAmount } from '../../core/money/money.ts';
+import { compare, negate, ZERO, parseAmount, type Amount } from '../../core/money/money.ts';
 import { excerpt } from '../../core/text.ts';
 import type { TaskStatus } from '../../core/task-status.ts';
 import type { TaskWords } from '../../provider/task-words.ts';
-import type { Headers, Field } from './field.ts';
-import type { Amount } from '../../core/money/money.ts';
 import { usageError } from '../../core/errors.ts';
-import { currencyOf } from './field.ts';
+import { currencyOf, type Headers, type Field } from './field.ts';
 import { readTime } from './time.ts';
 
 function statusOf(written: string, words: readonly TaskWords[]): TaskStatus {

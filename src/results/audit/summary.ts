@@ -1,9 +1,6 @@
-import { add, formatAmount } from '../../core/money/money.ts';
-import type { Amount } from '../../core/money/money.ts';
-import { TYPE_NAMES, FINDING_TYPES, isDifference } from './finding-type.ts';
-import type { FindingType } from './finding-type.ts';
-import { settleTask } from './audited-task.ts';
-import type { AuditFinding } from './audited-task.ts';
+import { add, formatAmount, type Amount } from '../../core/money/money.ts';
+import { TYPE_NAMES, FINDING_TYPES, isDifference, type FindingType } from './finding-type.ts';
+import { settleTask, type AuditFinding } from './audited-task.ts';
 
 /** An exact decimal as text. */
 export interface MoneyText {

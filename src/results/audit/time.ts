@@ -1,4 +1,4 @@
-import { offsetAt } from '../../core/time/zone.ts';
+import { DAY_MS, offsetAt } from '../../core/time/zone.ts';
 
 /**
  * `zoneless`: a local time whose zone is unknown. `ambiguous`: the clocks of the zone showed it twice, or never. `date`: a day
@@ -52,8 +52,6 @@ function offsetOf(zone: string): number {
   const [, sign, hours, minutes] = /^([+-])(\d{2}):?(\d{2})$/.exec(zone) ?? [];
   return (sign === '-' ? -1 : 1) * (Number(hours ?? 0) * 60 + Number(minutes ?? 0)) * 60_000;
 }
-
-const DAY_MS = 86_400_000;
 
 /** The moments at which the clocks of the zone show it. */
 function instants(wall: number, zone: string): number[] {

@@ -3,10 +3,8 @@ import { VidbatchError } from '../../core/errors.ts';
 import type { WholeVideo } from '../../ledger/tasks/downloads.ts';
 import { endOfBoxes, HEAD_BYTES, readContent } from './container.ts';
 import { checkRoom, PartFile } from './disk.ts';
-import { one, rangeOf, tooLarge } from './judgement.ts';
-import type { Part } from './judgement.ts';
-import { broken, isFramed, openTransfer, readBody } from './transfer.ts';
-import type { Opened, TransferLimits } from './transfer.ts';
+import { one, rangeOf, tooLarge, type Part } from './judgement.ts';
+import { broken, isFramed, openTransfer, readBody, type Opened, type TransferLimits } from './transfer.ts';
 
 /** How one try to download a video, or its missing part, ended. */
 export type Tried =

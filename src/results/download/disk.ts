@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
-import type { Hash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { constants, link, lstat, open, rename, rm, statfs } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { constants, link, lstat, open, rename, rm, statfs, type FileHandle } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, VidbatchError } from '../../core/errors.ts';
+import { flush } from '../../database/flush.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = constants;
 
@@ -206,18 +205,6 @@ export async function giveName(part: string, path: string, sha256: string): Prom
   });
   if (!named && ((await sizeOf(path)) === undefined || (await sha256Of(path)) !== sha256)) return false;
   await removeFile(part);
-  await syncFolder(dirname(path));
+  await onDisk(path, () => flush(dirname(path)));
   return true;
-}
-
-/** A new name is on the disk when its folder is flushed. */
-async function syncFolder(path: string): Promise<void> {
-  await onDisk(path, async () => {
-    const folder = await open(path, 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
-  });
 }

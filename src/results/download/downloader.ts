@@ -12,13 +12,14 @@ import {
   renewUrl,
   readWholeVideos,
   readWantedVideos,
+  type Folder,
+  type KnownVideo,
+  type Wanted,
 } from '../../ledger/tasks/downloads.ts';
-import type { Folder, KnownVideo, Wanted } from '../../ledger/tasks/downloads.ts';
 import type { VideoAsker } from '../../provider/asker.ts';
 import { removeFile, sha256Of, sizeOf, UnusableName } from './disk.ts';
 import { BaseNames } from './file-name.ts';
-import { fetchVideo } from './video.ts';
-import type { Fetched, FetchOptions, Renewed } from './video.ts';
+import { fetchVideo, type Fetched, type FetchOptions, type Renewed } from './video.ts';
 
 export interface DownloaderOptions {
   db: Database;

@@ -17,7 +17,8 @@ import type { Batch } from '../../ledger/batches.ts';
 import type { Folder } from '../../ledger/tasks/downloads.ts';
 import { lockFile } from '../../database/lock.ts';
 
-const NOTE = '.vidbatch-download.json';
+/** The file in a folder of videos that says whose they are. */
+export const NOTE = '.vidbatch-download.json';
 const LOCK = '.vidbatch-download.lock';
 
 interface Note {
@@ -105,10 +106,8 @@ function readNote(folder: string): Note | undefined {
   const path = join(folder, NOTE);
   checkNoLink(path);
   try {
-    const note = JSON.parse(readFileSync(path, 'utf8')) as Partial<Note> | null;
-    if (UUID.test(note?.folder ?? '') && typeof note?.ledger === 'string' && typeof note.batch === 'string') {
-      return note as Note;
-    }
+    const note = parseNote(readFileSync(path, 'utf8'));
+    if (note !== undefined) return note;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
   }
@@ -117,6 +116,14 @@ function readNote(folder: string): Note | undefined {
     `${path}: is not the note that vidbatch keeps in a folder of videos`,
     'Name another folder with --folder. Or delete the file: then the videos in this folder are compared before they are kept.',
   );
+}
+
+/** Undefined: JSON that is no note. @throws SyntaxError for what is not JSON. */
+export function parseNote(text: string): Note | undefined {
+  const note = JSON.parse(text) as Partial<Note> | null;
+  const isNote =
+    UUID.test(note?.folder ?? '') && typeof note?.ledger === 'string' && typeof note.batch === 'string';
+  return isNote ? (note as Note) : undefined;
 }
 
 function makeNote(folder: string, note: Note): Note {

@@ -3,7 +3,7 @@ import { parseRetryAfter } from '../../core/retry-policy.ts';
 /** A part of a video that is on the disk already. */
 export interface Part {
   size: number;
-  /** ETag or date of its version; null: unknown, so that it cannot be continued. */
+  /** The ETag or the date of this version of the video. Null: unknown, so a download that stopped begins again. */
   validator: string | null;
   /** Bytes of the whole, where known. */
   total: number | null;

@@ -1,12 +1,9 @@
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { pipeline } from 'node:stream/promises';
 import type { Duplex } from 'node:stream';
-import { Agent } from 'undici';
-import type { Dispatcher } from 'undici';
-import { guardedConnector, UnreachableAddress } from './address.ts';
-import type { Reach } from './address.ts';
-import { judgeHead, one } from './judgement.ts';
-import type { Head, Judgement, Part } from './judgement.ts';
+import { Agent, type Dispatcher } from 'undici';
+import { guardedConnector, UnreachableAddress, type Reach } from './address.ts';
+import { judgeHead, one, type Head, type Judgement, type Part } from './judgement.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const MOST_REDIRECTS = 5;

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf, VidbatchError } from '../../core/errors.ts';
 import { csvCell } from '../../core/text.ts';
+import { tellUtc, type TellTime } from '../../core/time/tell-time.ts';
 import { writeText } from '../../manifest/export-format.ts';
 
 /**
@@ -60,20 +61,13 @@ export function videoJson(row: VideoView): Record<string, string | number | null
 }
 
 /** `downloaded, desk:/videos/text/shot-007.mp4, 4.2 MB, sha256 1e6b…, 2026-11-26T10:00:00.000Z` */
-export function formatVideo({
-  host,
-  path,
-  state,
-  file,
-  bytes,
-  sha256,
-  code,
-  reason,
-  at,
-}: PlacedVideo): string {
+export function formatVideo(
+  { host, path, state, file, bytes, sha256, code, reason, at }: PlacedVideo,
+  tell: TellTime = tellUtc,
+): string {
   const place = `${host}:${path}${state === 'downloaded' ? `/${file}` : ''}`;
   const known = state === 'downloaded' ? [formatSize(bytes ?? 0), `sha256 ${sha256}`] : [code, reason];
-  return [state, place, ...known.filter((part) => part !== null), at.toISOString()].join(' · ');
+  return [state, place, ...known.filter((part) => part !== null), tell(at)].join(' · ');
 }
 
 /** Says which file belongs to which row, for people. It is replaced each time, and vidbatch never reads it. */
@@ -114,7 +108,10 @@ export async function writeList(folder: string, rows: AsyncIterable<VideoView>):
     await rename(`${path}.new`, path);
   } catch (cause) {
     if (cause instanceof VidbatchError) throw cause;
-    throw new VidbatchError('DISK', `${path}: ${messageOf(cause)}`, { cause });
+    throw new VidbatchError('DISK', `${path}: ${messageOf(cause)}`, {
+      cause,
+      hint: 'The videos are there. Correct the cause, and run the same command again: it writes the list.',
+    });
   }
   return totals;
 }

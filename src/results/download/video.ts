@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WholeVideo, Wanted } from '../../ledger/tasks/downloads.ts';
 import { backoffMs } from '../../core/retry-policy.ts';
-import { attempt } from './attempt.ts';
-import type { AttemptOptions, Tried } from './attempt.ts';
+import { attempt, type AttemptOptions, type Tried } from './attempt.ts';
 import { giveName, partSize, removeFile } from './disk.ts';
 import type { Part } from './judgement.ts';
 

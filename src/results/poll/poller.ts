@@ -4,15 +4,20 @@ import { isOutage } from '../../database/connection-errors.ts';
 import { messageOf, VidbatchError } from '../../core/errors.ts';
 import type { Database } from '../../database/database.ts';
 import { grouped } from '../../core/group-commit.ts';
-import { ensurePoller, releaseTasks, pollSoon, readNextPoll, takeTasks } from '../../ledger/tasks/poll.ts';
-import type { TakenTask } from '../../ledger/tasks/poll.ts';
-import { recordPolls } from '../../ledger/tasks/record-polls.ts';
-import type { Polled } from '../../ledger/tasks/record-polls.ts';
+import {
+  ensurePoller,
+  releaseTasks,
+  pollSoon,
+  readNextPoll,
+  takeTasks,
+  type PollScope,
+  type TakenTask,
+} from '../../ledger/tasks/poll.ts';
+import { recordPolls, type Polled } from '../../ledger/tasks/record-polls.ts';
 import type { Logger } from '../../core/log.ts';
 import { untilLedgerAnswers } from '../../database/outage.ts';
 import { crashPoint } from '../../core/crash-points.ts';
-import { judgePoll, POLL_PLAN } from '../../core/poll-plan.ts';
-import type { PollPlan } from '../../core/poll-plan.ts';
+import { judgePoll, POLL_PLAN, type PollPlan } from '../../core/poll-plan.ts';
 import type { Asker } from '../../provider/asker.ts';
 import { isFinal } from '../../core/task-status.ts';
 
@@ -59,148 +64,178 @@ const FAILED_MS = 1_000;
 
 /** Asks the provider for tasks when they are due, together with all other pollers of this ledger. */
 export function startPoller(options: PollerOptions): Poller {
-  const { db, provider, concurrency, log, until, plan: planned = POLL_PLAN, random = Math.random } = options;
-  const { origin } = provider;
-  const scope = { origin, batches: options.batches };
-  const asker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
-  const since = typeof until === 'object' ? until.askedSince : null;
-  // With `askedSince`, new tasks are also polled at once.
-  const plan = (): PollPlan => (typeof planned === 'function' ? planned() : planned);
-  const firstMs = (): number => (since === null ? plan().firstMs : 0);
-  const leaseMs = options.timeoutMs + LEASE_MARGIN_MS;
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  const record = grouped((polls: readonly Polled[]) => recordPolls(db, origin, polls));
-  const taken: { task: TakenTask; leavesAt: number }[] = [];
-  const asking = new Set<Promise<void>>();
-  let wake: (() => void) | undefined;
+  return new TaskPoller(options);
+}
+
+class TaskPoller implements Poller {
+  readonly ended: Promise<void>;
+  readonly #of: PollerOptions;
+  readonly #scope: PollScope;
+  readonly #asker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  /** The poller ends when each due task has been polled after this moment. Null: there is no such end. */
+  readonly #since: string | null;
+  readonly #stopping = new AbortController();
+  readonly #record: (polled: Polled) => Promise<boolean>;
+  /** Tasks that this poller has taken and not asked for yet. */
+  readonly #taken: { task: TakenTask; leavesAt: number }[] = [];
+  readonly #asking = new Set<Promise<void>>();
+  /** When to look for due tasks, by the monotonic clock. */
+  #lookAt = 0;
+  #wake: (() => void) | undefined;
   /** The log says already that polls are paused for a while. */
-  let held = false;
+  #held = false;
 
-  let lookAt = 0;
-
-  function lookIn(ms: number): void {
-    lookAt = Math.min(lookAt, performance.now() + ms);
+  constructor(options: PollerOptions) {
+    const { db, provider, batches, until } = options;
+    this.#of = options;
+    this.#scope = { origin: provider.origin, batches };
+    this.#since = typeof until === 'object' ? until.askedSince : null;
+    this.#record = grouped((polls: readonly Polled[]) => recordPolls(db, provider.origin, polls));
+    this.ended = this.#run();
   }
 
-  /** Takes the tasks that are due and sets `lookAt`. False: nothing is left to wait for. */
-  async function look(room: number): Promise<boolean> {
-    const tasks = await takeTasks(db, scope, {
-      asker,
-      room,
-      intervalMs: options.intervalMs ?? null,
-      leaseMs,
-      firstMs: firstMs(),
-      before: since,
-    });
-    const now = performance.now();
-    taken.push(...tasks.map((task) => ({ task, leavesAt: now + task.waitMs })));
-    lookAt = now;
-    if (tasks.length === room) return true;
-    lookAt += LOOK_MS;
-    const dueMs = await readNextPoll(db, scope, { firstMs: firstMs(), before: since });
-    if (dueMs !== undefined) lookIn(Math.max(dueMs, LEAST_PAUSE_MS));
-    return dueMs !== undefined || asking.size + taken.length > 0;
+  async hurry(): Promise<void> {
+    const { db, log } = this.#of;
+    await pollSoon(db, this.#scope.origin).catch((error: unknown) => logFailure(error, log));
+    this.#lookAt = 0;
+    this.#wake?.();
   }
 
-  async function ask(task: TakenTask): Promise<void> {
-    const report = await provider.query(task.taskId, {
-      profileId: task.profileId,
-      queryUrl: task.queryUrl,
-      signal,
-    });
-    crashPoint('task-asked');
-    if (report.kind === 'transient' && signal.aborted) return releaseTasks(db, [task], { asked: true });
-    const polled = { task, verdict: judgePoll(task, report, { random, plan: plan() }) };
-    if (polled.verdict.kind === 'unanswered' && polled.verdict.holdMs > 0) await giveBack();
-    // If this process ends first, the lease ends, and the task is polled again.
-    const recorded = await untilLedgerAnswers('poll', log, () => record(polled), signal);
-    crashPoint('task-recorded');
-    const { verdict } = polled;
-    logPolled(log, polled, { recorded, held });
-    held = verdict.kind === 'unanswered' && (held || verdict.holdMs > 0);
-    options.onPolled?.(polled);
-    if ('nextMs' in verdict && verdict.nextMs !== null) lookIn(verdict.nextMs);
+  stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#wake?.();
+    return this.ended;
   }
 
-  async function giveBack(): Promise<void> {
-    const rest = taken.splice(0).map(({ task }) => task);
-    if (rest.length > 0) await releaseTasks(db, rest).catch(() => undefined);
+  async #run(): Promise<void> {
+    await this.#loop().catch((error: unknown) => logFailure(error, this.#of.log));
+    await this.#giveBack();
+    await Promise.all(this.#asking);
   }
 
-  function startDue(): void {
-    const now = performance.now();
-    while (asking.size < concurrency && taken[0] !== undefined && taken[0].leavesAt <= now) {
-      const [{ task }] = taken.splice(0, 1) as [(typeof taken)[0]];
-      const asked: Promise<void> = ask(task)
-        .catch((error: unknown) => logFailure(error, log))
-        .finally(() => {
-          asking.delete(asked);
-          wake?.();
-        });
-      asking.add(asked);
+  async #loop(): Promise<void> {
+    const { db, until, log } = this.#of;
+    const { signal } = this.#stopping;
+    await untilLedgerAnswers('poller', log, () => ensurePoller(db, this.#scope.origin), signal);
+    while (!signal.aborted) {
+      const idle = this.#open() === 0;
+      if (this.#hasRoom() && (performance.now() >= this.#lookAt || (idle && until !== undefined))) {
+        try {
+          const more = await this.#look();
+          if (!more && until !== undefined) return;
+        } catch (error) {
+          this.#lookAt = performance.now() + FAILED_MS;
+          logFailure(error, log);
+        }
+      }
+      this.#startDue();
+      if (!signal.aborted) await this.#pause();
     }
   }
 
-  /** Waits until an answer comes, a poll may leave, or it is time to look. */
-  async function pause(): Promise<void> {
+  /** Takes the tasks that are due, and decides when to look again. False: nothing is left to wait for. */
+  async #look(): Promise<boolean> {
+    const { db, concurrency, intervalMs = null, timeoutMs } = this.#of;
+    const room = 2 * concurrency - this.#open();
+    const tasks = await takeTasks(db, this.#scope, {
+      asker: this.#asker,
+      room,
+      intervalMs,
+      leaseMs: timeoutMs + LEASE_MARGIN_MS,
+      ...this.#due(),
+    });
     const now = performance.now();
-    const leavesAt = asking.size < concurrency ? (taken[0]?.leavesAt ?? Infinity) : Infinity;
-    const ms = Math.min(leavesAt, hasRoom() ? lookAt : Infinity, now + LOOK_MS) - now;
+    this.#taken.push(...tasks.map((task) => ({ task, leavesAt: now + task.waitMs })));
+    this.#lookAt = now;
+    if (tasks.length === room) return true;
+    this.#lookAt += LOOK_MS;
+    const dueMs = await readNextPoll(db, this.#scope, this.#due());
+    if (dueMs !== undefined) this.#lookIn(Math.max(dueMs, LEAST_PAUSE_MS));
+    return dueMs !== undefined || this.#open() > 0;
+  }
+
+  /** Which tasks are due. With `askedSince`, new tasks are also polled at once. */
+  #due(): { firstMs: number; before: string | null } {
+    return { firstMs: this.#since === null ? this.#plan().firstMs : 0, before: this.#since };
+  }
+
+  #plan(): PollPlan {
+    const { plan = POLL_PLAN } = this.#of;
+    return typeof plan === 'function' ? plan() : plan;
+  }
+
+  #lookIn(ms: number): void {
+    this.#lookAt = Math.min(this.#lookAt, performance.now() + ms);
+  }
+
+  /** Tasks that are taken or being polled. */
+  #open(): number {
+    return this.#asking.size + this.#taken.length;
+  }
+
+  /** As many tasks are taken ahead as are being polled, so that no poll waits for the ledger. */
+  #hasRoom(): boolean {
+    return this.#open() <= this.#of.concurrency;
+  }
+
+  /** Starts the polls that may leave now. */
+  #startDue(): void {
+    const now = performance.now();
+    for (;;) {
+      const [first] = this.#taken;
+      if (first === undefined || first.leavesAt > now || this.#asking.size >= this.#of.concurrency) return;
+      this.#taken.shift();
+      const asked: Promise<void> = this.#ask(first.task)
+        .catch((error: unknown) => logFailure(error, this.#of.log))
+        .finally(() => {
+          this.#asking.delete(asked);
+          this.#wake?.();
+        });
+      this.#asking.add(asked);
+    }
+  }
+
+  async #ask(task: TakenTask): Promise<void> {
+    const { db, provider, log, random = Math.random, onPolled } = this.#of;
+    const { signal } = this.#stopping;
+    const { taskId, profileId, queryUrl } = task;
+    const report = await provider.query(taskId, { profileId, queryUrl, signal });
+    crashPoint('task-asked');
+    if (report.kind === 'transient' && signal.aborted) return releaseTasks(db, [task], { asked: true });
+    const verdict = judgePoll(task, report, { random, plan: this.#plan() });
+    const polled = { task, verdict };
+    if (verdict.kind === 'unanswered' && verdict.holdMs > 0) await this.#giveBack();
+    // If this process ends first, the lease ends, and the task is polled again.
+    const recorded = await untilLedgerAnswers('poll', log, () => this.#record(polled), signal);
+    crashPoint('task-recorded');
+    logPolled(log, polled, { recorded, held: this.#held });
+    this.#held = verdict.kind === 'unanswered' && (this.#held || verdict.holdMs > 0);
+    onPolled?.(polled);
+    if ('nextMs' in verdict && verdict.nextMs !== null) this.#lookIn(verdict.nextMs);
+  }
+
+  /** Gives back the tasks that are taken and not asked for. */
+  async #giveBack(): Promise<void> {
+    const rest = this.#taken.splice(0).map(({ task }) => task);
+    if (rest.length > 0) await releaseTasks(this.#of.db, rest).catch(() => undefined);
+  }
+
+  /** Waits until an answer comes, a poll may leave, or it is time to look. */
+  async #pause(): Promise<void> {
+    const now = performance.now();
+    const leavesAt =
+      this.#asking.size < this.#of.concurrency ? (this.#taken[0]?.leavesAt ?? Infinity) : Infinity;
+    const ms = Math.min(leavesAt, this.#hasRoom() ? this.#lookAt : Infinity, now + LOOK_MS) - now;
     if (ms <= 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
-      wake = () => {
+      this.#wake = () => {
         clearTimeout(timer);
         resolve();
       };
     });
-    wake = undefined;
+    this.#wake = undefined;
   }
-
-  /** As many tasks are taken ahead as are being polled, so that no poll waits for the ledger. */
-  function hasRoom(): boolean {
-    return asking.size + taken.length <= concurrency;
-  }
-
-  async function loop(): Promise<void> {
-    await untilLedgerAnswers('poller', log, () => ensurePoller(db, origin), signal);
-    while (!signal.aborted) {
-      const idle = asking.size + taken.length === 0;
-      if (hasRoom() && (performance.now() >= lookAt || (idle && until !== undefined))) {
-        try {
-          const more = await look(2 * concurrency - asking.size - taken.length);
-          if (!more && until !== undefined) return;
-        } catch (error) {
-          lookAt = performance.now() + FAILED_MS;
-          logFailure(error, log);
-        }
-      }
-      startDue();
-      if (!signal.aborted) await pause();
-    }
-  }
-
-  async function run(): Promise<void> {
-    await loop().catch((error: unknown) => logFailure(error, log));
-    await giveBack();
-    await Promise.all(asking);
-  }
-
-  const ended = run();
-  return {
-    ended,
-    async hurry() {
-      await pollSoon(db, origin).catch((error: unknown) => logFailure(error, log));
-      lookAt = 0;
-      wake?.();
-    },
-    stop() {
-      stopping.abort();
-      wake?.();
-      return ended;
-    },
-  };
 }
 
 function logFailure(error: unknown, log: Logger): void {

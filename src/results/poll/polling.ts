@@ -1,8 +1,7 @@
 import type { Database } from '../../database/database.ts';
 import type { Config } from '../../core/config.ts';
 import type { Limit } from '../../core/rate/rate-limits.ts';
-import { POLL_TIMEOUT_MS, startPoller } from './poller.ts';
-import type { PollerOptions } from './poller.ts';
+import { POLL_TIMEOUT_MS, startPoller, type PollerOptions } from './poller.ts';
 import { askerOf } from '../../provider/asker.ts';
 import { rememberedProfiles } from '../../provider/profile/remembered.ts';
 import { createProvider } from '../../provider/client.ts';

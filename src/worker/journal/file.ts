@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { splitLines } from '../../core/lines.ts';
 import { diskError, isThere } from '../../database/disk-errors.ts';
 import type { JournalLine } from './journal.ts';
 
@@ -26,10 +26,10 @@ export function lockOf(path: string): string {
 /** Line by line, in constant memory. It skips the zeros that the writer has allocated in advance. */
 export async function* readJournal(path: string): AsyncGenerator<JournalEntry> {
   let number = 0;
-  for await (const text of createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity })) {
+  for await (const bytes of splitLines(createReadStream(path))) {
     number += 1;
     // A line that a power failure cut short has zeros after it, and the next line may follow them.
-    for (const written of text.split(/\0+/)) {
+    for (const written of bytes.toString('utf8').split(/\0+/)) {
       if (written === '') continue;
       const line = parse(written);
       yield line === undefined ? { kind: 'torn', number } : { kind: 'line', number, line };

@@ -1,83 +1,73 @@
 import { basename, dirname, join } from 'node:path';
-import { refusal } from '../../core/errors.ts';
-import type { VidbatchError } from '../../core/errors.ts';
+import { refusal, type VidbatchError } from '../../core/errors.ts';
 import { journalNames, readJournal } from './file.ts';
-import { logEvent } from '../../ledger/batches.ts';
 import type { Queryable } from '../../database/database.ts';
 import { diskError } from '../../database/disk-errors.ts';
-import { knownJournals } from '../../ledger/send/journal.ts';
+import { acceptedJournals, acceptJournal, knownJournals } from '../../ledger/send/journal.ts';
 
-/** A journal in the data folder that is not known to belong to this ledger. */
-export interface ForeignJournal {
+/** A journal in the data folder, and the ledger that it belongs to. */
+export interface OwnedJournal {
   path: string;
   /** Undefined: its first line cannot be read, so nothing says whose it is. */
   ledger: string | undefined;
 }
-
-const ACCEPTED = 'accept-foreign-journals';
 
 /** Journals of other ledgers that no person has accepted for this ledger. They mean that this may be the wrong ledger. */
 export async function foreignJournals(
   db: Queryable,
   folder: string,
   ledgerId: string,
-): Promise<ForeignJournal[]> {
+): Promise<OwnedJournal[]> {
   const names = await journalNames(folder);
   if (names.length === 0) return [];
   const known = await knownJournals(db, names);
-  const found: ForeignJournal[] = [];
-  for (const name of names) {
-    if (known.has(name)) continue;
-    const path = join(folder, name);
-    const owner = await ownerOf(path);
-    if (owner !== 'no one' && owner.ledger !== ledgerId) found.push({ path, ledger: owner.ledger });
-  }
+  const journals = await readOwners(
+    folder,
+    names.filter((name) => !known.has(name)),
+  );
+  const found = journals.filter(({ ledger }) => ledger !== ledgerId);
   if (found.length === 0) return [];
   const accepted = await acceptedJournals(db);
   return found.filter((one) => !accepted.has(acceptedAs(one)));
 }
 
-/** What persons have accepted for this ledger: ids of ledgers, and names of journals that do not say theirs. */
-export async function acceptedJournals(db: Queryable): Promise<ReadonlySet<string>> {
-  const { rows } = await db.query<{ detail: string }>(
-    'select detail from vidbatch.event_log where event = $1',
-    [ACCEPTED],
-  );
-  return new Set(rows.map(({ detail }) => detail));
-}
-
-function acceptedAs({ path, ledger }: ForeignJournal): string {
+function acceptedAs({ path, ledger }: OwnedJournal): string {
   return ledger ?? basename(path);
 }
 
-/** `no one`: the file is empty, so its worker has sent nothing. */
-async function ownerOf(path: string): Promise<{ ledger: string | undefined } | 'no one'> {
-  try {
-    for await (const entry of readJournal(path)) {
-      const header = entry.kind === 'line' && entry.line.kind === 'header' ? entry.line : undefined;
-      return { ledger: header?.ledger };
+/** Whose these journals are. An empty one belongs to no ledger, and is left out: its worker has sent nothing. */
+export async function readOwners(folder: string, names: readonly string[]): Promise<OwnedJournal[]> {
+  const found: OwnedJournal[] = [];
+  for (const name of names) {
+    const path = join(folder, name);
+    try {
+      for await (const entry of readJournal(path)) {
+        const header = entry.kind === 'line' && entry.line.kind === 'header' ? entry.line : undefined;
+        found.push({ path, ledger: header?.ledger });
+        break;
+      }
+    } catch (cause) {
+      throw diskError('DATA_DIR', path, cause);
     }
-    return 'no one';
-  } catch (cause) {
-    throw diskError('DATA_DIR', path, cause);
   }
+  return found;
 }
 
 /** A person confirms that this is the right ledger, once for each other ledger. */
 export async function acceptForeignJournals(
   db: Queryable,
-  journals: readonly ForeignJournal[],
+  journals: readonly OwnedJournal[],
   who: string,
 ): Promise<void> {
   for (const accepted of new Set(journals.map(acceptedAs))) {
-    await logEvent(db, ACCEPTED, accepted, undefined, who);
+    await acceptJournal(db, accepted, who);
   }
 }
 
 const SHOWN = 3;
 
 /** The foreign journals, and what they may mean. */
-export function formatForeignJournals(journals: readonly ForeignJournal[]): string {
+export function formatForeignJournals(journals: readonly OwnedJournal[]): string {
   const [first] = journals;
   const folder = first === undefined ? '' : `${dirname(first.path)}: `;
   const unsigned = journals.filter(({ ledger }) => ledger === undefined);
@@ -93,7 +83,7 @@ export function formatForeignJournals(journals: readonly ForeignJournal[]): stri
   return `${folder}${found.join(', and ')}. The ledger may have been replaced: its rows may be paid already`;
 }
 
-function formatSome(journals: readonly ForeignJournal[], one: string, several: string): string {
+function formatSome(journals: readonly OwnedJournal[], one: string, several: string): string {
   const names = journals.slice(0, SHOWN).map(({ path }) => basename(path));
   const more = journals.length > SHOWN ? ` and ${journals.length - SHOWN} more` : '';
   const what = journals.length === 1 ? `1 journal ${one}` : `${journals.length} journals ${several}`;
@@ -104,6 +94,6 @@ function formatSome(journals: readonly ForeignJournal[], one: string, several: s
 export const FOREIGN_HINT =
   'Restore the ledger, or set DATABASE_URL or VIDBATCH_DATA_DIR to it. Only if this is the right ledger: --accept-foreign-journals. With a wrong one, it pays for sent rows again.';
 
-export function foreignRefusal(journals: readonly ForeignJournal[]): VidbatchError {
+export function foreignRefusal(journals: readonly OwnedJournal[]): VidbatchError {
   return refusal('FOREIGN_JOURNALS', `${formatForeignJournals(journals)}; nothing was sent`, FOREIGN_HINT);
 }

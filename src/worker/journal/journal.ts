@@ -1,9 +1,10 @@
 import { writeSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Claim } from '../../ledger/send/claim.ts';
+import type { JournaledAttempt } from '../../ledger/send/unmatched-attempts.ts';
 import { grouped } from '../../core/group-commit.ts';
+import { flush } from '../../database/flush.ts';
 import { lockFile } from '../../database/lock.ts';
 import { crashPoint } from '../../core/crash-points.ts';
 import type { Outcome } from '../../core/outcome.ts';
@@ -14,21 +15,10 @@ import type { Outcome } from '../../core/outcome.ts';
  */
 export type JournalLine =
   | { kind: 'header'; version: 1; ledger: string; worker: string; origin: string; at: string }
-  | {
-      kind: 'intent';
-      attempt: string;
-      batch: string;
-      key: string;
-      /** Number of the row in the ledger, and hash of its request; older journals lack both. */
-      row?: number;
-      content?: string;
-      number: number;
-      epoch: number;
-      at: string;
-    }
+  | Intent
   | { kind: 'answer'; attempt: string; outcome: Outcome };
 
-export type Intent = Extract<JournalLine, { kind: 'intent' }>;
+export type Intent = { kind: 'intent' } & JournaledAttempt;
 
 /** The journal of one worker: a file that no other process writes. */
 export interface Journal {
@@ -89,6 +79,60 @@ export async function openJournal(
     throw error;
   }
   crashPoint('journal-created');
+  const ahead = allocatedAhead(file);
+  const write = (lines: readonly JournalLine[]): Promise<void> =>
+    ahead.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+
+  /** One write and one flush for all lines that arrived during the last flush. */
+  const append = inGroups(async (lines) => {
+    await write(lines);
+    await file.datasync();
+  });
+  /** The same without a flush. */
+  const appendUnflushed = inGroups(write);
+
+  await flush(folder);
+  await append({ kind: 'header', version: 1, ...header, at: new Date().toISOString() });
+  crashPoint('journal-opened');
+  return {
+    name,
+    ready: () => ahead.allocate(reserve),
+    intend: (claim) =>
+      append({
+        kind: 'intent',
+        attempt: claim.attemptId,
+        batch: claim.batch,
+        key: claim.key,
+        row: claim.submissionId,
+        content: claim.content,
+        number: claim.number,
+        epoch: claim.epoch,
+        at: new Date().toISOString(),
+      }),
+    answer(claim, outcome) {
+      const line: JournalLine = { kind: 'answer', attempt: claim.attemptId, outcome: trimmed(outcome) };
+      return flushAnswers ? append(line) : appendUnflushed(line);
+    },
+    bytes: () => ahead.length(),
+    async close() {
+      await file.truncate(ahead.length());
+      await file.close();
+      lock.release();
+      return ahead.length();
+    },
+  };
+}
+
+/** A file whose space on the disk is allocated before it is needed. */
+interface AllocatedFile {
+  /** Resolves when there is space for this many bytes after the text. */
+  allocate(bytes: number): Promise<void>;
+  write(text: string): Promise<void>;
+  /** Bytes of text. */
+  length(): number;
+}
+
+function allocatedAhead(file: FileHandle): AllocatedFile {
   let length = 0;
   let allocated = 0;
   let allocating = Promise.resolve();
@@ -109,57 +153,17 @@ export async function openJournal(
     return done;
   }
 
-  /** The position of the next text. It is within the allocated space, so no zeros can overwrite the text. */
-  async function place(bytes: number): Promise<number> {
-    while (allocated < length + bytes) await allocate(bytes);
-    const position = length;
-    length += bytes;
-    return position;
-  }
-
-  async function write(lines: readonly JournalLine[]): Promise<void> {
-    const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-    const position = await place(text.length);
-    writeAll(file.fd, text, position);
-  }
-
-  /** One write and one flush for all lines that arrived during the last flush. */
-  const append = inGroups(async (lines) => {
-    await write(lines);
-    await file.datasync();
-  });
-  /** The same without a flush. */
-  const appendUnflushed = inGroups(write);
-
-  await syncFolder(folder);
-  await append({ kind: 'header', version: 1, ...header, at: new Date().toISOString() });
-  crashPoint('journal-opened');
   return {
-    name,
-    ready: () => allocate(reserve),
-    intend: (claim) =>
-      append({
-        kind: 'intent',
-        attempt: claim.attemptId,
-        batch: claim.batch,
-        key: claim.key,
-        row: claim.submissionId,
-        content: claim.content,
-        number: claim.number,
-        epoch: claim.epoch,
-        at: new Date().toISOString(),
-      }),
-    answer(claim, outcome) {
-      const line: JournalLine = { kind: 'answer', attempt: claim.attemptId, outcome: trimmed(outcome) };
-      return flushAnswers ? append(line) : appendUnflushed(line);
+    allocate,
+    async write(text) {
+      const bytes = Buffer.from(text);
+      // Within the allocated space, so no zeros can overwrite the text.
+      while (allocated < length + bytes.length) await allocate(bytes.length);
+      const position = length;
+      length += bytes.length;
+      writeAll(file.fd, bytes, position);
     },
-    bytes: () => length,
-    async close() {
-      await file.truncate(length);
-      await file.close();
-      lock.release();
-      return length;
-    },
+    length: () => length,
   };
 }
 
@@ -179,16 +183,6 @@ function inGroups(
 function writeAll(fd: number, bytes: Buffer, position: number): void {
   for (let done = 0; done < bytes.length;) {
     done += writeSync(fd, bytes, done, bytes.length - done, position + done);
-  }
-}
-
-/** A new file is on the disk only when its folder is, too. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

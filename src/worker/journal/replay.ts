@@ -23,7 +23,7 @@ import {
 import { ensureProvider } from '../../ledger/send/provider.ts';
 import { record } from '../../ledger/send/record.ts';
 import { crashPoint } from '../../core/crash-points.ts';
-import { notSent } from '../submit.ts';
+import { notSent } from '../../core/outcome.ts';
 
 /** What the journals of dead workers knew. */
 export interface Replayed {
@@ -69,7 +69,25 @@ export async function replayJournals(
   ledgerId: string,
   onAccepted: OnAccepted = () => undefined,
 ): Promise<Replayed> {
-  const total: Replayed = {
+  const total = nothingYet();
+  const replay: Replay = { db, ledgerId, total, onAccepted };
+  const names = await journalNames(folder);
+  if (names.length === 0) return total;
+  const lock = await lockReplay(folder);
+  try {
+    await replayEach(replay, folder, names);
+    const adopted = await adoptAllUnmatched(db);
+    total.unmatched = Math.max(0, total.unmatched - adopted);
+    total.restored += adopted;
+    if (total.restored > 0) total.neverSent += await settleEarlier(replay, folder);
+  } finally {
+    lock.release();
+  }
+  return total;
+}
+
+function nothingYet(): Replayed {
+  return {
     journals: 0,
     answers: 0,
     restored: 0,
@@ -79,18 +97,6 @@ export async function replayJournals(
     damaged: [],
     torn: 0,
   };
-  const names = await journalNames(folder);
-  if (names.length === 0) return total;
-  const lock = await lockReplay(folder);
-  try {
-    await replayEach(db, folder, names, ledgerId, { total, onAccepted });
-    const adopted = await adoptAllUnmatched(db);
-    total.unmatched = Math.max(0, total.unmatched - adopted);
-    total.restored += adopted;
-  } finally {
-    lock.release();
-  }
-  return total;
 }
 
 async function lockReplay(folder: string): Promise<{ release(): void }> {
@@ -101,20 +107,16 @@ async function lockReplay(folder: string): Promise<{ release(): void }> {
   }
 }
 
-/** What a replay counts, and the function that gets new task ids. */
-interface Output {
+interface Replay {
+  db: Database;
+  ledgerId: string;
+  /** What it counts. */
   total: Replayed;
   onAccepted: OnAccepted;
 }
 
-async function replayEach(
-  db: Database,
-  folder: string,
-  names: readonly string[],
-  ledgerId: string,
-  output: Output,
-): Promise<void> {
-  const { total } = output;
+async function replayEach(replay: Replay, folder: string, names: readonly string[]): Promise<void> {
+  const { db, total } = replay;
   const known = await knownJournals(db, names);
   const open = new Set((await unheard(db, names.map(workerOf))).map(({ worker }) => worker));
   for (const name of names) {
@@ -128,15 +130,26 @@ async function replayEach(
     if (lock === undefined) continue;
     try {
       const ofThisWorker = (await unheard(db, [workerOf(name)])).map(({ attemptId }) => attemptId);
-      const proof = await replay(db, path, ledgerId, ofThisWorker, output);
+      const proof = await replayOne(replay, path, ofThisWorker);
       if (proof === undefined) continue;
-      if (!(await settleUnheard(db, workerOf(name), proof, total))) total.damaged.push(path);
+      if (!(await settleUnheard(replay, workerOf(name), proof))) total.damaged.push(path);
       await rememberJournal(db, name, size);
       crashPoint('journal-replayed');
     } finally {
       lock.release();
     }
   }
+}
+
+/**
+ * A restored attempt brings a waiting row back in flight. The first pass did not look for earlier attempts of a waiting
+ * row, and a journal may prove that they never left. Returns how many never left.
+ */
+async function settleEarlier(replay: Replay, folder: string): Promise<number> {
+  const total = nothingYet();
+  // The first pass deletes journals that are old.
+  await replayEach({ ...replay, total }, folder, await journalNames(folder));
+  return total.neverSent;
 }
 
 function workerOf(name: string): string {
@@ -161,15 +174,13 @@ interface JournalProof {
 }
 
 /** Undefined when the file is no journal of this ledger. */
-async function replay(
-  db: Database,
+async function replayOne(
+  replay: Replay,
   path: string,
-  ledgerId: string,
   open: readonly string[],
-  output: Output,
 ): Promise<JournalProof | undefined> {
-  const { total } = output;
-  let from: { origin: string; worker: string } | undefined;
+  const { db, ledgerId, total } = replay;
+  let from: Sender | undefined;
   let chunk: AttemptLine[] = [];
   /** Answered attempts are removed, so it holds no more than were in flight at a time. */
   const unanswered = new Map<string, Intent>();
@@ -204,11 +215,11 @@ async function replay(
     chunk.push({ line, intent: unanswered.get(line.attempt) });
     if (line.kind === 'answer') unanswered.delete(line.attempt);
     if (chunk.length < CHUNK) continue;
-    await recordLines(db, chunk, from, output);
+    await recordLines(replay, from, chunk);
     chunk = [];
   }
   if (from === undefined) return undefined;
-  await recordLines(db, chunk, from, output);
+  await recordLines(replay, from, chunk);
   total.journals += 1;
   return {
     intended: open.filter((attemptId) => !silent.has(attemptId)),
@@ -224,10 +235,9 @@ async function replay(
  * journal cannot prove it.
  */
 async function settleUnheard(
-  db: Database,
+  { db, total }: Replay,
   worker: string,
   { intended, silent, latest, whole }: JournalProof,
-  total: Replayed,
 ): Promise<boolean> {
   if (intended.length > 0) await confirmIntents(db, intended);
   if (silent.length === 0) return true;
@@ -247,6 +257,12 @@ async function settleUnheard(
 /** For the log, when the intent of an answer cannot be read. The ledger knows its row by the attempt's id. */
 const TORN = { batch: '?', key: '?', number: 0 };
 
+/** Whose attempts a journal holds. */
+interface Sender {
+  origin: string;
+  worker: string;
+}
+
 /** A line, with the intent of its attempt. */
 interface AttemptLine {
   line: Exclude<JournalLine, { kind: 'header' }>;
@@ -254,34 +270,29 @@ interface AttemptLine {
 }
 
 /** Keeps the order of the journal: a restored attempt must be settled before the next attempt of its row. */
-async function recordLines(
-  db: Database,
-  lines: readonly AttemptLine[],
-  from: { origin: string; worker: string },
-  output: Output,
-): Promise<void> {
+async function recordLines(replay: Replay, from: Sender, lines: readonly AttemptLine[]): Promise<void> {
+  const { db, total } = replay;
   const missing = await unrecorded(db, [...new Set(lines.map(({ line }) => line.attempt))]);
   for (const { line, intent } of lines) {
     if (line.kind === 'intent' && missing.get(line.attempt) === 'attempt') {
-      if (await restoreAttempts(db, from, line)) output.total.restored += 1;
+      if (await restoreAttempts(db, from, line)) total.restored += 1;
       else {
         await keepUnmatched(db, from, line);
-        output.total.unmatched += 1;
+        total.unmatched += 1;
       }
       crashPoint('attempt-restored');
     }
     if (line.kind === 'answer' && missing.has(line.attempt)) {
-      await recordAnswer(db, line, intent, output);
+      await recordAnswer(replay, line, intent);
       crashPoint('answer-replayed');
     }
   }
 }
 
 async function recordAnswer(
-  db: Database,
+  { db, total, onAccepted }: Replay,
   { attempt, outcome }: Extract<JournalLine, { kind: 'answer' }>,
   intent: Intent | undefined,
-  { total, onAccepted }: Output,
 ): Promise<void> {
   const result = { attemptId: attempt, outcome, waitMs: 0, maxAttempts: NEVER_EXHAUSTED };
   const [found] = await record(db, [result]);

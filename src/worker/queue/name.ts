@@ -13,8 +13,3 @@ export function batchesOfQueue(name: string, ledgerId: string): number[] | null 
   const own = `${queueName(ledgerId, null)}-run-`;
   return name.startsWith(own) ? name.slice(own.length).split('-').map(Number) : null;
 }
-
-/** Whether rows of this batch are sent by the workers of that queue. */
-export function sends(name: string, ledgerId: string, batch: number): boolean {
-  return name === queueName(ledgerId, null) || batchesOfQueue(name, ledgerId)?.includes(batch) === true;
-}

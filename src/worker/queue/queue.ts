@@ -1,11 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { createPostgresBackend, Queue, Worker } from 'bullmq';
-import type { Processor, QueueOptions, Telemetry, WorkerOptions } from 'bullmq';
+import {
+  createPostgresBackend,
+  Queue,
+  Worker,
+  type Processor,
+  type QueueOptions,
+  type Telemetry,
+  type WorkerOptions,
+} from 'bullmq';
 import { forgetFeeder, listFeeders } from '../../ledger/send/feeder.ts';
 import type { Queryable } from '../../database/database.ts';
 import type { Outage } from '../../database/outage.ts';
-import type { Chunk, ChunkData, ChunkResult } from './chunk.ts';
-import { MOST_ROWS } from './chunk.ts';
+import { MOST_ROWS, type Chunk, type ChunkData, type ChunkResult } from './chunk.ts';
 import { batchesOfQueue } from './name.ts';
 import type { RedisClient } from './redis/client.ts';
 
@@ -15,14 +21,14 @@ import type { RedisClient } from './redis/client.ts';
  */
 export type QueueStore = (
   | { kind: 'redis'; redis: RedisClient; /** How its keys begin. */ prefix: string }
-  | { kind: 'postgres'; pool: PgPool }
+  | { kind: 'postgres'; pool: QueuePool }
 ) & {
   outage: Outage;
   /** Spans of the queue and the worker, if OpenTelemetry is configured. */
   telemetry?: Telemetry;
 };
 
-type PgPool = NonNullable<Parameters<typeof createPostgresBackend>[1]['connection']>;
+export type QueuePool = NonNullable<Parameters<typeof createPostgresBackend>[1]['connection']>;
 
 export type ChunkQueue = Queue<ChunkData, ChunkResult>;
 
@@ -150,6 +156,8 @@ const LIVE = ['active', 'waiting', 'delayed', 'prioritized'] as const;
 export interface LiveJobs {
   /** `batch` is undefined where something else than vidbatch made the job. */
   jobs: { id: string; batch: number | undefined }[];
+  /** How many of them no worker works on yet. */
+  waits: number;
   /** Rows that the waiting jobs may claim, by batch. 0: a worker works on a job of this batch, and no other waits. */
   waiting: Map<number, number>;
 }
@@ -159,13 +167,15 @@ export async function readLive(queue: ChunkQueue): Promise<LiveJobs> {
   const active = new Set(await queue.getRanges(['active'], 0, -1));
   const jobs: LiveJobs['jobs'] = [];
   const waiting = new Map<number, number>();
+  let waits = 0;
   for (const id of await queue.getRanges([...LIVE], 0, -1)) {
     const chunk = chunkOfId(id);
     jobs.push({ id, batch: chunk?.batch });
+    if (!active.has(id)) waits += 1;
     if (chunk === undefined) continue;
     waiting.set(chunk.batch, (waiting.get(chunk.batch) ?? 0) + (active.has(id) ? 0 : chunk.rows));
   }
-  return { jobs, waiting };
+  return { jobs, waits, waiting };
 }
 
 /** Jobs by state. BullMQ counts waiting jobs with a priority apart; here they are waiting, too. */

@@ -1,3 +1,5 @@
+import type { Claim } from '../../ledger/send/claim.ts';
+
 /**
  * By how many milliseconds the monotonic clock of this process is ahead of the ledger's clock: at least `low`, at most
  * `high`, as known at `at`.
@@ -34,4 +36,30 @@ export function narrowed(known: Ahead | undefined, { nowMs, asked, answered }: R
 /** A moment of the ledger's clock by our clock. A statement arrives faster than its answer, so `low` is nearer. */
 export function momentOf(ledgerMs: number, { low }: Ahead): number {
   return ledgerMs + low;
+}
+
+/** Counts the time until each row's slot. Each claim under a limit is a reading of the ledger's clock. */
+export interface SlotClock {
+  timed(ask: () => Promise<Claim[]>): Promise<Claim[]>;
+  /** The claim with the time until its slot from now on: the ledger counted from the claim, and its answer took a while. */
+  fromNow(claim: Claim): Claim;
+}
+
+export function createSlotClock(): SlotClock {
+  let ahead: Ahead | undefined;
+  return {
+    async timed(ask) {
+      const asked = performance.now();
+      const claims = await ask();
+      const answered = performance.now();
+      const nowMs = claims.find((one) => one.nowMs !== undefined)?.nowMs;
+      if (nowMs !== undefined) ahead = narrowed(ahead, { nowMs, asked, answered });
+      return claims;
+    },
+    fromNow(claim) {
+      const { slotMs, nowMs } = claim;
+      if (slotMs === undefined || nowMs === undefined || ahead === undefined) return claim;
+      return { ...claim, slotMs: momentOf(nowMs + slotMs, ahead) - performance.now() };
+    },
+  };
 }

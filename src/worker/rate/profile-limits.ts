@@ -1,5 +1,4 @@
-import { joined, parseCaps, parseRates } from '../../core/rate/rate-limits.ts';
-import type { Limit } from '../../core/rate/rate-limits.ts';
+import { joined, parseCaps, parseRates, type Limit } from '../../core/rate/rate-limits.ts';
 import type { Profile } from '../../provider/profile/schema.ts';
 
 /**

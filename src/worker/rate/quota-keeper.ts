@@ -2,8 +2,7 @@ import { isOutage } from '../../database/connection-errors.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Database } from '../../database/database.ts';
 import { sayLimits, steerQuota, unsayLimits } from '../../ledger/send/quota.ts';
-import { throttleBaseMs } from '../../core/rate/rate-limits.ts';
-import type { Limit } from '../../core/rate/rate-limits.ts';
+import { throttleBaseMs, type Limit } from '../../core/rate/rate-limits.ts';
 import type { Logger } from '../../core/log.ts';
 
 /** Stores the limits of a worker in the ledger, and finds an automatic rate. */

@@ -9,8 +9,8 @@ import {
   parseAmount,
   times,
   ZERO,
+  type Amount,
 } from '../../../src/core/money/money.ts';
-import type { Amount } from '../../../src/core/money/money.ts';
 
 const amount = fc
   .record({ units: fc.bigInt(-(10n ** 15n), 10n ** 15n), scale: fc.nat(9) })

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatAmount, moneyJson, parseMoney, sums, formatMoney } from '../../../src/core/money/money.ts';
-import type { Money } from '../../../src/core/money/money.ts';
+import {
+  formatAmount,
+  moneyJson,
+  parseMoney,
+  sums,
+  formatMoney,
+  type Money,
+} from '../../../src/core/money/money.ts';
 import { formatEstimate, estimate } from '../../../src/batch/estimate.ts';
 import { configuredModels } from '../../../src/provider/profile/models.ts';
 import { parsePrices, priceOf, readPrices } from '../../../src/core/money/prices.ts';

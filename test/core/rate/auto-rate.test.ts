@@ -1,8 +1,7 @@
 import * as fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { steer, unknownQuota } from '../../../src/core/rate/auto-rate.ts';
-import type { QuotaState, Observed } from '../../../src/core/rate/auto-rate.ts';
+import { steer, unknownQuota, type QuotaState, type Observed } from '../../../src/core/rate/auto-rate.ts';
 import { course, QUOTAS } from '../../quota.ts';
 import { randomOf } from '../../simulation/random.ts';
 

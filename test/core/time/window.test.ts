@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { VidbatchError } from '../../../src/core/errors.ts';
 import { nextOpening, openings, parseWindow } from '../../../src/core/time/window.ts';
-import { common, DAY_MS, offsetAt, stretches } from '../../../src/core/time/zone.ts';
-import type { Span } from '../../../src/core/time/zone.ts';
+import { common, DAY_MS, offsetAt, stretches, type Span } from '../../../src/core/time/zone.ts';
 import { randomOf } from '../../simulation/random.ts';
 
 const MINUTE = 60_000;

@@ -2,15 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Database } from '../../../src/database/database.ts';
 import { setPriority } from '../../../src/ledger/batches.ts';
-import { claim } from '../../../src/ledger/send/claim.ts';
-import type { Claim } from '../../../src/ledger/send/claim.ts';
+import { claim, type Claim } from '../../../src/ledger/send/claim.ts';
 import { readRemainingWork } from '../../../src/ledger/send/remaining-work.ts';
 import { readyBatches } from '../../../src/ledger/send/ready.ts';
 import { topUp } from '../../../src/worker/top-up.ts';
 import type { Chunk } from '../../../src/worker/queue/chunk.ts';
-import { letTimePass, makeBatch, only, scopeOf, wishFor } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { letTimePass, makeBatch, only, scopeOf, wishFor, type Made } from '../../contract/rows.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 /** Gives the rows of a batch these priorities, in order; the rest keep theirs. */
 async function prefer(db: Database, made: Made, priorities: readonly number[]): Promise<void> {
@@ -36,7 +34,7 @@ function batches(chunks: readonly Chunk[], ...made: Made[]): string {
   return chunks.map(({ batch }) => 'abc'[made.findIndex(({ id }) => id === batch)] ?? '?').join('');
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('rows of higher priority', () => {
     test('come first, and rows of the same priority in the order of the file', async () => {
       const { db } = storage();

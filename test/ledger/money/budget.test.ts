@@ -4,16 +4,22 @@ import { formatAmount } from '../../../src/core/money/money.ts';
 import { cancel } from '../../../src/ledger/operator/pause.ts';
 import { countHeld, readBudgetStatus, setBudget } from '../../../src/ledger/money/budget.ts';
 import { readBlocked } from '../../../src/ledger/send/blocked.ts';
-import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
-import type { Claim } from '../../../src/ledger/send/claim.ts';
-import type { Database, Queryable } from '../../../src/database/database.ts';
-import { transaction } from '../../../src/database/database.ts';
+import { claim, claimLocked, type Claim } from '../../../src/ledger/send/claim.ts';
+import { transaction, type Database, type Queryable } from '../../../src/database/database.ts';
 import { readRemainingWork } from '../../../src/ledger/send/remaining-work.ts';
 import { resolveAbandon, resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
 import type { OutcomeKind } from '../../../src/core/outcome.ts';
-import { makeBatch, only, outcomeOf, recordOne, scopeOf, tryAlone, wishFor } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import {
+  makeBatch,
+  only,
+  outcomeOf,
+  recordOne,
+  scopeOf,
+  tryAlone,
+  wishFor,
+  type Made,
+} from '../../contract/rows.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 import { until } from '../../until.ts';
 
 const SAID = { who: 'somebody', reason: 'looked' };
@@ -68,7 +74,7 @@ async function letDeadlinesPass(db: Queryable, { id }: Made): Promise<void> {
   );
 }
 
-onEvery(LEDGERS, (storage, kind) => {
+onEvery(SQL_LEDGERS, (storage, kind) => {
   describe('a budget', () => {
     test('is not exceeded by one row when many connections claim at once', async () => {
       const { db, another } = storage();

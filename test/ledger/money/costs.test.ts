@@ -3,11 +3,9 @@ import { test } from 'node:test';
 import { formatAmount } from '../../../src/core/money/money.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { readHeld } from '../../../src/ledger/money/budget.ts';
-import { readCosts } from '../../../src/ledger/money/costs.ts';
-import type { Cost, CostQuery } from '../../../src/ledger/money/costs.ts';
-import { claimAll, makeBatch, recordOne } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { readCosts, type Cost, type CostQuery } from '../../../src/ledger/money/costs.ts';
+import { claimAll, makeBatch, recordOne, type Made } from '../../contract/rows.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const ALL: CostQuery = { batchId: null, since: null, by: [], zone: 'UTC' };
 
@@ -33,7 +31,7 @@ async function makeCosts(db: Database): Promise<Made> {
   return made;
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('what is spent, in flight and at risk adds up to what the batch holds', async () => {
     const { db } = storage();
     const { id } = await makeCosts(db);
@@ -47,6 +45,7 @@ onEvery(LEDGERS, (storage) => {
       inFlight: '3',
       atRisk: '3',
       atRiskRows: 1,
+      uncertainRows: 1,
       billed: null,
     });
     assert.equal(formatAmount(await readHeld(db, id)), '12');
@@ -86,8 +85,11 @@ onEvery(LEDGERS, (storage) => {
     assert.ok(claim);
     await recordOne(db, claim, 'accepted');
     await db.query(
-      `insert into vidbatch.charge (submission_id, task_id, identity, occurrence, entry, amount, currency, file, line)
-       values ($1, 't', 'a', 1, 'charge', 2.5, 'USD', 'bill.csv', 2), ($1, 't', 'b', 1, 'refund', 1, 'USD', 'bill.csv', 3)`,
+      `insert into vidbatch.charge (submission_id, batch_id, model, task_id, identity, occurrence, entry, amount, currency, file, line)
+       select s.id, s.batch_id, s.model, 't', c.*
+         from vidbatch.row_state s,
+              (values ('a', 1, 'charge', 2.5, 'USD', 'bill.csv', 2), ('b', 1, 'refund', 1, 'USD', 'bill.csv', 3)) c
+        where s.id = $1`,
       [claim.submissionId],
     );
     const costs = await readCosts(db, { ...ALL, batchId: made.id });

@@ -2,13 +2,20 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { cancel } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
-import type { Database } from '../../../src/database/database.ts';
+import type { Database, Queryable } from '../../../src/database/database.ts';
+import { closeSource } from '../../../src/ledger/copy/close-source.ts';
 import { readAttempts, readEventLog } from '../../../src/ledger/read/rows.ts';
 import { recordWithin } from '../../../src/ledger/send/record.ts';
 import { resolveAbandon, resolveAccepted, resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
-import { countChosen, groupUncertain, readUnsettled } from '../../../src/ledger/read/uncertain.ts';
-import type { Choice, Unsettled } from '../../../src/ledger/read/uncertain.ts';
+import {
+  countChosen,
+  readUnsettled,
+  type Choice,
+  type Unsettled,
+} from '../../../src/ledger/read/uncertain.ts';
+import { groupUncertain, listUncertain } from '../../../src/ledger/read/uncertain-groups.ts';
+import { formatMoney } from '../../../src/core/money/money.ts';
 import type { Evidence } from '../../../src/core/outcome.ts';
 import {
   claimAll,
@@ -22,9 +29,10 @@ import {
   resultOf,
   statesOf,
   storedOne,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
+import { until } from '../../until.ts';
 
 const SAID = { who: 'alice@desk', reason: 'not in their list' };
 const NONE = { pending: 0, cancelled: 0, abandoned: 0 };
@@ -114,9 +122,56 @@ onEvery(['postgres'], (storage) => {
       assert.deepEqual(await readEventLog(db, doubt.id), []);
     });
   }
+
+  for (const [name, resolve] of Object.entries(WORDS)) {
+    test(`${name}: a copy that begins meanwhile is made after the decision, and has it`, async () => {
+      const { db, another } = storage();
+      const doubt = await silent(db);
+      const seen = await look(db, rowOf(doubt));
+      const other = await another();
+      let closing: Promise<unknown> | undefined;
+      const isWaiting = async (): Promise<boolean> =>
+        (await db.query(`select from pg_locks where locktype = 'advisory' and not granted`)).rows.length > 0;
+      /** Begins to close the ledger directly after it was seen to be open. */
+      const closesThen = (session: Queryable): Pick<Queryable, 'query'> => ({
+        async query<Row>(text: string, params?: readonly unknown[]) {
+          const result = await session.query<Row>(text, params);
+          if (text.includes('closed_code as code') && closing === undefined) {
+            let isClosed = false;
+            closing = closeSource(other.db, { to: 'there', who: 'a test', alone: true }).finally(() => {
+              isClosed = true;
+            });
+            await until(async () => isClosed || (await isWaiting()));
+          }
+          return result;
+        },
+      });
+      const slow: Database = {
+        ...closesThen(db),
+        end: () => db.end(),
+        async connect() {
+          const session = await db.connect();
+          return { ...closesThen(session), release: (destroy) => session.release(destroy) };
+        },
+      };
+      try {
+        await resolve(slow, seen, SAID);
+        await closing;
+        const { rows } = await db.query<{ event: string }>(
+          `select event from vidbatch.event_log where submission_id = $1 or event = 'ledger-copying' order by id desc limit 2`,
+          [doubt.id],
+        );
+        assert.equal(rows[0]?.event, 'ledger-copying');
+        assert.match(rows[1]?.event ?? '', /^resolve /);
+      } finally {
+        await db.query('update vidbatch.meta set closed_code = null, closed_note = null, closed_at = null');
+        await other.close();
+      }
+    });
+  }
 });
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('a row that is resolved as not sent', () => {
     test('is pending with fresh attempts, and the event log names the person and the reason', async () => {
       const { db } = storage();
@@ -361,7 +416,7 @@ onEvery(LEDGERS, (storage) => {
       });
     }
 
-    test('are listed with their evidence, page by page, and grouped', async () => {
+    test('are listed with their evidence, page by page', async () => {
       const { db } = storage();
       const made = await mixed(db);
       for (const pageSize of [1, 2, 3, 50]) {
@@ -383,12 +438,63 @@ onEvery(LEDGERS, (storage) => {
         );
         assert.ok(rows.every(({ attempt }) => attempt?.deadlinePassed === true));
       }
-      const groups = await groupUncertain(db, made.id, 10);
-      assert.deepEqual(
-        groups.map(({ rows }) => rows),
-        [1, 1, 1, 1],
-      );
     });
+
+    test('are grouped by what happened to them, each group with the choice that names exactly its rows', async () => {
+      const { db } = storage();
+      const made = await mixed(db);
+      await db.query(
+        `update vidbatch.row_state set price = 2.5, currency = 'CNY' where batch_id = $1 and id <> $2`,
+        [made.id, made.rows[0]],
+      );
+      // Beside a code, its group without one: a filter by the status alone would choose both.
+      await db.query(
+        `update vidbatch.attempt set error_code = null, http_status = 502 where submission_id = $1`,
+        [made.rows[0]],
+      );
+      const { groups, rows, groupCount } = await groupUncertain(db, made.id, 3);
+      assert.deepEqual([groups.length, rows, groupCount], [3, 4, 4]);
+      const all = (await groupUncertain(db, made.id, 10)).groups;
+      assert.deepEqual(
+        all.map(({ code, httpStatus, phase, rows: n, atRisk, waiting }) => [
+          code,
+          httpStatus,
+          phase,
+          n,
+          atRisk.map(formatMoney).join(),
+          waiting,
+        ]),
+        [
+          ['BAD_GATEWAY', 502, 'answered', 1, '2.50 CNY', 0],
+          ['BAD_GATEWAY', 504, 'answered', 1, '2.50 CNY', 0],
+          ['NO_ANSWER_RECORDED', null, 'none', 1, '2.50 CNY', 0],
+          [null, 502, 'sent', 1, '', 0],
+        ],
+      );
+      const keys: string[][] = [];
+      for (const { code, httpStatus, phase } of all) {
+        const choice = { batchId: made.id, errorCode: code, httpStatus, phase };
+        const listed = await listUncertain(db, choice, { start: 0, limit: 10 });
+        keys.push(listed.map(({ key }) => key));
+        assert.deepEqual(await listUncertain(db, choice, { start: 1, limit: 10 }), []);
+      }
+      assert.deepEqual(keys, [['k2'], ['k3'], ['k4'], ['k1']]);
+    });
+  });
+
+  test('a row whose deadline passes while a person is asked is not settled with the rows that they agreed to', async () => {
+    const { db } = storage();
+    const doubt = await unclear(db);
+    const { asOf } = await countChosen(db, rowOf(doubt));
+    await db.query(
+      `update vidbatch.attempt set deadline = $2::timestamptz + interval '1 microsecond' where submission_id = $1`,
+      [doubt.id, asOf],
+    );
+    // The clock of some databases counts milliseconds, so the deadline may not be over at once.
+    await until(async () => (await countChosen(db, rowOf(doubt))).waiting === 0);
+    const seen = { ...rowOf(doubt), asOf };
+    assert.deepEqual(await resolveNotSent(db, { ...seen, readyAt: asOf }, SAID), NONE);
+    assert.deepEqual(await resolveNotSent(db, seen, SAID), { ...NONE, pending: 1 });
   });
 
   test('the evidence of a row has its headers, the beginning of its body, and the exact request', async () => {

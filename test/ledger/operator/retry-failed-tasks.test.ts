@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseAmount } from '../../../src/core/money/money.ts';
-import type { Amount } from '../../../src/core/money/money.ts';
+import { parseAmount, type Amount } from '../../../src/core/money/money.ts';
 import type { Prices } from '../../../src/core/money/prices.ts';
 import { readBudgetStatus } from '../../../src/ledger/money/budget.ts';
-import { transaction } from '../../../src/database/database.ts';
-import type { Database, Queryable } from '../../../src/database/database.ts';
+import { transaction, type Database, type Queryable } from '../../../src/database/database.ts';
 import { recordPolls } from '../../../src/ledger/tasks/record-polls.ts';
-import { findByTask, findSubmissions, readAttempts, readEventLog } from '../../../src/ledger/read/rows.ts';
-import type { SubmissionView } from '../../../src/ledger/read/rows.ts';
+import {
+  findByTask,
+  findSubmissions,
+  readAttempts,
+  readEventLog,
+  type SubmissionView,
+} from '../../../src/ledger/read/rows.ts';
 import type { TaskStatus } from '../../../src/core/task-status.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import { countRemade, readRemakable, remakeFailed } from '../../../src/ledger/operator/retry-failed-tasks.ts';
@@ -22,9 +25,9 @@ import {
   resultOf,
   tryAlone,
   editRow,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 import { until } from '../../until.ts';
 
 const NO_PRICES: Prices = new Map();
@@ -109,7 +112,7 @@ async function faults(db: Database, { id }: Made): Promise<string[]> {
   return found.filter((one) => !one.startsWith('content-hash'));
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('a task that failed at the provider', () => {
     test('is made again once, and its first id and its status stay', async () => {
       const { db } = storage();

@@ -7,7 +7,7 @@ import { readNumbers } from '../../../src/ledger/read/batch-numbers.ts';
 import { findBatch } from '../../../src/ledger/batches.ts';
 import { summarise } from '../../../src/operate/summary.ts';
 import { claimAll, makeBatch, outcomeOf, recordOne } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 /** A database that accepts one row after each statement. */
 function moving(db: Queryable, accept: () => Promise<void>): Queryable {
@@ -20,7 +20,7 @@ function moving(db: Queryable, accept: () => Promise<void>): Queryable {
   };
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('the numbers of a batch are from one moment while its rows move', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 8 });

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readFailures } from '../../../src/ledger/read/failures.ts';
 import { claimAll, makeBatch, recordOne } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('rows and tasks that failed are grouped by cause and model, and uncertain rows are left out', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 6 });

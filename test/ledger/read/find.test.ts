@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findRows, readSearch } from '../../../src/ledger/read/find.ts';
 import { claimAll, makeBatch, recordOne } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 function search(words: string): Parameters<typeof findRows>[1] {
   const read = readSearch(words, (text) => (Number.isNaN(Date.parse(text)) ? undefined : new Date(text)));
   return 'search' in read ? read.search : assert.fail(read.fault);
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('a row is found by key, prompt, task id and error, in all batches', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 12 });
@@ -20,7 +20,9 @@ onEvery(LEDGERS, (storage) => {
     const keys = async (words: string): Promise<string[]> =>
       (await findRows(db, search(`${words} batch:${made.name}`), 20)).map(({ key }) => key);
     assert.deepEqual((await keys('K1')).toSorted(), ['k1', 'k10', 'k11', 'k12'], 'capitals do not matter');
-    assert.equal((await keys('k1'))[0], 'k1', 'the whole key comes first');
+    assert.deepEqual(await keys('k1'), ['k1'], 'a whole key finds its row alone');
+    assert.deepEqual((await keys('k1*')).toSorted(), ['k1', 'k10', 'k11', 'k12'], '* stands for any text');
+    assert.deepEqual(await keys('k1 state:rejected'), []);
     assert.deepEqual(await keys('第 7'), ['k7']);
     assert.deepEqual(await keys('state:rejected'), ['k2']);
     assert.deepEqual(await keys('100%'), [], 'a sign of LIKE is a character');

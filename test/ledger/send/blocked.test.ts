@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { blockedBy } from '../../../src/ledger/send/blocked.ts';
-import type { BatchFacts, Blocked } from '../../../src/ledger/send/blocked.ts';
+import { blockedBy, type BatchFacts, type Blocked } from '../../../src/ledger/send/blocked.ts';
 import type { Limit } from '../../../src/core/rate/rate-limits.ts';
 
 type Group = BatchFacts['groups'][number];

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
-import type { Claim } from '../../../src/ledger/send/claim.ts';
+import { claim, claimLocked, type Claim } from '../../../src/ledger/send/claim.ts';
 import type { Queryable } from '../../../src/database/database.ts';
 import { armProbe } from '../../../src/ledger/send/provider.ts';
 import {
@@ -13,16 +12,16 @@ import {
   scopeOf,
   statesOf,
   wishFor,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
 import { until } from '../../until.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 async function locked(db: Queryable, made: Made, rows: number): Promise<Claim[]> {
   return (await claimLocked(db, scopeOf(made), wishFor(made.id, rows))).claims;
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('where only one may be in flight', () => {
     test('an unproven batch sends one of fifty that are claimed at once, until the first accept', async () => {
       const { db, another } = storage();

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { closeLedger, reopenLedger } from '../../../src/ledger/closed.ts';
 import { cancel, pause, resume } from '../../../src/ledger/operator/pause.ts';
-import { readBlocked, readShutGates } from '../../../src/ledger/send/blocked.ts';
-import type { Blocked } from '../../../src/ledger/send/blocked.ts';
-import { claim, claimAfter, claimLocked, granted } from '../../../src/ledger/send/claim.ts';
-import type { Claim } from '../../../src/ledger/send/claim.ts';
+import { pauseModelsBy } from '../../../src/ledger/operator/pause-model.ts';
+import { readBlocked, readShutGates, type Blocked } from '../../../src/ledger/send/blocked.ts';
+import { claim, claimAfter, claimLocked, granted, type Claim } from '../../../src/ledger/send/claim.ts';
 import { setOffPeakWindow } from '../../../src/ledger/send/window-change.ts';
-import { transaction } from '../../../src/database/database.ts';
-import type { Database } from '../../../src/database/database.ts';
+import { transaction, type Database } from '../../../src/database/database.ts';
 import { readAttempts } from '../../../src/ledger/read/rows.ts';
 import {
   claimAll,
@@ -23,12 +22,12 @@ import {
   wishFor,
   editRow,
   windowAt,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 import { until } from '../../until.ts';
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('a claim', () => {
     test('takes the row and returns the exact text of its request', async () => {
       const { db } = storage();
@@ -222,6 +221,15 @@ onEvery(LEDGERS, (storage) => {
         open: (db) => resume(db, null),
       },
       {
+        name: 'a closed ledger',
+        reason: 'closed',
+        shut: (db) => closeLedger(db, { code: 'copied', note: 'a test' }, 'a test'),
+        open: (db) =>
+          transaction(db, (session) =>
+            reopenLedger(session, { code: 'copied', note: 'a test', at: new Date() }, 'a test'),
+          ),
+      },
+      {
         name: 'a cancelled batch',
         reason: 'cancelled',
         shut: (db, { id }) => db.query(`update vidbatch.batch set state = 'cancelled' where id = $1`, [id]),
@@ -348,6 +356,7 @@ onEvery(LEDGERS, (storage) => {
       await onProvider(`state = 'halted', throttled_until = now() + interval '30 s'`)(db, made);
       await pause(db, made.id);
       await pause(db, null);
+      await pauseModelsBy(db, 'a test', { models: ['viduq3p-720p'], batch: made });
       await setOffPeakWindow(db, shut);
       const told = await readShutGates(db, made.id);
       await setOffPeakWindow(db, null);
@@ -355,6 +364,7 @@ onEvery(LEDGERS, (storage) => {
       assert.deepEqual(told, [
         'all-paused',
         'paused',
+        'model-paused',
         'halted',
         'expired',
         'window',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { claimAll, makeBatch } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 import { followClock } from '../../../src/ledger/send/clock.ts';
 import type { Queryable } from '../../../src/database/database.ts';
 import { forgetFeeders, keepFeeder, leaveFeeder } from '../../../src/ledger/send/feeder.ts';
@@ -17,7 +17,7 @@ async function seconds(db: Queryable, columns: string, from: string): Promise<Re
   return rows[0] ?? {};
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('a clock that was set back takes with it what the ledger waits for', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 4 });

@@ -16,9 +16,9 @@ import {
   recordOne,
   resultOf,
   tryAlone,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const REFUSED = outcomeOf('rejected', { message: 'no such style' });
 
@@ -27,7 +27,7 @@ async function stopOf(db: Database, { name }: Made): Promise<string | null> {
   return batch?.state === 'stopped' ? batch.stopReason : null;
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('a batch that is wrong as a whole', () => {
     test('is stopped when fifty outcomes are known and the share of failures is reached; other batches continue', async () => {
       const { db } = storage();

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Database } from '../../../src/database/database.ts';
-import { armProbe, openHalts } from '../../../src/ledger/send/provider.ts';
-import type { Halt } from '../../../src/ledger/send/provider.ts';
+import { armProbe, openHalts, type Halt } from '../../../src/ledger/send/provider.ts';
 import { AVALANCHE } from '../../../src/ledger/send/decide/limits.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import {
@@ -18,9 +17,9 @@ import {
   statesOf,
   storedOne,
   tryAlone,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 async function haltsOf(db: Database, { origin }: Made): Promise<Halt[]> {
   return (await openHalts(db)).filter((halt) => halt.origin === origin);
@@ -34,7 +33,7 @@ async function probe(db: Database, made: Made, id: number) {
   return claimed;
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('a halt', () => {
     test('is stored with its reason', async () => {
       const { db } = storage();

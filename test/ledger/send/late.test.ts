@@ -22,9 +22,9 @@ import {
   resultOf,
   storedOne,
   tryAlone,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 interface Swept {
   made: Made;
@@ -67,7 +67,7 @@ async function twice(db: Database): Promise<Swept & { second: Claim }> {
   return { ...first, second: await claimFirst(db, first.made) };
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('a late task id is kept in every state of its row', () => {
     const paths: Record<string, State[]> = {
       uncertain: [],

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { claimAll, makeBatch, only, recordOne, scopeOf, wishFor } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
-import type { Storage } from '../../contract/storages.ts';
-import { readBlocked } from '../../../src/ledger/send/blocked.ts';
-import type { Blocked } from '../../../src/ledger/send/blocked.ts';
-import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
-import type { Claim } from '../../../src/ledger/send/claim.ts';
+import { claimAll, makeBatch, only, recordOne, scopeOf, wishFor, type Made } from '../../contract/rows.ts';
+import { SQL_LEDGERS, onEvery, type Storage } from '../../contract/storages.ts';
+import { readBlocked, type Blocked } from '../../../src/ledger/send/blocked.ts';
+import { claim, claimLocked, type Claim } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { limitsInForce, sayLimits, steerQuota, unsayLimits } from '../../../src/ledger/send/quota.ts';
 import { AHEAD_MS } from '../../../src/ledger/send/rate-limiter.ts';
-import { formatLimits } from '../../../src/cli/format.ts';
+import { formatLimits } from '../../../src/cli/output/format.ts';
 import type { Limit } from '../../../src/core/rate/rate-limits.ts';
 
 const ask = (db: Database, made: Made, limits: readonly Limit[], rows = made.rows.length): Promise<Claim[]> =>
@@ -23,7 +19,7 @@ const blockedOf = async (db: Database, made: Made, limits: readonly Limit[]): Pr
 /** Milliseconds between slots of which several are given out at a time. */
 const INTERVAL_MS = AHEAD_MS / 2.5;
 
-onEvery(LEDGERS, (storage: () => Storage) => {
+onEvery(SQL_LEDGERS, (storage: () => Storage) => {
   test('under a rate, rows have slots that lie apart, as many as come soon', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 10 });

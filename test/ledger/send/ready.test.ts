@@ -4,8 +4,7 @@ import { cancel, pause, resume } from '../../../src/ledger/operator/pause.ts';
 import { claim, claimLocked } from '../../../src/ledger/send/claim.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { armProbe } from '../../../src/ledger/send/provider.ts';
-import { readyBatches } from '../../../src/ledger/send/ready.ts';
-import type { FeedScope, ReadyBatch } from '../../../src/ledger/send/ready.ts';
+import { readyBatches, type FeedScope, type ReadyBatch } from '../../../src/ledger/send/ready.ts';
 import { setOffPeakWindow } from '../../../src/ledger/send/window-change.ts';
 import {
   claimFirst,
@@ -18,9 +17,9 @@ import {
   tryAlone,
   windowAt,
   wishFor,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 function ready(
   db: Database,
@@ -30,7 +29,7 @@ function ready(
   return readyBatches(db, { origin, batches: null, ...scope }, { most, rows });
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   afterEach(() => setOffPeakWindow(storage().db, null));
 
   describe('a batch with rows that may be sent', () => {

@@ -3,8 +3,7 @@ import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { cancel, pause } from '../../../src/ledger/operator/pause.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
-import { transaction } from '../../../src/database/database.ts';
-import type { Database, Queryable } from '../../../src/database/database.ts';
+import { transaction, type Database, type Queryable } from '../../../src/database/database.ts';
 import { readAttempts } from '../../../src/ledger/read/rows.ts';
 import { record, recordedBefore, recordWithin } from '../../../src/ledger/send/record.ts';
 import type { OutcomeKind } from '../../../src/core/outcome.ts';
@@ -20,9 +19,9 @@ import {
   resultOf,
   stored,
   storedOne,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const KINDS = ['accepted', 'rejected', 'throttled', 'not-sent', 'halted', 'uncertain', 'invalid'] as const;
 
@@ -32,7 +31,7 @@ async function flying(db: Database): Promise<{ made: Made; id: number; claimed: 
   return { made, id: made.rows[0] ?? 0, claimed: await claimFirst(db, made) };
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('what an answer makes of its row', () => {
     const table: Record<OutcomeKind, Partial<Awaited<ReturnType<typeof storedOne>>>> = {
       accepted: { state: 'submitted', spent: 0, submitted: true, error: null, task_id: 't-1' },

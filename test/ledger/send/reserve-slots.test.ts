@@ -3,13 +3,11 @@ import * as fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { makeBatch, recordOne, scopeOf, wishFor } from '../../contract/rows.ts';
-import { openStorage } from '../../contract/storages.ts';
-import type { Storage } from '../../contract/storages.ts';
+import { openStorage, type Storage } from '../../contract/storages.ts';
 import { claim } from '../../../src/ledger/send/claim.ts';
 import { AHEAD_MS } from '../../../src/ledger/send/rate-limiter.ts';
 import { ledgerNow } from '../../../src/ledger/send/window.ts';
-import { sorted } from '../../../src/core/rate/rate-limits.ts';
-import type { Limit } from '../../../src/core/rate/rate-limits.ts';
+import { sorted, type Limit } from '../../../src/core/rate/rate-limits.ts';
 
 const MODELS = ['viduq3p-540p', 'viduq3p-720p', 'viduq3p-1080p'];
 const SLACK = 1.015;

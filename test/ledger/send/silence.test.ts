@@ -4,8 +4,7 @@ import type { Database } from '../../../src/database/database.ts';
 import { armProbe, openHalts } from '../../../src/ledger/send/provider.ts';
 import { AVALANCHE } from '../../../src/ledger/send/decide/limits.ts';
 import { record } from '../../../src/ledger/send/record.ts';
-import { isUnreached } from '../../../src/core/outcome.ts';
-import { notSent } from '../../../src/worker/submit.ts';
+import { isUnreached, notSent } from '../../../src/core/outcome.ts';
 import {
   claimAll,
   letTimePass,
@@ -18,9 +17,9 @@ import {
   statesOf,
   storedOne,
   tryAlone,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const LIMIT = AVALANCHE.unreachedInARow;
 const REFUSED = outcomeOf('not-sent', {
@@ -50,7 +49,7 @@ test('a failed connection counts as unreachable, and a row that was held back do
   assert.equal(isUnreached(outcomeOf('not-sent', { phase: 'answered', code: 'model_not_found' })), false);
 });
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('a provider that does not answer', () => {
     test('ten tries in a row halt a provider that has accepted nothing, and no more rows are used up', async () => {
       const { db } = storage();

@@ -19,9 +19,9 @@ import {
   tryAlone,
   wishFor,
 } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('past its deadline, by the database’s clock alone, a row in flight is uncertain', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 4 });

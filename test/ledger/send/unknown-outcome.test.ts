@@ -15,8 +15,7 @@ import { resolveNotSent } from '../../../src/ledger/operator/resolve.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import { countChosen } from '../../../src/ledger/read/uncertain.ts';
 import type { Outcome, OutcomeKind } from '../../../src/core/outcome.ts';
-import { KEY_LIFE_MS, sameKeyOf } from '../../../src/core/retry-policy.ts';
-import type { SameKey } from '../../../src/core/retry-policy.ts';
+import { sameKeyOf, type SameKey } from '../../../src/core/retry-policy.ts';
 import {
   againOf,
   claimAll,
@@ -29,10 +28,10 @@ import {
   providerOf,
   resultOf,
   storedOne,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
 import { bring, ManifestFile, ORIGIN, row, submissions, told } from '../../contract/manifest-file.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const LEAVE = sameKeyOf({ providerIdempotent: true }) as SameKey;
 assert.ok(LEAVE);
@@ -70,7 +69,7 @@ async function expire(db: Database, made: Made): Promise<void> {
   await letTimePass(db, made, 100_000);
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('an unknown, where the provider honours the key', () => {
     test('is sent again under the same key, and costs an attempt', async () => {
       const { db } = storage();
@@ -227,7 +226,7 @@ onEvery(LEDGERS, (storage) => {
       const { db } = storage();
       assert.equal(await swept(db, { maxAttempts: 1 }), 'uncertain 0');
       assert.equal(await swept(db, { origin: 'https://another.example' }), 'uncertain 0');
-      assert.equal(await swept(db, { hours: KEY_LIFE_MS / 3_600_000 }), 'uncertain 0');
+      assert.equal(await swept(db, { hours: LEAVE.lifeMs / 3_600_000 }), 'uncertain 0');
     });
 
     test('is uncertain when the ledger had lost it: its key may have been another', async () => {

@@ -7,14 +7,22 @@ import { after, beforeEach, describe, test } from 'node:test';
 import { contentHash } from '../../../src/core/identity.ts';
 import { findBatch } from '../../../src/ledger/batches.ts';
 import type { Database, Queryable } from '../../../src/database/database.ts';
-import { openJournal } from '../../../src/worker/journal/journal.ts';
+import { openJournal, type Journal } from '../../../src/worker/journal/journal.ts';
 import type { Claim } from '../../../src/ledger/send/claim.ts';
+import { record } from '../../../src/ledger/send/record.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import { replayJournals } from '../../../src/worker/journal/replay.ts';
-import { bring, ManifestFile, ORIGIN, row, states, submissions } from '../../contract/manifest-file.ts';
-import type { Raw } from '../../contract/manifest-file.ts';
-import { countSurplus, outcomeOf } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import {
+  bring,
+  ManifestFile,
+  ORIGIN,
+  row,
+  states,
+  submissions,
+  type Raw,
+} from '../../contract/manifest-file.ts';
+import { countSurplus, outcomeOf, tryAlone } from '../../contract/rows.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const CLAIM: Claim = {
   attemptId: '',
@@ -31,19 +39,25 @@ const CLAIM: Claim = {
   refusals: 0,
 };
 
-onEvery(LEDGERS, (storage) => {
+/** An empty journal of a worker of that time, in a folder of its own. */
+async function oldJournal(): Promise<{ folder: string; journal: Journal }> {
+  const folder = await mkdtemp(join(tmpdir(), 'vidbatch-unmatched-'));
+  after(() => rm(folder, { recursive: true, force: true }));
+  const journal = await openJournal(
+    folder,
+    { ledger: 'this', worker: `before-${randomUUID()}`, origin: ORIGIN },
+    { reserve: 1024, flushAnswers: false },
+  );
+  return { folder, journal };
+}
+
+onEvery(SQL_LEDGERS, (storage) => {
   test('rows that were sent before this copy of the ledger was made come back as sent, not as pending', async () => {
     const { db } = storage();
-    const folder = await mkdtemp(join(tmpdir(), 'vidbatch-unmatched-'));
-    after(() => rm(folder, { recursive: true, force: true }));
     const file = await new ManifestFile().write(
       ['paid', 'unanswered', 'refused', 'new'].map((id) => row(id)),
     );
-    const journal = await openJournal(
-      folder,
-      { ledger: 'this', worker: `before-${randomUUID()}`, origin: ORIGIN },
-      { reserve: 1024, flushAnswers: false },
-    );
+    const { folder, journal } = await oldJournal();
     const claims = ['paid', 'unanswered', 'refused'].map((key, n): Claim => ({
       ...CLAIM,
       attemptId: randomUUID(),
@@ -73,14 +87,8 @@ onEvery(LEDGERS, (storage) => {
 
   test('an answer that is read while the import of its row finds the attempt is recorded', async () => {
     const { db } = storage();
-    const folder = await mkdtemp(join(tmpdir(), 'vidbatch-unmatched-'));
-    after(() => rm(folder, { recursive: true, force: true }));
     const file = await new ManifestFile().write([row('adopted', { prompt: 'sent before the copy' })]);
-    const journal = await openJournal(
-      folder,
-      { ledger: 'this', worker: `before-${randomUUID()}`, origin: ORIGIN },
-      { reserve: 1024, flushAnswers: false },
-    );
+    const { folder, journal } = await oldJournal();
     const claim = {
       ...CLAIM,
       attemptId: randomUUID(),
@@ -107,6 +115,141 @@ onEvery(LEDGERS, (storage) => {
     assert.deepEqual(await states(db, file), ['submitted']);
   });
 
+  for (const earlier of [undefined, 'uncertain'] as const) {
+    test(`a refusal of the second attempt sends no row again whose first attempt ${earlier === undefined ? 'has no answer' : 'may have been accepted'}`, async () => {
+      const { db } = storage();
+      const file = await new ManifestFile().write([row(`twice, ${earlier}`)]);
+      const { folder, journal } = await oldJournal();
+      const [first, second] = [1, 2].map((number): Claim => ({
+        ...CLAIM,
+        attemptId: randomUUID(),
+        submissionId: 9_300_000,
+        batch: file.name,
+        key: `twice, ${earlier}`,
+        number,
+      })) as [Claim, Claim];
+      await journal.intend(first);
+      if (earlier !== undefined) await journal.answer(first, outcomeOf(earlier));
+      await journal.intend(second);
+      await journal.answer(second, outcomeOf('throttled'));
+      await journal.close();
+      await replayJournals(db, folder, 'this');
+
+      await bring(db, file);
+      await sweep(db);
+      assert.deepEqual(await states(db, file), ['uncertain']);
+    });
+  }
+
+  test('a row that is imported and claimed while a replay keeps its attempt is not sent again when the claim is refused', async () => {
+    const { db } = storage();
+    const content = { prompt: 'sent before the copy, and claimed after it' };
+    const file = await new ManifestFile().write([row('claimed meanwhile', content)]);
+    const { folder, journal } = await oldJournal();
+    await journal.intend({
+      ...CLAIM,
+      attemptId: randomUUID(),
+      submissionId: 9_500_000,
+      batch: file.name,
+      key: 'claimed meanwhile',
+      content: contentHash({ model: 'viduq3p-720p', ...content }),
+    });
+    await journal.close();
+
+    const claims: Claim[] = [];
+    const meanwhile: Database = {
+      query: async (text, params) => {
+        if (text.includes('insert into vidbatch.unmatched_attempt')) {
+          await bring(db, file);
+          const id = (await submissions(db, file))[0]?.id ?? 0;
+          claims.push((await tryAlone(db, { origin: ORIGIN }, id)) as Claim);
+        }
+        return db.query(text, params);
+      },
+      connect: () => db.connect(),
+      end: () => db.end(),
+    };
+    await replayJournals(meanwhile, folder, 'this');
+    const results = claims.map(({ attemptId }) => ({
+      attemptId,
+      outcome: outcomeOf('throttled'),
+      waitMs: 0,
+      maxAttempts: 9,
+    }));
+    await record(db, results);
+    assert.deepEqual(await states(db, file), ['uncertain']);
+  });
+
+  test('a cancelled row that takes the id of an attempt without an answer is uncertain, so that no retry sends it again', async () => {
+    const { db } = storage();
+    const content = { prompt: 'cancelled before the copy' };
+    const file = await new ManifestFile().write([row('id of now', content)]);
+    await bring(db, file);
+    await db.query(`update vidbatch.row_state set previous = state, state = 'cancelled' where id = $1`, [
+      (await submissions(db, file))[0]?.id,
+    ]);
+    const { folder, journal } = await oldJournal();
+    await journal.intend({
+      ...CLAIM,
+      attemptId: randomUUID(),
+      submissionId: 9_400_000,
+      batch: file.name,
+      key: 'id of then',
+      content: contentHash({ model: 'viduq3p-720p', ...content }),
+    });
+    await journal.close();
+    assert.equal((await replayJournals(db, folder, 'this')).unmatched, 1);
+
+    await file.write([row('id of then', content)]);
+    await bring(db, file, { rename: true });
+    await sweep(db);
+    assert.deepEqual(await states(db, file), ['uncertain']);
+  });
+
+  for (const [key, now] of [
+    ['refused', 'with the id of then'],
+    ['id of then', 'with another id'],
+  ] as const) {
+    test(`an import adopts an attempt while a replay keeps it once more: its row, ${now}, and the next one stay pending`, async () => {
+      const { db } = storage();
+      const content = { prompt: 'refused before the copy' };
+      const file = await new ManifestFile().write([row('refused', content), row('new', content)]);
+      const { folder, journal } = await oldJournal();
+      const claim = {
+        ...CLAIM,
+        attemptId: randomUUID(),
+        submissionId: 9_200_000,
+        batch: file.name,
+        key,
+        content: contentHash({ model: 'viduq3p-720p', ...content }),
+      };
+      await journal.intend(claim);
+      await journal.answer(claim, outcomeOf('throttled'));
+      await journal.close();
+      await replayJournals(db, folder, 'this');
+      // A replay that dies before its end leaves the same: its journal is read again.
+      await db.query('delete from vidbatch.journal where name = $1', [journal.name]);
+
+      let isLookedUp = false;
+      const meanwhile: Database = {
+        query: async (text, params) => {
+          // Between the lookup of the attempt and what is done about it.
+          if (isLookedUp && text.includes('insert into vidbatch.attempt')) await bring(db, file);
+          isLookedUp = text.includes('left join vidbatch.attempt a on a.id = w.id');
+          return db.query(text, params);
+        },
+        connect: () => db.connect(),
+        end: () => db.end(),
+      };
+      await replayJournals(meanwhile, folder, 'this');
+      await bring(db, file);
+      await replayJournals(db, folder, 'this');
+      assert.deepEqual(await states(db, file), ['pending', 'pending']);
+      const { rows } = await db.query('select from vidbatch.unmatched_attempt where batch = $1', [file.name]);
+      assert.equal(rows.length, 0);
+    });
+  }
+
   describe('rows whose ids or contents were changed after this copy of the ledger was made', () => {
     beforeEach(() =>
       storage().db.query('truncate vidbatch.batch, vidbatch.import, vidbatch.unmatched_attempt cascade'),
@@ -119,13 +262,7 @@ onEvery(LEDGERS, (storage) => {
       sent: readonly (readonly [number: number, id: string, prompt: string])[],
       edit: (journal: string) => string = (text) => text,
     ): Promise<string> {
-      const folder = await mkdtemp(join(tmpdir(), 'vidbatch-unmatched-'));
-      after(() => rm(folder, { recursive: true, force: true }));
-      const journal = await openJournal(
-        folder,
-        { ledger: 'this', worker: `before-${randomUUID()}`, origin: ORIGIN },
-        { reserve: 1024, flushAnswers: false },
-      );
+      const { folder, journal } = await oldJournal();
       for (const [submissionId, key, prompt] of sent) {
         const one = {
           ...CLAIM,

@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, test } from 'node:test';
 import type { VidbatchError } from '../../../src/core/errors.ts';
-import { openings, parseWindow } from '../../../src/core/time/window.ts';
-import type { Window } from '../../../src/core/time/window.ts';
+import { openings, parseWindow, type Window } from '../../../src/core/time/window.ts';
 import { DAY_MS, stretches } from '../../../src/core/time/zone.ts';
-import type { Database, Queryable } from '../../../src/database/database.ts';
-import { transaction } from '../../../src/database/database.ts';
+import { transaction, type Database, type Queryable } from '../../../src/database/database.ts';
 import { readShutGates } from '../../../src/ledger/send/blocked.ts';
 import { readWindows } from '../../../src/ledger/send/window.ts';
 import {
@@ -16,9 +14,8 @@ import {
   setOffPeakWindow,
 } from '../../../src/ledger/send/window-change.ts';
 import { claimAll, makeBatch, only, tryAlone } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
-import { randomOf } from '../../simulation/random.ts';
-import type { Random } from '../../simulation/random.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
+import { randomOf, type Random } from '../../simulation/random.ts';
 
 /** Gaps and overlaps of half an hour to two hours, clocks at odd distances from UTC, and clocks that never change. */
 const ZONES = [
@@ -80,7 +77,7 @@ async function forgetZone(db: Database, id: number): Promise<void> {
   await db.query(`update vidbatch.window_hours set zone = 'Mars/Phobos' where window_id = $1`, [id]);
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   afterEach(() => setOffPeakWindow(storage().db, null));
 
   test('the database calls a window open exactly while its computed openings say so', async () => {

@@ -1,19 +1,25 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
-import { readBlocked } from '../../../src/ledger/send/blocked.ts';
-import type { Blocked } from '../../../src/ledger/send/blocked.ts';
+import { readBlocked, type Blocked } from '../../../src/ledger/send/blocked.ts';
 import { claim, claimLocked, granted } from '../../../src/ledger/send/claim.ts';
 import { WINDOW_MS } from '../../../src/core/states.ts';
 import { readRemainingWork } from '../../../src/ledger/send/remaining-work.ts';
 import { setBatchWindow, setOffPeakWindow } from '../../../src/ledger/send/window-change.ts';
-import { claimAll, makeBatch, scopeOf, storedOne, windowAt, wishFor } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import {
+  claimAll,
+  makeBatch,
+  scopeOf,
+  storedOne,
+  windowAt,
+  wishFor,
+  type Made,
+} from '../../contract/rows.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const HOUR = 3_600_000;
 const OFF_PEAK = { model: 'viduq3t-720p-offpeak' };
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   const blockedOf = async (made: Made): Promise<Blocked> =>
     (await readBlocked(storage().db, scopeOf(made), made.id)).blocked;
   const claimOne = async (made: Made): Promise<boolean> =>

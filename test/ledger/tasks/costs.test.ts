@@ -4,10 +4,9 @@ import { readAnsweredCosts } from '../../../src/ledger/tasks/costs.ts';
 import { record } from '../../../src/ledger/send/record.ts';
 import { readUnread } from '../../../src/ledger/read/unread.ts';
 import { poll, reportOf, take } from '../../contract/polls.ts';
-import { claimAll, makeBatch, outcomeOf, resultOf } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
+import { claimAll, makeBatch, outcomeOf, resultOf, type Made } from '../../contract/rows.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 async function accepted(db: Database, rows: number, more: { queryUrl?: string } = {}): Promise<Made> {
   const made = await makeBatch(db, { rows });
@@ -21,7 +20,7 @@ async function accepted(db: Database, rows: number, more: { queryUrl?: string } 
   return made;
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('what answers tell of the cost is summed by unit; ended tasks that tell none are counted', async () => {
     const { db } = storage();
     const made = await accepted(db, 5);

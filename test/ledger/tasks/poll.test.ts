@@ -4,14 +4,20 @@ import type { Queryable } from '../../../src/database/database.ts';
 import { ensurePoller, releaseTasks, readNextPoll } from '../../../src/ledger/tasks/poll.ts';
 import { recordPolls } from '../../../src/ledger/tasks/record-polls.ts';
 import { readEventLog } from '../../../src/ledger/read/rows.ts';
-import { askNow, countTasks, readTasks } from '../../../src/ledger/tasks/tasks.ts';
-import type { TaskView } from '../../../src/ledger/tasks/tasks.ts';
+import { askNow, countTasks, readTasks, type TaskView } from '../../../src/ledger/tasks/tasks.ts';
 import { judgePoll } from '../../../src/core/poll-plan.ts';
 import type { TaskReport } from '../../../src/core/outcome.ts';
 import { poll, reportOf, take } from '../../contract/polls.ts';
-import { claimAll, letTimePass, makeBatch, only, outcomeOf, recordOne } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import {
+  claimAll,
+  letTimePass,
+  makeBatch,
+  only,
+  outcomeOf,
+  recordOne,
+  type Made,
+} from '../../contract/rows.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const MISSING: TaskReport = { kind: 'missing', body: '{"code":"task_not_exist"}' };
 
@@ -46,7 +52,7 @@ async function age(db: Queryable, made: Made, ms: number): Promise<void> {
   );
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   async function accepted(rows = 1): Promise<Made> {
     const { db } = storage();
     const made = await makeBatch(db, { rows });

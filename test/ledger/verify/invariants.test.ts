@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Queryable } from '../../../src/database/database.ts';
-import { transaction } from '../../../src/database/database.ts';
+import { transaction, type Queryable } from '../../../src/database/database.ts';
 import { HELD } from '../../../src/ledger/money/budget.ts';
 import { INVARIANTS, readSlices, CONTENT_RULES } from '../../../src/ledger/verify/walk.ts';
 import type { Finding } from '../../../src/ledger/verify/invariant.ts';
 import { confirmed, inspectLedger } from '../../../src/operate/verify/verify.ts';
-import { makeHistory } from '../../contract/history.ts';
-import type { History } from '../../contract/history.ts';
-import { LEDGERS, openStorage } from '../../contract/storages.ts';
-import type { Storage } from '../../contract/storages.ts';
+import { makeHistory, type History } from '../../contract/history.ts';
+import { SQL_LEDGERS, openStorage, type Storage } from '../../contract/storages.ts';
 
 const BATCH = '(select batch_id from vidbatch.submission where id = :waiting)';
 const ONE_EACH = `update vidbatch.row_state set price = 1, currency = 'CNY' where batch_id = ${BATCH}`;
@@ -24,6 +21,11 @@ const DAMAGE: Record<string, string[]> = {
     'update vidbatch.row_state set attempts = attempts + 1 where id = :accepted',
     copyOfAttempt(':accepted', { number: 'number + 1', task_id: `'task_second'`, surplus: 'true' }),
   ],
+  'rows-counted': [
+    `insert into vidbatch.row_count (batch_id, state, doubtful, stored, rows) values (${BATCH}, 'pending', false, false, 1)`,
+  ],
+  'bills-summed': [`insert into vidbatch.bill_sum values (${BATCH}, null, 'CNY', 1)`],
+  'video-stored': ['update vidbatch.row_state set stored = true where id = :completed'],
   'budget-counted': [ONE_EACH, budgeted('1000', '7')],
   'budget-priced': [budgeted('1000', '0')],
   'budget-kept': [ONE_EACH, budgeted('0', HELD)],
@@ -158,7 +160,7 @@ test('every invariant has a damage, and every damage an invariant', () => {
   assert.deepEqual([...new Set(Object.keys(DAMAGE).map(nameOf))].toSorted(), names.toSorted());
 });
 
-for (const kind of LEDGERS) {
+for (const kind of SQL_LEDGERS) {
   describe(`on ${kind}, the invariants of a ledger`, () => {
     let storage: Storage;
     let history: History;

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { VidbatchError } from '../../../src/core/errors.ts';
-import type { LedgerCondition } from '../../../src/ledger/read/alerts.ts';
-import { judgeFolder, judgeJournals } from '../../../src/operate/doctor/folder.ts';
-import type { FolderFacts } from '../../../src/operate/doctor/folder.ts';
+import type { LedgerCondition } from '../../../src/ledger/read/condition.ts';
+import { judgeFolder, judgeJournals, type FolderFacts } from '../../../src/operate/doctor/folder.ts';
 import { judgeCondition } from '../../../src/operate/doctor/ledger.ts';
-import { judgeLedgerVersion, judgePostgres } from '../../../src/operate/doctor/postgres.ts';
-import type { PostgresFacts } from '../../../src/operate/doctor/postgres.ts';
+import {
+  judgeLedgerVersion,
+  judgePostgres,
+  type PostgresFacts,
+} from '../../../src/operate/doctor/postgres.ts';
 import { judgeQueue } from '../../../src/operate/doctor/queue.ts';
-import { judgeRedis } from '../../../src/operate/doctor/redis.ts';
-import type { RedisFacts } from '../../../src/operate/doctor/redis.ts';
-import type { ForeignJournal } from '../../../src/worker/journal/foreign.ts';
+import { judgeRedis, type RedisFacts } from '../../../src/operate/doctor/redis.ts';
+import type { OwnedJournal } from '../../../src/worker/journal/foreign.ts';
 import { complaints, judges } from './judging.ts';
 
 const on = { value: 'on', source: 'default' };
@@ -185,11 +186,13 @@ describe('the condition of a ledger', () => {
   const healthy: LedgerCondition = {
     ledgerId: 'ab12',
     paused: false,
+    closed: null,
     pausedBatches: [],
+    pausedModels: [],
     held: [],
     halts: [],
     uncertain: 0,
-    surplus: 0,
+    paidTwice: 0,
     open: true,
     fed: 1,
   };
@@ -215,7 +218,7 @@ describe('the condition of a ledger', () => {
     ],
     ['throttled', { held: [{ origin, state: 'open', throttledMs: 9_000, unreached: 0 }] }, 'warning gates'],
     ['with uncertain rows', { uncertain: 3 }, 'warning uncertain'],
-    ['with a row that was paid twice', { surplus: 1 }, 'warning surplus'],
+    ['with a row that was paid twice', { paidTwice: 1 }, 'warning surplus'],
     ['with rows to send and nobody to do it', { fed: 0 }, 'warning workers'],
     ['with nothing left to send', { fed: 0, open: false }, null],
   ]);
@@ -242,14 +245,10 @@ describe('the queue', () => {
 });
 
 describe('the journals', () => {
-  judges(
-    { journals: 2, damaged: [] as string[], foreign: [] as ForeignJournal[], unknown: 0 },
-    judgeJournals,
-    [
-      ['none', { journals: 0 }, null],
-      ['torn', { damaged: ['a.jsonl: line 3 cannot be read', 'b'] }, 'warning journals'],
-      ['of another ledger', { foreign: [{ path: '/data/journal/a.jsonl', ledger: 'b' }] }, 'failed journals'],
-      ['with attempts that the ledger does not know', { unknown: 2 }, 'warning journals'],
-    ],
-  );
+  judges({ journals: 2, damaged: [] as string[], foreign: [] as OwnedJournal[], unknown: 0 }, judgeJournals, [
+    ['none', { journals: 0 }, null],
+    ['torn', { damaged: ['a.jsonl: line 3 cannot be read', 'b'] }, 'warning journals'],
+    ['of another ledger', { foreign: [{ path: '/data/journal/a.jsonl', ledger: 'b' }] }, 'failed journals'],
+    ['with attempts that the ledger does not know', { unknown: 2 }, 'warning journals'],
+  ]);
 });

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttps } from 'node:https';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
-import { judgeProvider } from '../../../src/operate/doctor/provider.ts';
-import type { Certificate, ProviderFacts } from '../../../src/operate/doctor/provider.ts';
+import { judgeProvider, type Certificate, type ProviderFacts } from '../../../src/operate/doctor/provider.ts';
 import { redactor } from '../../../src/provider/api-key.ts';
 import { builtInProfile } from '../../../src/provider/profile/load.ts';
 import { startSimulatorProcess } from '../../e2e/simulator.ts';

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 import type { Queryable } from '../../../src/database/database.ts';
 import { migrateLedger } from '../../../src/ledger/migrate.ts';
-import { migrateQueue } from '../../../src/worker/app.ts';
+import { migrateQueue } from '../../../src/worker/queue/store.ts';
 import { exits, openCli } from '../../cli.ts';
 import { createDatabase, servers, startServer } from '../../servers.ts';
 import { examined, told } from './patient.ts';
@@ -162,7 +162,9 @@ describe('a real Postgres', async () => {
     );
     await db.query(`delete from vidbatch.halt; delete from vidbatch.provider`);
     assert.equal(told(await look(), 'gates'), 'warning: everything is paused');
-    await db.query(`update vidbatch.meta set paused_at = null`);
+    await db.query(`update vidbatch.meta set paused_at = null, paused_models = '{viduq3p-540p}'`);
+    assert.equal(told(await look(), 'gates'), 'warning: paused models: viduq3p-540p');
+    await db.query(`update vidbatch.meta set paused_models = '{}'`);
     assert.equal(told(await look(), 'gates'), 'ok: nothing is paused, halted or throttled');
   });
 

@@ -2,17 +2,14 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { countStates } from '../../../src/ledger/batches.ts';
-import { readAlerts } from '../../../src/ledger/read/alerts.ts';
-import { startMonitor } from '../../../src/operate/monitor/monitor.ts';
-import type { Monitor } from '../../../src/operate/monitor/monitor.ts';
+import { readOldestPending } from '../../../src/ledger/read/backlog.ts';
+import { readTrouble } from '../../../src/ledger/read/trouble.ts';
+import { startMonitor, type Monitor } from '../../../src/operate/monitor/monitor.ts';
 import { claimAll, makeBatch, outcomeOf, recordOne } from '../../contract/rows.ts';
-import { LEDGERS, onEvery, openStorage } from '../../contract/storages.ts';
-import type { Storage } from '../../contract/storages.ts';
-import { createDatabase, startServer } from '../../servers.ts';
-import type { OwnServer } from '../../servers.ts';
+import { SQL_LEDGERS, onEvery, openStorage, type Storage } from '../../contract/storages.ts';
+import { createDatabase, startServer, type OwnServer } from '../../servers.ts';
 import { until } from '../../until.ts';
-import { parseExposition } from './exposition.ts';
-import type { Family } from './exposition.ts';
+import { parseExposition, type Family } from './exposition.ts';
 
 const HERE = { host: '127.0.0.1', port: 0 };
 /** As a worker that does its work. */
@@ -208,12 +205,12 @@ describe('a monitor', () => {
   });
 });
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   it('the ledger says what needs a person, and how long the oldest row has waited', async () => {
     const { db } = storage();
-    const empty = await readAlerts(db);
-    const nothing = { uncertain: 0, surplus: 0, oldestPendingSeconds: 0, halts: {} };
-    assert.deepEqual(empty, { ...nothing, stopped: {}, failingSchedules: 0 });
+    const nothing = { paidTwice: 0, uncertain: 0, halts: [], stopped: [], spent: [] };
+    assert.deepEqual(await readTrouble(db), { ...nothing, failedSchedules: [], unfed: [], untold: [] });
+    assert.equal(await readOldestPending(db), 0);
     const made = await makeBatch(db, { rows: 3 });
     await db.query(`update vidbatch.row_state set updated_at = now() - interval '1 hour' where id = $1`, [
       made.rows[0],
@@ -242,10 +239,21 @@ onEvery(LEDGERS, (storage) => {
         [name, last, other.id],
       );
     }
-    const { oldestPendingSeconds, halts, stopped, failingSchedules } = await readAlerts(db);
-    assert.deepEqual([stopped, failingSchedules], [{ CANARY_FAILED: 1 }, 1]);
-    assert.ok(oldestPendingSeconds >= 3600 && oldestPendingSeconds < 3660, `${oldestPendingSeconds}`);
-    assert.deepEqual(halts, { invalid_api_key: 1 });
+    const { halts, stopped, failedSchedules } = await readTrouble(db);
+    assert.deepEqual(
+      stopped.map(({ batch, code }) => [batch, code]),
+      [[other.name, 'CANARY_FAILED']],
+    );
+    assert.deepEqual(
+      failedSchedules.map(({ schedule }) => schedule),
+      ['failing'],
+    );
+    const seconds = await readOldestPending(db);
+    assert.ok(seconds >= 3600 && seconds < 3660, `${seconds}`);
+    assert.deepEqual(
+      halts.map(({ code }) => code),
+      ['invalid_api_key'],
+    );
     assert.equal((await countStates(db, null)).pending, 4);
   });
 });

@@ -6,15 +6,12 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Queryable } from '../../../src/database/database.ts';
 import { inspectJournals } from '../../../src/operate/verify/journal-check.ts';
-import { inspectLedger } from '../../../src/operate/verify/verify.ts';
-import type { Inspection } from '../../../src/operate/verify/verify.ts';
-import { openJournal } from '../../../src/worker/journal/journal.ts';
-import type { Journal } from '../../../src/worker/journal/journal.ts';
+import { inspectLedger, type Inspection } from '../../../src/operate/verify/verify.ts';
+import { openJournal, type Journal } from '../../../src/worker/journal/journal.ts';
 import { replayJournals } from '../../../src/worker/journal/replay.ts';
 import { found, names } from '../../contract/findings.ts';
-import { claimAll, claimFirst, makeBatch, outcomeOf, recordOne } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { claimAll, claimFirst, makeBatch, outcomeOf, recordOne, type Made } from '../../contract/rows.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const folders: string[] = [];
 after(async () => {
@@ -43,7 +40,7 @@ function journalsOf(db: Queryable, folder: string, batch: string | null = null):
   return inspectJournals(db, folder, { ledgerId: 'this', batch });
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('a journal whose attempts and answers are all recorded has no finding, also with a torn end', async () => {
     const { db } = storage();
     const made = await makeBatch(db, { rows: 2 });

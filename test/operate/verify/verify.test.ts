@@ -4,14 +4,13 @@ import type { TaskReport } from '../../../src/core/outcome.ts';
 import { keepFeeder } from '../../../src/ledger/send/feeder.ts';
 import type { Finding } from '../../../src/ledger/verify/invariant.ts';
 import { inspectTasks } from '../../../src/operate/verify/task-check.ts';
-import { inspectQueues, inspectLedger } from '../../../src/operate/verify/verify.ts';
-import type { Inspection } from '../../../src/operate/verify/verify.ts';
+import { inspectQueues, inspectLedger, type Inspection } from '../../../src/operate/verify/verify.ts';
 import { queueName } from '../../../src/worker/queue/name.ts';
 import { addChunks, openQueue } from '../../../src/worker/queue/queue.ts';
 import { found, names } from '../../contract/findings.ts';
 import { poll, reportOf } from '../../contract/polls.ts';
 import { claimAll, makeBatch, outcomeOf, recordOne, editRow } from '../../contract/rows.ts';
-import { LEDGERS, onEvery, STORAGES } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery, STORAGES } from '../../contract/storages.ts';
 
 describe('what is looked at twice', () => {
   const one: Finding = {
@@ -62,7 +61,7 @@ describe('what is looked at twice', () => {
   });
 });
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('a row that a living worker corrects between the two inspections is not reported', async () => {
     const { db } = storage();
     const made = await makeBatch(db);

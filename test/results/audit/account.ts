@@ -4,16 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAmount } from '../../../src/core/money/money.ts';
 import type { AuditFinding } from '../../../src/results/audit/audited-task.ts';
-import { audit } from '../../../src/results/audit/audit.ts';
-import type { Audit, AuditOptions } from '../../../src/results/audit/audit.ts';
+import { audit, type Audit, type AuditOptions } from '../../../src/results/audit/audit.ts';
 import type { Database } from '../../../src/database/database.ts';
-import { readPrices } from '../../../src/core/money/prices.ts';
-import type { Prices } from '../../../src/core/money/prices.ts';
+import { readPrices, type Prices } from '../../../src/core/money/prices.ts';
 import { produce } from '../../../src/batch/producer.ts';
 import { createProvider } from '../../../src/provider/client.ts';
 import { type ProviderFile, fileText } from '../../../src/simulator/provider-files.ts';
-import { startSimulator } from '../../../src/simulator/server.ts';
-import type { Simulator, SimulatorOptions } from '../../../src/simulator/server.ts';
+import { startSimulator, type Simulator, type SimulatorOptions } from '../../../src/simulator/server.ts';
 import { claimAll, recordOne } from '../../contract/rows.ts';
 
 export interface Row {

@@ -3,11 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import type { FindingType } from '../../../src/results/audit/finding-type.ts';
 import { readBilled } from '../../../src/ledger/audit/provider-lines.ts';
 import { priceOf } from '../../../src/core/money/prices.ts';
-import { MISTAKE_NAMES } from '../../../src/simulator/mistake.ts';
-import type { Mistake } from '../../../src/simulator/mistake.ts';
-import { openAccount } from './account.ts';
-import type { Account, Row } from './account.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { MISTAKE_NAMES, type Mistake } from '../../../src/simulator/mistake.ts';
+import { openAccount, type Account, type Row } from './account.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 /** What each mistake of the simulator's books is found as. */
 const FOUND: Record<Mistake, FindingType> = {
@@ -38,7 +36,7 @@ function row(name: string, n: number): Row {
 const many = (name: string, n = EACH): Row[] => Array.from({ length: n }, (_, index) => row(name, index));
 
 describe('a bill with every kind of difference', () => {
-  onEvery(LEDGERS, (storage) => {
+  onEvery(SQL_LEDGERS, (storage) => {
     let account: Account;
 
     before(async () => {

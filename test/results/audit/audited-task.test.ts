@@ -3,10 +3,15 @@ import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { parseAmount } from '../../../src/core/money/money.ts';
 import type { Charge } from '../../../src/results/audit/charge.ts';
-import { expectedOf, judge } from '../../../src/results/audit/audited-task.ts';
-import type { Context, Known, Line, AuditedTask } from '../../../src/results/audit/audited-task.ts';
-import { TYPE_NAMES } from '../../../src/results/audit/finding-type.ts';
-import type { FindingType } from '../../../src/results/audit/finding-type.ts';
+import {
+  expectedOf,
+  judge,
+  type Context,
+  type Known,
+  type Line,
+  type AuditedTask,
+} from '../../../src/results/audit/audited-task.ts';
+import { TYPE_NAMES, type FindingType } from '../../../src/results/audit/finding-type.ts';
 
 const AT = 1_700_000_000_000;
 

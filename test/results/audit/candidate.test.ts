@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { explain } from '../../../src/results/audit/candidate.ts';
-import type { Edge, Evidence } from '../../../src/ledger/audit/suspect.ts';
-import type { Signs, Verdict } from '../../../src/results/audit/candidate.ts';
+import { explain, type Signs, type Verdict } from '../../../src/results/audit/candidate.ts';
+import type { Edge, Evidence } from '../../../src/ledger/audit/candidates.ts';
 
 const CLEAR: Signs = { clocks: 'agree', absolute: true, strangers: 0, twins: 0 };
 

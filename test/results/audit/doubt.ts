@@ -3,8 +3,7 @@ import type { Verdict } from '../../../src/results/audit/candidate.ts';
 import { csvLine } from '../../../src/results/audit/difference.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { modelsOf } from '../../../src/provider/profile/models.ts';
-import { openAccount } from './account.ts';
-import type { Account, Row } from './account.ts';
+import { openAccount, type Account, type Row } from './account.ts';
 
 /** An account with uncertain rows, every other one of them really accepted. */
 export interface Doubtful extends Account {

@@ -11,10 +11,8 @@ import { audit } from '../../../src/results/audit/audit.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { resolveAccepted } from '../../../src/ledger/operator/resolve.ts';
 import { countChosen } from '../../../src/ledger/read/uncertain.ts';
-import { claimFirst, makeBatch, only, outcomeOf, recordOne } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { openStorage } from '../../contract/storages.ts';
-import type { Storage } from '../../contract/storages.ts';
+import { claimFirst, makeBatch, only, outcomeOf, recordOne, type Made } from '../../contract/rows.ts';
+import { openStorage, type Storage } from '../../contract/storages.ts';
 
 const MODEL = 'viduq3p-720p';
 

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { formatAmount } from '../../../src/core/money/money.ts';
-import { openProviderFile } from '../../../src/results/audit/provider-file.ts';
+import { openProviderFile, type FileOptions } from '../../../src/results/audit/provider-file.ts';
 import type { FileLine, ProviderRecord } from '../../../src/ledger/audit/provider-lines.ts';
-import type { FileOptions } from '../../../src/results/audit/provider-file.ts';
 import { VidbatchError } from '../../../src/core/errors.ts';
 import { parseMap } from '../../../src/manifest/columns.ts';
 import { defaultProfile } from '../../../src/provider/profile/load.ts';
@@ -53,6 +52,16 @@ const refused = (code: string) => (error: unknown) =>
   error instanceof VidbatchError && error.code === code && error.exitCode === 2;
 
 describe('a file of the provider', () => {
+  test('may be a workbook whose times are dates, and a date as a task id is a fault', async () => {
+    const workbook = await readFile(new URL('tasks.xlsx', import.meta.url));
+    const [first, second] = await linesOf('tasks.xlsx', workbook, { zone: 'Asia/Shanghai' });
+    assert.deepEqual(
+      [first?.read.taskId, first?.read.createdAt, first?.read.fault],
+      ['task_1', Date.parse('2026-12-03T14:30:00+08:00'), null],
+    );
+    assert.match(second?.read.fault ?? '', /^A3 is a date/);
+  });
+
   test('has the words of the profiles for the status of a task', async () => {
     const { task } = profileWith('task: { words: { completed: [ready] } }');
     const words = [new TaskWords(task), new TaskWords(defaultProfile().task)];

@@ -3,8 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Verdict } from '../../../src/results/audit/candidate.ts';
 import { readEventLog } from '../../../src/ledger/read/rows.ts';
 import { onEvery } from '../../contract/storages.ts';
-import { distinct, openDoubtful } from './doubt.ts';
-import type { Doubtful } from './doubt.ts';
+import { distinct, openDoubtful, type Doubtful } from './doubt.ts';
 
 const SAID = { who: 'ann@desk', reason: 'found in list.csv' };
 const HOUR = 3600;

@@ -5,8 +5,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import { Agent } from 'undici';
-import { guardedConnector, isReachable } from '../../../src/results/download/address.ts';
-import type { Reach } from '../../../src/results/download/address.ts';
+import { guardedConnector, isReachable, type Reach } from '../../../src/results/download/address.ts';
 
 const PUBLIC = ['8.8.8.8', '2606:4700::1', '64:ff9b::808:808', '::ffff:8.8.8.8'];
 const PRIVATE = [

@@ -3,16 +3,13 @@ import { once } from 'node:events';
 import { statSync, watch } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { openApp } from '../../../src/worker/app.ts';
 import { readConfig } from '../../../src/core/config.ts';
 import { Video } from '../../../src/simulator/video.ts';
-import { exits, json, lastLine, openCli } from '../../cli.ts';
-import type { Cli } from '../../cli.ts';
+import { exits, json, lastLine, openCli, type Cli } from '../../cli.ts';
 import { copyTemplate } from '../../servers.ts';
-import { fault, openDownload } from './fixture.ts';
-import type { DownloadFixture } from './fixture.ts';
-import type { TestContext } from 'node:test';
+import { fault, openDownload, type DownloadFixture } from './fixture.ts';
 
 const MEGABYTE = 1_048_576;
 
@@ -66,7 +63,7 @@ describe('download', () => {
     await writeFile(join(folder, 'other.txt'), 'mine');
 
     const again = exits(await cli.run(allowed), 0);
-    assert.match(lastLine(again), /^2 downloaded \(16 MB\) · in /);
+    assert.match(lastLine(again), /^2 downloaded \(16 MB\) · in videos$/);
     for (const create of fixture.simulator.record) {
       const bytes = await readFile(join(folder, `${create.body.prompt.slice(1, -1)}.mp4`));
       assert.ok(bytes.equals(Buffer.concat([...new Video(create.taskId, 8 * MEGABYTE).bytes()])));
@@ -101,7 +98,10 @@ describe('download', () => {
     assert.match(lastLine(again), /^1 downloaded \(1000 bytes\), 0 of them now · in /);
     const explained = exits(await cli.run(['explain', args[1] ?? '', 'a']), 0).stdout;
     assert.match(explained, /^video {4}downloaded · .*\/videos\/a\.mp4 · 1000 bytes · sha256 [\da-f]{64}/m);
-    assert.match(exits(await cli.run(['status']), 0).stdout, /^ {2}videos: 1 downloaded$/m);
+    assert.match(explained, /^next {5}nothing: its video is downloaded$/m);
+    const status = exits(await cli.run(['status', args[1] ?? '']), 0).stdout;
+    assert.match(status, /^ {2}videos: 1 downloaded$/m);
+    assert.match(exits(await cli.run(['status']), 0).stdout, /^batch .* downloaded/m);
     assert.match(exits(await cli.run(['download', 'none', '--folder', 'videos']), 2).stderr, /NO_SUCH_BATCH/);
   });
 

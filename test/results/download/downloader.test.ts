@@ -4,9 +4,8 @@ import { link, lstat, mkdir, readFile, rm, stat, symlink, writeFile } from 'node
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Video } from '../../../src/simulator/video.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
-import { fault, openDownload, SIZE } from './fixture.ts';
-import type { DownloadFixture } from './fixture.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
+import { fault, openDownload, SIZE, type DownloadFixture } from './fixture.ts';
 
 /** The bytes that the simulator has for a task. */
 function bytesOf(taskId: string | null, size = SIZE): Buffer {
@@ -55,7 +54,7 @@ const BAD: readonly [fault: string, state: 'failed' | 'expired', code: string, r
   ['result-redirect-file', 'failed', 'BAD_URL', /file:/],
 ];
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('a video', () => {
     test('comes from the provider itself with the key, if the provider gives no URL', async (t) => {
       const settings = { profile: 'openai-videos', apiKey: 'sk-test' };

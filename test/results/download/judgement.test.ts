@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { judgeHead, rangeOf } from '../../../src/results/download/judgement.ts';
-import type { Part } from '../../../src/results/download/judgement.ts';
+import { judgeHead, rangeOf, type Part } from '../../../src/results/download/judgement.ts';
 
 const NOTHING: Part = { size: 0, validator: null, total: null };
 const SOME: Part = { size: 100, validator: '"v1"', total: 1000 };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { DownloadMeter, formatVideos, formatOutstanding } from '../../../src/cli/download-report.ts';
+import { DownloadMeter, formatVideos, formatOutstanding } from '../../../src/cli/results/download-report.ts';
 import { noTotals } from '../../../src/results/download/video-list.ts';
 
 describe('what download says', () => {

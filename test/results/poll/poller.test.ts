@@ -3,17 +3,14 @@ import { describe, it } from 'node:test';
 import type { Database } from '../../../src/database/database.ts';
 import { countTasks } from '../../../src/ledger/tasks/tasks.ts';
 import { createLog } from '../../../src/core/log.ts';
-import { startPoller } from '../../../src/results/poll/poller.ts';
-import type { PollerOptions } from '../../../src/results/poll/poller.ts';
+import { startPoller, type PollerOptions } from '../../../src/results/poll/poller.ts';
 import { askerOf } from '../../../src/provider/asker.ts';
 import { rememberedProfiles } from '../../../src/provider/profile/remembered.ts';
 import { createProvider } from '../../../src/provider/client.ts';
-import { reconcile } from '../../../src/results/reconcile.ts';
-import type { Reconciled, ReconcileOptions } from '../../../src/results/reconcile.ts';
+import { reconcile, type Reconciled, type ReconcileOptions } from '../../../src/results/reconcile.ts';
 import { take } from '../../contract/polls.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
-import { assertTrue, makeCrowd, planOf } from '../../contract/tasks.ts';
-import type { Crowd } from '../../contract/tasks.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
+import { assertTrue, makeCrowd, planOf, type Crowd } from '../../contract/tasks.ts';
 
 const UNIT_MS = 40;
 const plan = planOf(UNIT_MS);
@@ -43,7 +40,7 @@ async function reconciled(
   }
 }
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   describe('tasks of every kind', () => {
     it('get their status, although one of three pollers dies: no task is polled by two at a time', async () => {
       const { db } = storage();

@@ -1,4 +1,4 @@
-/** In place of `node:fs`, `node:fs/promises` and `node:readline`: the disk of the machine whose code runs. */
+/** In place of `node:fs` and `node:fs/promises`: the disk of the machine whose code runs. */
 import { Buffer as NodeBuffer } from 'node:buffer';
 import type { FileHandle } from '../disk.ts';
 import { onStage } from '../stage.ts';
@@ -43,16 +43,10 @@ export async function stat(path: string): Promise<{ size: number; mtimeMs: numbe
   return { size: disk(owner).sizeOf(path), mtimeMs: wall(owner) };
 }
 
-export function createReadStream(path: string): { path: string } {
-  return { path };
-}
-
-export async function* createInterface({ input }: { input: { path: string } }): AsyncGenerator<string> {
+export async function* createReadStream(path: string): AsyncGenerator<NodeBuffer> {
   const { disk, owner, scheduler } = onStage();
-  await scheduler.park(`read ${input.path}`);
-  const lines = disk(owner).textOf(input.path).split('\n');
-  if (lines.at(-1) === '') lines.pop();
-  yield* lines;
+  await scheduler.park(`read ${path}`);
+  yield NodeBuffer.from(disk(owner).textOf(path));
 }
 
 const zeros = new Map<number, NodeBuffer>();
@@ -65,4 +59,5 @@ export const Buffer = {
     return known;
   },
   from: (text: string): NodeBuffer => NodeBuffer.from(text),
+  concat: (parts: readonly NodeBuffer[]): NodeBuffer => NodeBuffer.concat(parts),
 };

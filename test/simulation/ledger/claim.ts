@@ -1,5 +1,8 @@
-import { blockedBy } from '../../../src/ledger/send/blocked.ts';
-import type { Blocked, readBlocked as realBlocked } from '../../../src/ledger/send/blocked.ts';
+import {
+  blockedBy,
+  type Blocked,
+  type readBlocked as realBlocked,
+} from '../../../src/ledger/send/blocked.ts';
 import type { Claim, ClaimScope, Place, Wish } from '../../../src/ledger/send/claim.ts';
 import { held, heldOf, isAffordable } from './budget.ts';
 import { doubtMsOf, PROFILE } from './doubt.ts';

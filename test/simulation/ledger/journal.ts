@@ -25,12 +25,15 @@ export function unrecorded(
 }
 
 export function unheard(ledger: ModelLedger, workers: readonly string[]): Unheard[] {
-  return [...ledger.rows.values()].flatMap((row) => {
-    if (row.state !== 'submitting' && row.state !== 'uncertain') return [];
-    const attempt = ledger.attempts.get(row.attemptId ?? '');
-    if (attempt === undefined || attempt.outcome !== null || attempt.intendedAt !== null) return [];
-    return workers.includes(attempt.worker) ? [{ worker: attempt.worker, attemptId: attempt.id }] : [];
-  });
+  return [...ledger.attempts.values()]
+    .filter((one) => one.outcome === null && one.intendedAt === null && workers.includes(one.worker))
+    .filter((one) => {
+      const row = ledger.rowOf(one);
+      if (ledger.slip === 'unheard-asks-for-the-deciding-attempt-only' && row.attemptId !== one.id)
+        return false;
+      return ['submitting', 'uncertain'].includes(row.state);
+    })
+    .map(({ worker, id }) => ({ worker, attemptId: id }));
 }
 
 export function lastSent(ledger: ModelLedger, worker: string, limit: number): string[] {
@@ -61,6 +64,8 @@ export function restoreAttempts(
   );
   if (row === undefined || ledger.attempts.has(intent.attempt)) return false;
   const at = Date.parse(intent.at);
+  const waits = ['submitting', 'uncertain'].includes(row.state);
+  const hasLater = waits && intent.number < row.attempts;
   ledger.attempts.set(intent.attempt, {
     id: intent.attempt,
     submissionId: row.id,
@@ -75,7 +80,7 @@ export function restoreAttempts(
     profileId: null,
     refusals: null,
     intendedAt: at,
-    sweptAt: null,
+    sweptAt: hasLater ? ledger.at : null,
     outcome: null,
     phase: null,
     code: null,
@@ -85,11 +90,9 @@ export function restoreAttempts(
   if (ledger.slip === 'restore-moves-pending-rows-only' && row.state !== 'pending') return true;
   const unknown = unknownOf(ledger, row).some(({ id }) => id !== intent.attempt);
   const decided = { attemptId: intent.attempt, attempts: Math.max(row.attempts, intent.number) };
-  if (['submitting', 'uncertain'].includes(row.state)) {
-    if (intent.number >= row.attempts) {
-      ledger.move(row, row.state, { ...decided, doubtful: row.doubtful || unknown });
-    }
-  } else if (['pending', 'rejected', 'exhausted', 'cancelled', 'invalid'].includes(row.state)) {
+  if (hasLater) ledger.move(row, row.state, { doubtful: true });
+  else if (waits) ledger.move(row, row.state, { ...decided, doubtful: row.doubtful || unknown });
+  else if (['pending', 'rejected', 'exhausted', 'cancelled', 'invalid'].includes(row.state)) {
     if (ledger.slip === 'restore-revives-paid-rows') return true;
     row.state = 'pending';
     ledger.move(row, 'submitting', { ...decided, deadline: ledger.at });

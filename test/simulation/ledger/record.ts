@@ -1,8 +1,7 @@
 import { decide, recordedOf } from '../../../src/ledger/send/decide/decide.ts';
 import type { BatchFacts, Facts, ProviderFacts, RowFacts } from '../../../src/ledger/send/decide/facts.ts';
 import type { ProviderChange } from '../../../src/ledger/send/decide/provider.ts';
-import { rowChange } from '../../../src/ledger/send/decide/row.ts';
-import type { Decided } from '../../../src/ledger/send/decide/row.ts';
+import { rowChange, type Decided } from '../../../src/ledger/send/decide/row.ts';
 import type { Recorded, Result } from '../../../src/ledger/send/result.ts';
 import { unknownOf } from './doubt.ts';
 import type { Attempt, ModelLedger } from './state.ts';

@@ -1,6 +1,6 @@
 import type { OutcomeKind } from '../../../src/core/outcome.ts';
-import { isLegal } from '../../../src/core/states.ts';
 import type { State } from '../../../src/core/states.ts';
+import { isLegal } from '../../core/moves.ts';
 import type { Window } from '../../../src/core/time/window.ts';
 
 /** A row of `vidbatch.submission`, as far as the promise depends on it. Moments are milliseconds. */
@@ -98,6 +98,7 @@ export type Slip =
   | 'sweep-before-the-deadline'
   | 'restore-revives-paid-rows'
   | 'restore-moves-pending-rows-only'
+  | 'unheard-asks-for-the-deciding-attempt-only'
   | 'attempt-made-twice'
   | 'claim-over-the-budget';
 

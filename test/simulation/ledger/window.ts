@@ -1,6 +1,5 @@
 import { WINDOW_MS } from '../../../src/core/states.ts';
-import { openings } from '../../../src/core/time/window.ts';
-import type { Window } from '../../../src/core/time/window.ts';
+import { openings, type Window } from '../../../src/core/time/window.ts';
 import type { Batch, ModelLedger } from './state.ts';
 
 /** It stays open for as long as a claim may take to leave and to arrive. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openApp } from '../../../src/worker/app.ts';
-import type { Role } from '../../../src/worker/app.ts';
+import type { Role } from '../../../src/worker/judge-ledger.ts';
 import { readConfig } from '../../../src/core/config.ts';
 import { VidbatchError } from '../../../src/core/errors.ts';
 import { createLog } from '../../../src/core/log.ts';

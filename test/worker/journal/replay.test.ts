@@ -1,26 +1,32 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { appendFile, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { openJournal } from '../../../src/worker/journal/journal.ts';
-import type { Journal } from '../../../src/worker/journal/journal.ts';
-import type { Claim } from '../../../src/ledger/send/claim.ts';
+import { openJournal, type Journal } from '../../../src/worker/journal/journal.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { readAttempts } from '../../../src/ledger/read/rows.ts';
+import { sameKeyOf } from '../../../src/core/retry-policy.ts';
+import { claim as claimRows, type Claim } from '../../../src/ledger/send/claim.ts';
+import { rememberJournal } from '../../../src/ledger/send/journal.ts';
 import { sweep } from '../../../src/ledger/send/sweep.ts';
 import { replayJournals } from '../../../src/worker/journal/replay.ts';
 import {
+  againOf,
   claimAll,
   claimFirst,
   makeBatch,
+  only,
   outcomeOf,
   recordOne,
+  scopeOf,
   storedOne,
   editRow,
+  wishFor,
+  type Made,
 } from '../../contract/rows.ts';
-import type { Made } from '../../contract/rows.ts';
-import { LEDGERS, onEvery } from '../../contract/storages.ts';
+import { SQL_LEDGERS, onEvery } from '../../contract/storages.ts';
 
 const folders: string[] = [];
 after(async () => {
@@ -119,7 +125,7 @@ describe('a journal', () => {
   });
 });
 
-onEvery(LEDGERS, (storage) => {
+onEvery(SQL_LEDGERS, (storage) => {
   test('an answer that the ledger lacks is recorded from the journal', async () => {
     const { db } = storage();
     const made = await makeBatch(db);
@@ -146,6 +152,21 @@ onEvery(LEDGERS, (storage) => {
 
     const again = await replayJournals(db, folder, 'this');
     assert.deepEqual([again.journals, again.answers], [0, 0], 'what was taken in is not read again');
+  });
+
+  test('an answer is read whole, with any characters in its body', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const claim = await claimFirst(db, made);
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    await journal.intend(claim);
+    const accepted = outcomeOf('accepted', { taskId: 'task_whole' });
+    const body = 'a line separator \u2028, a paragraph separator \u2029, a next line \u0085, 画🎬\r\n';
+    await journal.answer(claim, { ...accepted, evidence: { ...accepted.evidence, body } });
+    await journal.close();
+    assert.equal((await replayJournals(db, folder, 'this')).torn, 0);
+    assert.equal((await storedOne(db, claim.submissionId)).task_id, 'task_whole');
   });
 
   test('the answer to what a row asked for before it was edited does not settle the row, and is surplus', async () => {
@@ -207,6 +228,22 @@ onEvery(LEDGERS, (storage) => {
     const states = await Promise.all(made.rows.map(async (id) => (await storedOne(db, id)).state));
     assert.deepEqual(states, ['submitted', 'uncertain', 'pending']);
     assert.equal((await readAttempts(db, unanswered.submissionId)).length, 1);
+  });
+
+  test('a lost attempt, found while a later one of its row is in flight, keeps a refusal of that one from sending the row again', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const folder = await newFolder();
+    const journal = await journalOf(folder, made);
+    const lost = await claimFirst(db, made);
+    await journal.intend(lost);
+    await journal.close();
+    await forget(db, [lost]);
+    await recordOne(db, await claimFirst(db, made), outcomeOf('throttled'));
+    const later = await claimFirst(db, made);
+    assert.equal((await replayJournals(db, folder, 'this')).restored, 1);
+    await recordOne(db, later, outcomeOf('throttled'));
+    assert.equal((await storedOne(db, lost.submissionId)).state, 'uncertain');
   });
 
   test('what a crash leaves behind, half a line and zeros, is passed over; whole lines count', async () => {
@@ -315,6 +352,162 @@ onEvery(LEDGERS, (storage) => {
     });
   });
 
+  describe('a row with several attempts without an answer, at a provider that honours the idempotency key', () => {
+    const SAME_KEY = sameKeyOf({ providerIdempotent: true });
+
+    interface Twice {
+      db: Database;
+      folder: string;
+      /** The row is uncertain, and the second attempt decides. */
+      rowId: number;
+      claims: [Claim, Claim];
+      journals: [Journal, Journal];
+    }
+
+    /** The row was claimed by two workers, one after the other. Both are dead, and the ledger has read their journals. */
+    async function claimedTwice(names: [string, string], intended: readonly (0 | 1)[] = []): Promise<Twice> {
+      const { db } = storage();
+      const made = await makeBatch(db);
+      const folder = await newFolder();
+      assert.ok(SAME_KEY);
+      const claimBy = async (worker: string, again = SAME_KEY): Promise<[Claim, Journal]> => {
+        const header = { ledger: 'this', worker, origin: made.origin };
+        const journal = await openJournal(folder, header, { reserve: 1024, flushAnswers: false });
+        const claim = only(await claimRows(db, scopeOf(made, { worker }), wishFor(made.id, 1)));
+        await sweep(db, { all: true, again: againOf(made, again, 2) });
+        return [claim, journal];
+      };
+      const [first, firstJournal] = await claimBy(names[0]);
+      const [second, secondJournal] = await claimBy(names[1]);
+      const twice: Twice = {
+        db,
+        folder,
+        rowId: only(made.rows),
+        claims: [first, second],
+        journals: [firstJournal, secondJournal],
+      };
+      for (const n of intended) await twice.journals[n].intend(twice.claims[n]);
+      for (const journal of twice.journals) await rememberJournal(db, journal.name, await journal.close());
+      assert.deepEqual(await decidedBy(twice), ['uncertain', second.attemptId]);
+      return twice;
+    }
+
+    async function decidedBy({ db, rowId }: Twice): Promise<[string, string]> {
+      const { rows } = await db.query<{ state: string; attempt_id: string }>(
+        'select state, attempt_id from vidbatch.row_state where id = $1',
+        [rowId],
+      );
+      const row = only(rows);
+      return [row.state, row.attempt_id];
+    }
+
+    async function outcomesOf({ db, rowId }: Twice): Promise<(string | null)[]> {
+      return (await readAttempts(db, rowId)).map(({ outcome }) => outcome);
+    }
+
+    /** Names of two workers whose journals are read in this order. */
+    const inOrder = (): [string, string] => [`a-${randomUUID()}`, `b-${randomUUID()}`];
+    const orders = [
+      ['the earlier attempt', inOrder],
+      ['the later attempt', () => inOrder().toReversed() as [string, string]],
+    ] as const;
+
+    for (const [first, names] of orders) {
+      test(`is pending after one replay if none of them left, and the journal of ${first} is read first`, async () => {
+        const twice = await claimedTwice(names());
+        const told = await replayJournals(twice.db, twice.folder, 'this');
+        assert.deepEqual([told.journals, told.neverSent], [2, 2]);
+        assert.equal((await storedOne(twice.db, twice.rowId)).state, 'pending');
+        assert.deepEqual(await outcomesOf(twice), ['not-sent', 'not-sent']);
+        assert.equal((await replayJournals(twice.db, twice.folder, 'this')).journals, 0, 'nothing is open');
+      });
+
+      test(`stays uncertain if the earlier one may have left, and the journal of ${first} is read first`, async () => {
+        const twice = await claimedTwice(names(), [0]);
+        assert.equal((await replayJournals(twice.db, twice.folder, 'this')).neverSent, 1);
+        assert.deepEqual(await decidedBy(twice), ['uncertain', twice.claims[0].attemptId]);
+        assert.deepEqual(await outcomesOf(twice), [null, 'not-sent']);
+        assert.equal((await replayJournals(twice.db, twice.folder, 'this')).journals, 0, 'nothing is open');
+      });
+
+      test(`stays uncertain if the later one may have left, and the journal of ${first} is read first`, async () => {
+        const twice = await claimedTwice(names(), [1]);
+        assert.equal((await replayJournals(twice.db, twice.folder, 'this')).neverSent, 1);
+        assert.deepEqual(await decidedBy(twice), ['uncertain', twice.claims[1].attemptId]);
+        assert.deepEqual(await outcomesOf(twice), ['not-sent', null]);
+      });
+
+      test(`stays uncertain if the journal of the earlier one is damaged, and that of ${first} is read first`, async () => {
+        const twice = await claimedTwice(names());
+        const damaged = join(twice.folder, twice.journals[0].name);
+        const whole = JSON.stringify({
+          kind: 'answer',
+          attempt: randomUUID(),
+          outcome: outcomeOf('uncertain'),
+        });
+        await appendFile(damaged, `{"kind":"intent","att\n${whole}\n`);
+        for (const neverSent of [1, 0]) {
+          const told = await replayJournals(twice.db, twice.folder, 'this');
+          assert.deepEqual([told.neverSent, told.damaged], [neverSent, [damaged]]);
+          assert.deepEqual(await decidedBy(twice), ['uncertain', twice.claims[0].attemptId]);
+        }
+        assert.deepEqual(await outcomesOf(twice), [null, 'not-sent']);
+      });
+
+      test(`is pending after one replay that restores its refused attempt, though the journal of ${first} is read first`, async () => {
+        const twice = await claimedTwice(names(), [1]);
+        const [earlier, later] = twice.claims;
+        const answer = { kind: 'answer', attempt: later.attemptId, outcome: outcomeOf('throttled') };
+        await appendFile(join(twice.folder, twice.journals[1].name), `${JSON.stringify(answer)}\n`);
+        // The ledger was restored from a backup in which the row waits, because its first attempt may have left.
+        await twice.db.query('delete from vidbatch.attempt where id = $1', [later.attemptId]);
+        await twice.db.query(
+          `update vidbatch.row_state set previous = 'submitting', state = 'pending', doubtful = true, attempts = 1,
+                  attempt_id = $2 where id = $1`,
+          [twice.rowId, earlier.attemptId],
+        );
+        const told = await replayJournals(twice.db, twice.folder, 'this');
+        assert.deepEqual([told.restored, told.answers, told.neverSent], [1, 1, 1]);
+        assert.equal((await storedOne(twice.db, twice.rowId)).state, 'pending');
+        assert.deepEqual(await outcomesOf(twice), ['not-sent', 'throttled']);
+      });
+    }
+
+    test('is pending in the end if the first replay died, at any of its statements', async () => {
+      for (let statements = 0; ; statements += 1) {
+        const twice = await claimedTwice(inOrder());
+        const died = await replayJournals(dyingAfter(twice.db, statements), twice.folder, 'this').then(
+          () => false,
+          () => true,
+        );
+        await replayJournals(twice.db, twice.folder, 'this');
+        assert.equal((await storedOne(twice.db, twice.rowId)).state, 'pending');
+        assert.deepEqual(await outcomesOf(twice), ['not-sent', 'not-sent']);
+        if (!died) break;
+      }
+    });
+
+    /** The ledger as a process sees it that dies after so many statements. A transaction is one of them. */
+    function dyingAfter(db: Database, statements: number): Database {
+      let left = statements;
+      const live = (): void => {
+        left -= 1;
+        if (left < 0) throw new Error('the process died');
+      };
+      return {
+        query: async (text, params) => {
+          live();
+          return db.query(text, params);
+        },
+        connect: async () => {
+          live();
+          return db.connect();
+        },
+        end: () => Promise.resolve(),
+      };
+    }
+  });
+
   test('the journal of another ledger is kept and named; one that is being written is left alone', async () => {
     const { db } = storage();
     const folder = await newFolder();
@@ -339,6 +532,24 @@ onEvery(LEDGERS, (storage) => {
     await utimes(join(folder, journal.name), longAgo, longAgo);
     await replayJournals(db, folder, 'this');
     assert.deepEqual(await readdir(folder), ['replay.lock']);
+  });
+
+  test('a replay that restores an attempt ends, though it deletes a journal that is older than a month', async () => {
+    const { db } = storage();
+    const made = await makeBatch(db);
+    const folder = await newFolder();
+    const old = await journalOf(folder, made);
+    await old.close();
+    await replayJournals(db, folder, 'this');
+    const longAgo = new Date(Date.now() - 31 * 24 * 3_600_000);
+    await utimes(join(folder, old.name), longAgo, longAgo);
+    const journal = await journalOf(folder, made);
+    const claim = await claimFirst(db, made);
+    await journal.intend(claim);
+    await journal.close();
+    await forget(db, [claim]);
+    assert.equal((await replayJournals(db, folder, 'this')).restored, 1);
+    assert.ok(!(await readdir(folder)).includes(old.name));
   });
 
   test('a missing folder and a file that is not a journal cause no error', async () => {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { test } from 'node:test';
-import { momentOf, narrowed } from '../../../src/worker/rate/ledger-clock.ts';
-import type { Ahead } from '../../../src/worker/rate/ledger-clock.ts';
+import { momentOf, narrowed, type Ahead } from '../../../src/worker/rate/ledger-clock.ts';
 
 /** What our clock is ahead of a ledger's that says `nowMs`. */
 const AHEAD = -1_764_000_000_000;

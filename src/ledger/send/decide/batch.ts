@@ -1,7 +1,6 @@
 import type { BatchFacts } from './facts.ts';
 import { FEWEST_OUTCOMES } from './limits.ts';
-import { taskIdOf } from './row.ts';
-import type { Decided } from './row.ts';
+import { taskIdOf, type Decided } from './row.ts';
 
 /** What a batch is from now on. */
 export interface BatchChange {

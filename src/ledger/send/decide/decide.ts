@@ -1,11 +1,8 @@
 import type { Recorded, Result } from '../result.ts';
-import { decideBatch } from './batch.ts';
-import type { BatchChange } from './batch.ts';
+import { decideBatch, type BatchChange } from './batch.ts';
 import type { Facts } from './facts.ts';
-import { decideProvider } from './provider.ts';
-import type { ProviderChange } from './provider.ts';
-import { decideRows, taskIdOf } from './row.ts';
-import type { Decided } from './row.ts';
+import { decideProvider, type ProviderChange } from './provider.ts';
+import { decideRows, taskIdOf, type Decided } from './row.ts';
 
 /** What a group of answers means. */
 export interface Decision {

@@ -1,5 +1,4 @@
-import { isReached, isUnreached } from '../../../core/outcome.ts';
-import type { OutcomeKind } from '../../../core/outcome.ts';
+import { isReached, isUnreached, type OutcomeKind } from '../../../core/outcome.ts';
 import type { ProviderFacts } from './facts.ts';
 import { AVALANCHE } from './limits.ts';
 import type { Decided } from './row.ts';
@@ -10,7 +9,7 @@ export type ProviderChange = Omit<ProviderFacts, 'locked' | 'epoch' | 'everThere
   halt?: Halt;
 };
 
-export interface Halt {
+interface Halt {
   code: string;
   reason: string;
   httpStatus: number | undefined;

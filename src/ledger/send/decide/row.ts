@@ -1,5 +1,4 @@
-import { isUnreached } from '../../../core/outcome.ts';
-import type { OutcomeKind } from '../../../core/outcome.ts';
+import { isUnreached, type OutcomeKind } from '../../../core/outcome.ts';
 import type { State } from '../../../core/states.ts';
 import type { Result } from '../result.ts';
 import type { AttemptFacts, BatchFacts, Facts, ProviderFacts, RowFacts } from './facts.ts';

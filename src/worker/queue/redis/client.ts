@@ -5,8 +5,7 @@ import { Outage } from '../../../database/outage.ts';
 import { CONNECT_MS, redisOptions } from './options.ts';
 import { redisTrouble } from './trouble.ts';
 import { probeRedis, STARTING_MS } from './probe.ts';
-import { nameOfPlace, parseRedisUrl } from './url.ts';
-import type { RedisPlace } from './url.ts';
+import { nameOfPlace, parseRedisUrl, type RedisPlace } from './url.ts';
 
 export type RedisClient = Redis | Cluster;
 

@@ -4,8 +4,7 @@ import { noAnswer } from '../../../database/connection-errors.ts';
 import { messageOf, VidbatchError } from '../../../core/errors.ts';
 import { redisOptions } from './options.ts';
 import { redisTrouble } from './trouble.ts';
-import { nameOfPlace } from './url.ts';
-import type { RedisPlace } from './url.ts';
+import { nameOfPlace, type RedisPlace } from './url.ts';
 
 /** What a Redis server reports about itself. */
 export interface RedisReport {

@@ -1,7 +1,6 @@
 import { codeOf, PRIVATE_CA, reasonOf, tlsTrouble } from '../../../database/connection-errors.ts';
 import { VidbatchError } from '../../../core/errors.ts';
-import { nameOfPlace } from './url.ts';
-import type { RedisPlace } from './url.ts';
+import { nameOfPlace, type RedisPlace } from './url.ts';
 
 /**
  * Why Redis cannot be used, as an error with a code and what to do. `answered`: something took the connection. Messages

@@ -1,7 +1,6 @@
-import { usageError } from '../../../core/errors.ts';
-import type { VidbatchError } from '../../../core/errors.ts';
+import { usageError, type VidbatchError } from '../../../core/errors.ts';
 
-export interface Host {
+interface Host {
   host: string;
   port: number;
 }
