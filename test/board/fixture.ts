@@ -170,11 +170,16 @@ export function bearing({ token }: { token?: string | undefined }): Record<strin
   return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
-/** A status line and the body, as whoever has no browser sees it. */
+/**
+ * A status line and the body, as whoever has no browser sees it. On a connection of its own: a kept one may be closed by the
+ * board at the moment at which it is used again.
+ */
 export async function get(
   board: Pick<Board, 'url'> & { token?: string | undefined },
   path: string,
 ): Promise<{ status: number; headers: Headers; text: string }> {
-  const response = await fetch(`${board.url}${path}`, { headers: bearing(board) });
+  const response = await fetch(`${board.url}${path}`, {
+    headers: { ...bearing(board), connection: 'close' },
+  });
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
