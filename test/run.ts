@@ -182,6 +182,8 @@ function runFiles(
       `--test-concurrency=${AT_A_TIME}`,
       `--test-timeout=${LIMIT_MS}`,
       '--test-reporter=spec',
+      // As in cli.ts: an embedded ledger that lives for seconds is not worth optimising.
+      '--liftoff-only',
       `--test-reporter-destination=${report}`,
       ...flags,
       ...files,

@@ -3,7 +3,6 @@
  * process running, and nothing in it looks for handles that were left open. Here both end the file, hard.
  */
 import { after } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 
 const LIMIT_MS = Number(process.env['VIDBATCH_TEST_LIMIT_MS'] ?? 820_000);
@@ -11,9 +10,6 @@ const LIMIT_MS = Number(process.env['VIDBATCH_TEST_LIMIT_MS'] ?? 820_000);
 const LEAK_MS = 60_000;
 
 if (process.env['NODE_TEST_CONTEXT'] !== undefined || process.execArgv.includes('--test-isolation=none')) {
-  // As in cli.ts: an embedded ledger that lives for seconds is not worth optimising.
-  setFlagsFromString('--liftoff-only');
-
   // On a thread of its own: it must bite when the file's loop is blocked, too.
   const bite = `
     const { writeSync } = require('node:fs');

@@ -172,7 +172,7 @@ describe('a ledger that crashes while rows are staged', () => {
         },
       });`;
     const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+    const child = spawn(process.execPath, ['--liftoff-only', '--input-type=module', '--eval', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env,
     });

@@ -134,7 +134,7 @@ onEvery(LEDGERS, (storage, kind) => {
           },
         });`;
       const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
-      const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+      const child = spawn(process.execPath, ['--liftoff-only', '--input-type=module', '--eval', code], {
         stdio: ['ignore', 'pipe', 'inherit'],
         env,
       });

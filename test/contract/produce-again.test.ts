@@ -303,7 +303,7 @@ describe('a producer that is killed in the middle', () => {
           },
         });`;
       const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
-      const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+      const child = spawn(process.execPath, ['--liftoff-only', '--input-type=module', '--eval', code], {
         stdio: ['ignore', 'pipe', 'inherit'],
         env,
       });

@@ -303,7 +303,7 @@ onEvery(SQL_LEDGERS, (storage) => {
           },
         });`;
       const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
-      const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+      const child = spawn(process.execPath, ['--liftoff-only', '--input-type=module', '--eval', code], {
         stdio: ['ignore', 'pipe', 'inherit'],
         env,
       });

@@ -18,7 +18,7 @@ export function startChild(code: string, options: SpawnOptions = {}): Child {
   const src = new URL('../../src/database/', import.meta.url).href;
   const child = spawn(
     process.execPath,
-    ['--input-type=module', '--eval', `const src = ${JSON.stringify(src)};\n${code}`],
+    ['--liftoff-only', '--input-type=module', '--eval', `const src = ${JSON.stringify(src)};\n${code}`],
     { ...options, stdio: ['pipe', 'pipe', 'pipe'] },
   );
   const { stdin, stdout, stderr, pid } = child;
