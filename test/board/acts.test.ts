@@ -107,8 +107,8 @@ suite('acts of the console', () => {
       [`task_${key}`, taskId],
     );
     await db.query(
-      `insert into vidbatch.task (submission_id, task_id, batch_id, origin, surplus, accepted_at, status, finished_at)
-       select s.id, s.task_id, s.batch_id, $2, false, now(), 'failed', now() from vidbatch.row_state s where task_id = $1`,
+      `insert into vidbatch.task (submission_id, task_id, batch_id, model, origin, surplus, accepted_at, status, fail_reason, finished_at)
+       select s.id, s.task_id, s.batch_id, s.model, $2, false, now(), 'failed', s.error, now() from vidbatch.row_state s where task_id = $1`,
       [taskId, fixture.simulator.url],
     );
   }

@@ -8,6 +8,7 @@ import { readBlocked } from '../../src/ledger/send/blocked.ts';
 import { claim, claimLocked } from '../../src/ledger/send/claim.ts';
 import { readyBatches } from '../../src/ledger/send/ready.ts';
 import { readOldestPending } from '../../src/ledger/read/backlog.ts';
+import { readFailures } from '../../src/ledger/read/failures.ts';
 import { readTrouble } from '../../src/ledger/read/trouble.ts';
 import { readBudgetStatus } from '../../src/ledger/money/budget.ts';
 import { readCosts } from '../../src/ledger/money/costs.ts';
@@ -195,6 +196,31 @@ onEvery(['postgres'], (storage) => {
     for (const [name, [few = 0, many = 0]] of Object.entries(pages)) {
       assert.ok(many <= few * 2 + 50, `${name}: ${few} pages beside ${FEW} rows, ${many} beside ${MANY}`);
     }
+  });
+
+  test('failures are grouped by what their indexes hold, and their rows and tasks are not read', async () => {
+    const { db } = storage();
+    const { id } = await makeBatch(db, { rows: MANY });
+    await db.query(
+      `update vidbatch.row_state set previous = 'submitting', state = 'rejected', error_code = 'HTTP_400', error = 'no'
+        where batch_id = $1 and id % 2 = 0`,
+      [id],
+    );
+    await db.query(
+      `insert into vidbatch.task (submission_id, task_id, batch_id, model, origin, surplus, accepted_at, status, fail_reason,
+                                  finished_at)
+       select id, 'task_' || id, batch_id, model, 'https://a.example', false, now(), 'failed', 'no luck', now()
+         from vidbatch.row_state where batch_id = $1 and id % 2 = 1`,
+      [id],
+    );
+    await vacuum(db);
+    for (const table of ['row_state', 'task']) await db.query(`vacuum analyze vidbatch.${table}`);
+    const { rows } = await db.query<{ pages: number }>(
+      `select sum(relpages)::int as pages from pg_class
+        where oid in ('vidbatch.row_state'::regclass, 'vidbatch.task'::regclass)`,
+    );
+    const pages = await pagesOf(db, (explained) => readFailures(explained, { batchId: id, since: null }));
+    assert.ok(pages < only(rows).pages / 2, `${pages} pages, of tables with ${only(rows).pages}`);
   });
 
   test('whether there is work left reads two index entries for a batch that is over', async () => {

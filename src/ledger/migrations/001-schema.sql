@@ -297,6 +297,9 @@ create index row_state_in_flight on vidbatch.row_state (batch_id, deadline) wher
 create index row_state_batch on vidbatch.row_state (batch_id, state, provider_status, error_code);
 -- Only rows that were submitted have the status of a task. Postgres must know it to find the few rows of a filter.
 create statistics vidbatch.row_state_task (mcv) on state, provider_status, stored from vidbatch.row_state;
+-- Rows that failed, to be grouped by cause: to count a hundred thousand of them reads this index alone.
+create index row_state_failed on vidbatch.row_state (batch_id, state, model, error_code, http_status, updated_at, id)
+  where state in ('rejected', 'exhausted', 'invalid');
 -- Uncertain rows, with what tells their age and their most cost: to count thousands of them reads this index alone.
 create index row_state_uncertain on vidbatch.row_state (batch_id, id) include (updated_at, price, currency)
   where state = 'uncertain';
@@ -530,6 +533,8 @@ create table vidbatch.task (
   submission_id  bigint not null references vidbatch.row,
   task_id        text not null,
   batch_id       bigint not null references vidbatch.batch,
+  -- That of the row at the first poll.
+  model          text,
   origin         text not null,
   surplus        boolean not null,
   accepted_at    timestamptz not null,
@@ -568,6 +573,14 @@ create table vidbatch.task (
   later_status   text,
   later_body     text,
   later_at       timestamptz,
+  -- How and when the task of a row failed, for counting: null for every other task. A reason may end in an id, and its
+  -- beginning names the kind of failure.
+  failure        text generated always as (
+    case when status = 'failed' and not surplus then left(coalesce(fail_reason, 'the provider gave no reason'), 80) end
+  ) stored,
+  failed_at      timestamptz generated always as (
+    case when status = 'failed' and not surplus then coalesce(finished_at, answered_at) end
+  ) stored,
   primary key (submission_id, task_id),
   constraint task_status check (status in ('queued', 'in_progress', 'completed', 'failed', 'unknown', 'missing')),
   constraint task_url_expiry check (url_expiry in ('answer', 'url', 'profile')),
@@ -584,7 +597,10 @@ create index task_expiry on vidbatch.task using brin (url_expires_at) with (page
 create index task_difference on vidbatch.task (batch_id) where status = 'missing' or later_status is not null;
 create index task_surplus on vidbatch.task (batch_id) where surplus;
 -- Tasks of rows that failed, by when: those of the last day are found without the others.
-create index task_failed on vidbatch.task ((coalesce(finished_at, answered_at))) where status = 'failed' and not surplus;
+create index task_failed on vidbatch.task (failed_at) where failure is not null;
+-- The same, to be grouped by cause: it reads this index alone.
+create index task_failure on vidbatch.task (batch_id, model, failure, failed_at, submission_id, task_id)
+  where failure is not null;
 -- Answers in which the profile of the batch does not find the task, its status or its video.
 create index task_unread on vidbatch.task (batch_id)
   where status = 'unknown' or (status = 'completed' and result_url is null) or (answered_at is null and failures > 0);

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/database.ts';
 import { SHARED_TASKS } from '../tasks/shared-task.ts';
-import { DYING } from '../tasks/tasks.ts';
+import { DYING, FAILED_TASK } from '../tasks/tasks.ts';
 import { SILENT } from '../workers.ts';
 import { listOf, readOne } from './query.ts';
 import { COUNTED_TROUBLE, type CountedTrouble } from './trouble.ts';
@@ -60,10 +60,7 @@ export function readAttentionFacts(db: Queryable): Promise<AttentionFacts> {
             ${listOf(
               `select b.name as batch, count(*)::int as tasks
                  from vidbatch.task t join vidbatch.batch b on b.id = t.batch_id
-                where t.status = 'failed' and not t.surplus and coalesce(t.finished_at, t.answered_at) > now() - ${NEWS.sql}
-                  and not exists (select from vidbatch.attempt a
-                                   where a.submission_id = t.submission_id and a.task_id = t.task_id
-                                     and a.remade_at is not null)
+                where ${FAILED_TASK} and t.failed_at > now() - ${NEWS.sql}
                 group by b.name`,
               'tasks desc, batch',
             )} as "failedTasks",

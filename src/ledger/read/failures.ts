@@ -1,6 +1,6 @@
 import type { State } from '../../core/states.ts';
 import type { Queryable } from '../../database/database.ts';
-import { TASK_FAILED } from '../tasks/tasks.ts';
+import { FAILED_TASK } from '../tasks/tasks.ts';
 
 /** Rows that failed in the same way, or rows whose tasks did. */
 export interface FailureGroup {
@@ -16,40 +16,43 @@ export interface FailureGroup {
   lastHour: number;
   first: Date;
   last: Date;
-  /** Keys of up to three rows, the last that failed first. */
+  /** Keys of some rows, the last that failed first. */
   examples: string[];
   /** What the last of them was told. */
   reason: string | null;
 }
 
-/** The reason of a task may end in an id. Its first characters name the kind of failure. */
-const REASON = 80;
+const EXAMPLES = 3;
 
 /** Failures that happened since then, the largest groups first. Null: of all batches, of all times. */
 export async function readFailures(
   db: Queryable,
   { batchId, since }: { batchId: number | null; since: Date | null },
 ): Promise<FailureGroup[]> {
+  const chosen = (batch: string, at: string): string =>
+    `($1::bigint is null or ${batch} = $1) and ($2::timestamptz is null or ${at} >= $2)`;
+  const numbers = (id: string, at: string): string =>
+    `count(*)::int as rows, (count(*) filter (where ${at} > now() - interval '1 hour'))::int as last_hour,
+     min(${at}) as first, max(${at}) as last, (array_agg(${id} order by ${at} desc, ${id}))[1:${EXAMPLES}] as ids`;
   const { rows } = await db.query<FailureGroup>(
     `with failed as (
-       select s.batch_id, s.row_key, s.model, s.http_status, s.error,
-              case when s.state = 'submitted' then 'task' else s.state end as kind,
-              case when s.state = 'submitted' then left(s.error, ${REASON}) else s.error_code end as code,
-              coalesce(t.finished_at, t.answered_at, s.updated_at) as at
-         from vidbatch.submission s
-         left join vidbatch.task t
-           on t.submission_id = s.id and t.task_id = s.task_id and s.state = 'submitted'
-        where (s.state in ('rejected', 'exhausted', 'invalid') or ${TASK_FAILED})
-          and ($1::bigint is null or s.batch_id = $1)
+       select s.state as kind, s.batch_id, s.model, s.error_code as code, s.http_status, ${numbers('s.id', 's.updated_at')}
+         from vidbatch.row_state s
+        where s.state in ('rejected', 'exhausted', 'invalid') and ${chosen('s.batch_id', 's.updated_at')}
+        group by s.batch_id, s.state, s.model, s.error_code, s.http_status
+       union all
+       select 'task', t.batch_id, t.model, t.failure, null, ${numbers('t.submission_id', 't.failed_at')}
+         from vidbatch.task t
+        where ${FAILED_TASK} and ${chosen('t.batch_id', 't.failed_at')}
+        group by t.batch_id, t.model, t.failure
      )
-     select f.kind, b.name as batch, f.model, f.code, case f.kind when 'task' then null else f.http_status end as "httpStatus",
-            count(*)::int as rows, (count(*) filter (where f.at > now() - interval '1 hour'))::int as "lastHour",
-            min(f.at) as first, max(f.at) as last,
-            (array_agg(f.row_key order by f.at desc, f.row_key))[1:3] as examples,
-            (array_agg(left(f.error, 500) order by f.at desc, f.row_key))[1] as reason
+     select f.kind, b.name as batch, f.model, f.code, f.http_status as "httpStatus", f.rows, f.last_hour as "lastHour",
+            f.first, f.last, example.keys as examples, example.reason
        from failed f join vidbatch.batch b on b.id = f.batch_id
-      where $2::timestamptz is null or f.at >= $2
-      group by 1, 2, 3, 4, 5
+       cross join lateral (
+         select array_agg(s.row_key order by i.place) as keys, left((array_agg(s.error order by i.place))[1], 500) as reason
+           from unnest(f.ids) with ordinality i (id, place) join vidbatch.submission s on s.id = i.id
+       ) example
       order by rows desc, last desc, batch, code`,
     [batchId, since],
   );

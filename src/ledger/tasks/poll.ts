@@ -82,20 +82,20 @@ export async function takeTasks(db: Queryable, scope: PollScope, taking: Taking)
      ), left_room as (
        select (select room from gate) - (select count(*) from due) as room
      ), first as (
-       insert into vidbatch.task (submission_id, task_id, batch_id, origin, surplus, accepted_at, polls, asker,
+       insert into vidbatch.task (submission_id, task_id, batch_id, model, origin, surplus, accepted_at, polls, asker,
                                   lease_until, due_at)
-       select u.submission_id, u.task_id, u.batch_id, $1, u.surplus, u.accepted_at, 1, $3,
+       select u.submission_id, u.task_id, u.batch_id, u.model, $1, u.surplus, u.accepted_at, 1, $3,
               now() + $6 * interval '1 millisecond', now() + $6 * interval '1 millisecond'
          from (
            -- Tasks of rows, and surplus tasks, that were accepted at least $7 ms ago and never polled.
-           (select s.id as submission_id, s.task_id, s.batch_id, false as surplus, s.submitted_at as accepted_at
+           (select s.id as submission_id, s.task_id, s.batch_id, s.model, false as surplus, s.submitted_at as accepted_at
               from vidbatch.submission s join vidbatch.batch b on b.id = s.batch_id
              where ${UNSETTLED} and s.polled_at is null and s.submitted_at <= now() - $7::float8 * interval '1 millisecond'
                and ${OF_BATCHES} and ${ORIGIN} = $1
                and not exists (select from vidbatch.task t where t.submission_id = s.id and t.task_id = s.task_id)
              order by s.polled_at, s.submitted_at limit (select room from left_room))
            union all
-           (select s.id, a.task_id, s.batch_id, true, a.finished_at
+           (select s.id, a.task_id, s.batch_id, s.model, true, a.finished_at
               from vidbatch.attempt a join vidbatch.submission s on s.id = a.submission_id
              where a.surplus and a.finished_at <= now() - $7::float8 * interval '1 millisecond'
                and ${OF_BATCHES} and a.origin = $1

@@ -5,6 +5,10 @@ import { ORIGIN, UNSETTLED, type PollScope } from './poll.ts';
 
 /** The task of row `s` has failed, as SQL. */
 export const TASK_FAILED = `s.state = 'submitted' and s.provider_status = 'failed'`;
+/** Task `t` is the failed task of a row, and is not to be made again, as SQL. */
+export const FAILED_TASK = `t.failure is not null
+  and not exists (select from vidbatch.attempt a
+                   where a.submission_id = t.submission_id and a.task_id = t.task_id and a.remade_at is not null)`;
 /** Why the task of row `s` has failed, as SQL. */
 export const FAIL_REASON = `coalesce(left(s.error, 200), 'no reason known')`;
 
