@@ -53,14 +53,14 @@ export function formatSize(bytes: number): string {
 export function parseDuration(name: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h)?$/.exec(text.trim());
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'];
-  const value = Number(match?.[1]) * (unit ?? Number.NaN);
-  if (!Number.isFinite(value) || value <= 0 || value > 24 * 3_600_000) {
+  const value = Math.round(Number(match?.[1]) * (unit ?? Number.NaN));
+  if (!Number.isSafeInteger(value) || value <= 0 || value > DAY_HOURS * HOUR_MS) {
     throw usageError(
       'BAD_DURATION',
-      `${name}: "${text}" is not a duration up to 24h, such as 500ms, 120s, 2m or 1h`,
+      `${name}: "${text}" is not a duration from 1ms to 24h, such as 500ms, 120s, 2m or 1h`,
     );
   }
-  return Math.round(value);
+  return value;
 }
 
 /** `500000`, `64KB`, `20MB`, `2GB`; also `MiB` and the like, which mean the same → bytes. */

@@ -38,7 +38,20 @@ describe('a duration', () => {
   });
 
   test('is refused by name when it is something else', () => {
-    for (const text of ['', '0', '0s', '-1s', '25h', '1d', 'soon', '1e3', '1,5s', '1s2', 'Infinity']) {
+    for (const text of [
+      '',
+      '0',
+      '0s',
+      '0.4ms',
+      '-1s',
+      '25h',
+      '1d',
+      'soon',
+      '1e3',
+      '1,5s',
+      '1s2',
+      'Infinity',
+    ]) {
       assert.throws(() => parseDuration('--timeout', text), usage('BAD_DURATION'), text);
     }
     assert.throws(() => parseDuration('--timeout', 'soon'), /--timeout: "soon" is not a duration/);
