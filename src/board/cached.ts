@@ -7,21 +7,17 @@ interface Cached<Key, Value> {
   forget: () => void;
 }
 
-/**
- * Answers of `read`, each for `share` times as long as it took. Requests share one reading. Keys come from requests too, so no
- * answer is kept beyond its time.
- */
+/** Answers of `read`, each for `share` times as long as it took. Requests share one reading. */
 export function cached<Key, Value>(
   read: (key: Key) => Promise<Value>,
-  name: (key: Key) => number | string,
+  name: (key: Key) => number,
   share = SHARE,
 ): Cached<Key, Value> {
-  const known = new Map<number | string, { value: Promise<Value>; until: number }>();
+  const known = new Map<number, { value: Promise<Value>; until: number }>();
   const ask = (key: Key): Promise<Value> => {
     const found = known.get(name(key));
     const started = performance.now();
     if (found !== undefined && started < found.until) return found.value;
-    for (const [other, { until }] of known) if (until <= started) known.delete(other);
     const entry = { value: read(key), until: Infinity };
     known.set(name(key), entry);
     const expire = (): void => {

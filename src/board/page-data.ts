@@ -111,15 +111,6 @@ export class PageData {
     () => 0,
     ATTENTION_SHARE,
   );
-  readonly #failures = cached(
-    (since: string | undefined) => readFailures(this.#db, { batchId: null, since: sinceOf(since) }),
-    (since) => since ?? '',
-  );
-  readonly #costs = cached(
-    (since: string | undefined) =>
-      readCosts(this.#db, { batchId: null, since: sinceOf(since), by: ['batch', 'model'], zone: 'UTC' }),
-    (since) => since ?? '',
-  );
 
   /** `origin`: the provider of this configuration. */
   constructor(db: Queryable, origin: string | undefined) {
@@ -132,8 +123,6 @@ export class PageData {
     this.#known.forget();
     this.#series.forget();
     this.#attention.forget();
-    this.#failures.forget();
-    this.#costs.forget();
   }
 
   /** `page` counts from 1. A page beyond the last one is empty. */
@@ -228,12 +217,12 @@ export class PageData {
 
   /** @throws VidbatchError exit 2 for a `since` that is not a time. */
   async failures(since: string | undefined): Promise<FailureGroup[]> {
-    return this.#failures(since);
+    return readFailures(this.#db, { batchId: null, since: sinceOf(since) });
   }
 
   /** @throws VidbatchError exit 2 for a `since` that is not a time. */
   async costs(since: string | undefined): Promise<Cost[]> {
-    return this.#costs(since);
+    return readCosts(this.#db, { batchId: null, since: sinceOf(since), by: ['batch', 'model'], zone: 'UTC' });
   }
 
   /** @throws VidbatchError exit 2 for a qualifier with a value that is not allowed. */
