@@ -1,4 +1,4 @@
-/** Counting a batch's rows reads all of them, so it may take at most one twentieth of the time. */
+/** What the pages of a batch read may take at most one twentieth of the time. */
 const SHARE = 20;
 
 /** Answers, which can be forgotten. */

@@ -171,8 +171,8 @@ export function bearing({ token }: { token?: string | undefined }): Record<strin
 }
 
 /**
- * A status line and the body, as whoever has no browser sees it. On a connection of its own: a kept one may be closed by the
- * board at the moment at which it is used again.
+ * What a program without a browser gets. Each request opens a new connection: on an old one, the board may hang up just as the
+ * request arrives.
  */
 export async function get(
   board: Pick<Board, 'url'> & { token?: string | undefined },

@@ -4,7 +4,7 @@ import { UNKNOWN } from '../send/unknown-outcome.ts';
 import { priceNamed, secondsOf, toStored, type Stored, type StoredRow } from '../money/row-price.ts';
 import { reactivate } from './retry.ts';
 import { readCount } from '../read/query.ts';
-import { FAIL_REASON, TASK_FAILED } from '../tasks/tasks.ts';
+import { FAIL_REASON, NO_REASON, TASK_FAILED } from '../tasks/tasks.ts';
 
 /** Rows of one model whose task failed at the provider. */
 interface FailedTasks {
@@ -169,7 +169,7 @@ export const TASK_BACK = `back as (
           set previous = s.state, state = 'submitted', task_id = k.task_id, attempt_id = a.id, submitted_at = k.accepted_at,
               provider_status = k.status, result_url = k.result_url, polled_at = now(), remade = s.remade - 1,
               price = coalesce(a.remade_price, s.price), halted_at = null, http_status = a.http_status,
-              error_code = 'TASK_FAILED', error = coalesce(k.fail_reason, 'the provider gave no reason'), updated_at = now()
+              error_code = 'TASK_FAILED', error = coalesce(k.fail_reason, ${NO_REASON}), updated_at = now()
          from recorded k
          join vidbatch.attempt a on a.submission_id = k.submission_id and a.task_id = k.task_id and a.remade_at is not null
         where s.id = k.submission_id and k.lives and s.state = 'pending' and not s.doubtful

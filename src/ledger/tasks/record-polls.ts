@@ -4,6 +4,7 @@ import { isFinal } from '../../core/task-status.ts';
 import type { Queryable } from '../../database/database.ts';
 import type { TakenTask } from './poll.ts';
 import { TASK_BACK } from '../operator/retry-failed-tasks.ts';
+import { NO_REASON } from './tasks.ts';
 
 /** A taken task, and the provider's answer or its absence. */
 export interface Polled {
@@ -69,7 +70,7 @@ export async function recordPolls(
        update vidbatch.row_state s
           set provider_status = k.status, result_url = k.result_url, polled_at = coalesce(s.polled_at, now()),
               error_code = case k.status when 'failed' then 'TASK_FAILED' when 'missing' then 'TASK_MISSING' end,
-              error = case k.status when 'failed' then coalesce(k.fail_reason, 'the provider gave no reason')
+              error = case k.status when 'failed' then coalesce(k.fail_reason, ${NO_REASON})
                 when 'missing' then case when s.provider_status = 'missing' then s.error else k.detail end end
          from recorded k
         where s.id = k.submission_id and s.task_id = k.task_id and not k.surplus and s.state = 'submitted'

@@ -5,6 +5,8 @@ import { ORIGIN, UNSETTLED, type PollScope } from './poll.ts';
 
 /** The task of row `s` has failed, as SQL. */
 export const TASK_FAILED = `s.state = 'submitted' and s.provider_status = 'failed'`;
+/** Why a task failed that says nothing about it, as SQL. The generated column `task.failure` has the same words. */
+export const NO_REASON = `'the provider gave no reason'`;
 /** Task `t` is the failed task of a row, and is not to be made again, as SQL. */
 export const FAILED_TASK = `t.failure is not null
   and not exists (select from vidbatch.attempt a
