@@ -1,5 +1,5 @@
 import { textOf } from './export.ts';
-import type { Fault, Manifest, RawRow } from '../manifest/entry.ts';
+import { isError, type Fault, type Manifest, type RawRow } from '../manifest/entry.ts';
 import type { Batch } from '../ledger/batches.ts';
 import type { Queryable } from '../database/database.ts';
 import { type StagedRow, stageRows } from '../ledger/import/stage.ts';
@@ -7,7 +7,7 @@ import { readInputsOf, type KnownInput } from '../ledger/read/rows.ts';
 import type { Understanding } from '../manifest/columns.ts';
 import type { KeyScheme, Row } from '../manifest/checked-row.ts';
 import { openCounter, type Counter } from '../core/sqlite.ts';
-import { checkRows, isError, placed, type RowOptions } from '../manifest/check-rows.ts';
+import { checkRows, placed, type RowOptions } from '../manifest/check-rows.ts';
 
 const CHUNK = { rows: 500, characters: 2_000_000 };
 

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { CheckedRow, KeyScheme, Row } from './checked-row.ts';
-import { DATE_RULE, faultAt, type Fault, type Manifest, type ManifestEntry, type RawRow } from './entry.ts';
+import { DATE_RULE, faultAt, isError, type Fault, type Manifest, type ManifestEntry } from './entry.ts';
 import { excerpt } from '../core/text.ts';
 import { defined } from '../core/json.ts';
 import { contentHash, likenessOf, shownId } from '../core/identity.ts';
-import { applyMap, checkMap, mapEntry, understand, type ColumnMap, type Understanding } from './columns.ts';
+import { checkMap, mapEntry, understand, type ColumnMap, type Understanding } from './columns.ts';
+import { brokenKey, contentKey, keySchemeOf, mixedIds, schemeOfFields } from './key-scheme.ts';
 import { readRequest, type RequestOptions } from './request/read-request.ts';
 import { requestRules } from './request/request-rules.ts';
 import { openIdIndex } from '../core/sqlite.ts';
@@ -25,7 +25,7 @@ export interface RowOptions extends Omit<RequestOptions, 'source' | 'line'> {
 interface CheckedRows {
   /** Faults of the whole file. After an error, no row may be sent. */
   faults: Fault[];
-  /** By the header, or for JSON by the first row. */
+  /** By the header, or for JSON by the first row that could be read. */
   scheme: () => KeyScheme;
   /** How the columns are read; for JSON complete after the last row. */
   columns: () => Understanding;
@@ -44,6 +44,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
   const kept = new Set(columns.kept);
   const used = new Set<string>();
   const { variants = 1, strict = false } = options;
+  const deciding = { manifest, map, into };
   let scheme: KeyScheme | undefined;
 
   async function* rows(): AsyncGenerator<Row> {
@@ -55,12 +56,16 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
       let number = 0;
       for await (const read of manifest.entries) {
         const entry = map === undefined ? read : mapEntry(read, map);
-        scheme ??= schemeOf(manifest, entry);
+        scheme ??= keySchemeOf(entry, deciding);
         number += 1;
-        const checked = checkRow(entry, number, scheme);
+        let checked = checkRow(entry, number, scheme);
+        if (scheme === undefined && checked.request !== undefined) {
+          scheme = schemeOfFields(entry, deciding);
+          checked = checkRow(entry, number, scheme);
+        }
         // Rows of an export of the batch are variants already.
         const its = checked.knownAs === undefined ? variants : 1;
-        for (const one of variantsOf(checked, scheme, { variants: its, strict })) {
+        for (const one of variantsOf(checked, scheme ?? 'h1', { variants: its, strict })) {
           const row = { ...one, position };
           position += 1;
           const line = manifest.byRow === true ? row.number : row.line;
@@ -81,13 +86,7 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     }
   }
 
-  function schemeOf(manifest: Manifest, { raw, exported }: ManifestEntry): KeyScheme {
-    if (into?.keyScheme !== undefined && exported?.batch === into.name) return into.keyScheme;
-    const header = manifest.columns === undefined ? raw : blank(manifest.columns);
-    return Object.hasOwn(map === undefined ? header : applyMap(header, map), 'id') ? 'id' : 'h1';
-  }
-
-  function checkRow(entry: ManifestEntry, number: number, scheme: KeyScheme): CheckedRow {
+  function checkRow(entry: ManifestEntry, number: number, scheme: KeyScheme | undefined): CheckedRow {
     const { raw, line, exported } = entry;
     const reading = entry.faults.filter((fault) => !isUnsentDate(fault));
     const filled = options.template === true ? fillPrompt(raw, line, { map, used }) : { raw, faults: [] };
@@ -99,16 +98,13 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
     const judged = [...reading, ...filled.faults].map((fault) => judge(fault, options));
     const faults = unreadable ? judged : [...judged, ...read.faults];
     const badId = faults.some((fault) => isError(fault) && fault.column === 'id');
-    if (scheme === 'id' && read.id === undefined && !unreadable && !badId) {
-      const message =
-        'is missing: either every row has an id, or no row has one (then rows are identified by their content)';
-      faults.push(faultAt(line, 'id-missing', message, { column: 'id' }));
-    }
+    const { batch: of = '', key = '' } = exported ?? {};
+    const knownAs = key === '' || of !== into?.name ? undefined : key;
+    if (!unreadable && !badId) faults.push(...mixedIds(line, scheme, read.id, knownAs));
     const request = faults.some(isError) ? undefined : read.request;
     const hash = request && contentHash(request);
     const isDuplicate = faults.some(({ rule }) => rule === 'id-duplicate');
     const id = scheme === 'id' && !isDuplicate ? read.id : undefined;
-    const { batch: of = '', key = '' } = exported ?? {};
     return defined({
       number,
       line,
@@ -118,10 +114,10 @@ export function checkRows(manifest: Manifest, options: RowOptions = {}): Checked
       mode: read.mode,
       notBefore: read.notBefore,
       priority: read.priority,
-      keyBasis: id ?? (hash === undefined ? brokenKey(raw) : `h1:${hash}`),
+      keyBasis: id ?? (hash === undefined ? brokenKey(raw) : contentKey(hash)),
       numbered: id === undefined,
       of: of === '' ? undefined : of,
-      knownAs: key === '' || of !== into?.name ? undefined : key,
+      knownAs,
       faults,
     });
   }
@@ -154,25 +150,12 @@ function judge(fault: Fault, { strict }: RowOptions): Fault {
   return strict === true ? { ...fault, severity: 'error' } : fault;
 }
 
-function blank(columns: readonly string[]): RawRow {
-  return Object.fromEntries(columns.map((column) => [column, '']));
-}
-
 /** A JSON export of a CSV manifest has only text, and is read as cells again. */
 function sourceOf({ format }: Manifest, { raw, source, exported }: ManifestEntry): 'csv' | 'json' {
   if (source !== undefined) return source;
   if (format === 'csv') return 'csv';
   const cells = exported?.request != null && Object.values(raw).every((value) => typeof value === 'string');
   return cells ? 'csv' : 'json';
-}
-
-export function isError(fault: Fault): boolean {
-  return fault.severity === 'error';
-}
-
-/** The key basis of an invalid row without an id. */
-function brokenKey(raw: RawRow): string {
-  return `invalid:${createHash('sha256').update(JSON.stringify(raw)).digest('hex').slice(0, 32)}`;
 }
 
 /** Adds the fault of an id that a person or a spreadsheet may confuse with another. */

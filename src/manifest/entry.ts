@@ -24,6 +24,10 @@ export interface Fault {
   byRow?: true;
 }
 
+export function isError(fault: Fault): boolean {
+  return fault.severity === 'error';
+}
+
 /** A cell of a workbook is a date. This is an error only where the cell may be sent. */
 export const DATE_RULE = 'cell-date';
 
