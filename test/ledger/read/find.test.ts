@@ -36,6 +36,13 @@ onEvery(SQL_LEDGERS, (storage) => {
       (await findRows(db, search(rows[0]?.taskId ?? ''), 20)).map(({ key }) => key),
       ['k1'],
     );
+    await db.query(`update vidbatch.attempt set request_id = 'Req-1' where submission_id = $1`, [
+      made.rows[1],
+    ]);
+    assert.deepEqual(await keys('Req-1'), ['k2'], 'a whole request id');
+    await db.query(`update vidbatch.row set row_key = 'shot 7' where id = $1`, [made.rows[6]]);
+    assert.deepEqual(await keys('shot 7'), ['shot 7'], 'a whole key with a space');
+    assert.deepEqual(await keys('SHOT'), ['shot 7']);
   });
 });
 
